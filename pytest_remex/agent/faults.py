@@ -1,0 +1,37 @@
+"""What goes wrong, in words that name the value and the mend."""
+
+import errno
+import re
+from typing import Dict
+
+_CREDENTIALS = re.compile(r"(\w[\w+.-]*://)[^/\s@]*@")
+_FULL = {errno.ENOSPC: "the file system is full", errno.EDQUOT: "your quota is used up"}
+
+
+class AgentError(Exception):
+    """What stops a request. `kind` is one of clone, runs, git, slurm, disk, python, request."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+    def as_json(self) -> Dict[str, str]:
+        """Give the error as an answer's field."""
+        return {"kind": self.kind, "message": scrub(str(self))}
+
+
+class LinkGoneError(Exception):
+    """The client went away: start nothing new."""
+
+
+def scrub(text: str) -> str:
+    """Take user names and tokens out of the URLs in a text."""
+    return _CREDENTIALS.sub(r"\1***@", text)
+
+
+def disk_error(error: OSError, folder: str) -> AgentError:
+    """Turn a failed write below `folder` into words."""
+    if error.errno in _FULL:
+        why = _FULL[error.errno]
+        return AgentError("disk", f"cannot write into {folder}: {why}; free some space there")
+    return AgentError("disk", f"cannot write into {folder}: {error}; mend that and try again")

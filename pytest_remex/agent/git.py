@@ -1,0 +1,74 @@
+"""Git in the clone: what to fetch and how, without touching its work tree, index, HEAD or branches."""
+
+import os
+from typing import Dict, List
+
+from . import commands
+from .faults import AgentError
+
+PATIENCE = 3600.0
+"""Seconds for one git command; a fetch over a slow link takes its time."""
+_OFF = (
+    "core.hooksPath=/dev/null",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "fetch.writeCommitGraph=false",
+    "submodule.recurse=false",
+)
+_LOCAL = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+)
+
+
+def environment() -> Dict[str, str]:
+    """Give the environment for git: asks nobody, speaks English, follows no replacements."""
+    kept = {key: text for key, text in os.environ.items() if key not in _LOCAL}
+    kept.update(GIT_TERMINAL_PROMPT="0", GIT_NO_REPLACE_OBJECTS="1", LC_ALL="C", LANGUAGE="C")
+    return kept
+
+
+def command(clone: str, *words: str) -> List[str]:
+    """Build a git command for the clone."""
+    settings = [word for setting in _OFF for word in ("-c", setting)]
+    return ["git", "-C", clone, *settings, *words]
+
+
+def run(clone: str, *words: str, text: str = "") -> commands.Ran:
+    """Run git in the clone."""
+    return commands.run(command(clone, *words), timeout=PATIENCE, env=environment(), text=text)
+
+
+def ask(clone: str, *words: str, text: str = "") -> str:
+    """Run git in the clone and give its output; an error of kind git when it fails."""
+    ran = run(clone, *words, text=text)
+    if not ran.well:
+        raise AgentError("git", f"git {words[0]} failed in {clone}: {ran.words()}")
+    return ran.out
+
+
+def check_clone(clone: str) -> None:
+    """Raise an error of kind clone when the folder is no git repository."""
+    if not os.path.isdir(clone):
+        message = f"there is no folder {clone}; clone the repository there first"
+        raise AgentError("clone", message)
+    ran = run(clone, "rev-parse", "--git-dir")
+    if ran.code == 127:
+        raise AgentError("git", "git is not on PATH there; load its module in your shell's start-up")
+    if not ran.well:
+        raise AgentError("clone", f"{clone} is not a git repository: {ran.words()}")
+
+
+def tips(clone: str) -> List[str]:
+    """Give the commits at the clone's refs and HEAD."""
+    text = ask(clone, "for-each-ref", "--format=%(objecttype) %(objectname) %(*objecttype) %(*objectname)")
+    words = text.split()
+    found = [sha for kind, sha in zip(words, words[1:]) if kind == "commit"]
+    head = run(clone, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    return sorted({*found, *head.out.split()})

@@ -1,0 +1,55 @@
+"""The first request: look at what is there, and refuse what cannot work."""
+
+import getpass
+import os
+import platform
+import shutil
+import socket
+from typing import Dict
+
+from . import git, slots
+from .faults import AgentError
+from .wire import Request, Talk
+
+
+def hello(request: Request, talk: Talk) -> None:
+    """Tell who and what is there; an error names the path that does not do."""
+    here = request["scheduler"] == "local"
+    clone = os.path.abspath(os.path.expanduser(request["clone"])) if request["clone"] else ""
+    if clone:
+        git.check_clone(clone)
+    runs = _runs(os.path.abspath(os.path.expanduser(request["runs"])), create=here)
+    talk.event(
+        "hello",
+        python=platform.python_version(),
+        user=getpass.getuser(),
+        host=socket.gethostname(),
+        clone=clone,
+        runs=runs,
+        cores=slots.cores(),
+        free_bytes=shutil.disk_usage(runs).free,
+        **_limits(here),
+    )
+
+
+def _limits(here: bool) -> Dict[str, object]:
+    if here:
+        names = ("slurm", "max_array_size", "max_submit", "message_timeout")
+        return {"sacct": False, **dict.fromkeys(names)}
+    from . import slurm
+
+    return slurm.limits()
+
+
+def _runs(path: str, *, create: bool) -> str:
+    if create:
+        try:
+            os.makedirs(path, exist_ok=True)
+        except OSError as error:
+            raise AgentError("runs", f"cannot make the runs folder {path}: {error.strerror}") from error
+    if not os.path.isdir(path):
+        raise AgentError("runs", f"there is no runs folder {path}; make it with: mkdir -p {path}")
+    if not os.access(path, os.W_OK | os.X_OK):
+        message = f"the runs folder {path} is not writable for you; name another one"
+        raise AgentError("runs", message)
+    return os.path.realpath(path)

@@ -1,0 +1,71 @@
+"""The serve loop: one request after the other until the client goes away."""
+
+import os
+import sys
+import threading
+import traceback
+from typing import Any, Callable, Dict
+
+from . import hello, local_queue, outputs, place, schedulers
+from .faults import AgentError, LinkGoneError, scrub
+from .wire import Request, Talk, Wire
+
+Handler = Callable[[Request, Talk], None]
+
+ACTIONS: Dict[str, Handler] = {
+    "hello": hello.hello,
+    "tips": place.tips,
+    "place": place.place,
+    "submit": schedulers.submit,
+    "release": schedulers.release,
+    "query": schedulers.query,
+    "cancel": schedulers.cancel,
+    "outputs": outputs.outputs,
+    "tail": outputs.tail,
+    "tidy": place.tidy,
+}
+
+
+def start(line: Dict[str, Any]) -> None:
+    """Begin as the start line says: serve a client, or be the local queue of a runs folder."""
+    if "queue" in line:
+        local_queue.keep(line["queue"])
+        return
+    serve(Wire(line["nonce"], sys.stdin.buffer, sys.stdout.buffer), line["modules"])
+    # a thread may still wait for stdin, and python's own way out would wait for that thread
+    os._exit(0)
+
+
+def serve(wire: Wire, modules: Dict[str, str]) -> None:
+    """Answer requests until the client goes away."""
+    for request in iter(wire.next_request, None):
+        request["modules"] = modules
+        done = threading.Event()
+        pulse = threading.Thread(target=wire.beat, args=(done,), daemon=True)
+        pulse.start()
+        try:
+            answer(request, Talk(wire, request["id"]))
+        finally:
+            done.set()
+            pulse.join()
+        if wire.gone.is_set():
+            return
+
+
+def answer(request: Request, talk: Talk) -> None:
+    """Carry out one request and say how it ended."""
+    try:
+        handler = ACTIONS.get(request["action"])
+        if handler is None:
+            raise AgentError("request", f"unknown action {request['action']!r}; see main.ACTIONS")
+        handler(request, talk)
+    except LinkGoneError:
+        return
+    except AgentError as error:
+        talk.error(error.as_json())
+    except Exception as error:  # noqa: BLE001 - a fault of the agent must reach the client as an answer
+        detail = scrub("".join(traceback.format_exc().splitlines(keepends=True)[-12:]))
+        message = scrub(f"{type(error).__name__}: {error}")
+        talk.error({"kind": "internal", "message": message, "detail": detail})
+    else:
+        talk.end()

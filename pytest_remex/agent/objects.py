@@ -1,0 +1,117 @@
+"""Trees and blobs, read from one `git cat-file --batch` and one `git diff-tree --stdin`."""
+
+import os
+import subprocess
+from typing import IO, Dict, Iterable, Iterator, List, NamedTuple, Tuple
+
+from . import git
+from .faults import AgentError
+
+CHUNK = 1 << 20
+"""Bytes in memory at a time."""
+
+
+class Entry(NamedTuple):
+    """One file of a tree: git's mode (as `100644`), the blob, the path's bytes."""
+
+    mode: bytes
+    blob: bytes
+    path: bytes
+
+
+class Blobs:
+    """The clone's objects, as a stream of chunks each."""
+
+    def __init__(self, clone: str) -> None:
+        self._process = subprocess.Popen(
+            git.command(clone, "cat-file", "--batch"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=git.environment(),
+            bufsize=1 << 16,
+        )
+
+    def __enter__(self) -> "Blobs":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._in.close()
+        self._out.close()
+        self._process.wait()
+
+    def read(self, name: bytes) -> Tuple[int, Iterator[bytes]]:
+        """Give an object's size and its bytes in chunks, which must be used up before the next."""
+        self._in.write(name + b"\n")
+        self._in.flush()
+        words = self._out.readline().split()
+        if len(words) != 3:
+            missing = os.fsdecode(name)
+            message = f"object {missing} is not in the clone; fetch it there, or place again"
+            raise AgentError("git", message)
+        return int(words[2]), self._chunks(int(words[2]))
+
+    def _chunks(self, left: int) -> Iterator[bytes]:
+        while left > 0:
+            chunk = self._out.read(min(left, CHUNK))
+            if not chunk:
+                raise AgentError("git", "git cat-file ended early; try again")
+            left -= len(chunk)
+            yield chunk
+        self._out.read(1)
+
+    @property
+    def _in(self) -> IO[bytes]:
+        assert self._process.stdin is not None  # noqa: S101 - a pipe, as asked for
+        return self._process.stdin
+
+    @property
+    def _out(self) -> IO[bytes]:
+        assert self._process.stdout is not None  # noqa: S101 - a pipe, as asked for
+        return self._process.stdout
+
+
+def tree(clone: str, sha: str) -> List[Entry]:
+    """Give all files of a commit's tree, links and submodules included."""
+    listed = os.fsencode(git.ask(clone, "ls-tree", "-rz", "--full-tree", sha))
+    return [_entry(row) for row in listed.split(b"\0") if row]
+
+
+def changes(clone: str, pairs: Iterable[Tuple[str, str]]) -> List[Dict[bytes, Entry]]:
+    """Give, for each pair of trees, what the second changes: the new entry by path.
+
+    A path that the second does not have maps to an entry of mode `000000`.
+    """
+    asked = list(pairs)
+    differing = {pair for pair in asked if pair[0] != pair[1]}
+    text = "".join(f"{old} {new}\n" for old, new in sorted(differing))
+    words = ("diff-tree", "--stdin", "-r", "-z", "--no-renames", "--ignore-submodules=none")
+    found = _parse_changes(os.fsencode(git.ask(clone, *words, text=text)))
+    return [found.get((old, new), {}) for old, new in asked]
+
+
+def _parse_changes(text: bytes) -> Dict[Tuple[str, str], Dict[bytes, Entry]]:
+    found: Dict[Tuple[str, str], Dict[bytes, Entry]] = {}
+    now: Dict[bytes, Entry] = {}
+    # a header is `old new\n`; a row is `:mode mode blob blob letter\0path\0`
+    position = 0
+    while position < len(text):
+        if text[position : position + 1] != b":":
+            end = text.index(b"\n", position)
+            old, new = text[position:end].decode("ascii").split()
+            now = found[(old, new)] = {}
+            position = end + 1
+            continue
+        middle = text.index(b"\0", position)
+        end = text.index(b"\0", middle + 1)
+        words = text[position + 1 : middle].split(b" ")
+        path = text[middle + 1 : end]
+        now[path] = Entry(words[1], words[3], path)
+        position = end + 1
+    return found
+
+
+def _entry(row: bytes) -> Entry:
+    about, _, path = row.partition(b"\t")
+    mode, _kind, blob = about.split(b" ")
+    return Entry(mode, blob, path)

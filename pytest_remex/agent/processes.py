@@ -1,0 +1,32 @@
+"""Processes by their number and birth, so that a number used again is not mistaken."""
+
+import contextlib
+import os
+import signal
+from typing import Optional
+
+from . import commands, files
+
+
+def birth(pid: int) -> Optional[str]:
+    """Give a word for when a process started, None when there is no such process."""
+    stat = files.read(f"/proc/{pid}/stat")
+    if stat is not None:
+        fields = stat.rpartition(")")[2].split()
+        return None if fields[0] == "Z" else fields[19]
+    if os.path.isdir("/proc/self"):
+        return None
+    listed = commands.run(["ps", "-o", "lstart=", "-p", str(pid)], timeout=10)
+    return listed.out.strip() or None
+
+
+def signal_group(group: int, number: int) -> None:
+    """Signal a process group; none left is fine."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def kill_group_of(pid: int, born: Optional[str]) -> None:
+    """End the process group that a process leads, if it still is that process."""
+    if born is not None and birth(pid) == born:
+        signal_group(pid, signal.SIGKILL)

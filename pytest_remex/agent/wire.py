@@ -1,0 +1,82 @@
+"""The two ends of the connection: requests come in, answers go out, one line of JSON each."""
+
+import json
+import queue
+import threading
+from typing import Any, BinaryIO, Dict, Optional
+
+from .faults import LinkGoneError
+
+Request = Dict[str, Any]
+"""A request as it came, JSON already parsed."""
+
+BEAT = 5.0
+"""Seconds between signs of life while a request is under way."""
+
+
+class Wire:
+    """Line-wise JSON over two byte streams; `gone` is set once the client is."""
+
+    def __init__(self, nonce: str, source: BinaryIO, sink: BinaryIO) -> None:
+        self.gone = threading.Event()
+        self._nonce = nonce
+        self._source = source
+        self._sink = sink
+        self._lock = threading.Lock()
+        self._requests: "queue.Queue[Optional[Request]]" = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def next_request(self) -> Optional[Request]:
+        """Wait for the next request; None when the client has gone."""
+        return self._requests.get()
+
+    def send(self, answer: Dict[str, Any]) -> None:
+        """Write an answer; when nobody reads any more, note that instead."""
+        line = f"{self._nonce} {json.dumps(answer)}\n".encode("ascii")
+        with self._lock:
+            try:
+                self._sink.write(line)
+                self._sink.flush()
+            except (OSError, ValueError):
+                self.gone.set()
+
+    def beat(self, stop: threading.Event) -> None:
+        """Send signs of life until `stop` is set."""
+        while not stop.wait(BEAT):
+            self.send({"beat": 1})
+
+    def _read(self) -> None:
+        for line in self._source:
+            self._requests.put(json.loads(line.decode("utf-8")))
+        self.gone.set()
+        self._requests.put(None)
+
+
+class Talk:
+    """The answers to one request."""
+
+    def __init__(self, wire: Wire, number: int) -> None:
+        self._wire = wire
+        self._number = number
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client has gone, so that nothing new may be started."""
+        return self._wire.gone.is_set()
+
+    def check(self) -> None:
+        """Raise LinkGoneError when the client has gone."""
+        if self.gone:
+            raise LinkGoneError
+
+    def event(self, name: str, **fields: object) -> None:
+        """Tell the client of something that happened."""
+        self._wire.send({"id": self._number, "event": name, **fields})
+
+    def end(self) -> None:
+        """Tell the client that the request is done."""
+        self._wire.send({"id": self._number, "end": True})
+
+    def error(self, error: Dict[str, str]) -> None:
+        """Tell the client that the request ended early."""
+        self._wire.send({"id": self._number, "error": error})

@@ -1,0 +1,25 @@
+"""The connections of a pytest run: one for each remote, opened when it is first needed."""
+
+from __future__ import annotations
+
+from pytest_remex.model import Remote
+from pytest_remex.remote import Connection, Prompt, connect
+
+
+class Connections:
+    """Connections by remote; `prompt` asks the user where a login needs it."""
+
+    def __init__(self, prompt: Prompt) -> None:
+        self._prompt = prompt
+        self._open: dict[Remote, Connection] = {}
+
+    def to(self, remote: Remote) -> Connection:
+        """Give the connection to a remote. Raises `RemoteError`."""
+        if remote not in self._open:
+            self._open[remote] = connect(remote, prompt=self._prompt)
+        return self._open[remote]
+
+    def close(self) -> None:
+        """Close them all."""
+        while self._open:
+            self._open.popitem()[1].close()

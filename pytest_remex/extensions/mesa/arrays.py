@@ -1,0 +1,125 @@
+"""Which array elements a setting gives values to."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from pytest_remex.errors import NamelistError
+from pytest_remex.extensions.mesa.namelist import line_at
+from pytest_remex.extensions.mesa.values import parse_literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pytest_remex.extensions.mesa.namelist import Group, Setting
+    from pytest_remex.extensions.mesa.values import Literal
+
+_REPEAT = re.compile(r"(\d+)\*(.*)", re.DOTALL | re.ASCII)
+_SECTION = re.compile(r"([+-]?\d+)?:([+-]?\d+)?(?::([+-]?\d+))?", re.ASCII)
+
+
+class Assignment(NamedTuple):
+    """One value given to one variable or element, and the position in the text."""
+
+    name: str
+    subscript: str
+    value: Literal
+    position: int
+
+
+def assignments(text: str, group: Group) -> list[Assignment]:
+    """Give every value that `group` sets, in the order of the text, one an element.
+
+    An array given by its bare name, and the open start of a section, count from 1, as Fortran
+    does where nothing else is declared.
+    Raises `NamelistError` where a section has more values than places.
+    """
+    return [one for setting in group.settings for one in expand(text, setting)]
+
+
+def expand(text: str, setting: Setting) -> Iterator[Assignment]:
+    """Give the values that one setting sets, one an element."""
+    values = [(text[start:end], start) for start, end in setting.items]
+    if len(values) == 1 and not setting.subscript and not _REPEAT.match(values[0][0]):
+        yield Assignment(setting.name, "", parse_literal(values[0][0]), values[0][1])
+        return
+    places = elements(setting.subscript or ":")
+    for literal, position in _repeated(values):
+        place = next(places, None)
+        if place is None:
+            raise NamelistError(
+                f"line {line_at(text, position)}: {setting.key} has more values than places"
+            )
+        if literal:
+            yield Assignment(setting.name, place, parse_literal(literal), position)
+
+
+def last_values(given: Iterable[Assignment]) -> dict[str, Assignment]:
+    """Keep the last assignment of each variable or element, by its name as users write it.
+
+    A single value given to a bare name is the first element where others are given too.
+    """
+    known = list(given)
+    arrays = {one.name for one in known if one.subscript}
+    return {_key(one, arrays): one for one in known}
+
+
+def is_split(text: str, setting: Setting) -> bool:
+    """Whether gfortran may place the values of a list on several lines elsewhere than others do.
+
+    With a comment behind a comma, or a comma that begins a line, gfortran 12 counts one more null.
+    """
+    gaps = itertools.pairwise(setting.items)
+    between = (text[first.end : second.start] for first, second in gaps)
+    return any(re.search(r",[ \t]*!|\n\s*,", gap) for gap in between)
+
+
+def elements(subscript: str) -> Iterator[str]:
+    """Give the elements of a subscript in Fortran's order: `2:4` is 2, 3, 4; `6` is 6, 7, ...
+
+    gfortran goes on with the next elements where one element is given several values.
+    """
+    axes = [_axis(part, first=not number) for number, part in enumerate(subscript.split(","))]
+    if None in axes:
+        return iter((subscript,))
+    return _product([axis for axis in axes if axis is not None])
+
+
+def _key(one: Assignment, arrays: set[str]) -> str:
+    if one.subscript:
+        return f"{one.name}({one.subscript})"
+    return f"{one.name}(1)" if one.name in arrays else one.name
+
+
+def _repeated(values: list[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    for literal, position in values:
+        if repeat := _REPEAT.fullmatch(literal):
+            yield from itertools.repeat((repeat[2], position), int(repeat[1]))
+        else:
+            yield literal, position
+
+
+def _axis(part: str, *, first: bool) -> Iterable[int] | None:
+    """Give the places along one dimension, None where the subscript is no number."""
+    if section := _SECTION.fullmatch(part):
+        start, stop, step = (int(bound) if bound else None for bound in section.groups())
+        stride = step or 1
+        begin = 1 if start is None else start
+        if stop is None:
+            return itertools.count(begin, stride)
+        return range(begin, stop + (1 if stride > 0 else -1), stride)
+    if not re.fullmatch(r"[+-]?\d+", part, re.ASCII):
+        return None
+    return itertools.count(int(part)) if first else (int(part),)
+
+
+def _product(axes: list[Iterable[int]]) -> Iterator[str]:
+    """Go through the places, the first dimension fastest."""
+    if len(axes) == 1:
+        yield from map(str, axes[0])
+        return
+    for rest in _product(axes[1:]):
+        for place in axes[0]:
+            yield f"{place},{rest}"

@@ -1,0 +1,161 @@
+"""Read and patch inlists: the files that hold MESA's namelists."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from pytest_remex.errors import NamelistError
+from pytest_remex.extensions.mesa.arrays import assignments, is_split, last_values
+from pytest_remex.extensions.mesa.namelist import line_at, scan
+from pytest_remex.extensions.mesa.patching import patch_text
+from pytest_remex.extensions.mesa.targets import first_groups
+from pytest_remex.extensions.mesa.values import Removal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pytest_remex.extensions.mesa.namelist import Group
+    from pytest_remex.extensions.mesa.values import Literal
+
+_TEXT_LENGTH = 256
+"""Characters that most of MESA's text controls hold: `strlen` in its const/public/const_def.f90."""
+
+
+class InlistWarning(UserWarning):
+    """An inlist can be read, but a simulation may take it otherwise than its author meant."""
+
+
+class Inlist(NamedTuple):
+    """An inlist's text, which encoded again gives the file's bytes, and its groups."""
+
+    path: Path
+    text: str
+    encoding: str
+    groups: list[Group]
+
+
+def patch_inlist(path: str | Path, settings: Mapping[str, object]) -> None:
+    """Change settings of an inlist; every other byte stays.
+
+    `settings` maps names to values, or groups to such mappings. A name is `initial_mass`,
+    `x_ctrl(6)` or `controls.x_ctrl(6)`, in any case; without its group it must stand in exactly one
+    group of the file, with it a new setting is added at the group's end. Numbers, bools, texts and
+    lists of them are written as Fortran; `Raw("1d-3")` as it is; `remove("name")` gives settings
+    that take a setting out.
+
+    Raises `NamelistError` where the file cannot be read, or a name or value cannot be used;
+    warns with `InlistWarning` of text longer than MESA keeps, and of a group that stands twice.
+    """
+    inlist = _load(Path(path))
+    try:
+        patched = patch_text(inlist.text, settings)
+    except NamelistError as error:
+        raise NamelistError(f"{path}: {error}") from None
+    _warn(path, [*_repeated_groups(inlist), *_long_texts(settings)])
+    if patched != inlist.text:
+        _store(inlist, patched)
+
+
+def read_inlist(path: str | Path) -> dict[str, dict[str, Literal]]:
+    """Read an inlist as `{group: {name: value}}`, all names in lower case.
+
+    Array elements are named `x_ctrl(6)`; a list is given element by element, and an empty value
+    not at all. Where a name stands twice the last counts, where a group does, the first, with an
+    `InlistWarning`: so does a Fortran read.
+
+    Raises `NamelistError`, with the line, where the file is no namelist file.
+    """
+    inlist = _load(Path(path))
+    groups = first_groups(inlist.groups)
+    try:
+        given = {name: assignments(inlist.text, group) for name, group in groups.items()}
+    except NamelistError as error:
+        raise NamelistError(f"{path}: {error}") from None
+    _warn(path, _doubts(inlist))
+    return {
+        group: {key: one.value for key, one in last_values(ones).items()}
+        for group, ones in given.items()
+    }
+
+
+def remove(*names: str) -> dict[str, Removal]:
+    """Give settings for `patch_inlist` that take `names` out: `{**config, **remove("x_ctrl(6)")}`.
+
+    The bare name of an array takes out all its elements. A comment on the line stays.
+    """
+    return dict.fromkeys(names, Removal())
+
+
+def _load(path: Path) -> Inlist:
+    if path.is_symlink():
+        raise NamelistError(f"{path} is a link to {path.readlink()}: name that file")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise NamelistError(f"{path}: {error.strerror}: name an inlist of the checkout") from error
+    text, encoding = decode(data)
+    try:
+        return Inlist(path, text, encoding, scan(text))
+    except NamelistError as error:
+        raise NamelistError(f"{path}: {error}") from None
+
+
+def decode(data: bytes) -> tuple[str, str]:
+    """Give the text of an inlist and its encoding; encoding the text again gives `data`."""
+    try:
+        return data.decode(), "utf-8"
+    except UnicodeDecodeError:
+        return data.decode("latin-1"), "latin-1"
+
+
+def _store(inlist: Inlist, patched: str) -> None:
+    try:
+        inlist.path.write_bytes(patched.encode(inlist.encoding))
+    except UnicodeEncodeError as error:
+        raise NamelistError(
+            f"{inlist.path} is in {inlist.encoding}, which has no {error.object[error.start]!r}: "
+            f"convert the file to UTF-8, or use another text"
+        ) from None
+
+
+def _warn(path: str | Path, doubts: Iterable[str]) -> None:
+    for doubt in doubts:
+        warnings.warn(f"{path}: {doubt}", InlistWarning, stacklevel=3)
+
+
+def _doubts(inlist: Inlist) -> Iterator[str]:
+    """Say where a Fortran read may not give what was read here."""
+    yield from _repeated_groups(inlist)
+    text, groups = inlist.text, inlist.groups
+    if groups and "\n" not in text[groups[-1].behind :]:
+        yield f"no line break behind the end of &{groups[-1].name}: gfortran needs one: add it"
+    for group in groups:
+        for setting in group.settings:
+            if len(setting.items) > 1 and is_split(text, setting):
+                yield (
+                    f"line {line_at(text, setting.start)}: gfortran 12 shifts some elements of "
+                    f"{setting.key}: write the list on one line"
+                )
+
+
+def _repeated_groups(inlist: Inlist) -> Iterator[str]:
+    seen: dict[str, int] = {}
+    for group in inlist.groups:
+        line = line_at(inlist.text, group.start)
+        if group.name in seen:
+            yield (
+                f"line {line}: &{group.name} also stands on line {seen[group.name]}, "
+                f"and only that one is read: merge them"
+            )
+        seen.setdefault(group.name, line)
+
+
+def _long_texts(settings: Mapping[str, object]) -> Iterator[str]:
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _long_texts(value)
+        elif isinstance(value, str) and len(value.encode()) > _TEXT_LENGTH:
+            yield f"{name} has {len(value.encode())} bytes: MESA keeps {_TEXT_LENGTH} of most texts"

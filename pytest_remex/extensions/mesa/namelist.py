@@ -1,0 +1,162 @@
+"""Find the groups and settings of Fortran namelists in a text, as spans; no I/O.
+
+The rules are those of the Fortran 2018 standard, section 13.11, as gfortran applies them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from pytest_remex.errors import NamelistError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SKIP = r"(?:\s+|![^\n]*)*"
+_QUOTED = r"""'[^']*(?:''[^']*)*'|"[^"]*(?:""[^"]*)*\""""
+_HEADER = re.compile(
+    r"![^\n]*|(?:(?<![^\s/])&|^[ \t]*\$)([A-Za-z_]\w*)(?![^\s,;/!])", re.ASCII | re.MULTILINE
+)
+_TOKEN = re.compile(
+    rf"""{_SKIP}(?:
+    ([A-Za-z_]\w*(?:\s*\([^()\n]*\)|\s*%\s*\w+)*)\s*=      # 1 name =
+  | ((?:\d+\*)?(?:{_QUOTED}|\([^()]*\))|[^\s,;/!'"=&$()]+) # 2 value
+  | ([,;])                                                # 3 separator
+  | (/|[&$](?i:end)(?!\w))                                # 4 end of the group
+  | [&$](\w+)                                             # 5 another group
+  | (\S)                                                  # 6 none of these
+    )""",
+    re.ASCII | re.VERBOSE,
+)
+_NAME, _VALUE, _SEPARATOR, _END, _GROUP = 1, 2, 3, 4, 5
+
+
+class Span(NamedTuple):
+    """A piece of the text, from `start` up to, without, `end`; an empty one is a null value."""
+
+    start: int
+    end: int
+
+
+class Setting(NamedTuple):
+    """One `name(subscript) = items`: name in lower case, subscript without blanks, places."""
+
+    name: str
+    subscript: str
+    start: int
+    equals: int
+    """Just behind the equals sign."""
+    items: tuple[Span, ...]
+
+    @property
+    def end(self) -> int:
+        """Where the last value ends, or just behind the equals sign if there is none."""
+        return self.items[-1].end if self.items else self.equals
+
+    @property
+    def key(self) -> str:
+        """The name as users write it: `initial_mass`, `x_ctrl(6)`."""
+        return f"{self.name}({self.subscript})" if self.subscript else self.name
+
+
+class Group(NamedTuple):
+    """One `&name ... /`: its lower-case name, its settings, and where its parts stand."""
+
+    name: str
+    start: int
+    body: int
+    """Just behind the name."""
+    end: int
+    """At the `/` or `&end`."""
+    behind: int
+    settings: tuple[Setting, ...]
+
+
+def line_at(text: str, position: int) -> int:
+    """Give the number, from 1, of the line that holds `position`."""
+    return text.count("\n", 0, position) + 1
+
+
+def scan(text: str) -> list[Group]:
+    """Find every namelist group of `text`, in order, with all its settings.
+
+    Raises `NamelistError`, with the line, where a group does not end or holds what is no setting.
+    """
+    groups = []
+    position = 0
+    while header := _find_header(text, position):
+        group = _scan_group(text, header)
+        groups.append(group)
+        position = group.behind
+    return groups
+
+
+def split_name(written: str) -> tuple[str, str]:
+    """Split a name as it is written into lower-case name and subscript: `X( 6 )` is `x` and `6`."""
+    key = "".join(written.split()).lower()
+    if not key.endswith(")"):
+        return key, ""
+    name, _, subscript = key[:-1].rpartition("(")
+    return name, subscript
+
+
+def _find_header(text: str, position: int) -> re.Match[str] | None:
+    matches = _HEADER.finditer(text, position)
+    return next((match for match in matches if match[1]), None)
+
+
+def _scan_group(text: str, header: re.Match[str]) -> Group:
+    settings: list[Setting] = []
+    name, body = header[1].lower(), header.end()
+    for written, values in _statements(text, name, body):
+        if written.lastindex == _END:
+            return Group(
+                name, header.start(1) - 1, body, written.start(_END), written.end(), tuple(settings)
+            )
+        base, subscript = split_name(written[1])
+        settings.append(Setting(base, subscript, written.start(1), written.end(), tuple(values)))
+    raise NamelistError(
+        f"line {line_at(text, header.start(1))}: &{name} has no end: add a line with '/'"
+    )
+
+
+def _statements(text: str, group: str, position: int) -> Iterator[tuple[re.Match[str], list[Span]]]:
+    """Give each `name =` with the spans of its values, and the group's end last."""
+    name: re.Match[str] | None = None
+    values: list[Span] = []
+    waiting = False
+    for token in _TOKEN.finditer(text, position):
+        kind = token.lastindex
+        if kind == _VALUE and name:
+            values.append(Span(token.start(_VALUE), token.end()))
+            waiting = True
+        elif kind in (_NAME, _END):
+            if name:
+                yield name, _without_last_nulls(values)
+            name, values, waiting = token, [], False
+            if kind == _END:
+                yield token, values
+                return
+        elif kind == _SEPARATOR:
+            if name and not waiting:
+                values.append(Span(token.start(_SEPARATOR), token.start(_SEPARATOR)))
+            waiting = False
+        else:
+            raise _misplaced(text, group, token)
+
+
+def _without_last_nulls(values: list[Span]) -> list[Span]:
+    while values and values[-1].start == values[-1].end:
+        values.pop()
+    return values
+
+
+def _misplaced(text: str, group: str, token: re.Match[str]) -> NamelistError:
+    kind = token.lastindex or 0
+    what, line = token[kind], line_at(text, token.start(kind))
+    if kind == _GROUP:
+        return NamelistError(f"line {line}: &{what} inside &{group}: missing '/'")
+    if what in "'\"":
+        return NamelistError(f"line {line}: this {what} in &{group} has no partner: close the text")
+    return NamelistError(f"line {line}: {what!r} in &{group} belongs to no setting: remove it")

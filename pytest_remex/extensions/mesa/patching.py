@@ -1,0 +1,198 @@
+"""Set, add and remove settings in a namelist's text; no I/O, and every other character stays."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from pytest_remex.errors import NamelistError
+from pytest_remex.extensions.mesa.arrays import expand
+from pytest_remex.extensions.mesa.namelist import line_at, scan
+from pytest_remex.extensions.mesa.targets import find_targets, first_groups, unknown_setting
+from pytest_remex.extensions.mesa.values import Raw, Removal, format_value, kind_of, to_python
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pytest_remex.extensions.mesa.namelist import Group, Setting
+    from pytest_remex.extensions.mesa.targets import Target
+
+_INDENT = "   "
+_BLANK = " \t"
+_BEHIND = re.compile(r"[ \t]*,?[ \t]*")
+_LINE_END = re.compile(r"\r?\n")
+
+
+class Edit(NamedTuple):
+    """Characters `start` to `end` of a text, and what takes their place."""
+
+    start: int
+    end: int
+    new: str
+
+
+def patch_text(text: str, settings: Mapping[str, object]) -> str:
+    """Give `text` with `settings` changed, added or removed.
+
+    A text without a last line break gets one: a Fortran read of its last group would fail.
+    Raises `NamelistError` where a name or value cannot be used, naming it and the mend.
+    """
+    groups = first_groups(scan(text))
+    additions: dict[str, list[str]] = {}
+    edits: list[Edit] = []
+    for target in find_targets(groups, settings):
+        if isinstance(target.value, Removal):
+            edits += _removals(text, groups, target)
+            continue
+        new = _new_value(text, target)
+        if setting := _rewritable(text, target):
+            edits.append(_replacement(setting, new))
+        else:
+            additions.setdefault(target.group.name, []).append(f"{target.written} = {new}")
+    edits += [_addition(text, groups[name], lines) for name, lines in additions.items()]
+    return _with_last_line_break(_apply(text, edits)) if settings else text
+
+
+def _of_name(target: Target) -> list[Setting]:
+    return [setting for setting in target.group.settings if setting.name == target.name]
+
+
+def _places(text: str, setting: Setting) -> set[str]:
+    """Give the elements that a setting gives values to; a bare name's only value is element 1."""
+    return {one.subscript or "1" for one in expand(text, setting)}
+
+
+def _is_element(subscript: str) -> bool:
+    return bool(subscript) and ":" not in subscript
+
+
+def _rewritable(text: str, target: Target) -> Setting | None:
+    """Find the statement whose value can be replaced: it sets this alone, and no later one does."""
+    found: Setting | None = None
+    for setting in _of_name(target):
+        if setting.subscript == target.subscript:
+            found = setting
+        elif not _is_element(target.subscript) or target.subscript in _places(text, setting):
+            found = None
+    if found and _is_element(found.subscript) and _places(text, found) - {found.subscript}:
+        return None
+    return found
+
+
+def _replacement(setting: Setting, new: str) -> Edit:
+    if not setting.items:
+        return Edit(setting.equals, setting.equals, f" {new}")
+    return Edit(setting.items[0].start, setting.end, new)
+
+
+def _new_value(text: str, target: Target) -> str:
+    """Write the value, refused where the simulation could not read it into the variable."""
+    new = format_value(target.key, target.value)
+    is_list = isinstance(target.value, list | tuple)
+    items = target.value if isinstance(target.value, list | tuple) else [target.value]
+    if any(isinstance(item, Raw) for item in items):
+        _refuse_broken(target.key, new)
+    if not (is_list or target.subscript or isinstance(target.value, Raw)):
+        _refuse_whole_array(text, target)
+    for item in items:
+        _refuse_other_kind(text, target, item)
+    return new
+
+
+def _refuse_broken(key: str, new: str) -> None:
+    """Refuse raw text that would be more, or less, than a setting's value."""
+    head = "&raw\nraw = "
+    try:
+        groups = scan(f"{head}{new}\n/\n")
+        settings = [setting for group in groups for setting in group.settings]
+    except NamelistError:
+        settings = []
+    if len(settings) != 1 or settings[0].end != len(head + new):
+        raise NamelistError(f"{key}: {new!r} is no Fortran value: give numbers or quoted text")
+
+
+def _refuse_whole_array(text: str, target: Target) -> None:
+    for setting in _of_name(target):
+        if setting.subscript or len(setting.items) > 1:
+            raise NamelistError(
+                f"{target.key} is an array on line {line_at(text, setting.start)}: "
+                f"name an element, {target.key}(1), or give a list"
+            )
+
+
+def _refuse_other_kind(text: str, target: Target, item: object) -> None:
+    new = to_python(item)
+    if not isinstance(new, str | int | float):
+        return
+    for setting in _of_name(target):
+        for old in expand(text, setting):
+            if kind_of(old.value) == kind_of(new):
+                return
+            raise NamelistError(
+                f"{target.key} is a {kind_of(old.value)} on line {line_at(text, old.position)}, "
+                f'and {new!r} a {kind_of(new)}: give a {kind_of(old.value)}, or Raw("...")'
+            )
+
+
+def _removals(text: str, groups: Mapping[str, Group], target: Target) -> Iterator[Edit]:
+    """Take out all statements of a setting; a bare name takes its elements with it."""
+    of_name = _of_name(target)
+    gone = [setting for setting in of_name if target.subscript in ("", setting.subscript)]
+    if not gone:
+        raise NamelistError(unknown_setting(groups, target.written, target.name))
+    for setting in of_name:
+        given = _places(text, setting)
+        if target.subscript in given and (len(given) > 1 or setting not in gone):
+            raise NamelistError(
+                f"{target.key} is part of the list on line {line_at(text, setting.start)}: "
+                f"give {setting.key} another list"
+            )
+    yield from (_removal(text, setting) for setting in gone)
+
+
+def _removal(text: str, setting: Setting) -> Edit:
+    """Take out a statement, with its lines where nothing else is on them."""
+    line = text.rfind("\n", 0, setting.start) + 1
+    behind = _BEHIND.match(text, setting.end)
+    end = behind.end() if behind else setting.end
+    rest = _LINE_END.match(text, end)
+    if rest and not text[line : setting.start].strip():
+        return Edit(line, rest.end(), "")
+    return Edit(setting.start, end, "")
+
+
+def _addition(text: str, group: Group, lines: list[str]) -> Edit:
+    """Add lines at the end of the group, indented as its last setting that begins a line."""
+    indent, line_break = _indent(text, group), _line_break(text, group.start)
+    new = "".join(f"{indent}{line}{line_break}" for line in lines)
+    begin = text.rfind("\n", 0, group.end) + 1
+    if begin > group.start and not text[begin : group.end].strip():
+        return Edit(begin, begin, new)
+    return Edit(len(text[: group.end].rstrip(_BLANK)), group.end, line_break + new)
+
+
+def _indent(text: str, group: Group) -> str:
+    for setting in reversed(group.settings):
+        before = text[text.rfind("\n", 0, setting.start) + 1 : setting.start]
+        if not before.strip():
+            return before
+    return _INDENT
+
+
+def _line_break(text: str, position: int) -> str:
+    """Give the line break that the text uses from `position` on."""
+    found = text.find("\n", position)
+    return "\r\n" if found > 0 and text[found - 1] == "\r" else "\n"
+
+
+def _with_last_line_break(text: str) -> str:
+    return text if text.endswith("\n") else text + _line_break(text, 0)
+
+
+def _apply(text: str, edits: list[Edit]) -> str:
+    pieces: list[str] = []
+    position = 0
+    for edit in sorted(edits):
+        pieces += text[position : edit.start], edit.new
+        position = max(position, edit.end)
+    return "".join(pieces) + text[position:]

@@ -1,0 +1,1 @@
+"""MESA's part in pytest-remex: hooks that translate and forward, and load what they need then."""

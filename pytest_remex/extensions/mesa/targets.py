@@ -1,0 +1,123 @@
+"""Find which group and setting a user's name means."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from pytest_remex.errors import NamelistError
+from pytest_remex.extensions.mesa.namelist import split_name
+from pytest_remex.extensions.mesa.values import to_python
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pytest_remex.extensions.mesa.namelist import Group
+
+_NAME = re.compile(
+    r"\s*(?:([A-Za-z_]\w*)\s*\.\s*)?([A-Za-z_]\w*(?:\s*\([^()\n]+\)|\s*%\s*\w+)*)\s*", re.ASCII
+)
+
+
+class Target(NamedTuple):
+    """What to change: a group of the text, a name in it, a subscript or "", and the value."""
+
+    group: Group
+    written: str
+    """The name as the user wrote it, without its group."""
+    name: str
+    subscript: str
+    value: object
+
+    @property
+    def key(self) -> str:
+        """The full name as users write it: `controls.x_ctrl(6)`."""
+        return f"{self.group.name}.{self.name}" + (f"({self.subscript})" if self.subscript else "")
+
+
+def first_groups(groups: Iterable[Group]) -> dict[str, Group]:
+    """Keep the first group of each name: the one that a Fortran read finds."""
+    firsts: dict[str, Group] = {}
+    for group in groups:
+        firsts.setdefault(group.name, group)
+    return firsts
+
+
+def find_targets(groups: Mapping[str, Group], settings: Mapping[str, object]) -> list[Target]:
+    """Find what each name of `settings` means, in the order given.
+
+    Raises `NamelistError`, with the candidates, for a name that is in no group, in several, or
+    given twice.
+    """
+    targets: list[Target] = []
+    seen: dict[tuple[str, str], list[str]] = {}
+    for group, written, value in _flat(settings):
+        target = _find(groups, group, written, value)
+        others = seen.setdefault((target.group.name, target.name), [])
+        if target.subscript in others or (others and "" in (target.subscript, *others)):
+            raise NamelistError(f"{target.key} is given twice: give it once")
+        others.append(target.subscript)
+        targets.append(target)
+    return targets
+
+
+def unknown_setting(groups: Mapping[str, Group], written: str, name: str) -> str:
+    """Say that a name is in no group, and which names are near it."""
+    here = {
+        f"{group.name}.{setting.name}": setting.name
+        for group in groups.values()
+        for setting in group.settings
+    }
+    near = set(difflib.get_close_matches(name, here.values(), n=3))
+    alike = [full for full, short in here.items() if short in near]
+    hint = f"did you mean {_listed(alike)}? " if alike else ""
+    if not groups:
+        return f"{written} is in no group: there are no groups here"
+    full = _listed(f"{group}.{written}" for group in groups)
+    return f"{written} is in no group: {hint}to add it, name its group: {full}"
+
+
+def _flat(settings: Mapping[str, object]) -> Iterator[tuple[str | None, str, object]]:
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from ((name, inner, innermost) for inner, innermost in value.items())
+        else:
+            yield None, name, value
+
+
+def _find(groups: Mapping[str, Group], group: str | None, written: str, given: object) -> Target:
+    match = _NAME.fullmatch(written)
+    if not match or (group and match[1]):
+        raise NamelistError(
+            f"{written!r} is no setting's name: write initial_mass, x_ctrl(6) or controls.x_ctrl(6)"
+        )
+    name, subscript = split_name(match[2])
+    value = to_python(given)
+    group = group or match[1]
+    if group is None:
+        return Target(_only_holder(groups, written, name), match[2], name, subscript, value)
+    if group.strip().lower() not in groups:
+        raise NamelistError(
+            f"&{group} is not here: the groups are {_listed(f'&{name}' for name in groups)}"
+        )
+    return Target(groups[group.strip().lower()], match[2], name, subscript, value)
+
+
+def _only_holder(groups: Mapping[str, Group], written: str, name: str) -> Group:
+    holders = [
+        group
+        for group in groups.values()
+        if any(setting.name == name for setting in group.settings)
+    ]
+    if not holders:
+        raise NamelistError(unknown_setting(groups, written, name))
+    if len(holders) > 1:
+        candidates = _listed(f"{group.name}.{written}" for group in holders)
+        raise NamelistError(f"{written} is in {len(holders)} groups: name one, {candidates}")
+    return holders[0]
+
+
+def _listed(names: Iterable[str]) -> str:
+    return " or ".join(names)

@@ -1,0 +1,195 @@
+"""The frozen data behind the words: dimension, sweep, experiment, commit, job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from pytest_remex.errors import RemoteError, SweepError
+
+Scalar: TypeAlias = str | int | float | bool | None
+Value: TypeAlias = "Scalar | list[Value] | dict[str, Value]"
+"""What a parameter may be: anything that JSON can hold, so that a launch record can keep it."""
+
+Config: TypeAlias = Mapping[str, Value]
+
+
+class JobState(StrEnum):
+    """A job's state, in Slurm's words; what could not be learnt is UNKNOWN, never FAILED."""
+
+    HELD = "HELD"
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUSPENDED = "SUSPENDED"
+    COMPLETING = "COMPLETING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    TIMEOUT = "TIMEOUT"
+    CANCELLED = "CANCELLED"
+    OUT_OF_MEMORY = "OUT_OF_MEMORY"
+    NODE_FAIL = "NODE_FAIL"
+    PREEMPTED = "PREEMPTED"
+    BOOT_FAIL = "BOOT_FAIL"
+    DEADLINE = "DEADLINE"
+    REJECTED = "REJECTED"
+    LOST = "LOST"
+    UNKNOWN = "UNKNOWN"
+
+    @property
+    def live(self) -> bool:
+        """Whether the job waits or runs."""
+        return self in _LIVE
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job has ended, well or not."""
+        return self is not JobState.UNKNOWN and not self.live
+
+    @property
+    def failed(self) -> bool:
+        """Whether the job has ended, and not well."""
+        return self.ended and self is not JobState.COMPLETED
+
+
+_LIVE = frozenset(
+    {
+        JobState.HELD,
+        JobState.PENDING,
+        JobState.RUNNING,
+        JobState.SUSPENDED,
+        JobState.COMPLETING,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The scheduler's account of a run. Times in seconds, memory in bytes; None is not known."""
+
+    id: str
+    state: JobState
+    reason: str = ""
+    exit_code: int | None = None
+    signal: int | None = None
+    elapsed: float | None = None
+    time_limit: float | None = None
+    memory: int | None = None
+    memory_limit: int | None = None
+    cores: int | None = None
+    source: str = ""
+    """Who said so: squeue, sacct, scontrol, exit file, local, record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """Parameter names and the value tuples that they take together."""
+
+    names: tuple[str, ...]
+    values: tuple[tuple[Value, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A decorated function's dimensions and base config: the plan of a grid."""
+
+    name: str
+    dimensions: tuple[Dimension, ...] = ()
+    base_config: Config = field(default_factory=dict)
+    branch: str = "HEAD"
+    fetch: tuple[str, ...] = ()
+    config_file: str | None = None
+    link_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """One point of the grid, as a sweep function sees it.
+
+    `config` is the base config with the point laid over it; `path` is a scratch checkout of the
+    base commit, whose edits become the experiment's commit.
+    """
+
+    sweep: Sweep
+    id: str
+    point: Config
+    config: Config
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """An experiment's identity: base commit and tree. `sha` also covers the message."""
+
+    sha: str
+    tree: str
+    base: str
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Two commits of equal identity are the same experiment, whatever their messages."""
+        return self.base, self.tree
+
+
+@dataclass(frozen=True, slots=True)
+class Repo:
+    """The user's repository: a description, not a connection. `path` is its work tree."""
+
+    path: Path
+
+    def __init__(self, path: str | Path) -> None:
+        object.__setattr__(self, "path", Path(path).expanduser().absolute())
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """Where runs happen: a description, not a connection.
+
+    `host` is `user@machine` or an ssh_config alias, or None for this machine; `clone` is the
+    repository's clone there, and `runs` the folder that holds the run directories (both as paths
+    of the cluster, `~` allowed). `via="connection"` sends commits as a git bundle over the ssh
+    connection instead of through origin. `shared` names paths of the repository that run
+    directories link to, from one read-only copy per base commit. `shell` is the command, a list
+    of words, that starts what runs on the cluster.
+    """
+
+    host: str | None
+    clone: str = ""
+    runs: str = ""
+    via: Literal["origin", "connection"] = "origin"
+    shared: tuple[str, ...] = ()
+    shell: str = "bash -lc"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An experiment that ran, as a sweep function gets it back from `yield`.
+
+    `path` holds the fetched outputs, `config` what was read back from what ran (None where nothing
+    could be), `log` the text of the job's output.
+    """
+
+    path: Path
+    config: Config | None
+    job: Job
+    log: str
+    experiment: Experiment
+    reader: Callable[[Path], object]
+
+    def read(self, name: str) -> Any:  # noqa: ANN401 - the reader of the file's kind decides
+        """Read an output by its path in the run directory, with the reader of its kind.
+
+        Raises `RemoteError` where the output was not fetched, and `SweepError` where `name`
+        leaves the run directory.
+        """
+        path = (self.path / name).resolve()
+        if not path.is_relative_to(self.path.resolve()):
+            raise SweepError(f"{name!r} leaves the run directory: name an output inside it")
+        if not path.exists():
+            raise RemoteError(
+                f"{name!r} is not among the fetched outputs in {self.path}: "
+                f"add it to the sweep's fetch=[...], or see whether the job wrote it"
+            )
+        return self.reader(path)

@@ -1,0 +1,196 @@
+"""Launch records, read: one JSON object a line; the memory of what was sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, cast
+
+from pytest_remex.errors import RecordError
+from pytest_remex.model import Commit, Config, Remote, Scalar, Value
+
+FORMAT = 1
+
+
+class Stage(StrEnum):
+    """How far a run got on its way to the scheduler, as far as this record knows."""
+
+    COMMITTED = "COMMITTED"
+    PUSHED = "PUSHED"
+    PLACED = "PLACED"
+    SUBMITTING = "SUBMITTING"
+    INDOUBT = "INDOUBT"
+    HELD = "HELD"
+    RELEASED = "RELEASED"
+    REFUSED = "REFUSED"
+    REJECTED = "REJECTED"
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left to do for the launch."""
+        return self in {Stage.RELEASED, Stage.REFUSED, Stage.REJECTED}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One run in a launch record: the experiment, its commit, its run directory and job."""
+
+    node: str
+    id: str
+    point: Config
+    parameters: Config
+    commit: Commit
+    directory: str
+    header: Mapping[str, Value] = field(default_factory=dict)
+    stage: Stage = Stage.COMMITTED
+    job: str = ""
+    unit: str = ""
+    """The submission that it is part of; runs of one array share it."""
+    why: str = ""
+    ended: Mapping[str, Scalar] | None = None
+    """The job's final state, once a query has seen it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """The head of a launch record: what was launched, from where, to where."""
+
+    id: str
+    token: str
+    name: str
+    branch: str
+    base: str
+    base_config: Config
+    fetch: tuple[str, ...]
+    config_file: str | None
+    remote: Remote
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A launch record, read: its launch and its runs by commit.
+
+    `tips` are the commits that were pushed to its temporary branch; `tidied` says that the branch
+    is gone from everywhere.
+    """
+
+    launch: Launch
+    entries: Mapping[str, Entry]
+    path: Path
+    tips: tuple[str, ...] = ()
+    tidied: bool = False
+
+
+def record_path(folder: Path, launch: str) -> Path:
+    """Give the path of a launch's record."""
+    return folder / f"{launch}.jsonl"
+
+
+def read_records(folder: Path) -> list[Record]:
+    """Read all launch records, oldest launch first.
+
+    Raises `RecordError` for one from a newer version, or damaged before its last line.
+    """
+    paths = sorted(folder.glob("*.jsonl"), key=lambda path: (path.stem[-19:], path.stem))
+    return [record for path in paths if (record := read_record(path)) is not None]
+
+
+def read_record(path: Path) -> Record | None:
+    """Read one launch record; None where a crash left it without its first line."""
+    events = list(_events(path))
+    if not events:
+        return None
+    record = Record(_launch(path, events[0]), {}, path)
+    for number, event in enumerate(events[1:], start=2):
+        try:
+            record = _apply(event, record)
+        except (KeyError, TypeError, ValueError) as error:
+            raise _damaged(path, number, repr(error)) from error
+    return record
+
+
+def _events(path: Path) -> Iterator[dict[str, Any]]:
+    *lines, _unfinished = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        try:
+            event = json.loads(line)
+        except ValueError as error:
+            raise _damaged(path, number, str(error)) from error
+        if not isinstance(event, dict):
+            raise _damaged(path, number, "not a JSON object")
+        yield event
+
+
+def _apply(event: dict[str, Any], record: Record) -> Record:
+    match event["state"]:
+        case "PUSHING":
+            return replace(record, tips=(*record.tips, event["tip"]), tidied=False)
+        case "TIDIED":
+            return replace(record, tidied=True)
+    sha = event["commit"]
+    entries = cast("dict[str, Entry]", record.entries)
+    entries[sha] = _advance(event, entries.get(sha), Commit(sha, "", record.launch.base))
+    return record
+
+
+def _advance(event: dict[str, Any], known: Entry | None, commit: Commit) -> Entry:
+    state = event["state"]
+    if state == Stage.COMMITTED:
+        return Entry(
+            node=event["node"],
+            id=event["id"],
+            point=event["point"],
+            parameters=event["parameters"],
+            commit=replace(commit, tree=event["tree"]),
+            directory=event["directory"],
+            header=event["header"],
+        )
+    if known is None:
+        raise KeyError(commit.sha)
+    if state == "ENDED":
+        return replace(known, ended=event["final"])
+    if state == "RENAMED":
+        names = {key: event[key] for key in ("node", "id", "point", "parameters")}
+        return replace(known, **names)
+    return replace(
+        known,
+        stage=Stage(state),
+        job=event.get("job", known.job),
+        unit=event.get("unit", known.unit),
+        why=event.get("why", ""),
+        ended=None,
+    )
+
+
+def _launch(path: Path, head: dict[str, Any]) -> Launch:
+    if isinstance(head.get("remex"), int) and head["remex"] > FORMAT:
+        raise RecordError(
+            f"{path} is of format {head['remex']}, and this pytest-remex reads up to {FORMAT}: "
+            f"upgrade it with `pip install -U pytest-remex`"
+        )
+    try:
+        remote = dict(head["remote"])
+        remote["shared"] = tuple(remote["shared"])
+        return Launch(
+            id=head["launch"],
+            token=head["token"],
+            name=head["sweep"],
+            branch=head["branch"],
+            base=head["base"],
+            base_config=head["base_config"],
+            fetch=tuple(head["fetch"]),
+            config_file=head["config_file"],
+            remote=Remote(**remote),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(path, 1, repr(error)) from error
+
+
+def _damaged(path: Path, line: int, why: str) -> RecordError:
+    return RecordError(
+        f"launch record {path} is damaged in line {line} ({why}): restore the file from a backup, "
+        f"or move it away if its runs no longer matter"
+    )

@@ -1,0 +1,39 @@
+"""A running program's three streams and its exit code, here or at the end of an ssh channel."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+CHUNK = 1 << 15
+"""Bytes a read or a write: the largest packet that an ssh server sends."""
+
+
+class Channel(Protocol):
+    """A running program. Each reading method may be called in a thread of its own."""
+
+    def read(self) -> bytes:
+        """Wait for the next bytes of its stdout; none at the end, or where the link broke."""
+
+    def read_error(self) -> bytes:
+        """Wait for the next bytes of its stderr; none at the end."""
+
+    def write(self, data: bytes) -> None:
+        """Write all of `data` to its stdin. Raises `OSError` where nobody takes it."""
+
+    def wait(self, seconds: float) -> int | None:
+        """Give its exit code; None where it still runs then, or where the link broke."""
+
+    def close(self) -> None:
+        """End its stdin, which ends an agent, and let go of it."""
+
+
+class Door(Protocol):
+    """A way to run Python programs at one place, whose name for messages is `place`."""
+
+    place: str
+
+    def python(self, program: str) -> Channel:
+        """Start a program, given as its source, there."""
+
+    def close(self) -> None:
+        """End what the door holds open."""

@@ -1,0 +1,94 @@
+"""What the phases do at a remote: ask its agent, and fetch files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_remex import agent
+from pytest_remex.errors import RemoteError
+from pytest_remex.remote.conversation import Answer, Conversation
+from pytest_remex.remote.local import LocalDoor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+    from typing import Self
+
+    from pytest_remex.model import Remote
+    from pytest_remex.remote.channel import Door
+    from pytest_remex.remote.prompt import Prompt
+
+SILENCE = 60.0
+"""Seconds without a sign of life after which a link counts as lost."""
+
+
+def connect(
+    remote: Remote, *, prompt: Prompt | None = None, silence: float = SILENCE
+) -> Connection:
+    """Connect to the remote, with one authentication; `prompt` asks the user where one is needed.
+
+    A link that is silent for `silence` seconds while work is under way counts as lost. Raises
+    `RemoteError` where the host cannot be reached, is not known, or refuses the login.
+    """
+    if remote.host is None:
+        return Connection(remote, LocalDoor(), silence=silence)
+    from pytest_remex.remote.ssh import log_in  # noqa: PLC0415 - Fabric takes half a second
+
+    return Connection(remote, log_in(remote, prompt, silence=silence), silence=silence)
+
+
+class Connection:
+    """An open way to a remote. One thread at a time may use it."""
+
+    def __init__(self, remote: Remote, door: Door, *, silence: float) -> None:
+        self.remote = remote
+        self._door = door
+        self._silence = silence
+        self._agent: Conversation | None = None
+        self._facts: Answer | None = None
+
+    def ask(self, action: str, **fields: object) -> Iterator[Answer]:
+        """Send a request to the agent now, and iterate over the events of its answer.
+
+        `fields` are what JSON can hold. The agent starts at the first request. Raises
+        `RemoteError` for what the agent refuses, and `ConnectionLostError` where the link or the
+        agent broke, or was silent for too long: what was asked for may have been done, or not.
+        """
+        if self._agent is None:
+            self._agent = Conversation(
+                self._door.python(agent.BOOT),
+                agent.bundle(),
+                place=self._door.place,
+                silence=self._silence,
+            )
+        return self._agent.ask(action, fields)
+
+    def facts(self) -> Answer:
+        """Ask once what the remote is: the event "hello". Raises as `ask` does."""
+        if self._facts is None:
+            remote = self.remote
+            scheduler = "local" if remote.host is None else "slurm"
+            said = list(
+                self.ask("hello", clone=remote.clone, runs=remote.runs, scheduler=scheduler)
+            )
+            if not said:
+                raise RemoteError(f"the agent on {self._door.place} said nothing to 'hello'")
+            self._facts = said[0]
+        return self._facts
+
+    def close(self) -> None:
+        """End the agent and the connection; jobs go on."""
+        if self._agent is not None:
+            self._agent.close()
+        self._door.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,82 @@
+"""This machine as a place of runs: no ssh, no login shell."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import IO, TYPE_CHECKING
+
+from pytest_remex.remote.channel import CHUNK
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class LocalDoor:
+    """Runs programs with the Python that runs this one; see `Door`."""
+
+    place = "this machine"
+
+    def python(self, program: str) -> LocalChannel:
+        """See `Door`."""
+        return LocalChannel([sys.executable, "-I", "-u", "-c", program])
+
+    def close(self) -> None:
+        """See `Door`: nothing is held open."""
+
+
+class LocalChannel:
+    """A program on this machine, in a session of its own: Ctrl-C reaches pytest alone."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self._process = subprocess.Popen(
+            words,
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def read(self) -> bytes:
+        """See `Channel`."""
+        return _read(self._process.stdout)
+
+    def read_error(self) -> bytes:
+        """See `Channel`."""
+        return _read(self._process.stderr)
+
+    def write(self, data: bytes) -> None:
+        """See `Channel`."""
+        stdin = self._process.stdin
+        if stdin is None or stdin.closed:
+            raise BrokenPipeError("its stdin is closed")
+        rest = memoryview(data)
+        while rest:
+            rest = rest[stdin.write(rest) :]
+
+    def wait(self, seconds: float) -> int | None:
+        """See `Channel`. A program that a signal ended gives 128 and its number, as in a shell."""
+        try:
+            code = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+        return code if code >= 0 else 128 - code
+
+    def close(self) -> None:
+        """See `Channel`. Kills a program that has not ended five seconds after its stdin."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        if self.wait(5) is None:
+            self._process.kill()
+            self._process.wait()
+
+
+def _read(stream: IO[bytes] | None) -> bytes:
+    """Read what is there, and close the stream at its end: nobody else knows when that is."""
+    if stream is None or stream.closed:
+        return b""
+    data = stream.read(CHUNK)
+    if not data:
+        stream.close()
+    return data

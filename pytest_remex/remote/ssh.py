@@ -1,0 +1,128 @@
+"""The door to a cluster: logging in through Fabric, over gateways where there are some."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import fabric  # type: ignore[import-untyped]  # it has no stubs
+import paramiko
+
+from pytest_remex.remote.config import HostSettings, route
+from pytest_remex.remote.faults import explain, turned_away
+from pytest_remex.remote.hostkeys import StrictPolicy
+from pytest_remex.remote.login import Login
+from pytest_remex.remote.sshdoor import SshDoor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from paramiko.transport import _SocketLike
+
+    from pytest_remex.model import Remote
+    from pytest_remex.remote.prompt import Prompt
+
+logging.getLogger("paramiko").addHandler(logging.NullHandler())  # it tells what we tell, unasked
+_PAUSES = (0.5, 1.0, 2.0)
+
+
+def log_in(remote: Remote, prompt: Prompt | None, *, silence: float) -> SshDoor:
+    """Log in to the remote's host once, through the hops of its ProxyJump.
+
+    Raises `RemoteError` where a host on the way cannot be reached, is not known, or refuses.
+    """
+    name = str(remote.host)
+    with contextlib.ExitStack() as opened:
+        hops: list[fabric.Connection] = []
+        for host in route(name):
+            hops.append(_patiently(host, hops[-1] if hops else None, prompt))
+            opened.callback(_close, hops[-1])
+        return SshDoor(
+            hops[-1].transport,
+            place=name,
+            shell=remote.shell,
+            silence=silence,
+            close=opened.pop_all().close,
+        )
+
+
+def _patiently(
+    host: HostSettings, gateway: fabric.Connection | None, prompt: Prompt | None
+) -> fabric.Connection:
+    """Log in to one host; again, a little later, where it turned us away before its greeting."""
+    for pause in _PAUSES:
+        try:
+            return _open(host, gateway, prompt)
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            if not turned_away(error, host):
+                raise explain(error, host) from error
+            time.sleep(pause)
+    try:
+        return _open(host, gateway, prompt)
+    except (paramiko.SSHException, OSError, EOFError) as error:
+        raise explain(error, host) from error
+
+
+def _open(
+    host: HostSettings, gateway: fabric.Connection | None, prompt: Prompt | None
+) -> fabric.Connection:
+    """Open a Fabric connection whose only settings are ours: host keys are checked, always."""
+    policy = StrictPolicy(host)
+    connection = _Hop(
+        host.hostname,
+        user=host.user,
+        port=host.port,
+        gateway=gateway or host.proxy,
+        config=fabric.Config(ssh_config=paramiko.SSHConfig(), lazy=True),
+        connect_timeout=host.timeout,
+        connect_kwargs={
+            "auth_strategy": Login(host, prompt),
+            "transport_factory": _transports(policy),
+            "banner_timeout": host.timeout,
+        },
+    )
+    connection.client.set_missing_host_key_policy(policy)
+    try:
+        connection.open()
+    except BaseException:
+        _close(connection)
+        raise
+    connection.transport.set_keepalive(host.keepalive)
+    return connection
+
+
+def _transports(policy: StrictPolicy) -> Callable[..., paramiko.Transport]:
+    """Make transports that ask the server for a host key of a kind that is known."""
+
+    def make(sock: _SocketLike, disabled_algorithms: None = None) -> paramiko.Transport:
+        transport = paramiko.Transport(sock, disabled_algorithms=disabled_algorithms)
+        security = transport.get_security_options()
+        security.key_types = policy.algorithms(tuple(security.key_types))
+        return transport
+
+    return make
+
+
+class _Hop(fabric.Connection):  # type: ignore[misc]  # Fabric has no types
+    """A Fabric connection whose ProxyCommand runs as under ssh: by a shell, at a socket."""
+
+    def open_gateway(self) -> _SocketLike:
+        if not isinstance(self.gateway, str):
+            gateway: paramiko.Channel = super().open_gateway()
+            return gateway
+        ours, theirs = socket.socketpair()
+        with theirs:
+            words, end = ["sh", "-c", f"exec {self.gateway}"], theirs.fileno()
+            self._set(_proxy=subprocess.Popen(words, stdin=end, stdout=end))
+        return ours
+
+
+def _close(connection: fabric.Connection) -> None:
+    connection.client.close()
+    if proxy := getattr(connection, "_proxy", None):
+        proxy.terminate()
+        proxy.wait()

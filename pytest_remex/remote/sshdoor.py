@@ -1,0 +1,118 @@
+"""Programs over an ssh connection that is already open: the door to a cluster."""
+
+from __future__ import annotations
+
+import base64
+import shlex
+from typing import TYPE_CHECKING
+
+import paramiko
+
+from pytest_remex.errors import ConnectionLostError, RemoteError
+from pytest_remex.remote.channel import CHUNK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_WINDOW = 1 << 24
+_UNPACK = "import base64,sys;exec(base64.b64decode(sys.argv[1]))"
+
+
+class SshChannel:
+    """A program at the end of an ssh channel; see `Channel` for its methods."""
+
+    def __init__(self, channel: paramiko.Channel, *, silence: float) -> None:
+        self._channel = channel
+        channel.settimeout(silence)
+
+    def read(self) -> bytes:
+        """Wait for stdout however long it takes: who asks knows when it has been too long."""
+        while True:
+            try:
+                return self._channel.recv(CHUNK)
+            except TimeoutError:
+                continue
+
+    def read_error(self) -> bytes:
+        """Wait for stderr, as `read`."""
+        while True:
+            try:
+                return self._channel.recv_stderr(CHUNK)
+            except TimeoutError:
+                continue
+
+    def write(self, data: bytes) -> None:
+        """Write to stdin. Raises `TimeoutError` where nothing is taken for `silence` seconds."""
+        self._channel.sendall(data)
+
+    def wait(self, seconds: float) -> int | None:
+        """Give the exit code; None where the link broke, or a signal ended the program."""
+        if not self._channel.status_event.wait(seconds):
+            return None
+        code = self._channel.recv_exit_status()
+        return code if code >= 0 else None
+
+    def close(self) -> None:
+        """Close the channel: the program sees the end of its stdin."""
+        self._channel.close()
+
+
+class SshDoor:
+    """The cluster at the end of a transport that has logged in."""
+
+    def __init__(
+        self,
+        transport: paramiko.Transport,
+        *,
+        place: str,
+        shell: str,
+        silence: float,
+        close: Callable[[], None],
+    ) -> None:
+        self.place = place
+        self._close = close
+        self._transport = transport
+        self._shell = shell
+        self._silence = silence
+
+    def python(self, program: str) -> SshChannel:
+        """Start a Python program by the python3 that the login shell finds.
+
+        Raises `RemoteError` where the server opens no more channels, `ConnectionLostError` where
+        the link is gone.
+        """
+        try:
+            channel = self._transport.open_session(window_size=_WINDOW, timeout=self._silence)
+            channel.exec_command(login_command(self._shell, program))
+        except paramiko.ChannelException as error:
+            raise NoChannelError(f"{self.place} opens no further channel: {error.text}") from error
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            raise ConnectionLostError(f"the connection to {self.place} broke: {error}") from error
+        return SshChannel(channel, silence=self._silence)
+
+    def close(self) -> None:
+        """Log out, of each host on the way."""
+        self._close()
+
+
+class NoChannelError(RemoteError):
+    """The server allows no further channel on this connection (sshd's MaxSessions)."""
+
+
+def login_command(shell: str, program: str) -> bytes:
+    """Quote a Python program as one command for the user's login shell: the only place that quotes.
+
+    The program travels as base64, so that what is quoted is without line ends, `!` and quotes,
+    which the csh family and fish read in ways of their own.
+    """
+    packed = base64.b64encode(program.encode("utf-8", "surrogateescape")).decode()
+    words = ["python3", "-I", "-u", "-c", _UNPACK, packed]
+    return shlex.join([*split_shell(shell), f"exec {shlex.join(words)}"]).encode()
+
+
+def split_shell(shell: str) -> Sequence[str]:
+    """Split `remex_shell` into words. Raises `RemoteError` where its quotes do not match."""
+    try:
+        return shlex.split(shell)
+    except ValueError as error:
+        raise RemoteError(f"remex_shell = {shell!r} cannot be read: {error}") from error

@@ -1,0 +1,36 @@
+// A measure over two parameters.
+
+function heatmapView(data, choice) {
+  const [across, up] = [choice.x, choice.by].map((place) => levels(columnValues(data, place)));
+  const measure = scaleOf(columnValues(data, choice.measure));
+  const grid = (fill) => up.map(() => across.map(() => fill));
+  const [numbers, indexes, texts] = [grid(null), grid(null), grid("")];
+  const placeOf = (values) => new Map(values.map((value, place) => [value, place]));
+  const [columns, lines] = [placeOf(across), placeOf(up)];
+  data.rows.forEach((row, index) => {
+    const [line, column] = [lines.get(row[choice.by]), columns.get(row[choice.x])];
+    numbers[line][column] = measure.numbers[index];
+    indexes[line][column] = index;
+    texts[line][column] = hoverText(data, index, choice.told);
+  });
+  return {
+    traces: [{
+      type: "heatmap",
+      x: across.map(label),
+      y: up.map(label),
+      z: numbers,
+      customdata: indexes,
+      text: texts,
+      hoverinfo: "text",
+      hoverongaps: false,
+      xgap: 1,
+      ygap: 1,
+      colorscale: "Viridis",
+      colorbar: { title: { text: label(data.columns[choice.measure].title) }, outlinewidth: 0, ...measure.ticks },
+    }],
+    layout: {
+      xaxis: { type: "category", title: { text: label(data.columns[choice.x].title) }, showgrid: false },
+      yaxis: { type: "category", title: { text: label(data.columns[choice.by].title) }, showgrid: false },
+    },
+  };
+}

@@ -1,0 +1,24 @@
+// The page, from its data: first the table, then, once that is seen, the figures.
+
+async function start() {
+  const data = readJson("table-data");
+  await runLibrary("tables");
+  const table = startTable(data);
+  const reader = detailsReader();
+  startOpening(table, reader);
+  startVerdicts(table);
+  startPrinting(table);
+  if (data.rows.length === 1) await openRow(table.row(0), reader);
+  document.documentElement.dataset.ready = "table";
+  await runLibrary("charts");
+  const redraw = startFigure(data, (index) => reveal(table, index, reader), narrowing(table));
+  drawOwnFigures();
+  startTheme(redraw);
+  document.documentElement.dataset.ready = "figures";
+}
+
+// Without what the page needs of a browser, the plain table that it carries is shown.
+start().catch((problem) => {
+  document.getElementById("main").innerHTML = document.getElementById("plain").textContent;
+  throw problem;
+});

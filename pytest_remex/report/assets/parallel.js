@@ -1,0 +1,36 @@
+// Every parameter and the measure side by side, one line an experiment, coloured by the measure.
+
+function parallelView(data, choice) {
+  const measure = scaleOf(columnValues(data, choice.measure));
+  const known = data.rows.map((_, index) => index).filter((index) => measure.numbers[index] !== null);
+  const lines = [...choice.axes, choice.measure].map((place) => {
+    const scale = scaleOf(columnValues(data, place));
+    return {
+      label: label(data.columns[place].title),
+      values: known.map((index) => scale.numbers[index]),
+      ...scale.ticks,
+    };
+  });
+  return {
+    traces: [{
+      type: "parcoords",
+      dimensions: lines,
+      customdata: known,
+      line: {
+        color: known.map((index) => measure.numbers[index]),
+        colorscale: "Viridis",
+        showscale: false,
+      },
+    }],
+    layout: { margin: { l: 60, r: 60, t: 60, b: 30 } },
+  };
+}
+
+// The experiments that pass through every range marked on the axes; null where none is marked.
+function brushed(trace) {
+  const marked = trace.dimensions.filter((line) => line.constraintrange);
+  if (marked.length === 0) return null;
+  const inside = (line, place) => [line.constraintrange].flat(Infinity).some((low, at, ends) =>
+    at % 2 === 0 && low <= line.values[place] && line.values[place] <= ends[at + 1]);
+  return new Set(trace.customdata.filter((_, place) => marked.every((line) => inside(line, place))));
+}

@@ -1,0 +1,44 @@
+// A measure against one parameter; a second one, if it has few values, makes a line for each.
+
+const MOST_LINES = 8;
+
+function pointsView(data, choice) {
+  const x = scaleOf(columnValues(data, choice.x));
+  const y = scaleOf(columnValues(data, choice.measure));
+  const groups = pointGroups(data, choice.by);
+  return {
+    traces: groups.map(([name, indexes]) => pointTrace(data, choice, x, y, name, indexes)),
+    layout: {
+      xaxis: { title: { text: label(data.columns[choice.x].title) }, ...x.ticks },
+      yaxis: { title: { text: label(data.columns[choice.measure].title) }, ...y.ticks },
+      showlegend: groups.length > 1,
+      legend: { title: { text: choice.by === null ? "" : label(data.columns[choice.by].title) } },
+      hovermode: "closest",
+    },
+  };
+}
+
+function pointGroups(data, by) {
+  const all = data.rows.map((_, index) => index);
+  if (by === null) return [["", all]];
+  const values = levels(columnValues(data, by));
+  if (values.length > MOST_LINES) return [["", all]];
+  return values.map((value) => [label(value), all.filter((index) => data.rows[index][by] === value)]);
+}
+
+function pointTrace(data, choice, x, y, name, indexes) {
+  const known = indexes.filter((index) => x.numbers[index] !== null && y.numbers[index] !== null);
+  known.sort((a, b) => x.numbers[a] - x.numbers[b]);
+  const single = new Set(known.map((index) => x.numbers[index])).size === known.length;
+  return {
+    type: "scatter",
+    mode: single && known.length <= 200 ? "lines+markers" : single ? "lines" : "markers",
+    name,
+    x: known.map((index) => x.numbers[index]),
+    y: known.map((index) => y.numbers[index]),
+    customdata: known,
+    text: known.map((index) => hoverText(data, index, choice.told)),
+    hoverinfo: "text",
+    marker: { size: 8 },
+  };
+}

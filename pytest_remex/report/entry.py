@@ -1,0 +1,68 @@
+"""A row made ready to show: clean text, safe links."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from pytest_remex.report.links import href
+from pytest_remex.report.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_remex.model import Scalar
+    from pytest_remex.report.page import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A name to show and where it leads; an `href` of "" leads nowhere."""
+
+    name: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row in which every text is clean and every link is a percent-encoded relative one."""
+
+    node: str
+    verdict: str
+    state: str
+    reason: str
+    values: tuple[Scalar, ...]
+    job: str
+    elapsed: float | None
+    commit: str
+    parent: str
+    directory: Link
+    diff: str
+    log: str
+    outputs: tuple[Link, ...]
+    images: tuple[Link, ...]
+
+
+def entry(row: Row, columns: Sequence[str]) -> Entry:
+    """Make a row ready to show, with its values in the order of `columns`."""
+    return Entry(
+        node=clean(row.node),
+        verdict=clean(row.verdict),
+        state=clean(row.state),
+        reason=clean(row.reason),
+        values=tuple(_value(row.values.get(column)) for column in columns),
+        job=clean(row.job),
+        elapsed=row.elapsed,
+        commit=clean(row.commit),
+        parent=clean(row.parent),
+        directory=Link(clean(row.directory), href(row.directory)),
+        diff=clean(row.diff),
+        log=clean(row.log),
+        outputs=tuple(Link(clean(name), href(path)) for name, path in row.outputs),
+        images=tuple(Link(clean(PurePosixPath(path).name), href(path)) for path in row.images),
+    )
+
+
+def _value(value: object) -> Scalar:
+    return value if value is None or isinstance(value, int | float) else clean(str(value))

@@ -1,0 +1,312 @@
+"""The scratch checkout in which patches run: exact bytes of the base, edits found in milliseconds.
+
+A linked worktree of the user's repository, filled from the blobs themselves, without filters: a
+run directory on the cluster is filled in the same way, so a patch sees what the job will see.
+Every file and folder gets one fixed, odd modification time, so that any edit shows in its stat.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import stat
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from pytest_remex.repo import Git
+
+PINNED = 1_000_000_007_123_456_789
+"""The modification time (ns) of every untouched file: nothing else writes that one."""
+
+PREFIX = "remex-scratch-"
+Signature: TypeAlias = tuple[int, int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A file of the base commit, by git's mode and sha."""
+
+    mode: str
+    sha: str
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What a patch did to one file; no content: it was removed."""
+
+    path: bytes
+    mode: str = ""
+    content: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """What a sweep's body did to the checkout, removals first.
+
+    `ignored` are the new files that .gitignore keeps out of the experiment.
+    """
+
+    edits: tuple[Edit, ...]
+    ignored: tuple[str, ...]
+
+
+class Scratch:
+    """A checkout of `base` that patches may edit, and that goes back to the base after each.
+
+    Its paths are bytes, as git's are.
+    """
+
+    def __init__(self, repository: Git, base: str) -> None:
+        self._git = repository
+        self.base = base
+        _remove_stale(repository)
+        self._home = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{socket.gethostname()}-{os.getpid()}-"))
+        self.path = self._home / f"{PREFIX}{self._home.name[-8:]}"
+        repository.run(
+            "worktree", "add", "--quiet", "--no-checkout", "--detach", str(self.path), base
+        )
+        self._root = os.fsencode(self.path)
+        self._files = dict(_listing(repository, base))
+        self._known = _folders(self._files)
+        self._reader = repository.stream("cat-file", "--batch")
+        self._signatures: dict[bytes, Signature] = {}
+        self._lent = False
+        self._fill()
+
+    def lend(self) -> Path:
+        """Give the checkout to a patch."""
+        self._lent = True
+        return self.path
+
+    def patch(self) -> Patch:
+        """Give what was changed since the checkout was lent."""
+        return self._patch(self._touched(), self._added())
+
+    def take(self) -> Patch:
+        """Give what was changed and go back to the base, looking at the files only once."""
+        touched, added = self._touched(), self._added()
+        patch = self._patch(touched, added)
+        self._revert(touched, added)
+        return patch
+
+    def restore(self) -> None:
+        """Go back to the base, where that was not done yet."""
+        if self._lent:
+            self._revert(self._touched(), self._added())
+
+    def original(self, path: bytes) -> bytes:
+        """Give a file's bytes in the base; empty where it is not there."""
+        blob = self._files.get(path)
+        return b"" if blob is None else self._read(blob.sha)
+
+    def close(self) -> None:
+        """Remove the checkout and its registration in the repository."""
+        self._reader.stdin.close()
+        self._reader.wait()
+        self._git.attempt("worktree", "remove", "--force", "--force", str(self.path))
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def _patch(self, touched: list[bytes], added: list[bytes]) -> Patch:
+        kept = self._unignored(added)
+        ignored = sorted(os.fsdecode(path) for path in set(added) - set(kept))
+        edits = [self._edit(path) for path in [*touched, *kept]]
+        edits.sort(key=lambda edit: (edit.content is not None, edit.path))
+        return Patch(tuple(edits), tuple(ignored))
+
+    def _revert(self, touched: list[bytes], added: list[bytes]) -> None:
+        for path in added:
+            _remove(self._full(path))
+        for path in touched:
+            _remove(self._full(path))
+            self._write(path)
+        for folder in self._touched_folders():
+            for entry in self._unknown(folder):
+                _remove(entry.path)
+            self._pin(folder)
+        self._lent = False
+
+    def _fill(self) -> None:
+        self._git.run("-C", str(self.path), "read-tree", self.base)
+        for folder in sorted(self._known):
+            (self.path / os.fsdecode(folder)).mkdir(exist_ok=True)
+        for path in self._files:
+            self._write(path)
+        for folder in self._known:
+            self._pin(folder)
+
+    def _full(self, path: bytes) -> bytes:
+        return os.path.join(self._root, path) if path else self._root
+
+    def _write(self, path: bytes) -> None:
+        blob, full = self._files[path], self._full(path)
+        os.makedirs(os.path.dirname(full), exist_ok=True)
+        if blob.mode == "120000":
+            os.symlink(self._read(blob.sha), full)
+        else:
+            self._copy(blob.sha, full)
+            os.chmod(full, 0o755 if blob.mode == "100755" else 0o644)
+        self._pin(path)
+
+    def _pin(self, path: bytes) -> None:
+        full = self._full(path)
+        os.utime(full, ns=(PINNED, PINNED), follow_symlinks=False)
+        self._signatures[path] = _signature(full)
+
+    def _read(self, sha: str) -> bytes:
+        size = self._ask(sha)
+        content = self._reader.stdout.read(size)
+        self._reader.stdout.read(1)
+        return content
+
+    def _copy(self, sha: str, target: bytes) -> None:
+        left = self._ask(sha)
+        with open(target, "wb") as file:
+            while left:
+                chunk = self._reader.stdout.read(min(left, 1 << 20))
+                file.write(chunk)
+                left -= len(chunk)
+        self._reader.stdout.read(1)
+
+    def _ask(self, sha: str) -> int:
+        self._reader.stdin.write(sha.encode() + b"\n")
+        self._reader.stdin.flush()
+        return int(self._reader.stdout.readline().split()[2])
+
+    def _touched(self) -> list[bytes]:
+        return [
+            path for path in self._files if _signature(self._full(path)) != self._signatures[path]
+        ]
+
+    def _touched_folders(self) -> list[bytes]:
+        folders = [path for path in self._signatures if path not in self._files]
+        return [path for path in folders if _signature(self._full(path)) != self._signatures[path]]
+
+    def _added(self) -> list[bytes]:
+        return [new for folder in self._touched_folders() for new in self._strangers(folder)]
+
+    def _strangers(self, folder: bytes) -> Iterator[bytes]:
+        for entry in self._unknown(folder):
+            path = os.path.relpath(entry.path, self._root)
+            if entry.is_dir(follow_symlinks=False):
+                yield from _below(self._root, path)
+            else:
+                yield path
+
+    def _unknown(self, folder: bytes) -> Iterator[os.DirEntry[bytes]]:
+        for entry in _scan(self._full(folder)):
+            path = os.path.join(folder, entry.name) if folder else entry.name
+            known = self._known if entry.is_dir(follow_symlinks=False) else self._files
+            if path != b".git" and path not in known:
+                yield entry
+
+    def _unignored(self, added: list[bytes]) -> list[bytes]:
+        if not added:
+            return []
+        process = self._git.stream("-C", str(self.path), "check-ignore", "-z", "--stdin")
+        process.stdin.write(b"".join(path + b"\0" for path in added))
+        process.stdin.close()
+        left_out = set(process.stdout.read().split(b"\0"))
+        process.wait()
+        return [path for path in added if path not in left_out]
+
+    def _edit(self, path: bytes) -> Edit:
+        full = self._full(path)
+        try:
+            status = os.lstat(full)
+        except (FileNotFoundError, NotADirectoryError):
+            return Edit(path)
+        if stat.S_ISLNK(status.st_mode):
+            return Edit(path, "120000", os.readlink(full))
+        if not stat.S_ISREG(status.st_mode):
+            return Edit(path)
+        with open(full, "rb") as file:
+            content = file.read()
+        return Edit(path, "100755" if status.st_mode & stat.S_IXUSR else "100644", content)
+
+
+def _listing(repository: Git, base: str) -> Iterator[tuple[bytes, Blob]]:
+    process = repository.stream("ls-tree", "-r", "-z", "--full-tree", base)
+    process.stdin.close()
+    for line in process.stdout.read().split(b"\0"):
+        if line:
+            facts, _, path = line.partition(b"\t")
+            mode, _, sha = facts.decode().split()
+            yield path, Blob(mode, sha)
+    process.wait()
+
+
+def _folders(files: Iterable[bytes]) -> set[bytes]:
+    found = {b""}
+    for path in files:
+        while (path := os.path.dirname(path)) not in found:
+            found.add(path)
+    return found
+
+
+def _below(root: bytes, folder: bytes) -> Iterator[bytes]:
+    for entry in _scan(os.path.join(root, folder)):
+        path = os.path.join(folder, entry.name)
+        if entry.is_dir(follow_symlinks=False):
+            yield from _below(root, path)
+        else:
+            yield path
+
+
+def _signature(path: bytes) -> Signature:
+    try:
+        status = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return (0, 0, 0, 0, 0)
+    return (
+        status.st_mode,
+        0 if stat.S_ISDIR(status.st_mode) else status.st_size,
+        status.st_mtime_ns,
+        0 if stat.S_ISDIR(status.st_mode) else status.st_ctime_ns,
+        status.st_ino,
+    )
+
+
+def _scan(folder: bytes) -> Iterable[os.DirEntry[bytes]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _remove(path: bytes) -> None:
+    try:
+        status = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if stat.S_ISDIR(status.st_mode):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
+
+
+def _remove_stale(repository: Git) -> None:
+    """Remove checkouts that a killed pytest on this machine left behind."""
+    pattern = re.compile(rf"/{PREFIX}{re.escape(socket.gethostname())}-(\d+)-[^/]+/")
+    output = repository.run("worktree", "list", "--porcelain", "-z")
+    for line in output.split("\0"):
+        path = line.removeprefix("worktree ")
+        owner = pattern.search(path)
+        if line != path and owner and not _alive(int(owner[1])):
+            repository.attempt("worktree", "remove", "--force", "--force", path)
+            shutil.rmtree(Path(path).parent, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

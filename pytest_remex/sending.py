@@ -1,0 +1,126 @@
+"""Between pytest's items and the launcher: what each experiment's outcome is, and the warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from pytest_remex import preparation
+from pytest_remex.connections import Connections
+from pytest_remex.cost import Cost
+from pytest_remex.errors import SweepError
+from pytest_remex.interrupts import deferred_interrupts
+from pytest_remex.items import places_of, sweep_for
+from pytest_remex.launch import Outcome, Submitted
+from pytest_remex.launcher import Doors, Launcher, Order
+from pytest_remex.model import Repo
+from pytest_remex.options import Settings
+from pytest_remex.query import query
+from pytest_remex.terminal import Terminal
+from pytest_remex.workspace import Workspaces
+
+
+@dataclass(frozen=True, slots=True)
+class Already:
+    """An experiment that has a run."""
+
+    job: str
+    launch: str
+
+
+Result: TypeAlias = Outcome | Already
+
+
+class Sender:
+    """Prepares experiments and sends them, for one pytest run."""
+
+    def __init__(self, config: pytest.Config, settings: Settings, terminal: Terminal) -> None:
+        self._hook = config.hook
+        self._settings = settings
+        self._terminal = terminal
+        self._workspaces = Workspaces(kept=True)
+        self._connections = Connections(terminal.prompt)
+        doors = Doors(self._workspaces, self._connections.to)
+        self._launcher = Launcher(settings.launches, doors, settings.throttle)
+        self._jobs: list[str] = []
+
+    def checkout(self, item: pytest.Function, repo: Repo) -> AbstractContextManager[Path]:
+        """Lend the scratch checkout to an experiment."""
+        return preparation.checkout(self._workspaces, repo, sweep_for(item).branch)
+
+    def prepare(self, item: pytest.Function) -> Order | Already:
+        """Patch and commit an experiment, and say whether it is to be sent."""
+        __tracebackhide__ = True
+        prepared = preparation.prepare(item, self._workspaces)
+        repo, remote = places_of(item)
+        preparation.warn(self._terminal, self._workspaces.git(repo), prepared)
+        with preparation.failing_plainly():
+            found = self._launcher.submitted(prepared, remote)
+        if found is not None and not found.entry.stage.settled:
+            return Order(prepared, repo, remote, interrupted=found)
+        if found is None or self._settings.again:
+            return Order(prepared, repo, remote)
+        if self._settings.retry:
+            return Order(prepared, repo, remote, earlier=found)
+        return Already(found.entry.job, found.record.launch.id)
+
+    def send(self, orders: Sequence[Order]) -> list[Result]:
+        """Send a batch; Ctrl-C waits for it. Raises `RemexError` for what concerns it all."""
+        with deferred_interrupts(self._announce_interrupt):
+            already = self._ended_well(orders)
+            new = [order for order in orders if id(order) not in already]
+            self._refuse_unconfirmed(new)
+            with self._terminal.progress() as progress:
+                outcomes = iter(self._launcher.submit(new, progress))
+            results = [already.get(id(order)) or next(outcomes) for order in orders]
+            self._tell(orders, results)
+            return results
+
+    def close(self) -> None:
+        """Finish the launches, and close all doors."""
+        launches = self._launcher.launches()
+        for warning in self._launcher.close():
+            self._terminal.note(warning)
+        self._connections.close()
+        self._workspaces.close()
+        if self._jobs:
+            named = ", ".join(launches)
+            self._terminal.say(f"{len(self._jobs)} jobs submitted in launch {named}", green=True)
+
+    def _ended_well(self, orders: Sequence[Order]) -> dict[int, Already]:
+        """Find those that need no retry: their last job is alive, ended well, or is unknown."""
+        earlier = {id(order): order.earlier for order in orders if order.earlier}
+        states = query(earlier.values(), self._connections.to)
+        return {
+            key: Already(found.entry.job, found.record.launch.id)
+            for key, found in earlier.items()
+            if not states[found.entry.directory].state.failed
+        }
+
+    def _refuse_unconfirmed(self, orders: Sequence[Order]) -> None:
+        cost = Cost.of(order.prepared.header for order in orders)
+        if cost.jobs > self._settings.confirm and not self._settings.yes:
+            raise SweepError(
+                f"this launch asks for {cost}, above remex_confirm = {self._settings.confirm}: "
+                f"add --remex-yes to send it"
+            )
+
+    def _tell(self, orders: Sequence[Order], results: Sequence[Result]) -> None:
+        jobs: dict[str, dict[str, str]] = {}
+        for order, result in zip(orders, results, strict=True):
+            if isinstance(result, Submitted):
+                launch = self._launcher.launch_of(order)
+                jobs.setdefault(launch, {})[order.prepared.node] = result.job
+                self._jobs.append(result.job)
+        for launch, submitted in jobs.items():
+            self._hook.pytest_remex_submitted(launch=launch, jobs=submitted)
+
+    def _announce_interrupt(self) -> None:
+        self._terminal.announce(
+            "remex: finishing the batch in flight, then stopping; Ctrl-C again stops at once"
+        )

@@ -1,0 +1,79 @@
+"""Fixtures of the cluster tests: a real Slurm behind a real sshd, and a user's project."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from support.projects import make_project
+from support.requirements import lacking
+from support.sites import Sites
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items):
+    """Mark every test of this folder, so that `-m "not cluster"` leaves it out."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.cluster)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _requirements():
+    """Skip where a real cluster cannot be had; under CI=true that is a failure."""
+    if missing := lacking():
+        refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        refuse(f"a real Slurm and sshd on this machine need {', '.join(missing)}")
+
+
+@pytest.fixture(scope="session")
+def sites(_requirements):
+    """Give the session's clusters, each started when first asked for."""
+    with Sites() as sites:
+        yield sites
+
+
+@pytest.fixture
+def site(request, sites):
+    """Give a cluster and its sshd; `support.sites.WITH_ACCOUNTING` and its like choose the kind."""
+    site = sites.of(getattr(request, "param", "plain"))
+    yield site
+    site.reset()
+
+
+@pytest.fixture
+def cluster(site):
+    """Give the SlurmCluster of `site`."""
+    return site.cluster
+
+
+@pytest.fixture
+def sshd(site):
+    """Give the SshServer of `site`; its sessions select `cluster`."""
+    return site.sshd
+
+
+@pytest.fixture
+def shims(site):
+    """Give the Shims that come first on the PATH of a login shell on `sshd`."""
+    return site.shims
+
+
+@pytest.fixture
+def home(request, tmp_path, monkeypatch, sshd):
+    """Give an isolated HOME whose ssh_config names `sshd` as the host `cluster`."""
+    if "pytester" in request.fixturenames:
+        request.getfixturevalue("pytester")  # it sets HOME too: ours must come after
+    home = tmp_path / "home"
+    sshd.client(home)
+    monkeypatch.setenv("HOME", str(home))
+    return home
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """Give a user's Project: repository, origin, clone and runs folder below tmp_path."""
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    return make_project(tmp_path)

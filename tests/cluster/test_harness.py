@@ -1,0 +1,175 @@
+"""The harness itself: a real Slurm, a real sshd, and the faults that the other tests inject."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support.daemons import wait_until
+from support.projects import git
+from support.sites import WITH_ACCOUNTING, WITH_AND_WITHOUT_ACCOUNTING
+from support.sshd import BANNER, NOISY_RC
+
+TESTS = Path(__file__).parents[1]
+
+
+def ssh(home, *command):
+    """Run a command in a login shell on the cluster, as a user types it."""
+    words = ["ssh", "-F", str(home / ".ssh" / "config"), "cluster", "bash", "-lc"]
+    remote = f"'{' '.join(command)}'"
+    return subprocess.run([*words, remote], capture_output=True, text=True, check=False)
+
+
+@WITH_AND_WITHOUT_ACCOUNTING
+def test_job_over_ssh(home, cluster, project):
+    """A job that is submitted over ssh runs the project's script in its folder."""
+    answer = ssh(home, f"cd {project.clone} && sbatch --parsable run.sbatch")
+    job = cluster.wait(answer.stdout.strip())[answer.stdout.strip()]
+    assert (job.state, job.name, job.work_dir) == ("COMPLETED", "star", project.clone)
+    assert (project.clone / "slurm.out").read_text() == "a star of mass 1.0\n"
+    assert "center_h1" in (project.clone / "LOGS" / "history.data").read_text()
+
+
+@WITH_ACCOUNTING
+def test_accounting_answers(cluster, project):
+    """Sacct knows a job, its comment and its folder; it learns of them seconds after squeue."""
+    script = str(project.clone / "run.sbatch")
+    sbatch = ["sbatch", "--parsable", "--hold", "--comment=remex:abc"]
+    job = cluster.run(*sbatch, script, cwd=project.clone).strip()
+    sacct = ["sacct", "-nXP", "-j", job, "-o", "JobIDRaw,State,Comment,WorkDir"]
+    told = f"{job}|PENDING|remex:abc|{project.clone}"
+    wait_until(lambda: cluster.run(*sacct).strip() == told, "sacct tells the job")
+
+
+@WITH_ACCOUNTING
+def test_accounting_stopped(cluster):
+    """Without slurmdbd sacct fails, and sbatch and squeue go on."""
+    with cluster.accounting.slurmdbd.stopped():
+        with pytest.raises(RuntimeError, match="slurmdbd"):
+            cluster.run("sacct", "-n")
+        cluster.run("sbatch", "--hold", "--wrap=true")
+    assert any(job.held for job in cluster.jobs())
+
+
+@WITH_ACCOUNTING
+def test_submit_limit(cluster):
+    """A submit limit refuses the job above it, and is gone after the block."""
+    with cluster.submit_limit(1):
+        cluster.run("sbatch", "--hold", "--wrap=true")
+        with pytest.raises(RuntimeError, match="AssocMaxSubmitJobLimit"):
+            cluster.run("sbatch", "--hold", "--wrap=true")
+    cluster.run("sbatch", "--hold", "--wrap=true")
+
+
+def test_settings_changed(cluster):
+    """A changed setting holds inside the block only."""
+    with cluster.changed(MaxArraySize="5"), pytest.raises(RuntimeError, match="job array"):
+        cluster.run("sbatch", "--hold", "--array=5", "--wrap=true")
+    cluster.run("sbatch", "--hold", "--array=5", "--wrap=true")
+    assert [job.id.partition("_")[2] for job in cluster.jobs() if job.held] == ["5"]
+
+
+def test_controller_crash(cluster):
+    """A held job outlives the controller's kill -9; while it is frozen, squeue hangs."""
+    job = cluster.run("sbatch", "--parsable", "--hold", "--wrap=true").strip()
+    time.sleep(1)  # an acknowledged job that was not saved yet is lost
+    cluster.controller.kill()
+    with pytest.raises(RuntimeError, match="Unable to contact slurm controller"):
+        cluster.run("sbatch", "--wrap=true", timeout=180)
+    cluster.controller.start()
+    assert [found.held for found in cluster.jobs() if found.id == job] == [True]
+    with cluster.controller.frozen(), pytest.raises(subprocess.TimeoutExpired):
+        cluster.run("squeue", timeout=1)
+
+
+def test_partition_down(cluster):
+    """A partition that is down takes jobs and runs none."""
+    cluster.down()
+    job = cluster.run("sbatch", "--parsable", "--wrap=true").strip()
+    assert {found.id: found.reason for found in cluster.jobs()}[job] in ("None", "PartitionDown")
+    cluster.up()
+    assert cluster.wait(job)[job].state == "COMPLETED"
+
+
+def test_sshd_counts(home, sshd):
+    """Connections, log-ins and sessions are counted from sshd's own log."""
+    before = sshd.counts()
+    ssh(home, "true")
+    wait_until(lambda: (sshd.counts() - before).sessions, "the session is logged")
+    counts = sshd.counts() - before
+    assert (counts.connections, counts.authentications, counts.sessions) == (1, 1, 1)
+
+
+def test_noisy_shell(home, sshd):
+    """A noisy login shell puts its banner, without a newline, before a command's output."""
+    sshd.shell(NOISY_RC)
+    assert ssh(home, "echo done").stdout.endswith(f"{BANNER}done\n")
+
+
+def test_changed_host_key(home, sshd):
+    """After the host key has changed ssh refuses, until the client's known_hosts is renewed."""
+    sshd.change_host_key()
+    assert "Host key verification failed" in ssh(home, "true").stderr
+    sshd.client(home)
+    assert ssh(home, "true").returncode == 0
+
+
+def test_max_startups(home, sshd):
+    """With MaxStartups 1 a connection beside one that is logging in is dropped."""
+    import socket
+
+    with (
+        sshd.with_options(MaxStartups="1"),
+        socket.create_connection(("127.0.0.1", sshd.port)) as waiting,
+    ):
+        waiting.recv(1)
+        assert ssh(home, "true").returncode == 255
+        assert sshd.counts().refused == 1
+
+
+def test_project(project):
+    """The user's repository, origin and clone hold the same commit, and follow a new one."""
+    sha = project.commit({"inlist_project": "&controls\n/\n"})
+    assert git(project.origin, "rev-parse", "main") == sha
+    assert git(project.clone, "fetch", "--quiet") == ""
+    assert git(project.clone, "rev-parse", "origin/main") == sha
+    assert project.branches() == dict.fromkeys(["repository", "origin", "clone"], ["main"])
+
+
+KILLED = """
+import os, signal, sys
+from support.slurm import SlurmCluster
+from support.sshd import SshServer
+cluster = SlurmCluster()
+with cluster, SshServer(cluster.variables) as sshd:
+    cluster.run("sbatch", "--wrap=sleep 1000")
+    print(cluster.folder, sshd.folder, flush=True)
+    os.kill(os.getpid(), signal.{signal})
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGINT"])
+def test_nothing_left(name):
+    """No process and no file is left of a cluster whose test was killed or interrupted."""
+    result = subprocess.run(
+        [sys.executable, "-c", KILLED.format(signal=name)],
+        cwd=TESTS,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    folders = result.stdout.split()
+    assert len(folders) == 2, result.stderr
+    wait_until(lambda: not any(Path(folder).exists() for folder in folders), "folders are gone")
+    assert not [pid for pid in os.listdir("/proc") if pid.isdigit() and names(pid, folders)]
+
+
+def names(pid, folders):
+    """Tell whether a process's arguments or environment name one of the folders."""
+    try:
+        text = b"".join(Path("/proc", pid, part).read_bytes() for part in ("cmdline", "environ"))
+    except OSError:
+        return False
+    return any(folder.encode() in text for folder in folders)

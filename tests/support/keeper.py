@@ -1,0 +1,81 @@
+"""Wait for standard input to end, then end every process of a folder and remove the folder.
+
+A test starts this script beside its daemons and holds the other end of the pipe, so that the
+daemons also end when the test itself is killed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+PATIENCE = 15.0
+
+
+def parents() -> dict[int, int]:
+    """Give each process id with its parent's."""
+    found = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with suppress(OSError):
+                stat = Path("/proc", entry, "stat").read_text(errors="replace")
+                found[int(entry)] = int(stat.rpartition(")")[2].split()[1])
+    return found
+
+
+def belongs(pid: int, marker: bytes) -> bool:
+    """Tell whether a process names the folder in its environment or its arguments."""
+    try:
+        return any(marker in Path(f"/proc/{pid}/{part}").read_bytes() for part in PARTS)
+    except OSError:
+        return False
+
+
+PARTS = ("environ", "cmdline")
+
+
+def of_folder(folder: str, spared: frozenset[int]) -> set[int]:
+    """Give the processes that name the folder, and those that these have started."""
+    family = parents()
+    ours = {pid for pid in family if pid not in spared and belongs(pid, f"{folder}/".encode())}
+    grown = True
+    while grown:
+        children = {pid for pid, parent in family.items() if parent in ours} - ours - spared
+        ours |= children
+        grown = bool(children)
+    return ours
+
+
+def ancestors() -> frozenset[int]:
+    """Give this process and all above it: the test's own, which are never ended."""
+    family = parents()
+    line = [os.getpid()]
+    while line[-1] in family:
+        line.append(family[line[-1]])
+    return frozenset(line)
+
+
+def end_all(folder: str, spared: frozenset[int]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while (ours := of_folder(folder, spared)) and time.monotonic() < deadline:
+        for pid in ours:
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)
+
+
+def main() -> None:
+    folder = sys.argv[1]
+    spared = ancestors()
+    sys.stdin.buffer.read()
+    end_all(folder, spared)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

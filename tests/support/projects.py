@@ -1,0 +1,100 @@
+"""A user's project for the tests: a repository with a MESA-like inlist, its origin, its clone."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+INLIST = """\
+&star_job
+   create_pre_main_sequence_model = .true. ! a comment with = and 'quotes
+/ ! end of star_job
+
+&controls
+   ! initial_mass = 99
+   initial_mass = 1.0   ! in solar masses
+   initial_z = 2d-2
+   mixing_length_alpha = 1.8
+   xa_central_lower_limit_species(1) = 'h1'
+/
+"""
+
+SCRIPT = """\
+#!/bin/bash
+#SBATCH --job-name=star
+#SBATCH --output=slurm.out
+#SBATCH --time=5
+set -eu
+value() { sed -n "s/^ *$1 *= *\\([^ !]*\\).*/\\1/p" inlist_project | tail -n 1; }
+mass=$(value initial_mass)
+echo "a star of mass $mass"
+mkdir -p LOGS
+awk -v mass="$mass" 'BEGIN {
+  print "1 2"; print "version_number initial_mass"; print "r1 " mass; print ""
+  print "1 2 3"; print "model_number star_age center_h1"
+  for (n = 1; n <= 10; n++) print n, n * 1e9 * mass ^ -2.5, 0.7 * (10 - n) / 9
+}' >LOGS/history.data
+"""
+
+FILES = {"inlist_project": INLIST, "run.sbatch": SCRIPT, "README": "A test's star.\n"}
+
+
+@dataclass(frozen=True)
+class Project:
+    """Where a project's parts are: three repositories and the folder of run directories."""
+
+    repository: Path
+    origin: Path
+    clone: Path
+    runs: Path
+
+    def commit(self, files: dict[str, str], message: str = "change") -> str:
+        """Write files in the user's repository, commit and push them; give the sha."""
+        for name, text in files.items():
+            path = self.repository / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        git(self.repository, "add", "--all")
+        git(self.repository, "commit", "--quiet", "--message", message)
+        git(self.repository, "push", "--quiet", "origin", "main")
+        return git(self.repository, "rev-parse", "HEAD")
+
+    def branches(self) -> dict[str, list[str]]:
+        """Give the branches of each of the three repositories."""
+        listing = ["for-each-ref", "--format=%(refname:short)", "refs/heads"]
+        places = {"repository": self.repository, "origin": self.origin, "clone": self.clone}
+        return {name: git(place, *listing).split() for name, place in places.items()}
+
+    def run_directories(self) -> list[Path]:
+        """List the run directories, by name."""
+        return sorted(path for path in self.runs.iterdir() if not path.name.startswith("."))
+
+
+def make_project(folder: Path) -> Project:
+    """Make the four places below a folder, with FILES in a first commit on main."""
+    project = Project(
+        repository=folder / "repository",
+        origin=folder / "origin.git",
+        clone=folder / "cluster" / "clone",
+        runs=folder / "cluster" / "runs",
+    )
+    project.runs.mkdir(parents=True)
+    git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(project.origin))
+    git(folder, "init", "--quiet", "--initial-branch=main", str(project.repository))
+    git(project.repository, "config", "user.name", "A User")
+    git(project.repository, "config", "user.email", "user@example.org")
+    git(project.repository, "config", "commit.gpgsign", "false")
+    git(project.repository, "remote", "add", "origin", str(project.origin))
+    project.commit(FILES, "a star")
+    git(folder, "clone", "--quiet", str(project.origin), str(project.clone))
+    return project
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git in a folder and give its output, stripped; raise RuntimeError with git's words."""
+    command = ["git", "-C", str(folder), *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {result.stderr}")
+    return result.stdout.strip()

@@ -1,0 +1,233 @@
+"""What `patch_inlist` does with names: set, add, remove, refuse."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+
+from pytest_remex.errors import NamelistError
+from pytest_remex.extensions.mesa import InlistWarning, Raw, patch_inlist, read_inlist, remove
+
+TEXT = """\
+&engine
+   mass = 3 ! heavy
+   steps = 10, alpha = 2
+   w(2) = 5
+   w(4) = 7 ! last
+/ ! end of engine
+
+&pump
+   rate = 1.5
+   alpha = 1
+/
+"""
+
+
+@pytest.fixture
+def patched(tmp_path):
+    """Patch a text: gives what became of it."""
+
+    def patch(settings, text=TEXT):
+        path = tmp_path / "inlist"
+        path.write_text(text)
+        try:
+            patch_inlist(path, settings)
+        finally:
+            after = path.read_text()
+        return after
+
+    return patch
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"mass": 8},
+        {"MASS": 8},
+        {"engine.mass": 8},
+        {" Engine . Mass ": 8},
+        {"engine": {"mass": 8}},
+        {"Engine": {"Mass": 8}},
+    ],
+)
+def test_a_setting_is_named_in_each_way(patched, settings):
+    """A name may be plain, with its group, or below its group, in any case."""
+    assert patched(settings) == TEXT.replace("mass = 3", "mass = 8")
+
+
+def test_many_settings_at_once(patched):
+    """Changes, additions and removals of several groups go into one pass."""
+    after = patched(
+        {"mass": 8, "pump": {"alpha": 0.5, "valve": True}, "w(3)": 6, **remove("w(2)", "steps")}
+    )
+    assert after == (
+        "&engine\n   mass = 8 ! heavy\n   alpha = 2\n   w(4) = 7 ! last\n   w(3) = 6\n"
+        "/ ! end of engine\n\n&pump\n   rate = 1.5\n   alpha = 0.5\n   valve = .true.\n/\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("mas", "mas is in no group: did you mean engine.mass\\? .* engine.mas or pump.mas"),
+        ("alpha", "alpha is in 2 groups: name one, engine.alpha or pump.alpha"),
+        ("motor.mass", "&motor is not here: the groups are &engine or &pump"),
+        ("zeta(3)", "zeta\\(3\\) is in no group: to add it, name its group: engine.zeta\\(3\\)"),
+        ("mass = 3", "'mass = 3' is no setting's name: write initial_mass"),
+        ("", "'' is no setting's name"),
+        ("w()", "'w\\(\\)' is no setting's name"),
+        ("w", "engine.w is an array on line 4: name an element, engine.w\\(1\\), or give a list"),
+    ],
+)
+def test_a_name_that_is_not_clear_is_refused(patched, tmp_path, name, message):
+    """A name in no group or in two is an error that lists the candidates; nothing is written."""
+    with pytest.raises(NamelistError, match=message):
+        patched({name: 1})
+    assert (tmp_path / "inlist").read_text() == TEXT
+
+
+def test_a_name_given_twice_is_refused(patched):
+    """Two spellings of one setting, or an array and its element, are a mistake."""
+    with pytest.raises(NamelistError, match=r"engine.mass is given twice"):
+        patched({"mass": 1, "engine.Mass": 2})
+    with pytest.raises(NamelistError, match=r"engine.w is given twice"):
+        patched({"w(2)": 1, "w": [2, 3]})
+
+
+def test_a_file_without_groups_says_so(patched):
+    """There is nothing to name where there is no group."""
+    with pytest.raises(NamelistError, match="there are no groups here"):
+        patched({"mass": 1}, "only prose\n")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (True, "engine.mass is a number on line 2, and True a logical: give a number, or Raw"),
+        ("heavy", "engine.mass is a number on line 2, and 'heavy' a text: give a number, or Raw"),
+        ([1, "x"], "engine.mass is a number on line 2"),
+    ],
+)
+def test_a_value_that_would_not_be_read_is_refused(patched, value, message):
+    """The kind of the value that stands there is the kind that the simulation reads."""
+    with pytest.raises(NamelistError, match=message):
+        patched({"mass": value})
+
+
+@pytest.mark.parametrize("text", ["1 / &x", "1\n/\n&x\n", "'open", "", "! no", "a = 3", "3 ! c"])
+def test_raw_text_stays_inside_its_setting(patched, text):
+    """Raw text that is no value, or more than one setting's value, is refused."""
+    with pytest.raises(NamelistError, match="is no Fortran value"):
+        patched({"mass": Raw(text)})
+
+
+@pytest.mark.parametrize("text", ["1d-3", "2*1.5, 3", "'it''s'", ".true."])
+def test_raw_text_is_written_as_it_is(patched, text):
+    """`Raw` keeps a spelling."""
+    assert patched({"mass": Raw(text)}) == TEXT.replace("mass = 3", f"mass = {text}")
+
+
+@pytest.mark.parametrize(
+    ("names", "old", "new"),
+    [
+        (["mass"], "mass = 3 ! heavy", "! heavy"),
+        (["steps"], "steps = 10, alpha = 2", "alpha = 2"),
+        (["engine.alpha"], "steps = 10, alpha = 2", "steps = 10, "),
+        (["w(2)"], "   w(2) = 5\n", ""),
+        (["W"], "   w(2) = 5\n   w(4) = 7 ! last", "   ! last"),
+        (["rate", "pump.alpha"], "   rate = 1.5\n   alpha = 1\n", ""),
+    ],
+)
+def test_a_setting_is_removed(patched, names, old, new):
+    """A removed setting takes its line along, but no comment and no other setting."""
+    assert patched(remove(*names)) == TEXT.replace(old, new)
+
+
+def test_every_statement_of_a_removed_setting_goes(patched):
+    """A setting that stands twice is gone for good, lists over several lines included."""
+    text = "&engine\n  w = 1,\n  2\n  w(5) = 2 ! c\n  w = 3\n  mass = 1\n/\n"
+    assert patched(remove("w"), text) == "&engine\n  ! c\n  mass = 1\n/\n"
+
+
+def test_an_element_of_a_list_cannot_be_removed(patched):
+    """A list has no way to leave one element out but another list."""
+    text = "&engine\n  w(2) = 3\n  w(1:3) = 4, 5, 6\n/\n"
+    with pytest.raises(NamelistError, match=r"engine.w\(2\) is part of the list on line 3: give w"):
+        patched(remove("w(2)"), text)
+
+
+def test_what_is_not_there_cannot_be_removed(patched):
+    """A removal that removes nothing is a slip."""
+    with pytest.raises(NamelistError, match=r"mas is in no group: did you mean engine.mass"):
+        patched(remove("engine.mas"))
+
+
+def test_none_is_no_value(patched):
+    """None does not say whether to remove."""
+    with pytest.raises(NamelistError, match=r"use remove\('engine.mass'\)"):
+        patched({"mass": None})
+
+
+def test_an_element_that_a_later_list_sets_gets_a_line_of_its_own(patched):
+    """The last statement counts, so a new one comes last; other elements keep their values."""
+    text = "&engine\n  w(2) = 3\n  w(5) = 1\n  w(1:3) = 4, 5, 6\n/\n"
+    assert patched({"w(2)": 9}, text) == text.replace("/", "  w(2) = 9\n/")
+    assert patched({"w(5)": 9}, text) == text.replace("w(5) = 1", "w(5) = 9")
+    assert patched({"w(1:3)": [7, 8, 9]}, text) == text.replace("4, 5, 6", "7, 8, 9")
+
+
+def test_an_element_given_several_values_is_not_cut(patched):
+    """A Fortran read goes on with the next elements, so a list may stand behind one element."""
+    text = "&engine\n  w(2) = 3, 4\n/\n"
+    assert patched({"w(2)": 9}, text) == text.replace("/", "  w(2) = 9\n/")
+
+
+def test_an_empty_group_gets_a_line(patched):
+    """There is no line whose indentation to take: three blanks."""
+    assert patched({"pump.rate": 2}, "&pump\n/\n") == "&pump\n   rate = 2\n/\n"
+    assert patched({"pump.rate": 2}, "&pump /") == "&pump\n   rate = 2\n/\n"
+    assert patched({"pump.rate": 2}, "&pump\n&end\n") == "&pump\n   rate = 2\n&end\n"
+
+
+def test_nothing_to_set_changes_nothing(patched):
+    """Not even a missing line break at the end."""
+    assert patched({}, "&pump\n/") == "&pump\n/"
+
+
+def test_a_repeated_group_is_named(patched):
+    """A Fortran read finds the first only, so that is the one to patch."""
+    with pytest.warns(InlistWarning, match="line 3: &pump also stands on line 1"):
+        assert patched({"pump.rate": 2}, "&pump\n/\n&pump\n/\n").startswith("&pump\n   rate = 2")
+
+
+def test_text_longer_than_mesa_keeps_is_named(patched):
+    """Fortran cuts text silently; MESA's controls hold 256 characters."""
+    with pytest.warns(InlistWarning, match="pump.label has 257 bytes: MESA keeps 256"):
+        patched({"pump.label": "x" * 257})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        patched({"pump.label": "x" * 256})
+
+
+def test_files_that_cannot_be_patched(tmp_path):
+    """A missing file, a folder and a link are named, with the mend."""
+    with pytest.raises(NamelistError, match="No such file"):
+        patch_inlist(tmp_path / "inlst", {"mass": 1})
+    with pytest.raises(NamelistError, match="Is a directory"):
+        read_inlist(tmp_path)
+    (tmp_path / "real").write_text(TEXT)
+    (tmp_path / "link").symlink_to("real")
+    with pytest.raises(NamelistError, match="is a link to real: name that file"):
+        patch_inlist(tmp_path / "link", {"mass": 1})
+
+
+def test_text_that_the_file_cannot_hold_is_refused(tmp_path):
+    """A file that is not UTF-8 stays in its encoding, or as it is."""
+    path = tmp_path / "inlist"
+    path.write_bytes(b"&pump\n label = 'caf\xe9'\n/\n")
+    assert read_inlist(path) == {"pump": {"label": "caf\u00e9"}}
+    with pytest.raises(NamelistError, match="is in latin-1, which has no"):
+        patch_inlist(path, {"label": "\u2603"})
+    patch_inlist(path, {"label": "\u00e8"})
+    assert path.read_bytes() == b"&pump\n label = '\xe8'\n/\n"

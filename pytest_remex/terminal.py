@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -97,6 +98,19 @@ class Terminal:
                 shown.update(tasks[what], completed=done, total=total)
 
             yield tell
+
+    def console(self) -> Console:
+        """Give a rich console on the terminal; use it while the capture is lifted."""
+        return Console(file=sys.stdout, soft_wrap=not sys.stdout.isatty())
+
+    @contextmanager
+    def live(self) -> Iterator[Callable[[RenderableType], None]]:
+        """Show something that changes, where there is a terminal to show it on."""
+        if not sys.__stdout__ or not sys.__stdout__.isatty():
+            yield lambda _shown: None
+            return
+        with self.lifted(), Live(console=self.console(), transient=True) as shown:
+            yield lambda board: shown.update(board, refresh=True)
 
     def prompt(self, text: str, *, echo: bool) -> str:
         """Ask the user at the terminal, past pytest's capture."""

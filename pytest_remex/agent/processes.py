@@ -3,7 +3,7 @@
 import contextlib
 import os
 import signal
-from typing import Optional
+from typing import List, Optional
 
 from . import commands, files
 
@@ -30,3 +30,25 @@ def kill_group_of(pid: int, born: Optional[str]) -> None:
     """End the process group that a process leads, if it still is that process."""
     if born is not None and birth(pid) == born:
         signal_group(pid, signal.SIGKILL)
+
+
+def numbers() -> List[int]:
+    """Give the numbers of all processes, where the system tells."""
+    return [int(name) for name in files.listing("/proc") if name.isdigit()]
+
+
+def arguments(pid: int) -> List[bytes]:
+    """Give a process's arguments, none when it is gone."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read().split(b"\0")
+    except OSError:
+        return []
+
+
+def folder(pid: int) -> str:
+    """Give a process's current folder, empty when it is gone."""
+    try:
+        return os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return ""

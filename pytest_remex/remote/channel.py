@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from pytest_remex.errors import RemoteError
+
+if TYPE_CHECKING:
+    from pytest_remex.remote.transfer import Wanted
 
 CHUNK = 1 << 15
 """Bytes a read or a write: the largest packet that an ssh server sends."""
+
+
+class NoChannelError(RemoteError):
+    """The server allows no further channel on this connection (sshd's MaxSessions)."""
 
 
 class Channel(Protocol):
@@ -34,6 +43,9 @@ class Door(Protocol):
 
     def python(self, program: str) -> Channel:
         """Start a program, given as its source, there."""
+
+    def copy(self, wanted: Wanted) -> None:
+        """Copy files; one that is not there, or may not be read, is left out."""
 
     def close(self) -> None:
         """End what the door holds open."""

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 from pytest_remex import agent
 from pytest_remex.errors import RemoteError
+from pytest_remex.remote.channel import NoChannelError
 from pytest_remex.remote.conversation import Answer, Conversation
 from pytest_remex.remote.local import LocalDoor
+from pytest_remex.remote.transfer import Transferred, Wanted, checked, fetch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
     from types import TracebackType
     from typing import Self
 
@@ -76,11 +79,41 @@ class Connection:
             self._facts = said[0]
         return self._facts
 
+    def fetch(
+        self,
+        source: str,
+        files: Iterable[str],
+        destination: Path,
+        progress: Callable[[Transferred], None] | None = None,
+    ) -> list[str]:
+        """Copy `files`, paths inside the folder `source` there, to the same paths in `destination`.
+
+        `source` is absolute. Times are kept, links are not followed, and a reader of `destination`
+        never sees half a file. `progress` is told now and then. Gives the files that are not
+        there, or may not be read. Raises `RemoteError` where a name leaves its folder, rsync is
+        missing or fails, and `ConnectionLostError` where the link broke: the next fetch goes on.
+        """
+        names = checked(files)
+        tell = progress or (lambda _: None)
+        return fetch(self._copy, source, names, destination.absolute(), tell) if names else []
+
     def close(self) -> None:
         """End the agent and the connection; jobs go on."""
+        self._dismiss()
+        self._door.close()
+
+    def _copy(self, wanted: Wanted) -> None:
+        try:
+            self._door.copy(wanted)
+        except NoChannelError:  # the agent holds the only one that the server allows
+            self._dismiss()
+            self._door.copy(wanted)
+
+    def _dismiss(self) -> None:
+        """End the agent; the next request starts another."""
         if self._agent is not None:
             self._agent.close()
-        self._door.close()
+            self._agent = None
 
     def __enter__(self) -> Self:
         return self

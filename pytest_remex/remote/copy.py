@@ -2,39 +2,65 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import stat
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_remex.errors import RemoteError
 from pytest_remex.remote.transfer import Folders, Transferred
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from pytest_remex.remote.transfer import Wanted
 
 
-def copy(
-    source: str,
-    names: Sequence[str],
-    staging: Path,
-    progress: Callable[[Transferred], None],
-) -> None:
-    """Copy the files `names` of the folder `source` into `staging`, with their times.
+def copy(wanted: Wanted) -> None:
+    """Copy the files; one that is not there, may not be read, or lies behind a link is left out.
 
-    A file that is not there, may not be read, or is reached by a link is left out.
+    All are copied, what did not change too: to compare would cost no less. Raises `RemoteError`
+    where a copy cannot be written.
     """
-    folders = Folders(staging)
-    root = os.path.realpath(source)
+    folders = Folders(wanted.staging)
+    reached: dict[tuple[str, ...], bool] = {}
+    root = os.path.realpath(wanted.source)
     started = time.monotonic()
     files = size = 0
-    for name in names:
-        *parts, last = name.split("/")
-        if os.path.realpath(os.path.join(root, *parts)) != os.path.join(root, *parts):
-            continue
-        with contextlib.suppress(FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
-            size += _copy_file(os.path.join(root, name), folders.make(tuple(parts)) / last)
+    for name in wanted.names:
+        *parents, last = name.split("/")
+        parts = tuple(parents)
+        if parts not in reached:
+            folder = os.path.join(root, *parts)  # noqa: PTH118 - names need not be UTF-8
+            reached[parts] = os.path.realpath(folder) == folder
+        opened = _open(f"{root}/{name}") if reached[parts] else None
+        if opened is not None:
+            size += _copy(opened, folders.make(parts) / last)
             files += 1
-            progress(Transferred(files, size, size / max(time.monotonic() - started, 1e-3)))
+            wanted.progress(Transferred(files, size, size / max(time.monotonic() - started, 1e-3)))
+
+
+def _open(path: str) -> int | None:
+    """Open a plain file that may be read; None for all else."""
+    try:
+        opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    if stat.S_ISREG(os.fstat(opened).st_mode):
+        return opened
+    os.close(opened)
+    return None
+
+
+def _copy(opened: int, target: Path) -> int:
+    """Copy an open file, with the time that it had at the start: what grows on is newer."""
+    with os.fdopen(opened, "rb") as file:
+        facts = os.fstat(opened)
+        try:
+            with target.open("wb") as copied:
+                shutil.copyfileobj(file, copied, 1 << 20)
+            os.utime(target, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+        except OSError as error:
+            raise RemoteError(f"{target} cannot be written: {error.strerror}") from error
+    return facts.st_size

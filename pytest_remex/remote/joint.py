@@ -99,10 +99,14 @@ class Joint:
         if not streams:
             return
         out, into = streams
+        for stream in streams:
+            os.set_blocking(stream, True)
         try:
             self._pump(message.decode().split("\0"), out, into)
         except RemoteError as fault:
             self.fault = fault
+        except OSError:
+            self.code = None
         finally:
             os.close(into)
             with contextlib.suppress(OSError):

@@ -15,11 +15,11 @@ from pytest_remex.remote.joint import Joint
 from pytest_remex.remote.transfer import Transferred
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
     from typing import IO
 
     from pytest_remex.remote.channel import Door
+    from pytest_remex.remote.transfer import Wanted
 
 _PARTS = ".remex-part"
 _PROGRESS = re.compile(rb"\s*(?P<bytes>\d+)\s+\d+%.*?(?:xfr#(?P<files>\d+)|$)")
@@ -28,28 +28,22 @@ _TIMED_OUT = (30, 35)
 _LEAST = (3, 1)
 
 
-def pull(
-    door: Door,
-    source: str,
-    names: Sequence[str],
-    staging: Path,
-    *,
-    basis: Path,
-    silence: float,
-    progress: Callable[[Transferred], None],
-) -> None:
-    """Copy the files `names` of the folder `source` there into `staging`, with their times.
+def pull(door: Door, wanted: Wanted, *, silence: float) -> None:
+    """Copy files from what the door leads to; one that is not there, or unreadable, is left out.
 
-    What lies in `basis` from an earlier time is not sent again. A file that is not there, or may
-    not be read, is left out. Raises `RemoteError` where rsync is missing or fails, and
-    `ConnectionLostError` where the link broke or was silent for `silence` seconds.
+    Raises `RemoteError` where rsync is missing or fails, and `ConnectionLostError` where the link
+    broke or was silent for `silence` seconds: parts of files are kept for the next time.
     """
     _check_version()
-    with Joint(door, source) as joint, tempfile.TemporaryFile() as listed, tempfile.TemporaryFile() as errors:
-        listed.write(b"".join(os.fsencode(name) + b"\0" for name in names))
+    with (
+        Joint(door, wanted.source) as joint,
+        tempfile.TemporaryFile() as listed,
+        tempfile.TemporaryFile() as errors,
+    ):
+        listed.write(b"".join(os.fsencode(name) + b"\0" for name in wanted.names))
         listed.seek(0)
         process = subprocess.Popen(
-            command(staging, basis, silence, joint.shell),
+            command(wanted, silence, joint.shell),
             stdin=listed,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -57,20 +51,25 @@ def pull(
             env=_environment(),
             start_new_session=True,
         )
-        with process:
-            try:
-                joint.started()
-                for step in steps(process.stdout):
-                    progress(step)
-            except BaseException:
-                process.kill()
-                raise
+        _watch(process, joint, wanted)
         errors.seek(0)
         said = errors.read()[-2000:].decode(errors="replace").strip()
     _judge(process.returncode, joint, said, door.place)
 
 
-def command(staging: Path, basis: Path, silence: float, shell: Sequence[str]) -> list[str]:
+def _watch(process: subprocess.Popen[bytes], joint: Joint, wanted: Wanted) -> None:
+    """Tell the progress until rsync ends; end it where nobody waits for it any more."""
+    with process:
+        try:
+            joint.started()
+            for step in steps(process.stdout):
+                wanted.progress(step)
+        except BaseException:
+            process.kill()
+            raise
+
+
+def command(wanted: Wanted, silence: float, shell: Sequence[str]) -> list[str]:
     """Build the command that reads names from stdin, each ended by a NUL.
 
     Compression is what both ends know best; zstd at level 1 takes half the time of none at
@@ -85,7 +84,7 @@ def command(staging: Path, basis: Path, silence: float, shell: Sequence[str]) ->
         "--from0",
         "--files-from=-",
         f"--partial-dir={_PARTS}",
-        f"--link-dest={basis}",
+        f"--link-dest={wanted.basis}",
         "--compress",
         "--compress-level=1",
         "--info=progress2",
@@ -94,7 +93,7 @@ def command(staging: Path, basis: Path, silence: float, shell: Sequence[str]) ->
         f"--timeout={max(1, round(silence))}",
         f"--rsh={' '.join(map(_quoted, shell))}",
         "there:.",
-        f"{staging}/",
+        f"{wanted.staging}/",
     ]
 
 
@@ -140,7 +139,9 @@ def _check_version() -> None:
     found = re.match(r"rsync\s+version v?(\d+)\.(\d+)", run.stdout)
     if not found or (int(found[1]), int(found[2])) < _LEAST:
         first = run.stdout.partition("\n")[0]
-        raise RemoteError(f"this machine's rsync ({first!r}) is too old: install rsync 3.1 or newer")
+        raise RemoteError(
+            f"this machine's rsync ({first!r}) is too old: install rsync 3.1 or newer"
+        )
 
 
 def _environment() -> dict[str, str]:

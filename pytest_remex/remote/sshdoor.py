@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 import paramiko
 
 from pytest_remex.errors import ConnectionLostError, RemoteError
-from pytest_remex.remote.channel import CHUNK
+from pytest_remex.remote.channel import CHUNK, NoChannelError
+from pytest_remex.remote.rsync import pull
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from pytest_remex.remote.transfer import Wanted
 
 _WINDOW = 1 << 24
 _UNPACK = "import base64,sys;exec(base64.b64decode(sys.argv[1]))"
@@ -90,13 +93,13 @@ class SshDoor:
             raise ConnectionLostError(f"the connection to {self.place} broke: {error}") from error
         return SshChannel(channel, silence=self._silence)
 
+    def copy(self, wanted: Wanted) -> None:
+        """See `Door`: by rsync."""
+        pull(self, wanted, silence=self._silence)
+
     def close(self) -> None:
         """Log out, of each host on the way."""
         self._close()
-
-
-class NoChannelError(RemoteError):
-    """The server allows no further channel on this connection (sshd's MaxSessions)."""
 
 
 def login_command(shell: str, program: str) -> bytes:

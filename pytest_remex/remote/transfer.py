@@ -1,4 +1,4 @@
-"""Fetching files: into a staging folder, then each by one rename to where a reader finds it whole."""
+"""Fetching files: into a staging folder, then each into its place by one rename."""
 
 from __future__ import annotations
 
@@ -29,6 +29,20 @@ class Transferred:
     rate: float
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Files to copy from the folder `source` into `staging`, with their times.
+
+    `basis` holds what was fetched before; `progress` is told how far the copy is.
+    """
+
+    source: str
+    names: Sequence[str]
+    staging: Path
+    basis: Path
+    progress: Callable[[Transferred], None]
+
+
 def checked(names: Iterable[str]) -> list[str]:
     """Give the names once each. Raises `RemoteError` for one that could leave its folder."""
     once = list(dict.fromkeys(names))
@@ -40,7 +54,11 @@ def checked(names: Iterable[str]) -> list[str]:
 
 
 def fetch(
-    copy: Callable[[Sequence[str], Path], None], names: Sequence[str], destination: Path
+    copy: Callable[[Wanted], None],
+    source: str,
+    names: Sequence[str],
+    destination: Path,
+    progress: Callable[[Transferred], None],
 ) -> list[str]:
     """Let `copy` put the files into a staging folder, and rename them into `destination`.
 
@@ -50,7 +68,7 @@ def fetch(
     destination.mkdir(parents=True, exist_ok=True)
     with _staging(destination) as staging:
         try:
-            copy(names, staging)
+            copy(Wanted(source, names, staging, destination, progress))
         finally:
             missing = _publish(names, staging, destination)
         shutil.rmtree(staging)
@@ -95,7 +113,7 @@ def _publish(names: Iterable[str], staging: Path, destination: Path) -> list[str
         try:
             staged.replace(target)
         except OSError as error:
-            raise RemoteError(f"{target} cannot be written ({error.strerror}): move it away") from error
+            raise RemoteError(f"{target} is in the way ({error.strerror}): move it") from error
     return missing
 
 

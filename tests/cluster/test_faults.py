@@ -1,14 +1,19 @@
 """The proxy and the shims: each fault does to a real sbatch and a real connection what it says."""
 
 import socket
+import subprocess
 import threading
 import time
+from dataclasses import dataclass
 
 import pytest
+from fabric import Connection
 from support import shims as faults
 from support.daemons import wait_until
+from support.projects import Project
 from support.proxy import Proxy
 from support.rejections import DOUBTFUL, LIMIT, PERMANENT
+from support.sites import Site
 
 
 @pytest.fixture
@@ -41,7 +46,7 @@ def connect(proxy):
 
 
 def test_proxy_delays(echo):
-    """A latency of 100 ms each way makes a round trip of 200 ms, for many small sends at once too."""
+    """A latency of 100 ms each way makes a round trip of 200 ms, also for many at once."""
     with Proxy(echo, latency=100) as proxy, connect(proxy) as link:
         start = time.monotonic()
         for _ in range(10):
@@ -90,80 +95,79 @@ def test_proxy_freezes(echo):
 
 def test_ssh_through_proxy(home, sshd):
     """Ssh works through the proxy with the host key checked under the proxy's port."""
-    from fabric import Connection
-
-    with Proxy(sshd.port) as proxy:
-        host = sshd.client(home, proxy.port)
-        with Connection(host) as connection:
-            assert connection.run("echo here", hide=True, in_stream=False).stdout == "here\n"
+    with Proxy(sshd.port) as proxy, Connection(sshd.client(home, proxy.port)) as connection:
+        assert connection.run("echo here", hide=True, in_stream=False).stdout == "here\n"
         assert proxy.connections == 1
 
 
-@pytest.fixture
-def sbatch(site, project):
-    """Give a function that calls sbatch as the agent does, through a shell that the shim may kill."""
-    import subprocess
+@dataclass
+class Sbatch:
+    """Calls the sbatch that comes first on PATH as a program does that the shim may kill."""
 
-    path = f"{site.shims.folder}:{site.cluster.environment['PATH']}"
+    site: Site
+    project: Project
 
-    def call(timeout=20):
+    def __call__(self, timeout=20):
+        environment = self.site.cluster.environment
         return subprocess.run(
             ["sh", "-c", "sbatch --parsable --hold run.sbatch; exit $?"],
-            cwd=project.clone,
-            env=site.cluster.environment | {"PATH": path},
+            cwd=self.project.clone,
+            env=environment | {"PATH": f"{self.site.shims.folder}:{environment['PATH']}"},
             capture_output=True,
             text=True,
             timeout=timeout,
             check=False,
         )
 
-    return call
+    def jobs(self):
+        jobs = self.site.cluster.jobs()
+        return [job.id for job in jobs if job.work_dir == self.project.clone]
 
 
-@pytest.mark.parametrize(
-    ("fault", "exit_code", "submitted"),
-    [
-        (faults.TIMES_OUT, 1, 0),
-        (faults.ACCEPTS_THEN_TIMES_OUT, 1, 1),
-        (faults.KILLS_PARENT, -9, 1),
-        (faults.ANSWERS_THEN_KILLS_PARENT, -9, 1),
-        (faults.CHATTERS, 0, 1),
-        (faults.NAMES_CLUSTER, 0, 1),
-    ],
-)
-def test_shim(sbatch, cluster, shims, project, fault, exit_code, submitted):
+@pytest.fixture
+def sbatch(site, project):
+    return Sbatch(site, project)
+
+
+SHIMS = {
+    "times out": (faults.TIMES_OUT, 1, 0),
+    "accepts, times out": (faults.ACCEPTS_THEN_TIMES_OUT, 1, 1),
+    "kills parent": (faults.KILLS_PARENT, -9, 1),
+    "answers, kills parent": (faults.ANSWERS_THEN_KILLS_PARENT, -9, 1),
+    "chatters": (faults.CHATTERS, 0, 1),
+    "names cluster": (faults.NAMES_CLUSTER, 0, 1),
+}
+
+
+@pytest.mark.parametrize("name", SHIMS)
+def test_shim(sbatch, shims, name):
     """Each fault ends as it says, with or without a job in Slurm, and is counted."""
+    fault, exit_code, submitted = SHIMS[name]
     shims.put(fault)
     assert sbatch().returncode == exit_code
-    assert len(of(cluster, project)) == submitted
+    assert len(sbatch.jobs()) == submitted
     (call,) = shims.calls()
-    assert (call.folder, call.arguments) == (project.clone, "--parsable --hold run.sbatch")
+    assert call.folder == sbatch.project.clone
+    assert call.arguments == "--parsable --hold run.sbatch"
 
 
-def of(cluster, project):
-    """List the jobs of the project's clone."""
-    return [job for job in cluster.jobs() if job.work_dir == project.clone]
-
-
-def test_shim_late(sbatch, cluster, shims, project):
+def test_shim_late(sbatch, shims):
     """A late acceptance makes the job after the call has failed."""
     shims.put(faults.accepts_late(0.5))
     assert "timed out" in sbatch().stderr
-    assert of(cluster, project) == []
-    wait_until(lambda: of(cluster, project), "the late job is there", seconds=5)
+    assert sbatch.jobs() == []
+    wait_until(sbatch.jobs, "the late job is there", seconds=5)
 
 
 @pytest.mark.parametrize(
-    ("fault", "submitted"), [(faults.HANGS, 0), (faults.ACCEPTS_THEN_HANGS, 1)]
+    ("fault", "submitted"), [(faults.HANGS, 0), (faults.ACCEPTS_THEN_HANGS, 1)], ids=["no", "yes"]
 )
-def test_shim_hangs(sbatch, cluster, shims, project, fault, submitted):
+def test_shim_hangs(sbatch, shims, fault, submitted):
     """A call that hangs does so with or without a job in Slurm."""
-    import subprocess
-
     shims.put(fault)
     with pytest.raises(subprocess.TimeoutExpired):
         sbatch(timeout=1)
-    assert len(of(cluster, project)) == submitted
+    assert len(sbatch.jobs()) == submitted
 
 
 @pytest.mark.parametrize("words", [*PERMANENT, *LIMIT, *DOUBTFUL])

@@ -1,6 +1,6 @@
 """The harness itself: a real Slurm, a real sshd, and the faults that the other tests inject."""
 
-import os
+import socket
 import subprocess
 import sys
 import time
@@ -34,12 +34,11 @@ def test_job_over_ssh(home, cluster, project):
 
 @WITH_ACCOUNTING
 def test_accounting_answers(cluster, project):
-    """Sacct knows a job, its comment and its folder; it learns of them seconds after squeue."""
-    script = str(project.clone / "run.sbatch")
-    sbatch = ["sbatch", "--parsable", "--hold", "--comment=remex:abc"]
-    job = cluster.run(*sbatch, script, cwd=project.clone).strip()
+    """Sacct knows a job and its folder seconds after squeue does, its comment when it has ended."""
+    sbatch = ["sbatch", "--parsable", "--comment=remex:abc", "run.sbatch"]
+    job = cluster.run(*sbatch, cwd=project.clone).strip()
     sacct = ["sacct", "-nXP", "-j", job, "-o", "JobIDRaw,State,Comment,WorkDir"]
-    told = f"{job}|PENDING|remex:abc|{project.clone}"
+    told = f"{job}|COMPLETED|remex:abc|{project.clone}"
     wait_until(lambda: cluster.run(*sacct).strip() == told, "sacct tells the job")
 
 
@@ -47,7 +46,7 @@ def test_accounting_answers(cluster, project):
 def test_accounting_stopped(cluster):
     """Without slurmdbd sacct fails, and sbatch and squeue go on."""
     with cluster.accounting.slurmdbd.stopped():
-        with pytest.raises(RuntimeError, match="slurmdbd"):
+        with pytest.raises(RuntimeError, match="Problem talking to the database"):
             cluster.run("sacct", "-n")
         cluster.run("sbatch", "--hold", "--wrap=true")
     assert any(job.held for job in cluster.jobs())
@@ -73,11 +72,10 @@ def test_settings_changed(cluster):
 
 def test_controller_crash(cluster):
     """A held job outlives the controller's kill -9; while it is frozen, squeue hangs."""
+    start = time.time()
     job = cluster.run("sbatch", "--parsable", "--hold", "--wrap=true").strip()
-    time.sleep(1)  # an acknowledged job that was not saved yet is lost
+    cluster.wait_saved(start)
     cluster.controller.kill()
-    with pytest.raises(RuntimeError, match="Unable to contact slurm controller"):
-        cluster.run("sbatch", "--wrap=true", timeout=180)
     cluster.controller.start()
     assert [found.held for found in cluster.jobs() if found.id == job] == [True]
     with cluster.controller.frozen(), pytest.raises(subprocess.TimeoutExpired):
@@ -88,7 +86,8 @@ def test_partition_down(cluster):
     """A partition that is down takes jobs and runs none."""
     cluster.down()
     job = cluster.run("sbatch", "--parsable", "--wrap=true").strip()
-    assert {found.id: found.reason for found in cluster.jobs()}[job] in ("None", "PartitionDown")
+    time.sleep(1.5)
+    assert {found.id: found.state for found in cluster.jobs()}[job] == "PENDING"
     cluster.up()
     assert cluster.wait(job)[job].state == "COMPLETED"
 
@@ -118,8 +117,6 @@ def test_changed_host_key(home, sshd):
 
 def test_max_startups(home, sshd):
     """With MaxStartups 1 a connection beside one that is logging in is dropped."""
-    import socket
-
     with (
         sshd.with_options(MaxStartups="1"),
         socket.create_connection(("127.0.0.1", sshd.port)) as waiting,
@@ -135,7 +132,7 @@ def test_project(project):
     assert git(project.origin, "rev-parse", "main") == sha
     assert git(project.clone, "fetch", "--quiet") == ""
     assert git(project.clone, "rev-parse", "origin/main") == sha
-    assert project.branches() == dict.fromkeys(["repository", "origin", "clone"], ["main"])
+    assert list(project.branches().values()) == [["main"], ["main"], ["main"]]
 
 
 KILLED = """
@@ -163,13 +160,13 @@ def test_nothing_left(name):
     folders = result.stdout.split()
     assert len(folders) == 2, result.stderr
     wait_until(lambda: not any(Path(folder).exists() for folder in folders), "folders are gone")
-    assert not [pid for pid in os.listdir("/proc") if pid.isdigit() and names(pid, folders)]
+    assert not [path for path in Path("/proc").glob("[0-9]*") if names(path, folders)]
 
 
-def names(pid, folders):
+def names(process, folders):
     """Tell whether a process's arguments or environment name one of the folders."""
     try:
-        text = b"".join(Path("/proc", pid, part).read_bytes() for part in ("cmdline", "environ"))
+        text = b"".join((process / part).read_bytes() for part in ("cmdline", "environ"))
     except OSError:
         return False
     return any(folder.encode() in text for folder in folders)

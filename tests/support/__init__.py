@@ -1,1 +1,1 @@
-"""What the cluster tests and the benchmarks share: a real Slurm, a real sshd, and faults for both."""
+"""What cluster tests and benchmarks share: a real Slurm, a real sshd, and faults for both."""

@@ -35,7 +35,7 @@ def free_port() -> int:
 
 
 def wait_until(condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:
-    """Poll until the condition holds; raise TimeoutError that names `what` after so many seconds."""
+    """Poll until the condition holds; after so many seconds raise TimeoutError, naming `what`."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -78,7 +78,7 @@ class Daemon:
             )
 
     def start(self) -> None:
-        """Start the program and wait until it serves; raise RuntimeError with its output if it ends."""
+        """Start the program and wait until it serves; RuntimeError with its output if it ends."""
         self.launch()
         wait_until(lambda: not self.running or self.ready(), f"{self.command[0]} serves")
         if not self.running:
@@ -149,7 +149,7 @@ class Scratch:
         self.close()
 
     def daemon(self, *command: str, ready: Callable[[], object], **variables: str) -> Daemon:
-        """Describe a daemon of this folder, not started; `variables` are added to its environment."""
+        """Describe a daemon of this folder, not started; its environment gets `variables`."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("SLURM")}
         marker = {"REMEX_TEST_FOLDER": f"{self.folder}/"}
         output = self.folder / f"{Path(command[0]).name}-{len(self.daemons)}.out"

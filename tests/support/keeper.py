@@ -20,12 +20,14 @@ PATIENCE = 15.0
 def parents() -> dict[int, int]:
     """Give each process id with its parent's."""
     found = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            with suppress(OSError):
-                stat = Path("/proc", entry, "stat").read_text(errors="replace")
-                found[int(entry)] = int(stat.rpartition(")")[2].split()[1])
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            stat = (entry / "stat").read_text(errors="replace")
+            found[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
     return found
+
+
+PARTS = ("environ", "cmdline")
 
 
 def belongs(pid: int, marker: bytes) -> bool:
@@ -34,9 +36,6 @@ def belongs(pid: int, marker: bytes) -> bool:
         return any(marker in Path(f"/proc/{pid}/{part}").read_bytes() for part in PARTS)
     except OSError:
         return False
-
-
-PARTS = ("environ", "cmdline")
 
 
 def of_folder(folder: str, spared: frozenset[int]) -> set[int]:

@@ -128,7 +128,7 @@ class Link:
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
         for thread in self._threads:
-            if thread is not threading.current_thread():
+            if thread.is_alive() and thread is not threading.current_thread():
                 thread.join(timeout=5)
 
     def _direction(

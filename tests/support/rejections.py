@@ -4,59 +4,58 @@ The words are those of slurm_errno.c in Slurm 22.05, as sbatch prints them.
 """
 
 FAILED = "Batch job submission failed: "
+POLICY = (
+    f"{FAILED}Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
+)
 
-PERMANENT = tuple(
-    FAILED + reason
-    for reason in (
-        "Access/permission denied",
-        "Invalid account or account/partition combination specified",
-        "Invalid feature specification",
-        "Invalid generic resource (gres) specification",
-        "Invalid job array specification",
-        "Invalid license specification",
-        "Invalid partition name specified",
-        "Invalid qos specification",
-        "Invalid user id",
-        "Job dependency problem",
-        "Memory required by task is not available",
-        "More processors requested than permitted",
-        "No partition specified or system default partition",
-        "Node count specification invalid",
-        "Pathname of a file, directory or other parameter too long",
-        "Requested node configuration is not available",
-        "Requested reservation is invalid",
-        "Requested time limit is invalid (missing or exceeds some limit)",
-        "Time limit specification required, but not provided",
-        "User's group not permitted to use this partition",
-    )
-) + (
-    "This does not look like a batch script.  The first\n"
-    "line must start with #! followed by the path to an interpreter.\n"
-    "For instance: #!/bin/sh",
-    "Batch script contains DOS line breaks (\\r\\n)\ninstead of expected UNIX line breaks (\\n).",
+NO_INTERPRETER = (
+    "This does not look like a batch script.  The first\nline must start with #! followed by the"
+    " path to an interpreter.\nFor instance: #!/bin/sh"
+)
+UNAVAILABLE = (
+    "Slurm temporarily unable to accept job, sleeping and retrying\n"
+    f"{FAILED}Resource temporarily unavailable"
+)
+
+PERMANENT = (
+    f"{FAILED}Access/permission denied",
+    f"{FAILED}Invalid account or account/partition combination specified",
+    f"{FAILED}Invalid feature specification",
+    f"{FAILED}Invalid generic resource (gres) specification",
+    f"{FAILED}Invalid job array specification",
+    f"{FAILED}Invalid license specification",
+    f"{FAILED}Invalid partition name specified",
+    f"{FAILED}Invalid qos specification",
+    f"{FAILED}Invalid user id",
+    f"{FAILED}Job dependency problem",
+    f"{FAILED}Memory required by task is not available",
+    f"{FAILED}More processors requested than permitted",
+    f"{FAILED}No partition specified or system default partition",
+    f"{FAILED}Node count specification invalid",
+    f"{FAILED}Pathname of a file, directory or other parameter too long",
+    f"{FAILED}Requested node configuration is not available",
+    f"{FAILED}Requested reservation is invalid",
+    f"{FAILED}Requested time limit is invalid (missing or exceeds some limit)",
+    f"{FAILED}Time limit specification required, but not provided",
+    f"{FAILED}User's group not permitted to use this partition",
+    f"invalid partition specified: nowhere\n{FAILED}Invalid partition name specified",
     "Unable to open file run.sbatch",
-    "invalid partition specified: nowhere\n" + FAILED + "Invalid partition name specified",
+    NO_INTERPRETER,
+    "Batch script contains DOS line breaks (\\r\\n)\ninstead of expected UNIX line breaks (\\n).",
 )
 
 LIMIT = (
-    "AssocMaxSubmitJobLimit\n" + FAILED + "Job violates accounting/QOS policy"
-    " (job submit limit, user's size and/or time limits)",
-    "QOSMaxSubmitJobPerUserLimit\n" + FAILED + "Job violates accounting/QOS policy"
-    " (job submit limit, user's size and/or time limits)",
-    "Slurm temporarily unable to accept job, sleeping and retrying\n"
-    + FAILED
-    + "Resource temporarily unavailable",
+    f"AssocMaxSubmitJobLimit\n{POLICY}",
+    f"QOSMaxSubmitJobPerUserLimit\n{POLICY}",
+    UNAVAILABLE,
 )
 
-DOUBTFUL = tuple(
-    FAILED + reason
-    for reason in (
-        "Socket timed out on send/recv operation",
-        "Unable to contact slurm controller (connect failure)",
-        "Unable to contact slurm controller (send failure)",
-        "Unable to contact slurm controller (receive failure)",
-        "Zero Bytes were transmitted or received",
-        "Unexpected message received",
-        "Slurm internal error, contact system administrator",
-    )
+DOUBTFUL = (
+    f"{FAILED}Socket timed out on send/recv operation",
+    f"{FAILED}Unable to contact slurm controller (connect failure)",
+    f"{FAILED}Unable to contact slurm controller (send failure)",
+    f"{FAILED}Unable to contact slurm controller (receive failure)",
+    f"{FAILED}Zero Bytes were transmitted or received",
+    f"{FAILED}Unexpected message received",
+    f"{FAILED}Slurm internal error, contact system administrator",
 )

@@ -49,8 +49,8 @@ def accepts_late(seconds: float) -> str:
 
 def rejects(message: str) -> str:
     """Give a fault: it fails as sbatch does when Slurm refuses a job with this message."""
-    lines = [f"echo {shlex.quote(f'sbatch: error: {line}')} >&2" for line in message.splitlines()]
-    return "\n".join([*lines, "exit 1"])
+    lines = " ".join(shlex.quote(f"sbatch: error: {line}") for line in message.splitlines())
+    return f"printf '%s\\n' {lines} >&2; exit 1"
 
 
 @dataclass(frozen=True)

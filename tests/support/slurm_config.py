@@ -29,7 +29,7 @@ DEFAULTS = {
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a cluster's files and ports are; `accounting_port` None means that it keeps no accounts."""
+    """Where a cluster's files and ports are; `accounting_port` None: it keeps no accounts."""
 
     name: str
     folder: Path

@@ -114,7 +114,8 @@ class SshServer:
         known.write_text(self.known_host(port) + "\n")
         (folder / "config").write_text(
             f"Host {HOST}\n  HostName 127.0.0.1\n  Port {port or self.port}\n  User {self.user}\n"
-            f"  IdentityFile {self.key}\n  IdentitiesOnly yes\n  UserKnownHostsFile {known}\n{lines}"
+            f"  IdentityFile {self.key}\n  IdentitiesOnly yes\n"
+            f"  UserKnownHostsFile {known}\n{lines}"
         )
         return HOST
 

@@ -49,7 +49,9 @@ def patch_inlist(path: str | Path, settings: Mapping[str, object]) -> None:
     Raises `NamelistError` where the file cannot be read, or a name or value cannot be used;
     warns with `InlistWarning` of text longer than MESA keeps, and of a group that stands twice.
     """
-    inlist = _load(Path(path))
+    if Path(path).is_symlink():
+        raise NamelistError(f"{path} is a link to {Path(path).readlink()}: name that file")
+    inlist = load(Path(path))
     try:
         patched = patch_text(inlist.text, settings)
     except NamelistError as error:
@@ -68,7 +70,7 @@ def read_inlist(path: str | Path) -> dict[str, dict[str, Literal]]:
 
     Raises `NamelistError`, with the line, where the file is no namelist file.
     """
-    inlist = _load(Path(path))
+    inlist = load(Path(path))
     groups = first_groups(inlist.groups)
     try:
         given = {name: assignments(inlist.text, group) for name, group in groups.items()}
@@ -89,9 +91,8 @@ def remove(*names: str) -> dict[str, Removal]:
     return dict.fromkeys(names, Removal())
 
 
-def _load(path: Path) -> Inlist:
-    if path.is_symlink():
-        raise NamelistError(f"{path} is a link to {path.readlink()}: name that file")
+def load(path: Path) -> Inlist:
+    """Read a file and find its groups; raises `NamelistError` where either cannot be."""
     try:
         data = path.read_bytes()
     except OSError as error:

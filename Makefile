@@ -1,0 +1,44 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check corpus bench clean
+
+demo: $(VENV)/.demo  ## run the example's sweep on this machine and show where its report lies
+	sh tools/demo.sh $(BIN)
+
+test: $(VENV)/.test  ## run all tests, on a real Slurm where one can be had
+	sh tools/install_test_system.sh
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.check  ## lint, format, types, and the agent's Python 3.6
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/vermin --quiet --no-tips --violations -t=3.6- pytest_remex/agent
+
+corpus: $(VENV)/.test  ## read and patch every inlist below DIR, against the oracles
+	$(BIN)/python -m pytest_remex.extensions.mesa.corpus "$(DIR)"
+
+bench: $(VENV)/.test  ## measure against hand-written floors
+	sh tools/install_test_system.sh
+	$(BIN)/python benchmarks/launch.py
+	$(BIN)/python benchmarks/collect.py
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e ".[report]"
+	touch $@
+
+$(VENV)/.test: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e ".[test]"
+	touch $@ $(VENV)/.demo
+
+$(VENV)/.check: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e ".[test,check]"
+	touch $@

@@ -1,0 +1,94 @@
+"""The table of where experiments are: a bar for each state, and a row for each experiment."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from pytest_remex.model import Job, JobState
+from pytest_remex.records import Entry, Launch
+from pytest_remex.sbatch import format_duration
+
+ROWS = 30
+"""Rows that are shown without -v; failures come first."""
+
+WIDTH = 30
+"""Characters of a full bar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An experiment and its job."""
+
+    node: str
+    entry: Entry
+    launch: Launch
+    job: Job
+
+
+class Board:
+    """A table of experiments, for a rich console."""
+
+    def __init__(self, placed: Sequence[Placed], *, verbose: bool = False) -> None:
+        self._placed = placed
+        self._verbose = verbose
+
+    def show(self, console: Console, *, verbose: bool) -> None:
+        """Print it."""
+        console.print(Board(self._placed, verbose=verbose))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self._bars()
+        yield self._rows()
+        if hidden := len(self._placed) - len(self._shown()):
+            yield Text(f"and {hidden} more: -v shows them all")
+
+    def _bars(self) -> Table:
+        counts = Counter(each.job.state for each in self._placed)
+        table = Table.grid(padding=(0, 1))
+        for state, count in sorted(counts.items(), key=lambda pair: _order(pair[0])):
+            length = max(1, round(WIDTH * count / len(self._placed)))
+            table.add_row(Text(state, style(state)), str(count), Text("█" * length, style(state)))
+        return table
+
+    def _rows(self) -> Table:
+        table = Table(box=None, padding=(0, 1), header_style="bold")
+        for title in ("experiment", "job", "state", "elapsed", "reason"):
+            table.add_column(title, overflow="fold", no_wrap=title in {"job", "state", "elapsed"})
+        for each in self._shown():
+            job = each.job
+            elapsed = "" if job.elapsed is None else format_duration(job.elapsed)
+            table.add_row(
+                Text(each.entry.id),
+                Text(job.id),
+                Text(job.state, style(job.state)),
+                elapsed,
+                Text(job.reason),
+            )
+        return table
+
+    def _shown(self) -> Sequence[Placed]:
+        ordered = sorted(self._placed, key=lambda each: _order(each.job.state))
+        return ordered if self._verbose else ordered[:ROWS]
+
+
+def style(state: JobState) -> str:
+    """Give a state's colour."""
+    if state.failed:
+        return "red"
+    if state is JobState.COMPLETED:
+        return "green"
+    return "cyan" if state.live else "yellow"
+
+
+def _order(state: JobState) -> tuple[int, str]:
+    if state.failed:
+        return 0, state
+    if state is JobState.UNKNOWN:
+        return 1, state
+    return (2 if state.live else 3), state

@@ -1,0 +1,248 @@
+"""Collect: fetch once for all, judge experiment by experiment, then write what a person reads."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_remex import preparation, readers, verdict
+from pytest_remex.collect import Collected, Place, collect
+from pytest_remex.connections import Connections
+from pytest_remex.finish import Judged, write_all
+from pytest_remex.history import Found
+from pytest_remex.items import (
+    experiment_of,
+    is_experiment,
+    parameters_of,
+    places_of,
+    say,
+    sweep_for,
+)
+from pytest_remex.model import Config, Job, JobState, Remote, Repo, Run, Scalar
+from pytest_remex.options import Settings
+from pytest_remex.preparation import body_of, failing_plainly
+from pytest_remex.query import query
+from pytest_remex.selection import find_runs, reached_by
+from pytest_remex.terminal import Terminal
+from pytest_remex.waiting import until_ended
+from pytest_remex.workspace import Workspaces
+
+NOT_ENDED = 10
+"""pytest's exit code where nothing was found wrong, and some experiments have not ended."""
+
+CHANGED = "CHANGED SINCE LAUNCH"
+
+
+class Judgement:
+    """The plugin of the mode collect."""
+
+    def __init__(
+        self, session: pytest.Session, settings: Settings, items: Sequence[pytest.Function]
+    ) -> None:
+        self._config = session.config
+        self._settings = settings
+        self._terminal = Terminal(session.config)
+        self._connections = Connections(self._terminal.prompt)
+        self._workspaces = Workspaces(kept=False)
+        self._runs = find_runs(items, settings)
+        self._collected: dict[str, Collected] | None = None
+        self._judged: dict[str, Judged] = {}
+
+    @contextmanager
+    def checkout(self, item: pytest.Function, repo: Repo, remote: Remote) -> Iterator[Path]:
+        """Lend a checkout of the base that the experiment was launched on, where it is judged."""
+        with failing_plainly():
+            collected = self._collect(remote).get(item.nodeid)
+        if collected is None:
+            say(item, "NOT SUBMITTED")
+            pytest.skip("not submitted: --remex-submit sends it")
+        self._judged[item.nodeid] = Judged(
+            item.nodeid, sweep_for(item), parameters_of(item), collected
+        )
+        if collected.job.state is not JobState.COMPLETED:
+            yield collected.folder
+            return
+        base = collected.run.record.launch.base
+        with preparation.checkout(self._workspaces, repo, base) as path:
+            yield path
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
+        """Judge a run: its job, its outputs, its config, and then its own check."""
+        __tracebackhide__ = True
+        if not is_experiment(pyfuncitem):
+            return None
+        judged = self._judged[pyfuncitem.nodeid]
+        self._judge_job(pyfuncitem, judged.collected)
+        tail = verdict.tail_of(judged.collected)
+        if tail:
+            pyfuncitem.add_report_section("call", "job output, last lines", tail)
+        self._judge_outputs(judged, pyfuncitem)
+        return True
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_remex_read(self, path: Path) -> object | None:
+        """Read what no extension reads."""
+        return readers.read(path)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_remex_config(self, path: Path, config_file: str | None) -> Config | None:
+        """Read back a config file of a kind that some reader gives as a mapping."""
+        if config_file is None or not (path / config_file).is_file():
+            return None
+        read = self._config.hook.pytest_remex_read(path=path / config_file)
+        return verdict.flattened(read) if isinstance(read, Mapping) else None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, Any, Any]:
+        """Keep each verdict for the results."""
+        report: pytest.TestReport = yield
+        judged = self._judged.get(item.nodeid)
+        if judged is not None and (call.when == "call" or report.failed):
+            judged.verdict = report.outcome.upper()
+            judged.reason = _reason(report)
+        return report
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
+        """Write results, links and report, and close all doors."""
+        try:
+            folders = write_all(self._judged.values(), self._settings, self._config.hook)
+            for folder in folders:
+                self._terminal.say(f"report:  {folder / 'report.html'}", green=True)
+                self._terminal.say(f"results: {folder / 'results.csv'}", green=True)
+        finally:
+            self._connections.close()
+            self._workspaces.close()
+        if session.exitstatus == pytest.ExitCode.OK and self._pending():
+            session.exitstatus = NOT_ENDED
+        return (yield)
+
+    def pytest_terminal_summary(self) -> None:
+        """Group failures by cause, and say what has not ended and where the results are."""
+        failed = Counter(
+            each.reason.splitlines()[0] if each.reason else each.collected.job.state
+            for each in self._judged.values()
+            if each.verdict == "FAILED"
+        )
+        for reason, count in failed.most_common():
+            self._terminal.say(f"{count} failed: {reason}", red=True)
+        for state, count in sorted(self._pending().items()):
+            self._terminal.say(f"{count} {state}", yellow=True)
+        self._terminal.summary("remex collect")
+
+    def _collect(self, remote: Remote) -> dict[str, Collected]:
+        if self._collected is None:
+            self._collected = {}
+            runs = {node: reached_by(remote, run) for node, run in self._runs.items()}
+            self._wait(list(runs.values()))
+            place = Place(self._connections.to, self._settings.runs)
+            with self._terminal.progress() as progress:
+                found = collect(
+                    runs.values(),
+                    place,
+                    progress,
+                    offline=self._settings.offline,
+                    partial=self._settings.partial,
+                )
+            self._collected = dict(zip(runs, found, strict=True))
+        return self._collected
+
+    def _wait(self, runs: Sequence[Found]) -> None:
+        if self._settings.wait is None:
+            return
+        jobs: dict[str, Job] = {}
+
+        def ask() -> Mapping[str, Job]:
+            left = [r for r in runs if not (j := jobs.get(r.entry.directory)) or not j.state.ended]
+            jobs.update(query(left, self._connections.to))
+            return jobs
+
+        with self._terminal.progress() as progress:
+            for known in until_ended(ask, self._settings.wait):
+                progress("waiting", sum(job.state.ended for job in known.values()), len(known))
+
+    def _judge_job(self, item: pytest.Function, collected: Collected) -> None:
+        __tracebackhide__ = True
+        job = collected.job
+        if job.state is JobState.UNKNOWN or job.state.live:
+            say(item, f"{job.state} job {job.id}".strip())
+            pytest.skip(job.reason or f"the job is {job.state}")
+        if job.state is not JobState.COMPLETED:
+            pytest.fail(verdict.failure(collected), pytrace=False)
+
+    def _judge_outputs(self, judged: Judged, item: pytest.Function) -> None:
+        __tracebackhide__ = True
+        collected = judged.collected
+        if why := verdict.missing_outputs(collected):
+            pytest.fail(why, pytrace=False)
+        body = body_of(item)
+        with failing_plainly():
+            body.patch()
+            self._recommit(judged, item)
+        run = self._run(judged, item)
+        asked = {**collected.run.record.launch.base_config, **collected.run.entry.point}
+        if wrong := verdict.differences(asked, run.config or {}):
+            body.close()
+            pytest.fail(
+                "the config that ran is not the config asked for: " + "; ".join(wrong),
+                pytrace=False,
+            )
+        with failing_plainly():
+            judged.measures = {**self._extra_measures(run, item), **body.check(run)}
+
+    def _recommit(self, judged: Judged, item: pytest.Function) -> None:
+        collected = judged.collected
+        workspace = self._workspaces.at(places_of(item)[0], collected.run.record.launch.base)
+        patch = workspace.scratch.patch()
+        experiment = experiment_of(item, workspace.scratch.path)
+        prepared = workspace.prepare(
+            item.nodeid, experiment, judged.parameters, workspace.header(), patch
+        )
+        judged.diff = prepared.diff
+        judged.changed = prepared.commit.identity != collected.run.entry.commit.identity
+        if judged.changed:
+            say(item, f"PASSED, {CHANGED}", yellow=True)
+
+    def _run(self, judged: Judged, item: pytest.Function) -> Run:
+        collected = judged.collected
+        hook = item.ihook
+        return Run(
+            path=collected.folder,
+            config=hook.pytest_remex_config(
+                path=collected.folder, config_file=collected.run.record.launch.config_file
+            ),
+            job=collected.job,
+            log=verdict.log_of(collected),
+            experiment=experiment_of(item, collected.folder),
+            reader=lambda path: hook.pytest_remex_read(path=path),
+        )
+
+    def _extra_measures(self, run: Run, item: pytest.Function) -> dict[str, Scalar]:
+        found: dict[str, Scalar] = {}
+        for measures in item.ihook.pytest_remex_measures(run=run):
+            found.update(measures or {})
+        return found
+
+    def _pending(self) -> Counter[str]:
+        return Counter(
+            str(each.collected.job.state)
+            for each in self._judged.values()
+            if not each.collected.job.state.ended
+        )
+
+
+def _reason(report: pytest.TestReport) -> str:
+    if report.passed:
+        return ""
+    if isinstance(report.longrepr, tuple):
+        return report.longrepr[2].removeprefix("Skipped: ")
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(crash.message if crash else report.longrepr)

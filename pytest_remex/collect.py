@@ -115,7 +115,7 @@ def _fetch(
         progress("fetching", 0, len(lacking))
         lost = set(
             connection.fetch(
-                connection.remote.runs,
+                connection.facts().field("runs", str),
                 lacking,
                 folder,
                 progress=lambda moved: progress("fetching", moved.files, len(lacking)),

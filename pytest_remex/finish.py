@@ -63,13 +63,14 @@ def _write(group: Sequence[Judged], settings: Settings, hook: pluggy.HookRelay) 
     table = read_table(shown)
     if table is None:
         return shown
-    rebuild_links(
-        shown,
-        table.rows,
-        plan=plan,
-        layout=settings.layout,
-        choose=lambda row, output: hook.pytest_remex_link_name(row=row, output=output),
-    )
+    if shown == folder:
+        rebuild_links(
+            folder,
+            table,
+            template=plan.link_name,
+            namer=lambda row, output: hook.pytest_remex_link_name(row=row, output=output),
+            layout=settings.layout,
+        )
     frame = results(shown)
     hook.pytest_remex_collected(results=frame, folder=shown)
     figures = [

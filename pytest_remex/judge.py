@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pluggy
 import pytest
 
 from pytest_remex import preparation, readers, verdict
 from pytest_remex.collect import Collected, Place, collect
 from pytest_remex.connections import Connections
+from pytest_remex.errors import RemoteError
 from pytest_remex.finish import Judged, write_all
 from pytest_remex.history import Found
 from pytest_remex.items import (
@@ -88,7 +90,8 @@ class Judgement:
     @pytest.hookimpl(trylast=True)
     def pytest_remex_read(self, path: Path) -> object | None:
         """Read what no extension reads."""
-        return readers.read(path)
+        found: object | None = readers.read(path)
+        return found
 
     @pytest.hookimpl(trylast=True)
     def pytest_remex_config(self, path: Path, config_file: str | None) -> Config | None:
@@ -128,9 +131,7 @@ class Judgement:
     def pytest_terminal_summary(self) -> None:
         """Group failures by cause, and say what has not ended and where the results are."""
         failed = Counter(
-            each.reason.splitlines()[0] if each.reason else each.collected.job.state
-            for each in self._judged.values()
-            if each.verdict == "FAILED"
+            verdict.cause(each.reason) for each in self._judged.values() if each.verdict == "FAILED"
         )
         for reason, count in failed.most_common():
             self._terminal.say(f"{count} failed: {reason}", red=True)
@@ -222,7 +223,7 @@ class Judgement:
             job=collected.job,
             log=verdict.log_of(collected),
             experiment=experiment_of(item, collected.folder),
-            reader=lambda path: hook.pytest_remex_read(path=path),
+            reader=lambda path: _read(hook, path),
         )
 
     def _extra_measures(self, run: Run, item: pytest.Function) -> dict[str, Scalar]:
@@ -239,10 +240,20 @@ class Judgement:
         )
 
 
+def _read(hook: pluggy.HookRelay, path: Path) -> object:
+    found = hook.pytest_remex_read(path=path)
+    if found is None:
+        raise RemoteError(
+            f"no reader knows {path.name}: read run.path / {path.name!r} yourself, or implement "
+            f"the hook pytest_remex_read in conftest.py"
+        )
+    return found
+
+
 def _reason(report: pytest.TestReport) -> str:
     if report.passed:
         return ""
     if isinstance(report.longrepr, tuple):
         return report.longrepr[2].removeprefix("Skipped: ")
     crash = getattr(report.longrepr, "reprcrash", None)
-    return str(crash.message if crash else report.longrepr)
+    return str(crash.message if crash else report.longrepr).partition("\n")[0]

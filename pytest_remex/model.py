@@ -112,11 +112,11 @@ class Experiment:
     base commit, whose edits become the experiment's commit.
     """
 
-    sweep: Sweep
+    sweep: Sweep = field(repr=False)
     id: str
-    point: Config
+    point: Config = field(repr=False)
     config: Config
-    path: Path
+    path: Path = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +172,11 @@ class Run:
     """
 
     path: Path
-    config: Config | None
-    job: Job
-    log: str
-    experiment: Experiment
-    reader: Callable[[Path], object]
+    config: Config | None = field(repr=False)
+    job: Job = field(repr=False)
+    log: str = field(repr=False)
+    experiment: Experiment = field(repr=False)
+    reader: Callable[[Path], object] = field(repr=False)
 
     def read(self, name: str) -> Any:  # noqa: ANN401 - the reader of the file's kind decides
         """Read an output by its path in the run directory, with the reader of its kind.

@@ -52,6 +52,13 @@ class Settings:
     launch: str | None
     json: Path | None
 
+    def prepare_output(self) -> None:
+        """Make the output folder, and keep it out of the user's repository."""
+        self.output.mkdir(parents=True, exist_ok=True)
+        ignore = self.output / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("# made by pytest-remex\n*\n", "utf-8")
+
     @property
     def launches(self) -> Path:
         """The folder of the launch records."""

@@ -43,6 +43,7 @@ class Sender:
         self._hook = config.hook
         self._settings = settings
         self._terminal = terminal
+        settings.prepare_output()
         self._workspaces = Workspaces(kept=True)
         self._connections = Connections(terminal.prompt)
         doors = Doors(self._workspaces, self._connections.to)

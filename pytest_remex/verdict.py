@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 from pytest_remex.collect import Collected, log_patterns
 from pytest_remex.model import Config, Job, JobState, Value
@@ -41,7 +43,7 @@ def failure(collected: Collected) -> str:
     tail = tail_of(collected)
     if tail:
         shown.append(f"the last lines of its output:\n{_indented(tail)}")
-    if job.state not in {JobState.REJECTED}:
+    if job.state is not JobState.REJECTED:
         shown.append(_more(remote.host, path, log_patterns(entry)))
     return "\n".join(shown)
 
@@ -71,6 +73,11 @@ def differences(asked: Config, ran: Config) -> list[str]:
     ]
 
 
+def cause(reason: str) -> str:
+    """Give what failures of one cause have in common: the reason without its numbers."""
+    return re.sub(r"[-+]?\d+(\.\d+)?([eEdD][-+]?\d+)?", "…", reason) or "no reason was given"
+
+
 def flattened(config: Mapping[str, object]) -> dict[str, Value]:
     """Lay groups of settings over each other, later ones first overridden by none."""
     flat: dict[str, Value] = {}
@@ -79,7 +86,7 @@ def flattened(config: Mapping[str, object]) -> dict[str, Value]:
             for inner, one in value.items():
                 flat.setdefault(str(inner), one)
         else:
-            flat.setdefault(str(name), value)  # type: ignore[arg-type]
+            flat.setdefault(str(name), cast("Value", value))
     return flat
 
 

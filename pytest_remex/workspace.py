@@ -13,7 +13,8 @@ from pytest_remex.commits import Committer
 from pytest_remex.errors import RepositoryError, SweepError
 from pytest_remex.model import Commit, Config, Experiment, Repo
 from pytest_remex.repo import Git
-from pytest_remex.sbatch import SCRIPT, Header, parse_header
+from pytest_remex.sbatch import Header, parse_header
+from pytest_remex.sbatch_options import SCRIPT
 from pytest_remex.scratch import Edit, Patch, Scratch
 
 

@@ -11,7 +11,7 @@ import socket
 import time
 from typing import Any, Dict, List, NamedTuple, Optional
 
-from . import files, paths
+from . import files, paths, processes
 from .units import Unit
 from .verdicts import Verdict, judge
 
@@ -32,22 +32,25 @@ class Attempt(NamedTuple):
         return judge(self.said)
 
     @property
-    def here(self) -> Optional[bool]:
-        """Whether sbatch was started on this machine and boot; None: here, but before a reboot."""
-        if self.about.get("host") != socket.gethostname():
-            return False
-        return True if self.about.get("boot") == _boot() else None
+    def elsewhere(self) -> bool:
+        """Whether sbatch was started on another machine, whose processes cannot be seen."""
+        return self.about.get("host") != socket.gethostname()
+
+    @property
+    def watched(self) -> bool:
+        """Whether the agent that started sbatch lives, on this machine, and so will see its end."""
+        born = self.about.get("birth")
+        return not self.elsewhere and born is not None and processes.birth(self.about["pid"]) == born
 
 
 def begin(unit: Unit, number: int) -> Optional[int]:
     """Note a new attempt and give its open file; None when it is noted already."""
     path = paths.attempt(unit.home, unit.serial, number)
-    about = {"host": socket.gethostname(), "boot": _boot(), "pid": os.getpid(), "time": time.time()}
     try:
         note = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
     except FileExistsError:
         return None
-    os.write(note, json.dumps(about).encode("ascii") + b"\n")
+    os.write(note, json.dumps(_about()).encode("ascii") + b"\n")
     return note
 
 
@@ -128,5 +131,7 @@ def _json(line: str) -> Dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _boot() -> str:
-    return (files.read("/proc/sys/kernel/random/boot_id") or "").strip()
+def _about() -> Dict[str, Any]:
+    pid = os.getpid()
+    host = socket.gethostname()
+    return {"host": host, "pid": pid, "birth": processes.birth(pid), "time": time.time()}

@@ -13,11 +13,15 @@ def birth(pid: int) -> Optional[str]:
     stat = files.read(f"/proc/{pid}/stat")
     if stat is not None:
         fields = stat.rpartition(")")[2].split()
-        return None if fields[0] == "Z" else fields[19]
+        return None if fields[0] == "Z" else f"{_boot()} {fields[19]}"
     if os.path.isdir("/proc/self"):
         return None
     listed = commands.run(["ps", "-o", "lstart=", "-p", str(pid)], timeout=10)
     return listed.out.strip() or None
+
+
+def _boot() -> str:
+    return (files.read("/proc/sys/kernel/random/boot_id") or "").strip()
 
 
 def signal_group(group: int, number: int) -> None:

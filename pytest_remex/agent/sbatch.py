@@ -48,10 +48,11 @@ class Launcher:
             return 127
         with self._lock:
             self._deadlines[process.pid] = time.monotonic() + self._patience
-        code = process.wait()
+        # not reaped before it is off the list: its number must not be another's when it is killed
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         with self._lock:
             del self._deadlines[process.pid]
-        return code
+        return process.wait()
 
     def _watch(self) -> None:
         while not self._stop.wait(LOOK):

@@ -19,7 +19,6 @@ _REASON = re.compile(r"^sbatch: error: (?:Assoc|QOS)\w+$", re.MULTILINE)
 _REFUSED = (
     "Access/permission denied",
     "Burst Buffer",
-    "Duplicate job id",
     "Invalid account",
     "Invalid burst buffer",
     "Invalid cluster",
@@ -60,7 +59,6 @@ _REFUSED = (
     "Requested time limit is invalid",
     "Requires either",
     "Time limit specification required",
-    "Unspecified error",
     "User's group not permitted",
     "You must be",
     "Zero node",

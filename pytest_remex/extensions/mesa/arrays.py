@@ -11,7 +11,7 @@ from pytest_remex.extensions.mesa.namelist import line_at
 from pytest_remex.extensions.mesa.values import parse_literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from pytest_remex.extensions.mesa.namelist import Group, Setting
     from pytest_remex.extensions.mesa.values import Literal
@@ -63,7 +63,14 @@ def last_values(given: Iterable[Assignment]) -> dict[str, Assignment]:
     """
     known = list(given)
     arrays = {one.name for one in known if one.subscript}
-    return {_key(one, arrays): one for one in known}
+    return {key_of(one.name, one.subscript, arrays): one for one in known}
+
+
+def key_of(name: str, subscript: str, arrays: Container[str]) -> str:
+    """Name a variable or element as users write it; a bare name in `arrays` is its first one."""
+    if not subscript:
+        return f"{name}(1)" if name in arrays else name
+    return f"{name}({subscript})"
 
 
 def is_split(text: str, setting: Setting) -> bool:
@@ -85,12 +92,6 @@ def elements(subscript: str) -> Iterator[str]:
     if None in axes:
         return iter((subscript,))
     return _product([axis for axis in axes if axis is not None])
-
-
-def _key(one: Assignment, arrays: set[str]) -> str:
-    if one.subscript:
-        return f"{one.name}({one.subscript})"
-    return f"{one.name}(1)" if one.name in arrays else one.name
 
 
 def _repeated(values: list[tuple[str, int]]) -> Iterator[tuple[str, int]]:

@@ -1,0 +1,174 @@
+"""Find out what became of doubtful attempts: ask Slurm for jobs in their folder, twice if need be."""
+
+import contextlib
+import os
+import signal
+import tempfile
+import time
+from typing import Dict, List, NamedTuple, Optional
+
+from . import attempts, paths, processes, sbatch, slurm, slurm_commands
+from .attempts import Attempt
+from .faults import AgentError
+from .states import state_of
+from .units import Unit
+from .wire import Talk
+
+LOOK = 0.5
+"""Seconds between two looks at notes that another agent may be filling."""
+AGE = 60.0
+"""Seconds for which the controller surely remembers a job that was cancelled meanwhile."""
+
+
+class Terms(NamedTuple):
+    """How patient a request is: seconds for one sbatch, and for Slurm's late acceptance of it."""
+
+    patience: float
+    settle: float
+
+
+class Candidate(NamedTuple):
+    """A job that may be a unit's; `id` is an array's own where it is one."""
+
+    id: str
+    comment: str
+    work_dir: str
+    held: bool
+    ended: bool
+
+
+class Resolution(NamedTuple):
+    """What became of doubtful units, by key: the job each became; the rest left no trace."""
+
+    jobs: Dict[str, str]
+    again: List[Unit]
+
+
+def resolve(units: List[Unit], talk: Talk, terms: Terms) -> Resolution:
+    """Resolve all doubtful units of a request together.
+
+    Raises an error of kind slurm when Slurm cannot be asked: then nothing is known.
+    """
+    jobs = _wait_until_quiet(units, talk, terms)
+    left = [unit for unit in units if unit.key not in jobs]
+    for last in (False, True):
+        if not left:
+            break
+        jobs.update(_look(left))
+        left = [unit for unit in left if unit.key not in jobs]
+        if left and not last:
+            _pause(terms.settle / 2, talk)
+    return Resolution(jobs, left)
+
+
+def _wait_until_quiet(units: List[Unit], talk: Talk, terms: Terms) -> Dict[str, str]:
+    """Wait until no sbatch can still be accepted; gives the jobs that notes told of meanwhile."""
+    jobs: Dict[str, str] = {}
+    start = _clock(units[0].runs)
+    told = 0.0
+    while True:
+        now = _clock(units[0].runs)
+        quiet = now
+        for unit in units:
+            made = attempts.read(unit)
+            job = attempts.settled(unit, made)
+            if job is not None:
+                jobs[unit.key] = job
+            elif unit.key not in jobs:
+                quiet = max(quiet, _quiet_at(unit, made[-1] if made else None, start, now, terms))
+        if quiet <= now:
+            return jobs
+        if quiet > told:
+            talk.event("waiting", seconds=round(quiet - now, 1))
+            told = quiet
+        _pause(min(LOOK, quiet - now), talk)
+
+
+def _quiet_at(
+    unit: Unit, attempt: Optional[Attempt], start: float, now: float, terms: Terms
+) -> float:
+    if attempt is None:
+        return start + terms.settle
+    overdue = attempt.touched + terms.patience
+    if attempt.ended:
+        return attempt.touched + terms.settle
+    if attempt.elsewhere or attempt.watched:
+        return overdue + terms.settle
+    pid = sbatch.left_over(unit.folder, unit.comment)
+    if pid is None:
+        return attempt.touched + terms.settle
+    if now > overdue:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        attempts.close(attempt.path, None)
+        return now + terms.settle
+    return overdue + terms.settle
+
+
+def _look(units: List[Unit]) -> Dict[str, str]:
+    by_folder: Dict[str, List[Candidate]] = {}
+    for candidate in _candidates(units):
+        by_folder.setdefault(candidate.work_dir, []).append(candidate)
+    jobs = {}
+    for unit in units:
+        folders = {unit.folder, os.path.realpath(unit.folder), _as_sacct_writes(unit.folder)}
+        mine = [one for folder in folders for one in by_folder.get(folder, [])]
+        kept = _keep_one(unit, [one for one in mine if one.comment in (unit.comment, "")])
+        if kept is not None:
+            jobs[unit.key] = attempts.adopt(unit, kept)
+    return jobs
+
+
+def _candidates(units: List[Unit]) -> List[Candidate]:
+    found = [
+        Candidate(row.id.partition("_")[0], row.comment, row.work_dir, row.held_by_user, False)
+        for row in slurm.listing()
+        if row.comment
+    ]
+    since = min((attempt.touched for unit in units for attempt in attempts.read(unit)), default=0.0)
+    try:
+        accounts = slurm.accounts_of_user((since or time.time()) - 86400).values()
+    except AgentError:
+        # the controller's own memory is enough for what was tried just now, or without accounting
+        if time.time() - since > AGE and slurm.limits().sacct:
+            raise
+        return found
+    known = {candidate.id for candidate in found}
+    for row in accounts:
+        name = row.id.partition("_")[0]
+        if name not in known:
+            ended = state_of(row.word) == "CANCELLED"
+            found.append(Candidate(name, row.comment, row.work_dir, False, ended))
+    return found
+
+
+def _keep_one(unit: Unit, candidates: List[Candidate]) -> Optional[str]:
+    """Choose the job that counts, the same for every agent, and cancel the others that are held."""
+    others = set(attempts.known_jobs(unit.home))
+    names = sorted({one.id for one in candidates if one.id not in others}, key=int)
+    if not names:
+        return None
+    live = [name for name in names if any(c.id == name and not c.ended for c in candidates)]
+    kept = (live or names)[0]
+    stray = sorted({one.id for one in candidates if one.held and one.id in names} - {kept})
+    if stray:
+        slurm.run(slurm_commands.cancel_held(stray))
+    return kept
+
+
+def _as_sacct_writes(folder: str) -> str:
+    """Give a folder as sacct prints it: with grave accents for quotes."""
+    return folder.replace('"', "`").replace("'", "`")
+
+
+def _clock(runs: str) -> float:
+    """Give the time of the file system that holds the notes, whose clock may differ from ours."""
+    with tempfile.TemporaryFile(dir=paths.keep(runs)) as probe:
+        return os.fstat(probe.fileno()).st_mtime
+
+
+def _pause(seconds: float, talk: Talk) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        talk.check()
+        time.sleep(max(0.0, min(0.1, deadline - time.monotonic())))

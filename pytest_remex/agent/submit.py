@@ -1,0 +1,150 @@
+"""Submit units to Slurm, held, several sbatch at a time; then resolve together what is doubtful."""
+
+import os
+from typing import Callable, Dict, List, NamedTuple
+
+from . import arrays, attempts, files, parallel, paths, slurm, slurm_commands
+from .faults import AgentError, scrub
+from .limits import LimitWatch
+from .resolve import Terms, resolve
+from .sbatch import Launcher
+from .units import Unit, units_of
+from .verdicts import DOUBT, HELD, LIMIT, REJECTED, Verdict
+from .wire import Request, Talk
+
+PATIENCE = 180.0
+"""Seconds for one sbatch: its own retries may sleep 120, and to end it sooner makes doubt."""
+LIMIT_PATIENCE = 20.0
+"""Seconds to go on trying against a submit limit."""
+MOST = 3
+"""Attempts that may leave no trace before a unit counts as refused."""
+WIDTH = 4
+
+
+class Means(NamedTuple):
+    """What an attempt needs."""
+
+    talk: Talk
+    launcher: Launcher
+    limit: LimitWatch
+
+
+def submit(request: Request, talk: Talk) -> None:
+    """Submit the request's units and tell what became of each."""
+    patience = float(request.get("patience") or PATIENCE)
+    limit = LimitWatch(float(request.get("limit_patience", LIMIT_PATIENCE)))
+    width = request.get("width") or WIDTH
+    with Launcher(patience) as launcher:
+        means = Means(talk, launcher, limit)
+        doubtful = _each(units_of(request), lambda unit: _carry(unit, means), talk, width)
+        if doubtful:
+            terms = Terms(patience, min(slurm.message_timeout(), patience))
+            _settle(doubtful, terms, means, width)
+    talk.check()
+
+
+def _settle(doubtful: List[Unit], terms: Terms, means: Means, width: int) -> None:
+    """Resolve doubtful units, and try those again that left no trace, until all are settled."""
+    while doubtful:
+        try:
+            jobs, again = resolve(doubtful, means.talk, terms)
+        except AgentError as error:
+            for unit in doubtful:
+                means.talk.event("indoubt", key=unit.key, message=scrub(str(error)))
+            return
+        for unit in doubtful:
+            if unit.key in jobs:
+                _tell(unit, Verdict(HELD, job=jobs[unit.key]), means.talk)
+        doubtful = _each(again, lambda unit: _try_again(unit, means), means.talk, width)
+
+
+def _each(units: List[Unit], act: Callable[[Unit], Verdict], talk: Talk, width: int) -> List[Unit]:
+    """Tell each unit's verdict; gives the units in doubt."""
+    doubtful: List[Unit] = []
+
+    def carry(unit: Unit) -> None:
+        if talk.gone:
+            return
+        verdict = act(unit)
+        if verdict.kind == DOUBT:
+            doubtful.append(unit)
+        else:
+            _tell(unit, verdict, talk)
+
+    parallel.each(units, carry, width)
+    return doubtful
+
+
+def _carry(unit: Unit, means: Means) -> Verdict:
+    """Look what is noted of a unit, and make the attempt that this leaves to make."""
+    if not os.path.isdir(unit.home) and unit.array is None:
+        return Verdict(REJECTED, words=f"there is no run directory {unit.folder}; place it again")
+    arrays.prepare(unit)
+    made = attempts.read(unit)
+    job = attempts.settled(unit, made)
+    if job is not None:
+        return Verdict(HELD, job=job)
+    if made and made[-1].verdict.kind == LIMIT:
+        return _attempt(unit, made[-1].number + 1, means)
+    if made:
+        return made[-1].verdict
+    return Verdict(DOUBT) if unit.doubt else _attempt(unit, 1, means)
+
+
+def _try_again(unit: Unit, means: Means) -> Verdict:
+    """Make the next attempt for a unit whose earlier ones left no trace in Slurm."""
+    made = attempts.read(unit)
+    traceless = [attempt for attempt in made if attempt.verdict.kind == DOUBT]
+    if len(traceless) < MOST:
+        return _attempt(unit, made[-1].number + 1 if made else 1, means)
+    words = traceless[-1].output.strip() or "nothing"
+    return Verdict(REJECTED, words=f"no job after {MOST} attempts; sbatch said: {words}")
+
+
+def _attempt(unit: Unit, number: int, means: Means) -> Verdict:
+    """Make attempts until Slurm takes the unit, refuses it, or leaves doubt."""
+    while True:
+        if means.limit.over:
+            return Verdict(LIMIT, words="not tried: the submit limit is reached")
+        verdict = _sbatch(unit, number, means)
+        if verdict.kind == HELD:
+            means.limit.passed()
+        if verdict.kind != LIMIT or means.talk.gone or not means.limit.wait():
+            return verdict
+        number += 1
+
+
+def _sbatch(unit: Unit, number: int, means: Means) -> Verdict:
+    if number == 1:
+        for place in unit.places:
+            files.remove(paths.exit_code(place))
+    note = attempts.begin(unit, number)
+    if note is None:
+        return Verdict(DOUBT)
+    means.talk.event("submitting", key=unit.key)
+    words = slurm_commands.submit(unit.comment, arrays.options(unit))
+    environment = {**os.environ, **unit.environment} if unit.environment else None
+    verdict = attempts.end(note, means.launcher.run(words, unit.folder, note, environment))
+    if verdict.kind == HELD and number > 1:
+        return Verdict(HELD, job=attempts.adopt(unit, verdict.job))
+    return verdict
+
+
+def _tell(unit: Unit, verdict: Verdict, talk: Talk) -> None:
+    if verdict.kind != HELD:
+        limit = {"limit": True} if verdict.kind == LIMIT else {}
+        talk.event("rejected", key=unit.key, message=scrub(verdict.words), **limit)
+        return
+    jobs = _tasks(unit, verdict.job)
+    for place, job in zip(unit.places, jobs.values()):
+        files.replace(paths.job(place), job + "\n")
+    talk.event("held", key=unit.key, job=verdict.job, jobs=jobs)
+
+
+def _tasks(unit: Unit, job: str) -> Dict[str, str]:
+    if unit.array is None:
+        return dict.fromkeys(unit.directories, job)
+    number, mark, cluster = job.partition(";")
+    return {
+        name: f"{number}_{index}{mark}{cluster}" for index, name in enumerate(unit.directories)
+    }

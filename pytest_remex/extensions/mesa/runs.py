@@ -1,0 +1,38 @@
+"""What a MESA run says of itself: why it ended, and the photos that it can go on from."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_TERMINATION = re.compile(r"^[ \t]*termination code:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
+_TERMINATED = re.compile(r"^[ \t]*terminated evolution:?[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
+_SAVED = re.compile(r"^[ \t]*save photos/(\S+) for model[ \t]+\d+", re.MULTILINE)
+_PHOTOS = "photos"
+
+
+def endings(log: str) -> dict[str, str]:
+    """Find in a job's output why the evolution ended, as columns of the results.
+
+    `termination_code` is MESA's word where a stopping condition was met, `terminated_evolution`
+    where it gave up; the last counts. Source: star/job/run_star_support.f90 of MESA.
+    """
+    found = {"termination_code": _TERMINATION, "terminated_evolution": _TERMINATED}
+    lines = {name: pattern.findall(log) for name, pattern in found.items()}
+    return {name: each[-1] for name, each in lines.items() if each}
+
+
+def photos(folder: Path) -> list[str]:
+    """List the photos in the folder `photos` of a run's outputs, the newest last."""
+    here = folder / _PHOTOS
+    found = [path for path in here.iterdir() if path.is_file()] if here.is_dir() else []
+    return [path.name for path in sorted(found, key=lambda path: (path.stat().st_mtime, path.name))]
+
+
+def last_photo(log: str, folder: Path) -> str | None:
+    """Name the last photo that a run saved: from its output, else from what was fetched."""
+    saved = _SAVED.findall(log) or photos(folder)
+    return saved[-1] if saved else None

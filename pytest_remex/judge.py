@@ -54,6 +54,7 @@ class Judgement:
         self._runs = find_runs(items, settings)
         self._collected: dict[str, Collected] | None = None
         self._judged: dict[str, Judged] = {}
+        self._unsubmitted = 0
 
     @contextmanager
     def checkout(self, item: pytest.Function, repo: Repo, remote: Remote) -> Iterator[Path]:
@@ -61,6 +62,7 @@ class Judgement:
         with failing_plainly():
             collected = self._collect(remote).get(item.nodeid)
         if collected is None:
+            self._unsubmitted += 1
             say(item, "NOT SUBMITTED")
             pytest.skip("not submitted: --remex-submit sends it")
         self._judged[item.nodeid] = Judged(
@@ -233,11 +235,14 @@ class Judgement:
         return found
 
     def _pending(self) -> Counter[str]:
-        return Counter(
+        pending = Counter(
             str(each.collected.job.state)
             for each in self._judged.values()
             if not each.collected.job.state.ended
         )
+        if self._unsubmitted:
+            pending["NOT SUBMITTED"] = self._unsubmitted
+        return pending
 
 
 def _read(hook: pluggy.HookRelay, path: Path) -> object:

@@ -36,6 +36,7 @@ class Watch:
         self._jobs: Mapping[str, Job] = {}
         self._refused: dict[str, str] = {}
         self._asked = False
+        self._unsubmitted = 0
         for item in items:
             # The body does not run: only what says where runs are is needed.
             item.fixturenames[:] = [name for name in item.fixturenames if name in _NEEDED]
@@ -57,6 +58,7 @@ class Watch:
                 self._ask(places_of(pyfuncitem)[1])
         run = self._runs.get(pyfuncitem.nodeid)
         if run is None:
+            self._unsubmitted += 1
             say(pyfuncitem, "NOT SUBMITTED")
             pytest.skip("not submitted: --remex-submit sends it")
         self._tell(pyfuncitem, run)
@@ -72,6 +74,8 @@ class Watch:
         if placed and self._asked:
             with self._terminal.lifted():
                 Board(placed).show(self._terminal.console(), verbose=self._verbose)
+        if self._unsubmitted:
+            self._terminal.say(f"{self._unsubmitted} not submitted", yellow=True)
         if self._settings.json:
             _write(self._settings.json, placed)
         self._terminal.summary(f"remex {self._settings.mode}")

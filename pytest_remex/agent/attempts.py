@@ -111,14 +111,15 @@ def known_jobs(home: str) -> List[str]:
 
 def _read(unit: Unit, number: int) -> Attempt:
     path = paths.attempt(unit.home, unit.serial, number)
-    first, _, said = (files.read(path) or "").partition("\n")
-    last = said.rstrip("\n").rpartition("\n")[2]
+    first, _, rest = (files.read(path) or "").partition("\n")
+    before, _, last = rest.rstrip("\n").rpartition("\n")
+    ended = "exit" in _json(last)
     return Attempt(
         number=number,
         path=path,
         about=_json(first),
-        said=said,
-        ended="exit" in _json(last),
+        said=before if ended else rest,
+        ended=ended,
         touched=os.stat(path).st_mtime,
     )
 

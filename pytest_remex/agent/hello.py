@@ -7,7 +7,7 @@ import shutil
 import socket
 from typing import Dict
 
-from . import git, slots
+from . import git, slots, slurm
 from .faults import AgentError
 from .wire import Request, Talk
 
@@ -36,9 +36,7 @@ def _limits(here: bool) -> Dict[str, object]:
     if here:
         names = ("slurm", "max_array_size", "max_submit", "message_timeout")
         return {"sacct": False, **dict.fromkeys(names)}
-    from . import slurm
-
-    return slurm.limits()
+    return dict(slurm.limits()._asdict())
 
 
 def _runs(path: str, *, create: bool) -> str:

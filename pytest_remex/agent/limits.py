@@ -15,10 +15,12 @@ class LimitWatch:
         self._lock = threading.Lock()
         self._since = 0.0
         self._pause = 0.5
+        self.words = ""
 
-    def wait(self) -> bool:
-        """Wait before another attempt; False when that has gone on for long enough."""
+    def wait(self, words: str) -> bool:
+        """Wait after Slurm said these words; False when that has gone on for long enough."""
         with self._lock:
+            self.words = words
             self._since = self._since or time.monotonic()
             self._pause = min(self._pause * 2, LONGEST)
             pause = self._pause

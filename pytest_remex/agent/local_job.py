@@ -6,9 +6,9 @@ import signal
 import socket
 import subprocess
 import time
-from typing import Any, BinaryIO, Dict, List, Optional, Tuple
+from typing import Any, BinaryIO, Dict, Optional, Tuple
 
-from . import files, patterns, paths, processes
+from . import files, patterns, paths, processes, shebang
 from .local_store import Store, Task
 
 GRACE = 5.0
@@ -74,23 +74,14 @@ class RunningJob:
         }
 
 
-def shebang(script: str) -> List[str]:
-    """Give the words that run a script, from its first line, as the kernel reads it."""
-    with open(script, "rb") as file:
-        line = os.fsdecode(file.readline())
-    if not line.startswith("#!") or not line[2:].strip():
-        raise StartError(f"{script} has no #! line")
-    if line.endswith("\r\n"):
-        raise StartError(f"{script} has Windows line ends; save it with Unix ones")
-    return line[2:].strip().split(None, 1)
-
-
 def _start(store: Store, task: Task) -> "subprocess.Popen[bytes]":
     script = os.path.join(task.directory, "run.sbatch")
     try:
-        words = [*shebang(script), script]
+        words = [*shebang.words_of_script(script), script]
         environment = _environment(store, task)
         out, err = _open_outputs(task)
+    except shebang.ShebangError as error:
+        raise StartError(f"{script} cannot run: {error}") from error
     except OSError as error:
         raise StartError(str(error)) from error
     with out, err:

@@ -2,7 +2,7 @@
 
 from typing import Callable, Dict, NamedTuple
 
-from . import local
+from . import local, query as slurm_query, release as slurm_release, submit as slurm_submit
 from .faults import AgentError
 from .wire import Request, Talk
 
@@ -19,6 +19,9 @@ class Scheduler(NamedTuple):
 
 
 SCHEDULERS: Dict[str, Scheduler] = {
+    "slurm": Scheduler(
+        slurm_submit.submit, slurm_release.release, slurm_query.query, slurm_release.cancel
+    ),
     "local": Scheduler(local.submit, local.release, local.query, local.cancel),
 }
 

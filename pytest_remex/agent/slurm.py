@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from . import commands, slurm_commands, slurm_parse
 from .faults import AgentError
@@ -62,6 +62,15 @@ def listing(cluster: str = "") -> List[Listed]:
     if not ran.well:
         raise AgentError("slurm", f"squeue failed: {ran.words()}")
     return slurm_parse.listing(ran.out)
+
+
+def exit_codes(jobs: List[str], cluster: str = "") -> Dict[str, Tuple[int, int]]:
+    """Give exit codes and signals of ended jobs that the controller remembers, where it tells."""
+    found: Dict[str, Tuple[int, int]] = {}
+    for some in chunks(jobs):
+        ran = run(slurm_commands.exit_codes(some, cluster))
+        found.update(slurm_parse.exit_codes(ran.out))
+    return found
 
 
 def accounts(jobs: List[str], since: float, cluster: str = "") -> Dict[str, Accounted]:

@@ -97,7 +97,7 @@ def _try_again(unit: Unit, means: Means) -> Verdict:
     traceless = [attempt for attempt in made if attempt.verdict.kind == DOUBT]
     if len(traceless) < MOST:
         return _attempt(unit, made[-1].number + 1 if made else 1, means)
-    words = traceless[-1].output.strip() or "nothing"
+    words = traceless[-1].said.strip() or "nothing"
     return Verdict(REJECTED, words=f"no job after {MOST} attempts; sbatch said: {words}")
 
 
@@ -105,11 +105,11 @@ def _attempt(unit: Unit, number: int, means: Means) -> Verdict:
     """Make attempts until Slurm takes the unit, refuses it, or leaves doubt."""
     while True:
         if means.limit.over:
-            return Verdict(LIMIT, words="not tried: the submit limit is reached")
+            return Verdict(LIMIT, words=means.limit.words)
         verdict = _sbatch(unit, number, means)
         if verdict.kind == HELD:
             means.limit.passed()
-        if verdict.kind != LIMIT or means.talk.gone or not means.limit.wait():
+        if verdict.kind != LIMIT or means.talk.gone or not means.limit.wait(verdict.words):
             return verdict
         number += 1
 

@@ -46,7 +46,8 @@ class SshChannel:
 
     def write(self, data: bytes) -> None:
         """Write to stdin. Raises `TimeoutError` where nothing is taken for `silence` seconds."""
-        self._channel.sendall(data)
+        for start in range(0, len(data), CHUNK):  # paramiko copies what it has not sent yet
+            self._channel.sendall(data[start : start + CHUNK])
 
     def wait(self, seconds: float) -> int | None:
         """Give the exit code; None where the link broke, or a signal ended the program."""

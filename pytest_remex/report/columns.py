@@ -45,7 +45,9 @@ def columns(page: Page, rows: Sequence[Sequence[Scalar]]) -> list[Column]:
     ]
     spelt_out = {"node"} if page.dimensions else set()
     return [
-        Column(title, kind, kind not in spelt_out and any(row[place] not in {"", None} for row in rows))
+        Column(
+            title, kind, kind not in spelt_out and any(row[place] not in {"", None} for row in rows)
+        )
         for place, (title, kind) in enumerate(kinds)
     ]
 

@@ -43,7 +43,7 @@ def _details(one: Entry) -> dict[str, object]:
         "node": one.node,
         "commit": one.commit,
         "parent": one.parent,
-        "directory": _pair(one.directory),
+        "directory": one.directory,
         "reason": one.reason,
         "diff": one.diff,
         "log": one.log,

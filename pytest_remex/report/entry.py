@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pytest_remex.model import Scalar
     from pytest_remex.report.page import Row
 
+LONGEST = 20_000
+"""Characters of a diff, from its start, and of a log, from its end, that the report holds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -37,7 +40,7 @@ class Entry:
     elapsed: float | None
     commit: str
     parent: str
-    directory: Link
+    directory: str
     diff: str
     log: str
     outputs: tuple[Link, ...]
@@ -56,9 +59,9 @@ def entry(row: Row, columns: Sequence[str]) -> Entry:
         elapsed=row.elapsed,
         commit=clean(row.commit),
         parent=clean(row.parent),
-        directory=Link(clean(row.directory), href(row.directory)),
-        diff=clean(row.diff),
-        log=clean(row.log),
+        directory=clean(row.directory),
+        diff=_head(clean(row.diff)),
+        log=_tail(clean(row.log)),
         outputs=tuple(Link(clean(name), href(path)) for name, path in row.outputs),
         images=tuple(Link(clean(PurePosixPath(path).name), href(path)) for path in row.images),
     )
@@ -66,3 +69,19 @@ def entry(row: Row, columns: Sequence[str]) -> Entry:
 
 def _value(value: object) -> Scalar:
     return value if value is None or isinstance(value, int | float) else clean(str(value))
+
+
+def _head(text: str) -> str:
+    return (
+        text
+        if len(text) <= LONGEST
+        else f"{text[:LONGEST]}\n[{len(text) - LONGEST} more characters]"
+    )
+
+
+def _tail(text: str) -> str:
+    return (
+        text
+        if len(text) <= LONGEST
+        else f"[{len(text) - LONGEST} characters before]\n{text[-LONGEST:]}"
+    )

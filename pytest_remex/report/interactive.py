@@ -13,13 +13,14 @@ from pytest_remex.report.data import CHUNK, chunks, packed, script_json
 from pytest_remex.report.figures import figures
 from pytest_remex.report.policy import policy
 from pytest_remex.report.shape import axes
-from pytest_remex.report.tones import TONES
+from pytest_remex.report.tones import tone
 
 if TYPE_CHECKING:
     from pytest_remex.report.content import Content
     from pytest_remex.report.page import Page
     from pytest_remex.report.vendor import Libraries
 
+STYLES = ("page.css", "controls.css", "table.css", "details.css")
 SCRIPTS = (
     "unpack.js",
     "dom.js",
@@ -52,12 +53,13 @@ def interactive_html(page: Page, shown: Content, libraries: Libraries) -> str:
     Its libraries are packed; a browser unpacks them, and their hashes are in the page's policy.
     """
     script = Markup("\n").join(asset(name) for name in SCRIPTS)
-    own, theirs = [asset("page.css"), asset("table.css")], libraries.style
+    own, theirs = [asset(name) for name in STYLES], libraries.style
     template = environment().get_template("interactive.html")
     return template.render(
         content=shown,
         styles=[Markup(theirs), *own],  # noqa: S704 - a package's file, no data
         script=script,
+        styled=libraries.styled,
         libraries={"charts": packed(libraries.charts), "tables": packed(libraries.table)},
         policy=policy(
             scripts=[script, libraries.charts, libraries.table], styles=[theirs, *own, ""]
@@ -74,6 +76,6 @@ def _table(page: Page, shown: Content) -> dict[str, object]:
         "title": shown.title,
         "columns": [asdict(column) for column in columns(page, rows)],
         "axes": axes(page),
-        "tones": TONES,
+        "tones": {word: tone(word) for word, _ in shown.counts},
         "rows": rows,
     }

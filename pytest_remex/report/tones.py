@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-TONES = {
+_TONES = {
     "PASSED": "good",
     "COMPLETED": "good",
     "SUBMITTED": "good",
@@ -28,7 +28,8 @@ TONES = {
 }
 
 
-def tone(word: str) -> str:
-    """Give the tone of a verdict or state, by its first word; `unknown` where there is none."""
-    first, *_ = word.split(maxsplit=1) or [""]
-    return TONES.get(first.upper(), "unknown")
+def tone(verdict: str) -> str:
+    """Give the tone of a verdict, by its first word; `odd` where it passed with a remark."""
+    first, _, remark = verdict.partition(",")
+    found = _TONES.get(first.split(maxsplit=1)[0].upper() if first.strip() else "", "unknown")
+    return "odd" if remark and found == "good" else found

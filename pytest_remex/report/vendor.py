@@ -7,16 +7,22 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+_STYLED = re.compile(r'getElementById\("(\w+)"\)\)\{var \w+=document\.createElement\("style"\)')
 _EXPORTS = re.compile(r"export\s*\{([^{}]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
 class Libraries:
-    """Scripts and a style: `charts` defines `Plotly`, `table` defines `remexTables`."""
+    """Scripts and a style: `charts` defines `Plotly`, `table` defines `remexTables`.
+
+    `styled` are the ids of styles that `charts` adds where no element has that id: those of its
+    maps, which need a network that the page has not.
+    """
 
     charts: str
     table: str
     style: str
+    styled: tuple[str, ...]
 
 
 def libraries() -> Libraries | None:
@@ -26,11 +32,12 @@ def libraries() -> Libraries | None:
         options = import_module("itables.options")
     except ImportError:
         return None
-    bundle = Path(options.dt_bundle)
+    charts, bundle = offline.get_plotlyjs(), Path(options.dt_bundle)
     return Libraries(
-        charts=offline.get_plotlyjs(),
+        charts=charts,
         table=classic(bundle.read_text(encoding="utf-8"), "remexTables"),
         style=bundle.with_suffix(".css").read_text(encoding="utf-8"),
+        styled=tuple(_STYLED.findall(charts)),
     )
 
 

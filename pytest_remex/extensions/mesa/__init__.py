@@ -1,6 +1,56 @@
-"""MESA for pytest-remex: inlists and their chains, known controls, outputs, restarts."""
+"""MESA for pytest-remex: inlists and their chains, known controls, outputs, restarts.
 
-from pytest_remex.extensions.mesa.inlists import InlistWarning, patch_inlist, read_inlist, remove
-from pytest_remex.extensions.mesa.values import Raw
+Nothing is loaded before it is asked for: pytest imports this package at every start.
+"""
 
-__all__ = ["InlistWarning", "Raw", "patch_inlist", "read_inlist", "remove"]
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_remex.extensions.mesa.chains import EffectiveConfig, effective_config
+    from pytest_remex.extensions.mesa.controls import KnownControls, load_controls
+    from pytest_remex.extensions.mesa.inlists import (
+        InlistWarning,
+        patch_inlist,
+        read_inlist,
+        remove,
+    )
+    from pytest_remex.extensions.mesa.outputs import (
+        read_history,
+        read_profile,
+        read_profiles_index,
+    )
+    from pytest_remex.extensions.mesa.values import Raw
+
+__all__ = [
+    "EffectiveConfig",
+    "InlistWarning",
+    "KnownControls",
+    "Raw",
+    "effective_config",
+    "load_controls",
+    "patch_inlist",
+    "read_history",
+    "read_inlist",
+    "read_profile",
+    "read_profiles_index",
+    "remove",
+]
+
+_HOMES = {
+    "chains": ("EffectiveConfig", "effective_config"),
+    "controls": ("KnownControls", "load_controls"),
+    "inlists": ("InlistWarning", "patch_inlist", "read_inlist", "remove"),
+    "outputs": ("read_history", "read_profile", "read_profiles_index"),
+    "values": ("Raw",),
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its module."""
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -64,7 +64,9 @@ class EffectiveConfig(Mapping[str, "Value"]):
     def __getitem__(self, name: str) -> Value:
         """Give the value that counts; raises `KeyError`."""
         group, key = self._split(name)
-        holders = [names for _, names in self._groups(group) if key in names or f"{key}(1)" in names]
+        holders = [
+            names for _, names in self._groups(group) if key in names or f"{key}(1)" in names
+        ]
         if len(holders) != 1:
             raise KeyError(name)
         if key in holders[0]:
@@ -168,8 +170,14 @@ class _Chain:
 
 def _extra_files(values: Mapping[str, Literal]) -> list[str]:
     """Name the files that a group reads, in MESA's order."""
-    wanted = {_number(match) for key, value in values.items() if value is True and (match := _READ.fullmatch(key))}
-    names = {_number(match): value for key, value in values.items() if (match := _FILE.fullmatch(key))}
+    wanted = {
+        _number(match)
+        for key, value in values.items()
+        if value is True and (match := _READ.fullmatch(key))
+    }
+    names = {
+        _number(match): value for key, value in values.items() if (match := _FILE.fullmatch(key))
+    }
     return [str(names.get(number, "undefined")) for number in sorted(wanted)]
 
 
@@ -187,9 +195,7 @@ def _by_key(given: Iterable[Origin]) -> dict[str, tuple[Origin, ...]]:
     return found
 
 
-def _elements(
-    names: Mapping[str, tuple[Origin, ...]], name: str
-) -> Iterator[tuple[Origin, ...]]:
+def _elements(names: Mapping[str, tuple[Origin, ...]], name: str) -> Iterator[tuple[Origin, ...]]:
     place = 1
     while f"{name}({place})" in names:
         yield names[f"{name}({place})"]

@@ -6,8 +6,11 @@ import math
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import plotly.graph_objects as go
-from plotly.colors import qualitative, sample_colorscale
+import plotly.graph_objects as go  # type: ignore[import-untyped]  # it has no stubs
+from plotly.colors import (  # type: ignore[import-untyped]  # as above
+    qualitative,
+    sample_colorscale,
+)
 
 from pytest_remex.errors import RemexError
 from pytest_remex.extensions.mesa.outputs import read_history
@@ -71,7 +74,11 @@ def _tracks(results: pd.DataFrame, folder: Path) -> Iterator[Track]:
         if history is None or not {"log_Teff", "log_L"} <= set(history.columns):
             continue
         drawn = history.iloc[_spread(len(history))]
-        yield Track(dict(row), drawn["log_Teff"].tolist(), drawn["log_L"].tolist())
+        yield Track(
+            {str(name): one for name, one in row.items()},
+            drawn["log_Teff"].tolist(),
+            drawn["log_L"].tolist(),
+        )
 
 
 def _history(folder: Path) -> pd.DataFrame | None:

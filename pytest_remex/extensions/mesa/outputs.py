@@ -1,8 +1,4 @@
-"""MESA's output files as pandas DataFrames.
-
-The layout is that of MESA's star/private/history.f90 and profile.f90: numbers and names of the
-header's columns, their values, a blank line, numbers and names of the columns, then the rows.
-"""
+"""MESA's output files as pandas DataFrames."""
 
 from __future__ import annotations
 
@@ -17,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from pytest_remex.errors import RemexError
+from pytest_remex.extensions.mesa.layout import HEADER_LINES, has_mesa_layout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_HEADER_LINES = 6
 _WORD = re.compile(r"'[^']*'|\"[^\"]*\"|\S+")
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[dDeEqQ]?([+-]\d+)|[dDeEqQ](\d+))?")
 _OVERFLOW = re.compile(r"\*+")
@@ -70,24 +66,14 @@ def read_columns(path: str | Path) -> pd.DataFrame:
     lines = _whole_lines(path)
     if not has_mesa_layout(lines):
         raise RemexError(f"{path} is no output of MESA: it does not begin with numbered columns")
-    names = _distinct(lines[_HEADER_LINES - 1].split())
-    rows = lines[_HEADER_LINES:]
+    names = _distinct(lines[HEADER_LINES - 1].split())
+    rows = lines[HEADER_LINES:]
     if rows and len(rows[-1].split()) < len(names):
         rows.pop()
     table = _table(path, names, "".join(rows)).apply(_numbers)
     values = [_plain(word) for word in _WORD.findall(lines[2])]
     table.attrs = dict(zip(lines[1].split(), values, strict=False))
     return table
-
-
-def has_mesa_layout(lines: Sequence[str]) -> bool:
-    """Whether a file's first six lines are those of MESA's layout."""
-    if len(lines) < _HEADER_LINES or lines[3].strip():
-        return False
-    return all(
-        lines[at].split() == [str(number) for number in range(1, len(lines[at + 1].split()) + 1)]
-        for at in (0, 4)
-    )
 
 
 def _whole_lines(path: str | Path) -> list[str]:
@@ -100,7 +86,7 @@ def _whole_lines(path: str | Path) -> list[str]:
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """Number the repetitions of a name: `a`, `a.1`, `a.2`."""
+    """Tell repeated names apart: `a`, `a.1`, `a.2`."""
     seen: Counter[str] = Counter()
     found = []
     for name in names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the hooks, where pytest-remex itself is on."""
-    if config.pluginmanager.has_plugin("remex"):
+    if hasattr(config.hook, "pytest_remex_read"):
         config.pluginmanager.register(MesaHooks(config), "remex_mesa_hooks")
 
 
@@ -34,6 +35,50 @@ class MesaHooks:
 
     def __init__(self, config: pytest.Config) -> None:
         self._folder = str(config.getini("remex_mesa_dir") or os.environ.get("MESA_DIR", ""))
+
+    def pytest_remex_read(self, path: Path) -> object | None:
+        """Read histories, profiles, their index, and inlists."""
+        from pytest_remex.extensions.mesa.readers import read_output  # noqa: PLC0415 - start-up
+
+        return read_output(path)
+
+    def pytest_remex_config(self, path: Path, config_file: str | None) -> Config | None:
+        """Give the effective config: all inlists of the run taken together, as MESA reads them."""
+        from pytest_remex.extensions.mesa.readers import effective_of  # noqa: PLC0415 - start-up
+
+        return effective_of(path, config_file)
+
+    def pytest_remex_inspect(self, experiment: Experiment) -> Sequence[str] | None:
+        """Warn of settings that are overridden further down, and of names that MESA lacks."""
+        from pytest_remex.errors import NamelistError  # noqa: PLC0415 - start-up
+        from pytest_remex.extensions.mesa.inspection import inspect  # noqa: PLC0415 - start-up
+
+        try:
+            return inspect(experiment, self._controls) or None
+        except NamelistError as error:
+            return [str(error), *inspect(experiment, None)]
+
+    def pytest_remex_measures(self, run: Run) -> Mapping[str, Scalar] | None:
+        """Add why the evolution ended, and the last photo."""
+        from pytest_remex.extensions.mesa.runs import measures  # noqa: PLC0415 - start-up
+
+        return measures(run.log, run.path) or None
+
+    def pytest_remex_continue(self, run: Run) -> Sequence[str] | None:
+        """Continue from the last photo: `./re x150`."""
+        from pytest_remex.extensions.mesa.runs import last_photo  # noqa: PLC0415 - start-up
+
+        photo = last_photo(run.log, run.path)
+        return ["./re", photo] if photo else None
+
+    def pytest_remex_figures(self, results: pd.DataFrame, folder: Path) -> Sequence[object] | None:
+        """Add a Hertzsprung-Russell diagram, where Plotly is installed."""
+        if not find_spec("plotly"):
+            return None
+        from pytest_remex.extensions.mesa.diagram import hr_diagram  # noqa: PLC0415 - start-up
+
+        figure = hr_diagram(results, folder)
+        return [figure] if figure else None
 
     @cached_property
     def _controls(self) -> KnownControls | None:

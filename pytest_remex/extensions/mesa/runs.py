@@ -25,10 +25,25 @@ def endings(log: str) -> dict[str, str]:
     return {name: each[-1] for name, each in lines.items() if each}
 
 
+def measures(log: str, folder: Path) -> dict[str, str | int]:
+    """Give the columns of the results that a MESA run adds; none for another program's.
+
+    `termination_code`, `terminated_evolution`: see `endings`; `last_photo`, and `photos`, how many
+    photos are among the outputs.
+    """
+    photo, here = last_photo(log, folder), photos(folder)
+    found: dict[str, str | int] = {**endings(log)}
+    if photo:
+        found["last_photo"] = photo
+    if here:
+        found["photos"] = len(here)
+    return found
+
+
 def photos(folder: Path) -> list[str]:
     """List the photos in the folder `photos` of a run's outputs, the newest last."""
     here = folder / _PHOTOS
-    found = [path for path in here.iterdir() if path.is_file()] if here.is_dir() else []
+    found = [path for path in here.glob("*x[0-9]*") if path.is_file()] if here.is_dir() else []
     return [path.name for path in sorted(found, key=lambda path: (path.stat().st_mtime, path.name))]
 
 

@@ -18,7 +18,7 @@ function detailsView(one) {
     part("Pictures", one.images.length, () => pictures(one.images)),
     part("Patch", one.diff, () => diffView(one.diff)),
     part("End of the log", one.log, () => element("pre", { tabIndex: 0 }, one.log)),
-    part("Outputs", one.outputs.length || one.directory[0], () => outputs(one)),
+    part("Outputs", one.outputs.length, () => outputs(one.outputs)),
     identity(one),
   );
 }
@@ -35,14 +35,12 @@ function pictures(images) {
   return element("div", { className: "pictures" }, ...views);
 }
 
-function outputs(one) {
-  const links = one.outputs.map(([name, href]) => element("li", {}, link(name, href)));
-  const folder = element("li", { className: "folder" }, link(...one.directory));
-  return element("ul", { className: "outputs" }, ...links, one.directory[0] ? folder : null);
+function outputs(links) {
+  return element("ul", { className: "outputs" }, ...links.map((one) => element("li", {}, link(...one))));
 }
 
 function identity(one) {
-  const facts = [["Experiment", one.node], ["Commit", one.commit], ["Parent", one.parent]];
+  const facts = [["Experiment", one.node], ["Commit", one.commit], ["Parent", one.parent], ["Run directory", one.directory]];
   const views = facts.filter(([, fact]) => fact).map(([name, fact]) =>
     element("div", {}, element("dt", {}, name), element("dd", {}, element("code", {}, fact))));
   return element("dl", { className: "facts" }, ...views);

@@ -11,8 +11,7 @@ function element(tag, properties = {}, ...children) {
 }
 
 function badge(word, tones) {
-  const first = word.split(/\s/, 1)[0].toUpperCase();
-  return element("span", { className: `badge ${tones[first] ?? "unknown"}` }, word);
+  return element("span", { className: `badge ${tones[word]}` }, word);
 }
 
 function link(name, href) {

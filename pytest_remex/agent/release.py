@@ -1,0 +1,75 @@
+"""Release and cancel Slurm jobs."""
+
+import os
+from typing import Dict, List
+
+from . import job_ids, slurm, slurm_commands
+from .faults import AgentError
+from .slurm_parse import Listed
+from .wire import Request, Talk
+
+
+def release(request: Request, talk: Talk) -> None:
+    """Release what is held by the user and ours; what is not held any more counts as released."""
+    runs = request["runs"]
+    for cluster, jobs in job_ids.by_cluster(request["jobs"]).items():
+        rows = _by_whole(slurm.listing(cluster))
+        wholes = list(dict.fromkeys(job_ids.whole_of(job) for job in jobs))
+        held = [job for job in wholes if any(row.held_by_user for row in rows.get(job, []))]
+        ours = [job for job in held if all(_inside(runs, row) for row in rows[job])]
+        refused = dict.fromkeys(set(held) - set(ours), "it is not a job of this runs folder")
+        refused.update(_release(ours, cluster))
+        _tell(jobs, cluster, refused, talk)
+
+
+def cancel(request: Request, talk: Talk) -> None:
+    """Cancel jobs, waiting or running."""
+    for cluster, jobs in job_ids.by_cluster(request["jobs"]).items():
+        refused: Dict[str, str] = {}
+        for some in slurm.chunks(jobs):
+            ran = slurm.run(slurm_commands.cancel(some, cluster))
+            if not ran.well:
+                refused.update(dict.fromkeys(some, f"scancel failed: {ran.words()}"))
+        for job in jobs:
+            name = job_ids.full(job, cluster)
+            if job in refused:
+                talk.event("uncancelled", job=name, message=refused[job])
+            else:
+                talk.event("cancelled", job=name)
+
+
+def _release(jobs: List[str], cluster: str) -> Dict[str, str]:
+    """Release jobs; gives, for those that are held all the same, what Slurm said."""
+    said: Dict[str, str] = {}
+    for some in slurm.chunks(jobs):
+        ran = slurm.run(slurm_commands.release(some, cluster))
+        if not ran.well:
+            said.update(dict.fromkeys(some, f"scontrol release failed: {ran.words()}"))
+    if not said:
+        return {}
+    try:
+        rows = _by_whole(slurm.listing(cluster))
+    except AgentError:
+        return said
+    return {job: why for job, why in said.items() if any(r.held_by_user for r in rows.get(job, []))}
+
+
+def _tell(jobs: List[str], cluster: str, refused: Dict[str, str], talk: Talk) -> None:
+    released = [job for job in jobs if job_ids.whole_of(job) not in refused]
+    talk.event("released", jobs=[job_ids.full(job, cluster) for job in released])
+    for job in jobs:
+        why = refused.get(job_ids.whole_of(job))
+        if why is not None:
+            talk.event("unreleased", job=job_ids.full(job, cluster), message=why)
+
+
+def _by_whole(rows: List[Listed]) -> Dict[str, List[Listed]]:
+    found: Dict[str, List[Listed]] = {}
+    for row in rows:
+        found.setdefault(job_ids.whole_of(row.id), []).append(row)
+    return found
+
+
+def _inside(runs: str, row: Listed) -> bool:
+    folder = os.path.realpath(row.work_dir)
+    return folder.startswith(os.path.realpath(runs) + os.sep)

@@ -58,6 +58,7 @@ class Submission:
         self._size = count if count > settings.confirm and not settings.yes else BATCH
         self._held: list[Held] = []
         self._spent = 0.0
+        self._waiting = 0
         self._unsent = 0
 
     def checkout(
@@ -75,6 +76,7 @@ class Submission:
         answer = self._sender.prepare(pyfuncitem)
         if isinstance(answer, Order):
             pyfuncitem.stash[ORDER] = answer
+            self._waiting += 1
         else:
             _skip(pyfuncitem, answer)
         return True
@@ -131,8 +133,9 @@ class Submission:
     def _is_due(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
         stopping = self._session.shouldstop or self._session.shouldfail
         failed = ORDER not in item.stash and self._session.config.getoption("maxfail")
-        full = sum(ORDER in held.item.stash for held in self._held) >= self._size
-        return bool(full or stopping or failed or not is_experiment(nextitem))
+        return bool(
+            self._waiting >= self._size or stopping or failed or not is_experiment(nextitem)
+        )
 
     def _flush(self) -> None:
         waiting = [
@@ -140,6 +143,7 @@ class Submission:
             for held in self._held
             if ORDER in held.item.stash and RESULT not in held.item.stash
         ]
+        self._waiting = 0
         if not waiting:
             return
         try:

@@ -50,22 +50,18 @@ def kind_of(values: Sequence[Value]) -> Kind:
     return Kind.JSON if "" in present else Kind.OPTIONAL_TEXT
 
 
-def encode(value: Value, kind: Kind) -> str:
-    """Write a value as a cell's text."""
-    if value is None:
-        return ""
-    if kind is Kind.JSON:
-        return json.dumps(value, ensure_ascii=False)
-    if kind is Kind.FLOAT and isinstance(value, int | float):
-        return repr(float(value))
-    return guard(value) if isinstance(value, str) else str(value)
+def encode(values: Sequence[Value], kind: Kind) -> list[str]:
+    """Write a column's values as the text of its cells."""
+    write = _WRITERS[kind]
+    return ["" if value is None else write(value) for value in values]
 
 
-def decode(text: str, kind: Kind) -> Value:
-    """Read a cell's text back. Raises `ValueError` for text that is not of the kind."""
-    if not text and kind is not Kind.TEXT:
-        return None
-    return _READERS[kind](text)
+def decode(texts: Sequence[str], kind: Kind) -> list[Value]:
+    """Read the text of a column's cells. Raises `ValueError` for text that is not of the kind."""
+    read = _READERS[kind]
+    if kind is Kind.TEXT:
+        return [read(text) for text in texts]
+    return [read(text) if text else None for text in texts]
 
 
 def guard(text: str) -> str:
@@ -87,6 +83,26 @@ def _bool(text: str) -> bool:
     return text.lower() == "true"
 
 
+def _float(value: Value) -> str:
+    return repr(float(value)) if isinstance(value, int | float) else str(value)
+
+
+def _text(value: Value) -> str:
+    return guard(str(value))
+
+
+def _json(value: Value) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+_WRITERS: Mapping[Kind, Callable[[Value], str]] = {
+    Kind.BOOL: str,
+    Kind.INT: str,
+    Kind.FLOAT: _float,
+    Kind.TEXT: _text,
+    Kind.OPTIONAL_TEXT: _text,
+    Kind.JSON: _json,
+}
 _READERS: Mapping[Kind, Callable[[str], Value]] = {
     Kind.BOOL: _bool,
     Kind.INT: int,

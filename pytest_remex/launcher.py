@@ -58,6 +58,7 @@ class Launcher:
         self._doors = doors
         self._throttle = throttle
         self._open: dict[object, OpenLaunch] = {}
+        self._places: dict[Remote, Repo] = {}
         self._lock = FileLock(folder / ".lock")
         try:
             self._lock.acquire(timeout=0)
@@ -67,8 +68,9 @@ class Launcher:
             ) from None
         self.history = History.read(folder)
 
-    def submitted(self, prepared: Prepared, remote: Remote) -> Found | None:
+    def submitted(self, prepared: Prepared, repo: Repo, remote: Remote) -> Found | None:
         """Give the run that an experiment has already, known by its present names from now on."""
+        self._places[remote] = repo
         found = self.history.submitted(prepared.commit, local=remote.host is None)
         if found and not self._is_named(found.entry, prepared):
             now = self._entry(prepared, found.entry.directory)
@@ -107,9 +109,42 @@ class Launcher:
                 warnings.append(str(error))
             finally:
                 opened.journal.close()
+        try:
+            warnings += self._tidy_after_crashes()
+        except RemexError as error:
+            warnings.append(str(error))
         self._open.clear()
         self._lock.release()
         return warnings
+
+    def _tidy_after_crashes(self) -> list[str]:
+        """Remove the temporary branches of launches that a killed pytest left; warn of the rest."""
+        warnings = []
+        for record in self.history.records:
+            if record.launch.id in self.launches():
+                continue
+            left = [entry for entry in record.entries.values() if not entry.stage.settled]
+            if left:
+                warnings.append(
+                    f"launch {record.launch.id} was interrupted with {len(left)} runs unsubmitted: "
+                    f"submit the same sweep again to finish it, or give it up with "
+                    f"--remex-cancel --remex-launch={record.launch.id}"
+                )
+            if record.tips and not record.tidied:
+                self._tidy(record)
+        return warnings
+
+    def _tidy(self, record: Record) -> None:
+        launch = record.launch
+        for remote, repo in self._places.items():
+            if _is_same(remote, launch.remote):
+                workspace = self._doors.workspaces.at(repo, launch.base)
+                connection = self._doors.connect(remote)
+                publisher = _publisher(workspace, launch, connection, record.tips)
+                journal = Journal.resume(record)
+                phase.finish(OpenLaunch(launch, journal, workspace, connection, publisher))
+                journal.close()
+                return
 
     def _groups(self, orders: Sequence[Order]) -> list[list[int]]:
         groups: dict[object, list[int]] = {}
@@ -189,6 +224,15 @@ def _launch_key(order: Order) -> object:
         return order.interrupted.record.launch.id
     prepared = order.prepared
     return prepared.experiment.sweep.name, order.repo, prepared.commit.base, order.remote
+
+
+def _is_same(one: Remote, other: Remote) -> bool:
+    return (one.host, one.clone, one.runs, one.via) == (
+        other.host,
+        other.clone,
+        other.runs,
+        other.via,
+    )
 
 
 def _publisher(

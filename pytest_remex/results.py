@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Row", "frame", "read_csv", "results", "write_results"]
 
 _OUTPUT = "remex-output"
+_EXACT_BY_DEFAULT = (3, 1)
 _DTYPES = {Kind.BOOL: "bool", Kind.INT: "int64", Kind.FLOAT: "float64", Kind.JSON: "object"}
 _NULLABLE = _DTYPES | {Kind.BOOL: "boolean", Kind.INT: "Int64"}
 
@@ -60,6 +61,8 @@ def results(
 
 def read_csv(path: Path) -> pd.DataFrame:
     """Read any CSV with a header line; floats are exact."""
+    if tuple(map(int, pd.__version__.split(".")[:2])) >= _EXACT_BY_DEFAULT:
+        return pd.read_csv(path)
     return pd.read_csv(path, float_precision="round_trip")
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_remex.table import CSV, Table, read_table, write_table
+from pytest_remex.table import DamagedTableError, Table, read_table, write_table
 
 if TYPE_CHECKING:
     from pytest_remex.model import Value
@@ -110,22 +110,24 @@ def _merge(
 
 
 def _read_old(folder: Path) -> Table | None:
-    return read_table(folder) if (folder / CSV).exists() else None
+    try:
+        return read_table(folder)
+    except DamagedTableError:
+        return None
 
 
 def _roles(
     rows: Sequence[Row], old: Mapping[str, str], merged: Sequence[Mapping[str, Value]]
 ) -> dict[str, str]:
     """Give every column's role in order; an old measure that no row holds any more is dropped."""
-    points = [_point_name(name) for row in rows for name in row.point]
-    measures = [_measure_name(name, row) for row in rows for name in row.measures]
+    new = {_point_name(name): "point" for row in rows for name in row.point}
+    new |= {_measure_name(name, row): "measure" for row in rows for name in row.measures}
     held = {name for row in merged for name, value in row.items() if value is not None}
-    points += [name for name, role in old.items() if role == "point" and name in held]
-    measures += [name for name, role in old.items() if role == "measure" and name in held]
+    roles = new | {name: role for name, role in old.items() if name in held - new.keys()}
     return {
         **dict.fromkeys(_FIRST, "about"),
-        **dict.fromkeys(points, "point"),
-        **dict.fromkeys((name for name in measures if name not in points), "measure"),
+        **{name: role for name, role in roles.items() if role == "point"},
+        **{name: role for name, role in roles.items() if role == "measure"},
         **dict.fromkeys(_LAST, "about"),
     }
 

@@ -49,6 +49,7 @@ class Sender:
         doors = Doors(self._workspaces, self._connections.to)
         self._launcher = Launcher(settings.launches, doors, settings.throttle)
         self._jobs: list[str] = []
+        self._already = 0
 
     def checkout(self, item: pytest.Function, repo: Repo) -> AbstractContextManager[Path]:
         """Lend the scratch checkout to an experiment."""
@@ -61,13 +62,14 @@ class Sender:
         repo, remote = places_of(item)
         preparation.warn(self._terminal, self._workspaces.git(repo), prepared)
         with preparation.failing_plainly():
-            found = self._launcher.submitted(prepared, remote)
+            found = self._launcher.submitted(prepared, repo, remote)
         if found is not None and not found.entry.stage.settled:
             return Order(prepared, repo, remote, interrupted=found)
         if found is None or self._settings.again:
             return Order(prepared, repo, remote)
         if self._settings.retry:
             return Order(prepared, repo, remote, earlier=found)
+        self._already += 1
         return Already(found.entry.job, found.record.launch.id)
 
     def send(self, orders: Sequence[Order]) -> list[Result]:
@@ -92,6 +94,8 @@ class Sender:
         if self._jobs:
             named = ", ".join(launches)
             self._terminal.say(f"{len(self._jobs)} jobs submitted in launch {named}", green=True)
+        if self._already:
+            self._terminal.say(f"{self._already} already submitted: --remex-status tells of them")
 
     def _ended_well(self, orders: Sequence[Order]) -> dict[int, Already]:
         """Find those that need no retry: their last job is alive, ended well, or is unknown."""

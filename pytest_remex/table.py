@@ -11,9 +11,9 @@ A column's role is `about` (the experiment), `point` or `measure`; its kind is o
 from __future__ import annotations
 
 import csv
-import io
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +26,13 @@ if TYPE_CHECKING:
     from pytest_remex.model import Value
 
 CSV = "results.csv"
+_QUOTED = re.compile(r'[",\r\n]')
 _SIDECAR = "results.json"
 _VERSION = 1
+
+
+class DamagedTableError(RemexError):
+    """A table cannot be read; a collect writes it anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +65,9 @@ def write_table(folder: Path, table: Table) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     columns = {name: [row[name] for row in table.rows] for name in table.roles}
     kinds = {name: kind_of(values) for name, values in columns.items()}
-    texts = [[encode(each, kinds[name]) for each in columns[name]] for name in columns]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([guard(name) for name in columns])
-    writer.writerows(zip(*texts, strict=True))
+    texts = [encode(values, kinds[name]) for name, values in columns.items()]
+    lines = [[guard(name) for name in columns], *zip(*texts, strict=True)]
+    text = "".join(",".join(map(_quoted, line)) + "\n" for line in lines)
     sidecar: _Sidecar = {
         "version": _VERSION,
         "dimensions": [list(names) for names in table.dimensions],
@@ -72,14 +75,15 @@ def write_table(folder: Path, table: Table) -> None:
             {"name": name, "role": role, "kind": kinds[name]} for name, role in table.roles.items()
         ],
     }
-    _replace(folder / CSV, text.getvalue())
+    _replace(folder / CSV, text)
     _replace(folder / _SIDECAR, json.dumps(sidecar, indent=1) + "\n")
 
 
 def read_table(folder: Path) -> Table | None:
     """Read the table in a folder; None where no JSON that fits lies beside the CSV.
 
-    Raises `RemexError` where one of the two is missing, damaged, or from a newer version.
+    Raises `DamagedTableError` where one of the two cannot be read, and `RemexError` where they are
+    from a newer version.
     """
     header, *lines = _read_csv(folder / CSV)
     sidecar = _read_sidecar(folder / _SIDECAR)
@@ -87,11 +91,11 @@ def read_table(folder: Path) -> Table | None:
         return None
     try:
         columns = [
-            [decode(text, Kind(column["kind"])) for text in texts]
+            decode(texts, Kind(column["kind"]))
             for column, texts in zip(sidecar["columns"], zip(*lines, strict=True), strict=False)
         ]
     except (ValueError, KeyError) as error:
-        raise RemexError(
+        raise DamagedTableError(
             f"{folder / CSV} does not hold what {_SIDECAR} beside it says ({error}): collect "
             f"again, or remove {_SIDECAR} to read the table without it"
         ) from None
@@ -100,12 +104,17 @@ def read_table(folder: Path) -> Table | None:
     return Table(tuple(map(tuple, sidecar["dimensions"])), roles, rows)
 
 
+def _quoted(cell: str) -> str:
+    # csv.writer leaves a carriage return bare where lines end in a newline: no reader returns it.
+    return '"' + cell.replace('"', '""') + '"' if _QUOTED.search(cell) else cell
+
+
 def _read_csv(path: Path) -> list[list[str]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             lines = list(csv.reader(file))
     except (OSError, UnicodeError, csv.Error) as error:
-        raise RemexError(f"{path} cannot be read ({error}): collect again") from None
+        raise DamagedTableError(f"{path} cannot be read ({error}): collect again") from None
     return lines or [[]]
 
 
@@ -116,7 +125,7 @@ def _read_sidecar(path: Path) -> _Sidecar | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RemexError(
+        raise DamagedTableError(
             f"{path} cannot be read ({error!r}): collect again, or remove it"
         ) from None
     if version > _VERSION:

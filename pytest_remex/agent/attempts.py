@@ -9,10 +9,9 @@ import json
 import os
 import socket
 import time
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Set
 
 from . import files, paths, processes
-from .units import Unit
 from .verdicts import Verdict, judge
 
 
@@ -43,9 +42,9 @@ class Attempt(NamedTuple):
         return not self.elsewhere and born is not None and processes.birth(self.about["pid"]) == born
 
 
-def begin(unit: Unit, number: int) -> Optional[int]:
+def begin(home: str, serial: int, number: int) -> Optional[int]:
     """Note a new attempt and give its open file; None when it is noted already."""
-    path = paths.attempt(unit.home, unit.serial, number)
+    path = paths.attempt(home, serial, number)
     try:
         note = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
     except FileExistsError:
@@ -68,49 +67,57 @@ def close(path: str, code: Optional[int]) -> None:
         file.write(b"\n" + json.dumps({"exit": code}).encode("ascii") + b"\n")
 
 
-def read(unit: Unit) -> List[Attempt]:
+def serials(home: str) -> List[int]:
+    """Give the numbers of the submissions that a home has notes of."""
+    names = (name.split(".") for name in files.listing(home) if name.startswith(paths.SUBMIT))
+    found = (parts[0][len(paths.SUBMIT) :] for parts in names if len(parts) == 2)
+    return sorted({int(number) for number in found if number.isdigit()})
+
+
+def read(home: str, serial: int) -> List[Attempt]:
     """Give the attempts of a submission, the first one first."""
-    prefix = os.path.basename(paths.attempt(unit.home, unit.serial, 0))[:-1]
-    numbers = [name[len(prefix) :] for name in files.listing(unit.home) if name.startswith(prefix)]
-    return [_read(unit, number) for number in sorted(int(text) for text in numbers if text.isdigit())]
+    prefix = f"{paths.SUBMIT}{serial}."
+    numbers = [name[len(prefix) :] for name in files.listing(home) if name.startswith(prefix)]
+    found = sorted(int(number) for number in numbers if number.isdigit())
+    return [_read(paths.attempt(home, serial, number), number) for number in found]
 
 
-def settled(unit: Unit, attempts: List[Attempt]) -> Optional[str]:
+def settled(home: str, serial: int, attempts: List[Attempt]) -> Optional[str]:
     """Give the job that a submission became, None while that is open.
 
     More than one attempt may have made a job; the first to be settled on is the one that counts.
     """
-    adopted = files.read(paths.adopted(unit.home, unit.serial))
+    adopted = files.read(paths.adopted(home, serial))
     if adopted is not None:
         return adopted.strip()
     jobs = [attempt.verdict.job for attempt in attempts if attempt.verdict.job]
     if not jobs:
         return None
-    return jobs[0] if len(attempts) == 1 else adopt(unit, jobs[0])
+    return jobs[0] if len(attempts) == 1 else adopt(home, serial, jobs[0])
 
 
-def adopt(unit: Unit, job: str) -> str:
+def adopt(home: str, serial: int, job: str) -> str:
     """Settle on a job; gives the one that another agent settled on if it was faster."""
-    path = paths.adopted(unit.home, unit.serial)
+    path = paths.adopted(home, serial)
     if files.create(path, job + "\n"):
         return job
     return (files.read(path) or job).strip()
 
 
-def known_jobs(home: str) -> List[str]:
-    """Give the ids of all submissions that a home's notes tell of."""
-    jobs = []
-    for name in files.listing(home):
-        text = files.read(os.path.join(home, name)) or ""
-        if name.startswith("submit-") and name.endswith(".job"):
-            jobs.append(text.strip())
-        elif name.startswith("submit-"):
-            jobs.append(judge(text.partition("\n")[2]).job)
-    return [job for job in jobs if job]
+def settled_jobs(home: str) -> Optional[Set[str]]:
+    """Give the jobs that all of a home's submissions became, None while one is open."""
+    jobs = {settled(home, serial, read(home, serial)) for serial in serials(home)}
+    return None if None in jobs else {job for job in jobs if job}
 
 
-def _read(unit: Unit, number: int) -> Attempt:
-    path = paths.attempt(unit.home, unit.serial, number)
+def jobs_of_others(home: str, serial: int) -> Set[str]:
+    """Give every job that the notes of a home's other submissions name."""
+    others = [other for other in serials(home) if other != serial]
+    jobs = {attempt.verdict.job for other in others for attempt in read(home, other)}
+    return jobs | {files.read(paths.adopted(home, other)) or "" for other in others}
+
+
+def _read(path: str, number: int) -> Attempt:
     first, _, rest = (files.read(path) or "").partition("\n")
     before, _, last = rest.rstrip("\n").rpartition("\n")
     ended = "exit" in _json(last)

@@ -6,6 +6,7 @@
 import os
 
 KEEP = ".remex"
+SUBMIT = "submit-"
 
 
 def keep(folder: str) -> str:
@@ -55,9 +56,9 @@ def state(run: str) -> str:
 
 def attempt(home: str, serial: int, number: int) -> str:
     """Name the note of one attempt to submit, which also takes what sbatch prints."""
-    return os.path.join(home, f"submit-{serial}.{number}")
+    return os.path.join(home, f"{SUBMIT}{serial}.{number}")
 
 
 def adopted(home: str, serial: int) -> str:
     """Name the file that settles which job a submission became."""
-    return os.path.join(home, f"submit-{serial}.job")
+    return os.path.join(home, f"{SUBMIT}{serial}.job")

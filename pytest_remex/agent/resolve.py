@@ -7,7 +7,7 @@ import tempfile
 import time
 from typing import Dict, List, NamedTuple, Optional
 
-from . import attempts, paths, processes, sbatch, slurm, slurm_commands
+from . import attempts, folders, job_ids, paths, sbatch, slurm, slurm_commands
 from .attempts import Attempt
 from .faults import AgentError
 from .states import state_of
@@ -70,8 +70,8 @@ def _wait_until_quiet(units: List[Unit], talk: Talk, terms: Terms) -> Dict[str, 
         now = _clock(units[0].runs)
         quiet = now
         for unit in units:
-            made = attempts.read(unit)
-            job = attempts.settled(unit, made)
+            made = attempts.read(unit.home, unit.serial)
+            job = attempts.settled(unit.home, unit.serial, made)
             if job is not None:
                 jobs[unit.key] = job
             elif unit.key not in jobs:
@@ -111,11 +111,10 @@ def _look(units: List[Unit]) -> Dict[str, str]:
         by_folder.setdefault(candidate.work_dir, []).append(candidate)
     jobs = {}
     for unit in units:
-        folders = {unit.folder, os.path.realpath(unit.folder), _as_sacct_writes(unit.folder)}
-        mine = [one for folder in folders for one in by_folder.get(folder, [])]
+        mine = [one for name in folders.spellings(unit.folder) for one in by_folder.get(name, [])]
         kept = _keep_one(unit, [one for one in mine if one.comment in (unit.comment, "")])
         if kept is not None:
-            jobs[unit.key] = attempts.adopt(unit, kept)
+            jobs[unit.key] = attempts.adopt(unit.home, unit.serial, kept)
     return jobs
 
 
@@ -125,7 +124,7 @@ def _candidates(units: List[Unit]) -> List[Candidate]:
         for row in slurm.listing()
         if row.comment
     ]
-    since = min((attempt.touched for unit in units for attempt in attempts.read(unit)), default=0.0)
+    since = min((attempt.touched for unit in units for attempt in attempts.read(unit.home, unit.serial)), default=0.0)
     try:
         accounts = slurm.accounts_of_user((since or time.time()) - 86400).values()
     except AgentError:
@@ -144,7 +143,7 @@ def _candidates(units: List[Unit]) -> List[Candidate]:
 
 def _keep_one(unit: Unit, candidates: List[Candidate]) -> Optional[str]:
     """Choose the job that counts, the same for every agent, and cancel the others that are held."""
-    others = set(attempts.known_jobs(unit.home))
+    others = {job_ids.local_of(job) for job in attempts.jobs_of_others(unit.home, unit.serial)}
     names = sorted({one.id for one in candidates if one.id not in others}, key=int)
     if not names:
         return None
@@ -154,11 +153,6 @@ def _keep_one(unit: Unit, candidates: List[Candidate]) -> Optional[str]:
     if stray:
         slurm.run(slurm_commands.cancel_held(stray))
     return kept
-
-
-def _as_sacct_writes(folder: str) -> str:
-    """Give a folder as sacct prints it: with grave accents for quotes."""
-    return folder.replace('"', "`").replace("'", "`")
 
 
 def _clock(runs: str) -> float:

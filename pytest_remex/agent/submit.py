@@ -80,8 +80,8 @@ def _carry(unit: Unit, means: Means) -> Verdict:
     if not os.path.isdir(unit.home) and unit.array is None:
         return Verdict(REJECTED, words=f"there is no run directory {unit.folder}; place it again")
     arrays.prepare(unit)
-    made = attempts.read(unit)
-    job = attempts.settled(unit, made)
+    made = attempts.read(unit.home, unit.serial)
+    job = attempts.settled(unit.home, unit.serial, made)
     if job is not None:
         return Verdict(HELD, job=job)
     if made and made[-1].verdict.kind == LIMIT:
@@ -93,7 +93,7 @@ def _carry(unit: Unit, means: Means) -> Verdict:
 
 def _try_again(unit: Unit, means: Means) -> Verdict:
     """Make the next attempt for a unit whose earlier ones left no trace in Slurm."""
-    made = attempts.read(unit)
+    made = attempts.read(unit.home, unit.serial)
     traceless = [attempt for attempt in made if attempt.verdict.kind == DOUBT]
     if len(traceless) < MOST:
         return _attempt(unit, made[-1].number + 1 if made else 1, means)
@@ -118,7 +118,7 @@ def _sbatch(unit: Unit, number: int, means: Means) -> Verdict:
     if number == 1:
         for place in unit.places:
             files.remove(paths.exit_code(place))
-    note = attempts.begin(unit, number)
+    note = attempts.begin(unit.home, unit.serial, number)
     if note is None:
         return Verdict(DOUBT)
     means.talk.event("submitting", key=unit.key)
@@ -126,7 +126,7 @@ def _sbatch(unit: Unit, number: int, means: Means) -> Verdict:
     environment = {**os.environ, **unit.environment} if unit.environment else None
     verdict = attempts.end(note, means.launcher.run(words, unit.folder, note, environment))
     if verdict.kind == HELD and number > 1:
-        return Verdict(HELD, job=attempts.adopt(unit, verdict.job))
+        return Verdict(HELD, job=attempts.adopt(unit.home, unit.serial, verdict.job))
     return verdict
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from typing import TYPE_CHECKING
-
-from plotly.io import to_json
 
 from pytest_remex.report.text import clean
 
@@ -20,7 +19,7 @@ def figures(given: Sequence[object]) -> list[dict[str, object]]:
 
 def _figure(one: object) -> dict[str, object]:
     try:
-        return {"figure": json.loads(to_json(one))}
+        return {"figure": json.loads(import_module("plotly.io").to_json(one))}
     except (TypeError, ValueError):
         what = clean(f"{type(one).__module__}.{type(one).__qualname__}")
         return {"problem": f"A figure was left out: {what} is no Plotly figure."}

@@ -18,9 +18,9 @@ class Row:
     `verdict` is what collect says of it (PASSED, FAILED, RUNNING...), `state` the job's state, and
     `reason` the first thing to know when it went wrong. `values` holds the point's parameters and
     the measures, by column; a column that is missing here is shown empty. `elapsed` is in seconds.
-    `directory` names the run directory. `images` and the second
-    item of each of `outputs` are paths relative to the folder of the page, as the file system has
-    them; the report percent-encodes them.
+    `directory` names the run directory. `images` and the second item of each of `outputs` are
+    paths relative to the folder of the page, as the file system has them; the report
+    percent-encodes them.
     """
 
     node: str

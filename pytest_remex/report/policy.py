@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 def policy(scripts: Sequence[str], styles: Sequence[str]) -> str:
     """Give the policy that admits exactly these inline scripts and styles.
 
-    Pictures may come from beside the page, or from the page itself; nothing else is loaded.
+    Pictures may come from beside the page, or from the page itself; nothing else is loaded. Style
+    attributes are admitted, for Plotly's heat maps set some; all text is escaped, so no data can.
     """
     return "; ".join(
         [
             "default-src 'none'",
             f"script-src {_hashes(scripts)}",
             f"style-src {_hashes(styles)}",
+            "style-src-attr 'unsafe-inline'",
             "img-src 'self' file: data: blob:",
             "base-uri 'none'",
             "form-action 'none'",

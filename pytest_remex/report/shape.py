@@ -27,6 +27,6 @@ def axes(page: Page) -> list[Axis]:
 
 
 def _pattern(values: Iterable[object]) -> tuple[int, ...]:
-    """Number the values by first appearance: columns that go one to one have equal patterns."""
+    """Give the values as numbers, by first appearance; columns that go one to one give the same."""
     numbers: dict[str, int] = {}
     return tuple(numbers.setdefault(repr(value), len(numbers)) for value in values)

@@ -73,7 +73,6 @@ def home(request, tmp_path, monkeypatch, sshd):
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
+def project(tmp_path):
     """Give a user's Project: repository, origin, clone and runs folder below tmp_path."""
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     return make_project(tmp_path)

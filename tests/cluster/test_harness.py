@@ -1,5 +1,6 @@
 """The harness itself: a real Slurm, a real sshd, and the faults that the other tests inject."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -8,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from support.daemons import wait_until
+from support.disk import SmallDisk
 from support.projects import git
 from support.sites import WITH_ACCOUNTING, WITH_AND_WITHOUT_ACCOUNTING
-from support.sshd import BANNER, NOISY_RC
+from support.sshd import BANNER, NOISY_RC, SshServer
 
 TESTS = Path(__file__).parents[1]
 
@@ -70,18 +72,6 @@ def test_settings_changed(cluster):
     assert [job.id.partition("_")[2] for job in cluster.jobs() if job.held] == ["5"]
 
 
-def test_controller_crash(cluster):
-    """A held job outlives the controller's kill -9; while it is frozen, squeue hangs."""
-    start = time.time()
-    job = cluster.run("sbatch", "--parsable", "--hold", "--wrap=true").strip()
-    cluster.wait_saved(start)
-    cluster.controller.kill()
-    cluster.controller.start()
-    assert [found.held for found in cluster.jobs() if found.id == job] == [True]
-    with cluster.controller.frozen(), pytest.raises(subprocess.TimeoutExpired):
-        cluster.run("squeue", timeout=1)
-
-
 def test_partition_down(cluster):
     """A partition that is down takes jobs and runs none."""
     cluster.down()
@@ -126,6 +116,39 @@ def test_max_startups(home, sshd):
         assert sshd.counts().refused == 1
 
 
+def test_second_factor(tmp_path):
+    """An sshd with a code asks for it after the key, and takes no other."""
+    codes = {"000000": 255, "123456": 0}
+    with SshServer(code="123456") as server:
+        server.client(tmp_path)
+        assert [log_in(tmp_path, code) for code in codes] == list(codes.values())
+        assert server.counts().authentications == 1
+    assert (tmp_path / "asked").read_text().endswith("Password: \n")
+
+
+def log_in(home, code):
+    """Log in with OpenSSH, which has a program ask for the code; give the exit code."""
+    ask = home / "ask"
+    ask.write_text(f'#!/bin/sh\necho "$1" >>"${{0%/*}}/asked"\necho {code}\n')
+    ask.chmod(0o755)
+    variables = {"SSH_ASKPASS": str(ask), "SSH_ASKPASS_REQUIRE": "force"}
+    command = ["ssh", "-F", str(home / ".ssh" / "config"), "cluster", "true"]
+    return subprocess.run(
+        command, env=os.environ | variables, capture_output=True, check=False
+    ).returncode
+
+
+def test_small_disk():
+    """A full disk takes no more, a freed one does, and it is unmounted at the end."""
+    with SmallDisk() as disk:
+        disk.fill(leave=4096)
+        with pytest.raises(OSError, match="No space left"):
+            (disk.folder / "file").write_bytes(bytes(8192))
+        (disk.folder / "filler").unlink()
+        (disk.folder / "file").write_bytes(bytes(8192))
+    assert str(disk.folder) not in Path("/proc/self/mounts").read_text()
+
+
 def test_project(project):
     """The user's repository, origin and clone hold the same commit, and follow a new one."""
     sha = project.commit({"inlist_project": "&controls\n/\n"})
@@ -133,6 +156,18 @@ def test_project(project):
     assert git(project.clone, "fetch", "--quiet") == ""
     assert git(project.clone, "rev-parse", "origin/main") == sha
     assert list(project.branches().values()) == [["main"], ["main"], ["main"]]
+
+
+def test_controller_crash(cluster):
+    """A held job outlives the controller's kill -9; while it is frozen, squeue hangs."""
+    start = time.time()
+    job = cluster.run("sbatch", "--parsable", "--hold", "--wrap=true").strip()
+    cluster.wait_saved(start)
+    cluster.controller.kill()
+    cluster.controller.start()
+    assert [found.held for found in cluster.jobs() if found.id == job] == [True]
+    with cluster.controller.frozen(), pytest.raises(subprocess.TimeoutExpired):
+        cluster.run("squeue", timeout=1)
 
 
 KILLED = """

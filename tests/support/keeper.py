@@ -1,4 +1,4 @@
-"""Wait for standard input to end, then end every process of a folder and remove the folder.
+"""Wait for standard input to end, then end every process of a folder, and remove the folder.
 
 A test starts this script beside its daemons and holds the other end of the pipe, so that the
 daemons also end when the test itself is killed.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -60,6 +61,7 @@ def ancestors() -> frozenset[int]:
 
 
 def end_all(folder: str, spared: frozenset[int]) -> None:
+    """Kill until none is left: a process may start another while it is being found."""
     deadline = time.monotonic() + PATIENCE
     while (ours := of_folder(folder, spared)) and time.monotonic() < deadline:
         for pid in ours:
@@ -68,11 +70,19 @@ def end_all(folder: str, spared: frozenset[int]) -> None:
         time.sleep(0.02)
 
 
+def unmount_all(folder: str) -> None:
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        place = line.split()[1]
+        if place.startswith(f"{folder}/"):
+            subprocess.run(["umount", "--lazy", place], check=False)
+
+
 def main() -> None:
     folder = sys.argv[1]
     spared = ancestors()
     sys.stdin.buffer.read()
     end_all(folder, spared)
+    unmount_all(folder)
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from support import two_factor
 from support.daemons import Scratch, free_port
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ QUIET_PROFILE = '[ -f "$HOME/.bashrc" ] && . "$HOME/.bashrc"\nexport PATH="$HOME
 NOISY_RC = f"printf %s {shlex.quote(BANNER)}\necho 'module: command not found' >&2\n"
 EVENTS = {
     "connections": re.compile(r"^Connection from ", re.MULTILINE),
-    "authentications": re.compile(r"^Accepted publickey for ", re.MULTILINE),
+    "authentications": re.compile(r"^Accepted \S+ for ", re.MULTILINE),
     "sessions": re.compile(r"^Starting session: ", re.MULTILINE),
     "refused": re.compile(r"^drop connection #", re.MULTILINE),
 }
@@ -50,7 +51,8 @@ class SshServer:
     """An sshd with its own host key, authorized key and home folder for the session's user.
 
     Use it in a with statement. `variables` go into the environment of each session; `options` are
-    lines of sshd_config, for instance `{"MaxStartups": "1"}`. The login user is the current user.
+    lines of sshd_config, for instance `{"MaxStartups": "1"}`; with a `code`, sshd asks for it as
+    a second factor after the key. The login user is the current user.
     Programs in `home / "bin"` come first on a login shell's PATH.
     """
 
@@ -58,6 +60,7 @@ class SshServer:
         self,
         variables: Mapping[str, str] | None = None,
         options: Mapping[str, str] | None = None,
+        code: str | None = None,
     ) -> None:
         self._scratch = Scratch("remex-sshd-")
         self.folder = self._scratch.folder
@@ -67,7 +70,8 @@ class SshServer:
         self.log = self.folder / "sshd.log"
         self.key = self.folder / "user_key"
         self.variables = {"HOME": str(self.home)} | dict(variables or {})
-        self._options = dict(options or {})
+        self._options = (two_factor.OPTIONS if code else {}) | dict(options or {})
+        self._code = code
         self._pid_file = self.folder / "sshd.pid"
         self._configuration = self.folder / "sshd_config"
         self.daemon = self._scratch.daemon(
@@ -86,6 +90,9 @@ class SshServer:
             self.shell()
             make_key(self.key)
             make_key(self.folder / "host_key")
+            if self._code:
+                command = two_factor.with_code(self.daemon.command, self.folder, self._code)
+                self.daemon.command = command
             self._configuration.write_text(self._text())
             Path("/run/sshd").mkdir(exist_ok=True)
             self.daemon.start()

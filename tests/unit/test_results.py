@@ -5,6 +5,8 @@ import json
 import math
 import os
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -71,25 +73,12 @@ def test_outputs_are_found(folder, monkeypatch, tmp_path):
     runs = tmp_path / "remex-output" / "runs" / "main_tams_a"
     runs.mkdir(parents=True)
     (runs / "out").write_text("done")
-    one = row("a", mass=10)
-    write_results(
-        folder,
-        [
-            Row(
-                **{name: getattr(one, name) for name in Row.__slots__}
-                | {"path": runs, "outputs": ["out"]}
-            )
-        ],
-        dimensions=[["mass"]],
-    )
-    os.rename(tmp_path / "remex-output", tmp_path / "moved")
+    write(folder, replace(row("a", mass=10), path=runs, outputs=["out"]))
+    moved = (tmp_path / "remex-output").rename(tmp_path / "moved")
     monkeypatch.chdir("/")
-    for table in (
-        results(tmp_path / "moved" / "tams"),
-        results(tmp_path / "moved/tams", launch=FIRST),
-    ):
+    for table in (results(moved / "tams"), results(moved / "tams", launch=FIRST)):
         assert table.outputs[0] == ["out"]
-        assert open(os.path.join(table.path[0], table.outputs[0][0])).read() == "done"
+        assert (Path(table.path[0]) / table.outputs[0][0]).read_text() == "done"
 
 
 @pytest.mark.parametrize(
@@ -110,7 +99,7 @@ def test_outputs_are_found(folder, monkeypatch, tmp_path):
         (["a", None], "str"),
         ([None, None], "float64"),
         ([np.float64(0.1), np.int64(3)], "float64"),
-        ([np.bool_(True), np.bool_(False)], "bool"),
+        (list(np.array([True, False])), "bool"),
     ],
 )
 def test_types_return(folder, values, dtype):
@@ -145,13 +134,13 @@ def test_spreadsheet_formulas(folder):
 def test_cells_return(values):
     """Whatever a column holds, its cells give back."""
     kind = kind_of(values)
-    assert [decode(encode(value, kind), kind) for value in values] == values
+    assert decode(encode(values, kind), kind) == values
 
 
 def test_pandas_reads_the_csv(folder):
     """The CSV alone is a table for other tools."""
     write(folder, row("a", mass=0.1, measures={"ok": True}), row("b", mass=1e-7))
-    table = pd.read_csv(folder / "results.csv", float_precision="round_trip")
+    table = pd.read_csv(folder / "results.csv")
     assert list(table.mass) == [0.1, 1e-7]
     (folder / "results.json").unlink()
     assert list(results("tams").mass) == [0.1, 1e-7]
@@ -247,15 +236,9 @@ def test_any_csv(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda folder: (folder / "results.json").write_text("{"), r"results\.json cannot be read"),
-        (
-            lambda folder: (folder / "results.json").write_text("[]"),
-            r"results\.json cannot be read",
-        ),
-        (
-            lambda folder: (folder / "results.csv").write_bytes(b"\xff"),
-            r"results\.csv cannot be read",
-        ),
+        (lambda folder: change(folder, "{", "", "json"), r"results\.json cannot be read"),
+        (lambda folder: (folder / "results.json").write_text("[]"), r"json cannot be read"),
+        (lambda folder: (folder / "results.csv").write_bytes(b"\xff"), r"csv cannot be read"),
         (lambda folder: change(folder, ",1,", ",one,"), "does not hold"),
         (lambda folder: change(folder, ",COMPLETED", ""), "does not hold"),
         (lambda folder: change(folder, '"version": 1', '"version": 2', "json"), "newer"),
@@ -267,6 +250,17 @@ def test_damage(folder, damage, words):
     damage(folder)
     with pytest.raises(RemexError, match=words):
         results("tams")
+
+
+def test_a_collect_replaces_a_damaged_table(folder):
+    """A table that cannot be read does not stand in a collect's way; a newer version's does."""
+    write(folder, row("a", mass=1), row("b", mass=2))
+    change(folder, ",1,", ",one,")
+    write(folder, row("b", mass=2))
+    assert list(results("tams").id) == ["b"]
+    change(folder, '"version": 1', '"version": 2', "json")
+    with pytest.raises(RemexError, match="newer"):
+        write(folder, row("a", mass=1))
 
 
 def change(folder, old, new, suffix="csv"):
@@ -351,8 +345,13 @@ def test_ten_thousand(folder):
         for i in range(10_000)
     ]
     write(folder, *rows)
-    start = time.perf_counter()
+    assert min(timed(lambda: results("tams")) for _ in range(3)) < 1
     table = results("tams")
-    assert time.perf_counter() - start < 1
     assert len(table) == 10_000
     assert table.mass[9999] == 9999 / 7
+
+
+def timed(call):
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start

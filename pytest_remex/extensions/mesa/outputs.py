@@ -8,7 +8,7 @@ import re
 import warnings
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
@@ -17,6 +17,12 @@ from pytest_remex.extensions.mesa.layout import HEADER_LINES, has_mesa_layout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_EXACT_SINCE = (3, 1)
+_PRECISION: Literal["round_trip"] | None = (
+    "round_trip" if tuple(map(int, pd.__version__.split(".")[:2])) < _EXACT_SINCE else None
+)
+"""What older pandas needs to read floats bit by bit; newer ones do, and warn when asked to."""
 
 _WORD = re.compile(r"'[^']*'|\"[^\"]*\"|\S+")
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[dDeEqQ]?([+-]\d+)|[dDeEqQ](\d+))?")
@@ -103,7 +109,7 @@ def _table(path: str | Path, names: list[str], rows: str) -> pd.DataFrame:
             warnings.simplefilter("error", pd.errors.ParserWarning)
             return pd.read_csv(
                 io.StringIO(rows), sep=r"\s+", names=names, header=None, index_col=False,
-                low_memory=False, float_precision="round_trip",
+                low_memory=False, float_precision=_PRECISION,
             )  # fmt: skip
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
         raise RemexError(f"{path}: a row has more columns than names: {error}") from None

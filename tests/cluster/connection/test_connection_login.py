@@ -1,0 +1,221 @@
+"""Logging in: with one authentication, by what ssh would use, asking where it would ask."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.daemons import wait_until
+from support.sshd import HOST, SshServer, make_key
+
+from pytest_remex.errors import RemoteError
+
+
+def write_config(home, server, *lines):
+    """Name the server as `cluster`, with nothing said of keys but what `lines` say."""
+    text = f"Host {HOST}\n  HostName 127.0.0.1\n  Port {server.port}\n  User {server.user}\n"
+    (home / ".ssh" / "config").write_text(text + "".join(f"  {line}\n" for line in lines))
+
+
+@pytest.fixture
+def locked_key(tmp_path, server):
+    """Give a copy of the user's key that opens with the passphrase `open sesame`."""
+    key = tmp_path / "locked"
+    key.write_bytes(server.key.read_bytes())
+    key.chmod(0o600)
+    words = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "open sesame", "-f", str(key)]
+    subprocess.run(words, check=True, capture_output=True)
+    return key
+
+
+@pytest.fixture
+def key_agent(tmp_path, monkeypatch):
+    """Give a function that starts a key agent which holds the given keys."""
+    processes = []
+
+    def start(*keys):
+        path = tmp_path / "agent"
+        processes.append(
+            subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
+        )
+        wait_until(path.exists, "ssh-agent listens")
+        for key in keys:
+            subprocess.run(
+                ["ssh-add", "-q", key], check=True, env={**os.environ, "SSH_AUTH_SOCK": str(path)}
+            )
+        return path
+
+    yield start
+    for process in processes:
+        process.terminate()
+        process.wait()
+
+
+def test_one_authentication(server, opened, hello, runs, tmp_path):
+    """Requests and fetches share one connection and one authentication."""
+    before = server.counts()
+    connection = opened()
+    (runs / "a").write_text("1")
+    for _ in range(3):
+        hello(connection)
+        connection.fetch(str(runs), ["a"], tmp_path / "here")
+    counts = server.counts() - before
+    assert (counts.connections, counts.authentications) == (1, 1)
+
+
+def test_passphrase(home, server, opened, hello, typist, locked_key):
+    """A key with a passphrase asks for it, again after a wrong one, without echo."""
+    write_config(home, server, f"IdentityFile {locked_key}")
+    user = typist("wrong", "open sesame")
+    hello(opened(prompt=user))
+    assert user.asked == [(f"Passphrase for the key {locked_key}: ", False)] * 2
+
+
+def test_nobody_to_ask(home, server, opened, locked_key):
+    """Where nobody can be asked, the refusal names what was asked for."""
+    write_config(home, server, f"IdentityFile {locked_key}")
+    with pytest.raises(RemoteError, match="asks 'Passphrase for the key .*/locked:'.*terminal"):
+        opened()
+
+
+def test_passphrase_left_empty(home, server, opened, typist, locked_key):
+    """An empty passphrase leaves the key out; the refusal names the user and what was tried."""
+    write_config(home, server, f"IdentityFile {locked_key}")
+    with pytest.raises(RemoteError, match=f"refused the login of '{server.user}'.*tried: nothing"):
+        opened(prompt=typist(""))
+
+
+def test_key_agent(home, server, opened, hello, key_agent, monkeypatch):
+    """A key that only the key agent holds is enough."""
+    write_config(home, server)
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(key_agent(server.key)))
+    hello(opened())
+
+
+def test_identity_agent(home, server, opened, hello, key_agent, tmp_path):
+    """IdentityAgent and IdentitiesOnly pick the key agent and, by its public half, the key."""
+    others = [tmp_path / f"other{number}" for number in range(8)]
+    for other in others:
+        make_key(other)
+    agent = key_agent(*others, server.key)
+    named = f"IdentityFile {server.key}.pub"
+    write_config(home, server, f"IdentityAgent {agent}", "IdentitiesOnly yes", named)
+    hello(opened())
+
+
+def test_too_many_keys(home, server, opened, key_agent, tmp_path):
+    """A server that hangs up after too many keys is told from one that refuses."""
+    others = [tmp_path / f"other{number}" for number in range(8)]
+    for other in others:
+        make_key(other)
+    write_config(home, server, f"IdentityAgent {key_agent(*others, server.key)}")
+    with pytest.raises(RemoteError, match=r"hung up during the login.*IdentitiesOnly yes"):
+        opened()
+
+
+def test_wrong_key(home, server, opened, tmp_path):
+    """A refused login names the user, the key that was tried and what the server accepts."""
+    make_key(tmp_path / "wrong")
+    write_config(home, server, f"IdentityFile {tmp_path / 'wrong'}")
+    told = rf"127.0.0.1 refused the login of '{server.user}': it accepts publickey; tried: .*wrong"
+    with pytest.raises(RemoteError, match=told):
+        opened()
+
+
+def test_certificate(home, server, opened, hello, tmp_path):
+    """A key whose certificate lies beside it logs in where only its authority is known."""
+    authority, key = tmp_path / "authority", tmp_path / "signed"
+    make_key(authority)
+    make_key(key)
+    words = ["ssh-keygen", "-q", "-s", authority, "-I", "test", "-n", server.user, f"{key}.pub"]
+    subprocess.run(words, check=True, capture_output=True)
+    write_config(home, server, f"IdentityFile {key}")
+    with server.with_options(TrustedUserCAKeys=f"{authority}.pub", AuthorizedKeysFile="none"):
+        hello(opened())
+
+
+@pytest.fixture(scope="module")
+def second_factor(tmp_path_factory):
+    """Give an sshd with PAM, whose stack asks for a code and takes 123456."""
+    folder = tmp_path_factory.mktemp("pam")
+    check = folder / "check"
+    check.write_text('#!/bin/sh\nread -r code\n[ "$code" = 123456 ]\n')
+    check.chmod(0o755)
+    with PamServer(check) as server:
+        yield server
+
+
+class PamServer(SshServer):
+    """An sshd under a name of its own, which is the name of its PAM stack as well."""
+
+    def __init__(self, check):
+        super().__init__(
+            options={
+                "UsePAM": "yes",
+                "KbdInteractiveAuthentication": "yes",
+                "PermitRootLogin": "yes",  # else sshd hands PAM a password that is always wrong
+            }
+        )
+        self.name = f"remex-test-{self.port}"
+        self._check = check
+        program = self.folder / self.name
+        program.symlink_to("/usr/sbin/sshd")
+        self.daemon.command[0] = str(program)
+
+    def __enter__(self):
+        self._stack().write_text(
+            f"auth requisite pam_exec.so quiet expose_authtok {self._check}\n"
+            "auth required pam_permit.so\n"
+            "account required pam_permit.so\nsession required pam_permit.so\n"
+        )
+        return super().__enter__()
+
+    def __exit__(self, *error):
+        self._stack().unlink()
+        super().__exit__(*error)
+
+    def _stack(self):
+        return Path("/etc/pam.d") / self.name
+
+
+def test_second_factor(home, second_factor, opened, hello, typist):
+    """After the key the server's question goes to the user; one answer serves all requests."""
+    second_factor.client(home)
+    user = typist("123456")
+    with second_factor.with_options(AuthenticationMethods="publickey,keyboard-interactive"):
+        connection = opened(prompt=user)
+        hello(connection)
+    assert [echo for _, echo in user.asked] == [False]
+    assert "Password:" in user.asked[0][0]
+
+
+def test_second_factor_mistyped(home, second_factor, opened, hello, typist):
+    """A wrong code is asked for again."""
+    second_factor.client(home)
+    user = typist("000000", "123456")
+    with second_factor.with_options(AuthenticationMethods="publickey,keyboard-interactive"):
+        hello(opened(prompt=user))
+    assert len(user.asked) == 2
+
+
+def test_second_factor_given_up(home, second_factor, opened):
+    """An interrupt at the question ends the login at once."""
+    second_factor.client(home)
+
+    def interrupted(text, *, echo):
+        raise KeyboardInterrupt
+
+    with (
+        second_factor.with_options(AuthenticationMethods="publickey,keyboard-interactive"),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        opened(prompt=interrupted)
+
+
+def test_password(home, second_factor, opened, hello, typist):
+    """Where the server takes a password alone, it is asked for by user and host."""
+    second_factor.client(home)
+    user = typist("wrong", "123456")
+    with second_factor.with_options(PasswordAuthentication="yes", AuthenticationMethods="password"):
+        hello(opened(prompt=user))
+    assert user.asked == [(f"Password of {second_factor.user}@127.0.0.1: ", False)] * 2

@@ -1,0 +1,83 @@
+"""Which names an installed MESA knows."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_remex.errors import NamelistError
+from pytest_remex.extensions.mesa import load_controls
+
+DEFAULTS = {
+    "star/defaults/controls.defaults": "! mass = 3 is no default\n  initial_mass = 1\n\n"
+    "  x_ctrl(1:20) = 0d0\n  Log_Directory = 'LOGS = no'\n",
+    "star/defaults/controls_dev.defaults": "  new_thing = .false.\n",
+    "kap/defaults/kap.defaults": "  Zbase = -1\n  shared = 1\n",
+    "eos/defaults/eos.defaults": "  shared = 1\n",
+    "astero/defaults/astero_search.defaults": "  chi2 = 0\n",
+}
+SOURCE = """\
+      ! namelist /controls/ not_this_one
+      namelist /controls/ &
+         initial_mass, only_in_source, & ! and a comment, with commas
+
+         ! a comment line &
+         Another_One
+      integer :: not_a_name
+      namelist /spare/ one, two
+"""
+
+
+@pytest.fixture
+def mesa(tmp_path):
+    """Lay out a small tree as `$MESA_DIR` is."""
+    for name, text in DEFAULTS.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def test_names_of_the_defaults_files_are_known(mesa):
+    """Names count without subscript and in any case; comments and texts hold none."""
+    known = load_controls(mesa)
+    assert known.names["controls"] == {"initial_mass", "x_ctrl", "log_directory", "new_thing"}
+    assert known.names["astero_search_controls"] == {"chi2"}
+    assert known.doubt("controls", "x_ctrl") is None
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "doubt"),
+    [
+        (
+            "controls",
+            "initial_mas",
+            "&controls of this MESA has no initial_mas: did you mean initial_mass?",
+        ),
+        ("controls", "qwertyuiop", "&controls of this MESA has no qwertyuiop"),
+        ("controls", "zbase", "zbase belongs to &kap, not &controls"),
+        ("controls", "shared", "shared belongs to &eos or &kap, not &controls"),
+        ("contols", "initial_mass", "MESA has no &contols: did you mean &controls?"),
+        ("my_own_group", "anything", None),
+    ],
+)
+def test_a_name_that_is_not_known_is_doubted(mesa, group, name, doubt):
+    """The nearest name or the right group is told; a user's own group is left alone."""
+    assert load_controls(mesa).doubt(group, name) == doubt
+
+
+def test_namelist_statements_of_the_source_add_names(mesa):
+    """The defaults files lack some names, which the source has."""
+    for name in ("star/private/ctrls_io.f90", "star/public/other.inc"):
+        (mesa / name).parent.mkdir(exist_ok=True)
+        (mesa / name).write_text(SOURCE)
+    known = load_controls(mesa)
+    assert known.doubt("controls", "only_in_source") is None
+    assert known.doubt("controls", "another_one") is None
+    assert known.names["spare"] == {"one", "two"}
+    assert not known.names["controls"] & {"not_this_one", "not_a_name", "comment", "integer", "and"}
+
+
+def test_a_folder_that_is_not_mesa_is_named(tmp_path):
+    """The message says which setting to mend."""
+    with pytest.raises(NamelistError, match=r"holds no \*/defaults/\*.defaults: set MESA_DIR"):
+        load_controls(tmp_path)

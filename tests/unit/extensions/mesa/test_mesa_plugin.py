@@ -1,0 +1,179 @@
+"""MESA's hooks, as pytest-remex calls them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from test_mesa_controls import DEFAULTS
+from test_mesa_outputs import columns
+
+from pytest_remex.errors import NamelistError
+from pytest_remex.extensions.mesa.plugin import MesaHooks
+from pytest_remex.model import Experiment, Job, JobState, Run, Sweep
+
+
+@pytest.fixture
+def hooks(pytestconfig):
+    """The hooks of this very session: the extension is registered by its entry point."""
+    return pytestconfig.hook
+
+
+@pytest.fixture
+def work(tmp_path):
+    """Make a MESA-like work directory."""
+    (tmp_path / "inlist").write_text(
+        "&controls\n  read_extra_controls_inlist(1) = .true.\n"
+        "  extra_controls_inlist_name(1) = 'inlist_project'\n/\n"
+    )
+    (tmp_path / "inlist_project").write_text("&controls\n  initial_mass = 12\n  zbase = 0.02\n/\n")
+    return tmp_path
+
+
+def experiment(path, **config):
+    return Experiment(Sweep("tams"), "id", config, config, path)
+
+
+def run(path, log, state=JobState.TIMEOUT):
+    job = Job("1", state)
+    return Run(path, None, job, log, experiment(path), lambda path: path)
+
+
+def test_outputs_are_read_by_their_kind(hooks, tmp_path):
+    """A history, a profile, their index and an inlist come back as what they are."""
+    for name in ("history.data", "binary_history.data", "profile12.data"):
+        (tmp_path / name).write_text(columns("model_number x", ["1 2", "2 3"]))
+        assert hooks.pytest_remex_read(path=tmp_path / name).x.tolist() == [2, 3]
+    (tmp_path / "profiles.index").write_text(" 1 models\n 5 1 1\n")
+    assert hooks.pytest_remex_read(path=tmp_path / "profiles.index").profile_number[0] == 1
+    (tmp_path / "inlist_x").write_text("&controls\n a = 1\n/\n")
+    assert hooks.pytest_remex_read(path=tmp_path / "inlist_x") == {"controls": {"a": 1}}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("results.csv", "a,b\n1,2\n"),
+        ("other.data", "1 2 3\n4 5 6\n"),
+        ("empty.data", ""),
+        ("params.yaml", "base: &base\n  a: 1\n"),
+        ("inlist_notes", "no groups here\n"),
+        ("slurm.out", "1\na\n2\n\n1\nb\n3\n"),
+    ],
+)
+def test_files_of_others_are_left_to_others(tmp_path, pytestconfig, name, text):
+    """The answer is None for what is not MESA's, whatever it is called."""
+    (tmp_path / name).write_text(text)
+    assert MesaHooks(pytestconfig).pytest_remex_read(tmp_path / name) is None
+    assert MesaHooks(pytestconfig).pytest_remex_read(tmp_path / "missing.data") is None
+
+
+def test_the_config_that_ran_is_the_effective_one(hooks, work):
+    """All inlists of the chain count, also where the sweep names one of them."""
+    for config_file in (None, "inlist_project"):
+        config = hooks.pytest_remex_config(path=work, config_file=config_file)
+        assert config["initial_mass"] == 12
+        assert type(config).__name__ == "EffectiveConfig"
+
+
+def test_a_config_that_is_no_inlist_is_left_to_others(pytestconfig, tmp_path):
+    """Without `inlist` and without a namelist file there is no config to give."""
+    (tmp_path / "params.json").write_text("{}")
+    (tmp_path / "run.nml").write_text("&controls\n initial_mass = 3\n/\n")
+    hooks = MesaHooks(pytestconfig)
+    assert hooks.pytest_remex_config(tmp_path, "params.json") is None
+    assert hooks.pytest_remex_config(tmp_path, None) is None
+    assert hooks.pytest_remex_config(tmp_path, "run.nml")["initial_mass"] == 3
+
+
+def test_a_file_of_the_chain_that_was_not_fetched_is_named(hooks, work):
+    """A config that is only partly here is not given."""
+    (work / "inlist_project").unlink()
+    with pytest.raises(NamelistError, match="or fetch it with the outputs"):
+        hooks.pytest_remex_config(path=work, config_file=None)
+
+
+def test_doubts_are_told_before_anything_is_sent(pytestconfig, monkeypatch, work):
+    """Overridden settings and unknown names, each in a sentence that gives the line."""
+    with (work / "inlist").open("a") as file:
+        file.write("&kap\n zbas = 1\n/\n")
+    for name, text in DEFAULTS.items():
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / name).write_text(text + "read_extra_controls_inlist(:) = F\n")
+        with (work / name).open("a") as file:
+            file.write("extra_controls_inlist_name(:) = ''\n")
+    monkeypatch.setenv("MESA_DIR", str(work))
+    said = MesaHooks(pytestconfig).pytest_remex_inspect(experiment(work, initial_mass=12))
+    assert said == [
+        "inlist_project line 3: zbase belongs to &kap, not &controls",
+        "inlist line 6: &kap of this MESA has no zbas: did you mean zbase?",
+    ]
+
+
+def test_an_override_is_told_without_mesa(pytestconfig, monkeypatch, work):
+    """The chain needs no installed MESA."""
+    monkeypatch.delenv("MESA_DIR", raising=False)
+    text = (work / "inlist").read_text()
+    (work / "inlist").write_text(text.replace("&controls", "&controls\n initial_mass = 30"))
+    said = MesaHooks(pytestconfig).pytest_remex_inspect(experiment(work, initial_mass=30))
+    assert said == [
+        "initial_mass = 30 in inlist line 2 is overridden by 12 in inlist_project line 2"
+    ]
+
+
+def test_a_wrong_mesa_folder_and_a_broken_inlist_are_told_too(pytestconfig, monkeypatch, work):
+    """Inspecting never stops a plan: what is wrong is one of the warnings."""
+    monkeypatch.setenv("MESA_DIR", "/nowhere")
+    hooks = MesaHooks(pytestconfig)
+    (said,) = hooks.pytest_remex_inspect(experiment(work, initial_mass=12))
+    assert said.startswith("/nowhere holds no */defaults/*.defaults")
+    (work / "inlist_project").write_text("&controls\n")
+    assert "&controls has no end" in hooks.pytest_remex_inspect(experiment(work))[-1]
+
+
+def test_a_checkout_without_inlist_has_nothing_to_tell(pytestconfig, tmp_path):
+    """Most repositories are not MESA's."""
+    assert MesaHooks(pytestconfig).pytest_remex_inspect(experiment(tmp_path)) is None
+
+
+def test_measures_of_a_mesa_run(hooks, tmp_path):
+    """The columns that a run adds; none for other programs."""
+    log = " save photos/x150 for model 150\n termination code: max_age\n"
+    expected = {"termination_code": "max_age", "last_photo": "x150"}
+    assert expected in hooks.pytest_remex_measures(run=run(tmp_path, log))
+    assert hooks.pytest_remex_measures(run=run(tmp_path, "done")) == []
+
+
+def test_a_run_goes_on_from_its_last_photo(hooks, tmp_path):
+    """The command takes the place of `./rn`; without a photo the run starts afresh."""
+    log = " save photos/x150 for model 150\n"
+    assert hooks.pytest_remex_continue(run=run(tmp_path, log)) == ["./re", "x150"]
+    assert hooks.pytest_remex_continue(run=run(tmp_path, "")) is None
+
+
+def test_the_diagram_is_left_out_without_tracks(hooks, tmp_path):
+    """A sweep without MESA's histories has no diagram."""
+    results = pd.DataFrame({"path": [None, "gone"]})
+    assert hooks.pytest_remex_figures(results=results, folder=tmp_path) == []
+
+
+def test_the_ini_key_names_mesa_s_folder(monkeypatch, tmp_path):
+    """`remex_mesa_dir` wins over $MESA_DIR."""
+    monkeypatch.setenv("MESA_DIR", "/other")
+    hooks = MesaHooks(SimpleNamespace(getini=lambda key: {"remex_mesa_dir": str(tmp_path)}[key]))
+    said = hooks.pytest_remex_inspect(experiment(tmp_path))
+    assert said[0].startswith(str(tmp_path))
+
+
+def test_nothing_heavy_is_loaded_at_the_start():
+    """Pytest imports the plugin at every start: pandas and plotly wait for their hooks."""
+    code = (
+        "import sys, pytest_remex.extensions.mesa.plugin, pytest_remex.extensions.mesa as mesa;"
+        "heavy = {'pandas', 'plotly', 'numpy', 'pytest_remex.extensions.mesa.inlists'};"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules);"
+        "mesa.patch_inlist; assert not {'pandas', 'plotly', 'numpy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

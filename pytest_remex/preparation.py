@@ -51,7 +51,7 @@ def failing_plainly() -> Iterator[None]:
     try:
         yield
     except RemexError as error:
-        pytest.fail(str(error), pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 def warn(terminal: Terminal, repository: Git, prepared: Prepared) -> None:

@@ -57,7 +57,7 @@ def link(root, *rows, name="tams", **options):
 def contents(links):
     for each in links.iterdir():
         assert each.is_symlink()
-        assert not os.path.isabs(os.readlink(each))
+        assert not each.readlink().is_absolute()
         assert each.resolve().is_relative_to(links.parents[1].resolve())
     return {each.name: each.read_text() for each in links.iterdir()}
 

@@ -1,108 +1,7 @@
-"""An agent as the client has it, a process with pipes, and a repository with experiments in it."""
-
-import json
-import os
-import subprocess
-import sys
-import time
-from pathlib import Path
+"""An agent as the client has it, and a repository with experiments in it."""
 
 import pytest
-
-from pytest_remex.agent import BOOT, bundle
-
-NONCE = "nonce-of-the-tests"
-
-
-class AgentFailed(Exception):
-    """The agent answered with an error."""
-
-    def __init__(self, error):
-        super().__init__(error["message"])
-        self.kind = error["kind"]
-
-
-class Agent:
-    """One agent process; `ask` gives the events of a request."""
-
-    def __init__(self, python=sys.executable, **variables):
-        self._number = 0
-        self.process = subprocess.Popen(
-            [python, "-u", "-c", BOOT],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, **variables},
-        )
-        self._write({"nonce": NONCE, "modules": bundle()})
-
-    def ask(self, action, **fields):
-        """Send a request and give its events; AgentFailed for an error."""
-        return list(self.events(action, **fields))
-
-    def events(self, action, **fields):
-        """Send a request and give its events as they come."""
-        self._number += 1
-        self._write({"id": self._number, "action": action, **fields})
-        for line in self.process.stdout:
-            answer = json.loads(line.partition(NONCE.encode() + b" ")[2])
-            assert answer.get("id", self._number) == self._number
-            if answer.get("end"):
-                return
-            if "error" in answer:
-                raise AgentFailed(answer["error"])
-            if "event" in answer:
-                yield answer
-        pytest.fail("the agent ended without an answer")
-
-    def close(self):
-        """Hang up and wait for the agent's end."""
-        self.process.stdin.close()
-        self.process.wait(timeout=30)
-        self.process.stdout.close()
-
-    def _write(self, line):
-        self.process.stdin.write(json.dumps(line).encode() + b"\n")
-        self.process.stdin.flush()
-
-
-class Repository:
-    """A git repository whose commits are made without a work tree's help."""
-
-    def __init__(self, path):
-        self.path = path
-        subprocess.run(["git", "init", "-q", "-b", "main", str(path)], check=True)
-        self.git("config", "user.name", "tester")
-        self.git("config", "user.email", "tester@example.org")
-
-    def git(self, *words, data=None):
-        """Run git and give its output, stripped."""
-        done = subprocess.run(
-            ["git", "-C", str(self.path), *words], input=data, check=True, stdout=subprocess.PIPE
-        )
-        return done.stdout.decode(errors="surrogateescape").strip()
-
-    def commit(self, files, parent=None):
-        """Commit exactly these files, {path: bytes or (mode, bytes)}, and give the run to place."""
-        rows = []
-        for path, content in files.items():
-            mode, data = content if isinstance(content, tuple) else ("100644", content)
-            blob = self.git("hash-object", "-w", "--stdin", data=data)
-            rows.append(f"{mode} {blob}\t".encode() + os.fsencode(path) + b"\0")
-        index = {**os.environ, "GIT_INDEX_FILE": str(self.path / ".git" / "test-index")}
-        Path(index["GIT_INDEX_FILE"]).unlink(missing_ok=True)
-        subprocess.run(
-            ["git", "-C", str(self.path), "update-index", "-z", "--index-info"],
-            input=b"".join(rows), env=index, check=True,
-        )  # fmt: skip
-        written = subprocess.run(
-            ["git", "-C", str(self.path), "write-tree"],
-            env=index, check=True, stdout=subprocess.PIPE,
-        )  # fmt: skip
-        tree = written.stdout.decode().strip()
-        parents = ["-p", parent] if parent else []
-        sha = self.git("commit-tree", tree, *parents, "-m", "test")
-        self.git("update-ref", f"refs/tests/{sha}", sha)
-        return {"sha": sha, "parent": parent or sha, "tree": tree, "meta": {"id": "sweep::a"}}
+from support.agents import Agent, Repository
 
 
 @pytest.fixture
@@ -124,36 +23,10 @@ def start_agent():
 
     yield start
     for one in made:
-        one.process.kill()
-        one.process.wait()
-        one.process.stdin.close()
-        one.process.stdout.close()
+        one.kill()
 
 
 @pytest.fixture
 def repository(tmp_path):
     """An empty git repository."""
     return Repository(tmp_path / "repo")
-
-
-def until(condition, seconds=20):
-    """Wait for a condition and give what made it true."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.05)
-    return pytest.fail(f"nothing within {seconds} s")
-
-
-@pytest.fixture(name="until")
-def until_fixture():
-    """Wait for a condition."""
-    return until
-
-
-@pytest.fixture
-def failed():
-    """Give the exception of an agent's error."""
-    return AgentFailed

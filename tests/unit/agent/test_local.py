@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from support.agents import until
 
 FIELDS = {"launch": "L", "token": "T", "scheduler": "local"}
 
@@ -12,8 +13,8 @@ FIELDS = {"launch": "L", "token": "T", "scheduler": "local"}
 class Runs:
     """A runs folder with run directories made by hand, driven through an agent."""
 
-    def __init__(self, agent, folder, until):
-        self.agent, self.folder, self._until = agent, folder, until
+    def __init__(self, agent, folder):
+        self.agent, self.folder = agent, folder
         folder.mkdir()
 
     def add(self, name, script):
@@ -57,7 +58,7 @@ class Runs:
 
     def wait(self, name, job, *states):
         """Wait until a job is in one of the states."""
-        return self._until(
+        return until(
             lambda: (found := self.job(name, job))["state"] in states and found, seconds=30
         )
 
@@ -71,9 +72,9 @@ class Runs:
 
 
 @pytest.fixture
-def runs(agent, tmp_path, until):
+def runs(agent, tmp_path):
     """A runs folder, driven through an agent."""
-    return Runs(agent, tmp_path / "runs", until)
+    return Runs(agent, tmp_path / "runs")
 
 
 def test_a_job_runs_its_script_in_its_run_directory(runs):
@@ -127,7 +128,7 @@ def test_output_patterns_and_slurm_variables(runs):
     assert (folder / "e.%").read_text() == "err\n"
 
 
-def test_a_time_limit_ends_the_whole_process_group(runs, until):
+def test_a_time_limit_ends_the_whole_process_group(runs):
     """After its time limit a job is TIMEOUT, and what it started is gone too."""
     job = runs.run("r", "#!/bin/sh\nsleep 600 &\necho $! > child\nwait\n", time_limit=0.3)
     assert job["state"] == "TIMEOUT"
@@ -135,7 +136,7 @@ def test_a_time_limit_ends_the_whole_process_group(runs, until):
     until(lambda: not Path(f"/proc/{child}").exists())
 
 
-def test_cancel_ends_running_and_waiting_jobs(runs, until):
+def test_cancel_ends_running_and_waiting_jobs(runs):
     """A cancelled job is CANCELLED, whether it ran or was held; an unknown one says so."""
     runs.add("a", "#!/bin/sh\ntouch started\nexec sleep 600\n")
     runs.add("b", "#!/bin/sh\ntouch started\n")
@@ -157,7 +158,7 @@ def test_submitting_twice_gives_the_same_job(runs, start_agent):
     assert runs.submit(runs.unit("r", serial=2))["r"]["job"] != first["job"]
 
 
-def test_at_most_one_job_a_core(runs, until):
+def test_at_most_one_job_a_core(runs):
     """Two queues of one user together run no more jobs than there are cores."""
     cores = len(os.sched_getaffinity(0))
     count = cores * 3
@@ -175,7 +176,7 @@ def test_at_most_one_job_a_core(runs, until):
     assert 1 <= max(seen) <= cores
 
 
-def test_jobs_outlive_the_agent(runs, start_agent, until):
+def test_jobs_outlive_the_agent(runs, start_agent):
     """A job goes on when the agent that released it is killed."""
     runs.agent = start_agent()
     runs.add("r", "#!/bin/sh\ntouch started\nsleep 1\ntouch ended\n")
@@ -188,7 +189,7 @@ def test_jobs_outlive_the_agent(runs, start_agent, until):
     assert runs.wait("r", job, "COMPLETED")
 
 
-def test_a_killed_queue_loses_only_what_ran(runs, until):
+def test_a_killed_queue_loses_only_what_ran(runs):
     """What ran under a killed queue is NODE_FAIL and ended; what waited runs under the next."""
     cores = len(os.sched_getaffinity(0))
     long = [f"long{number}" for number in range(cores)]

@@ -1,0 +1,231 @@
+"""Which files hold sweeps, when they are collected, and what is refused there."""
+
+import pytest
+
+TEST = "def test_one(): pass\n"
+BROKEN = "raise RuntimeError('this file must not be imported')\n"
+
+
+def plain_outcome(result):
+    """Assert that a failure shows messages alone."""
+    text = result.stdout.str() + result.stderr.str()
+    assert "Traceback" not in text
+    assert "pytest_remex/" not in text
+    return text
+
+
+def test_a_walk_leaves_sweep_files_alone(empty_project):
+    """A bare pytest does not even import sweep files."""
+    empty_project.sweeps(BROKEN)
+    empty_project.write("grids/sweep_a.py", BROKEN)
+    empty_project.write("grids/a_sweep.py", BROKEN)
+    empty_project.write("test_unit.py", TEST)
+    empty_project.pytest().assert_outcomes(passed=1)
+
+
+def test_a_walk_leaves_sweeps_in_test_files_alone(project):
+    """A sweep in a test file is deselected in a walk without a mode."""
+    project.write("test_both.py", (project.path / "sweeps.py").read_text() + TEST)
+    project.pytest(".").assert_outcomes(passed=1, deselected=3)
+
+
+@pytest.mark.parametrize("argument", ["sweeps.py", "sweeps.py::grid", "sweeps.py::grid[a=2]"])
+def test_a_named_file_is_tried(project, argument):
+    """Sweeps named on the command line are dry-run, and leave nothing behind."""
+    refs = project.refs()
+    result = project.pytest(argument)
+    result.assert_outcomes(passed=1 if "[" in argument else 3)
+    assert not project.output.exists()
+    assert project.refs() == refs
+
+
+def test_dry_run_stops_at_yield(empty_project):
+    """A dry run executes the body up to its yield, and not beyond; `finally` runs."""
+    empty_project.sweeps("""
+        from pytest_remex import sweep
+        @sweep()
+        def one(experiment):
+            print("before")
+            try:
+                yield
+                print("after")
+            finally:
+                print("cleaned")
+        """)
+    result = empty_project.pytest("sweeps.py", "-s")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*before*", "*cleaned*"])
+    result.stdout.no_fnmatch_line("*after*")
+
+
+def test_modes_find_sweep_files(project):
+    """In a mode a bare pytest finds sweeps.py, sweep_*.py and *_sweep.py in all folders."""
+    text = (project.path / "sweeps.py").read_text()
+    for number, name in enumerate(("sweep_more.py", "grids/more_sweep.py"), start=1):
+        project.write(name, text.replace("[1, 2, 3]", f"[{number}0]").replace("grid", f"g{number}"))
+    result = project.pytest("--remex-plan", "-v")
+    result.assert_outcomes(passed=5)
+    result.stdout.fnmatch_lines(["*g2[[]a=20]*", "*g1[[]a=10]*", "*sweeps.py::grid[[]a=1]*"])
+
+
+def test_only_sweeps_run_in_a_mode(project):
+    """In a mode tests are deselected, and the count shows."""
+    project.write("test_unit.py", "def test_fails(): assert False\n")
+    result = project.pytest("--remex-plan")
+    result.assert_outcomes(passed=3, deselected=1)
+    result.stdout.fnmatch_lines(["*4 items / 1 deselected / 3 selected*"])
+
+
+def test_ini_names_other_places(empty_project):
+    """The ini key remex_sweeps says where a bare pytest looks in a mode."""
+    empty_project.sweeps(BROKEN)
+    empty_project.write("studies/mine.py", "from pytest_remex import sweep\n@sweep()\ndef s(): pass\n")
+    empty_project.write("pytest.ini", "[pytest]\nremex_sweeps = studies/mine.py\n")
+    empty_project.pytest("--remex-plan").assert_outcomes(passed=1)
+
+
+def test_arguments_win_over_ini(project):
+    """Paths on the command line count more than remex_sweeps."""
+    project.write("studies/mine.py", BROKEN)
+    project.write("pytest.ini", "[pytest]\nremex_sweeps = studies/mine.py\n")
+    project.pytest("--remex-plan", "sweeps.py").assert_outcomes(passed=3)
+
+
+def test_asserts_are_rewritten(empty_project):
+    """An assert in a sweep file shows its values, as in any test file."""
+    empty_project.sweeps("""
+        from pytest_remex import sweep
+        @sweep({"mass": [10]})
+        def star(experiment):
+            limit = 8
+            assert experiment.config["mass"] < limit
+            yield
+        """)
+    result = empty_project.pytest("sweeps.py")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E       assert 10 < 8"])
+    assert "pytest_remex/" not in result.stdout.str()
+
+
+def test_asserts_are_rewritten_in_modes(empty_project):
+    """A mode that finds sweep files by itself rewrites their asserts too."""
+    empty_project.sweeps("""
+        from pytest_remex import sweep
+        @sweep()
+        def star(experiment):
+            mass, limit = 10, 8
+            assert mass < limit
+        """)
+    empty_project.pytest("--remex-plan").stdout.fnmatch_lines(["E       assert 10 < 8"])
+
+
+def test_forms_of_a_body(empty_project):
+    """A sweep may patch without yield, ask for no fixture, and be a method."""
+    empty_project.sweeps("""
+        from pytest_remex import sweep
+        @sweep({"a": [1]})
+        def without_yield(experiment):
+            (experiment.path / "input.txt").write_text("changed")
+        @sweep()
+        def without_fixture():
+            pass
+        class TestGroup:
+            @sweep({"b": [1, 2]})
+            def method(self, experiment):
+                (experiment.path / "input.txt").write_text(str(experiment.config["b"]))
+                yield
+        """)
+    empty_project.pytest("sweeps.py").assert_outcomes(passed=4)
+
+
+def test_base_config_and_point(empty_project):
+    """experiment.config is the base config with the point laid over it."""
+    empty_project.sweeps("""
+        from pytest_remex import sweep
+        @sweep({("a", "b"): [(1, [2, 3])]}, base_config={"a": 0, "z": 0.02}, name="named")
+        def one(experiment):
+            assert experiment.config == {"a": 1, "b": [2, 3], "z": 0.02}
+            assert experiment.point == {"a": 1, "b": [2, 3]}
+            assert experiment.id == "a=1-b=[2,3]"
+            assert experiment.sweep.name == "named"
+            assert (experiment.path / "input.txt").read_text() == "base\\n"
+        """)
+    empty_project.pytest("sweeps.py").assert_outcomes(passed=1)
+
+
+def test_every_patch_starts_from_the_base(empty_project):
+    """What one experiment did to the checkout is gone for the next."""
+    empty_project.sweeps("""
+        import shutil
+        from pytest_remex import sweep
+        @sweep({"a": [1, 2, 3]})
+        def one(experiment):
+            names = sorted(path.name for path in experiment.path.iterdir() if path.name != ".git")
+            assert names == [".gitignore", "input.txt", "notes", "pytest.ini", "run.sbatch"]
+            assert (experiment.path / "notes/README").exists()
+            shutil.rmtree(experiment.path / "notes")
+            (experiment.path / "run.sbatch").chmod(0o755)
+            (experiment.path / "new/folder").mkdir(parents=True)
+            (experiment.path / "new/folder/file").write_text(str(experiment.config["a"]))
+        """)
+    empty_project.pytest("sweeps.py").assert_outcomes(passed=3)
+
+
+@pytest.mark.parametrize(
+    ("decorator", "message"),
+    [
+        ('{"a": [1], ("a", "b"): [(1, 2)]}', "*'a' is in two dimensions: leave it in one"),
+        ('{("a", "b"): [(1, 2), (3,)]}', "*(3,) must be a tuple of 2*"),
+        ('{("a", "b"): [(1, 2), "xy"]}', "*'xy' must be a tuple of 2*"),
+        ('{"a": []}', "*dimension 'a' is empty: give it at least one value"),
+        ('{"a": [1, 2, 1]}', "*two points are 'a=1': remove one"),
+        ('{"a": "10"}', "*dimension 'a': '10' must be a list of values"),
+        ('{"a": [float("nan")]}', "*a = nan: a parameter must be a finite number"),
+        ('{"a": [object]}', "*a = <class 'object'>: a type cannot be kept*"),
+        ('{"": [1]}', "*dimension '': its key must be*"),
+        ('fetch="LOGS"', "*fetch='LOGS' is one string: write fetch=['LOGS']"),
+    ],
+)
+def test_refusals(empty_project, decorator, message):
+    """A sweep that cannot be is refused at collection: place and message, no traceback."""
+    empty_project.sweeps(f"from pytest_remex import sweep\n\n@sweep({decorator})\ndef one(): pass\n")
+    result = empty_project.pytest("sweeps.py")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["sweeps.py:3: " + message.replace("[", "[[]")])
+    plain_outcome(result)
+
+
+def test_missing_parentheses(empty_project):
+    """@sweep without parentheses is told from a sweep."""
+    empty_project.sweeps("from pytest_remex import sweep\n@sweep\ndef one(): pass\n")
+    result = empty_project.pytest("sweeps.py")
+    result.stdout.fnmatch_lines(["*write @sweep() or @sweep({...})"])
+    plain_outcome(result)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("async def one(): pass", "*sweep one is async: write a plain function"),
+        ("def one():\n    yield\n    yield", "*sweep one yields twice*"),
+        ("def one():\n    yield\n    return 3", "*sweep one returns 3: return a dict of measures*"),
+    ],
+)
+def test_bad_bodies(empty_project, body, message):
+    """A body that is no sweep's fails its experiment by message."""
+    empty_project.sweeps(f"from pytest_remex import sweep\n@sweep()\n{body}\n")
+    if "yield" in body:
+        empty_project.ran()
+    result = empty_project.pytest("sweeps.py" if "async" in body else "--remex-collect")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([message])
+    plain_outcome(result)
+
+
+def test_experiment_outside_a_sweep(empty_project):
+    """A test that asks for the fixture experiment learns how it becomes a sweep."""
+    empty_project.write("test_it.py", "def test_it(experiment): pass\n")
+    result = empty_project.pytest()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*test_it asks for the fixture experiment and is no sweep*"])
+    plain_outcome(result)

@@ -8,13 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pluggy
 import pytest
 
 from pytest_remex import preparation, readers, verdict
 from pytest_remex.collect import Collected, Place, collect
 from pytest_remex.connections import Connections
-from pytest_remex.errors import RemoteError
 from pytest_remex.finish import Judged, write_all
 from pytest_remex.history import Found
 from pytest_remex.items import (
@@ -29,6 +27,7 @@ from pytest_remex.model import Config, Job, JobState, Remote, Repo, Run, Scalar
 from pytest_remex.options import Settings
 from pytest_remex.preparation import body_of, failing_plainly
 from pytest_remex.query import query
+from pytest_remex.runs import run_of
 from pytest_remex.selection import find_runs, reached_by
 from pytest_remex.terminal import Terminal
 from pytest_remex.waiting import until_ended
@@ -190,7 +189,7 @@ class Judgement:
         with failing_plainly():
             body.patch()
             self._recommit(judged, item)
-        run = self._run(judged, item)
+        run = run_of(collected, experiment_of(item, collected.folder), item.ihook)
         asked = {**collected.run.record.launch.base_config, **collected.run.entry.point}
         if wrong := verdict.differences(asked, run.config or {}):
             body.close()
@@ -214,20 +213,6 @@ class Judgement:
         if judged.changed:
             say(item, f"PASSED, {CHANGED}", yellow=True)
 
-    def _run(self, judged: Judged, item: pytest.Function) -> Run:
-        collected = judged.collected
-        hook = item.ihook
-        return Run(
-            path=collected.folder,
-            config=hook.pytest_remex_config(
-                path=collected.folder, config_file=collected.run.record.launch.config_file
-            ),
-            job=collected.job,
-            log=verdict.log_of(collected),
-            experiment=experiment_of(item, collected.folder),
-            reader=lambda path: _read(hook, path),
-        )
-
     def _extra_measures(self, run: Run, item: pytest.Function) -> dict[str, Scalar]:
         found: dict[str, Scalar] = {}
         for measures in item.ihook.pytest_remex_measures(run=run):
@@ -243,16 +228,6 @@ class Judgement:
         if self._unsubmitted:
             pending["NOT SUBMITTED"] = self._unsubmitted
         return pending
-
-
-def _read(hook: pluggy.HookRelay, path: Path) -> object:
-    found = hook.pytest_remex_read(path=path)
-    if found is None:
-        raise RemoteError(
-            f"no reader knows {path.name}: read run.path / {path.name!r} yourself, or implement "
-            f"the hook pytest_remex_read in conftest.py"
-        )
-    return found
 
 
 def _reason(report: pytest.TestReport) -> str:

@@ -15,11 +15,11 @@ from pytest_remex import launch as phase
 from pytest_remex import names
 from pytest_remex.errors import RecordError, RemexError
 from pytest_remex.history import Found, History
-from pytest_remex.journal import Journal, renamed
+from pytest_remex.journal import Journal, renamed, staged
 from pytest_remex.launch import OpenLaunch, Outcome, Progress
 from pytest_remex.model import Remote, Repo
 from pytest_remex.publish import Here, OverConnection, Publisher, ThroughOrigin
-from pytest_remex.records import Entry, Launch, Record
+from pytest_remex.records import Entry, Launch, Record, Stage
 from pytest_remex.remote import Connection
 from pytest_remex.units import header_facts
 from pytest_remex.workspace import Prepared, Workspace, Workspaces
@@ -78,6 +78,23 @@ class Launcher:
             journal.write([renamed(replace(now, commit=found.entry.commit))])
             journal.close()
         return found
+
+    def continued(self, found: Found, command: str) -> Found:
+        """Make a run ready for another job in its run directory, which runs `command`."""
+        entry = replace(
+            found.entry,
+            stage=Stage.PLACED,
+            serial=found.entry.serial + 1,
+            command=command,
+            unit="",
+            ended=None,
+        )
+        sha = entry.commit.sha
+        journal = Journal.resume(found.record)
+        journal.write([staged(sha, Stage.PLACED, serial=entry.serial, command=command, unit="")])
+        journal.close()
+        record = replace(found.record, entries={**found.record.entries, sha: entry})
+        return Found(record, entry)
 
     def submit(self, orders: Sequence[Order], progress: Progress) -> list[Outcome]:
         """Submit a batch; one outcome for each order. Raises what concerns them all."""
@@ -200,7 +217,10 @@ class Launcher:
     def _ordered(self, opened: OpenLaunch, order: Order) -> Entry:
         sha = order.prepared.commit.sha
         if order.interrupted:
-            return order.interrupted.entry
+            entry = order.interrupted.entry
+            if entry.serial > opened.entries[entry.commit.sha].serial:
+                opened.add([entry])
+            return entry
         directory = names.run_directory(opened.launch.branch, opened.launch.id, sha)
         return self._entry(order.prepared, directory)
 

@@ -50,17 +50,9 @@ def rebuild_links(
     `SweepError` for a template that cannot be filled.
     """
     name = _flat if layout == "flat" else _namer(table, template, namer)
-    staged, old = folder / f".{LINKS}.new", folder / f".{LINKS}.old"
-    for leftover in (staged, old):
-        _remove(leftover)
-    staged.mkdir(parents=True)
-    for title, target in _told_apart(list(_targets(folder, table, name))):
-        (staged / title).symlink_to(target)
-    links = folder / LINKS
-    if os.path.lexists(links):
-        links.rename(old)
-    staged.rename(links)
-    _remove(old)
+    links, wanted = folder / LINKS, dict(_told_apart(list(_targets(folder, table, name))))
+    if _present(links) != wanted:
+        _swap(links, wanted)
     return links
 
 
@@ -111,6 +103,30 @@ def _told_apart(links: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     shared = Counter(same_file(name) for name, _ in links)
     for name, target in links:
         yield (marked(name, target) if shared[same_file(name)] > 1 else name), target
+
+
+def _present(links: Path) -> dict[str, str] | None:
+    """Give the links that lie in a folder; None where something else does, or it is no folder."""
+    if links.is_symlink() or not links.is_dir():
+        return None
+    try:
+        return {each.name: os.readlink(each) for each in os.scandir(links)}
+    except OSError:
+        return None
+
+
+def _swap(links: Path, wanted: Mapping[str, str]) -> None:
+    """Build the folder beside the old one, which it replaces by renames; sweep up after a crash."""
+    staged, old = links.with_name(f".{LINKS}.new"), links.with_name(f".{LINKS}.old")
+    for leftover in (staged, old):
+        _remove(leftover)
+    staged.mkdir(parents=True)
+    for title, target in wanted.items():
+        os.symlink(target, staged / title)
+    if os.path.lexists(links):
+        links.rename(old)
+    staged.rename(links)
+    _remove(old)
 
 
 def _remove(folder: Path) -> None:

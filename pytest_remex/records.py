@@ -50,6 +50,10 @@ class Entry:
     unit: str = ""
     """The submission that it is part of; runs of one array share it."""
     why: str = ""
+    serial: int = 1
+    """Counts the jobs of the run: 2 for one that was continued."""
+    command: str = ""
+    """What a continued run runs, in $REMEX_COMMAND."""
     ended: Mapping[str, Scalar] | None = None
     """The job's final state, once a query has seen it."""
 
@@ -161,6 +165,8 @@ def _advance(event: dict[str, Any], known: Entry | None, commit: Commit) -> Entr
         job=event.get("job", known.job),
         unit=event.get("unit", known.unit),
         why=event.get("why", ""),
+        serial=event.get("serial", known.serial),
+        command=event.get("command", known.command),
         ended=None,
     )
 

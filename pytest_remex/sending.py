@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
 import pytest
 
 from pytest_remex import preparation
+from pytest_remex.collect import Collected, Place, collect
 from pytest_remex.connections import Connections
 from pytest_remex.cost import Cost
 from pytest_remex.errors import SweepError
+from pytest_remex.history import Found
 from pytest_remex.interrupts import deferred_interrupts
 from pytest_remex.items import places_of, sweep_for
 from pytest_remex.launch import Outcome, Submitted
 from pytest_remex.launcher import Doors, Launcher, Order
-from pytest_remex.model import Repo
+from pytest_remex.model import Job, JobState, Repo
 from pytest_remex.options import Settings
 from pytest_remex.query import query
+from pytest_remex.runs import run_of
 from pytest_remex.terminal import Terminal
 from pytest_remex.workspace import Workspaces
 
@@ -75,13 +79,13 @@ class Sender:
     def send(self, orders: Sequence[Order]) -> list[Result]:
         """Send a batch; Ctrl-C waits for it. Raises `RemexError` for what concerns it all."""
         with deferred_interrupts(self._announce_interrupt):
-            already = self._ended_well(orders)
-            new = [order for order in orders if id(order) not in already]
+            decided = self._decide(orders)
+            new = [order for order in decided if isinstance(order, Order)]
             self._refuse_unconfirmed(new)
             with self._terminal.progress() as progress:
                 outcomes = iter(self._launcher.submit(new, progress))
-            results = [already.get(id(order)) or next(outcomes) for order in orders]
-            self._tell(orders, results)
+            results = [next(outcomes) if isinstance(order, Order) else order for order in decided]
+            self._tell(new, [r for r in results if not isinstance(r, Already)])
             return results
 
     def close(self) -> None:
@@ -97,15 +101,39 @@ class Sender:
         if self._already:
             self._terminal.say(f"{self._already} already submitted: --remex-status tells of them")
 
-    def _ended_well(self, orders: Sequence[Order]) -> dict[int, Already]:
-        """Find those that need no retry: their last job is alive, ended well, or is unknown."""
-        earlier = {id(order): order.earlier for order in orders if order.earlier}
-        states = query(earlier.values(), self._connections.to)
-        return {
-            key: Already(found.entry.job, found.record.launch.id)
-            for key, found in earlier.items()
-            if not states[found.entry.directory].state.failed
-        }
+    def _decide(self, orders: Sequence[Order]) -> list[Order | Already]:
+        """Leave out what needs no retry: its last job is alive, ended well, or is unknown."""
+        earlier = [order.earlier for order in orders if order.earlier]
+        jobs = query(earlier, self._connections.to)
+        late = [run for run in earlier if jobs[run.entry.directory].state is JobState.TIMEOUT]
+        place = Place(self._connections.to, self._settings.runs)
+        with self._terminal.progress() as progress:
+            here = collect(late, place, progress, offline=False, partial=False) if late else []
+        timed_out = {each.run.entry.directory: each for each in here}
+        return [
+            self._retried(order, order.earlier, jobs, timed_out) if order.earlier else order
+            for order in orders
+        ]
+
+    def _retried(
+        self,
+        order: Order,
+        found: Found,
+        jobs: Mapping[str, Job],
+        timed_out: Mapping[str, Collected],
+    ) -> Order | Already:
+        directory = found.entry.directory
+        if not jobs[directory].state.failed:
+            self._already += 1
+            return Already(found.entry.job, found.record.launch.id)
+        if directory not in timed_out:
+            return order
+        run = run_of(timed_out[directory], order.prepared.experiment, self._hook)
+        command = self._hook.pytest_remex_continue(run=run)
+        if command is None:
+            return order
+        going_on = self._launcher.continued(found, shlex.join(command))
+        return replace(order, interrupted=going_on)
 
     def _refuse_unconfirmed(self, orders: Sequence[Order]) -> None:
         cost = Cost.of(order.prepared.header for order in orders)
@@ -115,7 +143,7 @@ class Sender:
                 f"add --remex-yes to send it"
             )
 
-    def _tell(self, orders: Sequence[Order], results: Sequence[Result]) -> None:
+    def _tell(self, orders: Sequence[Order], results: Sequence[Outcome]) -> None:
         jobs: dict[str, dict[str, str]] = {}
         for order, result in zip(orders, results, strict=True):
             if isinstance(result, Submitted):

@@ -27,8 +27,8 @@ class Unit:
             "key": self.key,
             "directories": [entry.directory for entry in self.entries],
             "comment": f"remex:{self.key if self.array else first.commit.sha}",
-            "serial": 1,
-            "environment": {},
+            "serial": first.serial,
+            "environment": {"REMEX_COMMAND": first.command} if first.command else {},
             "header": {
                 name: header.get(name) for name in ("output", "error", "name", "time_limit", "held")
             },
@@ -68,7 +68,8 @@ def header_facts(header: Header) -> dict[str, Value]:
 
 
 def _single(entry: Entry) -> Unit:
-    return Unit(entry.directory, (entry,), array=False)
+    again = f"-{entry.serial}" if entry.serial > 1 else ""
+    return Unit(entry.directory + again, (entry,), array=False)
 
 
 def _arrays(entries: Sequence[Entry], size: int) -> list[Unit]:

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 def turned_away(error: BaseException, host: HostSettings) -> bool:
     """Whether the server hung up before the greeting, as sshd's MaxStartups makes it do."""
     early = isinstance(error, EOFError | ConnectionResetError) or "protocol banner" in str(error)
-    return early and not host.proxy
+    return early and not host.proxy and not _silent(error)
+
+
+def _silent(error: BaseException) -> bool:
+    """Whether time ran out, which paramiko tells in three ways."""
+    late = isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError)
+    return late or "No existing session" in str(error)
 
 
 def explain(error: BaseException, host: HostSettings) -> RemoteError:
@@ -25,13 +31,13 @@ def explain(error: BaseException, host: HostSettings) -> RemoteError:
     where = f"{host.hostname}:{host.port}"
     mend = "in ~/.ssh/config"
     match error:
-        case _ if host.proxy and not isinstance(error, TimeoutError):
+        case _ if host.proxy and not _silent(error):
             text = f"ProxyCommand {host.proxy!r} does not lead to an ssh server: see it {mend}"
         case socket.gaierror():
             text = f"unknown host {host.hostname!r}: mend remex_host, or HostName {mend}"
         case ConnectionRefusedError() | NoValidConnectionsError():
             text = f"{where} refuses connections: see that the host and its Port {mend} are right"
-        case TimeoutError():
+        case _ if _silent(error):
             text = f"{where} did not answer in {host.timeout:g} s: see the network, or a VPN"
         case paramiko.ChannelException():
             text = f"the host before it cannot reach {where} ({error.text}): see ProxyJump {mend}"

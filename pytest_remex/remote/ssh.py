@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from pytest_remex.model import Remote
     from pytest_remex.remote.prompt import Prompt
 
-logging.getLogger("paramiko").addHandler(logging.NullHandler())  # it tells what we tell, unasked
+_LOG = logging.getLogger("pytest_remex.paramiko")
+_LOG.propagate = False  # paramiko logs tracebacks of what is told by an error
+_LOG.addHandler(logging.NullHandler())
 _PAUSES = (0.5, 1.0, 2.0)
 
 
@@ -85,6 +87,7 @@ def _open(
             "banner_timeout": host.timeout,
         },
     )
+    connection.client.set_log_channel(_LOG.name)
     connection.client.set_missing_host_key_policy(policy)
     try:
         connection.open()

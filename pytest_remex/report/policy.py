@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def policy(scripts: Sequence[str], styles: Sequence[str]) -> str:
-    """Give the policy that admits exactly these inline scripts and styles.
+def policy(scripts: Sequence[str], styles: Sequence[str], *also: str) -> str:
+    """Give the policy that admits exactly these inline scripts and styles, and `also` of scripts.
 
     Pictures may come from beside the page, or from the page itself; nothing else is loaded. Style
     attributes are admitted, for Plotly's heat maps set some; all text is escaped, so no data can.
@@ -19,7 +19,7 @@ def policy(scripts: Sequence[str], styles: Sequence[str]) -> str:
     return "; ".join(
         [
             "default-src 'none'",
-            f"script-src {_hashes(scripts)}",
+            f"script-src {' '.join([_hashes(scripts), *also])}",
             f"style-src {_hashes(styles)}",
             "style-src-attr 'unsafe-inline'",
             "img-src 'self' file: data: blob:",

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from support.projects import make_project
+from support.projects import copy_project, make_project
 from support.requirements import lacking
 from support.sites import Sites
 
@@ -72,7 +72,12 @@ def home(request, tmp_path, monkeypatch, sshd):
     return home
 
 
+@pytest.fixture(scope="session")
+def _template(tmp_path_factory):
+    return make_project(tmp_path_factory.mktemp("template"))
+
+
 @pytest.fixture
-def project(tmp_path):
+def project(tmp_path, _template):
     """Give a user's Project: repository, origin, clone and runs folder below tmp_path."""
-    return make_project(tmp_path)
+    return copy_project(_template, tmp_path)

@@ -12,6 +12,7 @@ from support.daemons import wait_until
 from support.disk import SmallDisk
 from support.projects import git
 from support.sites import WITH_ACCOUNTING, WITH_AND_WITHOUT_ACCOUNTING
+from support.slurm import SlurmCluster
 from support.sshd import BANNER, NOISY_RC, SshServer
 
 TESTS = Path(__file__).parents[1]
@@ -62,14 +63,6 @@ def test_submit_limit(cluster):
         with pytest.raises(RuntimeError, match="AssocMaxSubmitJobLimit"):
             cluster.run("sbatch", "--hold", "--wrap=true")
     cluster.run("sbatch", "--hold", "--wrap=true")
-
-
-def test_settings_changed(cluster):
-    """A changed setting holds inside the block only."""
-    with cluster.changed(MaxArraySize="5"), pytest.raises(RuntimeError, match="job array"):
-        cluster.run("sbatch", "--hold", "--array=5", "--wrap=true")
-    cluster.run("sbatch", "--hold", "--array=5", "--wrap=true")
-    assert [job.id.partition("_")[2] for job in cluster.jobs() if job.held] == ["5"]
 
 
 def test_partition_down(cluster):
@@ -158,6 +151,14 @@ def test_project(project):
     assert list(project.branches().values()) == [["main"], ["main"], ["main"]]
 
 
+def test_settings_changed(cluster):
+    """A changed setting holds inside the block only."""
+    with cluster.changed(MaxArraySize="5"), pytest.raises(RuntimeError, match="job array"):
+        cluster.run("sbatch", "--hold", "--array=5", "--wrap=true")
+    cluster.run("sbatch", "--hold", "--array=5", "--wrap=true")
+    assert [job.id.partition("_")[2] for job in cluster.jobs() if job.held] == ["5"]
+
+
 def test_controller_crash(cluster):
     """A held job outlives the controller's kill -9; while it is frozen, squeue hangs."""
     start = time.time()
@@ -170,8 +171,17 @@ def test_controller_crash(cluster):
         cluster.run("squeue", timeout=1)
 
 
+def test_start_fails():
+    """A cluster that cannot start says why in Slurm's words, and leaves no file."""
+    cluster = SlurmCluster(settings={"SelectType": "select/nonsense"})
+    with pytest.raises(RuntimeError, match="select/nonsense"), cluster:
+        pass
+    assert not cluster.folder.exists()
+
+
 KILLED = """
 import os, signal, sys
+from support.slurm import SlurmCluster
 from support.slurm import SlurmCluster
 from support.sshd import SshServer
 cluster = SlurmCluster()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 INLIST = """\
@@ -89,6 +90,17 @@ def make_project(folder: Path) -> Project:
     project.commit(FILES, "a star")
     git(folder, "clone", "--quiet", str(project.origin), str(project.clone))
     return project
+
+
+def copy_project(project: Project, folder: Path) -> Project:
+    """Copy a project's four places to a folder: faster than to make them."""
+    source = project.repository.parent
+    shutil.copytree(source, folder, dirs_exist_ok=True)
+    places = [getattr(project, field.name) for field in fields(project)]
+    copy = Project(*(folder / place.relative_to(source) for place in places))
+    for repository in (copy.repository, copy.clone):
+        git(repository, "remote", "set-url", "origin", str(copy.origin))
+    return copy
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -175,7 +175,8 @@ class SlurmCluster:
         """Bring everything back into service and end all jobs; the ended stay remembered."""
         for daemon in self._scratch.daemons:
             daemon.thaw()
-        self.start()
+        if not all(daemon.running for daemon in self._scratch.daemons):
+            self.start()
         self.up()
         self.run("scancel", "--quiet", "--user=root", check=False)
         self.wait()

@@ -213,6 +213,19 @@ def test_rebuilt(root):
     ]
 
 
+def test_nothing_changed(root):
+    """Links that are as they should be are left as they are; one that was changed is mended."""
+    rows = [experiment(root, "a", mass=1), experiment(root, "b", mass=2)]
+    found = link(root, *rows)
+    links = root / "tams" / "links"
+    before = links.stat().st_ino
+    assert link(root, *rows) == found
+    assert links.stat().st_ino == before
+    (links / "mass=1_history.data").unlink()
+    (links / "mass=1_history.data").write_text("mine")
+    assert link(root, *rows) == found
+
+
 def test_links_that_is_a_link(root, tmp_path):
     """A `links` that leads elsewhere is replaced, and what it led to is left alone."""
     elsewhere = tmp_path / "elsewhere"

@@ -29,6 +29,8 @@ def read_output(path: Path) -> pd.DataFrame | Mapping[str, Mapping[str, Literal]
 
     Raises `RemexError` where a file that looks like one of them cannot be read.
     """
+    if not path.is_file():
+        return None
     if is_inlist(path):
         return read_inlist(path) if load(path).groups else None
     if path.name != "profiles.index" and not _has_columns(path):
@@ -59,7 +61,7 @@ def is_inlist(path: Path) -> bool:
 
 
 def _has_columns(path: Path) -> bool:
-    if path.suffix != ".data" or not path.is_file():
+    if path.suffix != ".data":
         return False
     with path.open(encoding="utf-8", errors="replace") as file:
         return has_mesa_layout(list(islice(file, HEADER_LINES)))

@@ -7,7 +7,6 @@ function columnOptions(data, column, place) {
   const numeric = NUMERIC_KINDS.includes(column.kind) && isNumeric(values);
   return {
     data: place,
-    title: escaped(column.title),
     visible: column.shown,
     type: numeric ? "num" : "string",
     className: `${column.kind} ${numeric ? "number" : "text"}`,

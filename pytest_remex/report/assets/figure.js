@@ -1,6 +1,6 @@
 // The figure of the grid, of the measure and view chosen above it; a click in it leads to the row.
 
-const FIGURE_CONFIG = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["lasso2d", "select2d"] };
+const FIGURE_CONFIG = { displaylogo: false, displayModeBar: true, responsive: true, modeBarButtonsToRemove: ["lasso2d", "select2d"] };
 
 function startFigure(data, show, narrow) {
   const axes = axisPlaces(data);
@@ -24,7 +24,7 @@ function told(data) {
 }
 
 function drawFigure(data, choice) {
-  const { traces, layout } = choice.draw(data, { ...choice, told: [...choice.told, choice.measure] });
+  const { traces, layout } = choice.draw(data, { ...choice, told: [...choice.told, choice.measure, 0] });
   const missing = data.rows.filter((row) => row[choice.measure] === null || row[choice.measure] === "").length;
   const title = data.columns[choice.measure].title;
   const note = missing ? `${missing} of ${data.rows.length} have no ${title}.` : "";
@@ -35,16 +35,16 @@ function drawFigure(data, choice) {
 
 // The page's colours, for a figure on its background.
 function themed(layout) {
-  const style = getComputedStyle(document.documentElement);
-  const [ink, rule] = ["--ink", "--rule"].map((name) => style.getPropertyValue(name).trim());
+  const { color: ink, borderTopColor: rule, fontFamily } = getComputedStyle(document.getElementById("figures"));
   const axis = { gridcolor: rule, zerolinecolor: rule, linecolor: rule, automargin: true };
   return {
     margin: { l: 70, r: 20, t: 20, b: 60 },
     paper_bgcolor: "transparent",
     plot_bgcolor: "transparent",
     colorway: ["#3b74af", "#d1733a", "#4c9a5b", "#a8557f", "#7b6cb5", "#8a6d3b", "#3a9a9c", "#777777"],
+    modebar: { bgcolor: "transparent", color: rule, activecolor: ink },
     ...layout,
-    font: { family: style.fontFamily, size: 13, color: ink },
+    font: { family: fontFamily, size: 13, color: ink },
     xaxis: { ...axis, ...layout.xaxis },
     yaxis: { ...axis, ...layout.yaxis },
   };

@@ -22,7 +22,7 @@ function heatmapView(data, choice) {
       customdata: indexes,
       text: texts,
       hoverinfo: "text",
-      hoverongaps: false,
+      hoverongaps: true,
       xgap: 1,
       ygap: 1,
       colorscale: "Viridis",

@@ -3,7 +3,6 @@
 function openerColumn(data) {
   return {
     data: null,
-    title: '<span class="unseen">Details</span>',
     orderable: false,
     searchable: false,
     columnControl: [],

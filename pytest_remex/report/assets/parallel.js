@@ -8,7 +8,7 @@ function parallelView(data, choice) {
     return {
       label: label(data.columns[place].title),
       values: known.map((index) => scale.numbers[index]),
-      ...scale.ticks,
+      ...fewTicks(scale),
     };
   });
   return {
@@ -24,6 +24,12 @@ function parallelView(data, choice) {
     }],
     layout: { margin: { l: 60, r: 60, t: 60, b: 30 } },
   };
+}
+
+// An axis of few levels has a tick at each.
+function fewTicks({ numbers, ticks }) {
+  const distinct = [...new Set(numbers)].filter((number) => number !== null);
+  return ticks.tickvals || distinct.length > 12 ? ticks : { tickvals: distinct, ticktext: distinct.map(label) };
 }
 
 // The experiments that pass through every range marked on the axes; null where none is marked.

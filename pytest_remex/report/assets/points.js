@@ -7,10 +7,14 @@ function pointsView(data, choice) {
   const y = scaleOf(columnValues(data, choice.measure));
   const groups = pointGroups(data, choice.by);
   return {
-    traces: groups.map(([name, indexes]) => pointTrace(data, choice, x, y, name, indexes)),
+    traces: [
+      ...groups.map(([name, indexes]) => pointTrace(data, choice, x, y, name, indexes)),
+      missingTrace(data, choice, x, y),
+    ],
     layout: {
       xaxis: { title: { text: label(data.columns[choice.x].title) }, ...x.ticks },
       yaxis: { title: { text: label(data.columns[choice.measure].title) }, ...y.ticks },
+      yaxis2: { overlaying: "y", range: [0, 1], visible: false, fixedrange: true },
       showlegend: groups.length > 1,
       legend: { title: { text: choice.by === null ? "" : label(data.columns[choice.by].title) } },
       hovermode: "closest",
@@ -40,5 +44,23 @@ function pointTrace(data, choice, x, y, name, indexes) {
     text: known.map((index) => hoverText(data, index, choice.told)),
     hoverinfo: "text",
     marker: { size: 8 },
+  };
+}
+
+// Experiments without the measure, as crosses along the foot of the figure.
+function missingTrace(data, choice, x, y) {
+  const missing = data.rows.flatMap((_, index) => (x.numbers[index] !== null && y.numbers[index] === null ? [index] : []));
+  return {
+    type: "scatter",
+    mode: "markers",
+    name: "no value",
+    yaxis: "y2",
+    x: missing.map((index) => x.numbers[index]),
+    y: missing.map(() => 0),
+    cliponaxis: false,
+    customdata: missing,
+    text: missing.map((index) => hoverText(data, index, choice.told)),
+    hoverinfo: "text",
+    marker: { size: 7, symbol: "x", color: "#b0443a" },
   };
 }

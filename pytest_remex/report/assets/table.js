@@ -2,6 +2,7 @@
 
 function startTable(data) {
   const columns = data.columns.map((column, place) => columnOptions(data, column, place));
+  document.getElementById("table").append(tableHead(data.columns));
   return new remexTables.default("#table", {
     data: data.rows,
     columns: [openerColumn(data), ...columns],
@@ -24,6 +25,12 @@ function startTable(data) {
       zeroRecords: "No experiment matches",
     },
   });
+}
+
+function tableHead(columns) {
+  const opener = element("th", { scope: "col" }, element("span", { className: "unseen" }, "Details"));
+  const titles = columns.map(({ title }) => element("th", { scope: "col" }, title));
+  return element("thead", {}, element("tr", {}, opener, ...titles));
 }
 
 function tableButtons() {

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from mesa_samples import DEFAULTS
 
 from pytest_remex.errors import NamelistError
 from pytest_remex.extensions.mesa import load_controls
 
-DEFAULTS = {
-    "star/defaults/controls.defaults": "! mass = 3 is no default\n  initial_mass = 1\n\n"
-    "  x_ctrl(1:20) = 0d0\n  Log_Directory = 'LOGS = no'\n",
-    "star/defaults/controls_dev.defaults": "  new_thing = .false.\n",
-    "kap/defaults/kap.defaults": "  Zbase = -1\n  shared = 1\n",
-    "eos/defaults/eos.defaults": "  shared = 1\n",
-    "astero/defaults/astero_search.defaults": "  chi2 = 0\n",
-}
 SOURCE = """\
       ! namelist /controls/ not_this_one
       namelist /controls/ &

@@ -6,7 +6,7 @@ import json
 
 import pandas as pd
 import pytest
-from test_mesa_outputs import columns
+from mesa_samples import columns
 
 go = pytest.importorskip("plotly.graph_objects")
 from pytest_remex.extensions.mesa.diagram import hr_diagram  # noqa: E402 - needs plotly

@@ -6,23 +6,10 @@ import math
 
 import pandas as pd
 import pytest
+from mesa_samples import columns
 
 from pytest_remex.errors import RemexError
 from pytest_remex.extensions.mesa import read_history, read_profile, read_profiles_index
-
-
-def columns(names, rows, header=(("version_number", "'r1.2'"), ("initial_mass", "1.5D+01"))):
-    """Write a text in MESA's layout."""
-    names = names.split()
-    lines = [
-        " ".join(str(number) for number in range(1, len(header) + 1)),
-        " ".join(name for name, _ in header),
-        " ".join(value for _, value in header),
-        "",
-        "   ".join(str(number) for number in range(1, len(names) + 1)),
-        "   ".join(names),
-    ]
-    return "\n".join(lines + [f"   {row}" for row in rows]) + "\n"
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from test_mesa_controls import DEFAULTS
-from test_mesa_outputs import columns
+from mesa_samples import DEFAULTS, columns
 
 from pytest_remex.errors import NamelistError
 from pytest_remex.extensions.mesa.plugin import MesaHooks
@@ -18,7 +17,7 @@ from pytest_remex.model import Experiment, Job, JobState, Run, Sweep
 
 @pytest.fixture
 def hooks(pytestconfig):
-    """The hooks of this very session: the extension is registered by its entry point."""
+    """Give the hooks of this very session: the extension is registered by its entry point."""
     return pytestconfig.hook
 
 

@@ -1,0 +1,88 @@
+"""Read and patch inlists: this package and f90nml side by side, in one run.
+
+    python benchmarks/inlist.py
+
+Prints the median time in ms, and the targets of this package. The inlists are generated: one as
+large as the median one of MESA's test suite, one as large as the largest.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import f90nml
+
+from pytest_remex.extensions.mesa import patch_inlist, read_inlist
+
+REPEATS = 51
+TARGETS = {"median": (28, 0.5), "large": (560, 5.0)}
+"""Settings of the inlist, and the time in ms that reading it, and patching it, may take."""
+
+
+def main() -> int:
+    """Time both packages; the exit code says whether the targets are met."""
+    print(f"{'':24}{'bytes':>8}{'here':>9}{'f90nml':>9}{'target':>9}   (ms)")
+    met = True
+    with tempfile.TemporaryDirectory() as name:
+        for size, (settings, target) in TARGETS.items():
+            path = Path(name) / f"inlist_{size}"
+            path.write_text(inlist(settings))
+            for task, ours, theirs in tasks(path):
+                here, there = seconds(ours) * 1e3, seconds(theirs) * 1e3
+                row = f"{path.stat().st_size:8}{here:9.3f}{there:9.3f}{target:9.1f}"
+                print(f"{size + ' inlist, ' + task:24}{row}")
+                met = met and here <= target
+    return 0 if met else 1
+
+
+def inlist(settings: int) -> str:
+    """Write an inlist as people do: a comment, a few settings of each kind, an empty line."""
+    lines = ["! generated", "&controls"]
+    for number in range(settings // 4):
+        lines += [
+            "",
+            f"  ! about part {number}",
+            f"  mass_of_part_{number} = {number + 0.5}d0 ! in solar masses",
+            f"  use_part_{number} = .true.",
+            f"  name_of_part_{number} = 'part {number}'",
+            f"  weights({number + 1}) = 1d-{number % 9}",
+        ]
+    return "\n".join([*lines, "/ ! end", ""])
+
+
+def tasks(path: Path) -> list[tuple[str, Callable[[], object], Callable[[], object]]]:
+    """Give each task's name, and how the two packages do it."""
+    copy = path.with_suffix(".patched")
+    values = iter(range(10**6))
+
+    def patch() -> None:
+        patch_inlist(path, {"mass_of_part_2": next(values) + 0.25, "weights(3)": 0.5})
+
+    def f90nml_patch() -> None:
+        changed = {"controls": {"mass_of_part_2": next(values) + 0.25}}
+        f90nml.patch(str(path), changed, str(copy))
+
+    return [
+        ("read", lambda: read_inlist(path), lambda: f90nml.read(path)),
+        ("patch", patch, f90nml_patch),
+    ]
+
+
+def seconds(task: Callable[[], object]) -> float:
+    """Time a task: the median of many times, after one that does not count."""
+    task()
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        task()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -58,18 +58,15 @@ class Board:
 
     def _rows(self) -> Table:
         table = Table(box=None, padding=(0, 1), header_style="bold")
-        for title in ("experiment", "job", "state", "elapsed", "reason"):
-            table.add_column(title, overflow="fold", no_wrap=title in {"job", "state", "elapsed"})
+        with_reasons = any(each.job.reason for each in self._shown())
+        table.add_column("experiment", overflow="fold")
+        for title in ("job", "state", "elapsed"):
+            table.add_column(title, no_wrap=True)
+        if with_reasons:
+            table.add_column("reason", overflow="fold")
         for each in self._shown():
-            job = each.job
-            elapsed = "" if job.elapsed is None else format_duration(job.elapsed)
-            table.add_row(
-                Text(each.entry.id),
-                Text(job.id),
-                Text(job.state, style(job.state)),
-                elapsed,
-                Text(job.reason),
-            )
+            cells = _cells(each)
+            table.add_row(*(cells if with_reasons else cells[:-1]))
         return table
 
     def _shown(self) -> Sequence[Placed]:
@@ -84,6 +81,18 @@ def style(state: JobState) -> str:
     if state is JobState.COMPLETED:
         return "green"
     return "cyan" if state.live else "yellow"
+
+
+def _cells(placed: Placed) -> list[Text]:
+    job = placed.job
+    elapsed = "" if job.elapsed is None else format_duration(job.elapsed)
+    return [
+        Text(placed.entry.id),
+        Text(job.id),
+        Text(job.state, style(job.state)),
+        Text(elapsed),
+        Text(job.reason),
+    ]
 
 
 def _order(state: JobState) -> tuple[int, str]:

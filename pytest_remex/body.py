@@ -23,6 +23,8 @@ class Body:
         __tracebackhide__ = True
         result = self._call()
         if inspect.iscoroutine(result) or inspect.isasyncgen(result):
+            if inspect.iscoroutine(result):
+                result.close()
             raise SweepError(f"sweep {self._title} is async: write a plain function")
         if not inspect.isgenerator(result):
             return

@@ -1,32 +1,52 @@
-"""What a launch asks for: jobs and core-hours, from the #SBATCH headers after the patch."""
+"""What a launch asks for: jobs, core-hours and disk, known before anything is sent."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from rich import filesize
+
 from pytest_remex.sbatch import Header, core_hours
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Jobs, the core-hours that they may use at most, and how many of them name no time limit."""
+    """Jobs, the core-hours that they may use at most, and the bytes of their run directories.
+
+    `unlimited` counts the jobs that name no time limit, whose hours are not in `core_hours`.
+    """
 
     jobs: int
     core_hours: float
     unlimited: int
+    disk: int
 
     @classmethod
-    def of(cls, headers: Iterable[Header]) -> Cost:
-        """Add up what headers ask for."""
-        hours = [core_hours(header) for header in headers]
+    def of(cls, asked: Iterable[tuple[Header, int]]) -> Cost:
+        """Add up the headers of jobs, and the bytes that each run directory takes."""
+        asked = list(asked)
+        hours = [core_hours(header) for header, _ in asked]
         known = [each for each in hours if each is not None]
-        return cls(len(hours), sum(known), len(hours) - len(known))
+        disk = sum(size for _, size in asked)
+        return cls(len(hours), sum(known), len(hours) - len(known), disk)
+
+    def __add__(self, other: Cost) -> Cost:
+        """Add two launches' costs."""
+        return Cost(
+            self.jobs + other.jobs,
+            self.core_hours + other.core_hours,
+            self.unlimited + other.unlimited,
+            self.disk + other.disk,
+        )
 
     def __str__(self) -> str:
         """Say it in words."""
         jobs = f"{self.jobs} job{'' if self.jobs == 1 else 's'}"
-        text = f"{jobs} and at most {self.core_hours:,.4g} core-hours"
+        text = (
+            f"{jobs}, at most {self.core_hours:,.4g} core-hours, and {filesize.decimal(self.disk)} "
+            f"of run directories"
+        )
         if not self.unlimited:
             return text
-        return f"{text}, not counting {self.unlimited} without a time limit (#SBATCH -t)"
+        return f"{text}, not counting the hours of {self.unlimited} without a limit (#SBATCH -t)"

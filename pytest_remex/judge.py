@@ -236,4 +236,5 @@ def _reason(report: pytest.TestReport) -> str:
     if isinstance(report.longrepr, tuple):
         return report.longrepr[2].removeprefix("Skipped: ")
     crash = getattr(report.longrepr, "reprcrash", None)
-    return str(crash.message if crash else report.longrepr).partition("\n")[0]
+    shown = str(crash.message if crash else report.longrepr).removeprefix("Failed: ")
+    return shown.partition("\n")[0]

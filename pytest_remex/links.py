@@ -110,7 +110,7 @@ def _present(links: Path) -> dict[str, str] | None:
     if links.is_symlink() or not links.is_dir():
         return None
     try:
-        return {each.name: os.readlink(each) for each in os.scandir(links)}
+        return {each.name: str(each.readlink()) for each in links.iterdir()}
     except OSError:
         return None
 
@@ -122,7 +122,7 @@ def _swap(links: Path, wanted: Mapping[str, str]) -> None:
         _remove(leftover)
     staged.mkdir(parents=True)
     for title, target in wanted.items():
-        os.symlink(target, staged / title)
+        (staged / title).symlink_to(target)
     if os.path.lexists(links):
         links.rename(old)
     staged.rename(links)

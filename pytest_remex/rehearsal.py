@@ -28,6 +28,8 @@ class Line:
     prepared: Prepared
     news: str
     new: bool
+    size: int
+    """Bytes that its run directory will take."""
 
 
 class Rehearsal:
@@ -56,7 +58,8 @@ class Rehearsal:
         prepared = preparation.prepare(pyfuncitem, self._workspaces)
         repo, remote = places_of(pyfuncitem)
         preparation.warn(self._terminal, self._workspaces.git(repo), prepared)
-        line = self._line(prepared, remote)
+        size = self._workspaces.size(repo, prepared.commit.base, remote.shared)
+        line = self._line(prepared, remote, size)
         self._lines.append(line)
         if self._settings.mode is Mode.PLAN:
             say(pyfuncitem, line.news)
@@ -72,14 +75,14 @@ class Rehearsal:
             self._show()
         self._terminal.summary(f"remex {self._settings.mode}")
 
-    def _line(self, prepared: Prepared, remote: Remote) -> Line:
+    def _line(self, prepared: Prepared, remote: Remote, size: int) -> Line:
         found = self._history.submitted(prepared.commit, local=remote.host is None)
         if found is None:
-            return Line(prepared, "NEW", new=True)
+            return Line(prepared, "NEW", new=True, size=size)
         if not found.entry.stage.settled:
-            return Line(prepared, f"INTERRUPTED at {found.entry.stage}", new=True)
+            return Line(prepared, f"INTERRUPTED at {found.entry.stage}", new=True, size=size)
         news = f"ALREADY SUBMITTED job {found.entry.job}"
-        return Line(prepared, news, new=self._settings.again)
+        return Line(prepared, news, new=self._settings.again, size=size)
 
     def _show(self) -> None:
         verbose = self._config.getoption("verbose") > 0
@@ -90,7 +93,7 @@ class Rehearsal:
                 self._terminal.say(f"    {text}", **_look(text))
         if len(shown) < len(self._lines):
             self._terminal.say(f"and {len(self._lines) - len(shown)} more: -v shows them all")
-        new = [line.prepared.header for line in self._lines if line.new]
+        new = [(line.prepared.header, line.size) for line in self._lines if line.new]
         self._terminal.say(
             f"--remex-submit asks for {Cost.of(new)}; "
             f"{len(self._lines) - len(new)} already submitted",

@@ -13,7 +13,7 @@ import shutil
 import socket
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -33,6 +33,7 @@ class Blob:
 
     mode: str
     sha: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,15 @@ class Scratch:
         """Go back to the base, where that was not done yet."""
         if self._lent:
             self._revert(self._touched(), self._added())
+
+    def size(self, shared: Sequence[str]) -> int:
+        """Give the bytes of a run directory, without what runs share."""
+        apart = tuple(os.fsencode(path.strip("/")) for path in shared)
+        return sum(
+            blob.size
+            for path, blob in self._files.items()
+            if not any(path == each or path.startswith(each + b"/") for each in apart)
+        )
 
     def original(self, path: bytes) -> bytes:
         """Give a file's bytes in the base; empty where it is not there."""
@@ -230,13 +240,13 @@ class Scratch:
 
 
 def _listing(repository: Git, base: str) -> Iterator[tuple[bytes, Blob]]:
-    process = repository.stream("ls-tree", "-r", "-z", "--full-tree", base)
+    process = repository.stream("ls-tree", "-r", "-l", "-z", "--full-tree", base)
     process.stdin.close()
     for line in process.stdout.read().split(b"\0"):
         if line:
             facts, _, path = line.partition(b"\t")
-            mode, _, sha = facts.decode().split()
-            yield path, Blob(mode, sha)
+            mode, _, sha, size = facts.decode().split()
+            yield path, Blob(mode, sha, int(size))
     process.wait()
 
 

@@ -54,6 +54,7 @@ class Sender:
         self._launcher = Launcher(settings.launches, doors, settings.throttle)
         self._jobs: list[str] = []
         self._already = 0
+        self._asked = Cost(0, 0.0, 0, 0)
 
     def checkout(self, item: pytest.Function, repo: Repo) -> AbstractContextManager[Path]:
         """Lend the scratch checkout to an experiment."""
@@ -98,6 +99,7 @@ class Sender:
         if self._jobs:
             named = ", ".join(launches)
             self._terminal.say(f"{len(self._jobs)} jobs submitted in launch {named}", green=True)
+            self._terminal.say(f"asked for: {self._asked}")
         if self._already:
             self._terminal.say(f"{self._already} already submitted: --remex-status tells of them")
 
@@ -136,12 +138,17 @@ class Sender:
         return replace(order, interrupted=going_on)
 
     def _refuse_unconfirmed(self, orders: Sequence[Order]) -> None:
-        cost = Cost.of(order.prepared.header for order in orders)
+        cost = Cost.of((order.prepared.header, self._size(order)) for order in orders)
+        self._asked += cost
         if cost.jobs > self._settings.confirm and not self._settings.yes:
             raise SweepError(
                 f"this launch asks for {cost}, above remex_confirm = {self._settings.confirm}: "
                 f"add --remex-yes to send it"
             )
+
+    def _size(self, order: Order) -> int:
+        base, shared = order.prepared.commit.base, order.remote.shared
+        return self._workspaces.size(order.repo, base, shared)
 
     def _tell(self, orders: Sequence[Order], results: Sequence[Outcome]) -> None:
         jobs: dict[str, dict[str, str]] = {}

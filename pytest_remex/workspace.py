@@ -49,7 +49,7 @@ class Workspace:
     def prepare(
         self, node: str, experiment: Experiment, parameters: Config, header: Header, patch: Patch
     ) -> Prepared:
-        """Commit a patch."""
+        """Commit a patch that was made in the checkout."""
         if any(edit.path.startswith(b".remex/") for edit in patch.edits):
             raise SweepError(
                 f"{experiment.id}: the patch writes into .remex/, which is pytest-remex's own "
@@ -100,6 +100,7 @@ class Workspaces:
         self._git: dict[Repo, Git] = {}
         self._bases: dict[tuple[Repo, str], str] = {}
         self._open: dict[tuple[Repo, str], Workspace] = {}
+        self._sizes: dict[tuple[Repo, str, tuple[str, ...]], int] = {}
 
     def git(self, repo: Repo) -> Git:
         """Give the door to a repository."""
@@ -117,6 +118,12 @@ class Workspaces:
             branch = repository.branch(revision)
             self._open[repo, base] = Workspace(repository, base, branch, kept=self._kept)
         return self._open[repo, base]
+
+    def size(self, repo: Repo, base: str, shared: tuple[str, ...]) -> int:
+        """Give the bytes that a run directory takes, without what runs share."""
+        if (repo, base, shared) not in self._sizes:
+            self._sizes[repo, base, shared] = self.at(repo, base).scratch.size(shared)
+        return self._sizes[repo, base, shared]
 
     def close(self) -> None:
         """Close them all."""

@@ -39,7 +39,7 @@ def release(request: Request, talk: Talk) -> None:
             talk.event("unreleased", job=job, message=f"there is no local job {job}")
         elif not _ended(store, job):
             store.mark("released", job)
-    local_queue.ensure(store, request["modules"])
+    local_queue.ensure(store, talk.modules)
     known = [job for job in request["jobs"] if store.spec(job) is not None]
     talk.event("released", jobs=known)
 
@@ -47,7 +47,7 @@ def release(request: Request, talk: Talk) -> None:
 def query(request: Request, talk: Talk) -> None:
     """Tell each run's state."""
     store = Store(request["runs"])
-    local_queue.ensure(store, request["modules"])
+    local_queue.ensure(store, talk.modules)
     released = set(store.marked("released"))
     for asked in request["runs_to_query"]:
         job = _job(store, asked["job"], released)
@@ -60,7 +60,7 @@ def cancel(request: Request, talk: Talk) -> None:
     known = [job for job in request["jobs"] if store.spec(job) is not None]
     for job in known:
         store.mark("cancelled", job)
-    local_queue.ensure(store, request["modules"])
+    local_queue.ensure(store, talk.modules)
     deadline = time.monotonic() + PATIENCE
     while store.marked("cancelled") and time.monotonic() < deadline:
         time.sleep(0.02)

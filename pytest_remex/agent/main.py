@@ -39,12 +39,11 @@ def start(line: Dict[str, Any]) -> None:
 def serve(wire: Wire, modules: Dict[str, str]) -> None:
     """Answer requests until the client goes away."""
     for request in iter(wire.next_request, None):
-        request["modules"] = modules
         done = threading.Event()
         pulse = threading.Thread(target=wire.beat, args=(done,), daemon=True)
         pulse.start()
         try:
-            answer(request, Talk(wire, request["id"]))
+            answer(request, Talk(wire, request["id"], modules))
         finally:
             done.set()
             pulse.join()

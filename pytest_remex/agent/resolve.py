@@ -7,7 +7,7 @@ import tempfile
 import time
 from typing import Dict, List, NamedTuple, Optional
 
-from . import attempts, folders, job_ids, paths, sbatch, slurm, slurm_commands
+from . import attempts, folders, job_ids, sbatch, slurm, slurm_commands
 from .attempts import Attempt
 from .faults import AgentError
 from .states import state_of
@@ -64,10 +64,10 @@ def resolve(units: List[Unit], talk: Talk, terms: Terms) -> Resolution:
 def _wait_until_quiet(units: List[Unit], talk: Talk, terms: Terms) -> Dict[str, str]:
     """Wait until no sbatch can still be accepted; gives the jobs that notes told of meanwhile."""
     jobs: Dict[str, str] = {}
-    start = _clock(units[0].runs)
+    start = _clock(units[0].home)
     told = 0.0
     while True:
-        now = _clock(units[0].runs)
+        now = _clock(units[0].home)
         quiet = now
         for unit in units:
             made = attempts.read(unit.home, unit.serial)
@@ -79,7 +79,7 @@ def _wait_until_quiet(units: List[Unit], talk: Talk, terms: Terms) -> Dict[str, 
         if quiet <= now:
             return jobs
         if quiet > told:
-            talk.event("waiting", seconds=round(quiet - now, 1))
+            talk.event("waiting", key=units[0].key, seconds=round(quiet - now, 1))
             told = quiet
         _pause(min(LOOK, quiet - now), talk)
 
@@ -155,9 +155,9 @@ def _keep_one(unit: Unit, candidates: List[Candidate]) -> Optional[str]:
     return kept
 
 
-def _clock(runs: str) -> float:
+def _clock(home: str) -> float:
     """Give the time of the file system that holds the notes, whose clock may differ from ours."""
-    with tempfile.TemporaryFile(dir=paths.keep(runs)) as probe:
+    with tempfile.TemporaryFile(dir=home) as probe:
         return os.fstat(probe.fileno()).st_mtime
 
 

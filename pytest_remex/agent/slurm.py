@@ -5,7 +5,7 @@ import shutil
 import time
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from . import commands, slurm_commands, slurm_parse
+from . import commands, parallel, slurm_commands, slurm_parse
 from .faults import AgentError
 from .slurm_parse import Accounted, Listed
 
@@ -31,23 +31,23 @@ def limits() -> Limits:
     if shutil.which("sbatch") is None:
         message = "sbatch is not on PATH there; load Slurm's module in your shell's start-up files"
         raise AgentError("slurm", message)
-    version = run(slurm_commands.version())
-    said = slurm_parse.settings(run(slurm_commands.config()).out)
-    accounting = said.get("AccountingStorageType", "").partition("/")[2] not in ("", "none")
+    asked = {
+        "version": slurm_commands.version(),
+        "config": slurm_commands.config(),
+        "associations": slurm_commands.associations(),
+        "qualities": slurm_commands.qualities(),
+    }
+    said: Dict[str, str] = {}
+    parallel.each(asked, lambda name: said.update({name: run(asked[name]).out}), len(asked))
+    config = slurm_parse.settings(said["config"])
+    accounting = config.get("AccountingStorageType", "").partition("/")[2] not in ("", "none")
     return Limits(
-        slurm=version.out.split()[-1] if version.well else None,
+        slurm=said["version"].split()[-1] if said["version"].strip() else None,
         sacct=accounting and shutil.which("sacct") is not None,
-        max_array_size=_first_number(said.get("MaxArraySize")),
-        max_submit=max_submit() if accounting else None,
-        message_timeout=_first_number(said.get("MessageTimeout")),
+        max_array_size=_first_number(config.get("MaxArraySize")),
+        max_submit=slurm_parse.max_submit(said["associations"], said["qualities"]),
+        message_timeout=_first_number(config.get("MessageTimeout")),
     )
-
-
-def max_submit() -> Optional[int]:
-    """Give the lowest limit on submitted jobs that the user's associations and their QOS name."""
-    associations = run(slurm_commands.associations())
-    qos = run(slurm_commands.qualities())
-    return slurm_parse.max_submit(associations.out, qos.out)
 
 
 def message_timeout() -> float:

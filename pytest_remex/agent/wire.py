@@ -46,18 +46,22 @@ class Wire:
             self.send({"beat": 1})
 
     def _read(self) -> None:
-        for line in self._source:
-            self._requests.put(json.loads(line.decode("utf-8")))
-        self.gone.set()
-        self._requests.put(None)
+        try:
+            for line in self._source:
+                self._requests.put(json.loads(line.decode("utf-8")))
+        finally:
+            # the end of the stream, or a line cut short by a broken link
+            self.gone.set()
+            self._requests.put(None)
 
 
 class Talk:
-    """The answers to one request."""
+    """The answers to one request; `modules` are the agent's sources, to start another one."""
 
-    def __init__(self, wire: Wire, number: int) -> None:
+    def __init__(self, wire: Wire, number: int, modules: Dict[str, str]) -> None:
         self._wire = wire
         self._number = number
+        self.modules = modules
 
     @property
     def gone(self) -> bool:

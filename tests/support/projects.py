@@ -100,6 +100,7 @@ def copy_project(project: Project, folder: Path) -> Project:
     copy = Project(*(folder / place.relative_to(source) for place in places))
     for repository in (copy.repository, copy.clone):
         git(repository, "remote", "set-url", "origin", str(copy.origin))
+        git(repository, "update-index", "--refresh")  # the copied files' ids are in the index
     return copy
 
 

@@ -36,24 +36,21 @@ def assignments(text: str, group: Group) -> list[Assignment]:
     does where nothing else is declared.
     Raises `NamelistError` where a section has more values than places.
     """
-    return [one for setting in group.settings for one in expand(text, setting)]
+    found: list[Assignment] = []
+    for setting in group.settings:
+        found += expand(text, setting)
+    return found
 
 
-def expand(text: str, setting: Setting) -> Iterator[Assignment]:
+def expand(text: str, setting: Setting) -> Iterable[Assignment]:
     """Give the values that one setting sets, one an element."""
-    values = [(text[start:end], start) for start, end in setting.items]
-    if len(values) == 1 and not setting.subscript and not _REPEAT.match(values[0][0]):
-        yield Assignment(setting.name, "", parse_literal(values[0][0]), values[0][1])
-        return
-    places = elements(setting.subscript or ":")
-    for literal, position in _repeated(values):
-        place = next(places, None)
-        if place is None:
-            raise NamelistError(
-                f"line {line_at(text, position)}: {setting.key} has more values than places"
-            )
-        if literal:
-            yield Assignment(setting.name, place, parse_literal(literal), position)
+    if len(setting.items) == 1 and ":" not in setting.subscript:
+        start, end = setting.items[0]
+        literal = text[start:end]
+        if "*" not in literal or not _REPEAT.match(literal):
+            value = parse_literal(literal)
+            return (Assignment(setting.name, setting.subscript, value, start),)
+    return _expand_list(text, setting)
 
 
 def last_values(given: Iterable[Assignment]) -> dict[str, Assignment]:
@@ -94,7 +91,19 @@ def elements(subscript: str) -> Iterator[str]:
     return _product([axis for axis in axes if axis is not None])
 
 
-def _repeated(values: list[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+def _expand_list(text: str, setting: Setting) -> Iterator[Assignment]:
+    places = elements(setting.subscript or ":")
+    for literal, position in _repeated((text[start:end], start) for start, end in setting.items):
+        place = next(places, None)
+        if place is None:
+            raise NamelistError(
+                f"line {line_at(text, position)}: {setting.key} has more values than places"
+            )
+        if literal:
+            yield Assignment(setting.name, place, parse_literal(literal), position)
+
+
+def _repeated(values: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
     for literal, position in values:
         if repeat := _REPEAT.fullmatch(literal):
             yield from itertools.repeat((repeat[2], position), int(repeat[1]))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pytest_remex.errors import NamelistError
 from pytest_remex.extensions.mesa.arrays import assignments, is_split, last_values
 from pytest_remex.extensions.mesa.namelist import line_at, scan
-from pytest_remex.extensions.mesa.patching import patch_text
+from pytest_remex.extensions.mesa.patching import patch_groups
 from pytest_remex.extensions.mesa.targets import first_groups
 from pytest_remex.extensions.mesa.values import Removal
 
@@ -53,7 +53,7 @@ def patch_inlist(path: str | Path, settings: Mapping[str, object]) -> None:
         raise NamelistError(f"{path} is a link to {Path(path).readlink()}: name that file")
     inlist = load(Path(path))
     try:
-        patched = patch_text(inlist.text, settings)
+        patched = patch_groups(inlist.text, first_groups(inlist.groups), settings)
     except NamelistError as error:
         raise NamelistError(f"{path}: {error}") from None
     _warn(path, [*_repeated_groups(inlist), *_long_texts(settings)])
@@ -114,12 +114,16 @@ def decode(data: bytes) -> tuple[str, str]:
 
 def _store(inlist: Inlist, patched: str) -> None:
     try:
-        inlist.path.write_bytes(patched.encode(inlist.encoding))
+        data = patched.encode(inlist.encoding)
     except UnicodeEncodeError as error:
         raise NamelistError(
             f"{inlist.path} is in {inlist.encoding}, which has no {error.object[error.start]!r}: "
             f"convert the file to UTF-8, or use another text"
         ) from None
+    # not write_bytes: ext4 waits for the disk where a file was emptied first
+    with inlist.path.open("r+b") as file:
+        file.write(data)
+        file.truncate()
 
 
 def _warn(path: str | Path, doubts: Iterable[str]) -> None:

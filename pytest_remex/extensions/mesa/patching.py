@@ -37,7 +37,11 @@ def patch_text(text: str, settings: Mapping[str, object]) -> str:
     A text without a last line break gets one: a Fortran read of its last group would fail.
     Raises `NamelistError` where a name or value cannot be used, naming it and the mend.
     """
-    groups = first_groups(scan(text))
+    return patch_groups(text, first_groups(scan(text)), settings)
+
+
+def patch_groups(text: str, groups: Mapping[str, Group], settings: Mapping[str, object]) -> str:
+    """Do as `patch_text` does, where the groups of `text` are known."""
     additions: dict[str, list[str]] = {}
     edits: list[Edit] = []
     for target in find_targets(groups, settings):

@@ -13,7 +13,6 @@ from pytest_remex.errors import NamelistError
 
 Literal: TypeAlias = str | int | float | bool
 
-_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 _REAL = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[deqDEQ]?([+-]\d+)|[deqDEQ](\d+))?", re.ASCII)
 _SPECIAL = re.compile(r"[+-]?(?:inf(?:inity)?|nan)", re.IGNORECASE)
 _LOGICAL = re.compile(r"\.([tf])\S*|(t|f|true|false)\.?", re.IGNORECASE)
@@ -36,14 +35,14 @@ def parse_literal(text: str) -> Literal:
 
     A word that is no number, logical or quoted text (a complex number is none) is given as text.
     """
-    if text[0] in "'\"":
-        quote = text[0]
-        return text[1:-1].replace(quote * 2, quote).replace("\n", "")
-    if _INTEGER.fullmatch(text):
-        return int(text)
+    first = text[0]
+    if first in "'\"":
+        return text[1:-1].replace(first * 2, first).replace("\n", "")
     if real := _REAL.fullmatch(text):
         mantissa, signed, unsigned = real.groups()
-        return float(f"{mantissa}e{signed or unsigned or 0}")
+        if signed or unsigned or "." in mantissa:
+            return float(f"{mantissa}e{signed or unsigned or 0}")
+        return int(mantissa)
     if logical := _LOGICAL.fullmatch(text):
         return (logical[1] or logical[2])[0] in "tT"
     return float(text) if _SPECIAL.fullmatch(text) else text

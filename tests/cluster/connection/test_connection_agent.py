@@ -1,0 +1,180 @@
+"""Asking the agent over a link that chatters, breaks or freezes."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+from support.proxy import Proxy
+from support.sshd import BANNER, NOISY_RC
+
+from pytest_remex.errors import ConnectionLostError, RemoteError
+
+
+@pytest.fixture
+def proxy(home, server):
+    """Give a proxy before the server, by which the host `cluster` is now reached."""
+    with Proxy(server.port) as proxy:
+        server.client(home, port=proxy.port)
+        yield proxy
+
+
+@pytest.mark.parametrize(
+    "rc",
+    [
+        NOISY_RC,
+        "echo a line; echo 'and more' >&2",
+        "printf '\\xff\\xfe\\0 %s' 'half a line'",
+        "head -c 3000000 /dev/zero | tr '\\0' x; head -c 3000000 /dev/zero >&2",
+        "set -x; yes | head -n 1000",
+    ],
+)
+def test_noisy_shell(server, opened, hello, rc):
+    """What start-up files write to either stream, much or little, does not disturb."""
+    server.shell(rc)
+    assert hello(opened())["event"] == "hello"
+
+
+def test_python_missing(server, opened, hello):
+    """A login shell without python3 is told, with the mend."""
+    server.shell("export PATH=/nowhere")
+    (server.home / ".bash_profile").write_text(". ~/.bashrc\n")
+    with pytest.raises(RemoteError, match=r"python3 was not found on cluster.*remex_shell"):
+        hello(opened())
+
+
+def test_python_too_old(server, opened, hello):
+    """A python3 that cannot run the agent is told with what it said."""
+    old = server.home / "bin" / "python3"
+    old.write_text("#!/bin/sh\necho 'SyntaxError: you are living in the past' >&2\nexit 1\n")
+    old.chmod(0o755)
+    try:
+        with pytest.raises(RemoteError, match=r"did not start on cluster .*living in the past"):
+            hello(opened())
+    finally:
+        old.unlink()
+
+
+@pytest.mark.parametrize("shell", ["nosuchshell -c", "bash -c 'unfinished"])
+def test_wrong_shell(opened, hello, shell):
+    """A remex_shell that does not run is named, or what it said."""
+    with pytest.raises(RemoteError, match="nosuchshell|unfinished"):
+        hello(opened(shell=shell))
+
+
+def test_other_shells(opened, hello):
+    """The command needs no more of a shell than words."""
+    assert hello(opened(shell="env -i PATH=/usr/bin:/bin sh -c"))["event"] == "hello"
+
+
+def test_refusal(opened, runs):
+    """An error of the agent is raised with its words and the host."""
+    with pytest.raises(RemoteError, match="cluster: .*/nowhere"):
+        list(opened().ask("hello", clone="/nowhere", runs=str(runs), scheduler="local"))
+
+
+def test_goes_on_after_refusal(opened, runs, hello):
+    """A refused request leaves the agent as it was."""
+    connection = opened()
+    with pytest.raises(RemoteError):
+        list(connection.ask("no such action"))
+    assert hello(connection)["event"] == "hello"
+
+
+def test_abandoned_answer(opened, runs, hello):
+    """An answer that nobody reads to its end does not get into the next."""
+    connection = opened()
+    connection.ask("hello", clone="", runs=str(runs), scheduler="local")
+    next(connection.ask("hello", clone="", runs=str(runs), scheduler="local"))
+    assert hello(connection)["id"] == 3
+
+
+def test_cut_link(opened, hello, proxy):
+    """A link cut during a request means that its outcome is unknown, and says so."""
+    connection = opened()
+    hello(connection)
+    proxy.cut_after(0, "down")
+    with pytest.raises(ConnectionLostError, match=r"connection to cluster broke .*unknown"):
+        hello(connection)
+    with pytest.raises(ConnectionLostError):
+        hello(connection)
+
+
+@pytest.mark.parametrize("count", [100, 2_000, 3_000, 4_000, 6_000])
+def test_cut_anywhere(opened, hello, proxy, count):
+    """A link that is cut at any point gives a clear error at once."""
+    proxy.cut_after(count, "down")
+    started = time.monotonic()
+    with pytest.raises(RemoteError):
+        for _ in range(100):
+            hello(opened())
+    assert time.monotonic() - started < 20
+
+
+def test_frozen_link(opened, hello, proxy):
+    """A link on which nothing moves counts as lost after the time set, and closes at once."""
+    connection = opened(silence=1)
+    hello(connection)
+    proxy.freeze()
+    started = time.monotonic()
+    with pytest.raises(ConnectionLostError, match="nothing came from cluster for 1 s"):
+        hello(connection)
+    connection.close()
+    assert time.monotonic() - started < 4
+
+
+def test_frozen_upload(opened, hello, proxy, runs):
+    """A link that freezes under a large request counts as lost as well."""
+    connection = opened(silence=1)
+    hello(connection)
+    threading.Timer(0.2, proxy.freeze).start()
+    started = time.monotonic()
+    with pytest.raises(ConnectionLostError):
+        list(connection.ask("hello", filling="x" * 100_000_000))
+    connection.close()
+    assert time.monotonic() - started < 8
+
+
+def test_slow_work(opened, runs, proxy):
+    """Work that takes longer than the silence allowed is waited for: the agent's beats come."""
+    connection = opened(silence=7)
+    hello = {"clone": "", "runs": str(runs), "scheduler": "local"}
+    answer = connection.ask("hello", **hello)
+    next(answer)
+    proxy.freeze()
+    threading.Timer(5, proxy.thaw).start()
+    assert list(connection.ask("hello", **hello))
+
+
+def test_large_request(opened, runs):
+    """A request of 50 MB arrives whole."""
+    fields = {"clone": "", "runs": str(runs), "scheduler": "local", "filling": "x" * 50_000_000}
+    assert next(opened().ask("hello", **fields))["event"] == "hello"
+
+
+def test_agent_killed(opened, hello):
+    """An agent that is killed is told from a broken link."""
+    connection = opened()
+    user = hello(connection)["user"]
+    assert user
+    for process in os.listdir("/proc"):
+        try:
+            with open(f"/proc/{process}/cmdline", "rb") as file:
+                words = file.read().split(b"\0")
+        except OSError:
+            continue
+        if words[:3] == [b"python3", b"-I", b"-u"] and _home(process):
+            os.kill(int(process), signal.SIGKILL)
+    with pytest.raises(ConnectionLostError):
+        hello(connection)
+
+
+def test_close_ends_agent(opened, hello):
+    """Closing the connection leaves no thread behind."""
+    connection = opened()
+    hello(connection)
+    connection.close()
+    assert [thread.name for thread in threading.enumerate() if "remex" in thread.name] == []
+    with pytest.raises(RemoteError):
+        hello(connection)

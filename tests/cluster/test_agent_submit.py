@@ -1,0 +1,347 @@
+"""The agent submits to a real Slurm exactly once, whatever sbatch, the link and it itself do."""
+
+import json
+import os
+import shutil
+import time
+
+import pytest
+from support import shims as faults
+from support.agents import Agent, until
+from support.rejections import LIMIT, PERMANENT
+from support.sites import WITH_ACCOUNTING
+
+FIELDS = {"launch": "L", "token": "T", "scheduler": "slurm"}
+QUICK = {"patience": 2}
+"""Seconds after which a hung sbatch is in doubt; a real one gets 180."""
+
+
+class Launch:
+    """Run directories on a cluster and the agents that submit them."""
+
+    def __init__(self, site, runs):
+        self.cluster, self.shims, self.runs = site.cluster, site.shims, runs
+        self._agents = []
+        runs.mkdir(parents=True)
+
+    def agent(self):
+        """Start an agent that finds the shims before the real programs."""
+        path = f"{self.shims.folder}:{self.cluster.environment['PATH']}"
+        self._agents.append(Agent(**self.cluster.variables, PATH=path))
+        return self._agents[-1]
+
+    def close(self):
+        """End what is left of the agents."""
+        for agent in self._agents:
+            if not agent.process.stdout.closed:
+                agent.kill()
+
+    def add(self, name, script="#!/bin/sh\necho ran >> ran\n"):
+        """Make a run directory and give its unit."""
+        path = self.runs / name
+        (path / ".remex").mkdir(parents=True)
+        (path / "run.sbatch").write_text(script)
+        return {"key": name, "directories": [name], "comment": f"remex:{name}", "serial": 1}
+
+    def submit(self, *units, agent=None, **options):
+        """Submit and give all events but `submitting` and `waiting`."""
+        agent = agent or self.agent()
+        events = agent.ask(
+            "submit", runs=str(self.runs), units=list(units), **FIELDS, **(QUICK | options)
+        )
+        return [one for one in events if one["event"] not in ("submitting", "waiting")]
+
+    def release(self, *jobs):
+        """Release jobs and give the events."""
+        fields = {"runs": str(self.runs), "jobs": list(jobs), "scheduler": "slurm"}
+        return self.agent().ask("release", **fields)
+
+    def query(self, *runs, sweep=False):
+        """Ask for (directory, job) pairs; give the jobs by directory, and the other events."""
+        asked = [{"directory": name, "job": job, "token": "T"} for name, job in runs]
+        fields = {"runs": str(self.runs), "scheduler": "slurm", "sweep_strays": sweep}
+        events = self.agent().ask("query", runs_to_query=asked, **fields)
+        jobs = {one["directory"]: one["job"] for one in events if one["event"] == "job"}
+        return jobs, [one for one in events if one["event"] != "job"]
+
+    def jobs(self, name):
+        """List Slurm's jobs in a run directory."""
+        return [job for job in self.cluster.jobs() if job.work_dir == self.runs / name]
+
+    def noted(self, name):
+        """Give the id that the run directory names."""
+        return (self.runs / name / ".remex" / "job").read_text().strip()
+
+
+@pytest.fixture
+def launch(site, tmp_path):
+    """A launch on the session's cluster."""
+    made = Launch(site, tmp_path / "runs")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def odd(site, tmp_path):
+    """A launch in a folder with a hostile name."""
+    made = Launch(site, tmp_path / 'odd "name" | $(id)\n;%j' / "runs")
+    yield made
+    made.close()
+
+
+def held(events):
+    """Give the job of the one held event."""
+    (event,) = events
+    assert event["event"] == "held", event
+    return event["job"]
+
+
+def test_a_unit_is_held_then_released_and_runs_once(launch):
+    """Submit holds a job with its id on disk; release lets it run in its run directory."""
+    job = held(launch.submit(launch.add("r")))
+    (found,) = launch.jobs("r")
+    assert (found.id, found.held, found.comment) == (job, True, "remex:r")
+    assert launch.noted("r") == job
+    assert launch.release(job) == [{"id": 1, "event": "released", "jobs": [job]}]
+    launch.cluster.wait(job)
+    assert (launch.runs / "r" / "ran").read_text() == "ran\n"
+
+
+def test_submitting_again_finds_the_job(launch):
+    """The second submit of a serial makes no sbatch call; another serial does."""
+    unit = launch.add("r")
+    job = held(launch.submit(unit))
+    launch.shims.put()
+    assert held(launch.submit(unit)) == job
+    assert launch.shims.calls() == []
+    assert held(launch.submit(unit | {"serial": 2})) != job
+
+
+@pytest.mark.parametrize(
+    "fault", [faults.CHATTERS, faults.ACCEPTS_THEN_TIMES_OUT, faults.ACCEPTS_THEN_HANGS]
+)
+def test_an_accepted_job_is_adopted(launch, fault):
+    """A job that Slurm took without saying so is found by its folder; sbatch is not called again."""
+    launch.shims.put(fault)
+    job = held(launch.submit(launch.add("r")))
+    assert [found.id for found in launch.jobs("r")] == [job]
+    assert len(launch.shims.calls()) == 1
+
+
+@pytest.mark.parametrize("fault", [faults.TIMES_OUT, faults.HANGS])
+def test_a_job_that_left_no_trace_is_tried_again(launch, fault):
+    """After two clean listings an attempt that left nothing is followed by another."""
+    launch.shims.put(fault, times=1)
+    job = held(launch.submit(launch.add("r")))
+    assert [found.id for found in launch.jobs("r")] == [job]
+    assert len(launch.shims.calls()) == 2
+
+
+def test_an_attempt_that_never_leaves_a_trace_is_given_up(launch):
+    """After three attempts without a trace the unit is refused, with sbatch's words."""
+    launch.shims.put(faults.TIMES_OUT)
+    (event,) = launch.submit(launch.add("r"), patience=0.5)
+    assert event["event"] == "rejected"
+    assert "Socket timed out" in event["message"]
+    assert len(launch.shims.calls()) == 3
+
+
+def test_a_job_accepted_late_is_waited_for(launch):
+    """While the shim's child may still submit, no second attempt is made."""
+    launch.shims.put(faults.accepts_late(1.5), times=1)
+    job = held(launch.submit(launch.add("r"), patience=5))
+    assert [found.id for found in launch.jobs("r")] == [job]
+
+
+def test_a_job_accepted_after_all_is_a_stray_and_swept(launch):
+    """Of two held jobs in one folder one is released; the other is cancelled at the next query."""
+    launch.shims.put(faults.TIMES_OUT, times=1)
+    unit = launch.add("r")
+    job = held(launch.submit(unit, patience=0.5))
+    late = launch.cluster.run(
+        "sbatch", "--parsable", "--hold", "--comment=remex:r", "run.sbatch", cwd=launch.runs / "r"
+    ).strip()
+    assert held(launch.submit(unit)) == job
+    jobs, events = launch.query(("r", job), sweep=True)
+    assert jobs["r"]["state"] == "HELD"
+    assert [event["jobs"] for event in events] == [[late]]
+    states = {found.id: found.state for found in launch.jobs("r")}
+    assert states == {job: "PENDING", late: "CANCELLED"}
+
+
+def test_another_users_of_the_folder_is_not_adopted(launch):
+    """A job in the run directory whose comment is not ours is left alone."""
+    launch.shims.put(faults.TIMES_OUT, times=1)
+    unit = launch.add("r")
+    other = launch.cluster.run(
+        "sbatch", "--parsable", "--hold", "run.sbatch", cwd=launch.runs / "r"
+    ).strip()
+    job = held(launch.submit(unit, patience=0.5))
+    assert job != other
+    launch.query(("r", job), sweep=True)
+    assert {found.id: found.held for found in launch.jobs("r")} == {other: True, job: True}
+
+
+@pytest.mark.parametrize("fault", [faults.KILLS_PARENT, faults.ANSWERS_THEN_KILLS_PARENT])
+def test_a_killed_agent_is_followed_by_one_that_finds_the_job(launch, fault):
+    """Sbatch kills the agent after Slurm took the job: the next agent finds that very job."""
+    launch.shims.put(fault, times=1)
+    unit = launch.add("r")
+    agent = launch.agent()
+    with pytest.raises(pytest.fail.Exception, match="ended without"):
+        launch.submit(unit, agent=agent)
+    assert agent.process.wait() == -9
+    (found,) = launch.jobs("r")
+    assert held(launch.submit(unit)) == found.id
+    assert len(launch.shims.calls()) == 1
+
+
+def test_an_agent_killed_between_note_and_sbatch(launch):
+    """A note without an sbatch behind it is followed by an attempt, after two clean listings."""
+    unit = launch.add("r")
+    note = launch.runs / "r" / ".remex" / "submit-1.1"
+    note.write_text(json.dumps({"host": os.uname().nodename, "pid": 1, "birth": "no"}) + "\n")
+    job = held(launch.submit(unit, patience=0.5))
+    assert [found.id for found in launch.jobs("r")] == [job]
+
+
+def test_an_sbatch_on_another_login_node_is_waited_for(launch):
+    """Where the attempt's machine cannot be looked at, its sbatch gets its whole time."""
+    unit = launch.add("r")
+    note = launch.runs / "r" / ".remex" / "submit-1.1"
+    note.write_text(json.dumps({"host": "login2", "pid": 1, "birth": "x"}) + "\n")
+    start = time.monotonic()
+    held(launch.submit(unit, patience=2))
+    assert time.monotonic() - start > 4
+
+
+def test_a_lost_note_is_looked_for_when_the_client_doubts(launch):
+    """With `doubt`, a job whose note was lost with the machine is found in Slurm first."""
+    unit = launch.add("r")
+    job = held(launch.submit(unit))
+    shutil.rmtree(launch.runs / "r" / ".remex")
+    (launch.runs / "r" / ".remex").mkdir()
+    assert held(launch.submit(unit | {"doubt": True}, patience=0.5)) == job
+
+
+def test_two_agents_at_once_make_one_job_each(launch):
+    """Agents that submit the same units at the same time settle on the same jobs."""
+    launch.shims.put("sleep 0.3")
+    units = [launch.add(f"r{number}") for number in range(6)]
+    agents = [launch.agent() for _ in range(3)]
+    fields = {"runs": str(launch.runs), "units": units, "patience": 10}
+    streams = [agent.events("submit", **FIELDS, **fields) for agent in agents]
+    first = [next(stream) for stream in streams]
+    answers = [[one, *stream] for one, stream in zip(first, streams, strict=True)]
+    found = [
+        {one["key"]: one["job"] for one in events if one["event"] == "held"} for events in answers
+    ]
+    assert found[0] == found[1] == found[2]
+    assert len(launch.shims.calls()) == len(found[0]) == 6
+
+
+def test_a_hung_up_client_leaves_no_half_done_work(launch):
+    """When the client goes away, sbatch calls in flight end with ids on disk; none is started."""
+    launch.shims.put("sleep 1")
+    units = [launch.add(f"r{number}") for number in range(8)]
+    agent = launch.agent()
+    stream = agent.events(
+        "submit", runs=str(launch.runs), units=units, width=2, **FIELDS, **QUICK
+    )
+    next(stream)
+    agent.close()
+    assert len(launch.shims.calls()) == 2
+    launch.shims.put()
+    events = launch.submit(*units)
+    assert {event["event"] for event in events} == {"held"}
+    assert len(launch.cluster.jobs()) >= 8
+    for number in range(8):
+        assert len(launch.jobs(f"r{number}")) == 1
+
+
+def test_an_id_with_a_cluster_is_kept_whole(launch):
+    """`id;cluster` stays together in the answer."""
+    launch.shims.put(faults.NAMES_CLUSTER)
+    job = held(launch.submit(launch.add("r")))
+    assert job == f"{launch.jobs('r')[0].id};federation"
+
+
+@pytest.mark.parametrize("words", PERMANENT)
+def test_a_refusal_is_told_in_slurms_words(launch, words):
+    """A definite refusal is told at once, and again without another sbatch."""
+    launch.shims.put(faults.rejects(words))
+    unit = launch.add("r")
+    for _ in range(2):
+        (event,) = launch.submit(unit)
+        assert event["event"] == "rejected"
+        assert words.splitlines()[-1] in event["message"]
+        assert "limit" not in event
+    assert len(launch.shims.calls()) == 1
+
+
+@pytest.mark.parametrize("words", LIMIT)
+def test_a_submit_limit_is_tried_against_for_a_while(launch, words):
+    """A unit goes through once the limit is gone, and is told apart when it stays."""
+    launch.shims.put(faults.rejects(words), times=1)
+    held(launch.submit(launch.add("a")))
+    assert len(launch.shims.calls()) == 2
+    launch.shims.put(faults.rejects(words))
+    events = launch.submit(*[launch.add(f"b{n}") for n in range(9)], limit_patience=0)
+    assert {event["event"] for event in events} == {"rejected"}
+    assert all(event["limit"] for event in events)
+    assert len(launch.shims.calls()) <= 4
+
+
+@WITH_ACCOUNTING
+def test_a_real_submit_limit(launch):
+    """Above MaxSubmitJobs units are refused with the limit's name; later they go through."""
+    units = [launch.add(f"r{number}") for number in range(4)]
+    with launch.cluster.submit_limit(2):
+        events = launch.submit(*units, limit_patience=0)
+        assert sorted(event["event"] for event in events) == ["held"] * 2 + ["rejected"] * 2
+        refused = [event for event in events if event["event"] == "rejected"]
+        assert all("AssocMaxSubmitJobLimit" in event["message"] for event in refused)
+    assert {event["event"] for event in launch.submit(*units)} == {"held"}
+
+
+def test_hostile_names_of_folders(odd):
+    """A runs folder with quotes, blanks and a line break in its name is found in every listing."""
+    odd.shims.put(faults.ACCEPTS_THEN_TIMES_OUT)
+    job = held(odd.submit(odd.add("r")))
+    assert odd.release(job)[0]["jobs"] == [job]
+    jobs, _ = odd.query(("r", job))
+    assert jobs["r"]["source"] == "squeue"
+
+
+def test_a_stopped_controller_leaves_doubt(launch):
+    """While Slurm cannot be asked a unit is in doubt; afterwards it is settled."""
+    unit = launch.add("r")
+    with launch.cluster.controller.stopped():
+        (event,) = launch.submit(unit, patience=1)
+        assert event["event"] == "indoubt"
+    job = held(launch.submit(unit, patience=1))
+    assert [found.id for found in launch.jobs("r")] == [job]
+
+
+def test_a_frozen_controller_is_waited_for(launch):
+    """A controller that freezes for 15 s makes no second job."""
+    unit = launch.add("r")
+    agent = launch.agent()
+    with launch.cluster.controller.frozen():
+        stream = agent.events("submit", runs=str(launch.runs), units=[unit], **FIELDS)
+        next(stream)
+        time.sleep(15)
+    events = [one for one in stream if one["event"] == "held"]
+    assert [found.id for found in launch.jobs("r")] == [held(events)]
+
+
+def test_release_touches_only_what_is_ours_and_held(launch, tmp_path):
+    """A job elsewhere stays held, and one that was released before counts as released."""
+    job = held(launch.submit(launch.add("r", "#!/bin/sh\nsleep 30\n")))
+    (tmp_path / "x.sh").write_text("#!/bin/sh\n")
+    other = launch.cluster.run("sbatch", "--parsable", "--hold", "x.sh", cwd=tmp_path).strip()
+    launch.release(job)
+    events = launch.release(job, other)
+    assert events[0]["jobs"] == [job]
+    assert events[1]["job"] == other
+    until(lambda: launch.jobs("r")[0].state == "RUNNING")

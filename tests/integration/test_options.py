@@ -1,0 +1,84 @@
+"""What cannot be asked for together, and what is no value."""
+
+import pytest
+
+MODIFIERS = {
+    "--remex-retry": "--remex-plan or --remex-submit",
+    "--remex-again": "--remex-plan or --remex-submit",
+    "--remex-array": "--remex-plan or --remex-submit",
+    "--remex-yes": "--remex-submit",
+    "--remex-wait": "--remex-collect or --remex-status",
+    "--remex-offline": "--remex-collect",
+    "--remex-partial": "--remex-collect",
+    "--remex-launch=x": "--remex-cancel or --remex-collect or --remex-status",
+    "--remex-json=x": "--remex-status",
+}
+MODES = ("plan", "submit", "status", "collect", "cancel")
+
+
+def refused(result, message):
+    """Assert a usage error of one line."""
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([message])
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+
+
+def test_modes_exclude_each_other(project):
+    """Two modes are refused, and both named."""
+    result = project.pytest("--remex-submit", "--remex-collect")
+    refused(result, "ERROR: --remex-submit and --remex-collect cannot be asked for together*")
+    assert not project.output.exists()
+
+
+def test_the_same_mode_twice(project):
+    """A mode may be named twice, as by addopts and by hand."""
+    project.pytest("--remex-plan", "--remex-plan").assert_outcomes(passed=3)
+
+
+@pytest.mark.parametrize("modifier", MODIFIERS)
+@pytest.mark.parametrize("mode", ["dry run", *MODES])
+def test_modifiers_need_their_mode(project, modifier, mode):
+    """A modifier with another mode, or with none, is refused, and its modes are named."""
+    if f"--remex-{mode}" in MODIFIERS[modifier]:
+        pytest.skip("they go together")
+    modes = [] if mode == "dry run" else [f"--remex-{mode}"]
+    result = project.pytest("sweeps.py", *modes, modifier)
+    refused(result, f"ERROR: {modifier.partition('=')[0]} goes with {MODIFIERS[modifier]}")
+
+
+@pytest.mark.parametrize("option", ["--remex-array=0", "--remex-array=-1", "--remex-array=many"])
+def test_array_takes_a_count(project, option):
+    """The number of array tasks is a whole number above 0."""
+    refused(project.pytest("sweeps.py", "--remex-submit", option), "*is not a whole number above 0*")
+
+
+@pytest.mark.parametrize("option", ["--remex-wait=-1", "--remex-wait=nan", "--remex-wait=soon"])
+def test_wait_takes_seconds(project, option):
+    """The time to wait is a number of seconds above 0."""
+    result = project.pytest("sweeps.py", "--remex-status", option)
+    refused(result, "*is not a number of seconds above 0*")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("remex_confirm = many", "ERROR: remex_confirm = 'many': write a whole number"),
+        ("remex_layout = tree", "ERROR: remex_layout = 'tree': write links or flat"),
+    ],
+)
+def test_ini_values(project, line, message):
+    """An ini key's bad value is refused."""
+    project.write("pytest.ini", f"[pytest]\n{line}\n")
+    refused(project.pytest("--remex-plan"), message)
+
+
+@pytest.mark.parametrize(
+    ("lines", "missing"), [("", "remex_clone"), ("remex_clone = c\n", "remex_runs")]
+)
+def test_host_needs_places(project, lines, missing):
+    """A host without a clone or a runs folder is refused, and the missing key named."""
+    project.write("pytest.ini", f"[pytest]\nremex_host = user@machine\n{lines}")
+    result = project.pytest("--remex-submit")
+    assert result.ret != 0
+    assert f"{missing} is not" in result.stdout.str() + result.stderr.str()
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()

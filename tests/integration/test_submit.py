@@ -1,0 +1,267 @@
+"""--remex-submit: words, records, run directories, and what is not submitted twice."""
+
+import json
+import re
+
+import pytest
+
+CONFTEST = """
+import pytest
+from pytest_remex import Remote, Repo
+
+@pytest.fixture(scope="session")
+def repo():
+    return Repo("other")
+
+@pytest.fixture(scope="session")
+def remote():
+    return Remote(None, runs="{runs}")
+"""
+
+
+def states(project):
+    """Give the states in the launch records, in order, without repetitions."""
+    return list(dict.fromkeys(event.get("state", "head") for event in project.events()))
+
+
+def test_record(project):
+    """One launch makes one record: the sweep, the base commit, then a line for each event."""
+    project.submit()
+    head, *events = project.events()
+    assert re.fullmatch(r"grid_\d{4}(_\d\d){5}", head["launch"])
+    assert head["base"] == project.git("rev-parse", "HEAD")
+    assert (head["sweep"], head["branch"], head["base_config"]) == ("grid", "main", {})
+    assert head["fetch"] == ["result.txt"]
+    assert states(project) == [
+        "head", "COMMITTED", "PUSHING", "PUSHED", "PLACED", "SUBMITTING", "HELD", "RELEASED",
+        "TIDIED",
+    ]  # fmt: skip
+    committed = [event for event in events if event["state"] == "COMMITTED"]
+    assert [event["point"] for event in committed] == [{"a": 1}, {"a": 2}, {"a": 3}]
+    assert [event["node"] for event in committed] == [f"sweeps.py::grid[a={a}]" for a in (1, 2, 3)]
+
+
+def test_run_directory(project):
+    """A run directory is named by branch, sweep, time and sha, and holds the commit's files."""
+    project.ran("-k", "a=2")
+    (folder,) = project.run_directories()
+    assert re.fullmatch(r"main_grid_time_\d{4}(_\d\d){5}_sha_[0-9a-f]{12}", folder.name)
+    assert (folder / "input.txt").read_text() == "a = 2\n"
+    assert (folder / "notes/README").read_text() == "a tiny simulation\n"
+    about = json.loads((folder / ".remex/run.json").read_text())
+    assert about["sha"].startswith(folder.name[-12:])
+    assert about["parent"] == project.git("rev-parse", "HEAD")
+    assert about["config"] == {"a": 2}
+    assert (folder / ".remex/job").read_text().strip() == "1"
+
+
+def test_commits(project):
+    """Each experiment is one commit on the base, and the keep-ref reaches them all."""
+    project.submit()
+    (ref,) = (name for name in project.refs() if name.startswith("refs/remex/"))
+    shas = [event["commit"] for event in project.events() if event.get("state") == "COMMITTED"]
+    parents = project.git("show", "-s", "--format=%P", ref).split()
+    assert parents == shas
+    for number, sha in enumerate(shas, start=1):
+        assert project.git("show", "-s", "--format=%P", sha) == project.git("rev-parse", "HEAD")
+        assert project.git("show", f"{sha}:input.txt") == f"a = {number}"
+        assert f"grid a={number}" in project.git("show", "-s", "--format=%s", sha)
+
+
+def test_submitting_twice(project):
+    """The same command again submits nothing, and says what was submitted before."""
+    project.submit().assert_outcomes(passed=3)
+    result = project.submit("-v", "-rs")
+    result.assert_outcomes(skipped=3)
+    result.stdout.fnmatch_lines(
+        ["*a=2] ALREADY SUBMITTED job 2*", "SKIPPED * already submitted: job * in launch grid_*"]
+    )
+    assert project.jobs() == ["1", "2", "3"]
+    assert len(project.record_paths()) == 1
+
+
+def test_submitting_after_the_end(project):
+    """An experiment that ran well is not run again."""
+    project.ran()
+    project.submit().assert_outcomes(skipped=3)
+    project.submit("--remex-retry").assert_outcomes(skipped=3)
+
+
+def test_a_grid_grows(project):
+    """When a dimension gets more values, only the new points run."""
+    project.submit()
+    project.edit("sweeps.py", "[1, 2, 3]", "[0, 1, 2, 3, 4]")
+    project.submit().assert_outcomes(passed=2, skipped=3)
+    assert len(project.jobs()) == 5
+
+
+def test_renamed_sweep(project):
+    """A sweep that is renamed keeps its runs."""
+    project.ran()
+    project.edit("sweeps.py", "def grid", "def new_name")
+    project.submit().assert_outcomes(skipped=3)
+    result = project.pytest("--remex-collect")
+    result.assert_outcomes(passed=3)
+    assert (project.output / "new_name/results.csv").exists()
+
+
+def test_renamed_file(project):
+    """A sweep file that is renamed keeps its runs."""
+    project.ran()
+    (project.path / "sweeps.py").rename(project.path / "my_sweep.py")
+    project.submit().assert_outcomes(skipped=3)
+    project.pytest("--remex-collect").assert_outcomes(passed=3)
+
+
+def test_renamed_ids(project):
+    """Experiments whose parameter is renamed keep their runs: the tree counts."""
+    project.ran()
+    project.write("sweeps.py", (project.path / "sweeps.py").read_text().replace('"a"', '"mass"'))
+    project.write("sweeps.py", (project.path / "sweeps.py").read_text().replace("['a']", "['mass']"))
+    project.submit().assert_outcomes(skipped=3)
+    project.pytest("--remex-collect").assert_outcomes(passed=3)
+
+
+def test_commented_out_points(project):
+    """Points that left the sweep and come back are known again."""
+    project.submit()
+    project.edit("sweeps.py", "[1, 2, 3]", "[2]")
+    project.submit().assert_outcomes(skipped=1)
+    project.edit("sweeps.py", "[2]", "[1, 2, 3]")
+    project.submit().assert_outcomes(skipped=3)
+
+
+def test_new_base(project):
+    """On a new base commit the same points are new experiments."""
+    project.submit()
+    project.commit(notes_txt="more\n")
+    project.submit().assert_outcomes(passed=3)
+    assert len(project.jobs()) == 6
+
+
+def test_again(project):
+    """--remex-again replicates what was submitted before, in a launch of its own."""
+    project.submit()
+    project.submit("--remex-again").assert_outcomes(passed=3)
+    assert len(project.jobs()) == 6
+    assert len(project.record_paths()) == len(project.run_directories()) / 3 == 2
+
+
+def test_two_sweeps(project):
+    """Each sweep of a file is a launch of its own."""
+    text = (project.path / "sweeps.py").read_text()
+    second = text.replace("grid", "other").replace("a = {", "b = {")
+    project.write("sweeps.py", text + second)
+    project.submit().assert_outcomes(passed=6)
+    assert [path.name[:5] for path in project.record_paths()] == ["grid_", "other"]
+
+
+def test_unchanged_point(empty_project):
+    """A point whose patch changes nothing is an experiment like any other."""
+    empty_project.sweeps("""
+        from pytest_remex import sweep
+        @sweep({"a": ["base", "other"]}, fetch=["result.txt"])
+        def grid(experiment):
+            (experiment.path / "input.txt").write_text(experiment.config["a"] + "\\n")
+            run = yield
+            assert run.read("result.txt") == experiment.config["a"] + "\\n"
+        """)
+    plan = empty_project.pytest("--remex-plan")
+    plan.stdout.fnmatch_lines(["*(no change: this is the base itself)*"])
+    empty_project.ran()
+    assert len(empty_project.jobs()) == 2
+    empty_project.submit().assert_outcomes(skipped=2)
+
+
+def test_branch(project):
+    """branch= names the base commit, whatever is checked out."""
+    project.git("branch", "other", "HEAD")
+    base = project.git("rev-parse", "HEAD")
+    project.commit(notes_txt="later\n")
+    project.edit("sweeps.py", "fetch=", 'branch="other", fetch=')
+    project.submit()
+    head = project.events()[0]
+    assert (head["branch"], head["base"]) == ("other", base)
+    assert all(folder.name.startswith("other_grid_") for folder in project.run_directories())
+
+
+def test_fixtures_configure(project):
+    """Overriding the fixtures repo and remote in conftest.py is how to configure."""
+    runs = project.path / "elsewhere"
+    project.git("clone", "--quiet", str(project.path), "other")
+    project.write("conftest.py", CONFTEST.format(runs=runs))
+    project.submit().assert_outcomes(passed=3)
+    assert len([path for path in runs.iterdir() if path.name.startswith("main_grid")]) == 3
+    assert any(name.startswith("refs/remex/") for name in project.git(
+        "for-each-ref", "--format=%(refname)", folder=project.path / "other").split())
+    assert not any(name.startswith("refs/remex/") for name in project.refs())
+
+
+def test_confirmation(project):
+    """Above remex_confirm jobs nothing is submitted without --remex-yes, and the cost is told."""
+    project.write("pytest.ini", "[pytest]\nremex_confirm = 2\n")
+    result = project.pytest("--remex-submit")
+    assert result.ret != 0
+    result.stdout.fnmatch_lines(
+        ["*this launch asks for 3 jobs and at most 0.25 core-hours, above remex_confirm = 2: "
+         "add --remex-yes*"]
+    )
+    assert project.jobs() == []
+    project.submit("--remex-yes").assert_outcomes(passed=3)
+
+
+def test_hook(project):
+    """A conftest.py is told of what was submitted, by launch and node id."""
+    project.write(
+        "conftest.py",
+        """
+        def pytest_remex_submitted(launch, jobs):
+            print("TOLD", launch, sorted(jobs.items()))
+        """,
+    )
+    result = project.submit("-s", "-k", "a=1")
+    result.stdout.fnmatch_lines(["*TOLD grid_* [[]('sweeps.py::grid[[]a=1]', '1')]*"])
+
+
+def test_array(project):
+    """--remex-array submits equal headers as one job array; each task is an experiment."""
+    result = project.submit("--remex-array=1", "-v")
+    result.stdout.fnmatch_lines(["*a=1] SUBMITTED job 1_0*", "*a=3] SUBMITTED job 1_2*"])
+    project.wait()
+    assert project.jobs() == ["1"]
+    project.pytest("--remex-collect").assert_outcomes(passed=3)
+    project.submit("--remex-array").assert_outcomes(skipped=3)
+
+
+@pytest.mark.parametrize("patch", ["raise ValueError('no such mass')", "assert 1 == 2"])
+def test_patch_that_fails(empty_project, patch):
+    """A patch that raises fails its experiment alone, and shows the user's own lines only."""
+    empty_project.sweeps(f"""
+        from pytest_remex import sweep
+        @sweep({{"a": [1, 2]}})
+        def grid(experiment):
+            (experiment.path / "input.txt").write_text(str(experiment.config["a"]))
+            if experiment.config["a"] == 1:
+                {patch}
+        """)
+    result = empty_project.pytest("--remex-submit")
+    result.assert_outcomes(passed=1, failed=1)
+    assert "pytest_remex/" not in result.stdout.str()
+    assert len(empty_project.jobs()) == 1
+
+
+def test_jobs_outlive_pytest(empty_project):
+    """A job goes on after pytest has ended, with the #SBATCH header's name, output and limit."""
+    empty_project.commit(run_sbatch="""\
+        #!/bin/sh
+        #SBATCH -J named
+        #SBATCH --output=%x-%j.txt
+        #SBATCH -t 1
+        sleep 0.5
+        echo "$SLURM_JOB_ID $SLURM_JOB_NAME $SLURM_SUBMIT_DIR"
+        """)
+    empty_project.sweeps("from pytest_remex import sweep\n@sweep()\ndef one(): pass\n")
+    assert empty_project.pytest_alone("--remex-submit").ret == 0
+    empty_project.wait()
+    (folder,) = empty_project.run_directories()
+    assert (folder / "named-1.txt").read_text() == f"1 named {folder}\n"

@@ -2,8 +2,9 @@
 
     python benchmarks/inlist.py
 
-Prints the shortest of many times in ms (load on the machine only adds), and the targets of this package. The inlists are generated: one as
-large as the median one of MESA's test suite, one as large as the largest.
+Prints the shortest of many times in ms (load on the machine only adds), and what this package aims
+at. The inlists are generated: one as large as the median one of MESA's test suite, 1.3 kB, and one
+of 24 kB.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import f90nml
 from pytest_remex.extensions.mesa import patch_inlist, read_inlist
 
 REPEATS = 51
-TARGETS = {"median": (28, 0.5), "large": (560, 5.0)}
+TARGETS = {"median": (40, 0.5), "large": (700, 5.0)}
 """Settings of the inlist, and the time in ms that reading it, and patching it, may take."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -159,8 +159,20 @@ class Remote:
     clone: str = ""
     runs: str = ""
     via: Literal["origin", "connection"] = "origin"
-    shared: tuple[str, ...] = ()
+    shared: Sequence[str] = ()
     shell: str = "bash -lc"
+
+    def __post_init__(self) -> None:
+        """Take paths of any kind. Raises `SweepError` for what cannot be meant."""
+        if isinstance(self.shared, str):
+            raise SweepError(f"shared={self.shared!r} is one string: write shared=[...]")
+        if self.via not in {"origin", "connection"}:
+            raise SweepError(f"via={self.via!r}: write 'origin' or 'connection'")
+        if self.host is not None and (not self.host or self.host.startswith("-")):
+            raise SweepError(f"host {self.host!r} is no machine: write user@machine, or None")
+        object.__setattr__(self, "clone", str(self.clone))
+        object.__setattr__(self, "runs", str(self.runs))
+        object.__setattr__(self, "shared", tuple(map(str, self.shared)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,11 +119,12 @@ class Workspaces:
             self._open[repo, base] = Workspace(repository, base, branch, kept=self._kept)
         return self._open[repo, base]
 
-    def size(self, repo: Repo, base: str, shared: tuple[str, ...]) -> int:
+    def size(self, repo: Repo, base: str, shared: Sequence[str]) -> int:
         """Give the bytes that a run directory takes, without what runs share."""
-        if (repo, base, shared) not in self._sizes:
-            self._sizes[repo, base, shared] = self.at(repo, base).scratch.size(shared)
-        return self._sizes[repo, base, shared]
+        key = (repo, base, tuple(shared))
+        if key not in self._sizes:
+            self._sizes[key] = self.at(repo, base).scratch.size(shared)
+        return self._sizes[key]
 
     def close(self) -> None:
         """Close them all."""

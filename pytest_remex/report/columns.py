@@ -38,10 +38,10 @@ def columns(page: Page, rows: Sequence[Sequence[Scalar]]) -> list[Column]:
         *((clean(name), "measure") for name in page.measures),
         ("Picture", "picture"),
         ("State", "state"),
+        ("Reason", "reason"),
         ("Elapsed", "elapsed"),
         ("Job", "job"),
         ("Commit", "commit"),
-        ("Reason", "reason"),
     ]
     spelt_out = {"node"} if page.dimensions else set()
     return [
@@ -60,10 +60,10 @@ def cells(one: Entry) -> list[Scalar]:
         *map(_exact, one.values),
         one.images[0].href if one.images else "",
         one.state,
+        one.reason.split("\n", 1)[0][:SHORT],
         one.elapsed,
         one.job,
         one.commit[:12],
-        one.reason.split("\n", 1)[0][:SHORT],
     ]
 
 

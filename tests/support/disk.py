@@ -22,7 +22,16 @@ class SmallDisk:
         with ExitStack() as on_failure:
             on_failure.callback(self._scratch.close)
             self.folder.mkdir()
-            mount = ["mount", "-t", "tmpfs", "-o", f"size={self._size}", "tmpfs", str(self.folder)]
+            mount = [
+                "mount",
+                "-n",
+                "-t",
+                "tmpfs",
+                "-o",
+                f"size={self._size}",
+                "tmpfs",
+                str(self.folder),
+            ]
             subprocess.run(mount, check=True)
             on_failure.pop_all()
         return self

@@ -31,5 +31,5 @@ def with_code(command: list[str], folder: Path, code: str) -> list[str]:
     check.chmod(0o755)
     stack = folder / "pam"
     stack.write_text(STACK.format(check=check))
-    start = f'mount --bind {shlex.quote(str(stack))} /etc/pam.d/sshd && exec "$@"'
+    start = f'mount -n --bind {shlex.quote(str(stack))} /etc/pam.d/sshd && exec "$@"'
     return ["unshare", "--mount", "sh", "-c", start, "sh", *command]

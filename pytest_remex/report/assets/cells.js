@@ -29,6 +29,7 @@ function cellNode(kind, value, tones) {
   if (kind === "verdict") return badge(value, tones);
   if (kind === "commit" || kind === "node") return element("code", {}, value);
   if (kind === "picture") return thumbnail(value);
+  if (kind === "reason") return element("span", { title: value }, value);
   return document.createTextNode(cellText(kind, value));
 }
 

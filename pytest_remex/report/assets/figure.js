@@ -52,11 +52,7 @@ function themed(layout) {
 
 function listen(place, show, narrow) {
   place.on("plotly_click", ({ points: [point] }) => {
-    const index = point.customdata;
-    if (Number.isInteger(index)) show(index);
+    if (Number.isInteger(point.customdata)) show(point.customdata);
   });
-  place.on("plotly_restyle", () => {
-    const [trace] = place.data;
-    if (trace.type === "parcoords") narrow(brushed(trace));
-  });
+  listenToLines(place, show, narrow);
 }

@@ -40,3 +40,20 @@ function brushed(trace) {
     at % 2 === 0 && low <= line.values[place] && line.values[place] <= ends[at + 1]);
   return new Set(trace.customdata.filter((_, place) => marked.every((line) => inside(line, place))));
 }
+
+// Lines report being pointed at, not being clicked: a click is on the line last pointed at.
+function listenToLines(place, show, narrow) {
+  let pointed = null;
+  place.on("plotly_hover", (event) => {
+    pointed = place.data[0].type === "parcoords" ? place.data[0].customdata[event.curveNumber] : null;
+  });
+  place.on("plotly_unhover", () => {
+    pointed = null;
+  });
+  place.addEventListener("click", () => {
+    if (Number.isInteger(pointed)) show(pointed);
+  });
+  place.on("plotly_restyle", () => {
+    if (place.data[0].type === "parcoords") narrow(brushed(place.data[0]));
+  });
+}

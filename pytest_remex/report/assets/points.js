@@ -61,6 +61,10 @@ function missingTrace(data, choice, x, y) {
     customdata: missing,
     text: missing.map((index) => hoverText(data, index, choice.told)),
     hoverinfo: "text",
-    marker: { size: 7, symbol: "x", color: "#b0443a" },
+    marker: { size: 7, symbol: "x-thin-open", color: missing.map((index) => missingColour(data, index)) },
   };
+}
+
+function missingColour(data, index) {
+  return data.tones[data.rows[index][0]] === "bad" ? "#c0392b" : "#8a939c";
 }

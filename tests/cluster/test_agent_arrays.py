@@ -1,0 +1,130 @@
+"""The agent's job arrays on a real Slurm: each task runs as its run directory's own job would."""
+
+import pytest
+from support import shims as faults
+from support.agent_launch import Launch, held
+from support.agents import until
+
+SCRIPT = """\
+#!/bin/bash
+#SBATCH --time=1
+#SBATCH --job-name=star
+echo "$SLURM_ARRAY_TASK_ID $SLURM_JOB_NAME"
+[ "$SLURM_SUBMIT_DIR" = "$PWD" ] && pwd
+exit $((SLURM_ARRAY_TASK_ID * 2))
+"""
+
+
+@pytest.fixture
+def launch(site, tmp_path):
+    """A launch on the session's cluster."""
+    made = Launch(site, tmp_path / "runs")
+    yield made
+    made.close()
+
+
+def array(launch, *names, script=SCRIPT, throttle=None, shebang="#!/bin/bash", **header):
+    """Make run directories and give the unit that submits them as one array."""
+    for name in names:
+        launch.add(name, script)
+    lines = [line for line in script.splitlines() if line.startswith("#SBATCH")]
+    return {
+        "key": "a",
+        "directories": list(names),
+        "comment": "remex:a",
+        "header": header,
+        "array": {"header": lines, "shebang": shebang, "throttle": throttle},
+    }
+
+
+def jobs_of(events):
+    """Give the tasks' ids by directory, of one held array."""
+    held(events)
+    return events[0]["jobs"]
+
+
+def test_each_task_runs_in_its_own_run_directory(launch):
+    """Tasks have their directory, output, exit code and state; one sbatch makes them all."""
+    launch.shims.put()
+    events = launch.submit(array(launch, "r0", "r1", "r2"))
+    jobs = jobs_of(events)
+    number = events[0]["job"]
+    assert jobs == {f"r{task}": f"{number}_{task}" for task in range(3)}
+    assert len(launch.shims.calls()) == 1
+    assert launch.release(number)[0]["jobs"] == [number]
+    launch.cluster.wait(number)
+    for task in range(3):
+        folder = launch.runs / f"r{task}"
+        output = (folder / f"slurm-{number}_{task}.out").read_text()
+        assert output.splitlines() == [f"{task} star", str(folder)]
+        assert (folder / ".remex" / "exit").read_text() == f"{task * 2}\n"
+        assert launch.noted(f"r{task}") == f"{number}_{task}"
+    told, _ = launch.query(*jobs.items())
+    states = [(told[name]["state"], told[name]["exit_code"]) for name in jobs]
+    assert states == [("COMPLETED", 0), ("FAILED", 2), ("FAILED", 4)]
+
+
+def test_outputs_follow_the_header(launch):
+    """-o and -e of the header name files in each run directory; another #! is obeyed."""
+    script = "#!/usr/bin/env python3\nimport sys\nprint('out')\nprint('err', file=sys.stderr)\n"
+    unit = array(
+        launch, "r0", "r1", script=script, shebang="#!/usr/bin/env python3",
+        output="out.%a", error="err.txt",
+    )  # fmt: skip
+    number = held(launch.submit(unit))
+    launch.release(number)
+    launch.cluster.wait(number)
+    for task in range(2):
+        assert (launch.runs / f"r{task}" / f"out.{task}").read_text() == "out\n"
+        assert (launch.runs / f"r{task}" / "err.txt").read_text() == "err\n"
+
+
+def test_a_throttle_limits_what_runs(launch):
+    """With throttle 1 tasks run one after the other."""
+    script = "#!/bin/sh\nmkdir ../busy || exit 1\nsleep 0.3\nrmdir ../busy\n"
+    jobs = jobs_of(launch.submit(array(launch, "r0", "r1", "r2", script=script, throttle=1)))
+    launch.release(*jobs.values())
+    launch.cluster.wait(jobs["r0"].partition("_")[0], seconds=60)
+    told, _ = launch.query(*jobs.items())
+    assert [job["state"] for job in told.values()] == ["COMPLETED"] * 3
+
+
+def test_an_array_is_adopted_whole(launch):
+    """An array that Slurm took without saying so is found, with all its tasks."""
+    launch.shims.put(faults.ACCEPTS_THEN_TIMES_OUT)
+    unit = array(launch, "r0", "r1")
+    events = launch.submit(unit)
+    number = held(events)
+    assert events[0]["jobs"] == {"r0": f"{number}_0", "r1": f"{number}_1"}
+    assert len(launch.shims.calls()) == 1
+    assert launch.submit(unit) == [{**events[0]}]
+
+
+def test_a_warning_signal_reaches_the_users_script(launch):
+    """A signal sent to the batch shell is passed on to the run's own script."""
+    script = "#!/bin/bash\ntrap 'echo warned > warned; exit 9' USR1\ntouch ready\nwhile :; do sleep 0.1; done\n"
+    jobs = jobs_of(launch.submit(array(launch, "r0", script=script)))
+    launch.release(jobs["r0"])
+    until((launch.runs / "r0" / "ready").exists)
+    launch.cluster.run("scancel", "--batch", "--signal=USR1", jobs["r0"])
+    until((launch.runs / "r0" / "warned").exists)
+    launch.cluster.wait(jobs["r0"].partition("_")[0])
+    told, _ = launch.query(*jobs.items())
+    assert told["r0"]["exit_code"] == 9
+
+
+def test_cancelling_one_task_leaves_the_others(launch):
+    """A task can be cancelled alone, before the array was released."""
+    jobs = jobs_of(launch.submit(array(launch, "r0", "r1", "r2")))
+    fields = {"runs": str(launch.runs), "scheduler": "slurm", "jobs": [jobs["r1"]]}
+    assert launch.agent().ask("cancel", **fields)[0]["event"] == "cancelled"
+    told, _ = launch.query(*jobs.items())
+    assert [told[name]["state"] for name in jobs] == ["HELD", "CANCELLED", "HELD"]
+
+
+def test_other_runs_under_the_same_key_are_refused(launch):
+    """An array's folder is for its runs alone."""
+    unit = array(launch, "r0", "r1")
+    held(launch.submit(unit))
+    with pytest.raises(Exception, match="for other runs"):
+        launch.submit(unit | {"directories": ["r1", "r0"]})

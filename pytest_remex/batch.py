@@ -22,6 +22,7 @@ from pytest_remex.launch import Submitted, Unsubmitted
 from pytest_remex.launcher import Order
 from pytest_remex.model import Remote, Repo
 from pytest_remex.options import Settings
+from pytest_remex.outcomes import fail, skip
 from pytest_remex.sending import Already, Result, Sender
 from pytest_remex.terminal import Terminal
 
@@ -171,7 +172,7 @@ class Submission:
 def _skip(item: pytest.Function, already: Already) -> None:
     __tracebackhide__ = True
     say(item, f"ALREADY SUBMITTED job {already.job}")
-    pytest.skip(f"already submitted: job {already.job} in launch {already.launch}")
+    skip(f"already submitted: job {already.job} in launch {already.launch}")
 
 
 def _final(
@@ -189,7 +190,7 @@ def _final(
             case Already():
                 _skip(item, result)
             case Unsubmitted(why):
-                pytest.fail(f"not submitted: {why}", pytrace=False)
+                fail(f"not submitted: {why}")
 
     index = next(number for number, report in enumerate(reports) if report.when == "call")
     call = pytest.CallInfo.from_call(outcome, "call")

@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pluggy
+from filelock import FileLock
 
 from pytest_remex import names
 from pytest_remex.collect import Collected
+from pytest_remex.frames import frame
 from pytest_remex.links import rebuild_links
 from pytest_remex.model import Config, Scalar, Sweep
 from pytest_remex.options import Settings
 from pytest_remex.report import Page, write_report
 from pytest_remex.report import Row as Shown
-from pytest_remex.results import results, write_results
-from pytest_remex.rows import Row
+from pytest_remex.rows import Row, write_results
 from pytest_remex.table import Table, read_table
 from pytest_remex.verdict import tail_of
 
@@ -45,7 +46,9 @@ def write_all(judged: Iterable[Judged], settings: Settings, hook: pluggy.HookRel
     by_name: dict[str, list[Judged]] = {}
     for each in judged:
         by_name.setdefault(each.sweep.name, []).append(each)
-    return [_write(group, settings, hook) for group in by_name.values()]
+    settings.prepare_output()
+    with FileLock(settings.output / ".collect.lock"):
+        return [_write(group, settings, hook) for group in by_name.values()]
 
 
 def _write(group: Sequence[Judged], settings: Settings, hook: pluggy.HookRelay) -> Path:
@@ -63,6 +66,14 @@ def _write(group: Sequence[Judged], settings: Settings, hook: pluggy.HookRelay) 
     table = read_table(shown)
     if table is None:
         return shown
+    results = frame(table)
+    hook.pytest_remex_collected(results=results, folder=shown)
+    figures = [
+        one
+        for some in hook.pytest_remex_figures(results=results, folder=shown)
+        for one in some or ()
+    ]
+    write_report(shown / "report.html", _page(group, table, shown, figures))
     if shown == folder:
         rebuild_links(
             folder,
@@ -71,12 +82,6 @@ def _write(group: Sequence[Judged], settings: Settings, hook: pluggy.HookRelay) 
             namer=lambda row, output: hook.pytest_remex_link_name(row=row, output=output),
             layout=settings.layout,
         )
-    frame = results(shown)
-    hook.pytest_remex_collected(results=frame, folder=shown)
-    figures = [
-        one for some in hook.pytest_remex_figures(results=frame, folder=shown) for one in some or ()
-    ]
-    write_report(shown / "report.html", _page(group, table, shown, figures))
     return shown
 
 
@@ -98,8 +103,15 @@ def _row(each: Judged) -> Row:
         parent=run.entry.commit.base,
         run_directory=run.entry.directory,
         path=each.collected.folder if each.collected.outputs.files else None,
-        outputs=sorted(each.collected.outputs.files),
+        outputs=_outputs(each.collected),
     )
+
+
+def _outputs(collected: Collected) -> list[str]:
+    """Give the names of the outputs, without a config file that was fetched only to be read."""
+    launch = collected.run.record.launch
+    unasked = {launch.config_file} - set(launch.fetch)
+    return sorted(name for name in collected.outputs.files if name not in unasked)
 
 
 def _note(each: Judged) -> None:

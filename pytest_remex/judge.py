@@ -13,6 +13,7 @@ import pytest
 from pytest_remex import preparation, readers, verdict
 from pytest_remex.collect import Collected, Place, collect
 from pytest_remex.connections import Connections
+from pytest_remex.errors import RemexError
 from pytest_remex.finish import Judged, write_all
 from pytest_remex.history import Found
 from pytest_remex.items import (
@@ -25,6 +26,7 @@ from pytest_remex.items import (
 )
 from pytest_remex.model import Config, Job, JobState, Remote, Repo, Run, Scalar
 from pytest_remex.options import Settings
+from pytest_remex.outcomes import fail, skip
 from pytest_remex.preparation import body_of, failing_plainly
 from pytest_remex.query import query
 from pytest_remex.runs import run_of
@@ -58,12 +60,12 @@ class Judgement:
     @contextmanager
     def checkout(self, item: pytest.Function, repo: Repo, remote: Remote) -> Iterator[Path]:
         """Lend a checkout of the base that the experiment was launched on, where it is judged."""
-        with failing_plainly():
+        with failing_plainly(item.session):
             collected = self._collect(remote).get(item.nodeid)
         if collected is None:
             self._unsubmitted += 1
             say(item, "NOT SUBMITTED")
-            pytest.skip("not submitted: --remex-submit sends it")
+            skip("not submitted: --remex-submit sends it")
         self._judged[item.nodeid] = Judged(
             item.nodeid, sweep_for(item), parameters_of(item), collected
         )
@@ -122,6 +124,9 @@ class Judgement:
             for folder in folders:
                 self._terminal.say(f"report:  {folder / 'report.html'}", green=True)
                 self._terminal.say(f"results: {folder / 'results.csv'}", green=True)
+        except RemexError as error:
+            self._terminal.say(str(error), red=True)
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
         finally:
             self._connections.close()
             self._workspaces.close()
@@ -142,7 +147,6 @@ class Judgement:
 
     def _collect(self, remote: Remote) -> dict[str, Collected]:
         if self._collected is None:
-            self._collected = {}
             runs = {node: reached_by(remote, run) for node, run in self._runs.items()}
             self._wait(list(runs.values()))
             place = Place(self._connections.to, self._settings.runs)
@@ -176,15 +180,15 @@ class Judgement:
         job = collected.job
         if job.state is JobState.UNKNOWN or job.state.live:
             say(item, f"{job.state} job {job.id}".strip())
-            pytest.skip(job.reason or f"the job is {job.state}")
+            skip(job.reason or f"the job is {job.state}")
         if job.state is not JobState.COMPLETED:
-            pytest.fail(verdict.failure(collected), pytrace=False)
+            fail(verdict.failure(collected))
 
     def _judge_outputs(self, judged: Judged, item: pytest.Function) -> None:
         __tracebackhide__ = True
         collected = judged.collected
         if why := verdict.missing_outputs(collected):
-            pytest.fail(why, pytrace=False)
+            fail(why)
         body = body_of(item)
         with failing_plainly():
             body.patch()
@@ -193,10 +197,7 @@ class Judgement:
         asked = {**collected.run.record.launch.base_config, **collected.run.entry.point}
         if wrong := verdict.differences(asked, run.config or {}):
             body.close()
-            pytest.fail(
-                "the config that ran is not the config asked for: " + "; ".join(wrong),
-                pytrace=False,
-            )
+            fail("the config that ran is not the config asked for: " + "; ".join(wrong))
         with failing_plainly():
             judged.measures = {**self._extra_measures(run, item), **body.check(run)}
 

@@ -12,6 +12,7 @@ from pytest_remex.body import Body
 from pytest_remex.errors import RemexError
 from pytest_remex.items import arguments, experiment_of, parameters_of, places_of, sweep_for
 from pytest_remex.model import Repo
+from pytest_remex.outcomes import fail
 from pytest_remex.repo import Git
 from pytest_remex.terminal import Terminal
 from pytest_remex.workspace import Prepared, Workspace, Workspaces
@@ -45,13 +46,18 @@ def body_of(item: pytest.Function) -> Body:
 
 
 @contextmanager
-def failing_plainly() -> Iterator[None]:
-    """Fail the item by message alone where the error is one that a user can mend."""
+def failing_plainly(session: pytest.Session | None = None) -> Iterator[None]:
+    """Fail the item by message alone where the error is one that a user can mend.
+
+    With the session, what concerns all items: it stops after this one.
+    """
     __tracebackhide__ = True
     try:
         yield
     except RemexError as error:
-        raise pytest.fail.Exception(str(error), pytrace=False) from None
+        if session is not None:
+            session.shouldstop = f"remex: {str(error).splitlines()[0]}"
+        fail(str(error))
 
 
 def warn(terminal: Terminal, repository: Git, prepared: Prepared) -> None:

@@ -16,6 +16,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Dimensions: TypeAlias = Mapping[str | tuple[str, ...], Iterable[object]]
 
+RESERVED = frozenset({"launches", "runs", "local"})
+"""Folders of the output folder, in which each sweep has one of its own."""
+
 ATTRIBUTE = "__remex_sweep__"
 
 
@@ -51,6 +54,8 @@ def sweep(  # noqa: PLR0913 - the contract with users
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         title = name or function.__name__
+        if title in RESERVED:
+            raise SweepError(f"a sweep cannot be called {title!r}: give it another name=...")
         plan = Sweep(title, read, base, branch or "HEAD", tuple(fetch), config_file, link_name)
         _refuse_equal_points(plan)
         return _mark(function, plan)

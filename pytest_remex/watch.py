@@ -15,6 +15,7 @@ from pytest_remex.history import Found
 from pytest_remex.items import is_experiment, places_of, say
 from pytest_remex.model import Job, JobState, Remote, Repo
 from pytest_remex.options import Mode, Settings
+from pytest_remex.outcomes import fail, skip
 from pytest_remex.preparation import failing_plainly
 from pytest_remex.query import job_to, query
 from pytest_remex.selection import find_runs, reached_by
@@ -54,13 +55,13 @@ class Watch:
             return None
         if not self._asked:
             self._asked = True
-            with failing_plainly():
+            with failing_plainly(pyfuncitem.session):
                 self._ask(places_of(pyfuncitem)[1])
         run = self._runs.get(pyfuncitem.nodeid)
         if run is None:
             self._unsubmitted += 1
             say(pyfuncitem, "NOT SUBMITTED")
-            pytest.skip("not submitted: --remex-submit sends it")
+            skip("not submitted: --remex-submit sends it")
         self._tell(pyfuncitem, run)
         return True
 
@@ -128,9 +129,9 @@ class Watch:
         __tracebackhide__ = True
         job = self._jobs.get(run.entry.directory)
         if job is None:
-            pytest.skip("its state was not learnt")
+            skip("its state was not learnt")
         if why := self._refused.get(run.entry.job):
-            pytest.fail(f"job {run.entry.job} was not cancelled: {why}", pytrace=False)
+            fail(f"job {run.entry.job} was not cancelled: {why}")
         say(item, f"{job.state} job {job.id}".strip(), **_look(job.state))
 
     def _placed(self) -> list[Placed]:

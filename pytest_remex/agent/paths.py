@@ -34,6 +34,11 @@ def local(runs: str) -> str:
     return os.path.join(runs, KEEP, "local")
 
 
+def cancelled(runs: str, job: str) -> str:
+    """Name the file that says that a task of a job array was cancelled."""
+    return os.path.join(runs, KEEP, "cancelled", job)
+
+
 def run_json(run: str) -> str:
     """Name the file that says whose a run directory is, and what runs there."""
     return os.path.join(run, KEEP, "run.json")

@@ -8,8 +8,18 @@ import os
 import time
 from typing import Dict, List, NamedTuple, Optional
 
-from . import accounts, folders, job_ids, lost, paths, records, slurm, slurm_commands, slurm_parse
-from . import strays
+from . import (
+    accounts,
+    folders,
+    job_ids,
+    lost,
+    paths,
+    records,
+    slurm,
+    slurm_commands,
+    slurm_parse,
+    strays,
+)
 from .faults import AgentError
 from .jobs import ENDED, Job
 from .slurm_parse import Accounted, Listed
@@ -57,7 +67,7 @@ def query(request: Request, talk: Talk) -> None:
             records.remember(one.folder, job)
             talk.event("job", directory=one.directory, job=job.as_json())
         if request.get("sweep_strays"):
-            strays.sweep(rows, [one.folder for one in asked], cluster, talk)
+            strays.sweep(rows, _units(asked, request["runs"]), cluster, talk)
 
 
 def _ask_all(asked: List[Asked], known: Known) -> List[Listed]:
@@ -85,6 +95,13 @@ def _asked(runs: str, data: Dict[str, str]) -> Asked:
         since = time.time() - 365 * DAY
     full = data["job"]
     return Asked(data["directory"], folder, job_ids.local_of(full), full, since)
+
+
+def _units(asked: List[Asked], runs: str) -> List[str]:
+    """Give the folders of the asked jobs' units: run directories, and those of arrays."""
+    above = os.path.dirname(paths.array(runs, "", ""))
+    names = files.listing(above) if any("_" in one.job for one in asked) else ()
+    return [*(one.folder for one in asked), *(os.path.join(above, name) for name in names)]
 
 
 def _ask_squeue(asked: List[Asked], known: Known) -> List[Listed]:
@@ -125,6 +142,8 @@ def _ask_sacct(asked: List[Asked], known: Known) -> Dict[str, str]:
     since = min(one.since for one in wanting)
     try:
         found = slurm.accounts(wholes, since, known.cluster)
+    except slurm.NoAccountingError as error:
+        return dict.fromkeys((one.job for one in wanting), f"Slurm has forgotten it, and {error}")
     except AgentError as error:
         known.failures.append(str(error))
         return doubts
@@ -165,3 +184,6 @@ def _ask_exit_files(asked: List[Asked], known: Known) -> None:
         job = records.left_exit_code(one.folder, one.job)
         if job is not None:
             known.jobs[one.job] = job
+        elif cancel.noted(known.runs, one.job) and not known.failures:
+            why = "cancelled before it started"
+            known.jobs[one.job] = Job(one.job, "CANCELLED", why, source="record")

@@ -1,4 +1,4 @@
-"""Release and cancel Slurm jobs."""
+"""Release Slurm jobs that are held, ours, and nobody else's."""
 
 import os
 from typing import Dict, List
@@ -20,22 +20,6 @@ def release(request: Request, talk: Talk) -> None:
         refused = dict.fromkeys(set(held) - set(ours), "it is not a job of this runs folder")
         refused.update(_release(ours, cluster))
         _tell(jobs, cluster, refused, talk)
-
-
-def cancel(request: Request, talk: Talk) -> None:
-    """Cancel jobs, waiting or running."""
-    for cluster, jobs in job_ids.by_cluster(request["jobs"]).items():
-        refused: Dict[str, str] = {}
-        for some in slurm.chunks(jobs):
-            ran = slurm.run(slurm_commands.cancel(some, cluster))
-            if not ran.well:
-                refused.update(dict.fromkeys(some, f"scancel failed: {ran.words()}"))
-        for job in jobs:
-            name = job_ids.full(job, cluster)
-            if job in refused:
-                talk.event("uncancelled", job=name, message=refused[job])
-            else:
-                talk.event("cancelled", job=name)
 
 
 def _release(jobs: List[str], cluster: str) -> Dict[str, str]:

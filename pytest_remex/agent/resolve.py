@@ -127,9 +127,11 @@ def _candidates(units: List[Unit]) -> List[Candidate]:
     since = min((attempt.touched for unit in units for attempt in attempts.read(unit.home, unit.serial)), default=0.0)
     try:
         accounts = slurm.accounts_of_user((since or time.time()) - 86400).values()
+    except slurm.NoAccountingError:
+        return found
     except AgentError:
-        # the controller's own memory is enough for what was tried just now, or without accounting
-        if time.time() - since > AGE and slurm.limits().sacct:
+        # the controller's own memory is enough for what was tried just now
+        if time.time() - since > AGE:
             raise
         return found
     known = {candidate.id for candidate in found}

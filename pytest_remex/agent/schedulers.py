@@ -2,7 +2,11 @@
 
 from typing import Callable, Dict, NamedTuple
 
-from . import local, query as slurm_query, release as slurm_release, submit as slurm_submit
+from . import cancel as slurm_cancel
+from . import local
+from . import query as slurm_query
+from . import release as slurm_release
+from . import submit as slurm_submit
 from .faults import AgentError
 from .wire import Request, Talk
 
@@ -20,7 +24,7 @@ class Scheduler(NamedTuple):
 
 SCHEDULERS: Dict[str, Scheduler] = {
     "slurm": Scheduler(
-        slurm_submit.submit, slurm_release.release, slurm_query.query, slurm_release.cancel
+        slurm_submit.submit, slurm_release.release, slurm_query.query, slurm_cancel.cancel
     ),
     "local": Scheduler(local.submit, local.release, local.query, local.cancel),
 }

@@ -13,7 +13,12 @@ PATIENCE = 120.0
 """Seconds for one command; a frozen controller answers late."""
 LENGTH = 100_000
 """Bytes of job ids in one command: Linux takes 128 kB in one argument."""
+_MISSING = 127
 _FILTERS = ("SQUEUE_", "SACCT_", "SCONTROL_", "SCANCEL_", "SLURM_TIME_FORMAT")
+
+
+class NoAccountingError(AgentError):
+    """The cluster has no accounting to ask: other sources must do."""
 
 
 class Limits(NamedTuple):
@@ -111,6 +116,8 @@ def moment(seconds: float) -> str:
 
 def _accounts(words: List[str]) -> Dict[str, Accounted]:
     ran = run(words)
+    if ran.code == _MISSING or "accounting storage is disabled" in ran.err:
+        raise NoAccountingError("slurm", "this cluster keeps no accounts")
     if not ran.well:
         raise AgentError("slurm", f"sacct failed: {ran.words()}")
     return slurm_parse.accounts(ran.out)

@@ -72,13 +72,13 @@ def release(jobs: List[str], cluster: str = "") -> List[str]:
 
 
 def cancel(jobs: List[str], cluster: str = "") -> List[str]:
-    """Cancel jobs."""
-    return ["scancel", *_of(cluster), "-u", str(os.getuid()), *jobs]
+    """Cancel jobs. No filter goes with it: with one, `scancel 12_3` ends all of job 12 (22.05)."""
+    return ["scancel", *_of(cluster), *jobs]
 
 
 def cancel_held(jobs: List[str], cluster: str = "") -> List[str]:
-    """Cancel jobs, but only those that wait: one that was released meanwhile and runs is spared."""
-    return ["scancel", *_of(cluster), "-t", "PENDING", "-u", str(os.getuid()), *jobs]
+    """Cancel whole jobs that wait: one that was released meanwhile and runs is spared."""
+    return ["scancel", *_of(cluster), "-t", "PENDING", *jobs]
 
 
 def submit(comment: str, array: Optional[List[str]] = None) -> List[str]:

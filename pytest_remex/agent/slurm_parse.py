@@ -158,13 +158,13 @@ def _listed(row: List[str]) -> Listed:
 
 def _account_rows(text: str) -> Iterator[Dict[str, str]]:
     row: List[str] = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         parts = line.split(FIELD)
         if len(parts) == len(ACCOUNTED):
             if row:
                 yield dict(zip(ACCOUNTED, row))
             row = parts
-        elif row:
+        elif row and line:
             # a work directory with a line break in its name
             row[-1] += "\n" + line
     if row:

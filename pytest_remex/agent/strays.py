@@ -11,10 +11,11 @@ COMMENT = "remex:"
 
 
 def sweep(rows: List[Listed], runs: List[str], cluster: str, talk: Talk) -> None:
-    """Cancel our held jobs in run directories where another job was settled on."""
+    """Cancel our held jobs in `runs`, folders of units, where another job was settled on."""
     homes = {name: paths.keep(run) for run in runs for name in folders.spellings(run)}
     held = [row for row in rows if row.held_by_user and row.comment.startswith(COMMENT)]
-    stray = [row.id for row in held if row.work_dir in homes and _stray(row, homes[row.work_dir])]
+    found = [row for row in held if row.work_dir in homes and _stray(row, homes[row.work_dir])]
+    stray = sorted({job_ids.whole_of(row.id) for row in found}, key=int)
     for some in slurm.chunks(stray):
         slurm.run(slurm_commands.cancel_held(some, cluster))
         talk.event("swept", jobs=some)

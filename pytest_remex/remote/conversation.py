@@ -141,6 +141,9 @@ class Conversation:
     def _send(self, message: Mapping[str, object], action: str) -> None:
         try:
             self._channel.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+        except TimeoutError as error:
+            lost = f"{self._place} took nothing for {self._silence:g} s"
+            raise self._lose(lost, action) from error
         except (OSError, EOFError) as error:
             self._threads[0].join(1)
             raise self._ended(action) from error

@@ -46,6 +46,8 @@ class Login:
             methods = self._begin(transport)
             while methods:  # what a step that succeeded leaves to be done; nothing at the end
                 methods = self._step(methods, attempts)
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            raise self._hung_up(error) from error
         finally:
             if agent:
                 agent.close()
@@ -78,7 +80,7 @@ class Login:
             try:
                 yield transport.auth_publickey(self._settings.user, key)
             except paramiko.AuthenticationException as error:
-                self._unless_over(transport, error)
+                _unless_over(transport, error)
 
     def _by_questions(self, transport: paramiko.Transport) -> Iterator[list[str]]:
         transport.auth_timeout = _TYPING
@@ -87,7 +89,7 @@ class Login:
             try:
                 yield self._interact(transport)
             except paramiko.AuthenticationException as error:
-                self._unless_over(transport, error)
+                _unless_over(transport, error)
 
     def _by_password(self, transport: paramiko.Transport) -> Iterator[list[str]]:
         host = self._settings
@@ -97,7 +99,7 @@ class Login:
             try:
                 yield transport.auth_password(host.user, password, fallback=False)
             except paramiko.AuthenticationException as error:
-                self._unless_over(transport, error)
+                _unless_over(transport, error)
 
     def _interact(self, transport: paramiko.Transport) -> list[str]:
         """Answer the server's questions in this thread: paramiko asks them in its own."""
@@ -137,14 +139,16 @@ class Login:
             )
         return self._prompt(text, echo=echo)
 
-    def _unless_over(
-        self, transport: paramiko.Transport, error: paramiko.AuthenticationException
-    ) -> None:
-        """Go on to the next attempt, unless the server hung up: it bears few that fail."""
-        if not transport.is_active():
-            host = self._settings
-            raise RemoteError(
-                f"{host.hostname} hung up during the login of {host.user!r} ({error}); tried: "
-                f"{', '.join(self._tried)}. Where a key agent holds many keys, name the right "
-                f"one by IdentityFile and set IdentitiesOnly yes in ~/.ssh/config"
-            ) from error
+    def _hung_up(self, error: Exception) -> RemoteError:
+        host = self._settings
+        return RemoteError(
+            f"{host.hostname} hung up during the login of {host.user!r} ({error}); tried: "
+            f"{', '.join(self._tried) or 'nothing'}. Where a key agent holds many keys, name the "
+            f"right one by IdentityFile and set IdentitiesOnly yes in ~/.ssh/config"
+        )
+
+
+def _unless_over(transport: paramiko.Transport, error: paramiko.AuthenticationException) -> None:
+    """Go on to the next attempt, unless the server hung up: it bears few that fail."""
+    if not transport.is_active():
+        raise error

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import shlex
+import threading
 from typing import TYPE_CHECKING
 
 import paramiko
@@ -13,19 +15,25 @@ from pytest_remex.remote.channel import CHUNK, NoChannelError
 from pytest_remex.remote.rsync import pull
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pytest_remex.remote.transfer import Wanted
 
 _WINDOW = 1 << 24
+_PIECE = 1 << 18  # paramiko copies what it has not sent yet: a large piece costs its square
+_CLOSING = 2.0
 _UNPACK = "import base64,sys;exec(base64.b64decode(sys.argv[1]))"
 
 
 class SshChannel:
     """A program at the end of an ssh channel; see `Channel` for its methods."""
 
-    def __init__(self, channel: paramiko.Channel, *, silence: float) -> None:
+    def __init__(
+        self, channel: paramiko.Channel, transport: paramiko.Transport, *, silence: float
+    ) -> None:
         self._channel = channel
+        self._transport = transport
+        self._silence = silence
         channel.settimeout(silence)
 
     def read(self) -> bytes:
@@ -45,20 +53,33 @@ class SshChannel:
                 continue
 
     def write(self, data: bytes) -> None:
-        """Write to stdin. Raises `TimeoutError` where nothing is taken for `silence` seconds."""
-        for start in range(0, len(data), CHUNK):  # paramiko copies what it has not sent yet
-            self._channel.sendall(data[start : start + CHUNK])
+        """Write to stdin. Raises `OSError` where a piece is not taken in `silence` seconds."""
+        for start in range(0, len(data), _PIECE):
+            with self._broken_after(self._silence):
+                self._channel.sendall(data[start : start + _PIECE])
 
     def wait(self, seconds: float) -> int | None:
-        """Give the exit code; None where the link broke, or a signal ended the program."""
+        """Give the exit code, 128 where a signal ended the program; None where the link broke."""
         if not self._channel.status_event.wait(seconds):
             return None
         code = self._channel.recv_exit_status()
-        return code if code >= 0 else None
+        return code if code >= 0 else 128 if self._channel.eof_received else None
 
     def close(self) -> None:
         """Close the channel: the program sees the end of its stdin."""
-        self._channel.close()
+        with self._broken_after(_CLOSING):
+            self._channel.close()
+
+    @contextlib.contextmanager
+    def _broken_after(self, seconds: float) -> Iterator[None]:
+        """Break a link that takes nothing more: paramiko would try to send for ever."""
+        timer = threading.Timer(seconds, self._transport.close)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
 
 class SshDoor:
@@ -92,7 +113,7 @@ class SshDoor:
             raise NoChannelError(f"{self.place} opens no further channel: {error.text}") from error
         except (paramiko.SSHException, OSError, EOFError) as error:
             raise ConnectionLostError(f"the connection to {self.place} broke: {error}") from error
-        return SshChannel(channel, silence=self._silence)
+        return SshChannel(channel, self._transport, silence=self._silence)
 
     def copy(self, wanted: Wanted) -> None:
         """See `Door`: by rsync."""

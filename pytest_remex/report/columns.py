@@ -43,7 +43,7 @@ def columns(page: Page, rows: Sequence[Sequence[Scalar]]) -> list[Column]:
         ("Job", "job"),
         ("Commit", "commit"),
     ]
-    spelt_out = {"node"} if page.dimensions else set()
+    spelt_out = {"node", "commit"} if page.dimensions else {"commit"}
     return [
         Column(
             title, kind, kind not in spelt_out and any(row[place] not in {"", None} for row in rows)

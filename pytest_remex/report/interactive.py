@@ -50,6 +50,7 @@ SCRIPTS = (
     "points.js",
     "heatmap.js",
     "parallel.js",
+    "brush.js",
     "choices.js",
     "figure.js",
     "extra.js",

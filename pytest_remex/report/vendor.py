@@ -15,6 +15,8 @@ _EXPORTS = re.compile(r"export\s*\{([^{}]*)\}")
 class Libraries:
     """Scripts and a style: `charts` defines `Plotly`, `table` defines `remexTables`.
 
+    `style` is a cascade layer, so that the page's own styles win.
+
     `styled` are the ids of styles that `charts` adds where no element has that id: those of its
     maps, which need a network that the page has not.
     """
@@ -36,7 +38,7 @@ def libraries() -> Libraries | None:
     return Libraries(
         charts=charts,
         table=classic(bundle.read_text(encoding="utf-8"), "remexTables"),
-        style=bundle.with_suffix(".css").read_text(encoding="utf-8"),
+        style=f"@layer library {{{bundle.with_suffix('.css').read_text(encoding='utf-8')}}}",
         styled=tuple(_STYLED.findall(charts)),
     )
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from support.launches import User
 from support.projects import copy_project, make_project
 from support.requirements import lacking
 from support.sites import Sites
@@ -81,3 +82,12 @@ def _template(tmp_path_factory):
 def project(tmp_path, _template):
     """Give a user's Project: repository, origin, clone and runs folder below tmp_path."""
     return copy_project(_template, tmp_path)
+
+
+@pytest.fixture
+def user(project, home):
+    """Give a User with a sweep of three experiments, whose jobs count how often they ran."""
+    user = User(project, home)
+    user.script()
+    yield user
+    user.close()

@@ -91,7 +91,7 @@ def test_what_nobody_knows_is_unknown(launch):
     launch.add("r")
     told = ask(launch, "r", "99999")
     assert (told["state"], told["exit_code"]) == ("UNKNOWN", None)
-    assert "99999" in told["reason"] or "disabled" in told["reason"]
+    assert "no accounts" in told["reason"]
     with launch.cluster.controller.stopped():
         told = ask(launch, "r", "99999")
     assert told["state"] == "UNKNOWN"
@@ -139,11 +139,10 @@ def test_a_lost_job_is_lost_only_where_accounting_proves_it(launch):
 
 def test_a_requeued_job_lives_again(launch):
     """A remembered final state gives way when the site requeues the job."""
-    job = run(launch, "r", "#!/bin/sh\necho x >> runs\n[ $(wc -l < runs) -gt 1 ] && sleep 60\nexit 1\n")
+    job = run(launch, "r", "#!/bin/sh\nexit 1\n")
     assert ask(launch, "r", job)["state"] == "FAILED"
     launch.cluster.run("scontrol", "requeue", job)
-    until(lambda: ask(launch, "r", job)["state"] == "RUNNING")
-    launch.cluster.run("scancel", job)
+    until(lambda: ask(launch, "r", job)["state"] in ("PENDING", "RUNNING"))
 
 
 def test_a_job_of_another_cluster_is_asked_for_there(launch):
@@ -155,14 +154,15 @@ def test_a_job_of_another_cluster_is_asked_for_there(launch):
     assert (told["id"], told["state"]) == (f"{job};{name}", "FAILED")
 
 
-def test_a_thousand_jobs_take_one_squeue(launch):
+def test_many_jobs_take_one_squeue(launch, tmp_path):
     """The number of commands does not grow with the number of jobs."""
     launch.cluster.down()
     jobs = [(f"r{n}", held(launch.submit(launch.add(f"r{n}")))) for n in range(5)]
-    launch.shims.put("", "squeue")
-    launch.shims.put("", "scontrol")
+    calls = tmp_path / "calls"
+    for program in ("squeue", "sacct", "scontrol"):
+        launch.shims.put(f"echo {program} >> {calls}", program)
     start = time.monotonic()
     told, _ = launch.query(*jobs)
     assert time.monotonic() - start < 2
     assert {job["state"] for job in told.values()} == {"HELD"}
-    assert (len(launch.shims.calls("squeue")), len(launch.shims.calls("scontrol"))) == (1, 0)
+    assert calls.read_text() == "squeue\n"

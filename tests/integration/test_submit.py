@@ -203,7 +203,7 @@ def test_confirmation(project):
     result = project.pytest("--remex-submit")
     assert result.ret != 0
     result.stdout.fnmatch_lines(
-        ["*this launch asks for 3 jobs and at most 0.25 core-hours, above remex_confirm = 2: "
+        ["*this launch asks for 3 jobs*at most 0.25 core-hours*, above remex_confirm = 2: "
          "add --remex-yes*"]
     )
     assert project.jobs() == []

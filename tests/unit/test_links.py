@@ -1,14 +1,9 @@
 """The links: names that tell experiments apart, and targets that stay inside."""
 
-import os
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from pytest_remex.errors import SweepError
-from pytest_remex.link_names import by_template, marked, safe
 from pytest_remex.links import rebuild_links
 from pytest_remex.rows import Row, write_results
 from pytest_remex.table import read_table
@@ -110,17 +105,6 @@ def test_hostile_values(root, text):
     assert sorted(found.values()) == ["a history.data", "b history.data"]
 
 
-@given(st.text(), st.text())
-def test_safe(text, other):
-    """Any text makes a file name: one component, visible, of at most 255 bytes."""
-    for name in (safe(text), marked(safe(text), other)):
-        assert "/" not in name
-        assert "\0" not in name
-        assert name.isprintable()
-        assert not name.startswith((".", "-"))
-        assert 0 < len(os.fsencode(name)) <= 255
-
-
 def test_long_names_stay_apart(root):
     """Names over 255 bytes are shortened and still differ, and end as the output does."""
     rows = [experiment(root, node, text="x" * 400 + node) for node in "ab"]
@@ -141,24 +125,6 @@ def test_template(root):
         "M010.0-{1.8}-COMPLETED_history.data",
         "M015.0-{None}-COMPLETED_history.data",
     ]
-
-
-@pytest.mark.parametrize(
-    ("template", "words"),
-    [
-        ("{years}_{output}", r"'years'.*output, mass"),
-        ("{mass.__class__}", "mass.__class__"),
-        ("{mass[0]}", r"mass\[0\]"),
-        ("{}", "''"),
-        ("{mass:d}", "correct the format"),
-        ("{mass:{mass}}", "correct the format"),
-        ("{mass", "correct the format"),
-    ],
-)
-def test_bad_template(template, words):
-    """A template that cannot be filled is refused; nothing in it is evaluated."""
-    with pytest.raises(SweepError, match=words):
-        by_template(template, {"mass": 1.5}, "out")
 
 
 def test_namer(root):

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 _SKIP = r"(?:\s+|![^\n]*)*"
 _QUOTED = r"""'[^']*(?:''[^']*)*'|"[^"]*(?:""[^"]*)*\""""
 _HEADER = re.compile(
-    r"![^\n]*|(?:(?<![^\s/])&|^[ \t]*\$)([A-Za-z_]\w*)(?![^\s,;/!])", re.ASCII | re.MULTILINE
+    r"![^\n]*|(?:(?<![^\s/])&|^[ \t]*\$)(?!(?i:end)\b)([A-Za-z_]\w*)(?![^\s,;/!])",
+    re.ASCII | re.MULTILINE,
 )
 _TOKEN = re.compile(
     rf"""{_SKIP}(?:

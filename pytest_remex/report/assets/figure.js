@@ -13,7 +13,8 @@ function startFigure(data, show, narrow) {
   document.getElementById("choices").append(measure.label, ...(views.length > 1 ? [view.label] : []));
   document.getElementById("figures").hidden = false;
   draw();
-  listen(document.getElementById("figure"), show, narrow);
+  listen(document.getElementById("figure"), show);
+  startBrush(document.getElementById("figure"), data, show, narrow);
   return draw;
 }
 
@@ -24,11 +25,11 @@ function told(data) {
 }
 
 function drawFigure(data, choice) {
-  const { traces, layout } = choice.draw(data, { ...choice, told: [...choice.told, choice.measure, 0] });
+  const { traces, layout, note = "" } = choice.draw(data, { ...choice, told: [...choice.told, choice.measure, 0] });
   const missing = data.rows.filter((row) => row[choice.measure] === null || row[choice.measure] === "").length;
   const title = data.columns[choice.measure].title;
-  const note = missing ? `${missing} of ${data.rows.length} have no ${title}.` : "";
-  document.getElementById("figure-note").textContent = note;
+  const lacking = missing ? `${missing} of ${data.rows.length} experiments have no ${title}. ` : "";
+  document.getElementById("figure-note").textContent = lacking + note;
   document.getElementById("figure").setAttribute("aria-label", `${title}, ${choice.name}. The table below holds the numbers.`);
   Plotly.react("figure", traces, themed(layout), FIGURE_CONFIG);
 }
@@ -50,9 +51,8 @@ function themed(layout) {
   };
 }
 
-function listen(place, show, narrow) {
+function listen(place, show) {
   place.on("plotly_click", ({ points: [point] }) => {
     if (Number.isInteger(point.customdata)) show(point.customdata);
   });
-  listenToLines(place, show, narrow);
 }

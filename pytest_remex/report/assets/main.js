@@ -1,6 +1,8 @@
 // The page, from its data: first the table, then, once that is seen, the figures.
 
 async function start() {
+  let redraw = () => {};
+  startTheme(() => redraw());
   const data = readJson("table-data");
   await runLibrary("tables");
   const table = startTable(data);
@@ -9,12 +11,17 @@ async function start() {
   startVerdicts(table);
   startPrinting(table);
   if (data.rows.length === 1) await openRow(table.row(0), reader);
-  document.documentElement.dataset.ready = "table";
+  reached("table");
   await runLibrary("charts");
-  const redraw = startFigure(data, (index) => reveal(table, index, reader), narrowing(table));
+  redraw = startFigure(data, (index) => reveal(table, index, reader), narrowing(table));
   drawOwnFigures();
-  startTheme(redraw);
-  document.documentElement.dataset.ready = "figures";
+  reached("figures");
+}
+
+// For whoever measures or waits for the page.
+function reached(stage) {
+  document.documentElement.dataset.ready = stage;
+  performance.mark(stage);
 }
 
 // Without what the page needs of a browser, the plain table that it carries is shown.

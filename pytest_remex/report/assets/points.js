@@ -1,6 +1,6 @@
 // A measure against one parameter; a second one, if it has few values, makes a line for each.
 
-const MOST_LINES = 8;
+const MOST_GROUPS = 8;
 
 function pointsView(data, choice) {
   const x = scaleOf(columnValues(data, choice.x));
@@ -26,7 +26,7 @@ function pointGroups(data, by) {
   const all = data.rows.map((_, index) => index);
   if (by === null) return [["", all]];
   const values = levels(columnValues(data, by));
-  if (values.length > MOST_LINES) return [["", all]];
+  if (values.length > MOST_GROUPS) return [["", all]];
   return values.map((value) => [label(value), all.filter((index) => data.rows[index][by] === value)]);
 }
 
@@ -61,7 +61,7 @@ function missingTrace(data, choice, x, y) {
     customdata: missing,
     text: missing.map((index) => hoverText(data, index, choice.told)),
     hoverinfo: "text",
-    marker: { size: 7, symbol: "x-thin-open", color: missing.map((index) => missingColour(data, index)) },
+    marker: { size: 7, symbol: "x-thin", line: { width: 2, color: missing.map((index) => missingColour(data, index)) } },
   };
 }
 

@@ -52,7 +52,11 @@ def _read(folder: Path, counts: Counter[str]) -> tuple[list[Sample], list[Disagr
     samples: list[Sample] = []
     unread: list[Disagreement] = []
     for path in sorted(folder.rglob("*")):
-        if path.is_symlink() or not path.is_file():
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if hidden or path.is_symlink() or not path.is_file():
+            continue
+        if b"\0" in path.read_bytes():
+            counts["files that are no text"] += 1
             continue
         try:
             sample = read_sample(path)

@@ -54,11 +54,16 @@ def declare(values: Mapping[str, Literal]) -> Declarations | None:
 
 
 def merge(one: Declarations, other: Declarations) -> Declarations | None:
-    """Find declarations that serve both; None where a name differs in kind or rank."""
+    """Find declarations that serve both; None where a name differs in kind, rank or lower bound."""
     both = dict(one)
     for name, variable in other.items():
-        merged = _merged(both.get(name), variable)
-        if merged is None:
+        known = both.get(name, variable)
+        merged = _merged(known, variable)
+        if merged is None or any(
+            each.lower not in ((), merged.lower) for each in (known, variable)
+        ):
+            return None
+        if not (known.lower and variable.lower) and set(merged.lower) - {1}:
             return None
         both[name] = merged
     return both

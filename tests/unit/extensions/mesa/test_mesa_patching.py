@@ -231,3 +231,8 @@ def test_text_that_the_file_cannot_hold_is_refused(tmp_path):
         patch_inlist(path, {"label": "\u2603"})
     patch_inlist(path, {"label": "\u00e8"})
     assert path.read_bytes() == b"&pump\n label = '\xe8'\n/\n"
+
+
+def test_a_stray_end_is_no_group(patched):
+    """Some files close a group twice."""
+    assert patched({"rate": 2}, "&pump\n rate = 1\n/\n&end\n") == "&pump\n rate = 2\n/\n&end\n"

@@ -1,0 +1,160 @@
+"""A cluster on this machine for one measurement: a real Slurm behind a real sshd, all of it fresh.
+
+The queue is empty at the start, the partition is down, so that jobs are accepted and none runs,
+and nothing was deleted before: that makes later files slow on some file systems.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from measured import Ran, run
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from support.projects import Project, git, make_project
+from support.proxy import Proxy
+from support.slurm import SlurmCluster
+from support.sshd import SshServer
+
+MEMORY = Path("/dev/shm")  # noqa: S108 - a file system in memory, not a file's name
+BUSY = ("PYTHONDONTWRITEBYTECODE", "SLURM_CONF")
+"""What this process may have in its environment and a user's shell does not."""
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What a command cost other machines: connections, log-ins, sessions, and git's transfers."""
+
+    connections: int
+    authentications: int
+    sessions: int
+    pushes: int
+    fetches: int
+
+
+@dataclass(frozen=True)
+class Loopback:
+    """A user's project and a cluster; `home` is the user's home, `host` the cluster's name there."""
+
+    cluster: SlurmCluster
+    sshd: SshServer
+    project: Project
+    home: Path
+    host: str
+
+    def pytest(self, *options: str, codes: tuple[int, ...] = (0,)) -> Ran:
+        """Run pytest on the project's sweeps, as a user would."""
+        words = [sys.executable, "-m", "pytest", "sweeps.py", *options]
+        return self._run(words, codes=codes)
+
+    def python(self, program: str) -> Ran:
+        """Run a Python program in the project's repository."""
+        return self._run([sys.executable, "-c", program])
+
+    def ssh(self, *words: str, text: str = "") -> Ran:
+        """Run a command on the cluster through OpenSSH, with `text` as its input."""
+        return self._run(["ssh", *self._ssh_options(), self.host, *words], text=text)
+
+    def rsync(self, names: list[str], target: Path) -> Ran:
+        """Copy files from the folder of run directories to a folder here."""
+        door = " ".join(["ssh", *self._ssh_options()])
+        source = f"{self.host}:{self.project.runs}/"
+        words = ["rsync", "-a", "--files-from=-", "-e", door, source, f"{target}/"]
+        return self._run(words, text="\n".join(names))
+
+    def configure(self, text: str = "") -> None:
+        """Write pytest's ini file into the project's repository; `text` are more lines of it."""
+        (self.project.repository / "pytest.ini").write_text(
+            f"[pytest]\nremex_host = {self.host}\nremex_clone = {self.project.clone}\n"
+            f"remex_runs = {self.project.runs}\n{text}"
+        )
+
+    def traffic(self) -> Traffic:
+        """Count what there was since the start."""
+        counts, names = self.sshd.counts(), Counter(_commands(_traces(self.home)))
+        return Traffic(
+            counts.connections,
+            counts.authentications,
+            counts.sessions,
+            names["push"],
+            names["fetch"],
+        )
+
+    def queued(self) -> int:
+        """Count the jobs in the queue; a task of an array is a job."""
+        return len(self.cluster.jobs())
+
+    def _ssh_options(self) -> list[str]:
+        return ["-F", str(self.home / ".ssh" / "config")]
+
+    def _run(self, words: list[str], text: str = "", codes: tuple[int, ...] = (0,)) -> Ran:
+        kept = {name: value for name, value in os.environ.items() if name not in BUSY}
+        changed = {
+            "HOME": str(self.home),
+            "GIT_TRACE2_EVENT": str(_traces(self.home)),
+            "GIT_SSH_COMMAND": " ".join(["ssh", *self._ssh_options()]),
+        }
+        folder = self.project.repository
+        return run(words, folder=folder, environment=kept | changed, text=text, codes=codes)
+
+
+def use_memory() -> None:
+    """Put all temporary folders, of the programs started here too, in memory where that exists."""
+    if MEMORY.is_dir():
+        os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
+
+
+@contextmanager
+def loopback(
+    files: Mapping[str, str],
+    *,
+    latency: float = 0,
+    through_ssh: bool = False,
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[Loopback]:
+    """Start a cluster and make a project with these files, for the length of a with block.
+
+    `latency` is in ms each way between the user and the cluster. `through_ssh` says that the user
+    reaches origin through ssh too. `settings` are lines of slurm.conf.
+    """
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="remex-bench-")))
+        home = folder / "home"
+        _traces(home).mkdir(parents=True)
+        cluster = stack.enter_context(SlurmCluster(nodes=1, settings=settings))
+        cluster.down()
+        variables = cluster.variables | {"GIT_TRACE2_EVENT": str(_traces(home))}
+        sshd = stack.enter_context(SshServer(variables))
+        port = stack.enter_context(Proxy(sshd.port, latency)).port if latency else sshd.port
+        host = sshd.client(home, port)
+        project = make_project(folder)
+        if files:
+            project.commit(dict(files))
+            git(project.clone, "pull", "--quiet", "--ff-only")
+        if through_ssh:
+            git(project.repository, "remote", "set-url", "origin", f"{host}:{project.origin}")
+        started = Loopback(cluster, sshd, project, home, host)
+        started.configure()
+        yield started
+
+
+def _traces(home: Path) -> Path:
+    return home / "traces"
+
+
+def _commands(folder: Path) -> Iterator[str]:
+    """Name the git commands that wrote a trace into a folder."""
+    for trace in folder.iterdir():
+        for line in trace.read_text(errors="replace").splitlines():
+            event = json.loads(line)
+            if event["event"] == "cmd_name":
+                yield event["name"]

@@ -1,0 +1,322 @@
+"""--remex-collect: what is fetched, judged and written."""
+
+import csv
+import json
+
+import pytest
+
+
+def rows(project, name="grid"):
+    """Give the results by experiment id."""
+    with (project.output / name / "results.csv").open(newline="") as file:
+        return {row["id"]: row for row in csv.DictReader(file)}
+
+
+def plain_text(result):
+    """Give a run's output, which shows none of the plugin's own lines."""
+    text = result.stdout.str() + result.stderr.str()
+    assert "Traceback" not in text
+    assert "pytest_remex/" not in text
+    return text
+
+
+@pytest.fixture
+def collected(project):
+    """Give a project whose three experiments ran and were collected."""
+    project.ran()
+    project.pytest("--remex-collect").assert_outcomes(passed=3)
+    return project
+
+
+def test_results(collected):
+    """The results have a row for each experiment, with its point, measures, state and commit."""
+    table = rows(collected)
+    assert list(table) == ["a=1", "a=2", "a=3"]
+    row = table["a=2"]
+    assert (row["a"], float(row["double"]), row["state"], row["verdict"], row["job"]) == (
+        "2", 4.0, "COMPLETED", "PASSED", "2",
+    )  # fmt: skip
+    assert row["parent"] == collected.git("rev-parse", "HEAD")
+    assert collected.git("show", f"{row['commit']}:input.txt") == "a = 2"
+
+
+def test_outputs(collected):
+    """Outputs lie here as they lie in the run directory."""
+    for folder in collected.run_directories():
+        fetched = collected.output / "runs" / folder.name
+        for name in ("result.txt", "job.out"):
+            assert (fetched / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_links(collected):
+    """Links are named by the parameters, relative, and lead to the outputs."""
+    links = collected.output / "grid" / "links"
+    assert {path.name for path in links.iterdir()} == {
+        f"a={a}_{name}" for a in (1, 2, 3) for name in ("result.txt", "job.out")
+    }
+    assert (links / "a=2_result.txt").read_text() == "a = 2\n"
+    assert not any(path.readlink().is_absolute() for path in links.iterdir())
+
+
+def test_report(collected):
+    """The report is written, names every experiment, and the end of the run says where it is."""
+    page = (collected.output / "grid" / "report.html").read_text()
+    assert all(f"a={a}" in page or f'"{a}"' in page for a in (1, 2, 3))
+    result = collected.pytest("--remex-collect")
+    result.stdout.fnmatch_lines(["report:  *grid/report.html", "results: *grid/results.csv"])
+
+
+def test_collecting_twice(collected):
+    """A second collect fetches nothing again, and gives the same results."""
+    files = sorted(collected.output.glob("runs/*/result.txt"))
+    before = [file.stat().st_mtime_ns for file in files], rows(collected)
+    for file in files:
+        file.write_text(file.read_text())
+    touched = [file.stat().st_mtime_ns for file in files]
+    collected.pytest("--remex-collect").assert_outcomes(passed=3)
+    assert [file.stat().st_mtime_ns for file in files] == touched
+    assert rows(collected) == before[1]
+
+
+def test_offline_judging(collected):
+    """An edited assertion judges old outputs anew, without the runs."""
+    (collected.runs / "gone").mkdir()
+    for folder in collected.run_directories():
+        folder.rename(collected.path / folder.name)
+    collected.edit("sweeps.py", 'return {"double"', 'assert text < "a = 2"\n    return {"triple"')
+    collected.edit("sweeps.py", "2 * experiment", "3 * experiment")
+    result = collected.pytest("--remex-collect", "--remex-offline")
+    result.assert_outcomes(passed=1, failed=2)
+    assert rows(collected)["a=1"]["triple"] == "3"
+    assert rows(collected)["a=3"]["verdict"] == "FAILED"
+
+
+def test_assertion_failure(collected):
+    """A failed assertion shows its values and the tail of the job's output, and no plugin lines."""
+    collected.edit("sweeps.py", "a = {exp", "b = {exp")
+    collected.edit("sweeps.py", 'text(f"b', 'text(f"a')
+    result = collected.pytest("--remex-collect", "-k", "a=2")
+    result.assert_outcomes(failed=1, deselected=2)
+    result.stdout.fnmatch_lines(
+        ["E *AssertionError: assert 'a = 2\\n' == 'b = 2\\n'", "*job output, last lines*", "a = 2"]
+    )
+    plain_text(result)
+
+
+def test_changed_since_launch(collected):
+    """Where the patch no longer makes the recorded commit, the verdict says so."""
+    collected.edit("sweeps.py", "(experiment.path", '(experiment.path / "new.txt").touch()\n    (experiment.path')
+    result = collected.pytest("--remex-collect", "-v")
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(["*a=1] PASSED, CHANGED SINCE LAUNCH*"])
+    assert rows(collected)["a=1"]["verdict"] == "PASSED, CHANGED SINCE LAUNCH"
+
+
+def test_later_commits_change_nothing(collected):
+    """Looking back uses the recorded base commit, not today's branch."""
+    collected.commit(input_txt="quite another base\n")
+    result = collected.pytest("--remex-collect", "-v")
+    result.assert_outcomes(passed=3)
+    assert "CHANGED" not in result.stdout.str()
+    collected.pytest("--remex-status").assert_outcomes(passed=3)
+
+
+def test_failed_job(empty_project):
+    """A failed job gives its reason first, its figures, its last words, and how to see more."""
+    empty_project.sweeps("""
+        from pytest_remex import sweep
+        @sweep({"text": ["fine", "fail"]}, fetch=["result.txt"])
+        def grid(experiment):
+            (experiment.path / "input.txt").write_text(experiment.config["text"] + "\\n")
+            yield
+        """)
+    empty_project.ran()
+    result = empty_project.pytest("--remex-collect", "-v")
+    result.assert_outcomes(passed=1, failed=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        [
+            "*grid[[]text=fail]*FAILED*",
+            "job 2 ended FAILED*",
+            "exit code 3*",
+            "run directory: *_grid_time_*",
+            "*no convergence",
+            "to see more: less '*job.out'; to run it again: --remex-submit --remex-retry",
+            "1 failed: job * ended FAILED*",
+        ]
+    )
+    plain_text(result)
+    assert rows(empty_project)["text=fail"]["state"] == "FAILED"
+
+
+def test_time_limit(empty_project):
+    """A job that hits its limit is TIMEOUT, with the time it took and was allowed."""
+    script = "#!/bin/sh\n#SBATCH -t 0:01\nsleep 30\n"
+    empty_project.commit(run_sbatch=script)
+    empty_project.sweeps("from pytest_remex import sweep\n@sweep()\ndef one(): pass\n")
+    empty_project.ran()
+    result = empty_project.pytest("--remex-collect")
+    result.stdout.fnmatch_lines(["job 1 ended TIMEOUT*", "*ran 00:00:0? of 00:00:01 allowed*"])
+
+
+def test_missing_output(empty_project):
+    """A completed job without an output that fetch names has failed."""
+    empty_project.sweeps("""
+        from pytest_remex import sweep
+        @sweep(fetch=["result.txt", "LOGS/*.data"])
+        def grid(experiment):
+            (experiment.path / "input.txt").write_text("empty")
+        """)
+    empty_project.ran()
+    result = empty_project.pytest("--remex-collect")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*completed without the output result.txt, LOGS/[*].data*"])
+    plain_text(result)
+
+
+def test_reading_what_was_not_fetched(empty_project):
+    """run.read of an output that was not fetched names it and the mend."""
+    empty_project.sweeps("""
+        from pytest_remex import sweep
+        @sweep()
+        def grid():
+            run = yield
+            run.read("result.txt")
+        """)
+    empty_project.ran()
+    result = empty_project.pytest("--remex-collect")
+    result.stdout.fnmatch_lines(["*'result.txt' is not among the fetched outputs*fetch=*"])
+    plain_text(result)
+
+
+def test_config_mismatch(empty_project):
+    """Where the config that ran is not the config asked for, both are shown and it fails."""
+    empty_project.commit(**{"settings.json": '{"mass": 1, "z": 0.02}\n'})
+    empty_project.sweeps("""
+        from pytest_remex import sweep
+        @sweep({"mass": [1, 2]}, base_config={"z": 0.02}, config_file="settings.json")
+        def grid(experiment):
+            (experiment.path / "input.txt").write_text(str(experiment.config["mass"]))
+            run = yield
+            assert run.config == {"mass": 1, "z": 0.02}
+        """)
+    empty_project.ran()
+    result = empty_project.pytest("--remex-collect")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        ["the config that ran is not the config asked for: mass: asked for 2, ran with 1"]
+    )
+    plain_text(result)
+
+
+def test_not_submitted(project):
+    """What was never submitted is skipped and says so."""
+    result = project.pytest("--remex-collect", "-v")
+    result.assert_outcomes(skipped=3)
+    result.stdout.fnmatch_lines(["*a=1] NOT SUBMITTED*"])
+
+
+def test_exit_code_of_unended(empty_project):
+    """A collect that finds nothing wrong, while some have not ended, exits with 10."""
+    empty_project.sweeps("""
+        from pytest_remex import sweep
+        @sweep({"text": ["fine", "wait"]}, fetch=["result.txt"])
+        def grid(experiment):
+            (experiment.path / "input.txt").write_text(experiment.config["text"])
+            yield
+        """)
+    empty_project.submit()
+    empty_project.pytest("--remex-status", "--remex-wait=1")
+    result = empty_project.pytest("--remex-collect", "-v")
+    assert result.ret == 10
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["*text=wait] RUNNING job 2*", "1 RUNNING"])
+    empty_project.release_waiting()
+    result = empty_project.pytest("--remex-collect", "--remex-wait=20")
+    assert result.ret == 0
+    result.assert_outcomes(passed=2)
+
+
+def test_partial_outputs(empty_project):
+    """--remex-partial brings a running job's outputs; the rest comes when it has ended."""
+    empty_project.sweeps("""
+        from pytest_remex import sweep
+        @sweep({"text": ["wait"]}, fetch=["result.txt"])
+        def grid(experiment):
+            (experiment.path / "input.txt").write_text(experiment.config["text"])
+            run = yield
+            assert run.read("result.txt") == "wait"
+        """)
+    empty_project.submit()
+    empty_project.pytest("--remex-status", "--remex-wait=1")
+    result = empty_project.pytest("--remex-collect", "--remex-partial")
+    result.assert_outcomes(skipped=1)
+    (folder,) = (empty_project.output / "runs").iterdir()
+    assert (folder / "job.out").read_text() == "wait"
+    empty_project.release_waiting()
+    empty_project.wait()
+    empty_project.pytest("--remex-collect").assert_outcomes(passed=1)
+
+
+def test_unknown_is_not_failed(project):
+    """A state that could not be learnt is UNKNOWN, and not FAILED."""
+    project.ran("-k", "a=1")
+    (folder,) = project.run_directories()
+    folder.rename(project.path / "moved away")
+    states = project.runs / ".remex" / "local" / "states"
+    states.rename(project.path / "states")
+    for mode in ("--remex-status", "--remex-collect"):
+        result = project.pytest(mode, "-k", "a=1", "-v")
+        assert "FAILED" not in result.stdout.str()
+        result.stdout.fnmatch_lines(["*a=1] UNKNOWN*"])
+    assert result.ret == 10
+
+
+def test_links_from_the_cluster(empty_project):
+    """A symbolic link among the outputs is not followed."""
+    empty_project.commit(run_sbatch="#!/bin/sh\nln -s /etc/passwd result.txt\n")
+    empty_project.sweeps("""
+        from pytest_remex import sweep
+        @sweep(fetch=["result.txt"])
+        def one():
+            yield
+        """)
+    empty_project.ran()
+    result = empty_project.pytest("--remex-collect")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*result.txt is a symbolic link on the cluster*"])
+    assert not list((empty_project.output / "runs").rglob("result.txt"))
+
+
+def test_collected_hook(project):
+    """A conftest.py is told of the results."""
+    project.write(
+        "conftest.py",
+        "def pytest_remex_collected(results, folder):\n"
+        "    print('TOLD', folder.name, list(results['double']))\n",
+    )
+    project.ran()
+    project.pytest("--remex-collect", "-s").stdout.fnmatch_lines(["*TOLD grid [[]2, 4, 6]*"])
+
+
+def test_reader_hook(project):
+    """A conftest.py's reader is asked before the built-in ones."""
+    project.write("conftest.py", "def pytest_remex_read(path):\n    return path.name.upper()\n")
+    project.edit("sweeps.py", "return {", 'assert run.read("result.txt") == "RESULT.TXT"\n    return {')
+    project.ran()
+    project.pytest("--remex-collect").assert_outcomes(passed=3)
+
+
+def test_only_what_is_chosen(collected):
+    """A collect of a part of the grid leaves the other rows of the results."""
+    collected.pytest("--remex-collect", "-k", "a=2").assert_outcomes(passed=1, deselected=2)
+    assert list(rows(collected)) == ["a=1", "a=2", "a=3"]
+
+
+def test_json_status(collected):
+    """--remex-json writes the states for scripts."""
+    collected.pytest("--remex-status", "--remex-json=states.json")
+    states = json.loads((collected.path / "states.json").read_text())
+    assert [(each["node"], each["state"]) for each in states] == [
+        (f"sweeps.py::grid[a={a}]", "COMPLETED") for a in (1, 2, 3)
+    ]

@@ -1,0 +1,92 @@
+"""What must hold after any crash, once the same command has been run again."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from support.projects import git
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.launches import User
+    from support.slurm import SlurmCluster, SlurmJob
+
+OURS = "remex-output/"
+KEPT = ("index", "HEAD", "config", "ORIG_HEAD", "FETCH_HEAD", "packed-refs", "info/exclude")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A repository as its user sees it: every file, and what git keeps beside its objects."""
+
+    files: dict[str, str]
+    refs: str
+    entries: tuple[str, ...]
+    status: str
+
+    @classmethod
+    def of(cls, repository: Path) -> Snapshot:
+        """Take a snapshot; remex-output, git's objects and refs/remex/ are left out."""
+        work_tree = [
+            path
+            for path in repository.rglob("*")
+            if path.is_file() and path.relative_to(repository).parts[0] not in {".git", OURS[:-1]}
+        ]
+        kept = [path for name in KEPT if (path := repository / ".git" / name).is_file()]
+        status = git(repository, "--no-optional-locks", "status", "--porcelain", "--ignored")
+        refs = git(repository, "for-each-ref", "--format=%(refname) %(objectname)")
+        return cls(
+            files={
+                str(path.relative_to(repository)): hashlib.sha256(path.read_bytes()).hexdigest()
+                for path in [*work_tree, *kept]
+            },
+            refs="\n".join(line for line in refs.splitlines() if "refs/remex/" not in line),
+            entries=_entries(repository / ".git"),
+            status="\n".join(line for line in status.splitlines() if OURS not in line),
+        )
+
+
+def _entries(folder: Path) -> tuple[str, ...]:
+    """Name what lies in .git itself; an empty folder of work trees is none."""
+    names = {entry.name for entry in folder.iterdir()}
+    worktrees = folder / "worktrees"
+    if worktrees.is_dir() and not any(worktrees.iterdir()):
+        names.discard("worktrees")
+    return tuple(sorted(names - {"packed-refs", "logs"}))
+
+
+def jobs_below(cluster: SlurmCluster, runs: Path) -> dict[str, list[SlurmJob]]:
+    """Give the jobs that the controller remembers in the run directories of a folder."""
+    found: dict[str, list[SlurmJob]] = {}
+    for job in cluster.jobs():
+        if job.work_dir.parent == runs:
+            found.setdefault(job.work_dir.name, []).append(job)
+    return found
+
+
+def assert_once(user: User, cluster: SlurmCluster, count: int) -> None:
+    """Assert that so many experiments have one released job each, and that each ran once."""
+    cluster.wait()
+    directories = user.project.run_directories()
+    assert len(directories) == count, directories
+    jobs = jobs_below(cluster, user.project.runs)
+    for directory in directories:
+        released = [job for job in jobs.get(directory.name, []) if job.state != "CANCELLED"]
+        assert [job.state for job in released] == ["COMPLETED"], (directory.name, jobs)
+        assert (directory / "ran").read_text() == "ran\n"
+
+
+def assert_clean(user: User, before: Snapshot) -> None:
+    """Assert that no temporary branch is left, and that the user's repository is as it was."""
+    project = user.project
+    assert project.branches() == {name: ["main"] for name in project.branches()}
+    listing = ("for-each-ref", "--format=%(refname)", "refs/remex")
+    assert git(project.clone, *listing) == ""
+    assert git(project.origin, *listing) == ""
+    assert git(project.clone, "status", "--porcelain", "--ignored") == ""
+    staging = project.runs / ".remex" / "staging"
+    assert not staging.exists() or not any(staging.iterdir())
+    assert Snapshot.of(user.repository) == before

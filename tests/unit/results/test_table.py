@@ -1,0 +1,67 @@
+"""The table on disk: damage, crashes, and what lies beside it."""
+
+import json
+import os
+
+import pytest
+
+from pytest_remex.errors import RemexError
+from pytest_remex.frames import results
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda folder: change(folder, "{", "", "json"), r"results\.json cannot be read"),
+        (lambda folder: (folder / "results.json").write_text("[]"), r"json cannot be read"),
+        (lambda folder: (folder / "results.csv").write_bytes(b"\xff"), r"csv cannot be read"),
+        (lambda folder: change(folder, ",1,", ",one,"), "does not hold"),
+        (lambda folder: change(folder, ",COMPLETED", ""), "does not hold"),
+        (lambda folder: change(folder, '"version": 1', '"version": 2', "json"), "newer"),
+    ],
+)
+def test_damage(folder, damage, words, write, row):
+    """A damaged table is refused with its path and the mend."""
+    write(folder, row("a", mass=1), row("b", mass=2))
+    damage(folder)
+    with pytest.raises(RemexError, match=words):
+        results("tams")
+
+
+def test_a_collect_replaces_a_damaged_table(folder, write, row):
+    """A table that cannot be read does not stand in a collect's way; a newer version's does."""
+    write(folder, row("a", mass=1), row("b", mass=2))
+    change(folder, ",1,", ",one,")
+    write(folder, row("b", mass=2))
+    assert list(results("tams").id) == ["b"]
+    change(folder, '"version": 1', '"version": 2', "json")
+    with pytest.raises(RemexError, match="newer"):
+        write(folder, row("a", mass=1))
+
+
+def change(folder, old, new, suffix="csv"):
+    path = folder / f"results.{suffix}"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+
+
+def test_a_crash_leaves_the_old_table(folder, monkeypatch, write, row):
+    """A write that dies in the middle leaves the table that was there."""
+    write(folder, row("a", mass=1))
+
+    def die(_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "fsync", die)
+    with pytest.raises(OSError, match="disk full"):
+        write(folder, row("a", mass=2))
+    assert list(results("tams").mass) == [1]
+
+
+def test_sidecar(folder, write, row):
+    """The JSON beside the table says what each column is."""
+    write(folder, row("a", mass=1, measures={"age": 1.5}))
+    sidecar = json.loads((folder / "results.json").read_text())
+    assert sidecar["dimensions"] == [["mass"]]
+    assert {"name": "mass", "role": "point", "kind": "int"} in sidecar["columns"]
+    assert {"name": "age", "role": "measure", "kind": "float"} in sidecar["columns"]

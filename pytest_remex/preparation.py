@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pytest
 from pytest_remex.body import Body
 from pytest_remex.errors import RemexError
 from pytest_remex.items import arguments, experiment_of, parameters_of, places_of, sweep_for
-from pytest_remex.model import Repo
+from pytest_remex.model import Experiment, Repo
 from pytest_remex.outcomes import fail
 from pytest_remex.repo import Git
 from pytest_remex.terminal import Terminal
@@ -27,14 +27,23 @@ def checkout(workspaces: Workspaces, repo: Repo, revision: str) -> Iterator[Path
     scratch.restore()
 
 
-def prepare(item: pytest.Function, workspaces: Workspaces) -> Prepared:
-    """Run an experiment's patch and commit it; fails the item with what a user can mend."""
+def prepare(
+    item: pytest.Function,
+    workspaces: Workspaces,
+    inspect: Callable[[Experiment], None] | None = None,
+) -> Prepared:
+    """Run an experiment's patch and commit it; fails the item with what a user can mend.
+
+    `inspect` is shown the patched checkout before it is taken away.
+    """
     __tracebackhide__ = True
     body = body_of(item)
     with failing_plainly():
         workspace = workspaces.at(places_of(item)[0], sweep_for(item).branch)
         body.patch()
     body.close()
+    if inspect:
+        inspect(experiment_of(item, workspace.scratch.path))
     with failing_plainly():
         return _commit(item, workspace)
 

@@ -12,7 +12,7 @@ from pytest_remex import preparation
 from pytest_remex.cost import Cost
 from pytest_remex.history import History
 from pytest_remex.items import is_experiment, places_of, say, sweep_for
-from pytest_remex.model import Remote, Repo
+from pytest_remex.model import Experiment, Remote, Repo
 from pytest_remex.options import Mode, Settings
 from pytest_remex.terminal import Terminal
 from pytest_remex.workspace import Prepared, Workspaces
@@ -55,7 +55,7 @@ class Rehearsal:
         __tracebackhide__ = True
         if not is_experiment(pyfuncitem):
             return None
-        prepared = preparation.prepare(pyfuncitem, self._workspaces)
+        prepared = preparation.prepare(pyfuncitem, self._workspaces, self._inspect)
         repo, remote = places_of(pyfuncitem)
         preparation.warn(self._terminal, self._workspaces.git(repo), prepared)
         size = self._workspaces.size(repo, prepared.commit.base, remote.shared)
@@ -74,6 +74,11 @@ class Rehearsal:
         if self._settings.mode is Mode.PLAN:
             self._show()
         self._terminal.summary(f"remex {self._settings.mode}")
+
+    def _inspect(self, experiment: Experiment) -> None:
+        for warnings in self._config.hook.pytest_remex_inspect(experiment=experiment):
+            for warning in warnings or ():
+                self._terminal.note(warning)
 
     def _line(self, prepared: Prepared, remote: Remote, size: int) -> Line:
         found = self._history.submitted(prepared.commit, local=remote.host is None)

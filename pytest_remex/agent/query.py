@@ -10,6 +10,8 @@ from typing import Dict, List, NamedTuple, Optional
 
 from . import (
     accounts,
+    cancel,
+    files,
     folders,
     job_ids,
     lost,
@@ -110,8 +112,11 @@ def _ask_squeue(asked: List[Asked], known: Known) -> List[Listed]:
     except AgentError as error:
         known.failures.append(str(error))
         return []
-    wanted = {one.job for one in asked}
-    known.jobs.update({row.id: accounts.from_listing(row) for row in rows if row.id in wanted})
+    by_id = {row.id: row for row in rows}
+    for one in asked:
+        row = by_id.get(one.job)
+        if row is not None and _ours(one, row.work_dir, known.runs):
+            known.jobs[one.job] = accounts.from_listing(row)
     ended = [name for name, job in known.jobs.items() if job.state in ENDED]
     for name, (code, number) in slurm.exit_codes(ended, known.cluster).items():
         if name in known.jobs:
@@ -149,7 +154,7 @@ def _ask_sacct(asked: List[Asked], known: Known) -> Dict[str, str]:
         return doubts
     for one in wanting:
         account = found.get(one.job)
-        if account is None or not _ours(one, account, known.runs):
+        if account is None or not _ours(one, account.work_dir, known.runs):
             continue
         job = accounts.from_accounts(account)
         # the accounting lags behind a controller that answers
@@ -164,12 +169,12 @@ def _wants_account(job: Optional[Job]) -> bool:
     return job is None or (job.state in ENDED and job.memory is None and job.source == "squeue")
 
 
-def _ours(one: Asked, account: Accounted, runs: str) -> bool:
-    """Whether an account is of this run's job, and not of an older one of the same number."""
-    arrays = os.path.join(os.path.realpath(runs), paths.KEEP, "arrays", "")
-    if "_" in one.job and account.work_dir.startswith(tuple(folders.spellings(arrays))):
+def _ours(one: Asked, work_dir: str, runs: str) -> bool:
+    """Whether a job is this run's, and not another of the same number: Slurm may reuse numbers."""
+    arrays = os.path.join(runs, paths.KEEP, "arrays", "")
+    if "_" in one.job and work_dir.startswith(tuple(folders.spellings(arrays))):
         return True
-    return not account.work_dir or account.work_dir in folders.spellings(one.folder)
+    return not work_dir or work_dir in folders.spellings(one.folder)
 
 
 def _ask_scontrol(asked: List[Asked], known: Known) -> None:

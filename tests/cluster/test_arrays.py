@@ -1,0 +1,61 @@
+"""Job arrays on a real Slurm: one array job for many experiments, each with its own outcome."""
+
+from __future__ import annotations
+
+import re
+
+from support.invariants import Snapshot, assert_clean
+from support.sites import WITH_AND_WITHOUT_ACCOUNTING, WITH_ACCOUNTING
+
+SUBMITTED = re.compile(r"SUBMITTED job (\d+)_(\d+)")
+FAILS = "[ $mass != 2.0 ] || [ -e ../mended ] || exit 3"
+
+
+@WITH_AND_WITHOUT_ACCOUNTING
+def test_array(user, cluster, shims):
+    """One array job runs all experiments, each in its own run directory; retry and again send an
+    array too."""
+    shims.put()
+    user.script(FAILS)
+    before = Snapshot.of(user.repository)
+    first = SUBMITTED.findall(user.submit("--remex-array").text)
+    assert {index for _, index in first} == {"0", "1", "2"}
+    assert len({number for number, _ in first}) == len(shims.calls()) == 1
+    collect = user.collect().badly("1 failed, 2 passed")
+    assert "exit code 3" in collect
+    (user.project.runs / "mended").touch()
+    retry = user.submit("--remex-array", "--remex-retry")
+    assert [index for _, index in SUBMITTED.findall(retry.text)] == ["0"]
+    user.collect().well()
+    again = user.submit("--remex-array", "--remex-again")
+    assert len(SUBMITTED.findall(again.text)) == 3
+    cluster.wait()
+    assert _runs_of_each(user) == ["ran\n"] * 7
+    assert_clean(user, before)
+
+
+@WITH_ACCOUNTING
+def test_throttle(user, cluster):
+    """--remex-array=2 runs at most two tasks at a time."""
+    user.script("sleep 1; ls ../*/now 2>/dev/null | wc -l >seen; touch now; sleep 1; rm now")
+    user.sweep(1.0, 2.0, 3.0, 4.0)
+    user.submit("--remex-array=2")
+    user.collect().well()
+    seen = [int((path / "seen").read_text()) for path in user.project.run_directories()]
+    assert max(seen) <= 1
+
+
+def test_split(user, cluster, shims):
+    """A grid longer than MaxArraySize goes out as several arrays."""
+    shims.put()
+    user.sweep(*(1.0 + number for number in range(7)))
+    with cluster.changed(MaxArraySize="5"):
+        submitted = SUBMITTED.findall(user.submit("--remex-array").text)
+        user.collect().well()
+    assert len(submitted) == 7
+    assert len({number for number, _ in submitted}) == len(shims.calls()) == 2
+    assert _runs_of_each(user) == ["ran\n"] * 7
+
+
+def _runs_of_each(user):
+    return [(path / "ran").read_text() for path in user.project.run_directories()]

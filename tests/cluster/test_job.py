@@ -1,0 +1,169 @@
+"""The whole job through a real Slurm and a real sshd: plan, submit, status, collect."""
+
+from __future__ import annotations
+
+import csv
+import re
+
+import pytest
+from support.invariants import Snapshot, assert_clean, assert_once
+from support.projects import git
+from support.sites import WITH_AND_WITHOUT_ACCOUNTING, WITH_ACCOUNTING
+from support.sshd import NOISY_RC
+
+SUBMITTED = re.compile(r"sweeps\.py::tams\[\S+\] SUBMITTED job (\d+)")
+ALREADY = re.compile(r"sweeps\.py::tams\[\S+\] ALREADY SUBMITTED job (\d+)")
+
+
+@WITH_AND_WITHOUT_ACCOUNTING
+def test_whole_job(user, cluster, sshd):
+    """Plan, submit, status, collect and a second submit say and leave what the README promises."""
+    before = Snapshot.of(user.repository)
+    plan = user.pytest("--remex-plan").well()
+    assert "+   initial_mass = 3.0" in plan
+    assert "asks for 3 jobs" in plan
+    assert not user.project.run_directories()
+    submit = user.submit()
+    jobs = SUBMITTED.findall(submit.text)
+    assert sorted(jobs) == sorted(job.id for job in _jobs(cluster, user))
+    status = user.pytest("--remex-status", "--remex-wait=60").well()
+    assert "COMPLETED 3" in status
+    collect = user.collect().well()
+    assert collect.text.count(" PASSED ") == 3
+    _assert_results(user, jobs)
+    again = user.submit()
+    assert ALREADY.findall(again.text) == jobs
+    assert_once(user, cluster, 3)
+    assert_clean(user, before)
+
+
+def _jobs(cluster, user):
+    return [job for job in cluster.jobs() if job.work_dir.parent == user.project.runs]
+
+
+def _assert_results(user, jobs):
+    folder = user.output / "tams"
+    rows = list(csv.DictReader((folder / "results.csv").open()))
+    assert [float(row["initial_mass"]) for row in rows] == [1.0, 2.0, 3.0]
+    assert [row["state"] for row in rows] == ["COMPLETED"] * 3
+    assert [row["job"] for row in rows] == jobs
+    assert [float(row["age"]) for row in rows] == [2e9] * 3
+    links = {path.name: path for path in (folder / "links").iterdir()}
+    assert "r1 2.0" in links["initial_mass=2.0_history.data"].read_text()
+    assert "sweeps.py::tams[initial_mass=1.0]" in (folder / "report.html").read_text()
+
+
+def test_round_trips(user, sshd):
+    """Thirty experiments take no more connections, log-ins and sessions than three."""
+    used = []
+    for masses in ([1.0, 2.0, 3.0], [4.0 + number for number in range(30)]):
+        user.sweep(*masses)
+        for command in (user.submit, lambda: user.collect().well()):
+            before = sshd.counts()
+            command()
+            used.append(sshd.counts() - before)
+    assert used[:2] == used[2:]
+    assert {count.connections for count in used} == {1}
+    assert {count.authentications for count in used} == {1}
+    assert [count.sessions for count in used] == [1, 1, 1, 1] or used[1].sessions == 2
+
+
+@WITH_ACCOUNTING
+def test_failed_jobs(user, cluster):
+    """A failed job, a failed assertion and another config than asked for are told apart, and only
+    the failed job is submitted again by --remex-retry."""
+    user.script(
+        "case $mass in"
+        " 1.0) echo 'no convergence'; exit 3;;"
+        " 3.0) sed -i 's/= 3.0/= 3.5/' inlist_project;;"
+        "esac"
+    )
+    user.sweep(1.0, 2.0, 3.0, 4.0)
+    sweeps = user.repository / "sweeps.py"
+    check = "assert run.config['initial_mass'] != 2.0, 'too light'\n    history ="
+    sweeps.write_text(sweeps.read_text().replace("history =", check, 1))
+    user.submit()
+    collect = user.collect().badly("3 failed, 1 passed")
+    assert "exit code 3" in collect
+    assert "no convergence" in collect
+    assert "too light" in collect
+    assert "3.5" in collect
+    retry = user.submit("--remex-retry")
+    assert re.findall(r"mass=(\S+)\] SUBMITTED", retry.text) == ["1.0"]
+    assert re.findall(r"mass=(\S+)\] ALREADY", retry.text) == ["2.0", "3.0", "4.0"]
+    cluster.wait()
+    assert len(user.project.run_directories()) == 5
+
+
+def test_cancel(user, cluster):
+    """Cancelled experiments are told as such, the others go on; --remex-retry sends them again."""
+    cluster.down()
+    user.submit()
+    first = "-k=initial_mass=1.0"
+    cancelled = user.pytest("--remex-cancel", "-v", first).well()
+    assert cancelled.text.count("CANCELLED job") == 1
+    cluster.up()
+    collect = user.collect().badly("1 failed, 2 passed")
+    assert "CANCELLED" in collect
+    retry = user.submit("--remex-retry")
+    assert len(SUBMITTED.findall(retry.text)) == 1
+    user.collect().well()
+
+
+def test_time_limit(user, cluster):
+    """A job that hits its time limit is told as TIMEOUT, with its output."""
+    user.script("sleep 600")
+    user.sweep(1.0)
+    user.submit()
+    (job,) = _jobs(cluster, user)
+    cluster.run("scontrol", "update", f"jobid={job.id}", "EndTime=now+1")
+    collect = user.collect().badly("TIMEOUT")
+    assert "a star of mass 1.0" in collect
+
+
+def test_without_origin(user, cluster, sshd):
+    """With via="connection" a cluster that cannot reach origin gets the same launch; shared paths
+    are linked, and what a login shell prints disturbs nothing."""
+    sshd.shell(NOISY_RC)
+    git(user.project.clone, "remote", "set-url", "origin", "/nowhere")
+    user.project.commit({"tables/opacity": "0.2 (1 + X)\n"})
+    user.remote("via='connection', shared=['tables']")
+    before = Snapshot.of(user.repository)
+    user.submit()
+    user.collect().well()
+    assert_once(user, cluster, 3)
+    assert_clean(user, before)
+    for directory in user.project.run_directories():
+        assert (directory / "tables" / "opacity").read_text() == "0.2 (1 + X)\n"
+        assert (directory / "tables").is_symlink()
+
+
+def test_held_by_user(user, cluster):
+    """A script that asks to be held stays held; its launch counts as submitted."""
+    user.script(lines="#SBATCH --hold\n")
+    user.sweep(1.0)
+    user.submit()
+    (job,) = _jobs(cluster, user)
+    assert job.held
+    status = user.pytest("--remex-status", "-v").well()
+    assert f"HELD job {job.id}" in status
+    assert len(ALREADY.findall(user.submit().text)) == 1
+    cluster.run("scontrol", "release", job.id)
+    user.collect().well()
+
+
+@pytest.mark.parametrize("options", [(), ("--remex-array",)], ids=["single", "array"])
+def test_rejected_for_good(user, cluster, options):
+    """What Slurm refuses fails that experiment with Slurm's words; the others go on."""
+    sweeps = user.repository / "sweeps.py"
+    patch = (
+        "script = experiment.path / 'run.sbatch'\n"
+        "    if experiment.config['initial_mass'] == 2.0:\n"
+        "        text = script.read_text().replace('--time=5', '--partition=nowhere')\n"
+        "        script.write_text(text)\n"
+        "    run = yield"
+    )
+    sweeps.write_text(sweeps.read_text().replace("run = yield", patch, 1))
+    submit = user.pytest("--remex-submit", "-v", *options).badly("1 failed, 2 passed")
+    assert "invalid partition specified: nowhere" in submit
+    user.collect("-k", "not 2.0").well()

@@ -54,7 +54,7 @@ class Submission:
     def __init__(self, session: pytest.Session, settings: Settings, count: int) -> None:
         self._session = session
         self._terminal = Terminal(session.config)
-        self._sender = Sender(session.config, settings, self._terminal)
+        self._sender = Sender(session.config, settings, self._terminal, self._interrupted)
         # Above remex_confirm nothing is sent before all of the launch is known.
         self._size = count if count > settings.confirm and not settings.yes else BATCH
         self._held: list[Held] = []
@@ -113,13 +113,15 @@ class Submission:
                 self._spent = time.perf_counter() - begun
         return (yield)
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self) -> Generator[None]:
-        """Close what is open, whatever happened."""
+        """Close what is open, whatever happened, after the last fixture and before the summary."""
         self._emit()
         self._unsent += sum(ORDER in held.item.stash for held in self._held)
-        self._sender.close()
-        return (yield)
+        try:
+            return (yield)
+        finally:
+            self._sender.close()
 
     def pytest_terminal_summary(self) -> None:
         """Say what was submitted, what was not, and what to do next."""
@@ -130,6 +132,12 @@ class Submission:
                 red=True,
             )
         self._terminal.summary("remex submit")
+
+    def _interrupted(self) -> None:
+        self._terminal.announce(
+            "remex: finishing the batch in flight, then stopping; Ctrl-C again stops at once"
+        )
+        self._session.shouldstop = "remex: Ctrl-C"
 
     def _is_due(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
         stopping = self._session.shouldstop or self._session.shouldfail

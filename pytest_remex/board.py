@@ -100,4 +100,6 @@ def _order(state: JobState) -> tuple[int, str]:
         return 0, state
     if state is JobState.UNKNOWN:
         return 1, state
-    return (2 if state.live else 3), state
+    if state.live:
+        return (3 if state is JobState.PENDING else 2), state
+    return 4, state

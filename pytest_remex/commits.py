@@ -38,9 +38,9 @@ class Committer:
     def commit(self, experiment: Experiment, edits: Sequence[Edit]) -> Commit:
         """Commit a patch on the base; no edits make an empty commit."""
         mark = self._write(_message(experiment), [self.base], edits)
-        sha = self._ask(f"get-mark {mark}\n")
+        sha, root = self._ask(f"get-mark {mark}\n", f'ls {mark} ""\n')
         self._marks[sha] = mark
-        tree = self._ask(f'ls {mark} ""\n').split()[2]
+        tree = root.split()[2]
         return Commit(sha, tree, self.base)
 
     def gather(self, ref: str, shas: Sequence[str], token: str) -> str:
@@ -52,9 +52,7 @@ class Committer:
         message = f"experiments for {ref}\n\n[skip ci]\nremex-token: {token}\n"
         parents = [*([tip] if tip else []), *(self._marks.get(sha, sha) for sha in shas)]
         mark = self._write(message, parents, [], like=self.base)
-        sha = self._ask(f"get-mark {mark}\n")
-        self._send("checkpoint\n")
-        self._ask("progress written\n")
+        sha, _ = self._ask(f"get-mark {mark}\n", "checkpoint\nprogress written\n")
         self._git.update_ref(ref, sha, tip)
         return sha
 
@@ -106,9 +104,12 @@ class Committer:
     def _send(self, text: str) -> None:
         self._stream.stdin.write(text.encode())
 
-    def _ask(self, question: str) -> str:
-        self._send(question)
+    def _ask(self, *questions: str) -> list[str]:
+        self._send("".join(questions))
         self._stream.stdin.flush()
+        return [self._answer() for _ in questions]
+
+    def _answer(self) -> str:
         answer = self._stream.stdout.readline().decode().rstrip("\n")
         if not answer:
             errors = self._stream.stderr.read().decode(errors="replace").strip()

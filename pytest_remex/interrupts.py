@@ -1,4 +1,4 @@
-"""Ctrl-C waits until the batch in flight is whole; a second one does not wait."""
+"""Ctrl-C lets the batch in flight become whole; a second one does not."""
 
 from __future__ import annotations
 
@@ -9,23 +9,21 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def deferred_interrupts(announce: Callable[[], None]) -> Iterator[None]:
-    """Raise a KeyboardInterrupt that comes meanwhile only at the end; tell of it at once."""
+def deferred_interrupts(came: Callable[[], None]) -> Iterator[None]:
+    """Tell of a Ctrl-C that comes meanwhile; a second one raises KeyboardInterrupt at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    came: list[int] = []
+    numbers: list[int] = []
 
     def defer(number: int, _frame: object) -> None:
-        if came:
+        if numbers:
             raise KeyboardInterrupt
-        came.append(number)
-        announce()
+        numbers.append(number)
+        came()
 
     before = signal.signal(signal.SIGINT, defer)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if came:
-        raise KeyboardInterrupt

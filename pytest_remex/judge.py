@@ -116,9 +116,9 @@ class Judgement:
             judged.reason = _reason(report)
         return report
 
-    @pytest.hookimpl(wrapper=True)
+    @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
-        """Write results, links and report, and close all doors."""
+        """Write results, links and report; close all doors after the last fixture."""
         try:
             folders = write_all(self._judged.values(), self._settings, self._config.hook)
             for folder in folders:
@@ -127,12 +127,13 @@ class Judgement:
         except RemexError as error:
             self._terminal.say(str(error), red=True)
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if session.exitstatus == pytest.ExitCode.OK and self._pending():
+            session.exitstatus = NOT_ENDED
+        try:
+            return (yield)
         finally:
             self._connections.close()
             self._workspaces.close()
-        if session.exitstatus == pytest.ExitCode.OK and self._pending():
-            session.exitstatus = NOT_ENDED
-        return (yield)
 
     def pytest_terminal_summary(self) -> None:
         """Group failures by cause, and say what has not ended and where the results are."""

@@ -176,6 +176,9 @@ def _submit_held(opened: OpenLaunch, shas: Sequence[str], progress: Progress) ->
                     opened.note([opened.commits[directory]], Stage.HELD, job=str(job))
             case "held":
                 opened.note(_shas(unit), Stage.HELD, job=answer.field("job", str))
+            case "rejected" if answer.get("limit"):
+                why = f"{answer.field('message', str)}\nrun the same command again for the rest"
+                opened.note(_shas(unit), Stage.PLACED, why=why)
             case "rejected":
                 opened.note(_shas(unit), Stage.REJECTED, why=answer.field("message", str))
             case "indoubt":

@@ -65,8 +65,9 @@ class Rehearsal:
             say(pyfuncitem, line.news)
         return True
 
+    @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
-        """Remove the scratch checkouts."""
+        """Remove the scratch checkouts, after the last fixture."""
         self._workspaces.close()
 
     def pytest_terminal_summary(self) -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from pytest_remex.blobs import Blobs, listing
 from pytest_remex.repo import Git
 
 PINNED = 1_000_000_007_123_456_789
@@ -25,15 +26,6 @@ PINNED = 1_000_000_007_123_456_789
 
 PREFIX = "remex-scratch-"
 Signature: TypeAlias = tuple[int, int, int, int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Blob:
-    """A file of the base commit, by git's mode and sha."""
-
-    mode: str
-    sha: str
-    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +64,9 @@ class Scratch:
             "worktree", "add", "--quiet", "--no-checkout", "--detach", str(self.path), base
         )
         self._root = os.fsencode(self.path)
-        self._files = dict(_listing(repository, base))
+        self._files = dict(listing(repository, base))
         self._known = _folders(self._files)
-        self._reader = repository.stream("cat-file", "--batch")
+        self._blobs = Blobs(repository)
         self._signatures: dict[bytes, Signature] = {}
         self._lent = False
         self._fill()
@@ -112,12 +104,11 @@ class Scratch:
     def original(self, path: bytes) -> bytes:
         """Give a file's bytes in the base; empty where it is not there."""
         blob = self._files.get(path)
-        return b"" if blob is None else self._read(blob.sha)
+        return b"" if blob is None else self._blobs.read(blob)
 
     def close(self) -> None:
         """Remove the checkout and its registration in the repository."""
-        self._reader.stdin.close()
-        self._reader.wait()
+        self._blobs.close()
         self._git.attempt("worktree", "remove", "--force", "--force", str(self.path))
         shutil.rmtree(self._home, ignore_errors=True)
 
@@ -156,9 +147,9 @@ class Scratch:
         blob, full = self._files[path], self._full(path)
         os.makedirs(os.path.dirname(full), exist_ok=True)
         if blob.mode == "120000":
-            os.symlink(self._read(blob.sha), full)
+            os.symlink(self._blobs.read(blob), full)
         else:
-            self._copy(blob.sha, full)
+            self._blobs.copy(blob, full)
             os.chmod(full, 0o755 if blob.mode == "100755" else 0o644)
         self._pin(path)
 
@@ -166,26 +157,6 @@ class Scratch:
         full = self._full(path)
         os.utime(full, ns=(PINNED, PINNED), follow_symlinks=False)
         self._signatures[path] = _signature(full)
-
-    def _read(self, sha: str) -> bytes:
-        size = self._ask(sha)
-        content = self._reader.stdout.read(size)
-        self._reader.stdout.read(1)
-        return content
-
-    def _copy(self, sha: str, target: bytes) -> None:
-        left = self._ask(sha)
-        with open(target, "wb") as file:
-            while left:
-                chunk = self._reader.stdout.read(min(left, 1 << 20))
-                file.write(chunk)
-                left -= len(chunk)
-        self._reader.stdout.read(1)
-
-    def _ask(self, sha: str) -> int:
-        self._reader.stdin.write(sha.encode() + b"\n")
-        self._reader.stdin.flush()
-        return int(self._reader.stdout.readline().split()[2])
 
     def _touched(self) -> list[bytes]:
         return [
@@ -237,17 +208,6 @@ class Scratch:
         with open(full, "rb") as file:
             content = file.read()
         return Edit(path, "100755" if status.st_mode & stat.S_IXUSR else "100644", content)
-
-
-def _listing(repository: Git, base: str) -> Iterator[tuple[bytes, Blob]]:
-    process = repository.stream("ls-tree", "-r", "-l", "-z", "--full-tree", base)
-    process.stdin.close()
-    for line in process.stdout.read().split(b"\0"):
-        if line:
-            facts, _, path = line.partition(b"\t")
-            mode, _, sha, size = facts.decode().split()
-            yield path, Blob(mode, sha, int(size))
-    process.wait()
 
 
 def _folders(files: Iterable[bytes]) -> set[bytes]:

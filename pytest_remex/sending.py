@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,9 +41,19 @@ Result: TypeAlias = Outcome | Already
 
 
 class Sender:
-    """Prepares experiments and sends them, for one pytest run."""
+    """Prepares experiments and sends them, for one pytest run.
 
-    def __init__(self, config: pytest.Config, settings: Settings, terminal: Terminal) -> None:
+    `interrupted` is told of a Ctrl-C that comes while a batch is sent.
+    """
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        settings: Settings,
+        terminal: Terminal,
+        interrupted: Callable[[], None],
+    ) -> None:
+        self._interrupted = interrupted
         self._hook = config.hook
         self._settings = settings
         self._terminal = terminal
@@ -79,7 +89,7 @@ class Sender:
 
     def send(self, orders: Sequence[Order]) -> list[Result]:
         """Send a batch; Ctrl-C waits for it. Raises `RemexError` for what concerns it all."""
-        with deferred_interrupts(self._announce_interrupt):
+        with deferred_interrupts(self._interrupted):
             decided = self._decide(orders)
             new = [order for order in decided if isinstance(order, Order)]
             self._refuse_unconfirmed(new)
@@ -159,8 +169,3 @@ class Sender:
                 self._jobs.append(result.job)
         for launch, submitted in jobs.items():
             self._hook.pytest_remex_submitted(launch=launch, jobs=submitted)
-
-    def _announce_interrupt(self) -> None:
-        self._terminal.announce(
-            "remex: finishing the batch in flight, then stopping; Ctrl-C again stops at once"
-        )

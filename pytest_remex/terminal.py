@@ -76,7 +76,7 @@ class Terminal:
     @contextmanager
     def progress(self) -> Iterator[Teller]:
         """Show how far a phase is, where there is a terminal to show it on."""
-        if not sys.__stdout__ or not sys.__stdout__.isatty():
+        if not self._is_interactive():
             yield _silent
             return
         with (
@@ -106,11 +106,16 @@ class Terminal:
     @contextmanager
     def live(self) -> Iterator[Callable[[RenderableType], None]]:
         """Show something that changes, where there is a terminal to show it on."""
-        if not sys.__stdout__ or not sys.__stdout__.isatty():
+        if not self._is_interactive():
             yield lambda _shown: None
             return
         with self.lifted(), Live(console=self.console(), transient=True) as shown:
             yield lambda board: shown.update(board, refresh=True)
+
+    def _is_interactive(self) -> bool:
+        # sys.stdout is pytest's capture here: only its reporter knows where output goes.
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        return reporter is not None and bool(reporter.isatty)
 
     def prompt(self, text: str, *, echo: bool) -> str:
         """Ask the user at the terminal, past pytest's capture."""

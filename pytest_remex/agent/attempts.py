@@ -39,7 +39,9 @@ class Attempt(NamedTuple):
     def watched(self) -> bool:
         """Whether the agent that started sbatch lives, on this machine, and so will see its end."""
         born = self.about.get("birth")
-        return not self.elsewhere and born is not None and processes.birth(self.about["pid"]) == born
+        return (
+            not self.elsewhere and born is not None and processes.birth(self.about["pid"]) == born
+        )
 
 
 def begin(home: str, serial: int, number: int) -> Optional[int]:
@@ -69,8 +71,8 @@ def close(path: str, code: Optional[int]) -> None:
 
 def serials(home: str) -> List[int]:
     """Give the numbers of the submissions that a home has notes of."""
-    names = (name.split(".") for name in files.listing(home) if name.startswith(paths.SUBMIT))
-    found = (parts[0][len(paths.SUBMIT) :] for parts in names if len(parts) == 2)
+    names = (name for name in files.listing(home) if name.startswith(paths.SUBMIT))
+    found = (name[len(paths.SUBMIT) :].partition(".")[0] for name in names)
     return sorted({int(number) for number in found if number.isdigit()})
 
 

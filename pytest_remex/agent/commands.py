@@ -6,6 +6,9 @@ from typing import Dict, List, NamedTuple, Optional
 
 from .faults import scrub
 
+MISSING = 127
+"""The exit code of a program that is not there, as shells give it."""
+
 
 class Ran(NamedTuple):
     """How a program ended: its exit code (None: it took too long) and its two outputs."""
@@ -30,7 +33,7 @@ class Ran(NamedTuple):
 def run(
     words: List[str], *, timeout: float, env: Optional[Dict[str, str]] = None, text: str = ""
 ) -> Ran:
-    """Run a program with `text` as its input; a missing program is exit code 127."""
+    """Run a program with `text` as its input; a missing program is exit code MISSING."""
     try:
         process = subprocess.Popen(
             words,
@@ -41,7 +44,7 @@ def run(
             start_new_session=True,
         )
     except OSError as error:
-        return Ran(127, "", f"{words[0]}: {error.strerror}")
+        return Ran(MISSING, "", f"{words[0]}: {error.strerror}")
     with process:
         try:
             out, err = process.communicate(os.fsencode(text), timeout=timeout)

@@ -13,7 +13,12 @@ from .faults import AgentError
 REFS = "refs/remex-placing"
 """Apart from `refs/remex`: the clone may be the user's own repository, whose refs stay for ever."""
 TRIES = 6
-_CONTENTION = ("cannot lock ref", ".lock': File exists", "shallow file has changed", "reference already exists")
+_CONTENTION = (
+    "cannot lock ref",
+    ".lock': File exists",
+    "shallow file has changed",
+    "reference already exists",
+)
 
 
 def fetch(clone: str, launch: str, source: Dict[str, Any], scratch: str) -> None:

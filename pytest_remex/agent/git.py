@@ -1,4 +1,4 @@
-"""Git in the clone: what to fetch and how, without touching its work tree, index, HEAD or branches."""
+"""Git in the clone, whose work tree, index, HEAD and branches stay as they are."""
 
 import os
 from typing import Dict, List
@@ -59,16 +59,20 @@ def check_clone(clone: str) -> None:
         message = f"there is no folder {clone}; clone the repository there first"
         raise AgentError("clone", message)
     ran = run(clone, "rev-parse", "--git-dir")
-    if ran.code == 127:
-        raise AgentError("git", "git is not on PATH there; load its module in your shell's start-up")
+    if ran.code == commands.MISSING:
+        message = "git is not on PATH there; load its module in your shell's start-up files"
+        raise AgentError("git", message)
     if not ran.well:
         raise AgentError("clone", f"{clone} is not a git repository: {ran.words()}")
 
 
 def tips(clone: str) -> List[str]:
     """Give the commits at the clone's refs and HEAD."""
-    text = ask(clone, "for-each-ref", "--format=%(objecttype) %(objectname) %(*objecttype) %(*objectname)")
-    words = text.split()
-    found = [sha for kind, sha in zip(words, words[1:]) if kind == "commit"]
-    head = run(clone, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
-    return sorted({*found, *head.out.split()})
+    listed = ask(
+        clone,
+        "for-each-ref",
+        "--format=%(objectname)^{commit}",
+        *("refs/heads", "refs/remotes", "refs/tags"),
+    )
+    named = ask(clone, "cat-file", "--batch-check=%(objectname)", text=listed + "HEAD\n")
+    return sorted({line for line in named.splitlines() if not line.endswith(" missing")})

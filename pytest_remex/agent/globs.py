@@ -27,7 +27,9 @@ def find(folder: str, pattern: str) -> Iterator[Found]:
     """
     parts = [part for part in pattern.split("/") if part not in ("", ".")]
     if ".." in parts or pattern.startswith("/"):
-        raise AgentError("request", f"pattern {pattern!r} leaves the run directory; make it relative")
+        raise AgentError(
+            "request", f"pattern {pattern!r} leaves the run directory; make it relative"
+        )
     yield from _match(folder, "", parts)
 
 

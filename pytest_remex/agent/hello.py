@@ -5,7 +5,6 @@ import os
 import platform
 import shutil
 import socket
-from typing import Dict
 
 from . import git, slots, slurm
 from .faults import AgentError
@@ -28,15 +27,15 @@ def hello(request: Request, talk: Talk) -> None:
         runs=runs,
         cores=slots.cores(),
         free_bytes=shutil.disk_usage(runs).free,
-        **_limits(here),
+        **(_none() if here else slurm.limits())._asdict(),
     )
 
 
-def _limits(here: bool) -> Dict[str, object]:
-    if here:
-        names = ("slurm", "max_array_size", "max_submit", "message_timeout")
-        return {"sacct": False, **dict.fromkeys(names)}
-    return dict(slurm.limits()._asdict())
+def _none() -> slurm.Limits:
+    """Give what the local scheduler has of Slurm's limits."""
+    return slurm.Limits(
+        None, sacct=False, max_array_size=None, max_submit=None, message_timeout=None
+    )
 
 
 def _runs(path: str, *, create: bool) -> str:
@@ -44,7 +43,9 @@ def _runs(path: str, *, create: bool) -> str:
         try:
             os.makedirs(path, exist_ok=True)
         except OSError as error:
-            raise AgentError("runs", f"cannot make the runs folder {path}: {error.strerror}") from error
+            raise AgentError(
+                "runs", f"cannot make the runs folder {path}: {error.strerror}"
+            ) from error
     if not os.path.isdir(path):
         raise AgentError("runs", f"there is no runs folder {path}; make it with: mkdir -p {path}")
     if not os.access(path, os.W_OK | os.X_OK):

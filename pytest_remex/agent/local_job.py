@@ -8,7 +8,7 @@ import subprocess
 import time
 from typing import Any, BinaryIO, Dict, Optional, Tuple
 
-from . import files, patterns, paths, processes, shebang
+from . import files, paths, patterns, processes, shebang
 from .local_store import Store, Task
 
 GRACE = 5.0
@@ -101,11 +101,11 @@ def _start(store: Store, task: Task) -> "subprocess.Popen[bytes]":
 
 def _open_outputs(task: Task) -> Tuple[BinaryIO, BinaryIO]:
     spec = task.spec
-    fields = patterns.fields_of(spec.id, task.index, spec.name, _user(), socket.gethostname())
-    default = "slurm-%j.out" if task.index is None else "slurm-%A_%a.out"
+    fields = patterns.fields_of(spec.id, task.number, spec.name, _user(), socket.gethostname())
+    default = "slurm-%j.out" if task.number is None else "slurm-%A_%a.out"
 
     def opened(pattern: str) -> BinaryIO:
-        return open(os.path.join(task.directory, patterns.expand(pattern, fields)), "wb", 0)  # noqa: SIM115 - closed by _start
+        return open(os.path.join(task.directory, patterns.expand(pattern, fields)), "wb", 0)
 
     out = opened(spec.output or default)
     try:
@@ -139,10 +139,10 @@ def _environment(store: Store, task: Task) -> Dict[str, str]:
         "SLURM_SUBMIT_HOST": host,
         "ENVIRONMENT": "BATCH",
     }
-    if task.index is not None:
+    if task.number is not None:
         words.update(
             SLURM_ARRAY_JOB_ID=spec.id,
-            SLURM_ARRAY_TASK_ID=str(task.index),
+            SLURM_ARRAY_TASK_ID=str(task.number),
             SLURM_ARRAY_TASK_COUNT=str(len(spec.directories)),
             SLURM_ARRAY_TASK_MIN="0",
             SLURM_ARRAY_TASK_MAX=str(len(spec.directories) - 1),

@@ -39,7 +39,7 @@ class Task(NamedTuple):
 
     id: str
     directory: str
-    index: Optional[int]
+    number: Optional[int]
     spec: Spec
 
 
@@ -65,7 +65,8 @@ class Store:
 
     def next_id(self) -> int:
         """Give an id above all that there are."""
-        return max((int(name) for name in files.listing(self.path("jobs")) if name.isdigit()), default=0) + 1
+        names = files.listing(self.path("jobs"))
+        return max((int(name) for name in names if name.isdigit()), default=0) + 1
 
     def withdraw(self, job: str) -> None:
         """Forget a job that was never released."""

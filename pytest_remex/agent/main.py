@@ -54,17 +54,21 @@ def serve(wire: Wire, modules: Dict[str, str]) -> None:
 def answer(request: Request, talk: Talk) -> None:
     """Carry out one request and say how it ended."""
     try:
-        handler = ACTIONS.get(request["action"])
-        if handler is None:
-            raise AgentError("request", f"unknown action {request['action']!r}; see main.ACTIONS")
-        handler(request, talk)
+        _handler(request)(request, talk)
     except LinkGoneError:
         return
     except AgentError as error:
         talk.error(error.as_json())
-    except Exception as error:  # noqa: BLE001 - a fault of the agent must reach the client as an answer
+    except Exception as error:  # noqa: BLE001 - an agent's fault must reach the client as an answer
         detail = scrub("".join(traceback.format_exc().splitlines(keepends=True)[-12:]))
         message = scrub(f"{type(error).__name__}: {error}")
         talk.error({"kind": "internal", "message": message, "detail": detail})
     else:
         talk.end()
+
+
+def _handler(request: Request) -> Handler:
+    name = request["action"]
+    if name not in ACTIONS:
+        raise AgentError("request", f"unknown action {name!r}; use one of {', '.join(ACTIONS)}")
+    return ACTIONS[name]

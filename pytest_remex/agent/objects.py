@@ -20,7 +20,7 @@ class Entry(NamedTuple):
 
 
 class Blobs:
-    """The clone's objects, as a stream of chunks each."""
+    """The clone's objects, as a stream of chunks each; `close` ends the git behind it."""
 
     def __init__(self, clone: str) -> None:
         self._process = subprocess.Popen(
@@ -32,10 +32,8 @@ class Blobs:
             bufsize=1 << 16,
         )
 
-    def __enter__(self) -> "Blobs":
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """End the git process."""
         self._in.close()
         self._out.close()
         self._process.wait()
@@ -44,12 +42,13 @@ class Blobs:
         """Give an object's size and its bytes in chunks, which must be used up before the next."""
         self._in.write(name + b"\n")
         self._in.flush()
-        words = self._out.readline().split()
-        if len(words) != 3:
+        header = self._out.readline()
+        _, _, size = header.rpartition(b" ")
+        if not size.strip().isdigit():
             missing = os.fsdecode(name)
             message = f"object {missing} is not in the clone; fetch it there, or place again"
             raise AgentError("git", message)
-        return int(words[2]), self._chunks(int(words[2]))
+        return int(size), self._chunks(int(size))
 
     def _chunks(self, left: int) -> Iterator[bytes]:
         while left > 0:

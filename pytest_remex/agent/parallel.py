@@ -29,7 +29,6 @@ def each(things: Iterable[Thing], act: Callable[[Thing], None], width: int) -> N
         raise failures[0]
 
 
-
 class _Shared(Iterator[Thing]):
     """An iterator that several threads may use."""
 

@@ -26,7 +26,9 @@ def expand(pattern: str, fields: Mapping[str, object]) -> str:
     return _FIELD.sub(fill, pattern)
 
 
-def fields_of(job: str, task: Optional[int], name: str, user: str, host: str) -> Mapping[str, object]:
+def fields_of(
+    job: str, task: Optional[int], name: str, user: str, host: str
+) -> Mapping[str, object]:
     """Give the values behind the letters, for the batch script of a job or an array's task."""
     return {
         "A": job,

@@ -1,4 +1,4 @@
-"""Place run directories: each is its commit's files and nothing else, and appears whole or not at all."""
+"""Place run directories: each is its commit's files, and appears whole or not at all."""
 
 import contextlib
 import json
@@ -56,7 +56,7 @@ def _place_all(request: Request, talk: Talk, scratch: str) -> None:
     plan = shared.plan(objects.tree(clone, base), request.get("shared") or [])
     base_tree = git.ask(clone, "rev-parse", base + "^{tree}").strip()
     differing = objects.changes(clone, [(base_tree, run.tree) for run in todo])
-    with objects.Blobs(clone) as blobs:
+    with contextlib.closing(objects.Blobs(clone)) as blobs:
         shared.keep(plan, runs, base, blobs, scratch)
         for start in range(0, len(todo), BATCH):
             talk.check()
@@ -101,8 +101,8 @@ def _tell_owner(path: str, run: Placing, talk: Talk) -> None:
 def _check_commits(clone: str, todo: List[Placing]) -> None:
     asked = "".join(run.about["sha"] + "^{tree}\n" for run in todo)
     rows = git.ask(clone, "cat-file", "--batch-check", text=asked).splitlines()
-    for run, row in zip(todo, rows):
-        if row.split()[0] != run.tree:
+    for number, run in enumerate(todo):
+        if rows[number].split()[0] != run.tree:
             message = f"commit {run.about['sha']} is not in {clone} with the tree {run.tree}"
             raise AgentError("git", message + "; launch again")
 
@@ -115,11 +115,11 @@ def _build(
     differing: List[Dict[bytes, objects.Entry]],
 ) -> None:
     wanted: Dict[objects.Entry, List[stage.Folder]] = {}
-    for run, changed in zip(several, differing):
+    for number, run in enumerate(several):
         path = os.path.join(scratch, run.directory)
         folder = stage.Folder(path)
         _write_about(path, run)
-        for entry in _entries(plan, changed, folder):
+        for entry in _entries(plan, differing[number], folder):
             wanted.setdefault(entry, []).append(folder)
     stage.check(wanted)
     stage.fill(blobs, wanted)

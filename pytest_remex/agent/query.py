@@ -6,7 +6,7 @@ that the run directory holds. A source that failed is no answer: the state stays
 
 import os
 import time
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Set
 
 from . import (
     accounts,
@@ -24,7 +24,7 @@ from . import (
 )
 from .faults import AgentError
 from .jobs import ENDED, Job
-from .slurm_parse import Accounted, Listed
+from .slurm_parse import Listed
 from .wire import Request, Talk
 
 DAY = 86400.0
@@ -43,12 +43,18 @@ class Asked(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What the sources said so far: jobs by id, and why a source said nothing."""
+    """What the sources said so far.
+
+    `jobs` by id, `failures` why a source said nothing, `hints` why a job is not known, by id, and
+    `taken` the ids that now belong to jobs elsewhere.
+    """
 
     runs: str
     cluster: str
     jobs: Dict[str, Job]
     failures: List[str]
+    hints: Dict[str, str]
+    taken: Set[str]
 
     def left(self, asked: List[Asked]) -> List[Asked]:
         """Give the runs of which nothing is known."""
@@ -62,7 +68,7 @@ def query(request: Request, talk: Talk) -> None:
         cluster = job_ids.cluster_of(one["job"])
         by_cluster.setdefault(cluster, []).append(_asked(request["runs"], one))
     for cluster, asked in by_cluster.items():
-        known = Known(request["runs"], cluster, {}, [])
+        known = Known(request["runs"], cluster, {}, [], {}, set())
         rows = _ask_all(asked, known)
         for one in asked:
             job = known.jobs[one.job]._replace(id=one.full)
@@ -75,16 +81,17 @@ def query(request: Request, talk: Talk) -> None:
 def _ask_all(asked: List[Asked], known: Known) -> List[Listed]:
     rows = _ask_squeue(asked, known)
     _ask_records(asked, known)
-    told = _ask_sacct(asked, known)
+    _ask_sacct(asked, known)
     _ask_scontrol(asked, known)
     _ask_exit_files(asked, known)
     left = known.left(asked)
     if left and not known.failures:
-        gone = lost.judge([one.job for one in left], min(one.since for one in left), known.cluster)
-        known.jobs.update(gone)
+        names = [one.job for one in left]
+        since = min(one.since for one in left)
+        known.jobs.update(lost.judge(names, known.taken, since, known.cluster))
     why = "; ".join(known.failures)
     for one in known.left(asked):
-        reason = told.get(one.job) or why or f"no source knows job {one.full}"
+        reason = why or known.hints.get(one.job) or f"no source knows job {one.full}"
         known.jobs[one.job] = Job(one.job, "UNKNOWN", reason)
     return rows
 
@@ -115,7 +122,9 @@ def _ask_squeue(asked: List[Asked], known: Known) -> List[Listed]:
     by_id = {row.id: row for row in rows}
     for one in asked:
         row = by_id.get(one.job)
-        if row is not None and _ours(one, row.work_dir, known.runs):
+        if row is not None and not _ours(one, row.work_dir, known.runs):
+            known.taken.add(one.job)
+        elif row is not None:
             known.jobs[one.job] = accounts.from_listing(row)
     ended = [name for name, job in known.jobs.items() if job.state in ENDED]
     for name, (code, number) in slurm.exit_codes(ended, known.cluster).items():
@@ -134,35 +143,34 @@ def _ask_records(asked: List[Asked], known: Known) -> None:
             known.jobs[one.job] = seen
 
 
-def _ask_sacct(asked: List[Asked], known: Known) -> Dict[str, str]:
-    """Ask for what is not known, or ended just now: sacct tells the memory too.
-
-    Gives, by job, what stands in the way of believing an account.
-    """
+def _ask_sacct(asked: List[Asked], known: Known) -> None:
+    """Ask for what is not known, or ended just now: sacct tells the memory too."""
     wanting = [one for one in asked if _wants_account(known.jobs.get(one.job))]
-    doubts: Dict[str, str] = {}
     if not wanting:
-        return doubts
+        return
     wholes = list(dict.fromkeys(job_ids.whole_of(one.job) for one in wanting))
     since = min(one.since for one in wanting)
     try:
         found = slurm.accounts(wholes, since, known.cluster)
     except slurm.NoAccountingError as error:
-        return dict.fromkeys((one.job for one in wanting), f"Slurm has forgotten it, and {error}")
+        why = f"Slurm has forgotten the job, and {error}"
+        known.hints.update(dict.fromkeys((one.job for one in wanting), why))
     except AgentError as error:
         known.failures.append(str(error))
-        return doubts
-    for one in wanting:
-        account = found.get(one.job)
-        if account is None or not _ours(one, account.work_dir, known.runs):
-            continue
-        job = accounts.from_accounts(account)
-        # the accounting lags behind a controller that answers
-        if job.state in ENDED or (known.failures and one.job not in known.jobs):
-            known.jobs[one.job] = job
-        elif one.job not in known.jobs:
-            doubts[one.job] = f"sacct says {job.state}, but squeue does not list job {one.full}"
-    return doubts
+    else:
+        for one in wanting:
+            account = found.get(one.job)
+            if account is not None and _ours(one, account.work_dir, known.runs):
+                _take_account(one, accounts.from_accounts(account), known)
+
+
+def _take_account(one: Asked, job: Job, known: Known) -> None:
+    """Believe an account of a live job only where the controller cannot be asked: it lags."""
+    if job.state in ENDED or (known.failures and one.job not in known.jobs):
+        known.jobs[one.job] = job
+    elif one.job not in known.jobs:
+        why = f"sacct says {job.state}, but squeue does not list job {one.full}"
+        known.hints[one.job] = why
 
 
 def _wants_account(job: Optional[Job]) -> bool:
@@ -178,7 +186,8 @@ def _ours(one: Asked, work_dir: str, runs: str) -> bool:
 
 
 def _ask_scontrol(asked: List[Asked], known: Known) -> None:
-    for one in known.left(asked)[:FEW]:
+    left = [one for one in known.left(asked) if one.job not in known.taken]
+    for one in left[:FEW]:
         ran = slurm.run(slurm_commands.show(one.job, known.cluster))
         if ran.well:
             known.jobs[one.job] = accounts.from_scontrol(one.job, slurm_parse.shown(ran.out))

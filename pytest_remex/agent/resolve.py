@@ -1,4 +1,4 @@
-"""Find out what became of doubtful attempts: ask Slurm for jobs in their folder, twice if need be."""
+"""Find out what became of doubtful attempts: ask Slurm, twice, for jobs in their folders."""
 
 import contextlib
 import os
@@ -120,11 +120,16 @@ def _look(units: List[Unit]) -> Dict[str, str]:
 
 def _candidates(units: List[Unit]) -> List[Candidate]:
     found = [
-        Candidate(row.id.partition("_")[0], row.comment, row.work_dir, row.held_by_user, False)
+        Candidate(
+            row.id.partition("_")[0], row.comment, row.work_dir, row.held_by_user, ended=False
+        )
         for row in slurm.listing()
         if row.comment
     ]
-    since = min((attempt.touched for unit in units for attempt in attempts.read(unit.home, unit.serial)), default=0.0)
+    since = min(
+        (attempt.touched for unit in units for attempt in attempts.read(unit.home, unit.serial)),
+        default=0.0,
+    )
     try:
         accounts = slurm.accounts_of_user((since or time.time()) - 86400).values()
     except slurm.NoAccountingError:
@@ -139,7 +144,7 @@ def _candidates(units: List[Unit]) -> List[Candidate]:
         name = row.id.partition("_")[0]
         if name not in known:
             ended = state_of(row.word) == "CANCELLED"
-            found.append(Candidate(name, row.comment, row.work_dir, False, ended))
+            found.append(Candidate(name, row.comment, row.work_dir, held=False, ended=ended))
     return found
 
 

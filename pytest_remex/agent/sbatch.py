@@ -7,8 +7,10 @@ import threading
 import time
 from typing import Dict, List, Optional
 
-from . import processes
+from . import commands, processes
 
+Environment = Optional[Dict[str, str]]
+"""A program's variables; None for the agent's own."""
 LOOK = 0.25
 """Seconds between two looks at the clock."""
 
@@ -23,15 +25,14 @@ class Launcher:
         self._stop = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> "Launcher":
         self._watcher.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Stop watching."""
         self._stop.set()
         self._watcher.join()
 
-    def run(self, words: List[str], folder: str, output: int, environment: Dict[str, str]) -> int:
+    def run(self, words: List[str], folder: str, output: int, environment: Environment) -> int:
         """Run sbatch in a folder; its own session keeps it alive when this agent is killed."""
         try:
             process = subprocess.Popen(
@@ -44,8 +45,9 @@ class Launcher:
                 start_new_session=True,
             )
         except OSError as error:
-            os.write(output, f"Unable to open file {words[0]}: {error.strerror}\n".encode("ascii", "replace"))
-            return 127
+            said = f"Unable to open file {words[0]}: {error.strerror}\n"
+            os.write(output, said.encode("ascii", "replace"))
+            return commands.MISSING
         with self._lock:
             self._deadlines[process.pid] = time.monotonic() + self._patience
         # not reaped before it is off the list: its number must not be another's when it is killed

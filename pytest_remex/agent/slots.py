@@ -1,5 +1,6 @@
 """One lock file a core: at most that many local jobs run at once, over all of a user's queues."""
 
+import contextlib
 import fcntl
 import os
 import stat
@@ -45,10 +46,8 @@ class Slots:
 
 
 def _make_private(folder: str) -> None:
-    try:
+    with contextlib.suppress(FileExistsError):
         os.mkdir(folder, 0o700)
-    except FileExistsError:
-        pass
     found = os.lstat(folder)
     private = stat.S_ISDIR(found.st_mode) and not stat.S_IMODE(found.st_mode) & 0o077
     if not private or found.st_uid != os.getuid():

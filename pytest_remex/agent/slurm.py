@@ -13,7 +13,6 @@ PATIENCE = 120.0
 """Seconds for one command; a frozen controller answers late."""
 LENGTH = 100_000
 """Bytes of job ids in one command: Linux takes 128 kB in one argument."""
-_MISSING = 127
 _FILTERS = ("SQUEUE_", "SACCT_", "SCONTROL_", "SCANCEL_", "SLURM_TIME_FORMAT")
 
 
@@ -56,7 +55,7 @@ def limits() -> Limits:
 
 
 def message_timeout() -> float:
-    """Give the seconds after which Slurm's commands give up on the controller; 10 is its default."""
+    """Give the seconds after which Slurm's commands give up; 10 is its default."""
     said = slurm_parse.settings(run(slurm_commands.config()).out)
     return float(_first_number(said.get("MessageTimeout")) or 10)
 
@@ -116,7 +115,7 @@ def moment(seconds: float) -> str:
 
 def _accounts(words: List[str]) -> Dict[str, Accounted]:
     ran = run(words)
-    if ran.code == _MISSING or "accounting storage is disabled" in ran.err:
+    if ran.code == commands.MISSING or "accounting storage is disabled" in ran.err:
         raise NoAccountingError("slurm", "this cluster keeps no accounts")
     if not ran.well:
         raise AgentError("slurm", f"sacct failed: {ran.words()}")

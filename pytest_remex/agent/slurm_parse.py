@@ -55,8 +55,8 @@ def listing(text: str) -> List[Listed]:
 
 def exit_codes(text: str) -> Dict[str, Tuple[int, int]]:
     """Read exit codes and signals by job id."""
-    rows = (line.split() for line in text.splitlines())
-    return {row[0]: exit_code(row[1]) for row in rows if len(row) == 2 and row[1][0].isdigit()}
+    rows = (line.rstrip().rpartition(" ") for line in text.splitlines())
+    return {job.strip(): exit_code(code) for job, _, code in rows if job and code[0].isdigit()}
 
 
 def accounts(text: str) -> Dict[str, Accounted]:
@@ -84,7 +84,7 @@ def settings(text: str) -> Dict[str, str]:
 
 
 def max_submit(associations: str, qualities: str) -> Optional[int]:
-    """Give the lowest submit limit of associations (`limit|qos,qos`) and their QOS (`name|limit`)."""
+    """Give the lowest limit in associations (`limit|qos,qos`) and their QOS (`name|limit`)."""
     rows = [line.split("|") for line in associations.splitlines() if "|" in line]
     named = {name for row in rows for name in row[1].split(",")}
     limits = [row[0] for row in rows]
@@ -162,13 +162,17 @@ def _account_rows(text: str) -> Iterator[Dict[str, str]]:
         parts = line.split(FIELD)
         if len(parts) == len(ACCOUNTED):
             if row:
-                yield dict(zip(ACCOUNTED, row))
+                yield _named(row)
             row = parts
         elif row and line:
             # a work directory with a line break in its name
             row[-1] += "\n" + line
     if row:
-        yield dict(zip(ACCOUNTED, row))
+        yield _named(row)
+
+
+def _named(row: List[str]) -> Dict[str, str]:
+    return {name: row[number] for number, name in enumerate(ACCOUNTED)}
 
 
 def _accounted(task: str, row: Dict[str, str]) -> Accounted:

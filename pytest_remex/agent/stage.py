@@ -41,9 +41,11 @@ def check(entries: Iterable[Entry]) -> None:
     for entry in entries:
         parts = entry.path.split(b"/")
         if any(part in (b"", b".", b"..") or part.lower() == b".git" for part in parts):
-            raise AgentError("git", f"the commit holds the path {os.fsdecode(entry.path)!r}; remove it")
+            message = f"a commit holds the path {os.fsdecode(entry.path)!r}; take it out"
+            raise AgentError("git", message)
         if parts[0] == _OURS:
-            raise AgentError("git", "the commit holds .remex, which is pytest-remex's own; remove it")
+            message = "a commit holds .remex, which pytest-remex keeps for itself; take it out"
+            raise AgentError("git", message)
 
 
 def fill(blobs: Blobs, wanted: Dict[Entry, List[Folder]]) -> None:

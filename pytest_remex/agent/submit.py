@@ -1,5 +1,6 @@
 """Submit units to Slurm, held, several sbatch at a time; then resolve together what is doubtful."""
 
+import contextlib
 import os
 from typing import Callable, Dict, List, NamedTuple
 
@@ -34,7 +35,7 @@ def submit(request: Request, talk: Talk) -> None:
     patience = float(request.get("patience") or PATIENCE)
     limit = LimitWatch(float(request.get("limit_patience", LIMIT_PATIENCE)))
     width = request.get("width") or WIDTH
-    with Launcher(patience) as launcher:
+    with contextlib.closing(Launcher(patience)) as launcher:
         means = Means(talk, launcher, limit)
         doubtful = _each(units_of(request), lambda unit: _carry(unit, means), talk, width)
         if doubtful:
@@ -136,8 +137,8 @@ def _tell(unit: Unit, verdict: Verdict, talk: Talk) -> None:
         talk.event("rejected", key=unit.key, message=scrub(verdict.words), **limit)
         return
     jobs = _tasks(unit, verdict.job)
-    for place, job in zip(unit.places, jobs.values()):
-        files.replace(paths.job(place), job + "\n")
+    for name, job in jobs.items():
+        files.replace(paths.job(os.path.join(unit.runs, name)), job + "\n")
     talk.event("held", key=unit.key, job=verdict.job, jobs=jobs)
 
 
@@ -145,6 +146,4 @@ def _tasks(unit: Unit, job: str) -> Dict[str, str]:
     if unit.array is None:
         return dict.fromkeys(unit.directories, job)
     number, mark, cluster = job.partition(";")
-    return {
-        name: f"{number}_{index}{mark}{cluster}" for index, name in enumerate(unit.directories)
-    }
+    return {name: f"{number}_{index}{mark}{cluster}" for index, name in enumerate(unit.directories)}

@@ -11,7 +11,9 @@ REJECTED = "rejected"
 LIMIT = "limit"
 DOUBT = "doubt"
 
-_ID = re.compile(r"^(?:Submitted batch job )?(\d+)(?:;([\w.-]+)| on cluster ([\w.-]+))?$", re.MULTILINE)
+_ID = re.compile(
+    r"^(?:Submitted batch job )?(\d+)(?:;([\w.-]+)| on cluster ([\w.-]+))?$", re.MULTILINE
+)
 _FAILED = "Batch job submission failed: "
 _POLICY = "Job violates accounting/QOS policy"
 _LIMITS = re.compile(r"MaxSubmitJob|GrpSubmitJob|MaxSubmitPA|Resource temporarily unavailable")
@@ -70,7 +72,7 @@ _NEVER_SENT = (
     "Invalid directive found in batch script",
     "Invalid numeric value",
     "This does not look like a batch script",
-    "Try \"sbatch --help\"",
+    'Try "sbatch --help"',
     "Unable to open file",
     "invalid option",
     "option requires an argument",

@@ -182,7 +182,7 @@ class Conversation:
         if self._heard:
             return self._lose(f"the agent on {self._place} ended ({code}{said})", action)
         self._lost = f"the agent did not start on {self._place} (exit code {code}{said})"
-        if code == _NOT_FOUND:
+        if code == _NOT_FOUND and "python3" in said:
             self._lost = (
                 f"python3 was not found on {self._place} ({code}{said}): it needs Python 3.6 "
                 f"or newer; load it in the login files there, or through remex_shell"

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from pytest_remex.errors import RemoteError
-from pytest_remex.remote.transfer import Folders, Transferred
+from pytest_remex.remote.transfer import STAGING, Folders, Transferred
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +26,8 @@ def copy(wanted: Wanted) -> None:
     folders = Folders(wanted.staging)
     reached: dict[tuple[str, ...], bool] = {}
     root = os.path.realpath(wanted.source)
+    if not os.path.isdir(root):  # noqa: PTH112 - as below
+        raise RemoteError(f"there is no folder {wanted.source}: see remex_runs")
     started = time.monotonic()
     files = size = 0
     for name in wanted.names:
@@ -36,7 +38,7 @@ def copy(wanted: Wanted) -> None:
             reached[parts] = os.path.realpath(folder) == folder
         opened = _open(f"{root}/{name}") if reached[parts] else None
         if opened is not None:
-            size += _copy(opened, folders.make(parts) / last)
+            size += _copy(opened, wanted.staging / STAGING, folders.make(parts) / last)
             files += 1
             wanted.progress(Transferred(files, size, size / max(time.monotonic() - started, 1e-3)))
 
@@ -53,14 +55,15 @@ def _open(path: str) -> int | None:
     return None
 
 
-def _copy(opened: int, target: Path) -> int:
+def _copy(opened: int, part: Path, target: Path) -> int:
     """Copy an open file, with the time that it had at the start: what grows on is newer."""
     with os.fdopen(opened, "rb") as file:
         facts = os.fstat(opened)
         try:
-            with target.open("wb") as copied:
+            with part.open("wb") as copied:
                 shutil.copyfileobj(file, copied, 1 << 20)
-            os.utime(target, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+            os.utime(part, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+            part.replace(target)
         except OSError as error:
             raise RemoteError(f"{target} cannot be written: {error.strerror}") from error
     return facts.st_size

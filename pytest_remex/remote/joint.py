@@ -9,6 +9,7 @@ import secrets
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,13 @@ class Joint:
         self._ours, self._theirs = socket.socketpair()
         self._channel: Channel | None = None
         self._said = bytearray()
+        self._heard_at = time.monotonic()
         self._thread = threading.Thread(target=self._serve, name="remex-rsync", daemon=True)
+
+    @property
+    def silence(self) -> float:
+        """Seconds since anything came from the cluster."""
+        return time.monotonic() - self._heard_at
 
     @property
     def end(self) -> int:
@@ -118,9 +125,11 @@ class Joint:
         self._channel = channel = self._door.python(program)
         for work in (self._send, self._hear_errors):
             threading.Thread(target=work, args=(channel, out), daemon=True).start()
+        rest = self._skip_noise(channel, nonce.encode() + b" ")
         with contextlib.suppress(BrokenPipeError):
-            _write(into, self._skip_noise(channel, nonce.encode() + b" "))
+            _write(into, rest)
             while data := channel.read():
+                self._heard_at = time.monotonic()
                 _write(into, data)
         self.code = channel.wait(5)
 
@@ -128,12 +137,18 @@ class Joint:
         """Wait for the line that starts rsync, and give what follows it."""
         heard = b""
         while data := channel.read():
+            self._heard_at = time.monotonic()
             heard = heard[-len(mark) :] + data if mark not in heard else heard + data
             line, ended, rest = heard.partition(mark)[2].partition(b"\n")
             if ended:
                 if fault := json.loads(line):
                     raise RemoteError(f"{self._door.place}: {fault}")
                 return rest
+        self.code = channel.wait(5)
+        if self.code is not None:
+            raise RemoteError(
+                f"{self._door.place}: rsync did not start there ({self.code}): {self.said}"
+            )
         return b""
 
     def _send(self, channel: Channel, out: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import shutil
 import subprocess
 import tempfile
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _PARTS = ".remex-part"
 _PROGRESS = re.compile(rb"\s*(?P<bytes>\d+)\s+\d+%.*?(?:xfr#(?P<files>\d+)|$)")
 _SOME_MISSING = (0, 23, 24)
-_TIMED_OUT = (30, 35)
+_LINK = (-9, 10, 12, 30, 35)
 _LEAST = (3, 1)
 
 
@@ -51,19 +52,22 @@ def pull(door: Door, wanted: Wanted, *, silence: float) -> None:
             env=_environment(),
             start_new_session=True,
         )
-        _watch(process, joint, wanted)
+        _watch(process, joint, wanted, silence)
         errors.seek(0)
         said = errors.read()[-2000:].decode(errors="replace").strip()
     _judge(process.returncode, joint, said, door.place)
 
 
-def _watch(process: subprocess.Popen[bytes], joint: Joint, wanted: Wanted) -> None:
-    """Tell the progress until rsync ends; end it where nobody waits for it any more."""
+def _watch(process: subprocess.Popen[bytes], joint: Joint, wanted: Wanted, silence: float) -> None:
+    """Tell the progress until rsync ends, or the cluster has been silent for too long."""
     with process:
         try:
             joint.started()
             for step in steps(process.stdout):
-                wanted.progress(step)
+                if step is not None:
+                    wanted.progress(step)
+                elif joint.silence > silence:
+                    process.kill()
         except BaseException:
             process.kill()
             raise
@@ -97,21 +101,29 @@ def command(wanted: Wanted, silence: float, shell: Sequence[str]) -> list[str]:
     ]
 
 
-def steps(stream: IO[bytes] | None) -> Iterator[Transferred]:
-    """Read rsync's progress as it comes."""
+def steps(stream: IO[bytes] | None) -> Iterator[Transferred | None]:
+    """Read rsync's progress as it comes; None each second in which nothing came."""
     started = time.monotonic()
     files = 0
     for line in _lines(stream):
-        if found := _PROGRESS.match(line):
+        if line is None:
+            yield None
+        elif found := _PROGRESS.match(line):
             files = int(found["files"] or files)
             size = int(found["bytes"])
             yield Transferred(files, size, size / max(time.monotonic() - started, 1e-3))
 
 
-def _lines(stream: IO[bytes] | None) -> Iterator[bytes]:
+def _lines(stream: IO[bytes] | None) -> Iterator[bytes | None]:
     """Split at line ends and at the carriage returns that rsync redraws its line with."""
     rest = b""
-    while stream and (data := os.read(stream.fileno(), 1 << 16)):
+    while stream:
+        if not select.select([stream], [], [], 1)[0]:
+            yield None
+            continue
+        data = os.read(stream.fileno(), 1 << 16)
+        if not data:
+            break
         *lines, rest = re.split(rb"[\r\n]", rest + data)
         yield from lines
     yield rest
@@ -123,7 +135,7 @@ def _judge(code: int, joint: Joint, said: str, place: str) -> None:
         raise joint.fault
     if code in _SOME_MISSING:
         return
-    if joint.code is None or code in _TIMED_OUT:
+    if code in _LINK and joint.code is None:
         raise ConnectionLostError(
             f"the connection to {place} broke or was silent while files were fetched: "
             f"the same command, run again, goes on where it stopped"

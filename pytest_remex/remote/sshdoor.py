@@ -6,6 +6,7 @@ import base64
 import contextlib
 import shlex
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import paramiko
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _WINDOW = 1 << 24
 _PIECE = 1 << 18  # paramiko copies what it has not sent yet: a large piece costs its square
 _CLOSING = 2.0
+_PAUSES = (0.05, 0.2, 0.5)
 _UNPACK = "import base64,sys;exec(base64.b64decode(sys.argv[1]))"
 
 
@@ -106,9 +108,10 @@ class SshDoor:
         Raises `RemoteError` where the server opens no more channels, `ConnectionLostError` where
         the link is gone.
         """
+        command = login_command(self._shell, program)
         try:
-            channel = self._transport.open_session(window_size=_WINDOW, timeout=self._silence)
-            channel.exec_command(login_command(self._shell, program))
+            channel = self._open()
+            channel.exec_command(command)
         except paramiko.ChannelException as error:
             raise NoChannelError(f"{self.place} opens no further channel: {error.text}") from error
         except (paramiko.SSHException, OSError, EOFError) as error:
@@ -118,6 +121,15 @@ class SshDoor:
     def copy(self, wanted: Wanted) -> None:
         """See `Door`: by rsync."""
         pull(self, wanted, silence=self._silence)
+
+    def _open(self) -> paramiko.Channel:
+        """Open a channel, with patience for a server that has not quite closed the last one."""
+        for pause in _PAUSES:
+            try:
+                return self._transport.open_session(window_size=_WINDOW, timeout=self._silence)
+            except paramiko.ChannelException:
+                time.sleep(pause)
+        return self._transport.open_session(window_size=_WINDOW, timeout=self._silence)
 
     def close(self) -> None:
         """Log out, of each host on the way."""

@@ -17,7 +17,7 @@ exit $((SLURM_ARRAY_TASK_ID * 2))
 
 @pytest.fixture
 def launch(site, tmp_path):
-    """A launch on the session's cluster."""
+    """Give a launch on the session's cluster."""
     made = Launch(site, tmp_path / "runs")
     yield made
     made.close()
@@ -102,7 +102,10 @@ def test_an_array_is_adopted_whole(launch):
 
 def test_a_warning_signal_reaches_the_users_script(launch):
     """A signal sent to the batch shell is passed on to the run's own script."""
-    script = "#!/bin/bash\ntrap 'echo warned > warned; exit 9' USR1\ntouch ready\nwhile :; do sleep 0.1; done\n"
+    script = (
+        "#!/bin/bash\ntrap 'echo warned > warned; exit 9' USR1\n"
+        "touch ready\nwhile :; do sleep 0.1; done\n"
+    )
     jobs = jobs_of(launch.submit(array(launch, "r0", script=script)))
     launch.release(jobs["r0"])
     until((launch.runs / "r0" / "ready").exists)

@@ -10,7 +10,7 @@ from support.sites import WITH_ACCOUNTING, WITH_AND_WITHOUT_ACCOUNTING
 
 @pytest.fixture
 def launch(site, tmp_path):
-    """A launch on the session's cluster."""
+    """Give a launch on the session's cluster."""
     made = Launch(site, tmp_path / "runs")
     yield made
     made.close()
@@ -122,19 +122,29 @@ def test_accounting_that_is_down_is_no_answer(launch):
     assert "sacct failed" in told["reason"]
 
 
-@WITH_ACCOUNTING
-def test_a_lost_job_is_lost_only_where_accounting_proves_it(launch):
-    """An id between two that the accounting knows, and that no source knows, is LOST."""
-    first = run(launch, "a", "#!/bin/sh\n")
-    lost = launch.cluster.run("sbatch", "--parsable", "--hold", "--wrap=true").strip()
-    last = run(launch, "b", "#!/bin/sh\n")
-    assert int(first) < int(lost) < int(last)
+@WITH_AND_WITHOUT_ACCOUNTING
+def test_a_job_whose_number_went_to_another_is_lost(launch):
+    """A number that Slurm gave out twice, as it can after a crash, is the later job's."""
+    first = held(launch.submit(launch.add("first")))
     launch.add("r")
+    assert ask(launch, "r", first)["state"] == "LOST"
+    assert ask(launch, "first", first)["state"] == "HELD"
+
+
+@WITH_ACCOUNTING
+def test_a_job_is_lost_only_where_accounting_proves_it(launch):
+    """Accounts from before and after a job, and none of it, make it LOST; else it is UNKNOWN."""
+    run(launch, "a", "#!/bin/sh\n")
+    last = run(launch, "b", "#!/bin/sh\n")
     until(lambda: ask(launch, "b", last)["source"] == "sacct")
-    # the job in between lies elsewhere: as far as this run directory goes, its id was lost
-    launch.cluster.run("scancel", lost)
-    told = ask(launch, "r", str(int(last) + 1))
-    assert told["state"] == "UNKNOWN"
+    launch.add("r")
+    assert ask(launch, "r", str(int(last) + 1))["state"] == "UNKNOWN"
+    launch.shims.put(f'$REAL "$@" | grep -v ^{last}; exit 0', "sacct")
+    newest = run(launch, "c", "#!/bin/sh\n")
+    until(lambda: ask(launch, "c", newest)["source"] == "sacct")
+    launch.shims.put("exit 0", "squeue")
+    launch.shims.put("exit 1", "scontrol")
+    until(lambda: ask(launch, "r", last)["state"] == "LOST")
 
 
 def test_a_requeued_job_lives_again(launch):
@@ -149,7 +159,7 @@ def test_a_job_of_another_cluster_is_asked_for_there(launch):
     """An id with a cluster is asked for with -M."""
     name = launch.cluster.layout.name
     job = run(launch, "r", "#!/bin/sh\nexit 2\n")
-    launch.shims.put('[ "$1 $2" = "-M %s" ] && shift 2 || exit 1\nexec "$REAL" "$@"' % name, "squeue")
+    launch.shims.put(f'[ "$1 $2" = "-M {name}" ] && shift 2 || exit 1\nexec "$REAL" "$@"', "squeue")
     told = ask(launch, "r", f"{job};{name}")
     assert (told["id"], told["state"]) == (f"{job};{name}", "FAILED")
 

@@ -7,16 +7,15 @@ import time
 
 import pytest
 from support import shims as faults
-from support.agents import until
 from support.agent_launch import FIELDS, QUICK, Launch, held
+from support.agents import until
 from support.rejections import LIMIT, PERMANENT
 from support.sites import WITH_ACCOUNTING
 
 
-
 @pytest.fixture
 def launch(site, tmp_path):
-    """A launch on the session's cluster."""
+    """Give a launch on the session's cluster."""
     made = Launch(site, tmp_path / "runs")
     yield made
     made.close()
@@ -24,7 +23,7 @@ def launch(site, tmp_path):
 
 @pytest.fixture
 def odd(site, tmp_path):
-    """A launch in a folder with a hostile name."""
+    """Give a launch in a folder with a hostile name."""
     made = Launch(site, tmp_path / 'odd "name" | $(id);%j' / "runs")
     yield made
     made.close()
@@ -55,7 +54,7 @@ def test_submitting_again_finds_the_job(launch):
     "fault", [faults.CHATTERS, faults.ACCEPTS_THEN_TIMES_OUT, faults.ACCEPTS_THEN_HANGS]
 )
 def test_an_accepted_job_is_adopted(launch, fault):
-    """A job that Slurm took without saying so is found by its folder; sbatch is not called again."""
+    """A job that Slurm took without saying so is found by its folder; there is no second sbatch."""
     launch.shims.put(fault)
     job = held(launch.submit(launch.add("r")))
     assert [found.id for found in launch.jobs("r")] == [job]
@@ -179,9 +178,7 @@ def test_a_hung_up_client_leaves_no_half_done_work(launch):
     launch.shims.put("sleep 1")
     units = [launch.add(f"r{number}") for number in range(8)]
     agent = launch.agent()
-    stream = agent.events(
-        "submit", runs=str(launch.runs), units=units, width=2, **FIELDS, **QUICK
-    )
+    stream = agent.events("submit", runs=str(launch.runs), units=units, width=2, **FIELDS, **QUICK)
     next(stream)
     agent.close()
     assert len(launch.shims.calls()) == 2
@@ -239,7 +236,7 @@ def test_a_real_submit_limit(launch):
 
 
 def test_hostile_names_of_folders(odd):
-    """A runs folder with quotes and blanks in its name is found in every listing."""
+    """Give a runs folder with quotes and blanks in its name is found in every listing."""
     odd.shims.put(faults.ACCEPTS_THEN_TIMES_OUT)
     job = held(odd.submit(odd.add("r")))
     assert odd.release(job)[0]["jobs"] == [job]

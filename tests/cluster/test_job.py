@@ -43,7 +43,7 @@ def _jobs(cluster, user):
 
 def _assert_results(user, jobs):
     folder = user.output / "tams"
-    rows = list(csv.DictReader((folder / "results.csv").open()))
+    rows = list(csv.DictReader((folder / "results.csv").read_text().splitlines()))
     assert [float(row["initial_mass"]) for row in rows] == [1.0, 2.0, 3.0]
     assert [row["state"] for row in rows] == ["COMPLETED"] * 3
     assert [row["job"] for row in rows] == jobs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from support.invariants import assert_once
+from support.invariants import Snapshot, assert_clean, assert_once
 from support.sites import WITH_ACCOUNTING
 
 
@@ -17,19 +17,19 @@ def test_backs_off(user, cluster, shims):
     with cluster.submit_limit(3):
         user.submit()
     assert len(shims.calls()) > 3
-    user.collect().well()
     assert_once(user, cluster, 3)
 
 
 @WITH_ACCOUNTING
 def test_gives_up(user, cluster):
     """A launch over the limit submits what fits and says so; the same command sends the rest."""
-    user.script("sleep 1")
+    before = Snapshot.of(user.repository)
     with cluster.submit_limit(2):
         limited = user.pytest("--remex-submit", "-v").badly("1 failed, 2 passed")
-        assert "MaxSubmitJob" in limited
+        assert "submit limit" in limited
+        assert "run the same command again" in limited
         cluster.wait()
         rest = user.submit()
     assert len(re.findall(r"\] SUBMITTED", rest.text)) == 1
-    user.collect().well()
     assert_once(user, cluster, 3)
+    assert_clean(user, before)

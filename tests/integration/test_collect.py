@@ -260,16 +260,13 @@ def test_partial_outputs(empty_project):
 
 def test_unknown_is_not_failed(project):
     """A state that could not be learnt is UNKNOWN, and not FAILED."""
-    project.ran("-k", "a=1")
-    (folder,) = project.run_directories()
-    folder.rename(project.path / "moved away")
-    states = project.runs / ".remex" / "local" / "states"
-    states.rename(project.path / "states")
-    for mode in ("--remex-status", "--remex-collect"):
-        result = project.pytest(mode, "-k", "a=1", "-v")
-        assert "FAILED" not in result.stdout.str()
-        result.stdout.fnmatch_lines(["*a=1] UNKNOWN*"])
+    project.ran()
+    result = project.pytest("--remex-collect", "--remex-offline", "-v")
+    result.assert_outcomes(skipped=3)
+    result.stdout.fnmatch_lines(["*a=1] UNKNOWN job 1*", "3 UNKNOWN"])
     assert result.ret == 10
+    assert "FAILED" not in result.stdout.str()
+    project.submit("--remex-retry").assert_outcomes(skipped=3)
 
 
 def test_links_from_the_cluster(empty_project):

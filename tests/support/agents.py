@@ -14,7 +14,7 @@ from pytest_remex.agent import BOOT, bundle
 NONCE = "nonce-of-the-tests"
 
 
-class AgentFailed(Exception):
+class AgentError(Exception):
     """The agent answered with an error."""
 
     def __init__(self, error):
@@ -36,7 +36,7 @@ class Agent:
         self._write({"nonce": NONCE, "modules": bundle()})
 
     def ask(self, action, **fields):
-        """Send a request and give its events; AgentFailed for an error."""
+        """Send a request and give its events; AgentError for an error."""
         return list(self.events(action, **fields))
 
     def events(self, action, **fields):
@@ -49,7 +49,7 @@ class Agent:
             if answer.get("end"):
                 return
             if "error" in answer:
-                raise AgentFailed(answer["error"])
+                raise AgentError(answer["error"])
             if "event" in answer:
                 yield answer
         pytest.fail("the agent ended without an answer")

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from pytest_remex.extensions.mesa.namelist import Group, Setting
     from pytest_remex.extensions.mesa.values import Literal
 
+_LONGEST_COUNT = 6
+"""Digits of a repeat count: no array of MESA has a million elements."""
+
 _REPEAT = re.compile(r"(\d+)\*(.*)", re.DOTALL | re.ASCII)
 _SECTION = re.compile(r"([+-]?\d+)?:([+-]?\d+)?(?::([+-]?\d+))?", re.ASCII)
 
@@ -106,6 +109,8 @@ def _expand_list(text: str, setting: Setting) -> Iterator[Assignment]:
 def _repeated(values: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
     for literal, position in values:
         if repeat := _REPEAT.fullmatch(literal):
+            if len(repeat[1]) > _LONGEST_COUNT:
+                raise NamelistError(f"{literal} repeats a value too often: mend the count")
             yield from itertools.repeat((repeat[2], position), int(repeat[1]))
         else:
             yield literal, position

@@ -150,7 +150,10 @@ class _Chain:
             )
         inlist = self.load(path)
         found = first_groups(inlist.groups).get(group)
-        given = assignments(inlist.text, found) if found else []
+        try:
+            given = assignments(inlist.text, found) if found else []
+        except NamelistError as error:
+            raise NamelistError(f"{path}: {error}") from None
         for one in given:
             line = line_at(inlist.text, one.position)
             yield Origin(group, one.name, one.subscript, one.value, path, line)

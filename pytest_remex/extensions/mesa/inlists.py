@@ -71,16 +71,12 @@ def read_inlist(path: str | Path) -> dict[str, dict[str, Literal]]:
     Raises `NamelistError`, with the line, where the file is no namelist file.
     """
     inlist = load(Path(path))
-    groups = first_groups(inlist.groups)
     try:
-        given = {name: assignments(inlist.text, group) for name, group in groups.items()}
+        values = values_in(inlist)
     except NamelistError as error:
         raise NamelistError(f"{path}: {error}") from None
     _warn(path, _doubts(inlist))
-    return {
-        group: {key: one.value for key, one in last_values(ones).items()}
-        for group, ones in given.items()
-    }
+    return values
 
 
 def remove(*names: str) -> dict[str, Removal]:
@@ -94,14 +90,27 @@ def remove(*names: str) -> dict[str, Removal]:
 def load(path: Path) -> Inlist:
     """Read a file and find its groups; raises `NamelistError` where either cannot be."""
     try:
-        data = path.read_bytes()
+        return parse(path, path.read_bytes())
     except OSError as error:
         raise NamelistError(f"{path}: {error.strerror}: name an inlist of the checkout") from error
+
+
+def parse(path: Path, data: bytes) -> Inlist:
+    """Find the groups in what is, or was, a file's bytes; raises `NamelistError`."""
     text, encoding = decode(data)
     try:
         return Inlist(path, text, encoding, scan(text))
     except NamelistError as error:
         raise NamelistError(f"{path}: {error}") from None
+
+
+def values_in(inlist: Inlist) -> dict[str, dict[str, Literal]]:
+    """Give the values that each group sets; raises `NamelistError` for a list that is too long."""
+    given = {
+        name: last_values(assignments(inlist.text, group))
+        for name, group in first_groups(inlist.groups).items()
+    }
+    return {name: {key: one.value for key, one in values.items()} for name, values in given.items()}
 
 
 def decode(data: bytes) -> tuple[str, str]:

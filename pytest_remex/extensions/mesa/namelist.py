@@ -13,20 +13,21 @@ from pytest_remex.errors import NamelistError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SKIP = r"(?:\s+|![^\n]*)*"
-_QUOTED = r"""'[^']*(?:''[^']*)*'|"[^"]*(?:""[^"]*)*\""""
+_SKIP = r"(?:\s++|![^\n]*+)*+"
+_QUOTED = r"""'[^']*+(?:''[^']*+)*+'|"[^"]*+(?:""[^"]*+)*+\""""
 _HEADER = re.compile(
     r"![^\n]*|(?:(?<![^\s/])&|^[ \t]*\$)(?!(?i:end)\b)([A-Za-z_]\w*)(?![^\s,;/!])",
     re.ASCII | re.MULTILINE,
 )
 _TOKEN = re.compile(
     rf"""{_SKIP}(?:
-    ([A-Za-z_]\w*(?:\s*\([^()\n]*\)|\s*%\s*\w+)*)\s*=      # 1 name =
-  | ((?:\d+\*)?(?:{_QUOTED}|\([^()]*\))|[^\s,;/!'"=&$()]+) # 2 value
-  | ([,;])                                                # 3 separator
-  | (/|[&$](?i:end)(?!\w))                                # 4 end of the group
-  | [&$](\w+)                                             # 5 another group
-  | (\S)                                                  # 6 none of these
+    ([A-Za-z_]\w*+(?:\s*+\([^()\n]*+\)|\s*+%\s*+\w++)*+)\s*+= # 1 name =
+  | ((?:\d++\*)?(?:{_QUOTED}|\([^()]*+\))|[^\s,;/!'"=&$()]++)  # 2 value
+  | ([,;])                                                    # 3 separator
+  | (/|[&$](?i:end)(?!\w))                                    # 4 end of the group
+  | [&$](\w++)                                                # 5 another group
+  | (\S)                                                      # 6 none of these
+  | \Z                                                        # no end of the group
     )""",
     re.ASCII | re.VERBOSE,
 )
@@ -143,8 +144,8 @@ def _statements(text: str, group: str, position: int) -> Iterator[tuple[re.Match
             if name and not waiting:
                 values.append(Span(token.start(_SEPARATOR), token.start(_SEPARATOR)))
             waiting = False
-        else:
-            raise _misplaced(text, group, token)
+        elif kind:
+            raise _misplaced(text, group, token, kind)
 
 
 def _without_last_nulls(values: list[Span]) -> list[Span]:
@@ -153,8 +154,7 @@ def _without_last_nulls(values: list[Span]) -> list[Span]:
     return values
 
 
-def _misplaced(text: str, group: str, token: re.Match[str]) -> NamelistError:
-    kind = token.lastindex or 0
+def _misplaced(text: str, group: str, token: re.Match[str], kind: int) -> NamelistError:
     what, line = token[kind], line_at(text, token.start(kind))
     if kind == _GROUP:
         return NamelistError(f"line {line}: &{what} inside &{group}: missing '/'")

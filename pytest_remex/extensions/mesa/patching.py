@@ -117,7 +117,7 @@ def _refuse_broken(key: str, new: str) -> None:
 
 def _refuse_whole_array(text: str, target: Target) -> None:
     for setting in _of_name(target):
-        if setting.subscript or len(setting.items) > 1:
+        if setting.subscript or len(_places(text, setting)) > 1:
             raise NamelistError(
                 f"{target.key} is an array on line {line_at(text, setting.start)}: "
                 f"name an element, {target.key}(1), or give a list"

@@ -44,9 +44,9 @@ class MesaHooks:
 
     def pytest_remex_config(self, path: Path, config_file: str | None) -> Config | None:
         """Give the effective config: all inlists of the run taken together, as MESA reads them."""
-        from pytest_remex.extensions.mesa.readers import effective_of  # noqa: PLC0415 - start-up
+        from pytest_remex.extensions.mesa.readers import config_of  # noqa: PLC0415 - start-up
 
-        return effective_of(path, config_file)
+        return config_of(path, config_file)
 
     def pytest_remex_inspect(self, experiment: Experiment) -> Sequence[str] | None:
         """Warn of settings that are overridden further down, and of names that MESA lacks."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from pytest_remex.errors import NamelistError
 from pytest_remex.extensions.mesa.chains import effective_config
-from pytest_remex.extensions.mesa.inlists import load, read_inlist
+from pytest_remex.extensions.mesa.inlists import InlistWarning, load, read_inlist
 from pytest_remex.extensions.mesa.layout import HEADER_LINES, has_mesa_layout
 
 if TYPE_CHECKING:
@@ -53,6 +55,19 @@ def effective_of(folder: Path, config_file: str | None) -> EffectiveConfig | Non
         if root and root.is_file():
             return effective_config(root)
     return None
+
+
+def config_of(folder: Path, config_file: str | None) -> EffectiveConfig | None:
+    """Give the settings that count in a run's outputs; None, with a warning, if a file is missing.
+
+    Half a chain does not tell what ran: a file that is not here may override what is.
+    """
+    try:
+        return effective_of(folder, config_file)
+    except NamelistError as error:
+        said = f"the config that ran is not read back: {error}"
+        warnings.warn(said, InlistWarning, stacklevel=2)
+        return None
 
 
 def is_inlist(path: Path) -> bool:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 _TERMINATION = re.compile(r"^[ \t]*termination code:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
 _TERMINATED = re.compile(r"^[ \t]*terminated evolution:?[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
-_SAVED = re.compile(r"^[ \t]*save photos/(\S+) for model[ \t]+\d+", re.MULTILINE)
+_SAVED = re.compile(r"^[ \t]*save photos/(\w[\w.-]*) for model[ \t]+\d+", re.MULTILINE)
 _PHOTOS = "photos"
 
 

@@ -56,7 +56,7 @@ def find_targets(groups: Mapping[str, Group], settings: Mapping[str, object]) ->
     for group, written, value in _flat(settings):
         target = _find(groups, group, written, value)
         others = seen.setdefault((target.group.name, target.name), [])
-        if target.subscript in others or (others and "" in (target.subscript, *others)):
+        if any(_may_overlap(target.subscript, other) for other in others):
             raise NamelistError(f"{target.key} is given twice: give it once")
         others.append(target.subscript)
         targets.append(target)
@@ -117,6 +117,10 @@ def _only_holder(groups: Mapping[str, Group], written: str, name: str) -> Group:
         candidates = _listed(f"{group.name}.{written}" for group in holders)
         raise NamelistError(f"{written} is in {len(holders)} groups: name one, {candidates}")
     return holders[0]
+
+
+def _may_overlap(subscript: str, other: str) -> bool:
+    return subscript == other or not (subscript and other) or ":" in subscript + other
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -39,8 +39,7 @@ def test_noisy_shell(server, opened, hello, rc):
 
 def test_python_missing(server, opened, hello):
     """A login shell without python3 is told, with the mend."""
-    server.shell("export PATH=/nowhere")
-    (server.home / ".bash_profile").write_text(". ~/.bashrc\n")
+    (server.home / ".bash_profile").write_text("export PATH=/nowhere\n")
     with pytest.raises(RemoteError, match=r"python3 was not found on cluster.*remex_shell"):
         hello(opened())
 

@@ -6,7 +6,7 @@ from support.agents import Agent, Repository
 
 @pytest.fixture
 def agent():
-    """An agent process, hung up on at the end."""
+    """Give an agent process, hung up on at the end."""
     made = Agent()
     yield made
     made.close()
@@ -28,5 +28,5 @@ def start_agent():
 
 @pytest.fixture
 def repository(tmp_path):
-    """An empty git repository."""
+    """Give an empty git repository."""
     return Repository(tmp_path / "repo")

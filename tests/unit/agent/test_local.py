@@ -11,7 +11,7 @@ FIELDS = {"launch": "L", "token": "T", "scheduler": "local"}
 
 
 class Runs:
-    """A runs folder with run directories made by hand, driven through an agent."""
+    """Give a runs folder with run directories made by hand, driven through an agent."""
 
     def __init__(self, agent, folder):
         self.agent, self.folder = agent, folder
@@ -73,7 +73,7 @@ class Runs:
 
 @pytest.fixture
 def runs(agent, tmp_path):
-    """A runs folder, driven through an agent."""
+    """Give a runs folder, driven through an agent."""
     return Runs(agent, tmp_path / "runs")
 
 
@@ -162,7 +162,10 @@ def test_at_most_one_job_a_core(runs):
     """Two queues of one user together run no more jobs than there are cores."""
     cores = len(os.sched_getaffinity(0))
     count = cores * 3
-    script = "#!/bin/sh\nmkdir ../running/$$\nls ../running | wc -l > seen\nsleep 0.2\nrmdir ../running/$$\n"
+    script = (
+        "#!/bin/sh\nmkdir ../running/$$\nls ../running | wc -l > seen\n"
+        "sleep 0.2\nrmdir ../running/$$\n"
+    )
     (runs.folder / "running").mkdir()
     units = []
     for number in range(count):

@@ -236,3 +236,23 @@ def test_text_that_the_file_cannot_hold_is_refused(tmp_path):
 def test_a_stray_end_is_no_group(patched):
     """Some files close a group twice."""
     assert patched({"rate": 2}, "&pump\n rate = 1\n/\n&end\n") == "&pump\n rate = 2\n/\n&end\n"
+
+
+def test_overlapping_names_are_refused(patched):
+    """A section and an element of one array leave open which of the two counts."""
+    with pytest.raises(NamelistError, match="is given twice"):
+        patched({"w(2)": 1, "w(1:3)": [1, 2, 3]})
+
+
+def test_a_text_without_end_is_refused_at_once(patched):
+    """Thousands of blanks, or of quotes, do not make the scanner slow."""
+    for text in (" " * 20000, "\n" * 20000, "''" * 10000, "a(" * 10000, "! c\n" * 5000):
+        with pytest.raises(NamelistError):
+            patched({"rate": 1}, f"&pump\n rate = {text}")
+
+
+def test_a_count_that_no_array_has_is_refused(tmp_path):
+    """A slip of the keyboard does not fill the memory."""
+    (tmp_path / "inlist").write_text("&pump\n w = 99999999999*0\n/\n")
+    with pytest.raises(NamelistError, match=r"99999999999\*0 repeats a value too often"):
+        read_inlist(tmp_path / "inlist")

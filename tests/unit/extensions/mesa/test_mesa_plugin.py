@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from mesa_samples import DEFAULTS, columns
 
-from pytest_remex.errors import NamelistError
+from pytest_remex.extensions.mesa import InlistWarning
+from pytest_remex.extensions.mesa.inspection import inspect
 from pytest_remex.extensions.mesa.plugin import MesaHooks
 from pytest_remex.model import Experiment, Job, JobState, Run, Sweep
 
@@ -88,11 +89,11 @@ def test_a_config_that_is_no_inlist_is_left_to_others(pytestconfig, tmp_path):
     assert hooks.pytest_remex_config(tmp_path, "run.nml")["initial_mass"] == 3
 
 
-def test_a_file_of_the_chain_that_was_not_fetched_is_named(hooks, work):
-    """A config that is only partly here is not given."""
+def test_half_a_chain_is_no_config(pytestconfig, work):
+    """A file that was not fetched may override what is here, so nothing is said of what ran."""
     (work / "inlist_project").unlink()
-    with pytest.raises(NamelistError, match="or fetch it with the outputs"):
-        hooks.pytest_remex_config(path=work, config_file=None)
+    with pytest.warns(InlistWarning, match="not read back: .* or fetch it with the outputs"):
+        assert MesaHooks(pytestconfig).pytest_remex_config(work, None) is None
 
 
 def test_doubts_are_told_before_anything_is_sent(pytestconfig, monkeypatch, work):
@@ -176,3 +177,14 @@ def test_nothing_heavy_is_loaded_at_the_start():
         "mesa.patch_inlist; assert not {'pandas', 'plotly', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_patched_setting_is_looked_at(work):
+    """With the base commit's files, a setting that the config does not name is told too."""
+    base = (work / "inlist").read_bytes()
+    (work / "inlist").write_bytes(base.replace(b"&controls", b"&controls\n  zbase = 0.01"))
+    originals = {"inlist": base, "gone": b"", "notes.txt": b"&x"}
+    assert inspect(experiment(work), None, originals) == [
+        "controls.zbase = 0.01 in inlist line 2 is overridden by 0.02 in inlist_project line 3"
+    ]
+    assert inspect(experiment(work), None) == []

@@ -1,0 +1,78 @@
+"""Fixtures of the browser tests: a real Chromium, and reports opened in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+
+import pytest
+from opened import Opened
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+
+from pytest_remex.report import write_report
+
+LOCAL = ("file:", "data:", "blob:", "about:")
+SWITCHES = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1300,1000",
+)
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory):
+    """Give a Chromium; skip where there is none, which under CI=true is a failure."""
+    programs = shutil.which("chromium"), shutil.which("chromedriver")
+    if None in programs:
+        refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        refuse("the report is tested in Debian's chromium with chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = programs[0]
+    for switch in (*SWITCHES, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(switch)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(programs[1]))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def show(chromium, tmp_path):
+    """Give a function that writes a report and opens it; it must log no error and load nothing."""
+    folder = tmp_path / "polytropes"
+    folder.mkdir()
+
+    errors(chromium), requests(chromium)  # what came before this test
+
+    def show(page, stage="figures"):
+        write_report(folder / "report.html", page)
+        chromium.get((folder / "report.html").as_uri())
+        return Opened(chromium, folder).wait(stage)
+
+    yield show
+    assert errors(chromium) == []
+    assert requests(chromium) == set()
+    chromium.get("about:blank")
+
+
+def errors(driver):
+    """Give what the page complained of on the console."""
+    return [line["message"] for line in driver.get_log("browser") if line["level"] == "SEVERE"]
+
+
+def requests(driver):
+    """Give the addresses on other machines that pages from disk asked for since the last look."""
+    log = [json.loads(line["message"])["message"] for line in driver.get_log("performance")]
+    asked = [one["params"] for one in log if one["method"] == "Network.requestWillBeSent"]
+    return {
+        one["request"]["url"]
+        for one in asked
+        if one["documentURL"].startswith("file:") and not one["request"]["url"].startswith(LOCAL)
+    }

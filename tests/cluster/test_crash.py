@@ -1,0 +1,133 @@
+"""Exactly once: whatever dies when, the same command run again finishes the launch.
+
+`stress.py` beside this file does the same with hundreds of kills and cuts.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+
+import pytest
+from support.daemons import wait_until
+from support.invariants import Snapshot, assert_clean, assert_once
+from support.kills import EDGES, kill_after, kill_at
+from support.launches import User, finished
+from support.projects import Project, git
+from support.proxy import Proxy
+
+KILLS = 6
+ARRAY = ("--remex-array",)
+
+
+@pytest.fixture
+def before(user):
+    """Give a Snapshot of the user's repository from before the test."""
+    return Snapshot.of(user.repository)
+
+
+@pytest.mark.parametrize("options", [(), ARRAY], ids=["single", "array"])
+def test_killed_at_each_edge(user, cluster, before, options):
+    """A launch killed at each state of its record in turn is finished by the same command."""
+    for state in EDGES:
+        kill_at(user, state, 1, *options)
+    user.submit(*options)
+    _assert_launched(user, cluster, before)
+
+
+def test_killed_at_random(user, cluster, before):
+    """A launch killed at random moments is finished by the same command."""
+    for _ in range(KILLS):
+        kill_after(user, random.uniform(0.5, 3.0))  # noqa: S311 - not a secret
+    user.submit()
+    _assert_launched(user, cluster, before)
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+@pytest.mark.parametrize("share", [0.5, 0.98])
+def test_link_cut(user, cluster, sshd, before, direction, share):
+    """A link cut after so many bytes says so, and the same command finishes the launch."""
+    with Proxy(sshd.port) as proxy:
+        sshd.client(user.home, proxy.port)
+        total = _bytes_of_a_submit(user, proxy, direction)
+        user.sweep(4.0, 5.0, 6.0)
+        proxy.cut_after(int(total * share), direction)
+        cut = user.pytest("--remex-submit").plain()
+        assert cut.code == 0 or "cluster" in cut
+        user.submit()
+    cluster.wait()
+    user.sweep(1.0, 2.0, 3.0)
+    assert_once(user, cluster, 6)
+    assert_clean(user, before)
+
+
+def _bytes_of_a_submit(user, proxy, direction):
+    user.submit()
+    return proxy.forwarded[direction]
+
+
+def test_frozen_link(user, cluster, sshd, before):
+    """A client killed before a frozen link leaves nothing that the same command cannot finish."""
+    with Proxy(sshd.port) as proxy:
+        sshd.client(user.home, proxy.port)
+        process = user.start("--remex-submit")
+        wait_until(lambda: _has(user, "PUSHED"), "the commits are pushed")
+        proxy.freeze()
+        time.sleep(1)
+        process.kill()
+        process.communicate()
+        proxy.thaw()
+        user.submit()
+    _assert_launched(user, cluster, before)
+
+
+def test_interrupted(user, cluster, before):
+    """Ctrl-C finishes the batch in flight, says so, and leaves nothing behind."""
+    process = user.start("--remex-submit", "-v")
+    wait_until(lambda: _has(user, "PUSHING"), "the batch is under way")
+    process.send_signal(signal.SIGINT)
+    done = finished(process)
+    assert done.code == 2
+    assert "finishing the batch in flight" in done
+    assert done.text.count("] SUBMITTED job") == 3
+    _assert_launched(user, cluster, before)
+
+
+def test_two_from_one_folder(user, cluster, before):
+    """A second submit from the same output folder says so, and sends nothing."""
+    first = user.start("--remex-submit")
+    wait_until(lambda: _has(user, "COMMITTED"), "the first is under way")
+    user.pytest("--remex-submit").badly("another pytest is submitting from")
+    finished(first).well()
+    _assert_launched(user, cluster, before)
+
+
+def test_two_clones(user, cluster, home, before, tmp_path):
+    """Two users who launch at the same time from two clones do not disturb each other."""
+    git(tmp_path, "clone", "--quiet", str(user.project.origin), "second")
+    places = (user.project.origin, user.project.clone, user.project.runs)
+    other = User(Project(tmp_path / "second", *places), home)
+    other.sweep(4.0, 5.0, 6.0)
+    started = [each.start("--remex-submit") for each in (user, other)]
+    try:
+        for each, process in zip((user, other), started, strict=True):
+            done = finished(process).plain()
+            if done.code:  # the same second makes the same name: one of them is told so
+                assert "launch again" in done or "run the same command again" in done
+                each.submit()
+    finally:
+        other.close()
+    assert_once(user, cluster, 6)
+    assert_clean(user, before)
+
+
+def _has(user, state):
+    return any(event.get("state") == state for event in user.events())
+
+
+def _assert_launched(user, cluster, before):
+    user.pytest("--remex-status").well()
+    assert_once(user, cluster, 3)
+    assert_clean(user, before)
+    assert user.collect().well().text.count(" PASSED ") == 3

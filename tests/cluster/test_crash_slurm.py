@@ -1,0 +1,178 @@
+"""Exactly once when Slurm is at fault: lost answers, late jobs, a dead controller, reused ids."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from support import shims as faults
+from support.daemons import wait_until
+from support.invariants import Snapshot, assert_clean, assert_once, jobs_below
+from support.kills import kill_at
+from support.launches import finished, jobs_of
+from support.sites import WITH_ACCOUNTING
+
+QUICK = {"MessageTimeout": "2"}
+"""Seconds after which Slurm's answer is no longer awaited: doubt is short."""
+
+EACH_ITS_FAULT = f"""\
+case $NUMBER in
+1) {faults.ACCEPTS_THEN_TIMES_OUT};;
+2) {faults.TIMES_OUT};;
+3) {faults.accepts_late(0.5)};;
+4) {faults.CHATTERS};;
+5) {faults.NAMES_CLUSTER};;
+esac"""
+
+
+@pytest.fixture
+def before(user):
+    """Give a Snapshot of the user's repository from before the test."""
+    return Snapshot.of(user.repository)
+
+
+def test_doubtful_answers(user, cluster, shims):
+    """An answer that is lost, late, missing or wrapped in chatter gives each experiment one job,
+    within one command."""
+    _only_submissions(shims, EACH_ITS_FAULT)
+    user.sweep(*(1.0 + number for number in range(5)))
+    before = Snapshot.of(user.repository)
+    with cluster.changed(**QUICK):
+        user.submit()
+    assert_once(user, cluster, 5)
+    assert_clean(user, before)
+
+
+@pytest.mark.parametrize("options", [(), ("--remex-array",)], ids=["single", "array"])
+def test_agent_killed(user, cluster, shims, before, options):
+    """A far side killed by its own sbatch, whose job Slurm has, ends with one job each."""
+    _only_submissions(shims, faults.KILLS_PARENT, times=1)
+    with cluster.changed(**QUICK):
+        user.pytest("--remex-submit", *options).badly("run again")
+        user.submit(*options)
+    cluster.wait()
+    assert [(path / "ran").read_text() for path in user.project.run_directories()] == ["ran\n"] * 3
+    assert_clean(user, before)
+
+
+def test_late_job_is_swept(user, cluster, shims):
+    """A job that Slurm accepts long after another was settled on never runs."""
+    _only_submissions(shims, faults.accepts_late(9), times=1)
+    user.sweep(1.0)
+    with cluster.changed(**QUICK):
+        user.submit()
+    wait_until(lambda: len(_jobs(user, cluster)) == 2, "the late job is there", seconds=30)
+    user.pytest("--remex-status").well()
+    assert_once(user, cluster, 1)
+
+
+def test_controller_stopped(user, cluster, before):
+    """Without a controller a launch ends plainly; the same command finishes it."""
+    with cluster.changed(**QUICK):
+        with cluster.controller.stopped():
+            user.pytest("--remex-submit", seconds=300).badly()
+            assert "UNKNOWN" in user.pytest("--remex-status", "-v").plain()
+        user.submit()
+    assert_once(user, cluster, 3)
+    assert_clean(user, before)
+
+
+def test_controller_frozen(user, cluster, before):
+    """A controller that answers nobody for a while leaves one job for each experiment."""
+    with cluster.changed(**QUICK):
+        process = user.start("--remex-submit")
+        wait_until(lambda: _has(user, "PLACED"), "the run directories are placed")
+        with cluster.controller.frozen():
+            time.sleep(4)
+        if finished(process).plain().code:
+            user.submit()
+    assert_once(user, cluster, 3)
+    assert_clean(user, before)
+
+
+@pytest.mark.parametrize("state", ["HELD", "RELEASED"])
+def test_acknowledged_and_lost(user, cluster, state):
+    """A controller that lost our jobs and gave their ids to others' makes nobody's job ours: they
+    are not released, not cancelled, not reported; ours can be submitted again."""
+    cluster.down()
+    cluster.wait_saved(time.time() - 1)
+    kill_at(user, state)
+    cluster.controller.kill()
+    jobs = [event["job"] for event in user.events() if event.get("state") == "HELD"]
+    cluster.start()
+    foreign = _occupy(cluster, jobs)
+    if not foreign:
+        pytest.skip("the controller had saved its jobs before it was killed")
+    user.pytest("--remex-submit").plain()
+    states = user.states()
+    user.pytest("--remex-cancel").plain()
+    listed = {job.id: job for job in cluster.jobs()}
+    assert all(listed[number].held for number in foreign)
+    assert not {row["state"] for row in states.values()} & {"HELD", "PENDING", "COMPLETED"}
+
+
+def _occupy(cluster, jobs):
+    """Let another's held jobs have the ids of these; give those that it got."""
+    command = ["sbatch", "--parsable", "--hold", "--wrap=true", "--output=/dev/null"]
+    got = {cluster.run(*command).strip() for _ in range(len(jobs) + 2)}
+    return got & set(jobs)
+
+
+def test_forgotten_jobs(user, cluster):
+    """Without accounting, a job that Slurm has forgotten is UNKNOWN, or what it left in its run
+    directory, and is not sent twice."""
+    user.script("[ $mass != 1.0 ] || trap 'echo $? >.remex/exit' EXIT")
+    user.sweep(1.0, 2.0)
+    with cluster.changed(MinJobAge="2"):
+        user.submit()
+        wait_until(lambda: not _jobs(user, cluster), "the jobs are forgotten", seconds=60)
+        states = [row["state"] for row in user.states().values()]
+    assert sorted(states) == ["COMPLETED", "UNKNOWN"]
+    assert user.submit("--remex-retry").text.count("ALREADY SUBMITTED") == 2
+
+
+@WITH_ACCOUNTING
+def test_without_slurmdbd(user, cluster, before):
+    """With slurmdbd stopped a launch, its status and its collect work."""
+    with cluster.accounting.slurmdbd.stopped():
+        user.submit()
+        assert_once(user, cluster, 3)
+        user.collect().well()
+    assert_clean(user, before)
+
+
+@WITH_ACCOUNTING
+def test_requeued(user, cluster):
+    """A job that was requeued is told by its last run."""
+    user.script("[ -e again ] || { touch again; sleep 60; }")
+    user.sweep(1.0)
+    (job,) = jobs_of(_events_of_submit(user))
+    wait_until(lambda: next(user.project.runs.glob("*/again"), None), "the job runs")
+    cluster.run("scontrol", "requeue", job)
+    wait_until(lambda: _jobs(user, cluster)[0].state == "PENDING", "the job waits again")
+    assert {row["state"] for row in user.states().values()} == {"PENDING"}
+    cluster.run("scontrol", "update", f"jobid={job}", "starttime=now")
+    cluster.wait(seconds=150)
+    user.collect().well()
+
+
+def _events_of_submit(user):
+    user.submit()
+    return user.events()
+
+
+def _only_submissions(shims, fault, times=1_000_000):
+    """Put a fault before sbatch that spares and does not count `sbatch --version`."""
+    shims.put(fault, times=times)
+    script = shims.folder / "sbatch"
+    lines = script.read_text().split("\n", 2)
+    spared = '[ "$1" = --version ] && exec "$REAL" "$@"'
+    script.write_text("\n".join([*lines[:2], spared, lines[2]]))
+
+
+def _jobs(user, cluster):
+    return [job for jobs in jobs_below(cluster, user.project.runs).values() for job in jobs]
+
+
+def _has(user, state):
+    return any(event.get("state") == state for event in user.events())

@@ -1,0 +1,239 @@
+"""Bad input gets one clear message with the value and the mend, and nothing is lost."""
+
+import json
+
+import pytest
+
+LFS = "*.data filter=lfs diff=lfs merge=lfs -text\n"
+
+
+def refused(result, *messages):
+    """Assert a failure by messages alone; give all that was shown."""
+    text = result.stdout.str() + result.stderr.str()
+    assert result.ret not in {0, 5, 10}
+    for message in messages:
+        assert message in text
+    assert "Traceback" not in text
+    assert "pytest_remex/" not in text
+    assert "INTERNALERROR" not in text
+    return text
+
+
+def both(project):
+    """Plan, and submit, what must be refused; give both results."""
+    results = project.pytest("--remex-plan"), project.pytest("--remex-submit")
+    assert project.jobs() == []
+    assert not any(name.startswith("refs/remex") for name in project.refs())
+    return results
+
+
+def test_unknown_branch(project):
+    """An unknown branch is named, and the branches that there are."""
+    project.edit("sweeps.py", "fetch=", 'branch="mian", fetch=')
+    for result in both(project):
+        refused(result, "unknown branch or commit 'mian'", "whose branches are main")
+
+
+@pytest.mark.parametrize("branch", ["--help", "-x", "main; touch x", "$(touch x)", "../main", "a..b"])
+def test_hostile_branch(project, branch):
+    """A branch is never an option, a command or a range."""
+    project.edit("sweeps.py", "fetch=", f"branch={branch!r}, fetch=")
+    for result in both(project):
+        refused(result, f"unknown branch or commit {branch!r}")
+    assert not (project.path / "x").exists()
+
+
+def test_not_a_repository(project):
+    """A folder outside of git is named, and how it becomes a repository."""
+    (project.path / ".git").rename(project.path / "moved")
+    project.pytester.monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(project.path.parent))
+    refused(project.pytest("--remex-plan"), "is not a git repository", "git init")
+
+
+def test_repository_that_does_not_exist(project):
+    """A path that does not exist is named."""
+    project.write("pytest.ini", "[pytest]\nremex_repo = nowhere\n")
+    refused(project.pytest("--remex-submit"), "nowhere does not exist: set remex_repo")
+
+
+def test_repository_without_commits(project):
+    """A repository without a commit is told to get one."""
+    (project.path / ".git").rename(project.path / "moved")
+    project.git("init", "--quiet")
+    refused(project.pytest("--remex-plan"), "has no commit yet: commit the simulation first")
+
+
+def test_shallow_clone(project):
+    """A shallow clone is refused, with the command that mends it."""
+    project.commit(notes_txt="more\n")
+    project.git("clone", "--quiet", "--depth=1", f"file://{project.path}", "shallow")
+    project.write("pytest.ini", "[pytest]\nremex_repo = shallow\n")
+    refused(project.pytest("--remex-submit"), "shallow clone", "git fetch --unshallow")
+
+
+def test_submodule(project):
+    """A repository with submodules is refused, and the first one named."""
+    project.git("clone", "--quiet", str(project.path), "lib")
+    project.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "./lib", "lib")
+    project.git("commit", "--quiet", "--message", "a submodule")
+    for result in both(project):
+        refused(result, "submodule 'lib'", "submodules are not supported")
+
+
+def test_lfs(project):
+    """A repository with Git LFS is refused, and the file that says so named."""
+    project.commit(**{".gitattributes": LFS})
+    for result in both(project):
+        refused(result, ".gitattributes", "LFS is not supported")
+
+
+def test_no_script(project):
+    """A commit without run.sbatch is refused."""
+    project.git("rm", "--quiet", "run.sbatch")
+    project.git("commit", "--quiet", "--message", "no script")
+    for result in both(project):
+        refused(result, "no run.sbatch in", "at HEAD")
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("echo no shebang\n", "#!"),
+        ("", "#!"),
+        ("#!/bin/sh\r\necho\r\n", "CRLF"),
+        ("#!/bin/sh\n#SBATCH --wait\n", "--wait"),
+        ("#!/bin/sh\n#SBATCH -W\n", "--wait"),
+        ("#!/bin/sh\n#SBATCH --array=1-10\n", "--array"),
+        ("#!/bin/sh\n#SBATCH -a 1-10\n", "--array"),
+        ("#!/bin/sh\n#SBATCH --chdir=/tmp\n", "--chdir"),
+        ("#!/bin/sh\n#SBATCH -t soon\n", "'soon'"),
+    ],
+)
+def test_scripts(project, script, message):
+    """A run.sbatch that cannot be a run is refused, and the line named."""
+    (project.path / "run.sbatch").write_bytes(script.encode())
+    project.commit()
+    for result in both(project):
+        refused(result, "run.sbatch", message)
+
+
+def test_script_broken_by_the_patch(empty_project):
+    """It is the run.sbatch after the patch that counts."""
+    empty_project.sweeps("""
+        from pytest_remex import sweep
+        @sweep({"a": [1, 2]})
+        def grid(experiment):
+            if experiment.config["a"] == 2:
+                (experiment.path / "run.sbatch").unlink()
+        """)
+    result = empty_project.pytest("--remex-submit")
+    result.assert_outcomes(passed=1, failed=1)
+    refused(result, "no run.sbatch")
+
+
+def test_patch_into_the_own_folder(empty_project):
+    """A patch that writes into .remex is refused."""
+    empty_project.sweeps("""
+        from pytest_remex import sweep
+        @sweep()
+        def grid(experiment):
+            (experiment.path / ".remex").mkdir()
+            (experiment.path / ".remex/exit").write_text("0")
+        """)
+    for result in both(empty_project):
+        refused(result, "writes into .remex/", "write elsewhere")
+
+
+def test_patch_that_removes_its_checkout(empty_project):
+    """A patch that removes all files, .git too, fails alone or not at all; the next ones go on."""
+    empty_project.sweeps("""
+        import shutil
+        from pytest_remex import sweep
+        @sweep({"a": [1, 2, 3]})
+        def grid(experiment):
+            (experiment.path / "input.txt").write_text(str(experiment.config["a"]))
+            if experiment.config["a"] == 2:
+                for path in experiment.path.iterdir():
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+        """)
+    result = empty_project.pytest("--remex-submit")
+    result.assert_outcomes(passed=2, failed=1)
+    refused(result)
+
+
+def test_long_name(project):
+    """A run directory's name over 255 bytes is refused before anything is sent."""
+    project.edit("sweeps.py", "fetch=", f'name="{"n" * 240}", fetch=')
+    result = project.pytest("--remex-submit")
+    refused(result, "over 255", "shorter name=")
+    assert project.jobs() == []
+
+
+def test_newer_record(project):
+    """A launch record of a newer version is refused, and stays as it is."""
+    project.submit()
+    (path,) = project.record_paths()
+    head, *rest = path.read_text().splitlines()
+    newer = "\n".join([json.dumps({**json.loads(head), "remex": 99}), *rest]) + "\n"
+    path.write_text(newer)
+    for mode in ("plan", "submit", "status", "collect", "cancel"):
+        refused(project.pytest(f"--remex-{mode}"), path.name, "format 99", "pip install -U")
+    assert path.read_text() == newer
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda lines: [*lines[:2], b"{half of a li", *lines[3:]],
+        lambda lines: [*lines[:2], b"\x00" * 50, *lines[3:]],
+        lambda lines: [*lines[:2], b"[1]", *lines[3:]],
+        lambda lines: [*lines[:2], b'{"state": "STRANGE", "commit": "x"}', *lines[3:]],
+        lambda lines: [lines[0], *lines[4:]],
+        lambda lines: lines[1:],
+    ],
+)
+def test_damaged_record(project, damage):
+    """A damaged launch record is named with its line, and stays as it is."""
+    project.submit()
+    (path,) = project.record_paths()
+    path.write_bytes(b"\n".join(damage(path.read_bytes().split(b"\n"))))
+    damaged = path.read_bytes()
+    for mode in ("submit", "status", "collect"):
+        refused(project.pytest(f"--remex-{mode}"), f"{path.name} is damaged in line", "backup")
+    assert path.read_bytes() == damaged
+
+
+def test_empty_record(project):
+    """A record that a crash left empty is passed over."""
+    (project.output / "launches").mkdir(parents=True)
+    (project.output / "launches" / "grid_2020_01_01_00_00_00.jsonl").touch()
+    project.submit().assert_outcomes(passed=3)
+
+
+@pytest.mark.parametrize("fixture", ["repo", "remote"])
+def test_wrong_fixture(project, fixture):
+    """A fixture that gives something else is named."""
+    project.write("conftest.py", f"""
+        import pytest
+        @pytest.fixture(scope="session")
+        def {fixture}():
+            return "a string"
+        """)
+    refused(project.pytest("--remex-submit"), f"the fixture {fixture} gives 'a string'")
+
+
+def test_output_that_is_a_file(project):
+    """A file in the place of the output folder is named."""
+    project.write("remex-output", "a file")
+    refused(project.pytest("--remex-submit"), "remex-output")
+    assert (project.path / "remex-output").read_text() == "a file"
+
+
+def test_runs_folder_that_is_gone(project):
+    """Runs whose folder is gone are named by status, and never FAILED."""
+    project.submit()
+    project.wait()
+    project.runs.rename(project.path / "moved")
+    result = project.pytest("--remex-status", "-v")
+    assert "ended FAILED" not in result.stdout.str()
+    assert "Traceback" not in result.stdout.str()

@@ -1,0 +1,53 @@
+"""What the plugin loads, and when."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("fabric", "paramiko", "git", "pandas", "numpy", "plotly", "rich", "jinja2", "filelock")
+
+
+def loaded(statement):
+    """Give the heavy modules that a statement loads, in a process of its own."""
+    program = f"import json, sys\n{statement}\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+    return set(json.loads(done.stdout)) & set(HEAVY)
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["pytest_remex", "pytest_remex.plugin", "pytest_remex.extensions.mesa.plugin"],
+)
+def test_nothing_heavy_is_loaded(module):
+    """Importing the package and its plugins loads nothing that takes long."""
+    assert loaded(f"import {module}") == set()
+
+
+def test_results_load_pandas():
+    """pytest_remex.results loads pandas when it is first asked for, and no connection."""
+    assert loaded("from pytest_remex import results") <= {"pandas", "numpy"}
+
+
+def test_plain_pytest(empty_project):
+    """A plain run of tests loads none of it either."""
+    empty_project.write("test_it.py", f"""
+        import sys
+        def test_it():
+            assert not set(sys.modules) & set({HEAVY!r})
+            assert "pytest_remex.repo" not in sys.modules
+        """)
+    result = empty_project.pytest_alone("-p", "no:hypothesispytest")
+    result.assert_outcomes(passed=1)
+
+
+def test_dry_run_loads_no_connection(project):
+    """A dry run loads git, and neither the connection nor pandas."""
+    project.write("conftest.py", """
+        import sys
+        def pytest_sessionfinish():
+            print("LOADED", sorted({"git", "fabric", "paramiko", "pandas"} & set(sys.modules)))
+        """)
+    result = project.pytest_alone("sweeps.py", "-s", "-p", "no:hypothesispytest")
+    result.stdout.fnmatch_lines(["*LOADED [[]'git']*"])

@@ -1,0 +1,183 @@
+"""Ctrl-C, and kill -9 at every edge of the journal."""
+
+import signal
+import time
+
+import pytest
+
+KILL = """
+import os
+import signal
+from pytest_remex.journal import Journal
+
+written = Journal.write
+state, edge = os.environ.get("KILL_AT", "none before").split()
+
+def write(self, events):
+    events = list(events)
+    due = any(event.get("state", "head") == state for event in events)
+    if due and edge == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    written(self, events)
+    if due and edge == "after":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Journal.write = write
+"""
+
+SLOW = """
+import pathlib
+import time
+from pytest_remex.journal import Journal
+
+written = Journal.write
+
+def write(self, events):
+    events = list(events)
+    if any(event.get("state") == "PLACED" for event in events):
+        pathlib.Path("in-flight").touch()
+        time.sleep(1)
+    written(self, events)
+
+Journal.write = write
+"""
+
+EDGES = [
+    "head after",
+    "COMMITTED after",
+    "PUSHING after",
+    "PUSHED after",
+    "PLACED before",
+    "PLACED after",
+    "SUBMITTING after",
+    "HELD before",
+    "HELD after",
+    "RELEASED before",
+    "RELEASED after",
+    "TIDIED before",
+]
+
+
+def ran_once(project):
+    """Assert that each experiment has exactly one job that ran, and that all is tidy."""
+    project.wait()
+    result = project.pytest("--remex-status", "-v")
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(["COMPLETED 3 *"])
+    assert len(project.run_directories()) == 3
+    assert sorted((folder / "job.out").read_text() for folder in project.run_directories()) == [
+        f"a = {a}\n" for a in (1, 2, 3)
+    ]
+    outputs = list((project.runs / ".remex" / "local" / "states").iterdir())
+    assert len(outputs) == 3
+    assert not list((project.runs / ".remex").glob("staging/*"))
+    assert not any((project.path / ".git" / "worktrees").glob("*"))
+    assert [name for name in project.refs() if name.startswith("refs/heads/")] == [
+        "refs/heads/main"
+    ]
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_kill(project, edge):
+    """Killed at any edge of the journal, the same command again finishes exactly once."""
+    project.write("conftest.py", KILL)
+    killed = project.start("--remex-submit", KILL_AT=edge)
+    killed.communicate(timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    assert project.pytest("--remex-submit").ret == 0
+    project.submit().assert_outcomes(skipped=3)
+    ran_once(project)
+
+
+def test_record_cut_in_a_line(project):
+    """A record whose last line a crash cut short is read up to there, and finished."""
+    project.write("conftest.py", KILL)
+    project.start("--remex-submit", KILL_AT="PLACED after").communicate(timeout=60)
+    (path,) = project.record_paths()
+    path.write_bytes(path.read_bytes()[:-9])
+    assert project.pytest("--remex-submit").ret == 0
+    ran_once(project)
+
+
+def test_status_of_an_interrupted_submit(project):
+    """Between the crash and the next submit, the states are UNKNOWN, with the mend."""
+    project.write("conftest.py", KILL)
+    project.start("--remex-submit", KILL_AT="SUBMITTING after").communicate(timeout=60)
+    result = project.pytest("--remex-status", "-v")
+    result.stdout.fnmatch_lines(["*a=1] UNKNOWN*", "*run --remex-submit again*"])
+    plan = project.pytest("--remex-plan")
+    plan.stdout.fnmatch_lines(["*a=1]*INTERRUPTED at SUBMITTING*"])
+
+
+def test_renamed_after_a_crash(project):
+    """A launch that was interrupted is finished also when the sweep has another name by now."""
+    project.write("conftest.py", KILL)
+    project.start("--remex-submit", KILL_AT="PLACED after").communicate(timeout=60)
+    project.edit("sweeps.py", "def grid", "def new_name")
+    assert project.pytest("--remex-submit").ret == 0
+    ran_once(project)
+
+
+def test_interrupt_finishes_the_batch(project):
+    """Ctrl-C during a batch finishes it, reports it, and leaves nothing behind."""
+    project.write("conftest.py", SLOW)
+    running = project.start("--remex-submit", "-v")
+    end = time.monotonic() + 30
+    while not (project.path / "in-flight").exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    text, _ = running.communicate(timeout=60)
+    print(text)
+    assert running.returncode == pytest.ExitCode.INTERRUPTED
+    assert "finishing the batch in flight" in text
+    assert "Traceback" not in text, text
+    for job in (1, 2, 3):
+        assert f"SUBMITTED job {job}" in text
+    assert "3 jobs submitted in launch" in text
+    (project.path / "conftest.py").unlink()
+    ran_once(project)
+
+
+def test_interrupt_in_a_patch(empty_project):
+    """Ctrl-C in a patch says what was not submitted, and the next command submits it."""
+    empty_project.sweeps("""
+        import pathlib, time
+        from pytest_remex import sweep
+        @sweep({"a": [1, 2, 3]})
+        def grid(experiment):
+            (experiment.path / "input.txt").write_text(f"a = {experiment.config['a']}\\n")
+            if experiment.config["a"] == 3 and not pathlib.Path("in-patch").exists():
+                pathlib.Path("in-patch").touch()
+                time.sleep(30)
+        """)
+    running = empty_project.start("--remex-submit")
+    end = time.monotonic() + 30
+    while not (empty_project.path / "in-patch").exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    text, _ = running.communicate(timeout=60)
+    print(text)
+    assert running.returncode == pytest.ExitCode.INTERRUPTED
+    assert "2 experiments were prepared and not submitted: run the same command again" in text
+    assert empty_project.jobs() == []
+    assert empty_project.pytest("--remex-submit").ret == 0
+    ran_once(empty_project)
+
+
+def test_two_at_once(project):
+    """A second submit from the same output folder, meanwhile, is told to wait."""
+    project.write("conftest.py", SLOW)
+    running = project.start("--remex-submit")
+    end = time.monotonic() + 30
+    while not (project.path / "in-flight").exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    (project.path / "conftest.py").unlink()
+    result = project.pytest("--remex-submit")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: another pytest is submitting from *: wait until it is done"])
+    running.communicate(timeout=60)
+    assert running.returncode == 0
+    ran_once(project)

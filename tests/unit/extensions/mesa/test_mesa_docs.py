@@ -1,0 +1,192 @@
+"""The examples of docs/mesa.md do what the page says."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from mesa_samples import columns
+
+from pytest_remex.extensions.mesa import effective_config
+from pytest_remex.model import Experiment, Job, JobState, Run
+from pytest_remex.sweep import expand, sweep_of
+
+PAGE = Path(__file__).parents[4] / "docs" / "mesa.md"
+INLIST = """\
+&star_job
+  read_extra_star_job_inlist(1) = .true.
+  extra_star_job_inlist_name(1) = 'inlist_project'
+/
+&kap
+  read_extra_kap_inlist(1) = .true.
+  extra_kap_inlist_name(1) = 'inlist_project'
+/
+&controls
+  read_extra_controls_inlist(1) = .true.
+  extra_controls_inlist_name(1) = 'inlist_project'
+/
+"""
+PROJECT = """\
+&star_job
+  pgstar_flag = .true.
+/ ! end of star_job
+&kap
+  Zbase = 0.02
+/
+&controls
+  initial_mass = 15 ! in Msun units
+  initial_z = 0.02
+/
+"""
+PROGRAM = """\
+program star
+  character(9) :: mass
+  open (10, file='inlist_project')
+  read (10, '(a)') mass
+  print '(2a)', 'evolved ', trim(mass)
+end program
+"""
+MK = "#!/bin/sh\necho compiled >> ${COUNT:?}\nsleep 0.3\ngfortran -o star src/star.f90\n"
+
+
+def block(name):
+    """Give the text of a code block of the page."""
+    pattern = rf"<!-- tested: {re.escape(name)} -->\n```\w+\n(.*?)```"
+    return re.search(pattern, PAGE.read_text(), re.DOTALL)[1]
+
+
+@pytest.fixture
+def work(tmp_path):
+    """Make a work directory as MESA's, but its own."""
+    (tmp_path / "inlist").write_text(INLIST)
+    (tmp_path / "inlist_project").write_text(PROJECT)
+    return tmp_path
+
+
+@pytest.fixture
+def tams():
+    """Load the page's sweep."""
+    space = {"__name__": "sweeps"}
+    exec(compile(block("sweeps.py"), str(PAGE), "exec"), space)  # noqa: S102 - the page's own code
+    return space["tams"]
+
+
+@pytest.fixture
+def base(tmp_path):
+    """Make the read-only copy of a base commit's source that run directories link to."""
+    folder = tmp_path / "base"
+    for name in ("src/star.f90", "make/makefile"):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text(PROGRAM)
+    paths = [path for path in folder.rglob("*") if path != folder]
+    for path in paths:
+        path.chmod(path.stat().st_mode & ~0o222)
+    yield folder
+    for path in paths:
+        path.chmod(path.stat().st_mode | 0o200)
+
+
+def first_experiment(function, path):
+    plan = sweep_of(function)
+    point = expand(plan)[0]
+    return Experiment(plan, "id", point, {**plan.base_config, **point}, path)
+
+
+def test_the_sweep_s_patch_makes_a_config_that_counts(work, tams):
+    """The patched inlists, followed from `inlist`, give what the sweep asks for."""
+    experiment = first_experiment(tams, work)
+    next(tams(experiment))
+    config = effective_config(work / "inlist")
+    asked = {
+        "initial_mass": 10,
+        "mesh_delta_coeff": 1.0,
+        "time_delta_coeff": 1.0,
+        "initial_z": 0.014,
+        "mixing_length_alpha": 1.8,
+        "zbase": 0.014,
+        "xa_central_lower_limit_species(1)": "h1",
+        "pgstar_flag": False,
+    }
+    assert {name: config[name] for name in asked} == asked
+    text = (work / "inlist_project").read_text()
+    assert "initial_mass = 10 ! in Msun units" in text
+    assert "/ ! end of star_job" in text
+
+
+def test_the_sweep_s_check_judges_a_run(work, tams):
+    """Outputs of the right layout pass and give the measures; a run that stopped early fails."""
+    names = "model_number star_age center_h1 he_core_mass log_L log_Teff"
+    (work / "LOGS").mkdir()
+    rows = ["1 1e5 0.7 0 3.9 4.3", "2 2e7 1e-4 2.5 4.2 4.2"]
+    (work / "LOGS" / "history.data").write_text(columns(names, rows))
+    measures = judged(tams, work, " termination code: xa_central_lower_limit\n")
+    assert measures == {
+        "age": 2e7,
+        "core_mass": 2.5,
+        "log_L": 4.2,
+        "log_Teff": 4.2,
+        "models": 2,
+    }
+    with pytest.raises(AssertionError, match="the star did not get there"):
+        judged(tams, work, " termination code: max_age\n")
+
+
+def judged(tams, work, log):
+    from pytest_remex.extensions.mesa.readers import read_output  # noqa: PLC0415 - needs pandas
+
+    (work / "inlist_project").write_text(PROJECT)
+    experiment = first_experiment(tams, work)
+    body = tams(experiment)
+    next(body)
+    run = Run(work, None, Job("1", JobState.COMPLETED), log, experiment, read_output)
+    with pytest.raises(StopIteration) as end:
+        body.send(run)
+    return end.value.value
+
+
+@pytest.mark.skipif(not shutil.which("gfortran"), reason="gfortran is not installed")
+@pytest.mark.parametrize("changed", [False, True], ids=["shared", "changed source"])
+def test_the_script_compiles_once_per_base_commit(tmp_path, base, changed):
+    """Of three runs at once one compiles for all that link to the source; others for themselves."""
+    runs = [run_directory(tmp_path, base, number) for number in range(3)]
+    if changed:
+        (runs[0] / "src").unlink()
+        (runs[0] / "src").mkdir()
+        (runs[0] / "src" / "star.f90").write_text(PROGRAM)
+    count = tmp_path / "count"
+    environment = {**os.environ, "COUNT": str(count)}
+    with ThreadPoolExecutor() as pool:
+        done = list(pool.map(lambda run: script(run, environment), runs))
+    assert [one.stdout for one in done] == [f"evolved mass = {n}\n" for n in range(3)], done
+    assert count.read_text().splitlines() == ["compiled"] * (2 if changed else 1)
+    continued = script(runs[1], {**environment, "REMEX_COMMAND": "./re x150"})
+    assert continued.stdout == "from x150\n"
+
+
+def run_directory(folder, base, number):
+    run = folder / f"run{number}"
+    run.mkdir()
+    files = {
+        "mk": MK,
+        "rn": "#!/bin/sh\n./star\n",
+        "re": '#!/bin/sh\necho "from $1"\n',
+        "run.sbatch": block("run.sbatch"),
+        "inlist_project": f"mass = {number}\n",
+    }
+    for name, text in files.items():
+        (run / name).write_text(text)
+        (run / name).chmod(0o755)
+    for shared in ("src", "make"):
+        (run / shared).symlink_to(base / shared)
+    return run
+
+
+def script(run, environment):
+    return subprocess.run(
+        ["bash", "run.sbatch"], cwd=run, env=environment, capture_output=True, text=True, check=True
+    )

@@ -31,13 +31,15 @@ def measure(ways: Mapping[str, Callable[[], float]], runs: int) -> dict[str, lis
     return figures
 
 
-def print_ratios(figures: Mapping[str, Sequence[float]], floors: Mapping[str, str]) -> None:
+def print_ratios(
+    figures: Mapping[str, Sequence[float]], floors: Mapping[str, str], unit: str = "s"
+) -> None:
     """Print a row for each way: its median over each floor's, and its median with the range.
 
     `floors` are short names by the name of the way.
     """
     heads = "".join(f"{f'/ {short}':>12}" for short in floors.values())
-    print(f"{heads}{'median s':>12}{'range':>16}")
+    print(f"{heads}{f'median {unit}':>12}{'range':>16}")
     for name, seconds in figures.items():
         ratios = "".join(f"{ratio(figures, name, floor):12.2f}" for floor in floors)
         span = f"{min(seconds):.2f} to {max(seconds):.2f}"

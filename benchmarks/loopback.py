@@ -28,6 +28,11 @@ from support.sshd import SshServer
 MEMORY = Path("/dev/shm")  # noqa: S108 - a file system in memory, not a file's name
 BUSY = ("PYTHONDONTWRITEBYTECODE", "SLURM_CONF")
 """What this process may have in its environment and a user's shell does not."""
+ONLY_OURS = {
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    "PYTEST_PLUGINS": "pytest_remex.plugin,pytest_remex.extensions.mesa.plugin",
+}
+"""As where only this package is installed: the tests' own plugins take their time too."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,7 @@ class Loopback:
 
     def _run(self, words: list[str], text: str = "", codes: tuple[int, ...] = (0,)) -> Ran:
         kept = {name: value for name, value in os.environ.items() if name not in BUSY}
-        changed = {
+        changed = ONLY_OURS | {
             "HOME": str(self.home),
             "GIT_TRACE2_EVENT": str(_traces(self.home)),
             "GIT_SSH_COMMAND": " ".join(["ssh", *self._ssh_options()]),

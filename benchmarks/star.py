@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from loopback import Loopback
+
 SWEEP = """\
 from pytest_remex import sweep
 from pytest_remex.extensions.mesa import patch_inlist
@@ -15,10 +17,27 @@ def star(experiment):
     yield
 """
 
+CONFTEST = """\
+import pytest
+from pytest_remex import Remote
+
+
+@pytest.fixture(scope="session")
+def remote():
+    return Remote({host!r}, {clone!r}, {runs!r}, shared={shared!r})
+"""
+
 
 def write_sweep(repository: Path, count: int, fetch: tuple[str, ...] = ()) -> None:
     """Write a sweep over so many masses, which fetches these outputs."""
     (repository / "sweeps.py").write_text(SWEEP.format(count=count, fetch=fetch))
+
+
+def share(site: Loopback, paths: tuple[str, ...]) -> None:
+    """Let the run directories of a project share files and folders."""
+    clone, runs = str(site.project.clone), str(site.project.runs)
+    text = CONFTEST.format(host=site.host, clone=clone, runs=runs, shared=paths)
+    (site.project.repository / "conftest.py").write_text(text)
 
 
 def more_files() -> dict[str, str]:

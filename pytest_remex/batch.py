@@ -8,6 +8,7 @@ mean what they mean for tests.
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -157,10 +158,11 @@ class Submission:
             return
         try:
             results = self._sender.send([item.stash[ORDER] for item in waiting])
-        except RemexError as error:
+        except Exception as error:  # noqa: BLE001 - a fault that nobody reports would look like success
             # One reason for all: told once, and the rest stays for the next command.
-            waiting[0].stash[RESULT] = Unsubmitted(str(error))
-            self._session.shouldstop = f"remex: {str(error).splitlines()[0]}"
+            plain = isinstance(error, RemexError | OSError)
+            waiting[0].stash[RESULT] = Unsubmitted(str(error) if plain else traceback.format_exc())
+            self._session.shouldstop = f"remex: {error}".splitlines()[0]
             return
         for item, result in zip(waiting, results, strict=True):
             item.stash[RESULT] = result

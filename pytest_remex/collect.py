@@ -86,7 +86,8 @@ def _patterns(run: Found) -> tuple[str, ...]:
 
 
 def _is_wanted(each: Collected, *, partial: bool) -> bool:
-    if each.outputs.complete and each.outputs.patterns == _patterns(each.run):
+    here = each.outputs
+    if here.complete and (here.job, here.patterns) == (each.job.id, _patterns(each.run)):
         return False
     if each.job.state in {JobState.REJECTED, JobState.LOST}:
         return False
@@ -135,7 +136,12 @@ def _noted(
         if f"{directory}/{name}" not in lost
     }
     unchanged = files == dict(after[directory].files)
-    outputs = replace(before[directory], files=files, complete=unchanged and each.job.state.ended)
+    outputs = replace(
+        before[directory],
+        files=files,
+        job=each.job.id,
+        complete=unchanged and each.job.state.ended,
+    )
     write_outputs(each.folder, outputs)
     return replace(each, outputs=outputs)
 

@@ -77,7 +77,7 @@ class Committer:
         author = f"{IDENTITY} {self._date}"
         self._send(f"reset {self._ref}\n")
         self._send(f"commit {self._ref}\nmark {mark}\nauthor {author}\ncommitter {author}\n")
-        self._data(message.encode("utf-8", "surrogateescape"))
+        self._data(message.encode("utf-8", "backslashreplace"))
         first, *others = parents
         self._send(f"from {first}\n" + "".join(f"merge {parent}\n" for parent in others))
         if like:

@@ -33,8 +33,13 @@ def pytest_remex_config(path: Path, config_file: str | None) -> Config | None:
 
 
 @pytest.hookspec
-def pytest_remex_inspect(experiment: Experiment) -> Sequence[str] | None:
-    """Look at a patched checkout before anything is sent; give warnings, one sentence each."""
+def pytest_remex_inspect(
+    experiment: Experiment, originals: Mapping[str, bytes]
+) -> Sequence[str] | None:
+    """Look at a patched checkout before anything is sent; give warnings, one sentence each.
+
+    `originals` holds what the files that the patch touched were in the base, by path.
+    """
 
 
 @pytest.hookspec(firstresult=True)

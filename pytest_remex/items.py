@@ -57,7 +57,11 @@ def experiment_of(item: pytest.Function, path: Path) -> Experiment:
 
 def places_of(item: pytest.Function) -> tuple[Repo, Remote]:
     """Give what an experiment's fixtures `repo` and `remote` describe."""
-    repo, remote = item.funcargs["repo"], item.funcargs["remote"]
+    return checked_places(item.funcargs["repo"], item.funcargs["remote"])
+
+
+def checked_places(repo: object, remote: object) -> tuple[Repo, Remote]:
+    """Give what the two fixtures gave. Raises `SweepError` where that is something else."""
     if not isinstance(repo, Repo):
         raise SweepError(f"the fixture repo gives {repo!r}: return Repo('path')")
     if not isinstance(remote, Remote):

@@ -42,7 +42,7 @@ class Journal:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         lines = [json.dumps({"time": now, **event}, ensure_ascii=False) for event in events]
         if lines:
-            self._file.write(("\n".join(lines) + "\n").encode("utf-8", "surrogateescape"))
+            self._file.write(("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))
             self._file.flush()
 
     def sync(self) -> None:

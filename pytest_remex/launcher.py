@@ -196,6 +196,8 @@ class Launcher:
                 config_file=experiment.sweep.config_file,
                 remote=order.remote,
             )
+            # Refused before there is a record: every name of this launch is shorter than this one.
+            names.run_directory(launch.branch, launch.id, commit.sha)
             try:
                 journal = Journal.begin(self._folder, launch)
             except FileExistsError:

@@ -16,8 +16,8 @@ STAMP = "%Y_%m_%d_%H_%M_%S"
 def slug(text: str) -> str:
     """Keep letters, digits and `._=+-` of any text; git and file systems take the result."""
     kept = re.sub(r"[^A-Za-z0-9._=+-]+", "-", text)
-    kept = re.sub(r"\.{2,}", ".", kept).strip("-.")
-    return kept.removesuffix(".lock") or "unnamed"
+    kept = re.sub(r"\.{2,}", ".", kept)
+    return re.sub(r"^[-.]+|(\.lock|[-.])+$", "", kept) or "unnamed"
 
 
 def launch_id(name: str, when: datetime) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_remex.errors import RecordError
 from pytest_remex.model import Remote, Repo
 
 if TYPE_CHECKING:
@@ -53,11 +54,20 @@ class Settings:
     json: Path | None
 
     def prepare_output(self) -> None:
-        """Make the output folder, and keep it out of the user's repository."""
-        self.output.mkdir(parents=True, exist_ok=True)
+        """Make the output folder, and keep it out of the user's repository.
+
+        Raises `RecordError` where it cannot be made.
+        """
         ignore = self.output / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("# made by pytest-remex\n*\n", "utf-8")
+        try:
+            self.output.mkdir(parents=True, exist_ok=True)
+            if not ignore.exists():
+                ignore.write_text("# made by pytest-remex\n*\n", "utf-8")
+        except OSError as error:
+            raise RecordError(
+                f"the output folder {self.output} cannot be made ({error.strerror}): "
+                f"move away what is there, or set remex_output to another folder"
+            ) from None
 
     @property
     def launches(self) -> Path:

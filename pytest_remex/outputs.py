@@ -17,7 +17,7 @@ NOTE = ".remex/outputs.json"
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What was fetched of a run.
+    """What was fetched of a run after `job`.
 
     `complete` says that the job had ended and that a second listing was unchanged; `missing` are
     the patterns that matched nothing, `links` the symbolic links that were left on the cluster.
@@ -27,6 +27,7 @@ class Outputs:
     patterns: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
+    job: str = ""
     complete: bool = False
 
     def lacking(self, listed: Mapping[str, File]) -> list[str]:
@@ -43,6 +44,7 @@ def read_outputs(folder: Path) -> Outputs:
             patterns=tuple(note["patterns"]),
             missing=tuple(note["missing"]),
             links=tuple(note["links"]),
+            job=str(note["job"]),
             complete=bool(note["complete"]),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -58,6 +60,7 @@ def write_outputs(folder: Path, outputs: Outputs) -> None:
         "patterns": outputs.patterns,
         "missing": outputs.missing,
         "links": outputs.links,
+        "job": outputs.job,
         "complete": outputs.complete,
     }
     draft = path.with_suffix(".new")

@@ -13,10 +13,18 @@ from typing import Any, Protocol
 import pytest
 
 from pytest_remex import hookspecs, options
-from pytest_remex.errors import RemexError
-from pytest_remex.items import FIXTURE, WORD, experiment_of, experiments, is_experiment
+from pytest_remex.errors import RemexError, SweepError
+from pytest_remex.items import (
+    FIXTURE,
+    WORD,
+    checked_places,
+    experiment_of,
+    experiments,
+    is_experiment,
+)
 from pytest_remex.model import Experiment, Remote, Repo
 from pytest_remex.options import SWEEP_FILES, Mode
+from pytest_remex.outcomes import fail
 from pytest_remex.sweep import expand, point_id, sweep_of
 
 
@@ -171,11 +179,14 @@ def experiment(request: pytest.FixtureRequest, repo: Repo, remote: Remote) -> It
     """One point of a sweep's grid, with a scratch checkout of its base commit."""
     item = request.node
     if not isinstance(item, pytest.Function) or not is_experiment(item):
-        pytest.fail(
+        fail(
             f"{item.nodeid} asks for the fixture experiment and is no sweep: "
-            f"decorate it with @sweep(...)",
-            pytrace=False,
+            f"decorate it with @sweep(...)"
         )
+    try:
+        checked_places(repo, remote)
+    except SweepError as error:
+        fail(str(error))
     mode: CheckoutMode = request.config.stash[MODE]
     with mode.checkout(item, repo, remote) as path:
         yield experiment_of(item, path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,11 +30,11 @@ def checkout(workspaces: Workspaces, repo: Repo, revision: str) -> Iterator[Path
 def prepare(
     item: pytest.Function,
     workspaces: Workspaces,
-    inspect: Callable[[Experiment], None] | None = None,
+    inspect: Callable[[Experiment, Mapping[str, bytes]], None] | None = None,
 ) -> Prepared:
     """Run an experiment's patch and commit it; fails the item with what a user can mend.
 
-    `inspect` is shown the patched checkout before it is taken away.
+    `inspect` is shown the patched checkout before it is taken away, and what its files were.
     """
     __tracebackhide__ = True
     body = body_of(item)
@@ -43,7 +43,7 @@ def prepare(
         body.patch()
     body.close()
     if inspect:
-        inspect(experiment_of(item, workspace.scratch.path))
+        inspect(experiment_of(item, workspace.scratch.path), workspace.scratch.originals())
     with failing_plainly():
         return _commit(item, workspace)
 

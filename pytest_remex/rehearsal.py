@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,8 +77,9 @@ class Rehearsal:
             self._show()
         self._terminal.summary(f"remex {self._settings.mode}")
 
-    def _inspect(self, experiment: Experiment) -> None:
-        for warnings in self._config.hook.pytest_remex_inspect(experiment=experiment):
+    def _inspect(self, experiment: Experiment, originals: Mapping[str, bytes]) -> None:
+        inspect = self._config.hook.pytest_remex_inspect
+        for warnings in inspect(experiment=experiment, originals=originals):
             for warning in warnings or ():
                 self._terminal.note(warning)
 

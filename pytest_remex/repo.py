@@ -199,7 +199,7 @@ class Git:
 
 def scrub(text: str) -> str:
     """Remove user names and tokens from URLs: `https://user:token@host` to `https://***@host`."""
-    return re.sub(r"(\b[a-z][a-z0-9+.-]*://)[^/@\s]+@", r"\1***@", text, flags=re.IGNORECASE)
+    return re.sub(r"(\b[a-z][a-z0-9+.-]*://)[^/\s]+@", r"\1***@", text, flags=re.IGNORECASE)
 
 
 @contextmanager

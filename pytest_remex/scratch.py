@@ -101,6 +101,10 @@ class Scratch:
             if not any(path == each or path.startswith(each + b"/") for each in apart)
         )
 
+    def originals(self) -> dict[str, bytes]:
+        """Give what the files that a patch touched were in the base, by path."""
+        return {os.fsdecode(path): self.original(path) for path in self._touched()}
+
     def original(self, path: bytes) -> bytes:
         """Give a file's bytes in the base; empty where it is not there."""
         blob = self._files.get(path)

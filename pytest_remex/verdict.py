@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -64,12 +64,15 @@ def missing_outputs(collected: Collected) -> str | None:
 
 
 def differences(asked: Config, ran: Config) -> list[str]:
-    """Give the settings whose value in the config that ran is not the one asked for."""
-    values = {name.lower(): value for name, value in ran.items()}
+    """Give the settings whose value in the config that ran is not the one asked for.
+
+    A name that is not in the config that ran could not be read back, and is not compared; `ran`
+    may know a name under other spellings than its own.
+    """
     return [
-        f"{name}: asked for {value!r}, ran with {values[name.lower()]!r}"
-        for name, value in asked.items()
-        if name.lower() in values and not _same(value, values[name.lower()])
+        f"{name}: asked for {value!r}, ran with {ran[name]!r}"
+        for name, value in _settings(asked)
+        if name in ran and not _same(value, ran[name])
     ]
 
 
@@ -93,6 +96,14 @@ def flattened(config: Mapping[str, object]) -> dict[str, Value]:
 def relative_to(folder: Path, path: Path) -> str:
     """Give a path below `folder` as text."""
     return path.relative_to(folder).as_posix()
+
+
+def _settings(config: Config) -> Iterator[tuple[str, Value]]:
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{name}.{inner}", one) for inner, one in _settings(value))
+        else:
+            yield name, value
 
 
 def _reason(job: Job) -> str:

@@ -29,9 +29,14 @@ def scrub(text: str) -> str:
     return _CREDENTIALS.sub(r"\1***@", text)
 
 
-def disk_error(error: OSError, folder: str) -> AgentError:
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that there is no space, or none left for the user."""
+    return isinstance(error, OSError) and error.errno in _FULL
+
+
+def disk_error(error: BaseException, folder: str) -> AgentError:
     """Turn a failed write below `folder` into words."""
-    if error.errno in _FULL:
+    if isinstance(error, OSError) and error.errno in _FULL:
         why = _FULL[error.errno]
         return AgentError("disk", f"cannot write into {folder}: {why}; free some space there")
     return AgentError("disk", f"cannot write into {folder}: {error}; mend that and try again")

@@ -14,10 +14,10 @@ from .wire import Request, Talk
 def hello(request: Request, talk: Talk) -> None:
     """Tell who and what is there; an error names the path that does not do."""
     here = request["scheduler"] == "local"
-    clone = os.path.abspath(os.path.expanduser(request["clone"])) if request["clone"] else ""
+    clone = request["clone"]
     if clone:
         git.check_clone(clone)
-    runs = _runs(os.path.abspath(os.path.expanduser(request["runs"])), create=here)
+    runs = _runs(request["runs"], create=here)
     talk.event(
         "hello",
         python=platform.python_version(),
@@ -51,4 +51,4 @@ def _runs(path: str, *, create: bool) -> str:
     if not os.access(path, os.W_OK | os.X_OK):
         message = f"the runs folder {path} is not writable for you; name another one"
         raise AgentError("runs", message)
-    return os.path.realpath(path)
+    return path

@@ -8,12 +8,13 @@ import time
 from typing import IO, Dict, List, Optional, Tuple
 
 from . import BOOT, processes, slots
+from .bell import Bell
 from .jobs import ENDED
 from .local_job import RunningJob, StartError
 from .local_store import Store, Task
 
 PAUSE = 0.05
-"""Seconds between two looks at the jobs."""
+"""Seconds between two looks at what is released and cancelled."""
 IDLE = 2.0
 """Seconds without work after which the queue ends."""
 
@@ -37,7 +38,7 @@ def settle_orphans(store: Store) -> None:
         for task in spec.tasks() if spec else ():
             state = store.state(task.id)
             if state.get("state") == "RUNNING":
-                processes.kill_group_of(state["pid"], state["birth"])
+                processes.kill_group_of(state.get("pid", 0), state.get("birth"))
                 reason = "the queue process was killed"
                 store.write_state(task.id, {**state, "state": "NODE_FAIL", "reason": reason})
 
@@ -63,23 +64,28 @@ class Queue:
         self._waiting: List[Task] = []
         self._running: List[Tuple[RunningJob, IO[str]]] = []
         self._left: Dict[str, int] = {}
+        self._bell = Bell()
 
     def work(self) -> None:
         """Run what is released until nothing has been for a while."""
         busy = time.monotonic()
+        look = 0.0
         while time.monotonic() - busy < IDLE:
-            self._cancel()
+            if time.monotonic() >= look:
+                look = time.monotonic() + PAUSE
+                self._cancel()
+                self._queue_up()
             self._reap()
-            self._queue_up()
             self._start_what_fits()
             if self._left:
                 busy = time.monotonic()
-            time.sleep(PAUSE)
+            self._bell.wait(PAUSE)
 
     def _queue_up(self) -> None:
-        for job in self._store.marked("released"):
-            spec = None if job in self._left else self._store.spec(job)
+        for job in self._store.marked("released", known=self._left):
+            spec = self._store.spec(job)
             if spec is None:
+                self._store.unmark("released", job)
                 continue
             todo = [task for task in spec.tasks() if not self._ended(task)]
             self._left[job] = len(todo)
@@ -97,6 +103,8 @@ class Queue:
             self._start(task, slot)
 
     def _start(self, task: Task, slot: IO[str]) -> None:
+        # noted before the start: a queue killed here must not make the next one start it again
+        self._store.write_state(task.id, {"state": "RUNNING", "started": time.time()})
         try:
             job = RunningJob(self._store, task)
         except StartError as error:

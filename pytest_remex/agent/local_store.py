@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import time
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional
+from typing import Any, Container, Dict, Iterator, List, NamedTuple, Optional
 
 from . import files, paths
 
@@ -86,10 +86,11 @@ class Store:
         """Take a mark off a job."""
         files.remove(self.path(mark, job))
 
-    def marked(self, mark: Mark) -> List[str]:
-        """Give the ids that carry a mark, in the order of submission."""
-        names = (name for name in files.listing(self.path(mark)) if name.replace("_", "").isdigit())
-        return sorted(names, key=lambda name: [int(part) for part in name.split("_")])
+    def marked(self, mark: Mark, known: Container[str] = ()) -> List[str]:
+        """Give the ids that carry a mark and are not known yet, in the order of submission."""
+        names = (name for name in files.listing(self.path(mark)) if name not in known)
+        ids = (name for name in names if name.replace("_", "").isdigit())
+        return sorted(ids, key=lambda name: [int(part) for part in name.split("_")])
 
     def has_mark(self, mark: Mark, job: str) -> bool:
         """Whether a job carries a mark."""

@@ -7,7 +7,7 @@ import traceback
 from typing import Any, Callable, Dict
 
 from . import hello, local_queue, outputs, place, schedulers
-from .faults import AgentError, LinkGoneError, scrub
+from .faults import AgentError, LinkGoneError, disk_error, is_full, scrub
 from .wire import Request, Talk, Wire
 
 Handler = Callable[[Request, Talk], None]
@@ -54,17 +54,27 @@ def serve(wire: Wire, modules: Dict[str, str]) -> None:
 def answer(request: Request, talk: Talk) -> None:
     """Carry out one request and say how it ended."""
     try:
-        _handler(request)(request, talk)
+        _handler(request)({**request, **_absolute(request)}, talk)
     except LinkGoneError:
         return
     except AgentError as error:
         talk.error(error.as_json())
     except Exception as error:  # noqa: BLE001 - an agent's fault must reach the client as an answer
+        if is_full(error):
+            talk.error(disk_error(error, request.get("runs", "")).as_json())
+            return
         detail = scrub("".join(traceback.format_exc().splitlines(keepends=True)[-12:]))
         message = scrub(f"{type(error).__name__}: {error}")
         talk.error({"kind": "internal", "message": message, "detail": detail})
     else:
         talk.end()
+
+
+def _absolute(request: Request) -> Dict[str, str]:
+    """Give the request's folders as hello gives them: `~` means the home there."""
+    given = {key: request[key] for key in ("clone", "runs") if request.get(key)}
+    found = {key: os.path.abspath(os.path.expanduser(path)) for key, path in given.items()}
+    return {key: os.path.realpath(path) if key == "runs" else path for key, path in found.items()}
 
 
 def _handler(request: Request) -> Handler:

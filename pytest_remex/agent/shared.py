@@ -61,7 +61,7 @@ def keep(plan: Plan, runs: str, sha: str, blobs: objects.Blobs, scratch: str) ->
         home = os.path.join(paths.base(runs, sha), name)
         plan.set_target(path, os.path.join(home, os.fsdecode(path)))
         if not os.path.isdir(home):
-            built = os.path.join(scratch, "shared-" + name)
+            built = os.path.join(scratch, ".shared-" + name)
             _build(plan.below(path), blobs, built)
             _publish(built, home)
 

@@ -11,8 +11,8 @@ from .slurm_parse import Accounted, Listed
 
 PATIENCE = 120.0
 """Seconds for one command; a frozen controller answers late."""
-LENGTH = 100_000
-"""Bytes of job ids in one command: Linux takes 128 kB in one argument."""
+LENGTH = 30_000
+"""Bytes of job ids in one command; Linux takes 128 kB in one argument."""
 _FILTERS = ("SQUEUE_", "SACCT_", "SCONTROL_", "SCANCEL_", "SLURM_TIME_FORMAT")
 
 

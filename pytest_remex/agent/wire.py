@@ -1,5 +1,6 @@
 """The two ends of the connection: requests come in, answers go out, one line of JSON each."""
 
+import contextlib
 import json
 import queue
 import threading
@@ -46,13 +47,12 @@ class Wire:
             self.send({"beat": 1})
 
     def _read(self) -> None:
-        try:
+        # a line that cannot be read was cut short by a broken link
+        with contextlib.suppress(ValueError, OSError):
             for line in self._source:
                 self._requests.put(json.loads(line.decode("utf-8")))
-        finally:
-            # the end of the stream, or a line cut short by a broken link
-            self.gone.set()
-            self._requests.put(None)
+        self.gone.set()
+        self._requests.put(None)
 
 
 class Talk:

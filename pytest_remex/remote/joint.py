@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_remex.errors import RemoteError
+from pytest_remex.errors import ConnectionLostError, RemoteError
 from pytest_remex.remote import bridge
 from pytest_remex.remote.channel import CHUNK
 
@@ -51,6 +51,7 @@ class Joint:
     def __init__(self, door: Door, source: str) -> None:
         self.fault: RemoteError | None = None
         self.code: int | None = None
+        self.place = door.place
         self._door = door
         self._source = source.encode("utf-8", "surrogateescape")
         self._ours, self._theirs = socket.socketpair()
@@ -59,10 +60,17 @@ class Joint:
         self._heard_at = time.monotonic()
         self._thread = threading.Thread(target=self._serve, name="remex-rsync", daemon=True)
 
-    @property
-    def silence(self) -> float:
-        """Seconds since anything came from the cluster."""
-        return time.monotonic() - self._heard_at
+    def check(self, silence: float) -> None:
+        """Raise `ConnectionLostError` where nothing came for so many seconds."""
+        if time.monotonic() - self._heard_at > silence:
+            raise self.lost(f"was silent for {silence:g} s")
+
+    def lost(self, what: str) -> ConnectionLostError:
+        """Say that the connection was lost, and what that means."""
+        return ConnectionLostError(
+            f"the connection to {self.place} {what} while files were fetched: "
+            f"the same command, run again, goes on where it stopped"
+        )
 
     @property
     def end(self) -> int:
@@ -142,13 +150,11 @@ class Joint:
             line, ended, rest = heard.partition(mark)[2].partition(b"\n")
             if ended:
                 if fault := json.loads(line):
-                    raise RemoteError(f"{self._door.place}: {fault}")
+                    raise RemoteError(f"{self.place}: {fault}")
                 return rest
         self.code = channel.wait(5)
         if self.code is not None:
-            raise RemoteError(
-                f"{self._door.place}: rsync did not start there ({self.code}): {self.said}"
-            )
+            raise RemoteError(f"{self.place}: rsync did not start there ({self.code}): {self.said}")
         return b""
 
     def _send(self, channel: Channel, out: int) -> None:

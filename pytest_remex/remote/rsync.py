@@ -6,12 +6,13 @@ import os
 import re
 import select
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from typing import TYPE_CHECKING
 
-from pytest_remex.errors import ConnectionLostError, RemoteError
+from pytest_remex.errors import RemoteError
 from pytest_remex.remote.joint import Joint
 from pytest_remex.remote.transfer import Transferred
 
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 _PARTS = ".remex-part"
 _PROGRESS = re.compile(rb"\s*(?P<bytes>\d+)\s+\d+%.*?(?:xfr#(?P<files>\d+)|$)")
 _SOME_MISSING = (0, 23, 24)
-_LINK = (-9, 10, 12, 30, 35)
+_OURS = (1, 3, 11, 22)
 _LEAST = (3, 1)
+_PATIENCE = 2.0
 
 
 def pull(door: Door, wanted: Wanted, *, silence: float) -> None:
@@ -55,7 +57,7 @@ def pull(door: Door, wanted: Wanted, *, silence: float) -> None:
         _watch(process, joint, wanted, silence)
         errors.seek(0)
         said = errors.read()[-2000:].decode(errors="replace").strip()
-    _judge(process.returncode, joint, said, door.place)
+    _judge(process.returncode, joint, said)
 
 
 def _watch(process: subprocess.Popen[bytes], joint: Joint, wanted: Wanted, silence: float) -> None:
@@ -66,11 +68,20 @@ def _watch(process: subprocess.Popen[bytes], joint: Joint, wanted: Wanted, silen
             for step in steps(process.stdout):
                 if step is not None:
                     wanted.progress(step)
-                elif joint.silence > silence:
-                    process.kill()
+                else:
+                    joint.check(silence)
         except BaseException:
-            process.kill()
+            _end(process)
             raise
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End rsync and its children; asked politely, it keeps the part of a file that it has."""
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def command(wanted: Wanted, silence: float, shell: Sequence[str]) -> list[str]:
@@ -129,18 +140,15 @@ def _lines(stream: IO[bytes] | None) -> Iterator[bytes | None]:
     yield rest
 
 
-def _judge(code: int, joint: Joint, said: str, place: str) -> None:
+def _judge(code: int, joint: Joint, said: str) -> None:
     """Raise what an exit code of rsync stands for, but for some files that are not there."""
     if joint.fault:
         raise joint.fault
     if code in _SOME_MISSING:
         return
-    if code in _LINK and joint.code is None:
-        raise ConnectionLostError(
-            f"the connection to {place} broke or was silent while files were fetched: "
-            f"the same command, run again, goes on where it stopped"
-        )
-    raise RemoteError(f"rsync from {place} failed (exit code {code}): {said or joint.said}")
+    if joint.code is None and code not in _OURS:
+        raise joint.lost("broke")
+    raise RemoteError(f"rsync from {joint.place} failed (exit code {code}): {said or joint.said}")
 
 
 def _check_version() -> None:

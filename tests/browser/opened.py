@@ -17,9 +17,9 @@ class Opened:
         self.folder = folder
 
     def wait(self, stage):
-        """Wait until the page has come to a stage: `table`, `figures`."""
-        script = "return document.documentElement.dataset.ready"
-        WebDriverWait(self.driver, PATIENCE).until(lambda d: d.execute_script(script) == stage)
+        """Wait until the page has come to a stage: `table`, then `figures`."""
+        script = "return performance.getEntriesByName(arguments[0]).length > 0"
+        self.until(lambda: self.run(script, stage))
         return self
 
     def until(self, true):
@@ -76,7 +76,7 @@ class Opened:
     def click_at(self, element, right=0, down=0):
         """Point at an element's middle, or beside it, and click."""
         actions = ActionChains(self.driver)
-        actions.move_to_element_with_offset(element, right, down).pause(0.3).click().perform()
+        actions.move_to_element_with_offset(element, right, down).pause(0.2).click().perform()
 
     def opened(self):
         """Give the opened details of rows."""

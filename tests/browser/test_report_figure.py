@@ -101,11 +101,13 @@ def test_a_click_on_a_line_shows_its_row(show):
     """The line that is pointed at leads to its experiment."""
     report = show(CUBE)
     axis = report.one("#figure .axis-brush .background")
-    actions = ActionChains(report.driver)
-    for down in range(-6, 7, 2):
-        actions.move_to_element_with_offset(axis, 60, down).pause(0.1).click()
-    actions.perform()
-    assert "sweeps.py::polytropes[n=" in report.until(report.opened)[0].text
+    down = iter(range(-100, 0))
+
+    def found():
+        report.click_at(axis, 100, next(down))
+        return report.opened()
+
+    assert "sweeps.py::polytropes[n=" in report.until(found)[0].text
 
 
 def test_other_views_of_a_grid_can_be_chosen(show):

@@ -1,8 +1,11 @@
 """The agent submits to a real Slurm exactly once, whatever sbatch, the link and it itself do."""
 
+import contextlib
 import json
 import os
+import random
 import shutil
+import threading
 import time
 
 import pytest
@@ -276,3 +279,24 @@ def test_release_touches_only_what_is_ours_and_held(launch, tmp_path):
     assert events[0]["jobs"] == [job]
     assert events[1]["job"] == other
     until(lambda: launch.jobs("r")[0].state == "RUNNING")
+
+
+def test_an_agent_killed_at_any_moment_makes_one_job_each(launch):
+    """Ten agents in a row are killed at random moments; the last one finishes, once each."""
+    chance = random.Random(7)  # noqa: S311 - the same moments in every run of the test
+    units = [launch.add(f"r{number}") for number in range(40)]
+    for _ in range(10):
+        agent = launch.agent()
+        timer = threading.Timer(chance.uniform(0.1, 0.5), agent.process.kill)
+        timer.start()
+        with contextlib.suppress(pytest.fail.Exception, BrokenPipeError):
+            launch.submit(*units, agent=agent, patience=1)
+        timer.join()
+    events = launch.submit(*units, patience=1)
+    found = {event["key"]: event["job"] for event in events}
+    assert {event["event"] for event in events} == {"held"}
+    listed = {job.work_dir.name: [] for job in launch.cluster.jobs()}
+    for job in launch.cluster.jobs():
+        if job.work_dir.parent == launch.runs:
+            listed[job.work_dir.name].append(job.id)
+    assert {name: listed[name] for name in found} == {name: [job] for name, job in found.items()}

@@ -8,7 +8,7 @@ from support.invariants import Snapshot, assert_clean
 from support.sites import WITH_AND_WITHOUT_ACCOUNTING, WITH_ACCOUNTING
 
 SUBMITTED = re.compile(r"\] SUBMITTED job (\d+)_(\d+)")
-FAILS = "[ $mass != 2.0 ] || [ -e ../mended ] || exit 3"
+FAILS = "[ $mass != 2.0 ] || [ -e ../../mended ] || exit 3"
 
 
 @WITH_AND_WITHOUT_ACCOUNTING
@@ -24,7 +24,7 @@ def test_array(user, cluster, shims):
     cluster.wait()
     collect = user.collect().badly("1 failed, 2 passed")
     assert "exit code 3" in collect
-    (user.project.runs / "mended").touch()
+    (user.project.runs.parent / "mended").touch()
     retry = user.submit("--remex-array", "--remex-retry")
     assert [index for _, index in SUBMITTED.findall(retry.text)] == ["0"]
     cluster.wait()

@@ -78,7 +78,8 @@ def test_frozen_link(user, cluster, sshd, before):
         process.kill()
         process.communicate()
         proxy.thaw()
-        user.submit()
+    sshd.client(user.home)
+    user.submit()
     _assert_launched(user, cluster, before)
 
 
@@ -94,8 +95,9 @@ def test_interrupted(user, cluster, before):
     _assert_launched(user, cluster, before)
 
 
-def test_two_from_one_folder(user, cluster, before):
+def test_two_from_one_folder(user, cluster, shims, before):
     """A second submit from the same output folder says so, and sends nothing."""
+    shims.put("sleep 3")
     first = user.start("--remex-submit")
     wait_until(lambda: _has(user, "COMMITTED"), "the first is under way")
     user.pytest("--remex-submit").badly("another pytest is submitting from")

@@ -155,7 +155,8 @@ class Project:
     def refs(self):
         """Give all refs with what they point to."""
         return dict(
-            line.split() for line in self.git("for-each-ref", "--format=%(refname) %(objectname)").splitlines()
+            line.split()
+            for line in self.git("for-each-ref", "--format=%(refname) %(objectname)").splitlines()
         )
 
 

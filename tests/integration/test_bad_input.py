@@ -34,7 +34,9 @@ def test_unknown_branch(project):
         refused(result, "unknown branch or commit 'mian'", "whose branches are main")
 
 
-@pytest.mark.parametrize("branch", ["--help", "-x", "main; touch x", "$(touch x)", "../main", "a..b"])
+@pytest.mark.parametrize(
+    "branch", ["--help", "-x", "main; touch x", "$(touch x)", "../main", "a..b"]
+)
 def test_hostile_branch(project, branch):
     """A branch is never an option, a command or a range."""
     project.edit("sweeps.py", "fetch=", f"branch={branch!r}, fetch=")
@@ -43,10 +45,10 @@ def test_hostile_branch(project, branch):
     assert not (project.path / "x").exists()
 
 
-def test_not_a_repository(project):
+def test_not_a_repository(project, monkeypatch):
     """A folder outside of git is named, and how it becomes a repository."""
     (project.path / ".git").rename(project.path / "moved")
-    project.pytester.monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(project.path.parent))
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(project.path.parent))
     refused(project.pytest("--remex-plan"), "is not a git repository", "git init")
 
 
@@ -92,7 +94,7 @@ def test_no_script(project):
     project.git("rm", "--quiet", "run.sbatch")
     project.git("commit", "--quiet", "--message", "no script")
     for result in both(project):
-        refused(result, "no run.sbatch in", "at HEAD")
+        refused(result, "no run.sbatch in", "at main")
 
 
 @pytest.mark.parametrize(
@@ -100,7 +102,7 @@ def test_no_script(project):
     [
         ("echo no shebang\n", "#!"),
         ("", "#!"),
-        ("#!/bin/sh\r\necho\r\n", "CRLF"),
+        ("#!/bin/sh\r\necho\r\n", "\\r\\n"),
         ("#!/bin/sh\n#SBATCH --wait\n", "--wait"),
         ("#!/bin/sh\n#SBATCH -W\n", "--wait"),
         ("#!/bin/sh\n#SBATCH --array=1-10\n", "--array"),
@@ -213,12 +215,15 @@ def test_empty_record(project):
 @pytest.mark.parametrize("fixture", ["repo", "remote"])
 def test_wrong_fixture(project, fixture):
     """A fixture that gives something else is named."""
-    project.write("conftest.py", f"""
+    project.write(
+        "conftest.py",
+        f"""
         import pytest
         @pytest.fixture(scope="session")
         def {fixture}():
             return "a string"
-        """)
+        """,
+    )
     refused(project.pytest("--remex-submit"), f"the fixture {fixture} gives 'a string'")
 
 

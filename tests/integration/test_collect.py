@@ -105,7 +105,11 @@ def test_assertion_failure(collected):
 
 def test_changed_since_launch(collected):
     """Where the patch no longer makes the recorded commit, the verdict says so."""
-    collected.edit("sweeps.py", "(experiment.path", '(experiment.path / "new.txt").touch()\n    (experiment.path')
+    collected.edit(
+        "sweeps.py",
+        "(experiment.path",
+        '(experiment.path / "new.txt").touch()\n    (experiment.path',
+    )
     result = collected.pytest("--remex-collect", "-v")
     result.assert_outcomes(passed=3)
     result.stdout.fnmatch_lines(["*a=1] PASSED, CHANGED SINCE LAUNCH*"])
@@ -299,7 +303,9 @@ def test_collected_hook(project):
 def test_reader_hook(project):
     """A conftest.py's reader is asked before the built-in ones."""
     project.write("conftest.py", "def pytest_remex_read(path):\n    return path.name.upper()\n")
-    project.edit("sweeps.py", "return {", 'assert run.read("result.txt") == "RESULT.TXT"\n    return {')
+    project.edit(
+        "sweeps.py", "return {", 'assert run.read("result.txt") == "RESULT.TXT"\n    return {'
+    )
     project.ran()
     project.pytest("--remex-collect").assert_outcomes(passed=3)
 

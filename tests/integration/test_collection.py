@@ -79,7 +79,9 @@ def test_only_sweeps_run_in_a_mode(project):
 def test_ini_names_other_places(empty_project):
     """The ini key remex_sweeps says where a bare pytest looks in a mode."""
     empty_project.sweeps(BROKEN)
-    empty_project.write("studies/mine.py", "from pytest_remex import sweep\n@sweep()\ndef s(): pass\n")
+    empty_project.write(
+        "studies/mine.py", "from pytest_remex import sweep\n@sweep()\ndef s(): pass\n"
+    )
     empty_project.write("pytest.ini", "[pytest]\nremex_sweeps = studies/mine.py\n")
     empty_project.pytest("--remex-plan").assert_outcomes(passed=1)
 
@@ -188,7 +190,9 @@ def test_every_patch_starts_from_the_base(empty_project):
 )
 def test_refusals(empty_project, decorator, message):
     """A sweep that cannot be is refused at collection: place and message, no traceback."""
-    empty_project.sweeps(f"from pytest_remex import sweep\n\n@sweep({decorator})\ndef one(): pass\n")
+    empty_project.sweeps(
+        f"from pytest_remex import sweep\n\n@sweep({decorator})\ndef one(): pass\n"
+    )
     result = empty_project.pytest("sweeps.py")
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.fnmatch_lines(["sweeps.py:3: " + message.replace("[", "[[]")])

@@ -20,6 +20,8 @@ TEXTS = [
     "[x]::y",
     "CON",
     "=1+1",
+    "lone \udc80 \ud800",
+    "nul \x00",
 ]
 
 
@@ -35,9 +37,9 @@ def test_values(empty_project):
         from pytest_remex import sweep
         @sweep({{"text": {TEXTS!r}}}, fetch=["result.txt"])
         def grid(experiment):
-            (experiment.path / "input.txt").write_text(experiment.config["text"] + "\\n|")
+            (experiment.path / "input.txt").write_bytes(ascii(experiment.config["text"]).encode())
             run = yield
-            assert run.read("result.txt") == experiment.config["text"] + "\\n|"
+            assert run.read("result.txt") == ascii(experiment.config["text"])
             return {{"text again": experiment.config["text"]}}
         """)
     empty_project.pytest("sweeps.py").assert_outcomes(passed=len(TEXTS))
@@ -52,7 +54,9 @@ def test_values(empty_project):
     assert all(link.resolve().is_relative_to(empty_project.output) for link in links)
 
 
-@pytest.mark.parametrize("name", ["; touch owned", "../../owned", "a b", "-x", "星", "x.lock", "a/b"])
+@pytest.mark.parametrize(
+    "name", ["; touch owned", "../../owned", "a b", "-x", "星", "x.lock", "a/b"]
+)
 def test_sweep_names(project, name):
     """Any text as a sweep's name makes names that stay in their places."""
     project.edit("sweeps.py", "fetch=", f"name={name!r}, fetch=")
@@ -82,7 +86,9 @@ def test_parameter_names(empty_project):
     assert not escaped(empty_project)
 
 
-@pytest.mark.parametrize("name", ["-x.txt", "a b.txt", "quote'\".txt", "new\nline.txt", "星.txt", "*.txt"])
+@pytest.mark.parametrize(
+    "name", ["-x.txt", "a b.txt", "quote'\".txt", "new\nline.txt", "星.txt", "*.txt"]
+)
 def test_file_names(empty_project, name):
     """Files of any name are committed, placed and fetched as they are."""
     empty_project.sweeps(f"""
@@ -134,12 +140,14 @@ def test_read_cannot_leave(project):
 
 def test_hostile_output(empty_project):
     """A job's output is shown as text, whatever it holds."""
-    empty_project.commit(run_sbatch="""\
+    empty_project.commit(
+        run_sbatch="""\
         #!/bin/sh
         #SBATCH -o job.out
         printf '<script>alert(1)</script> \\033[31m \\000 \\377\\n'
         exit 1
-        """)
+        """
+    )
     empty_project.sweeps("from pytest_remex import sweep\n@sweep()\ndef one(): pass\n")
     empty_project.ran()
     empty_project.pytest("--remex-collect").assert_outcomes(failed=1)

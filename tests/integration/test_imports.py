@@ -32,22 +32,28 @@ def test_results_load_pandas():
 
 def test_plain_pytest(empty_project):
     """A plain run of tests loads none of it either."""
-    empty_project.write("test_it.py", f"""
+    empty_project.write(
+        "test_it.py",
+        f"""
         import sys
         def test_it():
             assert not set(sys.modules) & set({HEAVY!r})
             assert "pytest_remex.repo" not in sys.modules
-        """)
+        """,
+    )
     result = empty_project.pytest_alone("-p", "no:hypothesispytest")
     result.assert_outcomes(passed=1)
 
 
 def test_dry_run_loads_no_connection(project):
     """A dry run loads git, and neither the connection nor pandas."""
-    project.write("conftest.py", """
+    project.write(
+        "conftest.py",
+        """
         import sys
         def pytest_sessionfinish():
             print("LOADED", sorted({"git", "fabric", "paramiko", "pandas"} & set(sys.modules)))
-        """)
+        """,
+    )
     result = project.pytest_alone("sweeps.py", "-s", "-p", "no:hypothesispytest")
     result.stdout.fnmatch_lines(["*LOADED [[]'git']*"])

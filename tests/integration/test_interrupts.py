@@ -177,7 +177,9 @@ def test_two_at_once(project):
     (project.path / "conftest.py").unlink()
     result = project.pytest("--remex-submit")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: another pytest is submitting from *: wait until it is done"])
+    result.stderr.fnmatch_lines(
+        ["ERROR: another pytest is submitting from *: wait until it is done"]
+    )
     running.communicate(timeout=60)
     assert running.returncode == 0
     ran_once(project)

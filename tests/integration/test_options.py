@@ -44,7 +44,12 @@ def test_the_same_mode_twice(project):
 
 @pytest.mark.parametrize(
     ("modifier", "mode"),
-    [(one, mode) for one, fitting in MODIFIERS.items() for mode in MODES if not mode or mode not in fitting],
+    [
+        (one, mode)
+        for one, fitting in MODIFIERS.items()
+        for mode in MODES
+        if not mode or mode not in fitting
+    ],
 )
 def test_modifiers_need_their_mode(project, modifier, mode):
     """A modifier with another mode, or with none, is refused, and its modes are named."""
@@ -55,7 +60,9 @@ def test_modifiers_need_their_mode(project, modifier, mode):
 @pytest.mark.parametrize("option", ["--remex-array=0", "--remex-array=-1", "--remex-array=many"])
 def test_array_takes_a_count(project, option):
     """The number of array tasks is a whole number above 0."""
-    refused(project.pytest("sweeps.py", "--remex-submit", option), "*is not a whole number above 0*")
+    refused(
+        project.pytest("sweeps.py", "--remex-submit", option), "*is not a whole number above 0*"
+    )
 
 
 @pytest.mark.parametrize("option", ["--remex-wait=-1", "--remex-wait=nan", "--remex-wait=soon"])

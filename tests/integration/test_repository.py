@@ -177,12 +177,15 @@ def test_equal_commits_everywhere(project):
     project.git("config", "user.name", "Someone Else", folder=other)
     project.submit()
     first = [event["commit"] for event in project.events() if event.get("state") == "COMMITTED"]
-    project.write("conftest.py", """
+    project.write(
+        "conftest.py",
+        """
         import pytest, pytest_remex
         @pytest.fixture(scope="session")
         def repo():
             return pytest_remex.Repo("other")
-        """)
+        """,
+    )
     project.submit("--remex-again")
     shas = [event["commit"] for event in project.events() if event.get("state") == "COMMITTED"]
     assert shas == first * 2

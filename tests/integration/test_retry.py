@@ -41,11 +41,13 @@ def test_retry_of_a_cancelled_run(empty_project):
 
 def test_collect_takes_the_newest_run(empty_project):
     """After a retry, the new run counts, and an older launch is there when asked for."""
-    empty_project.commit(run_sbatch="""\
+    empty_project.commit(
+        run_sbatch="""\
         #!/bin/sh
         #SBATCH -o job.out
         test -e ../second
-        """)
+        """
+    )
     empty_project.sweeps("from pytest_remex import sweep\n@sweep()\ndef one():\n    yield\n")
     empty_project.ran()
     empty_project.pytest("--remex-collect").assert_outcomes(failed=1)

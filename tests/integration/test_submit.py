@@ -117,7 +117,9 @@ def test_renamed_ids(project):
     """Experiments whose parameter is renamed keep their runs: the tree counts."""
     project.ran()
     project.write("sweeps.py", (project.path / "sweeps.py").read_text().replace('"a"', '"mass"'))
-    project.write("sweeps.py", (project.path / "sweeps.py").read_text().replace("['a']", "['mass']"))
+    project.write(
+        "sweeps.py", (project.path / "sweeps.py").read_text().replace("['a']", "['mass']")
+    )
     project.submit().assert_outcomes(skipped=3)
     project.pytest("--remex-collect").assert_outcomes(passed=3)
 
@@ -192,8 +194,12 @@ def test_fixtures_configure(project):
     project.write("conftest.py", CONFTEST.format(runs=runs))
     project.submit().assert_outcomes(passed=3)
     assert len([path for path in runs.iterdir() if path.name.startswith("main_grid")]) == 3
-    assert any(name.startswith("refs/remex/") for name in project.git(
-        "for-each-ref", "--format=%(refname)", folder=project.path / "other").split())
+    assert any(
+        name.startswith("refs/remex/")
+        for name in project.git(
+            "for-each-ref", "--format=%(refname)", folder=project.path / "other"
+        ).split()
+    )
     assert not any(name.startswith("refs/remex/") for name in project.refs())
 
 
@@ -203,8 +209,10 @@ def test_confirmation(project):
     result = project.pytest("--remex-submit")
     assert result.ret != 0
     result.stdout.fnmatch_lines(
-        ["*this launch asks for 3 jobs*at most 0.25 core-hours*, above remex_confirm = 2: "
-         "add --remex-yes*"]
+        [
+            "*this launch asks for 3 jobs*at most 0.25 core-hours*, above remex_confirm = 2: "
+            "add --remex-yes*"
+        ]
     )
     assert project.jobs() == []
     project.submit("--remex-yes").assert_outcomes(passed=3)
@@ -252,14 +260,16 @@ def test_patch_that_fails(empty_project, patch):
 
 def test_jobs_outlive_pytest(empty_project):
     """A job goes on after pytest has ended, with the #SBATCH header's name, output and limit."""
-    empty_project.commit(run_sbatch="""\
+    empty_project.commit(
+        run_sbatch="""\
         #!/bin/sh
         #SBATCH -J named
         #SBATCH --output=%x-%j.txt
         #SBATCH -t 1
         sleep 0.5
         echo "$SLURM_JOB_ID $SLURM_JOB_NAME $SLURM_SUBMIT_DIR"
-        """)
+        """
+    )
     empty_project.sweeps("from pytest_remex import sweep\n@sweep()\ndef one(): pass\n")
     assert empty_project.pytest_alone("--remex-submit").ret == 0
     empty_project.wait()

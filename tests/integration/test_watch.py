@@ -18,8 +18,6 @@ def grid(experiment):
 """
 
 
-
-
 def queue_of(runs):
     """Give the pid of the queue process of a runs folder: it has the folder's lock open."""
     lock = str(runs / ".remex" / "local" / "queue.lock")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from support.projects import git
@@ -59,11 +59,15 @@ def _entries(folder: Path) -> tuple[str, ...]:
 
 
 def jobs_below(cluster: SlurmCluster, runs: Path) -> dict[str, list[SlurmJob]]:
-    """Give the jobs that the controller remembers in the run directories of a folder."""
+    """Give the jobs that the controller remembers of a runs folder, by what each was to run.
+
+    That is a run directory, or an array's folder and the number of the task.
+    """
     found: dict[str, list[SlurmJob]] = {}
     for job in cluster.jobs():
-        if job.work_dir.parent == runs:
-            found.setdefault(job.work_dir.name, []).append(job)
+        if runs in job.work_dir.parents:
+            task = job.id.partition("_")[2]
+            found.setdefault(f"{job.work_dir.relative_to(runs)}/{task}", []).append(job)
     return found
 
 
@@ -72,11 +76,12 @@ def assert_once(user: User, cluster: SlurmCluster, count: int) -> None:
     cluster.wait()
     directories = user.project.run_directories()
     assert len(directories) == count, directories
+    assert [(path / "ran").read_text() for path in directories] == ["ran\n"] * count
     jobs = jobs_below(cluster, user.project.runs)
-    for directory in directories:
-        released = [job for job in jobs.get(directory.name, []) if job.state != "CANCELLED"]
-        assert [job.state for job in released] == ["COMPLETED"], (directory.name, jobs)
-        assert (directory / "ran").read_text() == "ran\n"
+    assert len(jobs) == count, jobs
+    for several in jobs.values():
+        released = [job.state for job in several if job.state != "CANCELLED"]
+        assert released == ["COMPLETED"], several
 
 
 def assert_clean(user: User, before: Snapshot) -> None:
@@ -89,4 +94,6 @@ def assert_clean(user: User, before: Snapshot) -> None:
     assert git(project.clone, "status", "--porcelain", "--ignored") == ""
     staging = project.runs / ".remex" / "staging"
     assert not staging.exists() or not any(staging.iterdir())
-    assert Snapshot.of(user.repository) == before
+    after = Snapshot.of(user.repository)
+    for each in fields(Snapshot):
+        assert getattr(after, each.name) == getattr(before, each.name), each.name

@@ -171,7 +171,8 @@ class User:
         """End the commands that still run."""
         for process in self._started:
             process.kill()
-            process.communicate()
+            if process.stdout and not process.stdout.closed:
+                process.communicate()
 
     def _environment(self) -> dict[str, str]:
         taken = {"PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "SSH_AUTH_SOCK", "CI"}

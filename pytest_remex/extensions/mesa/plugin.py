@@ -48,15 +48,17 @@ class MesaHooks:
 
         return config_of(path, config_file)
 
-    def pytest_remex_inspect(self, experiment: Experiment) -> Sequence[str] | None:
+    def pytest_remex_inspect(
+        self, experiment: Experiment, originals: Mapping[str, bytes]
+    ) -> Sequence[str] | None:
         """Warn of settings that are overridden further down, and of names that MESA lacks."""
         from pytest_remex.errors import NamelistError  # noqa: PLC0415 - start-up
         from pytest_remex.extensions.mesa.inspection import inspect  # noqa: PLC0415 - start-up
 
         try:
-            return inspect(experiment, self._controls) or None
+            return inspect(experiment, self._controls, originals) or None
         except NamelistError as error:
-            return [str(error), *inspect(experiment, None)]
+            return [str(error), *inspect(experiment, None, originals)]
 
     def pytest_remex_measures(self, run: Run) -> Mapping[str, Scalar] | None:
         """Add why the evolution ended, and the last photo."""

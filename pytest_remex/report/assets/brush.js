@@ -1,16 +1,16 @@
 // Parallel coordinates lead to the table: by their ranges, and by the line that is pointed at.
 
+const NEAR = 5; // pixels: a line is one wide, which no hand can hold
+
 function startBrush(place, data, show, narrow) {
   let pointed = null;
   const lines = () => (place.data[0].type === "parcoords" ? place.data[0] : null);
   place.on("plotly_hover", (event) => {
-    pointed = lines()?.customdata[event.curveNumber] ?? null;
+    if (lines()) pointed = event;
   });
-  place.on("plotly_unhover", () => {
-    pointed = null;
-  });
-  place.addEventListener("click", () => {
-    if (pointed !== null) show(pointed);
+  place.addEventListener("click", ({ clientX, clientY }) => {
+    const near = pointed && Math.hypot(clientX - pointed.clientX, clientY - pointed.clientY) <= NEAR;
+    if (near && lines()) show(lines().customdata[pointed.curveNumber]);
   });
   place.on("plotly_restyle", () => {
     if (lines()) narrow(brushed(data, lines()));

@@ -3,7 +3,6 @@
 import base64
 import contextlib
 import os
-import stat
 import subprocess
 import threading
 
@@ -11,6 +10,7 @@ import pytest
 from support.agents import AgentError, Repository
 
 SCRIPT = b"#!/bin/sh\n"
+OTHER = {"token": "of another launch"}
 
 
 class Place:
@@ -20,40 +20,39 @@ class Place:
         self.agent, self.repository, self.runs = agent, repository, runs
         runs.mkdir(exist_ok=True)
 
-    def __call__(self, base, *runs, agent=None, source=None, clone=None, shared=(), token="T"):
+    def __call__(self, base, *runs, agent=None, **fields):
         """Place runs, {name: commit} pairs, and give the events by directory."""
-        source = source or {"kind": "here", "sha": runs[-1][1]["sha"]}
-        events = (agent or self.agent).ask(
-            "place",
-            clone=str(clone or self.repository.path),
-            runs=str(self.runs),
-            launch="L",
-            token=token,
-            base=base["sha"],
-            source=source,
-            shared=list(shared),
-            runs_to_place=[{"directory": name, **commit} for name, commit in runs],
-        )
+        asked = {
+            "clone": str(self.repository.path),
+            "runs": str(self.runs),
+            "launch": "L",
+            "token": "T",
+            "base": base["sha"],
+            "source": {"kind": "here", "sha": runs[-1][1]["sha"]},
+            "shared": [],
+            "runs_to_place": [{"directory": name, **commit} for name, commit in runs],
+        }
+        events = (agent or self.agent).ask("place", **(asked | fields))
         assert events[0]["event"] == "fetched"
         return {event["directory"]: event for event in events[1:]}
 
     def files(self, name):
         """Give what a run directory holds, {path: (kind or mode, bytes)}, without .remex."""
-        found = {}
-        top = os.fsencode(self.runs / name)
-        for above, folders, names in os.walk(top):
-            folders[:] = [folder for folder in folders if folder != b".remex"]
-            for entry in names + [f for f in folders if os.path.islink(os.path.join(above, f))]:
-                path = os.path.join(above, entry)
-                found[os.path.relpath(path, top)] = _content(path)
-        return found
+        top = self.runs / name
+        found = (path for path in top.rglob("*") if path.is_symlink() or path.is_file())
+        inside = ((path.relative_to(top), path) for path in found)
+        return {os.fsencode(p): _content(path) for p, path in inside if p.parts[0] != ".remex"}
 
 
 def _content(path):
-    if os.path.islink(path):
-        return "link", os.readlink(path)
-    with open(path, "rb") as file:
-        return stat.S_IMODE(os.stat(path).st_mode) & 0o111 != 0, file.read()
+    if path.is_symlink():
+        return "link", os.fsencode(path.readlink())
+    return path.stat().st_mode & 0o111 != 0, path.read_bytes()
+
+
+def names_in(folder):
+    """Give the names in a folder, sorted."""
+    return sorted(path.name for path in folder.iterdir())
 
 
 @pytest.fixture
@@ -130,7 +129,7 @@ def test_a_submodule_is_an_empty_folder(place, repository):
     made = repository.git("mktree", "-z", data=tree)
     sha = repository.git("commit-tree", made, "-p", base["sha"], "-m", "x")
     place(base, ("r", {"sha": sha, "parent": base["sha"], "tree": made, "meta": {}}))
-    assert os.listdir(place.runs / "r" / "sub") == []
+    assert names_in(place.runs / "r" / "sub") == []
 
 
 def test_placing_again_finds_what_is_placed(place, repository):
@@ -140,7 +139,7 @@ def test_placing_again_finds_what_is_placed(place, repository):
     (place.runs / "r" / "output").write_text("kept")
     assert place(base, ("r", base))["r"]["event"] == "placed"
     assert (place.runs / "r" / "output").read_text() == "kept"
-    refused = place(base, ("r", base), token="other")["r"]
+    refused = place(base, ("r", base), **OTHER)["r"]
     assert refused["event"] == "refused"
     assert "launch L" in refused["message"]
 
@@ -156,7 +155,7 @@ def test_a_folder_of_somebody_else_is_refused(place, repository):
     events = place(base, *[(name, base) for name in names])
     assert {name for name in names if events[name]["event"] == "placed"} == {"free"}
     assert "move it away" in events["file"]["message"]
-    assert os.listdir(place.runs / "folder") == ["f"]
+    assert names_in(place.runs / "folder") == ["f"]
 
 
 @pytest.mark.parametrize("path", [b".remex/run.json", b".remex"])
@@ -166,7 +165,7 @@ def test_a_commit_with_our_own_folder_is_refused(place, repository, path):
     run = repository.commit({path: b"x"}, base["sha"])
     with pytest.raises(AgentError, match=r"\.remex"):
         place(base, ("r", run))
-    assert os.listdir(place.runs) == [".remex"]
+    assert names_in(place.runs) == [".remex"]
 
 
 def test_a_tree_that_leaves_the_run_directory_is_refused(place, repository):
@@ -210,7 +209,7 @@ def test_the_clone_is_not_touched(agent, repository, tmp_path):
     before = _snapshot(clone)
     place = Place(agent, repository, tmp_path / "runs")
     source = {"kind": "origin", "ref": "refs/heads/remex/x", "sha": run["sha"]}
-    assert place(base, ("r", run), clone=clone.path, source=source)["r"]["event"] == "placed"
+    assert place(base, ("r", run), clone=str(clone.path), source=source)["r"]["event"] == "placed"
     assert place.files("r")[b"a"] == (False, b"2")
     assert _snapshot(clone) == before
     assert len(clone.git("for-each-ref", "refs/remex-placing").splitlines()) == 1
@@ -225,7 +224,7 @@ def _snapshot(repository):
         repository.git("for-each-ref", "refs/heads", "refs/remotes", "refs/tags"),
         (folder / "HEAD").read_bytes(),
         (folder / "index").read_bytes(),
-        sorted(os.listdir(folder)),
+        names_in(folder),
         {path.name: path.read_bytes() for path in repository.path.iterdir() if path.is_file()},
     )
 
@@ -246,7 +245,7 @@ def test_commits_come_as_a_bundle(agent, repository, tmp_path):
     data = base64.b64encode(bundle).decode()
     source = {"kind": "bundle", "ref": "refs/remex/x", "sha": run["sha"], "data": data}
     place = Place(agent, repository, tmp_path / "runs")
-    assert place(base, ("r", run), clone=clone.path, source=source)["r"]["event"] == "placed"
+    assert place(base, ("r", run), clone=str(clone.path), source=source)["r"]["event"] == "placed"
     assert place.files("r") == {b"a": (False, b"1")}
 
 
@@ -258,7 +257,7 @@ def test_what_origin_does_not_give_is_an_error(agent, repository, tmp_path):
     place = Place(agent, repository, tmp_path / "runs")
     source = {"kind": "origin", "ref": "refs/heads/none", "sha": base["sha"]}
     with pytest.raises(AgentError, match="git fetch failed") as caught:
-        place(base, ("r", base), clone=clone.path, source=source)
+        place(base, ("r", base), clone=str(clone.path), source=source)
     assert "secret" not in str(caught.value)
 
 
@@ -279,11 +278,11 @@ def test_two_agents_place_the_same_launch(repository, tmp_path, start_agent):
     assert len(answers) == 3
     for events in answers:
         assert [event["event"] for event in events.values()] == ["placed"] * 200
-    assert len(os.listdir(tmp_path / "runs")) == 201
+    assert len(names_in(tmp_path / "runs")) == 201
 
 
 def test_a_killed_agent_leaves_no_half_run_directory(repository, tmp_path, start_agent):
-    """Whenever the agent is killed, each run directory is whole or absent; the next one finishes."""
+    """When the agent is killed, a run directory is whole or absent; the next one finishes."""
     files = {f"d/f{number}": b"x" * 100 for number in range(20)}
     base = repository.commit({"run.sbatch": SCRIPT, **files})
     runs = [(f"r{number}", base) for number in range(300)]
@@ -295,12 +294,12 @@ def test_a_killed_agent_leaves_no_half_run_directory(repository, tmp_path, start
         with contextlib.suppress(pytest.fail.Exception, BrokenPipeError):
             place(base, *runs)
         timer.join()
-        for name in os.listdir(place.runs):
+        for name in names_in(place.runs):
             assert name == ".remex" or len(place.files(name)) == 21
     place = Place(start_agent(), repository, tmp_path / "runs")
     assert len(place(base, *runs)) == 300
     assert all(len(place.files(name)) == 21 for name, _ in runs)
-    assert os.listdir(place.runs / ".remex" / "staging") == []
+    assert names_in(place.runs / ".remex" / "staging") == []
 
 
 def test_shared_paths_are_linked_from_one_copy(place, repository):
@@ -339,6 +338,6 @@ def test_a_full_disk_is_one_clear_error(place, repository, tmp_path):
         with pytest.raises(AgentError, match="file system is full") as caught:
             place(base, *[(f"r{number}", base) for number in range(5)])
         assert caught.value.kind == "disk"
-        assert os.listdir(place.runs / ".remex" / "staging") == []
+        assert names_in(place.runs / ".remex" / "staging") == []
     finally:
         subprocess.run(["umount", place.runs], check=True)

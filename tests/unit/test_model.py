@@ -1,0 +1,65 @@
+"""The words: states, and what a run lets a sweep read."""
+
+from pathlib import Path
+
+import pytest
+
+from pytest_remex import Remote, Repo
+from pytest_remex.errors import RemoteError, SweepError
+from pytest_remex.model import Job, JobState, Run
+
+
+@pytest.mark.parametrize("state", JobState)
+def test_states(state):
+    """A state is live, or ended, or not known; failed is ended and not COMPLETED."""
+    assert sum([state.live, state.ended, state is JobState.UNKNOWN]) == 1
+    assert state.failed == (state.ended and state is not JobState.COMPLETED)
+
+
+def test_unknown_is_not_failed():
+    """UNKNOWN is neither ended nor failed."""
+    assert not JobState.UNKNOWN.ended
+    assert not JobState.UNKNOWN.failed
+
+
+def test_repo_is_a_description(tmp_path, monkeypatch):
+    """A Repo is its absolute path, and equal to another of that path."""
+    monkeypatch.chdir(tmp_path)
+    assert Repo("code") == Repo(tmp_path / "code")
+    assert Repo("~/code").path == Path.home() / "code"
+    assert Remote("a") != Remote("b")
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Give a run with one output."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "result").write_text("42")
+    (tmp_path / "secret").write_text("no")
+    job = Job("1", JobState.COMPLETED)
+    return Run(tmp_path / "run", None, job, "", None, lambda path: path.read_text())
+
+
+def test_read(run):
+    """An output is read with its reader."""
+    assert run.read("result") == "42"
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/../../secret"])
+def test_read_stays_inside(run, name):
+    """A name that leaves the run directory is refused."""
+    with pytest.raises(SweepError, match="leaves the run directory"):
+        run.read(name)
+
+
+def test_read_through_a_link(run):
+    """A link out of the run directory is not followed."""
+    (run.path / "link").symlink_to(run.path.parent / "secret")
+    with pytest.raises(SweepError, match="leaves the run directory"):
+        run.read("link")
+
+
+def test_read_what_is_not_here(run):
+    """An output that was not fetched is named, with the mend."""
+    with pytest.raises(RemoteError, match=r"'LOGS/x' is not among the fetched.*fetch="):
+        run.read("LOGS/x")

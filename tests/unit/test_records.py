@@ -1,0 +1,162 @@
+"""Launch records: what is written comes back, whatever the text, and damage is named."""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pytest_remex.errors import RecordError
+from pytest_remex.history import History
+from pytest_remex.journal import (
+    Journal, committed, ended, pushing, renamed, staged, tidied,
+)  # fmt: skip
+from pytest_remex.model import Commit, Remote
+from pytest_remex.records import Entry, Launch, Stage, read_record, read_records
+
+SHA = "a" * 40
+TEXT = st.text() | st.text(alphabet=st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF))
+POINTS = st.dictionaries(TEXT, TEXT | st.integers() | st.floats(allow_nan=False) | st.lists(TEXT))
+
+
+def launch(**changes):
+    """Give a launch."""
+    facts = {
+        "id": "grid_2026_01_31_12_00_00", "token": "0123", "name": "grid", "branch": "main",
+        "base": "b" * 40, "base_config": {}, "fetch": ("a", "b"), "config_file": None,
+        "remote": Remote("user@machine", "clone", "runs", "connection", ("data",)),
+    }  # fmt: skip
+    return Launch(**{**facts, **changes})
+
+
+def entry(sha=SHA, **changes):
+    """Give a run."""
+    facts = {
+        "node": "sweeps.py::grid[a=1]", "id": "a=1", "point": {"a": 1}, "parameters": {},
+        "commit": Commit(sha, "c" * 40, "b" * 40), "directory": f"main_grid_{sha[:12]}",
+        "header": {"lines": ["#SBATCH -t 5"]},
+    }  # fmt: skip
+    return Entry(**{**facts, **changes})
+
+
+@pytest.fixture
+def journal(tmp_path):
+    """Give a launch record with one run."""
+    made = Journal.begin(tmp_path / "launches", launch())
+    made.write([committed(entry())])
+    yield made
+    made.close()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(point=POINTS, node=TEXT, name=TEXT, why=TEXT)
+def test_any_text_comes_back(tmp_path_factory, point, node, name, why):
+    """What is written comes back as it was, lines and lone surrogates included."""
+    folder = tmp_path_factory.mktemp("launches")
+    begun = launch(name=name, base_config=point)
+    run = entry(node=node, point=point)
+    written = Journal.begin(folder, begun)
+    written.write([committed(run), staged(SHA, Stage.REJECTED, why=why)])
+    written.close()
+    record = read_record(written.path)
+    assert record.launch == begun
+    found = record.entries[SHA]
+    assert (found.node, found.point, found.stage, found.why) == (node, point, Stage.REJECTED, why)
+    assert found.commit == run.commit
+
+
+def test_stages(journal):
+    """Each event moves its run, and the record tells what was pushed and tidied."""
+    journal.write([pushing("d" * 40), staged(SHA, Stage.HELD, job="7", unit="u")])
+    record = read_record(journal.path)
+    assert (record.tips, record.tidied) == (("d" * 40,), False)
+    assert (record.entries[SHA].job, record.entries[SHA].unit) == ("7", "u")
+    journal.write([staged(SHA, Stage.RELEASED), ended(SHA, {"state": "COMPLETED"}), tidied()])
+    record = read_record(journal.path)
+    assert record.tidied
+    assert record.entries[SHA].stage.settled
+    assert record.entries[SHA].job == "7"
+    assert record.entries[SHA].ended == {"state": "COMPLETED"}
+
+
+def test_renamed(journal):
+    """A run that is known by another name keeps its commit, stage and directory."""
+    journal.write([staged(SHA, Stage.RELEASED, job="7")])
+    journal.write([renamed(entry(node="sweeps.py::other[b=1]", point={"b": 1}))])
+    found = read_record(journal.path).entries[SHA]
+    assert (found.node, found.point, found.job) == ("sweeps.py::other[b=1]", {"b": 1}, "7")
+
+
+def test_every_cut_can_be_read(journal):
+    """Cut after any byte, the record reads up to its last whole line, and goes on from there."""
+    journal.write([staged(SHA, Stage.RELEASED, job="7", why="é\n")])
+    whole = journal.path.read_bytes()
+    for length in range(len(whole)):
+        journal.path.write_bytes(whole[:length])
+        record = read_record(journal.path)
+        assert (record is None) == (b"\n" not in whole[:length])
+        if record is not None:
+            resumed = Journal.resume(record)
+            resumed.write([committed(entry("e" * 40))])
+            resumed.close()
+            assert "e" * 40 in read_record(journal.path).entries
+
+
+@pytest.mark.parametrize("line", ["{", "[]", "3", '{"state": "HELD"}', '{"commit": "x"}', "\x00"])
+def test_damage_is_named(journal, line):
+    """A line that cannot be read is named by file, number and mend."""
+    with journal.path.open("a") as file:
+        file.write(f"{line}\n")
+    with pytest.raises(RecordError, match=r"grid_2026.*jsonl is damaged in line 3 .*backup"):
+        read_record(journal.path)
+
+
+def test_newer_format(journal):
+    """A record of a newer format is refused, with the upgrade's command."""
+    head, *rest = journal.path.read_text().splitlines()
+    newer = json.dumps({**json.loads(head), "remex": 2, "remote": "other"})
+    journal.path.write_text("\n".join([newer, *rest, ""]))
+    with pytest.raises(RecordError, match="format 2.*reads up to 1: upgrade"):
+        read_record(journal.path)
+
+
+def test_a_name_is_taken_once(journal, tmp_path):
+    """Two launches cannot have one record."""
+    with pytest.raises(FileExistsError):
+        Journal.begin(tmp_path / "launches", launch())
+
+
+def test_order(tmp_path):
+    """Records come oldest launch first, whatever the sweeps' names."""
+    for name in ("z_2026_01_01_00_00_00", "a_2026_02_01_00_00_00", "b_2025_01_01_00_00_00"):
+        Journal.begin(tmp_path, launch(id=name)).close()
+    assert [record.launch.id[0] for record in read_records(tmp_path)] == ["b", "z", "a"]
+
+
+def test_history(tmp_path):
+    """The newest run is found by identity, whatever its message, and by node and point."""
+    for name, sha in (
+        ("grid_2026_01_01_00_00_00", "1" * 40),
+        ("grid_2026_02_01_00_00_00", "2" * 40),
+    ):
+        made = Journal.begin(tmp_path, launch(id=name))
+        made.write([committed(entry(sha)), staged(sha, Stage.RELEASED, job=sha[0])])
+        made.close()
+    history = History.read(tmp_path)
+    same = Commit("9" * 40, "c" * 40, "b" * 40)
+    assert history.submitted(same, local=False).entry.job == "2"
+    assert history.submitted(same, local=True) is None
+    assert history.submitted(Commit(SHA, "d" * 40, "b" * 40), local=False) is None
+    node, point = "sweeps.py::grid[a=1]", {"a": 1}
+    assert history.newest(node, point).entry.job == "2"
+    assert history.newest(node, point, "grid_2026_01_01_00_00_00").entry.job == "1"
+    assert history.newest(node, {"a": 2}) is None
+
+
+@pytest.mark.parametrize("stage", [Stage.REFUSED, Stage.REJECTED])
+def test_what_was_refused_does_not_count(tmp_path, stage):
+    """A run that the scheduler or the agent refused was not submitted."""
+    made = Journal.begin(tmp_path, launch())
+    made.write([committed(entry()), staged(SHA, stage, why="no")])
+    made.close()
+    assert History.read(tmp_path).submitted(entry().commit, local=False) is None

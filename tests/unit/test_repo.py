@@ -1,0 +1,98 @@
+"""The door to git."""
+
+import subprocess
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_remex.errors import RepositoryError
+from pytest_remex.repo import Git, scrub
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """Give a repository with one commit."""
+    for command in (
+        ["init", "--quiet", "--initial-branch=main"],
+        ["-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "--quiet",
+         "--allow-empty", "--message=first"],
+    ):  # fmt: skip
+        subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
+    return Git(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://me:token@host/x", "https://***@host/x"),
+        ("push to https://token@host/x failed", "push to https://***@host/x failed"),
+        ("HTTPS://a:b@h and ssh://git@h", "HTTPS://***@h and ssh://***@h"),
+        ("git@host:x.git", "git@host:x.git"),
+        ("https://host/x", "https://host/x"),
+    ],
+)
+def test_scrub(text, shown):
+    """Names and tokens are removed from URLs."""
+    assert scrub(text) == shown
+
+
+VISIBLE = st.characters(categories=("L", "N", "P", "S"), exclude_characters="/")
+
+
+@given(st.text(alphabet=VISIBLE, min_size=1))
+def test_no_token_stays(token):
+    """No token stays, whatever it holds."""
+    assert scrub(f"https://user:{token}@host/x") == "https://***@host/x"
+
+
+def test_resolve(repository):
+    """Branch, HEAD, sha and HEAD~0 are one commit; the branch's name is found."""
+    sha = repository.resolve("HEAD")
+    assert len(sha) == 40
+    assert {repository.resolve(name) for name in ("main", sha, "HEAD~0", sha[:10])} == {sha}
+    assert repository.branch("HEAD") == "main"
+    assert repository.branch(sha) == sha
+
+
+@pytest.mark.parametrize(
+    "revision", ["nowhere", "--all", "-h", "", "main..main", "main\nx", "HEAD:"]
+)
+def test_unknown_revision(repository, revision):
+    """What is no commit is refused by name, and is never an option."""
+    with pytest.raises(RepositoryError, match="unknown branch or commit .*whose branches are main"):
+        repository.resolve(revision)
+
+
+def test_detached(repository):
+    """A detached HEAD has a name of its own."""
+    repository.run("checkout", "--quiet", "--detach")
+    assert repository.branch("HEAD") == "detached"
+
+
+def test_errors_in_gits_words(repository):
+    """A command that fails raises with git's own words."""
+    with pytest.raises(RepositoryError, match=r"git cat-file -p failed in .*: fatal: "):
+        repository.run("cat-file", "-p", "nothing")
+
+
+def test_origin_without_token(repository):
+    """Origin's address is given without credentials."""
+    assert repository.origin() is None
+    repository.run("remote", "add", "origin", "https://me:secret@host/x.git")
+    assert repository.origin() == "https://***@host/x.git"
+
+
+def test_update_ref_is_guarded(repository):
+    """A ref moves only from where it is known to be."""
+    sha = repository.resolve("HEAD")
+    repository.update_ref("refs/remex/a", sha, None)
+    assert repository.ref("refs/remex/a") == sha
+    with pytest.raises(RepositoryError):
+        repository.update_ref("refs/remex/a", sha, None)
+
+
+def test_folder_that_is_not_there(tmp_path):
+    """A path that does not exist is named, with the mend."""
+    with pytest.raises(RepositoryError, match=r"nowhere does not exist: set remex_repo"):
+        Git(tmp_path / "nowhere")

@@ -1,0 +1,55 @@
+"""What one sbatch submits."""
+
+from dataclasses import replace
+
+import pytest
+
+from pytest_remex.model import Commit
+from pytest_remex.records import Entry
+from pytest_remex.units import form_units
+
+
+def entry(number, *lines, unit=""):
+    """Give a run whose script has these #SBATCH lines."""
+    sha = f"{number:040d}"
+    header = {"lines": list(lines), "shebang": "#!/bin/sh"}
+    commit = Commit(sha, sha, "b" * 40)
+    return Entry(f"s[{number}]", str(number), {}, {}, commit, f"run-{number}", header, unit=unit)
+
+
+ENTRIES = [entry(n, "#SBATCH -t 5" if n % 2 else "#SBATCH -t 9") for n in range(10)]
+
+
+def test_single_jobs():
+    """Without arrays each run is a unit of its own, named by its directory."""
+    units = form_units(ENTRIES, {}, array=False, size=100)
+    assert [unit.key for unit in units] == [f"run-{n}" for n in range(10)]
+
+
+@pytest.mark.parametrize(("size", "count"), [(100, 2), (5, 2), (4, 4), (1, 10)])
+def test_arrays(size, count):
+    """Runs of equal headers make arrays, of at most so many tasks."""
+    units = form_units(ENTRIES, {}, array=True, size=size)
+    assert len(units) == count
+    assert len({unit.key for unit in units}) == count
+    for unit in units:
+        assert len(unit.entries) <= size
+        assert len({tuple(each.header["lines"]) for each in unit.entries}) == 1
+    assert sorted(each.id for unit in units for each in unit.entries) == [str(n) for n in range(10)]
+
+
+def test_keys_are_for_ever():
+    """The same runs make the same key."""
+    one, two = (form_units(ENTRIES, {}, array=True, size=100) for _ in range(2))
+    assert [unit.key for unit in one] == [unit.key for unit in two]
+
+
+def test_a_unit_stays_whole():
+    """A run that was once part of an array is submitted with all of it, and only once."""
+    units = form_units(ENTRIES[:2], {}, array=True, size=100)
+    members = [replace(each, unit="array-x") for each in ENTRIES]
+    again = form_units(members[:3], {"array-x": members}, array=False, size=100)
+    assert [unit.key for unit in again] == ["array-x"]
+    assert len(again[0].entries) == 10
+    assert again[0].array
+    assert len(units) == 2

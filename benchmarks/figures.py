@@ -1,4 +1,4 @@
-"""What the benchmarks print: ratios first, then medians with the range, and which targets are met."""
+"""What the benchmarks print: ratios first, then medians with the range; which targets are met."""
 
 from __future__ import annotations
 

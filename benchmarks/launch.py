@@ -12,6 +12,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import astuple, fields
+from math import ceil
 from statistics import median
 
 import floors
@@ -19,6 +20,8 @@ from figures import Target, measure, print_ratios, print_targets, ratio
 from loopback import Loopback, Traffic, loopback, use_memory
 from measured import Ran
 from star import more_files, write_sweep
+
+from pytest_remex.batch import BATCH
 
 SINGLE = "pytest --remex-submit"
 ARRAY = "pytest --remex-submit --remex-array"
@@ -105,13 +108,27 @@ def _traffic(count: int, *, through_ssh: bool) -> list[Target]:
     print("\ntraffic of one launch")
     names = [field.name for field in fields(Traffic)]
     print("".join(f"{name:>17}" for name in ["experiments", *names]))
-    found = []
-    for each in (FEW, count):
-        with loopback(more_files(), through_ssh=through_ssh) as site:
-            submit(site, each)
-            found.append(site.traffic())
-        print("".join(f"{figure:17}" for figure in [each, *astuple(found[-1])]))
-    return []
+    few, many = (_launched(each, through_ssh=through_ssh) for each in (FEW, count))
+    for each, traffic in ((FEW, few), (count, many)):
+        print("".join(f"{figure:17}" for figure in [each, *astuple(traffic)]))
+    batches = ceil(count / BATCH) - 1
+    pushes = batches if through_ssh else 0
+    return [
+        Target(f"{name} at {count} beyond those at {FEW}, batches apart", more, 0)
+        for name, more in (
+            ("connections", many.connections - few.connections - pushes),
+            ("log-ins", many.authentications - few.authentications - pushes),
+            ("sessions", many.sessions - few.sessions - pushes),
+            ("pushes", many.pushes - few.pushes - batches),
+            ("fetches", many.fetches - few.fetches - batches),
+        )
+    ]
+
+
+def _launched(count: int, *, through_ssh: bool) -> Traffic:
+    with loopback(more_files(), through_ssh=through_ssh) as site:
+        submit(site, count)
+        return site.traffic()
 
 
 def _seconds(way: Way, count: int, *, through_ssh: bool, latency: float = 0) -> float:

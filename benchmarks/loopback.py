@@ -48,7 +48,7 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Loopback:
-    """A user's project and a cluster; `home` is the user's home, `host` the cluster's name there."""
+    """A user's project and a cluster; `home` is the user's, `host` the cluster's name there."""
 
     cluster: SlurmCluster
     sshd: SshServer

@@ -71,6 +71,7 @@ def _each_ms(mode: str, count: int, peaks: dict[str, list[float]]) -> float:
         ran = site.pytest(*mode.split(), *yes)
         if yes and site.queued() != count:
             raise RuntimeError(f"{site.queued()} of {count} jobs are queued:\n{ran.output}")
+        print(f"  {site.traffic()}")
     peaks.setdefault(f"client, {mode} {count}", []).append(ran.megabytes)
     peaks.setdefault(f"agent, {mode} {count}", []).append(agent.megabytes)
     return ran.seconds / count * 1000

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pytest_remex.errors import RepositoryError
 from pytest_remex.model import Commit, Experiment
 from pytest_remex.repo import Git
-from pytest_remex.scratch import Edit
+from pytest_remex.scratch import Edit, is_alive
 
 IDENTITY = "pytest-remex <pytest-remex@localhost>"
 NOWHERE = "0" * 40
+REFS = "refs/remex-commits/"
+"""Where a stream's own ref is, for as long as it is open."""
 
 
 class Committer:
@@ -29,7 +32,8 @@ class Committer:
         self._date = repository.date(base)
         self._marks: dict[str, str] = {}
         self._count = 0
-        self._ref = f"refs/remex-commits/{os.getpid()}"
+        self._ref = f"{REFS}{socket.gethostname()}-{os.getpid()}"
+        _remove_traces(repository)
         self._stream = repository.stream(
             "fast-import", "--quiet", "--done", "--force", "--date-format=raw-permissive",
             "--cat-blob-fd=1", env=_quarantined(repository, quarantine),
@@ -62,12 +66,8 @@ class Committer:
         self._stream.stdin.close()
         errors = self._stream.stderr.read()
         if self._stream.wait():
-            self._drop_crash_reports()
+            _remove_reports(self._git)
             raise RepositoryError(f"git fast-import failed: {errors.decode(errors='replace')}")
-
-    def _drop_crash_reports(self) -> None:
-        for report in self._git.folder.glob("fast_import_crash_*"):
-            report.unlink()
 
     def _write(
         self, message: str, parents: Sequence[str], edits: Sequence[Edit], like: str | None = None
@@ -115,6 +115,21 @@ class Committer:
             errors = self._stream.stderr.read().decode(errors="replace").strip()
             raise RepositoryError(f"git fast-import could not commit in {self._git.top}: {errors}")
         return answer
+
+
+def _remove_traces(repository: Git) -> None:
+    """Remove what the stream of a killed pytest on this machine left in the repository."""
+    _remove_reports(repository)
+    for ref in repository.run("for-each-ref", "--format=%(refname)", REFS).split():
+        host, _, owner = ref.removeprefix(REFS).rpartition("-")
+        if host == socket.gethostname() and not is_alive(int(owner)):
+            repository.attempt("update-ref", "-d", ref)
+
+
+def _remove_reports(repository: Git) -> None:
+    for report in repository.folder.glob("fast_import_crash_*"):
+        if REFS.encode() in report.read_bytes():
+            report.unlink(missing_ok=True)
 
 
 def _message(experiment: Experiment) -> str:

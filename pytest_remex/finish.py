@@ -53,7 +53,7 @@ def write_all(judged: Iterable[Judged], settings: Settings, hook: pluggy.HookRel
 
 def _write(group: Sequence[Judged], settings: Settings, hook: pluggy.HookRelay) -> Path:
     plan = group[0].sweep
-    folder = settings.output / names.slug(plan.name)
+    folder = settings.output / names.label(plan.name)
     write_results(
         folder,
         [_row(each) for each in group],

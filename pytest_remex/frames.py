@@ -11,7 +11,7 @@ import pandas as pd
 
 from pytest_remex.cells import Kind, kind_of
 from pytest_remex.errors import RemexError
-from pytest_remex.names import slug
+from pytest_remex.names import label
 from pytest_remex.rows import LAUNCHES, Row, write_results
 from pytest_remex.table import CSV, Table, read_table
 
@@ -84,7 +84,7 @@ def _find(which: str | Path) -> Path:
     if given.is_file():
         return given
     above = [Path.cwd(), *Path.cwd().parents]
-    for folder in (given, *(each / _OUTPUT / slug(str(which)) for each in above)):
+    for folder in (given, *(each / _OUTPUT / label(str(which)) for each in above)):
         if (folder / CSV).is_file() or (folder / LAUNCHES).is_dir():
             return folder / CSV
     raise RemexError(

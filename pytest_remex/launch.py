@@ -203,15 +203,16 @@ def _release(opened: OpenLaunch, shas: Sequence[str]) -> None:
     held = [e for e in opened.entries.values() if e.stage is Stage.HELD and e.unit in units]
     asked = sorted({_parent(entry.job) for entry in held if not entry.header.get("held")})
     opened.journal.sync()
-    refused: dict[str, str] = {}
+    refused: dict[str, tuple[Stage, str]] = {}
     for answer in opened.connection.ask(
         "release", runs=opened.launch.remote.runs, scheduler=_scheduler(opened), jobs=asked
     ):
         if answer["event"] == "unreleased":
-            refused[_parent(answer.field("job", str))] = answer.field("message", str)
+            stage = Stage.RELEASED if answer.get("lost") else Stage.HELD
+            refused[_parent(answer.field("job", str))] = stage, answer.field("message", str)
     for entry in held:
-        if why := refused.get(_parent(entry.job)):
-            opened.note([entry.commit.sha], Stage.HELD, why=why)
+        if refusal := refused.get(_parent(entry.job)):
+            opened.note([entry.commit.sha], refusal[0], why=refusal[1])
     done = [entry.commit.sha for entry in held if _parent(entry.job) not in refused]
     opened.note(done, Stage.RELEASED)
     opened.journal.sync()
@@ -227,7 +228,7 @@ def _scheduler(opened: OpenLaunch) -> str:
 
 
 def _outcome(entry: Entry) -> Outcome:
-    if entry.stage is Stage.RELEASED:
+    if entry.stage is Stage.RELEASED and not entry.why:
         return Submitted(entry.job)
     if entry.stage is Stage.HELD:
         why = f"job {entry.job} is held and could not be released: {entry.why}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import datetime
 
@@ -20,9 +21,18 @@ def slug(text: str) -> str:
     return re.sub(r"^[-.]+|(\.lock|[-.])+$", "", kept) or "unnamed"
 
 
+def label(name: str) -> str:
+    """Name a sweep's folder and launches; names that a slug would make alike are told apart."""
+    plain = slug(name)
+    if plain == name:
+        return plain
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
+    return f"{plain}-{digest[:6]}"
+
+
 def launch_id(name: str, when: datetime) -> str:
     """Name a launch: `tams_2026_01_31_12_00_00`."""
-    return f"{slug(name)}_{when.strftime(STAMP)}"
+    return f"{label(name)}_{when.strftime(STAMP)}"
 
 
 def launch_time(launch: str) -> datetime:

@@ -171,7 +171,10 @@ def repo(pytestconfig: pytest.Config) -> Repo:
 @pytest.fixture(scope="session")
 def remote(pytestconfig: pytest.Config) -> Remote:
     """Say where runs happen; override it in conftest.py to name a cluster."""
-    return options.default_remote(pytestconfig)
+    try:
+        return options.default_remote(pytestconfig)
+    except pytest.UsageError as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture

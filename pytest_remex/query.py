@@ -15,9 +15,8 @@ from pytest_remex.remote import Connection
 BEFORE = {
     Stage.REFUSED: JobState.REJECTED,
     Stage.REJECTED: JobState.REJECTED,
-    Stage.HELD: JobState.HELD,
 }
-"""The states of runs whose jobs were never released, which no scheduler is asked for."""
+"""The states of runs that never had a job, which no scheduler is asked for."""
 
 
 def query(
@@ -45,7 +44,7 @@ def _known(run: Found) -> Job | None:
     entry = run.entry
     if entry.stage in BEFORE:
         return Job(entry.job, BEFORE[entry.stage], entry.why, source="record")
-    if not entry.stage.settled:
+    if not entry.stage.settled and entry.stage is not Stage.HELD:
         why = f"its submission was interrupted at {entry.stage}: run --remex-submit again"
         return Job(entry.job, JobState.UNKNOWN, why, source="record")
     return job_from(entry.ended) if entry.ended else None

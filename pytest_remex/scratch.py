@@ -67,7 +67,8 @@ class Scratch:
         self._files = dict(listing(repository, base))
         self._known = _folders(self._files)
         self._blobs = Blobs(repository)
-        self._signatures: dict[bytes, Signature] = {}
+        self._pinned: dict[bytes, tuple[bytes, Signature]] = {}
+        self._pinned_folders: dict[bytes, tuple[bytes, Signature]] = {}
         self._lent = False
         self._fill()
 
@@ -160,16 +161,17 @@ class Scratch:
     def _pin(self, path: bytes) -> None:
         full = self._full(path)
         os.utime(full, ns=(PINNED, PINNED), follow_symlinks=False)
-        self._signatures[path] = _signature(full)
+        if path in self._known:
+            self._pinned_folders[path] = full, _folder_signature(full)
+        else:
+            self._pinned[path] = full, _signature(full)
 
     def _touched(self) -> list[bytes]:
-        return [
-            path for path in self._files if _signature(self._full(path)) != self._signatures[path]
-        ]
+        return [path for path, (full, was) in self._pinned.items() if _signature(full) != was]
 
     def _touched_folders(self) -> list[bytes]:
-        folders = [path for path in self._signatures if path not in self._files]
-        return [path for path in folders if _signature(self._full(path)) != self._signatures[path]]
+        pinned = self._pinned_folders.items()
+        return [path for path, (full, was) in pinned if _folder_signature(full) != was]
 
     def _added(self) -> list[bytes]:
         return [new for folder in self._touched_folders() for new in self._strangers(folder)]
@@ -236,13 +238,12 @@ def _signature(path: bytes) -> Signature:
         status = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return (0, 0, 0, 0, 0)
-    return (
-        status.st_mode,
-        0 if stat.S_ISDIR(status.st_mode) else status.st_size,
-        status.st_mtime_ns,
-        0 if stat.S_ISDIR(status.st_mode) else status.st_ctime_ns,
-        status.st_ino,
-    )
+    return status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+def _folder_signature(path: bytes) -> Signature:
+    mode, _, mtime, _, inode = _signature(path)
+    return mode, 0, mtime, 0, inode
 
 
 def _scan(folder: bytes) -> Iterable[os.DirEntry[bytes]]:
@@ -271,12 +272,13 @@ def _remove_stale(repository: Git) -> None:
     for line in output.split("\0"):
         path = line.removeprefix("worktree ")
         owner = pattern.search(path)
-        if line != path and owner and not _alive(int(owner[1])):
+        if line != path and owner and not is_alive(int(owner[1])):
             repository.attempt("worktree", "remove", "--force", "--force", path)
             shutil.rmtree(Path(path).parent, ignore_errors=True)
 
 
-def _alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Say whether a process of this machine runs."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -20,7 +20,7 @@ from pytest_remex.scratch import Edit, Patch, Scratch
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An experiment that was patched and committed here, ready to be submitted."""
+    """An experiment that was patched and committed here; `diff` is empty where it is to be sent."""
 
     node: str
     experiment: Experiment
@@ -57,7 +57,8 @@ class Workspace:
             )
         commit = self.committer.commit(experiment, patch.edits)
         self._refuse_equal_trees(node, experiment, commit)
-        diff = self._diff(patch.edits)
+        # Commits that are kept are sent, and who sends shows no diffs.
+        diff = self._diff(patch.edits) if self._objects else ""
         return Prepared(node, experiment, parameters, commit, header, diff, patch.ignored)
 
     def _refuse_equal_trees(self, node: str, experiment: Experiment, commit: Commit) -> None:

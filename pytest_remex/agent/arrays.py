@@ -1,22 +1,20 @@
 """Job arrays: one sbatch for many runs, each task in its own run directory.
 
-The array starts in a folder of its own that holds a link to each run directory, named by the
-task's index: Slurm itself opens a task's output through it, in the run directory.
+Slurm itself opens a task's output in the run directory, through the link named by the task's
+index, so that its own last words about a task are in there too.
 """
 
 import os
 import shlex
-import shutil
-from typing import List
+from typing import Dict, List
 
-from . import files, paths, shebang
-from .faults import AgentError
+from . import shebang
 from .units import Array, Unit
 
 DEFAULT_OUTPUT = "slurm-%A_%a.out"
 """Slurm's own for arrays."""
-_TASK = r"""
-cd -P -- "./$SLURM_ARRAY_TASK_ID" || exit 97
+
+RUN = r"""
 export SLURM_SUBMIT_DIR="$PWD"
 @COMMAND@ ./run.sbatch &
 run=$!
@@ -30,27 +28,19 @@ done
 echo "$code" > .remex/exit
 exit "$code"
 """
+"""Run the script of the current run directory, pass signals on, and leave its exit code."""
+_ENTER = 'cd -P -- "./$SLURM_ARRAY_TASK_ID" || exit 97'
 
 
-def prepare(unit: Unit) -> None:
-    """Make the folder that a unit's array starts in; nothing to do for a single run."""
-    if unit.array is None:
-        return
-    listed = "".join(name + "\n" for name in unit.directories)
-    if not os.path.isdir(unit.folder):
-        built = f"{unit.folder}.{files.unique()}"
-        _build(unit, unit.array, built, listed)
-        _publish(built, unit.folder)
-    if files.read(os.path.join(unit.folder, "tasks")) != listed:
-        message = f"{unit.folder} is there already, for other runs; launch again"
-        raise AgentError("runs", message)
+def scripts(array: Array) -> Dict[str, str]:
+    """Give the script of an array: the runs' own header, then the task's own run."""
+    lines = ["#!/bin/sh", *array.header, "", _ENTER + run_script(array.shebang)]
+    return {"run.sbatch": "\n".join(lines)}
 
 
-def options(unit: Unit) -> List[str]:
-    """Give what sbatch must be told about a unit's array; nothing for a single run."""
-    if unit.array is None:
-        return []
-    throttle = f"%{unit.array.throttle}" if unit.array.throttle else ""
+def options(unit: Unit, array: Array) -> List[str]:
+    """Give what sbatch must be told about a unit's array."""
+    throttle = f"%{array.throttle}" if array.throttle else ""
     told = [
         f"--array=0-{len(unit.directories) - 1}{throttle}",
         "--output=" + _in_task(unit.header.output or DEFAULT_OUTPUT),
@@ -58,28 +48,11 @@ def options(unit: Unit) -> List[str]:
     return [*told, "--error=" + _in_task(unit.header.error)] if unit.header.error else told
 
 
+def run_script(line: str) -> str:
+    """Give the shell's part that runs ./run.sbatch by its first line."""
+    words = " ".join(shlex.quote(word) for word in shebang.words_of(line + "\n"))
+    return RUN.replace("@COMMAND@", words)
+
+
 def _in_task(pattern: str) -> str:
     return pattern if os.path.isabs(pattern) else "%a/" + pattern
-
-
-def _build(unit: Unit, array: Array, built: str, listed: str) -> None:
-    os.makedirs(paths.keep(built))
-    for index, place in enumerate(unit.places):
-        os.symlink(place, os.path.join(built, str(index)))
-    files.replace(os.path.join(built, "tasks"), listed)
-    files.replace(os.path.join(built, "run.sbatch"), _script(array))
-
-
-def _script(array: Array) -> str:
-    words = " ".join(shlex.quote(word) for word in shebang.words_of(array.shebang + "\n"))
-    return "\n".join(["#!/bin/sh", *array.header, _TASK.replace("@COMMAND@", words)])
-
-
-def _publish(built: str, folder: str) -> None:
-    try:
-        os.rename(built, folder)
-    except OSError:
-        # another agent of the same launch was faster
-        shutil.rmtree(built, ignore_errors=True)
-        if not os.path.isdir(folder):
-            raise

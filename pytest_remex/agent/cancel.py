@@ -3,7 +3,7 @@
 import os
 from typing import Dict
 
-from . import job_ids, paths, slurm, slurm_commands
+from . import files, job_ids, paths, slurm, slurm_commands
 from .wire import Request, Talk
 
 
@@ -24,15 +24,15 @@ def cancel(request: Request, talk: Talk) -> None:
                 talk.event("cancelled", job=name)
 
 
-def noted(runs: str, job: str) -> bool:
+def noted(arrays: str, job: str) -> bool:
     """Whether this task was cancelled from here."""
-    return os.path.exists(paths.cancelled(runs, job))
+    return os.path.exists(paths.cancelled(arrays, job))
 
 
 def _note(runs: str, job: str) -> None:
     """Note a task: one that had not started leaves no trace in Slurm, not even in sacct."""
     if job_ids.whole_of(job) != job:
-        path = paths.cancelled(runs, job)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        path = paths.cancelled(paths.arrays(runs), job)
+        files.make_common(runs, os.path.dirname(path))
         with open(path, "w", encoding="utf-8"):
             pass

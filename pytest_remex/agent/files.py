@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import socket
+import stat
 from typing import Any, Dict, Iterator, Optional
 
 _COUNT = itertools.count()
@@ -62,6 +63,16 @@ def remove(path: str) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def make_common(runs: str, path: str) -> None:
+    """Make a folder below a runs folder, and those on the way, open to whom that one is open."""
+    if os.path.isdir(path):
+        return
+    make_common(runs, os.path.dirname(path))
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path)
+        os.chmod(path, stat.S_IMODE(os.stat(runs).st_mode))
 
 
 def listing(folder: str) -> Iterator[str]:

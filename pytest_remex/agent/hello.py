@@ -6,7 +6,7 @@ import platform
 import shutil
 import socket
 
-from . import git, slots, slurm
+from . import git, packs, slots, slurm
 from .faults import AgentError
 from .wire import Request, Talk
 
@@ -26,6 +26,7 @@ def hello(request: Request, talk: Talk) -> None:
         clone=clone,
         runs=runs,
         cores=slots.cores(),
+        disbatch=packs.program(),
         free_bytes=shutil.disk_usage(runs).free,
         **(_none() if here else slurm.limits())._asdict(),
     )

@@ -90,7 +90,7 @@ def _spec(unit: Unit, environment: str) -> Spec:
     return Spec(
         id="",
         directories=unit.places,
-        array=unit.array is not None,
+        array=unit.shared,
         throttle=unit.array.throttle if unit.array else None,
         name=unit.header.name or "run.sbatch",
         output=unit.header.output,
@@ -103,7 +103,7 @@ def _spec(unit: Unit, environment: str) -> Spec:
 
 
 def _tasks_of(unit: Unit, job: str) -> Dict[str, str]:
-    if unit.array is None:
+    if not unit.shared:
         return {unit.directories[0]: job}
     return {name: f"{job}_{index}" for index, name in enumerate(unit.directories)}
 

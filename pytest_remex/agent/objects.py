@@ -1,8 +1,10 @@
 """Trees and blobs, read from one `git cat-file --batch` and one `git diff-tree --stdin`."""
 
+import contextlib
 import os
 import subprocess
-from typing import IO, Dict, Iterable, Iterator, List, NamedTuple, Tuple
+import threading
+from typing import IO, Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
 
 from . import git
 from .faults import AgentError
@@ -31,24 +33,37 @@ class Blobs:
             env=git.environment(),
             bufsize=1 << 16,
         )
+        self._feeders: List[threading.Thread] = []
 
     def close(self) -> None:
         """End the git process."""
-        self._in.close()
+        self._process.kill()
+        for feeder in self._feeders:
+            feeder.join()
+        with contextlib.suppress(OSError):
+            self._in.close()
         self._out.close()
         self._process.wait()
 
-    def read(self, name: bytes) -> Tuple[int, Iterator[bytes]]:
-        """Give an object's size and its bytes in chunks, which must be used up before the next."""
-        self._in.write(name + b"\n")
-        self._in.flush()
-        header = self._out.readline()
-        _, _, size = header.rpartition(b" ")
-        if not size.strip().isdigit():
-            missing = os.fsdecode(name)
-            message = f"object {missing} is not in the clone; fetch it there, or place again"
-            raise AgentError("git", message)
-        return int(size), self._chunks(int(size))
+    def read(self, names: Sequence[bytes]) -> Iterator[Tuple[int, Iterator[bytes]]]:
+        """Give each object's size and bytes, in chunks that must be used up before the next."""
+        # all names go ahead: to ask for one after the other costs a wait each
+        feeder = threading.Thread(target=self._feed, args=(names,), daemon=True)
+        self._feeders.append(feeder)
+        feeder.start()
+        for name in names:
+            _, _, size = self._out.readline().rpartition(b" ")
+            if not size.strip().isdigit():
+                missing = os.fsdecode(name)
+                message = f"object {missing} is not in the clone; fetch it there, or place again"
+                raise AgentError("git", message)
+            yield int(size), self._chunks(int(size))
+        feeder.join()
+
+    def _feed(self, names: Sequence[bytes]) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._in.write(b"".join(name + b"\n" for name in names))
+            self._in.flush()
 
     def _chunks(self, left: int) -> Iterator[bytes]:
         while left > 0:

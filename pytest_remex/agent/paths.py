@@ -24,9 +24,14 @@ def base(runs: str, sha: str) -> str:
     return os.path.join(runs, KEEP, "base", sha)
 
 
+def arrays(runs: str) -> str:
+    """Name the folder that holds those of units of many runs."""
+    return os.path.join(runs, KEEP, "arrays", "")
+
+
 def array(runs: str, launch: str, key: str) -> str:
-    """Name the folder that a job array starts in."""
-    return os.path.join(runs, KEEP, "arrays", f"{launch}-{key}")
+    """Name the folder that a unit of many runs starts in."""
+    return os.path.join(arrays(runs), f"{launch}-{key}")
 
 
 def local(runs: str) -> str:
@@ -34,9 +39,9 @@ def local(runs: str) -> str:
     return os.path.join(runs, KEEP, "local")
 
 
-def cancelled(runs: str, job: str) -> str:
+def cancelled(arrays: str, job: str) -> str:
     """Name the file that says that a task of a job array was cancelled."""
-    return os.path.join(runs, KEEP, "cancelled", job)
+    return os.path.join(arrays, ".cancelled", job)
 
 
 def run_json(run: str) -> str:
@@ -47,6 +52,11 @@ def run_json(run: str) -> str:
 def job(run: str) -> str:
     """Name the file that holds the id of a run's newest job."""
     return os.path.join(run, KEEP, "job")
+
+
+def pack(run: str) -> str:
+    """Name the file that says which pack a run belongs to."""
+    return os.path.join(run, KEEP, "pack")
 
 
 def exit_code(run: str) -> str:

@@ -53,11 +53,12 @@ def _place_all(request: Request, talk: Talk, scratch: str) -> None:
     if not todo:
         return
     _check_commits(clone, todo)
-    plan = shared.plan(objects.tree(clone, base), request.get("shared") or [])
+    entries = objects.tree(clone, base)
+    plan = shared.plan(paths.base(runs, base), request.get("shared") or [], entries)
     base_tree = git.ask(clone, "rev-parse", base + "^{tree}").strip()
     differing = objects.changes(clone, [(base_tree, run.tree) for run in todo])
     with contextlib.closing(objects.Blobs(clone)) as blobs:
-        shared.keep(plan, runs, base, blobs, scratch)
+        shared.keep(plan, runs, blobs, scratch)
         for start in range(0, len(todo), BATCH):
             talk.check()
             several = todo[start : start + BATCH]
@@ -161,6 +162,7 @@ def _claim(runs: str, scratch: str, run: Placing, talk: Talk) -> None:
 @contextlib.contextmanager
 def _scratch(runs: str, token: str) -> Iterator[str]:
     above = paths.staging(runs, token)
+    files.make_common(runs, os.path.dirname(above))
     os.makedirs(above, exist_ok=True)
     for name in os.listdir(above):
         if _abandoned(name):

@@ -8,6 +8,8 @@ from .faults import AgentError
 from .slurm_parse import Listed
 from .wire import Request, Talk
 
+FOREIGN = "Slurm lost job {job}, and gave its number to another's: --remex-retry submits it again"
+
 
 def release(request: Request, talk: Talk) -> None:
     """Release what is held by the user and ours; what is not held any more counts as released."""
@@ -17,7 +19,7 @@ def release(request: Request, talk: Talk) -> None:
         wholes = list(dict.fromkeys(job_ids.whole_of(job) for job in jobs))
         held = [job for job in wholes if any(row.held_by_user for row in rows.get(job, []))]
         ours = [job for job in held if all(_inside(runs, row) for row in rows[job])]
-        refused = dict.fromkeys(set(held) - set(ours), "it is not a job of this runs folder")
+        refused = {job: FOREIGN.format(job=job) for job in set(held) - set(ours)}
         refused.update(_release(ours, cluster))
         _tell(jobs, cluster, refused, talk)
 
@@ -44,7 +46,8 @@ def _tell(jobs: List[str], cluster: str, refused: Dict[str, str], talk: Talk) ->
     for job in jobs:
         why = refused.get(job_ids.whole_of(job))
         if why is not None:
-            talk.event("unreleased", job=job_ids.full(job, cluster), message=why)
+            lost = {"lost": True} if why == FOREIGN.format(job=job_ids.whole_of(job)) else {}
+            talk.event("unreleased", job=job_ids.full(job, cluster), message=why, **lost)
 
 
 def _by_whole(rows: List[Listed]) -> Dict[str, List[Listed]]:

@@ -3,70 +3,77 @@
 import hashlib
 import os
 import stat
-from typing import Container, Dict, Iterator, List
+from typing import Dict, Iterable, Iterator, List, Optional, Set
 
-from . import objects, paths, stage
+from . import files, stage
 from .faults import AgentError
+from .objects import Blobs, Entry
 
 
 class Plan:
-    """A base commit's files, and which of them are shared."""
+    """A base commit's files: what is copied into each run directory, and what is linked there.
 
-    def __init__(self, entries: List[objects.Entry], shared: List[bytes]) -> None:
-        self._entries = entries
-        self.shared = shared
-        self._targets: Dict[bytes, str] = {}
+    `shared` maps each shared path to its files; their copies lie below `folder`.
+    """
 
-    def below(self, path: bytes) -> List[objects.Entry]:
-        """Give the files at or below a path."""
-        return [entry for entry in self._entries if _covers(path, entry.path)]
+    def __init__(self, folder: str, shared: Iterable[bytes], entries: List[Entry]) -> None:
+        self._folder = folder
+        self._copied: List[Entry] = []
+        self.shared: Dict[bytes, List[Entry]] = {path: [] for path in shared}
+        for entry in entries:
+            owner = self._owner(entry.path)
+            (self._copied if owner is None else self.shared[owner]).append(entry)
 
-    def linked(self, changed: Container[bytes]) -> List[bytes]:
+    def linked(self, changed: Iterable[bytes]) -> List[bytes]:
         """Give the shared paths in which a run changes nothing."""
-        touched = list(changed)  # type: ignore[call-overload]
-        return [p for p in self.shared if not any(_covers(p, other) for other in touched)]
+        touched = {self._owner(path) for path in changed}
+        return [path for path in self.shared if path not in touched]
 
-    def entries(self, linked: List[bytes]) -> Iterator[objects.Entry]:
+    def entries(self, linked: Iterable[bytes]) -> Iterator[Entry]:
         """Give the files that are copied when these paths are linked."""
-        for entry in self._entries:
-            if not any(_covers(path, entry.path) for path in linked):
-                yield entry
+        yield from self._copied
+        for path in set(self.shared).difference(linked):
+            yield from self.shared[path]
+
+    def home(self, path: bytes) -> str:
+        """Name the folder of a shared path's copy."""
+        return os.path.join(self._folder, hashlib.sha256(path).hexdigest()[:12])
 
     def target(self, path: bytes) -> bytes:
         """Give what a link to a shared path points to."""
-        return os.fsencode(self._targets[path])
+        return os.path.join(os.fsencode(self.home(path)), path)
 
-    def set_target(self, path: bytes, target: str) -> None:
-        """Note where a shared path's copy lies."""
-        self._targets[path] = target
+    def _owner(self, path: bytes) -> Optional[bytes]:
+        """Give the shared path that holds a path."""
+        while path and path not in self.shared:
+            path = os.path.dirname(path)
+        return path or None
 
 
-def plan(entries: List[objects.Entry], shared: List[str]) -> Plan:
-    """Check the shared paths against the base commit's files."""
-    wanted = sorted({os.fsencode(path.rstrip("/")) for path in shared})
-    outer = [p for p in wanted if not any(_covers(other, p) for other in wanted if other != p)]
-    made = Plan(entries, outer)
-    for path in outer:
-        if not made.below(path):
+def plan(folder: str, shared: List[str], entries: List[Entry]) -> Plan:
+    """Check the shared paths against the base commit's files; `folder` is for their copies."""
+    named = {os.fsencode(path.rstrip("/")) for path in shared}
+    made = Plan(folder, (path for path in named if not _above(path) & named), entries)
+    for path, below in made.shared.items():
+        if not below:
             name = os.fsdecode(path)
             message = f"shared path {name!r} is not in the base commit; name a file or folder of it"
             raise AgentError("git", message)
     return made
 
 
-def keep(plan: Plan, runs: str, sha: str, blobs: objects.Blobs, scratch: str) -> None:
+def keep(plan: Plan, runs: str, blobs: Blobs, scratch: str) -> None:
     """Make the copies that are not there yet."""
-    for path in plan.shared:
-        name = hashlib.sha256(path).hexdigest()[:12]
-        home = os.path.join(paths.base(runs, sha), name)
-        plan.set_target(path, os.path.join(home, os.fsdecode(path)))
+    for path, entries in plan.shared.items():
+        home = plan.home(path)
         if not os.path.isdir(home):
-            built = os.path.join(scratch, ".shared-" + name)
-            _build(plan.below(path), blobs, built)
+            built = os.path.join(scratch, ".shared-" + os.path.basename(home))
+            _build(entries, blobs, built)
+            files.make_common(runs, os.path.dirname(home))
             _publish(built, home)
 
 
-def _build(entries: List[objects.Entry], blobs: objects.Blobs, built: str) -> None:
+def _build(entries: List[Entry], blobs: Blobs, built: str) -> None:
     stage.check(entries)
     folder = stage.Folder(built)
     stage.fill(blobs, {entry: [folder] for entry in entries})
@@ -79,7 +86,6 @@ def _build(entries: List[objects.Entry], blobs: objects.Blobs, built: str) -> No
 
 
 def _publish(built: str, home: str) -> None:
-    os.makedirs(os.path.dirname(home), exist_ok=True)
     try:
         os.rename(built, home)
     except OSError:
@@ -88,5 +94,7 @@ def _publish(built: str, home: str) -> None:
             raise
 
 
-def _covers(path: bytes, other: bytes) -> bool:
-    return other == path or other.startswith(path + b"/")
+def _above(path: bytes) -> Set[bytes]:
+    """Give the folders that a path lies in."""
+    parts = path.split(b"/")
+    return {b"/".join(parts[:count]) for count in range(1, len(parts))}

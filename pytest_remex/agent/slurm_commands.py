@@ -6,7 +6,7 @@ may hold any other. `squeue --json` came in 21.08 and changed its shape since, s
 
 import os
 import pwd
-from typing import List, Optional
+from typing import List
 
 FIELD = "\x1f"
 ROW = "\x1e"
@@ -81,9 +81,9 @@ def cancel_held(jobs: List[str], cluster: str = "") -> List[str]:
     return ["scancel", *_of(cluster), "-t", "PENDING", *jobs]
 
 
-def submit(comment: str, array: Optional[List[str]] = None) -> List[str]:
-    """Submit run.sbatch of the current folder, held; `array` are an array's options."""
-    return ["sbatch", "--parsable", "--hold", f"--comment={comment}", *(array or []), "run.sbatch"]
+def submit(comment: str, options: List[str]) -> List[str]:
+    """Submit run.sbatch of the current folder, held, with more options."""
+    return ["sbatch", "--parsable", "--hold", f"--comment={comment}", *options, "run.sbatch"]
 
 
 def associations() -> List[str]:

@@ -74,8 +74,15 @@ def accounts(text: str) -> Dict[str, Accounted]:
 
 
 def shown(text: str) -> Dict[str, str]:
-    """Read the words of `scontrol -o show job` up to the first that may hold spaces."""
-    return dict(word.split("=", 1) for word in text.split() if "=" in word)
+    """Read the words of `scontrol -o show job`; the first of a name counts.
+
+    Names of folders come last there, and may hold words of this form.
+    """
+    words = (word.split("=", 1) for word in text.split() if "=" in word)
+    said: Dict[str, str] = {}
+    for name, value in words:
+        said.setdefault(name, value)
+    return said
 
 
 def settings(text: str) -> Dict[str, str]:

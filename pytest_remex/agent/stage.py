@@ -51,15 +51,17 @@ def check(entries: Iterable[Entry]) -> None:
 def fill(blobs: Blobs, wanted: Dict[Entry, List[Folder]]) -> None:
     """Write each file into the folders that want it."""
     for entry, folders in wanted.items():
-        _write(blobs, entry, folders)
+        if entry.mode == _SUBMODULE:
+            for folder in folders:
+                folder.make(entry.path)
+    entries = [entry for entry in wanted if entry.mode != _SUBMODULE]
+    contents = blobs.read([entry.blob for entry in entries])
+    for entry in entries:
+        size, chunks = next(contents)
+        _write(size, chunks, entry, wanted[entry])
 
 
-def _write(blobs: Blobs, entry: Entry, folders: List[Folder]) -> None:
-    if entry.mode == _SUBMODULE:
-        for folder in folders:
-            folder.make(entry.path)
-        return
-    size, chunks = blobs.read(entry.blob)
+def _write(size: int, chunks: Iterable[bytes], entry: Entry, folders: List[Folder]) -> None:
     if entry.mode == _LINK:
         target = b"".join(chunks)
         for folder in folders:

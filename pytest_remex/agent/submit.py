@@ -4,7 +4,7 @@ import contextlib
 import os
 from typing import Callable, Dict, List, NamedTuple
 
-from . import arrays, attempts, files, parallel, paths, slurm, slurm_commands
+from . import attempts, files, groups, packs, parallel, paths, slurm, slurm_commands
 from .faults import AgentError, scrub
 from .limits import LimitWatch
 from .resolve import Terms, resolve
@@ -78,9 +78,11 @@ def _each(units: List[Unit], act: Callable[[Unit], Verdict], talk: Talk, width: 
 
 def _carry(unit: Unit, means: Means) -> Verdict:
     """Look what is noted of a unit, and make the attempt that this leaves to make."""
-    if not os.path.isdir(unit.home) and unit.array is None:
+    group = groups.of(unit)
+    if group is not None:
+        groups.prepare(unit, group)
+    elif not os.path.isdir(unit.home):
         return Verdict(REJECTED, words=f"there is no run directory {unit.folder}; place it again")
-    arrays.prepare(unit)
     made = attempts.read(unit.home, unit.serial)
     job = attempts.settled(unit.home, unit.serial, made)
     if job is not None:
@@ -123,7 +125,8 @@ def _sbatch(unit: Unit, number: int, means: Means) -> Verdict:
     if note is None:
         return Verdict(DOUBT)
     means.talk.event("submitting", key=unit.key)
-    words = slurm_commands.submit(unit.comment, arrays.options(unit))
+    group = groups.of(unit)
+    words = slurm_commands.submit(unit.comment, group.options if group else [])
     environment = {**os.environ, **unit.environment} if unit.environment else None
     verdict = attempts.end(note, means.launcher.run(words, unit.folder, note, environment))
     if verdict.kind == HELD and number > 1:
@@ -139,6 +142,8 @@ def _tell(unit: Unit, verdict: Verdict, talk: Talk) -> None:
     jobs = _tasks(unit, verdict.job)
     for name, job in jobs.items():
         files.replace(paths.job(os.path.join(unit.runs, name)), job + "\n")
+        if unit.pack is not None:
+            packs.join(os.path.join(unit.runs, name), unit.folder)
     talk.event("held", key=unit.key, job=verdict.job, jobs=jobs)
 
 

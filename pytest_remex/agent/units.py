@@ -25,6 +25,15 @@ class Array(NamedTuple):
     throttle: Optional[int] = None
 
 
+class Pack(NamedTuple):
+    """How the runs of a unit share one allocation: `slots` at once, `time_limit` s for all."""
+
+    header: List[str]
+    shebang: str
+    slots: Optional[int] = None
+    time_limit: Optional[float] = None
+
+
 class Unit(NamedTuple):
     """One `sbatch`. `home` keeps its notes; `folder` is where it starts, its job's WorkDir."""
 
@@ -34,11 +43,17 @@ class Unit(NamedTuple):
     folder: str
     directories: List[str]
     array: Optional[Array]
+    pack: Optional[Pack]
     comment: str
     serial: int
     environment: Dict[str, str]
     header: Header
     doubt: bool
+
+    @property
+    def shared(self) -> bool:
+        """Whether the unit has many runs: an array's or a pack's."""
+        return self.array is not None or self.pack is not None
 
     @property
     def places(self) -> List[str]:
@@ -53,9 +68,9 @@ def units_of(request: Request) -> List[Unit]:
 
 
 def _unit(runs: str, launch: str, data: Dict[str, Any]) -> Unit:
-    array = data.get("array")
+    array, pack = data.get("array"), data.get("pack")
     folder = os.path.join(runs, data["directories"][0])
-    if array:
+    if array or pack:
         folder = paths.array(runs, launch, data["key"])
     return Unit(
         key=data["key"],
@@ -64,6 +79,7 @@ def _unit(runs: str, launch: str, data: Dict[str, Any]) -> Unit:
         folder=folder,
         directories=data["directories"],
         array=Array(**array) if array else None,
+        pack=Pack(**pack) if pack else None,
         comment=data.get("comment", ""),
         serial=data.get("serial", 1),
         environment=data.get("environment") or {},

@@ -47,7 +47,7 @@ def host_settings(name: str) -> HostSettings:
         raise RemoteError(f"{name!r} is no host name: write user@machine, or an ssh_config alias")
     found = _ask_ssh(name)
     one = {key: values[0] for key, values in found.items()}
-    hostname, port = one["hostname"], int(one["port"])
+    hostname, port = one["hostname"].strip("[]"), int(one["port"])
     alias = one.get("hostkeyalias")
     return HostSettings(
         name=name,
@@ -139,7 +139,12 @@ def _identities(found: dict[str, list[str]], one: dict[str, str]) -> tuple[Path,
     tokens = {**_tokens(one), "%d": str(Path.home()), "%n": one.get("host", "")}
     names = [*found.get("certificatefile", []), *found.get("identityfile", [])]
     paths = [Path(_expand(name, tokens)).expanduser() for name in names if name != "none"]
-    return tuple(path for path in dict.fromkeys(paths) if path.is_file())
+    return tuple(path for path in dict.fromkeys(paths) if path.is_file() or _half(path).is_file())
+
+
+def _half(path: Path) -> Path:
+    """Name a key's public half: where that is all that is here, a key agent holds the other."""
+    return path.with_name(f"{path.name}.pub")
 
 
 def _agent(value: str | None) -> str | None:
@@ -148,7 +153,7 @@ def _agent(value: str | None) -> str | None:
         return None
     if value is None or value == "SSH_AUTH_SOCK":
         return os.environ.get("SSH_AUTH_SOCK")
-    return os.path.expandvars(str(Path(value).expanduser()))
+    return os.path.expandvars(str(_at_home(value)))
 
 
 def _proxy(command: str, one: dict[str, str], name: str) -> str | None:

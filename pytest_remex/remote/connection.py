@@ -49,6 +49,7 @@ class Connection:
         self._silence = silence
         self._agent: Conversation | None = None
         self._facts: Answer | None = None
+        self.closed = False
 
     def ask(self, action: str, **fields: object) -> Iterator[Answer]:
         """Send a request to the agent now, and iterate over the events of its answer.
@@ -99,6 +100,7 @@ class Connection:
 
     def close(self) -> None:
         """End the agent and the connection; jobs go on."""
+        self.closed = True
         self._dismiss()
         self._door.close()
 

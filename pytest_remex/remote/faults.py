@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pytest_remex.remote.config import HostSettings
 
 
+_LATE = ("No existing session", "Timeout opening channel")
+
+
 def turned_away(error: BaseException, host: HostSettings) -> bool:
     """Whether the server hung up before the greeting, as sshd's MaxStartups makes it do."""
     early = isinstance(error, EOFError | ConnectionResetError) or "protocol banner" in str(error)
@@ -21,9 +24,9 @@ def turned_away(error: BaseException, host: HostSettings) -> bool:
 
 
 def _silent(error: BaseException) -> bool:
-    """Whether time ran out, which paramiko tells in three ways."""
+    """Whether time ran out, which paramiko tells in four ways."""
     late = isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError)
-    return late or "No existing session" in str(error)
+    return late or any(words in str(error) for words in _LATE)
 
 
 def explain(error: BaseException, host: HostSettings) -> RemoteError:

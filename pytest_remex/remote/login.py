@@ -79,7 +79,7 @@ class Login:
             self._tried.append(name)
             try:
                 yield transport.auth_publickey(self._settings.user, key)
-            except paramiko.AuthenticationException as error:
+            except paramiko.SSHException as error:  # also of a key agent that does not sign
                 _unless_over(transport, error)
 
     def _by_questions(self, transport: paramiko.Transport) -> Iterator[list[str]]:
@@ -148,7 +148,7 @@ class Login:
         )
 
 
-def _unless_over(transport: paramiko.Transport, error: paramiko.AuthenticationException) -> None:
+def _unless_over(transport: paramiko.Transport, error: paramiko.SSHException) -> None:
     """Go on to the next attempt, unless the server hung up: it bears few that fail."""
     if not transport.is_active():
         raise error

@@ -85,6 +85,7 @@ def _open(
             "auth_strategy": Login(host, prompt),
             "transport_factory": _transports(policy),
             "banner_timeout": host.timeout,
+            "channel_timeout": host.timeout,
         },
     )
     connection.client.set_log_channel(_LOG.name)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import paramiko
 
 from pytest_remex.errors import ConnectionLostError, RemoteError
-from pytest_remex.remote.channel import CHUNK, NoChannelError
+from pytest_remex.remote.channel import NoChannelError
 from pytest_remex.remote.rsync import pull
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pytest_remex.remote.transfer import Wanted
 
-_WINDOW = 1 << 24
+_WINDOW = 1 << 22
 _PIECE = 1 << 18  # paramiko copies what it has not sent yet: a large piece costs its square
 _CLOSING = 2.0
 _PAUSES = (0.05, 0.2, 0.5)
@@ -42,7 +42,7 @@ class SshChannel:
         """Wait for stdout however long it takes: who asks knows when it has been too long."""
         while True:
             try:
-                return self._channel.recv(CHUNK)
+                return self._channel.recv(_WINDOW)
             except TimeoutError:
                 continue
 
@@ -50,14 +50,14 @@ class SshChannel:
         """Wait for stderr, as `read`."""
         while True:
             try:
-                return self._channel.recv_stderr(CHUNK)
+                return self._channel.recv_stderr(_WINDOW)
             except TimeoutError:
                 continue
 
     def write(self, data: bytes) -> None:
         """Write to stdin. Raises `OSError` where a piece is not taken in `silence` seconds."""
         for start in range(0, len(data), _PIECE):
-            with self._broken_after(self._silence):
+            with _broken_after(self._silence, self._transport):
                 self._channel.sendall(data[start : start + _PIECE])
 
     def wait(self, seconds: float) -> int | None:
@@ -69,19 +69,8 @@ class SshChannel:
 
     def close(self) -> None:
         """Close the channel: the program sees the end of its stdin."""
-        with self._broken_after(_CLOSING):
+        with _broken_after(_CLOSING, self._transport):
             self._channel.close()
-
-    @contextlib.contextmanager
-    def _broken_after(self, seconds: float) -> Iterator[None]:
-        """Break a link that takes nothing more: paramiko would try to send for ever."""
-        timer = threading.Timer(seconds, self._transport.close)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
 
 
 class SshDoor:
@@ -111,7 +100,8 @@ class SshDoor:
         command = login_command(self._shell, program)
         try:
             channel = self._open()
-            channel.exec_command(command)
+            with _broken_after(self._silence, self._transport):
+                channel.exec_command(command)
         except paramiko.ChannelException as error:
             raise NoChannelError(f"{self.place} opens no further channel: {error.text}") from error
         except (paramiko.SSHException, OSError, EOFError) as error:
@@ -134,6 +124,18 @@ class SshDoor:
     def close(self) -> None:
         """Log out, of each host on the way."""
         self._close()
+
+
+@contextlib.contextmanager
+def _broken_after(seconds: float, transport: paramiko.Transport) -> Iterator[None]:
+    """Break a link that takes nothing more: paramiko would wait for ever."""
+    timer = threading.Timer(seconds, transport.close)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def login_command(shell: str, program: str) -> bytes:

@@ -32,7 +32,7 @@ class Table(TypedDict):
     rows: list[list[Scalar]]
 
 
-STYLES = ("page.css", "controls.css", "table.css", "details.css")
+STYLES = ("page.css", "controls.css", "table.css", "details.css", "print.css")
 SCRIPTS = (
     "unpack.js",
     "dom.js",

@@ -21,7 +21,7 @@ def duration(seconds: float | None) -> str:
     """Give seconds as their two largest units, such as `2 h 05 min`; None as nothing."""
     if seconds is None:
         return ""
-    whole = round(seconds)
+    whole = int(seconds + 0.5)
     if whole < MINUTE:
         return f"{seconds:.3g} s"
     if whole < HOUR:

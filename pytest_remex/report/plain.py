@@ -16,7 +16,7 @@ DETAILS_LIMIT = 8_000_000
 
 def plain_html(shown: Content) -> str:
     """Give the page as HTML that needs neither scripts nor libraries to be read."""
-    styles = [asset("page.css")]
+    styles = [asset("page.css"), asset("print.css")]
     length = sum(len(one.diff) + len(one.log) for one in shown.entries)
     template = environment().get_template("plain.html")
     return template.render(

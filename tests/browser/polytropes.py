@@ -90,8 +90,16 @@ def row(place, point):
 
 
 OUTCOMES = {
-    7: ("FAILED", "TIMEOUT", "job 898031 ended TIMEOUT (TimeLimit)\nran 1:00:00 of 1:00:00 allowed"),
-    11: ("FAILED", "COMPLETED", "assert history.theta.iloc[-1] < 1e-3\n  0.0412 is not below 0.001"),
+    7: (
+        "FAILED",
+        "TIMEOUT",
+        "job 898031 ended TIMEOUT (TimeLimit)\nran 1:00:00 of 1:00:00 allowed",
+    ),
+    11: (
+        "FAILED",
+        "COMPLETED",
+        "assert history.theta.iloc[-1] < 1e-3\n  0.0412 is not below 0.001",
+    ),
     15: ("RUNNING", "RUNNING", ""),
     16: ("PENDING", "PENDING", "Priority"),
 }
@@ -112,8 +120,10 @@ def log(place, point, reason):
     """Give the end of a job's output, thirty lines of it."""
     profile = lane_emden(point.get("n", 1.5), point.get("step", 0.01))
     some = profile[:: max(1, len(profile) // 28)][-28:]
-    lines = [f"{at:6d}  xi = {x + place * 1e-6:12.7f}  theta = {t:12.8f}  mass = {m:11.7f}"
-             for at, (x, t, m) in enumerate(some)]
+    lines = [
+        f"{at:6d}  xi = {x + place * 1e-6:12.7f}  theta = {t:12.8f}  mass = {m:11.7f}"
+        for at, (x, t, m) in enumerate(some)
+    ]
     last = "slurmstepd: error: *** JOB CANCELLED DUE TO TIME LIMIT ***" if reason else "done"
     return "\n".join([*lines, last]) + "\n"
 

@@ -32,7 +32,9 @@ def test_the_shape_of_the_grid_chooses_the_figure(show, page, kind):
 def test_parameters_that_vary_together_are_one_axis(show):
     """A pair of parameters that always change together is drawn as one."""
     page = polytropes(n=N)
-    rows = [dataclasses.replace(r, values={**r.values, "gamma": 1 + r.values["n"]}) for r in page.rows]
+    rows = [
+        dataclasses.replace(r, values={**r.values, "gamma": 1 + r.values["n"]}) for r in page.rows
+    ]
     report = show(dataclasses.replace(page, dimensions=("n", "gamma"), rows=rows))
     traces, layout = report.figure()
     assert traces[0]["type"] == "scatter"
@@ -132,6 +134,14 @@ def test_the_theme_recolours_the_figure(show):
     assert report.run("return getComputedStyle(document.body).colorScheme") == "dark"
     report.one("#theme").click()
     assert report.figure()[1]["font"]["color"] == light["font"]["color"]
+
+
+def test_no_button_sends_the_figure_away(show):
+    """What can be done to a figure is done on this machine."""
+    report = show(polytropes(n=N))
+    labels = {button.get_attribute("aria-label") for button in report.all(".modebar-btn")}
+    assert {"Zoom", "Download plot as a PNG"} <= labels
+    assert not [label for label in labels if "Share" in label or "Cloud" in label]
 
 
 def test_own_figures_are_drawn(show):

@@ -88,7 +88,9 @@ def test_links_lead_to_files_beside_the_page_only(show):
         ("absolute", "/etc/passwd"),
     )
     page = polytropes(n=[1.5])
-    report = show(dataclasses.replace(page, rows=[dataclasses.replace(page.rows[0], outputs=outputs)]))
+    report = show(
+        dataclasses.replace(page, rows=[dataclasses.replace(page.rows[0], outputs=outputs)])
+    )
     links = report.all(".outputs a")
     assert [link.text for link in links] == ["odd", "script"]
     assert links[0].get_dom_attribute("href") == "../runs/a%20b/100%25/%C3%BC%3F%23.csv"

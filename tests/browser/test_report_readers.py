@@ -80,7 +80,7 @@ def test_a_picture_is_shown_in_its_row(show, tmp_path):
 
 
 def test_every_experiment_is_printed(show):
-    """Paper has no pages to turn: it holds all rows that the filters leave, then the table is as before."""
+    """Paper has no pages to turn: it holds all rows that the filters leave."""
     page = polytropes(n=[round(i / 20, 2) for i in range(60)])
     report = show(page)
     pdf = report.driver.execute_cdp_cmd("Page.printToPDF", {})["data"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from support.invariants import Snapshot, assert_clean
-from support.sites import WITH_AND_WITHOUT_ACCOUNTING, WITH_ACCOUNTING
+from support.sites import WITH_ACCOUNTING, WITH_AND_WITHOUT_ACCOUNTING
 
 SUBMITTED = re.compile(r"\] SUBMITTED job (\d+)_(\d+)")
 FAILS = "[ $mass != 2.0 ] || [ -e ../../mended ] || exit 3"
@@ -13,14 +13,13 @@ FAILS = "[ $mass != 2.0 ] || [ -e ../../mended ] || exit 3"
 
 @WITH_AND_WITHOUT_ACCOUNTING
 def test_array(user, cluster, shims):
-    """One array job runs all experiments, each in its own run directory; retry and again send an
-    array too."""
-    shims.put()
+    """One array job runs all experiments, each in its own run directory; so do retry and again."""
+    shims.submissions(":")
     user.script(FAILS)
     before = Snapshot.of(user.repository)
     first = SUBMITTED.findall(user.submit("--remex-array").text)
     assert {index for _, index in first} == {"0", "1", "2"}
-    assert len({number for number, _ in first}) == _submissions(shims) == 1
+    assert len({number for number, _ in first}) == len(shims.calls()) == 1
     cluster.wait()
     collect = user.collect().badly("1 failed, 2 passed")
     assert "exit code 3" in collect
@@ -49,19 +48,15 @@ def test_throttle(user, cluster):
 
 def test_split(user, cluster, shims):
     """A grid longer than MaxArraySize goes out as several arrays."""
-    shims.put()
+    shims.submissions(":")
     user.sweep(*(1.0 + number for number in range(7)))
     with cluster.changed(MaxArraySize="5"):
         submitted = SUBMITTED.findall(user.submit("--remex-array").text)
         user.collect().well()
     assert len(submitted) == 7
-    assert len({number for number, _ in submitted}) == _submissions(shims) == 2
+    assert len({number for number, _ in submitted}) == len(shims.calls()) == 2
     assert _runs_of_each(user) == ["ran\n"] * 7
 
 
 def _runs_of_each(user):
     return [(path / "ran").read_text() for path in user.project.run_directories()]
-
-
-def _submissions(shims):
-    return sum("run.sbatch" in call.arguments for call in shims.calls())

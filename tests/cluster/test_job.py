@@ -8,7 +8,7 @@ import re
 import pytest
 from support.invariants import Snapshot, assert_clean, assert_once
 from support.projects import git
-from support.sites import WITH_AND_WITHOUT_ACCOUNTING, WITH_ACCOUNTING
+from support.sites import WITH_ACCOUNTING, WITH_AND_WITHOUT_ACCOUNTING
 from support.sshd import NOISY_RC
 
 SUBMITTED = re.compile(r"sweeps\.py::tams\[\S+\] SUBMITTED job (\d+)")
@@ -70,8 +70,7 @@ def test_round_trips(user, sshd):
 
 @WITH_ACCOUNTING
 def test_failed_jobs(user, cluster):
-    """A failed job, a failed assertion and another config than asked for are told apart, and only
-    the failed job is submitted again by --remex-retry."""
+    """Of a failed job, a failed check and another config than asked for, retry sends the first."""
     user.script(
         "case $mass in"
         " 1.0) echo 'no convergence'; exit 3;;"
@@ -110,20 +109,8 @@ def test_cancel(user, cluster):
     user.collect().well()
 
 
-def test_time_limit(user, cluster):
-    """A job that hits its time limit is told as TIMEOUT, with its output."""
-    user.script("sleep 600")
-    user.sweep(1.0)
-    user.submit()
-    (job,) = _jobs(cluster, user)
-    cluster.run("scontrol", "update", f"jobid={job.id}", "EndTime=now+1")
-    collect = user.collect().badly("TIMEOUT")
-    assert "a star of mass 1.0" in collect
-
-
 def test_without_origin(user, cluster, sshd):
-    """With via="connection" a cluster that cannot reach origin gets the same launch; shared paths
-    are linked, and what a login shell prints disturbs nothing."""
+    """A cluster with a noisy shell and no way to origin gets the same launch; shared is linked."""
     sshd.shell(NOISY_RC)
     git(user.project.clone, "remote", "set-url", "origin", "/nowhere")
     user.project.commit({"tables/opacity": "0.2 (1 + X)\n"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -175,6 +176,14 @@ def _template(tmp_path_factory):
     ):
         subprocess.run(["git", "-C", str(folder), *command], check=True)
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _frozen():
+    """Keep what is loaded by now out of the garbage collections that end each run of pytest."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

@@ -128,7 +128,6 @@ def test_interrupt_finishes_the_batch(project):
         time.sleep(0.02)
     running.send_signal(signal.SIGINT)
     text, _ = running.communicate(timeout=60)
-    print(text)
     assert running.returncode == pytest.ExitCode.INTERRUPTED
     assert "finishing the batch in flight" in text
     assert "Traceback" not in text, text
@@ -158,7 +157,6 @@ def test_interrupt_in_a_patch(empty_project):
         time.sleep(0.02)
     running.send_signal(signal.SIGINT)
     text, _ = running.communicate(timeout=60)
-    print(text)
     assert running.returncode == pytest.ExitCode.INTERRUPTED
     assert "2 experiments were prepared and not submitted: run the same command again" in text
     assert empty_project.jobs() == []

@@ -122,7 +122,7 @@ def test_nothing_is_touched(project, prepare):
 
 
 def test_subfolder_of_a_repository(project):
-    """pytest may be run in a folder of the repository below its top."""
+    """A run may start in a folder of the repository below its top."""
     project.write("study/sweeps.py", (project.path / "sweeps.py").read_text())
     project.write("study/pytest.ini", "[pytest]\n")
     os.chdir(project.path / "study")

@@ -23,7 +23,7 @@ def queue_of(runs):
     lock = str(runs / ".remex" / "local" / "queue.lock")
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if any(os.readlink(each) == lock for each in (process / "fd").iterdir()):
+            if any(str(each.readlink()) == lock for each in (process / "fd").iterdir()):
                 return int(process.name)
         except OSError:
             continue

@@ -81,6 +81,14 @@ class Shims:
         script.chmod(0o755)
         script.rename(self.folder / program)
 
+    def submissions(self, fault: str, times: int = 1_000_000) -> None:
+        """Put a fault before sbatch that neither meets nor counts `sbatch --version`."""
+        self.put(fault, times=times)
+        script = self.folder / "sbatch"
+        first, real, rest = script.read_text().split("\n", 2)
+        spared = '[ "$1" = --version ] && exec "$REAL" "$@"'
+        script.write_text(f"{first}\n{real}\n{spared}\n{rest}")
+
     def missing(self, program: str) -> None:
         """Let a program fail as one that is not installed does."""
         self.put(f"echo '{program}: command not found' >&2; exit 127", program)

@@ -35,12 +35,12 @@ def test_without_yield():
 def test_yield_that_is_not_reached():
     """A function that returns before its yield only patches."""
 
-    def star(early):
-        if early:
+    def star(until):
+        if until == "early":
             return
         yield
 
-    assert body(star, True).check(None) == {}
+    assert body(star, "early").check(None) == {}
 
 
 def test_close_runs_finally():
@@ -100,5 +100,5 @@ def test_measures_are_a_dict(value):
         yield
         return value
 
-    with pytest.raises(SweepError, match="sweep star returns .*: return a dict of measures"):
+    with pytest.raises(SweepError, match=r"sweep star returns .*: return a dict of measures"):
         body(star).check(None)

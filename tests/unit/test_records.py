@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from pytest_remex.errors import RecordError
 from pytest_remex.history import History
 from pytest_remex.journal import (
-    Journal, committed, ended, pushing, renamed, staged, tidied,
+    Journal,
+    committed,
+    ended,
+    pushing,
+    renamed,
+    staged,
+    tidied,
 )  # fmt: skip
 from pytest_remex.model import Commit, Remote
 from pytest_remex.records import Entry, Launch, Stage, read_record, read_records
@@ -116,7 +122,7 @@ def test_newer_format(journal):
     head, *rest = journal.path.read_text().splitlines()
     newer = json.dumps({**json.loads(head), "remex": 2, "remote": "other"})
     journal.path.write_text("\n".join([newer, *rest, ""]))
-    with pytest.raises(RecordError, match="format 2.*reads up to 1: upgrade"):
+    with pytest.raises(RecordError, match=r"format 2.*reads up to 1: upgrade"):
         read_record(journal.path)
 
 

@@ -25,7 +25,7 @@ JSON = st.recursive(
 
 def plan(*arguments, **options):
     """Give the sweep of a decorated function."""
-    return sweep_of(sweep(*arguments, **options)(lambda experiment: None))
+    return sweep_of(sweep(*arguments, **options)(lambda: None))
 
 
 def test_product_in_the_order_given():
@@ -91,8 +91,8 @@ def test_json_values_stay(value):
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, np.nan])
 def test_only_finite_numbers(value):
-    """nan and infinities are refused by name."""
-    with pytest.raises(SweepError, match="mass = .*finite number"):
+    """Infinities and nan are refused by name."""
+    with pytest.raises(SweepError, match=r"mass = .*finite number"):
         plain(value, "mass")
 
 

@@ -40,7 +40,12 @@ function outputs(links) {
 }
 
 function identity(one) {
-  const facts = [["Experiment", one.node], ["Commit", one.commit], ["Parent", one.parent], ["Run directory", one.directory]];
+  const facts = [
+    ["Experiment", one.node],
+    ["Commit", one.commit],
+    ["Parent", one.parent],
+    ["Run directory", one.directory],
+  ];
   const views = facts.filter(([, fact]) => fact).map(([name, fact]) =>
     element("div", {}, element("dt", {}, name), element("dd", {}, element("code", {}, fact))));
   return element("dl", { className: "facts" }, ...views);

@@ -20,5 +20,6 @@ function link(name, href) {
 
 // Text for the libraries that take HTML.
 function escaped(text) {
-  return element("span", {}, text).innerHTML;
+  const entities = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
+  return String(text).replace(/[&<>"]/g, (letter) => entities[letter]);
 }

@@ -3,7 +3,8 @@
 function drawOwnFigures() {
   const place = document.getElementById("own-figures");
   const items = readJson("figures-data");
-  const views = items.map(({ problem }) => element(problem ? "p" : "div", { className: problem ? "note" : "figure" }, problem ?? ""));
+  const views = items.map(({ problem }) =>
+    (problem ? element("p", { className: "note" }, problem) : element("div", { className: "figure" })));
   place.append(...views);
   document.getElementById("figures").hidden &&= items.length === 0;
   items.forEach(({ figure }, index) => {

@@ -26,11 +26,11 @@ function heatmapView(data, choice) {
       xgap: 1,
       ygap: 1,
       colorscale: "Viridis",
-      colorbar: { title: { text: label(data.columns[choice.measure].title) }, outlinewidth: 0, ...measure.ticks },
+      colorbar: { title: axisTitle(data.columns[choice.measure]), outlinewidth: 0, ...measure.ticks },
     }],
     layout: {
-      xaxis: { type: "category", title: { text: label(data.columns[choice.x].title) }, showgrid: false },
-      yaxis: { type: "category", title: { text: label(data.columns[choice.by].title) }, showgrid: false },
+      xaxis: { type: "category", title: axisTitle(data.columns[choice.x]), showgrid: false },
+      yaxis: { type: "category", title: axisTitle(data.columns[choice.by]), showgrid: false },
     },
   };
 }

@@ -32,7 +32,7 @@ function parallelAxis(data, place, drawn) {
   const distinct = [...new Set(numbers)].filter((number) => number !== null);
   const few = ticks.tickvals || distinct.length > 12 ? {} : { tickvals: distinct, ticktext: distinct.map(label) };
   return {
-    label: label(data.columns[place].title),
+    label: axisTitle(data.columns[place]).text,
     values: drawn.map((index) => numbers[index]),
     range: [Math.min(...distinct), Math.max(...distinct)],
     ...ticks,

@@ -12,8 +12,8 @@ function pointsView(data, choice) {
       missingTrace(data, choice, x, y),
     ],
     layout: {
-      xaxis: { title: { text: label(data.columns[choice.x].title) }, ...x.ticks },
-      yaxis: { title: { text: label(data.columns[choice.measure].title) }, ...y.ticks },
+      xaxis: { title: axisTitle(data.columns[choice.x]), ...x.ticks },
+      yaxis: { title: axisTitle(data.columns[choice.measure]), ...y.ticks },
       yaxis2: { overlaying: "y", range: [0, 1], visible: false, fixedrange: true },
       showlegend: groups.length > 1,
       legend: { title: { text: choice.by === null ? "" : label(data.columns[choice.by].title) } },
@@ -49,7 +49,9 @@ function pointTrace(data, choice, x, y, name, indexes) {
 
 // Experiments without the measure, as crosses along the foot of the figure.
 function missingTrace(data, choice, x, y) {
-  const missing = data.rows.flatMap((_, index) => (x.numbers[index] !== null && y.numbers[index] === null ? [index] : []));
+  const missing = data.rows.map((_, index) => index).filter((index) =>
+    x.numbers[index] !== null && y.numbers[index] === null);
+  const colour = missing.map((index) => missingColour(data, index));
   return {
     type: "scatter",
     mode: "markers",
@@ -61,7 +63,7 @@ function missingTrace(data, choice, x, y) {
     customdata: missing,
     text: missing.map((index) => hoverText(data, index, choice.told)),
     hoverinfo: "text",
-    marker: { size: 7, symbol: "x-thin", line: { width: 2, color: missing.map((index) => missingColour(data, index)) } },
+    marker: { size: 7, symbol: "x-thin", line: { width: 2, color: colour } },
   };
 }
 

@@ -9,6 +9,10 @@ function label(value) {
   return escaped(shown(value));
 }
 
+function axisTitle({ title, kind }) {
+  return { text: label(kind === "elapsed" ? `${title} (s)` : title) };
+}
+
 function numericScale(values) {
   return {
     numbers: values.map((value) => (value === null || !Number.isFinite(rank(value)) ? null : rank(value))),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from support.proxy import Proxy
 from support.sshd import SshServer
 
 from pytest_remex import Remote
@@ -28,6 +29,20 @@ def home(tmp_path, monkeypatch, server):
 
 
 @pytest.fixture
+def reroute(home, server):
+    """Give a function that has the client reach `cluster` by another port, a proxy's."""
+    return lambda port: server.client(home, port=port)
+
+
+@pytest.fixture
+def proxy(server, reroute):
+    """Give a proxy before the server, by which the host `cluster` is now reached."""
+    with Proxy(server.port) as proxy:
+        reroute(proxy.port)
+        yield proxy
+
+
+@pytest.fixture
 def runs(tmp_path):
     """Give an empty runs folder."""
     folder = tmp_path / "runs"
@@ -41,7 +56,7 @@ def opened(runs):
     connections = []
 
     def opened(host="cluster", **options):
-        remote = Remote(host, runs=str(runs), shell=options.pop("shell", "bash -lc"))
+        remote = Remote(host, runs=str(runs), shell=options.pop("login", "bash -lc"))
         connections.append(connect(remote, **options))
         return connections[-1]
 
@@ -50,31 +65,13 @@ def opened(runs):
         connection.close()
 
 
-@pytest.fixture
-def hello(runs):
-    """Give a function that asks a connection's agent what it is: a round trip."""
-
-    def hello(connection):
-        return next(
-            iter(list(connection.ask("hello", clone="", runs=str(runs), scheduler="local")))
-        )
-
-    return hello
-
-
-class Typist:
-    """A user who answers prompts with the given texts, and remembers what was asked."""
-
-    def __init__(self, *answers):
-        self.answers = list(answers)
-        self.asked = []
-
-    def __call__(self, text, *, echo):
-        self.asked.append((text, echo))
-        return self.answers.pop(0)
+@pytest.fixture(params=["ssh", "local"])
+def connection(request, opened):
+    """Give a connection of each kind."""
+    return opened(None if request.param == "local" else "cluster")
 
 
 @pytest.fixture
-def typist():
-    """Give the Typist class."""
-    return Typist
+def here(tmp_path):
+    """Give the folder for what is fetched, in a place with blanks in its name."""
+    return tmp_path / "my 'own' outputs"

@@ -7,18 +7,10 @@ import time
 from contextlib import suppress
 
 import pytest
-from support.proxy import Proxy
-from support.sshd import BANNER, NOISY_RC
+from asking import hello
+from support.sshd import NOISY_RC
 
 from pytest_remex.errors import ConnectionLostError, RemoteError
-
-
-@pytest.fixture
-def proxy(home, server):
-    """Give a proxy before the server, by which the host `cluster` is now reached."""
-    with Proxy(server.port) as proxy:
-        server.client(home, port=proxy.port)
-        yield proxy
 
 
 @pytest.mark.parametrize(
@@ -31,20 +23,20 @@ def proxy(home, server):
         "set -x; yes | head -n 1000",
     ],
 )
-def test_noisy_shell(server, opened, hello, rc):
+def test_noisy_shell(server, opened, rc):
     """What start-up files write to either stream, much or little, does not disturb."""
     server.shell(rc)
     assert hello(opened())["event"] == "hello"
 
 
-def test_python_missing(server, opened, hello):
+def test_python_missing(server, opened):
     """A login shell without python3 is told, with the mend."""
     (server.home / ".bash_profile").write_text("export PATH=/nowhere\n")
     with pytest.raises(RemoteError, match=r"python3 was not found on cluster.*remex_shell"):
         hello(opened())
 
 
-def test_python_too_old(server, opened, hello):
+def test_python_too_old(server, opened):
     """A python3 that cannot run the agent is told with what it said."""
     old = server.home / "bin" / "python3"
     old.write_text("#!/bin/sh\necho 'SyntaxError: you are living in the past' >&2\nexit 1\n")
@@ -57,24 +49,24 @@ def test_python_too_old(server, opened, hello):
 
 
 @pytest.mark.parametrize("shell", ["nosuchshell -c", "bash -c 'unfinished"])
-def test_wrong_shell(opened, hello, shell):
+def test_wrong_shell(opened, shell):
     """A remex_shell that does not run is named, or what it said."""
-    with pytest.raises(RemoteError, match="nosuchshell|unfinished"):
-        hello(opened(shell=shell))
+    with pytest.raises(RemoteError, match=r"nosuchshell|unfinished"):
+        hello(opened(login=shell))
 
 
-def test_other_shells(opened, hello):
+def test_other_shells(opened):
     """The command needs no more of a shell than words."""
-    assert hello(opened(shell="env -i PATH=/usr/bin:/bin sh -c"))["event"] == "hello"
+    assert hello(opened(login="env -i PATH=/usr/bin:/bin sh -c"))["event"] == "hello"
 
 
 def test_refusal(opened, runs):
     """An error of the agent is raised with its words and the host."""
-    with pytest.raises(RemoteError, match="cluster: .*/nowhere"):
+    with pytest.raises(RemoteError, match=r"cluster: .*/nowhere"):
         list(opened().ask("hello", clone="/nowhere", runs=str(runs), scheduler="local"))
 
 
-def test_goes_on_after_refusal(opened, runs, hello):
+def test_goes_on_after_refusal(opened, runs):
     """A refused request leaves the agent as it was."""
     connection = opened()
     with pytest.raises(RemoteError):
@@ -82,7 +74,7 @@ def test_goes_on_after_refusal(opened, runs, hello):
     assert hello(connection)["event"] == "hello"
 
 
-def test_abandoned_answer(opened, runs, hello):
+def test_abandoned_answer(opened, runs):
     """An answer that nobody reads to its end does not get into the next."""
     connection = opened()
     connection.ask("hello", clone="", runs=str(runs), scheduler="local")
@@ -90,7 +82,7 @@ def test_abandoned_answer(opened, runs, hello):
     assert hello(connection)["id"] == 3
 
 
-def test_cut_link(opened, hello, proxy):
+def test_cut_link(opened, proxy):
     """A link cut during a request means that its outcome is unknown, and says so."""
     connection = opened()
     hello(connection)
@@ -102,7 +94,7 @@ def test_cut_link(opened, hello, proxy):
 
 
 @pytest.mark.parametrize("count", [10, 500, 1_500, 2_000, 2_500, 3_000, 3_500, 4_000])
-def test_cut_anywhere(opened, hello, proxy, count):
+def test_cut_anywhere(opened, proxy, count):
     """A link that is cut at any point is tried again before the login, and a clear error after."""
     proxy.cut_after(count, "down")
     started = time.monotonic()
@@ -112,7 +104,7 @@ def test_cut_anywhere(opened, hello, proxy, count):
     assert time.monotonic() - started < 10
 
 
-def test_frozen_link(opened, hello, proxy):
+def test_frozen_link(opened, proxy):
     """A link on which nothing moves counts as lost after the time set, and closes at once."""
     connection = opened(silence=1)
     hello(connection)
@@ -124,7 +116,7 @@ def test_frozen_link(opened, hello, proxy):
     assert time.monotonic() - started < 4
 
 
-def test_frozen_upload(opened, hello, proxy, runs):
+def test_frozen_upload(opened, proxy, runs):
     """A link that freezes under a large request counts as lost as well."""
     connection = opened(silence=1)
     hello(connection)
@@ -153,16 +145,16 @@ def test_large_request(opened, runs):
     assert next(opened().ask("hello", **fields))["event"] == "hello"
 
 
-def test_agent_killed(opened, hello, server):
+def test_agent_killed(opened, server):
     """An agent that is killed is told from a broken link."""
-    connection = opened(shell=f"bash -lc 'echo $$ > {server.home}/pid; eval \"$0\"'")
+    connection = opened(login=f"bash -lc 'echo $$ > {server.home}/pid; eval \"$0\"'")
     hello(connection)
     os.kill(int((server.home / "pid").read_text()), signal.SIGKILL)
     with pytest.raises(ConnectionLostError, match="agent"):
         hello(connection)
 
 
-def test_close_ends_agent(opened, hello):
+def test_close_ends_agent(opened):
     """Closing the connection leaves no thread behind."""
     connection = opened()
     hello(connection)

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from asking import Typist, hello
 from support.daemons import wait_until
 from support.sshd import HOST, SshServer, make_key
 
@@ -51,7 +52,7 @@ def key_agent(tmp_path, monkeypatch):
         process.wait()
 
 
-def test_one_authentication(server, opened, hello, runs, tmp_path):
+def test_one_authentication(server, opened, runs, tmp_path):
     """Requests and fetches share one connection and one authentication."""
     before = server.counts()
     connection = opened()
@@ -63,10 +64,10 @@ def test_one_authentication(server, opened, hello, runs, tmp_path):
     assert (counts.connections, counts.authentications) == (1, 1)
 
 
-def test_passphrase(home, server, opened, hello, typist, locked_key):
+def test_passphrase(home, server, opened, locked_key):
     """A key with a passphrase asks for it, again after a wrong one, without echo."""
     write_config(home, server, f"IdentityFile {locked_key}")
-    user = typist("wrong", "open sesame")
+    user = Typist("wrong", "open sesame")
     hello(opened(prompt=user))
     assert user.asked == [(f"Passphrase for the key {locked_key}: ", False)] * 2
 
@@ -74,25 +75,25 @@ def test_passphrase(home, server, opened, hello, typist, locked_key):
 def test_nobody_to_ask(home, server, opened, locked_key):
     """Where nobody can be asked, the refusal names what was asked for."""
     write_config(home, server, f"IdentityFile {locked_key}")
-    with pytest.raises(RemoteError, match="asks 'Passphrase for the key .*/locked:'.*terminal"):
+    with pytest.raises(RemoteError, match=r"asks 'Passphrase for the key .*/locked:'.*terminal"):
         opened()
 
 
-def test_passphrase_left_empty(home, server, opened, typist, locked_key):
+def test_passphrase_left_empty(home, server, opened, locked_key):
     """An empty passphrase leaves the key out; the refusal names the user and what was tried."""
     write_config(home, server, f"IdentityFile {locked_key}")
     with pytest.raises(RemoteError, match=f"refused the login of '{server.user}'.*tried: nothing"):
-        opened(prompt=typist(""))
+        opened(prompt=Typist(""))
 
 
-def test_key_agent(home, server, opened, hello, key_agent, monkeypatch):
+def test_key_agent(home, server, opened, key_agent, monkeypatch):
     """A key that only the key agent holds is enough."""
     write_config(home, server)
     monkeypatch.setenv("SSH_AUTH_SOCK", str(key_agent(server.key)))
     hello(opened())
 
 
-def test_identity_agent(home, server, opened, hello, key_agent, tmp_path):
+def test_identity_agent(home, server, opened, key_agent, tmp_path):
     """IdentityAgent and IdentitiesOnly pick the key agent and, by its public half, the key."""
     others = [tmp_path / f"other{number}" for number in range(8)]
     for other in others:
@@ -122,7 +123,7 @@ def test_wrong_key(home, server, opened, tmp_path):
         opened()
 
 
-def test_certificate(home, server, opened, hello, tmp_path):
+def test_certificate(home, server, opened, tmp_path):
     """A key whose certificate lies beside it logs in where only its authority is known."""
     authority, key = tmp_path / "authority", tmp_path / "signed"
     make_key(authority)
@@ -178,10 +179,10 @@ class PamServer(SshServer):
         return Path("/etc/pam.d") / self.name
 
 
-def test_second_factor(home, second_factor, opened, hello, typist):
+def test_second_factor(home, second_factor, opened):
     """After the key the server's question goes to the user; one answer serves all requests."""
     second_factor.client(home)
-    user = typist("123456")
+    user = Typist("123456")
     with second_factor.with_options(AuthenticationMethods="publickey,keyboard-interactive"):
         connection = opened(prompt=user)
         hello(connection)
@@ -189,10 +190,10 @@ def test_second_factor(home, second_factor, opened, hello, typist):
     assert "Password:" in user.asked[0][0]
 
 
-def test_second_factor_mistyped(home, second_factor, opened, hello, typist):
+def test_second_factor_mistyped(home, second_factor, opened):
     """A wrong code is asked for again."""
     second_factor.client(home)
-    user = typist("000000", "123456")
+    user = Typist("000000", "123456")
     with second_factor.with_options(AuthenticationMethods="publickey,keyboard-interactive"):
         hello(opened(prompt=user))
     assert len(user.asked) == 2
@@ -212,10 +213,10 @@ def test_second_factor_given_up(home, second_factor, opened):
         opened(prompt=interrupted)
 
 
-def test_password(home, second_factor, opened, hello, typist):
+def test_password(home, second_factor, opened):
     """Where the server takes a password alone, it is asked for by user and host."""
     second_factor.client(home)
-    user = typist("wrong", "123456")
+    user = Typist("wrong", "123456")
     with second_factor.with_options(PasswordAuthentication="yes", AuthenticationMethods="password"):
         hello(opened(prompt=user))
     assert user.asked == [(f"Password of {second_factor.user}@127.0.0.1: ", False)] * 2

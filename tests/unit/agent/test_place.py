@@ -341,3 +341,34 @@ def test_a_full_disk_is_one_clear_error(place, repository, tmp_path):
         assert names_in(place.runs / ".remex" / "staging") == []
     finally:
         subprocess.run(["umount", place.runs], check=True)
+
+
+def test_a_runs_folder_for_many_users_stays_one(place, repository):
+    """What all launches share has the runs folder's own permissions."""
+    place.runs.chmod(0o2770)
+    base = repository.commit({"run.sbatch": SCRIPT, "data": b"1"})
+    place(base, ("r", base), shared=["data"])
+    for name in ("", "staging", "base"):
+        assert (place.runs / ".remex" / name).stat().st_mode & 0o7777 == 0o2770
+
+
+def test_fetches_at_the_same_time_do_not_fail(repository, tmp_path, start_agent):
+    """Agents that fetch into one clone at once wait for each other's locks."""
+    base = repository.commit({"run.sbatch": SCRIPT})
+    clone = Repository(tmp_path / "clone")
+    clone.git("remote", "add", "origin", str(repository.path))
+    repository.git("update-ref", "refs/heads/remex/x", base["sha"])
+    source = {"kind": "origin", "ref": "refs/heads/remex/x", "sha": base["sha"]}
+    answers = []
+
+    def work(agent, name):
+        place = Place(agent, repository, tmp_path / "runs")
+        fields = {"clone": str(clone.path), "source": source}
+        answers.append(place(base, (name, base), **fields)[name]["event"])
+
+    threads = [threading.Thread(target=work, args=(start_agent(), f"r{n}")) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == ["placed"] * 4

@@ -9,6 +9,7 @@ import pytest
 
 from pytest_remex.errors import RemexError
 from pytest_remex.frames import results
+from pytest_remex.names import label
 
 FIRST, SECOND = "tams_2026_01_01_00_00_00", "tams_2026_02_01_00_00_00"
 
@@ -25,7 +26,7 @@ def test_found_from_below(folder, monkeypatch, write, row):
 
 def test_found_by_any_name(folder, write, row):
     """A sweep is found by the name that it was given, also where its folder's is another."""
-    write(folder.with_name("my-sweep"), row("a", mass=1))
+    write(folder.with_name(label("my sweep")), row("a", mass=1))
     assert list(results("my sweep").mass) == [1]
 
 

@@ -1,0 +1,131 @@
+"""Time the report of 10,000 experiments, to write and to open, against its data as bare JSON.
+
+    python benchmarks/report.py [EXPERIMENTS]
+
+It is opened where chromium and chromedriver are installed.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from statistics import median
+
+from figures import Target, measure, print_ratios, print_targets
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.support.ui import WebDriverWait
+
+from pytest_remex.report import Page, Row, write_report
+
+WRITE = "write the report"
+FLOOR = "floor: json.dumps of the same rows, written"
+TABLE = "open it in chromium, until the table can be used"
+FIGURES = "open it in chromium, until the figure is drawn"
+SWITCHES = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run")
+
+
+def main(experiments: int) -> int:
+    """Measure, print, and give 1 where a target is missed."""
+    page = make_page(experiments)
+    with tempfile.TemporaryDirectory() as folder:
+        report, bare = Path(folder, "report.html"), Path(folder, "bare.json")
+        ways = {
+            WRITE: lambda: timed(lambda: write_report(report, page)),
+            FLOOR: lambda: timed(lambda: bare.write_text(as_json(page))),
+            TABLE: lambda: load(report, "table"),
+            FIGURES: lambda: load(report, "figures"),
+        }
+        found = measure(ways if has_browser() else dict(list(ways.items())[:2]), runs=3)
+        sizes = [path.stat().st_size / 1e6 for path in (report, bare)]
+    print_ratios(found, {FLOOR: "json"})
+    print(f"size: {sizes[0]:.1f} MB, of bare JSON {sizes[1]:.1f} MB")
+    targets = [Target("s to write", median(found[WRITE]), 10), Target("MB", sizes[0], 20)]
+    if TABLE in found:
+        targets.append(Target("s until the table can be used", median(found[TABLE]), 5))
+    return print_targets(targets)
+
+
+def as_json(page: Page) -> str:
+    """Give the rows as JSON: the floor, for a page cannot do with less than to write its data."""
+    return json.dumps([asdict(row) for row in page.rows])
+
+
+def make_page(experiments: int) -> Page:
+    """Give a page of rows with a patch of 9 lines and a log of 30."""
+    return Page(
+        title="polytropes",
+        facts={"base commit": "9f31c2ab5d7e (main)", "cluster": "ada@login.cluster.example"},
+        dimensions=("n", "rotation"),
+        measures=("first_zero", "surface_mass", "concentration", "steps"),
+        rows=[make_row(place) for place in range(experiments)],
+    )
+
+
+def make_row(place: int) -> Row:
+    """Give an experiment of a grid of 100 values of n; one in ten fails."""
+    n, rotation = (place % 100) / 25, place // 100 / 100
+    failed = place % 10 == 7  # noqa: PLR2004 - any one in ten
+    measures = {"first_zero": 2.45 + n**2 / 3, "surface_mass": 4.9 / (1 + n), "steps": 246 + place}
+    log = [
+        f"{line:6d}  xi = {place * 1e-3 + line:12.7f}  theta = {1 / (line + 1):12.8f}"
+        for line in range(30)
+    ]
+    directory = f"main_polytropes_time_2031_05_04_10_11_12_sha_{place:012x}"
+    return Row(
+        node=f"sweeps.py::polytropes[n={n}-rotation={rotation}]",
+        verdict="FAILED" if failed else "PASSED",
+        state="TIMEOUT" if failed else "COMPLETED",
+        reason=f"job {898024 + place} ended TIMEOUT (TimeLimit)" if failed else "",
+        values={"n": n, "rotation": rotation, **({} if failed else measures)},
+        job=str(898024 + place),
+        elapsed=61.5 + place,
+        commit=f"{place:040x}",
+        parent=f"{0:040x}",
+        directory=directory,
+        diff=(
+            "diff --git a/inlist b/inlist\n--- a/inlist\n+++ b/inlist\n@@ -2,4 +2,4 @@ &polytrope\n"
+            f"-  n = 1.0\n+  n = {n}\n-  rotation = 0.0\n+  rotation = {rotation}\n /\n"
+        ),
+        log="\n".join(log),
+        outputs=tuple(
+            (name, f"../runs/{directory}/{name}") for name in ("profile.csv", "slurm.out")
+        ),
+    )
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Give the seconds that work takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def has_browser() -> bool:
+    """Say whether a browser and its driver are here."""
+    return all(shutil.which(name) for name in ("chromium", "chromedriver"))
+
+
+def load(report: Path, stage: str) -> float:
+    """Give the seconds from opening the page until a stage of it is reached."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium") or ""
+    mark = f"return performance.getEntriesByName('{stage}')[0]?.startTime"
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        for switch in (*SWITCHES, f"--user-data-dir={profile}"):
+            options.add_argument(switch)
+        service = Service(shutil.which("chromedriver"))
+        with webdriver.Chrome(options=options, service=service) as chrome:
+            chrome.get(report.as_uri())
+            found = WebDriverWait(chrome, 60).until(lambda _: chrome.execute_script(mark))
+    return float(found) / 1000
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000))

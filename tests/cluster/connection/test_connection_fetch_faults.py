@@ -1,0 +1,161 @@
+"""Fetching over noise, without rsync, through breaks, interrupts and a full disk."""
+
+import os
+import subprocess
+import time
+
+import pytest
+from asking import files, hello, write
+from support.proxy import Proxy
+from support.sshd import NOISY_RC
+
+from pytest_remex.errors import ConnectionLostError, RemoteError
+
+
+def test_noisy_shell(opened, server, runs, here):
+    """The login shell's noise does not get into rsync's stream."""
+    server.shell(NOISY_RC + "head -c 300000 /dev/urandom\n")
+    write(runs, "a", "text")
+    opened().fetch(str(runs), ["a"], here)
+    assert (here / "a").read_text() == "text"
+
+
+def test_one_channel(opened, server, runs, here):
+    """Where the server allows one channel, the agent makes room for the fetch and comes back."""
+    write(runs, "a")
+    with server.with_options(MaxSessions="1"):
+        connection = opened()
+        hello(connection)
+        connection.fetch(str(runs), ["a"], here)
+        assert hello(connection)["event"] == "hello"
+    assert files(here) == ["a"]
+
+
+def test_missing_there(opened, server, runs, here):
+    """Where the cluster has no rsync, the message says so."""
+    write(runs, "a")
+    (server.home / "only").mkdir(exist_ok=True)
+    python = server.home / "only" / "python3"
+    python.unlink(missing_ok=True)
+    python.symlink_to("/usr/bin/python3")
+    (server.home / ".bash_profile").write_text(f"export PATH={server.home}/only\n")
+    with pytest.raises(RemoteError, match="cluster: rsync is not on the PATH there: install"):
+        opened().fetch(str(runs), ["a"], here)
+
+
+def test_missing_here(opened, runs, here, monkeypatch, tmp_path):
+    """Where this machine has no rsync, the message says so."""
+    connection = opened()
+    write(runs, "a")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(RemoteError, match="rsync is not on the PATH of this machine"):
+        connection.fetch(str(runs), ["a"], here)
+
+
+def test_old_here(opened, runs, here, monkeypatch, tmp_path):
+    """An rsync here that is too old is named with its version."""
+    old = tmp_path / "rsync"
+    old.write_text("#!/bin/sh\necho 'rsync  version 2.6.9  protocol version 29'\n")
+    old.chmod(0o755)
+    connection = opened()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(RemoteError, match=r"rsync \('rsync  version 2.6.9.*too old"):
+        connection.fetch(str(runs), ["a"], here)
+
+
+def test_runs_folder_missing(connection, runs, here):
+    """A runs folder that is gone is named."""
+    with pytest.raises(RemoteError, match="nowhere"):
+        connection.fetch(str(runs / "nowhere"), ["a"], here)
+
+
+def test_cut_and_gone_on(opened, proxy, reroute, runs, here):
+    """A cut link is told; what was whole is here, nothing is half here, and the rest goes on."""
+    names = [f"{number}.data" for number in range(6)]
+    for name in names:
+        write(runs, name, os.urandom(2_000_000))
+    proxy.cut_after(7_000_000, "down")
+    with pytest.raises(ConnectionLostError, match="run again, goes on where it stopped"):
+        opened().fetch(str(runs), names, here)
+    done = [name for name in names if (here / name).exists()]
+    assert 1 <= len(done) < 6
+    assert all((here / name).read_bytes() == (runs / name).read_bytes() for name in done)
+    left = [name for name in names if name not in done]
+    with Proxy(proxy.target) as second:
+        reroute(second.port)
+        assert opened().fetch(str(runs), left, here) == []
+    assert all((here / name).read_bytes() == (runs / name).read_bytes() for name in names)
+    assert second.forwarded["down"] < 2_000_000 * len(left) - 500_000
+    assert files(here) == names
+
+
+def fetch_again_and_again(connection, runs, here):
+    """Fetch until it fails."""
+    for _ in range(30):
+        write(runs, "a", os.urandom(50_000))
+        connection.fetch(str(runs), ["a"], here)
+
+
+@pytest.mark.parametrize("count", [3_000, 5_000, 8_000, 20_000, 60_000])
+def test_cut_anywhere(opened, proxy, runs, here, count):
+    """Wherever the link is cut, the error is clear, and no file is here in part."""
+    write(runs, "a", os.urandom(50_000))
+    connection = opened()
+    proxy.cut_after(count, "down")
+    started = time.monotonic()
+    with pytest.raises(ConnectionLostError):
+        fetch_again_and_again(connection, runs, here)
+    assert time.monotonic() - started < 30
+    assert not (here / "a").exists() or (here / "a").stat().st_size == 50_000
+
+
+def test_frozen(opened, proxy, runs, here):
+    """A link that freezes in a transfer counts as lost after the time set."""
+    write(runs, "a", os.urandom(5_000_000))
+    connection = opened(silence=2)
+    started = time.monotonic()
+
+    def freeze(_):
+        proxy.freeze()
+
+    names = ["a"]
+    for number in range(50):
+        names.append(f"b{number}")
+        write(runs, names[-1], os.urandom(100_000))
+    with pytest.raises(ConnectionLostError):
+        connection.fetch(str(runs), names, here, freeze)
+    connection.close()
+    assert time.monotonic() - started < 10
+
+
+def test_interrupted(connection, runs, here):
+    """Ctrl-C ends a transfer at once and leaves nothing running, nothing in part."""
+    names = [f"{number}" for number in range(100)]
+    for name in names:
+        write(runs, name, os.urandom(100_000))
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        connection.fetch(str(runs), names, here, interrupt)
+    assert all(path.stat().st_size == 100_000 for path in here.iterdir() if path.is_file())
+    said = subprocess.run(["ps", "-ef"], check=True, capture_output=True, text=True).stdout
+    assert str(here) not in said
+
+
+def test_full_disk(connection, runs, here, tmp_path):
+    """A full disk here is told as such, and the files that had room are whole."""
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", small], check=True)
+    try:
+        names = [f"{number}" for number in range(5)]
+        for name in names:
+            write(runs, name, os.urandom(400_000))
+        with pytest.raises(RemoteError, match="No space left on device"):
+            connection.fetch(str(runs), names, small)
+        whole = [path for path in small.iterdir() if path.is_file()]
+        assert all(path.stat().st_size == 400_000 for path in whole)
+    finally:
+        subprocess.run(["umount", small], check=True)

@@ -1,0 +1,35 @@
+"""Tests that wait for Slurm's own clocks: `pytest tests/cluster/slow_launches.py`, by name only."""
+
+from __future__ import annotations
+
+import re
+
+from support.invariants import Snapshot, assert_clean, assert_once, jobs_below
+from support.sites import WITH_ACCOUNTING, WITH_AND_WITHOUT_ACCOUNTING
+
+
+@WITH_AND_WITHOUT_ACCOUNTING
+def test_time_limit(user, cluster):
+    """A job that hits its time limit is told as TIMEOUT, with its output."""
+    user.script("sleep 600")
+    user.sweep(1.0)
+    user.submit()
+    ((job,),) = jobs_below(cluster, user.project.runs).values()
+    cluster.run("scontrol", "update", f"jobid={job.id}", "EndTime=now+1")
+    collect = user.collect().badly("TIMEOUT")
+    assert "a star of mass 1.0" in collect
+
+
+@WITH_ACCOUNTING
+def test_gives_up(user, cluster):
+    """A launch over the limit submits what fits and says so; the same command sends the rest."""
+    before = Snapshot.of(user.repository)
+    with cluster.submit_limit(2):
+        limited = user.pytest("--remex-submit", "-v").badly("1 failed, 2 passed")
+        assert "submit limit" in limited
+        assert "run the same command again" in limited
+        cluster.wait()
+        rest = user.submit()
+    assert len(re.findall(r"\] SUBMITTED", rest.text)) == 1
+    assert_once(user, cluster, 3)
+    assert_clean(user, before)

@@ -1,0 +1,79 @@
+"""Packs on a real Slurm with a real disBatch: many runs share one job, each has its own end."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from support.agent_launch import Launch, held
+from support.agents import AgentError, until
+
+SCRIPT = "#!/bin/bash\n#SBATCH --time=1\npwd\nexit $(cat code)\n"
+DISBATCH = shutil.which("disBatch", path=Path(sys.executable).parent)
+
+
+@pytest.fixture
+def launch(site, tmp_path):
+    """Give a launch on the session's cluster."""
+    made = Launch(site, tmp_path / "runs")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def disbatch(site):
+    """Put disBatch on the PATH of the login node."""
+    if DISBATCH is None:
+        pytest.skip("disbatch is not installed: pip install disbatch")
+    (site.shims.folder / "disBatch").symlink_to(DISBATCH)
+
+
+def pack(launch, codes, **options):
+    """Make run directories that end with these codes and give the unit that packs them."""
+    for name, code in codes.items():
+        launch.add(name, SCRIPT)
+        (launch.runs / name / "code").write_text(f"{code}\n")
+    return {
+        "key": "p",
+        "directories": list(codes),
+        "comment": "remex:p",
+        "header": {},
+        "pack": {"header": ["#SBATCH --time=1"], "shebang": "#!/bin/bash", **options},
+    }
+
+
+@pytest.mark.usefixtures("disbatch")
+def test_a_pack_runs_all_in_one_job(launch):
+    """One sbatch, one job; each run has its own output, exit code and state."""
+    launch.shims.put()
+    events = launch.submit(pack(launch, {"a": 0, "b": 3, "c": 0}, slots=2, time_limit=150))
+    job = held(events)
+    assert events[0]["jobs"] == dict.fromkeys("abc", job)
+    assert len(launch.shims.calls()) == 1
+    assert launch.query(*[(name, job) for name in "abc"])[0]["a"]["state"] == "HELD"
+    launch.release(job)
+
+    def ended():
+        told, _ = launch.query(*[(name, job) for name in "abc"])
+        states = {name: one["state"] for name, one in told.items()}
+        return states if set(states.values()) <= {"COMPLETED", "FAILED"} else None
+
+    assert until(ended, seconds=60) == {"a": "COMPLETED", "b": "FAILED", "c": "COMPLETED"}
+    assert (launch.runs / "b" / f"slurm-{job}.out").read_text() == f"{launch.runs / 'b'}\n"
+    launch.cluster.run("scancel", job)
+
+
+@pytest.mark.usefixtures("disbatch")
+def test_a_cancelled_pack_cancels_what_did_not_run(launch):
+    """Runs of a pack that ended before it did are CANCELLED with it."""
+    job = held(launch.submit(pack(launch, {"a": 0, "b": 0})))
+    fields = {"runs": str(launch.runs), "scheduler": "slurm", "jobs": [job]}
+    launch.agent().ask("cancel", **fields)
+    told, _ = launch.query(("a", job), ("b", job))
+    assert [one["state"] for one in told.values()] == ["CANCELLED"] * 2
+
+
+def test_without_disbatch_the_error_says_how_to_get_it(launch):
+    """A login node without disBatch refuses packs and names the package."""
+    with pytest.raises(AgentError, match="pip install disbatch"):
+        launch.submit(pack(launch, {"a": 0}))

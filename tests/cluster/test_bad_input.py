@@ -1,0 +1,215 @@
+"""What a cluster, an origin or a clone cannot do: one plain message, a mend, nothing lost."""
+
+from __future__ import annotations
+
+import pytest
+from support.disk import SmallDisk
+from support.invariants import Snapshot, assert_clean, assert_once
+from support.projects import git
+from support.sshd import HOST
+
+TOKEN = "ghp_secret0token"
+
+
+@pytest.fixture
+def mended(user, cluster):
+    """Give a function that submits after the mend, and asserts that nothing was lost or left."""
+    before = Snapshot.of(user.repository)
+
+    def mended(count=3):
+        user.submit()
+        assert_once(user, cluster, count)
+        assert_clean(user, before)
+
+    return mended
+
+
+def _submit_badly(user, *words):
+    done = user.pytest("--remex-submit").badly(*words)
+    assert done.text.count("\nnot submitted:") == 1, done.text
+    assert "2 experiments were prepared and not submitted" in done
+    return done
+
+
+def test_no_origin(user, mended):
+    """Without a remote called origin the message names the repository and both ways out."""
+    git(user.repository, "remote", "rename", "--no-progress", "origin", "elsewhere")
+    _submit_badly(user, str(user.repository), "git remote add origin", "via='connection'")
+    git(user.repository, "remote", "rename", "--no-progress", "elsewhere", "origin")
+    mended()
+
+
+def test_origin_refuses(user, mended):
+    """An origin whose pre-receive hook refuses the push is quoted."""
+    hook = user.project.origin / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\necho 'only release branches here' >&2\nexit 1\n")
+    hook.chmod(0o755)
+    _submit_badly(user, "only release branches here", str(user.project.origin), "refused the push")
+    hook.unlink()
+    mended()
+
+
+def test_token_in_origin(user, mended, tmp_path):
+    """A token in origin's address is in no message, record, report or output."""
+    address = git(user.repository, "remote", "get-url", "origin")
+    git(user.repository, "remote", "set-url", "origin", f"https://me:{TOKEN}@127.0.0.1:1/star.git")
+    done = _submit_badly(user, "https://***@127.0.0.1:1/star.git")
+    assert TOKEN not in done
+    git(user.repository, "remote", "set-url", "origin", address)
+    git(user.project.clone, "remote", "set-url", "origin", f"https://me:{TOKEN}@127.0.0.1:1/s.git")
+    done = _submit_badly(user, "127.0.0.1:1/s.git")
+    assert TOKEN not in done
+    git(user.project.clone, "remote", "set-url", "origin", str(user.project.origin))
+    mended()
+    user.collect().well()
+    kept = [path for path in user.output.rglob("*") if path.is_file()]
+    kept += [path for path in user.project.runs.rglob("*") if path.is_file()]
+    assert not [path for path in kept if TOKEN.encode() in path.read_bytes()]
+
+
+def test_unknown_host(user):
+    """A host that nobody knows is named."""
+    user.ini(remex_host="cluster.invalid")
+    _submit_badly(user, "cluster.invalid")
+
+
+def test_host_keys(user, sshd, home, mended):
+    """An unknown host key and a changed one are refused in different words."""
+    known = home / ".ssh" / "known_hosts"
+    right = known.read_text()
+    known.write_text("")
+    unknown = _submit_badly(user, "known_hosts")
+    sshd.client(home)
+    other = sshd.key.with_suffix(".pub").read_text().split()[1]
+    known.write_text(right.rsplit(" ", 1)[0] + f" {other}\n")
+    changed = _submit_badly(user, "has CHANGED")
+    assert "CHANGED" not in unknown
+    assert "ssh-keygen -R" in changed
+    known.write_text(right)
+    mended()
+
+
+@pytest.mark.parametrize(
+    ("key", "mend"),
+    [("clone", "clone the repository"), ("runs", "mkdir -p")],
+    ids=["clone", "runs"],
+)
+def test_missing_folder(user, mended, key, mend):
+    """A clone or runs folder that is not there is named, with the command that makes it."""
+    place = getattr(user.project, key)
+    aside = place.with_suffix(".aside")
+    place.rename(aside)
+    _submit_badly(user, str(place), mend)
+    aside.rename(place)
+    mended()
+
+
+def test_runs_folder_full(user, mended, cluster):
+    """A full disk under the runs folder is told as that; nothing half made stays."""
+    with SmallDisk(400_000) as disk:
+        user.ini(remex_runs=str(disk.folder))
+        disk.fill()
+        _submit_badly(user, str(disk.folder), "space")
+        assert [entry.name for entry in disk.folder.iterdir() if entry.name[0] != "."] == ["filler"]
+        (disk.folder / "filler").unlink()
+        user.submit()
+        cluster.wait()
+        ran = [path.read_text() for path in disk.folder.glob("*/ran")]
+        assert ran == ["ran\n"] * 3
+
+
+def test_runs_folder_not_writable(user, mended):
+    """A runs folder on a read-only place is refused by name."""
+    user.ini(remex_runs="/proc/sys")
+    _submit_badly(user, "/proc/sys", "not writable")
+    user.ini()
+    mended()
+
+
+def test_missing_python(user, shims, mended):
+    """A login node without python3 is told so."""
+    shims.missing("python3")
+    _submit_badly(user, "python3", "3.6")
+    shims.remove()
+    mended()
+
+
+def test_missing_rsync(user, cluster, shims):
+    """Without rsync on the cluster, collect says so; the jobs are not told as failed."""
+    user.submit()
+    cluster.wait()
+    shims.missing("rsync")
+    user.collect().badly("rsync")
+    shims.remove()
+    user.collect().well()
+
+
+def test_garbage_collected(user, cluster, mended):
+    """`git gc --prune=now` in all three repositories between launch and collect loses nothing."""
+    user.submit()
+    commits = [event["commit"] for event in user.events() if event.get("state") == "RELEASED"]
+    for place in (user.repository, user.project.origin, user.project.clone):
+        git(place, "gc", "--quiet", "--prune=now")
+    cluster.wait()
+    user.collect().well()
+    assert [git(user.repository, "cat-file", "-t", sha) for sha in commits] == ["commit"] * 3
+
+
+@pytest.mark.parametrize("place", ["repository", "clone"])
+def test_stale_locks(user, cluster, place):
+    """A lock that a crashed git left is in nobody's way, or is named; what is locked is not lost."""
+    folder = getattr(user.project, place) / ".git"
+    locks = [folder / "index.lock", folder / "HEAD.lock", folder / "config.lock"]
+    for lock in locks:
+        lock.touch()
+    user.submit()
+    assert all(lock.exists() for lock in locks)
+    assert_once(user, cluster, 3)
+
+
+def test_stale_ref_lock(user, mended):
+    """A lock on all packed refs of the clone is named, and after its removal the launch goes on."""
+    lock = user.project.clone / ".git" / "packed-refs.lock"
+    lock.touch()
+    done = user.pytest("--remex-submit").plain()
+    assert done.code == 0 or "packed-refs.lock" in done
+    lock.unlink()
+    mended()
+
+
+def test_host_without_places(user):
+    """A host without a clone or runs folder is refused before anything is done."""
+    text = (user.repository / "pytest.ini").read_text()
+    lines = [line for line in text.splitlines() if not line.startswith("remex_runs")]
+    (user.repository / "pytest.ini").write_text("\n".join(lines))
+    user.pytest("--remex-submit").badly(f"remex_host = {HOST}", "remex_runs")
+
+
+def test_hostile_text(user, cluster, tmp_path):
+    """Shell text in parameters, ids and paths runs nothing, and comes back as it was."""
+    runs = tmp_path / "cluster" / "runs $(touch owned); 'x'"
+    runs.mkdir()
+    user.ini(remex_runs=str(runs))
+    sweep = (user.repository / "sweeps.py").read_text()
+    values = [
+        "$(touch owned)",
+        "`touch owned`",
+        "; touch owned #",
+        "-x",
+        "../up",
+        "a\"'b",
+        "\u00e9\n",
+    ]
+    (user.repository / "sweeps.py").write_text(
+        sweep.replace('{"initial_mass": [1.0, 2.0, 3.0]}', f'{{"text": {values!r}}}')
+        .replace(
+            'patch_inlist(experiment.path / "inlist_project", experiment.config)',
+            '(experiment.path / "text").write_text(experiment.config["text"])',
+        )
+        .replace('    config_file="inlist_project",\n', "")
+    )
+    submit = user.pytest("--remex-submit").well()
+    cluster.wait()
+    user.collect().well()
+    assert not list(tmp_path.rglob("owned")), submit.text
+    assert sorted(path.read_text() for path in runs.glob("*/text")) == sorted(values)

@@ -1,0 +1,162 @@
+"""What a collect says of runs that failed, have not ended, or are not known."""
+
+import csv
+
+import pytest
+
+
+def rows(project, name="grid"):
+    """Give the results by experiment id."""
+    with (project.output / name / "results.csv").open(newline="") as file:
+        return {row["id"]: row for row in csv.DictReader(file)}
+
+
+def plain_text(result):
+    """Give a run's output, which shows none of the plugin's own lines."""
+    text = result.stdout.str() + result.stderr.str()
+    assert "Traceback" not in text
+    assert "pytest_remex/" not in text
+    return text
+
+
+def test_failed_job(empty_project):
+    """A failed job gives its reason first, its figures, its last words, and how to see more."""
+    empty_project.sweeps("""
+        from pytest_remex import sweep
+        @sweep({"text": ["fine", "fail"]}, fetch=["result.txt"])
+        def grid(experiment):
+            (experiment.path / "input.txt").write_text(experiment.config["text"] + "\\n")
+            yield
+        """)
+    empty_project.ran()
+    result = empty_project.pytest("--remex-collect", "-v")
+    result.assert_outcomes(passed=1, failed=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        [
+            "*grid[[]text=fail]*FAILED*",
+            "job 2 ended FAILED*",
+            "exit code 3*",
+            "run directory: *_grid_time_*",
+            "*no convergence",
+            "to see more: less '*job.out'; to run it again: --remex-submit --remex-retry",
+            "1 failed: job * ended FAILED*",
+        ]
+    )
+    plain_text(result)
+    assert rows(empty_project)["text=fail"]["state"] == "FAILED"
+
+
+def test_time_limit(empty_project):
+    """A job that hits its limit is TIMEOUT, with the time it took and was allowed."""
+    script = "#!/bin/sh\n#SBATCH -t 0:01\nsleep 30\n"
+    empty_project.commit(run_sbatch=script)
+    empty_project.sweeps("from pytest_remex import sweep\n@sweep()\ndef one(): pass\n")
+    empty_project.ran()
+    result = empty_project.pytest("--remex-collect")
+    result.stdout.fnmatch_lines(["job 1 ended TIMEOUT*", "*ran 00:00:0? of 00:00:01 allowed*"])
+
+
+def test_missing_output(empty_project):
+    """A completed job without an output that fetch names has failed."""
+    empty_project.sweeps("""
+        from pytest_remex import sweep
+        @sweep(fetch=["result.txt", "LOGS/*.data"])
+        def grid(experiment):
+            (experiment.path / "input.txt").write_text("empty")
+        """)
+    empty_project.ran()
+    result = empty_project.pytest("--remex-collect")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*completed without the output result.txt, LOGS/[*].data*"])
+    plain_text(result)
+
+
+def test_reading_what_was_not_fetched(empty_project):
+    """run.read of an output that was not fetched names it and the mend."""
+    empty_project.sweeps("""
+        from pytest_remex import sweep
+        @sweep()
+        def grid():
+            run = yield
+            run.read("result.txt")
+        """)
+    empty_project.ran()
+    result = empty_project.pytest("--remex-collect")
+    result.stdout.fnmatch_lines(["*'result.txt' is not among the fetched outputs*fetch=*"])
+    plain_text(result)
+
+
+def test_config_mismatch(empty_project):
+    """Where the config that ran is not the config asked for, both are shown and it fails."""
+    empty_project.commit(**{"settings.json": '{"mass": 1, "z": 0.02}\n'})
+    empty_project.sweeps("""
+        from pytest_remex import sweep
+        @sweep({"mass": [1, 2]}, base_config={"z": 0.02}, config_file="settings.json")
+        def grid(experiment):
+            (experiment.path / "input.txt").write_text(str(experiment.config["mass"]))
+            run = yield
+            assert run.config == {"mass": 1, "z": 0.02}
+        """)
+    empty_project.ran()
+    result = empty_project.pytest("--remex-collect")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        ["the config that ran is not the config asked for: mass: asked for 2, ran with 1"]
+    )
+    plain_text(result)
+
+
+def test_not_submitted(project):
+    """What was never submitted is skipped and says so."""
+    result = project.pytest("--remex-collect", "-v")
+    result.assert_outcomes(skipped=3)
+    result.stdout.fnmatch_lines(["*a=1] NOT SUBMITTED*"])
+
+
+def test_exit_code_of_unended(empty_project):
+    """A collect that finds nothing wrong, while some have not ended, exits with 10."""
+    empty_project.sweeps("""
+        from pytest_remex import sweep
+        @sweep({"text": ["fine", "wait"]}, fetch=["result.txt"])
+        def grid(experiment):
+            (experiment.path / "input.txt").write_text(experiment.config["text"])
+            yield
+        """)
+    empty_project.submit()
+    empty_project.pytest("--remex-status", "--remex-wait=1")
+    result = empty_project.pytest("--remex-collect", "-v")
+    assert result.ret == 10
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["*text=wait] RUNNING job 2*", "1 RUNNING"])
+    empty_project.release_waiting()
+    result = empty_project.pytest("--remex-collect", "--remex-wait=20")
+    assert result.ret == 0
+    result.assert_outcomes(passed=2)
+
+
+def test_unknown_is_not_failed(project):
+    """A state that could not be learnt is UNKNOWN, and not FAILED."""
+    project.ran()
+    result = project.pytest("--remex-collect", "--remex-offline", "-v")
+    result.assert_outcomes(skipped=3)
+    result.stdout.fnmatch_lines(["*a=1] UNKNOWN job 1*", "3 UNKNOWN"])
+    assert result.ret == 10
+    assert "FAILED" not in result.stdout.str()
+    project.submit("--remex-retry").assert_outcomes(skipped=3)
+
+
+def test_links_from_the_cluster(empty_project):
+    """A symbolic link among the outputs is not followed."""
+    empty_project.commit(run_sbatch="#!/bin/sh\nln -s /etc/passwd result.txt\n")
+    empty_project.sweeps("""
+        from pytest_remex import sweep
+        @sweep(fetch=["result.txt"])
+        def one():
+            yield
+        """)
+    empty_project.ran()
+    result = empty_project.pytest("--remex-collect")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*result.txt is a symbolic link on the cluster*"])
+    assert not list((empty_project.output / "runs").rglob("result.txt"))

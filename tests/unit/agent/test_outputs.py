@@ -1,0 +1,93 @@
+"""Listing outputs: globs that never follow a link and never leave the run directory."""
+
+import os
+
+import pytest
+from support.agents import AgentError
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Give a run directory with outputs, links and our own folder."""
+    folder = tmp_path / "runs" / "r"
+    (folder / "LOGS" / "deep").mkdir(parents=True)
+    (folder / ".remex").mkdir()
+    (folder / ".remex" / "job").write_text("1")
+    for name in ("a.out", ".hidden", "LOGS/history.data", "LOGS/p1.data", "LOGS/deep/x"):
+        (folder / name).write_text(name)
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "secret").write_text("x")
+    (folder / "way_out").symlink_to(tmp_path / "outside")
+    (folder / "LOGS" / "link").symlink_to("history.data")
+    return folder
+
+
+def ask(agent, run, *patterns):
+    """Ask for one run directory's outputs."""
+    asked = [{"directory": run.name, "patterns": list(patterns)}]
+    (event,) = agent.ask("outputs", runs=str(run.parent), runs_to_list=asked)
+    return event
+
+
+def names(event):
+    """Give the paths of the files."""
+    return [row[0] for row in event["files"]]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("a.out", ["a.out"]),
+        ("*.out", ["a.out"]),
+        ("?.o[u]t", ["a.out"]),
+        ("LOGS", ["LOGS/deep/x", "LOGS/history.data", "LOGS/p1.data"]),
+        ("LOGS/", ["LOGS/deep/x", "LOGS/history.data", "LOGS/p1.data"]),
+        ("./LOGS/*.data", ["LOGS/history.data", "LOGS/p1.data"]),
+        ("**/x", ["LOGS/deep/x"]),
+        ("**/*.data", ["LOGS/history.data", "LOGS/p1.data"]),
+        ("LOGS/**", ["LOGS/deep/x", "LOGS/history.data", "LOGS/p1.data"]),
+        (".remex/job", [".remex/job"]),
+        ("a.out/x", []),
+        ("way_out/secret", []),
+    ],
+)
+def test_patterns(agent, run, pattern, expected):
+    """Patterns mean what pathlib's mean, and a folder means all below it."""
+    assert names(ask(agent, run, pattern)) == expected
+
+
+def test_everything_is_all_but_our_own(agent, run):
+    """`**` gives every file, no link's target, and nothing of .remex; links are named."""
+    event = ask(agent, run, "**")
+    assert names(event) == [".hidden", "LOGS/deep/x", "LOGS/history.data", "LOGS/p1.data", "a.out"]
+    assert event["links"] == ["LOGS/link", "way_out"]
+
+
+def test_sizes_times_and_missing_patterns(agent, run):
+    """A file comes with size and time; a pattern without a match is named."""
+    event = ask(agent, run, "a.out", "nothing.*", "no/such")
+    about = (run / "a.out").stat()
+    assert event["files"] == [["a.out", about.st_size, about.st_mtime_ns]]
+    assert event["missing"] == ["nothing.*", "no/such"]
+
+
+def test_a_name_that_is_not_text(agent, run):
+    """A name in another encoding travels as python's escapes and comes back as it was."""
+    (run / os.fsdecode(b"\xff\n.data")).write_text("x")
+    assert [os.fsencode(name) for name in names(ask(agent, run, "*.data"))] == [b"\xff\n.data"]
+
+
+@pytest.mark.parametrize("pattern", ["../x", "a/../../x", "/etc/passwd"])
+def test_a_pattern_that_leaves_is_refused(agent, run, pattern):
+    """No pattern reaches outside the run directory."""
+    with pytest.raises(AgentError, match="leaves the run directory"):
+        ask(agent, run, pattern)
+
+
+def test_tail(agent, run):
+    """Tail gives the last lines, of files in the run directory only."""
+    (run / "log").write_bytes(b"1\n2\n\xff3\n4")
+    fields = {"runs": str(run.parent), "directory": "r", "lines": 2}
+    assert agent.ask("tail", path="log", **fields)[0]["text"] == "\ufffd3\n4"
+    with pytest.raises(AgentError, match="not a file in the run directory"):
+        agent.ask("tail", path="way_out/secret", **fields)

@@ -1,0 +1,144 @@
+"""The serve loop: JSON lines behind a nonce, on any python from 3.6, whatever else is said."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+from support.agents import NONCE, Agent, AgentError
+
+from pytest_remex.agent import BOOT, bundle
+
+
+def test_hello_tells_what_is_there(agent, repository, tmp_path):
+    """Hello makes the local runs folder and gives absolute paths."""
+    (event,) = agent.ask(
+        "hello", clone=str(repository.path), runs=str(tmp_path / "runs"), scheduler="local"
+    )
+    assert event["runs"] == str(tmp_path / "runs")
+    assert (tmp_path / "runs").is_dir()
+    assert event["cores"] == len(os.sched_getaffinity(0))
+    assert event["slurm"] is None
+
+
+def test_home_is_expanded(start_agent, tmp_path):
+    """`~` is the home of the machine that the agent runs on, in every request."""
+    agent = start_agent(HOME=str(tmp_path))
+    (event,) = agent.ask("hello", clone="", runs="~/runs", scheduler="local")
+    assert event["runs"] == str(tmp_path / "runs")
+    asked = [{"directory": "r", "patterns": ["x"]}]
+    (tmp_path / "runs" / "r").mkdir()
+    (tmp_path / "runs" / "r" / "x").write_text("")
+    (event,) = agent.ask("outputs", runs="~/runs", runs_to_list=asked)
+    assert [row[0] for row in event["files"]] == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "words"),
+    [
+        ({"clone": "/no/such", "scheduler": "local"}, "clone", "/no/such"),
+        ({"clone": "/", "scheduler": "local"}, "clone", "not a git repository"),
+        ({"clone": "", "scheduler": "slurm", "runs": "/no/such"}, "runs", "mkdir -p /no/such"),
+        ({"clone": "", "scheduler": "local", "runs": "/proc/x"}, "runs", "/proc/x"),
+    ],
+)
+def test_what_cannot_work_is_refused_by_name(agent, tmp_path, fields, kind, words):
+    """An error names the path and the mend."""
+    with pytest.raises(AgentError, match=words) as caught:
+        agent.ask("hello", **{"runs": str(tmp_path), **fields})
+    assert caught.value.kind == kind
+
+
+def test_a_login_node_without_slurm_or_git(start_agent, tmp_path):
+    """Missing programs are named, with what to do."""
+    agent = start_agent(PATH=str(tmp_path))
+    with pytest.raises(AgentError, match="git is not on PATH"):
+        agent.ask("hello", clone=str(tmp_path), runs=str(tmp_path), scheduler="local")
+    with pytest.raises(AgentError, match="sbatch is not on PATH"):
+        agent.ask("hello", clone="", runs=str(tmp_path), scheduler="slurm")
+
+
+def test_an_unknown_action_and_a_fault_are_answers(agent):
+    """Neither ends the agent."""
+    with pytest.raises(AgentError, match="'dance'") as caught:
+        agent.ask("dance")
+    assert caught.value.kind == "request"
+    with pytest.raises(AgentError, match="KeyError") as caught:
+        agent.ask("tips")
+    assert caught.value.kind == "internal"
+
+
+def test_a_module_in_the_login_folder_is_not_imported(tmp_path):
+    """A user's own json.py in the login folder does not stand in for python's."""
+    (tmp_path / "json.py").write_text("raise SystemExit('not mine')")
+    start = json.dumps({"nonce": NONCE, "modules": bundle()})
+    done = subprocess.run(
+        [sys.executable, "-u", "-c", BOOT],
+        input=start.encode() + b"\n",
+        cwd=tmp_path,
+        check=False,
+        stderr=subprocess.PIPE,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_cut_request_ends_the_agent(tmp_path):
+    """Half a line is a broken link: the agent ends without a word."""
+    start = json.dumps({"nonce": NONCE, "modules": bundle()}).encode()
+    done = subprocess.run(
+        [sys.executable, "-u", "-c", BOOT],
+        input=start + b'\n{"id": 1, "act',
+        check=False,
+        capture_output=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_signs_of_life_while_it_works(start_agent, tmp_path):
+    """A request that takes long is accompanied by beats."""
+    (tmp_path / "sbatch").write_text("#!/bin/sh\n")
+    (tmp_path / "sbatch").chmod(0o755)
+    (tmp_path / "scontrol").write_text("#!/bin/sh\nsleep 6\n")
+    (tmp_path / "scontrol").chmod(0o755)
+    agent = start_agent(PATH=f"{tmp_path}:{os.environ['PATH']}")
+    fields = {"clone": "", "runs": str(tmp_path), "scheduler": "slurm"}
+    agent._write({"id": 1, "action": "hello", **fields})
+    start = time.monotonic()
+    line = agent.process.stdout.readline()
+    assert json.loads(line.partition(NONCE.encode())[2]) == {"beat": 1}
+    assert 4 < time.monotonic() - start < 6
+
+
+def _pythons():
+    """Find the oldest pythons of this machine, those of pyenv included."""
+    root = os.path.expanduser("~/.pyenv/versions")  # noqa: PTH111 - a default that may not exist
+    listed = sorted(os.listdir(root)) if os.path.isdir(root) else []  # noqa: PTH112, PTH208
+    found = {name[:4].rstrip("."): f"{root}/{name}/bin/python" for name in listed}
+    return {name: path for name, path in found.items() if name in ("2.7", "3.6", "3.7", "3.13")}
+
+
+@pytest.mark.parametrize("version", ["3.6", "3.7", "3.13"])
+def test_other_pythons(version, tmp_path):
+    """The agent runs on python 3.6 and newer."""
+    path = shutil.which(f"python{version}") if version not in _pythons() else _pythons()[version]
+    if not path or subprocess.run([path, "--version"], check=False, capture_output=True).returncode:
+        pytest.skip(f"python {version} is not on this machine")
+    agent = Agent(path)
+    (event,) = agent.ask("hello", clone="", runs=str(tmp_path), scheduler="local")
+    agent.close()
+    assert event["python"].startswith(version)
+
+
+def test_a_python_that_is_too_old_says_so():
+    """Python 2.7 answers with an error that the client can read."""
+    path = _pythons().get("2.7")
+    if not path:
+        pytest.skip("python 2.7 is not on this machine")
+    start = json.dumps({"nonce": NONCE, "modules": {}}).encode() + b"\n"
+    done = subprocess.run([path, "-c", BOOT], input=start, check=False, stdout=subprocess.PIPE)
+    answer = json.loads(done.stdout.partition(NONCE.encode())[2])
+    assert answer["error"]["kind"] == "python"
+    assert "3.6 or newer" in answer["error"]["message"]

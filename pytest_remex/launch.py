@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from pytest_remex import names
+from pytest_remex.grouping import Grouping
 from pytest_remex.journal import Journal, committed, pushing, staged, tidied
 from pytest_remex.model import Config
 from pytest_remex.publish import Publisher
@@ -52,12 +53,13 @@ class OpenLaunch:
     workspace: Workspace
     connection: Connection
     publisher: Publisher
-    throttle: int | None = None
-    """At most so many tasks of an array at a time; 0 for no limit, None for single jobs."""
+    grouping: Grouping = field(default_factory=Grouping)
     entries: dict[str, Entry] = field(default_factory=dict)
     """All runs of the launch so far, by commit."""
     commits: dict[str, str] = field(default_factory=dict)
     """The commit of each run directory."""
+    doubtful: frozenset[str] = frozenset()
+    """The commits that an earlier pytest was submitting when it was interrupted."""
 
     def add(self, entries: Iterable[Entry]) -> None:
         """Remember runs."""
@@ -167,15 +169,16 @@ def _submit_held(opened: OpenLaunch, shas: Sequence[str], progress: Progress) ->
         launch=opened.launch.id,
         token=opened.launch.token,
         scheduler=_scheduler(opened),
-        units=[unit.request(opened.throttle or 0) for unit in units],
+        units=[
+            unit.request(opened.grouping, doubt=not opened.doubtful.isdisjoint(_shas(unit)))
+            for unit in units
+        ],
     ):
         unit = by_key[answer.field("key", str)]
         match answer["event"]:
-            case "held" if unit.array:
+            case "held":
                 for directory, job in answer.field("jobs", dict).items():
                     opened.note([opened.commits[directory]], Stage.HELD, job=str(job))
-            case "held":
-                opened.note(_shas(unit), Stage.HELD, job=answer.field("job", str))
             case "rejected" if answer.get("limit"):
                 why = f"{answer.field('message', str)}\nrun the same command again for the rest"
                 opened.note(_shas(unit), Stage.PLACED, why=why)
@@ -195,7 +198,7 @@ def _units(opened: OpenLaunch, ready: Sequence[Entry]) -> list[Unit]:
         members.setdefault(entry.unit, []).append(entry)
     size = opened.connection.facts().get("max_array_size")
     longest = size if isinstance(size, int) and size > 0 else 1000
-    return form_units(ready, members, array=opened.throttle is not None, size=longest)
+    return form_units(ready, members, opened.grouping, longest)
 
 
 def _release(opened: OpenLaunch, shas: Sequence[str]) -> None:

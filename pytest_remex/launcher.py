@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from pytest_remex import launch as phase
 from pytest_remex import names
 from pytest_remex.errors import RecordError, RemexError
+from pytest_remex.grouping import Grouping
 from pytest_remex.history import Found, History
 from pytest_remex.journal import Journal, renamed, staged
 from pytest_remex.launch import OpenLaunch, Outcome, Progress
@@ -48,15 +49,15 @@ class Doors:
 class Launcher:
     """The launches of one pytest run, on the launch records in `folder`.
 
-    `throttle` is as in `OpenLaunch`. Raises `RecordError` where another pytest is submitting from
+    `grouping` is for new runs. Raises `RecordError` where another pytest is submitting from
     the same output folder.
     """
 
-    def __init__(self, folder: Path, doors: Doors, throttle: int | None = None) -> None:
+    def __init__(self, folder: Path, doors: Doors, grouping: Grouping) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._doors = doors
-        self._throttle = throttle
+        self._grouping = grouping
         self._open: dict[object, OpenLaunch] = {}
         self._places: dict[Remote, Repo] = {}
         self._lock = FileLock(folder / ".lock")
@@ -204,7 +205,7 @@ class Launcher:
                 time.sleep(0.2)
                 continue
             publisher = _publisher(workspace, launch, connection)
-            return OpenLaunch(launch, journal, workspace, connection, publisher, self._throttle)
+            return OpenLaunch(launch, journal, workspace, connection, publisher, self._grouping)
 
     def _resume(self, order: Order, record: Record) -> OpenLaunch:
         launch = record.launch
@@ -212,8 +213,13 @@ class Launcher:
         connection = self._doors.connect(launch.remote)
         publisher = _publisher(workspace, launch, connection, record.tips)
         journal = Journal.resume(record)
-        opened = OpenLaunch(launch, journal, workspace, connection, publisher, self._throttle)
+        opened = OpenLaunch(launch, journal, workspace, connection, publisher, self._grouping)
         opened.add(record.entries.values())
+        opened.doubtful = frozenset(
+            sha
+            for sha, entry in record.entries.items()
+            if entry.stage in {Stage.SUBMITTING, Stage.INDOUBT}
+        )
         return opened
 
     def _ordered(self, opened: OpenLaunch, order: Order) -> Entry:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_remex.errors import RecordError
+from pytest_remex.grouping import Grouping, Kind
 from pytest_remex.model import Remote, Repo
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ class Mode(StrEnum):
 class Settings:
     """What the command line and the ini keys ask for.
 
-    `throttle` is None for single jobs, and for arrays the most tasks at a time (0: no limit);
     `wait` is None for not at all, and else the most seconds (0: no limit).
     """
 
@@ -47,8 +47,7 @@ class Settings:
     yes: bool
     offline: bool
     partial: bool
-    throttle: int | None
-    pack: int | None
+    grouping: Grouping
     wait: float | None
     launch: str | None
     json: Path | None
@@ -118,8 +117,7 @@ def settings(config: pytest.Config) -> Settings:
         yes=option.remex_yes,
         offline=option.remex_offline,
         partial=option.remex_partial,
-        throttle=option.remex_array,
-        pack=option.remex_pack,
+        grouping=_grouping(config),
         wait=option.remex_wait,
         launch=option.remex_launch,
         json=option.remex_json,
@@ -211,6 +209,14 @@ def _refuse_conflicts(config: pytest.Config) -> None:
             raise pytest.UsageError(f"--remex-{name} goes with {wanted}")
     if config.option.remex_array is not None and config.option.remex_pack is not None:
         raise pytest.UsageError("--remex-array and --remex-pack cannot be asked for together")
+
+
+def _grouping(config: pytest.Config) -> Grouping:
+    if config.option.remex_array is not None:
+        return Grouping(Kind.ARRAY, config.option.remex_array)
+    if config.option.remex_pack is not None:
+        return Grouping(Kind.PACK, config.option.remex_pack)
+    return Grouping()
 
 
 def _layout(config: pytest.Config) -> str:

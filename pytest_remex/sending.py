@@ -61,7 +61,7 @@ class Sender:
         self._workspaces = Workspaces(kept=True)
         self._connections = Connections(terminal.prompt)
         doors = Doors(self._workspaces, self._connections.to)
-        self._launcher = Launcher(settings.launches, doors, settings.throttle)
+        self._launcher = Launcher(settings.launches, doors, settings.grouping)
         self._jobs: list[str] = []
         self._already = 0
         self._asked = Cost(0, 0.0, 0, 0)
@@ -108,7 +108,7 @@ class Sender:
         self._workspaces.close()
         if self._jobs:
             named = ", ".join(launches)
-            self._terminal.say(f"{len(self._jobs)} jobs submitted in launch {named}", green=True)
+            self._terminal.say(f"{len(self._jobs)} experiments submitted in launch {named}", green=True)
             self._terminal.say(f"asked for: {self._asked}")
         if self._already:
             self._terminal.say(f"{self._already} already submitted: --remex-status tells of them")

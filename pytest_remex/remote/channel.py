@@ -9,8 +9,8 @@ from pytest_remex.errors import RemoteError
 if TYPE_CHECKING:
     from pytest_remex.remote.transfer import Wanted
 
-CHUNK = 1 << 15
-"""Bytes a read or a write: the largest packet that an ssh server sends."""
+CHUNK = 1 << 16
+"""Bytes a read from a pipe: what Linux lets a pipe hold."""
 
 
 class NoChannelError(RemoteError):

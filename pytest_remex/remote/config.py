@@ -5,6 +5,7 @@ Paramiko's own reader knows no Include, and Fabric goes through the hops of a Pr
 
 from __future__ import annotations
 
+import getpass
 import os
 import pwd
 import re
@@ -119,7 +120,10 @@ def _config_file() -> list[str]:
 
 
 def _passwd_home() -> Path:
-    return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        return Path.home()
 
 
 def _files(*texts: str | None) -> tuple[Path, ...]:
@@ -161,13 +165,12 @@ def _proxy(command: str, one: dict[str, str], name: str) -> str | None:
 
 
 def _tokens(one: dict[str, str]) -> dict[str, str]:
-    user = pwd.getpwuid(os.getuid()).pw_name
     return {
         "%%": "%",
         "%h": one["hostname"],
         "%p": one["port"],
         "%r": one["user"],
-        "%u": user,
+        "%u": getpass.getuser(),
     }
 
 

@@ -78,7 +78,11 @@ class Conversation:
         ]
         for thread in self._threads:
             thread.start()
-        self._send({"nonce": self._nonce, "modules": dict(modules)}, "its start")
+        try:
+            self._send({"nonce": self._nonce, "modules": dict(modules)}, "its start")
+        except RemoteError:
+            self.close()
+            raise
 
     def ask(self, action: str, fields: Mapping[str, object]) -> Iterator[Answer]:
         """Send a request now, and iterate over the events of its answer.
@@ -136,7 +140,11 @@ class Conversation:
         if line is None:
             raise self._ended(action)
         self._heard = True
-        return Answer(json.loads(line))
+        try:
+            return Answer(json.loads(line))
+        except ValueError as error:
+            lost = f"what came from {self._place} cannot be read ({line[:200]!r})"
+            raise self._lose(lost, action) from error
 
     def _send(self, message: Mapping[str, object], action: str) -> None:
         try:
@@ -155,7 +163,9 @@ class Conversation:
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
                 noise, found, message = line.partition(mark)
-                (self._lines.put(message) if found else self._noise.append(noise))
+                self._noise.append(noise)
+                if found:
+                    self._lines.put(message)
         self._noise.append(rest)
         self._lines.put(None)
 

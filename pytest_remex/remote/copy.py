@@ -27,7 +27,7 @@ def copy(wanted: Wanted) -> None:
     reached: dict[tuple[str, ...], bool] = {}
     root = os.path.realpath(wanted.source)
     if not os.path.isdir(root):  # noqa: PTH112 - as below
-        raise RemoteError(f"there is no folder {wanted.source}: see remex_runs")
+        raise RemoteError(f"the runs folder {wanted.source} cannot be read: see remex_runs")
     started = time.monotonic()
     files = size = 0
     for name in wanted.names:

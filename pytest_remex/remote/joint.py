@@ -29,10 +29,11 @@ def say(text):
     os.write(1, ("\\n%s %s\\n" % ({nonce!r}, json.dumps(text))).encode())
 try:
     os.chdir({source!r})
-    if not shutil.which("rsync"):
-        raise OSError("rsync is not on the PATH there: install or load it")
 except OSError as error:
-    say(str(error))
+    say("the runs folder %s cannot be read (%s): see remex_runs" % ({source!r}, error.strerror))
+    raise SystemExit(1)
+if not shutil.which("rsync"):
+    say("rsync is not on the PATH there: install or load it")
     raise SystemExit(1)
 say("")
 os.execvp("rsync", {words!r})

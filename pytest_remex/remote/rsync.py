@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import select
+import selectors
 import shutil
 import signal
 import subprocess
@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from pytest_remex.errors import RemoteError
+from pytest_remex.remote.channel import CHUNK
 from pytest_remex.remote.joint import Joint
 from pytest_remex.remote.transfer import Transferred
 
@@ -65,7 +66,7 @@ def _watch(process: subprocess.Popen[bytes], joint: Joint, wanted: Wanted, silen
     with process:
         try:
             joint.started()
-            for step in steps(process.stdout):
+            for step in steps(process.stdout) if process.stdout else ():
                 if step is not None:
                     wanted.progress(step)
                 else:
@@ -114,7 +115,7 @@ def command(wanted: Wanted, silence: float, shell: Sequence[str]) -> list[str]:
     ]
 
 
-def steps(stream: IO[bytes] | None) -> Iterator[Transferred | None]:
+def steps(stream: IO[bytes]) -> Iterator[Transferred | None]:
     """Read rsync's progress as it comes; None each second in which nothing came."""
     started = time.monotonic()
     files = 0
@@ -127,18 +128,20 @@ def steps(stream: IO[bytes] | None) -> Iterator[Transferred | None]:
             yield Transferred(files, size, size / max(time.monotonic() - started, 1e-3))
 
 
-def _lines(stream: IO[bytes] | None) -> Iterator[bytes | None]:
+def _lines(stream: IO[bytes]) -> Iterator[bytes | None]:
     """Split at line ends and at the carriage returns that rsync redraws its line with."""
     rest = b""
-    while stream:
-        if not select.select([stream], [], [], 1)[0]:
-            yield None
-            continue
-        data = os.read(stream.fileno(), 1 << 16)
-        if not data:
-            break
-        *lines, rest = re.split(rb"[\r\n]", rest + data)
-        yield from lines
+    with selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        while True:
+            if not selector.select(1):
+                yield None
+                continue
+            data = os.read(stream.fileno(), CHUNK)
+            if not data:
+                break
+            *lines, rest = re.split(rb"[\r\n]", rest + data)
+            yield from lines
     yield rest
 
 

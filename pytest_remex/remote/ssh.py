@@ -53,20 +53,19 @@ def log_in(remote: Remote, prompt: Prompt | None, *, silence: float) -> SshDoor:
 
 
 def _patiently(
-    host: HostSettings, gateway: fabric.Connection | None, prompt: Prompt | None
+    host: HostSettings,
+    gateway: fabric.Connection | None,
+    prompt: Prompt | None,
+    pauses: tuple[float, ...] = _PAUSES,
 ) -> fabric.Connection:
     """Log in to one host; again, a little later, where it turned us away before its greeting."""
-    for pause in _PAUSES:
-        try:
-            return _open(host, gateway, prompt)
-        except (paramiko.SSHException, OSError, EOFError) as error:
-            if not turned_away(error, host):
-                raise explain(error, host) from error
-            time.sleep(pause)
     try:
         return _open(host, gateway, prompt)
     except (paramiko.SSHException, OSError, EOFError) as error:
-        raise explain(error, host) from error
+        if not pauses or not turned_away(error, host):
+            raise explain(error, host) from error
+    time.sleep(pauses[0])
+    return _patiently(host, gateway, prompt, pauses[1:])
 
 
 def _open(

@@ -67,6 +67,8 @@ def fetch(
     """
     destination.mkdir(parents=True, exist_ok=True)
     with _staging(destination) as staging:
+        for name in names:  # left by a fetch that was killed, and perhaps old by now
+            (staging / name).unlink(missing_ok=True)
         try:
             copy(Wanted(source, names, staging, destination, progress))
         finally:

@@ -65,6 +65,13 @@ def test_a_heat_map_holds_the_measure_at_its_parameters(show):
     assert trace["z"] == [[values[n, step] for n in (0, 1, 2)] for step in (0.01, 0.02)]
 
 
+def test_levels_that_look_alike_stay_apart(show):
+    """Parameters that differ in their tenth digit are different rows of a heat map."""
+    (trace,), _ = show(polytropes(n=[1, 2], step=[0.01, 0.0100000001])).figure()
+    assert trace["y"] == ["0.01", "0.0100000001"]
+    assert len(trace["z"]) == 2
+
+
 def test_a_click_on_a_point_shows_its_row(show):
     """The row is opened, in view, and has the focus, whatever was filtered before."""
     report = show(polytropes(n=N))

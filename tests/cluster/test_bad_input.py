@@ -8,7 +8,7 @@ from support.invariants import Snapshot, assert_clean, assert_once
 from support.projects import git
 from support.sshd import HOST
 
-TOKEN = "ghp_secret0token"
+TOKEN = "ghp_secret0token"  # noqa: S105 - it opens nothing
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_garbage_collected(user, cluster, mended):
 
 @pytest.mark.parametrize("place", ["repository", "clone"])
 def test_stale_locks(user, cluster, place):
-    """A lock that a crashed git left is in nobody's way, or is named; what is locked is not lost."""
+    """Locks that a crashed git left on index, HEAD and config are in nobody's way."""
     folder = getattr(user.project, place) / ".git"
     locks = [folder / "index.lock", folder / "HEAD.lock", folder / "config.lock"]
     for lock in locks:

@@ -39,22 +39,22 @@ def test_killed_at_each_edge(user, cluster, before, options):
 def test_killed_at_random(user, cluster, before):
     """A launch killed at random moments is finished by the same command."""
     for _ in range(KILLS):
-        kill_after(user, random.uniform(0.5, 3.0))  # noqa: S311 - not a secret
+        kill_after(user, random.uniform(0.5, 2.0))  # noqa: S311 - not a secret
     user.submit()
     _assert_launched(user, cluster, before)
 
 
-@pytest.mark.parametrize("direction", ["up", "down"])
-@pytest.mark.parametrize("share", [0.5, 0.98])
-def test_link_cut(user, cluster, sshd, before, direction, share):
+@pytest.mark.parametrize("cut", [("up", 0.5), ("up", 0.98), ("down", 0.5), ("down", 0.98)])
+def test_link_cut(user, cluster, sshd, before, cut):
     """A link cut after so many bytes says so, and the same command finishes the launch."""
+    direction, share = cut
     with Proxy(sshd.port) as proxy:
         sshd.client(user.home, proxy.port)
         total = _bytes_of_a_submit(user, proxy, direction)
         user.sweep(4.0, 5.0, 6.0)
         proxy.cut_after(int(total * share), direction)
-        cut = user.pytest("--remex-submit").plain()
-        assert cut.code == 0 or "cluster" in cut
+        done = user.pytest("--remex-submit").plain()
+        assert done.code == 0 or "run again" in done or "127.0.0.1" in done
         user.submit()
     cluster.wait()
     user.sweep(1.0, 2.0, 3.0)

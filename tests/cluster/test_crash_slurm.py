@@ -99,7 +99,7 @@ def test_controller_frozen(user, cluster, before):
 
 @pytest.mark.parametrize("state", ["HELD", "RELEASED"])
 def test_acknowledged_and_lost(user, cluster, state):
-    """Another's jobs that got our lost jobs' ids are not released, cancelled or reported as ours."""
+    """Another's jobs with our lost jobs' ids are not released, cancelled or reported as ours."""
     cluster.down()
     kill_at(user, state)
     cluster.controller.kill()
@@ -124,7 +124,7 @@ def _occupy(cluster, jobs):
 
 
 def test_forgotten_jobs(user, cluster):
-    """A job that Slurm has forgotten is UNKNOWN unless it left its exit code; none is sent twice."""
+    """A job that Slurm has forgotten is UNKNOWN unless it left its exit code; none goes twice."""
     user.script("[ $mass != 1.0 ] || trap 'echo $? >.remex/exit' EXIT")
     user.sweep(1.0, 2.0)
     with cluster.changed(MinJobAge="2"):

@@ -7,8 +7,10 @@ function heatmapView(data, choice) {
   const [numbers, indexes, texts] = [grid(null), grid(null), grid("")];
   const placeOf = (values) => new Map(values.map((value, place) => [value, place]));
   const [columns, lines] = [placeOf(across), placeOf(up)];
+  let hidden = 0;
   data.rows.forEach((row, index) => {
     const [line, column] = [lines.get(row[choice.by]), columns.get(row[choice.x])];
+    if (indexes[line][column] !== null) hidden += 1;
     numbers[line][column] = measure.numbers[index];
     indexes[line][column] = index;
     texts[line][column] = hoverText(data, index, choice.told);
@@ -16,8 +18,8 @@ function heatmapView(data, choice) {
   return {
     traces: [{
       type: "heatmap",
-      x: across.map(label),
-      y: up.map(label),
+      x: labels(across),
+      y: labels(up),
       z: numbers,
       customdata: indexes,
       text: texts,
@@ -32,5 +34,6 @@ function heatmapView(data, choice) {
       xaxis: { type: "category", title: axisTitle(data.columns[choice.x]), showgrid: false },
       yaxis: { type: "category", title: axisTitle(data.columns[choice.by]), showgrid: false },
     },
+    note: hidden ? `${hidden} experiments lie under another of the same parameters.` : "",
   };
 }

@@ -9,6 +9,12 @@ function label(value) {
   return escaped(shown(value));
 }
 
+// Labels that tell the values apart: in full where six digits do not.
+function labels(values) {
+  const short = values.map(label);
+  return new Set(short).size === values.length ? short : values.map((value) => escaped(String(value)));
+}
+
 function axisTitle({ title, kind }) {
   return { text: label(kind === "elapsed" ? `${title} (s)` : title) };
 }

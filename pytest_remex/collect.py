@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import getpass
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -71,7 +72,12 @@ def log_patterns(entry: Entry) -> tuple[str, ...]:
         cores=1,
         partition=None,
     )
-    return output_patterns(asked, entry.job, user=getpass.getuser())
+    return output_patterns(asked, entry.job, user=_user())
+
+
+@functools.cache
+def _user() -> str:
+    return getpass.getuser()
 
 
 def _here(run: Found, job: Job, folder: Path) -> Collected:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,15 +14,14 @@ from pytest_remex.collect import Collected
 from pytest_remex.frames import frame
 from pytest_remex.links import rebuild_links
 from pytest_remex.model import Config, Scalar, Sweep
+from pytest_remex.notes import Note, read_note, write_note
 from pytest_remex.options import Settings
 from pytest_remex.report import Page, write_report
 from pytest_remex.report import Row as Shown
 from pytest_remex.rows import Row, write_results
 from pytest_remex.table import Table, read_table
-from pytest_remex.verdict import tail_of
 
 IMAGES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp"})
-NOTE = ".remex/judged.json"
 
 
 @dataclass(slots=True)
@@ -36,8 +34,7 @@ class Judged:
     collected: Collected
     verdict: str = ""
     reason: str = ""
-    diff: str = ""
-    changed: bool = False
+    note: Note = field(default_factory=Note)
     measures: Mapping[str, Scalar] = field(default_factory=dict)
 
 
@@ -61,7 +58,9 @@ def _write(group: Sequence[Judged], settings: Settings, hook: pluggy.HookRelay) 
         launch=settings.launch,
     )
     for each in group:
-        _note(each)
+        if each.collected.outputs.files and each.note != read_note(each.collected.folder):
+            write_note(each.collected.folder, each.note)
+    notes = {each.collected.run.entry.directory: each.note for each in group}
     shown = folder if settings.launch is None else folder / "launches" / settings.launch
     table = read_table(shown)
     if table is None:
@@ -73,7 +72,7 @@ def _write(group: Sequence[Judged], settings: Settings, hook: pluggy.HookRelay) 
         for some in hook.pytest_remex_figures(results=results, folder=shown)
         for one in some or ()
     ]
-    write_report(shown / "report.html", _page(group, table, shown, figures))
+    write_report(shown / "report.html", _page(group, table, shown, notes, figures))
     if shown == folder:
         rebuild_links(
             folder,
@@ -94,7 +93,7 @@ def _row(each: Judged) -> Row:
         point={**run.entry.point, **each.parameters},
         launch=run.record.launch.id,
         state=str(job.state),
-        verdict=f"{verdict}, CHANGED SINCE LAUNCH" if each.changed else verdict,
+        verdict=f"{verdict}, CHANGED SINCE LAUNCH" if each.note.changed else verdict,
         measures=each.measures,
         reason=each.reason,
         elapsed=job.elapsed,
@@ -114,15 +113,13 @@ def _outputs(collected: Collected) -> list[str]:
     return sorted(name for name in collected.outputs.files if name not in unasked)
 
 
-def _note(each: Judged) -> None:
-    """Keep what the report shows of a run, for collects that do not look at it again."""
-    if each.collected.outputs.files:
-        path = each.collected.folder / NOTE
-        note = {"diff": each.diff, "log": tail_of(each.collected)}
-        path.write_text(json.dumps(note), "utf-8", "surrogateescape")
-
-
-def _page(group: Sequence[Judged], table: Table, folder: Path, figures: Sequence[object]) -> Page:
+def _page(
+    group: Sequence[Judged],
+    table: Table,
+    folder: Path,
+    notes: Mapping[str, Note],
+    figures: Sequence[object],
+) -> Page:
     launch = group[0].collected.run.record.launch
     used = sum((j.elapsed or 0) * (j.cores or 1) for j in (e.collected.job for e in group)) / 3600
     launches = sorted({str(row["launch"]) for row in table.rows})
@@ -136,15 +133,17 @@ def _page(group: Sequence[Judged], table: Table, folder: Path, figures: Sequence
         },
         dimensions=tuple(table.names("point")),
         measures=tuple(table.names("measure")),
-        rows=[_shown(row, table, folder) for row in table.rows],
+        rows=[_shown(row, table, folder, notes) for row in table.rows],
         figures=figures,
     )
 
 
-def _shown(row: Mapping[str, object], table: Table, folder: Path) -> Shown:
+def _shown(
+    row: Mapping[str, object], table: Table, folder: Path, notes: Mapping[str, Note]
+) -> Shown:
     path = str(row["path"]) if row["path"] else ""
     outputs = row["outputs"] if isinstance(row["outputs"], list) else []
-    note = _read_note(folder / path) if path else {}
+    note = notes.get(str(row["run_directory"])) or (read_note(folder / path) if path else Note())
     elapsed = row["elapsed"]
     hrefs = tuple((str(name), f"{path}/{name}") for name in outputs)
     return Shown(
@@ -160,20 +159,12 @@ def _shown(row: Mapping[str, object], table: Table, folder: Path) -> Shown:
         commit=str(row["commit"]),
         parent=str(row["parent"]),
         directory=str(row["run_directory"]),
-        diff=note.get("diff", ""),
-        log=note.get("log", ""),
+        diff=note.diff,
+        log=note.log,
         outputs=hrefs,
         images=tuple(href for _, href in hrefs if Path(href).suffix.lower() in IMAGES),
     )
 
 
-def _read_note(folder: Path) -> dict[str, str]:
-    try:
-        note = json.loads((folder / NOTE).read_text("utf-8", "surrogateescape"))
-    except (OSError, ValueError):
-        return {}
-    return {str(key): str(value) for key, value in note.items()} if isinstance(note, dict) else {}
-
-
 def _scalar(value: object) -> Scalar:
-    return value if isinstance(value, str | int | float | bool | None) else json.dumps(value)
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from pytest_remex.items import (
     sweep_for,
 )
 from pytest_remex.model import Config, Job, JobState, Remote, Repo, Run, Scalar
+from pytest_remex.notes import digest
 from pytest_remex.options import Settings
 from pytest_remex.outcomes import fail, skip
 from pytest_remex.preparation import body_of, failing_plainly
@@ -83,10 +85,8 @@ class Judgement:
         if not is_experiment(pyfuncitem):
             return None
         judged = self._judged[pyfuncitem.nodeid]
+        judged.note = verdict.noted(judged.collected)
         self._judge_job(pyfuncitem, judged.collected)
-        tail = verdict.tail_of(judged.collected)
-        if tail:
-            pyfuncitem.add_report_section("call", "job output, last lines", tail)
         self._judge_outputs(judged, pyfuncitem)
         return True
 
@@ -109,8 +109,11 @@ class Judgement:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, Any, Any]:
         """Keep each verdict for the results."""
-        report: pytest.TestReport = yield
         judged = self._judged.get(item.nodeid)
+        has_ended = judged is not None and judged.collected.job.state is JobState.COMPLETED
+        if judged and has_ended and call.excinfo and judged.note.log:
+            item.add_report_section("call", "job output, last lines", judged.note.log)
+        report: pytest.TestReport = yield
         if judged is not None and (call.when == "call" or report.failed):
             judged.verdict = report.outcome.upper()
             judged.reason = _reason(report)
@@ -205,14 +208,18 @@ class Judgement:
     def _recommit(self, judged: Judged, item: pytest.Function) -> None:
         collected = judged.collected
         workspace = self._workspaces.at(places_of(item)[0], collected.run.record.launch.base)
-        patch = workspace.scratch.patch()
-        experiment = experiment_of(item, workspace.scratch.path)
-        prepared = workspace.prepare(
-            item.nodeid, experiment, judged.parameters, workspace.header(), patch
-        )
-        judged.diff = prepared.diff
-        judged.changed = prepared.commit.identity != collected.run.entry.commit.identity
-        if judged.changed:
+        edits = workspace.scratch.patch().edits
+        commit = collected.run.entry.commit
+        named = digest(commit.sha, edits)
+        if judged.note.patch != named:
+            made = workspace.committer.commit(experiment_of(item, workspace.scratch.path), edits)
+            judged.note = replace(
+                judged.note,
+                patch=named,
+                changed=made.identity != commit.identity,
+                diff=workspace.diff(edits),
+            )
+        if judged.note.changed:
             say(item, f"PASSED, {CHANGED}", yellow=True)
 
     def _extra_measures(self, run: Run, item: pytest.Function) -> dict[str, Scalar]:

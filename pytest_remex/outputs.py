@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from glob import has_magic
 from pathlib import Path
 from typing import TypeAlias
 
@@ -70,5 +71,10 @@ def write_outputs(folder: Path, outputs: Outputs) -> None:
 
 def first_present(folder: Path, patterns: Sequence[str]) -> Path | None:
     """Give the first file that one of the patterns finds in a run's folder."""
-    found = (path for pattern in patterns for path in sorted(folder.glob(pattern)))
+    found = (
+        path
+        for pattern in patterns
+        # A name without wildcards needs no look at its folder.
+        for path in (sorted(folder.glob(pattern)) if has_magic(pattern) else [folder / pattern])
+    )
     return next((path for path in found if path.is_file() and not path.is_symlink()), None)

@@ -108,7 +108,9 @@ class Sender:
         self._workspaces.close()
         if self._jobs:
             named = ", ".join(launches)
-            self._terminal.say(f"{len(self._jobs)} experiments submitted in launch {named}", green=True)
+            self._terminal.say(
+                f"{len(self._jobs)} experiments submitted in launch {named}", green=True
+            )
             self._terminal.say(f"asked for: {self._asked}")
         if self._already:
             self._terminal.say(f"{self._already} already submitted: --remex-status tells of them")

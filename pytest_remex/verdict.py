@@ -9,6 +9,7 @@ from typing import cast
 
 from pytest_remex.collect import Collected, log_patterns
 from pytest_remex.model import Config, Job, JobState, Value
+from pytest_remex.notes import Note, read_note
 from pytest_remex.outputs import first_present
 from pytest_remex.sbatch import format_duration
 
@@ -31,6 +32,14 @@ def tail_of(collected: Collected, lines: int = TAIL_LINES) -> str:
         file.seek(max(0, path.stat().st_size - TAIL_BYTES))
         text = file.read().decode("utf-8", "replace")
     return "\n".join(text.splitlines()[-lines:])
+
+
+def noted(collected: Collected) -> Note:
+    """Give the note of a run with its job's last lines, which do not change once all is here."""
+    note = read_note(collected.folder)
+    if collected.outputs.complete and note.job == collected.job.id:
+        return note
+    return Note(job=collected.job.id, log=tail_of(collected))
 
 
 def failure(collected: Collected) -> str:

@@ -58,7 +58,7 @@ class Workspace:
         commit = self.committer.commit(experiment, patch.edits)
         self._refuse_equal_trees(node, experiment, commit)
         # Commits that are kept are sent, and who sends shows no diffs.
-        diff = self._diff(patch.edits) if self._objects else ""
+        diff = self.diff(patch.edits) if self._objects else ""
         return Prepared(node, experiment, parameters, commit, header, diff, patch.ignored)
 
     def _refuse_equal_trees(self, node: str, experiment: Experiment, commit: Commit) -> None:
@@ -89,7 +89,8 @@ class Workspace:
         if self._objects:
             self._objects.cleanup()
 
-    def _diff(self, edits: Sequence[Edit]) -> str:
+    def diff(self, edits: Sequence[Edit]) -> str:
+        """Give a patch as text."""
         return "".join(_diff(edit, self.scratch.original(edit.path)) for edit in edits)
 
 

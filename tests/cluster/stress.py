@@ -112,16 +112,16 @@ def _seconds_of_a_submit(user: User) -> float:
     return time.monotonic() - begun
 
 
-def cuts(campaign: Campaign, step: int) -> None:
-    """Cut the link after every `step` KB, each way."""
+def cuts(campaign: Campaign, count: int) -> None:
+    """Cut the link at so many places between its first and its last byte, each way."""
     with Proxy(campaign.site.sshd.port) as proxy:
         campaign.case("not cut", lambda user: _through(campaign, proxy, user))
         totals = dict(proxy.forwarded)
         for direction, total in totals.items():
-            for count in range(1, total, step * 1024):
+            for place in range(1, total, max(1, total // count)):
                 campaign.case(
                     f"cut {direction}",
-                    lambda user, n=count, d=direction: _through(campaign, proxy, user, n, d),
+                    lambda user, n=place, d=direction: _through(campaign, proxy, user, n, d),
                 )
 
 
@@ -163,7 +163,7 @@ def main() -> int:
     """Run the campaign that the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=200, help="kills at random moments")
-    parser.add_argument("--step", type=int, default=8, help="KB between two cuts of the link")
+    parser.add_argument("--cuts", type=int, default=50, help="cuts of the link, each way")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random moments")
     parser.add_argument("--only", choices=("kills", "cuts", "sbatch"), help="one part")
     asked = parser.parse_args()
@@ -175,7 +175,7 @@ def main() -> int:
         if asked.only in {None, "kills"}:
             kills(campaign, asked.kills)
         if asked.only in {None, "cuts"}:
-            cuts(campaign, asked.step)
+            cuts(campaign, asked.cuts)
         if asked.only in {None, "sbatch"}:
             sbatch_faults(campaign)
         code = campaign.report()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 
 import pytest
@@ -98,22 +99,26 @@ def test_controller_frozen(user, cluster, before):
 
 
 @pytest.mark.parametrize("state", ["HELD", "RELEASED"])
-def test_acknowledged_and_lost(user, cluster, state):
+def test_acknowledged_and_lost(user, cluster, state, tmp_path):
     """Another's jobs with our lost jobs' ids are not released, cancelled or reported as ours."""
     cluster.down()
+    with cluster.controller.stopped():
+        shutil.copytree(cluster.folder / "state", tmp_path / "state")
     kill_at(user, state)
     cluster.controller.kill()
-    jobs = [event["job"] for event in user.events() if event.get("state") == "HELD"]
+    shutil.rmtree(cluster.folder / "state")
+    shutil.copytree(tmp_path / "state", cluster.folder / "state")
     cluster.start()
+    jobs = [event["job"] for event in user.events() if event.get("state") == "HELD"]
     foreign = _occupy(cluster, jobs)
-    if not foreign:
-        pytest.skip("the controller had saved its jobs before it was killed")
+    assert foreign
     user.pytest("--remex-submit").plain()
-    states = user.states()
+    states = {row["job_id"]: row["state"] for row in user.states().values()}
+    assert {states[number] for number in foreign} == {"LOST"}
     user.pytest("--remex-cancel").plain()
     listed = {job.id: job for job in cluster.jobs()}
     assert [listed[number] for number in foreign if not listed[number].held] == []
-    assert not {row["state"] for row in states.values()} & {"HELD", "PENDING", "COMPLETED"}
+    assert user.submit("--remex-retry").text.count("] SUBMITTED job") >= len(foreign)
 
 
 def _occupy(cluster, jobs):

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+_HEADER = 6
+"""Lines of a history up to the names of its columns."""
+
 _HISTORY = ("LOGS/history.data", "history.data", "LOGS*/history.data", "*/history.data")
 _LEGEND = 20
 """Tracks that a legend can still tell apart."""
@@ -85,9 +88,16 @@ def _history(folder: Path) -> pd.DataFrame | None:
     found = (path for pattern in _HISTORY for path in sorted(folder.glob(pattern)))
     path = next((path for path in found if path.is_file() and not path.is_symlink()), None)
     try:
-        return read_history(path) if path else None
+        return read_history(path) if path and _may_be_drawn(path) else None
     except RemexError:
         return None
+
+
+def _may_be_drawn(path: Path) -> bool:
+    """Look at a history's first lines before all of it is read."""
+    with path.open("rb") as file:
+        names = b" ".join(file.readline(1 << 20) for _ in range(_HEADER)).split()
+    return b"log_Teff" in names and b"log_L" in names
 
 
 def _spread(count: int) -> list[int]:

@@ -16,6 +16,10 @@ from pytest_remex.extensions.mesa.plugin import MesaHooks
 from pytest_remex.model import Experiment, Job, JobState, Run, Sweep
 
 
+ORIGINALS = {"inlist": b"", "inlist_project": b""}
+"""As if the patch had written all of them."""
+
+
 @pytest.fixture
 def hooks(pytestconfig):
     """Give the hooks of this very session: the extension is registered by its entry point."""
@@ -106,7 +110,9 @@ def test_doubts_are_told_before_anything_is_sent(pytestconfig, monkeypatch, work
         with (work / name).open("a") as file:
             file.write("extra_controls_inlist_name(:) = ''\n")
     monkeypatch.setenv("MESA_DIR", str(work))
-    said = MesaHooks(pytestconfig).pytest_remex_inspect(experiment(work, initial_mass=12))
+    said = MesaHooks(pytestconfig).pytest_remex_inspect(
+        experiment(work, initial_mass=12), ORIGINALS
+    )
     assert said == [
         "inlist_project line 3: zbase belongs to &kap, not &controls",
         "inlist line 6: &kap of this MESA has no zbas: did you mean zbase?",
@@ -118,9 +124,12 @@ def test_an_override_is_told_without_mesa(pytestconfig, monkeypatch, work):
     monkeypatch.delenv("MESA_DIR", raising=False)
     text = (work / "inlist").read_text()
     (work / "inlist").write_text(text.replace("&controls", "&controls\n initial_mass = 30"))
-    said = MesaHooks(pytestconfig).pytest_remex_inspect(experiment(work, initial_mass=30))
+    originals = {"inlist": text.encode()}
+    said = MesaHooks(pytestconfig).pytest_remex_inspect(
+        experiment(work, initial_mass=30), originals
+    )
     assert said == [
-        "initial_mass = 30 in inlist line 2 is overridden by 12 in inlist_project line 2"
+        "controls.initial_mass = 30 in inlist line 2 is overridden by 12 in inlist_project line 2"
     ]
 
 
@@ -128,15 +137,15 @@ def test_a_wrong_mesa_folder_and_a_broken_inlist_are_told_too(pytestconfig, monk
     """Inspecting never stops a plan: what is wrong is one of the warnings."""
     monkeypatch.setenv("MESA_DIR", "/nowhere")
     hooks = MesaHooks(pytestconfig)
-    (said,) = hooks.pytest_remex_inspect(experiment(work, initial_mass=12))
+    (said,) = hooks.pytest_remex_inspect(experiment(work, initial_mass=12), ORIGINALS)
     assert said.startswith("/nowhere holds no */defaults/*.defaults")
     (work / "inlist_project").write_text("&controls\n")
-    assert "&controls has no end" in hooks.pytest_remex_inspect(experiment(work))[-1]
+    assert "&controls has no end" in hooks.pytest_remex_inspect(experiment(work), ORIGINALS)[-1]
 
 
 def test_a_checkout_without_inlist_has_nothing_to_tell(pytestconfig, tmp_path):
     """Most repositories are not MESA's."""
-    assert MesaHooks(pytestconfig).pytest_remex_inspect(experiment(tmp_path)) is None
+    assert MesaHooks(pytestconfig).pytest_remex_inspect(experiment(tmp_path), ORIGINALS) is None
 
 
 def test_measures_of_a_mesa_run(hooks, tmp_path):
@@ -164,7 +173,7 @@ def test_the_ini_key_names_mesa_s_folder(monkeypatch, tmp_path):
     """`remex_mesa_dir` wins over $MESA_DIR."""
     monkeypatch.setenv("MESA_DIR", "/other")
     hooks = MesaHooks(SimpleNamespace(getini=lambda key: {"remex_mesa_dir": str(tmp_path)}[key]))
-    said = hooks.pytest_remex_inspect(experiment(tmp_path))
+    said = hooks.pytest_remex_inspect(experiment(tmp_path), ORIGINALS)
     assert said[0].startswith(str(tmp_path))
 
 

@@ -72,7 +72,8 @@ class OpenLaunch:
         shas = list(shas)
         self.journal.write(staged(sha, stage, **facts) for sha in shas)
         for sha in shas:
-            self.entries[sha] = replace(self.entries[sha], stage=stage, **facts)  # type: ignore[arg-type]
+            said = {"why": "", **facts}
+            self.entries[sha] = replace(self.entries[sha], stage=stage, **said)  # type: ignore[arg-type]
 
 
 def submit(opened: OpenLaunch, batch: Sequence[Entry], progress: Progress) -> dict[str, Outcome]:

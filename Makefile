@@ -9,7 +9,7 @@ demo: $(VENV)/.demo  ## run the example's sweep on this machine and show where i
 
 test: $(VENV)/.test  ## run all tests, on a real Slurm where one can be had
 	sh tools/install_test_system.sh
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 check: $(VENV)/.check  ## lint, format, types, and the agent's Python 3.6
 	$(BIN)/ruff check .
@@ -22,8 +22,11 @@ corpus: $(VENV)/.test  ## read and patch every inlist below DIR, against the ora
 
 bench: $(VENV)/.test  ## measure against hand-written floors
 	sh tools/install_test_system.sh
+	$(BIN)/python benchmarks/inlist.py
 	$(BIN)/python benchmarks/launch.py
+	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/collect.py
+	$(BIN)/python benchmarks/report.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -90,7 +90,7 @@ def make_row(place: int) -> Row:
         parent=f"{0:040x}",
         directory=directory,
         diff=(
-            "diff --git a/inlist b/inlist\n--- a/inlist\n+++ b/inlist\n@@ -2,4 +2,4 @@ &polytrope\n"
+            "diff --git a/inlist b/inlist\n--- a/inlist\n+++ b/inlist\n -2,4 +2,4  &polytrope\n"
             f"-  n = 1.0\n+  n = {n}\n-  rotation = 0.0\n+  rotation = {rotation}\n /\n"
         ),
         log="\n".join(log),

@@ -14,7 +14,8 @@ import pytest
 
 from pytest_remex import hookspecs, options
 from pytest_remex.errors import RemexError, SweepError
-from pytest_remex.items import (
+from pytest_remex.model import Experiment, Remote, Repo
+from pytest_remex.modes.items import (
     FIXTURE,
     WORD,
     checked_places,
@@ -22,9 +23,8 @@ from pytest_remex.items import (
     experiments,
     is_experiment,
 )
-from pytest_remex.model import Experiment, Remote, Repo
+from pytest_remex.modes.outcomes import fail
 from pytest_remex.options import SWEEP_FILES, Mode
-from pytest_remex.outcomes import fail
 from pytest_remex.sweep import expand, point_id, sweep_of
 
 
@@ -114,7 +114,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Bring in the mode, where there is something for it to do."""
     chosen = experiments(session.items)
     if chosen and not session.config.option.collectonly:
-        from pytest_remex.modes import plugin_for  # noqa: PLC0415 - only for those with sweeps
+        from pytest_remex.modes.choice import plugin_for  # noqa: PLC0415 - only for those with sweeps
 
         try:
             mode = plugin_for(session, chosen)

@@ -111,7 +111,7 @@ def diff(point):
     body = "\n".join(lines) or "+  n = 1.5"
     return (
         "diff --git a/inlist b/inlist\n--- a/inlist\n+++ b/inlist\n"
-        f"@@ -2,{len(point) + 3} +2,{len(point) + 3} @@ &polytrope\n"
+        f" -2,{len(point) + 3} +2,{len(point) + 3}  &polytrope\n"
         f"   ! the Lane-Emden equation\n{body}\n   tolerance = 1d-9\n /\n"
     )
 

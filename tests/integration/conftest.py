@@ -15,7 +15,11 @@ from pathlib import Path
 import pytest
 
 # A pytest run in pytest forgets what it imported: what can be imported only once comes before.
-from pytest_remex import batch, judge, rehearsal, report, watch  # noqa: F401 - see above
+import pytest_remex.modes.batch
+import pytest_remex.modes.judge
+import pytest_remex.modes.rehearsal
+import pytest_remex.modes.watch
+import pytest_remex.report  # noqa: F401 - see above
 from pytest_remex.agent.local_store import Store
 from pytest_remex.agent.slots import lock
 

@@ -38,7 +38,7 @@ def test_plain_pytest(empty_project):
         import sys
         def test_it():
             assert not set(sys.modules) & set({HEAVY!r})
-            assert "pytest_remex.repo" not in sys.modules
+            assert "pytest_remex.repo.git" not in sys.modules
         """,
     )
     result = empty_project.pytest_alone("-p", "no:hypothesispytest")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_remex.errors import SweepError
-from pytest_remex.link_names import by_template, marked, safe
+from pytest_remex.tables.link_names import by_template, marked, safe
 
 
 @given(st.text(), st.text())

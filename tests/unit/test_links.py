@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_remex.links import rebuild_links
-from pytest_remex.rows import Row, write_results
-from pytest_remex.table import read_table
+from pytest_remex.tables.links import rebuild_links
+from pytest_remex.tables.rows import Row, write_results
+from pytest_remex.tables.table import read_table
 
 LAUNCH = "tams_2026_01_01_00_00_00"
 HOSTILE = [

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from pytest_remex.errors import RemexError
-from pytest_remex.readers import read
+from pytest_remex.tables.readers import read
 
 
 def test_csv(tmp_path):

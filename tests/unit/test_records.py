@@ -7,8 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_remex.errors import RecordError
-from pytest_remex.history import History
-from pytest_remex.journal import (
+from pytest_remex.model import Commit, Remote
+from pytest_remex.records.history import History
+from pytest_remex.records.journal import (
     Journal,
     committed,
     ended,
@@ -17,8 +18,7 @@ from pytest_remex.journal import (
     staged,
     tidied,
 )  # fmt: skip
-from pytest_remex.model import Commit, Remote
-from pytest_remex.records import Entry, Launch, Stage, read_record, read_records
+from pytest_remex.records.reading import Entry, Launch, Stage, read_record, read_records
 
 SHA = "a" * 40
 TEXT = st.text() | st.text(alphabet=st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_remex.errors import RepositoryError
-from pytest_remex.repo import Git, scrub
+from pytest_remex.repo.git import Git, scrub
 
 
 @pytest.fixture

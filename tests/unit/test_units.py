@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from pytest_remex.grouping import Grouping, Kind
+from pytest_remex.launch.units import form_units
 from pytest_remex.model import Commit
-from pytest_remex.records import Entry
-from pytest_remex.units import form_units
+from pytest_remex.records.reading import Entry
 
 
 def entry(number, *lines, unit=""):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pytest_remex import waiting
+from pytest_remex.collect import waiting
 from pytest_remex.model import Job, JobState
 
 

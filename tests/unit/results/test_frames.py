@@ -8,8 +8,8 @@ import time
 import pytest
 
 from pytest_remex.errors import RemexError
-from pytest_remex.frames import results
 from pytest_remex.names import label
+from pytest_remex.tables.frames import results
 
 FIRST, SECOND = "tams_2026_01_01_00_00_00", "tams_2026_02_01_00_00_00"
 
@@ -108,7 +108,7 @@ def timed(call):
     return time.process_time() - start
 
 
-@pytest.mark.parametrize("before", ["", "import pytest_remex.frames, pytest_remex.rows; "])
+@pytest.mark.parametrize("before", ["", "import pytest_remex.tables.frames, pytest_remex.rows; "])
 def test_public_name(before):
     """`pytest_remex.results` is the function, whatever was imported before."""
     code = f"{before}from pytest_remex import results; results('tams')"

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from pytest_remex.errors import RemexError
-from pytest_remex.frames import results
+from pytest_remex.tables.frames import results
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ from pytest_remex.extensions.mesa.inspection import inspect
 from pytest_remex.extensions.mesa.plugin import MesaHooks
 from pytest_remex.model import Experiment, Job, JobState, Run, Sweep
 
-
 ORIGINALS = {"inlist": b"", "inlist_project": b""}
 """As if the patch had written all of them."""
 

@@ -1,0 +1,1 @@
+"""The phase that brings outputs back and judges them, and what it is made of."""

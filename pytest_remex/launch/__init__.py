@@ -1,0 +1,1 @@
+"""The phase that sends experiments out, and what it is made of."""

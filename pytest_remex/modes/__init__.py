@@ -1,0 +1,1 @@
+"""What pytest does with experiments in each mode."""

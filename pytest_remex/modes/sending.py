@@ -1,0 +1,174 @@
+"""Between pytest's items and the launcher: what each experiment's outcome is, and the warnings."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from pytest_remex.collect.phase import Collected, Place, collect
+from pytest_remex.collect.query import query
+from pytest_remex.collect.runs import run_of
+from pytest_remex.cost import Cost
+from pytest_remex.errors import SweepError
+from pytest_remex.launch.launcher import Launcher
+from pytest_remex.launch.opened import Outcome, Submitted
+from pytest_remex.launch.orders import Doors, Order
+from pytest_remex.model import Job, JobState, Repo
+from pytest_remex.modes import preparation
+from pytest_remex.modes.interrupts import deferred_interrupts
+from pytest_remex.modes.items import places_of, sweep_for
+from pytest_remex.modes.terminal import Terminal
+from pytest_remex.options import Settings
+from pytest_remex.records.history import Found
+from pytest_remex.remote.connections import Connections
+from pytest_remex.repo.workspace import Workspaces
+
+
+@dataclass(frozen=True, slots=True)
+class Already:
+    """An experiment that has a run."""
+
+    job: str
+    launch: str
+
+
+Result: TypeAlias = Outcome | Already
+
+
+class Sender:
+    """Prepares experiments and sends them, for one pytest run.
+
+    `interrupted` is told of a Ctrl-C that comes while a batch is sent.
+    """
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        settings: Settings,
+        terminal: Terminal,
+        interrupted: Callable[[], None],
+    ) -> None:
+        self._interrupted = interrupted
+        self._hook = config.hook
+        self._settings = settings
+        self._terminal = terminal
+        settings.prepare_output()
+        self._workspaces = Workspaces(kept=True)
+        self._connections = Connections(terminal.prompt)
+        doors = Doors(self._workspaces, self._connections.to)
+        self._launcher = Launcher(settings.launches, doors, settings.grouping)
+        self._jobs: list[str] = []
+        self._already = 0
+        self._asked = Cost(0, 0.0, 0, 0)
+
+    def checkout(self, item: pytest.Function, repo: Repo) -> AbstractContextManager[Path]:
+        """Lend the scratch checkout to an experiment."""
+        return preparation.checkout(self._workspaces, repo, sweep_for(item).branch)
+
+    def prepare(self, item: pytest.Function) -> Order | Already:
+        """Patch and commit an experiment, and say whether it is to be sent."""
+        __tracebackhide__ = True
+        prepared = preparation.prepare(item, self._workspaces)
+        repo, remote = places_of(item)
+        preparation.warn(self._terminal, self._workspaces.git(repo), prepared)
+        with preparation.failing_plainly():
+            found = self._launcher.submitted(prepared, repo, remote)
+        if found is not None and not found.entry.stage.settled:
+            return Order(prepared, repo, remote, interrupted=found)
+        if found is None or self._settings.again:
+            return Order(prepared, repo, remote)
+        if self._settings.retry:
+            return Order(prepared, repo, remote, earlier=found)
+        self._already += 1
+        return Already(found.entry.job, found.record.launch.id)
+
+    def send(self, orders: Sequence[Order]) -> list[Result]:
+        """Send a batch; Ctrl-C waits for it. Raises `RemexError` for what concerns it all."""
+        with deferred_interrupts(self._interrupted):
+            decided = self._decide(orders)
+            new = [order for order in decided if isinstance(order, Order)]
+            self._refuse_unconfirmed(new)
+            with self._terminal.progress() as progress:
+                outcomes = iter(self._launcher.submit(new, progress))
+            results = [next(outcomes) if isinstance(order, Order) else order for order in decided]
+            self._tell(new, [r for r in results if not isinstance(r, Already)])
+            return results
+
+    def close(self) -> None:
+        """Finish the launches, and close all doors."""
+        launches = self._launcher.launches()
+        for warning in self._launcher.close():
+            self._terminal.note(warning)
+        self._connections.close()
+        self._workspaces.close()
+        if self._jobs:
+            named = ", ".join(launches)
+            self._terminal.say(
+                f"{len(self._jobs)} experiments submitted in launch {named}", green=True
+            )
+            self._terminal.say(f"asked for: {self._asked}")
+        if self._already:
+            self._terminal.say(f"{self._already} already submitted: --remex-status tells of them")
+
+    def _decide(self, orders: Sequence[Order]) -> list[Order | Already]:
+        """Leave out what needs no retry: its last job is alive, ended well, or is unknown."""
+        earlier = [order.earlier for order in orders if order.earlier]
+        jobs = query(earlier, self._connections.to)
+        late = [run for run in earlier if jobs[run.entry.directory].state is JobState.TIMEOUT]
+        place = Place(self._connections.to, self._settings.runs)
+        with self._terminal.progress() as progress:
+            here = collect(late, place, progress, offline=False, partial=False) if late else []
+        timed_out = {each.run.entry.directory: each for each in here}
+        return [
+            self._retried(order, order.earlier, jobs, timed_out) if order.earlier else order
+            for order in orders
+        ]
+
+    def _retried(
+        self,
+        order: Order,
+        found: Found,
+        jobs: Mapping[str, Job],
+        timed_out: Mapping[str, Collected],
+    ) -> Order | Already:
+        directory = found.entry.directory
+        if not jobs[directory].state.failed:
+            self._already += 1
+            return Already(found.entry.job, found.record.launch.id)
+        if directory not in timed_out:
+            return order
+        run = run_of(timed_out[directory], order.prepared.experiment, self._hook)
+        command = self._hook.pytest_remex_continue(run=run)
+        if command is None:
+            return order
+        going_on = self._launcher.continued(found, shlex.join(command))
+        return replace(order, interrupted=going_on)
+
+    def _refuse_unconfirmed(self, orders: Sequence[Order]) -> None:
+        cost = Cost.of((order.prepared.header, self._size(order)) for order in orders)
+        self._asked += cost
+        if cost.jobs > self._settings.confirm and not self._settings.yes:
+            raise SweepError(
+                f"this launch asks for {cost}, above remex_confirm = {self._settings.confirm}: "
+                f"add --remex-yes to send it"
+            )
+
+    def _size(self, order: Order) -> int:
+        base, shared = order.prepared.commit.base, order.remote.shared
+        return self._workspaces.size(order.repo, base, shared)
+
+    def _tell(self, orders: Sequence[Order], results: Sequence[Outcome]) -> None:
+        jobs: dict[str, dict[str, str]] = {}
+        for order, result in zip(orders, results, strict=True):
+            if isinstance(result, Submitted):
+                launch = self._launcher.launch_of(order)
+                jobs.setdefault(launch, {})[order.prepared.node] = result.job
+                self._jobs.append(result.job)
+        for launch, submitted in jobs.items():
+            self._hook.pytest_remex_submitted(launch=launch, jobs=submitted)

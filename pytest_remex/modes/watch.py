@@ -1,0 +1,169 @@
+"""Status and cancel: ask once where all selected experiments are, and tell it item by item."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from pytest_remex.collect.query import job_to, query
+from pytest_remex.collect.waiting import until_ended
+from pytest_remex.model import Job, JobState, Remote, Repo
+from pytest_remex.modes.board import Board, Placed
+from pytest_remex.modes.items import is_experiment, places_of, say
+from pytest_remex.modes.outcomes import fail, skip
+from pytest_remex.modes.preparation import failing_plainly
+from pytest_remex.modes.selection import find_runs, reached_by
+from pytest_remex.modes.terminal import Terminal
+from pytest_remex.options import Mode, Settings
+from pytest_remex.records.history import Found
+from pytest_remex.remote.connections import Connections
+
+
+class Watch:
+    """The plugin of the modes status and cancel."""
+
+    def __init__(
+        self, session: pytest.Session, settings: Settings, items: Sequence[pytest.Function]
+    ) -> None:
+        self._config = session.config
+        self._settings = settings
+        self._terminal = Terminal(session.config)
+        self._connections = Connections(self._terminal.prompt)
+        self._runs = find_runs(items, settings)
+        self._jobs: Mapping[str, Job] = {}
+        self._refused: dict[str, str] = {}
+        self._asked = False
+        self._unsubmitted = 0
+        for item in items:
+            # The body does not run: only what says where runs are is needed.
+            item.fixturenames[:] = [name for name in item.fixturenames if name in _NEEDED]
+
+    @contextmanager
+    def checkout(self, _item: pytest.Function, repo: Repo, _remote: Remote) -> Iterator[Path]:
+        """Nothing is checked out: the body does not run."""
+        yield repo.path
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
+        """Tell where the experiment is."""
+        __tracebackhide__ = True
+        if not is_experiment(pyfuncitem):
+            return None
+        if not self._asked:
+            self._asked = True
+            with failing_plainly(pyfuncitem.session):
+                self._ask(places_of(pyfuncitem)[1])
+        run = self._runs.get(pyfuncitem.nodeid)
+        if run is None:
+            self._unsubmitted += 1
+            say(pyfuncitem, "NOT SUBMITTED")
+            skip("not submitted: --remex-submit sends it")
+        self._tell(pyfuncitem, run)
+        return True
+
+    def pytest_sessionfinish(self) -> None:
+        """Close the connections."""
+        self._connections.close()
+
+    def pytest_terminal_summary(self) -> None:
+        """Show the table, and write it for scripts."""
+        placed = self._placed()
+        if placed and self._asked:
+            with self._terminal.lifted():
+                Board(placed).show(self._terminal.console(), verbose=self._verbose)
+        if self._unsubmitted:
+            self._terminal.say(f"{self._unsubmitted} not submitted", yellow=True)
+        if self._settings.json:
+            _write(self._settings.json, placed)
+        self._terminal.summary(f"remex {self._settings.mode}")
+
+    @property
+    def _verbose(self) -> bool:
+        return bool(self._config.getoption("verbose") > 0)
+
+    def _ask(self, remote: Remote) -> None:
+        runs = {node: reached_by(remote, run) for node, run in self._runs.items()}
+
+        def ask() -> Mapping[str, Job]:
+            asked = query(self._unended(runs.values()), self._connections.to)
+            return {**self._jobs, **asked}
+
+        if self._settings.mode is Mode.CANCEL:
+            self._jobs = ask()
+            self._cancel(list(runs.values()))
+            self._jobs = ask()
+            return
+        with self._terminal.live() as show:
+            for jobs in until_ended(ask, self._settings.wait):
+                self._jobs = jobs
+                if self._settings.wait is not None:
+                    show(Board(self._placed()))
+
+    def _unended(self, runs: Iterable[Found]) -> list[Found]:
+        jobs = self._jobs
+        return [
+            run
+            for run in runs
+            if run.entry.directory not in jobs or not jobs[run.entry.directory].state.ended
+        ]
+
+    def _cancel(self, runs: Sequence[Found]) -> None:
+        alive = [run for run in runs if self._jobs[run.entry.directory].state.live]
+        by_remote: dict[Remote, list[str]] = {}
+        for run in alive:
+            by_remote.setdefault(run.record.launch.remote, []).append(run.entry.job)
+        for remote, jobs in by_remote.items():
+            connection = self._connections.to(remote)
+            scheduler = "local" if remote.host is None else "slurm"
+            for answer in connection.ask(
+                "cancel", runs=remote.runs, scheduler=scheduler, jobs=jobs
+            ):
+                if answer["event"] == "uncancelled":
+                    self._refused[answer.field("job", str)] = answer.field("message", str)
+
+    def _tell(self, item: pytest.Function, run: Found) -> None:
+        __tracebackhide__ = True
+        job = self._jobs.get(run.entry.directory)
+        if job is None:
+            skip("its state was not learnt")
+        if why := self._refused.get(run.entry.job):
+            fail(f"job {run.entry.job} was not cancelled: {why}")
+        say(item, f"{job.state} job {job.id}".strip(), **_look(job.state))
+
+    def _placed(self) -> list[Placed]:
+        return [
+            Placed(node, run.entry, run.record.launch, job)
+            for node, run in self._runs.items()
+            if (job := self._jobs.get(run.entry.directory)) is not None
+        ]
+
+
+_NEEDED = frozenset({"repo", "remote", "request", "pytestconfig"})
+
+
+def _look(state: JobState) -> dict[str, bool]:
+    if state.failed:
+        return {"green": False, "red": True}
+    return {"green": state is JobState.COMPLETED, "cyan": state.live}
+
+
+def _write(path: Path, placed: Sequence[Placed]) -> None:
+    rows = [
+        {
+            "node": each.node,
+            "launch": each.launch.id,
+            "commit": each.entry.commit.sha,
+            "directory": each.entry.directory,
+            "point": each.entry.point,
+            **{
+                f"job_{name}" if name == "id" else name: value
+                for name, value in job_to(each.job).items()
+            },
+        }
+        for each in placed
+    ]
+    path.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")

@@ -1,0 +1,1 @@
+"""Launch records: what was sent, and where it is."""

@@ -1,0 +1,132 @@
+"""Launch records, written: append-only, and on the disk before what they announce is done."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pytest_remex.records.reading import FORMAT, Entry, Launch, Record, Stage, record_path
+
+
+class Journal:
+    """A launch record, open for appending."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = path.open("ab")
+
+    @classmethod
+    def begin(cls, folder: Path, launch: Launch) -> Journal:
+        """Begin a launch record; raises `FileExistsError` where another launch has the name."""
+        folder.mkdir(parents=True, exist_ok=True)
+        path = record_path(folder, launch.id)
+        path.open("xb").close()
+        journal = cls(path)
+        journal.write([_head(launch)])
+        journal.sync()
+        _sync_folder(folder)
+        return journal
+
+    @classmethod
+    def resume(cls, record: Record) -> Journal:
+        """Go on with a launch record; a last line that a crash cut short is dropped."""
+        whole = record.path.read_bytes()
+        os.truncate(record.path, whole.rfind(b"\n") + 1)
+        return cls(record.path)
+
+    def write(self, events: Iterable[Mapping[str, object]]) -> None:
+        """Append events; they outlive this process."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        lines = [json.dumps({"time": now, **event}, ensure_ascii=False) for event in events]
+        if lines:
+            self._file.write(("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))
+            self._file.flush()
+
+    def sync(self) -> None:
+        """Wait until all that was written is on the disk, to outlive this machine's power too."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Sync and close the file."""
+        self.sync()
+        self._file.close()
+
+
+def committed(entry: Entry) -> dict[str, object]:
+    """Give the event that introduces a run."""
+    return {
+        "state": Stage.COMMITTED,
+        "commit": entry.commit.sha,
+        "tree": entry.commit.tree,
+        "node": entry.node,
+        "id": entry.id,
+        "point": entry.point,
+        "parameters": entry.parameters,
+        "directory": entry.directory,
+        "header": entry.header,
+    }
+
+
+def staged(commit: str, stage: Stage, **facts: object) -> dict[str, object]:
+    """Give the event that a run has reached a stage; `job` and `why` may come with it."""
+    return {"state": stage, "commit": commit, **facts}
+
+
+def ended(commit: str, job: Mapping[str, object]) -> dict[str, object]:
+    """Give the event that a job's final state was seen."""
+    return {"state": "ENDED", "commit": commit, "final": dict(job)}
+
+
+def renamed(entry: Entry) -> dict[str, object]:
+    """Give the event that a run is known by another node id or point from now on."""
+    return {
+        "state": "RENAMED",
+        "commit": entry.commit.sha,
+        "node": entry.node,
+        "id": entry.id,
+        "point": entry.point,
+        "parameters": entry.parameters,
+    }
+
+
+def pushing(tip: str) -> dict[str, object]:
+    """Give the event that `tip` is about to be pushed to the temporary branch."""
+    return {"state": "PUSHING", "tip": tip}
+
+
+def tidied() -> dict[str, object]:
+    """Give the event that the temporary branch is gone from everywhere."""
+    return {"state": "TIDIED"}
+
+
+def _head(launch: Launch) -> dict[str, object]:
+    remote = launch.remote
+    return {
+        "remex": FORMAT,
+        "launch": launch.id,
+        "token": launch.token,
+        "sweep": launch.name,
+        "branch": launch.branch,
+        "base": launch.base,
+        "base_config": launch.base_config,
+        "fetch": launch.fetch,
+        "config_file": launch.config_file,
+        "remote": {
+            "host": remote.host,
+            "clone": remote.clone,
+            "runs": remote.runs,
+            "via": remote.via,
+            "shared": remote.shared,
+        },
+    }
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

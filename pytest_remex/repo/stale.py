@@ -1,0 +1,37 @@
+"""Removes what a pytest that was killed on this machine left in a repository."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+from pathlib import Path
+
+from pytest_remex.repo.git import Git
+
+PREFIX = "remex-scratch-"
+"""How the folders of scratch checkouts begin; host and process follow."""
+
+
+def remove_stale(repository: Git) -> None:
+    """Remove checkouts that a killed pytest on this machine left behind."""
+    pattern = re.compile(rf"/{PREFIX}{re.escape(socket.gethostname())}-(\d+)-[^/]+/")
+    output = repository.run("worktree", "list", "--porcelain", "-z")
+    for line in output.split("\0"):
+        path = line.removeprefix("worktree ")
+        owner = pattern.search(path)
+        if line != path and owner and not is_alive(int(owner[1])):
+            repository.attempt("worktree", "remove", "--force", "--force", path)
+            shutil.rmtree(Path(path).parent, ignore_errors=True)
+
+
+def is_alive(pid: int) -> bool:
+    """Say whether a process of this machine runs."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,158 @@
+"""The rows of the results, and how a collect puts them among those that are there.
+
+<sweep>/results.csv                       one row an experiment, from its newest launch
+<sweep>/launches/<launch>/results.csv     the experiments of one launch
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_remex.tables.table import DamagedTableError, Table, read_table, write_table
+
+if TYPE_CHECKING:
+    from pytest_remex.model import Value
+
+LAUNCHES = "launches"
+_FIRST = ("node", "id")
+_LAST = (
+    "state", "verdict", "reason", "elapsed", "job", "commit", "parent", "run_directory", "path",
+    "outputs", "launch",
+)  # fmt: skip
+_ABOUT = frozenset(_FIRST + _LAST)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What the results say of one experiment.
+
+    `point` and `measures` become columns of their own; `elapsed` is in seconds, None where it is
+    not known; `path` is where the outputs lie on this machine, None where there are none, and
+    `outputs` are their names there.
+    """
+
+    node: str
+    id: str
+    point: Mapping[str, object]
+    launch: str
+    state: str
+    verdict: str
+    measures: Mapping[str, object]
+    reason: str = ""
+    elapsed: float | None = None
+    job: str = ""
+    commit: str = ""
+    parent: str = ""
+    run_directory: str = ""
+    path: Path | None = None
+    outputs: Sequence[str] = ()
+
+
+def write_results(
+    folder: Path,
+    rows: Iterable[Row],
+    *,
+    dimensions: Sequence[Sequence[str]],
+    launch: str | None = None,
+    experiments: Collection[str] | None = None,
+) -> None:
+    """Write rows into the tables of a sweep, whose folder is made; each file is replaced at once.
+
+    `rows` are the newest runs of experiments; or, with `launch`, those of that launch, which
+    leaves the sweep's own table alone. A row replaces the one of its node id, the others stay.
+    `dimensions` are the names of each. `experiments` are the node ids that the sweep has today:
+    rows of other ones leave the sweep's own table, though not those of the launches.
+    """
+    rows = list(rows)
+    for each in dict.fromkeys(row.launch for row in rows):
+        _merge(folder / LAUNCHES / each, [row for row in rows if row.launch == each], dimensions)
+    if launch is None:
+        _merge(folder, rows, dimensions, experiments)
+
+
+def flat(row: Row, folder: Path) -> dict[str, Value]:
+    """Give a row by column name, with `path` relative to `folder`.
+
+    A parameter named as a column about the experiment becomes `parameter.<name>`; a measure named
+    as one of these or as a parameter, `measure.<name>`.
+    """
+    return {
+        **{name: _plain(getattr(row, name)) for name in _FIRST},
+        **{_point_name(name): _plain(value) for name, value in row.point.items()},
+        **{_measure_name(name, row): _plain(value) for name, value in row.measures.items()},
+        **{name: _plain(getattr(row, name)) for name in _LAST},
+        "path": os.path.relpath(row.path, folder) if row.path else None,
+    }
+
+
+def _merge(
+    folder: Path,
+    rows: Sequence[Row],
+    dimensions: Sequence[Sequence[str]],
+    experiments: Collection[str] | None = None,
+) -> None:
+    old = _read_old(folder)
+    kept = {
+        str(row["node"]): row
+        for row in (old.rows if old else ())
+        if experiments is None or row["node"] in experiments
+    }
+    new = {row.node: flat(row, folder) for row in rows}
+    merged = [*(kept | new).values()]
+    roles = _roles(rows, old.roles if old else {}, merged)
+    names = tuple(tuple(_point_name(name) for name in each) for each in dimensions)
+    filled = [{name: row.get(name) for name in roles} for row in merged]
+    write_table(folder, Table(names, roles, filled))
+
+
+def _read_old(folder: Path) -> Table | None:
+    try:
+        return read_table(folder)
+    except DamagedTableError:
+        return None
+
+
+def _roles(
+    rows: Sequence[Row], old: Mapping[str, str], merged: Sequence[Mapping[str, Value]]
+) -> dict[str, str]:
+    """Give every column's role in order; an old measure that no row holds any more is dropped."""
+    new = {_point_name(name): "point" for row in rows for name in row.point}
+    new |= {_measure_name(name, row): "measure" for row in rows for name in row.measures}
+    held = {name for row in merged for name, value in row.items() if value is not None}
+    roles = new | {name: role for name, role in old.items() if name in held - new.keys()}
+    return {
+        **dict.fromkeys(_FIRST, "about"),
+        **{name: role for name, role in roles.items() if role == "point"},
+        **{name: role for name, role in roles.items() if role == "measure"},
+        **dict.fromkeys(_LAST, "about"),
+    }
+
+
+def _point_name(name: str) -> str:
+    return f"parameter.{name}" if name in _ABOUT else name
+
+
+def _measure_name(name: str, row: Row) -> str:
+    return f"measure.{name}" if name in _ABOUT or name in row.point else name
+
+
+def _plain(value: object) -> Value:
+    """Give a value as JSON can hold it: NumPy's as Python's own, what is left as text."""
+    if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
+        value = value.tolist()
+    match value:
+        case None | bool():
+            return value
+        case int():
+            return int(value)
+        case float():
+            return float(value)
+        case Mapping():
+            return {str(key): _plain(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_plain(each) for each in value]
+    return str(value)

@@ -1,0 +1,144 @@
+"""A table on disk: results.csv, and beside it results.json, which says what its columns are.
+
+Any tool reads the CSV; with the JSON beside it, every value comes back with its type:
+
+    {"version": 1, "dimensions": [["a"], ["b", "c"]],
+     "columns": [{"name": "a", "role": "point", "kind": "float"}, ...]}
+
+A column's role is `about` (the experiment), `point` or `measure`; its kind is one of `cells.Kind`.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
+
+from pytest_remex.errors import RemexError
+from pytest_remex.tables.cells import Kind, decode, encode, guard, kind_of
+
+if TYPE_CHECKING:
+    from pytest_remex.model import Value
+
+CSV = "results.csv"
+_QUOTED = re.compile(r'[",\r\n]')
+_SIDECAR = "results.json"
+_VERSION = 1
+
+
+class DamagedTableError(RemexError):
+    """A table cannot be read; a collect writes it anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows by column name, each with a value for every column; `roles` are the columns in order."""
+
+    dimensions: tuple[tuple[str, ...], ...]
+    roles: Mapping[str, str]
+    rows: Sequence[Mapping[str, Value]]
+
+    def names(self, role: str) -> list[str]:
+        """Give the names of a role's columns."""
+        return [name for name, its in self.roles.items() if its == role]
+
+
+class _Column(TypedDict):
+    name: str
+    role: str
+    kind: str
+
+
+class _Sidecar(TypedDict):
+    version: int
+    dimensions: list[list[str]]
+    columns: list[_Column]
+
+
+def write_table(folder: Path, table: Table) -> None:
+    """Write a table into a folder, which is made; each file is replaced at once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    columns = {name: [row[name] for row in table.rows] for name in table.roles}
+    kinds = {name: kind_of(values) for name, values in columns.items()}
+    texts = [encode(values, kinds[name]) for name, values in columns.items()]
+    lines = [[guard(name) for name in columns], *zip(*texts, strict=True)]
+    text = "".join(",".join(map(_quoted, line)) + "\n" for line in lines)
+    sidecar: _Sidecar = {
+        "version": _VERSION,
+        "dimensions": [list(names) for names in table.dimensions],
+        "columns": [
+            {"name": name, "role": role, "kind": kinds[name]} for name, role in table.roles.items()
+        ],
+    }
+    _replace(folder / CSV, text)
+    _replace(folder / _SIDECAR, json.dumps(sidecar, indent=1) + "\n")
+
+
+def read_table(folder: Path) -> Table | None:
+    """Read the table in a folder; None where no JSON that fits lies beside the CSV.
+
+    Raises `DamagedTableError` where one of the two cannot be read, and `RemexError` where they are
+    from a newer version.
+    """
+    header, *lines = _read_csv(folder / CSV)
+    sidecar = _read_sidecar(folder / _SIDECAR)
+    if not sidecar or header != [guard(column["name"]) for column in sidecar["columns"]]:
+        return None
+    try:
+        columns = [
+            decode(texts, Kind(column["kind"]))
+            for column, texts in zip(sidecar["columns"], zip(*lines, strict=True), strict=False)
+        ]
+    except (ValueError, KeyError) as error:
+        raise DamagedTableError(
+            f"{folder / CSV} does not hold what {_SIDECAR} beside it says ({error}): collect "
+            f"again, or remove {_SIDECAR} to read the table without it"
+        ) from None
+    roles = {column["name"]: column["role"] for column in sidecar["columns"]}
+    rows = [dict(zip(roles, values, strict=True)) for values in zip(*columns, strict=True)]
+    return Table(tuple(map(tuple, sidecar["dimensions"])), roles, rows)
+
+
+def _quoted(cell: str) -> str:
+    # csv.writer leaves a carriage return bare where lines end in a newline: no reader returns it.
+    return '"' + cell.replace('"', '""') + '"' if _QUOTED.search(cell) else cell
+
+
+def _read_csv(path: Path) -> list[list[str]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines = list(csv.reader(file))
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise DamagedTableError(f"{path} cannot be read ({error}): collect again") from None
+    return lines or [[]]
+
+
+def _read_sidecar(path: Path) -> _Sidecar | None:
+    try:
+        found: _Sidecar = json.loads(path.read_text(encoding="utf-8"))
+        version = found["version"]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedTableError(
+            f"{path} cannot be read ({error!r}): collect again, or remove it"
+        ) from None
+    if version > _VERSION:
+        raise RemexError(
+            f"{path} is of version {version}, written by a newer pytest-remex: update this one"
+        )
+    return found
+
+
+def _replace(path: Path, text: str) -> None:
+    staged = path.with_name(f".{path.name}.{os.getpid()}")
+    with staged.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    staged.replace(path)

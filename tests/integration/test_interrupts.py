@@ -133,7 +133,7 @@ def test_interrupt_finishes_the_batch(project):
     assert "Traceback" not in text, text
     for job in (1, 2, 3):
         assert f"SUBMITTED job {job}" in text
-    assert "3 jobs submitted in launch" in text
+    assert "3 experiments submitted in launch" in text
     (project.path / "conftest.py").unlink()
     ran_once(project)
 

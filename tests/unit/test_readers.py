@@ -83,6 +83,9 @@ def test_absent(tmp_path):
 
 def test_light():
     """Importing the readers loads neither pandas nor PyYAML."""
-    code = "import sys, pytest_remex.tables.readers; print(*sorted({'pandas', 'yaml'} & set(sys.modules)))"
+    code = (
+        "import sys, pytest_remex.tables.readers;"
+        "print(*sorted({'pandas', 'yaml'} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

@@ -108,7 +108,9 @@ def timed(call):
     return time.process_time() - start
 
 
-@pytest.mark.parametrize("before", ["", "import pytest_remex.tables.frames, pytest_remex.tables.rows; "])
+@pytest.mark.parametrize(
+    "before", ["", "import pytest_remex.tables.frames, pytest_remex.tables.rows; "]
+)
 def test_public_name(before):
     """`pytest_remex.results` is the function, whatever was imported before."""
     code = f"{before}from pytest_remex import results; results('tams')"

@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rich import filesize
+
 from pytest_remex.collect.outputs import File, Outputs, read_outputs, write_outputs
 from pytest_remex.collect.query import query
 from pytest_remex.launch.opened import Progress
 from pytest_remex.model import Job, JobState, Remote
 from pytest_remex.records.history import Found
 from pytest_remex.records.reading import Entry
-from pytest_remex.remote import Answer, Connection
+from pytest_remex.remote import Answer, Connection, Transferred
 from pytest_remex.sbatch import Header, output_patterns
 
 
@@ -125,11 +127,17 @@ def _fetch(
                 connection.facts().field("runs", str),
                 lacking,
                 folder,
-                progress=lambda moved: progress("fetching", moved.files, len(lacking)),
+                progress=lambda moved: progress(
+                    "fetching", moved.files, len(lacking), _speed(moved)
+                ),
             )
         )
     again = _list(group, connection)
     return {each.run.entry.directory: _noted(each, listed, again, lost) for each in group}
+
+
+def _speed(moved: Transferred) -> str:
+    return f"{filesize.decimal(moved.bytes)}, {filesize.decimal(round(moved.rate))}/s"
 
 
 def _noted(

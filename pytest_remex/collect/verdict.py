@@ -85,6 +85,14 @@ def differences(asked: Config, ran: Config) -> list[str]:
     ]
 
 
+def word(outcome: str, collected: Collected) -> str:
+    """Give the verdict's word: pytest's outcome, or the state of a job that has not ended."""
+    job = collected.job
+    if outcome != "skipped" or job.state is JobState.COMPLETED:
+        return outcome.upper()
+    return f"{job.state}, PARTIAL" if collected.outputs.files else str(job.state)
+
+
 def cause(reason: str) -> str:
     """Give what failures of one cause have in common: the reason without its numbers."""
     return re.sub(r"[-+]?\d+(\.\d+)?([eEdD][-+]?\d+)?", "…", reason) or "no reason was given"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from pytest_remex.grouping import Grouping
 from pytest_remex.launch.publish import Publisher
@@ -13,8 +13,12 @@ from pytest_remex.records.reading import Entry, Launch, Stage
 from pytest_remex.remote import Connection
 from pytest_remex.repo.workspace import Workspace
 
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Told what is being done, how many of it are done, and how many there are."""
+
+class Progress(Protocol):
+    """Told of a phase under way."""
+
+    def __call__(self, what: str, done: int, total: int, detail: str = "") -> None:
+        """Take what is being done, how many of it are done, how many there are, and more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,7 @@ class Judgement:
             item.add_report_section("call", "job output, last lines", judged.note.log)
         report: pytest.TestReport = yield
         if judged is not None and (call.when == "call" or report.failed):
-            judged.verdict = report.outcome.upper()
+            judged.verdict = verdict.word(report.outcome, judged.collected)
             judged.reason = reason_of(report)
         return report
 
@@ -185,7 +185,8 @@ class Judgement:
         __tracebackhide__ = True
         job = collected.job
         if job.state is JobState.UNKNOWN or job.state.live:
-            say(item, f"{job.state} job {job.id}".strip())
+            partial = ", PARTIAL outputs" if collected.outputs.files else ""
+            say(item, f"{job.state} job {job.id}".strip() + partial)
             skip(job.reason or f"the job is {job.state}")
         if job.state is not JobState.COMPLETED:
             fail(verdict.failure(collected))

@@ -85,6 +85,7 @@ class Terminal:
                 TextColumn("remex: {task.description}"),
                 BarColumn(),
                 MofNCompleteColumn(),
+                TextColumn("{task.fields[detail]}"),
                 TimeRemainingColumn(),
                 console=Console(file=sys.stdout),
                 transient=True,
@@ -92,10 +93,10 @@ class Terminal:
         ):
             tasks: dict[str, TaskID] = {}
 
-            def tell(what: str, done: int, total: int) -> None:
+            def tell(what: str, done: int, total: int, detail: str = "") -> None:
                 if what not in tasks:
-                    tasks[what] = shown.add_task(what, total=total)
-                shown.update(tasks[what], completed=done, total=total)
+                    tasks[what] = shown.add_task(what, total=total, detail=detail)
+                shown.update(tasks[what], completed=done, total=total, detail=detail)
 
             yield tell
 
@@ -133,5 +134,5 @@ class Terminal:
             ) from error
 
 
-def _silent(_what: str, _done: int, _total: int) -> None:
+def _silent(what: str, done: int, total: int, detail: str = "") -> None:
     """Show nothing: output goes to a file or a pipe."""

@@ -142,7 +142,7 @@ def test_partial_outputs(empty_project):
     (folder,) = (empty_project.output / "runs").iterdir()
     assert (folder / "job.out").read_text() == "wait"
     table = (empty_project.output / "grid" / "results.csv").read_text()
-    assert "RUNNING,\"RUNNING, PARTIAL\"" in table
+    assert 'RUNNING,"RUNNING, PARTIAL"' in table
     assert "RUNNING, PARTIAL" in (empty_project.output / "grid" / "report.html").read_text()
     empty_project.release_waiting()
     empty_project.wait()

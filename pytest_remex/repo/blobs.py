@@ -49,8 +49,7 @@ class Blobs:
 
     def close(self) -> None:
         """End git's process."""
-        self._process.stdin.close()
-        self._process.wait()
+        self._process.end()
 
     def _keep(self, sha: str, content: bytes) -> None:
         if len(self._kept) == KEPT:
@@ -77,4 +76,4 @@ def listing(repository: Git, commit: str) -> Iterator[tuple[bytes, Blob]]:
             facts, _, path = line.partition(b"\t")
             mode, _, sha, size = facts.decode().split()
             yield path, Blob(mode, sha, int(size))
-    process.wait()
+    process.end()

@@ -64,11 +64,10 @@ class Committer:
     def close(self) -> None:
         """End the stream; the commits that no ref keeps are left to git's garbage collection."""
         self._send(f"reset {self._ref}\nfrom {NOWHERE}\n\ndone\n")
-        self._stream.stdin.close()
-        errors = self._stream.stderr.read()
-        if self._stream.wait():
+        code, errors = self._stream.end()
+        if code:
             _remove_reports(self._git)
-            raise RepositoryError(f"git fast-import failed: {errors.decode(errors='replace')}")
+            raise RepositoryError(f"git fast-import failed: {errors}")
 
     def _write(
         self, message: str, parents: Sequence[str], edits: Sequence[Edit], like: str | None = None

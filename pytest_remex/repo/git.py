@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
@@ -35,6 +35,16 @@ class Process:
     wait: Callable[[], int]
     owner: object
     """GitPython ends the process when this goes away."""
+
+    def end(self) -> tuple[int, str]:
+        """Wait for its end, close its streams, and give its exit code and errors."""
+        with suppress(BrokenPipeError):  # its exit code and errors tell more
+            self.stdin.close()
+        errors = self.stderr.read().decode(errors="replace").strip()
+        code = self.wait()
+        self.stdout.close()
+        self.stderr.close()
+        return code, errors
 
 
 class Git:
@@ -187,8 +197,8 @@ class Git:
         process.stdin.write(b"".join(b"^" + sha.encode() + b"\n" for sha in known))
         process.stdin.close()
         bundle = process.stdout.read()
-        if process.wait():
-            errors = process.stderr.read().decode(errors="replace").strip()
+        code, errors = process.end()
+        if code:
             raise RepositoryError(f"git bundle of {ref} failed in {self.top}: {errors}")
         return bundle
 

@@ -183,7 +183,7 @@ class Scratch:
         process.stdin.write(b"".join(path + b"\0" for path in added))
         process.stdin.close()
         left_out = set(process.stdout.read().split(b"\0"))
-        process.wait()
+        process.end()
         return [path for path in added if path not in left_out]
 
     def _edit(self, path: bytes) -> Edit:

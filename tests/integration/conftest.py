@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -109,6 +110,8 @@ class Project:
         command = [sys.executable, "-m", "pytest", *PLUGINS, *map(str, arguments)]
         return subprocess.Popen(
             command,
+            # A shell's background job ignores interrupts, and so would this one.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
             cwd=self.path,
             env={**os.environ, "HOME": str(self.path), **variables},
             stdout=subprocess.PIPE,

@@ -5,6 +5,7 @@ of sbatch as they come, then, if the agent lived to see it, a line with sbatch's
 exclusive creation is the lock of the attempt.
 """
 
+import functools
 import json
 import os
 import socket
@@ -142,6 +143,9 @@ def _json(line: str) -> Dict[str, Any]:
 
 
 def _about() -> Dict[str, Any]:
-    pid = os.getpid()
-    host = socket.gethostname()
-    return {"host": host, "pid": pid, "birth": processes.birth(pid), "time": time.time()}
+    return {**_agent(os.getpid()), "time": time.time()}
+
+
+@functools.lru_cache(maxsize=1)
+def _agent(pid: int) -> Dict[str, Any]:
+    return {"host": socket.gethostname(), "pid": pid, "birth": processes.birth(pid)}

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import functools
 import itertools
 import json
 import os
@@ -15,7 +16,12 @@ _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 def unique() -> str:
     """Give a name that no other process or thread gives."""
-    return f"{socket.gethostname()}.{os.getpid()}.{next(_COUNT)}"
+    return f"{_host()}.{os.getpid()}.{next(_COUNT)}"
+
+
+@functools.lru_cache(maxsize=1)
+def _host() -> str:
+    return socket.gethostname()
 
 
 def read(path: str) -> Optional[str]:
@@ -38,8 +44,13 @@ def read_json(path: str) -> Dict[str, Any]:
 
 def replace(path: str, text: str) -> None:
     """Write a file in one step: readers see the old one or the new one."""
-    with _beside(path, text) as made:
+    made = f"{path}.{unique()}"
+    try:
+        _write(made, text)
         os.replace(made, path)
+    except BaseException:
+        remove(made)
+        raise
 
 
 def create(path: str, text: str) -> bool:
@@ -84,12 +95,16 @@ def listing(folder: str) -> Iterator[str]:
 @contextlib.contextmanager
 def _beside(path: str, text: str) -> Iterator[str]:
     made = f"{path}.{unique()}"
-    with open(made, "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(text)
+    _write(made, text)
     try:
         yield made
     finally:
         remove(made)
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)
 
 
 def _create_without_links(path: str, text: str) -> bool:

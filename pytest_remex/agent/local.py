@@ -22,7 +22,6 @@ def submit(request: Request, talk: Talk) -> None:
     first = store.next_id()
     for unit in units_of(request):
         talk.check()
-        talk.event("submitting", key=unit.key)
         job = _claim(store, unit, environment, first)
         first = max(first, int(job) + 1)
         tasks = _tasks_of(unit, job)

@@ -3,11 +3,14 @@
 import os
 from typing import Dict, List
 
-from . import job_ids, slurm, slurm_commands
+from . import job_ids, parallel, slurm, slurm_commands
 from .faults import AgentError
 from .slurm_parse import Listed
 from .wire import Request, Talk
 
+WIDTH = 4
+FEWEST = 50
+"""Jobs that one scontrol takes at least: it asks the controller for each of them in turn."""
 FOREIGN = "Slurm lost job {job}, and gave its number to another's: --remex-retry submits it again"
 
 
@@ -27,10 +30,13 @@ def release(request: Request, talk: Talk) -> None:
 def _release(jobs: List[str], cluster: str) -> Dict[str, str]:
     """Release jobs; gives, for those that are held all the same, what Slurm said."""
     said: Dict[str, str] = {}
-    for some in slurm.chunks(jobs):
+
+    def let_go(some: List[str]) -> None:
         ran = slurm.run(slurm_commands.release(some, cluster))
         if not ran.well:
             said.update(dict.fromkeys(some, f"scontrol release failed: {ran.words()}"))
+
+    parallel.each(_shares(jobs), let_go, WIDTH)
     if not said:
         return {}
     try:
@@ -38,6 +44,12 @@ def _release(jobs: List[str], cluster: str) -> Dict[str, str]:
     except AgentError:
         return said
     return {job: why for job, why in said.items() if any(r.held_by_user for r in rows.get(job, []))}
+
+
+def _shares(jobs: List[str]) -> List[List[str]]:
+    size = max(FEWEST, -(-len(jobs) // WIDTH))
+    shares = [jobs[start : start + size] for start in range(0, len(jobs), size)]
+    return [some for share in shares for some in slurm.chunks(share)]
 
 
 def _tell(jobs: List[str], cluster: str, refused: Dict[str, str], talk: Talk) -> None:

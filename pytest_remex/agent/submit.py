@@ -124,7 +124,6 @@ def _sbatch(unit: Unit, number: int, means: Means) -> Verdict:
     note = attempts.begin(unit.home, unit.serial, number)
     if note is None:
         return Verdict(DOUBT)
-    means.talk.event("submitting", key=unit.key)
     group = groups.of(unit)
     words = slurm_commands.submit(unit.comment, group.options if group else [])
     environment = {**os.environ, **unit.environment} if unit.environment else None

@@ -4,7 +4,8 @@ import contextlib
 import json
 import queue
 import threading
-from typing import Any, BinaryIO, Dict, Optional
+import time
+from typing import Any, BinaryIO, Dict, List, Optional
 
 from .faults import LinkGoneError
 
@@ -13,6 +14,8 @@ Request = Dict[str, Any]
 
 BEAT = 5.0
 """Seconds between signs of life while a request is under way."""
+SOON = 0.05
+"""Seconds that an event may wait for others."""
 
 
 class Wire:
@@ -24,6 +27,7 @@ class Wire:
         self._source = source
         self._sink = sink
         self._lock = threading.Lock()
+        self._gathered: List[bytes] = []
         self._requests: "queue.Queue[Optional[Request]]" = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -32,19 +36,35 @@ class Wire:
         return self._requests.get()
 
     def send(self, answer: Dict[str, Any]) -> None:
-        """Write an answer; when nobody reads any more, note that instead."""
+        """Write an answer now; when nobody reads any more, note that instead."""
+        self.gather(answer)
+        self.flush()
+
+    def gather(self, answer: Dict[str, Any]) -> None:
+        """Write an answer soon, together with others: each write is a packet for the client."""
         line = f"{self._nonce} {json.dumps(answer)}\n".encode("ascii")
         with self._lock:
+            self._gathered.append(line)
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        with self._lock:
+            lines, self._gathered = self._gathered, []
             try:
-                self._sink.write(line)
+                self._sink.write(b"".join(lines))
                 self._sink.flush()
             except (OSError, ValueError):
                 self.gone.set()
 
     def beat(self, stop: threading.Event) -> None:
-        """Send signs of life until `stop` is set."""
-        while not stop.wait(BEAT):
-            self.send({"beat": 1})
+        """Write what was gathered, and signs of life, until `stop` is set."""
+        last = time.monotonic()
+        while not stop.wait(SOON):
+            if time.monotonic() - last > BEAT:
+                last = time.monotonic()
+                self.gather({"beat": 1})
+            if self._gathered:
+                self.flush()
 
     def _read(self) -> None:
         # a line that cannot be read was cut short by a broken link
@@ -75,7 +95,7 @@ class Talk:
 
     def event(self, name: str, **fields: object) -> None:
         """Tell the client of something that happened."""
-        self._wire.send({"id": self._number, "event": name, **fields})
+        self._wire.gather({"id": self._number, "event": name, **fields})
 
     def end(self) -> None:
         """Tell the client that the request is done."""

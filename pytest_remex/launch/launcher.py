@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -15,7 +17,7 @@ from pytest_remex import names
 from pytest_remex.errors import RecordError, RemexError
 from pytest_remex.grouping import Grouping
 from pytest_remex.launch import phase
-from pytest_remex.launch.opened import OpenLaunch, Outcome, Progress
+from pytest_remex.launch.opened import Batch, OpenLaunch, Outcome, Progress
 from pytest_remex.launch.orders import Doors, Order, is_same, publisher_for
 from pytest_remex.launch.tidying import tidy_after_crashes
 from pytest_remex.launch.units import header_facts
@@ -55,9 +57,8 @@ class Launcher:
         found = self.history.submitted(prepared.commit, local=remote.host is None)
         if found and not self._is_named(found.entry, prepared):
             now = self._entry(prepared, found.entry.directory)
-            journal = Journal.resume(found.record)
-            journal.write([renamed(replace(now, commit=found.entry.commit))])
-            journal.close()
+            with self._journal(found.record) as journal:
+                journal.write([renamed(replace(now, commit=found.entry.commit))])
         return found
 
     def continued(self, found: Found, command: str) -> Found:
@@ -71,23 +72,22 @@ class Launcher:
             ended=None,
         )
         sha = entry.commit.sha
-        journal = Journal.resume(found.record)
-        journal.write([staged(sha, Stage.PLACED, serial=entry.serial, command=command, unit="")])
-        journal.close()
+        with self._journal(found.record) as journal:
+            journal.write(
+                [staged(sha, Stage.PLACED, serial=entry.serial, command=command, unit="")]
+            )
         record = replace(found.record, entries={**found.record.entries, sha: entry})
         return Found(record, entry)
 
-    def submit(self, orders: Sequence[Order], progress: Progress) -> list[Outcome]:
-        """Submit a batch; one outcome for each order. Raises what concerns them all."""
-        outcomes: dict[int, Outcome] = {}
-        for group in self._groups(orders):
-            opened = self._opened(orders[group[0]])
-            entries = [self._ordered(opened, orders[index]) for index in group]
-            done = phase.submit(opened, entries, progress)
-            outcomes |= {
-                index: done[entry.commit.sha] for index, entry in zip(group, entries, strict=True)
-            }
-        return [outcomes[index] for index in range(len(orders))]
+    def commit(self, orders: Sequence[Order]) -> Callable[[Progress], list[Outcome]]:
+        """Note a batch in its launches; gives what submits it, with one outcome for each order.
+
+        What it gives may run in a thread of its own while more is prepared, and raises what
+        concerns them all.
+        """
+        groups = self._groups(orders)
+        batches = [self._committed([orders[index] for index in group]) for group in groups]
+        return partial(_send, groups, batches)
 
     def launches(self) -> list[str]:
         """Name the launches that this pytest run has opened."""
@@ -116,6 +116,20 @@ class Launcher:
         self._open.clear()
         self._lock.release()
         return warnings
+
+    @contextmanager
+    def _journal(self, record: Record) -> Iterator[Journal]:
+        """Lend a launch's record for writing, also while a thread submits runs of that launch."""
+        if opened := self._open.get(record.launch.id):
+            yield opened.journal
+            return
+        journal = Journal.resume(record)
+        yield journal
+        journal.close()
+
+    def _committed(self, orders: Sequence[Order]) -> Batch:
+        opened = self._opened(orders[0])
+        return phase.commit(opened, [self._ordered(opened, order) for order in orders])
 
     def _groups(self, orders: Sequence[Order]) -> list[list[int]]:
         groups: dict[object, list[int]] = {}
@@ -201,6 +215,15 @@ class Launcher:
 
     def _is_named(self, entry: Entry, prepared: Prepared) -> bool:
         return (entry.node, dict(entry.point)) == (prepared.node, dict(prepared.experiment.point))
+
+
+def _send(
+    groups: Sequence[Sequence[int]], batches: Sequence[Batch], progress: Progress
+) -> list[Outcome]:
+    outcomes: dict[int, Outcome] = {}
+    for group, batch in zip(groups, batches, strict=True):
+        outcomes |= zip(group, phase.send(batch, progress), strict=True)
+    return [outcomes[index] for index in sorted(outcomes)]
 
 
 def _launch_key(order: Order) -> object:

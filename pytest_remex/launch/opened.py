@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias
 
@@ -69,3 +69,12 @@ class OpenLaunch:
         for sha in shas:
             said = {"why": "", **facts}
             self.entries[sha] = replace(self.entries[sha], stage=stage, **said)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Runs of one launch that are sent together; `tip` is the commit that reaches all of theirs."""
+
+    opened: OpenLaunch
+    shas: Sequence[str]
+    tip: str

@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_remex import names
-from pytest_remex.launch.opened import OpenLaunch, Outcome, Progress, Submitted, Unsubmitted
+from pytest_remex.launch.opened import (
+    Batch,
+    OpenLaunch,
+    Outcome,
+    Progress,
+    Submitted,
+    Unsubmitted,
+)
 from pytest_remex.launch.units import Unit, form_units
 from pytest_remex.model import Config
 from pytest_remex.records.journal import committed, pushing, tidied
@@ -18,20 +25,26 @@ from pytest_remex.records.reading import Entry, Stage
 ALREADY = frozenset({Stage.HELD, Stage.RELEASED})
 
 
-def submit(opened: OpenLaunch, batch: Sequence[Entry], progress: Progress) -> dict[str, Outcome]:
-    """Submit a batch of a launch, and give an outcome for each commit.
+def commit(opened: OpenLaunch, entries: Sequence[Entry]) -> Batch:
+    """Note runs in the launch record, and keep their commits in the user's repository."""
+    _announce(opened, entries)
+    shas = [entry.commit.sha for entry in entries]
+    return Batch(opened, shas, _keep(opened, shas))
+
+
+def send(batch: Batch, progress: Progress) -> list[Outcome]:
+    """Submit a batch that was committed, and give an outcome for each of its runs.
 
     Nothing is submitted twice: the same call, made again after it failed anywhere, goes on.
-    Raises `RemexError` where the batch could not be handled; where that is a
+    It may run in a thread of its own while more is patched, but not while more of this launch is
+    committed. Raises `RemexError` where the batch could not be handled; where that is a
     `ConnectionLostError`, some of its jobs may have been submitted.
     """
-    shas = [entry.commit.sha for entry in batch]
-    _announce(opened, batch)
-    tip = _keep(opened, shas)
-    _publish_and_place(opened, tip, shas, progress)
+    opened, shas = batch.opened, batch.shas
+    _publish_and_place(opened, batch.tip, shas, progress)
     _submit_held(opened, shas, progress)
     _release(opened, shas)
-    return {sha: _outcome(opened.entries[sha]) for sha in shas}
+    return [_outcome(opened.entries[sha]) for sha in shas]
 
 
 def finish(opened: OpenLaunch) -> None:
@@ -45,8 +58,8 @@ def finish(opened: OpenLaunch) -> None:
     opened.journal.write([tidied()])
 
 
-def _announce(opened: OpenLaunch, batch: Sequence[Entry]) -> None:
-    fresh = [entry for entry in batch if entry.commit.sha not in opened.entries]
+def _announce(opened: OpenLaunch, entries: Sequence[Entry]) -> None:
+    fresh = [entry for entry in entries if entry.commit.sha not in opened.entries]
     opened.journal.write(committed(entry) for entry in fresh)
     opened.add(fresh)
 

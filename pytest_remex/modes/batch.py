@@ -1,8 +1,8 @@
 """Submit: experiments are prepared one by one in pytest's protocol, and sent in batches.
 
-A report is held back until its experiment's batch has been submitted; then it tells the
-experiment's own outcome. pytest's loop stays in charge, so -x, --maxfail, --lf and --junitxml
-mean what they mean for tests.
+A batch is sent while the next one is prepared. A report is held back until its experiment's batch
+has been submitted; then it tells the experiment's own outcome. pytest's loop stays in charge, so
+-x, --maxfail, --lf and --junitxml mean what they mean for tests.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Generator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from pytest_remex.modes.sending import Already, Result, Sender
 from pytest_remex.modes.terminal import Terminal
 from pytest_remex.options import Settings
 
-BATCH = 500
+BATCH = 250
 """Experiments a batch: a crash or Ctrl-C costs at most one, and its round trips are shared."""
 
 ORDER = pytest.StashKey[Order]()
@@ -59,9 +59,10 @@ class Submission:
         # Above remex_confirm nothing is sent before all of the launch is known.
         self._size = count if count > settings.confirm and not settings.yes else BATCH
         self._held: list[Held] = []
+        self._waiting: list[pytest.Function] = []
+        self._flying: list[pytest.Function] = []
+        self._adrift = 0
         self._spent = 0.0
-        self._waiting = 0
-        self._unsent = 0
 
     def checkout(
         self, item: pytest.Function, repo: Repo, _remote: Remote
@@ -78,7 +79,7 @@ class Submission:
         answer = self._sender.prepare(pyfuncitem)
         if isinstance(answer, Order):
             pyfuncitem.stash[ORDER] = answer
-            self._waiting += 1
+            self._waiting.append(pyfuncitem)
         else:
             _skip(pyfuncitem, answer)
         return True
@@ -105,11 +106,11 @@ class Submission:
     def pytest_runtest_teardown(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> Generator[None]:
-        """Submit the batch while the fixtures of its last experiment still live."""
-        if is_experiment(item) and self._is_due(item, nextitem):
+        """Send the batch, and end the last one while the fixtures of its experiments still live."""
+        if isinstance(item, pytest.Function) and is_experiment(item):
             begun = time.perf_counter()
             try:
-                self._flush()
+                self._send(last=self._is_last(item, nextitem))
             finally:
                 self._spent = time.perf_counter() - begun
         return (yield)
@@ -117,8 +118,9 @@ class Submission:
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self) -> Generator[None]:
         """Close what is open, whatever happened, after the last fixture and before the summary."""
+        with suppress(KeyboardInterrupt):
+            self._land()
         self._emit()
-        self._unsent += sum(ORDER in held.item.stash for held in self._held)
         try:
             return (yield)
         finally:
@@ -126,10 +128,16 @@ class Submission:
 
     def pytest_terminal_summary(self) -> None:
         """Say what was submitted, what was not, and what to do next."""
-        if self._unsent:
+        if self._waiting:
             self._terminal.say(
-                f"{self._unsent} experiments were prepared and not submitted: "
+                f"{len(self._waiting)} experiments were prepared and not submitted: "
                 f"run the same command again",
+                red=True,
+            )
+        if adrift := self._adrift + len(self._flying):
+            self._terminal.say(
+                f"{adrift} experiments were being submitted, and what became of them "
+                f"is not known: run the same command again",
                 red=True,
             )
         self._terminal.summary("remex submit")
@@ -140,32 +148,49 @@ class Submission:
         )
         self._session.shouldstop = "remex: Ctrl-C"
 
-    def _is_due(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
-        stopping = self._session.shouldstop or self._session.shouldfail
+    def _is_last(self, item: pytest.Function, nextitem: pytest.Item | None) -> bool:
         failed = ORDER not in item.stash and self._session.config.getoption("maxfail")
-        return bool(
-            self._waiting >= self._size or stopping or failed or not is_experiment(nextitem)
-        )
+        return bool(self._stops or failed or not is_experiment(nextitem))
 
-    def _flush(self) -> None:
-        waiting = [
-            held.item
-            for held in self._held
-            if ORDER in held.item.stash and RESULT not in held.item.stash
-        ]
-        self._waiting = 0
-        if not waiting:
-            return
+    @property
+    def _stops(self) -> bool:
+        return bool(self._session.shouldstop or self._session.shouldfail)
+
+    def _send(self, *, last: bool) -> None:
+        """Send what waits once it makes a batch; wait for the end of the last one."""
+        if last or len(self._waiting) >= self._size:
+            self._land()
+            if self._waiting and not self._stops:
+                self._start()
+        if last:
+            self._land()
+
+    def _start(self) -> None:
         try:
-            results = self._sender.send([item.stash[ORDER] for item in waiting])
+            self._sender.send([item.stash[ORDER] for item in self._waiting])
         except Exception as error:  # noqa: BLE001 - a fault that nobody reports would look like success
-            # One reason for all: told once, and the rest stays for the next command.
-            plain = isinstance(error, RemexError | OSError)
-            waiting[0].stash[RESULT] = Unsubmitted(str(error) if plain else traceback.format_exc())
-            self._session.shouldstop = f"remex: {error}".splitlines()[0]
+            self._stop(self._waiting.pop(0), error)
             return
-        for item, result in zip(waiting, results, strict=True):
-            item.stash[RESULT] = result
+        self._flying, self._waiting = self._waiting, []
+
+    def _land(self) -> None:
+        """Wait for the batch in flight, and report what became of it."""
+        try:
+            results = self._sender.land()
+        except Exception as error:  # noqa: BLE001 - as above
+            self._stop(self._flying[0], error)
+            self._adrift = len(self._flying) - 1
+        else:
+            for item, result in zip(self._flying, results, strict=True):
+                item.stash[RESULT] = result
+        self._flying = []
+        self._emit()
+
+    def _stop(self, item: pytest.Function, error: Exception) -> None:
+        """Tell one reason for all with one item; the rest stays for the next command."""
+        plain = isinstance(error, RemexError | OSError)
+        item.stash[RESULT] = Unsubmitted(str(error) if plain else traceback.format_exc())
+        self._session.shouldstop = f"remex: {error}".splitlines()[0]
 
     def _emit(self) -> None:
         """Report the leading items whose outcome is known, in their order."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -15,12 +15,13 @@ from pytest_remex.collect.phase import Collected, Place, collect
 from pytest_remex.collect.query import query
 from pytest_remex.collect.runs import run_of
 from pytest_remex.cost import Cost
-from pytest_remex.errors import SweepError
+from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.launch.launcher import Launcher
 from pytest_remex.launch.opened import Outcome, Submitted
 from pytest_remex.launch.orders import Doors, Order
 from pytest_remex.model import Job, JobState, Repo
 from pytest_remex.modes import preparation
+from pytest_remex.modes.flight import Flight
 from pytest_remex.modes.interrupts import deferred_interrupts
 from pytest_remex.modes.items import places_of, sweep_for
 from pytest_remex.modes.terminal import Terminal
@@ -40,11 +41,30 @@ class Already:
 
 Result: TypeAlias = Outcome | Already
 
+PATIENCE = 5.0
+"""Seconds to wait for a batch in flight whose connection was closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A batch in flight, and what was decided of each of its orders."""
+
+    decided: Sequence[Order | Already]
+    flight: Flight
+    interrupts: Sequence[int]
+    """Each Ctrl-C that came since it left."""
+
+    @property
+    def new(self) -> list[Order]:
+        """The orders that were sent."""
+        return [order for order in self.decided if isinstance(order, Order)]
+
 
 class Sender:
     """Prepares experiments and sends them, for one pytest run.
 
-    `interrupted` is told of a Ctrl-C that comes while a batch is sent.
+    One batch at a time is in flight, while the next one is prepared. `interrupted` is told of a
+    Ctrl-C that comes meanwhile.
     """
 
     def __init__(
@@ -63,6 +83,8 @@ class Sender:
         self._connections = Connections(terminal.prompt)
         doors = Doors(self._workspaces, self._connections.to)
         self._launcher = Launcher(settings.launches, doors, settings.grouping)
+        self._sent: Sent | None = None
+        self._until_landed = ExitStack()
         self._jobs: list[str] = []
         self._already = 0
         self._asked = Cost(0, 0.0, 0, 0)
@@ -88,25 +110,51 @@ class Sender:
         self._already += 1
         return Already(found.entry.job, found.record.launch.id)
 
-    def send(self, orders: Sequence[Order]) -> list[Result]:
-        """Send a batch; Ctrl-C waits for it. Raises `RemexError` for what concerns it all."""
-        with deferred_interrupts(self._interrupted):
+    def send(self, orders: Sequence[Order]) -> None:
+        """Begin to send a batch; Ctrl-C waits until it has landed.
+
+        Raises `RemexError` for what concerns all of it.
+        """
+        with ExitStack() as stack:
+            interrupts = stack.enter_context(deferred_interrupts(self._interrupted))
             decided = self._decide(orders)
             new = [order for order in decided if isinstance(order, Order)]
             self._refuse_unconfirmed(new)
-            with self._terminal.progress() as progress:
-                outcomes = iter(self._launcher.submit(new, progress))
-            results = [next(outcomes) if isinstance(order, Order) else order for order in decided]
-            self._tell(new, [r for r in results if not isinstance(r, Already)])
-            return results
+            self._sent = Sent(decided, Flight(self._launcher.commit(new)), interrupts)
+            self._until_landed = stack.pop_all()
+
+    def land(self) -> list[Result]:
+        """Wait for the batch in flight, and give what became of each order.
+
+        Raises `RemexError` for what concerns all of it, and KeyboardInterrupt where Ctrl-C came
+        twice: then it stays in flight.
+        """
+        sent, self._sent = self._sent, None
+        if sent is None:
+            return []
+        try:
+            outcomes = iter(self._landed(sent))
+        except KeyboardInterrupt:
+            self._sent = sent
+            raise
+        results = [next(outcomes) if isinstance(o, Order) else o for o in sent.decided]
+        self._tell(sent.new, [r for r in results if not isinstance(r, Already)])
+        return results
 
     def close(self) -> None:
-        """Finish the launches, and close all doors."""
+        """Finish the launches, and close all doors; a batch that is still in flight is let go."""
+        self._until_landed.close()
+        if self._sent and self._sent.flight.up:
+            self._connections.close()
+            self._sent.flight.crash(PATIENCE)
         launches = self._launcher.launches()
         for warning in self._launcher.close():
             self._terminal.note(warning)
         self._connections.close()
-        self._workspaces.close()
+        try:
+            self._workspaces.close()
+        except RemexError as error:
+            self._terminal.note(str(error))
         if self._jobs:
             named = ", ".join(launches)
             self._terminal.say(
@@ -115,6 +163,12 @@ class Sender:
             self._terminal.say(f"asked for: {self._asked}")
         if self._already:
             self._terminal.say(f"{self._already} already submitted: --remex-status tells of them")
+
+    def _landed(self, sent: Sent) -> list[Outcome]:
+        if len(sent.interrupts) > 1:
+            raise KeyboardInterrupt
+        with self._until_landed, self._terminal.progress() as progress:
+            return sent.flight.land(progress)
 
     def _decide(self, orders: Sequence[Order]) -> list[Order | Already]:
         """Leave out what needs no retry: its last job is alive, ended well, or is unknown."""

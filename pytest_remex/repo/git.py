@@ -6,7 +6,7 @@ import functools
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,16 +32,21 @@ class Process:
     stdin: IO[bytes]
     stdout: IO[bytes]
     stderr: IO[bytes]
-    wait: Callable[[], int]
+    popen: subprocess.Popen[bytes]
     owner: object
     """GitPython ends the process when this goes away."""
+
+    def communicate(self) -> tuple[int, bytes, bytes]:
+        """Wait for its end, and give its exit code, output and errors."""
+        output, errors = self.popen.communicate()
+        return self.popen.returncode, output, errors
 
     def end(self) -> tuple[int, str]:
         """Wait for its end, close its streams, and give its exit code and errors."""
         with suppress(BrokenPipeError):  # its exit code and errors tell more
             self.stdin.close()
         errors = self.stderr.read().decode(errors="replace").strip()
-        code = self.wait()
+        code = self.popen.wait()
         self.stdout.close()
         self.stderr.close()
         return code, errors
@@ -78,15 +83,13 @@ class Git:
     def attempt(
         self, *arguments: str, env: Mapping[str, str] | None = None
     ) -> tuple[int, str, str]:
-        """Run git and give exit code, output and errors; credentials in URLs are removed."""
-        code, output, errors = self._command.execute(
-            ["git", *SAFE, *arguments],
-            with_extended_output=True,
-            with_exceptions=False,
-            strip_newline_in_stdout=False,
-            env=dict(env or {}),
-        )
-        return code, output, scrub(errors).strip()
+        """Run git and give exit code, output and errors; credentials in URLs are removed.
+
+        Ctrl-C at the terminal does not reach it.
+        """
+        code, output, errors = self.stream(*arguments, env=env).communicate()
+        said = scrub(errors.decode(errors="replace")).strip()
+        return code, output.decode(errors="surrogateescape"), said
 
     def stream(self, *arguments: str, env: Mapping[str, str] | None = None) -> Process:
         """Start a git process to be spoken to; Ctrl-C at the terminal does not reach it."""
@@ -104,7 +107,7 @@ class Git:
             "tuple[IO[bytes], IO[bytes], IO[bytes]]",
             (process.stdin, process.stdout, process.stderr),
         )
-        return Process(*streams, process.wait, owner)
+        return Process(*streams, process, owner)
 
     def resolve(self, revision: str) -> str:
         """Give the sha of any commit-ish."""

@@ -85,10 +85,12 @@ class Workspace:
 
     def close(self) -> None:
         """Remove the checkout; commits that are not kept go with it."""
-        self.committer.close()
-        self.scratch.close()
-        if self._objects:
-            self._objects.cleanup()
+        try:
+            self.committer.close()
+        finally:
+            self.scratch.close()
+            if self._objects:
+                self._objects.cleanup()
 
     def diff(self, edits: Sequence[Edit]) -> str:
         """Give a patch as text."""

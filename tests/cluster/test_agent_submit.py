@@ -181,8 +181,8 @@ def test_a_hung_up_client_leaves_no_half_done_work(launch):
     launch.shims.put("sleep 1")
     units = [launch.add(f"r{number}") for number in range(8)]
     agent = launch.agent()
-    stream = agent.events("submit", runs=str(launch.runs), units=units, width=2, **FIELDS, **QUICK)
-    next(stream)
+    agent.events("submit", runs=str(launch.runs), units=units, width=2, **FIELDS, **QUICK)
+    until(lambda: len(launch.shims.calls()) == 2)
     agent.close()
     assert len(launch.shims.calls()) == 2
     launch.shims.put()
@@ -263,7 +263,6 @@ def test_a_frozen_controller_is_waited_for(launch):
     agent = launch.agent()
     with launch.cluster.controller.frozen():
         stream = agent.events("submit", runs=str(launch.runs), units=[unit], **FIELDS)
-        next(stream)
         time.sleep(15)
     events = [one for one in stream if one["event"] == "held"]
     assert [found.id for found in launch.jobs("r")] == [held(events)]

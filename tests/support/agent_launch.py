@@ -35,12 +35,12 @@ class Launch:
         return {"key": name, "directories": [name], "comment": f"remex:{name}", "serial": 1}
 
     def submit(self, *units, agent=None, **options):
-        """Submit and give all events but `submitting` and `waiting`."""
+        """Submit and give all events but `waiting`."""
         agent = agent or self.agent()
         events = agent.ask(
             "submit", runs=str(self.runs), units=list(units), **FIELDS, **(QUICK | options)
         )
-        return [one for one in events if one["event"] not in ("submitting", "waiting")]
+        return [one for one in events if one["event"] != "waiting"]
 
     def release(self, *jobs):
         """Release jobs and give the events."""

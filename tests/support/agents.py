@@ -40,12 +40,15 @@ class Agent:
         return list(self.events(action, **fields))
 
     def events(self, action, **fields):
-        """Send a request and give its events as they come."""
+        """Send a request now, and give its events as they come."""
         self._number += 1
         self._write({"id": self._number, "action": action, **fields})
+        return self._answers(self._number)
+
+    def _answers(self, number):
         for line in self.process.stdout:
             answer = json.loads(line.partition(NONCE.encode() + b" ")[2])
-            assert answer.get("id", self._number) == self._number
+            assert answer.get("id", number) == number
             if answer.get("end"):
                 return
             if "error" in answer:

@@ -1,0 +1,139 @@
+"""Batches: one is in flight while the next one is prepared."""
+
+import signal
+import time
+
+import pytest
+
+BATCHES_OF_ONE = """
+import os
+import pathlib
+import signal
+import time
+import pytest_remex.modes.batch
+from pytest_remex.records.journal import Journal
+
+pytest_remex.modes.batch.BATCH = 1
+written = Journal.write
+mode = os.environ.get("MODE", "")
+
+def write(self, events):
+    events = list(events)
+    if not any(event.get("state") == "PLACED" for event in events):
+        written(self, events)
+        return
+    if mode == "stays":
+        while True:
+            time.sleep(0.1)
+    end = time.monotonic() + 20
+    while mode == "meets" and not pathlib.Path("second-patch").exists():
+        assert time.monotonic() < end, "nothing was prepared meanwhile"
+        time.sleep(0.02)
+    if mode == "breaks":
+        children = pathlib.Path("/proc/self/task", str(os.getpid()), "children").read_text()
+        for child in children.split():
+            if b"python" in pathlib.Path("/proc", child, "cmdline").read_bytes():
+                os.kill(int(child), signal.SIGKILL)
+    written(self, events)
+
+Journal.write = write
+"""
+
+SWEEP = """
+import os
+import pathlib
+import time
+from pytest_remex import sweep
+
+@sweep({"a": [1, 2, 3]})
+def grid(experiment):
+    (experiment.path / "input.txt").write_text(f"a = {experiment.config['a']}\\n")
+    if experiment.config["a"] == 2:
+        pathlib.Path("second-patch").touch()
+        time.sleep(float(os.environ.get("PATCH", 0)))
+    if experiment.config["a"] == 3:
+        pathlib.Path("third-patch").touch()
+"""
+
+
+@pytest.fixture
+def batches(empty_project):
+    """Give a project whose every experiment is a batch."""
+    empty_project.sweeps(SWEEP)
+    empty_project.write("conftest.py", BATCHES_OF_ONE)
+    return empty_project
+
+
+def assert_finishes(project):
+    """Assert that the same command submits what is left, and that each experiment has one job."""
+    assert project.pytest_alone("--remex-submit").ret == 0
+    project.wait()
+    result = project.pytest_alone("--remex-status", "-v")
+    result.stdout.fnmatch_lines(["COMPLETED 3 *"])
+    assert sorted((folder / "job.out").read_text() for folder in project.run_directories()) == [
+        f"a = {a}\n" for a in (1, 2, 3)
+    ]
+
+
+def interrupt_in_second_patch(running, project, times=1):
+    """Press Ctrl-C, as a terminal does, while the second experiment is patched."""
+    end = time.monotonic() + 30
+    while not (project.path / "second-patch").exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    for _ in range(times):
+        time.sleep(0.3)
+        running.send_signal(signal.SIGINT)
+    text, _ = running.communicate(timeout=60)
+    assert running.returncode == pytest.ExitCode.INTERRUPTED
+    assert "Traceback" not in text, text
+    return text
+
+
+def test_outcomes_in_order(batches):
+    """All batches of a sweep are one launch, and each experiment's outcome stands in its order."""
+    result = batches.pytest_alone("--remex-submit", "-v")
+    result.stdout.fnmatch_lines([f"*a={a}[]] SUBMITTED job {a} *" for a in (1, 2, 3)])
+    result.stdout.fnmatch_lines(["3 experiments submitted in launch grid_*"])
+    assert_finishes(batches)
+
+
+def test_next_one_is_prepared_meanwhile(batches):
+    """The second experiment is patched while the first one's batch is in flight."""
+    running = batches.start("--remex-submit", MODE="meets")
+    text, _ = running.communicate(timeout=60)
+    assert running.returncode == 0, text
+    assert_finishes(batches)
+
+
+def test_interrupt_meanwhile(batches):
+    """Ctrl-C in a patch lets the batch in flight finish, and sends no other."""
+    running = batches.start("--remex-submit", "-v", MODE="meets", PATCH="2")
+    text = interrupt_in_second_patch(running, batches)
+    assert "finishing the batch in flight" in text
+    assert "a=1] SUBMITTED job 1" in text
+    assert "1 experiments were prepared and not submitted: run the same command again" in text
+    assert not (batches.path / "third-patch").exists()
+    assert_finishes(batches)
+
+
+def test_interrupt_twice(batches):
+    """A second Ctrl-C does not wait for the batch in flight, and says so."""
+    running = batches.start("--remex-submit", MODE="stays", PATCH="30")
+    begun = time.monotonic()
+    text = interrupt_in_second_patch(running, batches, times=2)
+    assert time.monotonic() - begun < 20
+    assert "1 experiments were being submitted" in text
+    assert_finishes(batches)
+
+
+def test_lost_agent(batches):
+    """A batch whose agent dies says so once; what follows is not sent, and the mend is named."""
+    running = batches.start("--remex-submit", "-v", MODE="breaks")
+    text, _ = running.communicate(timeout=60)
+    assert running.returncode == pytest.ExitCode.INTERRUPTED, text
+    assert "a=1] FAILED" in text
+    assert "the same command, run again" in text
+    assert "SUBMITTED job" not in text
+    assert not (batches.path / "third-patch").exists()
+    assert_finishes(batches)

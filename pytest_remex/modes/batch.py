@@ -18,6 +18,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from pytest_remex.errors import RemexError
+from pytest_remex.grouping import Kind
 from pytest_remex.launch.opened import Submitted, Unsubmitted
 from pytest_remex.launch.orders import Order
 from pytest_remex.model import Remote, Repo
@@ -29,6 +30,8 @@ from pytest_remex.options import Settings
 
 BATCH = 250
 """Experiments a batch: a crash or Ctrl-C costs at most one, and its round trips are shared."""
+GROUPED = 1000
+"""Experiments a batch where runs are grouped: no array or pack is larger."""
 
 ORDER = pytest.StashKey[Order]()
 RESULT = pytest.StashKey[Result]()
@@ -56,8 +59,9 @@ class Submission:
         self._session = session
         self._terminal = Terminal(session.config)
         self._sender = Sender(session.config, settings, self._terminal, self._interrupted)
+        size = BATCH if settings.grouping.kind is Kind.SINGLE else GROUPED
         # Above remex_confirm nothing is sent before all of the launch is known.
-        self._size = count if count > settings.confirm and not settings.yes else BATCH
+        self._size = count if count > settings.confirm and not settings.yes else size
         self._held: list[Held] = []
         self._waiting: list[pytest.Function] = []
         self._flying: list[pytest.Function] = []

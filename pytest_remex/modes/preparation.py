@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from pytest_remex.modes.items import arguments, experiment_of, parameters_of, pl
 from pytest_remex.modes.outcomes import fail
 from pytest_remex.modes.terminal import Terminal
 from pytest_remex.repo.git import Git
-from pytest_remex.repo.workspace import Prepared, Workspace, Workspaces
+from pytest_remex.repo.workspace import Prepared, Workspaces
 
 
 @contextmanager
@@ -42,10 +43,12 @@ def prepare(
         workspace = workspaces.at(places_of(item)[0], sweep_for(item).branch)
         body.patch()
     body.close()
-    if inspect:
-        inspect(experiment_of(item, workspace.scratch.path), workspace.scratch.originals())
+    experiment = experiment_of(item, workspace.scratch.path)
+    look = partial(inspect, experiment) if inspect else None
     with failing_plainly():
-        return _commit(item, workspace)
+        header = workspace.header()
+        patch = workspace.scratch.take(look)
+        return workspace.prepare(item.nodeid, experiment, parameters_of(item), header, patch)
 
 
 def body_of(item: pytest.Function) -> Body:
@@ -86,10 +89,3 @@ def warn(terminal: Terminal, repository: Git, prepared: Prepared) -> None:
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""  # noqa: PLR2004 - enough for a line
     return ", ".join(names[:5]) + more
-
-
-def _commit(item: pytest.Function, workspace: Workspace) -> Prepared:
-    header = workspace.header()
-    patch = workspace.scratch.take()
-    experiment = experiment_of(item, workspace.scratch.path)
-    return workspace.prepare(item.nodeid, experiment, parameters_of(item), header, patch)

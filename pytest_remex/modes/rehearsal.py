@@ -28,7 +28,9 @@ class Line:
 
     prepared: Prepared
     news: str
-    new: bool
+    submitted: bool
+    asked: bool
+    """Whether --remex-submit sends it."""
     size: int
     """Bytes that its run directory will take."""
 
@@ -86,11 +88,12 @@ class Rehearsal:
     def _line(self, prepared: Prepared, remote: Remote, size: int) -> Line:
         found = self._history.submitted(prepared.commit, local=remote.host is None)
         if found is None:
-            return Line(prepared, "NEW", new=True, size=size)
+            return Line(prepared, "NEW", submitted=False, asked=True, size=size)
         if not found.entry.stage.settled:
-            return Line(prepared, f"INTERRUPTED at {found.entry.stage}", new=True, size=size)
+            news = f"INTERRUPTED at {found.entry.stage}"
+            return Line(prepared, news, submitted=False, asked=True, size=size)
         news = f"ALREADY SUBMITTED job {found.entry.job}"
-        return Line(prepared, news, new=self._settings.again, size=size)
+        return Line(prepared, news, submitted=True, asked=self._settings.again, size=size)
 
     def _show(self) -> None:
         verbose = self._config.getoption("verbose") > 0
@@ -101,10 +104,12 @@ class Rehearsal:
                 self._terminal.say(f"    {text}", **_look(text))
         if len(shown) < len(self._lines):
             self._terminal.say(f"and {len(self._lines) - len(shown)} more: -v shows them all")
-        new = [(line.prepared.header, line.size) for line in self._lines if line.new]
+        asked = [(line.prepared.header, line.size) for line in self._lines if line.asked]
+        submitted = sum(line.submitted for line in self._lines)
+        again = ", and submitted again" if submitted and self._settings.again else ""
         self._terminal.say(
-            f"--remex-submit asks for {Cost.of(new)}; "
-            f"{len(self._lines) - len(new)} already submitted",
+            f"--remex-submit {f'asks for {Cost.of(asked)}' if asked else 'has nothing to send'}; "
+            f"{submitted} already submitted{again}",
             green=True,
         )
 

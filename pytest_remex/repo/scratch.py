@@ -12,8 +12,9 @@ import shutil
 import socket
 import stat
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from pytest_remex.repo.blobs import Blobs, listing
 from pytest_remex.repo.files import (
@@ -28,6 +29,9 @@ from pytest_remex.repo.files import (
 from pytest_remex.repo.git import Git
 from pytest_remex.repo.patch import Edit, Patch
 from pytest_remex.repo.stale import PREFIX, remove_stale
+
+Look: TypeAlias = Callable[[Mapping[str, bytes]], None]
+"""Told of files' bytes, by path."""
 
 PINNED = 1_000_000_007_123_456_789
 """The modification time (ns) of every untouched file: nothing else writes that one."""
@@ -66,10 +70,15 @@ class Scratch:
         """Give what was changed since the checkout was lent."""
         return self._patch(self._touched(), self._added())
 
-    def take(self) -> Patch:
-        """Give what was changed and go back to the base, looking at the files only once."""
+    def take(self, look: Look | None = None) -> Patch:
+        """Give what was changed and go back to the base, looking at the files only once.
+
+        Before it goes back, `look` is told what the files that were touched were in the base.
+        """
         touched, added = self._touched(), self._added()
         patch = self._patch(touched, added)
+        if look:
+            look({os.fsdecode(path): self.original(path) for path in touched})
         self._revert(touched, added)
         return patch
 
@@ -86,10 +95,6 @@ class Scratch:
             for path, blob in self._files.items()
             if not any(path == each or path.startswith(each + b"/") for each in apart)
         )
-
-    def originals(self) -> dict[str, bytes]:
-        """Give what the files that a patch touched were in the base, by path."""
-        return {os.fsdecode(path): self.original(path) for path in self._touched()}
 
     def original(self, path: bytes) -> bytes:
         """Give a file's bytes in the base; empty where it is not there."""

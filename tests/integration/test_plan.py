@@ -39,7 +39,16 @@ def test_plan_of_a_retry(project):
     """A plan with --remex-again counts what it would submit again."""
     project.submit()
     result = project.pytest("--remex-plan", "--remex-again")
-    result.stdout.fnmatch_lines(["--remex-submit asks for 3 jobs*"])
+    result.stdout.fnmatch_lines(
+        ["--remex-submit asks for 3 jobs*; 3 already submitted, and submitted again"]
+    )
+
+
+def test_plan_of_nothing_new(project):
+    """A plan of experiments that were all submitted says that there is nothing to send."""
+    project.submit()
+    result = project.pytest("--remex-plan")
+    result.stdout.fnmatch_lines(["--remex-submit has nothing to send; 3 already submitted"])
 
 
 def test_cost(project):

@@ -180,15 +180,20 @@ class Run:
     """An experiment that ran, as a sweep function gets it back from `yield`.
 
     `path` holds the fetched outputs, `config` what was read back from what ran (None where nothing
-    could be), `log` the text of the job's output.
+    could be), `output` the file of the job's output (None where it is not here).
     """
 
     path: Path
     config: Config | None = field(repr=False)
     job: Job = field(repr=False)
-    log: str = field(repr=False)
+    output: Path | None = field(repr=False)
     experiment: Experiment = field(repr=False)
     reader: Callable[[Path], object] = field(repr=False)
+
+    @property
+    def log(self) -> str:
+        """The text of the job's output; empty where it is not here."""
+        return "" if self.output is None else self.output.read_text("utf-8", "replace")
 
     def read(self, name: str) -> Any:  # noqa: ANN401 - the reader of the file's kind decides
         """Read an output by its path in the run directory, with the reader of its kind.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from glob import has_magic
@@ -39,7 +40,7 @@ class Outputs:
 def read_outputs(folder: Path) -> Outputs:
     """Read the note in a run's folder; where there is none, or not a whole one, nothing is here."""
     try:
-        note = json.loads((folder / NOTE).read_text("utf-8", "surrogateescape"))
+        note = json.loads((folder / NOTE).read_bytes().decode("utf-8", "surrogateescape"))
         return Outputs(
             files={name: (int(size), int(time)) for name, (size, time) in note["files"].items()},
             patterns=tuple(note["patterns"]),
@@ -77,4 +78,11 @@ def first_present(folder: Path, patterns: Sequence[str]) -> Path | None:
         # A name without wildcards needs no look at its folder.
         for path in (sorted(folder.glob(pattern)) if has_magic(pattern) else [folder / pattern])
     )
-    return next((path for path in found if path.is_file() and not path.is_symlink()), None)
+    return next((path for path in found if _is_plain(path)), None)
+
+
+def _is_plain(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except (OSError, ValueError):
+        return False

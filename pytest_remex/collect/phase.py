@@ -22,12 +22,23 @@ from pytest_remex.sbatch import Header, output_patterns
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """A run with its job's state and what is here of its outputs, in `folder`."""
+    """A run with its job's state and what is here of its outputs, in `folder`.
+
+    `logs` are the globs of its job's output in its run directory, standard output first.
+    """
 
     run: Found
     job: Job
     folder: Path
     outputs: Outputs
+    logs: tuple[str, ...]
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The globs of all that is fetched."""
+        launch = self.run.record.launch
+        config = (launch.config_file,) if launch.config_file else ()
+        return tuple(dict.fromkeys((*launch.fetch, *config, *self.logs)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +70,12 @@ def collect(
     return [fetched.get(each.run.entry.directory, each) for each in here]
 
 
-def log_patterns(entry: Entry) -> tuple[str, ...]:
-    """Give the globs of a job's output in its run directory, standard output first."""
+def _here(run: Found, job: Job, folder: Path) -> Collected:
+    mine = folder / run.entry.directory
+    return Collected(run, job, mine, read_outputs(mine), _logs(run.entry))
+
+
+def _logs(entry: Entry) -> tuple[str, ...]:
     header = entry.header
     lines, output, error, name = (header.get(key) for key in ("lines", "output", "error", "name"))
     asked = Header(
@@ -82,20 +97,9 @@ def _user() -> str:
     return getpass.getuser()
 
 
-def _here(run: Found, job: Job, folder: Path) -> Collected:
-    mine = folder / run.entry.directory
-    return Collected(run, job, mine, read_outputs(mine))
-
-
-def _patterns(run: Found) -> tuple[str, ...]:
-    launch = run.record.launch
-    config = (launch.config_file,) if launch.config_file else ()
-    return tuple(dict.fromkeys((*launch.fetch, *config, *log_patterns(run.entry))))
-
-
 def _is_wanted(each: Collected, *, partial: bool) -> bool:
     here = each.outputs
-    if here.complete and (here.job, here.patterns) == (each.job.id, _patterns(each.run)):
+    if here.complete and (here.job, here.patterns) == (each.job.id, each.patterns):
         return False
     if each.job.state in {JobState.REJECTED, JobState.LOST}:
         return False
@@ -161,7 +165,7 @@ def _noted(
 
 
 def _list(group: Sequence[Collected], connection: Connection) -> dict[str, Outputs]:
-    patterns = {each.run.entry.directory: _patterns(each.run) for each in group}
+    patterns = {each.run.entry.directory: each.patterns for each in group}
     found = {directory: Outputs(patterns=wanted) for directory, wanted in patterns.items()}
     for answer in connection.ask(
         "outputs",

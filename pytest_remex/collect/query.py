@@ -18,6 +18,8 @@ BEFORE = {
 }
 """The states of runs that never had a job, which no scheduler is asked for."""
 
+_FACTS = tuple(each.name for each in fields(Job))
+
 
 def query(
     runs: Iterable[Found], connect: Callable[[Remote], Connection], *, offline: bool = False
@@ -87,12 +89,12 @@ def _remember(runs: list[Found], jobs: Mapping[str, Job]) -> None:
 
 def job_to(job: Job) -> dict[str, object]:
     """Give a job as a launch record keeps it."""
-    return {each.name: getattr(job, each.name) for each in fields(job)}
+    return {name: getattr(job, name) for name in _FACTS}
 
 
 def job_from(facts: Mapping[str, Any]) -> Job:
     """Read a job as the agent or a launch record gives it; an unknown word is UNKNOWN."""
-    known = {each.name: facts[each.name] for each in fields(Job) if each.name in facts}
+    known = {name: facts[name] for name in _FACTS if name in facts}
     word = str(known.pop("state", ""))
     state = JobState(word) if word in JobState.__members__ else JobState.UNKNOWN
     return Job(state=state, **known)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pluggy
 
+from pytest_remex.collect.outputs import first_present
 from pytest_remex.collect.phase import Collected
-from pytest_remex.collect.verdict import log_of
 from pytest_remex.errors import RemoteError
 from pytest_remex.model import Experiment, Run
 
@@ -19,7 +19,7 @@ def run_of(collected: Collected, experiment: Experiment, hook: pluggy.HookRelay)
         path=collected.folder,
         config=hook.pytest_remex_config(path=collected.folder, config_file=config_file),
         job=collected.job,
-        log=log_of(collected),
+        output=first_present(collected.folder, collected.logs),
         experiment=experiment,
         reader=lambda path: _read(hook, path),
     )

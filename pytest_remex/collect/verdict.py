@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import cast
 
-from pytest_remex.collect.notes import Note, read_note
+from pytest_remex.collect.notes import Note
 from pytest_remex.collect.outputs import first_present
-from pytest_remex.collect.phase import Collected, log_patterns
+from pytest_remex.collect.phase import Collected
 from pytest_remex.model import Config, Job, JobState, Value
 from pytest_remex.sbatch import format_duration
 
@@ -17,15 +16,9 @@ TAIL_LINES = 30
 TAIL_BYTES = 1 << 16
 
 
-def log_of(collected: Collected) -> str:
-    """Give the text of a job's output; empty where it is not here."""
-    path = first_present(collected.folder, log_patterns(collected.run.entry))
-    return "" if path is None else path.read_text("utf-8", "replace")
-
-
 def tail_of(collected: Collected, lines: int = TAIL_LINES) -> str:
     """Give the last lines of a job's output."""
-    path = first_present(collected.folder, log_patterns(collected.run.entry))
+    path = first_present(collected.folder, collected.logs)
     if path is None:
         return ""
     with path.open("rb") as file:
@@ -34,9 +27,8 @@ def tail_of(collected: Collected, lines: int = TAIL_LINES) -> str:
     return "\n".join(text.splitlines()[-lines:])
 
 
-def noted(collected: Collected) -> Note:
-    """Give the note of a run with its job's last lines, which do not change once all is here."""
-    note = read_note(collected.folder)
+def noted(collected: Collected, note: Note) -> Note:
+    """Give a run's note with its job's last lines, which do not change once all is here."""
     if collected.outputs.complete and note.job == collected.job.id:
         return note
     return Note(job=collected.job.id, log=tail_of(collected))
@@ -53,7 +45,7 @@ def failure(collected: Collected) -> str:
     if tail:
         shown.append(f"the last lines of its output:\n{_indented(tail)}")
     if job.state is not JobState.REJECTED:
-        shown.append(_more(remote.host, path, log_patterns(entry)))
+        shown.append(_more(remote.host, path, collected.logs))
     return "\n".join(shown)
 
 
@@ -108,11 +100,6 @@ def flattened(config: Mapping[str, object]) -> dict[str, Value]:
         else:
             flat.setdefault(str(name), cast("Value", value))
     return flat
-
-
-def relative_to(folder: Path, path: Path) -> str:
-    """Give a path below `folder` as text."""
-    return path.relative_to(folder).as_posix()
 
 
 def _settings(config: Config) -> Iterator[tuple[str, Value]]:

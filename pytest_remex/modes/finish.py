@@ -13,15 +13,16 @@ from pytest_remex import names
 from pytest_remex.collect.notes import Note, read_note, write_note
 from pytest_remex.collect.phase import Collected
 from pytest_remex.model import Config, Scalar, Sweep
+from pytest_remex.modes.freshness import refresh_report
 from pytest_remex.options import Settings
-from pytest_remex.report import Page, write_report
+from pytest_remex.report import Page
 from pytest_remex.report import Row as Shown
 from pytest_remex.tables.frames import frame
 from pytest_remex.tables.links import rebuild_links
 from pytest_remex.tables.rows import Row, write_results
 from pytest_remex.tables.table import Table, read_table
 
-IMAGES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp"})
+IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp")
 
 
 @dataclass(slots=True)
@@ -34,6 +35,8 @@ class Judged:
     collected: Collected
     verdict: str = ""
     reason: str = ""
+    kept: Note = field(default_factory=Note)
+    """The note that lies with the outputs; `note` takes its place."""
     note: Note = field(default_factory=Note)
     measures: Mapping[str, Scalar] = field(default_factory=dict)
 
@@ -58,7 +61,7 @@ def _write(group: Sequence[Judged], settings: Settings, hook: pluggy.HookRelay) 
         launch=settings.launch,
     )
     for each in group:
-        if each.collected.outputs.files and each.note != read_note(each.collected.folder):
+        if each.collected.outputs.files and each.note != each.kept:
             write_note(each.collected.folder, each.note)
     notes = {each.collected.run.entry.directory: each.note for each in group}
     shown = folder if settings.launch is None else folder / "launches" / settings.launch
@@ -72,7 +75,7 @@ def _write(group: Sequence[Judged], settings: Settings, hook: pluggy.HookRelay) 
         for some in hook.pytest_remex_figures(results=results, folder=shown)
         for one in some or ()
     ]
-    write_report(shown / "report.html", _page(group, table, shown, notes, figures))
+    refresh_report(shown / "report.html", _page(group, table, shown, notes, figures))
     if shown == folder:
         rebuild_links(
             folder,
@@ -162,7 +165,7 @@ def _shown(
         diff=note.diff,
         log=note.log,
         outputs=hrefs,
-        images=tuple(href for _, href in hrefs if Path(href).suffix.lower() in IMAGES),
+        images=tuple(href for _, href in hrefs if href.lower().endswith(IMAGES)),
     )
 
 

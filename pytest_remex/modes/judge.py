@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pytest_remex.collect import verdict
-from pytest_remex.collect.notes import digest
+from pytest_remex.collect.notes import digest, read_note
 from pytest_remex.collect.phase import Collected, Place, collect
 from pytest_remex.collect.query import query
 from pytest_remex.collect.runs import run_of
@@ -31,11 +31,9 @@ from pytest_remex.modes.items import (
 )
 from pytest_remex.modes.outcomes import fail, reason_of, skip
 from pytest_remex.modes.preparation import body_of, failing_plainly
-from pytest_remex.modes.selection import find_runs, reached_by
-from pytest_remex.modes.terminal import Terminal
+from pytest_remex.modes.selection import Selection
 from pytest_remex.options import Settings
 from pytest_remex.records.history import Found
-from pytest_remex.remote.connections import Connections
 from pytest_remex.repo.workspace import Workspaces
 from pytest_remex.tables import readers
 
@@ -53,13 +51,12 @@ class Judgement:
     ) -> None:
         self._config = session.config
         self._settings = settings
-        self._terminal = Terminal(session.config)
-        self._connections = Connections(self._terminal.prompt)
+        self._selection = Selection(session, settings, items)
+        self._terminal = self._selection.terminal
+        self._connections = self._selection.connections
         self._workspaces = Workspaces(kept=False)
-        self._runs = find_runs(items, settings)
         self._collected: dict[str, Collected] | None = None
         self._judged: dict[str, Judged] = {}
-        self._unsubmitted = 0
 
     @contextmanager
     def checkout(self, item: pytest.Function, repo: Repo, remote: Remote) -> Iterator[Path]:
@@ -67,9 +64,7 @@ class Judgement:
         with failing_plainly(item.session):
             collected = self._collect(remote).get(item.nodeid)
         if collected is None:
-            self._unsubmitted += 1
-            say(item, "NOT SUBMITTED")
-            skip("not submitted: --remex-submit sends it")
+            self._selection.skip_unsubmitted(item)
         self._judged[item.nodeid] = Judged(
             item.nodeid, sweep_for(item), parameters_of(item), collected
         )
@@ -87,7 +82,8 @@ class Judgement:
         if not is_experiment(pyfuncitem):
             return None
         judged = self._judged[pyfuncitem.nodeid]
-        judged.note = verdict.noted(judged.collected)
+        judged.kept = read_note(judged.collected.folder)
+        judged.note = verdict.noted(judged.collected, judged.kept)
         self._judge_job(pyfuncitem, judged.collected)
         self._judge_outputs(judged, pyfuncitem)
         return True
@@ -153,7 +149,7 @@ class Judgement:
 
     def _collect(self, remote: Remote) -> dict[str, Collected]:
         if self._collected is None:
-            runs = {node: reached_by(remote, run) for node, run in self._runs.items()}
+            runs = self._selection.reached_by(remote)
             self._wait(list(runs.values()))
             place = Place(self._connections.to, self._settings.runs)
             with self._terminal.progress() as progress:
@@ -237,6 +233,6 @@ class Judgement:
             for each in self._judged.values()
             if not each.collected.job.state.ended
         )
-        if self._unsubmitted:
-            pending["NOT SUBMITTED"] = self._unsubmitted
+        if self._selection.unsubmitted:
+            pending["NOT SUBMITTED"] = self._selection.unsubmitted
         return pending

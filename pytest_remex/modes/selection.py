@@ -1,24 +1,55 @@
-"""Finds the runs of the selected experiments in the launch records."""
+"""The runs of the selected experiments, as the launch records tell of them, and how to ask."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import NoReturn
 
 import pytest
 
 from pytest_remex.errors import RecordError
 from pytest_remex.model import Remote
-from pytest_remex.modes.items import point_of
+from pytest_remex.modes.items import point_of, say
+from pytest_remex.modes.outcomes import skip
+from pytest_remex.modes.terminal import Terminal
 from pytest_remex.options import Settings
 from pytest_remex.records.history import Found, History
+from pytest_remex.records.reading import Record
+from pytest_remex.remote.connections import Connections
 
 
-def find_runs(items: Sequence[pytest.Function], settings: Settings) -> dict[str, Found]:
-    """Give the newest run of each item by node id, or the one in the launch asked for.
+class Selection:
+    """What collect, status and cancel have in common: runs by node id, a terminal, connections.
 
-    Raises `RecordError` where there is no such launch.
+    Raises `RecordError` where the launch that is asked for is in no record.
     """
+
+    def __init__(
+        self, session: pytest.Session, settings: Settings, items: Sequence[pytest.Function]
+    ) -> None:
+        self.terminal = Terminal(session.config)
+        self.connections = Connections(self.terminal.prompt)
+        self.unsubmitted = 0
+        self._runs = _find_runs(items, settings)
+
+    def reached_by(self, remote: Remote) -> dict[str, Found]:
+        """Give the runs, reached as `remote` says where that is the same host."""
+        records = {run.record.path: run.record for run in self._runs.values()}
+        reached = {path: _reached_by(remote, record) for path, record in records.items()}
+        return {
+            node: Found(reached[run.record.path], run.entry) for node, run in self._runs.items()
+        }
+
+    def skip_unsubmitted(self, item: pytest.Function) -> NoReturn:
+        """Skip an experiment that has no run, and count it."""
+        self.unsubmitted += 1
+        say(item, "NOT SUBMITTED")
+        skip("not submitted: --remex-submit sends it")
+
+
+def _find_runs(items: Sequence[pytest.Function], settings: Settings) -> Mapping[str, Found]:
+    """Give the newest run of each item by node id, or the one in the launch asked for."""
     history = History.read(settings.launches)
     launches = [record.launch.id for record in history.records]
     if settings.launch is not None and settings.launch not in launches:
@@ -32,10 +63,10 @@ def find_runs(items: Sequence[pytest.Function], settings: Settings) -> dict[str,
     return {node: run for node, run in found.items() if run is not None}
 
 
-def reached_by(remote: Remote, run: Found) -> Found:
-    """Let a run be reached as `remote` says where that is the same host: its shell may differ."""
-    recorded = run.record.launch.remote
+def _reached_by(remote: Remote, record: Record) -> Record:
+    """Let a launch's runs be reached as `remote` says, whose shell may differ."""
+    recorded = record.launch.remote
     if recorded.host != remote.host:
-        return run
-    launch = replace(run.record.launch, remote=replace(recorded, shell=remote.shell))
-    return replace(run, record=replace(run.record, launch=launch))
+        return record
+    launch = replace(record.launch, remote=replace(recorded, shell=remote.shell))
+    return replace(record, launch=launch)

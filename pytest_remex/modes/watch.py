@@ -16,11 +16,9 @@ from pytest_remex.modes.board import Board, Placed
 from pytest_remex.modes.items import is_experiment, places_of, say
 from pytest_remex.modes.outcomes import fail, skip
 from pytest_remex.modes.preparation import failing_plainly
-from pytest_remex.modes.selection import find_runs, reached_by
-from pytest_remex.modes.terminal import Terminal
+from pytest_remex.modes.selection import Selection
 from pytest_remex.options import Mode, Settings
 from pytest_remex.records.history import Found
-from pytest_remex.remote.connections import Connections
 
 
 class Watch:
@@ -31,13 +29,13 @@ class Watch:
     ) -> None:
         self._config = session.config
         self._settings = settings
-        self._terminal = Terminal(session.config)
-        self._connections = Connections(self._terminal.prompt)
-        self._runs = find_runs(items, settings)
+        self._selection = Selection(session, settings, items)
+        self._terminal = self._selection.terminal
+        self._connections = self._selection.connections
+        self._runs: Mapping[str, Found] = {}
         self._jobs: Mapping[str, Job] = {}
         self._refused: dict[str, str] = {}
         self._asked = False
-        self._unsubmitted = 0
         for item in items:
             # The body does not run: only what says where runs are is needed.
             item.fixturenames[:] = [name for name in item.fixturenames if name in _NEEDED]
@@ -59,9 +57,7 @@ class Watch:
                 self._ask(places_of(pyfuncitem)[1])
         run = self._runs.get(pyfuncitem.nodeid)
         if run is None:
-            self._unsubmitted += 1
-            say(pyfuncitem, "NOT SUBMITTED")
-            skip("not submitted: --remex-submit sends it")
+            self._selection.skip_unsubmitted(pyfuncitem)
         self._tell(pyfuncitem, run)
         return True
 
@@ -75,8 +71,8 @@ class Watch:
         if placed and self._asked:
             with self._terminal.lifted():
                 Board(placed).show(self._terminal.console(), verbose=self._verbose)
-        if self._unsubmitted:
-            self._terminal.say(f"{self._unsubmitted} not submitted", yellow=True)
+        if unsubmitted := self._selection.unsubmitted:
+            self._terminal.say(f"{unsubmitted} not submitted", yellow=True)
         if self._settings.json:
             _write(self._settings.json, placed)
         self._terminal.summary(f"remex {self._settings.mode}")
@@ -86,15 +82,16 @@ class Watch:
         return bool(self._config.getoption("verbose") > 0)
 
     def _ask(self, remote: Remote) -> None:
-        runs = {node: reached_by(remote, run) for node, run in self._runs.items()}
+        self._runs = self._selection.reached_by(remote)
+        runs = list(self._runs.values())
 
         def ask() -> Mapping[str, Job]:
-            asked = query(self._unended(runs.values()), self._connections.to)
+            asked = query(self._unended(runs), self._connections.to)
             return {**self._jobs, **asked}
 
         if self._settings.mode is Mode.CANCEL:
             self._jobs = ask()
-            self._cancel(list(runs.values()))
+            self._cancel(runs)
             self._jobs = ask()
             return
         with self._terminal.live() as show:

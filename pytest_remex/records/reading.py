@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from pytest_remex.errors import RecordError
 from pytest_remex.model import Commit, Config, Remote, Scalar, Value
@@ -104,16 +104,18 @@ def read_records(folder: Path) -> list[Record]:
 
 def read_record(path: Path) -> Record | None:
     """Read one launch record; None where a crash left it without its first line."""
-    events = list(_events(path))
-    if not events:
+    events = _events(path)
+    head = next(events, None)
+    if head is None:
         return None
-    record = Record(_launch(path, events[0]), {}, path)
-    for number, event in enumerate(events[1:], start=2):
+    launch, said = _launch(path, head), _Said()
+    for number, event in enumerate(events, start=2):
         try:
-            record = _apply(event, record)
+            said.take(event, launch.base)
         except (KeyError, TypeError, ValueError) as error:
             raise _damaged(path, number, repr(error)) from error
-    return record
+    entries = {sha: Entry(**facts) for sha, facts in said.runs.items()}
+    return Record(launch, entries, path, tuple(said.tips), said.tidied)
 
 
 def _events(path: Path) -> Iterator[dict[str, Any]]:
@@ -128,47 +130,39 @@ def _events(path: Path) -> Iterator[dict[str, Any]]:
         yield event
 
 
-def _apply(event: dict[str, Any], record: Record) -> Record:
-    match event["state"]:
-        case "PUSHING":
-            return replace(record, tips=(*record.tips, event["tip"]), tidied=False)
-        case "TIDIED":
-            return replace(record, tidied=True)
-    sha = event["commit"]
-    entries = cast("dict[str, Entry]", record.entries)
-    entries[sha] = _advance(event, entries.get(sha), Commit(sha, "", record.launch.base))
-    return record
+@dataclass(slots=True)
+class _Said:
+    """What a record's events have said so far; `runs` holds the facts of entries, by commit."""
+
+    runs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tips: list[str] = field(default_factory=list)
+    tidied: bool = False
+
+    def take(self, event: Mapping[str, Any], base: str) -> None:
+        """Take the next event. Raises `KeyError` for a run that no earlier event introduced."""
+        match event["state"]:
+            case "PUSHING":
+                self.tips.append(event["tip"])
+                self.tidied = False
+            case "TIDIED":
+                self.tidied = True
+            case Stage.COMMITTED:
+                sha = event["commit"]
+                commit = Commit(sha, event["tree"], base)
+                self.runs[sha] = {name: event[name] for name in _INTRODUCED} | {"commit": commit}
+            case "ENDED":
+                self.runs[event["commit"]]["ended"] = event["final"]
+            case "RENAMED":
+                self.runs[event["commit"]] |= {name: event[name] for name in _NAMES}
+            case stage:
+                facts = self.runs[event["commit"]]
+                facts |= {"stage": Stage(stage), "why": "", "ended": None}
+                facts |= {name: event[name] for name in _TOLD if name in event}
 
 
-def _advance(event: dict[str, Any], known: Entry | None, commit: Commit) -> Entry:
-    state = event["state"]
-    if state == Stage.COMMITTED:
-        return Entry(
-            node=event["node"],
-            id=event["id"],
-            point=event["point"],
-            parameters=event["parameters"],
-            commit=replace(commit, tree=event["tree"]),
-            directory=event["directory"],
-            header=event["header"],
-        )
-    if known is None:
-        raise KeyError(commit.sha)
-    if state == "ENDED":
-        return replace(known, ended=event["final"])
-    if state == "RENAMED":
-        names = {key: event[key] for key in ("node", "id", "point", "parameters")}
-        return replace(known, **names)
-    return replace(
-        known,
-        stage=Stage(state),
-        job=event.get("job", known.job),
-        unit=event.get("unit", known.unit),
-        why=event.get("why", ""),
-        serial=event.get("serial", known.serial),
-        command=event.get("command", known.command),
-        ended=None,
-    )
+_NAMES = ("node", "id", "point", "parameters")
+_INTRODUCED = (*_NAMES, "directory", "header")
+_TOLD = ("job", "unit", "why", "serial", "command")
 
 
 def _launch(path: Path, head: dict[str, Any]) -> Launch:

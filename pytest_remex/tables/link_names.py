@@ -23,7 +23,7 @@ _KEPT_END = 80
 
 def short_outputs(outputs: Sequence[str]) -> dict[str, str]:
     """Name a run's outputs without their folders, or with them where two names are the same."""
-    bare = {output: PurePosixPath(output).name for output in outputs}
+    bare = {output: output.rpartition("/")[2] for output in outputs}
     shared = Counter(bare.values())
     return {
         output: output.replace("/", "_") if shared[name] > 1 else name
@@ -62,7 +62,9 @@ def by_template(template: str, row: Mapping[str, Value], output: str) -> str:
 
 def safe(name: str) -> str:
     """Make a file name of any text: no folders, nothing invisible, nothing hidden, not too long."""
-    shown = "".join("_" if _is_unsafe(each) else each for each in name)
+    shown = name.replace("/", "_")
+    if not shown.isprintable():
+        shown = "".join(each if each.isprintable() else "_" for each in shown)
     if shown.startswith((".", "-", "~")) or not shown:
         shown = "_" + shown
     return shown if len(shown.encode()) <= LONGEST else _shortened(shown, name)
@@ -89,10 +91,6 @@ def _shortened(name: str, whole: str) -> str:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:8]
-
-
-def _is_unsafe(character: str) -> bool:
-    return character == "/" or (unicodedata.category(character)[0] in "CZ" and character != " ")
 
 
 def _text(value: Value) -> str:

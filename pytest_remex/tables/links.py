@@ -1,4 +1,5 @@
 """The folder `links` of a sweep: its outputs under names that tell the experiments apart."""
+# ruff: noqa: PTH100, PTH113, PTH114, PTH115, PTH118, PTH120 - pathlib takes several times as long
 
 from __future__ import annotations
 
@@ -85,24 +86,38 @@ def _flat(row: Mapping[str, Value], _: str, short: str) -> str:
 
 def _targets(folder: Path, table: Table, name: Callable[..., str]) -> Iterator[tuple[str, str]]:
     """Give the safe name and the target of each output that may be linked to."""
-    real = functools.cache(os.path.realpath)
-    root = real(folder.parents[2] if folder.parent.name == LAUNCHES else folder.parent) + os.sep
+    real, here = _resolver(), os.path.abspath(folder)
+    above = folder.parents[2] if folder.parent.name == LAUNCHES else folder.parent
+    root = real(os.path.abspath(above)) + os.sep
     for row in table.rows:
         place, outputs = row["path"], row["outputs"]
         if not isinstance(place, str) or not isinstance(outputs, list):
             continue
         for output, short in short_outputs([str(each) for each in outputs]).items():
-            path = Path(os.path.normpath(folder / place / output))
-            is_inside = (real(path.parent) + os.sep).startswith(root)
-            if is_inside and path.is_file() and not path.is_symlink():
-                target = os.path.relpath(path, folder / LINKS)
+            path = os.path.normpath(os.path.join(here, place, output))
+            is_inside = (real(os.path.dirname(path)) + os.sep).startswith(root)
+            if is_inside and os.path.isfile(path) and not os.path.islink(path):
+                target = os.path.normpath(os.path.join("..", place, output))
                 yield safe(str(name(row, output, short))), target
 
 
+def _resolver() -> Callable[[str], str]:
+    """Give what resolves an absolute folder's links, and looks at each folder above once."""
+
+    @functools.cache
+    def real(folder: str) -> str:
+        above, name = os.path.split(folder)
+        path = os.path.join(real(above), name) if name else folder
+        return os.path.realpath(path) if os.path.islink(path) else path
+
+    return real
+
+
 def _told_apart(links: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    shared = Counter(same_file(name) for name, _ in links)
-    for name, target in links:
-        yield (marked(name, target) if shared[same_file(name)] > 1 else name), target
+    files = [same_file(name) for name, _ in links]
+    shared = Counter(files)
+    for (name, target), file in zip(links, files, strict=True):
+        yield (marked(name, target) if shared[file] > 1 else name), target
 
 
 def _present(links: Path) -> dict[str, str] | None:
@@ -110,7 +125,8 @@ def _present(links: Path) -> dict[str, str] | None:
     if links.is_symlink() or not links.is_dir():
         return None
     try:
-        return {each.name: str(each.readlink()) for each in links.iterdir()}
+        with os.scandir(links) as entries:
+            return {each.name: os.readlink(each.path) for each in entries}
     except OSError:
         return None
 

@@ -67,15 +67,15 @@ def write_results(
     `dimensions` are the names of each. `experiments` are the node ids that the sweep has today:
     rows of other ones leave the sweep's own table, though not those of the launches.
     """
-    rows = list(rows)
-    for each in dict.fromkeys(row.launch for row in rows):
-        _merge(folder / LAUNCHES / each, [row for row in rows if row.launch == each], dimensions)
+    told = [(row, _flat(row)) for row in rows]
+    for each in dict.fromkeys(row.launch for row, _ in told):
+        _merge(folder / LAUNCHES / each, [one for one in told if one[0].launch == each], dimensions)
     if launch is None:
-        _merge(folder, rows, dimensions, experiments)
+        _merge(folder, told, dimensions, experiments)
 
 
-def flat(row: Row, folder: Path) -> dict[str, Value]:
-    """Give a row by column name, with `path` relative to `folder`.
+def _flat(row: Row) -> dict[str, Value]:
+    """Give a row by column name, all but its `path`, which each table has relative to its folder.
 
     A parameter named as a column about the experiment becomes `parameter.<name>`; a measure named
     as one of these or as a parameter, `measure.<name>`.
@@ -84,14 +84,13 @@ def flat(row: Row, folder: Path) -> dict[str, Value]:
         **{name: _plain(getattr(row, name)) for name in _FIRST},
         **{_point_name(name): _plain(value) for name, value in row.point.items()},
         **{_measure_name(name, row): _plain(value) for name, value in row.measures.items()},
-        **{name: _plain(getattr(row, name)) for name in _LAST},
-        "path": os.path.relpath(row.path, folder) if row.path else None,
+        **{name: _plain(getattr(row, name)) for name in _LAST if name != "path"},
     }
 
 
 def _merge(
     folder: Path,
-    rows: Sequence[Row],
+    told: Sequence[tuple[Row, Mapping[str, Value]]],
     dimensions: Sequence[Sequence[str]],
     experiments: Collection[str] | None = None,
 ) -> None:
@@ -101,9 +100,12 @@ def _merge(
         for row in (old.rows if old else ())
         if experiments is None or row["node"] in experiments
     }
-    new = {row.node: flat(row, folder) for row in rows}
+    new: dict[str, Mapping[str, Value]] = {
+        row.node: {**values, "path": os.path.relpath(row.path, folder) if row.path else None}
+        for row, values in told
+    }
     merged = [*(kept | new).values()]
-    roles = _roles(rows, old.roles if old else {}, merged)
+    roles = _roles([row for row, _ in told], old.roles if old else {}, merged)
     names = tuple(tuple(_point_name(name) for name in each) for each in dimensions)
     filled = [{name: row.get(name) for name in roles} for row in merged]
     write_table(folder, Table(names, roles, filled))
@@ -122,8 +124,9 @@ def _roles(
     """Give every column's role in order; an old measure that no row holds any more is dropped."""
     new = {_point_name(name): "point" for row in rows for name in row.point}
     new |= {_measure_name(name, row): "measure" for row in rows for name in row.measures}
-    held = {name for row in merged for name, value in row.items() if value is not None}
-    roles = new | {name: role for name, role in old.items() if name in held - new.keys()}
+    gone = {name: role for name, role in old.items() if role != "about" and name not in new}
+    held = {name for name in gone if any(row.get(name) is not None for row in merged)}
+    roles = new | {name: role for name, role in gone.items() if name in held}
     return {
         **dict.fromkeys(_FIRST, "about"),
         **{name: role for name, role in roles.items() if role == "point"},

@@ -66,6 +66,23 @@ def test_report(collected):
     result.stdout.fnmatch_lines(["report:  *grid/report.html", "results: *grid/results.csv"])
 
 
+def test_report_is_fresh(collected):
+    """The report is left alone where nothing changed, and made anew where something did."""
+    page = collected.output / "grid" / "report.html"
+    text, written = page.read_text(), page.stat().st_mtime_ns
+    collected.pytest("--remex-collect")
+    assert page.stat().st_mtime_ns == written
+    page.write_text(text[: len(text) // 2])
+    collected.pytest("--remex-collect")
+    assert page.read_text() == text
+    page.unlink()
+    collected.pytest("--remex-collect")
+    assert page.read_text() == text
+    collected.edit("sweeps.py", 'return {"double"', 'return {"twice"')
+    collected.pytest("--remex-collect")
+    assert "twice" in page.read_text()
+
+
 def test_collecting_twice(collected):
     """A second collect fetches nothing again, and gives the same results."""
     files = sorted(collected.output.glob("runs/*/result.txt"))
@@ -76,6 +93,14 @@ def test_collecting_twice(collected):
     collected.pytest("--remex-collect").assert_outcomes(passed=3)
     assert [file.stat().st_mtime_ns for file in files] == touched
     assert rows(collected) == before[1]
+
+
+def test_states_are_recorded_together(collected):
+    """Final states go into a launch record at one time, whatever the number of runs."""
+    (record,) = (collected.output / "launches").glob("*.jsonl")
+    events = [json.loads(line) for line in record.read_text().splitlines()]
+    ended = [event["time"] for event in events if event.get("state") == "ENDED"]
+    assert (len(ended), len(set(ended))) == (3, 1)
 
 
 def test_offline_judging(collected):

@@ -1,5 +1,6 @@
 """The words: states, and what a run lets a sweep read."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,14 @@ def run(tmp_path):
     (tmp_path / "run" / "result").write_text("42")
     (tmp_path / "secret").write_text("no")
     job = Job("1", JobState.COMPLETED)
-    return Run(tmp_path / "run", None, job, "", None, lambda path: path.read_text())
+    return Run(tmp_path / "run", None, job, None, None, lambda path: path.read_text())
+
+
+def test_log(run):
+    """The log is the text of the job's output, whatever its bytes; empty where none is here."""
+    assert run.log == ""
+    (run.path / "slurm.out").write_bytes(b"caf\xe9\r\n")
+    assert replace(run, output=run.path / "slurm.out").log == "caf\ufffd\n"
 
 
 def test_read(run):

@@ -85,7 +85,11 @@ def _tracks(results: pd.DataFrame, folder: Path) -> Iterator[Track]:
 
 
 def _history(folder: Path) -> pd.DataFrame | None:
-    found = (path for pattern in _HISTORY for path in sorted(folder.glob(pattern)))
+    found = (
+        path
+        for pattern in _HISTORY
+        for path in (sorted(folder.glob(pattern)) if "*" in pattern else [folder / pattern])
+    )
     path = next((path for path in found if path.is_file() and not path.is_symlink()), None)
     try:
         return read_history(path) if path and _may_be_drawn(path) else None

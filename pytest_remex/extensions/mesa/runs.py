@@ -20,8 +20,10 @@ def endings(log: str) -> dict[str, str]:
     `termination_code` is MESA's word where a stopping condition was met, `terminated_evolution`
     where it gave up; the last counts. Source: star/job/run_star_support.f90 of MESA.
     """
-    found = {"termination_code": _TERMINATION, "terminated_evolution": _TERMINATED}
-    lines = {name: pattern.findall(log) for name, pattern in found.items()}
+    lines = {
+        "termination_code": _found(_TERMINATION, "termination code:", log),
+        "terminated_evolution": _found(_TERMINATED, "terminated evolution", log),
+    }
     return {name: each[-1] for name, each in lines.items() if each}
 
 
@@ -31,10 +33,11 @@ def measures(log: str, folder: Path) -> dict[str, str | int]:
     `termination_code`, `terminated_evolution`: see `endings`; `last_photo`, and `photos`, how many
     photos are among the outputs.
     """
-    photo, here = last_photo(log, folder), photos(folder)
+    here = photos(folder)
+    saved = _saved(log) or here
     found: dict[str, str | int] = {**endings(log)}
-    if photo:
-        found["last_photo"] = photo
+    if saved:
+        found["last_photo"] = saved[-1]
     if here:
         found["photos"] = len(here)
     return found
@@ -49,5 +52,14 @@ def photos(folder: Path) -> list[str]:
 
 def last_photo(log: str, folder: Path) -> str | None:
     """Name the last photo that a run saved: from its output, else from what was fetched."""
-    saved = _SAVED.findall(log) or photos(folder)
+    saved = _saved(log) or photos(folder)
     return saved[-1] if saved else None
+
+
+def _saved(log: str) -> list[str]:
+    return _found(_SAVED, "save photos/", log)
+
+
+def _found(pattern: re.Pattern[str], words: str, log: str) -> list[str]:
+    """Give what a pattern that needs these words finds; `in` tells at once where they are not."""
+    return pattern.findall(log) if words in log else []

@@ -140,10 +140,12 @@ def judged(tams, work, log):
     from pytest_remex.extensions.mesa.readers import read_output  # noqa: PLC0415 - needs pandas
 
     (work / "inlist_project").write_text(PROJECT)
+    (work / "slurm.out").write_text(log)
     experiment = first_experiment(tams, work)
     body = tams(experiment)
     next(body)
-    run = Run(work, None, Job("1", JobState.COMPLETED), log, experiment, read_output)
+    job = Job("1", JobState.COMPLETED)
+    run = Run(work, None, job, work / "slurm.out", experiment, read_output)
     with pytest.raises(StopIteration) as end:
         body.send(run)
     return end.value.value

@@ -41,8 +41,9 @@ def experiment(path, **config):
 
 
 def run(path, log, state=JobState.TIMEOUT):
-    job = Job("1", state)
-    return Run(path, None, job, log, experiment(path), lambda path: path)
+    job, output = Job("1", state), path / "slurm.out"
+    output.write_text(log)
+    return Run(path, None, job, output, experiment(path), lambda path: path)
 
 
 def test_outputs_are_read_by_their_kind(hooks, tmp_path):

@@ -54,5 +54,11 @@ def run_script(line: str) -> str:
     return RUN.replace("@COMMAND@", words)
 
 
+def has(work_dir: str, job: str, place: str) -> bool:
+    """Whether a run directory is what a task runs of the array that starts in a folder."""
+    task = os.path.join(work_dir, job.partition("_")[2])
+    return os.path.realpath(task) == os.path.realpath(place)
+
+
 def _in_task(pattern: str) -> str:
     return pattern if os.path.isabs(pattern) else "%a/" + pattern

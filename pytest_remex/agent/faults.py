@@ -1,8 +1,9 @@
 """What goes wrong, in words that name the value and the mend."""
 
 import errno
+import os
 import re
-from typing import Dict
+from typing import Dict, Optional
 
 _CREDENTIALS = re.compile(r"(\w[\w+.-]*://)[^/\s@]*@")
 _FULL = {errno.ENOSPC: "the file system is full", errno.EDQUOT: "your quota is used up"}
@@ -32,6 +33,12 @@ def scrub(text: str) -> str:
 def is_full(error: BaseException) -> bool:
     """Whether an error says that there is no space, or none left for the user."""
     return isinstance(error, OSError) and error.errno in _FULL
+
+
+def told_full(words: str, folder: str) -> Optional[AgentError]:
+    """Give the error that a program which writes below `folder` told in its own words."""
+    said = [number for number in _FULL if os.strerror(number) in words]
+    return disk_error(OSError(said[0], words), folder) if said else None
 
 
 def disk_error(error: BaseException, folder: str) -> AgentError:

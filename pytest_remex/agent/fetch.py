@@ -8,7 +8,7 @@ from typing import Any, Dict
 
 from . import files, git
 from .commands import Ran
-from .faults import AgentError
+from .faults import AgentError, told_full
 
 REFS = "refs/remex-placing"
 """Apart from `refs/remex`: the clone may be the user's own repository, whose refs stay for ever."""
@@ -70,6 +70,9 @@ def _checked(clone: str, ran: Ran) -> None:
     if ran.well:
         return
     words = ran.words()
+    full = told_full(words, clone)
+    if full is not None:
+        raise full
     mend = "check that `git fetch origin` works there"
     if "prerequisite" in words:
         mend = f"run `git fetch origin` in {clone} so that it has the base commit"

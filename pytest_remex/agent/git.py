@@ -4,7 +4,7 @@ import os
 from typing import Dict, List
 
 from . import commands
-from .faults import AgentError
+from .faults import AgentError, told_full
 
 PATIENCE = 3600.0
 """Seconds for one git command; a fetch over a slow link takes its time."""
@@ -49,7 +49,8 @@ def ask(clone: str, *words: str, text: str = "") -> str:
     """Run git in the clone and give its output; an error of kind git when it fails."""
     ran = run(clone, *words, text=text)
     if not ran.well:
-        raise AgentError("git", f"git {words[0]} failed in {clone}: {ran.words()}")
+        error = AgentError("git", f"git {words[0]} failed in {clone}: {ran.words()}")
+        raise told_full(ran.words(), clone) or error
     return ran.out
 
 

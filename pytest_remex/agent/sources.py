@@ -1,8 +1,20 @@
 """The sources that may know a job's state, each asked for what those before it did not tell."""
 
+import os
 from typing import Dict, List, NamedTuple, Optional, Set
 
-from . import accounts, cancel, folders, job_ids, packs, records, slurm, slurm_commands, slurm_parse
+from . import (
+    accounts,
+    arrays,
+    cancel,
+    folders,
+    job_ids,
+    packs,
+    records,
+    slurm,
+    slurm_commands,
+    slurm_parse,
+)
 from .faults import AgentError
 from .jobs import ENDED, Job
 from .slurm_parse import Listed
@@ -24,7 +36,10 @@ class Asked(NamedTuple):
     def owns(self, work_dir: str) -> bool:
         """Whether a job is this run's, not another of the same number: Slurm may reuse those."""
         if work_dir.startswith(tuple(folders.spellings(self.arrays))):
-            return "_" in self.job or packs.has(work_dir, self.folder)
+            if "_" not in self.job:
+                return packs.has(work_dir, self.folder)
+            # a name that sacct has changed, see folders.spellings, leads nowhere
+            return arrays.has(work_dir, self.job, self.folder) or not os.path.isdir(work_dir)
         return not work_dir or work_dir in folders.spellings(self.folder)
 
 
@@ -54,11 +69,14 @@ def ask_squeue(asked: List[Asked], known: Known) -> List[Listed]:
         known.failures.append(str(error))
         return []
     by_id = {row.id: row for row in rows}
+    by_whole = {job_ids.whole_of(row.id): row for row in rows}
     for one in asked:
         row = by_id.get(one.job)
+        # another's job may have an array's number and not its tasks
+        whole = by_whole.get(job_ids.whole_of(one.job))
         if row is not None and one.owns(row.work_dir):
             known.jobs[one.directory] = accounts.from_listing(row)
-        elif row is not None:
+        elif whole is not None and not one.owns(whole.work_dir):
             known.taken.add(one.directory)
     ended = {job.id for job in known.jobs.values() if job.state in ENDED}
     codes = slurm.exit_codes(sorted(ended), known.cluster)

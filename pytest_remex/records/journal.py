@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pytest_remex.errors import RecordError
 from pytest_remex.records.reading import FORMAT, Entry, Launch, Record, Stage, record_path
 
 
 class Journal:
-    """A launch record, open for appending."""
+    """A launch record, open for appending. Raises `RecordError` where it cannot be written."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._fault: RecordError | None = None
         self._file = path.open("ab")
 
     @classmethod
@@ -42,17 +45,36 @@ class Journal:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         lines = [json.dumps({"time": now, **event}, ensure_ascii=False) for event in events]
         if lines:
-            self._file.write(("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))
-            self._file.flush()
+            with self._writing():
+                self._file.write(("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))
+                self._file.flush()
 
     def sync(self) -> None:
         """Wait until all that was written is on the disk, to outlive this machine's power too."""
-        os.fsync(self._file.fileno())
+        with self._writing():
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """Sync and close the file."""
-        self.sync()
-        self._file.close()
+        """Sync and close the file; one that could not be written has been told of before."""
+        if self._fault is None:
+            self.sync()
+            self._file.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Write no more after a line that may be half written: `resume` drops that."""
+        if self._fault is not None:
+            raise self._fault
+        try:
+            yield
+        except OSError as error:
+            with suppress(OSError):
+                self._file.close()
+            self._fault = RecordError(
+                f"the launch record {self.path} cannot be written ({error.strerror}): "
+                f"free some space there, and run the same command again"
+            )
+            raise self._fault from error
 
 
 def committed(entry: Entry) -> dict[str, object]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from pytest_remex.errors import ConnectionLostError, RemoteError
+from pytest_remex.remote.lost import lost
 
 if TYPE_CHECKING:
     from pytest_remex.model import Value
@@ -79,7 +80,7 @@ class Conversation:
         for thread in self._threads:
             thread.start()
         try:
-            self._send({"nonce": self._nonce, "modules": dict(modules)}, "its start")
+            self._send({"nonce": self._nonce, "modules": dict(modules)}, "the agent was started")
         except RemoteError:
             self.close()
             raise
@@ -143,15 +144,15 @@ class Conversation:
         try:
             return Answer(json.loads(line))
         except ValueError as error:
-            lost = f"what came from {self._place} cannot be read ({line[:200]!r})"
-            raise self._lose(lost, action) from error
+            what = f"what came from {self._place} cannot be read ({line[:200]!r})"
+            raise self._lose(what, action) from error
 
     def _send(self, message: Mapping[str, object], action: str) -> None:
         try:
             self._channel.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
         except TimeoutError as error:
-            lost = f"{self._place} took nothing for {self._silence:g} s"
-            raise self._lose(lost, action) from error
+            what = f"{self._place} took nothing for {self._silence:g} s"
+            raise self._lose(what, action) from error
         except (OSError, EOFError) as error:
             self._threads[0].join(1)
             raise self._ended(action) from error
@@ -200,11 +201,9 @@ class Conversation:
         return RemoteError(self._lost)
 
     def _lose(self, what: str, action: str) -> ConnectionLostError:
-        self._lost = (
-            f"{what} during {action!r}: whether that was done is unknown; "
-            f"the same command, run again, finds out and goes on"
-        )
-        return ConnectionLostError(self._lost)
+        error = lost(what, action)
+        self._lost = str(error)
+        return error
 
     def _said(self) -> str:
         """Give the last that was heard outside the protocol, for a message."""

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from pytest_remex.errors import RemoteError
-from pytest_remex.remote.transfer import STAGING, Folders, Transferred
+from pytest_remex.remote.transfer import STAGING, Folders, Transferred, unwritable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,5 +65,5 @@ def _copy(opened: int, part: Path, target: Path) -> int:
             os.utime(part, ns=(facts.st_atime_ns, facts.st_mtime_ns))
             part.replace(target)
         except OSError as error:
-            raise RemoteError(f"{target} cannot be written: {error.strerror}") from error
+            raise unwritable(target, error) from error
     return facts.st_size

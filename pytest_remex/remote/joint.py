@@ -13,14 +13,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_remex.errors import ConnectionLostError, RemoteError
+from pytest_remex.errors import RemoteError
 from pytest_remex.remote import bridge
 from pytest_remex.remote.channel import CHUNK
+from pytest_remex.remote.lost import lost
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from pytest_remex.errors import ConnectionLostError
     from pytest_remex.remote.channel import Channel, Door
 
 _THERE = """
@@ -68,10 +70,7 @@ class Joint:
 
     def lost(self, what: str) -> ConnectionLostError:
         """Say that the connection was lost, and what that means."""
-        return ConnectionLostError(
-            f"the connection to {self.place} {what} while files were fetched: "
-            f"the same command, run again, goes on where it stopped"
-        )
+        return lost(f"the connection to {self.place} {what}", "files were fetched")
 
     @property
     def end(self) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import paramiko
 
 from pytest_remex.errors import RemoteError
+from pytest_remex.remote.faults import hung_up
 from pytest_remex.remote.keys import KeyAgent, offered_keys
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Login:
             while methods:  # what a step that succeeded leaves to be done; nothing at the end
                 methods = self._step(methods, attempts)
         except (paramiko.SSHException, OSError, EOFError) as error:
-            raise self._hung_up(error) from error
+            raise hung_up(self._settings, ", ".join(self._tried)) from error
         finally:
             if agent:
                 agent.close()
@@ -138,14 +139,6 @@ class Login:
                 f"run this at a terminal, or let a key agent hold the key"
             )
         return self._prompt(text, echo=echo)
-
-    def _hung_up(self, error: Exception) -> RemoteError:
-        host = self._settings
-        return RemoteError(
-            f"{host.hostname} hung up during the login of {host.user!r} ({error}); tried: "
-            f"{', '.join(self._tried) or 'nothing'}. Where a key agent holds many keys, name the "
-            f"right one by IdentityFile and set IdentitiesOnly yes in ~/.ssh/config"
-        )
 
 
 def _unless_over(transport: paramiko.Transport, error: paramiko.SSHException) -> None:

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 from pytest_remex.errors import RemoteError
 from pytest_remex.remote.channel import CHUNK
 from pytest_remex.remote.joint import Joint
-from pytest_remex.remote.transfer import Transferred
+from pytest_remex.remote.transfer import Transferred, told_full
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
     from typing import IO
 
     from pytest_remex.remote.channel import Door
@@ -59,7 +60,7 @@ def pull(door: Door, wanted: Wanted, *, silence: float) -> None:
         _watch(process, joint, wanted, silence)
         errors.seek(0)
         said = errors.read()[-2000:].decode(errors="replace").strip()
-    _judge(process.returncode, joint, said)
+    _judge(process.returncode, joint, said, wanted.basis)
 
 
 def _watch(process: subprocess.Popen[bytes], joint: Joint, wanted: Wanted, silence: float) -> None:
@@ -151,14 +152,16 @@ def _lines(stream: IO[bytes]) -> Iterator[bytes | None]:
     yield rest
 
 
-def _judge(code: int, joint: Joint, said: str) -> None:
+def _judge(code: int, joint: Joint, said: str, destination: Path) -> None:
     """Raise what an exit code of rsync stands for, but for some files that are not there."""
     if joint.fault:
         raise joint.fault
+    if joint.code is None and code not in (0, *_OURS):
+        raise joint.lost("broke")
     if code in _SOME_MISSING:
         return
-    if joint.code is None and code not in _OURS:
-        raise joint.lost("broke")
+    if full := told_full(said, destination):
+        raise full
     raise RemoteError(f"rsync from {joint.place} failed (exit code {code}): {said or joint.said}")
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import paramiko
 
-from pytest_remex.errors import ConnectionLostError, RemoteError
+from pytest_remex.errors import RemoteError
 from pytest_remex.remote.channel import NoChannelError
+from pytest_remex.remote.lost import lost
 from pytest_remex.remote.rsync import pull
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 _WINDOW = 1 << 22
 _PIECE = 1 << 18  # paramiko copies what it has not sent yet: a large piece costs its square
 _CLOSING = 2.0
+_DYING = 0.2
+"""Seconds for a transport that has closed its channels to say that the link broke."""
 _PAUSES = (0.05, 0.2, 0.5)
 _UNPACK = "import base64,sys;exec(base64.b64decode(sys.argv[1]))"
 
@@ -65,7 +68,10 @@ class SshChannel:
         if not self._channel.status_event.wait(seconds):
             return None
         code = self._channel.recv_exit_status()
-        return code if code >= 0 else 128 if self._channel.eof_received else None
+        if code >= 0:
+            return code
+        self._transport.join(_DYING)
+        return 128 if self._channel.eof_received and self._transport.is_active() else None
 
     def close(self) -> None:
         """Close the channel: the program sees the end of its stdin."""
@@ -103,9 +109,10 @@ class SshDoor:
             with _broken_after(self._silence, self._transport):
                 channel.exec_command(command)
         except paramiko.ChannelException as error:
-            raise NoChannelError(f"{self.place} opens no further channel: {error.text}") from error
+            why = f"opens no further channel ({error.text}): see its sshd's MaxSessions"
+            raise NoChannelError(f"{self.place} {why}") from error
         except (paramiko.SSHException, OSError, EOFError) as error:
-            raise ConnectionLostError(f"the connection to {self.place} broke: {error}") from error
+            raise lost(f"the connection to {self.place} broke", "a program was started") from error
         return SshChannel(channel, self._transport, silence=self._silence)
 
     def copy(self, wanted: Wanted) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -13,11 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_remex.errors import RemoteError
+from pytest_remex.remote.lost import AGAIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 STAGING = ".remex-staging"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +68,31 @@ def fetch(
     Gives the names that `copy` did not put there. Where `copy` raises, what it had finished is
     put in its place all the same; parts of files stay in the staging folder, for the next time.
     """
-    destination.mkdir(parents=True, exist_ok=True)
-    with _staging(destination) as staging:
-        for name in names:  # left by a fetch that was killed, and perhaps old by now
-            (staging / name).unlink(missing_ok=True)
-        try:
-            copy(Wanted(source, names, staging, destination, progress))
-        finally:
-            missing = _publish(names, staging, destination)
-        shutil.rmtree(staging)
+    try:
+        destination.mkdir(parents=True, exist_ok=True)
+        with _staging(destination) as staging:
+            for name in names:  # left by a fetch that was killed, and perhaps old by now
+                (staging / name).unlink(missing_ok=True)
+            try:
+                copy(Wanted(source, names, staging, destination, progress))
+            finally:
+                missing = _publish(names, staging, destination)
+            shutil.rmtree(staging)
+    except OSError as error:
+        raise unwritable(destination, error) from error
     return missing
+
+
+def unwritable(path: Path, error: OSError) -> RemoteError:
+    """Say that nothing can be written here, and the mend."""
+    mend = "free some space there" if error.errno in _FULL else "mend that"
+    return RemoteError(f"{path} cannot be written ({error.strerror}): {mend}, and {AGAIN}")
+
+
+def told_full(words: str, path: Path) -> RemoteError | None:
+    """Give the error that a program which writes to `path` told in its own words."""
+    said = (number for number in _FULL if os.strerror(number) in words)
+    return next((unwritable(path, OSError(number, os.strerror(number))) for number in said), None)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from support.daemons import wait_until
 from support.invariants import Snapshot, assert_clean, assert_once, jobs_below
 from support.sites import WITH_ACCOUNTING, WITH_AND_WITHOUT_ACCOUNTING
 
@@ -15,6 +16,7 @@ def test_time_limit(user, cluster):
     user.sweep(1.0)
     user.submit()
     ((job,),) = jobs_below(cluster, user.project.runs).values()
+    wait_until(lambda: next(user.project.runs.glob("*/ran"), None), "the job runs")
     cluster.run("scontrol", "update", f"jobid={job.id}", "EndTime=now+1")
     collect = user.collect().badly("TIMEOUT")
     assert "a star of mass 1.0" in collect

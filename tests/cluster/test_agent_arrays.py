@@ -125,6 +125,19 @@ def test_cancelling_one_task_leaves_the_others(launch):
     assert [told[name]["state"] for name in jobs] == ["HELD", "CANCELLED", "HELD"]
 
 
+def test_a_number_that_came_twice_is_not_taken_for_ours(launch):
+    """Tasks of another array of ours, and a job that has an array's number, are not this run's."""
+    number = held(launch.submit(array(launch, "r0", "r1")))
+    launch.add("lost")
+    single = held(launch.submit(launch.add("single")))
+    told, _ = launch.query(("lost", f"{number}_0"))
+    assert told["lost"]["state"] == "LOST"
+    told, _ = launch.query(("lost", f"{single}_0"))
+    assert told["lost"]["state"] == "LOST"
+    told, _ = launch.query(("r0", f"{number}_0"), ("single", single))
+    assert [told[name]["state"] for name in ("r0", "single")] == ["HELD", "HELD"]
+
+
 def test_other_runs_under_the_same_key_are_refused(launch):
     """An array's folder is for its runs alone."""
     unit = array(launch, "r0", "r1")

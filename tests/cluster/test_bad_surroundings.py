@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from support.disk import SmallDisk
 from support.invariants import Snapshot, assert_clean, assert_once
 from support.projects import git
 from support.sshd import HOST
@@ -102,20 +101,6 @@ def test_missing_folder(user, mended, key, mend):
     _submit_badly(user, str(place), mend)
     aside.rename(place)
     mended()
-
-
-def test_runs_folder_full(user, mended, cluster):
-    """A full disk under the runs folder is told as that; nothing half made stays."""
-    with SmallDisk(400_000) as disk:
-        user.ini(remex_runs=str(disk.folder))
-        disk.fill()
-        _submit_badly(user, str(disk.folder), "space")
-        assert [entry.name for entry in disk.folder.iterdir() if entry.name[0] != "."] == ["filler"]
-        (disk.folder / "filler").unlink()
-        user.submit()
-        cluster.wait()
-        ran = [path.read_text() for path in disk.folder.glob("*/ran")]
-        assert ran == ["ran\n"] * 3
 
 
 def test_runs_folder_not_writable(user, mended):

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import random
+import re
+import shutil
 import signal
 import time
 
@@ -16,8 +18,14 @@ from support.kills import EDGES, kill_after, kill_at
 from support.launches import User, finished
 from support.projects import Project, git
 from support.proxy import Proxy
+from support.sshd import HOST
 
 KILLS = 6
+CUTS = [
+    *(("up", share) for share in (0.009, 0.0125, 0.98)),
+    *(("down", share) for share in (0.35, 0.45, 0.5, 0.65, 0.98)),
+]
+"""Shares of a submit's bytes: in the login, in opening a channel, in the agent's work."""
 ARRAY = ("--remex-array",)
 
 
@@ -44,9 +52,9 @@ def test_killed_at_random(user, cluster, before):
     _assert_launched(user, cluster, before)
 
 
-@pytest.mark.parametrize("cut", [("up", 0.5), ("up", 0.98), ("down", 0.5), ("down", 0.98)])
+@pytest.mark.parametrize("cut", CUTS)
 def test_link_cut(user, cluster, sshd, before, cut):
-    """A link cut after so many bytes says so, and the same command finishes the launch."""
+    """A link cut after so many bytes is told with host and mend, and the same command goes on."""
     direction, share = cut
     with Proxy(sshd.port) as proxy:
         sshd.client(user.home, proxy.port)
@@ -54,12 +62,38 @@ def test_link_cut(user, cluster, sshd, before, cut):
         user.sweep(4.0, 5.0, 6.0)
         proxy.cut_after(int(total * share), direction)
         done = user.pytest("--remex-submit").plain()
-        assert done.code == 0 or "run again" in done or "127.0.0.1" in done
+        if done.code:
+            _assert_link_lost(done)
         user.submit()
     cluster.wait()
     user.sweep(1.0, 2.0, 3.0)
     assert_once(user, cluster, 6)
     assert_clean(user, before)
+
+
+@pytest.mark.parametrize("mode", ["--remex-status", "--remex-collect"])
+def test_link_cut_while_asking(user, cluster, sshd, mode):
+    """A link cut under status or collect is told with host and mend, and the next one goes well."""
+    if mode == "--remex-status":
+        user.script(lines="#SBATCH --hold\n")
+    user.submit()
+    if mode == "--remex-collect":
+        cluster.wait()
+    with Proxy(sshd.port) as proxy:
+        sshd.client(user.home, proxy.port)
+        user.pytest(mode).well()
+        total = proxy.forwarded["down"]
+        for share in (0.55, 0.75):
+            shutil.rmtree(user.output / "runs", ignore_errors=True)
+            proxy.cut_after(int(total * share), "down")
+            _assert_link_lost(user.pytest(mode).plain())
+        user.pytest(mode).well()
+
+
+def _assert_link_lost(done):
+    """One sentence names the host and says what to do."""
+    assert done.code == 2, done.text
+    assert re.search(rf"\b{HOST}\b.*\brun the same command again", done.text), done.text
 
 
 def _bytes_of_a_submit(user, proxy, direction):

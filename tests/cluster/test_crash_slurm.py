@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 
 import pytest
 from support import shims as faults
+from support.amnesia import forgotten, occupy
 from support.daemons import wait_until
 from support.invariants import Snapshot, assert_clean, assert_once, jobs_below
 from support.kills import kill_at
@@ -15,6 +15,10 @@ from support.sites import WITH_ACCOUNTING
 
 QUICK = {"MessageTimeout": "2"}
 """Seconds after which Slurm's answer is no longer awaited: doubt is short."""
+
+SINGLE_AND_ARRAY = pytest.mark.parametrize(
+    "options", [(), ("--remex-array",)], ids=["single", "array"]
+)
 
 EACH_ITS_FAULT = """\
 case $NUMBER in
@@ -52,7 +56,7 @@ def test_doubtful_answers(user, cluster, shims):
     assert user.collect().well().text.count(" PASSED ") == 5
 
 
-@pytest.mark.parametrize("options", [(), ("--remex-array",)], ids=["single", "array"])
+@SINGLE_AND_ARRAY
 def test_agent_killed(user, cluster, shims, before, options):
     """A far side killed by its own sbatch, whose job Slurm has, ends with one job each."""
     shims.submissions(faults.KILLS_PARENT, times=1)
@@ -98,34 +102,29 @@ def test_controller_frozen(user, cluster, before):
     assert_clean(user, before)
 
 
+@SINGLE_AND_ARRAY
 @pytest.mark.parametrize("state", ["HELD", "RELEASED"])
-def test_acknowledged_and_lost(user, cluster, state, tmp_path):
+def test_acknowledged_and_lost(user, cluster, state, options, tmp_path):
     """Another's jobs with our lost jobs' ids are not released, cancelled or reported as ours."""
-    cluster.down()
-    with cluster.controller.stopped():
-        shutil.copytree(cluster.folder / "state", tmp_path / "state")
-    kill_at(user, state)
-    cluster.controller.kill()
-    shutil.rmtree(cluster.folder / "state")
-    shutil.copytree(tmp_path / "state", cluster.folder / "state")
-    cluster.start()
+    with forgotten(cluster, tmp_path):
+        kill_at(user, state, 1, *options)
     jobs = [event["job"] for event in user.events() if event.get("state") == "HELD"]
-    foreign = _occupy(cluster, jobs)
+    foreign = occupy(cluster, jobs)
     assert foreign
-    user.pytest("--remex-submit").plain()
-    states = {row["job_id"]: row["state"] for row in user.states().values()}
-    assert {states[number] for number in foreign} == {"LOST"}
+    user.pytest("--remex-submit", *options).plain()
+    rows = user.states().values()
+    lost = [row["state"] for row in rows if row["job_id"].partition("_")[0] in foreign]
+    assert set(lost) == {"LOST"}
     user.pytest("--remex-cancel").plain()
     listed = {job.id: job for job in cluster.jobs()}
     assert [listed[number] for number in foreign if not listed[number].held] == []
-    assert user.submit("--remex-retry").text.count("] SUBMITTED job") >= len(foreign)
-
-
-def _occupy(cluster, jobs):
-    """Let another's held jobs have the ids of these; give those that it got."""
-    command = ["sbatch", "--parsable", "--hold", "--wrap=true", "--output=/dev/null"]
-    got = {cluster.run(*command).strip() for _ in range(len(jobs) + 2)}
-    return got & set(jobs)
+    again = user.submit("--remex-retry", *options)
+    assert again.text.count("] SUBMITTED job") >= len(lost)
+    cluster.run("scancel", "--name=wrap")
+    cluster.up()
+    cluster.wait()
+    ran = [path.read_text() for path in user.project.runs.glob("*/ran")]
+    assert ran == ["ran\n"] * 3
 
 
 def test_forgotten_jobs(user, cluster):

@@ -9,11 +9,13 @@ from typing import Self
 
 from support.daemons import Scratch
 
+MOUNT = ("mount", "-n", "-t", "tmpfs", "-o")
+
 
 class SmallDisk:
     """A tmpfs of so many bytes at `folder`; use it in a with statement."""
 
-    def __init__(self, size: int = 1_048_576) -> None:
+    def __init__(self, size: int = 16_777_216) -> None:
         self._scratch = Scratch("remex-disk-")
         self._size = size
         self.folder = self._scratch.folder / "disk"
@@ -22,22 +24,25 @@ class SmallDisk:
         with ExitStack() as on_failure:
             on_failure.callback(self._scratch.close)
             self.folder.mkdir()
-            mount = [
-                "mount",
-                "-n",
-                "-t",
-                "tmpfs",
-                "-o",
-                f"size={self._size}",
-                "tmpfs",
-                str(self.folder),
-            ]
-            subprocess.run(mount, check=True)
+            subprocess.run([*MOUNT, f"size={self._size}", "tmpfs", str(self.folder)], check=True)
             on_failure.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._scratch.close()
+
+    @classmethod
+    def refused(cls) -> str:
+        """Say why this user may mount none; empty where it may."""
+        try:
+            with cls():
+                return ""
+        except (OSError, subprocess.CalledProcessError) as error:
+            return str(error)
+
+    def empty(self) -> None:
+        """Take away what `fill` put there."""
+        (self.folder / "filler").unlink()
 
     def fill(self, leave: int = 0) -> None:
         """Fill the disk up to so many free bytes with a file named `filler`; empty it first."""

@@ -75,7 +75,9 @@ def test_cut_and_gone_on(opened, proxy, reroute, runs, here):
     for name in names:
         write(runs, name, os.urandom(2_000_000))
     proxy.cut_after(7_000_000, "down")
-    with pytest.raises(ConnectionLostError, match="run again, goes on where it stopped"):
+    with pytest.raises(
+        ConnectionLostError, match="run the same command again: it finds out, and goes on"
+    ):
         opened().fetch(str(runs), names, here)
     done = [name for name in names if (here / name).exists()]
     assert 1 <= len(done) < 6

@@ -1,0 +1,73 @@
+"""The agent cancels jobs of ours on a real Slurm, and never one that has the number of ours."""
+
+import pytest
+from support.agent_launch import Launch, held
+from support.amnesia import forgotten, occupy
+
+
+@pytest.fixture
+def launch(site, tmp_path):
+    """Give a launch on the session's cluster."""
+    made = Launch(site, tmp_path / "runs")
+    yield made
+    made.close()
+
+
+def cancel(launch, *jobs):
+    """Ask for jobs to be cancelled; give the message of each that was not, None of one that was."""
+    fields = {"runs": str(launch.runs), "scheduler": "slurm", "jobs": list(jobs)}
+    events = launch.agent().ask("cancel", **fields)
+    assert [event["job"] for event in events] == list(jobs)
+    assert all((event["event"] == "uncancelled") == ("message" in event) for event in events)
+    return [event.get("message") for event in events]
+
+
+def state(launch, job):
+    """Give a job's state as Slurm has it."""
+    return {one.id: one.state for one in launch.cluster.jobs()}[job]
+
+
+def another(launch, *options):
+    """Submit a job of the same user in a folder that is not ours."""
+    command = ["sbatch", "--parsable", "--hold", "--wrap=true", "--output=/dev/null", *options]
+    return launch.cluster.run(*command).strip()
+
+
+def test_a_number_that_slurm_gave_to_another_job_is_left_alone(launch, tmp_path):
+    """A job lost in a crash after its state was seen is not cancelled in another's shape."""
+    with forgotten(launch.cluster, tmp_path):
+        job = held(launch.submit(launch.add("r")))
+        assert launch.query(("r", job))[0]["r"]["state"] == "HELD"
+    assert occupy(launch.cluster, [job]) == {job}
+    (why,) = cancel(launch, job)
+    assert f"lost job {job}" in why
+    assert "--remex-retry" in why
+    assert state(launch, job) == "PENDING"
+
+
+def test_others_are_left_alone_beside_ours(launch):
+    """Of several numbers ours are cancelled, and an array's task elsewhere is not."""
+    job = held(launch.submit(launch.add("r")))
+    other, array = another(launch), another(launch, "--array=0-1")
+    done, *refused = cancel(launch, job, other, f"{array}_1")
+    assert done is None
+    assert ["gave its number to another's" in why for why in refused] == [True, True]
+    assert state(launch, job) == "CANCELLED"
+    assert [state(launch, one) for one in (other, f"{array}_0", f"{array}_1")] == ["PENDING"] * 3
+
+
+def test_an_unknown_number_is_told(launch):
+    """A job that Slurm does not list is not told as cancelled."""
+    assert cancel(launch, "987654") == [
+        "Slurm does not list job 987654 any more: --remex-status tells what became of it"
+    ]
+
+
+def test_nothing_is_cancelled_unseen(launch):
+    """Where Slurm does not say whose a number is, nothing is cancelled, and the mend is named."""
+    job = held(launch.submit(launch.add("r")))
+    launch.shims.put("echo 'no answer' >&2; exit 1", "squeue")
+    (why,) = cancel(launch, job)
+    assert why == "squeue failed: no answer: run the same command again"
+    launch.shims.remove()
+    assert state(launch, job) == "PENDING"

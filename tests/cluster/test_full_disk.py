@@ -1,0 +1,82 @@
+"""A full disk there and here: the message names the folder and the mend; then nothing was lost."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from support.disk import SmallDisk
+from support.invariants import Snapshot, assert_clean
+
+PAGE = 4096
+"""Bytes that a file takes at least."""
+
+
+@pytest.fixture
+def disk():
+    """Give a SmallDisk; skip where this user may mount none."""
+    if why := SmallDisk.refused():
+        pytest.skip(f"no small file system can be mounted: {why}")
+    with SmallDisk() as disk:
+        yield disk
+
+
+@pytest.fixture
+def launched(user, cluster, disk):
+    """Give a function that submits, is told so, makes room and submits again: all ran once."""
+
+    def launched(runs, *words):
+        before = Snapshot.of(user.repository)
+        user.pytest("--remex-submit").badly(*words, "run the same command")
+        disk.empty()
+        user.submit()
+        cluster.wait()
+        assert [path.read_text() for path in runs.glob("*/ran")] == ["ran\n"] * 3
+        assert_clean(user, before)
+
+    return launched
+
+
+@pytest.mark.parametrize("pages", [0, 3, 15])
+def test_runs_folder(user, disk, launched, pages):
+    """A runs folder without room for all run directories is named, and goes on with room."""
+    user.ini(remex_runs=str(disk.folder))
+    disk.fill(leave=pages * PAGE)
+    full = f"cannot write into {disk.folder}: the file system is full; free some space there"
+    launched(disk.folder, full)
+
+
+@pytest.mark.parametrize("pages", [0, 3])
+def test_clone(user, disk, launched, pages):
+    """A clone without room for the commits is named as full, not as one that cannot fetch."""
+    clone = disk.folder / "clone"
+    shutil.copytree(user.project.clone, clone)
+    user.ini(remex_clone=str(clone))
+    disk.fill(leave=pages * PAGE)
+    full = f"cannot write into {clone}: the file system is full; free some space there"
+    launched(user.project.runs, full)
+
+
+@pytest.mark.parametrize("pages", [1, 2])
+def test_launch_record(user, disk, launched, pages):
+    """A launch whose record cannot go on is stopped, wherever that is, and finished later."""
+    user.output = disk.folder / "output"
+    user.ini(remex_output=str(user.output))
+    disk.fill(leave=pages * PAGE)
+    full = f"the launch record {user.output}/launches/"
+    launched(user.project.runs, full, "free some space there, and run the same command again")
+
+
+@pytest.mark.parametrize("pages", [0, 4])
+def test_fetched_outputs(user, cluster, disk, pages):
+    """An output folder without room for the outputs is named, and the next collect goes on."""
+    user.output = disk.folder / "output"
+    user.ini(remex_output=str(user.output))
+    user.submit()
+    cluster.wait()
+    user.pytest("--remex-status").well()  # the final states are in the record
+    disk.fill(leave=pages * PAGE)
+    full = f"{user.output}/runs cannot be written (No space left on device): free some space there"
+    user.collect().badly(full, "run the same command again")
+    disk.empty()
+    assert user.collect().well().text.count(" PASSED ") == 3

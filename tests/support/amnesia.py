@@ -1,0 +1,38 @@
+"""A controller that crashes, forgets jobs, and gives their numbers to others."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from support.slurm import SlurmCluster
+
+
+@contextmanager
+def forgotten(cluster: SlurmCluster, folder: Path) -> Iterator[None]:
+    """Let the controller crash after the block, and come back as it was before it.
+
+    Until then no job starts. `folder` keeps the state.
+    """
+    state, kept = cluster.folder / "state", folder / "state"
+    cluster.down()
+    with cluster.controller.stopped():
+        shutil.copytree(state, kept)
+    yield
+    cluster.controller.kill()
+    shutil.rmtree(state)
+    shutil.copytree(kept, state)
+    cluster.start()
+
+
+def occupy(cluster: SlurmCluster, jobs: Iterable[str]) -> set[str]:
+    """Let the user's other held jobs have the numbers of these; give those that they got."""
+    wanted = {job.partition("_")[0] for job in jobs}
+    command = ["sbatch", "--parsable", "--hold", "--wrap=true", "--output=/dev/null"]
+    got = {cluster.run(*command).strip() for _ in range(len(wanted) + 2)}
+    return got & wanted

@@ -155,7 +155,7 @@ def _expand(pattern: str, header: Header, job_id: str, user: str) -> str:
             return numbers[symbol].zfill(min(int(width or 0), 10))
         return escape(texts.get(symbol, "")) or "*"
 
-    return re.sub(r"%(\d*)([AajJnNstux%])|(.)", expand, pattern, flags=re.DOTALL)
+    return re.sub(r"%(\d*)([AajJnNstux%])|([^%]+|%)", expand, pattern, flags=re.DOTALL)
 
 
 def _is_inside(path: str) -> bool:

@@ -1,7 +1,8 @@
 """The full campaign of kills, cuts and slow faults: `python tests/cluster/stress.py --kills 200`.
 
 Each case is a fresh project: a submit is killed or cut, the same command runs again, and the
-invariants are checked. The exit code is 1 when one was broken.
+invariants are checked. In every second one each experiment is a batch of its own. The exit code
+is 1 when one was broken.
 """
 
 from __future__ import annotations
@@ -79,6 +80,8 @@ class Campaign:
         self.site.sshd.client(home)
         user = User(copy_project(self.template, place), home)
         user.script()
+        if self.number % 2:
+            user.batches(1)
         return user
 
 

@@ -44,8 +44,11 @@ def test_killed_at_each_edge(user, cluster, before, options):
     _assert_launched(user, cluster, before)
 
 
-def test_killed_at_random(user, cluster, before):
-    """A launch killed at random moments is finished by the same command."""
+@pytest.mark.parametrize("batch", [1, 3])
+def test_killed_at_random(user, cluster, batch):
+    """A launch of one or several batches, killed at random moments, is finished by a rerun."""
+    user.batches(batch)
+    before = Snapshot.of(user.repository)
     for _ in range(KILLS):
         kill_after(user, random.uniform(0.5, 2.0))  # noqa: S311 - not a secret
     user.submit()

@@ -121,6 +121,12 @@ class User:
             f"    return Remote({places}, {options})\n"
         )
 
+    def batches(self, size: int) -> None:
+        """Write a conftest.py that makes each batch so many experiments."""
+        (self.repository / "conftest.py").write_text(
+            f"import pytest_remex.modes.batch\n\npytest_remex.modes.batch.BATCH = {size}\n"
+        )
+
     def sweep(self, *masses: float, name: str = "tams") -> None:
         """Write sweeps.py with one experiment for each mass."""
         (self.repository / "sweeps.py").write_text(SWEEP.format(masses=list(masses), name=name))

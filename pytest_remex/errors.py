@@ -22,7 +22,7 @@ class ConnectionLostError(RemoteError):
 
 
 class RecordError(RemexError):
-    """A launch record cannot be read or written."""
+    """A launch record, or another file in the output folder, cannot be read or written."""
 
 
 class NamelistError(RemexError):

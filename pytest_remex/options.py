@@ -12,6 +12,7 @@ import pytest
 
 from pytest_remex.errors import RecordError
 from pytest_remex.grouping import Grouping, Kind
+from pytest_remex.mends import unwritable
 from pytest_remex.model import Remote, Repo
 
 if TYPE_CHECKING:
@@ -57,16 +58,16 @@ class Settings:
 
         Raises `RecordError` where it cannot be made.
         """
+        away = "move away what is there or set remex_output to another folder"
         ignore = self.output / ".gitignore"
+        draft = self.output / ".gitignore.new"  # a full disk would leave it empty
         try:
             self.output.mkdir(parents=True, exist_ok=True)
             if not ignore.exists():
-                ignore.write_text("# made by pytest-remex\n*\n", "utf-8")
+                draft.write_text("# made by pytest-remex\n*\n", "utf-8")
+                draft.replace(ignore)
         except OSError as error:
-            raise RecordError(
-                f"the output folder {self.output} cannot be made ({error.strerror}): "
-                f"move away what is there, or set remex_output to another folder"
-            ) from None
+            raise RecordError(unwritable(self.output, error, away)) from None
 
     @property
     def launches(self) -> Path:

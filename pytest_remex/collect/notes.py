@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pytest_remex.mends import writing
 from pytest_remex.repo.patch import Edit
 
 NOTE = ".remex/judged.json"
@@ -53,5 +54,10 @@ def read_note(folder: Path) -> Note:
 
 
 def write_note(folder: Path, note: Note) -> None:
-    """Write the note into a run's folder, whose outputs are there."""
-    (folder / NOTE).write_text(json.dumps(asdict(note)), "utf-8")
+    """Write the note into a run's folder, whose outputs are there.
+
+    Raises `RecordError` where it cannot be written.
+    """
+    path = folder / NOTE
+    with writing(path):
+        path.write_text(json.dumps(asdict(note)), "utf-8")

@@ -11,6 +11,8 @@ from glob import has_magic
 from pathlib import Path
 from typing import TypeAlias
 
+from pytest_remex.mends import writing
+
 File: TypeAlias = tuple[int, int]
 """A file's size in bytes and modification time in ns, as they are on the cluster."""
 
@@ -54,9 +56,8 @@ def read_outputs(folder: Path) -> Outputs:
 
 
 def write_outputs(folder: Path, outputs: Outputs) -> None:
-    """Write the note into a run's folder."""
+    """Write the note into a run's folder. Raises `RecordError` where it cannot be written."""
     path = folder / NOTE
-    path.parent.mkdir(parents=True, exist_ok=True)
     note = {
         "files": outputs.files,
         "patterns": outputs.patterns,
@@ -66,8 +67,10 @@ def write_outputs(folder: Path, outputs: Outputs) -> None:
         "complete": outputs.complete,
     }
     draft = path.with_suffix(".new")
-    draft.write_text(json.dumps(note), "utf-8", "surrogateescape")
-    os.replace(draft, path)  # noqa: PTH105 - a rename that takes the place of the old note
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(json.dumps(note), "utf-8", "surrogateescape")
+        os.replace(draft, path)  # noqa: PTH105 - a rename that takes the place of the old note
 
 
 def first_present(folder: Path, patterns: Sequence[str]) -> Path | None:

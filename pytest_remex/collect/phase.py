@@ -56,7 +56,8 @@ def collect(
     """Fetch the outputs of runs whose jobs have ended, and with `partial` of running ones too.
 
     `offline` asks nobody and takes what is here. Only what changed is fetched again; a run that
-    was complete is not even looked at. Raises `RemoteError`.
+    was complete is not even looked at. Raises `RemoteError`, and
+    `RecordError` where a note or a launch record cannot be written.
     """
     runs = list(runs)
     jobs = query(runs, place.connect, offline=offline)

@@ -27,7 +27,8 @@ def query(
     """Give each run's job by run directory; what could not be learnt is UNKNOWN.
 
     Final states are written into the launch records, and not asked for again. Raises
-    `RemoteError` where a remote cannot be asked.
+    `RemoteError` where a remote cannot be asked, and `RecordError` where a launch
+    record cannot be written.
     """
     jobs: dict[str, Job] = {}
     asked: dict[Remote, list[Found]] = {}

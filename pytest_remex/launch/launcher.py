@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -21,6 +21,7 @@ from pytest_remex.launch.opened import Batch, OpenLaunch, Outcome, Progress
 from pytest_remex.launch.orders import Doors, Order, is_same, publisher_for
 from pytest_remex.launch.tidying import tidy_after_crashes
 from pytest_remex.launch.units import header_facts
+from pytest_remex.mends import writing
 from pytest_remex.model import Remote, Repo
 from pytest_remex.records.history import Found, History
 from pytest_remex.records.journal import Journal, renamed, staged
@@ -32,23 +33,19 @@ class Launcher:
     """The launches of one pytest run, on the launch records in `folder`.
 
     `grouping` is for new runs. Raises `RecordError` where another pytest is submitting from
-    the same output folder.
+    the same output folder, or where that cannot be written.
     """
 
     def __init__(self, folder: Path, doors: Doors, grouping: Grouping) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._doors = doors
         self._grouping = grouping
         self._open: dict[object, OpenLaunch] = {}
         self._places: dict[Remote, Repo] = {}
         self._lock = FileLock(folder / ".lock")
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise RecordError(
-                f"another pytest is submitting from {folder} now: wait until it is done"
-            ) from None
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._acquire()
         self.history = History.read(folder)
 
     def submitted(self, prepared: Prepared, repo: Repo, remote: Remote) -> Found | None:
@@ -101,21 +98,23 @@ class Launcher:
         """Finish all launches; give what could not be tidied up, as warnings."""
         warnings: list[str] = []
         for opened in self._open.values():
-            try:
+            with _told_in(warnings), closing(opened.journal), _told_in(warnings):
                 phase.finish(opened)
-            except RemexError as error:
-                warnings.append(str(error))
-            finally:
-                opened.journal.close()
-        try:
+        with _told_in(warnings):
             warnings += tidy_after_crashes(
                 self.history.records, self.launches(), self._places, self._doors
             )
-        except RemexError as error:
-            warnings.append(str(error))
         self._open.clear()
         self._lock.release()
         return warnings
+
+    def _acquire(self) -> None:
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise RecordError(
+                f"another pytest is submitting from {self._folder} now: wait until it is done"
+            ) from None
 
     @contextmanager
     def _journal(self, record: Record) -> Iterator[Journal]:
@@ -215,6 +214,14 @@ class Launcher:
 
     def _is_named(self, entry: Entry, prepared: Prepared) -> bool:
         return (entry.node, dict(entry.point)) == (prepared.node, dict(prepared.experiment.point))
+
+
+@contextmanager
+def _told_in(warnings: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except RemexError as error:
+        warnings.append(str(error))
 
 
 def _send(

@@ -12,6 +12,7 @@ from filelock import FileLock
 from pytest_remex import names
 from pytest_remex.collect.notes import Note, read_note, write_note
 from pytest_remex.collect.phase import Collected
+from pytest_remex.mends import writing
 from pytest_remex.model import Config, Scalar, Sweep
 from pytest_remex.modes.freshness import refresh_report
 from pytest_remex.options import Settings
@@ -42,12 +43,18 @@ class Judged:
 
 
 def write_all(judged: Iterable[Judged], settings: Settings, hook: pluggy.HookRelay) -> list[Path]:
-    """Write what a person reads, and give the sweeps' folders."""
+    """Write what a person reads, and give the sweeps' folders.
+
+    Raises `RemexError` for what a user can mend.
+    """
     by_name: dict[str, list[Judged]] = {}
     for each in judged:
         by_name.setdefault(each.sweep.name, []).append(each)
     settings.prepare_output()
-    with FileLock(settings.output / ".collect.lock"):
+    lock = FileLock(settings.output / ".collect.lock")
+    with writing(lock.lock_file):
+        held = lock.acquire()
+    with held:
         return [_write(group, settings, hook) for group in by_name.values()]
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from pytest_remex.mends import writing
 from pytest_remex.report import Page, write_report
 from pytest_remex.report.figures import figures
 
@@ -18,14 +19,15 @@ MAKERS = ("pytest-remex", "plotly", "itables", "Jinja2")
 def refresh_report(path: Path, page: Page) -> None:
     """Write a report where there is none, or one of another page; its last line names its page.
 
-    Raises `OSError` where `path` cannot be written.
+    Raises `RecordError` where `path` cannot be written.
     """
     mark = f"<!-- {_digest(page)} -->\n".encode()
     if _end(path, len(mark)) == mark:
         return
-    write_report(path, page)
-    with path.open("ab") as file:
-        file.write(mark)
+    with writing(path):
+        write_report(path, page)
+        with path.open("ab") as file:
+            file.write(mark)
 
 
 def _digest(page: Page) -> str:

@@ -121,16 +121,11 @@ class Judgement:
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
         """Write results, links and report; close all doors after the last fixture."""
         try:
-            folders = write_all(self._judged.values(), self._settings, self._config.hook)
-            for folder in folders:
-                self._terminal.say(f"report:  {folder / 'report.html'}", green=True)
-                self._terminal.say(f"results: {folder / 'results.csv'}", green=True)
-        except RemexError as error:
-            self._terminal.say(str(error), red=True)
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        if session.exitstatus == pytest.ExitCode.OK and self._pending():
-            session.exitstatus = NOT_ENDED
-        try:
+            written = self._write()
+            if session.exitstatus == pytest.ExitCode.OK and not written:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            if session.exitstatus == pytest.ExitCode.OK and self._pending():
+                session.exitstatus = NOT_ENDED
             return (yield)
         finally:
             self._connections.close()
@@ -146,6 +141,18 @@ class Judgement:
         for state, count in sorted(self._pending().items()):
             self._terminal.say(f"{count} {state}", yellow=True)
         self._terminal.summary("remex collect")
+
+    def _write(self) -> bool:
+        """Write what a person reads, and say where it is, or why not; give whether it is there."""
+        try:
+            folders = write_all(self._judged.values(), self._settings, self._config.hook)
+        except RemexError as error:
+            self._terminal.say(str(error), red=True)
+            return False
+        for folder in folders:
+            self._terminal.say(f"report:  {folder / 'report.html'}", green=True)
+            self._terminal.say(f"results: {folder / 'results.csv'}", green=True)
+        return True
 
     def _collect(self, remote: Remote) -> dict[str, Collected]:
         if self._collected is None:

@@ -11,6 +11,8 @@ import pytest
 
 from pytest_remex.collect.query import job_to, query
 from pytest_remex.collect.waiting import until_ended
+from pytest_remex.errors import RemexError
+from pytest_remex.mends import writing
 from pytest_remex.model import Job, JobState, Remote, Repo
 from pytest_remex.modes.board import Board, Placed
 from pytest_remex.modes.items import is_experiment, places_of, say
@@ -61,20 +63,25 @@ class Watch:
         self._tell(pyfuncitem, run)
         return True
 
-    def pytest_sessionfinish(self) -> None:
-        """Close the connections."""
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Close the connections, and write the table for scripts."""
         self._connections.close()
+        if self._settings.json:
+            try:
+                _write(self._settings.json, self._placed())
+            except RemexError as error:
+                self._terminal.say(str(error), red=True)
+                if session.exitstatus == pytest.ExitCode.OK:
+                    session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self) -> None:
-        """Show the table, and write it for scripts."""
+        """Show the table."""
         placed = self._placed()
         if placed and self._asked:
             with self._terminal.lifted():
                 Board(placed).show(self._terminal.console(), verbose=self._verbose)
         if unsubmitted := self._selection.unsubmitted:
             self._terminal.say(f"{unsubmitted} not submitted", yellow=True)
-        if self._settings.json:
-            _write(self._settings.json, placed)
         self._terminal.summary(f"remex {self._settings.mode}")
 
     @property
@@ -163,4 +170,5 @@ def _write(path: Path, placed: Sequence[Placed]) -> None:
         }
         for each in placed
     ]
-    path.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+    with writing(path):
+        path.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")

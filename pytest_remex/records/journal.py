@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pytest_remex.errors import RecordError
+from pytest_remex.mends import unwritable, writing
 from pytest_remex.records.reading import FORMAT, Entry, Launch, Record, Stage, record_path
 
 
@@ -24,21 +25,22 @@ class Journal:
     @classmethod
     def begin(cls, folder: Path, launch: Launch) -> Journal:
         """Begin a launch record; raises `FileExistsError` where another launch has the name."""
-        folder.mkdir(parents=True, exist_ok=True)
         path = record_path(folder, launch.id)
-        path.open("xb").close()
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        _create(path)
         journal = cls(path)
         journal.write([_head(launch)])
         journal.sync()
-        _sync_folder(folder)
         return journal
 
     @classmethod
     def resume(cls, record: Record) -> Journal:
         """Go on with a launch record; a last line that a crash cut short is dropped."""
-        whole = record.path.read_bytes()
-        os.truncate(record.path, whole.rfind(b"\n") + 1)
-        return cls(record.path)
+        with writing(_named(record.path)):
+            whole = record.path.read_bytes()
+            os.truncate(record.path, whole.rfind(b"\n") + 1)
+            return cls(record.path)
 
     def write(self, events: Iterable[Mapping[str, object]]) -> None:
         """Append events; they outlive this process."""
@@ -70,10 +72,7 @@ class Journal:
         except OSError as error:
             with suppress(OSError):
                 self._file.close()
-            self._fault = RecordError(
-                f"the launch record {self.path} cannot be written ({error.strerror}): "
-                f"free some space there, and run the same command again"
-            )
+            self._fault = RecordError(unwritable(_named(self.path), error))
             raise self._fault from error
 
 
@@ -144,6 +143,20 @@ def _head(launch: Launch) -> dict[str, object]:
             "shared": remote.shared,
         },
     }
+
+
+def _named(path: Path) -> str:
+    return f"the launch record {path}"
+
+
+def _create(path: Path) -> None:
+    try:
+        path.open("xb").close()
+        _sync_folder(path.parent)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise RecordError(unwritable(_named(path), error)) from error
 
 
 def _sync_folder(folder: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_remex.errors import RecordError
+from pytest_remex.mends import AGAIN
 from pytest_remex.model import Commit, Config, Remote, Scalar, Value
 
 FORMAT = 1
@@ -119,7 +120,11 @@ def read_record(path: Path) -> Record | None:
 
 
 def _events(path: Path) -> Iterator[dict[str, Any]]:
-    *lines, _unfinished = path.read_bytes().split(b"\n")
+    try:
+        *lines, _unfinished = path.read_bytes().split(b"\n")
+    except OSError as error:
+        why = error.strerror or error
+        raise RecordError(f"{path} cannot be read ({why}): mend that, and {AGAIN}") from error
     for number, line in enumerate(lines, start=1):
         try:
             event = json.loads(line)

@@ -9,7 +9,7 @@ import paramiko
 from paramiko.ssh_exception import NoValidConnectionsError
 
 from pytest_remex.errors import RemoteError
-from pytest_remex.remote.lost import AGAIN
+from pytest_remex.mends import AGAIN
 
 if TYPE_CHECKING:
     from pytest_remex.remote.config import HostSettings

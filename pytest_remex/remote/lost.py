@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from pytest_remex.errors import ConnectionLostError
-
-AGAIN = "run the same command again"
-"""The mend of every lost connection: each mode may be run again at any time."""
+from pytest_remex.mends import AGAIN
 
 _WORK = {
     "hello": "the remote was looked at",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import shutil
@@ -13,14 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_remex import mends
 from pytest_remex.errors import RemoteError
-from pytest_remex.remote.lost import AGAIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 STAGING = ".remex-staging"
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +83,12 @@ def fetch(
 
 def unwritable(path: Path, error: OSError) -> RemoteError:
     """Say that nothing can be written here, and the mend."""
-    mend = "free some space there" if error.errno in _FULL else "mend that"
-    return RemoteError(f"{path} cannot be written ({error.strerror}): {mend}, and {AGAIN}")
+    return RemoteError(mends.unwritable(path, error))
 
 
 def told_full(words: str, path: Path) -> RemoteError | None:
     """Give the error that a program which writes to `path` told in its own words."""
-    said = (number for number in _FULL if os.strerror(number) in words)
+    said = (number for number in mends.FULL if os.strerror(number) in words)
     return next((unwritable(path, OSError(number, os.strerror(number))) for number in said), None)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from pytest_remex.mends import writing
 from pytest_remex.tables.link_names import (
     by_parameters,
     by_template,
@@ -48,12 +49,14 @@ def rebuild_links(
     by a hash where two are the same.
 
     The new folder takes the old one's place at once; what else lay in the old one goes. Raises
-    `SweepError` for a template that cannot be filled.
+    `SweepError` for a template that cannot be filled, and `RecordError` where the folder cannot be
+    written.
     """
     name = _flat if layout == "flat" else _namer(table, template, namer)
     links, wanted = folder / LINKS, dict(_told_apart(list(_targets(folder, table, name))))
     if _present(links) != wanted:
-        _swap(links, wanted)
+        with writing(links):
+            _swap(links, wanted)
     return links
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from pytest_remex.errors import RemexError
+from pytest_remex.mends import writing
 from pytest_remex.tables.cells import Kind, decode, encode, guard, kind_of
 
 if TYPE_CHECKING:
@@ -61,8 +62,12 @@ class _Sidecar(TypedDict):
 
 
 def write_table(folder: Path, table: Table) -> None:
-    """Write a table into a folder, which is made; each file is replaced at once."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write a table into a folder, which is made; each file is replaced at once.
+
+    Raises `RecordError` where one cannot be written.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     columns = {name: [row[name] for row in table.rows] for name in table.roles}
     kinds = {name: kind_of(values) for name, values in columns.items()}
     texts = [encode(values, kinds[name]) for name, values in columns.items()]
@@ -137,8 +142,12 @@ def _read_sidecar(path: Path) -> _Sidecar | None:
 
 def _replace(path: Path, text: str) -> None:
     staged = path.with_name(f".{path.name}.{os.getpid()}")
-    with staged.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    staged.replace(path)
+    with writing(path):
+        try:
+            with staged.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            staged.replace(path)
+        finally:
+            staged.unlink(missing_ok=True)

@@ -67,16 +67,30 @@ def test_launch_record(user, disk, launched, pages):
     launched(user.project.runs, full, "free some space there, and run the same command again")
 
 
-@pytest.mark.parametrize("pages", [0, 4])
+@pytest.mark.parametrize("pages", [0, 4, 10, 15])
 def test_fetched_outputs(user, cluster, disk, pages):
-    """An output folder without room for the outputs is named, and the next collect goes on."""
+    """An output folder without room is named, wherever a collect stops, and the next goes on."""
     user.output = disk.folder / "output"
     user.ini(remex_output=str(user.output))
     user.submit()
     cluster.wait()
     user.pytest("--remex-status").well()  # the final states are in the record
     disk.fill(leave=pages * PAGE)
-    full = f"{user.output}/runs cannot be written (No space left on device): free some space there"
-    user.collect().badly(full, "run the same command again")
+    full = " cannot be written (No space left on device): free some space there, and run the same"
+    user.collect().badly(f"{user.output}/", full)
     disk.empty()
     assert user.collect().well().text.count(" PASSED ") == 3
+    assert len(list(user.output.glob("*/links/*"))) == 6
+    assert list(user.output.glob("*/report.html"))
+
+
+def test_output_folder(user, disk):
+    """An output folder that cannot even be begun is named, and ignored by git with room."""
+    user.output = disk.folder / "output"
+    user.ini(remex_output=str(user.output))
+    disk.fill()
+    full = f"{user.output} cannot be written (No space left on device): free some space there"
+    user.pytest("--remex-submit").badly(full, "run the same command again")
+    disk.empty()
+    user.submit()
+    assert "*" in (user.output / ".gitignore").read_text().splitlines()

@@ -230,8 +230,18 @@ def test_wrong_fixture(project, fixture):
 def test_output_that_is_a_file(project):
     """A file in the place of the output folder is named."""
     project.write("remex-output", "a file")
-    refused(project.pytest("--remex-submit"), "remex-output")
+    refused(
+        project.pytest("--remex-submit"),
+        f"{project.path / 'remex-output'} cannot be written (File exists): move away what is there",
+    )
     assert (project.path / "remex-output").read_text() == "a file"
+
+
+def test_launches_that_is_a_file(project):
+    """A file in the place of the launch records is named."""
+    path = project.write("remex-output/launches", "a file")
+    refused(project.pytest("--remex-submit"), f"{path} cannot be written (File exists): mend that")
+    assert project.jobs() == []
 
 
 def test_runs_folder_that_is_gone(project):

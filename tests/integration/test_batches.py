@@ -133,7 +133,7 @@ def test_lost_agent(batches):
     text, _ = running.communicate(timeout=60)
     assert running.returncode == pytest.ExitCode.INTERRUPTED, text
     assert "a=1] FAILED" in text
-    assert "the same command, run again" in text
+    assert "run the same command again" in text
     assert "SUBMITTED job" not in text
     assert not (batches.path / "third-patch").exists()
     assert_finishes(batches)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import pytest
 
@@ -198,6 +199,22 @@ def test_reader_hook(project):
 def test_only_what_is_chosen(collected):
     """A collect of a part of the grid leaves the other rows of the results."""
     collected.pytest("--remex-collect", "-k", "a=2").assert_outcomes(passed=1, deselected=2)
+    assert list(rows(collected)) == ["a=1", "a=2", "a=3"]
+
+
+def test_file_in_the_way(collected):
+    """Results that cannot be written are named, and fail a collect in which all passed."""
+    folder = collected.output / "grid"
+    shutil.rmtree(folder)
+    folder.write_text("a file")
+    result = collected.pytest("--remex-collect")
+    result.assert_outcomes(passed=3)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    way = f"{folder}/launches/* cannot be written (Not a directory): mend that, and run the same*"
+    result.stdout.fnmatch_lines([way])
+    plain_text(result)
+    folder.unlink()
+    assert collected.pytest("--remex-collect").ret == 0
     assert list(rows(collected)) == ["a=1", "a=2", "a=3"]
 
 

@@ -1,7 +1,10 @@
 """--remex-submit: words, records, run directories, and what is not submitted twice."""
 
+import errno
 import json
+import os
 import re
+from pathlib import Path
 
 import pytest
 
@@ -174,3 +177,21 @@ def test_jobs_outlive_pytest(empty_project):
     empty_project.wait()
     (folder,) = empty_project.run_directories()
     assert (folder / "named-1.txt").read_text() == f"1 named {folder}\n"
+
+
+def test_record_that_is_lost_at_the_end(project, monkeypatch):
+    """A disk that takes the record's last lines and cannot keep them is named in a warning."""
+    sync = os.fsync
+
+    def full_at_the_end(file):
+        path = Path(f"/proc/self/fd/{file}")
+        if path.is_file() and b"TIDIED" in path.read_bytes():
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+        sync(file)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full_at_the_end)
+        text = project.submit().stdout.str()
+    assert "cannot be written (Disk quota exceeded): free some space there, and run the" in text
+    assert "Traceback" not in text
+    project.submit().stdout.fnmatch_lines(["*3 already submitted*"])

@@ -124,3 +124,11 @@ def test_queue_that_was_killed(waiting):
     waiting.wait()
     result = waiting.pytest("--remex-status", "-v")
     result.stdout.fnmatch_lines(["*wait 1] NODE_FAIL*", "*wait 4] COMPLETED*"])
+
+
+def test_json_that_cannot_be_written(project):
+    """A file for scripts that cannot be written is told with its path, and fails the command."""
+    project.ran()
+    result = project.pytest("--remex-status", "--remex-json", "run.sbatch/status.json")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*run.sbatch/status.json cannot be written (Not a directory): *"])

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2] / "pytest_remex"
 
 FLOORS = {
-    "words": "errors model grouping",
+    "words": "errors mends model grouping",
     "pure: no I/O, no pytest": "sweep names body sbatch_options sbatch cost",
     "doors: one outside thing each": "records repo remote agent tables report",
     "phases: each reads as a list of steps": "launch collect",

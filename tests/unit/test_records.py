@@ -166,3 +166,9 @@ def test_what_was_refused_does_not_count(tmp_path, stage):
     made.write([committed(entry()), staged(SHA, stage, why="no")])
     made.close()
     assert History.read(tmp_path).submitted(entry().commit, local=False) is None
+
+
+def test_unreadable(tmp_path):
+    """A record that cannot be read is named, with the reason and the mend."""
+    with pytest.raises(RecordError, match=r"cannot be read \(Is a directory\): mend that, and run"):
+        read_record(tmp_path)

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from pytest_remex.errors import RemexError
+from pytest_remex.errors import RecordError, RemexError
 from pytest_remex.tables.frames import results
 
 
@@ -46,15 +46,16 @@ def change(folder, old, new, suffix="csv"):
 
 
 def test_a_crash_leaves_the_old_table(folder, monkeypatch, write, row):
-    """A write that dies in the middle leaves the table that was there."""
+    """A write that dies in the middle is told, and leaves the table that was there, alone."""
     write(folder, row("a", mass=1))
 
     def die(_):
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "fsync", die)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(RecordError, match=r"results\.csv cannot be written \(disk full\): mend"):
         write(folder, row("a", mass=2))
+    assert not list(folder.rglob(".results*"))
     assert list(results("tams").mass) == [1]
 
 

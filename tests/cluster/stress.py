@@ -100,7 +100,7 @@ def kills(campaign: Campaign, count: int) -> None:
     campaign.case("not killed", lambda user: took.append(_seconds_of_a_submit(user)))
     for number in range(count):
         options = ARRAY if number % 4 == 3 else ()
-        share = random.uniform(0.3, 1.0)  # noqa: S311 - not a secret
+        share = random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
         seconds = share * max(took, default=3.0)
         campaign.case(
             "killed at random",
@@ -116,12 +116,19 @@ def _seconds_of_a_submit(user: User) -> float:
 
 
 def cuts(campaign: Campaign, count: int) -> None:
-    """Cut the link at so many places between its first and its last byte, each way."""
+    """Cut the link at so many places, each way, and at as many in its last tenth.
+
+    The first bytes to the cluster are the agent itself, the last ones the launch.
+    """
     with Proxy(campaign.site.sshd.port) as proxy:
         campaign.case("not cut", lambda user: _through(campaign, proxy, user))
         totals = dict(proxy.forwarded)
         for direction, total in totals.items():
-            for place in range(1, total, max(1, total // count)):
+            late = total * 9 // 10
+            for place in (
+                *range(1, late, max(1, late // count)),
+                *range(late, total, max(1, (total - late) // count)),
+            ):
                 campaign.case(
                     f"cut {direction}",
                     lambda user, n=place, d=direction: _through(campaign, proxy, user, n, d),

@@ -115,7 +115,6 @@ def _look(count: int, runs: int) -> list[Target]:
 def _finished(count: int, kilobytes: tuple[int, ...]) -> Iterator[Loopback]:
     """Give a cluster with so many runs whose jobs have ended."""
     with loopback(more_files()) as site:
-        (site.project.repository / "conftest.py").write_text(CONFTEST)
         write_sweep(site.project.repository, count, fetch=OUTPUTS[:2])
         site.pytest("--remex-submit", "--remex-array", "--remex-yes")
         for number, run in enumerate(site.project.run_directories()):
@@ -165,8 +164,11 @@ def _report(site: Loopback) -> Path:
 
 def _report_seconds(site: Loopback) -> float:
     """Give the time from the hook that is called with the results to a report on the disk."""
+    listener = site.project.repository / "conftest.py"
+    listener.write_text(CONFTEST)
     _report(site).unlink()
     _collect(site, "remex-output")
+    listener.unlink()
     begun = float((site.project.repository / "collected_at").read_text())
     return _report(site).stat().st_mtime - begun
 

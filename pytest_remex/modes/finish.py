@@ -2,48 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pluggy
 from filelock import FileLock
 
 from pytest_remex import names
-from pytest_remex.collect.notes import Note, read_note, write_note
-from pytest_remex.collect.phase import Collected
 from pytest_remex.mends import writing
-from pytest_remex.model import Config, Scalar, Sweep
-from pytest_remex.modes.freshness import refresh_report
+from pytest_remex.modes.freshness import Freshness, may_be_left
+from pytest_remex.modes.judged import Judged
 from pytest_remex.options import Settings
-from pytest_remex.report import Page
-from pytest_remex.report import Row as Shown
-from pytest_remex.tables.frames import frame
-from pytest_remex.tables.links import rebuild_links
-from pytest_remex.tables.rows import Row, write_results
-from pytest_remex.tables.table import Table, read_table
-
-IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp")
-
-
-@dataclass(slots=True)
-class Judged:
-    """An experiment and what became of it."""
-
-    node: str
-    sweep: Sweep
-    parameters: Config
-    collected: Collected
-    verdict: str = ""
-    reason: str = ""
-    kept: Note = field(default_factory=Note)
-    """The note that lies with the outputs; `note` takes its place."""
-    note: Note = field(default_factory=Note)
-    measures: Mapping[str, Scalar] = field(default_factory=dict)
 
 
 def write_all(judged: Iterable[Judged], settings: Settings, hook: pluggy.HookRelay) -> list[Path]:
-    """Write what a person reads, and give the sweeps' folders.
+    """Write what a person reads, where it is not there yet, and give the folders that hold it.
 
     Raises `RemexError` for what a user can mend.
     """
@@ -59,122 +32,17 @@ def write_all(judged: Iterable[Judged], settings: Settings, hook: pluggy.HookRel
 
 
 def _write(group: Sequence[Judged], settings: Settings, hook: pluggy.HookRelay) -> Path:
-    plan = group[0].sweep
-    folder = settings.output / names.label(plan.name)
-    write_results(
-        folder,
-        [_row(each) for each in group],
-        dimensions=[dimension.names for dimension in plan.dimensions],
-        launch=settings.launch,
-    )
-    for each in group:
-        if each.collected.outputs.files and each.note != each.kept:
-            write_note(each.collected.folder, each.note)
-    notes = {each.collected.run.entry.directory: each.note for each in group}
+    folder = settings.output / names.label(group[0].sweep.name)
     shown = folder if settings.launch is None else folder / "launches" / settings.launch
-    table = read_table(shown)
-    if table is None:
+    freshness = Freshness(shown, group, settings)
+    is_fresh = may_be_left(hook) and freshness.holds and not any(each.renoted for each in group)
+    if is_fresh and not hook.pytest_remex_collected.get_hookimpls():
         return shown
-    results = frame(table)
-    hook.pytest_remex_collected(results=results, folder=shown)
-    figures = [
-        one
-        for some in hook.pytest_remex_figures(results=results, folder=shown)
-        for one in some or ()
-    ]
-    refresh_report(shown / "report.html", _page(group, table, shown, notes, figures))
-    if shown == folder:
-        rebuild_links(
-            folder,
-            table,
-            template=plan.link_name,
-            namer=lambda row, output: hook.pytest_remex_link_name(row=row, output=output),
-            layout=settings.layout,
-        )
+    from pytest_remex.modes import showing  # noqa: PLC0415 - pandas takes half a second
+
+    if is_fresh:
+        showing.tell(shown, hook)
+        return shown
+    showing.show(group, folder, shown, settings, hook)
+    freshness.renew()
     return shown
-
-
-def _row(each: Judged) -> Row:
-    run, job = each.collected.run, each.collected.job
-    verdict = each.verdict or str(job.state)
-    return Row(
-        node=each.node,
-        id=run.entry.id,
-        point={**run.entry.point, **each.parameters},
-        launch=run.record.launch.id,
-        state=str(job.state),
-        verdict=f"{verdict}, CHANGED SINCE LAUNCH" if each.note.changed else verdict,
-        measures=each.measures,
-        reason=each.reason,
-        elapsed=job.elapsed,
-        job=job.id,
-        commit=run.entry.commit.sha,
-        parent=run.entry.commit.base,
-        run_directory=run.entry.directory,
-        path=each.collected.folder if each.collected.outputs.files else None,
-        outputs=_outputs(each.collected),
-    )
-
-
-def _outputs(collected: Collected) -> list[str]:
-    """Give the names of the outputs, without a config file that was fetched only to be read."""
-    launch = collected.run.record.launch
-    unasked = {launch.config_file} - set(launch.fetch)
-    return sorted(name for name in collected.outputs.files if name not in unasked)
-
-
-def _page(
-    group: Sequence[Judged],
-    table: Table,
-    folder: Path,
-    notes: Mapping[str, Note],
-    figures: Sequence[object],
-) -> Page:
-    launch = group[0].collected.run.record.launch
-    used = sum((j.elapsed or 0) * (j.cores or 1) for j in (e.collected.job for e in group)) / 3600
-    launches = sorted({str(row["launch"]) for row in table.rows})
-    return Page(
-        title=launch.name,
-        facts={
-            "base commit": f"{launch.base[:12]} ({launch.branch})",
-            "launches" if len(launches) > 1 else "launch": ", ".join(launches),
-            "cluster": launch.remote.host or "this machine",
-            "core-hours used": f"{used:.3g}",
-        },
-        dimensions=tuple(table.names("point")),
-        measures=tuple(table.names("measure")),
-        rows=[_shown(row, table, folder, notes) for row in table.rows],
-        figures=figures,
-    )
-
-
-def _shown(
-    row: Mapping[str, object], table: Table, folder: Path, notes: Mapping[str, Note]
-) -> Shown:
-    path = str(row["path"]) if row["path"] else ""
-    outputs = row["outputs"] if isinstance(row["outputs"], list) else []
-    note = notes.get(str(row["run_directory"])) or (read_note(folder / path) if path else Note())
-    elapsed = row["elapsed"]
-    hrefs = tuple((str(name), f"{path}/{name}") for name in outputs)
-    return Shown(
-        node=str(row["node"]),
-        verdict=str(row["verdict"]),
-        state=str(row["state"]),
-        reason=str(row["reason"] or ""),
-        values={
-            name: _scalar(row[name]) for name in [*table.names("point"), *table.names("measure")]
-        },
-        job=str(row["job"]),
-        elapsed=elapsed if isinstance(elapsed, int | float) else None,
-        commit=str(row["commit"]),
-        parent=str(row["parent"]),
-        directory=str(row["run_directory"]),
-        diff=note.diff,
-        log=note.log,
-        outputs=hrefs,
-        images=tuple(href for _, href in hrefs if href.lower().endswith(IMAGES)),
-    )
-
-
-def _scalar(value: object) -> Scalar:
-    return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -20,7 +20,7 @@ from pytest_remex.collect.waiting import until_ended
 from pytest_remex.errors import RemexError
 from pytest_remex.model import Config, Job, JobState, Remote, Repo, Run, Scalar
 from pytest_remex.modes import preparation
-from pytest_remex.modes.finish import Judged, write_all
+from pytest_remex.modes.finish import write_all
 from pytest_remex.modes.items import (
     experiment_of,
     is_experiment,
@@ -29,6 +29,7 @@ from pytest_remex.modes.items import (
     say,
     sweep_for,
 )
+from pytest_remex.modes.judged import Judged
 from pytest_remex.modes.outcomes import fail, reason_of, skip
 from pytest_remex.modes.preparation import body_of, failing_plainly
 from pytest_remex.modes.selection import Selection

@@ -1,11 +1,12 @@
 """The folder `links` of a sweep: its outputs under names that tell the experiments apart."""
-# ruff: noqa: PTH100, PTH113, PTH114, PTH115, PTH118, PTH120 - pathlib takes several times as long
+# ruff: noqa: PTH100, PTH114, PTH115, PTH118, PTH120 - pathlib takes several times as long
 
 from __future__ import annotations
 
 import functools
 import os
 import shutil
+import stat
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -98,10 +99,16 @@ def _targets(folder: Path, table: Table, name: Callable[..., str]) -> Iterator[t
             continue
         for output, short in short_outputs([str(each) for each in outputs]).items():
             path = os.path.normpath(os.path.join(here, place, output))
-            is_inside = (real(os.path.dirname(path)) + os.sep).startswith(root)
-            if is_inside and os.path.isfile(path) and not os.path.islink(path):
+            if (real(os.path.dirname(path)) + os.sep).startswith(root) and _is_plain(path):
                 target = os.path.normpath(os.path.join("..", place, output))
                 yield safe(str(name(row, output, short))), target
+
+
+def _is_plain(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _resolver() -> Callable[[str], str]:

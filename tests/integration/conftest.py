@@ -19,6 +19,7 @@ import pytest
 import pytest_remex.modes.batch
 import pytest_remex.modes.judge
 import pytest_remex.modes.rehearsal
+import pytest_remex.modes.showing
 import pytest_remex.modes.watch
 import pytest_remex.report  # noqa: F401 - see above
 from pytest_remex.agent.local_store import Store

@@ -84,6 +84,46 @@ def test_report_is_fresh(collected):
     assert "twice" in page.read_text()
 
 
+def test_what_was_changed_is_mended(collected):
+    """Results, links and records of a launch that were edited or removed are as they were again."""
+    folder = collected.output / "grid"
+    table, link = folder / "results.csv", folder / "links" / "a=2_result.txt"
+    (older,) = folder.glob("launches/*/results.csv")
+    texts = table.read_text(), older.read_text()
+    table.write_text("edited")
+    link.unlink()
+    older.unlink()
+    collected.pytest("--remex-collect")
+    assert (table.read_text(), older.read_text()) == texts
+    assert link.read_text() == "a = 2\n"
+    collected.pytest("--remex-collect", "-o", "remex_layout=flat")
+    assert not link.is_symlink()
+
+
+def test_hooks_of_others(collected):
+    """Another's hooks are heard and asked also where nothing changed."""
+    collected.write(
+        "conftest.py",
+        """
+        def pytest_remex_collected(results, folder):
+            print(f"{len(results)} rows in {folder.name}")
+        """,
+    )
+    for _ in range(2):
+        result = collected.pytest("--remex-collect", "-s")
+        result.stdout.fnmatch_lines(["*3 rows in grid"])
+    for name in ("first", "second"):
+        collected.write(
+            "conftest.py",
+            f"""
+            def pytest_remex_link_name(row, output):
+                return f"{name}_{{row['id']}}_{{output}}"
+            """,
+        )
+        collected.pytest_alone("--remex-collect")
+        assert (collected.output / "grid" / "links" / f"{name}_a=1_result.txt").is_symlink()
+
+
 def test_collecting_twice(collected):
     """A second collect fetches nothing again, and gives the same results."""
     files = sorted(collected.output.glob("runs/*/result.txt"))

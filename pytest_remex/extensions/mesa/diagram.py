@@ -71,17 +71,23 @@ def hr_diagram(results: pd.DataFrame, folder: Path) -> go.Figure | None:
 
 
 def _tracks(results: pd.DataFrame, folder: Path) -> Iterator[Track]:
-    for row in results.to_dict("records"):
-        path = row.get("path")
-        history = _history(folder / path) if isinstance(path, str) and path else None
-        if history is None or not {"log_Teff", "log_L"} <= set(history.columns):
-            continue
-        drawn = history.iloc[_spread(len(history))]
-        yield Track(
-            {str(name): one for name, one in row.items()},
-            drawn["log_Teff"].tolist(),
-            drawn["log_L"].tolist(),
-        )
+    drawn = {
+        number: line
+        for number, path in enumerate(results.get("path", []))
+        if isinstance(path, str) and path and (line := _drawn(folder / path))
+    }
+    rows = results.iloc[list(drawn)].to_dict("records")
+    for row, line in zip(rows, drawn.values(), strict=True):
+        yield Track({str(name): one for name, one in row.items()}, *line)
+
+
+def _drawn(folder: Path) -> tuple[list[float], list[float]] | None:
+    """Give the points of a run's track; None where its history has none."""
+    history = _history(folder)
+    if history is None or not {"log_Teff", "log_L"} <= set(history.columns):
+        return None
+    some = history.iloc[_spread(len(history))]
+    return some["log_Teff"].tolist(), some["log_L"].tolist()
 
 
 def _history(folder: Path) -> pd.DataFrame | None:

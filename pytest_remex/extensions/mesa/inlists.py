@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,7 +35,7 @@ class Inlist(NamedTuple):
     path: Path
     text: str
     encoding: str
-    groups: list[Group]
+    groups: tuple[Group, ...]
 
 
 def patch_inlist(path: str | Path, settings: Mapping[str, object]) -> None:
@@ -99,7 +100,7 @@ def parse(path: Path, data: bytes) -> Inlist:
     """Find the groups in what is, or was, a file's bytes; raises `NamelistError`."""
     text, encoding = decode(data)
     try:
-        return Inlist(path, text, encoding, scan(text))
+        return Inlist(path, text, encoding, _groups(text))
     except NamelistError as error:
         raise NamelistError(f"{path}: {error}") from None
 
@@ -111,6 +112,12 @@ def values_in(inlist: Inlist) -> dict[str, dict[str, Literal]]:
         for name, group in first_groups(inlist.groups).items()
     }
     return {name: {key: one.value for key, one in values.items()} for name, values in given.items()}
+
+
+@functools.lru_cache(maxsize=8)
+def _groups(text: str) -> tuple[Group, ...]:
+    # All experiments of a sweep patch the same few texts.
+    return tuple(scan(text))
 
 
 def decode(data: bytes) -> tuple[str, str]:

@@ -20,6 +20,8 @@ def release(request: Request, talk: Talk) -> None:
         held = [job for job in dict.fromkeys(map(job_ids.whole_of, jobs)) if owned.held(job)]
         ours = [job for job in held if owned.ours(job)]
         refused = {job: FOREIGN.format(job=job) for job in set(held) - set(ours)}
+        # scontrol waits for a controller that has crashed, and comes back with other jobs
+        talk.check()
         refused.update(_release(ours, runs, cluster))
         _tell(jobs, cluster, refused, talk)
 

@@ -90,6 +90,12 @@ class Launcher:
         """Name the launches that this pytest run has opened."""
         return [opened.launch.id for opened in self._open.values()]
 
+    def may_be_submitted(self, order: Order) -> bool:
+        """Say whether an order whose batch failed may have a job all the same."""
+        opened = self._open.get(_launch_key(order))
+        entry = opened.entries.get(order.prepared.commit.sha) if opened else None
+        return entry is not None and entry.stage in phase.SENT
+
     def launch_of(self, order: Order) -> str:
         """Name the launch that an order was submitted in."""
         return self._open[_launch_key(order)].launch.id

@@ -23,6 +23,8 @@ from pytest_remex.records.journal import committed, pushing, tidied
 from pytest_remex.records.reading import Entry, Stage
 
 ALREADY = frozenset({Stage.HELD, Stage.RELEASED})
+SENT = ALREADY | {Stage.SUBMITTING, Stage.INDOUBT}
+"""The stages of a run that may have a job."""
 
 
 def commit(opened: OpenLaunch, entries: Sequence[Entry]) -> Batch:

@@ -182,8 +182,11 @@ class Submission:
         try:
             results = self._sender.land()
         except Exception as error:  # noqa: BLE001 - as above
-            self._stop(self._flying[0], error)
-            self._adrift = len(self._flying) - 1
+            first, *rest = self._flying
+            self._stop(first, error)
+            unsent = [i for i in rest if not self._sender.may_be_submitted(i.stash[ORDER])]
+            self._adrift = len(rest) - len(unsent)
+            self._waiting = [*unsent, *self._waiting]
         else:
             for item, result in zip(self._flying, results, strict=True):
                 item.stash[RESULT] = result

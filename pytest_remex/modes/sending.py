@@ -141,6 +141,10 @@ class Sender:
         self._tell(sent.new, [r for r in results if not isinstance(r, Already)])
         return results
 
+    def may_be_submitted(self, order: Order) -> bool:
+        """Say whether an order whose batch did not land may have a job all the same."""
+        return self._launcher.may_be_submitted(order)
+
     def close(self) -> None:
         """Finish the launches, and close all doors; a batch that is still in flight is let go."""
         self._until_landed.close()

@@ -61,7 +61,7 @@ def test_agent_killed(user, cluster, shims, before, options):
     """A far side killed by its own sbatch, whose job Slurm has, ends with one job each."""
     shims.submissions(faults.KILLS_PARENT, times=1)
     with cluster.changed(**QUICK):
-        user.pytest("--remex-submit", *options).badly("run again")
+        user.pytest("--remex-submit", *options).badly("run the same command again")
         user.submit(*options)
     assert_once(user, cluster, 3)
     assert_clean(user, before)

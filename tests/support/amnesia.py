@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from support.daemons import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from support.slurm import SlurmCluster
 
@@ -17,17 +19,28 @@ if TYPE_CHECKING:
 def forgotten(cluster: SlurmCluster, folder: Path) -> Iterator[None]:
     """Let the controller crash after the block, and come back as it was before it.
 
-    Until then no job starts. `folder` keeps the state.
+    Until then no job starts; the agents that the block left behind have ended by the crash, so
+    that none of their commands waits for the controller that comes back. `folder` keeps the state.
     """
     state, kept = cluster.folder / "state", folder / "state"
     cluster.down()
     with cluster.controller.stopped():
         shutil.copytree(state, kept)
     yield
+    wait_until(lambda: not list(_agents(cluster)), "the agents have ended")
     cluster.controller.kill()
     shutil.rmtree(state)
     shutil.copytree(kept, state)
     cluster.start()
+
+
+def _agents(cluster: SlurmCluster) -> Iterator[Path]:
+    sign = f"SLURM_CONF={cluster.variables['SLURM_CONF']}".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if b"python3" in words[0] and sign in (process / "environ").read_bytes().split(b"\0"):
+                yield process
 
 
 def occupy(cluster: SlurmCluster, jobs: Iterable[str]) -> set[str]:

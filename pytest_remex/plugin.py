@@ -5,39 +5,19 @@ Installed but unused it costs a few milliseconds: all else is imported when it i
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
 from pytest_remex import hookspecs, options
-from pytest_remex.errors import RemexError, SweepError
-from pytest_remex.model import Experiment, Remote, Repo
-from pytest_remex.modes.items import (
-    FIXTURE,
-    WORD,
-    checked_places,
-    experiment_of,
-    experiments,
-    is_experiment,
-)
-from pytest_remex.modes.outcomes import fail
+from pytest_remex.errors import RemexError
+from pytest_remex.modes import garbage
+from pytest_remex.modes.fixtures import ITEM, MODE, fixtures_of
+from pytest_remex.modes.items import FIXTURE, WORD, experiments, is_experiment
 from pytest_remex.options import SWEEP_FILES, Mode
 from pytest_remex.sweep import expand, point_id, sweep_of
-
-
-class CheckoutMode(Protocol):
-    """The plugin of a mode, as the fixture `experiment` knows it."""
-
-    def checkout(
-        self, item: pytest.Function, repo: Repo, remote: Remote
-    ) -> AbstractContextManager[Path]:
-        """Lend a checkout of the experiment's base commit."""
-
-
-MODE = pytest.StashKey[CheckoutMode]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,8 +26,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """See pytest."""
+    """See pytest; the fixtures come this early so that any other plugin's win over them."""
     pluginmanager.add_hookspecs(hookspecs)
+    config: pytest.Config = pluginmanager.get_plugin("pytestconfig")
+    pluginmanager.register(fixtures_of(config))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -62,6 +44,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Check the options, and make a mode find sweep files as pytest finds tests."""
+    garbage.spare_until_end_of(config)
     config.addinivalue_line("markers", "sweep: an experiment of a sweep, put there by @sweep")
     chosen = options.settings(config)
     if "=" in config.option.keyword:
@@ -75,6 +58,12 @@ def pytest_configure(config: pytest.Config) -> None:
     sweeps = config.getini("remex_sweeps")
     if sweeps and config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args[:] = [str(config.rootpath / path) for path in sweeps]
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Keep pytest from walking through fetched outputs in search of tests."""
+    output = config.rootpath / str(config.getini("remex_output"))
+    return True if collection_path == output and output != config.rootpath else None
 
 
 def pytest_pycollect_makeitem(obj: object) -> None:
@@ -122,6 +111,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             raise pytest.UsageError(str(error)) from error
         session.config.stash[MODE] = mode
         session.config.pluginmanager.register(mode, "remex-mode")
+        garbage.spare()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -137,6 +127,12 @@ def pytest_make_collect_report(
         line = f":{mine[-1].lineno + 1}" if mine else ""
         report.longrepr = f"{collector.nodeid}{line}: {excinfo.value}"
     return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tell the fixture `experiment` whose it is."""
+    item.config.stash[ITEM] = item
 
 
 @pytest.hookimpl(wrapper=True)
@@ -160,36 +156,3 @@ def pytest_report_teststatus(
     if report.skipped:
         return "skipped", "s", (text, {"yellow": True, **look})
     return None
-
-
-@pytest.fixture(scope="session")
-def repo(pytestconfig: pytest.Config) -> Repo:
-    """Describe the user's repository; override it in conftest.py to name another."""
-    return options.default_repo(pytestconfig)
-
-
-@pytest.fixture(scope="session")
-def remote(pytestconfig: pytest.Config) -> Remote:
-    """Say where runs happen; override it in conftest.py to name a cluster."""
-    try:
-        return options.default_remote(pytestconfig)
-    except pytest.UsageError as error:
-        pytest.fail(str(error), pytrace=False)
-
-
-@pytest.fixture
-def experiment(request: pytest.FixtureRequest, repo: Repo, remote: Remote) -> Iterator[Experiment]:
-    """One point of a sweep's grid, with a scratch checkout of its base commit."""
-    item = request.node
-    if not isinstance(item, pytest.Function) or not is_experiment(item):
-        fail(
-            f"{item.nodeid} asks for the fixture experiment and is no sweep: "
-            f"decorate it with @sweep(...)"
-        )
-    try:
-        checked_places(repo, remote)
-    except SweepError as error:
-        fail(str(error))
-    mode: CheckoutMode = request.config.stash[MODE]
-    with mode.checkout(item, repo, remote) as path:
-        yield experiment_of(item, path)

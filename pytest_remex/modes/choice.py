@@ -10,7 +10,7 @@ from pytest_remex.options import Mode, settings
 if TYPE_CHECKING:
     import pytest
 
-    from pytest_remex.plugin import CheckoutMode
+    from pytest_remex.modes.fixtures import CheckoutMode
 
 
 def plugin_for(session: pytest.Session, experiments: Sequence[pytest.Function]) -> CheckoutMode:

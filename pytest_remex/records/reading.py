@@ -127,7 +127,7 @@ def _events(path: Path) -> Iterator[dict[str, Any]]:
         raise RecordError(f"{path} cannot be read ({why}): mend that, and {AGAIN}") from error
     for number, line in enumerate(lines, start=1):
         try:
-            event = json.loads(line)
+            event = json.loads(line.decode())
         except ValueError as error:
             raise _damaged(path, number, str(error)) from error
         if not isinstance(event, dict):

@@ -29,6 +29,13 @@ def test_a_walk_leaves_sweeps_in_test_files_alone(project):
     project.pytest(".").assert_outcomes(passed=1, deselected=3)
 
 
+def test_a_walk_leaves_outputs_alone(empty_project):
+    """Files in fetched outputs are no tests, whatever their names."""
+    empty_project.write("remex-output/runs/one/test_of_a_run.py", BROKEN)
+    empty_project.write("test_unit.py", TEST)
+    empty_project.pytest().assert_outcomes(passed=1)
+
+
 @pytest.mark.parametrize("argument", ["sweeps.py", "sweeps.py::grid", "sweeps.py::grid[a=2]"])
 def test_a_named_file_is_tried(project, argument):
     """Sweeps named on the command line are dry-run, and leave nothing behind."""
@@ -174,6 +181,36 @@ def test_every_patch_starts_from_the_base(empty_project):
 
 
 @pytest.mark.parametrize(
+    "replace",
+    [
+        "os.link(file, outside)",
+        "file.rename(outside); file.symlink_to(outside)",
+        "file.rename(outside); os.mkfifo(file)",
+        "file.rename(outside); file.mkdir(); (file / 'inside').touch()",
+    ],
+)
+def test_odd_edits_are_taken_back(empty_project, tmp_path_factory, replace):
+    """A file that became a link, a pipe or a folder comes back, and nothing outside changes."""
+    outside = tmp_path_factory.mktemp("outside") / "file"
+    empty_project.sweeps(f"""
+        import os
+        from pathlib import Path
+        from pytest_remex import sweep
+        @sweep({{"a": [1, 2]}})
+        def one(experiment):
+            file, outside = experiment.path / "input.txt", Path({str(outside)!r})
+            assert file.read_text() == "base\\n"
+            assert not file.is_symlink() and file.stat().st_nlink == 1
+            outside.unlink(missing_ok=True)
+            file.write_text(f"a = {{experiment.config['a']}}\\n")
+            {replace}
+            (experiment.path / "a.txt").write_text(str(experiment.config["a"]))
+        """)
+    empty_project.pytest("sweeps.py").assert_outcomes(passed=2)
+    assert outside.read_text() == "a = 2\n"
+
+
+@pytest.mark.parametrize(
     ("decorator", "message"),
     [
         ('{"a": [1], ("a", "b"): [(1, 2)]}', "*'a' is in two dimensions: leave it in one"),
@@ -224,6 +261,28 @@ def test_bad_bodies(empty_project, body, message):
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([message])
     plain_outcome(result)
+
+
+def test_fixtures_of_another_plugin(empty_project):
+    """A plugin that a conftest.py names may provide `remote`: it wins over ours."""
+    empty_project.write(
+        "our_cluster.py",
+        """
+        import pytest
+        from pytest_remex import Remote
+        @pytest.fixture(scope="session")
+        def remote():
+            return Remote(host=None, clone="/clone", runs="/runs")
+        """,
+    )
+    empty_project.write("conftest.py", "pytest_plugins = ['our_cluster']\n")
+    empty_project.sweeps("""
+        from pytest_remex import sweep
+        @sweep()
+        def one(experiment, remote):
+            assert remote.runs == "/runs"
+        """)
+    empty_project.pytest("sweeps.py").assert_outcomes(passed=1)
 
 
 def test_experiment_outside_a_sweep(empty_project):

@@ -10,7 +10,7 @@ demo: $(VENV)/.demo  ## run the example's sweep on this machine and show where i
 test: $(VENV)/.test  ## run all tests, on a real Slurm where one can be had
 	sh tools/install_test_system.sh
 	$(BIN)/python -m pytest -n auto --dist loadfile tests/unit tests/integration
-	$(BIN)/python -m pytest --durations=5 tests/browser tests/cluster
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=5 tests/browser tests/cluster
 
 check: $(VENV)/.check  ## lint, format, types, and the agent's Python 3.6
 	$(BIN)/ruff check .

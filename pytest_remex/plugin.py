@@ -28,8 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     """See pytest; the fixtures come this early so that any other plugin's win over them."""
     pluginmanager.add_hookspecs(hookspecs)
-    config: pytest.Config = pluginmanager.get_plugin("pytestconfig")
-    pluginmanager.register(fixtures_of(config))
+    config = pluginmanager.get_plugin("pytestconfig")
+    if isinstance(config, pytest.Config):
+        pluginmanager.register(fixtures_of(config))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -14,7 +14,8 @@ import csv
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
@@ -62,7 +63,7 @@ class _Sidecar(TypedDict):
 
 
 def write_table(folder: Path, table: Table) -> None:
-    """Write a table into a folder, which is made; each file is replaced at once.
+    """Write a table into a folder, which is made; both files are replaced once both are written.
 
     Raises `RecordError` where one cannot be written.
     """
@@ -80,8 +81,11 @@ def write_table(folder: Path, table: Table) -> None:
             {"name": name, "role": role, "kind": kinds[name]} for name, role in table.roles.items()
         ],
     }
-    _replace(folder / CSV, text)
-    _replace(folder / _SIDECAR, json.dumps(sidecar, indent=1) + "\n")
+    beside = json.dumps(sidecar, indent=1) + "\n"
+    with _staged(folder / CSV, text) as rows, _staged(folder / _SIDECAR, beside) as about:
+        # With nothing in between: what a crash there leaves is no table.
+        rows.replace(folder / CSV)
+        about.replace(folder / _SIDECAR)
 
 
 def read_table(folder: Path) -> Table | None:
@@ -140,14 +144,16 @@ def _read_sidecar(path: Path) -> _Sidecar | None:
     return found
 
 
-def _replace(path: Path, text: str) -> None:
-    staged = path.with_name(f".{path.name}.{os.getpid()}")
+@contextmanager
+def _staged(path: Path, text: str) -> Iterator[Path]:
+    """Lend the draft of a file, which is on the disk."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
     with writing(path):
         try:
-            with staged.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            with draft.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
-            staged.replace(path)
+            yield draft
         finally:
-            staged.unlink(missing_ok=True)
+            draft.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -45,18 +46,21 @@ def change(folder, old, new, suffix="csv"):
     path.write_text(path.read_text().replace(old, new, 1))
 
 
-def test_a_crash_leaves_the_old_table(folder, monkeypatch, write, row):
-    """A write that dies in the middle is told, and leaves the table that was there, alone."""
+@pytest.mark.parametrize("name", ["results.csv", "results.json"])
+def test_a_crash_leaves_the_old_table(folder, monkeypatch, write, row, name):
+    """A write that dies at either file is told, and leaves the table that was there, alone."""
     write(folder, row("a", mass=1))
 
-    def die(_):
-        raise OSError("disk full")
+    def die(file):
+        if f".{name}." in str(Path(f"/proc/self/fd/{file}").readlink()):
+            raise OSError("disk full")
 
     monkeypatch.setattr(os, "fsync", die)
-    with pytest.raises(RecordError, match=r"results\.csv cannot be written \(disk full\): mend"):
-        write(folder, row("a", mass=2))
+    with pytest.raises(RecordError, match=rf"{name} cannot be written \(disk full\): mend"):
+        write(folder, row("a", mass=2, new=3))
     assert not list(folder.rglob(".results*"))
-    assert list(results("tams").mass) == [1]
+    for table in (folder, folder / "launches" / "tams_2026_01_01_00_00_00"):
+        assert list(results(table).mass) == [1]
 
 
 def test_sidecar(folder, write, row):

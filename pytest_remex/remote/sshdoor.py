@@ -48,6 +48,8 @@ class SshChannel:
                 return self._channel.recv(_WINDOW)
             except TimeoutError:
                 continue
+            except EOFError:  # paramiko could not tell the other end that it may send more
+                return b""
 
     def read_error(self) -> bytes:
         """Wait for stderr, as `read`."""
@@ -56,6 +58,8 @@ class SshChannel:
                 return self._channel.recv_stderr(_WINDOW)
             except TimeoutError:
                 continue
+            except EOFError:
+                return b""
 
     def write(self, data: bytes) -> None:
         """Write to stdin. Raises `OSError` where a piece is not taken in `silence` seconds."""
@@ -74,8 +78,11 @@ class SshChannel:
         return 128 if self._channel.eof_received and self._transport.is_active() else None
 
     def close(self) -> None:
-        """Close the channel: the program sees the end of its stdin."""
-        with _broken_after(_CLOSING, self._transport):
+        """Close the channel: the program sees the end of its stdin, unless the link is gone."""
+        with (
+            contextlib.suppress(OSError, paramiko.SSHException),
+            _broken_after(_CLOSING, self._transport),
+        ):
             self._channel.close()
 
 
@@ -135,12 +142,17 @@ class SshDoor:
 
 @contextlib.contextmanager
 def _broken_after(seconds: float, transport: paramiko.Transport) -> Iterator[None]:
-    """Break a link that takes nothing more: paramiko would wait for ever."""
+    """Break a link that takes nothing more: paramiko would wait for ever.
+
+    Raises `OSError` where it is gone, which paramiko calls the end of a file.
+    """
     timer = threading.Timer(seconds, transport.close)
     timer.daemon = True
     timer.start()
     try:
         yield
+    except EOFError as error:
+        raise ConnectionResetError("the link is gone") from error
     finally:
         timer.cancel()
 

@@ -2,9 +2,11 @@
 
 import os
 import signal
+import socket
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import pytest
 from asking import hello
@@ -102,6 +104,25 @@ def test_cut_anywhere(opened, proxy, count):
         hello(opened())
     assert proxy.connections <= 2
     assert time.monotonic() - started < 10
+
+
+def test_close_of_a_link_that_is_gone(opened, proxy):
+    """A link that is gone, which only the next packet would find out, closes without a word."""
+    connection = opened()
+    hello(connection)
+    proxy.freeze()
+    take_no_more(proxy.port)
+    connection.close()
+
+
+def take_no_more(port):
+    """Have the system refuse what this process sends to `port`, as on a link that is gone."""
+    for file in Path("/proc/self/fd").iterdir():
+        with suppress(OSError), ExitStack() as stack:
+            end = socket.socket(fileno=int(file.name))
+            stack.callback(end.detach)
+            if end.getpeername()[1] == port:
+                end.shutdown(socket.SHUT_WR)
 
 
 def test_frozen_link(opened, proxy):

@@ -115,6 +115,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         garbage.spare()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Spare what the mode made as well."""
+    if MODE in session.config.stash:
+        garbage.spare()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(
     collector: pytest.Collector,

@@ -103,7 +103,7 @@ class Workspaces:
     def __init__(self, *, kept: bool) -> None:
         self._kept = kept
         self._git: dict[Repo, Git] = {}
-        self._bases: dict[tuple[Repo, str], str] = {}
+        self._named: dict[tuple[Repo, str], Workspace] = {}
         self._open: dict[tuple[Repo, str], Workspace] = {}
         self._sizes: dict[tuple[Repo, str, tuple[str, ...]], int] = {}
 
@@ -115,10 +115,14 @@ class Workspaces:
 
     def at(self, repo: Repo, revision: str) -> Workspace:
         """Give the workspace at a commit-ish of a repository."""
+        name = repo, revision
+        if name not in self._named:
+            self._named[name] = self._opened(repo, revision)
+        return self._named[name]
+
+    def _opened(self, repo: Repo, revision: str) -> Workspace:
         repository = self.git(repo)
-        if (repo, revision) not in self._bases:
-            self._bases[repo, revision] = repository.resolve(revision)
-        base = self._bases[repo, revision]
+        base = repository.resolve(revision)
         if (repo, base) not in self._open:
             branch = repository.branch(revision)
             self._open[repo, base] = Workspace(repository, base, branch, kept=self._kept)
@@ -133,6 +137,7 @@ class Workspaces:
 
     def close(self) -> None:
         """Close them all."""
+        self._named.clear()
         while self._open:
             self._open.popitem()[1].close()
 

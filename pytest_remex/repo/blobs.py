@@ -22,16 +22,6 @@ class Blob:
     sha: str
     size: int
 
-    @property
-    def is_link(self) -> bool:
-        """Whether it is a symbolic link; its bytes are the target."""
-        return self.mode == "120000"
-
-    @property
-    def is_small(self) -> bool:
-        """Whether it stays in memory once it was read."""
-        return self.size <= SMALL
-
 
 class Blobs:
     """Reads the files of a repository's commits."""
@@ -45,14 +35,14 @@ class Blobs:
         if blob.sha in self._kept:
             return self._kept[blob.sha]
         content = b"".join(self._parts(blob.sha))
-        if blob.is_small:
+        if blob.size <= SMALL:
             self._keep(blob.sha, content)
         return content
 
     def copy(self, blob: Blob, target: bytes) -> None:
         """Write a file's bytes to a new file, a large one in parts."""
         with open(target, "xb") as file:  # noqa: PTH123 - paths are bytes, as git's are
-            if blob.is_small:
+            if blob.size <= SMALL:
                 file.write(self.read(blob))
             else:
                 file.writelines(self._parts(blob.sha))

@@ -54,27 +54,6 @@ def scan(folder: bytes) -> Iterable[os.DirEntry[bytes]]:
         return []
 
 
-def overwrite(path: bytes, content: bytes) -> bool:
-    """Give a file other bytes, in place.
-
-    Gives False, and leaves it alone, where it is no plain file, has a second name that shows the
-    same bytes, or cannot be written, as a program that runs.
-    """
-    try:
-        # O_NONBLOCK: a pipe that nobody reads would keep us waiting.
-        file = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return False
-    with open(file, "wb", buffering=0) as opened:
-        status = os.fstat(file)
-        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
-            return False
-        # Not emptied first: ext4 would wait for the disk.
-        opened.write(content)
-        opened.truncate()
-    return True
-
-
 def remove(path: bytes) -> None:
     """Remove a file or a folder, if it is there."""
     try:

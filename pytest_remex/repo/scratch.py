@@ -22,7 +22,6 @@ from pytest_remex.repo.files import (
     below,
     folder_signature,
     folders,
-    overwrite,
     remove,
     scan,
     signature,
@@ -119,7 +118,8 @@ class Scratch:
         for path in added:
             remove(self._full(path))
         for path in touched:
-            self._put_back(path)
+            remove(self._full(path))
+            self._write(path)
         for folder in self._touched_folders():
             for entry in self._unknown(folder):
                 remove(entry.path)
@@ -138,30 +138,16 @@ class Scratch:
     def _full(self, path: bytes) -> bytes:
         return os.path.join(self._root, path) if path else self._root
 
-    def _put_back(self, path: bytes) -> None:
-        blob, full = self._files[path], self._full(path)
-        # In place, where that can be: a folder that stays as it was need not be looked through.
-        if blob.is_small and not blob.is_link and overwrite(full, self._blobs.read(blob)):
-            self._finish(path)
-        else:
-            remove(full)
-            self._write(path)
-
     def _write(self, path: bytes) -> None:
         blob, full = self._files[path], self._full(path)
         above = os.path.dirname(full)
         if not os.path.isdir(above):
             os.makedirs(above)
-        if blob.is_link:
+        if blob.mode == "120000":
             os.symlink(self._blobs.read(blob), full)
-            self._pin(path)
         else:
             self._blobs.copy(blob, full)
-            self._finish(path)
-
-    def _finish(self, path: bytes) -> None:
-        executable = self._files[path].mode == "100755"
-        os.chmod(self._full(path), 0o755 if executable else 0o644)
+            os.chmod(full, 0o755 if blob.mode == "100755" else 0o644)
         self._pin(path)
 
     def _pin(self, path: bytes) -> None:

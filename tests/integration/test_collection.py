@@ -210,6 +210,25 @@ def test_odd_edits_are_taken_back(empty_project, tmp_path_factory, replace):
     assert outside.read_text() == "a = 2\n"
 
 
+def test_what_a_failed_patch_writes_late(empty_project):
+    """A patch that failed with a file open, written when it is let go, changes no later one."""
+    empty_project.sweeps("""
+        from pytest_remex import sweep
+        @sweep({"a": [1, 2, 3]})
+        def one(experiment):
+            a = experiment.config["a"]
+            if a == 1:
+                one.late = open(experiment.path / "input.txt", "w")
+                one.late.write("of the first")
+                raise ValueError("before it was closed")
+            one.late.close()
+            assert (experiment.path / "input.txt").read_text() == "base\\n"
+            (experiment.path / "a.txt").write_text(str(a))
+        """)
+    result = empty_project.pytest("sweeps.py")
+    result.assert_outcomes(failed=1, passed=2)
+
+
 @pytest.mark.parametrize(
     ("decorator", "message"),
     [

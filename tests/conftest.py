@@ -1,14 +1,27 @@
-"""Fixtures of all tests: a user's project, and pytest run in pytest."""
+"""Fixtures of all tests: a home of their own, and pytest run in pytest."""
 
 from __future__ import annotations
+
+import os
 
 import pytest
 
 pytest_plugins = ["pytester"]
 
+_MACHINES_OWN = ("GIT_", "XDG_", "SSH_", "SBATCH_", "SLURM_", "SQUEUE_", "BASH_ENV", "CDPATH")
+"""How the names of variables begin that bring in what the machine's user has set."""
 
-@pytest.fixture(autouse=True)
-def _quiet_git(monkeypatch):
-    """Keep the machine's own git settings out of the tests."""
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_home(tmp_path_factory):
+    """Keep the machine's home, and what its user has set in files and variables, out of the tests.
+
+    For the whole session: daemons and projects that many tests share are started and made in it.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith(_MACHINES_OWN):
+                patch.delenv(name)
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+        yield

@@ -1,19 +1,20 @@
 """What `~/.ssh/config` says of a host, as ssh itself reads it: `ssh -G`.
 
 Paramiko's own reader knows no Include, and Fabric goes through the hops of a ProxyJump backwards.
+Whose `~` it is, `home` decides.
 """
 
 from __future__ import annotations
 
 import getpass
 import os
-import pwd
 import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_remex.errors import RemoteError
+from pytest_remex.remote.home import config_file, expanded, home, is_file, written
 
 _SHORT = re.compile(r"(?P<name>(?:[^@]*@)?(?:[^:\[\]]+|\[[^\]]+\])):(?P<port>\d+)")
 _TIMEOUT = 20.0
@@ -22,7 +23,10 @@ _KEEPALIVE = 15
 
 @dataclass(frozen=True, slots=True)
 class HostSettings:
-    """How to reach one host. Times in seconds; `known_as` is its name in known_hosts files."""
+    """How to reach one host. Times in seconds; `known_as` is its name in known_hosts files.
+
+    ssh adds new host keys to `learns`; the files `revoked` list keys that are good for no host.
+    """
 
     name: str
     hostname: str
@@ -30,6 +34,8 @@ class HostSettings:
     port: int
     known_as: str
     known_hosts: tuple[Path, ...]
+    learns: Path | None
+    revoked: tuple[Path, ...]
     identities: tuple[Path, ...]
     identities_only: bool
     agent: str | None
@@ -57,6 +63,8 @@ def host_settings(name: str) -> HostSettings:
         port=port,
         known_as=alias or (hostname if port == 22 else f"[{hostname}]:{port}"),  # noqa: PLR2004 - ssh's
         known_hosts=_files(one.get("userknownhostsfile"), one.get("globalknownhostsfile")),
+        learns=_learns(one.get("userknownhostsfile")),
+        revoked=_revoked(one.get("revokedhostkeys")),
         identities=_identities(found, one),
         identities_only=one.get("identitiesonly") == "yes",
         agent=_agent(one.get("identityagent")),
@@ -68,7 +76,7 @@ def host_settings(name: str) -> HostSettings:
 
 
 def route(name: str) -> list[HostSettings]:
-    """Give the hosts to log in to one through another, the last being `name`.
+    """Return the hosts to log in to one through another, the last being `name`.
 
     As in ssh, only the first hop of a ProxyJump may have hops of its own. Raises `RemoteError` as
     `host_settings`, and where the hops go in a circle.
@@ -78,19 +86,19 @@ def route(name: str) -> list[HostSettings]:
     while hops[0].jumps:
         first, *others = hops[0].jumps
         if first in seen:
-            raise RemoteError(f"ProxyJump {first} goes in a circle: mend it in ~/.ssh/config")
+            raise RemoteError(f"ProxyJump {first} goes in a circle: correct it in ~/.ssh/config")
         seen.add(first)
         hops[:0] = [host_settings(first), *map(host_settings, others)]
     return hops
 
 
 def _ask_ssh(name: str) -> dict[str, list[str]]:
-    """Give the values of each keyword, in ssh's order."""
+    """Return the values of each keyword, in ssh's order."""
     short = _SHORT.fullmatch(name)
     words = ["-p", short["port"], "--", short["name"]] if short else ["--", name]
     try:
         run = subprocess.run(
-            ["ssh", "-G", "-T", *_config_file(), *words],
+            ["ssh", "-G", "-T", *config_file(), *words],
             capture_output=True,
             check=False,
             stdin=subprocess.DEVNULL,
@@ -102,7 +110,7 @@ def _ask_ssh(name: str) -> dict[str, list[str]]:
     if run.returncode:
         raise RemoteError(
             f"ssh cannot read how to reach {name!r}: {run.stderr.strip()}: "
-            f"mend the host name, or ~/.ssh/config"
+            f"correct the host name, or ~/.ssh/config"
         )
     found: dict[str, list[str]] = {}
     for line in run.stdout.splitlines():
@@ -111,39 +119,35 @@ def _ask_ssh(name: str) -> dict[str, list[str]]:
     return found
 
 
-def _config_file() -> list[str]:
-    """Name the user's file where HOME moved it: ssh goes by the password database alone."""
-    if Path.home() == _passwd_home():
-        return []
-    config = Path.home() / ".ssh" / "config"
-    return ["-F", str(config) if config.is_file() else "none"]
-
-
-def _passwd_home() -> Path:
-    try:
-        return Path(pwd.getpwuid(os.getuid()).pw_dir)
-    except KeyError:
-        return Path.home()
-
-
 def _files(*texts: str | None) -> tuple[Path, ...]:
-    """Give the files of ssh's unquoted lists; a name with blanks is tried whole as well."""
-    names = [name for text in texts if text for name in dict.fromkeys([*text.split(), text])]
-    return tuple(path for path in map(_at_home, names) if path.is_file())
+    """Return the files in ssh's unquoted lists: whatever words in a row, from a root, name one."""
+    names = [name for text in texts if text for name in _runs_of_words(text)]
+    return tuple(path for path in dict.fromkeys(map(expanded, names)) if is_file(path))
 
 
-def _at_home(name: str) -> Path:
-    path = Path(name).expanduser()
-    if path.is_relative_to(_passwd_home()) and not path.exists():
-        return Path.home() / path.relative_to(_passwd_home())
-    return path
+def _runs_of_words(text: str) -> list[str]:
+    words = text.split(" ")
+    starts = [at for at, word in enumerate(words) if word.startswith(("/", "~"))]
+    return [" ".join(words[at:end]) for at in starts for end in range(at + 1, len(words) + 1)]
+
+
+def _learns(text: str | None) -> Path | None:
+    """Return the first known_hosts file: the whole text where only one is named."""
+    if not text or text == "none":
+        return None
+    found = _files(text)
+    return found[0] if found else expanded(text.split(" /")[0])
+
+
+def _revoked(value: str | None) -> tuple[Path, ...]:
+    return (expanded(value),) if value and value != "none" else ()
 
 
 def _identities(found: dict[str, list[str]], one: dict[str, str]) -> tuple[Path, ...]:
-    tokens = {**_tokens(one), "%d": str(Path.home()), "%n": one.get("host", "")}
+    tokens = {**_tokens(one), "%d": str(home()), "%n": one.get("host", "")}
     names = [*found.get("certificatefile", []), *found.get("identityfile", [])]
-    paths = [Path(_expand(name, tokens)).expanduser() for name in names if name != "none"]
-    return tuple(path for path in dict.fromkeys(paths) if path.is_file() or _half(path).is_file())
+    paths = [written(_variables(_expand(name, tokens))) for name in names if name != "none"]
+    return tuple(path for path in dict.fromkeys(paths) if is_file(path) or is_file(_half(path)))
 
 
 def _half(path: Path) -> Path:
@@ -152,12 +156,12 @@ def _half(path: Path) -> Path:
 
 
 def _agent(value: str | None) -> str | None:
-    """Give the key agent's socket, None where there is none."""
+    """Return the key agent's socket, None where there is none."""
     if value == "none":
         return None
     if value is None or value == "SSH_AUTH_SOCK":
         return os.environ.get("SSH_AUTH_SOCK")
-    return os.path.expandvars(str(_at_home(value)))
+    return os.path.expandvars(str(expanded(value)))
 
 
 def _proxy(command: str, one: dict[str, str], name: str) -> str | None:
@@ -176,6 +180,11 @@ def _tokens(one: dict[str, str]) -> dict[str, str]:
 
 def _expand(text: str, tokens: dict[str, str]) -> str:
     return re.sub("%.", lambda match: tokens.get(match[0], match[0]), text)
+
+
+def _variables(text: str) -> str:
+    """Put in the environment's `${NAME}`; ssh does not know the `$NAME` of shells."""
+    return re.sub(r"\$\{(\w+)\}", lambda match: os.environ.get(match[1], match[0]), text)
 
 
 def _unless_none(value: str | None) -> str:

@@ -7,8 +7,10 @@ The files are read by `ssh-keygen -F`, which knows hashed names, patterns, other
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 import itertools
+import shlex
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,12 +18,14 @@ from typing import TYPE_CHECKING
 import paramiko
 
 from pytest_remex.errors import RemoteError
+from pytest_remex.remote.home import home, moved
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_remex.remote.config import HostSettings
 
+_KRL = b"SSHKRL\n"
 _RSA = ("rsa-sha2-512", "rsa-sha2-256")
 
 
@@ -46,7 +50,8 @@ class StrictPolicy(paramiko.MissingHostKeyPolicy):
         self._settings = settings
         self._known = known_keys(settings.known_as, settings.known_hosts)
         self._plain: list[KnownKey] = []
-        if not self._known and settings.known_as.startswith("["):
+        unnamed = not any(known.mark != "CA" for known in self._known)
+        if unnamed and settings.known_as.startswith("["):
             self._plain = known_keys(settings.hostname, settings.known_hosts)
 
     def missing_host_key(
@@ -60,6 +65,9 @@ class StrictPolicy(paramiko.MissingHostKeyPolicy):
             raise RemoteError(
                 f"{self._sent(key)} is marked @revoked in {same[0].file}: do not use it"
             )
+        for file in self._settings.revoked:
+            if _is_revoked(key, file):
+                raise RemoteError(f"{self._sent(key)} is revoked in {file}: do not use it")
         if any(not known.mark for known in same):
             return
         others = [known for known in self._known if not known.mark and known.kind == key.get_name()]
@@ -85,36 +93,72 @@ class StrictPolicy(paramiko.MissingHostKeyPolicy):
         )
 
     def _unknown(self, key: paramiko.PKey) -> RemoteError:
-        host = self._settings
         kinds = sorted({known.mark or known.kind for known in self._known})
         held = f"they hold only: {', '.join(kinds)}" if kinds else "they do not name this host"
-        scan = f"ssh-keyscan -p {host.port} {host.hostname} >> ~/.ssh/known_hosts"
+        certified = "Certificates of hosts (CA) are not read: the key itself must be known. "
         return RemoteError(
-            f"{self._sent(key)} is unknown to the known_hosts files ({held}). Compare it with what "
-            f"the cluster's operators publish, then log in once by `ssh {host.name}`, or: {scan}"
+            f"{self._sent(key)} is unknown to the known_hosts files ({held}). "
+            f"{certified if 'CA' in kinds else ''}Compare it with what the cluster's operators "
+            f"publish, then {self._remedy(certified='CA' in kinds)}"
         )
+
+    def _remedy(self, *, certified: bool) -> str:
+        """Say how the key gets into a file that is read; ssh keeps no key that a CA vouches for."""
+        host = self._settings
+        file = host.learns or home() / ".ssh" / "known_hosts"
+        inside = file.is_relative_to(home()) and shlex.quote(str(file)) == str(file)
+        name = f"~/{file.relative_to(home())}" if inside else shlex.quote(str(file))
+        line = shlex.quote(f"s/^[^ ]*/{host.known_as}/")
+        rename = "" if host.known_as.strip("[]").startswith(host.hostname) else f" | sed {line}"
+        scan = f"ssh-keyscan -p {host.port} {host.hostname}{rename} >> {name}"
+        return scan if certified or moved() else f"log in once by `ssh {host.name}`, or: {scan}"
 
 
 def known_keys(name: str, files: tuple[Path, ...]) -> list[KnownKey]:
-    """Give what the known_hosts files say of a host, which is `[name]:port` on other ports."""
+    """Return what the known_hosts files say of a host, which is `[name]:port` on other ports."""
     return [key for file in files for key in _find(name, file)]
 
 
 def fingerprint(blob: bytes) -> str:
-    """Give a key's fingerprint as ssh prints it: SHA256, base64 without padding."""
+    """Return a key's fingerprint as ssh prints it: SHA256, base64 without padding."""
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
 def _find(name: str, file: Path) -> list[KnownKey]:
+    lines = _ssh_keygen("-F", name, "-f", str(file)).stdout.splitlines()
+    found = (_parse(head, line, file) for head, line in itertools.pairwise(lines))
+    return [key for key in found if key]
+
+
+def _is_revoked(key: paramiko.PKey, file: Path) -> bool:
+    """Ask a RevokedHostKeys file: a KRL, or a list of keys. As for ssh, it must be readable."""
     try:
-        run = subprocess.run(
-            ["ssh-keygen", "-F", name, "-f", file], capture_output=True, check=False, text=True
+        if not file.is_file():
+            raise FileNotFoundError("no such file")
+        text = file.read_bytes()
+    except OSError as error:
+        raise RemoteError(
+            f"cannot read {file} ({error}), which ssh_config names as RevokedHostKeys: "
+            f"make it readable, or correct ssh_config"
+        ) from error
+    if not text.startswith(_KRL):
+        return key.get_base64().encode() in text.split()
+    public = f"{key.get_name()} {key.get_base64()}\n"
+    return _ssh_keygen("-Q", "-f", str(file), "/dev/stdin", text=public).returncode != 0
+
+
+def _ssh_keygen(*words: str, text: str = "") -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            ["ssh-keygen", *words],
+            capture_output=True,
+            check=False,
+            input=text,
+            text=True,
+            errors="surrogateescape",
         )
     except FileNotFoundError as error:
         raise RemoteError("ssh-keygen is not on the PATH: install OpenSSH's client") from error
-    lines = run.stdout.splitlines()
-    found = (_parse(head, line, file) for head, line in itertools.pairwise(lines))
-    return [key for key in found if key]
 
 
 def _parse(head: str, line: str, file: Path) -> KnownKey | None:
@@ -124,4 +168,7 @@ def _parse(head: str, line: str, file: Path) -> KnownKey | None:
     if not head.startswith("# Host ") or not found or len(words) < 3:  # noqa: PLR2004 - names, kind, key
         return None
     number, _, mark = where.strip().partition(" ")
-    return KnownKey(words[1], base64.b64decode(words[2]), mark, file, int(number))
+    try:
+        return KnownKey(words[1], base64.b64decode(words[2]), mark, file, int(number))
+    except (binascii.Error, ValueError):  # what is no key vouches for nobody
+        return None

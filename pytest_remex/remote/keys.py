@@ -42,7 +42,7 @@ class KeyAgent(AgentSSH):
 def offered_keys(
     settings: HostSettings, agent: KeyAgent | None, ask: Callable[[str], str]
 ) -> Iterator[tuple[str, paramiko.PKey]]:
-    """Give each key with its name for messages; `ask` gets passphrases, only when it comes to that.
+    """Yield each key with its name for messages; `ask` gets passphrases where it comes to that.
 
     Keys that need a passphrase come last; an empty answer leaves a key out.
     """
@@ -68,7 +68,7 @@ def offered_keys(
 
 
 def _public(path: Path) -> bytes:
-    """Give the public half that lies beside a key's file, empty where there is none."""
+    """Return the public half that lies beside a key's file, empty where there is none."""
     half = path if path.suffix == ".pub" else path.with_name(path.name + ".pub")
     with contextlib.suppress(OSError, ValueError, IndexError):
         return base64.b64decode(half.read_text().split()[1])

@@ -73,7 +73,7 @@ class Login:
         )
 
     def _by_key(self, transport: paramiko.Transport, agent: KeyAgent | None) -> Iterator[list[str]]:
-        """Give what is left to do after each key that was accepted."""
+        """Return what is left to do after each key that was accepted."""
         for name, key in offered_keys(
             self._settings, agent, lambda text: self._ask(text, echo=False)
         ):

@@ -112,8 +112,8 @@ class SshServer:
     def client(self, home: Path, port: int | None = None, lines: str = "") -> str:
         """Write .ssh/config and .ssh/known_hosts into a client's home; give the host's name.
 
-        `port` is a proxy's where there is one; `lines` are added to the host's entry. Fabric and
-        paramiko find these files by HOME; OpenSSH goes by the password database: `ssh -F`.
+        `port` is a proxy's where there is one; `lines` are added to the host's entry. The
+        plugin finds these files by HOME; OpenSSH goes by the password database: `ssh -F`.
         """
         folder = home / ".ssh"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -172,6 +172,7 @@ class SshServer:
             "KbdInteractiveAuthentication": "no",
             "PrintMotd": "no",
             "PermitRootLogin": "prohibit-password",
+            "PermitUserRC": "no",  # ~/.ssh/rc is the one file that sshd seeks in the machine's home
             "Subsystem": "sftp internal-sftp",
             "SetEnv": variables,
         }

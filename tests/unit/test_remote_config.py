@@ -1,11 +1,14 @@
 """What ssh_config says of a host, as ssh itself reads it."""
 
+import pwd
 import shutil
+from pathlib import Path
 
 import pytest
 
 from pytest_remex.errors import RemoteError
 from pytest_remex.remote.config import host_settings, route
+from pytest_remex.remote.home import config_file, expanded, home
 
 pytestmark = pytest.mark.skipif(not shutil.which("ssh"), reason="needs OpenSSH's client")
 
@@ -33,7 +36,7 @@ def test_defaults(configure):
     host = host_settings("user@machine.example")
     assert (host.hostname, host.user, host.port) == ("machine.example", "user", 22)
     assert host.known_as == "machine.example"
-    assert folder / "known_hosts" in host.known_hosts
+    assert host.known_hosts[0] == folder / "known_hosts"
     assert host.identities == (folder / "id_rsa", folder / "id_ed25519")
     assert (host.agent, host.jumps, host.proxy, host.timeout) == (None, (), None, 20)
 
@@ -106,3 +109,106 @@ def test_ssh_missing(configure, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(RemoteError, match="ssh is not on the PATH: install OpenSSH's client"):
         host_settings("any")
+
+
+@pytest.fixture
+def recorded(tmp_path, monkeypatch):
+    """Let the password database name a second home, full of what must not count; return it.
+
+    ssh itself goes by the real one: this stands in for that where a test cannot write.
+    """
+    real = pwd.getpwuid
+    other = tmp_path / "recorded"
+    (other / ".ssh").mkdir(parents=True)
+    for name in ("known_hosts", "known_hosts2", "id_rsa", "id_ed25519", "more"):
+        (other / ".ssh" / name).touch()
+
+    def getpwuid(uid):
+        return pwd.struct_passwd([*real(uid)[:5], str(other), real(uid)[6]])
+
+    monkeypatch.setattr(pwd, "getpwuid", getpwuid)
+    return other
+
+
+def test_nothing_of_the_other_home(configure, recorded):
+    """Where HOME is moved, keys and known_hosts in the recorded home do not count, there or not."""
+    configure(
+        f"Host *\n  UserKnownHostsFile {recorded}/.ssh/known_hosts {recorded}/.ssh/more\n"
+        f"  IdentityAgent {recorded}/agent.sock\n  GlobalKnownHostsFile {recorded}/.ssh/more\n"
+        f"  RevokedHostKeys {recorded}/.ssh/more\n"
+    )
+    host = host_settings("any")
+    assert (host.known_hosts, host.identities) == ((), ())
+    assert host.agent == str(Path.home() / "agent.sock")
+    assert host.revoked == (Path.home() / ".ssh" / "more",)
+    assert host.learns == Path.home() / ".ssh" / "known_hosts"
+
+
+def test_home_in_the_recorded_one(configure, recorded, monkeypatch):
+    """A moved HOME below the recorded home keeps the paths that are written into it."""
+    below = recorded / "moved"
+    (below / ".ssh").mkdir(parents=True)
+    (below / ".ssh" / "known").touch()
+    (below / ".ssh" / "config").write_text(f"Host *\n  UserKnownHostsFile {below}/.ssh/known\n")
+    monkeypatch.setenv("HOME", str(below))
+    assert host_settings("any").known_hosts[0] == below / ".ssh" / "known"
+
+
+def test_home_by_another_path(recorded, monkeypatch, tmp_path):
+    """A HOME that is a link to the recorded home is the same home: ssh reads its own files."""
+    link = tmp_path / "link"
+    link.symlink_to(recorded)
+    monkeypatch.setenv("HOME", str(link))
+    assert config_file() == []
+
+
+@pytest.mark.parametrize("value", [None, "", "relative"])
+def test_home_of_no_use(recorded, monkeypatch, value):
+    """Where HOME is no absolute path, the recorded home counts."""
+    monkeypatch.delenv("HOME") if value is None else monkeypatch.setenv("HOME", value)
+    assert home() == recorded
+    assert config_file() == []
+
+
+@pytest.mark.parametrize("name", ["/.ssh/known_hosts", "//.ssh/known_hosts"])
+def test_recorded_home_is_the_root(configure, recorded, monkeypatch, name):
+    """Where the recorded home is /, as in containers, only its .ssh is moved."""
+    folder = configure()
+    fields = [*pwd.getpwuid(0)[:5], "/", "/bin/sh"]
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: pwd.struct_passwd(fields))
+    assert expanded(name) == folder / "known_hosts"
+    assert expanded("/etc/ssh/ssh_known_hosts") == Path("/etc/ssh/ssh_known_hosts")
+
+
+def test_written_homes(configure, monkeypatch):
+    """`~`, %d, ${HOME} and a relative Include all mean HOME."""
+    folder = configure("Include more.conf\n")
+    (folder / "more.conf").write_text(
+        "Host *\n  IdentityFile ~/.ssh/a\n  IdentityFile %d/.ssh/b\n"
+        "  IdentityFile ${HOME}/.ssh/c\n  CertificateFile ~/.ssh/d\n  IdentityAgent %d/sock\n"
+        "  UserKnownHostsFile ~/.ssh/e ~/.ssh/f\n  RevokedHostKeys ~/.ssh/g\n"
+    )
+    for name in "abcdef":
+        (folder / name).touch()
+    host = host_settings("any")
+    assert [path.name for path in host.identities] == ["d", "a", "b", "c"]
+    assert [path.name for path in host.known_hosts[:2]] == ["e", "f"]
+    assert (host.agent, host.revoked) == (str(folder.parent / "sock"), (folder / "g",))
+    assert {path.parent for path in host.identities + host.known_hosts[:2]} == {folder}
+
+
+def test_home_of_nobody(configure):
+    """A `~name` of nobody is told, not a traceback."""
+    configure("Host *\n  IdentityFile ~no-such-user/key\n")
+    with pytest.raises(RemoteError, match="there is no user 'no-such-user'"):
+        host_settings("any")
+
+
+def test_known_hosts_with_blanks(configure, tmp_path, monkeypatch):
+    """A name with blanks is found among others, and its words are no names of their own."""
+    folder = configure(f'Host *\n  UserKnownHostsFile {tmp_path}/one "{tmp_path}/keys of mine"\n')
+    for name in ("one", "keys of mine", "of", "mine"):
+        (tmp_path / name).touch()
+    monkeypatch.chdir(folder.parent)
+    assert host_settings("any").known_hosts[:2] == (tmp_path / "one", tmp_path / "keys of mine")
+    assert not {Path("of"), Path("mine")} & set(host_settings("any").known_hosts)

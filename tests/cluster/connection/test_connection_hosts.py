@@ -1,5 +1,6 @@
 """Reaching hosts: known ones only, by the ways of ssh_config, and clear words where it fails."""
 
+import os
 import re
 import shlex
 import socket
@@ -8,6 +9,7 @@ import threading
 
 import pytest
 from asking import hello
+from support.sshd import make_key
 
 from pytest_remex.errors import RemexError, RemoteError
 
@@ -61,13 +63,16 @@ def test_changed_host_key(home, server, opened):
         "127.0.0.1 {key}",
         "!other,[127.0.0.1]:{port},other {key} a comment",
         "# nothing\n\n@cert-authority *.example.org {key}\nnot a line\n[127.0.0.1]:{port} {key}",
+        "[127.0.0.1]:{port} ssh-ed25519 A\n[127.0.0.1]:{port} {key}",
+        "[127.0.0.1]:{port} ssh-ed25519 \udcff\n[127.0.0.1]:{port} {key}",
+        "@cert-authority [127.0.0.1]:{port} ssh-ed25519 AAAA\n127.0.0.1 {key}",
         "[127.0.0.1]:{port} ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQC7\n[127.0.0.1]:{port} {key}",
     ],
 )
 def test_known_by(home, server, opened, line):
     """Patterns, a name without the port, lists of names and foreign lines are read as by ssh."""
     key = " ".join(server.known_host().split()[1:])
-    known(home).write_text(line.format(key=key, port=server.port) + "\n")
+    known(home).write_bytes(os.fsencode(line.format(key=key, port=server.port) + "\n"))
     hello(opened())
 
 
@@ -79,11 +84,22 @@ def test_known_by_hash(home, opened):
 
 
 def test_authority_alone(home, server, opened):
-    """A host that only a certificate authority vouches for is refused, and the message says so."""
-    key = " ".join(server.known_host().split()[1:])
-    known(home).write_text(f"@cert-authority [127.0.0.1]:{server.port} {key}\n")
-    with pytest.raises(RemoteError, match=r"is unknown .*they hold only: CA"):
-        opened()
+    """A host that only a certificate authority vouches for is refused; the command named helps."""
+    make_key(home / "authority")
+    words = ["ssh-keygen", "-q", "-s", home / "authority", "-I", "host", "-h", "-n", "127.0.0.1"]
+    subprocess.run([*words, server.folder / "host_key.pub"], check=True, capture_output=True)
+    authority = (home / "authority.pub").read_text()
+    known(home).write_text(f"@cert-authority [127.0.0.1]:{server.port},127.0.0.1 {authority}")
+    with server.with_options(HostCertificate=f"{server.folder}/host_key-cert.pub"):
+        subprocess.run(
+            ["ssh", "-F", home / ".ssh" / "config", "cluster", "true"], check=True, timeout=30
+        )
+        with pytest.raises(RemoteError, match=r"is unknown .*they hold only: CA") as refused:
+            opened()
+        assert "log in once" not in str(refused.value)
+        command = str(refused.value).rpartition("publish, then ")[2]
+        subprocess.run(["sh", "-c", command], check=True, capture_output=True)
+        hello(opened())
 
 
 def test_revoked(home, server, opened):
@@ -92,6 +108,60 @@ def test_revoked(home, server, opened):
     known(home).write_text(f"{line}\n@revoked {line}\n")
     with pytest.raises(RemoteError, match="is marked @revoked"):
         opened()
+
+
+@pytest.mark.parametrize("names", ["*", "[127.0.0.1]:*", "127.0.0.*,[127.0.0.*]:*"])
+@pytest.mark.parametrize("plain", [False, True])
+def test_revoked_by_pattern(home, server, opened, names, plain):
+    """A key that is revoked under a pattern is refused, also where it is known by a hashed name."""
+    key = " ".join(server.known_host().split()[1:])
+    known(home).write_text(f"127.0.0.1 {key}\n" if plain else server.known_host() + "\n")
+    subprocess.run(["ssh-keygen", "-H", "-f", known(home)], check=True, capture_output=True)
+    with known(home).open("a") as file:
+        file.write(f"@revoked {names} {key}\n")
+    with pytest.raises(RemoteError, match="is marked @revoked"):
+        opened()
+
+
+@pytest.mark.parametrize("form", ["list", "KRL"])
+def test_revoked_host_keys_file(home, server, opened, form, tmp_path):
+    """RevokedHostKeys counts, as a list of keys or a KRL: what it holds is refused, no other."""
+    key, other, revoked = server.folder / "host_key.pub", tmp_path / "other", tmp_path / "revoked"
+    make_key(other)
+    for public, refused in ((other.with_suffix(".pub"), False), (key, True)):
+        if form == "list":
+            revoked.write_text(public.read_text())
+        else:
+            subprocess.run(["ssh-keygen", "-q", "-k", "-f", revoked, public], check=True)
+        server.client(home, lines=f"  RevokedHostKeys {revoked}\n")
+        if refused:
+            with pytest.raises(RemoteError, match=f"is revoked in {revoked}"):
+                opened()
+        else:
+            hello(opened())
+
+
+def test_revoked_host_keys_missing(home, server, opened, tmp_path):
+    """Without the file that ssh_config names as RevokedHostKeys nobody is let in, as by ssh."""
+    server.client(home, lines=f"  RevokedHostKeys {tmp_path}/none\n")
+    with pytest.raises(RemoteError, match=r"cannot read .*/none .*RevokedHostKeys"):
+        opened()
+
+
+def test_known_elsewhere(home, server, opened, tmp_path):
+    """The command that adds an unknown key names the file and the name that ssh_config names."""
+    elsewhere = tmp_path / "my known hosts"
+    server.client(home)
+    config = home / ".ssh" / "config"
+    text = re.sub("UserKnownHostsFile .*", f'UserKnownHostsFile "{elsewhere}"', config.read_text())
+    config.write_text(f"{text}  HostKeyAlias the-cluster\n")
+    elsewhere.touch()
+    with pytest.raises(RemoteError, match="is unknown") as refused:
+        opened()
+    command = str(refused.value).rpartition("publish, then ")[2]
+    subprocess.run(["sh", "-c", command], check=True, capture_output=True)
+    assert elsewhere.read_text().startswith("the-cluster ")
+    hello(opened())
 
 
 def test_key_of_known_kind(home, server, opened, tmp_path):
@@ -110,6 +180,8 @@ def test_included_config(home, opened):
     config = home / ".ssh" / "config"
     config.rename(home / ".ssh" / "cluster.conf")
     config.write_text(f"Include {home}/.ssh/*.conf\n")
+    hello(opened())
+    config.write_text("Include cluster.*\n")
     hello(opened())
 
 

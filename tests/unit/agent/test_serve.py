@@ -114,7 +114,7 @@ def test_signs_of_life_while_it_works(start_agent, tmp_path):
 
 def _pythons():
     """Find the oldest pythons of this machine, those of pyenv included."""
-    root = os.path.expanduser("~/.pyenv/versions")  # noqa: PTH111 - a default that may not exist
+    root = os.path.join(os.environ.get("PYENV_ROOT", "/opt/pyenv"), "versions")  # noqa: PTH118
     listed = sorted(os.listdir(root)) if os.path.isdir(root) else []  # noqa: PTH112, PTH208
     found = {name[:4].rstrip("."): f"{root}/{name}/bin/python" for name in listed}
     return {name: path for name, path in found.items() if name in ("2.7", "3.6", "3.7", "3.13")}

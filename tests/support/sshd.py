@@ -69,7 +69,8 @@ class SshServer:
         self.home = self.folder / "home"
         self.log = self.folder / "sshd.log"
         self.key = self.folder / "user_key"
-        self.variables = {"HOME": str(self.home)} | dict(variables or {})
+        own = {"HOME": str(self.home), "GIT_CONFIG_NOSYSTEM": "1"}  # nothing of the machine's user
+        self.variables = own | dict(variables or {})
         self._options = (two_factor.OPTIONS if code else {}) | dict(options or {})
         self._code = code
         self._pid_file = self.folder / "sshd.pid"

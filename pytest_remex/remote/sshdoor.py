@@ -13,17 +13,20 @@ import paramiko
 
 from pytest_remex.errors import RemoteError
 from pytest_remex.remote.channel import NoChannelError
+from pytest_remex.remote.greeting import NO_INPUT, Greeting
 from pytest_remex.remote.lost import lost
 from pytest_remex.remote.rsync import pull
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from pytest_remex.remote.greeting import Tell
     from pytest_remex.remote.transfer import Wanted
 
 _WINDOW = 1 << 22
 _PIECE = 1 << 18  # paramiko copies what it has not sent yet: a large piece costs its square
 _CLOSING = 2.0
+_ENDING = 5.0
 _DYING = 0.2
 """Seconds for a transport that has closed its channels to say that the link broke."""
 _PAUSES = (0.05, 0.2, 0.5)
@@ -39,10 +42,20 @@ class SshChannel:
         self._channel = channel
         self._transport = transport
         self._silence = silence
-        channel.settimeout(silence)
+        self._rest = b""
+
+    def greeted(self, greeting: Greeting, slow: Callable[[], None]) -> bool:
+        """Wait for the program's greeting before anything else; whether it came in time."""
+        greeting.listen(self._channel, self._silence, slow)
+        self._rest = greeting.rest
+        self._channel.settimeout(self._silence)
+        return bool(greeting.word)
 
     def read(self) -> bytes:
         """Wait for stdout however long it takes: who asks knows when it has been too long."""
+        if self._rest:
+            rest, self._rest = self._rest, b""
+            return rest
         while True:
             try:
                 return self._channel.recv(_WINDOW)
@@ -96,6 +109,7 @@ class SshDoor:
         place: str,
         shell: str,
         silence: float,
+        tell: Tell,
         close: Callable[[], None],
     ) -> None:
         self.place = place
@@ -103,14 +117,53 @@ class SshDoor:
         self._transport = transport
         self._shell = shell
         self._silence = silence
+        self._tell = tell
+        self._without_input = True
 
     def python(self, program: str) -> SshChannel:
-        """Start a Python program by the python3 that the login shell finds.
+        """Start a Python program by the python3 that the login shell finds; it runs when this ends.
 
-        Raises `RemoteError` where the server opens no more channels, `ConnectionLostError` where
-        the link is gone.
+        Raises `RemoteError` where it does not start or the server opens no more channels,
+        `ConnectionLostError` where the link is gone.
         """
-        command = login_command(self._shell, program)
+        channel = self._greeted(program)
+        if channel is None:
+            self._without_input = False  # the shell has closed what it does not know, as csh does
+            channel = self._greeted(program)
+        if channel is None:
+            raise RemoteError(f"python3 on {self.place} has no input: see remex_shell")
+        return channel
+
+    def _greeted(self, program: str) -> SshChannel | None:
+        """Start a program and wait for its greeting; None where its input was closed."""
+        greeting = Greeting()
+        text = greeting.before(program, without_input=self._without_input)
+        words = NO_INPUT if self._without_input else ()
+        channel = self._start(login_command(self._shell, text, words))
+        try:
+            if not channel.greeted(greeting, self._slow):
+                raise self._not_greeted(greeting, channel)
+        except BaseException:
+            channel.close()
+            raise
+        if greeting.word == "ready":
+            return channel
+        channel.close()
+        return None
+
+    def _not_greeted(self, greeting: Greeting, channel: SshChannel) -> RemoteError:
+        code = channel.wait(_ENDING) if greeting.ended else None
+        if greeting.ended and code is None:
+            return lost(f"the connection to {self.place} broke", "a program was started")
+        return greeting.failure(self.place, code, self._silence)
+
+    def _slow(self) -> None:
+        self._tell(
+            f"python3 has not started on {self.place} yet: waiting for the login files there, "
+            f"{self._silence:g} s at most"
+        )
+
+    def _start(self, command: bytes) -> SshChannel:
         try:
             channel = self._open()
             with _broken_after(self._silence, self._transport):
@@ -157,15 +210,17 @@ def _broken_after(seconds: float, transport: paramiko.Transport) -> Iterator[Non
         timer.cancel()
 
 
-def login_command(shell: str, program: str) -> bytes:
+def login_command(shell: str, program: str, before: Sequence[str] = ()) -> bytes:
     """Quote a Python program as one command for the user's login shell: the only place that quotes.
+
+    `before` are words that come before those of `shell`.
 
     The program travels as base64, so that what is quoted is without line ends, `!` and quotes,
     which the csh family and fish read in ways of their own.
     """
     packed = base64.b64encode(program.encode("utf-8", "surrogateescape")).decode()
     words = ["python3", "-I", "-u", "-c", _UNPACK, packed]
-    return shlex.join([*split_shell(shell), f"exec {shlex.join(words)}"]).encode()
+    return shlex.join([*before, *split_shell(shell), f"exec {shlex.join(words)}"]).encode()
 
 
 def split_shell(shell: str) -> Sequence[str]:

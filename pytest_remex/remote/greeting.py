@@ -1,0 +1,153 @@
+"""The greeting of a program behind a login shell: until it came, nothing is sent there.
+
+A login file may start another shell, which would run what it is sent as its script, or ask a
+question, which would take it for the answer. So the program says first that it is there.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pytest_remex.errors import RemoteError
+
+if TYPE_CHECKING:
+    import paramiko
+
+Tell = Callable[[str], None]
+"""Told of a start that takes long, in a line for the user."""
+
+NO_INPUT = ("sh", "-c", 'exec "$@" 9<&0 </dev/null', "sh")
+"""Words before a shell's own that give its login files no input, and keep ours for `TAKE_INPUT`."""
+
+_TAKE_INPUT = """\
+try:
+    os.dup2(9, 0)
+    os.close(9)
+except OSError:
+    word = "closed"
+"""
+_GREET = """\
+import os
+word = "ready"
+{take}os.write(1, ("\\n%s%s %s\\n" % ({halves[0]!r}, {halves[1]!r}, word)).encode())
+if word != "ready":
+    raise SystemExit
+"""
+_STEP = 0.1
+_PATIENCE = 10.0
+_MOST_NOISE = 1 << 24
+_PIECE = 1 << 16
+_TAIL = 2000
+_NOT_FOUND = 127
+_FIX = (
+    "let it do so in a terminal only, by `[[ $- == *i* ]] && exec zsh` or `[ -t 0 ] && read ...`, "
+    "or have remex_shell, or Remote(shell=...), name a shell whose login files do not, as `zsh -lc`"
+)
+_COLOURS = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]")
+
+
+class Greeting:
+    """What one program says first, and what came from there until then.
+
+    The words are joined there from two halves: a shell that echoes its commands does not greet.
+    """
+
+    def __init__(self) -> None:
+        self.word = ""
+        self.rest = b""
+        self.ended = False
+        self._halves = secrets.token_hex(8), secrets.token_hex(8)
+        self._mark = re.compile(rb"%s (ready|closed)\n" % "".join(self._halves).encode())
+        self._size = 0
+        self._out = b""
+        self._errors = b""
+
+    def before(self, program: str, *, without_input: bool) -> str:
+        """Return the program that greets and goes on as `program`.
+
+        With `without_input`, for a shell behind `NO_INPUT`, it takes back its input before that;
+        the word is "closed", and the program ends, where the shell has closed it, as csh does.
+        """
+        return _GREET.format(take=_TAKE_INPUT if without_input else "", halves=self._halves) + program
+
+    def listen(self, channel: paramiko.Channel, seconds: float, slow: Callable[[], None]) -> None:
+        """Read until the greeting came, or the program ended, wrote too much, or time is up.
+
+        `slow` is called once where it takes long.
+        """
+        started = time.monotonic()
+        told = False
+        channel.settimeout(_STEP)
+        while not self.word and not self.ended and self._size < _MOST_NOISE:
+            waited = time.monotonic() - started
+            if waited > seconds:
+                return
+            if waited > _PATIENCE and not told:
+                told = True
+                slow()
+            self._read(channel)
+
+    def failure(self, place: str, code: int | None, seconds: float) -> RemoteError:
+        """Return what to tell where no greeting came; `code` is an exit code, None for none."""
+        said = self._said()
+        if code == _NOT_FOUND and b"python3" in self._errors:
+            return RemoteError(
+                f"python3 was not found on {place} (exit code {code}{said}): it needs Python 3.6 "
+                f"or newer; load it in the login files there, or through remex_shell"
+            )
+        if code:
+            return RemoteError(
+                f"python3 did not start on {place} (exit code {code}{said}): see the login files "
+                f"there, or remex_shell"
+            )
+        what = f"nothing of it came in {seconds:g} s"
+        if code == 0:
+            what = "the shell ended without a fault before it came to that"
+        elif self._size >= _MOST_NOISE:
+            what = f"the shell wrote {self._size >> 20} MiB of other text"
+        return RemoteError(
+            f"python3 did not start on {place}: {what}{said}. The usual cause is a login file "
+            f"there (.bashrc, .bash_profile, .profile, .zshenv, .cshrc) that starts another shell "
+            f"or asks a question: {_FIX}. Nothing was sent there"
+        )
+
+    def _read(self, channel: paramiko.Channel) -> None:
+        try:
+            data = channel.recv(_PIECE)
+        except TimeoutError:
+            data = None
+        except EOFError:  # paramiko could not tell the other end that it may send more
+            data = b""
+        while channel.recv_stderr_ready():
+            more = channel.recv_stderr(_PIECE)
+            self._size += len(more)
+            self._errors = (self._errors + more)[-_TAIL:]
+            if not more or self._size >= _MOST_NOISE:
+                break
+        if data is None:
+            return
+        self.ended = not data
+        self._size += len(data)
+        heard = self._out + data
+        if found := self._mark.search(heard):
+            self.word, self.rest = found[1].decode(), heard[found.end() :]
+        self._out = heard[-_TAIL:]
+
+    def _said(self) -> str:
+        streams = {"stdout": self._out, "stderr": self._errors}
+        said = [f"{name} {text!r}" for name, data in streams.items() if (text := last_lines(data))]
+        return f", after {' and '.join(said)}" if said else ""
+
+
+def last_lines(data: bytes, lines: int = 3, most: int = 300) -> str:
+    """Return the last lines of what a shell wrote, fit for a terminal, in one line."""
+    text = _COLOURS.sub("", data.decode(errors="backslashreplace"))
+    kept = [line.strip() for line in re.split(r"[\r\n]", text) if line.strip()][-lines:]
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode()
+        for each in " / ".join(kept)
+    )[-most:]

@@ -76,9 +76,9 @@ class Wire:
 
 
 class Talk:
-    """The answers to one request; `modules` are the agent's sources, to start another one."""
+    """The answers to one request; `modules` is the agent's bundle, to start another one."""
 
-    def __init__(self, wire: Wire, number: int, modules: Dict[str, str]) -> None:
+    def __init__(self, wire: Wire, number: int, modules: str) -> None:
         self._wire = wire
         self._number = number
         self.modules = modules

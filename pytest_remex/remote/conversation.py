@@ -60,7 +60,7 @@ class Conversation:
     """
 
     def __init__(
-        self, channel: Channel, modules: Mapping[str, str], *, place: str, silence: float
+        self, channel: Channel, modules: str, *, place: str, silence: float
     ) -> None:
         self._channel = channel
         self._place = place
@@ -80,7 +80,7 @@ class Conversation:
         for thread in self._threads:
             thread.start()
         try:
-            self._send({"nonce": self._nonce, "modules": dict(modules)}, "the agent was started")
+            self._send({"nonce": self._nonce, "modules": modules}, "the agent was started")
         except RemoteError:
             self.close()
             raise

@@ -32,7 +32,7 @@ def talk():
 
     def talk(program, silence=5.0, agent=AGENT):
         channel = LocalChannel([sys.executable, "-I", "-c", agent])
-        opened.append(Conversation(channel, {}, place="there", silence=silence))
+        opened.append(Conversation(channel, "", place="there", silence=silence))
         return [dict(event) for event in opened[-1].ask("work", {"program": program})]
 
     yield talk
@@ -56,7 +56,7 @@ def test_noise(noise):
     """Any bytes before, between and in front of the agent's lines are skipped."""
     program = f"for n in {noise!r}: os.write(1, n); tell(id=1, event='x')\n{END}"
     channel = LocalChannel([sys.executable, "-I", "-c", AGENT])
-    conversation = Conversation(channel, {}, place="there", silence=20)
+    conversation = Conversation(channel, "", place="there", silence=20)
     try:
         assert len(list(conversation.ask("work", {"program": program}))) == len(noise)
     finally:
@@ -115,7 +115,7 @@ def test_large_both_ways(talk):
 def test_answers_of_two_requests():
     """Answers go to the request that they belong to, in whatever order they are read."""
     channel = LocalChannel([sys.executable, "-I", "-c", AGENT])
-    conversation = Conversation(channel, {}, place="there", silence=5)
+    conversation = Conversation(channel, "", place="there", silence=5)
     program = f"tell(id=request['id'], event=request['id'])\n{END}"
     try:
         first = conversation.ask("work", {"program": program})

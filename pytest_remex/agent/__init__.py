@@ -16,14 +16,22 @@ import json
 line = getattr(sys.stdin, "buffer", sys.stdin).readline().decode("utf-8")
 if not line:
     sys.exit(0)
-start = json.loads(line)
+cut = "what was sent did not arrive whole: does a login file leave a program that reads its input?"
+try:
+    start = json.loads(line)
+except ValueError:
+    sys.exit(cut)
 if sys.version_info < (3, 6):
     words = "python3 is %d.%d there; put 3.6 or newer on PATH" % sys.version_info[:2]
     error = {"kind": "python", "message": words}
-    sys.stdout.write("\n%s %s\n" % (start["nonce"], json.dumps({"id": 0, "error": error})))
+    text = json.dumps({"id": 0, "error": error})
+    sys.stdout.write("\n%s %d %s\n" % (start["nonce"], len(text), text))
     sys.exit(3)
 import base64, importlib.abc, importlib.util, zlib
-sources = json.loads(zlib.decompress(base64.b64decode(start["modules"])).decode("utf-8"))
+try:
+    sources = json.loads(zlib.decompress(base64.b64decode(start["modules"])).decode("utf-8"))
+except (ValueError, zlib.error):
+    sys.exit(cut)
 class Bundle(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
     def find_spec(self, name, path=None, target=None):
         package, _, module = name.partition(".")

@@ -20,18 +20,25 @@ if TYPE_CHECKING:
 Tell = Callable[[str], None]
 """Told of a start that takes long, in a line for the user."""
 
-NO_INPUT = ("sh", "-c", 'exec "$@" 9<&0 </dev/null', "sh")
-"""Words before a shell's own that give its login files no input, and keep ours for `TAKE_INPUT`."""
+APART = ("sh", "-c", 'exec "$@" 7<&0 8>&1 </dev/null >&2', "sh")
+"""Words before a shell's own that keep its login files apart from the program's streams.
 
-_TAKE_INPUT = """\
-try:
-    os.dup2(9, 0)
-    os.close(9)
-except OSError:
-    word = "closed"
+They read nothing, and what they write, in the background too, goes to stderr.
+"""
+_TAKE_STREAMS = """\
+for kept, stream in ((7, 0), (8, 1)):
+    try:
+        mode = os.fstat(kept).st_mode
+    except OSError:
+        mode = 0
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+        word = "closed"
+        break
+    os.dup2(kept, stream)
+    os.close(kept)
 """
 _GREET = """\
-import os
+import os, stat
 word = "ready"
 {take}os.write(1, ("\\n%s%s %s\\n" % ({halves[0]!r}, {halves[1]!r}, word)).encode())
 if word != "ready":
@@ -66,13 +73,13 @@ class Greeting:
         self._out = b""
         self._errors = b""
 
-    def before(self, program: str, *, without_input: bool) -> str:
+    def before(self, program: str, *, apart: bool) -> str:
         """Return the program that greets and goes on as `program`.
 
-        With `without_input`, for a shell behind `NO_INPUT`, it takes back its input before that;
-        the word is "closed", and the program ends, where the shell has closed it, as csh does.
+        With `apart`, for a shell behind `APART`, it takes back its streams before that; the word
+        is "closed", and the program ends, where the shell has closed them, as csh does.
         """
-        return _GREET.format(take=_TAKE_INPUT if without_input else "", halves=self._halves) + program
+        return _GREET.format(take=_TAKE_STREAMS if apart else "", halves=self._halves) + program
 
     def listen(self, channel: paramiko.Channel, seconds: float, slow: Callable[[], None]) -> None:
         """Read until the greeting came, or the program ended, wrote too much, or time is up.
@@ -106,7 +113,7 @@ class Greeting:
             )
         what = f"nothing of it came in {seconds:g} s"
         if code == 0:
-            what = "the shell ended without a fault before it came to that"
+            what = "the shell there ended (exit code 0) before it came to that"
         elif self._size >= _MOST_NOISE:
             what = f"the shell wrote {self._size >> 20} MiB of other text"
         return RemoteError(
@@ -122,24 +129,22 @@ class Greeting:
             data = None
         except EOFError:  # paramiko could not tell the other end that it may send more
             data = b""
-        while channel.recv_stderr_ready():
-            more = channel.recv_stderr(_PIECE)
-            self._size += len(more)
-            self._errors = (self._errors + more)[-_TAIL:]
-            if not more or self._size >= _MOST_NOISE:
-                break
-        if data is None:
-            return
-        self.ended = not data
+        while self._size < _MOST_NOISE and channel.recv_stderr_ready():
+            self._errors = self._search(self._errors, channel.recv_stderr(_PIECE))
+        if data is not None:
+            self.ended = not data
+            self._out = self._search(self._out, data)
+
+    def _search(self, before: bytes, data: bytes) -> bytes:
+        """Look for the greeting, and return what to keep of the stream for a message."""
         self._size += len(data)
-        heard = self._out + data
+        heard = before + data
         if found := self._mark.search(heard):
             self.word, self.rest = found[1].decode(), heard[found.end() :]
-        self._out = heard[-_TAIL:]
+        return heard[-_TAIL:]
 
     def _said(self) -> str:
-        streams = {"stdout": self._out, "stderr": self._errors}
-        said = [f"{name} {text!r}" for name, data in streams.items() if (text := last_lines(data))]
+        said = [f"{text!r}" for data in (self._out, self._errors) if (text := last_lines(data))]
         return f", after {' and '.join(said)}" if said else ""
 
 

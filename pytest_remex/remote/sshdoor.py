@@ -13,7 +13,7 @@ import paramiko
 
 from pytest_remex.errors import RemoteError
 from pytest_remex.remote.channel import NoChannelError
-from pytest_remex.remote.greeting import NO_INPUT, Greeting
+from pytest_remex.remote.greeting import APART, Greeting
 from pytest_remex.remote.lost import lost
 from pytest_remex.remote.rsync import pull
 
@@ -27,6 +27,8 @@ _WINDOW = 1 << 22
 _PIECE = 1 << 18  # paramiko copies what it has not sent yet: a large piece costs its square
 _CLOSING = 2.0
 _ENDING = 5.0
+_LINGERING = 5.0
+"""Seconds without a byte after which what a program left running is no longer listened to."""
 _DYING = 0.2
 """Seconds for a transport that has closed its channels to say that the link broke."""
 _PAUSES = (0.05, 0.2, 0.5)
@@ -48,11 +50,14 @@ class SshChannel:
         """Wait for the program's greeting before anything else; whether it came in time."""
         greeting.listen(self._channel, self._silence, slow)
         self._rest = greeting.rest
-        self._channel.settimeout(self._silence)
+        self._channel.settimeout(min(_LINGERING, self._silence))
         return bool(greeting.word)
 
     def read(self) -> bytes:
-        """Wait for stdout however long it takes: who asks knows when it has been too long."""
+        """Wait for stdout however long it takes: who asks knows when it has been too long.
+
+        It ends with the program too, though a login file's background job may hold it open.
+        """
         if self._rest:
             rest, self._rest = self._rest, b""
             return rest
@@ -60,7 +65,8 @@ class SshChannel:
             try:
                 return self._channel.recv(_WINDOW)
             except TimeoutError:
-                continue
+                if self._channel.exit_status_ready():
+                    return b""
             except EOFError:  # paramiko could not tell the other end that it may send more
                 return b""
 
@@ -70,7 +76,8 @@ class SshChannel:
             try:
                 return self._channel.recv_stderr(_WINDOW)
             except TimeoutError:
-                continue
+                if self._channel.exit_status_ready():
+                    return b""
             except EOFError:
                 return b""
 
@@ -78,7 +85,16 @@ class SshChannel:
         """Write to stdin. Raises `OSError` where a piece is not taken in `silence` seconds."""
         for start in range(0, len(data), _PIECE):
             with _broken_after(self._silence, self._transport):
-                self._channel.sendall(data[start : start + _PIECE])
+                self._send(data[start : start + _PIECE])
+
+    def _send(self, piece: bytes) -> None:
+        deadline = time.monotonic() + self._silence
+        while piece:
+            try:
+                piece = piece[self._channel.send(piece) :]
+            except TimeoutError:  # that of `read`
+                if time.monotonic() > deadline:
+                    raise
 
     def wait(self, seconds: float) -> int | None:
         """Give the exit code, 128 where a signal ended the program; None where the link broke."""
@@ -118,7 +134,7 @@ class SshDoor:
         self._shell = shell
         self._silence = silence
         self._tell = tell
-        self._without_input = True
+        self._apart = True
 
     def python(self, program: str) -> SshChannel:
         """Start a Python program by the python3 that the login shell finds; it runs when this ends.
@@ -128,17 +144,17 @@ class SshDoor:
         """
         channel = self._greeted(program)
         if channel is None:
-            self._without_input = False  # the shell has closed what it does not know, as csh does
+            self._apart = False  # the shell closes what it does not know, as csh does
             channel = self._greeted(program)
         if channel is None:
-            raise RemoteError(f"python3 on {self.place} has no input: see remex_shell")
+            raise RemoteError(f"python3 on {self.place} has no streams: see remex_shell")
         return channel
 
     def _greeted(self, program: str) -> SshChannel | None:
         """Start a program and wait for its greeting; None where its input was closed."""
         greeting = Greeting()
-        text = greeting.before(program, without_input=self._without_input)
-        words = NO_INPUT if self._without_input else ()
+        text = greeting.before(program, apart=self._apart)
+        words = APART if self._apart else ()
         channel = self._start(login_command(self._shell, text, words))
         try:
             if not channel.greeted(greeting, self._slow):

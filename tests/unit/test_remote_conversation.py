@@ -17,9 +17,10 @@ AGENT = """
 import json, os, sys, time
 start = json.loads(sys.stdin.readline())
 def tell(**message):
-    os.write(1, ("%s %s\\n" % (start["nonce"], json.dumps(message))).encode())
+    text = json.dumps(message)
+    os.write(1, ("%s %d %s\\n" % (start["nonce"], len(text), text)).encode())
 for line in sys.stdin:
-    request = json.loads(line)
+    request = json.loads(line.partition(" ")[2])
     exec(request["program"])
 """
 """An agent that does what the request says."""

@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from support.agents import NONCE, Agent, AgentError
+from support.agents import NONCE, Agent, AgentError, answer_in
 
 from pytest_remex.agent import BOOT, bundle
 
@@ -90,7 +90,7 @@ def test_a_cut_request_ends_the_agent(tmp_path):
     start = json.dumps({"nonce": NONCE, "modules": bundle()}).encode()
     done = subprocess.run(
         [sys.executable, "-u", "-c", BOOT],
-        input=start + b'\n{"id": 1, "act',
+        input=start + b'\n40 {"id": 1, "act',
         check=False,
         capture_output=True,
     )
@@ -108,7 +108,7 @@ def test_signs_of_life_while_it_works(start_agent, tmp_path):
     agent._write({"id": 1, "action": "hello", **fields})
     start = time.monotonic()
     line = agent.process.stdout.readline()
-    assert json.loads(line.partition(NONCE.encode())[2]) == {"beat": 1}
+    assert answer_in(line) == {"beat": 1}
     assert 4 < time.monotonic() - start < 6
 
 
@@ -139,6 +139,6 @@ def test_a_python_that_is_too_old_says_so():
         pytest.skip("python 2.7 is not on this machine")
     start = json.dumps({"nonce": NONCE, "modules": {}}).encode() + b"\n"
     done = subprocess.run([path, "-c", BOOT], input=start, check=False, stdout=subprocess.PIPE)
-    answer = json.loads(done.stdout.partition(NONCE.encode())[2])
+    answer = answer_in(done.stdout)
     assert answer["error"]["kind"] == "python"
     assert "3.6 or newer" in answer["error"]["message"]

@@ -35,7 +35,9 @@ def connect(
 ) -> Connection:
     """Connect to the remote, with one authentication; `prompt` asks the user where one is needed.
 
-    `tell` is told, in a line for the user, where a program takes long to start there. A link that is silent for `silence` seconds while work is under way counts as lost. Raises
+    `tell` is told, in a line for the user, where a program takes long to start there.
+
+    A link that is silent for `silence` seconds while work is under way counts as lost. Raises
     `RemoteError` where the host cannot be reached, is not known, or refuses the login.
     """
     if remote.host is None:

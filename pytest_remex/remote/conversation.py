@@ -60,9 +60,7 @@ class Conversation:
     while a request is under way (it sends a beat every 5): then the link counts as lost.
     """
 
-    def __init__(
-        self, channel: Channel, modules: str, *, place: str, silence: float
-    ) -> None:
+    def __init__(self, channel: Channel, modules: str, *, place: str, silence: float) -> None:
         self._channel = channel
         self._place = place
         self._silence = silence
@@ -150,8 +148,8 @@ class Conversation:
         except ValueError:
             pass
         what = (
-            f"an answer from {self._place} did not arrive whole ({last_lines(line)!r}; does a login "
-            f"file there leave a program that writes in the background?)"
+            f"an answer from {self._place} did not arrive whole ({last_lines(line)!r}; does a "
+            f"login file there leave a program that writes in the background?)"
         )
         raise self._lose(what, action)
 

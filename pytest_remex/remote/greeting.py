@@ -52,7 +52,7 @@ _TAIL = 2000
 _NOT_FOUND = 127
 _FIX = (
     "let it do so in a terminal only, by `[[ $- == *i* ]] && exec zsh` or `[ -t 0 ] && read ...`, "
-    "or have remex_shell, or Remote(shell=...), name a shell whose login files do not, as `zsh -lc`"
+    "or set remex_shell, or Remote(shell=...), to a shell whose login files do not, such as `zsh -lc`"
 )
 _COLOURS = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]")
 
@@ -111,15 +111,15 @@ class Greeting:
                 f"python3 did not start on {place} (exit code {code}{said}): see the login files "
                 f"there, or remex_shell"
             )
-        what = f"nothing of it came in {seconds:g} s"
+        what = f"nothing came from it in {seconds:g} s"
         if code == 0:
             what = "the shell there ended (exit code 0) before it came to that"
         elif self._size >= _MOST_NOISE:
             what = f"the shell wrote {self._size >> 20} MiB of other text"
         return RemoteError(
             f"python3 did not start on {place}: {what}{said}. The usual cause is a login file "
-            f"there (.bashrc, .bash_profile, .profile, .zshenv, .cshrc) that starts another shell "
-            f"or asks a question: {_FIX}. Nothing was sent there"
+            f"there (.bashrc, .bash_profile, .profile, .zshenv, .cshrc) that starts another shell, "
+            f"asks a question or exits: {_FIX}. Nothing was sent there"
         )
 
     def _read(self, channel: paramiko.Channel) -> None:

@@ -20,6 +20,7 @@ from pytest_remex.remote.rsync import pull
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from pytest_remex.model import Remote
     from pytest_remex.remote.greeting import Tell
     from pytest_remex.remote.transfer import Wanted
 
@@ -121,17 +122,16 @@ class SshDoor:
     def __init__(
         self,
         transport: paramiko.Transport,
+        remote: Remote,
         *,
-        place: str,
-        shell: str,
         silence: float,
         tell: Tell,
         close: Callable[[], None],
     ) -> None:
-        self.place = place
+        self.place = str(remote.host)
         self._close = close
         self._transport = transport
-        self._shell = shell
+        self._shell = remote.shell
         self._silence = silence
         self._tell = tell
         self._apart = True
@@ -156,15 +156,13 @@ class SshDoor:
         text = greeting.before(program, apart=self._apart)
         words = APART if self._apart else ()
         channel = self._start(login_command(self._shell, text, words))
-        try:
+        with contextlib.ExitStack() as unless_ready:
+            unless_ready.callback(channel.close)
             if not channel.greeted(greeting, self._slow):
                 raise self._not_greeted(greeting, channel)
-        except BaseException:
-            channel.close()
-            raise
-        if greeting.word == "ready":
-            return channel
-        channel.close()
+            if greeting.word == "ready":
+                unless_ready.pop_all()
+                return channel
         return None
 
     def _not_greeted(self, greeting: Greeting, channel: SshChannel) -> RemoteError:

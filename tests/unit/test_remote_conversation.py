@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -62,6 +63,30 @@ def test_noise(noise):
         assert len(list(conversation.ask("work", {"program": program}))) == len(noise)
     finally:
         conversation.close()
+
+
+@pytest.mark.parametrize("noise", [".", "\n", '", "more": "'])
+def test_noise_within_a_line(talk, noise):
+    """What another program writes into the middle of an answer is told, never taken for it."""
+    words = (
+        "text = json.dumps({'id': 1, 'event': 'a text'})\n"
+        f"said = text.replace('a text', 'a' + {noise!r})\n"
+        "said = '%s %d %s' % (start['nonce'], len(text), said)\n"
+        "os.write(1, said.encode() + b'\\n')"
+    )
+    with pytest.raises(ConnectionLostError, match=r"from there did not arrive whole"):
+        talk(f"{words}\n{END}")
+
+
+def test_endless_noise_without_a_line_end(talk):
+    """Noise without a line end is not kept."""
+    noise = "for _ in range(300): os.write(1, b'n' * 1_000_000)\nos.write(1, b'\\n')"
+    tracemalloc.start()
+    try:
+        assert talk(f"{noise}\n{END}") == []
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_error(talk):

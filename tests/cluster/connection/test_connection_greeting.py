@@ -56,6 +56,21 @@ def test_another_shell(server, opened, spied, shell):
 
 
 @pytest.mark.parametrize(
+    ("text", "login"),
+    [
+        ("[[ $- == *i* ]] && exec zsh", "bash -lc"),
+        ("[ -t 0 ] && read -p 'Which project? ' project", "bash -lc"),
+        ("exec zsh", "zsh -lc"),
+    ],
+)
+def test_what_the_message_says_to_do(server, opened, text, login):
+    """What the message tells to do about such a login file works."""
+    needs(login.split()[0])
+    login_file(server, text)
+    assert hello(opened(login=login))["event"] == "hello"
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "bash",
@@ -80,14 +95,14 @@ def test_another_shell(server, opened, spied, shell):
         "printf '\\033[2J\\033]0;title\\007\\377'",
     ],
 )
-def test_login_file_without_input(server, opened, spied, runs, here, text):
+def test_login_file_apart(server, opened, runs, here, text):
     """What a login file reads is empty, what it writes is skipped, and all goes on after it."""
-    needs(text.split()[0]) if text in ("zsh", "fish", "tcsh") else None
+    if text in ("zsh", "fish", "tcsh"):
+        needs(text)
     login_file(server, text)
     write(runs, "a", "text")
     connection = opened()
     assert hello(connection)["event"] == "hello"
-    assert spied() == ""
     connection.fetch(str(runs), ["a"], here)
     assert (here / "a").read_text() == "text"
 
@@ -100,7 +115,9 @@ def test_file_of_the_outer_shell(server, opened, spied, text):
     """A file that sshd's own shell reads may wait for us: that ends, and tells the usual cause."""
     server.shell(f'[ -n "$ONCE" ] || {{ export ONCE=1; {text}; }}')
     connection = opened(silence=2)
-    with pytest.raises(RemoteError, match=r"nothing of it came in 2 s.*starts another shell or"):
+    with pytest.raises(
+        RemoteError, match=r"nothing came from it in 2 s.*starts another shell, asks"
+    ):
         hello(connection)
     connection.close()
     time.sleep(1)
@@ -161,3 +178,26 @@ def test_login_file_changes_before_rsync(server, opened, spied, runs, here):
         connection.fetch(str(runs), ["a"], here)
     assert spied() == ""
     assert files(here) == []
+
+
+def test_reader_beside_the_agent(server, opened, spied):
+    """What another program reads beside the agent is missed, and no part of it is acted on."""
+    server.shell("cat <&0 > /dev/null &\nsleep 0.2")
+    told = r"did not arrive whole|nothing came from cluster for 2 s"
+    for _ in range(3):
+        with pytest.raises(RemoteError, match=told):
+            list(opened(silence=2).ask("hello", filling="x" * 1_000_000))
+    assert spied() == ""
+
+
+def test_death_beside_a_job(server, opened):
+    """An agent that ends is told, though a job of a login file holds its streams open."""
+    login_file(server, "sleep 20 &")
+    login = f"bash -lc '(echo $BASHPID > {server.home}/pid; eval \"$0\"); exit 9'"
+    connection = opened(login=login)
+    hello(connection)
+    os.kill(int((server.home / "pid").read_text()), 9)
+    started = time.monotonic()
+    with pytest.raises(RemoteError, match=r"agent on cluster ended"):
+        hello(connection)
+    assert time.monotonic() - started < 15

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -95,6 +96,47 @@ def test_a_cut_request_ends_the_agent(tmp_path):
         capture_output=True,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+@pytest.mark.parametrize("taken", [slice(0, 100), slice(5000, 5400), slice(-400, -1)])
+def test_a_start_of_which_a_part_is_missing(taken):
+    """What another program took out of the start line is told, and no part of it is run."""
+    line = bytearray(json.dumps({"nonce": NONCE, "modules": bundle()}).encode() + b"\n")
+    del line[taken]
+    done = subprocess.run(
+        [sys.executable, "-u", "-c", BOOT], input=bytes(line), check=False, capture_output=True
+    )
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"did not arrive whole" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_request_of_which_a_part_is_missing(tmp_path):
+    """A request that is JSON still, and shorter than it says, is not carried out."""
+    start = json.dumps({"nonce": NONCE, "modules": bundle()})
+    request = json.dumps({"id": 1, "action": "hello", "runs": f"{tmp_path}/runs", "clone": ""})
+    line = f"{len(request)} {request.replace('runs/', '').replace('runs', 'run', 1)}"
+    done = subprocess.run(
+        [sys.executable, "-u", "-c", BOOT],
+        input=f"{start}\n{line}\n".encode(),
+        check=False,
+        capture_output=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_no_start(tmp_path):
+    """An agent that is hung up on before its start ends without a word."""
+    done = subprocess.run(
+        [sys.executable, "-u", "-c", BOOT], input=b"", check=False, capture_output=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_the_bundle_is_one_harmless_word():
+    """The packed sources hold nothing that a shell would run, and are small on a bad link."""
+    assert re.fullmatch(r"[A-Za-z0-9+/=]+", bundle())
+    assert len(bundle()) < 80_000
 
 
 def test_signs_of_life_while_it_works(start_agent, tmp_path):

@@ -52,7 +52,7 @@ _TAIL = 2000
 _NOT_FOUND = 127
 _FIX = (
     "let it do so in a terminal only, by `[[ $- == *i* ]] && exec zsh` or `[ -t 0 ] && read ...`, "
-    "or set remex_shell, or Remote(shell=...), to a shell whose login files do not, such as `zsh -lc`"
+    "or set remex_shell, or Remote(shell=...), to a shell whose login files do not: `zsh -lc`, say"
 )
 _COLOURS = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]")
 

@@ -4,29 +4,43 @@ It needs python 3.6 or newer and the standard library; it imports nothing of pyt
 sources travel over the connection and are imported there, from memory, as `remex_agent`.
 """
 
+import base64
+import json
 import os
-from typing import Dict
+import zlib
 
 BOOT = r"""
 import sys
 sys.path[:] = [entry for entry in sys.path if entry]
 import json
-start = json.loads(getattr(sys.stdin, "buffer", sys.stdin).readline().decode("utf-8"))
+line = getattr(sys.stdin, "buffer", sys.stdin).readline().decode("utf-8")
+if not line:
+    sys.exit(0)
+cut = "what was sent did not arrive whole: does a login file leave a program that reads its input?"
+try:
+    start = json.loads(line)
+except ValueError:
+    sys.exit(cut)
 if sys.version_info < (3, 6):
     words = "python3 is %d.%d there; put 3.6 or newer on PATH" % sys.version_info[:2]
     error = {"kind": "python", "message": words}
-    sys.stdout.write("\n%s %s\n" % (start["nonce"], json.dumps({"id": 0, "error": error})))
+    text = json.dumps({"id": 0, "error": error})
+    sys.stdout.write("\n%s %d %s\n" % (start["nonce"], len(text), text))
     sys.exit(3)
-import importlib.abc, importlib.util
+import base64, importlib.abc, importlib.util, zlib
+try:
+    sources = json.loads(zlib.decompress(base64.b64decode(start["modules"])).decode("utf-8"))
+except (ValueError, zlib.error):
+    sys.exit(cut)
 class Bundle(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
     def find_spec(self, name, path=None, target=None):
         package, _, module = name.partition(".")
-        if package == "remex_agent" and (module or "__init__") in start["modules"]:
+        if package == "remex_agent" and (module or "__init__") in sources:
             return importlib.util.spec_from_loader(name, self, is_package=not module)
     def is_package(self, name):
         return name == "remex_agent"
     def get_source(self, name):
-        return start["modules"][name.partition(".")[2] or "__init__"]
+        return sources[name.partition(".")[2] or "__init__"]
     def get_code(self, name):
         return self.source_to_code(self.get_source(name), "<%s>" % name)
 sys.meta_path.insert(0, Bundle())
@@ -36,8 +50,8 @@ remex_agent.main.start(start)
 """The program for `python3 -u -c`: reads one line of JSON, {"nonce", "modules"}, then serves."""
 
 
-def bundle() -> Dict[str, str]:
-    """Give the sources of the agent's modules by name, for the start line."""
+def bundle() -> str:
+    """Return the sources of the agent's modules for the start line, packed into one word."""
     folder = os.path.dirname(os.path.abspath(__file__))
     sources = {}
     for name in sorted(os.listdir(folder)):
@@ -45,4 +59,4 @@ def bundle() -> Dict[str, str]:
         if suffix == ".py":
             with open(os.path.join(folder, name), encoding="utf-8") as file:
                 sources[module] = file.read()
-    return sources
+    return base64.b64encode(zlib.compress(json.dumps(sources).encode(), 9)).decode()

@@ -19,7 +19,7 @@ IDLE = 2.0
 """Seconds without work after which the queue ends."""
 
 
-def ensure(store: Store, modules: Dict[str, str]) -> None:
+def ensure(store: Store, modules: str) -> None:
     """Start the queue of a runs folder when there is work and no queue."""
     if not (store.marked("released") or store.marked("cancelled")):
         return
@@ -161,7 +161,7 @@ class Queue:
             self._store.unmark("released", job)
 
 
-def _start(store: Store, modules: Dict[str, str]) -> None:
+def _start(store: Store, modules: str) -> None:
     with open(store.path("queue.log"), "ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-c", BOOT],

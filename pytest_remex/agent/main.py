@@ -36,7 +36,7 @@ def start(line: Dict[str, Any]) -> None:
     os._exit(0)
 
 
-def serve(wire: Wire, modules: Dict[str, str]) -> None:
+def serve(wire: Wire, modules: str) -> None:
     """Answer requests until the client goes away."""
     for request in iter(wire.next_request, None):
         done = threading.Event()

@@ -1,4 +1,8 @@
-"""The two ends of the connection: requests come in, answers go out, one line of JSON each."""
+"""The two ends of the connection: requests come in, answers go out, one line of JSON each.
+
+A line says how long its JSON is: another program that writes to the same stream, or reads from
+it, as a login file may leave one behind, makes a line that is not taken for what it is not.
+"""
 
 import contextlib
 import json
@@ -42,7 +46,8 @@ class Wire:
 
     def gather(self, answer: Dict[str, Any]) -> None:
         """Write an answer soon, together with others: each write is a packet for the client."""
-        line = f"{self._nonce} {json.dumps(answer)}\n".encode("ascii")
+        text = json.dumps(answer)
+        line = f"{self._nonce} {len(text)} {text}\n".encode("ascii")
         with self._lock:
             self._gathered.append(line)
 
@@ -67,18 +72,21 @@ class Wire:
                 self.flush()
 
     def _read(self) -> None:
-        # a line that cannot be read was cut short by a broken link
+        # a line that cannot be read was cut short, by a broken link or by who reads it as well
         with contextlib.suppress(ValueError, OSError):
             for line in self._source:
-                self._requests.put(json.loads(line.decode("utf-8")))
+                size, _, text = line.rstrip(b"\n").partition(b" ")
+                if int(size) != len(text):
+                    break
+                self._requests.put(json.loads(text.decode("utf-8")))
         self.gone.set()
         self._requests.put(None)
 
 
 class Talk:
-    """The answers to one request; `modules` are the agent's sources, to start another one."""
+    """The answers to one request; `modules` is the agent's bundle, to start another one."""
 
-    def __init__(self, wire: Wire, number: int, modules: Dict[str, str]) -> None:
+    def __init__(self, wire: Wire, number: int, modules: str) -> None:
         self._wire = wire
         self._number = number
         self.modules = modules

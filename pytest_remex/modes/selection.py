@@ -29,7 +29,7 @@ class Selection:
         self, session: pytest.Session, settings: Settings, items: Sequence[pytest.Function]
     ) -> None:
         self.terminal = Terminal(session.config)
-        self.connections = Connections(self.terminal.prompt)
+        self.connections = Connections(self.terminal.prompt, self.terminal.announce)
         self.unsubmitted = 0
         self._runs = _find_runs(items, settings)
 

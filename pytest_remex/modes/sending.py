@@ -80,7 +80,7 @@ class Sender:
         self._terminal = terminal
         settings.prepare_output()
         self._workspaces = Workspaces(kept=True)
-        self._connections = Connections(terminal.prompt)
+        self._connections = Connections(terminal.prompt, terminal.announce)
         doors = Doors(self._workspaces, self._connections.to)
         self._launcher = Launcher(settings.launches, doors, settings.grouping)
         self._sent: Sent | None = None

@@ -42,7 +42,7 @@ class Door(Protocol):
     place: str
 
     def python(self, program: str) -> Channel:
-        """Start a program, given as its source, there."""
+        """Start a program, given as its source, there. Python is running it when this returns."""
 
     def copy(self, wanted: Wanted) -> None:
         """Copy files; one that is not there, or may not be read, is left out."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from pytest_remex.model import Remote
     from pytest_remex.remote.channel import Door
+    from pytest_remex.remote.greeting import Tell
     from pytest_remex.remote.prompt import Prompt
 
 SILENCE = 60.0
@@ -26,9 +27,15 @@ SILENCE = 60.0
 
 
 def connect(
-    remote: Remote, *, prompt: Prompt | None = None, silence: float = SILENCE
+    remote: Remote,
+    *,
+    prompt: Prompt | None = None,
+    silence: float = SILENCE,
+    tell: Tell = lambda _: None,
 ) -> Connection:
     """Connect to the remote, with one authentication; `prompt` asks the user where one is needed.
+
+    `tell` is told, in a line for the user, where a program takes long to start there.
 
     A link that is silent for `silence` seconds while work is under way counts as lost. Raises
     `RemoteError` where the host cannot be reached, is not known, or refuses the login.
@@ -37,7 +44,8 @@ def connect(
         return Connection(remote, LocalDoor(), silence=silence)
     from pytest_remex.remote.ssh import log_in  # noqa: PLC0415 - Fabric takes half a second
 
-    return Connection(remote, log_in(remote, prompt, silence=silence), silence=silence)
+    door = log_in(remote, prompt, silence=silence, tell=tell)
+    return Connection(remote, door, silence=silence)
 
 
 class Connection:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from pytest_remex.errors import ConnectionLostError, RemoteError
+from pytest_remex.remote.greeting import last_lines
 from pytest_remex.remote.lost import lost
 
 if TYPE_CHECKING:
@@ -59,9 +60,7 @@ class Conversation:
     while a request is under way (it sends a beat every 5): then the link counts as lost.
     """
 
-    def __init__(
-        self, channel: Channel, modules: Mapping[str, str], *, place: str, silence: float
-    ) -> None:
+    def __init__(self, channel: Channel, modules: str, *, place: str, silence: float) -> None:
         self._channel = channel
         self._place = place
         self._silence = silence
@@ -80,7 +79,8 @@ class Conversation:
         for thread in self._threads:
             thread.start()
         try:
-            self._send({"nonce": self._nonce, "modules": dict(modules)}, "the agent was started")
+            start = json.dumps({"nonce": self._nonce, "modules": modules})
+            self._write(start.encode() + b"\n", "the agent was started")
         except RemoteError:
             self.close()
             raise
@@ -141,15 +141,25 @@ class Conversation:
         if line is None:
             raise self._ended(action)
         self._heard = True
+        size, _, text = line.partition(b" ")
         try:
-            return Answer(json.loads(line))
-        except ValueError as error:
-            what = f"what came from {self._place} cannot be read ({line[:200]!r})"
-            raise self._lose(what, action) from error
+            if int(size) == len(text):
+                return Answer(json.loads(text))
+        except ValueError:
+            pass
+        what = (
+            f"an answer from {self._place} did not arrive whole ({last_lines(line)!r}; does a "
+            f"login file there leave a program that writes in the background?)"
+        )
+        raise self._lose(what, action)
 
     def _send(self, message: Mapping[str, object], action: str) -> None:
+        text = json.dumps(message, separators=(",", ":")).encode()
+        self._write(b"%d %s\n" % (len(text), text), action)
+
+    def _write(self, line: bytes, action: str) -> None:
         try:
-            self._channel.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+            self._channel.write(line)
         except TimeoutError as error:
             what = f"{self._place} took nothing for {self._silence:g} s"
             raise self._lose(what, action) from error
@@ -159,15 +169,21 @@ class Conversation:
 
     def _hear(self) -> None:
         mark = self._nonce.encode() + b" "
-        rest = b""
+        rest = bytearray()
         while data := self._channel.read():
-            *lines, rest = (rest + data).split(b"\n")
+            rest += data
+            if b"\n" not in data:
+                if mark not in rest:
+                    del rest[:-_TAIL]
+                continue
+            *lines, last = bytes(rest).split(b"\n")
+            rest = bytearray(last)
             for line in lines:
                 noise, found, message = line.partition(mark)
-                self._noise.append(noise)
+                self._noise.append(noise[-_TAIL:])
                 if found:
                     self._lines.put(message)
-        self._noise.append(rest)
+        self._noise.append(bytes(rest[-_TAIL:]))
         self._lines.put(None)
 
     def _hear_errors(self) -> None:

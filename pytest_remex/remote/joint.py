@@ -64,8 +64,11 @@ class Joint:
         self._thread = threading.Thread(target=self._serve, name="remex-rsync", daemon=True)
 
     def check(self, silence: float) -> None:
-        """Raise `ConnectionLostError` where nothing came for so many seconds."""
-        if time.monotonic() - self._heard_at > silence:
+        """Raise `ConnectionLostError` where nothing came for so many seconds.
+
+        The start has a limit of its own: the door's.
+        """
+        if self._channel and time.monotonic() - self._heard_at > silence:
             raise self.lost(f"was silent for {silence:g} s")
 
     def lost(self, what: str) -> ConnectionLostError:
@@ -130,7 +133,9 @@ class Joint:
     def _pump(self, words: list[str], out: int, into: int) -> None:
         nonce = secrets.token_hex(8)
         program = _THERE.format(nonce=nonce, source=self._source, words=words)
-        self._channel = channel = self._door.python(program)
+        channel = self._door.python(program)
+        self._heard_at = time.monotonic()
+        self._channel = channel
         for work in (self._send, self._hear_errors):
             threading.Thread(target=work, args=(channel, out), daemon=True).start()
         rest = self._skip_noise(channel, nonce.encode() + b" ")

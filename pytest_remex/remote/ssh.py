@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from paramiko.transport import _SocketLike
 
     from pytest_remex.model import Remote
+    from pytest_remex.remote.greeting import Tell
     from pytest_remex.remote.prompt import Prompt
 
 _LOG = logging.getLogger("pytest_remex.paramiko")
@@ -32,22 +33,23 @@ _LOG.addHandler(logging.NullHandler())
 _PAUSES = (0.5, 1.0, 2.0)
 
 
-def log_in(remote: Remote, prompt: Prompt | None, *, silence: float) -> SshDoor:
+def log_in(remote: Remote, prompt: Prompt | None, *, silence: float, tell: Tell) -> SshDoor:
     """Log in to the remote's host once, through the hops of its ProxyJump.
+
+    `tell` is told where a program takes long to start there.
 
     Raises `RemoteError` where a host on the way cannot be reached, is not known, or refuses.
     """
-    name = str(remote.host)
     with contextlib.ExitStack() as opened:
         hops: list[fabric.Connection] = []
-        for host in route(name):
+        for host in route(str(remote.host)):
             hops.append(_patiently(host, hops[-1] if hops else None, prompt))
             opened.callback(_close, hops[-1])
         return SshDoor(
             hops[-1].transport,
-            place=name,
-            shell=remote.shell,
+            remote,
             silence=silence,
+            tell=tell,
             close=opened.pop_all().close,
         )
 

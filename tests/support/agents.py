@@ -33,7 +33,7 @@ class Agent:
             stdout=subprocess.PIPE,
             env={**os.environ, **variables},
         )
-        self._write({"nonce": NONCE, "modules": bundle()})
+        self._write_line(json.dumps({"nonce": NONCE, "modules": bundle()}))
 
     def ask(self, action, **fields):
         """Send a request and give its events; AgentError for an error."""
@@ -47,7 +47,7 @@ class Agent:
 
     def _answers(self, number):
         for line in self.process.stdout:
-            answer = json.loads(line.partition(NONCE.encode() + b" ")[2])
+            answer = answer_in(line)
             assert answer.get("id", number) == number
             if answer.get("end"):
                 return
@@ -70,9 +70,20 @@ class Agent:
         self.process.stdin.close()
         self.process.stdout.close()
 
-    def _write(self, line):
-        self.process.stdin.write(json.dumps(line).encode() + b"\n")
+    def _write(self, request):
+        text = json.dumps(request)
+        self._write_line(f"{len(text)} {text}")
+
+    def _write_line(self, line):
+        self.process.stdin.write(line.encode() + b"\n")
         self.process.stdin.flush()
+
+
+def answer_in(line):
+    """Give the answer in a line of the agent's."""
+    size, _, text = line.partition(NONCE.encode() + b" ")[2].rstrip(b"\n").partition(b" ")
+    assert int(size) == len(text)
+    return json.loads(text)
 
 
 class Repository:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -17,9 +18,10 @@ AGENT = """
 import json, os, sys, time
 start = json.loads(sys.stdin.readline())
 def tell(**message):
-    os.write(1, ("%s %s\\n" % (start["nonce"], json.dumps(message))).encode())
+    text = json.dumps(message)
+    os.write(1, ("%s %d %s\\n" % (start["nonce"], len(text), text)).encode())
 for line in sys.stdin:
-    request = json.loads(line)
+    request = json.loads(line.partition(" ")[2])
     exec(request["program"])
 """
 """An agent that does what the request says."""
@@ -32,7 +34,7 @@ def talk():
 
     def talk(program, silence=5.0, agent=AGENT):
         channel = LocalChannel([sys.executable, "-I", "-c", agent])
-        opened.append(Conversation(channel, {}, place="there", silence=silence))
+        opened.append(Conversation(channel, "", place="there", silence=silence))
         return [dict(event) for event in opened[-1].ask("work", {"program": program})]
 
     yield talk
@@ -56,11 +58,35 @@ def test_noise(noise):
     """Any bytes before, between and in front of the agent's lines are skipped."""
     program = f"for n in {noise!r}: os.write(1, n); tell(id=1, event='x')\n{END}"
     channel = LocalChannel([sys.executable, "-I", "-c", AGENT])
-    conversation = Conversation(channel, {}, place="there", silence=20)
+    conversation = Conversation(channel, "", place="there", silence=20)
     try:
         assert len(list(conversation.ask("work", {"program": program}))) == len(noise)
     finally:
         conversation.close()
+
+
+@pytest.mark.parametrize("noise", [".", "\n", '", "more": "'])
+def test_noise_within_a_line(talk, noise):
+    """What another program writes into the middle of an answer is told, never taken for it."""
+    words = (
+        "text = json.dumps({'id': 1, 'event': 'a text'})\n"
+        f"said = text.replace('a text', 'a' + {noise!r})\n"
+        "said = '%s %d %s' % (start['nonce'], len(text), said)\n"
+        "os.write(1, said.encode() + b'\\n')"
+    )
+    with pytest.raises(ConnectionLostError, match=r"from there did not arrive whole"):
+        talk(f"{words}\n{END}")
+
+
+def test_endless_noise_without_a_line_end(talk):
+    """Noise without a line end is not kept."""
+    noise = "for _ in range(300): os.write(1, b'n' * 1_000_000)\nos.write(1, b'\\n')"
+    tracemalloc.start()
+    try:
+        assert talk(f"{noise}\n{END}") == []
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_error(talk):
@@ -115,7 +141,7 @@ def test_large_both_ways(talk):
 def test_answers_of_two_requests():
     """Answers go to the request that they belong to, in whatever order they are read."""
     channel = LocalChannel([sys.executable, "-I", "-c", AGENT])
-    conversation = Conversation(channel, {}, place="there", silence=5)
+    conversation = Conversation(channel, "", place="there", silence=5)
     program = f"tell(id=request['id'], event=request['id'])\n{END}"
     try:
         first = conversation.ask("work", {"program": program})

@@ -2,13 +2,14 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 
 import pytest
-from support.agents import NONCE, Agent, AgentError
+from support.agents import NONCE, Agent, AgentError, answer_in
 
 from pytest_remex.agent import BOOT, bundle
 
@@ -90,11 +91,52 @@ def test_a_cut_request_ends_the_agent(tmp_path):
     start = json.dumps({"nonce": NONCE, "modules": bundle()}).encode()
     done = subprocess.run(
         [sys.executable, "-u", "-c", BOOT],
-        input=start + b'\n{"id": 1, "act',
+        input=start + b'\n40 {"id": 1, "act',
         check=False,
         capture_output=True,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+@pytest.mark.parametrize("taken", [slice(0, 100), slice(5000, 5400), slice(-400, -1)])
+def test_a_start_of_which_a_part_is_missing(taken):
+    """What another program took out of the start line is told, and no part of it is run."""
+    line = bytearray(json.dumps({"nonce": NONCE, "modules": bundle()}).encode() + b"\n")
+    del line[taken]
+    done = subprocess.run(
+        [sys.executable, "-u", "-c", BOOT], input=bytes(line), check=False, capture_output=True
+    )
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"did not arrive whole" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_request_of_which_a_part_is_missing(tmp_path):
+    """A request that is JSON still, and shorter than it says, is not carried out."""
+    start = json.dumps({"nonce": NONCE, "modules": bundle()})
+    request = json.dumps({"id": 1, "action": "hello", "runs": f"{tmp_path}/runs", "clone": ""})
+    line = f"{len(request)} {request.replace('runs/', '').replace('runs', 'run', 1)}"
+    done = subprocess.run(
+        [sys.executable, "-u", "-c", BOOT],
+        input=f"{start}\n{line}\n".encode(),
+        check=False,
+        capture_output=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_no_start(tmp_path):
+    """An agent that is hung up on before its start ends without a word."""
+    done = subprocess.run(
+        [sys.executable, "-u", "-c", BOOT], input=b"", check=False, capture_output=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_the_bundle_is_one_harmless_word():
+    """The packed sources hold nothing that a shell would run, and are small on a bad link."""
+    assert re.fullmatch(r"[A-Za-z0-9+/=]+", bundle())
+    assert len(bundle()) < 80_000
 
 
 def test_signs_of_life_while_it_works(start_agent, tmp_path):
@@ -108,7 +150,7 @@ def test_signs_of_life_while_it_works(start_agent, tmp_path):
     agent._write({"id": 1, "action": "hello", **fields})
     start = time.monotonic()
     line = agent.process.stdout.readline()
-    assert json.loads(line.partition(NONCE.encode())[2]) == {"beat": 1}
+    assert answer_in(line) == {"beat": 1}
     assert 4 < time.monotonic() - start < 6
 
 
@@ -139,6 +181,6 @@ def test_a_python_that_is_too_old_says_so():
         pytest.skip("python 2.7 is not on this machine")
     start = json.dumps({"nonce": NONCE, "modules": {}}).encode() + b"\n"
     done = subprocess.run([path, "-c", BOOT], input=start, check=False, stdout=subprocess.PIPE)
-    answer = json.loads(done.stdout.partition(NONCE.encode())[2])
+    answer = answer_in(done.stdout)
     assert answer["error"]["kind"] == "python"
     assert "3.6 or newer" in answer["error"]["message"]

@@ -8,7 +8,7 @@ from pytest_remex.model import Remote, Repo
 from pytest_remex.sweep import sweep
 
 if TYPE_CHECKING:
-    from pytest_remex.tables.frames import results
+    from pytest_remex.tables.frame import results
 
 __all__ = ["Remote", "Repo", "results", "sweep"]
 
@@ -16,7 +16,7 @@ __all__ = ["Remote", "Repo", "results", "sweep"]
 def __getattr__(name: str) -> object:
     """Load `results` when it is first asked for: pandas takes half a second."""
     if name == "results":
-        from pytest_remex.tables.frames import results  # noqa: PLC0415 - see the docstring
+        from pytest_remex.tables.frame import results  # noqa: PLC0415 - see the docstring
 
         return results
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

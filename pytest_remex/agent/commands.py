@@ -4,7 +4,7 @@ import os
 import subprocess
 from typing import Dict, List, NamedTuple, Optional
 
-from .faults import scrub
+from pytest_remex.agent.errors import scrub
 
 MISSING = 127
 """The exit code of a program that is not there, as shells give it."""

@@ -5,8 +5,8 @@ import os
 import stat
 from typing import Iterator, List, NamedTuple
 
-from .faults import AgentError
-from .paths import KEEP
+from pytest_remex.agent.errors import AgentError
+from pytest_remex.common.paths import KEEP
 
 _MAGIC = frozenset("*?[")
 

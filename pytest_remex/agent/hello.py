@@ -6,12 +6,14 @@ import platform
 import shutil
 import socket
 
-from . import git, packs, slots, slurm
-from .faults import AgentError
-from .wire import Request, Talk
+from pytest_remex.agent.errors import AgentError
+from pytest_remex.agent.local import slots
+from pytest_remex.agent.place import git
+from pytest_remex.agent.slurm import client, packs
+from pytest_remex.agent.wire import Reply, Request
 
 
-def hello(request: Request, talk: Talk) -> None:
+def hello(request: Request, talk: Reply) -> None:
     """Tell who and what is there; an error names the path that does not do."""
     here = request["scheduler"] == "local"
     clone = request["clone"]
@@ -28,13 +30,13 @@ def hello(request: Request, talk: Talk) -> None:
         cores=slots.cores(),
         disbatch=packs.program(),
         free_bytes=shutil.disk_usage(runs).free,
-        **(_none() if here else slurm.limits())._asdict(),
+        **(_none() if here else client.limits())._asdict(),
     )
 
 
-def _none() -> slurm.Limits:
+def _none() -> client.Limits:
     """Give what the local scheduler has of Slurm's limits."""
-    return slurm.Limits(
+    return client.Limits(
         None, sacct=False, max_array_size=None, max_submit=None, message_timeout=None
     )
 

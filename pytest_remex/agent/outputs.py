@@ -3,15 +3,15 @@
 import os
 from typing import Dict, List
 
-from . import globs
-from .faults import AgentError
-from .wire import Request, Talk
+from pytest_remex.agent import globs
+from pytest_remex.agent.errors import AgentError
+from pytest_remex.agent.wire import Reply, Request
 
 TAIL = 1 << 20
 """At most this many bytes are read from the end of a file."""
 
 
-def outputs(request: Request, talk: Talk) -> None:
+def outputs(request: Request, talk: Reply) -> None:
     """Tell, for each run, the files that its patterns match, and the patterns that match none."""
     for asked in request["runs_to_list"]:
         talk.check()
@@ -20,7 +20,7 @@ def outputs(request: Request, talk: Talk) -> None:
         talk.event("outputs", directory=asked["directory"], **listed)
 
 
-def tail(request: Request, talk: Talk) -> None:
+def tail(request: Request, talk: Reply) -> None:
     """Tell a file's last lines."""
     folder = os.path.realpath(os.path.join(request["runs"], request["directory"]))
     path = os.path.join(folder, request["path"])

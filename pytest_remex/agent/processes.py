@@ -5,12 +5,12 @@ import os
 import signal
 from typing import List, Optional
 
-from . import commands, files
+from pytest_remex.agent import commands, fs
 
 
 def birth(pid: int) -> Optional[str]:
     """Give a word for when a process started, None when there is no such process."""
-    stat = files.read(f"/proc/{pid}/stat")
+    stat = fs.read(f"/proc/{pid}/stat")
     if stat is not None:
         fields = stat.rpartition(")")[2].split()
         return None if fields[0] == "Z" else f"{_boot()} {fields[19]}"
@@ -21,7 +21,7 @@ def birth(pid: int) -> Optional[str]:
 
 
 def _boot() -> str:
-    return (files.read("/proc/sys/kernel/random/boot_id") or "").strip()
+    return (fs.read("/proc/sys/kernel/random/boot_id") or "").strip()
 
 
 def signal_group(group: int, number: int) -> None:
@@ -38,7 +38,7 @@ def kill_group_of(pid: int, born: Optional[str]) -> None:
 
 def numbers() -> List[int]:
     """Give the numbers of all processes, where the system tells."""
-    return [int(name) for name in files.listing("/proc") if name.isdigit()]
+    return [int(name) for name in fs.listing("/proc") if name.isdigit()]
 
 
 def arguments(pid: int) -> List[bytes]:

@@ -2,15 +2,15 @@
 
 from typing import Callable, Dict, NamedTuple
 
-from . import cancel as slurm_cancel
-from . import local
-from . import query as slurm_query
-from . import release as slurm_release
-from . import submit as slurm_submit
-from .faults import AgentError
-from .wire import Request, Talk
+from pytest_remex.agent.errors import AgentError
+from pytest_remex.agent.local import scheduler
+from pytest_remex.agent.slurm import cancel as slurm_cancel
+from pytest_remex.agent.slurm import query as slurm_query
+from pytest_remex.agent.slurm import release as slurm_release
+from pytest_remex.agent.slurm import submit as slurm_submit
+from pytest_remex.agent.wire import Reply, Request
 
-Act = Callable[[Request, Talk], None]
+Act = Callable[[Request, Reply], None]
 
 
 class Scheduler(NamedTuple):
@@ -26,7 +26,7 @@ SCHEDULERS: Dict[str, Scheduler] = {
     "slurm": Scheduler(
         slurm_submit.submit, slurm_release.release, slurm_query.query, slurm_cancel.cancel
     ),
-    "local": Scheduler(local.submit, local.release, local.query, local.cancel),
+    "local": Scheduler(scheduler.submit, scheduler.release, scheduler.query, scheduler.cancel),
 }
 
 
@@ -38,21 +38,21 @@ def pick(request: Request) -> Scheduler:
     return SCHEDULERS[name]
 
 
-def submit(request: Request, talk: Talk) -> None:
+def submit(request: Request, talk: Reply) -> None:
     """Submit the request's units, held."""
     pick(request).submit(request, talk)
 
 
-def release(request: Request, talk: Talk) -> None:
+def release(request: Request, talk: Reply) -> None:
     """Release the request's jobs."""
     pick(request).release(request, talk)
 
 
-def query(request: Request, talk: Talk) -> None:
+def query(request: Request, talk: Reply) -> None:
     """Tell the states of the request's runs."""
     pick(request).query(request, talk)
 
 
-def cancel(request: Request, talk: Talk) -> None:
+def cancel(request: Request, talk: Reply) -> None:
     """Cancel the request's jobs."""
     pick(request).cancel(request, talk)

@@ -11,7 +11,7 @@ import threading
 import time
 from typing import Any, BinaryIO, Dict, List, Optional
 
-from .faults import LinkGoneError
+from pytest_remex.agent.errors import LinkGoneError
 
 Request = Dict[str, Any]
 """A request as it came, JSON already parsed."""
@@ -83,7 +83,7 @@ class Wire:
         self._requests.put(None)
 
 
-class Talk:
+class Reply:
     """The answers to one request; `modules` is the agent's bundle, to start another one."""
 
     def __init__(self, wire: Wire, number: int, modules: str) -> None:

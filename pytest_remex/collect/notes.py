@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pytest_remex.mends import writing
+from pytest_remex.io import writing
 from pytest_remex.repo.patch import Edit
 
 NOTE = ".remex/judged.json"

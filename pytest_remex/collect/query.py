@@ -7,10 +7,10 @@ from dataclasses import fields
 from typing import Any
 
 from pytest_remex.model import Job, JobState, Remote
-from pytest_remex.records.history import Found
-from pytest_remex.records.journal import Journal, ended
-from pytest_remex.records.reading import Record, Stage
-from pytest_remex.remote import Connection
+from pytest_remex.records.index import RecordedRun
+from pytest_remex.records.schema import LaunchRecord, Stage
+from pytest_remex.records.store import Journal, ended
+from pytest_remex.transport import Connection
 
 BEFORE = {
     Stage.REFUSED: JobState.REJECTED,
@@ -22,7 +22,7 @@ _FACTS = tuple(each.name for each in fields(Job))
 
 
 def query(
-    runs: Iterable[Found], connect: Callable[[Remote], Connection], *, offline: bool = False
+    runs: Iterable[RecordedRun], connect: Callable[[Remote], Connection], *, offline: bool = False
 ) -> dict[str, Job]:
     """Give each run's job by run directory; what could not be learnt is UNKNOWN.
 
@@ -31,7 +31,7 @@ def query(
     record cannot be written.
     """
     jobs: dict[str, Job] = {}
-    asked: dict[Remote, list[Found]] = {}
+    asked: dict[Remote, list[RecordedRun]] = {}
     for run in runs:
         known = _known(run)
         if known is None and not offline:
@@ -43,7 +43,7 @@ def query(
     return jobs
 
 
-def _known(run: Found) -> Job | None:
+def _known(run: RecordedRun) -> Job | None:
     entry = run.entry
     if entry.stage in BEFORE:
         return Job(entry.job, BEFORE[entry.stage], entry.why, source="record")
@@ -53,7 +53,7 @@ def _known(run: Found) -> Job | None:
     return job_from(entry.ended) if entry.ended else None
 
 
-def _ask(runs: list[Found], connection: Connection) -> dict[str, Job]:
+def _ask(runs: list[RecordedRun], connection: Connection) -> dict[str, Job]:
     by_directory = {run.entry.directory: run for run in runs}
     jobs = {name: _unknown(run, "the agent gave no state") for name, run in by_directory.items()}
     for answer in connection.ask(
@@ -76,8 +76,8 @@ def _ask(runs: list[Found], connection: Connection) -> dict[str, Job]:
     return jobs
 
 
-def _remember(runs: list[Found], jobs: Mapping[str, Job]) -> None:
-    by_record: dict[int, tuple[Record, list[Found]]] = {}
+def _remember(runs: list[RecordedRun], jobs: Mapping[str, Job]) -> None:
+    by_record: dict[int, tuple[LaunchRecord, list[RecordedRun]]] = {}
     for run in runs:
         by_record.setdefault(id(run.record), (run.record, []))[1].append(run)
     for record, group in by_record.values():
@@ -101,5 +101,5 @@ def job_from(facts: Mapping[str, Any]) -> Job:
     return Job(state=state, **known)
 
 
-def _unknown(run: Found, why: str) -> Job:
+def _unknown(run: RecordedRun, why: str) -> Job:
     return Job(run.entry.job, JobState.UNKNOWN, why)

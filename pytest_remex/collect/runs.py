@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pluggy
 
-from pytest_remex.collect.outputs import first_present
-from pytest_remex.collect.phase import Collected
+from pytest_remex.collect.manifest import first_present
+from pytest_remex.collect.pipeline import Collected
 from pytest_remex.errors import RemoteError
 from pytest_remex.model import Experiment, Run
 

@@ -15,17 +15,17 @@ from filelock import FileLock, Timeout
 
 from pytest_remex import names
 from pytest_remex.errors import RecordError, RemexError
-from pytest_remex.grouping import Grouping
-from pytest_remex.launch import phase
-from pytest_remex.launch.opened import Batch, OpenLaunch, Outcome, Progress
-from pytest_remex.launch.orders import Doors, Order, is_same, publisher_for
-from pytest_remex.launch.tidying import tidy_after_crashes
-from pytest_remex.launch.units import header_facts
-from pytest_remex.mends import writing
+from pytest_remex.io import writing
+from pytest_remex.launch import pipeline
+from pytest_remex.launch.cleanup import tidy_after_crashes
+from pytest_remex.launch.grouping import Grouping
+from pytest_remex.launch.requests import Services, SubmitRequest, is_same, publisher_for
+from pytest_remex.launch.session import Batch, LaunchSession, Outcome, Progress
+from pytest_remex.launch.submissions import header_facts
 from pytest_remex.model import Remote, Repo
-from pytest_remex.records.history import Found, History
-from pytest_remex.records.journal import Journal, renamed, staged
-from pytest_remex.records.reading import Entry, Launch, Record, Stage
+from pytest_remex.records.index import RecordedRun, RunIndex
+from pytest_remex.records.schema import Launch, LaunchRecord, RunRecord, Stage
+from pytest_remex.records.store import Journal, renamed, staged
 from pytest_remex.repo.workspace import Prepared
 
 
@@ -36,19 +36,19 @@ class Launcher:
     the same output folder, or where that cannot be written.
     """
 
-    def __init__(self, folder: Path, doors: Doors, grouping: Grouping) -> None:
+    def __init__(self, folder: Path, doors: Services, grouping: Grouping) -> None:
         self._folder = folder
         self._doors = doors
         self._grouping = grouping
-        self._open: dict[object, OpenLaunch] = {}
+        self._open: dict[object, LaunchSession] = {}
         self._places: dict[Remote, Repo] = {}
         self._lock = FileLock(folder / ".lock")
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._acquire()
-        self.history = History.read(folder)
+        self.history = RunIndex.read(folder)
 
-    def submitted(self, prepared: Prepared, repo: Repo, remote: Remote) -> Found | None:
+    def submitted(self, prepared: Prepared, repo: Repo, remote: Remote) -> RecordedRun | None:
         """Give the run that an experiment has already, known by its present names from now on."""
         self._places[remote] = repo
         found = self.history.submitted(prepared.commit, local=remote.host is None)
@@ -58,7 +58,7 @@ class Launcher:
                 journal.write([renamed(replace(now, commit=found.entry.commit))])
         return found
 
-    def continued(self, found: Found, command: str) -> Found:
+    def continued(self, found: RecordedRun, command: str) -> RecordedRun:
         """Make a run ready for another job in its run directory, which runs `command`."""
         entry = replace(
             found.entry,
@@ -74,9 +74,9 @@ class Launcher:
                 [staged(sha, Stage.PLACED, serial=entry.serial, command=command, unit="")]
             )
         record = replace(found.record, entries={**found.record.entries, sha: entry})
-        return Found(record, entry)
+        return RecordedRun(record, entry)
 
-    def commit(self, orders: Sequence[Order]) -> Callable[[Progress], list[Outcome]]:
+    def commit(self, orders: Sequence[SubmitRequest]) -> Callable[[Progress], list[Outcome]]:
         """Note a batch in its launches; gives what submits it, with one outcome for each order.
 
         What it gives may run in a thread of its own while more is prepared, and raises what
@@ -90,13 +90,13 @@ class Launcher:
         """Name the launches that this pytest run has opened."""
         return [opened.launch.id for opened in self._open.values()]
 
-    def may_be_submitted(self, order: Order) -> bool:
+    def may_be_submitted(self, order: SubmitRequest) -> bool:
         """Say whether an order whose batch failed may have a job all the same."""
         opened = self._open.get(_launch_key(order))
         entry = opened.entries.get(order.prepared.commit.sha) if opened else None
-        return entry is not None and entry.stage in phase.SENT
+        return entry is not None and entry.stage in pipeline.SENT
 
-    def launch_of(self, order: Order) -> str:
+    def launch_of(self, order: SubmitRequest) -> str:
         """Name the launch that an order was submitted in."""
         return self._open[_launch_key(order)].launch.id
 
@@ -105,7 +105,7 @@ class Launcher:
         warnings: list[str] = []
         for opened in self._open.values():
             with _told_in(warnings), closing(opened.journal), _told_in(warnings):
-                phase.finish(opened)
+                pipeline.finish(opened)
         with _told_in(warnings):
             warnings += tidy_after_crashes(
                 self.history.records, self.launches(), self._places, self._doors
@@ -123,7 +123,7 @@ class Launcher:
             ) from None
 
     @contextmanager
-    def _journal(self, record: Record) -> Iterator[Journal]:
+    def _journal(self, record: LaunchRecord) -> Iterator[Journal]:
         """Lend a launch's record for writing, also while a thread submits runs of that launch."""
         if opened := self._open.get(record.launch.id):
             yield opened.journal
@@ -132,17 +132,17 @@ class Launcher:
         yield journal
         journal.close()
 
-    def _committed(self, orders: Sequence[Order]) -> Batch:
+    def _committed(self, orders: Sequence[SubmitRequest]) -> Batch:
         opened = self._opened(orders[0])
-        return phase.commit(opened, [self._ordered(opened, order) for order in orders])
+        return pipeline.commit(opened, [self._ordered(opened, order) for order in orders])
 
-    def _groups(self, orders: Sequence[Order]) -> list[list[int]]:
+    def _groups(self, orders: Sequence[SubmitRequest]) -> list[list[int]]:
         groups: dict[object, list[int]] = {}
         for index, order in enumerate(orders):
             groups.setdefault(_launch_key(order), []).append(index)
         return list(groups.values())
 
-    def _opened(self, order: Order) -> OpenLaunch:
+    def _opened(self, order: SubmitRequest) -> LaunchSession:
         key = _launch_key(order)
         if key not in self._open:
             self._open[key] = (
@@ -152,7 +152,7 @@ class Launcher:
             )
         return self._open[key]
 
-    def _begin(self, order: Order) -> OpenLaunch:
+    def _begin(self, order: SubmitRequest) -> LaunchSession:
         experiment, commit = order.prepared.experiment, order.prepared.commit
         workspace = self._doors.workspaces.at(order.repo, commit.base)
         connection = self._doors.connect(order.remote)
@@ -177,15 +177,15 @@ class Launcher:
                 time.sleep(0.2)
                 continue
             publisher = publisher_for(workspace, launch, connection)
-            return OpenLaunch(launch, journal, workspace, connection, publisher, self._grouping)
+            return LaunchSession(launch, journal, workspace, connection, publisher, self._grouping)
 
-    def _resume(self, order: Order, record: Record) -> OpenLaunch:
+    def _resume(self, order: SubmitRequest, record: LaunchRecord) -> LaunchSession:
         launch = record.launch
         workspace = self._doors.workspaces.at(order.repo, launch.base)
         connection = self._doors.connect(self._reached(launch.remote, order.remote))
         publisher = publisher_for(workspace, launch, connection, record.tips)
         journal = Journal.resume(record)
-        opened = OpenLaunch(launch, journal, workspace, connection, publisher, self._grouping)
+        opened = LaunchSession(launch, journal, workspace, connection, publisher, self._grouping)
         opened.add(record.entries.values())
         opened.doubtful = frozenset(
             sha
@@ -197,7 +197,7 @@ class Launcher:
     def _reached(self, recorded: Remote, today: Remote) -> Remote:
         return today if is_same(recorded, today) else recorded
 
-    def _ordered(self, opened: OpenLaunch, order: Order) -> Entry:
+    def _ordered(self, opened: LaunchSession, order: SubmitRequest) -> RunRecord:
         sha = order.prepared.commit.sha
         if order.interrupted:
             entry = order.interrupted.entry
@@ -207,8 +207,8 @@ class Launcher:
         directory = names.run_directory(opened.launch.branch, opened.launch.id, sha)
         return self._entry(order.prepared, directory)
 
-    def _entry(self, prepared: Prepared, directory: str) -> Entry:
-        return Entry(
+    def _entry(self, prepared: Prepared, directory: str) -> RunRecord:
+        return RunRecord(
             node=prepared.node,
             id=prepared.experiment.id,
             point=prepared.experiment.point,
@@ -218,7 +218,7 @@ class Launcher:
             header=header_facts(prepared.header),
         )
 
-    def _is_named(self, entry: Entry, prepared: Prepared) -> bool:
+    def _is_named(self, entry: RunRecord, prepared: Prepared) -> bool:
         return (entry.node, dict(entry.point)) == (prepared.node, dict(prepared.experiment.point))
 
 
@@ -235,11 +235,11 @@ def _send(
 ) -> list[Outcome]:
     outcomes: dict[int, Outcome] = {}
     for group, batch in zip(groups, batches, strict=True):
-        outcomes |= zip(group, phase.send(batch, progress), strict=True)
+        outcomes |= zip(group, pipeline.send(batch, progress), strict=True)
     return [outcomes[index] for index in sorted(outcomes)]
 
 
-def _launch_key(order: Order) -> object:
+def _launch_key(order: SubmitRequest) -> object:
     if order.interrupted:
         return order.interrupted.record.launch.id
     prepared = order.prepared

@@ -15,8 +15,8 @@ from pytest_remex.repo.commits import Committer
 from pytest_remex.repo.git import Git
 from pytest_remex.repo.patch import Edit, Patch
 from pytest_remex.repo.scratch import Scratch
-from pytest_remex.sbatch import Header, parse_header
-from pytest_remex.sbatch_options import SCRIPT
+from pytest_remex.sbatch.header import Header, parse_header
+from pytest_remex.sbatch.options import SCRIPT
 
 
 @dataclass(frozen=True, slots=True)

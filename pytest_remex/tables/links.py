@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from pytest_remex.mends import writing
+from pytest_remex.io import writing
 from pytest_remex.tables.link_names import (
     by_parameters,
     by_template,
@@ -21,7 +21,7 @@ from pytest_remex.tables.link_names import (
     same_file,
     short_outputs,
 )
-from pytest_remex.tables.rows import LAUNCHES
+from pytest_remex.tables.merge import LAUNCHES
 
 if TYPE_CHECKING:
     from pytest_remex.model import Value

@@ -33,7 +33,7 @@ def read(path: Path) -> object | None:
 
 def _table(path: Path) -> object:
     # pandas takes half a second to load.
-    from pytest_remex.tables.frames import read_csv  # noqa: PLC0415 - see above
+    from pytest_remex.tables.frame import read_csv  # noqa: PLC0415 - see above
 
     return read_csv(path)
 

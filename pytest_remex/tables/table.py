@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from pytest_remex.errors import RemexError
-from pytest_remex.mends import writing
+from pytest_remex.io import writing
 from pytest_remex.tables.cells import Kind, decode, encode, guard, kind_of
 
 if TYPE_CHECKING:

@@ -16,16 +16,10 @@ from pathlib import Path
 import pytest
 
 # A pytest run in pytest forgets what it imported: what can be imported only once comes before.
-import pytest_remex.modes.batch
-import pytest_remex.modes.judge
-import pytest_remex.modes.rehearsal
-import pytest_remex.modes.showing
-import pytest_remex.modes.watch
-import pytest_remex.report  # noqa: F401 - see above
-from pytest_remex.agent.local_store import Store
-from pytest_remex.agent.slots import lock
+from pytest_remex.agent.local.slots import lock
+from pytest_remex.agent.local.store import Store
 
-PLUGINS = ("-p", "pytest_remex.plugin", "-p", "pytest_remex.extensions.mesa.plugin")
+PLUGINS = ("-p", "pytest_remex.pytest_plugin.plugin", "-p", "pytest_remex.extensions.mesa.plugin")
 
 SCRIPT = """\
 #!/bin/sh

@@ -10,10 +10,10 @@ import os
 import pathlib
 import signal
 import time
-import pytest_remex.modes.batch
-from pytest_remex.records.journal import Journal
+import pytest_remex.pytest_plugin.submit
+from pytest_remex.records.store import Journal
 
-pytest_remex.modes.batch.BATCH = 1
+pytest_remex.pytest_plugin.submit.BATCH = 1
 written = Journal.write
 mode = os.environ.get("MODE", "")
 

@@ -8,7 +8,7 @@ import pytest
 KILL = """
 import os
 import signal
-from pytest_remex.records.journal import Journal
+from pytest_remex.records.store import Journal
 
 written = Journal.write
 state, edge = os.environ.get("KILL_AT", "none before").split()
@@ -28,7 +28,7 @@ Journal.write = write
 SLOW = """
 import pathlib
 import time
-from pytest_remex.records.journal import Journal
+from pytest_remex.records.store import Journal
 
 written = Journal.write
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pytest_remex.body import Body
 from pytest_remex.errors import SweepError
+from pytest_remex.sweep_call import Body
 
 
 def body(function, *arguments):

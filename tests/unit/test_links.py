@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_remex.tables.links import rebuild_links
-from pytest_remex.tables.rows import Row, write_results
+from pytest_remex.tables.merge import Row, write_results
 from pytest_remex.tables.table import read_table
 
 LAUNCH = "tams_2026_01_01_00_00_00"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_remex.collect.outputs import NOTE, Outputs, first_present, read_outputs, write_outputs
+from pytest_remex.collect.manifest import NOTE, Outputs, first_present, read_outputs, write_outputs
 
 NAMES = st.text(min_size=1) | st.binary(min_size=1).map(os.fsdecode)
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from pytest_remex.errors import RecordError
 from pytest_remex.model import Commit, Remote
-from pytest_remex.records.history import History
-from pytest_remex.records.journal import (
+from pytest_remex.records.index import RunIndex
+from pytest_remex.records.schema import Launch, RunRecord, Stage, read_record, read_records
+from pytest_remex.records.store import (  # fmt: skip
     Journal,
     committed,
     ended,
@@ -17,8 +18,7 @@ from pytest_remex.records.journal import (
     renamed,
     staged,
     tidied,
-)  # fmt: skip
-from pytest_remex.records.reading import Entry, Launch, Stage, read_record, read_records
+)
 
 SHA = "a" * 40
 TEXT = st.text() | st.text(alphabet=st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF))
@@ -42,7 +42,7 @@ def entry(sha=SHA, **changes):
         "commit": Commit(sha, "c" * 40, "b" * 40), "directory": f"main_grid_{sha[:12]}",
         "header": {"lines": ["#SBATCH -t 5"]},
     }  # fmt: skip
-    return Entry(**{**facts, **changes})
+    return RunRecord(**{**facts, **changes})
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_history(tmp_path):
         made = Journal.begin(tmp_path, launch(id=name))
         made.write([committed(entry(sha)), staged(sha, Stage.RELEASED, job=sha[0])])
         made.close()
-    history = History.read(tmp_path)
+    history = RunIndex.read(tmp_path)
     same = Commit("9" * 40, "c" * 40, "b" * 40)
     assert history.submitted(same, local=False).entry.job == "2"
     assert history.submitted(same, local=True) is None
@@ -165,7 +165,7 @@ def test_what_was_refused_does_not_count(tmp_path, stage):
     made = Journal.begin(tmp_path, launch())
     made.write([committed(entry()), staged(SHA, stage, why="no")])
     made.close()
-    assert History.read(tmp_path).submitted(entry().commit, local=False) is None
+    assert RunIndex.read(tmp_path).submitted(entry().commit, local=False) is None
 
 
 def test_unreadable(tmp_path):

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pytest_remex.errors import RemoteError
-from pytest_remex.remote.config import host_settings, route
-from pytest_remex.remote.home import config_file, expanded, home
+from pytest_remex.transport.home import config_file, expanded, home
+from pytest_remex.transport.ssh_config import host_settings, route
 
 pytestmark = pytest.mark.skipif(not shutil.which("ssh"), reason="needs OpenSSH's client")
 

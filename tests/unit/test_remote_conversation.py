@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from pytest_remex import Remote
 from pytest_remex.errors import ConnectionLostError, RemoteError
-from pytest_remex.remote import connect
-from pytest_remex.remote.conversation import Answer, Conversation
-from pytest_remex.remote.local import LocalChannel
+from pytest_remex.transport import connect
+from pytest_remex.transport.agent_client import AgentClient, Answer
+from pytest_remex.transport.local import LocalChannel
 
 AGENT = """
 import json, os, sys, time
@@ -34,7 +34,7 @@ def talk():
 
     def talk(program, silence=5.0, agent=AGENT):
         channel = LocalChannel([sys.executable, "-I", "-c", agent])
-        opened.append(Conversation(channel, "", place="there", silence=silence))
+        opened.append(AgentClient(channel, "", place="there", silence=silence))
         return [dict(event) for event in opened[-1].ask("work", {"program": program})]
 
     yield talk
@@ -58,7 +58,7 @@ def test_noise(noise):
     """Any bytes before, between and in front of the agent's lines are skipped."""
     program = f"for n in {noise!r}: os.write(1, n); tell(id=1, event='x')\n{END}"
     channel = LocalChannel([sys.executable, "-I", "-c", AGENT])
-    conversation = Conversation(channel, "", place="there", silence=20)
+    conversation = AgentClient(channel, "", place="there", silence=20)
     try:
         assert len(list(conversation.ask("work", {"program": program}))) == len(noise)
     finally:
@@ -141,7 +141,7 @@ def test_large_both_ways(talk):
 def test_answers_of_two_requests():
     """Answers go to the request that they belong to, in whatever order they are read."""
     channel = LocalChannel([sys.executable, "-I", "-c", AGENT])
-    conversation = Conversation(channel, "", place="there", silence=5)
+    conversation = AgentClient(channel, "", place="there", silence=5)
     program = f"tell(id=request['id'], event=request['id'])\n{END}"
     try:
         first = conversation.ask("work", {"program": program})
@@ -171,7 +171,7 @@ def test_local_agent(tmp_path):
 def test_local_default_loads_no_ssh():
     """The local default loads neither Fabric nor paramiko: they take half a second."""
     program = (
-        "import sys; from pytest_remex import Remote; from pytest_remex.remote import connect\n"
+        "import sys; from pytest_remex import Remote; from pytest_remex.transport import connect\n"
         "connect(Remote(None)).close(); print({'fabric', 'paramiko', 'invoke'} & set(sys.modules))"
     )
     run = subprocess.run(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_remex.errors import SweepError
-from pytest_remex.sbatch import (
+from pytest_remex.sbatch.header import (
     core_hours,
     format_duration,
     output_patterns,

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_remex.errors import RemoteError
-from pytest_remex.remote.rsync import steps
-from pytest_remex.remote.transfer import checked, fetch
+from pytest_remex.transport.rsync import steps
+from pytest_remex.transport.transfer import checked, fetch
 
 
 @given(st.text())

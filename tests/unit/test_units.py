@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_remex.grouping import Grouping, Kind
-from pytest_remex.launch.units import form_units
+from pytest_remex.launch.grouping import Grouping, GroupingKind
+from pytest_remex.launch.submissions import form_submissions
 from pytest_remex.model import Commit
-from pytest_remex.records.reading import Entry
+from pytest_remex.records.schema import RunRecord
 
 
 def entry(number, *lines, unit=""):
@@ -15,7 +15,9 @@ def entry(number, *lines, unit=""):
     sha = f"{number:040d}"
     header = {"lines": list(lines), "shebang": "#!/bin/sh"}
     commit = Commit(sha, sha, "b" * 40)
-    return Entry(f"s[{number}]", str(number), {}, {}, commit, f"run-{number}", header, unit=unit)
+    return RunRecord(
+        f"s[{number}]", str(number), {}, {}, commit, f"run-{number}", header, unit=unit
+    )
 
 
 ENTRIES = [entry(n, "#SBATCH -t 5" if n % 2 else "#SBATCH -t 9") for n in range(10)]
@@ -23,14 +25,14 @@ ENTRIES = [entry(n, "#SBATCH -t 5" if n % 2 else "#SBATCH -t 9") for n in range(
 
 def test_single_jobs():
     """Without arrays each run is a unit of its own, named by its directory."""
-    units = form_units(ENTRIES, {}, Grouping(), 100)
+    units = form_submissions(ENTRIES, {}, Grouping(), 100)
     assert [unit.key for unit in units] == [f"run-{n}" for n in range(10)]
 
 
 @pytest.mark.parametrize(("size", "count"), [(100, 2), (5, 2), (4, 4), (1, 10)])
 def test_arrays(size, count):
     """Runs of equal headers make arrays, of at most so many tasks."""
-    units = form_units(ENTRIES, {}, Grouping(Kind.ARRAY), size)
+    units = form_submissions(ENTRIES, {}, Grouping(GroupingKind.ARRAY), size)
     assert len(units) == count
     assert len({unit.key for unit in units}) == count
     for unit in units:
@@ -41,16 +43,16 @@ def test_arrays(size, count):
 
 def test_keys_are_for_ever():
     """The same runs make the same key."""
-    one, two = (form_units(ENTRIES, {}, Grouping(Kind.ARRAY), 100) for _ in range(2))
+    one, two = (form_submissions(ENTRIES, {}, Grouping(GroupingKind.ARRAY), 100) for _ in range(2))
     assert [unit.key for unit in one] == [unit.key for unit in two]
 
 
 def test_a_unit_stays_whole():
     """A run that was once part of an array is submitted with all of it, and only once."""
-    units = form_units(ENTRIES[:2], {}, Grouping(Kind.ARRAY), 100)
+    units = form_submissions(ENTRIES[:2], {}, Grouping(GroupingKind.ARRAY), 100)
     members = [replace(each, unit="array-x") for each in ENTRIES]
-    again = form_units(members[:3], {"array-x": members}, Grouping(), 100)
+    again = form_submissions(members[:3], {"array-x": members}, Grouping(), 100)
     assert [unit.key for unit in again] == ["array-x"]
     assert len(again[0].entries) == 10
-    assert again[0].kind is Kind.ARRAY
+    assert again[0].kind is GroupingKind.ARRAY
     assert len(units) == 2

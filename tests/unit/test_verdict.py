@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_remex.collect.verdict import cause, differences, flattened
+from pytest_remex.collect.judge import cause, differences, flattened
 
 
 @pytest.mark.parametrize(

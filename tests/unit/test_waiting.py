@@ -2,7 +2,7 @@
 
 import pytest
 
-from pytest_remex.collect import waiting
+from pytest_remex.collect import poll
 from pytest_remex.model import Job, JobState
 
 
@@ -10,8 +10,8 @@ from pytest_remex.model import Job, JobState
 def clock(monkeypatch):
     """Give a clock that sleeping moves; it lists the pauses."""
     pauses = []
-    monkeypatch.setattr(waiting.time, "sleep", pauses.append)
-    monkeypatch.setattr(waiting.time, "monotonic", lambda: sum(pauses))
+    monkeypatch.setattr(poll.time, "sleep", pauses.append)
+    monkeypatch.setattr(poll.time, "monotonic", lambda: sum(pauses))
     return pauses
 
 
@@ -23,32 +23,32 @@ def asking(*states):
 
 def test_once_without_a_limit(clock):
     """Without waiting, one question is asked."""
-    assert len(list(waiting.until_ended(asking(JobState.RUNNING), None))) == 1
+    assert len(list(poll.until_ended(asking(JobState.RUNNING), None))) == 1
     assert clock == []
 
 
 def test_until_the_end(clock):
     """Asked until all have ended."""
-    found = list(waiting.until_ended(asking(*[JobState.RUNNING] * 4, JobState.FAILED), 0))
+    found = list(poll.until_ended(asking(*[JobState.RUNNING] * 4, JobState.FAILED), 0))
     assert [jobs["run"].state for jobs in found][-1] is JobState.FAILED
     assert len(found) == 5
 
 
 def test_ever_more_seldom(clock):
     """The pauses grow, up to a limit."""
-    list(waiting.until_ended(asking(JobState.PENDING), 3600))
-    assert clock[0] == waiting.FIRST
+    list(poll.until_ended(asking(JobState.PENDING), 3600))
+    assert clock[0] == poll.FIRST
     assert clock[1] > clock[0]
-    assert max(clock) == waiting.LAST
+    assert max(clock) == poll.LAST
 
 
 def test_limit(clock):
     """The last pause ends at the limit, and one more question is asked then."""
-    found = list(waiting.until_ended(asking(JobState.RUNNING), 10))
+    found = list(poll.until_ended(asking(JobState.RUNNING), 10))
     assert sum(clock) == pytest.approx(10)
     assert len(found) == len(clock) + 1
 
 
 def test_nobody_waits_for_what_nobody_knows(clock):
     """Unknown states alone are not waited for."""
-    assert len(list(waiting.until_ended(asking(JobState.UNKNOWN), 0))) == 1
+    assert len(list(poll.until_ended(asking(JobState.UNKNOWN), 0))) == 1

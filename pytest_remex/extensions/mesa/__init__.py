@@ -17,11 +17,7 @@ if TYPE_CHECKING:
         read_inlist,
         remove,
     )
-    from pytest_remex.extensions.mesa.outputs import (
-        read_history,
-        read_profile,
-        read_profiles_index,
-    )
+    from pytest_remex.extensions.mesa.outputs import read_history, read_profile, read_profiles_index
     from pytest_remex.extensions.mesa.values import Raw
 
 __all__ = [

@@ -7,7 +7,7 @@ from support.proxy import Proxy
 from support.sshd import SshServer
 
 from pytest_remex import Remote
-from pytest_remex.remote import connect
+from pytest_remex.transport import connect
 
 
 @pytest.fixture(scope="package")

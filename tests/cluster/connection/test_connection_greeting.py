@@ -160,7 +160,7 @@ def test_last_words_are_safe(server, opened):
 
 def test_slow_start(server, opened, monkeypatch):
     """A start that takes long is told meanwhile."""
-    monkeypatch.setattr("pytest_remex.remote.greeting._PATIENCE", 0.5)
+    monkeypatch.setattr("pytest_remex.transport.greeting._PATIENCE", 0.5)
     login_file(server, "sleep 2")
     told = []
     assert hello(opened(tell=told.append))["event"] == "hello"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from pytest_remex.agent import patterns
+from pytest_remex.common import filenames
 
-FIELDS = patterns.fields_of("12", 3, "star", "ann", "node1.example.org")
+FIELDS = filenames.fields_of("12", 3, "star", "ann", "node1.example.org")
 
 
 @pytest.mark.parametrize(
@@ -15,4 +15,4 @@ FIELDS = patterns.fields_of("12", 3, "star", "ann", "node1.example.org")
 )  # fmt: skip
 def test_patterns(pattern, name):
     """Each letter is filled in; a backslash turns filling off."""
-    assert patterns.expand(pattern, FIELDS) == name
+    assert filenames.expand(pattern, FIELDS) == name

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.rejections import DOUBTFUL, LIMIT, PERMANENT
 
-from pytest_remex.agent import slurm, slurm_commands, slurm_parse, states, verdicts
-from pytest_remex.agent.slurm_commands import FIELD, ROW
+from pytest_remex.agent.slurm import client, command_lines, parse, sbatch_result, states
+from pytest_remex.agent.slurm.command_lines import FIELD, ROW
 
 SQUEUE = (
     "CLUSTER: there\n"
@@ -27,7 +27,7 @@ SACCT = (
 
 def test_squeue():
     """Rows survive blanks, bars and line breaks in a work directory; a header is skipped."""
-    held, done = slurm_parse.listing(SQUEUE)
+    held, done = parse.listing(SQUEUE)
     assert (held.id, held.raw, held.held_by_user) == ("2_0", "2", True)
     assert held.work_dir == '/runs/odd dir|\n%j "x"'
     assert (held.time_limit, held.memory_limit, held.comment) == (180.0, 100 << 20, "remex:arr")
@@ -39,19 +39,19 @@ def test_squeue():
 def test_any_work_directory_is_read_back(folder):
     """Whatever a folder is called, its row gives it back."""
     row = ["7", "7", "RUNNING", "None", "0:01", "1:00", "1", "0", "remex:x", folder]
-    (read,) = slurm_parse.listing(ROW + FIELD.join(row) + "\n")
+    (read,) = parse.listing(ROW + FIELD.join(row) + "\n")
     assert read.work_dir == folder
 
 
 def test_exit_codes():
     """A wait status and, as newer versions may write, `code:signal`."""
     text = "1          1792   \n2_0        9      \n3          0:15  \nslurm_load_jobs error: no\n"
-    assert slurm_parse.exit_codes(text) == {"1": (7, 0), "2_0": (0, 9), "3": (0, 15)}
+    assert parse.exit_codes(text) == {"1": (7, 0), "2_0": (0, 9), "3": (0, 15)}
 
 
 def test_sacct():
     """Steps give the peak memory; tasks that never started share a row."""
-    jobs = slurm_parse.accounts(SACCT)
+    jobs = parse.accounts(SACCT)
     assert sorted(jobs) == ["1", "2_2", "3_0", "3_1", "3_2", "3_7"]
     first = jobs["1"]
     assert (first.exit_code, first.signal, first.elapsed, first.time_limit) == (7, 0, 1, 180.0)
@@ -69,7 +69,7 @@ def test_sacct():
 )  # fmt: skip
 def test_durations(text, seconds):
     """Durations as squeue writes them, in seconds."""
-    assert slurm_parse.duration(text) == seconds
+    assert parse.duration(text) == seconds
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_durations(text, seconds):
 )  # fmt: skip
 def test_sizes(text, size):
     """Memory sizes in bytes, with the old suffixes for node and core."""
-    assert slurm_parse.size(text) == size
+    assert parse.size(text) == size
 
 
 @pytest.mark.parametrize(
@@ -89,17 +89,15 @@ def test_sizes(text, size):
 )  # fmt: skip
 def test_tasks(name, tasks):
     """Ranges of array tasks, with steps and a throttle."""
-    assert list(slurm_parse.tasks(name)) == tasks
+    assert list(parse.tasks(name)) == tasks
 
 
 def test_settings_and_limits():
     """The lowest submit limit among the user's associations and their QOS counts."""
     text = "MaxArraySize            = 1001\nMessageTimeout          = 10 sec\n"
-    assert slurm_parse.settings(text)["MessageTimeout"] == "10 sec"
-    assert (
-        slurm_parse.max_submit("500|normal,long\n|normal\n", "normal|\nlong|100\ngold|5\n") == 100
-    )
-    assert slurm_parse.max_submit("|normal\n", "normal|\n") is None
+    assert parse.settings(text)["MessageTimeout"] == "10 sec"
+    assert parse.max_submit("500|normal,long\n|normal\n", "normal|\nlong|100\ngold|5\n") == 100
+    assert parse.max_submit("|normal\n", "normal|\n") is None
 
 
 @pytest.mark.parametrize(
@@ -123,25 +121,27 @@ def test_states(word, reason, state):
 )  # fmt: skip
 def test_an_id_is_found_among_chatter(said, job):
     """The only line that is an id is the id."""
-    assert verdicts.judge(said) == verdicts.Verdict(verdicts.HELD, job=job)
+    assert sbatch_result.judge(said) == sbatch_result.Verdict(sbatch_result.HELD, job=job)
 
 
 @pytest.mark.parametrize("said", ["", "12\n34\n", "welcome12", "Killed\n", *DOUBTFUL])
 def test_what_is_no_answer_is_doubt(said):
     """No id, two ids, or words that are in no list of refusals leave doubt."""
-    assert verdicts.judge("sbatch: error: " + said if said in DOUBTFUL else said).kind == "doubt"
+    assert (
+        sbatch_result.judge("sbatch: error: " + said if said in DOUBTFUL else said).kind == "doubt"
+    )
 
 
 @pytest.mark.parametrize("said", PERMANENT)
 def test_refusals(said):
     """Definite refusals are told in Slurm's words."""
-    assert verdicts.judge(said) == verdicts.Verdict(verdicts.REJECTED, words=said)
+    assert sbatch_result.judge(said) == sbatch_result.Verdict(sbatch_result.REJECTED, words=said)
 
 
 @pytest.mark.parametrize("said", LIMIT)
 def test_limits(said):
     """Submit limits are refusals for now."""
-    assert verdicts.judge(said).kind == "limit"
+    assert sbatch_result.judge(said).kind == "limit"
 
 
 def test_a_limit_on_size_is_not_a_submit_limit():
@@ -151,24 +151,24 @@ def test_a_limit_on_size_is_not_a_submit_limit():
         "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy"
         " (job submit limit, user's size and/or time limits)\n"
     )
-    assert verdicts.judge(said).kind == "rejected"
+    assert sbatch_result.judge(said).kind == "rejected"
 
 
 def test_ids_are_split_to_fit_a_command_line():
     """No part is longer than a command line takes, and none is lost."""
     jobs = [str(number) for number in range(10_000_000, 10_010_000)]
-    parts = slurm.chunks(jobs)
+    parts = client.chunks(jobs)
     assert [job for part in parts for job in part] == jobs
-    assert all(len(",".join(part)) <= slurm.LENGTH for part in parts)
-    assert slurm.chunks([]) == []
+    assert all(len(",".join(part)) <= client.LENGTH for part in parts)
+    assert client.chunks([]) == []
 
 
 def test_no_filter_goes_with_a_cancel():
     """A filter would make scancel end the whole array of a task."""
-    assert slurm_commands.cancel(["12_3"]) == ["scancel", "12_3"]
+    assert command_lines.cancel(["12_3"]) == ["scancel", "12_3"]
 
 
 def test_scontrol_words_of_a_hostile_folder_do_not_count():
     """What looks like a word in a folder's name does not stand in for the real one."""
     text = "JobId=1 JobState=RUNNING Reason=None WorkDir=/x JobState=COMPLETED ExitCode=9:0\n"
-    assert slurm_parse.shown(text)["JobState"] == "RUNNING"
+    assert parse.shown(text)["JobState"] == "RUNNING"

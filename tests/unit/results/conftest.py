@@ -3,7 +3,7 @@
 import pytest
 
 from pytest_remex.model import JobState
-from pytest_remex.tables.rows import Row, write_results
+from pytest_remex.tables.merge import Row, write_results
 
 
 @pytest.fixture

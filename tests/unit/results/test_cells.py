@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_remex.errors import RemexError
 from pytest_remex.tables.cells import decode, encode, kind_of
-from pytest_remex.tables.frames import results
+from pytest_remex.tables.frame import results
 
 TRICKY = ["=1+1", "+1", "-1", "@x", "'", "'=1", "1", "1.0", "True", "nan", "None", " a ", "a,b"]
 HOSTILE = ['"', "a\nb", "a\r\nb", "\r", "\t=1", ";", "\u2028", "é", "\0", "../x", "<b>", "NA"]

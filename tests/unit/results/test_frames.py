@@ -9,7 +9,7 @@ import pytest
 
 from pytest_remex.errors import RemexError
 from pytest_remex.names import label
-from pytest_remex.tables.frames import results
+from pytest_remex.tables.frame import results
 
 FIRST, SECOND = "tams_2026_01_01_00_00_00", "tams_2026_02_01_00_00_00"
 
@@ -109,7 +109,7 @@ def timed(call):
 
 
 @pytest.mark.parametrize(
-    "before", ["", "import pytest_remex.tables.frames, pytest_remex.tables.rows; "]
+    "before", ["", "import pytest_remex.tables.frame, pytest_remex.tables.merge; "]
 )
 def test_public_name(before):
     """`pytest_remex.results` is the function, whatever was imported before."""

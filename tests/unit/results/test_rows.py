@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from pytest_remex.errors import RemexError
-from pytest_remex.tables.frames import results
+from pytest_remex.tables.frame import results
 
 FIRST, SECOND = "tams_2026_01_01_00_00_00", "tams_2026_02_01_00_00_00"
 

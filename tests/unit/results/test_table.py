@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_remex.errors import RecordError, RemexError
-from pytest_remex.tables.frames import results
+from pytest_remex.tables.frame import results
 
 
 @pytest.mark.parametrize(

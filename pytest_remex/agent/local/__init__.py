@@ -1,0 +1,1 @@
+"""The local scheduler: jobs on this machine, where there is no cluster."""

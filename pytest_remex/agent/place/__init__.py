@@ -1,0 +1,1 @@
+"""Run directories: fetch commits, check them out, publish whole directories."""

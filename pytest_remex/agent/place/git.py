@@ -1,0 +1,79 @@
+"""Git in the clone, whose work tree, index, HEAD and branches stay as they are."""
+
+import os
+from typing import Dict, List
+
+from pytest_remex.agent import commands
+from pytest_remex.agent.errors import AgentError, told_full
+
+PATIENCE = 3600.0
+"""Seconds for one git command; a fetch over a slow link takes its time."""
+_OFF = (
+    "core.hooksPath=/dev/null",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "fetch.writeCommitGraph=false",
+    "submodule.recurse=false",
+)
+_LOCAL = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+)
+
+
+def environment() -> Dict[str, str]:
+    """Give the environment for git: asks nobody, speaks English, follows no replacements."""
+    kept = {key: text for key, text in os.environ.items() if key not in _LOCAL}
+    kept.update(GIT_TERMINAL_PROMPT="0", GIT_NO_REPLACE_OBJECTS="1", LC_ALL="C", LANGUAGE="C")
+    return kept
+
+
+def command(clone: str, *words: str) -> List[str]:
+    """Build a git command for the clone."""
+    settings = [word for setting in _OFF for word in ("-c", setting)]
+    return ["git", "-C", clone, *settings, *words]
+
+
+def run(clone: str, *words: str, text: str = "") -> commands.Ran:
+    """Run git in the clone."""
+    return commands.run(command(clone, *words), timeout=PATIENCE, env=environment(), text=text)
+
+
+def ask(clone: str, *words: str, text: str = "") -> str:
+    """Run git in the clone and give its output; an error of kind git when it fails."""
+    ran = run(clone, *words, text=text)
+    if not ran.well:
+        error = AgentError("git", f"git {words[0]} failed in {clone}: {ran.words()}")
+        raise told_full(ran.words(), clone) or error
+    return ran.out
+
+
+def check_clone(clone: str) -> None:
+    """Raise an error of kind clone when the folder is no git repository."""
+    if not os.path.isdir(clone):
+        message = f"there is no folder {clone}; clone the repository there first"
+        raise AgentError("clone", message)
+    ran = run(clone, "rev-parse", "--git-dir")
+    if ran.code == commands.MISSING:
+        message = "git is not on PATH there; load its module in your shell's start-up files"
+        raise AgentError("git", message)
+    if not ran.well:
+        raise AgentError("clone", f"{clone} is not a git repository: {ran.words()}")
+
+
+def tips(clone: str) -> List[str]:
+    """Give the commits at the clone's refs and HEAD."""
+    listed = ask(
+        clone,
+        "for-each-ref",
+        "--format=%(objectname)^{commit}",
+        *("refs/heads", "refs/remotes", "refs/tags"),
+    )
+    named = ask(clone, "cat-file", "--batch-check=%(objectname)", text=listed + "HEAD\n")
+    return sorted({line for line in named.splitlines() if not line.endswith(" missing")})

@@ -1,0 +1,131 @@
+"""Trees and blobs, read from one `git cat-file --batch` and one `git diff-tree --stdin`."""
+
+import contextlib
+import os
+import subprocess
+import threading
+from typing import IO, Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
+
+from pytest_remex.agent.errors import AgentError
+from pytest_remex.agent.place import git
+
+CHUNK = 1 << 20
+"""Bytes in memory at a time."""
+
+
+class TreeEntry(NamedTuple):
+    """One file of a tree: git's mode (as `100644`), the blob, the path's bytes."""
+
+    mode: bytes
+    blob: bytes
+    path: bytes
+
+
+class Blobs:
+    """The clone's objects, as a stream of chunks each; `close` ends the git behind it."""
+
+    def __init__(self, clone: str) -> None:
+        self._process = subprocess.Popen(
+            git.command(clone, "cat-file", "--batch"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=git.environment(),
+            bufsize=1 << 16,
+        )
+        self._feeders: List[threading.Thread] = []
+
+    def close(self) -> None:
+        """End the git process."""
+        self._process.kill()
+        for feeder in self._feeders:
+            feeder.join()
+        with contextlib.suppress(OSError):
+            self._in.close()
+        self._out.close()
+        self._process.wait()
+
+    def read(self, names: Sequence[bytes]) -> Iterator[Tuple[int, Iterator[bytes]]]:
+        """Give each object's size and bytes, in chunks that must be used up before the next."""
+        # all names go ahead: to ask for one after the other costs a wait each
+        feeder = threading.Thread(target=self._feed, args=(names,), daemon=True)
+        self._feeders.append(feeder)
+        feeder.start()
+        for name in names:
+            _, _, size = self._out.readline().rpartition(b" ")
+            if not size.strip().isdigit():
+                missing = os.fsdecode(name)
+                message = f"object {missing} is not in the clone; fetch it there, or place again"
+                raise AgentError("git", message)
+            yield int(size), self._chunks(int(size))
+        feeder.join()
+
+    def _feed(self, names: Sequence[bytes]) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._in.write(b"".join(name + b"\n" for name in names))
+            self._in.flush()
+
+    def _chunks(self, left: int) -> Iterator[bytes]:
+        while left > 0:
+            chunk = self._out.read(min(left, CHUNK))
+            if not chunk:
+                raise AgentError("git", "git cat-file ended early; try again")
+            left -= len(chunk)
+            yield chunk
+        self._out.read(1)
+
+    @property
+    def _in(self) -> IO[bytes]:
+        assert self._process.stdin is not None  # noqa: S101 - a pipe, as asked for
+        return self._process.stdin
+
+    @property
+    def _out(self) -> IO[bytes]:
+        assert self._process.stdout is not None  # noqa: S101 - a pipe, as asked for
+        return self._process.stdout
+
+
+def tree(clone: str, sha: str) -> List[TreeEntry]:
+    """Give all files of a commit's tree, links and submodules included."""
+    listed = os.fsencode(git.ask(clone, "ls-tree", "-rz", "--full-tree", sha))
+    return [_entry(row) for row in listed.split(b"\0") if row]
+
+
+def changes(clone: str, pairs: Iterable[Tuple[str, str]]) -> List[Dict[bytes, TreeEntry]]:
+    """Give, for each pair of trees, what the second changes: the new entry by path.
+
+    A path that the second does not have maps to an entry of mode `000000`.
+    """
+    asked = list(pairs)
+    differing = {pair for pair in asked if pair[0] != pair[1]}
+    text = "".join(f"{old} {new}\n" for old, new in sorted(differing))
+    words = ("diff-tree", "--stdin", "-r", "-z", "--no-renames", "--ignore-submodules=none")
+    found = _parse_changes(os.fsencode(git.ask(clone, *words, text=text)))
+    return [found.get((old, new), {}) for old, new in asked]
+
+
+def _parse_changes(text: bytes) -> Dict[Tuple[str, str], Dict[bytes, TreeEntry]]:
+    found: Dict[Tuple[str, str], Dict[bytes, TreeEntry]] = {}
+    now: Dict[bytes, TreeEntry] = {}
+    # a header is `old new\n`; a row is `:mode mode blob blob letter\0path\0`
+    position = 0
+    while position < len(text):
+        if text[position : position + 1] != b":":
+            end = text.index(b"\n", position)
+            old, new = text[position:end].decode("ascii").split()
+            now = found[(old, new)] = {}
+            position = end + 1
+            continue
+        middle = text.index(b"\0", position)
+        end = text.index(b"\0", middle + 1)
+        words = text[position + 1 : middle].split(b" ")
+        path = text[middle + 1 : end]
+        now[path] = TreeEntry(words[1], words[3], path)
+        position = end + 1
+    return found
+
+
+def _entry(row: bytes) -> TreeEntry:
+    about, _, path = row.partition(b"\t")
+    mode, _kind, blob = about.split(b" ")
+    return TreeEntry(mode, blob, path)

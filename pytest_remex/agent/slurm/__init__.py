@@ -1,0 +1,1 @@
+"""Slurm: submit, release, query and cancel jobs."""

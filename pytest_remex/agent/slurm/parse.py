@@ -1,0 +1,205 @@
+"""Read what Slurm's commands print."""
+
+import re
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+from pytest_remex.agent.slurm.command_lines import ACCOUNTED, FIELD, LISTED, ROW
+
+_SIZE = re.compile(r"([\d.]+)([KMGTP]?)([nc]?)$")
+_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
+_SETTING = re.compile(r"^(\w+)\s*= (.*?)\s*$", re.MULTILINE)
+
+
+class Listed(NamedTuple):
+    """A row of squeue; `id` is as users know it (`123` or `123_7`), `raw` the task's own number."""
+
+    id: str
+    raw: str
+    word: str
+    reason: str
+    elapsed: Optional[float]
+    time_limit: Optional[float]
+    cores: Optional[int]
+    memory_limit: Optional[int]
+    comment: str
+    work_dir: str
+
+    @property
+    def held_by_user(self) -> bool:
+        """Whether the job waits for its user's release."""
+        return self.word == "PENDING" and self.reason == "JobHeldUser"
+
+
+class Accounted(NamedTuple):
+    """A job of sacct with the highest memory of its steps."""
+
+    id: str
+    raw: str
+    word: str
+    exit_code: Optional[int]
+    signal: Optional[int]
+    elapsed: Optional[float]
+    time_limit: Optional[float]
+    memory: Optional[int]
+    memory_limit: Optional[int]
+    cores: Optional[int]
+    comment: str
+    work_dir: str
+
+
+def listing(text: str) -> List[Listed]:
+    """Read squeue's rows; what precedes the first row mark (`CLUSTER: name`) is skipped."""
+    rows = (row.rstrip("\n").split(FIELD) for row in text.split(ROW)[1:])
+    return [_listed(row) for row in rows if len(row) == len(LISTED)]
+
+
+def exit_codes(text: str) -> Dict[str, Tuple[int, int]]:
+    """Read exit codes and signals by job id."""
+    rows = (line.rstrip().rpartition(" ") for line in text.splitlines())
+    return {job.strip(): exit_code(code) for job, _, code in rows if job and code[0].isdigit()}
+
+
+def accounts(text: str) -> Dict[str, Accounted]:
+    """Read sacct's rows by job id; tasks that never started share a row, as in `3_[0-2]`."""
+    jobs: Dict[str, Accounted] = {}
+    for row in _account_rows(text):
+        name, _, step = row["JobID"].partition(".")
+        if not step:
+            for task in tasks(name):
+                jobs[task] = _accounted(task, row)
+        elif name in jobs:
+            memory = max(size(row["MaxRSS"]) or 0, jobs[name].memory or 0)
+            jobs[name] = jobs[name]._replace(memory=memory or None)
+    return jobs
+
+
+def shown(text: str) -> Dict[str, str]:
+    """Read the words of `scontrol -o show job`; the first of a name counts.
+
+    Names of folders come last there, and may hold words of this form.
+    """
+    words = (word.split("=", 1) for word in text.split() if "=" in word)
+    said: Dict[str, str] = {}
+    for name, value in words:
+        said.setdefault(name, value)
+    return said
+
+
+def settings(text: str) -> Dict[str, str]:
+    """Read `scontrol show config`."""
+    return dict(_SETTING.findall(text))
+
+
+def max_submit(associations: str, qualities: str) -> Optional[int]:
+    """Give the lowest limit in associations (`limit|qos,qos`) and their QOS (`name|limit`)."""
+    rows = [line.split("|") for line in associations.splitlines() if "|" in line]
+    named = {name for row in rows for name in row[1].split(",")}
+    limits = [row[0] for row in rows]
+    for line in qualities.splitlines():
+        name, _, limit = line.partition("|")
+        if name in named:
+            limits.append(limit)
+    return min((int(limit) for limit in limits if limit.isdigit()), default=None)
+
+
+def exit_code(text: str) -> Tuple[int, int]:
+    """Read `code:signal`, or a wait status, as (code, signal)."""
+    if ":" in text:
+        code, _, number = text.partition(":")
+        return int(code), int(number)
+    return int(text) >> 8, int(text) & 0x7F
+
+
+def duration(text: str) -> Optional[float]:
+    """Read `[days-][[hours:]minutes:]seconds`; None for UNLIMITED and the like."""
+    days, dash, rest = text.strip().rpartition("-")
+    parts = rest.split(":")
+    if not all(part.isdigit() for part in parts) or (dash and not days.isdigit()):
+        return None
+    seconds = 0
+    for part in parts:
+        seconds = seconds * 60 + int(part)
+    return float(seconds + 86400 * int(days or 0))
+
+
+def size(text: str) -> Optional[int]:
+    """Read a memory size in bytes; a size without a unit is in bytes, 0 is none.
+
+    Slurm before 21.08 adds `n` or `c` to ReqMem (by node or core); that is left out here.
+    """
+    match = _SIZE.match(text.strip())
+    if match is None:
+        return None
+    return int(float(match.group(1)) * 1024 ** _POWERS[match.group(2)]) or None
+
+
+def tasks(name: str) -> Iterator[str]:
+    """Give the ids behind `123`, `123_7` or `123_[0-4:2,9%3]`."""
+    job, _, rest = name.partition("_[")
+    if not rest:
+        yield name
+        return
+    for part in rest.rstrip("]").partition("%")[0].split(","):
+        bounds, _, step = part.partition(":")
+        first, _, last = bounds.partition("-")
+        if first.isdigit() and (last or first).isdigit():
+            for number in range(int(first), int(last or first) + 1, int(step or 1)):
+                yield f"{job}_{number}"
+
+
+def _listed(row: List[str]) -> Listed:
+    job, raw, word, reason, elapsed, limit, cores, memory, comment, folder = row
+    return Listed(
+        id=job,
+        raw=raw,
+        word=word,
+        reason="" if reason == "None" else reason,
+        elapsed=duration(elapsed),
+        time_limit=duration(limit),
+        cores=_number(cores),
+        memory_limit=size(memory),
+        comment="" if comment == "(null)" else comment,
+        work_dir=folder,
+    )
+
+
+def _account_rows(text: str) -> Iterator[Dict[str, str]]:
+    row: List[str] = []
+    for line in text.split("\n"):
+        parts = line.split(FIELD)
+        if len(parts) == len(ACCOUNTED):
+            if row:
+                yield _named(row)
+            row = parts
+        elif row and line:
+            # a work directory with a line break in its name
+            row[-1] += "\n" + line
+    if row:
+        yield _named(row)
+
+
+def _named(row: List[str]) -> Dict[str, str]:
+    return {name: row[number] for number, name in enumerate(ACCOUNTED)}
+
+
+def _accounted(task: str, row: Dict[str, str]) -> Accounted:
+    code, number = exit_code(row["ExitCode"]) if row["ExitCode"] else (None, None)
+    minutes = _number(row["TimelimitRaw"])
+    return Accounted(
+        id=task,
+        raw=row["JobIDRaw"],
+        word=row["State"],
+        exit_code=code,
+        signal=number,
+        elapsed=_number(row["ElapsedRaw"]),
+        time_limit=None if minutes is None else minutes * 60.0,
+        memory=None,
+        memory_limit=size(row["ReqMem"]),
+        cores=_number(row["AllocCPUS"]) or None,
+        comment=row["Comment"],
+        work_dir=row["WorkDir"],
+    )
+
+
+def _number(text: str) -> Optional[int]:
+    return int(text) if text.strip().isdigit() else None

@@ -1,0 +1,162 @@
+"""Judges a run before its own check: did the job end well, are outputs here, what config ran."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import cast
+
+from pytest_remex.collect.manifest import first_present
+from pytest_remex.collect.notes import Note
+from pytest_remex.collect.pipeline import Collected
+from pytest_remex.model import Config, Job, JobState, Value
+from pytest_remex.sbatch.header import format_duration
+
+TAIL_LINES = 30
+TAIL_BYTES = 1 << 16
+
+
+def tail_of(collected: Collected, lines: int = TAIL_LINES) -> str:
+    """Give the last lines of a job's output."""
+    path = first_present(collected.folder, collected.logs)
+    if path is None:
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+        text = file.read().decode("utf-8", "replace")
+    return "\n".join(text.splitlines()[-lines:])
+
+
+def noted(collected: Collected, note: Note) -> Note:
+    """Give a run's note with its job's last lines, which do not change once all is here."""
+    if collected.outputs.complete and note.job == collected.job.id:
+        return note
+    return Note(job=collected.job.id, log=tail_of(collected))
+
+
+def failure(collected: Collected) -> str:
+    """Say why a job failed: the reason first, then figures, where it lies, and its last words."""
+    job, entry = collected.job, collected.run.entry
+    remote = collected.run.record.launch.remote
+    place = f"{remote.host}:" if remote.host else ""
+    path = f"{remote.runs}/{entry.directory}"
+    shown = [_reason(job), *_figures(job), f"run directory: {place}{path}"]
+    tail = tail_of(collected)
+    if tail:
+        shown.append(f"the last lines of its output:\n{_indented(tail)}")
+    if job.state is not JobState.REJECTED:
+        shown.append(_more(remote.host, path, collected.logs))
+    return "\n".join(shown)
+
+
+def missing_outputs(collected: Collected) -> str | None:
+    """Say which outputs a completed job did not leave; None where all are here."""
+    asked = collected.run.record.launch.fetch
+    lacking = [pattern for pattern in collected.outputs.missing if pattern in asked]
+    linked = [name for name in collected.outputs.links if name in asked]
+    if linked:
+        return f"output {linked[0]} is a symbolic link on the cluster: links are not followed"
+    if lacking:
+        return (
+            f"the job completed without the output {', '.join(lacking)}: "
+            f"see its output below, or correct fetch=[...]"
+        )
+    return None
+
+
+def differences(asked: Config, ran: Config) -> list[str]:
+    """Give the settings whose value in the config that ran is not the one asked for.
+
+    A name that is not in the config that ran could not be read back, and is not compared; `ran`
+    may know a name under other spellings than its own.
+    """
+    return [
+        f"{name}: asked for {value!r}, ran with {ran[name]!r}"
+        for name, value in _settings(asked)
+        if name in ran and not _same(value, ran[name])
+    ]
+
+
+def word(outcome: str, collected: Collected) -> str:
+    """Give the verdict's word: pytest's outcome, or the state of a job that has not ended."""
+    job = collected.job
+    if outcome != "skipped" or job.state is JobState.COMPLETED:
+        return outcome.upper()
+    return f"{job.state}, PARTIAL" if collected.outputs.files else str(job.state)
+
+
+def cause(reason: str) -> str:
+    """Give what failures of one cause have in common: the reason without its numbers."""
+    return re.sub(r"[-+]?\d+(\.\d+)?([eEdD][-+]?\d+)?", "…", reason) or "no reason was given"
+
+
+def flattened(config: Mapping[str, object]) -> dict[str, Value]:
+    """Lay groups of settings over each other, later ones first overridden by none."""
+    flat: dict[str, Value] = {}
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            for inner, one in value.items():
+                flat.setdefault(str(inner), one)
+        else:
+            flat.setdefault(str(name), cast("Value", value))
+    return flat
+
+
+def _settings(config: Config) -> Iterator[tuple[str, Value]]:
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{name}.{inner}", one) for inner, one in _settings(value))
+        else:
+            yield name, value
+
+
+def _reason(job: Job) -> str:
+    if job.state is JobState.REJECTED:
+        return f"not submitted: {job.reason}"
+    if job.state is JobState.LOST:
+        return (
+            f"job {job.id} is LOST: {job.reason}; see whether it ran, and submit it again with "
+            f"--remex-retry if it did not"
+        )
+    reason = f" ({job.reason})" if job.reason and job.reason != "None" else ""
+    return f"job {job.id} ended {job.state}{reason}"
+
+
+def _figures(job: Job) -> list[str]:
+    figures = []
+    if job.exit_code is not None:
+        signal = f", signal {job.signal}" if job.signal else ""
+        figures.append(f"exit code {job.exit_code}{signal}")
+    if job.elapsed is not None:
+        limit = f" of {format_duration(job.time_limit)} allowed" if job.time_limit else ""
+        figures.append(f"ran {format_duration(job.elapsed)}{limit}")
+    if job.memory is not None:
+        limit = f" of {_size(job.memory_limit)} allowed" if job.memory_limit else ""
+        figures.append(f"used {_size(job.memory)} of memory{limit}")
+    return [", ".join(figures)] if figures else []
+
+
+def _more(host: str | None, path: str, patterns: tuple[str, ...]) -> str:
+    where = f"ssh {host} " if host else ""
+    file = f"{path}/{patterns[0]}" if patterns else path
+    return f"to see more: {where}less '{file}'; to run it again: --remex-submit --remex-retry"
+
+
+def _size(size: int) -> str:
+    scaled, units = float(size), iter(("B", "kB", "MB", "GB", "TB"))
+    unit = next(units)
+    while scaled >= 1000 and unit != "TB":  # noqa: PLR2004 - the step between units
+        scaled, unit = scaled / 1000, next(units)
+    return f"{scaled:.3g} {unit}"
+
+
+def _same(asked: Value, ran: Value) -> bool:
+    if isinstance(asked, bool) or isinstance(ran, bool):
+        return asked is ran
+    if isinstance(asked, str) and isinstance(ran, str):
+        return asked.rstrip() == ran.rstrip()
+    return asked == ran
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines())

@@ -1,0 +1,52 @@
+"""What a launch asks for: jobs, core-hours and disk, known before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rich import filesize
+
+from pytest_remex.sbatch.header import Header, core_hours
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Jobs, the core-hours that they may use at most, and the bytes of their run directories.
+
+    `unlimited` counts the jobs that name no time limit, whose hours are not in `core_hours`.
+    """
+
+    jobs: int
+    core_hours: float
+    unlimited: int
+    disk: int
+
+    @classmethod
+    def of(cls, asked: Iterable[tuple[Header, int]]) -> Cost:
+        """Add up the headers of jobs, and the bytes that each run directory takes."""
+        asked = list(asked)
+        hours = [core_hours(header) for header, _ in asked]
+        known = [each for each in hours if each is not None]
+        disk = sum(size for _, size in asked)
+        return cls(len(hours), sum(known), len(hours) - len(known), disk)
+
+    def __add__(self, other: Cost) -> Cost:
+        """Add two launches' costs."""
+        return Cost(
+            self.jobs + other.jobs,
+            self.core_hours + other.core_hours,
+            self.unlimited + other.unlimited,
+            self.disk + other.disk,
+        )
+
+    def __str__(self) -> str:
+        """Say it in words."""
+        jobs = f"{self.jobs} job{'' if self.jobs == 1 else 's'}"
+        text = (
+            f"{jobs}, at most {self.core_hours:,.4g} core-hours, and {filesize.decimal(self.disk)} "
+            f"of run directories"
+        )
+        if not self.unlimited:
+            return text
+        return f"{text}, not counting the hours of {self.unlimited} without a limit (#SBATCH -t)"

@@ -1,0 +1,97 @@
+"""Runs the part of a sweep's body that stands before `yield`, and commits what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from pytest_remex.errors import RemexError
+from pytest_remex.model import Experiment, Repo
+from pytest_remex.pytest_plugin.items import (
+    arguments,
+    experiment_of,
+    parameters_of,
+    places_of,
+    sweep_for,
+)
+from pytest_remex.pytest_plugin.outcomes import fail
+from pytest_remex.pytest_plugin.terminal import Terminal
+from pytest_remex.repo.git import Git
+from pytest_remex.repo.workspace import Prepared, Workspaces
+from pytest_remex.sweep_call import Body
+
+
+@contextmanager
+def checkout(workspaces: Workspaces, repo: Repo, revision: str) -> Iterator[Path]:
+    """Lend the scratch checkout of a base commit to one experiment."""
+    with failing_plainly():
+        scratch = workspaces.at(repo, revision).scratch
+    yield scratch.lend()
+    scratch.restore()
+
+
+def prepare(
+    item: pytest.Function,
+    workspaces: Workspaces,
+    inspect: Callable[[Experiment, Mapping[str, bytes]], None] | None = None,
+) -> Prepared:
+    """Run an experiment's patch and commit it; fails the item with what a user can mend.
+
+    `inspect` is shown the patched checkout before it is taken away, and what its files were.
+    """
+    __tracebackhide__ = True
+    body = body_of(item)
+    with failing_plainly():
+        workspace = workspaces.at(places_of(item)[0], sweep_for(item).branch)
+        body.patch()
+    body.close()
+    experiment = experiment_of(item, workspace.scratch.path)
+    look = partial(inspect, experiment) if inspect else None
+    with failing_plainly():
+        header = workspace.header()
+        patch = workspace.scratch.take(look)
+        return workspace.prepare(item.nodeid, experiment, parameters_of(item), header, patch)
+
+
+def body_of(item: pytest.Function) -> Body:
+    """Give the call of the sweep function, not yet begun."""
+    call_arguments = arguments(item)
+    return Body(lambda: item.obj(**call_arguments), sweep_for(item).name)
+
+
+@contextmanager
+def failing_plainly(session: pytest.Session | None = None) -> Iterator[None]:
+    """Fail the item by message alone where the error is one that a user can mend.
+
+    With the session, what concerns all items: it stops after this one.
+    """
+    __tracebackhide__ = True
+    try:
+        yield
+    except RemexError as error:
+        if session is not None:
+            session.shouldstop = f"remex: {str(error).splitlines()[0]}"
+        fail(str(error))
+
+
+def warn(terminal: Terminal, repository: Git, prepared: Prepared) -> None:
+    """Say once what a user may take for part of an experiment, and is not."""
+    if edited := repository.edited:
+        terminal.note(
+            f"{_some(edited)}: uncommitted edits are not part of the experiments; commit them to "
+            f"include them"
+        )
+    if prepared.ignored:
+        terminal.note(
+            f"{_some(prepared.ignored)}: written by the patch and ignored by .gitignore, so not "
+            f"part of the experiments"
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""  # noqa: PLR2004 - enough for a line
+    return ", ".join(names[:5]) + more

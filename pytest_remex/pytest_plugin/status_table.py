@@ -1,0 +1,105 @@
+"""The table of where experiments are: a bar for each state, and a row for each experiment."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from pytest_remex.model import Job, JobState
+from pytest_remex.records.schema import Launch, RunRecord
+from pytest_remex.sbatch.header import format_duration
+
+ROWS = 30
+"""Rows that are shown without -v; failures come first."""
+
+WIDTH = 30
+"""Characters of a full bar."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """An experiment and its job."""
+
+    node: str
+    entry: RunRecord
+    launch: Launch
+    job: Job
+
+
+class StatusTable:
+    """A table of experiments, for a rich console."""
+
+    def __init__(self, placed: Sequence[TableRow], *, verbose: bool = False) -> None:
+        self._placed = placed
+        self._verbose = verbose
+
+    def show(self, console: Console, *, verbose: bool) -> None:
+        """Print it."""
+        console.print(StatusTable(self._placed, verbose=verbose))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self._bars()
+        yield self._rows()
+        if hidden := len(self._placed) - len(self._shown()):
+            yield Text(f"and {hidden} more: -v shows them all")
+
+    def _bars(self) -> Table:
+        counts = Counter(each.job.state for each in self._placed)
+        table = Table.grid(padding=(0, 1))
+        for state, count in sorted(counts.items(), key=lambda pair: _order(pair[0])):
+            length = max(1, round(WIDTH * count / len(self._placed)))
+            table.add_row(Text(state, style(state)), str(count), Text("█" * length, style(state)))
+        return table
+
+    def _rows(self) -> Table:
+        table = Table(box=None, padding=(0, 1), header_style="bold")
+        with_reasons = any(each.job.reason for each in self._shown())
+        table.add_column("experiment", overflow="fold")
+        for title in ("job", "state", "elapsed"):
+            table.add_column(title, no_wrap=True)
+        if with_reasons:
+            table.add_column("reason", overflow="fold")
+        for each in self._shown():
+            cells = _cells(each)
+            table.add_row(*(cells if with_reasons else cells[:-1]))
+        return table
+
+    def _shown(self) -> Sequence[TableRow]:
+        ordered = sorted(self._placed, key=lambda each: _order(each.job.state))
+        return ordered if self._verbose else ordered[:ROWS]
+
+
+def style(state: JobState) -> str:
+    """Give a state's colour."""
+    if state.failed:
+        return "red"
+    if state is JobState.COMPLETED:
+        return "green"
+    return "cyan" if state.live else "yellow"
+
+
+def _cells(placed: TableRow) -> list[Text]:
+    job = placed.job
+    elapsed = "" if job.elapsed is None else format_duration(job.elapsed)
+    return [
+        Text(placed.entry.id),
+        Text(job.id),
+        Text(job.state, style(job.state)),
+        Text(elapsed),
+        Text(job.reason),
+    ]
+
+
+def _order(state: JobState) -> tuple[int, str]:
+    if state.failed:
+        return 0, state
+    if state is JobState.UNKNOWN:
+        return 1, state
+    if state.live:
+        return (3 if state is JobState.PENDING else 2), state
+    return 4, state

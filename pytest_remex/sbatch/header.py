@@ -1,0 +1,162 @@
+"""Read the header of a run.sbatch as sbatch does: what it asks for, and where its output goes.
+
+Sources: sbatch(1) of Slurm 22.05, sections DESCRIPTION, OPTIONS and "filename pattern"; the tests
+compare the reading with sbatch's own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from glob import escape
+
+from pytest_remex.errors import SweepError
+from pytest_remex.sbatch.options import SCRIPT, header_lines, read_options
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a run.sbatch asks of Slurm; None where it does not say.
+
+    `lines` are its #SBATCH lines as written, `shebang` its first line, `output`, `error` filename
+    patterns, `time_limit` seconds as written (None also for unlimited), `held` whether it asks to
+    be held, and `cores` the least number that it asks for.
+    """
+
+    lines: tuple[str, ...]
+    shebang: str
+    output: str | None
+    error: str | None
+    name: str | None
+    time_limit: float | None
+    held: bool
+    cores: int
+    partition: str | None
+
+
+def parse_header(text: bytes | str) -> Header:
+    """Read a run.sbatch.
+
+    Raises `SweepError` for what sbatch would refuse, and for what cannot be a run: a job that
+    sbatch waits for, a job array, a heterogeneous job, or a job outside its run directory.
+    """
+    script = text.decode(errors="surrogateescape") if isinstance(text, bytes) else text
+    lines = header_lines(script)
+    options = read_options(lines)
+    _refuse(options)
+    return Header(
+        lines=lines,
+        shebang=script.partition("\n")[0].rstrip(),
+        output=options.get("output"),
+        error=options.get("error"),
+        name=options.get("job-name"),
+        time_limit=parse_duration(options["time"]) if "time" in options else None,
+        held="hold" in options,
+        cores=_cores(options),
+        partition=options.get("partition"),
+    )
+
+
+def output_patterns(header: Header, job_id: str, *, user: str = "") -> tuple[str, ...]:
+    """Say where a job's output goes, as globs relative to its run directory; standard output first.
+
+    `job_id` is `123`, or `123_4` for an array's task. What only Slurm knows, such as a node's
+    name, becomes `*`. A file outside the run directory is left out.
+    """
+    default = "slurm-%A_%a.out" if "_" in job_id else "slurm-%j.out"
+    patterns = (header.output or default, header.error)
+    expanded = [_expand(each, header, job_id, user) for each in patterns if each]
+    return tuple(dict.fromkeys(each for each in expanded if _is_inside(each)))
+
+
+def core_hours(header: Header) -> float | None:
+    """Give the core-hours that a job may use at most; None where it names no time limit."""
+    return None if header.time_limit is None else header.cores * header.time_limit / 3600
+
+
+def parse_duration(text: str) -> float | None:
+    """Read one of sbatch's time formats, in seconds; None for no limit.
+
+    The formats: minutes, minutes:seconds, hours:minutes:seconds, days-hours, days-hours:minutes,
+    days-hours:minutes:seconds; and 0, -1, INFINITE or UNLIMITED. Raises `SweepError` for others.
+    """
+    if text.upper() in {"-1", "INFINITE", "UNLIMITED"}:
+        return None
+    if not re.fullmatch(r"\d+(-\d+(:\d+){0,2}|(:\d+){0,2})", text, re.ASCII):
+        raise SweepError(
+            f"{SCRIPT}: --time={text!r} is not a time limit: write minutes, hours:minutes:seconds "
+            f"or days-hours:minutes:seconds"
+        )
+    days, dash, rest = text.rpartition("-")
+    fields = [int(each) for each in rest.split(":")]
+    if not dash and len(fields) < 3:  # noqa: PLR2004 - without days, and below three fields, minutes lead
+        fields.insert(0, 0)
+    hours, minutes, seconds = (*fields, 0, 0)[:3]
+    return float(int(days or 0) * 86400 + hours * 3600 + minutes * 60 + seconds) or None
+
+
+def format_duration(seconds: float) -> str:
+    """Write a duration as Slurm does: `00:05:00`, `1-02:03:04`."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    clock = f"{hour:02d}:{minute:02d}:{second:02d}"
+    return f"{days}-{clock}" if days else clock
+
+
+_REFUSED = {
+    "array": "makes a job array of its own: remove it; --remex-array submits a sweep as an array",
+    "wait": "makes sbatch wait for the job's end: remove it; --remex-wait waits",
+    "test-only": "submits nothing: remove it",
+}
+
+
+def _refuse(options: Mapping[str, str]) -> None:
+    for name, why in _REFUSED.items():
+        if name in options:
+            raise SweepError(f"{SCRIPT}: #SBATCH --{name} {options[name]}".rstrip() + f" {why}")
+    if options.get("chdir", ".") not in {".", "./"}:
+        raise SweepError(
+            f"{SCRIPT}: #SBATCH --chdir={options['chdir']} leaves the run directory: remove it"
+        )
+
+
+def _cores(options: Mapping[str, str]) -> int:
+    nodes = _count(options, "nodes")
+    tasks = nodes * max(_count(options, "ntasks-per-node"), _count(options, "tasks-per-node"))
+    if "ntasks" in options:
+        tasks = _count(options, "ntasks")
+    cores = tasks * _count(options, "cpus-per-task")
+    return max(cores, nodes * _count(options, "mincpus"))
+
+
+def _count(options: Mapping[str, str], name: str) -> int:
+    text = options.get(name, "1")
+    found = re.fullmatch(r"(\d+)([km]?)([-,:].*)?", text, re.ASCII | re.IGNORECASE)
+    if not found or not int(found[1]):
+        raise SweepError(f"{SCRIPT}: #SBATCH --{name}={text!r} is not a count: write 1 or more")
+    return int(found[1]) * {"": 1, "k": 1024, "m": 1024**2}[found[2].lower()]
+
+
+def _expand(pattern: str, header: Header, job_id: str, user: str) -> str:
+    """Expand a filename pattern into a glob; a backslash in it turns expansion off, as in Slurm."""
+    if "\\" in pattern:
+        return escape(pattern.replace("\\", ""))
+    job, _, task = job_id.partition("_")
+    numbers = {"A": job, "j": "" if task else job, "a": task, "n": "0", "t": "0"}
+    texts = {"x": header.name or SCRIPT, "u": user, "%": "%"}
+
+    def expand(found: re.Match[str]) -> str:
+        width, symbol, literal = found.groups()
+        if literal:
+            return escape(literal)
+        if numbers.get(symbol):
+            return numbers[symbol].zfill(min(int(width or 0), 10))
+        return escape(texts.get(symbol, "")) or "*"
+
+    return re.sub(r"%(\d*)([AajJnNstux%])|([^%]+|%)", expand, pattern, flags=re.DOTALL)
+
+
+def _is_inside(path: str) -> bool:
+    return not path.startswith("/") and ".." not in path.split("/")

@@ -1,0 +1,165 @@
+"""The results as a DataFrame: `results("tams")` in a notebook, without pytest."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from pytest_remex.errors import RemexError
+from pytest_remex.names import label
+from pytest_remex.tables.cells import Kind, kind_of
+from pytest_remex.tables.merge import LAUNCHES, Row, write_results
+from pytest_remex.tables.table import CSV, Table, read_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_remex.model import Value
+
+__all__ = ["Row", "frame", "read_csv", "results", "write_results"]
+
+_OUTPUT = "remex-output"
+_EXACT_BY_DEFAULT = (3, 1)
+_DTYPES = {Kind.BOOL: "bool", Kind.INT: "int64", Kind.FLOAT: "float64", Kind.JSON: "object"}
+_NULLABLE = _DTYPES | {Kind.BOOL: "boolean", Kind.INT: "Int64"}
+
+
+def results(
+    which: str | Path, *, launch: str | None = None, grid: bool = False, everything: bool = False
+) -> pd.DataFrame:
+    """Read the results of a sweep, one row an experiment.
+
+    `which` is the sweep's name, looked for in `remex-output` here and in the folders above, or
+    the path of a CSV, or of the folder that holds results.csv. The columns are the experiment's
+    node id and id, its parameters, its measures, and state, verdict, reason, elapsed (s), job,
+    commit, parent, run_directory, path (of its outputs, absolute), outputs (their names) and
+    launch; `.attrs` names the `dimensions`, `parameters` and `measures`.
+
+    `launch` asks for that launch instead of each experiment's newest one, `everything` for all
+    launches together. With `grid` the dimensions are the index, ready for `.to_xarray()`: a level
+    is named after the dimension's first parameter that tells its values apart; with `everything`
+    the first level is the launch.
+
+    Raises `RemexError` where there are no such results, or where they are damaged.
+    """
+    path = _find(which)
+    paths = [path] if path.name != CSV else _paths(path.parent, launch, everything=everything)
+    tables = [_read(path) for path in paths]
+    if None not in tables:
+        found = frame(_together([table for table in tables if table]))
+        return _grid(found, ["launch"] if everything else []) if grid else found
+    if grid or len(paths) > 1:
+        raise RemexError(
+            f"{paths[0]} has no results.json beside it, which says what its columns are: "
+            f"collect again, or leave out grid and everything"
+        )
+    return read_csv(path)
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Read any CSV with a header line; floats are exact."""
+    if tuple(map(int, pd.__version__.split(".")[:2])) >= _EXACT_BY_DEFAULT:
+        return pd.read_csv(path)
+    return pd.read_csv(path, float_precision="round_trip")
+
+
+def frame(table: Table) -> pd.DataFrame:
+    """Give a table as a DataFrame; missing values are NaN, or NA among ints and bools."""
+    columns = {name: _series([row[name] for row in table.rows]) for name in table.roles}
+    found = pd.DataFrame(columns)
+    found.attrs = {
+        "dimensions": [list(names) for names in table.dimensions],
+        "parameters": table.names("point"),
+        "measures": table.names("measure"),
+    }
+    return found
+
+
+def _find(which: str | Path) -> Path:
+    given = Path(which).expanduser().absolute()
+    if given.is_file():
+        return given
+    above = [Path.cwd(), *Path.cwd().parents]
+    for folder in (given, *(each / _OUTPUT / label(str(which)) for each in above)):
+        if (folder / CSV).is_file() or (folder / LAUNCHES).is_dir():
+            return folder / CSV
+    raise RemexError(
+        f"no results of {str(which)!r}: neither a CSV, nor a folder that holds {CSV}, nor a sweep "
+        f"in {_OUTPUT} of {Path.cwd()} or the folders above; "
+        f"run pytest --remex-collect there, or give the path"
+    )
+
+
+def _paths(folder: Path, launch: str | None, *, everything: bool) -> list[Path]:
+    launches = {path.parent.name: path for path in folder.glob(f"{LAUNCHES}/*/{CSV}")}
+    if launch is None:
+        newest = [folder / CSV]
+        return [launches[each] for each in sorted(launches)] or newest if everything else newest
+    if launch not in launches:
+        known = ", ".join(sorted(launches)) or "none"
+        raise RemexError(
+            f"launch={launch!r} has no results in {folder}: there are {known}; "
+            f"run pytest --remex-collect --remex-launch={launch}"
+        )
+    return [launches[launch]]
+
+
+def _read(path: Path) -> Table | None:
+    """Read a table, with the paths in it made absolute."""
+    table = read_table(path.parent) if path.name == CSV else None
+    if table is None:
+        return None
+
+    folder = path.parent
+
+    def absolute(place: Value) -> Value:
+        return os.path.normpath(f"{folder}/{place}") if isinstance(place, str) else None
+
+    rows = [{**row, "path": absolute(row["path"])} for row in table.rows]
+    return Table(table.dimensions, table.roles, rows)
+
+
+def _together(tables: Sequence[Table]) -> Table:
+    """Put tables below each other; the newest one's dimensions and order of columns hold."""
+    newest = tables[-1]
+    roles = dict(newest.roles)
+    for table in tables:
+        roles |= {name: role for name, role in table.roles.items() if name not in roles}
+    rows = [{name: row.get(name) for name in roles} for table in tables for row in table.rows]
+    return Table(newest.dimensions, roles, rows)
+
+
+def _series(values: list[Value]) -> pd.Series[Any]:
+    dtypes = _NULLABLE if None in values else _DTYPES
+    return pd.Series(values, dtype=dtypes.get(kind_of(values)))
+
+
+def _grid(found: pd.DataFrame, first: list[str]) -> pd.DataFrame:
+    table = found.copy()
+    for name in table.columns:
+        if table[name].dtype in ("Int64", "boolean"):
+            table[name] = table[name].astype("float64" if table[name].dtype == "Int64" else object)
+    levels = [_level(table, names) for names in found.attrs["dimensions"]]
+    return table.set_index([*first, *levels]) if first or levels else table
+
+
+def _level(table: pd.DataFrame, names: list[str]) -> str:
+    """Name the column that tells a dimension's values apart; make one where none alone does."""
+    for name in names:
+        if table[name].dtype == object:
+            table[name] = table[name].map(_hashable)
+    together = len(table.drop_duplicates(names))
+    for name in names:
+        if table[name].nunique(dropna=False) == together:
+            return name
+    title = ", ".join(names)
+    table[title] = [", ".join(map(str, row)) for row in table[names].itertuples(index=False)]
+    return title
+
+
+def _hashable(value: object) -> object:
+    return json.dumps(value) if isinstance(value, list | dict) else value

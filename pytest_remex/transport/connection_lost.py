@@ -1,0 +1,30 @@
+"""What a lost connection is told as: what was lost, during what work, and the mend."""
+
+from __future__ import annotations
+
+from pytest_remex.errors import ConnectionLostError
+from pytest_remex.io import AGAIN
+
+_WORK = {
+    "hello": "the remote was looked at",
+    "tips": "the clone's commits were asked for",
+    "place": "run directories were placed",
+    "submit": "jobs were submitted",
+    "release": "jobs were released",
+    "query": "states were asked for",
+    "cancel": "jobs were cancelled",
+    "outputs": "outputs were listed",
+    "tail": "a job's output was read",
+    "tidy": "the launch was tidied up",
+}
+
+
+def lost(what: str, work: str) -> ConnectionLostError:
+    """Say that `what`, a clause which names the place, happened while `work` was under way.
+
+    `work` is a request's name, or a clause of its own.
+    """
+    return ConnectionLostError(
+        f"{what} while {_WORK.get(work, work)}: how far that came is unknown; "
+        f"{AGAIN}: it finds out, and goes on"
+    )

@@ -16,7 +16,7 @@ check: $(VENV)/.check  ## lint, format, types, and the agent's Python 3.6
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/vermin --quiet --no-tips --violations -t=3.6- pytest_remex/agent
+	$(BIN)/vermin --quiet --no-tips --violations -t=3.6- pytest_remex/agent pytest_remex/common
 
 corpus: $(VENV)/.test  ## read and patch every inlist below DIR, against the oracles
 	$(BIN)/python -m pytest_remex.extensions.mesa.corpus "$(DIR)"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from pytest_remex.common.jobs import Job
 from pytest_remex.errors import RemoteError, SweepError
 
 Scalar: TypeAlias = str | int | float | bool | None
@@ -15,72 +15,6 @@ Value: TypeAlias = "Scalar | list[Value] | dict[str, Value]"
 """What a parameter may be: anything that JSON can hold, so that a launch record can keep it."""
 
 Config: TypeAlias = Mapping[str, Value]
-
-
-class JobState(StrEnum):
-    """A job's state, in Slurm's words; what could not be learnt is UNKNOWN, never FAILED."""
-
-    HELD = "HELD"
-    PENDING = "PENDING"
-    RUNNING = "RUNNING"
-    SUSPENDED = "SUSPENDED"
-    COMPLETING = "COMPLETING"
-    COMPLETED = "COMPLETED"
-    FAILED = "FAILED"
-    TIMEOUT = "TIMEOUT"
-    CANCELLED = "CANCELLED"
-    OUT_OF_MEMORY = "OUT_OF_MEMORY"
-    NODE_FAIL = "NODE_FAIL"
-    PREEMPTED = "PREEMPTED"
-    BOOT_FAIL = "BOOT_FAIL"
-    DEADLINE = "DEADLINE"
-    REJECTED = "REJECTED"
-    LOST = "LOST"
-    UNKNOWN = "UNKNOWN"
-
-    @property
-    def live(self) -> bool:
-        """Whether the job waits or runs."""
-        return self in _LIVE
-
-    @property
-    def ended(self) -> bool:
-        """Whether the job has ended, well or not."""
-        return self is not JobState.UNKNOWN and not self.live
-
-    @property
-    def failed(self) -> bool:
-        """Whether the job has ended, and not well."""
-        return self.ended and self is not JobState.COMPLETED
-
-
-_LIVE = frozenset(
-    {
-        JobState.HELD,
-        JobState.PENDING,
-        JobState.RUNNING,
-        JobState.SUSPENDED,
-        JobState.COMPLETING,
-    }
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """The scheduler's account of a run. Times in seconds, memory in bytes; None is not known."""
-
-    id: str
-    state: JobState
-    reason: str = ""
-    exit_code: int | None = None
-    signal: int | None = None
-    elapsed: float | None = None
-    time_limit: float | None = None
-    memory: int | None = None
-    memory_limit: int | None = None
-    cores: int | None = None
-    source: str = ""
-    """Who said so: squeue, sacct, scontrol, exit file, local, record."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,17 @@
 """The agent: the program that the plugin runs where the runs are, and how it is started there.
 
-It needs python 3.6 or newer and the standard library; it imports nothing of pytest_remex. Its
-sources travel over the connection and are imported there, from memory, as `remex_agent`.
+It needs Python 3.6 or newer and the standard library; of this package it imports `common` alone.
+Both travel over the connection and are imported there from memory, under their own names.
 """
 
 import base64
 import json
 import os
 import zlib
+
+PACKAGE = "pytest_remex"
+ROOMS = ("agent", "common")
+"""What travels to the cluster."""
 
 BOOT = r"""
 import sys
@@ -23,8 +27,7 @@ except ValueError:
     sys.exit(cut)
 if sys.version_info < (3, 6):
     words = "python3 is %d.%d there; put 3.6 or newer on PATH" % sys.version_info[:2]
-    error = {"kind": "python", "message": words}
-    text = json.dumps({"id": 0, "error": error})
+    text = json.dumps({"id": 0, "event": "Error", "kind": "python", "message": words})
     sys.stdout.write("\n%s %d %s\n" % (start["nonce"], len(text), text))
     sys.exit(3)
 import base64, importlib.abc, importlib.util, zlib
@@ -34,29 +37,35 @@ except (ValueError, zlib.error):
     sys.exit(cut)
 class Bundle(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
     def find_spec(self, name, path=None, target=None):
-        package, _, module = name.partition(".")
-        if package == "remex_agent" and (module or "__init__") in sources:
-            return importlib.util.spec_from_loader(name, self, is_package=not module)
+        if name in sources:
+            return importlib.util.spec_from_loader(name, self, is_package=self.is_package(name))
     def is_package(self, name):
-        return name == "remex_agent"
+        return any(other.startswith(name + ".") for other in sources)
     def get_source(self, name):
-        return sources[name.partition(".")[2] or "__init__"]
+        return sources[name]
     def get_code(self, name):
         return self.source_to_code(self.get_source(name), "<%s>" % name)
 sys.meta_path.insert(0, Bundle())
-import remex_agent.main
-remex_agent.main.start(start)
+from pytest_remex.agent import serve
+serve.start(start)
 """
 """The program for `python3 -u -c`: reads one line of JSON, {"nonce", "modules"}, then serves."""
 
 
 def bundle() -> str:
-    """Return the sources of the agent's modules for the start line, packed into one word."""
-    folder = os.path.dirname(os.path.abspath(__file__))
-    sources = {}
-    for name in sorted(os.listdir(folder)):
-        module, suffix = os.path.splitext(name)
-        if suffix == ".py":
-            with open(os.path.join(folder, name), encoding="utf-8") as file:
-                sources[module] = file.read()
+    """Return the sources that the agent is made of, for the start line, packed into one word.
+
+    The package itself is empty there: what it exports needs more than Python 3.6.
+    """
+    top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    sources = {PACKAGE: ""}
+    for room in ROOMS:
+        for folder, _, names in sorted(os.walk(os.path.join(top, room))):
+            package = ".".join([PACKAGE, *os.path.relpath(folder, top).split(os.sep)])
+            for name in sorted(names):
+                module, suffix = os.path.splitext(name)
+                if suffix == ".py":
+                    full = package if module == "__init__" else f"{package}.{module}"
+                    with open(os.path.join(folder, name), encoding="utf-8") as file:
+                        sources[full] = file.read()
     return base64.b64encode(zlib.compress(json.dumps(sources).encode(), 9)).decode()

@@ -4,7 +4,7 @@ import os
 import subprocess
 from typing import Dict, List, NamedTuple, Optional
 
-from pytest_remex.agent.errors import scrub
+from pytest_remex.common.redact import redact
 
 MISSING = 127
 """The exit code of a program that is not there, as shells give it."""
@@ -27,7 +27,7 @@ class Ran(NamedTuple):
         if self.code is None:
             return "no answer in time"
         text = self.err.strip() or self.out.strip() or f"exit code {self.code}"
-        return scrub(text)
+        return redact(text)
 
 
 def run(

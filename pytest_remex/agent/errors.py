@@ -2,10 +2,11 @@
 
 import errno
 import os
-import re
-from typing import Dict, Optional
+from typing import Optional
 
-_CREDENTIALS = re.compile(r"(\w[\w+.-]*://)[^/\s@]*@")
+from pytest_remex.common.protocol import Error
+from pytest_remex.common.redact import redact
+
 _FULL = {errno.ENOSPC: "the file system is full", errno.EDQUOT: "your quota is used up"}
 
 
@@ -16,18 +17,13 @@ class AgentError(Exception):
         super().__init__(message)
         self.kind = kind
 
-    def as_json(self) -> Dict[str, str]:
-        """Give the error as an answer's field."""
-        return {"kind": self.kind, "message": scrub(str(self))}
+    def event(self) -> Error:
+        """Return the error as the event that ends a request."""
+        return Error(self.kind, redact(str(self)))
 
 
 class LinkGoneError(Exception):
     """The client went away: start nothing new."""
-
-
-def scrub(text: str) -> str:
-    """Take user names and tokens out of the URLs in a text."""
-    return _CREDENTIALS.sub(r"\1***@", text)
 
 
 def is_full(error: BaseException) -> bool:

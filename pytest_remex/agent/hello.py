@@ -10,35 +10,27 @@ from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.local import slots
 from pytest_remex.agent.place import git
 from pytest_remex.agent.slurm import client, packs
-from pytest_remex.agent.wire import Reply, Request
+from pytest_remex.agent.wire import Reply
+from pytest_remex.common import protocol
 
 
-def hello(request: Request, talk: Reply) -> None:
-    """Tell who and what is there; an error names the path that does not do."""
-    here = request["scheduler"] == "local"
-    clone = request["clone"]
-    if clone:
-        git.check_clone(clone)
-    runs = _runs(request["runs"], create=here)
-    talk.event(
-        "hello",
+def look_at_host(request: protocol.LookAtHost, reply: Reply) -> None:
+    """Tell who and what is there; an error names the path that cannot be used."""
+    here = request.scheduler == protocol.LOCAL
+    if request.clone:
+        git.check_clone(request.clone)
+    runs = _runs(request.runs, create=here)
+    host = protocol.Host(
         python=platform.python_version(),
         user=getpass.getuser(),
         host=socket.gethostname(),
-        clone=clone,
+        clone=request.clone,
         runs=runs,
         cores=slots.cores(),
         disbatch=packs.program(),
         free_bytes=shutil.disk_usage(runs).free,
-        **(_none() if here else client.limits())._asdict(),
     )
-
-
-def _none() -> client.Limits:
-    """Give what the local scheduler has of Slurm's limits."""
-    return client.Limits(
-        None, sacct=False, max_array_size=None, max_submit=None, message_timeout=None
-    )
+    reply.send(host if here else host._replace(**client.limits()._asdict()))
 
 
 def _runs(path: str, *, create: bool) -> str:

@@ -4,28 +4,38 @@ import os
 import sys
 import threading
 import traceback
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Tuple
 
-from pytest_remex.agent import hello, outputs, schedulers
-from pytest_remex.agent.errors import AgentError, LinkGoneError, disk_error, is_full, scrub
-from pytest_remex.agent.local import queue
+from pytest_remex.agent import hello, outputs
+from pytest_remex.agent.errors import AgentError, LinkGoneError, disk_error, is_full
+from pytest_remex.agent.local import queue, scheduler
 from pytest_remex.agent.place import place
-from pytest_remex.agent.wire import Reply, Request, Wire
+from pytest_remex.agent.slurm import cancel, query, release, submit
+from pytest_remex.agent.wire import Reply, Wire
+from pytest_remex.common import protocol
+from pytest_remex.common.protocol import LOCAL, SLURM, Request
+from pytest_remex.common.redact import redact
+from pytest_remex.common.typed_json import TypedJsonError
 
-Handler = Callable[[Request, Reply], None]
-
-ACTIONS: Dict[str, Handler] = {
-    "hello": hello.hello,
-    "tips": place.tips,
-    "place": place.place,
-    "submit": schedulers.submit,
-    "release": schedulers.release,
-    "query": schedulers.query,
-    "cancel": schedulers.cancel,
-    "outputs": outputs.outputs,
-    "tail": outputs.tail,
-    "tidy": place.tidy,
+HANDLERS: Dict[Tuple[type, str], Callable[[Any, Reply], None]] = {
+    (protocol.LookAtHost, SLURM): hello.look_at_host,
+    (protocol.LookAtHost, LOCAL): hello.look_at_host,
+    (protocol.ListTips, ""): place.list_tips,
+    (protocol.Place, ""): place.place,
+    (protocol.Submit, SLURM): submit.submit,
+    (protocol.Submit, LOCAL): scheduler.submit,
+    (protocol.Release, SLURM): release.release,
+    (protocol.Release, LOCAL): scheduler.release,
+    (protocol.Query, SLURM): query.query,
+    (protocol.Query, LOCAL): scheduler.query,
+    (protocol.Cancel, SLURM): cancel.cancel,
+    (protocol.Cancel, LOCAL): scheduler.cancel,
+    (protocol.ListOutputs, ""): outputs.list_outputs,
+    (protocol.Tidy, ""): place.tidy,
 }
+"""Who answers a request, by its type and the scheduler that it names."""
+TRACE = 12
+"""Lines of a traceback that reach the client."""
 
 
 def start(line: Dict[str, Any]) -> None:
@@ -40,12 +50,12 @@ def start(line: Dict[str, Any]) -> None:
 
 def serve(wire: Wire, modules: str) -> None:
     """Answer requests until the client goes away."""
-    for request in iter(wire.next_request, None):
+    for line in iter(wire.next_line, None):
         done = threading.Event()
         pulse = threading.Thread(target=wire.beat, args=(done,), daemon=True)
         pulse.start()
         try:
-            answer(request, Reply(wire, request["id"], modules))
+            _answer_line(line, wire, modules)
         finally:
             done.set()
             pulse.join()
@@ -53,34 +63,48 @@ def serve(wire: Wire, modules: str) -> None:
             return
 
 
-def answer(request: Request, talk: Reply) -> None:
+def _answer_line(line: bytes, wire: Wire, modules: str) -> None:
+    try:
+        number, request = protocol.decode_request(line)
+    except TypedJsonError as error:
+        wire.send(0, protocol.Error("request", f"a request cannot be read: {error}"))
+    else:
+        answer(request, Reply(wire, number, modules))
+
+
+def answer(request: Request, reply: Reply) -> None:
     """Carry out one request and say how it ended."""
     try:
-        _handler(request)({**request, **_absolute(request)}, talk)
+        _handler(request)(_absolute(request), reply)
     except LinkGoneError:
         return
     except AgentError as error:
-        talk.error(error.as_json())
+        reply.end(error.event())
     except Exception as error:  # noqa: BLE001 - an agent's fault must reach the client as an answer
-        if is_full(error):
-            talk.error(disk_error(error, request.get("runs", "")).as_json())
-            return
-        detail = scrub("".join(traceback.format_exc().splitlines(keepends=True)[-12:]))
-        message = scrub(f"{type(error).__name__}: {error}")
-        talk.error({"kind": "internal", "message": message, "detail": detail})
+        reply.end(_fault(error, request))
     else:
-        talk.end()
+        reply.end(protocol.End())
 
 
-def _absolute(request: Request) -> Dict[str, str]:
-    """Give the request's folders as hello gives them: `~` means the home there."""
-    given = {key: request[key] for key in ("clone", "runs") if request.get(key)}
-    found = {key: os.path.abspath(os.path.expanduser(path)) for key, path in given.items()}
-    return {key: os.path.realpath(path) if key == "runs" else path for key, path in found.items()}
+def _handler(request: Request) -> Callable[[Any, Reply], None]:
+    name = getattr(request, "scheduler", "")
+    try:
+        return HANDLERS[type(request), name]
+    except KeyError:
+        raise AgentError("request", f"there is no scheduler {name!r} for this request") from None
 
 
-def _handler(request: Request) -> Handler:
-    name = request["action"]
-    if name not in ACTIONS:
-        raise AgentError("request", f"unknown action {name!r}; use one of {', '.join(ACTIONS)}")
-    return ACTIONS[name]
+def _fault(error: Exception, request: Request) -> protocol.Error:
+    if is_full(error):
+        return disk_error(error, getattr(request, "runs", "")).event()
+    trace = "".join(traceback.format_exc().splitlines(keepends=True)[-TRACE:])
+    return protocol.Error("internal", redact(f"{type(error).__name__}: {error}"), redact(trace))
+
+
+def _absolute(request: Any) -> Any:  # noqa: ANN401 - any request, of which few have these fields
+    """Return the request with its folders as `Host` tells them: `~` means the home there."""
+    given = {name: getattr(request, name, "") for name in ("clone", "runs")}
+    found = {name: os.path.abspath(os.path.expanduser(p)) for name, p in given.items() if p}
+    if "runs" in found:
+        found["runs"] = os.path.realpath(found["runs"])
+    return request._replace(**found)

@@ -1,41 +1,17 @@
-"""What is submitted: a unit is one `sbatch`, for one run or for an array of them."""
+"""What is submitted: one `sbatch`, for one run or for many in an array or a pack."""
 
 import os
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional
 
-from pytest_remex.agent.wire import Request
-from pytest_remex.common import paths
-
-
-class Header(NamedTuple):
-    """What a script's `#SBATCH` lines ask for; time in seconds, None where they do not say."""
-
-    output: Optional[str] = None
-    error: Optional[str] = None
-    name: Optional[str] = None
-    time_limit: Optional[float] = None
-    held: bool = False
-
-
-class Array(NamedTuple):
-    """How the runs of a unit share one job array."""
-
-    header: List[str]
-    shebang: str
-    throttle: Optional[int] = None
-
-
-class Pack(NamedTuple):
-    """How the runs of a unit share one allocation: `slots` at once, `time_limit` s for all."""
-
-    header: List[str]
-    shebang: str
-    slots: Optional[int] = None
-    time_limit: Optional[float] = None
+from pytest_remex.common import paths, protocol
+from pytest_remex.common.protocol import Array, Header, Pack
 
 
 class Submission(NamedTuple):
-    """One `sbatch`. `home` keeps its notes; `folder` is where it starts, its job's WorkDir."""
+    """A submission as `protocol.Submission` asks for it, and where it lies.
+
+    `home` keeps its notes; `folder` is where it starts, its job's WorkDir.
+    """
 
     key: str
     runs: str
@@ -45,14 +21,14 @@ class Submission(NamedTuple):
     array: Optional[Array]
     pack: Optional[Pack]
     comment: str
-    serial: int
+    job_number: int
     environment: Dict[str, str]
     header: Header
-    doubt: bool
+    in_doubt: bool
 
     @property
     def shared(self) -> bool:
-        """Whether the unit has many runs: an array's or a pack's."""
+        """Whether many runs share it: those of an array or a pack."""
         return self.array is not None or self.pack is not None
 
     @property
@@ -61,28 +37,13 @@ class Submission(NamedTuple):
         return [os.path.join(self.runs, name) for name in self.directories]
 
 
-def submissions_of(request: Request) -> List[Submission]:
-    """Read a submit request's units."""
-    runs, launch = str(request["runs"]), str(request["launch"])
-    return [_unit(runs, launch, data) for data in request["units"]]
+def submissions_of(request: protocol.Submit) -> List[Submission]:
+    """Return what a request asks to submit."""
+    return [_located(asked, request.runs, request.launch) for asked in request.submissions]
 
 
-def _unit(runs: str, launch: str, data: Dict[str, Any]) -> Submission:
-    array, pack = data.get("array"), data.get("pack")
-    folder = os.path.join(runs, data["directories"][0])
-    if array or pack:
-        folder = paths.array(runs, launch, data["key"])
-    return Submission(
-        key=data["key"],
-        runs=runs,
-        home=paths.keep(folder),
-        folder=folder,
-        directories=data["directories"],
-        array=Array(**array) if array else None,
-        pack=Pack(**pack) if pack else None,
-        comment=data.get("comment", ""),
-        serial=data.get("serial", 1),
-        environment=data.get("environment") or {},
-        header=Header(**(data.get("header") or {})),
-        doubt=data.get("doubt", False),
-    )
+def _located(asked: protocol.Submission, runs: str, launch: str) -> Submission:
+    folder = os.path.join(runs, asked.directories[0])
+    if asked.array or asked.pack:
+        folder = paths.array(runs, launch, asked.key)
+    return Submission(runs=runs, home=paths.keep(folder), folder=folder, **asked._asdict())

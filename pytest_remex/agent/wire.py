@@ -1,20 +1,21 @@
-"""The two ends of the connection: requests come in, answers go out, one line of JSON each.
-
-A line says how long its JSON is: another program that writes to the same stream, or reads from
-it, as a login file may leave one behind, makes a line that is not taken for what it is not.
-"""
+"""The two ends of the connection: requests come in, events go out, one line each."""
 
 import contextlib
-import json
 import queue
 import threading
 import time
-from typing import Any, BinaryIO, Dict, List, Optional
+from typing import BinaryIO, List, Optional, Union
 
 from pytest_remex.agent.errors import LinkGoneError
-
-Request = Dict[str, Any]
-"""A request as it came, JSON already parsed."""
+from pytest_remex.common.protocol import (
+    Beat,
+    CutLineError,
+    End,
+    Error,
+    Event,
+    encode_event,
+    whole,
+)
 
 BEAT = 5.0
 """Seconds between signs of life while a request is under way."""
@@ -23,31 +24,30 @@ SOON = 0.05
 
 
 class Wire:
-    """Line-wise JSON over two byte streams; `gone` is set once the client is."""
+    """Lines over two byte streams; `gone` is set once the client is."""
 
     def __init__(self, nonce: str, source: BinaryIO, sink: BinaryIO) -> None:
         self.gone = threading.Event()
-        self._nonce = nonce
+        self._mark = nonce.encode("ascii") + b" "
         self._source = source
         self._sink = sink
         self._lock = threading.Lock()
         self._gathered: List[bytes] = []
-        self._requests: "queue.Queue[Optional[Request]]" = queue.Queue()
+        self._lines: "queue.Queue[Optional[bytes]]" = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
 
-    def next_request(self) -> Optional[Request]:
-        """Wait for the next request; None when the client has gone."""
-        return self._requests.get()
+    def next_line(self) -> Optional[bytes]:
+        """Wait for the next request's line; None when the client has gone."""
+        return self._lines.get()
 
-    def send(self, answer: Dict[str, Any]) -> None:
-        """Write an answer now; when nobody reads any more, note that instead."""
-        self.gather(answer)
+    def send(self, number: int, event: Event) -> None:
+        """Write an event now; when nobody reads any more, note that instead."""
+        self.gather(number, event)
         self.flush()
 
-    def gather(self, answer: Dict[str, Any]) -> None:
-        """Write an answer soon, together with others: each write is a packet for the client."""
-        text = json.dumps(answer)
-        line = f"{self._nonce} {len(text)} {text}\n".encode("ascii")
+    def gather(self, number: int, event: Event) -> None:
+        """Write an event soon, together with others: each write is a packet for the client."""
+        line = self._mark + encode_event(number, event)
         with self._lock:
             self._gathered.append(line)
 
@@ -67,24 +67,21 @@ class Wire:
         while not stop.wait(SOON):
             if time.monotonic() - last > BEAT:
                 last = time.monotonic()
-                self.gather({"beat": 1})
+                self.gather(0, Beat())
             if self._gathered:
                 self.flush()
 
     def _read(self) -> None:
-        # a line that cannot be read was cut short, by a broken link or by who reads it as well
-        with contextlib.suppress(ValueError, OSError):
+        # what is not whole was cut by a broken link, or by another program that reads as well
+        with contextlib.suppress(CutLineError, OSError, ValueError):
             for line in self._source:
-                size, _, text = line.rstrip(b"\n").partition(b" ")
-                if int(size) != len(text):
-                    break
-                self._requests.put(json.loads(text.decode("utf-8")))
+                self._lines.put(whole(line))
         self.gone.set()
-        self._requests.put(None)
+        self._lines.put(None)
 
 
 class Reply:
-    """The answers to one request; `modules` is the agent's bundle, to start another one."""
+    """The answer to one request; `modules` is the agent's bundle, to start another one."""
 
     def __init__(self, wire: Wire, number: int, modules: str) -> None:
         self._wire = wire
@@ -97,18 +94,14 @@ class Reply:
         return self._wire.gone.is_set()
 
     def check(self) -> None:
-        """Raise LinkGoneError when the client has gone."""
+        """Raise `LinkGoneError` when the client has gone."""
         if self.gone:
             raise LinkGoneError
 
-    def event(self, name: str, **fields: object) -> None:
+    def send(self, event: Event) -> None:
         """Tell the client of something that happened."""
-        self._wire.gather({"id": self._number, "event": name, **fields})
+        self._wire.gather(self._number, event)
 
-    def end(self) -> None:
-        """Tell the client that the request is done."""
-        self._wire.send({"id": self._number, "end": True})
-
-    def error(self, error: Dict[str, str]) -> None:
-        """Tell the client that the request ended early."""
-        self._wire.send({"id": self._number, "error": error})
+    def end(self, event: Union[End, Error]) -> None:
+        """Tell the client that the request is done, or ended early."""
+        self._wire.send(self._number, event)

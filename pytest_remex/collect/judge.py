@@ -9,7 +9,8 @@ from typing import cast
 from pytest_remex.collect.manifest import first_present
 from pytest_remex.collect.notes import Note
 from pytest_remex.collect.pipeline import Collected
-from pytest_remex.model import Config, Job, JobState, Value
+from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.model import Config, Value
 from pytest_remex.sbatch.header import format_duration
 
 TAIL_LINES = 30

@@ -10,14 +10,17 @@ from pathlib import Path
 
 from rich import filesize
 
-from pytest_remex.collect.manifest import File, Outputs, read_outputs, write_outputs
+from pytest_remex.collect.manifest import Outputs, read_outputs, write_outputs
 from pytest_remex.collect.query import query
+from pytest_remex.common import protocol
+from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.common.protocol import ListedRun, ListOutputs
 from pytest_remex.launch.session import Progress
-from pytest_remex.model import Job, JobState, Remote
+from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import RunRecord
 from pytest_remex.sbatch.header import Header, output_patterns
-from pytest_remex.transport import Answer, Connection, Transferred
+from pytest_remex.transport import Connection, Transferred
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,7 @@ def _fetch(
         progress("fetching", 0, len(lacking))
         lost = set(
             connection.fetch(
-                connection.facts().field("runs", str),
+                connection.host().runs,
                 lacking,
                 folder,
                 progress=lambda moved: progress(
@@ -168,27 +171,19 @@ def _noted(
 def _list(group: Sequence[Collected], connection: Connection) -> dict[str, Outputs]:
     patterns = {each.run.entry.directory: each.patterns for each in group}
     found = {directory: Outputs(patterns=wanted) for directory, wanted in patterns.items()}
-    for answer in connection.ask(
-        "outputs",
-        runs=connection.remote.runs,
-        runs_to_list=[
-            {"directory": directory, "patterns": list(wanted)}
-            for directory, wanted in patterns.items()
-        ],
-    ):
-        if answer["event"] == "outputs":
-            directory = answer.field("directory", str)
-            found[directory] = _listing(answer, patterns[directory])
+    request = ListOutputs(
+        connection.remote.runs, [ListedRun(name, list(wanted)) for name, wanted in patterns.items()]
+    )
+    for event in connection.ask(request):
+        if isinstance(event, protocol.Outputs):
+            found[event.directory] = _listed(event, patterns[event.directory])
     return found
 
 
-def _listing(answer: Answer, patterns: tuple[str, ...]) -> Outputs:
-    files: dict[str, File] = {
-        str(name): (int(size), int(time)) for name, size, time in answer.field("files", list)
-    }
+def _listed(event: protocol.Outputs, patterns: tuple[str, ...]) -> Outputs:
     return Outputs(
-        files=files,
+        files={file.path: (file.size, file.mtime_ns) for file in event.files},
         patterns=patterns,
-        missing=tuple(map(str, answer.field("missing", list))),
-        links=tuple(map(str, answer.field("links", list))),
+        missing=tuple(event.missing),
+        links=tuple(event.links),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from pytest_remex.model import Job
+from pytest_remex.common.jobs import Job
 
 FIRST, LAST, GROWTH = 1.0, 60.0, 1.3
 """Seconds between the first two questions, at most between two, and the factor between."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields
 from typing import Any
 
-from pytest_remex.model import Job, JobState, Remote
+from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.common.protocol import QueriedRun, Query, RunState
+from pytest_remex.common.typed_json import to_json
+from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import LaunchRecord, Stage
 from pytest_remex.records.store import Journal, ended
@@ -17,8 +19,6 @@ BEFORE = {
     Stage.REJECTED: JobState.REJECTED,
 }
 """The states of runs that never had a job, which no scheduler is asked for."""
-
-_FACTS = tuple(each.name for each in fields(Job))
 
 
 def query(
@@ -56,22 +56,15 @@ def _known(run: RecordedRun) -> Job | None:
 def _ask(runs: list[RecordedRun], connection: Connection) -> dict[str, Job]:
     by_directory = {run.entry.directory: run for run in runs}
     jobs = {name: _unknown(run, "the agent gave no state") for name, run in by_directory.items()}
-    for answer in connection.ask(
-        "query",
+    request = Query(
         runs=connection.remote.runs,
-        scheduler="local" if connection.remote.host is None else "slurm",
-        sweep_strays=True,
-        runs_to_query=[
-            {
-                "directory": run.entry.directory,
-                "job": run.entry.job,
-                "token": run.record.launch.token,
-            }
-            for run in runs
-        ],
-    ):
-        if answer["event"] == "job":
-            jobs[answer.field("directory", str)] = job_from(answer.field("job", dict))
+        scheduler=connection.scheduler,
+        queried=[QueriedRun(run.entry.directory, run.entry.job) for run in runs],
+        cancel_orphans=True,
+    )
+    for event in connection.ask(request):
+        if isinstance(event, RunState):
+            jobs[event.directory] = event.job
     _remember([by_directory[name] for name in jobs if jobs[name].state.ended], jobs)
     return jobs
 
@@ -83,22 +76,15 @@ def _remember(runs: list[RecordedRun], jobs: Mapping[str, Job]) -> None:
     for record, group in by_record.values():
         journal = Journal.resume(record)
         journal.write(
-            ended(run.entry.commit.sha, job_to(jobs[run.entry.directory])) for run in group
+            ended(run.entry.commit.sha, to_json(jobs[run.entry.directory])) for run in group
         )
         journal.close()
 
 
-def job_to(job: Job) -> dict[str, object]:
-    """Give a job as a launch record keeps it."""
-    return {name: getattr(job, name) for name in _FACTS}
-
-
 def job_from(facts: Mapping[str, Any]) -> Job:
-    """Read a job as the agent or a launch record gives it; an unknown word is UNKNOWN."""
-    known = {name: facts[name] for name in _FACTS if name in facts}
-    word = str(known.pop("state", ""))
-    state = JobState(word) if word in JobState.__members__ else JobState.UNKNOWN
-    return Job(state=state, **known)
+    """Read a job as a launch record keeps it; an unknown word is UNKNOWN."""
+    known = {name: facts[name] for name in Job._fields if name in facts}
+    return Job(**{**known, "state": JobState(known.get("state", ""))})
 
 
 def _unknown(run: RecordedRun, why: str) -> Job:

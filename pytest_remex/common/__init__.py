@@ -1,1 +1,1 @@
-"""What client and agent share; shipped with the agent, so Python 3.6 and the standard library only."""
+"""What client and agent share. It is shipped with the agent: Python 3.6, standard library only."""

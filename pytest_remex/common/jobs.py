@@ -1,42 +1,133 @@
-"""The account of a job that goes back to the client."""
+"""A job as the scheduler tells it: its id, its state, and what is known of its end."""
 
-from typing import NamedTuple
+from enum import Enum
+from typing import Dict, Iterable, List, NamedTuple, Optional
+
+
+class JobState(str, Enum):
+    """A job's state, in Slurm's words; what could not be determined is UNKNOWN, never FAILED."""
+
+    HELD = "HELD"
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUSPENDED = "SUSPENDED"
+    COMPLETING = "COMPLETING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    TIMEOUT = "TIMEOUT"
+    CANCELLED = "CANCELLED"
+    OUT_OF_MEMORY = "OUT_OF_MEMORY"
+    NODE_FAIL = "NODE_FAIL"
+    PREEMPTED = "PREEMPTED"
+    BOOT_FAIL = "BOOT_FAIL"
+    DEADLINE = "DEADLINE"
+    REJECTED = "REJECTED"
+    LOST = "LOST"
+    UNKNOWN = "UNKNOWN"
+
+    def __str__(self) -> str:
+        """Return the word itself."""
+        return str(self.value)
+
+    @property
+    def live(self) -> bool:
+        """Whether the job waits or runs."""
+        return self in _LIVE
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job has ended, well or not."""
+        return self is not JobState.UNKNOWN and not self.live
+
+    @property
+    def failed(self) -> bool:
+        """Whether the job has ended, and not well."""
+        return self.ended and self is not JobState.COMPLETED
+
+    @classmethod
+    def _missing_(cls, value: object) -> "JobState":  # noqa: ARG003 - as enum calls it
+        """Return UNKNOWN for a word that is not in the list."""
+        return cls.UNKNOWN
+
+
+_LIVE = frozenset(
+    {
+        JobState.HELD,
+        JobState.PENDING,
+        JobState.RUNNING,
+        JobState.SUSPENDED,
+        JobState.COMPLETING,
+    }
+)
+FINAL = frozenset(state for state in JobState if state.ended) - {JobState.REJECTED, JobState.LOST}
+"""States in which a job that ran, or could have run, ends; they do not change any more."""
 
 
 class Job(NamedTuple):
-    """What is known of a job: times in seconds, memory in bytes, None where not known.
+    """The scheduler's account of a run. Times in seconds, memory in bytes; None is not known.
 
     `source` says who knew: squeue, sacct, scontrol, exit file, record, local.
     """
 
     id: str
-    state: str
+    state: JobState
     reason: str = ""
-    exit_code: int | None = None
-    signal: int | None = None
-    elapsed: float | None = None
-    time_limit: float | None = None
-    memory: int | None = None
-    memory_limit: int | None = None
-    cores: int | None = None
+    exit_code: Optional[int] = None
+    signal: Optional[int] = None
+    elapsed: Optional[float] = None
+    time_limit: Optional[float] = None
+    memory: Optional[int] = None
+    memory_limit: Optional[int] = None
+    cores: Optional[int] = None
     source: str = ""
 
-    def as_json(self) -> dict[str, object]:
-        """Give the account as an answer's field."""
-        return dict(self._asdict())
+
+class JobId(NamedTuple):
+    """A job's id: `123`, an array's task `123_7`, and with a cluster `123;name`, `123_7;name`."""
+
+    number: str
+    task: str = ""
+    cluster: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> "JobId":
+        """Return the parts of an id as sbatch and this package write it.
+
+        Example:
+            >>> JobId.parse("123_4;federation")
+            JobId(number='123', task='4', cluster='federation')
+
+        """
+        job, _, cluster = text.partition(";")
+        number, _, task = job.partition("_")
+        return cls(number, task, cluster)
+
+    def __str__(self) -> str:
+        """Return the id in one piece."""
+        return self.on_cluster + (f";{self.cluster}" if self.cluster else "")
+
+    @property
+    def on_cluster(self) -> str:
+        """The id as the commands of its cluster take it: `123` or `123_7`."""
+        return f"{self.number}_{self.task}" if self.task else self.number
 
 
-ENDED = frozenset(
-    {
-        "BOOT_FAIL",
-        "CANCELLED",
-        "COMPLETED",
-        "DEADLINE",
-        "FAILED",
-        "NODE_FAIL",
-        "OUT_OF_MEMORY",
-        "PREEMPTED",
-        "TIMEOUT",
-    }
-)
-"""States that do not change any more."""
+def number_of(job: str) -> str:
+    """Return the number of the job or array that an id belongs to: `123` of `123_4;cluster`."""
+    return JobId.parse(job).number
+
+
+def by_cluster(jobs: Iterable[str]) -> Dict[str, List[str]]:
+    """Return ids by the cluster that they name, "" for the default one.
+
+    The ids are as the commands of that cluster take them; their order is kept.
+    """
+    found: Dict[str, List[str]] = {}
+    for job in map(JobId.parse, jobs):
+        found.setdefault(job.cluster, []).append(job.on_cluster)
+    return found
+
+
+def with_cluster(job: str, cluster: str) -> str:
+    """Return the whole id of a job of a cluster; "" is the default one."""
+    return str(JobId.parse(job)._replace(cluster=cluster))

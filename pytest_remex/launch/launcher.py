@@ -156,7 +156,7 @@ class Launcher:
         experiment, commit = order.prepared.experiment, order.prepared.commit
         workspace = self._doors.workspaces.at(order.repo, commit.base)
         connection = self._doors.connect(order.remote)
-        connection.facts()
+        connection.host()
         while True:
             launch = Launch(
                 id=names.launch_id(experiment.sweep.name, datetime.now().astimezone()),

@@ -9,6 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_remex import names
+from pytest_remex.common.jobs import JobId
+from pytest_remex.common.protocol import (
+    Held,
+    InDoubt,
+    NotReleased,
+    Place,
+    Placed,
+    Placement,
+    PlaceRefused,
+    Rejected,
+    Release,
+    Submit,
+    Tidy,
+)
 from pytest_remex.launch.session import (
     Batch,
     LaunchSession,
@@ -25,6 +39,8 @@ from pytest_remex.records.store import committed, pushing, tidied
 ALREADY = frozenset({Stage.HELD, Stage.RELEASED})
 SENT = ALREADY | {Stage.SUBMITTING, Stage.INDOUBT}
 """The stages of a run that may have a job."""
+DEFAULT_ARRAY_SIZE = 1000
+"""Tasks in an array at most where the cluster does not say; Slurm's default is 1,001."""
 
 
 def commit(opened: LaunchSession, entries: Sequence[RunRecord]) -> Batch:
@@ -53,9 +69,7 @@ def finish(opened: LaunchSession) -> None:
     """Remove what a launch left in other places. Raises `RemexError` where that fails."""
     opened.publisher.withdraw()
     launch, remote = opened.launch, opened.launch.remote
-    for _ in opened.connection.ask(
-        "tidy", clone=_clone(opened), launch=launch.id, runs=remote.runs, token=launch.token
-    ):
+    for _ in opened.connection.ask(Tidy(_clone(opened), remote.runs, launch.id, launch.token)):
         pass
     opened.journal.write([tidied()])
 
@@ -82,35 +96,34 @@ def _publish_and_place(
     opened.note(waiting, Stage.PUSHED)
     launch, remote = opened.launch, opened.launch.remote
     placed: list[str] = []
-    for answer in opened.connection.ask(
-        "place",
+    request = Place(
         clone=_clone(opened),
         runs=remote.runs,
         launch=launch.id,
         token=launch.token,
         base=launch.base,
         source=source,
-        shared=remote.shared,
-        runs_to_place=[_placement(opened, opened.entries[sha]) for sha in waiting],
-    ):
-        if answer["event"] == "placed":
-            placed.append(opened.commits[answer.field("directory", str)])
+        shared=list(remote.shared),
+        placements=[_placement(opened, opened.entries[sha]) for sha in waiting],
+    )
+    for event in opened.connection.ask(request):
+        if isinstance(event, Placed):
+            placed.append(opened.commits[event.directory])
             progress("placing", len(placed), len(waiting))
-        elif answer["event"] == "refused":
-            sha = opened.commits[answer.field("directory", str)]
-            opened.note([sha], Stage.REFUSED, why=answer.field("message", str))
+        elif isinstance(event, PlaceRefused):
+            opened.note([opened.commits[event.directory]], Stage.REFUSED, why=event.message)
     opened.note(placed, Stage.PLACED)
 
 
-def _placement(opened: LaunchSession, entry: RunRecord) -> dict[str, object]:
+def _placement(opened: LaunchSession, entry: RunRecord) -> Placement:
     config: Config = {**opened.launch.base_config, **entry.point}
-    return {
-        "directory": entry.directory,
-        "sha": entry.commit.sha,
-        "parent": entry.commit.base,
-        "tree": entry.commit.tree,
-        "meta": {"node": entry.node, "id": entry.id, "point": entry.point, "config": config},
-    }
+    return Placement(
+        directory=entry.directory,
+        sha=entry.commit.sha,
+        parent=entry.commit.base,
+        tree=entry.commit.tree,
+        meta={"node": entry.node, "id": entry.id, "point": entry.point, "config": config},
+    )
 
 
 def _submit_held(opened: LaunchSession, shas: Sequence[str], progress: Progress) -> None:
@@ -121,71 +134,70 @@ def _submit_held(opened: LaunchSession, shas: Sequence[str], progress: Progress)
     opened.journal.sync()
     by_key = {unit.key: unit for unit in units}
     done = 0
-    for answer in opened.connection.ask(
-        "submit",
+    request = Submit(
         runs=opened.launch.remote.runs,
         launch=opened.launch.id,
         token=opened.launch.token,
-        scheduler=_scheduler(opened),
-        units=[
-            unit.request(opened.grouping, doubt=not opened.doubtful.isdisjoint(_shas(unit)))
+        scheduler=opened.connection.scheduler,
+        submissions=[
+            unit.request(opened.grouping, in_doubt=not opened.doubtful.isdisjoint(_shas(unit)))
             for unit in units
         ],
-    ):
-        unit = by_key[answer.field("key", str)]
-        match answer["event"]:
-            case "held":
-                for directory, job in answer.field("jobs", dict).items():
-                    opened.note([opened.commits[directory]], Stage.HELD, job=str(job))
-            case "rejected" if answer.get("limit"):
-                why = f"{answer.field('message', str)}\nrun the same command again for the rest"
-                opened.note(_shas(unit), Stage.PLACED, why=why)
-            case "rejected":
-                opened.note(_shas(unit), Stage.REJECTED, why=answer.field("message", str))
-            case "indoubt":
-                opened.note(_shas(unit), Stage.INDOUBT, why=answer.field("message", str))
-            case _:
-                continue
-        done += len(unit.entries)
-        progress("submitting", done, len(ready))
+    )
+    for event in opened.connection.ask(request):
+        if isinstance(event, Held | Rejected | InDoubt):
+            unit = by_key[event.key]
+            _note_submitted(opened, unit, event)
+            done += len(unit.entries)
+            progress("submitting", done, len(ready))
+
+
+def _note_submitted(
+    opened: LaunchSession, unit: Submission, event: Held | Rejected | InDoubt
+) -> None:
+    match event:
+        case Held():
+            for directory, job in event.jobs.items():
+                opened.note([opened.commits[directory]], Stage.HELD, job=job)
+        case Rejected(limit=True):
+            why = f"{event.message}\nrun the same command again for the rest"
+            opened.note(_shas(unit), Stage.PLACED, why=why)
+        case Rejected():
+            opened.note(_shas(unit), Stage.REJECTED, why=event.message)
+        case InDoubt():
+            opened.note(_shas(unit), Stage.INDOUBT, why=event.message)
 
 
 def _units(opened: LaunchSession, ready: Sequence[RunRecord]) -> list[Submission]:
     members: dict[str, list[RunRecord]] = {}
     for entry in opened.entries.values():
         members.setdefault(entry.unit, []).append(entry)
-    size = opened.connection.facts().get("max_array_size")
-    longest = size if isinstance(size, int) and size > 0 else 1000
+    longest = opened.connection.host().max_array_size or DEFAULT_ARRAY_SIZE
     return form_submissions(ready, members, opened.grouping, longest)
 
 
 def _release(opened: LaunchSession, shas: Sequence[str]) -> None:
     units = {opened.entries[sha].unit for sha in shas}
     held = [e for e in opened.entries.values() if e.stage is Stage.HELD and e.unit in units]
-    asked = sorted({_parent(entry.job) for entry in held if not entry.header.get("held")})
+    asked = sorted({_whole(entry.job) for entry in held if not entry.header.get("held")})
     opened.journal.sync()
     refused: dict[str, tuple[Stage, str]] = {}
-    for answer in opened.connection.ask(
-        "release", runs=opened.launch.remote.runs, scheduler=_scheduler(opened), jobs=asked
-    ):
-        if answer["event"] == "unreleased":
-            stage = Stage.RELEASED if answer.get("lost") else Stage.HELD
-            refused[_parent(answer.field("job", str))] = stage, answer.field("message", str)
+    request = Release(opened.launch.remote.runs, opened.connection.scheduler, asked)
+    for event in opened.connection.ask(request):
+        if isinstance(event, NotReleased):
+            stage = Stage.RELEASED if event.lost else Stage.HELD
+            refused[_whole(event.job)] = stage, event.message
     for entry in held:
-        if refusal := refused.get(_parent(entry.job)):
+        if refusal := refused.get(_whole(entry.job)):
             opened.note([entry.commit.sha], refusal[0], why=refusal[1])
-    done = [entry.commit.sha for entry in held if _parent(entry.job) not in refused]
+    done = [entry.commit.sha for entry in held if _whole(entry.job) not in refused]
     opened.note(done, Stage.RELEASED)
     opened.journal.sync()
 
 
-def _parent(job: str) -> str:
-    """Give the array's job of a task: releasing it releases them all."""
-    return job.partition("_")[0]
-
-
-def _scheduler(opened: LaunchSession) -> str:
-    return "local" if opened.launch.remote.host is None else "slurm"
+def _whole(job: str) -> str:
+    """Return the id of the job that a task is part of: releasing it releases them all."""
+    return str(JobId.parse(job)._replace(task=""))
 
 
 def _outcome(entry: RunRecord) -> Outcome:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from pytest_remex import names
+from pytest_remex.common.protocol import ListTips, Source, Tips
 from pytest_remex.errors import RepositoryError
 from pytest_remex.repo.git import Git
 from pytest_remex.transport import Connection
@@ -21,7 +22,7 @@ GONE = ("remote ref does not exist", "stale info")
 class Publisher(Protocol):
     """A way to get commits to the clone."""
 
-    def publish(self, tip: str) -> dict[str, object]:
+    def publish(self, tip: str) -> Source:
         """Bring `tip` and all behind it to where the clone can fetch it; safe to repeat."""
 
     def withdraw(self) -> None:
@@ -31,9 +32,9 @@ class Publisher(Protocol):
 class Here:
     """Runs on this machine are filled from the user's repository itself."""
 
-    def publish(self, tip: str) -> dict[str, object]:
+    def publish(self, tip: str) -> Source:
         """See `Publisher`."""
-        return {"kind": "here", "sha": tip}
+        return Source("here", tip)
 
     def withdraw(self) -> None:
         """See `Publisher`."""
@@ -51,12 +52,12 @@ class ThroughOrigin:
         self._ref = f"refs/heads/{self._branch}"
         self._pushed = self._find(tips) if tips else None
 
-    def publish(self, tip: str) -> dict[str, object]:
+    def publish(self, tip: str) -> Source:
         """See `Publisher`. Raises `RepositoryError` with git's words and the mend."""
         if tip != self._pushed:
             self._push(tip)
             self._pushed = tip
-        return {"kind": "origin", "ref": self._ref, "sha": tip}
+        return Source("origin", tip, self._ref)
 
     def withdraw(self) -> None:
         """See `Publisher`."""
@@ -118,16 +119,16 @@ class OverConnection:
         self._ref = names.keep_ref(launch)
         self._connection = connection
 
-    def publish(self, tip: str) -> dict[str, object]:
+    def publish(self, tip: str) -> Source:
         """See `Publisher`."""
         known = [sha for sha in self._tips() if self._git.has(sha)]
         bundle = self._git.bundle(self._ref, known)
         data = base64.b64encode(bundle).decode("ascii")
-        return {"kind": "bundle", "ref": self._ref, "sha": tip, "data": data}
+        return Source("bundle", tip, self._ref, data)
 
     def withdraw(self) -> None:
         """See `Publisher`."""
 
     def _tips(self) -> list[str]:
-        answers = self._connection.ask("tips", clone=self._connection.remote.clone)
-        return [str(sha) for answer in answers for sha in answer.field("shas", list)]
+        events = self._connection.ask(ListTips(self._connection.remote.clone))
+        return [sha for event in events if isinstance(event, Tips) for sha in event.shas]

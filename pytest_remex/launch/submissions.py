@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from pytest_remex.common import protocol
+from pytest_remex.common.typed_json import from_json
 from pytest_remex.launch.grouping import Grouping, GroupingKind
 from pytest_remex.model import Value
 from pytest_remex.records.schema import RunRecord
@@ -21,29 +23,37 @@ class Submission:
     entries: tuple[RunRecord, ...]
     kind: GroupingKind
 
-    def request(self, grouping: Grouping, *, doubt: bool) -> dict[str, object]:
-        """Give the unit as the agent takes it; `doubt` says that it may have been submitted."""
+    def request(self, grouping: Grouping, *, in_doubt: bool) -> protocol.Submission:
+        """Return it as the agent takes it; `in_doubt` says that it may have been submitted."""
         first = self.entries[0]
         limit = grouping.limit if grouping.kind is self.kind else 0
-        return {
-            "key": self.key,
-            "directories": [entry.directory for entry in self.entries],
-            "comment": f"remex:{first.commit.sha if self.kind is GroupingKind.SINGLE else self.key}",
-            "serial": first.serial,
-            "environment": {"REMEX_COMMAND": first.command} if first.command else {},
-            "header": {name: first.header.get(name) for name in _TOLD},
-            "array": self._script(throttle=limit or None)
-            if self.kind is GroupingKind.ARRAY
-            else None,
-            "pack": self._script(slots=limit or None, time_limit=self._time_limit(limit))
-            if self.kind is GroupingKind.PACK
-            else None,
-            "doubt": doubt,
-        }
+        sha_or_key = first.commit.sha if self.kind is GroupingKind.SINGLE else self.key
+        return protocol.Submission(
+            key=self.key,
+            directories=[entry.directory for entry in self.entries],
+            comment=f"remex:{sha_or_key}",
+            job_number=first.serial,
+            environment={"REMEX_COMMAND": first.command} if first.command else {},
+            header=from_json(protocol.Header, {name: first.header.get(name) for name in _TOLD}),
+            array=self._array(limit) if self.kind is GroupingKind.ARRAY else None,
+            pack=self._pack(limit) if self.kind is GroupingKind.PACK else None,
+            in_doubt=in_doubt,
+        )
 
-    def _script(self, **limits: Value) -> dict[str, Value]:
+    def _array(self, limit: int) -> protocol.Array:
+        lines, shebang = self._script()
+        return protocol.Array(lines, shebang, limit or None)
+
+    def _pack(self, limit: int) -> protocol.Pack:
+        lines, shebang = self._script()
+        return protocol.Pack(lines, shebang, limit or None, self._time_limit(limit))
+
+    def _script(self) -> tuple[list[str], str]:
         header = self.entries[0].header
-        return {"header": header["lines"], "shebang": header["shebang"], **limits}
+        lines = header["lines"]
+        return [str(line) for line in lines] if isinstance(lines, list) else [], str(
+            header["shebang"]
+        )
 
     def _time_limit(self, slots: int) -> float | None:
         """Give the time for all runs of a pack, `slots` at a time, each up to its own limit."""

@@ -17,8 +17,9 @@ from pytest_remex.collect.pipeline import Collected, Place, collect
 from pytest_remex.collect.poll import until_ended
 from pytest_remex.collect.query import query
 from pytest_remex.collect.runs import run_of
+from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RemexError
-from pytest_remex.model import Config, Job, JobState, Remote, Repo, Run, Scalar
+from pytest_remex.model import Config, Remote, Repo, Run, Scalar
 from pytest_remex.pytest_plugin import preparation
 from pytest_remex.pytest_plugin.items import (
     experiment_of,

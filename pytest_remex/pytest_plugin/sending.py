@@ -14,13 +14,14 @@ import pytest
 from pytest_remex.collect.pipeline import Collected, Place, collect
 from pytest_remex.collect.query import query
 from pytest_remex.collect.runs import run_of
+from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.launch.background import BackgroundBatch
 from pytest_remex.launch.cost import Cost
 from pytest_remex.launch.launcher import Launcher
 from pytest_remex.launch.requests import Services, SubmitRequest
 from pytest_remex.launch.session import Outcome, Submitted
-from pytest_remex.model import Job, JobState, Repo
+from pytest_remex.model import Repo
 from pytest_remex.pytest_plugin import preparation
 from pytest_remex.pytest_plugin.interrupts import deferred_interrupts
 from pytest_remex.pytest_plugin.items import places_of, sweep_for

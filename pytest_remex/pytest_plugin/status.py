@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 
 from pytest_remex.collect.poll import until_ended
-from pytest_remex.collect.query import job_to, query
+from pytest_remex.collect.query import query
+from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.common.protocol import Cancel, NotCancelled
+from pytest_remex.common.typed_json import to_json
 from pytest_remex.errors import RemexError
 from pytest_remex.io import writing
-from pytest_remex.model import Job, JobState, Remote, Repo
+from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.items import is_experiment, places_of, say
 from pytest_remex.pytest_plugin.options import Mode, Settings
 from pytest_remex.pytest_plugin.outcomes import fail, skip
@@ -122,12 +125,9 @@ class StatusMode:
             by_remote.setdefault(run.record.launch.remote, []).append(run.entry.job)
         for remote, jobs in by_remote.items():
             connection = self._connections.to(remote)
-            scheduler = "local" if remote.host is None else "slurm"
-            for answer in connection.ask(
-                "cancel", runs=remote.runs, scheduler=scheduler, jobs=jobs
-            ):
-                if answer["event"] == "uncancelled":
-                    self._refused[answer.field("job", str)] = answer.field("message", str)
+            for event in connection.ask(Cancel(remote.runs, connection.scheduler, jobs)):
+                if isinstance(event, NotCancelled):
+                    self._refused[event.job] = event.message
 
     def _tell(self, item: pytest.Function, run: RecordedRun) -> None:
         __tracebackhide__ = True
@@ -165,7 +165,7 @@ def _write(path: Path, placed: Sequence[TableRow]) -> None:
             "point": each.entry.point,
             **{
                 f"job_{name}" if name == "id" else name: value
-                for name, value in job_to(each.job).items()
+                for name, value in to_json(each.job).items()
             },
         }
         for each in placed

@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from pytest_remex.model import Job, JobState
+from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.records.schema import Launch, RunRecord
 from pytest_remex.sbatch.header import format_duration
 

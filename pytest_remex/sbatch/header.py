@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from glob import escape
 
+from pytest_remex.common import filenames
+from pytest_remex.common.jobs import JobId
 from pytest_remex.errors import SweepError
 from pytest_remex.sbatch.options import SCRIPT, header_lines, read_options
 
@@ -64,9 +65,18 @@ def output_patterns(header: Header, job_id: str, *, user: str = "") -> tuple[str
     `job_id` is `123`, or `123_4` for an array's task. What only Slurm knows, such as a node's
     name, becomes `*`. A file outside the run directory is left out.
     """
-    default = "slurm-%A_%a.out" if "_" in job_id else "slurm-%j.out"
+    job = JobId.parse(job_id)
+    default = filenames.ARRAY if job.task else filenames.SINGLE
+    fields = filenames.Fields(
+        # the own number of an array's task is not that of the array
+        job=None if job.task else job.number or None,
+        array=job.number or None,
+        task=job.task or None,
+        name=header.name or filenames.DEFAULT_NAME,
+        user=user or None,
+    )
     patterns = (header.output or default, header.error)
-    expanded = [_expand(each, header, job_id, user) for each in patterns if each]
+    expanded = [filenames.as_glob(each, fields) for each in patterns if each]
     return tuple(dict.fromkeys(each for each in expanded if _is_inside(each)))
 
 
@@ -137,25 +147,6 @@ def _count(options: Mapping[str, str], name: str) -> int:
     if not found or not int(found[1]):
         raise SweepError(f"{SCRIPT}: #SBATCH --{name}={text!r} is not a count: write 1 or more")
     return int(found[1]) * {"": 1, "k": 1024, "m": 1024**2}[found[2].lower()]
-
-
-def _expand(pattern: str, header: Header, job_id: str, user: str) -> str:
-    """Expand a filename pattern into a glob; a backslash in it turns expansion off, as in Slurm."""
-    if "\\" in pattern:
-        return escape(pattern.replace("\\", ""))
-    job, _, task = job_id.partition("_")
-    numbers = {"A": job, "j": "" if task else job, "a": task, "n": "0", "t": "0"}
-    texts = {"x": header.name or SCRIPT, "u": user, "%": "%"}
-
-    def expand(found: re.Match[str]) -> str:
-        width, symbol, literal = found.groups()
-        if literal:
-            return escape(literal)
-        if numbers.get(symbol):
-            return numbers[symbol].zfill(min(int(width or 0), 10))
-        return escape(texts.get(symbol, "")) or "*"
-
-    return re.sub(r"%(\d*)([AajJnNstux%])|([^%]+|%)", expand, pattern, flags=re.DOTALL)
 
 
 def _is_inside(path: str) -> bool:

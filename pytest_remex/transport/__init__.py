@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pytest_remex.transport.agent_client import Answer
 from pytest_remex.transport.connection import Connection, connect
 from pytest_remex.transport.prompt import Prompt
 from pytest_remex.transport.transfer import Transferred
 
-__all__ = ["Answer", "Connection", "Prompt", "Transferred", "connect"]
+__all__ = ["Connection", "Prompt", "Transferred", "connect"]

@@ -8,49 +8,27 @@ import queue
 import secrets
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
+from pytest_remex.common.protocol import (
+    CutLineError,
+    End,
+    Error,
+    decode_event,
+    encode_request,
+    whole,
+)
 from pytest_remex.errors import ConnectionLostError, RemoteError
 from pytest_remex.transport.connection_lost import lost
 from pytest_remex.transport.greeting import last_lines
 
 if TYPE_CHECKING:
-    from pytest_remex.model import Value
+    from pytest_remex.common.protocol import Event, Request
     from pytest_remex.transport.base import Channel
 
-_T = TypeVar("_T")
 _TAIL = 2000
 _NOT_FOUND = 127
-
-
-class Answer(Mapping[str, "Value"]):
-    """One event of an answer: a mapping, with typed access."""
-
-    def __init__(self, fields: Mapping[str, Value]) -> None:
-        self._fields = fields
-
-    def __getitem__(self, key: str) -> Value:
-        return self._fields[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._fields)
-
-    def __len__(self) -> int:
-        return len(self._fields)
-
-    def __repr__(self) -> str:
-        return f"Answer({self._fields!r})"
-
-    def field(self, key: str, kind: type[_T]) -> _T:
-        """Give the field as a `kind` (str, int, list...). Raises `RemoteError` where it is none."""
-        value = self._fields.get(key)
-        if not isinstance(value, kind):
-            raise RemoteError(
-                f"the agent's answer {dict(self._fields)!r} has no {kind.__name__} {key!r}: "
-                f"please report it as a fault of pytest-remex"
-            )
-        return value
 
 
 class AgentClient:
@@ -69,7 +47,7 @@ class AgentClient:
         self._noise: deque[bytes] = deque(maxlen=20)
         self._errors = bytearray()
         self._ids = itertools.count(1)
-        self._waiting: dict[int, deque[Answer]] = {}
+        self._waiting: dict[int, deque[Event]] = {}
         self._heard = False
         self._lost: str | None = None
         self._threads = [
@@ -80,12 +58,12 @@ class AgentClient:
             thread.start()
         try:
             start = json.dumps({"nonce": self._nonce, "modules": modules})
-            self._write(start.encode() + b"\n", "the agent was started")
+            self._send(start.encode() + b"\n", "the agent was started")
         except RemoteError:
             self.close()
             raise
 
-    def ask(self, action: str, fields: Mapping[str, object]) -> Iterator[Answer]:
+    def ask(self, request: Request) -> Iterator[Event]:
         """Send a request now, and iterate over the events of its answer.
 
         Raises `RemoteError` for an answer that is an error, and `ConnectionLostError` where the
@@ -93,10 +71,10 @@ class AgentClient:
         """
         if self._lost:
             raise ConnectionLostError(self._lost)
-        request = next(self._ids)
-        self._waiting[request] = deque()
-        self._send({**fields, "id": request, "action": action}, action)
-        return self._answers(request, action)
+        number, action = next(self._ids), type(request).__name__
+        self._waiting[number] = deque()
+        self._send(encode_request(number, request), action)
+        return self._events(number, action)
 
     def close(self) -> None:
         """End the agent: it finishes what it cannot leave half done."""
@@ -105,31 +83,30 @@ class AgentClient:
         for thread in self._threads:
             thread.join(1)
 
-    def _answers(self, request: int, action: str) -> Iterator[Answer]:
-        mine = self._waiting[request]
+    def _events(self, number: int, action: str) -> Iterator[Event]:
+        mine = self._waiting[number]
         try:
             while True:
                 while not mine:
                     self._sort(action)
-                answer = mine.popleft()
-                if "end" in answer:
+                event = mine.popleft()
+                if isinstance(event, End):
                     return
-                if "error" in answer:
-                    raise self._refused(answer)
-                yield answer
+                if isinstance(event, Error):
+                    raise self._refused(event)
+                yield event
         finally:
-            del self._waiting[request]
+            del self._waiting[number]
 
     def _sort(self, action: str) -> None:
         """Take one line, and put it with the request that it answers."""
-        message = self._next(action)
-        request = message.get("id")
-        if not request and "error" in message:  # from before the first request
-            raise self._refused(message)
-        if isinstance(request, int) and request in self._waiting:
-            self._waiting[request].append(message)
+        number, event = self._next(action)
+        if not number and isinstance(event, Error):  # from before the first request
+            raise self._refused(event)
+        if number in self._waiting:
+            self._waiting[number].append(event)
 
-    def _next(self, action: str) -> Answer:
+    def _next(self, action: str) -> tuple[int, Event]:
         if self._lost:
             raise ConnectionLostError(self._lost)
         try:
@@ -141,23 +118,19 @@ class AgentClient:
         if line is None:
             raise self._ended(action)
         self._heard = True
-        size, _, text = line.partition(b" ")
         try:
-            if int(size) == len(text):
-                return Answer(json.loads(text))
-        except ValueError:
-            pass
-        what = (
-            f"an answer from {self._place} did not arrive whole ({last_lines(line)!r}; does a "
-            f"login file there leave a program that writes in the background?)"
-        )
-        raise self._lose(what, action)
+            return decode_event(whole(line + b"\n"))
+        except CutLineError as error:
+            what = (
+                f"an answer from {self._place} did not arrive whole ({last_lines(line)!r}; does a "
+                f"login file there leave a program that writes in the background?)"
+            )
+            raise self._lose(what, action) from error
+        except ValueError as error:
+            what = f"what came from {self._place} cannot be read ({error}: {last_lines(line)!r})"
+            raise self._lose(what, action) from error
 
-    def _send(self, message: Mapping[str, object], action: str) -> None:
-        text = json.dumps(message, separators=(",", ":")).encode()
-        self._write(b"%d %s\n" % (len(text), text), action)
-
-    def _write(self, line: bytes, action: str) -> None:
+    def _send(self, line: bytes, action: str) -> None:
         try:
             self._channel.write(line)
         except TimeoutError as error:
@@ -190,13 +163,10 @@ class AgentClient:
         while data := self._channel.read_error():
             self._errors = (self._errors + data)[-_TAIL:]
 
-    def _refused(self, answer: Answer) -> RemoteError:
-        fault = answer["error"]
-        if not isinstance(fault, dict):
-            return RemoteError(f"{self._place}: {fault}")
-        error = RemoteError(f"{self._place}: {fault.get('message')}")
-        if detail := fault.get("detail"):
-            error.add_note(str(detail))
+    def _refused(self, event: Error) -> RemoteError:
+        error = RemoteError(f"{self._place}: {event.message}")
+        if event.detail:
+            error.add_note(event.detail)
         return error
 
     def _ended(self, action: str) -> RemoteError:

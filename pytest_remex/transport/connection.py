@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_remex import agent
+from pytest_remex.common.protocol import LOCAL, SLURM, Host, LookAtHost
 from pytest_remex.errors import RemoteError
-from pytest_remex.transport.agent_client import AgentClient, Answer
+from pytest_remex.transport.agent_client import AgentClient
 from pytest_remex.transport.base import NoChannelError
 from pytest_remex.transport.local import LocalTransport
 from pytest_remex.transport.transfer import Transferred, Wanted, checked, fetch
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from pytest_remex.common.protocol import Event, Request
     from pytest_remex.model import Remote
     from pytest_remex.transport.base import Transport
     from pytest_remex.transport.greeting import Tell
@@ -56,15 +58,15 @@ class Connection:
         self._door = door
         self._silence = silence
         self._agent: AgentClient | None = None
-        self._facts: Answer | None = None
+        self._host: Host | None = None
         self.closed = False
 
-    def ask(self, action: str, **fields: object) -> Iterator[Answer]:
+    def ask(self, request: Request) -> Iterator[Event]:
         """Send a request to the agent now, and iterate over the events of its answer.
 
-        `fields` are what JSON can hold. The agent starts at the first request. Raises
-        `RemoteError` for what the agent refuses, and `ConnectionLostError` where the link or the
-        agent broke, or was silent for too long: what was asked for may have been done, or not.
+        The agent starts at the first request. Raises `RemoteError` for what the agent refuses,
+        and `ConnectionLostError` where the link or the agent broke, or was silent for too long:
+        what was asked for may have been done, or not.
         """
         if self._agent is None:
             self._agent = AgentClient(
@@ -73,20 +75,24 @@ class Connection:
                 place=self._door.place,
                 silence=self._silence,
             )
-        return self._agent.ask(action, fields)
+        return self._agent.ask(request)
 
-    def facts(self) -> Answer:
-        """Ask once what the remote is: the event "hello". Raises as `ask` does."""
-        if self._facts is None:
+    def host(self) -> Host:
+        """Return what the remote is; it is asked once. Raises as `ask` does."""
+        if self._host is None:
             remote = self.remote
-            scheduler = "local" if remote.host is None else "slurm"
-            said = list(
-                self.ask("hello", clone=remote.clone, runs=remote.runs, scheduler=scheduler)
-            )
-            if not said:
-                raise RemoteError(f"the agent on {self._door.place} said nothing to 'hello'")
-            self._facts = said[0]
-        return self._facts
+            request = LookAtHost(remote.clone, remote.runs, self.scheduler)
+            for event in self.ask(request):
+                if isinstance(event, Host):
+                    self._host = event
+        if self._host is None:
+            raise RemoteError(f"the agent on {self._door.place} did not describe its host")
+        return self._host
+
+    @property
+    def scheduler(self) -> str:
+        """The scheduler there, as requests name it."""
+        return LOCAL if self.remote.host is None else SLURM
 
     def fetch(
         self,

@@ -6,16 +6,15 @@ from pytest_remex.errors import ConnectionLostError
 from pytest_remex.io import AGAIN
 
 _WORK = {
-    "hello": "the remote was looked at",
-    "tips": "the clone's commits were asked for",
-    "place": "run directories were placed",
-    "submit": "jobs were submitted",
-    "release": "jobs were released",
-    "query": "states were asked for",
-    "cancel": "jobs were cancelled",
-    "outputs": "outputs were listed",
-    "tail": "a job's output was read",
-    "tidy": "the launch was tidied up",
+    "LookAtHost": "the remote was looked at",
+    "ListTips": "the clone's commits were asked for",
+    "Place": "run directories were placed",
+    "Submit": "jobs were submitted",
+    "Release": "jobs were released",
+    "Query": "states were asked for",
+    "Cancel": "jobs were cancelled",
+    "ListOutputs": "outputs were listed",
+    "Tidy": "the launch was tidied up",
 }
 
 

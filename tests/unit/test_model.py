@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from pytest_remex import Remote, Repo
+from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RemoteError, SweepError
-from pytest_remex.model import Job, JobState, Run
+from pytest_remex.model import Run
 
 
 @pytest.mark.parametrize("state", JobState)

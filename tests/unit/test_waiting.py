@@ -3,7 +3,7 @@
 import pytest
 
 from pytest_remex.collect import poll
-from pytest_remex.model import Job, JobState
+from pytest_remex.common.jobs import Job, JobState
 
 
 @pytest.fixture

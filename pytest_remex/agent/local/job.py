@@ -102,8 +102,9 @@ def _start(store: Store, task: Task) -> "subprocess.Popen[bytes]":
 
 def _open_outputs(task: Task) -> Tuple[BinaryIO, BinaryIO]:
     spec = task.spec
-    fields = filenames.fields_of(spec.id, task.number, spec.name, _user(), socket.gethostname())
-    default = "slurm-%j.out" if task.number is None else "slurm-%A_%a.out"
+    number = None if task.number is None else str(task.number)
+    fields = filenames.Fields(spec.id, spec.id, number, spec.name, _user(), socket.gethostname())
+    default = filenames.SINGLE if number is None else filenames.ARRAY
 
     def opened(pattern: str) -> BinaryIO:
         return open(os.path.join(task.directory, filenames.expand(pattern, fields)), "wb", 0)

@@ -12,7 +12,7 @@ from pytest_remex.agent.local import slots
 from pytest_remex.agent.local.child_exit import ChildExitWaiter
 from pytest_remex.agent.local.job import RunningJob, StartError
 from pytest_remex.agent.local.store import Store, Task
-from pytest_remex.common.jobs import ENDED
+from pytest_remex.common.jobs import FINAL
 
 PAUSE = 0.05
 """Seconds between two looks at what is released and cancelled."""
@@ -147,7 +147,7 @@ class Queue:
         self._finish(task, {"state": "CANCELLED", "reason": "cancelled before it started"})
 
     def _ended(self, task: Task) -> bool:
-        return self._store.state(task.id).get("state") in ENDED
+        return self._store.state(task.id).get("state") in FINAL
 
     def _finish(self, task: Task, state: Dict[str, object]) -> None:
         self._store.write_state(task.id, state)

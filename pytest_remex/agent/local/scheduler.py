@@ -8,72 +8,71 @@ from pytest_remex.agent import fs
 from pytest_remex.agent.local import queue
 from pytest_remex.agent.local.store import Spec, Store
 from pytest_remex.agent.submissions import Submission, submissions_of
-from pytest_remex.agent.wire import Reply, Request
-from pytest_remex.common import paths
-from pytest_remex.common.jobs import Job
+from pytest_remex.agent.wire import Reply
+from pytest_remex.common import paths, protocol
+from pytest_remex.common.jobs import Job, JobState, number_of
 
 PATIENCE = 3.0
 """Seconds to wait for the queue to see a cancel."""
 _NOT_FOR_JOBS = ("PYTEST_", "GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_PREFIX")
 
 
-def submit(request: Request, talk: Reply) -> None:
+def submit(request: protocol.Submit, reply: Reply) -> None:
     """Queue units as held jobs; a unit that was queued before keeps its id."""
-    store = Store(request["runs"])
+    store = Store(request.runs)
     environment = store.keep_environment(_environment())
     first = store.next_id()
     for unit in submissions_of(request):
-        talk.check()
+        reply.check()
         job = _claim(store, unit, environment, first)
         first = max(first, int(job) + 1)
         tasks = _tasks_of(unit, job)
         for place in unit.places:
             fs.replace(paths.job(place), tasks[os.path.basename(place)] + "\n")
-        talk.event("held", key=unit.key, job=job, jobs=tasks)
+        reply.send(protocol.Held(unit.key, job, tasks))
 
 
-def release(request: Request, talk: Reply) -> None:
+def release(request: protocol.Release, reply: Reply) -> None:
     """Let held jobs go; the queue starts them."""
-    store = Store(request["runs"])
-    for job in _whole(request["jobs"]):
+    store = Store(request.runs)
+    for job in _whole(request.jobs):
         if store.spec(job) is None:
-            talk.event("unreleased", job=job, message=f"there is no local job {job}")
+            reply.send(protocol.NotReleased(job, f"there is no local job {job}"))
         elif not _ended(store, job):
             store.mark("released", job)
-    queue.ensure(store, talk.modules)
-    known = [job for job in request["jobs"] if store.spec(job) is not None]
-    talk.event("released", jobs=known)
+    queue.ensure(store, reply.modules)
+    known = [job for job in request.jobs if store.spec(job) is not None]
+    reply.send(protocol.Released(known))
 
 
-def query(request: Request, talk: Reply) -> None:
+def query(request: protocol.Query, reply: Reply) -> None:
     """Tell each run's state."""
-    store = Store(request["runs"])
-    queue.ensure(store, talk.modules)
+    store = Store(request.runs)
+    queue.ensure(store, reply.modules)
     released = set(store.marked("released"))
-    for asked in request["runs_to_query"]:
-        job = _job(store, asked["job"], released)
-        talk.event("job", directory=asked["directory"], job=job.as_json())
+    for run in request.queried:
+        reply.send(protocol.RunState(run.directory, _job(store, run.job, released)))
 
 
-def cancel(request: Request, talk: Reply) -> None:
+def cancel(request: protocol.Cancel, reply: Reply) -> None:
     """End jobs, running or not, and wait a moment for it to show."""
-    store = Store(request["runs"])
-    known = [job for job in request["jobs"] if store.spec(job) is not None]
+    store = Store(request.runs)
+    known = [job for job in request.jobs if store.spec(job) is not None]
     for job in known:
         store.mark("cancelled", job)
-    queue.ensure(store, talk.modules)
+    queue.ensure(store, reply.modules)
     deadline = time.monotonic() + PATIENCE
     while store.marked("cancelled") and time.monotonic() < deadline:
         time.sleep(0.02)
-    for job in request["jobs"]:
+    for job in request.jobs:
         if job in known:
-            talk.event("cancelled", job=job)
+            reply.send(protocol.Cancelled(job))
         else:
-            talk.event("uncancelled", job=job, message=f"there is no local job {job}")
+            reply.send(protocol.NotCancelled(job, f"there is no local job {job}"))
 
 
 def _claim(store: Store, unit: Submission, environment: str, first: int) -> str:
-    settled = paths.adopted(unit.home, unit.serial)
+    settled = paths.adopted(unit.home, unit.job_number)
     found = fs.read(settled)
     if found is not None:
         return found.strip()
@@ -110,7 +109,7 @@ def _tasks_of(unit: Submission, job: str) -> Dict[str, str]:
 
 
 def _whole(jobs: List[str]) -> List[str]:
-    return list(dict.fromkeys(job.partition("_")[0] for job in jobs))
+    return list(dict.fromkeys(map(number_of, jobs)))
 
 
 def _ended(store: Store, job: str) -> bool:
@@ -121,7 +120,7 @@ def _ended(store: Store, job: str) -> bool:
 def _job(store: Store, name: str, released: "set[str]") -> Job:
     spec = store.spec(name)
     if spec is None:
-        return Job(name, "LOST", f"there is no local job {name}", source="local")
+        return Job(name, JobState.LOST, f"there is no local job {name}", source="local")
     state = store.state(name)
     waits = "PENDING" if spec.id in released else "HELD"
     elapsed = state.get("elapsed")
@@ -129,7 +128,7 @@ def _job(store: Store, name: str, released: "set[str]") -> Job:
         elapsed = round(time.time() - state["started"], 3)
     return Job(
         id=name,
-        state=state.get("state", waits),
+        state=JobState(state.get("state", waits)),
         reason=state.get("reason", ""),
         exit_code=state.get("exit_code"),
         signal=state.get("signal"),

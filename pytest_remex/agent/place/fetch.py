@@ -4,12 +4,12 @@ import base64
 import os
 import random
 import time
-from typing import Any, Dict
 
 from pytest_remex.agent import fs
 from pytest_remex.agent.commands import Ran
 from pytest_remex.agent.errors import AgentError, told_full
 from pytest_remex.agent.place import git
+from pytest_remex.common.protocol import Source
 
 REFS = "refs/remex-placing"
 """Apart from `refs/remex`: the clone may be the user's own repository, whose refs stay for ever."""
@@ -22,16 +22,16 @@ _CONTENTION = (
 )
 
 
-def fetch(clone: str, launch: str, source: Dict[str, Any], scratch: str) -> None:
+def fetch(clone: str, launch: str, source: Source, scratch: str) -> None:
     """Fetch what `source` names and make sure that it is the commit it says; `scratch` exists."""
-    if source["kind"] != "here":
+    if source.kind != "here":
         git.check_clone(clone)
-        ref = f"{REFS}/{launch}/{source['sha'][:12]}"
-        if _commit(clone, ref) != source["sha"]:
-            _bring(clone, source, f"+{source['ref']}:{ref}", scratch)
-    if _commit(clone, source["sha"]) != source["sha"]:
-        where = "origin" if source["kind"] == "origin" else clone
-        message = f"commit {source['sha']} is not in {clone} after the fetch; is it in {where}?"
+        ref = f"{REFS}/{launch}/{source.sha[:12]}"
+        if _commit(clone, ref) != source.sha:
+            _bring(clone, source, f"+{source.ref}:{ref}", scratch)
+    if _commit(clone, source.sha) != source.sha:
+        where = "origin" if source.kind == "origin" else clone
+        message = f"commit {source.sha} is not in {clone} after the fetch; is it in {where}?"
         raise AgentError("git", message)
 
 
@@ -42,13 +42,13 @@ def forget(clone: str, launch: str) -> None:
         git.ask(clone, "update-ref", "--stdin", text=listed)
 
 
-def _bring(clone: str, source: Dict[str, Any], refspec: str, scratch: str) -> None:
-    if source["kind"] == "origin":
+def _bring(clone: str, source: Source, refspec: str, scratch: str) -> None:
+    if source.kind == "origin":
         _checked(clone, _fetch(clone, "--refmap=", "origin", refspec))
         return
     path = os.path.join(scratch, fs.unique() + ".bundle")
     with open(path, "wb") as file:
-        file.write(base64.b64decode(source["data"]))
+        file.write(base64.b64decode(source.data))
     try:
         _checked(clone, _fetch(clone, path, refspec))
     finally:

@@ -9,8 +9,18 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 from pytest_remex.agent import fs, processes
 from pytest_remex.agent.errors import AgentError, disk_error
 from pytest_remex.agent.place import fetch, git, objects, shared, stage
-from pytest_remex.agent.wire import Reply, Request
+from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths
+from pytest_remex.common.protocol import (
+    Fetched,
+    ListTips,
+    Place,
+    Placed,
+    PlaceRefused,
+    Tidied,
+    Tidy,
+    Tips,
+)
 
 BATCH = 100
 """Run directories built side by side; a large file is open in all of them at once."""
@@ -18,87 +28,86 @@ LONGEST = 255
 
 
 class Placing(NamedTuple):
-    """One run directory to be: its name, its commit, and what `.remex/run.json` will say."""
+    """One run directory to be made: its name, its commit, and what `.remex/run.json` will say."""
 
     directory: str
     tree: str
     about: Dict[str, Any]
 
 
-def tips(request: Request, talk: Reply) -> None:
+def list_tips(request: ListTips, reply: Reply) -> None:
     """Tell the commits that the clone has."""
-    talk.event("tips", shas=git.tips(request["clone"]))
+    reply.send(Tips(git.tips(request.clone)))
 
 
-def tidy(request: Request, talk: Reply) -> None:
+def tidy(request: Tidy, reply: Reply) -> None:
     """Delete what a launch needed only while it was placed."""
-    fetch.forget(request["clone"], request["launch"])
-    shutil.rmtree(paths.staging(request["runs"], request["token"]), ignore_errors=True)
-    talk.event("tidied")
+    fetch.forget(request.clone, request.launch)
+    shutil.rmtree(paths.staging(request.runs, request.token), ignore_errors=True)
+    reply.send(Tidied())
 
 
-def place(request: Request, talk: Reply) -> None:
+def place(request: Place, reply: Reply) -> None:
     """Fetch the launch's commits and place its run directories."""
-    runs = request["runs"]
     try:
-        with _scratch(runs, request["token"]) as scratch:
-            fetch.fetch(request["clone"], request["launch"], request["source"], scratch)
-            talk.event("fetched")
-            _place_all(request, talk, scratch)
+        with _scratch(request.runs, request.token) as scratch:
+            fetch.fetch(request.clone, request.launch, request.source, scratch)
+            reply.send(Fetched())
+            _place_all(request, reply, scratch)
     except OSError as error:
-        raise disk_error(error, runs) from error
+        raise disk_error(error, request.runs) from error
 
 
-def _place_all(request: Request, talk: Reply, scratch: str) -> None:
-    clone, runs, base = request["clone"], request["runs"], request["base"]
-    todo = [run for run in _placings(request) if not _settled(runs, run, talk)]
+def _place_all(request: Place, reply: Reply, scratch: str) -> None:
+    clone, runs, base = request.clone, request.runs, request.base
+    todo = [run for run in _placings(request) if not _settled(runs, run, reply)]
     if not todo:
         return
     _check_commits(clone, todo)
     entries = objects.tree(clone, base)
-    plan = shared.plan(paths.base(runs, base), request.get("shared") or [], entries)
+    plan = shared.plan(paths.base(runs, base), request.shared, entries)
     base_tree = git.ask(clone, "rev-parse", base + "^{tree}").strip()
     differing = objects.changes(clone, [(base_tree, run.tree) for run in todo])
     with contextlib.closing(objects.Blobs(clone)) as blobs:
         shared.keep(plan, runs, blobs, scratch)
         for start in range(0, len(todo), BATCH):
-            talk.check()
+            reply.check()
             several = todo[start : start + BATCH]
             _build(blobs, scratch, several, plan, differing[start : start + BATCH])
             for run in several:
-                _claim(runs, scratch, run, talk)
+                _claim(runs, scratch, run, reply)
 
 
-def _placings(request: Request) -> List[Placing]:
-    common = {key: request[key] for key in ("launch", "token")}
+def _placings(request: Place) -> List[Placing]:
+    common = {"launch": request.launch, "token": request.token}
     found = []
-    for run in request["runs_to_place"]:
-        about = {key: run[key] for key in ("sha", "parent", "tree")}
-        found.append(Placing(run["directory"], run["tree"], {**common, **about, **run["meta"]}))
+    for run in request.placements:
+        about = {"sha": run.sha, "parent": run.parent, "tree": run.tree}
+        found.append(Placing(run.directory, run.tree, {**common, **about, **run.meta}))
     return found
 
 
-def _settled(runs: str, run: Placing, talk: Reply) -> bool:
+def _settled(runs: str, run: Placing, reply: Reply) -> bool:
     name = run.directory
     if os.path.basename(name) != name or name.startswith(".") or len(os.fsencode(name)) > LONGEST:
         message = f"{name!r} cannot name a run directory; it must be 1 to {LONGEST} bytes without /"
-        talk.event("refused", directory=name, message=message)
+        reply.send(PlaceRefused(name, message))
         return True
     path = os.path.join(runs, name)
     if not os.path.lexists(path):
         return False
-    _tell_owner(path, run, talk)
+    _tell_owner(path, run, reply)
     return True
 
 
-def _tell_owner(path: str, run: Placing, talk: Reply) -> None:
+def _tell_owner(path: str, run: Placing, reply: Reply) -> None:
     found = fs.read_json(paths.run_json(path))
     if all(found.get(key) == run.about[key] for key in ("token", "sha")):
-        talk.event("placed", directory=run.directory)
+        reply.send(Placed(run.directory))
         return
     owner = f"launch {found['launch']}" if "launch" in found else "something else"
     message = f"{path} is there already and belongs to {owner}; move it away or launch again"
-    talk.event("refused", directory=run.directory, message=message)
+    reply.send(PlaceRefused(run.directory, message))
 
 
 def _check_commits(clone: str, todo: List[Placing]) -> None:
@@ -148,7 +157,7 @@ def _write_about(path: str, run: Placing) -> None:
         file.write(json.dumps(run.about, indent=1) + "\n")
 
 
-def _claim(runs: str, scratch: str, run: Placing, talk: Reply) -> None:
+def _claim(runs: str, scratch: str, run: Placing, reply: Reply) -> None:
     path = os.path.join(runs, run.directory)
     try:
         os.rename(os.path.join(scratch, run.directory), path)
@@ -156,9 +165,9 @@ def _claim(runs: str, scratch: str, run: Placing, talk: Reply) -> None:
         # taken meanwhile: by an agent of the same launch, or by somebody else
         if not os.path.lexists(path):
             raise
-        _tell_owner(path, run, talk)
+        _tell_owner(path, run, reply)
     else:
-        talk.event("placed", directory=run.directory)
+        reply.send(Placed(run.directory))
 
 
 @contextlib.contextmanager

@@ -9,10 +9,9 @@ import shlex
 from typing import Dict, List
 
 from pytest_remex.agent import shebang
-from pytest_remex.agent.submissions import Array, Submission
-
-DEFAULT_OUTPUT = "slurm-%A_%a.out"
-"""Slurm's own for arrays."""
+from pytest_remex.agent.submissions import Submission
+from pytest_remex.common import filenames
+from pytest_remex.common.protocol import Array
 
 RUN = r"""
 export SLURM_SUBMIT_DIR="$PWD"
@@ -43,7 +42,7 @@ def options(unit: Submission, array: Array) -> List[str]:
     throttle = f"%{array.throttle}" if array.throttle else ""
     told = [
         f"--array=0-{len(unit.directories) - 1}{throttle}",
-        "--output=" + _in_task(unit.header.output or DEFAULT_OUTPUT),
+        "--output=" + _in_task(unit.header.output or filenames.ARRAY),
     ]
     return [*told, "--error=" + _in_task(unit.header.error)] if unit.header.error else told
 

@@ -5,7 +5,7 @@ from typing import Dict, List
 
 from pytest_remex.agent.slurm import client
 from pytest_remex.agent.slurm.parse import Listed
-from pytest_remex.common import job_ids
+from pytest_remex.common.jobs import number_of
 
 FOREIGN = "Slurm lost job {job}, and gave its number to another's: --remex-retry submits it again"
 
@@ -20,11 +20,11 @@ class Owned:
         self._runs = os.path.realpath(runs)
         self._rows: Dict[str, List[Listed]] = {}
         for row in client.listing(cluster):
-            self._rows.setdefault(job_ids.whole_of(row.id), []).append(row)
+            self._rows.setdefault(number_of(row.id), []).append(row)
 
     def listed(self, job: str) -> bool:
         """Whether the controller knows this number as the user's."""
-        return job_ids.whole_of(job) in self._rows
+        return number_of(job) in self._rows
 
     def held(self, job: str) -> bool:
         """Whether the job, or a task of it, waits for its user's release."""
@@ -35,7 +35,7 @@ class Owned:
         return all(self._inside(row) for row in self._rows_of(job))
 
     def _rows_of(self, job: str) -> List[Listed]:
-        return self._rows.get(job_ids.whole_of(job), [])
+        return self._rows.get(number_of(job), [])
 
     def _inside(self, row: Listed) -> bool:
         return os.path.realpath(row.work_dir).startswith(self._runs + os.sep)

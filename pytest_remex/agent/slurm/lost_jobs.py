@@ -8,8 +8,7 @@ from typing import Dict, List, Set
 
 from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.slurm import client
-from pytest_remex.common import job_ids
-from pytest_remex.common.jobs import Job
+from pytest_remex.common.jobs import Job, JobState, number_of
 
 _WHY = "Slurm gave the id {job} out and lost the job: submit it again"
 
@@ -20,7 +19,9 @@ def judge(jobs: List[str], taken: Set[str], since: float, cluster: str) -> Dict[
     unproven = [job for job in jobs if job not in taken]
     if unproven:
         proven.update(_not_accounted(unproven, since, cluster))
-    return {job: Job(job, "LOST", _WHY.format(job=job), source="slurm") for job in sorted(proven)}
+    return {
+        job: Job(job, JobState.LOST, _WHY.format(job=job), source="slurm") for job in sorted(proven)
+    }
 
 
 def _not_accounted(jobs: List[str], since: float, cluster: str) -> List[str]:
@@ -28,11 +29,11 @@ def _not_accounted(jobs: List[str], since: float, cluster: str) -> List[str]:
         accounts = client.accounts_of_user(since, cluster)
     except AgentError:
         return []
-    numbers = [int(job_ids.whole_of(job)) for job in accounts]
+    numbers = [int(number_of(job)) for job in accounts]
     # a job that the controller lost may have left an account that says PENDING for ever
     known = {job for job, account in accounts.items() if account.word != "PENDING"}
     return [
         job
         for job in jobs
-        if numbers and min(numbers) < int(job_ids.whole_of(job)) < max(numbers) and job not in known
+        if numbers and min(numbers) < int(number_of(job)) < max(numbers) and job not in known
     ]

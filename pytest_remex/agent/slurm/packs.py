@@ -5,7 +5,6 @@ All runs of a pack have the same job; what became of each is told by the exit co
 
 import math
 import os
-import re
 import shlex
 import shutil
 from typing import Dict, List
@@ -13,12 +12,20 @@ from typing import Dict, List
 from pytest_remex.agent import fs
 from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.slurm import arrays, run_notes
-from pytest_remex.agent.submissions import Pack, Submission
-from pytest_remex.common import paths
-from pytest_remex.common.jobs import ENDED, Job
+from pytest_remex.agent.submissions import Submission
+from pytest_remex.common import filenames, paths
+from pytest_remex.common.filenames import DEFAULT_NAME
+from pytest_remex.common.jobs import FINAL, Job, JobState
+from pytest_remex.common.protocol import Pack
 
-DEFAULT_OUTPUT = "slurm-%j.out"
-_JOB = re.compile(r"%\d*[jJA]")
+_VARIABLES = {
+    "A": "SLURM_JOB_ID",
+    "J": "SLURM_JOB_ID",
+    "N": "SLURMD_NODENAME",
+    "j": "SLURM_JOB_ID",
+    "u": "SLURM_JOB_USER",
+}
+"""Where the task of a pack finds what its file names are made of."""
 _BATCH = """
 @DISBATCH@ -p ./log/ -c "${SLURM_CPUS_PER_TASK:-1}" tasks
 """
@@ -76,19 +83,19 @@ def member(job: Job, place: str) -> Job:
     names = set(fs.listing(paths.keep(place)))
     if "exit" in names:
         return run_notes.left_exit_code(place, job.id) or job
-    if job.state == "RUNNING" and "started" not in names:
-        return job._replace(state="PENDING", reason=f"waits for its turn in job {job.id}")
-    if job.state in ENDED and job.state in ("COMPLETED", "FAILED"):
-        return job._replace(state="FAILED", reason=f"job {job.id} ended before this run did")
+    if job.state is JobState.RUNNING and "started" not in names:
+        return job._replace(state=JobState.PENDING, reason=f"waits for its turn in job {job.id}")
+    if job.state in FINAL and job.state in (JobState.COMPLETED, JobState.FAILED):
+        return job._replace(state=JobState.FAILED, reason=f"job {job.id} ended before this run did")
     return job
 
 
 def _redirection(unit: Submission) -> str:
     """Open the run's outputs as Slurm would for a job of its own."""
-    out = _word(unit.header.output or DEFAULT_OUTPUT)
-    return f"exec >{out} 2>" + (_word(unit.header.error) if unit.header.error else "&1")
+    fields = filenames.Fields(name=unit.header.name or DEFAULT_NAME)
 
+    def word(pattern: str) -> str:
+        return filenames.as_shell_word(pattern, fields, _VARIABLES)
 
-def _word(pattern: str) -> str:
-    parts = [shlex.quote(part) if part else "" for part in _JOB.split(pattern)]
-    return '"$SLURM_JOB_ID"'.join(parts)
+    out = word(unit.header.output or filenames.SINGLE)
+    return f"exec >{out} 2>" + (word(unit.header.error) if unit.header.error else "&1")

@@ -12,43 +12,44 @@ from pytest_remex.agent import fs
 from pytest_remex.agent.slurm import lost_jobs, orphaned_jobs, packs, run_notes, sources
 from pytest_remex.agent.slurm.parse import Listed
 from pytest_remex.agent.slurm.sources import Asked, Known
-from pytest_remex.agent.wire import Reply, Request
-from pytest_remex.common import job_ids, paths
-from pytest_remex.common.jobs import Job
+from pytest_remex.agent.wire import Reply
+from pytest_remex.common import paths
+from pytest_remex.common.jobs import Job, JobId, JobState
+from pytest_remex.common.protocol import QueriedRun, Query, RunState
 
 DAY = 86400.0
 YEAR = 365 * DAY
 
 
-def query(request: Request, talk: Reply) -> None:
+def query(request: Query, reply: Reply) -> None:
     """Tell each run's job."""
     by_cluster: Dict[str, List[Asked]] = {}
-    for one in request["runs_to_query"]:
-        cluster = job_ids.cluster_of(one["job"])
-        by_cluster.setdefault(cluster, []).append(_asked(request["runs"], one))
+    for run in request.queried:
+        cluster = JobId.parse(run.job).cluster
+        by_cluster.setdefault(cluster, []).append(_asked(request.runs, run))
     for cluster, asked in by_cluster.items():
         known = Known(cluster)
         rows = _ask_all(asked, known)
         for one in asked:
             job = _own(one, known.jobs[one.directory])._replace(id=one.full)
             run_notes.remember(one.folder, job)
-            talk.event("job", directory=one.directory, job=job.as_json())
-        if request.get("sweep_strays"):
-            orphaned_jobs.sweep(rows, _units(asked, request["runs"]), cluster, talk)
+            reply.send(RunState(one.directory, job))
+        if request.cancel_orphans:
+            orphaned_jobs.sweep(rows, _units(asked, request.runs), cluster, reply)
 
 
-def _asked(runs: str, data: Dict[str, str]) -> Asked:
-    folder = os.path.join(runs, data["directory"])
+def _asked(runs: str, run: QueriedRun) -> Asked:
+    folder = os.path.join(runs, run.directory)
     try:
         since = os.stat(paths.run_json(folder)).st_mtime - DAY
     except OSError:
         since = time.time() - YEAR
-    full = data["job"]
+    full = run.job
     return Asked(
-        directory=data["directory"],
+        directory=run.directory,
         folder=folder,
         arrays=paths.arrays(runs),
-        job=job_ids.local_of(full),
+        job=JobId.parse(full).on_cluster,
         full=full,
         since=since,
     )
@@ -65,7 +66,7 @@ def _ask_all(asked: List[Asked], known: Known) -> List[Listed]:
     why = "; ".join(known.failures)
     for one in known.left(asked):
         reason = why or known.hints.get(one.directory) or f"no source knows job {one.full}"
-        known.jobs[one.directory] = Job(one.job, "UNKNOWN", reason)
+        known.jobs[one.directory] = Job(one.job, JobState.UNKNOWN, reason)
     return rows
 
 

@@ -13,7 +13,8 @@ from pytest_remex.agent.slurm.attempts import Attempt
 from pytest_remex.agent.slurm.states import state_of
 from pytest_remex.agent.submissions import Submission
 from pytest_remex.agent.wire import Reply
-from pytest_remex.common import job_ids
+from pytest_remex.common.jobs import JobId
+from pytest_remex.common.protocol import Waiting
 
 LOOK = 0.5
 """Seconds between two looks at notes that another agent may be filling."""
@@ -45,12 +46,12 @@ class Resolution(NamedTuple):
     again: List[Submission]
 
 
-def resolve(units: List[Submission], talk: Reply, terms: Timeouts) -> Resolution:
+def resolve(units: List[Submission], reply: Reply, terms: Timeouts) -> Resolution:
     """Resolve all doubtful units of a request together.
 
     Raises an error of kind slurm when Slurm cannot be asked: then nothing is known.
     """
-    jobs = _wait_until_quiet(units, talk, terms)
+    jobs = _wait_until_quiet(units, reply, terms)
     left = [unit for unit in units if unit.key not in jobs]
     for last in (False, True):
         if not left:
@@ -58,11 +59,11 @@ def resolve(units: List[Submission], talk: Reply, terms: Timeouts) -> Resolution
         jobs.update(_look(left))
         left = [unit for unit in left if unit.key not in jobs]
         if left and not last:
-            _pause(terms.settle / 2, talk)
+            _pause(terms.settle / 2, reply)
     return Resolution(jobs, left)
 
 
-def _wait_until_quiet(units: List[Submission], talk: Reply, terms: Timeouts) -> Dict[str, str]:
+def _wait_until_quiet(units: List[Submission], reply: Reply, terms: Timeouts) -> Dict[str, str]:
     """Wait until no sbatch can still be accepted; gives the jobs that notes told of meanwhile."""
     jobs: Dict[str, str] = {}
     start = _clock(units[0].home)
@@ -71,8 +72,8 @@ def _wait_until_quiet(units: List[Submission], talk: Reply, terms: Timeouts) -> 
         now = _clock(units[0].home)
         quiet = now
         for unit in units:
-            made = attempts.read(unit.home, unit.serial)
-            job = attempts.settled(unit.home, unit.serial, made)
+            made = attempts.read(unit.home, unit.job_number)
+            job = attempts.settled(unit.home, unit.job_number, made)
             if job is not None:
                 jobs[unit.key] = job
             elif unit.key not in jobs:
@@ -80,9 +81,9 @@ def _wait_until_quiet(units: List[Submission], talk: Reply, terms: Timeouts) -> 
         if quiet <= now:
             return jobs
         if quiet > told:
-            talk.event("waiting", key=units[0].key, seconds=round(quiet - now, 1))
+            reply.send(Waiting(round(quiet - now, 1)))
             told = quiet
-        _pause(min(LOOK, quiet - now), talk)
+        _pause(min(LOOK, quiet - now), reply)
 
 
 def _quiet_at(
@@ -115,7 +116,7 @@ def _look(units: List[Submission]) -> Dict[str, str]:
         mine = [one for name in folders.spellings(unit.folder) for one in by_folder.get(name, [])]
         kept = _keep_one(unit, [one for one in mine if one.comment in (unit.comment, "")])
         if kept is not None:
-            jobs[unit.key] = attempts.adopt(unit.home, unit.serial, kept)
+            jobs[unit.key] = attempts.adopt(unit.home, unit.job_number, kept)
     return jobs
 
 
@@ -128,7 +129,11 @@ def _candidates(units: List[Submission]) -> List[Candidate]:
         if row.comment
     ]
     since = min(
-        (attempt.touched for unit in units for attempt in attempts.read(unit.home, unit.serial)),
+        (
+            attempt.touched
+            for unit in units
+            for attempt in attempts.read(unit.home, unit.job_number)
+        ),
         default=0.0,
     )
     try:
@@ -151,7 +156,9 @@ def _candidates(units: List[Submission]) -> List[Candidate]:
 
 def _keep_one(unit: Submission, candidates: List[Candidate]) -> Optional[str]:
     """Choose the job that counts, the same for every agent, and cancel the others that are held."""
-    others = {job_ids.local_of(job) for job in attempts.jobs_of_others(unit.home, unit.serial)}
+    others = {
+        JobId.parse(job).on_cluster for job in attempts.jobs_of_others(unit.home, unit.job_number)
+    }
     names = sorted({one.id for one in candidates if one.id not in others}, key=int)
     if not names:
         return None
@@ -169,8 +176,8 @@ def _clock(home: str) -> float:
         return os.fstat(probe.fileno()).st_mtime
 
 
-def _pause(seconds: float, talk: Reply) -> None:
+def _pause(seconds: float, reply: Reply) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        talk.check()
+        reply.check()
         time.sleep(max(0.0, min(0.1, deadline - time.monotonic())))

@@ -6,26 +6,27 @@ from pytest_remex.agent import parallel
 from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.slurm import client, command_lines
 from pytest_remex.agent.slurm.job_ownership import FOREIGN, Owned
-from pytest_remex.agent.wire import Reply, Request
-from pytest_remex.common import job_ids
+from pytest_remex.agent.wire import Reply
+from pytest_remex.common.jobs import by_cluster, number_of, with_cluster
+from pytest_remex.common.protocol import NotReleased, Release, Released
 
 WIDTH = 4
 FEWEST = 50
 """Jobs that one scontrol takes at least: it asks the controller for each of them in turn."""
 
 
-def release(request: Request, talk: Reply) -> None:
+def release(request: Release, reply: Reply) -> None:
     """Release what is held by the user and ours; what is not held any more counts as released."""
-    runs = request["runs"]
-    for cluster, jobs in job_ids.by_cluster(request["jobs"]).items():
+    runs = request.runs
+    for cluster, jobs in by_cluster(request.jobs).items():
         owned = Owned(runs, cluster)
-        held = [job for job in dict.fromkeys(map(job_ids.whole_of, jobs)) if owned.held(job)]
+        held = [job for job in dict.fromkeys(map(number_of, jobs)) if owned.held(job)]
         ours = [job for job in held if owned.ours(job)]
         refused = {job: FOREIGN.format(job=job) for job in set(held) - set(ours)}
         # scontrol waits for a controller that has crashed, and comes back with other jobs
-        talk.check()
+        reply.check()
         refused.update(_release(ours, runs, cluster))
-        _tell(jobs, cluster, refused, talk)
+        _tell(jobs, cluster, refused, reply)
 
 
 def _release(jobs: List[str], runs: str, cluster: str) -> Dict[str, str]:
@@ -53,11 +54,11 @@ def _shares(jobs: List[str]) -> List[List[str]]:
     return [some for share in shares for some in client.chunks(share)]
 
 
-def _tell(jobs: List[str], cluster: str, refused: Dict[str, str], talk: Reply) -> None:
-    released = [job for job in jobs if job_ids.whole_of(job) not in refused]
-    talk.event("released", jobs=[job_ids.full(job, cluster) for job in released])
+def _tell(jobs: List[str], cluster: str, refused: Dict[str, str], reply: Reply) -> None:
+    released = [job for job in jobs if number_of(job) not in refused]
+    reply.send(Released([with_cluster(job, cluster) for job in released]))
     for job in jobs:
-        why = refused.get(job_ids.whole_of(job))
+        why = refused.get(number_of(job))
         if why is not None:
-            lost = {"lost": True} if why == FOREIGN.format(job=job_ids.whole_of(job)) else {}
-            talk.event("unreleased", job=job_ids.full(job, cluster), message=why, **lost)
+            lost = why == FOREIGN.format(job=number_of(job))
+            reply.send(NotReleased(with_cluster(job, cluster), why, lost))

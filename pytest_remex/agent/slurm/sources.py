@@ -16,8 +16,7 @@ from pytest_remex.agent.slurm import (
     run_notes,
 )
 from pytest_remex.agent.slurm.parse import Listed
-from pytest_remex.common import job_ids
-from pytest_remex.common.jobs import ENDED, Job
+from pytest_remex.common.jobs import FINAL, Job, JobState, number_of
 
 FEW = 50
 """Jobs that scontrol is asked for, one by one, at most."""
@@ -69,16 +68,16 @@ def ask_squeue(asked: List[Asked], known: Known) -> List[Listed]:
         known.failures.append(str(error))
         return []
     by_id = {row.id: row for row in rows}
-    by_whole = {job_ids.whole_of(row.id): row for row in rows}
+    by_whole = {number_of(row.id): row for row in rows}
     for one in asked:
         row = by_id.get(one.job)
         # another's job may have an array's number and not its tasks
-        whole = by_whole.get(job_ids.whole_of(one.job))
+        whole = by_whole.get(number_of(one.job))
         if row is not None and one.owns(row.work_dir):
             known.jobs[one.directory] = accounts.from_listing(row)
         elif whole is not None and not one.owns(whole.work_dir):
             known.taken.add(one.directory)
-    ended = {job.id for job in known.jobs.values() if job.state in ENDED}
+    ended = {job.id for job in known.jobs.values() if job.state in FINAL}
     codes = client.exit_codes(sorted(ended), known.cluster)
     for name, job in known.jobs.items():
         if job.id in ended and job.id in codes:
@@ -101,7 +100,7 @@ def ask_sacct(asked: List[Asked], known: Known) -> None:
     wanting = [one for one in asked if _wants_account(known.jobs.get(one.directory))]
     if not wanting:
         return
-    wholes = list(dict.fromkeys(job_ids.whole_of(one.job) for one in wanting))
+    wholes = list(dict.fromkeys(number_of(one.job) for one in wanting))
     since = min(one.since for one in wanting)
     try:
         found = client.accounts(wholes, since, known.cluster)
@@ -132,19 +131,19 @@ def ask_run_directories(asked: List[Asked], known: Known) -> None:
     for one in known.left(asked):
         job = run_notes.left_exit_code(one.folder, one.job)
         if job is None and cancel.noted(one.arrays, one.job) and not known.failures:
-            job = Job(one.job, "CANCELLED", "cancelled before it started", source="record")
+            job = Job(one.job, JobState.CANCELLED, "cancelled before it started", source="record")
         if job is not None:
             known.jobs[one.directory] = job
 
 
 def _wants_account(job: Optional[Job]) -> bool:
-    return job is None or (job.state in ENDED and job.memory is None and job.source == "squeue")
+    return job is None or (job.state in FINAL and job.memory is None and job.source == "squeue")
 
 
 def _take_account(one: Asked, job: Job, known: Known) -> None:
     """Believe an account of a live job only where the controller cannot be asked: it lags."""
     listed = one.directory in known.jobs
-    if job.state in ENDED or (known.failures and not listed):
+    if job.state in FINAL or (known.failures and not listed):
         known.jobs[one.directory] = job
     elif not listed:
         why = f"sacct says {job.state}, but squeue does not list job {one.full}"

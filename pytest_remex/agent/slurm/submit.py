@@ -5,15 +5,17 @@ import os
 from typing import Callable, Dict, List, NamedTuple
 
 from pytest_remex.agent import fs, parallel
-from pytest_remex.agent.errors import AgentError, scrub
+from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.slurm import attempts, client, command_lines, groups, packs
 from pytest_remex.agent.slurm.reconcile import Timeouts, resolve
 from pytest_remex.agent.slurm.sbatch import Launcher
 from pytest_remex.agent.slurm.sbatch_result import DOUBT, HELD, LIMIT, REJECTED, SbatchResult
 from pytest_remex.agent.slurm.submit_limit import LimitWatch
 from pytest_remex.agent.submissions import Submission, submissions_of
-from pytest_remex.agent.wire import Reply, Request
+from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths
+from pytest_remex.common.protocol import Held, InDoubt, Rejected, Submit
+from pytest_remex.common.redact import redact
 
 PATIENCE = 180.0
 """Seconds for one sbatch: its own retries may sleep 120, and to end it sooner makes doubt."""
@@ -27,54 +29,54 @@ WIDTH = 4
 class SubmitContext(NamedTuple):
     """What an attempt needs."""
 
-    talk: Reply
+    reply: Reply
     launcher: Launcher
     limit: LimitWatch
 
 
-def submit(request: Request, talk: Reply) -> None:
+def submit(request: Submit, reply: Reply) -> None:
     """Submit the request's units and tell what became of each."""
-    patience = float(request.get("patience") or PATIENCE)
-    limit = LimitWatch(float(request.get("limit_patience", LIMIT_PATIENCE)))
-    width = request.get("width") or WIDTH
+    patience = request.patience or PATIENCE
+    limit = LimitWatch(LIMIT_PATIENCE if request.limit_patience is None else request.limit_patience)
+    width = request.width or WIDTH
     with contextlib.closing(Launcher(patience)) as launcher:
-        means = SubmitContext(talk, launcher, limit)
-        doubtful = _each(submissions_of(request), lambda unit: _carry(unit, means), talk, width)
+        means = SubmitContext(reply, launcher, limit)
+        doubtful = _each(submissions_of(request), lambda unit: _carry(unit, means), reply, width)
         if doubtful:
             terms = Timeouts(patience, min(client.message_timeout(), patience))
             _settle(doubtful, terms, means, width)
-    talk.check()
+    reply.check()
 
 
 def _settle(doubtful: List[Submission], terms: Timeouts, means: SubmitContext, width: int) -> None:
     """Resolve doubtful units, and try those again that left no trace, until all are settled."""
     while doubtful:
         try:
-            jobs, again = resolve(doubtful, means.talk, terms)
+            jobs, again = resolve(doubtful, means.reply, terms)
         except AgentError as error:
             for unit in doubtful:
-                means.talk.event("indoubt", key=unit.key, message=scrub(str(error)))
+                means.reply.send(InDoubt(unit.key, redact(str(error))))
             return
         for unit in doubtful:
             if unit.key in jobs:
-                _tell(unit, SbatchResult(HELD, job=jobs[unit.key]), means.talk)
-        doubtful = _each(again, lambda unit: _try_again(unit, means), means.talk, width)
+                _tell(unit, SbatchResult(HELD, job=jobs[unit.key]), means.reply)
+        doubtful = _each(again, lambda unit: _try_again(unit, means), means.reply, width)
 
 
 def _each(
-    units: List[Submission], act: Callable[[Submission], SbatchResult], talk: Reply, width: int
+    units: List[Submission], act: Callable[[Submission], SbatchResult], reply: Reply, width: int
 ) -> List[Submission]:
     """Tell each unit's verdict; gives the units in doubt."""
     doubtful: List[Submission] = []
 
     def carry(unit: Submission) -> None:
-        if talk.gone:
+        if reply.gone:
             return
         verdict = act(unit)
         if verdict.kind == DOUBT:
             doubtful.append(unit)
         else:
-            _tell(unit, verdict, talk)
+            _tell(unit, verdict, reply)
 
     parallel.each(units, carry, width)
     return doubtful
@@ -89,20 +91,20 @@ def _carry(unit: Submission, means: SubmitContext) -> SbatchResult:
         return SbatchResult(
             REJECTED, words=f"there is no run directory {unit.folder}; place it again"
         )
-    made = attempts.read(unit.home, unit.serial)
-    job = attempts.settled(unit.home, unit.serial, made)
+    made = attempts.read(unit.home, unit.job_number)
+    job = attempts.settled(unit.home, unit.job_number, made)
     if job is not None:
         return SbatchResult(HELD, job=job)
     if made and made[-1].verdict.kind == LIMIT:
         return _attempt(unit, made[-1].number + 1, means)
     if made:
         return made[-1].verdict
-    return SbatchResult(DOUBT) if unit.doubt else _attempt(unit, 1, means)
+    return SbatchResult(DOUBT) if unit.in_doubt else _attempt(unit, 1, means)
 
 
 def _try_again(unit: Submission, means: SubmitContext) -> SbatchResult:
     """Make the next attempt for a unit whose earlier ones left no trace in Slurm."""
-    made = attempts.read(unit.home, unit.serial)
+    made = attempts.read(unit.home, unit.job_number)
     traceless = [attempt for attempt in made if attempt.verdict.kind == DOUBT]
     if len(traceless) < MOST:
         return _attempt(unit, made[-1].number + 1 if made else 1, means)
@@ -118,7 +120,7 @@ def _attempt(unit: Submission, number: int, means: SubmitContext) -> SbatchResul
         verdict = _sbatch(unit, number, means)
         if verdict.kind == HELD:
             means.limit.passed()
-        if verdict.kind != LIMIT or means.talk.gone or not means.limit.wait(verdict.words):
+        if verdict.kind != LIMIT or means.reply.gone or not means.limit.wait(verdict.words):
             return verdict
         number += 1
 
@@ -127,7 +129,7 @@ def _sbatch(unit: Submission, number: int, means: SubmitContext) -> SbatchResult
     if number == 1:
         for place in unit.places:
             fs.remove(paths.exit_code(place))
-    note = attempts.begin(unit.home, unit.serial, number)
+    note = attempts.begin(unit.home, unit.job_number, number)
     if note is None:
         return SbatchResult(DOUBT)
     group = groups.of(unit)
@@ -135,21 +137,21 @@ def _sbatch(unit: Submission, number: int, means: SubmitContext) -> SbatchResult
     environment = {**os.environ, **unit.environment} if unit.environment else None
     verdict = attempts.end(note, means.launcher.run(words, unit.folder, note, environment))
     if verdict.kind == HELD and number > 1:
-        return SbatchResult(HELD, job=attempts.adopt(unit.home, unit.serial, verdict.job))
+        return SbatchResult(HELD, job=attempts.adopt(unit.home, unit.job_number, verdict.job))
     return verdict
 
 
-def _tell(unit: Submission, verdict: SbatchResult, talk: Reply) -> None:
+def _tell(unit: Submission, verdict: SbatchResult, reply: Reply) -> None:
     if verdict.kind != HELD:
-        limit = {"limit": True} if verdict.kind == LIMIT else {}
-        talk.event("rejected", key=unit.key, message=scrub(verdict.words), **limit)
+        limit = verdict.kind == LIMIT
+        reply.send(Rejected(unit.key, redact(verdict.words), limit))
         return
     jobs = _tasks(unit, verdict.job)
     for name, job in jobs.items():
         fs.replace(paths.job(os.path.join(unit.runs, name)), job + "\n")
         if unit.pack is not None:
             packs.join(os.path.join(unit.runs, name), unit.folder)
-    talk.event("held", key=unit.key, job=verdict.job, jobs=jobs)
+    reply.send(Held(unit.key, verdict.job, jobs))
 
 
 def _tasks(unit: Submission, job: str) -> Dict[str, str]:

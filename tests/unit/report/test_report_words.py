@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_remex.model import JobState
+from pytest_remex.common.jobs import JobState
 from pytest_remex.report.numbers import duration, shown
 from pytest_remex.report.tones import tone
 

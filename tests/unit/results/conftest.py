@@ -2,7 +2,7 @@
 
 import pytest
 
-from pytest_remex.model import JobState
+from pytest_remex.common.jobs import JobState
 from pytest_remex.tables.merge import Row, write_results
 
 

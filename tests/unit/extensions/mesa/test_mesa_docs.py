@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from mesa_samples import columns
 
+from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.extensions.mesa import effective_config
-from pytest_remex.model import Experiment, Job, JobState, Run
+from pytest_remex.model import Experiment, Run
 from pytest_remex.sweep import expand, sweep_of
 
 PAGE = Path(__file__).parents[4] / "docs" / "mesa.md"

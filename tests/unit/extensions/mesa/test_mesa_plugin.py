@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 from mesa_samples import DEFAULTS, columns
 
+from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.extensions.mesa import InlistWarning
 from pytest_remex.extensions.mesa.inspection import inspect
 from pytest_remex.extensions.mesa.plugin import MesaHooks
-from pytest_remex.model import Experiment, Job, JobState, Run, Sweep
+from pytest_remex.model import Experiment, Run, Sweep
 
 ORIGINALS = {"inlist": b"", "inlist_project": b""}
 """As if the patch had written all of them."""

@@ -1,0 +1,153 @@
+"""JSON to typed, frozen objects and back, for what crosses the connection or lies on a disk.
+
+A type is a `typing.NamedTuple`; its fields are text, numbers, booleans, `Optional`, `List`,
+`Dict[str, ...]`, other such types, or `Any` for what may be any JSON. Unknown fields are ignored,
+so that a newer release of the same format may add some; a missing field takes its default.
+"""
+
+import functools
+import json
+from enum import Enum
+from typing import Any, Callable, Dict, List, Type, TypeVar, Union
+
+FORMAT = "format"
+"""The field that holds the version of what lies on a disk."""
+
+Typed = TypeVar("Typed")
+_Reader = Callable[[Any, str], Any]
+
+
+class TypedJsonError(ValueError):
+    """A value is not of the type that it should have; the message names the field."""
+
+
+class NewerFormatError(TypedJsonError):
+    """A file was written by a newer release, in a format that this one does not know."""
+
+
+def from_json(kind: Type[Typed], data: Any) -> Typed:  # noqa: ANN401 - any JSON may come
+    """Return parsed JSON as a `kind`.
+
+    Args:
+        kind: A NamedTuple class.
+        data: What `json.loads` returned.
+
+    Raises:
+        TypedJsonError: A field is missing or of another type; the message names it.
+
+    """
+    hashable: Any = kind
+    reader: Callable[[Any, str], Typed] = _reader(hashable)
+    return reader(data, kind.__name__)
+
+
+def to_json(value: Any) -> Any:  # noqa: ANN401 - a NamedTuple, or anything inside one
+    """Return a typed object as what `json.dumps` takes."""
+    fields = getattr(value, "_fields", None)
+    if fields is not None:
+        return {name: to_json(getattr(value, name)) for name in fields}
+    if isinstance(value, (list, tuple)):
+        return [to_json(each) for each in value]
+    if isinstance(value, dict):
+        return {name: to_json(each) for name, each in value.items()}
+    return value
+
+
+def loads(kind: Type[Typed], text: str, newest: int) -> Typed:
+    """Return the text of a file as a `kind`; a file without a version is of format 1.
+
+    Raises:
+        NewerFormatError: The file's version is above `newest`.
+        TypedJsonError: The text is not JSON, or a field is missing or of another type.
+
+    """
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise TypedJsonError(f"it is not JSON ({error})") from error
+    version = data.get(FORMAT, 1) if isinstance(data, dict) else 1
+    if isinstance(version, int) and version > newest:
+        raise NewerFormatError(
+            f"it is of format {version}, and this release of pytest-remex reads up to {newest}: "
+            f"upgrade it"
+        )
+    return from_json(kind, data)
+
+
+def dumps(value: Any, version: int) -> str:  # noqa: ANN401 - any NamedTuple
+    """Return a typed object as the text of a file of a format version."""
+    return json.dumps({FORMAT: version, **to_json(value)}, indent=1) + "\n"
+
+
+@functools.lru_cache(maxsize=None)
+def _reader(kind: Any) -> _Reader:  # noqa: ANN401 - a type, of which typing has no common one
+    """Return the function that checks and converts a value of a type; made once for each."""
+    if kind is Any:
+        return lambda value, _where: value
+    if hasattr(kind, "_fields"):
+        return _object_reader(kind)
+    origin: Any = getattr(kind, "__origin__", None)
+    arguments: List[Any] = list(getattr(kind, "__args__", None) or ())
+    if origin is Union:
+        (inner,) = [_reader(each) for each in arguments if each is not type(None)]
+        return lambda value, where: None if value is None else inner(value, where)
+    # typing.List itself is the origin on Python 3.6
+    if origin in (list, List):
+        return _list_reader(_reader(arguments[0]))
+    if origin in (dict, Dict):
+        return _dict_reader(_reader(arguments[1]))
+    return _plain_reader(kind)
+
+
+def _object_reader(kind: Any) -> _Reader:  # noqa: ANN401 - a NamedTuple class
+    readers = {name: _reader(hint) for name, hint in kind.__annotations__.items()}
+    defaults = kind._field_defaults
+
+    def read(value: Any, where: str) -> Any:  # noqa: ANN401 - any JSON
+        if not isinstance(value, dict):
+            raise _wrong(where, "an object", value)
+        found = {}
+        for name, reader in readers.items():
+            if name in value:
+                found[name] = reader(value[name], name)
+            elif name not in defaults:
+                raise TypedJsonError(f"{where} has no {name!r}")
+        return kind(**found)
+
+    return read
+
+
+def _list_reader(inner: _Reader) -> _Reader:
+    def read(value: Any, where: str) -> List[Any]:  # noqa: ANN401 - any JSON
+        if not isinstance(value, list):
+            raise _wrong(where, "a list", value)
+        return [inner(each, where) for each in value]
+
+    return read
+
+
+def _dict_reader(inner: _Reader) -> _Reader:
+    def read(value: Any, where: str) -> Dict[str, Any]:  # noqa: ANN401 - any JSON
+        if not isinstance(value, dict):
+            raise _wrong(where, "an object", value)
+        return {name: inner(each, where) for name, each in value.items()}
+
+    return read
+
+
+def _plain_reader(kind: type) -> _Reader:
+    if issubclass(kind, Enum):
+        text = _plain_reader(str)
+        return lambda value, where: kind(text(value, where))
+    kinds = (int, float) if kind is float else (kind,)
+
+    def read(value: Any, where: str) -> Any:  # noqa: ANN401 - any JSON
+        if not isinstance(value, kinds) or (isinstance(value, bool) and kind is not bool):
+            raise _wrong(where, kind.__name__, value)
+        return value
+
+    return read
+
+
+def _wrong(where: str, wanted: str, value: Any) -> TypedJsonError:  # noqa: ANN401 - any JSON
+    return TypedJsonError(f"{where} is {value!r:.60}, not {wanted}")

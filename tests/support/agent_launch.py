@@ -2,10 +2,21 @@
 
 from support.agents import Agent
 
-FIELDS = {"launch": "L", "token": "T", "scheduler": "slurm"}
-QUICK = {"patience": 2}
-"""Seconds after which a hung sbatch is in doubt; a real one gets 180."""
+from pytest_remex.common.protocol import (
+    SLURM,
+    Cancel,
+    Held,
+    QueriedRun,
+    Query,
+    Release,
+    RunState,
+    Submission,
+    Submit,
+    Waiting,
+)
 
+QUICK = 2.0
+"""Seconds after which a hung sbatch is in doubt; a real one gets 180."""
 
 class Launch:
     """Run directories on a cluster and the agents that submit them."""
@@ -28,32 +39,38 @@ class Launch:
                 agent.kill()
 
     def add(self, name, script="#!/bin/sh\necho ran >> ran\n"):
-        """Make a run directory and give its unit."""
+        """Make a run directory and return its submission."""
         path = self.runs / name
         (path / ".remex").mkdir(parents=True)
         (path / "run.sbatch").write_text(script)
-        return {"key": name, "directories": [name], "comment": f"remex:{name}", "serial": 1}
+        return Submission(name, [name], comment=f"remex:{name}")
 
-    def submit(self, *units, agent=None, **options):
-        """Submit and give all events but `waiting`."""
-        agent = agent or self.agent()
-        events = agent.ask(
-            "submit", runs=str(self.runs), units=list(units), **FIELDS, **(QUICK | options)
+    def request(self, *submissions, patience=QUICK, **options):
+        """Return the request that submits."""
+        return Submit(
+            str(self.runs), "L", "T", SLURM, list(submissions), patience=patience, **options
         )
-        return [one for one in events if one["event"] != "waiting"]
+
+    def submit(self, *submissions, agent=None, **options):
+        """Submit and return all events but `Waiting`."""
+        events = (agent or self.agent()).ask(self.request(*submissions, **options))
+        return [event for event in events if not isinstance(event, Waiting)]
 
     def release(self, *jobs):
-        """Release jobs and give the events."""
-        fields = {"runs": str(self.runs), "jobs": list(jobs), "scheduler": "slurm"}
-        return self.agent().ask("release", **fields)
+        """Release jobs and return the events."""
+        return self.agent().ask(Release(str(self.runs), SLURM, list(jobs)))
 
-    def query(self, *runs, sweep=False):
-        """Ask for (directory, job) pairs; give the jobs by directory, and the other events."""
-        asked = [{"directory": name, "job": job, "token": "T"} for name, job in runs]
-        fields = {"runs": str(self.runs), "scheduler": "slurm", "sweep_strays": sweep}
-        events = self.agent().ask("query", runs_to_query=asked, **fields)
-        jobs = {one["directory"]: one["job"] for one in events if one["event"] == "job"}
-        return jobs, [one for one in events if one["event"] != "job"]
+    def cancel(self, *jobs):
+        """Cancel jobs and return the events."""
+        return self.agent().ask(Cancel(str(self.runs), SLURM, list(jobs)))
+
+    def query(self, *runs, cancel_orphans=False):
+        """Ask for (directory, job) pairs; return the jobs by directory, and the other events."""
+        queried = [QueriedRun(name, job) for name, job in runs]
+        events = self.agent().ask(Query(str(self.runs), SLURM, queried, cancel_orphans))
+        states = [event for event in events if isinstance(event, RunState)]
+        others = [event for event in events if not isinstance(event, RunState)]
+        return {state.directory: state.job for state in states}, others
 
     def jobs(self, name):
         """List Slurm's jobs in a run directory."""
@@ -65,7 +82,7 @@ class Launch:
 
 
 def held(events):
-    """Give the job of the one held event."""
+    """Return the job of the one held event."""
     (event,) = events
-    assert event["event"] == "held", event
-    return event["job"]
+    assert isinstance(event, Held), event
+    return event.job

@@ -10,6 +10,13 @@ from pathlib import Path
 import pytest
 
 from pytest_remex.agent import BOOT, bundle
+from pytest_remex.common.protocol import (
+    End,
+    Error,
+    decode_event,
+    encode_request,
+    whole,
+)
 
 NONCE = "nonce-of-the-tests"
 
@@ -18,12 +25,12 @@ class AgentError(Exception):
     """The agent answered with an error."""
 
     def __init__(self, error):
-        super().__init__(error["message"])
-        self.kind = error["kind"]
+        super().__init__(error.message)
+        self.kind = error.kind
 
 
 class Agent:
-    """One agent process; `ask` gives the events of a request."""
+    """One agent process; `ask` returns the events of a request."""
 
     def __init__(self, python=sys.executable, **variables):
         self._number = 0
@@ -33,29 +40,34 @@ class Agent:
             stdout=subprocess.PIPE,
             env={**os.environ, **variables},
         )
-        self._write_line(json.dumps({"nonce": NONCE, "modules": bundle()}))
+        self.write(json.dumps({"nonce": NONCE, "modules": bundle()}).encode() + b"\n")
 
-    def ask(self, action, **fields):
-        """Send a request and give its events; AgentError for an error."""
-        return list(self.events(action, **fields))
+    def ask(self, request):
+        """Send a request and return its events; AgentError for an error."""
+        return list(self.events(request))
 
-    def events(self, action, **fields):
-        """Send a request now, and give its events as they come."""
+    def events(self, request):
+        """Send a request now, and iterate over its events as they come."""
         self._number += 1
-        self._write({"id": self._number, "action": action, **fields})
+        self.write(encode_request(self._number, request))
         return self._answers(self._number)
 
     def _answers(self, number):
         for line in self.process.stdout:
-            answer = answer_in(line)
-            assert answer.get("id", number) == number
-            if answer.get("end"):
+            answered, event = event_in(line)
+            assert answered in (0, number)
+            if isinstance(event, End):
                 return
-            if "error" in answer:
-                raise AgentError(answer["error"])
-            if "event" in answer:
-                yield answer
+            if isinstance(event, Error):
+                raise AgentError(event)
+            if answered:
+                yield event
         pytest.fail("the agent ended without an answer")
+
+    def write(self, line):
+        """Send a line as it is."""
+        self.process.stdin.write(line)
+        self.process.stdin.flush()
 
     def close(self):
         """Hang up and wait for the agent's end."""
@@ -70,20 +82,10 @@ class Agent:
         self.process.stdin.close()
         self.process.stdout.close()
 
-    def _write(self, request):
-        text = json.dumps(request)
-        self._write_line(f"{len(text)} {text}")
 
-    def _write_line(self, line):
-        self.process.stdin.write(line.encode() + b"\n")
-        self.process.stdin.flush()
-
-
-def answer_in(line):
-    """Give the answer in a line of the agent's."""
-    size, _, text = line.partition(NONCE.encode() + b" ")[2].rstrip(b"\n").partition(b" ")
-    assert int(size) == len(text)
-    return json.loads(text)
+def event_in(line):
+    """Return the number and event in a line of the agent's."""
+    return decode_event(whole(line.partition(NONCE.encode() + b" ")[2]))
 
 
 class Repository:

@@ -31,7 +31,7 @@ from pytest_remex.pytest_plugin.items import (
 )
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.outcomes import fail, reason_of, skip
-from pytest_remex.pytest_plugin.preparation import body_of, failing_plainly
+from pytest_remex.pytest_plugin.preparation import body_of, failing_plainly, run_patch
 from pytest_remex.pytest_plugin.selection import Selection
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.repo.workspace import Workspaces
@@ -203,7 +203,7 @@ class CollectMode:
             fail(why)
         body = body_of(item)
         with failing_plainly():
-            body.patch()
+            run_patch(body)
             self._recommit(judged, item)
         run = run_of(collected, experiment_of(item, collected.folder), item.ihook)
         asked = {**collected.run.record.launch.base_config, **collected.run.entry.point}

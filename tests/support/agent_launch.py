@@ -1,7 +1,5 @@
 """Run directories on a test's cluster, and agents that submit and query them."""
 
-from support.agents import Agent
-
 from pytest_remex.common.protocol import (
     SLURM,
     Cancel,
@@ -14,9 +12,11 @@ from pytest_remex.common.protocol import (
     Submit,
     Waiting,
 )
+from support.agents import Agent
 
 QUICK = 2.0
 """Seconds after which a hung sbatch is in doubt; a real one gets 180."""
+
 
 class Launch:
     """Run directories on a cluster and the agents that submit them."""

@@ -6,11 +6,11 @@ into, or took a part of, is never acted on. A line from the agent begins with a 
 client chose, so that what login files print is told apart. Requests are answered in order; while
 one is under way the agent sends a `Beat` now and then, so that silence means a broken link.
 
-    client                                 agent
-    SIZE {"id": 1, "do": "Place", ...}  ->
-                                       <-  NONCE SIZE {"id": 1, "event": "Placed", ...}  (any number)
-                                       <-  NONCE SIZE {"id": 0, "event": "Beat"}
-                                       <-  NONCE SIZE {"id": 1, "event": "End"}          or "Error"
+    client                                agent
+    SIZE {"id": 1, "do": "Place", ...} ->
+                                      <-  NONCE SIZE {"id": 1, "event": "Placed", ...}  (any number)
+                                      <-  NONCE SIZE {"id": 0, "event": "Beat"}
+                                      <-  NONCE SIZE {"id": 1, "event": "End"}          or "Error"
 
 `CONVERSATION`, at the end, says which events may answer which request. Paths are the agent's; run
 directories are named relative to `runs`.
@@ -182,6 +182,12 @@ class InDoubt(NamedTuple):
     """Whether a submission has a job could not be determined."""
 
     key: str
+    message: str
+
+
+class SubmitWarning(NamedTuple):
+    """Something about the cluster that the user should know, such as variables that are ignored."""
+
     message: str
 
 
@@ -373,6 +379,7 @@ Event = Union[
     Held,
     Rejected,
     InDoubt,
+    SubmitWarning,
     Waiting,
     Released,
     NotReleased,
@@ -391,7 +398,7 @@ CONVERSATION: Dict[Type[Any], Tuple[Type[Any], ...]] = {
     LookAtHost: (Host,),
     ListTips: (Tips,),
     Place: (Fetched, Placed, PlaceRefused),
-    Submit: (Held, Rejected, InDoubt, Waiting),
+    Submit: (Held, Rejected, InDoubt, SubmitWarning, Waiting),
     Release: (Released, NotReleased),
     Query: (RunState, OrphansCancelled),
     Cancel: (Cancelled, NotCancelled),

@@ -21,6 +21,7 @@ from pytest_remex.common.protocol import (
     Rejected,
     Release,
     Submit,
+    SubmitWarning,
     Tidy,
 )
 from pytest_remex.launch.session import (
@@ -133,7 +134,7 @@ def _submit_held(opened: LaunchSession, shas: Sequence[str], progress: Progress)
         opened.note(_shas(unit), Stage.SUBMITTING, unit=unit.key)
     opened.journal.sync()
     by_key = {unit.key: unit for unit in units}
-    done = 0
+    done: set[str] = set()
     request = Submit(
         runs=opened.launch.remote.runs,
         launch=opened.launch.id,
@@ -145,11 +146,14 @@ def _submit_held(opened: LaunchSession, shas: Sequence[str], progress: Progress)
         ],
     )
     for event in opened.connection.ask(request):
-        if isinstance(event, Held | Rejected | InDoubt):
-            unit = by_key[event.key]
-            _note_submitted(opened, unit, event)
-            done += len(unit.entries)
-            progress("submitting", done, len(ready))
+        if isinstance(event, SubmitWarning):
+            opened.warnings.append(event.message)
+        elif isinstance(event, Held | Rejected | InDoubt):
+            submission = by_key[event.key]
+            _note_submitted(opened, submission, event)
+            # told again where Slurm disproves what sbatch said
+            done.update(_shas(submission))
+            progress("submitting", len(done), len(ready))
 
 
 def _note_submitted(

@@ -7,14 +7,13 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from pytest_remex.agent import commands, parallel
 from pytest_remex.agent.errors import AgentError
-from pytest_remex.agent.slurm import command_lines, parse
+from pytest_remex.agent.slurm import command_lines, environment, parse
 from pytest_remex.agent.slurm.parse import Accounted, Listed
 
 PATIENCE = 120.0
 """Seconds for one command; a frozen controller answers late."""
 LENGTH = 30_000
 """Bytes of job ids in one command; Linux takes 128 kB in one argument."""
-_FILTERS = ("SQUEUE_", "SACCT_", "SCONTROL_", "SCANCEL_", "SLURM_TIME_FORMAT")
 
 
 class NoAccountingError(AgentError):
@@ -93,7 +92,7 @@ def accounts_of_user(since: float, cluster: str = "") -> Dict[str, Accounted]:
 
 def run(words: List[str], patience: float = PATIENCE) -> commands.Ran:
     """Run a command with the user's own filters and formats for it taken away."""
-    return commands.run(words, timeout=patience, env=_environment())
+    return commands.run(words, timeout=patience, env=environment.for_questions(os.environ))
 
 
 def chunks(jobs: List[str]) -> List[List[str]]:
@@ -121,13 +120,6 @@ def _accounts(words: List[str]) -> Dict[str, Accounted]:
     if not ran.well:
         raise AgentError("slurm", f"sacct failed: {ran.words()}")
     return parse.accounts(ran.out)
-
-
-def _environment() -> Dict[str, str]:
-    kept = {key: text for key, text in os.environ.items() if not key.startswith(_FILTERS)}
-    # 0: array ranges such as 3_[0-2,7] are not shortened
-    kept.update(SLURM_BITSTR_LEN="0", LC_ALL="C")
-    return kept
 
 
 def _first_number(text: Optional[str]) -> Optional[int]:

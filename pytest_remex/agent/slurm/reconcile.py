@@ -5,15 +5,15 @@ import os
 import signal
 import tempfile
 import time
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from pytest_remex.agent.errors import AgentError
-from pytest_remex.agent.slurm import attempts, client, command_lines, folders, sbatch
+from pytest_remex.agent.slurm import attempts, client, command_lines, environment, folders, sbatch
 from pytest_remex.agent.slurm.attempts import Attempt
 from pytest_remex.agent.slurm.states import state_of
 from pytest_remex.agent.submissions import Submission
 from pytest_remex.agent.wire import Reply
-from pytest_remex.common.jobs import JobId
+from pytest_remex.common.jobs import JobId, JobState, by_cluster, number_of, with_cluster
 from pytest_remex.common.protocol import Waiting
 
 LOOK = 0.5
@@ -30,7 +30,7 @@ class Timeouts(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A job that may be a unit's; `id` is an array's own where it is one."""
+    """A job that may be a unit's; `id` names its cluster, and the whole array where it is one."""
 
     id: str
     comment: str
@@ -51,8 +51,14 @@ def resolve(units: List[Submission], reply: Reply, terms: Timeouts) -> Resolutio
 
     Raises an error of kind slurm when Slurm cannot be asked: then nothing is known.
     """
-    jobs = _wait_until_quiet(units, reply, terms)
+    jobs: Dict[str, str] = {}
+    # a job that is there already needs no wait; that none is there is only known after it
+    with contextlib.suppress(AgentError):
+        jobs.update(_look(units))
     left = [unit for unit in units if unit.key not in jobs]
+    if left:
+        jobs.update(_wait_until_quiet(left, reply, terms))
+        left = [unit for unit in left if unit.key not in jobs]
     for last in (False, True):
         if not left:
             break
@@ -102,7 +108,7 @@ def _quiet_at(
     if now > overdue:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        attempts.close(attempt.path, None)
+        attempts.close(attempt.path)
         return now + terms.settle
     return overdue + terms.settle
 
@@ -121,13 +127,6 @@ def _look(units: List[Submission]) -> Dict[str, str]:
 
 
 def _candidates(units: List[Submission]) -> List[Candidate]:
-    found = [
-        Candidate(
-            row.id.partition("_")[0], row.comment, row.work_dir, row.held_by_user, ended=False
-        )
-        for row in client.listing()
-        if row.comment
-    ]
     since = min(
         (
             attempt.touched
@@ -136,8 +135,25 @@ def _candidates(units: List[Submission]) -> List[Candidate]:
         ),
         default=0.0,
     )
+    clusters = environment.clusters(os.environ) or [""]
+    return [one for cluster in clusters for one in _on_cluster(cluster, since)]
+
+
+def _on_cluster(cluster: str, since: float) -> List[Candidate]:
+    """List the user's jobs on a cluster; `since` is the time of the first attempt, 0 for none."""
+    found = [
+        Candidate(
+            with_cluster(number_of(row.id), cluster),
+            row.comment,
+            row.work_dir,
+            row.held_by_user,
+            ended=False,
+        )
+        for row in client.listing(cluster)
+        if row.comment
+    ]
     try:
-        accounts = client.accounts_of_user((since or time.time()) - 86400).values()
+        accounts = client.accounts_of_user((since or time.time()) - 86400, cluster).values()
     except client.NoAccountingError:
         return found
     except AgentError:
@@ -147,27 +163,30 @@ def _candidates(units: List[Submission]) -> List[Candidate]:
         return found
     known = {candidate.id for candidate in found}
     for row in accounts:
-        name = row.id.partition("_")[0]
+        name = with_cluster(number_of(row.id), cluster)
         if name not in known:
-            ended = state_of(row.word) == "CANCELLED"
+            ended = state_of(row.word) is JobState.CANCELLED
             found.append(Candidate(name, row.comment, row.work_dir, held=False, ended=ended))
     return found
 
 
 def _keep_one(unit: Submission, candidates: List[Candidate]) -> Optional[str]:
     """Choose the job that counts, the same for every agent, and cancel the others that are held."""
-    others = {
-        JobId.parse(job).on_cluster for job in attempts.jobs_of_others(unit.home, unit.job_number)
-    }
-    names = sorted({one.id for one in candidates if one.id not in others}, key=int)
+    theirs = attempts.jobs_of_others(unit.home, unit.job_number)
+    others = {JobId.parse(job).on_cluster for job in theirs}
+    names = {one.id for one in candidates if JobId.parse(one.id).on_cluster not in others}
     if not names:
         return None
-    live = [name for name in names if any(c.id == name and not c.ended for c in candidates)]
-    kept = (live or names)[0]
-    stray = sorted({one.id for one in candidates if one.held and one.id in names} - {kept})
-    if stray:
-        client.run(command_lines.cancel_held(stray))
+    live = {one.id for one in candidates if one.id in names and not one.ended}
+    kept = min(live or names, key=_order)
+    stray = {one.id for one in candidates if one.held and one.id in names} - {kept}
+    for cluster, jobs in by_cluster(sorted(stray, key=_order)).items():
+        client.run(command_lines.cancel_held(jobs, cluster))
     return kept
+
+
+def _order(job: str) -> Tuple[int, str]:
+    return int(JobId.parse(job).on_cluster), job
 
 
 def _clock(home: str) -> float:

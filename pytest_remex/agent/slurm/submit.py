@@ -6,15 +6,23 @@ from typing import Callable, Dict, List, NamedTuple
 
 from pytest_remex.agent import fs, parallel
 from pytest_remex.agent.errors import AgentError
-from pytest_remex.agent.slurm import attempts, client, command_lines, groups, packs
+from pytest_remex.agent.slurm import attempts, client, command_lines, environment, groups, packs
 from pytest_remex.agent.slurm.reconcile import Timeouts, resolve
 from pytest_remex.agent.slurm.sbatch import Launcher
-from pytest_remex.agent.slurm.sbatch_result import DOUBT, HELD, LIMIT, REJECTED, SbatchResult
+from pytest_remex.agent.slurm.sbatch_result import (
+    DOUBT,
+    HELD,
+    LIMIT,
+    REJECTED,
+    SbatchResult,
+    refuses,
+)
 from pytest_remex.agent.slurm.submit_limit import LimitWatch
+from pytest_remex.agent.slurm.verify import Told, verify
 from pytest_remex.agent.submissions import Submission, submissions_of
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths
-from pytest_remex.common.protocol import Held, InDoubt, Rejected, Submit
+from pytest_remex.common.protocol import Held, InDoubt, Rejected, Submit, SubmitWarning
 from pytest_remex.common.redact import redact
 
 PATIENCE = 180.0
@@ -24,6 +32,10 @@ LIMIT_PATIENCE = 20.0
 MOST = 3
 """Attempts that may leave no trace before a unit counts as refused."""
 WIDTH = 4
+IGNORED = (
+    "{names} of your login environment did not count: an experiment is what its commit says;"
+    " put into run.sbatch what it needs"
+)
 
 
 class SubmitContext(NamedTuple):
@@ -32,6 +44,8 @@ class SubmitContext(NamedTuple):
     reply: Reply
     launcher: Launcher
     limit: LimitWatch
+    told: List[Told]
+    """The jobs that sbatch told of since they were last looked for in Slurm."""
 
 
 def submit(request: Submit, reply: Reply) -> None:
@@ -39,13 +53,37 @@ def submit(request: Submit, reply: Reply) -> None:
     patience = request.patience or PATIENCE
     limit = LimitWatch(LIMIT_PATIENCE if request.limit_patience is None else request.limit_patience)
     width = request.width or WIDTH
+    units = submissions_of(request)
+    _tell_ignored(units, reply)
     with contextlib.closing(Launcher(patience)) as launcher:
-        means = SubmitContext(reply, launcher, limit)
-        doubtful = _each(submissions_of(request), lambda unit: _carry(unit, means), reply, width)
+        means = SubmitContext(reply, launcher, limit, [])
+        doubtful = _each(units, lambda unit: _carry(unit, means), means, width)
+        doubtful += _verify(means)
         if doubtful:
             terms = Timeouts(patience, min(client.message_timeout(), patience))
             _settle(doubtful, terms, means, width)
     reply.check()
+
+
+def _tell_ignored(units: List[Submission], reply: Reply) -> None:
+    names = environment.ignored(os.environ)
+    if units and names:
+        reply.send(SubmitWarning(IGNORED.format(names=", ".join(names))))
+
+
+def _verify(means: SubmitContext) -> List[Submission]:
+    """Look in Slurm for the jobs that sbatch just told of; returns the units that are in doubt."""
+    told = means.told[:]
+    doubtful: List[Submission] = []
+    means.told.clear()
+    if means.reply.gone:
+        return doubtful
+    for unit, verdict in verify(told):
+        if verdict.kind == DOUBT:
+            doubtful.append(unit)
+        else:
+            _tell(unit, verdict, means.reply)
+    return doubtful
 
 
 def _settle(doubtful: List[Submission], terms: Timeouts, means: SubmitContext, width: int) -> None:
@@ -59,24 +97,30 @@ def _settle(doubtful: List[Submission], terms: Timeouts, means: SubmitContext, w
             return
         for unit in doubtful:
             if unit.key in jobs:
+                number = len(attempts.read(unit.home, unit.job_number))
+                means.told.append(Told(unit, number, jobs[unit.key], found=True))
                 _tell(unit, SbatchResult(HELD, job=jobs[unit.key]), means.reply)
-        doubtful = _each(again, lambda unit: _try_again(unit, means), means.reply, width)
+        doubtful = _each(again, lambda unit: _try_again(unit, means), means, width)
+        doubtful += _verify(means)
 
 
 def _each(
-    units: List[Submission], act: Callable[[Submission], SbatchResult], reply: Reply, width: int
+    units: List[Submission],
+    act: Callable[[Submission], SbatchResult],
+    means: SubmitContext,
+    width: int,
 ) -> List[Submission]:
     """Tell each unit's verdict; gives the units in doubt."""
     doubtful: List[Submission] = []
 
     def carry(unit: Submission) -> None:
-        if reply.gone:
+        if means.reply.gone:
             return
         verdict = act(unit)
         if verdict.kind == DOUBT:
             doubtful.append(unit)
         else:
-            _tell(unit, verdict, reply)
+            _tell(unit, verdict, means.reply)
 
     parallel.each(units, carry, width)
     return doubtful
@@ -106,6 +150,8 @@ def _try_again(unit: Submission, means: SubmitContext) -> SbatchResult:
     """Make the next attempt for a unit whose earlier ones left no trace in Slurm."""
     made = attempts.read(unit.home, unit.job_number)
     traceless = [attempt for attempt in made if attempt.verdict.kind == DOUBT]
+    if traceless and refuses(traceless[-1].said):
+        return SbatchResult(REJECTED, words=traceless[-1].said.strip())
     if len(traceless) < MOST:
         return _attempt(unit, made[-1].number + 1 if made else 1, means)
     words = traceless[-1].said.strip() or "nothing"
@@ -134,11 +180,14 @@ def _sbatch(unit: Submission, number: int, means: SubmitContext) -> SbatchResult
         return SbatchResult(DOUBT)
     group = groups.of(unit)
     words = command_lines.submit(unit.comment, group.options if group else [])
-    environment = {**os.environ, **unit.environment} if unit.environment else None
-    verdict = attempts.end(note, means.launcher.run(words, unit.folder, note, environment))
-    if verdict.kind == HELD and number > 1:
-        return SbatchResult(HELD, job=attempts.adopt(unit.home, unit.job_number, verdict.job))
-    return verdict
+    variables = {**environment.for_submission(os.environ), **unit.environment}
+    verdict = attempts.end(note, means.launcher.run(words, unit.folder, note, variables))
+    if verdict.kind != HELD:
+        return verdict
+    first = number == 1
+    job = verdict.job if first else attempts.adopt(unit.home, unit.job_number, verdict.job)
+    means.told.append(Told(unit, number, job))
+    return SbatchResult(HELD, job=job)
 
 
 def _tell(unit: Submission, verdict: SbatchResult, reply: Reply) -> None:

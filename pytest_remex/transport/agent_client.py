@@ -1,4 +1,4 @@
-"""The client's end of the conversation with the agent; `common.protocol` says what is said.
+"""The client's end of the conversation with the agent; `common.protocol` defines it.
 
 Lines of the agent begin with a nonce; everything else on its stdout is the noise of login files.
 """
@@ -206,5 +206,5 @@ class AgentClient:
     def _last_output(self) -> str:
         """Return the last output outside the protocol, for a message."""
         noise = b"\n".join(self._noise)[-_KEPT:]
-        text = (bytes(self._stderr) or noise).decode(errors="replace").strip()
-        return f", after: {text}" if text else ""
+        text = last_lines(bytes(self._stderr) or noise)
+        return f", after {text!r}" if text else ""

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _TRIES = 3
 _ANSWER_TIMEOUT = 60.0
 _TYPING_TIMEOUT = 600.0
-_METHODS = ("publickey", "keyboard-interactive", "password")
 
 _Questions = list[tuple[str, bool]]
 _Challenge = tuple[str, str, _Questions]
@@ -77,8 +76,8 @@ class Login:
 
     def _step(self, methods: list[str], attempts: dict[str, Iterator[list[str]]]) -> list[str]:
         """Make attempts until one succeeds, and return the methods that are still needed."""
-        for method in _METHODS:
-            if method in methods and (needed := next(attempts[method], None)) is not None:
+        for method, attempt in attempts.items():
+            if method in methods and (needed := next(attempt, None)) is not None:
                 return needed
         host = self._settings
         raise RemoteError(

@@ -1,7 +1,7 @@
 """The greeting of a program behind a login shell; nothing is sent there before it came.
 
 A login file may start another shell, which would run what it is sent as its script, or ask a
-question, which would take it for the answer. So the program first says that it runs.
+question, which would take it for the answer. So the program first reports that it runs.
 """
 
 from __future__ import annotations
@@ -44,14 +44,15 @@ if word != "ready":
 """
 _STEP = 0.1
 _SLOW = 10.0
-"""Seconds after which a start is slow enough to tell the user."""
+"""Seconds after which a start is slow, and the user is notified."""
 _MAX_NOISE = 1 << 24
 _KEPT = 2000
 """Bytes of noise to keep for a message."""
 _COMMAND_NOT_FOUND = 127
 _FIX = (
     "let it do so in a terminal only, by `[[ $- == *i* ]] && exec zsh` or `[ -t 0 ] && read ...`, "
-    "or set remex_shell, or Remote(shell=...), to a shell whose login files do not: `zsh -lc`, say"
+    "or set remex_shell, or Remote(shell=...), to a shell whose login files do not, such as "
+    "`zsh -lc`"
 )
 
 

@@ -113,7 +113,7 @@ class KnownHostsPolicy(paramiko.MissingHostKeyPolicy):
     def _how_to_add(self, *, certified: bool) -> str:
         """Return how to add the key to a known_hosts file.
 
-        ssh itself adds no key that a certificate vouches for, nor any to the HOME that it does
+        ssh itself does not add a key that a certificate covers, nor any to a HOME that it does
         not use.
         """
         host = self._settings

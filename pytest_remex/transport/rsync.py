@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from pytest_remex.errors import RemoteError
-from pytest_remex.transport.base import CHUNK
+from pytest_remex.transport.base import CHUNK, last_lines
 from pytest_remex.transport.rsync_tunnel import RsyncTunnel
 from pytest_remex.transport.transfer import TransferProgress, disk_full
 
@@ -63,7 +63,7 @@ def pull(transport: Transport, transfer: Transfer, *, idle_timeout: float) -> No
         )
         _follow(process, tunnel, transfer, idle_timeout)
         errors.seek(0)
-        stderr = errors.read()[-2000:].decode(errors="replace").strip()
+        stderr = errors.read()[-2000:]
     _check_exit(process.returncode, tunnel, stderr, transfer.destination)
 
 
@@ -164,7 +164,7 @@ def _lines(stream: IO[bytes]) -> Iterator[bytes | None]:
     yield rest
 
 
-def _check_exit(code: int, tunnel: RsyncTunnel, stderr: str, destination: Path) -> None:
+def _check_exit(code: int, tunnel: RsyncTunnel, stderr: bytes, destination: Path) -> None:
     """Raise the error that rsync's exit code stands for, unless only some files are missing."""
     if tunnel.fault:
         raise tunnel.fault
@@ -172,11 +172,10 @@ def _check_exit(code: int, tunnel: RsyncTunnel, stderr: str, destination: Path) 
         raise tunnel.lost("broke")
     if code in _SOME_MISSING:
         return
-    if full := disk_full(stderr, destination):
+    if full := disk_full(stderr.decode(errors="replace"), destination):
         raise full
-    raise RemoteError(
-        f"rsync from {tunnel.place} failed (exit code {code}): {stderr or tunnel.stderr}"
-    )
+    why = last_lines(stderr) or tunnel.stderr
+    raise RemoteError(f"rsync from {tunnel.place} failed (exit code {code}): {why}")
 
 
 def _version() -> tuple[int, ...]:

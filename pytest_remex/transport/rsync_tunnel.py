@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from pytest_remex.errors import RemoteError
 from pytest_remex.transport import rsync_shell
-from pytest_remex.transport.base import CHUNK, connection_lost
+from pytest_remex.transport.base import CHUNK, connection_lost, last_lines
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -29,17 +29,18 @@ if TYPE_CHECKING:
 
 _START_RSYNC = """
 import json, os, shutil
-def say(text):
+def report(text):
     os.write(1, ("\\n%s %s\\n" % ({nonce!r}, json.dumps(text))).encode())
 try:
     os.chdir({source!r})
 except OSError as error:
-    say("the runs folder %s cannot be read (%s): check remex_runs" % ({source!r}, error.strerror))
+    report("the runs folder %s cannot be read (%s): check remex_runs"
+        % ({source!r}, error.strerror))
     raise SystemExit(1)
 if not shutil.which("rsync"):
-    say("rsync is not on the PATH there: install or load it")
+    report("rsync is not on the PATH there: install or load it")
     raise SystemExit(1)
-say("")
+report("")
 os.execvp("rsync", {words!r})
 """
 """The program that becomes rsync there; first it reports an error, or "" for none."""
@@ -87,8 +88,8 @@ class RsyncTunnel:
 
     @property
     def stderr(self) -> str:
-        """The last lines that the cluster wrote to stderr."""
-        return self._stderr.decode(errors="replace").strip()
+        """The last lines that the cluster wrote to stderr, safe on a terminal."""
+        return last_lines(bytes(self._stderr))
 
     def start(self) -> None:
         """Serve rsync, which has inherited `fd` by now."""

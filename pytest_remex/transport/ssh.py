@@ -164,8 +164,7 @@ def _explain(error: BaseException, host: HostSettings) -> RemoteError:
             text = f"{host} did not answer in {host.timeout:g} s: check the network, or a VPN"
         case paramiko.ChannelException():
             text = (
-                f"the host before it cannot reach {host} ({error.text}): "
-                f"check ProxyJump in ~/.ssh/config"
+                f"the gateway cannot reach {host} ({error.text}): check ProxyJump in ~/.ssh/config"
             )
         case _ if _hung_up_early(error, host):
             text = (

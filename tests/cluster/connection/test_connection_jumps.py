@@ -62,7 +62,7 @@ def test_jump_nowhere(jump, home, opened):
     with (home / ".ssh" / "config").open("a") as config:
         config.write("Host lost\n  HostName 127.0.0.1\n  Port 1\n  ProxyJump gate\n")
     with pytest.raises(
-        RemoteError, match=r"the host before it cannot reach lost \(127.0.0.1:1\) .*ProxyJump"
+        RemoteError, match=r"the gateway cannot reach lost \(127.0.0.1:1\) .*ProxyJump"
     ):
         opened("lost")
 

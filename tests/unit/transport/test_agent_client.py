@@ -120,7 +120,7 @@ def test_death(talk):
     """An agent that dies in a request leaves the outcome unknown, and its last words are shown."""
     with pytest.raises(
         ConnectionLostError,
-        match=r"there ended \(exit code 9, after: out of memory\) while .* listed: it is unknown",
+        match=r"there ended \(exit code 9, after 'out of memory'\) while .* listed: it is unknown",
     ):
         talk(f"{sends(Fetched())}; os.write(2, b'out of memory'); os._exit(9)")
 

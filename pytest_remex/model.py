@@ -85,8 +85,9 @@ class Remote:
     repository's clone there, and `runs` the folder that holds the run directories (both as paths
     of the cluster, `~` allowed). `via="connection"` sends commits as a git bundle over the ssh
     connection instead of through origin. `shared` names paths of the repository that run
-    directories link to, from one read-only copy per base commit. `shell` is the command, a list
-    of words, that starts what runs on the cluster.
+    directories link to, from one read-only copy per base commit. `shell` is a command line (one
+    string, split as by sh) that starts programs on the cluster: it receives the command to run as
+    a single argument after its own, as in `bash -lc COMMAND`.
     """
 
     host: str | None

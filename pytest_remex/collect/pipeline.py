@@ -20,7 +20,7 @@ from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import RunRecord
 from pytest_remex.sbatch.header import Header, output_patterns
-from pytest_remex.transport import Connection, Transferred
+from pytest_remex.transport import Connection, TransferProgress
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def _fetch(
     return {each.run.entry.directory: _noted(each, listed, again, lost) for each in group}
 
 
-def _speed(moved: Transferred) -> str:
+def _speed(moved: TransferProgress) -> str:
     return f"{filesize.decimal(moved.bytes)}, {filesize.decimal(round(moved.rate))}/s"
 
 

@@ -16,7 +16,7 @@ from pytest_remex.pytest_plugin.outcomes import skip
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.records.schema import LaunchRecord
-from pytest_remex.transport.connections import Connections
+from pytest_remex.transport import Connections
 
 
 class Selection:

@@ -29,7 +29,7 @@ from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.repo.workspace import Workspaces
-from pytest_remex.transport.connections import Connections
+from pytest_remex.transport import Connections
 
 
 @dataclass(frozen=True, slots=True)

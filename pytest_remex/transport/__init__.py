@@ -1,9 +1,9 @@
-"""The one connection to where runs happen: this machine, or a cluster over ssh."""
+"""Connections to where runs happen: this machine, or a cluster over ssh."""
 
 from __future__ import annotations
 
-from pytest_remex.transport.connection import Connection, connect
-from pytest_remex.transport.prompt import Prompt
-from pytest_remex.transport.transfer import Transferred
+from pytest_remex.transport.base import Prompt
+from pytest_remex.transport.connection import Connection, Connections, connect
+from pytest_remex.transport.transfer import TransferProgress
 
-__all__ = ["Connection", "Prompt", "Transferred", "connect"]
+__all__ = ["Connection", "Connections", "Prompt", "TransferProgress", "connect"]

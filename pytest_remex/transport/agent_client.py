@@ -1,4 +1,7 @@
-"""Requests to the agent and its answers: JSON lines behind a nonce, all else skipped."""
+"""The client's end of the conversation with the agent; `common.protocol` defines it.
+
+Lines of the agent begin with a nonce; everything else on its stdout is the noise of login files.
+"""
 
 from __future__ import annotations
 
@@ -8,54 +11,66 @@ import queue
 import secrets
 import threading
 from collections import deque
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pytest_remex.common.protocol import (
-    CutLineError,
-    End,
-    Error,
-    decode_event,
-    encode_request,
-    whole,
-)
+from pytest_remex.common import protocol
+from pytest_remex.common.protocol import CutLineError, End, Error
 from pytest_remex.errors import ConnectionLostError, RemoteError
-from pytest_remex.transport.connection_lost import lost
-from pytest_remex.transport.greeting import last_lines
+from pytest_remex.transport.base import connection_lost, last_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytest_remex.common.protocol import Event, Request
     from pytest_remex.transport.base import Channel
 
-_TAIL = 2000
-_NOT_FOUND = 127
+WORK: dict[type, str] = {
+    protocol.LookAtHost: "the remote was looked at",
+    protocol.ListTips: "the clone's commits were listed",
+    protocol.Place: "run directories were placed",
+    protocol.Submit: "jobs were submitted",
+    protocol.Release: "jobs were released",
+    protocol.Query: "job states were queried",
+    protocol.Cancel: "jobs were cancelled",
+    protocol.ListOutputs: "outputs were listed",
+    protocol.Tidy: "temporary files of the launch were removed",
+}
+"""What is under way during a request, a clause for the message of a lost connection."""
+
+_KEPT = 2000
+"""Bytes of noise and of stderr to keep for a message."""
+_EXIT_TIMEOUT = 5.0
 
 
 class AgentClient:
-    """The agent at the other end of a channel; one thread may ask.
+    """The agent at the other end of a channel. One thread at a time may ask.
 
-    `place` names it in messages. `silence` is how many seconds may pass without a line of it
-    while a request is under way (it sends a beat every 5): then the link counts as lost.
+    Args:
+        channel: A program that runs `agent.BOOT`.
+        modules: The agent's sources, `agent.bundle()`.
+        place: Where it runs, for messages.
+        idle_timeout: Seconds without a line from the agent, while a request is under way, after
+            which the connection counts as lost (the agent sends a beat every 5).
     """
 
-    def __init__(self, channel: Channel, modules: str, *, place: str, silence: float) -> None:
+    def __init__(self, channel: Channel, modules: str, *, place: str, idle_timeout: float) -> None:
         self._channel = channel
         self._place = place
-        self._silence = silence
+        self._idle_timeout = idle_timeout
         self._nonce = secrets.token_hex(8)
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._noise: deque[bytes] = deque(maxlen=20)
-        self._errors = bytearray()
-        self._ids = itertools.count(1)
-        self._waiting: dict[int, deque[Event]] = {}
-        self._heard = False
-        self._lost: str | None = None
-        self._threads = [
-            threading.Thread(target=work, name=f"remex-{work.__name__}", daemon=True)
-            for work in (self._hear, self._hear_errors)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._stderr = bytearray()
+        self._numbers = itertools.count(1)
+        self._unread: dict[int, deque[Event]] = {}
+        self._answered = False
+        self._ended: str | None = None
+        self._reader = threading.Thread(target=self._read, name="remex-read", daemon=True)
+        self._error_reader = threading.Thread(
+            target=self._read_errors, name="remex-read-errors", daemon=True
+        )
+        self._reader.start()
+        self._error_reader.start()
         try:
             start = json.dumps({"nonce": self._nonce, "modules": modules})
             self._send(start.encode() + b"\n", "the agent was started")
@@ -66,133 +81,130 @@ class AgentClient:
     def ask(self, request: Request) -> Iterator[Event]:
         """Send a request now, and iterate over the events of its answer.
 
-        Raises `RemoteError` for an answer that is an error, and `ConnectionLostError` where the
-        rest of the answer cannot come: what was asked for may have been done, or not.
+        Raises:
+            RemoteError: The answer is an error, or the agent did not start.
+            ConnectionLostError: The rest of the answer cannot come; what was requested may or
+                may not have been done.
         """
-        if self._lost:
-            raise ConnectionLostError(self._lost)
-        number, action = next(self._ids), type(request).__name__
-        self._waiting[number] = deque()
-        self._send(encode_request(number, request), action)
-        return self._events(number, action)
+        if self._ended:
+            raise ConnectionLostError(self._ended)
+        number, work = next(self._numbers), WORK[type(request)]
+        self._unread[number] = deque()
+        self._send(protocol.encode_request(number, request), work)
+        return self._events(number, work)
 
     def close(self) -> None:
-        """End the agent: it finishes what it cannot leave half done."""
-        self._lost = self._lost or f"the connection to {self._place} is closed"
+        """End the agent; it finishes what it cannot leave half done."""
+        self._ended = self._ended or f"the connection to {self._place} is closed"
         self._channel.close()
-        for thread in self._threads:
-            thread.join(1)
+        self._reader.join(1)
+        self._error_reader.join(1)
 
-    def _events(self, number: int, action: str) -> Iterator[Event]:
-        mine = self._waiting[number]
+    def _events(self, number: int, work: str) -> Iterator[Event]:
+        unread = self._unread[number]
         try:
             while True:
-                while not mine:
-                    self._sort(action)
-                event = mine.popleft()
+                while not unread:
+                    self._receive(work)
+                event = unread.popleft()
                 if isinstance(event, End):
                     return
                 if isinstance(event, Error):
-                    raise self._refused(event)
+                    raise self._error(event)
                 yield event
         finally:
-            del self._waiting[number]
+            del self._unread[number]
 
-    def _sort(self, action: str) -> None:
-        """Take one line, and put it with the request that it answers."""
-        number, event = self._next(action)
+    def _receive(self, work: str) -> None:
+        """Receive one event, and put it with the request that it answers."""
+        number, event = self._next_event(work)
         if not number and isinstance(event, Error):  # from before the first request
-            raise self._refused(event)
-        if number in self._waiting:
-            self._waiting[number].append(event)
+            raise self._error(event)
+        if number in self._unread:
+            self._unread[number].append(event)
 
-    def _next(self, action: str) -> tuple[int, Event]:
-        if self._lost:
-            raise ConnectionLostError(self._lost)
+    def _next_event(self, work: str) -> tuple[int, Event]:
+        if self._ended:
+            raise ConnectionLostError(self._ended)
         try:
-            line = self._lines.get(timeout=self._silence)
+            line = self._lines.get(timeout=self._idle_timeout)
         except queue.Empty:
-            raise self._lose(
-                f"nothing came from {self._place} for {self._silence:g} s", action
-            ) from None
+            what = f"nothing came from {self._place} for {self._idle_timeout:g} s"
+            raise self._lost(what, work) from None
         if line is None:
-            raise self._ended(action)
-        self._heard = True
+            raise self._no_more(work)
+        self._answered = True
         try:
-            return decode_event(whole(line + b"\n"))
+            return protocol.decode_event(protocol.whole(line + b"\n"))
         except CutLineError as error:
             what = (
                 f"an answer from {self._place} did not arrive whole ({last_lines(line)!r}; does a "
                 f"login file there leave a program that writes in the background?)"
             )
-            raise self._lose(what, action) from error
+            raise self._lost(what, work) from error
         except ValueError as error:
-            what = f"what came from {self._place} cannot be read ({error}: {last_lines(line)!r})"
-            raise self._lose(what, action) from error
+            what = f"an answer from {self._place} cannot be decoded ({error}: {last_lines(line)!r})"
+            raise self._lost(what, work) from error
 
-    def _send(self, line: bytes, action: str) -> None:
+    def _send(self, line: bytes, work: str) -> None:
         try:
             self._channel.write(line)
         except TimeoutError as error:
-            what = f"{self._place} took nothing for {self._silence:g} s"
-            raise self._lose(what, action) from error
+            what = f"{self._place} accepted no data for {self._idle_timeout:g} s"
+            raise self._lost(what, work) from error
         except (OSError, EOFError) as error:
-            self._threads[0].join(1)
-            raise self._ended(action) from error
+            self._reader.join(1)
+            raise self._no_more(work) from error
 
-    def _hear(self) -> None:
+    def _read(self) -> None:
+        """Queue the agent's lines, and None at their end."""
         mark = self._nonce.encode() + b" "
         rest = bytearray()
         while data := self._channel.read():
             rest += data
             if b"\n" not in data:
                 if mark not in rest:
-                    del rest[:-_TAIL]
+                    del rest[:-_KEPT]
                 continue
             *lines, last = bytes(rest).split(b"\n")
             rest = bytearray(last)
             for line in lines:
-                noise, found, message = line.partition(mark)
-                self._noise.append(noise[-_TAIL:])
-                if found:
+                noise, marked, message = line.partition(mark)
+                self._noise.append(noise[-_KEPT:])
+                if marked:
                     self._lines.put(message)
-        self._noise.append(bytes(rest[-_TAIL:]))
+        self._noise.append(bytes(rest[-_KEPT:]))
         self._lines.put(None)
 
-    def _hear_errors(self) -> None:
+    def _read_errors(self) -> None:
         while data := self._channel.read_error():
-            self._errors = (self._errors + data)[-_TAIL:]
+            self._stderr = (self._stderr + data)[-_KEPT:]
 
-    def _refused(self, event: Error) -> RemoteError:
+    def _error(self, event: Error) -> RemoteError:
         error = RemoteError(f"{self._place}: {event.message}")
         if event.detail:
             error.add_note(event.detail)
         return error
 
-    def _ended(self, action: str) -> RemoteError:
-        """Say why no more answers come: the agent never started, it died, or the link did."""
-        code = self._channel.wait(5)
-        self._threads[1].join(1)
-        said = self._said()
+    def _no_more(self, work: str) -> RemoteError:
+        """Return why no more lines come: the agent never started, it ended, or the link broke."""
+        code = self._channel.wait(_EXIT_TIMEOUT)
+        self._error_reader.join(1)
         if code is None:
-            return self._lose(f"the connection to {self._place} broke", action)
-        if self._heard:
-            return self._lose(f"the agent on {self._place} ended ({code}{said})", action)
-        self._lost = f"the agent did not start on {self._place} (exit code {code}{said})"
-        if code == _NOT_FOUND and "python3" in said:
-            self._lost = (
-                f"python3 was not found on {self._place} ({code}{said}): it needs Python 3.6 "
-                f"or newer; load it in the login files there, or through remex_shell"
-            )
-        return RemoteError(self._lost)
+            return self._lost(f"the connection to {self._place} broke", work)
+        why = f"exit code {code}{self._last_output()}"
+        if self._answered:
+            return self._lost(f"the agent on {self._place} ended ({why})", work)
+        self._ended = f"the agent did not start on {self._place} ({why})"
+        return RemoteError(self._ended)
 
-    def _lose(self, what: str, action: str) -> ConnectionLostError:
-        error = lost(what, action)
-        self._lost = str(error)
+    def _lost(self, what: str, work: str) -> ConnectionLostError:
+        error = connection_lost(what, work)
+        self._ended = str(error)
         return error
 
-    def _said(self) -> str:
-        """Give the last that was heard outside the protocol, for a message."""
-        noise = b"\n".join(self._noise)[-_TAIL:]
-        text = (bytes(self._errors) or noise).decode(errors="replace").strip()
-        return f", after: {text}" if text else ""
+    def _last_output(self) -> str:
+        """Return the last output outside the protocol, for a message."""
+        noise = b"\n".join(self._noise)[-_KEPT:]
+        text = last_lines(bytes(self._stderr) or noise)
+        return f", after {text!r}" if text else ""

@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import queue
+import socket
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import paramiko
+from paramiko.agent import AgentSSH
+from paramiko.pkey import UnknownKeyType
 
 from pytest_remex.errors import RemoteError
-from pytest_remex.transport.keys import KeyAgent, offered_keys
-from pytest_remex.transport.ssh_errors import hung_up
+from pytest_remex.io import AGAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
-    from pytest_remex.transport.prompt import Prompt
+    from pytest_remex.transport.base import Prompt
     from pytest_remex.transport.ssh_config import HostSettings
 
 _TRIES = 3
-_ANSWER = 60.0
-_TYPING = 600.0
-_METHODS = ("publickey", "keyboard-interactive", "password")
+_ANSWER_TIMEOUT = 60.0
+_TYPING_TIMEOUT = 600.0
 
 _Questions = list[tuple[str, bool]]
-_Asked = tuple[str, str, _Questions]
+_Challenge = tuple[str, str, _Questions]
 
 
 class Login:
-    """One login, in as many steps as the server asks for; what paramiko calls an auth strategy."""
+    """One login, in as many steps as the server demands; what paramiko calls an auth strategy.
+
+    Args:
+        settings: The host, and the user's keys for it.
+        prompt: Asks the user; without it, a login that has to ask fails.
+    """
 
     def __init__(self, settings: HostSettings, prompt: Prompt | None) -> None:
         self._settings = settings
@@ -36,63 +45,72 @@ class Login:
         self._tried: list[str] = []
 
     def authenticate(self, transport: paramiko.Transport) -> None:
-        """Log in. Raises `RemoteError` where the server refuses all that can be offered."""
+        """Log in.
+
+        Raises:
+            RemoteError: The server refuses everything that can be offered, or hung up.
+        """
         agent = KeyAgent(self._settings.agent) if self._settings.agent else None
         attempts: dict[str, Iterator[list[str]]] = {
-            "publickey": self._by_key(transport, agent),
-            "keyboard-interactive": self._by_questions(transport),
-            "password": self._by_password(transport),
+            "publickey": self._try_keys(transport, agent),
+            "keyboard-interactive": self._try_questions(transport),
+            "password": self._try_password(transport),
         }
         try:
-            methods = self._begin(transport)
-            while methods:  # what a step that succeeded leaves to be done; nothing at the end
+            methods = self._accepted_methods(transport)
+            while methods:  # a step that succeeded returns the methods still needed
                 methods = self._step(methods, attempts)
         except (paramiko.SSHException, OSError, EOFError) as error:
-            raise hung_up(self._settings, ", ".join(self._tried)) from error
+            raise self._hung_up() from error
         finally:
             if agent:
                 agent.close()
 
-    def _begin(self, transport: paramiko.Transport) -> list[str]:
-        """Ask what the server accepts, by asking to be let in for nothing."""
-        transport.auth_timeout = _ANSWER
+    def _accepted_methods(self, transport: paramiko.Transport) -> list[str]:
+        """Ask which methods the server accepts, by a login without any."""
+        transport.auth_timeout = _ANSWER_TIMEOUT
         try:
             return transport.auth_none(self._settings.user)
         except paramiko.BadAuthenticationType as error:
             return list(error.allowed_types)
 
     def _step(self, methods: list[str], attempts: dict[str, Iterator[list[str]]]) -> list[str]:
-        for method in _METHODS:
-            if method in methods and (left := next(attempts[method], None)) is not None:
-                return left
+        """Make attempts until one succeeds, and return the methods that are still needed."""
+        for method, attempt in attempts.items():
+            if method in methods and (needed := next(attempt, None)) is not None:
+                return needed
         host = self._settings
         raise RemoteError(
             f"{host.hostname} refused the login of {host.user!r}: it accepts "
             f"{', '.join(methods)}; tried: {', '.join(self._tried) or 'nothing'}. "
-            f"See that `ssh {host.name}` works, and User and IdentityFile in ~/.ssh/config"
+            f"Check that `ssh {host.name}` works, and User and IdentityFile in ~/.ssh/config"
         )
 
-    def _by_key(self, transport: paramiko.Transport, agent: KeyAgent | None) -> Iterator[list[str]]:
-        """Return what is left to do after each key that was accepted."""
-        for name, key in offered_keys(
-            self._settings, agent, lambda text: self._ask(text, echo=False)
-        ):
+    def _try_keys(
+        self, transport: paramiko.Transport, agent: KeyAgent | None
+    ) -> Iterator[list[str]]:
+        """Yield the methods that are still needed after each key that was accepted."""
+
+        def ask(text: str) -> str:
+            return self._ask(text, echo=False)
+
+        for name, key in offered_keys(self._settings, agent, ask):
             self._tried.append(name)
             try:
                 yield transport.auth_publickey(self._settings.user, key)
             except paramiko.SSHException as error:  # also of a key agent that does not sign
-                _unless_over(transport, error)
+                _raise_if_disconnected(transport, error)
 
-    def _by_questions(self, transport: paramiko.Transport) -> Iterator[list[str]]:
-        transport.auth_timeout = _TYPING
+    def _try_questions(self, transport: paramiko.Transport) -> Iterator[list[str]]:
+        transport.auth_timeout = _TYPING_TIMEOUT
         for _ in range(_TRIES):
             self._tried.append("keyboard-interactive")
             try:
                 yield self._interact(transport)
             except paramiko.AuthenticationException as error:
-                _unless_over(transport, error)
+                _raise_if_disconnected(transport, error)
 
-    def _by_password(self, transport: paramiko.Transport) -> Iterator[list[str]]:
+    def _try_password(self, transport: paramiko.Transport) -> Iterator[list[str]]:
         host = self._settings
         for _ in range(_TRIES):
             self._tried.append("password")
@@ -100,23 +118,23 @@ class Login:
             try:
                 yield transport.auth_password(host.user, password, fallback=False)
             except paramiko.AuthenticationException as error:
-                _unless_over(transport, error)
+                _raise_if_disconnected(transport, error)
 
     def _interact(self, transport: paramiko.Transport) -> list[str]:
-        """Answer the server's questions in this thread: paramiko asks them in its own."""
-        asked: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
+        """Ask the user the server's questions in this thread: paramiko asks them in its own."""
+        challenges: queue.SimpleQueue[_Challenge | None] = queue.SimpleQueue()
         answers: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
 
         def relay(title: str, text: str, questions: _Questions) -> list[str]:
-            asked.put((title, text, questions))
+            challenges.put((title, text, questions))
             return answers.get()
 
         with ThreadPoolExecutor(1, "remex-login") as pool:
             step = pool.submit(transport.auth_interactive, self._settings.user, relay)
-            step.add_done_callback(lambda _: asked.put(None))
+            step.add_done_callback(lambda _: challenges.put(None))
             try:
-                while (question := asked.get()) is not None:
-                    answers.put(self._answer(*question))
+                while (challenge := challenges.get()) is not None:
+                    answers.put(self._answer(*challenge))
             except BaseException:
                 transport.close()
                 answers.put([])
@@ -124,24 +142,104 @@ class Login:
         return step.result()
 
     def _answer(self, title: str, text: str, questions: Iterable[tuple[str, bool]]) -> list[str]:
-        """Ask each question; what the server says above them goes before the first."""
+        """Ask each question; the server's text above them goes before the first."""
         above = "".join(f"{part.strip()}\n" for part in (title, text) if part.strip())
-        given = []
+        answers = []
         for question, echo in questions:
-            given.append(self._ask(f"{above}{question}", echo=echo))
+            answers.append(self._ask(f"{above}{question}", echo=echo))
             above = ""
-        return given
+        return answers
 
     def _ask(self, text: str, *, echo: bool) -> str:
         if self._prompt is None:
             raise RemoteError(
-                f"{self._settings.name} asks {text.strip()!r}, and nobody can answer: "
-                f"run this at a terminal, or let a key agent hold the key"
+                f"{self._settings.name} asks {text.strip()!r}, but there is no terminal to ask "
+                f"you: run this at a terminal, or load the key into a key agent (ssh-add)"
             )
         return self._prompt(text, echo=echo)
 
+    def _hung_up(self) -> RemoteError:
+        tried = ", ".join(self._tried)
+        too_many = (
+            "; if that fails too and your key agent holds many keys (servers limit failed "
+            "attempts, MaxAuthTries), name the right one by IdentityFile and set "
+            "IdentitiesOnly yes in ~/.ssh/config"
+        )
+        return RemoteError(
+            f"{self._settings} hung up during the login of {self._settings.user!r}, or the "
+            f"network failed (tried: {tried or 'nothing'}): {AGAIN}{too_many if tried else ''}"
+        )
 
-def _unless_over(transport: paramiko.Transport, error: paramiko.SSHException) -> None:
-    """Go on to the next attempt, unless the server hung up: it bears few that fail."""
+
+def _raise_if_disconnected(transport: paramiko.Transport, error: paramiko.SSHException) -> None:
+    """Raise if the server hung up: servers limit failed attempts (MaxAuthTries)."""
     if not transport.is_active():
         raise error
+
+
+class KeyAgent(AgentSSH):
+    """The ssh key agent at a socket; it has no keys if nothing answers there."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._socket = socket.socket(socket.AF_UNIX)
+        try:
+            self._socket.connect(path)
+            self._connect(self._socket)  # type: ignore[attr-defined]  # paramiko's stubs leave it out
+        except (OSError, paramiko.SSHException):
+            self.close()
+
+    def close(self) -> None:
+        """Close the connection to the key agent."""
+        self._socket.close()
+
+
+def offered_keys(
+    settings: HostSettings, agent: KeyAgent | None, ask: Callable[[str], str]
+) -> Iterator[tuple[str, paramiko.PKey]]:
+    """Yield each key with its name for messages, in ssh's order: the key agent's, then files.
+
+    Keys that need a passphrase come last. `ask` asks for one when it is needed; an empty answer
+    leaves the key out.
+    """
+    named = {_public_key(path): path for path in settings.identities}
+    held = list(agent.get_keys()) if agent else []
+    held.sort(key=lambda key: key.asbytes() not in named)
+    for key in held:
+        if key.asbytes() in named or not settings.identities_only:
+            yield f"{key.comment or key.get_name()} (key agent)", key
+    blobs = {key.asbytes() for key in held}
+    files = [path for path in settings.identities if not blobs or _public_key(path) not in blobs]
+    locked = []
+    for path in files:
+        try:
+            yield str(path), paramiko.PKey.from_path(path)
+        except TypeError:
+            locked.append(path)
+        except (OSError, ValueError, paramiko.SSHException, UnknownKeyType):
+            continue
+    for path in locked:
+        if unlocked := _unlock(path, ask):
+            yield str(path), unlocked
+
+
+def _public_key(path: Path) -> bytes:
+    """Return the public key beside a key's file, empty where there is none."""
+    half = path if path.suffix == ".pub" else path.with_name(path.name + ".pub")
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return base64.b64decode(half.read_text().split()[1])
+    return b""
+
+
+def _unlock(path: Path, ask: Callable[[str], str]) -> paramiko.PKey | None:
+    """Load a key with its passphrase; None where the user left that empty."""
+    for _ in range(_TRIES):
+        passphrase = ask(f"Passphrase for the key {path}: ")
+        if not passphrase:
+            return None
+        with contextlib.suppress(ValueError, paramiko.SSHException):
+            secret: Any = passphrase.encode()  # bytes at run time, whatever the stubs say
+            return paramiko.PKey.from_path(path, secret)
+    raise RemoteError(
+        f"wrong passphrase for {path}, {_TRIES} times: check it by `ssh-keygen -y -f {path}`"
+    )

@@ -1,51 +1,112 @@
-"""A running program's three streams and its exit code, here or at the end of an ssh channel."""
+"""What every transport provides, over ssh or on this machine: running programs, copying files."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from pytest_remex.errors import RemoteError
+from pytest_remex.errors import ConnectionLostError, RemoteError
+from pytest_remex.io import AGAIN
 
 if TYPE_CHECKING:
-    from pytest_remex.transport.transfer import Wanted
+    from pytest_remex.transport.transfer import Transfer
+
+Notify = Callable[[str], None]
+"""Shows the user a line about something that takes long."""
 
 CHUNK = 1 << 16
-"""Bytes a read from a pipe: what Linux lets a pipe hold."""
+"""Bytes to read from a pipe at a time: Linux's default pipe capacity."""
+
+_ESCAPES = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]")
 
 
 class NoChannelError(RemoteError):
     """The server allows no further channel on this connection (sshd's MaxSessions)."""
 
 
+def connection_lost(what: str, work: str) -> ConnectionLostError:
+    """Return the error for a connection that was lost during some work.
+
+    Args:
+        what: What happened, a clause that names the place: "the connection to cluster broke".
+        work: What was under way, a clause: "jobs were submitted".
+    """
+    return ConnectionLostError(
+        f"{what} while {work}: it is unknown how far that got; "
+        f"{AGAIN} to check and continue from there"
+    )
+
+
+def last_lines(data: bytes, lines: int = 3, most: int = 300) -> str:
+    """Return the last lines of a program's output as one line that is safe on a terminal.
+
+    Args:
+        data: The output, in any encoding.
+        lines: How many lines to return at most.
+        most: How many characters to return at most.
+    """
+    text = _ESCAPES.sub("", data.decode(errors="backslashreplace"))
+    kept = [line.strip() for line in re.split(r"[\r\n]", text) if line.strip()][-lines:]
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode()
+        for each in " / ".join(kept)
+    )[-most:]
+
+
+class Prompt(Protocol):
+    """Asks the user for a passphrase, a password, or a second factor."""
+
+    def __call__(self, text: str, *, echo: bool) -> str:
+        """Show `text` and return the answer; `echo` says whether the typing may show."""
+
+
 class Channel(Protocol):
     """A running program. Each reading method may be called in a thread of its own."""
 
     def read(self) -> bytes:
-        """Wait for the next bytes of its stdout; none at the end, or where the link broke."""
+        """Wait for the next bytes of its stdout; empty at the end, or if the connection broke."""
 
     def read_error(self) -> bytes:
-        """Wait for the next bytes of its stderr; none at the end."""
+        """Wait for the next bytes of its stderr; empty at the end."""
 
     def write(self, data: bytes) -> None:
-        """Write all of `data` to its stdin. Raises `OSError` where nobody takes it."""
+        """Write all of `data` to its stdin.
+
+        Raises:
+            OSError: The program or the connection no longer accepts data; `TimeoutError` if it
+                accepted nothing for too long.
+        """
 
     def wait(self, seconds: float) -> int | None:
-        """Give its exit code; None where it still runs then, or where the link broke."""
+        """Return its exit code; None if it still runs after `seconds`, or the connection broke."""
 
     def close(self) -> None:
-        """End its stdin, which ends an agent, and let go of it."""
+        """Close its stdin, which ends an agent, and release the channel."""
 
 
 class Transport(Protocol):
-    """A way to run Python programs at one place, whose name for messages is `place`."""
+    """A way to run Python programs at one place. `place` is its name in messages."""
 
     place: str
 
     def python(self, program: str) -> Channel:
-        """Start a program, given as its source, there. Python is running it when this returns."""
+        """Start a Python program there, given as source text; it is running on return.
 
-    def copy(self, wanted: Wanted) -> None:
-        """Copy files; one that is not there, or may not be read, is left out."""
+        Raises:
+            RemoteError: Python did not start.
+            NoChannelError: The server allows no further program on this connection.
+            ConnectionLostError: The connection broke.
+        """
+
+    def copy(self, transfer: Transfer) -> None:
+        """Copy files from there; missing and unreadable files are left out.
+
+        Raises:
+            RemoteError: The copy failed.
+            NoChannelError: The server allows no further program on this connection.
+            ConnectionLostError: The connection broke.
+        """
 
     def close(self) -> None:
-        """End what the door holds open."""
+        """Close the connection, if there is one."""

@@ -1,4 +1,4 @@
-"""What the phases do at a remote: ask its agent, and fetch files."""
+"""A connection to a remote, as the launch and collect phases use it: ask its agent, fetch files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pytest_remex.errors import RemoteError
 from pytest_remex.transport.agent_client import AgentClient
 from pytest_remex.transport.base import NoChannelError
 from pytest_remex.transport.local import LocalTransport
-from pytest_remex.transport.transfer import Transferred, Wanted, checked, fetch
+from pytest_remex.transport.transfer import check_names, fetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -20,65 +20,82 @@ if TYPE_CHECKING:
 
     from pytest_remex.common.protocol import Event, Request
     from pytest_remex.model import Remote
-    from pytest_remex.transport.base import Transport
-    from pytest_remex.transport.greeting import Tell
-    from pytest_remex.transport.prompt import Prompt
+    from pytest_remex.transport.base import Notify, Prompt, Transport
+    from pytest_remex.transport.transfer import Transfer, TransferProgress
 
-SILENCE = 60.0
-"""Seconds without a sign of life after which a link counts as lost."""
+IDLE_TIMEOUT = 60.0
+"""Seconds without a sign of life after which a connection counts as lost."""
 
 
 def connect(
     remote: Remote,
     *,
     prompt: Prompt | None = None,
-    silence: float = SILENCE,
-    tell: Tell = lambda _: None,
+    notify: Notify | None = None,
+    idle_timeout: float = IDLE_TIMEOUT,
 ) -> Connection:
-    """Connect to the remote, with one authentication; `prompt` asks the user where one is needed.
+    """Connect to a remote, authenticating once.
 
-    `tell` is told, in a line for the user, where a program takes long to start there.
+    Args:
+        remote: Where to connect to; `host=None` is this machine, and loads no ssh library.
+        prompt: Asks the user for passphrases and codes; without it, a login that needs one fails.
+        notify: Shows the user a line if a program takes long to start there.
+        idle_timeout: Seconds without a sign of life, while work is under way, after which the
+            connection counts as lost.
 
-    A link that is silent for `silence` seconds while work is under way counts as lost. Raises
-    `RemoteError` where the host cannot be reached, is not known, or refuses the login.
+    Raises:
+        RemoteError: The host cannot be reached, its key is not known, or it refuses the login.
+
+    Example:
+        >>> with connect(Remote("cluster", clone="~/grid", runs="~/runs")) as connection:
+        ...     connection.host().slurm
+        '24.11.5'
     """
     if remote.host is None:
-        return Connection(remote, LocalTransport(), silence=silence)
+        return Connection(remote, LocalTransport(), idle_timeout=idle_timeout)
     from pytest_remex.transport.ssh import log_in  # noqa: PLC0415 - Fabric takes half a second
 
-    door = log_in(remote, prompt, silence=silence, tell=tell)
-    return Connection(remote, door, silence=silence)
+    transport = log_in(remote, prompt, notify or (lambda _: None), idle_timeout=idle_timeout)
+    return Connection(remote, transport, idle_timeout=idle_timeout)
 
 
 class Connection:
-    """An open way to a remote. One thread at a time may use it."""
+    """An open connection to a remote, a context manager. One thread at a time may use it."""
 
-    def __init__(self, remote: Remote, door: Transport, *, silence: float) -> None:
+    def __init__(self, remote: Remote, transport: Transport, *, idle_timeout: float) -> None:
         self.remote = remote
-        self._door = door
-        self._silence = silence
+        self.closed = False
+        self._transport = transport
+        self._idle_timeout = idle_timeout
         self._agent: AgentClient | None = None
         self._host: Host | None = None
-        self.closed = False
+
+    @property
+    def scheduler(self) -> str:
+        """The scheduler there, as requests name it."""
+        return LOCAL if self.remote.host is None else SLURM
 
     def ask(self, request: Request) -> Iterator[Event]:
         """Send a request to the agent now, and iterate over the events of its answer.
 
-        The agent starts at the first request. Raises `RemoteError` for what the agent refuses,
-        and `ConnectionLostError` where the link or the agent broke, or was silent for too long:
-        what was asked for may have been done, or not.
+        The agent starts at the first request.
+
+        Raises:
+            RemoteError: The agent did not start, or answered with an error.
+            ConnectionLostError: The connection or the agent broke, or was silent for too long;
+                what was requested may or may not have been done.
         """
         if self._agent is None:
             self._agent = AgentClient(
-                self._door.python(agent.BOOT),
+                self._transport.python(agent.BOOT),
                 agent.bundle(),
-                place=self._door.place,
-                silence=self._silence,
+                place=self._transport.place,
+                idle_timeout=self._idle_timeout,
             )
         return self._agent.ask(request)
 
     def host(self) -> Host:
-        """Return what the remote is; it is asked once. Raises as `ask` does."""
+        """Return what the remote is. The agent is asked once. Raises as `ask` does."""
         if self._host is None:
             remote = self.remote
             request = LookAtHost(remote.clone, remote.runs, self.scheduler)
@@ -86,46 +103,53 @@ class Connection:
                 if isinstance(event, Host):
                     self._host = event
         if self._host is None:
-            raise RemoteError(f"the agent on {self._door.place} did not describe its host")
+            raise RemoteError(f"the agent on {self._transport.place} did not describe its host")
         return self._host
-
-    @property
-    def scheduler(self) -> str:
-        """The scheduler there, as requests name it."""
-        return LOCAL if self.remote.host is None else SLURM
 
     def fetch(
         self,
         source: str,
         files: Iterable[str],
         destination: Path,
-        progress: Callable[[Transferred], None] | None = None,
+        progress: Callable[[TransferProgress], None] | None = None,
     ) -> list[str]:
-        """Copy `files`, paths inside the folder `source` there, to the same paths in `destination`.
+        """Copy files from there, keeping their modification times and following no links.
 
-        `source` is absolute. Times are kept, links are not followed, and a reader of `destination`
-        never sees half a file. `progress` is told now and then. Gives the files that are not
-        there, or may not be read. Raises `RemoteError` where a name leaves its folder, rsync is
-        missing or fails, and `ConnectionLostError` where the link broke: the next fetch goes on.
+        A reader of `destination` never sees half a file.
+
+        Args:
+            source: A folder there, an absolute path.
+            files: Paths relative to `source`; each keeps that path in `destination`.
+            destination: A folder here.
+            progress: Called now and then during the transfer.
+
+        Returns:
+            The files that are missing there, or cannot be read.
+
+        Raises:
+            RemoteError: A name leaves its folder, or rsync is missing or fails.
+            ConnectionLostError: The connection broke; the next fetch continues from there.
         """
-        names = checked(files)
-        tell = progress or (lambda _: None)
-        return fetch(self._copy, source, names, destination.absolute(), tell) if names else []
+        names = check_names(files)
+        if not names:
+            return []
+        report = progress or (lambda _: None)
+        return fetch(self._copy, source, names, destination.absolute(), report)
 
     def close(self) -> None:
-        """End the agent and the connection; jobs go on."""
+        """End the agent and the connection; jobs continue to run."""
         self.closed = True
-        self._dismiss()
-        self._door.close()
+        self._end_agent()
+        self._transport.close()
 
-    def _copy(self, wanted: Wanted) -> None:
+    def _copy(self, transfer: Transfer) -> None:
         try:
-            self._door.copy(wanted)
+            self._transport.copy(transfer)
         except NoChannelError:  # the agent holds the only one that the server allows
-            self._dismiss()
-            self._door.copy(wanted)
+            self._end_agent()
+            self._transport.copy(transfer)
 
-    def _dismiss(self) -> None:
+    def _end_agent(self) -> None:
         """End the agent; the next request starts another."""
         if self._agent is not None:
             self._agent.close()
@@ -141,3 +165,28 @@ class Connection:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class Connections:
+    """The connections of a pytest run: one for each remote, opened when it is first needed.
+
+    Args:
+        prompt: See `connect`.
+        notify: See `connect`.
+    """
+
+    def __init__(self, prompt: Prompt, notify: Notify) -> None:
+        self._prompt = prompt
+        self._notify = notify
+        self._open: dict[Remote, Connection] = {}
+
+    def to(self, remote: Remote) -> Connection:
+        """Return the connection to a remote. Raises as `connect` does."""
+        if remote not in self._open:
+            self._open[remote] = connect(remote, prompt=self._prompt, notify=self._notify)
+        return self._open[remote]
+
+    def close(self) -> None:
+        """Close them all."""
+        while self._open:
+            self._open.popitem()[1].close()

@@ -1,7 +1,7 @@
-"""Host keys: only what a known_hosts file holds is let in; unknown and changed keys are refused.
+"""Host keys: only a key that a known_hosts file holds is accepted.
 
 The files are read by `ssh-keygen -F`, which knows hashed names, patterns, other ports and
-`@cert-authority` lines; paramiko's own reader knows them in part.
+`@cert-authority` lines; paramiko's own reader knows them only in part.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import paramiko
 
 from pytest_remex.errors import RemoteError
-from pytest_remex.transport.home import home, moved
+from pytest_remex.transport.ssh_config import home, home_differs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,92 +31,106 @@ _RSA = ("rsa-sha2-512", "rsa-sha2-256")
 
 @dataclass(frozen=True, slots=True)
 class KnownKey:
-    """A line of a known_hosts file that speaks of a host; `mark` is "", "CA" or "REVOKED"."""
+    """A line of a known_hosts file that names a host; `marker` is "", "CA" or "REVOKED"."""
 
-    kind: str
+    key_type: str
     blob: bytes
-    mark: str
+    marker: str
     file: Path
     line: int
 
 
-class StrictPolicy(paramiko.MissingHostKeyPolicy):
-    """Decides on every host key: the ssh client that it serves is given no keys of its own.
+class KnownHostsPolicy(paramiko.MissingHostKeyPolicy):
+    """Checks every host key: the ssh client that it serves is given no known keys of its own.
 
-    As in ssh, a key that is known without the port is good on any port of that host.
+    As in ssh, a key that is known without a port is valid on any port of that host.
     """
 
     def __init__(self, settings: HostSettings) -> None:
         self._settings = settings
         self._known = known_keys(settings.known_as, settings.known_hosts)
-        self._plain: list[KnownKey] = []
-        unnamed = not any(known.mark != "CA" for known in self._known)
-        if unnamed and settings.known_as.startswith("["):
-            self._plain = known_keys(settings.hostname, settings.known_hosts)
+        self._known_without_port: list[KnownKey] = []
+        has_key = any(known.marker != "CA" for known in self._known)
+        if not has_key and settings.known_as.startswith("["):
+            self._known_without_port = known_keys(settings.hostname, settings.known_hosts)
 
     def missing_host_key(
         self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey
     ) -> None:
-        """Return where the key is known. Raises `RemoteError` where it is not."""
+        """Accept a known key by returning.
+
+        Raises:
+            RemoteError: The key is unknown, revoked, or another than the known one.
+        """
         del client, hostname
-        all_known = [*self._known, *self._plain]
-        same = [known for known in all_known if known.blob == key.asbytes()]
-        if any(known.mark == "REVOKED" for known in same):
+        same = [known for known in self._all_known if known.blob == key.asbytes()]
+        if any(known.marker == "REVOKED" for known in same):
             raise RemoteError(
-                f"{self._sent(key)} is marked @revoked in {same[0].file}: do not use it"
+                f"{self._describe(key)} is marked @revoked in {same[0].file}: do not use it"
             )
-        for file in self._settings.revoked:
+        for file in self._settings.revoked_keys_files:
             if _is_revoked(key, file):
-                raise RemoteError(f"{self._sent(key)} is revoked in {file}: do not use it")
-        if any(not known.mark for known in same):
+                raise RemoteError(f"{self._describe(key)} is revoked in {file}: do not use it")
+        if any(not known.marker for known in same):
             return
-        others = [known for known in self._known if not known.mark and known.kind == key.get_name()]
+        name = key.get_name()
+        others = [known for known in self._known if not known.marker and known.key_type == name]
         raise self._changed(key, others[0]) if others else self._unknown(key)
 
     def algorithms(self, offered: tuple[str, ...]) -> tuple[str, ...]:
-        """Put the known keys' kinds first, so that the server shows one that can be checked."""
-        kinds = [known.kind for known in [*self._known, *self._plain] if not known.mark]
-        wanted = [name for kind in kinds for name in (_RSA if kind == "ssh-rsa" else (kind,))]
+        """Return the key types, those of known keys first: the server then sends a known one."""
+        types = [known.key_type for known in self._all_known if not known.marker]
+        wanted = [name for each in types for name in (_RSA if each == "ssh-rsa" else (each,))]
         first = [name for name in dict.fromkeys(wanted) if name in offered]
         return (*first, *(name for name in offered if name not in first))
 
-    def _sent(self, key: paramiko.PKey) -> str:
+    @property
+    def _all_known(self) -> list[KnownKey]:
+        return [*self._known, *self._known_without_port]
+
+    def _describe(self, key: paramiko.PKey) -> str:
         host = self._settings
         return f"the host key of {host.known_as} ({key.get_name()} {fingerprint(key.asbytes())})"
 
     def _changed(self, key: paramiko.PKey, known: KnownKey) -> RemoteError:
         return RemoteError(
-            f"{self._sent(key)} has CHANGED: {known.file}:{known.line} holds "
-            f"{fingerprint(known.blob)}. Somebody may listen in; ask the cluster's operators. "
-            f"Once they confirm the new key, forget the old one: "
+            f"{self._describe(key)} has CHANGED: {known.file}:{known.line} holds "
+            f"{fingerprint(known.blob)}. This is a possible man-in-the-middle attack; ask the "
+            f"cluster's operators. Once they confirm the new key, remove the old one: "
             f"ssh-keygen -R '{self._settings.known_as}' -f {known.file}"
         )
 
     def _unknown(self, key: paramiko.PKey) -> RemoteError:
-        kinds = sorted({known.mark or known.kind for known in self._known})
-        held = f"they hold only: {', '.join(kinds)}" if kinds else "they do not name this host"
-        certified = "Certificates of hosts (CA) are not read: the key itself must be known. "
+        types = sorted({known.marker or known.key_type for known in self._known})
+        held = f"they hold only: {', '.join(types)}" if types else "they do not name this host"
+        certified = "Host certificates (CA) are not supported: the key itself must be known. "
         return RemoteError(
-            f"{self._sent(key)} is unknown to the known_hosts files ({held}). "
-            f"{certified if 'CA' in kinds else ''}Compare it with what the cluster's operators "
-            f"publish, then {self._remedy(certified='CA' in kinds)}"
+            f"{self._describe(key)} is unknown to the known_hosts files ({held}). "
+            f"{certified if 'CA' in types else ''}Compare it with the one that the cluster's "
+            f"operators publish, then {self._how_to_add(certified='CA' in types)}"
         )
 
-    def _remedy(self, *, certified: bool) -> str:
-        """Say how the key gets into a file that is read; ssh keeps no key that a CA vouches for."""
+    def _how_to_add(self, *, certified: bool) -> str:
+        """Return how to add the key to a known_hosts file.
+
+        ssh itself does not add a key that a certificate covers, nor any to a HOME that it does
+        not use.
+        """
         host = self._settings
-        file = host.learns or home() / ".ssh" / "known_hosts"
+        file = host.new_keys_file or home() / ".ssh" / "known_hosts"
         inside = file.is_relative_to(home()) and shlex.quote(str(file)) == str(file)
         name = f"~/{file.relative_to(home())}" if inside else shlex.quote(str(file))
         line = shlex.quote(f"s/^[^ ]*/{host.known_as}/")
         rename = "" if host.known_as.strip("[]").startswith(host.hostname) else f" | sed {line}"
         scan = f"ssh-keyscan -p {host.port} {host.hostname}{rename} >> {name}"
-        return scan if certified or moved() else f"log in once by `ssh {host.name}`, or: {scan}"
+        return (
+            scan if certified or home_differs() else f"log in once by `ssh {host.name}`, or: {scan}"
+        )
 
 
 def known_keys(name: str, files: tuple[Path, ...]) -> list[KnownKey]:
-    """Return what the known_hosts files say of a host, which is `[name]:port` on other ports."""
-    return [key for file in files for key in _find(name, file)]
+    """Return a host's lines in known_hosts files; `name` is `[name]:port` on other ports."""
+    return [key for file in files for key in _lines_of(name, file)]
 
 
 def fingerprint(blob: bytes) -> str:
@@ -124,14 +138,17 @@ def fingerprint(blob: bytes) -> str:
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
-def _find(name: str, file: Path) -> list[KnownKey]:
+def _lines_of(name: str, file: Path) -> list[KnownKey]:
     lines = _ssh_keygen("-F", name, "-f", str(file)).stdout.splitlines()
-    found = (_parse(head, line, file) for head, line in itertools.pairwise(lines))
-    return [key for key in found if key]
+    keys = (_parse(comment, line, file) for comment, line in itertools.pairwise(lines))
+    return [key for key in keys if key]
 
 
 def _is_revoked(key: paramiko.PKey, file: Path) -> bool:
-    """Ask a RevokedHostKeys file: a KRL, or a list of keys. As for ssh, it must be readable."""
+    """Return whether a RevokedHostKeys file holds a key; it is a KRL, or a list of keys.
+
+    As for ssh, it must be readable.
+    """
     try:
         if not file.is_file():
             raise FileNotFoundError("no such file")
@@ -161,14 +178,14 @@ def _ssh_keygen(*words: str, text: str = "") -> subprocess.CompletedProcess[str]
         raise RemoteError("ssh-keygen is not on the PATH: install OpenSSH's client") from error
 
 
-def _parse(head: str, line: str, file: Path) -> KnownKey | None:
-    """Read a pair such as `# Host a found: line 3 CA` and `@cert-authority a ssh-rsa AAAA`."""
-    _, found, where = head.partition(" found: line ")
+def _parse(comment: str, line: str, file: Path) -> KnownKey | None:
+    """Parse two lines such as `# Host a found: line 3 CA` and `@cert-authority a ssh-rsa AAAA`."""
+    _, found, where = comment.partition(" found: line ")
     words = [word for word in line.split() if not word.startswith("@")]
-    if not head.startswith("# Host ") or not found or len(words) < 3:  # noqa: PLR2004 - names, kind, key
+    if not comment.startswith("# Host ") or not found or len(words) < 3:  # noqa: PLR2004 - names, type, key
         return None
-    number, _, mark = where.strip().partition(" ")
+    number, _, marker = where.strip().partition(" ")
     try:
-        return KnownKey(words[1], base64.b64decode(words[2]), mark, file, int(number))
-    except (binascii.Error, ValueError):  # what is no key vouches for nobody
+        return KnownKey(words[1], base64.b64decode(words[2]), marker, file, int(number))
+    except (binascii.Error, ValueError):  # a line that holds no key
         return None

@@ -1,18 +1,24 @@
-"""This machine as a place of runs: no ssh, no login shell."""
+"""The transport on this machine: no ssh, no login shell, no rsync."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import stat
 import subprocess
 import sys
+import time
 from typing import IO, TYPE_CHECKING
 
+from pytest_remex.errors import RemoteError
 from pytest_remex.transport.base import CHUNK
-from pytest_remex.transport.local_copy import copy
+from pytest_remex.transport.transfer import STAGING, FolderMaker, TransferProgress, unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-    from pytest_remex.transport.transfer import Wanted
+    from pytest_remex.transport.transfer import Transfer
 
 
 class LocalTransport:
@@ -24,12 +30,12 @@ class LocalTransport:
         """See `Transport`."""
         return LocalChannel([sys.executable, "-I", "-u", "-c", program])
 
-    def copy(self, wanted: Wanted) -> None:
-        """See `Transport`: copies all, since a local copy costs no more than a comparison."""
-        copy(wanted)
+    def copy(self, transfer: Transfer) -> None:
+        """See `Transport`. Copies unchanged files too: comparing them would cost no less."""
+        _copy(transfer)
 
     def close(self) -> None:
-        """See `Transport`: nothing is held open."""
+        """See `Transport`; there is no connection."""
 
 
 class LocalChannel:
@@ -63,7 +69,7 @@ class LocalChannel:
             rest = rest[stdin.write(rest) :]
 
     def wait(self, seconds: float) -> int | None:
-        """See `Channel`. A program that a signal ended gives 128 and its number, as in a shell."""
+        """See `Channel`. For a program that a signal ended: 128 plus its number, as in a shell."""
         try:
             code = self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -80,10 +86,62 @@ class LocalChannel:
 
 
 def _read(stream: IO[bytes] | None) -> bytes:
-    """Read what is there, and close the stream at its end: nobody else knows when that is."""
+    """Read what is there, and close the stream at its end: only the reader knows when that is."""
     if stream is None or stream.closed:
         return b""
     data = stream.read(CHUNK)
     if not data:
         stream.close()
     return data
+
+
+def _copy(transfer: Transfer) -> None:
+    """Copy files; those that are missing, unreadable, or behind a symbolic link are left out."""
+    root = os.path.realpath(transfer.source)
+    if not os.path.isdir(root):  # noqa: PTH112 - as below
+        raise RemoteError(f"the runs folder {transfer.source} cannot be read: check remex_runs")
+    folders = FolderMaker(transfer.staging)
+    is_plain: dict[tuple[str, ...], bool] = {}
+    started = time.monotonic()
+    files = size = 0
+    for name in transfer.names:
+        *parents, last = name.split("/")
+        parts = tuple(parents)
+        if parts not in is_plain:
+            folder = os.path.join(root, *parts)  # noqa: PTH118 - names need not be UTF-8
+            is_plain[parts] = os.path.realpath(folder) == folder
+        opened = _open(f"{root}/{name}") if is_plain[parts] else None
+        if opened is not None:
+            size += _copy_file(opened, transfer.staging / STAGING, folders.make(parts) / last)
+            files += 1
+            rate = size / max(time.monotonic() - started, 1e-3)
+            transfer.report(TransferProgress(files, size, rate))
+
+
+def _open(path: str) -> int | None:
+    """Open a regular file; return None for anything else, and for what may not be read."""
+    try:
+        opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    if stat.S_ISREG(os.fstat(opened).st_mode):
+        return opened
+    os.close(opened)
+    return None
+
+
+def _copy_file(opened: int, part: Path, target: Path) -> int:
+    """Copy an open file with the time that it had at the start; return its size.
+
+    A file that grows meanwhile is then newer than its copy.
+    """
+    with os.fdopen(opened, "rb") as file:
+        status = os.fstat(opened)
+        try:
+            with part.open("wb") as copied:
+                shutil.copyfileobj(file, copied, 1 << 20)
+            os.utime(part, ns=(status.st_atime_ns, status.st_mtime_ns))
+            part.replace(target)
+        except OSError as error:
+            raise unwritable(target, error) from error
+    return status.st_size

@@ -1,4 +1,4 @@
-"""rsync, here and there, joined by a channel of the connection that is already open."""
+"""Copying files from a cluster by rsync, over the connection that is already open."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import time
 from typing import TYPE_CHECKING
 
 from pytest_remex.errors import RemoteError
-from pytest_remex.transport.base import CHUNK
+from pytest_remex.transport.base import CHUNK, last_lines
 from pytest_remex.transport.rsync_tunnel import RsyncTunnel
-from pytest_remex.transport.transfer import Transferred, told_full
+from pytest_remex.transport.transfer import TransferProgress, disk_full
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,82 +23,92 @@ if TYPE_CHECKING:
     from typing import IO
 
     from pytest_remex.transport.base import Transport
-    from pytest_remex.transport.transfer import Wanted
+    from pytest_remex.transport.transfer import Transfer
 
-_PARTS = ".remex-part"
+_PARTIAL = ".remex-part"
 _PROGRESS = re.compile(rb"\s*(?P<bytes>\d+)\s+\d+%.*?(?:xfr#(?P<files>\d+)|$)")
 _SOME_MISSING = (0, 23, 24)
-_OURS = (1, 3, 11, 22)
-_LEAST = (3, 1)
-_TRUSTING = (3, 2, 5)
-_PATIENCE = 2.0
+"""Exit codes of a transfer that did all it could."""
+_FAULTS_HERE = (1, 3, 11, 22)
+"""Exit codes of faults on this machine, whatever became of the connection."""
+_MIN_VERSION = (3, 1)
+_HAS_TRUST_SENDER = (3, 2, 5)
+_TERM_TIMEOUT = 2.0
 
 
-def pull(door: Transport, wanted: Wanted, *, silence: float) -> None:
-    """Copy files from what the door leads to; one that is not there, or unreadable, is left out.
+def pull(transport: Transport, transfer: Transfer, *, idle_timeout: float) -> None:
+    """Copy files; missing and unreadable ones are left out.
 
-    Raises `RemoteError` where rsync is missing or fails, and `ConnectionLostError` where the link
-    broke or was silent for `silence` seconds: parts of files are kept for the next time.
+    Raises:
+        RemoteError: rsync is missing, too old, or failed.
+        ConnectionLostError: The connection broke, or was silent for `idle_timeout` seconds; parts
+            of files are kept for the next time.
     """
     version = _version()
     with (
-        RsyncTunnel(door, wanted.source) as joint,
-        tempfile.TemporaryFile() as listed,
+        RsyncTunnel(transport, transfer.source) as tunnel,
+        tempfile.TemporaryFile() as names,
         tempfile.TemporaryFile() as errors,
     ):
-        listed.write(b"".join(os.fsencode(name) + b"\0" for name in wanted.names))
-        listed.seek(0)
+        names.write(b"".join(os.fsencode(name) + b"\0" for name in transfer.names))
+        names.seek(0)
         process = subprocess.Popen(
-            command(wanted, silence, joint.shell, version),
-            stdin=listed,
+            rsync_command(transfer, idle_timeout, tunnel.shell, version),
+            stdin=names,
             stdout=subprocess.PIPE,
             stderr=errors,
-            pass_fds=[joint.end],
+            pass_fds=[tunnel.fd],
             env=_environment(),
             start_new_session=True,
         )
-        _watch(process, joint, wanted, silence)
+        _follow(process, tunnel, transfer, idle_timeout)
         errors.seek(0)
-        said = errors.read()[-2000:].decode(errors="replace").strip()
-    _judge(process.returncode, joint, said, wanted.basis)
+        stderr = errors.read()[-2000:]
+    _check_exit(process.returncode, tunnel, stderr, transfer.destination)
 
 
-def _watch(
-    process: subprocess.Popen[bytes], joint: RsyncTunnel, wanted: Wanted, silence: float
+def _follow(
+    process: subprocess.Popen[bytes], tunnel: RsyncTunnel, transfer: Transfer, idle_timeout: float
 ) -> None:
-    """Tell the progress until rsync ends, or the cluster has been silent for too long."""
+    """Report progress until rsync ends; raise if the cluster has been silent for too long."""
     with process:
         try:
-            joint.started()
-            for step in steps(process.stdout) if process.stdout else ():
-                if step is not None:
-                    wanted.progress(step)
+            tunnel.start()
+            for progress in read_progress(process.stdout) if process.stdout else ():
+                if progress is not None:
+                    transfer.report(progress)
                 else:
-                    joint.check(silence)
+                    tunnel.check(idle_timeout)
         except BaseException:
-            _end(process)
+            _terminate(process)
             raise
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End rsync and its children; asked politely, it keeps the part of a file that it has."""
+def _terminate(process: subprocess.Popen[bytes]) -> None:
+    """End rsync and its children; on SIGTERM it keeps the part of a file that it has."""
     os.killpg(process.pid, signal.SIGTERM)
     try:
-        process.wait(_PATIENCE)
+        process.wait(_TERM_TIMEOUT)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def command(
-    wanted: Wanted, silence: float, shell: Sequence[str], version: tuple[int, ...]
+def rsync_command(
+    transfer: Transfer, idle_timeout: float, shell: Sequence[str], version: tuple[int, ...]
 ) -> list[str]:
-    """Build the command that reads names from stdin, each ended by a NUL.
+    """Return the command that reads names from stdin, each ended by a NUL.
 
-    All that is asked for is compared with what lies in `basis`, whatever its time: rsync's own
-    quick check looks at whole seconds. Compression is what both ends know best; zstd at level 1
-    takes half the time of none at 10 MB/s, and little more on a fast link. That rsync compare
-    each file that comes with each that was asked for costs the square of their number (13 s at
-    30,000), and is no use: nothing else leaves the staging folder.
+    Every file is compared with the one in `destination`, whatever its time: rsync's own quick
+    check looks at whole seconds. Both ends agree on the best compression they know; zstd at level 1
+    takes half the time of none at 10 MB/s, and little more on a fast link. `--trust-sender` skips
+    comparing each file that comes with each name in the list, which costs the square of their
+    number (13 s at 30,000) and gains nothing: only files asked for leave the staging folder.
+
+    Args:
+        transfer: The files.
+        idle_timeout: Seconds without data after which rsync itself ends.
+        shell: The words of rsync's remote shell.
+        version: The version of rsync here.
     """
     return [
         "rsync",
@@ -108,37 +118,37 @@ def command(
         "--no-implied-dirs",
         "--from0",
         "--files-from=-",
-        f"--partial-dir={_PARTS}",
+        f"--partial-dir={_PARTIAL}",
         "--ignore-times",
-        f"--compare-dest={wanted.basis}",
-        *(["--trust-sender"] if version >= _TRUSTING else []),
+        f"--compare-dest={transfer.destination}",
+        *(["--trust-sender"] if version >= _HAS_TRUST_SENDER else []),
         "--compress",
         "--compress-level=1",
         "--info=progress2",
         "--no-human-readable",
         "--outbuf=L",
-        f"--timeout={max(1, round(silence))}",
-        f"--rsh={' '.join(map(quoted, shell))}",
+        f"--timeout={max(1, round(idle_timeout))}",
+        f"--rsh={' '.join(map(quote_for_rsync, shell))}",
         "there:.",
-        f"{wanted.staging}/",
+        f"{transfer.staging}/",
     ]
 
 
-def steps(stream: IO[bytes]) -> Iterator[Transferred | None]:
-    """Read rsync's progress as it comes; None each second in which nothing came."""
+def read_progress(stream: IO[bytes]) -> Iterator[TransferProgress | None]:
+    """Yield rsync's progress as it comes; None for each second in which nothing came."""
     started = time.monotonic()
     files = 0
     for line in _lines(stream):
         if line is None:
             yield None
-        elif found := _PROGRESS.match(line):
-            files = int(found["files"] or files)
-            size = int(found["bytes"])
-            yield Transferred(files, size, size / max(time.monotonic() - started, 1e-3))
+        elif match := _PROGRESS.match(line):
+            files = int(match["files"] or files)
+            size = int(match["bytes"])
+            yield TransferProgress(files, size, size / max(time.monotonic() - started, 1e-3))
 
 
 def _lines(stream: IO[bytes]) -> Iterator[bytes | None]:
-    """Split at line ends and at the carriage returns that rsync redraws its line with."""
+    """Split at line ends, and at the carriage returns by which rsync redraws its line."""
     rest = b""
     with selectors.DefaultSelector() as selector:
         selector.register(stream, selectors.EVENT_READ)
@@ -154,27 +164,28 @@ def _lines(stream: IO[bytes]) -> Iterator[bytes | None]:
     yield rest
 
 
-def _judge(code: int, joint: RsyncTunnel, said: str, destination: Path) -> None:
-    """Raise what an exit code of rsync stands for, but for some files that are not there."""
-    if joint.fault:
-        raise joint.fault
-    if joint.code is None and code not in (0, *_OURS):
-        raise joint.lost("broke")
+def _check_exit(code: int, tunnel: RsyncTunnel, stderr: bytes, destination: Path) -> None:
+    """Raise the error that rsync's exit code stands for, unless only some files are missing."""
+    if tunnel.fault:
+        raise tunnel.fault
+    if tunnel.code is None and code not in (0, *_FAULTS_HERE):
+        raise tunnel.lost("broke")
     if code in _SOME_MISSING:
         return
-    if full := told_full(said, destination):
+    if full := disk_full(stderr.decode(errors="replace"), destination):
         raise full
-    raise RemoteError(f"rsync from {joint.place} failed (exit code {code}): {said or joint.said}")
+    why = last_lines(stderr) or tunnel.stderr
+    raise RemoteError(f"rsync from {tunnel.place} failed (exit code {code}): {why}")
 
 
 def _version() -> tuple[int, ...]:
-    """Give the version of this machine's rsync. Raises `RemoteError` for none, or an old one."""
+    """Return the version of this machine's rsync; raise `RemoteError` for none, or an old one."""
     if shutil.which("rsync") is None:
         raise RemoteError("rsync is not on the PATH of this machine: install it")
     run = subprocess.run(["rsync", "--version"], capture_output=True, check=False, text=True)
-    found = re.match(r"rsync\s+version v?(\d+)\.(\d+)(?:\.(\d+))?", run.stdout)
-    version = tuple(int(part or 0) for part in found.groups()) if found else (0,)
-    if version < _LEAST:
+    match = re.match(r"rsync\s+version v?(\d+)\.(\d+)(?:\.(\d+))?", run.stdout)
+    version = tuple(int(part or 0) for part in match.groups()) if match else (0,)
+    if version < _MIN_VERSION:
         first = run.stdout.partition("\n")[0]
         raise RemoteError(
             f"this machine's rsync ({first!r}) is too old: install rsync 3.1 or newer"
@@ -183,11 +194,11 @@ def _version() -> tuple[int, ...]:
 
 
 def _environment() -> dict[str, str]:
-    """Leave out what changes rsync's ways, or its numbers."""
+    """Return the environment without what changes rsync's behaviour, or how it prints numbers."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("RSYNC_")}
     return {**kept, "LC_ALL": "C"}
 
 
-def quoted(word: str) -> str:
-    """Quote a word of --rsh as rsync reads it."""
+def quote_for_rsync(word: str) -> str:
+    """Quote a word of `--rsh` by rsync's own rules."""
     return "'" + word.replace("'", "''") + "'"

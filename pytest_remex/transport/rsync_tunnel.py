@@ -1,4 +1,7 @@
-"""Joins a local rsync to one on the cluster through a channel, skipping the login shell's noise."""
+"""Joins an rsync here to one on the cluster, through a channel of the connection that is open.
+
+rsync here -> rsync_shell.py -> RsyncTunnel -> channel -> login shell -> python3 -> rsync there
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,7 @@ from typing import TYPE_CHECKING
 
 from pytest_remex.errors import RemoteError
 from pytest_remex.transport import rsync_shell
-from pytest_remex.transport.base import CHUNK
-from pytest_remex.transport.connection_lost import lost
+from pytest_remex.transport.base import CHUNK, connection_lost, last_lines
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -25,81 +27,86 @@ if TYPE_CHECKING:
     from pytest_remex.errors import ConnectionLostError
     from pytest_remex.transport.base import Channel, Transport
 
-_THERE = """
+_START_RSYNC = """
 import json, os, shutil
-def say(text):
+def report(text):
     os.write(1, ("\\n%s %s\\n" % ({nonce!r}, json.dumps(text))).encode())
 try:
     os.chdir({source!r})
 except OSError as error:
-    say("the runs folder %s cannot be read (%s): see remex_runs" % ({source!r}, error.strerror))
+    report("the runs folder %s cannot be read (%s): check remex_runs"
+        % ({source!r}, error.strerror))
     raise SystemExit(1)
 if not shutil.which("rsync"):
-    say("rsync is not on the PATH there: install or load it")
+    report("rsync is not on the PATH there: install or load it")
     raise SystemExit(1)
-say("")
+report("")
 os.execvp("rsync", {words!r})
 """
-_WORDS = 1 << 16
+"""The program that becomes rsync there; first it reports an error, or "" for none."""
+_MAX_WORDS = 1 << 16
+_EXIT_TIMEOUT = 5.0
+_KEPT = 2000
+_FAILED = 255
+"""The exit code for rsync here where the one there has none, as ssh's."""
 
 
 class RsyncTunnel:
-    """The near half of `bridge`, for one run of rsync; a context manager round that run.
+    """Serves one run of rsync; a context manager around that run.
 
-    `shell` is what rsync is to run as its remote shell, `end` the descriptor that it inherits for
-    that. Afterwards `fault` says why the far half did not start, and `code` is the far rsync's
-    exit code, None where the link broke.
+    Args:
+        transport: Where the other rsync runs.
+        source: The folder there in which it runs.
+
+    Attributes:
+        fault: Afterwards, why rsync did not start there; None if it did.
+        code: Afterwards, its exit code there; None if the connection broke.
     """
 
-    def __init__(self, door: Transport, source: str) -> None:
+    def __init__(self, transport: Transport, source: str) -> None:
         self.fault: RemoteError | None = None
         self.code: int | None = None
-        self.place = door.place
-        self._door = door
+        self.place = transport.place
+        self._transport = transport
         self._source = source.encode("utf-8", "surrogateescape")
         self._ours, self._theirs = socket.socketpair()
         self._channel: Channel | None = None
-        self._said = bytearray()
-        self._heard_at = time.monotonic()
+        self._stderr = bytearray()
+        self._last_data = time.monotonic()
         self._thread = threading.Thread(target=self._serve, name="remex-rsync", daemon=True)
 
-    def check(self, silence: float) -> None:
-        """Raise `ConnectionLostError` where nothing came for so many seconds.
-
-        The start has a limit of its own: the door's.
-        """
-        if self._channel and time.monotonic() - self._heard_at > silence:
-            raise self.lost(f"was silent for {silence:g} s")
-
-    def lost(self, what: str) -> ConnectionLostError:
-        """Say that the connection was lost, and what that means."""
-        return lost(f"the connection to {self.place} {what}", "files were fetched")
-
     @property
-    def end(self) -> int:
-        """The descriptor that rsync is to inherit."""
+    def fd(self) -> int:
+        """The file descriptor that rsync must inherit."""
         return self._theirs.fileno()
 
     @property
     def shell(self) -> list[str]:
         """The words of rsync's remote shell."""
-        return [
-            sys.executable,
-            "-I",
-            "-S",
-            str(Path(rsync_shell.__file__).resolve()),
-            str(self.end),
-        ]
+        script = str(Path(rsync_shell.__file__).resolve())
+        return [sys.executable, "-I", "-S", script, str(self.fd)]
 
     @property
-    def said(self) -> str:
-        """The last that the cluster wrote to stderr."""
-        return self._said.decode(errors="replace").strip()
+    def stderr(self) -> str:
+        """The last lines that the cluster wrote to stderr, safe on a terminal."""
+        return last_lines(bytes(self._stderr))
 
-    def started(self) -> None:
-        """Serve the rsync that now has its end."""
+    def start(self) -> None:
+        """Serve rsync, which has inherited `fd` by now."""
         self._theirs.close()
         self._thread.start()
+
+    def check(self, idle_timeout: float) -> None:
+        """Raise `ConnectionLostError` if nothing came for so many seconds.
+
+        The start has a time limit of its own: the transport's.
+        """
+        if self._channel and time.monotonic() - self._last_data > idle_timeout:
+            raise self.lost(f"was silent for {idle_timeout:g} s")
+
+    def lost(self, what: str) -> ConnectionLostError:
+        """Return the error for a connection that was lost; `what` happened to it."""
+        return connection_lost(f"the connection to {self.place} {what}", "files were fetched")
 
     def __enter__(self) -> Self:
         return self
@@ -118,15 +125,15 @@ class RsyncTunnel:
         self._ours.close()
 
     def _serve(self) -> None:
-        """Take rsync's streams from the bridge, and pump until the far rsync ends."""
-        message, streams, _, _ = socket.recv_fds(self._ours, _WORDS, 2)
+        """Take rsync's streams from `rsync_shell`, and carry them until rsync there ends."""
+        message, streams, _, _ = socket.recv_fds(self._ours, _MAX_WORDS, 2)
         if not streams:
             return
-        out, into = streams
+        output, into = streams
         for stream in streams:
             os.set_blocking(stream, True)
         try:
-            self._pump(message.decode().split("\0"), out, into)
+            self._carry(message.decode().split("\0"), output, into)
         except RemoteError as fault:
             self.fault = fault
         except OSError:
@@ -134,49 +141,53 @@ class RsyncTunnel:
         finally:
             os.close(into)
             with contextlib.suppress(OSError):
-                self._ours.send(str(255 if self.code is None else self.code).encode())
+                self._ours.send(str(_FAILED if self.code is None else self.code).encode())
 
-    def _pump(self, words: list[str], out: int, into: int) -> None:
+    def _carry(self, words: list[str], output: int, into: int) -> None:
+        """Start rsync there by `words`; carry `output` to its stdin, and its stdout to `into`."""
         nonce = secrets.token_hex(8)
-        program = _THERE.format(nonce=nonce, source=self._source, words=words)
-        channel = self._door.python(program)
-        self._heard_at = time.monotonic()
+        program = _START_RSYNC.format(nonce=nonce, source=self._source, words=words)
+        channel = self._transport.python(program)
+        self._last_data = time.monotonic()
         self._channel = channel
-        for work in (self._send, self._hear_errors):
-            threading.Thread(target=work, args=(channel, out), daemon=True).start()
+        threading.Thread(target=_send, args=(channel, output), daemon=True).start()
+        threading.Thread(target=self._read_errors, args=(channel,), daemon=True).start()
         rest = self._skip_noise(channel, nonce.encode() + b" ")
         with contextlib.suppress(BrokenPipeError):
             _write(into, rest)
             while data := channel.read():
-                self._heard_at = time.monotonic()
+                self._last_data = time.monotonic()
                 _write(into, data)
-        self.code = channel.wait(5)
+        self.code = channel.wait(_EXIT_TIMEOUT)
 
     def _skip_noise(self, channel: Channel, mark: bytes) -> bytes:
-        """Wait for the line that starts rsync, and give what follows it."""
-        heard = b""
+        """Wait for the line after which rsync starts, and return what follows it."""
+        text = b""
         while data := channel.read():
-            self._heard_at = time.monotonic()
-            heard = heard[-len(mark) :] + data if mark not in heard else heard + data
-            line, ended, rest = heard.partition(mark)[2].partition(b"\n")
+            self._last_data = time.monotonic()
+            text = text[-len(mark) :] + data if mark not in text else text + data
+            line, ended, rest = text.partition(mark)[2].partition(b"\n")
             if ended:
                 if fault := json.loads(line):
                     raise RemoteError(f"{self.place}: {fault}")
                 return rest
-        self.code = channel.wait(5)
+        self.code = channel.wait(_EXIT_TIMEOUT)
         if self.code is not None:
-            raise RemoteError(f"{self.place}: rsync did not start there ({self.code}): {self.said}")
+            raise RemoteError(
+                f"{self.place}: rsync did not start there (exit code {self.code}): {self.stderr}"
+            )
         return b""
 
-    def _send(self, channel: Channel, out: int) -> None:
-        with contextlib.suppress(OSError, EOFError):
-            while data := os.read(out, CHUNK):
-                channel.write(data)
-        os.close(out)
-
-    def _hear_errors(self, channel: Channel, _: int) -> None:
+    def _read_errors(self, channel: Channel) -> None:
         while data := channel.read_error():
-            self._said = (self._said + data)[-2000:]
+            self._stderr = (self._stderr + data)[-_KEPT:]
+
+
+def _send(channel: Channel, output: int) -> None:
+    with contextlib.suppress(OSError, EOFError):
+        while data := os.read(output, CHUNK):
+            channel.write(data)
+    os.close(output)
 
 
 def _write(into: int, data: bytes) -> None:

@@ -1,31 +1,53 @@
-"""What `~/.ssh/config` says of a host, as ssh itself reads it: `ssh -G`.
+"""The settings of a host in `~/.ssh/config`, as ssh itself reads them: by `ssh -G`.
 
-Paramiko's own reader knows no Include, and Fabric goes through the hops of a ProxyJump backwards.
-Whose `~` it is, `home` decides.
+Paramiko's own reader does not know Include, and Fabric goes through the hops of a ProxyJump
+backwards.
+
+One home counts for config, known_hosts, keys and key agents alike: HOME. OpenSSH uses the home in
+the password database for all of these, and HOME for Include alone. Where the two differ, ssh is run
+as `ssh -F $HOME/.ssh/config`, so without the machine's own ssh_config, and a path in the password
+database's home stands for the same path in HOME: `ssh -G` does not tell which paths were written
+with a `~`. Files in the other home are never looked at.
 """
 
 from __future__ import annotations
 
 import getpass
 import os
+import pwd
 import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_remex.errors import RemoteError
-from pytest_remex.transport.home import config_file, expanded, home, is_file, written
 
-_SHORT = re.compile(r"(?P<name>(?:[^@]*@)?(?:[^:\[\]]+|\[[^\]]+\])):(?P<port>\d+)")
+_NAME_AND_PORT = re.compile(r"(?P<name>(?:[^@]*@)?(?:[^:\[\]]+|\[[^\]]+\])):(?P<port>\d+)")
+_SSH_PORT = 22
 _TIMEOUT = 20.0
 _KEEPALIVE = 15
 
 
 @dataclass(frozen=True, slots=True)
 class HostSettings:
-    """How to reach one host. Times in seconds; `known_as` is its name in known_hosts files.
+    """How to reach one host, and how to log in there.
 
-    ssh adds new host keys to `learns`; the files `revoked` list keys that are good for no host.
+    Attributes:
+        name: The host as the user wrote it.
+        hostname: Its address.
+        user: The user to log in as.
+        port: Its port.
+        known_as: Its name in known_hosts files: `[name]:port` on ports other than 22.
+        known_hosts: The known_hosts files that exist.
+        new_keys_file: The known_hosts file to which ssh adds new host keys.
+        revoked_keys_files: Files of keys that are valid for no host.
+        identities: The user's key files, in the order in which they are offered.
+        identities_only: Whether the key agent offers only keys that `identities` names.
+        agent: The key agent's socket.
+        jumps: Hosts to connect through (ProxyJump).
+        proxy: A command whose stdin and stdout are the connection (ProxyCommand).
+        timeout: Seconds to wait for the host at each step of connecting.
+        keepalive: Seconds between signs of life on an idle connection.
     """
 
     name: str
@@ -34,8 +56,8 @@ class HostSettings:
     port: int
     known_as: str
     known_hosts: tuple[Path, ...]
-    learns: Path | None
-    revoked: tuple[Path, ...]
+    new_keys_file: Path | None
+    revoked_keys_files: tuple[Path, ...]
     identities: tuple[Path, ...]
     identities_only: bool
     agent: str | None
@@ -44,42 +66,56 @@ class HostSettings:
     timeout: float
     keepalive: int
 
+    def __str__(self) -> str:
+        """Return the host as the user named it, with its address where that says more."""
+        address = f"{self.hostname}:{self.port}"
+        name = self.name.rpartition("@")[2]
+        return address if name in (self.hostname, address) else f"{name} ({address})"
+
 
 def host_settings(name: str) -> HostSettings:
-    """Read how ssh would reach `name`: `[user@]host[:port]`, an alias, or an ssh:// address.
+    """Return how ssh would reach a host.
 
-    Raises `RemoteError` where ssh is missing, or cannot read the name or its configuration.
+    Args:
+        name: `[user@]host[:port]`, an alias in ssh_config, or an ssh:// address.
+
+    Raises:
+        RemoteError: ssh is missing, or cannot read the name or its configuration.
     """
     if not name or name.startswith("-") or "\0" in name:
-        raise RemoteError(f"{name!r} is no host name: write user@machine, or an ssh_config alias")
-    found = _ask_ssh(name)
-    one = {key: values[0] for key, values in found.items()}
-    hostname, port = one["hostname"].strip("[]"), int(one["port"])
-    alias = one.get("hostkeyalias")
+        raise RemoteError(
+            f"{name!r} is not a host name: write user@machine, or an alias in ~/.ssh/config"
+        )
+    values = _ssh_values(name)
+    first = {key: several[0] for key, several in values.items()}
+    hostname, port = first["hostname"].strip("[]"), int(first["port"])
+    alias = first.get("hostkeyalias")
     return HostSettings(
         name=name,
         hostname=hostname,
-        user=one["user"],
+        user=first["user"],
         port=port,
-        known_as=alias or (hostname if port == 22 else f"[{hostname}]:{port}"),  # noqa: PLR2004 - ssh's
-        known_hosts=_files(one.get("userknownhostsfile"), one.get("globalknownhostsfile")),
-        learns=_learns(one.get("userknownhostsfile")),
-        revoked=_revoked(one.get("revokedhostkeys")),
-        identities=_identities(found, one),
-        identities_only=one.get("identitiesonly") == "yes",
-        agent=_agent(one.get("identityagent")),
-        jumps=tuple(hop.strip() for hop in _unless_none(one.get("proxyjump")).split(",") if hop),
-        proxy=_proxy(_unless_none(one.get("proxycommand")), one, name),
-        timeout=_number(one.get("connecttimeout")) or _TIMEOUT,
-        keepalive=int(_number(one.get("serveraliveinterval"))) or _KEEPALIVE,
+        known_as=alias or (hostname if port == _SSH_PORT else f"[{hostname}]:{port}"),
+        known_hosts=_files(first.get("userknownhostsfile"), first.get("globalknownhostsfile")),
+        new_keys_file=_new_keys_file(first.get("userknownhostsfile")),
+        revoked_keys_files=_revoked_keys_files(first.get("revokedhostkeys")),
+        identities=_identities(values, first),
+        identities_only=first.get("identitiesonly") == "yes",
+        agent=_agent(first.get("identityagent")),
+        jumps=tuple(hop.strip() for hop in _unless_none(first.get("proxyjump")).split(",") if hop),
+        proxy=_proxy(_unless_none(first.get("proxycommand")), first, name),
+        timeout=_number(first.get("connecttimeout")) or _TIMEOUT,
+        keepalive=int(_number(first.get("serveraliveinterval"))) or _KEEPALIVE,
     )
 
 
 def route(name: str) -> list[HostSettings]:
-    """Return the hosts to log in to one through another, the last being `name`.
+    """Return the hosts to log in to, one through another; the last is `name`.
 
-    As in ssh, only the first hop of a ProxyJump may have hops of its own. Raises `RemoteError` as
-    `host_settings`, and where the hops go in a circle.
+    As in ssh, only the first hop of a ProxyJump may have hops of its own.
+
+    Raises:
+        RemoteError: As `host_settings`, or the hops go in a circle.
     """
     hops = [host_settings(name)]
     seen = {name}
@@ -92,13 +128,13 @@ def route(name: str) -> list[HostSettings]:
     return hops
 
 
-def _ask_ssh(name: str) -> dict[str, list[str]]:
+def _ssh_values(name: str) -> dict[str, list[str]]:
     """Return the values of each keyword, in ssh's order."""
-    short = _SHORT.fullmatch(name)
+    short = _NAME_AND_PORT.fullmatch(name)
     words = ["-p", short["port"], "--", short["name"]] if short else ["--", name]
     try:
         run = subprocess.run(
-            ["ssh", "-G", "-T", *config_file(), *words],
+            ["ssh", "-G", "-T", *config_options(), *words],
             capture_output=True,
             check=False,
             stdin=subprocess.DEVNULL,
@@ -112,46 +148,51 @@ def _ask_ssh(name: str) -> dict[str, list[str]]:
             f"ssh cannot read how to reach {name!r}: {run.stderr.strip()}: "
             f"correct the host name, or ~/.ssh/config"
         )
-    found: dict[str, list[str]] = {}
+    values: dict[str, list[str]] = {}
     for line in run.stdout.splitlines():
         key, _, value = line.partition(" ")
-        found.setdefault(key.lower(), []).append(value)
-    return found
+        values.setdefault(key.lower(), []).append(value)
+    return values
 
 
 def _files(*texts: str | None) -> tuple[Path, ...]:
-    """Return the files in ssh's unquoted lists: whatever words in a row, from a root, name one."""
-    names = [name for text in texts if text for name in _runs_of_words(text)]
-    return tuple(path for path in dict.fromkeys(map(expanded, names)) if is_file(path))
+    """Return the files in ssh's lists, which are not quoted: a name may hold blanks."""
+    names = [name for text in texts if text for name in _possible_names(text)]
+    return tuple(path for path in dict.fromkeys(map(path_from_ssh, names)) if _is_file(path))
 
 
-def _runs_of_words(text: str) -> list[str]:
+def _possible_names(text: str) -> list[str]:
+    """Return every run of words that begins like an absolute path."""
     words = text.split(" ")
     starts = [at for at, word in enumerate(words) if word.startswith(("/", "~"))]
     return [" ".join(words[at:end]) for at in starts for end in range(at + 1, len(words) + 1)]
 
 
-def _learns(text: str | None) -> Path | None:
+def _new_keys_file(text: str | None) -> Path | None:
     """Return the first known_hosts file: the whole text where only one is named."""
     if not text or text == "none":
         return None
-    found = _files(text)
-    return found[0] if found else expanded(text.split(" /")[0])
+    files = _files(text)
+    return files[0] if files else path_from_ssh(text.split(" /")[0])
 
 
-def _revoked(value: str | None) -> tuple[Path, ...]:
-    return (expanded(value),) if value and value != "none" else ()
+def _revoked_keys_files(value: str | None) -> tuple[Path, ...]:
+    return (path_from_ssh(value),) if value and value != "none" else ()
 
 
-def _identities(found: dict[str, list[str]], one: dict[str, str]) -> tuple[Path, ...]:
-    tokens = {**_tokens(one), "%d": str(home()), "%n": one.get("host", "")}
-    names = [*found.get("certificatefile", []), *found.get("identityfile", [])]
-    paths = [written(_variables(_expand(name, tokens))) for name in names if name != "none"]
-    return tuple(path for path in dict.fromkeys(paths) if is_file(path) or is_file(_half(path)))
+def _identities(values: dict[str, list[str]], first: dict[str, str]) -> tuple[Path, ...]:
+    tokens = {**_tokens(first), "%d": str(home()), "%n": first.get("host", "")}
+    names = [*values.get("certificatefile", []), *values.get("identityfile", [])]
+    paths = [
+        _path_as_written(_variables(_expand(name, tokens))) for name in names if name != "none"
+    ]
+    return tuple(
+        path for path in dict.fromkeys(paths) if _is_file(path) or _is_file(_public_half(path))
+    )
 
 
-def _half(path: Path) -> Path:
-    """Name a key's public half: where that is all that is here, a key agent holds the other."""
+def _public_half(path: Path) -> Path:
+    """Return the path of a key's public half: where only that is here, a key agent has the key."""
     return path.with_name(f"{path.name}.pub")
 
 
@@ -161,19 +202,19 @@ def _agent(value: str | None) -> str | None:
         return None
     if value is None or value == "SSH_AUTH_SOCK":
         return os.environ.get("SSH_AUTH_SOCK")
-    return os.path.expandvars(str(expanded(value)))
+    return os.path.expandvars(str(path_from_ssh(value)))
 
 
-def _proxy(command: str, one: dict[str, str], name: str) -> str | None:
-    return _expand(command, {**_tokens(one), "%n": name}) if command else None
+def _proxy(command: str, first: dict[str, str], name: str) -> str | None:
+    return _expand(command, {**_tokens(first), "%n": name}) if command else None
 
 
-def _tokens(one: dict[str, str]) -> dict[str, str]:
+def _tokens(first: dict[str, str]) -> dict[str, str]:
     return {
         "%%": "%",
-        "%h": one["hostname"],
-        "%p": one["port"],
-        "%r": one["user"],
+        "%h": first["hostname"],
+        "%p": first["port"],
+        "%r": first["user"],
         "%u": getpass.getuser(),
     }
 
@@ -183,7 +224,7 @@ def _expand(text: str, tokens: dict[str, str]) -> str:
 
 
 def _variables(text: str) -> str:
-    """Put in the environment's `${NAME}`; ssh does not know the `$NAME` of shells."""
+    """Expand the environment's `${NAME}`; ssh does not know the `$NAME` of shells."""
     return re.sub(r"\$\{(\w+)\}", lambda match: os.environ.get(match[1], match[0]), text)
 
 
@@ -193,3 +234,68 @@ def _unless_none(value: str | None) -> str:
 
 def _number(value: str | None) -> float:
     return float(value) if value and value.isdigit() else 0.0
+
+
+def home() -> Path:
+    """Return HOME where that is an absolute path, else the home in the password database."""
+    name = os.environ.get("HOME", "")
+    return Path(name) if name.startswith("/") else _password_database_home()
+
+
+def home_differs() -> bool:
+    """Return whether HOME names another folder than the password database does."""
+    ours, theirs = home(), _password_database_home()
+    return ours != theirs and ours.resolve() != theirs.resolve()
+
+
+def config_options() -> list[str]:
+    """Return ssh's options to read the config in HOME; none where it does so by itself."""
+    if not home_differs():
+        return []
+    config = home() / ".ssh" / "config"
+    return ["-F", str(config) if _is_file(config) else "none"]
+
+
+def path_from_ssh(name: str) -> Path:
+    """Return the path for a name in which ssh may have put the password database's home."""
+    path, ours, theirs = _path_as_written(name), home(), _password_database_home()
+    if name.startswith("//"):  # what `~` becomes where the home is /
+        path = Path("/" + name.lstrip("/"))
+    moved = theirs / ".ssh" if theirs == Path("/") else theirs
+    in_ours = ours.is_relative_to(theirs) and path.is_relative_to(ours)
+    if home_differs() and path.is_relative_to(moved) and not in_ours:
+        return ours / path.relative_to(theirs)
+    return path
+
+
+def _path_as_written(name: str) -> Path:
+    """Return the path for a name that ssh printed as it was written, with `~` or without.
+
+    Raises `RemoteError` for a `~name` if there is no such user.
+    """
+    if name == "~" or name.startswith("~/"):
+        return home() / name[2:]
+    if not name.startswith("~"):
+        return Path(name)
+    user, _, rest = name[1:].partition("/")
+    try:
+        return Path(pwd.getpwnam(user).pw_dir) / rest
+    except KeyError as error:
+        raise RemoteError(
+            f"ssh_config names {name!r}, but there is no user {user!r}: correct it there"
+        ) from error
+
+
+def _is_file(path: Path) -> bool:
+    """Return whether a regular file is there; False where that cannot be determined."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _password_database_home() -> Path:
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        return Path(os.environ.get("HOME") or "/")

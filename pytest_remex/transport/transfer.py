@@ -1,4 +1,4 @@
-"""Fetching files: into a staging folder, then each into its place by one rename."""
+"""Fetching files: into a staging folder, then each to its place by one rename."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ STAGING = ".remex-staging"
 
 
 @dataclass(frozen=True, slots=True)
-class Transferred:
-    """How far a transfer is: files that are here, bytes that came, and bytes a second."""
+class TransferProgress:
+    """How far a transfer is: files that are here, bytes that came, and bytes per second."""
 
     files: int
     bytes: int
@@ -31,48 +31,70 @@ class Transferred:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Files to copy from the folder `source` into `staging`, with their times.
+class Transfer:
+    """Files to copy, with their modification times.
 
-    `basis` holds what was fetched before; `progress` is told how far the copy is.
+    Attributes:
+        source: The folder that they are copied from.
+        names: Their paths, relative to `source`.
+        staging: The folder that they are copied into.
+        destination: The folder that holds what was fetched before.
+        report: To be called now and then with the progress.
     """
 
     source: str
     names: Sequence[str]
     staging: Path
-    basis: Path
-    progress: Callable[[Transferred], None]
+    destination: Path
+    report: Callable[[TransferProgress], None]
 
 
-def checked(names: Iterable[str]) -> list[str]:
-    """Give the names once each. Raises `RemoteError` for one that could leave its folder."""
-    once = list(dict.fromkeys(names))
-    for name in once:
+def check_names(names: Iterable[str]) -> list[str]:
+    """Return the names without repetitions.
+
+    Raises:
+        RemoteError: A name could lead out of its folder.
+    """
+    unique = list(dict.fromkeys(names))
+    for name in unique:
         parts = name.split("/")
         if "\0" in name or not {"", ".", ".."}.isdisjoint(parts) or parts[0].startswith(STAGING):
-            raise RemoteError(f"{name!r} is no path of a file in the runs folder: not fetched")
-    return once
+            raise RemoteError(f"{name!r} is not the path of a file in the runs folder: not fetched")
+    return unique
 
 
 def fetch(
-    copy: Callable[[Wanted], None],
+    copy: Callable[[Transfer], None],
     source: str,
     names: Sequence[str],
     destination: Path,
-    progress: Callable[[Transferred], None],
+    report: Callable[[TransferProgress], None],
 ) -> list[str]:
-    """Let `copy` put the files into a staging folder, and rename them into `destination`.
+    """Let `copy` put files into a staging folder, and rename them into `destination`.
 
-    Gives the names that `copy` did not put there. Where `copy` raises, what it had finished is
-    put in its place all the same; parts of files stay in the staging folder, for the next time.
+    Where `copy` raises, the files that it finished are renamed all the same; parts of files stay in
+    the staging folder, for the next time.
+
+    Args:
+        copy: Copies files; it leaves out those that are missing.
+        source: See `Transfer`.
+        names: Names that `check_names` returned.
+        destination: Where the files belong; made if it is missing.
+        report: See `Transfer`.
+
+    Returns:
+        The names that `copy` left out.
+
+    Raises:
+        RemoteError: A file cannot be written; and whatever `copy` raises.
     """
     try:
         destination.mkdir(parents=True, exist_ok=True)
-        with _staging(destination) as staging:
+        with _staging_folder(destination) as staging:
             for name in names:  # left by a fetch that was killed, and perhaps old by now
                 (staging / name).unlink(missing_ok=True)
             try:
-                copy(Wanted(source, names, staging, destination, progress))
+                copy(Transfer(source, names, staging, destination, report))
             finally:
                 missing = _publish(names, staging, destination)
             shutil.rmtree(staging)
@@ -82,24 +104,25 @@ def fetch(
 
 
 def unwritable(path: Path, error: OSError) -> RemoteError:
-    """Say that nothing can be written here, and the mend."""
+    """Return the error for a path here that cannot be written, with the fix."""
     return RemoteError(io.unwritable(path, error))
 
 
-def told_full(words: str, path: Path) -> RemoteError | None:
-    """Give the error that a program which writes to `path` told in its own words."""
-    said = (number for number in io.FULL if os.strerror(number) in words)
-    return next((unwritable(path, OSError(number, os.strerror(number))) for number in said), None)
+def disk_full(stderr: str, path: Path) -> RemoteError | None:
+    """Return the error for a full disk, if a program that writes to `path` reported one."""
+    reported = (number for number in io.FULL if os.strerror(number) in stderr)
+    errors = (unwritable(path, OSError(number, os.strerror(number))) for number in reported)
+    return next(errors, None)
 
 
 @contextlib.contextmanager
-def _staging(destination: Path) -> Iterator[Path]:
-    """Give the staging folder that the last fetch may have left; a new one while another runs."""
+def _staging_folder(destination: Path) -> Iterator[Path]:
+    """Yield the staging folder that the last fetch may have left; a new one if another uses it."""
     shared = destination / STAGING
-    Folders(destination).make((STAGING,))
+    FolderMaker(destination).make((STAGING,))
     lock = os.open(shared, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        if _locked(lock) and shared.exists() and os.path.samestat(shared.stat(), os.fstat(lock)):
+        if _lock(lock) and shared.exists() and os.path.samestat(shared.stat(), os.fstat(lock)):
             yield shared
         else:
             yield Path(tempfile.mkdtemp(prefix=f"{STAGING}-", dir=destination))
@@ -107,19 +130,19 @@ def _staging(destination: Path) -> Iterator[Path]:
         os.close(lock)
 
 
-def _locked(lock: int) -> bool:
-    """Whether the lock is ours; some network file systems have none."""
+def _lock(folder: int) -> bool:
+    """Lock an open folder; return whether that worked: some network file systems have no locks."""
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False
     return True
 
 
 def _publish(names: Iterable[str], staging: Path, destination: Path) -> list[str]:
-    """Rename what was staged into its place; give the names of what was not."""
+    """Rename what is in the staging folder to its place; return the names of what is not."""
     missing = []
-    folders = Folders(destination)
+    folders = FolderMaker(destination)
     for name in names:
         staged = staging / name
         if not staged.is_file() or staged.is_symlink():
@@ -130,19 +153,23 @@ def _publish(names: Iterable[str], staging: Path, destination: Path) -> list[str
         try:
             staged.replace(target)
         except OSError as error:
-            raise RemoteError(f"{target} is in the way ({error.strerror}): move it") from error
+            raise RemoteError(f"{target} is in the way ({error.strerror}): move it away") from error
     return missing
 
 
 @dataclass(frozen=True, slots=True)
-class Folders:
-    """Makes folders below `root`, and never goes through a link that lies in the way."""
+class FolderMaker:
+    """Makes folders below `root`, never through a symbolic link; remembers what it has `made`."""
 
     root: Path
     made: dict[tuple[str, ...], Path] = field(default_factory=dict)
 
     def make(self, parts: tuple[str, ...]) -> Path:
-        """Give the folder, new or there before. Raises `RemoteError` where it is something else."""
+        """Return the folder at `parts` below the root, made if it is missing.
+
+        Raises:
+            RemoteError: Something else is there.
+        """
         if not parts:
             return self.root
         if parts not in self.made:
@@ -150,6 +177,6 @@ class Folders:
             with contextlib.suppress(FileExistsError):
                 folder.mkdir()
             if not stat.S_ISDIR(folder.lstat().st_mode):
-                raise RemoteError(f"{folder} is no folder of its own (a link?): move it away")
+                raise RemoteError(f"{folder} is not a folder, or is a symbolic link: move it away")
             self.made[parts] = folder
         return self.made[parts]

@@ -1,15 +1,22 @@
-"""What the connection's tests do again and again."""
+"""What many tests of the connection do."""
 
 from __future__ import annotations
 
 import os
 
+from pytest_remex.common.protocol import LOCAL, Host, ListedRun, ListOutputs, LookAtHost
 
-def hello(connection):
-    """Ask a connection's agent what it is: one round trip."""
-    runs = connection.remote.runs
-    events = list(connection.ask("hello", clone="", runs=runs, scheduler="local"))
-    return events[0]
+
+def look(connection):
+    """Ask a connection's agent for its host, in one round trip."""
+    (host,) = connection.ask(LookAtHost("", connection.remote.runs, LOCAL))
+    assert isinstance(host, Host)
+    return host
+
+
+def large_request(runs, size):
+    """Return a request of so many bytes, which the agent answers by one event."""
+    return ListOutputs(str(runs), [ListedRun("x" * size, [])])
 
 
 class Typist:

@@ -12,14 +12,14 @@ from pytest_remex.transport import connect
 
 @pytest.fixture(scope="package")
 def server(_requirements):
-    """Give an SshServer without a cluster behind it."""
+    """Yield an SshServer without a cluster behind it."""
     with SshServer() as server:
         yield server
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch, server):
-    """Give an isolated HOME whose ssh_config names the server as the host `cluster`."""
+    """Yield an isolated HOME whose ssh_config names the server as the host `cluster`."""
     home = tmp_path / "home"
     server.client(home)
     monkeypatch.setenv("HOME", str(home))
@@ -30,13 +30,13 @@ def home(tmp_path, monkeypatch, server):
 
 @pytest.fixture
 def reroute(home, server):
-    """Give a function that has the client reach `cluster` by another port, a proxy's."""
+    """Return a function that lets the client reach `cluster` by another port, a proxy's."""
     return lambda port: server.client(home, port=port)
 
 
 @pytest.fixture
 def proxy(server, reroute):
-    """Give a proxy before the server, by which the host `cluster` is now reached."""
+    """Yield a proxy in front of the server, by which the host `cluster` is now reached."""
     with Proxy(server.port) as proxy:
         reroute(proxy.port)
         yield proxy
@@ -44,7 +44,7 @@ def proxy(server, reroute):
 
 @pytest.fixture
 def runs(tmp_path):
-    """Give an empty runs folder."""
+    """Return an empty runs folder."""
     folder = tmp_path / "runs"
     folder.mkdir()
     return folder
@@ -52,11 +52,11 @@ def runs(tmp_path):
 
 @pytest.fixture
 def opened(runs):
-    """Give a function that connects to `cluster`; what it opened is closed at the end."""
+    """Yield a function that connects to `cluster`; its connections are closed at the end."""
     connections = []
 
     def opened(host="cluster", **options):
-        remote = Remote(host, runs=str(runs), shell=options.pop("login", "bash -lc"))
+        remote = Remote(host, runs=str(runs), shell=options.pop("login_shell", "bash -lc"))
         connections.append(connect(remote, **options))
         return connections[-1]
 
@@ -67,11 +67,11 @@ def opened(runs):
 
 @pytest.fixture(params=["ssh", "local"])
 def connection(request, opened):
-    """Give a connection of each kind."""
+    """Return a connection of each kind."""
     return opened(None if request.param == "local" else "cluster")
 
 
 @pytest.fixture
 def here(tmp_path):
-    """Give the folder for what is fetched, in a place with blanks in its name."""
+    """Return the folder to fetch into, whose name has blanks and quotes."""
     return tmp_path / "my 'own' outputs"

@@ -1,4 +1,4 @@
-"""Asking the agent over a link that chatters, breaks or freezes."""
+"""Asking the agent over a connection with noise, one that breaks or one that freezes."""
 
 import os
 import signal
@@ -9,9 +9,10 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
-from asking import hello
+from asking import large_request, look
 from support.sshd import NOISY_RC
 
+from pytest_remex.common.protocol import LOCAL, ListedRun, ListOutputs, LookAtHost, Outputs
 from pytest_remex.errors import ConnectionLostError, RemoteError
 
 
@@ -28,80 +29,81 @@ from pytest_remex.errors import ConnectionLostError, RemoteError
 def test_noisy_shell(server, opened, rc):
     """What start-up files write to either stream, much or little, does not disturb."""
     server.shell(rc)
-    assert hello(opened())["event"] == "hello"
+    look(opened())
 
 
 def test_python_missing(server, opened):
-    """A login shell without python3 is told, with the mend."""
+    """A login shell without python3 is reported, with the fix."""
     (server.home / ".bash_profile").write_text("export PATH=/nowhere\n")
     with pytest.raises(RemoteError, match=r"python3 was not found on cluster.*remex_shell"):
-        hello(opened())
+        look(opened())
 
 
 def test_python_too_old(server, opened):
-    """A python3 that cannot run the agent is told with what it said."""
+    """A python3 that cannot run the agent is reported with its output."""
     old = server.home / "bin" / "python3"
     old.write_text("#!/bin/sh\necho 'SyntaxError: you are living in the past' >&2\nexit 1\n")
     old.chmod(0o755)
     try:
         with pytest.raises(RemoteError, match=r"did not start on cluster .*living in the past"):
-            hello(opened())
+            look(opened())
     finally:
         old.unlink()
 
 
 @pytest.mark.parametrize("shell", ["nosuchshell -c", "bash -c 'unfinished"])
 def test_wrong_shell(opened, shell):
-    """A remex_shell that does not run is named, or what it said."""
+    """A remex_shell that does not run is reported by its name or its output."""
     with pytest.raises(RemoteError, match=r"nosuchshell|unfinished"):
-        hello(opened(login=shell))
+        look(opened(login_shell=shell))
 
 
 def test_other_shells(opened):
-    """The command needs no more of a shell than words."""
-    assert hello(opened(login="env -i PATH=/usr/bin:/bin sh -c"))["event"] == "hello"
+    """The command works in a shell that is no login shell."""
+    look(opened(login_shell="env -i PATH=/usr/bin:/bin sh -c"))
 
 
 def test_refusal(opened, runs):
     """An error of the agent is raised with its words and the host."""
     with pytest.raises(RemoteError, match=r"cluster: .*/nowhere"):
-        list(opened().ask("hello", clone="/nowhere", runs=str(runs), scheduler="local"))
+        list(opened().ask(LookAtHost("/nowhere", str(runs), LOCAL)))
 
 
 def test_goes_on_after_refusal(opened, runs):
     """A refused request leaves the agent as it was."""
     connection = opened()
     with pytest.raises(RemoteError):
-        list(connection.ask("no such action"))
-    assert hello(connection)["event"] == "hello"
+        list(connection.ask(LookAtHost("/nowhere", str(runs), LOCAL)))
+    look(connection)
 
 
 def test_abandoned_answer(opened, runs):
-    """An answer that nobody reads to its end does not get into the next."""
+    """An answer that is not read to its end does not get into the next."""
     connection = opened()
-    connection.ask("hello", clone="", runs=str(runs), scheduler="local")
-    next(connection.ask("hello", clone="", runs=str(runs), scheduler="local"))
-    assert hello(connection)["id"] == 3
+    connection.ask(LookAtHost("", str(runs), LOCAL))
+    next(connection.ask(LookAtHost("", str(runs), LOCAL)))
+    request = ListOutputs(str(runs), [ListedRun("run", ["a"])])
+    assert list(connection.ask(request)) == [Outputs("run", [], [], ["a"])]
 
 
 def test_cut_link(opened, proxy):
     """A link cut during a request means that its outcome is unknown, and says so."""
     connection = opened()
-    hello(connection)
+    look(connection)
     proxy.cut_after(0, "down")
     with pytest.raises(ConnectionLostError, match=r"connection to cluster broke .*unknown"):
-        hello(connection)
+        look(connection)
     with pytest.raises(ConnectionLostError):
-        hello(connection)
+        look(connection)
 
 
 @pytest.mark.parametrize("count", [10, 500, 1_500, 2_000, 2_500, 3_000, 3_500, 4_000])
 def test_cut_anywhere(opened, proxy, count):
-    """A link that is cut at any point is tried again before the login, and a clear error after."""
+    """A link that is cut anywhere is tried again before the login, and a clear error after it."""
     proxy.cut_after(count, "down")
     started = time.monotonic()
     with suppress(RemoteError):
-        hello(opened())
+        look(opened())
     assert proxy.connections <= 2
     assert time.monotonic() - started < 10
 
@@ -109,7 +111,7 @@ def test_cut_anywhere(opened, proxy, count):
 def test_close_of_a_link_that_is_gone(opened, proxy):
     """A link that is gone, which only the next packet would find out, closes without a word."""
     connection = opened()
-    hello(connection)
+    look(connection)
     proxy.freeze()
     take_no_more(proxy.port)
     connection.close()
@@ -127,59 +129,57 @@ def take_no_more(port):
 
 def test_frozen_link(opened, proxy):
     """A link on which nothing moves counts as lost after the time set, and closes at once."""
-    connection = opened(silence=1)
-    hello(connection)
+    connection = opened(idle_timeout=1)
+    look(connection)
     proxy.freeze()
     started = time.monotonic()
     with pytest.raises(ConnectionLostError, match="nothing came from cluster for 1 s"):
-        hello(connection)
+        look(connection)
     connection.close()
     assert time.monotonic() - started < 4
 
 
 def test_frozen_upload(opened, proxy, runs):
     """A link that freezes under a large request counts as lost as well."""
-    connection = opened(silence=1)
-    hello(connection)
+    connection = opened(idle_timeout=1)
+    look(connection)
     threading.Timer(0.2, proxy.freeze).start()
     started = time.monotonic()
     with pytest.raises(ConnectionLostError):
-        list(connection.ask("hello", filling="x" * 100_000_000))
+        list(connection.ask(large_request(runs, 100_000_000)))
     connection.close()
     assert time.monotonic() - started < 8
 
 
 def test_slow_work(opened, runs, proxy):
-    """Work that takes longer than the silence allowed is waited for: the agent's beats come."""
-    connection = opened(silence=7)
-    hello = {"clone": "", "runs": str(runs), "scheduler": "local"}
-    answer = connection.ask("hello", **hello)
-    next(answer)
+    """A link that freezes for less than the idle timeout is waited for."""
+    connection = opened(idle_timeout=7)
+    look(connection)
     proxy.freeze()
     threading.Timer(5, proxy.thaw).start()
-    assert list(connection.ask("hello", **hello))
+    look(connection)
 
 
 def test_large_request(opened, runs):
     """A request of 50 MB arrives whole."""
-    fields = {"clone": "", "runs": str(runs), "scheduler": "local", "filling": "x" * 50_000_000}
-    assert next(opened().ask("hello", **fields))["event"] == "hello"
+    (event,) = opened().ask(large_request(runs, 50_000_000))
+    assert event == Outputs("x" * 50_000_000, [], [], [])
 
 
 def test_agent_killed(opened, server):
-    """An agent that is killed is told from a broken link."""
-    connection = opened(login=f"bash -lc 'echo $$ > {server.home}/pid; eval \"$0\"'")
-    hello(connection)
+    """An agent that is killed is distinguished from a broken link."""
+    connection = opened(login_shell=f"bash -lc 'echo $$ > {server.home}/pid; eval \"$0\"'")
+    look(connection)
     os.kill(int((server.home / "pid").read_text()), signal.SIGKILL)
     with pytest.raises(ConnectionLostError, match="agent"):
-        hello(connection)
+        look(connection)
 
 
 def test_close_ends_agent(opened):
     """Closing the connection leaves no thread behind."""
     connection = opened()
-    hello(connection)
+    look(connection)
     connection.close()
     assert [thread.name for thread in threading.enumerate() if "remex" in thread.name] == []
     with pytest.raises(RemoteError):
-        hello(connection)
+        look(connection)

@@ -50,13 +50,13 @@ def test_hostile_source(connection, tmp_path, here):
 def test_outside(connection, runs, here, name):
     """A name that could lead out of a folder is refused, and nothing is fetched."""
     write(runs, "a")
-    with pytest.raises(RemoteError, match="is no path of a file in the runs folder"):
+    with pytest.raises(RemoteError, match="is not the path of a file in the runs folder"):
         connection.fetch(str(runs), ["a", name], here)
     assert not here.exists()
 
 
 def test_links_there(connection, runs, here, tmp_path):
-    """Links on the cluster are neither followed nor made; what could not be had is named."""
+    """Links on the cluster are neither followed nor made; what cannot be fetched is named."""
     secret = write(tmp_path, "secret")
     write(runs, "a")
     (runs / "link").symlink_to(secret)
@@ -76,7 +76,7 @@ def test_links_here(connection, runs, here, tmp_path):
     outside.mkdir()
     here.mkdir()
     (here / "run").symlink_to(outside)
-    with pytest.raises(RemoteError, match="is no folder of its own"):
+    with pytest.raises(RemoteError, match="is not a folder, or is a symbolic link"):
         connection.fetch(str(runs), ["run/a"], here)
     assert files(outside) == []
 
@@ -124,16 +124,16 @@ def test_progress(connection, runs, here):
     names = [f"run/{number}" for number in range(20)]
     for name in names:
         write(runs, name, os.urandom(50_000))
-    told = []
-    connection.fetch(str(runs), names, here, told.append)
-    assert told[-1].files == 20
-    assert told[-1].bytes == 1_000_000
-    assert told[-1].rate > 0
-    assert told == sorted(told, key=lambda each: (each.files, each.bytes))
+    reports = []
+    connection.fetch(str(runs), names, here, reports.append)
+    assert reports[-1].files == 20
+    assert reports[-1].bytes == 1_000_000
+    assert reports[-1].rate > 0
+    assert reports == sorted(reports, key=lambda each: (each.files, each.bytes))
 
 
 def test_two_at_once(opened, runs, here):
-    """A second fetch into the same folder goes its own way."""
+    """A second fetch into the same folder does not disturb the first."""
     write(runs, "a")
     write(runs, "b")
     first, second = opened(), opened()

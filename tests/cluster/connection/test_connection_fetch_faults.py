@@ -5,7 +5,7 @@ import subprocess
 import time
 
 import pytest
-from asking import files, hello, write
+from asking import files, look, write
 from support.proxy import Proxy
 from support.sshd import NOISY_RC
 
@@ -25,9 +25,9 @@ def test_one_channel(opened, server, runs, here):
     write(runs, "a")
     with server.with_options(MaxSessions="1"):
         connection = opened()
-        hello(connection)
+        look(connection)
         connection.fetch(str(runs), ["a"], here)
-        assert hello(connection)["event"] == "hello"
+        look(connection)
     assert files(here) == ["a"]
 
 
@@ -70,13 +70,13 @@ def test_runs_folder_missing(connection, runs, here):
 
 
 def test_cut_and_gone_on(opened, proxy, reroute, runs, here):
-    """A cut link is told; what was whole is here, nothing is half here, and the rest goes on."""
+    """After a cut link whole files are here, none is in part, and the next fetch continues."""
     names = [f"{number}.data" for number in range(6)]
     for name in names:
         write(runs, name, os.urandom(2_000_000))
     proxy.cut_after(7_000_000, "down")
     with pytest.raises(
-        ConnectionLostError, match="run the same command again: it finds out, and goes on"
+        ConnectionLostError, match="run the same command again to check and continue from there"
     ):
         opened().fetch(str(runs), names, here)
     done = [name for name in names if (here / name).exists()]
@@ -114,7 +114,7 @@ def test_cut_anywhere(opened, proxy, runs, here, count):
 def test_frozen(opened, proxy, runs, here):
     """A link that freezes in a transfer counts as lost after the time set."""
     write(runs, "a", os.urandom(5_000_000))
-    connection = opened(silence=2)
+    connection = opened(idle_timeout=2)
     started = time.monotonic()
 
     def freeze(_):
@@ -147,7 +147,7 @@ def test_interrupted(connection, runs, here):
 
 
 def test_full_disk(connection, runs, here, tmp_path):
-    """A full disk here is told as such, and the files that had room are whole."""
+    """A full disk here is reported as such, and the files that had room are whole."""
     small = tmp_path / "small"
     small.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", small], check=True)

@@ -1,11 +1,11 @@
-"""Login files that start other shells, ask, or read: nothing that is sent is run or taken."""
+"""Login files that start other shells, ask, or read: nothing that is sent is run or read there."""
 
 import os
 import shutil
 import time
 
 import pytest
-from asking import files, hello, write
+from asking import files, large_request, look, write
 
 from pytest_remex.errors import RemoteError
 
@@ -14,7 +14,7 @@ COMMANDS = "scancel scontrol sbatch squeue sacct kill rm git rsync remex_agent i
 
 @pytest.fixture
 def spied(server, tmp_path):
-    """Give what was run of the commands that the agent's text could hold."""
+    """Yield a function that returns which commands of those in the agent's text were run."""
     told = tmp_path / "spied"
     folder = tmp_path / "spies"
     folder.mkdir()
@@ -30,7 +30,7 @@ def spied(server, tmp_path):
 
 
 def login_file(server, text, name=".bash_profile"):
-    """Have a login file end so."""
+    """Append to a login file."""
     path = server.home / name
     before = path.read_text() if path.exists() else ""
     path.write_text(f"{before}\n{text}\n")
@@ -44,13 +44,13 @@ def needs(shell):
 
 @pytest.mark.parametrize("shell", ["bash", "sh", "dash", "zsh", "ksh", "fish", "tcsh", "csh"])
 def test_another_shell(server, opened, spied, shell):
-    """A shell in the place of the login shell is told at once, and runs nothing."""
+    """A shell in the place of the login shell is reported at once, and runs nothing."""
     needs(shell)
     login_file(server, f"exec {shell}")
     started = time.monotonic()
     told = r"python3 did not start on cluster.*login file there .*remex_shell"
     with pytest.raises(RemoteError, match=told):
-        hello(opened(silence=20))
+        look(opened(idle_timeout=20))
     assert time.monotonic() - started < 10
     assert spied() == ""
 
@@ -64,10 +64,10 @@ def test_another_shell(server, opened, spied, shell):
     ],
 )
 def test_what_the_message_says_to_do(server, opened, text, login):
-    """What the message tells to do about such a login file works."""
+    """The fix in the message works."""
     needs(login.split()[0])
     login_file(server, text)
-    assert hello(opened(login=login))["event"] == "hello"
+    look(opened(login_shell=login))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_login_file_apart(server, opened, runs, here, text):
     login_file(server, text)
     write(runs, "a", "text")
     connection = opened()
-    assert hello(connection)["event"] == "hello"
+    look(connection)
     connection.fetch(str(runs), ["a"], here)
     assert (here / "a").read_text() == "text"
 
@@ -112,13 +112,13 @@ def test_login_file_apart(server, opened, runs, here, text):
     ["exec bash", "bash", "sh", "read -p 'Which project? ' project", "cat > /dev/null", "sleep 77"],
 )
 def test_file_of_the_outer_shell(server, opened, spied, text):
-    """A file that sshd's own shell reads may wait for us: that ends, and tells the usual cause."""
+    """A file that sshd's own shell reads and that waits for input is reported after a timeout."""
     server.shell(f'[ -n "$ONCE" ] || {{ export ONCE=1; {text}; }}')
-    connection = opened(silence=2)
+    connection = opened(idle_timeout=2)
     with pytest.raises(
         RemoteError, match=r"nothing came from it in 2 s.*starts another shell, asks"
     ):
-        hello(connection)
+        look(connection)
     connection.close()
     time.sleep(1)
     assert spied() == ""
@@ -126,53 +126,53 @@ def test_file_of_the_outer_shell(server, opened, spied, text):
 
 @pytest.mark.parametrize("shell", ["tcsh -c", "csh -c", "fish -c", "zsh -lc", "ksh -lc", "sh -c"])
 def test_shells(opened, runs, here, shell):
-    """Each shell starts the agent, and rsync, those that close what they inherit too."""
+    """Each shell starts the agent and rsync, also those that close inherited streams."""
     needs(shell.split()[0])
     write(runs, "a", "text")
-    connection = opened(login=shell)
-    assert hello(connection)["event"] == "hello"
+    connection = opened(login_shell=shell)
+    look(connection)
     connection.fetch(str(runs), ["a"], here)
     assert files(here) == ["a"]
 
 
 def test_no_end_of_noise(server, opened):
-    """A login file that never stops writing is told, and does not fill the memory."""
+    """A login file that never stops writing is reported, and does not fill the memory."""
     login_file(server, "yes welcome")
     with pytest.raises(RemoteError, match=r"16 MiB of other text, after '.*welcome'"):
-        hello(opened())
+        look(opened())
 
 
 def test_no_end_of_errors(server, opened):
-    """The same on the other stream."""
+    """A login file that never stops writing to stderr is reported too."""
     login_file(server, "yes warning >&2")
     with pytest.raises(RemoteError, match=r"16 MiB of other text, after '.*warning'"):
-        hello(opened())
+        look(opened())
 
 
 def test_last_words_are_safe(server, opened):
-    """What was written last is told in one line, without what a terminal would obey."""
+    """The last output is shown in one line, without control characters."""
     login_file(server, "printf 'Which\\033[31m \\377one\\007?\\nnext'; exec bash")
     with pytest.raises(RemoteError, match="python3 did not start") as raised:
-        hello(opened())
+        look(opened())
     assert r"after 'Which \xffone\x07? / next'" in str(raised.value).replace("\\\\", "\\")
     assert str(raised.value).isprintable()
 
 
 def test_slow_start(server, opened, monkeypatch):
-    """A start that takes long is told meanwhile."""
-    monkeypatch.setattr("pytest_remex.transport.greeting._PATIENCE", 0.5)
+    """The user is notified of a start that takes long."""
+    monkeypatch.setattr("pytest_remex.transport.greeting._SLOW", 0.5)
     login_file(server, "sleep 2")
     told = []
-    assert hello(opened(tell=told.append))["event"] == "hello"
+    look(opened(notify=told.append))
     assert len(told) == 1
     assert "python3 has not started on cluster yet" in told[0]
 
 
 def test_login_file_changes_before_rsync(server, opened, spied, runs, here):
-    """A login file that starts another shell only once the agent runs is told by the fetch."""
+    """A login file that starts another shell only once the agent runs is reported by the fetch."""
     write(runs, "a")
     connection = opened()
-    hello(connection)
+    look(connection)
     login_file(server, "exec bash")
     with pytest.raises(RemoteError, match=r"python3 did not start on cluster.*login file there"):
         connection.fetch(str(runs), ["a"], here)
@@ -180,24 +180,24 @@ def test_login_file_changes_before_rsync(server, opened, spied, runs, here):
     assert files(here) == []
 
 
-def test_reader_beside_the_agent(server, opened, spied):
-    """What another program reads beside the agent is missed, and no part of it is acted on."""
+def test_reader_beside_the_agent(server, opened, spied, runs):
+    """Input that another program takes from the agent is noticed, and no part of it is acted on."""
     server.shell("cat <&0 > /dev/null &\nsleep 0.2")
     told = r"did not arrive whole|nothing came from cluster for 2 s"
     for _ in range(3):
         with pytest.raises(RemoteError, match=told):
-            list(opened(silence=2).ask("hello", filling="x" * 1_000_000))
+            list(opened(idle_timeout=2).ask(large_request(runs, 1_000_000)))
     assert spied() == ""
 
 
 def test_death_beside_a_job(server, opened):
-    """An agent that ends is told, though a job of a login file holds its streams open."""
+    """The end of an agent is noticed, though a login file's job holds its streams open."""
     login_file(server, "sleep 20 &")
     login = f"bash -lc '(echo $BASHPID > {server.home}/pid; eval \"$0\"); exit 9'"
-    connection = opened(login=login)
-    hello(connection)
+    connection = opened(login_shell=login)
+    look(connection)
     os.kill(int((server.home / "pid").read_text()), 9)
     started = time.monotonic()
     with pytest.raises(RemoteError, match=r"agent on cluster ended"):
-        hello(connection)
+        look(connection)
     assert time.monotonic() - started < 15

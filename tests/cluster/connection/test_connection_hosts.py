@@ -1,4 +1,4 @@
-"""Reaching hosts: known ones only, by the ways of ssh_config, and clear words where it fails."""
+"""Reaching hosts: only known ones, as ssh_config says, with clear errors."""
 
 import os
 import re
@@ -8,7 +8,7 @@ import subprocess
 import threading
 
 import pytest
-from asking import hello
+from asking import look
 from support.sshd import make_key
 
 from pytest_remex.errors import RemexError, RemoteError
@@ -38,13 +38,14 @@ def test_unknown_host_key(home, server, opened):
 
 
 def test_changed_host_key(home, server, opened):
-    """A changed key is refused in other words, and the command that they name forgets the old."""
+    """A changed key is refused by another message, whose command removes the old key."""
     old = known(home).read_text()
     server.change_host_key()
     with pytest.raises(RemoteError) as refused:
         opened()
     text = str(refused.value)
     assert f"has CHANGED: {known(home)}:1 holds" in text
+    assert "possible man-in-the-middle attack" in text
     assert "is unknown" not in text
     assert fingerprint(server.folder / "host_key.pub") in text
     assert known(home).read_text() == old
@@ -53,7 +54,7 @@ def test_changed_host_key(home, server, opened):
     with pytest.raises(RemoteError, match="is unknown"):
         opened()
     known(home).write_text(server.known_host() + "\n")
-    hello(opened())
+    look(opened())
 
 
 @pytest.mark.parametrize(
@@ -73,14 +74,14 @@ def test_known_by(home, server, opened, line):
     """Patterns, a name without the port, lists of names and foreign lines are read as by ssh."""
     key = " ".join(server.known_host().split()[1:])
     known(home).write_bytes(os.fsencode(line.format(key=key, port=server.port) + "\n"))
-    hello(opened())
+    look(opened())
 
 
 def test_known_by_hash(home, opened):
     """Hashed names are found."""
     subprocess.run(["ssh-keygen", "-H", "-f", known(home)], check=True, capture_output=True)
     assert "127.0.0.1" not in known(home).read_text()
-    hello(opened())
+    look(opened())
 
 
 def test_authority_alone(home, server, opened):
@@ -99,7 +100,7 @@ def test_authority_alone(home, server, opened):
         assert "log in once" not in str(refused.value)
         command = str(refused.value).rpartition("publish, then ")[2]
         subprocess.run(["sh", "-c", command], check=True, capture_output=True)
-        hello(opened())
+        look(opened())
 
 
 def test_revoked(home, server, opened):
@@ -138,11 +139,11 @@ def test_revoked_host_keys_file(home, server, opened, form, tmp_path):
             with pytest.raises(RemoteError, match=f"is revoked in {revoked}"):
                 opened()
         else:
-            hello(opened())
+            look(opened())
 
 
 def test_revoked_host_keys_missing(home, server, opened, tmp_path):
-    """Without the file that ssh_config names as RevokedHostKeys nobody is let in, as by ssh."""
+    """If the file named by RevokedHostKeys is missing, no key is accepted, as in ssh."""
     server.client(home, lines=f"  RevokedHostKeys {tmp_path}/none\n")
     with pytest.raises(RemoteError, match=r"cannot read .*/none .*RevokedHostKeys"):
         opened()
@@ -161,7 +162,7 @@ def test_known_elsewhere(home, server, opened, tmp_path):
     command = str(refused.value).rpartition("publish, then ")[2]
     subprocess.run(["sh", "-c", command], check=True, capture_output=True)
     assert elsewhere.read_text().startswith("the-cluster ")
-    hello(opened())
+    look(opened())
 
 
 def test_key_of_known_kind(home, server, opened, tmp_path):
@@ -172,7 +173,7 @@ def test_key_of_known_kind(home, server, opened, tmp_path):
     kind, key = second.with_suffix(".pub").read_text().split()[:2]
     known(home).write_text(f"[127.0.0.1]:{server.port} {kind} {key}\n")
     with server.with_options(HostKey=f"{server.folder}/host_key\nHostKey {second}"):
-        hello(opened())
+        look(opened())
 
 
 def test_included_config(home, opened):
@@ -180,9 +181,9 @@ def test_included_config(home, opened):
     config = home / ".ssh" / "config"
     config.rename(home / ".ssh" / "cluster.conf")
     config.write_text(f"Include {home}/.ssh/*.conf\n")
-    hello(opened())
+    look(opened())
     config.write_text("Include cluster.*\n")
-    hello(opened())
+    look(opened())
 
 
 def test_host_with_port(home, server, opened):
@@ -191,12 +192,12 @@ def test_host_with_port(home, server, opened):
     key.write_bytes(server.key.read_bytes())
     key.chmod(0o600)
     (home / ".ssh" / "config").unlink()
-    hello(opened(f"{server.user}@127.0.0.1:{server.port}"))
+    look(opened(f"{server.user}@127.0.0.1:{server.port}"))
 
 
 def test_unknown_name(opened):
-    """A name that nobody knows is named."""
-    with pytest.raises(RemoteError, match=r"unknown host 'nowhere\.invalid': mend remex_host"):
+    """A host name that does not exist is named."""
+    with pytest.raises(RemoteError, match=r"unknown host 'nowhere\.invalid': correct remex_host"):
         opened("nowhere.invalid")
 
 
@@ -207,7 +208,7 @@ def test_refused_port(opened):
 
 
 def test_silent_host(home, opened):
-    """A host that takes the connection and says nothing is given up after ConnectTimeout."""
+    """A host that accepts the connection and sends nothing is given up after ConnectTimeout."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         (home / ".ssh" / "config").write_text("Host *\n  ConnectTimeout 1\n")
@@ -221,7 +222,7 @@ def test_busy_host(server, opened):
         waiting = socket.create_connection(("127.0.0.1", server.port))
         waiting.recv(64)
         threading.Timer(0.7, waiting.close).start()
-        hello(opened())
+        look(opened())
         waiting.close()
 
 
@@ -240,7 +241,7 @@ def test_busy_host(server, opened):
     ],
 )
 def test_hostile_host(opened, tmp_path, monkeypatch, host):
-    """A host that is no name is refused, and nothing of it runs."""
+    """A host that is not a host name is refused, and nothing of it runs."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RemexError, match=re.escape(repr(host))):
         opened(host)
@@ -248,7 +249,7 @@ def test_hostile_host(opened, tmp_path, monkeypatch, host):
 
 
 def test_broken_config(home, opened):
-    """What ssh says of a broken configuration is passed on."""
+    """The message of ssh about a broken configuration is shown."""
     (home / ".ssh" / "config").write_text("Host cluster\n  Frobnicate yes\n")
     with pytest.raises(RemoteError, match="Bad configuration option: frobnicate"):
         opened()

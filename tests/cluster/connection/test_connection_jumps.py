@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from asking import hello
+from asking import look
 from support.sshd import make_key
 
 from pytest_remex.errors import RemoteError
@@ -15,7 +15,7 @@ def known(home):
 
 @pytest.fixture
 def jump(home, server):
-    """Give the known_hosts file of a gateway, through which the host `inner` is reached."""
+    """Return the known_hosts file of a gateway through which the host `inner` is reached."""
     gateways = home / ".ssh" / "gateways"
     gateways.write_text(server.known_host() + "\n")
     with (home / ".ssh" / "config").open("a") as config:
@@ -35,9 +35,9 @@ def jump(home, server):
 def test_jump(jump, server, opened):
     """A gateway costs one authentication more, and hops are taken in ssh's order."""
     before = server.counts()
-    hello(opened("inner"))
+    look(opened("inner"))
     assert (server.counts() - before).authentications == 2
-    hello(opened("twice"))
+    look(opened("twice"))
     assert (server.counts() - before).authentications == 5
 
 
@@ -58,11 +58,11 @@ def test_jump_changed(jump, home, server, opened, tmp_path):
 
 
 def test_jump_nowhere(jump, home, opened):
-    """A host that the gateway cannot reach is told from the gateway."""
+    """A host that the gateway cannot reach is distinguished from the gateway."""
     with (home / ".ssh" / "config").open("a") as config:
         config.write("Host lost\n  HostName 127.0.0.1\n  Port 1\n  ProxyJump gate\n")
     with pytest.raises(
-        RemoteError, match=r"the host before it cannot reach lost \(127.0.0.1:1\) .*ProxyJump"
+        RemoteError, match=r"the gateway cannot reach lost \(127.0.0.1:1\) .*ProxyJump"
     ):
         opened("lost")
 
@@ -91,7 +91,7 @@ def test_proxy_command(home, server, opened, tmp_path):
     (tmp_path / "for ward.py").write_text(FORWARD)
     with (home / ".ssh" / "config").open("a") as config:
         config.write(f"  ProxyCommand {sys.executable} '{tmp_path}/for ward.py' %p\n")
-    hello(opened())
+    look(opened())
 
 
 def test_proxy_command_fails(home, opened):

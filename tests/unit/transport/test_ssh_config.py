@@ -1,4 +1,4 @@
-"""What ssh_config says of a host, as ssh itself reads it."""
+"""A host's settings in ssh_config, as ssh itself reads them."""
 
 import pwd
 import shutil
@@ -7,15 +7,20 @@ from pathlib import Path
 import pytest
 
 from pytest_remex.errors import RemoteError
-from pytest_remex.transport.home import config_file, expanded, home
-from pytest_remex.transport.ssh_config import host_settings, route
+from pytest_remex.transport.ssh_config import (
+    config_options,
+    home,
+    host_settings,
+    path_from_ssh,
+    route,
+)
 
 pytestmark = pytest.mark.skipif(not shutil.which("ssh"), reason="needs OpenSSH's client")
 
 
 @pytest.fixture
 def configure(tmp_path, monkeypatch):
-    """Give a function that writes ~/.ssh/config and gives ~/.ssh."""
+    """Return a function that writes ~/.ssh/config and returns ~/.ssh."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     folder = tmp_path / ".ssh"
@@ -29,7 +34,7 @@ def configure(tmp_path, monkeypatch):
 
 
 def test_defaults(configure):
-    """A host of which nothing is said has ssh's port and files, and a patience of our own."""
+    """A host that ssh_config does not name has ssh's port and files, and our own timeout."""
     folder = configure()
     for name in ("known_hosts", "id_ed25519", "id_rsa.pub"):
         (folder / name).touch()
@@ -42,7 +47,7 @@ def test_defaults(configure):
 
 
 def test_alias(configure, tmp_path):
-    """An alias brings all that its entry says, from included files too."""
+    """An alias brings all settings of its entry, from included files too."""
     folder = configure(f"Include {tmp_path}/.ssh/*.conf\n")
     (folder / "keys of mine").touch()
     (folder / "a.conf").write_text(
@@ -78,7 +83,7 @@ def test_ways_to_write(configure, name, known_as, user):
 
 
 def test_key_agent(configure, monkeypatch):
-    """The key agent is the environment's, unless ssh_config says none."""
+    """The key agent is the environment's, unless ssh_config names none."""
     monkeypatch.setenv("SSH_AUTH_SOCK", "/some/socket")
     configure("Host none\n  IdentityAgent none\n")
     assert host_settings("any").agent == "/some/socket"
@@ -86,7 +91,7 @@ def test_key_agent(configure, monkeypatch):
 
 
 def test_proxy_command(configure):
-    """The tokens of a ProxyCommand are put in, `%%` as well."""
+    """The tokens of a ProxyCommand are expanded, `%%` as well."""
     configure(
         "Host a\n  HostName real\n  Port 99\n  ProxyCommand relay %h %p %r %n 100%%\n  User me\n"
     )
@@ -104,7 +109,7 @@ def test_route(configure):
 
 
 def test_ssh_missing(configure, monkeypatch):
-    """Where ssh is missing, the message says what to install."""
+    """If ssh is missing, the message says what to install."""
     configure()
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(RemoteError, match="ssh is not on the PATH: install OpenSSH's client"):
@@ -140,8 +145,8 @@ def test_nothing_of_the_other_home(configure, recorded):
     host = host_settings("any")
     assert (host.known_hosts, host.identities) == ((), ())
     assert host.agent == str(Path.home() / "agent.sock")
-    assert host.revoked == (Path.home() / ".ssh" / "more",)
-    assert host.learns == Path.home() / ".ssh" / "known_hosts"
+    assert host.revoked_keys_files == (Path.home() / ".ssh" / "more",)
+    assert host.new_keys_file == Path.home() / ".ssh" / "known_hosts"
 
 
 def test_home_in_the_recorded_one(configure, recorded, monkeypatch):
@@ -159,7 +164,7 @@ def test_home_by_another_path(recorded, monkeypatch, tmp_path):
     link = tmp_path / "link"
     link.symlink_to(recorded)
     monkeypatch.setenv("HOME", str(link))
-    assert config_file() == []
+    assert config_options() == []
 
 
 @pytest.mark.parametrize("value", [None, "", "relative"])
@@ -167,7 +172,7 @@ def test_home_of_no_use(recorded, monkeypatch, value):
     """Where HOME is no absolute path, the recorded home counts."""
     monkeypatch.delenv("HOME") if value is None else monkeypatch.setenv("HOME", value)
     assert home() == recorded
-    assert config_file() == []
+    assert config_options() == []
 
 
 @pytest.mark.parametrize("name", ["/.ssh/known_hosts", "//.ssh/known_hosts"])
@@ -176,8 +181,8 @@ def test_recorded_home_is_the_root(configure, recorded, monkeypatch, name):
     folder = configure()
     fields = [*pwd.getpwuid(0)[:5], "/", "/bin/sh"]
     monkeypatch.setattr(pwd, "getpwuid", lambda _: pwd.struct_passwd(fields))
-    assert expanded(name) == folder / "known_hosts"
-    assert expanded("/etc/ssh/ssh_known_hosts") == Path("/etc/ssh/ssh_known_hosts")
+    assert path_from_ssh(name) == folder / "known_hosts"
+    assert path_from_ssh("/etc/ssh/ssh_known_hosts") == Path("/etc/ssh/ssh_known_hosts")
 
 
 def test_written_homes(configure, monkeypatch):
@@ -193,12 +198,12 @@ def test_written_homes(configure, monkeypatch):
     host = host_settings("any")
     assert [path.name for path in host.identities] == ["d", "a", "b", "c"]
     assert [path.name for path in host.known_hosts[:2]] == ["e", "f"]
-    assert (host.agent, host.revoked) == (str(folder.parent / "sock"), (folder / "g",))
+    assert (host.agent, host.revoked_keys_files) == (str(folder.parent / "sock"), (folder / "g",))
     assert {path.parent for path in host.identities + host.known_hosts[:2]} == {folder}
 
 
 def test_home_of_nobody(configure):
-    """A `~name` of nobody is told, not a traceback."""
+    """A `~name` without such a user is a clear error."""
     configure("Host *\n  IdentityFile ~no-such-user/key\n")
     with pytest.raises(RemoteError, match="there is no user 'no-such-user'"):
         host_settings("any")

@@ -1,15 +1,12 @@
-"""The one place that quotes for a shell, and the words that rsync splits by rules of its own."""
+"""The one place that quotes for a shell."""
 
 import subprocess
-import sys
-import tempfile
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_remex.errors import RemoteError
-from pytest_remex.transport.rsync import quoted
 from pytest_remex.transport.ssh_transport import login_command
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=60)
@@ -35,20 +32,5 @@ def test_nothing_for_other_shells_to_read():
 
 def test_unreadable_shell():
     """A remex_shell whose quotes do not match is named."""
-    with pytest.raises(RemoteError, match='remex_shell = "bash -c \'a" cannot be read'):
+    with pytest.raises(RemoteError, match='remex_shell = "bash -c \'a" cannot be split into words'):
         login_command("bash -c 'a", "")
-
-
-@settings(max_examples=20, deadline=None)
-@given(text=TEXT.filter(bool))
-def test_words_of_rsync(text):
-    """Rsync splits a quoted word back into what it was."""
-    show = (
-        "import sys; open(sys.argv[1], 'wb').write(sys.argv[2].encode('utf-8', 'surrogateescape'))"
-    )
-    with tempfile.NamedTemporaryFile() as told:
-        words = [sys.executable, "-I", "-S", "-c", show, told.name, text]
-        shell = " ".join(map(quoted, words))
-        command = ["rsync", f"--rsh={shell}", "there:.", "/nowhere"]
-        subprocess.run(command, capture_output=True, check=False)
-        assert told.read() == text.encode()

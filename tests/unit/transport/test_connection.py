@@ -1,0 +1,44 @@
+"""Connections to this machine: the real agent in a subprocess."""
+
+import subprocess
+import sys
+
+import pytest
+
+from pytest_remex import Remote
+from pytest_remex.common.protocol import LOCAL, Host, LookAtHost
+from pytest_remex.transport import Connections, connect
+
+
+def test_local_agent(tmp_path):
+    """Without a host, the agent on this machine is asked, once."""
+    with connect(Remote(None, runs=str(tmp_path / "runs"))) as connection:
+        assert connection.host().cores >= 1
+        assert connection.host() is connection.host()
+        (event,) = connection.ask(LookAtHost("", connection.remote.runs, LOCAL))
+        assert isinstance(event, Host)
+    assert connection.closed
+
+
+def test_one_connection_for_each_remote(tmp_path):
+    """A remote is connected to once; after `close` it is connected to anew."""
+    connections = Connections(pytest.fail, print)
+    here, there = (Remote(None, runs=str(tmp_path / name)) for name in "ab")
+    first = connections.to(here)
+    assert connections.to(here) is first
+    assert connections.to(there) is not first
+    connections.close()
+    assert first.closed
+    assert connections.to(here) is not first
+
+
+def test_local_default_loads_no_ssh():
+    """Without a host, neither Fabric nor paramiko is loaded: they take half a second."""
+    program = (
+        "import sys; from pytest_remex import Remote; from pytest_remex.transport import connect\n"
+        "connect(Remote(None)).close(); print({'fabric', 'paramiko', 'invoke'} & set(sys.modules))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == "set()"

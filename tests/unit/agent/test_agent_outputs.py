@@ -61,7 +61,13 @@ def test_patterns(agent, run, pattern, expected):
 def test_everything_is_all_but_our_own(agent, run):
     """`**` gives every file, no link's target, and nothing of .remex; links are named."""
     outputs = ask(agent, run, "**")
-    assert names(outputs) == [".hidden", "LOGS/deep/x", "LOGS/history.data", "LOGS/p1.data", "a.out"]
+    assert names(outputs) == [
+        ".hidden",
+        "LOGS/deep/x",
+        "LOGS/history.data",
+        "LOGS/p1.data",
+        "a.out",
+    ]
     assert outputs.links == ["LOGS/link", "way_out"]
 
 

@@ -69,9 +69,7 @@ class Runs:
 
     def wait(self, name, job, *states):
         """Wait until a job is in one of the states."""
-        return until(
-            lambda: (found := self.job(name, job)).state in states and found, seconds=30
-        )
+        return until(lambda: (found := self.job(name, job)).state in states and found, seconds=30)
 
     def run(self, directory, script, environment=None, **header):
         """Run a script to its end and return the job."""
@@ -233,9 +231,7 @@ def test_an_array_runs_each_task_in_its_own_run_directory(runs):
     held = runs.submit(runs.submission(*names, array=array))["t0"]
     assert held.jobs == {"t0": "1_0", "t1": "1_1", "t2": "1_2"}
     runs.release(held.job)
-    states = [
-        runs.wait(name, held.jobs[name], "COMPLETED", "FAILED").exit_code for name in names
-    ]
+    states = [runs.wait(name, held.jobs[name], "COMPLETED", "FAILED").exit_code for name in names]
     assert states == [0, 1, 2]
     assert (runs.folder / "t2" / "slurm-1_2.out").read_text() == "2\n"
 

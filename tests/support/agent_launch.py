@@ -4,9 +4,9 @@ from pytest_remex.common.protocol import (
     SLURM,
     Cancel,
     Held,
-    QueriedRun,
     Query,
     Release,
+    RunJob,
     RunState,
     Submission,
     Submit,
@@ -56,17 +56,17 @@ class Launch:
         events = (agent or self.agent()).ask(self.request(*submissions, **options))
         return [event for event in events if not isinstance(event, Waiting)]
 
-    def release(self, *jobs):
-        """Release jobs and return the events."""
-        return self.agent().ask(Release(str(self.runs), SLURM, list(jobs)))
+    def release(self, *runs):
+        """Release the jobs of (directory, job) pairs and return the events."""
+        return self.agent().ask(Release(str(self.runs), SLURM, [RunJob(*run) for run in runs]))
 
-    def cancel(self, *jobs):
-        """Cancel jobs and return the events."""
-        return self.agent().ask(Cancel(str(self.runs), SLURM, list(jobs)))
+    def cancel(self, *runs):
+        """Cancel the jobs of (directory, job) pairs and return the events."""
+        return self.agent().ask(Cancel(str(self.runs), SLURM, [RunJob(*run) for run in runs]))
 
     def query(self, *runs, cancel_orphans=False):
         """Ask for (directory, job) pairs; return the jobs by directory, and the other events."""
-        queried = [QueriedRun(name, job) for name, job in runs]
+        queried = [RunJob(name, job) for name, job in runs]
         events = self.agent().ask(Query(str(self.runs), SLURM, queried, cancel_orphans))
         states = [event for event in events if isinstance(event, RunState)]
         others = [event for event in events if not isinstance(event, RunState)]

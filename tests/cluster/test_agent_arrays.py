@@ -6,7 +6,7 @@ from support.agent_launch import Launch, held
 from support.agents import AgentError, until
 
 from pytest_remex.common.jobs import JobState
-from pytest_remex.common.protocol import Array, Cancelled, Header, Submission
+from pytest_remex.common.protocol import Array, Cancelled, Header, Released, Submission
 
 SCRIPT = """\
 #!/bin/bash
@@ -50,7 +50,7 @@ def test_each_task_runs_in_its_own_run_directory(launch):
     number = events[0].job
     assert jobs == {f"r{task}": f"{number}_{task}" for task in range(3)}
     assert len(launch.shims.calls()) == 1
-    assert launch.release(number)[0].jobs == [number]
+    assert launch.release(*jobs.values()) == [Released(list(jobs.values()))]
     launch.cluster.wait(number)
     for task in range(3):
         folder = launch.runs / f"r{task}"
@@ -70,8 +70,9 @@ def test_outputs_follow_the_header(launch):
         launch, "r0", "r1", script=script, shebang="#!/usr/bin/env python3",
         output="out.%a", error="err.txt",
     )  # fmt: skip
-    number = held(launch.submit(submission))
-    launch.release(number)
+    jobs = jobs_of(launch.submit(submission))
+    number = jobs["r0"].partition("_")[0]
+    launch.release(jobs["r1"])
     launch.cluster.wait(number)
     for task in range(2):
         assert (launch.runs / f"r{task}" / f"out.{task}").read_text() == "out\n"

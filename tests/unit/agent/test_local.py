@@ -15,9 +15,9 @@ from pytest_remex.common.protocol import (
     Cancelled,
     Header,
     NotCancelled,
-    QueriedRun,
     Query,
     Release,
+    RunJob,
     Submission,
     Submit,
 )
@@ -56,15 +56,15 @@ class Runs:
 
     def release(self, *jobs):
         """Release jobs."""
-        return self.agent.ask(Release(str(self.folder), LOCAL, list(jobs)))
+        return self.agent.ask(Release(str(self.folder), LOCAL, [RunJob("", job) for job in jobs]))
 
     def cancel(self, *jobs):
         """Cancel jobs."""
-        return self.agent.ask(Cancel(str(self.folder), LOCAL, list(jobs)))
+        return self.agent.ask(Cancel(str(self.folder), LOCAL, [RunJob("", job) for job in jobs]))
 
     def job(self, name, job):
         """Ask for one job."""
-        (answer,) = self.agent.ask(Query(str(self.folder), LOCAL, [QueriedRun(name, job)]))
+        (answer,) = self.agent.ask(Query(str(self.folder), LOCAL, [RunJob(name, job)]))
         return answer.job
 
     def wait(self, name, job, *states):

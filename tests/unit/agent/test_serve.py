@@ -171,21 +171,21 @@ def test_no_start(tmp_path):
 def test_the_bundle_is_one_harmless_word():
     """The packed sources hold nothing that a shell would run, and are small on a bad link."""
     assert re.fullmatch(r"[A-Za-z0-9+/=]+", bundle())
-    assert len(bundle()) < 80_000
+    assert len(bundle()) < 90_000
 
 
 def test_signs_of_life_while_it_works(start_agent, tmp_path):
     """A request that takes long is accompanied by beats."""
     (tmp_path / "sbatch").write_text("#!/bin/sh\n")
     (tmp_path / "sbatch").chmod(0o755)
-    (tmp_path / "scontrol").write_text("#!/bin/sh\nsleep 6\n")
+    (tmp_path / "scontrol").write_text("#!/bin/sh\nsleep 9\n")
     (tmp_path / "scontrol").chmod(0o755)
     agent = start_agent(PATH=f"{tmp_path}:{os.environ['PATH']}")
     agent.write(encode_request(1, LookAtHost("", str(tmp_path), SLURM)))
     start = time.monotonic()
     line = agent.process.stdout.readline()
     assert event_in(line) == (0, Beat())
-    assert 4 < time.monotonic() - start < 6
+    assert 4 < time.monotonic() - start < 9
 
 
 def _pythons():

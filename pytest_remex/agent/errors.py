@@ -1,4 +1,4 @@
-"""What goes wrong, in words that name the value and the mend."""
+"""What goes wrong on the remote, in words that name the value and the fix."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ _FULL = {errno.ENOSPC: "the file system is full", errno.EDQUOT: "your quota is u
 
 
 class AgentError(Exception):
-    """What stops a request. `kind` is one of clone, runs, git, slurm, disk, python, request."""
+    """What ends a request. `kind` is one of those of `protocol.Error`."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -22,24 +22,32 @@ class AgentError(Exception):
         return Error(self.kind, redact(str(self)))
 
 
+class UnreadableError(AgentError):
+    """A file of ours is not what it should be: a link, no regular file, too large, or damaged."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__("runs", f"{path} cannot be used: {why}")
+        self.why = why
+
+
 class LinkGoneError(Exception):
     """The client went away: start nothing new."""
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether an error says that there is no space, or none left for the user."""
+    """Return whether an error says that the disk is full, or the user's quota used up."""
     return isinstance(error, OSError) and error.errno in _FULL
 
 
-def told_full(words: str, folder: str) -> Optional[AgentError]:
-    """Give the error that a program which writes below `folder` told in its own words."""
-    said = [number for number in _FULL if os.strerror(number) in words]
-    return disk_error(OSError(said[0], words), folder) if said else None
+def full_disk_error(message: str, folder: str) -> Optional[AgentError]:
+    """Return the error if a program that writes below `folder` says that there is no space."""
+    numbers = [number for number in _FULL if os.strerror(number) in message]
+    return disk_error(OSError(numbers[0], message), folder) if numbers else None
 
 
 def disk_error(error: BaseException, folder: str) -> AgentError:
-    """Turn a failed write below `folder` into words."""
+    """Return the error for a failed write below `folder`."""
     if isinstance(error, OSError) and error.errno in _FULL:
         why = _FULL[error.errno]
         return AgentError("disk", f"cannot write into {folder}: {why}; free some space there")
-    return AgentError("disk", f"cannot write into {folder}: {error}; mend that and try again")
+    return AgentError("disk", f"cannot write into {folder}: {error}; fix that and try again")

@@ -1,21 +1,33 @@
-"""Small files written whole or not at all, safe on NFS and against other agents."""
+"""Small files: written whole or not at all, safe on NFS and against other agents; read safely.
+
+Jobs can write next to our files, so nothing is read through a link at the end of a path, from a
+FIFO or a device, or beyond a limit.
+"""
 
 import contextlib
 import errno
 import functools
 import itertools
-import json
 import os
 import socket
 import stat
-from typing import Any, Dict, Iterator, Optional
+from typing import Iterator, Optional, Type, TypeVar
 
+from pytest_remex.agent.errors import UnreadableError
+from pytest_remex.common import disk
+from pytest_remex.common.typed_json import TypedJsonError, loads
+
+LARGEST = 1 << 20
+"""Bytes of the largest file that is read."""
 _COUNT = itertools.count()
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+Typed = TypeVar("Typed")
 
 
 def unique() -> str:
-    """Give a name that no other process or thread gives."""
+    """Return a name that no other process or thread makes."""
     return f"{_host()}.{os.getpid()}.{next(_COUNT)}"
 
 
@@ -24,56 +36,89 @@ def _host() -> str:
     return socket.gethostname()
 
 
-def read(path: str) -> Optional[str]:
-    """Give a file's text, None when there is none."""
+def read(path: str, folder: Optional[int] = None, largest: int = LARGEST) -> Optional[str]:
+    """Return a file's text, None when there is none.
+
+    Args:
+        path: The file's path.
+        folder: An open folder that the path is relative to.
+        largest: How many bytes it may have.
+
+    Raises:
+        UnreadableError: It is a link, not a regular file, too large, or not readable.
+
+    """
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read()
+        opened = os.open(path, _READ, dir_fd=folder)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        link = error.errno == errno.ELOOP
+        why = "it is a link" if link else error.strerror or str(error)
+        raise UnreadableError(path, why) from error
+    with open(opened, "rb") as file:
+        if not stat.S_ISREG(os.fstat(opened).st_mode):
+            raise UnreadableError(path, "it is not a regular file")
+        data = file.read(largest + 1)
+    if len(data) > largest:
+        raise UnreadableError(path, f"it is larger than {largest} bytes")
+    return data.decode("utf-8", "surrogateescape")
 
 
-def read_json(path: str) -> Dict[str, Any]:
-    """Give a file's JSON object, empty when there is none or it is damaged."""
+def parse(kind: Type[Typed], path: str, text: Optional[str]) -> Optional[Typed]:
+    """Return a file's text as a type of `common.disk`, None for a file that is not there.
+
+    Raises:
+        UnreadableError: It is damaged, or of a newer format.
+
+    """
     try:
-        data = json.loads(read(path) or "{}")
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}
+        return None if text is None else loads(kind, text, disk.FORMAT)
+    except TypedJsonError as error:
+        raise UnreadableError(path, str(error)) from error
 
 
-def replace(path: str, text: str) -> None:
+def replace(path: str, text: str, folder: Optional[int] = None) -> None:
     """Write a file in one step: readers see the old one or the new one."""
     made = f"{path}.{unique()}"
     try:
-        _write(made, text)
-        os.replace(made, path)
+        _write(made, text, folder)
+        os.replace(made, path, src_dir_fd=folder, dst_dir_fd=folder)
     except BaseException:
-        remove(made)
+        remove(made, folder)
         raise
 
 
 def create(path: str, text: str) -> bool:
-    """Write a file in one step where there is none; False where there is one."""
-    with _beside(path, text) as made:
-        try:
-            os.link(made, path)
-        except FileExistsError:
-            return False
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            return _create_without_links(path, text)
-        return True
-
-
-def remove(path: str) -> bool:
-    """Delete a file; False where there is none."""
+    """Write a file in one step where there is none; return False where there is one."""
+    made = f"{path}.{unique()}"
     try:
-        os.unlink(path)
+        _write(made, text)
+        os.link(made, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return _create_without_links(path, text)
+    finally:
+        remove(made)
+    return True
+
+
+def remove(path: str, folder: Optional[int] = None) -> bool:
+    """Delete a file; return False where there is none."""
+    try:
+        os.unlink(path, dir_fd=folder)
     except FileNotFoundError:
         return False
     return True
+
+
+def touch(path: str) -> None:
+    """Make an empty file, if there is none."""
+    with open(path, "a", encoding="utf-8"):
+        pass
 
 
 def make_common(runs: str, path: str) -> None:
@@ -87,30 +132,20 @@ def make_common(runs: str, path: str) -> None:
 
 
 def listing(folder: str) -> Iterator[str]:
-    """Give the names in a folder, none when there is no such folder."""
-    with contextlib.suppress(FileNotFoundError):
+    """Return the names in a folder, none when there is no such folder."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         yield from os.listdir(folder)
 
 
-@contextlib.contextmanager
-def _beside(path: str, text: str) -> Iterator[str]:
-    made = f"{path}.{unique()}"
-    _write(made, text)
-    try:
-        yield made
-    finally:
-        remove(made)
-
-
-def _write(path: str, text: str) -> None:
-    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+def _write(path: str, text: str, folder: Optional[int] = None) -> None:
+    opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666, dir_fd=folder)
+    with open(opened, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(text)
 
 
 def _create_without_links(path: str, text: str) -> bool:
     try:
-        with open(path, "x", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(text)
+        _write(path, text)
     except FileExistsError:
         return False
     return True

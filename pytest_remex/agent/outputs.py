@@ -1,25 +1,99 @@
-"""What lies in a run directory: list outputs by pattern."""
+"""List outputs in run directories by pattern, never following a link nor leaving the directory."""
 
+import fnmatch
 import os
+import stat
+from typing import Iterator, List, NamedTuple
 
-from pytest_remex.agent import globs
+from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.wire import Reply
+from pytest_remex.common.paths import REMEX
 from pytest_remex.common.protocol import ListedRun, ListOutputs, OutputFile, Outputs
+
+_MAGIC = frozenset("*?[")
+
+
+class Match(NamedTuple):
+    """A file or a link that a pattern matches, by its path relative to the run directory."""
+
+    path: str
+    link: bool
+    size: int
+    mtime_ns: int
 
 
 def list_outputs(request: ListOutputs, reply: Reply) -> None:
     """Tell, for each run, the files that its patterns match, and the patterns that match none."""
     for run in request.listed:
-        reply.check()
+        reply.raise_if_gone()
         reply.send(_outputs(os.path.join(request.runs, run.directory), run))
 
 
-def _outputs(folder: str, run: ListedRun) -> Outputs:
-    found = {pattern: list(globs.find(folder, pattern)) for pattern in run.patterns}
-    every = {one.path: one for several in found.values() for one in several}
+def _outputs(path: str, run: ListedRun) -> Outputs:
+    if os.path.islink(path):
+        why = (
+            f"{path} is a link, and links are not followed: to fetch from where it leads, put the"
+            " run directory back in its place"
+        )
+        return Outputs(run.directory, [], [], list(run.patterns), refused=why)
+    matches = {pattern: list(find(path, pattern)) for pattern in run.patterns}
+    every = {match.path: match for several in matches.values() for match in several}
     return Outputs(
         directory=run.directory,
-        files=sorted(OutputFile(f.path, f.size, f.mtime_ns) for f in every.values() if not f.link),
-        links=sorted(f.path for f in every.values() if f.link),
-        missing=[pattern for pattern, several in found.items() if not several],
+        files=sorted(OutputFile(m.path, m.size, m.mtime_ns) for m in every.values() if not m.link),
+        links=sorted(match.path for match in every.values() if match.link),
+        missing=[pattern for pattern, several in matches.items() if not several],
     )
+
+
+def find(run: str, pattern: str) -> Iterator[Match]:
+    """Return what a pattern matches, as pathlib's glob reads it; a folder means all below it.
+
+    `.remex` is matched only by its name.
+
+    Raises:
+        AgentError: The pattern leaves the run directory.
+
+    """
+    parts = [part for part in pattern.split("/") if part not in ("", ".")]
+    if ".." in parts or pattern.startswith("/"):
+        raise AgentError(
+            "request", f"pattern {pattern!r} leaves the run directory; make it relative"
+        )
+    yield from _match(run, "", parts)
+
+
+def _match(run: str, path: str, parts: List[str]) -> Iterator[Match]:
+    try:
+        about = os.lstat(os.path.join(run, path))
+    except OSError:
+        return
+    if stat.S_ISLNK(about.st_mode):
+        yield Match(path, link=True, size=about.st_size, mtime_ns=about.st_mtime_ns)
+    elif stat.S_ISDIR(about.st_mode):
+        yield from _match_below(run, path, parts or ["**"])
+    elif stat.S_ISREG(about.st_mode) and parts in ([], ["**"]):
+        yield Match(path, link=False, size=about.st_size, mtime_ns=about.st_mtime_ns)
+
+
+def _match_below(run: str, path: str, parts: List[str]) -> Iterator[Match]:
+    head, rest = parts[0], parts[1:]
+    if head == "**":
+        if rest:
+            yield from _match_below(run, path, rest)
+        for name in _names(run, path):
+            yield from _match(run, os.path.join(path, name), parts)
+    elif _MAGIC.isdisjoint(head):
+        yield from _match(run, os.path.join(path, head), rest)
+    else:
+        for name in _names(run, path):
+            if fnmatch.fnmatchcase(name, head):
+                yield from _match(run, os.path.join(path, name), rest)
+
+
+def _names(run: str, path: str) -> List[str]:
+    try:
+        names = os.listdir(os.path.join(run, path))
+    except OSError:
+        return []
+    return sorted(name for name in names if name != REMEX)

@@ -6,11 +6,11 @@ import threading
 import traceback
 from typing import Any, Callable, Dict, Tuple
 
-from pytest_remex.agent import hello, outputs
+from pytest_remex.agent import host, outputs
 from pytest_remex.agent.errors import AgentError, LinkGoneError, disk_error, is_full
 from pytest_remex.agent.local import queue, scheduler
-from pytest_remex.agent.place import place
-from pytest_remex.agent.slurm import cancel, query, release, submit
+from pytest_remex.agent.place import directories
+from pytest_remex.agent.slurm import control, query, submit
 from pytest_remex.agent.wire import Reply, Wire
 from pytest_remex.common import protocol
 from pytest_remex.common.protocol import LOCAL, SLURM, Request
@@ -18,30 +18,30 @@ from pytest_remex.common.redact import redact
 from pytest_remex.common.typed_json import TypedJsonError
 
 HANDLERS: Dict[Tuple[type, str], Callable[[Any, Reply], None]] = {
-    (protocol.LookAtHost, SLURM): hello.look_at_host,
-    (protocol.LookAtHost, LOCAL): hello.look_at_host,
-    (protocol.ListTips, ""): place.list_tips,
-    (protocol.Place, ""): place.place,
+    (protocol.LookAtHost, SLURM): host.look_at_host,
+    (protocol.LookAtHost, LOCAL): host.look_at_host,
+    (protocol.ListTips, ""): directories.list_tips,
+    (protocol.Place, ""): directories.place,
     (protocol.Submit, SLURM): submit.submit,
     (protocol.Submit, LOCAL): scheduler.submit,
-    (protocol.Release, SLURM): release.release,
+    (protocol.Release, SLURM): control.release,
     (protocol.Release, LOCAL): scheduler.release,
     (protocol.Query, SLURM): query.query,
     (protocol.Query, LOCAL): scheduler.query,
-    (protocol.Cancel, SLURM): cancel.cancel,
+    (protocol.Cancel, SLURM): control.cancel,
     (protocol.Cancel, LOCAL): scheduler.cancel,
     (protocol.ListOutputs, ""): outputs.list_outputs,
-    (protocol.Tidy, ""): place.tidy,
+    (protocol.Tidy, ""): directories.tidy,
 }
-"""Who answers a request, by its type and the scheduler that it names."""
+"""The function that answers a request, by its type and the scheduler that it names."""
 TRACE = 12
 """Lines of a traceback that reach the client."""
 
 
 def start(line: Dict[str, Any]) -> None:
-    """Begin as the start line says: serve a client, or be the local queue of a runs folder."""
+    """Begin as the start line says: serve a client, or run the local queue of a runs folder."""
     if "queue" in line:
-        queue.keep(line["queue"])
+        queue.run_queue(line["queue"])
         return
     serve(Wire(line["nonce"], sys.stdin.buffer, sys.stdout.buffer), line["modules"])
     # a thread may still wait for stdin, and python's own way out would wait for that thread

@@ -1,4 +1,4 @@
-"""What is submitted: one `sbatch`, for one run or for many in an array or a pack."""
+"""What one `sbatch` submits, where it lies, and how a run's script is started."""
 
 import os
 from typing import Dict, List, NamedTuple, Optional
@@ -8,14 +8,15 @@ from pytest_remex.common.protocol import Array, Header, Pack
 
 
 class Submission(NamedTuple):
-    """A submission as `protocol.Submission` asks for it, and where it lies.
+    """A submission as `protocol.Submission` asks for it, with its paths.
 
-    `home` keeps its notes; `folder` is where it starts, its job's WorkDir.
+    `folder` is where it starts, its job's WorkDir: the run directory, or the folder of the array or
+    pack. `notes` is the folder that keeps the notes about it.
     """
 
     key: str
     runs: str
-    home: str
+    notes: str
     folder: str
     directories: List[str]
     array: Optional[Array]
@@ -27,13 +28,13 @@ class Submission(NamedTuple):
     in_doubt: bool
 
     @property
-    def shared(self) -> bool:
-        """Whether many runs share it: those of an array or a pack."""
+    def grouped(self) -> bool:
+        """Whether it is an array or a pack, which many runs may share."""
         return self.array is not None or self.pack is not None
 
     @property
-    def places(self) -> List[str]:
-        """The run directories' paths."""
+    def run_directories(self) -> List[str]:
+        """The paths of the run directories."""
         return [os.path.join(self.runs, name) for name in self.directories]
 
 
@@ -45,5 +46,37 @@ def submissions_of(request: protocol.Submit) -> List[Submission]:
 def _located(asked: protocol.Submission, runs: str, launch: str) -> Submission:
     folder = os.path.join(runs, asked.directories[0])
     if asked.array or asked.pack:
-        folder = paths.array(runs, launch, asked.key)
-    return Submission(runs=runs, home=paths.keep(folder), folder=folder, **asked._asdict())
+        folder = paths.group(runs, launch, asked.key)
+    return Submission(runs=runs, notes=paths.remex(folder), folder=folder, **asked._asdict())
+
+
+class ShebangError(Exception):
+    """A first line that names no interpreter; the message says why."""
+
+
+def interpreter(line: str) -> List[str]:
+    """Return what a script's first line names, read as the kernel reads it.
+
+    Returns:
+        The interpreter and, at most, one argument.
+
+    Raises:
+        ShebangError: The line names no interpreter.
+
+    Example:
+        >>> interpreter("#!/usr/bin/env python3 -u")
+        ['/usr/bin/env', 'python3 -u']
+
+    """
+    if line.endswith("\r\n"):
+        raise ShebangError("it has Windows line ends; save it with Unix ones")
+    words = line[2:].strip().split(None, 1)
+    if not line.startswith("#!") or not words:
+        raise ShebangError("it has no #! line; put one such as #!/bin/bash first")
+    return words
+
+
+def interpreter_of(script: str) -> List[str]:
+    """Return what `interpreter` does for a script; OSError when it cannot be read."""
+    with open(script, "rb") as file:
+        return interpreter(os.fsdecode(file.readline(4096)))

@@ -93,7 +93,7 @@ class Reply:
         """Whether the client has gone, so that nothing new may be started."""
         return self._wire.gone.is_set()
 
-    def check(self) -> None:
+    def raise_if_gone(self) -> None:
         """Raise `LinkGoneError` when the client has gone."""
         if self.gone:
             raise LinkGoneError

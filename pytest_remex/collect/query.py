@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pytest_remex.common.jobs import Job, JobState
-from pytest_remex.common.protocol import QueriedRun, Query, RunState
+from pytest_remex.common.protocol import Query, RunJob, RunState
 from pytest_remex.common.typed_json import to_json
 from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun
@@ -59,7 +59,7 @@ def _ask(runs: list[RecordedRun], connection: Connection) -> dict[str, Job]:
     request = Query(
         runs=connection.remote.runs,
         scheduler=connection.scheduler,
-        queried=[QueriedRun(run.entry.directory, run.entry.job) for run in runs],
+        queried=[RunJob(run.entry.directory, run.entry.job) for run in runs],
         cancel_orphans=True,
     )
     for event in connection.ask(request):

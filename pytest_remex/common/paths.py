@@ -1,79 +1,85 @@
-"""The name of every file that the agent keeps, in one place.
+"""The name of every file and folder that pytest-remex keeps, in one place.
 
-`<runs>/.remex/` belongs to all launches, `<run directory>/.remex/` to one run.
+`<runs>/.remex/` belongs to all launches, `<run directory>/.remex/` to one run. On the user's
+machine the folder of a run's outputs has a `.remex/` too.
 """
 
 import os
 
-KEEP = ".remex"
+REMEX = ".remex"
+"""The folder of pytest-remex in a runs folder, a run directory, or a folder of outputs."""
+
+RUN = "run.json"
+"""In a run directory's `.remex/`: whose the run directory is, and what runs there."""
+JOB = "job"
+"""In a run directory's `.remex/`: the id of the run's newest job."""
+PACK = "pack"
+"""In a run directory's `.remex/`: which pack the run belongs to."""
+STARTED = "started"
+"""In a run directory's `.remex/`: there once a pack has started the run."""
+EXIT = "exit"
+"""In a run directory's `.remex/`: the exit code that a job may leave."""
+STATE = "state.json"
+"""In a run directory's `.remex/`: a final state that was seen."""
 SUBMIT = "submit-"
+"""How the names of the notes about submissions begin."""
+
+OUTPUTS = "outputs.json"
+"""In the `.remex/` of a folder of outputs: what was fetched."""
+JUDGED = "judged.json"
+"""In the `.remex/` of a folder of outputs: what the checks said."""
+
+SCRIPT = "run.sbatch"
+"""The script that is submitted, in a run directory and in the folder of an array or a pack."""
+MEMBERS = "runs"
+"""In the folder of an array or a pack: the run directories, one a line."""
 
 
-def keep(folder: str) -> str:
-    """Name the agent's own folder in a runs folder or a run directory."""
-    return os.path.join(folder, KEEP)
+def remex(folder: str) -> str:
+    """Return the folder of pytest-remex in a runs folder or a run directory."""
+    return os.path.join(folder, REMEX)
+
+
+def in_run(run: str, name: str) -> str:
+    """Return the path of a file in a run directory's `.remex/`."""
+    return os.path.join(run, REMEX, name)
 
 
 def staging(runs: str, token: str) -> str:
-    """Name the folder where a launch's run directories are built."""
-    return os.path.join(runs, KEEP, "staging", token)
+    """Return the folder where a launch's run directories are built."""
+    return os.path.join(runs, REMEX, "staging", token)
 
 
 def base(runs: str, sha: str) -> str:
-    """Name the read-only copy of a base commit's shared paths."""
-    return os.path.join(runs, KEEP, "base", sha)
+    """Return the folder with the read-only copy of a base commit's shared paths."""
+    return os.path.join(runs, REMEX, "base", sha)
 
 
-def arrays(runs: str) -> str:
-    """Name the folder that holds those of units of many runs."""
-    return os.path.join(runs, KEEP, "arrays", "")
+def groups(runs: str) -> str:
+    """Return the folder that holds those of arrays and packs."""
+    return os.path.join(runs, REMEX, "arrays")
 
 
-def array(runs: str, launch: str, key: str) -> str:
-    """Name the folder that a unit of many runs starts in."""
-    return os.path.join(arrays(runs), f"{launch}-{key}")
+def group(runs: str, launch: str, key: str) -> str:
+    """Return the folder that an array or a pack starts in."""
+    return os.path.join(groups(runs), f"{launch}-{key}")
 
 
 def local(runs: str) -> str:
-    """Name the local scheduler's folder."""
-    return os.path.join(runs, KEEP, "local")
+    """Return the local scheduler's folder."""
+    return os.path.join(runs, REMEX, "local")
 
 
-def cancelled(arrays: str, job: str) -> str:
-    """Name the file that says that a task of a job array was cancelled."""
-    return os.path.join(arrays, ".cancelled", job)
+def cancelled(runs: str, job: str) -> str:
+    """Return the file that says that a task of a job array was cancelled."""
+    return os.path.join(groups(runs), ".cancelled", job)
 
 
-def run_json(run: str) -> str:
-    """Name the file that says whose a run directory is, and what runs there."""
-    return os.path.join(run, KEEP, "run.json")
+def attempt(notes: str, job_number: int, number: int) -> str:
+    """Return the note of one attempt to submit, which also takes what sbatch prints."""
+    return os.path.join(notes, f"{SUBMIT}{job_number}.{number}")
 
 
-def job(run: str) -> str:
-    """Name the file that holds the id of a run's newest job."""
-    return os.path.join(run, KEEP, "job")
-
-
-def pack(run: str) -> str:
-    """Name the file that says which pack a run belongs to."""
-    return os.path.join(run, KEEP, "pack")
-
-
-def exit_code(run: str) -> str:
-    """Name the file where a job may leave its exit code."""
-    return os.path.join(run, KEEP, "exit")
-
-
-def state(run: str) -> str:
-    """Name the file that remembers a final state once it was seen."""
-    return os.path.join(run, KEEP, "state.json")
-
-
-def attempt(home: str, serial: int, number: int) -> str:
-    """Name the note of one attempt to submit, which also takes what sbatch prints."""
-    return os.path.join(home, f"{SUBMIT}{serial}.{number}")
-
-
-def adopted(home: str, serial: int) -> str:
-    """Name the file that settles which job a submission became."""
-    return os.path.join(home, f"{SUBMIT}{serial}.job")
+def settled_job(notes: str, job_number: int) -> str:
+    """Return the file that settles which job a submission became."""
+    return os.path.join(notes, f"{SUBMIT}{job_number}.job")

@@ -22,9 +22,6 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Type, Union
 from pytest_remex.common.jobs import Job
 from pytest_remex.common.typed_json import TypedJsonError, from_json, to_json
 
-DISK_FORMAT = 1
-"""The version of what the agent keeps on disk, in `.remex/` of the runs folder and of each run."""
-
 SLURM, LOCAL = "slurm", "local"
 """The schedulers that a request may name."""
 
@@ -100,8 +97,8 @@ class Submission(NamedTuple):
     in_doubt: bool = False
 
 
-class QueriedRun(NamedTuple):
-    """A run whose job's state is asked for."""
+class RunJob(NamedTuple):
+    """A run, by its run directory, and the id of its job."""
 
     directory: str
     job: str
@@ -246,12 +243,16 @@ class OutputFile(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """The files that a run's patterns match; `links` are symbolic links, which are not followed."""
+    """The files that a run's patterns match; `links` are symbolic links, which are not followed.
+
+    `refused` says why nothing in the run directory is looked at, such as that it is a link.
+    """
 
     directory: str
     files: List[OutputFile]
     links: List[str]
     missing: List[str]
+    refused: str = ""
 
 
 class Tidied(NamedTuple):
@@ -329,28 +330,31 @@ class Submit(NamedTuple):
 
 
 class Release(NamedTuple):
-    """Release jobs that are held by their user and start in the runs folder, and no others."""
+    """Release the jobs of runs that are held by their user, and no other jobs.
+
+    A task's id stands for its whole array.
+    """
 
     runs: str
     scheduler: str
-    jobs: List[str]
+    jobs: List[RunJob]
 
 
 class Query(NamedTuple):
-    """Tell the states of runs, and cancel held jobs that nobody counts on (`cancel_orphans`)."""
+    """Tell the states of runs; `cancel_orphans`: cancel held jobs that nobody counts on, too."""
 
     runs: str
     scheduler: str
-    queried: List[QueriedRun]
+    queried: List[RunJob]
     cancel_orphans: bool = False
 
 
 class Cancel(NamedTuple):
-    """Cancel jobs that start in the runs folder, and no others."""
+    """Cancel the jobs of runs, and no other jobs."""
 
     runs: str
     scheduler: str
-    jobs: List[str]
+    jobs: List[RunJob]
 
 
 class ListOutputs(NamedTuple):

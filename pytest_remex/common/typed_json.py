@@ -66,7 +66,9 @@ def loads(kind: Type[Typed], text: str, newest: int) -> Typed:
     except (ValueError, RecursionError) as error:
         raise TypedJsonError(f"it is not JSON ({error})") from error
     version = data.get(FORMAT, 1) if isinstance(data, dict) else 1
-    if isinstance(version, int) and version > newest:
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise _wrong(FORMAT, "a version", version)
+    if version > newest:
         raise NewerFormatError(
             f"it is of format {version}, and this release of pytest-remex reads up to {newest}: "
             f"upgrade it"

@@ -20,6 +20,7 @@ from pytest_remex.common.protocol import (
     PlaceRefused,
     Rejected,
     Release,
+    RunJob,
     Submit,
     SubmitWarning,
     Tidy,
@@ -183,7 +184,7 @@ def _units(opened: LaunchSession, ready: Sequence[RunRecord]) -> list[Submission
 def _release(opened: LaunchSession, shas: Sequence[str]) -> None:
     units = {opened.entries[sha].unit for sha in shas}
     held = [e for e in opened.entries.values() if e.stage is Stage.HELD and e.unit in units]
-    asked = sorted({_whole(entry.job) for entry in held if not entry.header.get("held")})
+    asked = [RunJob(e.directory, e.job) for e in held if not e.header.get("held")]
     opened.journal.sync()
     refused: dict[str, tuple[Stage, str]] = {}
     request = Release(opened.launch.remote.runs, opened.connection.scheduler, asked)

@@ -12,7 +12,7 @@ import pytest
 from pytest_remex.collect.poll import until_ended
 from pytest_remex.collect.query import query
 from pytest_remex.common.jobs import Job, JobState
-from pytest_remex.common.protocol import Cancel, NotCancelled
+from pytest_remex.common.protocol import Cancel, NotCancelled, RunJob
 from pytest_remex.common.typed_json import to_json
 from pytest_remex.errors import RemexError
 from pytest_remex.io import writing
@@ -120,9 +120,11 @@ class StatusMode:
 
     def _cancel(self, runs: Sequence[RecordedRun]) -> None:
         alive = [run for run in runs if self._jobs[run.entry.directory].state.live]
-        by_remote: dict[Remote, list[str]] = {}
+        by_remote: dict[Remote, list[RunJob]] = {}
         for run in alive:
-            by_remote.setdefault(run.record.launch.remote, []).append(run.entry.job)
+            by_remote.setdefault(run.record.launch.remote, []).append(
+                RunJob(run.entry.directory, run.entry.job)
+            )
         for remote, jobs in by_remote.items():
             connection = self._connections.to(remote)
             for event in connection.ask(Cancel(remote.runs, connection.scheduler, jobs)):

@@ -5,13 +5,15 @@ from support import shims as faults
 from support.agent_launch import Launch, held
 from support.rejections import LIMIT, PERMANENT
 
+from pytest_remex.common.protocol import Held, NotReleased, Rejected, Released
+
 REJECTED = faults.rejects(PERMANENT[2])
 NO_JOB = 3_999_999
 
 
 @pytest.fixture
 def launch(site, tmp_path):
-    """Give a launch on the session's cluster."""
+    """Return a launch on the session's cluster."""
     made = Launch(site, tmp_path / "runs")
     yield made
     made.close()
@@ -19,7 +21,7 @@ def launch(site, tmp_path):
 
 @pytest.fixture
 def foreign(launch, tmp_path):
-    """Give a held job of the same user that is nobody's run."""
+    """Return a held job of the same user that is nobody's run."""
     (tmp_path / "x.sh").write_text("#!/bin/sh\n")
     job = launch.cluster.run("sbatch", "--parsable", "--hold", "x.sh", cwd=tmp_path).strip()
     yield job
@@ -27,9 +29,9 @@ def foreign(launch, tmp_path):
 
 
 def settled(events):
-    """Give the job that was told last, of one unit."""
-    assert events[-1]["event"] == "held", events
-    return events[-1]["job"]
+    """Return the job that was told last, of one submission."""
+    assert isinstance(events[-1], Held), events
+    return events[-1].job
 
 
 def still_held(launch, job):
@@ -77,16 +79,16 @@ def test_a_job_behind_a_failure_is_found(launch, fault):
 def test_a_refusal_with_a_number_is_a_refusal(launch, code):
     """A number before a definite refusal costs a look, not another attempt, whatever the status."""
     launch.shims.put(faults.says(1, REJECTED.replace("exit 1", code)))
-    unit = launch.add("r")
+    submission = launch.add("r")
     for _ in range(2):
-        (event,) = launch.submit(unit, patience=1)
-        assert event["event"] == "rejected"
-        assert PERMANENT[2] in event["message"]
+        (event,) = launch.submit(submission, patience=1)
+        assert isinstance(event, Rejected)
+        assert PERMANENT[2] in event.message
     assert len(launch.shims.calls()) == 1
 
 
 def test_a_limit_with_a_number_is_tried_again(launch):
-    """A number before a submit limit leaves doubt, and the unit goes through afterwards."""
+    """A number before a submit limit leaves doubt, and the run goes through afterwards."""
     launch.shims.put(faults.says(1, faults.rejects(LIMIT[0])), times=1)
     job = held(launch.submit(launch.add("r")))
     assert [found.id for found in launch.jobs("r")] == [job]
@@ -94,10 +96,10 @@ def test_a_limit_with_a_number_is_tried_again(launch):
 
 @pytest.mark.parametrize("known", [True, False])
 def test_a_number_that_a_wrapper_made_up_is_found_out(launch, foreign, known):
-    """An exit status of 0 with a number that is no job, or another's, ends with the unit's own."""
+    """An exit status of 0 with a number that is no job, or another's, ends with the run's own."""
     launch.shims.put(faults.says(foreign if known else NO_JOB, "exit 0"), times=1)
-    units = [launch.add("r"), launch.add("s")]
-    told = {event["key"]: event["job"] for event in launch.submit(*units, width=1)}
+    submissions = [launch.add("r"), launch.add("s")]
+    told = {event.key: event.job for event in launch.submit(*submissions, width=1)}
     for name in "rs":
         assert [found.id for found in launch.jobs(name)] == [told[name]] == [launch.noted(name)]
     assert foreign not in told.values()
@@ -106,11 +108,11 @@ def test_a_number_that_a_wrapper_made_up_is_found_out(launch, foreign, known):
 
 
 def test_a_wrapper_that_never_submits_is_told(launch):
-    """A wrapper that makes numbers up each time leaves the unit refused, with its words."""
+    """A wrapper that makes numbers up each time leaves the run refused, with its words."""
     launch.shims.put(faults.says(NO_JOB, "exit 0"))
     events = launch.submit(launch.add("r"), patience=0.5)
-    assert events[-1]["event"] == "rejected"
-    assert str(NO_JOB) in events[-1]["message"]
+    assert isinstance(events[-1], Rejected)
+    assert str(NO_JOB) in events[-1].message
     assert len(launch.shims.calls()) == 3
 
 
@@ -124,10 +126,10 @@ def test_a_job_hidden_behind_another_number_is_found(launch):
 
 def test_the_number_of_an_earlier_submission_is_no_new_job(launch):
     """A wrapper that repeats an earlier id of the same run does not make it the new job."""
-    unit = launch.add("r")
-    first = held(launch.submit(unit))
+    submission = launch.add("r")
+    first = held(launch.submit(submission))
     launch.shims.put(faults.says(first, "exit 0"), times=1)
-    second = settled(launch.submit(unit | {"serial": 2}))
+    second = settled(launch.submit(submission._replace(job_number=2)))
     assert sorted(found.id for found in launch.jobs("r")) == sorted([first, second])
     assert first != second
 
@@ -146,7 +148,7 @@ def test_good_answers_cost_one_listing(launch):
     launch.shims.put("", "squeue")
     launch.shims.put("", "scontrol")
     events = launch.submit(*[launch.add(f"r{number}") for number in range(9)])
-    assert {event["event"] for event in events} == {"held"}
+    assert set(map(type, events)) == {Held}
     assert len(launch.shims.calls("squeue")) == 1
     assert launch.shims.calls("scontrol") == []
 
@@ -155,11 +157,11 @@ def test_good_answers_cost_one_listing(launch):
 def test_an_array_that_nobody_asked_for_is_refused(launch, code):
     """Several jobs in the place of one are cancelled while they are held, and told."""
     launch.shims.put(f'"$REAL" "$1" "$2" "$3" --array=0-2 run.sbatch; exit {code}')
-    unit = launch.add("r")
-    launch.submit(unit)
-    (event,) = launch.submit(unit)
-    assert event["event"] == "rejected"
-    assert "an array of 3 tasks where one job was asked for" in event["message"]
+    submission = launch.add("r")
+    launch.submit(submission)
+    (event,) = launch.submit(submission)
+    assert isinstance(event, Rejected)
+    assert "an array of 3 tasks where one job was asked for" in event.message
     assert {found.state for found in launch.jobs("r")} == {"CANCELLED"}
     assert len(launch.shims.calls()) == 1
 
@@ -168,7 +170,8 @@ def test_release_does_not_count_what_runs_elsewhere(launch, tmp_path):
     """A job of another folder that runs already is not told as released."""
     (tmp_path / "x.sh").write_text("#!/bin/sh\nsleep 20\n")
     other = launch.cluster.run("sbatch", "--parsable", "x.sh", cwd=tmp_path).strip()
-    released, unreleased = launch.release(other)
-    assert released["jobs"] == []
-    assert (unreleased["event"], unreleased["job"]) == ("unreleased", other)
+    released, refused = launch.release(other)
+    assert released == Released([])
+    assert isinstance(refused, NotReleased)
+    assert (refused.job, refused.lost) == (other, True)
     launch.cluster.run("scancel", other)

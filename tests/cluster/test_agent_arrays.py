@@ -3,7 +3,10 @@
 import pytest
 from support import shims as faults
 from support.agent_launch import Launch, held
-from support.agents import until
+from support.agents import AgentError, until
+
+from pytest_remex.common.jobs import JobState
+from pytest_remex.common.protocol import Array, Cancelled, Header, Released, Submission
 
 SCRIPT = """\
 #!/bin/bash
@@ -17,30 +20,26 @@ exit $((SLURM_ARRAY_TASK_ID * 2))
 
 @pytest.fixture
 def launch(site, tmp_path):
-    """Give a launch on the session's cluster."""
+    """Return a launch on the session's cluster."""
     made = Launch(site, tmp_path / "runs")
     yield made
     made.close()
 
 
 def array(launch, *names, script=SCRIPT, throttle=None, shebang="#!/bin/bash", **header):
-    """Make run directories and give the unit that submits them as one array."""
+    """Make run directories and return the submission that makes them one array."""
     for name in names:
         launch.add(name, script)
     lines = [line for line in script.splitlines() if line.startswith("#SBATCH")]
-    return {
-        "key": "a",
-        "directories": list(names),
-        "comment": "remex:a",
-        "header": header,
-        "array": {"header": lines, "shebang": shebang, "throttle": throttle},
-    }
+    return Submission(
+        "a", list(names), "remex:a", header=Header(**header), array=Array(lines, shebang, throttle)
+    )
 
 
 def jobs_of(events):
-    """Give the tasks' ids by directory, of one held array."""
+    """Return the tasks' ids by directory, of one held array."""
     held(events)
-    return events[0]["jobs"]
+    return events[0].jobs
 
 
 def test_each_task_runs_in_its_own_run_directory(launch):
@@ -48,10 +47,10 @@ def test_each_task_runs_in_its_own_run_directory(launch):
     launch.shims.put()
     events = launch.submit(array(launch, "r0", "r1", "r2"))
     jobs = jobs_of(events)
-    number = events[0]["job"]
+    number = events[0].job
     assert jobs == {f"r{task}": f"{number}_{task}" for task in range(3)}
     assert len(launch.shims.calls()) == 1
-    assert launch.release(number)[0]["jobs"] == [number]
+    assert launch.release(*jobs.values()) == [Released(list(jobs.values()))]
     launch.cluster.wait(number)
     for task in range(3):
         folder = launch.runs / f"r{task}"
@@ -60,19 +59,20 @@ def test_each_task_runs_in_its_own_run_directory(launch):
         assert (folder / ".remex" / "exit").read_text() == f"{task * 2}\n"
         assert launch.noted(f"r{task}") == f"{number}_{task}"
     told, _ = launch.query(*jobs.items())
-    states = [(told[name]["state"], told[name]["exit_code"]) for name in jobs]
+    states = [(told[name].state, told[name].exit_code) for name in jobs]
     assert states == [("COMPLETED", 0), ("FAILED", 2), ("FAILED", 4)]
 
 
 def test_outputs_follow_the_header(launch):
     """-o and -e of the header name files in each run directory; another #! is obeyed."""
     script = "#!/usr/bin/env python3\nimport sys\nprint('out')\nprint('err', file=sys.stderr)\n"
-    unit = array(
+    submission = array(
         launch, "r0", "r1", script=script, shebang="#!/usr/bin/env python3",
         output="out.%a", error="err.txt",
     )  # fmt: skip
-    number = held(launch.submit(unit))
-    launch.release(number)
+    jobs = jobs_of(launch.submit(submission))
+    number = jobs["r0"].partition("_")[0]
+    launch.release(jobs["r1"])
     launch.cluster.wait(number)
     for task in range(2):
         assert (launch.runs / f"r{task}" / f"out.{task}").read_text() == "out\n"
@@ -86,18 +86,18 @@ def test_a_throttle_limits_what_runs(launch):
     launch.release(*jobs.values())
     launch.cluster.wait(jobs["r0"].partition("_")[0], seconds=60)
     told, _ = launch.query(*jobs.items())
-    assert [job["state"] for job in told.values()] == ["COMPLETED"] * 3
+    assert [job.state for job in told.values()] == ["COMPLETED"] * 3
 
 
 def test_an_array_is_adopted_whole(launch):
     """An array that Slurm took without saying so is found, with all its tasks."""
     launch.shims.put(faults.ACCEPTS_THEN_TIMES_OUT)
-    unit = array(launch, "r0", "r1")
-    events = launch.submit(unit)
+    submission = array(launch, "r0", "r1")
+    events = launch.submit(submission)
     number = held(events)
-    assert events[0]["jobs"] == {"r0": f"{number}_0", "r1": f"{number}_1"}
+    assert events[0].jobs == {"r0": f"{number}_0", "r1": f"{number}_1"}
     assert len(launch.shims.calls()) == 1
-    assert launch.submit(unit) == [{**events[0]}]
+    assert launch.submit(submission) == events
 
 
 def test_a_warning_signal_reaches_the_users_script(launch):
@@ -113,16 +113,15 @@ def test_a_warning_signal_reaches_the_users_script(launch):
     until((launch.runs / "r0" / "warned").exists)
     launch.cluster.wait(jobs["r0"].partition("_")[0])
     told, _ = launch.query(*jobs.items())
-    assert told["r0"]["exit_code"] == 9
+    assert told["r0"].exit_code == 9
 
 
 def test_cancelling_one_task_leaves_the_others(launch):
     """A task can be cancelled alone, before the array was released."""
     jobs = jobs_of(launch.submit(array(launch, "r0", "r1", "r2")))
-    fields = {"runs": str(launch.runs), "scheduler": "slurm", "jobs": [jobs["r1"]]}
-    assert launch.agent().ask("cancel", **fields)[0]["event"] == "cancelled"
+    assert launch.cancel(jobs["r1"]) == [Cancelled(jobs["r1"])]
     told, _ = launch.query(*jobs.items())
-    assert [told[name]["state"] for name in jobs] == ["HELD", "CANCELLED", "HELD"]
+    assert [told[name].state for name in jobs] == ["HELD", "CANCELLED", "HELD"]
 
 
 def test_a_number_that_came_twice_is_not_taken_for_ours(launch):
@@ -131,16 +130,16 @@ def test_a_number_that_came_twice_is_not_taken_for_ours(launch):
     launch.add("lost")
     single = held(launch.submit(launch.add("single")))
     told, _ = launch.query(("lost", f"{number}_0"))
-    assert told["lost"]["state"] == "LOST"
+    assert told["lost"].state is JobState.LOST
     told, _ = launch.query(("lost", f"{single}_0"))
-    assert told["lost"]["state"] == "LOST"
+    assert told["lost"].state is JobState.LOST
     told, _ = launch.query(("r0", f"{number}_0"), ("single", single))
-    assert [told[name]["state"] for name in ("r0", "single")] == ["HELD", "HELD"]
+    assert [told[name].state for name in ("r0", "single")] == ["HELD", "HELD"]
 
 
 def test_other_runs_under_the_same_key_are_refused(launch):
     """An array's folder is for its runs alone."""
-    unit = array(launch, "r0", "r1")
-    held(launch.submit(unit))
-    with pytest.raises(Exception, match="for other runs"):
-        launch.submit(unit | {"directories": ["r1", "r0"]})
+    submission = array(launch, "r0", "r1")
+    held(launch.submit(submission))
+    with pytest.raises(AgentError, match="for other runs"):
+        launch.submit(submission._replace(directories=["r1", "r0"]))

@@ -4,26 +4,28 @@ import pytest
 from support.agent_launch import Launch, held
 from support.amnesia import forgotten, occupy
 
+from pytest_remex.common.jobs import JobState
+from pytest_remex.common.protocol import Cancelled, NotCancelled
+
 
 @pytest.fixture
 def launch(site, tmp_path):
-    """Give a launch on the session's cluster."""
+    """Return a launch on the session's cluster."""
     made = Launch(site, tmp_path / "runs")
     yield made
     made.close()
 
 
 def cancel(launch, *jobs):
-    """Ask for jobs to be cancelled; give the message of each that was not, None of one that was."""
-    fields = {"runs": str(launch.runs), "scheduler": "slurm", "jobs": list(jobs)}
-    events = launch.agent().ask("cancel", **fields)
-    assert [event["job"] for event in events] == list(jobs)
-    assert all((event["event"] == "uncancelled") == ("message" in event) for event in events)
-    return [event.get("message") for event in events]
+    """Cancel jobs; return the message of each that was not, None for one that was."""
+    events = launch.cancel(*jobs)
+    assert [event.job for event in events] == list(jobs)
+    assert {*map(type, events)} <= {Cancelled, NotCancelled}
+    return [event.message if isinstance(event, NotCancelled) else None for event in events]
 
 
 def state(launch, job):
-    """Give a job's state as Slurm has it."""
+    """Return a job's state as Slurm has it."""
     return {one.id: one.state for one in launch.cluster.jobs()}[job]
 
 
@@ -37,7 +39,7 @@ def test_a_number_that_slurm_gave_to_another_job_is_left_alone(launch, tmp_path)
     """A job lost in a crash after its state was seen is not cancelled in another's shape."""
     with forgotten(launch.cluster, tmp_path):
         job = held(launch.submit(launch.add("r")))
-        assert launch.query(("r", job))[0]["r"]["state"] == "HELD"
+        assert launch.query(("r", job))[0]["r"].state is JobState.HELD
     assert occupy(launch.cluster, [job]) == {job}
     (why,) = cancel(launch, job)
     assert f"lost job {job}" in why
@@ -64,7 +66,7 @@ def test_an_unknown_number_is_told(launch):
 
 
 def test_nothing_is_cancelled_unseen(launch):
-    """Where Slurm does not say whose a number is, nothing is cancelled, and the mend is named."""
+    """Where Slurm does not say whose a number is, nothing is cancelled, and the fix is named."""
     job = held(launch.submit(launch.add("r")))
     launch.shims.put("echo 'no answer' >&2; exit 1", "squeue")
     (why,) = cancel(launch, job)

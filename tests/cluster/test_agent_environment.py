@@ -4,6 +4,9 @@ import pytest
 from support.agent_launch import Launch, held
 from support.sites import WITH_ACCOUNTING
 
+from pytest_remex.common.jobs import JobState
+from pytest_remex.common.protocol import Cancelled, Rejected, SubmitWarning
+
 SCRIPT = "#!/bin/sh\n#SBATCH -o out\nenv\n"
 HARMFUL = {
     "SBATCH_ARRAY_INX": "0-2", "SBATCH_WAIT": "1", "SBATCH_OUTPUT": "/dev/null",
@@ -26,7 +29,7 @@ ALLOCATION = {
 
 @pytest.fixture
 def login(site, tmp_path, monkeypatch):
-    """Give a launch whose agents have variables of their own; call it with them."""
+    """Return a launch whose agents have variables of their own; call it with them."""
     made = Launch(site, tmp_path / "runs")
 
     def set_up(variables):
@@ -38,14 +41,15 @@ def login(site, tmp_path, monkeypatch):
     made.close()
 
 
-def submitted(launch, unit):
-    """Submit a unit and give its job."""
-    return held([one for one in launch.submit(unit) if one["event"] != "warning"])
+def submitted(launch, submission):
+    """Submit and return the job."""
+    events = launch.submit(submission)
+    return held([event for event in events if not isinstance(event, SubmitWarning)])
 
 
 def ran(launch, name, job):
     """Let a held job run and give the environment that its script printed."""
-    assert launch.release(job)[0]["jobs"] == [job]
+    assert launch.release(job)[0].jobs == [job]
     launch.cluster.wait(job.partition(";")[0])
     lines = (launch.runs / name / "out").read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line)
@@ -62,31 +66,30 @@ def test_a_job_is_what_its_script_says(login, variables):
     set_by_slurm = {"SLURM_JOB_ID", "SLURM_JOBID", "SLURM_UMASK"}
     assert {name for name in variables if name in seen} <= set_by_slurm
     told, _ = launch.query(("r", job))
-    assert told["r"]["state"] == "COMPLETED"
+    assert told["r"].state is JobState.COMPLETED
 
 
 def test_what_did_not_count_is_told_once(login):
     """A warning names sbatch's variables that were left out; chosen ones count silently."""
     launch = login({"SBATCH_OUTPUT": "x", "SBATCH_WAIT": "1", "SBATCH_QOS": "", "SQUEUE_SORT": "i"})
     events = launch.submit(launch.add("r"), launch.add("s"))
-    (warning,) = [one for one in events if one["event"] == "warning"]
-    assert warning["message"].startswith("SBATCH_OUTPUT, SBATCH_WAIT of your login environment")
+    (warning,) = [event for event in events if isinstance(event, SubmitWarning)]
+    assert warning.message.startswith("SBATCH_OUTPUT, SBATCH_WAIT of your login environment")
 
 
 def test_a_partition_of_the_login_counts(login):
     """A site's or user's partition reaches sbatch: one that is not there is refused."""
     launch = login({"SBATCH_PARTITION": "nowhere"})
     (event,) = launch.submit(launch.add("r"))
-    assert event["event"] == "rejected"
-    assert "nvalid partition" in event["message"]
+    assert isinstance(event, Rejected)
+    assert "nvalid partition" in event.message
 
 
 def test_cancel_is_immune(login):
     """Filters for scancel do not keep a job alive."""
     launch = login({"SCANCEL_STATE": "RUNNING", "SCANCEL_NAME": "x", "SCANCEL_USER": "nobody"})
     job = submitted(launch, launch.add("r"))
-    fields = {"runs": str(launch.runs), "jobs": [job], "scheduler": "slurm"}
-    assert launch.agent().ask("cancel", **fields)[0]["event"] == "cancelled"
+    assert launch.cancel(job) == [Cancelled(job)]
     assert launch.jobs("r")[0].state == "CANCELLED"
 
 

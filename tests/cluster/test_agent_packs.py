@@ -8,13 +8,16 @@ import pytest
 from support.agent_launch import Launch, held
 from support.agents import AgentError, until
 
+from pytest_remex.common.jobs import JobState
+from pytest_remex.common.protocol import Pack, Submission
+
 SCRIPT = "#!/bin/bash\n#SBATCH --time=1\npwd\nexit $(cat code)\n"
 DISBATCH = shutil.which("disBatch", path=Path(sys.executable).parent)
 
 
 @pytest.fixture
 def launch(site, tmp_path):
-    """Give a launch on the session's cluster."""
+    """Return a launch on the session's cluster."""
     made = Launch(site, tmp_path / "runs")
     yield made
     made.close()
@@ -29,17 +32,12 @@ def disbatch(site):
 
 
 def pack(launch, codes, **options):
-    """Make run directories that end with these codes and give the unit that packs them."""
+    """Make run directories that end with these codes and return the submission that packs them."""
     for name, code in codes.items():
         launch.add(name, SCRIPT)
         (launch.runs / name / "code").write_text(f"{code}\n")
-    return {
-        "key": "p",
-        "directories": list(codes),
-        "comment": "remex:p",
-        "header": {},
-        "pack": {"header": ["#SBATCH --time=1"], "shebang": "#!/bin/bash", **options},
-    }
+    packed = Pack(["#SBATCH --time=1"], "#!/bin/bash", **options)
+    return Submission("p", list(codes), "remex:p", pack=packed)
 
 
 @pytest.mark.usefixtures("disbatch")
@@ -48,14 +46,14 @@ def test_a_pack_runs_all_in_one_job(launch):
     launch.shims.put()
     events = launch.submit(pack(launch, {"a": 0, "b": 3, "c": 0}, slots=2, time_limit=150))
     job = held(events)
-    assert events[0]["jobs"] == dict.fromkeys("abc", job)
+    assert events[0].jobs == dict.fromkeys("abc", job)
     assert len(launch.shims.calls()) == 1
-    assert launch.query(*[(name, job) for name in "abc"])[0]["a"]["state"] == "HELD"
+    assert launch.query(*[(name, job) for name in "abc"])[0]["a"].state is JobState.HELD
     launch.release(job)
 
     def ended():
         told, _ = launch.query(*[(name, job) for name in "abc"])
-        states = {name: one["state"] for name, one in told.items()}
+        states = {name: one.state for name, one in told.items()}
         return states if set(states.values()) <= {"COMPLETED", "FAILED"} else None
 
     assert until(ended, seconds=60) == {"a": "COMPLETED", "b": "FAILED", "c": "COMPLETED"}
@@ -67,10 +65,9 @@ def test_a_pack_runs_all_in_one_job(launch):
 def test_a_cancelled_pack_cancels_what_did_not_run(launch):
     """Runs of a pack that ended before it did are CANCELLED with it."""
     job = held(launch.submit(pack(launch, {"a": 0, "b": 0})))
-    fields = {"runs": str(launch.runs), "scheduler": "slurm", "jobs": [job]}
-    launch.agent().ask("cancel", **fields)
+    launch.cancel(job)
     told, _ = launch.query(("a", job), ("b", job))
-    assert [one["state"] for one in told.values()] == ["CANCELLED"] * 2
+    assert [one.state for one in told.values()] == ["CANCELLED"] * 2
 
 
 def test_without_disbatch_the_error_says_how_to_get_it(launch):

@@ -10,14 +10,14 @@ from support.sites import WITH_ACCOUNTING, WITH_AND_WITHOUT_ACCOUNTING
 
 @pytest.fixture
 def launch(site, tmp_path):
-    """Give a launch on the session's cluster."""
+    """Return a launch on the session's cluster."""
     made = Launch(site, tmp_path / "runs")
     yield made
     made.close()
 
 
 def run(launch, name, script):
-    """Run a script to its end and give its job's id."""
+    """Run a script to its end and return its job's id."""
     job = held(launch.submit(launch.add(name, script)))
     launch.release(job)
     launch.cluster.wait(job)
@@ -35,28 +35,28 @@ def test_a_finished_job(launch):
     good = run(launch, "good", "#!/bin/sh\n")
     bad = run(launch, "bad", "#!/bin/sh\n#SBATCH -t 2\nexit 7\n")
     killed = run(launch, "killed", "#!/bin/sh\nkill -9 $$\n")
-    assert (ask(launch, "good", good)["state"], ask(launch, "good", good)["exit_code"]) == (
+    assert (ask(launch, "good", good).state, ask(launch, "good", good).exit_code) == (
         "COMPLETED",
         0,
     )
     told = ask(launch, "bad", bad)
-    assert (told["state"], told["exit_code"], told["time_limit"]) == ("FAILED", 7, 120.0)
-    assert ask(launch, "killed", killed)["signal"] == 9
+    assert (told.state, told.exit_code, told.time_limit) == ("FAILED", 7, 120.0)
+    assert ask(launch, "killed", killed).signal == 9
 
 
 @WITH_AND_WITHOUT_ACCOUNTING
 def test_live_jobs(launch):
     """Held, pending and running jobs are told apart."""
     job = held(launch.submit(launch.add("r", "#!/bin/sh\ntouch on\nsleep 60\n")))
-    assert ask(launch, "r", job)["state"] == "HELD"
+    assert ask(launch, "r", job).state == "HELD"
     launch.cluster.down()
     launch.release(job)
-    assert ask(launch, "r", job)["state"] == "PENDING"
+    assert ask(launch, "r", job).state == "PENDING"
     launch.cluster.up()
     until((launch.runs / "r" / "on").exists)
-    assert ask(launch, "r", job)["state"] == "RUNNING"
+    assert ask(launch, "r", job).state == "RUNNING"
     launch.cluster.run("scancel", job)
-    until(lambda: ask(launch, "r", job)["state"] == "CANCELLED")
+    until(lambda: ask(launch, "r", job).state == "CANCELLED")
 
 
 def test_a_final_state_is_remembered(launch):
@@ -75,7 +75,7 @@ def test_the_exit_code_file_is_the_last_source(launch):
     launch.shims.put("exit 0", "squeue")
     launch.shims.put("exit 1", "scontrol")
     told = ask(launch, "r", job)
-    assert (told["state"], told["exit_code"], told["source"]) == ("FAILED", 5, "exit file")
+    assert (told.state, told.exit_code, told.source) == ("FAILED", 5, "exit file")
 
 
 def test_scontrol_is_asked_for_what_squeue_hides(launch):
@@ -83,19 +83,19 @@ def test_scontrol_is_asked_for_what_squeue_hides(launch):
     job = run(launch, "r", "#!/bin/sh\nexit 4\n")
     launch.shims.put("exit 0", "squeue")
     told = ask(launch, "r", job)
-    assert (told["state"], told["exit_code"], told["source"]) == ("FAILED", 4, "scontrol")
+    assert (told.state, told.exit_code, told.source) == ("FAILED", 4, "scontrol")
 
 
 def test_what_nobody_knows_is_unknown(launch):
     """A job without a source is UNKNOWN and says so; a source that failed is named."""
     launch.add("r")
     told = ask(launch, "r", "99999")
-    assert (told["state"], told["exit_code"]) == ("UNKNOWN", None)
-    assert "no accounts" in told["reason"]
+    assert (told.state, told.exit_code) == ("UNKNOWN", None)
+    assert "no accounts" in told.reason
     with launch.cluster.controller.stopped():
         told = ask(launch, "r", "99999")
-    assert told["state"] == "UNKNOWN"
-    assert "squeue failed" in told["reason"]
+    assert told.state == "UNKNOWN"
+    assert "squeue failed" in told.reason
 
 
 @WITH_ACCOUNTING
@@ -106,10 +106,10 @@ def test_accounting_answers_for_a_job_that_the_controller_forgot(launch):
 
     def told():
         found = ask(launch, "r", job)
-        return found if found["source"] == "sacct" else None
+        return found if found.source == "sacct" else None
 
     found = until(told)
-    assert (found["state"], found["exit_code"]) == ("FAILED", 6)
+    assert (found.state, found.exit_code) == ("FAILED", 6)
 
 
 @WITH_ACCOUNTING
@@ -118,8 +118,8 @@ def test_accounting_that_is_down_is_no_answer(launch):
     launch.add("r")
     with launch.cluster.accounting.slurmdbd.stopped():
         told = ask(launch, "r", "99999")
-    assert told["state"] == "UNKNOWN"
-    assert "sacct failed" in told["reason"]
+    assert told.state == "UNKNOWN"
+    assert "sacct failed" in told.reason
 
 
 @WITH_AND_WITHOUT_ACCOUNTING
@@ -127,8 +127,8 @@ def test_a_job_whose_number_went_to_another_is_lost(launch):
     """A number that Slurm gave out twice, as it can after a crash, is the later job's."""
     first = held(launch.submit(launch.add("first")))
     launch.add("r")
-    assert ask(launch, "r", first)["state"] == "LOST"
-    assert ask(launch, "first", first)["state"] == "HELD"
+    assert ask(launch, "r", first).state == "LOST"
+    assert ask(launch, "first", first).state == "HELD"
 
 
 @WITH_ACCOUNTING
@@ -136,23 +136,23 @@ def test_a_job_is_lost_only_where_accounting_proves_it(launch):
     """Accounts from before and after a job, and none of it, make it LOST; else it is UNKNOWN."""
     run(launch, "a", "#!/bin/sh\n")
     last = run(launch, "b", "#!/bin/sh\n")
-    until(lambda: ask(launch, "b", last)["source"] == "sacct")
+    until(lambda: ask(launch, "b", last).source == "sacct")
     launch.add("r")
-    assert ask(launch, "r", str(int(last) + 1))["state"] == "UNKNOWN"
+    assert ask(launch, "r", str(int(last) + 1)).state == "UNKNOWN"
     launch.shims.put(f'$REAL "$@" | grep -v ^{last}; exit 0', "sacct")
     newest = run(launch, "c", "#!/bin/sh\n")
-    until(lambda: ask(launch, "c", newest)["source"] == "sacct")
+    until(lambda: ask(launch, "c", newest).source == "sacct")
     launch.shims.put("exit 0", "squeue")
     launch.shims.put("exit 1", "scontrol")
-    until(lambda: ask(launch, "r", last)["state"] == "LOST")
+    until(lambda: ask(launch, "r", last).state == "LOST")
 
 
 def test_a_requeued_job_lives_again(launch):
     """A remembered final state gives way when the site requeues the job."""
     job = run(launch, "r", "#!/bin/sh\nexit 1\n")
-    assert ask(launch, "r", job)["state"] == "FAILED"
+    assert ask(launch, "r", job).state == "FAILED"
     launch.cluster.run("scontrol", "requeue", job)
-    until(lambda: ask(launch, "r", job)["state"] in ("PENDING", "RUNNING"))
+    until(lambda: ask(launch, "r", job).state in ("PENDING", "RUNNING"))
 
 
 def test_a_job_of_another_cluster_is_asked_for_there(launch):
@@ -161,7 +161,7 @@ def test_a_job_of_another_cluster_is_asked_for_there(launch):
     job = run(launch, "r", "#!/bin/sh\nexit 2\n")
     launch.shims.put(f'[ "$1 $2" = "-M {name}" ] && shift 2 || exit 1\nexec "$REAL" "$@"', "squeue")
     told = ask(launch, "r", f"{job};{name}")
-    assert (told["id"], told["state"]) == (f"{job};{name}", "FAILED")
+    assert (told.id, told.state) == (f"{job};{name}", "FAILED")
 
 
 def test_many_jobs_take_one_squeue(launch, tmp_path):
@@ -174,5 +174,5 @@ def test_many_jobs_take_one_squeue(launch, tmp_path):
     start = time.monotonic()
     told, _ = launch.query(*jobs)
     assert time.monotonic() - start < 2
-    assert {job["state"] for job in told.values()} == {"HELD"}
+    assert {job.state for job in told.values()} == {"HELD"}
     assert calls.read_text() == "squeue\n"

@@ -10,15 +10,25 @@ import time
 
 import pytest
 from support import shims as faults
-from support.agent_launch import FIELDS, QUICK, Launch, held
+from support.agent_launch import Launch, held
 from support.agents import until
 from support.rejections import LIMIT, PERMANENT
 from support.sites import WITH_ACCOUNTING
 
+from pytest_remex.common.jobs import JobState
+from pytest_remex.common.protocol import (
+    Held,
+    InDoubt,
+    NotReleased,
+    OrphansCancelled,
+    Rejected,
+    Released,
+)
+
 
 @pytest.fixture
 def launch(site, tmp_path):
-    """Give a launch on the session's cluster."""
+    """Return a launch on the session's cluster."""
     made = Launch(site, tmp_path / "runs")
     yield made
     made.close()
@@ -26,31 +36,31 @@ def launch(site, tmp_path):
 
 @pytest.fixture
 def odd(site, tmp_path):
-    """Give a launch in a folder with a hostile name."""
+    """Return a launch in a folder with a hostile name."""
     made = Launch(site, tmp_path / 'odd "name" | $(id);%j' / "runs")
     yield made
     made.close()
 
 
-def test_a_unit_is_held_then_released_and_runs_once(launch):
+def test_a_run_is_held_then_released_and_runs_once(launch):
     """Submit holds a job with its id on disk; release lets it run in its run directory."""
     job = held(launch.submit(launch.add("r")))
     (found,) = launch.jobs("r")
     assert (found.id, found.held, found.comment) == (job, True, "remex:r")
     assert launch.noted("r") == job
-    assert launch.release(job) == [{"id": 1, "event": "released", "jobs": [job]}]
+    assert launch.release(job) == [Released([job])]
     launch.cluster.wait(job)
     assert (launch.runs / "r" / "ran").read_text() == "ran\n"
 
 
 def test_submitting_again_finds_the_job(launch):
-    """The second submit of a serial makes no sbatch call; another serial does."""
-    unit = launch.add("r")
-    job = held(launch.submit(unit))
+    """The second submit of a job number makes no sbatch call; another number does."""
+    submission = launch.add("r")
+    job = held(launch.submit(submission))
     launch.shims.put()
-    assert held(launch.submit(unit)) == job
+    assert held(launch.submit(submission)) == job
     assert launch.shims.calls() == []
-    assert held(launch.submit(unit | {"serial": 2})) != job
+    assert held(launch.submit(submission._replace(job_number=2))) != job
 
 
 @pytest.mark.parametrize(
@@ -74,11 +84,11 @@ def test_a_job_that_left_no_trace_is_tried_again(launch, fault):
 
 
 def test_an_attempt_that_never_leaves_a_trace_is_given_up(launch):
-    """After three attempts without a trace the unit is refused, with sbatch's words."""
+    """After three attempts without a trace the submission is refused, with sbatch's words."""
     launch.shims.put(faults.TIMES_OUT)
     (event,) = launch.submit(launch.add("r"), patience=0.5)
-    assert event["event"] == "rejected"
-    assert "Socket timed out" in event["message"]
+    assert isinstance(event, Rejected)
+    assert "Socket timed out" in event.message
     assert len(launch.shims.calls()) == 3
 
 
@@ -89,18 +99,18 @@ def test_a_job_accepted_late_is_waited_for(launch):
     assert [found.id for found in launch.jobs("r")] == [job]
 
 
-def test_a_job_accepted_after_all_is_a_stray_and_swept(launch):
+def test_a_job_accepted_after_all_is_an_orphan_and_cancelled(launch):
     """Of two held jobs in one folder one is released; the other is cancelled at the next query."""
     launch.shims.put(faults.TIMES_OUT, times=1)
-    unit = launch.add("r")
-    job = held(launch.submit(unit, patience=0.5))
+    submission = launch.add("r")
+    job = held(launch.submit(submission, patience=0.5))
     late = launch.cluster.run(
         "sbatch", "--parsable", "--hold", "--comment=remex:r", "run.sbatch", cwd=launch.runs / "r"
     ).strip()
-    assert held(launch.submit(unit)) == job
-    jobs, events = launch.query(("r", job), sweep=True)
-    assert jobs["r"]["state"] == "HELD"
-    assert [event["jobs"] for event in events] == [[late]]
+    assert held(launch.submit(submission)) == job
+    jobs, events = launch.query(("r", job), cancel_orphans=True)
+    assert jobs["r"].state is JobState.HELD
+    assert events == [OrphansCancelled([late])]
     states = {found.id: found.state for found in launch.jobs("r")}
     assert states == {job: "PENDING", late: "CANCELLED"}
 
@@ -108,13 +118,13 @@ def test_a_job_accepted_after_all_is_a_stray_and_swept(launch):
 def test_another_users_of_the_folder_is_not_adopted(launch):
     """A job in the run directory whose comment is not ours is left alone."""
     launch.shims.put(faults.TIMES_OUT, times=1)
-    unit = launch.add("r")
+    submission = launch.add("r")
     other = launch.cluster.run(
         "sbatch", "--parsable", "--hold", "run.sbatch", cwd=launch.runs / "r"
     ).strip()
-    job = held(launch.submit(unit, patience=0.5))
+    job = held(launch.submit(submission, patience=0.5))
     assert job != other
-    launch.query(("r", job), sweep=True)
+    launch.query(("r", job), cancel_orphans=True)
     assert {found.id: found.held for found in launch.jobs("r")} == {other: True, job: True}
 
 
@@ -122,55 +132,55 @@ def test_another_users_of_the_folder_is_not_adopted(launch):
 def test_a_killed_agent_is_followed_by_one_that_finds_the_job(launch, fault):
     """Sbatch kills the agent after Slurm took the job: the next agent finds that very job."""
     launch.shims.put(fault, times=1)
-    unit = launch.add("r")
+    submission = launch.add("r")
     agent = launch.agent()
     with pytest.raises(pytest.fail.Exception, match="ended without"):
-        launch.submit(unit, agent=agent)
+        launch.submit(submission, agent=agent)
     assert agent.process.wait() == -9
     (found,) = launch.jobs("r")
-    assert held(launch.submit(unit)) == found.id
+    assert held(launch.submit(submission)) == found.id
     assert len(launch.shims.calls()) == 1
 
 
 def test_an_agent_killed_between_note_and_sbatch(launch):
     """A note without an sbatch behind it is followed by an attempt, after two clean listings."""
-    unit = launch.add("r")
+    submission = launch.add("r")
     note = launch.runs / "r" / ".remex" / "submit-1.1"
     note.write_text(json.dumps({"host": os.uname().nodename, "pid": 1, "birth": "no"}) + "\n")
-    job = held(launch.submit(unit, patience=0.5))
+    job = held(launch.submit(submission, patience=0.5))
     assert [found.id for found in launch.jobs("r")] == [job]
 
 
 def test_an_sbatch_on_another_login_node_is_waited_for(launch):
     """Where the attempt's machine cannot be looked at, its sbatch gets its whole time."""
-    unit = launch.add("r")
+    submission = launch.add("r")
     note = launch.runs / "r" / ".remex" / "submit-1.1"
     note.write_text(json.dumps({"host": "login2", "pid": 1, "birth": "x"}) + "\n")
     start = time.monotonic()
-    held(launch.submit(unit, patience=2))
+    held(launch.submit(submission, patience=2))
     assert time.monotonic() - start > 4
 
 
 def test_a_lost_note_is_looked_for_when_the_client_doubts(launch):
-    """With `doubt`, a job whose note was lost with the machine is found in Slurm first."""
-    unit = launch.add("r")
-    job = held(launch.submit(unit))
+    """With `in_doubt`, a job whose note was lost with the machine is found in Slurm first."""
+    submission = launch.add("r")
+    job = held(launch.submit(submission))
     shutil.rmtree(launch.runs / "r" / ".remex")
     (launch.runs / "r" / ".remex").mkdir()
-    assert held(launch.submit(unit | {"doubt": True}, patience=0.5)) == job
+    assert held(launch.submit(submission._replace(in_doubt=True), patience=0.5)) == job
 
 
 def test_two_agents_at_once_make_one_job_each(launch):
-    """Agents that submit the same units at the same time settle on the same jobs."""
+    """Agents that submit the same submissions at the same time settle on the same jobs."""
     launch.shims.put("sleep 0.3")
-    units = [launch.add(f"r{number}") for number in range(6)]
+    submissions = [launch.add(f"r{number}") for number in range(6)]
     agents = [launch.agent() for _ in range(3)]
-    fields = {"runs": str(launch.runs), "units": units, "patience": 10}
-    streams = [agent.events("submit", **FIELDS, **fields) for agent in agents]
+    request = launch.request(*submissions, patience=10)
+    streams = [agent.events(request) for agent in agents]
     first = [next(stream) for stream in streams]
     answers = [[one, *stream] for one, stream in zip(first, streams, strict=True)]
     found = [
-        {one["key"]: one["job"] for one in events if one["event"] == "held"} for events in answers
+        {event.key: event.job for event in events if isinstance(event, Held)} for events in answers
     ]
     assert found[0] == found[1] == found[2]
     assert len(launch.shims.calls()) == len(found[0]) == 6
@@ -179,15 +189,15 @@ def test_two_agents_at_once_make_one_job_each(launch):
 def test_a_hung_up_client_leaves_no_half_done_work(launch):
     """When the client goes away, sbatch calls in flight end with ids on disk; none is started."""
     launch.shims.put("sleep 1")
-    units = [launch.add(f"r{number}") for number in range(8)]
+    submissions = [launch.add(f"r{number}") for number in range(8)]
     agent = launch.agent()
-    agent.events("submit", runs=str(launch.runs), units=units, width=2, **FIELDS, **QUICK)
+    agent.events(launch.request(*submissions, width=2))
     until(lambda: len(launch.shims.calls()) == 2)
     agent.close()
     assert len(launch.shims.calls()) == 2
     launch.shims.put()
-    events = launch.submit(*units)
-    assert {event["event"] for event in events} == {"held"}
+    events = launch.submit(*submissions)
+    assert set(map(type, events)) == {Held}
     assert len(launch.cluster.jobs()) >= 8
     for number in range(8):
         assert len(launch.jobs(f"r{number}")) == 1
@@ -204,67 +214,67 @@ def test_an_id_with_a_cluster_is_kept_whole(launch):
 def test_a_refusal_is_told_in_slurms_words(launch, words):
     """A definite refusal is told at once, and again without another sbatch."""
     launch.shims.put(faults.rejects(words))
-    unit = launch.add("r")
+    submission = launch.add("r")
     for _ in range(2):
-        (event,) = launch.submit(unit)
-        assert event["event"] == "rejected"
-        assert words.splitlines()[-1] in event["message"]
-        assert "limit" not in event
+        (event,) = launch.submit(submission)
+        assert isinstance(event, Rejected)
+        assert words.splitlines()[-1] in event.message
+        assert not event.limit
     assert len(launch.shims.calls()) == 1
 
 
 @pytest.mark.parametrize("words", LIMIT)
 def test_a_submit_limit_is_tried_against_for_a_while(launch, words):
-    """A unit goes through once the limit is gone, and is told apart when it stays."""
+    """A submission goes through once the limit is gone, and is told apart when it stays."""
     launch.shims.put(faults.rejects(words), times=1)
     held(launch.submit(launch.add("a")))
     assert len(launch.shims.calls()) == 2
     launch.shims.put(faults.rejects(words))
     events = launch.submit(*[launch.add(f"b{n}") for n in range(9)], limit_patience=0)
-    assert {event["event"] for event in events} == {"rejected"}
-    assert all(event["limit"] for event in events)
+    assert set(map(type, events)) == {Rejected}
+    assert all(event.limit for event in events)
     assert len(launch.shims.calls()) <= 4
 
 
 @WITH_ACCOUNTING
 def test_a_real_submit_limit(launch):
-    """Above MaxSubmitJobs units are refused with the limit's name; later they go through."""
-    units = [launch.add(f"r{number}") for number in range(4)]
+    """Above MaxSubmitJobs submissions are refused with the limit's name; later they go through."""
+    submissions = [launch.add(f"r{number}") for number in range(4)]
     with launch.cluster.submit_limit(2):
-        events = launch.submit(*units, limit_patience=0)
-        assert sorted(event["event"] for event in events) == ["held"] * 2 + ["rejected"] * 2
-        refused = [event for event in events if event["event"] == "rejected"]
-        assert all("AssocMaxSubmitJobLimit" in event["message"] for event in refused)
-    assert {event["event"] for event in launch.submit(*units)} == {"held"}
+        events = launch.submit(*submissions, limit_patience=0)
+        assert sorted(type(event).__name__ for event in events) == ["Held"] * 2 + ["Rejected"] * 2
+        refused = [event for event in events if isinstance(event, Rejected)]
+        assert all("AssocMaxSubmitJobLimit" in event.message for event in refused)
+    assert set(map(type, launch.submit(*submissions))) == {Held}
 
 
 def test_hostile_names_of_folders(odd):
-    """Give a runs folder with quotes and blanks in its name is found in every listing."""
+    """Return a runs folder with quotes and blanks in its name is found in every listing."""
     odd.shims.put(faults.ACCEPTS_THEN_TIMES_OUT)
     job = held(odd.submit(odd.add("r")))
-    assert odd.release(job)[0]["jobs"] == [job]
+    assert odd.release(job) == [Released([job])]
     jobs, _ = odd.query(("r", job))
-    assert jobs["r"]["source"] == "squeue"
+    assert jobs["r"].source == "squeue"
 
 
 def test_a_stopped_controller_leaves_doubt(launch):
-    """While Slurm cannot be asked a unit is in doubt; afterwards it is settled."""
-    unit = launch.add("r")
+    """While Slurm cannot be asked a submission is in doubt; afterwards it is settled."""
+    submission = launch.add("r")
     with launch.cluster.controller.stopped():
-        (event,) = launch.submit(unit, patience=1)
-        assert event["event"] == "indoubt"
-    job = held(launch.submit(unit, patience=1))
+        (event,) = launch.submit(submission, patience=1)
+        assert isinstance(event, InDoubt)
+    job = held(launch.submit(submission, patience=1))
     assert [found.id for found in launch.jobs("r")] == [job]
 
 
 def test_a_frozen_controller_is_waited_for(launch):
     """A controller that freezes for 15 s makes no second job."""
-    unit = launch.add("r")
+    submission = launch.add("r")
     agent = launch.agent()
     with launch.cluster.controller.frozen():
-        stream = agent.events("submit", runs=str(launch.runs), units=[unit], **FIELDS)
+        stream = agent.events(launch.request(submission, patience=None))
         time.sleep(15)
-    events = [one for one in stream if one["event"] == "held"]
+    events = [event for event in stream if isinstance(event, Held)]
     assert [found.id for found in launch.jobs("r")] == [held(events)]
 
 
@@ -274,26 +284,27 @@ def test_release_touches_only_what_is_ours_and_held(launch, tmp_path):
     (tmp_path / "x.sh").write_text("#!/bin/sh\n")
     other = launch.cluster.run("sbatch", "--parsable", "--hold", "x.sh", cwd=tmp_path).strip()
     launch.release(job)
-    events = launch.release(job, other)
-    assert events[0]["jobs"] == [job]
-    assert events[1]["job"] == other
+    released, refused = launch.release(job, other)
+    assert released == Released([job])
+    assert isinstance(refused, NotReleased)
+    assert (refused.job, refused.lost) == (other, True)
     until(lambda: launch.jobs("r")[0].state == "RUNNING")
 
 
 def test_an_agent_killed_at_any_moment_makes_one_job_each(launch):
     """Ten agents in a row are killed at random moments; the last one finishes, once each."""
     chance = random.Random(7)  # noqa: S311 - the same moments in every run of the test
-    units = [launch.add(f"r{number}") for number in range(40)]
+    submissions = [launch.add(f"r{number}") for number in range(40)]
     for _ in range(10):
         agent = launch.agent()
         timer = threading.Timer(chance.uniform(0.1, 0.5), agent.process.kill)
         timer.start()
         with contextlib.suppress(pytest.fail.Exception, BrokenPipeError):
-            launch.submit(*units, agent=agent, patience=1)
+            launch.submit(*submissions, agent=agent, patience=1)
         timer.join()
-    events = launch.submit(*units, patience=1)
-    found = {event["key"]: event["job"] for event in events}
-    assert {event["event"] for event in events} == {"held"}
+    events = launch.submit(*submissions, patience=1)
+    found = {event.key: event.job for event in events}
+    assert set(map(type, events)) == {Held}
     listed = {job.work_dir.name: [] for job in launch.cluster.jobs()}
     for job in launch.cluster.jobs():
         if job.work_dir.parent == launch.runs:

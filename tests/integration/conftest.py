@@ -22,8 +22,7 @@ import pytest_remex.pytest_plugin.status
 import pytest_remex.pytest_plugin.submit
 import pytest_remex.report
 import pytest_remex.tables.showing  # noqa: F401 - see above
-from pytest_remex.agent.local.slots import lock
-from pytest_remex.agent.local.store import Store
+from pytest_remex.agent.local.store import Store, lock
 
 PLUGINS = ("-p", "pytest_remex.pytest_plugin.plugin", "-p", "pytest_remex.extensions.mesa.plugin")
 

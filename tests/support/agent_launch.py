@@ -4,9 +4,9 @@ from pytest_remex.common.protocol import (
     SLURM,
     Cancel,
     Held,
-    QueriedRun,
     Query,
     Release,
+    RunJob,
     RunState,
     Submission,
     Submit,
@@ -24,6 +24,7 @@ class Launch:
     def __init__(self, site, runs):
         self.cluster, self.shims, self.runs = site.cluster, site.shims, runs
         self._agents = []
+        self._directories = {}
         runs.mkdir(parents=True)
 
     def agent(self):
@@ -54,19 +55,25 @@ class Launch:
     def submit(self, *submissions, agent=None, **options):
         """Submit and return all events but `Waiting`."""
         events = (agent or self.agent()).ask(self.request(*submissions, **options))
+        for event in events:
+            if isinstance(event, Held):
+                self._directories.update({job: name for name, job in event.jobs.items()})
         return [event for event in events if not isinstance(event, Waiting)]
 
     def release(self, *jobs):
-        """Release jobs and return the events."""
-        return self.agent().ask(Release(str(self.runs), SLURM, list(jobs)))
+        """Release jobs and return the events; one that was not submitted here is told as r's."""
+        return self.agent().ask(Release(str(self.runs), SLURM, self._runs_of(jobs)))
 
     def cancel(self, *jobs):
-        """Cancel jobs and return the events."""
-        return self.agent().ask(Cancel(str(self.runs), SLURM, list(jobs)))
+        """Cancel jobs and return the events; one that was not submitted here is told as r's."""
+        return self.agent().ask(Cancel(str(self.runs), SLURM, self._runs_of(jobs)))
+
+    def _runs_of(self, jobs):
+        return [RunJob(self._directories.get(job, "r"), job) for job in jobs]
 
     def query(self, *runs, cancel_orphans=False):
         """Ask for (directory, job) pairs; return the jobs by directory, and the other events."""
-        queried = [QueriedRun(name, job) for name, job in runs]
+        queried = [RunJob(name, job) for name, job in runs]
         events = self.agent().ask(Query(str(self.runs), SLURM, queried, cancel_orphans))
         states = [event for event in events if isinstance(event, RunState)]
         others = [event for event in events if not isinstance(event, RunState)]

@@ -1,89 +1,131 @@
-"""One job of the local scheduler: a process group of its own, from start to end."""
+"""One job of the local scheduler: a process group of its own, and the slot that it takes."""
 
+import contextlib
 import getpass
 import os
 import signal
 import socket
+import stat
 import subprocess
+import tempfile
 import time
-from typing import Any, BinaryIO, Dict, Optional, Tuple
+from typing import IO, BinaryIO, Dict, Optional, Tuple
 
-from pytest_remex.agent import fs, processes, shebang
-from pytest_remex.agent.local.store import Store, Task
+from pytest_remex.agent import process
+from pytest_remex.agent.errors import AgentError, UnreadableError
+from pytest_remex.agent.local.store import Store, Task, lock
+from pytest_remex.agent.run_files import RunFiles
+from pytest_remex.agent.submissions import ShebangError, interpreter_of
 from pytest_remex.common import filenames, paths
+from pytest_remex.common.disk import LocalState
+from pytest_remex.common.jobs import JobState
 
 GRACE = 5.0
-"""Seconds between the polite and the hard end of a job."""
-_UNITS = 1 if os.uname().sysname == "Darwin" else 1024
+"""Seconds between SIGTERM and SIGKILL."""
+_MEMORY_UNIT = 1 if os.uname().sysname == "Darwin" else 1024
+"""Bytes in the unit of ru_maxrss."""
+
+
+class Slots:
+    """The user's slots on this machine, one a core, shared by the queues of all runs folders.
+
+    A slot is a lock file: at most that many local jobs run at once.
+    """
+
+    def __init__(self, folder: Optional[str] = None, count: Optional[int] = None) -> None:
+        self.folder = folder or os.path.join(tempfile.gettempdir(), f"remex-{os.getuid()}")
+        self.count = count or process.cores()
+        _make_private(self.folder)
+
+    def take(self) -> Optional[IO[str]]:
+        """Return a free slot, which closing gives back; None when all are taken."""
+        for number in range(self.count):
+            taken = lock(os.path.join(self.folder, f"slot-{number}"))
+            if taken is not None:
+                return taken
+        return None
+
+
+def _make_private(folder: str) -> None:
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder, 0o700)
+    about = os.lstat(folder)
+    private = stat.S_ISDIR(about.st_mode) and not stat.S_IMODE(about.st_mode) & 0o077
+    if not private or about.st_uid != os.getuid():
+        message = f"{folder} must be a folder that only you can enter; remove it or set TMPDIR"
+        raise AgentError("runs", message)
 
 
 class StartError(Exception):
-    """A job could not start; the words are its reason."""
+    """A job could not start; the message is its reason."""
 
 
 class RunningJob:
-    """A started task; `poll` until it gives the final state."""
+    """A started task; `poll` it until it returns the final state."""
 
     def __init__(self, store: Store, task: Task) -> None:
         self.task = task
         self._limit = task.spec.time_limit
-        self._ending: Optional[str] = None
+        self._ending: Optional[JobState] = None
         self._kill_at = 0.0
         self._process = _start(store, task)
         self.started = time.time()
         self._clock = time.monotonic()
 
-    def state(self) -> Dict[str, Any]:
-        """Give what to keep about the running job."""
+    def state(self) -> LocalState:
+        """Return what to keep about the running job."""
         pid = self._process.pid
-        born = processes.birth(pid)
-        return {"state": "RUNNING", "started": self.started, "pid": pid, "birth": born}
+        return LocalState(JobState.RUNNING, started=self.started, pid=pid, birth=process.birth(pid))
 
-    def end(self, state: str) -> None:
+    def end(self, state: JobState) -> None:
         """Ask the job to end, by SIGTERM now and SIGKILL later; `state` is what it ends in."""
         if self._ending is None:
             self._ending = state
             self._kill_at = time.monotonic() + GRACE
-            processes.signal_group(self._process.pid, signal.SIGTERM)
+            process.signal_group(self._process.pid, signal.SIGTERM)
 
-    def poll(self) -> Optional[Dict[str, Any]]:
-        """Give the final state once the job has ended."""
+    def poll(self) -> Optional[LocalState]:
+        """Return the final state once the job has ended."""
         pid, status, usage = os.wait4(self._process.pid, os.WNOHANG)
         now = time.monotonic()
         if pid:
-            processes.signal_group(pid, signal.SIGKILL)
-            return self._final(status, usage.ru_maxrss * _UNITS)
+            process.signal_group(pid, signal.SIGKILL)
+            return self._final(status, usage.ru_maxrss * _MEMORY_UNIT)
         if self._ending is not None and now >= self._kill_at:
-            processes.signal_group(self._process.pid, signal.SIGKILL)
+            process.signal_group(self._process.pid, signal.SIGKILL)
         elif self._limit is not None and now - self._clock >= self._limit:
-            self.end("TIMEOUT")
+            self.end(JobState.TIMEOUT)
         return None
 
-    def _final(self, status: int, memory: int) -> Dict[str, Any]:
+    def _final(self, status: int, memory: int) -> LocalState:
         code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else None
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
         # Popen must know that its process was waited for
         self._process.returncode = code if number is None else -number
-        fs.replace(paths.exit_code(self.task.directory), f"{128 + number if number else code}\n")
-        return {
-            "state": self._ending or ("COMPLETED" if code == 0 else "FAILED"),
-            "started": self.started,
-            "elapsed": round(time.monotonic() - self._clock, 3),
-            "exit_code": 0 if number else code,
-            "signal": number,
-            "memory": memory,
-        }
+        # what the job put in the way of its own exit code is its own loss
+        with contextlib.suppress(UnreadableError, OSError):
+            left = f"{128 + number if number else code}\n"
+            RunFiles(self.task.directory).write(paths.EXIT, left)
+        ended = JobState.COMPLETED if code == 0 else JobState.FAILED
+        return LocalState(
+            state=self._ending or ended,
+            started=self.started,
+            elapsed=round(time.monotonic() - self._clock, 3),
+            exit_code=0 if number else code,
+            signal=number,
+            memory=memory,
+        )
 
 
 def _start(store: Store, task: Task) -> "subprocess.Popen[bytes]":
-    script = os.path.join(task.directory, "run.sbatch")
+    script = os.path.join(task.directory, paths.SCRIPT)
     try:
-        words = [*shebang.words_of_script(script), script]
+        words = [*interpreter_of(script), script]
         environment = _environment(store, task)
         out, err = _open_outputs(task)
-    except shebang.ShebangError as error:
+    except ShebangError as error:
         raise StartError(f"{script} cannot run: {error}") from error
-    except OSError as error:
+    except (OSError, UnreadableError) as error:
         raise StartError(str(error)) from error
     with out, err:
         try:
@@ -102,9 +144,11 @@ def _start(store: Store, task: Task) -> "subprocess.Popen[bytes]":
 
 def _open_outputs(task: Task) -> Tuple[BinaryIO, BinaryIO]:
     spec = task.spec
-    number = None if task.number is None else str(task.number)
-    fields = filenames.Fields(spec.id, spec.id, number, spec.name, _user(), socket.gethostname())
-    default = filenames.SINGLE if number is None else filenames.ARRAY
+    index = None if task.array_index is None else str(task.array_index)
+    fields = filenames.Fields(
+        spec.id, spec.id, index, spec.name, getpass.getuser(), socket.gethostname()
+    )
+    default = filenames.SINGLE if index is None else filenames.ARRAY
 
     def opened(pattern: str) -> BinaryIO:
         return open(os.path.join(task.directory, filenames.expand(pattern, fields)), "wb", 0)
@@ -120,7 +164,7 @@ def _open_outputs(task: Task) -> Tuple[BinaryIO, BinaryIO]:
 def _environment(store: Store, task: Task) -> Dict[str, str]:
     spec = task.spec
     host = socket.gethostname()
-    words = {
+    variables = {
         "SLURM_CLUSTER_NAME": "local",
         "SLURM_CPUS_ON_NODE": "1",
         "SLURM_JOB_CPUS_PER_NODE": "1",
@@ -130,7 +174,7 @@ def _environment(store: Store, task: Task) -> Dict[str, str]:
         "SLURM_JOB_NODELIST": host,
         "SLURM_JOB_NUM_NODES": "1",
         "SLURM_JOB_PARTITION": "local",
-        "SLURM_JOB_USER": _user(),
+        "SLURM_JOB_USER": getpass.getuser(),
         "SLURM_NNODES": "1",
         "SLURM_NODELIST": host,
         "SLURM_NPROCS": "1",
@@ -141,17 +185,13 @@ def _environment(store: Store, task: Task) -> Dict[str, str]:
         "SLURM_SUBMIT_HOST": host,
         "ENVIRONMENT": "BATCH",
     }
-    if task.number is not None:
-        words.update(
+    if task.array_index is not None:
+        variables.update(
             SLURM_ARRAY_JOB_ID=spec.id,
-            SLURM_ARRAY_TASK_ID=str(task.number),
+            SLURM_ARRAY_TASK_ID=str(task.array_index),
             SLURM_ARRAY_TASK_COUNT=str(len(spec.directories)),
             SLURM_ARRAY_TASK_MIN="0",
             SLURM_ARRAY_TASK_MAX=str(len(spec.directories) - 1),
             SLURM_ARRAY_TASK_STEP="1",
         )
-    return {**store.environment(spec.environment), **words, **spec.extra}
-
-
-def _user() -> str:
-    return getpass.getuser()
+    return {**store.environment(spec.environment), **variables, **spec.extra}

@@ -7,12 +7,12 @@ import threading
 import time
 from typing import IO, Dict, List, Optional, Tuple
 
-from pytest_remex.agent import BOOT, processes
-from pytest_remex.agent.local import slots
-from pytest_remex.agent.local.child_exit import ChildExitWaiter
-from pytest_remex.agent.local.job import RunningJob, StartError
-from pytest_remex.agent.local.store import Store, Task
-from pytest_remex.common.jobs import FINAL
+from pytest_remex.agent import BOOT, process
+from pytest_remex.agent.errors import UnreadableError
+from pytest_remex.agent.local.job import RunningJob, Slots, StartError
+from pytest_remex.agent.local.store import CANCELLED, RELEASED, Store, Task, lock, tasks
+from pytest_remex.common.disk import LocalState
+from pytest_remex.common.jobs import JobState, number_of
 
 PAUSE = 0.05
 """Seconds between two looks at what is released and cancelled."""
@@ -22,9 +22,9 @@ IDLE = 2.0
 
 def ensure(store: Store, modules: str) -> None:
     """Start the queue of a runs folder when there is work and no queue."""
-    if not (store.marked("released") or store.marked("cancelled")):
+    if not (store.marked(RELEASED) or store.marked(CANCELLED)):
         return
-    held = slots.lock(store.path("queue.lock"))
+    held = lock(store.path("queue.lock"))
     if held is None:
         return
     with held:
@@ -34,38 +34,56 @@ def ensure(store: Store, modules: str) -> None:
 
 def settle_orphans(store: Store) -> None:
     """End what a killed queue left running; only under the queue's lock."""
-    for job in store.marked("released"):
-        spec = store.spec(job)
-        for task in spec.tasks() if spec else ():
-            state = store.state(task.id)
-            if state.get("state") == "RUNNING":
-                processes.kill_group_of(state.get("pid", 0), state.get("birth"))
+    for job in store.marked(RELEASED):
+        for task in _tasks(store, job):
+            state = _state(store, task)
+            if state is not None and state.state is JobState.RUNNING:
+                process.kill_group(state.pid, state.birth)
                 reason = "the queue process was killed"
-                store.write_state(task.id, {**state, "state": "NODE_FAIL", "reason": reason})
+                ended = state._replace(state=JobState.NODE_FAIL, reason=reason)
+                store.write_state(task.id, ended)
 
 
-def keep(runs: str) -> None:
-    """Be the queue of a runs folder until there is nothing left to do."""
+def run_queue(runs: str) -> None:
+    """Run the queue of a runs folder until there is nothing left to do."""
     store = Store(runs)
-    while store.marked("released") or store.marked("cancelled"):
-        held = slots.lock(store.path("queue.lock"))
+    while store.marked(RELEASED) or store.marked(CANCELLED):
+        held = lock(store.path("queue.lock"))
         if held is None:
             return
         with held:
             settle_orphans(store)
-            Queue(store, slots.Slots()).work()
+            Queue(store, Slots()).work()
+
+
+def _tasks(store: Store, job: str) -> List[Task]:
+    """Return a job's tasks; what cannot be read has none, and the log tells."""
+    try:
+        spec = store.spec(job)
+    except UnreadableError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - the queue's log
+        return []
+    return list(tasks(spec)) if spec else []
+
+
+def _state(store: Store, task: Task) -> Optional[LocalState]:
+    """Return a task's state; a damaged one is UNKNOWN."""
+    try:
+        return store.state(task.id)
+    except UnreadableError as error:
+        return LocalState(JobState.UNKNOWN, str(error))
 
 
 class Queue:
     """The jobs of one runs folder that wait and run."""
 
-    def __init__(self, store: Store, free: slots.Slots) -> None:
+    def __init__(self, store: Store, slots: Slots) -> None:
         self._store = store
-        self._slots = free
+        self._slots = slots
         self._waiting: List[Task] = []
         self._running: List[Tuple[RunningJob, IO[str]]] = []
         self._left: Dict[str, int] = {}
-        self._bell = ChildExitWaiter()
+        self._child_exit = process.ChildExitWaiter()
 
     def work(self) -> None:
         """Run what is released until nothing has been for a while."""
@@ -80,15 +98,11 @@ class Queue:
             self._start_what_fits()
             if self._left:
                 busy = time.monotonic()
-            self._bell.wait(PAUSE)
+            self._child_exit.wait(PAUSE)
 
     def _queue_up(self) -> None:
-        for job in self._store.marked("released", known=self._left):
-            spec = self._store.spec(job)
-            if spec is None:
-                self._store.unmark("released", job)
-                continue
-            todo = [task for task in spec.tasks() if not self._ended(task)]
+        for job in self._store.marked(RELEASED, known=self._left):
+            todo = [task for task in _tasks(self._store, job) if self._unstarted(task)]
             self._left[job] = len(todo)
             self._waiting += todo
             self._forget_finished(job)
@@ -105,12 +119,12 @@ class Queue:
 
     def _start(self, task: Task, slot: IO[str]) -> None:
         # noted before the start: a queue killed here must not make the next one start it again
-        self._store.write_state(task.id, {"state": "RUNNING", "started": time.time()})
+        self._store.write_state(task.id, LocalState(JobState.RUNNING, started=time.time()))
         try:
             job = RunningJob(self._store, task)
         except StartError as error:
             slot.close()
-            self._finish(task, {"state": "FAILED", "reason": str(error), "exit_code": 1})
+            self._finish(task, LocalState(JobState.FAILED, str(error), exit_code=1))
             return
         self._store.write_state(task.id, job.state())
         self._running.append((job, slot))
@@ -129,27 +143,27 @@ class Queue:
                 self._finish(job.task, final)
 
     def _cancel(self) -> None:
-        for name in self._store.marked("cancelled"):
-            spec = self._store.spec(name)
-            for task in spec.tasks() if spec else ():
-                if name in (task.id, task.spec.id):
+        for name in self._store.marked(CANCELLED):
+            for task in _tasks(self._store, name):
+                if name in (task.id, number_of(task.id)):
                     self._cancel_task(task)
-            self._store.unmark("cancelled", name)
+            self._store.unmark(CANCELLED, name)
 
     def _cancel_task(self, task: Task) -> None:
         for job, _ in self._running:
             if job.task.id == task.id:
-                job.end("CANCELLED")
+                job.end(JobState.CANCELLED)
                 return
-        if self._ended(task):
+        if not self._unstarted(task):
             return
         self._waiting = [waiting for waiting in self._waiting if waiting.id != task.id]
-        self._finish(task, {"state": "CANCELLED", "reason": "cancelled before it started"})
+        reason = "cancelled before it started"
+        self._finish(task, LocalState(JobState.CANCELLED, reason))
 
-    def _ended(self, task: Task) -> bool:
-        return self._store.state(task.id).get("state") in FINAL
+    def _unstarted(self, task: Task) -> bool:
+        return not self._store.has_started(task.id)
 
-    def _finish(self, task: Task, state: Dict[str, object]) -> None:
+    def _finish(self, task: Task, state: LocalState) -> None:
         self._store.write_state(task.id, state)
         job = task.spec.id
         if job in self._left:
@@ -159,12 +173,12 @@ class Queue:
     def _forget_finished(self, job: str) -> None:
         if not self._left[job]:
             del self._left[job]
-            self._store.unmark("released", job)
+            self._store.unmark(RELEASED, job)
 
 
 def _start(store: Store, modules: str) -> None:
     with open(store.path("queue.log"), "ab") as log:
-        process = subprocess.Popen(
+        started = subprocess.Popen(
             [sys.executable, "-c", BOOT],
             cwd="/",
             stdin=subprocess.PIPE,
@@ -173,12 +187,7 @@ def _start(store: Store, modules: str) -> None:
             start_new_session=True,
         )
     line = json.dumps({"nonce": "", "modules": modules, "queue": store.runs})
-    _feed(process, line)
-    threading.Thread(target=process.wait, daemon=True).start()
-
-
-def _feed(process: "subprocess.Popen[bytes]", line: str) -> Optional[int]:
-    if process.stdin is None:
-        return None
-    with process.stdin as stdin:
-        return stdin.write(line.encode("ascii") + b"\n")
+    assert started.stdin is not None  # noqa: S101 - a pipe, as asked for
+    with started.stdin as stdin:
+        stdin.write(line.encode("ascii") + b"\n")
+    threading.Thread(target=started.wait, daemon=True).start()

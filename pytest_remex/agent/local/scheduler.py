@@ -1,15 +1,18 @@
-"""The local scheduler as the agent's actions see it: submit held, release, query, cancel."""
+"""The local scheduler's answers to requests: submit held, release, query, cancel."""
 
 import os
 import time
-from typing import Dict, List
+from typing import Dict, Optional, Set
 
 from pytest_remex.agent import fs
+from pytest_remex.agent.errors import UnreadableError
 from pytest_remex.agent.local import queue
-from pytest_remex.agent.local.store import Spec, Store
+from pytest_remex.agent.local.store import CANCELLED, RELEASED, Store, tasks
+from pytest_remex.agent.run_files import RunFiles
 from pytest_remex.agent.submissions import Submission, submissions_of
 from pytest_remex.agent.wire import Reply
-from pytest_remex.common import paths, protocol
+from pytest_remex.common import filenames, paths, protocol
+from pytest_remex.common.disk import LocalSpec, LocalState
 from pytest_remex.common.jobs import Job, JobState, number_of
 
 PATIENCE = 3.0
@@ -18,126 +21,143 @@ _NOT_FOR_JOBS = ("PYTEST_", "GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_P
 
 
 def submit(request: protocol.Submit, reply: Reply) -> None:
-    """Queue units as held jobs; a unit that was queued before keeps its id."""
+    """Queue submissions as held jobs; one that was queued before keeps its id."""
     store = Store(request.runs)
     environment = store.keep_environment(_environment())
     first = store.next_id()
-    for unit in submissions_of(request):
-        reply.check()
-        job = _claim(store, unit, environment, first)
-        first = max(first, int(job) + 1)
-        tasks = _tasks_of(unit, job)
-        for place in unit.places:
-            fs.replace(paths.job(place), tasks[os.path.basename(place)] + "\n")
-        reply.send(protocol.Held(unit.key, job, tasks))
+    for submission in submissions_of(request):
+        reply.raise_if_gone()
+        try:
+            job = _claim(store, submission, environment, first)
+            first = max(first, int(job) + 1)
+            jobs = _jobs_of(submission, job)
+            for directory in submission.run_directories:
+                RunFiles(directory).write(paths.JOB, jobs[os.path.basename(directory)] + "\n")
+        except UnreadableError as error:
+            reply.send(protocol.InDoubt(submission.key, str(error)))
+        else:
+            reply.send(protocol.Held(submission.key, job, jobs))
 
 
 def release(request: protocol.Release, reply: Reply) -> None:
     """Let held jobs go; the queue starts them."""
     store = Store(request.runs)
-    for job in _whole(request.jobs):
-        if store.spec(job) is None:
-            reply.send(protocol.NotReleased(job, f"there is no local job {job}"))
-        elif not _ended(store, job):
-            store.mark("released", job)
+    missing = {run.job: _missing(store, run.job) for run in request.jobs}
+    known = [job for job, why in missing.items() if not why]
+    for job in dict.fromkeys(map(number_of, known)):
+        if not _all_started(store, job):
+            store.mark(RELEASED, job)
     queue.ensure(store, reply.modules)
-    known = [job for job in request.jobs if store.spec(job) is not None]
     reply.send(protocol.Released(known))
+    for job, why in missing.items():
+        if why:
+            reply.send(protocol.NotReleased(job, why))
 
 
 def query(request: protocol.Query, reply: Reply) -> None:
     """Tell each run's state."""
     store = Store(request.runs)
     queue.ensure(store, reply.modules)
-    released = set(store.marked("released"))
+    released = set(store.marked(RELEASED))
     for run in request.queried:
-        reply.send(protocol.RunState(run.directory, _job(store, run.job, released)))
+        try:
+            job = _job(store, run.job, released)
+        except UnreadableError as error:
+            job = Job(run.job, JobState.UNKNOWN, str(error), source="local")
+        reply.send(protocol.RunState(run.directory, job))
 
 
 def cancel(request: protocol.Cancel, reply: Reply) -> None:
     """End jobs, running or not, and wait a moment for it to show."""
     store = Store(request.runs)
-    known = [job for job in request.jobs if store.spec(job) is not None]
-    for job in known:
-        store.mark("cancelled", job)
+    missing = {run.job: _missing(store, run.job) for run in request.jobs}
+    for job, why in missing.items():
+        if not why:
+            store.mark(CANCELLED, job)
     queue.ensure(store, reply.modules)
     deadline = time.monotonic() + PATIENCE
-    while store.marked("cancelled") and time.monotonic() < deadline:
+    while store.marked(CANCELLED) and time.monotonic() < deadline:
         time.sleep(0.02)
-    for job in request.jobs:
-        if job in known:
-            reply.send(protocol.Cancelled(job))
-        else:
-            reply.send(protocol.NotCancelled(job, f"there is no local job {job}"))
+    for job, why in missing.items():
+        reply.send(protocol.NotCancelled(job, why) if why else protocol.Cancelled(job))
 
 
-def _claim(store: Store, unit: Submission, environment: str, first: int) -> str:
-    settled = paths.adopted(unit.home, unit.job_number)
-    found = fs.read(settled)
-    if found is not None:
-        return found.strip()
-    for place in unit.places:
-        fs.remove(paths.exit_code(place))
-    os.makedirs(unit.home, exist_ok=True)
-    job = store.add(_spec(unit, environment), first)
-    if fs.create(settled, job + "\n"):
-        return job
-    store.withdraw(job)
+def _claim(store: Store, submission: Submission, environment: str, first: int) -> str:
+    settled = paths.settled_job(submission.notes, submission.job_number)
+    job = fs.read(settled)
+    if job is not None:
+        return job.strip()
+    for directory in submission.run_directories:
+        RunFiles(directory).remove(paths.EXIT)
+    os.makedirs(submission.notes, exist_ok=True)
+    added = store.add(_spec(submission, environment), first)
+    if fs.create(settled, added + "\n"):
+        return added
+    store.withdraw(added)
     return (fs.read(settled) or "").strip()
 
 
-def _spec(unit: Submission, environment: str) -> Spec:
-    return Spec(
+def _spec(submission: Submission, environment: str) -> LocalSpec:
+    header = submission.header
+    return LocalSpec(
         id="",
-        directories=unit.places,
-        array=unit.shared,
-        throttle=unit.array.throttle if unit.array else None,
-        name=unit.header.name or "run.sbatch",
-        output=unit.header.output,
-        error=unit.header.error,
-        time_limit=unit.header.time_limit,
+        directories=submission.run_directories,
+        array=submission.grouped,
+        throttle=submission.array.throttle if submission.array else None,
+        name=header.name or filenames.DEFAULT_NAME,
+        output=header.output,
+        error=header.error,
+        time_limit=header.time_limit,
         environment=environment,
-        extra=unit.environment,
+        extra=submission.environment,
         submitted=0.0,
     )
 
 
-def _tasks_of(unit: Submission, job: str) -> Dict[str, str]:
-    if not unit.shared:
-        return {unit.directories[0]: job}
-    return {name: f"{job}_{index}" for index, name in enumerate(unit.directories)}
+def _jobs_of(submission: Submission, job: str) -> Dict[str, str]:
+    if not submission.grouped:
+        return {submission.directories[0]: job}
+    return {name: f"{job}_{index}" for index, name in enumerate(submission.directories)}
 
 
-def _whole(jobs: List[str]) -> List[str]:
-    return list(dict.fromkeys(map(number_of, jobs)))
+def _missing(store: Store, job: str) -> str:
+    """Return why there is no such job, empty where there is."""
+    try:
+        return "" if store.spec(job) else f"there is no local job {job}"
+    except UnreadableError as error:
+        return str(error)
 
 
-def _ended(store: Store, job: str) -> bool:
+def _all_started(store: Store, job: str) -> bool:
     spec = store.spec(job)
-    return spec is None or all(store.state(task.id) for task in spec.tasks())
+    return spec is None or all(store.has_started(task.id) for task in tasks(spec))
 
 
-def _job(store: Store, name: str, released: "set[str]") -> Job:
+def _job(store: Store, name: str, released: Set[str]) -> Job:
     spec = store.spec(name)
     if spec is None:
         return Job(name, JobState.LOST, f"there is no local job {name}", source="local")
-    state = store.state(name)
-    waits = "PENDING" if spec.id in released else "HELD"
-    elapsed = state.get("elapsed")
-    if state.get("state") == "RUNNING":
-        elapsed = round(time.time() - state["started"], 3)
+    state = store.state(name) or LocalState(
+        JobState.PENDING if spec.id in released else JobState.HELD
+    )
     return Job(
         id=name,
-        state=JobState(state.get("state", waits)),
-        reason=state.get("reason", ""),
-        exit_code=state.get("exit_code"),
-        signal=state.get("signal"),
-        elapsed=elapsed,
+        state=state.state,
+        reason=state.reason,
+        exit_code=state.exit_code,
+        signal=state.signal,
+        elapsed=_elapsed(state),
         time_limit=spec.time_limit,
-        memory=state.get("memory"),
+        memory=state.memory,
         cores=1,
         source="local",
     )
+
+
+def _elapsed(state: LocalState) -> Optional[float]:
+    if state.state is JobState.RUNNING and state.started is not None:
+        return round(time.time() - state.started, 3)
+    return state.elapsed
 
 
 def _environment() -> Dict[str, str]:

@@ -1,38 +1,22 @@
 """What the local scheduler knows, on disk: jobs, who is released or cancelled, and states."""
 
+import fcntl
 import hashlib
 import json
 import os
 import time
-from typing import Any, Container, Dict, Iterator, List, NamedTuple, Optional
+from typing import IO, Container, Dict, Iterator, List, NamedTuple, Optional
 
 from pytest_remex.agent import fs
-from pytest_remex.common import paths
+from pytest_remex.agent.errors import UnreadableError
+from pytest_remex.common import disk, paths
+from pytest_remex.common.disk import LocalSpec, LocalState
+from pytest_remex.common.jobs import number_of
+from pytest_remex.common.typed_json import dumps
 
-Mark = str
-"""`released` or `cancelled`: a folder of empty files, one a job, read by the queue."""
-
-
-class Spec(NamedTuple):
-    """A job as it was submitted; an array's tasks are its directories, in order."""
-
-    id: str
-    directories: List[str]
-    array: bool
-    throttle: Optional[int]
-    name: str
-    output: Optional[str]
-    error: Optional[str]
-    time_limit: Optional[float]
-    environment: str
-    extra: Dict[str, str]
-    submitted: float
-
-    def tasks(self) -> Iterator["Task"]:
-        """Give what runs: one task, or an array's many."""
-        for index, directory in enumerate(self.directories):
-            number = index if self.array else None
-            yield Task(f"{self.id}_{index}" if self.array else self.id, directory, number, self)
+RELEASED, CANCELLED = "released", "cancelled"
+"""The marks that a job may carry: folders of empty files, one a job, read by the queue."""
+_FOLDERS = ("jobs", "states", RELEASED, CANCELLED, "environments")
 
 
 class Task(NamedTuple):
@@ -40,32 +24,55 @@ class Task(NamedTuple):
 
     id: str
     directory: str
-    number: Optional[int]
-    spec: Spec
+    array_index: Optional[int]
+    spec: LocalSpec
+
+
+def tasks(spec: LocalSpec) -> Iterator[Task]:
+    """Return what a job runs: one task, or an array's many."""
+    for index, directory in enumerate(spec.directories):
+        if spec.array:
+            yield Task(f"{spec.id}_{index}", directory, index, spec)
+        else:
+            yield Task(spec.id, directory, None, spec)
+
+
+def lock(path: str) -> Optional[IO[str]]:
+    """Lock a file; return it open, None when another process has it. Closing it unlocks it."""
+    file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - the open file is the lock
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return None
+    return file
 
 
 class Store:
-    """The local scheduler's folder in a runs folder."""
+    """The local scheduler's folder in a runs folder.
+
+    Methods that read a file raise `UnreadableError` for one that is damaged.
+    """
 
     def __init__(self, runs: str) -> None:
         self.runs = runs
         self.folder = paths.local(runs)
-        for name in ("jobs", "states", "released", "cancelled", "environments"):
+        for name in _FOLDERS:
             os.makedirs(self.path(name), mode=0o700, exist_ok=True)
 
     def path(self, *names: str) -> str:
-        """Name something in the folder."""
+        """Return the path of something in the folder."""
         return os.path.join(self.folder, *names)
 
-    def add(self, spec: Spec, first: int) -> str:
-        """Keep a job, held, under the first free id from `first` on, and give that id."""
+    def add(self, spec: LocalSpec, first: int) -> str:
+        """Keep a job, held, under the first free id from `first` on, and return that id."""
         number = first
         while not fs.create(self.path("jobs", str(number)), _spec_text(spec, number)):
             number += 1
         return str(number)
 
     def next_id(self) -> int:
-        """Give an id above all that there are."""
+        """Return an id above all that there are."""
         names = fs.listing(self.path("jobs"))
         return max((int(name) for name in names if name.isdigit()), default=0) + 1
 
@@ -73,40 +80,40 @@ class Store:
         """Forget a job that was never released."""
         fs.remove(self.path("jobs", job))
 
-    def spec(self, job: str) -> Optional[Spec]:
-        """Give a job by its id, or by the id of one of its tasks."""
-        data = fs.read_json(self.path("jobs", job.partition("_")[0]))
-        return Spec(**data) if data else None
+    def spec(self, job: str) -> Optional[LocalSpec]:
+        """Return a job by its id, or by the id of one of its tasks; None if there is no such."""
+        path = self.path("jobs", number_of(job))
+        return fs.parse(LocalSpec, path, fs.read(path))
 
-    def mark(self, mark: Mark, job: str) -> None:
+    def mark(self, mark: str, job: str) -> None:
         """Set a mark on a job."""
-        with open(self.path(mark, job), "w", encoding="utf-8"):
-            pass
+        fs.touch(self.path(mark, job))
 
-    def unmark(self, mark: Mark, job: str) -> None:
+    def unmark(self, mark: str, job: str) -> None:
         """Take a mark off a job."""
         fs.remove(self.path(mark, job))
 
-    def marked(self, mark: Mark, known: Container[str] = ()) -> List[str]:
-        """Give the ids that carry a mark and are not known yet, in the order of submission."""
+    def marked(self, mark: str, known: Container[str] = ()) -> List[str]:
+        """Return the ids that carry a mark and are not known yet, in the order of submission."""
         names = (name for name in fs.listing(self.path(mark)) if name not in known)
         ids = (name for name in names if name.replace("_", "").isdigit())
         return sorted(ids, key=lambda name: [int(part) for part in name.split("_")])
 
-    def has_mark(self, mark: Mark, job: str) -> bool:
-        """Whether a job carries a mark."""
-        return os.path.exists(self.path(mark, job))
+    def state(self, task: str) -> Optional[LocalState]:
+        """Return what is known of a task since it started, None before."""
+        path = self.path("states", task)
+        return fs.parse(LocalState, path, fs.read(path))
 
-    def state(self, task: str) -> Dict[str, Any]:
-        """Give what is known of a task since it started, empty before."""
-        return fs.read_json(self.path("states", task))
+    def has_started(self, task: str) -> bool:
+        """Return whether a task has started, or will not start any more."""
+        return os.path.lexists(self.path("states", task))
 
-    def write_state(self, task: str, state: Dict[str, Any]) -> None:
+    def write_state(self, task: str, state: LocalState) -> None:
         """Keep what is known of a task."""
-        fs.replace(self.path("states", task), json.dumps(state))
+        fs.replace(self.path("states", task), dumps(state, disk.FORMAT))
 
     def keep_environment(self, environment: Dict[str, str]) -> str:
-        """Keep an environment, readable by the user alone, and give its name."""
+        """Keep an environment, readable by the user alone, and return its name."""
         text = json.dumps(environment, sort_keys=True)
         name = hashlib.sha256(text.encode("ascii")).hexdigest()[:16]
         if fs.create(self.path("environments", name), text):
@@ -114,9 +121,16 @@ class Store:
         return name
 
     def environment(self, name: str) -> Dict[str, str]:
-        """Give a kept environment."""
-        return fs.read_json(self.path("environments", name))
+        """Return a kept environment."""
+        path = self.path("environments", name)
+        try:
+            variables = json.loads(fs.read(path) or "{}")
+        except (ValueError, RecursionError) as error:
+            raise UnreadableError(path, f"it is not JSON ({error})") from error
+        if not isinstance(variables, dict):
+            raise UnreadableError(path, "it is no object")
+        return {name: str(text) for name, text in variables.items()}
 
 
-def _spec_text(spec: Spec, number: int) -> str:
-    return json.dumps(spec._replace(id=str(number), submitted=time.time())._asdict())
+def _spec_text(spec: LocalSpec, number: int) -> str:
+    return dumps(spec._replace(id=str(number), submitted=time.time()), disk.FORMAT)

@@ -6,9 +6,9 @@ import random
 import time
 
 from pytest_remex.agent import fs
-from pytest_remex.agent.commands import Ran
-from pytest_remex.agent.errors import AgentError, told_full
+from pytest_remex.agent.errors import AgentError, full_disk_error
 from pytest_remex.agent.place import git
+from pytest_remex.agent.process import Ran
 from pytest_remex.common.protocol import Source
 
 REFS = "refs/remex-placing"
@@ -23,7 +23,7 @@ _CONTENTION = (
 
 
 def fetch(clone: str, launch: str, source: Source, scratch: str) -> None:
-    """Fetch what `source` names and make sure that it is the commit it says; `scratch` exists."""
+    """Fetch what `source` names, and make sure that it is the commit it says; `scratch` exists."""
     if source.kind != "here":
         git.check_clone(clone)
         ref = f"{REFS}/{launch}/{source.sha[:12]}"
@@ -61,23 +61,23 @@ def _fetch(clone: str, *words: str) -> Ran:
         options.append("--no-write-fetch-head")
     for attempt in range(TRIES):
         ran = git.run(clone, "fetch", *options, *words)
-        if ran.well or not any(sign in ran.err for sign in _CONTENTION):
+        if ran.ok or not any(sign in ran.err for sign in _CONTENTION):
             break
         time.sleep(random.uniform(0.1, 0.3) * 2**attempt)  # noqa: S311 - spreads agents, keeps no secret
     return ran
 
 
 def _checked(clone: str, ran: Ran) -> None:
-    if ran.well:
+    if ran.ok:
         return
-    words = ran.words()
-    full = told_full(words, clone)
+    message = ran.message()
+    full = full_disk_error(message, clone)
     if full is not None:
         raise full
-    mend = "check that `git fetch origin` works there"
-    if "prerequisite" in words:
-        mend = f"run `git fetch origin` in {clone} so that it has the base commit"
-    raise AgentError("git", f"git fetch failed in {clone}: {words}; {mend}")
+    fix = "check that `git fetch origin` works there"
+    if "prerequisite" in message:
+        fix = f"run `git fetch origin` in {clone} so that it has the base commit"
+    raise AgentError("git", f"git fetch failed in {clone}: {message}; {fix}")
 
 
 def _commit(clone: str, name: str) -> str:

@@ -3,8 +3,8 @@
 import os
 from typing import Dict, List
 
-from pytest_remex.agent import commands
-from pytest_remex.agent.errors import AgentError, told_full
+from pytest_remex.agent import process
+from pytest_remex.agent.errors import AgentError, full_disk_error
 
 PATIENCE = 3600.0
 """Seconds for one git command; a fetch over a slow link takes its time."""
@@ -67,17 +67,17 @@ def command(clone: str, *words: str) -> List[str]:
     return ["git", "--no-pager", "-C", clone, *settings, *words]
 
 
-def run(clone: str, *words: str, text: str = "") -> commands.Ran:
+def run(clone: str, *words: str, text: str = "") -> process.Ran:
     """Run git in the clone."""
-    return commands.run(command(clone, *words), timeout=PATIENCE, env=environment(), text=text)
+    return process.run(command(clone, *words), timeout=PATIENCE, env=environment(), text=text)
 
 
 def ask(clone: str, *words: str, text: str = "") -> str:
-    """Run git in the clone and give its output; an error of kind git when it fails."""
+    """Run git in the clone and return its output; an error of kind git when it fails."""
     ran = run(clone, *words, text=text)
-    if not ran.well:
-        error = AgentError("git", f"git {words[0]} failed in {clone}: {ran.words()}")
-        raise told_full(ran.words(), clone) or error
+    if not ran.ok:
+        error = AgentError("git", f"git {words[0]} failed in {clone}: {ran.message()}")
+        raise full_disk_error(ran.message(), clone) or error
     return ran.out
 
 
@@ -87,15 +87,15 @@ def check_clone(clone: str) -> None:
         message = f"there is no folder {clone}; clone the repository there first"
         raise AgentError("clone", message)
     ran = run(clone, "rev-parse", "--git-dir")
-    if ran.code == commands.MISSING:
+    if ran.code == process.MISSING:
         message = "git is not on PATH there; load its module in your shell's start-up files"
         raise AgentError("git", message)
-    if not ran.well:
-        raise AgentError("clone", f"{clone} is not a git repository: {ran.words()}")
+    if not ran.ok:
+        raise AgentError("clone", f"{clone} is not a git repository: {ran.message()}")
 
 
 def tips(clone: str) -> List[str]:
-    """Give the commits at the clone's refs and HEAD."""
+    """Return the commits at the clone's refs and HEAD."""
     listed = ask(
         clone,
         "for-each-ref",

@@ -46,7 +46,7 @@ class Blobs:
         self._process.wait()
 
     def read(self, names: Sequence[bytes]) -> Iterator[Tuple[int, Iterator[bytes]]]:
-        """Give each object's size and bytes, in chunks that must be used up before the next."""
+        """Return each object's size and bytes, in chunks that must be used up before the next."""
         # all names go ahead: to ask for one after the other costs a wait each
         feeder = threading.Thread(target=self._feed, args=(names,), daemon=True)
         self._feeders.append(feeder)
@@ -86,7 +86,7 @@ class Blobs:
 
 
 def tree(clone: str, sha: str) -> List[TreeEntry]:
-    """Give all files of a commit's tree, links and submodules included."""
+    """Return all files of a commit's tree, links and submodules included."""
     listed = os.fsencode(git.ask(clone, "ls-tree", "-rz", "--full-tree", sha))
     return [_entry(row) for row in listed.split(b"\0") if row]
 

@@ -1,18 +1,26 @@
-"""Write run directories file by file: each blob is read once and written to all that want it."""
+"""Write run directories file by file: each blob is read once and written to all that want it.
+
+Shared paths are written once for each base commit, read-only, and run directories link to them.
+"""
 
 import contextlib
+import hashlib
 import os
-from typing import Dict, Iterable, List, Set
+import stat
+from typing import Dict, Iterable, Iterator, List, Optional, Set
 
+from pytest_remex.agent import fs
 from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.place.objects import CHUNK, Blobs, TreeEntry
+from pytest_remex.common.paths import REMEX
 
 GONE = b"000000"
+"""The mode of what a change removes."""
 _LINK = b"120000"
 _SUBMODULE = b"160000"
 _PROGRAM = b"100755"
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-_OURS = b".remex"
+_REMEX = os.fsencode(REMEX)
 
 
 class Folder:
@@ -23,8 +31,8 @@ class Folder:
         self._made: Set[bytes] = {b""}
         os.mkdir(self._path)
 
-    def place_for(self, path: bytes) -> bytes:
-        """Give where a file goes, once the folders on the way are there."""
+    def path_for(self, path: bytes) -> bytes:
+        """Return where a file goes, once the folders on the way are there."""
         self.make(os.path.dirname(path))
         return os.path.join(self._path, path)
 
@@ -43,7 +51,7 @@ def check(entries: Iterable[TreeEntry]) -> None:
         if any(part in (b"", b".", b"..") or part.lower() == b".git" for part in parts):
             message = f"a commit holds the path {os.fsdecode(entry.path)!r}; take it out"
             raise AgentError("git", message)
-        if parts[0] == _OURS:
+        if parts[0] == _REMEX:
             message = "a commit holds .remex, which pytest-remex keeps for itself; take it out"
             raise AgentError("git", message)
 
@@ -65,15 +73,15 @@ def _write(size: int, chunks: Iterable[bytes], entry: TreeEntry, folders: List[F
     if entry.mode == _LINK:
         target = b"".join(chunks)
         for folder in folders:
-            os.symlink(target, folder.place_for(entry.path))
+            os.symlink(target, folder.path_for(entry.path))
         return
     mode = 0o777 if entry.mode == _PROGRAM else 0o666
     if size > CHUNK:
-        _write_large(chunks, [folder.place_for(entry.path) for folder in folders], mode)
+        _write_large(chunks, [folder.path_for(entry.path) for folder in folders], mode)
         return
     data = b"".join(chunks)
     for folder in folders:
-        _write_small(data, folder.place_for(entry.path), mode)
+        _write_small(data, folder.path_for(entry.path), mode)
 
 
 def _write_small(data: bytes, path: bytes, mode: int) -> None:
@@ -84,11 +92,11 @@ def _write_small(data: bytes, path: bytes, mode: int) -> None:
         os.close(target)
 
 
-def _write_large(chunks: Iterable[bytes], places: List[bytes], mode: int) -> None:
+def _write_large(chunks: Iterable[bytes], into: List[bytes], mode: int) -> None:
     with contextlib.ExitStack() as stack:
         targets = []
-        for place in places:
-            targets.append(os.open(place, _CREATE, mode))
+        for path in into:
+            targets.append(os.open(path, _CREATE, mode))
             stack.callback(os.close, targets[-1])
         for chunk in chunks:
             for target in targets:
@@ -99,3 +107,98 @@ def _write_all(target: int, data: bytes) -> None:
     written = os.write(target, data)
     while written < len(data):
         written += os.write(target, data[written:])
+
+
+class SharedPaths:
+    """A base commit's files: what is copied into each run directory, and what is linked there.
+
+    `shared` maps each shared path to its files; their copies lie below `folder`.
+    """
+
+    def __init__(self, folder: str, shared: Iterable[bytes], entries: List[TreeEntry]) -> None:
+        self._folder = folder
+        self._copied: List[TreeEntry] = []
+        self.shared: Dict[bytes, List[TreeEntry]] = {path: [] for path in shared}
+        for entry in entries:
+            owner = self._owner(entry.path)
+            (self._copied if owner is None else self.shared[owner]).append(entry)
+
+    def unchanged(self, changed: Iterable[bytes]) -> List[bytes]:
+        """Return the shared paths in which a run changes nothing."""
+        touched = {self._owner(path) for path in changed}
+        return [path for path in self.shared if path not in touched]
+
+    def copied(self, linked: Iterable[bytes]) -> Iterator[TreeEntry]:
+        """Return the files that are copied when these paths are linked."""
+        yield from self._copied
+        for path in set(self.shared).difference(linked):
+            yield from self.shared[path]
+
+    def copy_of(self, path: bytes) -> str:
+        """Return the folder of a shared path's copy."""
+        return os.path.join(self._folder, hashlib.sha256(path).hexdigest()[:12])
+
+    def target(self, path: bytes) -> bytes:
+        """Return what a link to a shared path points to."""
+        return os.path.join(os.fsencode(self.copy_of(path)), path)
+
+    def _owner(self, path: bytes) -> Optional[bytes]:
+        """Return the shared path that holds a path."""
+        while path and path not in self.shared:
+            path = os.path.dirname(path)
+        return path or None
+
+
+def plan(folder: str, shared: List[str], entries: List[TreeEntry]) -> SharedPaths:
+    """Return the shared paths of a base commit with these files; `folder` is for their copies.
+
+    Raises:
+        AgentError: A path is not in the base commit.
+
+    """
+    named = {os.fsencode(path.rstrip("/")) for path in shared}
+    made = SharedPaths(folder, (path for path in named if not _above(path) & named), entries)
+    for path, below in made.shared.items():
+        if not below:
+            name = os.fsdecode(path)
+            message = f"shared path {name!r} is not in the base commit; name a file or folder of it"
+            raise AgentError("git", message)
+    return made
+
+
+def copy_shared(shared: SharedPaths, runs: str, blobs: Blobs, scratch: str) -> None:
+    """Make the copies of shared paths that are not there yet."""
+    for path, entries in shared.shared.items():
+        copy = shared.copy_of(path)
+        if not os.path.isdir(copy):
+            built = os.path.join(scratch, ".shared-" + os.path.basename(copy))
+            _build_copy(entries, blobs, built)
+            fs.make_common(runs, os.path.dirname(copy))
+            _publish_copy(built, copy)
+
+
+def _build_copy(entries: List[TreeEntry], blobs: Blobs, built: str) -> None:
+    check(entries)
+    folder = Folder(built)
+    fill(blobs, {entry: [folder] for entry in entries})
+    for above, folders, names in os.walk(built, topdown=False):
+        for name in [*folders, *names]:
+            path = os.path.join(above, name)
+            mode = os.lstat(path).st_mode
+            if not stat.S_ISLNK(mode):
+                os.chmod(path, stat.S_IMODE(mode) & ~0o222)
+
+
+def _publish_copy(built: str, copy: str) -> None:
+    try:
+        os.rename(built, copy)
+    except OSError:
+        # another agent was faster; its copy is of the same commit
+        if not os.path.isdir(copy):
+            raise
+
+
+def _above(path: bytes) -> Set[bytes]:
+    """Return the folders that a path lies in."""
+    parts = path.split(b"/")
+    return {b"/".join(parts[:count]) for count in range(1, len(parts))}

@@ -1,9 +1,9 @@
 """The notes of attempts to submit: made before sbatch starts, filled by what it prints.
 
-A note is one file, `submit-<serial>.<number>`: a line of JSON about who tries, then both outputs
-of sbatch as they come, then, if the agent lived to see it, a line with sbatch's exit code. Where
-Slurm disproves what sbatch said, another such line is added, and the last one counts. A note's
-exclusive creation is the lock of the attempt.
+A note is one file, `submit-<job number>.<attempt>`: a line of JSON about who tries, then both
+outputs of sbatch as they come, then, if the agent lived to see it, a line with sbatch's exit code.
+Where Slurm disproves what sbatch said, another such line is added, and the last one counts. That a
+note can be made but once is the lock of the attempt.
 """
 
 import functools
@@ -11,11 +11,32 @@ import json
 import os
 import socket
 import time
-from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple, Type, TypeVar, Union
 
-from pytest_remex.agent import fs, processes
+from pytest_remex.agent import fs, process
 from pytest_remex.agent.slurm.sbatch_result import REJECTED, SbatchResult, judge
 from pytest_remex.common import paths
+from pytest_remex.common.typed_json import from_json
+
+_ENDING = '{"exit":'
+"""How the line about sbatch's end begins."""
+
+Typed = TypeVar("Typed")
+
+
+class Author(NamedTuple):
+    """The agent that makes an attempt: its machine, and its process by number and birth."""
+
+    host: str = ""
+    pid: int = 0
+    birth: Optional[str] = None
+
+
+class Ending(NamedTuple):
+    """How an attempt ended: sbatch's exit code, None if nobody knows it; `refused` by us, why."""
+
+    exit: Optional[int] = None
+    refused: Optional[str] = None
 
 
 class Attempt(NamedTuple):
@@ -23,46 +44,44 @@ class Attempt(NamedTuple):
 
     number: int
     path: str
-    about: Dict[str, Any]
+    author: Author
     said: str
-    end: Dict[str, Any]
+    ending: Optional[Ending]
     touched: float
 
     @property
-    def verdict(self) -> SbatchResult:
+    def result(self) -> SbatchResult:
         """What became of it, as far as the note tells."""
-        refused = self.end.get("refused")
-        if refused is not None:
-            return SbatchResult(REJECTED, words=str(refused))
-        return judge(self.said, self.end.get("exit"))
+        ending = self.ending or Ending()
+        if ending.refused is not None:
+            return SbatchResult(REJECTED, words=ending.refused)
+        return judge(self.said, ending.exit)
 
     @property
     def ended(self) -> bool:
         """Whether sbatch is known to have ended."""
-        return "exit" in self.end
+        return self.ending is not None
 
     @property
     def elsewhere(self) -> bool:
         """Whether sbatch was started on another machine, whose processes cannot be seen."""
-        return self.about.get("host") != socket.gethostname()
+        return self.author.host != socket.gethostname()
 
     @property
     def watched(self) -> bool:
         """Whether the agent that started sbatch lives, on this machine, and so will see its end."""
-        born = self.about.get("birth")
-        return (
-            not self.elsewhere and born is not None and processes.birth(self.about["pid"]) == born
-        )
+        born = self.author.birth
+        return not self.elsewhere and born is not None and process.birth(self.author.pid) == born
 
 
-def begin(home: str, serial: int, number: int) -> Optional[int]:
-    """Note a new attempt and give its open file; None when it is noted already."""
-    path = paths.attempt(home, serial, number)
+def begin(notes: str, job_number: int, number: int) -> Optional[int]:
+    """Note a new attempt and return its open file; None when it is noted already."""
+    path = paths.attempt(notes, job_number, number)
     try:
         note = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
     except FileExistsError:
         return None
-    os.write(note, json.dumps(_about()).encode("ascii") + b"\n")
+    os.write(note, json.dumps(_author_and_time()).encode("ascii") + b"\n")
     return note
 
 
@@ -79,89 +98,89 @@ def close(path: str) -> None:
     _add(path, exit=None)
 
 
-def refuse(home: str, serial: int, number: int, words: str) -> None:
+def refuse(notes: str, job_number: int, number: int, words: str) -> None:
     """Write into a note that its job was given up, and why."""
-    _add(paths.attempt(home, serial, number), exit=None, refused=words)
-    fs.remove(paths.adopted(home, serial))
+    _add(paths.attempt(notes, job_number, number), exit=None, refused=words)
+    fs.remove(paths.settled_job(notes, job_number))
 
 
-def disown(home: str, serial: int, number: int) -> None:
+def disown(notes: str, job_number: int, number: int) -> None:
     """Put a job that Slurm does not have for this submission in doubt again."""
-    close(paths.attempt(home, serial, number))
-    fs.remove(paths.adopted(home, serial))
+    close(paths.attempt(notes, job_number, number))
+    fs.remove(paths.settled_job(notes, job_number))
 
 
-def serials(home: str) -> List[int]:
-    """Give the numbers of the submissions that a home has notes of."""
-    names = (name for name in fs.listing(home) if name.startswith(paths.SUBMIT))
+def job_numbers(notes: str) -> List[int]:
+    """Return the job numbers of the submissions that a folder has notes of."""
+    names = (name for name in fs.listing(notes) if name.startswith(paths.SUBMIT))
     found = (name[len(paths.SUBMIT) :].partition(".")[0] for name in names)
     return sorted({int(number) for number in found if number.isdigit()})
 
 
-def read(home: str, serial: int) -> List[Attempt]:
-    """Give the attempts of a submission, the first one first."""
-    prefix = f"{paths.SUBMIT}{serial}."
-    numbers = [name[len(prefix) :] for name in fs.listing(home) if name.startswith(prefix)]
+def read(notes: str, job_number: int) -> List[Attempt]:
+    """Return the attempts of a submission, the first one first."""
+    prefix = f"{paths.SUBMIT}{job_number}."
+    numbers = [name[len(prefix) :] for name in fs.listing(notes) if name.startswith(prefix)]
     found = sorted(int(number) for number in numbers if number.isdigit())
-    return [_read(paths.attempt(home, serial, number), number) for number in found]
+    return [_read(paths.attempt(notes, job_number, number), number) for number in found]
 
 
-def settled(home: str, serial: int, attempts: List[Attempt]) -> Optional[str]:
-    """Give the job that a submission became, None while that is open.
+def settled(notes: str, job_number: int, attempts: List[Attempt]) -> Optional[str]:
+    """Return the job that a submission became, None while that is open.
 
     More than one attempt may have made a job; the first to be settled on is the one that counts.
     """
-    adopted = fs.read(paths.adopted(home, serial))
+    adopted = fs.read(paths.settled_job(notes, job_number))
     if adopted is not None:
         return adopted.strip()
-    jobs = [attempt.verdict.job for attempt in attempts if attempt.verdict.job]
+    jobs = [attempt.result.job for attempt in attempts if attempt.result.job]
     if not jobs:
         return None
-    return jobs[0] if len(attempts) == 1 else adopt(home, serial, jobs[0])
+    return jobs[0] if len(attempts) == 1 else adopt(notes, job_number, jobs[0])
 
 
-def adopt(home: str, serial: int, job: str) -> str:
-    """Settle on a job; gives the one that another agent settled on if it was faster."""
-    path = paths.adopted(home, serial)
+def adopt(notes: str, job_number: int, job: str) -> str:
+    """Settle on a job; return the one that another agent settled on if it was faster."""
+    path = paths.settled_job(notes, job_number)
     if fs.create(path, job + "\n"):
         return job
     return (fs.read(path) or job).strip()
 
 
-def settled_jobs(home: str) -> Optional[Set[str]]:
-    """Give the jobs that all of a home's submissions became, None while one is open."""
-    jobs = {settled(home, serial, read(home, serial)) for serial in serials(home)}
+def settled_jobs(notes: str) -> Optional[Set[str]]:
+    """Return the jobs that all submissions in a folder became, None while one is open."""
+    jobs = {settled(notes, number, read(notes, number)) for number in job_numbers(notes)}
     return None if None in jobs else {job for job in jobs if job}
 
 
-def jobs_of_others(home: str, serial: int) -> Set[str]:
-    """Give every job that the notes of a home's other submissions name."""
-    others = [other for other in serials(home) if other != serial]
-    jobs = {attempt.verdict.job for other in others for attempt in read(home, other)}
-    return jobs | {fs.read(paths.adopted(home, other)) or "" for other in others}
+def jobs_of_others(notes: str, job_number: int) -> Set[str]:
+    """Return every job that the notes of the other submissions in a folder name."""
+    others = [other for other in job_numbers(notes) if other != job_number]
+    jobs = {attempt.result.job for other in others for attempt in read(notes, other)}
+    return jobs | {(fs.read(paths.settled_job(notes, other)) or "").strip() for other in others}
 
 
 def _read(path: str, number: int) -> Attempt:
     first, _, rest = (fs.read(path) or "").partition("\n")
     said, last = _split(rest)
-    end = last
+    ending = last
     while last:
         said, last = _split(said)
     return Attempt(
         number=number,
         path=path,
-        about=_json(first),
+        author=_typed(Author, first) or Author(),
         said=said,
-        end=end,
-        touched=os.stat(path).st_mtime,
+        ending=ending,
+        touched=os.lstat(path).st_mtime,
     )
 
 
-def _split(text: str) -> Tuple[str, Dict[str, Any]]:
-    """Split the line about sbatch's end from what precedes it; empty where there is none."""
+def _split(text: str) -> Tuple[str, Optional[Ending]]:
+    """Split the line about sbatch's end from what precedes it; None where there is none."""
     before, _, line = text.rstrip("\n").rpartition("\n")
-    end = _json(line)
-    return (before, end) if "exit" in end else (text, {})
+    ending = _typed(Ending, line) if line.startswith(_ENDING) else None
+    return (text, None) if ending is None else (before, ending)
 
 
 def _add(path: str, **facts: Optional[str]) -> None:
@@ -173,18 +192,18 @@ def _line(**facts: Union[int, str, None]) -> bytes:
     return b"\n" + json.dumps(facts).encode("ascii") + b"\n"
 
 
-def _json(line: str) -> Dict[str, Any]:
+def _typed(kind: Type[Typed], line: str) -> Optional[Typed]:
+    """Return a line of a note, None for one that says nothing of the kind."""
     try:
-        data = json.loads(line)
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}
+        return from_json(kind, json.loads(line))
+    except (ValueError, RecursionError):
+        return None
 
 
-def _about() -> Dict[str, Any]:
-    return {**_agent(os.getpid()), "time": time.time()}
+def _author_and_time() -> Dict[str, Any]:
+    return {**_author(os.getpid())._asdict(), "time": time.time()}
 
 
 @functools.lru_cache(maxsize=1)
-def _agent(pid: int) -> Dict[str, Any]:
-    return {"host": socket.gethostname(), "pid": pid, "birth": processes.birth(pid)}
+def _author(pid: int) -> Author:
+    return Author(socket.gethostname(), pid, process.birth(pid))

@@ -1,11 +1,11 @@
-"""Run Slurm's commands: the door to the cluster's scheduler, but for sbatch itself."""
+"""Run Slurm's commands, all but sbatch itself, and read their answers."""
 
 import os
 import shutil
 import time
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from pytest_remex.agent import commands, parallel
+from pytest_remex.agent import process
 from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.slurm import command_lines, environment, parse
 from pytest_remex.agent.slurm.parse import Accounted, Listed
@@ -31,45 +31,49 @@ class Limits(NamedTuple):
 
 
 def limits() -> Limits:
-    """Ask for the cluster's version and limits; an error of kind slurm when there is no sbatch."""
+    """Return the cluster's version and limits; an error of kind slurm when there is no sbatch."""
     if shutil.which("sbatch") is None:
         message = "sbatch is not on PATH there; load Slurm's module in your shell's start-up files"
         raise AgentError("slurm", message)
-    asked = {
+    commands = {
         "version": command_lines.version(),
         "config": command_lines.config(),
         "associations": command_lines.associations(),
         "qualities": command_lines.qualities(),
     }
-    said: Dict[str, str] = {}
-    parallel.each(asked, lambda name: said.update({name: run(asked[name]).out}), len(asked))
-    config = parse.settings(said["config"])
+    answers: Dict[str, str] = {}
+
+    def ask(name: str) -> None:
+        answers[name] = run(commands[name]).out
+
+    process.in_parallel(commands, ask, len(commands))
+    config = parse.settings(answers["config"])
     accounting = config.get("AccountingStorageType", "").partition("/")[2] not in ("", "none")
     return Limits(
-        slurm=said["version"].split()[-1] if said["version"].strip() else None,
+        slurm=answers["version"].split()[-1] if answers["version"].strip() else None,
         sacct=accounting and shutil.which("sacct") is not None,
         max_array_size=_first_number(config.get("MaxArraySize")),
-        max_submit=parse.max_submit(said["associations"], said["qualities"]),
+        max_submit=parse.max_submit(answers["associations"], answers["qualities"]),
         message_timeout=_first_number(config.get("MessageTimeout")),
     )
 
 
 def message_timeout() -> float:
-    """Give the seconds after which Slurm's commands give up; 10 is its default."""
-    said = parse.settings(run(command_lines.config()).out)
-    return float(_first_number(said.get("MessageTimeout")) or 10)
+    """Return the seconds after which Slurm's commands give up; 10 is its default."""
+    config = parse.settings(run(command_lines.config()).out)
+    return float(_first_number(config.get("MessageTimeout")) or 10)
 
 
 def listing(cluster: str = "") -> List[Listed]:
-    """Give the user's jobs that the controller remembers; an error of kind slurm if it fails."""
+    """Return the user's jobs that the controller remembers; an error of kind slurm if it fails."""
     ran = run(command_lines.listing(cluster))
-    if not ran.well:
-        raise AgentError("slurm", f"squeue failed: {ran.words()}")
+    if not ran.ok:
+        raise AgentError("slurm", f"squeue failed: {ran.message()}")
     return parse.listing(ran.out)
 
 
 def exit_codes(jobs: List[str], cluster: str = "") -> Dict[str, Tuple[int, int]]:
-    """Give exit codes and signals of ended jobs that the controller remembers, where it tells."""
+    """Return exit codes and signals of ended jobs that the controller remembers, where it tells."""
     found: Dict[str, Tuple[int, int]] = {}
     for some in chunks(jobs):
         ran = run(command_lines.exit_codes(some, cluster))
@@ -78,7 +82,7 @@ def exit_codes(jobs: List[str], cluster: str = "") -> Dict[str, Tuple[int, int]]
 
 
 def accounts(jobs: List[str], since: float, cluster: str = "") -> Dict[str, Accounted]:
-    """Give what the accounting knows of jobs since a time; an error of kind slurm if it fails."""
+    """Return what the accounting knows of jobs since a time; an error of kind slurm if it fails."""
     found: Dict[str, Accounted] = {}
     for some in chunks(jobs):
         found.update(_accounts(command_lines.accounts(some, moment(since), cluster)))
@@ -86,13 +90,13 @@ def accounts(jobs: List[str], since: float, cluster: str = "") -> Dict[str, Acco
 
 
 def accounts_of_user(since: float, cluster: str = "") -> Dict[str, Accounted]:
-    """Give all of the user's jobs since a time that the accounting knows; fails as `accounts`."""
+    """Return all of the user's jobs since a time that the accounting knows; fails as `accounts`."""
     return _accounts(command_lines.accounts_of_user(moment(since), cluster))
 
 
-def run(words: List[str], patience: float = PATIENCE) -> commands.Ran:
-    """Run a command with the user's own filters and formats for it taken away."""
-    return commands.run(words, timeout=patience, env=environment.for_questions(os.environ))
+def run(words: List[str], patience: float = PATIENCE) -> process.Ran:
+    """Run a command without the user's own filters and formats for it."""
+    return process.run(words, timeout=patience, env=environment.for_questions(os.environ))
 
 
 def chunks(jobs: List[str]) -> List[List[str]]:
@@ -115,10 +119,10 @@ def moment(seconds: float) -> str:
 
 def _accounts(words: List[str]) -> Dict[str, Accounted]:
     ran = run(words)
-    if ran.code == commands.MISSING or "accounting storage is disabled" in ran.err:
+    if ran.code == process.MISSING or "accounting storage is disabled" in ran.err:
         raise NoAccountingError("slurm", "this cluster keeps no accounts")
-    if not ran.well:
-        raise AgentError("slurm", f"sacct failed: {ran.words()}")
+    if not ran.ok:
+        raise AgentError("slurm", f"sacct failed: {ran.message()}")
     return parse.accounts(ran.out)
 
 

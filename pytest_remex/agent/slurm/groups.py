@@ -1,53 +1,155 @@
-"""Units of many runs: a folder of their own that one sbatch starts in.
+"""Arrays and packs: many runs in one sbatch, which starts in a folder of its own.
 
-It holds a link to each run directory, named by the run's index, and the scripts that are run.
+The folder holds a link to each run directory, named by the run's index, and the scripts that are
+run. In a job array each run is a task; Slurm itself opens its outputs in the run directory, through
+that link, so that its own last words about the task are in there too. A pack is one allocation in
+which disBatch (PyPI: disbatch) hands out short runs; what became of each is told by the exit code
+that it leaves.
 """
 
+import math
 import os
+import re
+import shlex
 import shutil
 from typing import Dict, List, NamedTuple, Optional
 
 from pytest_remex.agent import fs
 from pytest_remex.agent.errors import AgentError
-from pytest_remex.agent.slurm import arrays, packs
-from pytest_remex.agent.submissions import Submission
-from pytest_remex.common import paths
+from pytest_remex.agent.run_files import RunFiles
+from pytest_remex.agent.submissions import Submission, interpreter
+from pytest_remex.common import filenames, paths
+from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.common.protocol import Array, Pack
+
+_EXIT_CODE = re.compile(r"[0-9]{1,3}$")
+_LARGEST_LIST = 1 << 26
+"""Bytes of the largest list of the runs in a group."""
+_TASKS = "tasks"
+"""disBatch's list of what to run, in the folder of a pack."""
+_ENTER = 'cd -P -- "./{index}" || exit 97\n'
+_RUN = r"""
+export SLURM_SUBMIT_DIR="$PWD"
+@COMMAND@ ./run.sbatch &
+run=$!
+for name in HUP USR1 USR2 TERM; do trap "kill -s $name $run" "$name"; done
+wait "$run"
+code=$?
+while kill -0 "$run" 2>/dev/null; do
+    wait "$run"
+    code=$?
+done
+echo "$code" > .remex/exit
+exit "$code"
+"""
+"""Run the script of the current run directory, pass signals on, and leave its exit code."""
+_PACK_VARIABLES = {
+    "A": "SLURM_JOB_ID",
+    "J": "SLURM_JOB_ID",
+    "N": "SLURMD_NODENAME",
+    "j": "SLURM_JOB_ID",
+    "u": "SLURM_JOB_USER",
+}
+"""Where a run of a pack finds what its file names are made of."""
+_PACK = """
+@DISBATCH@ -p ./log/ -c "${SLURM_CPUS_PER_TASK:-1}" tasks
+"""
+_PACK_RUN = """\
+# a requeued job runs only what did not end
+[ -e .remex/exit ] && exit 0
+: > .remex/started
+"""
 
 
 class Group(NamedTuple):
-    """What a unit of many runs needs: scripts by name, and options for sbatch."""
+    """What an array or a pack needs: scripts by name, and options for sbatch."""
 
     scripts: Dict[str, str]
     options: List[str]
 
 
-def of(unit: Submission) -> Optional[Group]:
-    """Give what a unit of many runs needs, None for a single run."""
-    if unit.array is not None:
-        return Group(arrays.scripts(unit.array), arrays.options(unit, unit.array))
-    if unit.pack is not None:
-        return Group(packs.scripts(unit, unit.pack), packs.options(unit.pack))
+def group_of(submission: Submission) -> Optional[Group]:
+    """Return what an array or a pack needs, None for a single run."""
+    if submission.array is not None:
+        script = _array_script(submission.array)
+        return Group({paths.SCRIPT: script}, _array_options(submission, submission.array))
+    if submission.pack is not None:
+        return Group(_pack_scripts(submission, submission.pack), _pack_options(submission.pack))
     return None
 
 
-def prepare(unit: Submission, group: Group) -> None:
-    """Make a unit's folder, once; an error of kind runs when it is there for other runs."""
-    listed = "".join(name + "\n" for name in unit.directories)
-    if not os.path.isdir(unit.folder):
-        built = f"{unit.folder}.{fs.unique()}"
-        fs.make_common(unit.runs, os.path.dirname(unit.folder))
-        _build(unit, {**group.scripts, "runs": listed}, built)
-        _publish(built, unit.folder)
-    if fs.read(os.path.join(unit.folder, "runs")) != listed:
-        message = f"{unit.folder} is there already, for other runs; launch again"
+def prepare(submission: Submission, group: Group) -> None:
+    """Make a group's folder, once; an error of kind runs when it is there for other runs."""
+    folder = submission.folder
+    members = "".join(name + "\n" for name in submission.directories)
+    if not os.path.isdir(folder):
+        built = f"{folder}.{fs.unique()}"
+        fs.make_common(submission.runs, os.path.dirname(folder))
+        _build(submission, {**group.scripts, paths.MEMBERS: members}, built)
+        _publish(built, folder)
+    if fs.read(os.path.join(folder, paths.MEMBERS), largest=_LARGEST_LIST) != members:
+        message = f"{folder} is there already, for other runs; launch again"
         raise AgentError("runs", message)
 
 
-def _build(unit: Submission, texts: Dict[str, str], built: str) -> None:
-    os.makedirs(paths.keep(built))
+def run_of_task(folder: str, task: str) -> str:
+    """Return the name of the run directory of a task of the array in a folder, else nothing."""
+    try:
+        return os.path.basename(os.readlink(os.path.join(folder, task)))
+    except OSError:
+        return ""
+
+
+def packs(folder: str, directory: str) -> bool:
+    """Return whether a folder is that of a pack which a run belongs to, as the folder tells."""
+    if not os.path.exists(os.path.join(folder, _TASKS)):
+        return False
+    members = fs.read(os.path.join(folder, paths.MEMBERS), largest=_LARGEST_LIST)
+    return directory in (members or "").splitlines()
+
+
+def disbatch() -> str:
+    """Return disBatch's path, empty when it is not there."""
+    return shutil.which("disBatch") or ""
+
+
+def join_pack(run: str, folder: str) -> None:
+    """Note in a run directory which pack it belongs to."""
+    RunFiles(run).write(paths.PACK, os.path.basename(folder) + "\n")
+
+
+def pack_of(run: str) -> str:
+    """Return the name of the folder of the pack that a run belongs to, empty where to none."""
+    return (RunFiles(run).read(paths.PACK) or "").strip()
+
+
+def job_of_member(job: Job, run: str) -> Job:
+    """Return a run's own state from its pack's job."""
+    files = RunFiles(run)
+    names = files.names()
+    if paths.EXIT in names:
+        return left_exit_code(run, job.id) or job
+    if job.state is JobState.RUNNING and paths.STARTED not in names:
+        return job._replace(state=JobState.PENDING, reason=f"waits for its turn in job {job.id}")
+    if job.state in (JobState.COMPLETED, JobState.FAILED):
+        return job._replace(state=JobState.FAILED, reason=f"job {job.id} ended before this run did")
+    return job
+
+
+def left_exit_code(run: str, job: str) -> Optional[Job]:
+    """Return a job's end by the exit code that it left in its run directory, if it left one."""
+    text = (RunFiles(run).read(paths.EXIT) or "").strip()
+    if not _EXIT_CODE.match(text):
+        return None
+    state = JobState.COMPLETED if int(text) == 0 else JobState.FAILED
+    return Job(job, state, exit_code=int(text), source="exit file")
+
+
+def _build(submission: Submission, texts: Dict[str, str], built: str) -> None:
+    os.makedirs(paths.remex(built))
     os.mkdir(os.path.join(built, "log"))
-    for index, place in enumerate(unit.places):
-        os.symlink(place, os.path.join(built, str(index)))
+    for index, run in enumerate(submission.run_directories):
+        os.symlink(run, os.path.join(built, str(index)))
     for name, text in texts.items():
         fs.replace(os.path.join(built, name), text)
 
@@ -60,3 +162,65 @@ def _publish(built: str, folder: str) -> None:
         shutil.rmtree(built, ignore_errors=True)
         if not os.path.isdir(folder):
             raise
+
+
+def _run_script(shebang: str) -> str:
+    """Return the shell's part that runs ./run.sbatch by its first line."""
+    command = " ".join(shlex.quote(word) for word in interpreter(shebang + "\n"))
+    return _RUN.replace("@COMMAND@", command)
+
+
+def _array_script(array: Array) -> str:
+    """Return the script of an array: the runs' own header, then the task's own run."""
+    enter = _ENTER.format(index="$SLURM_ARRAY_TASK_ID")
+    return "\n".join(["#!/bin/sh", *array.header, "", enter + _run_script(array.shebang)])
+
+
+def _array_options(submission: Submission, array: Array) -> List[str]:
+    throttle = f"%{array.throttle}" if array.throttle else ""
+    header = submission.header
+    options = [
+        f"--array=0-{len(submission.directories) - 1}{throttle}",
+        "--output=" + _in_task(header.output or filenames.ARRAY),
+    ]
+    return [*options, "--error=" + _in_task(header.error)] if header.error else options
+
+
+def _in_task(pattern: str) -> str:
+    return pattern if os.path.isabs(pattern) else "%a/" + pattern
+
+
+def _pack_scripts(submission: Submission, pack: Pack) -> Dict[str, str]:
+    """Return a pack's scripts: the allocation's, disBatch's tasks, and what each task does."""
+    program = disbatch()
+    if not program:
+        message = "disBatch is not on PATH there; install it: python3 -m pip install disbatch"
+        raise AgentError("slurm", message)
+    batch = _PACK.replace("@DISBATCH@", shlex.quote(program))
+    run = _PACK_RUN + _redirection(submission) + _run_script(pack.shebang)
+    return {
+        paths.SCRIPT: "\n".join(["#!/bin/sh", *pack.header, batch]),
+        _TASKS: "".join(f"sh ./task {index}\n" for index in range(len(submission.directories))),
+        "task": _ENTER.format(index="$1") + run,
+    }
+
+
+def _pack_options(pack: Pack) -> List[str]:
+    options = ["--output=log/slurm-%j.out", "--error=log/slurm-%j.out"]
+    if pack.slots:
+        options.append(f"--ntasks={pack.slots}")
+    if pack.time_limit:
+        options.append(f"--time={math.ceil(pack.time_limit / 60)}")
+    return options
+
+
+def _redirection(submission: Submission) -> str:
+    """Open the run's outputs as Slurm would for a job of its own."""
+    header = submission.header
+    fields = filenames.Fields(name=header.name or filenames.DEFAULT_NAME)
+
+    def word(pattern: str) -> str:
+        return filenames.as_shell_word(pattern, fields, _PACK_VARIABLES)
+
+    out = word(header.output or filenames.SINGLE)
+    return f"exec >{out} 2>" + (word(header.error) if header.error else "&1")

@@ -79,10 +79,10 @@ def shown(text: str) -> Dict[str, str]:
     Names of folders come last there, and may hold words of this form.
     """
     words = (word.split("=", 1) for word in text.split() if "=" in word)
-    said: Dict[str, str] = {}
+    first: Dict[str, str] = {}
     for name, value in words:
-        said.setdefault(name, value)
-    return said
+        first.setdefault(name, value)
+    return first
 
 
 def shows_folder(text: str, names: Iterable[str]) -> bool:
@@ -97,7 +97,7 @@ def settings(text: str) -> Dict[str, str]:
 
 
 def max_submit(associations: str, qualities: str) -> Optional[int]:
-    """Give the lowest limit in associations (`limit|qos,qos`) and their QOS (`name|limit`)."""
+    """Return the lowest limit in associations (`limit|qos,qos`) and their QOS (`name|limit`)."""
     rows = [line.split("|") for line in associations.splitlines() if "|" in line]
     named = {name for row in rows for name in row[1].split(",")}
     limits = [row[0] for row in rows]
@@ -140,7 +140,7 @@ def size(text: str) -> Optional[int]:
 
 
 def tasks(name: str) -> Iterator[str]:
-    """Give the ids behind `123`, `123_7` or `123_[0-4:2,9%3]`."""
+    """Return the ids behind `123`, `123_7` or `123_[0-4:2,9%3]`."""
     job, _, rest = name.partition("_[")
     if not rest:
         yield name

@@ -1,91 +1,81 @@
 """Tell the states of runs on a Slurm cluster, from whichever source knows.
 
-First what squeue lists, then a final state seen before, then sacct, scontrol and the exit code
-that the run directory holds. A source that failed is no answer: the state stays UNKNOWN.
+A source that failed is no answer: the state stays UNKNOWN. LOST asks the user to submit again, so
+it takes proof: the job's number belongs to another job, or the accounting has jobs from before and
+from after it, and not this one.
 """
 
-import os
-import time
-from typing import Dict, List
+from typing import List
 
-from pytest_remex.agent import fs
-from pytest_remex.agent.slurm import lost_jobs, orphaned_jobs, packs, run_notes, sources
-from pytest_remex.agent.slurm.parse import Listed
-from pytest_remex.agent.slurm.sources import Asked, Known
+from pytest_remex.agent.errors import AgentError, UnreadableError
+from pytest_remex.agent.slurm import client, control, groups, sources
+from pytest_remex.agent.slurm.ownership import LocatedJob, locate
+from pytest_remex.agent.slurm.sources import Answers
 from pytest_remex.agent.wire import Reply
-from pytest_remex.common import paths
-from pytest_remex.common.jobs import Job, JobId, JobState
-from pytest_remex.common.protocol import QueriedRun, Query, RunState
+from pytest_remex.common.jobs import Job, JobId, JobState, number_of
+from pytest_remex.common.protocol import Query, RunState
 
-DAY = 86400.0
-YEAR = 365 * DAY
+_LOST = "Slurm gave the id {} out and lost the job: submit it again"
 
 
 def query(request: Query, reply: Reply) -> None:
     """Tell each run's job."""
-    by_cluster: Dict[str, List[Asked]] = {}
-    for run in request.queried:
-        cluster = JobId.parse(run.job).cluster
-        by_cluster.setdefault(cluster, []).append(_asked(request.runs, run))
-    for cluster, asked in by_cluster.items():
-        known = Known(cluster)
-        rows = _ask_all(asked, known)
+    for cluster, asked in locate(request.runs, request.queried).items():
+        answers = Answers()
+        listing = sources.ask_squeue(asked, cluster, answers)
+        _ask_others(asked, cluster, answers)
         for one in asked:
-            job = _own(one, known.jobs[one.directory])._replace(id=one.full)
-            run_notes.remember(one.folder, job)
+            job = _own_state(one, answers.jobs[one.directory])._replace(id=one.id)
+            sources.remember(one.path, job)
             reply.send(RunState(one.directory, job))
         if request.cancel_orphans:
-            orphaned_jobs.sweep(rows, _units(asked, request.runs), cluster, reply)
+            folders = [one.path for one in asked]
+            control.cancel_orphans(listing.rows, cluster, request.runs, folders, reply)
 
 
-def _asked(runs: str, run: QueriedRun) -> Asked:
-    folder = os.path.join(runs, run.directory)
+def _ask_others(asked: List[LocatedJob], cluster: str, answers: Answers) -> None:
+    sources.ask_sacct(asked, cluster, answers)
+    sources.ask_scontrol(asked, cluster, answers)
+    sources.ask_run_directories(asked, answers)
+    if not answers.failures:
+        _find_lost(answers.unknown(asked), cluster, answers)
+    failures = "; ".join(answers.failures)
+    for one in answers.unknown(asked):
+        why = failures or answers.hints.get(one.directory) or f"no source knows job {one.id}"
+        answers.jobs[one.directory] = Job(one.job, JobState.UNKNOWN, why)
+
+
+def _own_state(one: LocatedJob, job: Job) -> Job:
+    """Return a run's own state where it shares its job with the other runs of a pack."""
+    if JobId.parse(one.job).task:
+        return job
     try:
-        since = os.stat(paths.run_json(folder)).st_mtime - DAY
-    except OSError:
-        since = time.time() - YEAR
-    full = run.job
-    return Asked(
-        directory=run.directory,
-        folder=folder,
-        arrays=paths.arrays(runs),
-        job=JobId.parse(full).on_cluster,
-        full=full,
-        since=since,
-    )
+        return groups.job_of_member(job, one.path) if groups.pack_of(one.path) else job
+    except UnreadableError as error:
+        if one.is_packed():
+            return Job(one.job, JobState.UNKNOWN, str(error))
+        return job
 
 
-def _ask_all(asked: List[Asked], known: Known) -> List[Listed]:
-    rows = sources.ask_squeue(asked, known)
-    sources.ask_records(asked, known)
-    sources.ask_sacct(asked, known)
-    sources.ask_scontrol(asked, known)
-    sources.ask_run_directories(asked, known)
-    if not known.failures:
-        _find_lost(known.left(asked), known)
-    why = "; ".join(known.failures)
-    for one in known.left(asked):
-        reason = why or known.hints.get(one.directory) or f"no source knows job {one.full}"
-        known.jobs[one.directory] = Job(one.job, JobState.UNKNOWN, reason)
-    return rows
+def _find_lost(asked: List[LocatedJob], cluster: str, answers: Answers) -> None:
+    lost = [one for one in asked if one.directory in answers.reused]
+    unproven = [one for one in asked if one.directory not in answers.reused]
+    for one in [*lost, *_not_accounted(unproven, cluster)]:
+        job = Job(one.job, JobState.LOST, _LOST.format(one.job), source="slurm")
+        answers.jobs[one.directory] = job
 
 
-def _find_lost(left: List[Asked], known: Known) -> None:
-    if not left:
-        return
-    taken = {one.job for one in left if one.directory in known.taken}
-    since = min(one.since for one in left)
-    found = lost_jobs.judge([one.job for one in left], taken, since, known.cluster)
-    known.jobs.update({one.directory: found[one.job] for one in left if one.job in found})
-
-
-def _own(one: Asked, job: Job) -> Job:
-    """Give a run's own state where it shares its job with others."""
-    return packs.member(job, one.folder) if os.path.exists(paths.pack(one.folder)) else job
-
-
-def _units(asked: List[Asked], runs: str) -> List[str]:
-    """Give the folders of the asked jobs' units: run directories, and those of arrays."""
-    above = paths.arrays(runs)
-    names = (os.path.join(above, name) for name in fs.listing(above))
-    return [*(one.folder for one in asked), *names]
+def _not_accounted(asked: List[LocatedJob], cluster: str) -> List[LocatedJob]:
+    if not asked:
+        return []
+    try:
+        accounts = client.accounts_of_user(min(one.earliest for one in asked), cluster)
+    except AgentError:
+        return []
+    numbers = [int(number_of(job)) for job in accounts]
+    if not numbers:
+        return []
+    # a job that the controller lost may have left an account that says PENDING for ever
+    known = {job for job, account in accounts.items() if account.word != "PENDING"}
+    first, last = min(numbers), max(numbers)
+    return [one for one in asked if first < int(one.number) < last and one.job not in known]

@@ -1,15 +1,24 @@
-"""Find out what became of doubtful attempts: ask Slurm, twice, for jobs in their folders."""
+"""Compare what sbatch said with what Slurm has.
+
+`verify` looks, once for a whole batch, for the jobs that sbatch has just told of: a site's wrapper
+or job_submit plugin may print any number and end well, and may make an array of a job. As long as a
+job is held, both can still be put right. `resolve` finds out what became of doubtful attempts: it
+asks Slurm, twice, for jobs in their folders.
+"""
 
 import contextlib
 import os
 import signal
 import tempfile
 import time
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from pytest_remex.agent.errors import AgentError
-from pytest_remex.agent.slurm import attempts, client, command_lines, environment, folders, sbatch
+from pytest_remex.agent.slurm import attempts, client, command_lines, environment, parse, sbatch
 from pytest_remex.agent.slurm.attempts import Attempt
+from pytest_remex.agent.slurm.ownership import spellings
+from pytest_remex.agent.slurm.parse import Listed
+from pytest_remex.agent.slurm.sbatch_result import DOUBT, REJECTED, SbatchResult
 from pytest_remex.agent.slurm.states import state_of
 from pytest_remex.agent.submissions import Submission
 from pytest_remex.agent.wire import Reply
@@ -22,6 +31,21 @@ AGE = 60.0
 """Seconds for which the controller surely remembers a job that was cancelled meanwhile."""
 
 
+UNWANTED = (
+    "Slurm made {got} where {wanted} was asked for (job {job}, cancelled): look for what adds or"
+    " changes --array, as a site's sbatch wrapper or job_submit plugin, or an sbatch alias"
+)
+
+
+class SubmittedJob(NamedTuple):
+    """The job of an attempt: as its sbatch told seconds ago, or `found` in Slurm."""
+
+    submission: Submission
+    attempt: int
+    job: str
+    found: bool = False
+
+
 class Timeouts(NamedTuple):
     """How patient a request is: seconds for one sbatch, and for Slurm's late acceptance of it."""
 
@@ -30,7 +54,7 @@ class Timeouts(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A job that may be a unit's; `id` names its cluster, and the whole array where it is one."""
+    """A job that may be a submission's; `id` names its cluster, and the array if it is a task."""
 
     id: str
     comment: str
@@ -40,50 +64,125 @@ class Candidate(NamedTuple):
 
 
 class Resolution(NamedTuple):
-    """What became of doubtful units, by key: the job each became; the rest left no trace."""
+    """What became of doubtful submissions, by key: the job of each; `again` left no trace."""
 
     jobs: Dict[str, str]
     again: List[Submission]
 
 
-def resolve(units: List[Submission], reply: Reply, terms: Timeouts) -> Resolution:
-    """Resolve all doubtful units of a request together.
+def verify(submitted: List[SubmittedJob]) -> Iterator[Tuple[Submission, SbatchResult]]:
+    """Return the submissions whose job is not what sbatch told, noted as such, and their results.
+
+    Where Slurm cannot be asked its sbatch is believed.
+    """
+    clusters: Dict[str, List[SubmittedJob]] = {}
+    for one in submitted:
+        clusters.setdefault(JobId.parse(one.job).cluster, []).append(one)
+    for cluster, some in clusters.items():
+        rows: Dict[str, List[Listed]] = {}
+        try:
+            for row in client.listing(cluster):
+                rows.setdefault(number_of(row.id), []).append(row)
+        except AgentError:
+            continue
+        for one in some:
+            result = _check(one, rows.get(JobId.parse(one.job).on_cluster, []))
+            if result is not None:
+                yield one.submission, result
+
+
+def _check(submitted: SubmittedJob, rows: List[Listed]) -> Optional[SbatchResult]:
+    submission = submitted.submission
+    if not submitted.found and not _is_of(submitted, rows):
+        attempts.disown(submission.notes, submission.job_number, submitted.attempt)
+        return SbatchResult(DOUBT)
+    got = {row.id.partition("_")[2] for row in rows}
+    wanted = _wanted_tasks(submission)
+    if not rows or got == wanted:
+        return None
+    return _give_up(
+        submitted, UNWANTED.format(got=_in_words(got), wanted=_in_words(wanted), job=submitted.job)
+    )
+
+
+def _is_of(submitted: SubmittedJob, rows: List[Listed]) -> bool:
+    submission = submitted.submission
+    names = spellings(submission.folder)
+    # an earlier submission of the run has the same folder and comment
+    if submission.job_number > 1 and submitted.job in attempts.jobs_of_others(
+        submission.notes, submission.job_number
+    ):
+        return False
+    if rows:
+        return all(row.work_dir in names or row.comment == submission.comment for row in rows)
+    # a site may answer squeue from a cache: the controller itself knows
+    job = JobId.parse(submitted.job)
+    ran = client.run(command_lines.show(job.on_cluster, job.cluster))
+    if not ran.ok:
+        return "Invalid job id" not in ran.message()
+    return parse.shows_folder(ran.out, names)
+
+
+def _wanted_tasks(submission: Submission) -> Set[str]:
+    """Return the indices of a submission's tasks; one without a name is a job that is no array."""
+    if submission.array is None:
+        return {""}
+    return {str(index) for index in range(len(submission.directories))}
+
+
+def _in_words(tasks: Set[str]) -> str:
+    return "one job" if tasks == {""} else f"an array of {len(tasks)} tasks"
+
+
+def _give_up(submitted: SubmittedJob, why: str) -> SbatchResult:
+    job, submission = JobId.parse(submitted.job), submitted.submission
+    client.run(command_lines.cancel_held([job.on_cluster], job.cluster))
+    attempts.refuse(submission.notes, submission.job_number, submitted.attempt, why)
+    return SbatchResult(REJECTED, words=why)
+
+
+def resolve(submissions: List[Submission], reply: Reply, timeouts: Timeouts) -> Resolution:
+    """Resolve all doubtful submissions of a request together.
 
     Raises an error of kind slurm when Slurm cannot be asked: then nothing is known.
     """
     jobs: Dict[str, str] = {}
     # a job that is there already needs no wait; that none is there is only known after it
     with contextlib.suppress(AgentError):
-        jobs.update(_look(units))
-    left = [unit for unit in units if unit.key not in jobs]
+        jobs.update(_look(submissions))
+    left = [submission for submission in submissions if submission.key not in jobs]
     if left:
-        jobs.update(_wait_until_quiet(left, reply, terms))
-        left = [unit for unit in left if unit.key not in jobs]
+        jobs.update(_wait_until_quiet(left, reply, timeouts))
+        left = [submission for submission in left if submission.key not in jobs]
     for last in (False, True):
         if not left:
             break
         jobs.update(_look(left))
-        left = [unit for unit in left if unit.key not in jobs]
+        left = [submission for submission in left if submission.key not in jobs]
         if left and not last:
-            _pause(terms.settle / 2, reply)
+            _pause(timeouts.settle / 2, reply)
     return Resolution(jobs, left)
 
 
-def _wait_until_quiet(units: List[Submission], reply: Reply, terms: Timeouts) -> Dict[str, str]:
-    """Wait until no sbatch can still be accepted; gives the jobs that notes told of meanwhile."""
+def _wait_until_quiet(
+    submissions: List[Submission], reply: Reply, timeouts: Timeouts
+) -> Dict[str, str]:
+    """Wait until no sbatch can still be accepted; return the jobs that notes tell of meanwhile."""
     jobs: Dict[str, str] = {}
-    start = _clock(units[0].home)
+    start = _clock(submissions[0].notes)
     told = 0.0
     while True:
-        now = _clock(units[0].home)
+        now = _clock(submissions[0].notes)
         quiet = now
-        for unit in units:
-            made = attempts.read(unit.home, unit.job_number)
-            job = attempts.settled(unit.home, unit.job_number, made)
+        for submission in submissions:
+            made = attempts.read(submission.notes, submission.job_number)
+            job = attempts.settled(submission.notes, submission.job_number, made)
             if job is not None:
-                jobs[unit.key] = job
-            elif unit.key not in jobs:
-                quiet = max(quiet, _quiet_at(unit, made[-1] if made else None, start, now, terms))
+                jobs[submission.key] = job
+            elif submission.key not in jobs:
+                quiet = max(
+                    quiet, _quiet_at(submission, made[-1] if made else None, start, now, timeouts)
+                )
         if quiet <= now:
             return jobs
         if quiet > told:
@@ -93,45 +192,47 @@ def _wait_until_quiet(units: List[Submission], reply: Reply, terms: Timeouts) ->
 
 
 def _quiet_at(
-    unit: Submission, attempt: Optional[Attempt], start: float, now: float, terms: Timeouts
+    submission: Submission, attempt: Optional[Attempt], start: float, now: float, timeouts: Timeouts
 ) -> float:
     if attempt is None:
-        return start + terms.settle
-    overdue = attempt.touched + terms.patience
+        return start + timeouts.settle
+    overdue = attempt.touched + timeouts.patience
     if attempt.ended:
-        return attempt.touched + terms.settle
+        return attempt.touched + timeouts.settle
     if attempt.elsewhere or attempt.watched:
-        return overdue + terms.settle
-    pid = sbatch.left_over(unit.folder, unit.comment)
+        return overdue + timeouts.settle
+    pid = sbatch.left_over(submission.folder, submission.comment)
     if pid is None:
-        return attempt.touched + terms.settle
+        return attempt.touched + timeouts.settle
     if now > overdue:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
         attempts.close(attempt.path)
-        return now + terms.settle
-    return overdue + terms.settle
+        return now + timeouts.settle
+    return overdue + timeouts.settle
 
 
-def _look(units: List[Submission]) -> Dict[str, str]:
+def _look(submissions: List[Submission]) -> Dict[str, str]:
     by_folder: Dict[str, List[Candidate]] = {}
-    for candidate in _candidates(units):
+    for candidate in _candidates(submissions):
         by_folder.setdefault(candidate.work_dir, []).append(candidate)
     jobs = {}
-    for unit in units:
-        mine = [one for name in folders.spellings(unit.folder) for one in by_folder.get(name, [])]
-        kept = _keep_one(unit, [one for one in mine if one.comment in (unit.comment, "")])
+    for submission in submissions:
+        mine = [one for name in spellings(submission.folder) for one in by_folder.get(name, [])]
+        kept = _keep_one(
+            submission, [one for one in mine if one.comment in (submission.comment, "")]
+        )
         if kept is not None:
-            jobs[unit.key] = attempts.adopt(unit.home, unit.job_number, kept)
+            jobs[submission.key] = attempts.adopt(submission.notes, submission.job_number, kept)
     return jobs
 
 
-def _candidates(units: List[Submission]) -> List[Candidate]:
+def _candidates(submissions: List[Submission]) -> List[Candidate]:
     since = min(
         (
             attempt.touched
-            for unit in units
-            for attempt in attempts.read(unit.home, unit.job_number)
+            for submission in submissions
+            for attempt in attempts.read(submission.notes, submission.job_number)
         ),
         default=0.0,
     )
@@ -170,9 +271,9 @@ def _on_cluster(cluster: str, since: float) -> List[Candidate]:
     return found
 
 
-def _keep_one(unit: Submission, candidates: List[Candidate]) -> Optional[str]:
+def _keep_one(submission: Submission, candidates: List[Candidate]) -> Optional[str]:
     """Choose the job that counts, the same for every agent, and cancel the others that are held."""
-    theirs = attempts.jobs_of_others(unit.home, unit.job_number)
+    theirs = attempts.jobs_of_others(submission.notes, submission.job_number)
     others = {JobId.parse(job).on_cluster for job in theirs}
     names = {one.id for one in candidates if JobId.parse(one.id).on_cluster not in others}
     if not names:
@@ -189,14 +290,14 @@ def _order(job: str) -> Tuple[int, str]:
     return int(JobId.parse(job).on_cluster), job
 
 
-def _clock(home: str) -> float:
-    """Give the time of the file system that holds the notes, whose clock may differ from ours."""
-    with tempfile.TemporaryFile(dir=home) as probe:
+def _clock(notes: str) -> float:
+    """Return the time of the file system that holds the notes, whose clock may differ from ours."""
+    with tempfile.TemporaryFile(dir=notes) as probe:
         return os.fstat(probe.fileno()).st_mtime
 
 
 def _pause(seconds: float, reply: Reply) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        reply.check()
+        reply.raise_if_gone()
         time.sleep(max(0.0, min(0.1, deadline - time.monotonic())))

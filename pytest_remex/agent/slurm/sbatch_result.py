@@ -81,7 +81,10 @@ _NEVER_SENT = (
 
 
 class SbatchResult(NamedTuple):
-    """What became of an attempt: HELD with the job's id, or why not in Slurm's words."""
+    """What became of an attempt: HELD with the job's id, or why not in Slurm's words.
+
+    `kind` is HELD, REJECTED, LIMIT or DOUBT.
+    """
 
     kind: str
     job: str = ""

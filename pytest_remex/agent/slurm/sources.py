@@ -1,150 +1,150 @@
-"""The sources that may know a job's state, each asked for what those before it did not tell."""
+"""The sources that may know a job's state, each asked for what those before it did not tell.
 
-import os
-from typing import Dict, List, NamedTuple, Optional, Set
+Slurm goes first: squeue, sacct, scontrol. What a run directory holds a job may have written: it is
+believed only where Slurm has forgotten the job.
+"""
 
-from pytest_remex.agent.errors import AgentError
-from pytest_remex.agent.slurm import (
-    accounts,
-    arrays,
-    cancel,
-    client,
-    command_lines,
-    folders,
-    packs,
-    parse,
-    run_notes,
-)
-from pytest_remex.agent.slurm.parse import Listed
-from pytest_remex.common.jobs import FINAL, Job, JobState, number_of
+import contextlib
+from typing import Dict, List, Optional, Set
+
+from pytest_remex.agent.errors import AgentError, UnreadableError
+from pytest_remex.agent.run_files import RunFiles
+from pytest_remex.agent.slurm import client, command_lines, control, groups, parse, states
+from pytest_remex.agent.slurm.ownership import Listing, LocatedJob
+from pytest_remex.common import disk, paths
+from pytest_remex.common.jobs import FINAL, Job, JobState
+from pytest_remex.common.typed_json import dumps
 
 FEW = 50
 """Jobs that scontrol is asked for, one by one, at most."""
 
 
-class Asked(NamedTuple):
-    """A run whose job is asked for; `since` is a time before the job was submitted."""
+class Answers:
+    """What the sources said so far, by run directory: jobs, and hints why a job is not known.
 
-    directory: str
-    folder: str
-    arrays: str
-    job: str
-    full: str
-    since: float
-
-    def owns(self, work_dir: str) -> bool:
-        """Whether a job is this run's, not another of the same number: Slurm may reuse those."""
-        if work_dir.startswith(tuple(folders.spellings(self.arrays))):
-            if "_" not in self.job:
-                return packs.has(work_dir, self.folder)
-            # a name that sacct has changed, see folders.spellings, leads nowhere
-            return arrays.has(work_dir, self.job, self.folder) or not os.path.isdir(work_dir)
-        return not work_dir or work_dir in folders.spellings(self.folder)
-
-
-class Known:
-    """What the sources said so far, by directory: jobs, and hints why a job is not known.
-
-    `failures` are sources that failed; `taken` directories whose id is another job's now.
+    `failures` are sources that failed; `reused` the run directories whose job's number is another
+    job's now.
     """
 
-    def __init__(self, cluster: str) -> None:
-        self.cluster = cluster
+    def __init__(self) -> None:
         self.jobs: Dict[str, Job] = {}
         self.hints: Dict[str, str] = {}
         self.failures: List[str] = []
-        self.taken: Set[str] = set()
+        self.reused: Set[str] = set()
 
-    def left(self, asked: List[Asked]) -> List[Asked]:
-        """Give the runs of which nothing is known."""
+    def unknown(self, asked: List[LocatedJob]) -> List[LocatedJob]:
+        """Return those of which nothing is known."""
         return [one for one in asked if one.directory not in self.jobs]
 
 
-def ask_squeue(asked: List[Asked], known: Known) -> List[Listed]:
+def ask_squeue(asked: List[LocatedJob], cluster: str, answers: Answers) -> Listing:
     """Ask for all of the user's jobs, and for the exit codes of those that have ended."""
     try:
-        rows = client.listing(known.cluster)
+        listing = Listing.ask(cluster)
     except AgentError as error:
-        known.failures.append(str(error))
-        return []
-    by_id = {row.id: row for row in rows}
-    by_whole = {number_of(row.id): row for row in rows}
+        answers.failures.append(str(error))
+        return Listing([])
     for one in asked:
-        row = by_id.get(one.job)
-        # another's job may have an array's number and not its tasks
-        whole = by_whole.get(number_of(one.job))
-        if row is not None and one.owns(row.work_dir):
-            known.jobs[one.directory] = accounts.from_listing(row)
-        elif whole is not None and not one.owns(whole.work_dir):
-            known.taken.add(one.directory)
-    ended = {job.id for job in known.jobs.values() if job.state in FINAL}
-    codes = client.exit_codes(sorted(ended), known.cluster)
-    for name, job in known.jobs.items():
+        row = listing.row(one)
+        if row is not None:
+            answers.jobs[one.directory] = states.from_listing(row)
+        elif listing.is_another(one):
+            answers.reused.add(one.directory)
+    ended = {job.id for job in answers.jobs.values() if job.state in FINAL}
+    codes = client.exit_codes(sorted(ended), cluster)
+    for directory, job in answers.jobs.items():
         if job.id in ended and job.id in codes:
             code, number = codes[job.id]
-            known.jobs[name] = job._replace(exit_code=code, signal=number or None)
-    return rows
+            answers.jobs[directory] = job._replace(exit_code=code, signal=number or None)
+    return listing
 
 
-def ask_records(asked: List[Asked], known: Known) -> None:
-    """Take final states seen before, unless Slurm says otherwise: a requeued job lives again."""
-    for one in asked:
-        listed = known.jobs.get(one.directory)
-        seen = run_notes.recall(one.folder, one.full)
-        if seen and (listed is None or listed.state == seen.state):
-            known.jobs[one.directory] = seen
-
-
-def ask_sacct(asked: List[Asked], known: Known) -> None:
+def ask_sacct(asked: List[LocatedJob], cluster: str, answers: Answers) -> None:
     """Ask for what is not known, or ended just now: sacct tells the memory too."""
-    wanting = [one for one in asked if _wants_account(known.jobs.get(one.directory))]
+    wanting = [one for one in asked if _wants_account(answers.jobs.get(one.directory))]
     if not wanting:
         return
-    wholes = list(dict.fromkeys(number_of(one.job) for one in wanting))
-    since = min(one.since for one in wanting)
+    numbers = list(dict.fromkeys(one.number for one in wanting))
+    since = min(one.earliest for one in wanting)
     try:
-        found = client.accounts(wholes, since, known.cluster)
+        accounts = client.accounts(numbers, since, cluster)
     except client.NoAccountingError as error:
         why = f"Slurm has forgotten the job, and {error}"
-        known.hints.update(dict.fromkeys((one.directory for one in wanting), why))
+        answers.hints.update(dict.fromkeys((one.directory for one in wanting), why))
     except AgentError as error:
-        known.failures.append(str(error))
+        answers.failures.append(str(error))
     else:
         for one in wanting:
-            account = found.get(one.job)
+            account = accounts.get(one.job)
             if account is not None and one.owns(account.work_dir):
-                _take_account(one, accounts.from_accounts(account), known)
+                _take_account(one, states.from_account(account), answers)
 
 
-def ask_scontrol(asked: List[Asked], known: Known) -> None:
+def ask_scontrol(asked: List[LocatedJob], cluster: str, answers: Answers) -> None:
     """Ask the controller, one by one, for a few jobs that squeue did not list."""
-    left = [one for one in known.left(asked) if one.directory not in known.taken]
+    left = [one for one in answers.unknown(asked) if one.directory not in answers.reused]
     for one in left[:FEW]:
-        ran = client.run(command_lines.show(one.job, known.cluster))
-        if ran.well:
-            said = parse.shown(ran.out)
-            known.jobs[one.directory] = accounts.from_scontrol(one.job, said)
+        ran = client.run(command_lines.show(one.job, cluster))
+        if not ran.ok:
+            continue
+        if parse.shows_folder(ran.out, one.work_dirs()):
+            answers.jobs[one.directory] = states.from_scontrol(one.job, parse.shown(ran.out))
+        else:
+            answers.reused.add(one.directory)
 
 
-def ask_run_directories(asked: List[Asked], known: Known) -> None:
-    """Take exit codes that jobs left, and what was cancelled from here."""
-    for one in known.left(asked):
-        job = run_notes.left_exit_code(one.folder, one.job)
-        if job is None and cancel.noted(one.arrays, one.job) and not known.failures:
+def ask_run_directories(asked: List[LocatedJob], answers: Answers) -> None:
+    """Take final states that were seen, exit codes that jobs left, and what we cancelled."""
+    for one in answers.unknown(asked):
+        try:
+            job = recall(one) or groups.left_exit_code(one.path, one.job)
+        except UnreadableError as error:
+            answers.hints[one.directory] = str(error)
+            continue
+        if job is None and control.was_cancelled(one) and not answers.failures:
             job = Job(one.job, JobState.CANCELLED, "cancelled before it started", source="record")
         if job is not None:
-            known.jobs[one.directory] = job
+            answers.jobs[one.directory] = job
+
+
+def recall(one: LocatedJob) -> Optional[Job]:
+    """Return the job's final state if it was seen before.
+
+    Raises:
+        UnreadableError: The file that should hold it is damaged.
+
+    """
+    seen = RunFiles(one.path).load(Job, paths.STATE)
+    return seen if seen and seen.id == one.id and seen.state in FINAL else None
+
+
+def remember(run: str, job: Job) -> None:
+    """Keep a final state in the run directory, as Slurm forgets it."""
+    if job.state not in FINAL:
+        return
+    files, text = RunFiles(run), dumps(job, disk.FORMAT)
+    # the client keeps it in its launch record: here it is for clients that do not have that
+    with contextlib.suppress(UnreadableError, OSError):
+        if _read_state(files) != text:
+            files.write(paths.STATE, text)
+
+
+def _read_state(files: RunFiles) -> Optional[str]:
+    try:
+        return files.read(paths.STATE)
+    except UnreadableError:
+        return None
 
 
 def _wants_account(job: Optional[Job]) -> bool:
     return job is None or (job.state in FINAL and job.memory is None and job.source == "squeue")
 
 
-def _take_account(one: Asked, job: Job, known: Known) -> None:
+def _take_account(one: LocatedJob, job: Job, answers: Answers) -> None:
     """Believe an account of a live job only where the controller cannot be asked: it lags."""
-    listed = one.directory in known.jobs
-    if job.state in FINAL or (known.failures and not listed):
-        known.jobs[one.directory] = job
+    listed = one.directory in answers.jobs
+    if job.state in FINAL or (answers.failures and not listed):
+        answers.jobs[one.directory] = job
     elif not listed:
-        why = f"sacct says {job.state}, but squeue does not list job {one.full}"
-        known.hints[one.directory] = why
+        why = f"sacct says {job.state}, but squeue does not list job {one.id}"
+        answers.hints[one.directory] = why

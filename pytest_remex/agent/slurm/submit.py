@@ -1,14 +1,15 @@
-"""Submit units to Slurm, held, several sbatch at a time; then resolve together what is doubtful."""
+"""Submit to Slurm, held, several sbatch at a time; then resolve together what is doubtful."""
 
 import contextlib
 import os
 from typing import Callable, Dict, List, NamedTuple
 
-from pytest_remex.agent import fs, parallel
-from pytest_remex.agent.errors import AgentError
-from pytest_remex.agent.slurm import attempts, client, command_lines, environment, groups, packs
-from pytest_remex.agent.slurm.reconcile import Timeouts, resolve
-from pytest_remex.agent.slurm.sbatch import Launcher
+from pytest_remex.agent import process
+from pytest_remex.agent.errors import AgentError, UnreadableError
+from pytest_remex.agent.run_files import RunFiles
+from pytest_remex.agent.slurm import attempts, client, command_lines, environment, groups
+from pytest_remex.agent.slurm.reconcile import SubmittedJob, Timeouts, resolve, verify
+from pytest_remex.agent.slurm.sbatch import Launcher, LimitWatch
 from pytest_remex.agent.slurm.sbatch_result import (
     DOUBT,
     HELD,
@@ -17,11 +18,10 @@ from pytest_remex.agent.slurm.sbatch_result import (
     SbatchResult,
     refuses,
 )
-from pytest_remex.agent.slurm.submit_limit import LimitWatch
-from pytest_remex.agent.slurm.verify import Told, verify
 from pytest_remex.agent.submissions import Submission, submissions_of
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths
+from pytest_remex.common.jobs import JobId
 from pytest_remex.common.protocol import Held, InDoubt, Rejected, Submit, SubmitWarning
 from pytest_remex.common.redact import redact
 
@@ -30,7 +30,7 @@ PATIENCE = 180.0
 LIMIT_PATIENCE = 20.0
 """Seconds to go on trying against a submit limit."""
 MOST = 3
-"""Attempts that may leave no trace before a unit counts as refused."""
+"""Attempts that may leave no trace before a submission counts as refused."""
 WIDTH = 4
 IGNORED = (
     "{names} of your login environment did not count: an experiment is what its commit says;"
@@ -39,172 +39,180 @@ IGNORED = (
 
 
 class SubmitContext(NamedTuple):
-    """What an attempt needs."""
+    """What an attempt needs; `submitted` are the jobs that were not looked for in Slurm yet."""
 
     reply: Reply
     launcher: Launcher
     limit: LimitWatch
-    told: List[Told]
-    """The jobs that sbatch told of since they were last looked for in Slurm."""
+    submitted: List[SubmittedJob]
+    width: int
 
 
 def submit(request: Submit, reply: Reply) -> None:
-    """Submit the request's units and tell what became of each."""
+    """Submit, and tell what became of each submission."""
     patience = request.patience or PATIENCE
     limit = LimitWatch(LIMIT_PATIENCE if request.limit_patience is None else request.limit_patience)
-    width = request.width or WIDTH
-    units = submissions_of(request)
-    _tell_ignored(units, reply)
+    submissions = submissions_of(request)
+    _tell_ignored(submissions, reply)
     with contextlib.closing(Launcher(patience)) as launcher:
-        means = SubmitContext(reply, launcher, limit, [])
-        doubtful = _each(units, lambda unit: _carry(unit, means), means, width)
-        doubtful += _verify(means)
+        context = SubmitContext(reply, launcher, limit, [], request.width or WIDTH)
+        doubtful = _each(submissions, _continue, context)
+        doubtful += _verify(context)
         if doubtful:
-            terms = Timeouts(patience, min(client.message_timeout(), patience))
-            _settle(doubtful, terms, means, width)
-    reply.check()
+            timeouts = Timeouts(patience, min(client.message_timeout(), patience))
+            _settle(doubtful, timeouts, context)
+    reply.raise_if_gone()
 
 
-def _tell_ignored(units: List[Submission], reply: Reply) -> None:
+def _tell_ignored(submissions: List[Submission], reply: Reply) -> None:
     names = environment.ignored(os.environ)
-    if units and names:
+    if submissions and names:
         reply.send(SubmitWarning(IGNORED.format(names=", ".join(names))))
 
 
-def _verify(means: SubmitContext) -> List[Submission]:
-    """Look in Slurm for the jobs that sbatch just told of; returns the units that are in doubt."""
-    told = means.told[:]
+def _verify(context: SubmitContext) -> List[Submission]:
+    """Look in Slurm for the jobs that sbatch just told of; return what is in doubt."""
+    submitted = context.submitted[:]
     doubtful: List[Submission] = []
-    means.told.clear()
-    if means.reply.gone:
+    context.submitted.clear()
+    if context.reply.gone:
         return doubtful
-    for unit, verdict in verify(told):
-        if verdict.kind == DOUBT:
-            doubtful.append(unit)
+    for submission, result in verify(submitted):
+        if result.kind == DOUBT:
+            doubtful.append(submission)
         else:
-            _tell(unit, verdict, means.reply)
+            _tell(submission, result, context.reply)
     return doubtful
 
 
-def _settle(doubtful: List[Submission], terms: Timeouts, means: SubmitContext, width: int) -> None:
-    """Resolve doubtful units, and try those again that left no trace, until all are settled."""
+def _settle(doubtful: List[Submission], timeouts: Timeouts, context: SubmitContext) -> None:
+    """Resolve what is in doubt, and try again what left no trace, until all is settled."""
     while doubtful:
         try:
-            jobs, again = resolve(doubtful, means.reply, terms)
+            jobs, again = resolve(doubtful, context.reply, timeouts)
         except AgentError as error:
-            for unit in doubtful:
-                means.reply.send(InDoubt(unit.key, redact(str(error))))
+            for submission in doubtful:
+                context.reply.send(InDoubt(submission.key, redact(str(error))))
             return
-        for unit in doubtful:
-            if unit.key in jobs:
-                number = len(attempts.read(unit.home, unit.job_number))
-                means.told.append(Told(unit, number, jobs[unit.key], found=True))
-                _tell(unit, SbatchResult(HELD, job=jobs[unit.key]), means.reply)
-        doubtful = _each(again, lambda unit: _try_again(unit, means), means, width)
-        doubtful += _verify(means)
+        for submission in doubtful:
+            if submission.key in jobs:
+                job = jobs[submission.key]
+                number = len(attempts.read(submission.notes, submission.job_number))
+                context.submitted.append(SubmittedJob(submission, number, job, found=True))
+                _tell(submission, SbatchResult(HELD, job=job), context.reply)
+        doubtful = _each(again, _try_again, context)
+        doubtful += _verify(context)
 
 
 def _each(
-    units: List[Submission],
-    act: Callable[[Submission], SbatchResult],
-    means: SubmitContext,
-    width: int,
+    submissions: List[Submission],
+    act: Callable[[Submission, SubmitContext], SbatchResult],
+    context: SubmitContext,
 ) -> List[Submission]:
-    """Tell each unit's verdict; gives the units in doubt."""
+    """Tell the result of each; return the submissions in doubt."""
     doubtful: List[Submission] = []
 
-    def carry(unit: Submission) -> None:
-        if means.reply.gone:
+    def carry_out(submission: Submission) -> None:
+        if context.reply.gone:
             return
-        verdict = act(unit)
-        if verdict.kind == DOUBT:
-            doubtful.append(unit)
-        else:
-            _tell(unit, verdict, means.reply)
+        try:
+            result = act(submission, context)
+            if result.kind == DOUBT:
+                doubtful.append(submission)
+            else:
+                _tell(submission, result, context.reply)
+        except UnreadableError as error:
+            context.reply.send(InDoubt(submission.key, str(error)))
 
-    parallel.each(units, carry, width)
+    process.in_parallel(submissions, carry_out, context.width)
     return doubtful
 
 
-def _carry(unit: Submission, means: SubmitContext) -> SbatchResult:
-    """Look what is noted of a unit, and make the attempt that this leaves to make."""
-    group = groups.of(unit)
+def _continue(submission: Submission, context: SubmitContext) -> SbatchResult:
+    """Look at what is noted of a submission, and make the attempt that this leaves to make."""
+    group = groups.group_of(submission)
     if group is not None:
-        groups.prepare(unit, group)
-    elif not os.path.isdir(unit.home):
-        return SbatchResult(
-            REJECTED, words=f"there is no run directory {unit.folder}; place it again"
-        )
-    made = attempts.read(unit.home, unit.job_number)
-    job = attempts.settled(unit.home, unit.job_number, made)
+        groups.prepare(submission, group)
+    elif not os.path.lexists(submission.notes):
+        message = f"there is no run directory {submission.folder}; place it again"
+        return SbatchResult(REJECTED, words=message)
+    else:
+        RunFiles(submission.folder).check()
+    made = attempts.read(submission.notes, submission.job_number)
+    job = attempts.settled(submission.notes, submission.job_number, made)
     if job is not None:
         return SbatchResult(HELD, job=job)
-    if made and made[-1].verdict.kind == LIMIT:
-        return _attempt(unit, made[-1].number + 1, means)
+    if made and made[-1].result.kind == LIMIT:
+        return _attempt(submission, made[-1].number + 1, context)
     if made:
-        return made[-1].verdict
-    return SbatchResult(DOUBT) if unit.in_doubt else _attempt(unit, 1, means)
+        return made[-1].result
+    return SbatchResult(DOUBT) if submission.in_doubt else _attempt(submission, 1, context)
 
 
-def _try_again(unit: Submission, means: SubmitContext) -> SbatchResult:
-    """Make the next attempt for a unit whose earlier ones left no trace in Slurm."""
-    made = attempts.read(unit.home, unit.job_number)
-    traceless = [attempt for attempt in made if attempt.verdict.kind == DOUBT]
+def _try_again(submission: Submission, context: SubmitContext) -> SbatchResult:
+    """Make the next attempt for a submission whose earlier ones left no trace in Slurm."""
+    made = attempts.read(submission.notes, submission.job_number)
+    traceless = [attempt for attempt in made if attempt.result.kind == DOUBT]
     if traceless and refuses(traceless[-1].said):
         return SbatchResult(REJECTED, words=traceless[-1].said.strip())
     if len(traceless) < MOST:
-        return _attempt(unit, made[-1].number + 1 if made else 1, means)
-    words = traceless[-1].said.strip() or "nothing"
-    return SbatchResult(REJECTED, words=f"no job after {MOST} attempts; sbatch said: {words}")
+        return _attempt(submission, made[-1].number + 1 if made else 1, context)
+    said = traceless[-1].said.strip() or "nothing"
+    return SbatchResult(REJECTED, words=f"no job after {MOST} attempts; sbatch said: {said}")
 
 
-def _attempt(unit: Submission, number: int, means: SubmitContext) -> SbatchResult:
-    """Make attempts until Slurm takes the unit, refuses it, or leaves doubt."""
+def _attempt(submission: Submission, number: int, context: SubmitContext) -> SbatchResult:
+    """Make attempts until Slurm takes the submission, refuses it, or leaves doubt."""
+    limit = context.limit
     while True:
-        if means.limit.over:
-            return SbatchResult(LIMIT, words=means.limit.words)
-        verdict = _sbatch(unit, number, means)
-        if verdict.kind == HELD:
-            means.limit.passed()
-        if verdict.kind != LIMIT or means.reply.gone or not means.limit.wait(verdict.words):
-            return verdict
+        if limit.over:
+            return SbatchResult(LIMIT, words=limit.message)
+        result = _sbatch(submission, number, context)
+        if result.kind == HELD:
+            limit.reset()
+        if result.kind != LIMIT or context.reply.gone or not limit.wait(result.words):
+            return result
         number += 1
 
 
-def _sbatch(unit: Submission, number: int, means: SubmitContext) -> SbatchResult:
+def _sbatch(submission: Submission, number: int, context: SubmitContext) -> SbatchResult:
+    notes, job_number = submission.notes, submission.job_number
     if number == 1:
-        for place in unit.places:
-            fs.remove(paths.exit_code(place))
-    note = attempts.begin(unit.home, unit.job_number, number)
+        for run in submission.run_directories:
+            RunFiles(run).remove(paths.EXIT)
+    note = attempts.begin(notes, job_number, number)
     if note is None:
         return SbatchResult(DOUBT)
-    group = groups.of(unit)
-    words = command_lines.submit(unit.comment, group.options if group else [])
-    variables = {**environment.for_submission(os.environ), **unit.environment}
-    verdict = attempts.end(note, means.launcher.run(words, unit.folder, note, variables))
-    if verdict.kind != HELD:
-        return verdict
-    first = number == 1
-    job = verdict.job if first else attempts.adopt(unit.home, unit.job_number, verdict.job)
-    means.told.append(Told(unit, number, job))
+    group = groups.group_of(submission)
+    words = command_lines.submit(submission.comment, group.options if group else [])
+    variables = {**environment.for_submission(os.environ), **submission.environment}
+    code = context.launcher.run(words, submission.folder, note, variables)
+    result = attempts.end(note, code)
+    if result.kind != HELD:
+        return result
+    job = result.job if number == 1 else attempts.adopt(notes, job_number, result.job)
+    context.submitted.append(SubmittedJob(submission, number, job))
     return SbatchResult(HELD, job=job)
 
 
-def _tell(unit: Submission, verdict: SbatchResult, reply: Reply) -> None:
-    if verdict.kind != HELD:
-        limit = verdict.kind == LIMIT
-        reply.send(Rejected(unit.key, redact(verdict.words), limit))
+def _tell(submission: Submission, result: SbatchResult, reply: Reply) -> None:
+    if result.kind != HELD:
+        reply.send(Rejected(submission.key, redact(result.words), result.kind == LIMIT))
         return
-    jobs = _tasks(unit, verdict.job)
-    for name, job in jobs.items():
-        fs.replace(paths.job(os.path.join(unit.runs, name)), job + "\n")
-        if unit.pack is not None:
-            packs.join(os.path.join(unit.runs, name), unit.folder)
-    reply.send(Held(unit.key, verdict.job, jobs))
+    jobs = _jobs_of_runs(submission, result.job)
+    for directory, job in jobs.items():
+        run = os.path.join(submission.runs, directory)
+        RunFiles(run).write(paths.JOB, job + "\n")
+        if submission.pack is not None:
+            groups.join_pack(run, submission.folder)
+    reply.send(Held(submission.key, result.job, jobs))
 
 
-def _tasks(unit: Submission, job: str) -> Dict[str, str]:
-    if unit.array is None:
-        return dict.fromkeys(unit.directories, job)
-    number, mark, cluster = job.partition(";")
-    return {name: f"{number}_{index}{mark}{cluster}" for index, name in enumerate(unit.directories)}
+def _jobs_of_runs(submission: Submission, job: str) -> Dict[str, str]:
+    if submission.array is None:
+        return dict.fromkeys(submission.directories, job)
+    array = JobId.parse(job)
+    return {
+        directory: str(array._replace(task=str(index)))
+        for index, directory in enumerate(submission.directories)
+    }

@@ -5,10 +5,12 @@ import os
 import pytest
 from support.agents import AgentError
 
+from pytest_remex.common.protocol import ListedRun, ListOutputs, OutputFile
+
 
 @pytest.fixture
 def run(tmp_path):
-    """Give a run directory with outputs, links and our own folder."""
+    """Return a run directory with outputs, links and our own folder."""
     folder = tmp_path / "runs" / "r"
     (folder / "LOGS" / "deep").mkdir(parents=True)
     (folder / ".remex").mkdir()
@@ -24,14 +26,14 @@ def run(tmp_path):
 
 def ask(agent, run, *patterns):
     """Ask for one run directory's outputs."""
-    asked = [{"directory": run.name, "patterns": list(patterns)}]
-    (event,) = agent.ask("outputs", runs=str(run.parent), runs_to_list=asked)
-    return event
+    listed = [ListedRun(run.name, list(patterns))]
+    (outputs,) = agent.ask(ListOutputs(str(run.parent), listed))
+    return outputs
 
 
-def names(event):
-    """Give the paths of the files."""
-    return [row[0] for row in event["files"]]
+def names(outputs):
+    """Return the paths of the files."""
+    return [file.path for file in outputs.files]
 
 
 @pytest.mark.parametrize(
@@ -58,17 +60,23 @@ def test_patterns(agent, run, pattern, expected):
 
 def test_everything_is_all_but_our_own(agent, run):
     """`**` gives every file, no link's target, and nothing of .remex; links are named."""
-    event = ask(agent, run, "**")
-    assert names(event) == [".hidden", "LOGS/deep/x", "LOGS/history.data", "LOGS/p1.data", "a.out"]
-    assert event["links"] == ["LOGS/link", "way_out"]
+    outputs = ask(agent, run, "**")
+    assert names(outputs) == [
+        ".hidden",
+        "LOGS/deep/x",
+        "LOGS/history.data",
+        "LOGS/p1.data",
+        "a.out",
+    ]
+    assert outputs.links == ["LOGS/link", "way_out"]
 
 
 def test_sizes_times_and_missing_patterns(agent, run):
     """A file comes with size and time; a pattern without a match is named."""
-    event = ask(agent, run, "a.out", "nothing.*", "no/such")
+    outputs = ask(agent, run, "a.out", "nothing.*", "no/such")
     about = (run / "a.out").stat()
-    assert event["files"] == [["a.out", about.st_size, about.st_mtime_ns]]
-    assert event["missing"] == ["nothing.*", "no/such"]
+    assert outputs.files == [OutputFile("a.out", about.st_size, about.st_mtime_ns)]
+    assert outputs.missing == ["nothing.*", "no/such"]
 
 
 def test_a_name_that_is_not_text(agent, run):
@@ -82,12 +90,3 @@ def test_a_pattern_that_leaves_is_refused(agent, run, pattern):
     """No pattern reaches outside the run directory."""
     with pytest.raises(AgentError, match="leaves the run directory"):
         ask(agent, run, pattern)
-
-
-def test_tail(agent, run):
-    """Tail gives the last lines, of files in the run directory only."""
-    (run / "log").write_bytes(b"1\n2\n\xff3\n4")
-    fields = {"runs": str(run.parent), "directory": "r", "lines": 2}
-    assert agent.ask("tail", path="log", **fields)[0]["text"] == "\ufffd3\n4"
-    with pytest.raises(AgentError, match="not a file in the run directory"):
-        agent.ask("tail", path="way_out/secret", **fields)

@@ -7,11 +7,24 @@ from pathlib import Path
 import pytest
 from support.agents import until
 
-FIELDS = {"launch": "L", "token": "T", "scheduler": "local"}
+from pytest_remex.common.jobs import JobState
+from pytest_remex.common.protocol import (
+    LOCAL,
+    Array,
+    Cancel,
+    Cancelled,
+    Header,
+    NotCancelled,
+    Query,
+    Release,
+    RunJob,
+    Submission,
+    Submit,
+)
 
 
 class Runs:
-    """Give a runs folder with run directories made by hand, driven through an agent."""
+    """A runs folder with run directories made by hand, driven through an agent."""
 
     def __init__(self, agent, folder):
         self.agent, self.folder = agent, folder
@@ -24,63 +37,59 @@ class Runs:
         (path / "run.sbatch").write_text(script)
         return path
 
-    def unit(self, *names, array=None, serial=1, environment=None, **header):
-        """Build what is submitted."""
-        return {
-            "key": names[0],
-            "directories": list(names),
-            "array": array,
-            "comment": "remex:test",
-            "serial": serial,
-            "environment": environment or {},
-            "header": header,
-        }
+    def submission(self, *names, array=None, job_number=1, environment=None, **header):
+        """Return what is submitted."""
+        return Submission(
+            key=names[0],
+            directories=list(names),
+            comment="remex:test",
+            job_number=job_number,
+            environment=environment or {},
+            header=Header(**header),
+            array=array,
+        )
 
-    def submit(self, *units, agent=None):
-        """Submit and give the held events by key."""
-        agent = agent or self.agent
-        events = agent.ask("submit", runs=str(self.folder), units=list(units), **FIELDS)
-        return {event["key"]: event for event in events if event["event"] == "held"}
+    def submit(self, *submissions, agent=None):
+        """Submit and return the held events by key."""
+        request = Submit(str(self.folder), "L", "T", LOCAL, list(submissions))
+        return {event.key: event for event in (agent or self.agent).ask(request)}
 
     def release(self, *jobs):
         """Release jobs."""
-        return self.agent.ask("release", runs=str(self.folder), jobs=list(jobs), scheduler="local")
+        return self.agent.ask(Release(str(self.folder), LOCAL, [RunJob("", job) for job in jobs]))
 
     def cancel(self, *jobs):
         """Cancel jobs."""
-        return self.agent.ask("cancel", runs=str(self.folder), jobs=list(jobs), scheduler="local")
+        return self.agent.ask(Cancel(str(self.folder), LOCAL, [RunJob("", job) for job in jobs]))
 
     def job(self, name, job):
         """Ask for one job."""
-        asked = [{"directory": name, "job": job, "token": "T"}]
-        fields = {"runs": str(self.folder), "scheduler": "local", "sweep_strays": False}
-        return self.agent.ask("query", runs_to_query=asked, **fields)[0]["job"]
+        (answer,) = self.agent.ask(Query(str(self.folder), LOCAL, [RunJob(name, job)]))
+        return answer.job
 
     def wait(self, name, job, *states):
         """Wait until a job is in one of the states."""
-        return until(
-            lambda: (found := self.job(name, job))["state"] in states and found, seconds=30
-        )
+        return until(lambda: (found := self.job(name, job)).state in states and found, seconds=30)
 
     def run(self, directory, script, environment=None, **header):
-        """Run a script to its end and give the job."""
+        """Run a script to its end and return the job."""
         self.add(directory, script)
-        unit = self.unit(directory, environment=environment, **header)
-        job = self.submit(unit)[directory]["job"]
+        submission = self.submission(directory, environment=environment, **header)
+        job = self.submit(submission)[directory].job
         self.release(job)
         return self.wait(directory, job, "COMPLETED", "FAILED", "TIMEOUT")
 
 
 @pytest.fixture
 def runs(agent, tmp_path):
-    """Give a runs folder, driven through an agent."""
+    """Return a runs folder, driven through an agent."""
     return Runs(agent, tmp_path / "runs")
 
 
 def test_a_job_runs_its_script_in_its_run_directory(runs):
     """A released job runs run.sbatch by its #! line and leaves the default output file."""
     job = runs.run("r", "#!/bin/sh\npwd\necho $0\ncat\n")
-    assert (job["state"], job["exit_code"], job["source"]) == ("COMPLETED", 0, "local")
+    assert (job.state, job.exit_code, job.source) == ("COMPLETED", 0, "local")
     lines = (runs.folder / "r" / "slurm-1.out").read_text().splitlines()
     assert lines == [str(runs.folder / "r"), str(runs.folder / "r" / "run.sbatch")]
     assert (runs.folder / "r" / ".remex" / "exit").read_text() == "0\n"
@@ -90,17 +99,17 @@ def test_a_job_runs_its_script_in_its_run_directory(runs):
 def test_a_job_waits_until_it_is_released(runs):
     """A submitted job is held; nothing of it runs."""
     runs.add("r", "#!/bin/sh\ntouch ran\n")
-    job = runs.submit(runs.unit("r"))["r"]["job"]
-    assert runs.job("r", job)["state"] == "HELD"
+    job = runs.submit(runs.submission("r"))["r"].job
+    assert runs.job("r", job).state is JobState.HELD
     assert not (runs.folder / "r" / "ran").exists()
 
 
 def test_a_failing_script_is_a_failed_job_with_its_exit_code(runs):
     """Exit code 3 makes FAILED with 3; a signal makes FAILED with its number."""
     failed = runs.run("a", "#!/bin/sh\nexit 3\n")
-    assert (failed["state"], failed["exit_code"], failed["signal"]) == ("FAILED", 3, None)
+    assert (failed.state, failed.exit_code, failed.signal) == ("FAILED", 3, None)
     killed = runs.run("b", "#!/bin/sh\nkill -9 $$\n")
-    assert (killed["state"], killed["signal"]) == ("FAILED", 9)
+    assert (killed.state, killed.signal) == ("FAILED", 9)
 
 
 @pytest.mark.parametrize(
@@ -114,15 +123,15 @@ def test_a_failing_script_is_a_failed_job_with_its_exit_code(runs):
 def test_a_script_that_cannot_start_fails_with_the_reason(runs, script, reason):
     """What is wrong with a script is the job's reason."""
     job = runs.run("r", script)
-    assert job["state"] == "FAILED"
-    assert reason in job["reason"]
+    assert job.state is JobState.FAILED
+    assert reason in job.reason
 
 
 def test_output_patterns_and_slurm_variables(runs):
     """-o, -e and -J are obeyed, and a script sees the usual SLURM_* variables."""
     script = '#!/bin/sh\necho "$SLURM_JOB_NAME $SLURM_SUBMIT_DIR $EXTRA"\necho err >&2\n'
     header = {"output": "%x-%3j.log", "error": "e.%%", "name": "star"}
-    assert runs.run("r", script, {"EXTRA": "more"}, **header)["state"] == "COMPLETED"
+    assert runs.run("r", script, {"EXTRA": "more"}, **header).state == "COMPLETED"
     folder = runs.folder / "r"
     assert (folder / "star-001.log").read_text() == f"star {folder} more\n"
     assert (folder / "e.%").read_text() == "err\n"
@@ -131,7 +140,7 @@ def test_output_patterns_and_slurm_variables(runs):
 def test_a_time_limit_ends_the_whole_process_group(runs):
     """After its time limit a job is TIMEOUT, and what it started is gone too."""
     job = runs.run("r", "#!/bin/sh\nsleep 600 &\necho $! > child\nwait\n", time_limit=0.3)
-    assert job["state"] == "TIMEOUT"
+    assert job.state is JobState.TIMEOUT
     child = int((runs.folder / "r" / "child").read_text())
     until(lambda: not Path(f"/proc/{child}").exists())
 
@@ -140,22 +149,22 @@ def test_cancel_ends_running_and_waiting_jobs(runs):
     """A cancelled job is CANCELLED, whether it ran or was held; an unknown one says so."""
     runs.add("a", "#!/bin/sh\ntouch started\nexec sleep 600\n")
     runs.add("b", "#!/bin/sh\ntouch started\n")
-    held = runs.submit(runs.unit("a"), runs.unit("b"))
-    runs.release(held["a"]["job"])
+    held = runs.submit(runs.submission("a"), runs.submission("b"))
+    runs.release(held["a"].job)
     until((runs.folder / "a" / "started").exists)
-    events = runs.cancel(held["a"]["job"], held["b"]["job"], "99")
-    assert [event["event"] for event in events] == ["cancelled", "cancelled", "uncancelled"]
-    assert runs.wait("a", held["a"]["job"], "CANCELLED")["elapsed"] > 0
-    assert runs.wait("b", held["b"]["job"], "CANCELLED")
+    events = runs.cancel(held["a"].job, held["b"].job, "99")
+    assert list(map(type, events)) == [Cancelled, Cancelled, NotCancelled]
+    assert runs.wait("a", held["a"].job, "CANCELLED").elapsed > 0
+    assert runs.wait("b", held["b"].job, "CANCELLED")
     assert not (runs.folder / "b" / "started").exists()
 
 
 def test_submitting_twice_gives_the_same_job(runs, start_agent):
-    """A second submit of the same serial, by any agent, finds the first one's job."""
+    """A second submit of the same job number, by any agent, finds the first one's job."""
     runs.add("r", "#!/bin/sh\n")
-    first = runs.submit(runs.unit("r"))["r"]
-    assert runs.submit(runs.unit("r"), agent=start_agent())["r"]["job"] == first["job"]
-    assert runs.submit(runs.unit("r", serial=2))["r"]["job"] != first["job"]
+    first = runs.submit(runs.submission("r"))["r"]
+    assert runs.submit(runs.submission("r"), agent=start_agent())["r"].job == first.job
+    assert runs.submit(runs.submission("r", job_number=2))["r"].job != first.job
 
 
 def test_at_most_one_job_a_core(runs):
@@ -167,14 +176,14 @@ def test_at_most_one_job_a_core(runs):
         "sleep 0.2\nrmdir ../running/$$\n"
     )
     (runs.folder / "running").mkdir()
-    units = []
+    submissions = []
     for number in range(count):
         runs.add(f"r{number}", script)
-        units.append(runs.unit(f"r{number}"))
-    held = runs.submit(*units)
-    runs.release(*[event["job"] for event in held.values()])
+        submissions.append(runs.submission(f"r{number}"))
+    held = runs.submit(*submissions)
+    runs.release(*[event.job for event in held.values()])
     for key, event in held.items():
-        assert runs.wait(key, event["job"], "COMPLETED", "FAILED")["state"] == "COMPLETED"
+        assert runs.wait(key, event.job, "COMPLETED", "FAILED").state == "COMPLETED"
     seen = [int((runs.folder / key / "seen").read_text()) for key in held]
     assert 1 <= max(seen) <= cores
 
@@ -183,7 +192,7 @@ def test_jobs_outlive_the_agent(runs, start_agent):
     """A job goes on when the agent that released it is killed."""
     runs.agent = start_agent()
     runs.add("r", "#!/bin/sh\ntouch started\nsleep 1\ntouch ended\n")
-    job = runs.submit(runs.unit("r"))["r"]["job"]
+    job = runs.submit(runs.submission("r"))["r"].job
     runs.release(job)
     until((runs.folder / "r" / "started").exists)
     runs.agent.process.send_signal(signal.SIGKILL)
@@ -199,18 +208,18 @@ def test_a_killed_queue_loses_only_what_ran(runs):
     for name in long:
         runs.add(name, "#!/bin/sh\necho $PPID > queue\necho $$ > pid\nexec sleep 600\n")
     runs.add("next", "#!/bin/sh\n")
-    held = runs.submit(*[runs.unit(name) for name in [*long, "next"]])
-    runs.release(*[event["job"] for event in held.values()])
+    held = runs.submit(*[runs.submission(name) for name in [*long, "next"]])
+    runs.release(*[event.job for event in held.values()])
     for name in long:
         until(lambda name=name: _text(runs.folder / name / "pid"))
     queue = int(_text(runs.folder / long[0] / "queue"))
     os.kill(queue, signal.SIGKILL)
     until(lambda: not Path(f"/proc/{queue}").exists() or _zombie(queue))
     for name in long:
-        assert runs.wait(name, held[name]["job"], "NODE_FAIL")
+        assert runs.wait(name, held[name].job, "NODE_FAIL")
         pid = int((runs.folder / name / "pid").read_text())
         until(lambda pid=pid: not Path(f"/proc/{pid}").exists())
-    assert runs.wait("next", held["next"]["job"], "COMPLETED")
+    assert runs.wait("next", held["next"].job, "COMPLETED")
 
 
 def test_an_array_runs_each_task_in_its_own_run_directory(runs):
@@ -218,20 +227,18 @@ def test_an_array_runs_each_task_in_its_own_run_directory(runs):
     names = ["t0", "t1", "t2"]
     for number, name in enumerate(names):
         runs.add(name, f"#!/bin/sh\necho $SLURM_ARRAY_TASK_ID\nexit {number}\n")
-    array = {"header": [], "shebang": "#!/bin/sh", "throttle": 1}
-    held = runs.submit(runs.unit(*names, array=array))["t0"]
-    assert held["jobs"] == {"t0": "1_0", "t1": "1_1", "t2": "1_2"}
-    runs.release(held["job"])
-    states = [
-        runs.wait(name, held["jobs"][name], "COMPLETED", "FAILED")["exit_code"] for name in names
-    ]
+    array = Array([], "#!/bin/sh", 1)
+    held = runs.submit(runs.submission(*names, array=array))["t0"]
+    assert held.jobs == {"t0": "1_0", "t1": "1_1", "t2": "1_2"}
+    runs.release(held.job)
+    states = [runs.wait(name, held.jobs[name], "COMPLETED", "FAILED").exit_code for name in names]
     assert states == [0, 1, 2]
     assert (runs.folder / "t2" / "slurm-1_2.out").read_text() == "2\n"
 
 
 def test_an_unknown_job_is_lost(runs):
     """The local scheduler knows all its jobs: one that it does not know never existed."""
-    assert runs.job("r", "7")["state"] == "LOST"
+    assert runs.job("r", "7").state is JobState.LOST
 
 
 def _text(path):

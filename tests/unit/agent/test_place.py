@@ -9,6 +9,19 @@ import threading
 import pytest
 from support.agents import AgentError, Repository
 
+from pytest_remex.common import protocol
+from pytest_remex.common.protocol import (
+    Fetched,
+    ListTips,
+    Placed,
+    Placement,
+    PlaceRefused,
+    Source,
+    Tidied,
+    Tidy,
+    Tips,
+)
+
 SCRIPT = b"#!/bin/sh\n"
 OTHER = {"token": "of another launch"}
 
@@ -21,23 +34,23 @@ class Place:
         runs.mkdir(exist_ok=True)
 
     def __call__(self, base, *runs, agent=None, **fields):
-        """Place runs, {name: commit} pairs, and give the events by directory."""
-        asked = {
-            "clone": str(self.repository.path),
-            "runs": str(self.runs),
-            "launch": "L",
-            "token": "T",
-            "base": base["sha"],
-            "source": {"kind": "here", "sha": runs[-1][1]["sha"]},
-            "shared": [],
-            "runs_to_place": [{"directory": name, **commit} for name, commit in runs],
-        }
-        events = (agent or self.agent).ask("place", **(asked | fields))
-        assert events[0]["event"] == "fetched"
-        return {event["directory"]: event for event in events[1:]}
+        """Place runs, (name, commit) pairs, and return the events by directory."""
+        request = protocol.Place(
+            clone=str(self.repository.path),
+            runs=str(self.runs),
+            launch="L",
+            token="T",
+            base=base["sha"],
+            source=Source("here", runs[-1][1]["sha"]),
+            shared=[],
+            placements=[Placement(name, **commit) for name, commit in runs],
+        )
+        fetched, *events = (agent or self.agent).ask(request._replace(**fields))
+        assert fetched == Fetched()
+        return {event.directory: event for event in events}
 
     def files(self, name):
-        """Give what a run directory holds, {path: (kind or mode, bytes)}, without .remex."""
+        """Return what a run directory holds, {path: (kind or mode, bytes)}, without .remex."""
         top = self.runs / name
         found = (path for path in top.rglob("*") if path.is_symlink() or path.is_file())
         inside = ((path.relative_to(top), path) for path in found)
@@ -51,13 +64,13 @@ def _content(path):
 
 
 def names_in(folder):
-    """Give the names in a folder, sorted."""
+    """Return the names in a folder, sorted."""
     return sorted(path.name for path in folder.iterdir())
 
 
 @pytest.fixture
 def place(agent, repository, tmp_path):
-    """Give a Place of the repository as its own clone."""
+    """Return a Place of the repository as its own clone."""
     return Place(agent, repository, tmp_path / "runs")
 
 
@@ -70,7 +83,7 @@ def test_a_run_directory_is_its_commit(place, repository):
     same = repository.commit({"a": b"1", "b": b"2", "x/y": b"3"}, base["sha"])
     run = repository.commit(changed, base["sha"])
     events = place(base, ("one", run), ("two", same), ("base", base))
-    assert {event["event"] for event in events.values()} == {"placed"}
+    assert set(map(type, events.values())) == {Placed}
     assert place.files("one") == {
         b"a": (False, b"other"),
         b"x": (False, b"now a file"),
@@ -137,11 +150,11 @@ def test_placing_again_finds_what_is_placed(place, repository):
     base = repository.commit({"run.sbatch": SCRIPT})
     place(base, ("r", base))
     (place.runs / "r" / "output").write_text("kept")
-    assert place(base, ("r", base))["r"]["event"] == "placed"
+    assert place(base, ("r", base))["r"] == Placed("r")
     assert (place.runs / "r" / "output").read_text() == "kept"
     refused = place(base, ("r", base), **OTHER)["r"]
-    assert refused["event"] == "refused"
-    assert "launch L" in refused["message"]
+    assert isinstance(refused, PlaceRefused)
+    assert "launch L" in refused.message
 
 
 def test_a_folder_of_somebody_else_is_refused(place, repository):
@@ -153,8 +166,8 @@ def test_a_folder_of_somebody_else_is_refused(place, repository):
     (place.runs / "link").symlink_to("/nowhere")
     names = ("folder", "file", "link", "free", "../out", ".hidden", "n" * 256)
     events = place(base, *[(name, base) for name in names])
-    assert {name for name in names if events[name]["event"] == "placed"} == {"free"}
-    assert "move it away" in events["file"]["message"]
+    assert {name for name in names if isinstance(events[name], Placed)} == {"free"}
+    assert "move it away" in events["file"].message
     assert names_in(place.runs / "folder") == ["f"]
 
 
@@ -208,13 +221,12 @@ def test_the_clone_is_not_touched(agent, repository, tmp_path):
     repository.git("update-ref", "refs/heads/remex/x", run["sha"])
     before = _snapshot(clone)
     place = Place(agent, repository, tmp_path / "runs")
-    source = {"kind": "origin", "ref": "refs/heads/remex/x", "sha": run["sha"]}
-    assert place(base, ("r", run), clone=str(clone.path), source=source)["r"]["event"] == "placed"
+    source = Source("origin", run["sha"], "refs/heads/remex/x")
+    assert place(base, ("r", run), clone=str(clone.path), source=source)["r"] == Placed("r")
     assert place.files("r")[b"a"] == (False, b"2")
     assert _snapshot(clone) == before
     assert len(clone.git("for-each-ref", "refs/remex-placing").splitlines()) == 1
-    fields = {"clone": str(clone.path), "runs": str(place.runs), "launch": "L", "token": "T"}
-    assert agent.ask("tidy", **fields)[0]["event"] == "tidied"
+    assert agent.ask(Tidy(str(clone.path), str(place.runs), "L", "T")) == [Tidied()]
     assert clone.git("for-each-ref", "refs/remex-placing") == ""
 
 
@@ -277,8 +289,8 @@ def test_the_clusters_git_settings(start_agent, repository, tmp_path, where):
     place = Place(start_agent(**variables.get(where, {})), repository, tmp_path / "runs")
     listing = ("for-each-ref", "--format=%(refname) %(objectname)")
     before = clone.git(*listing)
-    source = {"kind": "origin", "ref": "refs/heads/remex/x", "sha": run["sha"]}
-    assert place(base, ("r", run), clone=str(clone.path), source=source)["r"]["event"] == "placed"
+    source = Source("origin", run["sha"], "refs/heads/remex/x")
+    assert place(base, ("r", run), clone=str(clone.path), source=source)["r"] == Placed("r")
     assert place.files("r") == {"\u00e4".encode(): (False, b"1\n"), b"run.sbatch": (False, SCRIPT)}
     added = set(clone.git(*listing).splitlines()) - set(before.splitlines())
     assert added == {f"refs/remex-placing/L/{run['sha'][:12]} {run['sha']}"}
@@ -303,7 +315,7 @@ def test_commits_come_as_a_bundle(agent, repository, tmp_path):
     clone = Repository(tmp_path / "clone")
     repository.git("update-ref", "refs/heads/main", base["sha"])
     clone.git("fetch", "-q", str(repository.path), "main:refs/heads/here")
-    assert agent.ask("tips", clone=str(clone.path))[0]["shas"] == [base["sha"]]
+    assert agent.ask(ListTips(str(clone.path))) == [Tips([base["sha"]])]
     run = repository.commit({"a": b"1"}, base["sha"])
     repository.git("update-ref", "refs/remex/x", run["sha"])
     bundle = subprocess.run(
@@ -311,9 +323,9 @@ def test_commits_come_as_a_bundle(agent, repository, tmp_path):
         check=True, stdout=subprocess.PIPE,
     ).stdout  # fmt: skip
     data = base64.b64encode(bundle).decode()
-    source = {"kind": "bundle", "ref": "refs/remex/x", "sha": run["sha"], "data": data}
+    source = Source("bundle", run["sha"], "refs/remex/x", data)
     place = Place(agent, repository, tmp_path / "runs")
-    assert place(base, ("r", run), clone=str(clone.path), source=source)["r"]["event"] == "placed"
+    assert place(base, ("r", run), clone=str(clone.path), source=source)["r"] == Placed("r")
     assert place.files("r") == {b"a": (False, b"1")}
 
 
@@ -323,7 +335,7 @@ def test_what_origin_does_not_give_is_an_error(agent, repository, tmp_path):
     clone = Repository(tmp_path / "clone")
     clone.git("remote", "add", "origin", "https://user:secret@127.0.0.1:1/x.git")
     place = Place(agent, repository, tmp_path / "runs")
-    source = {"kind": "origin", "ref": "refs/heads/none", "sha": base["sha"]}
+    source = Source("origin", base["sha"], "refs/heads/none")
     with pytest.raises(AgentError, match="git fetch failed") as caught:
         place(base, ("r", base), clone=str(clone.path), source=source)
     assert "secret" not in str(caught.value)
@@ -345,7 +357,7 @@ def test_two_agents_place_the_same_launch(repository, tmp_path, start_agent):
         thread.join()
     assert len(answers) == 3
     for events in answers:
-        assert [event["event"] for event in events.values()] == ["placed"] * 200
+        assert list(events.values()) == [Placed(name) for name, _ in runs]
     assert len(names_in(tmp_path / "runs")) == 201
 
 
@@ -426,17 +438,17 @@ def test_fetches_at_the_same_time_do_not_fail(repository, tmp_path, start_agent)
     clone = Repository(tmp_path / "clone")
     clone.git("remote", "add", "origin", str(repository.path))
     repository.git("update-ref", "refs/heads/remex/x", base["sha"])
-    source = {"kind": "origin", "ref": "refs/heads/remex/x", "sha": base["sha"]}
+    source = Source("origin", base["sha"], "refs/heads/remex/x")
     answers = []
 
     def work(agent, name):
         place = Place(agent, repository, tmp_path / "runs")
         fields = {"clone": str(clone.path), "source": source}
-        answers.append(place(base, (name, base), **fields)[name]["event"])
+        answers.append(place(base, (name, base), **fields)[name])
 
     threads = [threading.Thread(target=work, args=(start_agent(), f"r{n}")) for n in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert answers == ["placed"] * 4
+    assert set(answers) == {Placed(f"r{n}") for n in range(4)}

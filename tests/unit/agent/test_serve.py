@@ -9,32 +9,43 @@ import sys
 import time
 
 import pytest
-from support.agents import NONCE, Agent, AgentError, answer_in
+from support.agents import NONCE, Agent, AgentError, event_in
 
 from pytest_remex.agent import BOOT, bundle
+from pytest_remex.common.protocol import (
+    LOCAL,
+    SLURM,
+    Beat,
+    ListedRun,
+    ListOutputs,
+    LookAtHost,
+    encode_request,
+)
 
 
-def test_hello_tells_what_is_there(agent, repository, tmp_path):
-    """Hello makes the local runs folder and gives absolute paths."""
-    (event,) = agent.ask(
-        "hello", clone=str(repository.path), runs=str(tmp_path / "runs"), scheduler="local"
-    )
-    assert event["runs"] == str(tmp_path / "runs")
+def framed(text):
+    """Return a request's JSON as the line that the agent takes."""
+    return b"%d %s\n" % (len(text), text)
+
+
+def test_a_look_at_the_host_tells_what_is_there(agent, repository, tmp_path):
+    """The first request makes the local runs folder and tells absolute paths."""
+    (host,) = agent.ask(LookAtHost(str(repository.path), str(tmp_path / "runs"), LOCAL))
+    assert host.runs == str(tmp_path / "runs")
     assert (tmp_path / "runs").is_dir()
-    assert event["cores"] == len(os.sched_getaffinity(0))
-    assert event["slurm"] is None
+    assert host.cores == len(os.sched_getaffinity(0))
+    assert host.slurm is None
 
 
 def test_home_is_expanded(start_agent, tmp_path):
     """`~` is the home of the machine that the agent runs on, in every request."""
     agent = start_agent(HOME=str(tmp_path))
-    (event,) = agent.ask("hello", clone="", runs="~/runs", scheduler="local")
-    assert event["runs"] == str(tmp_path / "runs")
-    asked = [{"directory": "r", "patterns": ["x"]}]
+    (host,) = agent.ask(LookAtHost("", "~/runs", LOCAL))
+    assert host.runs == str(tmp_path / "runs")
     (tmp_path / "runs" / "r").mkdir()
     (tmp_path / "runs" / "r" / "x").write_text("")
-    (event,) = agent.ask("outputs", runs="~/runs", runs_to_list=asked)
-    assert [row[0] for row in event["files"]] == ["x"]
+    (outputs,) = agent.ask(ListOutputs("~/runs", [ListedRun("r", ["x"])]))
+    assert [file.path for file in outputs.files] == ["x"]
 
 
 @pytest.mark.parametrize(
@@ -47,9 +58,9 @@ def test_home_is_expanded(start_agent, tmp_path):
     ],
 )
 def test_what_cannot_work_is_refused_by_name(agent, tmp_path, fields, kind, words):
-    """An error names the path and the mend."""
+    """An error names the path and the fix."""
     with pytest.raises(AgentError, match=words) as caught:
-        agent.ask("hello", **{"runs": str(tmp_path), **fields})
+        agent.ask(LookAtHost(**{"runs": str(tmp_path), **fields}))
     assert caught.value.kind == kind
 
 
@@ -57,19 +68,44 @@ def test_a_login_node_without_slurm_or_git(start_agent, tmp_path):
     """Missing programs are named, with what to do."""
     agent = start_agent(PATH=str(tmp_path))
     with pytest.raises(AgentError, match="git is not on PATH"):
-        agent.ask("hello", clone=str(tmp_path), runs=str(tmp_path), scheduler="local")
+        agent.ask(LookAtHost(str(tmp_path), str(tmp_path), LOCAL))
     with pytest.raises(AgentError, match="sbatch is not on PATH"):
-        agent.ask("hello", clone="", runs=str(tmp_path), scheduler="slurm")
+        agent.ask(LookAtHost("", str(tmp_path), SLURM))
 
 
-def test_an_unknown_action_and_a_fault_are_answers(agent):
-    """Neither ends the agent."""
-    with pytest.raises(AgentError, match="'dance'") as caught:
-        agent.ask("dance")
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b'{"id":1,"do":"Dance"}', "'Dance' is none of Cancel, "),
+        (b'{"id":1,"do":"ListTips"}', "has no 'clone'"),
+        (b'{"id":1,"do":"ListTips","clone":3}', "clone is 3, not str"),
+        (b'{"do":"ListTips","clone":""}', "no id"),
+        (b"[" * 100_000, "not JSON"),
+        (b"\xff", "not JSON"),
+    ],
+)
+def test_a_request_that_cannot_be_read_is_answered(agent, tmp_path, text, words):
+    """What is wrong with it is told, and the agent goes on."""
+    agent.write(framed(text))
+    _, error = event_in(agent.process.stdout.readline())
+    assert error.kind == "request"
+    assert words in error.message
+    assert agent.ask(LookAtHost("", str(tmp_path), LOCAL))
+
+
+def test_a_scheduler_that_is_not_there_is_named(agent, tmp_path):
+    """A request for a scheduler that the agent does not have ends with an error."""
+    with pytest.raises(AgentError, match="no scheduler 'pbs'") as caught:
+        agent.ask(LookAtHost("", str(tmp_path), "pbs"))
     assert caught.value.kind == "request"
-    with pytest.raises(AgentError, match="KeyError") as caught:
-        agent.ask("tips")
+
+
+def test_a_fault_of_the_agent_is_an_answer(agent, tmp_path):
+    """An exception that nobody expected ends its request with its last lines, not the agent."""
+    with pytest.raises(AgentError, match="ValueError: embedded null byte") as caught:
+        agent.ask(ListOutputs(str(tmp_path), [ListedRun("a\0b", ["x"])]))
     assert caught.value.kind == "internal"
+    assert agent.ask(LookAtHost("", str(tmp_path), LOCAL))
 
 
 def test_a_module_in_the_login_folder_is_not_imported(tmp_path):
@@ -114,11 +150,10 @@ def test_a_start_of_which_a_part_is_missing(taken):
 def test_a_request_of_which_a_part_is_missing(tmp_path):
     """A request that is JSON still, and shorter than it says, is not carried out."""
     start = json.dumps({"nonce": NONCE, "modules": bundle()})
-    request = json.dumps({"id": 1, "action": "hello", "runs": f"{tmp_path}/runs", "clone": ""})
-    line = f"{len(request)} {request.replace('runs/', '').replace('runs', 'run', 1)}"
+    line = encode_request(1, LookAtHost("", f"{tmp_path}/runs", LOCAL)).replace(b"runs", b"run", 1)
     done = subprocess.run(
         [sys.executable, "-u", "-c", BOOT],
-        input=f"{start}\n{line}\n".encode(),
+        input=start.encode() + b"\n" + line,
         check=False,
         capture_output=True,
     )
@@ -136,22 +171,21 @@ def test_no_start(tmp_path):
 def test_the_bundle_is_one_harmless_word():
     """The packed sources hold nothing that a shell would run, and are small on a bad link."""
     assert re.fullmatch(r"[A-Za-z0-9+/=]+", bundle())
-    assert len(bundle()) < 80_000
+    assert len(bundle()) < 90_000
 
 
 def test_signs_of_life_while_it_works(start_agent, tmp_path):
     """A request that takes long is accompanied by beats."""
     (tmp_path / "sbatch").write_text("#!/bin/sh\n")
     (tmp_path / "sbatch").chmod(0o755)
-    (tmp_path / "scontrol").write_text("#!/bin/sh\nsleep 6\n")
+    (tmp_path / "scontrol").write_text("#!/bin/sh\nsleep 9\n")
     (tmp_path / "scontrol").chmod(0o755)
     agent = start_agent(PATH=f"{tmp_path}:{os.environ['PATH']}")
-    fields = {"clone": "", "runs": str(tmp_path), "scheduler": "slurm"}
-    agent._write({"id": 1, "action": "hello", **fields})
+    agent.write(encode_request(1, LookAtHost("", str(tmp_path), SLURM)))
     start = time.monotonic()
     line = agent.process.stdout.readline()
-    assert answer_in(line) == {"beat": 1}
-    assert 4 < time.monotonic() - start < 6
+    assert event_in(line) == (0, Beat())
+    assert 4 < time.monotonic() - start < 9
 
 
 def _pythons():
@@ -169,9 +203,9 @@ def test_other_pythons(version, tmp_path):
     if not path or subprocess.run([path, "--version"], check=False, capture_output=True).returncode:
         pytest.skip(f"python {version} is not on this machine")
     agent = Agent(path)
-    (event,) = agent.ask("hello", clone="", runs=str(tmp_path), scheduler="local")
+    (host,) = agent.ask(LookAtHost("", str(tmp_path), LOCAL))
     agent.close()
-    assert event["python"].startswith(version)
+    assert host.python.startswith(version)
 
 
 def test_a_python_that_is_too_old_says_so():
@@ -181,6 +215,6 @@ def test_a_python_that_is_too_old_says_so():
         pytest.skip("python 2.7 is not on this machine")
     start = json.dumps({"nonce": NONCE, "modules": {}}).encode() + b"\n"
     done = subprocess.run([path, "-c", BOOT], input=start, check=False, stdout=subprocess.PIPE)
-    answer = answer_in(done.stdout)
-    assert answer["error"]["kind"] == "python"
-    assert "3.6 or newer" in answer["error"]["message"]
+    _, error = event_in(done.stdout)
+    assert error.kind == "python"
+    assert "3.6 or newer" in error.message

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_remex.agent import slurm_environment as env
+from pytest_remex.agent.slurm import environment as env
 
 CHOSEN = {"SBATCH_ACCOUNT": "a", "SBATCH_PARTITION": "p", "SBATCH_QOS": "q", "PATH": "/bin"}
 CHANGES = [

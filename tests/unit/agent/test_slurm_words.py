@@ -121,7 +121,7 @@ def test_states(word, reason, state):
 )  # fmt: skip
 def test_an_id_is_found_among_chatter(said, job):
     """The only line that is an id is the id, where sbatch ended well."""
-    assert sbatch_result.judge(said, 0) == sbatch_result.Verdict(sbatch_result.HELD, job=job)
+    assert sbatch_result.judge(said, 0) == sbatch_result.SbatchResult(sbatch_result.HELD, job=job)
 
 
 @pytest.mark.parametrize("code", [None, 1, 3, 255, -9])
@@ -157,7 +157,9 @@ def test_no_words_make_a_job_of_a_failure(said, code):
 @pytest.mark.parametrize("said", PERMANENT)
 def test_refusals(said):
     """Definite refusals are told in Slurm's words, where sbatch is known to have failed."""
-    assert sbatch_result.judge(said, 1) == sbatch_result.Verdict(sbatch_result.REJECTED, words=said)
+    assert sbatch_result.judge(said, 1) == sbatch_result.SbatchResult(
+        sbatch_result.REJECTED, words=said
+    )
     assert sbatch_result.judge(said, None).kind == "doubt"
 
 

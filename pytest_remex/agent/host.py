@@ -6,31 +6,31 @@ import platform
 import shutil
 import socket
 
+from pytest_remex.agent import process
 from pytest_remex.agent.errors import AgentError
-from pytest_remex.agent.local import slots
 from pytest_remex.agent.place import git
-from pytest_remex.agent.slurm import client, packs
+from pytest_remex.agent.slurm import client, groups
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import protocol
 
 
 def look_at_host(request: protocol.LookAtHost, reply: Reply) -> None:
     """Tell who and what is there; an error names the path that cannot be used."""
-    here = request.scheduler == protocol.LOCAL
+    local = request.scheduler == protocol.LOCAL
     if request.clone:
         git.check_clone(request.clone)
-    runs = _runs(request.runs, create=here)
+    runs = _runs(request.runs, create=local)
     host = protocol.Host(
         python=platform.python_version(),
         user=getpass.getuser(),
         host=socket.gethostname(),
         clone=request.clone,
         runs=runs,
-        cores=slots.cores(),
-        disbatch=packs.program(),
+        cores=process.cores(),
+        disbatch=groups.disbatch(),
         free_bytes=shutil.disk_usage(runs).free,
     )
-    reply.send(host if here else host._replace(**client.limits()._asdict()))
+    reply.send(host if local else host._replace(**client.limits()._asdict()))
 
 
 def _runs(path: str, *, create: bool) -> str:

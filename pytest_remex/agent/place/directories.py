@@ -1,0 +1,212 @@
+"""Place run directories: each is its commit's files, and appears whole or not at all."""
+
+import contextlib
+import json
+import os
+import shutil
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Union
+
+from pytest_remex.agent import fs, process
+from pytest_remex.agent.errors import AgentError, UnreadableError, disk_error
+from pytest_remex.agent.place import fetch, git, objects, stage
+from pytest_remex.agent.run_files import RunFiles
+from pytest_remex.agent.wire import Reply
+from pytest_remex.common import disk, paths
+from pytest_remex.common.disk import RunNote
+from pytest_remex.common.protocol import (
+    Fetched,
+    ListTips,
+    Place,
+    Placed,
+    PlaceRefused,
+    Tidied,
+    Tidy,
+    Tips,
+)
+from pytest_remex.common.typed_json import FORMAT
+
+BATCH = 100
+"""Run directories built side by side; a large file is open in all of them at once."""
+LONGEST = 255
+"""Bytes of the longest name of a run directory."""
+
+
+class RunToPlace(NamedTuple):
+    """A run directory to be made, and what its `run.json` will say: `note`, and `meta` besides."""
+
+    directory: str
+    note: RunNote
+    meta: Dict[str, Any]
+
+
+def list_tips(request: ListTips, reply: Reply) -> None:
+    """Tell the commits that the clone has."""
+    reply.send(Tips(git.tips(request.clone)))
+
+
+def tidy(request: Tidy, reply: Reply) -> None:
+    """Delete what a launch needed only while it was placed."""
+    fetch.forget(request.clone, request.launch)
+    shutil.rmtree(paths.staging(request.runs, request.token), ignore_errors=True)
+    reply.send(Tidied())
+
+
+def place(request: Place, reply: Reply) -> None:
+    """Fetch the launch's commits and place its run directories."""
+    try:
+        with _scratch(request.runs, request.token) as scratch:
+            fetch.fetch(request.clone, request.launch, request.source, scratch)
+            reply.send(Fetched())
+            _place_all(request, reply, scratch)
+    except OSError as error:
+        raise disk_error(error, request.runs) from error
+
+
+def _place_all(request: Place, reply: Reply, scratch: str) -> None:
+    clone, runs, base = request.clone, request.runs, request.base
+    missing = [run for run in _runs_to_place(request) if not _answered(runs, run, reply)]
+    if not missing:
+        return
+    _check_commits(clone, missing)
+    entries = objects.tree(clone, base)
+    shared = stage.plan(paths.base(runs, base), request.shared, entries)
+    base_tree = git.ask(clone, "rev-parse", base + "^{tree}").strip()
+    changes = objects.changes(clone, [(base_tree, run.note.tree) for run in missing])
+    with contextlib.closing(objects.Blobs(clone)) as blobs:
+        stage.copy_shared(shared, runs, blobs, scratch)
+        for start in range(0, len(missing), BATCH):
+            reply.raise_if_gone()
+            batch = missing[start : start + BATCH]
+            _build(blobs, scratch, batch, shared, changes[start : start + BATCH])
+            for run in batch:
+                _publish(runs, scratch, run, reply)
+
+
+def _runs_to_place(request: Place) -> List[RunToPlace]:
+    return [
+        RunToPlace(
+            run.directory,
+            RunNote(request.launch, request.token, run.sha, run.parent, run.tree),
+            run.meta,
+        )
+        for run in request.placements
+    ]
+
+
+def _answered(runs: str, run: RunToPlace, reply: Reply) -> bool:
+    """Tell of a run directory that cannot be made, or is there; return False for one to make."""
+    name = run.directory
+    if os.path.basename(name) != name or name.startswith(".") or len(os.fsencode(name)) > LONGEST:
+        message = f"{name!r} cannot name a run directory; it must be 1 to {LONGEST} bytes without /"
+        reply.send(PlaceRefused(name, message))
+        return True
+    path = os.path.join(runs, name)
+    if not os.path.lexists(path):
+        return False
+    reply.send(_existing(path, run))
+    return True
+
+
+def _existing(path: str, run: RunToPlace) -> Union[Placed, PlaceRefused]:
+    """Return the answer about a run directory that is there: it is ours, or in the way."""
+    try:
+        note = RunFiles(path).load(RunNote, paths.RUN)
+    except UnreadableError as error:
+        return PlaceRefused(run.directory, f"{error}; move it away or launch again")
+    if note and (note.token, note.sha) == (run.note.token, run.note.sha):
+        return Placed(run.directory)
+    owner = f"launch {note.launch}" if note and note.launch else "something else"
+    message = f"{path} is there already and belongs to {owner}; move it away or launch again"
+    return PlaceRefused(run.directory, message)
+
+
+def _check_commits(clone: str, runs: List[RunToPlace]) -> None:
+    asked = "".join(run.note.sha + "^{tree}\n" for run in runs)
+    rows = git.ask(clone, "cat-file", "--batch-check", text=asked).splitlines()
+    for number, run in enumerate(runs):
+        if rows[number].split()[0] != run.note.tree:
+            message = f"commit {run.note.sha} is not in {clone} with the tree {run.note.tree}"
+            raise AgentError("git", message + "; launch again")
+
+
+def _build(
+    blobs: objects.Blobs,
+    scratch: str,
+    batch: List[RunToPlace],
+    shared: stage.SharedPaths,
+    changes: List[Dict[bytes, objects.TreeEntry]],
+) -> None:
+    wanted: Dict[objects.TreeEntry, List[stage.Folder]] = {}
+    for number, run in enumerate(batch):
+        path = os.path.join(scratch, run.directory)
+        folder = stage.Folder(path)
+        _write_note(path, run)
+        for entry in _entries(shared, changes[number], folder):
+            wanted.setdefault(entry, []).append(folder)
+    stage.check(wanted)
+    stage.fill(blobs, wanted)
+
+
+def _entries(
+    shared: stage.SharedPaths, changed: Dict[bytes, objects.TreeEntry], folder: stage.Folder
+) -> Iterator[objects.TreeEntry]:
+    """Link what a run shares; return the files that are copied into its run directory."""
+    linked = shared.unchanged(changed)
+    for path in linked:
+        os.symlink(shared.target(path), folder.path_for(path))
+    for entry in shared.copied(linked):
+        if entry.path not in changed:
+            yield entry
+    for entry in changed.values():
+        if entry.mode != stage.GONE:
+            yield entry
+
+
+def _write_note(path: str, run: RunToPlace) -> None:
+    os.mkdir(paths.remex(path))
+    note = {FORMAT: disk.FORMAT, **run.note._asdict(), **run.meta}
+    with open(paths.in_run(path, paths.RUN), "w", encoding="utf-8") as file:
+        file.write(json.dumps(note, indent=1) + "\n")
+
+
+def _publish(runs: str, scratch: str, run: RunToPlace, reply: Reply) -> None:
+    path = os.path.join(runs, run.directory)
+    try:
+        os.rename(os.path.join(scratch, run.directory), path)
+    except OSError:
+        # taken meanwhile: by an agent of the same launch, or by somebody else
+        if not os.path.lexists(path):
+            raise
+        reply.send(_existing(path, run))
+    else:
+        reply.send(Placed(run.directory))
+
+
+@contextlib.contextmanager
+def _scratch(runs: str, token: str) -> Iterator[str]:
+    above = paths.staging(runs, token)
+    fs.make_common(runs, os.path.dirname(above))
+    os.makedirs(above, exist_ok=True)
+    for name in os.listdir(above):
+        if _abandoned(name):
+            shutil.rmtree(os.path.join(above, name), ignore_errors=True)
+    scratch = os.path.join(above, fs.unique())
+    os.mkdir(scratch)
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            os.rmdir(above)
+
+
+def _abandoned(name: str) -> bool:
+    pid = _pid_here(name)
+    return pid is not None and process.birth(pid) is None
+
+
+def _pid_here(name: str) -> Optional[int]:
+    """Return the process on this machine that made a name of `fs.unique`, None for another's."""
+    here, _, _ = fs.unique().rpartition(".")[0].rpartition(".")
+    host, _, number = name.rpartition(".")[0].rpartition(".")
+    return int(number) if host == here and number.isdigit() else None

@@ -1,0 +1,177 @@
+"""Run programs, tell processes apart, and do things side by side.
+
+Everything but sbatch and local jobs is started here.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import threading
+from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, TypeVar
+
+from pytest_remex.agent import fs
+from pytest_remex.common.redact import redact
+
+MISSING = 127
+"""The exit code of a program that is not there, as shells have it."""
+
+Thing = TypeVar("Thing")
+
+
+class Ran(NamedTuple):
+    """How a program ended: its exit code (None: it took too long) and its two outputs."""
+
+    code: Optional[int]
+    out: str
+    err: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether the program ended with 0."""
+        return self.code == 0
+
+    def message(self) -> str:
+        """Return what the program said about its failure, without credentials."""
+        if self.code is None:
+            return "no answer in time"
+        return redact(self.err.strip() or self.out.strip() or f"exit code {self.code}")
+
+
+def run(
+    words: List[str], *, timeout: float, env: Optional[Dict[str, str]] = None, text: str = ""
+) -> Ran:
+    """Run a program with `text` as its input; a missing program is exit code MISSING."""
+    try:
+        process = subprocess.Popen(
+            words,
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        return Ran(MISSING, "", f"{words[0]}: {error.strerror}")
+    with process:
+        try:
+            out, err = process.communicate(os.fsencode(text), timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return Ran(None, "", "")
+    return Ran(process.returncode, os.fsdecode(out), os.fsdecode(err))
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+# Processes by their number and birth, as numbers are used again -----------------------------------
+
+
+def birth(pid: int) -> Optional[str]:
+    """Return a word for when a process started, None when there is no such process."""
+    stat = fs.read(f"/proc/{pid}/stat")
+    if stat is not None:
+        fields = stat.rpartition(")")[2].split()
+        return None if fields[0] == "Z" else f"{_boot()} {fields[19]}"
+    if os.path.isdir("/proc/self"):
+        return None
+    return run(["ps", "-o", "lstart=", "-p", str(pid)], timeout=10).out.strip() or None
+
+
+def _boot() -> str:
+    return (fs.read("/proc/sys/kernel/random/boot_id") or "").strip()
+
+
+def signal_group(group: int, number: int) -> None:
+    """Signal a process group; none left is fine."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def kill_group(pid: Optional[int], born: Optional[str]) -> None:
+    """End the process group that a process leads, if it still is the process that was born then."""
+    if pid is not None and pid > 1 and born is not None and birth(pid) == born:
+        signal_group(pid, signal.SIGKILL)
+
+
+def numbers() -> List[int]:
+    """Return the numbers of all processes, where the system tells."""
+    return [int(name) for name in fs.listing("/proc") if name.isdigit()]
+
+
+def arguments(pid: int) -> List[bytes]:
+    """Return a process's arguments, none when it is gone."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read().split(b"\0")
+    except OSError:
+        return []
+
+
+def working_directory(pid: int) -> str:
+    """Return a process's working directory, empty when it is gone."""
+    try:
+        return os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return ""
+
+
+class ChildExitWaiter:
+    """Sleep that ends early when a child process does; for the main thread of a program."""
+
+    def __init__(self) -> None:
+        self._reading_end, writing_end = os.pipe()
+        for end in (self._reading_end, writing_end):
+            os.set_blocking(end, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(writing_end)
+
+    def wait(self, seconds: float) -> None:
+        """Sleep until a child ends, so many seconds at most."""
+        ended, _, _ = select.select([self._reading_end], [], [], seconds)
+        if ended:
+            os.read(self._reading_end, 1024)
+
+
+# Side by side ------------------------------------------------------------------------------------
+
+
+def in_parallel(things: Iterable[Thing], act: Callable[[Thing], None], width: int) -> None:
+    """Call `act` for every thing from `width` threads; the first exception stops the rest."""
+    todo = _Shared(things)
+    failures: List[BaseException] = []
+
+    def work() -> None:
+        for thing in todo:
+            if failures:
+                return
+            try:
+                act(thing)
+            except BaseException as error:  # noqa: BLE001 - raised below, where the caller is
+                failures.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(width)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+class _Shared(Iterator[Thing]):
+    """An iterator that several threads may use."""
+
+    def __init__(self, things: Iterable[Thing]) -> None:
+        self._things = iter(things)
+        self._lock = threading.Lock()
+
+    def __next__(self) -> Thing:
+        with self._lock:
+            return next(self._things)

@@ -1,0 +1,169 @@
+"""Release and cancel Slurm jobs that are ours, and nobody else's."""
+
+import os
+from typing import Dict, Iterable, List, NamedTuple
+
+from pytest_remex.agent import fs, process
+from pytest_remex.agent.errors import AgentError, UnreadableError
+from pytest_remex.agent.slurm import attempts, client, command_lines
+from pytest_remex.agent.slurm.ownership import Listing, LocatedJob, locate, spellings
+from pytest_remex.agent.slurm.parse import Listed
+from pytest_remex.agent.wire import Reply
+from pytest_remex.common import paths
+from pytest_remex.common.jobs import JobId, number_of
+from pytest_remex.common.protocol import (
+    Cancel,
+    Cancelled,
+    NotCancelled,
+    NotReleased,
+    OrphansCancelled,
+    Release,
+    Released,
+)
+
+COMMENT = "remex:"
+"""What the comment of each job of ours starts with."""
+_WIDTH = 4
+_FEWEST = 50
+"""Jobs that one scontrol takes at least: it asks the controller for each of them in turn."""
+_LOST = "Slurm lost job {}, and gave its number to another's: --remex-retry submits it again"
+_GONE = "Slurm does not list job {} any more: --remex-status tells what became of it"
+
+
+class Refusal(NamedTuple):
+    """Why a job was left as it is; `lost`: its number is another job's by now."""
+
+    message: str
+    lost: bool = False
+
+
+def release(request: Release, reply: Reply) -> None:
+    """Release what is held by the user and ours; what is not held any more counts as released."""
+    for cluster, jobs in locate(request.runs, request.jobs).items():
+        listing = Listing.ask(cluster)
+        refused = {job.number: _lost(job) for job in jobs if listing.is_another(job)}
+        held = [job for job in jobs if job.number not in refused and listing.is_held(job)]
+        # scontrol waits for a controller that has crashed, and comes back with other jobs
+        reply.raise_if_gone()
+        refused.update(_release(held, cluster))
+        reply.send(Released([job.id for job in jobs if job.number not in refused]))
+        for job in jobs:
+            refusal = refused.get(job.number)
+            if refusal is not None:
+                reply.send(NotReleased(job.id, refusal.message, refusal.lost))
+
+
+def cancel(request: Cancel, reply: Reply) -> None:
+    """Cancel jobs, waiting or running; whose they are is looked at right before."""
+    for cluster, jobs in locate(request.runs, request.jobs).items():
+        refused = _not_ours(jobs, cluster)
+        ours = [job.job for job in jobs if job.job not in refused]
+        refused.update(_cancel(ours, cluster))
+        for job in jobs:
+            refusal = refused.get(job.job)
+            if refusal is None:
+                _note_cancelled(job)
+                reply.send(Cancelled(job.id))
+            else:
+                reply.send(NotCancelled(job.id, refusal.message))
+
+
+def was_cancelled(job: LocatedJob) -> bool:
+    """Return whether a task was cancelled from here."""
+    return os.path.exists(paths.cancelled(job.runs, job.job))
+
+
+def cancel_orphans(
+    rows: Iterable[Listed], cluster: str, runs: str, asked: List[str], reply: Reply
+) -> None:
+    """Cancel our held jobs that a late acceptance left behind beside the one that counts.
+
+    Args:
+        rows: What squeue lists on the cluster.
+        cluster: The cluster's name, empty for the default one.
+        runs: The runs folder.
+        asked: The run directories that may be looked at, besides the folders of groups.
+        reply: Told which jobs were cancelled.
+
+    """
+    above = paths.groups(runs)
+    folders = [*asked, *(os.path.join(above, name) for name in fs.listing(above))]
+    notes = {name: paths.remex(folder) for folder in folders for name in spellings(folder)}
+    held = [row for row in rows if row.held_by_user and row.comment.startswith(COMMENT)]
+    orphans = {number_of(row.id) for row in held if _is_orphan(row, notes.get(row.work_dir, ""))}
+    for some in client.chunks(sorted(orphans, key=int)):
+        client.run(command_lines.cancel_held(some, cluster))
+        reply.send(OrphansCancelled(some))
+
+
+def _lost(job: LocatedJob) -> Refusal:
+    return Refusal(_LOST.format(job.number), lost=True)
+
+
+def _release(jobs: List[LocatedJob], cluster: str) -> Dict[str, Refusal]:
+    """Release jobs; return, by number, why some are held all the same."""
+    by_number = {job.number: job for job in jobs}
+    failed: Dict[str, Refusal] = {}
+
+    def let_go(numbers: List[str]) -> None:
+        ran = client.run(command_lines.release(numbers, cluster))
+        if not ran.ok:
+            refusal = Refusal(f"scontrol release failed: {ran.message()}")
+            failed.update(dict.fromkeys(numbers, refusal))
+
+    process.in_parallel(_shares(list(by_number)), let_go, _WIDTH)
+    if not failed:
+        return {}
+    try:
+        listing = Listing.ask(cluster)
+    except AgentError:
+        return failed
+    return {number: why for number, why in failed.items() if listing.is_held(by_number[number])}
+
+
+def _shares(numbers: List[str]) -> List[List[str]]:
+    size = max(_FEWEST, -(-len(numbers) // _WIDTH))
+    shares = [numbers[start : start + size] for start in range(0, len(numbers), size)]
+    return [some for share in shares for some in client.chunks(share)]
+
+
+def _not_ours(jobs: List[LocatedJob], cluster: str) -> Dict[str, Refusal]:
+    """Return, by id, why jobs whose number is not ours, or not known, are left alone."""
+    try:
+        listing = Listing.ask(cluster)
+    except AgentError as error:
+        why = Refusal(f"{error}: run the same command again")
+        return {job.job: why for job in jobs}
+    gone = {job.job: Refusal(_GONE.format(job.job)) for job in jobs if not listing.lists(job)}
+    return {**gone, **{job.job: _lost(job) for job in jobs if listing.is_another(job)}}
+
+
+def _cancel(jobs: List[str], cluster: str) -> Dict[str, Refusal]:
+    """Cancel jobs; return why some were not cancelled."""
+    failed: Dict[str, Refusal] = {}
+    for some in client.chunks(jobs):
+        ran = client.run(command_lines.cancel(some, cluster))
+        if not ran.ok:
+            failed.update(dict.fromkeys(some, Refusal(f"scancel failed: {ran.message()}")))
+    return failed
+
+
+def _note_cancelled(job: LocatedJob) -> None:
+    """Note a task: one that had not started leaves no trace in Slurm, not even in sacct."""
+    if job.number != job.job:
+        path = paths.cancelled(job.runs, job.job)
+        fs.make_common(job.runs, os.path.dirname(path))
+        fs.touch(path)
+
+
+def _is_orphan(row: Listed, notes: str) -> bool:
+    """Return whether the notes about submissions, in a folder, name other jobs than this one."""
+    if not notes:
+        return False
+    try:
+        settled = attempts.settled_jobs(notes)
+    except UnreadableError:
+        return False
+    return bool(settled) and number_of(row.id) not in {
+        JobId.parse(job).on_cluster for job in settled or ()
+    }

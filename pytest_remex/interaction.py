@@ -51,3 +51,8 @@ def ask_at_terminal(text: str, *, echo: bool) -> str:
             f"the cluster asks {text.strip()!r} and there is no terminal to answer at: "
             f"run the command in one, or load the key with ssh-add"
         ) from error
+
+
+def counted(count: int, noun: str) -> str:
+    """Return `1 experiment` or `2 experiments`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
+from pytest_remex.interaction import counted
 from pytest_remex.launch import pipeline
 from pytest_remex.launch.options import Grouping
 from pytest_remex.launch.session import Services, is_same_place, resume
@@ -39,8 +40,8 @@ def clean_up_after_crashes(
         left = sum(not run.stage.settled for run in record.entries.values())
         if left:
             warnings.append(
-                f"launch {record.launch.id} was interrupted with {left} "
-                f"run{'' if left == 1 else 's'} not submitted: submit the same sweep again to "
+                f"launch {record.launch.id} was interrupted with "
+                f"{counted(left, 'run')} not submitted: submit the same sweep again to "
                 f"finish it, or give it up with "
                 f"--remex-cancel --remex-launch={record.launch.id}"
             )

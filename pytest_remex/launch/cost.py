@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rich import filesize
 
+from pytest_remex.interaction import counted
 from pytest_remex.sbatch.header import Header, core_hours
 
 
@@ -42,10 +43,10 @@ class Cost:
 
     def __str__(self) -> str:
         """Return it in words, such as `3 jobs, at most 0.25 core-hours, ...`."""
-        jobs = f"{self.jobs} job{'' if self.jobs == 1 else 's'}"
+        hours, disk = f"{self.core_hours:,.4g}", filesize.decimal(self.disk)
         text = (
-            f"{jobs}, at most {self.core_hours:,.4g} core-hours, and {filesize.decimal(self.disk)} "
-            f"of run directories"
+            f"{counted(self.jobs, 'job')}, at most {hours} core-hours, and {disk} of run "
+            f"directories"
         )
         if not self.unlimited:
             return text

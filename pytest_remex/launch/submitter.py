@@ -29,10 +29,11 @@ from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.interaction import Progress, show_nothing
 from pytest_remex.launch.background import BackgroundBatch, deferred_interrupts
 from pytest_remex.launch.cost import Cost
-from pytest_remex.launch.decision import Decision, Retries, decide
+from pytest_remex.launch.decision import Decision, decide
 from pytest_remex.launch.launcher import Launcher
 from pytest_remex.launch.options import GroupingKind, LaunchOptions
 from pytest_remex.launch.outcomes import Candidate, Outcome, State
+from pytest_remex.launch.retries import Retries
 from pytest_remex.launch.session import Services, SubmitRequest
 from pytest_remex.model import Experiment, Remote, Repo
 from pytest_remex.repo.workspace import Prepared, Workspaces

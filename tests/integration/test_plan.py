@@ -40,7 +40,7 @@ def test_plan_of_a_retry(project):
     project.submit()
     result = project.pytest("--remex-plan", "--remex-again")
     result.stdout.fnmatch_lines(
-        ["--remex-submit asks for 3 jobs*; 3 already submitted, and submitted again"]
+        ["--remex-submit asks for 3 jobs*; 3 already submitted, 3 of them once more"]
     )
 
 

@@ -21,7 +21,7 @@ from loopback import Loopback, Traffic, loopback, use_memory
 from measured import Ran
 from star import more_files, write_sweep
 
-from pytest_remex.pytest_plugin.submit import BATCH
+from pytest_remex.launch.submitter import BATCH
 
 SINGLE = "pytest --remex-submit"
 ARRAY = "pytest --remex-submit --remex-array"

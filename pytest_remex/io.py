@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from pytest_remex.errors import RecordError
 
@@ -28,3 +29,20 @@ def writing(what: object) -> Iterator[None]:
         yield
     except OSError as error:
         raise RecordError(unwritable(what, error)) from error
+
+
+def prepare_output_folder(folder: Path) -> None:
+    """Make the output folder, and keep it out of the user's repository.
+
+    Raises `RecordError` where it cannot be made.
+    """
+    ignore = folder / ".gitignore"
+    draft = folder / ".gitignore.new"  # a full disk would leave it empty
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not ignore.exists():
+            draft.write_text("# made by pytest-remex\n*\n", "utf-8")
+            draft.replace(ignore)
+    except OSError as error:
+        fix = "move away what is there or choose another output folder (remex_output)"
+        raise RecordError(unwritable(folder, error, fix)) from None

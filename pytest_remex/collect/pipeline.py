@@ -15,7 +15,7 @@ from pytest_remex.collect.query import query
 from pytest_remex.common import protocol
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.common.protocol import ListedRun, ListOutputs
-from pytest_remex.launch.session import Progress
+from pytest_remex.interaction import Progress
 from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import RunRecord

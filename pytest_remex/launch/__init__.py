@@ -1,1 +1,5 @@
-"""The phase that sends experiments out, and what it is made of."""
+"""Sends experiments out: commits, push, run directories, held jobs, release. Imports no pytest.
+
+`submitter` owns where each experiment stands, and draws it; `launcher` decides in which launch an
+experiment goes; `pipeline` takes the runs of one launch from commit to released job.
+"""

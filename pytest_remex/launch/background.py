@@ -1,50 +1,81 @@
-"""A batch on its way to the cluster, in a thread of its own, while the next one is prepared."""
+"""Sends a batch in a thread of its own while the next one is prepared, and puts off Ctrl-C."""
 
 from __future__ import annotations
 
+import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import TypeAlias
 
-from pytest_remex.launch.session import Outcome, Progress
+from pytest_remex.interaction import Progress
+from pytest_remex.records.schema import RunRecord
 
-Told: TypeAlias = tuple[str, int, int, str]
+Step: TypeAlias = tuple[str, int, int, str]
 
 
 class BackgroundBatch:
-    """Runs `send` in a thread; what it tells of its progress is shown by who waits for it."""
+    """Runs `send` in a thread; its progress is shown by whoever waits for the result."""
 
-    def __init__(self, send: Callable[[Progress], list[Outcome]]) -> None:
-        self._told: SimpleQueue[Told | None] = SimpleQueue()
-        self._outcomes: Future[list[Outcome]] = Future()
-        # A daemon: a push that hangs must not keep pytest from its end.
+    def __init__(self, send: Callable[[Progress], list[RunRecord]]) -> None:
+        self._steps: SimpleQueue[Step | None] = SimpleQueue()
+        self._runs: Future[list[RunRecord]] = Future()
+        # A daemon thread: a push that hangs must not keep the command from its end.
         self._thread = threading.Thread(target=self._run, args=(send,), daemon=True)
         self._thread.start()
 
     @property
-    def up(self) -> bool:
-        """Whether it is on its way."""
-        return not self._outcomes.done()
+    def running(self) -> bool:
+        """Whether it is under way."""
+        return not self._runs.done()
 
-    def land(self, progress: Progress) -> list[Outcome]:
-        """Wait for its end, and give one outcome for each order. Raises what `send` raised."""
-        for told in iter(self._told.get, None):
-            progress(*told)
-        return self._outcomes.result()
+    def result(self, progress: Progress) -> list[RunRecord]:
+        """Wait for the end, and return what `send` returned. Raises what `send` raised."""
+        for step in iter(self._steps.get, None):
+            progress(*step)
+        return self._runs.result()
 
-    def crash(self, seconds: float) -> None:
-        """Wait a while for its end; its connection must have been closed before."""
+    def abandon(self, seconds: float) -> None:
+        """Wait so long for the end, and no longer; its connection must have been closed before."""
         self._thread.join(seconds)
 
-    def _run(self, send: Callable[[Progress], list[Outcome]]) -> None:
+    def _run(self, send: Callable[[Progress], list[RunRecord]]) -> None:
         try:
-            self._outcomes.set_result(send(self._tell))
-        except BaseException as error:  # noqa: BLE001 - raised where the batch lands
-            self._outcomes.set_exception(error)
+            self._runs.set_result(send(self._note))
+        except BaseException as error:  # noqa: BLE001 - raised by `result`
+            self._runs.set_exception(error)
         finally:
-            self._told.put(None)
+            self._steps.put(None)
 
-    def _tell(self, what: str, done: int, total: int, detail: str = "") -> None:
-        self._told.put((what, done, total, detail))
+    def _note(self, phase: str, done: int, total: int, detail: str = "") -> None:
+        self._steps.put((phase, done, total, detail))
+
+
+@contextmanager
+def deferred_interrupts(interrupted: Callable[[], None]) -> Iterator[Sequence[int]]:
+    """Put off Ctrl-C within a `with` block; a second one raises KeyboardInterrupt at once.
+
+    Args:
+        interrupted: Called at the first Ctrl-C.
+
+    Yields:
+        The signals that came; there are none outside of the main thread.
+    """
+    numbers: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield numbers
+        return
+
+    def defer(number: int, _frame: object) -> None:
+        numbers.append(number)
+        if len(numbers) > 1:
+            raise KeyboardInterrupt
+        interrupted()
+
+    before = signal.signal(signal.SIGINT, defer)
+    try:
+        yield numbers
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,52 +1,59 @@
-"""Removes what launches that a killed pytest left behind have in other places."""
+"""Removes what launches that a killed command left behind have in other places."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
+from pytest_remex.interaction import counted
 from pytest_remex.launch import pipeline
-from pytest_remex.launch.requests import Services, is_same, publisher_for
-from pytest_remex.launch.session import LaunchSession
+from pytest_remex.launch.options import Grouping
+from pytest_remex.launch.session import Services, is_same_place, resume
 from pytest_remex.model import Remote, Repo
 from pytest_remex.records.schema import LaunchRecord
-from pytest_remex.records.store import Journal
 
 
-def tidy_after_crashes(
+def clean_up_after_crashes(
     records: Iterable[LaunchRecord],
-    opened: Collection[str],
-    places: Mapping[Remote, Repo],
-    doors: Services,
+    open_launches: Collection[str],
+    repos: Mapping[Remote, Repo],
+    services: Services,
 ) -> list[str]:
-    """Remove the temporary branches of launches other than the `opened`; warn of unfinished ones.
+    """Remove the temporary branches and staged files of interrupted launches.
 
-    `places` are the remotes that this pytest run knows, with their repositories. Raises
-    `RemexError` where that fails.
+    Args:
+        records: All launch records.
+        open_launches: The launches of this command, which are left alone.
+        repos: The remotes that this command knows, each with its repository; the launches of
+            others are left alone.
+        services: How repositories and remotes are reached.
+
+    Returns:
+        A warning for each launch that has runs left to submit.
+
+    Raises:
+        RemexError: Where something could not be removed.
     """
     warnings = []
     for record in records:
-        if record.launch.id in opened:
+        if record.launch.id in open_launches:
             continue
-        left = [entry for entry in record.entries.values() if not entry.stage.settled]
+        left = sum(not run.stage.settled for run in record.entries.values())
         if left:
             warnings.append(
-                f"launch {record.launch.id} was interrupted with {len(left)} runs unsubmitted: "
-                f"submit the same sweep again to finish it, or give it up with "
+                f"launch {record.launch.id} was interrupted with "
+                f"{counted(left, 'run')} not submitted: submit the same sweep again to "
+                f"finish it, or give it up with "
                 f"--remex-cancel --remex-launch={record.launch.id}"
             )
         if record.tips and not record.tidied:
-            _tidy(record, places, doors)
+            _clean_up(record, repos, services)
     return warnings
 
 
-def _tidy(record: LaunchRecord, places: Mapping[Remote, Repo], doors: Services) -> None:
-    launch = record.launch
-    for remote, repo in places.items():
-        if is_same(remote, launch.remote):
-            workspace = doors.workspaces.at(repo, launch.base)
-            connection = doors.connect(remote)
-            publisher = publisher_for(workspace, launch, connection, record.tips)
-            journal = Journal.resume(record)
-            pipeline.finish(LaunchSession(launch, journal, workspace, connection, publisher))
-            journal.close()
+def _clean_up(record: LaunchRecord, repos: Mapping[Remote, Repo], services: Services) -> None:
+    for remote, repo in repos.items():
+        if is_same_place(remote, record.launch.remote):
+            session = resume(record, repo, remote, services, Grouping())
+            pipeline.finish(session)
+            session.journal.close()
             return

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rich import filesize
 
+from pytest_remex.interaction import counted
 from pytest_remex.sbatch.header import Header, core_hours
 
 
@@ -23,12 +24,12 @@ class Cost:
     disk: int
 
     @classmethod
-    def of(cls, asked: Iterable[tuple[Header, int]]) -> Cost:
-        """Add up the headers of jobs, and the bytes that each run directory takes."""
-        asked = list(asked)
-        hours = [core_hours(header) for header, _ in asked]
+    def of(cls, jobs: Iterable[tuple[Header, int]]) -> Cost:
+        """Add up jobs, each with its header and the bytes that its run directory takes."""
+        jobs = list(jobs)
+        hours = [core_hours(header) for header, _ in jobs]
         known = [each for each in hours if each is not None]
-        disk = sum(size for _, size in asked)
+        disk = sum(size for _, size in jobs)
         return cls(len(hours), sum(known), len(hours) - len(known), disk)
 
     def __add__(self, other: Cost) -> Cost:
@@ -41,11 +42,11 @@ class Cost:
         )
 
     def __str__(self) -> str:
-        """Say it in words."""
-        jobs = f"{self.jobs} job{'' if self.jobs == 1 else 's'}"
+        """Return it in words, such as `3 jobs, at most 0.25 core-hours, ...`."""
+        hours, disk = f"{self.core_hours:,.4g}", filesize.decimal(self.disk)
         text = (
-            f"{jobs}, at most {self.core_hours:,.4g} core-hours, and {filesize.decimal(self.disk)} "
-            f"of run directories"
+            f"{counted(self.jobs, 'job')}, at most {hours} core-hours, and {disk} of run "
+            f"directories"
         )
         if not self.unlimited:
             return text

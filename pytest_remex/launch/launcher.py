@@ -1,13 +1,10 @@
-"""Decides whether and in which launch an experiment is submitted, and keeps launches open."""
+"""Decides in which launch an experiment is submitted, and keeps the launches of a command open."""
 
 from __future__ import annotations
 
-import secrets
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -15,103 +12,120 @@ from filelock import FileLock, Timeout
 
 from pytest_remex import names
 from pytest_remex.errors import RecordError, RemexError
+from pytest_remex.interaction import Progress
 from pytest_remex.io import writing
 from pytest_remex.launch import pipeline
-from pytest_remex.launch.cleanup import tidy_after_crashes
-from pytest_remex.launch.grouping import Grouping
-from pytest_remex.launch.requests import Services, SubmitRequest, is_same, publisher_for
-from pytest_remex.launch.session import Batch, LaunchSession, Outcome, Progress
+from pytest_remex.launch.cleanup import clean_up_after_crashes
+from pytest_remex.launch.options import Grouping
+from pytest_remex.launch.session import LaunchSession, Services, SubmitRequest, begin, resume
 from pytest_remex.launch.submissions import header_facts
 from pytest_remex.model import Remote, Repo
 from pytest_remex.records.index import RecordedRun, RunIndex
-from pytest_remex.records.schema import Launch, LaunchRecord, RunRecord, Stage
+from pytest_remex.records.schema import LaunchRecord, RunRecord, Stage
 from pytest_remex.records.store import Journal, renamed, staged
 from pytest_remex.repo.workspace import Prepared
 
 
 class Launcher:
-    """The launches of one pytest run, on the launch records in `folder`.
+    """The launches of one command, on the launch records in `folder`.
 
-    `grouping` is for new runs. Raises `RecordError` where another pytest is submitting from
-    the same output folder, or where that cannot be written.
+    Args:
+        folder: The folder of the launch records; one command at a time submits from it.
+        services: How repositories and remotes are reached.
+        grouping: How new runs are grouped.
+
+    Raises:
+        RecordError: Where another command is submitting from the same folder, or where that
+            cannot be written.
     """
 
-    def __init__(self, folder: Path, doors: Services, grouping: Grouping) -> None:
+    def __init__(self, folder: Path, services: Services, grouping: Grouping) -> None:
         self._folder = folder
-        self._doors = doors
+        self._services = services
         self._grouping = grouping
-        self._open: dict[object, LaunchSession] = {}
-        self._places: dict[Remote, Repo] = {}
+        self._sessions: dict[object, LaunchSession] = {}
+        self._repos: dict[Remote, Repo] = {}
         self._lock = FileLock(folder / ".lock")
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._acquire()
-        self.history = RunIndex.read(folder)
+        self._index = RunIndex.read(folder)
 
-    def submitted(self, prepared: Prepared, repo: Repo, remote: Remote) -> RecordedRun | None:
-        """Give the run that an experiment has already, known by its present names from now on."""
-        self._places[remote] = repo
-        found = self.history.submitted(prepared.commit, local=remote.host is None)
-        if found and not self._is_named(found.entry, prepared):
-            now = self._entry(prepared, found.entry.directory)
-            with self._journal(found.record) as journal:
-                journal.write([renamed(replace(now, commit=found.entry.commit))])
-        return found
+    @property
+    def launches(self) -> list[str]:
+        """The launches that this command has opened."""
+        return [session.launch.id for session in self._sessions.values()]
 
-    def continued(self, found: RecordedRun, command: str) -> RecordedRun:
-        """Make a run ready for another job in its run directory, which runs `command`."""
-        entry = replace(
-            found.entry,
+    def find(self, prepared: Prepared, repo: Repo, remote: Remote) -> RecordedRun | None:
+        """Return the run that an experiment has already, known by its present names from now on.
+
+        Raises `RecordError` where its launch record cannot be written.
+        """
+        self._repos[remote] = repo
+        recorded = self._index.submitted(prepared.commit, local=remote.host is None)
+        if recorded and not _is_named(recorded.entry, prepared):
+            now = _new_run(prepared, recorded.entry.directory)
+            with self._journal(recorded.record) as journal:
+                journal.write([renamed(replace(now, commit=recorded.entry.commit))])
+        return recorded
+
+    def prepare_continuation(self, recorded: RecordedRun, command: str) -> RecordedRun:
+        """Note that a run gets another job in its run directory, which runs `command`.
+
+        Returns:
+            The run as it is recorded now, to be submitted like one that was interrupted.
+        """
+        run = replace(
+            recorded.entry,
             stage=Stage.PLACED,
-            serial=found.entry.serial + 1,
+            serial=recorded.entry.serial + 1,
             command=command,
             unit="",
             ended=None,
         )
-        sha = entry.commit.sha
-        with self._journal(found.record) as journal:
-            journal.write(
-                [staged(sha, Stage.PLACED, serial=entry.serial, command=command, unit="")]
-            )
-        record = replace(found.record, entries={**found.record.entries, sha: entry})
-        return RecordedRun(record, entry)
+        sha = run.commit.sha
+        with self._journal(recorded.record) as journal:
+            journal.write([staged(sha, run.stage, serial=run.serial, command=command, unit="")])
+        record = replace(recorded.record, entries={**recorded.record.entries, sha: run})
+        return RecordedRun(record, run)
 
-    def commit(self, orders: Sequence[SubmitRequest]) -> Callable[[Progress], list[Outcome]]:
-        """Note a batch in its launches; gives what submits it, with one outcome for each order.
+    def commit(self, requests: Sequence[SubmitRequest]) -> Callable[[Progress], list[RunRecord]]:
+        """Note a batch in its launches.
 
-        What it gives may run in a thread of its own while more is prepared, and raises what
-        concerns them all.
+        Returns:
+            What submits the batch, and returns one run for each request. It may run in a thread
+            of its own while more is prepared, and raises what concerns the whole batch.
         """
-        groups = self._groups(orders)
-        batches = [self._committed([orders[index] for index in group]) for group in groups]
+        groups = _by_launch(requests)
+        batches = [self._committed([requests[i] for i in group]) for group in groups]
         return partial(_send, groups, batches)
 
-    def launches(self) -> list[str]:
-        """Name the launches that this pytest run has opened."""
-        return [opened.launch.id for opened in self._open.values()]
+    def launch_of(self, request: SubmitRequest) -> str:
+        """Return the id of the launch that a request was committed to."""
+        return self._sessions[_launch_key(request)].launch.id
 
-    def may_be_submitted(self, order: SubmitRequest) -> bool:
-        """Say whether an order whose batch failed may have a job all the same."""
-        opened = self._open.get(_launch_key(order))
-        entry = opened.entries.get(order.prepared.commit.sha) if opened else None
-        return entry is not None and entry.stage in pipeline.SENT
-
-    def launch_of(self, order: SubmitRequest) -> str:
-        """Name the launch that an order was submitted in."""
-        return self._open[_launch_key(order)].launch.id
+    def may_have_job(self, request: SubmitRequest) -> bool:
+        """Return whether a request whose batch failed may have a job all the same."""
+        session = self._sessions.get(_launch_key(request))
+        run = session.runs.get(request.prepared.commit.sha) if session else None
+        return run is not None and run.stage in pipeline.MAY_HAVE_JOB
 
     def close(self) -> list[str]:
-        """Finish all launches; give what they told of and what could not be tidied up."""
+        """Finish all launches; return the cluster's warnings, and what could not be cleaned up."""
         warnings: list[str] = []
-        for opened in self._open.values():
-            warnings += dict.fromkeys(opened.warnings)
-            with _told_in(warnings), closing(opened.journal), _told_in(warnings):
-                pipeline.finish(opened)
-        with _told_in(warnings):
-            warnings += tidy_after_crashes(
-                self.history.records, self.launches(), self._places, self._doors
+        for session in self._sessions.values():
+            warnings += dict.fromkeys(session.warnings)
+            with (
+                _errors_as(warnings),
+                closing(session.journal),
+                _errors_as(warnings),
+            ):
+                pipeline.finish(session)
+        with _errors_as(warnings):
+            warnings += clean_up_after_crashes(
+                self._index.records, self.launches, self._repos, self._services
             )
-        self._open.clear()
+        self._sessions.clear()
         self._lock.release()
         return warnings
 
@@ -125,123 +139,84 @@ class Launcher:
 
     @contextmanager
     def _journal(self, record: LaunchRecord) -> Iterator[Journal]:
-        """Lend a launch's record for writing, also while a thread submits runs of that launch."""
-        if opened := self._open.get(record.launch.id):
-            yield opened.journal
+        """Open a launch's record; it may be open, and written by the thread that submits."""
+        if session := self._sessions.get(record.launch.id):
+            yield session.journal
             return
         journal = Journal.resume(record)
         yield journal
         journal.close()
 
-    def _committed(self, orders: Sequence[SubmitRequest]) -> Batch:
-        opened = self._opened(orders[0])
-        return pipeline.commit(opened, [self._ordered(opened, order) for order in orders])
+    def _committed(self, requests: Sequence[SubmitRequest]) -> pipeline.Batch:
+        session = self._session(requests[0])
+        return pipeline.commit(session, [_run_of(session, request) for request in requests])
 
-    def _groups(self, orders: Sequence[SubmitRequest]) -> list[list[int]]:
-        groups: dict[object, list[int]] = {}
-        for index, order in enumerate(orders):
-            groups.setdefault(_launch_key(order), []).append(index)
-        return list(groups.values())
+    def _session(self, request: SubmitRequest) -> LaunchSession:
+        key = _launch_key(request)
+        if key not in self._sessions:
+            self._sessions[key] = self._opened(request)
+        return self._sessions[key]
 
-    def _opened(self, order: SubmitRequest) -> LaunchSession:
-        key = _launch_key(order)
-        if key not in self._open:
-            self._open[key] = (
-                self._resume(order, order.interrupted.record)
-                if order.interrupted
-                else self._begin(order)
-            )
-        return self._open[key]
+    def _opened(self, request: SubmitRequest) -> LaunchSession:
+        if request.resumed is None:
+            return begin(self._folder, request, self._services, self._grouping)
+        record = request.resumed.record
+        return resume(record, request.repo, request.remote, self._services, self._grouping)
 
-    def _begin(self, order: SubmitRequest) -> LaunchSession:
-        experiment, commit = order.prepared.experiment, order.prepared.commit
-        workspace = self._doors.workspaces.at(order.repo, commit.base)
-        connection = self._doors.connect(order.remote)
-        connection.host()
-        while True:
-            launch = Launch(
-                id=names.launch_id(experiment.sweep.name, datetime.now().astimezone()),
-                token=secrets.token_hex(8),
-                name=experiment.sweep.name,
-                branch=workspace.branch,
-                base=commit.base,
-                base_config=experiment.sweep.base_config,
-                fetch=experiment.sweep.fetch,
-                config_file=experiment.sweep.config_file,
-                remote=order.remote,
-            )
-            # Refused before there is a record: every name of this launch is shorter than this one.
-            names.run_directory(launch.branch, launch.id, commit.sha)
-            try:
-                journal = Journal.begin(self._folder, launch)
-            except FileExistsError:
-                time.sleep(0.2)
-                continue
-            publisher = publisher_for(workspace, launch, connection)
-            return LaunchSession(launch, journal, workspace, connection, publisher, self._grouping)
 
-    def _resume(self, order: SubmitRequest, record: LaunchRecord) -> LaunchSession:
-        launch = record.launch
-        workspace = self._doors.workspaces.at(order.repo, launch.base)
-        connection = self._doors.connect(self._reached(launch.remote, order.remote))
-        publisher = publisher_for(workspace, launch, connection, record.tips)
-        journal = Journal.resume(record)
-        opened = LaunchSession(launch, journal, workspace, connection, publisher, self._grouping)
-        opened.add(record.entries.values())
-        opened.doubtful = frozenset(
-            sha
-            for sha, entry in record.entries.items()
-            if entry.stage in {Stage.SUBMITTING, Stage.INDOUBT}
-        )
-        return opened
+def _launch_key(request: SubmitRequest) -> object:
+    if request.resumed:
+        return request.resumed.record.launch.id
+    prepared = request.prepared
+    return prepared.experiment.sweep.name, request.repo, prepared.commit.base, request.remote
 
-    def _reached(self, recorded: Remote, today: Remote) -> Remote:
-        return today if is_same(recorded, today) else recorded
 
-    def _ordered(self, opened: LaunchSession, order: SubmitRequest) -> RunRecord:
-        sha = order.prepared.commit.sha
-        if order.interrupted:
-            entry = order.interrupted.entry
-            if entry.serial > opened.entries[entry.commit.sha].serial:
-                opened.add([entry])
-            return entry
-        directory = names.run_directory(opened.launch.branch, opened.launch.id, sha)
-        return self._entry(order.prepared, directory)
+def _by_launch(requests: Sequence[SubmitRequest]) -> list[list[int]]:
+    """Return the positions of the requests of each launch."""
+    groups: dict[object, list[int]] = {}
+    for position, request in enumerate(requests):
+        groups.setdefault(_launch_key(request), []).append(position)
+    return list(groups.values())
 
-    def _entry(self, prepared: Prepared, directory: str) -> RunRecord:
-        return RunRecord(
-            node=prepared.node,
-            id=prepared.experiment.id,
-            point=prepared.experiment.point,
-            parameters=prepared.parameters,
-            commit=prepared.commit,
-            directory=directory,
-            header=header_facts(prepared.header),
-        )
 
-    def _is_named(self, entry: RunRecord, prepared: Prepared) -> bool:
-        return (entry.node, dict(entry.point)) == (prepared.node, dict(prepared.experiment.point))
+def _run_of(session: LaunchSession, request: SubmitRequest) -> RunRecord:
+    if request.resumed:
+        run = request.resumed.entry
+        if run.serial > session.runs[run.commit.sha].serial:
+            session.add([run])
+        return run
+    launch, sha = session.launch, request.prepared.commit.sha
+    return _new_run(request.prepared, names.run_directory(launch.branch, launch.id, sha))
+
+
+def _new_run(prepared: Prepared, directory: str) -> RunRecord:
+    return RunRecord(
+        node=prepared.node,
+        id=prepared.experiment.id,
+        point=prepared.experiment.point,
+        parameters=prepared.parameters,
+        commit=prepared.commit,
+        directory=directory,
+        header=header_facts(prepared.header),
+    )
+
+
+def _is_named(run: RunRecord, prepared: Prepared) -> bool:
+    return (run.node, dict(run.point)) == (prepared.node, dict(prepared.experiment.point))
+
+
+def _send(
+    groups: Sequence[Sequence[int]], batches: Sequence[pipeline.Batch], progress: Progress
+) -> list[RunRecord]:
+    runs: dict[int, RunRecord] = {}
+    for group, batch in zip(groups, batches, strict=True):
+        runs |= zip(group, pipeline.send(batch, progress), strict=True)
+    return [runs[position] for position in sorted(runs)]
 
 
 @contextmanager
-def _told_in(warnings: list[str]) -> Iterator[None]:
+def _errors_as(warnings: list[str]) -> Iterator[None]:
     try:
         yield
     except RemexError as error:
         warnings.append(str(error))
-
-
-def _send(
-    groups: Sequence[Sequence[int]], batches: Sequence[Batch], progress: Progress
-) -> list[Outcome]:
-    outcomes: dict[int, Outcome] = {}
-    for group, batch in zip(groups, batches, strict=True):
-        outcomes |= zip(group, pipeline.send(batch, progress), strict=True)
-    return [outcomes[index] for index in sorted(outcomes)]
-
-
-def _launch_key(order: SubmitRequest) -> object:
-    if order.interrupted:
-        return order.interrupted.record.launch.id
-    prepared = order.prepared
-    return prepared.experiment.sweep.name, order.repo, prepared.commit.base, order.remote

@@ -1,12 +1,24 @@
-"""The phase that sends experiments out: commit, push, place, submit held, record, release.
+"""The steps that take the runs of one launch from commit to released job.
 
 Each step is announced in the launch record before it is done and noted after it, so that the same
-command, run again after a crash anywhere, finds out what happened and goes on from there.
+command, run again after a crash anywhere, finds out what happened and goes on from there. The
+stages of a run in the record:
+
+    COMMITTED -> PUSHED -> PLACED -> SUBMITTING -> HELD -> RELEASED
+                   |          ^          |
+                   |          '----------+  Slurm accepts no more jobs for now
+                   v                     +--> REJECTED  sbatch refused the job
+                REFUSED                  '--> INDOUBT   sbatch may have accepted it: the same
+            the run directory                           command, run again, looks for the job
+            cannot be made                              and goes on at SUBMITTING
+
+An interrupted run goes through all steps again: each finds what was done already, and leaves it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pytest_remex import names
 from pytest_remex.common.jobs import JobId
@@ -21,208 +33,199 @@ from pytest_remex.common.protocol import (
     Rejected,
     Release,
     RunJob,
+    Source,
     Submit,
     SubmitWarning,
     Tidy,
 )
-from pytest_remex.launch.session import (
-    Batch,
-    LaunchSession,
-    Outcome,
-    Progress,
-    Submitted,
-    Unsubmitted,
-)
+from pytest_remex.interaction import Progress
+from pytest_remex.launch.session import LaunchSession
 from pytest_remex.launch.submissions import Submission, form_submissions
 from pytest_remex.model import Config
 from pytest_remex.records.schema import RunRecord, Stage
 from pytest_remex.records.store import committed, pushing, tidied
 
-ALREADY = frozenset({Stage.HELD, Stage.RELEASED})
-SENT = ALREADY | {Stage.SUBMITTING, Stage.INDOUBT}
-"""The stages of a run that may have a job."""
+HAS_JOB = frozenset({Stage.HELD, Stage.RELEASED})
+MAY_HAVE_JOB = HAS_JOB | {Stage.SUBMITTING, Stage.INDOUBT}
 DEFAULT_ARRAY_SIZE = 1000
 """Tasks in an array at most where the cluster does not say; Slurm's default is 1,001."""
 
 
-def commit(opened: LaunchSession, entries: Sequence[RunRecord]) -> Batch:
-    """Note runs in the launch record, and keep their commits in the user's repository."""
-    _announce(opened, entries)
-    shas = [entry.commit.sha for entry in entries]
-    return Batch(opened, shas, _keep(opened, shas))
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Runs of one launch that are sent together.
 
-
-def send(batch: Batch, progress: Progress) -> list[Outcome]:
-    """Submit a batch that was committed, and give an outcome for each of its runs.
-
-    Nothing is submitted twice: the same call, made again after it failed anywhere, goes on.
-    It may run in a thread of its own while more is patched, but not while more of this launch is
-    committed. Raises `RemexError` where the batch could not be handled; where that is a
-    `ConnectionLostError`, some of its jobs may have been submitted.
+    `tip` is the commit whose parents are all commits of the launch so far.
     """
-    opened, shas = batch.opened, batch.shas
-    _publish_and_place(opened, batch.tip, shas, progress)
-    _submit_held(opened, shas, progress)
-    _release(opened, shas)
-    return [_outcome(opened.entries[sha]) for sha in shas]
+
+    session: LaunchSession
+    shas: Sequence[str]
+    tip: str
 
 
-def finish(opened: LaunchSession) -> None:
+def commit(session: LaunchSession, runs: Sequence[RunRecord]) -> Batch:
+    """Note runs in the launch record, and keep their commits in the user's repository."""
+    new = [run for run in runs if run.commit.sha not in session.runs]
+    session.journal.write(committed(run) for run in new)
+    session.add(new)
+    shas = [run.commit.sha for run in runs]
+    launch = session.launch
+    tip = session.workspace.committer.gather(names.keep_ref(launch.id), shas, launch.token)
+    return Batch(session, shas, tip)
+
+
+def send(batch: Batch, progress: Progress) -> list[RunRecord]:
+    """Submit a batch that was committed.
+
+    Nothing is submitted twice: the same call, made again after it failed anywhere, goes on. It
+    may run in a thread of its own while more is patched, but not while more of this launch is
+    committed.
+
+    Returns:
+        The runs as they are recorded now, in the batch's order.
+
+    Raises:
+        RemexError: Where the batch could not be handled. Where that is a `ConnectionLostError`,
+            some of its jobs may have been submitted.
+    """
+    session, shas = batch.session, batch.shas
+    jobless = [sha for sha in shas if session.runs[sha].stage not in HAS_JOB]
+    progress("pushing", 0, len(jobless))
+    source = _publish(session, batch.tip, jobless)
+    _place(session, source, jobless, progress)
+    _submit_held(session, shas, progress)
+    _release(session, shas)
+    return [session.runs[sha] for sha in shas]
+
+
+def finish(session: LaunchSession) -> None:
     """Remove what a launch left in other places. Raises `RemexError` where that fails."""
-    opened.publisher.withdraw()
-    launch, remote = opened.launch, opened.launch.remote
-    for _ in opened.connection.ask(Tidy(_clone(opened), remote.runs, launch.id, launch.token)):
+    session.publisher.withdraw()
+    launch = session.launch
+    request = Tidy(_clone(session), launch.remote.runs, launch.id, launch.token)
+    for _ in session.connection.ask(request):
         pass
-    opened.journal.write([tidied()])
+    session.journal.write([tidied()])
 
 
-def _announce(opened: LaunchSession, entries: Sequence[RunRecord]) -> None:
-    fresh = [entry for entry in entries if entry.commit.sha not in opened.entries]
-    opened.journal.write(committed(entry) for entry in fresh)
-    opened.add(fresh)
+def _publish(session: LaunchSession, tip: str, shas: Sequence[str]) -> Source:
+    session.journal.write([pushing(tip)])
+    session.journal.sync()
+    source = session.publisher.publish(tip)
+    session.reach(shas, Stage.PUSHED)
+    return source
 
 
-def _keep(opened: LaunchSession, shas: Sequence[str]) -> str:
-    launch = opened.launch
-    return opened.workspace.committer.gather(names.keep_ref(launch.id), shas, launch.token)
-
-
-def _publish_and_place(
-    opened: LaunchSession, tip: str, shas: Sequence[str], progress: Progress
-) -> None:
-    waiting = [sha for sha in shas if opened.entries[sha].stage not in ALREADY]
-    opened.journal.write([pushing(tip)])
-    opened.journal.sync()
-    progress("pushing", 0, len(waiting))
-    source = opened.publisher.publish(tip)
-    opened.note(waiting, Stage.PUSHED)
-    launch, remote = opened.launch, opened.launch.remote
+def _place(session: LaunchSession, source: Source, shas: Sequence[str], progress: Progress) -> None:
+    launch, remote = session.launch, session.launch.remote
     placed: list[str] = []
     request = Place(
-        clone=_clone(opened),
+        clone=_clone(session),
         runs=remote.runs,
         launch=launch.id,
         token=launch.token,
         base=launch.base,
         source=source,
         shared=list(remote.shared),
-        placements=[_placement(opened, opened.entries[sha]) for sha in waiting],
+        placements=[_placement(session, session.runs[sha]) for sha in shas],
     )
-    for event in opened.connection.ask(request):
+    for event in session.connection.ask(request):
         if isinstance(event, Placed):
-            placed.append(opened.commits[event.directory])
-            progress("placing", len(placed), len(waiting))
+            placed.append(session.commits[event.directory])
+            progress("placing", len(placed), len(shas))
         elif isinstance(event, PlaceRefused):
-            opened.note([opened.commits[event.directory]], Stage.REFUSED, why=event.message)
-    opened.note(placed, Stage.PLACED)
+            session.reach([session.commits[event.directory]], Stage.REFUSED, why=event.message)
+    session.reach(placed, Stage.PLACED)
 
 
-def _placement(opened: LaunchSession, entry: RunRecord) -> Placement:
-    config: Config = {**opened.launch.base_config, **entry.point}
+def _placement(session: LaunchSession, run: RunRecord) -> Placement:
+    config: Config = {**session.launch.base_config, **run.point}
     return Placement(
-        directory=entry.directory,
-        sha=entry.commit.sha,
-        parent=entry.commit.base,
-        tree=entry.commit.tree,
-        meta={"node": entry.node, "id": entry.id, "point": entry.point, "config": config},
+        directory=run.directory,
+        sha=run.commit.sha,
+        parent=run.commit.base,
+        tree=run.commit.tree,
+        meta={"node": run.node, "id": run.id, "point": run.point, "config": config},
     )
 
 
-def _submit_held(opened: LaunchSession, shas: Sequence[str], progress: Progress) -> None:
-    ready = [opened.entries[sha] for sha in shas if opened.entries[sha].stage is Stage.PLACED]
-    units = _units(opened, ready)
-    for unit in units:
-        opened.note(_shas(unit), Stage.SUBMITTING, unit=unit.key)
-    opened.journal.sync()
-    by_key = {unit.key: unit for unit in units}
-    done: set[str] = set()
+def _submit_held(session: LaunchSession, shas: Sequence[str], progress: Progress) -> None:
+    ready = [session.runs[sha] for sha in shas if session.runs[sha].stage is Stage.PLACED]
+    submissions = _submissions(session, ready)
+    for submission in submissions:
+        session.reach(submission.shas, Stage.SUBMITTING, unit=submission.key)
+    session.journal.sync()
+    by_key = {submission.key: submission for submission in submissions}
+    answered: set[str] = set()
     request = Submit(
-        runs=opened.launch.remote.runs,
-        launch=opened.launch.id,
-        token=opened.launch.token,
-        scheduler=opened.connection.scheduler,
+        runs=session.launch.remote.runs,
+        launch=session.launch.id,
+        token=session.launch.token,
+        scheduler=session.connection.scheduler,
         submissions=[
-            unit.request(opened.grouping, in_doubt=not opened.doubtful.isdisjoint(_shas(unit)))
-            for unit in units
+            each.request(session.grouping, in_doubt=not session.in_doubt.isdisjoint(each.shas))
+            for each in submissions
         ],
     )
-    for event in opened.connection.ask(request):
+    for event in session.connection.ask(request):
         if isinstance(event, SubmitWarning):
-            opened.warnings.append(event.message)
+            session.warnings.append(event.message)
         elif isinstance(event, Held | Rejected | InDoubt):
             submission = by_key[event.key]
-            _note_submitted(opened, submission, event)
-            # told again where Slurm disproves what sbatch said
-            done.update(_shas(submission))
-            progress("submitting", len(done), len(ready))
+            _note_answer(session, submission, event)
+            # an answer comes a second time where Slurm disproves what sbatch said
+            answered.update(submission.shas)
+            progress("submitting", len(answered), len(ready))
 
 
-def _note_submitted(
-    opened: LaunchSession, unit: Submission, event: Held | Rejected | InDoubt
+def _note_answer(
+    session: LaunchSession, submission: Submission, event: Held | Rejected | InDoubt
 ) -> None:
     match event:
         case Held():
             for directory, job in event.jobs.items():
-                opened.note([opened.commits[directory]], Stage.HELD, job=job)
+                session.reach([session.commits[directory]], Stage.HELD, job=job)
         case Rejected(limit=True):
             why = f"{event.message}\nrun the same command again for the rest"
-            opened.note(_shas(unit), Stage.PLACED, why=why)
+            session.reach(submission.shas, Stage.PLACED, why=why)
         case Rejected():
-            opened.note(_shas(unit), Stage.REJECTED, why=event.message)
+            session.reach(submission.shas, Stage.REJECTED, why=event.message)
         case InDoubt():
-            opened.note(_shas(unit), Stage.INDOUBT, why=event.message)
+            session.reach(submission.shas, Stage.INDOUBT, why=event.message)
 
 
-def _units(opened: LaunchSession, ready: Sequence[RunRecord]) -> list[Submission]:
+def _submissions(session: LaunchSession, ready: Sequence[RunRecord]) -> list[Submission]:
     members: dict[str, list[RunRecord]] = {}
-    for entry in opened.entries.values():
-        members.setdefault(entry.unit, []).append(entry)
-    longest = opened.connection.host().max_array_size or DEFAULT_ARRAY_SIZE
-    return form_submissions(ready, members, opened.grouping, longest)
+    for run in session.runs.values():
+        members.setdefault(run.unit, []).append(run)
+    longest = session.connection.host().max_array_size or DEFAULT_ARRAY_SIZE
+    return form_submissions(ready, members, session.grouping, longest)
 
 
-def _release(opened: LaunchSession, shas: Sequence[str]) -> None:
-    units = {opened.entries[sha].unit for sha in shas}
-    held = [e for e in opened.entries.values() if e.stage is Stage.HELD and e.unit in units]
-    asked = [RunJob(e.directory, e.job) for e in held if not e.header.get("held")]
-    opened.journal.sync()
+def _release(session: LaunchSession, shas: Sequence[str]) -> None:
+    keys = {session.runs[sha].unit for sha in shas}
+    held = [run for run in session.runs.values() if run.stage is Stage.HELD and run.unit in keys]
+    asked = [RunJob(run.directory, run.job) for run in held if not run.header.get("held")]
+    session.journal.sync()
     refused: dict[str, tuple[Stage, str]] = {}
-    request = Release(opened.launch.remote.runs, opened.connection.scheduler, asked)
-    for event in opened.connection.ask(request):
+    request = Release(session.launch.remote.runs, session.connection.scheduler, asked)
+    for event in session.connection.ask(request):
         if isinstance(event, NotReleased):
             stage = Stage.RELEASED if event.lost else Stage.HELD
-            refused[_whole(event.job)] = stage, event.message
-    for entry in held:
-        if refusal := refused.get(_whole(entry.job)):
-            opened.note([entry.commit.sha], refusal[0], why=refusal[1])
-    done = [entry.commit.sha for entry in held if _whole(entry.job) not in refused]
-    opened.note(done, Stage.RELEASED)
-    opened.journal.sync()
+            refused[_whole_job(event.job)] = stage, event.message
+    for run in held:
+        if refusal := refused.get(_whole_job(run.job)):
+            session.reach([run.commit.sha], refusal[0], why=refusal[1])
+    released = [run.commit.sha for run in held if _whole_job(run.job) not in refused]
+    session.reach(released, Stage.RELEASED)
+    session.journal.sync()
 
 
-def _whole(job: str) -> str:
-    """Return the id of the job that a task is part of: releasing it releases them all."""
+def _whole_job(job: str) -> str:
+    """Return the id of the job that a task is part of: releasing it releases all its tasks."""
     return str(JobId.parse(job)._replace(task=""))
 
 
-def _outcome(entry: RunRecord) -> Outcome:
-    if entry.stage is Stage.RELEASED and not entry.why:
-        return Submitted(entry.job)
-    if entry.stage is Stage.HELD:
-        why = f"job {entry.job} is held and could not be released: {entry.why}"
-        return Unsubmitted(why, doubtful=True)
-    if entry.stage is Stage.INDOUBT:
-        return Unsubmitted(
-            f"whether its job was accepted is not known ({entry.why}): run the same command again",
-            doubtful=True,
-        )
-    return Unsubmitted(entry.why or f"it stayed {entry.stage}: run the same command again")
-
-
-def _clone(opened: LaunchSession) -> str:
-    remote = opened.launch.remote
-    return remote.clone if remote.host is not None else str(opened.workspace.git.top)
-
-
-def _shas(unit: Submission) -> list[str]:
-    return [entry.commit.sha for entry in unit.entries]
+def _clone(session: LaunchSession) -> str:
+    remote = session.launch.remote
+    return remote.clone if remote.host is not None else str(session.workspace.git.top)

@@ -1,7 +1,7 @@
 """Ways to get a launch's commits to the clone: through origin, over the connection, or not at all.
 
-A way is created for one launch. `publish` gives what the agent's action "place" needs to find the
-commits; `withdraw` removes what was put elsewhere.
+A way is created for one launch. `publish` returns what the agent's action "place" needs to find
+the commits; `withdraw` removes what was put elsewhere.
 """
 
 from __future__ import annotations
@@ -13,20 +13,43 @@ from typing import Protocol
 from pytest_remex import names
 from pytest_remex.common.protocol import ListTips, Source, Tips
 from pytest_remex.errors import RepositoryError
+from pytest_remex.records.schema import Launch
 from pytest_remex.repo.git import Git
 from pytest_remex.transport import Connection
 
 GONE = ("remote ref does not exist", "stale info")
+"""What git says where the branch to delete is not there, or not ours, any more."""
 
 
 class Publisher(Protocol):
     """A way to get commits to the clone."""
 
     def publish(self, tip: str) -> Source:
-        """Bring `tip` and all behind it to where the clone can fetch it; safe to repeat."""
+        """Bring `tip` and all its ancestors to where the clone can fetch them; safe to repeat."""
 
     def withdraw(self) -> None:
         """Remove the temporary branch, if it is still this launch's."""
+
+
+def publisher_for(
+    launch: Launch, repository: Git, connection: Connection, tips: Sequence[str] = ()
+) -> Publisher:
+    """Return the way by which a launch's commits get to the clone.
+
+    Args:
+        launch: The launch.
+        repository: The user's repository, which holds the commits.
+        connection: The open connection to the launch's remote.
+        tips: The commits that an interrupted command may have pushed already.
+
+    Raises:
+        RepositoryError: Where the launch's temporary branch is at another commit.
+    """
+    if launch.remote.host is None:
+        return Here()
+    if launch.remote.via == "connection":
+        return OverConnection(repository, launch.id, connection)
+    return ThroughOrigin(repository, launch.id, tips)
 
 
 class Here:
@@ -50,17 +73,17 @@ class ThroughOrigin:
         self._git = repository
         self._branch = names.temporary_branch(launch)
         self._ref = f"refs/heads/{self._branch}"
-        self._pushed = self._find(tips) if tips else None
+        self._pushed = self._pushed_earlier(tips) if tips else None
 
     def publish(self, tip: str) -> Source:
-        """See `Publisher`. Raises `RepositoryError` with git's words and the mend."""
+        """See `Publisher`. Raises `RepositoryError` with git's words and the fix."""
         if tip != self._pushed:
             self._push(tip)
             self._pushed = tip
         return Source("origin", tip, self._ref)
 
     def withdraw(self) -> None:
-        """See `Publisher`."""
+        """See `Publisher`. Raises `RepositoryError` where origin does not delete it."""
         if self._pushed is None:
             return
         lease = f"--force-with-lease={self._ref}:{self._pushed}"
@@ -68,7 +91,7 @@ class ThroughOrigin:
         if code and not any(word in errors for word in GONE):
             raise RepositoryError(
                 f"the temporary branch {self._branch} could not be deleted on origin ({errors}): "
-                f"the next --remex-submit tries again, or `git push origin :{self._ref}`"
+                f"the next --remex-submit tries again, or run `git push origin :{self._ref}`"
             )
         self._pushed = None
 
@@ -85,24 +108,26 @@ class ThroughOrigin:
             )
         if "stale info" in errors:
             raise RepositoryError(
-                f"the branch {self._branch} on {origin} is another's ({self._found() or 'gone'}): "
-                f"delete it there if nobody needs it, or launch again in a second"
+                f"the branch {self._branch} on {origin} belongs to another launch (it is at "
+                f"{self._on_origin() or 'no commit any more'}): delete it there if nobody needs "
+                f"it, or run the same command again in a second"
             )
         raise RepositoryError(
             f"origin ({origin}) refused the push of {self._branch}: {errors}\n"
-            f"see that you may push branches remex/... there, or use Remote(..., via='connection')"
+            f"check that you may push branches remex/... there, or use "
+            f"Remote(..., via='connection')"
         )
 
-    def _find(self, tips: Sequence[str]) -> str | None:
-        found = self._found()
-        if found is None or found in tips:
-            return found
+    def _pushed_earlier(self, tips: Sequence[str]) -> str | None:
+        commit = self._on_origin()
+        if commit is None or commit in tips:
+            return commit
         raise RepositoryError(
-            f"the branch {self._branch} on origin stands at {found}, which this launch did not "
+            f"the branch {self._branch} on origin is at {commit}, which this launch did not "
             f"push: delete it there if nobody needs it"
         )
 
-    def _found(self) -> str | None:
+    def _on_origin(self) -> str | None:
         listing = self._git.run("ls-remote", "origin", self._ref)
         return listing.split()[0] if listing.strip() else None
 

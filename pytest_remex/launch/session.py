@@ -1,47 +1,51 @@
-"""A launch that is under way, and what becomes of its runs."""
+"""A launch that is under way: its record, its repository, its connection; how it is opened."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import secrets
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeAlias
+from datetime import datetime
+from pathlib import Path
 
-from pytest_remex.launch.grouping import Grouping
-from pytest_remex.launch.push import Publisher
-from pytest_remex.records.schema import Launch, RunRecord, Stage
+from pytest_remex import names
+from pytest_remex.launch.options import Grouping
+from pytest_remex.launch.push import Publisher, publisher_for
+from pytest_remex.model import Remote, Repo
+from pytest_remex.records.index import RecordedRun
+from pytest_remex.records.schema import Launch, LaunchRecord, RunRecord, Stage
 from pytest_remex.records.store import Journal, staged
-from pytest_remex.repo.workspace import Workspace
+from pytest_remex.repo.workspace import Prepared, Workspace, Workspaces
 from pytest_remex.transport import Connection
 
 
-class Progress(Protocol):
-    """Told of a phase under way."""
+@dataclass(frozen=True, slots=True)
+class SubmitRequest:
+    """An experiment to submit: a new run, or one that has been recorded.
 
-    def __call__(self, what: str, done: int, total: int, detail: str = "") -> None:
-        """Take what is being done, how many of it are done, how many there are, and more."""
+    `resumed` is the run to go on with, whose launch was interrupted or whose job is continued;
+    `retried` is the run whose job must have failed for a new run to be submitted.
+    """
+
+    prepared: Prepared
+    repo: Repo
+    remote: Remote
+    resumed: RecordedRun | None = None
+    retried: RecordedRun | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Submitted:
-    """A run whose job was released."""
+class Services:
+    """How a launch reaches repositories and remotes."""
 
-    job: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unsubmitted:
-    """A run that has no job, and why; `doubtful` where it may have one."""
-
-    why: str
-    doubtful: bool = False
-
-
-Outcome: TypeAlias = Submitted | Unsubmitted
+    workspaces: Workspaces
+    connect: Callable[[Remote], Connection]
 
 
 @dataclass(slots=True)
 class LaunchSession:
-    """A launch that is under way, with the doors that it goes through."""
+    """A launch that is under way, with all that its steps need."""
 
     launch: Launch
     journal: Journal
@@ -49,34 +53,97 @@ class LaunchSession:
     connection: Connection
     publisher: Publisher
     grouping: Grouping = field(default_factory=Grouping)
-    entries: dict[str, RunRecord] = field(default_factory=dict)
+    runs: dict[str, RunRecord] = field(default_factory=dict)
     """All runs of the launch so far, by commit."""
     commits: dict[str, str] = field(default_factory=dict)
     """The commit of each run directory."""
-    doubtful: frozenset[str] = frozenset()
-    """The commits that an earlier pytest was submitting when it was interrupted."""
+    in_doubt: frozenset[str] = frozenset()
+    """The commits that an earlier command was submitting when it was interrupted."""
     warnings: list[str] = field(default_factory=list)
-    """What the cluster told of, to be shown once at the end."""
+    """What the cluster warned of, to be shown once at the end."""
 
-    def add(self, entries: Iterable[RunRecord]) -> None:
-        """Remember runs."""
-        for entry in entries:
-            self.entries[entry.commit.sha] = entry
-            self.commits[entry.directory] = entry.commit.sha
+    def add(self, runs: Iterable[RunRecord]) -> None:
+        """Remember runs, without writing them."""
+        for run in runs:
+            self.runs[run.commit.sha] = run
+            self.commits[run.directory] = run.commit.sha
 
-    def note(self, shas: Iterable[str], stage: Stage, **facts: str) -> None:
-        """Write that runs have reached a stage, and remember it."""
+    def reach(self, shas: Iterable[str], stage: Stage, **facts: str) -> None:
+        """Write that runs have reached a stage, and remember it.
+
+        Args:
+            shas: The commits of the runs.
+            stage: The stage.
+            facts: What belongs to it: `job`, `unit` or `why`.
+        """
         shas = list(shas)
         self.journal.write(staged(sha, stage, **facts) for sha in shas)
         for sha in shas:
-            said = {"why": "", **facts}
-            self.entries[sha] = replace(self.entries[sha], stage=stage, **said)  # type: ignore[arg-type]
+            changed = {"why": "", **facts}
+            self.runs[sha] = replace(self.runs[sha], stage=stage, **changed)  # type: ignore[arg-type]
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Runs of one launch that are sent together; `tip` is the commit that reaches all of theirs."""
+def begin(
+    folder: Path, request: SubmitRequest, services: Services, grouping: Grouping
+) -> LaunchSession:
+    """Begin a launch and its record in `folder`; what cannot be is refused before there is one.
 
-    opened: LaunchSession
-    shas: Sequence[str]
-    tip: str
+    Raises `RemexError` where the remote cannot be reached or the record cannot be written.
+    """
+    sweep, base = request.prepared.experiment.sweep, request.prepared.commit.base
+    workspace = services.workspaces.at(request.repo, base)
+    connection = services.connect(request.remote)
+    connection.host()
+    while True:
+        launch = Launch(
+            id=names.launch_id(sweep.name, datetime.now().astimezone()),
+            token=secrets.token_hex(8),
+            name=sweep.name,
+            branch=workspace.branch,
+            base=base,
+            base_config=sweep.base_config,
+            fetch=sweep.fetch,
+            config_file=sweep.config_file,
+            remote=request.remote,
+        )
+        # Every other name of this launch is shorter than this one.
+        names.run_directory(launch.branch, launch.id, request.prepared.commit.sha)
+        try:
+            journal = Journal.begin(folder, launch)
+        except FileExistsError:
+            time.sleep(0.2)  # a launch is named by its second
+            continue
+        publisher = publisher_for(launch, workspace.git, connection)
+        return LaunchSession(launch, journal, workspace, connection, publisher, grouping)
+
+
+def resume(
+    record: LaunchRecord, repo: Repo, remote: Remote, services: Services, grouping: Grouping
+) -> LaunchSession:
+    """Go on with a launch, reached as `remote` says where that is the same place.
+
+    Raises `RemexError` where the remote cannot be reached, the temporary branch is not this
+    launch's, or the record cannot be written.
+    """
+    launch = record.launch
+    workspace = services.workspaces.at(repo, launch.base)
+    reached = remote if is_same_place(launch.remote, remote) else launch.remote
+    connection = services.connect(reached)
+    publisher = publisher_for(launch, workspace.git, connection, record.tips)
+    journal = Journal.resume(record)
+    session = LaunchSession(launch, journal, workspace, connection, publisher, grouping)
+    session.add(record.entries.values())
+    session.in_doubt = frozenset(
+        sha for sha, run in record.entries.items() if run.stage in {Stage.SUBMITTING, Stage.INDOUBT}
+    )
+    return session
+
+
+def is_same_place(one: Remote, other: Remote) -> bool:
+    """Return whether two remotes are one place, whatever starts commands there."""
+    return (one.host, one.clone, one.runs, one.via) == (
+        other.host,
+        other.clone,
+        other.runs,
+        other.via,
+    )

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 from pytest_remex.common import protocol
 from pytest_remex.common.typed_json import from_json
-from pytest_remex.launch.grouping import Grouping, GroupingKind
+from pytest_remex.launch.options import Grouping, GroupingKind
 from pytest_remex.model import Value
 from pytest_remex.records.schema import RunRecord
 from pytest_remex.sbatch.header import Header
@@ -17,24 +17,31 @@ from pytest_remex.sbatch.header import Header
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What one sbatch submits. `key` names it for ever in its launch."""
+    """What one sbatch submits. `key` names it in its launch, also after a crash."""
 
     key: str
-    entries: tuple[RunRecord, ...]
+    runs: tuple[RunRecord, ...]
     kind: GroupingKind
 
+    @property
+    def shas(self) -> list[str]:
+        """The commits of its runs."""
+        return [run.commit.sha for run in self.runs]
+
     def request(self, grouping: Grouping, *, in_doubt: bool) -> protocol.Submission:
-        """Return it as the agent takes it; `in_doubt` says that it may have been submitted."""
-        first = self.entries[0]
+        """Return it as the agent takes it; one `in_doubt` may have been submitted before."""
+        first = self.runs[0]
         limit = grouping.limit if grouping.kind is self.kind else 0
         sha_or_key = first.commit.sha if self.kind is GroupingKind.SINGLE else self.key
         return protocol.Submission(
             key=self.key,
-            directories=[entry.directory for entry in self.entries],
+            directories=[run.directory for run in self.runs],
             comment=f"remex:{sha_or_key}",
             job_number=first.serial,
             environment={"REMEX_COMMAND": first.command} if first.command else {},
-            header=from_json(protocol.Header, {name: first.header.get(name) for name in _TOLD}),
+            header=from_json(
+                protocol.Header, {name: first.header.get(name) for name in _HEADER_FIELDS}
+            ),
             array=self._array(limit) if self.kind is GroupingKind.ARRAY else None,
             pack=self._pack(limit) if self.kind is GroupingKind.PACK else None,
             in_doubt=in_doubt,
@@ -49,65 +56,73 @@ class Submission:
         return protocol.Pack(lines, shebang, limit or None, self._time_limit(limit))
 
     def _script(self) -> tuple[list[str], str]:
-        header = self.entries[0].header
+        header = self.runs[0].header
         lines = header["lines"]
         return [str(line) for line in lines] if isinstance(lines, list) else [], str(
             header["shebang"]
         )
 
     def _time_limit(self, slots: int) -> float | None:
-        """Give the time for all runs of a pack, `slots` at a time, each up to its own limit."""
-        each = self.entries[0].header.get("time_limit")
+        """Return the seconds for all runs of a pack, `slots` at a time, each to its own limit."""
+        each = self.runs[0].header.get("time_limit")
         if not isinstance(each, int | float):
             return None
-        return each * math.ceil(len(self.entries) / (slots or 1))
+        return each * math.ceil(len(self.runs) / (slots or 1))
 
 
-_TOLD = ("output", "error", "name", "time_limit", "held")
+_HEADER_FIELDS = ("output", "error", "name", "time_limit", "held")
 
 
 def form_submissions(
-    entries: Iterable[RunRecord],
+    runs: Iterable[RunRecord],
     members: Mapping[str, Sequence[RunRecord]],
     grouping: Grouping,
     size: int,
 ) -> list[Submission]:
-    """Divide runs among units.
+    """Divide runs among submissions.
 
-    A run that was once part of a unit stays in it: `members` gives each such unit whole. The
-    others make groups of equal headers, arrays of at most `size` runs, or units of their own.
+    Args:
+        runs: The runs to submit. One that was part of a submission before stays in it.
+        members: All runs of each submission that was formed before, by its key.
+        grouping: How the others are grouped: by equal headers, or each by itself.
+        size: The most runs of an array.
+
+    Returns:
+        The submissions; each run is in one of them.
     """
-    units: dict[str, Submission] = {}
-    fresh: list[RunRecord] = []
-    for entry in entries:
-        if entry.unit:
-            together = tuple(members[entry.unit])
-            units.setdefault(entry.unit, Submission(entry.unit, together, _kind(entry.unit)))
+    formed: dict[str, Submission] = {}
+    new: list[RunRecord] = []
+    for run in runs:
+        if run.unit:
+            formed.setdefault(
+                run.unit, Submission(run.unit, tuple(members[run.unit]), _kind(run.unit))
+            )
         else:
-            fresh.append(entry)
+            new.append(run)
     if grouping.kind is GroupingKind.SINGLE:
-        return [*units.values(), *map(_single, fresh)]
-    longest = size if grouping.kind is GroupingKind.ARRAY else len(fresh)
-    groups = _alike(fresh, longest)
-    return [*units.values(), *(_group(group, grouping.kind) for group in groups)]
+        return [*formed.values(), *map(_single, new)]
+    longest = size if grouping.kind is GroupingKind.ARRAY else len(new)
+    groups = _alike(new, longest)
+    return [*formed.values(), *(_group(group, grouping.kind) for group in groups)]
 
 
 def header_facts(header: Header) -> dict[str, Value]:
-    """Give a header as a launch record keeps it."""
+    """Return a header as a launch record keeps it."""
     return {**asdict(header), "lines": list(header.lines)}
 
 
-def _single(entry: RunRecord) -> Submission:
-    again = f"-{entry.serial}" if entry.serial > 1 else ""
-    return Submission(entry.directory + again, (entry,), GroupingKind.SINGLE)
+def _single(run: RunRecord) -> Submission:
+    again = f"-{run.serial}" if run.serial > 1 else ""
+    return Submission(run.directory + again, (run,), GroupingKind.SINGLE)
 
 
-def _alike(entries: Sequence[RunRecord], size: int) -> list[Sequence[RunRecord]]:
+def _alike(runs: Sequence[RunRecord], size: int) -> list[Sequence[RunRecord]]:
+    """Return groups of at most `size` runs with equal headers."""
     alike: dict[tuple[str, ...], list[RunRecord]] = {}
-    for entry in entries:
-        lines = entry.header["lines"]
-        asked = tuple(map(str, lines)) if isinstance(lines, list) else ()
-        alike.setdefault((str(entry.header["shebang"]), *asked), []).append(entry)
+    for run in runs:
+        lines = run.header["lines"]
+        options = tuple(map(str, lines)) if isinstance(lines, list) else ()
+        alike.setdefault((str(run.header["shebang"]), *options), []).append(run)
     return [
         group[start : start + size]
         for group in alike.values()
@@ -115,10 +130,10 @@ def _alike(entries: Sequence[RunRecord], size: int) -> list[Sequence[RunRecord]]
     ]
 
 
-def _group(entries: Sequence[RunRecord], kind: GroupingKind) -> Submission:
-    names = "\n".join(entry.directory for entry in entries)
+def _group(runs: Sequence[RunRecord], kind: GroupingKind) -> Submission:
+    names = "\n".join(run.directory for run in runs)
     digest = hashlib.sha256(names.encode()).hexdigest()
-    return Submission(f"{kind}-{digest[:12]}", tuple(entries), kind)
+    return Submission(f"{kind}-{digest[:12]}", tuple(runs), kind)
 
 
 def _kind(key: str) -> GroupingKind:

@@ -19,19 +19,22 @@ from pytest_remex.collect.query import query
 from pytest_remex.collect.runs import run_of
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RemexError
+from pytest_remex.launch.preparation import run_patch
 from pytest_remex.model import Config, Remote, Repo, Run, Scalar
 from pytest_remex.pytest_plugin import preparation
 from pytest_remex.pytest_plugin.items import (
     experiment_of,
+    fail,
     is_experiment,
     parameters_of,
     places_of,
+    reason_of,
     say,
+    skip,
     sweep_for,
 )
 from pytest_remex.pytest_plugin.options import Settings
-from pytest_remex.pytest_plugin.outcomes import fail, reason_of, skip
-from pytest_remex.pytest_plugin.preparation import body_of, failing_plainly, run_patch
+from pytest_remex.pytest_plugin.preparation import body_of, failing_plainly
 from pytest_remex.pytest_plugin.selection import Selection
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.repo.workspace import Workspaces

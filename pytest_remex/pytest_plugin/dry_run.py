@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -10,29 +11,29 @@ from pathlib import Path
 import pytest
 
 from pytest_remex.launch.cost import Cost
+from pytest_remex.launch.decision import Decision, decide, recorded_job
 from pytest_remex.model import Experiment, Remote, Repo
 from pytest_remex.pytest_plugin import preparation
-from pytest_remex.pytest_plugin.items import is_experiment, places_of, say, sweep_for
+from pytest_remex.pytest_plugin.items import Markup, is_experiment, places_of, say, sweep_for
 from pytest_remex.pytest_plugin.options import Mode, Settings
 from pytest_remex.pytest_plugin.terminal import Terminal
-from pytest_remex.records.index import RunIndex
+from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.repo.workspace import Prepared, Workspaces
 
 SHOWN = 20
 """Experiments whose diffs a plan shows without -v."""
+SENT = frozenset({Decision.NEW, Decision.FINISH, Decision.AGAIN, Decision.RETRY})
+SENT_ONCE_MORE = frozenset({Decision.AGAIN, Decision.RETRY})
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One experiment of a plan."""
+class PlannedExperiment:
+    """An experiment of a plan, what submit does with it, and its run directory's bytes."""
 
     prepared: Prepared
-    news: str
-    submitted: bool
-    asked: bool
-    """Whether --remex-submit sends it."""
+    decision: Decision
+    title: str
     size: int
-    """Bytes that its run directory will take."""
 
 
 class DryRun:
@@ -43,8 +44,8 @@ class DryRun:
         self._settings = settings
         self._terminal = Terminal(session.config)
         self._workspaces = Workspaces(kept=False)
-        self._history = RunIndex.read(settings.launches)
-        self._lines: list[Line] = []
+        self._index = RunIndex.read(settings.launches)
+        self._planned: list[PlannedExperiment] = []
 
     def checkout(
         self, item: pytest.Function, repo: Repo, _remote: Remote
@@ -58,14 +59,11 @@ class DryRun:
         __tracebackhide__ = True
         if not is_experiment(pyfuncitem):
             return None
-        prepared = preparation.prepare(pyfuncitem, self._workspaces, self._inspect)
-        repo, remote = places_of(pyfuncitem)
-        preparation.warn(self._terminal, self._workspaces.git(repo), prepared)
-        size = self._workspaces.size(repo, prepared.commit.base, remote.shared)
-        line = self._line(prepared, remote, size)
-        self._lines.append(line)
+        prepared = preparation.prepare(pyfuncitem, self._workspaces, self._terminal, self._inspect)
+        planned = self._plan(prepared, *places_of(pyfuncitem))
+        self._planned.append(planned)
         if self._settings.mode is Mode.PLAN:
-            say(pyfuncitem, line.news)
+            say(pyfuncitem, planned.title)
         return True
 
     @pytest.hookimpl(trylast=True)
@@ -76,7 +74,8 @@ class DryRun:
     def pytest_terminal_summary(self) -> None:
         """Show the plan."""
         if self._settings.mode is Mode.PLAN:
-            self._show()
+            self._show_diffs()
+            self._terminal.say(self._summary(), green=True)
         self._terminal.summary(f"remex {self._settings.mode}")
 
     def _inspect(self, experiment: Experiment, originals: Mapping[str, bytes]) -> None:
@@ -85,36 +84,62 @@ class DryRun:
             for warning in warnings or ():
                 self._terminal.note(warning)
 
-    def _line(self, prepared: Prepared, remote: Remote, size: int) -> Line:
-        found = self._history.submitted(prepared.commit, local=remote.host is None)
-        if found is None:
-            return Line(prepared, "NEW", submitted=False, asked=True, size=size)
-        if not found.entry.stage.settled:
-            news = f"INTERRUPTED at {found.entry.stage}"
-            return Line(prepared, news, submitted=False, asked=True, size=size)
-        news = f"ALREADY SUBMITTED job {found.entry.job}"
-        return Line(prepared, news, submitted=True, asked=self._settings.again, size=size)
+    def _plan(self, prepared: Prepared, repo: Repo, remote: Remote) -> PlannedExperiment:
+        run = self._index.submitted(prepared.commit, local=remote.host is None)
+        # A plan makes no connection: it goes by what the records say.
+        job = recorded_job(run) if run else None
+        decision = decide(run, self._settings.launching.resubmit, job)
+        size = self._workspaces.size(repo, prepared.commit.base, remote.shared)
+        return PlannedExperiment(prepared, decision, _title(decision, run), size)
 
-    def _show(self) -> None:
+    def _show_diffs(self) -> None:
         verbose = self._config.getoption("verbose") > 0
-        shown = self._lines if verbose else self._lines[:SHOWN]
-        for line in shown:
-            self._terminal.say(f"{line.prepared.node}  {line.news}", bold=True)
-            for text in line.prepared.diff.splitlines() or ["(no change: this is the base itself)"]:
-                self._terminal.say(f"    {text}", **_look(text))
-        if len(shown) < len(self._lines):
-            self._terminal.say(f"and {len(self._lines) - len(shown)} more: -v shows them all")
-        asked = [(line.prepared.header, line.size) for line in self._lines if line.asked]
-        submitted = sum(line.submitted for line in self._lines)
-        again = ", and submitted again" if submitted and self._settings.again else ""
-        self._terminal.say(
-            f"--remex-submit {f'asks for {Cost.of(asked)}' if asked else 'has nothing to send'}; "
-            f"{submitted} already submitted{again}",
-            green=True,
-        )
+        shown = self._planned if verbose else self._planned[:SHOWN]
+        for each in shown:
+            self._terminal.say(f"{each.prepared.node}  {each.title}", bold=True)
+            for line in each.prepared.diff.splitlines() or ["(no change: this is the base itself)"]:
+                self._terminal.say(f"    {line}", **_markup(line))
+        if hidden := len(self._planned) - len(shown):
+            self._terminal.say(f"and {hidden} more: -v shows them all")
+
+    def _summary(self) -> str:
+        """Return what submit asks for, and what it leaves alone."""
+        sent = [
+            (each.prepared.header, each.size) for each in self._planned if each.decision in SENT
+        ]
+        counts = Counter(each.decision for each in self._planned)
+        again = sum(counts[each] for each in SENT_ONCE_MORE)
+        submitted = again + counts[Decision.ALREADY] + counts[Decision.ASK]
+        parts = [
+            f"--remex-submit {f'asks for {Cost.of(sent)}' if sent else 'has nothing to send'}",
+            f"{submitted} already submitted" + (f", {again} of them once more" if again else ""),
+        ]
+        if unknown := counts[Decision.ASK]:
+            parts.append(
+                f"whether the jobs of {unknown} failed is not recorded yet, and submit will ask: "
+                f"--remex-status records it"
+            )
+        return "; ".join(parts)
 
 
-def _look(text: str) -> dict[str, bool]:
-    if text.startswith(("+++", "---", "")):
+def _title(decision: Decision, run: RecordedRun | None) -> str:
+    """Return what is shown of an experiment in a plan."""
+    if run is None:
+        return "NEW"
+    job = run.entry.job
+    match decision:
+        case Decision.FINISH:
+            return f"INTERRUPTED at {run.entry.stage}"
+        case Decision.AGAIN:
+            return f"AGAIN after job {job}"
+        case Decision.RETRY:
+            return f"RETRY after job {job}"
+        case Decision.ASK:
+            return f"RETRY if job {job} failed"
+    return f"ALREADY SUBMITTED job {job}"
+
+
+def _markup(line: str) -> Markup:
+    if line.startswith(("+++", "---", "@@")):
         return {"light": True}
-    return {"green": True} if text.startswith("+") else {"red": text.startswith("-")}
+    return {"green": True} if line.startswith("+") else {"red": line.startswith("-")}

@@ -13,8 +13,7 @@ import pytest
 from pytest_remex.errors import SweepError
 from pytest_remex.model import Experiment, Remote, Repo
 from pytest_remex.pytest_plugin import options
-from pytest_remex.pytest_plugin.items import checked_places, experiment_of, is_experiment
-from pytest_remex.pytest_plugin.outcomes import fail
+from pytest_remex.pytest_plugin.items import checked_places, experiment_of, fail, is_experiment
 
 
 class CheckoutMode(Protocol):
@@ -32,7 +31,7 @@ ITEM = pytest.StashKey[pytest.Item]()
 
 
 def fixtures_of(config: pytest.Config) -> ModuleType:
-    """Give the plugin that provides the fixtures to a pytest run.
+    """Return the plugin that provides the fixtures to a pytest run.
 
     None of them asks for `request` or `pytestconfig`: pytest makes `request` anew wherever a test's
     fixtures ask for it, which for 10,000 experiments takes a second.
@@ -58,7 +57,7 @@ def fixtures_of(config: pytest.Config) -> ModuleType:
         with config.stash[MODE].checkout(item, repo, remote) as path:
             yield experiment_of(item, path)
 
-    # pytest finds fixtures in modules and classes, and no session's in an instance.
+    # pytest finds fixtures in modules and classes; in an instance it finds none of a session.
     plugin = ModuleType("remex-fixtures")
     vars(plugin).update(repo=repo, remote=remote, experiment=experiment)
     return plugin
@@ -67,7 +66,7 @@ def fixtures_of(config: pytest.Config) -> ModuleType:
 def _experiment(item: pytest.Item, repo: object, remote: object) -> pytest.Function:
     if not isinstance(item, pytest.Function) or not is_experiment(item):
         fail(
-            f"{item.nodeid} asks for the fixture experiment and is no sweep: "
+            f"{item.nodeid} asks for the fixture experiment and is not a sweep: "
             f"decorate it with @sweep(...)"
         )
     try:

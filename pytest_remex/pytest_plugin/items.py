@@ -1,10 +1,11 @@
-"""What pytest's items say of experiments."""
+"""What pytest's items say of experiments, and how an item's outcome is set and read."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -12,56 +13,60 @@ from pytest_remex.errors import SweepError
 from pytest_remex.model import Config, Experiment, Remote, Repo, Sweep, Value
 from pytest_remex.sweep import plain, sweep_of
 
-Look = Mapping[str, bool]
-WORD = pytest.StashKey[tuple[str, Look]]()
-"""The outcome's word for an item, with its colours."""
+Markup = Mapping[str, bool]
+"""Colours and the like, as pytest's terminal writer takes them."""
+
+WORD = pytest.StashKey[tuple[str, Markup]]()
+"""The outcome's word for an item, with its markup."""
 
 FIXTURE = "experiment"
 
 
 def is_experiment(item: pytest.Item | None) -> bool:
-    """Say whether an item is a sweep's."""
+    """Return whether an item is a sweep's."""
     return isinstance(item, pytest.Function) and sweep_of(item.obj) is not None
 
 
 def experiments(items: Sequence[pytest.Item]) -> list[pytest.Function]:
-    """Give the items that are experiments."""
+    """Return the items that are experiments."""
     return [item for item in items if isinstance(item, pytest.Function) and is_experiment(item)]
 
 
 def sweep_for(item: pytest.Function) -> Sweep:
-    """Give an experiment's sweep."""
-    found = sweep_of(item.obj)
-    if found is None:
-        raise SweepError(f"{item.nodeid} is no experiment: decorate its function with @sweep(...)")
-    return found
+    """Return an experiment's sweep. Raises `SweepError` for another item."""
+    plan = sweep_of(item.obj)
+    if plan is None:
+        raise SweepError(
+            f"{item.nodeid} is not an experiment: decorate its function with @sweep(...)"
+        )
+    return plan
 
 
 def point_of(item: pytest.Function) -> Config:
-    """Give an experiment's point."""
+    """Return an experiment's point."""
     point = item.callspec.params[FIXTURE]
     return dict(point) if isinstance(point, Mapping) else {}
 
 
 def parameters_of(item: pytest.Function) -> Config:
-    """Give what stacked `@pytest.mark.parametrize` adds, as far as JSON can hold it."""
+    """Return what stacked `@pytest.mark.parametrize` adds, as far as JSON can hold it."""
     others = {name: value for name, value in item.callspec.params.items() if name != FIXTURE}
     return {name: _recordable(name, value) for name, value in others.items()}
 
 
 def experiment_of(item: pytest.Function, path: Path) -> Experiment:
-    """Give the experiment as its sweep function sees it."""
+    """Return the experiment as its sweep function sees it, with the checkout or outputs `path`."""
     plan, point = sweep_for(item), point_of(item)
     return Experiment(plan, item.callspec.id, point, {**plan.base_config, **point}, path)
 
 
 def places_of(item: pytest.Function) -> tuple[Repo, Remote]:
-    """Give what an experiment's fixtures `repo` and `remote` describe."""
+    """Return what an experiment's fixtures `repo` and `remote` describe."""
     return checked_places(item.funcargs["repo"], item.funcargs["remote"])
 
 
 def checked_places(repo: object, remote: object) -> tuple[Repo, Remote]:
-    """Give what the two fixtures gave. Raises `SweepError` where that is something else."""
+    """Return what the two fixtures returned. Raises `SweepError` where that is something else."""
     if not isinstance(repo, Repo):
         raise SweepError(f"the fixture repo gives {repo!r}: return Repo('path')")
     if not isinstance(remote, Remote):
@@ -70,14 +75,47 @@ def checked_places(repo: object, remote: object) -> tuple[Repo, Remote]:
 
 
 def arguments(item: pytest.Function) -> dict[str, object]:
-    """Give the fixtures and parameters that the function asks for by name."""
+    """Return the fixtures and parameters that the function asks for by name."""
     names = item._fixtureinfo.argnames  # noqa: SLF001 - as pytest's own pytest_pyfunc_call does
     return {name: item.funcargs[name] for name in names}
 
 
-def say(item: pytest.Item, word: str, **look: bool) -> None:
+def say(item: pytest.Item, word: str, **markup: bool) -> None:
     """Choose the word that is shown as an item's outcome."""
-    item.stash[WORD] = (word, look)
+    item.stash[WORD] = (word, markup)
+
+
+def set_word(report: pytest.TestReport, word: str, **markup: bool) -> None:
+    """Choose the word that is shown for a report."""
+    vars(report)["remex_word"] = (word, markup)
+
+
+def word_of(report: pytest.CollectReport | pytest.TestReport) -> tuple[str, Markup] | None:
+    """Return the word that was chosen for a report, if one was."""
+    word: tuple[str, Markup] | None = getattr(report, "remex_word", None)
+    return word
+
+
+def fail(why: str) -> NoReturn:
+    """Fail the item by a message alone."""
+    # This frame is not hidden: pytest remarks on it where all are.
+    raise pytest.fail.Exception(why, pytrace=False) from None
+
+
+def skip(why: str) -> NoReturn:
+    """Skip the item; the sweep's place is shown, not this one."""
+    raise pytest.skip.Exception(why, _use_item_location=True)
+
+
+def reason_of(report: pytest.TestReport) -> str:
+    """Return the first line of why a test failed or was skipped; nothing where it passed."""
+    if report.passed:
+        return ""
+    if isinstance(report.longrepr, tuple):
+        return report.longrepr[2].removeprefix("Skipped: ")
+    crash = getattr(report.longrepr, "reprcrash", None)
+    shown = str(crash.message if crash else report.longrepr).removeprefix("Failed: ")
+    return shown.partition("\n")[0]
 
 
 def _recordable(name: str, value: object) -> Value:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_remex.errors import RecordError
-from pytest_remex.io import unwritable
-from pytest_remex.launch.grouping import Grouping, GroupingKind
+from pytest_remex.io import prepare_output_folder
+from pytest_remex.launch.options import Grouping, GroupingKind, LaunchOptions, Resubmit
 from pytest_remex.model import Remote, Repo
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 SWEEP_FILES = ("sweeps.py", "sweep_*.py", "*_sweep.py")
 
@@ -41,33 +37,17 @@ class Settings:
 
     mode: Mode
     output: Path
-    confirm: int
     layout: str
-    retry: bool
-    again: bool
-    yes: bool
+    launching: LaunchOptions
     offline: bool
     partial: bool
-    grouping: Grouping
     wait: float | None
     launch: str | None
     json: Path | None
 
     def prepare_output(self) -> None:
-        """Make the output folder, and keep it out of the user's repository.
-
-        Raises `RecordError` where it cannot be made.
-        """
-        away = "move away what is there or set remex_output to another folder"
-        ignore = self.output / ".gitignore"
-        draft = self.output / ".gitignore.new"  # a full disk would leave it empty
-        try:
-            self.output.mkdir(parents=True, exist_ok=True)
-            if not ignore.exists():
-                draft.write_text("# made by pytest-remex\n*\n", "utf-8")
-                draft.replace(ignore)
-        except OSError as error:
-            raise RecordError(unwritable(self.output, error, away)) from None
+        """Make the output folder. Raises `RecordError` where it cannot be made."""
+        prepare_output_folder(self.output)
 
     @property
     def launches(self) -> Path:
@@ -80,45 +60,51 @@ class Settings:
         return self.output / "runs"
 
 
+@dataclass(frozen=True, slots=True)
+class Modifier:
+    """An option that goes with some modes, and how argparse takes it."""
+
+    name: str
+    modes: frozenset[Mode]
+    help: str
+    parsing: Mapping[str, object] = field(default_factory=lambda: {"action": "store_true"})
+
+
 def add_options(parser: pytest.Parser) -> None:
     """Add the options and ini keys to pytest's parser."""
-    group = parser.getgroup(
-        "remex", "remex: experiments on a cluster (see also the remex_* ini keys)"
+    modes = parser.getgroup(
+        "remex", "remex, modes: what is done with the experiments of sweep files (default: dry run)"
     )
-    for option, text in (
-        ("--remex-plan", "show what submit would send: diffs, new or submitted, cost"),
-        ("--remex-submit", "commit, push, place and sbatch each experiment"),
-        ("--remex-status", "show where each experiment is"),
-        ("--remex-collect", "fetch outputs, check, and write results, links and report"),
-        ("--remex-cancel", "cancel the jobs of experiments that have not ended"),
-    ):
-        group.addoption(
-            option,
+    for mode, text in _MODES.items():
+        modes.addoption(
+            f"--remex-{mode}",
             action="append_const",
             dest="remex_modes",
-            const=Mode(option.removeprefix("--remex-")),
+            const=mode,
             help=text,
         )
-    _add_modifiers(group)
-    _add_ini_keys(parser)
+    for title, modifiers in _modifiers().items():
+        group = parser.getgroup(f"remex-{title}", f"remex, options of {title}")
+        for each in modifiers:
+            group.addoption(f"--remex-{each.name}", help=each.help, **each.parsing)
+    for name, default, text in _INI_KEYS:
+        parser.addini(f"remex_{name}", f"{text} (default: {default or 'empty'})", default=default)
+    parser.addini(
+        "remex_sweeps", "paths of sweep files and folders (default: none)", "args", default=[]
+    )
 
 
 def settings(config: pytest.Config) -> Settings:
-    """Read what was asked for. Raises `pytest.UsageError` for what does not go together."""
+    """Return what was asked for. Raises `pytest.UsageError` for what does not go together."""
     option = config.option
     _refuse_conflicts(config)
-    output = config.getini("remex_output")
     return Settings(
         mode=mode(config),
-        output=config.rootpath / str(output),
-        confirm=_count(config, "remex_confirm"),
+        output=config.rootpath / str(config.getini("remex_output")),
         layout=_layout(config),
-        retry=option.remex_retry,
-        again=option.remex_again,
-        yes=option.remex_yes,
+        launching=_launching(config),
         offline=option.remex_offline,
         partial=option.remex_partial,
-        grouping=_grouping(config),
         wait=option.remex_wait,
         launch=option.remex_launch,
         json=option.remex_json,
@@ -126,18 +112,18 @@ def settings(config: pytest.Config) -> Settings:
 
 
 def mode(config: pytest.Config) -> Mode:
-    """Give the mode; without one, sweeps are only tried."""
+    """Return the mode; without one, sweeps are only tried."""
     modes: Sequence[Mode] = config.option.remex_modes or [Mode.DRY]
     return modes[0]
 
 
 def default_repo(config: pytest.Config) -> Repo:
-    """Give the repository that the ini keys name."""
+    """Return the repository that the ini keys name."""
     return Repo(config.rootpath / str(config.getini("remex_repo")))
 
 
 def default_remote(config: pytest.Config) -> Remote:
-    """Give the remote that the ini keys name; this machine where they name none."""
+    """Return the remote that the ini keys name; this machine where they name none."""
     host, clone, runs, shell = (
         str(config.getini(f"remex_{key}")) for key in ("host", "clone", "runs", "shell")
     )
@@ -153,38 +139,86 @@ def default_remote(config: pytest.Config) -> Remote:
     return Remote(host, clone, runs, shell=shell)
 
 
-def _add_modifiers(group: pytest.OptionGroup) -> None:
-    add = group.addoption
-    add("--remex-retry", action="store_true", help="submit: also where the last job ended badly")
-    add("--remex-again", action="store_true", help="submit: also what was submitted before")
-    add("--remex-array", nargs="?", type=_whole, const=0, metavar="N",
-        help="submit: as job arrays, at most N tasks running")  # fmt: skip
-    add("--remex-pack", type=_whole, metavar="K",
-        help="submit: many runs in one job, K at a time, through disBatch")  # fmt: skip
-    add("--remex-yes", action="store_true", help="submit: more jobs than remex_confirm")
-    add("--remex-wait", nargs="?", type=_seconds, const=0.0, metavar="S",
-        help="status, collect: until all have ended, or S seconds")  # fmt: skip
-    add(
-        "--remex-offline", action="store_true", help="collect: only judge the outputs that are here"
-    )
-    add("--remex-partial", action="store_true", help="collect: also outputs of running jobs")
-    add("--remex-launch", metavar="ID", help="status, collect, cancel: an older launch")
-    add("--remex-json", type=Path, metavar="FILE", help="status: also as JSON, for scripts")
+_MODES = {
+    Mode.PLAN: "show what submit would send: diffs, new or already submitted, cost",
+    Mode.SUBMIT: "commit, push, place and sbatch each experiment",
+    Mode.STATUS: "show where each experiment is",
+    Mode.COLLECT: "fetch outputs, check them, and write results, links and report",
+    Mode.CANCEL: "cancel the jobs of experiments that have not ended",
+}
+
+_INI_KEYS = (
+    ("host", "", "user@machine or ssh_config alias of the cluster; empty: this machine"),
+    ("clone", "", "path of the repository's clone on the cluster"),
+    ("runs", "", "path of the folder for run directories there"),
+    ("repo", ".", "path of the repository here, relative to rootdir"),
+    ("output", "remex-output", "folder for launch records, outputs, results and report"),
+    ("confirm", "1000", "most jobs that submit sends without --remex-yes"),
+    ("shell", "bash -lc", "command on the cluster that starts what runs there"),
+    ("layout", "links", "names in links/: links (by parameters) or flat (by run directory)"),
+)
 
 
-def _add_ini_keys(parser: pytest.Parser) -> None:
-    for name, default, text in (
-        ("host", "", "user@machine or ssh_config alias of the cluster; empty: this machine"),
-        ("clone", "", "path of the repository's clone on the cluster"),
-        ("runs", "", "path of the folder for run directories there"),
-        ("repo", ".", "path of the repository here, relative to rootdir"),
-        ("output", "remex-output", "folder for launch records, outputs, results and report"),
-        ("confirm", "1000", "most jobs that submit sends without --remex-yes"),
-        ("shell", "bash -lc", "command on the cluster that starts what runs there"),
-        ("layout", "links", "names in links/: links (by parameters) or flat (by run directory)"),
-    ):
-        parser.addini(f"remex_{name}", text, default=default)
-    parser.addini("remex_sweeps", "paths of sweep files and folders", type="args", default=[])
+def _modifiers() -> dict[str, list[Modifier]]:
+    """Return the modifiers, by the title of their group in the help."""
+    sending = frozenset({Mode.PLAN, Mode.SUBMIT})
+    looking = frozenset({Mode.STATUS, Mode.COLLECT})
+    array = {"nargs": "?", "type": _whole, "const": 0, "metavar": "N"}
+    wait = {"nargs": "?", "type": _seconds, "const": 0.0, "metavar": "S"}
+    return {
+        "plan and submit": [
+            Modifier("retry", sending, "also what has a run whose job failed (default: no)"),
+            Modifier(
+                "again", sending, "also what has a run already, whatever its job did (default: no)"
+            ),
+            Modifier(
+                "array",
+                sending,
+                "as job arrays, at most N tasks running (default: a job a run; N: no limit)",
+                array,
+            ),
+            Modifier(
+                "pack",
+                sending,
+                "many runs in one job, K at a time, through disBatch (default: a job a run)",
+                {"type": _whole, "metavar": "K"},
+            ),
+            Modifier(
+                "yes", frozenset({Mode.SUBMIT}), "submit more jobs than remex_confirm (default: no)"
+            ),
+        ],
+        "status, collect and cancel": [
+            Modifier(
+                "wait",
+                looking,
+                "status, collect: until all have ended, or S seconds "
+                "(default: do not wait; S: no limit)",
+                wait,
+            ),
+            Modifier(
+                "offline",
+                frozenset({Mode.COLLECT}),
+                "collect: make no connection, only judge the outputs that are here (default: no)",
+            ),
+            Modifier(
+                "partial",
+                frozenset({Mode.COLLECT}),
+                "collect: also outputs of running jobs (default: no)",
+            ),
+            Modifier(
+                "launch",
+                looking | {Mode.CANCEL},
+                "an older launch (default: each experiment's newest run)",
+                {"metavar": "ID"},
+            ),
+            Modifier(
+                "json",
+                frozenset({Mode.STATUS}),
+                "status: also write JSON for scripts into FILE (default: none)",
+                {"type": Path, "metavar": "FILE"},
+            ),
+        ],
+    }
 
 
 def _refuse_conflicts(config: pytest.Config) -> None:
@@ -193,23 +227,23 @@ def _refuse_conflicts(config: pytest.Config) -> None:
         named = " and ".join(f"--remex-{each}" for each in modes)
         raise pytest.UsageError(f"{named} cannot be asked for together: choose one")
     chosen = mode(config)
-    for name, value, fitting in (
-        ("retry", config.option.remex_retry, {Mode.SUBMIT, Mode.PLAN}),
-        ("again", config.option.remex_again, {Mode.SUBMIT, Mode.PLAN}),
-        ("array", config.option.remex_array is not None, {Mode.SUBMIT, Mode.PLAN}),
-        ("pack", config.option.remex_pack is not None, {Mode.SUBMIT, Mode.PLAN}),
-        ("yes", config.option.remex_yes, {Mode.SUBMIT}),
-        ("wait", config.option.remex_wait is not None, {Mode.STATUS, Mode.COLLECT}),
-        ("offline", config.option.remex_offline, {Mode.COLLECT}),
-        ("partial", config.option.remex_partial, {Mode.COLLECT}),
-        ("launch", config.option.remex_launch, {Mode.STATUS, Mode.COLLECT, Mode.CANCEL}),
-        ("json", config.option.remex_json, {Mode.STATUS}),
-    ):
-        if value and chosen not in fitting:
-            wanted = " or ".join(sorted(f"--remex-{each}" for each in fitting))
-            raise pytest.UsageError(f"--remex-{name} goes with {wanted}")
+    for each in (modifier for group in _modifiers().values() for modifier in group):
+        value = getattr(config.option, f"remex_{each.name}")
+        if value is not None and value is not False and chosen not in each.modes:
+            wanted = " or ".join(sorted(f"--remex-{mode}" for mode in each.modes))
+            raise pytest.UsageError(f"--remex-{each.name} goes with {wanted}")
     if config.option.remex_array is not None and config.option.remex_pack is not None:
         raise pytest.UsageError("--remex-array and --remex-pack cannot be asked for together")
+
+
+def _launching(config: pytest.Config) -> LaunchOptions:
+    option = config.option
+    resubmit = Resubmit.FAILED if option.remex_retry else Resubmit.NEVER
+    return LaunchOptions(
+        grouping=_grouping(config),
+        resubmit=Resubmit.ALWAYS if option.remex_again else resubmit,
+        confirm=None if option.remex_yes else _count(config, "remex_confirm"),
+    )
 
 
 def _grouping(config: pytest.Config) -> Grouping:

@@ -5,7 +5,7 @@ Installed but unused it costs a few milliseconds: all else is imported when it i
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,15 @@ import pytest
 
 from pytest_remex.errors import RemexError
 from pytest_remex.pytest_plugin import garbage, hookspecs, options
-from pytest_remex.pytest_plugin.fixtures import ITEM, MODE, fixtures_of
-from pytest_remex.pytest_plugin.items import FIXTURE, WORD, experiments, is_experiment
+from pytest_remex.pytest_plugin.fixtures import ITEM, MODE, CheckoutMode, fixtures_of
+from pytest_remex.pytest_plugin.items import (
+    FIXTURE,
+    WORD,
+    experiments,
+    is_experiment,
+    set_word,
+    word_of,
+)
 from pytest_remex.pytest_plugin.options import SWEEP_FILES, Mode
 from pytest_remex.sweep import expand, point_id, sweep_of
 
@@ -44,7 +51,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Check the options, and make a mode find sweep files as pytest finds tests."""
-    garbage.spare_until_end_of(config)
+    garbage.unfreeze_at_end_of(config)
     config.addinivalue_line("markers", "sweep: an experiment of a sweep, put there by @sweep")
     chosen = options.settings(config)
     if "=" in config.option.keyword:
@@ -85,60 +92,59 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave experiments alone with each other in a mode, and out of a walk without one."""
-    wanted: list[pytest.Item] = []
+    """Keep only experiments in a mode; without one, only those whose file was named."""
+    kept: list[pytest.Item] = []
     others: list[pytest.Item] = []
+    dry = options.mode(config) is Mode.DRY
     for item in items:
-        if is_experiment(item):
+        found = is_experiment(item)
+        if found:
             item.extra_keyword_matches.add(item.name.replace("=", ":"))
-        in_place = item.session.isinitpath(item.path) or not is_experiment(item)
-        keep = in_place if options.mode(config) is Mode.DRY else is_experiment(item)
-        (wanted if keep else others).append(item)
+        keep = not found or item.session.isinitpath(item.path) if dry else found
+        (kept if keep else others).append(item)
     if others:
-        items[:] = wanted
+        items[:] = kept
         config.hook.pytest_deselected(items=others)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Bring in the mode, where there is something for it to do."""
-    chosen = experiments(session.items)
-    if chosen and not session.config.option.collectonly:
-        from pytest_remex.pytest_plugin.choice import plugin_for  # noqa: PLC0415 - only for those with sweeps
-
+    items = experiments(session.items)
+    if items and not session.config.option.collectonly:
         try:
-            mode = plugin_for(session, chosen)
+            mode = _mode_for(session, items)
         except RemexError as error:
             raise pytest.UsageError(str(error)) from error
         session.config.stash[MODE] = mode
         session.config.pluginmanager.register(mode, "remex-mode")
-        garbage.spare()
+        garbage.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Spare what the mode made as well."""
+    """Keep what the mode made out of garbage collections as well."""
     if MODE in session.config.stash:
-        garbage.spare()
+        garbage.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Show a sweep that cannot be used by its place and the message, without a traceback."""
+    """Show a sweep that cannot be used by its location and the message, without a traceback."""
     report = yield
     call: pytest.CallInfo[object] | None = getattr(report, "call", None)
     excinfo = call.excinfo if call else None
     if excinfo is not None and isinstance(excinfo.value, RemexError):
-        mine = [entry for entry in excinfo.traceback if entry.path == collector.path]
-        line = f":{mine[-1].lineno + 1}" if mine else ""
+        in_file = [frame for frame in excinfo.traceback if frame.path == collector.path]
+        line = f":{in_file[-1].lineno + 1}" if in_file else ""
         report.longrepr = f"{collector.nodeid}{line}: {excinfo.value}"
     return report
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Tell the fixture `experiment` whose it is."""
+    """Note for the fixture `experiment` which item it is set up for."""
     item.config.stash[ITEM] = item
 
 
@@ -146,20 +152,46 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     """Let reports carry the outcome's word."""
     report: pytest.TestReport = yield
-    vars(report)["remex_word"] = item.stash.get(WORD, None)
+    if word := item.stash.get(WORD, None):
+        set_word(report, word[0], **word[1])
     return report
 
 
 def pytest_report_teststatus(
     report: pytest.CollectReport | pytest.TestReport,
 ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
-    """Show an experiment's outcome in DESIGN's words."""
-    word = getattr(report, "remex_word", None)
+    """Show an experiment's outcome in our own words."""
+    word = word_of(report)
     if word is None or hasattr(report, "wasxfail"):
         return None
-    text, look = word
+    text, markup = word
     if report.passed and report.when == "call":
-        return "passed", ".", (text, {"green": True, **look})
+        return "passed", ".", (text, {"green": True, **markup})
     if report.skipped:
-        return "skipped", "s", (text, {"yellow": True, **look})
+        return "skipped", "s", (text, {"yellow": True, **markup})
     return None
+
+
+def _mode_for(session: pytest.Session, items: Sequence[pytest.Function]) -> CheckoutMode:
+    """Return the plugin of the mode asked for; what it imports takes time, so it is imported here.
+
+    Raises `RemexError` where the mode cannot begin.
+    """
+    chosen = options.settings(session.config)
+    match chosen.mode:
+        case Mode.DRY | Mode.PLAN:
+            from pytest_remex.pytest_plugin.dry_run import DryRun  # noqa: PLC0415 - imports git
+
+            return DryRun(session, chosen)
+        case Mode.SUBMIT:
+            from pytest_remex.pytest_plugin.submit import SubmitMode  # noqa: PLC0415 - imports git
+
+            return SubmitMode(session, chosen, len(items))
+        case Mode.COLLECT:
+            from pytest_remex.pytest_plugin.collect import CollectMode  # noqa: PLC0415 - imports git and pandas
+
+            return CollectMode(session, chosen, items)
+        case Mode.STATUS | Mode.CANCEL:
+            from pytest_remex.pytest_plugin.status import StatusMode  # noqa: PLC0415 - imports the connection
+
+            return StatusMode(session, chosen, items)

@@ -10,9 +10,8 @@ import pytest
 
 from pytest_remex.errors import RecordError
 from pytest_remex.model import Remote
-from pytest_remex.pytest_plugin.items import point_of, say
+from pytest_remex.pytest_plugin.items import point_of, say, skip
 from pytest_remex.pytest_plugin.options import Settings
-from pytest_remex.pytest_plugin.outcomes import skip
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.records.schema import LaunchRecord

@@ -17,9 +17,8 @@ from pytest_remex.common.typed_json import to_json
 from pytest_remex.errors import RemexError
 from pytest_remex.io import writing
 from pytest_remex.model import Remote, Repo
-from pytest_remex.pytest_plugin.items import is_experiment, places_of, say
+from pytest_remex.pytest_plugin.items import fail, is_experiment, places_of, say, skip
 from pytest_remex.pytest_plugin.options import Mode, Settings
-from pytest_remex.pytest_plugin.outcomes import fail, skip
 from pytest_remex.pytest_plugin.preparation import failing_plainly
 from pytest_remex.pytest_plugin.selection import Selection
 from pytest_remex.pytest_plugin.status_table import StatusTable, TableRow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -11,21 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as ProgressBars
 
-from pytest_remex.errors import RemoteError
+from pytest_remex.interaction import Progress, ask_at_terminal, show_nothing
+from pytest_remex.pytest_plugin.items import Markup
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
-
-    from pytest_remex.launch.session import Progress as Teller
 
 
 class Terminal:
@@ -34,15 +26,15 @@ class Terminal:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._notes: dict[str, str] = {}
-        self._lines: list[tuple[str, dict[str, bool]]] = []
+        self._lines: list[tuple[str, Markup]] = []
 
     def note(self, text: str, about: str | None = None) -> None:
-        """Keep a warning for the end; the same one, or the first `about` a thing, is shown once."""
+        """Keep a warning for the end; equal ones, or those `about` one thing, are shown once."""
         self._notes.setdefault(about or text, text)
 
-    def say(self, text: str, **look: bool) -> None:
+    def say(self, text: str, **markup: bool) -> None:
         """Keep a line for the end."""
-        self._lines.append((text, look))
+        self._lines.append((text, markup))
 
     def summary(self, title: str) -> None:
         """Write what was kept."""
@@ -50,9 +42,11 @@ class Terminal:
         if reporter is None or not (self._lines or self._notes):
             return
         reporter.write_sep("-", title)
-        notes = [(text, {"yellow": True}) for text in self._notes.values()]
-        for text, look in [*notes, *self._lines]:
-            reporter.write_line(text, **look)
+        notes: list[tuple[str, Markup]] = [
+            (text, {"yellow": True}) for text in self._notes.values()
+        ]
+        for text, markup in [*notes, *self._lines]:
+            reporter.write_line(text, **markup)
 
     def announce(self, text: str) -> None:
         """Write a line now."""
@@ -62,7 +56,7 @@ class Terminal:
 
     @contextmanager
     def lifted(self) -> Iterator[None]:
-        """Lift pytest's capture, and begin a line of its own."""
+        """Lift pytest's capture, and begin a new line."""
         manager = self._config.pluginmanager.get_plugin("capturemanager")
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         quiet: AbstractContextManager[None] = (
@@ -75,14 +69,14 @@ class Terminal:
             yield
 
     @contextmanager
-    def progress(self) -> Iterator[Teller]:
+    def progress(self) -> Iterator[Progress]:
         """Show how far a phase is, where there is a terminal to show it on."""
         if not self._is_interactive():
-            yield _silent
+            yield show_nothing
             return
         with (
             self.lifted(),
-            Progress(
+            ProgressBars(
                 TextColumn("remex: {task.description}"),
                 BarColumn(),
                 MofNCompleteColumn(),
@@ -90,19 +84,19 @@ class Terminal:
                 TimeRemainingColumn(),
                 console=Console(file=sys.stdout),
                 transient=True,
-            ) as shown,
+            ) as bars,
         ):
             tasks: dict[str, TaskID] = {}
 
-            def tell(what: str, done: int, total: int, detail: str = "") -> None:
-                if what not in tasks:
-                    tasks[what] = shown.add_task(what, total=total, detail=detail)
-                shown.update(tasks[what], completed=done, total=total, detail=detail)
+            def show(phase: str, done: int, total: int, detail: str = "") -> None:
+                if phase not in tasks:
+                    tasks[phase] = bars.add_task(phase, total=total, detail=detail)
+                bars.update(tasks[phase], completed=done, total=total, detail=detail)
 
-            yield tell
+            yield show
 
     def console(self) -> Console:
-        """Give a rich console on the terminal; use it while the capture is lifted."""
+        """Return a rich console on the terminal; use it while the capture is lifted."""
         return Console(file=sys.stdout, soft_wrap=not sys.stdout.isatty())
 
     @contextmanager
@@ -112,28 +106,14 @@ class Terminal:
             yield lambda _shown: None
             return
         with self.lifted(), Live(console=self.console(), transient=True) as shown:
-            yield lambda board: shown.update(board, refresh=True)
+            yield lambda table: shown.update(table, refresh=True)
+
+    def prompt(self, text: str, *, echo: bool) -> str:
+        """Ask the user at the terminal, past pytest's capture."""
+        with self.lifted():
+            return ask_at_terminal(text, echo=echo)
 
     def _is_interactive(self) -> bool:
         # sys.stdout is pytest's capture here: only its reporter knows where output goes.
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         return reporter is not None and bool(reporter.isatty)
-
-    def prompt(self, text: str, *, echo: bool) -> str:
-        """Ask the user at the terminal, past pytest's capture."""
-        try:
-            with self.lifted(), open("/dev/tty", "r+", encoding="utf-8") as tty:  # noqa: PTH123 - a device
-                if not echo:
-                    return getpass.getpass(text, stream=tty)
-                tty.write(text)
-                tty.flush()
-                return tty.readline().rstrip("\n")
-        except OSError as error:
-            raise RemoteError(
-                f"the cluster asks {text.strip()!r} and there is no terminal to answer at: "
-                f"run pytest in one, or load the key with ssh-add"
-            ) from error
-
-
-def _silent(what: str, done: int, total: int, detail: str = "") -> None:
-    """Show nothing: output goes to a file or a pipe."""

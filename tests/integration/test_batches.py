@@ -10,10 +10,10 @@ import os
 import pathlib
 import signal
 import time
-import pytest_remex.pytest_plugin.submit
+import pytest_remex.launch.submitter
 from pytest_remex.records.store import Journal
 
-pytest_remex.pytest_plugin.submit.BATCH = 1
+pytest_remex.launch.submitter.BATCH = 1
 written = Journal.write
 mode = os.environ.get("MODE", "")
 
@@ -112,7 +112,7 @@ def test_interrupt_meanwhile(batches):
     text = interrupt_in_second_patch(running, batches)
     assert "finishing the batch in flight" in text
     assert "a=1] SUBMITTED job 1" in text
-    assert "1 experiments were prepared and not submitted: run the same command again" in text
+    assert "1 experiment was prepared and not submitted: run the same command again" in text
     assert not (batches.path / "third-patch").exists()
     assert_finishes(batches)
 
@@ -123,12 +123,12 @@ def test_interrupt_twice(batches):
     begun = time.monotonic()
     text = interrupt_in_second_patch(running, batches, times=2)
     assert time.monotonic() - begun < 20
-    assert "1 experiments were being submitted" in text
+    assert "1 experiment was being submitted" in text
     assert_finishes(batches)
 
 
 def test_lost_agent(batches):
-    """A batch whose agent dies says so once; what follows is not sent, and the mend is named."""
+    """A batch whose agent dies says so once; what follows is not sent, and the fix is named."""
     running = batches.start("--remex-submit", "-v", MODE="breaks")
     text, _ = running.communicate(timeout=60)
     assert running.returncode == pytest.ExitCode.INTERRUPTED, text

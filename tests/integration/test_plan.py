@@ -35,13 +35,35 @@ def test_plan_of_a_grown_grid(project):
     assert len(project.jobs()) == 3
 
 
-def test_plan_of_a_retry(project):
+def test_plan_of_a_replicate(project):
     """A plan with --remex-again counts what it would submit again."""
     project.submit()
     result = project.pytest("--remex-plan", "--remex-again")
     result.stdout.fnmatch_lines(
-        ["--remex-submit asks for 3 jobs*; 3 already submitted, and submitted again"]
+        ["--remex-submit asks for 3 jobs*; 3 already submitted, 3 of them once more"]
     )
+
+
+def test_plan_of_a_retry_of_failures(project):
+    """A plan with --remex-retry sends what submit sends: the runs whose jobs are known to fail."""
+    project.edit("sweeps.py", 'f"a = {experiment.config', 'f"fail = {experiment.config')
+    project.ran()
+    result = project.pytest("--remex-plan", "--remex-retry", "-v")
+    result.stdout.fnmatch_lines(
+        [
+            "*a=1] RETRY if job 1 failed*",
+            "*nothing to send; 3 already submitted; whether the jobs of 3 failed is not recorded*",
+        ]
+    )
+    project.pytest("--remex-status")
+    result = project.pytest("--remex-plan", "--remex-retry", "-v")
+    result.stdout.fnmatch_lines(
+        [
+            "*a=1] RETRY after job 1*",
+            "--remex-submit asks for 3 jobs*; 3 already submitted, 3 of them once more",
+        ]
+    )
+    project.submit("--remex-retry").assert_outcomes(passed=3)
 
 
 def test_plan_of_nothing_new(project):

@@ -124,7 +124,7 @@ class User:
     def batches(self, size: int) -> None:
         """Write a conftest.py that makes each batch so many experiments."""
         (self.repository / "conftest.py").write_text(
-            f"from pytest_remex.pytest_plugin import submit\n\nsubmit.BATCH = {size}\n"
+            f"from pytest_remex.launch import submitter\n\nsubmitter.BATCH = {size}\n"
         )
 
     def sweep(self, *masses: float, name: str = "tams") -> None:

@@ -1,0 +1,51 @@
+"""Decides what a submit does with an experiment: the plan shows it, the submit does it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pytest_remex.collect.query import job_from
+from pytest_remex.common.jobs import Job
+from pytest_remex.launch.options import Resubmit
+from pytest_remex.records.index import RecordedRun
+
+
+class Decision(StrEnum):
+    """What a submit does with an experiment."""
+
+    NEW = "submit: it has no run"
+    FINISH = "go on with the launch that was interrupted"
+    AGAIN = "submit once more, whatever became of its run"
+    RETRY = "submit once more: its job failed"
+    ASK = "look at its job's state, which decides"
+    ALREADY = "nothing: it has a run"
+
+
+def decide(run: RecordedRun | None, resubmit: Resubmit, job: Job | None = None) -> Decision:
+    """Return what a submit does with an experiment.
+
+    Args:
+        run: The run that the experiment has, if it has one.
+        resubmit: What the user chose.
+        job: The run's job, if its state is known.
+
+    Returns:
+        The decision. `ASK` comes only where `job` decides and is not given.
+    """
+    if run is None:
+        return Decision.NEW
+    if not run.entry.stage.settled:
+        return Decision.FINISH
+    match resubmit:
+        case Resubmit.ALWAYS:
+            return Decision.AGAIN
+        case Resubmit.NEVER:
+            return Decision.ALREADY
+    if job is None:
+        return Decision.ASK
+    return Decision.RETRY if job.state.failed else Decision.ALREADY
+
+
+def recorded_job(run: RecordedRun) -> Job | None:
+    """Return a run's job as a status or a collect last saw it; None where none saw its end."""
+    return job_from(run.entry.ended) if run.entry.ended else None

@@ -1,0 +1,42 @@
+"""What a user chooses about a launch. It imports nothing heavy: every pytest run loads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class GroupingKind(StrEnum):
+    """What one sbatch submits."""
+
+    SINGLE = "single"
+    ARRAY = "array"
+    PACK = "pack"
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """How a launch's runs are grouped, and how many of a group run at a time (0: no limit)."""
+
+    kind: GroupingKind = GroupingKind.SINGLE
+    limit: int = 0
+
+
+class Resubmit(StrEnum):
+    """Which experiments that have a run already are submitted once more."""
+
+    NEVER = "never"
+    FAILED = "failed"
+    ALWAYS = "always"
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchOptions:
+    """What a user chooses about a launch.
+
+    `confirm` is the most jobs that a launch may have; None is any number.
+    """
+
+    grouping: Grouping = Grouping()
+    resubmit: Resubmit = Resubmit.NEVER
+    confirm: int | None = None

@@ -1,0 +1,70 @@
+"""Where an experiment stands on its way to a job, and why; `submitter` draws the states."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pytest_remex.launch.session import SubmitRequest
+from pytest_remex.records.index import RecordedRun
+from pytest_remex.records.schema import RunRecord, Stage
+
+
+class State(StrEnum):
+    """Where an experiment stands."""
+
+    WAITING = "WAITING"
+    SENDING = "SENDING"
+    SUBMITTED = "SUBMITTED"
+    ALREADY = "ALREADY SUBMITTED"
+    NOT_SUBMITTED = "NOT SUBMITTED"
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Where an experiment stands, its job and launch where it has them, and why it has none."""
+
+    state: State
+    job: str = ""
+    launch: str = ""
+    why: str = ""
+
+    @classmethod
+    def already(cls, run: RecordedRun) -> Outcome:
+        """Return the outcome of an experiment that has this run, and gets no other."""
+        return cls(State.ALREADY, run.entry.job, run.record.launch.id)
+
+    @classmethod
+    def of_run(cls, run: RunRecord, launch: str) -> Outcome:
+        """Return the outcome of an experiment whose run, just sent, is recorded so."""
+        again = "run the same command again"
+        match run.stage:
+            case Stage.RELEASED if not run.why:
+                return cls(State.SUBMITTED, run.job, launch)
+            case Stage.HELD:
+                why = f"job {run.job} is held and could not be released: {run.why}"
+                return cls(State.UNKNOWN, run.job, launch, why)
+            case Stage.INDOUBT:
+                why = f"whether its job was accepted is not known ({run.why}): {again}"
+                return cls(State.UNKNOWN, "", launch, why)
+        why = run.why or f"it got as far as {run.stage}: {again}"
+        return cls(State.NOT_SUBMITTED, "", launch, why)
+
+
+@dataclass(slots=True, eq=False)
+class Candidate:
+    """An experiment that was given to a `Submitter`, which keeps its `outcome` up to date."""
+
+    request: SubmitRequest
+    outcome: Outcome = Outcome(State.WAITING)
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is something to say of it alone; one reason for many is said once."""
+        match self.outcome.state:
+            case State.WAITING | State.SENDING:
+                return False
+            case State.UNKNOWN:
+                return bool(self.outcome.why)
+        return True

@@ -1,0 +1,89 @@
+"""Runs the part of a sweep function before its `yield`, and commits what it changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from pytest_remex.model import Config, Experiment
+from pytest_remex.repo.environment import without_git_variables
+from pytest_remex.repo.git import Git
+from pytest_remex.repo.workspace import Prepared, Workspace
+from pytest_remex.sweep_call import Body
+
+Inspect = Callable[[Experiment, Mapping[str, bytes]], None]
+"""Looks at a patched checkout; is given what the files that the patch touched were before."""
+
+SHOWN = 5
+"""Names that a warning lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class PatchWarning:
+    """What a user may take for part of an experiment, and is not; `about` is the same for alike."""
+
+    text: str
+    about: str = ""
+
+
+def run_patch(body: Body) -> None:
+    """Run a body up to its `yield`; git that it starts acts on the checkout, not on a hook's."""
+    __tracebackhide__ = True
+    with without_git_variables():
+        body.patch()
+
+
+def prepare(
+    node: str,
+    experiment: Experiment,
+    parameters: Config,
+    workspace: Workspace,
+    inspect: Inspect | None = None,
+) -> Prepared:
+    """Commit what a patch left in the workspace's checkout, which goes back to the base.
+
+    Args:
+        node: The experiment's node ID.
+        experiment: The experiment that was patched.
+        parameters: What was varied besides its sweep's dimensions.
+        workspace: The repository at the sweep's base commit.
+        inspect: Told of the patched checkout before it goes back.
+
+    Raises:
+        RemexError: Where the run.sbatch or the patch cannot be used.
+    """
+    header = workspace.header()
+    patch = workspace.scratch.take(partial(inspect, experiment) if inspect else None)
+    return workspace.prepare(node, experiment, parameters, header, patch)
+
+
+def warnings_of(repository: Git, prepared: Prepared) -> Iterator[PatchWarning]:
+    """Return what a user may take for part of an experiment, and is not."""
+    if edited := repository.edited:
+        yield PatchWarning(
+            f"{_some(edited)}: uncommitted edits are not part of the experiments; commit them to "
+            f"include them"
+        )
+    if prepared.ignored:
+        yield PatchWarning(
+            f"{_some(prepared.ignored)}: written by the patch and ignored by .gitignore, so not "
+            f"part of the experiments"
+        )
+    if prepared.leaving:
+        links = [f"{_printable(path)} -> {_printable(to)}" for path, to in prepared.leaving]
+        yield PatchWarning(
+            f"{_some(links)}: links that leave the checkout; they are committed as links, and what "
+            f"they point to is no part of the experiments. In the checkout those of the base lead "
+            f"nowhere, so that no patch changes what is outside",
+            about=repr([path for path, _ in prepared.leaving]),
+        )
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else ascii(text)
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

@@ -1,0 +1,306 @@
+"""Owns where each experiment of a submit stands, and decides when a batch of them is sent.
+
+    add --+--> WAITING --+--> SENDING --+--> SUBMITTED      its job was released
+          |              |              +--> NOT SUBMITTED  refused, rejected, or a fault came up
+          |              |              +--> UNKNOWN        it may have a job: the link broke, or
+          |              |              |                   Ctrl-C came twice
+          |              |              '--> WAITING        the batch failed before its sbatch
+          |              +--> ALREADY        its last job needs no retry
+          |              '--> NOT SUBMITTED  a fault came up: told with the first of the batch
+          '--> ALREADY                       it has a run
+
+One batch at a time is SENDING, in a thread of its own, while the next one is prepared and WAITING.
+After a fault nothing more is sent; what is WAITING or UNKNOWN is left to the next command, which
+finds in the launch record how far each run came (`pipeline` draws its stages).
+"""
+
+from __future__ import annotations
+
+import shlex
+import traceback
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from pytest_remex.collect.pipeline import Collected, Place
+from pytest_remex.errors import RemexError, SweepError
+from pytest_remex.interaction import Progress, show_nothing
+from pytest_remex.launch.background import BackgroundBatch, deferred_interrupts
+from pytest_remex.launch.cost import Cost
+from pytest_remex.launch.decision import Decision, decide
+from pytest_remex.launch.launcher import Launcher
+from pytest_remex.launch.options import GroupingKind, LaunchOptions
+from pytest_remex.launch.outcomes import Candidate, Outcome, State
+from pytest_remex.launch.retries import Retries
+from pytest_remex.launch.session import Services, SubmitRequest
+from pytest_remex.model import Experiment, Remote, Repo
+from pytest_remex.repo.workspace import Prepared, Workspaces
+from pytest_remex.transport.connections import Connections
+
+BATCH = 250
+"""Experiments in a batch: a crash or Ctrl-C costs at most one, and its round trips are shared."""
+GROUPED = 1000
+"""Experiments in a batch where runs are grouped: no array or pack is larger."""
+PATIENCE = 5.0
+"""Seconds to wait for a batch under way whose connection was closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """The folders of the launch records, and of the fetched outputs, in the output folder."""
+
+    launches: Path
+    runs: Path
+
+
+class Listener(Protocol):
+    """Who uses a `Submitter`: pytest, or a script."""
+
+    def progress(self) -> AbstractContextManager[Progress]:
+        """Show how far a phase is."""
+
+    def interrupted(self) -> None:
+        """Learn of Ctrl-C while a batch is under way: no other should be sent."""
+
+    def goes_on(self) -> bool:
+        """Learn that outcomes have changed; return whether more is to be sent."""
+
+    def continuation(self, collected: Collected, experiment: Experiment) -> Sequence[str] | None:
+        """Return the command that continues a run that timed out; None to begin it anew."""
+
+    def submitted(self, launch: str, jobs: Mapping[str, str]) -> None:
+        """Learn of the jobs of a launch, by node id."""
+
+
+class Submitter:
+    """Submits experiments in batches, each experiment once.
+
+    Args:
+        workspaces: Where experiments are prepared; `close` closes them.
+        connections: How remotes are reached; `close` closes them.
+        folders: Where launch records and fetched outputs are.
+        options: What the user chose.
+        listener: Who uses it.
+
+    Raises:
+        RecordError: Where another command submits from the same output folder.
+    """
+
+    def __init__(
+        self,
+        workspaces: Workspaces,
+        connections: Connections,
+        folders: Folders,
+        options: LaunchOptions,
+        listener: Listener,
+    ) -> None:
+        self._workspaces = workspaces
+        self._connections = connections
+        self._folders = folders
+        self._options = options
+        self._listener = listener
+        services = Services(workspaces, connections.to)
+        self._launcher = Launcher(folders.launches, services, options.grouping)
+        self._candidates: list[Candidate] = []
+        self._waiting: list[Candidate] = []
+        self._sending: list[Candidate] = []
+        self._batch: BackgroundBatch | None = None
+        self._interrupts: Sequence[int] = ()
+        self._while_sending = ExitStack()
+        single = options.grouping.kind is GroupingKind.SINGLE
+        self._batch_size = BATCH if single else GROUPED
+        self.fault: Exception | None = None
+        """What ended the sending of more."""
+        self.cost = Cost(0, 0.0, 0, 0)
+        """What was asked for."""
+        self.launches: list[str] = []
+        """The launches that experiments were submitted in, once it is closed."""
+
+    def expect(self, count: int) -> None:
+        """Say how many experiments may come: above the limit, none is sent before all are known."""
+        if self._options.confirm is not None and count > self._options.confirm:
+            self._batch_size = count
+
+    def add(self, prepared: Prepared, repo: Repo, remote: Remote) -> Candidate:
+        """Take an experiment that was patched and committed.
+
+        Returns:
+            The experiment, which is WAITING or ALREADY submitted.
+
+        Raises:
+            RecordError: Where a launch record cannot be written.
+        """
+        run = self._launcher.find(prepared, repo, remote)
+        decision = decide(run, self._options.resubmit)
+        candidate = Candidate(SubmitRequest(prepared, repo, remote))
+        self._candidates.append(candidate)
+        if run is not None and decision is Decision.ALREADY:
+            candidate.outcome = Outcome.already(run)
+            return candidate
+        if decision is Decision.FINISH:
+            candidate.request = replace(candidate.request, resumed=run)
+        elif decision is Decision.ASK:
+            candidate.request = replace(candidate.request, retried=run)
+        self._waiting.append(candidate)
+        return candidate
+
+    def advance(self, *, last: bool) -> None:
+        """Send what waits once it makes a batch; with `last`, send it now and wait for its end.
+
+        Raises KeyboardInterrupt where Ctrl-C came twice: the batch stays under way.
+        """
+        if last or len(self._waiting) >= self._batch_size:
+            goes_on = self.wait()
+            if goes_on and self._waiting and self.fault is None:
+                self._start()
+        if last:
+            self.wait()
+
+    def wait(self) -> bool:
+        """Wait for the end of the batch under way; return whether more is to be sent.
+
+        Raises KeyboardInterrupt where Ctrl-C came twice: the batch stays under way.
+        """
+        if self._batch is not None:
+            self._receive(self._batch)
+        return self._listener.goes_on()
+
+    def close(self) -> list[str]:
+        """Finish the launches, and close what is open; a batch still under way is abandoned.
+
+        Returns:
+            The cluster's warnings, and what could not be cleaned up.
+        """
+        self._while_sending.close()
+        if self._batch is not None:
+            self._abandon(self._batch)
+        self.launches = self._launcher.launches
+        warnings = self._launcher.close()
+        self._connections.close()
+        try:
+            self._workspaces.close()
+        except RemexError as error:
+            warnings.append(str(error))
+        return warnings
+
+    def count(self, state: State) -> int:
+        """Return how many experiments are in a state."""
+        return sum(each.outcome.state is state for each in self._candidates)
+
+    def left(self, state: State) -> int:
+        """Return how many experiments stay in a state without a word of their own."""
+        return sum(each.outcome.state is state and not each.settled for each in self._candidates)
+
+    def _start(self) -> None:
+        with ExitStack() as stack:
+            deferred = deferred_interrupts(self._listener.interrupted)
+            self._interrupts = stack.enter_context(deferred)
+            try:
+                retries = self._retries()
+                sending = [each for each in self._waiting if retries.allow(each.request.retried)]
+                cost = self._confirmed_cost([each.request for each in sending])
+                for each in sending:
+                    each.request = self._continued(each.request, retries)
+                send = self._launcher.commit([each.request for each in sending])
+            except Exception as error:  # noqa: BLE001 - a fault that nobody reports would look like success
+                self._fail(self._waiting.pop(0), error)
+                self._listener.goes_on()
+                return
+            self.cost += cost
+            self._mark(sending)
+            self._batch = BackgroundBatch(send)
+            self._while_sending = stack.pop_all()
+
+    def _retries(self) -> Retries:
+        runs = [each.request.retried for each in self._waiting if each.request.retried]
+        place = Place(self._connections.to, self._folders.runs)
+        shown = self._listener.progress() if runs else nullcontext(show_nothing)
+        with shown as progress:
+            return Retries(runs, place, progress)
+
+    def _continued(self, request: SubmitRequest, retries: Retries) -> SubmitRequest:
+        """Return a request to go on in the run directory, where a run timed out and can go on."""
+        timed_out = retries.timed_out(request.retried) if request.retried else None
+        if request.retried is None or timed_out is None:
+            return request
+        command = self._listener.continuation(timed_out, request.prepared.experiment)
+        if command is None:
+            return request
+        resumed = self._launcher.prepare_continuation(request.retried, shlex.join(command))
+        return replace(request, resumed=resumed)
+
+    def _confirmed_cost(self, requests: Sequence[SubmitRequest]) -> Cost:
+        cost = Cost.of((each.prepared.header, self._size(each)) for each in requests)
+        limit = self._options.confirm
+        if limit is not None and cost.jobs > limit:
+            raise SweepError(
+                f"this launch asks for {cost}, above remex_confirm = {limit}: "
+                f"add --remex-yes to send it"
+            )
+        return cost
+
+    def _size(self, request: SubmitRequest) -> int:
+        base, shared = request.prepared.commit.base, request.remote.shared
+        return self._workspaces.size(request.repo, base, shared)
+
+    def _mark(self, sending: list[Candidate]) -> None:
+        """Have all that wait be SENDING, or ALREADY submitted where there is nothing to send."""
+        for candidate in sending:
+            candidate.outcome = Outcome(State.SENDING)
+        for candidate in self._waiting:
+            if candidate.outcome.state is State.WAITING and candidate.request.retried:
+                candidate.outcome = Outcome.already(candidate.request.retried)
+        self._sending, self._waiting = sending, []
+
+    def _receive(self, batch: BackgroundBatch) -> None:
+        if len(self._interrupts) > 1:
+            raise KeyboardInterrupt
+        try:
+            with self._while_sending, self._listener.progress() as progress:
+                runs = batch.result(progress)
+        except Exception as error:  # noqa: BLE001 - as in `_start`
+            self._lose(error)
+            return
+        sent, self._sending, self._batch = self._sending, [], None
+        for candidate, run in zip(sent, runs, strict=True):
+            candidate.outcome = Outcome.of_run(run, self._launcher.launch_of(candidate.request))
+        self._tell(sent)
+
+    def _lose(self, error: Exception) -> None:
+        """Sort what was being sent: some may have jobs, the others wait as before."""
+        sent, self._sending, self._batch = self._sending, [], None
+        for each in sent:
+            may_have_job = self._launcher.may_have_job(each.request)
+            each.outcome = Outcome(State.UNKNOWN if may_have_job else State.WAITING)
+        unsent = [each for each in sent if each.outcome.state is State.WAITING]
+        self._waiting = [*unsent, *self._waiting]
+        if sent:
+            self._fail(sent[0], error)
+
+    def _fail(self, candidate: Candidate, error: Exception) -> None:
+        """Tell one reason for all with one experiment; the others are for the next command."""
+        self.fault = error
+        plain = isinstance(error, RemexError | OSError)
+        why = str(error) if plain else "".join(traceback.format_exception(error))
+        unknown = candidate.outcome.state is State.UNKNOWN
+        candidate.outcome = Outcome(State.UNKNOWN if unknown else State.NOT_SUBMITTED, why=why)
+        self._waiting = [each for each in self._waiting if each is not candidate]
+
+    def _abandon(self, batch: BackgroundBatch) -> None:
+        if batch.running:
+            self._connections.close()
+            batch.abandon(PATIENCE)
+        for candidate in self._sending:
+            candidate.outcome = Outcome(State.UNKNOWN)
+        self._sending, self._batch = [], None
+
+    def _tell(self, sent: Sequence[Candidate]) -> None:
+        jobs: dict[str, dict[str, str]] = {}
+        for each in sent:
+            if each.outcome.state is State.SUBMITTED:
+                node = each.request.prepared.node
+                jobs.setdefault(each.outcome.launch, {})[node] = each.outcome.job
+        for launch, submitted in jobs.items():
+            self._listener.submitted(launch, submitted)

@@ -1,0 +1,85 @@
+"""Other plugins beside this one: they see an experiment's reports as they see a test's."""
+
+import json
+
+RECORDER = """
+import json
+import pathlib
+import pytest
+
+seen = []
+path = pathlib.Path("seen.json")
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if call.when == "setup":
+        item.stash[KEY] = []
+    item.stash[KEY].append(call.when)
+    seen.append(["make", item.name, call.when, report.outcome])
+    if call.when == "teardown":
+        assert item.stash[KEY] == ["setup", "call", "teardown"]
+        del item.stash[KEY]
+
+def pytest_runtest_logreport(report):
+    seen.append(["log", report.nodeid.partition("::")[2], report.when, report.outcome])
+
+def pytest_sessionfinish():
+    path.write_text(json.dumps(seen))
+
+KEY = pytest.StashKey()
+"""
+
+
+def seen(project, kind):
+    """Return what the recorder saw, by item: the phases and outcomes, in order."""
+    found = {}
+    for each, name, when, outcome in json.loads((project.path / "seen.json").read_text()):
+        if each == kind:
+            found.setdefault(name, []).append((when, outcome))
+    return found
+
+
+def passed(call="passed"):
+    """Return the reports of an item whose setup and teardown went well."""
+    return [("setup", "passed"), ("call", call), ("teardown", "passed")]
+
+
+def test_reports_in_order(project):
+    """A submit makes the reports of each item once, in pytest's order, and logs them so."""
+    project.write("conftest.py", RECORDER)
+    project.submit("-k", "a=1 or a=2")
+    for kind in ("make", "log"):
+        assert seen(project, kind) == {"grid[a=1]": passed(), "grid[a=2]": passed()}
+    project.submit()
+    assert seen(project, "log") == {
+        "grid[a=1]": passed("skipped"),
+        "grid[a=2]": passed("skipped"),
+        "grid[a=3]": passed(),
+    }
+
+
+def test_a_late_outcome(project):
+    """What is known only after the batch was sent is in the reports that are logged."""
+    project.ran()
+    project.write("conftest.py", RECORDER)
+    project.submit("--remex-retry").assert_outcomes(skipped=3)
+    assert set(map(tuple, seen(project, "make")["grid[a=1]"])) == set(passed())
+    assert seen(project, "log") == {f"grid[a={a}]": passed("skipped") for a in (1, 2, 3)}
+    project.write("pytest.ini", "[pytest]\nremex_confirm = 1\n")
+    result = project.pytest("--remex-submit", "--remex-again", "-rf")
+    result.stdout.fnmatch_lines(["FAILED sweeps.py::grid[[]a=1] - Failed: not submitted: this*"])
+    assert seen(project, "log") == {"grid[a=1]": passed("failed")}
+
+
+def test_tmp_path(empty_project):
+    """A fixture that reads its item's reports, as tmp_path does, works in a submit."""
+    empty_project.sweeps("""
+        from pytest_remex import sweep
+        @sweep({"a": [1, 2]})
+        def grid(experiment, tmp_path):
+            (tmp_path / "draft").write_text(str(experiment.config["a"]))
+            (experiment.path / "input.txt").write_text((tmp_path / "draft").read_text())
+        """)
+    empty_project.submit().assert_outcomes(passed=2)

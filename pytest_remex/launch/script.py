@@ -24,7 +24,7 @@ from pytest_remex.model import Config, Experiment, Remote, Repo, Sweep
 from pytest_remex.repo.workspace import Prepared, Workspaces
 from pytest_remex.sweep import expand, point_id, sweep_of
 from pytest_remex.sweep_call import Body
-from pytest_remex.transport.connections import Connections
+from pytest_remex.transport import Connections
 
 CONFIRM = 1000
 """The most jobs that are sent without `yes`, as remex_confirm is by default."""

@@ -37,7 +37,7 @@ from pytest_remex.launch.retries import Retries
 from pytest_remex.launch.session import Services, SubmitRequest
 from pytest_remex.model import Experiment, Remote, Repo
 from pytest_remex.repo.workspace import Prepared, Workspaces
-from pytest_remex.transport.connections import Connections
+from pytest_remex.transport import Connections
 
 BATCH = 250
 """Experiments in a batch: a crash or Ctrl-C costs at most one, and its round trips are shared."""

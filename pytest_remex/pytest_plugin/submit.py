@@ -36,7 +36,7 @@ from pytest_remex.pytest_plugin.items import (
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.repo.workspace import Workspaces
-from pytest_remex.transport.connections import Connections
+from pytest_remex.transport import Connections
 
 CANDIDATE = pytest.StashKey[Candidate]()
 

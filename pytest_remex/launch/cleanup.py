@@ -8,8 +8,7 @@ from pytest_remex.launch import pipeline
 from pytest_remex.launch.requests import Services, is_same, publisher_for
 from pytest_remex.launch.session import LaunchSession
 from pytest_remex.model import Remote, Repo
-from pytest_remex.records.schema import LaunchRecord
-from pytest_remex.records.store import Journal
+from pytest_remex.records.store import Journal, LaunchRecord
 
 
 def tidy_after_crashes(
@@ -27,7 +26,7 @@ def tidy_after_crashes(
     for record in records:
         if record.launch.id in opened:
             continue
-        left = [entry for entry in record.entries.values() if not entry.stage.settled]
+        left = [run for run in record.runs.values() if not run.stage.settled]
         if left:
             warnings.append(
                 f"launch {record.launch.id} was interrupted with {len(left)} runs unsubmitted: "

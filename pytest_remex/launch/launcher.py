@@ -21,11 +21,10 @@ from pytest_remex.launch.cleanup import tidy_after_crashes
 from pytest_remex.launch.grouping import Grouping
 from pytest_remex.launch.requests import Services, SubmitRequest, is_same, publisher_for
 from pytest_remex.launch.session import Batch, LaunchSession, Outcome, Progress
-from pytest_remex.launch.submissions import header_facts
 from pytest_remex.model import Remote, Repo
 from pytest_remex.records.index import RecordedRun, RunIndex
-from pytest_remex.records.schema import Launch, LaunchRecord, RunRecord, Stage
-from pytest_remex.records.store import Journal, renamed, staged
+from pytest_remex.records.schema import Launch, Renamed, RunRecord, Stage, StageReached
+from pytest_remex.records.store import Journal, LaunchRecord, changed
 from pytest_remex.repo.workspace import Prepared
 
 
@@ -52,29 +51,27 @@ class Launcher:
         """Give the run that an experiment has already, known by its present names from now on."""
         self._places[remote] = repo
         found = self.history.submitted(prepared.commit, local=remote.host is None)
-        if found and not self._is_named(found.entry, prepared):
-            now = self._entry(prepared, found.entry.directory)
+        if found and not self._is_named(found.run, prepared):
+            now = self._entry(prepared, found.run.directory)
             with self._journal(found.record) as journal:
-                journal.write([renamed(replace(now, commit=found.entry.commit))])
+                journal.write([Renamed.of(replace(now, commit=found.run.commit))])
         return found
 
     def continued(self, found: RecordedRun, command: str) -> RecordedRun:
         """Make a run ready for another job in its run directory, which runs `command`."""
-        entry = replace(
-            found.entry,
-            stage=Stage.PLACED,
-            serial=found.entry.serial + 1,
+        sha = found.run.commit.sha
+        event = StageReached(
+            sha,
+            Stage.PLACED,
+            job_number=found.run.job_number + 1,
             command=command,
-            unit="",
-            ended=None,
+            submission="",
         )
-        sha = entry.commit.sha
         with self._journal(found.record) as journal:
-            journal.write(
-                [staged(sha, Stage.PLACED, serial=entry.serial, command=command, unit="")]
-            )
-        record = replace(found.record, entries={**found.record.entries, sha: entry})
-        return RecordedRun(record, entry)
+            journal.write([event])
+        run = changed(found.run, event)
+        record = replace(found.record, runs={**found.record.runs, sha: run})
+        return RecordedRun(record, run)
 
     def commit(self, orders: Sequence[SubmitRequest]) -> Callable[[Progress], list[Outcome]]:
         """Note a batch in its launches; gives what submits it, with one outcome for each order.
@@ -186,10 +183,10 @@ class Launcher:
         publisher = publisher_for(workspace, launch, connection, record.tips)
         journal = Journal.resume(record)
         opened = LaunchSession(launch, journal, workspace, connection, publisher, self._grouping)
-        opened.add(record.entries.values())
+        opened.add(record.runs.values())
         opened.doubtful = frozenset(
             sha
-            for sha, entry in record.entries.items()
+            for sha, entry in record.runs.items()
             if entry.stage in {Stage.SUBMITTING, Stage.INDOUBT}
         )
         return opened
@@ -200,8 +197,8 @@ class Launcher:
     def _ordered(self, opened: LaunchSession, order: SubmitRequest) -> RunRecord:
         sha = order.prepared.commit.sha
         if order.interrupted:
-            entry = order.interrupted.entry
-            if entry.serial > opened.entries[entry.commit.sha].serial:
+            entry = order.interrupted.run
+            if entry.job_number > opened.entries[entry.commit.sha].job_number:
                 opened.add([entry])
             return entry
         directory = names.run_directory(opened.launch.branch, opened.launch.id, sha)
@@ -215,7 +212,7 @@ class Launcher:
             parameters=prepared.parameters,
             commit=prepared.commit,
             directory=directory,
-            header=header_facts(prepared.header),
+            header=prepared.header,
         )
 
     def _is_named(self, entry: RunRecord, prepared: Prepared) -> bool:

@@ -33,8 +33,7 @@ from pytest_remex.launch.session import (
 )
 from pytest_remex.launch.submissions import Submission, form_submissions
 from pytest_remex.model import Config
-from pytest_remex.records.schema import RunRecord, Stage
-from pytest_remex.records.store import committed, pushing, tidied
+from pytest_remex.records.schema import Committed, Pushing, RunRecord, Stage, Tidied
 
 ALREADY = frozenset({Stage.HELD, Stage.RELEASED})
 SENT = ALREADY | {Stage.SUBMITTING, Stage.INDOUBT}
@@ -71,12 +70,12 @@ def finish(opened: LaunchSession) -> None:
     launch, remote = opened.launch, opened.launch.remote
     for _ in opened.connection.ask(Tidy(_clone(opened), remote.runs, launch.id, launch.token)):
         pass
-    opened.journal.write([tidied()])
+    opened.journal.write([Tidied()])
 
 
 def _announce(opened: LaunchSession, entries: Sequence[RunRecord]) -> None:
     fresh = [entry for entry in entries if entry.commit.sha not in opened.entries]
-    opened.journal.write(committed(entry) for entry in fresh)
+    opened.journal.write(Committed(entry) for entry in fresh)
     opened.add(fresh)
 
 
@@ -89,7 +88,7 @@ def _publish_and_place(
     opened: LaunchSession, tip: str, shas: Sequence[str], progress: Progress
 ) -> None:
     waiting = [sha for sha in shas if opened.entries[sha].stage not in ALREADY]
-    opened.journal.write([pushing(tip)])
+    opened.journal.write([Pushing(tip)])
     opened.journal.sync()
     progress("pushing", 0, len(waiting))
     source = opened.publisher.publish(tip)
@@ -130,7 +129,7 @@ def _submit_held(opened: LaunchSession, shas: Sequence[str], progress: Progress)
     ready = [opened.entries[sha] for sha in shas if opened.entries[sha].stage is Stage.PLACED]
     units = _units(opened, ready)
     for unit in units:
-        opened.note(_shas(unit), Stage.SUBMITTING, unit=unit.key)
+        opened.note(_shas(unit), Stage.SUBMITTING, submission=unit.key)
     opened.journal.sync()
     by_key = {unit.key: unit for unit in units}
     done = 0
@@ -171,15 +170,15 @@ def _note_submitted(
 def _units(opened: LaunchSession, ready: Sequence[RunRecord]) -> list[Submission]:
     members: dict[str, list[RunRecord]] = {}
     for entry in opened.entries.values():
-        members.setdefault(entry.unit, []).append(entry)
+        members.setdefault(entry.submission, []).append(entry)
     longest = opened.connection.host().max_array_size or DEFAULT_ARRAY_SIZE
     return form_submissions(ready, members, opened.grouping, longest)
 
 
 def _release(opened: LaunchSession, shas: Sequence[str]) -> None:
-    units = {opened.entries[sha].unit for sha in shas}
-    held = [e for e in opened.entries.values() if e.stage is Stage.HELD and e.unit in units]
-    asked = sorted({_whole(entry.job) for entry in held if not entry.header.get("held")})
+    units = {opened.entries[sha].submission for sha in shas}
+    held = [e for e in opened.entries.values() if e.stage is Stage.HELD and e.submission in units]
+    asked = sorted({_whole(entry.job) for entry in held if not entry.header.held})
     opened.journal.sync()
     refused: dict[str, tuple[Stage, str]] = {}
     request = Release(opened.launch.remote.runs, opened.connection.scheduler, asked)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from pytest_remex.launch.grouping import Grouping
 from pytest_remex.launch.push import Publisher
-from pytest_remex.records.schema import Launch, RunRecord, Stage
-from pytest_remex.records.store import Journal, staged
+from pytest_remex.records.schema import Launch, RunRecord, Stage, StageReached
+from pytest_remex.records.store import Journal, changed
 from pytest_remex.repo.workspace import Workspace
 from pytest_remex.transport import Connection
 
@@ -64,11 +64,10 @@ class LaunchSession:
 
     def note(self, shas: Iterable[str], stage: Stage, **facts: str) -> None:
         """Write that runs have reached a stage, and remember it."""
-        shas = list(shas)
-        self.journal.write(staged(sha, stage, **facts) for sha in shas)
-        for sha in shas:
-            said = {"why": "", **facts}
-            self.entries[sha] = replace(self.entries[sha], stage=stage, **said)  # type: ignore[arg-type]
+        events = [StageReached(sha, stage, **facts) for sha in shas]  # type: ignore[arg-type]
+        self.journal.write(events)
+        for event in events:
+            self.entries[event.commit] = changed(self.entries[event.commit], event)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from pytest_remex.common import protocol
-from pytest_remex.common.typed_json import from_json
 from pytest_remex.launch.grouping import Grouping, GroupingKind
-from pytest_remex.model import Value
 from pytest_remex.records.schema import RunRecord
 from pytest_remex.sbatch.header import Header
 
@@ -32,9 +30,9 @@ class Submission:
             key=self.key,
             directories=[entry.directory for entry in self.entries],
             comment=f"remex:{sha_or_key}",
-            job_number=first.serial,
+            job_number=first.job_number,
             environment={"REMEX_COMMAND": first.command} if first.command else {},
-            header=from_json(protocol.Header, {name: first.header.get(name) for name in _TOLD}),
+            header=_sent(first.header),
             array=self._array(limit) if self.kind is GroupingKind.ARRAY else None,
             pack=self._pack(limit) if self.kind is GroupingKind.PACK else None,
             in_doubt=in_doubt,
@@ -50,20 +48,14 @@ class Submission:
 
     def _script(self) -> tuple[list[str], str]:
         header = self.entries[0].header
-        lines = header["lines"]
-        return [str(line) for line in lines] if isinstance(lines, list) else [], str(
-            header["shebang"]
-        )
+        return list(header.lines), header.shebang
 
     def _time_limit(self, slots: int) -> float | None:
         """Give the time for all runs of a pack, `slots` at a time, each up to its own limit."""
-        each = self.entries[0].header.get("time_limit")
-        if not isinstance(each, int | float):
+        each = self.entries[0].header.time_limit
+        if each is None:
             return None
         return each * math.ceil(len(self.entries) / (slots or 1))
-
-
-_TOLD = ("output", "error", "name", "time_limit", "held")
 
 
 def form_submissions(
@@ -80,9 +72,8 @@ def form_submissions(
     units: dict[str, Submission] = {}
     fresh: list[RunRecord] = []
     for entry in entries:
-        if entry.unit:
-            together = tuple(members[entry.unit])
-            units.setdefault(entry.unit, Submission(entry.unit, together, _kind(entry.unit)))
+        if key := entry.submission:
+            units.setdefault(key, Submission(key, tuple(members[key]), _kind(key)))
         else:
             fresh.append(entry)
     if grouping.kind is GroupingKind.SINGLE:
@@ -92,22 +83,26 @@ def form_submissions(
     return [*units.values(), *(_group(group, grouping.kind) for group in groups)]
 
 
-def header_facts(header: Header) -> dict[str, Value]:
-    """Give a header as a launch record keeps it."""
-    return {**asdict(header), "lines": list(header.lines)}
+def _sent(header: Header) -> protocol.Header:
+    """Return what the agent needs to know of a header."""
+    return protocol.Header(
+        output=header.output,
+        error=header.error,
+        name=header.name,
+        time_limit=header.time_limit,
+        held=header.held,
+    )
 
 
 def _single(entry: RunRecord) -> Submission:
-    again = f"-{entry.serial}" if entry.serial > 1 else ""
+    again = f"-{entry.job_number}" if entry.job_number > 1 else ""
     return Submission(entry.directory + again, (entry,), GroupingKind.SINGLE)
 
 
 def _alike(entries: Sequence[RunRecord], size: int) -> list[Sequence[RunRecord]]:
     alike: dict[tuple[str, ...], list[RunRecord]] = {}
     for entry in entries:
-        lines = entry.header["lines"]
-        asked = tuple(map(str, lines)) if isinstance(lines, list) else ()
-        alike.setdefault((str(entry.header["shebang"]), *asked), []).append(entry)
+        alike.setdefault((entry.header.shebang, *entry.header.lines), []).append(entry)
     return [
         group[start : start + size]
         for group in alike.values()

@@ -29,7 +29,11 @@ def plugin_for(session: pytest.Session, experiments: Sequence[pytest.Function]) 
             from pytest_remex.pytest_plugin.collect import CollectMode  # noqa: PLC0415 - imports git and pandas
 
             return CollectMode(session, chosen, experiments)
-        case Mode.STATUS | Mode.CANCEL:
+        case Mode.CANCEL:
+            from pytest_remex.pytest_plugin.cancel import CancelMode  # noqa: PLC0415 - imports the connection
+
+            return CancelMode(session, chosen, experiments)
+        case Mode.STATUS:
             from pytest_remex.pytest_plugin.status import StatusMode  # noqa: PLC0415 - imports the connection
 
             return StatusMode(session, chosen, experiments)

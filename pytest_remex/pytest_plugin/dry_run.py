@@ -89,10 +89,10 @@ class DryRun:
         found = self._history.submitted(prepared.commit, local=remote.host is None)
         if found is None:
             return Line(prepared, "NEW", submitted=False, asked=True, size=size)
-        if not found.entry.stage.settled:
-            news = f"INTERRUPTED at {found.entry.stage}"
+        if not found.run.stage.settled:
+            news = f"INTERRUPTED at {found.run.stage}"
             return Line(prepared, news, submitted=False, asked=True, size=size)
-        news = f"ALREADY SUBMITTED job {found.entry.job}"
+        news = f"ALREADY SUBMITTED job {found.run.job}"
         return Line(prepared, news, submitted=True, asked=self._settings.again, size=size)
 
     def _show(self) -> None:

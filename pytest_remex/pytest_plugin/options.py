@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_remex.errors import RecordError
-from pytest_remex.io import unwritable
+from pytest_remex.io import make_output_folder
 from pytest_remex.launch.grouping import Grouping, GroupingKind
 from pytest_remex.model import Remote, Repo
 
@@ -58,16 +57,7 @@ class Settings:
 
         Raises `RecordError` where it cannot be made.
         """
-        away = "move away what is there or set remex_output to another folder"
-        ignore = self.output / ".gitignore"
-        draft = self.output / ".gitignore.new"  # a full disk would leave it empty
-        try:
-            self.output.mkdir(parents=True, exist_ok=True)
-            if not ignore.exists():
-                draft.write_text("# made by pytest-remex\n*\n", "utf-8")
-                draft.replace(ignore)
-        except OSError as error:
-            raise RecordError(unwritable(self.output, error, away)) from None
+        make_output_folder(self.output)
 
     @property
     def launches(self) -> Path:

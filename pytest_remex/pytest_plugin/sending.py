@@ -11,9 +11,9 @@ from typing import TypeAlias
 
 import pytest
 
-from pytest_remex.collect.pipeline import Collected, Place, collect
+from pytest_remex.collect.judge import make_run
+from pytest_remex.collect.pipeline import CollectedRun, collect
 from pytest_remex.collect.query import query
-from pytest_remex.collect.runs import run_of
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.launch.background import BackgroundBatch
@@ -102,14 +102,14 @@ class Sender:
         preparation.warn(self._terminal, self._workspaces.git(repo), prepared)
         with preparation.failing_plainly():
             found = self._launcher.submitted(prepared, repo, remote)
-        if found is not None and not found.entry.stage.settled:
+        if found is not None and not found.run.stage.settled:
             return SubmitRequest(prepared, repo, remote, interrupted=found)
         if found is None or self._settings.again:
             return SubmitRequest(prepared, repo, remote)
         if self._settings.retry:
             return SubmitRequest(prepared, repo, remote, earlier=found)
         self._already += 1
-        return Already(found.entry.job, found.record.launch.id)
+        return Already(found.run.job, found.record.launch.id)
 
     def send(self, orders: Sequence[SubmitRequest]) -> None:
         """Begin to send a batch; Ctrl-C waits until it has landed.
@@ -179,11 +179,12 @@ class Sender:
         """Leave out what needs no retry: its last job is alive, ended well, or is unknown."""
         earlier = [order.earlier for order in orders if order.earlier]
         jobs = query(earlier, self._connections.to)
-        late = [run for run in earlier if jobs[run.entry.directory].state is JobState.TIMEOUT]
-        place = Place(self._connections.to, self._settings.runs)
+        late = [each for each in earlier if jobs[each.run.directory].state is JobState.TIMEOUT]
         with self._terminal.progress() as progress:
-            here = collect(late, place, progress, offline=False, partial=False) if late else []
-        timed_out = {each.run.entry.directory: each for each in here}
+            here = (
+                collect(late, self._connections.to, self._settings.runs, progress) if late else []
+            )
+        timed_out = {each.run.directory: each for each in here}
         return [
             self._retried(order, order.earlier, jobs, timed_out) if order.earlier else order
             for order in orders
@@ -194,15 +195,15 @@ class Sender:
         order: SubmitRequest,
         found: RecordedRun,
         jobs: Mapping[str, Job],
-        timed_out: Mapping[str, Collected],
+        timed_out: Mapping[str, CollectedRun],
     ) -> SubmitRequest | Already:
-        directory = found.entry.directory
+        directory = found.run.directory
         if not jobs[directory].state.failed:
             self._already += 1
-            return Already(found.entry.job, found.record.launch.id)
+            return Already(found.run.job, found.record.launch.id)
         if directory not in timed_out:
             return order
-        run = run_of(timed_out[directory], order.prepared.experiment, self._hook)
+        run = make_run(timed_out[directory], order.prepared.experiment, self._hook)
         command = self._hook.pytest_remex_continue(run=run)
         if command is None:
             return order

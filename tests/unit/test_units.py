@@ -8,15 +8,16 @@ from pytest_remex.launch.grouping import Grouping, GroupingKind
 from pytest_remex.launch.submissions import form_submissions
 from pytest_remex.model import Commit
 from pytest_remex.records.schema import RunRecord
+from pytest_remex.sbatch.header import parse_header
 
 
 def entry(number, *lines, unit=""):
     """Give a run whose script has these #SBATCH lines."""
     sha = f"{number:040d}"
-    header = {"lines": list(lines), "shebang": "#!/bin/sh"}
+    header = parse_header("\n".join(["#!/bin/sh", *lines, ""]))
     commit = Commit(sha, sha, "b" * 40)
     return RunRecord(
-        f"s[{number}]", str(number), {}, {}, commit, f"run-{number}", header, unit=unit
+        f"s[{number}]", str(number), {}, {}, commit, f"run-{number}", header, submission=unit
     )
 
 
@@ -37,7 +38,7 @@ def test_arrays(size, count):
     assert len({unit.key for unit in units}) == count
     for unit in units:
         assert len(unit.entries) <= size
-        assert len({tuple(each.header["lines"]) for each in unit.entries}) == 1
+        assert len({each.header.lines for each in unit.entries}) == 1
     assert sorted(each.id for unit in units for each in unit.entries) == [str(n) for n in range(10)]
 
 
@@ -50,7 +51,7 @@ def test_keys_are_for_ever():
 def test_a_unit_stays_whole():
     """A run that was once part of an array is submitted with all of it, and only once."""
     units = form_submissions(ENTRIES[:2], {}, Grouping(GroupingKind.ARRAY), 100)
-    members = [replace(each, unit="array-x") for each in ENTRIES]
+    members = [replace(each, submission="array-x") for each in ENTRIES]
     again = form_submissions(members[:3], {"array-x": members}, Grouping(), 100)
     assert [unit.key for unit in again] == ["array-x"]
     assert len(again[0].entries) == 10

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_remex.collect.judge import cause, differences, flattened
+from pytest_remex.collect.failure import common_cause, config_differences
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from pytest_remex.collect.judge import cause, differences, flattened
 )
 def test_no_difference(asked, ran):
     """What was asked for and is not there, or is written otherwise, is no difference."""
-    assert differences(asked, ran) == []
+    assert config_differences(asked, ran) == []
 
 
 @pytest.mark.parametrize(
@@ -35,22 +35,17 @@ def test_no_difference(asked, ran):
 )
 def test_difference(asked, ran, shown):
     """A difference shows both values."""
-    assert differences(asked, ran) == [shown]
+    assert config_differences(asked, ran) == [shown]
 
 
 def test_cause_has_no_numbers():
     """Failures that differ in their numbers have one cause."""
-    assert cause("job 12 ended FAILED (1.5e3)") == cause("job 7 ended FAILED (-2)")
-    assert cause("job 1 ended FAILED") != cause("job 1 ended TIMEOUT")
-    assert cause("") == "no reason was given"
+    assert common_cause("job 12 ended FAILED (1.5e3)") == common_cause("job 7 ended FAILED (-2)")
+    assert common_cause("job 1 ended FAILED") != common_cause("job 1 ended TIMEOUT")
+    assert common_cause("") == "no reason was given"
 
 
 @given(st.text())
 def test_cause_of_any_text(text):
     """Any text has a cause, which is its own cause."""
-    assert cause(cause(text)) == cause(text)
-
-
-def test_flattened():
-    """Groups are laid flat, the first of a name winning."""
-    assert flattened({"a": 1, "group": {"b": 2, "a": 3}}) == {"a": 1, "b": 2}
+    assert common_cause(common_cause(text)) == common_cause(text)

@@ -8,17 +8,21 @@ from hypothesis import strategies as st
 
 from pytest_remex.errors import RecordError
 from pytest_remex.model import Commit, Remote
+from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.records.index import RunIndex
-from pytest_remex.records.schema import Launch, RunRecord, Stage, read_record, read_records
-from pytest_remex.records.store import (  # fmt: skip
-    Journal,
-    committed,
-    ended,
-    pushing,
-    renamed,
-    staged,
-    tidied,
+from pytest_remex.records.schema import (
+    Committed,
+    Ended,
+    Launch,
+    Pushing,
+    Renamed,
+    RunRecord,
+    Stage,
+    StageReached,
+    Tidied,
 )
+from pytest_remex.records.store import Journal, read_record, read_records
+from pytest_remex.sbatch.header import parse_header
 
 SHA = "a" * 40
 TEXT = st.text() | st.text(alphabet=st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF))
@@ -35,12 +39,12 @@ def launch(**changes):
     return Launch(**{**facts, **changes})
 
 
-def entry(sha=SHA, **changes):
+def run(sha=SHA, **changes):
     """Give a run."""
     facts = {
         "node": "sweeps.py::grid[a=1]", "id": "a=1", "point": {"a": 1}, "parameters": {},
         "commit": Commit(sha, "c" * 40, "b" * 40), "directory": f"main_grid_{sha[:12]}",
-        "header": {"lines": ["#SBATCH -t 5"]},
+        "header": parse_header("#!/bin/sh\n#SBATCH -t 5\n"),
     }  # fmt: skip
     return RunRecord(**{**facts, **changes})
 
@@ -49,7 +53,7 @@ def entry(sha=SHA, **changes):
 def journal(tmp_path):
     """Give a launch record with one run."""
     made = Journal.begin(tmp_path / "launches", launch())
-    made.write([committed(entry())])
+    made.write([Committed(run())])
     yield made
     made.close()
 
@@ -60,42 +64,48 @@ def test_any_text_comes_back(tmp_path_factory, point, node, name, why):
     """What is written comes back as it was, lines and lone surrogates included."""
     folder = tmp_path_factory.mktemp("launches")
     begun = launch(name=name, base_config=point)
-    run = entry(node=node, point=point)
+    one = run(node=node, point=point)
     written = Journal.begin(folder, begun)
-    written.write([committed(run), staged(SHA, Stage.REJECTED, why=why)])
+    written.write([Committed(one), StageReached(SHA, Stage.REJECTED, why=why)])
     written.close()
     record = read_record(written.path)
     assert record.launch == begun
-    found = record.entries[SHA]
+    found = record.runs[SHA]
     assert (found.node, found.point, found.stage, found.why) == (node, point, Stage.REJECTED, why)
-    assert found.commit == run.commit
+    assert found.commit == one.commit
 
 
 def test_stages(journal):
     """Each event moves its run, and the record tells what was pushed and tidied."""
-    journal.write([pushing("d" * 40), staged(SHA, Stage.HELD, job="7", unit="u")])
+    journal.write([Pushing("d" * 40), StageReached(SHA, Stage.HELD, job="7", submission="u")])
     record = read_record(journal.path)
     assert (record.tips, record.tidied) == (("d" * 40,), False)
-    assert (record.entries[SHA].job, record.entries[SHA].unit) == ("7", "u")
-    journal.write([staged(SHA, Stage.RELEASED), ended(SHA, {"state": "COMPLETED"}), tidied()])
+    assert (record.runs[SHA].job, record.runs[SHA].submission) == ("7", "u")
+    journal.write(
+        [
+            StageReached(SHA, Stage.RELEASED),
+            Ended(SHA, Job("7", JobState.COMPLETED, elapsed=1.5)),
+            Tidied(),
+        ]
+    )
     record = read_record(journal.path)
     assert record.tidied
-    assert record.entries[SHA].stage.settled
-    assert record.entries[SHA].job == "7"
-    assert record.entries[SHA].ended == {"state": "COMPLETED"}
+    assert record.runs[SHA].stage.settled
+    assert record.runs[SHA].job == "7"
+    assert record.runs[SHA].final == Job("7", JobState.COMPLETED, elapsed=1.5)
 
 
 def test_renamed(journal):
     """A run that is known by another name keeps its commit, stage and directory."""
-    journal.write([staged(SHA, Stage.RELEASED, job="7")])
-    journal.write([renamed(entry(node="sweeps.py::other[b=1]", point={"b": 1}))])
-    found = read_record(journal.path).entries[SHA]
+    journal.write([StageReached(SHA, Stage.RELEASED, job="7")])
+    journal.write([Renamed.of(run(node="sweeps.py::other[b=1]", point={"b": 1}))])
+    found = read_record(journal.path).runs[SHA]
     assert (found.node, found.point, found.job) == ("sweeps.py::other[b=1]", {"b": 1}, "7")
 
 
 def test_every_cut_can_be_read(journal):
     """Cut after any byte, the record reads up to its last whole line, and goes on from there."""
-    journal.write([staged(SHA, Stage.RELEASED, job="7", why="é\n")])
+    journal.write([StageReached(SHA, Stage.RELEASED, job="7", why="é\n")])
     whole = journal.path.read_bytes()
     for length in range(len(whole)):
         journal.path.write_bytes(whole[:length])
@@ -103,18 +113,58 @@ def test_every_cut_can_be_read(journal):
         assert (record is None) == (b"\n" not in whole[:length])
         if record is not None:
             resumed = Journal.resume(record)
-            resumed.write([committed(entry("e" * 40))])
+            resumed.write([Committed(run("e" * 40))])
             resumed.close()
-            assert "e" * 40 in read_record(journal.path).entries
+            assert "e" * 40 in read_record(journal.path).runs
 
 
-@pytest.mark.parametrize("line", ["{", "[]", "3", '{"state": "HELD"}', '{"commit": "x"}', "\x00"])
+DAMAGE = [
+    "{", "[]", "3", "\x00", "[" * 100_000,
+    '{"state": "HELD"}',
+    '{"commit": "x"}',
+    '{"state": 3}',
+    '{"state": "HELD", "commit": ["x"]}',
+    f'{{"state": "HELD", "commit": "{SHA}", "job": 7}}',
+    f'{{"state": "PLACED", "commit": "{SHA}", "serial": "2"}}',
+    f'{{"state": "ENDED", "commit": "{SHA}", "final": "COMPLETED"}}',
+    f'{{"state": "ENDED", "commit": "{SHA}", "final": {{"state": "COMPLETED"}}}}',
+    f'{{"state": "RENAMED", "commit": "{SHA}"}}',
+    f'{{"state": "COMMITTED", "commit": "{SHA}"}}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", DAMAGE, ids=lambda line: line[:60])
 def test_damage_is_named(journal, line):
     """A line that cannot be read is named by file, number and mend."""
     with journal.path.open("a") as file:
         file.write(f"{line}\n")
     with pytest.raises(RecordError, match=r"grid_2026.*jsonl is damaged in line 3 .*backup"):
         read_record(journal.path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"fetch": "a"}, {"fetch": [1]}, {"base_config": []}, {"remote": "host"}, {"token": None},
+     {"remote": {"host": 1, "clone": "", "runs": "", "via": "origin", "shared": []}},
+     {"remote": {"host": "h", "clone": "", "runs": "", "via": "pigeon", "shared": []}}],
+    ids=str,
+)  # fmt: skip
+def test_damaged_head(journal, change):
+    """A field of the head that is of a wrong type is damage, named with its line."""
+    head, *rest = journal.path.read_text().splitlines()
+    damaged = json.dumps({**json.loads(head), **change})
+    journal.path.write_text("\n".join([damaged, *rest, ""]))
+    with pytest.raises(RecordError, match=r"damaged in line 1 .*backup"):
+        read_record(journal.path)
+
+
+def test_what_is_unknown_is_ignored(journal):
+    """Fields and events of the same format that this release does not know are ignored."""
+    before = read_record(journal.path)
+    lines = [json.loads(line) | {"new": [1]} for line in journal.path.read_text().splitlines()]
+    lines.append({"state": "ADMIRED", "by": "everyone"})
+    journal.path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert read_record(journal.path) == before
 
 
 def test_newer_format(journal):
@@ -146,16 +196,16 @@ def test_history(tmp_path):
         ("grid_2026_02_01_00_00_00", "2" * 40),
     ):
         made = Journal.begin(tmp_path, launch(id=name))
-        made.write([committed(entry(sha)), staged(sha, Stage.RELEASED, job=sha[0])])
+        made.write([Committed(run(sha)), StageReached(sha, Stage.RELEASED, job=sha[0])])
         made.close()
     history = RunIndex.read(tmp_path)
     same = Commit("9" * 40, "c" * 40, "b" * 40)
-    assert history.submitted(same, local=False).entry.job == "2"
+    assert history.submitted(same, local=False).run.job == "2"
     assert history.submitted(same, local=True) is None
     assert history.submitted(Commit(SHA, "d" * 40, "b" * 40), local=False) is None
     node, point = "sweeps.py::grid[a=1]", {"a": 1}
-    assert history.newest(node, point).entry.job == "2"
-    assert history.newest(node, point, "grid_2026_01_01_00_00_00").entry.job == "1"
+    assert history.newest(node, point).run.job == "2"
+    assert history.newest(node, point, "grid_2026_01_01_00_00_00").run.job == "1"
     assert history.newest(node, {"a": 2}) is None
 
 
@@ -163,12 +213,12 @@ def test_history(tmp_path):
 def test_what_was_refused_does_not_count(tmp_path, stage):
     """A run that the scheduler or the agent refused was not submitted."""
     made = Journal.begin(tmp_path, launch())
-    made.write([committed(entry()), staged(SHA, stage, why="no")])
+    made.write([Committed(run()), StageReached(SHA, stage, why="no")])
     made.close()
-    assert RunIndex.read(tmp_path).submitted(entry().commit, local=False) is None
+    assert RunIndex.read(tmp_path).submitted(run().commit, local=False) is None
 
 
 def test_unreadable(tmp_path):
     """A record that cannot be read is named, with the reason and the mend."""
-    with pytest.raises(RecordError, match=r"cannot be read \(Is a directory\): mend that, and run"):
+    with pytest.raises(RecordError, match=r"cannot be read \(Is a directory\): fix that, and run"):
         read_record(tmp_path)

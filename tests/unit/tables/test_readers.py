@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from pytest_remex.errors import RemexError
-from pytest_remex.tables.readers import read
+from pytest_remex.tables.readers import flattened, read
 
 
 def test_csv(tmp_path):
@@ -89,3 +89,8 @@ def test_light():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_flattened():
+    """Groups are laid flat, the first of a name winning."""
+    assert flattened({"a": 1, "group": {"b": 2, "a": 3}}) == {"a": 1, "b": 2}

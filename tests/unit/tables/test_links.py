@@ -1,10 +1,14 @@
 """The links: names that tell experiments apart, and targets that stay inside."""
 
+import os
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pytest_remex.tables.links import rebuild_links
+from pytest_remex.errors import SweepError
+from pytest_remex.tables.links import by_template, rebuild_links, safe, with_hash
 from pytest_remex.tables.merge import Row, write_results
 from pytest_remex.tables.table import read_table
 
@@ -216,3 +220,32 @@ def test_moved(root, tmp_path):
     link(root, experiment(root, "a"))
     moved = root.rename(tmp_path / "moved")
     assert contents(moved / "tams" / "links") == {"history.data": "a history.data"}
+
+
+@given(st.text(), st.text())
+def test_safe(text, other):
+    """Any text makes a file name: one component, visible, of at most 255 bytes."""
+    for name in (safe(text), with_hash(safe(text), other)):
+        assert "/" not in name
+        assert "\0" not in name
+        assert name.isprintable()
+        assert not name.startswith((".", "-"))
+        assert 0 < len(os.fsencode(name)) <= 255
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("{years}_{output}", r"'years'.*output, mass"),
+        ("{mass.__class__}", "mass.__class__"),
+        ("{mass[0]}", r"mass\[0\]"),
+        ("{}", "''"),
+        ("{mass:d}", "correct the format"),
+        ("{mass:{mass}}", "correct the format"),
+        ("{mass", "correct the format"),
+    ],
+)
+def test_bad_template(template, words):
+    """A template that cannot be filled is refused; nothing in it is evaluated."""
+    with pytest.raises(SweepError, match=words):
+        by_template(template, {"mass": 1.5}, "out")

@@ -56,7 +56,7 @@ def test_a_crash_leaves_the_old_table(folder, monkeypatch, write, row, name):
             raise OSError("disk full")
 
     monkeypatch.setattr(os, "fsync", die)
-    with pytest.raises(RecordError, match=rf"{name} cannot be written \(disk full\): mend"):
+    with pytest.raises(RecordError, match=rf"{name} cannot be written \(disk full\): fix"):
         write(folder, row("a", mass=2, new=3))
     assert not list(folder.rglob(".results*"))
     for table in (folder, folder / "launches" / "tams_2026_01_01_00_00_00"):

@@ -1,4 +1,4 @@
-"""Waiting asks again and again, ever more seldom, and only as long as there is something."""
+"""Polling backs off exponentially, and goes on only as long as a job is live."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def test_until_the_end(clock):
     assert len(found) == 5
 
 
-def test_ever_more_seldom(clock):
+def test_back_off(clock):
     """The pauses grow, up to a limit."""
     list(poll.until_ended(asking(JobState.PENDING), 3600))
     assert clock[0] == poll.FIRST
@@ -49,6 +49,6 @@ def test_limit(clock):
     assert len(found) == len(clock) + 1
 
 
-def test_nobody_waits_for_what_nobody_knows(clock):
+def test_unknown_is_not_waited_for(clock):
     """Unknown states alone are not waited for."""
     assert len(list(poll.until_ended(asking(JobState.UNKNOWN), 0))) == 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
+import pluggy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
     from pytest_remex.model import Config, Experiment, Run, Scalar
 
+hookspec = pluggy.HookspecMarker("pytest")
 
-@pytest.hookspec(firstresult=True)
+
+@hookspec(firstresult=True)
 def pytest_remex_read(path: Path) -> object | None:
     """Read an output for `run.read(name)`; None leaves it to the next reader."""
 
 
-@pytest.hookspec(firstresult=True)
+@hookspec(firstresult=True)
 def pytest_remex_config(path: Path, config_file: str | None) -> Config | None:
     """Read back the config that ran, from the outputs in the folder `path`.
 
@@ -32,7 +34,7 @@ def pytest_remex_config(path: Path, config_file: str | None) -> Config | None:
     """
 
 
-@pytest.hookspec
+@hookspec
 def pytest_remex_inspect(
     experiment: Experiment, originals: Mapping[str, bytes]
 ) -> Sequence[str] | None:
@@ -42,7 +44,7 @@ def pytest_remex_inspect(
     """
 
 
-@pytest.hookspec(firstresult=True)
+@hookspec(firstresult=True)
 def pytest_remex_continue(run: Run) -> Sequence[str] | None:
     """Continue a run that hit its time limit: the command, as words, to run in its run directory.
 
@@ -51,26 +53,26 @@ def pytest_remex_continue(run: Run) -> Sequence[str] | None:
     """
 
 
-@pytest.hookspec
+@hookspec
 def pytest_remex_measures(run: Run) -> Mapping[str, Scalar] | None:
     """Add columns to the results for a run whose outputs are here; the sweep's own win."""
 
 
-@pytest.hookspec(firstresult=True)
+@hookspec(firstresult=True)
 def pytest_remex_link_name(row: Mapping[str, Scalar], output: str) -> str | None:
     """Name the link to an output, from its row of the results; made safe afterwards."""
 
 
-@pytest.hookspec
+@hookspec
 def pytest_remex_figures(results: pd.DataFrame, folder: Path) -> Sequence[object] | None:
     """Add Plotly figures to the report; column `path` of `results` is relative to `folder`."""
 
 
-@pytest.hookspec
+@hookspec
 def pytest_remex_submitted(launch: str, jobs: Mapping[str, str]) -> None:
     """Told when a batch has been submitted: the launch, and job ids by node id."""
 
 
-@pytest.hookspec
+@hookspec
 def pytest_remex_collected(results: pd.DataFrame, folder: Path) -> None:
     """Told when a sweep's results, links and report have been written into `folder`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from pytest_remex.model import Commit, Config
@@ -32,13 +33,11 @@ class RunIndex:
         self.records = list(records)
         self._by_identity: dict[tuple[str, str], list[RecordedRun]] = {}
         self._by_node: dict[tuple[str, str], list[RecordedRun]] = {}
-        self._by_sweep: dict[tuple[str, str], list[RecordedRun]] = {}
         for record in reversed(self.records):
             for run in record.runs.values():
-                recorded, point = RecordedRun(record, run), _text(run.point)
+                recorded = RecordedRun(record, run)
                 self._by_identity.setdefault(run.commit.identity, []).append(recorded)
-                self._by_node.setdefault((run.node, point), []).append(recorded)
-                self._by_sweep.setdefault((record.launch.name, point), []).append(recorded)
+                self._by_node.setdefault((run.node, _text(run.point)), []).append(recorded)
 
     @classmethod
     def read(cls, folder: Path) -> RunIndex:
@@ -62,6 +61,15 @@ class RunIndex:
     ) -> RecordedRun | None:
         """Return the newest run of a point of a sweep, whatever file the sweep was in."""
         return _first(self._by_sweep.get((sweep, _text(point)), []), launch)
+
+    @cached_property
+    def _by_sweep(self) -> dict[tuple[str, str], list[RecordedRun]]:
+        found: dict[tuple[str, str], list[RecordedRun]] = {}
+        for record in reversed(self.records):
+            for run in record.runs.values():
+                key = record.launch.name, _text(run.point)
+                found.setdefault(key, []).append(RecordedRun(record, run))
+        return found
 
 
 def _first(runs: Iterable[RecordedRun], launch: str | None) -> RecordedRun | None:

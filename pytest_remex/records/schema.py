@@ -293,6 +293,8 @@ def event_from_json(data: Json, base: str) -> Event | None:
 
     """
     state = _field(data, "state", str)
+    if state in _REACHED:
+        return _stage_from_json(data)
     match state:
         case Stage.COMMITTED:
             return Committed(run_from_json(data, base))
@@ -311,16 +313,19 @@ def event_from_json(data: Json, base: str) -> Event | None:
             return Pushing(_field(data, "tip", str))
         case "TIDIED":
             return Tidied()
-    return _stage_from_json(data) if state in _STAGES else None
+    return None
 
 
-_STAGES = frozenset(Stage)
+_REACHED = frozenset(Stage) - {Stage.COMMITTED}
+_STAGE_KEYS = {key: (name, kind) for name, (key, kind) in _STAGE_FIELDS.items()}
 
 
 def _stage_from_json(data: Json) -> StageReached:
-    changes: dict[str, Any] = {
-        name: _field(data, key, kind) for name, (key, kind) in _STAGE_FIELDS.items() if key in data
-    }
+    changes: dict[str, Any] = {}
+    for key in data:
+        if key in _STAGE_KEYS:
+            name, kind = _STAGE_KEYS[key]
+            changes[name] = _field(data, key, kind)
     return StageReached(_field(data, "commit", str), Stage(data["state"]), **changes)
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from pytest_remex.errors import RecordError, SweepError
 from pytest_remex.io import AGAIN, unwritable, writing
@@ -79,37 +80,40 @@ def read_record(path: Path) -> LaunchRecord | None:
     lines = _lines(path)
     if not lines:
         return None
-    with _damage_named(path, 1):
+    state, number = _State(), 1
+    try:
         launch = launch_from_json(_parsed(lines[0]))
-    state = _State()
-    for number, line in enumerate(lines[1:], start=2):
-        with _damage_named(path, number):
+        for number, line in enumerate(lines[1:], start=2):  # noqa: B007 - named in errors
             event = event_from_json(_parsed(line), launch.base)
             if event is not None:
                 state.apply(event)
-    return LaunchRecord(launch, state.runs, path, tuple(state.tips), state.tidied)
+    except (ValueError, RecursionError, SweepError) as error:
+        raise _unreadable(path, number, error) from error
+    return LaunchRecord(launch, state.runs(), path, tuple(state.tips), state.tidied)
 
 
 @dataclass(slots=True)
 class _State:
-    """What the events of a record have said so far."""
+    """What the events of a record have said so far: runs as introduced, and what changed since."""
 
-    runs: dict[str, RunRecord] = field(default_factory=dict)
+    introduced: dict[str, RunRecord] = field(default_factory=dict)
+    changes: dict[str, dict[str, Any]] = field(default_factory=dict)
     tips: list[str] = field(default_factory=list)
     tidied: bool = False
 
     def apply(self, event: Event) -> None:
         """Take in the next event. Raises `ValueError` for a run that none before introduced."""
         match event:
-            case Committed(run):
-                self.runs[run.commit.sha] = run
             case StageReached():
-                self.runs[event.commit] = changed(self._run(event.commit), event)
+                self._changes_of(event.commit).update(_changes(event))
+            case Committed(run):
+                self.introduced[run.commit.sha] = run
+                self.changes[run.commit.sha] = {}
             case Ended(commit, final):
-                self.runs[commit] = replace(self._run(commit), final=final)
+                self._changes_of(commit)["final"] = final
             case Renamed(commit, node, id_, point, parameters):
-                self.runs[commit] = replace(
-                    self._run(commit), node=node, id=id_, point=point, parameters=parameters
+                self._changes_of(commit).update(
+                    node=node, id=id_, point=point, parameters=parameters
                 )
             case Pushing(tip):
                 self.tips.append(tip)
@@ -117,24 +121,33 @@ class _State:
             case Tidied():
                 self.tidied = True
 
-    def _run(self, commit: str) -> RunRecord:
-        if commit not in self.runs:
+    def runs(self) -> dict[str, RunRecord]:
+        """Return the runs as they are now, by commit."""
+        changes = self.changes
+        return {sha: replace(run, **changes[sha]) for sha, run in self.introduced.items()}
+
+    def _changes_of(self, commit: str) -> dict[str, Any]:
+        if commit not in self.changes:
             raise ValueError(f"no line before it introduces the commit {commit!r:.60}")
-        return self.runs[commit]
+        return self.changes[commit]
 
 
 def changed(run: RunRecord, event: StageReached) -> RunRecord:
     """Return a run as it is once it has reached a stage."""
-    return replace(
-        run,
-        stage=event.stage,
-        job=run.job if event.job is None else event.job,
-        submission=run.submission if event.submission is None else event.submission,
-        why=event.why or "",
-        job_number=run.job_number if event.job_number is None else event.job_number,
-        command=run.command if event.command is None else event.command,
-        final=None,
-    )
+    return replace(run, **_changes(event))
+
+
+def _changes(event: StageReached) -> dict[str, Any]:
+    changes: dict[str, Any] = {"stage": event.stage, "why": event.why or "", "final": None}
+    if event.job is not None:
+        changes["job"] = event.job
+    if event.submission is not None:
+        changes["submission"] = event.submission
+    if event.job_number is not None:
+        changes["job_number"] = event.job_number
+    if event.command is not None:
+        changes["command"] = event.command
+    return changes
 
 
 class Journal:
@@ -218,21 +231,16 @@ def _parsed(line: bytes) -> Json:
     return data
 
 
-@contextmanager
-def _damage_named(path: Path, line: int) -> Iterator[None]:
-    """Name the file and the line of what cannot be read."""
-    try:
-        yield
-    except NewerFormatError as error:
-        raise RecordError(
+def _unreadable(path: Path, line: int, error: Exception) -> RecordError:
+    if isinstance(error, NewerFormatError):
+        return RecordError(
             f"{path} is of format {error}, and this pytest-remex reads up to {FORMAT}: "
             f"upgrade it with `pip install -U pytest-remex`"
-        ) from None
-    except (ValueError, RecursionError, SweepError) as error:
-        raise RecordError(
-            f"launch record {path} is damaged in line {line} ({error}): restore the file from a "
-            f"backup, or move it away if its runs no longer matter"
-        ) from error
+        )
+    return RecordError(
+        f"launch record {path} is damaged in line {line} ({error}): restore the file from a "
+        f"backup, or move it away if its runs no longer matter"
+    )
 
 
 def _title(path: Path) -> str:

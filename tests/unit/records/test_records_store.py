@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RecordError
 from pytest_remex.model import Commit, Remote
-from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.records.index import RunIndex
 from pytest_remex.records.schema import (
     Committed,

@@ -5,9 +5,12 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pytest_remex.errors import RecordError, RemexError
 from pytest_remex.tables.frame import results
+from pytest_remex.tables.table import Table, read_table, write_table
 
 
 @pytest.mark.parametrize(
@@ -70,3 +73,23 @@ def test_sidecar(folder, write, row):
     assert sidecar["dimensions"] == [["mass"]]
     assert {"name": "mass", "role": "point", "kind": "int"} in sidecar["columns"]
     assert {"name": "age", "role": "measure", "kind": "float"} in sidecar["columns"]
+
+
+VALUES = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+    | st.text(alphabet=st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF))
+    | st.lists(st.integers() | st.text())
+)  # fmt: skip
+
+
+@settings(deadline=None)
+@given(
+    columns=st.lists(st.tuples(VALUES, VALUES), max_size=4), names=st.sets(st.text(), max_size=4)
+)
+def test_what_is_passed_on_is_what_was_written(tmp_path_factory, columns, names):
+    """The table that a write returns is the one that a later read finds, whatever the values."""
+    folder = tmp_path_factory.mktemp("sweep")
+    columns = {"node": ("a", "b"), **dict(zip(sorted(names), columns, strict=False))}
+    rows = [{name: values[index] for name, values in columns.items()} for index in range(2)]
+    written = write_table(folder, Table((), dict.fromkeys(columns, "measure"), rows))
+    assert repr(written) == repr(read_table(folder))

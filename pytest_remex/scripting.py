@@ -1,5 +1,19 @@
 """Collecting from scripts and notebooks: the engines of the modes, without pytest.
 
+    from pytest_remex.scripting import collect
+
+    tams = collect("sweeps.py", names=["tams"])["tams"]
+
+As `pytest --remex-collect` does, this writes results, links and report into the output folder. A
+run that failed, or whose check failed, is a row with the verdict FAILED and the reason; a job that
+has not ended is a row with its state; a point that was not submitted has no row.
+
+Hooks come from what is passed as `plugins`: the project's conftest, an extension. For MESA:
+
+    from pytest_remex.extensions.mesa.plugin import MesaHooks
+
+    collect("sweeps.py", plugins=[MesaHooks()])
+
 What only pytest can do is refused, not guessed: sweeps that ask for fixtures of their own, or that
 carry marks. A plain `assert` gives no values in its message here: pytest adds those.
 """
@@ -10,7 +24,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -50,22 +64,16 @@ def collect(  # noqa: PLR0913 - the contract with users
     offline: bool = False,
     plugins: Iterable[object] = (),
 ) -> dict[str, pd.DataFrame]:
-    """Fetch and judge the newest runs of a file's sweeps, and return their results.
-
-    As `pytest --remex-collect` does, this writes results, links and report into the output folder.
-    A run that failed, or whose check failed, is a row with the verdict FAILED and the reason; a
-    job that has not ended is a row with its state. A point that was not submitted has no row.
+    """Fetch and judge the newest runs of a file's sweeps, publish and return their results.
 
     Args:
-        sweep_file: The Python file that defines the sweeps, as module-level functions.
-        repo: The user's repository; None for the one of the working directory.
-        remote: Where the runs are, if they are to be reached otherwise than when they were
-            submitted: with another `shell`. None for what the launch records say.
-        output: The output folder, `remex_output` of pytest.ini.
+        sweep_file: The file that defines the sweeps, as module-level functions.
+        repo: The user's repository; None for that of the working directory.
+        remote: Where the runs are, with today's `shell`; None for what was recorded.
+        output: The output folder.
         names: The sweeps to collect, by name; None for all in the file.
-        offline: Judge what is on this machine; make no connection.
-        plugins: Modules and objects with `pytest_remex_*` hooks, such as a project's conftest, or
-            `MesaHooks()` of pytest_remex.extensions.mesa.plugin.
+        offline: Make no connection; judge what is on this machine.
+        plugins: Modules and objects with `pytest_remex_*` hooks.
 
     Returns:
         For each sweep, by name, a DataFrame as `pytest_remex.results` returns it.
@@ -74,24 +82,17 @@ def collect(  # noqa: PLR0913 - the contract with users
         RemexError: The file or a sweep cannot be used, a sweep was never submitted, a cluster
             cannot be reached, or the results cannot be written.
 
-    Example:
-        >>> from pytest_remex.scripting import collect
-        >>> tams = collect("sweeps.py", names=["tams"])["tams"]  # doctest: +SKIP
-
     """
     folder = Path(output).expanduser().absolute()
-    hooks = _hooks(plugins)
-    with ExitStack() as stack:
-        functions = stack.enter_context(_sweeps(Path(sweep_file), names))
+    hook = _hooks(plugins).hook
+    with _sweeps(Path(sweep_file), names) as functions, ExitStack() as stack:
         submitted = _find_runs(functions, RunIndex.read(folder / "launches"))
         runs = [_reached_by(remote, each.recorded) for each in submitted]
         collected = _collect(runs, folder / "runs", stack, offline=offline)
-        workspaces = Workspaces(kept=False)
-        stack.callback(workspaces.close)
-        place = _Place(repo or Repo("."), remote, workspaces, hooks.hook)
-        judged = [_judge(each, run, place) for each, run in zip(submitted, collected, strict=True)]
-        published = publish(judged, Target(folder), hooks.hook)
-    return {each.sweep: _frame(each) for each in published}
+        workspaces = stack.enter_context(closing(Workspaces(kept=False)))
+        place = _Place(repo or Repo("."), remote, workspaces, hook)
+        judged = [_judge(*each, place) for each in zip(submitted, collected, strict=True)]
+        return {each.sweep: _frame(each) for each in publish(judged, Target(folder), hook)}
 
 
 class _Hooks(pluggy.PluginManager):

@@ -25,6 +25,9 @@ from pytest_remex.model import Config, Experiment, Run, Scalar, Sweep
 from pytest_remex.repo.workspace import Workspace
 from pytest_remex.sweep_call import Body
 
+CHANGED = "CHANGED SINCE LAUNCH"
+"""Added to the verdict of a run that today's patch would not make."""
+
 
 class RunPendingError(RemexError):
     """A run cannot be judged yet: its job has not ended, or its state is not known."""

@@ -1,4 +1,4 @@
-"""What is fetched of a run, and the two notes that lie beside it: outputs.json and judged.json."""
+"""What is fetched of a run, and the two notes beside it: outputs.json and judged.json."""
 
 from __future__ import annotations
 

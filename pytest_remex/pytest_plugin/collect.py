@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_remex.collect.failure import common_cause
-from pytest_remex.collect.judge import RunJudge, RunPendingError
+from pytest_remex.collect.judge import CHANGED, RunJudge, RunPendingError
 from pytest_remex.collect.pipeline import CollectedRun, collect, collect_offline
 from pytest_remex.collect.poll import poll
 from pytest_remex.common.jobs import JobState
@@ -83,7 +83,7 @@ class CollectMode(RecordedRunsMode):
             experiment = experiment_of(pyfuncitem, workspace.scratch.path)
             judge.check(experiment, body_of(pyfuncitem), workspace, pyfuncitem.ihook)
         if judge.result.note.changed:
-            say(pyfuncitem, "PASSED, CHANGED SINCE LAUNCH", yellow=True)
+            say(pyfuncitem, f"PASSED, {CHANGED}", yellow=True)
         return True
 
     @pytest.hookimpl(wrapper=True)

@@ -273,8 +273,8 @@ def event_to_json(event: Event) -> dict[str, Any]:
             return {"state": Stage.COMMITTED, **run_to_json(run)}
         case StageReached(commit, stage):
             changes = {key: getattr(event, name) for name, (key, _) in _STAGE_FIELDS.items()}
-            told = {key: value for key, value in changes.items() if value is not None}
-            return {"state": stage, "commit": commit, **told}
+            present = {key: value for key, value in changes.items() if value is not None}
+            return {"state": stage, "commit": commit, **present}
         case Ended(commit, final):
             return {"state": "ENDED", "commit": commit, "final": to_json(final)}
         case Renamed():
@@ -311,9 +311,7 @@ def event_from_json(data: Json, base: str) -> Event | None:
             )
         case "PUSHING":
             return Pushing(_field(data, "tip", str))
-        case "TIDIED":
-            return Tidied()
-    return None
+    return Tidied() if state == "TIDIED" else None
 
 
 _REACHED = frozenset(Stage) - {Stage.COMMITTED}

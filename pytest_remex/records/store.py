@@ -94,7 +94,7 @@ def read_record(path: Path) -> LaunchRecord | None:
 
 @dataclass(slots=True)
 class _State:
-    """What the events of a record have said so far: runs as introduced, and what changed since."""
+    """The state that a record's events lead to: runs as introduced, and what changed since."""
 
     introduced: dict[str, RunRecord] = field(default_factory=dict)
     changes: dict[str, dict[str, Any]] = field(default_factory=dict)

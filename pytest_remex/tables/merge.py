@@ -31,7 +31,7 @@ class Row:
     """What the results say of one experiment.
 
     `point` and `measures` become columns of their own; `elapsed` is in seconds, None where it is
-    not known; `path` is where the outputs lie on this machine, None where there are none, and
+    not known; `path` is where the outputs are on this machine, None where there are none, and
     `outputs` are their names there.
     """
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-from pytest_remex.collect.judge import JudgedRun
+from pytest_remex.collect.judge import CHANGED, JudgedRun
 from pytest_remex.collect.manifest import JudgedNote, read_judged, write_judged
 from pytest_remex.collect.pipeline import CollectedRun
 from pytest_remex.io import writing
@@ -81,7 +81,7 @@ def _row(each: JudgedRun) -> Row:
         point={**run.point, **each.parameters},
         launch=collected.launch.id,
         state=str(job.state),
-        verdict=f"{verdict}, CHANGED SINCE LAUNCH" if each.note.changed else verdict,
+        verdict=f"{verdict}, {CHANGED}" if each.note.changed else verdict,
         measures=each.measures,
         reason=each.reason,
         elapsed=job.elapsed,

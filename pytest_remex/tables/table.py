@@ -34,7 +34,7 @@ _VERSION = 1
 
 
 class DamagedTableError(RemexError):
-    """A table cannot be read; the next collect writes it anew."""
+    """A table cannot be read; the next collect writes it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def write_table(folder: Path, table: Table) -> Table:
     }
     beside = json.dumps(sidecar, indent=1) + "\n"
     with _staged(folder / CSV, text) as rows, _staged(folder / _SIDECAR, beside) as about:
-        # With nothing in between: what a crash there leaves is no table.
+        # With nothing in between: what a crash there leaves is not a table.
         rows.replace(folder / CSV)
         about.replace(folder / _SIDECAR)
     columns = {

@@ -1,8 +1,9 @@
-"""What a file that cannot be written is told as, on every floor: the path, why, and the mend."""
+"""Writes files whole or not at all, and words the error where one cannot be written."""
 
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,39 +11,66 @@ from pathlib import Path
 from pytest_remex.errors import RecordError
 
 AGAIN = "run the same command again"
-"""Each mode may be run again at any time: it finds out how far the last one came, and goes on."""
+"""Every mode may be run again at any time: it finds out how far the last one came, and goes on."""
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """The errors of a disk, or of a user's share of it, that has no room."""
 
 
-def unwritable(what: object, error: OSError, otherwise: str = "mend that") -> str:
-    """Say that `what`, a path, cannot be written; `otherwise` is the mend of what is not full."""
-    mend = "free some space there" if error.errno in FULL else otherwise
-    return f"{what} cannot be written ({error.strerror or error}): {mend}, and {AGAIN}"
+def unwritable(what: object, error: OSError, otherwise: str = "fix that") -> str:
+    """Return the message that `what` cannot be written.
+
+    Args:
+        what: A path, or words that end in one.
+        error: What the operating system said.
+        otherwise: How to fix it where the disk is not full.
+
+    """
+    fix = "free some space there" if error.errno in FULL else otherwise
+    return f"{what} cannot be written ({error.strerror or error}): {fix}, and {AGAIN}"
 
 
 @contextmanager
 def writing(what: object) -> Iterator[None]:
-    """Raise `RecordError` with the mend for any `OSError` while `what`, a path, is written."""
+    """Raise `RecordError`, worded by `unwritable`, for any `OSError` while `what` is written."""
     try:
         yield
     except OSError as error:
         raise RecordError(unwritable(what, error)) from error
 
 
-def prepare_output_folder(folder: Path) -> None:
-    """Make the output folder, and keep it out of the user's repository.
+def replace_file(path: Path, text: str, errors: str = "strict") -> None:
+    """Write a file as UTF-8 in one step: a reader sees the old one or the new one.
 
-    Raises `RecordError` where it cannot be made.
+    Raises:
+        RecordError: The file cannot be written; the old one stays.
+
+    """
+    with writing(path):
+        _replace(path, text, errors)
+
+
+def prepare_output_folder(folder: Path) -> None:
+    """Make the output folder, and keep git from seeing what is in it.
+
+    Raises:
+        RecordError: It cannot be made.
+
     """
     ignore = folder / ".gitignore"
-    draft = folder / ".gitignore.new"  # a full disk would leave it empty
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not ignore.exists():
-            draft.write_text("# made by pytest-remex\n*\n", "utf-8")
-            draft.replace(ignore)
+            _replace(ignore, "# made by pytest-remex\n*\n")
     except OSError as error:
-        fix = "move away what is there or choose another output folder (remex_output)"
-        raise RecordError(unwritable(folder, error, fix)) from None
+        otherwise = "move away what is there or choose another output folder (remex_output)"
+        raise RecordError(unwritable(folder, error, otherwise)) from None
+
+
+def _replace(path: Path, text: str, errors: str = "strict") -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(text, "utf-8", errors)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,1 +1,1 @@
-"""The phase that brings outputs back and judges them, and what it is made of."""
+"""Collecting: query jobs, fetch outputs, judge runs. Needs no pytest."""

@@ -1,163 +1,188 @@
-"""Judges a run before its own check: did the job end well, are outputs here, what config ran."""
+"""Judges a run: did its job end well, are its outputs here, what config ran, does its check pass.
+
+No pytest is needed. The hooks come as a pluggy relay, pytest's or that of a script.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from typing import cast
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from pytest_remex.collect.manifest import first_present
-from pytest_remex.collect.notes import Note
-from pytest_remex.collect.pipeline import Collected
-from pytest_remex.common.jobs import Job, JobState
-from pytest_remex.model import Config, Value
-from pytest_remex.sbatch.header import format_duration
+import pluggy
 
-TAIL_LINES = 30
-TAIL_BYTES = 1 << 16
+from pytest_remex.collect.failure import (
+    config_differences,
+    job_failure,
+    last_lines,
+    missing_outputs,
+)
+from pytest_remex.collect.manifest import JudgedNote, first_present, patch_digest, read_judged
+from pytest_remex.collect.pipeline import CollectedRun
+from pytest_remex.common.jobs import JobState
+from pytest_remex.errors import RemexError, RemoteError
+from pytest_remex.model import Config, Experiment, Run, Scalar, Sweep
+from pytest_remex.repo.workspace import Workspace
+from pytest_remex.sweep_call import Body
 
-
-def tail_of(collected: Collected, lines: int = TAIL_LINES) -> str:
-    """Give the last lines of a job's output."""
-    path = first_present(collected.folder, collected.logs)
-    if path is None:
-        return ""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - TAIL_BYTES))
-        text = file.read().decode("utf-8", "replace")
-    return "\n".join(text.splitlines()[-lines:])
+CHANGED = "CHANGED SINCE LAUNCH"
+"""Added to the verdict of a run that today's patch would not make."""
 
 
-def noted(collected: Collected, note: Note) -> Note:
-    """Give a run's note with its job's last lines, which do not change once all is here."""
-    if collected.outputs.complete and note.job == collected.job.id:
-        return note
-    return Note(job=collected.job.id, log=tail_of(collected))
+class RunPendingError(RemexError):
+    """A run cannot be judged yet: its job has not ended, or its state is not known."""
 
 
-def failure(collected: Collected) -> str:
-    """Say why a job failed: the reason first, then figures, where it lies, and its last words."""
-    job, entry = collected.job, collected.run.entry
-    remote = collected.run.record.launch.remote
-    place = f"{remote.host}:" if remote.host else ""
-    path = f"{remote.runs}/{entry.directory}"
-    shown = [_reason(job), *_figures(job), f"run directory: {place}{path}"]
-    tail = tail_of(collected)
-    if tail:
-        shown.append(f"the last lines of its output:\n{_indented(tail)}")
-    if job.state is not JobState.REJECTED:
-        shown.append(_more(remote.host, path, collected.logs))
-    return "\n".join(shown)
+class RunFailedError(RemexError):
+    """A run failed before its own check: its job, its outputs or its config are wrong."""
 
 
-def missing_outputs(collected: Collected) -> str | None:
-    """Say which outputs a completed job did not leave; None where all are here."""
-    asked = collected.run.record.launch.fetch
-    lacking = [pattern for pattern in collected.outputs.missing if pattern in asked]
-    linked = [name for name in collected.outputs.links if name in asked]
-    if linked:
-        return f"output {linked[0]} is a symbolic link on the cluster: links are not followed"
-    if lacking:
-        return (
-            f"the job completed without the output {', '.join(lacking)}: "
-            f"see its output below, or correct fetch=[...]"
-        )
-    return None
+@dataclass(frozen=True, slots=True)
+class JudgedRun:
+    """An experiment and what became of it: a row of the results.
 
-
-def differences(asked: Config, ran: Config) -> list[str]:
-    """Give the settings whose value in the config that ran is not the one asked for.
-
-    A name that is not in the config that ran could not be read back, and is not compared; `ran`
-    may know a name under other spellings than its own.
+    `verdict` is the outcome's word, empty where the run was not judged; `reason` is one line that
+    says why; `note` is what the next collect and the report need, and `note_changed` says that it
+    is not the one that is on the disk.
     """
-    return [
-        f"{name}: asked for {value!r}, ran with {ran[name]!r}"
-        for name, value in _settings(asked)
-        if name in ran and not _same(value, ran[name])
-    ]
+
+    node: str
+    sweep: Sweep
+    parameters: Config
+    collected: CollectedRun
+    verdict: str = ""
+    reason: str = ""
+    measures: Mapping[str, Scalar] = field(default_factory=dict)
+    note: JudgedNote = field(default_factory=JudgedNote)
+    note_changed: bool = False
 
 
-def word(outcome: str, collected: Collected) -> str:
-    """Give the verdict's word: pytest's outcome, or the state of a job that has not ended."""
+class RunJudge:
+    """Judges one run; `result` holds what is known of it so far, also after a step has failed."""
+
+    def __init__(
+        self, node: str, sweep: Sweep, parameters: Config, collected: CollectedRun
+    ) -> None:
+        self.collected = collected
+        self.result = JudgedRun(node, sweep, parameters, collected)
+
+    def check(
+        self, experiment: Experiment, call: Body, workspace: Workspace, hook: pluggy.HookRelay
+    ) -> None:
+        """Judge the run of a completed job, up to its sweep function's own check.
+
+        Args:
+            experiment: The experiment; its path is the checkout that `call` patches.
+            call: The call of the sweep function, not yet begun.
+            workspace: The repository at the base commit of the launch.
+            hook: The hooks that read outputs and configs, and add measures.
+
+        Raises:
+            RunFailedError: An output is missing, or another config ran than was asked for.
+            Exception: What the sweep function raises: an AssertionError where its check fails.
+
+        """
+        __tracebackhide__ = True
+        if why := missing_outputs(self.collected):
+            raise RunFailedError(why)
+        call.patch()
+        self._compare_patch(experiment, workspace)
+        run = make_run(self.collected, replace(experiment, path=self.collected.folder), hook)
+        asked = {**self.collected.launch.base_config, **self.collected.run.point}
+        if wrong := config_differences(asked, run.config or {}):
+            call.close()
+            raise RunFailedError(
+                "the config that ran is not the config asked for: " + "; ".join(wrong)
+            )
+        added = _added_measures(run, hook)
+        self.result = replace(self.result, measures={**added, **call.check(run)})
+
+    def check_job(self) -> None:
+        """Note the last lines of the job's output, and see that the job completed.
+
+        Raises:
+            RunPendingError: The job has not ended, or its state is not known.
+            RunFailedError: The job ended, and not well.
+
+        """
+        __tracebackhide__ = True
+        kept = read_judged(self.collected.folder)
+        self._note(kept, kept if self._is_still_valid(kept) else self._new_note())
+        job = self.collected.job
+        if job.state is JobState.UNKNOWN or job.state.live:
+            raise RunPendingError(job.reason or f"the job is {job.state}")
+        if job.state is not JobState.COMPLETED:
+            raise RunFailedError(job_failure(self.collected))
+
+    def conclude(self, outcome: str, reason: str) -> None:
+        """Set the verdict.
+
+        Args:
+            outcome: passed, failed or skipped.
+            reason: One line that says why; empty where it passed.
+
+        """
+        verdict = _verdict(outcome, self.collected)
+        self.result = replace(self.result, verdict=verdict, reason=reason)
+
+    def _compare_patch(self, experiment: Experiment, workspace: Workspace) -> None:
+        """Note whether the patch of today makes the commit that ran."""
+        commit, note = self.collected.run.commit, self.result.note
+        edits = workspace.scratch.patch().edits
+        digest = patch_digest(commit.sha, edits)
+        if note.patch == digest:
+            return
+        made = workspace.committer.commit(replace(experiment, path=workspace.scratch.path), edits)
+        changed = made.identity != commit.identity
+        diff = workspace.diff(edits)
+        self._note(note, replace(note, patch=digest, changed=changed, diff=diff))
+
+    def _is_still_valid(self, kept: JudgedNote) -> bool:
+        # Once all outputs of a job are here, the job's last lines do not change.
+        return self.collected.outputs.complete and kept.job == self.collected.job.id
+
+    def _new_note(self) -> JudgedNote:
+        return JudgedNote(job=self.collected.job.id, log=last_lines(self.collected))
+
+    def _note(self, kept: JudgedNote, note: JudgedNote) -> None:
+        differs = note != kept and bool(self.collected.outputs.files)
+        changed = self.result.note_changed or differs
+        self.result = replace(self.result, note=note, note_changed=changed)
+
+
+def make_run(collected: CollectedRun, experiment: Experiment, hook: pluggy.HookRelay) -> Run:
+    """Return the run as its sweep function gets it; the hooks read its config and its files."""
+    config_file = collected.launch.config_file
+
+    def read(path: Path) -> object:
+        content = hook.pytest_remex_read(path=path)
+        if content is None:
+            raise RemoteError(
+                f"no reader knows {path.name}: read run.path / {path.name!r} yourself, or "
+                f"implement the hook pytest_remex_read in conftest.py"
+            )
+        return content
+
+    return Run(
+        path=collected.folder,
+        config=hook.pytest_remex_config(path=collected.folder, config_file=config_file),
+        job=collected.job,
+        output=first_present(collected.folder, collected.logs),
+        experiment=experiment,
+        reader=read,
+    )
+
+
+def _added_measures(run: Run, hook: pluggy.HookRelay) -> dict[str, Scalar]:
+    added: dict[str, Scalar] = {}
+    for measures in hook.pytest_remex_measures(run=run):
+        added.update(measures or {})
+    return added
+
+
+def _verdict(outcome: str, collected: CollectedRun) -> str:
+    """Return the outcome's word, or the state of a job that has not ended."""
     job = collected.job
     if outcome != "skipped" or job.state is JobState.COMPLETED:
         return outcome.upper()
     return f"{job.state}, PARTIAL" if collected.outputs.files else str(job.state)
-
-
-def cause(reason: str) -> str:
-    """Give what failures of one cause have in common: the reason without its numbers."""
-    return re.sub(r"[-+]?\d+(\.\d+)?([eEdD][-+]?\d+)?", "…", reason) or "no reason was given"
-
-
-def flattened(config: Mapping[str, object]) -> dict[str, Value]:
-    """Lay groups of settings over each other, later ones first overridden by none."""
-    flat: dict[str, Value] = {}
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            for inner, one in value.items():
-                flat.setdefault(str(inner), one)
-        else:
-            flat.setdefault(str(name), cast("Value", value))
-    return flat
-
-
-def _settings(config: Config) -> Iterator[tuple[str, Value]]:
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            yield from ((f"{name}.{inner}", one) for inner, one in _settings(value))
-        else:
-            yield name, value
-
-
-def _reason(job: Job) -> str:
-    if job.state is JobState.REJECTED:
-        return f"not submitted: {job.reason}"
-    if job.state is JobState.LOST:
-        return (
-            f"job {job.id} is LOST: {job.reason}; see whether it ran, and submit it again with "
-            f"--remex-retry if it did not"
-        )
-    reason = f" ({job.reason})" if job.reason and job.reason != "None" else ""
-    return f"job {job.id} ended {job.state}{reason}"
-
-
-def _figures(job: Job) -> list[str]:
-    figures = []
-    if job.exit_code is not None:
-        signal = f", signal {job.signal}" if job.signal else ""
-        figures.append(f"exit code {job.exit_code}{signal}")
-    if job.elapsed is not None:
-        limit = f" of {format_duration(job.time_limit)} allowed" if job.time_limit else ""
-        figures.append(f"ran {format_duration(job.elapsed)}{limit}")
-    if job.memory is not None:
-        limit = f" of {_size(job.memory_limit)} allowed" if job.memory_limit else ""
-        figures.append(f"used {_size(job.memory)} of memory{limit}")
-    return [", ".join(figures)] if figures else []
-
-
-def _more(host: str | None, path: str, patterns: tuple[str, ...]) -> str:
-    where = f"ssh {host} " if host else ""
-    file = f"{path}/{patterns[0]}" if patterns else path
-    return f"to see more: {where}less '{file}'; to run it again: --remex-submit --remex-retry"
-
-
-def _size(size: int) -> str:
-    scaled, units = float(size), iter(("B", "kB", "MB", "GB", "TB"))
-    unit = next(units)
-    while scaled >= 1000 and unit != "TB":  # noqa: PLR2004 - the step between units
-        scaled, unit = scaled / 1000, next(units)
-    return f"{scaled:.3g} {unit}"
-
-
-def _same(asked: Value, ran: Value) -> bool:
-    if isinstance(asked, bool) or isinstance(ran, bool):
-        return asked is ran
-    if isinstance(asked, str) and isinstance(ran, str):
-        return asked.rstrip() == ran.rstrip()
-    return asked == ran
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"    {line}" for line in text.splitlines())

@@ -1,49 +1,67 @@
-"""The fetched outputs of one run, and the note beside them of what is here."""
+"""What is fetched of a run, and the two notes beside it: outputs.json and judged.json."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 import stat
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from glob import has_magic
 from pathlib import Path
 from typing import TypeAlias
 
-from pytest_remex.io import writing
+from pytest_remex.io import replace_file, writing
+from pytest_remex.repo.patch import Edit
 
-File: TypeAlias = tuple[int, int]
+FileVersion: TypeAlias = tuple[int, int]
 """A file's size in bytes and modification time in ns, as they are on the cluster."""
 
-NOTE = ".remex/outputs.json"
+OUTPUTS_NOTE = ".remex/outputs.json"
+JUDGED_NOTE = ".remex/judged.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Outputs:
+class FetchedOutputs:
     """What was fetched of a run after `job`.
 
     `complete` says that the job had ended and that a second listing was unchanged; `missing` are
     the patterns that matched nothing, `links` the symbolic links that were left on the cluster.
     """
 
-    files: Mapping[str, File] = field(default_factory=dict)
+    files: Mapping[str, FileVersion] = field(default_factory=dict)
     patterns: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
     job: str = ""
     complete: bool = False
 
-    def lacking(self, listed: Mapping[str, File]) -> list[str]:
-        """Give the listed files that are not here, or not as they are now."""
-        return [name for name, file in listed.items() if self.files.get(name) != file]
+    def stale(self, listed: Mapping[str, FileVersion]) -> list[str]:
+        """Return the listed files that are not here, or not as they are now."""
+        return [name for name, version in listed.items() if self.files.get(name) != version]
 
 
-def read_outputs(folder: Path) -> Outputs:
-    """Read the note in a run's folder; where there is none, or not a whole one, nothing is here."""
+@dataclass(frozen=True, slots=True)
+class JudgedNote:
+    """What a collect keeps of a run that it judged, for the report and for the next collect.
+
+    `job` is the job that was judged, `patch` the digest of today's patch; `changed` says that this
+    patch did not make the commit that ran; `diff` is the patch as text, `log` the last lines of
+    the job's output.
+    """
+
+    job: str = ""
+    patch: str = ""
+    changed: bool = False
+    diff: str = ""
+    log: str = ""
+
+
+def read_outputs(folder: Path) -> FetchedOutputs:
+    """Return the note in a run's folder; where there is none, or a damaged one, nothing is here."""
     try:
-        note = json.loads((folder / NOTE).read_bytes().decode("utf-8", "surrogateescape"))
-        return Outputs(
+        note = json.loads((folder / OUTPUTS_NOTE).read_bytes().decode("utf-8", "surrogateescape"))
+        return FetchedOutputs(
             files={name: (int(size), int(time)) for name, (size, time) in note["files"].items()},
             patterns=tuple(note["patterns"]),
             missing=tuple(note["missing"]),
@@ -52,12 +70,12 @@ def read_outputs(folder: Path) -> Outputs:
             complete=bool(note["complete"]),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return Outputs()
+        return FetchedOutputs()
 
 
-def write_outputs(folder: Path, outputs: Outputs) -> None:
+def write_outputs(folder: Path, outputs: FetchedOutputs) -> None:
     """Write the note into a run's folder. Raises `RecordError` where it cannot be written."""
-    path = folder / NOTE
+    path = folder / OUTPUTS_NOTE
     note = {
         "files": outputs.files,
         "patterns": outputs.patterns,
@@ -66,19 +84,46 @@ def write_outputs(folder: Path, outputs: Outputs) -> None:
         "job": outputs.job,
         "complete": outputs.complete,
     }
-    draft = path.with_suffix(".new")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(note), "utf-8", "surrogateescape")
-        os.replace(draft, path)  # noqa: PTH105 - a rename that takes the place of the old note
+    replace_file(path, json.dumps(note), errors="surrogateescape")
+
+
+def read_judged(folder: Path) -> JudgedNote:
+    """Return the note in a run's folder; an empty one where there is none, or a damaged one."""
+    try:
+        note = json.loads((folder / JUDGED_NOTE).read_bytes())
+        return JudgedNote(
+            job=str(note["job"]),
+            patch=str(note["patch"]),
+            changed=bool(note["changed"]),
+            diff=str(note["diff"]),
+            log=str(note["log"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return JudgedNote()
+
+
+def write_judged(folder: Path, note: JudgedNote) -> None:
+    """Write the note into a run's folder, where its outputs are. Raises `RecordError`."""
+    replace_file(folder / JUDGED_NOTE, json.dumps(asdict(note)))
+
+
+def patch_digest(commit: str, edits: Iterable[Edit]) -> str:
+    """Return a digest of a patch for the run of a commit."""
+    total = hashlib.sha256(commit.encode())
+    for edit in edits:
+        for part in (edit.path, edit.mode.encode(), edit.content or b""):
+            total.update(b"%d:" % len(part) + part)
+    return total.hexdigest()
 
 
 def first_present(folder: Path, patterns: Sequence[str]) -> Path | None:
-    """Give the first file that one of the patterns finds in a run's folder."""
+    """Return the first plain file in a run's folder that one of the patterns matches."""
     found = (
         path
         for pattern in patterns
-        # A name without wildcards needs no look at its folder.
+        # A name without wildcards needs no listing of its folder.
         for path in (sorted(folder.glob(pattern)) if has_magic(pattern) else [folder / pattern])
     )
     return next((path for path in found if _is_plain(path)), None)

@@ -1,99 +1,108 @@
-"""The phase that brings outputs back: query, list, one transfer, list again."""
+"""Brings outputs to this machine: query jobs, list files, one transfer, list again."""
 
 from __future__ import annotations
 
 import functools
 import getpass
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich import filesize
 
-from pytest_remex.collect.manifest import Outputs, read_outputs, write_outputs
-from pytest_remex.collect.query import query
-from pytest_remex.common import protocol
+from pytest_remex.collect.manifest import FetchedOutputs, read_outputs, write_outputs
+from pytest_remex.collect.query import Connect, query
 from pytest_remex.common.jobs import Job, JobState
-from pytest_remex.common.protocol import ListedRun, ListOutputs
+from pytest_remex.common.protocol import ListedRun, ListOutputs, Outputs
 from pytest_remex.interaction import Progress
 from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun
-from pytest_remex.records.schema import RunRecord
-from pytest_remex.sbatch.header import Header, output_patterns
+from pytest_remex.records.schema import Launch, RunRecord
+from pytest_remex.sbatch.header import output_patterns
 from pytest_remex.transport import Connection, TransferProgress
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
-    """A run with its job's state and what is here of its outputs, in `folder`.
+class CollectedRun:
+    """A run with its job's state, and what is on this machine of its outputs, in `folder`.
 
     `logs` are the globs of its job's output in its run directory, standard output first.
     """
 
-    run: RecordedRun
+    recorded: RecordedRun
     job: Job
     folder: Path
-    outputs: Outputs
+    outputs: FetchedOutputs
     logs: tuple[str, ...]
+
+    @property
+    def run(self) -> RunRecord:
+        """The run."""
+        return self.recorded.run
+
+    @property
+    def launch(self) -> Launch:
+        """The run's launch."""
+        return self.recorded.launch
 
     @property
     def patterns(self) -> tuple[str, ...]:
         """The globs of all that is fetched."""
-        launch = self.run.record.launch
+        launch = self.launch
         config = (launch.config_file,) if launch.config_file else ()
         return tuple(dict.fromkeys((*launch.fetch, *config, *self.logs)))
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where outputs come from and go to."""
-
-    connect: Callable[[Remote], Connection]
-    folder: Path
-    """The folder for outputs: a folder in it for each run directory."""
+def collect_offline(runs: Iterable[RecordedRun], folder: Path) -> list[CollectedRun]:
+    """Return runs with what is on this machine; no connection is made."""
+    runs = list(runs)
+    jobs = query(runs, _refuse, offline=True)
+    return [_on_this_machine(each, jobs[each.run.directory], folder) for each in runs]
 
 
 def collect(
-    runs: Iterable[RecordedRun], place: Place, progress: Progress, *, offline: bool, partial: bool
-) -> list[Collected]:
-    """Fetch the outputs of runs whose jobs have ended, and with `partial` of running ones too.
+    runs: Iterable[RecordedRun],
+    connect: Connect,
+    folder: Path,
+    progress: Progress,
+    *,
+    partial: bool = False,
+) -> list[CollectedRun]:
+    """Fetch the outputs of runs whose jobs have ended.
 
-    `offline` asks nobody and takes what is here. Only what changed is fetched again; a run that
-    was complete is not even looked at. Raises `RemoteError`, and
-    `RecordError` where a note or a launch record cannot be written.
+    Only what changed is fetched again; a run that was complete is not even listed.
+
+    Args:
+        runs: The runs.
+        connect: Returns the connection to a remote.
+        folder: Where outputs go: into a folder for each run directory.
+        progress: Is told how far the transfer is.
+        partial: Fetch what is there of running jobs too.
+
+    Raises:
+        RemoteError: A remote cannot be reached, or a transfer fails.
+        RecordError: A note or a launch record cannot be written.
+
     """
     runs = list(runs)
-    jobs = query(runs, place.connect, offline=offline)
-    here = [_here(run, jobs[run.entry.directory], place.folder) for run in runs]
-    if offline:
-        return here
+    jobs = query(runs, connect)
+    here = [_on_this_machine(each, jobs[each.run.directory], folder) for each in runs]
     wanted = [each for each in here if _is_wanted(each, partial=partial)]
-    fetched: dict[str, Collected] = {}
+    fetched: dict[str, CollectedRun] = {}
     for remote, group in _by_remote(wanted).items():
-        fetched |= _fetch(group, place.connect(remote), place.folder, progress)
-    return [fetched.get(each.run.entry.directory, each) for each in here]
+        fetched |= _fetch(group, connect(remote), folder, progress)
+    return [fetched.get(each.run.directory, each) for each in here]
 
 
-def _here(run: RecordedRun, job: Job, folder: Path) -> Collected:
-    mine = folder / run.entry.directory
-    return Collected(run, job, mine, read_outputs(mine), _logs(run.entry))
+def _refuse(remote: Remote) -> Connection:
+    raise AssertionError(f"a connection to {remote} was asked for while offline")
 
 
-def _logs(entry: RunRecord) -> tuple[str, ...]:
-    header = entry.header
-    lines, output, error, name = (header.get(key) for key in ("lines", "output", "error", "name"))
-    asked = Header(
-        lines=tuple(map(str, lines)) if isinstance(lines, list) else (),
-        shebang=str(header.get("shebang", "")),
-        output=str(output) if output else None,
-        error=str(error) if error else None,
-        name=str(name) if name else None,
-        time_limit=None,
-        held=False,
-        cores=1,
-        partition=None,
-    )
-    return output_patterns(asked, entry.job, user=_user())
+def _on_this_machine(recorded: RecordedRun, job: Job, folder: Path) -> CollectedRun:
+    run = recorded.run
+    logs = output_patterns(run.header, run.job, user=_user())
+    outputs = read_outputs(folder / run.directory)
+    return CollectedRun(recorded, job, folder / run.directory, outputs, logs)
 
 
 @functools.cache
@@ -101,7 +110,7 @@ def _user() -> str:
     return getpass.getuser()
 
 
-def _is_wanted(each: Collected, *, partial: bool) -> bool:
+def _is_wanted(each: CollectedRun, *, partial: bool) -> bool:
     here = each.outputs
     if here.complete and (here.job, here.patterns) == (each.job.id, each.patterns):
         return False
@@ -110,38 +119,33 @@ def _is_wanted(each: Collected, *, partial: bool) -> bool:
     return each.job.state.ended or (partial and each.job.state is JobState.RUNNING)
 
 
-def _by_remote(group: Sequence[Collected]) -> dict[Remote, list[Collected]]:
-    remotes: dict[Remote, list[Collected]] = {}
-    for each in group:
-        remotes.setdefault(each.run.record.launch.remote, []).append(each)
+def _by_remote(runs: Sequence[CollectedRun]) -> dict[Remote, list[CollectedRun]]:
+    remotes: dict[Remote, list[CollectedRun]] = {}
+    for each in runs:
+        remotes.setdefault(each.launch.remote, []).append(each)
     return remotes
 
 
 def _fetch(
-    group: Sequence[Collected], connection: Connection, folder: Path, progress: Progress
-) -> dict[str, Collected]:
-    progress("listing", 0, len(group))
-    listed = _list(group, connection)
-    lacking = [
-        f"{directory}/{name}"
-        for directory, each in zip(listed, group, strict=True)
-        for name in each.outputs.lacking(listed[directory].files)
+    runs: Sequence[CollectedRun], connection: Connection, folder: Path, progress: Progress
+) -> dict[str, CollectedRun]:
+    progress("listing", 0, len(runs))
+    listed = _list(runs, connection)
+    stale = [
+        f"{each.run.directory}/{name}"
+        for each in runs
+        for name in each.outputs.stale(listed[each.run.directory].files)
     ]
-    lost: set[str] = set()
-    if lacking:
-        progress("fetching", 0, len(lacking))
-        lost = set(
-            connection.fetch(
-                connection.host().runs,
-                lacking,
-                folder,
-                progress=lambda moved: progress(
-                    "fetching", moved.files, len(lacking), _speed(moved)
-                ),
-            )
-        )
-    again = _list(group, connection)
-    return {each.run.entry.directory: _noted(each, listed, again, lost) for each in group}
+    gone: set[str] = set()
+    if stale:
+        progress("fetching", 0, len(stale))
+
+        def tell(moved: TransferProgress) -> None:
+            progress("fetching", moved.files, len(stale), _speed(moved))
+
+        gone = set(connection.fetch(connection.host().runs, stale, folder, progress=tell))
+    again = _list(runs, connection)
+    return {each.run.directory: _noted(each, listed, again, gone) for each in runs}
 
 
 def _speed(moved: TransferProgress) -> str:
@@ -149,13 +153,17 @@ def _speed(moved: TransferProgress) -> str:
 
 
 def _noted(
-    each: Collected, before: Mapping[str, Outputs], after: Mapping[str, Outputs], lost: set[str]
-) -> Collected:
-    directory = each.run.entry.directory
+    each: CollectedRun,
+    before: Mapping[str, FetchedOutputs],
+    after: Mapping[str, FetchedOutputs],
+    gone: set[str],
+) -> CollectedRun:
+    """Write what was fetched of a run; `gone` are the files that went before they were copied."""
+    directory = each.run.directory
     files = {
-        name: file
-        for name, file in before[directory].files.items()
-        if f"{directory}/{name}" not in lost
+        name: version
+        for name, version in before[directory].files.items()
+        if f"{directory}/{name}" not in gone
     }
     unchanged = files == dict(after[directory].files)
     outputs = replace(
@@ -168,22 +176,18 @@ def _noted(
     return replace(each, outputs=outputs)
 
 
-def _list(group: Sequence[Collected], connection: Connection) -> dict[str, Outputs]:
-    patterns = {each.run.entry.directory: each.patterns for each in group}
-    found = {directory: Outputs(patterns=wanted) for directory, wanted in patterns.items()}
+def _list(runs: Sequence[CollectedRun], connection: Connection) -> dict[str, FetchedOutputs]:
+    patterns = {each.run.directory: each.patterns for each in runs}
+    found = {name: FetchedOutputs(patterns=wanted) for name, wanted in patterns.items()}
     request = ListOutputs(
         connection.remote.runs, [ListedRun(name, list(wanted)) for name, wanted in patterns.items()]
     )
     for event in connection.ask(request):
-        if isinstance(event, protocol.Outputs):
-            found[event.directory] = _listed(event, patterns[event.directory])
+        if isinstance(event, Outputs):
+            found[event.directory] = FetchedOutputs(
+                files={file.path: (file.size, file.mtime_ns) for file in event.files},
+                patterns=patterns[event.directory],
+                missing=tuple(event.missing),
+                links=tuple(event.links),
+            )
     return found
-
-
-def _listed(event: protocol.Outputs, patterns: tuple[str, ...]) -> Outputs:
-    return Outputs(
-        files={file.path: (file.size, file.mtime_ns) for file in event.files},
-        patterns=patterns,
-        missing=tuple(event.missing),
-        links=tuple(event.links),
-    )

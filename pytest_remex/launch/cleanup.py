@@ -9,7 +9,7 @@ from pytest_remex.launch import pipeline
 from pytest_remex.launch.options import Grouping
 from pytest_remex.launch.session import Services, is_same_place, resume
 from pytest_remex.model import Remote, Repo
-from pytest_remex.records.schema import LaunchRecord
+from pytest_remex.records.store import LaunchRecord
 
 
 def clean_up_after_crashes(
@@ -37,7 +37,7 @@ def clean_up_after_crashes(
     for record in records:
         if record.launch.id in open_launches:
             continue
-        left = sum(not run.stage.settled for run in record.entries.values())
+        left = sum(not run.stage.settled for run in record.runs.values())
         if left:
             warnings.append(
                 f"launch {record.launch.id} was interrupted with "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pytest_remex.collect.query import job_from
 from pytest_remex.common.jobs import Job
 from pytest_remex.launch.options import Resubmit
 from pytest_remex.records.index import RecordedRun
@@ -21,20 +20,20 @@ class Decision(StrEnum):
     ALREADY = "nothing: it has a run"
 
 
-def decide(run: RecordedRun | None, resubmit: Resubmit, job: Job | None = None) -> Decision:
+def decide(recorded: RecordedRun | None, resubmit: Resubmit, job: Job | None = None) -> Decision:
     """Return what a submit does with an experiment.
 
     Args:
-        run: The run that the experiment has, if it has one.
+        recorded: The run that the experiment has, if it has one.
         resubmit: What the user chose.
         job: The run's job, if its state is known.
 
     Returns:
         The decision. `ASK` comes only where `job` decides and is not given.
     """
-    if run is None:
+    if recorded is None:
         return Decision.NEW
-    if not run.entry.stage.settled:
+    if not recorded.run.stage.settled:
         return Decision.FINISH
     match resubmit:
         case Resubmit.ALWAYS:
@@ -46,6 +45,6 @@ def decide(run: RecordedRun | None, resubmit: Resubmit, job: Job | None = None) 
     return Decision.RETRY if job.state.failed else Decision.ALREADY
 
 
-def recorded_job(run: RecordedRun) -> Job | None:
+def recorded_job(recorded: RecordedRun) -> Job | None:
     """Return a run's job as a status or a collect last saw it; None where none saw its end."""
-    return job_from(run.entry.ended) if run.entry.ended else None
+    return recorded.run.final

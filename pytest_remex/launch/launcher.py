@@ -18,11 +18,10 @@ from pytest_remex.launch import pipeline
 from pytest_remex.launch.cleanup import clean_up_after_crashes
 from pytest_remex.launch.options import Grouping
 from pytest_remex.launch.session import LaunchSession, Services, SubmitRequest, begin, resume
-from pytest_remex.launch.submissions import header_facts
 from pytest_remex.model import Remote, Repo
 from pytest_remex.records.index import RecordedRun, RunIndex
-from pytest_remex.records.schema import LaunchRecord, RunRecord, Stage
-from pytest_remex.records.store import Journal, renamed, staged
+from pytest_remex.records.schema import Renamed, RunRecord, Stage, StageReached
+from pytest_remex.records.store import Journal, LaunchRecord, changed
 from pytest_remex.repo.workspace import Prepared
 
 
@@ -63,10 +62,10 @@ class Launcher:
         """
         self._repos[remote] = repo
         recorded = self._index.submitted(prepared.commit, local=remote.host is None)
-        if recorded and not _is_named(recorded.entry, prepared):
-            now = _new_run(prepared, recorded.entry.directory)
+        if recorded and not _is_named(recorded.run, prepared):
+            now = _new_run(prepared, recorded.run.directory)
             with self._journal(recorded.record) as journal:
-                journal.write([renamed(replace(now, commit=recorded.entry.commit))])
+                journal.write([Renamed.of(replace(now, commit=recorded.run.commit))])
         return recorded
 
     def prepare_continuation(self, recorded: RecordedRun, command: str) -> RecordedRun:
@@ -75,18 +74,18 @@ class Launcher:
         Returns:
             The run as it is recorded now, to be submitted like one that was interrupted.
         """
-        run = replace(
-            recorded.entry,
-            stage=Stage.PLACED,
-            serial=recorded.entry.serial + 1,
+        sha = recorded.run.commit.sha
+        event = StageReached(
+            sha,
+            Stage.PLACED,
+            job_number=recorded.run.job_number + 1,
             command=command,
-            unit="",
-            ended=None,
+            submission="",
         )
-        sha = run.commit.sha
         with self._journal(recorded.record) as journal:
-            journal.write([staged(sha, run.stage, serial=run.serial, command=command, unit="")])
-        record = replace(recorded.record, entries={**recorded.record.entries, sha: run})
+            journal.write([event])
+        run = changed(recorded.run, event)
+        record = replace(recorded.record, runs={**recorded.record.runs, sha: run})
         return RecordedRun(record, run)
 
     def commit(self, requests: Sequence[SubmitRequest]) -> Callable[[Progress], list[RunRecord]]:
@@ -181,8 +180,8 @@ def _by_launch(requests: Sequence[SubmitRequest]) -> list[list[int]]:
 
 def _run_of(session: LaunchSession, request: SubmitRequest) -> RunRecord:
     if request.resumed:
-        run = request.resumed.entry
-        if run.serial > session.runs[run.commit.sha].serial:
+        run = request.resumed.run
+        if run.job_number > session.runs[run.commit.sha].job_number:
             session.add([run])
         return run
     launch, sha = session.launch, request.prepared.commit.sha
@@ -197,7 +196,7 @@ def _new_run(prepared: Prepared, directory: str) -> RunRecord:
         parameters=prepared.parameters,
         commit=prepared.commit,
         directory=directory,
-        header=header_facts(prepared.header),
+        header=prepared.header,
     )
 
 

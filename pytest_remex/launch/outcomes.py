@@ -33,7 +33,7 @@ class Outcome:
     @classmethod
     def already(cls, run: RecordedRun) -> Outcome:
         """Return the outcome of an experiment that has this run, and gets no other."""
-        return cls(State.ALREADY, run.entry.job, run.record.launch.id)
+        return cls(State.ALREADY, run.run.job, run.record.launch.id)
 
     @classmethod
     def of_run(cls, run: RunRecord, launch: str) -> Outcome:

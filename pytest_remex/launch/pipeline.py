@@ -42,8 +42,7 @@ from pytest_remex.interaction import Progress
 from pytest_remex.launch.session import LaunchSession
 from pytest_remex.launch.submissions import Submission, form_submissions
 from pytest_remex.model import Config
-from pytest_remex.records.schema import RunRecord, Stage
-from pytest_remex.records.store import committed, pushing, tidied
+from pytest_remex.records.schema import Committed, Pushing, RunRecord, Stage, Tidied
 
 HAS_JOB = frozenset({Stage.HELD, Stage.RELEASED})
 MAY_HAVE_JOB = HAS_JOB | {Stage.SUBMITTING, Stage.INDOUBT}
@@ -66,7 +65,7 @@ class Batch:
 def commit(session: LaunchSession, runs: Sequence[RunRecord]) -> Batch:
     """Note runs in the launch record, and keep their commits in the user's repository."""
     new = [run for run in runs if run.commit.sha not in session.runs]
-    session.journal.write(committed(run) for run in new)
+    session.journal.write(Committed(run) for run in new)
     session.add(new)
     shas = [run.commit.sha for run in runs]
     launch = session.launch
@@ -105,11 +104,11 @@ def finish(session: LaunchSession) -> None:
     request = Tidy(_clone(session), launch.remote.runs, launch.id, launch.token)
     for _ in session.connection.ask(request):
         pass
-    session.journal.write([tidied()])
+    session.journal.write([Tidied()])
 
 
 def _publish(session: LaunchSession, tip: str, shas: Sequence[str]) -> Source:
-    session.journal.write([pushing(tip)])
+    session.journal.write([Pushing(tip)])
     session.journal.sync()
     source = session.publisher.publish(tip)
     session.reach(shas, Stage.PUSHED)
@@ -153,7 +152,7 @@ def _submit_held(session: LaunchSession, shas: Sequence[str], progress: Progress
     ready = [session.runs[sha] for sha in shas if session.runs[sha].stage is Stage.PLACED]
     submissions = _submissions(session, ready)
     for submission in submissions:
-        session.reach(submission.shas, Stage.SUBMITTING, unit=submission.key)
+        session.reach(submission.shas, Stage.SUBMITTING, submission=submission.key)
     session.journal.sync()
     by_key = {submission.key: submission for submission in submissions}
     answered: set[str] = set()
@@ -197,15 +196,17 @@ def _note_answer(
 def _submissions(session: LaunchSession, ready: Sequence[RunRecord]) -> list[Submission]:
     members: dict[str, list[RunRecord]] = {}
     for run in session.runs.values():
-        members.setdefault(run.unit, []).append(run)
+        members.setdefault(run.submission, []).append(run)
     longest = session.connection.host().max_array_size or DEFAULT_ARRAY_SIZE
     return form_submissions(ready, members, session.grouping, longest)
 
 
 def _release(session: LaunchSession, shas: Sequence[str]) -> None:
-    keys = {session.runs[sha].unit for sha in shas}
-    held = [run for run in session.runs.values() if run.stage is Stage.HELD and run.unit in keys]
-    asked = [RunJob(run.directory, run.job) for run in held if not run.header.get("held")]
+    keys = {session.runs[sha].submission for sha in shas}
+    held = [
+        run for run in session.runs.values() if run.stage is Stage.HELD and run.submission in keys
+    ]
+    asked = [RunJob(run.directory, run.job) for run in held if not run.header.held]
     session.journal.sync()
     refused: dict[str, tuple[Stage, str]] = {}
     request = Release(session.launch.remote.runs, session.connection.scheduler, asked)

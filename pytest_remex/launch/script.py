@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from pytest_remex.collect.pipeline import Collected
+from pytest_remex.collect.pipeline import CollectedRun
 from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.interaction import Progress, ask_at_terminal, show_nothing
 from pytest_remex.io import prepare_output_folder
@@ -116,7 +116,7 @@ class _Quiet:
             raise KeyboardInterrupt
         return True
 
-    def continuation(self, _collected: Collected, _experiment: Experiment) -> None:
+    def continuation(self, _collected: CollectedRun, _experiment: Experiment) -> None:
         return None
 
     def submitted(self, launch: str, jobs: Mapping[str, str]) -> None:

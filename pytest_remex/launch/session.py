@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -14,8 +14,8 @@ from pytest_remex.launch.options import Grouping
 from pytest_remex.launch.push import Publisher, publisher_for
 from pytest_remex.model import Remote, Repo
 from pytest_remex.records.index import RecordedRun
-from pytest_remex.records.schema import Launch, LaunchRecord, RunRecord, Stage
-from pytest_remex.records.store import Journal, staged
+from pytest_remex.records.schema import Launch, RunRecord, Stage, StageReached
+from pytest_remex.records.store import Journal, LaunchRecord, changed
 from pytest_remex.repo.workspace import Prepared, Workspace, Workspaces
 from pytest_remex.transport import Connection
 
@@ -74,13 +74,12 @@ class LaunchSession:
         Args:
             shas: The commits of the runs.
             stage: The stage.
-            facts: What belongs to it: `job`, `unit` or `why`.
+            facts: What belongs to it: `job`, `submission` or `why`.
         """
-        shas = list(shas)
-        self.journal.write(staged(sha, stage, **facts) for sha in shas)
-        for sha in shas:
-            changed = {"why": "", **facts}
-            self.runs[sha] = replace(self.runs[sha], stage=stage, **changed)  # type: ignore[arg-type]
+        events = [StageReached(sha, stage, **facts) for sha in shas]  # type: ignore[arg-type]
+        self.journal.write(events)
+        for event in events:
+            self.runs[event.commit] = changed(self.runs[event.commit], event)
 
 
 def begin(
@@ -132,9 +131,9 @@ def resume(
     publisher = publisher_for(launch, workspace.git, connection, record.tips)
     journal = Journal.resume(record)
     session = LaunchSession(launch, journal, workspace, connection, publisher, grouping)
-    session.add(record.entries.values())
+    session.add(record.runs.values())
     session.in_doubt = frozenset(
-        sha for sha, run in record.entries.items() if run.stage in {Stage.SUBMITTING, Stage.INDOUBT}
+        sha for sha, run in record.runs.items() if run.stage in {Stage.SUBMITTING, Stage.INDOUBT}
     )
     return session
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from pytest_remex.common import protocol
-from pytest_remex.common.typed_json import from_json
 from pytest_remex.launch.options import Grouping, GroupingKind
-from pytest_remex.model import Value
 from pytest_remex.records.schema import RunRecord
 from pytest_remex.sbatch.header import Header
 
@@ -37,11 +35,9 @@ class Submission:
             key=self.key,
             directories=[run.directory for run in self.runs],
             comment=f"remex:{sha_or_key}",
-            job_number=first.serial,
+            job_number=first.job_number,
             environment={"REMEX_COMMAND": first.command} if first.command else {},
-            header=from_json(
-                protocol.Header, {name: first.header.get(name) for name in _HEADER_FIELDS}
-            ),
+            header=_sent(first.header),
             array=self._array(limit) if self.kind is GroupingKind.ARRAY else None,
             pack=self._pack(limit) if self.kind is GroupingKind.PACK else None,
             in_doubt=in_doubt,
@@ -57,20 +53,14 @@ class Submission:
 
     def _script(self) -> tuple[list[str], str]:
         header = self.runs[0].header
-        lines = header["lines"]
-        return [str(line) for line in lines] if isinstance(lines, list) else [], str(
-            header["shebang"]
-        )
+        return list(header.lines), header.shebang
 
     def _time_limit(self, slots: int) -> float | None:
         """Return the seconds for all runs of a pack, `slots` at a time, each to its own limit."""
-        each = self.runs[0].header.get("time_limit")
-        if not isinstance(each, int | float):
+        each = self.runs[0].header.time_limit
+        if each is None:
             return None
         return each * math.ceil(len(self.runs) / (slots or 1))
-
-
-_HEADER_FIELDS = ("output", "error", "name", "time_limit", "held")
 
 
 def form_submissions(
@@ -93,9 +83,10 @@ def form_submissions(
     formed: dict[str, Submission] = {}
     new: list[RunRecord] = []
     for run in runs:
-        if run.unit:
+        if run.submission:
             formed.setdefault(
-                run.unit, Submission(run.unit, tuple(members[run.unit]), _kind(run.unit))
+                run.submission,
+                Submission(run.submission, tuple(members[run.submission]), _kind(run.submission)),
             )
         else:
             new.append(run)
@@ -106,13 +97,19 @@ def form_submissions(
     return [*formed.values(), *(_group(group, grouping.kind) for group in groups)]
 
 
-def header_facts(header: Header) -> dict[str, Value]:
-    """Return a header as a launch record keeps it."""
-    return {**asdict(header), "lines": list(header.lines)}
+def _sent(header: Header) -> protocol.Header:
+    """Return what the agent needs to know of a header."""
+    return protocol.Header(
+        output=header.output,
+        error=header.error,
+        name=header.name,
+        time_limit=header.time_limit,
+        held=header.held,
+    )
 
 
 def _single(run: RunRecord) -> Submission:
-    again = f"-{run.serial}" if run.serial > 1 else ""
+    again = f"-{run.job_number}" if run.job_number > 1 else ""
     return Submission(run.directory + again, (run,), GroupingKind.SINGLE)
 
 
@@ -120,9 +117,7 @@ def _alike(runs: Sequence[RunRecord], size: int) -> list[Sequence[RunRecord]]:
     """Return groups of at most `size` runs with equal headers."""
     alike: dict[tuple[str, ...], list[RunRecord]] = {}
     for run in runs:
-        lines = run.header["lines"]
-        options = tuple(map(str, lines)) if isinstance(lines, list) else ()
-        alike.setdefault((str(run.header["shebang"]), *options), []).append(run)
+        alike.setdefault((run.header.shebang, *run.header.lines), []).append(run)
     return [
         group[start : start + size]
         for group in alike.values()

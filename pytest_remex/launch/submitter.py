@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from pytest_remex.collect.pipeline import Collected, Place
+from pytest_remex.collect.pipeline import CollectedRun
 from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.interaction import Progress, show_nothing
 from pytest_remex.launch.background import BackgroundBatch, deferred_interrupts
@@ -67,7 +67,7 @@ class Listener(Protocol):
     def goes_on(self) -> bool:
         """Learn that outcomes have changed; return whether more is to be sent."""
 
-    def continuation(self, collected: Collected, experiment: Experiment) -> Sequence[str] | None:
+    def continuation(self, collected: CollectedRun, experiment: Experiment) -> Sequence[str] | None:
         """Return the command that continues a run that timed out; None to begin it anew."""
 
     def submitted(self, launch: str, jobs: Mapping[str, str]) -> None:
@@ -215,10 +215,9 @@ class Submitter:
 
     def _retries(self) -> Retries:
         runs = [each.request.retried for each in self._waiting if each.request.retried]
-        place = Place(self._connections.to, self._folders.runs)
         shown = self._listener.progress() if runs else nullcontext(show_nothing)
         with shown as progress:
-            return Retries(runs, place, progress)
+            return Retries(runs, self._connections.to, self._folders.runs, progress)
 
     def _continued(self, request: SubmitRequest, retries: Retries) -> SubmitRequest:
         """Return a request to go on in the run directory, where a run timed out and can go on."""

@@ -1,30 +1,25 @@
-"""Collect: fetch once for all, judge experiment by experiment, then write what a person reads."""
+"""The mode collect: fetch once for all, judge experiment by experiment, then publish."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_remex.collect import judge
-from pytest_remex.collect.notes import digest, read_note
-from pytest_remex.collect.pipeline import Collected, Place, collect
-from pytest_remex.collect.poll import until_ended
-from pytest_remex.collect.query import query
-from pytest_remex.collect.runs import run_of
-from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.collect.failure import common_cause
+from pytest_remex.collect.judge import CHANGED, RunJudge, RunPendingError
+from pytest_remex.collect.pipeline import CollectedRun, collect, collect_offline
+from pytest_remex.collect.poll import poll
+from pytest_remex.common.jobs import JobState
 from pytest_remex.errors import RemexError
-from pytest_remex.launch.preparation import run_patch
-from pytest_remex.model import Config, Remote, Repo, Run, Scalar
+from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin import preparation
 from pytest_remex.pytest_plugin.items import (
     experiment_of,
-    fail,
     is_experiment,
     parameters_of,
     places_of,
@@ -35,99 +30,83 @@ from pytest_remex.pytest_plugin.items import (
 )
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.preparation import body_of, failing_plainly
-from pytest_remex.pytest_plugin.selection import Selection
+from pytest_remex.pytest_plugin.selection import RecordedRunsMode
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.repo.workspace import Workspaces
-from pytest_remex.tables import readers
-from pytest_remex.tables.judged import Judged
-from pytest_remex.tables.publish import write_all
+from pytest_remex.tables.publish import Target, publish
+from pytest_remex.tables.readers import BuiltInReaders
 
 NOT_ENDED = 10
 """pytest's exit code where nothing was found wrong, and some experiments have not ended."""
 
-CHANGED = "CHANGED SINCE LAUNCH"
 
-
-class CollectMode:
+class CollectMode(RecordedRunsMode):
     """The plugin of the mode collect."""
 
     def __init__(
         self, session: pytest.Session, settings: Settings, items: Sequence[pytest.Function]
     ) -> None:
-        self._config = session.config
-        self._settings = settings
-        self._selection = Selection(session, settings, items)
-        self._terminal = self._selection.terminal
-        self._connections = self._selection.connections
+        super().__init__(session, settings, items)
         self._workspaces = Workspaces(kept=False)
-        self._collected: dict[str, Collected] | None = None
-        self._judged: dict[str, Judged] = {}
+        self._collected: dict[str, CollectedRun] | None = None
+        self._judges: dict[str, RunJudge] = {}
+        readers = BuiltInReaders(lambda: session.config.hook)
+        session.config.pluginmanager.register(readers, "remex-readers")
 
     @contextmanager
     def checkout(self, item: pytest.Function, repo: Repo, remote: Remote) -> Iterator[Path]:
-        """Lend a checkout of the base that the experiment was launched on, where it is judged."""
+        """Yield a checkout of the base commit of the experiment's launch, if it is judged."""
         with failing_plainly(item.session):
-            collected = self._collect(remote).get(item.nodeid)
+            collected = self._collect_all(remote).get(item.nodeid)
         if collected is None:
-            self._selection.skip_unsubmitted(item)
-        self._judged[item.nodeid] = Judged(
+            self._skip_unsubmitted(item)
+        self._judges[item.nodeid] = RunJudge(
             item.nodeid, sweep_for(item), parameters_of(item), collected
         )
         if collected.job.state is not JobState.COMPLETED:
             yield collected.folder
             return
-        base = collected.run.record.launch.base
+        base = collected.launch.base
         with preparation.checkout(self._workspaces, repo, base) as path:
             yield path
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
-        """Judge a run: its job, its outputs, its config, and then its own check."""
+        """Judge a run in place of the test: its job, its outputs, its config, its own check."""
         __tracebackhide__ = True
         if not is_experiment(pyfuncitem):
             return None
-        judged = self._judged[pyfuncitem.nodeid]
-        judged.kept = read_note(judged.collected.folder)
-        judged.note = judge.noted(judged.collected, judged.kept)
-        self._judge_job(pyfuncitem, judged.collected)
-        self._judge_outputs(judged, pyfuncitem)
+        judge = self._judges[pyfuncitem.nodeid]
+        with failing_plainly():
+            _check_job(judge, pyfuncitem)
+            base = judge.collected.launch.base
+            workspace = self._workspaces.at(places_of(pyfuncitem)[0], base)
+            experiment = experiment_of(pyfuncitem, workspace.scratch.path)
+            judge.check(experiment, body_of(pyfuncitem), workspace, pyfuncitem.ihook)
+        if judge.result.note.changed:
+            say(pyfuncitem, f"PASSED, {CHANGED}", yellow=True)
         return True
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_remex_read(self, path: Path) -> object | None:
-        """Read what no extension reads."""
-        found: object | None = readers.read(path)
-        return found
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_remex_config(self, path: Path, config_file: str | None) -> Config | None:
-        """Read back a config file of a kind that some reader gives as a mapping."""
-        if config_file is None or not (path / config_file).is_file():
-            return None
-        read = self._config.hook.pytest_remex_read(path=path / config_file)
-        return judge.flattened(read) if isinstance(read, Mapping) else None
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, Any, Any]:
         """Keep each verdict for the results."""
-        judged = self._judged.get(item.nodeid)
-        has_ended = judged is not None and judged.collected.job.state is JobState.COMPLETED
-        if judged and has_ended and call.excinfo and judged.note.log:
-            item.add_report_section("call", "job output, last lines", judged.note.log)
+        judge = self._judges.get(item.nodeid)
+        has_completed = judge is not None and judge.collected.job.state is JobState.COMPLETED
+        if judge and has_completed and call.excinfo and judge.result.note.log:
+            item.add_report_section("call", "job output, last lines", judge.result.note.log)
         report: pytest.TestReport = yield
-        if judged is not None and (call.when == "call" or report.failed):
-            judged.verdict = judge.word(report.outcome, judged.collected)
-            judged.reason = reason_of(report)
+        if judge is not None and (call.when == "call" or report.failed):
+            judge.conclude(report.outcome, reason_of(report))
         return report
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
-        """Write results, links and report; close all doors after the last fixture."""
+        """Publish, and close all connections after the last fixture."""
         try:
-            written = self._write()
-            if session.exitstatus == pytest.ExitCode.OK and not written:
+            published = self._publish()
+            if session.exitstatus == pytest.ExitCode.OK and not published:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
             if session.exitstatus == pytest.ExitCode.OK and self._pending():
                 session.exitstatus = NOT_ENDED
@@ -138,113 +117,69 @@ class CollectMode:
 
     def pytest_terminal_summary(self) -> None:
         """Group failures by cause, and say what has not ended and where the results are."""
-        failed = Counter(
-            judge.cause(each.reason) for each in self._judged.values() if each.verdict == "FAILED"
-        )
+        results = [judge.result for judge in self._judges.values()]
+        failed = Counter(common_cause(each.reason) for each in results if each.verdict == "FAILED")
         for reason, count in failed.most_common():
             self._terminal.say(f"{count} failed: {reason}", red=True)
         for state, count in sorted(self._pending().items()):
             self._terminal.say(f"{count} {state}", yellow=True)
         self._terminal.summary("remex collect")
 
-    def _write(self) -> bool:
-        """Write what a person reads, and say where it is, or why not; give whether it is there."""
+    def _publish(self) -> bool:
+        """Publish, and say where, or why not; return whether all is there."""
+        target = Target(self._settings.output, self._settings.launch, self._settings.layout)
+        results = [judge.result for judge in self._judges.values()]
         try:
-            folders = write_all(self._judged.values(), self._settings, self._config.hook)
+            published = publish(results, target, self._config.hook)
         except RemexError as error:
             self._terminal.say(str(error), red=True)
             return False
-        for folder in folders:
-            self._terminal.say(f"report:  {folder / 'report.html'}", green=True)
-            self._terminal.say(f"results: {folder / 'results.csv'}", green=True)
+        for each in published:
+            self._terminal.say(f"report:  {each.folder / 'report.html'}", green=True)
+            self._terminal.say(f"results: {each.folder / 'results.csv'}", green=True)
         return True
 
-    def _collect(self, remote: Remote) -> dict[str, Collected]:
+    def _collect_all(self, remote: Remote) -> dict[str, CollectedRun]:
+        """Collect all selected runs, the first time; return them by node id."""
         if self._collected is None:
-            runs = self._selection.reached_by(remote)
-            self._wait(list(runs.values()))
-            place = Place(self._connections.to, self._settings.runs)
-            with self._terminal.progress() as progress:
-                found = collect(
-                    runs.values(),
-                    place,
-                    progress,
-                    offline=self._settings.offline,
-                    partial=self._settings.partial,
-                )
-            self._collected = dict(zip(runs, found, strict=True))
+            runs = self._runs_on(remote)
+            if self._settings.wait is not None:
+                self._wait(list(runs.values()), self._settings.wait)
+            self._collected = dict(zip(runs, self._fetch(list(runs.values())), strict=True))
         return self._collected
 
-    def _wait(self, runs: Sequence[RecordedRun]) -> None:
-        if self._settings.wait is None:
-            return
-        jobs: dict[str, Job] = {}
-
-        def ask() -> Mapping[str, Job]:
-            left = [r for r in runs if not (j := jobs.get(r.entry.directory)) or not j.state.ended]
-            jobs.update(query(left, self._connections.to))
-            return jobs
-
+    def _fetch(self, runs: Sequence[RecordedRun]) -> list[CollectedRun]:
+        if self._settings.offline:
+            return collect_offline(runs, self._settings.runs)
         with self._terminal.progress() as progress:
-            for known in until_ended(ask, self._settings.wait):
-                progress("waiting", sum(job.state.ended for job in known.values()), len(known))
-
-    def _judge_job(self, item: pytest.Function, collected: Collected) -> None:
-        __tracebackhide__ = True
-        job = collected.job
-        if job.state is JobState.UNKNOWN or job.state.live:
-            partial = ", PARTIAL outputs" if collected.outputs.files else ""
-            say(item, f"{job.state} job {job.id}".strip() + partial)
-            skip(job.reason or f"the job is {job.state}")
-        if job.state is not JobState.COMPLETED:
-            fail(judge.failure(collected))
-
-    def _judge_outputs(self, judged: Judged, item: pytest.Function) -> None:
-        __tracebackhide__ = True
-        collected = judged.collected
-        if why := judge.missing_outputs(collected):
-            fail(why)
-        body = body_of(item)
-        with failing_plainly():
-            run_patch(body)
-            self._recommit(judged, item)
-        run = run_of(collected, experiment_of(item, collected.folder), item.ihook)
-        asked = {**collected.run.record.launch.base_config, **collected.run.entry.point}
-        if wrong := judge.differences(asked, run.config or {}):
-            body.close()
-            fail("the config that ran is not the config asked for: " + "; ".join(wrong))
-        with failing_plainly():
-            judged.measures = {**self._extra_measures(run, item), **body.check(run)}
-
-    def _recommit(self, judged: Judged, item: pytest.Function) -> None:
-        collected = judged.collected
-        workspace = self._workspaces.at(places_of(item)[0], collected.run.record.launch.base)
-        edits = workspace.scratch.patch().edits
-        commit = collected.run.entry.commit
-        named = digest(commit.sha, edits)
-        if judged.note.patch != named:
-            made = workspace.committer.commit(experiment_of(item, workspace.scratch.path), edits)
-            judged.note = replace(
-                judged.note,
-                patch=named,
-                changed=made.identity != commit.identity,
-                diff=workspace.diff(edits),
+            return collect(
+                runs,
+                self._connections.to,
+                self._settings.runs,
+                progress,
+                partial=self._settings.partial,
             )
-        if judged.note.changed:
-            say(item, f"PASSED, {CHANGED}", yellow=True)
 
-    def _extra_measures(self, run: Run, item: pytest.Function) -> dict[str, Scalar]:
-        found: dict[str, Scalar] = {}
-        for measures in item.ihook.pytest_remex_measures(run=run):
-            found.update(measures or {})
-        return found
+    def _wait(self, runs: Sequence[RecordedRun], limit: float) -> None:
+        with self._terminal.progress() as progress:
+            for jobs in poll(runs, self._connections.to, limit):
+                progress("waiting", sum(job.state.ended for job in jobs.values()), len(jobs))
 
     def _pending(self) -> Counter[str]:
-        pending = Counter(
-            str(each.collected.job.state)
-            for each in self._judged.values()
-            if not each.collected.job.state.ended
-        )
-        if self._selection.unsubmitted:
-            pending["NOT SUBMITTED"] = self._selection.unsubmitted
+        jobs = [judge.collected.job for judge in self._judges.values()]
+        pending = Counter(str(job.state) for job in jobs if not job.state.ended)
+        if self._unsubmitted:
+            pending["NOT SUBMITTED"] = self._unsubmitted
         return pending
+
+
+def _check_job(judge: RunJudge, item: pytest.Function) -> None:
+    """Skip an experiment whose job has not ended."""
+    __tracebackhide__ = True
+    try:
+        judge.check_job()
+    except RunPendingError as pending:
+        job = judge.collected.job
+        partial = ", PARTIAL outputs" if judge.collected.outputs.files else ""
+        say(item, f"{job.state} job {job.id}".strip() + partial)
+        skip(str(pending))

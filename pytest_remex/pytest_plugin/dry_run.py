@@ -126,10 +126,10 @@ def _title(decision: Decision, run: RecordedRun | None) -> str:
     """Return what is shown of an experiment in a plan."""
     if run is None:
         return "NEW"
-    job = run.entry.job
+    job = run.run.job
     match decision:
         case Decision.FINISH:
-            return f"INTERRUPTED at {run.entry.stage}"
+            return f"INTERRUPTED at {run.run.stage}"
         case Decision.AGAIN:
             return f"AGAIN after job {job}"
         case Decision.RETRY:

@@ -22,37 +22,33 @@ WIDTH = 30
 
 
 @dataclass(frozen=True, slots=True)
-class TableRow:
+class StatusRow:
     """An experiment and its job."""
 
     node: str
-    entry: RunRecord
+    run: RunRecord
     launch: Launch
     job: Job
 
 
 class StatusTable:
-    """A table of experiments, for a rich console."""
+    """A table of experiments, for a rich console; `verbose` shows a row for every one."""
 
-    def __init__(self, placed: Sequence[TableRow], *, verbose: bool = False) -> None:
-        self._placed = placed
+    def __init__(self, rows: Sequence[StatusRow], *, verbose: bool = False) -> None:
+        self._all = rows
         self._verbose = verbose
-
-    def show(self, console: Console, *, verbose: bool) -> None:
-        """Print it."""
-        console.print(StatusTable(self._placed, verbose=verbose))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield self._bars()
         yield self._rows()
-        if hidden := len(self._placed) - len(self._shown()):
+        if hidden := len(self._all) - len(self._shown()):
             yield Text(f"and {hidden} more: -v shows them all")
 
     def _bars(self) -> Table:
-        counts = Counter(each.job.state for each in self._placed)
+        counts = Counter(each.job.state for each in self._all)
         table = Table.grid(padding=(0, 1))
         for state, count in sorted(counts.items(), key=lambda pair: _order(pair[0])):
-            length = max(1, round(WIDTH * count / len(self._placed)))
+            length = max(1, round(WIDTH * count / len(self._all)))
             table.add_row(Text(state, style(state)), str(count), Text("█" * length, style(state)))
         return table
 
@@ -69,13 +65,13 @@ class StatusTable:
             table.add_row(*(cells if with_reasons else cells[:-1]))
         return table
 
-    def _shown(self) -> Sequence[TableRow]:
-        ordered = sorted(self._placed, key=lambda each: _order(each.job.state))
+    def _shown(self) -> Sequence[StatusRow]:
+        ordered = sorted(self._all, key=lambda each: _order(each.job.state))
         return ordered if self._verbose else ordered[:ROWS]
 
 
 def style(state: JobState) -> str:
-    """Give a state's colour."""
+    """Return a state's colour."""
     if state.failed:
         return "red"
     if state is JobState.COMPLETED:
@@ -83,11 +79,11 @@ def style(state: JobState) -> str:
     return "cyan" if state.live else "yellow"
 
 
-def _cells(placed: TableRow) -> list[Text]:
-    job = placed.job
+def _cells(row: StatusRow) -> list[Text]:
+    job = row.job
     elapsed = "" if job.elapsed is None else format_duration(job.elapsed)
     return [
-        Text(placed.entry.id),
+        Text(row.run.id),
         Text(job.id),
         Text(job.state, style(job.state)),
         Text(elapsed),

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from _pytest.runner import runtestprotocol
 
-from pytest_remex.collect.pipeline import Collected
-from pytest_remex.collect.runs import run_of
+from pytest_remex.collect.judge import make_run
+from pytest_remex.collect.pipeline import CollectedRun
 from pytest_remex.interaction import Progress, counted
 from pytest_remex.launch.outcomes import Candidate, Outcome, State
 from pytest_remex.launch.submitter import Folders, Submitter
@@ -184,9 +184,9 @@ class SubmitMode:
         self._report()
         return not self._stops
 
-    def continuation(self, collected: Collected, experiment: Experiment) -> Sequence[str] | None:
+    def continuation(self, collected: CollectedRun, experiment: Experiment) -> Sequence[str] | None:
         """See `Listener`: extensions know how."""
-        run = run_of(collected, experiment, self._hook)
+        run = make_run(collected, experiment, self._hook)
         command: Sequence[str] | None = self._hook.pytest_remex_continue(run=run)
         return command
 

@@ -1,1 +1,1 @@
-"""Launch records: what was sent, and where it is."""
+"""Launch records: the memory of what was submitted, one file a launch in the output folder."""

@@ -1,23 +1,36 @@
-"""Launch records, read: one JSON object a line; the memory of what was sent."""
+"""What a launch record says, and its JSON: each type with its conversions to and from it.
+
+A launch record is a file of JSON objects, one a line. The first is the head, which describes the
+launch; each other one is an event, named by its `state`. Fields and events that this release does
+not know are ignored: whatever a reader must understand comes with a higher `FORMAT`, which is
+refused.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from enum import StrEnum
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
-from pytest_remex.errors import RecordError
-from pytest_remex.io import AGAIN
-from pytest_remex.model import Commit, Config, Remote, Scalar, Value
+from pytest_remex.common.jobs import Job
+from pytest_remex.common.typed_json import from_json, to_json
+from pytest_remex.model import Commit, Config, Remote
+from pytest_remex.sbatch.header import Header
 
 FORMAT = 1
+"""The version of launch records that this release writes, and the newest that it reads."""
+
+Json: TypeAlias = Mapping[str, Any]
+Kind = TypeVar("Kind")
+
+
+class NewerFormatError(ValueError):
+    """A launch record is of a format that this release does not know."""
 
 
 class Stage(StrEnum):
-    """How far a run got on its way to the scheduler, as far as this record knows."""
+    """How far a run got on its way to the scheduler, as far as its launch record knows."""
 
     COMMITTED = "COMMITTED"
     PUSHED = "PUSHED"
@@ -37,7 +50,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One run in a launch record: the experiment, its commit, its run directory and job."""
+    """One run of a launch: the experiment, its commit, its run directory and its job."""
 
     node: str
     id: str
@@ -45,23 +58,23 @@ class RunRecord:
     parameters: Config
     commit: Commit
     directory: str
-    header: Mapping[str, Value] = field(default_factory=dict)
+    header: Header
     stage: Stage = Stage.COMMITTED
     job: str = ""
-    unit: str = ""
-    """The submission that it is part of; runs of one array share it."""
+    submission: str = ""
+    """The key of the submission that it is part of; the runs of one array share it."""
     why: str = ""
-    serial: int = 1
+    job_number: int = 1
     """Counts the jobs of the run: 2 for one that was continued."""
     command: str = ""
     """What a continued run runs, in $REMEX_COMMAND."""
-    ended: Mapping[str, Scalar] | None = None
+    final: Job | None = None
     """The job's final state, once a query has seen it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """The head of a launch record: what was launched, from where, to where."""
+    """What was launched, from where, to where: the head of a launch record."""
 
     id: str
     token: str
@@ -75,127 +88,276 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True)
-class LaunchRecord:
-    """A launch record, read: its launch and its runs by commit.
+class Committed:
+    """A run is introduced; its commit is in the user's repository."""
 
-    `tips` are the commits that were pushed to its temporary branch; `tidied` says that the branch
-    is gone from everywhere.
+    run: RunRecord
+
+
+@dataclass(frozen=True, slots=True)
+class StageReached:
+    """A run has reached a stage. What is None stays as it was; `why` holds for this stage only."""
+
+    commit: str
+    stage: Stage
+    job: str | None = None
+    submission: str | None = None
+    why: str | None = None
+    job_number: int | None = None
+    command: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A job's final state was seen."""
+
+    commit: str
+    final: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """A run is known by another node id, point or parameters from now on."""
+
+    commit: str
+    node: str
+    id: str
+    point: Config
+    parameters: Config
+
+    @classmethod
+    def of(cls, run: RunRecord) -> Renamed:
+        """Return the event that gives a run the names that `run` has."""
+        return cls(run.commit.sha, run.node, run.id, run.point, run.parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class Pushing:
+    """The commit `tip` is about to be pushed to the launch's temporary branch."""
+
+    tip: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tidied:
+    """The temporary branch is gone from everywhere."""
+
+
+Event: TypeAlias = Committed | StageReached | Ended | Renamed | Pushing | Tidied
+
+
+# The head ----------------------------------------------------------------------------------------
+
+
+def launch_to_json(launch: Launch) -> dict[str, Any]:
+    """Return a launch as the first line of its record."""
+    remote = launch.remote
+    return {
+        "remex": FORMAT,
+        "launch": launch.id,
+        "token": launch.token,
+        "sweep": launch.name,
+        "branch": launch.branch,
+        "base": launch.base,
+        "base_config": launch.base_config,
+        "fetch": launch.fetch,
+        "config_file": launch.config_file,
+        "remote": {
+            "host": remote.host,
+            "clone": remote.clone,
+            "runs": remote.runs,
+            "via": remote.via,
+            "shared": remote.shared,
+        },
+    }
+
+
+def launch_from_json(data: Json) -> Launch:
+    """Return the launch in the first line of a record.
+
+    Raises:
+        NewerFormatError: The record is of a newer format.
+        ValueError: A field is missing or of another type; the message names it.
+
     """
-
-    launch: Launch
-    entries: Mapping[str, RunRecord]
-    path: Path
-    tips: tuple[str, ...] = ()
-    tidied: bool = False
-
-
-def record_path(folder: Path, launch: str) -> Path:
-    """Give the path of a launch's record."""
-    return folder / f"{launch}.jsonl"
-
-
-def read_records(folder: Path) -> list[LaunchRecord]:
-    """Read all launch records, oldest launch first.
-
-    Raises `RecordError` for one from a newer version, or damaged before its last line.
-    """
-    paths = sorted(folder.glob("*.jsonl"), key=lambda path: (path.stem[-19:], path.stem))
-    return [record for path in paths if (record := read_record(path)) is not None]
-
-
-def read_record(path: Path) -> LaunchRecord | None:
-    """Read one launch record; None where a crash left it without its first line."""
-    events = _events(path)
-    head = next(events, None)
-    if head is None:
-        return None
-    launch, said = _launch(path, head), _Said()
-    for number, event in enumerate(events, start=2):
-        try:
-            said.take(event, launch.base)
-        except (KeyError, TypeError, ValueError) as error:
-            raise _damaged(path, number, repr(error)) from error
-    entries = {sha: RunRecord(**facts) for sha, facts in said.runs.items()}
-    return LaunchRecord(launch, entries, path, tuple(said.tips), said.tidied)
-
-
-def _events(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        *lines, _unfinished = path.read_bytes().split(b"\n")
-    except OSError as error:
-        why = error.strerror or error
-        raise RecordError(f"{path} cannot be read ({why}): mend that, and {AGAIN}") from error
-    for number, line in enumerate(lines, start=1):
-        try:
-            event = json.loads(line.decode())
-        except ValueError as error:
-            raise _damaged(path, number, str(error)) from error
-        if not isinstance(event, dict):
-            raise _damaged(path, number, "not a JSON object")
-        yield event
-
-
-@dataclass(slots=True)
-class _Said:
-    """What a record's events have said so far; `runs` holds the facts of entries, by commit."""
-
-    runs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    tips: list[str] = field(default_factory=list)
-    tidied: bool = False
-
-    def take(self, event: Mapping[str, Any], base: str) -> None:
-        """Take the next event. Raises `KeyError` for a run that no earlier event introduced."""
-        match event["state"]:
-            case "PUSHING":
-                self.tips.append(event["tip"])
-                self.tidied = False
-            case "TIDIED":
-                self.tidied = True
-            case Stage.COMMITTED:
-                sha = event["commit"]
-                commit = Commit(sha, event["tree"], base)
-                self.runs[sha] = {name: event[name] for name in _INTRODUCED} | {"commit": commit}
-            case "ENDED":
-                self.runs[event["commit"]]["ended"] = event["final"]
-            case "RENAMED":
-                self.runs[event["commit"]] |= {name: event[name] for name in _NAMES}
-            case stage:
-                facts = self.runs[event["commit"]]
-                facts |= {"stage": Stage(stage), "why": "", "ended": None}
-                facts |= {name: event[name] for name in _TOLD if name in event}
-
-
-_NAMES = ("node", "id", "point", "parameters")
-_INTRODUCED = (*_NAMES, "directory", "header")
-_TOLD = ("job", "unit", "why", "serial", "command")
-
-
-def _launch(path: Path, head: dict[str, Any]) -> Launch:
-    if isinstance(head.get("remex"), int) and head["remex"] > FORMAT:
-        raise RecordError(
-            f"{path} is of format {head['remex']}, and this pytest-remex reads up to {FORMAT}: "
-            f"upgrade it with `pip install -U pytest-remex`"
-        )
-    try:
-        remote = dict(head["remote"])
-        remote["shared"] = tuple(remote["shared"])
-        return Launch(
-            id=head["launch"],
-            token=head["token"],
-            name=head["sweep"],
-            branch=head["branch"],
-            base=head["base"],
-            base_config=head["base_config"],
-            fetch=tuple(head["fetch"]),
-            config_file=head["config_file"],
-            remote=Remote(**remote),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(path, 1, repr(error)) from error
-
-
-def _damaged(path: Path, line: int, why: str) -> RecordError:
-    return RecordError(
-        f"launch record {path} is damaged in line {line} ({why}): restore the file from a backup, "
-        f"or move it away if its runs no longer matter"
+    version = data.get("remex")
+    if isinstance(version, int) and version > FORMAT:
+        raise NewerFormatError(version)
+    remote = _object(data, "remote")
+    via: Any = _field(remote, "via", str)  # Remote checks it
+    return Launch(
+        id=_field(data, "launch", str),
+        token=_field(data, "token", str),
+        name=_field(data, "sweep", str),
+        branch=_field(data, "branch", str),
+        base=_field(data, "base", str),
+        base_config=_object(data, "base_config"),
+        fetch=_texts(data, "fetch"),
+        config_file=_optional(data, "config_file", str),
+        remote=Remote(
+            host=_optional(remote, "host", str),
+            clone=_field(remote, "clone", str),
+            runs=_field(remote, "runs", str),
+            via=via,
+            shared=_texts(remote, "shared"),
+        ),
     )
+
+
+# A run and its header ----------------------------------------------------------------------------
+
+
+def run_to_json(run: RunRecord) -> dict[str, Any]:
+    """Return what introduces a run; stage and job come with later events."""
+    return {
+        "commit": run.commit.sha,
+        "tree": run.commit.tree,
+        "node": run.node,
+        "id": run.id,
+        "point": run.point,
+        "parameters": run.parameters,
+        "directory": run.directory,
+        "header": header_to_json(run.header),
+    }
+
+
+def run_from_json(data: Json, base: str) -> RunRecord:
+    """Return the run that an event introduces; `base` is the launch's base commit."""
+    return RunRecord(
+        node=_field(data, "node", str),
+        id=_field(data, "id", str),
+        point=_object(data, "point"),
+        parameters=_object(data, "parameters"),
+        commit=Commit(_field(data, "commit", str), _field(data, "tree", str), base),
+        directory=_field(data, "directory", str),
+        header=header_from_json(_object(data, "header")),
+    )
+
+
+def header_to_json(header: Header) -> dict[str, Any]:
+    """Return what the `#SBATCH` lines of a run's script ask for."""
+    return {**asdict(header), "lines": list(header.lines)}
+
+
+def header_from_json(data: Json) -> Header:
+    """Return a header that `header_to_json` wrote, the same in every field."""
+    return Header(
+        lines=_texts(data, "lines"),
+        shebang=_field(data, "shebang", str),
+        output=_optional(data, "output", str),
+        error=_optional(data, "error", str),
+        name=_optional(data, "name", str),
+        time_limit=_optional(data, "time_limit", float),
+        held=_field(data, "held", bool),
+        cores=_field(data, "cores", int),
+        partition=_optional(data, "partition", str),
+    )
+
+
+# Events ------------------------------------------------------------------------------------------
+
+_STAGE_FIELDS = {
+    "job": ("job", str),
+    "why": ("why", str),
+    "job_number": ("serial", int),
+    "command": ("command", str),
+    "submission": ("unit", str),
+}
+"""The fields of `StageReached`, each with its JSON key and type."""
+
+
+def event_to_json(event: Event) -> dict[str, Any]:
+    """Return an event as a line of a record."""
+    match event:
+        case Committed(run):
+            return {"state": Stage.COMMITTED, **run_to_json(run)}
+        case StageReached(commit, stage):
+            changes = {key: getattr(event, name) for name, (key, _) in _STAGE_FIELDS.items()}
+            present = {key: value for key, value in changes.items() if value is not None}
+            return {"state": stage, "commit": commit, **present}
+        case Ended(commit, final):
+            return {"state": "ENDED", "commit": commit, "final": to_json(final)}
+        case Renamed():
+            return {"state": "RENAMED", **asdict(event)}
+        case Pushing(tip):
+            return {"state": "PUSHING", "tip": tip}
+        case Tidied():
+            return {"state": "TIDIED"}
+
+
+def event_from_json(data: Json, base: str) -> Event | None:
+    """Return the event in a line of a record, or None for one that this release does not know.
+
+    Raises:
+        ValueError: A field is missing or of another type; the message names it.
+
+    """
+    state = _field(data, "state", str)
+    if state in _REACHED:
+        return _stage_from_json(data)
+    match state:
+        case Stage.COMMITTED:
+            return Committed(run_from_json(data, base))
+        case "ENDED":
+            final = from_json(Job, _object(data, "final"))
+            return Ended(_field(data, "commit", str), final)
+        case "RENAMED":
+            return Renamed(
+                commit=_field(data, "commit", str),
+                node=_field(data, "node", str),
+                id=_field(data, "id", str),
+                point=_object(data, "point"),
+                parameters=_object(data, "parameters"),
+            )
+        case "PUSHING":
+            return Pushing(_field(data, "tip", str))
+    return Tidied() if state == "TIDIED" else None
+
+
+_REACHED = frozenset(Stage) - {Stage.COMMITTED}
+_STAGE_KEYS = {key: (name, kind) for name, (key, kind) in _STAGE_FIELDS.items()}
+
+
+def _stage_from_json(data: Json) -> StageReached:
+    changes: dict[str, Any] = {}
+    for key in data:
+        if key in _STAGE_KEYS:
+            name, kind = _STAGE_KEYS[key]
+            changes[name] = _field(data, key, kind)
+    return StageReached(_field(data, "commit", str), Stage(data["state"]), **changes)
+
+
+# Fields of any JSON ------------------------------------------------------------------------------
+
+
+def _field(data: Json, name: str, kind: type[Kind]) -> Kind:
+    """Return a field. Raises `ValueError` where it is missing or not of the type."""
+    if name not in data:
+        raise ValueError(f"it has no {name!r}")
+    value = data[name]
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise ValueError(f"{name!r} is {value!r:.60}, not {_TYPE_NAMES[kind]}")
+    return value
+
+
+_TYPE_NAMES: Mapping[type, str] = {
+    str: "text", bool: "true or false", int: "a whole number", float: "a number",
+    list: "a list", dict: "an object",
+}  # fmt: skip
+
+
+def _optional(data: Json, name: str, kind: type[Kind]) -> Kind | None:
+    return None if name in data and data[name] is None else _field(data, name, kind)
+
+
+def _object(data: Json, name: str) -> dict[str, Any]:
+    return _field(data, name, dict)
+
+
+def _texts(data: Json, name: str) -> tuple[str, ...]:
+    values = _field(data, name, list)
+    if not all(isinstance(value, str) for value in values):
+        raise ValueError(f"{name!r} is {values!r:.60}, not a list of texts")
+    return tuple(values)

@@ -1,4 +1,8 @@
-"""Launch records, written: append-only, and on the disk before what they announce is done."""
+"""Launch records on the disk: read whole, and written by appending to them.
+
+An event is on the disk before what it announces is done, so that after a crash anywhere the record
+says how far the launch may have come.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,144 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from pytest_remex.errors import RecordError
-from pytest_remex.io import unwritable, writing
-from pytest_remex.records.schema import FORMAT, Launch, LaunchRecord, RunRecord, Stage, record_path
+from pytest_remex.errors import RecordError, SweepError
+from pytest_remex.io import AGAIN, unwritable, writing
+from pytest_remex.records.schema import (
+    FORMAT,
+    Committed,
+    Ended,
+    Event,
+    Json,
+    Launch,
+    NewerFormatError,
+    Pushing,
+    Renamed,
+    RunRecord,
+    StageReached,
+    Tidied,
+    event_from_json,
+    event_to_json,
+    launch_from_json,
+    launch_to_json,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchRecord:
+    """A launch record as it was read: its launch, and its runs by commit.
+
+    `tips` are the commits that were pushed to its temporary branch; `tidied` says that the branch
+    is gone from everywhere.
+    """
+
+    launch: Launch
+    runs: Mapping[str, RunRecord]
+    path: Path
+    tips: tuple[str, ...] = ()
+    tidied: bool = False
+
+
+def record_path(folder: Path, launch: str) -> Path:
+    """Return the path of a launch's record."""
+    return folder / f"{launch}.jsonl"
+
+
+def read_records(folder: Path) -> list[LaunchRecord]:
+    """Return all launch records in a folder, oldest launch first.
+
+    Raises:
+        RecordError: One is of a newer format, or is damaged before its last line.
+
+    """
+    paths = sorted(folder.glob("*.jsonl"), key=lambda path: (path.stem[-19:], path.stem))
+    return [record for path in paths if (record := read_record(path)) is not None]
+
+
+def read_record(path: Path) -> LaunchRecord | None:
+    """Return one launch record; None where a crash left it without its first line.
+
+    A last line that a crash cut short is left out.
+
+    Raises:
+        RecordError: It is of a newer format, is damaged before its last line, or cannot be read.
+
+    """
+    lines = _lines(path)
+    if not lines:
+        return None
+    state, number = _State(), 1
+    try:
+        launch = launch_from_json(_parsed(lines[0]))
+        for number, line in enumerate(lines[1:], start=2):  # noqa: B007 - named in errors
+            event = event_from_json(_parsed(line), launch.base)
+            if event is not None:
+                state.apply(event)
+    except (ValueError, RecursionError, SweepError) as error:
+        raise _unreadable(path, number, error) from error
+    return LaunchRecord(launch, state.runs(), path, tuple(state.tips), state.tidied)
+
+
+@dataclass(slots=True)
+class _State:
+    """The state that a record's events lead to: runs as introduced, and what changed since."""
+
+    introduced: dict[str, RunRecord] = field(default_factory=dict)
+    changes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tips: list[str] = field(default_factory=list)
+    tidied: bool = False
+
+    def apply(self, event: Event) -> None:
+        """Take in the next event. Raises `ValueError` for a run that none before introduced."""
+        match event:
+            case StageReached():
+                self._changes_of(event.commit).update(_changes(event))
+            case Committed(run):
+                self.introduced[run.commit.sha] = run
+                self.changes[run.commit.sha] = {}
+            case Ended(commit, final):
+                self._changes_of(commit)["final"] = final
+            case Renamed(commit, node, id_, point, parameters):
+                self._changes_of(commit).update(
+                    node=node, id=id_, point=point, parameters=parameters
+                )
+            case Pushing(tip):
+                self.tips.append(tip)
+                self.tidied = False
+            case Tidied():
+                self.tidied = True
+
+    def runs(self) -> dict[str, RunRecord]:
+        """Return the runs as they are now, by commit."""
+        changes = self.changes
+        return {sha: replace(run, **changes[sha]) for sha, run in self.introduced.items()}
+
+    def _changes_of(self, commit: str) -> dict[str, Any]:
+        if commit not in self.changes:
+            raise ValueError(f"no line before it introduces the commit {commit!r:.60}")
+        return self.changes[commit]
+
+
+def changed(run: RunRecord, event: StageReached) -> RunRecord:
+    """Return a run as it is once it has reached a stage."""
+    return replace(run, **_changes(event))
+
+
+def _changes(event: StageReached) -> dict[str, Any]:
+    changes: dict[str, Any] = {"stage": event.stage, "why": event.why or "", "final": None}
+    if event.job is not None:
+        changes["job"] = event.job
+    if event.submission is not None:
+        changes["submission"] = event.submission
+    if event.job_number is not None:
+        changes["job_number"] = event.job_number
+    if event.command is not None:
+        changes["command"] = event.command
+    return changes
 
 
 class Journal:
@@ -30,41 +166,44 @@ class Journal:
             folder.mkdir(parents=True, exist_ok=True)
         _create(path)
         journal = cls(path)
-        journal.write([_head(launch)])
+        journal._append([launch_to_json(launch)])
         journal.sync()
         return journal
 
     @classmethod
     def resume(cls, record: LaunchRecord) -> Journal:
         """Go on with a launch record; a last line that a crash cut short is dropped."""
-        with writing(_named(record.path)):
+        with writing(_title(record.path)):
             whole = record.path.read_bytes()
             os.truncate(record.path, whole.rfind(b"\n") + 1)
             return cls(record.path)
 
-    def write(self, events: Iterable[Mapping[str, object]]) -> None:
+    def write(self, events: Iterable[Event]) -> None:
         """Append events; they outlive this process."""
+        self._append(map(event_to_json, events))
+
+    def sync(self) -> None:
+        """Wait until all that was written is on the disk, to outlive a power cut too."""
+        with self._writing():
+            os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Sync and close the file; an error in writing it was raised before."""
+        if self._fault is None:
+            self.sync()
+            self._file.close()
+
+    def _append(self, objects: Iterable[Json]) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        lines = [json.dumps({"time": now, **event}, ensure_ascii=False) for event in events]
+        lines = [json.dumps({"time": now, **each}, ensure_ascii=False) for each in objects]
         if lines:
             with self._writing():
                 self._file.write(("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))
                 self._file.flush()
 
-    def sync(self) -> None:
-        """Wait until all that was written is on the disk, to outlive this machine's power too."""
-        with self._writing():
-            os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        """Sync and close the file; one that could not be written has been told of before."""
-        if self._fault is None:
-            self.sync()
-            self._file.close()
-
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Write no more after a line that may be half written: `resume` drops that."""
+        """Write no more after a line that may be half written: `resume` drops that one."""
         if self._fault is not None:
             raise self._fault
         try:
@@ -72,80 +211,39 @@ class Journal:
         except OSError as error:
             with suppress(OSError):
                 self._file.close()
-            self._fault = RecordError(unwritable(_named(self.path), error))
+            self._fault = RecordError(unwritable(_title(self.path), error))
             raise self._fault from error
 
 
-def committed(entry: RunRecord) -> dict[str, object]:
-    """Give the event that introduces a run."""
-    return {
-        "state": Stage.COMMITTED,
-        "commit": entry.commit.sha,
-        "tree": entry.commit.tree,
-        "node": entry.node,
-        "id": entry.id,
-        "point": entry.point,
-        "parameters": entry.parameters,
-        "directory": entry.directory,
-        "header": entry.header,
-    }
+def _lines(path: Path) -> list[bytes]:
+    try:
+        *lines, _unfinished = path.read_bytes().split(b"\n")
+    except OSError as error:
+        why = error.strerror or error
+        raise RecordError(f"{path} cannot be read ({why}): fix that, and {AGAIN}") from error
+    return lines
 
 
-def staged(commit: str, stage: Stage, **facts: object) -> dict[str, object]:
-    """Give the event that a run has reached a stage; `job` and `why` may come with it."""
-    return {"state": stage, "commit": commit, **facts}
+def _parsed(line: bytes) -> Json:
+    data = json.loads(line.decode())
+    if not isinstance(data, dict):
+        raise ValueError("it is not a JSON object")  # noqa: TRY004 - damage, not a fault of ours
+    return data
 
 
-def ended(commit: str, job: Mapping[str, object]) -> dict[str, object]:
-    """Give the event that a job's final state was seen."""
-    return {"state": "ENDED", "commit": commit, "final": dict(job)}
+def _unreadable(path: Path, line: int, error: Exception) -> RecordError:
+    if isinstance(error, NewerFormatError):
+        return RecordError(
+            f"{path} is of format {error}, and this pytest-remex reads up to {FORMAT}: "
+            f"upgrade it with `pip install -U pytest-remex`"
+        )
+    return RecordError(
+        f"launch record {path} is damaged in line {line} ({error}): restore the file from a "
+        f"backup, or move it away if its runs no longer matter"
+    )
 
 
-def renamed(entry: RunRecord) -> dict[str, object]:
-    """Give the event that a run is known by another node id or point from now on."""
-    return {
-        "state": "RENAMED",
-        "commit": entry.commit.sha,
-        "node": entry.node,
-        "id": entry.id,
-        "point": entry.point,
-        "parameters": entry.parameters,
-    }
-
-
-def pushing(tip: str) -> dict[str, object]:
-    """Give the event that `tip` is about to be pushed to the temporary branch."""
-    return {"state": "PUSHING", "tip": tip}
-
-
-def tidied() -> dict[str, object]:
-    """Give the event that the temporary branch is gone from everywhere."""
-    return {"state": "TIDIED"}
-
-
-def _head(launch: Launch) -> dict[str, object]:
-    remote = launch.remote
-    return {
-        "remex": FORMAT,
-        "launch": launch.id,
-        "token": launch.token,
-        "sweep": launch.name,
-        "branch": launch.branch,
-        "base": launch.base,
-        "base_config": launch.base_config,
-        "fetch": launch.fetch,
-        "config_file": launch.config_file,
-        "remote": {
-            "host": remote.host,
-            "clone": remote.clone,
-            "runs": remote.runs,
-            "via": remote.via,
-            "shared": remote.shared,
-        },
-    }
-
-
-def _named(path: Path) -> str:
+def _title(path: Path) -> str:
     return f"the launch record {path}"
 
 
@@ -156,7 +254,7 @@ def _create(path: Path) -> None:
     except FileExistsError:
         raise
     except OSError as error:
-        raise RecordError(unwritable(_named(path), error)) from error
+        raise RecordError(unwritable(_title(path), error)) from error
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Read the header of a run.sbatch as sbatch does: what it asks for, and where its output goes.
+"""Reads the header of a run.sbatch as sbatch does: what it asks for, where its output goes.
 
 Sources: sbatch(1) of Slurm 22.05, sections DESCRIPTION, OPTIONS and "filename pattern"; the tests
 compare the reading with sbatch's own.
@@ -37,10 +37,12 @@ class Header:
 
 
 def parse_header(text: bytes | str) -> Header:
-    """Read a run.sbatch.
+    """Return what a run.sbatch asks for.
 
-    Raises `SweepError` for what sbatch would refuse, and for what cannot be a run: a job that
-    sbatch waits for, a job array, a heterogeneous job, or a job outside its run directory.
+    Raises:
+        SweepError: sbatch would refuse the script; or it cannot be a run: a job that sbatch waits
+            for, a job array, a heterogeneous job, or a job outside its run directory.
+
     """
     script = text.decode(errors="surrogateescape") if isinstance(text, bytes) else text
     lines = header_lines(script)
@@ -60,10 +62,16 @@ def parse_header(text: bytes | str) -> Header:
 
 
 def output_patterns(header: Header, job_id: str, *, user: str = "") -> tuple[str, ...]:
-    """Say where a job's output goes, as globs relative to its run directory; standard output first.
+    """Return where a job's output goes, as globs relative to its run directory.
 
-    `job_id` is `123`, or `123_4` for an array's task. What only Slurm knows, such as a node's
-    name, becomes `*`. A file outside the run directory is left out.
+    Standard output comes first. What only Slurm knows, such as a node's name, becomes `*`. A file
+    outside the run directory is left out.
+
+    Args:
+        header: The header of the job's script.
+        job_id: `123`, or `123_4` for an array's task.
+        user: The user's name on the cluster, where it is known.
+
     """
     job = JobId.parse(job_id)
     default = filenames.ARRAY if job.task else filenames.SINGLE
@@ -81,15 +89,19 @@ def output_patterns(header: Header, job_id: str, *, user: str = "") -> tuple[str
 
 
 def core_hours(header: Header) -> float | None:
-    """Give the core-hours that a job may use at most; None where it names no time limit."""
+    """Return the core-hours that a job may use at most; None where it has no time limit."""
     return None if header.time_limit is None else header.cores * header.time_limit / 3600
 
 
 def parse_duration(text: str) -> float | None:
-    """Read one of sbatch's time formats, in seconds; None for no limit.
+    """Return the seconds that one of sbatch's time formats stands for; None for no limit.
 
     The formats: minutes, minutes:seconds, hours:minutes:seconds, days-hours, days-hours:minutes,
-    days-hours:minutes:seconds; and 0, -1, INFINITE or UNLIMITED. Raises `SweepError` for others.
+    days-hours:minutes:seconds; and 0, -1, INFINITE or UNLIMITED.
+
+    Raises:
+        SweepError: The text is none of them.
+
     """
     if text.upper() in {"-1", "INFINITE", "UNLIMITED"}:
         return None
@@ -107,7 +119,7 @@ def parse_duration(text: str) -> float | None:
 
 
 def format_duration(seconds: float) -> str:
-    """Write a duration as Slurm does: `00:05:00`, `1-02:03:04`."""
+    """Return a duration as Slurm writes it: `00:05:00`, `1-02:03:04`."""
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
     days, hour = divmod(hours, 24)
@@ -143,10 +155,10 @@ def _cores(options: Mapping[str, str]) -> int:
 
 def _count(options: Mapping[str, str], name: str) -> int:
     text = options.get(name, "1")
-    found = re.fullmatch(r"(\d+)([km]?)([-,:].*)?", text, re.ASCII | re.IGNORECASE)
-    if not found or not int(found[1]):
+    count = re.fullmatch(r"(\d+)([km]?)([-,:].*)?", text, re.ASCII | re.IGNORECASE)
+    if not count or not int(count[1]):
         raise SweepError(f"{SCRIPT}: #SBATCH --{name}={text!r} is not a count: write 1 or more")
-    return int(found[1]) * {"": 1, "k": 1024, "m": 1024**2}[found[2].lower()]
+    return int(count[1]) * {"": 1, "k": 1024, "m": 1024**2}[count[2].lower()]
 
 
 def _is_inside(path: str) -> bool:

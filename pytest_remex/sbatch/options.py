@@ -1,4 +1,4 @@
-"""Split a batch script's #SBATCH lines into options, by sbatch's rules for words and getopt's.
+"""Splits a batch script's #SBATCH lines into options, by sbatch's rules for words and getopt's.
 
 Source: sbatch(1) of Slurm 22.05, and what its sbatch does with each spelling in the tests.
 """
@@ -14,9 +14,11 @@ SCRIPT = "run.sbatch"
 
 
 def header_lines(script: str) -> tuple[str, ...]:
-    """Give the #SBATCH lines that sbatch reads: those before the first command.
+    """Return the #SBATCH lines that sbatch reads: those before the first command.
 
-    Raises `SweepError` where sbatch would refuse the script itself.
+    Raises:
+        SweepError: sbatch would refuse the script itself.
+
     """
     first = script.partition("\n")[0]
     if not re.match(r"#!\s*\S", first):
@@ -33,10 +35,13 @@ def header_lines(script: str) -> tuple[str, ...]:
 
 
 def read_options(lines: Sequence[str]) -> dict[str, str]:
-    """Read the options of #SBATCH lines by their long names; the last of a name wins.
+    """Return the options of #SBATCH lines by their long names; the last of a name wins.
 
-    A flag's value is empty; options that are not looked at here keep their letter. Raises
-    `SweepError` for an open quote, a word that is no option, and a heterogeneous job.
+    A flag's value is empty; options that no one reads here keep their letter.
+
+    Raises:
+        SweepError: A quote is open, a word is not an option, or the job is heterogeneous.
+
     """
     return dict(_options([word for line in lines for word in _words(line)]))
 
@@ -111,7 +116,7 @@ def _options(words: list[str]) -> Iterator[tuple[str, str]]:
             yield from _short_options(word[1:], rest)
         else:
             raise SweepError(
-                f"{SCRIPT}: {word!r} in an #SBATCH line is no option: remove or quote it"
+                f"{SCRIPT}: {word!r} in an #SBATCH line is not an option: remove or quote it"
             )
 
 
@@ -131,7 +136,7 @@ def _takes_next(name: str, rest: list[str]) -> bool:
 
 
 def _long_name(name: str) -> str:
-    """Give the full name of an option that is read here, however far it is shortened."""
+    """Return the full name of an option that is read here, however far it is shortened."""
     for full, shortest in _SHORTEST.items():
         if full.startswith(name) and name.startswith(shortest):
             return full

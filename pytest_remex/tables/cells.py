@@ -1,4 +1,4 @@
-"""Keep a column of values as text that spreadsheets read and that returns exactly.
+"""Writes a column of values as text that spreadsheets read, and reads the same values back.
 
 A column is of one kind. None is an empty cell. Text that a spreadsheet would take for a formula
 (it begins with `=`, `+`, `-`, `@`, a tab or a carriage return) gets an apostrophe in front, as
@@ -31,7 +31,7 @@ class Kind(StrEnum):
 
 
 def kind_of(values: Sequence[Value]) -> Kind:
-    """Find the narrowest kind that gives every value back; an empty column is one of floats.
+    """Return the narrowest kind that can hold every value; an empty column is one of floats.
 
     Whole numbers among floats become floats.
     """
@@ -51,13 +51,13 @@ def kind_of(values: Sequence[Value]) -> Kind:
 
 
 def encode(values: Sequence[Value], kind: Kind) -> list[str]:
-    """Write a column's values as the text of its cells."""
+    """Return a column's values as the text of its cells."""
     write = _WRITERS[kind]
     return ["" if value is None else write(value) for value in values]
 
 
 def decode(texts: Sequence[str], kind: Kind) -> list[Value]:
-    """Read the text of a column's cells. Raises `ValueError` for text that is not of the kind."""
+    """Return the values of a column's cells. Raises `ValueError` where one is not of the kind."""
     read = _READERS[kind]
     if kind is Kind.TEXT:
         return [read(text) for text in texts]
@@ -65,7 +65,7 @@ def decode(texts: Sequence[str], kind: Kind) -> list[Value]:
 
 
 def guard(text: str) -> str:
-    """Keep a spreadsheet from running text as a formula."""
+    """Return text that a spreadsheet does not run as a formula."""
     return "'" + text if text.startswith(_FORMULA) else text
 
 

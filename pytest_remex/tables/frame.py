@@ -12,15 +12,13 @@ import pandas as pd
 from pytest_remex.errors import RemexError
 from pytest_remex.names import label
 from pytest_remex.tables.cells import Kind, kind_of
-from pytest_remex.tables.merge import LAUNCHES, Row, write_results
+from pytest_remex.tables.merge import LAUNCHES
 from pytest_remex.tables.table import CSV, Table, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_remex.model import Value
-
-__all__ = ["Row", "frame", "read_csv", "results", "write_results"]
 
 _OUTPUT = "remex-output"
 _EXACT_BY_DEFAULT = (3, 1)
@@ -31,20 +29,28 @@ _NULLABLE = _DTYPES | {Kind.BOOL: "boolean", Kind.INT: "Int64"}
 def results(
     which: str | Path, *, launch: str | None = None, grid: bool = False, everything: bool = False
 ) -> pd.DataFrame:
-    """Read the results of a sweep, one row an experiment.
+    """Return the results of a sweep, one row an experiment.
 
-    `which` is the sweep's name, looked for in `remex-output` here and in the folders above, or
-    the path of a CSV, or of the folder that holds results.csv. The columns are the experiment's
-    node id and id, its parameters, its measures, and state, verdict, reason, elapsed (s), job,
-    commit, parent, run_directory, path (of its outputs, absolute), outputs (their names) and
-    launch; `.attrs` names the `dimensions`, `parameters` and `measures`.
+    The columns are the experiment's node id and id, its parameters, its measures, and state,
+    verdict, reason, elapsed (s), job, commit, parent, run_directory, path (of its outputs,
+    absolute), outputs (their names) and launch; `.attrs` names the `dimensions`, `parameters` and
+    `measures`.
 
-    `launch` asks for that launch instead of each experiment's newest one, `everything` for all
-    launches together. With `grid` the dimensions are the index, ready for `.to_xarray()`: a level
-    is named after the dimension's first parameter that tells its values apart; with `everything`
-    the first level is the launch.
+    Args:
+        which: The sweep's name, looked for in `remex-output` of the working directory and of the
+            folders above; or the path of a CSV, or of the folder that holds results.csv.
+        launch: That launch, instead of each experiment's newest one.
+        grid: Make the dimensions the index, ready for `.to_xarray()`: a level is named after the
+            dimension's first parameter that tells its values apart; with `everything` the first
+            level is the launch.
+        everything: All launches together.
 
-    Raises `RemexError` where there are no such results, or where they are damaged.
+    Raises:
+        RemexError: There are no such results, or they are damaged.
+
+    Example:
+        >>> results("tams", grid=True).age.to_xarray()  # doctest: +SKIP
+
     """
     path = _find(which)
     paths = [path] if path.name != CSV else _paths(path.parent, launch, everything=everything)
@@ -61,14 +67,14 @@ def results(
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """Read any CSV with a header line; floats are exact."""
+    """Return any CSV with a header line as a DataFrame; floats are exact."""
     if tuple(map(int, pd.__version__.split(".")[:2])) >= _EXACT_BY_DEFAULT:
         return pd.read_csv(path)
     return pd.read_csv(path, float_precision="round_trip")
 
 
 def frame(table: Table) -> pd.DataFrame:
-    """Give a table as a DataFrame; missing values are NaN, or NA among ints and bools."""
+    """Return a table as a DataFrame; missing values are NaN, or NA among ints and bools."""
     columns = {name: _series([row[name] for row in table.rows]) for name in table.roles}
     found = pd.DataFrame(columns)
     found.attrs = {
@@ -109,12 +115,13 @@ def _paths(folder: Path, launch: str | None, *, everything: bool) -> list[Path]:
 
 
 def _read(path: Path) -> Table | None:
-    """Read a table, with the paths in it made absolute."""
+    """Return a table, with the paths in it made absolute."""
     table = read_table(path.parent) if path.name == CSV else None
-    if table is None:
-        return None
+    return None if table is None else with_absolute_paths(table, path.parent)
 
-    folder = path.parent
+
+def with_absolute_paths(table: Table, folder: Path) -> Table:
+    """Return the table of a folder with the paths of outputs made absolute."""
 
     def absolute(place: Value) -> Value:
         return os.path.normpath(f"{folder}/{place}") if isinstance(place, str) else None
@@ -148,7 +155,7 @@ def _grid(found: pd.DataFrame, first: list[str]) -> pd.DataFrame:
 
 
 def _level(table: pd.DataFrame, names: list[str]) -> str:
-    """Name the column that tells a dimension's values apart; make one where none alone does."""
+    """Return the column that tells a dimension's values apart; make one where none alone does."""
     for name in names:
         if table[name].dtype == object:
             table[name] = table[name].map(_hashable)

@@ -4,23 +4,21 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
 import os
 import shutil
 import stat
+import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from string import Formatter
 from typing import TYPE_CHECKING, TypeAlias
 
+from pytest_remex.errors import SweepError
 from pytest_remex.io import writing
-from pytest_remex.tables.link_names import (
-    by_parameters,
-    by_template,
-    marked,
-    safe,
-    same_file,
-    short_outputs,
-)
+from pytest_remex.names import LONGEST
 from pytest_remex.tables.merge import LAUNCHES
 
 if TYPE_CHECKING:
@@ -31,6 +29,9 @@ if TYPE_CHECKING:
 
 LINKS = "links"
 
+_KEPT_END = 80
+"""Characters at the end of a name that is shortened: the output's own name is there."""
+
 
 def rebuild_links(
     folder: Path,
@@ -40,21 +41,27 @@ def rebuild_links(
     namer: Namer | None = None,
     layout: str = "links",
 ) -> Path:
-    """Make the links of a sweep's results anew and give their folder, `links` in `folder`.
+    """Make the links of a sweep's results anew and return their folder, `links` in `folder`.
 
-    `table` is what lies in `folder`, a sweep's or one of its launches'. Linked are the outputs of
-    its rows that are plain files inside `remex_output`. A link is named by `namer`, given the row
-    and the output's path in the run directory; where that is None, or gives None, by `template`,
-    the sweep's link_name; where that is None, by the parameters that differ between rows. The
-    layout `flat` names it `<run directory>_<output>` instead. Names are made safe, and told apart
-    by a hash where two are the same.
+    Linked are the outputs of the table's rows that are plain files inside the output folder. Names
+    are made safe, and a hash tells them apart where two are the same. The new folder takes the old
+    one's place in one step; whatever else was in the old one goes.
 
-    The new folder takes the old one's place at once; what else lay in the old one goes. Raises
-    `SweepError` for a template that cannot be filled, and `RecordError` where the folder cannot be
-    written.
+    Args:
+        folder: The folder of a sweep, or of one of its launches.
+        table: The results in it.
+        template: The sweep's link_name; None for names of the parameters that differ.
+        namer: Returns the name of a link from a row and the output's path in the run directory, or
+            None to leave it to `template`.
+        layout: `links`, or `flat` for names `<run directory>_<output>`.
+
+    Raises:
+        SweepError: The template cannot be filled.
+        RecordError: The folder cannot be written.
+
     """
     name = _flat if layout == "flat" else _namer(table, template, namer)
-    links, wanted = folder / LINKS, dict(_told_apart(list(_targets(folder, table, name))))
+    links, wanted = folder / LINKS, dict(_distinct(list(_targets(folder, table, name))))
     if _present(links) != wanted:
         with writing(links):
             _swap(links, wanted)
@@ -62,7 +69,7 @@ def rebuild_links(
 
 
 def varying(table: Table) -> list[str]:
-    """Name the parameters that differ between rows."""
+    """Return the parameters that differ between rows."""
     return [
         name
         for name in table.names("point")
@@ -79,7 +86,7 @@ def _namer(table: Table, template: str | None, namer: Namer | None) -> Callable[
             return chosen
         if template is not None:
             return by_template(template, row, short)
-        return by_parameters(row, parameters, short)
+        return _by_parameters(row, parameters, short)
 
     return name
 
@@ -89,7 +96,7 @@ def _flat(row: Mapping[str, Value], _: str, short: str) -> str:
 
 
 def _targets(folder: Path, table: Table, name: Callable[..., str]) -> Iterator[tuple[str, str]]:
-    """Give the safe name and the target of each output that may be linked to."""
+    """Yield the safe name and the target of each output that may be linked to."""
     real, here = _resolver(), os.path.abspath(folder)
     above = folder.parents[2] if folder.parent.name == LAUNCHES else folder.parent
     root = real(os.path.abspath(above)) + os.sep
@@ -97,7 +104,7 @@ def _targets(folder: Path, table: Table, name: Callable[..., str]) -> Iterator[t
         place, outputs = row["path"], row["outputs"]
         if not isinstance(place, str) or not isinstance(outputs, list):
             continue
-        for output, short in short_outputs([str(each) for each in outputs]).items():
+        for output, short in _short_outputs([str(each) for each in outputs]).items():
             path = os.path.normpath(os.path.join(here, place, output))
             if (real(os.path.dirname(path)) + os.sep).startswith(root) and _is_plain(path):
                 target = os.path.normpath(os.path.join("..", place, output))
@@ -112,7 +119,7 @@ def _is_plain(path: str) -> bool:
 
 
 def _resolver() -> Callable[[str], str]:
-    """Give what resolves an absolute folder's links, and looks at each folder above once."""
+    """Return a function that resolves an absolute folder's links; it looks at each folder once."""
 
     @functools.cache
     def real(folder: str) -> str:
@@ -123,15 +130,15 @@ def _resolver() -> Callable[[str], str]:
     return real
 
 
-def _told_apart(links: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    files = [same_file(name) for name, _ in links]
+def _distinct(links: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    files = [_file_key(name) for name, _ in links]
     shared = Counter(files)
     for (name, target), file in zip(links, files, strict=True):
-        yield (marked(name, target) if shared[file] > 1 else name), target
+        yield (with_hash(name, target) if shared[file] > 1 else name), target
 
 
 def _present(links: Path) -> dict[str, str] | None:
-    """Give the links that lie in a folder; None where something else does, or it is no folder."""
+    """Return the links in a folder; None where there is anything else, or it is not a folder."""
     if links.is_symlink() or not links.is_dir():
         return None
     try:
@@ -142,7 +149,7 @@ def _present(links: Path) -> dict[str, str] | None:
 
 
 def _swap(links: Path, wanted: Mapping[str, str]) -> None:
-    """Build the folder beside the old one, which it replaces by renames; sweep up after a crash."""
+    """Build the folder beside the old one, which it replaces by renames; clean up after a crash."""
     staged, old = links.with_name(f".{LINKS}.new"), links.with_name(f".{LINKS}.old")
     for leftover in (staged, old):
         _remove(leftover)
@@ -160,3 +167,87 @@ def _remove(folder: Path) -> None:
         folder.unlink()
     elif folder.exists():
         shutil.rmtree(folder)
+
+
+# Names -------------------------------------------------------------------------------------------
+
+
+def _short_outputs(outputs: Sequence[str]) -> dict[str, str]:
+    """Return each output's name without its folder, or with it where two names are the same."""
+    bare = {output: output.rpartition("/")[2] for output in outputs}
+    shared = Counter(bare.values())
+    return {
+        output: output.replace("/", "_") if shared[name] > 1 else name
+        for output, name in bare.items()
+    }
+
+
+def _by_parameters(row: Mapping[str, Value], names: Sequence[str], output: str) -> str:
+    """Return a link's name of parameters: `initial_mass=10_initial_y=0.27_history.data`."""
+    return "_".join([*(f"{name}={_text(row[name])}" for name in names), output])
+
+
+def by_template(template: str, row: Mapping[str, Value], output: str) -> str:
+    """Fill a sweep's link_name: `{initial_mass:.1f}_{output}`, with any column of the results.
+
+    A field is looked up, never evaluated.
+
+    Raises:
+        SweepError: A field is not a column, or its value does not take the format.
+
+    """
+    values = {**row, "output": output}
+    pieces = []
+    try:
+        for literal, field, form, conversion in Formatter().parse(template):
+            pieces.append(literal)
+            if field is not None:
+                value = values[field]
+                plain = value if form and isinstance(value, int | float) else _text(value)
+                pieces.append(format(repr(value) if conversion else plain, form or ""))
+    except KeyError as error:
+        raise SweepError(
+            f"link_name={template!r}: there is no {error} among output, {', '.join(row)}"
+        ) from None
+    except ValueError as error:
+        raise SweepError(f"link_name={template!r}: {error}: correct the format") from None
+    return "".join(pieces)
+
+
+def safe(name: str) -> str:
+    """Return a file name for any text: no folder, all visible, not hidden, not too long."""
+    shown = name.replace("/", "_")
+    if not shown.isprintable():
+        shown = "".join(each if each.isprintable() else "_" for each in shown)
+    if shown.startswith((".", "-", "~")) or not shown:
+        shown = "_" + shown
+    return shown if len(shown.encode()) <= LONGEST else _shortened(shown, name)
+
+
+def with_hash(name: str, target: str) -> str:
+    """Return a safe name that a hash of its target, before the suffix, tells from an equal one."""
+    path = PurePosixPath(name)
+    longer = f"{path.stem}~{_digest(target)}{path.suffix}"
+    return longer if len(longer.encode()) <= LONGEST else _shortened(name, target)
+
+
+def _file_key(name: str) -> str:
+    """Return what is equal for two names that a file system takes for one."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _shortened(name: str, whole: str) -> str:
+    middle, end = f"~{_digest(whole)}~", name[-_KEPT_END:]
+    end = end.encode()[-(LONGEST // 2) :].decode(errors="ignore")
+    space = LONGEST - len(middle) - len(end.encode())
+    return name.encode()[:space].decode(errors="ignore") + middle + end
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:8]
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, list | dict):
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return str(value)

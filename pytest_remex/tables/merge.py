@@ -31,7 +31,7 @@ class Row:
     """What the results say of one experiment.
 
     `point` and `measures` become columns of their own; `elapsed` is in seconds, None where it is
-    not known; `path` is where the outputs lie on this machine, None where there are none, and
+    not known; `path` is where the outputs are on this machine, None where there are none, and
     `outputs` are their names there.
     """
 
@@ -59,23 +59,40 @@ def write_results(
     dimensions: Sequence[Sequence[str]],
     launch: str | None = None,
     experiments: Collection[str] | None = None,
-) -> None:
-    """Write rows into the tables of a sweep, whose folder is made; each file is replaced at once.
+) -> Table:
+    """Write rows into the tables of a sweep, whose folder is made.
 
-    `rows` are the newest runs of experiments; or, with `launch`, those of that launch, which
-    leaves the sweep's own table alone. A row replaces the one of its node id, the others stay.
-    `dimensions` are the names of each. `experiments` are the node ids that the sweep has today:
-    rows of other ones leave the sweep's own table, though not those of the launches.
+    A row replaces the one of its node id, the others stay.
+
+    Args:
+        folder: The sweep's folder in the output folder.
+        rows: The newest runs of experiments; or, with `launch`, those of that launch.
+        dimensions: The parameter names of each dimension.
+        launch: Write this launch's table alone, and leave the sweep's own table as it is.
+        experiments: The node ids that the sweep has today: rows of other ones leave the sweep's
+            own table, though not those of the launches.
+
+    Returns:
+        The sweep's own table as it was written; or, with `launch`, that launch's.
+
+    Raises:
+        RecordError: A table cannot be written.
+
     """
-    told = [(row, _flat(row)) for row in rows]
-    for each in dict.fromkeys(row.launch for row, _ in told):
-        _merge(folder / LAUNCHES / each, [one for one in told if one[0].launch == each], dimensions)
+    flat = [(row, _flat(row)) for row in rows]
+    written = {
+        each: _merge(
+            folder / LAUNCHES / each, [one for one in flat if one[0].launch == each], dimensions
+        )
+        for each in dict.fromkeys(row.launch for row, _ in flat)
+    }
     if launch is None:
-        _merge(folder, told, dimensions, experiments)
+        return _merge(folder, flat, dimensions, experiments)
+    return written[launch]
 
 
 def _flat(row: Row) -> dict[str, Value]:
-    """Give a row by column name, all but its `path`, which each table has relative to its folder.
+    """Return a row by column name, all but its `path`, which each table has relative to its folder.
 
     A parameter named as a column about the experiment becomes `parameter.<name>`; a measure named
     as one of these or as a parameter, `measure.<name>`.
@@ -90,10 +107,10 @@ def _flat(row: Row) -> dict[str, Value]:
 
 def _merge(
     folder: Path,
-    told: Sequence[tuple[Row, Mapping[str, Value]]],
+    flat: Sequence[tuple[Row, Mapping[str, Value]]],
     dimensions: Sequence[Sequence[str]],
     experiments: Collection[str] | None = None,
-) -> None:
+) -> Table:
     old = _read_old(folder)
     kept = {
         str(row["node"]): row
@@ -102,13 +119,13 @@ def _merge(
     }
     new: dict[str, Mapping[str, Value]] = {
         row.node: {**values, "path": os.path.relpath(row.path, folder) if row.path else None}
-        for row, values in told
+        for row, values in flat
     }
     merged = [*(kept | new).values()]
-    roles = _roles([row for row, _ in told], old.roles if old else {}, merged)
+    roles = _roles([row for row, _ in flat], old.roles if old else {}, merged)
     names = tuple(tuple(_point_name(name) for name in each) for each in dimensions)
     filled = [{name: row.get(name) for name in roles} for row in merged]
-    write_table(folder, Table(names, roles, filled))
+    return write_table(folder, Table(names, roles, filled))
 
 
 def _read_old(folder: Path) -> Table | None:
@@ -121,7 +138,7 @@ def _read_old(folder: Path) -> Table | None:
 def _roles(
     rows: Sequence[Row], old: Mapping[str, str], merged: Sequence[Mapping[str, Value]]
 ) -> dict[str, str]:
-    """Give every column's role in order; an old measure that no row holds any more is dropped."""
+    """Return every column's role in order; an old measure that no row holds any more is dropped."""
     new = {_point_name(name): "point" for row in rows for name in row.point}
     new |= {_measure_name(name, row): "measure" for row in rows for name in row.measures}
     gone = {name: role for name, role in old.items() if role != "about" and name not in new}
@@ -144,7 +161,7 @@ def _measure_name(name: str, row: Row) -> str:
 
 
 def _plain(value: object) -> Value:
-    """Give a value as JSON can hold it: NumPy's as Python's own, what is left as text."""
+    """Return a value as JSON can hold it: NumPy's as Python's own, what is left as text."""
     if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
         value = value.tolist()
     match value:

@@ -1,48 +1,157 @@
-"""What a collect leaves for a person: for each sweep the results, the links and the report."""
+"""Publishes what runs became: for each sweep its results, links and report, where not up to date.
+
+This module loads no pandas: where all is up to date, nothing that takes long is loaded.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pluggy
 from filelock import FileLock
 
 from pytest_remex import names
-from pytest_remex.io import writing
-from pytest_remex.pytest_plugin.options import Settings
-from pytest_remex.tables.freshness import Freshness, may_be_left
-from pytest_remex.tables.judged import Judged
+from pytest_remex.collect.judge import JudgedRun
+from pytest_remex.io import prepare_output_folder, replace_file, writing
+from pytest_remex.tables.merge import LAUNCHES
+from pytest_remex.tables.table import Table
+
+STAMP = ".collected"
+MAKERS = ("pytest-remex", "pandas", "plotly", "itables", "Jinja2")
+"""The packages whose release decides how the files look."""
+OURS = "pytest_remex."
+FILES = ("results.csv", "results.json", "report.html", "links")
 
 
-def write_all(judged: Iterable[Judged], settings: Settings, hook: pluggy.HookRelay) -> list[Path]:
-    """Write what a person reads, where it is not there yet, and give the folders that hold it.
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where and how to publish.
 
-    Raises `RemexError` for what a user can mend.
+    `output` is the output folder; `launch` is the one launch that is shown, None for each
+    experiment's newest; `layout` is that of the links, `links` or `flat`.
     """
-    by_name: dict[str, list[Judged]] = {}
+
+    output: Path
+    launch: str | None = None
+    layout: str = "links"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The folder that holds a sweep's results and report; `table` where it was just written."""
+
+    sweep: str
+    folder: Path
+    table: Table | None
+
+
+def publish(judged: Iterable[JudgedRun], target: Target, hook: pluggy.HookRelay) -> list[Published]:
+    """Write each sweep's results, links and report, and return where they are.
+
+    Raises:
+        RemexError: They cannot be written, or made; the message says why.
+
+    """
+    by_sweep: dict[str, list[JudgedRun]] = {}
     for each in judged:
-        by_name.setdefault(each.sweep.name, []).append(each)
-    settings.prepare_output()
-    lock = FileLock(settings.output / ".collect.lock")
+        by_sweep.setdefault(each.sweep.name, []).append(each)
+    prepare_output_folder(target.output)
+    lock = FileLock(target.output / ".collect.lock")
     with writing(lock.lock_file):
         held = lock.acquire()
     with held:
-        return [_write(group, settings, hook) for group in by_name.values()]
+        return [_publish_sweep(group, target, hook) for group in by_sweep.values()]
 
 
-def _write(group: Sequence[Judged], settings: Settings, hook: pluggy.HookRelay) -> Path:
-    folder = settings.output / names.label(group[0].sweep.name)
-    shown = folder if settings.launch is None else folder / "launches" / settings.launch
-    freshness = Freshness(shown, group, settings)
-    is_fresh = may_be_left(hook) and freshness.holds and not any(each.renoted for each in group)
+def _publish_sweep(group: Sequence[JudgedRun], target: Target, hook: pluggy.HookRelay) -> Published:
+    sweep = group[0].sweep.name
+    folder = target.output / names.label(sweep)
+    shown = folder if target.launch is None else folder / LAUNCHES / target.launch
+    stamp = Stamp(shown, group, target)
+    is_fresh = _is_ours_alone(hook) and stamp.holds and not any(e.note_changed for e in group)
     if is_fresh and not hook.pytest_remex_collected.get_hookimpls():
-        return shown
-    from pytest_remex.tables import showing  # noqa: PLC0415 - pandas takes half a second
+        return Published(sweep, shown, None)
+    from pytest_remex.tables import sweep_files  # noqa: PLC0415 - pandas takes half a second
 
     if is_fresh:
-        showing.tell(shown, hook)
-        return shown
-    showing.show(group, folder, shown, settings, hook)
-    freshness.renew()
-    return shown
+        sweep_files.announce(shown, hook)
+        return Published(sweep, shown, None)
+    table = sweep_files.write(group, folder, shown, target, hook)
+    stamp.renew()
+    return Published(sweep, shown, table)
+
+
+class Stamp:
+    """A digest of all that a sweep's files are made of, and of the files' sizes and times.
+
+    Where it still holds, the files are left as they are: that spares a collect that finds nothing
+    new the loading of pandas and the report's libraries, and the writing of every row.
+    """
+
+    def __init__(self, shown: Path, group: Sequence[JudgedRun], target: Target) -> None:
+        self._path = shown / STAMP
+        launches = {each.collected.launch.id for each in group}
+        folders = [shown, *(shown / LAUNCHES / launch for launch in sorted(launches))]
+        self._files = [folder / name for folder in folders for name in FILES]
+        self._made_of = hashlib.sha256()
+        for fact in _facts(group, target):
+            self._made_of.update(repr(fact).encode("utf-8", "backslashreplace"))
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing differs since the stamp was made."""
+        try:
+            return self._path.read_text("ascii") == self._text()
+        except (OSError, ValueError):
+            return False
+
+    def renew(self) -> None:
+        """Stamp the files as they are. Raises `RecordError` where that cannot be written."""
+        replace_file(self._path, self._text())
+
+    def _text(self) -> str:
+        digest = self._made_of.copy()
+        digest.update(repr([_signature(path) for path in self._files]).encode())
+        return digest.hexdigest()
+
+
+def _is_ours_alone(hook: pluggy.HookRelay) -> bool:
+    """Return whether only this package has a part in the files: other code may have changed."""
+    callers = (hook.pytest_remex_figures, hook.pytest_remex_link_name)
+    plugins = [impl.plugin for caller in callers for impl in caller.get_hookimpls()]
+    return all(_module(plugin).startswith(OURS) for plugin in plugins)
+
+
+def _facts(group: Sequence[JudgedRun], target: Target) -> Iterator[object]:
+    yield [_release(name) for name in MAKERS]
+    yield target.launch, target.layout, group[0].sweep
+    for each in group:
+        run, launch = each.collected.run, each.collected.launch
+        yield launch.id, launch.remote.host
+        yield each.node, each.parameters, each.verdict, each.reason, each.measures, each.note
+        yield run.id, run.point, run.commit, run.directory
+        yield each.collected.job, each.collected.outputs.files
+
+
+def _release(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def _module(plugin: object) -> str:
+    return str(getattr(plugin, "__name__", type(plugin).__module__))
+
+
+def _signature(path: Path) -> tuple[int, int] | None:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns

@@ -1,24 +1,69 @@
-"""The readers of plain kinds of file, for `run.read(name)`: the last to be asked."""
+"""The readers of plain kinds of file, for `run.read(name)` and for configs: the last resort."""
 
 from __future__ import annotations
 
 import json
 import tomllib
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import pluggy
 
 from pytest_remex.errors import RemexError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
+    from pytest_remex.model import Config, Value
+
+hookimpl = pluggy.HookimplMarker("pytest")
+
+
+class BuiltInReaders:
+    """The hooks that read what no extension reads.
+
+    Args:
+        hook: Returns the hooks, theirs included, by which a config file is read.
+
+    """
+
+    def __init__(self, hook: Callable[[], pluggy.HookRelay]) -> None:
+        self._hook = hook
+
+    @hookimpl(trylast=True)
+    def pytest_remex_read(self, path: Path) -> object | None:
+        """Read a file by its suffix."""
+        return read(path)
+
+    @hookimpl(trylast=True)
+    def pytest_remex_config(self, path: Path, config_file: str | None) -> Config | None:
+        """Read back a config file of a kind that some reader returns as a mapping."""
+        if config_file is None or not (path / config_file).is_file():
+            return None
+        content = self._hook().pytest_remex_read(path=path / config_file)
+        return flattened(content) if isinstance(content, Mapping) else None
+
+
+def flattened(config: Mapping[str, object]) -> dict[str, Value]:
+    """Return the settings of all groups together; the first of a name wins."""
+    flat: dict[str, Value] = {}
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            for inner, one in value.items():
+                flat.setdefault(str(inner), one)
+        else:
+            flat.setdefault(str(name), cast("Value", value))
+    return flat
 
 
 def read(path: Path) -> object | None:
-    """Read a file by its suffix, in any case; None for a kind that is not known.
+    """Return what a file holds, by its suffix, in any case; None for a kind that is not known.
 
     A CSV becomes a DataFrame; JSON, TOML and YAML what they hold; text and logs a string; pictures
-    and documents stay a path. Raises `RemexError` where the file is not of its kind, and for YAML
-    where PyYAML is not installed.
+    and documents stay a path.
+
+    Raises:
+        RemexError: The file is not of its kind, or it is YAML and PyYAML is not installed.
+
     """
     reader = _READERS.get(path.suffix.lower())
     if reader is None:

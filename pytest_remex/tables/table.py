@@ -14,7 +14,7 @@ import csv
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,7 @@ _VERSION = 1
 
 
 class DamagedTableError(RemexError):
-    """A table cannot be read; a collect writes it anew."""
+    """A table cannot be read; the next collect writes it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Table:
     rows: Sequence[Mapping[str, Value]]
 
     def names(self, role: str) -> list[str]:
-        """Give the names of a role's columns."""
+        """Return the names of the columns of a role."""
         return [name for name, its in self.roles.items() if its == role]
 
 
@@ -62,10 +62,15 @@ class _Sidecar(TypedDict):
     columns: list[_Column]
 
 
-def write_table(folder: Path, table: Table) -> None:
+def write_table(folder: Path, table: Table) -> Table:
     """Write a table into a folder, which is made; both files are replaced once both are written.
 
-    Raises `RecordError` where one cannot be written.
+    Returns:
+        The table as `read_table` would read it back: each column's values are of one kind.
+
+    Raises:
+        RecordError: A file cannot be written.
+
     """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -83,16 +88,23 @@ def write_table(folder: Path, table: Table) -> None:
     }
     beside = json.dumps(sidecar, indent=1) + "\n"
     with _staged(folder / CSV, text) as rows, _staged(folder / _SIDECAR, beside) as about:
-        # With nothing in between: what a crash there leaves is no table.
+        # With nothing in between: what a crash there leaves is not a table.
         rows.replace(folder / CSV)
         about.replace(folder / _SIDECAR)
+    columns = {
+        name: decode([_as_written(cell) for cell in cells], kinds[name])
+        for name, cells in zip(columns, texts, strict=True)
+    }
+    return Table(table.dimensions, table.roles, _rows(list(columns), columns.values()))
 
 
 def read_table(folder: Path) -> Table | None:
-    """Read the table in a folder; None where no JSON that fits lies beside the CSV.
+    """Return the table in a folder; None where no JSON that fits is beside the CSV.
 
-    Raises `DamagedTableError` where one of the two cannot be read, and `RemexError` where they are
-    from a newer version.
+    Raises:
+        DamagedTableError: One of the two files cannot be read.
+        RemexError: They are of a newer version.
+
     """
     header, *lines = _read_csv(folder / CSV)
     sidecar = _read_sidecar(folder / _SIDECAR)
@@ -109,8 +121,16 @@ def read_table(folder: Path) -> Table | None:
             f"again, or remove {_SIDECAR} to read the table without it"
         ) from None
     roles = {column["name"]: column["role"] for column in sidecar["columns"]}
-    rows = [dict(zip(roles, values, strict=True)) for values in zip(*columns, strict=True)]
-    return Table(tuple(map(tuple, sidecar["dimensions"])), roles, rows)
+    return Table(tuple(map(tuple, sidecar["dimensions"])), roles, _rows(list(roles), columns))
+
+
+def _rows(names: Sequence[str], columns: Iterable[Sequence[Value]]) -> list[dict[str, Value]]:
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _as_written(cell: str) -> str:
+    """Return a cell as it comes back from the file: a lone surrogate is written as an escape."""
+    return cell if cell.isascii() else cell.encode("utf-8", "backslashreplace").decode()
 
 
 def _quoted(cell: str) -> str:
@@ -146,7 +166,7 @@ def _read_sidecar(path: Path) -> _Sidecar | None:
 
 @contextmanager
 def _staged(path: Path, text: str) -> Iterator[Path]:
-    """Lend the draft of a file, which is on the disk."""
+    """Yield the draft of a file, which is on the disk."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     with writing(path):
         try:

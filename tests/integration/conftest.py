@@ -16,12 +16,13 @@ from pathlib import Path
 import pytest
 
 # A pytest run in pytest forgets what it imported: what can be imported only once comes before.
+import pytest_remex.pytest_plugin.cancel
 import pytest_remex.pytest_plugin.collect
 import pytest_remex.pytest_plugin.dry_run
 import pytest_remex.pytest_plugin.status
 import pytest_remex.pytest_plugin.submit
 import pytest_remex.report
-import pytest_remex.tables.showing  # noqa: F401 - see above
+import pytest_remex.tables.sweep_files  # noqa: F401 - see above
 from pytest_remex.agent.local.store import Store, lock
 
 PLUGINS = ("-p", "pytest_remex.pytest_plugin.plugin", "-p", "pytest_remex.extensions.mesa.plugin")

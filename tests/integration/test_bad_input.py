@@ -240,7 +240,7 @@ def test_output_that_is_a_file(project):
 def test_launches_that_is_a_file(project):
     """A file in the place of the launch records is named."""
     path = project.write("remex-output/launches", "a file")
-    refused(project.pytest("--remex-submit"), f"{path} cannot be written (File exists): mend that")
+    refused(project.pytest("--remex-submit"), f"{path} cannot be written (File exists): fix that")
     assert project.jobs() == []
 
 

@@ -250,7 +250,7 @@ def test_file_in_the_way(collected):
     result = collected.pytest("--remex-collect")
     result.assert_outcomes(passed=3)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    way = f"{folder}/launches/* cannot be written (Not a directory): mend that, and run the same*"
+    way = f"{folder}/launches/* cannot be written (Not a directory): fix that, and run the same*"
     result.stdout.fnmatch_lines([way])
     plain_text(result)
     folder.unlink()

@@ -31,10 +31,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class MesaHooks:
-    """What MESA adds to a session."""
+    """What MESA adds; without a `config`, as in a script, $MESA_DIR names MESA's folder."""
 
-    def __init__(self, config: pytest.Config) -> None:
-        self._folder = str(config.getini("remex_mesa_dir") or os.environ.get("MESA_DIR", ""))
+    def __init__(self, config: pytest.Config | None = None) -> None:
+        named = config.getini("remex_mesa_dir") if config is not None else ""
+        self._folder = str(named or os.environ.get("MESA_DIR", ""))
 
     def pytest_remex_read(self, path: Path) -> object | None:
         """Read histories, profiles, their index, and inlists."""

@@ -1,0 +1,79 @@
+"""The two notes beside fetched outputs."""
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_remex.collect.manifest import (
+    JUDGED_NOTE,
+    OUTPUTS_NOTE,
+    FetchedOutputs,
+    JudgedNote,
+    first_present,
+    read_judged,
+    read_outputs,
+    write_judged,
+    write_outputs,
+)
+
+NAMES = st.text(min_size=1) | st.binary(min_size=1).map(os.fsdecode)
+
+
+@given(
+    files=st.dictionaries(NAMES, st.tuples(st.integers(0), st.integers())),
+    missing=st.lists(NAMES),
+    complete=st.booleans(),
+)
+def test_round_trip(tmp_path_factory, files, missing, complete):
+    """What is noted comes back, whatever the files' names."""
+    folder = tmp_path_factory.mktemp("run")
+    outputs = FetchedOutputs(
+        files=files, patterns=("*",), missing=tuple(missing), complete=complete
+    )
+    write_outputs(folder, outputs)
+    assert read_outputs(folder) == outputs
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"files": 3}', "\x00"])
+def test_damaged_note(tmp_path, text):
+    """A note of outputs that cannot be read means that nothing is fetched."""
+    (tmp_path / OUTPUTS_NOTE).parent.mkdir()
+    (tmp_path / OUTPUTS_NOTE).write_text(text)
+    assert read_outputs(tmp_path) == FetchedOutputs()
+
+
+def test_stale():
+    """What is new, or of another size or time, is fetched again."""
+    here = FetchedOutputs({"same": (1, 2), "size": (1, 2), "time": (1, 2), "gone": (1, 2)})
+    assert here.stale({"same": (1, 2), "size": (3, 2), "time": (1, 3), "new": (0, 0)}) == [
+        "size", "time", "new",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"job": 3}', "\x00"])
+def test_damaged_judged_note(tmp_path, text):
+    """A note of a judgement that cannot be read means that nothing is judged yet."""
+    (tmp_path / JUDGED_NOTE).parent.mkdir()
+    (tmp_path / JUDGED_NOTE).write_text(text)
+    assert read_judged(tmp_path) == JudgedNote()
+
+
+@given(log=st.text(), diff=st.text())
+def test_judged_note_returns(tmp_path_factory, log, diff):
+    """What is noted of a judged run comes back, whatever the text, and no draft is left."""
+    folder = tmp_path_factory.mktemp("run")
+    (folder / ".remex").mkdir()
+    note = JudgedNote("7", "digest", changed=True, diff=diff, log=log)
+    write_judged(folder, note)
+    assert read_judged(folder) == note
+    assert [path.name for path in (folder / ".remex").iterdir()] == ["judged.json"]
+
+
+def test_first_present(tmp_path):
+    """The first pattern that finds a plain file counts; links do not."""
+    (tmp_path / "b.out").write_text("")
+    (tmp_path / "a.out").symlink_to("b.out")
+    assert first_present(tmp_path, ["x*", "*.out"]) == tmp_path / "b.out"
+    assert first_present(tmp_path, ["nothing"]) is None

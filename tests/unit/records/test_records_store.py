@@ -1,0 +1,224 @@
+"""Launch records: what is written comes back, whatever the text, and damage is named."""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.errors import RecordError
+from pytest_remex.model import Commit, Remote
+from pytest_remex.records.index import RunIndex
+from pytest_remex.records.schema import (
+    Committed,
+    Ended,
+    Launch,
+    Pushing,
+    Renamed,
+    RunRecord,
+    Stage,
+    StageReached,
+    Tidied,
+)
+from pytest_remex.records.store import Journal, read_record, read_records
+from pytest_remex.sbatch.header import parse_header
+
+SHA = "a" * 40
+TEXT = st.text() | st.text(alphabet=st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF))
+POINTS = st.dictionaries(TEXT, TEXT | st.integers() | st.floats(allow_nan=False) | st.lists(TEXT))
+
+
+def launch(**changes):
+    """Give a launch."""
+    facts = {
+        "id": "grid_2026_01_31_12_00_00", "token": "0123", "name": "grid", "branch": "main",
+        "base": "b" * 40, "base_config": {}, "fetch": ("a", "b"), "config_file": None,
+        "remote": Remote("user@machine", "clone", "runs", "connection", ("data",)),
+    }  # fmt: skip
+    return Launch(**{**facts, **changes})
+
+
+def run(sha=SHA, **changes):
+    """Give a run."""
+    facts = {
+        "node": "sweeps.py::grid[a=1]", "id": "a=1", "point": {"a": 1}, "parameters": {},
+        "commit": Commit(sha, "c" * 40, "b" * 40), "directory": f"main_grid_{sha[:12]}",
+        "header": parse_header("#!/bin/sh\n#SBATCH -t 5\n"),
+    }  # fmt: skip
+    return RunRecord(**{**facts, **changes})
+
+
+@pytest.fixture
+def journal(tmp_path):
+    """Give a launch record with one run."""
+    made = Journal.begin(tmp_path / "launches", launch())
+    made.write([Committed(run())])
+    yield made
+    made.close()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(point=POINTS, node=TEXT, name=TEXT, why=TEXT)
+def test_any_text_comes_back(tmp_path_factory, point, node, name, why):
+    """What is written comes back as it was, lines and lone surrogates included."""
+    folder = tmp_path_factory.mktemp("launches")
+    begun = launch(name=name, base_config=point)
+    one = run(node=node, point=point)
+    written = Journal.begin(folder, begun)
+    written.write([Committed(one), StageReached(SHA, Stage.REJECTED, why=why)])
+    written.close()
+    record = read_record(written.path)
+    assert record.launch == begun
+    found = record.runs[SHA]
+    assert (found.node, found.point, found.stage, found.why) == (node, point, Stage.REJECTED, why)
+    assert found.commit == one.commit
+
+
+def test_stages(journal):
+    """Each event moves its run, and the record tells what was pushed and tidied."""
+    journal.write([Pushing("d" * 40), StageReached(SHA, Stage.HELD, job="7", submission="u")])
+    record = read_record(journal.path)
+    assert (record.tips, record.tidied) == (("d" * 40,), False)
+    assert (record.runs[SHA].job, record.runs[SHA].submission) == ("7", "u")
+    journal.write(
+        [
+            StageReached(SHA, Stage.RELEASED),
+            Ended(SHA, Job("7", JobState.COMPLETED, elapsed=1.5)),
+            Tidied(),
+        ]
+    )
+    record = read_record(journal.path)
+    assert record.tidied
+    assert record.runs[SHA].stage.settled
+    assert record.runs[SHA].job == "7"
+    assert record.runs[SHA].final == Job("7", JobState.COMPLETED, elapsed=1.5)
+
+
+def test_renamed(journal):
+    """A run that is known by another name keeps its commit, stage and directory."""
+    journal.write([StageReached(SHA, Stage.RELEASED, job="7")])
+    journal.write([Renamed.of(run(node="sweeps.py::other[b=1]", point={"b": 1}))])
+    found = read_record(journal.path).runs[SHA]
+    assert (found.node, found.point, found.job) == ("sweeps.py::other[b=1]", {"b": 1}, "7")
+
+
+def test_every_cut_can_be_read(journal):
+    """Cut after any byte, the record reads up to its last whole line, and goes on from there."""
+    journal.write([StageReached(SHA, Stage.RELEASED, job="7", why="é\n")])
+    whole = journal.path.read_bytes()
+    for length in range(len(whole)):
+        journal.path.write_bytes(whole[:length])
+        record = read_record(journal.path)
+        assert (record is None) == (b"\n" not in whole[:length])
+        if record is not None:
+            resumed = Journal.resume(record)
+            resumed.write([Committed(run("e" * 40))])
+            resumed.close()
+            assert "e" * 40 in read_record(journal.path).runs
+
+
+DAMAGE = [
+    "{", "[]", "3", "\x00", "[" * 100_000,
+    '{"state": "HELD"}',
+    '{"commit": "x"}',
+    '{"state": 3}',
+    '{"state": "HELD", "commit": ["x"]}',
+    f'{{"state": "HELD", "commit": "{SHA}", "job": 7}}',
+    f'{{"state": "PLACED", "commit": "{SHA}", "serial": "2"}}',
+    f'{{"state": "ENDED", "commit": "{SHA}", "final": "COMPLETED"}}',
+    f'{{"state": "ENDED", "commit": "{SHA}", "final": {{"state": "COMPLETED"}}}}',
+    f'{{"state": "RENAMED", "commit": "{SHA}"}}',
+    f'{{"state": "COMMITTED", "commit": "{SHA}"}}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", DAMAGE, ids=lambda line: line[:60])
+def test_damage_is_named(journal, line):
+    """A line that cannot be read is named by file, number and mend."""
+    with journal.path.open("a") as file:
+        file.write(f"{line}\n")
+    with pytest.raises(RecordError, match=r"grid_2026.*jsonl is damaged in line 3 .*backup"):
+        read_record(journal.path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"fetch": "a"}, {"fetch": [1]}, {"base_config": []}, {"remote": "host"}, {"token": None},
+     {"remote": {"host": 1, "clone": "", "runs": "", "via": "origin", "shared": []}},
+     {"remote": {"host": "h", "clone": "", "runs": "", "via": "pigeon", "shared": []}}],
+    ids=str,
+)  # fmt: skip
+def test_damaged_head(journal, change):
+    """A field of the head that is of a wrong type is damage, named with its line."""
+    head, *rest = journal.path.read_text().splitlines()
+    damaged = json.dumps({**json.loads(head), **change})
+    journal.path.write_text("\n".join([damaged, *rest, ""]))
+    with pytest.raises(RecordError, match=r"damaged in line 1 .*backup"):
+        read_record(journal.path)
+
+
+def test_what_is_unknown_is_ignored(journal):
+    """Fields and events of the same format that this release does not know are ignored."""
+    before = read_record(journal.path)
+    lines = [json.loads(line) | {"new": [1]} for line in journal.path.read_text().splitlines()]
+    lines.append({"state": "ADMIRED", "by": "everyone"})
+    journal.path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert read_record(journal.path) == before
+
+
+def test_newer_format(journal):
+    """A record of a newer format is refused, with the upgrade's command."""
+    head, *rest = journal.path.read_text().splitlines()
+    newer = json.dumps({**json.loads(head), "remex": 2, "remote": "other"})
+    journal.path.write_text("\n".join([newer, *rest, ""]))
+    with pytest.raises(RecordError, match=r"format 2.*reads up to 1: upgrade"):
+        read_record(journal.path)
+
+
+def test_a_name_is_taken_once(journal, tmp_path):
+    """Two launches cannot have one record."""
+    with pytest.raises(FileExistsError):
+        Journal.begin(tmp_path / "launches", launch())
+
+
+def test_order(tmp_path):
+    """Records come oldest launch first, whatever the sweeps' names."""
+    for name in ("z_2026_01_01_00_00_00", "a_2026_02_01_00_00_00", "b_2025_01_01_00_00_00"):
+        Journal.begin(tmp_path, launch(id=name)).close()
+    assert [record.launch.id[0] for record in read_records(tmp_path)] == ["b", "z", "a"]
+
+
+def test_history(tmp_path):
+    """The newest run is found by identity, whatever its message, and by node and point."""
+    for name, sha in (
+        ("grid_2026_01_01_00_00_00", "1" * 40),
+        ("grid_2026_02_01_00_00_00", "2" * 40),
+    ):
+        made = Journal.begin(tmp_path, launch(id=name))
+        made.write([Committed(run(sha)), StageReached(sha, Stage.RELEASED, job=sha[0])])
+        made.close()
+    history = RunIndex.read(tmp_path)
+    same = Commit("9" * 40, "c" * 40, "b" * 40)
+    assert history.submitted(same, local=False).run.job == "2"
+    assert history.submitted(same, local=True) is None
+    assert history.submitted(Commit(SHA, "d" * 40, "b" * 40), local=False) is None
+    node, point = "sweeps.py::grid[a=1]", {"a": 1}
+    assert history.newest(node, point).run.job == "2"
+    assert history.newest(node, point, "grid_2026_01_01_00_00_00").run.job == "1"
+    assert history.newest(node, {"a": 2}) is None
+
+
+@pytest.mark.parametrize("stage", [Stage.REFUSED, Stage.REJECTED])
+def test_what_was_refused_does_not_count(tmp_path, stage):
+    """A run that the scheduler or the agent refused was not submitted."""
+    made = Journal.begin(tmp_path, launch())
+    made.write([Committed(run()), StageReached(SHA, stage, why="no")])
+    made.close()
+    assert RunIndex.read(tmp_path).submitted(run().commit, local=False) is None
+
+
+def test_unreadable(tmp_path):
+    """A record that cannot be read is named, with the reason and the mend."""
+    with pytest.raises(RecordError, match=r"cannot be read \(Is a directory\): fix that, and run"):
+        read_record(tmp_path)

@@ -1,0 +1,96 @@
+"""The readers of plain files, one test a kind."""
+
+import subprocess
+import sys
+
+import pytest
+
+from pytest_remex.errors import RemexError
+from pytest_remex.tables.readers import flattened, read
+
+
+def test_csv(tmp_path):
+    """A CSV is read as a DataFrame, floats exact."""
+    path = tmp_path / "table.CSV"
+    path.write_text("x,name\n0.1,a\n1e-300,b\n0.30000000000000004,\n")
+    table = read(path)
+    assert list(table.x) == [0.1, 1e-300, 0.1 + 0.2]
+    assert table.name[0] == "a"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("a.json", '\ufeff{"a": [1, null, 2.5]}', {"a": [1, None, 2.5]}),
+        ("a.toml", "[a]\nb = 1979-05-27\nc = 1e3\n", 1000.0),
+        ("a.yaml", "a: [1, no]\n", {"a": [1, False]}),
+        ("a.yml", "- 1\n- x\n", [1, "x"]),
+        ("slurm.out", "step 1\nstep 2\n", "step 1\nstep 2\n"),
+        ("notes.log", "", ""),
+    ],
+)
+def test_documents(tmp_path, name, text, value):
+    """JSON, TOML, YAML and text are read as what they hold."""
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    found = read(path)
+    assert (found["a"]["c"] if name == "a.toml" else found) == value
+
+
+def test_log_of_any_bytes(tmp_path):
+    """A log that is not UTF-8 is read all the same."""
+    path = tmp_path / "slurm-12.out"
+    path.write_bytes(b"caf\xe9 \x00\n")
+    assert read(path) == "caf\ufffd \x00\n"
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.JPG", "a.svg", "a.pdf"])
+def test_pictures(tmp_path, name):
+    """A picture stays a path."""
+    assert read(tmp_path / name) == tmp_path / name
+
+
+@pytest.mark.parametrize("name", ["history.data", "inlist_project", "a.npz", ".csv"])
+def test_unknown(tmp_path, name):
+    """A kind that is not known is left to others."""
+    assert read(tmp_path / name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.json", "{"),
+        ("a.toml", "= 1"),
+        ("a.yaml", "a: ["),
+        ("a.yaml", "!!python/object/apply:os.system [ls]"),
+        ("a.csv", ""),
+        ("a.csv", "a,b\n1,2\n1,2,3\n"),
+    ],
+)
+def test_damaged(tmp_path, name, text):
+    """A file that is not of its kind is refused by name, and no YAML runs anything."""
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(RemexError, match=rf"{name} cannot be read as \.{path.suffix[1:]}"):
+        read(path)
+
+
+def test_absent(tmp_path):
+    """A file that is not there is refused by name."""
+    with pytest.raises(RemexError, match=r"a\.json cannot be read"):
+        read(tmp_path / "a.json")
+
+
+def test_light():
+    """Importing the readers loads neither pandas nor PyYAML."""
+    code = (
+        "import sys, pytest_remex.tables.readers;"
+        "print(*sorted({'pandas', 'yaml'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_flattened():
+    """Groups are laid flat, the first of a name winning."""
+    assert flattened({"a": 1, "group": {"b": 2, "a": 3}}) == {"a": 1, "b": 2}

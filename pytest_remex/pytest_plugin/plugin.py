@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from pytest_remex import hookspecs
 from pytest_remex.errors import RemexError
-from pytest_remex.pytest_plugin import garbage, hookspecs, options
+from pytest_remex.pytest_plugin import garbage, options
 from pytest_remex.pytest_plugin.fixtures import ITEM, MODE, CheckoutMode, fixtures_of
 from pytest_remex.pytest_plugin.items import (
     FIXTURE,

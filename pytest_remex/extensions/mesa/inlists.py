@@ -168,7 +168,7 @@ def parse(path: Path, data: bytes) -> Inlist:
 
 
 def values_in(inlist: Inlist) -> dict[str, dict[str, Literal]]:
-    """Return the values that each group sets; raises `NamelistError` for a list that is too long."""
+    """Return the values that each group sets; raises `NamelistError` for too long a list."""
     given = {
         name: last_values(assignments(inlist.text, group))
         for name, group in first_groups(inlist.groups).items()

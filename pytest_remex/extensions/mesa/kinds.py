@@ -41,7 +41,7 @@ def written(text: str, target: Target, settings: Iterable[Setting]) -> str:
     if any(len(_kinds(each)) > 1 for each in old) and target.subscript:
         raise NamelistError(
             f"{target.key}: {target.name} holds values of several kinds, a structure's: "
-            f"give {target.group.name}.{target.name} a list of all of them"
+            f"give {target.holder}.{target.name} a list of all of them"
         )
     known = [one for each in old for one in each]
     if not isinstance(target.value, list | tuple):

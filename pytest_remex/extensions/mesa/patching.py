@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _INDENT = "   "
 _BLANK = " \t"
 _BEHIND = re.compile(r"[ \t]*,?[ \t]*")
+_ONE_AXIS = re.compile(r"[-+:\d]*", re.ASCII)
 _LINE_END = re.compile(r"\r?\n")
 
 
@@ -55,7 +56,11 @@ def patch_groups(text: str, groups: Mapping[str, Group], settings: Mapping[str, 
             edits += _removals(text, groups, target)
             continue
         new = _new_value(text, target)
-        if setting := _rewritable(text, target):
+        if elements := _element_lines(target):
+            line = f"{target.written} = {new}"
+            edits.append(Edit(elements[0].start, elements[0].end, line))
+            edits += [_removal(text, setting) for setting in elements[1:]]
+        elif setting := _rewritable(text, target):
             edits.append(_replacement(setting, new))
         else:
             additions.setdefault(target.holder, []).append(f"{target.written} = {new}")
@@ -94,6 +99,18 @@ def _rewritable(text: str, target: Target) -> Setting | None:
     if found and _is_element(found.subscript) and _places(text, found) - {found.subscript}:
         return None
     return found
+
+
+def _element_lines(target: Target) -> list[Setting]:
+    """Return the statements that a list for a whole array replaces: `x(1) = 5`, `x(2) = 6`.
+
+    None where there is no such line, or where an array has several dimensions.
+    """
+    if target.subscript or not isinstance(target.value, list | tuple):
+        return []
+    found = _of_name(target)
+    simple = all(_ONE_AXIS.fullmatch(setting.subscript) for setting in found)
+    return found if simple and any(setting.subscript for setting in found) else []
 
 
 def _replacement(setting: Setting, new: str) -> Edit:

@@ -37,7 +37,8 @@ binary_job_ctrls_io.f90, eos/private/eos_ctrls_io.f90, kap/private/kap_ctrls_io.
 
 _GROUP_NAME = re.compile(r"(\w+?)\((\d+)\)", re.ASCII)
 _NAME = re.compile(
-    r"\s*(?:([A-Za-z_]\w*(?:\s*\(\s*\d+\s*\))?)\s*\.\s*)?([A-Za-z_]\w*(?:\s*\([^()\n]+\)|\s*%\s*\w+)*)\s*", re.ASCII
+    r"\s*(?:([A-Za-z_]\w*(?:\s*\(\s*\d+\s*\))?)\s*\.\s*)?([A-Za-z_]\w*(?:\s*\([^()\n]+\)|\s*%\s*\w+)*)\s*",
+    re.ASCII,
 )
 
 

@@ -1,13 +1,12 @@
-"""`python -m pytest_remex.extensions.mesa.corpus DIR`."""
+"""`python -m mesa_corpus DIR`."""
 
 from __future__ import annotations
 
 import pytest
+from mesa_corpus import __main__ as corpus
+from mesa_corpus.checks import compare, read_sample
+from mesa_corpus.gfortran import Answer
 from mesa_hazards import HAZARDS
-
-from pytest_remex.extensions.mesa.corpus import __main__ as corpus
-from pytest_remex.extensions.mesa.corpus.checks import compare, read_sample
-from pytest_remex.extensions.mesa.corpus.gfortran import Answer
 
 needs_gfortran = pytest.mark.skipif(not corpus.gfortran(), reason="gfortran is not installed")
 

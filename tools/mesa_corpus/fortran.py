@@ -10,7 +10,7 @@ from pytest_remex.extensions.mesa.namelist import split_name
 from pytest_remex.extensions.mesa.values import kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pytest_remex.extensions.mesa.values import Literal
 
@@ -40,8 +40,31 @@ class Variable(NamedTuple):
 Declarations = dict[str, Variable]
 
 
-def declare(values: Mapping[str, Literal]) -> Declarations | None:
-    """Find the declarations that what was read from a group asks for; None where it cannot be."""
+def declare(values: Mapping[str, Literal], nulls: Iterable[str] = ()) -> Declarations | None:
+    """Find the declarations that what was read from a group asks for; None where it cannot be.
+
+    A name in `nulls` gets no value, so that its kind does not matter: it is a number unless its
+    other elements are something else.
+    """
+    found = _of_values(values)
+    for key in nulls if found is not None else ():
+        name, subscript = split_name(key)
+        place = tuple(_start(part) for part in subscript.split(",")) if subscript else ()
+        known = found.get(name)
+        merged = _merged(known, Variable(known.kind if known else "number", place, place))
+        if merged is None or not name.isidentifier():
+            return None
+        found[name] = merged
+    return found
+
+
+def _start(part: str) -> int:
+    """Return where a subscript or a section such as `:` or `2:5` begins."""
+    digits = part.partition(":")[0]
+    return int(digits) if digits else 1
+
+
+def _of_values(values: Mapping[str, Literal]) -> Declarations | None:
     found: Declarations = {}
     for key, value in values.items():
         name, subscript = split_name(key)

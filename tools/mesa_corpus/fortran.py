@@ -49,19 +49,22 @@ def declare(values: Mapping[str, Literal], nulls: Iterable[str] = ()) -> Declara
     found = _of_values(values)
     for key in nulls if found is not None else ():
         name, subscript = split_name(key)
-        place = tuple(_start(part) for part in subscript.split(",")) if subscript else ()
         known = found.get(name)
-        merged = _merged(known, Variable(known.kind if known else "number", place, place))
-        if merged is None or not name.isidentifier():
-            return None
-        found[name] = merged
+        kind = known.kind if known else "number"
+        for place in _corners(subscript):
+            known = _merged(known, Variable(kind, place, place))
+            if known is None or not name.isidentifier():
+                return None
+            found[name] = known
     return found
 
 
-def _start(part: str) -> int:
-    """Return where a subscript or a section such as `:` or `2:5` begins."""
-    digits = part.partition(":")[0]
-    return int(digits) if digits else 1
+def _corners(subscript: str) -> list[tuple[int, ...]]:
+    """Return the first and the last place of a subscript; sections such as `:` begin at 1."""
+    if not subscript:
+        return [()]
+    axes = [[int(bound or 1) for bound in part.split(":")[:2]] for part in subscript.split(",")]
+    return [tuple(axis[0] for axis in axes), tuple(axis[-1] for axis in axes)]
 
 
 def _of_values(values: Mapping[str, Literal]) -> Declarations | None:

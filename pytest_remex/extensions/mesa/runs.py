@@ -42,8 +42,9 @@ def measures(output: str | Path | None, folder: Path) -> dict[str, str | int]:
 
     Returns:
         `termination_code`, `terminated_evolution` and `crash`, which say why it ended;
-        `last_photo`, as `./re` takes it; `photos`, how many photo files are among the outputs; `min_model` and
-        `max_model`, the first and last model number of the history; `mesa_version` from its header.
+        `last_photo`, as `./re` takes it; `photos`, how many photo files are among the outputs;
+        `min_model` and `max_model`, the first and last model number of the history;
+        `mesa_version` from its header.
     """
     log = _log(output, folder)
     found: dict[str, str | int] = {**joblog.columns(log)}

@@ -47,7 +47,9 @@ def declare(values: Mapping[str, Literal], nulls: Iterable[str] = ()) -> Declara
     other elements are something else.
     """
     found = _of_values(values)
-    for key in nulls if found is not None else ():
+    if found is None:
+        return None
+    for key in nulls:
         name, subscript = split_name(key)
         known = found.get(name)
         kind = known.kind if known else "number"

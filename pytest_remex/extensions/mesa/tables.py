@@ -30,6 +30,8 @@ _PRECISION: Literal["round_trip"] | None = (
 """What older pandas needs to read floats bit by bit; newer ones do, and warn when asked to."""
 
 _AT_ONCE = 5_000_000
+_LEAST_PIECE = 2_000_000
+"""Bytes of a file that are worth a thread."""
 _WIDTH = 41
 """Characters of a column: `fmt` in star/private/history.f90 of MESA; others are narrower."""
 _FEWEST_ROWS = 256
@@ -136,7 +138,7 @@ def _spans(path: Path, start: int) -> list[tuple[int, int | None]]:
         return [(start, None)]
     with path.open("rb") as file:
         end = file.seek(0, os.SEEK_END)
-        count = max(1, min(_MOST_THREADS, os.cpu_count() or 1, (end - start) // _AT_ONCE))
+        count = max(1, min(_MOST_THREADS, os.cpu_count() or 1, (end - start) // _LEAST_PIECE))
         cuts = {start, end}
         for number in range(1, count):
             file.seek(start + (end - start) * number // count)

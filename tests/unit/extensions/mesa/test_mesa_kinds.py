@@ -64,7 +64,7 @@ def test_a_placeholder_may_become_anything(patched, tmp_path, mark, value):
 
 def test_text_in_quotes_is_no_placeholder(patched):
     """Where a text stands, a number cannot be read."""
-    with pytest.raises(NamelistError, match="engine.label is a text on line 2, and 3 a number"):
+    with pytest.raises(NamelistError, match=r"engine\.label is a text on line 2, and 3 a number"):
         patched({"label": 3}, "&engine\n label = '<<x>>'\n/\n")
 
 
@@ -101,7 +101,7 @@ def test_a_structure_is_given_as_a_whole(patched):
     """Values of several kinds are compared place by place, and no element is an array's."""
     new = ["b.nc", 2.5, "thin", True, 5.0]
     assert "field = 'b.nc', 2.5, 'thin', .true., 5 ! NEMO's" in patched({"field": new}, STRUCTURE)
-    with pytest.raises(NamelistError, match="namrun.field is a number on line 2, and 'x' a text"):
+    with pytest.raises(NamelistError, match=r"namrun\.field is a number on line 2, and 'x' a text"):
         patched({"field": ["b.nc", "x"]}, STRUCTURE)
     with pytest.raises(NamelistError, match=r"field\(2\): field holds values of several kinds"):
         patched({"field(2)": 1.0}, STRUCTURE)

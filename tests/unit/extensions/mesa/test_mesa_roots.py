@@ -96,7 +96,7 @@ def test_a_missing_star_is_an_error(work):
 
 
 def test_a_star_s_override_is_told(said):
-    """The patched value stands in one star's inlist, and is overridden in the file that it reads."""
+    """The patched value stands in a star's inlist, and is overridden in the file that it reads."""
     assert (
         said(BINARY, {"inlist_project": {"binary_job.w": 1}}, ["first", "second", "inlist_project"])
         == []
@@ -185,11 +185,13 @@ def test_a_group_that_the_chain_does_not_read_is_told(said):
         + group("controls", " a = 1\n"),
     }
     for config_file in (None, "inlist_p"):
-        assert said(files, {"inlist_p": {"zbase": 2, "a": 5, "kap.new": 3}}, config_file) == [
-            "MESA does not read &kap of inlist_p, and so not zbase, new: inlist reads only &star_job "
-            "and &controls from it: add read_extra_kap_inlist(1) = .true. and "
-            "extra_kap_inlist_name(1) = 'inlist_p' to &kap of inlist"
-        ]
+        (warning,) = said(files, {"inlist_p": {"zbase": 2, "a": 5, "kap.new": 3}}, config_file)
+        assert warning == (
+            "MESA does not read &kap of inlist_p, and so not zbase, new: "
+            "inlist reads only &star_job and &controls from it: "
+            "add read_extra_kap_inlist(1) = .true. and extra_kap_inlist_name(1) = 'inlist_p' "
+            "to &kap of inlist"
+        )
 
 
 def test_the_fix_that_is_told_works(said):

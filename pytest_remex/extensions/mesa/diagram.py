@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +15,7 @@ from plotly.colors import (  # type: ignore[import-untyped]  # as above
 
 from pytest_remex.errors import RemexError
 from pytest_remex.extensions.mesa.layout import header_of
-from pytest_remex.extensions.mesa.outputs import read_history
+from pytest_remex.extensions.mesa.outputs import TableWarning, read_history
 from pytest_remex.extensions.mesa.runs import find_history
 
 if TYPE_CHECKING:
@@ -92,7 +93,9 @@ def _drawn(folder: Path) -> tuple[list[float], list[float]] | None:
 def _history(folder: Path) -> pd.DataFrame | None:
     path = find_history(folder)
     try:
-        return read_history(path, _COLUMNS) if path and _may_be_drawn(path) else None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TableWarning)  # a damaged row is no part of the curve
+            return read_history(path, _COLUMNS) if path and _may_be_drawn(path) else None
     except RemexError:
         return None
 

@@ -56,7 +56,7 @@ def patch_groups(text: str, groups: Mapping[str, Group], settings: Mapping[str, 
             edits += _removals(text, groups, target)
             continue
         new = _new_value(text, target)
-        if elements := _element_lines(target):
+        if elements := _element_lines(text, target):
             line = f"{target.written} = {new}"
             edits.append(Edit(elements[0].start, elements[0].end, line))
             edits += [_removal(text, setting) for setting in elements[1:]]
@@ -101,16 +101,21 @@ def _rewritable(text: str, target: Target) -> Setting | None:
     return found
 
 
-def _element_lines(target: Target) -> list[Setting]:
-    """Return the statements that a list for a whole array replaces: `x(1) = 5`, `x(2) = 6`.
+def _element_lines(text: str, target: Target) -> list[Setting]:
+    """Return the statements that a list replaces: for `x` and two values `x(1) = 5`, `x(2) = 6`.
 
-    None where there is no such line, or where an array has several dimensions.
+    There are none where a statement also sets an element that is not in the list, or where an
+    array has several dimensions: the list is then written behind them.
     """
     if target.subscript or not isinstance(target.value, list | tuple):
         return []
-    found = _of_name(target)
-    simple = all(_ONE_AXIS.fullmatch(setting.subscript) for setting in found)
-    return found if simple and any(setting.subscript for setting in found) else []
+    listed = {str(place) for place in range(1, len(target.value) + 1)}
+    given = {setting: _places(text, setting) for setting in _of_name(target)}
+    touched = [setting for setting, places in given.items() if places & listed]
+    simple = all(_ONE_AXIS.fullmatch(setting.subscript) for setting in given)
+    if not simple or not any(setting.subscript for setting in touched):
+        return []
+    return touched if all(given[setting] <= listed for setting in touched) else []
 
 
 def _replacement(setting: Setting, new: str) -> Edit:

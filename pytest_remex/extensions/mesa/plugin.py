@@ -72,11 +72,11 @@ class MesaHooks:
 
         if self._cache is None:
             return runs.measures(run.output, run.path) or None
-        key = f"remex/mesa/{runs.measures_key(run.output, run.path)}"
-        found = runs.as_scalars(self._cache.get(key, None))
+        place, key = runs.measures_keys(run.output, run.path)
+        found = runs.as_scalars(self._cache.get(f"remex/mesa/{place}", None), key)
         if found is None:
             found = dict(runs.measures(run.output, run.path))
-            self._cache.set(key, found)
+            self._cache.set(f"remex/mesa/{place}", {"key": key, "found": found})
         return found or None
 
     def pytest_remex_continue(self, run: Run) -> Sequence[str] | None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    from pytest_remex.model import Run, Scalar
+    from pytest_remex.model import Run
 
 VERSION = 1
 """Of what `measures` finds: part of the key, so that a newer version reads again."""
@@ -57,22 +57,27 @@ def measures(output: str | Path | None, folder: Path) -> dict[str, str | int]:
     return found | (_history_facts(history) if history else {})
 
 
-def measures_key(output: Path | None, folder: Path) -> str:
-    """Return a key that changes when a file from which `measures` reads does.
+def measures_keys(output: Path | None, folder: Path) -> tuple[str, str]:
+    """Return where to keep what `measures` found, and a key that tells whether it still holds.
 
     Args:
         output: The job's output, or None.
         folder: The run's outputs.
 
     Returns:
-        40 hex digits, from the files' paths, sizes and times of change.
+        Two texts of hex digits: the first is the run's, from its path; the second changes when a
+        file changes from which `measures` reads, by its path, size and time of change.
     """
     read = [*log_files(output, folder), *(folder / _PHOTOS / name for name in photos(folder))]
     history = find_history(folder)
-    state = [VERSION, str(folder)]
+    state = [str(VERSION)]
     for path in [*read, *([history] if history else [])]:
         known = path.stat()
         state.append(f"{path} {known.st_size} {known.st_mtime_ns}")
+    return _digest([str(folder.absolute())]), _digest(state)
+
+
+def _digest(state: list[str]) -> str:
     return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:40]
 
 
@@ -143,11 +148,12 @@ def find_history(folder: Path) -> Path | None:
     return next((path for path in found if path.is_file() and not path.is_symlink()), None)
 
 
-def as_scalars(known: object) -> dict[str, Scalar] | None:
-    """Return measures that were stored as JSON; None for what is no such thing."""
-    if not isinstance(known, dict):
+def as_scalars(kept: object, key: str) -> dict[str, str | int] | None:
+    """Return measures that were kept as JSON with a key; None for what is no such thing."""
+    found = kept.get("found") if isinstance(kept, dict) and kept.get("key") == key else None
+    if not isinstance(found, dict):
         return None
-    return {str(name): one for name, one in known.items() if isinstance(one, str | int)}
+    return {str(name): one for name, one in found.items() if isinstance(one, str | int)}
 
 
 def _log(output: str | Path | None, folder: Path) -> JobLog:

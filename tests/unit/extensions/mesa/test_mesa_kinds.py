@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
+from mesa_corpus.gfortran import gfortran
 
 from pytest_remex.errors import NamelistError
 from pytest_remex.extensions.mesa import patch_inlist, read_inlist, read_namelists
@@ -108,6 +111,28 @@ def test_a_structure_is_given_as_a_whole(patched):
 
 
 def test_a_list_takes_the_place_of_its_elements(patched):
-    """Lines of single elements are gone, so that no old value is left behind the new ones."""
+    """Lines of the elements in the list are gone, and those of other elements stay."""
     text = "&engine\n w(1) = 5 ! one\n mass = 1\n w(2) = 6\n w(7) = 7.5\n/\n"
-    assert patched({"w": [1, 2.5]}, text) == "&engine\n w = 1, 2.5 ! one\n mass = 1\n/\n"
+    after = "&engine\n w = 1.0, 2.5 ! one\n mass = 1\n w(7) = 7.5\n/\n"
+    assert patched({"w": [1.0, 2.5]}, text) == after
+    assert patched({"w": [3]}, text) == text.replace("w(1) = 5", "w = 3")
+    wide = "&engine\n w(1) = 5\n w(2:3) = 6, 7\n/\n"
+    assert patched({"w": [1, 2]}, wide) == wide.replace("/", " w = 1, 2\n/")
+
+
+@pytest.mark.skipif(not gfortran(), reason="gfortran is not installed")
+def test_gfortran_reads_patched_integers(patched, tmp_path):
+    """Integers and reals of a compiled program take the values that were patched as floats."""
+    after = patched(
+        {"steps": 1e3, "engine.few": 7.0, "mass": 12.0, "iw": [1.0, 2.0]},
+        "&engine\n steps = 100\n mass = 3\n iw(1) = 8\n iw(2) = 9\n/\n",
+    )
+    (tmp_path / "in").write_text(after)
+    (tmp_path / "take.f90").write_text(
+        "integer :: steps, few, iw(2)\n double precision :: mass\n"
+        " namelist /engine/ steps, few, iw, mass\n open (1, file='in')\n read (1, nml=engine)\n"
+        " print '(4(i0,1x),f4.1)', steps, few, iw, mass\n end\n"
+    )
+    subprocess.run(["gfortran", "-o", "take", "take.f90"], cwd=tmp_path, check=True)
+    ran = subprocess.run(["./take"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["1000", "7", "1", "2", "12.0"]

@@ -10,7 +10,7 @@ import pytest
 from mesa_samples import columns
 
 from pytest_remex.extensions.mesa import stop_allowed
-from pytest_remex.extensions.mesa.runs import endings, last_photo, measures, measures_key, photos
+from pytest_remex.extensions.mesa.runs import endings, last_photo, measures, measures_keys, photos
 from pytest_remex.model import Experiment, Job, JobState, Run, Sweep
 
 LOG = """\
@@ -140,19 +140,20 @@ def test_redirected_output_is_read(tmp_path):
 
 
 def test_the_key_changes_with_what_is_read(tmp_path):
-    """Log, history and photos; not other outputs."""
+    """Log, history and photos; not other outputs. The run's place stays the same."""
     output = tmp_path / "slurm.out"
     output.write_text("a")
-    keys = [measures_key(output, tmp_path)]
+    keys = [measures_keys(output, tmp_path)]
     (tmp_path / "other").write_text("b")
-    assert measures_key(output, tmp_path) == keys[0]
+    assert measures_keys(output, tmp_path) == keys[0]
     output.write_text("ab")
-    keys.append(measures_key(output, tmp_path))
+    keys.append(measures_keys(output, tmp_path))
     for folder, name in (("LOGS", "history.data"), ("photos", "x100")):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / name).write_text("c")
-        keys.append(measures_key(output, tmp_path))
-    assert len(set(keys)) == 4
+        keys.append(measures_keys(output, tmp_path))
+    assert len({key for _, key in keys}) == 4
+    assert len({place for place, _ in keys}) == 1
 
 
 def test_a_stop_is_allowed_or_not(tmp_path):

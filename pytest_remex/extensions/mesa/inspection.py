@@ -9,7 +9,7 @@ from pytest_remex.errors import NamelistError
 from pytest_remex.extensions.mesa.chains import follow, overridden, override
 from pytest_remex.extensions.mesa.effective import ROOT_MARK
 from pytest_remex.extensions.mesa.inlists import load, parse, values_in
-from pytest_remex.extensions.mesa.roots import ROOT, find_roots, is_inlist
+from pytest_remex.extensions.mesa.roots import ROOT, find_roots, is_inlist, is_mentioned
 from pytest_remex.extensions.mesa.targets import MESA_GROUPS
 
 if TYPE_CHECKING:
@@ -114,11 +114,16 @@ def _unread(work: Work, patched: Iterable[Patched]) -> Iterator[str]:
         places = [group for group in _readers(read, one.path) if _bare(group) == one.group]
         if places:
             yield from _overridden(work.effective, one, places)
-        elif work.roots.sure and one.group in _CHAINED:
+        elif work.roots.sure and one.group in _CHAINED and not _is_handled(work, one.path):
             unread.setdefault((one.path, one.group), []).append(one.key)
     for (path, group), keys in unread.items():
         others = dict.fromkeys(f"&{_bare(each)}" for each in _readers(read, path))
         yield _not_read(work, path, group, keys, list(others))
+
+
+def _is_handled(work: Work, path: Path) -> bool:
+    """Whether a script names the file: it may copy or link it to where it is read."""
+    return is_mentioned(work.folder, _shown(work, path))
 
 
 def _readers(read: Mapping[str, set[Path]], path: Path) -> list[str]:

@@ -131,7 +131,8 @@ def _with_block(log: JobLog, block: str) -> JobLog:
     if crashes and (not codes or crashes[-1].start() > codes[-1].start()):
         reason = " ".join(crashes[-1][1].split())[:_LONGEST_REASON]
         weak = reason.startswith(("STOP", "ERROR STOP"))
-        log = log._replace(crash=log.crash if weak and log.crash else reason)
+        if not (weak and (log.crash or log.termination_code)):  # a program may stop so in the end
+            log = log._replace(crash=reason)
     if restarted:
         log = log._replace(restarted=restarted[-1][1], saved=())
     if saved and (not restarted or saved[-1].start() > restarted[-1].start()):

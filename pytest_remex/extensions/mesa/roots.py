@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,12 +21,15 @@ SCRIPT = "run.sbatch"
 _LONGEST = 1 << 16
 """Bytes of a script that are looked at."""
 _CALLED = re.compile(r"(?:\./|\b(?:bash|sh|source)[ \t]+(?:\./)?)([A-Za-z_][\w.-]*)")
-_HERE = re.compile(r"^(?:\$PWD/|\./)+")
+_HERE = re.compile(r"^(?:\$PWD/|\$SLURM_SUBMIT_DIR/|\./)+")
 _INLIST_VARIABLE = re.compile(r"\bMESA_INLIST=[\"']?([^\s\"';|&]+)")
+_WORD = re.compile(r"[\w./*?$-]+")
+_LETTER = re.compile(r"[A-Za-z]")
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 _COMMAND_END = re.compile(r"[;&|(){}]+")
 _STAGE = re.compile(
-    r"(?:.*\s)?(?:do_one\s+(\S+)|(?:cp|mv|ln)(?:\s+-\w+)*\s+(\S+)\s+[\"']?(?:\./)?inlist[\"']?)(?:\s.*)?"
+    r"(?:.*\s)?(?:do_one\s+(\S+)|(?:cp|mv|ln)(?:\s+-\w+)*\s+(\S+)\s+[\"']?(?:\./)?inlist[\"']?"
+    r"|\./(?:star|binary|rn1?)\s+(\S*inlist\S*))(?:\s.*)?"
 )
 _DO_ONE = re.compile(r"(?:^|\s)do_one\s+(\S+)(?:\s+(\S+))?")
 _NAMELISTS = frozenset({".nml", ".namelist"})
@@ -36,7 +40,7 @@ class Roots(NamedTuple):
 
     paths: tuple[Path, ...]
     sure: bool
-    """Whether these are all: not where a script copies what a variable names over `inlist`."""
+    """Whether these are all: not where a script names a file that is not here, or a variable."""
 
 
 def is_inlist(path: Path) -> bool:
@@ -68,10 +72,13 @@ def find_roots(folder: Path, config_file: str | Sequence[str] | None) -> Roots:
         The roots that are there, and whether they are all.
     """
     texts = list(scripts(folder).values())
-    stages, sure = stage_files(texts)
-    roots = _present(folder, stages) or _present(folder, _variable(texts))
-    if not roots and sure:
+    names, sure = stage_files(texts)
+    names = names or _variable(texts)
+    roots = _present(folder, names)
+    if not names and sure:
         roots = _present(folder, [ROOT])
+    elif len(roots) < len(names):
+        sure = False
     named = [path for path in _present(folder, named_files(config_file)) if is_inlist(path)]
     reached = _files(roots, folder)
     alone = [path for path in named if path not in reached]
@@ -126,7 +133,8 @@ def stage_files(texts: Iterable[str]) -> tuple[list[str], bool]:
     sure = True
     for command in _commands(texts):
         found = _STAGE.fullmatch(command)
-        name = _HERE.sub("", (found[1] or found[2]).strip("\"'")) if found else "$1"
+        written = (found[1] or found[2] or found[3]).strip("\"'") if found else "$1"
+        name = _HERE.sub("", written)
         if name in {"$1", "$@"}:  # the body of do_one itself
             continue
         sure = sure and "$" not in name
@@ -148,8 +156,20 @@ def _commands(texts: Iterable[str]) -> Iterator[str]:
     """Yield the simple commands of scripts, without comments; `${...}` is written `$...`."""
     for text in texts:
         for line in text.splitlines():
-            plain = re.sub(r"\$\{(\w+)\}", r"$\1", _COMMENT.sub("", line))
+            plain = re.sub(r"\$\{(\w+)\}", r"$\1", _COMMENT.sub("", line).replace("$(pwd)", "$PWD"))
             yield from (each.strip() for each in _COMMAND_END.split(plain))
+
+
+def is_mentioned(folder: Path, name: str) -> bool:
+    """Whether a script names a file, or a pattern that fits it, as one does that copies it."""
+    if name == ROOT:
+        return False
+    words = {
+        _HERE.sub("", word)
+        for command in _commands(scripts(folder).values())
+        for word in _WORD.findall(command)
+    }
+    return any(fnmatchcase(name, word) for word in words if _LETTER.search(word))
 
 
 def _present(folder: Path, names: Iterable[str]) -> list[Path]:

@@ -140,6 +140,8 @@ def test_a_named_file_of_the_chain_is_read_with_all_that_overrides_it(work):
     [
         "export MESA_INLIST=inlist_x\n./rn\n",
         "MESA_INLIST=$PWD/inlist_x ./rn\n",
+        'export MESA_INLIST="$(pwd)/inlist_x"\n',
+        "export MESA_INLIST=${SLURM_SUBMIT_DIR}/inlist_x\n",
         "export MESA_INLIST='./inlist_x' # not inlist\n",
     ],
 )
@@ -154,6 +156,37 @@ def test_mesa_inlist_is_the_root(work, said, script):
     assert said(files, {"inlist_x": {"mass": 4}}) == []
     (warning,) = said(files, {"inlist": {"mass": 5}})
     assert warning.startswith("MESA does not read &controls of inlist, and so not mass: inlist_x")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "export MESA_INLIST=$MESA_BASE/inlist\n./rn\n",
+        "export MESA_INLIST=inlist_made_later\n./rn\n",
+        "do_one head_made_later a.mod\n",
+        "for f in inlists/inlist_*; do ln -sf $f inlist_project; ./rn; done\n",
+        "cp inlists/inlist_x inlist_project\n./rn\n",
+    ],
+)
+def test_what_a_script_does_elsewhere_is_not_guessed(said, script):
+    """A root that is not here, or a file that a script copies: nothing is said to be unread."""
+    files = {
+        "inlist": group("controls", child="inlist_project"),
+        "inlist_project": group("controls", " mass = 2\n"),
+        "inlists/inlist_x": group("controls", " mass = 2\n"),
+        "run.sbatch": script,
+    }
+    assert said(files, {"inlists/inlist_x": {"mass": 4}}) == []
+
+
+def test_an_inlist_on_the_command_line_is_the_root(work):
+    """`./star inlist_x` starts from there."""
+    files = {
+        "inlist": group("controls", " mass = 1\n"),
+        "inlist_x": group("controls", " mass = 2\n"),
+        "run.sbatch": "./star inlist_x > out.txt\n",
+    }
+    assert config_of(work(files), None)["mass"] == 2
 
 
 @pytest.mark.parametrize("script", COPIES)

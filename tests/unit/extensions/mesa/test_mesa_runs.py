@@ -50,6 +50,7 @@ def test_the_last_termination_code_is_a_column():
         ("Program received signal SIGSEGV: x\nSTOP\n", "Program received signal SIGSEGV: x"),
         ("Fortran runtime error: x\n" + LOG, ""),
         (LOG + "Fortran runtime error: x\n", "Fortran runtime error: x"),
+        (LOG + " STOP\n", ""),
         ("do not STOP here, please\nNONSTOP\n", ""),
     ],
 )

@@ -72,8 +72,8 @@ def find_restart(
 ) -> Restart:
     """Decide how a run goes on, from its run directory and the job's output.
 
-    A photo of a binary is complete with its three files (without the second star where that is a
-    point mass). Sources: star/work/re, binary/work/re, binary/private/binary_photos.f90 and
+    A photo of a binary is complete with its three files (two where the other star is a point mass,
+    as the job's output or other photos tell). Sources: star/work/re, binary/work/re, binary/private/binary_photos.f90 and
     star/test_suite/test_suite_helpers of MESA.
 
     Args:
@@ -122,11 +122,11 @@ def newest_photo(files: Collection[RunFile], log: JobLog, folders: Sequence[str]
             continue
         sizes[star] = file.size
         photos.setdefault(match[2], {})[star] = file
-    needed = _needed(photos, log)
+    needed = _needed(photos)
     whole = {
         name: max(file.modified for file in stars.values())
         for name, stars in photos.items()
-        if needed <= set(stars) and name not in broken
+        if name not in broken and _is_whole(name, stars, needed, log)
     }
     return max(whole, key=lambda name: (whole[name], name), default="")
 
@@ -150,11 +150,23 @@ def _afresh(reason: str) -> Restart:
     return Restart((), "", f"it starts afresh: {reason}")
 
 
-def _needed(photos: Mapping[str, Collection[str]], log: JobLog) -> set[str]:
-    """Return the marks of the files that make a photo: "" for a star; b, 1 and 2 for a binary."""
+def _needed(photos: Mapping[str, Collection[str]]) -> set[str]:
+    """Return the marks of the files that make a photo: "" for a star; b, 1 and 2 for a binary.
+
+    A star that no photo of several has is a point mass, of which MESA writes none.
+    """
     seen = {star for stars in photos.values() for star in stars}
-    seen |= {name[0] for name in log.saved if photo_name(name) != name}
-    return seen if seen & {"b", "1", "2"} else {""}
+    if "b" not in seen:
+        return {""}
+    return {"b", "1", "2"} if len(photos) == 1 else seen - {""}
+
+
+def _is_whole(name: str, stars: Collection[str], needed: set[str], log: JobLog) -> bool:
+    """Whether all files of a photo are there: those that the output says were saved, or all."""
+    saved = {file[0] if photo_name(file) != file else "" for file in log.saved}
+    if saved and photo_name(log.saved[0]) == name:
+        needed = saved
+    return needed <= set(stars)
 
 
 def _wrong_folder(text: str, folders: Sequence[str]) -> str:

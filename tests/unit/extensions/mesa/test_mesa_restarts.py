@@ -60,9 +60,12 @@ def test_a_binary_s_photo_has_all_its_files():
     for lost in files[3:]:
         kept = [file for file in files if file is not lost]
         assert find_restart(kept, {"re": RE}).command == ("./re", "x050")
-    alone = find_restart(listing("1_x050", "b_x050"), {"re": RE})
-    assert alone.command == ("./re", "x050"), "of a point mass there is no photo"
-    log = scan([" save photos/b_x050, photos/1_x050, photos/2_x050 for model 50\n"])
+    assert find_restart(listing("b_x050", "1_x050"), {"re": RE}).command == ()
+    point_mass = listing("b_x050", "1_x050", "b_x100", "1_x100")
+    assert find_restart(point_mass, {"re": RE}).command == ("./re", "x100")
+    log = scan([" save photos/b_x050, photos/1_x050 for model 50\n"])
+    assert find_restart(point_mass[:2], {"re": RE}, log).command == ("./re", "x050")
+    log = scan([" save photos/b_x100, photos/1_x100, photos/2_x100 for model 100\n"])
     assert find_restart(listing("1_x100", "b_x100"), {"re": RE}, log).command == ()
 
 

@@ -73,8 +73,8 @@ def find_restart(
     """Decide how a run goes on, from its run directory and the job's output.
 
     A photo of a binary is complete with its three files (two where the other star is a point mass,
-    as the job's output or other photos tell). Sources: star/work/re, binary/work/re, binary/private/binary_photos.f90 and
-    star/test_suite/test_suite_helpers of MESA.
+    as the job's output or other photos tell). Sources: star/work/re, binary/work/re,
+    binary/private/binary_photos.f90 and star/test_suite/test_suite_helpers of MESA.
 
     Args:
         files: The files of the run directory's photo folders and top folder; None where they could

@@ -30,6 +30,7 @@ _PRECISION: Literal["round_trip"] | None = (
 """What older pandas needs to read floats bit by bit; newer ones do, and warn when asked to."""
 
 _AT_ONCE = 5_000_000
+"""Bytes that are parsed before they become numbers, in all threads together."""
 _LEAST_PIECE = 2_000_000
 """Bytes of a file that are worth a thread."""
 _WIDTH = 41
@@ -70,7 +71,7 @@ def read_rows(path: Path, header: Header, start: int, columns: Sequence[str]) ->
     with open_table(path) as file:
         file.seek(start)
         careful = CarefulRows(file, header)
-        table = _joined(_parts(careful, names, keep))
+        table = _joined(_parts(careful, names, keep, _AT_ONCE))
     if table is None:
         table = pd.DataFrame({each: pd.Series(dtype="float64") for each in keep})
     table, bad = _without_words(table)
@@ -107,14 +108,14 @@ def _read_at_once(
     path: Path, kind: type[Rows], start: int, names: list[str], keep: list[str]
 ) -> pd.DataFrame | None:
     """Read rows as they are, a large file's in several threads; None where some may be damaged."""
+    spans = _spans(path, start)
 
     def read(span: tuple[int, int | None]) -> tuple[Rows, list[pd.DataFrame] | None]:
         with open_table(path) as file:
             file.seek(span[0])
             rows = kind(file, span[1])
-            return rows, _parts(rows, names, keep)
+            return rows, _parts(rows, names, keep, _AT_ONCE // len(spans))
 
-    spans = _spans(path, start)
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         if len(spans) == 1:
@@ -147,8 +148,10 @@ def _spans(path: Path, start: int) -> list[tuple[int, int | None]]:
     return list(itertools.pairwise(sorted(cuts))) or [(start, end)]
 
 
-def _parts(rows: Rows, names: list[str], keep: list[str]) -> list[pd.DataFrame] | None:
-    """Parse rows, some at a time; None where one has too many words."""
+def _parts(
+    rows: Rows, names: list[str], keep: list[str], at_once: int
+) -> list[pd.DataFrame] | None:
+    """Parse rows, so many bytes of them at a time; None where one has too many words."""
     try:
         with pd.read_csv(
             rows,
@@ -157,7 +160,7 @@ def _parts(rows: Rows, names: list[str], keep: list[str]) -> list[pd.DataFrame] 
             header=None,
             index_col=False,
             usecols=keep if isinstance(rows, EvenRows) else None,
-            chunksize=_rows_at_once(names),
+            chunksize=max(_FEWEST_ROWS, at_once // (len(names) * _WIDTH)),
             low_memory=False,
             float_precision=_PRECISION,
             encoding_errors="replace",
@@ -182,11 +185,6 @@ def _joined(parts: list[pd.DataFrame] | None) -> pd.DataFrame | None:
             if not any(isinstance(one, str) for one in values):
                 table.isetitem(place, pd.Series(values, index=table.index).to_numpy())
     return table
-
-
-def _rows_at_once(names: Sequence[str]) -> int:
-    """Return how many rows are parsed before the next: so few that their text is a few MB."""
-    return max(_FEWEST_ROWS, _AT_ONCE // (len(names) * _WIDTH))
 
 
 def _is_numeric(table: pd.DataFrame, name: Hashable) -> bool:

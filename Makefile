@@ -19,7 +19,7 @@ check: $(VENV)/.check  ## lint, format, types, and the agent's Python 3.6
 	$(BIN)/vermin --quiet --no-tips --violations -t=3.6- pytest_remex/agent pytest_remex/common
 
 corpus: $(VENV)/.test  ## read and patch every inlist below DIR, against the oracles
-	$(BIN)/python -m pytest_remex.extensions.mesa.corpus "$(DIR)"
+	PYTHONPATH=tools $(BIN)/python -m mesa_corpus "$(DIR)"
 
 bench: $(VENV)/.test  ## measure against hand-written floors
 	sh tools/install_test_system.sh

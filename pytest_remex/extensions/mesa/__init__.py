@@ -9,37 +9,62 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pytest_remex.extensions.mesa.chains import EffectiveConfig, effective_config
+    from pytest_remex.extensions.mesa.chains import effective_config
     from pytest_remex.extensions.mesa.controls import KnownControls, load_controls
+    from pytest_remex.extensions.mesa.effective import EffectiveConfig, Origin
     from pytest_remex.extensions.mesa.inlists import (
         InlistWarning,
         patch_inlist,
         read_inlist,
+        read_namelists,
         remove,
     )
-    from pytest_remex.extensions.mesa.outputs import read_history, read_profile, read_profiles_index
+    from pytest_remex.extensions.mesa.outputs import (
+        TableWarning,
+        read_history,
+        read_profile,
+        read_profiles_index,
+    )
+    from pytest_remex.extensions.mesa.restarts import (
+        Restart,
+        RunFile,
+        find_restart,
+        photo_folders,
+    )
+    from pytest_remex.extensions.mesa.runs import stop_allowed
     from pytest_remex.extensions.mesa.values import Raw
 
 __all__ = [
     "EffectiveConfig",
     "InlistWarning",
     "KnownControls",
+    "Origin",
     "Raw",
+    "Restart",
+    "RunFile",
+    "TableWarning",
     "effective_config",
+    "find_restart",
     "load_controls",
     "patch_inlist",
+    "photo_folders",
     "read_history",
     "read_inlist",
+    "read_namelists",
     "read_profile",
     "read_profiles_index",
     "remove",
+    "stop_allowed",
 ]
 
 _HOMES = {
-    "chains": ("EffectiveConfig", "effective_config"),
+    "chains": ("effective_config",),
     "controls": ("KnownControls", "load_controls"),
-    "inlists": ("InlistWarning", "patch_inlist", "read_inlist", "remove"),
-    "outputs": ("read_history", "read_profile", "read_profiles_index"),
+    "effective": ("EffectiveConfig", "Origin"),
+    "inlists": ("InlistWarning", "patch_inlist", "read_inlist", "read_namelists", "remove"),
+    "runs": ("stop_allowed",),
+    "outputs": ("TableWarning", "read_history", "read_profile", "read_profiles_index"),
+    "restarts": ("Restart", "RunFile", "find_restart", "photo_folders"),
     "values": ("Raw",),
 }
 
@@ -50,3 +75,8 @@ def __getattr__(name: str) -> object:
         if name in names:
             return getattr(import_module(f"{__name__}.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return the public names, whether they are loaded or not."""
+    return sorted({*globals(), *__all__})

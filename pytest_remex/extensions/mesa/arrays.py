@@ -20,6 +20,7 @@ _LONGEST_COUNT = 6
 """Digits of a repeat count: no array of MESA has a million elements."""
 
 _REPEAT = re.compile(r"(\d+)\*(.*)", re.DOTALL | re.ASCII)
+_QUOTE = re.compile(r"(?:\d+\*)?['\"]", re.ASCII)
 _SECTION = re.compile(r"([+-]?\d+)?:([+-]?\d+)?(?::([+-]?\d+))?", re.ASCII)
 
 
@@ -33,7 +34,7 @@ class Assignment(NamedTuple):
 
 
 def assignments(text: str, group: Group) -> list[Assignment]:
-    """Give every value that `group` sets, in the order of the text, one an element.
+    """Return every value that `group` sets, in the order of the text, one an element.
 
     An array given by its bare name, and the open start of a section, count from 1, as Fortran
     does where nothing else is declared.
@@ -46,14 +47,37 @@ def assignments(text: str, group: Group) -> list[Assignment]:
 
 
 def expand(text: str, setting: Setting) -> Iterable[Assignment]:
-    """Give the values that one setting sets, one an element."""
+    """Return the values that one setting sets, one an element; a placeholder's text is one."""
     if len(setting.items) == 1 and ":" not in setting.subscript:
         start, end = setting.items[0]
         literal = text[start:end]
         if "*" not in literal or not _REPEAT.match(literal):
             value = parse_literal(literal)
             return (Assignment(setting.name, setting.subscript, value, start),)
+    if is_placeholder(text, setting):
+        whole = text[setting.items[0].start : setting.end]
+        return (Assignment(setting.name, setting.subscript, whole, setting.items[0].start),)
     return _expand_list(text, setting)
+
+
+def is_placeholder(text: str, setting: Setting) -> bool:
+    """Whether what stands there is no value of any kind, such as `<<rate>>` or `{{ rate }}`."""
+    literals = [text[start:end] for start, end in setting.items]
+    return bool(literals) and all(is_bare(literal) for literal in literals)
+
+
+def is_quoted(text: str, position: int) -> bool:
+    """Whether the literal at `position` is text in quotes, with or without a repeat count."""
+    return _QUOTE.match(text, position) is not None
+
+
+def is_bare(literal: str) -> bool:
+    """Whether a literal is a word without quotes that is no number and no logical either."""
+    if not literal or is_quoted(literal, 0):
+        return False
+    repeat = _REPEAT.fullmatch(literal)
+    value = repeat[2] if repeat else literal
+    return bool(value) and isinstance(parse_literal(value), str)
 
 
 def last_values(given: Iterable[Assignment]) -> dict[str, Assignment]:
@@ -84,7 +108,7 @@ def is_split(text: str, setting: Setting) -> bool:
 
 
 def elements(subscript: str) -> Iterator[str]:
-    """Give the elements of a subscript in Fortran's order: `2:4` is 2, 3, 4; `6` is 6, 7, ...
+    """Return the elements of a subscript in Fortran's order: `2:4` is 2, 3, 4; `6` is 6, 7, ...
 
     gfortran goes on with the next elements where one element is given several values.
     """
@@ -110,14 +134,14 @@ def _repeated(values: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
     for literal, position in values:
         if repeat := _REPEAT.fullmatch(literal):
             if len(repeat[1]) > _LONGEST_COUNT:
-                raise NamelistError(f"{literal} repeats a value too often: mend the count")
+                raise NamelistError(f"{literal} repeats a value too often: correct the count")
             yield from itertools.repeat((repeat[2], position), int(repeat[1]))
         else:
             yield literal, position
 
 
 def _axis(part: str, *, first: bool) -> Iterable[int] | None:
-    """Give the places along one dimension, None where the subscript is no number."""
+    """Return the places along one dimension, None where the subscript is no number."""
     if section := _SECTION.fullmatch(part):
         start, stop, step = (int(bound) if bound else None for bound in section.groups())
         stride = step or 1

@@ -1,17 +1,18 @@
-"""Follow the inlists that MESA reads from a first one, and tell which setting counts."""
+"""Follow the inlists that MESA reads from a first one."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pytest_remex.errors import NamelistError
-from pytest_remex.extensions.mesa.arrays import assignments, key_of, last_values
+from pytest_remex.extensions.mesa.arrays import assignments, is_quoted, key_of, last_values
+from pytest_remex.extensions.mesa.effective import ROOT_MARK, EffectiveConfig, Origin
 from pytest_remex.extensions.mesa.inlists import load
-from pytest_remex.extensions.mesa.namelist import line_at, split_name
+from pytest_remex.extensions.mesa.namelist import line_at
 from pytest_remex.extensions.mesa.targets import first_groups
 
 if TYPE_CHECKING:
@@ -19,103 +20,90 @@ if TYPE_CHECKING:
 
     from pytest_remex.extensions.mesa.inlists import Inlist
     from pytest_remex.extensions.mesa.values import Literal
-    from pytest_remex.model import Value
 
 _DEEPEST = 10
 _READ = re.compile(r"read_extra_\w+?_inlist(?:\((\d)\)|(\d))?")
 _FILE = re.compile(r"extra_\w+?_inlist(?:_name(?:\((\d)\))?|(\d)_name)")
+_STARS = ("inlist_names(1)", "inlist_names(2)")
+_STAR_FILES = ("inlist1", "inlist2")
+"""The stars' inlists where `inlist_names` is not given: binary/defaults/binary_job.defaults."""
 
 
-class Origin(NamedTuple):
-    """A value given to a setting, and where: the name in lower case, subscript, file and line."""
+def effective_config(root: str | Path | Sequence[str | Path]) -> EffectiveConfig:
+    """Follow the inlists from a first one, as MESA does, and take their settings together.
 
-    group: str
-    name: str
-    subscript: str
-    value: Literal
-    path: Path
-    line: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class EffectiveConfig(Mapping[str, "Value"]):
-    """The settings with which MESA starts from an inlist, all files that it reads taken together.
-
-    A name is looked up in any case, as `initial_mass`, `x_ctrl(6)` or `controls.x_ctrl(6)`; the
-    bare name of an array gives the list of its elements from 1 on. A plain name that several groups
-    hold is not found. Settings that no inlist gives have MESA's defaults and are not here.
-    """
-
-    given: Mapping[str, Mapping[str, tuple[Origin, ...]]]
-    """By group and name, every value given, in the order in which MESA reads them."""
-
-    def origin(self, name: str) -> Origin:
-        """Tell where the value of a setting that counts is given; raises `KeyError`."""
-        return self.origins(name)[-1]
-
-    def origins(self, name: str) -> tuple[Origin, ...]:
-        """Tell where values are given to a setting, the last counts; raises `KeyError`."""
-        group, key = self._split(name)
-        holders = [names[key] for found, names in self._groups(group) if key in names]
-        if len(holders) != 1:
-            raise KeyError(name)
-        return holders[0]
-
-    def __getitem__(self, name: str) -> Value:
-        """Give the value that counts; raises `KeyError`."""
-        group, key = self._split(name)
-        holders = [
-            names for _, names in self._groups(group) if key in names or f"{key}(1)" in names
-        ]
-        if len(holders) != 1:
-            raise KeyError(name)
-        if key in holders[0]:
-            return holders[0][key][-1].value
-        return [origins[-1].value for origins in _elements(holders[0], key)]
-
-    def __iter__(self) -> Iterator[str]:
-        """Go through the names, with their group where several groups hold one."""
-        count: dict[str, int] = {}
-        for names in self.given.values():
-            for key in names:
-                count[key] = count.get(key, 0) + 1
-        for group, names in self.given.items():
-            yield from (key if count[key] == 1 else f"{group}.{key}" for key in names)
-
-    def __len__(self) -> int:
-        """Count the settings."""
-        return sum(map(len, self.given.values()))
-
-    def _groups(self, group: str) -> Iterable[tuple[str, Mapping[str, tuple[Origin, ...]]]]:
-        return [(name, self.given[name]) for name in self.given if group in ("", name)]
-
-    def _split(self, name: str) -> tuple[str, str]:
-        group, _, rest = name.strip().lower().rpartition(".")
-        base, subscript = split_name(rest)
-        return group.strip(), key_of(base, subscript, ())
-
-
-def effective_config(root: str | Path) -> EffectiveConfig:
-    """Follow the inlists from `root`, as MESA does, and take their settings together.
-
-    In each group of `root`, `read_extra_controls_inlist(1) = .true.` reads the group also from the
-    file `extra_controls_inlist_name(1)`, in the folder of `root` (older MESA writes
+    In each group of the root, `read_extra_controls_inlist(1) = .true.` reads the group also from
+    the file `extra_controls_inlist_name(1)`, in the folder of the root (older MESA writes
     `read_extra_controls_inlist1`, `extra_controls_inlist1_name`), and so on from there: what a file
-    reads overrides what it says itself, a later one overrides an earlier one. Source:
-    star/private/ctrls_io.f90 of MESA.
+    reads overrides what it says itself, a later one overrides an earlier one. Of a binary the
+    stars' inlists, `inlist_names(1:2)` of &binary_job, are followed too.
+    Sources: star/private/ctrls_io.f90 and binary/private/binary_job_ctrls_io.f90 of MESA.
 
-    Raises `NamelistError` where a file is missing or no namelist file, or is more than 10 files
-    away from `root`.
+    Args:
+        root: The inlist that MESA starts from; several for the stages of a run.
+
+    Returns:
+        The settings, as a mapping that also tells where each is given.
+
+    Raises:
+        NamelistError: Where a file is missing or no namelist file, or is more than 10 files away.
+
+    Example:
+        >>> effective_config("inlist")["initial_mass"]
+        12.5
+        >>> effective_config("inlist")["inlist2:controls.mixing_length_alpha"]
+        2
     """
-    root = Path(root)
-    chain = _Chain(root.parent, {})
-    groups = first_groups(chain.load(root).groups)
-    given = {group: list(chain.read(group, root, 1)) for group in groups}
-    return EffectiveConfig({group: _by_key(found) for group, found in given.items()})
+    config, problems = follow([root] if isinstance(root, str | Path) else list(root))
+    if problems:
+        raise next(iter(problems.values()))
+    return config
+
+
+def follow(
+    roots: Sequence[str | Path], folder: Path | None = None
+) -> tuple[EffectiveConfig, dict[str, NamelistError]]:
+    """Follow the inlists from one or several roots.
+
+    Args:
+        roots: The first inlists.
+        folder: Where MESA runs, to which the names in inlists are relative; by default the root's.
+
+    Returns:
+        The settings, and for each group that could not be followed the reason: its settings are
+        left out, for half a chain does not tell what counts.
+
+    Raises:
+        NamelistError: Where a root itself cannot be read.
+    """
+    given: dict[str, Mapping[str, tuple[Origin, ...]]] = {}
+    files: dict[str, frozenset[Path]] = {}
+    problems: dict[str, NamelistError] = {}
+    starts = [Path(root) for root in roots]
+    for root in starts:
+        chain = _Chain(folder or root.parent, {})
+        mark = f"{root.name}{ROOT_MARK}" if len(starts) > 1 else ""
+        for name, path, groups in _stars(chain, root, mark, problems):
+            for group in groups:
+                read: set[Path] = set()
+                try:
+                    given[name + group] = _by_key(chain.read(group, path, 1, read))
+                except NamelistError as error:
+                    problems[name + group] = error
+                files[name + group] = frozenset(read)
+    return EffectiveConfig(given, files), problems
 
 
 def overridden(effective: EffectiveConfig, config: Mapping[str, object]) -> Iterator[str]:
-    """Say which values of `config` stand in an inlist but are overridden in one read later."""
+    """Say which values of a config stand in an inlist but are overridden in one read later.
+
+    Args:
+        effective: What MESA reads.
+        config: Values by name, as `effective` takes them; names that it lacks are left out.
+
+    Yields:
+        A sentence a setting, with both files and lines.
+    """
     for name, wanted in config.items():
         try:
             *earlier, last = effective.origins(name)
@@ -123,10 +111,37 @@ def overridden(effective: EffectiveConfig, config: Mapping[str, object]) -> Iter
             continue
         meant = next((one for one in reversed(earlier) if one.value == wanted), None)
         if meant and last.value != wanted:
-            yield (
-                f"{name} = {wanted!r} in {meant.path.name} line {meant.line} is overridden by "
-                f"{last.value!r} in {last.path.name} line {last.line}"
-            )
+            yield override(name, meant, last)
+
+
+def override(name: str, meant: Origin, last: Origin) -> str:
+    """Say that a value is overridden by another one."""
+    return (
+        f"{name} = {meant.value!r} in {meant.path.name} line {meant.line} is overridden by "
+        f"{last.value!r} in {last.path.name} line {last.line}"
+    )
+
+
+def _stars(
+    chain: _Chain, root: Path, mark: str, problems: dict[str, NamelistError]
+) -> Iterator[tuple[str, Path, list[str]]]:
+    """Yield the root, and the stars' inlists if it is a binary's: a mark, the file, its groups."""
+    groups = list(first_groups(chain.load(root).groups))
+    yield mark, root, groups
+    if "binary_job" not in groups:
+        return
+    try:
+        values = _by_key(chain.read("binary_job", root, 1, set()))
+    except NamelistError:
+        return  # told with the group itself
+    for key, usual in zip(_STARS, _STAR_FILES, strict=True):
+        given = values.get(key)
+        path = chain.folder / (str(given[-1].value) if given else usual)
+        if path.is_file():
+            star = list(first_groups(chain.load(path).groups))
+            yield f"{mark}{path.name}{ROOT_MARK}", path, star
+        elif given:
+            problems[f"{mark}{path.name}"] = chain.missing(root, "binary_job", path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,38 +156,40 @@ class _Chain:
             self.loaded[path] = load(path)
         return self.loaded[path]
 
-    def read(self, group: str, path: Path, level: int) -> Iterator[Origin]:
-        """Give what `path` says in `group`, then what the files that it reads say."""
+    def read(self, group: str, path: Path, level: int, read: set[Path]) -> Iterator[Origin]:
+        """Yield what `path` says in `group`, then what the files that it reads say."""
         if level > _DEEPEST:
             raise NamelistError(
                 f"{path.name} is more than {_DEEPEST} inlists deep in &{group}: MESA stops there, "
                 f"see whether an inlist reads itself"
             )
         inlist = self.load(path)
+        read.add(path)
         found = first_groups(inlist.groups).get(group)
         try:
             given = assignments(inlist.text, found) if found else []
         except NamelistError as error:
             raise NamelistError(f"{path}: {error}") from None
         for one in given:
+            bare = isinstance(one.value, str) and not is_quoted(inlist.text, one.position)
             line = line_at(inlist.text, one.position)
-            yield Origin(group, one.name, one.subscript, one.value, path, line)
+            yield Origin(group, one.name, one.subscript, one.value, path, line, bare)
         values = {key: one.value for key, one in last_values(given).items()}
         for name in _extra_files(values):
-            yield from self.read(group, self._child(path, group, name), level + 1)
+            child = self.folder / name
+            if not child.is_file():
+                raise self.missing(path, group, child)
+            yield from self.read(group, child, level + 1, read)
 
-    def _child(self, parent: Path, group: str, name: str) -> Path:
-        path = self.folder / name
-        if not path.is_file():
-            raise NamelistError(
-                f"{parent.name} reads &{group} from {name!r}, which is not in {self.folder}: "
-                f"add it, or fetch it with the outputs"
-            )
-        return path
+    def missing(self, parent: Path, group: str, child: Path) -> NamelistError:
+        return NamelistError(
+            f"{parent.name} reads &{group} from {child.name!r}, which is not in {self.folder}: "
+            f"add it, or fetch it with the outputs"
+        )
 
 
 def _extra_files(values: Mapping[str, Literal]) -> list[str]:
-    """Name the files that a group reads, in MESA's order."""
+    """Return the names of the files that a group reads, in MESA's order."""
     wanted = {
         _number(match)
         for key, value in values.items()
@@ -191,15 +208,7 @@ def _number(match: re.Match[str]) -> int:
 def _by_key(given: Iterable[Origin]) -> dict[str, tuple[Origin, ...]]:
     known = list(given)
     arrays = {one.name for one in known if one.subscript}
-    found: dict[str, tuple[Origin, ...]] = {}
+    found: dict[str, list[Origin]] = {}
     for one in known:
-        key = key_of(one.name, one.subscript, arrays)
-        found[key] = (*found.get(key, ()), one)
-    return found
-
-
-def _elements(names: Mapping[str, tuple[Origin, ...]], name: str) -> Iterator[tuple[Origin, ...]]:
-    place = 1
-    while f"{name}({place})" in names:
-        yield names[f"{name}({place})"]
-        place += 1
+        found.setdefault(key_of(one.name, one.subscript, arrays), []).append(one)
+    return {key: tuple(each) for key, each in found.items()}

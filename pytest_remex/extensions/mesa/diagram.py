@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,7 +14,9 @@ from plotly.colors import (  # type: ignore[import-untyped]  # as above
 )
 
 from pytest_remex.errors import RemexError
-from pytest_remex.extensions.mesa.outputs import read_history
+from pytest_remex.extensions.mesa.layout import header_of
+from pytest_remex.extensions.mesa.outputs import TableWarning, read_history
+from pytest_remex.extensions.mesa.runs import find_history
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,10 +24,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-_HEADER = 6
-"""Lines of a history up to the names of its columns."""
-
-_HISTORY = ("LOGS/history.data", "history.data", "LOGS*/history.data", "*/history.data")
+_COLUMNS = ("log_Teff", "log_L")
 _LEGEND = 20
 """Tracks that a legend can still tell apart."""
 
@@ -82,32 +82,28 @@ def _tracks(results: pd.DataFrame, folder: Path) -> Iterator[Track]:
 
 
 def _drawn(folder: Path) -> tuple[list[float], list[float]] | None:
-    """Give the points of a run's track; None where its history has none."""
+    """Return the points of a run's track; None where its history has none."""
     history = _history(folder)
-    if history is None or not {"log_Teff", "log_L"} <= set(history.columns):
+    if history is None:
         return None
     some = history.iloc[_spread(len(history))]
     return some["log_Teff"].tolist(), some["log_L"].tolist()
 
 
 def _history(folder: Path) -> pd.DataFrame | None:
-    found = (
-        path
-        for pattern in _HISTORY
-        for path in (sorted(folder.glob(pattern)) if "*" in pattern else [folder / pattern])
-    )
-    path = next((path for path in found if path.is_file() and not path.is_symlink()), None)
+    path = find_history(folder)
     try:
-        return read_history(path) if path and _may_be_drawn(path) else None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TableWarning)  # a damaged row is no part of the curve
+            return read_history(path, _COLUMNS) if path and _may_be_drawn(path) else None
     except RemexError:
         return None
 
 
 def _may_be_drawn(path: Path) -> bool:
     """Look at a history's first lines before all of it is read."""
-    with path.open("rb") as file:
-        names = b" ".join(file.readline(1 << 20) for _ in range(_HEADER)).split()
-    return b"log_Teff" in names and b"log_L" in names
+    header = header_of(path)
+    return header is not None and set(_COLUMNS) <= set(header.columns)
 
 
 def _spread(count: int) -> list[int]:

@@ -6,23 +6,28 @@ import functools
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from pytest_remex.errors import NamelistError
-from pytest_remex.extensions.mesa.arrays import assignments, is_split, last_values
-from pytest_remex.extensions.mesa.namelist import line_at, scan
+from pytest_remex.extensions.mesa.arrays import assignments, last_values
+from pytest_remex.extensions.mesa.doubts import (
+    doubts,
+    long_texts,
+    numbers_groups,
+    repeated_groups,
+)
+from pytest_remex.extensions.mesa.namelist import scan
 from pytest_remex.extensions.mesa.patching import patch_groups
-from pytest_remex.extensions.mesa.targets import first_groups
+from pytest_remex.extensions.mesa.targets import first_groups, numbered_groups
 from pytest_remex.extensions.mesa.values import Removal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from pytest_remex.extensions.mesa.namelist import Group
     from pytest_remex.extensions.mesa.values import Literal
 
-_TEXT_LENGTH = 256
-"""Characters that most of MESA's text controls hold: `strlen` in its const/public/const_def.f90."""
+Namelist: TypeAlias = "dict[str, Literal]"
 
 
 class InlistWarning(UserWarning):
@@ -41,23 +46,36 @@ class Inlist(NamedTuple):
 def patch_inlist(path: str | Path, settings: Mapping[str, object]) -> None:
     """Change settings of an inlist; every other byte stays.
 
-    `settings` maps names to values, or groups to such mappings. A name is `initial_mass`,
-    `x_ctrl(6)` or `controls.x_ctrl(6)`, in any case; without its group it must stand in exactly one
-    group of the file, with it a new setting is added at the group's end. Numbers, bools, texts and
-    lists of them are written as Fortran; `Raw("1d-3")` as it is; `remove("name")` gives settings
-    that take a setting out.
+    A name is `initial_mass`, `x_ctrl(6)` or `controls.x_ctrl(6)`, in any case. Without its group it
+    must stand in exactly one group of the file; with it a new setting is added at the group's end,
+    and a group that MESA reads and the file lacks, such as `&kap`, at the end of the file. Of
+    groups that repeat, as GYRE's, the second is `mode(2)`. Values are in MESA's units.
 
-    Raises `NamelistError` where the file cannot be read, or a name or value cannot be used;
-    warns with `InlistWarning` of text longer than MESA keeps, and of a group that stands twice.
+    Args:
+        path: The inlist; a symbolic link is refused.
+        settings: Values by name, or such mappings by group. Numbers, bools, texts and lists of
+            them are written as Fortran, `Raw("1d-3")` as it is; `remove("name")` makes settings
+            that take a setting out. A float without a fraction is written as an integer, which
+            integer and real controls both take, unless a real number stands there.
+
+    Raises:
+        NamelistError: Where the file cannot be read, or a name or value cannot be used. The file
+            is then as it was.
+
+    Warns with `InlistWarning` of text longer than MESA keeps, and of a group that stands twice.
+
+    Example:
+        >>> patch_inlist("inlist_project", {"initial_mass": 12.5, "kap.Zbase": 0.014})
     """
     if Path(path).is_symlink():
         raise NamelistError(f"{path} is a link to {Path(path).readlink()}: name that file")
     inlist = load(Path(path))
     try:
-        patched = patch_groups(inlist.text, first_groups(inlist.groups), settings)
+        patched = patch_groups(inlist.text, numbered_groups(inlist.groups), settings)
     except NamelistError as error:
         raise NamelistError(f"{path}: {error}") from None
-    _warn(path, [*_repeated_groups(inlist), *_long_texts(settings)])
+    repeated = () if numbers_groups(settings) else repeated_groups(inlist)
+    _warn(path, [*repeated, *long_texts(settings)])
     if patched != inlist.text:
         _store(inlist, patched)
 
@@ -65,25 +83,72 @@ def patch_inlist(path: str | Path, settings: Mapping[str, object]) -> None:
 def read_inlist(path: str | Path) -> dict[str, dict[str, Literal]]:
     """Read an inlist as `{group: {name: value}}`, all names in lower case.
 
-    Array elements are named `x_ctrl(6)`; a list is given element by element, and an empty value
-    not at all. Where a name stands twice the last counts, where a group does, the first, with an
+    Array elements are named `x_ctrl(6)`; a list comes element by element, and an empty value not
+    at all. Where a name stands twice the last counts, where a group does, the first, with an
     `InlistWarning`: so does a Fortran read.
 
-    Raises `NamelistError`, with the line, where the file is no namelist file.
+    Args:
+        path: The file, in UTF-8 or Latin-1.
+
+    Returns:
+        The values by group and name, numbers as int or float, in MESA's units.
+
+    Raises:
+        NamelistError: With the line, where the file is no namelist file.
+
+    Example:
+        >>> read_inlist("inlist_project")["controls"]["x_ctrl(6)"]
+        0.1
     """
     inlist = load(Path(path))
     try:
         values = values_in(inlist)
     except NamelistError as error:
         raise NamelistError(f"{path}: {error}") from None
-    _warn(path, _doubts(inlist))
+    _warn(path, doubts(inlist))
     return values
 
 
-def remove(*names: str) -> dict[str, Removal]:
-    """Give settings for `patch_inlist` that take `names` out: `{**config, **remove("x_ctrl(6)")}`.
+def read_namelists(path: str | Path) -> dict[str, Namelist | list[Namelist]]:
+    """Read the namelists of any program, with all groups of a name: GYRE's input has many `&mode`.
 
-    The bare name of an array takes out all its elements. A comment on the line stays.
+    Args:
+        path: The file, in UTF-8 or Latin-1.
+
+    Returns:
+        The values by group and name; a list of such mappings where a group repeats, in the order
+        of the file. Names are in lower case, array elements `x(6)`.
+
+    Raises:
+        NamelistError: With the line, where the file is no namelist file.
+
+    Example:
+        >>> [mode["l"] for mode in read_namelists("gyre.in")["mode"]]
+        [0, 1]
+    """
+    inlist = load(Path(path))
+    found: dict[str, list[Namelist]] = {}
+    try:
+        for group in inlist.groups:
+            values = last_values(assignments(inlist.text, group))
+            found.setdefault(group.name, []).append({key: one.value for key, one in values.items()})
+    except NamelistError as error:
+        raise NamelistError(f"{path}: {error}") from None
+    return {name: groups if len(groups) > 1 else groups[0] for name, groups in found.items()}
+
+
+def remove(*names: str) -> dict[str, Removal]:
+    """Return settings for `patch_inlist` that take names out.
+
+    Args:
+        names: As `patch_inlist` takes them. The bare name of an array takes out all its elements.
+            A comment on the line stays.
+
+    Returns:
+        Settings, to be merged with others.
+
+    Example:
+        >>> patch_inlist("inlist", {**config, **remove("x_ctrl(6)", "star_job.show_log_info")})
     """
     return dict.fromkeys(names, Removal())
 
@@ -106,7 +171,7 @@ def parse(path: Path, data: bytes) -> Inlist:
 
 
 def values_in(inlist: Inlist) -> dict[str, dict[str, Literal]]:
-    """Give the values that each group sets; raises `NamelistError` for a list that is too long."""
+    """Return the values that each group sets; raises `NamelistError` for too long a list."""
     given = {
         name: last_values(assignments(inlist.text, group))
         for name, group in first_groups(inlist.groups).items()
@@ -121,7 +186,7 @@ def _groups(text: str) -> tuple[Group, ...]:
 
 
 def decode(data: bytes) -> tuple[str, str]:
-    """Give the text of an inlist and its encoding; encoding the text again gives `data`."""
+    """Return the text of an inlist and its encoding; encoding the text again gives `data`."""
     try:
         return data.decode(), "utf-8"
     except UnicodeDecodeError:
@@ -142,41 +207,6 @@ def _store(inlist: Inlist, patched: str) -> None:
         file.truncate()
 
 
-def _warn(path: str | Path, doubts: Iterable[str]) -> None:
-    for doubt in doubts:
+def _warn(path: str | Path, found: Iterable[str]) -> None:
+    for doubt in found:
         warnings.warn(f"{path}: {doubt}", InlistWarning, stacklevel=3)
-
-
-def _doubts(inlist: Inlist) -> Iterator[str]:
-    """Say where a Fortran read may not give what was read here."""
-    yield from _repeated_groups(inlist)
-    text, groups = inlist.text, inlist.groups
-    if groups and "\n" not in text[groups[-1].behind :]:
-        yield f"no line break behind the end of &{groups[-1].name}: gfortran needs one: add it"
-    for group in groups:
-        for setting in group.settings:
-            if len(setting.items) > 1 and is_split(text, setting):
-                yield (
-                    f"line {line_at(text, setting.start)}: gfortran 12 shifts some elements of "
-                    f"{setting.key}: write the list on one line"
-                )
-
-
-def _repeated_groups(inlist: Inlist) -> Iterator[str]:
-    seen: dict[str, int] = {}
-    for group in inlist.groups:
-        line = line_at(inlist.text, group.start)
-        if group.name in seen:
-            yield (
-                f"line {line}: &{group.name} also stands on line {seen[group.name]}, "
-                f"and only that one is read: merge them"
-            )
-        seen.setdefault(group.name, line)
-
-
-def _long_texts(settings: Mapping[str, object]) -> Iterator[str]:
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from _long_texts(value)
-        elif isinstance(value, str) and len(value.encode()) > _TEXT_LENGTH:
-            yield f"{name} has {len(value.encode())} bytes: MESA keeps {_TEXT_LENGTH} of most texts"

@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_remex.errors import NamelistError
-from pytest_remex.extensions.mesa.chains import overridden
+from pytest_remex.extensions.mesa.chains import follow, overridden, override
+from pytest_remex.extensions.mesa.effective import ROOT_MARK
 from pytest_remex.extensions.mesa.inlists import load, parse, values_in
-from pytest_remex.extensions.mesa.readers import effective_of, is_inlist
+from pytest_remex.extensions.mesa.roots import ROOT, find_roots, is_inlist, is_mentioned
+from pytest_remex.extensions.mesa.targets import MESA_GROUPS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from pytest_remex.extensions.mesa.chains import EffectiveConfig
     from pytest_remex.extensions.mesa.controls import KnownControls
+    from pytest_remex.extensions.mesa.effective import EffectiveConfig, Origin
+    from pytest_remex.extensions.mesa.roots import Roots
     from pytest_remex.extensions.mesa.values import Literal
     from pytest_remex.model import Experiment
+
+
+_CHAINED = frozenset(group for group in MESA_GROUPS if not group.startswith("astero"))
+"""Groups that are read through `read_extra_..._inlist`; astero's files have fixed names."""
+
+
+class Patched(NamedTuple):
+    """A setting whose value the patch changed or added."""
+
+    path: Path
+    group: str
+    key: str
+    value: Literal
+
+
+class Work(NamedTuple):
+    """A work directory: where it starts, and what is read from there."""
+
+    folder: Path
+    roots: Roots
+    effective: EffectiveConfig
 
 
 def inspect(
@@ -24,26 +48,44 @@ def inspect(
     controls: KnownControls | None,
     originals: Mapping[str, bytes] | None = None,
 ) -> list[str]:
-    """Say, a sentence each, which settings are overridden, and which MESA does not know.
+    """Say what MESA will not read of a patch, what is overridden, and what MESA does not know.
 
-    `originals` are the bytes, in the base commit, of the files that the patch changed: with them
-    every patched setting is looked at, without them the settings named in the experiment's config.
-    Without `controls` names are not checked; without an inlist there is nothing to say.
+    Args:
+        experiment: Its path is the patched checkout.
+        controls: What an installed MESA knows; None leaves names and kinds unchecked.
+        originals: The bytes, in the base commit, of the files that the patch changed: with them
+            every patched setting is looked at, without them those named in the experiment's config.
+
+    Returns:
+        A sentence each; none where there is no inlist.
     """
+    said: list[str] = []
+    top, named = experiment.path, experiment.sweep.config_file
     try:
-        effective = effective_of(experiment.path, experiment.sweep.config_file)
-        if effective is None:
-            return []
-        patched = experiment.config if originals is None else _patched(experiment.path, originals)
+        patched = [] if originals is None else list(_patched(top, originals))
     except NamelistError as error:
         return [str(error)]
-    doubts = _doubts(effective, controls) if controls else ()
-    return [*overridden(effective, patched), *dict.fromkeys(doubts)]
+    folders = dict.fromkeys([top, *(_work_folder(top, one.path) for one in patched)])
+    for folder in folders:
+        roots = find_roots(folder, named)
+        if not roots.paths:
+            continue
+        try:
+            effective, problems = follow(roots.paths, folder)
+        except NamelistError as error:
+            said.append(str(error))
+            continue
+        said += map(str, problems.values())
+        if originals is None:
+            said += overridden(effective, experiment.config)
+        here = [one for one in patched if _work_folder(top, one.path) == folder]
+        said += _unread(Work(folder, roots, effective), here)
+        said += _doubts(effective, controls) if controls else ()
+    return list(dict.fromkeys(said))
 
 
-def _patched(folder: Path, originals: Mapping[str, bytes]) -> dict[str, Literal]:
-    """Give the settings, with their groups, whose values the patch changed or added."""
-    found: dict[str, Literal] = {}
+def _patched(folder: Path, originals: Mapping[str, bytes]) -> Iterator[Patched]:
+    """Yield the settings whose values the patch changed or added."""
     for name, data in originals.items():
         path = folder / name
         if not (is_inlist(path) and path.is_file()):
@@ -51,8 +93,86 @@ def _patched(folder: Path, originals: Mapping[str, bytes]) -> dict[str, Literal]
         before = values_in(parse(path, data))
         for group, values in values_in(load(path)).items():
             old = before.get(group, {})
-            found |= {f"{group}.{key}": new for key, new in values.items() if old.get(key) != new}
-    return found
+            for key, new in values.items():
+                if key not in old or old[key] != new:
+                    yield Patched(path, group, key, new)
+
+
+def _work_folder(top: Path, path: Path) -> Path:
+    """Return the folder where MESA runs that reads a file: the nearest one that has `inlist`."""
+    for folder in path.parents:
+        if folder == top or (folder / ROOT).is_file():
+            return folder
+    return top
+
+
+def _unread(work: Work, patched: Iterable[Patched]) -> Iterator[str]:
+    """Say which patched settings have no effect: they are not read, or overridden."""
+    read = {group: _resolved(files) for group, files in work.effective.files.items()}
+    unread: dict[tuple[Path, str], list[str]] = {}
+    for one in patched:
+        places = [group for group in _readers(read, one.path) if _bare(group) == one.group]
+        if places:
+            yield from _overridden(work.effective, one, places)
+        elif work.roots.sure and one.group in _CHAINED and not _is_handled(work, one.path):
+            unread.setdefault((one.path, one.group), []).append(one.key)
+    for (path, group), keys in unread.items():
+        others = dict.fromkeys(f"&{_bare(each)}" for each in _readers(read, path))
+        yield _not_read(work, path, group, keys, list(others))
+
+
+def _is_handled(work: Work, path: Path) -> bool:
+    """Whether a script names the file: it may copy or link it to where it is read."""
+    return is_mentioned(work.folder, _shown(work, path))
+
+
+def _readers(read: Mapping[str, set[Path]], path: Path) -> list[str]:
+    """Return the groups that are read from a file."""
+    return [group for group, files in read.items() if path.resolve() in files]
+
+
+def _resolved(paths: Iterable[Path]) -> set[Path]:
+    return {path.resolve() for path in paths}
+
+
+def _bare(group: str) -> str:
+    return group.rpartition(ROOT_MARK)[2]
+
+
+def _not_read(work: Work, path: Path, group: str, keys: list[str], others: list[str]) -> str:
+    roots = " or ".join(_shown(work, root) for root in work.roots.paths)
+    name = _shown(work, path)
+    reads = f"{roots} reads only {' and '.join(others)} from it" if others else (
+        f"{roots} does not lead there"
+    )  # fmt: skip
+    return (
+        f"MESA does not read &{group} of {name}, and so not {', '.join(keys)}: {reads}: add "
+        f"read_extra_{group}_inlist(1) = .true. and extra_{group}_inlist_name(1) = '{name}' to "
+        f"&{group} of {roots}"
+    )
+
+
+def _overridden(effective: EffectiveConfig, one: Patched, places: Iterable[str]) -> Iterator[str]:
+    """Say so where another value counts from all roots that read the setting."""
+    said = []
+    for group in places:
+        names = effective.given.get(group, {})
+        origins = names.get(one.key) or names.get(f"{one.key}(1)", ())
+        meant = _last_in(origins, one)
+        if meant is None or origins[-1].value == one.value:
+            return
+        said.append(override(f"{group}.{one.key}", meant, origins[-1]))
+    yield from said
+
+
+def _last_in(origins: Iterable[Origin], one: Patched) -> Origin | None:
+    path = one.path.resolve()
+    found = [each for each in origins if each.path.resolve() == path and each.value == one.value]
+    return found[-1] if found else None
+
+
+def _shown(work: Work, path: Path) -> str:
+    return str(path.relative_to(work.folder)) if path.is_relative_to(work.folder) else path.name
 
 
 def _doubts(effective: EffectiveConfig, controls: KnownControls) -> Iterator[str]:
@@ -60,5 +180,7 @@ def _doubts(effective: EffectiveConfig, controls: KnownControls) -> Iterator[str
         for origins in names.values():
             for one in origins:
                 doubt = controls.doubt(one.group, one.name)
+                if not (doubt or one.placeholder):
+                    doubt = controls.kind_doubt(one.group, one.name, one.value)
                 if doubt:
                     yield f"{one.path.name} line {one.line}: {doubt}"

@@ -22,7 +22,7 @@ _HEADER = re.compile(
 _TOKEN = re.compile(
     rf"""{_SKIP}(?:
     ([A-Za-z_]\w*+(?:\s*+\([^()\n]*+\)|\s*+%\s*+\w++)*+)\s*+= # 1 name =
-  | ((?:\d++\*)?(?:{_QUOTED}|\([^()]*+\))|[^\s,;/!'"=&$()]++)  # 2 value
+  | ((?:\d++\*)?(?:{_QUOTED}|\([^()]*+\))|[^\s,;/!'"=&$()]++|\$\{{\w++\}})  # 2 value
   | ([,;])                                                    # 3 separator
   | (/|[&$](?i:end)(?!\w))                                    # 4 end of the group
   | [&$](\w++)                                                # 5 another group
@@ -76,7 +76,7 @@ class Group(NamedTuple):
 
 
 def line_at(text: str, position: int) -> int:
-    """Give the number, from 1, of the line that holds `position`."""
+    """Return the number, from 1, of the line that holds `position`."""
     return text.count("\n", 0, position) + 1
 
 
@@ -124,7 +124,7 @@ def _scan_group(text: str, header: re.Match[str]) -> Group:
 
 
 def _statements(text: str, group: str, position: int) -> Iterator[tuple[re.Match[str], list[Span]]]:
-    """Give each `name =` with the spans of its values, and the group's end last."""
+    """Yield each `name =` with the spans of its values, and the group's end last."""
     name: re.Match[str] | None = None
     values: list[Span] = []
     waiting = False
@@ -132,6 +132,9 @@ def _statements(text: str, group: str, position: int) -> Iterator[tuple[re.Match
         kind = token.lastindex
         if kind == _VALUE and name:
             values.append(Span(token.start(_VALUE), token.end()))
+            waiting = True
+        elif kind == _GROUP and name and not values and _is_placeholder(text, name, token):
+            values.append(Span(token.start(_GROUP) - 1, token.end()))
             waiting = True
         elif kind in (_NAME, _END):
             if name:
@@ -146,6 +149,12 @@ def _statements(text: str, group: str, position: int) -> Iterator[tuple[re.Match
             waiting = False
         elif kind:
             raise _misplaced(text, group, token, kind)
+
+
+def _is_placeholder(text: str, name: re.Match[str], token: re.Match[str]) -> bool:
+    """Whether `$word` right behind an equals sign is a template's variable and no group."""
+    sign = token.start(_GROUP) - 1
+    return text[sign] == "$" and not text[name.end() : sign].strip(" \t")
 
 
 def _without_last_nulls(values: list[Span]) -> list[Span]:

@@ -2,61 +2,79 @@
 
 from __future__ import annotations
 
-import io
-import math
-import re
-import warnings
-from collections import Counter
+import difflib
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
 from pytest_remex.errors import RemexError
-from pytest_remex.extensions.mesa.layout import HEADER_LINES, has_mesa_layout
+from pytest_remex.extensions.mesa.layout import open_table, read_header
+from pytest_remex.extensions.mesa.tables import TableWarning, distinct, plain, read_rows
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+__all__ = ["TableWarning", "read_columns", "read_history", "read_profile", "read_profiles_index"]
 
-_EXACT_SINCE = (3, 1)
-_PRECISION: Literal["round_trip"] | None = (
-    "round_trip" if tuple(map(int, pd.__version__.split(".")[:2])) < _EXACT_SINCE else None
-)
-"""What older pandas needs to read floats bit by bit; newer ones do, and warn when asked to."""
-
-_WORD = re.compile(r"'[^']*'|\"[^\"]*\"|\S+")
-_NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[dDeEqQ]?([+-]\d+)|[dDeEqQ](\d+))?")
-_OVERFLOW = re.compile(r"\*+")
-_SPECIAL = re.compile(r"[+-]?(?:inf(?:inity)?|nan)", re.IGNORECASE)
 _PROFILES = ["model_number", "priority", "profile_number"]
+_MODEL = "model_number"
 
 
-def read_history(path: str | Path) -> pd.DataFrame:
-    """Read a history.data, binary_history.data or any file of that layout.
+def read_history(path: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read a history.data, binary_history.data or any file of that layout, gzipped or not.
 
-    One row a model; a model that was computed again after a restart is kept as it was last. The
-    header is in `.attrs`. Numbers as Fortran writes them (`1.25-105`, `-1d99`) are floats, `****`
-    is NaN; a last row that was cut off is left out.
+    Numbers as Fortran writes them (`1.25-105`, `-1d99`) are floats, `****` is NaN. A last row that
+    was cut off is left out; other damaged rows too, with a `TableWarning`.
 
-    Raises `RemexError` where the file has another layout.
+    Args:
+        path: The file; its name does not matter.
+        columns: The columns to read, in this order; by default all. Less memory is used then.
+
+    Returns:
+        One row a model, in MESA's units; a model that was computed again after a restart is kept
+        as it was last. The header is in `.attrs`.
+
+    Raises:
+        RemexError: Where the file cannot be read, has another layout, or lacks a column.
+
+    Example:
+        >>> read_history("LOGS/history.data", columns=["star_age", "log_L"]).log_L.max()
+        4.2
     """
-    table = read_columns(path)
-    return _without_redone(table) if "model_number" in table else table
+    return read_columns(path, columns, models=True)
 
 
-def read_profile(path: str | Path) -> pd.DataFrame:
-    """Read a profile: one row a zone, from the surface inwards; the header is in `.attrs`.
+def read_profile(path: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read a profile, gzipped or not.
 
-    Raises `RemexError` where the file has another layout.
+    Args:
+        path: The file; its name does not matter.
+        columns: The columns to read, in this order; by default all.
+
+    Returns:
+        One row a zone, from the surface inwards, in MESA's units; the header is in `.attrs`.
+
+    Raises:
+        RemexError: Where the file cannot be read, has another layout, or lacks a column.
+
+    Example:
+        >>> read_profile("LOGS/profile8.data", columns=["mass", "logT"]).attrs["star_age"]
+        1.3e7
     """
-    return read_columns(path)
+    return read_columns(path, columns, models=False)
 
 
 def read_profiles_index(path: str | Path) -> pd.DataFrame:
-    """Read a profiles.index: columns model_number, priority, profile_number.
+    """Read a profiles.index.
 
-    A profile that was written again after a restart is kept as it was last.
-    Raises `RemexError` where the file has another layout.
+    Args:
+        path: The file.
+
+    Returns:
+        The columns model_number, priority, profile_number. A profile that was written again after
+        a restart is kept as it was last.
+
+    Raises:
+        RemexError: Where the file cannot be read, or has another layout.
     """
     lines = _whole_lines(path)[1:]
     try:
@@ -67,79 +85,67 @@ def read_profiles_index(path: str | Path) -> pd.DataFrame:
     return _without_redone(table)
 
 
-def read_columns(path: str | Path) -> pd.DataFrame:
-    """Read a file of MESA's layout as it is; raises `RemexError` where it has another layout."""
-    lines = _whole_lines(path)
-    if not has_mesa_layout(lines):
-        raise RemexError(f"{path} is no output of MESA: it does not begin with numbered columns")
-    names = _distinct(lines[HEADER_LINES - 1].split())
-    rows = lines[HEADER_LINES:]
-    if rows and len(rows[-1].split()) < len(names):
-        rows.pop()
-    table = _table(path, names, "".join(rows)).apply(_numbers)
-    values = [_plain(word) for word in _WORD.findall(lines[2])]
-    table.attrs = dict(zip(lines[1].split(), values, strict=False))
+def read_columns(
+    path: str | Path, columns: Sequence[str] | None = None, *, models: bool = True
+) -> pd.DataFrame:
+    """Read a file of MESA's layout; rows of models that a later row overrides are left out.
+
+    Raises `RemexError` as `read_history` does. `models` is whether a row is a model, where the
+    file has model numbers at all.
+    """
+    try:
+        with open_table(Path(path)) as file:
+            header = read_header(file)
+            if header is None:
+                raise RemexError(
+                    f"{path} is no output of MESA: it does not begin with numbered columns"
+                )
+            start = file.tell()
+        names = distinct(header.columns)
+        wanted = _wanted(path, names, columns)
+        history = models and _MODEL in names
+        needed = [*wanted, *([_MODEL] if history and _MODEL not in wanted else [])]
+        table = read_rows(Path(path), header, start, needed)
+    except (OSError, EOFError, zlib.error) as error:
+        said = getattr(error, "strerror", None) or error
+        raise RemexError(f"{path} cannot be read: {said}") from None
+    if history:
+        table = _without_redone(table)
+    if needed != wanted:
+        table = table[wanted]
+    table.attrs = {name: plain(word) for name, word in header.values().items()}
     return table
 
 
+def _wanted(path: str | Path, names: list[str], columns: Sequence[str] | None) -> list[str]:
+    if columns is None:
+        return names
+    if isinstance(columns, str):
+        raise RemexError(f"columns={columns!r} is one string: write columns=[{columns!r}]")
+    for name in columns:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=3)
+            hint = f": did you mean {' or '.join(near)}?" if near else ": see its sixth line"
+            raise RemexError(f"{path} has no column {name!r}{hint}")
+    return list(dict.fromkeys(columns))
+
+
 def _whole_lines(path: str | Path) -> list[str]:
-    """Give the lines without the last one where that was cut off."""
+    """Return the lines without the last one where that was cut off."""
     try:
-        lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
-    except OSError as error:
-        raise RemexError(f"{path} cannot be read: {error.strerror}") from None
+        with open_table(Path(path)) as file:
+            text = file.read().decode("utf-8", "replace")
+    except (OSError, EOFError, zlib.error) as error:
+        said = getattr(error, "strerror", None) or error
+        raise RemexError(f"{path} cannot be read: {said}") from None
+    lines = text.splitlines(keepends=True)
     return lines if not lines or lines[-1].endswith("\n") else lines[:-1]
 
 
-def _distinct(names: Sequence[str]) -> list[str]:
-    """Tell repeated names apart: `a`, `a.1`, `a.2`."""
-    seen: Counter[str] = Counter()
-    found = []
-    for name in names:
-        found.append(f"{name}.{seen[name]}" if seen[name] else name)
-        seen[name] += 1
-    return found
-
-
-def _table(path: str | Path, names: list[str], rows: str) -> pd.DataFrame:
-    if not rows:
-        return pd.DataFrame({name: pd.Series(dtype="float64") for name in names})
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            return pd.read_csv(
-                io.StringIO(rows), sep=r"\s+", names=names, header=None, index_col=False,
-                low_memory=False, float_precision=_PRECISION,
-            )  # fmt: skip
-    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        raise RemexError(f"{path}: a row has more columns than names: {error}") from None
-
-
-def _numbers(column: pd.Series[Any]) -> pd.Series[Any]:
-    """Read a column's words as Fortran's numbers, if all of them are."""
-    if pd.api.types.is_numeric_dtype(column):
-        return column
-    found = [_plain(word) for word in column]
-    return column if any(isinstance(one, str) for one in found) else pd.Series(found)
-
-
-def _plain(word: object) -> float | int | str:
-    """Give the number that Fortran wrote, or the text without its quotes."""
-    if isinstance(word, int | float):
-        return word
-    text = str(word)
-    if number := _NUMBER.fullmatch(text):
-        mantissa, signed, unsigned = number.groups()
-        exponent = signed or unsigned
-        whole = exponent is None and "." not in mantissa
-        return int(mantissa) if whole else float(f"{mantissa}e{exponent or 0}")
-    if _OVERFLOW.fullmatch(text):
-        return math.nan
-    return float(text) if _SPECIAL.fullmatch(text) else text.strip("'\"")
-
-
 def _without_redone(table: pd.DataFrame) -> pd.DataFrame:
-    """Drop the models that a restart computed again, all but the last time."""
-    numbers = table["model_number"]
+    """Leave out the models that a restart computed again, all but the last time."""
+    numbers = table[_MODEL]
+    if len(numbers) and numbers.is_monotonic_increasing and numbers.is_unique:
+        return table
     later = numbers[::-1].cummin()[::-1].shift(-1)
     return table[later.isna() | (numbers < later)].reset_index(drop=True)

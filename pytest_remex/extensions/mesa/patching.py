@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_remex.errors import NamelistError
 from pytest_remex.extensions.mesa.arrays import expand
+from pytest_remex.extensions.mesa.kinds import written
 from pytest_remex.extensions.mesa.namelist import line_at, scan
-from pytest_remex.extensions.mesa.targets import find_targets, first_groups, unknown_setting
-from pytest_remex.extensions.mesa.values import Raw, Removal, format_value, kind_of, to_python
+from pytest_remex.extensions.mesa.targets import find_targets, numbered_groups, unknown_setting
+from pytest_remex.extensions.mesa.values import Raw, Removal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _INDENT = "   "
 _BLANK = " \t"
 _BEHIND = re.compile(r"[ \t]*,?[ \t]*")
+_ONE_AXIS = re.compile(r"[-+:\d]*", re.ASCII)
 _LINE_END = re.compile(r"\r?\n")
 
 
@@ -32,16 +34,21 @@ class Edit(NamedTuple):
 
 
 def patch_text(text: str, settings: Mapping[str, object]) -> str:
-    """Give `text` with `settings` changed, added or removed.
+    """Return `text` with `settings` changed, added or removed.
 
-    A text without a last line break gets one: a Fortran read of its last group would fail.
-    Raises `NamelistError` where a name or value cannot be used, naming it and the mend.
+    A group of MESA that is missing is added at the end. A text without a last line break gets one:
+    a Fortran read of its last group would fail.
+
+    Raises `NamelistError` where a name or value cannot be used, naming it and the fix.
     """
-    return patch_groups(text, first_groups(scan(text)), settings)
+    return patch_groups(text, numbered_groups(scan(text)), settings)
 
 
 def patch_groups(text: str, groups: Mapping[str, Group], settings: Mapping[str, object]) -> str:
-    """Do as `patch_text` does, where the groups of `text` are known."""
+    """Do as `patch_text` does, where the groups of `text` are known, as `numbered_groups` has them.
+
+    Raises `NamelistError` as `patch_text` does.
+    """
     additions: dict[str, list[str]] = {}
     edits: list[Edit] = []
     for target in find_targets(groups, settings):
@@ -49,20 +56,31 @@ def patch_groups(text: str, groups: Mapping[str, Group], settings: Mapping[str, 
             edits += _removals(text, groups, target)
             continue
         new = _new_value(text, target)
-        if setting := _rewritable(text, target):
+        if elements := _element_lines(text, target):
+            line = f"{target.written} = {new}"
+            edits.append(Edit(elements[0].start, elements[0].end, line))
+            edits += [_removal(text, setting) for setting in elements[1:]]
+        elif setting := _rewritable(text, target):
             edits.append(_replacement(setting, new))
         else:
-            additions.setdefault(target.group.name, []).append(f"{target.written} = {new}")
-    edits += [_addition(text, groups[name], lines) for name, lines in additions.items()]
-    return _with_last_line_break(_apply(text, edits)) if settings else text
+            additions.setdefault(target.holder, []).append(f"{target.written} = {new}")
+    missing = {name: lines for name, lines in additions.items() if name not in groups}
+    edits += [
+        _addition(text, groups[name], lines) for name, lines in additions.items() if name in groups
+    ]
+    patched = _apply(text, edits)
+    if settings:
+        patched = _with_last_line_break(patched)
+    return patched + "".join(_new_group(text, name, lines) for name, lines in missing.items())
 
 
 def _of_name(target: Target) -> list[Setting]:
-    return [setting for setting in target.group.settings if setting.name == target.name]
+    settings = target.group.settings if target.group else ()
+    return [setting for setting in settings if setting.name == target.name]
 
 
 def _places(text: str, setting: Setting) -> set[str]:
-    """Give the elements that a setting gives values to; a bare name's only value is element 1."""
+    """Return the elements that a setting gives values to; a bare name's only one is element 1."""
     return {one.subscript or "1" for one in expand(text, setting)}
 
 
@@ -83,6 +101,23 @@ def _rewritable(text: str, target: Target) -> Setting | None:
     return found
 
 
+def _element_lines(text: str, target: Target) -> list[Setting]:
+    """Return the statements that a list replaces: for `x` and two values `x(1) = 5`, `x(2) = 6`.
+
+    There are none where a statement also sets an element that is not in the list, or where an
+    array has several dimensions: the list is then written behind them.
+    """
+    if target.subscript or not isinstance(target.value, list | tuple):
+        return []
+    listed = {str(place) for place in range(1, len(target.value) + 1)}
+    given = {setting: _places(text, setting) for setting in _of_name(target)}
+    touched = [setting for setting, places in given.items() if places & listed]
+    simple = all(_ONE_AXIS.fullmatch(setting.subscript) for setting in given)
+    if not simple or not any(setting.subscript for setting in touched):
+        return []
+    return touched if all(given[setting] <= listed for setting in touched) else []
+
+
 def _replacement(setting: Setting, new: str) -> Edit:
     if not setting.items:
         return Edit(setting.equals, setting.equals, f" {new}")
@@ -91,15 +126,13 @@ def _replacement(setting: Setting, new: str) -> Edit:
 
 def _new_value(text: str, target: Target) -> str:
     """Write the value, refused where the simulation could not read it into the variable."""
-    new = format_value(target.key, target.value)
+    new = written(text, target, _of_name(target))
     is_list = isinstance(target.value, list | tuple)
     items = target.value if isinstance(target.value, list | tuple) else [target.value]
     if any(isinstance(item, Raw) for item in items):
         _refuse_broken(target.key, new)
     if not (is_list or target.subscript or isinstance(target.value, Raw)):
         _refuse_whole_array(text, target)
-    for item in items:
-        _refuse_other_kind(text, target, item)
     return new
 
 
@@ -121,20 +154,6 @@ def _refuse_whole_array(text: str, target: Target) -> None:
             raise NamelistError(
                 f"{target.key} is an array on line {line_at(text, setting.start)}: "
                 f"name an element, {target.key}(1), or give a list"
-            )
-
-
-def _refuse_other_kind(text: str, target: Target, item: object) -> None:
-    new = to_python(item)
-    if not isinstance(new, str | int | float):
-        return
-    for setting in _of_name(target):
-        for old in expand(text, setting):
-            if kind_of(old.value) == kind_of(new):
-                return
-            raise NamelistError(
-                f"{target.key} is a {kind_of(old.value)} on line {line_at(text, old.position)}, "
-                f'and {new!r} a {kind_of(new)}: give a {kind_of(old.value)}, or Raw("...")'
             )
 
 
@@ -175,6 +194,12 @@ def _addition(text: str, group: Group, lines: list[str]) -> Edit:
     return Edit(len(text[: group.end].rstrip(_BLANK)), group.end, line_break + new)
 
 
+def _new_group(text: str, name: str, lines: list[str]) -> str:
+    line_break = _line_break(text, 0)
+    body = [f"&{name}", *(f"{_INDENT}{line}" for line in lines), "/"]
+    return "".join(f"{line}{line_break}" for line in ["", *body])
+
+
 def _indent(text: str, group: Group) -> str:
     for setting in reversed(group.settings):
         before = text[text.rfind("\n", 0, setting.start) + 1 : setting.start]
@@ -184,13 +209,13 @@ def _indent(text: str, group: Group) -> str:
 
 
 def _line_break(text: str, position: int) -> str:
-    """Give the line break that the text uses from `position` on."""
+    """Return the line break that the text uses from `position` on."""
     found = text.find("\n", position)
     return "\r\n" if found > 0 and text[found - 1] == "\r" else "\n"
 
 
 def _with_last_line_break(text: str) -> str:
-    return text if text.endswith("\n") else text + _line_break(text, 0)
+    return text if text.endswith("\n") or not text else text + _line_break(text, 0)
 
 
 def _apply(text: str, edits: list[Edit]) -> str:

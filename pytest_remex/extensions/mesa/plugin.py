@@ -34,6 +34,7 @@ class MesaHooks:
     """What MESA adds; without a `config`, as in a script, $MESA_DIR names MESA's folder."""
 
     def __init__(self, config: pytest.Config | None = None) -> None:
+        self._cache: pytest.Cache | None = getattr(config, "cache", None)
         named = config.getini("remex_mesa_dir") if config is not None else ""
         self._folder = str(named or os.environ.get("MESA_DIR", ""))
 
@@ -43,8 +44,10 @@ class MesaHooks:
 
         return read_output(path)
 
-    def pytest_remex_config(self, path: Path, config_file: str | None) -> Config | None:
-        """Give the effective config: all inlists of the run taken together, as MESA reads them."""
+    def pytest_remex_config(
+        self, path: Path, config_file: str | Sequence[str] | None
+    ) -> Config | None:
+        """Return the effective config: all inlists that MESA reads, taken together."""
         from pytest_remex.extensions.mesa.readers import config_of  # noqa: PLC0415 - start-up
 
         return config_of(path, config_file)
@@ -52,7 +55,7 @@ class MesaHooks:
     def pytest_remex_inspect(
         self, experiment: Experiment, originals: Mapping[str, bytes]
     ) -> Sequence[str] | None:
-        """Warn of settings that are overridden further down, and of names that MESA lacks."""
+        """Warn of settings that MESA will not read, that are overridden, or that MESA lacks."""
         from pytest_remex.errors import NamelistError  # noqa: PLC0415 - start-up
         from pytest_remex.extensions.mesa.inspection import inspect  # noqa: PLC0415 - start-up
 
@@ -62,17 +65,26 @@ class MesaHooks:
             return [str(error), *inspect(experiment, None, originals)]
 
     def pytest_remex_measures(self, run: Run) -> Mapping[str, Scalar] | None:
-        """Add why the evolution ended, and the last photo."""
-        from pytest_remex.extensions.mesa.runs import measures  # noqa: PLC0415 - start-up
+        """Add why the evolution ended, its first and last model, and the last photo.
 
-        return measures(run.log, run.path) or None
+        What was found is kept in pytest's cache, and found again while the files are as they were.
+        """
+        from pytest_remex.extensions.mesa import runs  # noqa: PLC0415 - start-up
+
+        if self._cache is None:
+            return runs.measures(run.output, run.path) or None
+        place, key = runs.measures_keys(run.output, run.path)
+        found = runs.as_scalars(self._cache.get(f"remex/mesa/{place}", None), key)
+        if found is None:
+            found = dict(runs.measures(run.output, run.path))
+            self._cache.set(f"remex/mesa/{place}", {"key": key, "found": found})
+        return found or None
 
     def pytest_remex_continue(self, run: Run) -> Sequence[str] | None:
         """Continue from the last photo: `./re x150`."""
-        from pytest_remex.extensions.mesa.runs import last_photo  # noqa: PLC0415 - start-up
+        from pytest_remex.extensions.mesa.restarts import restart_of  # noqa: PLC0415 - start-up
 
-        photo = last_photo(run.log, run.path)
-        return ["./re", photo] if photo else None
+        return list(restart_of(run).command) or None
 
     def pytest_remex_figures(self, results: pd.DataFrame, folder: Path) -> Sequence[object] | None:
         """Add a Hertzsprung-Russell diagram, where Plotly is installed."""

@@ -1,65 +1,202 @@
-"""What a MESA run says of itself: why it ended, and the photos that it can go on from."""
+"""The columns of the results that a MESA run adds; a key tells whether they are still right."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import re
+import zlib
+from collections import deque
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from pytest_remex.extensions.mesa import joblog
+from pytest_remex.extensions.mesa.joblog import JobLog
+from pytest_remex.extensions.mesa.layout import is_packed, open_table, read_header
+from pytest_remex.extensions.mesa.roots import scripts
 
-_TERMINATION = re.compile(r"^[ \t]*termination code:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
-_TERMINATED = re.compile(r"^[ \t]*terminated evolution:?[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
-_SAVED = re.compile(r"^[ \t]*save photos/(\w[\w.-]*) for model[ \t]+\d+", re.MULTILINE)
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from pytest_remex.model import Run
+
+VERSION = 1
+"""Of what `measures` finds: part of the key, so that a newer version reads again."""
+
 _PHOTOS = "photos"
+_PHOTO = re.compile(r"(?:[b12]_)?x?\d+")
+_HISTORY = ("LOGS/history.data", "history.data", "LOGS*/history.data", "*/history.data")
+_TAIL = 1 << 18
+_MODEL = "model_number"
+
+
+def measures(output: str | Path | None, folder: Path) -> dict[str, str | int]:
+    """Return the columns of the results that a MESA run adds; none for another program's.
+
+    Args:
+        output: The job's output: its text, or its file, which is read as a stream; None where it
+            is not here.
+        folder: The run's outputs. Files to which its scripts send MESA's output are read too.
+
+    Returns:
+        `termination_code`, `terminated_evolution` and `crash`, which say why it ended;
+        `last_photo`, as `./re` takes it; `photos`, how many photo files are among the outputs;
+        `min_model` and `max_model`, the first and last model number of the history;
+        `mesa_version` from its header.
+    """
+    log = _log(output, folder)
+    found: dict[str, str | int] = {**joblog.columns(log)}
+    here = photos(folder)
+    if last := last_photo(log, folder):
+        found["last_photo"] = last
+    if here:
+        found["photos"] = len(here)
+    history = find_history(folder)
+    return found | (_history_facts(history) if history else {})
+
+
+def measures_keys(output: Path | None, folder: Path) -> tuple[str, str]:
+    """Return where to keep what `measures` found, and a key that tells whether it still holds.
+
+    Args:
+        output: The job's output, or None.
+        folder: The run's outputs.
+
+    Returns:
+        Two texts of hex digits: the first is the run's, from its path; the second changes when a
+        file changes from which `measures` reads, by its path, size and time of change.
+    """
+    read = [*log_files(output, folder), *(folder / _PHOTOS / name for name in photos(folder))]
+    history = find_history(folder)
+    state = [str(VERSION)]
+    for path in [*read, *([history] if history else [])]:
+        known = path.stat()
+        state.append(f"{path} {known.st_size} {known.st_mtime_ns}")
+    return _digest([str(folder.absolute())]), _digest(state)
+
+
+def _digest(state: list[str]) -> str:
+    return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:40]
+
+
+def stop_allowed(run: Run, allowed: Iterable[str]) -> bool:
+    """Tell whether a run ended with one of these termination codes.
+
+    Args:
+        run: What `yield` returned.
+        allowed: MESA's termination codes, such as `xa_central_lower_limit`: `termination_code_str`
+            in star_data/private/star_data_def.inc of MESA.
+
+    Returns:
+        True where the last termination code is one of them; False also where there is none.
+
+    Example:
+        >>> run = yield
+        >>> run.record(stop_allowed=stop_allowed(run, ["xa_central_lower_limit", "max_age"]))
+    """
+    code = joblog.read_log(log_files(run.output, run.path)).termination_code
+    return bool(code) and code in set(allowed)
+
+
+def log_files(output: Path | None, folder: Path) -> list[Path]:
+    """Return the files that hold MESA's output: the job's, and those that a script redirects to."""
+    names = joblog.log_names(scripts(folder))
+    redirected = [path for name in names if (path := folder / name).is_file()]
+    top = folder.resolve()
+    inside = [path for path in redirected if path.resolve().is_relative_to(top)]
+    return list(dict.fromkeys([*([output] if output and output.is_file() else []), *inside]))
+
+
+def last_photo(log: str | JobLog, folder: Path) -> str | None:
+    """Name the last photo of a run, as `./re` takes it: a binary's three files have one name.
+
+    Args:
+        log: The text of the job's output, or what was found in it.
+        folder: The run's outputs, in whose `photos` it is looked for if the output names none.
+
+    Returns:
+        Such as `x150`, or None.
+    """
+    known = (joblog.scan([log]) if isinstance(log, str) else log).photo
+    here = photos(folder)
+    return known or (joblog.photo_name(here[-1]) if here else None)
 
 
 def endings(log: str) -> dict[str, str]:
-    """Find in a job's output why the evolution ended, as columns of the results.
-
-    `termination_code` is MESA's word where a stopping condition was met, `terminated_evolution`
-    where it gave up; the last counts. Source: star/job/run_star_support.f90 of MESA.
-    """
-    lines = {
-        "termination_code": _found(_TERMINATION, "termination code:", log),
-        "terminated_evolution": _found(_TERMINATED, "terminated evolution", log),
-    }
-    return {name: each[-1] for name, each in lines.items() if each}
-
-
-def measures(log: str, folder: Path) -> dict[str, str | int]:
-    """Give the columns of the results that a MESA run adds; none for another program's.
-
-    `termination_code`, `terminated_evolution`: see `endings`; `last_photo`, and `photos`, how many
-    photos are among the outputs.
-    """
-    here = photos(folder)
-    saved = _saved(log) or here
-    found: dict[str, str | int] = {**endings(log)}
-    if saved:
-        found["last_photo"] = saved[-1]
-    if here:
-        found["photos"] = len(here)
-    return found
+    """Return the columns of the results that say why an evolution ended, from a log's text."""
+    return joblog.columns(joblog.scan([log]))
 
 
 def photos(folder: Path) -> list[str]:
-    """List the photos in the folder `photos` of a run's outputs, the newest last."""
+    """List the photo files in the folder `photos` of a run's outputs, the newest last."""
     here = folder / _PHOTOS
-    found = [path for path in here.glob("*x[0-9]*") if path.is_file()] if here.is_dir() else []
-    return [path.name for path in sorted(found, key=lambda path: (path.stat().st_mtime, path.name))]
+    found = [path for path in here.iterdir() if path.is_file()] if here.is_dir() else []
+    photo_files = [path for path in found if _PHOTO.fullmatch(path.name)]
+    times = {path: path.stat().st_mtime for path in photo_files}
+    return [path.name for path in sorted(photo_files, key=lambda path: (times[path], path.name))]
 
 
-def last_photo(log: str, folder: Path) -> str | None:
-    """Name the last photo that a run saved: from its output, else from what was fetched."""
-    saved = _saved(log) or photos(folder)
-    return saved[-1] if saved else None
+def find_history(folder: Path) -> Path | None:
+    """Find the history among a run's outputs; None where there is none, or it is a link."""
+    found = (
+        path
+        for pattern in _HISTORY
+        for path in (sorted(folder.glob(pattern)) if "*" in pattern else [folder / pattern])
+    )
+    return next((path for path in found if path.is_file() and not path.is_symlink()), None)
 
 
-def _saved(log: str) -> list[str]:
-    return _found(_SAVED, "save photos/", log)
+def as_scalars(kept: object, key: str) -> dict[str, str | int] | None:
+    """Return measures that were kept as JSON with a key; None for what is no such thing."""
+    found = kept.get("found") if isinstance(kept, dict) and kept.get("key") == key else None
+    if not isinstance(found, dict):
+        return None
+    return {str(name): one for name, one in found.items() if isinstance(one, str | int)}
 
 
-def _found(pattern: re.Pattern[str], words: str, log: str) -> list[str]:
-    """Give what a pattern that needs these words finds; `in` tells at once where they are not."""
-    return pattern.findall(log) if words in log else []
+def _log(output: str | Path | None, folder: Path) -> JobLog:
+    if isinstance(output, str):
+        return joblog.scan([output])
+    return joblog.read_log(log_files(output, folder))
+
+
+def _history_facts(path: Path) -> dict[str, str | int]:
+    try:
+        with open_table(path) as file:
+            header = read_header(file)
+            if header is None:
+                return {}
+            found: dict[str, str | int] = {}
+            about = header.values()
+            if "version_number" in about:
+                found["mesa_version"] = about["version_number"].strip("'\"")
+            if _MODEL in header.columns:
+                place, width = header.columns.index(_MODEL), len(header.columns)
+                first = next(_models(file, place, width), None)
+                if not is_packed(path):  # a packed one is read through
+                    _go_to_tail(file)
+                last = deque(_models(file, place, width), maxlen=1)
+                if first is not None:
+                    found |= {"min_model": first, "max_model": last[0] if last else first}
+    except (OSError, EOFError, zlib.error):
+        return {}
+    return found
+
+
+def _go_to_tail(file: BinaryIO) -> None:
+    """Go to the first whole row of a plain file's last 256 kB, or stay where that is behind."""
+    start = file.tell()
+    end = file.seek(0, os.SEEK_END)
+    file.seek(max(start, end - _TAIL))
+    if file.tell() > start:
+        file.readline()
+
+
+def _models(file: BinaryIO, place: int, width: int) -> Iterator[int]:
+    """Yield the model numbers of whole rows, from where the file is."""
+    for line in file:
+        words = line.split()
+        if line.endswith(b"\n") and len(words) == width and words[place].isdigit():
+            yield int(words[place])

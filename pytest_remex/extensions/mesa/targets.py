@@ -4,27 +4,51 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_remex.errors import NamelistError
 from pytest_remex.extensions.mesa.namelist import split_name
-from pytest_remex.extensions.mesa.values import to_python
+from pytest_remex.extensions.mesa.values import Removal, to_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pytest_remex.extensions.mesa.namelist import Group
 
+MESA_GROUPS = frozenset(
+    {
+        "astero_pgstar_controls",
+        "astero_search_controls",
+        "binary_controls",
+        "binary_job",
+        "colors",
+        "controls",
+        "eos",
+        "kap",
+        "pgbinary",
+        "pgstar",
+        "star_job",
+    }
+)
+"""The groups that MESA itself reads: star/private/ctrls_io.f90, binary/private/binary_ctrls_io.f90,
+binary_job_ctrls_io.f90, eos/private/eos_ctrls_io.f90, kap/private/kap_ctrls_io.f90 and others."""
+
+_GROUP_NAME = re.compile(r"(\w+?)\((\d+)\)", re.ASCII)
 _NAME = re.compile(
-    r"\s*(?:([A-Za-z_]\w*)\s*\.\s*)?([A-Za-z_]\w*(?:\s*\([^()\n]+\)|\s*%\s*\w+)*)\s*", re.ASCII
+    r"\s*(?:([A-Za-z_]\w*(?:\s*\(\s*\d+\s*\))?)\s*\.\s*)?([A-Za-z_]\w*(?:\s*\([^()\n]+\)|\s*%\s*\w+)*)\s*",
+    re.ASCII,
 )
 
 
 class Target(NamedTuple):
     """What to change: a group of the text, a name in it, a subscript or "", and the value."""
 
-    group: Group
+    holder: str
+    """The group as users name it: `controls`, or `mode(2)` for the second `&mode`."""
+    group: Group | None
+    """None where the file lacks it, and it is to be added."""
     written: str
     """The name as the user wrote it, without its group."""
     name: str
@@ -34,7 +58,7 @@ class Target(NamedTuple):
     @property
     def key(self) -> str:
         """The full name as users write it: `controls.x_ctrl(6)`."""
-        return f"{self.group.name}.{self.name}" + (f"({self.subscript})" if self.subscript else "")
+        return f"{self.holder}.{self.name}" + (f"({self.subscript})" if self.subscript else "")
 
 
 def first_groups(groups: Iterable[Group]) -> dict[str, Group]:
@@ -43,6 +67,27 @@ def first_groups(groups: Iterable[Group]) -> dict[str, Group]:
     for group in groups:
         firsts.setdefault(group.name, group)
     return firsts
+
+
+def numbered_groups(groups: Iterable[Group]) -> dict[str, Group]:
+    """Return all groups by name: the first `&mode` is `mode`, the next are `mode(2)`, ..."""
+    count: Counter[str] = Counter()
+    found: dict[str, Group] = {}
+    for group in groups:
+        count[group.name] += 1
+        number = count[group.name]
+        found[f"{group.name}({number})" if number > 1 else group.name] = group
+    return found
+
+
+def group_key(written: str) -> str:
+    """Return a group's name as `numbered_groups` has it: `Mode( 1 )` is `mode`."""
+    key = "".join(written.split()).lower()
+    numbered = _GROUP_NAME.fullmatch(key)
+    if not numbered:
+        return key
+    name, number = numbered[1], int(numbered[2])
+    return name if number == 1 else f"{name}({number})"
 
 
 def find_targets(groups: Mapping[str, Group], settings: Mapping[str, object]) -> list[Target]:
@@ -55,7 +100,7 @@ def find_targets(groups: Mapping[str, Group], settings: Mapping[str, object]) ->
     seen: dict[tuple[str, str], list[str]] = {}
     for group, written, value in _flat(settings):
         target = _find(groups, group, written, value)
-        others = seen.setdefault((target.group.name, target.name), [])
+        others = seen.setdefault((target.holder, target.name), [])
         if any(_may_overlap(target.subscript, other) for other in others):
             raise NamelistError(f"{target.key} is given twice: give it once")
         others.append(target.subscript)
@@ -66,9 +111,9 @@ def find_targets(groups: Mapping[str, Group], settings: Mapping[str, object]) ->
 def unknown_setting(groups: Mapping[str, Group], written: str, name: str) -> str:
     """Say that a name is in no group, and which names are near it."""
     here = {
-        f"{group.name}.{setting.name}": setting.name
-        for group in groups.values()
-        for setting in group.settings
+        f"{group}.{setting.name}": setting.name
+        for group, found in groups.items()
+        for setting in found.settings
     }
     near = set(difflib.get_close_matches(name, here.values(), n=3))
     alike = [full for full, short in here.items() if short in near]
@@ -96,25 +141,25 @@ def _find(groups: Mapping[str, Group], group: str | None, written: str, given: o
     name, subscript = split_name(match[2])
     value = to_python(given)
     group = group or match[1]
-    if group is None:
-        return Target(_only_holder(groups, written, name), match[2], name, subscript, value)
-    if group.strip().lower() not in groups:
+    holder = group_key(group) if group else _only_holder(groups, written, name)
+    if holder not in groups and (holder not in MESA_GROUPS or isinstance(value, Removal)):
         raise NamelistError(
             f"&{group} is not here: the groups are {_listed(f'&{name}' for name in groups)}"
         )
-    return Target(groups[group.strip().lower()], match[2], name, subscript, value)
+    return Target(holder, groups.get(holder), match[2], name, subscript, value)
 
 
-def _only_holder(groups: Mapping[str, Group], written: str, name: str) -> Group:
+def _only_holder(groups: Mapping[str, Group], written: str, name: str) -> str:
+    """Return the group that holds a name; of repeated groups the first, which Fortran reads."""
     holders = [
-        group
-        for group in groups.values()
-        if any(setting.name == name for setting in group.settings)
+        key
+        for key, group in groups.items()
+        if "(" not in key and any(setting.name == name for setting in group.settings)
     ]
     if not holders:
         raise NamelistError(unknown_setting(groups, written, name))
     if len(holders) > 1:
-        candidates = _listed(f"{group.name}.{written}" for group in holders)
+        candidates = _listed(f"{group}.{written}" for group in holders)
         raise NamelistError(f"{written} is in {len(holders)} groups: name one, {candidates}")
     return holders[0]
 

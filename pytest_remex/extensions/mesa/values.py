@@ -20,7 +20,11 @@ _LOGICAL = re.compile(r"\.([tf])\S*|(t|f|true|false)\.?", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """Fortran text to write as it is, such as `Raw("1d-3")`."""
+    """Fortran text to write as it is.
+
+    Example:
+        >>> patch_inlist("inlist_project", {"varcontrol_target": Raw("1d-3")})
+    """
 
     text: str
 
@@ -31,9 +35,9 @@ class Removal:
 
 
 def parse_literal(text: str) -> Literal:
-    """Give the Python value of one Fortran literal.
+    """Return the Python value of one Fortran literal.
 
-    A word that is no number, logical or quoted text (a complex number is none) is given as text.
+    A word that is no number, logical or quoted text (a complex number is none) is returned as text.
     """
     first = text[0]
     if first in "'\"":
@@ -70,7 +74,7 @@ def format_value(name: str, value: object) -> str:
 
 
 def to_python(value: object) -> object:
-    """Turn numpy scalars and arrays, and paths, into plain Python values; give others back."""
+    """Turn numpy scalars and arrays, and paths, into plain Python values; return others."""
     if isinstance(value, os.PathLike):
         return os.fsdecode(value)
     plain = getattr(value, "tolist", None)

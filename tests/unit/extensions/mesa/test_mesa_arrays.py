@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from mesa_corpus.checks import differences
+from mesa_corpus.gfortran import Claim, ask, gfortran
 
 from pytest_remex.errors import NamelistError
 from pytest_remex.extensions.mesa import InlistWarning, patch_inlist, read_inlist
-from pytest_remex.extensions.mesa.corpus.checks import differences
-from pytest_remex.extensions.mesa.corpus.gfortran import Claim, ask, gfortran
 
 STATEMENTS = {
     "w = 1 2 3": {"w(1)": 1, "w(2)": 2, "w(3)": 3},

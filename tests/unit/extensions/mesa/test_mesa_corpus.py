@@ -1,13 +1,12 @@
-"""`python -m pytest_remex.extensions.mesa.corpus DIR`."""
+"""`make corpus DIR=...`."""
 
 from __future__ import annotations
 
 import pytest
+from mesa_corpus import __main__ as corpus
+from mesa_corpus.checks import compare, read_sample
+from mesa_corpus.gfortran import Answer
 from mesa_hazards import HAZARDS
-
-from pytest_remex.extensions.mesa.corpus import __main__ as corpus
-from pytest_remex.extensions.mesa.corpus.checks import compare, read_sample
-from pytest_remex.extensions.mesa.corpus.gfortran import Answer
 
 needs_gfortran = pytest.mark.skipif(not corpus.gfortran(), reason="gfortran is not installed")
 
@@ -29,6 +28,15 @@ def test_a_folder_of_inlists_holds_what_is_promised(folder, capsys):
     assert f"{len(HAZARDS)} files read" in printed
     assert "disagreements" not in printed
     assert "f90nml alone reads otherwise" in printed
+
+
+@needs_gfortran
+def test_a_name_without_a_value_is_declared(tmp_path, capsys):
+    """Gfortran is told of it, in whatever place, so that it does not fail for want of it."""
+    text = "&e\n a = ! none\n b(3) =\n b(1) = 'x'\n c(2:4) =\n d = 1 ! one\n/\n"
+    (tmp_path / "inlist").write_text(text)
+    assert corpus.main([str(tmp_path)]) == 0
+    assert "2 values read alike by gfortran" in capsys.readouterr().out
 
 
 def test_a_file_that_cannot_be_read_is_told(folder, capsys):

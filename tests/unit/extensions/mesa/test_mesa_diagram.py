@@ -67,6 +67,13 @@ def test_one_run_needs_no_colours(results, tmp_path):
     assert [trace.name for trace in figure.data] == ["1"]
 
 
+def test_a_damaged_row_does_not_hide_a_track(results, tmp_path):
+    """The curve is drawn without it, and without a warning."""
+    text = columns("model_number log_Teff log_L", ["1 4 1", "2 4", "3 4 2", "4 4 3"])
+    (tmp_path / "a" / "LOGS" / "history.data").write_text(text)
+    assert hr_diagram(results, tmp_path).data[0].y == (1, 2, 3)
+
+
 def test_runs_without_a_track_are_left_out(results, tmp_path):
     """No outputs, another layout, or other columns: no line; without any line no diagram."""
     (tmp_path / "a" / "LOGS" / "history.data").write_text("broken")

@@ -8,12 +8,12 @@ import f90nml
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mesa_corpus.checks import Disagreement, changes, differences
+from mesa_corpus.checks import read_sample as sample_of
+from mesa_corpus.f90 import read_with_f90nml
+from mesa_corpus.gfortran import Claim, ask, gfortran
 
 from pytest_remex.extensions.mesa import InlistWarning, patch_inlist, read_inlist
-from pytest_remex.extensions.mesa.corpus.checks import Disagreement, changes, differences
-from pytest_remex.extensions.mesa.corpus.checks import read_sample as sample_of
-from pytest_remex.extensions.mesa.corpus.f90 import read_with_f90nml
-from pytest_remex.extensions.mesa.corpus.gfortran import Claim, ask, gfortran
 from pytest_remex.extensions.mesa.namelist import scan
 from pytest_remex.extensions.mesa.patching import patch_text
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import warnings
 
 import pytest
+from mesa_corpus.checks import differences
+from mesa_corpus.gfortran import Claim, ask, gfortran
 from mesa_hazards import HAZARDS
 
 from pytest_remex.errors import NamelistError
 from pytest_remex.extensions.mesa import InlistWarning, patch_inlist, read_inlist
-from pytest_remex.extensions.mesa.corpus.checks import differences
-from pytest_remex.extensions.mesa.corpus.gfortran import Claim, ask, gfortran
 
 hazards = pytest.mark.parametrize("hazard", HAZARDS, ids=lambda hazard: hazard.name)
 END_OF_FILE = -1

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from mesa_samples import columns
 
 from pytest_remex.errors import RemexError
-from pytest_remex.extensions.mesa import read_history, read_profile, read_profiles_index
+from pytest_remex.extensions.mesa import (
+    TableWarning,
+    read_history,
+    read_profile,
+    read_profiles_index,
+)
 
 
 @pytest.fixture
@@ -95,10 +103,89 @@ def test_text_columns_stay_text(history):
     assert history(columns("model_number x", ["1 a", "2 3"])).x.tolist() == ["a", "3"]
 
 
-def test_a_row_with_too_many_columns_is_an_error(history):
-    """Two rows in one are damage, not data."""
-    with pytest.raises(RemexError, match="a row has more columns than names"):
-        history(columns("model_number x", ["1 2", "2 3 3 4", "4 5"]))
+HEADER = columns("model_number x y", [])
+DAMAGE = {
+    "two rows in one": "3 .3 3 3 .3 3\n",
+    "half a row": "3 .3\n",
+    "NULs where the disk was full": "\0" * 600 + "\n",
+    "NULs before a row": "\0\0\0\0 3 .3 3\n",
+    "NULs in a number": "3 .3\0\0 3\n",
+    "a word among numbers": "3 .3 x3\n",
+    "a second header": HEADER,
+    "a second header behind a row without its end": f"3 .3 3{HEADER}",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_row_is_left_out(history, damage):
+    """What a killed job left in the middle is dropped with a warning; the rest stays numbers."""
+    rows = [f"{n} .{n} {n}" for n in (1, 2, 4, 5, 6)]
+    lines = [f"   {row}\n" for row in rows]
+    with pytest.warns(TableWarning, match=r"history.data: .*damaged rows? (is|are) left out"):
+        table = history(HEADER + "".join([*lines[:2], DAMAGE[damage], *lines[2:]]))
+    assert table.model_number.tolist() == [1, 2, 4, 5, 6]
+    assert table.x.tolist() == [0.1, 0.2, 0.4, 0.5, 0.6]
+    assert [str(kind) for kind in table.dtypes] == ["int64", "float64", "int64"]
+
+
+@given(st.data())
+@settings(
+    deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_rows_survive_damage_between_them(tmp_path, data):
+    """Whatever stands between whole rows, they are all read, bit by bit, and nothing else is."""
+    count = data.draw(st.integers(4, 9))
+    values = data.draw(st.lists(st.floats(allow_nan=False), min_size=count, max_size=count))
+    damage = data.draw(st.sampled_from(sorted(DAMAGE)))
+    place = data.draw(st.integers(0, count - 1))
+    lines = [f" {n + 10} {value!r} 7\n" for n, value in enumerate(values)]
+    path = tmp_path / "history.data"
+    path.write_text(HEADER + "".join([*lines[:place], DAMAGE[damage], *lines[place:]]))
+    with pytest.warns(TableWarning):
+        table = read_history(path)
+    assert table.model_number.tolist() == [n + 10 for n in range(count)]
+    assert table.x.tolist() == values
+
+
+def test_a_row_that_counts_its_columns_is_a_row(history):
+    """The numbers above a second header look like it, and only they are dropped."""
+    with pytest.warns(TableWarning):
+        table = history(columns("model_number x y", ["1 2 3", "2 3", "4 5 6", "5 5 5"]))
+    assert table.x.tolist() == [2, 5, 5]
+
+
+def test_a_table_of_many_parts_is_one(history):
+    """Rows are parsed some thousand at a time; a column's kind is that of all of them."""
+    rows = [f"{n} {n} {n if n < 50000 else n + 0.5}" for n in range(60000)]
+    table = history(columns("model_number x y", rows))
+    assert len(table) == 60000
+    assert [str(kind) for kind in table.dtypes] == ["int64", "int64", "float64"]
+    assert (table.y.iloc[0], table.y.iloc[-1]) == (0, 59999.5)
+
+
+def test_some_columns_are_read_in_the_order_asked_for(tmp_path):
+    """Models that were computed again are left out though their numbers are not asked for."""
+    path = tmp_path / "history.data"
+    path.write_text(columns("model_number x y z", ["1 .1 1 7", "2 .2 2 7", "2 .3 3 7"]))
+    table = read_history(path, columns=["y", "x"])
+    assert list(table.columns) == ["y", "x"]
+    assert table.to_numpy().tolist() == [[1, 0.1], [3, 0.3]]
+    assert table.attrs["initial_mass"] == 15.0
+    with pytest.raises(RemexError, match="no column 'modelnumber': did you mean model_number"):
+        read_history(path, columns=["modelnumber"])
+    with pytest.raises(RemexError, match=r"is one string: write columns=\['x'\]"):
+        read_history(path, columns="x")
+
+
+def test_a_gzipped_table_is_read(tmp_path):
+    """The first bytes tell, not the name; one that was cut off is an error in words."""
+    path = tmp_path / "history_M1.5.txt"
+    packed = gzip.compress(columns("model_number x", [f"{n} .5" for n in range(500)]).encode())
+    path.write_bytes(packed)
+    assert len(read_history(path)) == 500
+    path.write_bytes(packed[:-20])
+    with pytest.raises(RemexError, match="cannot be read: Compressed file ended"):
+        read_history(path)
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "1 2\na b\n", "1\na\n2\n\nx\ny\n1\n"])

@@ -11,9 +11,11 @@ import pytest
 from mesa_samples import DEFAULTS, columns
 
 from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.extensions import mesa
 from pytest_remex.extensions.mesa import InlistWarning
 from pytest_remex.extensions.mesa.inspection import inspect
 from pytest_remex.extensions.mesa.plugin import MesaHooks
+from pytest_remex.extensions.mesa.readers import read_output
 from pytest_remex.model import Experiment, Run, Sweep
 
 ORIGINALS = {"inlist": b"", "inlist_project": b""}
@@ -67,6 +69,7 @@ def test_outputs_are_read_by_their_kind(hooks, tmp_path):
         ("params.yaml", "base: &base\n  a: 1\n"),
         ("inlist_notes", "no groups here\n"),
         ("slurm.out", "1\na\n2\n\n1\nb\n3\n"),
+        ("table.gz", "\x1f\x8b broken"),
     ],
 )
 def test_files_of_others_are_left_to_others(tmp_path, pytestconfig, name, text):
@@ -157,6 +160,17 @@ def test_measures_of_a_mesa_run(hooks, tmp_path):
     assert hooks.pytest_remex_measures(run=run(tmp_path, "done")) == []
 
 
+def test_measures_are_found_once(hooks, tmp_path, monkeypatch):
+    """While log and outputs are as they were, they come from pytest's cache."""
+    one = run(tmp_path, " termination code: max_age\n")
+    first = hooks.pytest_remex_measures(run=one)
+    monkeypatch.setattr("pytest_remex.extensions.mesa.joblog.read_log", None)
+    assert hooks.pytest_remex_measures(run=one) == first
+    one.output.write_text(" termination code: x\n")
+    with pytest.raises(TypeError):
+        hooks.pytest_remex_measures(run=one)
+
+
 def test_a_run_goes_on_from_its_last_photo(hooks, tmp_path):
     """The command takes the place of `./rn`; without a photo the run starts afresh."""
     log = " save photos/x150 for model 150\n"
@@ -176,6 +190,27 @@ def test_the_ini_key_names_mesa_s_folder(monkeypatch, tmp_path):
     hooks = MesaHooks(SimpleNamespace(getini=lambda key: {"remex_mesa_dir": str(tmp_path)}[key]))
     said = hooks.pytest_remex_inspect(experiment(tmp_path), ORIGINALS)
     assert said[0].startswith(str(tmp_path))
+
+
+def test_every_public_name_is_listed_and_explained():
+    """`dir` and `help` show what there is; each docstring tells what comes in and out."""
+    assert set(mesa.__all__) <= set(dir(mesa))
+    for name in mesa.__all__:
+        assert getattr(mesa, name).__doc__, name
+    functions = [name for name in mesa.__all__ if name[0].islower()]
+    assert len(functions) >= 10
+    for name in functions:
+        text = getattr(mesa, name).__doc__
+        assert "Args:" in text, name
+        assert "Returns:" in text or name == "patch_inlist", name
+
+
+def test_some_columns_of_any_table(tmp_path):
+    """`run.read` passes the columns on; a table is known by its layout."""
+    path = tmp_path / "history_M1.5.txt"
+    path.write_text(columns("model_number x y", ["1 2 3", "2 3 4"]))
+    assert read_output(path, columns=["y"]).to_dict("list") == {"y": [3, 4]}
+    assert read_output(path).shape == (2, 3)
 
 
 def test_nothing_heavy_is_loaded_at_the_start():

@@ -1,10 +1,18 @@
-"""Why a run ended, and what it can go on from."""
+"""Why a run ended, and the other columns that MESA adds to the results."""
 
 from __future__ import annotations
 
+import gzip
 import os
+import tracemalloc
 
-from pytest_remex.extensions.mesa.runs import endings, last_photo, measures, photos
+import pytest
+from mesa_samples import columns
+
+from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.extensions.mesa import stop_allowed
+from pytest_remex.extensions.mesa.runs import endings, last_photo, measures, measures_keys, photos
+from pytest_remex.model import Experiment, Run, Sweep
 
 LOG = """\
  save photos/x050 for model      50
@@ -23,6 +31,33 @@ def test_the_last_termination_code_is_a_column():
     assert endings(LOG) == {"termination_code": "xa_central_lower_limit"}
     gave_up = " terminated evolution: cannot find acceptable model\n"
     assert endings(gave_up) == {"terminated_evolution": "cannot find acceptable model"}
+    assert endings("12:  termination code: max_age\n") == {"termination_code": "max_age"}
+
+
+@pytest.mark.parametrize(
+    ("log", "crash"),
+    [
+        (
+            "At line 92 of file x.f90\nFortran runtime error: End of file\n\nError termination.\n",
+            "Fortran runtime error: End of file",
+        ),
+        (
+            " Cannot match namelist object name initial_mas\n STOP namelist\n",
+            "Cannot match namelist object name initial_mas",
+        ),
+        (" Terminate: stop_for_bad_nums\n", "Terminate: stop_for_bad_nums"),
+        (" STOP 1\n", "STOP 1"),
+        ("0: ERROR STOP  bad   mesh\n", "ERROR STOP bad mesh"),
+        ("Program received signal SIGSEGV: x\nSTOP\n", "Program received signal SIGSEGV: x"),
+        ("Fortran runtime error: x\n" + LOG, ""),
+        (LOG + "Fortran runtime error: x\n", "Fortran runtime error: x"),
+        (LOG + " STOP\n", ""),
+        ("do not STOP here, please\nNONSTOP\n", ""),
+    ],
+)
+def test_a_crash_s_reason_is_a_column(log, crash):
+    """The last error counts, unless a run that was continued came to its end behind it."""
+    assert endings(log).get("crash", "") == crash
 
 
 def test_another_program_s_output_has_no_columns(tmp_path):
@@ -33,17 +68,104 @@ def test_another_program_s_output_has_no_columns(tmp_path):
 
 
 def test_photos_are_listed_the_newest_last(tmp_path):
-    """MESA's names wrap round, so time orders them."""
+    """MESA's names wrap round, so time orders them; old releases write no `x`."""
     folder = tmp_path / "photos"
     folder.mkdir()
-    for at, name in enumerate(["x950", "x000", "x050"]):
+    for at, name in enumerate(["x950", "1000", "x050", "b_x100"]):
         (folder / name).touch()
         os.utime(folder / name, (at, at))
-    assert photos(tmp_path) == ["x950", "x000", "x050"]
-    assert measures("", tmp_path) == {"last_photo": "x050", "photos": 3}
+    assert photos(tmp_path) == ["x950", "1000", "x050", "b_x100"]
+    assert measures("", tmp_path) == {"last_photo": "x100", "photos": 4}
 
 
-def test_the_last_photo_is_the_one_that_the_output_names(tmp_path):
-    """Photos need not be fetched: the output tells which were saved."""
-    assert last_photo(LOG, tmp_path) == "x150"
-    assert last_photo("nothing", tmp_path) is None
+@pytest.mark.parametrize(
+    ("log", "photo"),
+    [
+        (LOG, "x150"),
+        (" save photos/b_x100, photos/1_x100, photos/2_x100 for model         100\n", "x100"),
+        (" save my/photos/x150 for model 150\n", "x150"),
+        (" save photos/1500 for model 1500\n", "1500"),
+        ("2:  save photos/x150 for model 150\n", "x150"),
+        ("restart from x100\n", "x100"),
+        ("restart from photos/x100\n save LOGS/profile1.data for model 3\n", "x100"),
+        ("nothing", None),
+    ],
+)
+def test_the_last_photo_is_the_one_that_the_output_names(tmp_path, log, photo):
+    """Photos need not be fetched; a binary's three files have one name, which `re` takes."""
+    assert last_photo(log, tmp_path) == photo
+
+
+@pytest.mark.parametrize("pack", [False, True])
+def test_the_first_and_last_model_are_columns(tmp_path, pack):
+    """They are read from the ends of the history, however long it is, with MESA's version."""
+    (tmp_path / "LOGS").mkdir()
+    rows = [f"{n} {'0' * 90}" for n in [*range(7, 9000), *range(4000, 8000)]]
+    text = (columns("model_number x", rows) + "8000 0.").encode()
+    path = tmp_path / "LOGS" / "history.data"
+    path.write_bytes(gzip.compress(text) if pack else text)
+    found = {"min_model": 7, "max_model": 7999, "mesa_version": "r1.2"}
+    assert measures(None, tmp_path) == found
+    path.write_text(columns("model_number x", ["3 1"]))
+    assert measures(None, tmp_path) == {"min_model": 3, "max_model": 3, "mesa_version": "r1.2"}
+    path.write_text(columns("model_number x", []))
+    assert measures(None, tmp_path) == {"mesa_version": "r1.2"}
+
+
+def test_a_long_log_is_read_as_a_stream(tmp_path):
+    """Memory does not grow with the output, not even where it is one endless line."""
+    path = tmp_path / "slurm.out"
+    with path.open("w") as file:
+        for number in range(300_000):
+            file.write(f"step {number} " + "0" * 90 + "\n")
+        file.write("1" * 20_000_000 + "\n" + LOG)
+    tracemalloc.start()
+    found = measures(path, tmp_path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == {"termination_code": "xa_central_lower_limit", "last_photo": "x150"}
+    assert peak < 12_000_000 < path.stat().st_size / 4
+
+
+def test_redirected_output_is_read(tmp_path):
+    """A third of MESA's users send it to a file: it is read where it was fetched."""
+    (tmp_path / "slurm.out").write_text("date\n")
+    (tmp_path / "run.sbatch").write_text("./rn 2>&1 | tee -a logs.txt\n# ./rn > old.txt\n")
+    (tmp_path / "rn").write_text("./star > out.txt 2> /dev/null\ncat < ../x > ../../outside\n")
+    (tmp_path / "logs.txt").write_text(" save photos/x100 for model 100\n")
+    (tmp_path / "old.txt").write_text(" save photos/x999 for model 999\n")
+    (tmp_path / "out.txt").write_text(LOG)
+    assert measures(tmp_path / "slurm.out", tmp_path) == {
+        "termination_code": "xa_central_lower_limit",
+        "last_photo": "x150",
+    }
+
+
+def test_the_key_changes_with_what_is_read(tmp_path):
+    """Log, history and photos; not other outputs. The run's place stays the same."""
+    output = tmp_path / "slurm.out"
+    output.write_text("a")
+    keys = [measures_keys(output, tmp_path)]
+    (tmp_path / "other").write_text("b")
+    assert measures_keys(output, tmp_path) == keys[0]
+    output.write_text("ab")
+    keys.append(measures_keys(output, tmp_path))
+    for folder, name in (("LOGS", "history.data"), ("photos", "x100")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).write_text("c")
+        keys.append(measures_keys(output, tmp_path))
+    assert len({key for _, key in keys}) == 4
+    assert len({place for place, _ in keys}) == 1
+
+
+def test_a_stop_is_allowed_or_not(tmp_path):
+    """A termination code that the sweep names; none is never allowed."""
+    output = tmp_path / "slurm.out"
+    experiment = Experiment(Sweep("tams"), "id", {}, {}, tmp_path)
+    job = Job("1", JobState.COMPLETED)
+    run = Run(tmp_path, None, job, output, experiment, lambda path: path)
+    output.write_text(LOG)
+    assert stop_allowed(run, ["max_age", "xa_central_lower_limit"])
+    assert not stop_allowed(run, ["max_age"])
+    output.write_text("")
+    assert not stop_allowed(run, ["", "max_age"])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def read_with_f90nml(text: str) -> dict[str, dict[str, Literal]] | str:
-    """Give what f90nml reads, named as `read_inlist` does, or its error in words."""
+    """Return what f90nml reads, named as `read_inlist` does, or its error in words."""
     parser = f90nml.Parser()
     parser.strict_logical = False
     try:

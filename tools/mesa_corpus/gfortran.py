@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from mesa_corpus.fortran import Declarations, declare, merge, program
 from pytest_remex.errors import NamelistError
-from pytest_remex.extensions.mesa.corpus.fortran import Declarations, declare, merge, program
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,6 +24,8 @@ class Claim(NamedTuple):
     data: bytes
     group: str
     values: Mapping[str, Literal]
+    nulls: tuple[str, ...] = ()
+    """Names, as users write them, that the group gives no value to, as `x(2) =` does not."""
 
 
 class Answer(NamedTuple):
@@ -71,7 +73,7 @@ def ask(claims: Sequence[Claim]) -> list[Answer | None]:
 
 def _shape_number(shapes: list[tuple[str, Declarations]], claim: Claim) -> int | None:
     """Find, or make, the declarations that serve a claim."""
-    wanted = declare(claim.values)
+    wanted = declare(claim.values, claim.nulls)
     if not wanted:
         return None
     for number, (group, variables) in enumerate(shapes):

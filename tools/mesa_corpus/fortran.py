@@ -10,7 +10,7 @@ from pytest_remex.extensions.mesa.namelist import split_name
 from pytest_remex.extensions.mesa.values import kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pytest_remex.extensions.mesa.values import Literal
 
@@ -40,8 +40,36 @@ class Variable(NamedTuple):
 Declarations = dict[str, Variable]
 
 
-def declare(values: Mapping[str, Literal]) -> Declarations | None:
-    """Find the declarations that what was read from a group asks for; None where it cannot be."""
+def declare(values: Mapping[str, Literal], nulls: Iterable[str] = ()) -> Declarations | None:
+    """Find the declarations that what was read from a group asks for; None where it cannot be.
+
+    A name in `nulls` gets no value, so that its kind does not matter: it is a number unless its
+    other elements are something else.
+    """
+    found = _of_values(values)
+    if found is None:
+        return None
+    for key in nulls:
+        name, subscript = split_name(key)
+        known = found.get(name)
+        kind = known.kind if known else "number"
+        for place in _corners(subscript):
+            known = _merged(known, Variable(kind, place, place))
+            if known is None or not name.isidentifier():
+                return None
+            found[name] = known
+    return found
+
+
+def _corners(subscript: str) -> list[tuple[int, ...]]:
+    """Return the first and the last place of a subscript; sections such as `:` begin at 1."""
+    if not subscript:
+        return [()]
+    axes = [[int(bound or 1) for bound in part.split(":")[:2]] for part in subscript.split(",")]
+    return [tuple(axis[0] for axis in axes), tuple(axis[-1] for axis in axes)]
+
+
+def _of_values(values: Mapping[str, Literal]) -> Declarations | None:
     found: Declarations = {}
     for key, value in values.items():
         name, subscript = split_name(key)

@@ -1,4 +1,4 @@
-"""`python -m pytest_remex.extensions.mesa.corpus DIR`: check all inlists of a folder.
+"""`PYTHONPATH=tools python -m mesa_corpus DIR`: check all inlists of a folder.
 
 Every file must parse, gfortran and f90nml must read the same values, and setting any scalar or
 element must change only its bytes, with gfortran reading it back. Without gfortran, f90nml is the
@@ -14,8 +14,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_remex.errors import NamelistError
-from pytest_remex.extensions.mesa.corpus.checks import (
+from mesa_corpus.checks import (
     Change,
     Disagreement,
     Sample,
@@ -24,7 +23,8 @@ from pytest_remex.extensions.mesa.corpus.checks import (
     differences,
     read_sample,
 )
-from pytest_remex.extensions.mesa.corpus.gfortran import Claim, ask, gfortran
+from mesa_corpus.gfortran import ask, gfortran
+from pytest_remex.errors import NamelistError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -79,7 +79,7 @@ def _asked(samples: Iterable[Sample], counts: Counter[str]) -> Iterator[Disagree
     pairs = [
         (sample, group) for sample in samples for group, found in sample.groups.items() if found
     ]
-    answers = ask([Claim(sample.data, group, sample.groups[group]) for sample, group in pairs])
+    answers = ask([sample.claim(group) for sample, group in pairs])
     for (sample, group), answer in zip(pairs, answers, strict=True):
         found = compare(sample, group, answer)
         counts["values read alike by gfortran"] += 0 if found else len(sample.groups[group])
@@ -117,7 +117,7 @@ def _second_opinions(samples: Iterable[Sample], counts: Counter[str]) -> Iterato
     if not importlib.util.find_spec("f90nml"):
         _say("f90nml is not here: pip install f90nml")
         return
-    from pytest_remex.extensions.mesa.corpus.f90 import read_with_f90nml  # noqa: PLC0415 - optional
+    from mesa_corpus.f90 import read_with_f90nml  # noqa: PLC0415 - optional
 
     for sample in samples:
         read = read_with_f90nml(sample.text)

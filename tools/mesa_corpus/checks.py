@@ -5,9 +5,9 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
+from mesa_corpus.gfortran import Claim
 from pytest_remex.errors import NamelistError
 from pytest_remex.extensions.mesa.arrays import assignments, last_values
-from pytest_remex.extensions.mesa.corpus.gfortran import Claim
 from pytest_remex.extensions.mesa.inlists import decode, read_inlist
 from pytest_remex.extensions.mesa.namelist import scan
 from pytest_remex.extensions.mesa.patching import patch_text
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from pytest_remex.extensions.mesa.corpus.gfortran import Answer
+    from mesa_corpus.gfortran import Answer
     from pytest_remex.extensions.mesa.values import Literal
 
     Values = Mapping[str, Literal]
@@ -35,6 +35,12 @@ class Sample(NamedTuple):
     encoding: str
     groups: dict[str, dict[str, Literal]]
     doubts: tuple[str, ...]
+    nulls: dict[str, tuple[str, ...]]
+    """By group, the names that stand there without a value."""
+
+    def claim(self, group: str) -> Claim:
+        """Return what was read from a group, for gfortran to confirm."""
+        return Claim(self.data, group, self.groups[group], self.nulls[group])
 
 
 class Change(NamedTuple):
@@ -64,7 +70,15 @@ def read_sample(path: Path) -> Sample:
     with warnings.catch_warnings(record=True) as doubts:
         warnings.simplefilter("always")
         groups = read_inlist(path)
-    return Sample(path, data, text, encoding, groups, tuple(str(one.message) for one in doubts))
+    said = tuple(str(one.message) for one in doubts)
+    return Sample(path, data, text, encoding, groups, said, _nulls(text))
+
+
+def _nulls(text: str) -> dict[str, tuple[str, ...]]:
+    return {
+        name: tuple(setting.key for setting in group.settings if not setting.items)
+        for name, group in first_groups(scan(text)).items()
+    }
 
 
 def differences(ours: Values, theirs: Values) -> list[str]:
@@ -111,11 +125,12 @@ def changes(sample: Sample) -> Iterator[Change | Disagreement]:
                 yield Disagreement(sample.path, f"{name}.{key}", what)
             if not _only_value_changed(sample.text, after, one.position, f"{key} = ", value):
                 yield Disagreement(sample.path, f"{name}.{key}", "other bytes changed")
-            yield Change(sample, key, Claim(after.encode(sample.encoding), name, wanted))
+            nulls = _nulls(after)[name]
+            yield Change(sample, key, Claim(after.encode(sample.encoding), name, wanted, nulls))
 
 
 def _another(value: Literal) -> Literal:
-    """Give another value of the same kind."""
+    """Return another value of the same kind."""
     if isinstance(value, bool):
         return not value
     return "it's / new!" if isinstance(value, str) else 0.12345678901234567

@@ -1,0 +1,185 @@
+"""Which inlists MESA starts from in a work directory: what its scripts say, else `inlist`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from pytest_remex.errors import NamelistError
+from pytest_remex.extensions.mesa.chains import follow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+ROOT = "inlist"
+"""The file that MESA starts from, unless MESA_INLIST names another one."""
+
+SCRIPT = "run.sbatch"
+_LONGEST = 1 << 16
+"""Bytes of a script that are looked at."""
+_CALLED = re.compile(r"(?:\./|\b(?:bash|sh|source)[ \t]+(?:\./)?)([A-Za-z_][\w.-]*)")
+_HERE = re.compile(r"^(?:\$PWD/|\$SLURM_SUBMIT_DIR/|\./)+")
+_INLIST_VARIABLE = re.compile(r"\bMESA_INLIST=[\"']?([^\s\"';|&]+)")
+_WORD = re.compile(r"[\w./*?$-]+")
+_LETTER = re.compile(r"[A-Za-z]")
+_COMMENT = re.compile(r"(?:^|\s)#.*")
+_COMMAND_END = re.compile(r"[;&|(){}]+")
+_STAGE = re.compile(
+    r"(?:.*\s)?(?:do_one\s+(\S+)|(?:cp|mv|ln)(?:\s+-\w+)*\s+(\S+)\s+[\"']?(?:\./)?inlist[\"']?"
+    r"|\./(?:star|binary|rn1?)\s+(\S*inlist\S*))(?:\s.*)?"
+)
+_DO_ONE = re.compile(r"(?:^|\s)do_one\s+(\S+)(?:\s+(\S+))?")
+_NAMELISTS = frozenset({".nml", ".namelist"})
+
+
+class Roots(NamedTuple):
+    """The inlists that MESA starts from, in the order of the stages."""
+
+    paths: tuple[Path, ...]
+    sure: bool
+    """Whether these are all: not where a script names a file that is not here, or a variable."""
+
+
+def is_inlist(path: Path) -> bool:
+    """Whether a file is a namelist file, by its name."""
+    return path.name.startswith(ROOT) or path.suffix in _NAMELISTS
+
+
+def named_files(config_file: str | Sequence[str] | None) -> list[str]:
+    """Return a sweep's `config_file` as a list, whether it names none, one or several files."""
+    if config_file is None:
+        return []
+    return [config_file] if isinstance(config_file, str) else list(config_file)
+
+
+def find_roots(folder: Path, config_file: str | Sequence[str] | None) -> Roots:
+    """Find the inlists that MESA starts from in a work directory, or in what was fetched of it.
+
+    Stages count before `inlist`: headers that `do_one` takes, or that a script copies or links to
+    `inlist`; then the file that MESA_INLIST names, then `inlist`. A named config file that none
+    of them reads is what the user says it is: the root.
+    Source: `MESA_INLIST` in star/job/run_star_support.f90; `do_one` in
+    star/test_suite/test_suite_helpers of MESA.
+
+    Args:
+        folder: The work directory.
+        config_file: The sweep's, relative to `folder`.
+
+    Returns:
+        The roots that are there, and whether they are all.
+    """
+    texts = list(scripts(folder).values())
+    names, sure = stage_files(texts)
+    names = names or _variable(texts)
+    roots = _present(folder, names)
+    if not names and sure:
+        roots = _present(folder, [ROOT])
+    elif len(roots) < len(names):
+        sure = False
+    named = [path for path in _present(folder, named_files(config_file)) if is_inlist(path)]
+    reached = _files(roots, folder)
+    alone = [path for path in named if path not in reached]
+    if alone and len(alone) == len(named):
+        return Roots(tuple(named), sure=True)
+    return Roots(tuple(dict.fromkeys([*roots, *alone])), sure)
+
+
+def scripts(folder: Path, names: Sequence[str] = ()) -> dict[str, str]:
+    """Return the texts of scripts in a folder, by name, at most 64 kB of each.
+
+    They are those of these names, or else run.sbatch, or else `rn`, and those in the folder that
+    they call.
+    """
+    found: dict[str, str] = {}
+    waiting = list(names) or ([SCRIPT] if (folder / SCRIPT).is_file() else ["rn"])
+    while waiting:
+        name = waiting.pop(0)
+        path = folder / name
+        if name in found or not path.is_file():
+            continue
+        with path.open("rb") as file:
+            data = file.read(_LONGEST)
+        if b"\0" in data:
+            continue
+        found[name] = data.decode("utf-8", "replace")
+        waiting += _CALLED.findall(found[name])
+    return found
+
+
+class Stage(NamedTuple):
+    """A part of a staged run: its inlist, and the model file that it ends with, "" if not known."""
+
+    inlist: str
+    model: str
+
+
+def do_one_stages(texts: Iterable[str]) -> list[Stage]:
+    """Return the stages that scripts run with `do_one inlist model logs`, in order."""
+    found = (_DO_ONE.search(command) for command in _commands(texts))
+    stages = [
+        Stage(_HERE.sub("", one[1].strip("\"'")), (one[2] or "").strip("\"'"))
+        for one in found
+        if one
+    ]
+    return [stage for stage in stages if "$" not in stage.inlist]
+
+
+def stage_files(texts: Iterable[str]) -> tuple[list[str], bool]:
+    """Return the inlists that scripts make `inlist` of, in order, and whether all are known."""
+    names: list[str] = []
+    sure = True
+    for command in _commands(texts):
+        found = _STAGE.fullmatch(command)
+        written = (found[1] or found[2] or found[3]).strip("\"'") if found else "$1"
+        name = _HERE.sub("", written)
+        if name in {"$1", "$@"}:  # the body of do_one itself
+            continue
+        sure = sure and "$" not in name
+        if "$" not in name:
+            names.append(name)
+    return list(dict.fromkeys(names)), sure
+
+
+def _variable(texts: Iterable[str]) -> list[str]:
+    found = [
+        _HERE.sub("", name)
+        for command in _commands(texts)
+        for name in _INLIST_VARIABLE.findall(command)
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _commands(texts: Iterable[str]) -> Iterator[str]:
+    """Yield the simple commands of scripts, without comments; `${...}` is written `$...`."""
+    for text in texts:
+        for line in text.splitlines():
+            plain = re.sub(r"\$\{(\w+)\}", r"$\1", _COMMENT.sub("", line).replace("$(pwd)", "$PWD"))
+            yield from (each.strip() for each in _COMMAND_END.split(plain))
+
+
+def is_mentioned(folder: Path, name: str) -> bool:
+    """Whether a script names a file, or a pattern that fits it, as one does that copies it."""
+    if name == ROOT:
+        return False
+    words = {
+        _HERE.sub("", word)
+        for command in _commands(scripts(folder).values())
+        for word in _WORD.findall(command)
+    }
+    return any(fnmatchcase(name, word) for word in words if _LETTER.search(word))
+
+
+def _present(folder: Path, names: Iterable[str]) -> list[Path]:
+    return [folder / name for name in names if (folder / name).is_file()]
+
+
+def _files(roots: Sequence[Path], folder: Path) -> set[Path]:
+    """Return the files that are read from roots, as far as their chains are here."""
+    try:
+        files = follow(roots, folder)[0].files if roots else {}
+    except NamelistError:
+        return set(roots)
+    return {path for read in files.values() for path in read} | set(roots)

@@ -1,0 +1,160 @@
+"""From which photo a run goes on, and with which command."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.extensions.mesa import RunFile, effective_config, find_restart, photo_folders
+from pytest_remex.extensions.mesa.joblog import scan
+from pytest_remex.extensions.mesa.restarts import restart_of, work_scripts
+from pytest_remex.model import Experiment, Run, Sweep
+
+RE = """\
+photo_directory=photos
+function most_recent_photo { ls -t "$photo_directory" | head -n 1; }
+if [ $# -eq 0 ]; then photo=$(most_recent_photo); else photo=$1; fi
+cp "$photo_directory/$photo" restart_photo && ./star
+"""
+BATCH = "${REMEX_COMMAND:-./rn}\n"
+STAGES = {
+    "run.sbatch": BATCH,
+    "rn": "do_one inlist_a_header a.mod LOGS_a\ndo_one inlist_b_header b.mod LOGS_b\n",
+    "re": RE,
+}
+
+
+def listing(*names, size=900, folder="photos"):
+    """Give photos as they lie in a run directory, each a second younger than the one before."""
+    return [RunFile(f"{folder}/{name}", size, 100.0 + at) for at, name in enumerate(names)]
+
+
+@pytest.mark.parametrize(
+    ("names", "photo"),
+    [
+        (["x050", "x100"], "x100"),
+        (["x950", "x000"], "x000"),
+        (["100", "150"], "150"),
+        (["x1000", ".x100.swp", "x.mod", "profile1.data"], "x1000"),
+    ],
+)
+def test_the_newest_photo_is_taken(names, photo):
+    """Time orders photos, whose numbers wrap round; old releases write no `x`."""
+    assert find_restart(listing(*names), {"re": RE}).command == ("./re", photo)
+
+
+def test_half_a_photo_is_none():
+    """A job killed while it wrote leaves a short file; the one before is whole."""
+    files = [*listing("x050", "x100"), RunFile("photos/x150", 200, 200.0)]
+    assert find_restart(files, {"re": RE}).photo == "x100"
+    assert find_restart([*listing("x050"), RunFile("photos/x150", 0, 200.0)], {}).photo == "x050"
+    saved = scan([" save photos/x150 for model 150\n"])
+    assert find_restart(files, {"re": RE}, saved).photo == "x150"
+
+
+def test_a_binary_s_photo_has_all_its_files():
+    """`b_`, `1_` and `2_` together are the photo that `re` takes by its plain name."""
+    files = listing("1_x050", "2_x050", "b_x050", "1_x100", "2_x100", "b_x100")
+    assert find_restart(files, {"re": RE}).command == ("./re", "x100")
+    for lost in files[3:]:
+        kept = [file for file in files if file is not lost]
+        assert find_restart(kept, {"re": RE}).command == ("./re", "x050")
+    assert find_restart(listing("b_x050", "1_x050"), {"re": RE}).command == ()
+    point_mass = listing("b_x050", "1_x050", "b_x100", "1_x100")
+    assert find_restart(point_mass, {"re": RE}).command == ("./re", "x100")
+    log = scan([" save photos/b_x050, photos/1_x050 for model 50\n"])
+    assert find_restart(point_mass[:2], {"re": RE}, log).command == ("./re", "x050")
+    log = scan([" save photos/b_x100, photos/1_x100, photos/2_x100 for model 100\n"])
+    assert find_restart(listing("1_x100", "b_x100"), {"re": RE}, log).command == ()
+
+
+def test_empty_photos_of_stand_ins_are_whole():
+    """Sizes are compared with each other only."""
+    assert find_restart(listing("x050", "x100", size=0), {}).photo == "x100"
+
+
+def test_photos_are_looked_for_where_mesa_puts_them(tmp_path):
+    """`photo_directory` of any group counts, and `re` must look there too."""
+    (tmp_path / "inlist").write_text("&controls\n photo_directory = 'shots/'\n/\n")
+    folders = photo_folders(effective_config(tmp_path / "inlist"))
+    assert folders == ["shots"]
+    assert photo_folders(None) == ["photos"]
+    files = [*listing("x100", folder="shots"), *listing("x200")]
+    there = RE.replace("=photos", "=shots")
+    assert find_restart(files, {"re": there}, None, folders).command == ("./re", "x100")
+    elsewhere = find_restart(files, {"re": RE}, None, folders)
+    assert elsewhere.command == ()
+    assert "`re` does not look in shots: set its photo_directory" in elsewhere.reason
+
+
+def test_without_a_photo_the_reason_is_said():
+    """A run that starts afresh says why, at plan."""
+    assert find_restart([], {"re": RE}).reason == (
+        "it starts afresh: there is no complete photo in photos"
+    )
+    assert "has no `re`" in find_restart(listing("x100"), {"rn": "./star"}).reason
+
+
+@pytest.mark.parametrize(
+    ("log", "command"),
+    [
+        (" save photos/x100 for model 100\n", ("./re", "x100")),
+        ("3:  save photos/x100 for model 100\n", ("./re", "x100")),
+        (" save photos/b_x100, photos/1_x100, photos/2_x100 for model 100\n", ("./re", "x100")),
+        ("restart from x100\nslurmstepd: error: *** JOB 4 CANCELLED\n", ("./re", "x100")),
+        (" save photos/x100 for model 100\nrestart from x050\n", ("./re", "x050")),
+        ("", ("./re",)),
+    ],
+)
+def test_without_a_listing_the_output_tells(log, command):
+    """The photo saved last, or the one that this job began with; else `re` may choose itself."""
+    assert find_restart(None, {"re": RE}, scan([log])).command == command
+
+
+def test_stages_say_why_they_cannot_go_on():
+    """`re` would run one stage and not the later ones."""
+    first = find_restart(listing("x100"), STAGES)
+    assert first.command == ()
+    assert "`./re x100` would go on in stage 1 of 2 without the later ones" in first.reason
+
+
+def test_the_last_stage_goes_on():
+    """Its photo is younger than the models of all the others."""
+    files = [*listing("x100"), RunFile("a.mod", 10, 50.0)]
+    assert find_restart(files, STAGES).command == ("./re", "x100")
+    older = [*listing("x100"), RunFile("a.mod", 10, 500.0)]
+    assert "stage 2 of 2" in find_restart(older, STAGES).reason
+
+
+def test_scripts_that_know_their_stages_are_used():
+    """`re_all` takes a photo; a script that skips what is done is run again where it was."""
+    assert find_restart(listing("x100"), {**STAGES, "re_all": ""}).command == ("./re_all", "x100")
+    skips = {
+        **STAGES,
+        "run.sbatch": "${REMEX_COMMAND:-./rn_all}\n",
+        "rn_all": "[ -f a.mod ] || do_one inlist_a a.mod\n[ -f b.mod ] || do_one inlist_b b.mod\n",
+    }
+    assert find_restart(listing("x100"), skips).command == ("./rn_all",)
+
+
+def test_a_fetched_run_tells_by_itself(tmp_path):
+    """Photos among the outputs, and the file to which the script sends MESA's output."""
+    for name, text in {**STAGES, "rn": "./star\n", "run.sbatch": "./rn > out.txt\n"}.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "out.txt").write_text(" save photos/x150 for model 150\n")
+    (tmp_path / "slurm.out").write_text("")
+    assert set(work_scripts(tmp_path)) == {"run.sbatch", "rn", "re"}
+    assert restart_of(run(tmp_path)).command == ("./re", "x150")
+    (tmp_path / "photos").mkdir()
+    for at, name in enumerate(["x950", "x000"]):
+        (tmp_path / "photos" / name).write_text("photo")
+        os.utime(tmp_path / "photos" / name, (at, at))
+    assert restart_of(run(tmp_path)).command == ("./re", "x000")
+
+
+def run(path):
+    experiment = Experiment(Sweep("tams"), "id", {}, {}, path)
+    job = Job("1", JobState.TIMEOUT)
+    return Run(path, None, job, path / "slurm.out", experiment, lambda path: path)

@@ -1,0 +1,278 @@
+"""Which inlists MESA starts from, and what a plan says of settings that it never reads."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_remex.errors import NamelistError
+from pytest_remex.extensions.mesa import InlistWarning, effective_config, patch_inlist
+from pytest_remex.extensions.mesa.controls import KnownControls
+from pytest_remex.extensions.mesa.inspection import inspect
+from pytest_remex.extensions.mesa.readers import config_of
+from pytest_remex.model import Experiment, Sweep
+
+
+def reads(group, name):
+    """Give the settings with which a group reads another file."""
+    return f" read_extra_{group}_inlist(1) = .true.\n extra_{group}_inlist_name(1) = '{name}'\n"
+
+
+def group(name, text="", child=None):
+    return f"&{name}\n{text}{reads(name, child) if child else ''}/\n"
+
+
+BINARY = {
+    "inlist": group("binary_job", child="inlist_project") + group("binary_controls"),
+    "inlist_project": group(
+        "binary_job", " inlist_names(1) = 'first'\n inlist_names(2) = 'second'\n"
+    ),
+    "first": group("controls", " alpha = 1.8\n z = 1\n", "both"),
+    "second": group("controls", " alpha = 2.0\n y = 2\n", "both"),
+    "both": group("controls", " z = 3\n"),
+}
+STAGES = {
+    "inlist": group("controls", " mass = 99\n"),
+    "head_a": group("controls", child="inlist_a"),
+    "head_b": group("controls", child="inlist_b"),
+    "inlist_a": group("controls", " mass = 1\n"),
+    "inlist_b": group("controls", " y = 2\n"),
+    "run.sbatch": "${REMEX_COMMAND:-./rn}\n",
+}
+COPIES = [
+    "do_one head_a a.mod LOGS_a\ndo_one head_b b.mod\n",
+    "cp head_a inlist; ./star\ncp ./head_b inlist && ./star\n",
+    "ln -sf head_a inlist\n./star\nmv 'head_b' inlist # then\n./star\n",
+    "do_one() {\n  cp $1 inlist\n  ./star\n}\ndo_one head_a\ndo_one head_b\n",
+]
+
+
+@pytest.fixture
+def work(tmp_path):
+    """Write files into a work directory; gives it."""
+
+    def write(files):
+        for name, text in files.items():
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text(text)
+        return tmp_path
+
+    return write
+
+
+@pytest.fixture
+def said(work):
+    """Patch files of a work directory: gives what is said of it at plan."""
+
+    def plan(files, patches, config_file=None, controls=None):
+        folder = work(files)
+        originals = {}
+        for name, settings in patches.items():
+            originals[name] = (folder / name).read_bytes()
+            patch_inlist(folder / name, settings)
+        experiment = Experiment(Sweep("tams", config_file=config_file), "id", {}, {}, folder)
+        return inspect(experiment, controls, originals)
+
+    return plan
+
+
+def test_the_stars_of_a_binary_are_followed(work):
+    """Each star has its own groups; a plain name is found where both agree."""
+    config = effective_config(work(BINARY) / "inlist")
+    assert config["first:controls.alpha"] == 1.8
+    assert config["second:controls.alpha"] == 2.0
+    assert "alpha" not in config
+    assert config["z"] == config["controls.z"] == 3
+    assert config["y"] == 2
+    assert config.origin("first:controls.z").path.name == "both"
+    assert {name: config[name] for name in config}["first:controls.alpha"] == 1.8
+
+
+def test_a_missing_star_is_an_error(work):
+    """A name that `inlist_names` gives must be there."""
+    folder = work(BINARY)
+    (folder / "second").unlink()
+    with pytest.raises(NamelistError, match="inlist reads &binary_job from 'second', which is not"):
+        effective_config(folder / "inlist")
+
+
+def test_a_star_s_override_is_told(said):
+    """The patched value stands in a star's inlist, and is overridden in the file that it reads."""
+    assert (
+        said(BINARY, {"inlist_project": {"binary_job.w": 1}}, ["first", "second", "inlist_project"])
+        == []
+    )
+    assert said(BINARY, {"inlist_project": {"binary_job.x": 1}}) == []
+    named = {**BINARY, "inlist": BINARY["inlist"], "inlist_first": BINARY["first"]}
+    named["inlist_project"] = named["inlist_project"].replace("first", "inlist_first")
+    assert said(named, {"inlist_first": {"z": 7}}) == [
+        "inlist_first:controls.z = 7 in inlist_first line 3 is overridden by 3 in both line 2"
+    ]
+
+
+def test_a_named_config_file_wins_over_inlist(work):
+    """What no chain reads is a root of its own; several count together."""
+    folder = work(
+        {"inlist": group("controls", " mass = 1\n"), "inlist_x": group("controls", " mass = 2\n")}
+    )
+    assert config_of(folder, None)["mass"] == 1
+    assert config_of(folder, "inlist_x")["mass"] == 2
+    (folder / "inlist_y").write_text(group("kap", " zbase = 3\n"))
+    both = config_of(folder, ["inlist_x", "inlist_y"])
+    assert (both["mass"], both["zbase"]) == (2, 3)
+    assert config_of(folder, ["gone", "inlist_x"])["mass"] == 2
+
+
+def test_a_named_file_of_the_chain_is_read_with_all_that_overrides_it(work):
+    """Where `inlist` leads to the named file, what MESA takes is what counts."""
+    late = " read_extra_controls_inlist(2) = T\n extra_controls_inlist_name(2) = 'inlist_late'\n"
+    folder = work(
+        {
+            "inlist": group("controls", late, "inlist_project"),
+            "inlist_project": group("controls", " mass = 2\n"),
+            "inlist_late": group("controls", " mass = 3\n"),
+        }
+    )
+    assert config_of(folder, "inlist_project")["mass"] == 3
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "export MESA_INLIST=inlist_x\n./rn\n",
+        "MESA_INLIST=$PWD/inlist_x ./rn\n",
+        'export MESA_INLIST="$(pwd)/inlist_x"\n',
+        "export MESA_INLIST=${SLURM_SUBMIT_DIR}/inlist_x\n",
+        "export MESA_INLIST='./inlist_x' # not inlist\n",
+    ],
+)
+def test_mesa_inlist_is_the_root(work, said, script):
+    """`MESA_INLIST` in run.sbatch names the file that MESA starts from."""
+    files = {
+        "inlist": group("controls", " mass = 1\n"),
+        "inlist_x": group("controls", " mass = 2\n"),
+        "run.sbatch": script,
+    }
+    assert config_of(work(files), None)["mass"] == 2
+    assert said(files, {"inlist_x": {"mass": 4}}) == []
+    (warning,) = said(files, {"inlist": {"mass": 5}})
+    assert warning.startswith("MESA does not read &controls of inlist, and so not mass: inlist_x")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "export MESA_INLIST=$MESA_BASE/inlist\n./rn\n",
+        "export MESA_INLIST=inlist_made_later\n./rn\n",
+        "do_one head_made_later a.mod\n",
+        "for f in inlists/inlist_*; do ln -sf $f inlist_project; ./rn; done\n",
+        "cp inlists/inlist_x inlist_project\n./rn\n",
+    ],
+)
+def test_what_a_script_does_elsewhere_is_not_guessed(said, script):
+    """A root that is not here, or a file that a script copies: nothing is said to be unread."""
+    files = {
+        "inlist": group("controls", child="inlist_project"),
+        "inlist_project": group("controls", " mass = 2\n"),
+        "inlists/inlist_x": group("controls", " mass = 2\n"),
+        "run.sbatch": script,
+    }
+    assert said(files, {"inlists/inlist_x": {"mass": 4}}) == []
+
+
+def test_an_inlist_on_the_command_line_is_the_root(work):
+    """`./star inlist_x` starts from there."""
+    files = {
+        "inlist": group("controls", " mass = 1\n"),
+        "inlist_x": group("controls", " mass = 2\n"),
+        "run.sbatch": "./star inlist_x > out.txt\n",
+    }
+    assert config_of(work(files), None)["mass"] == 2
+
+
+@pytest.mark.parametrize("script", COPIES)
+def test_stages_are_judged_by_their_own_header(work, said, script):
+    """Each stage's header takes the place of `inlist`, which is then not read."""
+    files = {**STAGES, "rn": script}
+    config = config_of(work(files), None)
+    assert (config["mass"], config["y"]) == (1, 2)
+    assert config["head_a:controls.mass"] == 1
+    assert said(files, {"inlist_a": {"mass": 3}, "inlist_b": {"y": 5}}) == []
+    (warning,) = said(files, {"inlist": {"mass": 5}})
+    assert "and so not mass: head_a or head_b does not lead there" in warning
+
+
+def test_stages_that_a_variable_names_are_not_guessed(work, said):
+    """Nothing is said to be unread where the script's inlists are not known."""
+    files = {**STAGES, "rn": "for i in a b; do\n cp head_$i inlist\n ./star\ndone\n"}
+    assert config_of(work(files), None) is None
+    assert config_of(work(files), "inlist_a")["mass"] == 1
+    assert said(files, {"inlist_a": {"mass": 3}}) == []
+
+
+def test_a_group_that_the_chain_does_not_read_is_told(said):
+    """&kap is in a file from which only &star_job and &controls are read."""
+    files = {
+        "inlist": group("star_job", child="inlist_p") + group("controls", child="inlist_p"),
+        "inlist_p": group("star_job")
+        + group("kap", " zbase = 1\n")
+        + group("controls", " a = 1\n"),
+    }
+    for config_file in (None, "inlist_p"):
+        (warning,) = said(files, {"inlist_p": {"zbase": 2, "a": 5, "kap.new": 3}}, config_file)
+        assert warning == (
+            "MESA does not read &kap of inlist_p, and so not zbase, new: "
+            "inlist reads only &star_job and &controls from it: "
+            "add read_extra_kap_inlist(1) = .true. and extra_kap_inlist_name(1) = 'inlist_p' "
+            "to &kap of inlist"
+        )
+
+
+def test_the_fix_that_is_told_works(said):
+    """With the lines that the message asks for, nothing is said any more."""
+    files = {
+        "inlist": group("controls") + group("kap", child="inlist_p"),
+        "inlist_p": group("kap", " zbase = 1\n"),
+    }
+    assert said(files, {"inlist_p": {"zbase": 2}}) == []
+
+
+def test_a_file_outside_the_chain_is_told_and_a_user_s_group_is_not(said):
+    """Groups that run_star_extras reads are the user's own, and so are astero's files."""
+    files = {
+        "inlist": group("controls"),
+        "inlist_x": group("controls", " a = 1\n") + group("simplex_search_controls", " b = 1\n"),
+        "inlist_astero_search_controls": group("astero_search_controls", " c = 1\n"),
+    }
+    patches = {"inlist_x": {"a": 2, "b": 3}, "inlist_astero_search_controls": {"c": 4}}
+    (warning,) = said(files, patches)
+    assert "MESA does not read &controls of inlist_x, and so not a: inlist does not" in warning
+
+
+def test_a_work_directory_below_the_repository_has_its_own_root(said):
+    """The nearest folder with `inlist` is where MESA runs."""
+    files = {
+        "star/inlist": group("controls", child="inlist_p"),
+        "star/inlist_p": group("controls", " a = 1\n"),
+        "star/inlist_q": group("controls", " a = 1\n"),
+    }
+    (warning,) = said(files, {"star/inlist_p": {"a": 2}, "star/inlist_q": {"a": 2}})
+    assert "&controls of inlist_q" in warning
+
+
+def test_a_value_of_another_kind_than_the_default_is_told(said):
+    """A new setting has nothing in the file to compare with; MESA's defaults tell."""
+    known = KnownControls(
+        {"controls": frozenset({"flag", "n", "name"})},
+        {("controls", "flag"): "logical", ("controls", "n"): "number"},
+    )
+    files = {"inlist": group("controls", " n = <<n>>\n name = 3\n")}
+    assert said(files, {"inlist": {"controls.flag": 0.01}}, controls=known) == [
+        "inlist line 4: flag is a logical in this MESA, and 0.01 a number"
+    ]
+
+
+def test_a_group_with_a_missing_file_is_left_out(work):
+    """The other groups tell what ran; of that group nothing is said."""
+    folder = work({"inlist": group("controls", " a = 1\n") + group("pgstar", child="gone")})
+    with pytest.warns(InlistWarning, match="not read back: inlist reads &pgstar from 'gone'"):
+        assert dict(config_of(folder, None)) == {"a": 1}

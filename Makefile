@@ -3,15 +3,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := .venv-lowest
 
-.PHONY: demo test test-lowest check corpus bench clean
+.PHONY: demo test test-fast test-lowest check corpus bench clean
 
 demo: $(VENV)/.demo  ## run the example's sweep on this machine and show where its report lies
 	sh tools/demo.sh $(BIN)
 
 test: $(VENV)/.test  ## run all tests, on a real Slurm where one can be had
 	sh tools/install_test_system.sh
-	$(BIN)/python -m pytest -n auto --dist loadfile tests/unit tests/integration
+	$(MAKE) test-fast
 	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=5 tests/browser tests/cluster
+
+test-fast: $(VENV)/.test  ## run the tests that need no Slurm, sshd or browser
+	$(BIN)/python -m pytest -n auto --dist loadfile tests/unit tests/integration
 
 test-lowest:  ## run the unit and integration tests with the oldest versions that pyproject.toml allows
 	$(PYTHON) -m venv $(LOWEST)

@@ -113,7 +113,7 @@ def test_frozen_link(user, cluster, sshd, before):
         proxy.freeze()
         time.sleep(1)
         process.kill()
-        process.communicate()
+        process.communicate(timeout=60)
         proxy.thaw()
     sshd.client(user.home)
     user.submit()

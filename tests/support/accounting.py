@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from support.daemons import Daemon, Scratch
     from support.slurm_config import Layout
 
+SLOWEST = 120.0
+"""Seconds that making the database, or a command to it, may take."""
+
 
 class Accounting:
     """The database and slurmdbd of one cluster; `slurmdbd` can be stopped, frozen and killed."""
@@ -64,7 +67,7 @@ class Accounting:
             "--skip-name-resolve",
             "--user=root",
         ]
-        subprocess.run(install, check=True, capture_output=True)
+        subprocess.run(install, check=True, capture_output=True, timeout=SLOWEST)
         configuration = self._layout.folder / "slurmdbd.conf"
         configuration.touch(mode=0o600)
         configuration.write_text(slurmdbd_conf(self._layout))
@@ -80,11 +83,16 @@ class Accounting:
             env=self.slurmdbd.environment,
             check=True,
             capture_output=True,
+            timeout=SLOWEST,
         )
 
     def _answers(self) -> bool:
         command = ["sacctmgr", "-n", "show", "cluster"]
         answer = subprocess.run(
-            command, env=self.slurmdbd.environment, check=False, capture_output=True
+            command,
+            env=self.slurmdbd.environment,
+            check=False,
+            capture_output=True,
+            timeout=SLOWEST,
         )
         return answer.returncode == 0

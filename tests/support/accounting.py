@@ -37,6 +37,8 @@ class Accounting:
         if first:
             self._create()
         self.database.start()
+        if first:
+            self._create_database()
         self.slurmdbd.start()
         if first:
             self._add_user()
@@ -71,6 +73,12 @@ class Accounting:
         configuration = self._layout.folder / "slurmdbd.conf"
         configuration.touch(mode=0o600)
         configuration.write_text(slurmdbd_conf(self._layout))
+
+    def _create_database(self) -> None:
+        """Make the empty database: the client library 11.8.9 fails once one was not there."""
+        command = ["mariadb", "--no-defaults", f"--socket={self._socket}", "--user=root"]
+        statement = "--execute=CREATE DATABASE slurm"
+        subprocess.run([*command, statement], check=True, capture_output=True, timeout=SLOWEST)
 
     def _add_user(self) -> None:
         self._sacctmgr("add", "cluster", self._layout.name)

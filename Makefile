@@ -1,21 +1,34 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOWEST := .venv-lowest
 
-.PHONY: demo test check corpus bench clean
+.PHONY: demo test test-fast test-lowest check corpus bench clean
 
 demo: $(VENV)/.demo  ## run the example's sweep on this machine and show where its report lies
 	sh tools/demo.sh $(BIN)
 
 test: $(VENV)/.test  ## run all tests, on a real Slurm where one can be had
 	sh tools/install_test_system.sh
-	$(BIN)/python -m pytest -n auto --dist loadfile tests/unit tests/integration
+	$(MAKE) test-fast
 	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=5 tests/browser tests/cluster
 
-check: $(VENV)/.check  ## lint, format, types, and the agent's Python 3.6
+test-fast: $(VENV)/.test  ## run the tests that need no Slurm, sshd or browser
+	$(BIN)/python -m pytest -n auto --dist loadfile tests/unit tests/integration
+
+test-lowest:  ## run the unit and integration tests with the oldest versions that pyproject.toml allows
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet "uv~=0.13.9"
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct \
+		--reinstall-package pytest-remex ".[test]"
+	$(LOWEST)/bin/pytest -n auto --dist loadfile tests/unit tests/integration
+
+check: $(VENV)/.check  ## lint, format, types, imports, the page's scripts, and the agent's Python 3.6
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python tools/lint_scripts.py
 	$(BIN)/vermin --quiet --no-tips --violations -t=3.6- pytest_remex/agent pytest_remex/common
 
 corpus: $(VENV)/.test  ## read and patch every inlist below DIR, against the oracles
@@ -30,7 +43,7 @@ bench: $(VENV)/.test  ## measure against hand-written floors
 	$(BIN)/python benchmarks/report.py
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

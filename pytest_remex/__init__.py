@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from pytest_remex.model import Remote, Repo
+from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.errors import RemexError
+from pytest_remex.model import Experiment, Remote, Repo, Run
 from pytest_remex.sweep import sweep
 
 if TYPE_CHECKING:
     from pytest_remex.tables.frame import results
 
-__all__ = ["Remote", "Repo", "results", "sweep"]
+__all__ = [
+    "Experiment",
+    "Job",
+    "JobState",
+    "RemexError",
+    "Remote",
+    "Repo",
+    "Run",
+    "results",
+    "sweep",
+]
+
+_DEFERRED = {"results": "pytest_remex.tables.frame"}
+"""Names that are loaded when they are first asked for: pandas takes half a second."""
 
 
-def __getattr__(name: str) -> object:
-    """Load `results` when it is first asked for: pandas takes half a second."""
-    if name == "results":
-        from pytest_remex.tables.frame import results  # noqa: PLC0415 - see the docstring
+if not TYPE_CHECKING:  # a type checker would take any name for one of the package's
 
-        return results
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        """Load a deferred name from its module."""
+        if name in _DEFERRED:
+            return getattr(import_module(_DEFERRED[name]), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the deferred names too."""
+    return sorted({*globals(), *__all__})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import re
-import shutil
+import shlex
 import signal
 import time
 
@@ -75,8 +75,8 @@ def test_link_cut(user, cluster, sshd, before, cut):
 
 
 @pytest.mark.parametrize("mode", ["--remex-status", "--remex-collect"])
-def test_link_cut_while_asking(user, cluster, sshd, mode):
-    """A link cut under status or collect is told with host and mend, and the next one goes well."""
+def test_link_cut_while_asking(user, cluster, sshd, shims, mode):
+    """A link cut while Slurm is asked is reported with host and fix, and the next one goes well."""
     if mode == "--remex-status":
         user.script(lines="#SBATCH --hold\n")
     user.submit()
@@ -84,12 +84,13 @@ def test_link_cut_while_asking(user, cluster, sshd, mode):
         cluster.wait()
     with Proxy(sshd.port) as proxy:
         sshd.client(user.home, proxy.port)
-        user.pytest(mode).well()
-        total = proxy.forwarded["down"]
-        for share in (0.55, 0.75):
-            shutil.rmtree(user.output / "runs", ignore_errors=True)
-            proxy.cut_after(int(total * share), "down")
-            _assert_link_lost(user.pytest(mode).plain())
+        asked = shims.folder / "asked"
+        shims.put(f"touch {shlex.quote(str(asked))}; sleep 5", "squeue")
+        process = user.start(mode)
+        wait_until(asked.exists, "the agent asks squeue", seconds=60)
+        proxy.cut()
+        _assert_link_lost(finished(process).plain())
+        shims.remove()
         user.pytest(mode).well()
 
 
@@ -113,7 +114,7 @@ def test_frozen_link(user, cluster, sshd, before):
         proxy.freeze()
         time.sleep(1)
         process.kill()
-        process.communicate()
+        process.communicate(timeout=60)
         proxy.thaw()
     sshd.client(user.home)
     user.submit()

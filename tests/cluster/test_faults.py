@@ -24,7 +24,7 @@ def echo():
         thread.start()
         yield server.getsockname()[1]
         server.shutdown(socket.SHUT_RDWR)
-        thread.join()
+        thread.join(timeout=5)
 
 
 def serve(server):

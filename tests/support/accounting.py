@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from support.daemons import Daemon, Scratch
     from support.slurm_config import Layout
 
+SLOWEST = 120.0
+"""Seconds that making the database, or a command to it, may take."""
+
 
 class Accounting:
     """The database and slurmdbd of one cluster; `slurmdbd` can be stopped, frozen and killed."""
@@ -34,6 +37,8 @@ class Accounting:
         if first:
             self._create()
         self.database.start()
+        if first:
+            self._create_database()
         self.slurmdbd.start()
         if first:
             self._add_user()
@@ -64,10 +69,16 @@ class Accounting:
             "--skip-name-resolve",
             "--user=root",
         ]
-        subprocess.run(install, check=True, capture_output=True)
+        subprocess.run(install, check=True, capture_output=True, timeout=SLOWEST)
         configuration = self._layout.folder / "slurmdbd.conf"
         configuration.touch(mode=0o600)
         configuration.write_text(slurmdbd_conf(self._layout))
+
+    def _create_database(self) -> None:
+        """Make the empty database: the client library 11.8.9 fails once one was not there."""
+        command = ["mariadb", "--no-defaults", f"--socket={self._socket}", "--user=root"]
+        statement = "--execute=CREATE DATABASE slurm"
+        subprocess.run([*command, statement], check=True, capture_output=True, timeout=SLOWEST)
 
     def _add_user(self) -> None:
         self._sacctmgr("add", "cluster", self._layout.name)
@@ -80,11 +91,16 @@ class Accounting:
             env=self.slurmdbd.environment,
             check=True,
             capture_output=True,
+            timeout=SLOWEST,
         )
 
     def _answers(self) -> bool:
         command = ["sacctmgr", "-n", "show", "cluster"]
         answer = subprocess.run(
-            command, env=self.slurmdbd.environment, check=False, capture_output=True
+            command,
+            env=self.slurmdbd.environment,
+            check=False,
+            capture_output=True,
+            timeout=SLOWEST,
         )
         return answer.returncode == 0

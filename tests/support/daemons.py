@@ -21,9 +21,12 @@ KEEPER = Path(__file__).with_name("keeper.py")
 PORTS = range(20_000, 32_000)
 """Below Linux's range for outgoing connections, which could take a port before the daemon does."""
 
+ENDING = 30.0
+"""Seconds that a daemon may take to end."""
+
 
 def free_port() -> int:
-    """Give a port that nobody listens on, drawn at random: clusters may start at the same time."""
+    """Return a free port, drawn at random: clusters may start at the same time."""
     while True:
         port = random.choice(PORTS)  # noqa: S311 - not a secret
         with socket.socket() as probe:
@@ -82,8 +85,7 @@ class Daemon:
         self.launch()
         wait_until(lambda: not self.running or self.ready(), f"{self.command[0]} serves")
         if not self.running:
-            tail = self.output.read_text(errors="replace")[-2000:]
-            raise RuntimeError(f"{self.command[0]} ended while starting:\n{tail}")
+            raise RuntimeError(f"{self.command[0]} ended while starting:\n{self._tail()}")
 
     def stop(self) -> None:
         """End the program as its service script would, and wait for its end."""
@@ -124,9 +126,20 @@ class Daemon:
             self.process.send_signal(number)
 
     def _end(self, number: signal.Signals) -> None:
-        if self.process is not None:
-            self._signal(number)
-            self.process.wait()
+        if self.process is None:
+            return
+        self._signal(number)
+        try:
+            self.process.wait(ENDING)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(ENDING)
+            raise TimeoutError(
+                f"{self.command[0]} did not end within {ENDING} s of {number.name}:\n{self._tail()}"
+            ) from None
+
+    def _tail(self) -> str:
+        return self.output.read_text(errors="replace")[-2000:]
 
 
 class Scratch:
@@ -161,6 +174,9 @@ class Scratch:
         """End all that runs for this folder and remove it."""
         if self._keeper.stdin is not None:
             self._keeper.stdin.close()
-        self._keeper.wait()
+        try:
+            self._keeper.wait(2 * ENDING)
+        except subprocess.TimeoutExpired:
+            self._keeper.kill()
         for daemon in self.daemons:
             daemon.kill()

@@ -24,7 +24,9 @@ class SmallDisk:
         with ExitStack() as on_failure:
             on_failure.callback(self._scratch.close)
             self.folder.mkdir()
-            subprocess.run([*MOUNT, f"size={self._size}", "tmpfs", str(self.folder)], check=True)
+            subprocess.run(
+                [*MOUNT, f"size={self._size}", "tmpfs", str(self.folder)], check=True, timeout=30
+            )
             on_failure.pop_all()
         return self
 

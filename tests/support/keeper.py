@@ -74,7 +74,7 @@ def unmount_all(folder: str) -> None:
     for line in Path("/proc/self/mounts").read_text().splitlines():
         place = line.split()[1]
         if place.startswith(f"{folder}/"):
-            subprocess.run(["umount", "-n", "--lazy", place], check=False)
+            subprocess.run(["umount", "-n", "--lazy", place], check=False, timeout=PATIENCE)
 
 
 def main() -> None:

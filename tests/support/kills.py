@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from support.launches import LONGEST
+
 if TYPE_CHECKING:
     import subprocess
 
@@ -32,7 +34,9 @@ def kill_at(user: User, state: str, count: int = 1, *arguments: str) -> bool:
     """
     earlier = _lines(user, state)
     process = user.start("--remex-submit", *arguments)
+    deadline = time.monotonic() + LONGEST
     while process.poll() is None and _lines(user, state) < earlier + count:
+        assert time.monotonic() < deadline, f"no {state} within {LONGEST} s"
         time.sleep(LOOK)
     return _kill(process)
 
@@ -49,7 +53,7 @@ def kill_after(user: User, seconds: float, *arguments: str) -> bool:
 def _kill(process: subprocess.Popen[str]) -> bool:
     killed = process.poll() is None
     process.kill()
-    process.communicate()
+    process.communicate(timeout=LONGEST)
     return killed
 
 

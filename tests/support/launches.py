@@ -178,7 +178,7 @@ class User:
         for process in self._started:
             process.kill()
             if process.stdout and not process.stdout.closed:
-                process.communicate()
+                process.communicate(timeout=LONGEST)
 
     def _environment(self) -> dict[str, str]:
         taken = {"PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "SSH_AUTH_SOCK", "CI"}
@@ -199,7 +199,7 @@ def finished(process: subprocess.Popen[str], seconds: float = LONGEST) -> Done:
         text, _ = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.communicate()
+        process.communicate(timeout=LONGEST)
         raise
     return Done(process.returncode, text)
 

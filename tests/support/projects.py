@@ -107,7 +107,7 @@ def copy_project(project: Project, folder: Path) -> Project:
 def git(folder: Path, *arguments: str) -> str:
     """Run git in a folder and give its output, stripped; raise RuntimeError with git's words."""
     command = ["git", "-C", str(folder), *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     if result.returncode:
         raise RuntimeError(f"{' '.join(command)}: {result.stderr}")
     return result.stdout.strip()

@@ -47,7 +47,7 @@ class Proxy:
         self.thaw()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
+        self._thread.join(timeout=5)
         self._listener.close()
         self.cut()
 

@@ -14,6 +14,7 @@ PROGRAMS = (
     "sbatch",
     "munged",
     "mariadbd",
+    "mariadb",
     "mariadb-install-db",
     "sshd",
     "ssh",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 import secrets
 import subprocess
 from contextlib import ExitStack, contextmanager
@@ -18,9 +20,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 SEPARATOR = "\x1f"
+KNOWS_NO_CGROUPS = (23, 2)
+"""From this Slurm on a node needs cgroups and systemd, unless it is told that there are none."""
+GOES_ON_IN_A_CHILD = (23, 11)
+"""From this Slurm on a controller that reconfigures goes on in a child: signals miss that."""
 AT_START = frozenset({"MaxArraySize", "MaxJobCount", "FirstJobId", "MaxJobId"})
 """Settings that the controller reads when it starts, and not when it is told to reconfigure."""
 SERVING = frozenset({"idle", "mix", "alloc", "comp", "drain", "drng"})
+
+
+@functools.cache
+def version() -> tuple[int, int]:
+    """Return the installed Slurm's version: (24, 11)."""
+    said = subprocess.run(
+        ["slurmctld", "-V"], check=True, capture_output=True, text=True, timeout=30
+    ).stdout
+    year, month = re.findall(r"\d+", said)[:2]
+    return int(year), int(month)
 
 
 @dataclass(frozen=True)
@@ -152,7 +168,7 @@ class SlurmCluster:
     @contextmanager
     def changed(self, **settings: str) -> Iterator[None]:
         """Run the controller with other settings for the length of a with block."""
-        restart = not AT_START.isdisjoint(settings)
+        restart = not AT_START.isdisjoint(settings) or version() >= GOES_ON_IN_A_CHILD
         self._reconfigure(settings, restart=restart)
         try:
             yield
@@ -200,6 +216,8 @@ class SlurmCluster:
             (self.folder / name).mkdir(exist_ok=True)
         text = slurm_conf(self.layout, self.settings | dict(extra))
         (self.folder / "slurm.conf").write_text(text)
+        if version() >= KNOWS_NO_CGROUPS:
+            (self.folder / "cgroup.conf").write_text("CgroupPlugin=disabled\n")
 
     def _reconfigure(self, settings: Mapping[str, str], *, restart: bool) -> None:
         self._write_settings(settings)

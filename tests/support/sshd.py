@@ -189,4 +189,4 @@ def make_key(path: Path) -> None:
     """Write a new ed25519 key pair without a passphrase."""
     path.unlink(missing_ok=True)
     command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(path)]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True)
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=30)

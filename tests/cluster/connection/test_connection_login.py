@@ -49,7 +49,7 @@ def key_agent(tmp_path, monkeypatch):
     yield start
     for process in processes:
         process.terminate()
-        process.wait()
+        process.wait(timeout=30)
 
 
 def test_one_authentication(server, opened, runs, tmp_path):

@@ -220,7 +220,7 @@ def sbatch(tmp_path):
     "lines",
     [
         "#SBATCH -J 'a b' -t 1-02 -n5 -c 2 # -n 7",
-        "#SBATCH --job x\\y\\ --time 3:30:00 -N 2-3 -o a%j",
+        "#SBATCH --job x\\y --time 3:30:00 -N 2-3 -o a%j",
         "#SBATCH-Jx#y -n 3\n# c\n\n#SBATCH -t\n#SBATCH 90",
         "#SBATCH -HJ a''b -t '7' --part p",
         '#SBATCH -o \'x y\' -e z"\\""q --exclusive --mem 4G -J n',

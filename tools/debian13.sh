@@ -1,0 +1,82 @@
+#!/bin/sh
+# Run `make test`, or pytest with the arguments given, on a Debian 13 made in a folder of its own.
+#
+#   sudo tools/debian13.sh                                  all tests
+#   sudo tools/debian13.sh tests/unit tests/cluster/test_job.py -x
+#
+# REMEX_DEBIAN13 names a folder to keep Debian in, so that the next run starts in seconds.
+# It needs root, debootstrap and Debian's mirror (REMEX_MIRROR: another one).
+set -eu
+
+RELEASE=trixie
+PACKAGES=ca-certificates,git,gcc,iproute2,make,procps,python3,python3-dev,python3-venv
+mirror=${REMEX_MIRROR:-http://deb.debian.org/debian}
+checkout=$(cd "$(dirname "$0")/.." && pwd)
+
+fail() {
+    echo "tools/debian13.sh: $1" >&2
+    exit 2
+}
+
+[ "$(id -u)" -eq 0 ] || fail "it makes a Debian in a folder, which needs root: run it with sudo"
+command -v debootstrap >/dev/null || fail "debootstrap is missing: apt-get install debootstrap"
+
+if [ -n "${REMEX_DEBIAN13:-}" ]; then
+    mkdir -p "$REMEX_DEBIAN13"
+    root=$(cd "$REMEX_DEBIAN13" && pwd)
+else
+    root=$(mktemp -d "${TMPDIR:-/tmp}/remex-debian13-XXXXXX")
+    trap 'rm -rf --one-file-system "$root"' EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+fi
+
+if [ ! -e "$root/.remex-made" ]; then
+    debootstrap --variant=minbase --include="$PACKAGES" "$RELEASE" "$root" "$mirror" >"$root.log" ||
+        fail "debootstrap failed: see $root.log"
+    rm -f "$root.log"
+    touch "$root/.remex-made"
+fi
+
+# The machine's names and its certificates, so that the packages can be fetched.
+cp -L /etc/hosts /etc/resolv.conf "$root/etc/"
+cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
+
+# The checkout as it is, uncommitted changes included; the virtual environment there stays.
+mkdir -p "$root/checkout"
+find "$root/checkout" -mindepth 1 -maxdepth 1 ! -name .venv -exec rm -rf {} +
+git -C "$checkout" ls-files -z --cached --others --exclude-standard --deduplicate |
+    (cd "$checkout" && xargs -0 sh -c 'for f; do [ ! -e "$f" ] || printf "%s\0" "$f"; done' sh) |
+    tar -C "$checkout" --null --files-from=- -cf - | tar -C "$root/checkout" -xf -
+
+# shellcheck disable=SC2016 # the shell inside expands these
+INSIDE='
+    cd /checkout
+    [ $# -gt 0 ] || exec make test
+    make .venv/.test
+    sh tools/install_test_system.sh
+    exec .venv/bin/python -m pytest "$@"
+'
+export INSIDE
+
+# In namespaces of its own: when the first process ends, all others and all mounts go with it.
+# shellcheck disable=SC2016 # the inner shell expands these
+unshare --mount --pid --fork --kill-child sh -eu -c '
+    root=$1
+    shift
+    mount --bind "$root" "$root"
+    mount -t proc proc "$root/proc"
+    mount -t sysfs -o ro sysfs "$root/sys"
+    mount -t tmpfs -o mode=755 tmpfs "$root/dev"
+    mkdir "$root/dev/pts" "$root/dev/shm"
+    for device in null zero full random urandom tty; do
+        touch "$root/dev/$device"
+        mount --bind "/dev/$device" "$root/dev/$device"
+    done
+    mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts"
+    mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
+    ln -s pts/ptmx "$root/dev/ptmx"
+    ln -s /proc/self/fd "$root/dev/fd"
+    exec chroot "$root" env HOME=/root TMPDIR=/tmp PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+        sh -eu -c "$INSIDE" sh "$@"
+' sh "$root" "$@"

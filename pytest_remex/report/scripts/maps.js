@@ -1,0 +1,232 @@
+// The grid as a whole: a heat map over two columns, and all columns side by side.
+
+function heatView(selection, place, show) {
+  return figureView(selection, place, (chart) => {
+    chart.after = () => chart.brushing();
+    chart.on("click", ({ data }) => heatClick(selection, data?.value ?? data, show));
+    chart.on("brushEnd", ({ areas }) => brushHeat(selection, areas));
+  }, {
+    names: ["x", "by", "y", "slice"],
+    controls: (chosen) => {
+      const { x, by } = heatAxes(selection, chosen);
+      return [
+        columnChooser(selection, "Colour", "y", chosen.y),
+        columnChooser(selection, "Across", "x", x),
+        columnChooser(selection, "Up", "by", by),
+        slicer(selection, "slice", chosen.slice),
+      ];
+    },
+    tall: (chosen) => Math.min(700, Math.max(440, heatAxes(selection, chosen).by.levels.length * 16 + 120)),
+    build: (chosen, theme, total) => heatOption(selection, { ...chosen, ...heatAxes(selection, chosen) }, theme, total),
+  });
+}
+
+// A heat map lies over two different columns: of the grid, unless others were chosen.
+function heatAxes(selection, { x, by }) {
+  const [first, second] = gridColumns(selection).sort((a, b) => b.levels.length - a.levels.length);
+  const across = x ?? first;
+  const up = by && by !== across ? by : [second, first].find((one) => one && one !== across) ?? across;
+  return { x: across, by: up };
+}
+
+const PLACES = new WeakMap();
+
+// Where every row lies among the levels of a column.
+function placesIn(column) {
+  if (!PLACES.has(column)) {
+    const places = new Map(column.levels.map((value, place) => [value, place]));
+    PLACES.set(column, Int32Array.from(column.values, (value) => places.get(value) ?? -1));
+  }
+  return PLACES.get(column);
+}
+
+// The cells of the map that hold experiments: how many are selected, their mean, one to open.
+function heatCells(selection, { x, by }, at) {
+  const [across, up] = [placesIn(x), placesIn(by)];
+  const cells = new Map();
+  for (let row = 0; row < selection.size; row += 1) {
+    if (across[row] < 0 || up[row] < 0) continue;
+    const key = up[row] * x.levels.length + across[row];
+    let cell = cells.get(key);
+    if (!cell) cells.set(key, cell = { column: across[row], line: up[row], selected: 0, known: 0, sum: 0, row, bad: false });
+    if (!selection.has(row)) continue;
+    const value = at(row);
+    if (!cell.selected || (!cell.known && value !== null)) cell.row = row;
+    cell.selected += 1;
+    cell.bad ||= selection.tone[row] === "bad";
+    if (value !== null) {
+      cell.known += 1;
+      cell.sum += value;
+    }
+  }
+  return [...cells.values()];
+}
+
+const BULK_GRID = { left: 90, right: 120, top: 12, bottom: 62 };
+
+// Thousands of cells, drawn in one go for each colour.
+function bulkCells(cells, [low, high], [width, height]) {
+  const bins = Array.from({ length: 2 * BINS }, () => []);
+  for (const cell of cells) bins[Math.min(bins.length - 1, Math.floor(((cell[2] - low) / (high - low || 1)) * bins.length))].push(cell);
+  return bins.map((data, bin) => ({
+    type: "scatter", data, symbol: "rect", symbolSize: [width + 0.5, height + 0.5], itemStyle: { color: mixed(bin / (bins.length - 1)), opacity: 1 }, large: true, largeThreshold: 0,
+  }));
+}
+
+function heatOption(selection, { x, by, y }, theme, total) {
+  const { at: plain, words } = scaleOf(y);
+  const log = wantsLog(y);
+  const at = log ? (row) => (plain(row) > 0 ? Math.log10(plain(row)) : null) : plain;
+  const told = (number) => (Number.isFinite(number) ? words?.[number] ?? digits(log ? 10 ** number : number, 4) : "");
+  const cells = heatCells(selection, { x, by }, at);
+  const filled = cells.filter((cell) => cell.known).map((cell) => [cell.column, cell.line, cell.sum / cell.known, cell.row]);
+  const lacking = cells.filter((cell) => cell.selected && !cell.known);
+  const ground = cells.filter((cell) => !cell.selected);
+  const shared = cells.filter((cell) => cell.known > 1).length;
+  const pointsOf = (some) => some.map((cell) => [cell.column, cell.line, 0, cell.row]);
+  const many = cells.length > MANY;
+  const values = filled.map(([, , value]) => value);
+  const [low, high] = [values.reduce((a, b) => Math.min(a, b), Infinity), values.reduce((a, b) => Math.max(a, b), -Infinity)];
+  const axis = (column) => axisOption(column, { theme, type: "category", data: column.levels.map((value) => column.label(value)), scale: undefined, splitLine: { show: false }, nameGap: column === x ? 28 : 44, axisLabel: { color: theme.faint, hideOverlap: true, width: 140, overflow: "break" } });
+  const size = Math.max(4, Math.min(10, 600 / Math.max(x.levels.length, 1)));
+  return {
+    option: {
+      grid: many ? { ...BULK_GRID, outerBoundsMode: "none" } : { left: 10, right: 120, top: 12, bottom: 10, outerBoundsMode: "same", outerBoundsContain: "all" },
+      xAxis: axis(x),
+      yAxis: axis(by),
+      visualMap: {
+        type: "continuous", dimension: 2, seriesIndex: many ? 999 : 0, calculable: false, right: 10, top: "middle", itemHeight: 220,
+        min: values.length ? low : 0, max: values.length ? (high > low ? high : low + 1) : 1,
+        ...barLook(theme, y.unit, told(high), told(low)),
+      },
+      tooltip: tooltip(selection, theme, [x, by, y], rowOfCell),
+      brush: brushOption(theme, [0], [0]),
+      series: [
+        ...(many ? bulkCells(filled, [low, high], [(total.width - BULK_GRID.left - BULK_GRID.right) / x.levels.length, (total.height - BULK_GRID.top - BULK_GRID.bottom) / by.levels.length]) : [{ type: "heatmap", data: filled, itemStyle: { borderColor: theme.paper, borderWidth: 1 }, emphasis: { itemStyle: { borderColor: theme.ink, borderWidth: 1 } } }]),
+        { type: "scatter", data: pointsOf(ground), symbol: "rect", symbolSize: size / 2, itemStyle: { color: theme.rule }, silent: true, large: many, largeThreshold: 0 },
+        ...[true, false].map((bad) => ({ type: "scatter", data: pointsOf(lacking.filter((cell) => cell.bad === bad)), ...crossLook(bad ? theme.bad : theme.faint, many, size) })),
+      ].filter(({ type, data }) => type === "heatmap" || data.length),
+    },
+    told: [
+      lacking.length ? `${many ? "Triangles" : "Crosses"}: without ${y.title}, red where it failed.` : "",
+      shared ? `${plural(shared, "cell")} hold several experiments and show their ${log ? "geometric " : ""}mean; slice to tell them apart.` : "",
+      "Drag to select; click a cell to tick and open.",
+    ].filter(Boolean).join(" "),
+    label: `${y.title} over ${x.title} and ${by.title}, as a heat map.`,
+  };
+}
+
+function rowOfCell({ data }) {
+  return (data?.value ?? data)?.[3];
+}
+
+// A cell of one experiment leads to it; one of several selects them.
+function heatClick(selection, value, show) {
+  if (!value) return;
+  const { x, by } = heatAxes(selection, settings(selection, ["x", "by"]));
+  const cell = heatCells(selection, { x, by }, () => null).find(({ column, line }) => column === value[0] && line === value[1]);
+  if (cell.selected === 1) show(cell.row);
+  else selection.filter({ [x.key]: { in: [x.levels[cell.column]] }, [by.key]: { in: [by.levels[cell.line]] } });
+}
+
+function brushHeat(selection, areas) {
+  const range = areas[0]?.coordRange;
+  if (!range) return;
+  const { x, by } = heatAxes(selection, settings(selection, ["x", "by"]));
+  const part = (column, [low, high]) => {
+    const chosen = column.levels.slice(Math.max(0, low), high + 1);
+    return column.numeric && chosen.length > 1 ? { min: numberOf(chosen[0]), max: numberOf(chosen.at(-1)) } : { in: chosen };
+  };
+  selection.filter({ [x.key]: part(x, range[0]), [by.key]: part(by, range[1]) });
+}
+
+// Parallel coordinates: a line an experiment; ranges marked on the axes filter.
+
+function parallelView(selection, place, show) {
+  return figureView(selection, place, (chart) => {
+    chart.on("click", ({ data }) => Number.isInteger(data?.row) && show(data.row));
+    chart.on("axisareaselected", ({ parallelAxisId, intervals }) => markAxis(selection, chart, parallelAxisId, intervals));
+  }, {
+    names: ["y"],
+    controls: ({ y }) => [
+      columnChooser(selection, "Colour", "y", y),
+      menu("Axes", ...figureColumns(selection).map((column) =>
+        checkbox(column.title, parallelColumns(selection, y).includes(column), (on) => {
+          const keys = parallelColumns(selection, y).map(({ key }) => key).filter((key) => key !== column.key);
+          selection.set({ axes: on ? [...keys, column.key] : keys });
+        }))),
+    ],
+    build: ({ y }, theme) => parallelOption(selection, y, theme),
+  });
+}
+
+function parallelColumns(selection, y) {
+  const { axes } = selection.state.v;
+  const chosen = Array.isArray(axes) ? axes.map((key) => selection.byKey.get(key)).filter(Boolean) : [];
+  if (chosen.length > 1) return chosen;
+  const measures = selection.ofKind("measure").filter((one) => one.numeric && one.levels.length > 1);
+  return [...new Set([...gridColumns(selection), ...measures.slice(0, 4), y])];
+}
+
+function markAxis(selection, chart, id, intervals) {
+  const key = chart.option.parallelAxis.find((axis) => axis.id === id)?.key;
+  const column = selection.byKey.get(key);
+  if (!column) return;
+  const [interval] = intervals.filter(([low, high]) => high > low);
+  selection.filter({ [key]: interval ? rangeOf(column, interval) : null });
+}
+
+// The marks on an axis, of the filter that it has.
+function markedPart(column, filter) {
+  if (!filter || !column.numeric || filter.in) return undefined;
+  const [first, last] = [numberOf(column.levels[0]), numberOf(column.levels.at(-1))];
+  return [[Math.max(filter.min ?? first, first), Math.min(filter.max ?? last, last)]];
+}
+
+function parallelOption(selection, y, theme) {
+  const columns = parallelColumns(selection, y);
+  const scales = columns.map(scaleOf);
+  const colour = scaleOf(y);
+  const all = Array.from(selection.kept.keys());
+  const complete = all.filter((row) => scales.every(({ at }) => at(row) !== null));
+  const drawn = complete.length > MOST_LINES ? sample(complete, MOST_LINES) : complete;
+  const line = (row) => ({ value: [...scales.map(({ at }) => at(row)), colour.at(row)], row });
+  const [chosen, others] = [drawn.filter((row) => selection.has(row)), drawn.filter((row) => !selection.has(row))];
+  const known = drawn.map(colour.at);
+  const [low, high] = [known.reduce((a, b) => Math.min(a, b), Infinity), known.reduce((a, b) => Math.max(a, b), -Infinity)];
+  const left = selection.rows().length - chosen.length;
+  return {
+    option: {
+      parallel: { left: 70, right: 150, top: 50, bottom: 30, parallelAxisDefault: { areaSelectStyle: { width: 22, borderColor: theme.accent, color: theme.accent, opacity: 0.25 } } },
+      parallelAxis: columns.map((column, dim) => ({
+        ...axisOption(column, { log: wantsLog(column), theme, scale: true }), dim, id: `axis-${dim}`, key: column.key, nameLocation: "end", nameGap: 16,
+        nameTextStyle: { color: theme.ink, fontSize: 13, width: 120, overflow: "break" },
+        ...bounds(selection, column, {}, wantsLog(column)),
+        axisLabel: { color: theme.faint, hideOverlap: true, width: 110, overflow: "break", textBorderColor: theme.paper, textBorderWidth: 3, ...(column.numeric ? { formatter: tickText(column), showMinLabel: false, showMaxLabel: false, ...ownTicks(column, wantsLog(column)) } : {}) },
+        areaSelect: undefined,
+      })),
+      visualMap: {
+        type: "continuous", dimension: columns.length, seriesIndex: 0, calculable: false, right: 10, top: "middle", itemHeight: 220,
+        min: known.length ? low : 0, max: known.length ? (high > low ? high : low + 1) : 1,
+        ...barLook(theme, y.unit, colour.words || !known.length ? "" : digits(high, 4), colour.words || !known.length ? "" : digits(low, 4)),
+      },
+      tooltip: tooltip(selection, theme, columns, ({ data }) => data?.row),
+      series: [
+        { type: "parallel", data: chosen.map(line), lineStyle: { width: 1.5, opacity: chosen.length > 300 ? 0.35 : 0.75 }, inactiveOpacity: 0.1, activeOpacity: 0.75, progressive: 0, z: 3 },
+        { type: "parallel", data: others.map(line), silent: true, lineStyle: { width: 1, opacity: 0.12, color: theme.faint }, progressive: 0, z: 1 },
+      ],
+    },
+    told: [
+      complete.length > drawn.length ? `${drawn.length.toLocaleString("en")} of ${complete.length.toLocaleString("en")} lines are drawn; what you mark selects from all.` : "",
+      left && complete.length === drawn.length ? `${plural(left, "experiment")} lack a value and have no line.` : "",
+      "Drag along an axis to select; click a line to tick and open.",
+    ].filter(Boolean).join(" "),
+    label: `${columns.map(({ title }) => title).join(", ")} as parallel coordinates.`,
+  };
+}
+
+// A part of a grid that leaves out no level of a parameter, as every n-th experiment would.
+function sample(rows, size) {
+  const scattered = (row) => Math.imul(row + 1, 2654435761) >>> 0;
+  return [...rows].sort((a, b) => scattered(a) - scattered(b)).slice(0, size).sort((a, b) => a - b);
+}

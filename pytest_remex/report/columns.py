@@ -58,7 +58,7 @@ def columns(page: Page, rows: Sequence[Sequence[Scalar]]) -> list[Column]:
         *((clean(name), clean(name), "measure") for name in page.measures),
         *((_free(kind, taken), title, kind) for kind, title in rest.items()),
     ]
-    spelt_out = {"node", "commit", "state"} if page.dimensions else {"commit", "state"}
+    spelt_out = {"commit", "state", "launch", *(["node"] if page.dimensions else [])}
     return [
         _column(*names, values=[row[place] for row in rows], spelt_out=names[2] in spelt_out)
         for place, names in enumerate(kinds)

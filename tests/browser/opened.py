@@ -49,9 +49,10 @@ class Opened:
 
     def search(self, text):
         """Search all columns for text."""
-        box = self.one("#search")
-        box.clear()
-        box.send_keys(text)
+        self.run("arguments[0].value = ''", self.one("#search"))
+        self.one("#search").send_keys(text)
+        said = "return JSON.parse(decodeURIComponent(location.hash.slice(1)) || '{}').q"
+        self.until(lambda: self.run(said) == text)
 
     def count(self):
         """Return the line that says how many experiments are selected."""
@@ -63,7 +64,9 @@ class Opened:
 
     def press(self, text, within="body"):
         """Press the button with this text."""
-        next(b for b in self.all(f"{within} button") if b.text.strip() == text).click()
+        button = next(b for b in self.all(f"{within} button") if b.text.strip() == text)
+        self.run("arguments[0].scrollIntoView({block: 'center'})", button)
+        button.click()
 
     def menu(self, title, item):
         """Open a menu of the bar and press one of its buttons."""

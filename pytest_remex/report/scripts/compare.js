@@ -208,9 +208,12 @@ function fit(swipe, content, slide, isError) {
   if (isError && content.data.src !== content.data.msrc) {
     Object.assign(content.data, { src: content.data.msrc });
     swipe.refreshSlideContent(content.index);
-  } else if (image?.naturalWidth && image.naturalWidth !== content.data.width) {
-    const scale = Math.max(1, 640 / image.naturalWidth);
-    Object.assign(content.data, { width: image.naturalWidth * scale, height: image.naturalHeight * scale });
-    if (slide) swipe.refreshSlideContent(content.index);
+    return;
   }
+  if (!image?.naturalWidth) return;
+  const scale = Math.max(1, 640 / image.naturalWidth);
+  const [width, height] = [image.naturalWidth * scale, image.naturalHeight * scale];
+  if (width === content.data.width && height === content.data.height) return;
+  Object.assign(content.data, { width, height });
+  if (slide) swipe.refreshSlideContent(content.index);
 }

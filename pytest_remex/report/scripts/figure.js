@@ -302,7 +302,7 @@ function brushPoints(selection, areas) {
   const { x, y, panels } = settings(selection, ["x", "y", "panels"]);
   const [area] = areas;
   if (!area?.coordRange) return;
-  const panel = panels ? panelLevels(panels)[area.panel ?? 0] : null;
+  const panel = panels ? panelLevels(panels)[Number(/\d+$/.exec(area.panelId)?.[0] ?? 0)] : null;
   selection.filter({
     [x.key]: rangeOf(x, area.coordRange[0]),
     [y.key]: rangeOf(y, area.coordRange[1]),
@@ -387,7 +387,7 @@ function panelFrame(place, [width, height], total, room) {
   const head = width * height > 1 ? 22 : 10;
   const [across, up] = [(total.width - room) / width, total.height / height];
   return {
-    left: column * across + 4, top: line * up + head, width: across - 14, height: up - head - 6,
+    id: `panel-${place}`, left: column * across + 4, top: line * up + head, width: across - 14, height: up - head - 6,
     outerBoundsMode: "same", outerBoundsContain: "all", titleLeft: column * across + 40, titleTop: line * up,
   };
 }

@@ -144,6 +144,7 @@ function brushHeat(selection, areas) {
 
 function parallelView(selection, place, show) {
   return figureView(selection, place, (chart) => {
+    chart.after = () => showMarks(selection, chart);
     chart.on("click", ({ data }) => Number.isInteger(data?.row) && show(data.row));
     chart.on("axisareaselected", ({ parallelAxisId, intervals }) => markAxis(selection, chart, parallelAxisId, intervals));
   }, {
@@ -176,11 +177,16 @@ function markAxis(selection, chart, id, intervals) {
   selection.filter({ [key]: interval ? rangeOf(column, interval) : null });
 }
 
-// The marks on an axis, of the filter that it has.
-function markedPart(column, filter) {
-  if (!filter || !column.numeric || filter.in) return undefined;
-  const [first, last] = [numberOf(column.levels[0]), numberOf(column.levels.at(-1))];
-  return [[Math.max(filter.min ?? first, first), Math.min(filter.max ?? last, last)]];
+// The marks on the axes, of the filters that there are.
+function showMarks(selection, chart) {
+  for (const { id, key } of chart.option.parallelAxis) {
+    const column = selection.byKey.get(key);
+    const filter = selection.state.f[key];
+    if (!filter || !column.numeric || (filter.min === undefined && filter.max === undefined)) continue;
+    const ends = [numberOf(column.levels[0]), numberOf(column.levels.at(-1))];
+    const interval = [Math.max(filter.min ?? ends[0], ends[0]), Math.min(filter.max ?? ends[1], ends[1])];
+    chart.chart.dispatchAction({ type: "axisAreaSelect", parallelAxisId: id, intervals: [interval] }, { silent: true, flush: true });
+  }
 }
 
 function parallelOption(selection, y, theme) {
@@ -197,13 +203,12 @@ function parallelOption(selection, y, theme) {
   const left = selection.rows().length - chosen.length;
   return {
     option: {
-      parallel: { left: 70, right: 150, top: 50, bottom: 30, parallelAxisDefault: { areaSelectStyle: { width: 22, borderColor: theme.accent, color: theme.accent, opacity: 0.25 } } },
+      parallel: { left: 70, right: 220, top: 50, bottom: 30, parallelAxisDefault: { realtime: false, areaSelectStyle: { width: 22, borderColor: theme.accent, color: theme.accent, opacity: 0.25 } } },
       parallelAxis: columns.map((column, dim) => ({
         ...axisOption(column, { log: wantsLog(column), theme, scale: true }), dim, id: `axis-${dim}`, key: column.key, nameLocation: "end", nameGap: 16,
         nameTextStyle: { color: theme.ink, fontSize: 13, width: 120, overflow: "break" },
         ...bounds(selection, column, {}, wantsLog(column)),
         axisLabel: { color: theme.faint, hideOverlap: true, width: 110, overflow: "break", textBorderColor: theme.paper, textBorderWidth: 3, ...(column.numeric ? { formatter: tickText(column), showMinLabel: false, showMaxLabel: false, ...ownTicks(column, wantsLog(column)) } : {}) },
-        areaSelect: undefined,
       })),
       visualMap: {
         type: "continuous", dimension: columns.length, seriesIndex: 0, calculable: false, right: 10, top: "middle", itemHeight: 220,

@@ -288,13 +288,17 @@ function startBar(selection) {
   const clear = button("Clear filters", () => selection.clear(), { id: "clear" });
   const ticks = element("span", { id: "ticks" });
   const find = element("input", { type: "search", id: "search", placeholder: "Search", "aria-label": "Search all columns", value: selection.state.q });
-  find.addEventListener("input", () => selection.search(find.value));
+  let typing = 0;
+  find.addEventListener("input", () => {
+    clearTimeout(typing);
+    typing = setTimeout(() => selection.search(find.value), 120);
+  });
   byId("bar").append(find, count, chips, clear, ticks, element("span", { className: "gap" }), copyMenu(selection), saveMenu(selection));
   byId("bar").hidden = false;
   const draw = () => {
     const rows = selection.rows().length;
     count.textContent = rows === selection.size ? plural(rows, "experiment") : `${rows.toLocaleString("en")} of ${plural(selection.size, "experiment")}`;
-    if (find.value !== selection.state.q) find.value = selection.state.q;
+    if (find !== document.activeElement) find.value = selection.state.q;
     const told = Object.entries(selection.state.f).map(([key, one]) =>
       chip(filterText(selection.byKey.get(key), one), () => selection.filter({ [key]: null })));
     if (selection.state.k) told.push(chip("only ticked", () => selection.keepTicked(false)));

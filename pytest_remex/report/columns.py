@@ -69,8 +69,11 @@ def _column(
     key: str, title: str, kind: str, *, values: Sequence[Scalar], spelt_out: bool
 ) -> Column:
     filled = any(value not in {"", None} for value in values)
-    folds = kind not in {"verdict", "node", "picture", "cause"} and len(values) > 1
-    constant = folds and filled and kind != "commit" and len({repr(one) for one in values}) == 1
+    always = kind in {"base", "launch"}
+    folds = always or (
+        kind in {"dimension", "measure", "state", "elapsed", "job"} and len(values) > 1
+    )
+    constant = folds and filled and len({repr(value) for value in values}) == 1
     return Column(key, title, kind, shown=filled and not (constant or spelt_out), constant=constant)
 
 

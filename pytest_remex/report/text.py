@@ -26,8 +26,10 @@ _TONES = {
     "wait": ("PENDING", "HELD", "SKIPPED"),
     "live": ("RUNNING", "COMPLETING", "SUSPENDED", "PARTIAL"),
     "odd": ("CHANGED", "PREEMPTED", "CANCELLED"),
-    "bad": ("FAILED", "ERROR", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "BOOT_FAIL", "DEADLINE")
-    + ("REJECTED", "LOST", "UPSTREAM", "PURGED"),
+    "bad": (
+        *("FAILED", "ERROR", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "BOOT_FAIL", "DEADLINE"),
+        *("REJECTED", "LOST", "UPSTREAM", "PURGED"),
+    ),
 }
 _TONE_OF = {word: tone for tone, words in _TONES.items() for word in words}
 

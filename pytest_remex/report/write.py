@@ -35,11 +35,16 @@ STYLES = ("page.css", "parts.css", "print.css")
 SCRIPTS = (
     "base.js",
     "selection.js",
+    "bar.js",
     "table.js",
     "figure.js",
-    "maps.js",
+    "legends.js",
+    "points.js",
+    "heat.js",
+    "parallel.js",
     "curves.js",
     "compare.js",
+    "gallery.js",
     "main.js",
 )
 """The page's own scripts, joined in this order into one."""

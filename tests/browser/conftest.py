@@ -63,7 +63,7 @@ def clipboard(chromium):
 
 @pytest.fixture
 def show(chromium, tmp_path):
-    """Return a function that writes a report and opens it; it must log no error and load nothing."""
+    """Return a function that writes and opens a report, which must log no error, load nothing."""
     folder = tmp_path / "polytropes"
     folder.mkdir()
 

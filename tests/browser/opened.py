@@ -60,7 +60,9 @@ class Opened:
 
     def chips(self):
         """Return the filters that are shown as set."""
-        return [chip.text.removesuffix(" ×") for chip in self.all("#chips button")]
+        return [
+            chip.text.removesuffix(" \N{MULTIPLICATION SIGN}") for chip in self.all("#chips button")
+        ]
 
     def press(self, text, within="body"):
         """Press the button with this text."""
@@ -123,7 +125,8 @@ class Opened:
             const box = document.querySelector('.figure');
             const {left, top} = box.getBoundingClientRect();
             const chart = echarts.getInstanceByDom(box);
-            const [x, y] = chart.convertToPixel({gridIndex: arguments[2]}, [arguments[0], arguments[1]]);
+            const [column, line, gridIndex] = arguments;
+            const [x, y] = chart.convertToPixel({gridIndex}, [column, line]);
             return [Math.round(left + x), Math.round(top + y)];
         """
         return self.run(script, x, y, panel)
@@ -137,9 +140,10 @@ class Opened:
             const model = echarts.getInstanceByDom(box).getModel();
             const axes = model.queryComponents({mainType: 'parallelAxis'});
             const at = axes.findIndex((axis) => axis.option.name === arguments[0]);
-            const {position} = model.getComponent('parallel').coordinateSystem.getAxisLayout(`dim${at}`);
-            const height = model.getComponent('parallel').coordinateSystem.getRect().height;
-            return [Math.round(left + position[0]), Math.round(top + position[1] - arguments[1] * height)];
+            const frame = model.getComponent('parallel').coordinateSystem;
+            const {position: [x, y]} = frame.getAxisLayout(`dim${at}`);
+            const up = arguments[1] * frame.getRect().height;
+            return [Math.round(left + x), Math.round(top + y - up)];
         """
         return self.run(script, name, share)
 

@@ -55,7 +55,7 @@ def hostile(text):
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_is_inert(show, text):
-    """Whatever is opened, sorted, searched, drawn and compared, no text runs, no tag comes alive."""
+    """Whatever is opened, searched, drawn and compared, no text runs, no tag comes alive."""
     report = show(hostile(text))
     report.one(".opener button").click()
     report.until(report.opened)
@@ -73,7 +73,9 @@ def test_hostile_text_is_inert(show, text):
     report.press(report.all("#verdicts button")[0].text, "#verdicts")
     report.search("b")
     assert report.run("return window.hacked") is None
-    assert report.all("#experiments b, header b, #view b, td script, header script, body > img") == []
+    assert (
+        report.all("#experiments b, header b, #view b, td script, header script, body > img") == []
+    )
 
 
 def test_text_is_shown_letter_by_letter(show):

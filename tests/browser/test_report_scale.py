@@ -49,7 +49,7 @@ def test_ten_thousand_experiments_are_filtered_and_brushed_at_once(show, many, t
     answered(lambda: report.search("rotation=7]"))
     answered(report.one("#clear").click)
     brush(report, tab)
-    report.until(lambda: report.chips())
+    report.until(report.chips)
     answered(lambda: None)
     assert 0 < int(report.count().split(" ")[0].replace(",", "")) < 10_000
     answered(report.one("#clear").click)

@@ -1,4 +1,5 @@
 """The one selection of a report: whatever sets it, table, figure and address follow."""
+# ruff: noqa: PD011 - a row's values are no array
 
 from __future__ import annotations
 
@@ -109,8 +110,13 @@ def test_search_and_ranges_and_levels_work_together(show):
     report.header("resolution").find_element(By.CSS_SELECTOR, ".filter-button").click()
     next(b for b in report.all("#filter .check") if b.text == "64").click()
     report.run("document.querySelector('#filter').hidePopover()")
-    found = [row for row in waves().rows if "scheme=lax" in row.node
-             and 0.001 <= row.values.get("l1", -1) <= 0.1 and row.values["resolution"] == 64]  # fmt: skip
+    found = [
+        row
+        for row in waves().rows
+        if "scheme=lax" in row.node
+        and 0.001 <= row.values.get("l1", -1) <= 0.1
+        and row.values["resolution"] == 64
+    ]
     assert len(report.column("l1")) == len(found) > 0
     assert report.chips() == ["l1 0.001 to 0.1", "resolution: 64"]
     report.all("#chips button")[1].click()
@@ -226,8 +232,7 @@ def test_node_ids_and_a_pytest_command_are_copied(show, clipboard, tmp_path):
     report.menu("Copy", "pytest command")
     points = [row.node.split("[")[1].rstrip("]") for row in waves().rows]
     (tmp_path / "sweeps.py").write_text(
-        f"import pytest\n@pytest.mark.parametrize('p', {points}, ids=str)\n"
-        "def waves(p): pass\n"
+        f"import pytest\n@pytest.mark.parametrize('p', {points}, ids=str)\ndef waves(p): pass\n"
     )
     (tmp_path / "pytest.ini").write_text(
         "[pytest]\npython_functions = waves\naddopts = -q --collect-only\n"
@@ -255,7 +260,10 @@ def test_a_pandas_query_is_copied(show, clipboard):
     """The query finds the selected rows in the results, by the filters or by node."""
     page = waves(title="a'b")
     frame = pd.DataFrame(
-        [{**r.values, "node": r.node, "verdict": r.verdict, "elapsed": r.elapsed} for r in page.rows]
+        [
+            {**r.values, "node": r.node, "verdict": r.verdict, "elapsed": r.elapsed}
+            for r in page.rows
+        ]
     )
     asked = []
     report = show(page)

@@ -46,7 +46,10 @@ def test_what_does_not_vary_is_told_once(show):
     titles = [cell.text.strip() for cell in report.all("thead th")]
     assert "gamma" not in titles
     assert "Job" in titles
-    facts = {fact.text.split("\n")[0].lower(): fact.text.split("\n")[1] for fact in report.all("#facts div")}
+    facts = {
+        fact.text.split("\n")[0].lower(): fact.text.split("\n")[1]
+        for fact in report.all("#facts div")
+    }
     assert facts["gamma"] == "1.4"
 
 

@@ -86,9 +86,11 @@ const LOADING = new Map();
 // Runs a packed library, once; the page's policy admits it by its hash.
 function library(name) {
   if (!LOADING.has(name)) {
-    const run = unpack(byId(`${name}-code`).textContent).then((code) => withoutMapStyles(() => {
-      document.head.append(element("script", { textContent: code }));
-    }));
+    const run = unpack(byId(`${name}-code`).textContent).then((code) =>
+      withoutMapStyles(() => {
+        document.head.append(element("script", { textContent: code }));
+      }),
+    );
     LOADING.set(name, run);
   }
   return LOADING.get(name);

@@ -1,11 +1,13 @@
-// Ticked experiments side by side, and everyone's images on the grid.
+// Ticked experiments side by side.
 
 // What the ticked differ in: parameters, measures with their difference from the first, provenance,
 // curves and their residual, images, and the patches' difference.
 async function compareView(selection, place, reader) {
   await library("extras");
   const charts = [];
-  const close = () => charts.splice(0).forEach((chart) => chart.close());
+  const close = () => {
+    for (const chart of charts.splice(0)) chart.close();
+  };
   let shown = "";
   const update = async () => {
     const rows = [...selection.ticked];
@@ -14,7 +16,13 @@ async function compareView(selection, place, reader) {
     shown = signature;
     close();
     if (rows.length < 2) {
-      place.replaceChildren(element("p", { className: "note" }, "Tick two or more experiments in the table, or click their points in a figure, to compare them."));
+      place.replaceChildren(
+        element(
+          "p",
+          { className: "note" },
+          "Tick two or more experiments in the table, or click their points in a figure, to compare them.",
+        ),
+      );
       return;
     }
     const details = await Promise.all(rows.map(reader));
@@ -22,8 +30,9 @@ async function compareView(selection, place, reader) {
       compareTable(selection, rows, details),
       comparedImages(selection, rows, details),
       element("div", { id: "compared-curves" }),
-      patches(selection, rows, details));
-    charts.push(...await compareCurves(selection, rows, byId("compared-curves")));
+      patches(selection, rows, details),
+    );
+    charts.push(...(await compareCurves(selection, rows, byId("compared-curves"))));
   };
   await update();
   return { update, close };
@@ -32,19 +41,93 @@ async function compareView(selection, place, reader) {
 function compareTable(selection, rows, details) {
   const differ = (column) => new Set(rows.map((row) => column.values[row])).size > 1;
   const parameters = selection.ofKind("dimension").filter(differ);
-  const measures = [...selection.ofKind("measure"), ...selection.ofKind("elapsed")].filter(({ empty }) => !empty);
-  const rest = ["verdict", "state", "cause", "launch"].map((kind) => selection.kind(kind)).filter((column) => !column.empty && (column.kind === "verdict" || differ(column)));
-  const line = (column) => element("tr", {}, element("th", { scope: "row" }, column.title),
-    ...rows.map((row, at) => element("td", { className: column.numeric ? "number" : "" }, column.text(row) || "–", difference(column, rows, at))));
-  const bases = new Set(details.map(({ parent }) => parent)).size > 1
-    ? [element("tr", {}, element("th", { scope: "row" }, "Base"), ...details.map(({ parent }) => element("td", {}, element("code", {}, parent.slice(0, 12)))))] : [];
-  const group = (title, lines) => (lines.length ? [element("tr", { className: "group" }, element("th", { colSpan: rows.length + 1, scope: "rowgroup" }, title)), ...lines] : []);
-  const same = selection.ofKind("dimension").filter((column) => !differ(column) && !column.constant && !column.empty);
-  return element("div", { className: "wide", tabIndex: 0 }, element("table", { className: "plain compare" },
-    element("caption", {}, same.length ? `Equal in all: ${same.map((column) => `${column.title}=${column.text(rows[0])}`).join(", ")}` : "Ticked experiments"),
-    element("thead", {}, element("tr", {}, element("th", { scope: "col" }, element("span", { className: "unseen" }, "Column")), ...rows.map((row) => element("th", { scope: "col" },
-      pointText(selection, row), " ", button("×", () => selection.tick(row, false), { "aria-label": `Untick ${selection.kind("node").values[row]}` }))))),
-    element("tbody", {}, ...group("Parameters that differ", parameters.map(line)), ...group("Measures", measures.map(line)), ...group("Outcome", [...rest.map(line), ...bases]))));
+  const measures = [...selection.ofKind("measure"), ...selection.ofKind("elapsed")].filter(
+    ({ empty }) => !empty,
+  );
+  const rest = ["verdict", "state", "cause", "launch"]
+    .map((kind) => selection.kind(kind))
+    .filter((column) => !column.empty && (column.kind === "verdict" || differ(column)));
+  const line = (column) =>
+    element(
+      "tr",
+      {},
+      element("th", { scope: "row" }, column.title),
+      ...rows.map((row, at) =>
+        element(
+          "td",
+          { className: column.numeric ? "number" : "" },
+          column.text(row) || "–",
+          difference(column, rows, at),
+        ),
+      ),
+    );
+  const bases =
+    new Set(details.map(({ parent }) => parent)).size > 1
+      ? [
+          element(
+            "tr",
+            {},
+            element("th", { scope: "row" }, "Base"),
+            ...details.map(({ parent }) => element("td", {}, element("code", {}, parent.slice(0, 12)))),
+          ),
+        ]
+      : [];
+  const group = (title, lines) =>
+    lines.length
+      ? [
+          element(
+            "tr",
+            { className: "group" },
+            element("th", { colSpan: rows.length + 1, scope: "rowgroup" }, title),
+          ),
+          ...lines,
+        ]
+      : [];
+  const same = selection
+    .ofKind("dimension")
+    .filter((column) => !differ(column) && !column.constant && !column.empty);
+  return element(
+    "div",
+    { className: "wide", tabIndex: 0 },
+    element(
+      "table",
+      { className: "plain compare" },
+      element(
+        "caption",
+        {},
+        same.length
+          ? `Equal in all: ${same.map((column) => `${column.title}=${column.text(rows[0])}`).join(", ")}`
+          : "Ticked experiments",
+      ),
+      element(
+        "thead",
+        {},
+        element(
+          "tr",
+          {},
+          element("th", { scope: "col" }, element("span", { className: "unseen" }, "Column")),
+          ...rows.map((row) =>
+            element(
+              "th",
+              { scope: "col" },
+              pointText(selection, row),
+              " ",
+              button("×", () => selection.tick(row, false), {
+                "aria-label": `Untick ${selection.kind("node").values[row]}`,
+              }),
+            ),
+          ),
+        ),
+      ),
+      element(
+        "tbody",
+        {},
+        ...group("Parameters that differ", parameters.map(line)),
+        ...group("Measures", measures.map(line)),
+        ...group("Outcome", [...rest.map(line), ...bases]),
+      ),
+    ),
+  );
 }
 
 // How much a number differs from the first experiment's.
@@ -53,18 +136,31 @@ function difference(column, rows, at) {
   const [first, own] = [rows[0], rows[at]].map((row) => column.numbers[row]);
   if (!Number.isFinite(first) || !Number.isFinite(own)) return null;
   const by = own - first;
-  const part = first === 0 || by === 0 ? "" : ` (${by > 0 ? "+" : ""}${digits((100 * by) / Math.abs(first), 3)} %)`;
-  const told = column.kind === "elapsed" ? `${by < 0 ? "-" : "+"}${duration(Math.abs(by))}` : `${by > 0 ? "+" : ""}${digits(by, 4)}`;
+  const part =
+    first === 0 || by === 0 ? "" : ` (${by > 0 ? "+" : ""}${digits((100 * by) / Math.abs(first), 3)} %)`;
+  const told =
+    column.kind === "elapsed"
+      ? `${by < 0 ? "-" : "+"}${duration(Math.abs(by))}`
+      : `${by > 0 ? "+" : ""}${digits(by, 4)}`;
   return element("div", { className: "difference" }, by === 0 ? "equal" : told + part);
 }
 
 function comparedImages(selection, rows, details) {
   const names = [...new Set(details.flatMap(({ images }) => images.map(([name]) => name)))];
   const find = ({ images }, name) => images.find(([other]) => other === name)?.[1];
-  return element("div", {}, ...names.map((name) => {
-    const items = rows.map((row, at) => ({ row, href: find(details[at], name), name }));
-    return element("section", {}, element("h3", {}, name), element("div", { className: "strip" }, ...galleryFigures(selection, items)));
-  }));
+  return element(
+    "div",
+    {},
+    ...names.map((name) => {
+      const items = rows.map((row, at) => ({ row, href: find(details[at], name), name }));
+      return element(
+        "section",
+        {},
+        element("h3", {}, name),
+        element("div", { className: "strip" }, ...galleryFigures(selection, items)),
+      );
+    }),
+  );
 }
 
 async function compareCurves(selection, rows, place) {
@@ -73,12 +169,24 @@ async function compareCurves(selection, rows, place) {
     const all = await curvesOf(described);
     const chosen = rows.map((row) => all.find((curve) => curve.row === row)).filter(Boolean);
     if (!chosen.length) continue;
-    const boxes = [element("div", { className: "figure half" }), element("div", { className: "figure half" })];
+    const boxes = [
+      element("div", { className: "figure half" }),
+      element("div", { className: "figure half" }),
+    ];
     place.append(element("h3", {}, described.name), element("div", { className: "halves" }, ...boxes));
     charts.push(compareChart(selection, described, chosen, boxes[0]));
     const residual = residualChart(selection, described, chosen, boxes[1]);
     if (residual) charts.push(residual);
-    else boxes[1].replaceWith(element("p", { className: "note" }, chosen.length < 2 ? "Only one of them has this curve." : "No residual: x does not run one way in every curve."));
+    else
+      boxes[1].replaceWith(
+        element(
+          "p",
+          { className: "note" },
+          chosen.length < 2
+            ? "Only one of them has this curve."
+            : "No residual: x does not run one way in every curve.",
+        ),
+      );
   }
   return charts;
 }
@@ -86,7 +194,9 @@ async function compareCurves(selection, rows, place) {
 function compareChart(selection, described, chosen, box) {
   const theme = colours();
   const chart = new Chart(box, `${described.name} of the ticked experiments.`);
-  const lines = chosen.map(({ row, x, y }, at) => lineSeries(pointText(selection, row), x, y, { color: PALETTE[at % PALETTE.length], row }));
+  const lines = chosen.map(({ row, x, y }, at) =>
+    lineSeries(pointText(selection, row), x, y, { color: PALETTE[at % PALETTE.length], row }),
+  );
   chart.draw(pairOption(described, described.yLabel, lines, theme));
   return chart;
 }
@@ -96,7 +206,13 @@ function pairOption(described, yLabel, lines, theme) {
     grid: { left: 10, right: 16, top: 16, bottom: 44, outerBoundsMode: "same", outerBoundsContain: "all" },
     xAxis: curveAxis(described.xLabel, { inverse: described.reversed, theme, gap: 28 }),
     yAxis: curveAxis(yLabel, { theme, gap: 48 }),
-    legend: { type: "scroll", bottom: 0, textStyle: { color: theme.ink }, pageTextStyle: { color: theme.faint }, pageIconColor: theme.ink },
+    legend: {
+      type: "scroll",
+      bottom: 0,
+      textStyle: { color: theme.ink },
+      pageTextStyle: { color: theme.faint },
+      pageIconColor: theme.ink,
+    },
     series: lines,
   };
 }
@@ -108,8 +224,13 @@ function residualChart(selection, described, chosen, box) {
   const lines = others.map((curve, at) => {
     const heights = interpolated(first, first.x) && interpolated(curve, first.x);
     if (!heights) return null;
-    const left = heights.map((height, place) => (height === null || first.y[place] === null ? null : height - first.y[place]));
-    return lineSeries(pointText(selection, curve.row), first.x, left, { color: PALETTE[(at + 1) % PALETTE.length], row: curve.row });
+    const left = heights.map((height, place) =>
+      height === null || first.y[place] === null ? null : height - first.y[place],
+    );
+    return lineSeries(pointText(selection, curve.row), first.x, left, {
+      color: PALETTE[(at + 1) % PALETTE.length],
+      row: curve.row,
+    });
   });
   if (!lines.length || lines.includes(null)) return null;
   const chart = new Chart(box, `${described.name}: difference from the first experiment.`);
@@ -120,100 +241,21 @@ function residualChart(selection, described, chosen, box) {
 // The difference of each patch from the first one's.
 function patches(selection, rows, details) {
   if (!details.some(({ diff }) => diff)) return element("div");
-  return element("section", {}, element("h3", {}, "Between their patches"), ...rows.slice(1).map((row, at) => {
-    const [own, first] = [details[at + 1].diff, details[0].diff];
-    const name = (place) => pointText(selection, place);
-    const text = own === first ? "The patches are equal." : Diff.createTwoFilesPatch(name(rows[0]), name(row), first, own, "", "", { context: 2 }).replace(/^=+\n/, "");
-    return diffView(text);
-  }));
-}
-
-// The gallery: one image of every selected experiment, where the experiment lies in the grid.
-
-async function galleryView(selection, place) {
-  await library("extras");
-  const images = JSON.parse(await unpack(readJson("images")));
-  const names = [...new Set(images.flat().map(([name]) => name))];
-  const { v } = selection.state;
-  const forms = element("form", { className: "choices", onsubmit: (event) => event.preventDefault() });
-  const box = element("div", { className: "gallery wide", tabIndex: 0, role: "group", "aria-label": "Images" });
-  place.append(forms, box);
-  const update = () => {
-    const name = names.includes(v.image) ? v.image : names[0];
-    const { slice } = settings(selection, ["slice"]);
-    if (!forms.contains(document.activeElement)) {
-      forms.replaceChildren(chooser("Image", names.map((one) => [one, one]), name, (one) => selection.set({ image: one })), ...slicer(selection, "slice", slice));
-    }
-    const items = selection.rows().map((row) => ({ row, name, href: images[row].find(([other]) => other === name)?.[1] }));
-    box.replaceChildren(...arranged(selection, items));
-  };
-  update();
-  return { update, close: () => {} };
-}
-
-const MOST_IMAGES = 400;
-
-// One dimension: a strip; two or more: a matrix over the first two that still vary.
-function arranged(selection, items) {
-  const some = items.slice(0, MOST_IMAGES);
-  const note = items.length > some.length ? [element("p", { className: "note" }, `The first ${some.length} of ${items.length} are shown.`)] : [];
-  const varies = (column) => new Set(some.map(({ row }) => column.values[row])).size > 1;
-  const [across, down] = gridColumns(selection).filter(varies).sort((a, b) => b.levels.length - a.levels.length);
-  if (!down) return [...note, element("div", { className: "strip" }, ...galleryFigures(selection, some))];
-  const present = (column) => column.levels.filter((value) => some.some(({ row }) => column.values[row] === value));
-  const [columns, lines] = [present(across), present(down)];
-  const rest = selection.varied.filter((column) => varies(column) && column !== across && column !== down);
-  const figures = galleryFigures(selection, some, rest);
-  const cell = (line, column) => element("td", {}, ...figures.filter((_, at) => down.values[some[at].row] === line && across.values[some[at].row] === column));
-  return [...note, element("table", { className: "matrix" },
-    element("thead", {}, element("tr", {}, element("th", { scope: "col" }, `${down.title} \\ ${across.title}`), ...columns.map((value) => element("th", { scope: "col" }, across.label(value))))),
-    element("tbody", {}, ...lines.map((line) => element("tr", {}, element("th", { scope: "row" }, down.label(line)), ...columns.map((column) => cell(line, column))))))];
-}
-
-// A small image each, enlarged on click; next and previous by key, as PhotoSwipe has it.
-function galleryFigures(selection, items, told = selection.varied) {
-  const present = items.filter(({ href }) => href);
-  return items.map((item) => {
-    const text = pointText(selection, item.row);
-    const caption = element("figcaption", {}, told.length ? pointText(selection, item.row, told) : "");
-    if (!item.href) return element("figure", { className: "none" }, badge(selection.data.rows[item.row][0], selection.data.tones), caption);
-    const open = (event) => {
-      event.preventDefault();
-      enlarge(selection, present, present.indexOf(item));
-    };
-    return element("figure", {},
-      element("a", { href: item.href, onclick: open }, element("img", { src: smallImage(item.href), alt: `${item.name}, ${text}`, loading: "lazy" })),
-      caption);
-  });
-}
-
-function enlarge(selection, items, index) {
-  const swipe = new PhotoSwipe({
-    dataSource: items.map(({ href, row, name }) => ({ src: href, msrc: smallImage(href), alt: `${name}, ${pointText(selection, row)}`, width: 1200, height: 900, row })),
-    index, bgOpacity: 0.92, showHideAnimationType: "none", wheelToZoom: true,
-  });
-  swipe.on("loadComplete", ({ content, slide, isError }) => fit(swipe, content, slide, isError));
-  swipe.on("uiRegister", () => swipe.ui.registerElement({
-    name: "caption", appendTo: "root", onInit: (node) => swipe.on("change", () => {
-      node.textContent = pointText(selection, swipe.currSlide.data.row);
+  return element(
+    "section",
+    {},
+    element("h3", {}, "Between their patches"),
+    ...rows.slice(1).map((row, at) => {
+      const [own, first] = [details[at + 1].diff, details[0].diff];
+      const name = (place) => pointText(selection, place);
+      const text =
+        own === first
+          ? "The patches are equal."
+          : Diff.createTwoFilesPatch(name(rows[0]), name(row), first, own, "", "", { context: 2 }).replace(
+              /^=+\n/,
+              "",
+            );
+      return diffView(text);
     }),
-  }));
-  swipe.init();
-}
-
-// An image's size is known once it is loaded; where its file is not beside the page, the small copy
-// is shown.
-function fit(swipe, content, slide, isError) {
-  const image = content.element;
-  if (isError && content.data.src !== content.data.msrc) {
-    Object.assign(content.data, { src: content.data.msrc });
-    swipe.refreshSlideContent(content.index);
-    return;
-  }
-  if (!image?.naturalWidth) return;
-  const scale = Math.max(1, 640 / image.naturalWidth);
-  const [width, height] = [image.naturalWidth * scale, image.naturalHeight * scale];
-  if (width === content.data.width && height === content.data.height) return;
-  Object.assign(content.data, { width, height });
-  if (slide) swipe.refreshSlideContent(content.index);
+  );
 }

@@ -3,27 +3,55 @@
 // The views that this page can show, in the order of their tabs.
 function viewsOf(selection, show, reader) {
   const figures = readJson("figures");
-  const plotted = selection.size > 1 && figureColumns(selection).length > 1 && gridColumns(selection).length > 0;
+  const plotted =
+    selection.size > 1 && figureColumns(selection).length > 1 && gridColumns(selection).length > 0;
   const images = selection.ofKind("picture").some(({ empty }) => !empty);
   return [
     plotted && { name: "points", title: "Points", start: (place) => pointsView(selection, place, show) },
-    plotted && gridColumns(selection).length > 1 && { name: "heat", title: "Heat map", start: (place) => heatView(selection, place, show) },
-    plotted && { name: "parallel", title: "Parallel", start: (place) => parallelView(selection, place, show) },
-    readJson("curves").length > 0 && { name: "curves", title: "Curves", start: (place) => curvesView(selection, place) },
+    plotted &&
+      gridColumns(selection).length > 1 && {
+        name: "heat",
+        title: "Heat map",
+        start: (place) => heatView(selection, place, show),
+      },
+    plotted && {
+      name: "parallel",
+      title: "Parallel",
+      start: (place) => parallelView(selection, place, show),
+    },
+    readJson("curves").length > 0 && {
+      name: "curves",
+      title: "Curves",
+      start: (place) => curvesView(selection, place),
+    },
     images && { name: "images", title: "Images", start: (place) => galleryView(selection, place) },
-    figures.own.length > 0 && { name: "own", title: "Own figures", start: (place) => ownView(figures.own, place) },
-    selection.size > 1 && { name: "compare", title: "Compare", start: (place) => compareView(selection, place, reader) },
+    figures.own.length > 0 && {
+      name: "own",
+      title: "Own figures",
+      start: (place) => ownView(figures.own, place),
+    },
+    selection.size > 1 && {
+      name: "compare",
+      title: "Compare",
+      start: (place) => compareView(selection, place, reader),
+    },
   ].filter(Boolean);
 }
 
 // Figures that the sweep's own hook made: drawn as they came, on the page's background.
 async function ownView(items, place) {
-  const boxes = items.map(({ problem }) => (problem ? element("p", { className: "note" }, problem) : element("div", { className: "figure" })));
+  const boxes = items.map(({ problem }) =>
+    problem ? element("p", { className: "note" }, problem) : element("div", { className: "figure" }),
+  );
   place.append(...boxes);
   if (items.some(({ figure }) => figure)) await library("plotly");
-  const drawAll = () => items.forEach(({ figure }, at) => figure && Plotly.react(boxes[at], figure.data, themed(figure.layout ?? {}), PLOTLY));
-  drawAll();
-  return { update: () => {}, close: () => boxes.forEach((box) => globalThis.Plotly?.purge(box)) };
+  items.forEach(({ figure }, at) => {
+    if (figure) Plotly.newPlot(boxes[at], figure.data, themed(figure.layout ?? {}), PLOTLY);
+  });
+  const close = () => {
+    for (const box of boxes) globalThis.Plotly?.purge(box);
+  };
+  return { update: () => {}, close };
 }
 
 // Nothing that would send a figure away.
@@ -33,17 +61,33 @@ function themed(layout) {
   const { ink, rule, family } = colours();
   const axis = { gridcolor: rule, zerolinecolor: rule, linecolor: rule, automargin: true };
   return {
-    margin: { l: 70, r: 20, t: 40, b: 60 }, paper_bgcolor: "transparent", plot_bgcolor: "transparent", colorway: PALETTE, ...layout,
-    font: { family, size: 13, color: ink }, xaxis: { ...axis, ...layout.xaxis }, yaxis: { ...axis, ...layout.yaxis },
+    margin: { l: 70, r: 20, t: 40, b: 60 },
+    paper_bgcolor: "transparent",
+    plot_bgcolor: "transparent",
+    colorway: PALETTE,
+    ...layout,
+    font: { family, size: 13, color: ink },
+    xaxis: { ...axis, ...layout.xaxis },
+    yaxis: { ...axis, ...layout.yaxis },
   };
 }
 
 // One view at a time; the arrow keys go from tab to tab.
 function startViews(selection, views) {
   let [current, live] = ["", null];
-  const tabs = views.map(({ name, title }) => element("button", {
-    type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "view", onclick: () => selection.set({ tab: name }),
-  }, title));
+  const tabs = views.map(({ name, title }) =>
+    element(
+      "button",
+      {
+        type: "button",
+        role: "tab",
+        id: `tab-${name}`,
+        "aria-controls": "view",
+        onclick: () => selection.set({ tab: name }),
+      },
+      title,
+    ),
+  );
   byId("tabs").append(...tabs);
   byId("tabs").addEventListener("keydown", ({ key }) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[key];
@@ -53,7 +97,10 @@ function startViews(selection, views) {
     next.click();
   });
   byId("figures").hidden = views.length === 0;
-  const fitting = () => views.find(({ name }) => name === selection.state.v.tab) ?? views.find(({ name }) => name === firstTab(selection)) ?? views[0];
+  const fitting = () =>
+    views.find(({ name }) => name === selection.state.v.tab) ??
+    views.find(({ name }) => name === firstTab(selection)) ??
+    views[0];
   const open = async (again = false) => {
     const view = fitting();
     if (!view) return;
@@ -88,7 +135,7 @@ async function start() {
   startBar(selection);
   startPills(selection);
   const table = startTable(selection);
-  startOpening(selection, table, reader);
+  startOpening(table, reader);
   if (selection.size === 1) await openRow(table.row(0), reader);
   reached("table");
   await library("charts");

@@ -8,8 +8,10 @@ class Column {
     const filled = this.values.filter((value) => !isEmpty(value));
     const own = ["dimension", "measure", "elapsed"].includes(this.kind);
     this.empty = filled.length === 0;
-    this.numeric = own && !this.empty && filled.every((value) =>
-      typeof value === "number" || /^(-?inf|nan|-?\d+)$/.test(value));
+    this.numeric =
+      own &&
+      !this.empty &&
+      filled.every((value) => typeof value === "number" || /^(-?inf|nan|-?\d+)$/.test(value));
     this.numbers = this.numeric ? this.values.map(numberOf) : null;
     this.unit = this.kind === "elapsed" ? `${this.title} (s)` : this.title;
     this.digits = this.numeric ? digitsFor(this.numbers, this.kind) : 5;
@@ -35,13 +37,20 @@ class Column {
 // Digits that tell a column's numbers apart: of a measure those of its spread, of a parameter all.
 function digitsFor(numbers, kind) {
   const present = numbers.filter(Number.isFinite);
-  const [low, high] = [present.reduce((a, b) => Math.min(a, b), Infinity), present.reduce((a, b) => Math.max(a, b), -Infinity)];
+  const [low, high] = [
+    present.reduce((a, b) => Math.min(a, b), Infinity),
+    present.reduce((a, b) => Math.max(a, b), -Infinity),
+  ];
   if (kind === "measure" || kind === "elapsed") {
     const largest = Math.max(Math.abs(low), Math.abs(high));
     return high > low ? Math.min(15, 5 + Math.max(0, Math.floor(Math.log10(largest / (high - low))))) : 6;
   }
   const distinct = new Set(present);
-  return [5, 8, 12].find((count) => new Set([...distinct].map((value) => digits(value, count))).size === distinct.size) ?? 17;
+  return (
+    [5, 8, 12].find(
+      (count) => new Set([...distinct].map((value) => digits(value, count))).size === distinct.size,
+    ) ?? 17
+  );
 }
 
 class Selection {
@@ -139,7 +148,9 @@ class Selection {
   }
 
   apply() {
-    const tests = Object.entries(this.state.f).map(([key, filter]) => filterTest(this.byKey.get(key), filter));
+    const tests = Object.entries(this.state.f).map(([key, filter]) =>
+      filterTest(this.byKey.get(key), filter),
+    );
     if (this.state.q) tests.push(searchTest(this, this.state.q));
     if (this.state.k && this.ticked.size) tests.push((row) => this.ticked.has(row));
     this.list = null;
@@ -149,7 +160,9 @@ class Selection {
 
   save() {
     const state = { ...this.state, t: [...this.ticked].map((row) => this.names[row]) };
-    const told = Object.entries(state).filter(([, value]) => value && (typeof value !== "object" || Object.keys(value).length));
+    const told = Object.entries(state).filter(
+      ([, value]) => value && (typeof value !== "object" || Object.keys(value).length),
+    );
     const text = told.length ? `#${encodeURIComponent(JSON.stringify(Object.fromEntries(told)))}` : "";
     history.replaceState(null, "", text || location.pathname + location.search);
   }
@@ -157,7 +170,9 @@ class Selection {
   // Of what an address says, what this page knows.
   load() {
     const said = readFragment();
-    const known = Object.entries(said.f ?? {}).filter(([key, one]) => this.byKey.has(key) && one && typeof one === "object");
+    const known = Object.entries(said.f ?? {}).filter(
+      ([key, one]) => this.byKey.has(key) && one && typeof one === "object",
+    );
     const places = new Map(this.names.map((name, row) => [name, row]));
     const ticks = Array.isArray(said.t) ? said.t : [];
     this.state = {
@@ -183,8 +198,10 @@ function readFragment() {
 // What names a row in an address: its commit, where that is its alone, else its node id or place.
 function rowNames(selection) {
   const [commits, nodes] = ["commit", "node"].map((kind) => selection.kind(kind).values);
-  return [commits, nodes].find((names) => new Set(names).size === names.length && !names.includes(""))
-    ?? nodes.map((_, row) => row);
+  return (
+    [commits, nodes].find((names) => new Set(names).size === names.length && !names.includes("")) ??
+    nodes.map((_, row) => row)
+  );
 }
 
 function filterTest(column, filter) {
@@ -195,7 +212,10 @@ function filterTest(column, filter) {
   }
   if (typeof filter.has === "string") {
     const text = filter.has.toLowerCase();
-    return (row) => String(values[row] ?? "").toLowerCase().includes(text);
+    return (row) =>
+      String(values[row] ?? "")
+        .toLowerCase()
+        .includes(text);
   }
   const [low, high] = [filter.min ?? -Infinity, filter.max ?? Infinity];
   return (row) => numbers !== null && numbers[row] !== null && low <= numbers[row] && numbers[row] <= high;
@@ -203,7 +223,11 @@ function filterTest(column, filter) {
 
 function searchTest(selection, text) {
   selection.haystack ??= selection.data.rows.map((row, place) =>
-    selection.columns.map((column) => (column.numeric ? column.text(place) : row[column.place] ?? "")).join("\n").toLowerCase());
+    selection.columns
+      .map((column) => (column.numeric ? column.text(place) : (row[column.place] ?? "")))
+      .join("\n")
+      .toLowerCase(),
+  );
   const words = text.toLowerCase();
   return (row) => selection.haystack[row].includes(words);
 }
@@ -240,10 +264,21 @@ const QUERIED = ["dimension", "measure", "verdict", "state", "elapsed", "job", "
 
 // A query of the results: by the filters, where they are all of columns that the results have.
 function pandasQuery(selection) {
-  const filters = Object.entries(selection.state.f).map(([key, filter]) => [selection.byKey.get(key), filter]);
-  const plain = !selection.state.q && !selection.state.k && filters.length > 0
-    && filters.every(([column, filter]) => QUERIED.includes(column.kind) && filter.has === undefined
-      && !/[`\n\\]/.test(column.key) && !filter.in?.some(isEmpty));
+  const filters = Object.entries(selection.state.f).map(([key, filter]) => [
+    selection.byKey.get(key),
+    filter,
+  ]);
+  const plain =
+    !selection.state.q &&
+    !selection.state.k &&
+    filters.length > 0 &&
+    filters.every(
+      ([column, filter]) =>
+        QUERIED.includes(column.kind) &&
+        filter.has === undefined &&
+        !/[`\n\\]/.test(column.key) &&
+        !filter.in?.some(isEmpty),
+    );
   const query = plain
     ? filters.map(([column, filter]) => queryTerm(column, filter)).join(" and ")
     : `node in [${nodeIds(selection).map(pythonText).join(", ")}]`;
@@ -268,8 +303,9 @@ function pythonText(text) {
 }
 
 function selectionRecords(selection) {
-  return selection.rows().map((row) => Object.fromEntries(
-    selection.columns.map((column) => [column.key, column.values[row]])));
+  return selection
+    .rows()
+    .map((row) => Object.fromEntries(selection.columns.map((column) => [column.key, column.values[row]])));
 }
 
 function selectionCsv(selection) {
@@ -278,118 +314,7 @@ function selectionCsv(selection) {
     return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   const lines = selection.rows().map((row) => selection.columns.map((column) => cell(column.values[row])));
-  return [selection.columns.map((column) => cell(column.key)), ...lines].map((line) => `${line.join(",")}\r\n`).join("");
-}
-
-// What is selected, why, and what can be done with it.
-function startBar(selection) {
-  const count = element("strong", { id: "count" });
-  const chips = element("ul", { id: "chips", "aria-label": "Filters" });
-  const clear = button("Clear filters", () => selection.clear(), { id: "clear" });
-  const ticks = element("span", { id: "ticks" });
-  const find = element("input", { type: "search", id: "search", placeholder: "Search", "aria-label": "Search all columns", value: selection.state.q });
-  let typing = 0;
-  find.addEventListener("input", () => {
-    clearTimeout(typing);
-    typing = setTimeout(() => selection.search(find.value), 120);
-  });
-  byId("bar").append(find, count, chips, clear, ticks, element("span", { className: "gap" }), copyMenu(selection), saveMenu(selection));
-  byId("bar").hidden = false;
-  const draw = () => {
-    const rows = selection.rows().length;
-    count.textContent = rows === selection.size ? plural(rows, "experiment") : `${rows.toLocaleString("en")} of ${plural(selection.size, "experiment")}`;
-    if (find !== document.activeElement) find.value = selection.state.q;
-    const told = Object.entries(selection.state.f).map(([key, one]) =>
-      chip(filterText(selection.byKey.get(key), one), () => selection.filter({ [key]: null })));
-    if (selection.state.k) told.push(chip("only ticked", () => selection.keepTicked(false)));
-    chips.replaceChildren(...told);
-    clear.hidden = !told.length && !selection.state.q;
-    ticks.replaceChildren(...tickButtons(selection));
-  };
-  selection.listeners.push(draw);
-  draw();
-}
-
-function chip(text, remove) {
-  return element("li", {}, button(`${text} ×`, remove, { "aria-label": `Remove filter ${text}` }));
-}
-
-function tickButtons(selection) {
-  if (!selection.ticked.size) return [];
-  return [
-    element("span", {}, `${selection.ticked.size} ticked`),
-    button("Compare", () => {
-      selection.set({ tab: "compare" });
-      byId("figures").scrollIntoView({ block: "start" });
-    }, { disabled: selection.ticked.size < 2 }),
-    button("Only these", () => selection.keepTicked(true)),
-    button("Untick", () => selection.untick()),
-  ];
-}
-
-function copyMenu(selection) {
-  const nodes = () => plural(selection.rows().length, "node id");
-  return menu("Copy",
-    button("Node ids", () => copyText(nodeIds(selection).join("\n"), nodes())),
-    button("pytest command", () => copyText(pytestCommand(selection), `a pytest command for ${nodes()}`)),
-    button("pandas query", () => copyText(pandasQuery(selection), "a pandas query")),
-    button("Link to this view", () => copyText(location.href, "the link")));
-}
-
-function saveMenu(selection) {
-  const name = (ending) => `${fileName(selection.data.title)}.${ending}`;
-  return menu("Save",
-    button("CSV of the selection", () => saveFile(name("csv"), "text/csv", selectionCsv(selection))),
-    button("JSON of the selection", () => saveFile(name("json"), "application/json", JSON.stringify(selectionRecords(selection), null, 1))),
-    button("Figure as PNG", () => saveFigure(name("png"), "png")),
-    button("Figure as SVG", () => saveFigure(name("svg"), "svg")));
-}
-
-function fileName(text) {
-  return text.replace(/[^\w.-]+/g, "_").slice(0, 80) || "report";
-}
-
-// The verdicts' counts, the causes and the launches, made buttons that select.
-function startPills(selection) {
-  const verdict = selection.kind("verdict");
-  const pressed = [];
-  const select = (key, value, ...children) => {
-    const made = element("button", { type: "button", onclick: () => selection.toggle(key, value) }, ...children);
-    pressed.push(() => made.setAttribute("aria-pressed", String(selection.isChosen(key, value))));
-    return made;
-  };
-  for (const item of document.querySelectorAll("#verdicts li")) {
-    item.append(select(verdict.key, item.querySelector(".badge").textContent, ...item.childNodes));
-  }
-  fillCauses(selection, select);
-  fillLaunches(selection, select);
-  const draw = () => pressed.forEach((press) => press());
-  selection.listeners.push(draw);
-  draw();
-}
-
-function fillCauses(selection, select) {
-  const { causes } = selection.data;
-  if (!causes.length) return;
-  const cause = selection.kind("cause");
-  const items = causes.map(([text, number]) => element("li", {}, select(cause.key, text,
-    element("span", { className: "count" }, String(number)), " ", element("span", {}, text))));
-  const list = (some) => element("ul", {}, ...some);
-  const more = items.length > 5 ? element("details", {}, element("summary", {}, `${items.length - 5} more causes`), list(items.slice(5))) : null;
-  byId("causes").append(element("h2", {}, "What went wrong"), list(items.slice(0, 5)), ...(more ? [more] : []));
-  byId("causes").hidden = false;
-}
-
-function fillLaunches(selection, select) {
-  const { launches, tones } = selection.data;
-  const column = selection.kind("launch");
-  if (launches.length < 2 && !launches.some(({ href }) => href)) return;
-  const items = launches.map((one) => element("li", {},
-    column.levels.includes(one.id) ? select(column.key, one.id, one.id) : element("span", {}, one.id),
-    one.href ? link("open", one.href) : null,
-    element("span", {}, one.when),
-    element("code", {}, one.base),
-    ...one.counts.map(([word, number]) => element("span", {}, badge(word, tones), ` ${number}`))));
-  byId("launches").append(element("details", {}, element("summary", {}, plural(launches.length, "launch").replace("launchs", "launches")), element("ul", {}, ...items)));
-  byId("launches").hidden = false;
+  return [selection.columns.map((column) => cell(column.key)), ...lines]
+    .map((line) => `${line.join(",")}\r\n`)
+    .join("");
 }

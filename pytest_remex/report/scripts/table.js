@@ -5,7 +5,11 @@ function startTable(selection) {
   byId("table").append(tableHead(columns));
   const table = new DataTable("#table", {
     data: data.rows,
-    columns: [tickColumn(selection), openerColumn(), ...columns.map((column) => columnOptions(selection, column))],
+    columns: [
+      tickColumn(selection),
+      openerColumn(),
+      ...columns.map((column) => columnOptions(selection, column)),
+    ],
     order: firstOrder(selection),
     autoWidth: false,
     pageLength: 25,
@@ -23,7 +27,9 @@ function startTable(selection) {
   table.search.fixed("selection", (_, __, row) => selection.has(row));
   table.draw();
   table.on("order", () => {
-    selection.state.o = table.order().flatMap(([at, way]) => (way && at > 1 ? [[columns[at - 2].key, way]] : []));
+    selection.state.o = table
+      .order()
+      .flatMap(([at, way]) => (way && at > 1 ? [[columns[at - 2].key, way]] : []));
     selection.save();
   });
   startFilters(selection, table);
@@ -44,7 +50,8 @@ function tableHead(columns) {
 }
 
 function firstOrder(selection) {
-  return selection.state.o.filter((one) => Array.isArray(one) && selection.byKey.has(one[0]))
+  return selection.state.o
+    .filter((one) => Array.isArray(one) && selection.byKey.has(one[0]))
     .map(([key, way]) => [selection.byKey.get(key).place + 2, way === "desc" ? "desc" : "asc"]);
 }
 
@@ -58,7 +65,7 @@ function columnOptions(selection, column) {
     orderable: column.kind !== "picture",
     render: (value, type) => {
       if (type === "display") return cellNode(selection, column, value);
-      return column.numeric ? numberOf(value) ?? -Infinity : column.label(value);
+      return column.numeric ? (numberOf(value) ?? -Infinity) : column.label(value);
     },
   };
 }
@@ -67,9 +74,16 @@ function cellNode(selection, column, value) {
   const { kind } = column;
   if (kind === "verdict") return badge(value, selection.data.tones);
   if (["commit", "node", "base", "launch"].includes(kind)) return element("code", {}, value);
-  if (kind === "picture") return value ? element("img", { src: smallImage(value), alt: "", loading: "lazy" }) : document.createTextNode("");
+  if (kind === "picture")
+    return value
+      ? element("img", { src: smallImage(value), alt: "", loading: "lazy" })
+      : document.createTextNode("");
   const text = column.label(value);
-  return element("span", kind === "cause" || text !== String(value) ? { title: String(value ?? "") } : {}, text);
+  return element(
+    "span",
+    kind === "cause" || text !== String(value) ? { title: String(value ?? "") } : {},
+    text,
+  );
 }
 
 let SMALL_IMAGES = null;
@@ -125,20 +139,28 @@ function openerColumn() {
     orderable: false,
     searchable: false,
     className: "opener",
-    render: (_, type, row) => (type === "display"
-      ? element("button", { type: "button", "aria-expanded": "false", "aria-label": `Details of ${row[1]}` }) : ""),
+    render: (_, type, row) =>
+      type === "display"
+        ? element("button", {
+            type: "button",
+            "aria-expanded": "false",
+            "aria-label": `Details of ${row[1]}`,
+          })
+        : "",
   };
 }
 
 // Which columns are shown: a choice that the address keeps.
 function startColumns(selection, table) {
-  const boxes = selection.columns.filter((column) => !column.empty).map((column) => {
-    const at = table.column(column.place + 2);
-    return checkbox(column.title, at.visible(), (visible) => {
-      at.visible(visible);
-      selection.set({ show: { ...selection.state.v.show, [column.key]: visible } });
+  const boxes = selection.columns
+    .filter((column) => !column.empty)
+    .map((column) => {
+      const at = table.column(column.place + 2);
+      return checkbox(column.title, at.visible(), (visible) => {
+        at.visible(visible);
+        selection.set({ show: { ...selection.state.v.show, [column.key]: visible } });
+      });
     });
-  });
   const made = menu("Columns", ...boxes);
   made.id = "columns";
   byId("bar").append(made);
@@ -148,16 +170,28 @@ function startColumns(selection, table) {
 function startFilters(selection, table) {
   const box = element("div", { id: "filter", popover: "auto" });
   document.body.append(box);
-  const buttons = selection.columns.filter(({ kind, empty }) => kind !== "picture" && !empty).map((column) => {
-    const made = button("", (event) => {
-      event.stopPropagation();
-      openFilter(selection, column, box, made);
-    }, { className: "filter-button", "aria-label": `Filter ${column.title}` });
-    made.addEventListener("keydown", (event) => event.stopPropagation());
-    table.column(column.place + 2).header().querySelector(".dt-column-header").append(made);
-    return [column.key, made];
-  });
-  const mark = () => buttons.forEach(([key, made]) => made.classList.toggle("active", key in selection.state.f));
+  const buttons = selection.columns
+    .filter(({ kind, empty }) => kind !== "picture" && !empty)
+    .map((column) => {
+      const made = button(
+        "",
+        (event) => {
+          event.stopPropagation();
+          openFilter(selection, column, box, made);
+        },
+        { className: "filter-button", "aria-label": `Filter ${column.title}` },
+      );
+      made.addEventListener("keydown", (event) => event.stopPropagation());
+      table
+        .column(column.place + 2)
+        .header()
+        .querySelector(".dt-column-header")
+        .append(made);
+      return [column.key, made];
+    });
+  const mark = () => {
+    for (const [key, made] of buttons) made.classList.toggle("active", key in selection.state.f);
+  };
   selection.listeners.push(mark);
   mark();
 }
@@ -172,7 +206,8 @@ function openFilter(selection, column, box, near) {
     button("Clear", () => {
       selection.filter({ [column.key]: null });
       box.hidePopover();
-    }));
+    }),
+  );
   box.showPopover();
   const { left, bottom } = near.getBoundingClientRect();
   box.style.left = `${Math.max(8, Math.min(left, innerWidth - box.offsetWidth - 8))}px`;
@@ -182,34 +217,52 @@ function openFilter(selection, column, box, near) {
 
 function rangeFilter(selection, column) {
   const old = selection.state.f[column.key] ?? {};
-  const inputs = ["min", "max"].map((end) => element("input", {
-    type: "number", step: "any", value: old[end] ?? "", "aria-label": `${end === "min" ? "At least" : "At most"}`,
-    placeholder: digits(numberOf(column.levels.at(end === "min" ? 0 : -1)), 4),
-  }));
+  const inputs = ["min", "max"].map((end) =>
+    element("input", {
+      type: "number",
+      step: "any",
+      value: old[end] ?? "",
+      "aria-label": `${end === "min" ? "At least" : "At most"}`,
+      placeholder: digits(numberOf(column.levels.at(end === "min" ? 0 : -1)), 4),
+    }),
+  );
   const apply = () => {
     const ends = inputs.map(({ value }) => (value === "" ? undefined : Number(value)));
     const given = ends.some((end) => end !== undefined);
     selection.filter({ [column.key]: given ? { min: ends[0], max: ends[1] } : null });
   };
-  inputs.forEach((input) => input.addEventListener("input", apply));
+  for (const input of inputs) input.addEventListener("input", apply);
   return element("div", { className: "range" }, inputs[0], " to ", inputs[1]);
 }
 
 function textFilter(selection, column) {
-  const input = element("input", { type: "search", value: selection.state.f[column.key]?.has ?? "", "aria-label": `${column.title} has` });
-  input.addEventListener("input", () => selection.filter({ [column.key]: input.value ? { has: input.value } : null }));
+  const input = element("input", {
+    type: "search",
+    value: selection.state.f[column.key]?.has ?? "",
+    "aria-label": `${column.title} has`,
+  });
+  input.addEventListener("input", () =>
+    selection.filter({ [column.key]: input.value ? { has: input.value } : null }),
+  );
   return input;
 }
 
 function levelsFilter(selection, column) {
   const rows = column.values.some(isEmpty) ? [...column.levels, null] : column.levels;
-  return element("div", { className: "levels" }, ...rows.map((value) =>
-    checkbox(column.label(value) || "nothing", selection.isChosen(column.key, value), () => selection.toggle(column.key, value))));
+  return element(
+    "div",
+    { className: "levels" },
+    ...rows.map((value) =>
+      checkbox(column.label(value) || "nothing", selection.isChosen(column.key, value), () =>
+        selection.toggle(column.key, value),
+      ),
+    ),
+  );
 }
 
 // Opening rows.
 
-function startOpening(selection, table, reader) {
+function startOpening(table, reader) {
   table.on("click", "tbody tr", (event) => {
     const row = table.row(event.target.closest("tr"));
     if (row.index() === undefined || isBusy(event.target)) return;
@@ -258,13 +311,18 @@ function detailsReader() {
 
 function detailsView(one) {
   const text = (content) => element("pre", { tabIndex: 0 }, content);
-  return element("div", { className: "details" },
+  return element(
+    "div",
+    { className: "details" },
     part("Reason", one.reason, () => text(one.reason)),
     part("Images", one.images.length, () => pictures(one.images)),
     part("Patch", one.diff, () => diffView(one.diff)),
     part("End of the log", one.log, () => text(one.log)),
-    part("Outputs", one.outputs.length, () => element("ul", { className: "outputs" }, ...one.outputs.map((pair) => element("li", {}, link(...pair))))),
-    identity(one));
+    part("Outputs", one.outputs.length, () =>
+      element("ul", { className: "outputs" }, ...one.outputs.map((pair) => element("li", {}, link(...pair)))),
+    ),
+    identity(one),
+  );
 }
 
 function part(title, content, view) {
@@ -272,15 +330,36 @@ function part(title, content, view) {
 }
 
 function pictures(images) {
-  return element("div", { className: "pictures" }, ...images.map(([name, href]) => element("figure", {},
-    element("a", { href }, element("img", { src: smallImage(href), alt: name, loading: "lazy" })),
-    element("figcaption", {}, name))));
+  return element(
+    "div",
+    { className: "pictures" },
+    ...images.map(([name, href]) =>
+      element(
+        "figure",
+        {},
+        element("a", { href }, element("img", { src: smallImage(href), alt: name, loading: "lazy" })),
+        element("figcaption", {}, name),
+      ),
+    ),
+  );
 }
 
 function identity(one) {
-  const facts = [["Experiment", one.node], ["Commit", one.commit], ["Base", one.parent], ["Run directory", one.directory]];
-  return element("dl", { className: "facts" }, ...facts.filter(([, fact]) => fact).map(([name, fact]) =>
-    element("div", {}, element("dt", {}, name), element("dd", {}, element("code", {}, fact)))));
+  const facts = [
+    ["Experiment", one.node],
+    ["Commit", one.commit],
+    ["Base", one.parent],
+    ["Run directory", one.directory],
+  ];
+  return element(
+    "dl",
+    { className: "facts" },
+    ...facts
+      .filter(([, fact]) => fact)
+      .map(([name, fact]) =>
+        element("div", {}, element("dt", {}, name), element("dd", {}, element("code", {}, fact))),
+      ),
+  );
 }
 
 const DIFF_KINDS = [
@@ -292,9 +371,12 @@ const DIFF_KINDS = [
 
 // A patch, with its added and removed lines told apart by more than their colour: by their signs.
 function diffView(text) {
-  const lines = text.replace(/\n$/, "").split("\n").map((line) => {
-    const [, kind] = DIFF_KINDS.find(([pattern]) => pattern.test(line)) ?? [null, "same"];
-    return element("span", { className: `line ${kind}` }, `${line}\n`);
-  });
+  const lines = text
+    .replace(/\n$/, "")
+    .split("\n")
+    .map((line) => {
+      const [, kind] = DIFF_KINDS.find(([pattern]) => pattern.test(line)) ?? [null, "same"];
+      return element("span", { className: `line ${kind}` }, `${line}\n`);
+    });
   return element("pre", { className: "diff", tabIndex: 0 }, ...lines);
 }

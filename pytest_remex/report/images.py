@@ -5,22 +5,21 @@ from __future__ import annotations
 import io
 import os
 import stat
+import warnings
 from base64 import b64encode
 from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
 from itertools import zip_longest
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from pytest_remex.report.text import href
-
-try:
-    from PIL import Image
-except ImportError:  # then only images that are small already go into the page
-    Image = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
+    from types import ModuleType
 
     from pytest_remex.report.page import Page
 
@@ -90,21 +89,30 @@ def _in_turn(page: Page) -> Iterable[str]:
 
 
 def read_inside(path: Path, root: Path, largest: int = LARGEST) -> bytes:
-    """Return what a regular file below `root` holds; b"" if it is none, or larger than `largest`.
+    """Return what a regular file below `root` holds; b"" if it is none, or too large."""
+    file = open_inside(path, root)
+    if file is None:
+        return b""
+    with file:
+        content = file.read(largest + 1)
+    return content if len(content) <= largest else b""
 
-    Links are not followed out of `root`, which is a resolved path.
+
+def open_inside(path: Path, root: Path) -> BinaryIO | None:
+    """Open a regular file below `root`, a resolved path; None if it is none.
+
+    Links are not followed out of `root`, and nothing waits for the other end of a pipe.
     """
     try:
         if not path.resolve().is_relative_to(root):
-            return b""
+            return None
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except (OSError, ValueError):
-        return b""
-    with os.fdopen(handle, "rb") as file:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > largest:
-            return b""
-        return file.read(largest)
+        return None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        return None
+    return os.fdopen(handle, "rb")
 
 
 def _small(path: str, content: bytes) -> tuple[str, bytes]:
@@ -112,21 +120,38 @@ def _small(path: str, content: bytes) -> tuple[str, bytes]:
     kind = _TYPES.get(PurePosixPath(path).suffix.lower(), "")
     if not kind or not content:
         return "", b""
-    if kind != "svg+xml" and Image is not None:
-        return "webp", _reduced(content)
+    pillow = _pillow()
+    if kind != "svg+xml" and pillow:
+        return "webp", _reduced(pillow, content)
     return kind, content if len(content) <= SMALL else b""
 
 
-def _reduced(content: bytes) -> bytes:
+@cache
+def _pillow() -> ModuleType | None:
+    """Return Pillow; without it, only images that are small already go into the page."""
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            if image.width * image.height > LARGEST:
-                return b""
-            image.draft("RGB", (SIDE, SIDE))
-            image.thumbnail((SIDE, SIDE))
-            target = io.BytesIO()
-            mode = "RGBA" if image.has_transparency_data else "RGB"
-            image.convert(mode).save(target, "WEBP", quality=75)
-            return target.getvalue()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return b""
+        return import_module("PIL.Image")
+    except ImportError:
+        return None
+
+
+def _reduced(pillow: ModuleType, content: bytes) -> bytes:
+    bombs = (pillow.DecompressionBombWarning, pillow.DecompressionBombError)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pillow.DecompressionBombWarning)
+        try:
+            return _thumbnail(pillow, content)
+        except (OSError, ValueError, SyntaxError, *bombs):
+            return b""
+
+
+def _thumbnail(pillow: ModuleType, content: bytes) -> bytes:
+    with pillow.open(io.BytesIO(content)) as image:
+        if image.width * image.height > LARGEST:
+            return b""
+        image.draft("RGB", (SIDE, SIDE))
+        image.thumbnail((SIDE, SIDE))
+        target = io.BytesIO()
+        mode = "RGBA" if image.has_transparency_data else "RGB"
+        image.convert(mode).save(target, "WEBP", quality=75)
+        return target.getvalue()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import ZIP_DEFLATED, ZipFile
 
-from pytest_remex.report.images import read_inside
+from pytest_remex.report.images import open_inside
 
 if TYPE_CHECKING:
     from pytest_remex.report.page import Page
@@ -49,17 +50,32 @@ def write_portable(
         with ZipFile(draft, "w", ZIP_DEFLATED) as into:
             into.write(report, report.resolve().relative_to(top))
             for path in _linked(page):
-                content = read_inside(report.parent / path, top, min(budget - size, 2**31))
-                if content:
-                    name = os.path.relpath(os.path.normpath(report.resolve().parent / path), top)
-                    into.writestr(os.fsencode(name).decode("utf-8", "replace"), content)
-                    size, files = size + len(content), files + 1
-                else:
+                name = os.path.relpath(os.path.normpath(report.resolve().parent / path), top)
+                taken = _take(report.parent / path, top, into, name, most=budget - size)
+                if taken is None:
                     left_out.append(path)
+                else:
+                    size, files = size + taken, files + 1
         draft.replace(archive)
     finally:
         draft.unlink(missing_ok=True)
     return Portable(files, size, tuple(left_out))
+
+
+def _take(path: Path, root: Path, into: ZipFile, name: str, *, most: int) -> int | None:
+    """Copy a file into a zip and return its size; None where it is none or too large."""
+    file = open_inside(path, root)
+    if file is None:
+        return None
+    with file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            return None
+        with into.open(
+            os.fsencode(name).decode("utf-8", "replace"), "w", force_zip64=True
+        ) as target:
+            shutil.copyfileobj(file, target)
+    return size
 
 
 def _linked(page: Page) -> list[str]:

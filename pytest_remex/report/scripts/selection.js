@@ -255,9 +255,9 @@ function shellWord(text) {
 
 // pytest takes a few node ids as words, and many from a file of them.
 function pytestCommand(selection) {
-  const nodes = nodeIds(selection);
-  if (nodes.length <= 20) return `pytest ${nodes.map(shellWord).join(" ")}`;
-  return `cat > selected.txt <<'END_OF_NODE_IDS'\n${nodes.join("\n")}\nEND_OF_NODE_IDS\npytest @selected.txt`;
+  const nodes = nodeIds(selection).map(shellWord);
+  if (nodes.length <= 20) return `pytest ${nodes.join(" ")}`;
+  return `printf '%s\\n' ${nodes.join(" ")} > selected.txt && pytest @selected.txt`;
 }
 
 const QUERIED = ["dimension", "measure", "verdict", "state", "elapsed", "job", "node"];

@@ -38,6 +38,13 @@ def test_links_lead_to_files_in_the_zip(output, tmp_path):
     assert (tmp_path / "there" / "sweep" / "report.html").stat().st_size > 100_000
 
 
+def test_an_empty_output_goes_in(output):
+    """A file of no bytes is a file."""
+    (output / "runs" / "a" / "gone").write_text("")
+    made = write_portable(output / "a.zip", output / "sweep" / "report.html", PAGE, output)
+    assert (made.files, made.left_out) == (3, ())
+
+
 def test_nothing_outside_goes_in(output):
     """A path or a link that leaves the output folder is left out, and so are absolute ones."""
     secret = output.parent / "secret"

@@ -22,10 +22,10 @@ function shades(column, rows) {
       of: (row) => PALETTE[Math.max(column.levels.indexOf(column.values[row]), 0) % PALETTE.length],
       bar: null,
     };
-  const numbers = rows.map((row) => column.numbers[row]).filter(Number.isFinite);
-  const [low, high] = [Math.min(...numbers), Math.max(...numbers)];
-  const part = (row) => (high > low ? (column.numbers[row] - low) / (high - low) : 0.5);
-  return { of: (row) => mixed(part(row)), bar: { low, high } };
+  const scale = colourScale(column);
+  const { low, high } = extent(rows.map(scale.at).filter((value) => value !== null));
+  const part = (row) => (high > low ? (scale.at(row) - low) / (high - low) : 0.5);
+  return { of: (row) => mixed(part(row)), bar: { ...scale, low, high } };
 }
 
 // A colour of the scale, by ECharts' own mixing.
@@ -137,12 +137,7 @@ function curvesOption(selection, { narrow, described, all, tint, overlays }, the
       legend: curveLegend(lines.length <= 40 ? [...lines, ...laid] : laid, theme, narrow),
       visualMap:
         bar && lines.length > 40
-          ? {
-              ...colourBar(tint, theme, []),
-              min: bar.low,
-              max: bar.high,
-              seriesIndex: lines.length + laid.length,
-            }
+          ? colourBar(tint, theme, bar, { dimension: 3, seriesIndex: lines.length + laid.length, narrow })
           : undefined,
       tooltip: tooltip(selection, theme, [], ({ seriesIndex }) => drawn[seriesIndex]?.row),
       series: [...lines, ...laid, { type: "scatter", data: [], silent: true }],

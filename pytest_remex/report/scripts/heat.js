@@ -95,11 +95,7 @@ function bulkCells(cells, [low, high], [width, height]) {
 }
 
 function heatOption(selection, { x, by, y }, theme, total) {
-  const { at: plain, words } = scaleOf(y);
-  const log = wantsLog(y);
-  const at = log ? (row) => (plain(row) > 0 ? Math.log10(plain(row)) : null) : plain;
-  const told = (number) =>
-    Number.isFinite(number) ? (words?.[number] ?? digits(log ? 10 ** number : number, 4)) : "";
+  const { at, told, log } = colourScale(y);
   const cells = heatCells(selection, { x, by }, at);
   const filled = cells
     .filter((cell) => cell.known)
@@ -110,10 +106,7 @@ function heatOption(selection, { x, by, y }, theme, total) {
   const pointsOf = (some) => some.map((cell) => [cell.column, cell.line, 0, cell.row]);
   const many = cells.length > MANY;
   const values = filled.map(([, , value]) => value);
-  const [low, high] = [
-    values.reduce((a, b) => Math.min(a, b), Infinity),
-    values.reduce((a, b) => Math.max(a, b), -Infinity),
-  ];
+  const { low, high } = extent(values);
   const axis = (column) =>
     axisOption(column, {
       theme,
@@ -139,19 +132,12 @@ function heatOption(selection, { x, by, y }, theme, total) {
           },
       xAxis: axis(x),
       yAxis: axis(by),
-      visualMap: {
-        type: "continuous",
-        dimension: 2,
-        seriesIndex: many ? 999 : 0,
-        calculable: false,
-        right: 10,
-        top: "middle",
-        itemHeight: 220,
-        min: values.length ? low : 0,
-        max: values.length ? (high > low ? high : low + 1) : 1,
-        ...barLook(theme, y.unit, told(high), told(low)),
-        ...(total.width < NARROW && !many ? FLAT_BAR : {}),
-      },
+      visualMap: colourBar(
+        y,
+        theme,
+        { low, high, told },
+        { dimension: 2, seriesIndex: many ? 999 : 0, narrow: total.width < NARROW && !many },
+      ),
       tooltip: tooltip(selection, theme, [x, by, y], rowOfCell),
       brush: brushOption(theme, [0], [0]),
       series: [

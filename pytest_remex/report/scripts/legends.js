@@ -1,11 +1,11 @@
 // What figures share beside their points: legends, colour bars, marks and the brush.
 
 // Beside the figure, or on a phone below it.
-function legendOption(names, theme, narrow) {
+function legendOption(names, theme, { narrow, plain }) {
   if (names.length < 2) return { show: false };
   return {
     type: "scroll",
-    data: names,
+    data: plain ? names.map((name) => ({ name, itemStyle: { color: theme.faint } })) : names,
     pageTextStyle: { color: theme.faint },
     pageIconColor: theme.ink,
     itemWidth: 18,
@@ -26,34 +26,41 @@ const FLAT_BAR = {
   itemWidth: 10,
 };
 
-function colourBar(column, theme, series) {
+// A column as colours: by its logarithm where a person would take that.
+function colourScale(column) {
+  const { at: plain, words } = scaleOf(column);
+  const log = wantsLog(column);
+  const at = log ? (row) => (plain(row) > 0 ? Math.log10(plain(row)) : null) : plain;
+  const told = (number) =>
+    Number.isFinite(number) ? (words?.[number] ?? digits(log ? 10 ** number : number, 4)) : "";
+  const values = column.values.map((_, row) => at(row)).filter((value) => value !== null);
+  return { at, told, log, ...extent(values) };
+}
+
+function extent(values) {
+  const low = values.reduce((a, b) => Math.min(a, b), Infinity);
+  const high = values.reduce((a, b) => Math.max(a, b), -Infinity);
+  return { low, high };
+}
+
+// The bar of a colour scale, for these series, by a dimension of their points.
+function colourBar(column, theme, { low, high, told }, { dimension, seriesIndex, narrow }) {
+  const known = low <= high;
   return {
     type: "continuous",
-    dimension: 3,
+    dimension,
+    seriesIndex,
     calculable: false,
     right: 10,
     top: "middle",
-    itemHeight: 180,
-    min: finite(numberOf(column.levels[0])) ?? 0,
-    max: finite(numberOf(column.levels.at(-1))) ?? 1,
-    ...barLook(
-      theme,
-      column.unit,
-      digits(numberOf(column.levels.at(-1)), 4),
-      digits(numberOf(column.levels[0]), 4),
-    ),
-    seriesIndex: series.some((one) => one.coloured)
-      ? series.flatMap((one, place) => (one.coloured ? [place] : []))
-      : [series.length + 99],
-  };
-}
-
-function barLook(theme, title, high, low) {
-  return {
-    text: [`${title}\n${high}`, low],
+    itemHeight: 200,
+    min: known ? low : 0,
+    max: known ? (high > low ? high : low + 1) : 1,
+    text: [`${column.unit}\n${told(high)}`, told(low)],
     textGap: 14,
     inRange: { color: VIRIDIS },
-    textStyle: { color: theme.ink, width: 130, overflow: "break", lineHeight: 15 },
+    textStyle: { color: theme.ink, width: 120, overflow: "break", lineHeight: 15 },
+    ...(narrow ? FLAT_BAR : {}),
   };
 }
 

@@ -69,7 +69,7 @@ function showMarks(selection, chart) {
 function parallelOption(selection, y, theme, narrow) {
   const columns = parallelColumns(selection, y);
   const scales = columns.map(scaleOf);
-  const colour = scaleOf(y);
+  const colour = colourScale(y);
   const all = Array.from(selection.kept.keys());
   const complete = all.filter((row) => scales.every(({ at }) => at(row) !== null));
   const drawn = complete.length > MOST_LINES ? sample(complete, MOST_LINES) : complete;
@@ -77,11 +77,6 @@ function parallelOption(selection, y, theme, narrow) {
   const [chosen, others] = [
     drawn.filter((row) => selection.has(row)),
     drawn.filter((row) => !selection.has(row)),
-  ];
-  const known = drawn.map(colour.at);
-  const [low, high] = [
-    known.reduce((a, b) => Math.min(a, b), Infinity),
-    known.reduce((a, b) => Math.max(a, b), -Infinity),
   ];
   const left = selection.rows().length - chosen.length;
   return {
@@ -121,24 +116,7 @@ function parallelOption(selection, y, theme, narrow) {
             : {}),
         },
       })),
-      visualMap: {
-        type: "continuous",
-        dimension: columns.length,
-        seriesIndex: 0,
-        calculable: false,
-        right: 10,
-        top: "middle",
-        itemHeight: 220,
-        min: known.length ? low : 0,
-        max: known.length ? (high > low ? high : low + 1) : 1,
-        ...barLook(
-          theme,
-          y.unit,
-          colour.words || !known.length ? "" : digits(high, 4),
-          colour.words || !known.length ? "" : digits(low, 4),
-        ),
-        ...(narrow ? FLAT_BAR : {}),
-      },
+      visualMap: colourBar(y, theme, colour, { dimension: columns.length, seriesIndex: 0, narrow }),
       tooltip: tooltip(selection, theme, columns, ({ data }) => data?.row),
       series: [
         {

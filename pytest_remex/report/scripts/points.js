@@ -109,10 +109,8 @@ function pointsOption(selection, chosen, flags, theme, total) {
         ),
         ...levels.map((_, place) => ({ gridIndex: place, min: 0, max: 1, show: false })),
       ],
-      legend: legendOption(drawn.names, theme, narrow),
-      visualMap: numericColour
-        ? { ...colourBar(chosen.colour, theme, drawn.series), ...(narrow ? FLAT_BAR : {}) }
-        : undefined,
+      legend: legendOption(drawn.names, theme, { narrow, plain: numericColour }),
+      visualMap: numericColour ? pointsBar(chosen.colour, theme, drawn.series, narrow) : undefined,
       tooltip: tooltip(selection, theme, [x, y, chosen.colour, chosen.symbol].filter(Boolean), rowOfPoint),
       brush: brushOption(
         theme,
@@ -177,7 +175,7 @@ function panelFrame(place, [width, height], total, room) {
 function pointGroups(selection, chosen, flags, theme) {
   const [x, y] = [scaleOf(chosen.x), scaleOf(chosen.y)];
   const colour = chosen.colour && !isScale(chosen.colour) ? chosen.colour : null;
-  const scale = chosen.colour && !colour ? chosen.colour : null;
+  const scale = chosen.colour && !colour ? colourScale(chosen.colour) : null;
   const levels = panelLevels(chosen.panels);
   const panelOf = new Map(levels.map((level, place) => [level, place]));
   const others =
@@ -191,7 +189,7 @@ function pointGroups(selection, chosen, flags, theme) {
     const panel = chosen.panels ? panelOf.get(chosen.panels.values[row]) : 0;
     const [across, up] = [x.at(row), y.at(row)];
     if (panel === undefined || across === null) continue;
-    const point = [across, up, row, scale ? scale.numbers[row] : 0];
+    const point = [across, up, row, scale ? scale.at(row) : 0];
     if (up === null) {
       if (selection.has(row))
         foot[panel][selection.tone[row] === "bad" ? "bad" : "faint"].push([across, 0, row]);
@@ -337,9 +335,16 @@ function laidOver({ x, y }, panels, theme) {
   );
 }
 
+// The colour bar of the points; in bulk they have their colours already.
+function pointsBar(column, theme, series, narrow) {
+  const coloured = series.flatMap((one, place) => (one.coloured ? [place] : []));
+  const seriesIndex = coloured.length ? coloured : [series.length + 99];
+  return colourBar(column, theme, colourScale(column), { dimension: 3, seriesIndex, narrow });
+}
+
 // A group's points by the colours of a scale.
 function inBins(group, scale) {
-  const [low, high] = [numberOf(scale.levels[0]), numberOf(scale.levels.at(-1))];
+  const { low, high } = scale;
   const bins = Array.from({ length: BINS }, (_, bin) => ({
     ...group,
     points: [],

@@ -19,8 +19,10 @@ class Column {
 
   // Distinct values in order: numbers by size, words by appearance.
   get levels() {
-    this.found ??= [...new Set(this.values.filter((value) => !isEmpty(value)))];
-    if (this.numeric) this.found.sort((a, b) => numberOf(a) - numberOf(b));
+    if (!this.found) {
+      this.found = [...new Set(this.values.filter((value) => !isEmpty(value)))];
+      if (this.numeric) this.found.sort((a, b) => numberOf(a) - numberOf(b));
+    }
     return this.found;
   }
 

@@ -132,6 +132,21 @@ def test_what_is_not_selected_stays_faintly_in_place(show):
     assert report.figure()["yAxis"][0]["max"] < before
 
 
+def test_panels_follow_the_window(show):
+    """In a narrow window panels lie below each other, in a wide one side by side."""
+    report = show(waves())
+    lefts = {grid["left"] for grid in report.figure()["grid"]}
+    assert len(lefts) == 3
+    metrics = {"width": 420, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    report.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        report.until(lambda: len({grid["left"] for grid in report.figure()["grid"]}) == 1)
+        assert all(grid["width"] < 420 for grid in report.figure()["grid"])
+    finally:
+        report.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    report.until(lambda: len({grid["left"] for grid in report.figure()["grid"]}) == 3)
+
+
 def test_reference_data_is_laid_over_the_figure(show):
     """The hook's points and lines are drawn where their columns are."""
     laid = Overlay("second order", [16, 128], [0.1, 0.1 / 64], x="resolution", y="l1", line=True)

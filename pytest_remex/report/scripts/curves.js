@@ -30,7 +30,7 @@ function shades(column, rows) {
 
 // A colour of the scale, by ECharts' own mixing.
 function mixed(part) {
-  return Number.isFinite(part) ? echarts.color.lerp(part, VIRIDIS) : "#888888";
+  return Number.isFinite(part) ? echarts.color.lerp(part, ramp()) : "#888888";
 }
 
 async function curvesView(selection, place) {

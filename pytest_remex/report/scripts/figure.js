@@ -1,7 +1,9 @@
 // What every figure is made of: a chart, its axes, colours and settings, drawn by ECharts on a canvas.
 
 const PALETTE = ["#3b74af", "#d1733a", "#4c9a5b", "#a8557f", "#7b6cb5", "#8a6d3b", "#3a9a9c", "#777777"];
-const VIRIDIS = ["#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#fde725"];
+// Viridis, without the end that the page's background swallows.
+const LIGHT_RAMP = ["#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#9bd13c", "#d5d62a"];
+const DARK_RAMP = ["#6a5fb8", "#4f7cb8", "#3a93a8", "#2aa890", "#4ac16d", "#a0da39", "#fde725"];
 const SYMBOLS = ["circle", "rect", "triangle", "diamond", "pin", "arrow"];
 const CROSS = "path://M0,1L1,0L5,4L9,0L10,1L6,5L10,9L9,10L5,6L1,10L0,9L4,5Z";
 const MOST_PANELS = 12;
@@ -9,6 +11,10 @@ const MOST_LINES = 1500;
 const MANY = 2000; // points from which on they are drawn in bulk, without lines
 const NARROW = 640; // pixels below which legends lie under the figure
 const BINS = 24; // colours of a scale in bulk
+
+function ramp() {
+  return isDark() ? DARK_RAMP : LIGHT_RAMP;
+}
 
 // The page's colours, for a figure on its background.
 function colours() {
@@ -33,9 +39,18 @@ class Chart {
     place.setAttribute("aria-label", label);
     this.place = place;
     this.chart = echarts.init(place, null, { renderer: "canvas" });
-    this.observer = new ResizeObserver(() => this.chart.resize());
+    this.resized = () => {};
+    this.observer = new ResizeObserver(() => this.follow());
     this.observer.observe(place);
     Chart.shown = this;
+  }
+
+  // Fits the chart to its place where that has changed.
+  follow() {
+    const { clientWidth: wide, clientHeight: high } = this.place;
+    if (wide === this.chart.getWidth() && high === this.chart.getHeight()) return;
+    this.chart.resize();
+    this.resized();
   }
 
   draw(option) {
@@ -337,6 +352,7 @@ function figureView(selection, place, go, { names, controls, build, tall = () =>
     chart.after?.();
   };
   go(chart);
+  chart.resized = update;
   update();
   return { update, close: () => chart.close() };
 }

@@ -3,13 +3,14 @@
 // Beside the figure, or on a phone below it.
 function legendOption(names, theme, { narrow, plain }) {
   if (names.length < 2) return { show: false };
+  const short = names.every((name) => name.length <= 16);
   return {
     type: "scroll",
     data: plain ? names.map((name) => ({ name, itemStyle: { color: theme.faint } })) : names,
     pageTextStyle: { color: theme.faint },
     pageIconColor: theme.ink,
     itemWidth: 18,
-    textStyle: { color: theme.ink, width: 130, overflow: "break", lineHeight: 15 },
+    textStyle: { color: theme.ink, ...(short ? {} : { width: 130, overflow: "break" }), lineHeight: 15 },
     ...(narrow
       ? { bottom: 0, left: 0, right: 0 }
       : { orient: "vertical", right: 0, top: 24, width: 170, bottom: 20 }),
@@ -58,7 +59,7 @@ function colourBar(column, theme, { low, high, told }, { dimension, seriesIndex,
     max: known ? (high > low ? high : low + 1) : 1,
     text: [`${column.unit}\n${told(high)}`, told(low)],
     textGap: 14,
-    inRange: { color: VIRIDIS },
+    inRange: { color: ramp() },
     textStyle: { color: theme.ink, width: 120, overflow: "break", lineHeight: 15 },
     ...(narrow ? FLAT_BAR : {}),
   };

@@ -235,73 +235,86 @@ function joined(groups, flags, chosen, colour) {
 }
 
 function pointSeries(selection, chosen, { groups, ground, foot, theme, colour, scale }) {
-  const panels = foot.length;
-  const names = new Map();
   const many = selection.rows().length > MANY;
   const binned = many && scale ? groups.flatMap((group) => inBins(group, scale)) : groups;
-  const main = binned.map(({ panel, row, points, line, shade: own }) => {
-    const at = colour ? colour.levels.indexOf(colour.values[row]) : 0;
-    const symbolAt = chosen.symbol ? chosen.symbol.levels.indexOf(chosen.symbol.values[row]) : 0;
-    const parts = [colour, chosen.symbol === colour ? null : chosen.symbol].filter(Boolean);
-    const name = parts.map((one) => one.text(row) || "nothing").join(", ") || chosen.y.title;
-    const shade = own ?? (at < 0 ? theme.faint : PALETTE[at % PALETTE.length]);
-    names.set(name, [at, symbolAt]);
-    return {
-      type: line ? "line" : "scatter",
-      name,
-      xAxisIndex: panel,
-      yAxisIndex: panel,
-      data: points,
-      coloured: Boolean(scale) && !own,
-      showSymbol: true,
-      large: many,
-      largeThreshold: 0,
-      symbol: SYMBOLS[Math.max(symbolAt, 0) % SYMBOLS.length],
-      symbolSize: many ? 5 : 9,
-      encode: { x: 0, y: 1 },
-      itemStyle: { opacity: many ? 0.75 : 1, ...(scale && !own ? {} : { color: shade }) },
-      lineStyle: { width: 1.5, ...(scale ? { color: theme.faint } : { color: shade }) },
-      emphasis: { disabled: many },
-      z: 3,
-    };
-  });
-  const ordered = [...names].sort(([, a], [, b]) => a[0] - b[0] || a[1] - b[1]).map(([name]) => name);
-  const extra = { silent: true, tooltip: { show: false }, encode: { x: 0, y: 1 } };
-  const ringed = (keep) =>
-    groups.flatMap(({ panel, points }) =>
-      points.filter(([, , row]) => keep(row)).map((point) => [panel, point]),
-    );
-  const rings = (keep, size, ring, wide) =>
-    panelled(ringed(keep), panels).map((points, panel) => ({
-      type: "scatter",
-      ...extra,
-      xAxisIndex: panel,
-      yAxisIndex: panel,
-      data: points,
-      symbol: "circle",
+  const main = binned.map((group) => mainSeries(group, chosen, { many, theme, colour, scale }));
+  const places = new Map(main.map(({ name, rank }) => [name, rank]));
+  const ringed = (keep, size, ring, wide) =>
+    panelled(groups, keep, foot.length).map((points, panel) => ({
+      ...groundSeries(points, panel),
       symbolSize: size,
       itemStyle: { color: "transparent", borderColor: ring, borderWidth: wide },
       z: 4,
     }));
-  const faint = ground.map((points, panel) => ({
-    type: "scatter",
-    ...extra,
+  return {
+    names: [...places].sort(([, a], [, b]) => a[0] - b[0] || a[1] - b[1]).map(([name]) => name),
+    series: [
+      ...main,
+      ...ground.map((points, panel) => ({
+        ...groundSeries(points, panel),
+        itemStyle: { color: theme.faint, opacity: 0.25 },
+      })),
+      ...ringed((row) => selection.tone[row] === "bad", 15, theme.bad, 1.5),
+      ...ringed((row) => selection.ticked.has(row), 20, theme.accent, 2),
+      ...crossSeries(foot, theme, many),
+    ],
+  };
+}
+
+// The selected points of a panel, colour and symbol; `rank` orders them in the legend.
+function mainSeries({ panel, row, points, line, shade: own }, chosen, { many, theme, colour, scale }) {
+  const rankOf = (column) => (column ? column.levels.indexOf(column.values[row]) : 0);
+  const [at, symbolAt] = [rankOf(colour), rankOf(chosen.symbol)];
+  const parts = [colour, chosen.symbol === colour ? null : chosen.symbol].filter(Boolean);
+  const shade = own ?? (at < 0 ? theme.faint : PALETTE[at % PALETTE.length]);
+  return {
+    type: line ? "line" : "scatter",
+    name: parts.map((one) => one.text(row) || "nothing").join(", ") || chosen.y.title,
+    rank: [at, symbolAt],
     xAxisIndex: panel,
     yAxisIndex: panel,
     data: points,
+    coloured: Boolean(scale) && !own,
+    showSymbol: true,
+    large: many,
+    largeThreshold: 0,
+    symbol: SYMBOLS[Math.max(symbolAt, 0) % SYMBOLS.length],
+    symbolSize: many ? 5 : 9,
+    encode: { x: 0, y: 1 },
+    itemStyle: { opacity: many ? 0.75 : 1, ...(scale && !own ? {} : { color: shade }) },
+    lineStyle: { width: 1.5, color: scale ? theme.faint : shade },
+    emphasis: { disabled: many },
+    z: 3,
+  };
+}
+
+// Points behind or around others, that nothing happens to.
+function groundSeries(data, panel) {
+  return {
+    type: "scatter",
+    data,
+    xAxisIndex: panel,
+    yAxisIndex: panel,
+    silent: true,
+    tooltip: { show: false },
+    encode: { x: 0, y: 1 },
+    symbol: "circle",
     symbolSize: 4,
-    itemStyle: { color: theme.faint, opacity: 0.25 },
     z: 1,
     large: true,
     largeThreshold: 500,
-  }));
-  const crosses = foot.flatMap((kinds, panel) =>
+  };
+}
+
+// What has no value up, at the foot of its panel.
+function crossSeries(foot, theme, many) {
+  return foot.flatMap((kinds, panel) =>
     Object.entries(kinds)
       .filter(([, points]) => points.length)
       .map(([kind, data]) => ({
         type: "scatter",
         xAxisIndex: panel,
-        yAxisIndex: panels + panel,
+        yAxisIndex: foot.length + panel,
         data,
         ...crossLook(theme[kind], many, 9),
         symbolOffset: [0, -6],
@@ -310,16 +323,6 @@ function pointSeries(selection, chosen, { groups, ground, foot, theme, colour, s
         z: 3,
       })),
   );
-  return {
-    names: ordered,
-    series: [
-      ...main,
-      ...faint,
-      ...rings((row) => selection.tone[row] === "bad", 15, theme.bad, 1.5),
-      ...rings((row) => selection.ticked.has(row), 20, theme.accent, 2),
-      ...crosses,
-    ],
-  };
 }
 
 // Reference data of the sweep's hook, over each panel.
@@ -357,9 +360,10 @@ function inBins(group, scale) {
   return bins.filter(({ points }) => points.length);
 }
 
-function panelled(pairs, panels) {
+// The points of some rows, by panel.
+function panelled(groups, keep, panels) {
   const found = Array.from({ length: panels }, () => []);
-  for (const [panel, point] of pairs) found[panel].push(point);
+  for (const { panel, points } of groups) found[panel].push(...points.filter(([, , row]) => keep(row)));
   return found;
 }
 

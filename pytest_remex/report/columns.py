@@ -1,76 +1,141 @@
-"""The columns of the interactive table, and an entry's cells in them."""
+"""The table of a page: its columns, their cells, the grid's axes, and the causes of failures."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_remex.report.text import clean
+from pytest_remex.report.text import clean, href, tone
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from pytest_remex.model import Scalar
-    from pytest_remex.report.entry import Entry
-    from pytest_remex.report.page import Page
+    from pytest_remex.report.page import Page, Row
 
 SHORT = 160
-"""Characters of a reason that the table shows; the details hold all."""
+"""Characters of a cause that the table shows; the details hold the whole reason."""
 _EXACT = 2**53
+
+Axis = tuple[int, ...]
+"""Places, in a page's dimensions, of the parameters that vary together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's title, what it holds, and whether the table shows it from the start."""
+    """A column of the table.
 
+    `key` is its name in a link and in the results, `kind` what it holds; one that is not `shown`
+    is empty, or spelt out by others, or the same in all rows: then `constant` says so.
+    """
+
+    key: str
     title: str
     kind: str
     shown: bool
+    constant: bool
 
 
 def columns(page: Page, rows: Sequence[Sequence[Scalar]]) -> list[Column]:
-    """Give the columns of `rows`; one that is empty, or that others spell out, is not shown."""
+    """Return the columns of `rows`, the page's cells."""
+    own = {"verdict": "Verdict", "node": "Experiment"}
+    rest = {
+        "picture": "Picture",
+        "state": "State",
+        "cause": "Reason",
+        "elapsed": "Elapsed",
+        "job": "Job",
+        "commit": "Commit",
+        "base": "Base",
+        "launch": "Launch",
+    }
+    taken = {*page.dimensions, *page.measures}
     kinds = [
-        ("Verdict", "verdict"),
-        ("Experiment", "node"),
-        *((clean(name), "dimension") for name in page.dimensions),
-        *((clean(name), "measure") for name in page.measures),
-        ("Picture", "picture"),
-        ("State", "state"),
-        ("Reason", "reason"),
-        ("Elapsed", "elapsed"),
-        ("Job", "job"),
-        ("Commit", "commit"),
+        *((_free(kind, taken), title, kind) for kind, title in own.items()),
+        *((clean(name), clean(name), "dimension") for name in page.dimensions),
+        *((clean(name), clean(name), "measure") for name in page.measures),
+        *((_free(kind, taken), title, kind) for kind, title in rest.items()),
     ]
-    spelt_out = {"node", "commit"} if page.dimensions else {"commit"}
+    spelt_out = {"commit", "state", "launch", *(["node"] if page.dimensions else [])}
     return [
-        Column(
-            title, kind, kind not in spelt_out and any(row[place] not in {"", None} for row in rows)
-        )
-        for place, (title, kind) in enumerate(kinds)
+        _column(*names, values=[row[place] for row in rows], spelt_out=names[2] in spelt_out)
+        for place, names in enumerate(kinds)
     ]
 
 
-def cells(one: Entry) -> list[Scalar]:
-    """Give an entry's cells, in the order of `columns`."""
+def _column(
+    key: str, title: str, kind: str, *, values: Sequence[Scalar], spelt_out: bool
+) -> Column:
+    filled = any(value not in {"", None} for value in values)
+    always = kind in {"base", "launch"}
+    folds = always or (
+        kind in {"dimension", "measure", "state", "elapsed", "job"} and len(values) > 1
+    )
+    constant = folds and filled and len({repr(value) for value in values}) == 1
+    return Column(key, title, kind, shown=filled and not (constant or spelt_out), constant=constant)
+
+
+def _free(key: str, taken: set[str]) -> str:
+    while key in taken:
+        key += "_"
+    return key
+
+
+def cells(page: Page, row: Row) -> list[Scalar]:
+    """Return a row's cells, in the order of `columns`."""
     return [
-        one.verdict,
-        one.node,
-        *map(_exact, one.values),
-        one.images[0].href if one.images else "",
-        one.state,
-        one.reason.split("\n", 1)[0][:SHORT],
-        one.elapsed,
-        one.job,
-        one.commit[:12],
+        clean(row.verdict),
+        clean(row.node),
+        *(_exact(row.values.get(name)) for name in (*page.dimensions, *page.measures)),
+        next(filter(None, map(href, row.images)), ""),
+        clean(row.state),
+        cause(row),
+        row.elapsed,
+        clean(row.job),
+        clean(row.commit)[:12],
+        clean(row.parent)[:12],
+        clean(row.launch),
     ]
+
+
+def cause(row: Row) -> str:
+    """Return what a row that went wrong has in common with others."""
+    return clean(row.cause or row.reason).strip().split("\n", 1)[0][:SHORT]
+
+
+def causes(page: Page) -> list[tuple[str, int]]:
+    """Return the causes of what went wrong, most frequent first, and how many rows have each."""
+    wrong = (cause(row) for row in page.rows if tone(clean(row.verdict)) in {"bad", "odd"})
+    return Counter(found for found in wrong if found).most_common()
 
 
 def _exact(value: Scalar) -> Scalar:
-    """Give as text what a number of JSON or JavaScript cannot hold exactly."""
+    """Return as text what a number of JSON or JavaScript cannot hold exactly."""
+    if isinstance(value, str):
+        return clean(value)
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, int) and abs(value) > _EXACT:
         return str(value)
     return value
+
+
+def axes(page: Page) -> list[Axis]:
+    """Return the axes of the page's grid, in the order of its dimensions.
+
+    Two parameters vary together where each value of one goes with one value of the other.
+    """
+    found: dict[tuple[int, ...], list[int]] = {}
+    for place, name in enumerate(page.dimensions):
+        pattern = _pattern(row.values.get(name) for row in page.rows)
+        if max(pattern, default=0) > 0:
+            found.setdefault(pattern, []).append(place)
+    return [tuple(places) for places in found.values()]
+
+
+def _pattern(values: Iterable[object]) -> tuple[int, ...]:
+    """Return the values as numbers by first appearance, equal for columns that go one to one."""
+    numbers: dict[str, int] = {}
+    return tuple(numbers.setdefault(repr(value), len(numbers)) for value in values)

@@ -1,35 +1,255 @@
-"""Write a report: an interactive page where its libraries are installed, a plain one otherwise."""
+"""Write a report: the page's data, scripts, styles and libraries, in one HTML file."""
 
 from __future__ import annotations
 
+import json
 import os
-from typing import TYPE_CHECKING
+from base64 import b64encode
+from collections import Counter
+from dataclasses import asdict
+from gzip import compress
+from hashlib import sha256
+from importlib import import_module
+from importlib.resources import files
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
 
-from pytest_remex.report.content import content
-from pytest_remex.report.interactive import interactive_html
-from pytest_remex.report.plain import plain_html
-from pytest_remex.report.vendor import libraries
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from pytest_remex.report.columns import axes, cause, causes, cells, columns
+from pytest_remex.report.curves import curve_data, overlay_data
+from pytest_remex.report.images import thumbnails
+from pytest_remex.report.page import Overlay
+from pytest_remex.report.text import clean, duration, head, href, shown, tail, tone
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from pytest_remex.report.page import Page
+    from pytest_remex.report.page import Page, Row
+
+CHUNK = 100
+"""Rows whose long texts are packed together: opening one unpacks this many."""
+STYLES = ("page.css", "parts.css", "print.css")
+SCRIPTS = (
+    "base.js",
+    "selection.js",
+    "bar.js",
+    "table.js",
+    "figure.js",
+    "legends.js",
+    "points.js",
+    "heat.js",
+    "parallel.js",
+    "curves.js",
+    "compare.js",
+    "gallery.js",
+    "main.js",
+)
+"""The page's own scripts, joined in this order into one."""
+LIBRARIES = {
+    "tables": ("dataTables.min.js", "dataTables.dataTables.min.js"),
+    "charts": ("echarts.min.js",),
+    "extras": ("diff.min.js", "photoswipe.umd.min.js"),
+}
+_LIBRARY_STYLES = ("dataTables.dataTables.min.css", "photoswipe.css")
+_COMPILED = frozenset({"parcoords", "scattergl", "scatterpolargl", "splom"})
+_UNSAFE = {code: f"\\u{code:04x}" for code in map(ord, "<>&\u2028\u2029")}
 
 
-def write_report(path: Path, page: Page) -> None:
+def write_report(path: Path, page: Page, root: Path | None = None) -> None:
     """Write `page` to `path` as one self-contained HTML file, in place of what was there.
 
-    With `pytest-remex[report]` the page has a table to sort, filter and search, and figures;
-    without it, a plain table of every experiment. Raises `OSError` where `path` cannot be written.
+    Args:
+        path: The file to write.
+        page: What it shows.
+        root: The output folder: images outside of it are not read. By default the folder that
+            holds the page's own.
+
+    Raises:
+        OSError: `path` cannot be written.
+        ValueError: A curve has not as many y as x.
     """
-    shown, found = content(page), libraries()
-    _replace(path, interactive_html(page, shown, found) if found else plain_html(shown))
+    small = thumbnails(path.parent, page, root or path.parent.parent)
+    replace(path, _html(page, small.inside, small.note))
 
 
-def _replace(path: Path, text: str) -> None:
+def replace(path: Path, text: str) -> None:
+    """Write text to a file at once: what was there stays whole until the new one is."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         draft.write_text(text, encoding="utf-8", newline="\n")
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _html(page: Page, small: Mapping[str, str], note: str) -> str:
+    script = Markup("\n").join(asset("scripts", name) for name in SCRIPTS)
+    packages = {
+        name: "\n;".join(asset("vendor", part) for part in parts)
+        for name, parts in LIBRARIES.items()
+    }
+    layers = [f"@layer library {{{asset('vendor', name)}}}" for name in _LIBRARY_STYLES]
+    styles = [*map(Markup, layers), *(asset("styles", name) for name in STYLES)]
+    own, overlays = _figures(page)
+    if any("figure" in one for one in own):
+        packages["plotly"] = import_module("plotly.offline").get_plotlyjs()
+    rows = [cells(page, row) for row in page.rows]
+    table = _table(page, rows)
+    return (
+        environment()
+        .get_template("page.html")
+        .render(
+            title=clean(page.title),
+            facts={clean(name): clean(fact) for name, fact in page.facts.items()},
+            counts=Counter(clean(row.verdict) for row in page.rows).most_common(),
+            note=note,
+            columns=table["columns"],
+            rows=rows,
+            styles=styles,
+            script=script,
+            libraries={name: packed(code) for name, code in packages.items()},
+            own="plotly" in packages,
+            policy=policy([script, *packages.values()], [*styles, ""], _compiling(own)),
+            data={
+                "table": script_json(table),
+                "details": script_json({"size": CHUNK, "chunks": _chunks(page.rows)}),
+                "images": script_json(packed(json.dumps([_images(row) for row in page.rows]))),
+                "small": script_json(small),
+                "curves": script_json(_curves(page)),
+                "figures": script_json({"own": own, "overlays": overlays}),
+            },
+        )
+    )
+
+
+def environment() -> Environment:
+    """Return the Jinja environment of the templates; all that it prints is escaped."""
+    made = Environment(
+        loader=PackageLoader("pytest_remex.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"duration": duration, "shown": shown, "tone": tone}
+    return made
+
+
+def asset(folder: str, name: str) -> Markup:
+    """Return the text of a file of the package; being its own, it is not escaped."""
+    file = files("pytest_remex.report").joinpath(folder, name)
+    return Markup(file.read_text(encoding="utf-8"))  # noqa: S704 - see the docstring
+
+
+def policy(scripts: Sequence[str], styles: Sequence[str], also: Sequence[str] = ()) -> str:
+    """Return the Content-Security-Policy: exactly these scripts and styles, and no network.
+
+    Images may come from beside the page, or from the page itself; nothing else is loaded. Style
+    attributes are admitted, for the libraries set some; all text is escaped, so no data can.
+    """
+    return "; ".join(
+        [
+            "default-src 'none'",
+            f"script-src {' '.join([_hashes(scripts), *also])}",
+            f"style-src {_hashes(styles)}",
+            "style-src-attr 'unsafe-inline'",
+            "img-src 'self' file: data: blob:",
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
+
+
+def _hashes(texts: Sequence[str]) -> str:
+    digests = (sha256(text.encode()).digest() for text in texts)
+    return " ".join(f"'sha256-{b64encode(one).decode()}'" for one in digests) or "'none'"
+
+
+def script_json(value: object) -> Markup:
+    """Return `value` as JSON that no HTML parser takes for a tag or an end of the script."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Markup(text.translate(_UNSAFE))  # noqa: S704 - no <, > or & is left in it
+
+
+def packed(text: str) -> str:
+    """Return `text` compressed, in letters that need no escaping."""
+    return b64encode(compress(text.encode(), 6, mtime=0)).decode()
+
+
+def _table(page: Page, rows: Sequence[Sequence[object]]) -> dict[str, Any]:
+    found = columns(page, rows)  # type: ignore[arg-type]
+    return {
+        "title": clean(page.title),
+        "columns": [asdict(column) for column in found],
+        "axes": axes(page),
+        "tones": {word: tone(word) for word in {clean(row.verdict) for row in page.rows}},
+        "causes": causes(page),
+        "launches": [
+            {
+                "id": clean(one.id),
+                "when": clean(one.when),
+                "base": clean(one.base)[:12],
+                "counts": [(clean(word), number) for word, number in one.counts.items()],
+                "href": href(one.href),
+            }
+            for one in page.launches
+        ],
+        "rows": rows,
+    }
+
+
+def _chunks(rows: Sequence[Row]) -> list[str]:
+    """Return the rows' details, packed `CHUNK` by `CHUNK`."""
+    return [
+        packed(json.dumps([_details(row) for row in rows[start : start + CHUNK]]))
+        for start in range(0, len(rows), CHUNK)
+    ]
+
+
+def _details(row: Row) -> dict[str, object]:
+    return {
+        "node": clean(row.node),
+        "commit": clean(row.commit),
+        "parent": clean(row.parent),
+        "directory": clean(row.directory),
+        "reason": clean(row.reason),
+        "diff": head(clean(row.diff)),
+        "log": tail(clean(row.log)),
+        "outputs": [(clean(name), href(path)) for name, path in row.outputs],
+        "images": _images(row),
+        "cause": cause(row),
+    }
+
+
+def _images(row: Row) -> list[tuple[str, str]]:
+    pairs = ((clean(PurePosixPath(path).name), href(path)) for path in row.images)
+    return [(name, link) for name, link in pairs if link]
+
+
+def _curves(page: Page) -> list[dict[str, object]]:
+    """Return the curves by name; their points, which are many, packed."""
+    return [{**one, "curves": packed(json.dumps(one["curves"]))} for one in curve_data(page)]
+
+
+def _figures(page: Page) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    """Return the sweep's own figures, as `{"figure": ...}` or `{"problem": ...}`, and overlays."""
+    overlays = [overlay_data(one) for one in page.figures if isinstance(one, Overlay)]
+    own = [_figure(one) for one in page.figures if not isinstance(one, Overlay)]
+    return own, overlays
+
+
+def _figure(one: object) -> dict[str, object]:
+    try:
+        return {"figure": json.loads(import_module("plotly.io").to_json(one))}
+    except (ImportError, TypeError, ValueError):
+        what = clean(f"{type(one).__module__}.{type(one).__qualname__}")
+        return {"problem": f"A figure was left out: {what} is no Plotly figure."}
+
+
+def _compiling(own: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what own figures need of the policy: Plotly compiles what draws some traces."""
+    traces = [trace for one in own for trace in one.get("figure", {}).get("data", [])]
+    return ["'unsafe-eval'"] if any(trace.get("type") in _COMPILED for trace in traces) else []

@@ -28,7 +28,7 @@ SWITCHES = (
 
 @pytest.fixture(scope="session")
 def chromium(tmp_path_factory):
-    """Give a Chromium; skip where there is none, which under CI=true is a failure."""
+    """Return a Chromium; skip where there is none, which under CI=true is a failure."""
     programs = shutil.which("chromium"), shutil.which("chromedriver")
     if None in programs:
         refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
@@ -44,16 +44,34 @@ def chromium(tmp_path_factory):
 
 
 @pytest.fixture
+def downloads(chromium, tmp_path):
+    """Return the folder that the browser saves files to."""
+    folder = tmp_path / "downloads"
+    folder.mkdir()
+    behavior = {"behavior": "allow", "downloadPath": str(folder)}
+    chromium.execute_cdp_cmd("Browser.setDownloadBehavior", behavior)
+    return folder
+
+
+@pytest.fixture
+def clipboard(chromium):
+    """Return a function that returns what was copied."""
+    permissions = {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
+    chromium.execute_cdp_cmd("Browser.grantPermissions", permissions)
+    return lambda: chromium.execute_script("return navigator.clipboard.readText()")
+
+
+@pytest.fixture
 def show(chromium, tmp_path):
-    """Give a function that writes a report and opens it; it must log no error and load nothing."""
+    """Return a function that writes and opens a report, which must log no error, load nothing."""
     folder = tmp_path / "polytropes"
     folder.mkdir()
 
     errors(chromium), requests(chromium)  # what came before this test
 
-    def show(page, stage="figures"):
+    def show(page, stage="figures", fragment=""):
         write_report(folder / "report.html", page)
-        chromium.get((folder / "report.html").as_uri())
+        chromium.get((folder / "report.html").as_uri() + fragment)
         return Opened(chromium, folder).wait(stage)
 
     yield show
@@ -63,12 +81,12 @@ def show(chromium, tmp_path):
 
 
 def errors(driver):
-    """Give what the page complained of on the console."""
+    """Return what the page complained of on the console."""
     return [line["message"] for line in driver.get_log("browser") if line["level"] == "SEVERE"]
 
 
 def requests(driver):
-    """Give the addresses on other machines that pages from disk asked for since the last look."""
+    """Return the addresses on other machines that pages from disk asked for since the last look."""
     log = [json.loads(line["message"])["message"] for line in driver.get_log("performance")]
     asked = [one["params"] for one in log if one["method"] == "Network.requestWillBeSent"]
     return {

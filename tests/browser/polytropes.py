@@ -14,7 +14,7 @@ BASE = "9f31c2ab5d7e40668a1b0c2d3e4f5a6b7c8d9e0f"
 
 @lru_cache
 def lane_emden(n, step):
-    """Give xi, theta and -xi^2 theta' up to the first zero, of a polytrope of index n."""
+    """Return xi, theta and -xi^2 theta' up to the first zero, of a polytrope of index n."""
     xi, theta, mass = 1e-4, 1.0, 0.0
     profile = [(xi, theta, mass)]
     while theta > 0:
@@ -33,7 +33,7 @@ def lane_emden(n, step):
 
 
 def measures(n, step):
-    """Give what the sweep's function would return."""
+    """Return what the sweep's function would return."""
     (x0, t0, _), (x1, t1, mass) = lane_emden(n, step)[-2:]
     zero = x0 + (x1 - x0) * t0 / (t0 - t1)
     return {
@@ -45,7 +45,7 @@ def measures(n, step):
 
 
 def polytropes(**grid):
-    """Give the report of a sweep over a grid of n, step, boundary...; one in nine fails."""
+    """Return the report of a sweep over a grid of n, step, boundary...; one in nine fails."""
     points = [dict(zip(grid, point, strict=True)) for point in itertools.product(*grid.values())]
     return Page(
         title="polytropes",
@@ -63,7 +63,7 @@ def polytropes(**grid):
 
 
 def row(place, point):
-    """Give one experiment: most pass; some fail, run or wait, at fixed places."""
+    """Return one experiment: most pass; some fail, run or wait, at fixed places."""
     verdict, state, reason = OUTCOMES.get(place % 18, ("PASSED", "COMPLETED", ""))
     name = "-".join(f"{key}={value}" for key, value in point.items())
     found = measures(point.get("n", 1.5), point.get("step", 0.01)) if verdict == "PASSED" else {}
@@ -106,7 +106,7 @@ OUTCOMES = {
 
 
 def diff(point):
-    """Give the patch of an inlist."""
+    """Return the patch of an inlist."""
     lines = [f"-  {key} = 1.0\n+  {key} = {value}" for key, value in point.items()]
     body = "\n".join(lines) or "+  n = 1.5"
     return (
@@ -117,7 +117,7 @@ def diff(point):
 
 
 def log(place, point, reason):
-    """Give the end of a job's output, thirty lines of it."""
+    """Return the end of a job's output, thirty lines of it."""
     profile = lane_emden(point.get("n", 1.5), point.get("step", 0.01))
     some = profile[:: max(1, len(profile) // 28)][-28:]
     lines = [
@@ -129,7 +129,7 @@ def log(place, point, reason):
 
 
 def png(n, width=240, height=160):
-    """Give a picture of theta against xi, as the bytes of a PNG file."""
+    """Return a picture of theta against xi, as the bytes of a PNG file."""
     profile = lane_emden(n, 0.01)
     dark = set()
     for xi, theta, _ in profile:
@@ -149,5 +149,5 @@ def png(n, width=240, height=160):
 
 
 def chunk(kind, data):
-    """Give a chunk of a PNG file."""
+    """Return a chunk of a PNG file."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -6,8 +6,9 @@ import dataclasses
 
 import pytest
 from polytropes import polytropes
+from selenium.webdriver import ActionChains
 
-from pytest_remex.report import Page, Row
+from pytest_remex.report import Curve, Launch, Overlay, Page, Row
 
 HOSTILE = [
     "</script><script>window.hacked = 1</script>",
@@ -23,42 +24,58 @@ HOSTILE = [
 
 
 def hostile(text):
-    """Give a report in which every text is hostile."""
+    """Return a report in which every text is hostile."""
     rows = [
         Row(
             node=text,
             verdict=text,
             state=text,
             reason=text,
-            values={text: n, "measure": n * 2.0, "word": text},
+            values={text: n, "measure": n * 2.0, "word": text + str(n % 2), "other": text},
             job=text,
             commit=text,
             parent=text,
-            directory=text,
+            directory=f"{text}{n}",
             diff=f"+{text}",
             log=text,
             outputs=((text, text),),
+            cause=text,
+            launch=text + str(n % 2),
         )
-        for n in range(3)
+        for n in range(4)
     ]
-    return Page(text, {text: text}, (text,), ("measure", "word", text + " "), rows)
+    curves = [Curve(f"{text}{n}", text, [0, 1], [n, 1], text, text) for n in range(4)]
+    launches = [Launch(text + str(n), text, text, {text: 1}, text) for n in range(2)]
+    overlay = Overlay(text, [0, 1], [1, 2], text, "measure", text)
+    return Page(
+        text, {text: text}, (text, "word"), ("measure", "other", text + " "), rows,
+        [overlay], curves, launches,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_is_inert(show, text):
-    """Whatever is opened, sorted, searched and drawn, no text runs, and no tag comes to life."""
+    """Whatever is opened, searched, drawn and compared, no text runs, no tag comes alive."""
     report = show(hostile(text))
     report.one(".opener button").click()
     report.until(report.opened)
-    for measure in report.options("Measure"):
-        report.choose("Measure", measure)
-    report.click_at(report.all("#figure .point")[1])
-    for button in report.all("thead .dtcc-button"):
-        button.click()
+    for tab in [button.text for button in report.all("#tabs button")]:
+        report.tab(tab)
+    for box in report.all(".tick input")[:2]:
+        box.click()
+    report.press("Compare", "#ticks")
+    report.until(lambda: report.all(".compare"))
+    report.tab("Points")
+    ActionChains(report.driver).move_to_element(report.one(".figure")).perform()
+    for button in report.all(".filter-button"):
+        report.run("arguments[0].click()", button)
+    report.run("document.querySelector('#filter').hidePopover()")
+    report.press(report.all("#verdicts button")[0].text, "#verdicts")
     report.search("b")
-    next(b for b in report.all(".dt-button") if b.text.startswith("Columns")).click()
     assert report.run("return window.hacked") is None
-    assert report.all("#experiments b, #experiments img, td script, header script") == []
+    assert (
+        report.all("#experiments b, header b, #view b, td script, header script, body > img") == []
+    )
 
 
 def test_text_is_shown_letter_by_letter(show):
@@ -69,14 +86,16 @@ def test_text_is_shown_letter_by_letter(show):
     report.until(report.opened)
     assert report.one("h1").text == text
     assert report.one(".diff").text == f"+{text}"
-    assert report.column("word")[0] == text
+    assert report.column("word")[0] == text + "0"
 
 
 def test_search_finds_hostile_text(show):
     """Tags in text are letters to the search."""
     report = show(hostile(HOSTILE[2]))
     report.search("<svg onload")
-    assert report.info().startswith("Showing 1 to 3 of 3")
+    assert report.count() == "4 experiments"
+    report.search("<svg onlod")
+    assert report.count() == "0 of 4 experiments"
 
 
 def test_links_lead_to_files_beside_the_page_only(show):

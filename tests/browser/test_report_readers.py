@@ -8,11 +8,13 @@ import dataclasses
 import pytest
 from polytropes import png, polytropes
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from waves import waves
 
 from pytest_remex.report import write_report
 
 N = [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 0.25, 0.75, 1.25]
-NAMED = {"button", "combobox", "searchbox", "link", "img", "table", "checkbox"}
+NAMED = {"button", "tab", "slider", "combobox", "searchbox", "link", "img", "table", "checkbox"}
 
 
 @pytest.fixture
@@ -34,33 +36,73 @@ def test_without_scripts_the_plain_table_is_shown(without_scripts, tmp_path):
     assert "2.44972" in rows[0].text
 
 
-def test_the_plain_page_is_whole(chromium, tmp_path, monkeypatch):
-    """Without the libraries, the page has every experiment, its links, patch and log."""
-    monkeypatch.setitem(__import__("sys").modules, "itables.options", None)
-    write_report(tmp_path / "report.html", polytropes(n=N))
-    chromium.get((tmp_path / "report.html").as_uri())
-    rows = chromium.find_elements(By.CSS_SELECTOR, ".plain tbody tr")
-    assert len(rows) == 12
-    rows[7].find_element(By.TAG_NAME, "summary").click()
-    assert "+  n = 3.5" in rows[7].text
-    assert rows[7].find_elements(By.LINK_TEXT, "profile.csv")
-    assert [line for line in chromium.get_log("browser") if line["level"] == "SEVERE"] == []
+def test_a_page_that_a_browser_cannot_run_is_plain(chromium, tmp_path):
+    """Where a browser lacks what the scripts need, the plain table takes their place."""
+    script = "delete globalThis.DecompressionStream"
+    made = chromium.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+    try:
+        write_report(tmp_path / "report.html", polytropes(n=N))
+        chromium.get((tmp_path / "report.html").as_uri())
+        rows = chromium.find_elements(By.CSS_SELECTOR, ".plain tbody tr")
+        assert len(rows) == 12
+    finally:
+        chromium.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", made)
+        chromium.get_log("browser")
 
 
 def test_everything_that_can_be_used_has_a_name(show):
-    """A screen reader has words for every button, box, link and picture."""
-    report = show(polytropes(n=N[:4], step=[0.01, 0.02]))
+    """A screen reader has words for every button, box, link and picture, in every view."""
+    report = show(waves())
     report.one(".opener button").click()
     report.until(report.opened)
-    tree = report.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
-    nameless = [
-        node["role"]["value"]
-        for node in tree
-        if node.get("role", {}).get("value") in NAMED
-        and not node.get("ignored")
-        and not node.get("name", {}).get("value")
-    ]
-    assert nameless == []
+    for box in report.all(".tick input")[:2]:
+        box.click()
+    for tab in [button.text for button in report.all("#tabs button")]:
+        report.tab(tab)
+        tree = report.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+        nameless = [
+            node["role"]["value"]
+            for node in tree
+            if node.get("role", {}).get("value") in NAMED
+            and not node.get("ignored")
+            and not node.get("name", {}).get("value")
+        ]
+        assert nameless == [], tab
+
+
+def test_the_views_are_reached_by_key(show):
+    """The arrow keys go from tab to tab, and the shown one says so."""
+    report = show(waves())
+    first = report.one("#tabs [aria-selected=true]")
+    first.send_keys(Keys.ARROW_RIGHT)
+    report.until(lambda: report.one("#view").get_attribute("data-shown") == "heat")
+    assert report.driver.switch_to.active_element.text == "Heat map"
+    assert report.one("#tabs [aria-selected=true]").text == "Heat map"
+
+
+def test_a_menu_closes_on_escape(show):
+    """A menu opens and closes by key, and gives the focus back."""
+    report = show(waves())
+    summary = report.all("#bar .menu summary")[0]
+    summary.send_keys(Keys.ENTER)
+    assert report.one("#bar .menu-items").is_displayed()
+    summary.send_keys(Keys.TAB)
+    report.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert not report.one("#bar .menu-items").is_displayed()
+    assert report.driver.switch_to.active_element == summary
+
+
+def test_a_phone_shows_everything_without_scrolling_the_page_sideways(show):
+    """On 390 pixels only the table scrolls, in its own frame."""
+    report = show(waves())
+    metrics = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    report.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        for tab in [button.text for button in report.all("#tabs button")]:
+            report.tab(tab)
+            assert report.run("return document.documentElement.scrollWidth") <= 390, tab
+    finally:
+        report.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_a_picture_is_shown_in_its_row(show, tmp_path):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import pytest
 from polytropes import polytropes
 from selenium.webdriver.common.keys import Keys
+from waves import waves
 
 N = [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 10**-3, 0.25, 0.75]
 
@@ -36,38 +40,47 @@ def test_search_finds_text_in_any_column(show):
     assert report.column("n") == ["0.25"]
 
 
-def test_a_column_is_filtered_by_number(show):
-    """The filter of a column compares numbers."""
-    report = show(polytropes(n=N))
-    report.header("n").find_element("css selector", ".dtcc-button").click()
-    box = report.one(".dtcc-dropdown")
-    box.find_element("css selector", "option[value=greater]").click()
-    box.find_element("css selector", "input").send_keys("2")
-    assert report.column("n") == ["2.5", "3", "3.5", "4"]
+def test_what_does_not_vary_is_told_once(show):
+    """A parameter of one value is a fact above the table, no column."""
+    report = show(waves())
+    titles = [cell.text.strip() for cell in report.all("thead th")]
+    assert "gamma" not in titles
+    assert "Job" in titles
+    facts = {
+        fact.text.split("\n")[0].lower(): fact.text.split("\n")[1]
+        for fact in report.all("#facts div")
+    }
+    assert facts["gamma"] == "1.4"
 
 
-def test_a_verdict_narrows_the_table_down(show):
-    """The count of a verdict is a button that filters, and can be pressed together with others."""
-    report = show(polytropes(n=N))
-    passed, failed = report.all("#verdicts button")
-    assert [passed.text, failed.text] == ["PASSED\n10", "FAILED\n2"]
-    failed.click()
-    assert report.column("Verdict") == ["FAILED", "FAILED"]
-    assert failed.get_attribute("aria-pressed") == "true"
-    passed.click()
-    assert len(report.column("Verdict")) == 12
+@pytest.mark.parametrize("width", [1300, 1920])
+def test_four_dimensions_and_four_measures_fit(show, width):
+    """Nothing scrolls sideways, and the table takes the window's width."""
+    page = waves()
+    rows = [
+        dataclasses.replace(row, values={**row.values, "gamma": 1 + place % 2 / 3})
+        for place, row in enumerate(page.rows)
+    ]
+    report = show(dataclasses.replace(page, rows=rows))
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    report.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        inner, outer = report.run(
+            "const box = document.querySelector('.dt-layout-table');"
+            "return [document.querySelector('#table').offsetWidth, box.clientWidth]"
+        )
+        assert inner <= outer
+        assert outer > 0.92 * min(width, 1800)
+        assert report.run("return document.documentElement.scrollWidth") <= width
+    finally:
+        report.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
-def test_clear_filters_brings_every_experiment_back(show):
-    """One button undoes search, column filters and verdicts."""
-    report = show(polytropes(n=N))
-    report.all("#verdicts button")[1].click()
-    report.search("TimeLimit")
-    clear = next(b for b in report.all(".dt-button") if b.text == "Clear filters")
-    clear.click()
-    assert report.info() == "Showing 1 to 12 of 12 experiments"
-    assert report.one("#verdicts button[aria-pressed=false]")
-    assert report.one(".dt-search input").get_attribute("value") == ""
+def test_numbers_have_the_digits_that_tell_them_apart(show):
+    """A measure that varies in its ninth digit shows it; others are short."""
+    report = show(waves())
+    assert len(set(report.column("mass"))) == 23
+    assert all(len(text) <= 10 for text in report.column("l1"))
 
 
 def test_a_row_opens_to_its_patch_and_log(show):
@@ -98,8 +111,8 @@ def test_a_row_opens_by_keyboard(show):
 def test_columns_can_be_shown(show):
     """The commit, which the details hold, can be made a column."""
     report = show(polytropes(n=N))
-    next(b for b in report.all(".dt-button") if b.text.startswith("Columns")).click()
-    next(b for b in report.all(".dt-button-collection .dt-button") if b.text == "Commit").click()
+    report.one("#columns summary").click()
+    next(b for b in report.all("#columns label") if b.text.strip() == "Commit").click()
     assert report.column("Commit")[0] == "0" * 12
 
 

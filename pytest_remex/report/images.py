@@ -1,0 +1,157 @@
+"""Small copies of the experiments' images, inside the page, so that it can be mailed."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import warnings
+from base64 import b64encode
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from itertools import zip_longest
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, BinaryIO
+
+from pytest_remex.report.text import href
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+    from types import ModuleType
+
+    from pytest_remex.report.page import Page
+
+BUDGET = 6_000_000
+"""Bytes of small copies that a page holds."""
+SIDE = 320
+"""Pixels of a small copy's longer side."""
+SMALL = 40_000
+"""Bytes up to which an image goes into the page as it is."""
+LARGEST = 50_000_000
+"""Bytes of a file, and pixels of an image, beyond which it is not read."""
+_TYPES = {
+    ".png": "png",
+    ".jpg": "jpeg",
+    ".jpeg": "jpeg",
+    ".gif": "gif",
+    ".svg": "svg+xml",
+    ".webp": "webp",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnails:
+    """Small copies as data addresses, by the image's link, and how many images have none."""
+
+    inside: Mapping[str, str] = field(default_factory=dict)
+    left_out: int = 0
+
+    @property
+    def note(self) -> str:
+        """What the page says of its images."""
+        if not self.inside and not self.left_out:
+            return ""
+        size = sum(map(len, self.inside.values())) / 1e6
+        said = f"{len(self.inside)} small images are inside this page ({size:.1f} MB"
+        said += f" of at most {BUDGET / 1e6:.0f} MB)"
+        return f"{said}; {self.left_out} more are only linked." if self.left_out else f"{said}."
+
+
+def thumbnails(folder: Path, page: Page, root: Path, budget: int = BUDGET) -> Thumbnails:
+    """Return small copies of the page's images: the first of every row, then the second...
+
+    Args:
+        folder: Where the page lies; the images' paths are relative to it.
+        page: The page.
+        root: No image outside of this folder is read.
+        budget: Bytes of all copies together.
+    """
+    inside: dict[str, str] = {}
+    left_out = 0
+    resolved = root.resolve()
+    for path in _in_turn(page):
+        content = b"" if budget <= 0 else read_inside(folder / path, resolved)
+        kind, copy = _small(path, content)
+        if copy and len(copy) * 4 // 3 <= budget:
+            inside[href(path)] = f"data:image/{kind};base64,{b64encode(copy).decode()}"
+            budget -= len(copy) * 4 // 3
+        else:
+            left_out += 1
+            budget = 0 if copy else budget
+    return Thumbnails(inside, left_out)
+
+
+def _in_turn(page: Page) -> Iterable[str]:
+    turns = zip_longest(*(row.images for row in page.rows))
+    return dict.fromkeys(path for turn in turns for path in turn if path and href(path))
+
+
+def read_inside(path: Path, root: Path, largest: int = LARGEST) -> bytes:
+    """Return what a regular file below `root` holds; b"" if it is none, or too large."""
+    file = open_inside(path, root)
+    if file is None:
+        return b""
+    with file:
+        content = file.read(largest + 1)
+    return content if len(content) <= largest else b""
+
+
+def open_inside(path: Path, root: Path) -> BinaryIO | None:
+    """Open a regular file below `root`, a resolved path; None if it is none.
+
+    Links are not followed out of `root`, and nothing waits for the other end of a pipe.
+    """
+    try:
+        if not path.resolve().is_relative_to(root):
+            return None
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except (OSError, ValueError):
+        return None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        return None
+    return os.fdopen(handle, "rb")
+
+
+def _small(path: str, content: bytes) -> tuple[str, bytes]:
+    """Return the type and the bytes of an image's small copy; no bytes if there is none."""
+    kind = _TYPES.get(PurePosixPath(path).suffix.lower(), "")
+    if not kind or not content:
+        return "", b""
+    pillow = _pillow()
+    if kind != "svg+xml" and pillow:
+        return "webp", _reduced(pillow, content)
+    return kind, content if len(content) <= SMALL else b""
+
+
+@cache
+def _pillow() -> ModuleType | None:
+    """Return Pillow; without it, only images that are small already go into the page."""
+    try:
+        return import_module("PIL.Image")
+    except ImportError:
+        return None
+
+
+def _reduced(pillow: ModuleType, content: bytes) -> bytes:
+    bombs = (pillow.DecompressionBombWarning, pillow.DecompressionBombError)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pillow.DecompressionBombWarning)
+        try:
+            return _thumbnail(pillow, content)
+        except (OSError, ValueError, SyntaxError, *bombs):
+            return b""
+
+
+def _thumbnail(pillow: ModuleType, content: bytes) -> bytes:
+    with pillow.open(io.BytesIO(content)) as image:
+        if image.width * image.height > LARGEST:
+            return b""
+        image.draft("RGB", (SIDE, SIDE))
+        image.thumbnail((SIDE, SIDE))
+        target = io.BytesIO()
+        mode = "RGBA" if image.has_transparency_data else "RGB"
+        image.convert(mode).save(target, "WEBP", quality=75)
+        return target.getvalue()

@@ -1,0 +1,151 @@
+"""The file that a report is: whole, equal for equal pages, inert, and of pinned libraries."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+import sys
+from html.parser import HTMLParser
+from importlib.resources import files
+
+import plotly.graph_objects as go
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_remex.report import Page, Row, write_report
+from pytest_remex.report.write import CHUNK, LIBRARIES, script_json
+
+PAGE = Page("polytropes", {"cluster": "ada@login"}, ("n",), ("xi",), [
+    Row("sweeps.py::t[n=1]", "PASSED", values={"n": 1, "xi": 3.14159265}, diff="+n = 1", log="done")
+])  # fmt: skip
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+class Scripts(HTMLParser):
+    """The texts of a page's scripts and styles, by their id or tag."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found, self._at = {}, None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        """Begin a script or a style."""
+        self._at = dict(attrs).get("id", tag) if tag in {"script", "style"} else None
+
+    def handle_endtag(self, tag):
+        """End it."""
+        self._at = self._at if tag not in {"script", "style"} else None
+
+    def handle_data(self, data):
+        """Keep what is in it."""
+        if self._at:
+            self.found.setdefault(self._at, []).append(data)
+
+
+def written(folder, page):
+    """Return the text of a page's report."""
+    write_report(folder / "report.html", page)
+    return (folder / "report.html").read_text("utf-8")
+
+
+def unpacked(text):
+    """Return what a packed text of the page holds."""
+    return gzip.decompress(base64.b64decode(text)).decode()
+
+
+@given(JSON)
+def test_json_in_a_script_reads_back(value):
+    """An HTML parser gives the script's text whole, and JSON gives the value back."""
+    parsed = Scripts(f'<script type="application/json">{script_json(value)}</script><p></p>')
+    assert json.loads("".join(parsed.found["script"])) == value
+
+
+def test_the_file_takes_the_place_of_the_old_one(tmp_path):
+    """The new page is there whole, and nothing else is left in the folder."""
+    (tmp_path / "report.html").write_text("old")
+    assert written(tmp_path, PAGE).rstrip().endswith("</html>")
+    assert [one.name for one in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    """Where the page cannot be put in place, what was there stays, and no draft is left."""
+    path = tmp_path / "report.html"
+    path.mkdir()
+    with pytest.raises(OSError, match=r"report\.html"):
+        write_report(path, PAGE)
+    assert [one.name for one in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_equal_pages_are_equal_files(tmp_path):
+    """A report depends on its page only, not on when it was written."""
+    assert written(tmp_path, PAGE) == written(tmp_path, PAGE)
+
+
+def test_the_page_needs_no_package(tmp_path, monkeypatch):
+    """Plotly is asked for only where a sweep brings figures of its own."""
+    monkeypatch.setitem(sys.modules, "plotly.offline", None)
+    monkeypatch.setitem(sys.modules, "itables", None)
+    assert "<script" in written(tmp_path, PAGE)
+    assert len(written(tmp_path, PAGE)) < 1_000_000
+
+
+def rules(text):
+    """Return the page's policy."""
+    policy = re.search('Content-Security-Policy" content="([^"]*)"', text).group(1)
+    return dict(rule.strip().split(" ", 1) for rule in policy.replace("&#39;", "'").split(";"))
+
+
+def test_the_policy_admits_the_pages_own_code_and_no_other(tmp_path):
+    """Every script, packed or not, and every style is admitted by its hash; nothing else is."""
+    text = written(tmp_path, PAGE)
+    found = Scripts(text).found
+    assert rules(text)["default-src"] == "'none'"
+    codes = found["script"] + [unpacked(found[f"{name}-code"][0]) for name in LIBRARIES]
+    for rule, texts in (("script-src", codes), ("style-src", [*found["style"], ""])):
+        hashes = [base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in texts]
+        assert rules(text)[rule].split() == [f"'sha256-{one}'" for one in hashes]
+    assert " on" not in {handler[:3] for handler in re.findall(r"<\w+( on\w+=)", text)}
+
+
+@pytest.mark.parametrize(("figure", "compiled"), [(go.Bar(), False), (go.Scattergl(), True)])
+def test_only_figures_that_compile_are_let_to(tmp_path, figure, compiled):
+    """The policy admits `eval` only where a sweep's own figure needs it."""
+    text = written(tmp_path, Page("p", figures=[go.Figure(figure)]))
+    assert ("'unsafe-eval'" in rules(text)["script-src"]) == compiled
+
+
+def test_details_are_packed_in_order(tmp_path):
+    """The details of row i are in chunk i // size, at i % size."""
+    rows = [Row(f"node {i}", "PASSED", diff=f"+{i}") for i in range(2 * CHUNK + 1)]
+    data = json.loads(Scripts(written(tmp_path, Page("sweep", rows=rows))).found["details-data"][0])
+    read = [json.loads(unpacked(chunk)) for chunk in data["chunks"]]
+    assert [len(chunk) for chunk in read] == [CHUNK, CHUNK, 1]
+    assert read[1][3]["diff"] == f"+{CHUNK + 3}"
+
+
+def test_libraries_are_pinned_with_their_licences():
+    """Each library says where it is from, and the files that it consists of are here."""
+    vendor = files("pytest_remex.report") / "vendor"
+    libraries = json.loads((vendor / "libraries.json").read_text("utf-8"))
+    named = {target for library in libraries for target in library["files"].values()}
+    assert {name for names in LIBRARIES.values() for name in names} <= named
+    for library in libraries:
+        assert re.fullmatch(r"sha512-[\w+/]{86}==", library["integrity"])
+        assert re.fullmatch(r"\d+\.\d+\.\d+", library["version"])
+    for name in named:
+        assert (vendor / name).read_bytes()
+    assert {name for name in named if name.startswith("licences/")} == {
+        f"licences/{one.name}" for one in (vendor / "licences").iterdir()
+    }

@@ -192,7 +192,11 @@ def _mode_for(session: pytest.Session, items: Sequence[pytest.Function]) -> Chec
             from pytest_remex.pytest_plugin.collect import CollectMode  # noqa: PLC0415 - imports git and pandas
 
             return CollectMode(session, chosen, items)
-        case Mode.STATUS | Mode.CANCEL:
+        case Mode.STATUS:
             from pytest_remex.pytest_plugin.status import StatusMode  # noqa: PLC0415 - imports the connection
 
             return StatusMode(session, chosen, items)
+        case Mode.CANCEL:
+            from pytest_remex.pytest_plugin.cancel import CancelMode  # noqa: PLC0415 - as status
+
+            return CancelMode(session, chosen, items)

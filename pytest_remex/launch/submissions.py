@@ -34,7 +34,9 @@ class Submission:
             comment=f"remex:{sha_or_key}",
             job_number=first.serial,
             environment={"REMEX_COMMAND": first.command} if first.command else {},
-            header=from_json(protocol.Header, {name: first.header.get(name) for name in _TOLD}),
+            header=from_json(
+                protocol.HeaderOptions, {name: first.header.get(name) for name in _TOLD}
+            ),
             array=self._array(limit) if self.kind is GroupingKind.ARRAY else None,
             pack=self._pack(limit) if self.kind is GroupingKind.PACK else None,
             in_doubt=in_doubt,

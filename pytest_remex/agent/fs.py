@@ -56,9 +56,10 @@ def read(path: str, folder: Optional[int] = None, largest: int = LARGEST) -> Opt
         link = error.errno == errno.ELOOP
         why = "it is a link" if link else error.strerror or str(error)
         raise UnreadableError(path, why) from error
+    if not stat.S_ISREG(os.fstat(opened).st_mode):
+        os.close(opened)
+        raise UnreadableError(path, "it is not a regular file")
     with open(opened, "rb") as file:
-        if not stat.S_ISREG(os.fstat(opened).st_mode):
-            raise UnreadableError(path, "it is not a regular file")
         data = file.read(largest + 1)
     if len(data) > largest:
         raise UnreadableError(path, f"it is larger than {largest} bytes")

@@ -4,10 +4,10 @@ import os
 from typing import Dict, List, NamedTuple, Optional
 
 from pytest_remex.common import paths, protocol
-from pytest_remex.common.protocol import Array, Header, Pack
+from pytest_remex.common.protocol import Array, HeaderOptions, Pack
 
 
-class Submission(NamedTuple):
+class LocatedSubmission(NamedTuple):
     """A submission as `protocol.Submission` asks for it, with its paths.
 
     `folder` is where it starts, its job's WorkDir: the run directory, or the folder of the array or
@@ -24,7 +24,7 @@ class Submission(NamedTuple):
     comment: str
     job_number: int
     environment: Dict[str, str]
-    header: Header
+    header: HeaderOptions
     in_doubt: bool
 
     @property
@@ -38,16 +38,16 @@ class Submission(NamedTuple):
         return [os.path.join(self.runs, name) for name in self.directories]
 
 
-def submissions_of(request: protocol.Submit) -> List[Submission]:
+def submissions_of(request: protocol.Submit) -> List[LocatedSubmission]:
     """Return what a request asks to submit."""
     return [_located(asked, request.runs, request.launch) for asked in request.submissions]
 
 
-def _located(asked: protocol.Submission, runs: str, launch: str) -> Submission:
+def _located(asked: protocol.Submission, runs: str, launch: str) -> LocatedSubmission:
     folder = os.path.join(runs, asked.directories[0])
     if asked.array or asked.pack:
         folder = paths.group(runs, launch, asked.key)
-    return Submission(runs=runs, notes=paths.remex(folder), folder=folder, **asked._asdict())
+    return LocatedSubmission(runs=runs, notes=paths.remex(folder), folder=folder, **asked._asdict())
 
 
 class ShebangError(Exception):

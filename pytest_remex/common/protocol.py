@@ -52,7 +52,7 @@ class Placement(NamedTuple):
     meta: Dict[str, Any]
 
 
-class Header(NamedTuple):
+class HeaderOptions(NamedTuple):
     """What the script's `#SBATCH` lines ask for; time in seconds, None where they do not say."""
 
     output: Optional[str] = None
@@ -65,7 +65,7 @@ class Header(NamedTuple):
 class Array(NamedTuple):
     """How the runs of a submission share a job array: at most `throttle` tasks run at a time."""
 
-    header: List[str]
+    header_lines: List[str]
     shebang: str
     throttle: Optional[int] = None
 
@@ -73,7 +73,7 @@ class Array(NamedTuple):
 class Pack(NamedTuple):
     """How the runs of a submission share one allocation: `slots` at once, `time_limit` s in all."""
 
-    header: List[str]
+    header_lines: List[str]
     shebang: str
     slots: Optional[int] = None
     time_limit: Optional[float] = None
@@ -91,7 +91,7 @@ class Submission(NamedTuple):
     comment: str = ""
     job_number: int = 1
     environment: Dict[str, str] = {}  # noqa: RUF012 - never changed, and NamedTuple has no factory
-    header: Header = Header()
+    header: HeaderOptions = HeaderOptions()
     array: Optional[Array] = None
     pack: Optional[Pack] = None
     in_doubt: bool = False

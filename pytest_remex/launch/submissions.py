@@ -97,9 +97,9 @@ def form_submissions(
     return [*formed.values(), *(_group(group, grouping.kind) for group in groups)]
 
 
-def _sent(header: Header) -> protocol.Header:
+def _sent(header: Header) -> protocol.HeaderOptions:
     """Return what the agent needs to know of a header."""
-    return protocol.Header(
+    return protocol.HeaderOptions(
         output=header.output,
         error=header.error,
         name=header.name,

@@ -6,7 +6,7 @@ from support.agent_launch import Launch, held
 from support.agents import AgentError, until
 
 from pytest_remex.common.jobs import JobState
-from pytest_remex.common.protocol import Array, Cancelled, Header, Released, Submission
+from pytest_remex.common.protocol import Array, Cancelled, HeaderOptions, Released, Submission
 
 SCRIPT = """\
 #!/bin/bash
@@ -32,7 +32,11 @@ def array(launch, *names, script=SCRIPT, throttle=None, shebang="#!/bin/bash", *
         launch.add(name, script)
     lines = [line for line in script.splitlines() if line.startswith("#SBATCH")]
     return Submission(
-        "a", list(names), "remex:a", header=Header(**header), array=Array(lines, shebang, throttle)
+        "a",
+        list(names),
+        "remex:a",
+        header=HeaderOptions(**header),
+        array=Array(lines, shebang, throttle),
     )
 
 

@@ -1,11 +1,16 @@
 """The agent tells states from a real Slurm, from whichever source knows; it never guesses."""
 
+import json
+import os
 import time
 
 import pytest
 from support.agent_launch import Launch, held
 from support.agents import until
 from support.sites import WITH_ACCOUNTING, WITH_AND_WITHOUT_ACCOUNTING
+
+from pytest_remex.common.jobs import JobState
+from pytest_remex.common.protocol import NotReleased
 
 
 @pytest.fixture
@@ -176,3 +181,102 @@ def test_many_jobs_take_one_squeue(launch, tmp_path):
     assert time.monotonic() - start < 2
     assert {job.state for job in told.values()} == {"HELD"}
     assert calls.read_text() == "squeue\n"
+
+
+def claim(launch, name, job):
+    """Let a run directory say that its job completed."""
+    folder = launch.runs / name / ".remex"
+    (folder / "exit").write_text("0\n")
+    (folder / "state.json").write_text(json.dumps({"id": job, "state": "COMPLETED"}))
+
+
+def test_scontrol_goes_before_what_a_job_wrote(launch):
+    """What a job left in its run directory does not count where the controller knows better."""
+    job = run(launch, "r", "#!/bin/sh\nexit 6\n")
+    claim(launch, "r", job)
+    launch.shims.put("exit 0", "squeue")
+    told = ask(launch, "r", job)
+    assert (told.state, told.exit_code, told.source) == ("FAILED", 6, "scontrol")
+
+
+@WITH_ACCOUNTING
+def test_sacct_goes_before_what_a_job_wrote(launch):
+    """What a job left in its run directory does not count where the accounting knows better."""
+    job = run(launch, "r", "#!/bin/sh\nexit 6\n")
+    until(lambda: ask(launch, "r", job).source == "sacct")
+    claim(launch, "r", job)
+    launch.shims.put("exit 0", "squeue")
+    launch.shims.put("exit 1", "scontrol")
+    told = ask(launch, "r", job)
+    assert (told.state, told.exit_code, told.source) == ("FAILED", 6, "sacct")
+
+
+HOSTILE = {
+    "fifo": os.mkfifo,
+    "endless": lambda path: path.symlink_to("/dev/zero"),
+    "deep": lambda path: path.write_text("[" * 200_000),
+    "type": lambda path: path.write_text('{"id": "1", "state": 3}'),
+    "field": lambda path: path.write_text('{"id": "1"}'),
+    "newer": lambda path: path.write_text('{"id": "1", "state": "FAILED", "format": 99}'),
+}
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_a_damaged_file_is_its_runs_fault_alone(launch, forgotten):
+    """Slurm's word counts while it has one; then the run is UNKNOWN, and all others are told."""
+    names = [*HOSTILE, "good"]
+    script = "#!/bin/sh\n"
+    held_jobs = {name: held(launch.submit(launch.add(name, script))) for name in names}
+    launch.release(*held_jobs.values())
+    for name, job in held_jobs.items():
+        launch.cluster.wait(job)
+        claim(launch, name, job)
+    for name, make in HOSTILE.items():
+        path = launch.runs / name / ".remex" / "state.json"
+        path.unlink()
+        make(path)
+    if forgotten:
+        launch.shims.put("exit 0", "squeue")
+        launch.shims.put("exit 1", "scontrol")
+    jobs, _ = launch.query(*held_jobs.items())
+    assert jobs["good"].state is JobState.COMPLETED
+    for name in HOSTILE:
+        assert jobs[name].state is (JobState.UNKNOWN if forgotten else JobState.COMPLETED), name
+        assert ("state.json cannot be used" in jobs[name].reason) is forgotten
+
+
+def test_a_run_directory_that_became_a_link(launch, tmp_path):
+    """Its state is Slurm's, or UNKNOWN; nothing behind the link is read, and nothing written."""
+    job = run(launch, "r", "#!/bin/sh\nexit 3\n")
+    secret = tmp_path / "secret"
+    (secret / ".remex").mkdir(parents=True)
+    (secret / ".remex" / "exit").write_text("0\n")
+    (launch.runs / "r").rename(tmp_path / "kept")
+    (launch.runs / "r").symlink_to(secret)
+    assert ask(launch, "r", job).state is JobState.FAILED
+    assert [path.name for path in (secret / ".remex").iterdir()] == ["exit"]
+    launch.shims.put("exit 0", "squeue")
+    launch.shims.put("exit 1", "scontrol")
+    told = ask(launch, "r", job)
+    assert (told.state, told.source) == (JobState.UNKNOWN, "")
+    assert "is a link, and links are not followed" in told.reason
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_number_that_a_task_of_another_array_has(launch, tmp_path, listed):
+    """A job lost in a crash is not taken for the task that got its number, whoever tells of it."""
+    command = ["sbatch", "--parsable", "--array=0-2", "--output=/dev/null", "--wrap=true"]
+    array = launch.cluster.run(*command, cwd=tmp_path).strip()
+    launch.cluster.wait(array)
+    launch.add("r")
+    # the first task has a number of its own, the one after the array's
+    number = str(int(array) + 1)
+    if not listed:
+        launch.shims.put("exit 0", "squeue")
+    assert ask(launch, "r", number).state is JobState.LOST
+    if listed:
+        _, refused = launch.release(number)
+        assert isinstance(refused, NotReleased)
+        assert refused.lost
+        (refused,) = launch.cancel(number)
+        assert f"lost job {number}" in refused.message

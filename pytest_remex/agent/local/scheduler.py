@@ -9,7 +9,7 @@ from pytest_remex.agent.errors import UnreadableError
 from pytest_remex.agent.local import queue
 from pytest_remex.agent.local.store import CANCELLED, RELEASED, Store, tasks
 from pytest_remex.agent.run_files import RunFiles
-from pytest_remex.agent.submissions import Submission, submissions_of
+from pytest_remex.agent.submissions import LocatedSubmission, submissions_of
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import filenames, paths, protocol
 from pytest_remex.common.disk import LocalSpec, LocalState
@@ -82,7 +82,7 @@ def cancel(request: protocol.Cancel, reply: Reply) -> None:
         reply.send(protocol.NotCancelled(job, why) if why else protocol.Cancelled(job))
 
 
-def _claim(store: Store, submission: Submission, environment: str, first: int) -> str:
+def _claim(store: Store, submission: LocatedSubmission, environment: str, first: int) -> str:
     settled = paths.settled_job(submission.notes, submission.job_number)
     job = fs.read(settled)
     if job is not None:
@@ -97,7 +97,7 @@ def _claim(store: Store, submission: Submission, environment: str, first: int) -
     return (fs.read(settled) or "").strip()
 
 
-def _spec(submission: Submission, environment: str) -> LocalSpec:
+def _spec(submission: LocatedSubmission, environment: str) -> LocalSpec:
     header = submission.header
     return LocalSpec(
         id="",
@@ -114,7 +114,7 @@ def _spec(submission: Submission, environment: str) -> LocalSpec:
     )
 
 
-def _jobs_of(submission: Submission, job: str) -> Dict[str, str]:
+def _jobs_of(submission: LocatedSubmission, job: str) -> Dict[str, str]:
     if not submission.grouped:
         return {submission.directories[0]: job}
     return {name: f"{job}_{index}" for index, name in enumerate(submission.directories)}

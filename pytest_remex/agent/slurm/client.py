@@ -8,7 +8,7 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 from pytest_remex.agent import process
 from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.slurm import command_lines, environment, parse
-from pytest_remex.agent.slurm.parse import Accounted, Listed
+from pytest_remex.agent.slurm.parse import SacctRow, SqueueRow
 
 PATIENCE = 120.0
 """Seconds for one command; a frozen controller answers late."""
@@ -64,7 +64,7 @@ def message_timeout() -> float:
     return float(_first_number(config.get("MessageTimeout")) or 10)
 
 
-def listing(cluster: str = "") -> List[Listed]:
+def listing(cluster: str = "") -> List[SqueueRow]:
     """Return the user's jobs that the controller remembers; an error of kind slurm if it fails."""
     ran = run(command_lines.listing(cluster))
     if not ran.ok:
@@ -81,15 +81,15 @@ def exit_codes(jobs: List[str], cluster: str = "") -> Dict[str, Tuple[int, int]]
     return found
 
 
-def accounts(jobs: List[str], since: float, cluster: str = "") -> Dict[str, Accounted]:
+def accounts(jobs: List[str], since: float, cluster: str = "") -> Dict[str, SacctRow]:
     """Return what the accounting knows of jobs since a time; an error of kind slurm if it fails."""
-    found: Dict[str, Accounted] = {}
+    found: Dict[str, SacctRow] = {}
     for some in chunks(jobs):
         found.update(_accounts(command_lines.accounts(some, moment(since), cluster)))
     return found
 
 
-def accounts_of_user(since: float, cluster: str = "") -> Dict[str, Accounted]:
+def accounts_of_user(since: float, cluster: str = "") -> Dict[str, SacctRow]:
     """Return all of the user's jobs since a time that the accounting knows; fails as `accounts`."""
     return _accounts(command_lines.accounts_of_user(moment(since), cluster))
 
@@ -117,7 +117,7 @@ def moment(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(seconds))
 
 
-def _accounts(words: List[str]) -> Dict[str, Accounted]:
+def _accounts(words: List[str]) -> Dict[str, SacctRow]:
     ran = run(words)
     if ran.code == process.MISSING or "accounting storage is disabled" in ran.err:
         raise NoAccountingError("slurm", "this cluster keeps no accounts")

@@ -7,7 +7,7 @@ from pytest_remex.agent import fs, process
 from pytest_remex.agent.errors import AgentError, UnreadableError
 from pytest_remex.agent.slurm import attempts, client, command_lines
 from pytest_remex.agent.slurm.ownership import Listing, LocatedJob, locate, spellings
-from pytest_remex.agent.slurm.parse import Listed
+from pytest_remex.agent.slurm.parse import SqueueRow
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths
 from pytest_remex.common.jobs import JobId, number_of
@@ -74,7 +74,7 @@ def was_cancelled(job: LocatedJob) -> bool:
 
 
 def cancel_orphans(
-    rows: Iterable[Listed], cluster: str, runs: str, asked: List[str], reply: Reply
+    rows: Iterable[SqueueRow], cluster: str, runs: str, asked: List[str], reply: Reply
 ) -> None:
     """Cancel our held jobs that a late acceptance left behind beside the one that counts.
 
@@ -156,7 +156,7 @@ def _note_cancelled(job: LocatedJob) -> None:
         fs.touch(path)
 
 
-def _is_orphan(row: Listed, notes: str) -> bool:
+def _is_orphan(row: SqueueRow, notes: str) -> bool:
     """Return whether the notes about submissions, in a folder, name other jobs than this one."""
     if not notes:
         return False

@@ -17,7 +17,7 @@ from typing import Dict, List, NamedTuple, Optional
 from pytest_remex.agent import fs
 from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.run_files import RunFiles
-from pytest_remex.agent.submissions import Submission, interpreter
+from pytest_remex.agent.submissions import LocatedSubmission, interpreter
 from pytest_remex.common import filenames, paths
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.common.protocol import Array, Pack
@@ -68,7 +68,7 @@ class Group(NamedTuple):
     options: List[str]
 
 
-def group_of(submission: Submission) -> Optional[Group]:
+def group_of(submission: LocatedSubmission) -> Optional[Group]:
     """Return what an array or a pack needs, None for a single run."""
     if submission.array is not None:
         script = _array_script(submission.array)
@@ -78,7 +78,7 @@ def group_of(submission: Submission) -> Optional[Group]:
     return None
 
 
-def prepare(submission: Submission, group: Group) -> None:
+def prepare(submission: LocatedSubmission, group: Group) -> None:
     """Make a group's folder, once; an error of kind runs when it is there for other runs."""
     folder = submission.folder
     members = "".join(name + "\n" for name in submission.directories)
@@ -145,7 +145,7 @@ def left_exit_code(run: str, job: str) -> Optional[Job]:
     return Job(job, state, exit_code=int(text), source="exit file")
 
 
-def _build(submission: Submission, texts: Dict[str, str], built: str) -> None:
+def _build(submission: LocatedSubmission, texts: Dict[str, str], built: str) -> None:
     os.makedirs(paths.remex(built))
     os.mkdir(os.path.join(built, "log"))
     for index, run in enumerate(submission.run_directories):
@@ -173,10 +173,10 @@ def _run_script(shebang: str) -> str:
 def _array_script(array: Array) -> str:
     """Return the script of an array: the runs' own header, then the task's own run."""
     enter = _ENTER.format(index="$SLURM_ARRAY_TASK_ID")
-    return "\n".join(["#!/bin/sh", *array.header, "", enter + _run_script(array.shebang)])
+    return "\n".join(["#!/bin/sh", *array.header_lines, "", enter + _run_script(array.shebang)])
 
 
-def _array_options(submission: Submission, array: Array) -> List[str]:
+def _array_options(submission: LocatedSubmission, array: Array) -> List[str]:
     throttle = f"%{array.throttle}" if array.throttle else ""
     header = submission.header
     options = [
@@ -190,7 +190,7 @@ def _in_task(pattern: str) -> str:
     return pattern if os.path.isabs(pattern) else "%a/" + pattern
 
 
-def _pack_scripts(submission: Submission, pack: Pack) -> Dict[str, str]:
+def _pack_scripts(submission: LocatedSubmission, pack: Pack) -> Dict[str, str]:
     """Return a pack's scripts: the allocation's, disBatch's tasks, and what each task does."""
     program = disbatch()
     if not program:
@@ -199,7 +199,7 @@ def _pack_scripts(submission: Submission, pack: Pack) -> Dict[str, str]:
     batch = _PACK.replace("@DISBATCH@", shlex.quote(program))
     run = _PACK_RUN + _redirection(submission) + _run_script(pack.shebang)
     return {
-        paths.SCRIPT: "\n".join(["#!/bin/sh", *pack.header, batch]),
+        paths.SCRIPT: "\n".join(["#!/bin/sh", *pack.header_lines, batch]),
         _TASKS: "".join(f"sh ./task {index}\n" for index in range(len(submission.directories))),
         "task": _ENTER.format(index="$1") + run,
     }
@@ -214,7 +214,7 @@ def _pack_options(pack: Pack) -> List[str]:
     return options
 
 
-def _redirection(submission: Submission) -> str:
+def _redirection(submission: LocatedSubmission) -> str:
     """Open the run's outputs as Slurm would for a job of its own."""
     header = submission.header
     fields = filenames.Fields(name=header.name or filenames.DEFAULT_NAME)

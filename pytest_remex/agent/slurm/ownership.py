@@ -11,7 +11,7 @@ from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 from pytest_remex.agent import fs
 from pytest_remex.agent.errors import UnreadableError
 from pytest_remex.agent.slurm import client, groups
-from pytest_remex.agent.slurm.parse import Listed
+from pytest_remex.agent.slurm.parse import SqueueRow
 from pytest_remex.common import paths
 from pytest_remex.common.jobs import JobId, number_of
 from pytest_remex.common.protocol import RunJob
@@ -104,7 +104,7 @@ def locate(runs: str, asked: Iterable[RunJob]) -> Dict[str, List[LocatedJob]]:
 class Listing:
     """The user's jobs that a controller remembers just now, by their numbers."""
 
-    def __init__(self, rows: List[Listed]) -> None:
+    def __init__(self, rows: List[SqueueRow]) -> None:
         self.rows = rows
         self._by_id = {row.id: row for row in rows}
         self._held = {number_of(row.id) for row in rows if row.held_by_user}
@@ -122,7 +122,7 @@ class Listing:
         """Ask the controller; an error of kind slurm where it cannot be asked."""
         return cls(client.listing(cluster))
 
-    def row(self, job: LocatedJob) -> Optional[Listed]:
+    def row(self, job: LocatedJob) -> Optional[SqueueRow]:
         """Return the row of a run's own job, None where there is none."""
         row = self._by_id.get(job.job)
         return row if row is not None and job.owns(row.work_dir) else None

@@ -10,7 +10,7 @@ _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
 _SETTING = re.compile(r"^(\w+)\s*= (.*?)\s*$", re.MULTILINE)
 
 
-class Listed(NamedTuple):
+class SqueueRow(NamedTuple):
     """A row of squeue; `id` is as users know it (`123` or `123_7`), `raw` the task's own number."""
 
     id: str
@@ -30,7 +30,7 @@ class Listed(NamedTuple):
         return self.word == "PENDING" and self.reason == "JobHeldUser"
 
 
-class Accounted(NamedTuple):
+class SacctRow(NamedTuple):
     """A job of sacct with the highest memory of its steps."""
 
     id: str
@@ -47,7 +47,7 @@ class Accounted(NamedTuple):
     work_dir: str
 
 
-def listing(text: str) -> List[Listed]:
+def listing(text: str) -> List[SqueueRow]:
     """Read squeue's rows; what precedes the first row mark (`CLUSTER: name`) is skipped."""
     rows = (row.rstrip("\n").split(FIELD) for row in text.split(ROW)[1:])
     return [_listed(row) for row in rows if len(row) == len(LISTED)]
@@ -59,9 +59,9 @@ def exit_codes(text: str) -> Dict[str, Tuple[int, int]]:
     return {job.strip(): exit_code(code) for job, _, code in rows if job and code[0].isdigit()}
 
 
-def accounts(text: str) -> Dict[str, Accounted]:
+def accounts(text: str) -> Dict[str, SacctRow]:
     """Read sacct's rows by job id; tasks that never started share a row, as in `3_[0-2]`."""
-    jobs: Dict[str, Accounted] = {}
+    jobs: Dict[str, SacctRow] = {}
     for row in _account_rows(text):
         name, _, step = row["JobID"].partition(".")
         if not step:
@@ -153,9 +153,9 @@ def tasks(name: str) -> Iterator[str]:
                 yield f"{job}_{number}"
 
 
-def _listed(row: List[str]) -> Listed:
+def _listed(row: List[str]) -> SqueueRow:
     job, raw, word, reason, elapsed, limit, cores, memory, comment, folder = row
-    return Listed(
+    return SqueueRow(
         id=job,
         raw=raw,
         word=word,
@@ -188,10 +188,10 @@ def _named(row: List[str]) -> Dict[str, str]:
     return {name: row[number] for number, name in enumerate(ACCOUNTED)}
 
 
-def _accounted(task: str, row: Dict[str, str]) -> Accounted:
+def _accounted(task: str, row: Dict[str, str]) -> SacctRow:
     code, number = exit_code(row["ExitCode"]) if row["ExitCode"] else (None, None)
     minutes = _number(row["TimelimitRaw"])
-    return Accounted(
+    return SacctRow(
         id=task,
         raw=row["JobIDRaw"],
         word=row["State"],

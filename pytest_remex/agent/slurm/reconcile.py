@@ -17,10 +17,10 @@ from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.slurm import attempts, client, command_lines, environment, parse, sbatch
 from pytest_remex.agent.slurm.attempts import Attempt
 from pytest_remex.agent.slurm.ownership import spellings
-from pytest_remex.agent.slurm.parse import Listed
+from pytest_remex.agent.slurm.parse import SqueueRow
 from pytest_remex.agent.slurm.sbatch_result import DOUBT, REJECTED, SbatchResult
 from pytest_remex.agent.slurm.states import state_of
-from pytest_remex.agent.submissions import Submission
+from pytest_remex.agent.submissions import LocatedSubmission
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common.jobs import JobId, JobState, by_cluster, number_of, with_cluster
 from pytest_remex.common.protocol import Waiting
@@ -40,7 +40,7 @@ UNWANTED = (
 class SubmittedJob(NamedTuple):
     """The job of an attempt: as its sbatch told seconds ago, or `found` in Slurm."""
 
-    submission: Submission
+    submission: LocatedSubmission
     attempt: int
     job: str
     found: bool = False
@@ -67,10 +67,10 @@ class Resolution(NamedTuple):
     """What became of doubtful submissions, by key: the job of each; `again` left no trace."""
 
     jobs: Dict[str, str]
-    again: List[Submission]
+    again: List[LocatedSubmission]
 
 
-def verify(submitted: List[SubmittedJob]) -> Iterator[Tuple[Submission, SbatchResult]]:
+def verify(submitted: List[SubmittedJob]) -> Iterator[Tuple[LocatedSubmission, SbatchResult]]:
     """Return the submissions whose job is not what sbatch told, noted as such, and their results.
 
     Where Slurm cannot be asked its sbatch is believed.
@@ -79,7 +79,7 @@ def verify(submitted: List[SubmittedJob]) -> Iterator[Tuple[Submission, SbatchRe
     for one in submitted:
         clusters.setdefault(JobId.parse(one.job).cluster, []).append(one)
     for cluster, some in clusters.items():
-        rows: Dict[str, List[Listed]] = {}
+        rows: Dict[str, List[SqueueRow]] = {}
         try:
             for row in client.listing(cluster):
                 rows.setdefault(number_of(row.id), []).append(row)
@@ -91,7 +91,7 @@ def verify(submitted: List[SubmittedJob]) -> Iterator[Tuple[Submission, SbatchRe
                 yield one.submission, result
 
 
-def _check(submitted: SubmittedJob, rows: List[Listed]) -> Optional[SbatchResult]:
+def _check(submitted: SubmittedJob, rows: List[SqueueRow]) -> Optional[SbatchResult]:
     submission = submitted.submission
     if not submitted.found and not _is_of(submitted, rows):
         attempts.disown(submission.notes, submission.job_number, submitted.attempt)
@@ -105,7 +105,7 @@ def _check(submitted: SubmittedJob, rows: List[Listed]) -> Optional[SbatchResult
     )
 
 
-def _is_of(submitted: SubmittedJob, rows: List[Listed]) -> bool:
+def _is_of(submitted: SubmittedJob, rows: List[SqueueRow]) -> bool:
     submission = submitted.submission
     names = spellings(submission.folder)
     # an earlier submission of the run has the same folder and comment
@@ -123,7 +123,7 @@ def _is_of(submitted: SubmittedJob, rows: List[Listed]) -> bool:
     return parse.shows_folder(ran.out, names)
 
 
-def _wanted_tasks(submission: Submission) -> Set[str]:
+def _wanted_tasks(submission: LocatedSubmission) -> Set[str]:
     """Return the indices of a submission's tasks; one without a name is a job that is no array."""
     if submission.array is None:
         return {""}
@@ -141,7 +141,7 @@ def _give_up(submitted: SubmittedJob, why: str) -> SbatchResult:
     return SbatchResult(REJECTED, words=why)
 
 
-def resolve(submissions: List[Submission], reply: Reply, timeouts: Timeouts) -> Resolution:
+def resolve(submissions: List[LocatedSubmission], reply: Reply, timeouts: Timeouts) -> Resolution:
     """Resolve all doubtful submissions of a request together.
 
     Raises an error of kind slurm when Slurm cannot be asked: then nothing is known.
@@ -165,7 +165,7 @@ def resolve(submissions: List[Submission], reply: Reply, timeouts: Timeouts) -> 
 
 
 def _wait_until_quiet(
-    submissions: List[Submission], reply: Reply, timeouts: Timeouts
+    submissions: List[LocatedSubmission], reply: Reply, timeouts: Timeouts
 ) -> Dict[str, str]:
     """Wait until no sbatch can still be accepted; return the jobs that notes tell of meanwhile."""
     jobs: Dict[str, str] = {}
@@ -192,7 +192,11 @@ def _wait_until_quiet(
 
 
 def _quiet_at(
-    submission: Submission, attempt: Optional[Attempt], start: float, now: float, timeouts: Timeouts
+    submission: LocatedSubmission,
+    attempt: Optional[Attempt],
+    start: float,
+    now: float,
+    timeouts: Timeouts,
 ) -> float:
     if attempt is None:
         return start + timeouts.settle
@@ -212,7 +216,7 @@ def _quiet_at(
     return overdue + timeouts.settle
 
 
-def _look(submissions: List[Submission]) -> Dict[str, str]:
+def _look(submissions: List[LocatedSubmission]) -> Dict[str, str]:
     by_folder: Dict[str, List[Candidate]] = {}
     for candidate in _candidates(submissions):
         by_folder.setdefault(candidate.work_dir, []).append(candidate)
@@ -227,7 +231,7 @@ def _look(submissions: List[Submission]) -> Dict[str, str]:
     return jobs
 
 
-def _candidates(submissions: List[Submission]) -> List[Candidate]:
+def _candidates(submissions: List[LocatedSubmission]) -> List[Candidate]:
     since = min(
         (
             attempt.touched
@@ -271,7 +275,7 @@ def _on_cluster(cluster: str, since: float) -> List[Candidate]:
     return found
 
 
-def _keep_one(submission: Submission, candidates: List[Candidate]) -> Optional[str]:
+def _keep_one(submission: LocatedSubmission, candidates: List[Candidate]) -> Optional[str]:
     """Choose the job that counts, the same for every agent, and cancel the others that are held."""
     theirs = attempts.jobs_of_others(submission.notes, submission.job_number)
     others = {JobId.parse(job).on_cluster for job in theirs}
@@ -280,8 +284,8 @@ def _keep_one(submission: Submission, candidates: List[Candidate]) -> Optional[s
         return None
     live = {one.id for one in candidates if one.id in names and not one.ended}
     kept = min(live or names, key=_order)
-    stray = {one.id for one in candidates if one.held and one.id in names} - {kept}
-    for cluster, jobs in by_cluster(sorted(stray, key=_order)).items():
+    orphans = {one.id for one in candidates if one.held and one.id in names} - {kept}
+    for cluster, jobs in by_cluster(sorted(orphans, key=_order)).items():
         client.run(command_lines.cancel_held(jobs, cluster))
     return kept
 

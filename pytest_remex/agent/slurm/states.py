@@ -3,7 +3,7 @@
 from typing import Dict
 
 from pytest_remex.agent.slurm import parse
-from pytest_remex.agent.slurm.parse import Accounted, Listed
+from pytest_remex.agent.slurm.parse import SacctRow, SqueueRow
 from pytest_remex.common.jobs import Job, JobState
 
 _HOLDS = ("JobHeldUser", "JobHeldAdmin")
@@ -49,7 +49,7 @@ def state_of(word: str, reason: str = "") -> JobState:
     return JobState.HELD if state is JobState.PENDING and reason in _HOLDS else state
 
 
-def from_listing(row: Listed) -> Job:
+def from_listing(row: SqueueRow) -> Job:
     """Return a job as squeue tells it; exit codes come apart."""
     return Job(
         id=row.id,
@@ -63,7 +63,7 @@ def from_listing(row: Listed) -> Job:
     )
 
 
-def from_account(account: Accounted) -> Job:
+def from_account(account: SacctRow) -> Job:
     """Return a job as sacct tells it."""
     return Job(
         id=account.id,

@@ -18,7 +18,7 @@ from pytest_remex.agent.slurm.sbatch_result import (
     SbatchResult,
     refuses,
 )
-from pytest_remex.agent.submissions import Submission, submissions_of
+from pytest_remex.agent.submissions import LocatedSubmission, submissions_of
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths
 from pytest_remex.common.jobs import JobId
@@ -64,16 +64,16 @@ def submit(request: Submit, reply: Reply) -> None:
     reply.raise_if_gone()
 
 
-def _tell_ignored(submissions: List[Submission], reply: Reply) -> None:
+def _tell_ignored(submissions: List[LocatedSubmission], reply: Reply) -> None:
     names = environment.ignored(os.environ)
     if submissions and names:
         reply.send(SubmitWarning(IGNORED.format(names=", ".join(names))))
 
 
-def _verify(context: SubmitContext) -> List[Submission]:
+def _verify(context: SubmitContext) -> List[LocatedSubmission]:
     """Look in Slurm for the jobs that sbatch just told of; return what is in doubt."""
     submitted = context.submitted[:]
-    doubtful: List[Submission] = []
+    doubtful: List[LocatedSubmission] = []
     context.submitted.clear()
     if context.reply.gone:
         return doubtful
@@ -85,7 +85,7 @@ def _verify(context: SubmitContext) -> List[Submission]:
     return doubtful
 
 
-def _settle(doubtful: List[Submission], timeouts: Timeouts, context: SubmitContext) -> None:
+def _settle(doubtful: List[LocatedSubmission], timeouts: Timeouts, context: SubmitContext) -> None:
     """Resolve what is in doubt, and try again what left no trace, until all is settled."""
     while doubtful:
         try:
@@ -105,14 +105,14 @@ def _settle(doubtful: List[Submission], timeouts: Timeouts, context: SubmitConte
 
 
 def _each(
-    submissions: List[Submission],
-    act: Callable[[Submission, SubmitContext], SbatchResult],
+    submissions: List[LocatedSubmission],
+    act: Callable[[LocatedSubmission, SubmitContext], SbatchResult],
     context: SubmitContext,
-) -> List[Submission]:
+) -> List[LocatedSubmission]:
     """Tell the result of each; return the submissions in doubt."""
-    doubtful: List[Submission] = []
+    doubtful: List[LocatedSubmission] = []
 
-    def carry_out(submission: Submission) -> None:
+    def carry_out(submission: LocatedSubmission) -> None:
         if context.reply.gone:
             return
         try:
@@ -128,7 +128,7 @@ def _each(
     return doubtful
 
 
-def _continue(submission: Submission, context: SubmitContext) -> SbatchResult:
+def _continue(submission: LocatedSubmission, context: SubmitContext) -> SbatchResult:
     """Look at what is noted of a submission, and make the attempt that this leaves to make."""
     group = groups.group_of(submission)
     if group is not None:
@@ -149,7 +149,7 @@ def _continue(submission: Submission, context: SubmitContext) -> SbatchResult:
     return SbatchResult(DOUBT) if submission.in_doubt else _attempt(submission, 1, context)
 
 
-def _try_again(submission: Submission, context: SubmitContext) -> SbatchResult:
+def _try_again(submission: LocatedSubmission, context: SubmitContext) -> SbatchResult:
     """Make the next attempt for a submission whose earlier ones left no trace in Slurm."""
     made = attempts.read(submission.notes, submission.job_number)
     traceless = [attempt for attempt in made if attempt.result.kind == DOUBT]
@@ -161,7 +161,7 @@ def _try_again(submission: Submission, context: SubmitContext) -> SbatchResult:
     return SbatchResult(REJECTED, words=f"no job after {MOST} attempts; sbatch said: {said}")
 
 
-def _attempt(submission: Submission, number: int, context: SubmitContext) -> SbatchResult:
+def _attempt(submission: LocatedSubmission, number: int, context: SubmitContext) -> SbatchResult:
     """Make attempts until Slurm takes the submission, refuses it, or leaves doubt."""
     limit = context.limit
     while True:
@@ -175,7 +175,7 @@ def _attempt(submission: Submission, number: int, context: SubmitContext) -> Sba
         number += 1
 
 
-def _sbatch(submission: Submission, number: int, context: SubmitContext) -> SbatchResult:
+def _sbatch(submission: LocatedSubmission, number: int, context: SubmitContext) -> SbatchResult:
     notes, job_number = submission.notes, submission.job_number
     if number == 1:
         for run in submission.run_directories:
@@ -195,7 +195,7 @@ def _sbatch(submission: Submission, number: int, context: SubmitContext) -> Sbat
     return SbatchResult(HELD, job=job)
 
 
-def _tell(submission: Submission, result: SbatchResult, reply: Reply) -> None:
+def _tell(submission: LocatedSubmission, result: SbatchResult, reply: Reply) -> None:
     if result.kind != HELD:
         reply.send(Rejected(submission.key, redact(result.words), result.kind == LIMIT))
         return
@@ -208,7 +208,7 @@ def _tell(submission: Submission, result: SbatchResult, reply: Reply) -> None:
     reply.send(Held(submission.key, result.job, jobs))
 
 
-def _jobs_of_runs(submission: Submission, job: str) -> Dict[str, str]:
+def _jobs_of_runs(submission: LocatedSubmission, job: str) -> Dict[str, str]:
     if submission.array is None:
         return dict.fromkeys(submission.directories, job)
     array = JobId.parse(job)

@@ -5,20 +5,20 @@ from support.agents import Agent, Repository
 
 
 @pytest.fixture
-def agent():
-    """Give an agent process, hung up on at the end."""
-    made = Agent()
+def agent(tmp_path):
+    """Return an agent process, hung up on at the end; its local jobs have slots of their own."""
+    made = Agent(TMPDIR=str(tmp_path))
     yield made
     made.close()
 
 
 @pytest.fixture
-def start_agent():
+def start_agent(tmp_path):
     """Start agents with variables of their own; all are ended."""
     made = []
 
     def start(**variables):
-        made.append(Agent(**variables))
+        made.append(Agent(**{"TMPDIR": str(tmp_path), **variables}))
         return made[-1]
 
     yield start
@@ -28,5 +28,5 @@ def start_agent():
 
 @pytest.fixture
 def repository(tmp_path):
-    """Give an empty git repository."""
+    """Return an empty git repository."""
     return Repository(tmp_path / "repo")

@@ -90,3 +90,12 @@ def test_a_pattern_that_leaves_is_refused(agent, run, pattern):
     """No pattern reaches outside the run directory."""
     with pytest.raises(AgentError, match="leaves the run directory"):
         ask(agent, run, pattern)
+
+
+def test_a_run_directory_that_is_a_link_is_refused(agent, run, tmp_path):
+    """Nothing behind it is listed, and the reason is told."""
+    run.rename(tmp_path / "archive")
+    run.symlink_to(tmp_path / "archive")
+    outputs = ask(agent, run, "a.out", "**")
+    assert (outputs.files, outputs.links, outputs.missing) == ([], [], ["a.out", "**"])
+    assert "is a link, and links are not followed" in outputs.refused

@@ -9,7 +9,8 @@ FIELDS = filenames.Fields("14", "12", "3", "star", "ann", "node1.example.org")
 
 @pytest.mark.parametrize(
     ("pattern", "name"),
-    [("slurm-%j.out", "slurm-14.out"), ("%J", "14"), ("%A_%a", "12_3"), ("%5A", "00012"), ("%20A", "0000000012"),
+    [("slurm-%j.out", "slurm-14.out"), ("%J", "14"), ("%A_%a", "12_3"), ("%5A", "00012"),
+     ("%20A", "0000000012"),
      ("%x-%u-%N-%n-%t-%s", "star-ann-node1-0-0-batch"), ("%%j", "%j"), ("%q", "%q"),
      ("a\\%j", "a%j"), ("", "")],
 )  # fmt: skip

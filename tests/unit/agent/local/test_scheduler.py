@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 from support.agents import until
 
+from pytest_remex.agent.local.store import CANCELLED, RELEASED, Store
 from pytest_remex.common.jobs import JobState
 from pytest_remex.common.protocol import (
     LOCAL,
     Array,
     Cancel,
     Cancelled,
-    Header,
+    HeaderOptions,
     NotCancelled,
     Query,
     Release,
@@ -45,7 +46,7 @@ class Runs:
             comment="remex:test",
             job_number=job_number,
             environment=environment or {},
-            header=Header(**header),
+            header=HeaderOptions(**header),
             array=array,
         )
 
@@ -82,8 +83,12 @@ class Runs:
 
 @pytest.fixture
 def runs(agent, tmp_path):
-    """Return a runs folder, driven through an agent."""
-    return Runs(agent, tmp_path / "runs")
+    """Return a runs folder, driven through an agent; what still runs at the end is cancelled."""
+    made = Runs(agent, tmp_path / "runs")
+    yield made
+    store = Store(str(made.folder))
+    for job in store.marked(RELEASED):
+        store.mark(CANCELLED, job)
 
 
 def test_a_job_runs_its_script_in_its_run_directory(runs):

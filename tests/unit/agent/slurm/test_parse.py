@@ -1,11 +1,10 @@
-"""What Slurm prints, read: recorded from Slurm 22.05, with older and newer forms."""
+"""What squeue, sacct and scontrol print, read: recorded from Slurm 22.05, with other forms."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.rejections import DOUBTFUL, LIMIT, PERMANENT
 
-from pytest_remex.agent.slurm import client, command_lines, parse, sbatch_result, states
+from pytest_remex.agent.slurm import parse
 from pytest_remex.agent.slurm.command_lines import FIELD, ROW
 
 SQUEUE = (
@@ -98,99 +97,6 @@ def test_settings_and_limits():
     assert parse.settings(text)["MessageTimeout"] == "10 sec"
     assert parse.max_submit("500|normal,long\n|normal\n", "normal|\nlong|100\ngold|5\n") == 100
     assert parse.max_submit("|normal\n", "normal|\n") is None
-
-
-@pytest.mark.parametrize(
-    ("word", "reason", "state"),
-    [("PENDING", "JobHeldUser", "HELD"), ("PENDING", "Priority", "PENDING"),
-     ("CANCELLED by 0", "", "CANCELLED"), ("CANCELLED+", "", "CANCELLED"),
-     ("CONFIGURING", "", "PENDING"), ("SPECIAL_EXIT", "", "HELD"), ("BRAND_NEW", "", "UNKNOWN"),
-     ("", "", "UNKNOWN")],
-)  # fmt: skip
-def test_states(word, reason, state):
-    """Slurm's words become ours; one that nobody has seen yet is UNKNOWN."""
-    assert states.state_of(word, reason) == state
-
-
-@pytest.mark.parametrize(
-    ("said", "job"),
-    [("123\n", "123"), ("123;east\n", "123;east"), ("Submitted batch job 9\n", "9"),
-     ("Submitted batch job 9 on cluster east\n", "9;east"),
-     ("you have 500 core-hours left, 20 jobs\n77\nThank you. 8\n", "77"),
-     ('sbatch: warning: x\n77\n\n{"exit": 0}\n', "77")],
-)  # fmt: skip
-def test_an_id_is_found_among_chatter(said, job):
-    """The only line that is an id is the id, where sbatch ended well."""
-    assert sbatch_result.judge(said, 0) == sbatch_result.SbatchResult(sbatch_result.HELD, job=job)
-
-
-@pytest.mark.parametrize("code", [None, 1, 3, 255, -9])
-@pytest.mark.parametrize(
-    "said", ["123\n", "123;east\n", "Submitted batch job 9\n", "1\nsbatch: error: " + PERMANENT[0]]
-)
-def test_an_id_counts_only_with_a_good_end(said, code):
-    """A number from an sbatch that failed, or whose end nobody saw, is in doubt."""
-    assert sbatch_result.judge(said, code).kind == "doubt"
-
-
-@pytest.mark.parametrize("words", [*PERMANENT[:3], *LIMIT, *DOUBTFUL])
-@pytest.mark.parametrize("number", ["", "5\n"])
-def test_a_good_end_with_words_of_failure_is_doubt(number, words):
-    """A wrapper that loses the exit status makes neither a job of a number nor a refusal."""
-    assert sbatch_result.judge(f"{number}sbatch: error: {words}\n", 0).kind == "doubt"
-
-
-@pytest.mark.parametrize("code", [0, 1, None])
-@pytest.mark.parametrize("said", ["", "12\n34\n", "welcome12", "Killed\n", "0\n", *DOUBTFUL])
-def test_what_is_no_answer_is_doubt(said, code):
-    """No id, two ids, or words that are in no list of refusals leave doubt."""
-    words = "sbatch: error: " + said if said in DOUBTFUL else said
-    assert sbatch_result.judge(words, code).kind == "doubt"
-
-
-@given(st.text(), st.integers(1, 255) | st.integers(-31, -1) | st.none())
-def test_no_words_make_a_job_of_a_failure(said, code):
-    """Whatever a failed sbatch prints, its job is not believed."""
-    assert sbatch_result.judge(said, code).kind != "held"
-
-
-@pytest.mark.parametrize("said", PERMANENT)
-def test_refusals(said):
-    """Definite refusals are told in Slurm's words, where sbatch is known to have failed."""
-    assert sbatch_result.judge(said, 1) == sbatch_result.SbatchResult(
-        sbatch_result.REJECTED, words=said
-    )
-    assert sbatch_result.judge(said, None).kind == "doubt"
-
-
-@pytest.mark.parametrize("said", LIMIT)
-def test_limits(said):
-    """Submit limits are refusals for now."""
-    assert sbatch_result.judge(said, 1).kind == "limit"
-
-
-def test_a_limit_on_size_is_not_a_submit_limit():
-    """Slurm uses the same last line for limits that waiting does not lift."""
-    said = (
-        "sbatch: error: QOSMaxWallDurationPerJobLimit\n"
-        "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy"
-        " (job submit limit, user's size and/or time limits)\n"
-    )
-    assert sbatch_result.judge(said, 1).kind == "rejected"
-
-
-def test_ids_are_split_to_fit_a_command_line():
-    """No part is longer than a command line takes, and none is lost."""
-    jobs = [str(number) for number in range(10_000_000, 10_010_000)]
-    parts = client.chunks(jobs)
-    assert [job for part in parts for job in part] == jobs
-    assert all(len(",".join(part)) <= client.LENGTH for part in parts)
-    assert client.chunks([]) == []
-
-
-def test_no_filter_goes_with_a_cancel():
-    """A filter would make scancel end the whole array of a task."""
-    assert command_lines.cancel(["12_3"]) == ["scancel", "12_3"]
 
 
 def test_a_folder_in_what_scontrol_shows():

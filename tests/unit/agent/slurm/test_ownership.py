@@ -1,0 +1,104 @@
+"""A number is ours only where its job starts in the run directory, or in its array's or pack's."""
+
+import pytest
+
+from pytest_remex.agent.slurm import parse
+from pytest_remex.agent.slurm.command_lines import FIELD, ROW
+from pytest_remex.agent.slurm.ownership import Listing, LocatedJob, locate
+from pytest_remex.common.protocol import RunJob
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Return a runs folder: a run of its own, an array of two, and a pack of one."""
+    for name in ("single", "t0", "t1", "packed"):
+        (tmp_path / name / ".remex").mkdir(parents=True)
+    array = tmp_path / ".remex" / "arrays" / "L-a"
+    array.mkdir(parents=True)
+    (array / "0").symlink_to(tmp_path / "t0")
+    (array / "1").symlink_to(tmp_path / "t1")
+    (array / "runs").write_text("t0\nt1\n")
+    pack = tmp_path / ".remex" / "arrays" / "L-p"
+    pack.mkdir()
+    (pack / "runs").write_text("packed\n")
+    (pack / "tasks").write_text("")
+    (tmp_path / "packed" / ".remex" / "pack").write_text("L-p\n")
+    return tmp_path
+
+
+def located(runs, directory, job):
+    """Return the job of a run."""
+    return LocatedJob(directory, str(runs), job, "")
+
+
+def listed(*rows):
+    """Return what squeue lists: (id, raw number, work directory) of pending, held jobs."""
+    fields = [
+        (job, raw, "PENDING", "JobHeldUser", "0:00", "1:00", "1", "0", "remex:x", str(folder))
+        for job, raw, folder in rows
+    ]
+    return Listing(parse.listing("".join(ROW + FIELD.join(row) + "\n" for row in fields)))
+
+
+def test_where_a_runs_job_may_start(runs):
+    """A run's job starts in its run directory; a task's and a member's in the group's folder."""
+    arrays = runs / ".remex" / "arrays"
+    single, task = located(runs, "single", "7"), located(runs, "t1", "8_1")
+    member = located(runs, "packed", "9")
+    assert single.owns(str(runs / "single"))
+    assert not single.owns(str(runs / "t0"))
+    assert not single.owns(str(arrays / "L-a"))
+    assert not single.owns(str(arrays / "L-p"))
+    assert task.owns(str(arrays / "L-a"))
+    assert not located(runs, "t1", "8_0").owns(str(arrays / "L-a"))
+    assert not task.owns(str(arrays / "L-p"))
+    assert member.owns(str(arrays / "L-p"))
+    assert not member.owns(str(arrays / "L-a"))
+    assert str(arrays / "L-p") in member.work_dirs()
+    assert str(arrays / "L-a") in task.work_dirs()
+    assert str(arrays / "L-a") not in single.work_dirs()
+
+
+def test_a_pack_is_known_without_the_run_directory(runs):
+    """A member whose run directory became a link is told by the pack's own list."""
+    (runs / "packed").rename(runs / "elsewhere")
+    (runs / "packed").symlink_to(runs / "elsewhere")
+    member = located(runs, "packed", "9")
+    assert member.is_packed()
+    assert member.owns(str(runs / ".remex" / "arrays" / "L-p"))
+    assert not located(runs, "t0", "8").is_packed()
+
+
+def test_a_number_that_a_task_of_another_array_has(runs):
+    """Slurm gives each task a number of its own, which after a crash may have been a job's."""
+    listing = listed(("5_2", "7", runs / "single"), ("9", "9", runs / "single"))
+    assert listing.is_another(located(runs, "single", "7"))
+    assert listing.lists(located(runs, "single", "7"))
+    assert not listing.is_another(located(runs, "single", "9"))
+
+
+def test_an_arrays_last_task_has_the_arrays_number(runs):
+    """An array's own tasks do not make its number another's."""
+    folder = runs / ".remex" / "arrays" / "L-a"
+    listing = listed(("5_0", "6", folder), ("5_1", "5", folder))
+    task = located(runs, "t0", "5_0")
+    assert not listing.is_another(task)
+    assert listing.is_held(task)
+    assert listing.row(task).raw == "6"
+    assert listing.is_another(located(runs, "single", "5"))
+
+
+def test_a_heterogeneous_job_is_no_other_job(runs):
+    """The parts of one (`7+0`, `7+1`) have its number, and start where it does."""
+    listing = listed(("7+0", "7", runs / "single"), ("7+1", "8", runs / "single"))
+    assert not listing.is_another(located(runs, "single", "7"))
+
+
+def test_jobs_are_located_by_cluster(runs):
+    """Ids are as the commands of their cluster take them."""
+    found = locate(str(runs), [RunJob("a", "1_2;east"), RunJob("b", "3")])
+    assert {name: [one.job for one in jobs] for name, jobs in found.items()} == {
+        "east": ["1_2"],
+        "": ["3"],
+    }
+    assert found["east"][0].id == "1_2;east"

@@ -26,15 +26,27 @@ hookspec = pluggy.HookspecMarker("pytest")
 
 @hookspec(firstresult=True)
 def pytest_remex_read(path: Path) -> object | None:
-    """Read an output for `run.read(name)`; None leaves it to the next reader."""
+    """Read an output for `run.read(name)`.
+
+    Args:
+        path: The output's file here.
+
+    Returns:
+        What the file holds, in any form; None leaves it to the next hook.
+    """
 
 
 @hookspec(firstresult=True)
 def pytest_remex_config(path: Path, config_file: str | None) -> Config | None:
-    """Read back the config that ran, from the outputs in the folder `path`.
+    """Read back the config that ran, from a run's outputs.
 
-    `config_file` is the sweep's, relative to `path`. The names must be those that a sweep's config
-    uses; what is not in the config is ignored. None leaves it to the next hook.
+    Args:
+        path: The folder of the outputs.
+        config_file: The sweep's config file, relative to `path`, where it names one.
+
+    Returns:
+        The config, by the names that a sweep's config uses; a name that is not in the sweep's
+        config is ignored. None leaves it to the next hook.
     """
 
 
@@ -42,41 +54,86 @@ def pytest_remex_config(path: Path, config_file: str | None) -> Config | None:
 def pytest_remex_inspect(
     experiment: Experiment, originals: Mapping[str, bytes]
 ) -> Sequence[str] | None:
-    """Look at a patched checkout before anything is sent; give warnings, one sentence each.
+    """Look at a patched checkout before anything is sent.
 
-    `originals` holds what the files that the patch touched were in the base, by path.
+    Args:
+        experiment: The experiment; its `path` is the patched checkout.
+        originals: What the files that the patch touched were in the base, by path.
+
+    Returns:
+        Warnings, one sentence each.
     """
 
 
 @hookspec(firstresult=True)
 def pytest_remex_continue(run: Run) -> Sequence[str] | None:
-    """Continue a run that hit its time limit: the command, as words, to run in its run directory.
+    """Continue a run that hit its time limit.
 
-    The command takes the place of the last run's by the environment variable that it is given in
-    run.sbatch; None starts the experiment afresh in a new run directory.
+    The run.sbatch gets the command in the environment variable REMEX_COMMAND, and runs it in
+    place of its usual one.
+
+    Args:
+        run: The run, with the outputs that it left.
+
+    Returns:
+        The command, as words, to run in its run directory; None starts the experiment afresh in a
+        new run directory.
     """
 
 
 @hookspec
 def pytest_remex_measures(run: Run) -> Mapping[str, Scalar] | None:
-    """Add columns to the results for a run whose outputs are here; the sweep's own win."""
+    """Add columns to the results for a run whose outputs are here.
+
+    Args:
+        run: The run.
+
+    Returns:
+        Values by column; those that the sweep function returns win.
+    """
 
 
 @hookspec(firstresult=True)
 def pytest_remex_link_name(row: Mapping[str, Scalar], output: str) -> str | None:
-    """Name the link to an output, from its row of the results; made safe afterwards."""
+    """Name the link to an output.
+
+    Args:
+        row: The run's row of the results, by column.
+        output: The output's path in the run directory.
+
+    Returns:
+        The name, which is made safe afterwards; None leaves it to the next hook.
+    """
 
 
 @hookspec
 def pytest_remex_figures(results: pd.DataFrame, folder: Path) -> Sequence[object] | None:
-    """Add Plotly figures to the report; column `path` of `results` is relative to `folder`."""
+    """Add figures to the report.
+
+    Args:
+        results: A sweep's results; column `path` is relative to `folder`.
+        folder: The folder of the results.
+
+    Returns:
+        Plotly figures.
+    """
 
 
 @hookspec
 def pytest_remex_submitted(launch: str, jobs: Mapping[str, str]) -> None:
-    """Told when a batch has been submitted: the launch, and job ids by node id."""
+    """Learn that a batch has been submitted.
+
+    Args:
+        launch: The launch's id.
+        jobs: The job ids of the batch, by node ID.
+    """
 
 
 @hookspec
 def pytest_remex_collected(results: pd.DataFrame, folder: Path) -> None:
-    """Told when a sweep's results, links and report have been written into `folder`."""
+    """Learn that a sweep's results, links and report have been written.
+
+    Args:
+        results: The results.
+        folder: The folder that holds them.
+    """

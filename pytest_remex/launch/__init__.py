@@ -1,5 +1,5 @@
 """Sends experiments out: commits, push, run directories, held jobs, release. Imports no pytest.
 
-`submitter` owns where each experiment stands, and draws it; `launcher` decides in which launch an
+`submitter` holds the state of each experiment, and draws it; `launcher` decides in which launch an
 experiment goes; `pipeline` takes the runs of one launch from commit to released job.
 """

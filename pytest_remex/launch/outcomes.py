@@ -1,4 +1,4 @@
-"""Where an experiment stands on its way to a job, and why; `submitter` draws the states."""
+"""The states of an experiment on its way to a job; `submitter` draws them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_remex.records.schema import RunRecord, Stage
 
 
 class State(StrEnum):
-    """Where an experiment stands."""
+    """The state of an experiment on its way to a job."""
 
     WAITING = "WAITING"
     SENDING = "SENDING"
@@ -23,7 +23,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Where an experiment stands, its job and launch where it has them, and why it has none."""
+    """An experiment's state, its job and launch where it has them, and why it has none."""
 
     state: State
     job: str = ""
@@ -61,7 +61,7 @@ class Candidate:
 
     @property
     def settled(self) -> bool:
-        """Whether there is something to say of it alone; one reason for many is said once."""
+        """Whether it can be reported; where many are lost for one reason, only the first is."""
         match self.outcome.state:
             case State.WAITING | State.SENDING:
                 return False

@@ -1,4 +1,4 @@
-"""Owns where each experiment of a submit stands, and decides when a batch of them is sent.
+"""Holds the state of each experiment of a submit, and decides when a batch of them is sent.
 
     add --+--> WAITING --+--> SENDING --+--> SUBMITTED      its job was released
           |              |              +--> NOT SUBMITTED  refused, rejected, or a fault came up

@@ -50,7 +50,7 @@ class DryRun:
     def checkout(
         self, item: pytest.Function, repo: Repo, _remote: Remote
     ) -> AbstractContextManager[Path]:
-        """Lend the scratch checkout to an experiment."""
+        """Let an experiment use the scratch checkout of its base commit."""
         return preparation.checkout(self._workspaces, repo, sweep_for(item).branch)
 
     @pytest.hookimpl(tryfirst=True)

@@ -22,7 +22,7 @@ class CheckoutMode(Protocol):
     def checkout(
         self, item: pytest.Function, repo: Repo, remote: Remote
     ) -> AbstractContextManager[Path]:
-        """Lend a checkout of the experiment's base commit."""
+        """Have the experiment use a folder: a checkout of its base commit, where it has one."""
 
 
 MODE = pytest.StashKey[CheckoutMode]()
@@ -44,7 +44,7 @@ def fixtures_of(config: pytest.Config) -> ModuleType:
 
     @pytest.fixture(scope="session")
     def remote() -> Remote:
-        """Say where runs happen; override it in conftest.py to name a cluster."""
+        """Describe where runs happen; override it in conftest.py to name a cluster."""
         try:
             return options.default_remote(config)
         except pytest.UsageError as error:

@@ -1,4 +1,4 @@
-"""The command line and the ini keys, and what they say together."""
+"""The command line and the ini keys, and the settings that follow from them."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_pycollect_makeitem(obj: object) -> None:
-    """Give every sweep its fixture, also one that does not ask for it by name."""
+    """Have every sweep use its fixture, also one that does not ask for it by name."""
     if sweep_of(obj) is not None:
         function = getattr(obj, "__func__", obj)
         pytest.mark.sweep(pytest.mark.usefixtures(FIXTURE)(function))

@@ -27,7 +27,7 @@ from pytest_remex.sweep_call import Body
 
 @contextmanager
 def checkout(workspaces: Workspaces, repo: Repo, revision: str) -> Iterator[Path]:
-    """Lend the scratch checkout of a base commit to one experiment."""
+    """Let one experiment use the scratch checkout of a base commit, and clean it afterwards."""
     with failing_plainly():
         scratch = workspaces.at(repo, revision).scratch
     yield scratch.lend()

@@ -6,7 +6,7 @@
 archive as npm states it, and the files taken from them, which are kept as they are. To update one,
 change its version, and its integrity to what `npm view NAME@VERSION dist.integrity` says.
 """
-# ruff: noqa: INP001, T201 - a script that prints
+
 
 from __future__ import annotations
 

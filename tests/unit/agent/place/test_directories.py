@@ -39,7 +39,7 @@ class Place:
             clone=str(self.repository.path),
             runs=str(self.runs),
             launch="L",
-            token="T",  # noqa: S106 - names the launch, keeps no secret
+            token="T",
             base=base["sha"],
             source=Source("here", runs[-1][1]["sha"]),
             shared=[],

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pytest_remex.io import writing
-from pytest_remex.repo.patch import Edit
+from pytest_remex.repo.commits import Edit
 
 NOTE = ".remex/judged.json"
 

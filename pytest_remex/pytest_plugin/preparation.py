@@ -20,18 +20,17 @@ from pytest_remex.pytest_plugin.items import (
 )
 from pytest_remex.pytest_plugin.outcomes import fail
 from pytest_remex.pytest_plugin.terminal import Terminal
-from pytest_remex.repo.environment import without_git_variables
-from pytest_remex.repo.git import Git
+from pytest_remex.repo.git import Git, without_git_variables
 from pytest_remex.repo.workspace import Prepared, Workspaces
-from pytest_remex.sweep_call import Body
+from pytest_remex.sweep import SweepCall
 
 
 @contextmanager
 def checkout(workspaces: Workspaces, repo: Repo, revision: str) -> Iterator[Path]:
-    """Lend the scratch checkout of a base commit to one experiment."""
+    """Yield the scratch checkout of a base commit for one experiment."""
     with failing_plainly():
         scratch = workspaces.at(repo, revision).scratch
-    yield scratch.lend()
+    yield scratch.checkout()
     with failing_plainly():
         scratch.restore()
 
@@ -59,13 +58,13 @@ def prepare(
         return workspace.prepare(item.nodeid, experiment, parameters_of(item), header, patch)
 
 
-def body_of(item: pytest.Function) -> Body:
+def body_of(item: pytest.Function) -> SweepCall:
     """Give the call of the sweep function, not yet begun."""
     call_arguments = arguments(item)
-    return Body(lambda: item.obj(**call_arguments), sweep_for(item).name)
+    return SweepCall(lambda: item.obj(**call_arguments), sweep_for(item).name)
 
 
-def run_patch(body: Body) -> None:
+def run_patch(body: SweepCall) -> None:
     """Run a body up to its `yield`; git that it starts acts on the checkout, not on a hook's."""
     __tracebackhide__ = True
     with without_git_variables():

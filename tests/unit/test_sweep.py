@@ -1,16 +1,17 @@
-"""The decorator and the grid that it stands for."""
+"""The decorator, the grid that it stands for, and the call of a sweep function."""
 
 import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_remex import sweep
 from pytest_remex.errors import SweepError
-from pytest_remex.sweep import expand, plain, point_id, sweep_of
+from pytest_remex.sweep import SweepCall, expand, plain, point_id, sweep_of
 
 JSON = st.recursive(
     st.none()
@@ -24,7 +25,7 @@ JSON = st.recursive(
 
 
 def plan(*arguments, **options):
-    """Give the sweep of a decorated function."""
+    """Return the sweep of a decorated function."""
     return sweep_of(sweep(*arguments, **options)(lambda: None))
 
 
@@ -115,3 +116,99 @@ def test_points_of_equal_ids():
     """Points that one id would name are refused, also where their values differ in type."""
     with pytest.raises(SweepError, match="two points are 'a=1'"):
         plan({"a": [1, "1"]}, name="grid")
+
+
+def called(function, *arguments):
+    """Return a call that has run up to its yield."""
+    made = SweepCall(lambda: function(*arguments), "star")
+    made.patch()
+    return made
+
+
+def test_yield_gives_the_run():
+    """What comes after yield gets the run, and its return is the measures."""
+
+    def star():
+        run = yield
+        return {"twice": 2 * run}
+
+    assert called(star).check(21) == {"twice": 42}
+
+
+def test_without_yield():
+    """A function without yield only patches."""
+    done = []
+    assert called(lambda: done.append(1)).check(None) == {}
+    assert done == [1]
+
+
+def test_yield_that_is_not_reached():
+    """A function that returns before its yield only patches."""
+
+    def star(until):
+        if until == "early":
+            return
+        yield
+
+    assert called(star, "early").check(None) == {}
+
+
+def test_close_runs_finally():
+    """A paused call that is not checked is closed."""
+    seen = []
+
+    def star():
+        try:
+            yield
+        finally:
+            seen.append("closed")
+
+    called(star).close()
+    assert seen == ["closed"]
+
+
+def test_check_raises_the_users_own():
+    """What a check raises is the user's own exception."""
+
+    def star():
+        yield
+        raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        called(star).check(None)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (np.float64(0.5), 0.5),
+        (np.int64(3), 3),
+        (np.bool_(0), False),
+        (pd.Series([7]).iloc[0], 7),
+        (None, None),
+        ("text", "text"),
+        ([1, 2], "[1, 2]"),
+    ],
+)
+def test_measures_are_plain(value, expected):
+    """Measures become numbers, texts, or None, also from NumPy and pandas."""
+
+    def star():
+        yield
+        return {"measure": value}
+
+    found = called(star).check(None)["measure"]
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+@pytest.mark.parametrize("value", [3, [1], "text"])
+def test_measures_are_a_dict(value):
+    """A return that is no dict is refused, with its value."""
+
+    def star():
+        yield
+        return value
+
+    with pytest.raises(SweepError, match=r"sweep star returns .*: return a dict of measures"):
+        called(star).check(None)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_remex.model import Remote, Repo
-from pytest_remex.sweep import sweep
+from pytest_remex.sweep import optional, sweep
 
 if TYPE_CHECKING:
     from pytest_remex.tables.frame import results
 
-__all__ = ["Remote", "Repo", "results", "sweep"]
+__all__ = ["Remote", "Repo", "optional", "results", "sweep"]
 
 
 def __getattr__(name: str) -> object:

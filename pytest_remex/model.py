@@ -17,6 +17,20 @@ Value: TypeAlias = "Scalar | list[Value] | dict[str, Value]"
 Config: TypeAlias = Mapping[str, Value]
 
 
+SCRIPT = "run.sbatch"
+"""The default of a sweep's script."""
+
+
+class OptionalOutput(str):
+    """A pattern in `fetch` of outputs that need not exist; in all else the pattern's text."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Return how it is written in a sweep file."""
+        return f"optional({str(self)!r})"
+
+
 @dataclass(frozen=True, slots=True)
 class Dimension:
     """Parameter names and the value tuples that they take together."""
@@ -34,8 +48,17 @@ class Sweep:
     base_config: Config = field(default_factory=dict)
     branch: str = "HEAD"
     fetch: tuple[str, ...] = ()
-    config_file: str | None = None
+    """Patterns of outputs; an `OptionalOutput` among them need not exist."""
+    config_files: tuple[str, ...] = ()
     link_name: str | None = None
+    inputs: tuple[str, ...] | None = None
+    """Patterns of the declared inputs; None where all files but control files are inputs."""
+    script: str = SCRIPT
+
+    @property
+    def config_file(self) -> str | None:
+        """The config file, or the first of several; None where there is none."""
+        return next(iter(self.config_files), None)
 
 
 @dataclass(frozen=True, slots=True)

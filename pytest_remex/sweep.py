@@ -8,10 +8,12 @@ import itertools
 import json
 import math
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import ParamSpec, TypeAlias, TypeVar, cast
 
 from pytest_remex.errors import SweepError
-from pytest_remex.model import Config, Dimension, Run, Scalar, Sweep, Value
+from pytest_remex.model import SCRIPT, Config, Dimension, OptionalOutput, Run, Scalar, Sweep, Value
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -19,6 +21,9 @@ Dimensions: TypeAlias = Mapping[str | tuple[str, ...], Iterable[object]]
 
 RESERVED = frozenset({"launches", "runs", "local"})
 """Folders of the output folder, in which each sweep has one of its own."""
+
+SWEEP_FILES = ("sweeps.py", "sweep_*.py", "*_sweep.py")
+"""The names of files in which pytest looks for sweeps, beside those of tests."""
 
 ATTRIBUTE = "__remex_sweep__"
 
@@ -30,8 +35,10 @@ def sweep(  # noqa: PLR0913 - the contract with users
     branch: str | None = None,
     name: str | None = None,
     fetch: Sequence[str] = (),
-    config_file: str | None = None,
+    config_file: str | Sequence[str] | None = None,
     link_name: str | None = None,
+    inputs: Sequence[str] | None = None,
+    script: str = SCRIPT,
 ) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Make a function a sweep: one experiment for each point of the grid.
 
@@ -47,16 +54,23 @@ def sweep(  # noqa: PLR0913 - the contract with users
             top.
         branch: The base: any branch, tag or commit of the repository. Default: HEAD.
         name: The sweep's name. Default: the function's.
-        fetch: Patterns of outputs to fetch, relative to the run directory, as `LOGS/*.data`.
-        config_file: The file in the run directory from which the config that ran is read back.
+        fetch: Patterns of outputs to fetch, relative to the run directory, as `LOGS/*.data`. Each
+            must match a file that the job wrote, but for those marked by `optional`.
+        config_file: The file in the run directory, or a list of files, from which the config that
+            ran is read back.
         link_name: A template for the links to outputs, as `"{initial_mass}_{output}"`.
+        inputs: Patterns, as in .gitignore, of the repository's files that the job depends on.
+            Then only those, and the script, are placed in run directories and tell experiments
+            apart. Default: all files but control files (see `remex_control`).
+        script: The batch script, by its path in the repository.
 
     Returns:
         A decorator, which returns the function as pytest can collect it.
 
     Raises:
         SweepError: A name is in two dimensions, a tuple has the wrong length, a dimension is
-            empty, two points have the same id, or JSON cannot hold a value.
+            empty, two points have the same id, JSON cannot hold a value, or a path or pattern
+            cannot be meant.
 
     Example:
         >>> @sweep({"initial_mass": [10, 15, 20]}, fetch=["LOGS/history.data"])
@@ -68,24 +82,50 @@ def sweep(  # noqa: PLR0913 - the contract with users
     """
     if callable(dimensions):
         raise SweepError("@sweep is used without parentheses: write @sweep() or @sweep({...})")
-    if isinstance(fetch, str):
-        raise SweepError(f"fetch={fetch!r} is one string: write fetch=[{fetch!r}]")
     grid = tuple(_dimension(names, values) for names, values in (dimensions or {}).items())
     _refuse_repeated_names(grid)
-    base = {key: plain(value, key) for key, value in (base_config or {}).items()}
+    unnamed = Sweep(
+        name="",
+        dimensions=grid,
+        base_config={key: plain(value, key) for key, value in (base_config or {}).items()},
+        branch=branch or "HEAD",
+        fetch=_texts(fetch, "fetch"),
+        config_files=_texts(
+            [config_file] if isinstance(config_file, str) else config_file or (), "config_file"
+        ),
+        link_name=link_name,
+        inputs=None if inputs is None else _texts(inputs, "inputs"),
+        script=_script_path(script),
+    )
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
-        title = name or function.__name__
-        if title in RESERVED:
+        plan = replace(unnamed, name=name or function.__name__)
+        if plan.name in RESERVED:
             raise SweepError(
-                f"a sweep cannot be called {title!r}, which names another folder of remex_output: "
-                f"choose another name=..."
+                f"a sweep cannot be called {plan.name!r}, which names another folder of "
+                f"remex_output: choose another name=..."
             )
-        plan = Sweep(title, grid, base, branch or "HEAD", tuple(fetch), config_file, link_name)
         _refuse_equal_points(plan)
         return _mark(function, plan)
 
     return decorate
+
+
+def optional(pattern: str) -> OptionalOutput:
+    """Mark a pattern in `fetch` whose outputs need not exist.
+
+    Args:
+        pattern: A pattern of outputs, relative to the run directory.
+
+    Raises:
+        SweepError: It is no string, or empty.
+
+    Example:
+        >>> @sweep(fetch=["LOGS/history.data", optional("LOGS/*.png")])
+        ... def tams(experiment): ...
+
+    """
+    return OptionalOutput(_text(pattern, "optional"))
 
 
 def sweep_of(function: object) -> Sweep | None:
@@ -211,6 +251,38 @@ def _row(key: str | tuple[str, ...], names: tuple[str, ...], value: object) -> t
             f"one value for each name"
         )
     return tuple(plain(one, name) for name, one in zip(names, value, strict=True))
+
+
+def _texts(values: object, keyword: str) -> tuple[str, ...]:
+    if isinstance(values, str):
+        raise SweepError(f"{keyword}={values!r} is one string: write {keyword}=[{values!r}]")
+    if not isinstance(values, Iterable):
+        raise SweepError(f"{keyword}={values!r}: write a list of strings")
+    return tuple(_text(value, keyword) for value in values)
+
+
+def _text(value: object, keyword: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise SweepError(f"{keyword}: {value!r} must be a string that is not empty")
+    if "\n" in value or "\0" in value:
+        raise SweepError(f"{keyword}: {value!r} holds a line break or NUL: remove it")
+    return value
+
+
+def _script_path(script: str) -> str:
+    text = _text(script, "script")
+    path = PurePosixPath(text)
+    if (
+        path.is_absolute()
+        or text.endswith("/")
+        or {"..", ".remex"} & {*path.parts}
+        or not path.name
+    ):
+        raise SweepError(
+            f"script={script!r} must be the path of a file in the repository, from its top, such "
+            f"as 'run.sbatch' or 'jobs/long.sbatch'"
+        )
+    return str(path)
 
 
 def _title(names: tuple[str, ...]) -> str:

@@ -18,8 +18,6 @@ from pytest_remex.model import Remote, Repo
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SWEEP_FILES = ("sweeps.py", "sweep_*.py", "*_sweep.py")
-
 
 class Mode(StrEnum):
     """What a pytest run does with experiments."""

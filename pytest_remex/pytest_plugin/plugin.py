@@ -15,8 +15,8 @@ from pytest_remex.errors import RemexError
 from pytest_remex.pytest_plugin import garbage, hookspecs, options
 from pytest_remex.pytest_plugin.fixtures import ITEM, MODE, fixtures_of
 from pytest_remex.pytest_plugin.items import FIXTURE, WORD, experiments, is_experiment
-from pytest_remex.pytest_plugin.options import SWEEP_FILES, Mode
-from pytest_remex.sweep import expand, point_id, sweep_of
+from pytest_remex.pytest_plugin.options import Mode
+from pytest_remex.sweep import SWEEP_FILES, expand, point_id, sweep_of
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -58,7 +58,7 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """A file of a commit, by git's mode and sha; its size in bytes."""
+    """A file of a commit, by git's mode and sha; its size in bytes (0 for a submodule)."""
 
     mode: str
     sha: str
@@ -122,7 +122,7 @@ def listing(repository: Git, commit: str) -> Iterator[tuple[bytes, Blob]]:
         if line:
             facts, _, path = line.partition(b"\t")
             mode, _, sha, size = facts.decode().split()
-            yield path, Blob(mode, sha, int(size))
+            yield path, Blob(mode, sha, 0 if size == "-" else int(size))
     process.end()
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pytest_remex.errors import RepositoryError, SweepError
-from pytest_remex.repo.commits import EXECUTABLE, LINK, Blobs, Edit, Patch, listing
+from pytest_remex.repo.commits import EXECUTABLE, LINK, Blob, Blobs, Edit, Patch, listing
 from pytest_remex.repo.files import (
     folders,
     follow,
@@ -64,6 +64,11 @@ class Scratch:
         self._ignored = _Ignored(repository, self.path, self._worktree.home)
         self._checked_out = False
         self._fill()
+
+    @property
+    def files(self) -> Mapping[bytes, Blob]:
+        """The files of the base, by path."""
+        return self._files
 
     def checkout(self) -> Path:
         """Return the checkout's folder, for a patch to edit."""

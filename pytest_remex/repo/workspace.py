@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_remex.errors import RepositoryError, SweepError
-from pytest_remex.model import Commit, Config, Experiment, Repo
+from pytest_remex.model import SCRIPT, Commit, Config, Experiment, Repo
 from pytest_remex.repo.commits import Committer, Edit, Patch
 from pytest_remex.repo.git import Git
+from pytest_remex.repo.identity import InputTree
+from pytest_remex.repo.inputs import Inputs
 from pytest_remex.repo.scratch import Scratch
 from pytest_remex.sbatch.header import Header, parse_header
-from pytest_remex.sbatch.options import SCRIPT
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,12 @@ class Workspace:
         if text not in self._headers:
             self._headers[text] = parse_header(text)
         return self._headers[text]
+
+    def input_tree(self, inputs: Inputs) -> InputTree:
+        """Return the inputs in the base, for the fingerprints of a sweep's experiments."""
+        there = inputs.script in self.scratch.files
+        script = self.scratch.original(inputs.script) if there else None
+        return InputTree(self.base, self.scratch.files, inputs, script)
 
     def close(self) -> None:
         """Remove the checkout; commits that are not kept go with it."""

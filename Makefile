@@ -37,6 +37,7 @@ corpus: $(VENV)/.test  ## read and patch every inlist below DIR, against the ora
 bench: $(VENV)/.test  ## measure against hand-written floors
 	sh tools/install_test_system.sh
 	$(BIN)/python benchmarks/inlist.py
+	$(BIN)/python benchmarks/fingerprints.py
 	$(BIN)/python benchmarks/launch.py
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/collect.py

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RemexError
 from pytest_remex.model import Experiment, Remote, Repo, Run
-from pytest_remex.sweep import sweep
+from pytest_remex.sweep import optional, sweep
 
 if TYPE_CHECKING:
     from pytest_remex.tables.frame import results
@@ -21,6 +21,7 @@ __all__ = [
     "Remote",
     "Repo",
     "Run",
+    "optional",
     "results",
     "sweep",
 ]

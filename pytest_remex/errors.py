@@ -1,8 +1,8 @@
-"""The few kinds of error, each with a message that names the value and the mend."""
+"""The few kinds of error, each with a message that names the value and the fix."""
 
 
 class RemexError(Exception):
-    """Something that a user can mend; the message says what and how. Shown without a traceback."""
+    """Base of all errors that a user can fix; the message says how. Shown without a traceback."""
 
 
 class SweepError(RemexError):
@@ -10,15 +10,15 @@ class SweepError(RemexError):
 
 
 class RepositoryError(RemexError):
-    """Git, or what the repository holds, stands in the way."""
+    """Git failed, or the repository holds what cannot be used."""
 
 
 class RemoteError(RemexError):
-    """The cluster, the connection to it, or what lies there stands in the way."""
+    """The cluster, the connection to it, or a file there cannot be used."""
 
 
 class ConnectionLostError(RemoteError):
-    """The connection broke or froze: what was under way there is unknown, not failed."""
+    """The connection broke or froze: the outcome of what ran there is unknown, not failed."""
 
 
 class RecordError(RemexError):

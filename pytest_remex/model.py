@@ -1,4 +1,4 @@
-"""The frozen data behind the words: dimension, sweep, experiment, commit, job."""
+"""The data that all parts share: dimension, sweep, experiment, commit, repository, remote, run."""
 
 from __future__ import annotations
 
@@ -15,6 +15,20 @@ Value: TypeAlias = "Scalar | list[Value] | dict[str, Value]"
 """What a parameter may be: anything that JSON can hold, so that a launch record can keep it."""
 
 Config: TypeAlias = Mapping[str, Value]
+
+
+SCRIPT = "run.sbatch"
+"""The default of a sweep's script."""
+
+
+class OptionalOutput(str):
+    """A pattern in `fetch` of outputs that need not exist; in all else the pattern's text."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Return how it is written in a sweep file."""
+        return f"optional({str(self)!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +48,36 @@ class Sweep:
     base_config: Config = field(default_factory=dict)
     branch: str = "HEAD"
     fetch: tuple[str, ...] = ()
-    config_file: str | None = None
+    """Patterns of outputs; an `OptionalOutput` among them need not exist."""
+    config_files: tuple[str, ...] = ()
     link_name: str | None = None
+    inputs: tuple[str, ...] | None = None
+    """Patterns of the declared inputs; None where all files but control files are inputs."""
+    script: str = SCRIPT
+
+    @property
+    def config_file(self) -> str | None:
+        """The config file, or the first of several; None where there is none."""
+        return next(iter(self.config_files), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """One point of the grid, as a sweep function sees it.
+    """One point of the grid, as a sweep function sees it: the fixture `experiment`.
 
-    `config` is the base config with the point laid over it; `path` is a scratch checkout of the
-    base commit, whose edits become the experiment's commit.
+    Args:
+        sweep: The sweep that it belongs to.
+        id: Its name in the sweep, as `initial_mass=10-initial_y=0.27`.
+        point: The parameters that vary, with their values here.
+        config: The sweep's base config with the point on top.
+        path: A scratch checkout of the base commit. What the function changes there, before its
+            `yield`, becomes the experiment's commit.
+
+    Example:
+        >>> def tams(experiment):
+        ...     inlist = experiment.path / "inlist_project"
+        ...     inlist.write_text(f"initial_mass = {experiment.config['initial_mass']}")
+
     """
 
     sweep: Sweep = field(repr=False)
@@ -69,7 +103,17 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Repo:
-    """The user's repository: a description, not a connection. `path` is its work tree."""
+    """The user's repository: a description, not a connection.
+
+    Args:
+        path: A folder in its work tree. `~` is the home; a relative path is taken from the
+            working directory.
+
+    Example:
+        >>> Repo("~/codes/star").path
+        PosixPath('/home/me/codes/star')
+
+    """
 
     path: Path
 
@@ -81,13 +125,24 @@ class Repo:
 class Remote:
     """Where runs happen: a description, not a connection.
 
-    `host` is `user@machine` or an ssh_config alias, or None for this machine; `clone` is the
-    repository's clone there, and `runs` the folder that holds the run directories (both as paths
-    of the cluster, `~` allowed). `via="connection"` sends commits as a git bundle over the ssh
-    connection instead of through origin. `shared` names paths of the repository that run
-    directories link to, from one read-only copy per base commit. `shell` is a command line (one
-    string, split as by sh) that starts programs on the cluster: it receives the command to run as
-    a single argument after its own, as in `bash -lc COMMAND`.
+    Args:
+        host: `user@machine` or an alias of ssh_config; None for this machine.
+        clone: The path of the repository's clone there; `~` is the home there.
+        runs: The path of the folder there that holds the run directories.
+        via: How commits get to the clone: `"origin"`, through a temporary branch of the remote
+            called origin; or `"connection"`, as a git bundle over the ssh connection.
+        shared: Paths of the repository that run directories link to, from one read-only copy for
+            each base commit.
+        shell: A command line (one string, split as by sh) that starts programs on the cluster: it
+            receives the command to run as a single argument after its own, as in
+            `bash -lc COMMAND`.
+
+    Raises:
+        SweepError: A value cannot be meant, such as a host that begins with `-`.
+
+    Example:
+        >>> Remote("me@login.cluster.org", clone="~/star", runs="/scratch/me/runs")
+
     """
 
     host: str | None
@@ -98,13 +153,13 @@ class Remote:
     shell: str = "bash -lc"
 
     def __post_init__(self) -> None:
-        """Take paths of any kind. Raises `SweepError` for what cannot be meant."""
+        """Check the values, and turn paths of any kind into text."""
         if isinstance(self.shared, str):
             raise SweepError(f"shared={self.shared!r} is one string: write shared=[...]")
         if self.via not in {"origin", "connection"}:
             raise SweepError(f"via={self.via!r}: write 'origin' or 'connection'")
         if self.host is not None and (not self.host or self.host.startswith("-")):
-            raise SweepError(f"host {self.host!r} is no machine: write user@machine, or None")
+            raise SweepError(f"{self.host!r} is not a host name: write user@machine, or None")
         object.__setattr__(self, "clone", str(self.clone))
         object.__setattr__(self, "runs", str(self.runs))
         object.__setattr__(self, "shared", tuple(map(str, self.shared)))
@@ -114,8 +169,20 @@ class Remote:
 class Run:
     """An experiment that ran, as a sweep function gets it back from `yield`.
 
-    `path` holds the fetched outputs, `config` what was read back from what ran (None where nothing
-    could be), `output` the file of the job's output (None where it is not here).
+    Args:
+        path: The folder of the fetched outputs.
+        config: What was read back from the files that ran; None where nothing could be.
+        job: The job's id, state, exit code, and times in seconds.
+        output: The file with the job's standard output; None where it was not fetched.
+        experiment: The experiment that ran.
+        reader: Reads an output file by its kind.
+
+    Example:
+        >>> def tams(experiment):
+        ...     run = yield
+        ...     history = run.read("LOGS/history.data")
+        ...     assert history.center_h1.iloc[-1] < 1e-3
+
     """
 
     path: Path
@@ -127,14 +194,22 @@ class Run:
 
     @property
     def log(self) -> str:
-        """The text of the job's output; empty where it is not here."""
+        """The text of the job's output; empty where it was not fetched."""
         return "" if self.output is None else self.output.read_text("utf-8", "replace")
 
     def read(self, name: str) -> Any:  # noqa: ANN401 - the reader of the file's kind decides
-        """Read an output by its path in the run directory, with the reader of its kind.
+        """Read an output with the reader of its kind.
 
-        Raises `RemoteError` where the output was not fetched, and `SweepError` where `name`
-        leaves the run directory.
+        Args:
+            name: The output's path in the run directory.
+
+        Returns:
+            What the reader makes of the file, such as a DataFrame for a CSV file.
+
+        Raises:
+            RemoteError: The output was not fetched.
+            SweepError: `name` leaves the run directory.
+
         """
         path = (self.path / name).resolve()
         if not path.is_relative_to(self.path.resolve()):
@@ -142,6 +217,6 @@ class Run:
         if not path.exists():
             raise RemoteError(
                 f"{name!r} is not among the fetched outputs in {self.path}: "
-                f"add it to the sweep's fetch=[...], or see whether the job wrote it"
+                f"add it to the sweep's fetch=[...], or check whether the job wrote it"
             )
         return self.reader(path)

@@ -42,8 +42,7 @@ from pytest_remex.launch.script import SubmittedJob, submit
 from pytest_remex.model import Config, Experiment, Remote, Repo, Sweep
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.repo.workspace import Workspace, Workspaces
-from pytest_remex.sweep import expand, point_id, sweep_of
-from pytest_remex.sweep_call import Body
+from pytest_remex.sweep import SweepCall, expand, point_id, sweep_of
 from pytest_remex.tables.publish import Published, Target, publish
 from pytest_remex.tables.readers import BuiltInReaders
 from pytest_remex.transport import connect
@@ -239,7 +238,7 @@ def _judge(submitted: _Submitted, collected: CollectedRun, place: _Place) -> Jud
 
 def _check(judge: RunJudge, submitted: _Submitted, workspace: Workspace, place: _Place) -> None:
     sweep, point, launch = submitted.sweep, submitted.point, judge.collected.launch
-    path = workspace.scratch.lend()
+    path = workspace.scratch.checkout()
     experiment = Experiment(sweep, point_id(point), point, {**sweep.base_config, **point}, path)
     given = {
         "experiment": experiment,
@@ -248,7 +247,7 @@ def _check(judge: RunJudge, submitted: _Submitted, workspace: Workspace, place: 
     }
     wanted = inspect.signature(submitted.function).parameters
     arguments = {name: value for name, value in given.items() if name in wanted}
-    call = Body(lambda: submitted.function(**arguments), sweep.name)
+    call = SweepCall(lambda: submitted.function(**arguments), sweep.name)
     try:
         judge.check(experiment, call, workspace, place.hook)
     except Exception as error:  # noqa: BLE001 - what a check raises is its verdict

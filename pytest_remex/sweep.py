@@ -1,16 +1,19 @@
-"""The decorator, and the grid of points that it stands for."""
+"""The decorator, the grid of points that it stands for, and the call of a sweep function."""
 
 from __future__ import annotations
 
 import functools
+import inspect
 import itertools
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import ParamSpec, TypeAlias, TypeVar
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import ParamSpec, TypeAlias, TypeVar, cast
 
 from pytest_remex.errors import SweepError
-from pytest_remex.model import Config, Dimension, Sweep, Value
+from pytest_remex.model import SCRIPT, Config, Dimension, OptionalOutput, Run, Scalar, Sweep, Value
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -18,6 +21,9 @@ Dimensions: TypeAlias = Mapping[str | tuple[str, ...], Iterable[object]]
 
 RESERVED = frozenset({"launches", "runs", "local"})
 """Folders of the output folder, in which each sweep has one of its own."""
+
+SWEEP_FILES = ("sweeps.py", "sweep_*.py", "*_sweep.py")
+"""The names of files in which pytest looks for sweeps, beside those of tests."""
 
 ATTRIBUTE = "__remex_sweep__"
 
@@ -29,48 +35,107 @@ def sweep(  # noqa: PLR0913 - the contract with users
     branch: str | None = None,
     name: str | None = None,
     fetch: Sequence[str] = (),
-    config_file: str | None = None,
+    config_file: str | Sequence[str] | None = None,
     link_name: str | None = None,
+    inputs: Sequence[str] | None = None,
+    script: str = SCRIPT,
 ) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Make a function a sweep: one experiment for each point of the grid.
 
-    `dimensions` maps a tuple of parameter names, or one name, to the values that they take; the
-    grid is their product in the order given, and no dimensions are one experiment. `base_config`
-    holds what does not vary, `branch` any commit-ish (default HEAD), `name` the sweep's name
-    (default the function's), `fetch` globs of outputs in the run directory, `config_file` the
-    file there from which the config that ran is read back, and `link_name` a template for links,
-    such as `"{initial_mass}_{output}"`.
+    Before its `yield` the function edits a checkout of the base commit, `experiment.path`; after
+    it, with the job's `Run`, it checks and returns measures.
 
-    Raises `SweepError`, which names the value and the mend, for a name in two dimensions, a tuple
-    of the wrong length, an empty dimension, two equal points, and a value that JSON cannot hold.
+    Args:
+        dimensions: The values of each parameter: from a name to a list of values, or from a tuple
+            of names to a list of value tuples, for parameters that vary together. The grid is the
+            product in the order given, the last dimension varying fastest; without dimensions
+            there is one experiment. Any iterable will do.
+        base_config: The parameters that do not vary; `experiment.config` is it with the point on
+            top.
+        branch: The base: any branch, tag or commit of the repository. Default: HEAD.
+        name: The sweep's name. Default: the function's.
+        fetch: Patterns of outputs to fetch, relative to the run directory, as `LOGS/*.data`. Each
+            must match a file that the job wrote, but for those marked by `optional`.
+        config_file: The file in the run directory, or a list of files, from which the config that
+            ran is read back.
+        link_name: A template for the links to outputs, as `"{initial_mass}_{output}"`.
+        inputs: Patterns, as in .gitignore, of the repository's files that the job depends on.
+            Then only those, and the script, are placed in run directories and tell experiments
+            apart. Default: all files but control files (see `remex_control`).
+        script: The batch script, by its path in the repository.
+
+    Returns:
+        A decorator, which returns the function as pytest can collect it.
+
+    Raises:
+        SweepError: A name is in two dimensions, a tuple has the wrong length, a dimension is
+            empty, two points have the same id, JSON cannot hold a value, or a path or pattern
+            cannot be meant.
+
+    Example:
+        >>> @sweep({"initial_mass": [10, 15, 20]}, fetch=["LOGS/history.data"])
+        ... def tams(experiment):
+        ...     (experiment.path / "mass.txt").write_text(str(experiment.config["initial_mass"]))
+        ...     run = yield
+        ...     assert "terminated" in run.log
+
     """
     if callable(dimensions):
         raise SweepError("@sweep is used without parentheses: write @sweep() or @sweep({...})")
-    if isinstance(fetch, str):
-        raise SweepError(f"fetch={fetch!r} is one string: write fetch=[{fetch!r}]")
-    read = tuple(_dimension(names, values) for names, values in (dimensions or {}).items())
-    _refuse_repeated_names(read)
-    base = {key: plain(value, key) for key, value in (base_config or {}).items()}
+    grid = tuple(_dimension(names, values) for names, values in (dimensions or {}).items())
+    _refuse_repeated_names(grid)
+    unnamed = Sweep(
+        name="",
+        dimensions=grid,
+        base_config={key: plain(value, key) for key, value in (base_config or {}).items()},
+        branch=branch or "HEAD",
+        fetch=_texts(fetch, "fetch"),
+        config_files=_texts(
+            [config_file] if isinstance(config_file, str) else config_file or (), "config_file"
+        ),
+        link_name=link_name,
+        inputs=None if inputs is None else _texts(inputs, "inputs"),
+        script=_script_path(script),
+    )
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
-        title = name or function.__name__
-        if title in RESERVED:
-            raise SweepError(f"a sweep cannot be called {title!r}: give it another name=...")
-        plan = Sweep(title, read, base, branch or "HEAD", tuple(fetch), config_file, link_name)
+        plan = replace(unnamed, name=name or function.__name__)
+        if plan.name in RESERVED:
+            raise SweepError(
+                f"a sweep cannot be called {plan.name!r}, which names another folder of "
+                f"remex_output: choose another name=..."
+            )
         _refuse_equal_points(plan)
         return _mark(function, plan)
 
     return decorate
 
 
+def optional(pattern: str) -> OptionalOutput:
+    """Mark a pattern in `fetch` whose outputs need not exist.
+
+    Args:
+        pattern: A pattern of outputs, relative to the run directory.
+
+    Raises:
+        SweepError: It is no string, or empty.
+
+    Example:
+        >>> @sweep(fetch=["LOGS/history.data", optional("LOGS/*.png")])
+        ... def tams(experiment): ...
+
+    """
+    return OptionalOutput(_text(pattern, "optional"))
+
+
 def sweep_of(function: object) -> Sweep | None:
-    """Give the sweep that a function was decorated with, if it was."""
+    """Return the sweep that a function was decorated with; None where it was not."""
     found = getattr(function, ATTRIBUTE, None)
     return found if isinstance(found, Sweep) else None
 
 
 def expand(plan: Sweep) -> list[dict[str, Value]]:
-    """Give the grid's points, the last dimension varying fastest."""
+    """Return the grid's points, the last dimension varying fastest."""
     return [
         {
             name: value
@@ -82,12 +147,12 @@ def expand(plan: Sweep) -> list[dict[str, Value]]:
 
 
 def point_id(point: Config) -> str:
-    """Name a point: `initial_mass=10-initial_y=0.27`."""
-    return "-".join(f"{name}={_text(value)}" for name, value in point.items())
+    """Return a point's id: `initial_mass=10-initial_y=0.27`."""
+    return "-".join(f"{name}={_id_text(value)}" for name, value in point.items())
 
 
 def plain(value: object, name: str) -> Value:
-    """Give `value` as JSON can hold it; NumPy scalars and arrays become Python's own.
+    """Return `value` as JSON can hold it; NumPy scalars and arrays become Python's own.
 
     Raises `SweepError` for anything else, for nan and for infinities.
     """
@@ -106,8 +171,52 @@ def plain(value: object, name: str) -> Value:
             return {str(key): plain(one, f"{name}.{key}") for key, one in value.items()}
     raise SweepError(
         f"{name} = {value!r}: a {type(value).__name__} cannot be kept in a launch record; "
-        f"give a number, a string, a list or a dict, and build the object in the sweep's body"
+        f"use a number, a string, a list or a dict, and build the object in the sweep function"
     )
+
+
+class SweepCall:
+    """A call of a sweep function, paused at its `yield`: the patch before it, the check after it.
+
+    `patch` comes first, then `check` or nothing, then `close`.
+    """
+
+    def __init__(self, call: Callable[[], object], title: str) -> None:
+        self._call = call
+        self._title = title
+        self._paused: Generator[None, Run, object] | None = None
+
+    def patch(self) -> None:
+        """Run the function up to its `yield`, or to its end where it has none."""
+        __tracebackhide__ = True
+        result = self._call()
+        if inspect.iscoroutine(result) or inspect.isasyncgen(result):
+            if inspect.iscoroutine(result):
+                result.close()
+            raise SweepError(f"sweep {self._title} is async: write a plain function")
+        if not inspect.isgenerator(result):
+            return
+        try:
+            next(result)
+        except StopIteration:
+            return
+        self._paused = cast("Generator[None, Run, object]", result)
+
+    def check(self, run: Run) -> Mapping[str, Scalar]:
+        """Run the function after its `yield`, and return the measures that it returns."""
+        __tracebackhide__ = True
+        if self._paused is None:
+            return {}
+        try:
+            self._paused.send(run)
+        except StopIteration as end:
+            return _measures(end.value, self._title)
+        raise SweepError(f"sweep {self._title} yields twice: a sweep yields once, for its run")
+
+    def close(self) -> None:
+        """End a paused function; what it has in `finally` runs."""
+        if self._paused is not None:
+            self._paused.close()
 
 
 def _mark(function: Callable[P, T], plan: Sweep) -> Callable[P, T]:
@@ -129,7 +238,7 @@ def _dimension(key: str | tuple[str, ...], values: Iterable[object]) -> Dimensio
         raise SweepError(f"dimension {_title(names)}: {values!r} must be a list of values")
     rows = tuple(_row(key, names, value) for value in values)
     if not rows:
-        raise SweepError(f"dimension {_title(names)} is empty: give it at least one value")
+        raise SweepError(f"dimension {_title(names)} is empty: list at least one value")
     return Dimension(names, rows)
 
 
@@ -144,16 +253,48 @@ def _row(key: str | tuple[str, ...], names: tuple[str, ...], value: object) -> t
     return tuple(plain(one, name) for name, one in zip(names, value, strict=True))
 
 
+def _texts(values: object, keyword: str) -> tuple[str, ...]:
+    if isinstance(values, str):
+        raise SweepError(f"{keyword}={values!r} is one string: write {keyword}=[{values!r}]")
+    if not isinstance(values, Iterable):
+        raise SweepError(f"{keyword}={values!r}: write a list of strings")
+    return tuple(_text(value, keyword) for value in values)
+
+
+def _text(value: object, keyword: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise SweepError(f"{keyword}: {value!r} must be a string that is not empty")
+    if "\n" in value or "\0" in value:
+        raise SweepError(f"{keyword}: {value!r} holds a line break or NUL: remove it")
+    return value
+
+
+def _script_path(script: str) -> str:
+    text = _text(script, "script")
+    path = PurePosixPath(text)
+    if (
+        path.is_absolute()
+        or text.endswith("/")
+        or {"..", ".remex"} & {*path.parts}
+        or not path.name
+    ):
+        raise SweepError(
+            f"script={script!r} must be the path of a file in the repository, from its top, such "
+            f"as 'run.sbatch' or 'jobs/long.sbatch'"
+        )
+    return str(path)
+
+
 def _title(names: tuple[str, ...]) -> str:
     return repr(names[0]) if len(names) == 1 else repr(names)
 
 
 def _refuse_repeated_names(dimensions: Sequence[Dimension]) -> None:
-    seen: set[str] = set()
+    known: set[str] = set()
     for name in (name for dimension in dimensions for name in dimension.names):
-        if name in seen:
+        if name in known:
             raise SweepError(f"{name!r} is in two dimensions: leave it in one")
-        seen.add(name)
+        known.add(name)
 
 
 def _refuse_equal_points(plan: Sweep) -> None:
@@ -165,7 +306,23 @@ def _refuse_equal_points(plan: Sweep) -> None:
         seen.add(title)
 
 
-def _text(value: Value) -> str:
+def _id_text(value: Value) -> str:
     if isinstance(value, list | dict):
         return json.dumps(value, separators=(",", ":"), sort_keys=True)
     return str(value)
+
+
+def _measures(value: object, title: str) -> Mapping[str, Scalar]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise SweepError(
+            f"sweep {title} returns {value!r}: return a dict of measures, name to number or text"
+        )
+    return {str(name): _scalar(one) for name, one in value.items()}
+
+
+def _scalar(value: object) -> Scalar:
+    if type(value).__module__.partition(".")[0] in {"numpy", "pandas"} and hasattr(value, "item"):
+        value = value.item()
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

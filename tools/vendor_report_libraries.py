@@ -7,7 +7,6 @@ archive as npm states it, and the files taken from them, which are kept as they 
 change its version, and its integrity to what `npm view NAME@VERSION dist.integrity` says.
 """
 
-
 from __future__ import annotations
 
 import base64

@@ -23,7 +23,7 @@ from pytest_remex.common.jobs import JobState
 from pytest_remex.errors import RemexError, RemoteError
 from pytest_remex.model import Config, Experiment, Run, Scalar, Sweep
 from pytest_remex.repo.workspace import Workspace
-from pytest_remex.sweep_call import Body
+from pytest_remex.sweep import SweepCall
 
 CHANGED = "CHANGED SINCE LAUNCH"
 """Added to the verdict of a run that today's patch would not make."""
@@ -67,7 +67,7 @@ class RunJudge:
         self.result = JudgedRun(node, sweep, parameters, collected)
 
     def check(
-        self, experiment: Experiment, call: Body, workspace: Workspace, hook: pluggy.HookRelay
+        self, experiment: Experiment, call: SweepCall, workspace: Workspace, hook: pluggy.HookRelay
     ) -> None:
         """Judge the run of a completed job, up to its sweep function's own check.
 

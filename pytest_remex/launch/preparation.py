@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from pytest_remex.model import Config, Experiment
-from pytest_remex.repo.environment import without_git_variables
-from pytest_remex.repo.git import Git
+from pytest_remex.repo.git import Git, without_git_variables
 from pytest_remex.repo.workspace import Prepared, Workspace
-from pytest_remex.sweep_call import Body
+from pytest_remex.sweep import SweepCall
 
 Inspect = Callable[[Experiment, Mapping[str, bytes]], None]
 """Looks at a patched checkout; is given what the files that the patch touched were before."""
@@ -27,7 +26,7 @@ class PatchWarning:
     about: str = ""
 
 
-def run_patch(body: Body) -> None:
+def run_patch(body: SweepCall) -> None:
     """Run a body up to its `yield`; git that it starts acts on the checkout, not on a hook's."""
     __tracebackhide__ = True
     with without_git_variables():

@@ -22,8 +22,7 @@ from pytest_remex.launch.preparation import prepare, run_patch, warnings_of
 from pytest_remex.launch.submitter import Folders, Submitter
 from pytest_remex.model import Config, Experiment, Remote, Repo, Sweep
 from pytest_remex.repo.workspace import Prepared, Workspaces
-from pytest_remex.sweep import expand, point_id, sweep_of
-from pytest_remex.sweep_call import Body
+from pytest_remex.sweep import SweepCall, expand, point_id, sweep_of
 from pytest_remex.transport import Connections
 
 CONFIRM = 1000
@@ -178,7 +177,7 @@ def _node(path: Path, repo: Repo, function: Callable[..., object], point: Config
 def _prepared(point: _Point, repo: Repo, remote: Remote, workspaces: Workspaces) -> Prepared:
     workspace = workspaces.at(repo, point.sweep.branch)
     config = {**point.sweep.base_config, **point.values}
-    checkout = workspace.scratch.lend()
+    checkout = workspace.scratch.checkout()
     experiment = Experiment(point.sweep, point_id(point.values), point.values, config, checkout)
     known = {"experiment": experiment, "repo": repo, "remote": remote}
     wanted = inspect.signature(point.function).parameters
@@ -188,7 +187,7 @@ def _prepared(point: _Point, repo: Repo, remote: Remote, workspaces: Workspaces)
             f"experiment, repo and remote; submit it with pytest --remex-submit"
         )
     arguments = {name: known[name] for name in wanted}
-    body = Body(lambda: point.function(**arguments), point.sweep.name)
+    body = SweepCall(lambda: point.function(**arguments), point.sweep.name)
     try:
         run_patch(body)
         body.close()

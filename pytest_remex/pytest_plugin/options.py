@@ -14,8 +14,6 @@ from pytest_remex.io import prepare_output_folder
 from pytest_remex.launch.options import Grouping, GroupingKind, LaunchOptions, Resubmit
 from pytest_remex.model import Remote, Repo
 
-SWEEP_FILES = ("sweeps.py", "sweep_*.py", "*_sweep.py")
-
 
 class Mode(StrEnum):
     """What a pytest run does with experiments."""

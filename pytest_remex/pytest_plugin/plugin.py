@@ -23,8 +23,8 @@ from pytest_remex.pytest_plugin.items import (
     set_word,
     word_of,
 )
-from pytest_remex.pytest_plugin.options import SWEEP_FILES, Mode
-from pytest_remex.sweep import expand, point_id, sweep_of
+from pytest_remex.pytest_plugin.options import Mode
+from pytest_remex.sweep import SWEEP_FILES, expand, point_id, sweep_of
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

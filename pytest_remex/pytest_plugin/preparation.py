@@ -22,7 +22,7 @@ from pytest_remex.pytest_plugin.items import (
 )
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.repo.workspace import Prepared, Workspaces
-from pytest_remex.sweep_call import Body
+from pytest_remex.sweep import SweepCall
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def checkout(workspaces: Workspaces, repo: Repo, revision: str) -> Iterator[Path
     """Let one experiment use the scratch checkout of a base commit, and clean it afterwards."""
     with failing_plainly():
         scratch = workspaces.at(repo, revision).scratch
-    yield scratch.lend()
+    yield scratch.checkout()
     with failing_plainly():
         scratch.restore()
 
@@ -63,10 +63,10 @@ def prepare(
     return prepared
 
 
-def body_of(item: pytest.Function) -> Body:
+def body_of(item: pytest.Function) -> SweepCall:
     """Return the call of the sweep function, not yet begun."""
     call_arguments = arguments(item)
-    return Body(lambda: item.obj(**call_arguments), sweep_for(item).name)
+    return SweepCall(lambda: item.obj(**call_arguments), sweep_for(item).name)
 
 
 @contextmanager

@@ -1,6 +1,8 @@
-"""Deterministic commits beside the checkout, through one `git fast-import` stream.
+"""Files of commits, patches, and the commits that patches make.
 
-The same base and patch make the same commit on every machine: the identity is fixed, the date is
+The files of a commit are read as git has them, without filters, through one `git cat-file --batch`.
+Commits are made beside the checkout, through one `git fast-import` stream, and are deterministic:
+the same base and patch make the same commit on every machine. The identity is fixed, the date is
 the base commit's, and the message holds the sweep, the experiment's id and its config.
 """
 
@@ -9,19 +11,119 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_remex.errors import RepositoryError
+from pytest_remex.io import AGAIN
 from pytest_remex.model import Commit, Experiment
-from pytest_remex.repo.git import Git
-from pytest_remex.repo.patch import Edit
-from pytest_remex.repo.stale import is_alive
+from pytest_remex.repo.git import Git, is_alive
+
+LINK = "120000"
+"""Git's mode of a symbolic link."""
+EXECUTABLE = "100755"
 
 IDENTITY = "pytest-remex <pytest-remex@localhost>"
-NOWHERE = "0" * 40
 REFS = "refs/remex-commits/"
-"""Where a stream's own ref is, for as long as it is open."""
+"""Where the ref of a stream is, for as long as that is open."""
+CACHED_SIZE = 1 << 20
+"""Bytes up to which a file stays in memory once it was read: patches edit the same few files."""
+CACHED_FILES = 32
+"""Files that stay in memory, the latest ones."""
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What a patch did to one file; without content it was removed."""
+
+    path: bytes
+    mode: str = ""
+    content: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """What a sweep function did to the checkout, removals first.
+
+    `ignored` are the new files that .gitignore keeps out of the experiment, `leaving` the
+    experiment's links that lead out of the checkout, with what they point to.
+    """
+
+    edits: tuple[Edit, ...]
+    ignored: tuple[str, ...]
+    leaving: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A file of a commit, by git's mode and sha; its size in bytes (0 for a submodule)."""
+
+    mode: str
+    sha: str
+    size: int
+
+
+class Blobs:
+    """Reads the files of a repository's commits."""
+
+    def __init__(self, repository: Git) -> None:
+        self._process = repository.stream("cat-file", "--batch")
+        self._cache: dict[str, bytes] = {}
+
+    def read(self, blob: Blob) -> bytes:
+        """Return a file's bytes."""
+        if blob.sha in self._cache:
+            return self._cache[blob.sha]
+        content = b"".join(self._chunks(blob.sha))
+        if blob.size <= CACHED_SIZE:
+            self._remember(blob.sha, content)
+        return content
+
+    def copy(self, blob: Blob, target: bytes) -> None:
+        """Write a file's bytes to a new file, a large one in chunks."""
+        with open(target, "xb") as file:  # noqa: PTH123 - paths are bytes, as git's are
+            if blob.size <= CACHED_SIZE:
+                file.write(self.read(blob))
+            else:
+                file.writelines(self._chunks(blob.sha))
+
+    def close(self) -> None:
+        """End git's process."""
+        self._process.end()
+
+    def _remember(self, sha: str, content: bytes) -> None:
+        if len(self._cache) == CACHED_FILES:
+            del self._cache[next(iter(self._cache))]
+        self._cache[sha] = content
+
+    def _chunks(self, sha: str) -> Iterator[bytes]:
+        self._process.stdin.write(sha.encode() + b"\n")
+        self._process.stdin.flush()
+        header = self._process.stdout.readline().split()
+        if len(header) != 3:  # noqa: PLR2004 - sha, type and size; else `<sha> missing`, or the end
+            raise RepositoryError(f"git cat-file could not read the file {sha}: run `git fsck`")
+        left = int(header[2])
+        while left:
+            chunk = self._process.stdout.read(min(left, CHUNK))
+            if not chunk:
+                raise RepositoryError(f"git cat-file ended while the file {sha} was read: {AGAIN}")
+            left -= len(chunk)
+            yield chunk
+        self._process.stdout.read(1)
+
+
+def listing(repository: Git, commit: str) -> Iterator[tuple[bytes, Blob]]:
+    """Return a commit's files by path."""
+    process = repository.stream("ls-tree", "-r", "-l", "-z", "--full-tree", commit)
+    process.stdin.close()
+    for line in process.stdout.read().split(b"\0"):
+        if line:
+            facts, _, path = line.partition(b"\t")
+            mode, _, sha, size = facts.decode().split()
+            yield path, Blob(mode, sha, 0 if size == "-" else int(size))
+    process.end()
 
 
 class Committer:
@@ -31,10 +133,11 @@ class Committer:
         self._git = repository
         self.base = base
         self._date = repository.date(base)
+        self._no_commit = "0" * len(base)
         self._marks: dict[str, str] = {}
         self._count = 0
         self._ref = f"{REFS}{socket.gethostname()}-{os.getpid()}"
-        _remove_traces(repository)
+        _remove_leftovers(repository)
         self._stream = repository.stream(
             "fast-import", "--quiet", "--done", "--force", "--date-format=raw-permissive",
             "--cat-blob-fd=1", env=_quarantined(repository, quarantine),
@@ -43,7 +146,7 @@ class Committer:
     def commit(self, experiment: Experiment, edits: Sequence[Edit]) -> Commit:
         """Commit a patch on the base; no edits make an empty commit."""
         mark = self._write(_message(experiment), [self.base], edits)
-        sha, root = self._ask(f"get-mark {mark}\n", f'ls {mark} ""\n')
+        sha, root = self._query(f"get-mark {mark}\n", f'ls {mark} ""\n')
         self._marks[sha] = mark
         tree = root.split()[2]
         return Commit(sha, tree, self.base)
@@ -57,16 +160,16 @@ class Committer:
         message = f"experiments for {ref}\n\n[skip ci]\nremex-token: {token}\n"
         parents = [*([tip] if tip else []), *(self._marks.get(sha, sha) for sha in shas)]
         mark = self._write(message, parents, [], like=self.base)
-        sha, _ = self._ask(f"get-mark {mark}\n", "checkpoint\nprogress written\n")
+        sha, _ = self._query(f"get-mark {mark}\n", "checkpoint\nprogress written\n")
         self._git.update_ref(ref, sha, tip)
         return sha
 
     def close(self) -> None:
         """End the stream; the commits that no ref keeps are left to git's garbage collection."""
-        self._send(f"reset {self._ref}\nfrom {NOWHERE}\n\ndone\n")
+        self._send(f"reset {self._ref}\nfrom {self._no_commit}\n\ndone\n")
         code, errors = self._stream.end()
         if code:
-            _remove_reports(self._git)
+            _remove_crash_reports(self._git)
             raise RepositoryError(f"git fast-import failed: {errors}")
 
     def _write(
@@ -104,29 +207,29 @@ class Committer:
     def _send(self, text: str) -> None:
         self._stream.stdin.write(text.encode())
 
-    def _ask(self, *questions: str) -> list[str]:
-        self._send("".join(questions))
+    def _query(self, *queries: str) -> list[str]:
+        self._send("".join(queries))
         self._stream.stdin.flush()
-        return [self._answer() for _ in questions]
+        return [self._read_line() for _ in queries]
 
-    def _answer(self) -> str:
-        answer = self._stream.stdout.readline().decode().rstrip("\n")
-        if not answer:
+    def _read_line(self) -> str:
+        line = self._stream.stdout.readline().decode().rstrip("\n")
+        if not line:
             errors = self._stream.stderr.read().decode(errors="replace").strip()
             raise RepositoryError(f"git fast-import could not commit in {self._git.top}: {errors}")
-        return answer
+        return line
 
 
-def _remove_traces(repository: Git) -> None:
+def _remove_leftovers(repository: Git) -> None:
     """Remove what the stream of a killed pytest on this machine left in the repository."""
-    _remove_reports(repository)
+    _remove_crash_reports(repository)
     for ref in repository.run("for-each-ref", "--format=%(refname)", REFS).split():
         host, _, owner = ref.removeprefix(REFS).rpartition("-")
         if host == socket.gethostname() and not is_alive(int(owner)):
             repository.attempt("update-ref", "-d", ref)
 
 
-def _remove_reports(repository: Git) -> None:
+def _remove_crash_reports(repository: Git) -> None:
     for report in repository.folder.glob("fast_import_crash_*"):
         if REFS.encode() in report.read_bytes():
             report.unlink(missing_ok=True)

@@ -1,19 +1,27 @@
-"""Files by their bytes paths, looked at without following links."""
+"""Files by their bytes paths, seen without following links; and where links lead.
+
+Paths are bytes, as git's are. Nothing of ours may leave a checkout through a link.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 Signature: TypeAlias = tuple[int, int, int, int, int]
 """Mode, size, modification and change time (ns), and inode."""
+LinkTarget: TypeAlias = Callable[[bytes], bytes | None]
+"""Returns what the link at a path points to; None where there is no link."""
+
+MOST_LINKS = 40
+"""Links that Linux follows in one path; a longer way leads nowhere."""
 
 
 def folders(files: Iterable[bytes]) -> set[bytes]:
-    """Give the folders that files are in, the root among them."""
+    """Return the folders that files are in, the root among them."""
     found = {b""}
     for path in files:
         while (path := os.path.dirname(path)) not in found:
@@ -22,7 +30,7 @@ def folders(files: Iterable[bytes]) -> set[bytes]:
 
 
 def below(root: bytes, folder: bytes) -> Iterator[bytes]:
-    """Give the files below a folder of `root`."""
+    """Return the files below a folder of `root`."""
     for entry in scan(os.path.join(root, folder)):
         path = os.path.join(folder, entry.name)
         if entry.is_dir(follow_symlinks=False):
@@ -32,7 +40,7 @@ def below(root: bytes, folder: bytes) -> Iterator[bytes]:
 
 
 def signature(path: bytes) -> Signature:
-    """Give what an edit of a file changes; zeros where there is none."""
+    """Return what an edit of a file changes; zeros where there is no file."""
     try:
         status = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -41,6 +49,7 @@ def signature(path: bytes) -> Signature:
 
 
 def folder_signature(path: bytes) -> Signature:
+    """Return what an edit in a folder changes; zeros where there is nothing."""
     mode, _, mtime, _, inode = signature(path)
     return mode, 0, mtime, 0, inode
 
@@ -80,3 +89,48 @@ def remove(path: bytes) -> None:
         shutil.rmtree(path)
     else:
         os.unlink(path)
+
+
+def follow(path: bytes, target_of: LinkTarget) -> bytes | None:
+    """Return where a path leads, from the checkout's root; None where that is outside of it.
+
+    For a loop of links it is the path itself.
+    """
+    todo = path.split(b"/")[::-1]
+    place: list[bytes] = []
+    followed = 0
+    while todo:
+        part = todo.pop()
+        if part == b"..":
+            if not place:
+                return None
+            place.pop()
+        elif part not in {b"", b"."}:
+            place.append(part)
+            target = target_of(b"/".join(place))
+            if target is not None:
+                if target.startswith(b"/"):
+                    return None
+                followed += 1
+                if followed > MOST_LINKS:
+                    return path
+                place.pop()
+                todo += target.split(b"/")[::-1]
+    return b"/".join(place)
+
+
+def leaving(links: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """Return those of a checkout's links that lead out of it."""
+    return {path: to for path, to in links.items() if follow(path, links.get) is None}
+
+
+def link_targets_in(root: bytes) -> LinkTarget:
+    """Return a function that reads the links below a folder."""
+
+    def target_of(path: bytes) -> bytes | None:
+        try:
+            return os.readlink(os.path.join(root, path))
+        except OSError:
+            return None
+
+    return target_of

@@ -1,36 +1,134 @@
-"""The door to git: everything about the user's repository that is not a scratch checkout."""
+"""Git, as every command of ours on the user's repository runs it.
+
+Git's variables and settings may move the repository, the index or the work tree, and change what
+is pushed, hashed or printed. So of the variables only those are kept that `common.git_environment`
+lists, and every setting that could act on a command of ours is overruled on its command line.
+"""
 
 from __future__ import annotations
 
 import functools
 import os
-import re
-from collections.abc import Mapping, Sequence
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
+import git
+
+from pytest_remex.common import git_environment
+from pytest_remex.common.redact import redact
 from pytest_remex.errors import RepositoryError
-from pytest_remex.repo.environment import environment
-from pytest_remex.repo.process import Process, start
+
+SETTINGS = (
+    "color.advice=false",
+    "color.push=false",
+    "color.remote=false",
+    "color.transport=false",
+    "color.ui=false",
+    "commit.gpgSign=false",
+    "core.excludesFile=/dev/null",
+    "core.fsmonitor=false",
+    "core.hooksPath=/dev/null",
+    "core.ignoreCase=false",
+    "core.logAllRefUpdates=false",
+    "core.quotePath=true",
+    "core.splitIndex=false",
+    "core.warnAmbiguousRefs=true",
+    "fastimport.unpackLimit=100",
+    "fetch.recurseSubmodules=false",
+    "gc.auto=0",
+    "i18n.logOutputEncoding=utf-8",
+    "maintenance.auto=false",
+    "push.default=nothing",
+    "push.followTags=false",
+    "push.gpgSign=false",
+    "push.negotiate=false",
+    "push.pushOption=",
+    "push.recurseSubmodules=no",
+    "push.useForceIfIncludes=false",
+    "remote.pushDefault=origin",
+    "submodule.recurse=false",
+    "worktree.useRelativePaths=false",
+)
+"""Settings of every command. How a server is reached (url, pushurl, receivepack, insteadOf, proxy,
+credentials, ssh) stays the user's, and so does how git compares their own work tree (autocrlf,
+filters, fileMode), which only `status` does."""
+
+FIXED = git_environment.FIXED | {
+    "GIT_DISCOVERY_ACROSS_FILESYSTEM": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+}
+
+
+@contextmanager
+def without_git_variables() -> Iterator[None]:
+    """Take git's variables that are not kept out of this process, and put them all back after.
+
+    For a patch: git that it starts in the checkout would else act on the repository that a hook
+    names.
+    """
+    before = _git_variables()
+    for name in before:
+        if not git_environment.is_kept(name):
+            del os.environ[name]
+    try:
+        yield
+    finally:
+        for name in _git_variables():
+            del os.environ[name]
+        os.environ.update(before)
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A running git process, with its pipes."""
+
+    stdin: IO[bytes]
+    stdout: IO[bytes]
+    stderr: IO[bytes]
+    popen: subprocess.Popen[bytes]
+    owner: object
+    """GitPython ends the process when this goes away."""
+
+    def communicate(self, text: bytes | None = None) -> tuple[int, bytes, bytes]:
+        """Send `text`, wait for the end, and return exit code, output and errors."""
+        output, errors = self.popen.communicate(text)
+        return self.popen.returncode, output, errors
+
+    def end(self) -> tuple[int, str]:
+        """Wait for the end, close the pipes, and return exit code and errors."""
+        with suppress(BrokenPipeError):  # exit code and errors tell more
+            self.stdin.close()
+        errors = self.stderr.read().decode(errors="replace").strip()
+        code = self.popen.wait()
+        self.stdout.close()
+        self.stderr.close()
+        return code, errors
 
 
 class Git:
     """A repository, reached through the git command.
 
-    Raises `RepositoryError` where `path` is not in one.
+    Raises:
+        RepositoryError: `path` is not in a repository, or git cannot use it.
+
     """
 
     def __init__(self, path: Path) -> None:
         if not path.is_dir():
             raise RepositoryError(f"repository {path} does not exist: set remex_repo, or Repo(...)")
         # As it is now: a patch that changes os.environ changes none of our commands.
-        self._environment = environment(os.environ)
+        self._environment = git_environment.without_git_variables(os.environ) | FIXED
         self.top = path
         self.folder = self._folder("--git-common-dir") or self._refuse(path)
         self.top = self._folder("--show-toplevel") or self.folder
 
     def run(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
-        """Run git and give its output; raises `RepositoryError` with git's own words."""
+        """Run git and return its output; raises `RepositoryError` with git's own words."""
         code, output, errors = self.attempt(*arguments, env=env)
         if code:
             words = " ".join(arguments[:2])
@@ -40,17 +138,17 @@ class Git:
     def attempt(
         self, *arguments: str, env: Mapping[str, str] | None = None
     ) -> tuple[int, str, str]:
-        """Run git and give exit code, output and errors; credentials in URLs are removed.
+        """Run git and return exit code, output and errors; credentials in URLs are removed.
 
         Ctrl-C at the terminal does not reach it.
         """
         code, output, errors = self.stream(*arguments, env=env).communicate()
-        said = scrub(errors.decode(errors="replace")).strip()
-        return code, output.decode(errors="surrogateescape"), said
+        words = redact(errors.decode(errors="replace")).strip()
+        return code, output.decode(errors="surrogateescape"), words
 
     def stream(self, *arguments: str, env: Mapping[str, str] | None = None) -> Process:
-        """Start a git process to be spoken to; Ctrl-C at the terminal does not reach it."""
-        return start(self.top, arguments, {**self._environment, **(env or {})})
+        """Start a git process and return it; Ctrl-C at the terminal does not reach it."""
+        return _start(self.top, arguments, {**self._environment, **(env or {})})
 
     def push(self, *arguments: str) -> tuple[int, str, str]:
         """Push to origin what is named, and that alone; return what `attempt` does."""
@@ -58,7 +156,7 @@ class Git:
         return self.attempt(*only, "push", "--quiet", "--no-verify", *arguments)
 
     def resolve(self, revision: str) -> str:
-        """Give the sha of any commit-ish."""
+        """Return the sha of any commit-ish."""
         code, output, _ = self.attempt(
             "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
         )
@@ -72,7 +170,7 @@ class Git:
         return output.strip()
 
     def branch(self, revision: str) -> str:
-        """Give the name for run directories: the branch, or the revision as it was given."""
+        """Return the name for run directories: the branch, or the revision as it was given."""
         code, output, _ = self.attempt(
             "rev-parse", "--abbrev-ref", "--verify", "--quiet", "--end-of-options", revision
         )
@@ -80,7 +178,7 @@ class Git:
         return "detached" if name == "HEAD" else name if not code and name else revision
 
     def date(self, sha: str) -> str:
-        """Give a commit's committer date as git's raw format: seconds and zone."""
+        """Return a commit's committer date in git's raw format: seconds and zone."""
         output = self.run("rev-list", "--max-count=1", "--format=%cd", "--date=raw", sha)
         return output.splitlines()[-1]
 
@@ -91,9 +189,9 @@ class Git:
         return sorted(line[3:] for line in output.split("\0") if line)
 
     def origin(self) -> str | None:
-        """Give origin's address, without credentials; None where there is no origin."""
+        """Return origin's address, without credentials; None where there is no origin."""
         code, output, _ = self.attempt("remote", "get-url", "origin")
-        return None if code else scrub(output.strip())
+        return None if code else redact(output.strip())
 
     def refuse_unsupported(self, base: str) -> None:
         """Raise `RepositoryError` for what cannot be made into run directories."""
@@ -109,9 +207,10 @@ class Git:
             mode_and_sha, _, path = line.partition("\t")
             if "filter=lfs" in self.run("cat-file", "blob", mode_and_sha.split()[2]):
                 raise RepositoryError(
-                    f"{path} in {self.top} puts files into Git LFS, whose pointers would stand in "
-                    f"run directories: LFS is not supported; commit the files themselves, or "
-                    f"keep them on the cluster and name their path in the config"
+                    f"{path} in {self.top} puts files into Git LFS, whose pointers would be in "
+                    f"run directories instead of the files: LFS is not supported; commit the "
+                    f"files themselves, or keep them on the cluster and name their path in the "
+                    f"config"
                 )
         if (self.folder / "shallow").exists():
             raise RepositoryError(
@@ -120,26 +219,26 @@ class Git:
             )
 
     def ref(self, name: str) -> str | None:
-        """Give the sha that a ref points to; None where there is no such ref."""
+        """Return the sha that a ref points to; None where there is no such ref."""
         code, output, _ = self.attempt("rev-parse", "--verify", "--quiet", name)
         return None if code else output.strip()
 
     def update_ref(self, name: str, sha: str, old: str | None) -> None:
         """Point a ref to `sha` if it still points to `old`; None: if it does not exist."""
-        self.run("update-ref", "--no-deref", name, sha, old or "0" * 40)
+        self.run("update-ref", "--no-deref", name, sha, old or "")
 
     def contains(self, ancestor: str, descendant: str) -> bool:
-        """Say whether one commit is in the history of another, both being here."""
+        """Return whether one commit is in the history of another, both being here."""
         code, _, _ = self.attempt("merge-base", "--is-ancestor", ancestor, descendant)
         return code == 0
 
     def has(self, sha: str) -> bool:
-        """Say whether a commit is here."""
+        """Return whether a commit is here."""
         code, _, _ = self.attempt("cat-file", "-e", f"{sha}^{{commit}}")
         return code == 0
 
     def bundle(self, ref: str, known: Sequence[str]) -> bytes:
-        """Give a bundle of a ref, without what the `known` commits reach."""
+        """Return a bundle of a ref, without what the `known` commits reach."""
         process = self.stream("bundle", "create", "--quiet", "-", ref, "--stdin")
         process.stdin.write(b"".join(b"^" + sha.encode() + b"\n" for sha in known))
         process.stdin.close()
@@ -166,6 +265,50 @@ class Git:
         return ", ".join(names[:8]) or "none"
 
 
-def scrub(text: str) -> str:
-    """Remove user names and tokens from URLs: `https://user:token@host` to `https://***@host`."""
-    return re.sub(r"(\b[a-z][a-z0-9+.-]*://)[^/\s]+@", r"\1***@", text, flags=re.IGNORECASE)
+def is_alive(pid: int) -> bool:
+    """Return whether a process of this machine runs."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _start(folder: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> Process:
+    settings = [word for setting in SETTINGS for word in ("-c", setting)]
+    command = ["git", "--no-pager", *settings, *arguments]
+    try:
+        with _interrupts_blocked():
+            popen = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+    except OSError as error:
+        raise RepositoryError(
+            f"git could not be started in {folder} ({error.strerror}): install git, and see that "
+            f"it is on PATH"
+        ) from error
+    owner = git.Git.AutoInterrupt(popen, command)
+    if popen.stdin is None or popen.stdout is None or popen.stderr is None:
+        raise RepositoryError(f"git was started in {folder} without pipes")
+    return Process(popen.stdin, popen.stdout, popen.stderr, popen, owner)
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    # A child inherits the mask: Ctrl-C must not kill a push, or leave half a pack in objects/.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _git_variables() -> dict[str, str]:
+    return {name: text for name, text in os.environ.items() if name.startswith("GIT_")}

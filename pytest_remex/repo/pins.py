@@ -13,37 +13,38 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from pytest_remex.repo.files import Signature, below, folder_signature, scan, signature, within
+from pytest_remex.repo.worktree import POINTER
 
 PINNED = 1_000_000_007_123_456_789
-"""The modification time (ns) of every untouched file: nothing else writes that one."""
-GIT = b".git"
+"""The modification time (ns) of every unchanged file: nothing else writes that one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What is not as it was laid: files, new files, folders, and folders that are none any more.
+class Changes:
+    """What differs from what was pinned: files, new files, folders, and lost folders.
 
-    What is in a lost folder counts as touched, and as gone; none of it is in `folders` or `lost`.
+    A lost folder was removed, or something else is in its place. What was in it counts as changed;
+    none of it is in `folders` or `lost_folders`.
     """
 
-    touched: list[bytes]
+    changed: list[bytes]
     added: list[bytes]
     folders: list[bytes]
-    lost: list[bytes]
+    lost_folders: list[bytes]
 
     @property
-    def gone(self) -> frozenset[bytes]:
+    def unreachable(self) -> frozenset[bytes]:
         """The files whose folder is lost: at their path may be what a link leads to."""
-        return frozenset(within(self.lost, self.touched))
+        return frozenset(within(self.lost_folders, self.changed))
 
 
 class Pins:
-    """The files and folders of a checkout at `root`, as they were laid; parents come first."""
+    """The files and folders of a checkout at `root`, as they were written; parents come first."""
 
     def __init__(self, root: bytes, files: Collection[bytes], folders: Collection[bytes]) -> None:
         self._root = root
-        self._names = files
-        self._known = frozenset(folders)
+        self._known_files = files
+        self._known_folders = frozenset(folders)
         self._files: dict[bytes, tuple[bytes, Signature]] = {}
         self._folders: dict[bytes, tuple[bytes, Signature]] = {}
 
@@ -52,52 +53,53 @@ class Pins:
         return os.path.join(self._root, path) if path else self._root
 
     def pin(self, path: bytes) -> None:
-        """Give a file or folder the time of what is untouched, and remember it."""
+        """Give a file or folder the time of what is unchanged, and remember its state."""
         full = self.full(path)
         os.utime(full, ns=(PINNED, PINNED), follow_symlinks=False)
-        if path in self._known:
+        if path in self._known_folders:
             self._folders[path] = full, folder_signature(full)
         else:
             self._files[path] = full, signature(full)
 
     def mode(self, folder: bytes) -> int:
-        """Return the permissions that a folder was laid with."""
+        """Return the permissions that a folder was pinned with."""
         return stat.S_IMODE(self._folders[folder][1][0])
 
-    def find(self) -> Found:
-        """Return what is not as it was laid."""
+    def changes(self) -> Changes:
+        """Return what differs from what was pinned."""
         folders, lost = self._changed_folders()
-        gone = frozenset(within(lost, self._files)) if lost else frozenset()
-        touched = [
+        unreachable = frozenset(within(lost, self._files)) if lost else frozenset()
+        changed = [
             path
-            for path, (full, was) in self._files.items()
-            if path in gone or signature(full) != was
+            for path, (full, pinned) in self._files.items()
+            if path in unreachable or signature(full) != pinned
         ]
-        added = dict.fromkeys(new for folder in folders for new in self._strangers(folder))
+        added = dict.fromkeys(new for folder in folders for new in self._untracked_files(folder))
         added |= dict.fromkeys(path for path in lost if path and os.path.lexists(self.full(path)))
-        return Found(touched, list(added), folders, lost)
+        return Changes(changed, list(added), folders, lost)
 
-    def unknown(self, folder: bytes) -> Iterator[os.DirEntry[bytes]]:
-        """Return what is in a folder and was not laid there."""
+    def untracked(self, folder: bytes) -> Iterator[os.DirEntry[bytes]]:
+        """Return what is in a folder and is not of the base."""
         for entry in scan(self.full(folder)):
             path = os.path.join(folder, entry.name) if folder else entry.name
-            known = self._known if entry.is_dir(follow_symlinks=False) else self._names
-            if path != GIT and path not in known:
+            is_folder = entry.is_dir(follow_symlinks=False)
+            known = self._known_folders if is_folder else self._known_files
+            if path != POINTER and path not in known:
                 yield entry
 
     def _changed_folders(self) -> tuple[list[bytes], list[bytes]]:
         changed: list[bytes] = []
         lost: list[bytes] = []
-        for path, (full, was) in self._folders.items():
+        for path, (full, pinned) in self._folders.items():
             if lost and any(within(lost, [path])):
                 continue
             now = folder_signature(full)
-            if now != was:
+            if now != pinned:
                 (changed if stat.S_ISDIR(now[0]) else lost).append(path)
         return changed, lost
 
-    def _strangers(self, folder: bytes) -> Iterator[bytes]:
-        for entry in self.unknown(folder):
+    def _untracked_files(self, folder: bytes) -> Iterator[bytes]:
+        for entry in self.untracked(folder):
             path = os.path.relpath(entry.path, self._root)
             if entry.is_dir(follow_symlinks=False):
                 yield from below(self._root, path)

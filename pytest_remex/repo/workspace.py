@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_remex.errors import RepositoryError, SweepError
-from pytest_remex.model import Commit, Config, Experiment, Repo
-from pytest_remex.repo.commits import Committer
+from pytest_remex.model import SCRIPT, Commit, Config, Experiment, Repo
+from pytest_remex.repo.commits import Committer, Edit, Patch
 from pytest_remex.repo.git import Git
-from pytest_remex.repo.patch import Edit, Patch
+from pytest_remex.repo.identity import InputTree
+from pytest_remex.repo.inputs import Inputs
 from pytest_remex.repo.scratch import Scratch
 from pytest_remex.sbatch.header import Header, parse_header
-from pytest_remex.sbatch.options import SCRIPT
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,8 @@ class Workspace:
         self._refuse_equal_trees(node, experiment, commit)
         # Commits that are kept are sent, and who sends shows no diffs.
         diff = self.diff(patch.edits) if self._objects else ""
-        told = patch.ignored, patch.leaving
-        return Prepared(node, experiment, parameters, commit, header, diff, *told)
+        warnings = patch.ignored, patch.leaving
+        return Prepared(node, experiment, parameters, commit, header, diff, *warnings)
 
     def _refuse_equal_trees(self, node: str, experiment: Experiment, commit: Commit) -> None:
         first = self._trees.setdefault((experiment.sweep.name, commit.tree), node)
@@ -73,7 +73,7 @@ class Workspace:
             )
 
     def header(self) -> Header:
-        """Read the header of the run.sbatch that stands in the checkout now."""
+        """Return the header of the run.sbatch that is in the checkout now."""
         text = self.scratch.read(SCRIPT)
         if text is None:
             raise RepositoryError(
@@ -83,6 +83,12 @@ class Workspace:
         if text not in self._headers:
             self._headers[text] = parse_header(text)
         return self._headers[text]
+
+    def input_tree(self, inputs: Inputs) -> InputTree:
+        """Return the inputs in the base, for the fingerprints of a sweep's experiments."""
+        there = inputs.script in self.scratch.files
+        script = self.scratch.original(inputs.script) if there else None
+        return InputTree(self.base, self.scratch.files, inputs, script)
 
     def close(self) -> None:
         """Remove the checkout; commits that are not kept go with it."""
@@ -94,7 +100,7 @@ class Workspace:
                 self._objects.cleanup()
 
     def diff(self, edits: Sequence[Edit]) -> str:
-        """Give a patch as text."""
+        """Return a patch as text."""
         return "".join(_diff(edit, self.scratch.original(edit.path)) for edit in edits)
 
 
@@ -109,13 +115,13 @@ class Workspaces:
         self._sizes: dict[tuple[Repo, str, tuple[str, ...]], int] = {}
 
     def git(self, repo: Repo) -> Git:
-        """Give the door to a repository."""
+        """Return git in a repository."""
         if repo not in self._git:
             self._git[repo] = Git(repo.path)
         return self._git[repo]
 
     def at(self, repo: Repo, revision: str) -> Workspace:
-        """Give the workspace at a commit-ish of a repository."""
+        """Return the workspace at a commit-ish of a repository."""
         name = repo, revision
         if name not in self._named:
             self._named[name] = self._opened(repo, revision)
@@ -130,7 +136,7 @@ class Workspaces:
         return self._open[repo, base]
 
     def size(self, repo: Repo, base: str, shared: Sequence[str]) -> int:
-        """Give the bytes that a run directory takes, without what runs share."""
+        """Return the bytes that a run directory takes, without what runs share."""
         key = (repo, base, tuple(shared))
         if key not in self._sizes:
             self._sizes[key] = self.at(repo, base).scratch.size(shared)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pytest_remex.common import filenames
 from pytest_remex.common.jobs import JobId
 from pytest_remex.errors import SweepError
-from pytest_remex.sbatch.options import SCRIPT, header_lines, read_options
+from pytest_remex.model import SCRIPT
+from pytest_remex.sbatch.options import header_lines, read_options
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from pytest_remex.errors import SweepError
-
-SCRIPT = "run.sbatch"
+from pytest_remex.model import SCRIPT
 
 
 def header_lines(script: str) -> tuple[str, ...]:
@@ -34,16 +35,35 @@ def header_lines(script: str) -> tuple[str, ...]:
     return tuple(_lines_before_commands(script))
 
 
-def read_options(lines: Sequence[str]) -> dict[str, str]:
-    """Return the options of #SBATCH lines by their long names; the last of a name wins.
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option of a header.
 
-    A flag's value is empty; options that no one reads here keep their letter.
-
-    Raises:
-        SweepError: A quote is open, a word is not an option, or the job is heterogeneous.
-
+    `name` is the long name where the option is known here, else as written; `value` is empty for a
+    flag; `words` are the option spelled alone; `lines` are the indices of the lines it is on.
     """
-    return dict(_options([word for line in lines for word in _words(line)]))
+
+    name: str
+    value: str
+    words: tuple[str, ...]
+    lines: tuple[int, ...]
+
+
+def parse_options(lines: Sequence[str]) -> list[Option]:
+    """Return the options of #SBATCH lines, in their order.
+
+    Raises `SweepError` for an open quote, a word that is no option, and a heterogeneous job.
+    """
+    words = [(word, index) for index, line in enumerate(lines) for word in _words(line)]
+    return list(_options(words))
+
+
+def read_options(lines: Sequence[str]) -> dict[str, str]:
+    """Return the values of the options of #SBATCH lines by their long names; the last one wins.
+
+    Raises `SweepError` as `parse_options` does.
+    """
+    return {option.name: option.value for option in parse_options(lines)}
 
 
 def _lines_before_commands(script: str) -> Iterator[str]:
@@ -90,53 +110,73 @@ def _next_word(rest: str, line: str) -> tuple[str, str]:
 
 
 _SHORT = {
-    "a": "array", "c": "cpus-per-task", "D": "chdir", "e": "error", "H": "hold", "J": "job-name",
-    "N": "nodes", "n": "ntasks", "o": "output", "p": "partition", "t": "time", "W": "wait",
+    "A": "account", "a": "array", "b": "begin", "c": "cpus-per-task", "D": "chdir",
+    "d": "dependency", "e": "error", "F": "nodefile", "H": "hold", "J": "job-name",
+    "M": "clusters", "N": "nodes", "n": "ntasks", "o": "output", "p": "partition", "q": "qos",
+    "t": "time", "W": "wait", "w": "nodelist", "x": "exclude",
 }  # fmt: skip
 _LETTERS_WITH_VALUE = frozenset("aAbBcCdDeFGiJLmMnNopqStwx")
 _SHORTEST = {
-    "array": "ar", "chdir": "ch", "cpus-per-task": "cpus-per-t", "error": "er", "hold": "ho",
-    "job-name": "j", "mincpus": "mi", "nodes": "nodes", "ntasks": "ntasks",
-    "ntasks-per-node": "ntasks-per-n", "output": "ou", "partition": "part",
-    "tasks-per-node": "ta", "test-only": "te", "time": "time", "wait": "wait",
+    "account": "acco", "array": "ar", "begin": "be", "chdir": "ch", "clusters": "cluster",
+    "comment": "com", "cpus-per-task": "cpus-per-t", "deadline": "dea", "dependency": "dep",
+    "error": "er", "exclude": "exclud", "hold": "ho", "job-name": "j", "mail-type": "mail-t",
+    "mail-user": "mail-u", "mem": "mem", "mem-per-cpu": "mem-per-c", "mem-per-gpu": "mem-per-g",
+    "mincpus": "mi", "nice": "ni", "nodefile": "nodef", "nodelist": "nodel", "nodes": "nodes",
+    "ntasks": "ntasks", "ntasks-per-node": "ntasks-per-n", "output": "ou", "partition": "part",
+    "priority": "pri", "qos": "qo", "reservation": "res", "tasks-per-node": "ta",
+    "test-only": "te", "time": "time", "time-min": "time-", "wait": "wait", "wckey": "wc",
 }  # fmt: skip
+"""The options that are known here, and how far each may be shortened."""
 _FLAGS = frozenset({"hold", "test-only", "wait"})
+_OPTIONAL_VALUE = frozenset({"nice"})
+
+Word: TypeAlias = tuple[str, int]
+"""A word of the header, and the index of the line it is on."""
 
 
-def _options(words: list[str]) -> Iterator[tuple[str, str]]:
+def _options(words: Sequence[Word]) -> Iterator[Option]:
     """Read words as getopt_long does: clusters of letters, values, names shortened."""
     rest = list(reversed(words))
     while rest:
-        word = rest.pop()
+        word, line = rest.pop()
         if word.startswith("--") and len(word) > 2:  # noqa: PLR2004 - the two dashes
             name, equals, value = word[2:].partition("=")
             name = _long_name(name)
-            yield name, rest.pop() if not equals and _takes_next(name, rest) else value
+            if not equals and _takes_next(name, rest):
+                value, last = rest.pop()
+                yield Option(name, value, (word, value), (line, last))
+            else:
+                yield Option(name, value, (word,), (line,))
         elif word.startswith("-") and word.strip("-"):
-            yield from _short_options(word[1:], rest)
+            yield from _short_options(word[1:], line, rest)
         else:
             raise SweepError(
                 f"{SCRIPT}: {word!r} in an #SBATCH line is not an option: remove or quote it"
             )
 
 
-def _short_options(letters: str, rest: list[str]) -> Iterator[tuple[str, str]]:
+def _short_options(letters: str, line: int, rest: list[Word]) -> Iterator[Option]:
     for index, letter in enumerate(letters):
-        name = _SHORT.get(letter, letter)
-        if letter in _LETTERS_WITH_VALUE:
-            yield name, letters[index + 1 :] or (rest.pop() if rest else "")
-            return
-        yield name, ""
+        name, value = _SHORT.get(letter, letter), letters[index + 1 :]
+        if letter not in _LETTERS_WITH_VALUE:
+            yield Option(name, "", (f"-{letter}",), (line,))
+            continue
+        if value or not rest:
+            yield Option(name, value, (f"-{letter}{value}",), (line,))
+        else:
+            value, last = rest.pop()
+            yield Option(name, value, (f"-{letter}", value), (line, last))
+        return
 
 
-def _takes_next(name: str, rest: list[str]) -> bool:
-    if name in _SHORTEST:
-        return name not in _FLAGS and bool(rest)
-    return bool(rest) and not rest[-1].startswith("-")
+def _takes_next(name: str, rest: Sequence[Word]) -> bool:
+    if name in _FLAGS or not rest:
+        return False
+    return (name in _SHORTEST and name not in _OPTIONAL_VALUE) or not rest[-1][0].startswith("-")
 
 
 def _long_name(name: str) -> str:
-    """Return the full name of an option that is read here, however far it is shortened."""
+    """Return the full name of an option that is known here, however far it is shortened."""
     for full, shortest in _SHORTEST.items():
         if full.startswith(name) and name.startswith(shortest):
             return full

@@ -163,7 +163,7 @@ def at_home(home, monkeypatch):
     """Let a folder be the user's home, also for git."""
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-    monkeypatch.delenv("GIT_CONFIG_GLOBAL")
+    monkeypatch.delenv("GIT_CONFIG_GLOBAL", raising=False)
 
 
 SWEEP = """
@@ -240,6 +240,38 @@ def test_git_in_a_patch(empty_project, other, monkeypatch):
     assert ["notes/README" in listed for listed in files] == [False, True]
 
 
+@pytest.mark.parametrize(
+    "commands",
+    [
+        "git rm -q notes/README",
+        "git mv notes/README notes/moved",
+        "git commit -qam theirs",
+        "git checkout -qb branch-of-a-patch",
+        "git stash -q",
+        "touch $(git rev-parse --git-dir)/index.lock",
+        "rm $(git rev-parse --git-dir)/index",
+        "echo nonsense > .git",
+    ],
+)
+def test_git_after_a_patch(empty_project, commands):
+    """Whatever git a patch runs in the checkout, git finds it at the base in the next one."""
+    swept(
+        empty_project,
+        "import os, subprocess; run = lambda line: subprocess.run(line, shell=True, check=True, "
+        "cwd=experiment.path, capture_output=True, env=os.environ | {'GIT_AUTHOR_NAME': 'A', "
+        "'GIT_COMMITTER_NAME': 'A', 'EMAIL': 'a@example.org'}).stdout.decode(); "
+        f"run({commands!r}) if experiment.config['a'] == 1 else None; "
+        "seen = run('git rev-parse --symbolic-full-name HEAD && git rev-parse HEAD && git "
+        "diff-index --cached HEAD && git ls-files') if experiment.config['a'] == 2 else None; "
+        "experiment.config['a'] == 2 and (experiment.path / 'seen.txt').write_text(seen)",
+    )
+    empty_project.submit()
+    first, second = commits(empty_project)
+    base, files = empty_project.git("rev-parse", "HEAD"), empty_project.git("ls-files")
+    assert empty_project.git("show", f"{second}:seen.txt") == f"HEAD\n{base}\n{files}"
+    assert empty_project.git("rev-parse", f"{first}^", f"{second}^") == f"{base}\n{base}"
+
+
 @pytest.mark.parametrize("where", ["home", "repository", "named"])
 def test_configuration(empty_project, plain, hostile, where, monkeypatch):
     """With a hostile configuration commits are the same, and none of its programs runs."""
@@ -310,9 +342,9 @@ def test_push(empty_project, hostile, where, tmp_path_factory, monkeypatch):
     git = Git(project.path)
     tip = git.resolve("HEAD")
     through = ThroughOrigin(git, "grid_time_2026_01_01_00_00_00")
-    ref = str(through.publish(tip)["ref"])
+    ref = through.publish(tip).ref
     assert refs(origin) == {**before, ref: tip}
-    assert ThroughOrigin(git, "grid_time_2026_01_01_00_00_00", [tip]).publish(tip)["ref"] == ref
+    assert ThroughOrigin(git, "grid_time_2026_01_01_00_00_00", [tip]).publish(tip).ref == ref
     through.withdraw()
     assert refs(origin) == before
     assert not (hostile / "program-ran").exists()

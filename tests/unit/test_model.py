@@ -34,7 +34,7 @@ def test_repo_is_a_description(tmp_path, monkeypatch):
 
 @pytest.fixture
 def run(tmp_path):
-    """Give a run with one output."""
+    """Return a run with one output."""
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "result").write_text("42")
     (tmp_path / "secret").write_text("no")
@@ -69,6 +69,6 @@ def test_read_through_a_link(run):
 
 
 def test_read_what_is_not_here(run):
-    """An output that was not fetched is named, with the mend."""
+    """An output that was not fetched is named, with the fix."""
     with pytest.raises(RemoteError, match=r"'LOGS/x' is not among the fetched.*fetch="):
         run.read("LOGS/x")

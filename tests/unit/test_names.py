@@ -70,6 +70,6 @@ def test_run_directories_are_file_names(branch, name):
 
 
 def test_too_long():
-    """A name over 255 bytes is refused, with its length and the mend."""
-    with pytest.raises(SweepError, match=r"has 3\d\d bytes, over 255: give the sweep a shorter"):
+    """A name over 255 bytes is refused, with its length and the fix."""
+    with pytest.raises(SweepError, match=r"has 3\d\d bytes, over 255: choose a shorter"):
         names.run_directory("main", names.launch_id("n" * 260, WHEN), SHA)

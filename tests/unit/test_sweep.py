@@ -1,16 +1,18 @@
-"""The decorator and the grid that it stands for."""
+"""The decorator, the grid that it stands for, and the call of a sweep function."""
 
 import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_remex import sweep
+from pytest_remex import optional, sweep
 from pytest_remex.errors import SweepError
-from pytest_remex.sweep import expand, plain, point_id, sweep_of
+from pytest_remex.model import OptionalOutput
+from pytest_remex.sweep import SweepCall, expand, plain, point_id, sweep_of
 
 JSON = st.recursive(
     st.none()
@@ -24,7 +26,7 @@ JSON = st.recursive(
 
 
 def plan(*arguments, **options):
-    """Give the sweep of a decorated function."""
+    """Return the sweep of a decorated function."""
     return sweep_of(sweep(*arguments, **options)(lambda: None))
 
 
@@ -115,3 +117,162 @@ def test_points_of_equal_ids():
     """Points that one id would name are refused, also where their values differ in type."""
     with pytest.raises(SweepError, match="two points are 'a=1'"):
         plan({"a": [1, "1"]}, name="grid")
+
+
+def test_script_and_inputs():
+    """A sweep keeps its script and its declared inputs; by default run.sbatch and none."""
+    found = plan(name="grid")
+    assert (found.script, found.inputs, found.config_files) == ("run.sbatch", None, ())
+    found = plan(name="grid", script="./jobs/long.sbatch", inputs=["src/**", "!src/x"])
+    assert (found.script, found.inputs) == ("jobs/long.sbatch", ("src/**", "!src/x"))
+    assert plan(name="grid", inputs=[]).inputs == ()
+
+
+@pytest.mark.parametrize(
+    ("config_file", "files"),
+    [(None, ()), ("a", ("a",)), (["a", "b"], ("a", "b")), (("a",), ("a",)), ([], ())],
+)
+def test_config_files(config_file, files):
+    """A config file may be one or a list; the first is the one of those who read one."""
+    found = plan(name="grid", config_file=config_file)
+    assert found.config_files == files
+    assert found.config_file == (files[0] if files else None)
+
+
+def test_optional_outputs():
+    """An optional output is marked, and is its pattern otherwise, also in JSON."""
+    fetch = plan(name="grid", fetch=["a", optional("LOGS/*.png")]).fetch
+    assert fetch == ("a", "LOGS/*.png")
+    assert [isinstance(each, OptionalOutput) for each in fetch] == [False, True]
+    assert json.dumps(fetch) == '["a", "LOGS/*.png"]'
+    assert repr(fetch) == "('a', optional('LOGS/*.png'))"
+    with pytest.raises(AttributeError):
+        fetch[1].other = 1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"fetch": "a"}, r"fetch='a' is one string: write fetch=\['a'\]"),
+        ({"fetch": 3}, "fetch=3: write a list of strings"),
+        ({"fetch": ["a", ""]}, "fetch: '' must be a string that is not empty"),
+        ({"fetch": [1]}, "fetch: 1 must be a string"),
+        ({"inputs": "src"}, r"inputs='src' is one string"),
+        ({"inputs": ["a\nb"]}, r"inputs: 'a\\nb' holds a line break or NUL"),
+        ({"config_file": ["a", None]}, "config_file: None must be a string"),
+        ({"script": ""}, "script: '' must be a string"),
+        ({"script": None}, "script: None must be a string"),
+        ({"script": "/run.sbatch"}, "script='/run.sbatch' must be the path of a file"),
+        ({"script": "../run.sbatch"}, "such as 'run.sbatch'"),
+        ({"script": "a/"}, "script='a/' must be"),
+        ({"script": "."}, "script='.' must be"),
+        ({"script": ".remex/x"}, "script='.remex/x' must be"),
+    ],
+)
+def test_texts_that_cannot_be_meant(options, words):
+    """Patterns and paths that cannot be meant are refused, with the value and the fix."""
+    with pytest.raises(SweepError, match=words):
+        plan(name="grid", **options)
+
+
+@pytest.mark.parametrize("pattern", ["", "  ", None, 3, "a\0"])
+def test_optional_takes_a_pattern(pattern):
+    """`optional` refuses what is no pattern."""
+    with pytest.raises(SweepError, match=r"^optional: "):
+        optional(pattern)
+
+
+def called(function, *arguments):
+    """Return a call that has run up to its yield."""
+    made = SweepCall(lambda: function(*arguments), "star")
+    made.patch()
+    return made
+
+
+def test_yield_gives_the_run():
+    """What comes after yield gets the run, and its return is the measures."""
+
+    def star():
+        run = yield
+        return {"twice": 2 * run}
+
+    assert called(star).check(21) == {"twice": 42}
+
+
+def test_without_yield():
+    """A function without yield only patches."""
+    done = []
+    assert called(lambda: done.append(1)).check(None) == {}
+    assert done == [1]
+
+
+def test_yield_that_is_not_reached():
+    """A function that returns before its yield only patches."""
+
+    def star(until):
+        if until == "early":
+            return
+        yield
+
+    assert called(star, "early").check(None) == {}
+
+
+def test_close_runs_finally():
+    """A paused call that is not checked is closed."""
+    seen = []
+
+    def star():
+        try:
+            yield
+        finally:
+            seen.append("closed")
+
+    called(star).close()
+    assert seen == ["closed"]
+
+
+def test_check_raises_the_users_own():
+    """What a check raises is the user's own exception."""
+
+    def star():
+        yield
+        raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        called(star).check(None)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (np.float64(0.5), 0.5),
+        (np.int64(3), 3),
+        (np.bool_(0), False),
+        (pd.Series([7]).iloc[0], 7),
+        (None, None),
+        ("text", "text"),
+        ([1, 2], "[1, 2]"),
+    ],
+)
+def test_measures_are_plain(value, expected):
+    """Measures become numbers, texts, or None, also from NumPy and pandas."""
+
+    def star():
+        yield
+        return {"measure": value}
+
+    found = called(star).check(None)["measure"]
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+@pytest.mark.parametrize("value", [3, [1], "text"])
+def test_measures_are_a_dict(value):
+    """A return that is no dict is refused, with its value."""
+
+    def star():
+        yield
+        return value
+
+    with pytest.raises(SweepError, match=r"sweep star returns .*: return a dict of measures"):
+        called(star).check(None)

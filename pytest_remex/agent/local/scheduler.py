@@ -13,11 +13,11 @@ from pytest_remex.agent.submissions import LocatedSubmission, submissions_of
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import filenames, paths, protocol
 from pytest_remex.common.disk import LocalSpec, LocalState
+from pytest_remex.common.git_environment import without_git_variables
 from pytest_remex.common.jobs import Job, JobState, number_of
 
 PATIENCE = 3.0
 """Seconds to wait for the queue to see a cancel."""
-_NOT_FOR_JOBS = ("PYTEST_", "GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_PREFIX")
 
 
 def submit(request: protocol.Submit, reply: Reply) -> None:
@@ -161,4 +161,5 @@ def _elapsed(state: LocalState) -> Optional[float]:
 
 
 def _environment() -> Dict[str, str]:
-    return {key: text for key, text in os.environ.items() if not key.startswith(_NOT_FOR_JOBS)}
+    kept = without_git_variables(os.environ)
+    return {name: text for name, text in kept.items() if not name.startswith("PYTEST_")}

@@ -5,6 +5,7 @@ from typing import Dict, List
 
 from pytest_remex.agent import process
 from pytest_remex.agent.errors import AgentError, full_disk_error
+from pytest_remex.common import git_environment
 
 PATIENCE = 3600.0
 """Seconds for one git command; a fetch over a slow link takes its time."""
@@ -22,43 +23,12 @@ _SETTINGS = (
     "submodule.recurse=false",
 )
 """What the clone's or the cluster user's configuration may not change in our commands."""
-_NETWORK = frozenset(
-    {
-        "GIT_ALLOW_PROTOCOL",
-        "GIT_ASKPASS",
-        "GIT_CONFIG_GLOBAL",
-        "GIT_CONFIG_NOSYSTEM",
-        "GIT_CONFIG_SYSTEM",
-        "GIT_EXEC_PATH",
-        "GIT_PROTOCOL_FROM_USER",
-        "GIT_SSH",
-        "GIT_SSH_COMMAND",
-        "GIT_SSH_VARIANT",
-    }
-)
-"""Git's variables that pass: they say how origin is reached, or where git is installed."""
-_FAMILIES = ("GIT_HTTP_", "GIT_PROXY_", "GIT_SSL_")
-_FIXED = {
-    "GIT_GRAFT_FILE": "/dev/null/none",
-    "GIT_NO_REPLACE_OBJECTS": "1",
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_TRACE2": "0",
-    "GIT_TRACE2_EVENT": "0",
-    "GIT_TRACE2_PERF": "0",
-    "LANGUAGE": "C",
-    "LC_ALL": "C",
-}
+_ENVIRONMENT = dict(git_environment.FIXED, GIT_TERMINAL_PROMPT="0")
 
 
 def environment() -> Dict[str, str]:
-    """Return the environment for git: asks nobody, speaks English, follows no replacements."""
-    kept = {name: text for name, text in os.environ.items() if _passes(name)}
-    kept.update(_FIXED)
-    return kept
-
-
-def _passes(name: str) -> bool:
-    return not name.startswith("GIT_") or name in _NETWORK or name.startswith(_FAMILIES)
+    """Return the environment for git: no prompts, messages in English, no replaced objects."""
+    return dict(git_environment.without_git_variables(os.environ), **_ENVIRONMENT)
 
 
 def command(clone: str, *words: str) -> List[str]:

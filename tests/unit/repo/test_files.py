@@ -1,4 +1,4 @@
-"""Where links lead within a checkout, told without leaving it."""
+"""Where links lead within a checkout, found without leaving it."""
 
 import os
 import tempfile
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_remex.repo.links import follow, leaving, target_in
+from pytest_remex.repo.files import follow, leaving, link_targets_in
 
 PATHS = ("a", "b", "c", "d/e", "d/f", "d/g/h")
 PARTS = st.sampled_from(["..", ".", "", "a", "b", "c", "d", "e", "f", "g", "h", "none"])
@@ -26,7 +26,7 @@ def test_as_the_system_does(links, parts):
         for path, target in links.items():
             (root / path).symlink_to(target)
         path = "/".join(parts).lstrip("/")
-        found = follow(path.encode(), target_in(os.fsencode(root)))
+        found = follow(path.encode(), link_targets_in(os.fsencode(root)))
         by_name = {link.encode(): target.encode() for link, target in links.items()}
         assert found == follow(path.encode(), by_name.get)
         try:
@@ -56,5 +56,5 @@ def test_as_the_system_does(links, parts):
     ],
 )
 def test_leaving(links, outside):
-    """A link leaves where its way does, through other links too; a loop leads nowhere."""
+    """A link leaves where its path does, through other links too; a loop leads nowhere."""
     assert set(leaving(links)) == outside

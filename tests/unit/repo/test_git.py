@@ -1,18 +1,16 @@
-"""The door to git."""
+"""What is asked of git, and how it answers."""
 
 import subprocess
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pytest_remex.errors import RepositoryError
-from pytest_remex.repo.git import Git, scrub
+from pytest_remex.repo.git import Git
 
 
 @pytest.fixture
 def repository(tmp_path):
-    """Give a repository with one commit."""
+    """Return a repository with one commit."""
     for command in (
         ["init", "--quiet", "--initial-branch=main"],
         ["-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "--quiet",
@@ -20,30 +18,6 @@ def repository(tmp_path):
     ):  # fmt: skip
         subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
     return Git(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("https://me:token@host/x", "https://***@host/x"),
-        ("push to https://token@host/x failed", "push to https://***@host/x failed"),
-        ("HTTPS://a:b@h and ssh://git@h", "HTTPS://***@h and ssh://***@h"),
-        ("git@host:x.git", "git@host:x.git"),
-        ("https://host/x", "https://host/x"),
-    ],
-)
-def test_scrub(text, shown):
-    """Names and tokens are removed from URLs."""
-    assert scrub(text) == shown
-
-
-VISIBLE = st.characters(categories=("L", "N", "P", "S"), exclude_characters="/")
-
-
-@given(st.text(alphabet=VISIBLE, min_size=1))
-def test_no_token_stays(token):
-    """No token stays, whatever it holds."""
-    assert scrub(f"https://user:{token}@host/x") == "https://***@host/x"
 
 
 def test_resolve(repository):
@@ -93,6 +67,6 @@ def test_update_ref_is_guarded(repository):
 
 
 def test_folder_that_is_not_there(tmp_path):
-    """A path that does not exist is named, with the mend."""
+    """A path that does not exist is named, with the fix."""
     with pytest.raises(RepositoryError, match=r"nowhere does not exist: set remex_repo"):
         Git(tmp_path / "nowhere")

@@ -1,0 +1,180 @@
+"""What an experiment is, the same on every machine: the fingerprint of its inputs.
+
+A fingerprint is the id that git would give the tree of the inputs, with the scheduling options
+left out of the script. It is computed here, without git and without writing objects: the base's
+tree once, and for each experiment only the folders on the paths that its patch changed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pytest_remex.errors import RepositoryError, SweepError
+from pytest_remex.repo.commits import LINK, Blob, Edit, listing
+from pytest_remex.repo.files import within
+from pytest_remex.repo.git import Git
+from pytest_remex.repo.inputs import Inputs
+from pytest_remex.repo.trees import ObjectHash, Tree, TreeEntry
+from pytest_remex.sbatch.scheduling import without_scheduling
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What a run directory takes: the number of its files, and their bytes."""
+
+    files: int
+    size: int
+
+
+class InputTree:
+    """The inputs in a base commit, and the fingerprints of experiments on it.
+
+    Args:
+        base: The base commit's sha.
+        files: The base commit's files.
+        inputs: Which of them are inputs.
+        script: The bytes that the script has in the base; None where it is not there.
+
+    Raises:
+        SweepError: The script's header is one that sbatch refuses.
+
+    """
+
+    def __init__(
+        self, base: str, files: Mapping[bytes, Blob], inputs: Inputs, script: bytes | None
+    ) -> None:
+        self.base = base
+        self._inputs = inputs
+        self._hash = ObjectHash(base)
+        self._sizes = {path: blob.size for path, blob in files.items() if inputs.is_placed(path)}
+        self._footprints: dict[tuple[bytes, ...], Footprint] = {}
+        entries = [
+            TreeEntry(path, blob.mode, blob.sha)
+            for path, blob in files.items()
+            if inputs.is_input(path)
+        ]
+        if script is not None and files[inputs.script].mode != LINK:
+            mode = files[inputs.script].mode
+            entries.append(self._entry(Edit(inputs.script, mode, script)))
+        self._tree = Tree(entries, self._hash)
+
+    def entries(self, edits: Iterable[Edit]) -> tuple[TreeEntry, ...]:
+        """Return what a patch does to the inputs: all that its fingerprint needs later.
+
+        Raises:
+            SweepError: The patch makes the script's header one that sbatch refuses.
+
+        """
+        return tuple(self._entry(edit) for edit in edits if self._inputs.is_input(edit.path))
+
+    def fingerprint(self, changes: Iterable[Edit | TreeEntry] = ()) -> str:
+        """Return an experiment's fingerprint.
+
+        Args:
+            changes: Its patch, as edits or as what `entries` made of them; what is no input does
+                not count.
+
+        Returns:
+            A git tree id in hexadecimal digits: 40, or 64 in a SHA-256 repository.
+
+        Raises:
+            SweepError: The patch makes the script's header one that sbatch refuses.
+
+        """
+        entries = [
+            self._entry(change) if isinstance(change, Edit) else change
+            for change in changes
+            if self._inputs.is_input(change.path)
+        ]
+        return self._tree.changed(entries) if entries else self._tree.sha
+
+    def footprint(self, edits: Iterable[Edit] = (), shared: Sequence[str] = ()) -> Footprint:
+        """Return what a run directory takes: without declared inputs the whole commit.
+
+        Args:
+            edits: The experiment's patch.
+            shared: The paths that run directories link to, which are left out.
+
+        """
+        apart = tuple(os.fsencode(path.strip("/")) for path in shared if path.strip("/"))
+        found = self._base_footprint(apart)
+        count, size = found.files, found.size
+        for edit in edits:
+            if not self._inputs.is_placed(edit.path) or (apart and any(within(apart, [edit.path]))):
+                continue
+            before = self._sizes.get(edit.path)
+            count += (edit.content is not None) - (before is not None)
+            size += len(edit.content or b"") - (before or 0)
+        return Footprint(count, size)
+
+    def _base_footprint(self, apart: tuple[bytes, ...]) -> Footprint:
+        if apart not in self._footprints:
+            left_out = set(within(apart, self._sizes)) if apart else set()
+            sizes = [size for path, size in self._sizes.items() if path not in left_out]
+            self._footprints[apart] = Footprint(len(sizes), sum(sizes))
+        return self._footprints[apart]
+
+    def _entry(self, edit: Edit) -> TreeEntry:
+        content = edit.content
+        if content is None:
+            return TreeEntry(edit.path)
+        if edit.path == self._inputs.script and edit.mode != LINK:
+            content = without_scheduling(content)
+        return TreeEntry(edit.path, edit.mode, self._hash.blob(content))
+
+
+def read_input_tree(repository: Git, base: str, inputs: Inputs) -> InputTree:
+    """Return the inputs in a base commit.
+
+    Args:
+        repository: The repository that holds it.
+        base: The commit's sha.
+        inputs: Which of its files are inputs.
+
+    """
+    files = dict(listing(repository, base))
+    blob = files.get(inputs.script)
+    script = None if blob is None else _content(repository, blob.sha)
+    return InputTree(base, files, inputs, script)
+
+
+def differing(repository: Git, one: str, other: str, inputs: Inputs) -> tuple[str, ...]:
+    """Return the inputs that differ between two base commits, by path.
+
+    Scheduling options of the script make no difference.
+
+    Raises:
+        RepositoryError: A commit is not in the repository.
+
+    """
+    command = ("diff-tree", "-r", "-z", "--no-renames", "--no-ext-diff", "--raw", "--full-index")
+    fields = iter(repository.run(*command, one, other, "--").split("\0"))
+    changed = []
+    for facts in fields:
+        path = next(fields, "")
+        if not path or not inputs.is_input(os.fsencode(path)):
+            continue
+        before_mode, after_mode, before, after, _ = facts.removeprefix(":").split()
+        is_script = os.fsencode(path) == inputs.script and before_mode == after_mode != LINK
+        if is_script and _same_script(repository, before, after):
+            continue
+        changed.append(path)
+    return tuple(sorted(changed))
+
+
+def _same_script(repository: Git, before: str, after: str) -> bool:
+    one, other = (_content(repository, sha) for sha in (before, after))
+    try:
+        return without_scheduling(one) == without_scheduling(other)
+    except SweepError:  # an old base's script may be one that cannot run: it is another, then
+        return False
+
+
+def _content(repository: Git, sha: str) -> bytes:
+    code, output, errors = repository.stream("cat-file", "blob", sha).communicate()
+    if code:
+        words = errors.decode(errors="replace").strip()
+        raise RepositoryError(f"git cat-file blob {sha} failed in {repository.top}: {words}")
+    return output

@@ -1,0 +1,176 @@
+"""Which files of a repository an experiment depends on: its inputs.
+
+Control files steer experiments and are read by no job: sweep files, conftest.py, pytest.ini, and
+what the ini key `remex_control` names. Inputs are all other files of the base commit after the
+patch, or, where a sweep declares `inputs=[...]`, only the files that match. Patterns are those of
+.gitignore, from the top of the repository; the last one that matches a path decides, so that `!`
+takes back also below a folder, where git would not look any more.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from enum import Enum, auto
+
+from pathspec import PathSpec
+from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
+
+from pytest_remex.errors import SweepError
+from pytest_remex.model import SCRIPT
+from pytest_remex.repo.commits import Edit
+from pytest_remex.sweep import SWEEP_FILES
+
+CONTROL = ("README*", "docs/", "*.ipynb")
+"""The default of `remex_control`."""
+_STEERING = (*SWEEP_FILES, "conftest.py", "pytest.ini")
+_SHOWN = 5
+"""Paths that a message names at most."""
+
+
+class FileKind(Enum):
+    """What a file is to the experiments of a sweep."""
+
+    INPUT = auto()
+    SWEEP_FILE = auto()
+    """A sweep file, conftest.py or pytest.ini."""
+    CONTROL = auto()
+    """Named by `remex_control`."""
+    UNDECLARED = auto()
+    """Not among the inputs that the sweep declares."""
+
+
+class Inputs:
+    """The rules that tell a sweep's inputs from other files.
+
+    The script is an input always. A sweep file, conftest.py and pytest.ini never are. What
+    `remex_control` names is one where the sweep declares it.
+
+    Args:
+        declared: The sweep's `inputs=`; None where it declares none.
+        script: The sweep's script.
+        sweep_files: Paths of the file that defines the sweep and of those that `remex_sweeps`
+            names, from the top of the repository.
+        control: The patterns of `remex_control`.
+
+    Raises:
+        SweepError: A pattern is not one of .gitignore.
+
+    Example:
+        >>> inputs = Inputs(["src/**", "inlist*"], sweep_files=["grids/mass.py"])
+        >>> inputs.is_input(b"src/eos.f90"), inputs.is_input(b"grids/mass.py")
+        (True, False)
+
+    """
+
+    def __init__(
+        self,
+        declared: Sequence[str] | None = None,
+        *,
+        script: str = SCRIPT,
+        sweep_files: Iterable[str] = (),
+        control: Sequence[str] = CONTROL,
+    ) -> None:
+        self.script = os.fsencode(script)
+        self._sweep_files = frozenset(map(os.fsencode, sweep_files))
+        self._steering = _compiled(_STEERING, "")
+        self._declared = None if declared is None else _compiled(declared, "inputs")
+        self._control = _compiled(control, "remex_control")
+        self._declared_text = list(declared or ())
+        self._control_text = " ".join(control)
+
+    @property
+    def are_declared(self) -> bool:
+        """Whether the sweep declares its inputs, so that only these are placed."""
+        return self._declared is not None
+
+    def kind(self, path: bytes) -> FileKind:
+        """Return what a file is, by its path from the top of the repository."""
+        if path == self.script:
+            return FileKind.INPUT
+        text = _matchable(path)
+        if path in self._sweep_files or self._steering.match_file(text):
+            return FileKind.SWEEP_FILE
+        if self._declared is not None:
+            return FileKind.INPUT if self._declared.match_file(text) else FileKind.UNDECLARED
+        return FileKind.CONTROL if self._control.match_file(text) else FileKind.INPUT
+
+    def is_input(self, path: bytes) -> bool:
+        """Return whether an experiment depends on a file."""
+        return self.kind(path) is FileKind.INPUT
+
+    def is_placed(self, path: bytes) -> bool:
+        """Return whether a file is in run directories: all are, or only declared inputs."""
+        return self._declared is None or self.is_input(path)
+
+    def refuse(self, edits: Iterable[Edit], experiment: str) -> None:
+        """Refuse a patch that changes what is no input.
+
+        Args:
+            edits: What the patch changed.
+            experiment: The experiment's id, for the message.
+
+        Raises:
+            SweepError: It does; with the paths, and what to do.
+
+        """
+        refused: dict[FileKind, list[str]] = {}
+        for edit in edits:
+            kind = self.kind(edit.path)
+            if kind is not FileKind.INPUT:
+                refused.setdefault(kind, []).append(os.fsdecode(edit.path))
+        lines = [
+            f"{experiment}: the patch changes {_some(paths)}, {self._explain(kind, paths)}"
+            for kind, paths in refused.items()
+        ]
+        if lines:
+            raise SweepError("\n".join(lines))
+
+    def _explain(self, kind: FileKind, paths: Sequence[str]) -> str:
+        one = len(paths) == 1
+        it, is_one = ("it", "a control file") if one else ("them", "control files")
+        if kind is FileKind.SWEEP_FILE:
+            return (
+                f"which {'steers' if one else 'steer'} pytest and {'is' if one else 'are'} no "
+                f"input of a job: let the patch write other files"
+            )
+        if kind is FileKind.CONTROL:
+            return (
+                f"{is_one} by remex_control = {self._control_text}: if the job reads {it}, set "
+                f"remex_control in the ini file to patterns that do not match {it}; if not, let "
+                f"the patch leave {it} alone"
+            )
+        return (
+            f"which inputs={self._declared_text} does not name, so that the job would not find "
+            f"{it}: add {it} to inputs, or let the patch leave {it} alone"
+        )
+
+
+def _compiled(patterns: Sequence[str], origin: str) -> PathSpec[GitIgnoreSpecPattern]:
+    for pattern in patterns:
+        fault = _fault(pattern)
+        if fault:
+            raise SweepError(f"{origin}: the pattern {pattern!r} {fault}: correct or remove it")
+    return PathSpec.from_lines(GitIgnoreSpecPattern, patterns)
+
+
+def _fault(pattern: str) -> str | None:
+    """Return what is wrong with a pattern, as the rest of a sentence; None where nothing is."""
+    if "\n" in pattern or "\0" in pattern:
+        return "holds a line break or NUL"
+    try:
+        read = PathSpec.from_lines(GitIgnoreSpecPattern, [pattern]).patterns
+    except (ValueError, re.error):
+        return "is not one of .gitignore"
+    return None if any(each.include is not None for each in read) else "matches nothing"
+
+
+def _matchable(path: bytes) -> str:
+    # A pattern's end would also match before a line break; no pattern and no path holds a NUL.
+    return os.fsdecode(path).replace("\n", "\0")
+
+
+def _some(paths: Sequence[str]) -> str:
+    shown = ", ".join(path if path.isprintable() else ascii(path) for path in paths[:_SHOWN])
+    return shown + (f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else "")

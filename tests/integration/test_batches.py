@@ -19,7 +19,7 @@ mode = os.environ.get("MODE", "")
 
 def write(self, events):
     events = list(events)
-    if not any(event.get("state") == "PLACED" for event in events):
+    if not any(getattr(event, "stage", "") == "PLACED" for event in events):
         written(self, events)
         return
     if mode == "stays":

@@ -10,19 +10,19 @@ import os
 import signal
 from pytest_remex.records.store import Journal
 
-written = Journal.write
+written = Journal._append
 state, edge = os.environ.get("KILL_AT", "none before").split()
 
-def write(self, events):
-    events = list(events)
-    due = any(event.get("state", "head") == state for event in events)
+def write(self, objects):
+    objects = list(objects)
+    due = any(each.get("state", "head") == state for each in objects)
     if due and edge == "before":
         os.kill(os.getpid(), signal.SIGKILL)
-    written(self, events)
+    written(self, objects)
     if due and edge == "after":
         os.kill(os.getpid(), signal.SIGKILL)
 
-Journal.write = write
+Journal._append = write
 """
 
 SLOW = """
@@ -34,7 +34,7 @@ written = Journal.write
 
 def write(self, events):
     events = list(events)
-    if any(event.get("state") == "PLACED" for event in events):
+    if any(getattr(event, "stage", "") == "PLACED" for event in events):
         pathlib.Path("in-flight").touch()
         time.sleep(1)
     written(self, events)

@@ -246,6 +246,25 @@ def test_an_unknown_job_is_lost(runs):
     assert runs.job("r", "7").state is JobState.LOST
 
 
+@pytest.mark.parametrize(
+    "text", ['{"state": 3}', "[" * 200_000, '{"state": "FAILED", "format": 9}']
+)
+def test_a_damaged_state_is_that_jobs_fault_alone(runs, text):
+    """A job whose file cannot be read is UNKNOWN with the reason, and the others are told."""
+    runs.add("a", "#!/bin/sh\n")
+    runs.add("b", "#!/bin/sh\n")
+    held = runs.submit(runs.submission("a"), runs.submission("b"))
+    runs.release(*[event.job for event in held.values()])
+    for name, event in held.items():
+        runs.wait(name, event.job, "COMPLETED")
+    state = runs.folder / ".remex" / "local" / "states" / held["a"].job
+    state.write_text(text)
+    found = runs.job("a", held["a"].job)
+    assert found.state is JobState.UNKNOWN
+    assert "cannot be used" in found.reason
+    assert runs.job("b", held["b"].job).state is JobState.COMPLETED
+
+
 def _text(path):
     return path.exists() and path.read_text()
 

@@ -27,3 +27,11 @@ class RecordError(RemexError):
 
 class NamelistError(RemexError):
     """A namelist cannot be read, or a setting in it cannot be changed."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return one line that says what went wrong: a user's error by its message alone."""
+    text = (str(error).splitlines() or [""])[0]
+    if isinstance(error, RemexError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,12 +1,14 @@
-"""Collecting from scripts and notebooks: the engines of the modes, without pytest.
+"""Submit and collect from scripts and notebooks: the engines of the modes, without pytest.
 
-    from pytest_remex.scripting import collect
+    from pytest_remex import Remote, Repo
+    from pytest_remex.scripting import collect, submit
 
+    submit("sweeps.py", repo=Repo("."), remote=Remote("cluster", "~/clone", "~/runs"))
     tams = collect("sweeps.py", names=["tams"])["tams"]
 
-As `pytest --remex-collect` does, this writes results, links and report into the output folder. A
-run that failed, or whose check failed, is a row with the verdict FAILED and the reason; a job that
-has not ended is a row with its state; a point that was not submitted has no row.
+Both do what `pytest --remex-submit` and `--remex-collect` do, and know the same runs. A run that
+failed, or whose check failed, is a row with the verdict FAILED and the reason; a job that has not
+ended is a row with its state; a point that was not submitted has no row.
 
 Hooks come from what is passed as `plugins`: the project's conftest, an extension. For MESA:
 
@@ -21,12 +23,10 @@ carry marks. A plain `assert` gives no values in its message here: pytest adds t
 from __future__ import annotations
 
 import functools
-import inspect
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,23 +36,92 @@ from pytest_remex import hookspecs
 from pytest_remex.collect import pipeline
 from pytest_remex.collect.judge import JudgedRun, RunFailedError, RunJudge, RunPendingError
 from pytest_remex.collect.pipeline import CollectedRun
-from pytest_remex.errors import RemexError, SweepError
-from pytest_remex.interaction import show_nothing
-from pytest_remex.launch.script import SubmittedJob, submit
+from pytest_remex.errors import RemexError, first_line
+from pytest_remex.interaction import Progress, ask_at_terminal, show_nothing
+from pytest_remex.io import prepare_output_folder
+from pytest_remex.launch.options import LaunchOptions
+from pytest_remex.launch.outcomes import Candidate, State
+from pytest_remex.launch.preparation import prepare, run_patch, warnings_of
+from pytest_remex.launch.submitter import Folders, Submitter
 from pytest_remex.model import Config, Experiment, Remote, Repo, Sweep
 from pytest_remex.records.index import RecordedRun, RunIndex
-from pytest_remex.repo.workspace import Workspace, Workspaces
-from pytest_remex.sweep import SweepCall, expand, point_id, sweep_of
+from pytest_remex.repo.workspace import Prepared, Workspace, Workspaces
+from pytest_remex.sweep import expand, point_id, sweep_of
+from pytest_remex.sweep_file import SweepFunction, call_of, experiment_at, sweep_functions
 from pytest_remex.tables.publish import Published, Target, publish
 from pytest_remex.tables.readers import BuiltInReaders
-from pytest_remex.transport import connect
+from pytest_remex.transport import Connections, connect
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     import pandas as pd
 
 __all__ = ["SubmittedJob", "collect", "submit"]
+
+
+CONFIRM = 1000
+"""The most jobs that are sent without `yes`, as remex_confirm is by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubmittedJob:
+    """An experiment that has a job; `new` says that this call submitted it."""
+
+    node: str
+    point: Config
+    job: str
+    launch: str
+    new: bool
+
+
+def submit(  # noqa: PLR0913 - the contract with users
+    sweep_file: str | Path,
+    *,
+    repo: Repo,
+    remote: Remote,
+    output: str | Path = "remex-output",
+    names: Iterable[str] | None = None,
+    yes: bool = False,
+) -> list[SubmittedJob]:
+    """Submit the experiments of a sweep file, as `pytest --remex-submit` does, without pytest.
+
+    Submitting twice is safe: an experiment that has a run already gets no other. Sweep functions
+    may ask for `experiment`, `repo` and `remote`; what a conftest.py holds is not read.
+
+    Args:
+        sweep_file: The file that defines the sweeps, as module-level functions.
+        repo: The repository that the experiments are made from.
+        remote: Where they run.
+        output: The folder for launch records.
+        names: The sweeps to submit; None for all in the file.
+        yes: Submit also more than 1,000 jobs.
+
+    Returns:
+        The jobs, in the order of the file and of each sweep's grid.
+
+    Raises:
+        SweepError: Where a sweep cannot be used as written, or there is none of a name.
+        RemexError: Where an experiment could not be submitted; those before it may have been.
+            Run the same call again for the others.
+
+    Example:
+        >>> submit("sweeps.py", repo=Repo("."), remote=Remote(None, runs="~/runs"))
+    """
+    target = _Target(Path(sweep_file).absolute(), repo, remote)
+    folder = Path(output).expanduser().absolute()
+    with sweep_functions(target.path, names) as functions:
+        sweeps = [(function, sweep) for function in functions if (sweep := sweep_of(function))]
+        points = [(f, sweep, point) for f, sweep in sweeps for point in expand(sweep)]
+        prepare_output_folder(folder)
+        with _submitter(folder, yes=yes) as (submitter, workspaces):
+            submitter.expect(len(points))
+            candidates: list[Candidate] = []
+            for each in points:
+                prepared = _prepared(*each, target, workspaces)
+                candidates.append(submitter.add(prepared, repo, remote))
+                submitter.advance(last=False)
+            submitter.advance(last=True)
+    _raise_for_failed(submitter, candidates)
+    return [_job(each) for each in candidates]
 
 
 def collect(  # noqa: PLR0913 - the contract with users
@@ -86,7 +155,7 @@ def collect(  # noqa: PLR0913 - the contract with users
     """
     folder = Path(output).expanduser().absolute()
     hook = _hooks(plugins).hook
-    with _sweeps(Path(sweep_file), names) as functions, ExitStack() as stack:
+    with sweep_functions(Path(sweep_file), names) as functions, ExitStack() as stack:
         submitted = _find_runs(functions, RunIndex.read(folder / "launches"))
         runs = [_reached_by(remote, each.recorded) for each in submitted]
         collected = _collect(runs, folder / "runs", stack, offline=offline)
@@ -94,6 +163,105 @@ def collect(  # noqa: PLR0913 - the contract with users
         place = _Place(repo or Repo("."), remote, workspaces, hook)
         judged = [_judge(*each, place) for each in zip(submitted, collected, strict=True)]
         return {each.sweep: _frame(each) for each in publish(judged, Target(folder), hook)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where the experiments of a file come from, and where they run."""
+
+    path: Path
+    repo: Repo
+    remote: Remote
+
+
+class _Quiet:
+    """The listener of a script: it shows nothing, and stops where Ctrl-C came."""
+
+    def __init__(self) -> None:
+        self._interrupted = False
+
+    def progress(self) -> AbstractContextManager[Progress]:
+        return nullcontext(show_nothing)
+
+    def interrupted(self) -> None:
+        self._interrupted = True
+
+    def goes_on(self) -> bool:
+        if self._interrupted:
+            raise KeyboardInterrupt
+        return True
+
+    def continuation(self, _collected: CollectedRun, _experiment: Experiment) -> None:
+        return None
+
+    def submitted(self, launch: str, jobs: Mapping[str, str]) -> None:
+        pass
+
+
+@contextmanager
+def _submitter(output: Path, *, yes: bool) -> Iterator[tuple[Submitter, Workspaces]]:
+    workspaces = Workspaces(kept=True)
+    connections = Connections(ask_at_terminal, _warn)
+    folders = Folders(output / "launches", output / "runs")
+    options = LaunchOptions(confirm=None if yes else CONFIRM)
+    submitter = Submitter(workspaces, connections, folders, options, _Quiet())
+    try:
+        yield submitter, workspaces
+    finally:
+        for text in submitter.close():
+            _warn(text)
+
+
+def _node(target: _Target, function: SweepFunction, point: Config) -> str:
+    """Return the node ID that pytest gives where its rootdir is the repository."""
+    top, file = target.repo.path.resolve(), target.path.resolve()
+    shown = file.relative_to(top).as_posix() if file.is_relative_to(top) else target.path.name
+    title = f"[{point_id(point)}]" if point else ""
+    return f"{shown}::{getattr(function, '__name__', '')}{title}"
+
+
+def _prepared(
+    function: SweepFunction, sweep: Sweep, point: Config, target: _Target, workspaces: Workspaces
+) -> Prepared:
+    workspace = workspaces.at(target.repo, sweep.branch)
+    experiment = experiment_at(sweep, point, workspace.scratch.checkout())
+    call = call_of(function, experiment, target.repo, target.remote)
+    try:
+        run_patch(call)
+        call.close()
+        prepared = prepare(_node(target, function, point), experiment, {}, workspace)
+    finally:
+        workspace.scratch.restore()
+    for warning in warnings_of(workspaces.git(target.repo), prepared):
+        _warn(warning.text)
+    return prepared
+
+
+def _raise_for_failed(submitter: Submitter, candidates: Sequence[Candidate]) -> None:
+    if submitter.fault is not None:
+        raise submitter.fault
+    failed = [
+        each for each in candidates if each.outcome.state in {State.NOT_SUBMITTED, State.UNKNOWN}
+    ]
+    if failed:
+        first = failed[0]
+        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        raise RemexError(f"{first.request.prepared.node}{more}: {first.outcome.why}")
+
+
+def _job(candidate: Candidate) -> SubmittedJob:
+    prepared, outcome = candidate.request.prepared, candidate.outcome
+    return SubmittedJob(
+        node=prepared.node,
+        point=prepared.experiment.point,
+        job=outcome.job,
+        launch=outcome.launch,
+        new=outcome.state is State.SUBMITTED,
+    )
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, stacklevel=4)
 
 
 class _Hooks(pluggy.PluginManager):
@@ -109,7 +277,7 @@ class _Hooks(pluggy.PluginManager):
 class _Submitted:
     """An experiment that has a run, and the sweep function that makes and checks it."""
 
-    function: Callable[..., object]
+    function: SweepFunction
     sweep: Sweep
     point: Config
     recorded: RecordedRun
@@ -134,73 +302,20 @@ def _hooks(plugins: Iterable[object]) -> _Hooks:
     return hooks
 
 
-@contextmanager
-def _sweeps(
-    path: Path, names: Iterable[str] | None
-) -> Iterator[Mapping[str, Callable[..., object]]]:
-    """Yield a file's sweep functions by the sweeps' names; its folder can be imported from."""
-    folder = str(path.absolute().parent)
-    before = list(sys.path)
-    sys.path.insert(0, folder)
-    try:
-        functions = {
-            sweep.name: value
-            for value in vars(_imported(path)).values()
-            if (sweep := sweep_of(value)) is not None
-        }
-        wanted = list(functions) if names is None else list(names)
-        for name in wanted:
-            if name not in functions:
-                known = ", ".join(functions) or "none"
-                raise SweepError(f"{path} has no sweep {name!r}: its sweeps are {known}")
-            _refuse_pytest(name, functions[name])
-        yield {name: functions[name] for name in wanted}
-    finally:
-        sys.path[:] = before
-
-
-def _imported(path: Path) -> ModuleType:
-    spec = spec_from_file_location(f"remex_sweeps_{path.stem}", path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise SweepError(f"{path} is not a Python file: name the file with the sweeps")
-    module = module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses in the file look their module up
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        raise SweepError(f"{path} cannot be imported ({_line(error)}): correct it") from error
-    return module
-
-
-_GIVEN = ("experiment", "repo", "remote")
-
-
-def _refuse_pytest(name: str, function: Callable[..., object]) -> None:
-    """Refuse a sweep that only pytest can call as it is meant."""
-    instead = "collect it with pytest --remex-collect"
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.name not in _GIVEN and parameter.default is inspect.Parameter.empty:
-            raise SweepError(
-                f"sweep {name} asks for the fixture {parameter.name!r}, which only pytest has: "
-                f"{instead}"
-            )
-    marks = [str(mark.name) for mark in getattr(function, "pytestmark", ())]
-    if marks:
-        raise SweepError(f"sweep {name} is marked {', '.join(marks)}: {instead}")
-
-
-def _find_runs(functions: Mapping[str, Callable[..., object]], index: RunIndex) -> list[_Submitted]:
+def _find_runs(functions: Iterable[SweepFunction], index: RunIndex) -> list[_Submitted]:
     found: list[_Submitted] = []
-    for name, function in functions.items():
-        sweep = sweep_of(function)
-        points = expand(sweep) if sweep else []
+    for function in functions:
+        sweep = sweep_of(function) or Sweep("")
         runs = [
             _Submitted(function, sweep, point, recorded)
-            for point in points
-            if sweep and (recorded := index.newest_of_sweep(name, point))
+            for point in expand(sweep)
+            if (recorded := index.newest_of_sweep(sweep.name, point))
         ]
         if not runs:
-            raise RemexError(f"sweep {name} was not submitted: pytest --remex-submit submits it")
+            raise RemexError(
+                f"sweep {sweep.name} was not submitted: submit(...) or pytest --remex-submit "
+                f"submits it"
+            )
         found += runs
     return found
 
@@ -227,9 +342,9 @@ def _judge(submitted: _Submitted, collected: CollectedRun, place: _Place) -> Jud
     try:
         judge.check_job()
     except RunPendingError as pending:
-        judge.conclude("skipped", _line(pending))
+        judge.conclude("skipped", first_line(pending))
     except RunFailedError as failure:
-        judge.conclude("failed", _line(failure))
+        judge.conclude("failed", first_line(failure))
     else:
         workspace = place.workspaces.at(place.repo, collected.launch.base)
         _check(judge, submitted, workspace, place)
@@ -238,32 +353,17 @@ def _judge(submitted: _Submitted, collected: CollectedRun, place: _Place) -> Jud
 
 def _check(judge: RunJudge, submitted: _Submitted, workspace: Workspace, place: _Place) -> None:
     sweep, point, launch = submitted.sweep, submitted.point, judge.collected.launch
-    path = workspace.scratch.checkout()
-    experiment = Experiment(sweep, point_id(point), point, {**sweep.base_config, **point}, path)
-    given = {
-        "experiment": experiment,
-        "repo": place.repo,
-        "remote": place.remote or launch.remote,
-    }
-    wanted = inspect.signature(submitted.function).parameters
-    arguments = {name: value for name, value in given.items() if name in wanted}
-    call = SweepCall(lambda: submitted.function(**arguments), sweep.name)
+    remote = place.remote or launch.remote
+    experiment = experiment_at(sweep, point, workspace.scratch.checkout())
+    call = call_of(submitted.function, experiment, place.repo, remote)
     try:
         judge.check(experiment, call, workspace, place.hook)
     except Exception as error:  # noqa: BLE001 - what a check raises is its verdict
-        judge.conclude("failed", _line(error))
+        judge.conclude("failed", first_line(error))
     else:
         judge.conclude("passed", "")
     finally:
         workspace.scratch.restore()
-
-
-def _line(error: BaseException) -> str:
-    """Return one line that says what went wrong."""
-    text = (str(error).splitlines() or [""])[0]
-    if isinstance(error, RemexError):
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _frame(published: Published) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from pytest_remex.agent.local import queue, scheduler
 from pytest_remex.agent.place import directories
 from pytest_remex.agent.slurm import control, query, submit
 from pytest_remex.agent.wire import Reply, Wire
-from pytest_remex.common import protocol
+from pytest_remex.common import framing, protocol
 from pytest_remex.common.protocol import LOCAL, SLURM, Request
 from pytest_remex.common.redact import redact
 from pytest_remex.common.typed_json import TypedJsonError
@@ -65,7 +65,7 @@ def serve(wire: Wire, modules: str) -> None:
 
 def _answer_line(line: bytes, wire: Wire, modules: str) -> None:
     try:
-        number, request = protocol.decode_request(line)
+        number, request = framing.decode_request(line)
     except TypedJsonError as error:
         wire.send(0, protocol.Error("request", f"a request cannot be read: {error}"))
     else:

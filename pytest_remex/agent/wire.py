@@ -7,15 +7,8 @@ import time
 from typing import BinaryIO, List, Optional, Union
 
 from pytest_remex.agent.errors import LinkGoneError
-from pytest_remex.common.protocol import (
-    Beat,
-    CutLineError,
-    End,
-    Error,
-    Event,
-    encode_event,
-    whole,
-)
+from pytest_remex.common.framing import CutLineError, encode_event, whole
+from pytest_remex.common.protocol import Beat, End, Error, Event
 
 BEAT = 5.0
 """Seconds between signs of life while a request is under way."""

@@ -14,7 +14,8 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from pytest_remex.common import protocol
-from pytest_remex.common.protocol import CutLineError, End, Error
+from pytest_remex.common.framing import CutLineError, decode_event, encode_request, whole
+from pytest_remex.common.protocol import End, Error
 from pytest_remex.errors import ConnectionLostError, RemoteError
 from pytest_remex.transport.base import connection_lost, last_lines
 
@@ -90,7 +91,7 @@ class AgentClient:
             raise ConnectionLostError(self._ended)
         number, work = next(self._numbers), WORK[type(request)]
         self._unread[number] = deque()
-        self._send(protocol.encode_request(number, request), work)
+        self._send(encode_request(number, request), work)
         return self._events(number, work)
 
     def close(self) -> None:
@@ -135,7 +136,7 @@ class AgentClient:
             raise self._no_more(work)
         self._answered = True
         try:
-            return protocol.decode_event(protocol.whole(line + b"\n"))
+            return decode_event(whole(line + b"\n"))
         except CutLineError as error:
             what = (
                 f"an answer from {self._place} did not arrive whole ({last_lines(line)!r}; does a "

@@ -10,13 +10,8 @@ from pathlib import Path
 import pytest
 
 from pytest_remex.agent import BOOT, bundle
-from pytest_remex.common.protocol import (
-    End,
-    Error,
-    decode_event,
-    encode_request,
-    whole,
-)
+from pytest_remex.common.framing import decode_event, encode_request, whole
+from pytest_remex.common.protocol import End, Error
 
 NONCE = "nonce-of-the-tests"
 

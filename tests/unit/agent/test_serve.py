@@ -12,15 +12,8 @@ import pytest
 from support.agents import NONCE, Agent, AgentError, event_in
 
 from pytest_remex.agent import BOOT, bundle
-from pytest_remex.common.protocol import (
-    LOCAL,
-    SLURM,
-    Beat,
-    ListedRun,
-    ListOutputs,
-    LookAtHost,
-    encode_request,
-)
+from pytest_remex.common.framing import encode_request
+from pytest_remex.common.protocol import LOCAL, SLURM, Beat, ListedRun, ListOutputs, LookAtHost
 
 
 def framed(text):

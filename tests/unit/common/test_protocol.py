@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_remex.common import protocol
+from pytest_remex.common import framing, protocol
 from pytest_remex.common.protocol import CONVERSATION, Placement
 
 META = st.dictionaries(st.text(), st.none() | st.integers() | st.text())
@@ -23,25 +23,25 @@ EVENTS = st.one_of(
 @given(st.integers(0), REQUESTS)
 def test_requests_come_back_as_they_were(number, request):
     """Every request survives its line."""
-    line = protocol.encode_request(number, request)
+    line = framing.encode_request(number, request)
     assert line.isascii()
     assert line.count(b"\n") == 1
-    assert protocol.decode_request(protocol.whole(line)) == (number, request)
+    assert framing.decode_request(framing.whole(line)) == (number, request)
 
 
 @given(st.integers(0), EVENTS)
 def test_events_come_back_as_they_were(number, event):
     """Every event survives its line, apart from numbers that are no numbers."""
-    line = protocol.encode_event(number, event)
-    told, read = protocol.decode_event(protocol.whole(line))
-    assert (told, protocol.encode_event(number, read)) == (number, line)
+    line = framing.encode_event(number, event)
+    told, read = framing.decode_event(framing.whole(line))
+    assert (told, framing.encode_event(number, read)) == (number, line)
 
 
 @given(REQUESTS, st.data())
 def test_a_line_of_which_a_part_is_missing_is_not_read(request, data):
     """Wherever a byte is missing, or the end, the line is refused."""
-    line = protocol.encode_request(1, request)
+    line = framing.encode_request(1, request)
     cut = data.draw(st.integers(0, len(line) - 1))
     for damaged in (line[:cut] + line[cut + 1 :], line[:cut]):
-        with pytest.raises(protocol.CutLineError):
-            protocol.whole(damaged)
+        with pytest.raises(framing.CutLineError):
+            framing.whole(damaged)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_remex.common.framing import encode_event
 from pytest_remex.common.protocol import (
     CONVERSATION,
     Beat,
@@ -16,7 +17,6 @@ from pytest_remex.common.protocol import (
     ListTips,
     Placed,
     Tips,
-    encode_event,
 )
 from pytest_remex.errors import ConnectionLostError, RemoteError
 from pytest_remex.transport.agent_client import WORK, AgentClient

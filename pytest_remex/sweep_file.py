@@ -1,0 +1,97 @@
+"""Sweep files without pytest: import one, and call its sweep functions with what a script has."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from pytest_remex.errors import SweepError, first_line
+from pytest_remex.model import Config, Experiment, Remote, Repo, Sweep
+from pytest_remex.sweep import SweepCall, point_id, sweep_of
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+SweepFunction: TypeAlias = Callable[..., object]
+
+GIVEN = ("experiment", "repo", "remote")
+"""What a sweep function may ask for where there is no pytest."""
+
+
+@contextmanager
+def sweep_functions(path: Path, names: Iterable[str] | None) -> Iterator[list[SweepFunction]]:
+    """Yield the sweep functions of a file; its folder can be imported from meanwhile.
+
+    Args:
+        path: The file that defines the sweeps, as module-level functions.
+        names: The sweeps wanted, by name; None for all in the file.
+
+    Raises:
+        SweepError: The file cannot be imported, has no sweep of a name, or a sweep needs pytest:
+            it asks for a fixture of its own, or carries marks.
+
+    """
+    before = list(sys.path)
+    sys.path.insert(0, str(path.absolute().parent))
+    try:
+        functions = {
+            sweep.name: value
+            for value in vars(_imported(path)).values()
+            if (sweep := sweep_of(value)) is not None
+        }
+        wanted = list(functions) if names is None else list(names)
+        for name in wanted:
+            if name not in functions:
+                known = ", ".join(functions) or "none"
+                raise SweepError(f"{path} has no sweep {name!r}: its sweeps are {known}")
+            _refuse_pytest(name, functions[name])
+        yield [functions[name] for name in wanted]
+    finally:
+        sys.path[:] = before
+
+
+def experiment_at(sweep: Sweep, point: Config, path: Path) -> Experiment:
+    """Return the experiment of a point, with its checkout at `path`."""
+    return Experiment(sweep, point_id(point), point, {**sweep.base_config, **point}, path)
+
+
+def call_of(
+    function: SweepFunction, experiment: Experiment, repo: Repo, remote: Remote
+) -> SweepCall:
+    """Return the call of a sweep function for an experiment, not yet begun."""
+    given: Mapping[str, object] = {"experiment": experiment, "repo": repo, "remote": remote}
+    wanted = inspect.signature(function).parameters
+    arguments = {name: value for name, value in given.items() if name in wanted}
+    return SweepCall(lambda: function(**arguments), experiment.sweep.name)
+
+
+def _imported(path: Path) -> ModuleType:
+    spec = spec_from_file_location(f"remex_sweeps_{path.stem}", path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise SweepError(f"{path} is not a Python file: name the file with the sweeps")
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses in the file look their module up
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise SweepError(f"{path} cannot be imported ({first_line(error)}): correct it") from error
+    return module
+
+
+def _refuse_pytest(name: str, function: SweepFunction) -> None:
+    """Refuse a sweep that only pytest can call as it is meant."""
+    instead = "use it with pytest, by its --remex options"
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.name not in GIVEN and parameter.default is inspect.Parameter.empty:
+            raise SweepError(
+                f"sweep {name} asks for the fixture {parameter.name!r}, which only pytest has: "
+                f"{instead}"
+            )
+    marks = [str(mark.name) for mark in getattr(function, "pytestmark", ())]
+    if marks:
+        raise SweepError(f"sweep {name} is marked {', '.join(marks)}: {instead}")

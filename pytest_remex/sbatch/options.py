@@ -15,7 +15,7 @@ from pytest_remex.model import SCRIPT
 
 
 def header_lines(script: str) -> tuple[str, ...]:
-    """Give the #SBATCH lines that sbatch reads: those before the first command.
+    """Return the #SBATCH lines that sbatch reads: those before the first command.
 
     Raises `SweepError` where sbatch would refuse the script itself.
     """

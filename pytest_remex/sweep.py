@@ -100,11 +100,7 @@ def sweep(  # noqa: PLR0913 - the contract with users
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         plan = replace(unnamed, name=name or function.__name__)
-        if plan.name in RESERVED:
-            raise SweepError(
-                f"a sweep cannot be called {plan.name!r}, which names another folder of "
-                f"remex_output: choose another name=..."
-            )
+        _refuse_reserved_name(plan)
         _refuse_equal_points(plan)
         return _mark(function, plan)
 
@@ -295,6 +291,14 @@ def _refuse_repeated_names(dimensions: Sequence[Dimension]) -> None:
         if name in known:
             raise SweepError(f"{name!r} is in two dimensions: leave it in one")
         known.add(name)
+
+
+def _refuse_reserved_name(plan: Sweep) -> None:
+    if plan.name in RESERVED:
+        raise SweepError(
+            f"a sweep cannot be called {plan.name!r}, which names another folder of "
+            f"remex_output: choose another name=..."
+        )
 
 
 def _refuse_equal_points(plan: Sweep) -> None:

@@ -53,7 +53,7 @@ class Pins:
         return os.path.join(self._root, path) if path else self._root
 
     def pin(self, path: bytes) -> None:
-        """Give a file or folder the time of what is unchanged, and remember its state."""
+        """Set a file's or folder's time to that of what is unchanged, and remember its state."""
         full = self.full(path)
         os.utime(full, ns=(PINNED, PINNED), follow_symlinks=False)
         if path in self._known_folders:

@@ -24,7 +24,7 @@ class TreeEntry:
 
 
 class ObjectHash:
-    """Git's object ids in a repository, whose hash function is told by any id's length.
+    """Git's object ids in a repository; its hash function follows from the length of any id.
 
     Args:
         example: An id in that repository: 40 hexadecimal digits for SHA-1, 64 for SHA-256.

@@ -1,4 +1,4 @@
-"""Splits a batch script's #SBATCH lines into options, by sbatch's rules for words and getopt's.
+"""Split a batch script's #SBATCH lines into options, by sbatch's rules for words and getopt's.
 
 Source: sbatch(1) of Slurm 22.05, and what its sbatch does with each spelling in the tests.
 """
@@ -17,9 +17,7 @@ from pytest_remex.model import SCRIPT
 def header_lines(script: str) -> tuple[str, ...]:
     """Return the #SBATCH lines that sbatch reads: those before the first command.
 
-    Raises:
-        SweepError: sbatch would refuse the script itself.
-
+    Raises `SweepError` where sbatch would refuse the script itself.
     """
     first = script.partition("\n")[0]
     if not re.match(r"#!\s*\S", first):
@@ -151,7 +149,7 @@ def _options(words: Sequence[Word]) -> Iterator[Option]:
             yield from _short_options(word[1:], line, rest)
         else:
             raise SweepError(
-                f"{SCRIPT}: {word!r} in an #SBATCH line is not an option: remove or quote it"
+                f"{SCRIPT}: {word!r} in an #SBATCH line is no option: remove or quote it"
             )
 
 

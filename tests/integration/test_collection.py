@@ -235,7 +235,7 @@ def test_what_a_failed_patch_writes_late(empty_project):
         ('{"a": [1], ("a", "b"): [(1, 2)]}', "*'a' is in two dimensions: leave it in one"),
         ('{("a", "b"): [(1, 2), (3,)]}', "*(3,) must be a tuple of 2*"),
         ('{("a", "b"): [(1, 2), "xy"]}', "*'xy' must be a tuple of 2*"),
-        ('{"a": []}', "*dimension 'a' is empty: give it at least one value"),
+        ('{"a": []}', "*dimension 'a' is empty: list at least one value"),
         ('{"a": [1, 2, 1]}', "*two points are 'a=1': remove one"),
         ('{"a": "10"}', "*dimension 'a': '10' must be a list of values"),
         ('{"a": [float("nan")]}', "*a = nan: a parameter must be a finite number"),

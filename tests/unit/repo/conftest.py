@@ -14,7 +14,7 @@ class Repository:
     def __init__(self, path, object_format="sha1"):
         self.path = path
         self.git("init", "--quiet", "--initial-branch=main", f"--object-format={object_format}")
-        self.door = Git(path)
+        self.client = Git(path)
 
     def git(self, *words, text=b"", **variables):
         """Run git and return its output, stripped."""

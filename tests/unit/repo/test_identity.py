@@ -38,7 +38,7 @@ def test_inputs_alone(repository, base):
     """The fingerprint is the tree of the inputs, the script without its scheduling."""
     only = {name: FILES[name] for name in OF_THEM} | {"run.sbatch": PLAIN}
     plain = repository.commit(**dict.fromkeys(FILES)) and repository.commit(**only)
-    tree = read_input_tree(repository.door, base, INPUTS)
+    tree = read_input_tree(repository.client, base, INPUTS)
     assert tree.fingerprint() == repository.git("rev-parse", f"{plain}^{{tree}}")
     patched = repository.commit(inlist="m = 2\n", **{"src/eos.f90": None, "new/x": "x"})
     edits = [Edit(b"src/eos.f90"), edit("inlist", "m = 2\n"), edit("new/x", "x")]
@@ -50,7 +50,7 @@ def test_what_a_patch_makes_in_a_checkout(repository):
     """Of a patch in a real checkout the fingerprint is the commit's tree, with no control files."""
     (repository.path / "link").symlink_to("src")
     base = repository.commit(**{"src/a": "a", "src/b/c": "c", "d": "d", "x y": "\0"})
-    scratch = Scratch(repository.door, base)
+    scratch = Scratch(repository.client, base)
     try:
         path = scratch.checkout()
         (path / "d").unlink()
@@ -64,24 +64,24 @@ def test_what_a_patch_makes_in_a_checkout(repository):
         edits = scratch.take().edits
     finally:
         scratch.close()
-    files = {name: (blob.mode, blob.sha) for name, blob in listing(repository.door, base)}
+    files = {name: (blob.mode, blob.sha) for name, blob in listing(repository.client, base)}
     for each in edits:
         files.pop(each.path, None)
         if each.content is not None:
             sha = repository.git("hash-object", "-w", "--stdin", text=each.content)
             files[each.path] = each.mode, sha
-    tree = read_input_tree(repository.door, base, Inputs(control=[]))
+    tree = read_input_tree(repository.client, base, Inputs(control=[]))
     assert tree.fingerprint(edits) == repository.tree(files)
 
 
 def test_workspace_has_the_same(repository, base):
     """A workspace's inputs are those that are read from the repository."""
-    workspace = Workspace(repository.door, base, "main", kept=False)
+    workspace = Workspace(repository.client, base, "main", kept=False)
     try:
         found = [workspace.input_tree(each) for each in (INPUTS, Inputs(script="no.sbatch"))]
     finally:
         workspace.close()
-    read = read_input_tree(repository.door, base, INPUTS)
+    read = read_input_tree(repository.client, base, INPUTS)
     assert found[0].fingerprint() == read.fingerprint()
     assert found[0].footprint() == read.footprint()
     assert found[1].fingerprint() != read.fingerprint()
@@ -91,54 +91,54 @@ def test_control_files_do_not_count(repository, base):
     """A commit that changes only control files changes no fingerprint, and nothing differs."""
     controls = [name for name in FILES if name not in OF_THEM]
     later = repository.commit(**dict.fromkeys(controls, "changed\n"), **{"docs/new": "new"})
-    trees = [read_input_tree(repository.door, each, INPUTS) for each in (base, later)]
+    trees = [read_input_tree(repository.client, each, INPUTS) for each in (base, later)]
     assert trees[0].fingerprint() == trees[1].fingerprint()
-    assert differing(repository.door, base, later, INPUTS) == ()
+    assert differing(repository.client, base, later, INPUTS) == ()
 
 
 def test_scheduling_does_not_count(repository, base):
     """More time makes no other experiment, in a commit or in a patch; more tasks do."""
-    tree = read_input_tree(repository.door, base, INPUTS)
+    tree = read_input_tree(repository.client, base, INPUTS)
     longer, wider = SCRIPT.replace("=10", "=99"), SCRIPT.replace("-n 4", "-n 8")
     later, other = repository.commit(**{"run.sbatch": longer}), {"run.sbatch": wider}
-    assert differing(repository.door, base, later, INPUTS) == ()
-    assert read_input_tree(repository.door, later, INPUTS).fingerprint() == tree.fingerprint()
+    assert differing(repository.client, base, later, INPUTS) == ()
+    assert read_input_tree(repository.client, later, INPUTS).fingerprint() == tree.fingerprint()
     assert tree.fingerprint([edit("run.sbatch", longer)]) == tree.fingerprint()
     assert tree.fingerprint([edit("run.sbatch", wider)]) != tree.fingerprint()
-    assert differing(repository.door, base, repository.commit(**other), INPUTS) == ("run.sbatch",)
+    assert differing(repository.client, base, repository.commit(**other), INPUTS) == ("run.sbatch",)
 
 
 def test_other_sweeps_script(repository, base):
     """The sweep's script is the one that it names; the time in another's counts as any text."""
     inputs = Inputs(script="other.sbatch")
-    tree = read_input_tree(repository.door, base, inputs)
+    tree = read_input_tree(repository.client, base, inputs)
     assert tree.fingerprint([edit("other.sbatch", "#!/bin/sh\n")]) == tree.fingerprint()
     assert tree.fingerprint([edit("run.sbatch", PLAIN)]) != tree.fingerprint()
 
 
 def test_mode_of_the_script_counts(repository, base):
     """A script that becomes executable, or a link, is another input."""
-    tree = read_input_tree(repository.door, base, INPUTS)
+    tree = read_input_tree(repository.client, base, INPUTS)
     found = {tree.fingerprint([edit("run.sbatch", SCRIPT, mode)]) for mode in ("100644", "100755")}
     assert len(found | {tree.fingerprint([edit("run.sbatch", "src/a", "120000")])}) == 3
     repository.git("update-index", "--chmod=+x", "run.sbatch")
     repository.git("commit", "--quiet", "--message", "mode")
     later = repository.git("rev-parse", "HEAD")
-    assert differing(repository.door, base, later, INPUTS) == ("run.sbatch",)
+    assert differing(repository.client, base, later, INPUTS) == ("run.sbatch",)
 
 
 def test_script_is_a_link(repository):
     """A script that is a link is an input as a link is."""
     (repository.path / "run.sbatch").symlink_to("long.sbatch")
     base = repository.commit(**{"long.sbatch": SCRIPT})
-    tree = read_input_tree(repository.door, base, INPUTS)
+    tree = read_input_tree(repository.client, base, INPUTS)
     assert tree.fingerprint() == repository.git("rev-parse", f"{base}^{{tree}}")
 
 
 def test_without_a_script(repository):
     """A base without the script has a fingerprint: a patch may write it."""
     base = repository.commit(a="a")
-    tree = read_input_tree(repository.door, base, INPUTS)
+    tree = read_input_tree(repository.client, base, INPUTS)
     assert tree.fingerprint() == repository.git("rev-parse", f"{base}^{{tree}}")
     found = {tree.fingerprint([edit("run.sbatch", each)]) for each in (SCRIPT, PLAIN)}
     assert len(found) == 1
@@ -151,44 +151,44 @@ def test_submodule(repository, base):
     repository.git("update-index", "--add", "--cacheinfo", f"160000,{sha},sub/module")
     repository.git("commit", "--quiet", "--message", "submodule")
     later = repository.git("rev-parse", "HEAD")
-    assert differing(repository.door, base, later, INPUTS) == ("sub/module",)
+    assert differing(repository.client, base, later, INPUTS) == ("sub/module",)
     inputs = Inputs(["sub"], script="none")
-    tree = read_input_tree(repository.door, later, inputs)
+    tree = read_input_tree(repository.client, later, inputs)
     assert tree.fingerprint() == repository.tree({b"sub/module": ("160000", sha)})
 
 
 def test_declared_inputs(repository, base):
     """With declared inputs only those and the script count, and only those differ."""
     inputs = Inputs(["src/**", "!src/deep/"])
-    tree = read_input_tree(repository.door, base, inputs)
+    tree = read_input_tree(repository.client, base, inputs)
     later = repository.commit(inlist="new", **{"src/deep/er/atm.f90": "new"})
-    assert read_input_tree(repository.door, later, inputs).fingerprint() == tree.fingerprint()
-    assert differing(repository.door, base, later, inputs) == ()
-    assert differing(repository.door, base, later, INPUTS) == ("inlist", "src/deep/er/atm.f90")
+    assert read_input_tree(repository.client, later, inputs).fingerprint() == tree.fingerprint()
+    assert differing(repository.client, base, later, inputs) == ()
+    assert differing(repository.client, base, later, INPUTS) == ("inlist", "src/deep/er/atm.f90")
     assert tree.fingerprint([edit("src/eos.f90", "new")]) != tree.fingerprint()
 
 
 def test_differing(repository, base):
-    """What was changed, added, removed and moved is told by path, whatever the path holds."""
+    """What was changed, added, removed and moved is listed by path, whatever the path holds."""
     repository.git("mv", "src/eos.f90", "src/moved.f90")
     later = repository.commit(inlist="n\n", **{'a "b"\t\n': "new"})
     expected = ('a "b"\t\n', "inlist", "src/eos.f90", "src/moved.f90")
-    assert differing(repository.door, base, later, INPUTS) == expected
-    assert differing(repository.door, later, base, INPUTS) == expected
+    assert differing(repository.client, base, later, INPUTS) == expected
+    assert differing(repository.client, later, base, INPUTS) == expected
     with pytest.raises(RepositoryError, match="git diff-tree -r failed"):
-        differing(repository.door, base, "2" * len(base), INPUTS)
+        differing(repository.client, base, "2" * len(base), INPUTS)
 
 
 def test_script_that_sbatch_refuses(repository):
     """The script's fault is an error that names it, in the base and in a patch."""
     base = repository.commit(**{"run.sbatch": PLAIN})
-    tree = read_input_tree(repository.door, base, INPUTS)
+    tree = read_input_tree(repository.client, base, INPUTS)
     with pytest.raises(SweepError, match="dos2unix"):
         tree.fingerprint([edit("run.sbatch", "#!/bin/sh\r\n")])
     other = repository.commit(**{"run.sbatch": "echo"})
     with pytest.raises(SweepError, match="begin it with #!"):
-        read_input_tree(repository.door, other, INPUTS)
-    assert differing(repository.door, base, other, INPUTS) == ("run.sbatch",)
+        read_input_tree(repository.client, other, INPUTS)
+    assert differing(repository.client, base, other, INPUTS) == ("run.sbatch",)
 
 
 @pytest.mark.parametrize("declared", [None, ["src/", "inlist"]])
@@ -196,7 +196,7 @@ def test_script_that_sbatch_refuses(repository):
 def test_footprint(repository, base, declared, shared):
     """A run directory takes what is placed in it: the patched commit, or the declared inputs."""
     inputs = Inputs(declared)
-    tree = read_input_tree(repository.door, base, inputs)
+    tree = read_input_tree(repository.client, base, inputs)
     edits = [Edit(b"src/eos.f90"), edit("inlist", "longer\n"), edit("src/deep/new", "n")]
     edits += [] if declared else [edit("extra", "extra")]
     for name in ("src/eos.f90", "inlist", "src/deep/new", "extra"):

@@ -114,7 +114,7 @@ def ignoring(repository):
 
     def ask(patterns, paths):
         (repository.path / ".gitignore").write_text("".join(f"{each}\n" for each in patterns))
-        process = repository.door.stream("check-ignore", "-z", "--no-index", "--stdin")
+        process = repository.client.stream("check-ignore", "-z", "--no-index", "--stdin")
         _, output, _ = process.communicate("".join(f"{each}\0" for each in paths).encode())
         return set(os.fsdecode(output).split("\0")) - {""}
 

@@ -1,8 +1,9 @@
-"""Fixtures of all tests: a home of their own, and pytest run in pytest."""
+"""Fixtures of all tests: a home and temporary files of their own, and pytest run in pytest."""
 
 from __future__ import annotations
 
 import os
+import tempfile
 
 import pytest
 
@@ -24,4 +25,7 @@ def _own_home(tmp_path_factory):
                 patch.delenv(name)
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+        # the local scheduler's slots are a user's: another's jobs would keep these tests waiting
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
+        patch.setattr(tempfile, "tempdir", None)
         yield

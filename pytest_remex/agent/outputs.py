@@ -7,8 +7,9 @@ from typing import Iterator, List, NamedTuple
 
 from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.wire import Reply
+from pytest_remex.common.parts import ListedRun
 from pytest_remex.common.paths import REMEX
-from pytest_remex.common.protocol import ListedRun, ListOutputs, OutputFile, Outputs
+from pytest_remex.common.protocol import ListOutputs, OutputFile, Outputs
 
 _MAGIC = frozenset("*?[")
 

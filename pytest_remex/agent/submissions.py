@@ -3,12 +3,12 @@
 import os
 from typing import Dict, List, NamedTuple, Optional
 
-from pytest_remex.common import paths, protocol
-from pytest_remex.common.protocol import Array, HeaderOptions, Pack
+from pytest_remex.common import parts, paths, protocol
+from pytest_remex.common.parts import Array, HeaderOptions, Pack
 
 
 class LocatedSubmission(NamedTuple):
-    """A submission as `protocol.Submission` asks for it, with its paths.
+    """A submission as `parts.Submission` asks for it, with its paths.
 
     `folder` is where it starts, its job's WorkDir: the run directory, or the folder of the array or
     pack. `notes` is the folder that keeps the notes about it.
@@ -43,7 +43,7 @@ def submissions_of(request: protocol.Submit) -> List[LocatedSubmission]:
     return [_located(asked, request.runs, request.launch) for asked in request.submissions]
 
 
-def _located(asked: protocol.Submission, runs: str, launch: str) -> LocatedSubmission:
+def _located(asked: parts.Submission, runs: str, launch: str) -> LocatedSubmission:
     folder = os.path.join(runs, asked.directories[0])
     if asked.array or asked.pack:
         folder = paths.group(runs, launch, asked.key)

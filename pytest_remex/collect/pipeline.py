@@ -13,7 +13,8 @@ from rich import filesize
 from pytest_remex.collect.manifest import FetchedOutputs, read_outputs, write_outputs
 from pytest_remex.collect.query import Connect, query
 from pytest_remex.common.jobs import Job, JobState
-from pytest_remex.common.protocol import ListedRun, ListOutputs, Outputs
+from pytest_remex.common.parts import ListedRun
+from pytest_remex.common.protocol import ListOutputs, Outputs
 from pytest_remex.interaction import Progress
 from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun

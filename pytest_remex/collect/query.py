@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
 from pytest_remex.common.jobs import Job, JobState
-from pytest_remex.common.protocol import Query, RunJob, RunState
+from pytest_remex.common.parts import RunJob
+from pytest_remex.common.protocol import Query, RunState
 from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import Ended, Stage

@@ -19,94 +19,10 @@ directories are named relative to `runs`.
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Type, Union
 
 from pytest_remex.common.jobs import Job
+from pytest_remex.common.parts import ListedRun, Placement, RunJob, Source, Submission
 
 SLURM, LOCAL = "slurm", "local"
 """The schedulers that a request may name."""
-
-
-# What requests are made of -----------------------------------------------------------------------
-
-
-class Source(NamedTuple):
-    """Where the clone gets a launch's commits from.
-
-    `kind` is `here` (the clone has them), `origin` (fetch `ref`) or `bundle` (`data`, base64);
-    `sha` is the commit that reaches all of them.
-    """
-
-    kind: str
-    sha: str
-    ref: str = ""
-    data: str = ""
-
-
-class Placement(NamedTuple):
-    """A run directory to make: its name, its commit, and what `.remex/run.json` says besides."""
-
-    directory: str
-    sha: str
-    parent: str
-    tree: str
-    meta: Dict[str, Any]
-
-
-class HeaderOptions(NamedTuple):
-    """What the script's `#SBATCH` lines ask for; time in seconds, None where they do not say."""
-
-    output: Optional[str] = None
-    error: Optional[str] = None
-    name: Optional[str] = None
-    time_limit: Optional[float] = None
-    held: bool = False
-
-
-class Array(NamedTuple):
-    """How the runs of a submission share a job array: at most `throttle` tasks run at a time."""
-
-    header_lines: List[str]
-    shebang: str
-    throttle: Optional[int] = None
-
-
-class Pack(NamedTuple):
-    """How the runs of a submission share one allocation: `slots` at once, `time_limit` s in all."""
-
-    header_lines: List[str]
-    shebang: str
-    slots: Optional[int] = None
-    time_limit: Optional[float] = None
-
-
-class Submission(NamedTuple):
-    """One `sbatch`: for one run, or for many in an array or a pack.
-
-    `key` names it for ever in its launch; `job_number` counts the jobs of its run, 2 for one that
-    is continued; `in_doubt` says that an earlier client may have submitted it already.
-    """
-
-    key: str
-    directories: List[str]
-    comment: str = ""
-    job_number: int = 1
-    environment: Dict[str, str] = {}  # noqa: RUF012 - never changed, and NamedTuple has no factory
-    header: HeaderOptions = HeaderOptions()
-    array: Optional[Array] = None
-    pack: Optional[Pack] = None
-    in_doubt: bool = False
-
-
-class RunJob(NamedTuple):
-    """A run, by its run directory, and the id of its job."""
-
-    directory: str
-    job: str
-
-
-class ListedRun(NamedTuple):
-    """A run whose outputs are asked for, by glob patterns relative to its run directory."""
-
-    directory: str
-    patterns: List[str]
 
 
 # Events ------------------------------------------------------------------------------------------

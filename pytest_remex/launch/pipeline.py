@@ -22,18 +22,16 @@ from dataclasses import dataclass
 
 from pytest_remex import names
 from pytest_remex.common.jobs import JobId
+from pytest_remex.common.parts import Placement, RunJob, Source
 from pytest_remex.common.protocol import (
     Held,
     InDoubt,
     NotReleased,
     Place,
     Placed,
-    Placement,
     PlaceRefused,
     Rejected,
     Release,
-    RunJob,
-    Source,
     Submit,
     SubmitWarning,
     Tidy,

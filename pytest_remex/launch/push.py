@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from pytest_remex import names
-from pytest_remex.common.protocol import ListTips, Source, Tips
+from pytest_remex.common.parts import Source
+from pytest_remex.common.protocol import ListTips, Tips
 from pytest_remex.errors import RepositoryError
 from pytest_remex.records.schema import Launch
 from pytest_remex.repo.git import Git

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_remex.common import protocol
+from pytest_remex.common import parts
 from pytest_remex.launch.options import Grouping, GroupingKind
 from pytest_remex.records.schema import RunRecord
 from pytest_remex.sbatch.header import Header
@@ -26,12 +26,12 @@ class Submission:
         """The commits of its runs."""
         return [run.commit.sha for run in self.runs]
 
-    def request(self, grouping: Grouping, *, in_doubt: bool) -> protocol.Submission:
+    def request(self, grouping: Grouping, *, in_doubt: bool) -> parts.Submission:
         """Return it as the agent takes it; one `in_doubt` may have been submitted before."""
         first = self.runs[0]
         limit = grouping.limit if grouping.kind is self.kind else 0
         sha_or_key = first.commit.sha if self.kind is GroupingKind.SINGLE else self.key
-        return protocol.Submission(
+        return parts.Submission(
             key=self.key,
             directories=[run.directory for run in self.runs],
             comment=f"remex:{sha_or_key}",
@@ -43,13 +43,13 @@ class Submission:
             in_doubt=in_doubt,
         )
 
-    def _array(self, limit: int) -> protocol.Array:
+    def _array(self, limit: int) -> parts.Array:
         lines, shebang = self._script()
-        return protocol.Array(lines, shebang, limit or None)
+        return parts.Array(lines, shebang, limit or None)
 
-    def _pack(self, limit: int) -> protocol.Pack:
+    def _pack(self, limit: int) -> parts.Pack:
         lines, shebang = self._script()
-        return protocol.Pack(lines, shebang, limit or None, self._time_limit(limit))
+        return parts.Pack(lines, shebang, limit or None, self._time_limit(limit))
 
     def _script(self) -> tuple[list[str], str]:
         header = self.runs[0].header
@@ -97,9 +97,9 @@ def form_submissions(
     return [*formed.values(), *(_group(group, grouping.kind) for group in groups)]
 
 
-def _sent(header: Header) -> protocol.HeaderOptions:
+def _sent(header: Header) -> parts.HeaderOptions:
     """Return what the agent needs to know of a header."""
-    return protocol.HeaderOptions(
+    return parts.HeaderOptions(
         output=header.output,
         error=header.error,
         name=header.name,

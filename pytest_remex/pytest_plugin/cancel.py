@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from pytest_remex.collect.query import query
-from pytest_remex.common.protocol import Cancel, NotCancelled, RunJob
+from pytest_remex.common.parts import RunJob
+from pytest_remex.common.protocol import Cancel, NotCancelled
 from pytest_remex.model import Remote
 from pytest_remex.pytest_plugin.items import fail
 from pytest_remex.pytest_plugin.options import Settings

@@ -159,64 +159,72 @@ _INI_KEYS = (
 
 def _modifiers() -> dict[str, list[Modifier]]:
     """Return the modifiers, by the title of their group in the help."""
-    sending = frozenset({Mode.PLAN, Mode.SUBMIT})
-    looking = frozenset({Mode.STATUS, Mode.COLLECT})
-    array = {"nargs": "?", "type": _whole, "const": 0, "metavar": "N"}
-    wait = {"nargs": "?", "type": _seconds, "const": 0.0, "metavar": "S"}
     return {
-        "plan and submit": [
-            Modifier("retry", sending, "also what has a run whose job failed (default: no)"),
-            Modifier(
-                "again", sending, "also what has a run already, whatever its job did (default: no)"
-            ),
-            Modifier(
-                "array",
-                sending,
-                "as job arrays, at most N tasks running (default: a job a run; N: no limit)",
-                array,
-            ),
-            Modifier(
-                "pack",
-                sending,
-                "many runs in one job, K at a time, through disBatch (default: a job a run)",
-                {"type": _whole, "metavar": "K"},
-            ),
-            Modifier(
-                "yes", frozenset({Mode.SUBMIT}), "submit more jobs than remex_confirm (default: no)"
-            ),
-        ],
-        "status, collect and cancel": [
-            Modifier(
-                "wait",
-                looking,
-                "status, collect: until all have ended, or S seconds "
-                "(default: do not wait; S: no limit)",
-                wait,
-            ),
-            Modifier(
-                "offline",
-                frozenset({Mode.COLLECT}),
-                "collect: make no connection, only judge the outputs that are here (default: no)",
-            ),
-            Modifier(
-                "partial",
-                frozenset({Mode.COLLECT}),
-                "collect: also outputs of running jobs (default: no)",
-            ),
-            Modifier(
-                "launch",
-                looking | {Mode.CANCEL},
-                "an older launch (default: each experiment's newest run)",
-                {"metavar": "ID"},
-            ),
-            Modifier(
-                "json",
-                frozenset({Mode.STATUS}),
-                "status: also write JSON for scripts into FILE (default: none)",
-                {"type": Path, "metavar": "FILE"},
-            ),
-        ],
+        "plan and submit": _sending_modifiers(),
+        "status, collect and cancel": _looking_modifiers(),
     }
+
+
+def _sending_modifiers() -> list[Modifier]:
+    sending = frozenset({Mode.PLAN, Mode.SUBMIT})
+    array = {"nargs": "?", "type": _whole, "const": 0, "metavar": "N"}
+    return [
+        Modifier("retry", sending, "also what has a run whose job failed (default: no)"),
+        Modifier(
+            "again", sending, "also what has a run already, whatever its job did (default: no)"
+        ),
+        Modifier(
+            "array",
+            sending,
+            "as job arrays, at most N tasks running (default: a job a run; N: no limit)",
+            array,
+        ),
+        Modifier(
+            "pack",
+            sending,
+            "many runs in one job, K at a time, through disBatch (default: a job a run)",
+            {"type": _whole, "metavar": "K"},
+        ),
+        Modifier(
+            "yes", frozenset({Mode.SUBMIT}), "submit more jobs than remex_confirm (default: no)"
+        ),
+    ]
+
+
+def _looking_modifiers() -> list[Modifier]:
+    looking = frozenset({Mode.STATUS, Mode.COLLECT})
+    wait = {"nargs": "?", "type": _seconds, "const": 0.0, "metavar": "S"}
+    return [
+        Modifier(
+            "wait",
+            looking,
+            "status, collect: until all have ended, or S seconds "
+            "(default: do not wait; S: no limit)",
+            wait,
+        ),
+        Modifier(
+            "offline",
+            frozenset({Mode.COLLECT}),
+            "collect: make no connection, only judge the outputs that are here (default: no)",
+        ),
+        Modifier(
+            "partial",
+            frozenset({Mode.COLLECT}),
+            "collect: also outputs of running jobs (default: no)",
+        ),
+        Modifier(
+            "launch",
+            looking | {Mode.CANCEL},
+            "an older launch (default: each experiment's newest run)",
+            {"metavar": "ID"},
+        ),
+        Modifier(
+            "json",
+            frozenset({Mode.STATUS}),
+            "status: also write JSON for scripts into FILE (default: none)",
+            {"type": Path, "metavar": "FILE"},
+        ),
+    ]
 
 
 def _refuse_conflicts(config: pytest.Config) -> None:

@@ -6,7 +6,8 @@ from support.agent_launch import Launch, held
 from support.agents import AgentError, until
 
 from pytest_remex.common.jobs import JobState
-from pytest_remex.common.protocol import Array, Cancelled, HeaderOptions, Released, Submission
+from pytest_remex.common.parts import Array, HeaderOptions, Submission
+from pytest_remex.common.protocol import Cancelled, Released
 
 SCRIPT = """\
 #!/bin/bash

@@ -9,7 +9,7 @@ from support.agent_launch import Launch, held
 from support.agents import AgentError, until
 
 from pytest_remex.common.jobs import JobState
-from pytest_remex.common.protocol import Pack, Submission
+from pytest_remex.common.parts import Pack, Submission
 
 SCRIPT = "#!/bin/bash\n#SBATCH --time=1\npwd\nexit $(cat code)\n"
 DISBATCH = shutil.which("disBatch", path=Path(sys.executable).parent)

@@ -1,14 +1,13 @@
 """Run directories on a test's cluster, and agents that submit and query them."""
 
+from pytest_remex.common.parts import RunJob, Submission
 from pytest_remex.common.protocol import (
     SLURM,
     Cancel,
     Held,
     Query,
     Release,
-    RunJob,
     RunState,
-    Submission,
     Submit,
     Waiting,
 )

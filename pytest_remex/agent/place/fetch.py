@@ -9,7 +9,7 @@ from pytest_remex.agent import fs
 from pytest_remex.agent.errors import AgentError, full_disk_error
 from pytest_remex.agent.place import git
 from pytest_remex.agent.process import Ran
-from pytest_remex.common.protocol import Source
+from pytest_remex.common.parts import Source
 
 REFS = "refs/remex-placing"
 """Apart from `refs/remex`: the clone may be the user's own repository, whose refs stay for ever."""

@@ -20,7 +20,7 @@ from pytest_remex.agent.run_files import RunFiles
 from pytest_remex.agent.submissions import LocatedSubmission, interpreter
 from pytest_remex.common import filenames, paths
 from pytest_remex.common.jobs import Job, JobState
-from pytest_remex.common.protocol import Array, Pack
+from pytest_remex.common.parts import Array, Pack
 
 _EXIT_CODE = re.compile(r"[0-9]{1,3}$")
 _LARGEST_LIST = 1 << 26

@@ -14,7 +14,7 @@ from pytest_remex.agent.slurm import client, groups
 from pytest_remex.agent.slurm.parse import SqueueRow
 from pytest_remex.common import paths
 from pytest_remex.common.jobs import JobId, number_of
-from pytest_remex.common.protocol import RunJob
+from pytest_remex.common.parts import RunJob
 
 _DAY = 86400.0
 _QUOTES = str.maketrans("\"'", "``")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from pytest_remex.common.protocol import LOCAL, Host, ListedRun, ListOutputs, LookAtHost
+from pytest_remex.common.parts import ListedRun
+from pytest_remex.common.protocol import LOCAL, Host, ListOutputs, LookAtHost
 
 
 def look(connection):

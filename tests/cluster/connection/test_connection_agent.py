@@ -12,7 +12,8 @@ import pytest
 from asking import large_request, look
 from support.sshd import NOISY_RC
 
-from pytest_remex.common.protocol import LOCAL, ListedRun, ListOutputs, LookAtHost, Outputs
+from pytest_remex.common.parts import ListedRun
+from pytest_remex.common.protocol import LOCAL, ListOutputs, LookAtHost, Outputs
 from pytest_remex.errors import ConnectionLostError, RemoteError
 
 

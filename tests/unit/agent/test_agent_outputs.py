@@ -5,7 +5,8 @@ import os
 import pytest
 from support.agents import AgentError
 
-from pytest_remex.common.protocol import ListedRun, ListOutputs, OutputFile
+from pytest_remex.common.parts import ListedRun
+from pytest_remex.common.protocol import ListOutputs, OutputFile
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from support.agents import NONCE, Agent, AgentError, event_in
 
 from pytest_remex.agent import BOOT, bundle
 from pytest_remex.common.framing import encode_request
-from pytest_remex.common.protocol import LOCAL, SLURM, Beat, ListedRun, ListOutputs, LookAtHost
+from pytest_remex.common.parts import ListedRun
+from pytest_remex.common.protocol import LOCAL, SLURM, Beat, ListOutputs, LookAtHost
 
 
 def framed(text):

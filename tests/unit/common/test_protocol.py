@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_remex.common import framing, protocol
-from pytest_remex.common.protocol import CONVERSATION, Placement
+from pytest_remex.common.parts import Placement
+from pytest_remex.common.protocol import CONVERSATION
 
 META = st.dictionaries(st.text(), st.none() | st.integers() | st.text())
 PLACEMENTS = st.lists(

@@ -8,14 +8,17 @@ from pytest_remex.launch.options import Resubmit
 from pytest_remex.model import Commit
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import RunRecord, Stage
+from pytest_remex.sbatch.header import parse_header
 
+HEADER = parse_header("#!/bin/sh\n")
 FAILED = {state for state in JobState if state.failed}
 
 
-def recorded(stage, ended=None):
+def recorded(stage, final=None):
     """Return a run that its launch record has at this stage."""
     commit = Commit("c" * 40, "t" * 40, "b" * 40)
-    return RecordedRun(None, RunRecord("n", "i", {}, {}, commit, "d", stage=stage, ended=ended))
+    run = RunRecord("n", "i", {}, {}, commit, "d", HEADER, stage=stage, final=final)
+    return RecordedRun(None, run)
 
 
 @pytest.mark.parametrize("resubmit", Resubmit)
@@ -52,5 +55,5 @@ def test_state_that_is_not_known():
 def test_recorded_job():
     """A job's state is known from the record once a query has seen its end."""
     assert recorded_job(recorded(Stage.RELEASED)) is None
-    job = recorded_job(recorded(Stage.RELEASED, {"id": "7", "state": "TIMEOUT"}))
+    job = recorded_job(recorded(Stage.RELEASED, Job("7", JobState.TIMEOUT)))
     assert (job.id, job.state) == ("7", JobState.TIMEOUT)

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from pytest_remex.agent.local.store import Store
-from pytest_remex.agent.slurm import attempts, run_notes
+from pytest_remex.agent.local.store import Store, tasks
+from pytest_remex.agent.run_files import RunFiles
+from pytest_remex.agent.slurm import attempts
+from pytest_remex.agent.slurm.groups import left_exit_code
 from pytest_remex.collect.manifest import read_judged, read_outputs
 from pytest_remex.collect.query import query
 from pytest_remex.common import paths
-from pytest_remex.common.jobs import JobState
+from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.records.schema import (
     Stage,
@@ -191,7 +193,7 @@ def test_notes_of_outputs(place):
 def test_whose_a_run_directory_is(runs):
     """`.remex/run.json` says which commit runs there, and with which config."""
     for path in run_directories(runs):
-        about = json.loads(Path(paths.run_json(str(path))).read_text())
+        about = json.loads(Path(paths.in_run(str(path), paths.RUN)).read_text())
         assert about["sha"].startswith(path.name[-12:])
         assert about["config"] == {"z": 0.02, **about["point"]}
 
@@ -204,12 +206,12 @@ def test_final_states(runs):
         job = (
             (path / ".remex" / "job").read_text().strip() if (path / ".remex/job").exists() else ""
         )
-        state = run_notes.recall(folder, job) if job else None
+        state = RunFiles(folder).load(Job, paths.STATE)
         if state is not None:
             seen += 1
             assert (state.id, state.state.ended) == (job, True)
             assert state.exit_code == (3 if state.state is JobState.FAILED else 0)
-        left = run_notes.left_exit_code(folder, job)
+        left = left_exit_code(folder, job)
         assert left is None or left.exit_code == int((path / ".remex" / "exit").read_text())
     assert seen == (5 if runs.name == "slurm" else 0)
 
@@ -220,7 +222,7 @@ def test_attempts(runs):
     homes += [path / ".remex" for path in (runs / ".remex" / "arrays").iterdir()]
     jobs = {}
     for home in map(str, homes):
-        for number in attempts.serials(home):
+        for number in attempts.job_numbers(home):
             found = attempts.read(home, number)
             jobs[home, number] = attempts.settled(home, number, found)
     if runs.name == "local":
@@ -230,7 +232,7 @@ def test_attempts(runs):
         (refused,) = (home for (home, _), job in jobs.items() if job is None)
         (attempt,) = attempts.read(refused, 1)
         assert attempt.ended
-        assert "Invalid partition name" in attempt.verdict.words
+        assert "Invalid partition name" in attempt.result.words
 
 
 def test_local_scheduler(tmp_path):
@@ -238,7 +240,7 @@ def test_local_scheduler(tmp_path):
     runs = shutil.copytree(FORMAT1 / "local" / "runs", tmp_path / "runs")
     store = Store(str(runs))
     assert store.next_id() == 9
-    assert [task.id for task in store.spec("4").tasks()] == ["4_0", "4_1"]
+    assert [task.id for task in tasks(store.spec("4"))] == ["4_0", "4_1"]
     assert store.spec("8").extra == {"REMEX_COMMAND": "./go-on 'photo 1'"}
-    states = {job: store.state(job)["state"] for job in ("1", "4_0", "4_1", "7", "8")}
+    states = {job: str(store.state(job).state) for job in ("1", "4_0", "4_1", "7", "8")}
     assert states == dict.fromkeys(states, "COMPLETED") | {"7": "TIMEOUT"}

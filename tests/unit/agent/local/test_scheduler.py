@@ -9,17 +9,14 @@ from support.agents import until
 
 from pytest_remex.agent.local.store import CANCELLED, RELEASED, Store
 from pytest_remex.common.jobs import JobState
+from pytest_remex.common.parts import Array, HeaderOptions, RunJob, Submission
 from pytest_remex.common.protocol import (
     LOCAL,
-    Array,
     Cancel,
     Cancelled,
-    HeaderOptions,
     NotCancelled,
     Query,
     Release,
-    RunJob,
-    Submission,
     Submit,
 )
 

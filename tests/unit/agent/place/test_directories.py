@@ -10,17 +10,8 @@ import pytest
 from support.agents import AgentError, Repository
 
 from pytest_remex.common import protocol
-from pytest_remex.common.protocol import (
-    Fetched,
-    ListTips,
-    Placed,
-    Placement,
-    PlaceRefused,
-    Source,
-    Tidied,
-    Tidy,
-    Tips,
-)
+from pytest_remex.common.parts import Placement, Source
+from pytest_remex.common.protocol import Fetched, ListTips, Placed, PlaceRefused, Tidied, Tidy, Tips
 
 SCRIPT = b"#!/bin/sh\n"
 OTHER = {"token": "of another launch"}

@@ -69,7 +69,9 @@ def said(work):
         for name, settings in patches.items():
             originals[name] = (folder / name).read_bytes()
             patch_inlist(folder / name, settings)
-        experiment = Experiment(Sweep("tams", config_file=config_file), "id", {}, {}, folder)
+        experiment = Experiment(
+            Sweep("tams", config_files=(config_file,) if config_file else ()), "id", {}, {}, folder
+        )
         return inspect(experiment, controls, originals)
 
     return plan

@@ -310,9 +310,9 @@ def test_push(empty_project, hostile, where, tmp_path_factory, monkeypatch):
     git = Git(project.path)
     tip = git.resolve("HEAD")
     through = ThroughOrigin(git, "grid_time_2026_01_01_00_00_00")
-    ref = str(through.publish(tip)["ref"])
+    ref = str(through.publish(tip).ref)
     assert refs(origin) == {**before, ref: tip}
-    assert ThroughOrigin(git, "grid_time_2026_01_01_00_00_00", [tip]).publish(tip)["ref"] == ref
+    assert ThroughOrigin(git, "grid_time_2026_01_01_00_00_00", [tip]).publish(tip).ref == ref
     through.withdraw()
     assert refs(origin) == before
     assert not (hostile / "program-ran").exists()

@@ -1,4 +1,4 @@
-"""pytest_remex.scripting.submit: a launch from a plain Python process."""
+"""A launch from a plain Python process."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import sys
 sys.modules["pytest"] = sys.modules["_pytest"] = None  # cannot be imported
 from pytest_remex import Remote, Repo
 from pytest_remex.errors import RemexError
-from pytest_remex.scripting import submit
+from pytest_remex.launch.script import submit
 
 options = json.loads(sys.argv[1])
 try:

@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := .venv-lowest
 
-.PHONY: demo test test-fast test-lowest check corpus bench clean
+.PHONY: demo test test-fast test-lowest check docs corpus bench clean
 
 demo: $(VENV)/.demo  ## run the example's sweep on this machine and show where its report lies
 	sh tools/demo.sh $(BIN)
@@ -29,7 +29,11 @@ check: $(VENV)/.check  ## lint, format, types, imports, the page's scripts, and 
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tools/lint_scripts.py
+	$(BIN)/python tools/draw_rooms.py --check
 	$(BIN)/vermin --quiet --no-tips --violations -t=3.6- pytest_remex/agent pytest_remex/common
+
+docs: $(VENV)/.check  ## draw the rooms of the package into docs/architecture.md
+	$(BIN)/python tools/draw_rooms.py
 
 corpus: $(VENV)/.test  ## read and patch every inlist below DIR, against the oracles
 	PYTHONPATH=tools $(BIN)/python -m mesa_corpus "$(DIR)"

@@ -141,29 +141,8 @@ class SubmitMode:
 
     def pytest_terminal_summary(self) -> None:
         """Say what was submitted, what was not, and what to do next."""
-        submitter, say_line = self._submitter, self._terminal.say
-        if submitted := submitter.count(State.SUBMITTED):
-            launches = ", ".join(submitter.launches)
-            say_line(
-                f"{counted(submitted, 'experiment')} submitted in launch {launches}", green=True
-            )
-            say_line(f"asked for: {submitter.cost}")
-        if already := submitter.count(State.ALREADY):
-            say_line(f"{already} already submitted: --remex-status shows where they are")
-        again = "run the same command again"
-        if waiting := submitter.left(State.WAITING):
-            were = "was" if waiting == 1 else "were"
-            say_line(
-                f"{counted(waiting, 'experiment')} {were} prepared and not submitted: {again}",
-                red=True,
-            )
-        if unknown := submitter.left(State.UNKNOWN):
-            were, them = ("was", "it") if unknown == 1 else ("were", "them")
-            say_line(
-                f"{counted(unknown, 'experiment')} {were} being submitted, and what became of "
-                f"{them} is not known: {again}",
-                red=True,
-            )
+        self._say_sent()
+        self._say_left()
         self._terminal.summary("remex submit")
 
     def progress(self) -> AbstractContextManager[Progress]:
@@ -193,6 +172,28 @@ class SubmitMode:
     def submitted(self, launch: str, jobs: Mapping[str, str]) -> None:
         """See `Listener`: extensions want to know."""
         self._hook.pytest_remex_submitted(launch=launch, jobs=jobs)
+
+    def _say_sent(self) -> None:
+        submitter = self._submitter
+        if submitted := submitter.count(State.SUBMITTED):
+            what, launches = counted(submitted, "experiment"), ", ".join(submitter.launches)
+            self._terminal.say(f"{what} submitted in launch {launches}", green=True)
+            self._terminal.say(f"asked for: {submitter.cost}")
+        if already := submitter.count(State.ALREADY):
+            self._terminal.say(f"{already} already submitted: --remex-status shows where they are")
+
+    def _say_left(self) -> None:
+        submitter, again = self._submitter, "run the same command again"
+        if waiting := submitter.left(State.WAITING):
+            what = f"{counted(waiting, 'experiment')} {'was' if waiting == 1 else 'were'}"
+            self._terminal.say(f"{what} prepared and not submitted: {again}", red=True)
+        if unknown := submitter.left(State.UNKNOWN):
+            what = f"{counted(unknown, 'experiment')} {'was' if unknown == 1 else 'were'}"
+            them = "it" if unknown == 1 else "them"
+            self._terminal.say(
+                f"{what} being submitted, and what became of {them} is not known: {again}",
+                red=True,
+            )
 
     @property
     def _stops(self) -> bool:

@@ -137,10 +137,6 @@ function digits(value, count) {
   return String(Number(value.toPrecision(count))).replace("e+", "e");
 }
 
-function shown(value) {
-  return value === undefined ? "" : digits(value, 6);
-}
-
 function duration(seconds) {
   if (seconds === null) return "";
   const whole = Math.round(seconds);

@@ -22,7 +22,7 @@ from pytest_remex.tables.merge import LAUNCHES
 from pytest_remex.tables.table import Table
 
 STAMP = ".collected"
-MAKERS = ("pytest-remex", "pandas", "plotly", "itables", "Jinja2")
+MAKERS = ("pytest-remex", "pandas", "plotly", "Pillow", "Jinja2")
 """The packages whose release decides how the files look."""
 OURS = "pytest_remex."
 FILES = ("results.csv", "results.json", "report.html", "links")

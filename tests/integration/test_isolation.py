@@ -47,7 +47,7 @@ def test_hostile_home(tmp_path):
     }
     mine = {"PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "GIT_CONFIG_NOSYSTEM"}
     kept = {name: value for name, value in os.environ.items() if name not in mine}
-    some = ("tests/unit/test_remote_config.py", "tests/integration/test_submit.py")
+    some = ("tests/unit/transport/test_ssh_config.py", "tests/integration/test_submit.py")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-x", *some],
         cwd=ROOT,

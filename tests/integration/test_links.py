@@ -230,7 +230,7 @@ def test_the_folder_of_the_checkout_is_replaced(empty_project, outside):
     empty_project.sweeps(SWEEP.format(outside=str(outside), patch=patch))
     before = content(outside)
     result = empty_project.pytest("sweeps.py")
-    result.stdout.fnmatch_lines(["*which the checkout was in, is gone*"])
+    result.stdout.fnmatch_lines(["*the folder that the checkout is in: change only*"])
     after = content(outside)
     assert {path: after[path] for path in before} == before
     (copy,) = outside.glob("remex-scratch-*")

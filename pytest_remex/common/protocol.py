@@ -17,9 +17,11 @@ directories are named relative to `runs`.
 """
 
 import json
+import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Type, Union
 
 from pytest_remex.common.jobs import Job
+from pytest_remex.common.paths import SCRIPT
 from pytest_remex.common.typed_json import TypedJsonError, from_json, to_json
 
 SLURM, LOCAL = "slurm", "local"
@@ -53,13 +55,22 @@ class Placement(NamedTuple):
 
 
 class HeaderOptions(NamedTuple):
-    """What the script's `#SBATCH` lines ask for; time in seconds, None where they do not say."""
+    """What the script's `#SBATCH` lines ask for; time in seconds, None where they do not say.
+
+    `script` is its path in the run directory.
+    """
 
     output: Optional[str] = None
     error: Optional[str] = None
     name: Optional[str] = None
     time_limit: Optional[float] = None
     held: bool = False
+    script: str = SCRIPT
+
+    @property
+    def job_name(self) -> str:
+        """The name that Slurm gives the job: the script's where the header gives none."""
+        return self.name or os.path.basename(self.script)
 
 
 class Array(NamedTuple):
@@ -299,7 +310,8 @@ class ListTips(NamedTuple):
 class Place(NamedTuple):
     """Fetch a launch's commits into the clone, and make its run directories; safe to repeat.
 
-    `shared` names paths of the base commit that run directories link to, from one copy.
+    `shared` names paths of the base commit that run directories link to, from one copy; `left_out`
+    its files and folders that are not copied into run directories.
     """
 
     clone: str
@@ -310,6 +322,7 @@ class Place(NamedTuple):
     source: Source
     shared: List[str]
     placements: List[Placement]
+    left_out: List[str] = []  # noqa: RUF012 - never changed, and NamedTuple has no factory
 
 
 class Submit(NamedTuple):

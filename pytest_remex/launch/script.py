@@ -18,10 +18,11 @@ from pytest_remex.interaction import Progress, ask_at_terminal, show_nothing
 from pytest_remex.io import prepare_output_folder
 from pytest_remex.launch.options import LaunchOptions
 from pytest_remex.launch.outcomes import Candidate, State
-from pytest_remex.launch.preparation import prepare, run_patch, warnings_of
+from pytest_remex.launch.preparation import prepare, rules_of, run_patch, warnings_of
 from pytest_remex.launch.submitter import Folders, Submitter
-from pytest_remex.model import Config, Experiment, Remote, Repo, Sweep
-from pytest_remex.repo.workspace import Prepared, Workspaces
+from pytest_remex.model import CONTROL, Config, Experiment, Remote, Repo, Sweep
+from pytest_remex.repo.inputs import InputRules
+from pytest_remex.repo.workspace import Named, Prepared, Workspaces
 from pytest_remex.sweep import SweepCall, expand, point_id, sweep_of
 from pytest_remex.transport import Connections
 
@@ -42,12 +43,13 @@ class SubmittedJob:
 
 @dataclass(frozen=True, slots=True)
 class _Point:
-    """A point of a sweep's grid, with the function that patches it."""
+    """A point of a sweep's grid, with the function that patches it, and what tells its inputs."""
 
     function: Callable[..., object]
     sweep: Sweep
     values: Config
     node: str
+    rules: InputRules
 
 
 def submit(  # noqa: PLR0913 - the contract with users
@@ -58,6 +60,7 @@ def submit(  # noqa: PLR0913 - the contract with users
     output: str | Path = "remex-output",
     names: Sequence[str] | None = None,
     yes: bool = False,
+    new_base: bool = False,
 ) -> list[SubmittedJob]:
     """Submit the experiments of a sweep file, as `pytest --remex-submit` does, without pytest.
 
@@ -71,6 +74,8 @@ def submit(  # noqa: PLR0913 - the contract with users
         output: The folder for launch records.
         names: The sweeps to submit; None for all in the file.
         yes: Submit also more than 1,000 jobs.
+        new_base: Submit also what has a run on another base, since which inputs changed; else
+            its job there is returned, with a warning.
 
     Returns:
         The jobs, in the order of the file and of each sweep's grid.
@@ -86,7 +91,8 @@ def submit(  # noqa: PLR0913 - the contract with users
     path, output = Path(path).absolute(), Path(output).absolute()
     points = _points(path, repo, names)
     prepare_output_folder(output)
-    with _submitter(output, yes=yes) as (submitter, workspaces):
+    options = LaunchOptions(confirm=None if yes else CONFIRM, new_base=new_base)
+    with _submitter(output, options) as (submitter, workspaces):
         submitter.expect(len(points))
         candidates: list[Candidate] = []
         for each in points:
@@ -94,6 +100,8 @@ def submit(  # noqa: PLR0913 - the contract with users
             candidates.append(submitter.add(prepared, repo, remote))
             submitter.advance(last=False)
         submitter.advance(last=True)
+    for message in submitter.moved():
+        _warn(message)
     _raise_for_failed(submitter, candidates)
     return [_job(each) for each in candidates]
 
@@ -123,11 +131,10 @@ class _Quiet:
 
 
 @contextmanager
-def _submitter(output: Path, *, yes: bool) -> Iterator[tuple[Submitter, Workspaces]]:
+def _submitter(output: Path, options: LaunchOptions) -> Iterator[tuple[Submitter, Workspaces]]:
     workspaces = Workspaces(kept=True)
     connections = Connections(ask_at_terminal, _warn)
     folders = Folders(output / "launches", output / "runs")
-    options = LaunchOptions(confirm=None if yes else CONFIRM)
     submitter = Submitter(workspaces, connections, folders, options, _Quiet())
     try:
         yield submitter, workspaces
@@ -158,8 +165,15 @@ def _points(path: Path, repo: Repo, names: Sequence[str] | None) -> list[_Point]
         if name not in known:
             there = ", ".join(known) or "none"
             raise SweepError(f"no sweep {name!r} in {path}: there is {there}")
+    scripts = [plan.script for _, plan in found]
     return [
-        _Point(function, plan, point, _node(path, repo, function, point))
+        _Point(
+            function,
+            plan,
+            point,
+            _node(path, repo, function, point),
+            rules_of(plan, [path], scripts, CONTROL),
+        )
         for function, plan in found
         if names is None or plan.name in names
         for point in expand(plan)
@@ -191,7 +205,8 @@ def _prepared(point: _Point, repo: Repo, remote: Remote, workspaces: Workspaces)
     try:
         run_patch(body)
         body.close()
-        prepared = prepare(point.node, experiment, {}, workspace)
+        contents = workspaces.contents(repo, point.rules, remote.shared)
+        prepared = prepare(Named(point.node, experiment, {}), workspace, contents)
     finally:
         workspace.scratch.restore()
     for warning in warnings_of(workspaces.git(repo), prepared):

@@ -8,12 +8,13 @@ from pytest_remex.launch.options import Grouping, GroupingKind
 from pytest_remex.launch.submissions import form_submissions
 from pytest_remex.model import Commit
 from pytest_remex.records.schema import RunRecord
+from pytest_remex.sbatch.header import parse_header
 
 
 def run(number, *lines):
     """Return a run whose script has these #SBATCH lines."""
     sha = f"{number:040d}"
-    header = {"lines": list(lines), "shebang": "#!/bin/sh"}
+    header = parse_header("\n".join(["#!/bin/sh", *lines, ""]))
     commit = Commit(sha, sha, "b" * 40)
     return RunRecord(f"s[{number}]", str(number), {}, {}, commit, f"run-{number}", header)
 
@@ -35,7 +36,7 @@ def test_arrays(size, count):
     assert len({each.key for each in submissions}) == count
     for each in submissions:
         assert len(each.runs) <= size
-        assert len({tuple(one.header["lines"]) for one in each.runs}) == 1
+        assert len({tuple(one.header.lines) for one in each.runs}) == 1
     assert sorted(one.id for each in submissions for one in each.runs) == list("0123456789")
 
 
@@ -47,7 +48,7 @@ def test_keys_stay():
 
 def test_a_submission_stays_whole():
     """A run that was once part of an array is submitted with all of it, and only once."""
-    members = [replace(each, unit="array-x") for each in RUNS]
+    members = [replace(each, submission="array-x") for each in RUNS]
     (again,) = form_submissions(members[:3], {"array-x": members}, Grouping(), 100)
     assert again.key == "array-x"
     assert len(again.runs) == 10

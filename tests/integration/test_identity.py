@@ -101,9 +101,10 @@ def test_commit_of_a_file_that_is_no_declared_input(project):
         ]  # fmt: skip
     project.commit(unread_txt="more\n")
     project.submit().assert_outcomes(skipped=3)
-    project.commit(input_txt="another base\n")
+    project.edit("run.sbatch", "cat input.txt", "cat input.txt  # shown")
+    project.commit()
     result = project.submit()
-    result.stdout.fnmatch_lines(["*since then changed: input.txt", "not sent: *"])
+    result.stdout.fnmatch_lines(["*since then changed: run.sbatch", "not sent: *"])
     project.pytest("--remex-collect").assert_outcomes(passed=3)
 
 
@@ -247,3 +248,32 @@ def test_unchanged_point(empty_project):
     empty_project.ran()
     assert len(empty_project.jobs()) == 2
     empty_project.submit().assert_outcomes(skipped=2)
+
+
+@pytest.mark.parametrize("grouping", [(), ("--remex-array",)])
+def test_other_script(project, grouping):
+    """A sweep's script may have another name, in a folder; another sweep's counts for nothing."""
+    project.commit(**{"jobs/a long.sbatch": (project.path / "run.sbatch").read_text()})
+    grid = (project.path / "sweeps.py").read_text()
+    other = grid.replace("def grid", "def short").replace("a = {", "b = {")
+    project.sweeps(grid.replace("fetch=", 'script="jobs/a long.sbatch", fetch=') + other)
+    project.edit("jobs/a long.sbatch", "cat input.txt", "cat input.txt; echo long")
+    project.commit()
+    project.submit("-k", "grid", *grouping)
+    project.wait()
+    for run in project.run_directories():
+        assert "long" in (run / "job.out").read_text()
+    project.pytest("--remex-collect", "-k", "grid").assert_outcomes(passed=3)
+    project.edit("run.sbatch", "cat input.txt", "cat input.txt; echo short")
+    project.commit()
+    project.submit("-k", "grid").assert_outcomes(skipped=3)
+    project.submit("-k", "short").assert_outcomes(passed=3)
+
+
+@pytest.mark.parametrize("script", ["none.sbatch", "../run.sbatch", "-x"])
+def test_script_that_cannot_be(project, script):
+    """A script that is not in the commit, or that could not be, is refused by its name."""
+    project.edit("sweeps.py", "fetch=", f'script="{script}", fetch=')
+    result = project.pytest("sweeps.py")
+    assert result.ret
+    result.stdout.fnmatch_lines([f"*{script}*"])

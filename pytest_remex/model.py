@@ -19,6 +19,8 @@ Config: TypeAlias = Mapping[str, Value]
 
 SCRIPT = "run.sbatch"
 """The default of a sweep's script."""
+CONTROL = ("README*", "docs/", "*.ipynb")
+"""The default of `remex_control`: patterns of files that no job reads."""
 
 
 class OptionalOutput(str):
@@ -89,7 +91,7 @@ class Experiment:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """An experiment's identity: base commit and tree. `sha` also covers the message."""
+    """An experiment's commit: base and patch. `sha` also covers the message."""
 
     sha: str
     tree: str
@@ -97,8 +99,23 @@ class Commit:
 
     @property
     def identity(self) -> tuple[str, str]:
-        """Two commits of equal identity are the same experiment, whatever their messages."""
+        """Two commits of equal base and tree are the same experiment, whatever their messages."""
         return self.base, self.tree
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What tells an experiment from others, the same on every machine and under every name.
+
+    `fingerprint` is the git tree id of its inputs; `patterns` the digest of the rules that say what
+    is an input; `changed` what its patch did to inputs: path, mode and blob of each, mode and blob
+    empty where it was removed.
+    """
+
+    fingerprint: str
+    patterns: str
+    changed: tuple[tuple[str, str, str], ...] = ()
+    replicate: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,11 +41,11 @@ from pytest_remex.interaction import Progress, ask_at_terminal, show_nothing
 from pytest_remex.io import prepare_output_folder
 from pytest_remex.launch.options import LaunchOptions
 from pytest_remex.launch.outcomes import Candidate, State
-from pytest_remex.launch.preparation import prepare, run_patch, warnings_of
+from pytest_remex.launch.preparation import prepare, rules_of, run_patch, warnings_of
 from pytest_remex.launch.submitter import Folders, Submitter
-from pytest_remex.model import Config, Experiment, Remote, Repo, Sweep
+from pytest_remex.model import CONTROL, Config, Experiment, Remote, Repo, Sweep
 from pytest_remex.records.index import RecordedRun, RunIndex
-from pytest_remex.repo.workspace import Prepared, Workspace, Workspaces
+from pytest_remex.repo.workspace import Named, Prepared, Workspace, Workspaces
 from pytest_remex.sweep import expand, point_id, sweep_of
 from pytest_remex.sweep_file import SweepFunction, call_of, experiment_at, sweep_functions
 from pytest_remex.tables.publish import Published, Target, publish
@@ -81,6 +81,7 @@ def submit(  # noqa: PLR0913 - the contract with users
     output: str | Path = "remex-output",
     names: Iterable[str] | None = None,
     yes: bool = False,
+    new_base: bool = False,
 ) -> list[SubmittedJob]:
     """Submit the experiments of a sweep file, as `pytest --remex-submit` does, without pytest.
 
@@ -94,6 +95,8 @@ def submit(  # noqa: PLR0913 - the contract with users
         output: The folder for launch records.
         names: The sweeps to submit; None for all in the file.
         yes: Submit also more than 1,000 jobs.
+        new_base: Submit also what has a run on another base, since which inputs changed; else
+            its job there is returned, with a warning.
 
     Returns:
         The jobs, in the order of the file and of each sweep's grid.
@@ -106,13 +109,14 @@ def submit(  # noqa: PLR0913 - the contract with users
     Example:
         >>> submit("sweeps.py", repo=Repo("."), remote=Remote(None, runs="~/runs"))
     """
-    target = _Target(Path(sweep_file).absolute(), repo, remote)
-    folder = Path(output).expanduser().absolute()
-    with sweep_functions(target.path, names) as functions:
+    path, folder = Path(sweep_file).absolute(), Path(output).expanduser().absolute()
+    with sweep_functions(path, names) as functions:
         sweeps = [(function, sweep) for function in functions if (sweep := sweep_of(function))]
+        target = _Target(path, repo, remote, [sweep.script for _, sweep in sweeps])
         points = [(f, sweep, point) for f, sweep in sweeps for point in expand(sweep)]
         prepare_output_folder(folder)
-        with _submitter(folder, yes=yes) as (submitter, workspaces):
+        options = LaunchOptions(confirm=None if yes else CONFIRM, new_base=new_base)
+        with _submitter(folder, options) as (submitter, workspaces):
             submitter.expect(len(points))
             candidates: list[Candidate] = []
             for each in points:
@@ -120,6 +124,8 @@ def submit(  # noqa: PLR0913 - the contract with users
                 candidates.append(submitter.add(prepared, repo, remote))
                 submitter.advance(last=False)
             submitter.advance(last=True)
+        for message in submitter.moved():
+            _warn(message)
     _raise_for_failed(submitter, candidates)
     return [_job(each) for each in candidates]
 
@@ -172,6 +178,8 @@ class _Target:
     path: Path
     repo: Repo
     remote: Remote
+    scripts: Sequence[str]
+    """The batch scripts of all sweeps of the file."""
 
 
 class _Quiet:
@@ -199,11 +207,10 @@ class _Quiet:
 
 
 @contextmanager
-def _submitter(output: Path, *, yes: bool) -> Iterator[tuple[Submitter, Workspaces]]:
+def _submitter(output: Path, options: LaunchOptions) -> Iterator[tuple[Submitter, Workspaces]]:
     workspaces = Workspaces(kept=True)
     connections = Connections(ask_at_terminal, _warn)
     folders = Folders(output / "launches", output / "runs")
-    options = LaunchOptions(confirm=None if yes else CONFIRM)
     submitter = Submitter(workspaces, connections, folders, options, _Quiet())
     try:
         yield submitter, workspaces
@@ -229,7 +236,10 @@ def _prepared(
     try:
         run_patch(call)
         call.close()
-        prepared = prepare(_node(target, function, point), experiment, {}, workspace)
+        rules = rules_of(sweep, [target.path], target.scripts, CONTROL)
+        contents = workspaces.contents(target.repo, rules, target.remote.shared)
+        named = Named(_node(target, function, point), experiment, {})
+        prepared = prepare(named, workspace, contents)
     finally:
         workspace.scratch.restore()
     for warning in warnings_of(workspaces.git(target.repo), prepared):

@@ -273,6 +273,7 @@ def _script_path(script: str) -> str:
         or text.endswith("/")
         or {"..", ".remex"} & {*path.parts}
         or not path.name
+        or text.startswith("-")
     ):
         raise SweepError(
             f"script={script!r} must be the path of a file in the repository, from its top, such "

@@ -28,6 +28,11 @@ class LocatedSubmission(NamedTuple):
     in_doubt: bool
 
     @property
+    def script(self) -> str:
+        """The path of the script in the folder."""
+        return paths.SCRIPT if self.grouped else self.header.script
+
+    @property
     def grouped(self) -> bool:
         """Whether it is an array or a pack, which many runs may share."""
         return self.array is not None or self.pack is not None

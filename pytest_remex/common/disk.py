@@ -7,6 +7,7 @@ this release does not know are ignored. Jobs can write to these files: what they
 from typing import Dict, List, NamedTuple, Optional
 
 from pytest_remex.common.jobs import JobState
+from pytest_remex.common.paths import SCRIPT
 
 FORMAT = 1
 """The version of these files that this release writes, and the newest that it reads."""
@@ -36,6 +37,7 @@ class LocalSpec(NamedTuple):
     environment: str
     extra: Dict[str, str]
     submitted: float
+    script: str = SCRIPT
 
 
 class LocalState(NamedTuple):

@@ -11,8 +11,6 @@ from typing import Callable, Mapping, NamedTuple, Optional
 SINGLE = "slurm-%j.out"
 ARRAY = "slurm-%A_%a.out"
 """Where output goes that no option names: of a job, and of a task of an array."""
-DEFAULT_NAME = "run.sbatch"
-"""The name of a job whose script gives it none: the script's."""
 
 _FIELD = re.compile(r"%(\d*)([A-Za-z%])")
 _WIDEST = 10

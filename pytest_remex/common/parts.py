@@ -1,6 +1,9 @@
 """What the requests of the protocol are made of: sources, run directories, submissions, runs."""
 
+import os
 from typing import Any, Dict, List, NamedTuple, Optional
+
+from pytest_remex.common.paths import SCRIPT
 
 
 class Source(NamedTuple):
@@ -27,13 +30,22 @@ class Placement(NamedTuple):
 
 
 class HeaderOptions(NamedTuple):
-    """What the script's `#SBATCH` lines ask for; time in seconds, None where they do not say."""
+    """What the script's `#SBATCH` lines ask for; time in seconds, None where they do not say.
+
+    `script` is its path in the run directory.
+    """
 
     output: Optional[str] = None
     error: Optional[str] = None
     name: Optional[str] = None
     time_limit: Optional[float] = None
     held: bool = False
+    script: str = SCRIPT
+
+    @property
+    def job_name(self) -> str:
+        """The name that Slurm gives the job: the script's where the header gives none."""
+        return self.name or os.path.basename(self.script)
 
 
 class Array(NamedTuple):

@@ -30,7 +30,8 @@ JUDGED = "judged.json"
 """In the `.remex/` of a folder of outputs: what the checks said."""
 
 SCRIPT = "run.sbatch"
-"""The script that is submitted, in a run directory and in the folder of an array or a pack."""
+"""The script that is submitted in the folder of an array or a pack, and by default in run
+directories."""
 MEMBERS = "runs"
 """In the folder of an array or a pack: the run directories, one a line."""
 

@@ -213,7 +213,8 @@ class ListTips(NamedTuple):
 class Place(NamedTuple):
     """Fetch a launch's commits into the clone, and make its run directories; safe to repeat.
 
-    `shared` names paths of the base commit that run directories link to, from one copy.
+    `shared` names paths of the base commit that run directories link to, from one copy; `left_out`
+    its files and folders that are not copied into run directories.
     """
 
     clone: str
@@ -224,6 +225,7 @@ class Place(NamedTuple):
     source: Source
     shared: List[str]
     placements: List[Placement]
+    left_out: List[str] = []  # noqa: RUF012 - never changed, and NamedTuple has no factory
 
 
 class Submit(NamedTuple):

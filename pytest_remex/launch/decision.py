@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from pytest_remex.common.jobs import Job
-from pytest_remex.launch.options import Resubmit
+from pytest_remex.launch.options import LaunchOptions, Resubmit
+from pytest_remex.launch.recognition import EarlierRun
 from pytest_remex.records.index import RecordedRun
 
 
@@ -17,34 +19,64 @@ class Decision(StrEnum):
     AGAIN = "submit once more, whatever became of its run"
     RETRY = "submit once more: its job failed"
     ASK = "look at its job's state, which decides"
+    OTHER_BASE = "nothing: it has a run on another base"
     ALREADY = "nothing: it has a run"
 
 
-def decide(recorded: RecordedRun | None, resubmit: Resubmit, job: Job | None = None) -> Decision:
+@dataclass(frozen=True, slots=True)
+class KnownRuns:
+    """What the records know of an experiment: its own run, and its point's on another base."""
+
+    run: RecordedRun | None = None
+    earlier: EarlierRun | None = None
+
+    @property
+    def asked(self) -> RecordedRun | None:
+        """The run whose job a retry asks about: its own, where it has one."""
+        return self.run or (self.earlier.recorded if self.earlier else None)
+
+
+def decide(known: KnownRuns, options: LaunchOptions, job: Job | None = None) -> Decision:
     """Return what a submit does with an experiment.
 
     Args:
-        recorded: The run that the experiment has, if it has one.
-        resubmit: What the user chose.
-        job: The run's job, if its state is known.
+        known: The runs that the experiment has.
+        options: What the user chose.
+        job: The job of the run that a retry asks about, if its state is known.
 
     Returns:
         The decision. `ASK` comes only where `job` decides and is not given.
     """
-    if recorded is None:
-        return Decision.NEW
-    if not recorded.run.stage.settled:
+    if known.run is None:
+        return _decide_by_earlier(known.earlier, options, job)
+    if not known.run.run.stage.settled:
         return Decision.FINISH
-    match resubmit:
+    match options.resubmit:
         case Resubmit.ALWAYS:
             return Decision.AGAIN
         case Resubmit.NEVER:
             return Decision.ALREADY
+    if known.earlier is not None and known.earlier.completed and not options.new_base:
+        return Decision.ALREADY
+    return _decide_by_job(job, Decision.ALREADY)
+
+
+def _decide_by_earlier(
+    earlier: EarlierRun | None, options: LaunchOptions, job: Job | None
+) -> Decision:
+    if earlier is None or options.new_base:
+        return Decision.NEW
+    if options.resubmit is Resubmit.FAILED and earlier.recorded.run.stage.settled:
+        return _decide_by_job(job, Decision.OTHER_BASE)
+    return Decision.OTHER_BASE
+
+
+def _decide_by_job(job: Job | None, otherwise: Decision) -> Decision:
     if job is None:
         return Decision.ASK
-    return Decision.RETRY if job.state.failed else Decision.ALREADY
+    return Decision.RETRY if job.state.failed else otherwise
 
 
-def recorded_job(recorded: RecordedRun) -> Job | None:
+def recorded_job(recorded: RecordedRun | None) -> Job | None:
     """Return a run's job as a status or a collect last saw it; None where none saw its end."""
-    return recorded.run.final
+    return recorded.run.final if recorded else None

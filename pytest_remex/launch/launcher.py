@@ -17,10 +17,11 @@ from pytest_remex.io import writing
 from pytest_remex.launch import pipeline
 from pytest_remex.launch.cleanup import clean_up_after_crashes
 from pytest_remex.launch.options import Grouping
+from pytest_remex.launch.recognition import EarlierRun, Recognizer
 from pytest_remex.launch.session import LaunchSession, Services, SubmitRequest, begin, resume
 from pytest_remex.model import Remote, Repo
 from pytest_remex.records.index import RecordedRun, RunIndex
-from pytest_remex.records.schema import Renamed, RunRecord, Stage, StageReached
+from pytest_remex.records.schema import MAY_HAVE_JOB, Renamed, RunRecord, Stage, StageReached
 from pytest_remex.records.store import Journal, LaunchRecord, changed
 from pytest_remex.repo.workspace import Prepared
 
@@ -49,11 +50,17 @@ class Launcher:
             folder.mkdir(parents=True, exist_ok=True)
             self._acquire()
         self._index = RunIndex.read(folder)
+        self._recognizer = Recognizer(self._index)
 
     @property
     def launches(self) -> list[str]:
         """The launches that this command has opened."""
         return [session.launch.id for session in self._sessions.values()]
+
+    def find_elsewhere(self, prepared: Prepared, repo: Repo, remote: Remote) -> EarlierRun | None:
+        """Return the run of an experiment's point on another base, since which inputs changed."""
+        git, local = self._services.workspaces.git(repo), remote.host is None
+        return self._recognizer.find_elsewhere(prepared, git, local=local)
 
     def find(self, prepared: Prepared, repo: Repo, remote: Remote) -> RecordedRun | None:
         """Return the run that an experiment has already, known by its present names from now on.
@@ -61,7 +68,8 @@ class Launcher:
         Raises `RecordError` where its launch record cannot be written.
         """
         self._repos[remote] = repo
-        recorded = self._index.submitted(prepared.commit, local=remote.host is None)
+        git, local = self._services.workspaces.git(repo), remote.host is None
+        recorded = self._recognizer.find(prepared, git, local=local)
         if recorded and not _is_named(recorded.run, prepared):
             now = _new_run(prepared, recorded.run.directory)
             with self._journal(recorded.record) as journal:
@@ -106,8 +114,8 @@ class Launcher:
     def may_have_job(self, request: SubmitRequest) -> bool:
         """Return whether a request whose batch failed may have a job all the same."""
         session = self._sessions.get(_launch_key(request))
-        run = session.runs.get(request.prepared.commit.sha) if session else None
-        return run is not None and run.stage in pipeline.MAY_HAVE_JOB
+        run = session.runs.get(request.sha) if session else None
+        return run is not None and run.stage in MAY_HAVE_JOB
 
     def close(self) -> list[str]:
         """Finish all launches; return the cluster's warnings, and what could not be cleaned up."""
@@ -160,14 +168,17 @@ class Launcher:
         if request.resumed is None:
             return begin(self._folder, request, self._services, self._grouping)
         record = request.resumed.record
-        return resume(record, request.repo, request.remote, self._services, self._grouping)
+        session = resume(record, request.repo, request.remote, self._services, self._grouping)
+        session.fill_from(request.prepared.inputs)
+        return session
 
 
 def _launch_key(request: SubmitRequest) -> object:
     if request.resumed:
         return request.resumed.record.launch.id
     prepared = request.prepared
-    return prepared.experiment.sweep.name, request.repo, prepared.commit.base, request.remote
+    sweep, patterns = prepared.experiment.sweep.name, prepared.identity.patterns
+    return sweep, patterns, request.repo, prepared.commit.base, request.remote
 
 
 def _by_launch(requests: Sequence[SubmitRequest]) -> list[list[int]]:
@@ -197,6 +208,7 @@ def _new_run(prepared: Prepared, directory: str) -> RunRecord:
         commit=prepared.commit,
         directory=directory,
         header=prepared.header,
+        identity=prepared.identity,
     )
 
 

@@ -34,9 +34,11 @@ class Resubmit(StrEnum):
 class LaunchOptions:
     """What a user chooses about a launch.
 
-    `confirm` is the most jobs that a launch may have; None is any number.
+    `confirm` is the most jobs that a launch may have; None is any number. `new_base` sends also
+    what has a run on another base.
     """
 
     grouping: Grouping = Grouping()
     resubmit: Resubmit = Resubmit.NEVER
     confirm: int | None = None
+    new_base: bool = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pytest_remex.launch.recognition import EarlierRun
 from pytest_remex.launch.session import SubmitRequest
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import RunRecord, Stage
@@ -17,6 +18,7 @@ class State(StrEnum):
     SENDING = "SENDING"
     SUBMITTED = "SUBMITTED"
     ALREADY = "ALREADY SUBMITTED"
+    OTHER_BASE = "ON ANOTHER BASE"
     NOT_SUBMITTED = "NOT SUBMITTED"
     UNKNOWN = "UNKNOWN"
 
@@ -34,6 +36,13 @@ class Outcome:
     def already(cls, run: RecordedRun) -> Outcome:
         """Return the outcome of an experiment that has this run, and gets no other."""
         return cls(State.ALREADY, run.run.job, run.record.launch.id)
+
+    @classmethod
+    def on_other_base(cls, earlier: EarlierRun) -> Outcome:
+        """Return the outcome of an experiment whose point has a run on another base."""
+        run, launch = earlier.recorded.run, earlier.recorded.launch
+        why = f"{'completed' if earlier.completed else 'submitted'} on base {launch.base[:7]}"
+        return cls(State.OTHER_BASE, run.job, launch.id, why)
 
     @classmethod
     def of_run(cls, run: RunRecord, launch: str) -> Outcome:

@@ -40,10 +40,8 @@ from pytest_remex.interaction import Progress
 from pytest_remex.launch.session import LaunchSession
 from pytest_remex.launch.submissions import Submission, form_submissions
 from pytest_remex.model import Config
-from pytest_remex.records.schema import Committed, Pushing, RunRecord, Stage, Tidied
+from pytest_remex.records.schema import HAS_JOB, Committed, Pushing, RunRecord, Stage, Tidied
 
-HAS_JOB = frozenset({Stage.HELD, Stage.RELEASED})
-MAY_HAVE_JOB = HAS_JOB | {Stage.SUBMITTING, Stage.INDOUBT}
 DEFAULT_ARRAY_SIZE = 1000
 """Tasks in an array at most where the cluster does not say; Slurm's default is 1,001."""
 
@@ -123,8 +121,9 @@ def _place(session: LaunchSession, source: Source, shas: Sequence[str], progress
         token=launch.token,
         base=launch.base,
         source=source,
-        shared=list(remote.shared),
+        shared=list(session.shared),
         placements=[_placement(session, session.runs[sha]) for sha in shas],
+        left_out=list(session.left_out),
     )
     for event in session.connection.ask(request):
         if isinstance(event, Placed):
@@ -137,12 +136,15 @@ def _place(session: LaunchSession, source: Source, shas: Sequence[str], progress
 
 def _placement(session: LaunchSession, run: RunRecord) -> Placement:
     config: Config = {**session.launch.base_config, **run.point}
+    meta: dict[str, object] = {"node": run.node, "id": run.id, "point": run.point, "config": config}
+    if run.identity:
+        meta |= {"fingerprint": run.identity.fingerprint, "replicate": run.identity.replicate}
     return Placement(
         directory=run.directory,
         sha=run.commit.sha,
         parent=run.commit.base,
         tree=run.commit.tree,
-        meta={"node": run.node, "id": run.id, "point": run.point, "config": config},
+        meta=meta,
     )
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
-from pytest_remex.model import Config, Experiment
+from pytest_remex.model import Experiment, Sweep
 from pytest_remex.repo.git import Git, without_git_variables
-from pytest_remex.repo.workspace import Prepared, Workspace
+from pytest_remex.repo.inputs import InputRules
+from pytest_remex.repo.workspace import Named, Prepared, RunContents, Workspace
 from pytest_remex.sweep import SweepCall
 
 Inspect = Callable[[Experiment, Mapping[str, bytes]], None]
@@ -34,32 +37,46 @@ def run_patch(body: SweepCall) -> None:
 
 
 def prepare(
-    node: str,
-    experiment: Experiment,
-    parameters: Config,
+    named: Named,
     workspace: Workspace,
+    contents: RunContents,
     inspect: Inspect | None = None,
 ) -> Prepared:
     """Commit what a patch left in the workspace's checkout, which goes back to the base.
 
     Args:
-        node: The experiment's node ID.
-        experiment: The experiment that was patched.
-        parameters: What was varied besides its sweep's dimensions.
+        named: The experiment that was patched.
         workspace: The repository at the sweep's base commit.
+        contents: What its run directory will hold.
         inspect: Told of the patched checkout before it goes back.
 
     Raises:
-        RemexError: Where the run.sbatch or the patch cannot be used.
+        RemexError: Where the script or the patch cannot be used.
     """
-    header = workspace.header()
-    patch = workspace.scratch.take(partial(inspect, experiment) if inspect else None)
-    return workspace.prepare(node, experiment, parameters, header, patch)
+    header = workspace.header(named.experiment.sweep.script)
+    patch = workspace.scratch.take(partial(inspect, named.experiment) if inspect else None)
+    return workspace.prepare(named, header, patch, contents)
+
+
+def rules_of(
+    sweep: Sweep, files: Iterable[Path], scripts: Iterable[str], control: Iterable[str]
+) -> InputRules:
+    """Return what tells a sweep's inputs.
+
+    Args:
+        sweep: The sweep.
+        files: The file that defines it, and other sweep files.
+        scripts: The scripts of all sweeps of that file.
+        control: The patterns of control files.
+    """
+    others = sorted({*scripts} - {sweep.script})
+    return InputRules(sweep.inputs, sweep.script, tuple(files), tuple(others), tuple(control))
 
 
 def warnings_of(repository: Git, prepared: Prepared) -> Iterator[PatchWarning]:
     """Return what a user may take for part of an experiment, and is not."""
-    if edited := repository.edited:
+    inputs = prepared.inputs
+    if edited := [path for path in repository.edited if inputs.is_input(os.fsencode(path))]:
         yield PatchWarning(
             f"{_some(edited)}: uncommitted edits are not part of the experiments; commit them to "
             f"include them"

@@ -9,8 +9,6 @@ from pytest_remex.collect.pipeline import CollectedRun, collect
 from pytest_remex.collect.query import Connect, query
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.interaction import Progress
-from pytest_remex.launch.decision import Decision, decide
-from pytest_remex.launch.options import Resubmit
 from pytest_remex.records.index import RecordedRun
 
 
@@ -33,7 +31,7 @@ class Retries:
 
     def allow(self, run: RecordedRun | None) -> bool:
         """Return whether to submit: not where a run is alive, ended well, or is unknown."""
-        return run is None or decide(run, Resubmit.FAILED, self._job(run)) is Decision.RETRY
+        return run is None or self._job(run).state.failed
 
     def timed_out(self, run: RecordedRun) -> CollectedRun | None:
         """Return what a run left that reached its time limit; None for any other."""

@@ -12,10 +12,12 @@ from pathlib import Path
 from pytest_remex import names
 from pytest_remex.launch.options import Grouping
 from pytest_remex.launch.push import Publisher, publisher_for
+from pytest_remex.launch.recognition import EarlierRun
 from pytest_remex.model import Remote, Repo
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import Launch, RunRecord, Stage, StageReached
 from pytest_remex.records.store import Journal, LaunchRecord, changed
+from pytest_remex.repo.inputs import Inputs
 from pytest_remex.repo.workspace import Prepared, Workspace, Workspaces
 from pytest_remex.transport import Connection
 
@@ -25,7 +27,8 @@ class SubmitRequest:
     """An experiment to submit: a new run, or one that has been recorded.
 
     `resumed` is the run to go on with, whose launch was interrupted or whose job is continued;
-    `retried` is the run whose job must have failed for a new run to be submitted.
+    `retried` is the run whose job must have failed for a new run to be submitted; `earlier` says
+    that it is on another base.
     """
 
     prepared: Prepared
@@ -33,6 +36,17 @@ class SubmitRequest:
     remote: Remote
     resumed: RecordedRun | None = None
     retried: RecordedRun | None = None
+    earlier: EarlierRun | None = None
+
+    @property
+    def on_new_base(self) -> bool:
+        """Whether the run that is retried is on another base."""
+        return self.earlier is not None and self.retried is self.earlier.recorded
+
+    @property
+    def sha(self) -> str:
+        """The commit of the run that is submitted."""
+        return self.resumed.run.commit.sha if self.resumed else self.prepared.commit.sha
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +73,10 @@ class LaunchSession:
     """The commit of each run directory."""
     in_doubt: frozenset[str] = frozenset()
     """The commits that an earlier command was submitting when it was interrupted."""
+    left_out: tuple[str, ...] = ()
+    """The base's files and folders that are not in run directories."""
+    shared: tuple[str, ...] = ()
+    """The paths that run directories link to."""
     warnings: list[str] = field(default_factory=list)
     """What the cluster warned of, to be shown once at the end."""
 
@@ -67,6 +85,14 @@ class LaunchSession:
         for run in runs:
             self.runs[run.commit.sha] = run
             self.commits[run.directory] = run.commit.sha
+
+    def fill_from(self, inputs: Inputs) -> None:
+        """Have run directories hold what is an input, or all where a sweep declares none."""
+        self.shared = tuple(self.launch.remote.shared)
+        if inputs.are_declared:
+            tree = self.workspace.input_tree(inputs)
+            self.left_out = tree.left_out
+            self.shared = tuple(path for path in self.shared if tree.holds(path))
 
     def reach(self, shas: Iterable[str], stage: Stage, **facts: str) -> None:
         """Write that runs have reached a stage, and remember it.
@@ -113,7 +139,9 @@ def begin(
             time.sleep(0.2)  # a launch is named by its second
             continue
         publisher = publisher_for(launch, workspace.git, connection)
-        return LaunchSession(launch, journal, workspace, connection, publisher, grouping)
+        session = LaunchSession(launch, journal, workspace, connection, publisher, grouping)
+        session.fill_from(request.prepared.inputs)
+        return session
 
 
 def resume(

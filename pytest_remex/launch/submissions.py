@@ -105,6 +105,7 @@ def _sent(header: Header) -> parts.HeaderOptions:
         name=header.name,
         time_limit=header.time_limit,
         held=header.held,
+        script=header.script,
     )
 
 
@@ -117,7 +118,7 @@ def _alike(runs: Sequence[RunRecord], size: int) -> list[Sequence[RunRecord]]:
     """Return groups of at most `size` runs with equal headers."""
     alike: dict[tuple[str, ...], list[RunRecord]] = {}
     for run in runs:
-        alike.setdefault((run.header.shebang, *run.header.lines), []).append(run)
+        alike.setdefault((run.header.script, run.header.shebang, *run.header.lines), []).append(run)
     return [
         group[start : start + size]
         for group in alike.values()

@@ -1,6 +1,7 @@
 """Holds the state of each experiment of a submit, and decides when a batch of them is sent.
 
-    add --+--> WAITING --+--> SENDING --+--> SUBMITTED      its job was released
+    add --+--> OTHER BASE                    its point has a run on another base
+          +--> WAITING --+--> SENDING --+--> SUBMITTED      its job was released
           |              |              +--> NOT SUBMITTED  refused, rejected, or a fault came up
           |              |              +--> UNKNOWN        it may have a job: the link broke, or
           |              |              |                   Ctrl-C came twice
@@ -29,13 +30,16 @@ from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.interaction import Progress, show_nothing
 from pytest_remex.launch.background import BackgroundBatch, deferred_interrupts
 from pytest_remex.launch.cost import Cost
-from pytest_remex.launch.decision import Decision, decide
+from pytest_remex.launch.decision import Decision, KnownRuns, decide, recorded_job
 from pytest_remex.launch.launcher import Launcher
-from pytest_remex.launch.options import GroupingKind, LaunchOptions
+from pytest_remex.launch.moved import moved_bases
+from pytest_remex.launch.options import GroupingKind, LaunchOptions, Resubmit
 from pytest_remex.launch.outcomes import Candidate, Outcome, State
 from pytest_remex.launch.retries import Retries
 from pytest_remex.launch.session import Services, SubmitRequest
 from pytest_remex.model import Experiment, Remote, Repo
+from pytest_remex.records.index import RecordedRun
+from pytest_remex.repo.identity import Footprint
 from pytest_remex.repo.workspace import Prepared, Workspaces
 from pytest_remex.transport import Connections
 
@@ -113,7 +117,7 @@ class Submitter:
         self._batch_size = BATCH if single else GROUPED
         self.fault: Exception | None = None
         """What ended the sending of more."""
-        self.cost = Cost(0, 0.0, 0, 0)
+        self.cost = Cost(0, 0.0, 0, Footprint(0, 0))
         """What was asked for."""
         self.launches: list[str] = []
         """The launches that experiments were submitted in, once it is closed."""
@@ -132,19 +136,37 @@ class Submitter:
         Raises:
             RecordError: Where a launch record cannot be written.
         """
-        run = self._launcher.find(prepared, repo, remote)
-        decision = decide(run, self._options.resubmit)
-        candidate = Candidate(SubmitRequest(prepared, repo, remote))
+        known = self._known(prepared, repo, remote)
+        decision = decide(known, self._options, None if known.run else recorded_job(known.asked))
+        candidate = Candidate(SubmitRequest(prepared, repo, remote, earlier=known.earlier))
         self._candidates.append(candidate)
-        if run is not None and decision is Decision.ALREADY:
-            candidate.outcome = Outcome.already(run)
+        if decision is Decision.OTHER_BASE and known.earlier is not None:
+            candidate.outcome = Outcome.on_other_base(known.earlier)
+            return candidate
+        if known.run is not None and decision is Decision.ALREADY:
+            candidate.outcome = Outcome.already(known.run)
             return candidate
         if decision is Decision.FINISH:
-            candidate.request = replace(candidate.request, resumed=run)
+            candidate.request = replace(candidate.request, resumed=known.run)
         elif decision is Decision.ASK:
-            candidate.request = replace(candidate.request, retried=run)
+            candidate.request = replace(candidate.request, retried=known.asked)
         self._waiting.append(candidate)
         return candidate
+
+    def moved(self) -> list[str]:
+        """Return what to tell of the experiments whose points have runs on other bases."""
+        held = [
+            (each.request.prepared, each.request.earlier)
+            for each in self._candidates
+            if each.outcome.state is State.OTHER_BASE and each.request.earlier is not None
+        ]
+        return moved_bases(held, [each.request.prepared for each in self._candidates])
+
+    def _known(self, prepared: Prepared, repo: Repo, remote: Remote) -> KnownRuns:
+        run = self._launcher.find(prepared, repo, remote)
+        if run is not None and self._options.resubmit is not Resubmit.FAILED:
+            return KnownRuns(run)
+        return KnownRuns(run, self._launcher.find_elsewhere(prepared, repo, remote))
 
     def advance(self, *, last: bool) -> None:
         """Send what waits once it makes a batch; with `last`, send it now and wait for its end.
@@ -222,7 +244,7 @@ class Submitter:
     def _continued(self, request: SubmitRequest, retries: Retries) -> SubmitRequest:
         """Return a request to go on in the run directory, where a run timed out and can go on."""
         timed_out = retries.timed_out(request.retried) if request.retried else None
-        if request.retried is None or timed_out is None:
+        if request.retried is None or timed_out is None or request.on_new_base:
             return request
         command = self._listener.continuation(timed_out, request.prepared.experiment)
         if command is None:
@@ -231,7 +253,7 @@ class Submitter:
         return replace(request, resumed=resumed)
 
     def _confirmed_cost(self, requests: Sequence[SubmitRequest]) -> Cost:
-        cost = Cost.of((each.prepared.header, self._size(each)) for each in requests)
+        cost = Cost.of((each.prepared.header, each.prepared.footprint) for each in requests)
         limit = self._options.confirm
         if limit is not None and cost.jobs > limit:
             raise SweepError(
@@ -240,17 +262,13 @@ class Submitter:
             )
         return cost
 
-    def _size(self, request: SubmitRequest) -> int:
-        base, shared = request.prepared.commit.base, request.remote.shared
-        return self._workspaces.size(request.repo, base, shared)
-
     def _mark(self, sending: list[Candidate]) -> None:
         """Have all that wait be SENDING, or ALREADY submitted where there is nothing to send."""
         for candidate in sending:
             candidate.outcome = Outcome(State.SENDING)
         for candidate in self._waiting:
             if candidate.outcome.state is State.WAITING and candidate.request.retried:
-                candidate.outcome = Outcome.already(candidate.request.retried)
+                candidate.outcome = _unsent(candidate.request, candidate.request.retried)
         self._sending, self._waiting = sending, []
 
     def _receive(self, batch: BackgroundBatch) -> None:
@@ -303,3 +321,10 @@ class Submitter:
                 jobs.setdefault(each.outcome.launch, {})[node] = each.outcome.job
         for launch, submitted in jobs.items():
             self._listener.submitted(launch, submitted)
+
+
+def _unsent(request: SubmitRequest, retried: RecordedRun) -> Outcome:
+    """Return the outcome of a retry that is not sent: its run is alive, completed, or unknown."""
+    if request.on_new_base and request.earlier is not None:
+        return Outcome.on_other_base(request.earlier)
+    return Outcome.already(retried)

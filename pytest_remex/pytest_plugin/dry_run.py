@@ -10,14 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from pytest_remex.launch.cost import Cost
-from pytest_remex.launch.decision import Decision, decide, recorded_job
+from pytest_remex.launch.cost import Cost, written
+from pytest_remex.launch.decision import Decision, KnownRuns, decide, recorded_job
+from pytest_remex.launch.moved import moved_bases
+from pytest_remex.launch.recognition import EarlierRun, Recognizer
 from pytest_remex.model import Experiment, Remote, Repo
 from pytest_remex.pytest_plugin import preparation
 from pytest_remex.pytest_plugin.items import Markup, is_experiment, places_of, say, sweep_for
 from pytest_remex.pytest_plugin.options import Mode, Settings
 from pytest_remex.pytest_plugin.terminal import Terminal
-from pytest_remex.records.index import RecordedRun, RunIndex
+from pytest_remex.records.index import RunIndex
+from pytest_remex.repo.identity import Footprint
 from pytest_remex.repo.workspace import Prepared, Workspaces
 
 SHOWN = 20
@@ -28,12 +31,12 @@ SENT_ONCE_MORE = frozenset({Decision.AGAIN, Decision.RETRY})
 
 @dataclass(frozen=True, slots=True)
 class PlannedExperiment:
-    """An experiment of a plan, what submit does with it, and its run directory's bytes."""
+    """An experiment of a plan, what submit does with it, and its point's run on another base."""
 
     prepared: Prepared
     decision: Decision
     title: str
-    size: int
+    earlier: EarlierRun | None
 
 
 class DryRun:
@@ -44,7 +47,7 @@ class DryRun:
         self._settings = settings
         self._terminal = Terminal(session.config)
         self._workspaces = Workspaces(kept=False)
-        self._index = RunIndex.read(settings.launches)
+        self._recognizer = Recognizer(RunIndex.read(settings.launches))
         self._planned: list[PlannedExperiment] = []
 
     def checkout(
@@ -76,6 +79,8 @@ class DryRun:
         if self._settings.mode is Mode.PLAN:
             self._show_diffs()
             self._terminal.say(self._summary(), green=True)
+            for message in self._moved():
+                self._terminal.say(message, yellow=True)
         self._terminal.summary(f"remex {self._settings.mode}")
 
     def _inspect(self, experiment: Experiment, originals: Mapping[str, bytes]) -> None:
@@ -85,12 +90,14 @@ class DryRun:
                 self._terminal.note(warning)
 
     def _plan(self, prepared: Prepared, repo: Repo, remote: Remote) -> PlannedExperiment:
-        run = self._index.submitted(prepared.commit, local=remote.host is None)
+        git, local = self._workspaces.git(repo), remote.host is None
+        known = KnownRuns(
+            self._recognizer.find(prepared, git, local=local),
+            self._recognizer.find_elsewhere(prepared, git, local=local),
+        )
         # A plan makes no connection: it goes by what the records say.
-        job = recorded_job(run) if run else None
-        decision = decide(run, self._settings.launching.resubmit, job)
-        size = self._workspaces.size(repo, prepared.commit.base, remote.shared)
-        return PlannedExperiment(prepared, decision, _title(decision, run), size)
+        decision = decide(known, self._settings.launching, recorded_job(known.asked))
+        return PlannedExperiment(prepared, decision, _title(decision, known), known.earlier)
 
     def _show_diffs(self) -> None:
         verbose = self._config.getoption("verbose") > 0
@@ -102,10 +109,20 @@ class DryRun:
         if hidden := len(self._planned) - len(shown):
             self._terminal.say(f"and {hidden} more: -v shows them all")
 
+    def _moved(self) -> list[str]:
+        held = [
+            (each.prepared, each.earlier)
+            for each in self._planned
+            if each.decision is Decision.OTHER_BASE and each.earlier is not None
+        ]
+        return moved_bases(held, [each.prepared for each in self._planned])
+
     def _summary(self) -> str:
         """Return what submit asks for, and what it leaves alone."""
         sent = [
-            (each.prepared.header, each.size) for each in self._planned if each.decision in SENT
+            (each.prepared.header, each.prepared.footprint)
+            for each in self._planned
+            if each.decision in SENT
         ]
         counts = Counter(each.decision for each in self._planned)
         again = sum(counts[each] for each in SENT_ONCE_MORE)
@@ -114,6 +131,9 @@ class DryRun:
             f"--remex-submit {f'asks for {Cost.of(sent)}' if sent else 'has nothing to send'}",
             f"{submitted} already submitted" + (f", {again} of them once more" if again else ""),
         ]
+        if self._planned and not sent:
+            total = Footprint.total(each.prepared.footprint for each in self._planned)
+            parts.append(f"the run directories of all would take {written(total)}")
         if unknown := counts[Decision.ASK]:
             parts.append(
                 f"whether the jobs of {unknown} failed is not recorded yet, and submit will ask: "
@@ -122,21 +142,20 @@ class DryRun:
         return "; ".join(parts)
 
 
-def _title(decision: Decision, run: RecordedRun | None) -> str:
+def _title(decision: Decision, known: KnownRuns) -> str:
     """Return what is shown of an experiment in a plan."""
-    if run is None:
+    run = known.asked
+    if run is None or decision is Decision.NEW:
         return "NEW"
     job = run.run.job
-    match decision:
-        case Decision.FINISH:
-            return f"INTERRUPTED at {run.run.stage}"
-        case Decision.AGAIN:
-            return f"AGAIN after job {job}"
-        case Decision.RETRY:
-            return f"RETRY after job {job}"
-        case Decision.ASK:
-            return f"RETRY if job {job} failed"
-    return f"ALREADY SUBMITTED job {job}"
+    titles = {
+        Decision.FINISH: f"INTERRUPTED at {run.run.stage}",
+        Decision.AGAIN: f"AGAIN after job {job}",
+        Decision.RETRY: f"RETRY after job {job}",
+        Decision.OTHER_BASE: f"ON ANOTHER BASE {run.launch.base[:7]} job {job}",
+        Decision.ASK: f"RETRY if job {job} failed",
+    }
+    return titles.get(decision, f"ALREADY SUBMITTED job {job}")
 
 
 def _markup(line: str) -> Markup:

@@ -12,7 +12,7 @@ import pytest
 
 from pytest_remex.io import prepare_output_folder
 from pytest_remex.launch.options import Grouping, GroupingKind, LaunchOptions, Resubmit
-from pytest_remex.model import Remote, Repo
+from pytest_remex.model import CONTROL, Remote, Repo
 
 
 class Mode(StrEnum):
@@ -87,6 +87,12 @@ def add_options(parser: pytest.Parser) -> None:
             group.addoption(f"--remex-{each.name}", help=each.help, **each.parsing)
     for name, default, text in _INI_KEYS:
         parser.addini(f"remex_{name}", f"{text} (default: {default or 'empty'})", default=default)
+    parser.addini(
+        "remex_control",
+        f"patterns, as in .gitignore, of files that no job reads (default: {' '.join(CONTROL)})",
+        "args",
+        default=list(CONTROL),
+    )
     parser.addini(
         "remex_sweeps", "paths of sweep files and folders (default: none)", "args", default=[]
     )
@@ -174,6 +180,11 @@ def _sending_modifiers() -> list[Modifier]:
             "again", sending, "also what has a run already, whatever its job did (default: no)"
         ),
         Modifier(
+            "new-base",
+            sending,
+            "also what has a run on another base, since which inputs changed (default: no)",
+        ),
+        Modifier(
             "array",
             sending,
             "as job arrays, at most N tasks running (default: a job a run; N: no limit)",
@@ -234,7 +245,7 @@ def _refuse_conflicts(config: pytest.Config) -> None:
         raise pytest.UsageError(f"{named} cannot be asked for together: choose one")
     chosen = mode(config)
     for each in (modifier for group in _modifiers().values() for modifier in group):
-        value = getattr(config.option, f"remex_{each.name}")
+        value = getattr(config.option, f"remex_{each.name.replace('-', '_')}")
         if value is not None and value is not False and chosen not in each.modes:
             wanted = " or ".join(sorted(f"--remex-{mode}" for mode in each.modes))
             raise pytest.UsageError(f"--remex-{each.name} goes with {wanted}")
@@ -249,6 +260,7 @@ def _launching(config: pytest.Config) -> LaunchOptions:
         grouping=_grouping(config),
         resubmit=Resubmit.ALWAYS if option.remex_again else resubmit,
         confirm=None if option.remex_yes else _count(config, "remex_confirm"),
+        new_base=option.remex_new_base,
     )
 
 

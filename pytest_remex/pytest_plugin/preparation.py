@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytest_remex.errors import RemexError
-from pytest_remex.launch.preparation import Inspect, run_patch, warnings_of
+from pytest_remex.launch.preparation import Inspect, rules_of, run_patch, warnings_of
 from pytest_remex.launch.preparation import prepare as prepare_experiment
 from pytest_remex.model import Repo
 from pytest_remex.pytest_plugin.items import (
@@ -21,8 +21,12 @@ from pytest_remex.pytest_plugin.items import (
     sweep_for,
 )
 from pytest_remex.pytest_plugin.terminal import Terminal
-from pytest_remex.repo.workspace import Prepared, Workspaces
-from pytest_remex.sweep import SweepCall
+from pytest_remex.repo.inputs import InputRules
+from pytest_remex.repo.workspace import Named, Prepared, Workspaces
+from pytest_remex.sweep import SweepCall, sweep_of
+
+SCRIPTS = pytest.StashKey[frozenset[str]]()
+"""The scripts of the sweeps in a file."""
 
 
 @contextmanager
@@ -48,19 +52,37 @@ def prepare(
     """
     __tracebackhide__ = True
     body = body_of(item)
-    repo, _remote = places_of(item)
+    repo, remote = places_of(item)
     with failing_plainly():
         workspace = workspaces.at(repo, sweep_for(item).branch)
         run_patch(body)
     body.close()
     experiment = experiment_of(item, workspace.scratch.path)
     with failing_plainly():
-        prepared = prepare_experiment(
-            item.nodeid, experiment, parameters_of(item), workspace, inspect
-        )
+        named = Named(item.nodeid, experiment, parameters_of(item))
+        contents = workspaces.contents(repo, _rules_of(item), remote.shared)
+        prepared = prepare_experiment(named, workspace, contents, inspect)
     for warning in warnings_of(workspaces.git(repo), prepared):
         terminal.note(warning.text, warning.about or None)
     return prepared
+
+
+def _rules_of(item: pytest.Function) -> InputRules:
+    config = item.config
+    sweeps = [config.rootpath / path for path in config.getini("remex_sweeps")]
+    control = config.getini("remex_control")
+    return rules_of(sweep_for(item), [item.path, *sweeps], _scripts_beside(item), control)
+
+
+def _scripts_beside(item: pytest.Function) -> frozenset[str]:
+    """Return the scripts of all sweeps in an item's file."""
+    module = item.getparent(pytest.Module)
+    if module is None:
+        return frozenset()
+    if SCRIPTS not in module.stash:
+        plans = (sweep_of(member) for member in vars(module.obj).values())
+        module.stash[SCRIPTS] = frozenset(plan.script for plan in plans if plan is not None)
+    return module.stash[SCRIPTS]
 
 
 def body_of(item: pytest.Function) -> SweepCall:

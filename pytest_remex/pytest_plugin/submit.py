@@ -39,6 +39,7 @@ from pytest_remex.repo.workspace import Workspaces
 from pytest_remex.transport import Connections
 
 CANDIDATE = pytest.StashKey[Candidate]()
+NOT_SENT = frozenset({State.ALREADY, State.OTHER_BASE})
 
 
 @dataclass(slots=True)
@@ -91,9 +92,9 @@ class SubmitMode:
         with preparation.failing_plainly():
             candidate = self._submitter.add(prepared, *places_of(pyfuncitem))
         pyfuncitem.stash[CANDIDATE] = candidate
-        if candidate.outcome.state is State.ALREADY:
+        if candidate.outcome.state in NOT_SENT:
             say(pyfuncitem, _word(candidate.outcome))
-            skip(_already(candidate.outcome))
+            skip(_why_not_sent(candidate.outcome))
         return True
 
     @pytest.hookimpl(tryfirst=True)
@@ -181,6 +182,8 @@ class SubmitMode:
             self._terminal.say(f"asked for: {submitter.cost}")
         if already := submitter.count(State.ALREADY):
             self._terminal.say(f"{already} already submitted: --remex-status shows where they are")
+        for message in submitter.moved():
+            self._terminal.say(message, yellow=True)
 
     def _say_left(self) -> None:
         submitter, again = self._submitter, "run the same command again"
@@ -228,11 +231,11 @@ def _add_outcome(
             # junitxml takes properties from the teardown's report.
             for report in reports:
                 report.user_properties.append(("remex_job", outcome.job))
-        case State.ALREADY if not call.skipped:
+        case State.ALREADY | State.OTHER_BASE if not call.skipped:
             path, line, _title = item.reportinfo()
             set_word(call, _word(outcome))
             call.outcome = "skipped"
-            call.longrepr = str(path), (line or 0) + 1, f"Skipped: {_already(outcome)}"
+            call.longrepr = str(path), (line or 0) + 1, f"Skipped: {_why_not_sent(outcome)}"
         case State.NOT_SUBMITTED | State.UNKNOWN:
             unknown = outcome.state is State.UNKNOWN
             why = outcome.why if unknown else f"not submitted: {outcome.why}"
@@ -246,5 +249,7 @@ def _word(outcome: Outcome) -> str:
     return f"{outcome.state} job {outcome.job}"
 
 
-def _already(outcome: Outcome) -> str:
+def _why_not_sent(outcome: Outcome) -> str:
+    if outcome.state is State.OTHER_BASE:
+        return f"{outcome.why}: job {outcome.job} in launch {outcome.launch}"
     return f"already submitted: job {outcome.job} in launch {outcome.launch}"

@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
-from pytest_remex.model import Commit, Config
+from pytest_remex.model import Commit, Config, Identity
 from pytest_remex.records.schema import Launch, RunRecord, Stage
 from pytest_remex.records.store import LaunchRecord, read_records
 
@@ -25,6 +26,11 @@ class RecordedRun:
         """The run's launch."""
         return self.record.launch
 
+    def counts(self, *, local: bool) -> bool:
+        """Return whether it was submitted, or was about to be: on this machine, or on a cluster."""
+        here = self.launch.remote.host is None
+        return here == local and self.run.stage not in {Stage.REFUSED, Stage.REJECTED}
+
 
 class RunIndex:
     """The runs of all launch records, looked up by commit, by node id, and by sweep."""
@@ -32,11 +38,14 @@ class RunIndex:
     def __init__(self, records: Iterable[LaunchRecord]) -> None:
         self.records = list(records)
         self._by_identity: dict[tuple[str, str], list[RecordedRun]] = {}
+        self._by_fingerprint: dict[str, list[RecordedRun]] = {}
         self._by_node: dict[tuple[str, str], list[RecordedRun]] = {}
         for record in reversed(self.records):
             for run in record.runs.values():
                 recorded = RecordedRun(record, run)
                 self._by_identity.setdefault(run.commit.identity, []).append(recorded)
+                if run.identity:
+                    self._by_fingerprint.setdefault(run.identity.fingerprint, []).append(recorded)
                 self._by_node.setdefault((run.node, _text(run.point)), []).append(recorded)
 
     @classmethod
@@ -44,13 +53,27 @@ class RunIndex:
         """Return the index of the launch records in a folder. Raises `RecordError`."""
         return cls(read_records(folder))
 
-    def submitted(self, commit: Commit, *, local: bool) -> RecordedRun | None:
+    def submitted(
+        self, commit: Commit, identity: Identity | None = None, *, local: bool
+    ) -> RecordedRun | None:
         """Return the newest run of an experiment that was submitted, or was about to be.
 
-        Runs on this machine do not count for a cluster, nor the other way round.
+        It has the same fingerprint, or the same base and tree. Runs on this machine do not count
+        for a cluster, nor the other way round.
         """
-        runs = self._by_identity.get(commit.identity, [])
-        return next(_submitted(runs, local=local), None)
+        alike = self._by_fingerprint.get(identity.fingerprint, []) if identity else []
+        runs = chain(alike, self._by_identity.get(commit.identity, []))
+        return next((each for each in runs if each.counts(local=local)), None)
+
+    def of_point(self, sweep: str, point: Config, *, local: bool) -> Iterator[RecordedRun]:
+        """Return the runs of a sweep's point that may have a job, the newest first."""
+        runs = self._by_sweep.get((sweep, _text(point)), [])
+        return (each for each in runs if each.counts(local=local) and each.run.may_have_job)
+
+    def newest_first(self) -> Iterator[RecordedRun]:
+        """Return all runs, those of the newest launch first."""
+        for record in reversed(self.records):
+            yield from (RecordedRun(record, run) for run in record.runs.values())
 
     def newest(self, node: str, point: Config, launch: str | None = None) -> RecordedRun | None:
         """Return the newest run of a node id's experiment, or the one in the launch named."""
@@ -74,13 +97,6 @@ class RunIndex:
 
 def _first(runs: Iterable[RecordedRun], launch: str | None) -> RecordedRun | None:
     return next((each for each in runs if launch in {None, each.launch.id}), None)
-
-
-def _submitted(runs: Iterable[RecordedRun], *, local: bool) -> Iterator[RecordedRun]:
-    for each in runs:
-        here = each.launch.remote.host is None
-        if here == local and each.run.stage not in {Stage.REFUSED, Stage.REJECTED}:
-            yield each
 
 
 def _text(point: Config) -> str:

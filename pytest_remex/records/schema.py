@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from pytest_remex.common.jobs import Job
 from pytest_remex.common.typed_json import from_json, to_json
-from pytest_remex.model import Commit, Config, Remote
+from pytest_remex.model import SCRIPT, Commit, Config, Identity, Remote
 from pytest_remex.sbatch.header import Header
 
 FORMAT = 1
@@ -48,6 +48,10 @@ class Stage(StrEnum):
         return self in {Stage.RELEASED, Stage.REFUSED, Stage.REJECTED}
 
 
+HAS_JOB = frozenset({Stage.HELD, Stage.RELEASED})
+MAY_HAVE_JOB = HAS_JOB | {Stage.SUBMITTING, Stage.INDOUBT}
+
+
 @dataclass(frozen=True, slots=True)
 class RunRecord:
     """One run of a launch: the experiment, its commit, its run directory and its job."""
@@ -70,6 +74,13 @@ class RunRecord:
     """What a continued run runs, in $REMEX_COMMAND."""
     final: Job | None = None
     """The job's final state, once a query has seen it."""
+    identity: Identity | None = None
+    """None where a release without fingerprints wrote the record."""
+
+    @property
+    def may_have_job(self) -> bool:
+        """Whether it has a job, or may have one: its submission was begun, or it was continued."""
+        return self.stage in MAY_HAVE_JOB or self.job_number > 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +229,7 @@ def run_to_json(run: RunRecord) -> dict[str, Any]:
         "parameters": run.parameters,
         "directory": run.directory,
         "header": header_to_json(run.header),
+        **(_identity_to_json(run.identity) if run.identity else {}),
     }
 
 
@@ -231,12 +243,38 @@ def run_from_json(data: Json, base: str) -> RunRecord:
         commit=Commit(_field(data, "commit", str), _field(data, "tree", str), base),
         directory=_field(data, "directory", str),
         header=header_from_json(_object(data, "header")),
+        identity=_identity_from_json(data) if "fingerprint" in data else None,
+    )
+
+
+def _identity_to_json(identity: Identity) -> dict[str, Any]:
+    return {
+        "fingerprint": identity.fingerprint,
+        "replicate": identity.replicate,
+        "patterns": identity.patterns,
+        "changed": [list(entry) for entry in identity.changed],
+    }
+
+
+def _identity_from_json(data: Json) -> Identity:
+    changed: list[tuple[str, str, str]] = []
+    for entry in _field(data, "changed", list):
+        match entry:
+            case [str(path), str(mode), str(blob)]:
+                changed.append((path, mode, blob))
+            case _:
+                raise ValueError(f"'changed' has {entry!r:.60}, not a path, a mode and a blob")
+    return Identity(
+        fingerprint=_field(data, "fingerprint", str),
+        patterns=_field(data, "patterns", str),
+        changed=tuple(changed),
+        replicate=_field(data, "replicate", int),
     )
 
 
 def header_to_json(header: Header) -> dict[str, Any]:
     """Return what the `#SBATCH` lines of a run's script ask for."""
-    return {**asdict(header), "lines": list(header.lines)}
+    return asdict(header)
 
 
 def header_from_json(data: Json) -> Header:
@@ -251,6 +289,7 @@ def header_from_json(data: Json) -> Header:
         held=_field(data, "held", bool),
         cores=_field(data, "cores", int),
         partition=_optional(data, "partition", str),
+        script=_field(data, "script", str) if "script" in data else SCRIPT,
     )
 
 

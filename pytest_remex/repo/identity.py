@@ -8,12 +8,12 @@ tree once, and for each experiment only the folders on the paths that its patch 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_remex.errors import RepositoryError, SweepError
 from pytest_remex.repo.commits import LINK, Blob, Edit, listing
-from pytest_remex.repo.files import within
+from pytest_remex.repo.files import folders, within
 from pytest_remex.repo.git import Git
 from pytest_remex.repo.inputs import Inputs
 from pytest_remex.repo.trees import ObjectHash, Tree, TreeEntry
@@ -27,6 +27,15 @@ class Footprint:
     files: int
     size: int
 
+    def __add__(self, other: Footprint) -> Footprint:
+        """Add what two take."""
+        return Footprint(self.files + other.files, self.size + other.size)
+
+    @classmethod
+    def total(cls, footprints: Iterable[Footprint]) -> Footprint:
+        """Add what several take."""
+        return sum(footprints, cls(0, 0))
+
 
 class InputTree:
     """The inputs in a base commit, and the fingerprints of experiments on it.
@@ -36,9 +45,6 @@ class InputTree:
         files: The base commit's files.
         inputs: Which of them are inputs.
         script: The bytes that the script has in the base; None where it is not there.
-
-    Raises:
-        SweepError: The script's header is one that sbatch refuses.
 
     """
 
@@ -55,9 +61,9 @@ class InputTree:
             for path, blob in files.items()
             if inputs.is_input(path)
         ]
+        self._left_out = tuple(_topmost(set(files).difference(self._sizes), folders(self._sizes)))
         if script is not None and files[inputs.script].mode != LINK:
-            mode = files[inputs.script].mode
-            entries.append(self._entry(Edit(inputs.script, mode, script)))
+            entries.append(self._script_entry(files[inputs.script], script))
         self._tree = Tree(entries, self._hash)
 
     def entries(self, edits: Iterable[Edit]) -> tuple[TreeEntry, ...]:
@@ -90,6 +96,15 @@ class InputTree:
         ]
         return self._tree.changed(entries) if entries else self._tree.sha
 
+    def holds(self, path: str) -> bool:
+        """Return whether a file or folder of the base is in run directories, or a part of it."""
+        return any(within([os.fsencode(path.strip("/"))], self._sizes))
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The base's files and folders that are not in run directories, each folder once."""
+        return self._left_out
+
     def footprint(self, edits: Iterable[Edit] = (), shared: Sequence[str] = ()) -> Footprint:
         """Return what a run directory takes: without declared inputs the whole commit.
 
@@ -116,6 +131,12 @@ class InputTree:
             self._footprints[apart] = Footprint(len(sizes), sum(sizes))
         return self._footprints[apart]
 
+    def _script_entry(self, blob: Blob, script: bytes) -> TreeEntry:
+        try:
+            return self._entry(Edit(self._inputs.script, blob.mode, script))
+        except SweepError:  # the base alone is no experiment: a patch may correct its script
+            return TreeEntry(self._inputs.script, blob.mode, blob.sha)
+
     def _entry(self, edit: Edit) -> TreeEntry:
         content = edit.content
         if content is None:
@@ -123,6 +144,16 @@ class InputTree:
         if edit.path == self._inputs.script and edit.mode != LINK:
             content = without_scheduling(content)
         return TreeEntry(edit.path, edit.mode, self._hash.blob(content))
+
+
+def _topmost(paths: Iterable[bytes], kept: Container[bytes]) -> list[str]:
+    """Return the paths, those below a folder that is not kept as that folder."""
+    found: set[bytes] = set()
+    for path in paths:
+        parts = path.split(b"/")
+        above = (b"/".join(parts[:count]) for count in range(1, len(parts)))
+        found.add(next((folder for folder in above if folder not in kept), path))
+    return sorted(map(os.fsdecode, found))
 
 
 def read_input_tree(repository: Git, base: str, inputs: Inputs) -> InputTree:

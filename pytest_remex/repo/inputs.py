@@ -9,21 +9,23 @@ takes back also below a folder, where git would not look any more.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import Enum, auto
+from pathlib import Path
 
 from pathspec import PathSpec
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 from pytest_remex.errors import SweepError
-from pytest_remex.model import SCRIPT
+from pytest_remex.model import CONTROL, SCRIPT
 from pytest_remex.repo.commits import Edit
 from pytest_remex.sweep import SWEEP_FILES
 
-CONTROL = ("README*", "docs/", "*.ipynb")
-"""The default of `remex_control`."""
 _STEERING = (*SWEEP_FILES, "conftest.py", "pytest.ini")
 _SHOWN = 5
 """Paths that a message names at most."""
@@ -37,8 +39,37 @@ class FileKind(Enum):
     """A sweep file, conftest.py or pytest.ini."""
     CONTROL = auto()
     """Named by `remex_control`."""
+    OTHER_SCRIPT = auto()
+    """The script of another sweep of the same file."""
     UNDECLARED = auto()
     """Not among the inputs that the sweep declares."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputRules:
+    """What tells a sweep's inputs, before the repository is known; `files` are absolute paths."""
+
+    declared: tuple[str, ...] | None
+    script: str
+    files: tuple[Path, ...]
+    other_scripts: tuple[str, ...]
+    control: tuple[str, ...]
+
+    def inputs(self, top: Path) -> Inputs:
+        """Return the rules for a repository by the folder of its work tree.
+
+        Raises:
+            SweepError: A pattern is not one of .gitignore.
+
+        """
+        inside = [path for each in self.files if (path := each.resolve()).is_relative_to(top)]
+        return Inputs(
+            self.declared,
+            script=self.script,
+            sweep_files=sorted({path.relative_to(top).as_posix() for path in inside}),
+            other_scripts=self.other_scripts,
+            control=self.control,
+        )
 
 
 class Inputs:
@@ -52,6 +83,7 @@ class Inputs:
         script: The sweep's script.
         sweep_files: Paths of the file that defines the sweep and of those that `remex_sweeps`
             names, from the top of the repository.
+        other_scripts: The scripts of the other sweeps of that file.
         control: The patterns of `remex_control`.
 
     Raises:
@@ -69,16 +101,22 @@ class Inputs:
         declared: Sequence[str] | None = None,
         *,
         script: str = SCRIPT,
-        sweep_files: Iterable[str] = (),
+        sweep_files: Sequence[str] = (),
+        other_scripts: Sequence[str] = (),
         control: Sequence[str] = CONTROL,
     ) -> None:
         self.script = os.fsencode(script)
         self._sweep_files = frozenset(map(os.fsencode, sweep_files))
+        self._other_scripts = frozenset(map(os.fsencode, other_scripts))
         self._steering = _compiled(_STEERING, "")
         self._declared = None if declared is None else _compiled(declared, "inputs")
         self._control = _compiled(control, "remex_control")
         self._declared_text = list(declared or ())
         self._control_text = " ".join(control)
+        self._kinds: dict[bytes, FileKind] = {}
+        rules = [declared, script, sorted(sweep_files), sorted(other_scripts), control]
+        self.digest = hashlib.sha256(json.dumps(rules).encode()).hexdigest()[:16]
+        """Tells these rules from others, the same on every machine."""
 
     @property
     def are_declared(self) -> bool:
@@ -87,14 +125,9 @@ class Inputs:
 
     def kind(self, path: bytes) -> FileKind:
         """Return what a file is, by its path from the top of the repository."""
-        if path == self.script:
-            return FileKind.INPUT
-        text = _matchable(path)
-        if path in self._sweep_files or self._steering.match_file(text):
-            return FileKind.SWEEP_FILE
-        if self._declared is not None:
-            return FileKind.INPUT if self._declared.match_file(text) else FileKind.UNDECLARED
-        return FileKind.CONTROL if self._control.match_file(text) else FileKind.INPUT
+        if path not in self._kinds:
+            self._kinds[path] = self._kind(path)
+        return self._kinds[path]
 
     def is_input(self, path: bytes) -> bool:
         """Return whether an experiment depends on a file."""
@@ -127,6 +160,18 @@ class Inputs:
         if lines:
             raise SweepError("\n".join(lines))
 
+    def _kind(self, path: bytes) -> FileKind:
+        if path == self.script:
+            return FileKind.INPUT
+        text = _matchable(path)
+        if path in self._sweep_files or self._steering.match_file(text):
+            return FileKind.SWEEP_FILE
+        if path in self._other_scripts:
+            return FileKind.OTHER_SCRIPT
+        if self._declared is not None:
+            return FileKind.INPUT if self._declared.match_file(text) else FileKind.UNDECLARED
+        return FileKind.CONTROL if self._control.match_file(text) else FileKind.INPUT
+
     def _explain(self, kind: FileKind, paths: Sequence[str]) -> str:
         one = len(paths) == 1
         it, is_one = ("it", "a control file") if one else ("them", "control files")
@@ -134,6 +179,11 @@ class Inputs:
             return (
                 f"which {'steers' if one else 'steer'} pytest and {'is' if one else 'are'} no "
                 f"input of a job: let the patch write other files"
+            )
+        if kind is FileKind.OTHER_SCRIPT:
+            return (
+                f"the script{'' if one else 's'} of another sweep of the same file, which no job "
+                f"of this one reads: let the patch write other files"
             )
         if kind is FileKind.CONTROL:
             return (

@@ -118,12 +118,6 @@ class Scratch:
         if self._checked_out:
             self._revert(self._changes())
 
-    def size(self, shared: Sequence[str]) -> int:
-        """Return the bytes of a run directory, without what runs share."""
-        apart = [os.fsencode(path.strip("/")) for path in shared if path.strip("/")]
-        separate = set(within(apart, self._files)) if apart else set()
-        return sum(blob.size for path, blob in self._files.items() if path not in separate)
-
     def original(self, path: bytes) -> bytes:
         """Return a file's bytes in the base; empty where it is not there."""
         blob = self._files.get(path)

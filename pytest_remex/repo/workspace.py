@@ -10,13 +10,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_remex.errors import RepositoryError, SweepError
-from pytest_remex.model import SCRIPT, Commit, Config, Experiment, Repo
+from pytest_remex.model import Commit, Config, Experiment, Identity, Repo
 from pytest_remex.repo.commits import Committer, Edit, Patch
 from pytest_remex.repo.git import Git
-from pytest_remex.repo.identity import InputTree
-from pytest_remex.repo.inputs import Inputs
+from pytest_remex.repo.identity import Footprint, InputTree
+from pytest_remex.repo.inputs import InputRules, Inputs
 from pytest_remex.repo.scratch import Scratch
 from pytest_remex.sbatch.header import Header, parse_header
+
+
+@dataclass(frozen=True, slots=True)
+class RunContents:
+    """What run directories hold: which files are inputs, and which paths they link to."""
+
+    inputs: Inputs
+    shared: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An experiment with its node ID, and what was varied besides its sweep's dimensions."""
+
+    node: str
+    experiment: Experiment
+    parameters: Config
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +45,9 @@ class Prepared:
     parameters: Config
     commit: Commit
     header: Header
+    inputs: Inputs
+    identity: Identity
+    footprint: Footprint
     diff: str
     ignored: Sequence[str] = ()
     leaving: Sequence[tuple[str, str]] = ()
@@ -45,50 +65,77 @@ class Workspace:
         self._objects = None if kept else tempfile.TemporaryDirectory(prefix="remex-objects-")
         quarantine = Path(self._objects.name) if self._objects else None
         self.committer = Committer(repository, base, quarantine)
-        self._headers: dict[bytes, Header] = {}
-        self._trees: dict[tuple[str, str], str] = {}
+        self._headers: dict[tuple[str, bytes], Header] = {}
+        self._input_trees: dict[Inputs, InputTree] = {}
+        self._nodes: dict[tuple[str, str], str] = {}
 
     def prepare(
-        self, node: str, experiment: Experiment, parameters: Config, header: Header, patch: Patch
+        self, named: Named, header: Header, patch: Patch, contents: RunContents
     ) -> Prepared:
-        """Commit a patch that was made in the checkout."""
+        """Commit a patch that was made in the checkout.
+
+        Raises:
+            SweepError: It changes what is no input, or makes the inputs of another experiment.
+
+        """
+        experiment, inputs = named.experiment, contents.inputs
         if any(edit.path.startswith(b".remex/") for edit in patch.edits):
             raise SweepError(
                 f"{experiment.id}: the patch writes into .remex/, which is pytest-remex's own "
                 f"folder in a run directory: write elsewhere"
             )
-        commit = self.committer.commit(experiment, patch.edits)
-        self._refuse_equal_trees(node, experiment, commit)
-        # Commits that are kept are sent, and who sends shows no diffs.
-        diff = self.diff(patch.edits) if self._objects else ""
-        warnings = patch.ignored, patch.leaving
-        return Prepared(node, experiment, parameters, commit, header, diff, *warnings)
+        inputs.refuse(patch.edits, experiment.id)
+        tree = self.input_tree(inputs)
+        identity = _identity(tree, inputs, patch)
+        self._refuse_equal_inputs(named, identity)
+        return Prepared(
+            node=named.node,
+            experiment=experiment,
+            parameters=named.parameters,
+            commit=self.committer.commit(experiment, patch.edits),
+            header=header,
+            inputs=inputs,
+            identity=identity,
+            footprint=tree.footprint(patch.edits, contents.shared),
+            # Commits that are kept are sent, and who sends shows no diffs.
+            diff=self.diff(patch.edits) if self._objects else "",
+            ignored=patch.ignored,
+            leaving=patch.leaving,
+        )
 
-    def _refuse_equal_trees(self, node: str, experiment: Experiment, commit: Commit) -> None:
-        first = self._trees.setdefault((experiment.sweep.name, commit.tree), node)
-        if first != node:
+    def _refuse_equal_inputs(self, named: Named, identity: Identity) -> None:
+        experiment = named.experiment
+        key = experiment.sweep.name, identity.fingerprint
+        first = self._nodes.setdefault(key, named.node)
+        if first != named.node:
             raise SweepError(
                 f"{experiment.id} makes the same files as {first}: the parameter that tells them "
-                f"apart has no effect; see that the patch uses it, or drop it from the sweep"
+                f"apart has no effect; see that the patch uses it, or drop it from the sweep "
+                f"(an #SBATCH line that only says when and where a job may run, such as --time, "
+                f"makes no difference)"
             )
 
-    def header(self) -> Header:
-        """Return the header of the run.sbatch that is in the checkout now."""
-        text = self.scratch.read(SCRIPT)
+    def header(self, script: str) -> Header:
+        """Return the header of the script that is in the checkout now."""
+        text = self.scratch.read(script)
         if text is None:
             raise RepositoryError(
-                f"no {SCRIPT} in {self.git.top} at {self.branch} ({self.base[:12]}): commit one; "
+                f"no {script} in {self.git.top} at {self.branch} ({self.base[:12]}): commit one; "
                 f"it is the script that sbatch runs in each run directory"
             )
-        if text not in self._headers:
-            self._headers[text] = parse_header(text)
-        return self._headers[text]
+        key = script, text
+        if key not in self._headers:
+            self._headers[key] = parse_header(text, script)
+        return self._headers[key]
 
     def input_tree(self, inputs: Inputs) -> InputTree:
         """Return the inputs in the base, for the fingerprints of a sweep's experiments."""
-        there = inputs.script in self.scratch.files
-        script = self.scratch.original(inputs.script) if there else None
-        return InputTree(self.base, self.scratch.files, inputs, script)
+        if inputs not in self._input_trees:
+            there = inputs.script in self.scratch.files
+            script = self.scratch.original(inputs.script) if there else None
+            tree = InputTree(self.base, self.scratch.files, inputs, script)
+            self._input_trees[inputs] = tree
+        return self._input_trees[inputs]
 
     def close(self) -> None:
         """Remove the checkout; commits that are not kept go with it."""
@@ -111,14 +158,21 @@ class Workspaces:
         self._kept = kept
         self._git: dict[Repo, Git] = {}
         self._named: dict[tuple[Repo, str], Workspace] = {}
+        self._contents: dict[tuple[Repo, InputRules, tuple[str, ...]], RunContents] = {}
         self._open: dict[tuple[Repo, str], Workspace] = {}
-        self._sizes: dict[tuple[Repo, str, tuple[str, ...]], int] = {}
 
     def git(self, repo: Repo) -> Git:
         """Return git in a repository."""
         if repo not in self._git:
             self._git[repo] = Git(repo.path)
         return self._git[repo]
+
+    def contents(self, repo: Repo, rules: InputRules, shared: Sequence[str]) -> RunContents:
+        """Return what run directories hold by a sweep's rules. Raises `SweepError` for bad ones."""
+        key = repo, rules, tuple(shared)
+        if key not in self._contents:
+            self._contents[key] = RunContents(rules.inputs(self.git(repo).top), tuple(shared))
+        return self._contents[key]
 
     def at(self, repo: Repo, revision: str) -> Workspace:
         """Return the workspace at a commit-ish of a repository."""
@@ -135,18 +189,20 @@ class Workspaces:
             self._open[repo, base] = Workspace(repository, base, branch, kept=self._kept)
         return self._open[repo, base]
 
-    def size(self, repo: Repo, base: str, shared: Sequence[str]) -> int:
-        """Return the bytes that a run directory takes, without what runs share."""
-        key = (repo, base, tuple(shared))
-        if key not in self._sizes:
-            self._sizes[key] = self.at(repo, base).scratch.size(shared)
-        return self._sizes[key]
-
     def close(self) -> None:
         """Close them all."""
         self._named.clear()
         while self._open:
             self._open.popitem()[1].close()
+
+
+def _identity(tree: InputTree, inputs: Inputs, patch: Patch) -> Identity:
+    entries = tree.entries(patch.edits)
+    return Identity(
+        fingerprint=tree.fingerprint(entries),
+        patterns=inputs.digest,
+        changed=tuple((os.fsdecode(each.path), each.mode, each.sha) for each in entries),
+    )
 
 
 def _diff(edit: Edit, original: bytes) -> str:

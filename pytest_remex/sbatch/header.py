@@ -1,4 +1,4 @@
-"""Reads the header of a run.sbatch as sbatch does: what it asks for, where its output goes.
+"""Reads the header of a batch script as sbatch does: what it asks for, where its output goes.
 
 Sources: sbatch(1) of Slurm 22.05, sections DESCRIPTION, OPTIONS and "filename pattern"; the tests
 compare the reading with sbatch's own.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from pytest_remex.common import filenames
 from pytest_remex.common.jobs import JobId
@@ -19,11 +20,11 @@ from pytest_remex.sbatch.options import header_lines, read_options
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a run.sbatch asks of Slurm; None where it does not say.
+    """What a batch script asks of Slurm; None where it does not say.
 
     `lines` are its #SBATCH lines as written, `shebang` its first line, `output`, `error` filename
     patterns, `time_limit` seconds as written (None also for unlimited), `held` whether it asks to
-    be held, and `cores` the least number that it asks for.
+    be held, and `cores` the least number that it asks for. `script` is its path in run directories.
     """
 
     lines: tuple[str, ...]
@@ -35,23 +36,36 @@ class Header:
     held: bool
     cores: int
     partition: str | None
+    script: str = SCRIPT
 
 
-def parse_header(text: bytes | str) -> Header:
-    """Return what a run.sbatch asks for.
+def parse_header(text: bytes | str, script: str = SCRIPT) -> Header:
+    """Return what a batch script asks for.
+
+    Args:
+        text: The script's text.
+        script: Its path in the run directory.
 
     Raises:
         SweepError: sbatch would refuse the script; or it cannot be a run: a job that sbatch waits
             for, a job array, a heterogeneous job, or a job outside its run directory.
 
     """
-    script = text.decode(errors="surrogateescape") if isinstance(text, bytes) else text
-    lines = header_lines(script)
+    try:
+        return _parsed(
+            text.decode(errors="surrogateescape") if isinstance(text, bytes) else text, script
+        )
+    except SweepError as error:
+        raise SweepError(f"{script}: {error}") from None
+
+
+def _parsed(text: str, script: str) -> Header:
+    lines = header_lines(text)
     options = read_options(lines)
     _refuse(options)
     return Header(
         lines=lines,
-        shebang=script.partition("\n")[0].rstrip(),
+        shebang=text.partition("\n")[0].rstrip(),
         output=options.get("output"),
         error=options.get("error"),
         name=options.get("job-name"),
@@ -59,6 +73,7 @@ def parse_header(text: bytes | str) -> Header:
         held="hold" in options,
         cores=_cores(options),
         partition=options.get("partition"),
+        script=script,
     )
 
 
@@ -81,7 +96,7 @@ def output_patterns(header: Header, job_id: str, *, user: str = "") -> tuple[str
         job=None if job.task else job.number or None,
         array=job.number or None,
         task=job.task or None,
-        name=header.name or filenames.DEFAULT_NAME,
+        name=header.name or PurePosixPath(header.script).name,
         user=user or None,
     )
     patterns = (header.output or default, header.error)
@@ -108,7 +123,7 @@ def parse_duration(text: str) -> float | None:
         return None
     if not re.fullmatch(r"\d+(-\d+(:\d+){0,2}|(:\d+){0,2})", text, re.ASCII):
         raise SweepError(
-            f"{SCRIPT}: --time={text!r} is not a time limit: write minutes, hours:minutes:seconds "
+            f"--time={text!r} is not a time limit: write minutes, hours:minutes:seconds "
             f"or days-hours:minutes:seconds"
         )
     days, dash, rest = text.rpartition("-")
@@ -138,11 +153,9 @@ _REFUSED = {
 def _refuse(options: Mapping[str, str]) -> None:
     for name, why in _REFUSED.items():
         if name in options:
-            raise SweepError(f"{SCRIPT}: #SBATCH --{name} {options[name]}".rstrip() + f" {why}")
+            raise SweepError(f"#SBATCH --{name} {options[name]}".rstrip() + f" {why}")
     if options.get("chdir", ".") not in {".", "./"}:
-        raise SweepError(
-            f"{SCRIPT}: #SBATCH --chdir={options['chdir']} leaves the run directory: remove it"
-        )
+        raise SweepError(f"#SBATCH --chdir={options['chdir']} leaves the run directory: remove it")
 
 
 def _cores(options: Mapping[str, str]) -> int:
@@ -158,7 +171,7 @@ def _count(options: Mapping[str, str], name: str) -> int:
     text = options.get(name, "1")
     count = re.fullmatch(r"(\d+)([km]?)([-,:].*)?", text, re.ASCII | re.IGNORECASE)
     if not count or not int(count[1]):
-        raise SweepError(f"{SCRIPT}: #SBATCH --{name}={text!r} is not a count: write 1 or more")
+        raise SweepError(f"#SBATCH --{name}={text!r} is not a count: write 1 or more")
     return int(count[1]) * {"": 1, "k": 1024, "m": 1024**2}[count[2].lower()]
 
 

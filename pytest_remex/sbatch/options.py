@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from pytest_remex.errors import SweepError
-from pytest_remex.model import SCRIPT
 
 
 def header_lines(script: str) -> tuple[str, ...]:
@@ -21,15 +20,11 @@ def header_lines(script: str) -> tuple[str, ...]:
     """
     first = script.partition("\n")[0]
     if not re.match(r"#!\s*\S", first):
-        raise SweepError(
-            f"{SCRIPT}: its first line is {first!r}: begin it with #!, as in #!/bin/bash"
-        )
+        raise SweepError(f"its first line is {first!r}: begin it with #!, as in #!/bin/bash")
     if "\r\n" in script:
-        raise SweepError(
-            f"{SCRIPT}: its lines end in \\r\\n: save it with Unix line endings (dos2unix)"
-        )
+        raise SweepError(r"its lines end in \r\n: save it with Unix line endings (dos2unix)")
     if "\0" in script:
-        raise SweepError(f"{SCRIPT}: it holds a NUL character (\\0): save it as plain text")
+        raise SweepError(r"it holds a NUL character (\0): save it as plain text")
     return tuple(_lines_before_commands(script))
 
 
@@ -87,7 +82,7 @@ def _words(line: str) -> Iterator[str]:
         if not word:
             return
         if word.lower() in {"hetjob", "packjob"}:
-            raise SweepError(f"{SCRIPT}: {line!r} makes a heterogeneous job: ask for one component")
+            raise SweepError(f"{line!r} makes a heterogeneous job: ask for one component")
         yield word
 
 
@@ -96,7 +91,7 @@ def _next_word(rest: str, line: str) -> tuple[str, str]:
     for piece in _PIECE.finditer(rest):
         stop = piece["stop"]
         if stop in {'"', "'"}:
-            raise SweepError(f"{SCRIPT}: a quote is not closed in {line!r}: close it")
+            raise SweepError(f"a quote is not closed in {line!r}: close it")
         if stop is not None:
             return word, "" if stop == "#" else rest[piece.start() :].lstrip()
         quoted = piece["double"] if piece["double"] is not None else piece["single"]
@@ -148,9 +143,7 @@ def _options(words: Sequence[Word]) -> Iterator[Option]:
         elif word.startswith("-") and word.strip("-"):
             yield from _short_options(word[1:], line, rest)
         else:
-            raise SweepError(
-                f"{SCRIPT}: {word!r} in an #SBATCH line is no option: remove or quote it"
-            )
+            raise SweepError(f"{word!r} in an #SBATCH line is not an option: remove or quote it")
 
 
 def _short_options(letters: str, line: int, rest: list[Word]) -> Iterator[Option]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from support.invariants import Snapshot, assert_clean
+from support.launches import script
 from support.sites import WITH_ACCOUNTING, WITH_AND_WITHOUT_ACCOUNTING
 
 SUBMITTED = re.compile(r"\] SUBMITTED job (\d+)_(\d+)")
@@ -60,3 +62,16 @@ def test_split(user, cluster, shims):
 
 def _runs_of_each(user):
     return [(path / "ran").read_text() for path in user.project.run_directories()]
+
+
+@pytest.mark.parametrize("grouping", [(), ("--remex-array",)])
+def test_script_of_another_name(user, grouping):
+    """A sweep's own script is what sbatch runs, alone and in arrays; its name is the job's."""
+    text = script().replace("#SBATCH --job-name=star\n", "").replace("slurm.out", "%x.out")
+    user.project.commit({"jobs/a long.sbatch": text})
+    sweeps = user.repository / "sweeps.py"
+    named = sweeps.read_text().replace("    fetch=", '    script="jobs/a long.sbatch",\n    fetch=')
+    sweeps.write_text(named.replace('"slurm.out"', '"a long.sbatch.out"'))
+    user.submit(*grouping)
+    user.collect().well()
+    assert _runs_of_each(user) == ["ran\n"] * 3

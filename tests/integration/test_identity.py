@@ -1,4 +1,10 @@
-"""An experiment is its base commit and its tree: what was submitted is not submitted again."""
+"""An experiment is its inputs: what was submitted is not submitted again."""
+
+import json
+
+import pytest
+
+FAILING_AT_2 = "'fail\\n' if experiment.config['a'] == 2 else f\"a = {experiment.config['a']}\\n\""
 
 
 def test_submitting_twice(project):
@@ -66,12 +72,157 @@ def test_commented_out_points(project):
     project.submit().assert_outcomes(skipped=3)
 
 
-def test_new_base(project):
-    """On a new base commit the same points are new experiments."""
-    project.submit()
+@pytest.mark.parametrize("retry", [(), ("--remex-retry",)])
+@pytest.mark.parametrize("name", ["README.md", "docs/how.txt", "sweeps.py", "conftest.py"])
+def test_commit_of_a_control_file(project, name, retry):
+    """A commit that changes only files that no job reads makes nothing new."""
+    project.ran()
+    project.pytest("--remex-collect").assert_outcomes(passed=3)
+    project.write(
+        name,
+        (project.path / name).read_text() + "\n# more\n" if name == "sweeps.py" else "# more\n",
+    )
+    project.git("add", "--force", name)
+    project.git("commit", "--quiet", "--message", "change")
+    plan = project.pytest("--remex-plan", *retry)
+    plan.stdout.fnmatch_lines(["*nothing to send; 3 already submitted; the run directories of*"])
+    project.submit(*retry).assert_outcomes(skipped=3)
+    assert len(project.jobs()) == 3
+    project.pytest("--remex-collect").assert_outcomes(passed=3)
+
+
+def test_commit_of_a_file_that_is_no_declared_input(project):
+    """With declared inputs a file that no job reads makes nothing new, and is not placed."""
+    project.edit("sweeps.py", "fetch=", 'inputs=["input.txt"], fetch=')
+    project.ran()
+    for run in project.run_directories():
+        assert sorted(path.name for path in run.iterdir()) == [
+            ".remex", "input.txt", "job.out", "result.txt", "run.sbatch"
+        ]  # fmt: skip
+    project.commit(unread_txt="more\n")
+    project.submit().assert_outcomes(skipped=3)
+    project.edit("run.sbatch", "cat input.txt", "cat input.txt  # shown")
+    project.commit()
+    result = project.submit()
+    result.stdout.fnmatch_lines(["*since then changed: run.sbatch", "not sent: *"])
+    project.pytest("--remex-collect").assert_outcomes(passed=3)
+
+
+def test_changed_source(project):
+    """A base whose inputs changed is told, and costs nothing unasked."""
+    project.ran("-k", "a=1 or a=2")
+    base = project.git("rev-parse", "--short=7", "HEAD")
+    project.pytest("--remex-collect").assert_outcomes(passed=2, skipped=1)
     project.commit(notes_txt="more\n")
-    project.submit().assert_outcomes(passed=3)
+    message = f"2 of these 3 completed on base {base}; since then changed: notes.txt"
+    fix = f'not sent: --remex-new-base sends them on *; branch="{base}" in *remex_control'
+    plan = project.pytest("--remex-plan")
+    plan.stdout.fnmatch_lines([f"*a=1]*ON ANOTHER BASE {base} job 1*", "*1 job,*", message, fix])
+    result = project.submit("--remex-retry")
+    result.assert_outcomes(passed=1, skipped=2)
+    result.stdout.fnmatch_lines([message, fix])
+    project.submit().assert_outcomes(skipped=3)
+    assert len(project.jobs()) == 3
+
+
+def test_new_base(project):
+    """--remex-new-base submits on today's base what has runs on another one."""
+    project.ran()
+    project.commit(notes_txt="more\n")
+    project.submit("--remex-new-base").assert_outcomes(passed=3)
     assert len(project.jobs()) == 6
+    project.submit().assert_outcomes(skipped=3)
+    assert len(project.jobs()) == 6
+
+
+@pytest.mark.parametrize("fix", ["branch", "remex_control"])
+def test_fix_for_a_new_base(project, fix):
+    """What the message names works: staying on the base, or naming the file that no job reads."""
+    project.ran()
+    base = project.git("rev-parse", "--short=7", "HEAD")
+    project.commit(notes_txt="more\n")
+    if fix == "branch":
+        project.edit("sweeps.py", "fetch=", f'branch="{base}", fetch=')
+    else:
+        project.edit("pytest.ini", "[pytest]", "[pytest]\nremex_control = README* notes.txt")
+    result = project.submit("-v")
+    result.assert_outcomes(skipped=3)
+    result.stdout.fnmatch_lines(["*ALREADY SUBMITTED job 1*", "3 already submitted*"])
+    assert len(project.jobs()) == 3
+
+
+def test_retry_on_a_new_base(project):
+    """A retry sends on the new base only what has no completed run on any base."""
+    project.edit("sweeps.py", "f\"a = {experiment.config['a']}\\n\"", FAILING_AT_2)
+    project.ran()
+    project.commit(notes_txt="more\n")
+    project.submit().assert_outcomes(skipped=3)
+    result = project.submit("--remex-retry", "-v")
+    result.assert_outcomes(passed=1, skipped=2)
+    result.stdout.fnmatch_lines(["*a=2] SUBMITTED job 4*"])
+
+
+def test_record_without_fingerprints(project):
+    """Runs of the release before, whose records have no fingerprints, are recognized."""
+    project.ran()
+    (record,) = project.record_paths()
+    lines = [json.loads(line) for line in record.read_text().splitlines()]
+    for line in lines:
+        for key in ("fingerprint", "replicate", "patterns", "changed"):
+            line.pop(key, None)
+    record.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    project.submit().assert_outcomes(skipped=3)
+    project.commit(**{"README.md": "more\n"})
+    project.edit("sweeps.py", "def grid", "def new_name")
+    project.submit().assert_outcomes(skipped=3)
+    assert len(project.jobs()) == 3
+
+
+def test_interrupted_before_a_control_file_was_committed(project):
+    """A launch that was interrupted is finished on its own base where nothing else changed."""
+    project.edit("run.sbatch", "-t 5", "-t 5 -H")
+    project.commit()
+    project.submit()
+    (record,) = project.record_paths()
+    kept = [line for line in record.read_text().splitlines() if '"RELEASED"' not in line]
+    record.write_text("\n".join(kept) + "\n")
+    project.commit(**{"README.md": "more\n"})
+    project.submit().assert_outcomes(passed=3)
+    assert len(project.jobs()) == 3
+    assert len(project.record_paths()) == 1
+
+
+def test_more_time_is_the_same_experiment(project):
+    """Scheduling options of the script make nothing new; what the job is given to do does."""
+    project.submit()
+    project.edit("run.sbatch", "-t 5", "-t 9 --mem=8G")
+    project.commit()
+    project.submit().assert_outcomes(skipped=3)
+    project.edit("run.sbatch", "-t 9", "-t 9 -n 2")
+    project.commit()
+    project.submit("--remex-new-base").assert_outcomes(passed=3)
+
+
+@pytest.mark.parametrize("mode", [(), ("--remex-plan",), ("--remex-submit",)])
+@pytest.mark.parametrize(
+    ("name", "declared", "words"),
+    [
+        ("README.md", "", "*changes README.md, a control file by remex_control =*"),
+        ("sweeps.py", "", "*changes sweeps.py, which steers pytest*"),
+        ("other.txt", 'inputs=["input.txt"], ', "*other.txt, which inputs=[[]*add it to inputs*"),
+    ],
+)
+def test_patch_of_what_is_no_input(project, mode, name, declared, words):
+    """A patch that changes what is no input is refused with the path and the fix, in each mode."""
+    project.edit("sweeps.py", "fetch=", declared + "fetch=")
+    project.edit("sweeps.py", '"input.txt")', f'"{name}")')
+    if name == "sweeps.py":
+        project.git("add", "--force", name)
+        project.commit()
+    result = project.pytest("sweeps.py", *mode)
+    result.assert_outcomes(failed=3)
+    result.stdout.fnmatch_lines([words])
+    assert not project.record_paths()
 
 
 def test_again(project):
@@ -97,3 +248,32 @@ def test_unchanged_point(empty_project):
     empty_project.ran()
     assert len(empty_project.jobs()) == 2
     empty_project.submit().assert_outcomes(skipped=2)
+
+
+@pytest.mark.parametrize("grouping", [(), ("--remex-array",)])
+def test_other_script(project, grouping):
+    """A sweep's script may have another name, in a folder; another sweep's counts for nothing."""
+    project.commit(**{"jobs/a long.sbatch": (project.path / "run.sbatch").read_text()})
+    grid = (project.path / "sweeps.py").read_text()
+    other = grid.replace("def grid", "def short").replace("a = {", "b = {")
+    project.sweeps(grid.replace("fetch=", 'script="jobs/a long.sbatch", fetch=') + other)
+    project.edit("jobs/a long.sbatch", "cat input.txt", "cat input.txt; echo long")
+    project.commit()
+    project.submit("-k", "grid", *grouping)
+    project.wait()
+    for run in project.run_directories():
+        assert "long" in (run / "job.out").read_text()
+    project.pytest("--remex-collect", "-k", "grid").assert_outcomes(passed=3)
+    project.edit("run.sbatch", "cat input.txt", "cat input.txt; echo short")
+    project.commit()
+    project.submit("-k", "grid").assert_outcomes(skipped=3)
+    project.submit("-k", "short").assert_outcomes(passed=3)
+
+
+@pytest.mark.parametrize("script", ["none.sbatch", "../run.sbatch", "-x"])
+def test_script_that_cannot_be(project, script):
+    """A script that is not in the commit, or that could not be, is refused by its name."""
+    project.edit("sweeps.py", "fetch=", f'script="{script}", fetch=')
+    result = project.pytest("sweeps.py")
+    assert result.ret
+    result.stdout.fnmatch_lines([f"*{script}*"])

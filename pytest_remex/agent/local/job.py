@@ -118,7 +118,7 @@ class RunningJob:
 
 
 def _start(store: Store, task: Task) -> "subprocess.Popen[bytes]":
-    script = os.path.join(task.directory, paths.SCRIPT)
+    script = os.path.join(task.directory, task.spec.script)
     try:
         words = [*interpreter_of(script), script]
         environment = _environment(store, task)

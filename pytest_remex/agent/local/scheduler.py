@@ -11,7 +11,7 @@ from pytest_remex.agent.local.store import CANCELLED, RELEASED, Store, tasks
 from pytest_remex.agent.run_files import RunFiles
 from pytest_remex.agent.submissions import LocatedSubmission, submissions_of
 from pytest_remex.agent.wire import Reply
-from pytest_remex.common import filenames, paths, protocol
+from pytest_remex.common import paths, protocol
 from pytest_remex.common.disk import LocalSpec, LocalState
 from pytest_remex.common.git_environment import without_git_variables
 from pytest_remex.common.jobs import Job, JobState, number_of
@@ -104,13 +104,14 @@ def _spec(submission: LocatedSubmission, environment: str) -> LocalSpec:
         directories=submission.run_directories,
         array=submission.grouped,
         throttle=submission.array.throttle if submission.array else None,
-        name=header.name or filenames.DEFAULT_NAME,
+        name=header.job_name,
         output=header.output,
         error=header.error,
         time_limit=header.time_limit,
         environment=environment,
         extra=submission.environment,
         submitted=0.0,
+        script=header.script,
     )
 
 

@@ -69,7 +69,7 @@ def _place_all(request: Place, reply: Reply, scratch: str) -> None:
         return
     _check_commits(clone, missing)
     entries = objects.tree(clone, base)
-    shared = stage.plan(paths.base(runs, base), request.shared, entries)
+    shared = stage.plan(paths.base(runs, base), request.shared, entries, request.left_out)
     base_tree = git.ask(clone, "rev-parse", base + "^{tree}").strip()
     changes = objects.changes(clone, [(base_tree, run.note.tree) for run in missing])
     with contextlib.closing(objects.Blobs(clone)) as blobs:

@@ -112,16 +112,27 @@ def _write_all(target: int, data: bytes) -> None:
 class SharedPaths:
     """A base commit's files: what is copied into each run directory, and what is linked there.
 
-    `shared` maps each shared path to its files; their copies lie below `folder`.
+    `shared` maps each shared path to its files; their copies lie below `folder`. The files and
+    those below the folders in `left_out` are not copied into run directories.
     """
 
-    def __init__(self, folder: str, shared: Iterable[bytes], entries: List[TreeEntry]) -> None:
+    def __init__(
+        self,
+        folder: str,
+        shared: Iterable[bytes],
+        entries: List[TreeEntry],
+        left_out: Iterable[bytes] = (),
+    ) -> None:
         self._folder = folder
+        self._left_out = frozenset(left_out)
         self._copied: List[TreeEntry] = []
         self.shared: Dict[bytes, List[TreeEntry]] = {path: [] for path in shared}
         for entry in entries:
             owner = self._owner(entry.path)
-            (self._copied if owner is None else self.shared[owner]).append(entry)
+            if owner is not None:
+                self.shared[owner].append(entry)
+            elif self._is_wanted(entry.path):
+                self._copied.append(entry)
 
     def unchanged(self, changed: Iterable[bytes]) -> List[bytes]:
         """Return the shared paths in which a run changes nothing."""
@@ -132,7 +143,7 @@ class SharedPaths:
         """Return the files that are copied when these paths are linked."""
         yield from self._copied
         for path in set(self.shared).difference(linked):
-            yield from self.shared[path]
+            yield from (entry for entry in self.shared[path] if self._is_wanted(entry.path))
 
     def copy_of(self, path: bytes) -> str:
         """Return the folder of a shared path's copy."""
@@ -142,6 +153,9 @@ class SharedPaths:
         """Return what a link to a shared path points to."""
         return os.path.join(os.fsencode(self.copy_of(path)), path)
 
+    def _is_wanted(self, path: bytes) -> bool:
+        return path not in self._left_out and self._left_out.isdisjoint(_above(path))
+
     def _owner(self, path: bytes) -> Optional[bytes]:
         """Return the shared path that holds a path."""
         while path and path not in self.shared:
@@ -149,7 +163,9 @@ class SharedPaths:
         return path or None
 
 
-def plan(folder: str, shared: List[str], entries: List[TreeEntry]) -> SharedPaths:
+def plan(
+    folder: str, shared: List[str], entries: List[TreeEntry], left_out: Iterable[str] = ()
+) -> SharedPaths:
     """Return the shared paths of a base commit with these files; `folder` is for their copies.
 
     Raises:
@@ -157,7 +173,8 @@ def plan(folder: str, shared: List[str], entries: List[TreeEntry]) -> SharedPath
 
     """
     named = {os.fsencode(path.rstrip("/")) for path in shared}
-    made = SharedPaths(folder, (path for path in named if not _above(path) & named), entries)
+    topmost = (path for path in named if not _above(path) & named)
+    made = SharedPaths(folder, topmost, entries, map(os.fsencode, left_out))
     for path, below in made.shared.items():
         if not below:
             name = os.fsdecode(path)

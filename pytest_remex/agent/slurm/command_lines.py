@@ -81,9 +81,9 @@ def cancel_held(jobs: List[str], cluster: str = "") -> List[str]:
     return ["scancel", *_of(cluster), "-t", "PENDING", *jobs]
 
 
-def submit(comment: str, options: List[str]) -> List[str]:
-    """Submit run.sbatch of the current folder, held, with more options."""
-    return ["sbatch", "--parsable", "--hold", f"--comment={comment}", *options, "run.sbatch"]
+def submit(comment: str, options: List[str], script: str) -> List[str]:
+    """Submit a script of the current folder, held, with more options."""
+    return ["sbatch", "--parsable", "--hold", f"--comment={comment}", *options, script]
 
 
 def associations() -> List[str]:

@@ -30,7 +30,7 @@ _TASKS = "tasks"
 _ENTER = 'cd -P -- "./{index}" || exit 97\n'
 _RUN = r"""
 export SLURM_SUBMIT_DIR="$PWD"
-@COMMAND@ ./run.sbatch &
+@COMMAND@ @SCRIPT@ &
 run=$!
 for name in HUP USR1 USR2 TERM; do trap "kill -s $name $run" "$name"; done
 wait "$run"
@@ -71,7 +71,7 @@ class Group(NamedTuple):
 def group_of(submission: LocatedSubmission) -> Optional[Group]:
     """Return what an array or a pack needs, None for a single run."""
     if submission.array is not None:
-        script = _array_script(submission.array)
+        script = _array_script(submission, submission.array)
         return Group({paths.SCRIPT: script}, _array_options(submission, submission.array))
     if submission.pack is not None:
         return Group(_pack_scripts(submission, submission.pack), _pack_options(submission.pack))
@@ -164,16 +164,18 @@ def _publish(built: str, folder: str) -> None:
             raise
 
 
-def _run_script(shebang: str) -> str:
-    """Return the shell's part that runs ./run.sbatch by its first line."""
+def _run_script(shebang: str, script: str) -> str:
+    """Return the shell's part that runs a script of the run directory by its first line."""
     command = " ".join(shlex.quote(word) for word in interpreter(shebang + "\n"))
-    return _RUN.replace("@COMMAND@", command)
+    quoted = shlex.quote("./" + script)
+    return _RUN.replace("@SCRIPT@", quoted).replace("@COMMAND@", command)
 
 
-def _array_script(array: Array) -> str:
+def _array_script(submission: LocatedSubmission, array: Array) -> str:
     """Return the script of an array: the runs' own header, then the task's own run."""
     enter = _ENTER.format(index="$SLURM_ARRAY_TASK_ID")
-    return "\n".join(["#!/bin/sh", *array.header_lines, "", enter + _run_script(array.shebang)])
+    run = _run_script(array.shebang, submission.header.script)
+    return "\n".join(["#!/bin/sh", *array.header_lines, "", enter + run])
 
 
 def _array_options(submission: LocatedSubmission, array: Array) -> List[str]:
@@ -183,6 +185,8 @@ def _array_options(submission: LocatedSubmission, array: Array) -> List[str]:
         f"--array=0-{len(submission.directories) - 1}{throttle}",
         "--output=" + _in_task(header.output or filenames.ARRAY),
     ]
+    if not header.name:
+        options.append("--job-name=" + header.job_name)
     return [*options, "--error=" + _in_task(header.error)] if header.error else options
 
 
@@ -197,7 +201,7 @@ def _pack_scripts(submission: LocatedSubmission, pack: Pack) -> Dict[str, str]:
         message = "disBatch is not on PATH there; install it: python3 -m pip install disbatch"
         raise AgentError("slurm", message)
     batch = _PACK.replace("@DISBATCH@", shlex.quote(program))
-    run = _PACK_RUN + _redirection(submission) + _run_script(pack.shebang)
+    run = _PACK_RUN + _redirection(submission) + _run_script(pack.shebang, submission.header.script)
     return {
         paths.SCRIPT: "\n".join(["#!/bin/sh", *pack.header_lines, batch]),
         _TASKS: "".join(f"sh ./task {index}\n" for index in range(len(submission.directories))),
@@ -217,7 +221,7 @@ def _pack_options(pack: Pack) -> List[str]:
 def _redirection(submission: LocatedSubmission) -> str:
     """Open the run's outputs as Slurm would for a job of its own."""
     header = submission.header
-    fields = filenames.Fields(name=header.name or filenames.DEFAULT_NAME)
+    fields = filenames.Fields(name=header.job_name)
 
     def word(pattern: str) -> str:
         return filenames.as_shell_word(pattern, fields, _PACK_VARIABLES)

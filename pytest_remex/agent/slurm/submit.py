@@ -34,7 +34,7 @@ MOST = 3
 WIDTH = 4
 IGNORED = (
     "{names} of your login environment did not count: an experiment is what its commit says;"
-    " put into run.sbatch what it needs"
+    " put into the batch script what it needs"
 )
 
 
@@ -184,7 +184,8 @@ def _sbatch(submission: LocatedSubmission, number: int, context: SubmitContext) 
     if note is None:
         return SbatchResult(DOUBT)
     group = groups.group_of(submission)
-    words = command_lines.submit(submission.comment, group.options if group else [])
+    options = group.options if group else []
+    words = command_lines.submit(submission.comment, options, submission.script)
     variables = {**environment.for_submission(os.environ), **submission.environment}
     code = context.launcher.run(words, submission.folder, note, variables)
     result = attempts.end(note, code)

@@ -1,10 +1,13 @@
 """What a submit does with an experiment."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from pytest_remex.common.jobs import Job, JobState
-from pytest_remex.launch.decision import Decision, decide, recorded_job
-from pytest_remex.launch.options import Resubmit
+from pytest_remex.launch.decision import Decision, KnownRuns, decide, recorded_job
+from pytest_remex.launch.options import LaunchOptions, Resubmit
+from pytest_remex.launch.recognition import EarlierRun
 from pytest_remex.model import Commit
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import RunRecord, Stage
@@ -12,48 +15,87 @@ from pytest_remex.sbatch.header import parse_header
 
 HEADER = parse_header("#!/bin/sh\n")
 FAILED = {state for state in JobState if state.failed}
+NEVER, RETRY, ALWAYS = (
+    LaunchOptions(resubmit=each) for each in (Resubmit.NEVER, Resubmit.FAILED, Resubmit.ALWAYS)
+)
+OPTIONS = (NEVER, RETRY, ALWAYS)
 
 
 def recorded(stage, final=None):
     """Return a run that its launch record has at this stage."""
     commit = Commit("c" * 40, "t" * 40, "b" * 40)
     run = RunRecord("n", "i", {}, {}, commit, "d", HEADER, stage=stage, final=final)
-    return RecordedRun(None, run)
+    return RecordedRun(SimpleNamespace(), run)
 
 
-@pytest.mark.parametrize("resubmit", Resubmit)
-def test_new(resubmit):
+def known(stage):
+    """Return what is known of an experiment whose run is at this stage."""
+    return KnownRuns(recorded(stage))
+
+
+def elsewhere(state=None):
+    """Return what is known of an experiment whose point has a run on another base."""
+    final = Job("1", state) if state else None
+    return KnownRuns(earlier=EarlierRun(recorded(Stage.RELEASED, final), ("src/eos.f90",)))
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_new(options):
     """An experiment without a run is submitted, whatever the user chose."""
-    assert decide(None, resubmit) is Decision.NEW
+    assert decide(KnownRuns(), options) is Decision.NEW
 
 
-@pytest.mark.parametrize("resubmit", Resubmit)
+@pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("stage", [stage for stage in Stage if not stage.settled])
-def test_interrupted(stage, resubmit):
+def test_interrupted(stage, options):
     """A run whose launch was interrupted at any stage is finished, whatever the user chose."""
-    assert decide(recorded(stage), resubmit, Job("1", JobState.FAILED)) is Decision.FINISH
+    assert decide(known(stage), options, Job("1", JobState.FAILED)) is Decision.FINISH
 
 
 @pytest.mark.parametrize("state", JobState)
 def test_submitted(state):
     """A run that was submitted is left alone, submitted again, or retried where its job failed."""
-    run, job = recorded(Stage.RELEASED), Job("1", state)
-    assert decide(run, Resubmit.NEVER, job) is Decision.ALREADY
-    assert decide(run, Resubmit.ALWAYS, job) is Decision.AGAIN
+    run, job = known(Stage.RELEASED), Job("1", state)
+    assert decide(run, NEVER, job) is Decision.ALREADY
+    assert decide(run, ALWAYS, job) is Decision.AGAIN
     expected = Decision.RETRY if state in FAILED else Decision.ALREADY
-    assert decide(run, Resubmit.FAILED, job) is expected
+    assert decide(run, RETRY, job) is expected
 
 
 def test_state_that_is_not_known():
     """Only a retry needs to know a job's state."""
-    run = recorded(Stage.RELEASED)
-    assert decide(run, Resubmit.FAILED) is Decision.ASK
-    assert decide(run, Resubmit.NEVER) is Decision.ALREADY
-    assert decide(run, Resubmit.ALWAYS) is Decision.AGAIN
+    run = known(Stage.RELEASED)
+    assert decide(run, RETRY) is Decision.ASK
+    assert decide(run, NEVER) is Decision.ALREADY
+    assert decide(run, ALWAYS) is Decision.AGAIN
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_completed_on_another_base(options):
+    """What completed on another base is sent only on demand for the new one."""
+    job = Job("1", JobState.COMPLETED)
+    assert decide(elsewhere(JobState.COMPLETED), options, job) is Decision.OTHER_BASE
+    new_base = LaunchOptions(resubmit=options.resubmit, new_base=True)
+    assert decide(elsewhere(JobState.COMPLETED), new_base, job) is Decision.NEW
+
+
+def test_failed_on_another_base():
+    """What failed on another base is sent by a retry, and not without one."""
+    run, job = elsewhere(JobState.FAILED), Job("1", JobState.FAILED)
+    assert decide(run, NEVER, job) is Decision.OTHER_BASE
+    assert decide(run, RETRY, job) is Decision.RETRY
+    assert decide(run, RETRY) is Decision.ASK
+
+
+def test_failed_here_and_completed_elsewhere():
+    """A retry leaves alone what failed on this base and completed on another one."""
+    runs = KnownRuns(known(Stage.RELEASED).run, elsewhere(JobState.COMPLETED).earlier)
+    assert decide(runs, RETRY, Job("1", JobState.FAILED)) is Decision.ALREADY
 
 
 def test_recorded_job():
     """A job's state is known from the record once a query has seen its end."""
+    assert recorded_job(None) is None
     assert recorded_job(recorded(Stage.RELEASED)) is None
     job = recorded_job(recorded(Stage.RELEASED, Job("7", JobState.TIMEOUT)))
     assert (job.id, job.state) == ("7", JobState.TIMEOUT)

@@ -14,7 +14,7 @@ from pytest_remex.sbatch.header import parse_header
 def run(number, *lines):
     """Return a run whose script has these #SBATCH lines."""
     sha = f"{number:040d}"
-    header = parse_header("\n".join(["#!/bin/sh", *lines]))
+    header = parse_header("\n".join(["#!/bin/sh", *lines, ""]))
     commit = Commit(sha, sha, "b" * 40)
     return RunRecord(f"s[{number}]", str(number), {}, {}, commit, f"run-{number}", header)
 
@@ -36,7 +36,7 @@ def test_arrays(size, count):
     assert len({each.key for each in submissions}) == count
     for each in submissions:
         assert len(each.runs) <= size
-        assert len({one.header.lines for one in each.runs}) == 1
+        assert len({tuple(one.header.lines) for one in each.runs}) == 1
     assert sorted(one.id for each in submissions for one in each.runs) == list("0123456789")
 
 

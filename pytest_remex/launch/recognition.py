@@ -1,0 +1,147 @@
+"""Recognizes experiments in the launch records: their own runs, and those on another base."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pytest_remex.common.jobs import JobState
+from pytest_remex.errors import RepositoryError, SweepError
+from pytest_remex.records.index import RecordedRun, RunIndex
+from pytest_remex.records.schema import Stage
+from pytest_remex.repo.commits import Edit
+from pytest_remex.repo.git import Git
+from pytest_remex.repo.identity import differing, read_input_tree
+from pytest_remex.repo.inputs import Inputs
+from pytest_remex.repo.patches import patches_of
+from pytest_remex.repo.trees import TreeEntry
+from pytest_remex.repo.workspace import Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierRun:
+    """The run of an experiment's point on another base, and the inputs that changed since then."""
+
+    recorded: RecordedRun
+    changed: tuple[str, ...]
+
+    @property
+    def completed(self) -> bool:
+        """Whether its job was seen to complete."""
+        return _has_completed(self.recorded)
+
+
+class Recognizer:
+    """Finds the runs of experiments in launch records.
+
+    Runs of another release, or of other rules about what an input is, are compared under today's
+    rules where the repository has their commits.
+    """
+
+    def __init__(self, index: RunIndex) -> None:
+        self._index = index
+        self._recomputed: dict[tuple[Git, Inputs], Mapping[str, Sequence[RecordedRun]]] = {}
+        self._differing: dict[tuple[Git, str, str, Inputs], tuple[str, ...]] = {}
+
+    def find(self, prepared: Prepared, repository: Git, *, local: bool) -> RecordedRun | None:
+        """Return the newest run of an experiment that was submitted, or was about to be.
+
+        Runs on this machine do not count for a cluster, nor the other way round.
+        """
+        commit = prepared.commit
+        recorded = self._index.submitted(commit, prepared.identity, local=local)
+        if recorded is None:
+            recorded = self._recompute(prepared, repository, local=local)
+        if recorded is not None and _is_lost(recorded, commit.sha, repository):
+            return None
+        return recorded
+
+    def find_elsewhere(
+        self, prepared: Prepared, repository: Git, *, local: bool
+    ) -> EarlierRun | None:
+        """Return the run of an experiment's point on another base, since which inputs changed.
+
+        It is one that completed, where there is one; else None unless it is the point's newest.
+        """
+        sweep, point = prepared.experiment.sweep.name, prepared.experiment.point
+        found: EarlierRun | None = None
+        for recorded in self._index.of_point(sweep, point, local=local):
+            if recorded.run.parameters != prepared.parameters:
+                continue
+            changed = self._changed_since(recorded.launch.base, prepared, repository)
+            if not changed:
+                if found is None:
+                    return None
+                continue
+            earlier = EarlierRun(recorded, changed)
+            if earlier.completed:
+                return earlier
+            found = found or earlier
+        return found
+
+    def _changed_since(self, base: str, prepared: Prepared, repository: Git) -> tuple[str, ...]:
+        """Return the inputs that differ from a base; none where the repository does not have it."""
+        key = repository, base, prepared.commit.base, prepared.inputs
+        if key not in self._differing:
+            try:
+                changed = differing(repository, base, prepared.commit.base, prepared.inputs)
+            except RepositoryError:
+                changed = ()
+            self._differing[key] = changed
+        return self._differing[key]
+
+    def _recompute(self, prepared: Prepared, repository: Git, *, local: bool) -> RecordedRun | None:
+        key = repository, prepared.inputs
+        if key not in self._recomputed:
+            self._recomputed[key] = self._fingerprints(repository, prepared.inputs)
+        found = self._recomputed[key].get(prepared.identity.fingerprint, ())
+        return next((each for each in found if each.counts(local=local)), None)
+
+    def _fingerprints(self, repository: Git, inputs: Inputs) -> dict[str, list[RecordedRun]]:
+        """Return the runs that other rules described, by the fingerprints of these rules."""
+        by_base: dict[str, list[RecordedRun]] = {}
+        for recorded in self._index.newest_first():
+            identity = recorded.run.identity
+            if identity is None or identity.patterns != inputs.digest:
+                by_base.setdefault(recorded.launch.base, []).append(recorded)
+        found: dict[str, list[RecordedRun]] = {}
+        for base, runs in by_base.items():
+            if not repository.has(base):
+                continue
+            for recorded, fingerprint in _recompute(repository, base, runs, inputs):
+                found.setdefault(fingerprint, []).append(recorded)
+        return found
+
+
+def _recompute(
+    repository: Git, base: str, runs: Sequence[RecordedRun], inputs: Inputs
+) -> Iterator[tuple[RecordedRun, str]]:
+    """Return the runs on a base whose patches are known, each with its fingerprint."""
+    tree = read_input_tree(repository, base, inputs)
+    commits = [each.run.commit for each in runs]
+    patches = patches_of(repository, base, commits, inputs.script)
+    for each in runs:
+        identity = each.run.identity
+        patch: Sequence[Edit | TreeEntry] | None = patches.get(each.run.commit.sha)
+        if patch is None and identity is not None:
+            changed = identity.changed
+            patch = [TreeEntry(os.fsencode(path), mode, blob) for path, mode, blob in changed]
+        if patch is None:
+            continue
+        try:
+            yield each, tree.fingerprint(patch)
+        except SweepError:  # a script that sbatch would refuse today: no experiment has it
+            continue
+
+
+def _has_completed(recorded: RecordedRun) -> bool:
+    final = recorded.run.final
+    return final is not None and final.state is JobState.COMPLETED
+
+
+def _is_lost(recorded: RecordedRun, sha: str, repository: Git) -> bool:
+    """Return whether a crash came before a commit was kept, and nobody can make it again here."""
+    run = recorded.run
+    again = run.commit.sha == sha
+    return run.stage is Stage.COMMITTED and not again and not repository.has(run.commit.sha)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +27,8 @@ def _own_home(tmp_path_factory):
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
         # the local scheduler's slots are a user's: another's jobs would keep these tests waiting
-        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
-        patch.setattr(tempfile, "tempdir", None)
-        yield
+        with tempfile.TemporaryDirectory(prefix="remex-", ignore_cleanup_errors=True) as folder:
+            Path(folder).chmod(0o755)  # munge's socket must be open to all
+            patch.setenv("TMPDIR", folder)
+            patch.setattr(tempfile, "tempdir", None)
+            yield

@@ -157,9 +157,6 @@ class Tidied:
 Event: TypeAlias = Committed | StageReached | Ended | Renamed | Pushing | Tidied
 
 
-# The head ----------------------------------------------------------------------------------------
-
-
 def launch_to_json(launch: Launch) -> dict[str, Any]:
     """Return a launch as the first line of its record."""
     remote = launch.remote
@@ -213,9 +210,6 @@ def launch_from_json(data: Json) -> Launch:
             shared=_texts(remote, "shared"),
         ),
     )
-
-
-# A run and its header ----------------------------------------------------------------------------
 
 
 def run_to_json(run: RunRecord) -> dict[str, Any]:
@@ -273,8 +267,9 @@ def _identity_from_json(data: Json) -> Identity:
 
 
 def header_to_json(header: Header) -> dict[str, Any]:
-    """Return what the `#SBATCH` lines of a run's script ask for."""
-    return asdict(header)
+    """Return what the `#SBATCH` lines of a run's script ask for; `script` where it is another."""
+    facts = asdict(header)
+    return facts if header.script != SCRIPT else {k: v for k, v in facts.items() if k != "script"}
 
 
 def header_from_json(data: Json) -> Header:
@@ -292,8 +287,6 @@ def header_from_json(data: Json) -> Header:
         script=_field(data, "script", str) if "script" in data else SCRIPT,
     )
 
-
-# Events ------------------------------------------------------------------------------------------
 
 _STAGE_FIELDS = {
     "job": ("job", str),
@@ -364,9 +357,6 @@ def _stage_from_json(data: Json) -> StageReached:
             name, kind = _STAGE_KEYS[key]
             changes[name] = _field(data, key, kind)
     return StageReached(_field(data, "commit", str), Stage(data["state"]), **changes)
-
-
-# Fields of any JSON ------------------------------------------------------------------------------
 
 
 def _field(data: Json, name: str, kind: type[Kind]) -> Kind:

@@ -18,18 +18,17 @@ if TYPE_CHECKING:
     from pytest_remex.model import Config, Experiment, Run, Scalar
 
 hookspec = pluggy.HookspecMarker("pytest")
-
-
-hookspec = pluggy.HookspecMarker("pytest")
 """As pytest's own: the engines call these hooks without pytest too."""
 
 
 @hookspec(firstresult=True)
-def pytest_remex_read(path: Path) -> object | None:
-    """Read an output for `run.read(name)`.
+def pytest_remex_read(path: Path, options: Mapping[str, object]) -> object | None:
+    """Read an output for `run.read(name, **options)`.
 
     Args:
         path: The output's file here.
+        options: The keyword arguments of `run.read`, such as `columns`; a reader takes those that
+            it knows. As with any hook, an implementation may leave the argument out.
 
     Returns:
         What the file holds, in any form; None leaves it to the next hook.
@@ -37,12 +36,13 @@ def pytest_remex_read(path: Path) -> object | None:
 
 
 @hookspec(firstresult=True)
-def pytest_remex_config(path: Path, config_file: str | None) -> Config | None:
+def pytest_remex_config(path: Path, config_file: str | Sequence[str] | None) -> Config | None:
     """Read back the config that ran, from a run's outputs.
 
     Args:
         path: The folder of the outputs.
-        config_file: The sweep's config file, relative to `path`, where it names one.
+        config_file: The sweep's config file, relative to `path`; a list where it names several,
+            None where it names none.
 
     Returns:
         The config, by the names that a sweep's config uses; a name that is not in the sweep's

@@ -190,18 +190,19 @@ class Run:
     job: Job = field(repr=False)
     output: Path | None = field(repr=False)
     experiment: Experiment = field(repr=False)
-    reader: Callable[[Path], object] = field(repr=False)
+    reader: Callable[[Path, Mapping[str, object]], object] = field(repr=False)
 
     @property
     def log(self) -> str:
         """The text of the job's output; empty where it was not fetched."""
         return "" if self.output is None else self.output.read_text("utf-8", "replace")
 
-    def read(self, name: str) -> Any:  # noqa: ANN401 - the reader of the file's kind decides
+    def read(self, name: str, **options: object) -> Any:  # noqa: ANN401 - the file's reader decides
         """Read an output with the reader of its kind.
 
         Args:
             name: The output's path in the run directory.
+            options: What the reader takes, such as `columns=[...]` for a table.
 
         Returns:
             What the reader makes of the file, such as a DataFrame for a CSV file.
@@ -219,4 +220,4 @@ class Run:
                 f"{name!r} is not among the fetched outputs in {self.path}: "
                 f"add it to the sweep's fetch=[...], or check whether the job wrote it"
             )
-        return self.reader(path)
+        return self.reader(path, options)

@@ -35,7 +35,7 @@ import pluggy
 from pytest_remex import hookspecs
 from pytest_remex.collect import pipeline
 from pytest_remex.collect.judge import JudgedRun, RunFailedError, RunJudge, RunPendingError
-from pytest_remex.collect.pipeline import CollectedRun
+from pytest_remex.collect.pipeline import CollectedRun, WantedRun
 from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.interaction import show_nothing
 from pytest_remex.launch.script import SubmittedJob, submit
@@ -88,7 +88,7 @@ def collect(  # noqa: PLR0913 - the contract with users
     hook = _hooks(plugins).hook
     with _sweeps(Path(sweep_file), names) as functions, ExitStack() as stack:
         submitted = _find_runs(functions, RunIndex.read(folder / "launches"))
-        runs = [_reached_by(remote, each.recorded) for each in submitted]
+        runs = [WantedRun(_reached_by(remote, each.recorded), each.sweep) for each in submitted]
         collected = _collect(runs, folder / "runs", stack, offline=offline)
         workspaces = stack.enter_context(closing(Workspaces(kept=False)))
         place = _Place(repo or Repo("."), remote, workspaces, hook)
@@ -214,7 +214,7 @@ def _reached_by(remote: Remote | None, recorded: RecordedRun) -> RecordedRun:
 
 
 def _collect(
-    runs: Sequence[RecordedRun], folder: Path, stack: ExitStack, *, offline: bool
+    runs: Sequence[WantedRun], folder: Path, stack: ExitStack, *, offline: bool
 ) -> list[CollectedRun]:
     if offline:
         return pipeline.collect_offline(runs, folder)
@@ -223,7 +223,7 @@ def _collect(
 
 
 def _judge(submitted: _Submitted, collected: CollectedRun, place: _Place) -> JudgedRun:
-    judge = RunJudge(collected.run.node, submitted.sweep, collected.run.parameters, collected)
+    judge = RunJudge(collected.run.node, collected.run.parameters, collected)
     try:
         judge.check_job()
     except RunPendingError as pending:

@@ -36,6 +36,8 @@ def _outputs(path: str, run: ListedRun) -> Outputs:
             " run directory back in its place"
         )
         return Outputs(run.directory, [], [], list(run.patterns), refused=why)
+    if not _is_run_directory(path) and os.path.isdir(os.path.dirname(path)):
+        return Outputs(run.directory, [], [], list(run.patterns), gone=True)
     matches = {pattern: list(find(path, pattern)) for pattern in run.patterns}
     every = {match.path: match for several in matches.values() for match in several}
     return Outputs(
@@ -44,6 +46,17 @@ def _outputs(path: str, run: ListedRun) -> Outputs:
         links=sorted(match.path for match in every.values() if match.link),
         missing=[pattern for pattern, several in matches.items() if not several],
     )
+
+
+def _is_run_directory(path: str) -> bool:
+    # Only a clear answer counts: a file system that fails to answer has lost nothing.
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def find(run: str, pattern: str) -> Iterator[Match]:

@@ -47,7 +47,6 @@ class JudgedRun:
     """
 
     node: str
-    sweep: Sweep
     parameters: Config
     collected: CollectedRun
     verdict: str = ""
@@ -56,15 +55,18 @@ class JudgedRun:
     note: JudgedNote = field(default_factory=JudgedNote)
     note_changed: bool = False
 
+    @property
+    def sweep(self) -> Sweep:
+        """The sweep as it is today."""
+        return self.collected.sweep
+
 
 class RunJudge:
     """Judges one run; `result` holds what is known of it so far, also after a step has failed."""
 
-    def __init__(
-        self, node: str, sweep: Sweep, parameters: Config, collected: CollectedRun
-    ) -> None:
+    def __init__(self, node: str, parameters: Config, collected: CollectedRun) -> None:
         self.collected = collected
-        self.result = JudgedRun(node, sweep, parameters, collected)
+        self.result = JudgedRun(node, parameters, collected)
 
     def check(
         self, experiment: Experiment, call: SweepCall, workspace: Workspace, hook: pluggy.HookRelay
@@ -88,8 +90,7 @@ class RunJudge:
         call.patch()
         self._compare_patch(experiment, workspace)
         run = make_run(self.collected, replace(experiment, path=self.collected.folder), hook)
-        asked = {**self.collected.launch.base_config, **self.collected.run.point}
-        if wrong := config_differences(asked, run.config or {}):
+        if wrong := config_differences(experiment.config, run.config or {}):
             call.close()
             raise RunFailedError(
                 "the config that ran is not the config asked for: " + "; ".join(wrong)
@@ -152,10 +153,9 @@ class RunJudge:
 
 def make_run(collected: CollectedRun, experiment: Experiment, hook: pluggy.HookRelay) -> Run:
     """Return the run as its sweep function gets it; the hooks read its config and its files."""
-    config_file = collected.launch.config_file
 
-    def read(path: Path) -> object:
-        content = hook.pytest_remex_read(path=path)
+    def read(path: Path, options: Mapping[str, object]) -> object:
+        content = hook.pytest_remex_read(path=path, options=options)
         if content is None:
             raise RemoteError(
                 f"no reader knows {path.name}: read run.path / {path.name!r} yourself, or "
@@ -165,12 +165,20 @@ def make_run(collected: CollectedRun, experiment: Experiment, hook: pluggy.HookR
 
     return Run(
         path=collected.folder,
-        config=hook.pytest_remex_config(path=collected.folder, config_file=config_file),
+        config=read_config(collected.folder, experiment.sweep, hook),
         job=collected.job,
         output=first_present(collected.folder, collected.logs),
         experiment=experiment,
         reader=read,
     )
+
+
+def read_config(folder: Path, sweep: Sweep, hook: pluggy.HookRelay) -> Config | None:
+    """Return the config in a sweep's config files below a folder; None where none is read."""
+    files = sweep.config_files
+    named = list(files) if len(files) > 1 else sweep.config_file
+    config: Config | None = hook.pytest_remex_config(path=folder, config_file=named)
+    return config
 
 
 def _added_measures(run: Run, hook: pluggy.HookRelay) -> dict[str, Scalar]:

@@ -27,6 +27,7 @@ class FetchedOutputs:
 
     `complete` says that the job had ended and that a second listing was unchanged; `missing` are
     the patterns that matched nothing, `links` the symbolic links that were left on the cluster.
+    `gone` says that the run directory was there no more when outputs were still wanted of it.
     """
 
     files: Mapping[str, FileVersion] = field(default_factory=dict)
@@ -35,6 +36,7 @@ class FetchedOutputs:
     links: tuple[str, ...] = ()
     job: str = ""
     complete: bool = False
+    gone: bool = False
 
     def stale(self, listed: Mapping[str, FileVersion]) -> list[str]:
         """Return the listed files that are not here, or not as they are now."""
@@ -68,6 +70,7 @@ def read_outputs(folder: Path) -> FetchedOutputs:
             links=tuple(note["links"]),
             job=str(note["job"]),
             complete=bool(note["complete"]),
+            gone=bool(note.get("gone", False)),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return FetchedOutputs()
@@ -83,6 +86,7 @@ def write_outputs(folder: Path, outputs: FetchedOutputs) -> None:
         "links": outputs.links,
         "job": outputs.job,
         "complete": outputs.complete,
+        "gone": outputs.gone,
     }
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)

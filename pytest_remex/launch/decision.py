@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 
+from pytest_remex.collect.manifest import read_outputs
 from pytest_remex.common.jobs import Job
 from pytest_remex.launch.options import Resubmit
 from pytest_remex.records.index import RecordedRun
@@ -20,13 +22,20 @@ class Decision(StrEnum):
     ALREADY = "nothing: it has a run"
 
 
-def decide(recorded: RecordedRun | None, resubmit: Resubmit, job: Job | None = None) -> Decision:
+def decide(
+    recorded: RecordedRun | None,
+    resubmit: Resubmit,
+    job: Job | None = None,
+    *,
+    purged: bool = False,
+) -> Decision:
     """Return what a submit does with an experiment.
 
     Args:
         recorded: The run that the experiment has, if it has one.
         resubmit: What the user chose.
         job: The run's job, if its state is known.
+        purged: What the run left is gone, and was not fetched: see `is_purged`.
 
     Returns:
         The decision. `ASK` comes only where `job` decides and is not given.
@@ -42,7 +51,15 @@ def decide(recorded: RecordedRun | None, resubmit: Resubmit, job: Job | None = N
             return Decision.ALREADY
     if job is None:
         return Decision.ASK
-    return Decision.RETRY if job.state.failed else Decision.ALREADY
+    return Decision.RETRY if purged or job.state.failed else Decision.ALREADY
+
+
+def is_purged(recorded: RecordedRun, folder: Path) -> bool:
+    """Return whether a collect found a run directory gone that still held what it wanted.
+
+    `folder` is where outputs are fetched to.
+    """
+    return recorded.run.stage.settled and read_outputs(folder / recorded.run.directory).gone
 
 
 def recorded_job(recorded: RecordedRun) -> Job | None:

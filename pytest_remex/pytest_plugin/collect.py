@@ -12,7 +12,12 @@ import pytest
 
 from pytest_remex.collect.failure import common_cause
 from pytest_remex.collect.judge import CHANGED, RunJudge, RunPendingError
-from pytest_remex.collect.pipeline import CollectedRun, collect, collect_offline
+from pytest_remex.collect.pipeline import (
+    CollectedRun,
+    WantedRun,
+    collect,
+    collect_offline,
+)
 from pytest_remex.collect.poll import poll
 from pytest_remex.common.jobs import JobState
 from pytest_remex.errors import RemexError
@@ -50,6 +55,7 @@ class CollectMode(RecordedRunsMode):
         self._workspaces = Workspaces(kept=False)
         self._collected: dict[str, CollectedRun] | None = None
         self._judges: dict[str, RunJudge] = {}
+        self._sweeps = {item.nodeid: sweep_for(item) for item in items}
         readers = BuiltInReaders(lambda: session.config.hook)
         session.config.pluginmanager.register(readers, "remex-readers")
 
@@ -60,9 +66,7 @@ class CollectMode(RecordedRunsMode):
             collected = self._collect_all(remote).get(item.nodeid)
         if collected is None:
             self._skip_unsubmitted(item)
-        self._judges[item.nodeid] = RunJudge(
-            item.nodeid, sweep_for(item), parameters_of(item), collected
-        )
+        self._judges[item.nodeid] = RunJudge(item.nodeid, parameters_of(item), collected)
         if collected.job.state is not JobState.COMPLETED:
             yield collected.folder
             return
@@ -145,10 +149,11 @@ class CollectMode(RecordedRunsMode):
             runs = self._runs_on(remote)
             if self._settings.wait is not None:
                 self._wait(list(runs.values()), self._settings.wait)
-            self._collected = dict(zip(runs, self._fetch(list(runs.values())), strict=True))
+            wanted = [WantedRun(run, self._sweeps[node]) for node, run in runs.items()]
+            self._collected = dict(zip(runs, self._fetch(wanted), strict=True))
         return self._collected
 
-    def _fetch(self, runs: Sequence[RecordedRun]) -> list[CollectedRun]:
+    def _fetch(self, runs: Sequence[WantedRun]) -> list[CollectedRun]:
         if self._settings.offline:
             return collect_offline(runs, self._settings.runs)
         with self._terminal.progress() as progress:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_remex.launch.cost import Cost
-from pytest_remex.launch.decision import Decision, decide, recorded_job
+from pytest_remex.launch.decision import Decision, decide, is_purged, recorded_job
 from pytest_remex.model import Experiment, Remote, Repo
 from pytest_remex.pytest_plugin import preparation
 from pytest_remex.pytest_plugin.items import Markup, is_experiment, places_of, say, sweep_for
@@ -88,7 +88,12 @@ class DryRun:
         run = self._index.submitted(prepared.commit, local=remote.host is None)
         # A plan makes no connection: it goes by what the records say.
         job = recorded_job(run) if run else None
-        decision = decide(run, self._settings.launching.resubmit, job)
+        decision = decide(
+            run,
+            self._settings.launching.resubmit,
+            job,
+            purged=run is not None and is_purged(run, self._settings.runs),
+        )
         size = self._workspaces.size(repo, prepared.commit.base, remote.shared)
         return PlannedExperiment(prepared, decision, _title(decision, run), size)
 

@@ -66,11 +66,14 @@ def results(
     return read_csv(path)
 
 
-def read_csv(path: Path) -> pd.DataFrame:
+def read_csv(path: Path, **options: Any) -> pd.DataFrame:  # noqa: ANN401 - those of pandas
     """Return any CSV with a header line as a DataFrame; floats are exact."""
-    if tuple(map(int, pd.__version__.split(".")[:2])) >= _EXACT_BY_DEFAULT:
-        return pd.read_csv(path)
-    return pd.read_csv(path, float_precision="round_trip")
+    if "columns" in options:  # as readers of other kinds call it
+        options["usecols"] = options.pop("columns")
+    if tuple(map(int, pd.__version__.split(".")[:2])) < _EXACT_BY_DEFAULT:
+        options.setdefault("float_precision", "round_trip")
+    found: pd.DataFrame = pd.read_csv(path, **options)
+    return found
 
 
 def frame(table: Table) -> pd.DataFrame:

@@ -96,8 +96,8 @@ def _row(each: JudgedRun) -> Row:
 
 def _outputs(collected: CollectedRun) -> list[str]:
     """Return the names of the outputs, without a config file that was fetched only to be read."""
-    launch = collected.launch
-    unwanted = {launch.config_file} - set(launch.fetch)
+    sweep = collected.sweep
+    unwanted = {*sweep.config_files} - {*sweep.fetch}
     return sorted(name for name in collected.outputs.files if name not in unwanted)
 
 

@@ -6,7 +6,7 @@ import os
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -38,11 +38,11 @@ class MesaHooks:
         named = config.getini("remex_mesa_dir") if config is not None else ""
         self._folder = str(named or os.environ.get("MESA_DIR", ""))
 
-    def pytest_remex_read(self, path: Path) -> object | None:
-        """Read histories, profiles, their index, and inlists."""
+    def pytest_remex_read(self, path: Path, options: Mapping[str, Any]) -> object | None:
+        """Read histories, profiles, their index, and inlists; `columns` is the option of tables."""
         from pytest_remex.extensions.mesa.readers import read_output  # noqa: PLC0415 - start-up
 
-        return read_output(path)
+        return read_output(path, options.get("columns"))
 
     def pytest_remex_config(
         self, path: Path, config_file: str | Sequence[str] | None

@@ -23,17 +23,16 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pluggy
-
-from pytest_remex import hookspecs
 from pytest_remex.collect import pipeline
+from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun, RunFailedError, RunJudge, RunPendingError
 from pytest_remex.collect.pipeline import CollectedRun, WantedRun
 from pytest_remex.errors import RemexError, SweepError
@@ -43,8 +42,8 @@ from pytest_remex.model import Config, Experiment, Remote, Repo, Sweep
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.repo.workspace import Workspace, Workspaces
 from pytest_remex.sweep import SweepCall, expand, point_id, sweep_of
+from pytest_remex.tables.hooks import hooks_of
 from pytest_remex.tables.publish import Published, Target, publish
-from pytest_remex.tables.readers import BuiltInReaders
 from pytest_remex.transport import connect
 
 if TYPE_CHECKING:
@@ -85,24 +84,15 @@ def collect(  # noqa: PLR0913 - the contract with users
 
     """
     folder = Path(output).expanduser().absolute()
-    hook = _hooks(plugins).hook
+    hooks = GuardedHooks(hooks_of(plugins), _warn)
     with _sweeps(Path(sweep_file), names) as functions, ExitStack() as stack:
         submitted = _find_runs(functions, RunIndex.read(folder / "launches"))
         runs = [WantedRun(_reached_by(remote, each.recorded), each.sweep) for each in submitted]
         collected = _collect(runs, folder / "runs", stack, offline=offline)
         workspaces = stack.enter_context(closing(Workspaces(kept=False)))
-        place = _Place(repo or Repo("."), remote, workspaces, hook)
+        place = _Place(repo or Repo("."), remote, workspaces, hooks)
         judged = [_judge(*each, place) for each in zip(submitted, collected, strict=True)]
-        return {each.sweep: _frame(each) for each in publish(judged, Target(folder), hook)}
-
-
-class _Hooks(pluggy.PluginManager):
-    """Hooks without pytest; as there, a function is one by its name."""
-
-    def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:  # noqa: ANN401 - pluggy's
-        if not name.startswith("pytest_remex_"):
-            return None
-        return super().parse_hookimpl_opts(plugin, name) or {}
+        return {each.sweep: _frame(each) for each in publish(judged, Target(folder), hooks)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +112,7 @@ class _Place:
     repo: Repo
     remote: Remote | None
     workspaces: Workspaces
-    hook: pluggy.HookRelay
-
-
-def _hooks(plugins: Iterable[object]) -> _Hooks:
-    hooks = _Hooks("pytest")
-    hooks.add_hookspecs(hookspecs)
-    hooks.register(BuiltInReaders(lambda: hooks.hook))
-    for plugin in plugins:
-        hooks.register(plugin)
-    return hooks
+    hooks: GuardedHooks
 
 
 @contextmanager
@@ -249,13 +230,17 @@ def _check(judge: RunJudge, submitted: _Submitted, workspace: Workspace, place: 
     arguments = {name: value for name, value in given.items() if name in wanted}
     call = SweepCall(lambda: submitted.function(**arguments), sweep.name)
     try:
-        judge.check(experiment, call, workspace, place.hook)
+        judge.check(experiment, call, workspace, place.hooks)
     except Exception as error:  # noqa: BLE001 - what a check raises is its verdict
         judge.conclude("failed", _line(error))
     else:
         judge.conclude("passed", "")
     finally:
         workspace.scratch.restore()
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, stacklevel=2)
 
 
 def _line(error: BaseException) -> str:

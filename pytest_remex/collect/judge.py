@@ -17,8 +17,10 @@ from pytest_remex.collect.failure import (
     last_lines,
     missing_outputs,
 )
+from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.manifest import JudgedNote, first_present, patch_digest, read_judged
 from pytest_remex.collect.pipeline import CollectedRun
+from pytest_remex.collect.recorder import RunRecorder
 from pytest_remex.common.jobs import JobState
 from pytest_remex.errors import RemexError, RemoteError
 from pytest_remex.model import Config, Experiment, Run, Scalar, Sweep
@@ -43,7 +45,7 @@ class JudgedRun:
 
     `verdict` is the outcome's word, empty where the run was not judged; `reason` is one line that
     says why; `note` is what the next collect and the report need, and `note_changed` says that it
-    is not the one that is on the disk.
+    is not the one that is on the disk. `curves` are digests of the curves recorded, by name.
     """
 
     node: str
@@ -54,6 +56,7 @@ class JudgedRun:
     measures: Mapping[str, Scalar] = field(default_factory=dict)
     note: JudgedNote = field(default_factory=JudgedNote)
     note_changed: bool = False
+    curves: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def sweep(self) -> Sweep:
@@ -69,7 +72,7 @@ class RunJudge:
         self.result = JudgedRun(node, parameters, collected)
 
     def check(
-        self, experiment: Experiment, call: SweepCall, workspace: Workspace, hook: pluggy.HookRelay
+        self, experiment: Experiment, call: SweepCall, workspace: Workspace, hooks: GuardedHooks
     ) -> None:
         """Judge the run of a completed job, up to its sweep function's own check.
 
@@ -77,7 +80,7 @@ class RunJudge:
             experiment: The experiment; its path is the checkout that `call` patches.
             call: The call of the sweep function, not yet begun.
             workspace: The repository at the base commit of the launch.
-            hook: The hooks that read outputs and configs, and add measures.
+            hooks: The hooks that read outputs and configs, and add measures.
 
         Raises:
             RunFailedError: An output is missing, or another config ran than was asked for.
@@ -89,14 +92,13 @@ class RunJudge:
             raise RunFailedError(why)
         call.patch()
         self._compare_patch(experiment, workspace)
-        run = make_run(self.collected, replace(experiment, path=self.collected.folder), hook)
+        run = make_run(self.collected, replace(experiment, path=self.collected.folder), hooks.relay)
         if wrong := config_differences(experiment.config, run.config or {}):
             call.close()
             raise RunFailedError(
                 "the config that ran is not the config asked for: " + "; ".join(wrong)
             )
-        added = _added_measures(run, hook)
-        self.result = replace(self.result, measures={**added, **call.check(run)})
+        self._check_by_function(run, call, hooks)
 
     def check_job(self) -> None:
         """Note the last lines of the job's output, and see that the job completed.
@@ -125,6 +127,19 @@ class RunJudge:
         """
         verdict = _verdict(outcome, self.collected)
         self.result = replace(self.result, verdict=verdict, reason=reason)
+
+    def _check_by_function(self, run: Run, call: SweepCall, hooks: GuardedHooks) -> None:
+        """Run the sweep function's own check; what it recorded stays where it fails."""
+        __tracebackhide__ = True
+        parameters = {**run.experiment.config, **self.result.parameters}
+        recorder = RunRecorder(self.collected.folder, parameters)
+        added = _added_measures(run, hooks)
+        try:
+            recorder.record(call.check(replace(run, recorder=recorder)))
+        finally:
+            self.result = replace(
+                self.result, measures={**added, **recorder.measures}, curves=recorder.curves
+            )
 
     def _compare_patch(self, experiment: Experiment, workspace: Workspace) -> None:
         """Note whether the patch of today makes the commit that ran."""
@@ -181,10 +196,10 @@ def read_config(folder: Path, sweep: Sweep, hook: pluggy.HookRelay) -> Config | 
     return config
 
 
-def _added_measures(run: Run, hook: pluggy.HookRelay) -> dict[str, Scalar]:
+def _added_measures(run: Run, hooks: GuardedHooks) -> dict[str, Scalar]:
     added: dict[str, Scalar] = {}
-    for measures in hook.pytest_remex_measures(run=run):
-        added.update(measures or {})
+    for measures in reversed(hooks.call("pytest_remex_measures", run=run)):
+        added.update(measures)
     return added
 
 

@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pluggy
 import pytest
 
 from pytest_remex.collect.failure import common_cause
+from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import CHANGED, RunJudge, RunPendingError
 from pytest_remex.collect.pipeline import (
     CollectedRun,
@@ -86,7 +88,7 @@ class CollectMode(RecordedRunsMode):
             base = judge.collected.launch.base
             workspace = self._workspaces.at(places_of(pyfuncitem)[0], base)
             experiment = experiment_of(pyfuncitem, workspace.scratch.path)
-            judge.check(experiment, body_of(pyfuncitem), workspace, pyfuncitem.ihook)
+            judge.check(experiment, body_of(pyfuncitem), workspace, self._hooks(pyfuncitem.ihook))
         if judge.result.note.changed:
             say(pyfuncitem, f"PASSED, {CHANGED}", yellow=True)
         return True
@@ -134,7 +136,7 @@ class CollectMode(RecordedRunsMode):
         target = Target(self._settings.output, self._settings.launch, self._settings.layout)
         results = [judge.result for judge in self._judges.values()]
         try:
-            published = publish(results, target, self._config.hook)
+            published = publish(results, target, self._hooks(self._config.hook))
         except RemexError as error:
             self._terminal.say(str(error), red=True)
             return False
@@ -142,6 +144,9 @@ class CollectMode(RecordedRunsMode):
             self._terminal.say(f"report:  {each.folder / 'report.html'}", green=True)
             self._terminal.say(f"results: {each.folder / 'results.csv'}", green=True)
         return True
+
+    def _hooks(self, relay: pluggy.HookRelay) -> GuardedHooks:
+        return GuardedHooks(relay, self._terminal.note)
 
     def _collect_all(self, remote: Remote) -> dict[str, CollectedRun]:
         """Collect all selected runs, the first time; return them by node id."""

@@ -12,18 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_remex.names import COLUMNS, FIRST_COLUMNS, LAST_COLUMNS
 from pytest_remex.tables.table import DamagedTableError, Table, read_table, write_table
 
 if TYPE_CHECKING:
     from pytest_remex.model import Value
 
 LAUNCHES = "launches"
-_FIRST = ("node", "id")
-_LAST = (
-    "state", "verdict", "reason", "elapsed", "job", "commit", "parent", "run_directory", "path",
-    "outputs", "launch",
-)  # fmt: skip
-_ABOUT = frozenset(_FIRST + _LAST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +41,7 @@ class Row:
     elapsed: float | None = None
     job: str = ""
     commit: str = ""
-    parent: str = ""
+    base: str = ""
     run_directory: str = ""
     path: Path | None = None
     outputs: Sequence[str] = ()
@@ -98,10 +93,10 @@ def _flat(row: Row) -> dict[str, Value]:
     as one of these or as a parameter, `measure.<name>`.
     """
     return {
-        **{name: _plain(getattr(row, name)) for name in _FIRST},
+        **{name: _plain(getattr(row, name)) for name in FIRST_COLUMNS},
         **{_point_name(name): _plain(value) for name, value in row.point.items()},
         **{_measure_name(name, row): _plain(value) for name, value in row.measures.items()},
-        **{name: _plain(getattr(row, name)) for name in _LAST if name != "path"},
+        **{name: _plain(getattr(row, name)) for name in LAST_COLUMNS if name != "path"},
     }
 
 
@@ -113,7 +108,7 @@ def _merge(
 ) -> Table:
     old = _read_old(folder)
     kept = {
-        str(row["node"]): row
+        str(row["node"]): {"base": row.get("parent"), **row}  # its name before 0.2
         for row in (old.rows if old else ())
         if experiments is None or row["node"] in experiments
     }
@@ -145,19 +140,19 @@ def _roles(
     held = {name for name in gone if any(row.get(name) is not None for row in merged)}
     roles = new | {name: role for name, role in gone.items() if name in held}
     return {
-        **dict.fromkeys(_FIRST, "about"),
+        **dict.fromkeys(FIRST_COLUMNS, "about"),
         **{name: role for name, role in roles.items() if role == "point"},
         **{name: role for name, role in roles.items() if role == "measure"},
-        **dict.fromkeys(_LAST, "about"),
+        **dict.fromkeys(LAST_COLUMNS, "about"),
     }
 
 
 def _point_name(name: str) -> str:
-    return f"parameter.{name}" if name in _ABOUT else name
+    return f"parameter.{name}" if name in COLUMNS else name
 
 
 def _measure_name(name: str, row: Row) -> str:
-    return f"measure.{name}" if name in _ABOUT or name in row.point else name
+    return f"measure.{name}" if name in COLUMNS or name in row.point else name
 
 
 def _plain(value: object) -> Value:

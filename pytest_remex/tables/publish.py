@@ -16,6 +16,7 @@ import pluggy
 from filelock import FileLock
 
 from pytest_remex import names
+from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun
 from pytest_remex.io import prepare_output_folder, replace_file, writing
 from pytest_remex.tables.merge import LAUNCHES
@@ -50,7 +51,7 @@ class Published:
     table: Table | None
 
 
-def publish(judged: Iterable[JudgedRun], target: Target, hook: pluggy.HookRelay) -> list[Published]:
+def publish(judged: Iterable[JudgedRun], target: Target, hooks: GuardedHooks) -> list[Published]:
     """Write each sweep's results, links and report, and return where they are.
 
     Raises:
@@ -65,23 +66,25 @@ def publish(judged: Iterable[JudgedRun], target: Target, hook: pluggy.HookRelay)
     with writing(lock.lock_file):
         held = lock.acquire()
     with held:
-        return [_publish_sweep(group, target, hook) for group in by_sweep.values()]
+        return [_publish_sweep(group, target, hooks) for group in by_sweep.values()]
 
 
-def _publish_sweep(group: Sequence[JudgedRun], target: Target, hook: pluggy.HookRelay) -> Published:
+def _publish_sweep(group: Sequence[JudgedRun], target: Target, hooks: GuardedHooks) -> Published:
     sweep = group[0].sweep.name
     folder = target.output / names.label(sweep)
     shown = folder if target.launch is None else folder / LAUNCHES / target.launch
     stamp = Stamp(shown, group, target)
-    is_fresh = _is_ours_alone(hook) and stamp.holds and not any(e.note_changed for e in group)
-    if is_fresh and not hook.pytest_remex_collected.get_hookimpls():
+    is_fresh = (
+        _is_ours_alone(hooks.relay) and stamp.holds and not any(e.note_changed for e in group)
+    )
+    if is_fresh and not hooks.relay.pytest_remex_collected.get_hookimpls():
         return Published(sweep, shown, None)
     from pytest_remex.tables import sweep_files  # noqa: PLC0415 - pandas takes half a second
 
     if is_fresh:
-        sweep_files.announce(shown, hook)
+        sweep_files.announce(shown, hooks)
         return Published(sweep, shown, None)
-    table = sweep_files.write(group, folder, shown, target, hook)
+    table = sweep_files.write(group, folder, shown, target, hooks)
     stamp.renew()
     return Published(sweep, shown, table)
 
@@ -134,6 +137,7 @@ def _facts(group: Sequence[JudgedRun], target: Target) -> Iterator[object]:
         run, launch = each.collected.run, each.collected.launch
         yield launch.id, launch.remote.host
         yield each.node, each.parameters, each.verdict, each.reason, each.measures, each.note
+        yield each.curves
         yield run.id, run.point, run.commit, run.directory
         yield each.collected.job, each.collected.outputs.files
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pluggy
-
+from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import CHANGED, JudgedRun
 from pytest_remex.collect.manifest import JudgedNote, read_judged, write_judged
 from pytest_remex.collect.pipeline import CollectedRun
@@ -27,7 +26,7 @@ IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp")
 
 
 def write(
-    group: Sequence[JudgedRun], folder: Path, shown: Path, target: Target, hook: pluggy.HookRelay
+    group: Sequence[JudgedRun], folder: Path, shown: Path, target: Target, hooks: GuardedHooks
 ) -> Table:
     """Write the files of a sweep and return its table.
 
@@ -36,7 +35,7 @@ def write(
         folder: The sweep's folder.
         shown: The folder of the launch that is shown, or the sweep's.
         target: Which launch is shown, and the layout of the links.
-        hook: The hooks that add figures, name links and are told of the results.
+        hooks: The hooks that add figures, name links and are told of the results.
 
     Raises:
         RecordError: A file cannot be written.
@@ -50,9 +49,9 @@ def write(
         if each.note_changed:
             write_judged(each.collected.folder, each.note)
     results = frame(table)
-    hook.pytest_remex_collected(results=results, folder=shown)
-    added = hook.pytest_remex_figures(results=results, folder=shown)
-    figures = [figure for each in added for figure in each or ()]
+    hooks.call("pytest_remex_collected", results=results, folder=shown)
+    added = hooks.call("pytest_remex_figures", results=results, folder=shown)
+    figures = [figure for each in added for figure in each]
     with writing(shown):
         write_report(shown / "report.html", _page(group, table, shown, figures))
     if shown == folder:
@@ -60,16 +59,16 @@ def write(
             folder,
             table,
             template=sweep.link_name,
-            namer=lambda row, output: hook.pytest_remex_link_name(row=row, output=output),
+            namer=lambda row, output: hooks.first("pytest_remex_link_name", row=row, output=output),
             layout=target.layout,
         )
     return table
 
 
-def announce(shown: Path, hook: pluggy.HookRelay) -> None:
+def announce(shown: Path, hooks: GuardedHooks) -> None:
     """Pass the results that a folder holds to the hook pytest_remex_collected."""
     if table := read_table(shown):
-        hook.pytest_remex_collected(results=frame(table), folder=shown)
+        hooks.call("pytest_remex_collected", results=frame(table), folder=shown)
 
 
 def _row(each: JudgedRun) -> Row:
@@ -87,7 +86,7 @@ def _row(each: JudgedRun) -> Row:
         elapsed=job.elapsed,
         job=job.id,
         commit=run.commit.sha,
-        parent=run.commit.base,
+        base=run.commit.base,
         run_directory=run.directory,
         path=collected.folder if collected.outputs.files else None,
         outputs=_outputs(collected),
@@ -145,7 +144,7 @@ def _page_row(
         job=str(row["job"]),
         elapsed=elapsed if isinstance(elapsed, int | float) else None,
         commit=str(row["commit"]),
-        parent=str(row["parent"]),
+        parent=str(row["base"]),
         directory=str(row["run_directory"]),
         diff=note.diff,
         log=note.log,

@@ -9,7 +9,7 @@ import pytest
 import pytest_remex.extensions.mesa  # noqa: F401 - both packages
 
 PUBLIC = {
-    "pytest_remex": "Experiment Job JobState RemexError Remote Repo Run results sweep",
+    "pytest_remex": "Experiment Job JobState RemexError Remote Repo Run curves optional results runs sweep",
     "pytest_remex.extensions.mesa": (
         "EffectiveConfig InlistWarning KnownControls Raw effective_config load_controls "
         "patch_inlist read_history read_inlist read_profile read_profiles_index remove"

@@ -18,7 +18,7 @@ def test_columns(folder, write, row):
     table = results("tams")
     assert list(table) == [
         *("node", "id", "mass", "age", "state", "verdict", "reason", "elapsed", "job", "commit"),
-        *("parent", "run_directory", "path", "outputs", "launch"),
+        *("base", "run_directory", "path", "outputs", "launch"),
     ]
     assert table.loc[0, ["node", "state", "job"]].to_list() == [
         "sweeps.py::tams[a]",

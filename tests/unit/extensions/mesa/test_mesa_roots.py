@@ -69,7 +69,8 @@ def said(work):
         for name, settings in patches.items():
             originals[name] = (folder / name).read_bytes()
             patch_inlist(folder / name, settings)
-        experiment = Experiment(Sweep("tams", config_file=config_file), "id", {}, {}, folder)
+        files = (config_file,) if config_file else ()
+        experiment = Experiment(Sweep("tams", config_files=files), "id", {}, {}, folder)
         return inspect(experiment, controls, originals)
 
     return plan

@@ -115,7 +115,14 @@ def pytest_remex_figures(results: pd.DataFrame, folder: Path) -> Sequence[object
         folder: The folder of the results.
 
     Returns:
-        Plotly figures.
+        Plotly figures, which are shown as they are; and `pytest_remex.report.Overlay`s: observed or
+        reference data, laid over the page's own figure where its axes are the columns `x` and `y`,
+        or over the curves named `curve`.
+
+    Example:
+        >>> def pytest_remex_figures(results, folder):
+        ...     return [Overlay("observed", xs=[10, 15], ys=[4.1, 4.6], x="mass", y="log_L")]
+
     """
 
 

@@ -232,7 +232,7 @@ def _check(judge: RunJudge, submitted: _Submitted, workspace: Workspace, place: 
     try:
         judge.check(experiment, call, workspace, place.hooks)
     except Exception as error:  # noqa: BLE001 - what a check raises is its verdict
-        judge.conclude("failed", _line(error))
+        judge.conclude("failed", _line(error), error)
     else:
         judge.conclude("passed", "")
     finally:

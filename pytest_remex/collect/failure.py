@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 
 from pytest_remex.collect.manifest import first_present
@@ -73,11 +72,6 @@ def config_differences(asked: Config, ran: Config) -> list[str]:
         for name, value in _settings(asked)
         if name in ran and not _same(value, ran[name])
     ]
-
-
-def common_cause(reason: str) -> str:
-    """Return what failures of one cause have in common: the reason without its numbers."""
-    return re.sub(r"[-+]?\d+(\.\d+)?([eEdD][-+]?\d+)?", "…", reason) or "no reason was given"
 
 
 def _settings(config: Config) -> Iterator[tuple[str, Value]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pluggy
 
+from pytest_remex.collect.causes import assertion_of, job_cause
 from pytest_remex.collect.failure import (
     config_differences,
     job_failure,
@@ -18,7 +19,13 @@ from pytest_remex.collect.failure import (
     missing_outputs,
 )
 from pytest_remex.collect.hooks import GuardedHooks
-from pytest_remex.collect.manifest import JudgedNote, first_present, patch_digest, read_judged
+from pytest_remex.collect.manifest import (
+    JudgedNote,
+    all_present,
+    first_present,
+    patch_digest,
+    read_judged,
+)
 from pytest_remex.collect.pipeline import CollectedRun
 from pytest_remex.collect.recorder import RunRecorder
 from pytest_remex.common.jobs import JobState
@@ -117,14 +124,17 @@ class RunJudge:
         if job.state is not JobState.COMPLETED:
             raise RunFailedError(job_failure(self.collected))
 
-    def conclude(self, outcome: str, reason: str) -> None:
-        """Set the verdict.
+    def conclude(self, outcome: str, reason: str, error: BaseException | None = None) -> None:
+        """Set the verdict, and note the cause of a failure.
 
         Args:
             outcome: passed, failed or skipped.
             reason: One line that says why; empty where it passed.
+            error: What was raised, where it failed.
 
         """
+        note = self.result.note
+        self._note(note, replace(note, cause=self._cause(error) if outcome == "failed" else ""))
         verdict = _verdict(outcome, self.collected)
         self.result = replace(self.result, verdict=verdict, reason=reason)
 
@@ -152,6 +162,15 @@ class RunJudge:
         changed = made.identity != commit.identity
         diff = workspace.diff(edits)
         self._note(note, replace(note, patch=digest, changed=changed, diff=diff))
+
+    def _cause(self, error: BaseException | None) -> str:
+        job = self.collected.job
+        if job.state is JobState.COMPLETED:
+            return assertion_of(error)
+        if job.state is JobState.REJECTED:
+            return ""  # the scheduler's reason says it all
+        logs = all_present(self.collected.folder, self.collected.logs)
+        return job_cause(logs, job.exit_code, job.state)
 
     def _is_still_valid(self, kept: JudgedNote) -> bool:
         # Once all outputs of a job are here, the job's last lines do not change.

@@ -10,8 +10,9 @@ from typing import Any
 
 import pluggy
 import pytest
+from rich import filesize
 
-from pytest_remex.collect.failure import common_cause
+from pytest_remex.collect.causes import causes_of
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import CHANGED, RunJudge, RunPendingError
 from pytest_remex.collect.pipeline import (
@@ -40,11 +41,16 @@ from pytest_remex.pytest_plugin.preparation import body_of, failing_plainly
 from pytest_remex.pytest_plugin.selection import RecordedRunsMode
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.repo.workspace import Workspaces
-from pytest_remex.tables.publish import Target, publish
+from pytest_remex.tables.merge import ZIP
+from pytest_remex.tables.publish import Published, Target, publish
 from pytest_remex.tables.readers import BuiltInReaders
 
 NOT_ENDED = 10
 """pytest's exit code where nothing was found wrong, and some experiments have not ended."""
+
+
+SHOWN = 5
+"""Outputs that are named of those left out of a zip."""
 
 
 class CollectMode(RecordedRunsMode):
@@ -104,7 +110,8 @@ class CollectMode(RecordedRunsMode):
             item.add_report_section("call", "job output, last lines", judge.result.note.log)
         report: pytest.TestReport = yield
         if judge is not None and (call.when == "call" or report.failed):
-            judge.conclude(report.outcome, reason_of(report))
+            error = call.excinfo.value if call.excinfo else None
+            judge.conclude(report.outcome, reason_of(report), error)
         return report
 
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -124,16 +131,19 @@ class CollectMode(RecordedRunsMode):
     def pytest_terminal_summary(self) -> None:
         """Group failures by cause, and say what has not ended and where the results are."""
         results = [judge.result for judge in self._judges.values()]
-        failed = Counter(common_cause(each.reason) for each in results if each.verdict == "FAILED")
-        for reason, count in failed.most_common():
-            self._terminal.say(f"{count} failed: {reason}", red=True)
+        failed = [(each.note.cause, each.reason) for each in results if each.verdict == "FAILED"]
+        for cause, count in Counter(causes_of(failed)).most_common():
+            self._terminal.say(f"{count} failed: {cause}", red=True)
         for state, count in sorted(self._pending().items()):
             self._terminal.say(f"{count} {state}", yellow=True)
         self._terminal.summary("remex collect")
 
     def _publish(self) -> bool:
         """Publish, and say where, or why not; return whether all is there."""
-        target = Target(self._settings.output, self._settings.launch, self._settings.layout)
+        settings = self._settings
+        target = Target(
+            settings.output, settings.launch, settings.layout, portable=settings.portable
+        )
         results = [judge.result for judge in self._judges.values()]
         try:
             published = publish(results, target, self._hooks(self._config.hook))
@@ -141,9 +151,23 @@ class CollectMode(RecordedRunsMode):
             self._terminal.say(str(error), red=True)
             return False
         for each in published:
-            self._terminal.say(f"report:  {each.folder / 'report.html'}", green=True)
-            self._terminal.say(f"results: {each.folder / 'results.csv'}", green=True)
+            self._say_published(each)
         return True
+
+    def _say_published(self, each: Published) -> None:
+        if len(each.bases) > 1:
+            rows = ", ".join(f"{count} on {base[:12]}" for base, count in each.bases.most_common())
+            told = f"the results of {each.sweep} have rows of {len(each.bases)} bases: {rows}"
+            self._terminal.say(told, yellow=True)
+        self._terminal.say(f"report:  {each.folder / 'report.html'}", green=True)
+        self._terminal.say(f"results: {each.folder / 'results.csv'}", green=True)
+        if each.portable is not None:
+            size = filesize.decimal(each.portable.size)
+            files = f"{each.portable.files} files, {size} of outputs"
+            self._terminal.say(f"zip:     {each.folder / ZIP} ({files})", green=True)
+            if left_out := each.portable.left_out:
+                names = ", ".join(left_out[:SHOWN]) + (", ..." if left_out[SHOWN:] else "")
+                self._terminal.say(f"left out of the zip: {len(left_out)}: {names}", yellow=True)
 
     def _hooks(self, relay: pluggy.HookRelay) -> GuardedHooks:
         return GuardedHooks(relay, self._terminal.note)

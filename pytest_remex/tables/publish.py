@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pluggy
 from filelock import FileLock
@@ -19,11 +21,14 @@ from pytest_remex import names
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun
 from pytest_remex.io import prepare_output_folder, replace_file, writing
-from pytest_remex.tables.merge import LAUNCHES
+from pytest_remex.tables.merge import INDEX, LAUNCHES, read_old
 from pytest_remex.tables.table import Table
 
+if TYPE_CHECKING:
+    from pytest_remex.report import Portable
+
 STAMP = ".collected"
-MAKERS = ("pytest-remex", "pandas", "plotly", "itables", "Jinja2")
+MAKERS = ("pytest-remex", "pandas", "plotly", "Pillow", "Jinja2")
 """The packages whose release decides how the files look."""
 OURS = "pytest_remex."
 FILES = ("results.csv", "results.json", "report.html", "links")
@@ -34,21 +39,33 @@ class Target:
     """Where and how to publish.
 
     `output` is the output folder; `launch` is the one launch that is shown, None for each
-    experiment's newest; `layout` is that of the links, `links` or `flat`.
+    experiment's newest; `layout` is that of the links, `links` or `flat`; `portable` asks for a zip
+    of the report and the outputs that it links to.
     """
 
     output: Path
     launch: str | None = None
     layout: str = "links"
+    portable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The folder that holds a sweep's results and report; `table` where it was just written."""
+    """The folder that holds a sweep's results and report; `table` where it was just written.
+
+    `portable` says what is in the zip that was asked for.
+    """
 
     sweep: str
     folder: Path
     table: Table | None
+    portable: Portable | None = None
+
+    @property
+    def bases(self) -> Counter[str]:
+        """How many rows of the results ran on each base commit."""
+        table = self.table or read_old(self.folder)
+        return Counter(str(row.get("base") or "") for row in table.rows) if table else Counter()
 
 
 def publish(judged: Iterable[JudgedRun], target: Target, hooks: GuardedHooks) -> list[Published]:
@@ -66,7 +83,13 @@ def publish(judged: Iterable[JudgedRun], target: Target, hooks: GuardedHooks) ->
     with writing(lock.lock_file):
         held = lock.acquire()
     with held:
-        return [_publish_sweep(group, target, hooks) for group in by_sweep.values()]
+        published = [_publish_sweep(group, target, hooks) for group in by_sweep.values()]
+        has_index = (target.output / INDEX).is_file()
+        if not has_index or any(each.table for each in published):
+            from pytest_remex.tables.index_page import update_index  # noqa: PLC0415 - as below
+
+            update_index(target.output)
+        return published
 
 
 def _publish_sweep(group: Sequence[JudgedRun], target: Target, hooks: GuardedHooks) -> Published:
@@ -74,7 +97,7 @@ def _publish_sweep(group: Sequence[JudgedRun], target: Target, hooks: GuardedHoo
     folder = target.output / names.label(sweep)
     shown = folder if target.launch is None else folder / LAUNCHES / target.launch
     stamp = Stamp(shown, group, target)
-    is_fresh = (
+    is_fresh = not target.portable and (
         _is_ours_alone(hooks.relay) and stamp.holds and not any(e.note_changed for e in group)
     )
     if is_fresh and not hooks.relay.pytest_remex_collected.get_hookimpls():
@@ -84,9 +107,9 @@ def _publish_sweep(group: Sequence[JudgedRun], target: Target, hooks: GuardedHoo
     if is_fresh:
         sweep_files.announce(shown, hooks)
         return Published(sweep, shown, None)
-    table = sweep_files.write(group, folder, shown, target, hooks)
+    table, portable = sweep_files.write(group, folder, shown, target, hooks)
     stamp.renew()
-    return Published(sweep, shown, table)
+    return Published(sweep, shown, table, portable)
 
 
 class Stamp:

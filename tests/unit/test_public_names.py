@@ -9,10 +9,13 @@ import pytest
 import pytest_remex.extensions.mesa  # noqa: F401 - both packages
 
 PUBLIC = {
-    "pytest_remex": "Experiment Job JobState RemexError Remote Repo Run curves optional results runs sweep",
+    "pytest_remex": (
+        "Experiment Job JobState RemexError Remote Repo Run curves optional results runs sweep"
+    ),
     "pytest_remex.extensions.mesa": (
-        "EffectiveConfig InlistWarning KnownControls Raw effective_config load_controls "
-        "patch_inlist read_history read_inlist read_profile read_profiles_index remove"
+        "EffectiveConfig InlistWarning KnownControls Origin Raw Restart RunFile TableWarning "
+        "effective_config find_restart load_controls patch_inlist photo_folders read_history "
+        "read_inlist read_namelists read_profile read_profiles_index remove stop_allowed"
     ),
 }
 

@@ -24,6 +24,10 @@ class Match(NamedTuple):
 
 def list_outputs(request: ListOutputs, reply: Reply) -> None:
     """Tell, for each run, the files that its patterns match, and the patterns that match none."""
+    if not os.path.isdir(request.runs):
+        raise AgentError(
+            "runs", f"there is no runs folder {request.runs}: is its file system mounted?"
+        )
     for run in request.listed:
         reply.raise_if_gone()
         reply.send(_outputs(os.path.join(request.runs, run.directory), run))
@@ -36,7 +40,7 @@ def _outputs(path: str, run: ListedRun) -> Outputs:
             " run directory back in its place"
         )
         return Outputs(run.directory, [], [], list(run.patterns), refused=why)
-    if not _is_run_directory(path) and os.path.isdir(os.path.dirname(path)):
+    if not _is_run_directory(path):
         return Outputs(run.directory, [], [], list(run.patterns), gone=True)
     matches = {pattern: list(find(path, pattern)) for pattern in run.patterns}
     every = {match.path: match for several in matches.values() for match in several}

@@ -141,7 +141,7 @@ class RunJudge:
     def _check_by_function(self, run: Run, call: SweepCall, hooks: GuardedHooks) -> None:
         """Run the sweep function's own check; what it recorded stays where it fails."""
         __tracebackhide__ = True
-        parameters = {**run.experiment.config, **self.result.parameters}
+        parameters = {**run.experiment.point, **self.result.parameters}
         recorder = RunRecorder(self.collected.folder, parameters)
         added = _added_measures(run, hooks)
         try:

@@ -20,7 +20,7 @@ class RunRecorder:
 
     Args:
         folder: The folder of the run's outputs; curves that an earlier collect left there go.
-        parameters: The experiment's parameters, whose names no measure may have.
+        parameters: What varies, whose names no measure may have.
 
     """
 

@@ -41,9 +41,16 @@ class MesaHooks:
     @pytest.hookimpl(trylast=True)
     def pytest_remex_read(self, path: Path, options: Mapping[str, Any]) -> object | None:
         """Read histories, profiles, their index, and inlists; `columns` is the option of tables."""
+        from pytest_remex.errors import RemexError  # noqa: PLC0415 - start-up
         from pytest_remex.extensions.mesa.readers import read_output  # noqa: PLC0415 - start-up
 
-        return read_output(path, options.get("columns"))
+        found = read_output(path, options.get("columns"))
+        unknown = ", ".join(sorted(options.keys() - {"columns"}))
+        if found is not None and unknown:
+            raise RemexError(
+                f"{path.name} is read with the option columns alone: leave out {unknown}"
+            )
+        return found
 
     @pytest.hookimpl(trylast=True)
     def pytest_remex_config(

@@ -11,6 +11,7 @@ import pytest
 from mesa_samples import DEFAULTS, columns
 
 from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.errors import RemexError
 from pytest_remex.extensions import mesa
 from pytest_remex.extensions.mesa import InlistWarning
 from pytest_remex.extensions.mesa.inspection import inspect
@@ -54,6 +55,10 @@ def test_outputs_are_read_by_their_kind(hooks, tmp_path):
     for name in ("history.data", "binary_history.data", "profile12.data"):
         (tmp_path / name).write_text(columns("model_number x", ["1 2", "2 3"]))
         assert hooks.pytest_remex_read(path=tmp_path / name, options={}).x.tolist() == [2, 3]
+    some = hooks.pytest_remex_read(path=tmp_path / name, options={"columns": ["x"]})
+    assert list(some) == ["x"]
+    with pytest.raises(RemexError, match=r"columns alone: leave out column$"):
+        hooks.pytest_remex_read(path=tmp_path / name, options={"column": ["x"]})
     (tmp_path / "profiles.index").write_text(" 1 models\n 5 1 1\n")
     assert (
         hooks.pytest_remex_read(path=tmp_path / "profiles.index", options={}).profile_number[0] == 1

@@ -11,7 +11,7 @@ from pytest_remex.collect.judge import CHANGED, JudgedRun
 from pytest_remex.collect.manifest import write_judged
 from pytest_remex.collect.pipeline import CollectedRun
 from pytest_remex.io import writing
-from pytest_remex.report import Portable, write_portable, write_report
+from pytest_remex.report import Page, Portable, write_portable, write_report
 from pytest_remex.sweep import expand
 from pytest_remex.tables.frame import frame
 from pytest_remex.tables.links import rebuild_links
@@ -51,14 +51,8 @@ def write(
     results = frame(table)
     hooks.call("pytest_remex_collected", results=results, folder=shown)
     added = hooks.call("pytest_remex_figures", results=results, folder=shown)
-    figures = [figure for each in added for figure in each]
-    page = make_page(group, table, shown, figures)
-    report, portable = shown / "report.html", None
-    with writing(report):
-        write_report(report, page, target.output)
-    if target.portable:
-        with writing(shown / ZIP):
-            portable = write_portable(shown / ZIP, report, page, target.output)
+    page = make_page(group, table, shown, [figure for each in added for figure in each])
+    portable = _write_report(page, shown, target)
     if shown == folder:
         rebuild_links(
             folder,
@@ -68,6 +62,16 @@ def write(
             layout=target.layout,
         )
     return table, portable
+
+
+def _write_report(page: Page, shown: Path, target: Target) -> Portable | None:
+    report, archive = shown / "report.html", shown / ZIP
+    with writing(report):
+        write_report(report, page, target.output)
+    if not target.portable:
+        return None
+    with writing(archive):
+        return write_portable(archive, report, page, target.output)
 
 
 def announce(shown: Path, hooks: GuardedHooks) -> None:

@@ -11,7 +11,8 @@ from pytest_remex.model import Experiment, Remote, Repo, Run
 from pytest_remex.sweep import optional, sweep
 
 if TYPE_CHECKING:
-    from pytest_remex.tables.frame import results
+    from pytest_remex.tables.frame import curves, results
+    from pytest_remex.tables.runs import runs
 
 __all__ = [
     "Experiment",
@@ -21,12 +22,18 @@ __all__ = [
     "Remote",
     "Repo",
     "Run",
+    "curves",
     "optional",
     "results",
+    "runs",
     "sweep",
 ]
 
-_DEFERRED = {"results": "pytest_remex.tables.frame"}
+_DEFERRED = {
+    "curves": "pytest_remex.tables.frame",
+    "results": "pytest_remex.tables.frame",
+    "runs": "pytest_remex.tables.runs",
+}
 """Names that are loaded when they are first asked for: pandas takes half a second."""
 
 

@@ -18,18 +18,17 @@ if TYPE_CHECKING:
     from pytest_remex.model import Config, Experiment, Run, Scalar
 
 hookspec = pluggy.HookspecMarker("pytest")
-
-
-hookspec = pluggy.HookspecMarker("pytest")
 """As pytest's own: the engines call these hooks without pytest too."""
 
 
 @hookspec(firstresult=True)
-def pytest_remex_read(path: Path) -> object | None:
-    """Read an output for `run.read(name)`.
+def pytest_remex_read(path: Path, options: Mapping[str, object]) -> object | None:
+    """Read an output for `run.read(name, **options)`.
 
     Args:
         path: The output's file here.
+        options: The keyword arguments of `run.read`, such as `columns`; a reader takes those that
+            it knows. As with any hook, an implementation may leave the argument out.
 
     Returns:
         What the file holds, in any form; None leaves it to the next hook.
@@ -37,12 +36,13 @@ def pytest_remex_read(path: Path) -> object | None:
 
 
 @hookspec(firstresult=True)
-def pytest_remex_config(path: Path, config_file: str | None) -> Config | None:
+def pytest_remex_config(path: Path, config_file: str | Sequence[str] | None) -> Config | None:
     """Read back the config that ran, from a run's outputs.
 
     Args:
         path: The folder of the outputs.
-        config_file: The sweep's config file, relative to `path`, where it names one.
+        config_file: The sweep's config file, relative to `path`; a list where it names several,
+            None where it names none.
 
     Returns:
         The config, by the names that a sweep's config uses; a name that is not in the sweep's
@@ -115,7 +115,14 @@ def pytest_remex_figures(results: pd.DataFrame, folder: Path) -> Sequence[object
         folder: The folder of the results.
 
     Returns:
-        Plotly figures.
+        Plotly figures, which are shown as they are; and `pytest_remex.report.Overlay`s: observed or
+        reference data, laid over the page's own figure where its axes are the columns `x` and `y`,
+        or over the curves named `curve`.
+
+    Example:
+        >>> def pytest_remex_figures(results, folder):
+        ...     return [Overlay("observed", xs=[10, 15], ys=[4.1, 4.6], x="mass", y="log_L")]
+
     """
 
 

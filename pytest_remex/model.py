@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from pytest_remex.common.jobs import Job
 from pytest_remex.errors import RemoteError, SweepError
@@ -182,6 +182,25 @@ class Remote:
         object.__setattr__(self, "shared", tuple(map(str, self.shared)))
 
 
+class Recorder(Protocol):
+    """Keeps what a sweep function records of its run: see `Run.record` and `Run.curve`."""
+
+    def record(self, measures: Mapping[str, object]) -> None:
+        """Keep measures."""
+
+    def curve(  # noqa: PLR0913 - as Run.curve
+        self,
+        name: str,
+        x: Sequence[float],
+        y: Sequence[float],
+        *,
+        x_label: str,
+        y_label: str,
+        x_reversed: bool,
+    ) -> None:
+        """Keep a curve."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """An experiment that ran, as a sweep function gets it back from `yield`.
@@ -193,6 +212,7 @@ class Run:
         output: The file with the job's standard output; None where it was not fetched.
         experiment: The experiment that ran.
         reader: Reads an output file by its kind.
+        recorder: Keeps what is recorded; None where the run is not being judged.
 
     Example:
         >>> def tams(experiment):
@@ -207,18 +227,20 @@ class Run:
     job: Job = field(repr=False)
     output: Path | None = field(repr=False)
     experiment: Experiment = field(repr=False)
-    reader: Callable[[Path], object] = field(repr=False)
+    reader: Callable[[Path, Mapping[str, object]], object] = field(repr=False)
+    recorder: Recorder | None = field(default=None, repr=False)
 
     @property
     def log(self) -> str:
         """The text of the job's output; empty where it was not fetched."""
         return "" if self.output is None else self.output.read_text("utf-8", "replace")
 
-    def read(self, name: str) -> Any:  # noqa: ANN401 - the reader of the file's kind decides
+    def read(self, name: str, **options: object) -> Any:  # noqa: ANN401 - the file's reader decides
         """Read an output with the reader of its kind.
 
         Args:
             name: The output's path in the run directory.
+            options: What the reader takes, such as `columns=[...]` for a table.
 
         Returns:
             What the reader makes of the file, such as a DataFrame for a CSV file.
@@ -236,4 +258,64 @@ class Run:
                 f"{name!r} is not among the fetched outputs in {self.path}: "
                 f"add it to the sweep's fetch=[...], or check whether the job wrote it"
             )
-        return self.reader(path)
+        return self.reader(path, options)
+
+    def record(self, measures: Mapping[str, object] | None = None, /, **more: object) -> None:
+        """Record measures: columns of the results, kept whatever happens afterwards.
+
+        Args:
+            measures: Numbers (also nan), texts and booleans by name, as `{"L1 error": 0.01}`.
+            more: The same, as keyword arguments.
+
+        Raises:
+            SweepError: A name was recorded before, or is that of a parameter or of a column of the
+                results; or a value is something else. Those before it are kept.
+
+        Example:
+            >>> def tams(experiment):
+            ...     run = yield
+            ...     run.record(age=run.read("LOGS/history.data").star_age.iloc[-1])
+
+        """
+        recorder = self._recorder()
+        recorder.record(measures or {})
+        recorder.record(more)
+
+    def curve(  # noqa: PLR0913 - the contract with users
+        self,
+        name: str,
+        x: Sequence[float],
+        y: Sequence[float],
+        *,
+        x_label: str = "",
+        y_label: str = "",
+        x_reversed: bool = False,
+    ) -> None:
+        """Record a curve at full resolution: the report shows it, `curves("tams")` returns it.
+
+        Args:
+            name: Curves of one name are laid over each other.
+            x: Its points' coordinates across, in the order of the line.
+            y: Their coordinates up; one that is not finite is a gap.
+            x_label: The title of the axis across.
+            y_label: The title of the axis up.
+            x_reversed: Whether x grows to the left, as in a Hertzsprung-Russell diagram.
+
+        Raises:
+            SweepError: The name was recorded before, or x and y are not equally many numbers.
+
+        Example:
+            >>> def tams(experiment):
+            ...     run = yield
+            ...     history = run.read("LOGS/history.data")
+            ...     run.curve("radius", history.star_age, history.radius, x_label="age (yr)")
+
+        """
+        self._recorder().curve(name, x, y, x_label=x_label, y_label=y_label, x_reversed=x_reversed)
+
+    def _recorder(self) -> Recorder:
+        if self.recorder is None:
+            raise SweepError(
+                "this run is not being judged: record in the sweep function, after its yield"
+            )
+        return self.recorder

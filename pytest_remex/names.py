@@ -1,4 +1,4 @@
-"""The names of branches, refs, launches and directories, safe for git and for file systems."""
+"""The names of branches, refs, launches, directories and columns, safe for git and file systems."""
 
 from __future__ import annotations
 
@@ -10,6 +10,14 @@ from pytest_remex.errors import SweepError
 
 LONGEST = 255
 """Bytes in a file name, on the file systems of clusters (NAME_MAX)."""
+
+FIRST_COLUMNS = ("node", "id")
+LAST_COLUMNS = (
+    "state", "verdict", "reason", "elapsed", "core_hours", "job", "commit", "base",
+    "run_directory", "path", "outputs", "launch",
+)  # fmt: skip
+COLUMNS = frozenset(FIRST_COLUMNS + LAST_COLUMNS)
+"""The columns of the results that say what became of an experiment."""
 
 STAMP = "%Y_%m_%d_%H_%M_%S"
 

@@ -28,14 +28,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pluggy
-
-from pytest_remex import hookspecs
 from pytest_remex.collect import pipeline
+from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun, RunFailedError, RunJudge, RunPendingError
-from pytest_remex.collect.pipeline import CollectedRun
+from pytest_remex.collect.pipeline import CollectedRun, WantedRun
 from pytest_remex.errors import RemexError, first_line
 from pytest_remex.interaction import Progress, ask_at_terminal, show_nothing
 from pytest_remex.io import prepare_output_folder
@@ -48,8 +46,8 @@ from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.repo.workspace import Named, Prepared, Workspace, Workspaces
 from pytest_remex.sweep import expand, point_id, sweep_of
 from pytest_remex.sweep_file import SweepFunction, call_of, experiment_at, sweep_functions
+from pytest_remex.tables.hooks import hooks_of
 from pytest_remex.tables.publish import Published, Target, publish
-from pytest_remex.tables.readers import BuiltInReaders
 from pytest_remex.transport import Connections, connect
 
 if TYPE_CHECKING:
@@ -160,15 +158,15 @@ def collect(  # noqa: PLR0913 - the contract with users
 
     """
     folder = Path(output).expanduser().absolute()
-    hook = _hooks(plugins).hook
+    hooks = GuardedHooks(hooks_of(plugins), _warn)
     with sweep_functions(Path(sweep_file), names) as functions, ExitStack() as stack:
         submitted = _find_runs(functions, RunIndex.read(folder / "launches"))
-        runs = [_reached_by(remote, each.recorded) for each in submitted]
+        runs = [WantedRun(_reached_by(remote, each.recorded), each.sweep) for each in submitted]
         collected = _collect(runs, folder / "runs", stack, offline=offline)
         workspaces = stack.enter_context(closing(Workspaces(kept=False)))
-        place = _Place(repo or Repo("."), remote, workspaces, hook)
+        place = _Place(repo or Repo("."), remote, workspaces, hooks)
         judged = [_judge(*each, place) for each in zip(submitted, collected, strict=True)]
-        return {each.sweep: _frame(each) for each in publish(judged, Target(folder), hook)}
+        return {each.sweep: _frame(each) for each in publish(judged, Target(folder), hooks)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,15 +272,6 @@ def _warn(text: str) -> None:
     warnings.warn(text, stacklevel=4)
 
 
-class _Hooks(pluggy.PluginManager):
-    """Hooks without pytest; as there, a function is one by its name."""
-
-    def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:  # noqa: ANN401 - pluggy's
-        if not name.startswith("pytest_remex_"):
-            return None
-        return super().parse_hookimpl_opts(plugin, name) or {}
-
-
 @dataclass(frozen=True, slots=True)
 class _Submitted:
     """An experiment that has a run, and the sweep function that makes and checks it."""
@@ -300,16 +289,7 @@ class _Place:
     repo: Repo
     remote: Remote | None
     workspaces: Workspaces
-    hook: pluggy.HookRelay
-
-
-def _hooks(plugins: Iterable[object]) -> _Hooks:
-    hooks = _Hooks("pytest")
-    hooks.add_hookspecs(hookspecs)
-    hooks.register(BuiltInReaders(lambda: hooks.hook))
-    for plugin in plugins:
-        hooks.register(plugin)
-    return hooks
+    hooks: GuardedHooks
 
 
 def _find_runs(functions: Iterable[SweepFunction], index: RunIndex) -> list[_Submitted]:
@@ -339,7 +319,7 @@ def _reached_by(remote: Remote | None, recorded: RecordedRun) -> RecordedRun:
 
 
 def _collect(
-    runs: Sequence[RecordedRun], folder: Path, stack: ExitStack, *, offline: bool
+    runs: Sequence[WantedRun], folder: Path, stack: ExitStack, *, offline: bool
 ) -> list[CollectedRun]:
     if offline:
         return pipeline.collect_offline(runs, folder)
@@ -348,7 +328,7 @@ def _collect(
 
 
 def _judge(submitted: _Submitted, collected: CollectedRun, place: _Place) -> JudgedRun:
-    judge = RunJudge(collected.run.node, submitted.sweep, collected.run.parameters, collected)
+    judge = RunJudge(collected.run.node, collected.run.parameters, collected)
     try:
         judge.check_job()
     except RunPendingError as pending:
@@ -367,9 +347,9 @@ def _check(judge: RunJudge, submitted: _Submitted, workspace: Workspace, place: 
     experiment = experiment_at(sweep, point, workspace.scratch.checkout())
     call = call_of(submitted.function, experiment, place.repo, remote)
     try:
-        judge.check(experiment, call, workspace, place.hook)
+        judge.check(experiment, call, workspace, place.hooks)
     except Exception as error:  # noqa: BLE001 - what a check raises is its verdict
-        judge.conclude("failed", first_line(error))
+        judge.conclude("failed", first_line(error), error)
     else:
         judge.conclude("passed", "")
     finally:

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import ParamSpec, TypeAlias, TypeVar, cast
 
 from pytest_remex.errors import SweepError
-from pytest_remex.model import SCRIPT, Config, Dimension, OptionalOutput, Run, Scalar, Sweep, Value
+from pytest_remex.model import SCRIPT, Config, Dimension, OptionalOutput, Run, Sweep, Value
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -198,7 +198,7 @@ class SweepCall:
             return
         self._paused = cast("Generator[None, Run, object]", result)
 
-    def check(self, run: Run) -> Mapping[str, Scalar]:
+    def check(self, run: Run) -> Mapping[str, object]:
         """Run the function after its `yield`, and return the measures that it returns."""
         __tracebackhide__ = True
         if self._paused is None:
@@ -317,17 +317,11 @@ def _id_text(value: Value) -> str:
     return str(value)
 
 
-def _measures(value: object, title: str) -> Mapping[str, Scalar]:
+def _measures(value: object, title: str) -> Mapping[str, object]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
         raise SweepError(
             f"sweep {title} returns {value!r}: return a dict of measures, name to number or text"
         )
-    return {str(name): _scalar(one) for name, one in value.items()}
-
-
-def _scalar(value: object) -> Scalar:
-    if type(value).__module__.partition(".")[0] in {"numpy", "pandas"} and hasattr(value, "item"):
-        value = value.item()
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+    return value

@@ -25,6 +25,10 @@ class Match(NamedTuple):
 
 def list_outputs(request: ListOutputs, reply: Reply) -> None:
     """Tell, for each run, the files that its patterns match, and the patterns that match none."""
+    if not os.path.isdir(request.runs):
+        raise AgentError(
+            "runs", f"there is no runs folder {request.runs}: is its file system mounted?"
+        )
     for run in request.listed:
         reply.raise_if_gone()
         reply.send(_outputs(os.path.join(request.runs, run.directory), run))
@@ -37,6 +41,8 @@ def _outputs(path: str, run: ListedRun) -> Outputs:
             " run directory back in its place"
         )
         return Outputs(run.directory, [], [], list(run.patterns), refused=why)
+    if not _is_run_directory(path):
+        return Outputs(run.directory, [], [], list(run.patterns), gone=True)
     matches = {pattern: list(find(path, pattern)) for pattern in run.patterns}
     every = {match.path: match for several in matches.values() for match in several}
     return Outputs(
@@ -45,6 +51,17 @@ def _outputs(path: str, run: ListedRun) -> Outputs:
         links=sorted(match.path for match in every.values() if match.link),
         missing=[pattern for pattern, several in matches.items() if not several],
     )
+
+
+def _is_run_directory(path: str) -> bool:
+    # Only a clear answer counts: a file system that fails to answer has lost nothing.
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def find(run: str, pattern: str) -> Iterator[Match]:

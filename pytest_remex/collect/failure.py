@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 
 from pytest_remex.collect.manifest import first_present
@@ -42,17 +41,24 @@ def job_failure(collected: CollectedRun) -> str:
 
 def missing_outputs(collected: CollectedRun) -> str | None:
     """Return which outputs a completed job did not leave; None where all are here."""
-    wanted = collected.launch.fetch
-    missing = [pattern for pattern in collected.outputs.missing if pattern in wanted]
-    linked = [name for name in collected.outputs.links if name in wanted]
+    outputs, missing = collected.outputs, collected.missing
+    linked = [name for name in outputs.links if name in collected.sweep.fetch]
     if linked:
         return f"output {linked[0]} is a symbolic link on the cluster: links are not followed"
-    if missing:
+    if not missing:
+        return None
+    names = ", ".join(missing)
+    if outputs.gone:
         return (
-            f"the job completed without the output {', '.join(missing)}: "
-            f"see its output below, or correct fetch=[...]"
+            f"the run directory is gone: purged? The output {names} was not fetched before: "
+            f"--remex-submit --remex-retry runs it again"
         )
-    return None
+    if not set(missing) <= set(outputs.patterns):
+        return f"the output {names} was not fetched yet: collect without --remex-offline"
+    return (
+        f"the job completed without the output {names}: see its output below, correct fetch=[...], "
+        f"or write optional({missing[0]!r}) there"
+    )
 
 
 def config_differences(asked: Config, ran: Config) -> list[str]:
@@ -66,11 +72,6 @@ def config_differences(asked: Config, ran: Config) -> list[str]:
         for name, value in _settings(asked)
         if name in ran and not _same(value, ran[name])
     ]
-
-
-def common_cause(reason: str) -> str:
-    """Return what failures of one cause have in common: the reason without its numbers."""
-    return re.sub(r"[-+]?\d+(\.\d+)?([eEdD][-+]?\d+)?", "…", reason) or "no reason was given"
 
 
 def _settings(config: Config) -> Iterator[tuple[str, Value]]:

@@ -11,14 +11,23 @@ from pathlib import Path
 
 import pluggy
 
+from pytest_remex.collect.causes import assertion_of, job_cause
 from pytest_remex.collect.failure import (
     config_differences,
     job_failure,
     last_lines,
     missing_outputs,
 )
-from pytest_remex.collect.manifest import JudgedNote, first_present, patch_digest, read_judged
+from pytest_remex.collect.hooks import GuardedHooks
+from pytest_remex.collect.manifest import (
+    JudgedNote,
+    all_present,
+    first_present,
+    patch_digest,
+    read_judged,
+)
 from pytest_remex.collect.pipeline import CollectedRun
+from pytest_remex.collect.recorder import RunRecorder
 from pytest_remex.common.jobs import JobState
 from pytest_remex.errors import RemexError, RemoteError
 from pytest_remex.model import Config, Experiment, Run, Scalar, Sweep
@@ -43,11 +52,10 @@ class JudgedRun:
 
     `verdict` is the outcome's word, empty where the run was not judged; `reason` is one line that
     says why; `note` is what the next collect and the report need, and `note_changed` says that it
-    is not the one that is on the disk.
+    is not the one that is on the disk. `curves` are digests of the curves recorded, by name.
     """
 
     node: str
-    sweep: Sweep
     parameters: Config
     collected: CollectedRun
     verdict: str = ""
@@ -55,19 +63,23 @@ class JudgedRun:
     measures: Mapping[str, Scalar] = field(default_factory=dict)
     note: JudgedNote = field(default_factory=JudgedNote)
     note_changed: bool = False
+    curves: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def sweep(self) -> Sweep:
+        """The sweep as it is today."""
+        return self.collected.sweep
 
 
 class RunJudge:
     """Judges one run; `result` holds what is known of it so far, also after a step has failed."""
 
-    def __init__(
-        self, node: str, sweep: Sweep, parameters: Config, collected: CollectedRun
-    ) -> None:
+    def __init__(self, node: str, parameters: Config, collected: CollectedRun) -> None:
         self.collected = collected
-        self.result = JudgedRun(node, sweep, parameters, collected)
+        self.result = JudgedRun(node, parameters, collected)
 
     def check(
-        self, experiment: Experiment, call: SweepCall, workspace: Workspace, hook: pluggy.HookRelay
+        self, experiment: Experiment, call: SweepCall, workspace: Workspace, hooks: GuardedHooks
     ) -> None:
         """Judge the run of a completed job, up to its sweep function's own check.
 
@@ -75,7 +87,7 @@ class RunJudge:
             experiment: The experiment; its path is the checkout that `call` patches.
             call: The call of the sweep function, not yet begun.
             workspace: The repository at the base commit of the launch.
-            hook: The hooks that read outputs and configs, and add measures.
+            hooks: The hooks that read outputs and configs, and add measures.
 
         Raises:
             RunFailedError: An output is missing, or another config ran than was asked for.
@@ -87,15 +99,13 @@ class RunJudge:
             raise RunFailedError(why)
         call.patch()
         self._compare_patch(experiment, workspace)
-        run = make_run(self.collected, replace(experiment, path=self.collected.folder), hook)
-        asked = {**self.collected.launch.base_config, **self.collected.run.point}
-        if wrong := config_differences(asked, run.config or {}):
+        run = make_run(self.collected, replace(experiment, path=self.collected.folder), hooks.relay)
+        if wrong := config_differences(experiment.config, run.config or {}):
             call.close()
             raise RunFailedError(
                 "the config that ran is not the config asked for: " + "; ".join(wrong)
             )
-        added = _added_measures(run, hook)
-        self.result = replace(self.result, measures={**added, **call.check(run)})
+        self._check_by_function(run, call, hooks)
 
     def check_job(self) -> None:
         """Note the last lines of the job's output, and see that the job completed.
@@ -114,16 +124,32 @@ class RunJudge:
         if job.state is not JobState.COMPLETED:
             raise RunFailedError(job_failure(self.collected))
 
-    def conclude(self, outcome: str, reason: str) -> None:
-        """Set the verdict.
+    def conclude(self, outcome: str, reason: str, error: BaseException | None = None) -> None:
+        """Set the verdict, and note the cause of a failure.
 
         Args:
             outcome: passed, failed or skipped.
             reason: One line that says why; empty where it passed.
+            error: What was raised, where it failed.
 
         """
+        note = self.result.note
+        self._note(note, replace(note, cause=self._cause(error) if outcome == "failed" else ""))
         verdict = _verdict(outcome, self.collected)
         self.result = replace(self.result, verdict=verdict, reason=reason)
+
+    def _check_by_function(self, run: Run, call: SweepCall, hooks: GuardedHooks) -> None:
+        """Run the sweep function's own check; what it recorded stays where it fails."""
+        __tracebackhide__ = True
+        parameters = {**run.experiment.point, **self.result.parameters}
+        recorder = RunRecorder(self.collected.folder, parameters)
+        added = _added_measures(run, hooks)
+        try:
+            recorder.record(call.check(replace(run, recorder=recorder)))
+        finally:
+            self.result = replace(
+                self.result, measures={**added, **recorder.measures}, curves=recorder.curves
+            )
 
     def _compare_patch(self, experiment: Experiment, workspace: Workspace) -> None:
         """Note whether the patch of today makes the commit that ran."""
@@ -136,6 +162,15 @@ class RunJudge:
         changed = made.identity != commit.identity
         diff = workspace.diff(edits)
         self._note(note, replace(note, patch=digest, changed=changed, diff=diff))
+
+    def _cause(self, error: BaseException | None) -> str:
+        job = self.collected.job
+        if job.state is JobState.COMPLETED:
+            return assertion_of(error)
+        if job.state is JobState.REJECTED:
+            return ""  # the scheduler's reason says it all
+        logs = all_present(self.collected.folder, self.collected.logs)
+        return job_cause(logs, job.exit_code, job.state)
 
     def _is_still_valid(self, kept: JudgedNote) -> bool:
         # Once all outputs of a job are here, the job's last lines do not change.
@@ -152,10 +187,9 @@ class RunJudge:
 
 def make_run(collected: CollectedRun, experiment: Experiment, hook: pluggy.HookRelay) -> Run:
     """Return the run as its sweep function gets it; the hooks read its config and its files."""
-    config_file = collected.launch.config_file
 
-    def read(path: Path) -> object:
-        content = hook.pytest_remex_read(path=path)
+    def read(path: Path, options: Mapping[str, object]) -> object:
+        content = hook.pytest_remex_read(path=path, options=options)
         if content is None:
             raise RemoteError(
                 f"no reader knows {path.name}: read run.path / {path.name!r} yourself, or "
@@ -165,7 +199,7 @@ def make_run(collected: CollectedRun, experiment: Experiment, hook: pluggy.HookR
 
     return Run(
         path=collected.folder,
-        config=hook.pytest_remex_config(path=collected.folder, config_file=config_file),
+        config=read_config(collected.folder, experiment.sweep, hook),
         job=collected.job,
         output=first_present(collected.folder, collected.logs),
         experiment=experiment,
@@ -173,10 +207,18 @@ def make_run(collected: CollectedRun, experiment: Experiment, hook: pluggy.HookR
     )
 
 
-def _added_measures(run: Run, hook: pluggy.HookRelay) -> dict[str, Scalar]:
+def read_config(folder: Path, sweep: Sweep, hook: pluggy.HookRelay) -> Config | None:
+    """Return the config in a sweep's config files below a folder; None where none is read."""
+    files = sweep.config_files
+    named = list(files) if len(files) > 1 else sweep.config_file
+    config: Config | None = hook.pytest_remex_config(path=folder, config_file=named)
+    return config
+
+
+def _added_measures(run: Run, hooks: GuardedHooks) -> dict[str, Scalar]:
     added: dict[str, Scalar] = {}
-    for measures in hook.pytest_remex_measures(run=run):
-        added.update(measures or {})
+    for measures in reversed(hooks.call("pytest_remex_measures", run=run)):
+        added.update(measures)
     return added
 
 

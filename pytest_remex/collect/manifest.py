@@ -27,6 +27,7 @@ class FetchedOutputs:
 
     `complete` says that the job had ended and that a second listing was unchanged; `missing` are
     the patterns that matched nothing, `links` the symbolic links that were left on the cluster.
+    `gone` says that the run directory was there no more when outputs were still wanted of it.
     """
 
     files: Mapping[str, FileVersion] = field(default_factory=dict)
@@ -35,6 +36,7 @@ class FetchedOutputs:
     links: tuple[str, ...] = ()
     job: str = ""
     complete: bool = False
+    gone: bool = False
 
     def stale(self, listed: Mapping[str, FileVersion]) -> list[str]:
         """Return the listed files that are not here, or not as they are now."""
@@ -47,7 +49,7 @@ class JudgedNote:
 
     `job` is the job that was judged, `patch` the digest of today's patch; `changed` says that this
     patch did not make the commit that ran; `diff` is the patch as text, `log` the last lines of
-    the job's output.
+    the job's output; `cause` is equal for runs that failed in the same way.
     """
 
     job: str = ""
@@ -55,6 +57,7 @@ class JudgedNote:
     changed: bool = False
     diff: str = ""
     log: str = ""
+    cause: str = ""
 
 
 def read_outputs(folder: Path) -> FetchedOutputs:
@@ -68,6 +71,7 @@ def read_outputs(folder: Path) -> FetchedOutputs:
             links=tuple(note["links"]),
             job=str(note["job"]),
             complete=bool(note["complete"]),
+            gone=bool(note.get("gone", False)),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return FetchedOutputs()
@@ -83,6 +87,7 @@ def write_outputs(folder: Path, outputs: FetchedOutputs) -> None:
         "links": outputs.links,
         "job": outputs.job,
         "complete": outputs.complete,
+        "gone": outputs.gone,
     }
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,8 +104,9 @@ def read_judged(folder: Path) -> JudgedNote:
             changed=bool(note["changed"]),
             diff=str(note["diff"]),
             log=str(note["log"]),
+            cause=str(note.get("cause", "")),
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return JudgedNote()
 
 
@@ -127,6 +133,12 @@ def first_present(folder: Path, patterns: Sequence[str]) -> Path | None:
         for path in (sorted(folder.glob(pattern)) if has_magic(pattern) else [folder / pattern])
     )
     return next((path for path in found if _is_plain(path)), None)
+
+
+def all_present(folder: Path, patterns: Sequence[str]) -> list[Path]:
+    """Return the first plain file in a run's folder for each of the patterns that has one."""
+    found = [first_present(folder, [pattern]) for pattern in patterns]
+    return list(dict.fromkeys(path for path in found if path is not None))
 
 
 def _is_plain(path: Path) -> bool:

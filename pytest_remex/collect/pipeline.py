@@ -10,13 +10,18 @@ from pathlib import Path
 
 from rich import filesize
 
-from pytest_remex.collect.manifest import FetchedOutputs, read_outputs, write_outputs
+from pytest_remex.collect.manifest import (
+    FetchedOutputs,
+    first_present,
+    read_outputs,
+    write_outputs,
+)
 from pytest_remex.collect.query import Connect, query
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.common.parts import ListedRun
 from pytest_remex.common.protocol import ListOutputs, Outputs
 from pytest_remex.interaction import Progress
-from pytest_remex.model import Remote
+from pytest_remex.model import OptionalOutput, Remote, Sweep
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import Launch, RunRecord
 from pytest_remex.sbatch.header import output_patterns
@@ -24,13 +29,33 @@ from pytest_remex.transport import Connection, TransferProgress
 
 
 @dataclass(frozen=True, slots=True)
+class WantedRun:
+    """A run to collect; `sweep` is today's, which says what is fetched of it."""
+
+    recorded: RecordedRun
+    sweep: Sweep
+
+    @classmethod
+    def as_launched(cls, recorded: RecordedRun) -> WantedRun:
+        """Return a run of which is fetched what its launch asked for."""
+        launch = recorded.launch
+        files = (launch.config_file,) if launch.config_file else ()
+        sweep = Sweep(
+            launch.name, base_config=launch.base_config, fetch=launch.fetch, config_files=files
+        )
+        return cls(recorded, sweep)
+
+
+@dataclass(frozen=True, slots=True)
 class CollectedRun:
     """A run with its job's state, and what is on this machine of its outputs, in `folder`.
 
-    `logs` are the globs of its job's output in its run directory, standard output first.
+    `sweep` is today's; `logs` are the globs of its job's output in its run directory, standard
+    output first.
     """
 
     recorded: RecordedRun
+    sweep: Sweep
     job: Job
     folder: Path
     outputs: FetchedOutputs
@@ -49,20 +74,31 @@ class CollectedRun:
     @property
     def patterns(self) -> tuple[str, ...]:
         """The globs of all that is fetched."""
-        launch = self.launch
-        config = (launch.config_file,) if launch.config_file else ()
-        return tuple(dict.fromkeys((*launch.fetch, *config, *self.logs)))
+        wanted = (*self.sweep.fetch, *self.sweep.config_files, *self.logs)
+        return tuple(dict.fromkeys(map(str, wanted)))
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The globs that must match an output, and match none on this machine."""
+        asked = set(self.outputs.patterns) - set(self.outputs.missing)
+        return tuple(
+            str(pattern)
+            for pattern in self.sweep.fetch
+            if not isinstance(pattern, OptionalOutput)
+            and str(pattern) not in asked
+            and first_present(self.folder, [pattern]) is None
+        )
 
 
-def collect_offline(runs: Iterable[RecordedRun], folder: Path) -> list[CollectedRun]:
+def collect_offline(runs: Iterable[WantedRun], folder: Path) -> list[CollectedRun]:
     """Return runs with what is on this machine; no connection is made."""
     runs = list(runs)
-    jobs = query(runs, _refuse, offline=True)
-    return [_on_this_machine(each, jobs[each.run.directory], folder) for each in runs]
+    jobs = query([each.recorded for each in runs], _refuse, offline=True)
+    return [_on_this_machine(each, jobs, folder) for each in runs]
 
 
 def collect(
-    runs: Iterable[RecordedRun],
+    runs: Iterable[WantedRun],
     connect: Connect,
     folder: Path,
     progress: Progress,
@@ -86,8 +122,8 @@ def collect(
 
     """
     runs = list(runs)
-    jobs = query(runs, connect)
-    here = [_on_this_machine(each, jobs[each.run.directory], folder) for each in runs]
+    jobs = query([each.recorded for each in runs], connect)
+    here = [_on_this_machine(each, jobs, folder) for each in runs]
     wanted = [each for each in here if _is_wanted(each, partial=partial)]
     fetched: dict[str, CollectedRun] = {}
     for remote, group in _by_remote(wanted).items():
@@ -99,11 +135,16 @@ def _refuse(remote: Remote) -> Connection:
     raise AssertionError(f"a connection to {remote} was asked for while offline")
 
 
-def _on_this_machine(recorded: RecordedRun, job: Job, folder: Path) -> CollectedRun:
-    run = recorded.run
-    logs = output_patterns(run.header, run.job, user=_user())
-    outputs = read_outputs(folder / run.directory)
-    return CollectedRun(recorded, job, folder / run.directory, outputs, logs)
+def _on_this_machine(wanted: WantedRun, jobs: Mapping[str, Job], folder: Path) -> CollectedRun:
+    run = wanted.recorded.run
+    return CollectedRun(
+        wanted.recorded,
+        wanted.sweep,
+        job=jobs[run.directory],
+        folder=folder / run.directory,
+        outputs=read_outputs(folder / run.directory),
+        logs=output_patterns(run.header, run.job, user=_user()),
+    )
 
 
 @functools.cache
@@ -161,6 +202,8 @@ def _noted(
 ) -> CollectedRun:
     """Write what was fetched of a run; `gone` are the files that went before they were copied."""
     directory = each.run.directory
+    if before[directory].gone:
+        return _keep(each)
     files = {
         name: version
         for name, version in before[directory].files.items()
@@ -177,6 +220,14 @@ def _noted(
     return replace(each, outputs=outputs)
 
 
+def _keep(each: CollectedRun) -> CollectedRun:
+    """Keep what was fetched of a run whose directory is gone, and note it where that lacks some."""
+    outputs = replace(each.outputs, gone=bool(each.missing))
+    if outputs != each.outputs:
+        write_outputs(each.folder, outputs)
+    return replace(each, outputs=outputs)
+
+
 def _list(runs: Sequence[CollectedRun], connection: Connection) -> dict[str, FetchedOutputs]:
     patterns = {each.run.directory: each.patterns for each in runs}
     found = {name: FetchedOutputs(patterns=wanted) for name, wanted in patterns.items()}
@@ -190,5 +241,6 @@ def _list(runs: Sequence[CollectedRun], connection: Connection) -> dict[str, Fet
                 patterns=patterns[event.directory],
                 missing=tuple(event.missing),
                 links=tuple(event.links),
+                gone=event.gone,
             )
     return found

@@ -159,7 +159,8 @@ class OutputFile(NamedTuple):
 class Outputs(NamedTuple):
     """The files that a run's patterns match; `links` are symbolic links, which are not followed.
 
-    `refused` says why nothing in the run directory is looked at, such as that it is a link.
+    `refused` says why nothing in the run directory is looked at, such as that it is a link; `gone`
+    says that there is no run directory any more.
     """
 
     directory: str
@@ -167,6 +168,7 @@ class Outputs(NamedTuple):
     links: List[str]
     missing: List[str]
     refused: str = ""
+    gone: bool = False
 
 
 class Tidied(NamedTuple):

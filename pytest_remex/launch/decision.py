@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
+from pytest_remex.collect.manifest import read_outputs
 from pytest_remex.common.jobs import Job
 from pytest_remex.launch.options import LaunchOptions, Resubmit
 from pytest_remex.launch.recognition import EarlierRun
@@ -25,10 +27,14 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KnownRuns:
-    """What the records know of an experiment: its own run, and its point's on another base."""
+    """What the records know of an experiment: its own run, and its point's on another base.
+
+    `purged` says that what its own run left is gone, and was not fetched: see `is_purged`.
+    """
 
     run: RecordedRun | None = None
     earlier: EarlierRun | None = None
+    purged: bool = False
 
     @property
     def asked(self) -> RecordedRun | None:
@@ -56,6 +62,12 @@ def decide(known: KnownRuns, options: LaunchOptions, job: Job | None = None) -> 
             return Decision.AGAIN
         case Resubmit.NEVER:
             return Decision.ALREADY
+    return _decide_by_run(known, options, job)
+
+
+def _decide_by_run(known: KnownRuns, options: LaunchOptions, job: Job | None) -> Decision:
+    if known.purged:
+        return Decision.RETRY
     if known.earlier is not None and known.earlier.completed and not options.new_base:
         return Decision.ALREADY
     return _decide_by_job(job, Decision.ALREADY)
@@ -75,6 +87,16 @@ def _decide_by_job(job: Job | None, otherwise: Decision) -> Decision:
     if job is None:
         return Decision.ASK
     return Decision.RETRY if job.state.failed else otherwise
+
+
+def is_purged(recorded: RecordedRun | None, folder: Path) -> bool:
+    """Return whether a collect found a run directory gone that still held what it wanted.
+
+    `folder` is where outputs are fetched to.
+    """
+    if recorded is None or not recorded.run.stage.settled:
+        return False
+    return read_outputs(folder / recorded.run.directory).gone
 
 
 def recorded_job(recorded: RecordedRun | None) -> Job | None:

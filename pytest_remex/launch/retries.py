@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pytest_remex.collect.pipeline import CollectedRun, collect
+from pytest_remex.collect.pipeline import CollectedRun, WantedRun, collect
 from pytest_remex.collect.query import Connect, query
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.interaction import Progress
+from pytest_remex.launch.decision import is_purged
 from pytest_remex.records.index import RecordedRun
 
 
@@ -26,12 +27,16 @@ class Retries:
     ) -> None:
         self._jobs = query(runs, connect)
         late = [run for run in runs if self._job(run).state is JobState.TIMEOUT]
-        fetched = collect(late, connect, folder, progress) if late else []
+        wanted = [WantedRun.as_launched(run) for run in late]
+        fetched = collect(wanted, connect, folder, progress) if late else []
+        self._folder = folder
         self._timed_out: Mapping[str, CollectedRun] = {each.run.directory: each for each in fetched}
 
     def allow(self, run: RecordedRun | None) -> bool:
         """Return whether to submit: not where a run is alive, ended well, or is unknown."""
-        return run is None or self._job(run).state.failed
+        if run is None or is_purged(run, self._folder):
+            return True
+        return self._job(run).state.failed
 
     def timed_out(self, run: RecordedRun) -> CollectedRun | None:
         """Return what a run left that reached its time limit; None for any other."""

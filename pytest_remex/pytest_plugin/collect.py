@@ -8,11 +8,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pluggy
 import pytest
+from rich import filesize
 
-from pytest_remex.collect.failure import common_cause
+from pytest_remex.collect.causes import causes_of
+from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import CHANGED, RunJudge, RunPendingError
-from pytest_remex.collect.pipeline import CollectedRun, collect, collect_offline
+from pytest_remex.collect.pipeline import (
+    CollectedRun,
+    WantedRun,
+    collect,
+    collect_offline,
+)
 from pytest_remex.collect.poll import poll
 from pytest_remex.common.jobs import JobState
 from pytest_remex.errors import RemexError
@@ -33,11 +41,16 @@ from pytest_remex.pytest_plugin.preparation import body_of, failing_plainly
 from pytest_remex.pytest_plugin.selection import RecordedRunsMode
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.repo.workspace import Workspaces
-from pytest_remex.tables.publish import Target, publish
+from pytest_remex.tables.merge import ZIP
+from pytest_remex.tables.publish import Published, Target, publish
 from pytest_remex.tables.readers import BuiltInReaders
 
 NOT_ENDED = 10
 """pytest's exit code where nothing was found wrong, and some experiments have not ended."""
+
+
+SHOWN = 5
+"""Outputs that are named of those left out of a zip."""
 
 
 class CollectMode(RecordedRunsMode):
@@ -50,6 +63,7 @@ class CollectMode(RecordedRunsMode):
         self._workspaces = Workspaces(kept=False)
         self._collected: dict[str, CollectedRun] | None = None
         self._judges: dict[str, RunJudge] = {}
+        self._sweeps = {item.nodeid: sweep_for(item) for item in items}
         readers = BuiltInReaders(lambda: session.config.hook)
         session.config.pluginmanager.register(readers, "remex-readers")
 
@@ -60,9 +74,7 @@ class CollectMode(RecordedRunsMode):
             collected = self._collect_all(remote).get(item.nodeid)
         if collected is None:
             self._skip_unsubmitted(item)
-        self._judges[item.nodeid] = RunJudge(
-            item.nodeid, sweep_for(item), parameters_of(item), collected
-        )
+        self._judges[item.nodeid] = RunJudge(item.nodeid, parameters_of(item), collected)
         if collected.job.state is not JobState.COMPLETED:
             yield collected.folder
             return
@@ -82,7 +94,7 @@ class CollectMode(RecordedRunsMode):
             base = judge.collected.launch.base
             workspace = self._workspaces.at(places_of(pyfuncitem)[0], base)
             experiment = experiment_of(pyfuncitem, workspace.scratch.path)
-            judge.check(experiment, body_of(pyfuncitem), workspace, pyfuncitem.ihook)
+            judge.check(experiment, body_of(pyfuncitem), workspace, self._hooks(pyfuncitem.ihook))
         if judge.result.note.changed:
             say(pyfuncitem, f"PASSED, {CHANGED}", yellow=True)
         return True
@@ -98,7 +110,8 @@ class CollectMode(RecordedRunsMode):
             item.add_report_section("call", "job output, last lines", judge.result.note.log)
         report: pytest.TestReport = yield
         if judge is not None and (call.when == "call" or report.failed):
-            judge.conclude(report.outcome, reason_of(report))
+            error = call.excinfo.value if call.excinfo else None
+            judge.conclude(report.outcome, reason_of(report), error)
         return report
 
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -118,26 +131,46 @@ class CollectMode(RecordedRunsMode):
     def pytest_terminal_summary(self) -> None:
         """Group failures by cause, and say what has not ended and where the results are."""
         results = [judge.result for judge in self._judges.values()]
-        failed = Counter(common_cause(each.reason) for each in results if each.verdict == "FAILED")
-        for reason, count in failed.most_common():
-            self._terminal.say(f"{count} failed: {reason}", red=True)
+        failed = [(each.note.cause, each.reason) for each in results if each.verdict == "FAILED"]
+        for cause, count in Counter(causes_of(failed)).most_common():
+            self._terminal.say(f"{count} failed: {cause}", red=True)
         for state, count in sorted(self._pending().items()):
             self._terminal.say(f"{count} {state}", yellow=True)
         self._terminal.summary("remex collect")
 
     def _publish(self) -> bool:
         """Publish, and say where, or why not; return whether all is there."""
-        target = Target(self._settings.output, self._settings.launch, self._settings.layout)
+        settings = self._settings
+        target = Target(
+            settings.output, settings.launch, settings.layout, portable=settings.portable
+        )
         results = [judge.result for judge in self._judges.values()]
         try:
-            published = publish(results, target, self._config.hook)
+            published = publish(results, target, self._hooks(self._config.hook))
         except RemexError as error:
             self._terminal.say(str(error), red=True)
             return False
         for each in published:
-            self._terminal.say(f"report:  {each.folder / 'report.html'}", green=True)
-            self._terminal.say(f"results: {each.folder / 'results.csv'}", green=True)
+            self._say_published(each)
         return True
+
+    def _say_published(self, each: Published) -> None:
+        if len(each.bases) > 1:
+            rows = ", ".join(f"{count} on {base[:12]}" for base, count in each.bases.most_common())
+            told = f"the results of {each.sweep} have rows of {len(each.bases)} bases: {rows}"
+            self._terminal.say(told, yellow=True)
+        self._terminal.say(f"report:  {each.folder / 'report.html'}", green=True)
+        self._terminal.say(f"results: {each.folder / 'results.csv'}", green=True)
+        if each.portable is not None:
+            size = filesize.decimal(each.portable.size)
+            files = f"{each.portable.files} files, {size} of outputs"
+            self._terminal.say(f"zip:     {each.folder / ZIP} ({files})", green=True)
+            if left_out := each.portable.left_out:
+                names = ", ".join(left_out[:SHOWN]) + (", ..." if left_out[SHOWN:] else "")
+                self._terminal.say(f"left out of the zip: {len(left_out)}: {names}", yellow=True)
+
+    def _hooks(self, relay: pluggy.HookRelay) -> GuardedHooks:
+        return GuardedHooks(relay, self._terminal.note)
 
     def _collect_all(self, remote: Remote) -> dict[str, CollectedRun]:
         """Collect all selected runs, the first time; return them by node id."""
@@ -145,10 +178,11 @@ class CollectMode(RecordedRunsMode):
             runs = self._runs_on(remote)
             if self._settings.wait is not None:
                 self._wait(list(runs.values()), self._settings.wait)
-            self._collected = dict(zip(runs, self._fetch(list(runs.values())), strict=True))
+            wanted = [WantedRun(run, self._sweeps[node]) for node, run in runs.items()]
+            self._collected = dict(zip(runs, self._fetch(wanted), strict=True))
         return self._collected
 
-    def _fetch(self, runs: Sequence[RecordedRun]) -> list[CollectedRun]:
+    def _fetch(self, runs: Sequence[WantedRun]) -> list[CollectedRun]:
         if self._settings.offline:
             return collect_offline(runs, self._settings.runs)
         with self._terminal.progress() as progress:

@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from pytest_remex.launch.cost import Cost, written
-from pytest_remex.launch.decision import Decision, KnownRuns, decide, recorded_job
+from pytest_remex.launch.decision import (
+    Decision,
+    KnownRuns,
+    decide,
+    is_purged,
+    recorded_job,
+)
 from pytest_remex.launch.moved import moved_bases
 from pytest_remex.launch.recognition import EarlierRun, Recognizer
 from pytest_remex.model import Experiment, Remote, Repo
@@ -91,10 +97,9 @@ class DryRun:
 
     def _plan(self, prepared: Prepared, repo: Repo, remote: Remote) -> PlannedExperiment:
         git, local = self._workspaces.git(repo), remote.host is None
-        known = KnownRuns(
-            self._recognizer.find(prepared, git, local=local),
-            self._recognizer.find_elsewhere(prepared, git, local=local),
-        )
+        run = self._recognizer.find(prepared, git, local=local)
+        earlier = self._recognizer.find_elsewhere(prepared, git, local=local)
+        known = KnownRuns(run, earlier, is_purged(run, self._settings.runs))
         # A plan makes no connection: it goes by what the records say.
         decision = decide(known, self._settings.launching, recorded_job(known.asked))
         return PlannedExperiment(prepared, decision, _title(decision, known), known.earlier)

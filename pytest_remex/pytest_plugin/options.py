@@ -39,6 +39,7 @@ class Settings:
     launching: LaunchOptions
     offline: bool
     partial: bool
+    portable: bool
     wait: float | None
     launch: str | None
     json: Path | None
@@ -109,6 +110,7 @@ def settings(config: pytest.Config) -> Settings:
         launching=_launching(config),
         offline=option.remex_offline,
         partial=option.remex_partial,
+        portable=option.remex_portable,
         wait=option.remex_wait,
         launch=option.remex_launch,
         json=option.remex_json,
@@ -222,6 +224,11 @@ def _looking_modifiers() -> list[Modifier]:
             "partial",
             frozenset({Mode.COLLECT}),
             "collect: also outputs of running jobs (default: no)",
+        ),
+        Modifier(
+            "portable",
+            frozenset({Mode.COLLECT}),
+            "collect: also a zip of the report and the outputs that it links to (default: no)",
         ),
         Modifier(
             "launch",

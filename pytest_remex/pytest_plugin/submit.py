@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from _pytest.runner import runtestprotocol
 
+from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import make_run
 from pytest_remex.collect.pipeline import CollectedRun
 from pytest_remex.interaction import Progress, counted
@@ -172,7 +173,8 @@ class SubmitMode:
 
     def submitted(self, launch: str, jobs: Mapping[str, str]) -> None:
         """See `Listener`: extensions want to know."""
-        self._hook.pytest_remex_submitted(launch=launch, jobs=jobs)
+        hooks = GuardedHooks(self._hook, self._terminal.note)
+        hooks.call("pytest_remex_submitted", launch=launch, jobs=jobs)
 
     def _say_sent(self) -> None:
         submitter = self._submitter

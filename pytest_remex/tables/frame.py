@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from pytest_remex.collect.curves import read_curves
 from pytest_remex.errors import RemexError
 from pytest_remex.names import label
 from pytest_remex.tables.cells import Kind, kind_of
@@ -32,7 +33,7 @@ def results(
     """Return the results of a sweep, one row an experiment.
 
     The columns are the experiment's node id and id, its parameters, its measures, and state,
-    verdict, reason, elapsed (s), job, commit, parent, run_directory, path (of its outputs,
+    verdict, reason, elapsed (s), job, commit, base, run_directory, path (of its outputs,
     absolute), outputs (their names) and launch; `.attrs` names the `dimensions`, `parameters` and
     `measures`.
 
@@ -66,11 +67,48 @@ def results(
     return read_csv(path)
 
 
-def read_csv(path: Path) -> pd.DataFrame:
+def curves(which: str | Path, *, launch: str | None = None) -> pd.DataFrame:
+    """Return the curves that a sweep's runs recorded, at full resolution, a row for each point.
+
+    The columns are experiment (its id), name (the curve's), x, y, and the parameters; `.attrs` has
+    the titles of the axes, by the curve's name, in `labels`.
+
+    Args:
+        which: The sweep's name, looked for as `results` does; or the path of its folder.
+        launch: That launch, instead of each experiment's newest run.
+
+    Raises:
+        RemexError: There are no such results, or a curve's file is damaged.
+
+    Example:
+        >>> curves("tams").query("name == 'radius'")  # doctest: +SKIP
+
+    """
+    table = results(which, launch=launch)
+    labels: dict[str, list[str]] = {}
+    parts = [pd.DataFrame({"experiment": [], "name": [], "x": [], "y": []})]
+    for row in table[table["path"].notna()].to_dict("records"):
+        for curve in read_curves(Path(row["path"])):
+            labels[curve.name] = [curve.x_label, curve.y_label]
+            part = pd.DataFrame({"experiment": row["id"], "name": curve.name, "x": curve.x})
+            part["y"] = curve.y
+            for name in table.attrs["parameters"]:
+                title = f"parameter.{name}" if name in part.columns[:4] else name
+                part[title] = [row[name]] * len(part)
+            parts.append(part)
+    found = pd.concat(parts[1:] or parts, ignore_index=True)
+    found.attrs["labels"] = labels
+    return found
+
+
+def read_csv(path: Path, **options: Any) -> pd.DataFrame:  # noqa: ANN401 - those of pandas
     """Return any CSV with a header line as a DataFrame; floats are exact."""
-    if tuple(map(int, pd.__version__.split(".")[:2])) >= _EXACT_BY_DEFAULT:
-        return pd.read_csv(path)
-    return pd.read_csv(path, float_precision="round_trip")
+    if "columns" in options:  # as readers of other kinds call it
+        options["usecols"] = options.pop("columns")
+    if tuple(map(int, pd.__version__.split(".")[:2])) < _EXACT_BY_DEFAULT:
+        options.setdefault("float_precision", "round_trip")
+    found: pd.DataFrame = pd.read_csv(path, **options)
+    return found
 
 
 def frame(table: Table) -> pd.DataFrame:

@@ -6,33 +6,33 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_remex.names import COLUMNS, FIRST_COLUMNS, LAST_COLUMNS
 from pytest_remex.tables.table import DamagedTableError, Table, read_table, write_table
 
 if TYPE_CHECKING:
     from pytest_remex.model import Value
 
 LAUNCHES = "launches"
-_FIRST = ("node", "id")
-_LAST = (
-    "state", "verdict", "reason", "elapsed", "job", "commit", "parent", "run_directory", "path",
-    "outputs", "launch",
-)  # fmt: skip
-_ABOUT = frozenset(_FIRST + _LAST)
+INDEX, ZIP = "index.html", "report.zip"
+"""The page of all sweeps in the output folder; the zip of a sweep's report and outputs."""
+_EXACT = 2**53
+"""Up to here a table may hold a whole number as a float."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """What the results say of one experiment.
 
-    `point` and `measures` become columns of their own; `elapsed` is in seconds, None where it is
-    not known; `path` is where the outputs are on this machine, None where there are none, and
-    `outputs` are their names there.
+    `point` and `measures` become columns of their own; `elapsed`, in seconds, and `core_hours` are
+    None where they are not known; `path` is where the outputs are on this machine, None where there
+    are none, and `outputs` are their names there.
     """
 
     node: str
@@ -44,9 +44,10 @@ class Row:
     measures: Mapping[str, object]
     reason: str = ""
     elapsed: float | None = None
+    core_hours: float | None = None
     job: str = ""
     commit: str = ""
-    parent: str = ""
+    base: str = ""
     run_directory: str = ""
     path: Path | None = None
     outputs: Sequence[str] = ()
@@ -58,19 +59,20 @@ def write_results(
     *,
     dimensions: Sequence[Sequence[str]],
     launch: str | None = None,
-    experiments: Collection[str] | None = None,
+    points: Sequence[Mapping[str, object]] | None = None,
 ) -> Table:
     """Write rows into the tables of a sweep, whose folder is made.
 
-    A row replaces the one of its node id, the others stay.
+    A row replaces the one of its node id, and one of the same point that has another, as where the
+    sweep moved to another file. The others stay.
 
     Args:
         folder: The sweep's folder in the output folder.
         rows: The newest runs of experiments; or, with `launch`, those of that launch.
         dimensions: The parameter names of each dimension.
         launch: Write this launch's table alone, and leave the sweep's own table as it is.
-        experiments: The node ids that the sweep has today: rows of other ones leave the sweep's
-            own table, though not those of the launches.
+        points: The points that the sweep has today: rows of other ones leave the sweep's own
+            table, though not those of the launches. None keeps all.
 
     Returns:
         The sweep's own table as it was written; or, with `launch`, that launch's.
@@ -87,7 +89,7 @@ def write_results(
         for each in dict.fromkeys(row.launch for row, _ in flat)
     }
     if launch is None:
-        return _merge(folder, flat, dimensions, experiments)
+        return _merge(folder, flat, dimensions, points)
     return written[launch]
 
 
@@ -98,10 +100,10 @@ def _flat(row: Row) -> dict[str, Value]:
     as one of these or as a parameter, `measure.<name>`.
     """
     return {
-        **{name: _plain(getattr(row, name)) for name in _FIRST},
+        **{name: _plain(getattr(row, name)) for name in FIRST_COLUMNS},
         **{_point_name(name): _plain(value) for name, value in row.point.items()},
         **{_measure_name(name, row): _plain(value) for name, value in row.measures.items()},
-        **{name: _plain(getattr(row, name)) for name in _LAST if name != "path"},
+        **{name: _plain(getattr(row, name)) for name in LAST_COLUMNS if name != "path"},
     }
 
 
@@ -109,14 +111,10 @@ def _merge(
     folder: Path,
     flat: Sequence[tuple[Row, Mapping[str, Value]]],
     dimensions: Sequence[Sequence[str]],
-    experiments: Collection[str] | None = None,
+    points: Sequence[Mapping[str, object]] | None = None,
 ) -> Table:
-    old = _read_old(folder)
-    kept = {
-        str(row["node"]): row
-        for row in (old.rows if old else ())
-        if experiments is None or row["node"] in experiments
-    }
+    old = read_old(folder)
+    kept = _kept(old, [row for row, _ in flat], points) if old else {}
     new: dict[str, Mapping[str, Value]] = {
         row.node: {**values, "path": os.path.relpath(row.path, folder) if row.path else None}
         for row, values in flat
@@ -128,11 +126,48 @@ def _merge(
     return write_table(folder, Table(names, roles, filled))
 
 
-def _read_old(folder: Path) -> Table | None:
+def read_old(folder: Path) -> Table | None:
+    """Return the table in a folder; None where there is none, or it is damaged."""
     try:
         return read_table(folder)
     except DamagedTableError:
         return None
+
+
+def _kept(
+    old: Table, rows: Sequence[Row], points: Sequence[Mapping[str, object]] | None
+) -> dict[str, Mapping[str, Value]]:
+    """Return the old rows by node id, without those that today's sweep does not have."""
+    kept: dict[str, Mapping[str, Value]] = {
+        str(row["node"]): {"base": row.get("parent"), **row}  # its name before 0.2
+        for row in old.rows
+    }
+    if points is None:
+        return kept
+    swept = sorted({name for point in points for name in point})
+    named = sorted({*swept, *(name for row in rows for name in row.point)})
+    gone = set(old.names("point")) - {_point_name(name) for name in named}
+    today = {tuple(_cell(point[name]) for name in swept) for point in points}
+    nodes = {tuple(_cell(row.point.get(name)) for name in named): row.node for row in rows}
+
+    def cells(row: Mapping[str, Value], names: Sequence[str]) -> tuple[str, ...]:
+        return tuple(_cell(row.get(_point_name(name))) for name in names)
+
+    return {
+        node: row
+        for node, row in kept.items()
+        if cells(row, swept) in today
+        and nodes.get(cells(row, named), node) == node
+        and all(row.get(name) is None for name in gone)
+    }
+
+
+def _cell(value: object) -> str:
+    """Return a parameter's value as text, equal for what a table does not tell apart."""
+    plain = _plain(value)
+    if isinstance(plain, int) and not isinstance(plain, bool) and abs(plain) <= _EXACT:
+        plain = float(plain)
+    return json.dumps(plain, sort_keys=True)
 
 
 def _roles(
@@ -145,19 +180,19 @@ def _roles(
     held = {name for name in gone if any(row.get(name) is not None for row in merged)}
     roles = new | {name: role for name, role in gone.items() if name in held}
     return {
-        **dict.fromkeys(_FIRST, "about"),
+        **dict.fromkeys(FIRST_COLUMNS, "about"),
         **{name: role for name, role in roles.items() if role == "point"},
         **{name: role for name, role in roles.items() if role == "measure"},
-        **dict.fromkeys(_LAST, "about"),
+        **dict.fromkeys(LAST_COLUMNS, "about"),
     }
 
 
 def _point_name(name: str) -> str:
-    return f"parameter.{name}" if name in _ABOUT else name
+    return f"parameter.{name}" if name in COLUMNS else name
 
 
 def _measure_name(name: str, row: Row) -> str:
-    return f"measure.{name}" if name in _ABOUT or name in row.point else name
+    return f"measure.{name}" if name in COLUMNS or name in row.point else name
 
 
 def _plain(value: object) -> Value:

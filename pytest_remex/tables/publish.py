@@ -7,19 +7,25 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pluggy
 from filelock import FileLock
 
 from pytest_remex import names
+from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun
 from pytest_remex.io import prepare_output_folder, replace_file, writing
-from pytest_remex.tables.merge import LAUNCHES
+from pytest_remex.tables.merge import INDEX, LAUNCHES, read_old
 from pytest_remex.tables.table import Table
+
+if TYPE_CHECKING:
+    from pytest_remex.report import Portable
 
 STAMP = ".collected"
 MAKERS = ("pytest-remex", "pandas", "plotly", "Pillow", "Jinja2")
@@ -33,24 +39,36 @@ class Target:
     """Where and how to publish.
 
     `output` is the output folder; `launch` is the one launch that is shown, None for each
-    experiment's newest; `layout` is that of the links, `links` or `flat`.
+    experiment's newest; `layout` is that of the links, `links` or `flat`; `portable` asks for a zip
+    of the report and the outputs that it links to.
     """
 
     output: Path
     launch: str | None = None
     layout: str = "links"
+    portable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The folder that holds a sweep's results and report; `table` where it was just written."""
+    """The folder that holds a sweep's results and report; `table` where it was just written.
+
+    `portable` says what is in the zip that was asked for.
+    """
 
     sweep: str
     folder: Path
     table: Table | None
+    portable: Portable | None = None
+
+    @property
+    def bases(self) -> Counter[str]:
+        """How many rows of the results ran on each base commit."""
+        table = self.table or read_old(self.folder)
+        return Counter(str(row.get("base") or "") for row in table.rows) if table else Counter()
 
 
-def publish(judged: Iterable[JudgedRun], target: Target, hook: pluggy.HookRelay) -> list[Published]:
+def publish(judged: Iterable[JudgedRun], target: Target, hooks: GuardedHooks) -> list[Published]:
     """Write each sweep's results, links and report, and return where they are.
 
     Raises:
@@ -65,25 +83,33 @@ def publish(judged: Iterable[JudgedRun], target: Target, hook: pluggy.HookRelay)
     with writing(lock.lock_file):
         held = lock.acquire()
     with held:
-        return [_publish_sweep(group, target, hook) for group in by_sweep.values()]
+        published = [_publish_sweep(group, target, hooks) for group in by_sweep.values()]
+        has_index = (target.output / INDEX).is_file()
+        if not has_index or any(each.table for each in published):
+            from pytest_remex.tables.index_page import update_index  # noqa: PLC0415 - as below
+
+            update_index(target.output)
+        return published
 
 
-def _publish_sweep(group: Sequence[JudgedRun], target: Target, hook: pluggy.HookRelay) -> Published:
+def _publish_sweep(group: Sequence[JudgedRun], target: Target, hooks: GuardedHooks) -> Published:
     sweep = group[0].sweep.name
     folder = target.output / names.label(sweep)
     shown = folder if target.launch is None else folder / LAUNCHES / target.launch
     stamp = Stamp(shown, group, target)
-    is_fresh = _is_ours_alone(hook) and stamp.holds and not any(e.note_changed for e in group)
-    if is_fresh and not hook.pytest_remex_collected.get_hookimpls():
+    is_fresh = not target.portable and (
+        _is_ours_alone(hooks.relay) and stamp.holds and not any(e.note_changed for e in group)
+    )
+    if is_fresh and not hooks.relay.pytest_remex_collected.get_hookimpls():
         return Published(sweep, shown, None)
     from pytest_remex.tables import sweep_files  # noqa: PLC0415 - pandas takes half a second
 
     if is_fresh:
-        sweep_files.announce(shown, hook)
+        sweep_files.announce(shown, hooks)
         return Published(sweep, shown, None)
-    table = sweep_files.write(group, folder, shown, target, hook)
+    table, portable = sweep_files.write(group, folder, shown, target, hooks)
     stamp.renew()
-    return Published(sweep, shown, table)
+    return Published(sweep, shown, table, portable)
 
 
 class Stamp:
@@ -134,6 +160,7 @@ def _facts(group: Sequence[JudgedRun], target: Target) -> Iterator[object]:
         run, launch = each.collected.run, each.collected.launch
         yield launch.id, launch.remote.host
         yield each.node, each.parameters, each.verdict, each.reason, each.measures, each.note
+        yield each.curves
         yield run.id, run.point, run.commit, run.directory
         yield each.collected.job, each.collected.outputs.files
 

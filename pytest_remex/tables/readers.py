@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 import pluggy
@@ -30,17 +32,23 @@ class BuiltInReaders:
         self._hook = hook
 
     @hookimpl(trylast=True)
-    def pytest_remex_read(self, path: Path) -> object | None:
-        """Read a file by its suffix."""
-        return read(path)
+    def pytest_remex_read(self, path: Path, options: Mapping[str, object]) -> object | None:
+        """Read a file by its suffix; the options go to pandas, which reads a CSV."""
+        return read(path, options)
 
     @hookimpl(trylast=True)
-    def pytest_remex_config(self, path: Path, config_file: str | None) -> Config | None:
-        """Read back a config file of a kind that some reader returns as a mapping."""
-        if config_file is None or not (path / config_file).is_file():
-            return None
-        content = self._hook().pytest_remex_read(path=path / config_file)
-        return flattened(content) if isinstance(content, Mapping) else None
+    def pytest_remex_config(
+        self, path: Path, config_file: str | Sequence[str] | None
+    ) -> Config | None:
+        """Read back config files of kinds that some reader returns as a mapping.
+
+        Where several have a name, the first of them counts.
+        """
+        names = [config_file] if isinstance(config_file, str) else config_file or ()
+        here = [path / name for name in names if (path / name).is_file()]
+        contents = [self._hook().pytest_remex_read(path=each, options={}) for each in here]
+        configs = [flattened(each) for each in contents if isinstance(each, Mapping)]
+        return dict(ChainMap(*configs)) if configs else None
 
 
 def flattened(config: Mapping[str, object]) -> dict[str, Value]:
@@ -55,32 +63,41 @@ def flattened(config: Mapping[str, object]) -> dict[str, Value]:
     return flat
 
 
-def read(path: Path) -> object | None:
+def read(path: Path, options: Mapping[str, object] = MappingProxyType({})) -> object | None:
     """Return what a file holds, by its suffix, in any case; None for a kind that is not known.
 
     A CSV becomes a DataFrame; JSON, TOML and YAML what they hold; text and logs a string; pictures
     and documents stay a path.
 
     Raises:
-        RemexError: The file is not of its kind, or it is YAML and PyYAML is not installed.
+        RemexError: The file is not of its kind, an option is not known to its reader, or it is
+            YAML and PyYAML is not installed.
 
     """
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         return None
+    if options and reader is not _table:
+        raise RemexError(
+            f"{path.name} is read without options: leave out {', '.join(options)} of run.read, or "
+            f"implement the hook pytest_remex_read in conftest.py"
+        )
     try:
-        return reader(path)
+        return _table(path, options) if options else reader(path)
     except (ValueError, OSError) as error:
         raise RemexError(
             f"{path} cannot be read as {path.suffix}: {error}; see what the job wrote"
         ) from error
 
 
-def _table(path: Path) -> object:
+def _table(path: Path, options: Mapping[str, object] = MappingProxyType({})) -> object:
     # pandas takes half a second to load.
     from pytest_remex.tables.frame import read_csv  # noqa: PLC0415 - see above
 
-    return read_csv(path)
+    try:
+        return read_csv(path, **options)
+    except TypeError as error:
+        raise RemexError(f"{path.name}: {error}; see the arguments of pandas.read_csv") from error
 
 
 def _json(path: Path) -> object:

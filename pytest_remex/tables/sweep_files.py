@@ -2,41 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pluggy
-
+from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import CHANGED, JudgedRun
-from pytest_remex.collect.manifest import JudgedNote, read_judged, write_judged
+from pytest_remex.collect.manifest import write_judged
 from pytest_remex.collect.pipeline import CollectedRun
 from pytest_remex.io import writing
-from pytest_remex.model import Scalar
-from pytest_remex.report import Page, write_report
-from pytest_remex.report import Row as PageRow
+from pytest_remex.report import Page, Portable, write_portable, write_report
+from pytest_remex.sweep import expand
 from pytest_remex.tables.frame import frame
 from pytest_remex.tables.links import rebuild_links
-from pytest_remex.tables.merge import Row, write_results
+from pytest_remex.tables.merge import ZIP, Row, write_results
+from pytest_remex.tables.page import make_page
 from pytest_remex.tables.table import Table, read_table
 
 if TYPE_CHECKING:
     from pytest_remex.tables.publish import Target
 
-IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp")
-
 
 def write(
-    group: Sequence[JudgedRun], folder: Path, shown: Path, target: Target, hook: pluggy.HookRelay
-) -> Table:
-    """Write the files of a sweep and return its table.
+    group: Sequence[JudgedRun], folder: Path, shown: Path, target: Target, hooks: GuardedHooks
+) -> tuple[Table, Portable | None]:
+    """Write the files of a sweep and return its table, and what is in a zip that was asked for.
 
     Args:
         group: What the sweep's experiments became.
         folder: The sweep's folder.
         shown: The folder of the launch that is shown, or the sweep's.
-        target: Which launch is shown, and the layout of the links.
-        hook: The hooks that add figures, name links and are told of the results.
+        target: Which launch is shown, the layout of the links, and whether a zip is wanted.
+        hooks: The hooks that add figures, name links and are told of the results.
 
     Raises:
         RecordError: A file cannot be written.
@@ -45,31 +42,42 @@ def write(
     sweep = group[0].sweep
     dimensions = [dimension.names for dimension in sweep.dimensions]
     rows = [_row(each) for each in group]
-    table = write_results(folder, rows, dimensions=dimensions, launch=target.launch)
+    table = write_results(
+        folder, rows, dimensions=dimensions, launch=target.launch, points=expand(sweep)
+    )
     for each in group:
         if each.note_changed:
             write_judged(each.collected.folder, each.note)
     results = frame(table)
-    hook.pytest_remex_collected(results=results, folder=shown)
-    added = hook.pytest_remex_figures(results=results, folder=shown)
-    figures = [figure for each in added for figure in each or ()]
-    with writing(shown):
-        write_report(shown / "report.html", _page(group, table, shown, figures))
+    hooks.call("pytest_remex_collected", results=results, folder=shown)
+    added = hooks.call("pytest_remex_figures", results=results, folder=shown)
+    page = make_page(group, table, shown, [figure for each in added for figure in each])
+    portable = _write_report(page, shown, target)
     if shown == folder:
         rebuild_links(
             folder,
             table,
             template=sweep.link_name,
-            namer=lambda row, output: hook.pytest_remex_link_name(row=row, output=output),
+            namer=lambda row, output: hooks.first("pytest_remex_link_name", row=row, output=output),
             layout=target.layout,
         )
-    return table
+    return table, portable
 
 
-def announce(shown: Path, hook: pluggy.HookRelay) -> None:
+def _write_report(page: Page, shown: Path, target: Target) -> Portable | None:
+    report, archive = shown / "report.html", shown / ZIP
+    with writing(report):
+        write_report(report, page, target.output)
+    if not target.portable:
+        return None
+    with writing(archive):
+        return write_portable(archive, report, page, target.output)
+
+
+def announce(shown: Path, hooks: GuardedHooks) -> None:
     """Pass the results that a folder holds to the hook pytest_remex_collected."""
     if table := read_table(shown):
-        hook.pytest_remex_collected(results=frame(table), folder=shown)
+        hooks.call("pytest_remex_collected", results=frame(table), folder=shown)
 
 
 def _row(each: JudgedRun) -> Row:
@@ -85,9 +93,10 @@ def _row(each: JudgedRun) -> Row:
         measures=each.measures,
         reason=each.reason,
         elapsed=job.elapsed,
+        core_hours=None if job.elapsed is None else job.elapsed * (job.cores or 1) / 3600,
         job=job.id,
         commit=run.commit.sha,
-        parent=run.commit.base,
+        base=run.commit.base,
         run_directory=run.directory,
         path=collected.folder if collected.outputs.files else None,
         outputs=_outputs(collected),
@@ -96,63 +105,6 @@ def _row(each: JudgedRun) -> Row:
 
 def _outputs(collected: CollectedRun) -> list[str]:
     """Return the names of the outputs, without a config file that was fetched only to be read."""
-    launch = collected.launch
-    unwanted = {launch.config_file} - set(launch.fetch)
+    sweep = collected.sweep
+    unwanted = {*sweep.config_files} - {*sweep.fetch}
     return sorted(name for name in collected.outputs.files if name not in unwanted)
-
-
-def _page(
-    group: Sequence[JudgedRun], table: Table, folder: Path, figures: Sequence[object]
-) -> Page:
-    launch = group[0].collected.launch
-    jobs = [each.collected.job for each in group]
-    used = sum((job.elapsed or 0) * (job.cores or 1) for job in jobs) / 3600
-    launches = sorted({str(row["launch"]) for row in table.rows})
-    notes = {each.collected.run.directory: each.note for each in group}
-    return Page(
-        title=launch.name,
-        facts={
-            "base commit": f"{launch.base[:12]} ({launch.branch})",
-            "launches" if len(launches) > 1 else "launch": ", ".join(launches),
-            "cluster": launch.remote.host or "this machine",
-            "core-hours used": f"{used:.3g}",
-        },
-        dimensions=tuple(table.names("point")),
-        measures=tuple(table.names("measure")),
-        rows=[_page_row(row, table, folder, notes) for row in table.rows],
-        figures=figures,
-    )
-
-
-def _page_row(
-    row: Mapping[str, object], table: Table, folder: Path, notes: Mapping[str, JudgedNote]
-) -> PageRow:
-    path = str(row["path"]) if row["path"] else ""
-    outputs = row["outputs"] if isinstance(row["outputs"], list) else []
-    note = notes.get(str(row["run_directory"]))
-    if note is None:
-        note = read_judged(folder / path) if path else JudgedNote()
-    elapsed = row["elapsed"]
-    hrefs = tuple((str(name), f"{path}/{name}") for name in outputs)
-    return PageRow(
-        node=str(row["node"]),
-        verdict=str(row["verdict"]),
-        state=str(row["state"]),
-        reason=str(row["reason"] or ""),
-        values={
-            name: _scalar(row[name]) for name in [*table.names("point"), *table.names("measure")]
-        },
-        job=str(row["job"]),
-        elapsed=elapsed if isinstance(elapsed, int | float) else None,
-        commit=str(row["commit"]),
-        parent=str(row["parent"]),
-        directory=str(row["run_directory"]),
-        diff=note.diff,
-        log=note.log,
-        outputs=hrefs,
-        images=tuple(href for _, href in hrefs if href.lower().endswith(IMAGES)),
-    )
-
-
-def _scalar(value: object) -> Scalar:
-    return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -37,7 +37,7 @@ def test_results(collected):
     assert (row["a"], float(row["double"]), row["state"], row["verdict"], row["job"]) == (
         "2", 4.0, "COMPLETED", "PASSED", "2",
     )  # fmt: skip
-    assert row["parent"] == collected.git("rev-parse", "HEAD")
+    assert row["base"] == collected.git("rev-parse", "HEAD")
     assert collected.git("show", f"{row['commit']}:input.txt") == "a = 2"
 
 

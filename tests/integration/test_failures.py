@@ -40,7 +40,7 @@ def test_failed_job(empty_project):
             "run directory: *_grid_time_*",
             "*no convergence",
             "to see more: less '*job.out'; to run it again: --remex-submit --remex-retry",
-            "1 failed: job * ended FAILED*",
+            "1 failed: exit 3: no convergence",
         ]
     )
     plain_text(result)

@@ -15,7 +15,10 @@ from pytest_remex import (
     Remote,
     Repo,
     Run,
+    curves,
+    optional,
     results,
+    runs,
     sweep,
 )
 from pytest_remex.extensions.mesa import patch_inlist, read_history, read_inlist
@@ -32,7 +35,13 @@ def tams(experiment: Experiment) -> Iterator[None]:
     yield
 
 
-@sweep({}, branch="main", fetch=["LOGS/history.data"], config_file="inlist", link_name="{output}")
+@sweep(
+    {},
+    branch="main",
+    fetch=["LOGS/history.data", optional("LOGS/*.png")],
+    config_file="inlist",
+    link_name="{output}",
+)
 def with_fixtures(experiment: Experiment, tmp_path: Path) -> None:
     """Take other fixtures than `experiment`."""
     assert_type(tmp_path / experiment.id, Path)
@@ -52,6 +61,9 @@ def after_the_job(run: Run) -> dict[str, Value]:
     assert_type(run.log, str)
     assert_type(run.job, Job)
     assert_type(run.job.state, JobState)
+    run.record(age=1.5, kind="star")
+    run.record({"L1 error": 0.01})
+    run.curve("radius", [1.0, 2.0], [0.5, 0.7], x_label="age", x_reversed=True)
     history = read_history(run.path / "LOGS" / "history.data")
     assert_type(history, pd.DataFrame)
     return {"age": float(history["star_age"].iloc[-1])}
@@ -93,3 +105,7 @@ def failed() -> str:
         return str(error)
     pytest_remex.resutls  # type: ignore[attr-defined]  # noqa: B018 - a name that is not there
     return ""
+
+
+assert_type(curves("tams"), pd.DataFrame)
+assert_type(runs("tams"), list[Run])

@@ -39,7 +39,9 @@ def run(tmp_path):
     (tmp_path / "run" / "result").write_text("42")
     (tmp_path / "secret").write_text("no")
     job = Job("1", JobState.COMPLETED)
-    return Run(tmp_path / "run", None, job, None, None, lambda path: path.read_text())
+    return Run(
+        tmp_path / "run", None, job, None, None, lambda path, options: path.read_text(**options)
+    )
 
 
 def test_log(run):

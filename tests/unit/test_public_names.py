@@ -9,7 +9,9 @@ import pytest
 import pytest_remex.extensions.mesa  # noqa: F401 - both packages
 
 PUBLIC = {
-    "pytest_remex": ("Experiment Job JobState RemexError Remote Repo Run optional results sweep"),
+    "pytest_remex": (
+        "Experiment Job JobState RemexError Remote Repo Run curves optional results runs sweep"
+    ),
     "pytest_remex.extensions.mesa": (
         "EffectiveConfig InlistWarning KnownControls Origin Raw Restart RunFile "
         "TableWarning effective_config find_restart load_controls patch_inlist "

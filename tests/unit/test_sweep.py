@@ -4,7 +4,6 @@ import json
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -240,30 +239,6 @@ def test_check_raises_the_users_own():
 
     with pytest.raises(ZeroDivisionError, match="mine"):
         called(star).check(None)
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (np.float64(0.5), 0.5),
-        (np.int64(3), 3),
-        (np.bool_(0), False),
-        (pd.Series([7]).iloc[0], 7),
-        (None, None),
-        ("text", "text"),
-        ([1, 2], "[1, 2]"),
-    ],
-)
-def test_measures_are_plain(value, expected):
-    """Measures become numbers, texts, or None, also from NumPy and pandas."""
-
-    def star():
-        yield
-        return {"measure": value}
-
-    found = called(star).check(None)["measure"]
-    assert found == expected
-    assert type(found) is type(expected)
 
 
 @pytest.mark.parametrize("value", [3, [1], "text"])

@@ -60,7 +60,7 @@ def inspect(
         A sentence each; none where there is no inlist.
     """
     said: list[str] = []
-    top, named = experiment.path, experiment.sweep.config_file
+    top, named = experiment.path, experiment.sweep.config_files
     try:
         patched = [] if originals is None else list(_patched(top, originals))
     except NamelistError as error:

@@ -6,7 +6,7 @@ import os
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -38,12 +38,21 @@ class MesaHooks:
         named = config.getini("remex_mesa_dir") if config is not None else ""
         self._folder = str(named or os.environ.get("MESA_DIR", ""))
 
-    def pytest_remex_read(self, path: Path) -> object | None:
-        """Read histories, profiles, their index, and inlists."""
+    @pytest.hookimpl(trylast=True)
+    def pytest_remex_read(self, path: Path, options: Mapping[str, Any]) -> object | None:
+        """Read histories, profiles, their index, and inlists; `columns` is the option of tables."""
+        from pytest_remex.errors import RemexError  # noqa: PLC0415 - start-up
         from pytest_remex.extensions.mesa.readers import read_output  # noqa: PLC0415 - start-up
 
-        return read_output(path)
+        found = read_output(path, options.get("columns"))
+        unknown = ", ".join(sorted(options.keys() - {"columns"}))
+        if found is not None and unknown:
+            raise RemexError(
+                f"{path.name} is read with the option columns alone: leave out {unknown}"
+            )
+        return found
 
+    @pytest.hookimpl(trylast=True)
     def pytest_remex_config(
         self, path: Path, config_file: str | Sequence[str] | None
     ) -> Config | None:
@@ -64,6 +73,7 @@ class MesaHooks:
         except NamelistError as error:
             return [str(error), *inspect(experiment, None, originals)]
 
+    @pytest.hookimpl(trylast=True)
     def pytest_remex_measures(self, run: Run) -> Mapping[str, Scalar] | None:
         """Add why the evolution ended, its first and last model, and the last photo.
 
@@ -80,6 +90,7 @@ class MesaHooks:
             self._cache.set(f"remex/mesa/{place}", {"key": key, "found": found})
         return found or None
 
+    @pytest.hookimpl(trylast=True)
     def pytest_remex_continue(self, run: Run) -> Sequence[str] | None:
         """Continue from the last photo: `./re x150`."""
         from pytest_remex.extensions.mesa.restarts import restart_of  # noqa: PLC0415 - start-up

@@ -100,3 +100,17 @@ def test_a_run_directory_that_is_a_link_is_refused(agent, run, tmp_path):
     outputs = ask(agent, run, "a.out", "**")
     assert (outputs.files, outputs.links, outputs.missing) == ([], [], ["a.out", "**"])
     assert "is a link, and links are not followed" in outputs.refused
+
+
+def test_a_run_directory_that_is_gone(agent, run):
+    """A run directory that is not there is told apart from one without outputs."""
+    assert not ask(agent, run, "nothing").gone
+    gone = ask(agent, run.parent / "other", "nothing")
+    assert (gone.gone, gone.files, gone.missing) == (True, [], ["nothing"])
+
+
+def test_a_runs_folder_that_is_gone(agent, run):
+    """Without the runs folder nothing is said of its run directories: it may not be mounted."""
+    run.parent.rename(run.parent.parent / "away")
+    with pytest.raises(AgentError, match=r"no runs folder .*is its file system mounted"):
+        ask(agent, run, "a.out")

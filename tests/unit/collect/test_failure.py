@@ -1,10 +1,8 @@
-"""Configs compared, causes grouped, and what a failure says."""
+"""Configs compared, and what a failure says."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from pytest_remex.collect.failure import common_cause, config_differences
+from pytest_remex.collect.failure import config_differences
 
 
 @pytest.mark.parametrize(
@@ -36,16 +34,3 @@ def test_no_difference(asked, ran):
 def test_difference(asked, ran, shown):
     """A difference shows both values."""
     assert config_differences(asked, ran) == [shown]
-
-
-def test_cause_has_no_numbers():
-    """Failures that differ in their numbers have one cause."""
-    assert common_cause("job 12 ended FAILED (1.5e3)") == common_cause("job 7 ended FAILED (-2)")
-    assert common_cause("job 1 ended FAILED") != common_cause("job 1 ended TIMEOUT")
-    assert common_cause("") == "no reason was given"
-
-
-@given(st.text())
-def test_cause_of_any_text(text):
-    """Any text has a cause, which is its own cause."""
-    assert common_cause(common_cause(text)) == common_cause(text)

@@ -17,8 +17,8 @@ def test_columns(folder, write, row):
     write(folder, row("a", mass=10, measures={"age": 1.5}))
     table = results("tams")
     assert list(table) == [
-        *("node", "id", "mass", "age", "state", "verdict", "reason", "elapsed", "job", "commit"),
-        *("parent", "run_directory", "path", "outputs", "launch"),
+        *("node", "id", "mass", "age", "state", "verdict", "reason", "elapsed", "core_hours"),
+        *("job", "commit", "base", "run_directory", "path", "outputs", "launch"),
     ]
     assert table.loc[0, ["node", "state", "job"]].to_list() == [
         "sweeps.py::tams[a]",
@@ -64,8 +64,7 @@ def test_collecting_a_part_keeps_the_rest(folder, write, row):
     assert table.age["a"] == 1
     assert pd.isna(table.age["b"])
     assert table.years["b"] == 3.5
-    today = {"sweeps.py::tams[b]", "sweeps.py::tams[c]"}
-    write(folder, row("c", mass=4), experiments=today)
+    write(folder, row("c", mass=4), points=[{"mass": 2.0}, {"mass": 4}])
     assert list(results("tams").id) == ["b", "c"]
     assert "age" not in results("tams")
     assert list(results("tams", launch=FIRST).id) == ["a", "b", "c"]
@@ -103,3 +102,23 @@ def test_only_an_older_launch(folder, write, row):
     assert list(results("tams", everything=True).id) == ["a"]
     with pytest.raises(RemexError, match="collect"):
         results("tams")
+
+
+def test_today_s_points(folder, write, row):
+    """Rows of points, or of parameters, that the sweep has no more leave its table."""
+    write(folder, row("a", mass=1, z=0.1), row("b", mass=2, z=0.1), row("c", mass=3))
+    write(folder, row("d", mass=4), points=[{"mass": 1}, {"mass": 3.0}, {"mass": 4}])
+    assert list(results("tams").id) == ["c", "d"]
+    moved = replace(row("c", mass=3), node="grids/sweeps.py::tams[c]")
+    write(folder, moved, points=[{"mass": 3}, {"mass": 4}])
+    assert list(results("tams").node) == ["sweeps.py::tams[d]", "grids/sweeps.py::tams[c]"]
+
+
+def test_the_base_of_an_older_table(folder, write, row):
+    """A table that calls the base commit `parent` is read, and goes on as `base`."""
+    write(folder, replace(row("a", mass=1), base="b" * 40))
+    for name in ("results.csv", "results.json"):
+        path = folder / name
+        path.write_text(path.read_text().replace("base", "parent"))
+    write(folder, row("b", mass=2))
+    assert results("tams").base.to_list() == ["b" * 40, ""]

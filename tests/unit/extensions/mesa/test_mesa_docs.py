@@ -146,7 +146,14 @@ def judged(tams, work, log):
     body = tams(experiment)
     next(body)
     job = Job("1", JobState.COMPLETED)
-    run = Run(work, None, job, work / "slurm.out", experiment, read_output)
+    run = Run(
+        work,
+        None,
+        job,
+        work / "slurm.out",
+        experiment,
+        lambda path, options: read_output(path, **options),
+    )
     with pytest.raises(StopIteration) as end:
         body.send(run)
     return end.value.value

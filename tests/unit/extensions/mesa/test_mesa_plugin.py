@@ -11,6 +11,7 @@ import pytest
 from mesa_samples import DEFAULTS, columns
 
 from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.errors import RemexError
 from pytest_remex.extensions import mesa
 from pytest_remex.extensions.mesa import InlistWarning
 from pytest_remex.extensions.mesa.inspection import inspect
@@ -46,18 +47,24 @@ def experiment(path, **config):
 def run(path, log, state=JobState.TIMEOUT):
     job, output = Job("1", state), path / "slurm.out"
     output.write_text(log)
-    return Run(path, None, job, output, experiment(path), lambda path: path)
+    return Run(path, None, job, output, experiment(path), lambda path, _: path)
 
 
 def test_outputs_are_read_by_their_kind(hooks, tmp_path):
     """A history, a profile, their index and an inlist come back as what they are."""
     for name in ("history.data", "binary_history.data", "profile12.data"):
         (tmp_path / name).write_text(columns("model_number x", ["1 2", "2 3"]))
-        assert hooks.pytest_remex_read(path=tmp_path / name).x.tolist() == [2, 3]
+        assert hooks.pytest_remex_read(path=tmp_path / name, options={}).x.tolist() == [2, 3]
+    some = hooks.pytest_remex_read(path=tmp_path / name, options={"columns": ["x"]})
+    assert list(some) == ["x"]
+    with pytest.raises(RemexError, match=r"columns alone: leave out column$"):
+        hooks.pytest_remex_read(path=tmp_path / name, options={"column": ["x"]})
     (tmp_path / "profiles.index").write_text(" 1 models\n 5 1 1\n")
-    assert hooks.pytest_remex_read(path=tmp_path / "profiles.index").profile_number[0] == 1
+    assert (
+        hooks.pytest_remex_read(path=tmp_path / "profiles.index", options={}).profile_number[0] == 1
+    )
     (tmp_path / "inlist_x").write_text("&controls\n a = 1\n/\n")
-    assert hooks.pytest_remex_read(path=tmp_path / "inlist_x") == {"controls": {"a": 1}}
+    assert hooks.pytest_remex_read(path=tmp_path / "inlist_x", options={}) == {"controls": {"a": 1}}
 
 
 @pytest.mark.parametrize(
@@ -75,8 +82,8 @@ def test_outputs_are_read_by_their_kind(hooks, tmp_path):
 def test_files_of_others_are_left_to_others(tmp_path, pytestconfig, name, text):
     """The answer is None for what is not MESA's, whatever it is called."""
     (tmp_path / name).write_text(text)
-    assert MesaHooks(pytestconfig).pytest_remex_read(tmp_path / name) is None
-    assert MesaHooks(pytestconfig).pytest_remex_read(tmp_path / "missing.data") is None
+    assert MesaHooks(pytestconfig).pytest_remex_read(tmp_path / name, {}) is None
+    assert MesaHooks(pytestconfig).pytest_remex_read(tmp_path / "missing.data", {}) is None
 
 
 def test_the_config_that_ran_is_the_effective_one(hooks, work):

@@ -157,4 +157,4 @@ def test_a_fetched_run_tells_by_itself(tmp_path):
 def run(path):
     experiment = Experiment(Sweep("tams"), "id", {}, {}, path)
     job = Job("1", JobState.TIMEOUT)
-    return Run(path, None, job, path / "slurm.out", experiment, lambda path: path)
+    return Run(path, None, job, path / "slurm.out", experiment, lambda path, _: path)

@@ -163,7 +163,7 @@ def test_a_stop_is_allowed_or_not(tmp_path):
     output = tmp_path / "slurm.out"
     experiment = Experiment(Sweep("tams"), "id", {}, {}, tmp_path)
     job = Job("1", JobState.COMPLETED)
-    run = Run(tmp_path, None, job, output, experiment, lambda path: path)
+    run = Run(tmp_path, None, job, output, experiment, lambda path, _: path)
     output.write_text(LOG)
     assert stop_allowed(run, ["max_age", "xa_central_lower_limit"])
     assert not stop_allowed(run, ["max_age"])

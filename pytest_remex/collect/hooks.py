@@ -1,0 +1,65 @@
+"""Calls the hooks of users and extensions so that one that raises is told, and the rest goes on.
+
+For hooks that add something. Where a reader of outputs or configs raises, the experiment fails:
+what it should have read was to be checked.
+"""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pluggy
+
+
+class GuardedHooks:
+    """The hooks of a relay, pytest's or a script's.
+
+    Args:
+        relay: The hooks.
+        tell: Is told which hook raised, where, and what; once for each hook.
+
+    """
+
+    def __init__(self, relay: pluggy.HookRelay, tell: Callable[[str], None]) -> None:
+        self.relay = relay
+        self._tell = tell
+        self._told: set[str] = set()
+
+    def call(self, name: str, **arguments: object) -> list[Any]:
+        """Return what the implementations of a hook return that is not None, the last one first."""
+        return list(self._results(name, arguments))
+
+    def first(self, name: str, **arguments: object) -> Any:  # noqa: ANN401 - the hook decides
+        """Return the first of these results; None where there is none."""
+        return next(self._results(name, arguments), None)
+
+    def _results(self, name: str, arguments: dict[str, object]) -> Iterator[Any]:
+        for hook in reversed(getattr(self.relay, name).get_hookimpls()):
+            try:
+                # A wrapper has nothing to add here: there is no one result that it could change.
+                wraps = hook.wrapper or hook.hookwrapper
+                result = None if wraps else hook.function(*map(arguments.get, hook.argnames))
+            except Exception as error:  # noqa: BLE001 - whatever a user's code raises
+                self._tell_once(hook, name, error)
+            else:
+                if result is not None:
+                    yield result
+
+    def _tell_once(self, hook: pluggy.HookImpl, name: str, error: Exception) -> None:
+        place = _place(hook, error)
+        if f"{name} {place}" not in self._told:
+            self._told.add(f"{name} {place}")
+            said = "".join(traceback.format_exception_only(error)).strip()
+            self._tell(f"the hook {name} at {place} raised {said}; what it adds is left out")
+
+
+def _place(hook: pluggy.HookImpl, error: Exception) -> str:
+    """Return the file and line of the hook that raised: the deepest of its own file."""
+    file = inspect.getsourcefile(inspect.unwrap(hook.function)) or hook.plugin_name
+    lines = [each.lineno for each in traceback.extract_tb(error.__traceback__)
+             if Path(each.filename) == Path(file)]  # fmt: skip
+    return f"{file}:{lines[-1]}" if lines else file

@@ -1,0 +1,187 @@
+"""What a sweep's report shows: its table, and beside it patches, logs, curves and launches."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_remex.collect.causes import causes_of
+from pytest_remex.collect.curves import read_curves
+from pytest_remex.collect.judge import JudgedRun
+from pytest_remex.collect.manifest import JudgedNote, read_judged
+from pytest_remex.names import launch_time
+from pytest_remex.report import Curve, Launch, Page
+from pytest_remex.report import Row as PageRow
+from pytest_remex.tables.merge import LAUNCHES, read_old
+from pytest_remex.tables.table import CSV, Table
+
+if TYPE_CHECKING:
+    from pytest_remex.model import Scalar, Value
+
+    TableRow = Mapping[str, Value]
+
+IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp")
+
+
+def make_page(
+    group: Sequence[JudgedRun], table: Table, shown: Path, figures: Sequence[object]
+) -> Page:
+    """Return the page of a table.
+
+    Args:
+        group: The experiments that were judged now; the table may have others.
+        table: The results.
+        shown: Their folder.
+        figures: What the hooks add.
+
+    Raises:
+        RemexError: A curve's file is damaged.
+
+    """
+    launch = group[0].collected.launch
+    notes = _notes(group, table, shown)
+    causes = _causes(table, notes)
+    launches = sorted({str(row["launch"]) for row in table.rows})
+    return Page(
+        title=launch.name,
+        facts={
+            **_bases(table, launch.base, launch.branch),
+            "launches" if len(launches) > 1 else "launch": ", ".join(launches),
+            "cluster": launch.remote.host or "this machine",
+            "core-hours used": f"{sum(map(_core_hours, table.rows)):.3g}",
+        },
+        dimensions=tuple(table.names("point")),
+        measures=tuple(table.names("measure")),
+        rows=[
+            _row(row, table, note, cause)
+            for row, note, cause in zip(table.rows, notes, causes, strict=True)
+        ],
+        figures=figures,
+        curves=[curve for row in table.rows for curve in _curves(row, shown)],
+        launches=_launches(shown),
+    )
+
+
+def bases(table: Table) -> Counter[str]:
+    """Return how many rows of a table ran on each base commit, the most frequent first."""
+    counts = Counter(str(row["base"] or "") for row in table.rows)
+    return Counter(dict(counts.most_common()))
+
+
+def counts_of(table: Table) -> dict[str, int]:
+    """Return how many rows of a table have each verdict, the most frequent first."""
+    return dict(Counter(str(row["verdict"]) for row in table.rows).most_common())
+
+
+def _bases(table: Table, base: str, branch: str) -> dict[str, str]:
+    found = bases(table)
+    if len(found) < 2:  # noqa: PLR2004 - several
+        return {"base commit": f"{base[:12]} ({branch})"}
+    shown = ", ".join(f"{each[:12]} ({count} rows)" for each, count in found.items())
+    return {"base commits": shown}
+
+
+def _core_hours(row: TableRow) -> float:
+    used = row["core_hours"]
+    return used if isinstance(used, int | float) else 0.0
+
+
+def _notes(group: Sequence[JudgedRun], table: Table, shown: Path) -> list[JudgedNote]:
+    judged = {each.collected.run.directory: each.note for each in group}
+    return [
+        judged.get(str(row["run_directory"]))
+        or (read_judged(shown / str(row["path"])) if row["path"] else JudgedNote())
+        for row in table.rows
+    ]
+
+
+def _causes(table: Table, notes: Sequence[JudgedNote]) -> list[str]:
+    """Return the cause of each row that failed; nothing for the others."""
+    reasons = [str(row["reason"] or "") for row in table.rows]
+    failed = [place for place, row in enumerate(table.rows) if _failed(row)]
+    found = causes_of([(notes[place].cause, reasons[place]) for place in failed])
+    causes = dict(zip(failed, found, strict=True))
+    return [causes.get(place, "") for place in range(len(reasons))]
+
+
+def _failed(row: TableRow) -> bool:
+    return str(row["verdict"]).startswith("FAILED")
+
+
+def _row(row: TableRow, table: Table, note: JudgedNote, cause: str) -> PageRow:
+    path = str(row["path"]) if row["path"] else ""
+    outputs = row["outputs"] if isinstance(row["outputs"], list) else []
+    elapsed = row["elapsed"]
+    hrefs = tuple((str(name), f"{path}/{name}") for name in outputs)
+    return PageRow(
+        node=str(row["node"]),
+        verdict=str(row["verdict"]),
+        state=str(row["state"]),
+        reason=str(row["reason"] or ""),
+        values={
+            name: _scalar(row[name]) for name in [*table.names("point"), *table.names("measure")]
+        },
+        job=str(row["job"]),
+        elapsed=elapsed if isinstance(elapsed, int | float) else None,
+        commit=str(row["commit"]),
+        parent=str(row["base"]),
+        directory=str(row["run_directory"]),
+        diff=note.diff,
+        log=note.log,
+        outputs=hrefs,
+        images=tuple(href for _, href in hrefs if href.lower().endswith(IMAGES)),
+        cause=cause,
+        launch=str(row["launch"]),
+    )
+
+
+def _curves(row: TableRow, shown: Path) -> list[Curve]:
+    if not row["path"]:
+        return []
+    return [
+        Curve(
+            str(row["run_directory"]),
+            each.name,
+            each.x,  # type: ignore[arg-type]  # an array is as good as a sequence
+            each.y,  # type: ignore[arg-type]  # as above
+            each.x_label,
+            each.y_label,
+            each.x_reversed,
+        )
+        for each in read_curves(shown / str(row["path"]))
+    ]
+
+
+def _launches(shown: Path) -> list[Launch]:
+    """Return the sweep's launches, the newest first, each with its own page where there is one."""
+    sweep = shown.parents[1] if shown.parent.name == LAUNCHES else shown
+    found = [path.parent for path in (sweep / LAUNCHES).glob(f"*/{CSV}")]
+    newest_first = sorted(found, key=lambda folder: folder.name[-19:], reverse=True)
+    return [_launch(folder, sweep, shown) for folder in newest_first]
+
+
+def _launch(folder: Path, sweep: Path, shown: Path) -> Launch:
+    table = read_old(folder)
+    has_page = (folder / "report.html").is_file()
+    below = f"{LAUNCHES}/{folder.name}/report.html"
+    return Launch(
+        id=folder.name,
+        when=when_of(folder.name),
+        base=next(iter(bases(table)), "") if table else "",
+        counts=counts_of(table) if table else {},
+        href="" if not has_page else below if shown == sweep else f"../../{below}",
+    )
+
+
+def when_of(launch: str) -> str:
+    """Return when a launch was, from its id; empty where its name does not say."""
+    try:
+        return launch_time(launch).isoformat(" ", "minutes")
+    except ValueError:
+        return ""
+
+
+def _scalar(value: object) -> Scalar:
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

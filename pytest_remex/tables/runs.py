@@ -1,0 +1,73 @@
+"""The runs of a sweep for notebooks: `runs("tams")`, read from what was fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pluggy
+
+from pytest_remex.collect.judge import make_run
+from pytest_remex.collect.pipeline import CollectedRun, WantedRun, collect_offline
+from pytest_remex.errors import RemexError
+from pytest_remex.model import Experiment, Run
+from pytest_remex.records.index import RecordedRun
+from pytest_remex.records.store import read_records
+from pytest_remex.tables.frame import results
+from pytest_remex.tables.hooks import hooks_of
+
+
+def runs(
+    which: str | Path, *, launch: str | None = None, plugins: Iterable[object] = ()
+) -> list[Run]:
+    """Return the runs of a sweep whose outputs are on this machine, the newest of each point.
+
+    Each is what the sweep function got from its `yield`: `run.config`, `run.job`,
+    `run.read("result.csv")`; the point is `run.experiment.point`.
+
+    Args:
+        which: The sweep's name, looked for as `results` does; or the path of its folder.
+        launch: The runs of that launch, instead of each point's newest.
+        plugins: Modules and objects with hooks that read outputs and configs; for MESA
+            `[pytest_remex.extensions.mesa.plugin.MesaHooks()]`.
+
+    Raises:
+        RemexError: There are no such results, or the launch record of a run is not there.
+
+    Example:
+        >>> for run in runs("tams"):  # doctest: +SKIP
+        ...     print(run.experiment.point, run.job.elapsed)
+
+    """
+    table = results(which, launch=launch)
+    table = table[table["path"].notna()]
+    folders = [Path(path) for path in table["path"]]
+    if not folders:
+        return []
+    launches = folders[0].parents[1] / "launches"
+    wanted = _recorded(launches, [folder.name for folder in folders])
+    hook = hooks_of(plugins)
+    return [_run(each, hook) for each in collect_offline(wanted, folders[0].parent)]
+
+
+def _recorded(launches: Path, directories: Iterable[str]) -> list[WantedRun]:
+    recorded = {
+        run.directory: RecordedRun(record, run)
+        for record in read_records(launches)
+        for run in record.runs.values()
+    }
+    wanted = []
+    for directory in directories:
+        if directory not in recorded:
+            raise RemexError(
+                f"no launch record in {launches} tells of {directory}: collect again where the "
+                f"sweep was submitted from"
+            )
+        wanted.append(WantedRun.as_launched(recorded[directory]))
+    return wanted
+
+
+def _run(each: CollectedRun, hook: pluggy.HookRelay) -> Run:
+    config = {**each.launch.base_config, **each.run.point}
+    experiment = Experiment(each.sweep, each.run.id, each.run.point, config, each.folder)
+    return make_run(each, experiment, hook)

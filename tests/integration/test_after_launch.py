@@ -1,0 +1,115 @@
+"""What may be corrected after a launch, without running anything again; and purged runs."""
+
+import csv
+import json
+import shutil
+
+SETTINGS = """
+import json
+from pytest_remex import sweep
+
+@sweep({"a": [1, 2]}, base_config={"z": 0.02}, fetch=["result.txt"], config_file="settings.json")
+def grid(experiment):
+    (experiment.path / "input.txt").write_text(f"a = {experiment.config['a']}\\n")
+    text = json.dumps({"a": experiment.config["a"], "z": 0.02})
+    (experiment.path / "settings.json").write_text(text)
+    run = yield
+    return {"ran_z": run.config["z"] if run.config else None}
+"""
+
+
+def verdicts(project):
+    """Return the verdicts in the results, by experiment id."""
+    with (project.output / "grid" / "results.csv").open(newline="") as file:
+        return {row["id"]: row["verdict"] for row in csv.DictReader(file)}
+
+
+def test_an_edited_fetch_fetches_more(project):
+    """A pattern that is added after the launch is fetched, though the run was complete."""
+    project.ran()
+    project.pytest("--remex-collect").assert_outcomes(passed=3)
+    project.edit("sweeps.py", 'fetch=["result.txt"]', 'fetch=["result.txt", "input.*"]')
+    result = project.pytest("--remex-collect", "--remex-offline")
+    result.assert_outcomes(failed=3)
+    result.stdout.fnmatch_lines(["*output input.* was not fetched yet: collect without*"])
+    project.pytest("--remex-collect").assert_outcomes(passed=3)
+    for folder in project.run_directories():
+        fetched = project.output / "runs" / folder.name / "input.txt"
+        assert fetched.read_bytes() == (folder / "input.txt").read_bytes()
+    assert len(project.jobs()) == 3
+
+
+def test_an_optional_output_need_not_exist(project):
+    """A missing output fails its run, and the message's fix, `optional`, lets it pass."""
+    project.edit("sweeps.py", '["result.txt"]', '["result.txt", "plots/*.png"]')
+    project.ran()
+    result = project.pytest("--remex-collect")
+    result.assert_outcomes(failed=3)
+    result.stdout.fnmatch_lines(["*without the output plots/[*].png*optional('plots/[*].png')*"])
+    project.edit("sweeps.py", "import sweep", "import optional, sweep")
+    project.edit("sweeps.py", '"plots/*.png"', 'optional("plots/*.png")')
+    project.pytest("--remex-collect").assert_outcomes(passed=3)
+    result = project.pytest("--remex-collect", "--remex-offline")
+    result.assert_outcomes(passed=3)
+
+
+def test_a_corrected_config_is_judged_anew(project):
+    """A wrong entry of base_config fails the runs, and passes once it is corrected."""
+    project.sweeps(SETTINGS.replace('{"z": 0.02}, fetch', '{"z": 0.03}, fetch'))
+    project.ran()
+    result = project.pytest("--remex-collect")
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["*z: asked for 0.03, ran with 0.02*"])
+    project.edit("sweeps.py", "0.03", "0.02")
+    project.pytest("--remex-collect").assert_outcomes(passed=2)
+    assert verdicts(project) == {"a=1": "PASSED", "a=2": "PASSED"}
+    assert len(project.jobs()) == 2
+
+
+def test_a_config_file_named_later_is_read_back(project):
+    """A config_file, also one of several, that is named after the launch is fetched and read."""
+    project.sweeps(SETTINGS.replace(', config_file="settings.json"', ""))
+    project.ran()
+    project.pytest("--remex-collect").assert_outcomes(passed=2)
+    more = 'config_file=["more.json", "settings.json"]'
+    project.edit("sweeps.py", 'fetch=["result.txt"]', f'fetch=["result.txt"], {more}')
+    project.pytest("--remex-collect").assert_outcomes(passed=2)
+    with (project.output / "grid" / "results.csv").open(newline="") as file:
+        assert [row["ran_z"] for row in csv.DictReader(file)] == ["0.02", "0.02"]
+
+
+def test_a_purged_run_is_told_and_retried(project):
+    """A run directory that is gone is told as such, with the fix: retry, which plan shows too."""
+    project.ran()
+    for folder in project.run_directories():
+        shutil.rmtree(folder)
+    result = project.pytest("--remex-collect")
+    result.assert_outcomes(failed=3)
+    result.stdout.fnmatch_lines(
+        ["*the run directory is gone: purged?*--remex-submit --remex-retry*"]
+    )
+    plan = project.pytest("--remex-plan", "--remex-retry")
+    plan.stdout.fnmatch_lines(["*3 jobs*3 of them once more*"])
+    project.ran("--remex-retry")
+    assert len(project.jobs()) == 6
+    project.pytest("--remex-collect").assert_outcomes(passed=3)
+
+
+def test_a_purge_takes_nothing_that_was_fetched(project):
+    """Outputs that were fetched before a purge stay, pass, and are not run again."""
+    project.ran()
+    project.pytest("--remex-collect").assert_outcomes(passed=3)
+    for folder in project.run_directories():
+        shutil.rmtree(folder)
+    project.edit("sweeps.py", 'fetch=["result.txt"]', 'fetch=["result.*"]')
+    project.pytest("--remex-collect").assert_outcomes(passed=3)
+    project.ran("--remex-retry")
+    assert len(project.jobs()) == 3
+    project.edit("sweeps.py", 'fetch=["result.*"]', 'fetch=["result.*", "input.txt"]')
+    result = project.pytest("--remex-collect")
+    result.assert_outcomes(failed=3)
+    result.stdout.fnmatch_lines(["*purged? The output input.txt was not fetched before*"])
+    kept = list((project.output / "runs").glob("*/result.txt"))
+    assert len(kept) == 3
+    notes = [json.loads((path.parent / ".remex/outputs.json").read_text()) for path in kept]
+    assert all("result.txt" in note["files"] for note in notes)

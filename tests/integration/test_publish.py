@@ -1,0 +1,121 @@
+"""What a collect writes beside the table: causes, launches, the index, a zip, several bases."""
+
+import csv
+from zipfile import ZipFile
+
+import pytest
+
+import pytest_remex
+
+ASSERTING = """
+from pytest_remex import sweep
+
+@sweep({"a": [1, 2, 3]}, fetch=["result.txt"])
+def grid(experiment):
+    a = experiment.config["a"]
+    (experiment.path / "input.txt").write_text(f"a = {a}\\n")
+    run = yield
+    error = a / 10
+    assert error < 0.15, "the scheme does not converge"
+"""
+
+
+def rows(project):
+    """Return the results by experiment id."""
+    with (project.output / "grid" / "results.csv").open(newline="") as file:
+        return {row["id"]: row for row in csv.DictReader(file)}
+
+
+def test_causes_of_assertions(empty_project):
+    """Failed assertions are told once, as they are written, with the range of the values."""
+    empty_project.sweeps(ASSERTING.replace(', "the scheme does not converge"', ""))
+    empty_project.ran()
+    result = empty_project.pytest("--remex-collect")
+    result.assert_outcomes(passed=1, failed=2)
+    result.stdout.fnmatch_lines(["2 failed: assert error < 0.15 (0.2 to 0.3)"])
+    page = (empty_project.output / "grid" / "report.html").read_text()
+    assert "assert error \\u003c 0.15 (0.2 to 0.3)" in page
+
+
+def test_causes_of_jobs(project):
+    """Failed jobs are told by exit code and the telling line of their output, without job ids."""
+    project.edit("sweeps.py", 'f"a = ', 'f"fail a = ')
+    script = (project.path / "run.sbatch").read_text()
+    project.commit(run_sbatch=script.replace('"no convergence"', '"ERROR: feed too large"'))
+    project.ran()
+    result = project.pytest("--remex-collect")
+    result.assert_outcomes(failed=3)
+    result.stdout.fnmatch_lines(["3 failed: exit 3: ERROR: feed too large"])
+    kept = project.pytest("--remex-collect", "--remex-offline", "-k", "a:1")
+    kept.stdout.fnmatch_lines(["1 failed: exit 3: ERROR: feed too large"])
+    page = (project.output / "grid" / "report.html").read_text()
+    assert '"causes":[["exit 3: ERROR: feed too large",3]]' in page
+
+
+def test_the_index_and_the_launches(project):
+    """index.html lists the sweeps, and a sweep's page its launches."""
+    project.ran()
+    project.pytest("--remex-collect")
+    index = project.output / "index.html"
+    assert 'href="grid/report.html"' in index.read_text()
+    (launch,) = (path.stem for path in project.record_paths())
+    page = (project.output / "grid" / "report.html").read_text()
+    assert f'"launches":[{{"id":"{launch}"' in page
+    index.unlink()
+    project.pytest("--remex-collect")
+    assert index.is_file()
+
+
+def test_portable(project):
+    """--remex-portable writes a zip whose links lead to the outputs in it, and says where it is."""
+    project.ran()
+    result = project.pytest("--remex-collect", "--remex-portable")
+    result.stdout.fnmatch_lines(["zip: *grid/report.zip (*files*"])
+    with ZipFile(project.output / "grid" / "report.zip") as archive:
+        names = archive.namelist()
+        assert "grid/report.html" in names
+        for folder in project.run_directories():
+            name = f"runs/{folder.name}/result.txt"
+            assert archive.read(name) == (folder / "result.txt").read_bytes()
+
+
+def test_only_today_s_grid(project, monkeypatch):
+    """Points that the sweep has no more leave results, links and to_xarray; everything has them."""
+    project.ran()
+    project.pytest("--remex-collect")
+    project.edit("sweeps.py", "[1, 2, 3]", "[2, 3]")
+    project.pytest("--remex-collect", "-k", "a:3")
+    assert list(rows(project)) == ["a=2", "a=3"]
+    links = project.output / "grid" / "links"
+    assert {path.name[:3] for path in links.iterdir()} == {"a=2", "a=3"}
+    monkeypatch.chdir(project.path)
+    grid = pytest_remex.results("grid", grid=True)
+    assert list(grid.double.to_xarray().a) == [2, 3]
+    assert list(pytest_remex.results("grid", everything=True).id) == ["a=1", "a=2", "a=3"]
+
+
+def test_rows_of_several_bases_are_told(project):
+    """Where rows ran on several base commits, each has its own, and summary and report say so."""
+    project.ran()
+    first = project.git("rev-parse", "HEAD")
+    project.commit(input_txt="another base\n")
+    project.ran("-k", "a:3")
+    second = project.git("rev-parse", "HEAD")
+    result = project.pytest("--remex-collect")
+    told = f"the results of grid have rows of 2 bases: 2 on {first[:12]}, 1 on {second[:12]}"
+    result.stdout.fnmatch_lines([told])
+    assert [row["base"] for row in rows(project).values()] == [first, first, second]
+    page = (project.output / "grid" / "report.html").read_text()
+    assert f"{first[:12]} (2 rows), {second[:12]} (1 rows)" in page
+    project.pytest("--remex-collect").stdout.fnmatch_lines([told])
+
+
+def test_core_hours_do_not_depend_on_the_selection(project):
+    """The core-hours in the report are those of all its rows, also after -k."""
+    project.ran()
+    project.pytest("--remex-collect")
+    hours = [float(row["core_hours"]) for row in rows(project).values()]
+    project.pytest("--remex-collect", "-k", "a:1")
+    assert [float(row["core_hours"]) for row in rows(project).values()] == pytest.approx(hours)
+    page = (project.output / "grid" / "report.html").read_text()
+    assert f"{sum(hours):.3g}" in page.partition("core-hours used")[2][:200]

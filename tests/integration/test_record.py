@@ -1,0 +1,150 @@
+"""Measures and curves that a sweep function records, and where they come back."""
+
+import csv
+
+import pytest
+
+import pytest_remex
+
+RECORDING = """
+from pytest_remex import sweep
+
+@sweep({"a": [1, 2]}, fetch=["result.txt"])
+def grid(experiment):
+    a = experiment.config["a"]
+    (experiment.path / "input.txt").write_text(f"a = {a}\\n")
+    run = yield
+    run.record(double=2 * a)
+    run.record({"L1 error": 0.5 * a})
+    run.curve("line", [0, 1, 2], [0, a, 2 * a], x_label="t", y_label="v")
+    assert a != 2
+    return {"late": True}
+"""
+
+
+def rows(project):
+    """Return the results by experiment id."""
+    with (project.output / "grid" / "results.csv").open(newline="") as file:
+        return {row["id"]: row for row in csv.DictReader(file)}
+
+
+def test_measures_outlive_a_failed_assertion(empty_project):
+    """What was recorded before an assertion failed is in results and report, marked FAILED."""
+    empty_project.sweeps(RECORDING)
+    empty_project.ran()
+    empty_project.pytest("--remex-collect").assert_outcomes(passed=1, failed=1)
+    table = rows(empty_project)
+    assert (table["a=2"]["verdict"], table["a=2"]["double"]) == ("FAILED", "4")
+    assert (table["a=2"]["L1 error"], table["a=2"]["late"]) == ("1.0", "")
+    assert (table["a=1"]["verdict"], table["a=1"]["late"]) == ("PASSED", "True")
+
+
+def test_curves_and_runs_come_back(empty_project, monkeypatch):
+    """`curves` and `runs` return what was recorded and fetched, for every experiment."""
+    empty_project.sweeps(RECORDING)
+    empty_project.ran()
+    empty_project.pytest("--remex-collect")
+    monkeypatch.chdir(empty_project.path)
+    found = pytest_remex.curves("grid")
+    assert list(found) == ["experiment", "name", "x", "y", "a"]
+    assert found[found.a == 2].y.tolist() == [0, 2, 4]
+    assert found.attrs["labels"] == {"line": ["t", "v"]}
+    first, second = pytest_remex.runs("grid")
+    assert (first.experiment.point, second.experiment.point) == ({"a": 1}, {"a": 2})
+    assert second.read("result.txt") == "a = 2\n"
+    assert (second.job.state, second.job.exit_code) == ("COMPLETED", 0)
+    with pytest.raises(pytest_remex.RemexError, match="not being judged"):
+        second.record(x=1)
+    page = (empty_project.output / "grid" / "report.html").read_text()
+    assert '"xLabel":"t"' in page
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("run.record(double=1)", "'double' is recorded twice"),
+        ("return {'double': 1}", "'double' is recorded twice"),
+        ("run.record(a=1)", "'a' is the name of a parameter"),
+        ("return {'job': 1}", "'job' is the name of a column"),
+        ("run.record(late=[1])", "'late' is [[]1], of type list"),
+    ],
+)
+def test_a_refused_measure_fails_by_its_key(empty_project, code, why):
+    """A measure that is refused fails the experiment with the key, and keeps those before it."""
+    empty_project.sweeps(RECORDING.replace("assert a != 2", code))
+    empty_project.ran("-k", "a:1")
+    result = empty_project.pytest("--remex-collect", "-k", "a:1")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"*the measure {why}*"])
+    assert rows(empty_project)["a=1"]["double"] == "2"
+
+
+def test_a_raising_hook_is_a_warning(project):
+    """Hooks that raise are named with their place and left out; table and verdicts are written."""
+    project.write(
+        "conftest.py",
+        """
+        def pytest_remex_measures(run):
+            raise ValueError("no measures")
+
+        def pytest_remex_figures(results, folder):
+            return [1 / 0]
+
+        def pytest_remex_link_name(row, output):
+            raise KeyError(output)
+
+        def pytest_remex_collected(results, folder):
+            raise RuntimeError("no mail")
+
+        def pytest_remex_submitted(launch, jobs):
+            raise RuntimeError("no chat")
+        """,
+    )
+    project.ran()
+    result = project.pytest("--remex-collect")
+    result.assert_outcomes(passed=3)
+    for name, line, said in (
+        ("measures", 3, "ValueError: no measures"),
+        ("collected", 12, "RuntimeError: no mail"),
+        ("figures", 6, "ZeroDivisionError: *"),
+        ("link_name", 9, "KeyError: *"),
+    ):
+        told = f"the hook pytest_remex_{name} at */conftest.py:{line} raised {said}"
+        assert (
+            len(
+                [1 for each in result.outlines if each.startswith(f"the hook pytest_remex_{name} ")]
+            )
+            == 1
+        )
+        result.stdout.fnmatch_lines_random([f"{told}*"])
+    assert [row["verdict"] for row in rows(project).values()] == ["PASSED"] * 3
+    assert len(list((project.output / "grid" / "links").iterdir())) == 6
+
+
+def test_a_user_s_hooks_win_over_mesa_s(empty_project):
+    """A conftest's reader, config and measures are asked before the MESA extension's."""
+    empty_project.sweeps(
+        """
+        from pytest_remex import sweep
+
+        @sweep({"a": [1]}, fetch=["inlist"], config_file="inlist")
+        def grid(experiment):
+            (experiment.path / "inlist").write_text("&controls\\n  a = 2\\n/\\n")
+            run = yield
+            return {"read": run.read("inlist"), "config": run.config["b"]}
+        """
+    )
+    empty_project.write(
+        "conftest.py",
+        """
+        def pytest_remex_read(path):
+            return "mine" if path.name == "inlist" else None
+
+        def pytest_remex_config(path, config_file):
+            return {"b": config_file}
+        """,
+    )
+    empty_project.ran()
+    empty_project.pytest("--remex-collect").assert_outcomes(passed=1)
+    row = rows(empty_project)["a=1"]
+    assert (row["read"], row["config"]) == ("mine", "inlist")

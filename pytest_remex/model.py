@@ -152,6 +152,11 @@ class Remote:
     shared: Sequence[str] = ()
     shell: str = "bash -lc"
 
+    @property
+    def place(self) -> str:
+        """Where that is, in words: `cluster:/path/runs`, or `this machine`."""
+        return "this machine" if self.host is None else f"{self.host}:{self.runs}"
+
     def __post_init__(self) -> None:
         """Check the values, and turn paths of any kind into text."""
         if isinstance(self.shared, str):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from pytest_remex.model import Config, Experiment
 from pytest_remex.repo.git import Git, without_git_variables
@@ -26,11 +27,11 @@ class PatchWarning:
     about: str = ""
 
 
-def run_patch(body: SweepCall) -> None:
+def run_patch(body: SweepCall, checkout: Path) -> None:
     """Run a body up to its `yield`; git that it starts acts on the checkout, not on a hook's."""
     __tracebackhide__ = True
     with without_git_variables():
-        body.patch()
+        body.patch(checkout)
 
 
 def prepare(

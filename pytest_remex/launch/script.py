@@ -189,7 +189,7 @@ def _prepared(point: _Point, repo: Repo, remote: Remote, workspaces: Workspaces)
     arguments = {name: known[name] for name in wanted}
     body = SweepCall(lambda: point.function(**arguments), point.sweep.name)
     try:
-        run_patch(body)
+        run_patch(body, checkout)
         body.close()
         prepared = prepare(point.node, experiment, {}, workspace)
     finally:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_remex.launch.checkouts import CheckoutCopies
 from pytest_remex.launch.cost import Cost
 from pytest_remex.launch.decision import Decision, decide, recorded_job
 from pytest_remex.model import Experiment, Remote, Repo
@@ -46,6 +47,7 @@ class DryRun:
         self._workspaces = Workspaces(kept=False)
         self._index = RunIndex.read(settings.launches)
         self._planned: list[PlannedExperiment] = []
+        self._copies = CheckoutCopies(settings.checkout) if settings.checkout else None
 
     def checkout(
         self, item: pytest.Function, repo: Repo, _remote: Remote
@@ -60,7 +62,11 @@ class DryRun:
         if not is_experiment(pyfuncitem):
             return None
         prepared = preparation.prepare(pyfuncitem, self._workspaces, self._terminal, self._inspect)
-        planned = self._plan(prepared, *places_of(pyfuncitem))
+        if self._copies:
+            self._copies.leave_out(prepared)
+        repo, remote = places_of(pyfuncitem)
+        self._terminal.target(remote)
+        planned = self._plan(prepared, repo, remote)
         self._planned.append(planned)
         if self._settings.mode is Mode.PLAN:
             say(pyfuncitem, planned.title)
@@ -76,6 +82,9 @@ class DryRun:
         if self._settings.mode is Mode.PLAN:
             self._show_diffs()
             self._terminal.say(self._summary(), green=True)
+        if self._copies:
+            self._terminal.say(f"patched checkouts: {self._copies.folder}")
+        self._terminal.say(f"nothing was sent: {self._next_command()}")
         self._terminal.summary(f"remex {self._settings.mode}")
 
     def _inspect(self, experiment: Experiment, originals: Mapping[str, bytes]) -> None:
@@ -83,6 +92,8 @@ class DryRun:
         for warnings in inspect(experiment=experiment, originals=originals):
             for warning in warnings or ():
                 self._terminal.note(warning)
+        if self._copies:
+            self._copies.copy(experiment)
 
     def _plan(self, prepared: Prepared, repo: Repo, remote: Remote) -> PlannedExperiment:
         run = self._index.submitted(prepared.commit, local=remote.host is None)
@@ -101,6 +112,13 @@ class DryRun:
                 self._terminal.say(f"    {line}", **_markup(line))
         if hidden := len(self._planned) - len(shown):
             self._terminal.say(f"and {hidden} more: -v shows them all")
+
+    def _next_command(self) -> str:
+        if self._settings.mode is Mode.DRY:
+            return "--remex-plan shows what a submit would send"
+        if any(each.decision in SENT | {Decision.ASK} for each in self._planned):
+            return "--remex-submit sends it"
+        return "--remex-status shows where the experiments are"
 
     def _summary(self) -> str:
         """Return what submit asks for, and what it leaves alone."""

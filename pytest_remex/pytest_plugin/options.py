@@ -13,6 +13,7 @@ import pytest
 from pytest_remex.io import prepare_output_folder
 from pytest_remex.launch.options import Grouping, GroupingKind, LaunchOptions, Resubmit
 from pytest_remex.model import Remote, Repo
+from pytest_remex.pytest_plugin.anchor import anchor_of
 
 
 class Mode(StrEnum):
@@ -42,6 +43,7 @@ class Settings:
     wait: float | None
     launch: str | None
     json: Path | None
+    checkout: Path | None
 
     def prepare_output(self) -> None:
         """Make the output folder. Raises `RecordError` where it cannot be made."""
@@ -98,7 +100,7 @@ def settings(config: pytest.Config) -> Settings:
     _refuse_conflicts(config)
     return Settings(
         mode=mode(config),
-        output=config.rootpath / str(config.getini("remex_output")),
+        output=anchor_of(config).output,
         layout=_layout(config),
         launching=_launching(config),
         offline=option.remex_offline,
@@ -106,6 +108,7 @@ def settings(config: pytest.Config) -> Settings:
         wait=option.remex_wait,
         launch=option.remex_launch,
         json=option.remex_json,
+        checkout=option.remex_checkout and option.remex_checkout.absolute(),
     )
 
 
@@ -126,7 +129,7 @@ def default_remote(config: pytest.Config) -> Remote:
         str(config.getini(f"remex_{key}")) for key in ("host", "clone", "runs", "shell")
     )
     if not host:
-        here = Path(runs).expanduser() if runs else settings(config).output / "local"
+        here = Path(runs).expanduser() if runs else anchor_of(config).output / "local"
         return Remote(None, "", str(config.rootpath / here))
     for key, value in (("remex_clone", clone), ("remex_runs", runs)):
         if not value:
@@ -180,6 +183,12 @@ def _modifiers() -> dict[str, list[Modifier]]:
                 sending,
                 "many runs in one job, K at a time, through disBatch (default: a job a run)",
                 {"type": _whole, "metavar": "K"},
+            ),
+            Modifier(
+                "checkout",
+                frozenset({Mode.PLAN}),
+                "plan: also leave each experiment's patched checkout in DIR (default: none)",
+                {"type": Path, "metavar": "DIR"},
             ),
             Modifier(
                 "yes", frozenset({Mode.SUBMIT}), "submit more jobs than remex_confirm (default: no)"

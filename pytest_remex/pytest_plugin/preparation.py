@@ -12,6 +12,7 @@ from pytest_remex.errors import RemexError
 from pytest_remex.launch.preparation import Inspect, run_patch, warnings_of
 from pytest_remex.launch.preparation import prepare as prepare_experiment
 from pytest_remex.model import Repo
+from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.items import (
     arguments,
     experiment_of,
@@ -51,12 +52,12 @@ def prepare(
     repo, _remote = places_of(item)
     with failing_plainly():
         workspace = workspaces.at(repo, sweep_for(item).branch)
-        run_patch(body)
+        run_patch(body, workspace.scratch.path)
     body.close()
     experiment = experiment_of(item, workspace.scratch.path)
     with failing_plainly():
         prepared = prepare_experiment(
-            item.nodeid, experiment, parameters_of(item), workspace, inspect
+            node_of(item), experiment, parameters_of(item), workspace, inspect
         )
     for warning in warnings_of(workspaces.git(repo), prepared):
         terminal.note(warning.text, warning.about or None)

@@ -79,7 +79,18 @@ class StatusMode(RecordedRunsMode):
                 self._terminal.console().print(StatusTable(rows, verbose=verbose))
         if self._unsubmitted:
             self._terminal.say(f"{self._unsubmitted} not submitted", yellow=True)
+        self._terminal.say(f"next: {self._next_command(rows)}")
         self._terminal.summary(f"remex {self._settings.mode}")
+
+    def _next_command(self, rows: Sequence[StatusRow]) -> str:
+        states = [row.job.state for row in rows]
+        if any(state.live for state in states):
+            return "--remex-status --remex-wait waits until all have ended"
+        if any(state.failed for state in states):
+            return "--remex-collect tells why, --remex-submit --remex-retry sends the failed again"
+        if any(state.ended for state in states):
+            return "--remex-collect fetches and judges the outputs"
+        return "--remex-submit sends what was not submitted"
 
     def _query(self) -> None:
         """Query the runs, again and again where the user waits for them."""

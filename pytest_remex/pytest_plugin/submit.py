@@ -88,8 +88,10 @@ class SubmitMode:
         if not is_experiment(pyfuncitem):
             return None
         prepared = preparation.prepare(pyfuncitem, self._workspaces, self._terminal)
+        repo, remote = places_of(pyfuncitem)
+        self._terminal.target(remote)
         with preparation.failing_plainly():
-            candidate = self._submitter.add(prepared, *places_of(pyfuncitem))
+            candidate = self._submitter.add(prepared, repo, remote)
         pyfuncitem.stash[CANDIDATE] = candidate
         if candidate.outcome.state is State.ALREADY:
             say(pyfuncitem, _word(candidate.outcome))
@@ -148,6 +150,7 @@ class SubmitMode:
                 f"{counted(submitted, 'experiment')} submitted in launch {launches}", green=True
             )
             say_line(f"asked for: {submitter.cost}")
+            say_line("next: --remex-status --remex-wait, then --remex-collect")
         if already := submitter.count(State.ALREADY):
             say_line(f"{already} already submitted: --remex-status shows where they are")
         again = "run the same command again"

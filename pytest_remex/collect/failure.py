@@ -55,14 +55,19 @@ def missing_outputs(collected: CollectedRun) -> str | None:
     return None
 
 
-def config_differences(asked: Config, ran: Config) -> list[str]:
+def config_omissions(asked: Config, ran: Config) -> list[str]:
+    """Return the settings asked for that the config that ran does not have."""
+    return [name for name, _ in _settings(asked) if name not in ran]
+
+
+def config_differences(asked: Config, ran: Config, found: str = "ran with") -> list[str]:
     """Return the settings whose value in the config that ran is not the one asked for.
 
     A name that is not in the config that ran could not be read back, and is not compared; `ran`
-    may know a name under other spellings than its own.
+    may know a name under other spellings than its own. `found` says where its value is.
     """
     return [
-        f"{name}: asked for {value!r}, ran with {ran[name]!r}"
+        f"{name}: asked for {value!r}, {found} {ran[name]!r}"
         for name, value in _settings(asked)
         if name in ran and not _same(value, ran[name])
     ]

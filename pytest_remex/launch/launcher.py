@@ -55,6 +55,10 @@ class Launcher:
         """The launches that this command has opened."""
         return [session.launch.id for session in self._sessions.values()]
 
+    def is_recorded(self, prepared: Prepared, remote: Remote) -> bool:
+        """Return whether an experiment has a run already, submitted or about to be."""
+        return self._index.submitted(prepared.commit, local=remote.host is None) is not None
+
     def find(self, prepared: Prepared, repo: Repo, remote: Remote) -> RecordedRun | None:
         """Return the run that an experiment has already, known by its present names from now on.
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
+from pytest_remex.launch.config_check import refuse_missing_config_file
 from pytest_remex.model import Config, Experiment
+from pytest_remex.repo.commits import Patch
 from pytest_remex.repo.git import Git, without_git_variables
 from pytest_remex.repo.workspace import Prepared, Workspace
 from pytest_remex.sweep import SweepCall
 
-Inspect = Callable[[Experiment, Mapping[str, bytes]], None]
+Inspect = Callable[[Prepared, Mapping[str, bytes]], None]
 """Looks at a patched checkout; is given what the files that the patch touched were before."""
 
 SHOWN = 5
@@ -51,11 +52,19 @@ def prepare(
         inspect: Told of the patched checkout before it goes back.
 
     Raises:
-        RemexError: Where the run.sbatch or the patch cannot be used.
+        RemexError: Where the run.sbatch, the config file or the patch cannot be used.
     """
     header = workspace.header()
-    patch = workspace.scratch.take(partial(inspect, experiment) if inspect else None)
-    return workspace.prepare(node, experiment, parameters, header, patch)
+    refuse_missing_config_file(experiment, workspace.scratch.files)
+    made: list[Prepared] = []
+
+    def look(patch: Patch, originals: Mapping[str, bytes]) -> None:
+        made.append(workspace.prepare(node, experiment, parameters, header, patch))
+        if inspect:
+            inspect(made[0], originals)
+
+    workspace.scratch.take(look)
+    return made[0]
 
 
 def warnings_of(repository: Git, prepared: Prepared) -> Iterator[PatchWarning]:

@@ -146,6 +146,10 @@ class Submitter:
         self._waiting.append(candidate)
         return candidate
 
+    def is_recorded(self, prepared: Prepared, remote: Remote) -> bool:
+        """Return whether an experiment has a run already, submitted or about to be."""
+        return self._launcher.is_recorded(prepared, remote)
+
     def advance(self, *, last: bool) -> None:
         """Send what waits once it makes a batch; with `last`, send it now and wait for its end.
 

@@ -13,8 +13,9 @@ import pytest
 from pytest_remex.launch.checkouts import CheckoutCopies
 from pytest_remex.launch.cost import Cost
 from pytest_remex.launch.decision import Decision, decide, recorded_job
-from pytest_remex.model import Experiment, Remote, Repo
+from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin import preparation
+from pytest_remex.pytest_plugin.checks import ConfigChecks
 from pytest_remex.pytest_plugin.items import Markup, is_experiment, places_of, say, sweep_for
 from pytest_remex.pytest_plugin.options import Mode, Settings
 from pytest_remex.pytest_plugin.terminal import Terminal
@@ -47,6 +48,7 @@ class DryRun:
         self._workspaces = Workspaces(kept=False)
         self._index = RunIndex.read(settings.launches)
         self._planned: list[PlannedExperiment] = []
+        self._checks = ConfigChecks(session.config, self._terminal)
         self._copies = CheckoutCopies(settings.checkout) if settings.checkout else None
 
     def checkout(
@@ -87,7 +89,9 @@ class DryRun:
         self._terminal.say(f"nothing was sent: {self._next_command()}")
         self._terminal.summary(f"remex {self._settings.mode}")
 
-    def _inspect(self, experiment: Experiment, originals: Mapping[str, bytes]) -> None:
+    def _inspect(self, prepared: Prepared, originals: Mapping[str, bytes]) -> None:
+        experiment = prepared.experiment
+        self._checks.check(experiment)
         inspect = self._config.hook.pytest_remex_inspect
         for warnings in inspect(experiment=experiment, originals=originals):
             for warning in warnings or ():

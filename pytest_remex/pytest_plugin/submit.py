@@ -24,6 +24,7 @@ from pytest_remex.launch.outcomes import Candidate, Outcome, State
 from pytest_remex.launch.submitter import Folders, Submitter
 from pytest_remex.model import Experiment, Remote, Repo
 from pytest_remex.pytest_plugin import preparation
+from pytest_remex.pytest_plugin.checks import ConfigChecks
 from pytest_remex.pytest_plugin.items import (
     fail,
     is_experiment,
@@ -35,7 +36,7 @@ from pytest_remex.pytest_plugin.items import (
 )
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.terminal import Terminal
-from pytest_remex.repo.workspace import Workspaces
+from pytest_remex.repo.workspace import Prepared, Workspaces
 from pytest_remex.transport import Connections
 
 CANDIDATE = pytest.StashKey[Candidate]()
@@ -72,6 +73,7 @@ class SubmitMode:
             self,
         )
         self._submitter.expect(count)
+        self._checks = ConfigChecks(session.config, self._terminal)
         self._held: deque[HeldItem] = deque()
         self._seconds_sending = 0.0
 
@@ -87,8 +89,14 @@ class SubmitMode:
         __tracebackhide__ = True
         if not is_experiment(pyfuncitem):
             return None
-        prepared = preparation.prepare(pyfuncitem, self._workspaces, self._terminal)
         repo, remote = places_of(pyfuncitem)
+
+        def check(prepared: Prepared, _originals: Mapping[str, bytes]) -> None:
+            # What is recorded was checked when it was recorded.
+            if not self._submitter.is_recorded(prepared, remote):
+                self._checks.check(prepared.experiment)
+
+        prepared = preparation.prepare(pyfuncitem, self._workspaces, self._terminal, check)
         self._terminal.target(remote)
         with preparation.failing_plainly():
             candidate = self._submitter.add(prepared, repo, remote)

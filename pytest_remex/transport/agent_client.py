@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 WORK: dict[type, str] = {
     protocol.LookAtHost: "the remote was looked at",
+    protocol.Examine: "the remote was examined",
     protocol.ListTips: "the clone's commits were listed",
     protocol.Place: "run directories were placed",
     protocol.Submit: "jobs were submitted",

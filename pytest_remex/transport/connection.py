@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_remex import agent
-from pytest_remex.common.protocol import LOCAL, SLURM, Host, LookAtHost
+from pytest_remex.common.protocol import LOCAL, SLURM, Check, Examine, Host, LookAtHost
 from pytest_remex.errors import RemoteError
 from pytest_remex.transport.agent_client import AgentClient
 from pytest_remex.transport.base import NoChannelError
@@ -105,6 +105,17 @@ class Connection:
         if self._host is None:
             raise RemoteError(f"the agent on {self._transport.place} did not describe its host")
         return self._host
+
+    def examine(self, *, pack: bool = False, thorough: bool = False) -> Iterator[Check]:
+        """Examine what a launch needs there, line by line. Raises as `ask` does.
+
+        Args:
+            pack: Whether disBatch is needed.
+            thorough: Also ask origin, Slurm's controller and the clock, which takes seconds.
+        """
+        remote, through_origin = self.remote, self.remote.via == "origin"
+        request = Examine(remote.clone, remote.runs, self.scheduler, through_origin, pack, thorough)
+        return (event for event in self.ask(request) if isinstance(event, Check))
 
     def fetch(
         self,

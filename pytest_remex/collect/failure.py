@@ -13,6 +13,11 @@ from pytest_remex.sbatch.header import format_duration
 
 TAIL_LINES = 30
 TAIL_BYTES = 1 << 16
+_MORE = {
+    JobState.TIMEOUT: ' --remex-sbatch="--time=..."',
+    JobState.OUT_OF_MEMORY: ' --remex-sbatch="--mem=..."',
+}
+"""The option that gives a run more of what it lacked."""
 
 
 def last_lines(collected: CollectedRun, lines: int = TAIL_LINES) -> str:
@@ -36,7 +41,7 @@ def job_failure(collected: CollectedRun) -> str:
     if tail:
         shown.append(f"the last lines of its output:\n{_indented(tail)}")
     if job.state is not JobState.REJECTED:
-        shown.append(_what_next(remote.host, path, collected.logs))
+        shown.append(_what_next(remote.host, path, collected.logs) + _MORE.get(job.state, ""))
     return "\n".join(shown)
 
 

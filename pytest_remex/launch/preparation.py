@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_remex.launch.config_check import refuse_missing_config_file
@@ -11,6 +11,8 @@ from pytest_remex.model import Config, Experiment
 from pytest_remex.repo.commits import Patch
 from pytest_remex.repo.git import Git, without_git_variables
 from pytest_remex.repo.workspace import Prepared, Workspace
+from pytest_remex.sbatch.header import overridden
+from pytest_remex.sbatch.override import NO_OPTIONS, SbatchOptions
 from pytest_remex.sweep import SweepCall
 
 Inspect = Callable[[Prepared, Mapping[str, bytes]], None]
@@ -35,12 +37,14 @@ def run_patch(body: SweepCall, checkout: Path) -> None:
         body.patch(checkout)
 
 
-def prepare(
+def prepare(  # noqa: PLR0913 - one thing each
     node: str,
     experiment: Experiment,
     parameters: Config,
     workspace: Workspace,
+    *,
     inspect: Inspect | None = None,
+    options: SbatchOptions = NO_OPTIONS,
 ) -> Prepared:
     """Commit what a patch left in the workspace's checkout, which goes back to the base.
 
@@ -50,16 +54,19 @@ def prepare(
         parameters: What was varied besides its sweep's dimensions.
         workspace: The repository at the sweep's base commit.
         inspect: Told of the patched checkout before it goes back.
+        options: Options for sbatch that the user chose.
 
     Raises:
         RemexError: Where the run.sbatch, the config file or the patch cannot be used.
     """
-    header = workspace.header()
+    words = options.words(experiment.sbatch_options)
+    header = overridden(workspace.header(), words)
     refuse_missing_config_file(experiment, workspace.scratch.files)
     made: list[Prepared] = []
 
     def look(patch: Patch, originals: Mapping[str, bytes]) -> None:
-        made.append(workspace.prepare(node, experiment, parameters, header, patch))
+        prepared = workspace.prepare(node, experiment, parameters, header, patch)
+        made.append(replace(prepared, sbatch=words))
         if inspect:
             inspect(made[0], originals)
 

@@ -231,7 +231,8 @@ class Submitter:
         command = self._listener.continuation(timed_out, request.prepared.experiment)
         if command is None:
             return request
-        resumed = self._launcher.prepare_continuation(request.retried, shlex.join(command))
+        words = shlex.join(command)
+        resumed = self._launcher.prepare_continuation(request.retried, words, request.prepared)
         return replace(request, resumed=resumed)
 
     def _confirmed_cost(self, requests: Sequence[SubmitRequest]) -> Cost:

@@ -49,6 +49,7 @@ class DryRun:
         self._index = RunIndex.read(settings.launches)
         self._planned: list[PlannedExperiment] = []
         self._checks = ConfigChecks(session.config, self._terminal)
+        self._options = settings.sbatch_options()
         self._copies = CheckoutCopies(settings.checkout) if settings.checkout else None
 
     def checkout(
@@ -63,7 +64,9 @@ class DryRun:
         __tracebackhide__ = True
         if not is_experiment(pyfuncitem):
             return None
-        prepared = preparation.prepare(pyfuncitem, self._workspaces, self._terminal, self._inspect)
+        prepared = preparation.prepare(
+            pyfuncitem, self._workspaces, self._terminal, self._inspect, self._options
+        )
         if self._copies:
             self._copies.leave_out(prepared)
         repo, remote = places_of(pyfuncitem)
@@ -129,6 +132,9 @@ class DryRun:
         sent = [
             (each.prepared.header, each.size) for each in self._planned if each.decision in SENT
         ]
+        options = Counter(
+            " ".join(each.prepared.sbatch) for each in self._planned if each.decision in SENT
+        )
         counts = Counter(each.decision for each in self._planned)
         again = sum(counts[each] for each in SENT_ONCE_MORE)
         submitted = again + counts[Decision.ALREADY] + counts[Decision.ASK]
@@ -136,6 +142,7 @@ class DryRun:
             f"--remex-submit {f'asks for {Cost.of(sent)}' if sent else 'has nothing to send'}",
             f"{submitted} already submitted" + (f", {again} of them once more" if again else ""),
         ]
+        parts += [f"{n} with sbatch {words}" for words, n in options.items() if words]
         if unknown := counts[Decision.ASK]:
             parts.append(
                 f"whether the jobs of {unknown} failed is not recorded yet, and submit will ask: "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -14,6 +15,7 @@ from pytest_remex.io import prepare_output_folder
 from pytest_remex.launch.options import Grouping, GroupingKind, LaunchOptions, Resubmit
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.anchor import anchor_of
+from pytest_remex.sbatch.override import OptionText, SbatchOptions
 
 
 class Mode(StrEnum):
@@ -44,6 +46,12 @@ class Settings:
     launch: str | None
     json: Path | None
     checkout: Path | None
+    sbatch_defaults: tuple[OptionText, ...]
+    sbatch: OptionText
+
+    def sbatch_options(self) -> SbatchOptions:
+        """Return the options for sbatch. Raises `SweepError` for what is none."""
+        return SbatchOptions.of(self.sbatch_defaults, self.sbatch)
 
     def prepare_output(self) -> None:
         """Make the output folder. Raises `RecordError` where it cannot be made."""
@@ -108,6 +116,11 @@ def settings(config: pytest.Config) -> Settings:
         wait=option.remex_wait,
         launch=option.remex_launch,
         json=option.remex_json,
+        sbatch_defaults=(
+            OptionText("remex_sbatch", str(config.getini("remex_sbatch"))),
+            OptionText("REMEX_SBATCH", os.environ.get("REMEX_SBATCH", "")),
+        ),
+        sbatch=OptionText("--remex-sbatch", option.remex_sbatch or ""),
         checkout=option.remex_checkout and option.remex_checkout.absolute(),
     )
 
@@ -156,6 +169,7 @@ _INI_KEYS = (
     ("output", "remex-output", "folder for launch records, outputs, results and report"),
     ("confirm", "1000", "most jobs that submit sends without --remex-yes"),
     ("shell", "bash -lc", "command on the cluster that starts what runs there"),
+    ("sbatch", "", "options for sbatch that win over the script's, as --partition=long"),
     ("layout", "links", "names in links/: links (by parameters) or flat (by run directory)"),
 )
 
@@ -183,6 +197,13 @@ def _modifiers() -> dict[str, list[Modifier]]:
                 sending,
                 "many runs in one job, K at a time, through disBatch (default: a job a run)",
                 {"type": _whole, "metavar": "K"},
+            ),
+            Modifier(
+                "sbatch",
+                sending,
+                "options for sbatch that win over the script's header, as '--time=4:00:00 --mem=8G'"
+                " (default: remex_sbatch, then $REMEX_SBATCH)",
+                {"metavar": "OPTIONS"},
             ),
             Modifier(
                 "checkout",

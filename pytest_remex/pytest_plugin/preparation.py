@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,12 @@ from pytest_remex.pytest_plugin.items import (
     fail,
     parameters_of,
     places_of,
+    sbatch_options_of,
     sweep_for,
 )
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.repo.workspace import Prepared, Workspaces
+from pytest_remex.sbatch.override import NO_OPTIONS, SbatchOptions
 from pytest_remex.sweep import SweepCall
 
 
@@ -41,11 +44,12 @@ def prepare(
     workspaces: Workspaces,
     terminal: Terminal,
     inspect: Inspect | None = None,
+    options: SbatchOptions = NO_OPTIONS,
 ) -> Prepared:
     """Run an experiment's patch and commit it; fails the item with what a user can fix.
 
-    `inspect` is shown the patched checkout before it is taken away, and what its files were. The
-    terminal notes what is no part of the experiment.
+    `inspect` is shown the patched checkout before it is taken away, and what its files were;
+    `options` are those for sbatch. The terminal notes what is no part of the experiment.
     """
     __tracebackhide__ = True
     body = body_of(item)
@@ -54,10 +58,17 @@ def prepare(
         workspace = workspaces.at(repo, sweep_for(item).branch)
         run_patch(body, workspace.scratch.path)
     body.close()
-    experiment = experiment_of(item, workspace.scratch.path)
+    experiment = replace(
+        experiment_of(item, workspace.scratch.path), sbatch_options=sbatch_options_of(item)
+    )
     with failing_plainly():
         prepared = prepare_experiment(
-            node_of(item), experiment, parameters_of(item), workspace, inspect
+            node_of(item),
+            experiment,
+            parameters_of(item),
+            workspace,
+            inspect=inspect,
+            options=options,
         )
     for warning in warnings_of(workspaces.git(repo), prepared):
         terminal.note(warning.text, warning.about or None)

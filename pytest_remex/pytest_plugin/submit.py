@@ -74,6 +74,7 @@ class SubmitMode:
         )
         self._submitter.expect(count)
         self._checks = ConfigChecks(session.config, self._terminal)
+        self._options = settings.sbatch_options()
         self._held: deque[HeldItem] = deque()
         self._seconds_sending = 0.0
 
@@ -96,7 +97,9 @@ class SubmitMode:
             if not self._submitter.is_recorded(prepared, remote):
                 self._checks.check(prepared.experiment)
 
-        prepared = preparation.prepare(pyfuncitem, self._workspaces, self._terminal, check)
+        prepared = preparation.prepare(
+            pyfuncitem, self._workspaces, self._terminal, check, self._options
+        )
         self._terminal.target(remote)
         with preparation.failing_plainly():
             candidate = self._submitter.add(prepared, repo, remote)

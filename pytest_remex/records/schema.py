@@ -68,6 +68,8 @@ class RunRecord:
     """Counts the jobs of the run: 2 for one that was continued."""
     command: str = ""
     """What a continued run runs, in $REMEX_COMMAND."""
+    sbatch: tuple[str, ...] = ()
+    """Options for sbatch that win over the script's header; `header` is what counts with them."""
     final: Job | None = None
     """The job's final state, once a query has seen it."""
 
@@ -218,6 +220,7 @@ def run_to_json(run: RunRecord) -> dict[str, Any]:
         "parameters": run.parameters,
         "directory": run.directory,
         "header": header_to_json(run.header),
+        **({"sbatch": list(run.sbatch)} if run.sbatch else {}),
     }
 
 
@@ -231,6 +234,7 @@ def run_from_json(data: Json, base: str) -> RunRecord:
         commit=Commit(_field(data, "commit", str), _field(data, "tree", str), base),
         directory=_field(data, "directory", str),
         header=header_from_json(_object(data, "header")),
+        sbatch=_texts(data, "sbatch") if "sbatch" in data else (),
     )
 
 

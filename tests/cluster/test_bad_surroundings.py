@@ -208,11 +208,12 @@ def test_pack_without_disbatch(user, mended):
     mended()
 
 
-def test_origin_refuses_and_the_connection_takes_over(user, mended):
+def test_origin_refuses_and_the_connection_takes_over(user, cluster):
     """Where origin refuses the push, the fix that the message names works: via='connection'."""
     hook = user.project.origin / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\nexit 1\n")
     hook.chmod(0o755)
     _submit_badly(user, "refused the push", "via='connection'")
     user.remote("via='connection'")
-    mended()
+    user.submit()
+    assert_once(user, cluster, 3)

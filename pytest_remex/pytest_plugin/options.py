@@ -27,6 +27,7 @@ class Mode(StrEnum):
     STATUS = "status"
     COLLECT = "collect"
     CANCEL = "cancel"
+    DOCTOR = "doctor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,7 @@ _MODES = {
     Mode.STATUS: "show where each experiment is",
     Mode.COLLECT: "fetch outputs, check them, and write results, links and report",
     Mode.CANCEL: "cancel the jobs of experiments that have not ended",
+    Mode.DOCTOR: "examine the connection, the cluster and the clone line by line, with fixes",
 }
 
 _INI_KEYS = (

@@ -202,3 +202,7 @@ def _mode_for(session: pytest.Session, items: Sequence[pytest.Function]) -> Chec
             from pytest_remex.pytest_plugin.cancel import CancelMode  # noqa: PLC0415 - as status
 
             return CancelMode(session, chosen, items)
+        case Mode.DOCTOR:
+            from pytest_remex.pytest_plugin.doctor import DoctorMode  # noqa: PLC0415 - as status
+
+            return DoctorMode(session, chosen, items)

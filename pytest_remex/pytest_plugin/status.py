@@ -35,7 +35,7 @@ class StatusMode(RecordedRunsMode):
         self._was_queried = False
         for item in items:
             # The body does not run: only what says where runs are is needed.
-            item.fixturenames[:] = [name for name in item.fixturenames if name in _NEEDED]
+            item.fixturenames[:] = [name for name in item.fixturenames if name in NEEDED]
 
     @contextmanager
     def checkout(self, _item: pytest.Function, repo: Repo, _remote: Remote) -> Iterator[Path]:
@@ -116,7 +116,8 @@ class StatusMode(RecordedRunsMode):
         ]
 
 
-_NEEDED = frozenset({"repo", "remote", "request", "pytestconfig"})
+NEEDED = frozenset({"repo", "remote", "request", "pytestconfig"})
+"""The fixtures of an item whose body does not run."""
 
 
 def _markup(state: JobState) -> dict[str, bool]:

@@ -94,6 +94,11 @@ class AgentClient:
         self._send(protocol.encode_request(number, request), work)
         return self._events(number, work)
 
+    @property
+    def noise(self) -> str:
+        """The last lines that login files wrote before the agent spoke."""
+        return last_lines(b"\n".join(self._noise)[-_KEPT:])
+
     def close(self) -> None:
         """End the agent; it finishes what it cannot leave half done."""
         self._ended = self._ended or f"the connection to {self._place} is closed"

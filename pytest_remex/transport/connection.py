@@ -117,6 +117,11 @@ class Connection:
         request = Examine(remote.clone, remote.runs, self.scheduler, through_origin, pack, thorough)
         return (event for event in self.ask(request) if isinstance(event, Check))
 
+    @property
+    def noise(self) -> str:
+        """The last lines that login files wrote there; empty before the first request."""
+        return self._agent.noise if self._agent else ""
+
     def fetch(
         self,
         source: str,
@@ -194,7 +199,11 @@ class Connections:
     def to(self, remote: Remote) -> Connection:
         """Return the connection to a remote. Raises as `connect` does."""
         if remote not in self._open:
-            self._open[remote] = connect(remote, prompt=self._prompt, notify=self._notify)
+            try:
+                self._open[remote] = connect(remote, prompt=self._prompt, notify=self._notify)
+            except RemoteError as error:
+                hint = "--remex-doctor examines the connection line by line"
+                raise type(error)(f"{error}\n{hint}") from error
         return self._open[remote]
 
     def close(self) -> None:

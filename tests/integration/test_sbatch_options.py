@@ -1,6 +1,5 @@
 """--remex-sbatch and its like: options that win over the script's header."""
 
-
 import pytest
 
 SLOW = """

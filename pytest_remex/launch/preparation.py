@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pytest_remex.launch.config_check import refuse_missing_config_file
 from pytest_remex.model import Config, Experiment
 from pytest_remex.repo.commits import Patch
 from pytest_remex.repo.git import Git, without_git_variables
 from pytest_remex.repo.workspace import Prepared, Workspace
-from pytest_remex.sbatch.header import overridden
+from pytest_remex.sbatch.header import Header, overridden
 from pytest_remex.sbatch.override import NO_OPTIONS, SbatchOptions
 from pytest_remex.sweep import SweepCall
 
@@ -66,7 +66,8 @@ def prepare(  # noqa: PLR0913 - one thing each
 
     def look(patch: Patch, originals: Mapping[str, bytes]) -> None:
         prepared = workspace.prepare(node, experiment, parameters, header, patch)
-        made.append(replace(prepared, sbatch=words))
+        no_folder = _missing_output_folder(header, experiment.path)
+        made.append(replace(prepared, sbatch=words, no_folder=no_folder))
         if inspect:
             inspect(made[0], originals)
 
@@ -81,6 +82,12 @@ def warnings_of(repository: Git, prepared: Prepared) -> Iterator[PatchWarning]:
             f"{_some(edited)}: uncommitted edits are not part of the experiments; commit them to "
             f"include them"
         )
+    if prepared.no_folder:
+        yield PatchWarning(
+            f"{prepared.experiment.sweep.script} writes its output into {prepared.no_folder}/, "
+            f"which run directories do not have, so that Slurm ends the job at once: commit a file "
+            f"in it, such as {prepared.no_folder}/.gitkeep"
+        )
     if prepared.ignored:
         yield PatchWarning(
             f"{_some(prepared.ignored)}: written by the patch and ignored by .gitignore, so not "
@@ -94,6 +101,16 @@ def warnings_of(repository: Git, prepared: Prepared) -> Iterator[PatchWarning]:
             f"nowhere, so that no patch changes what is outside",
             about=repr([path for path, _ in prepared.leaving]),
         )
+
+
+def _missing_output_folder(header: Header, checkout: Path) -> str:
+    """Return a folder of the script's output that holds no file, so that git does not keep it."""
+    for pattern in filter(None, (header.output, header.error)):
+        folder = PurePosixPath(pattern).parent
+        known = not folder.is_absolute() and "%" not in str(folder)
+        if known and not any(path.is_file() for path in (checkout / folder).rglob("*")):
+            return str(folder)
+    return ""
 
 
 def _printable(text: str) -> str:

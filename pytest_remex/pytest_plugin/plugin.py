@@ -61,6 +61,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.keyword = config.option.keyword.replace("=", ":")
     if chosen.mode is Mode.DRY:
         return
+    # Folded, -rs puts the first one's word, with its job, before all.
+    config.option.fold_skipped = False
     for pattern in SWEEP_FILES:
         # This also has pytest rewrite the asserts in them.
         config.addinivalue_line("python_files", pattern)

@@ -16,6 +16,9 @@ AGAIN = "run the same command again"
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """The errors of a disk, or of a user's share of it, that has no room."""
 
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""The errors of a file system that locks no files, as some network file systems."""
+
 
 def unwritable(what: object, error: OSError, otherwise: str = "fix that") -> str:
     """Return the message that `what` cannot be written.
@@ -27,6 +30,8 @@ def unwritable(what: object, error: OSError, otherwise: str = "fix that") -> str
 
     """
     fix = "free some space there" if error.errno in FULL else otherwise
+    if error.errno in NO_LOCKS:
+        fix = "files cannot be locked there: set remex_output to a folder on another file system"
     return f"{what} cannot be written ({error.strerror or error}): {fix}, and {AGAIN}"
 
 

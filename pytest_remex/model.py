@@ -87,6 +87,25 @@ class Experiment:
     point: Config = field(repr=False)
     config: Config
     path: Path = field(repr=False)
+    sbatch_options: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def sbatch(self, **options: str | int) -> None:
+        """Set options of sbatch for this experiment, before its `yield`.
+
+        They say when and where it may run, and win over the script's header; the command line's
+        `--remex-sbatch` wins over them.
+
+        Args:
+            options: Long names with `_` for `-`, as `time`, `mem`, `partition`, `mail_type`.
+
+        Example:
+            >>> def tams(experiment):
+            ...     if experiment.config["initial_mass"] > 50:
+            ...         experiment.sbatch(time="2-0", mem="8G")
+
+        """
+        for name, value in options.items():
+            self.sbatch_options[name.replace("_", "-")] = str(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +187,11 @@ class Remote:
     via: Literal["origin", "connection"] = "origin"
     shared: Sequence[str] = ()
     shell: str = "bash -lc"
+
+    @property
+    def place(self) -> str:
+        """Where that is, in words: `cluster:/path/runs`, or `this machine`."""
+        return "this machine" if self.host is None else f"{self.host}:{self.runs}"
 
     def __post_init__(self) -> None:
         """Check the values, and turn paths of any kind into text."""

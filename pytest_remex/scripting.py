@@ -232,7 +232,7 @@ def _prepared(
     experiment = experiment_at(sweep, point, workspace.scratch.checkout())
     call = call_of(function, experiment, target.repo, target.remote)
     try:
-        run_patch(call)
+        run_patch(call, workspace.scratch.path)
         call.close()
         rules = rules_of(sweep, [target.path], target.scripts, CONTROL)
         contents = workspaces.contents(target.repo, rules, target.remote.shared)

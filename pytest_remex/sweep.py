@@ -8,8 +8,9 @@ import itertools
 import json
 import math
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import chdir
 from dataclasses import replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import ParamSpec, TypeAlias, TypeVar, cast
 
 from pytest_remex.errors import SweepError
@@ -182,8 +183,18 @@ class SweepCall:
         self._title = title
         self._paused: Generator[None, Run, object] | None = None
 
-    def patch(self) -> None:
-        """Run the function up to its `yield`, or to its end where it has none."""
+    def patch(self, checkout: Path) -> None:
+        """Run the function up to its `yield`, or to its end where it has none.
+
+        Args:
+            checkout: The working directory meanwhile: a relative path edits the checkout.
+
+        """
+        __tracebackhide__ = True
+        with chdir(checkout):
+            self._start()
+
+    def _start(self) -> None:
         __tracebackhide__ = True
         result = self._call()
         if inspect.iscoroutine(result) or inspect.isasyncgen(result):

@@ -26,6 +26,7 @@ class LocatedSubmission(NamedTuple):
     environment: Dict[str, str]
     header: HeaderOptions
     in_doubt: bool
+    options: List[str]
 
     @property
     def script(self) -> str:

@@ -12,6 +12,11 @@ from pytest_remex.sbatch.header import format_duration
 
 TAIL_LINES = 30
 TAIL_BYTES = 1 << 16
+_MORE = {
+    JobState.TIMEOUT: ' --remex-sbatch="--time=..."',
+    JobState.OUT_OF_MEMORY: ' --remex-sbatch="--mem=..."',
+}
+"""The option that gives a run more of what it lacked."""
 
 
 def last_lines(collected: CollectedRun, lines: int = TAIL_LINES) -> str:
@@ -35,7 +40,7 @@ def job_failure(collected: CollectedRun) -> str:
     if tail:
         shown.append(f"the last lines of its output:\n{_indented(tail)}")
     if job.state is not JobState.REJECTED:
-        shown.append(_what_next(remote.host, path, collected.logs))
+        shown.append(_what_next(remote.host, path, collected.logs) + _MORE.get(job.state, ""))
     return "\n".join(shown)
 
 
@@ -61,14 +66,19 @@ def missing_outputs(collected: CollectedRun) -> str | None:
     )
 
 
-def config_differences(asked: Config, ran: Config) -> list[str]:
+def config_omissions(asked: Config, ran: Config) -> list[str]:
+    """Return the settings asked for that the config that ran does not have."""
+    return [name for name, _ in _settings(asked) if name not in ran]
+
+
+def config_differences(asked: Config, ran: Config, found: str = "ran with") -> list[str]:
     """Return the settings whose value in the config that ran is not the one asked for.
 
     A name that is not in the config that ran could not be read back, and is not compared; `ran`
-    may know a name under other spellings than its own.
+    may know a name under other spellings than its own. `found` says where its value is.
     """
     return [
-        f"{name}: asked for {value!r}, ran with {ran[name]!r}"
+        f"{name}: asked for {value!r}, {found} {ran[name]!r}"
         for name, value in _settings(asked)
         if name in ran and not _same(value, ran[name])
     ]

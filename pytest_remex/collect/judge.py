@@ -31,6 +31,7 @@ from pytest_remex.collect.recorder import RunRecorder
 from pytest_remex.common.jobs import JobState
 from pytest_remex.errors import RemexError, RemoteError
 from pytest_remex.model import Config, Experiment, Run, Scalar, Sweep
+from pytest_remex.repo.git import without_git_variables
 from pytest_remex.repo.workspace import Workspace
 from pytest_remex.sweep import SweepCall
 
@@ -97,7 +98,8 @@ class RunJudge:
         __tracebackhide__ = True
         if why := missing_outputs(self.collected):
             raise RunFailedError(why)
-        call.patch()
+        with without_git_variables():
+            call.patch(workspace.scratch.path)
         self._compare_patch(experiment, workspace)
         run = make_run(self.collected, replace(experiment, path=self.collected.folder), hooks.relay)
         if wrong := config_differences(experiment.config, run.config or {}):

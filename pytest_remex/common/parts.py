@@ -69,7 +69,8 @@ class Submission(NamedTuple):
     """One `sbatch`: for one run, or for many in an array or a pack.
 
     `key` names it for ever in its launch; `job_number` counts the jobs of its run, 2 for one that
-    is continued; `in_doubt` says that an earlier client may have submitted it already.
+    is continued; `in_doubt` says that an earlier client may have submitted it already; `options`
+    win over the script's header.
     """
 
     key: str
@@ -81,6 +82,7 @@ class Submission(NamedTuple):
     array: Optional[Array] = None
     pack: Optional[Pack] = None
     in_doubt: bool = False
+    options: List[str] = []  # noqa: RUF012 - as environment
 
 
 class RunJob(NamedTuple):

@@ -50,6 +50,19 @@ class Host(NamedTuple):
     message_timeout: Optional[int] = None
 
 
+FINE, NOTE, FAULT = "ok", "note", "fault"
+"""How a check can end; a launch is refused for a fault alone."""
+
+
+class Check(NamedTuple):
+    """One thing that was examined: what was found, and what to do where that is not fine."""
+
+    name: str
+    state: str
+    found: str
+    fix: str = ""
+
+
 class Tips(NamedTuple):
     """The commits at the clone's refs: what it need not be sent."""
 
@@ -212,6 +225,21 @@ class ListTips(NamedTuple):
     clone: str
 
 
+class Examine(NamedTuple):
+    """Examine what a launch needs, line by line.
+
+    `origin` says that commits come through it, `pack` that disBatch is needed, `thorough` that
+    origin, Slurm's controller and the clock are asked too.
+    """
+
+    clone: str
+    runs: str
+    scheduler: str
+    origin: bool = False
+    pack: bool = False
+    thorough: bool = False
+
+
 class Place(NamedTuple):
     """Fetch a launch's commits into the clone, and make its run directories; safe to repeat.
 
@@ -291,9 +319,12 @@ class Tidy(NamedTuple):
     token: str
 
 
-Request = Union[LookAtHost, ListTips, Place, Submit, Release, Query, Cancel, ListOutputs, Tidy]
+Request = Union[
+    LookAtHost, Examine, ListTips, Place, Submit, Release, Query, Cancel, ListOutputs, Tidy
+]
 Event = Union[
     Host,
+    Check,
     Tips,
     Fetched,
     Placed,
@@ -318,6 +349,7 @@ Event = Union[
 
 CONVERSATION: Dict[Type[Any], Tuple[Type[Any], ...]] = {
     LookAtHost: (Host,),
+    Examine: (Check,),
     ListTips: (Tips,),
     Place: (Fetched, Placed, PlaceRefused),
     Submit: (Held, Rejected, InDoubt, SubmitWarning, Waiting),

@@ -21,7 +21,15 @@ from pytest_remex.launch.recognition import EarlierRun, Recognizer
 from pytest_remex.launch.session import LaunchSession, Services, SubmitRequest, begin, resume
 from pytest_remex.model import Remote, Repo
 from pytest_remex.records.index import RecordedRun, RunIndex
-from pytest_remex.records.schema import MAY_HAVE_JOB, Renamed, RunRecord, Stage, StageReached
+from pytest_remex.records.schema import (
+    MAY_HAVE_JOB,
+    Committed,
+    Event,
+    Renamed,
+    RunRecord,
+    Stage,
+    StageReached,
+)
 from pytest_remex.records.store import Journal, LaunchRecord, changed
 from pytest_remex.repo.workspace import Prepared
 
@@ -62,6 +70,11 @@ class Launcher:
         git, local = self._services.workspaces.git(repo), remote.host is None
         return self._recognizer.find_elsewhere(prepared, git, local=local)
 
+    def is_recorded(self, prepared: Prepared, repo: Repo, remote: Remote) -> bool:
+        """Return whether an experiment has a run already, submitted or about to be."""
+        git, local = self._services.workspaces.git(repo), remote.host is None
+        return self._recognizer.find(prepared, git, local=local) is not None
+
     def find(self, prepared: Prepared, repo: Repo, remote: Remote) -> RecordedRun | None:
         """Return the run that an experiment has already, known by its present names from now on.
 
@@ -76,8 +89,12 @@ class Launcher:
                 journal.write([Renamed.of(replace(now, commit=recorded.run.commit))])
         return recorded
 
-    def prepare_continuation(self, recorded: RecordedRun, command: str) -> RecordedRun:
+    def prepare_continuation(
+        self, recorded: RecordedRun, command: str, prepared: Prepared
+    ) -> RecordedRun:
         """Note that a run gets another job in its run directory, which runs `command`.
+
+        Options for sbatch are those of `prepared`: it may need more time.
 
         Returns:
             The run as it is recorded now, to be submitted like one that was interrupted.
@@ -86,13 +103,16 @@ class Launcher:
         event = StageReached(
             sha,
             Stage.PLACED,
+            job=recorded.run.job,
             job_number=recorded.run.job_number + 1,
             command=command,
             submission="",
         )
+        told = replace(recorded.run, header=prepared.header, sbatch=prepared.sbatch)
+        events: list[Event] = [event] if told == recorded.run else [Committed(told), event]
         with self._journal(recorded.record) as journal:
-            journal.write([event])
-        run = changed(recorded.run, event)
+            journal.write(events)
+        run = changed(told, event)
         record = replace(recorded.record, runs={**recorded.record.runs, sha: run})
         return RecordedRun(record, run)
 
@@ -209,6 +229,7 @@ def _new_run(prepared: Prepared, directory: str) -> RunRecord:
         directory=directory,
         header=prepared.header,
         identity=prepared.identity,
+        sbatch=prepared.sbatch,
     )
 
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 
-from pytest_remex.model import Experiment, Sweep
+from pytest_remex.launch.config_check import refuse_missing_config_file
+from pytest_remex.model import Sweep
+from pytest_remex.repo.commits import Patch
 from pytest_remex.repo.git import Git, without_git_variables
 from pytest_remex.repo.inputs import InputRules
 from pytest_remex.repo.workspace import Named, Prepared, RunContents, Workspace
+from pytest_remex.sbatch.header import Header, overridden
+from pytest_remex.sbatch.override import NO_OPTIONS, SbatchOptions
 from pytest_remex.sweep import SweepCall
 
-Inspect = Callable[[Experiment, Mapping[str, bytes]], None]
+Inspect = Callable[[Prepared, Mapping[str, bytes]], None]
 """Looks at a patched checkout; is given what the files that the patch touched were before."""
 
 SHOWN = 5
@@ -29,11 +32,11 @@ class PatchWarning:
     about: str = ""
 
 
-def run_patch(body: SweepCall) -> None:
+def run_patch(body: SweepCall, checkout: Path) -> None:
     """Run a body up to its `yield`; git that it starts acts on the checkout, not on a hook's."""
     __tracebackhide__ = True
     with without_git_variables():
-        body.patch()
+        body.patch(checkout)
 
 
 def prepare(
@@ -41,6 +44,7 @@ def prepare(
     workspace: Workspace,
     contents: RunContents,
     inspect: Inspect | None = None,
+    options: SbatchOptions = NO_OPTIONS,
 ) -> Prepared:
     """Commit what a patch left in the workspace's checkout, which goes back to the base.
 
@@ -49,13 +53,26 @@ def prepare(
         workspace: The repository at the sweep's base commit.
         contents: What its run directory will hold.
         inspect: Told of the patched checkout before it goes back.
+        options: Options for sbatch that the user chose.
 
     Raises:
-        RemexError: Where the script or the patch cannot be used.
+        RemexError: Where the script, the config file or the patch cannot be used.
     """
-    header = workspace.header(named.experiment.sweep.script)
-    patch = workspace.scratch.take(partial(inspect, named.experiment) if inspect else None)
-    return workspace.prepare(named, header, patch, contents)
+    experiment = named.experiment
+    words = options.words(experiment.sbatch_options)
+    header = overridden(workspace.header(experiment.sweep.script), words)
+    refuse_missing_config_file(experiment, workspace.scratch.files)
+    made: list[Prepared] = []
+
+    def look(patch: Patch, originals: Mapping[str, bytes]) -> None:
+        prepared = workspace.prepare(named, header, patch, contents)
+        no_folder = _missing_output_folder(header, experiment.path)
+        made.append(replace(prepared, sbatch=words, no_folder=no_folder))
+        if inspect:
+            inspect(made[0], originals)
+
+    workspace.scratch.take(look)
+    return made[0]
 
 
 def rules_of(
@@ -81,6 +98,12 @@ def warnings_of(repository: Git, prepared: Prepared) -> Iterator[PatchWarning]:
             f"{_some(edited)}: uncommitted edits are not part of the experiments; commit them to "
             f"include them"
         )
+    if prepared.no_folder:
+        yield PatchWarning(
+            f"{prepared.experiment.sweep.script} writes its output into {prepared.no_folder}/, "
+            f"which run directories do not have, so that Slurm ends the job at once: commit a file "
+            f"in it, such as {prepared.no_folder}/.gitkeep"
+        )
     if prepared.ignored:
         yield PatchWarning(
             f"{_some(prepared.ignored)}: written by the patch and ignored by .gitignore, so not "
@@ -94,6 +117,16 @@ def warnings_of(repository: Git, prepared: Prepared) -> Iterator[PatchWarning]:
             f"nowhere, so that no patch changes what is outside",
             about=repr([path for path, _ in prepared.leaving]),
         )
+
+
+def _missing_output_folder(header: Header, checkout: Path) -> str:
+    """Return a folder of the script's output that holds no file, so that git does not keep it."""
+    for pattern in filter(None, (header.output, header.error)):
+        folder = PurePosixPath(pattern).parent
+        known = not folder.is_absolute() and "%" not in str(folder)
+        if known and not any(path.is_file() for path in (checkout / folder).rglob("*")):
+            return str(folder)
+    return ""
 
 
 def _printable(text: str) -> str:

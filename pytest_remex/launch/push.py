@@ -53,6 +53,20 @@ def publisher_for(
     return ThroughOrigin(repository, launch.id, tips)
 
 
+def withdraw_from_origin(repository: Git, launch: str, tips: Sequence[str]) -> list[str]:
+    """Remove the branch that a launch pushed before it went on over the connection.
+
+    Returns:
+        A warning where that could not be done.
+
+    """
+    try:
+        ThroughOrigin(repository, launch, tips).withdraw()
+    except RepositoryError as error:
+        return [f"the launch goes on over the connection; what it left on origin stays: {error}"]
+    return []
+
+
 class Here:
     """Runs on this machine are filled from the user's repository itself."""
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 from pytest_remex import names
+from pytest_remex.launch.fitness import refuse_unfit
 from pytest_remex.launch.options import Grouping
-from pytest_remex.launch.push import Publisher, publisher_for
+from pytest_remex.launch.push import Publisher, publisher_for, withdraw_from_origin
 from pytest_remex.launch.recognition import EarlierRun
 from pytest_remex.model import Remote, Repo
 from pytest_remex.records.index import RecordedRun
@@ -118,7 +119,7 @@ def begin(
     sweep, base = request.prepared.experiment.sweep, request.prepared.commit.base
     workspace = services.workspaces.at(request.repo, base)
     connection = services.connect(request.remote)
-    connection.host()
+    refuse_unfit(connection, grouping)
     while True:
         launch = Launch(
             id=names.launch_id(sweep.name, datetime.now().astimezone()),
@@ -152,13 +153,18 @@ def resume(
     Raises `RemexError` where the remote cannot be reached, the temporary branch is not this
     launch's, or the record cannot be written.
     """
-    launch = record.launch
-    workspace = services.workspaces.at(repo, launch.base)
-    reached = remote if is_same_place(launch.remote, remote) else launch.remote
-    connection = services.connect(reached)
+    recorded = record.launch
+    workspace = services.workspaces.at(repo, recorded.base)
+    same = is_same_place(recorded.remote, remote)
+    launch = replace(recorded, remote=remote) if same else recorded
+    connection = services.connect(launch.remote)
     publisher = publisher_for(launch, workspace.git, connection, record.tips)
+    warnings = []
+    if launch.remote.via != recorded.remote.via:
+        warnings = withdraw_from_origin(workspace.git, launch.id, record.tips)
     journal = Journal.resume(record)
     session = LaunchSession(launch, journal, workspace, connection, publisher, grouping)
+    session.warnings += warnings
     session.add(record.runs.values())
     session.in_doubt = frozenset(
         sha for sha, run in record.runs.items() if run.stage in {Stage.SUBMITTING, Stage.INDOUBT}
@@ -167,10 +173,5 @@ def resume(
 
 
 def is_same_place(one: Remote, other: Remote) -> bool:
-    """Return whether two remotes are one place, whatever starts commands there."""
-    return (one.host, one.clone, one.runs, one.via) == (
-        other.host,
-        other.clone,
-        other.runs,
-        other.via,
-    )
+    """Return whether two remotes are one place, however commands and commits get there."""
+    return (one.host, one.clone, one.runs) == (other.host, other.clone, other.runs)

@@ -41,6 +41,7 @@ class Submission:
             array=self._array(limit) if self.kind is GroupingKind.ARRAY else None,
             pack=self._pack(limit) if self.kind is GroupingKind.PACK else None,
             in_doubt=in_doubt,
+            options=list(first.sbatch),
         )
 
     def _array(self, limit: int) -> parts.Array:
@@ -118,7 +119,9 @@ def _alike(runs: Sequence[RunRecord], size: int) -> list[Sequence[RunRecord]]:
     """Return groups of at most `size` runs with equal headers."""
     alike: dict[tuple[str, ...], list[RunRecord]] = {}
     for run in runs:
-        alike.setdefault((run.header.script, run.header.shebang, *run.header.lines), []).append(run)
+        header = run.header
+        key = header.script, header.shebang, *header.lines, *run.sbatch
+        alike.setdefault(key, []).append(run)
     return [
         group[start : start + size]
         for group in alike.values()

@@ -153,6 +153,10 @@ class Submitter:
         self._waiting.append(candidate)
         return candidate
 
+    def is_recorded(self, prepared: Prepared, repo: Repo, remote: Remote) -> bool:
+        """Return whether an experiment has a run already, submitted or about to be."""
+        return self._launcher.is_recorded(prepared, repo, remote)
+
     def moved(self) -> list[str]:
         """Return what to tell of the experiments whose points have runs on other bases."""
         held = [
@@ -249,7 +253,8 @@ class Submitter:
         command = self._listener.continuation(timed_out, request.prepared.experiment)
         if command is None:
             return request
-        resumed = self._launcher.prepare_continuation(request.retried, shlex.join(command))
+        words = shlex.join(command)
+        resumed = self._launcher.prepare_continuation(request.retried, words, request.prepared)
         return replace(request, resumed=resumed)
 
     def _confirmed_cost(self, requests: Sequence[SubmitRequest]) -> Cost:

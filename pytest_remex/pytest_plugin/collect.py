@@ -26,6 +26,7 @@ from pytest_remex.common.jobs import JobState
 from pytest_remex.errors import RemexError
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin import preparation
+from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.items import (
     experiment_of,
     is_experiment,
@@ -74,7 +75,7 @@ class CollectMode(RecordedRunsMode):
             collected = self._collect_all(remote).get(item.nodeid)
         if collected is None:
             self._skip_unsubmitted(item)
-        self._judges[item.nodeid] = RunJudge(item.nodeid, parameters_of(item), collected)
+        self._judges[item.nodeid] = RunJudge(node_of(item), parameters_of(item), collected)
         if collected.job.state is not JobState.COMPLETED:
             yield collected.folder
             return
@@ -136,7 +137,19 @@ class CollectMode(RecordedRunsMode):
             self._terminal.say(f"{count} failed: {cause}", red=True)
         for state, count in sorted(self._pending().items()):
             self._terminal.say(f"{count} {state}", yellow=True)
+        if next_command := self._next_command(failed=bool(failed)):
+            self._terminal.say(f"next: {next_command}")
         self._terminal.summary("remex collect")
+
+    def _next_command(self, *, failed: bool) -> str:
+        if failed:
+            return "--remex-submit --remex-retry sends what failed once more"
+        if self._unsubmitted:
+            return "--remex-submit sends what was not submitted"
+        if self._pending():
+            return "--remex-status --remex-wait waits until all have ended"
+        names = list(dict.fromkeys(judge.result.sweep.name for judge in self._judges.values()))
+        return f"pytest_remex.results({names[0]!r}) in Python gives the table" if names else ""
 
     def _publish(self) -> bool:
         """Publish, and say where, or why not; return whether all is there."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_remex.launch.checkouts import CheckoutCopies
 from pytest_remex.launch.cost import Cost, written
 from pytest_remex.launch.decision import (
     Decision,
@@ -20,8 +21,9 @@ from pytest_remex.launch.decision import (
 )
 from pytest_remex.launch.moved import moved_bases
 from pytest_remex.launch.recognition import EarlierRun, Recognizer
-from pytest_remex.model import Experiment, Remote, Repo
+from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin import preparation
+from pytest_remex.pytest_plugin.checks import ConfigChecks
 from pytest_remex.pytest_plugin.items import Markup, is_experiment, places_of, say, sweep_for
 from pytest_remex.pytest_plugin.options import Mode, Settings
 from pytest_remex.pytest_plugin.terminal import Terminal
@@ -55,6 +57,9 @@ class DryRun:
         self._workspaces = Workspaces(kept=False)
         self._recognizer = Recognizer(RunIndex.read(settings.launches))
         self._planned: list[PlannedExperiment] = []
+        self._checks = ConfigChecks(session.config, self._terminal)
+        self._options = settings.sbatch_options()
+        self._copies = CheckoutCopies(settings.checkout) if settings.checkout else None
 
     def checkout(
         self, item: pytest.Function, repo: Repo, _remote: Remote
@@ -68,8 +73,14 @@ class DryRun:
         __tracebackhide__ = True
         if not is_experiment(pyfuncitem):
             return None
-        prepared = preparation.prepare(pyfuncitem, self._workspaces, self._terminal, self._inspect)
-        planned = self._plan(prepared, *places_of(pyfuncitem))
+        prepared = preparation.prepare(
+            pyfuncitem, self._workspaces, self._terminal, self._inspect, self._options
+        )
+        if self._copies:
+            self._copies.leave_out(prepared)
+        repo, remote = places_of(pyfuncitem)
+        self._terminal.target(remote)
+        planned = self._plan(prepared, repo, remote)
         self._planned.append(planned)
         if self._settings.mode is Mode.PLAN:
             say(pyfuncitem, planned.title)
@@ -87,13 +98,20 @@ class DryRun:
             self._terminal.say(self._summary(), green=True)
             for message in self._moved():
                 self._terminal.say(message, yellow=True)
+        if self._copies:
+            self._terminal.say(f"patched checkouts: {self._copies.folder}")
+        self._terminal.say(f"nothing was sent: {self._next_command()}")
         self._terminal.summary(f"remex {self._settings.mode}")
 
-    def _inspect(self, experiment: Experiment, originals: Mapping[str, bytes]) -> None:
+    def _inspect(self, prepared: Prepared, originals: Mapping[str, bytes]) -> None:
+        experiment = prepared.experiment
+        self._checks.check(experiment)
         inspect = self._config.hook.pytest_remex_inspect
         for warnings in inspect(experiment=experiment, originals=originals):
             for warning in warnings or ():
                 self._terminal.note(warning)
+        if self._copies:
+            self._copies.copy(experiment)
 
     def _plan(self, prepared: Prepared, repo: Repo, remote: Remote) -> PlannedExperiment:
         git, local = self._workspaces.git(repo), remote.host is None
@@ -122,6 +140,13 @@ class DryRun:
         ]
         return moved_bases(held, [each.prepared for each in self._planned])
 
+    def _next_command(self) -> str:
+        if self._settings.mode is Mode.DRY:
+            return "--remex-plan shows what a submit would send"
+        if any(each.decision in SENT | {Decision.ASK} for each in self._planned):
+            return "--remex-submit sends it"
+        return "--remex-status shows where the experiments are"
+
     def _summary(self) -> str:
         """Return what submit asks for, and what it leaves alone."""
         sent = [
@@ -129,6 +154,9 @@ class DryRun:
             for each in self._planned
             if each.decision in SENT
         ]
+        options = Counter(
+            " ".join(each.prepared.sbatch) for each in self._planned if each.decision in SENT
+        )
         counts = Counter(each.decision for each in self._planned)
         again = sum(counts[each] for each in SENT_ONCE_MORE)
         submitted = again + counts[Decision.ALREADY] + counts[Decision.ASK]
@@ -139,6 +167,7 @@ class DryRun:
         if self._planned and not sent:
             total = Footprint.total(each.prepared.footprint for each in self._planned)
             parts.append(f"the run directories of all would take {written(total)}")
+        parts += [f"{n} with sbatch {words}" for words, n in options.items() if words]
         if unknown := counts[Decision.ASK]:
             parts.append(
                 f"whether the jobs of {unknown} failed is not recorded yet, and submit will ask: "

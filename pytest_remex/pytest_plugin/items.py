@@ -60,6 +60,12 @@ def experiment_of(item: pytest.Function, path: Path) -> Experiment:
     return Experiment(plan, item.callspec.id, point, {**plan.base_config, **point}, path)
 
 
+def sbatch_options_of(item: pytest.Function) -> dict[str, str]:
+    """Return the options that the sweep function set with `experiment.sbatch(...)`."""
+    given = item.funcargs[FIXTURE]
+    return given.sbatch_options if isinstance(given, Experiment) else {}
+
+
 def places_of(item: pytest.Function) -> tuple[Repo, Remote]:
     """Return what an experiment's fixtures `repo` and `remote` describe."""
     return checked_places(item.funcargs["repo"], item.funcargs["remote"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,6 +14,8 @@ import pytest
 from pytest_remex.io import prepare_output_folder
 from pytest_remex.launch.options import Grouping, GroupingKind, LaunchOptions, Resubmit
 from pytest_remex.model import CONTROL, Remote, Repo
+from pytest_remex.pytest_plugin.anchor import anchor_of
+from pytest_remex.sbatch.override import OptionText, SbatchOptions
 
 
 class Mode(StrEnum):
@@ -24,6 +27,7 @@ class Mode(StrEnum):
     STATUS = "status"
     COLLECT = "collect"
     CANCEL = "cancel"
+    DOCTOR = "doctor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,13 @@ class Settings:
     wait: float | None
     launch: str | None
     json: Path | None
+    checkout: Path | None
+    sbatch_defaults: tuple[OptionText, ...]
+    sbatch: OptionText
+
+    def sbatch_options(self) -> SbatchOptions:
+        """Return the options for sbatch. Raises `SweepError` for what is none."""
+        return SbatchOptions.of(self.sbatch_defaults, self.sbatch)
 
     def prepare_output(self) -> None:
         """Make the output folder. Raises `RecordError` where it cannot be made."""
@@ -105,7 +116,7 @@ def settings(config: pytest.Config) -> Settings:
     _refuse_conflicts(config)
     return Settings(
         mode=mode(config),
-        output=config.rootpath / str(config.getini("remex_output")),
+        output=anchor_of(config).output,
         layout=_layout(config),
         launching=_launching(config),
         offline=option.remex_offline,
@@ -114,6 +125,12 @@ def settings(config: pytest.Config) -> Settings:
         wait=option.remex_wait,
         launch=option.remex_launch,
         json=option.remex_json,
+        sbatch_defaults=(
+            OptionText("remex_sbatch", str(config.getini("remex_sbatch"))),
+            OptionText("REMEX_SBATCH", os.environ.get("REMEX_SBATCH", "")),
+        ),
+        sbatch=OptionText("--remex-sbatch", option.remex_sbatch or ""),
+        checkout=option.remex_checkout and option.remex_checkout.absolute(),
     )
 
 
@@ -134,7 +151,7 @@ def default_remote(config: pytest.Config) -> Remote:
         str(config.getini(f"remex_{key}")) for key in ("host", "clone", "runs", "shell")
     )
     if not host:
-        here = Path(runs).expanduser() if runs else settings(config).output / "local"
+        here = Path(runs).expanduser() if runs else anchor_of(config).output / "local"
         return Remote(None, "", str(config.rootpath / here))
     for key, value in (("remex_clone", clone), ("remex_runs", runs)):
         if not value:
@@ -151,6 +168,7 @@ _MODES = {
     Mode.STATUS: "show where each experiment is",
     Mode.COLLECT: "fetch outputs, check them, and write results, links and report",
     Mode.CANCEL: "cancel the jobs of experiments that have not ended",
+    Mode.DOCTOR: "examine the connection, the cluster and the clone line by line, with fixes",
 }
 
 _INI_KEYS = (
@@ -161,6 +179,7 @@ _INI_KEYS = (
     ("output", "remex-output", "folder for launch records, outputs, results and report"),
     ("confirm", "1000", "most jobs that submit sends without --remex-yes"),
     ("shell", "bash -lc", "command on the cluster that starts what runs there"),
+    ("sbatch", "", "options for sbatch that win over the script's, as --partition=long"),
     ("layout", "links", "names in links/: links (by parameters) or flat (by run directory)"),
 )
 
@@ -197,6 +216,19 @@ def _sending_modifiers() -> list[Modifier]:
             sending,
             "many runs in one job, K at a time, through disBatch (default: a job a run)",
             {"type": _whole, "metavar": "K"},
+        ),
+        Modifier(
+            "sbatch",
+            sending,
+            "options for sbatch that win over the script's header, as '--time=4:00:00 --mem=8G'"
+            " (default: remex_sbatch, then $REMEX_SBATCH)",
+            {"metavar": "OPTIONS"},
+        ),
+        Modifier(
+            "checkout",
+            frozenset({Mode.PLAN}),
+            "plan: also leave each experiment's patched checkout in DIR (default: none)",
+            {"type": Path, "metavar": "DIR"},
         ),
         Modifier(
             "yes", frozenset({Mode.SUBMIT}), "submit more jobs than remex_confirm (default: no)"

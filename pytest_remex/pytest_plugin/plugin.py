@@ -14,6 +14,7 @@ import pytest
 from pytest_remex import hookspecs
 from pytest_remex.errors import RemexError
 from pytest_remex.pytest_plugin import garbage, options
+from pytest_remex.pytest_plugin.anchor import anchor_of, refuse_unread_conftests
 from pytest_remex.pytest_plugin.fixtures import ITEM, MODE, CheckoutMode, fixtures_of
 from pytest_remex.pytest_plugin.items import (
     FIXTURE,
@@ -60,6 +61,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.keyword = config.option.keyword.replace("=", ":")
     if chosen.mode is Mode.DRY:
         return
+    # Folded, -rs puts the first one's word, with its job, before all.
+    config.option.fold_skipped = False
     for pattern in SWEEP_FILES:
         # This also has pytest rewrite the asserts in them.
         config.addinivalue_line("python_files", pattern)
@@ -70,7 +73,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Keep pytest from walking through fetched outputs in search of tests."""
-    output = config.rootpath / str(config.getini("remex_output"))
+    output = anchor_of(config).output
     return True if collection_path == output and output != config.rootpath else None
 
 
@@ -112,6 +115,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Bring in the mode, where there is something for it to do."""
     items = experiments(session.items)
     if items and not session.config.option.collectonly:
+        refuse_unread_conftests(session.config)
         try:
             mode = _mode_for(session, items)
         except RemexError as error:
@@ -200,3 +204,7 @@ def _mode_for(session: pytest.Session, items: Sequence[pytest.Function]) -> Chec
             from pytest_remex.pytest_plugin.cancel import CancelMode  # noqa: PLC0415 - as status
 
             return CancelMode(session, chosen, items)
+        case Mode.DOCTOR:
+            from pytest_remex.pytest_plugin.doctor import DoctorMode  # noqa: PLC0415 - as status
+
+            return DoctorMode(session, chosen, items)

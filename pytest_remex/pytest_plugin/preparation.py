@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,17 +13,20 @@ from pytest_remex.errors import RemexError
 from pytest_remex.launch.preparation import Inspect, rules_of, run_patch, warnings_of
 from pytest_remex.launch.preparation import prepare as prepare_experiment
 from pytest_remex.model import Repo
+from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.items import (
     arguments,
     experiment_of,
     fail,
     parameters_of,
     places_of,
+    sbatch_options_of,
     sweep_for,
 )
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.repo.inputs import InputRules
 from pytest_remex.repo.workspace import Named, Prepared, Workspaces
+from pytest_remex.sbatch.override import NO_OPTIONS, SbatchOptions
 from pytest_remex.sweep import SweepCall, sweep_of
 
 SCRIPTS = pytest.StashKey[frozenset[str]]()
@@ -44,24 +48,27 @@ def prepare(
     workspaces: Workspaces,
     terminal: Terminal,
     inspect: Inspect | None = None,
+    options: SbatchOptions = NO_OPTIONS,
 ) -> Prepared:
     """Run an experiment's patch and commit it; fails the item with what a user can fix.
 
-    `inspect` is shown the patched checkout before it is taken away, and what its files were. The
-    terminal notes what is no part of the experiment.
+    `inspect` is shown the patched checkout before it is taken away, and what its files were;
+    `options` are those for sbatch. The terminal notes what is no part of the experiment.
     """
     __tracebackhide__ = True
     body = body_of(item)
     repo, remote = places_of(item)
     with failing_plainly():
         workspace = workspaces.at(repo, sweep_for(item).branch)
-        run_patch(body)
+        run_patch(body, workspace.scratch.path)
     body.close()
-    experiment = experiment_of(item, workspace.scratch.path)
+    experiment = replace(
+        experiment_of(item, workspace.scratch.path), sbatch_options=sbatch_options_of(item)
+    )
     with failing_plainly():
-        named = Named(item.nodeid, experiment, parameters_of(item))
+        named = Named(node_of(item), experiment, parameters_of(item))
         contents = workspaces.contents(repo, _rules_of(item), remote.shared)
-        prepared = prepare_experiment(named, workspace, contents, inspect)
+        prepared = prepare_experiment(named, workspace, contents, inspect, options)
     for warning in warnings_of(workspaces.git(repo), prepared):
         terminal.note(warning.text, warning.about or None)
     return prepared

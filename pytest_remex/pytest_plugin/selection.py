@@ -10,6 +10,7 @@ import pytest
 
 from pytest_remex.errors import RecordError
 from pytest_remex.model import Remote
+from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.items import point_of, say, skip
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.terminal import Terminal
@@ -37,6 +38,8 @@ class RecordedRunsMode:
     def _runs_on(self, remote: Remote) -> dict[str, RecordedRun]:
         """Return the runs by node id, to be reached as `remote` says where it is the same host."""
         records = {run.record.path: run.record for run in self._recorded.values()}
+        for place in [record.launch.remote for record in records.values()] or [remote]:
+            self._terminal.target(place)
         reached = {path: _reached_by(remote, record) for path, record in records.items()}
         return {
             node: RecordedRun(reached[recorded.record.path], recorded.run)
@@ -60,7 +63,7 @@ def _find_runs(items: Sequence[pytest.Function], settings: Settings) -> Mapping[
             f"no launch {settings.launch!r} in {settings.launches}: the newest are {known}"
         )
     found = {
-        item.nodeid: index.newest(item.nodeid, point_of(item), settings.launch) for item in items
+        item.nodeid: index.newest(node_of(item), point_of(item), settings.launch) for item in items
     }
     return {node: recorded for node, recorded in found.items() if recorded is not None}
 

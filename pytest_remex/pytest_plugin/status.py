@@ -35,7 +35,7 @@ class StatusMode(RecordedRunsMode):
         self._was_queried = False
         for item in items:
             # The body does not run: only what says where runs are is needed.
-            item.fixturenames[:] = [name for name in item.fixturenames if name in _NEEDED]
+            item.fixturenames[:] = [name for name in item.fixturenames if name in NEEDED]
 
     @contextmanager
     def checkout(self, _item: pytest.Function, repo: Repo, _remote: Remote) -> Iterator[Path]:
@@ -79,7 +79,18 @@ class StatusMode(RecordedRunsMode):
                 self._terminal.console().print(StatusTable(rows, verbose=verbose))
         if self._unsubmitted:
             self._terminal.say(f"{self._unsubmitted} not submitted", yellow=True)
+        self._terminal.say(f"next: {self._next_command(rows)}")
         self._terminal.summary(f"remex {self._settings.mode}")
+
+    def _next_command(self, rows: Sequence[StatusRow]) -> str:
+        states = [row.job.state for row in rows]
+        if any(state.live for state in states):
+            return "--remex-status --remex-wait waits until all have ended"
+        if any(state.failed for state in states):
+            return "--remex-collect tells why, --remex-submit --remex-retry sends the failed again"
+        if any(state.ended for state in states):
+            return "--remex-collect fetches and judges the outputs"
+        return "--remex-submit sends what was not submitted"
 
     def _query(self) -> None:
         """Query the runs, again and again where the user waits for them."""
@@ -105,7 +116,8 @@ class StatusMode(RecordedRunsMode):
         ]
 
 
-_NEEDED = frozenset({"repo", "remote", "request", "pytestconfig"})
+NEEDED = frozenset({"repo", "remote", "request", "pytestconfig"})
+"""The fixtures of an item whose body does not run."""
 
 
 def _markup(state: JobState) -> dict[str, bool]:

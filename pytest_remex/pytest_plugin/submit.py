@@ -25,6 +25,7 @@ from pytest_remex.launch.outcomes import Candidate, Outcome, State
 from pytest_remex.launch.submitter import Folders, Submitter
 from pytest_remex.model import Experiment, Remote, Repo
 from pytest_remex.pytest_plugin import preparation
+from pytest_remex.pytest_plugin.checks import ConfigChecks
 from pytest_remex.pytest_plugin.items import (
     fail,
     is_experiment,
@@ -36,7 +37,7 @@ from pytest_remex.pytest_plugin.items import (
 )
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.terminal import Terminal
-from pytest_remex.repo.workspace import Workspaces
+from pytest_remex.repo.workspace import Prepared, Workspaces
 from pytest_remex.transport import Connections
 
 CANDIDATE = pytest.StashKey[Candidate]()
@@ -74,6 +75,8 @@ class SubmitMode:
             self,
         )
         self._submitter.expect(count)
+        self._checks = ConfigChecks(session.config, self._terminal)
+        self._options = settings.sbatch_options()
         self._held: deque[HeldItem] = deque()
         self._seconds_sending = 0.0
 
@@ -89,9 +92,19 @@ class SubmitMode:
         __tracebackhide__ = True
         if not is_experiment(pyfuncitem):
             return None
-        prepared = preparation.prepare(pyfuncitem, self._workspaces, self._terminal)
+        repo, remote = places_of(pyfuncitem)
+
+        def check(prepared: Prepared, _originals: Mapping[str, bytes]) -> None:
+            # What is recorded was checked when it was recorded.
+            if not self._submitter.is_recorded(prepared, repo, remote):
+                self._checks.check(prepared.experiment)
+
+        prepared = preparation.prepare(
+            pyfuncitem, self._workspaces, self._terminal, check, self._options
+        )
+        self._terminal.target(remote)
         with preparation.failing_plainly():
-            candidate = self._submitter.add(prepared, *places_of(pyfuncitem))
+            candidate = self._submitter.add(prepared, repo, remote)
         pyfuncitem.stash[CANDIDATE] = candidate
         if candidate.outcome.state in NOT_SENT:
             say(pyfuncitem, _word(candidate.outcome))
@@ -182,6 +195,7 @@ class SubmitMode:
             what, launches = counted(submitted, "experiment"), ", ".join(submitter.launches)
             self._terminal.say(f"{what} submitted in launch {launches}", green=True)
             self._terminal.say(f"asked for: {submitter.cost}")
+            self._terminal.say("next: --remex-status --remex-wait, then --remex-collect")
         if already := submitter.count(State.ALREADY):
             self._terminal.say(f"{already} already submitted: --remex-status shows where they are")
         for message in submitter.moved():

@@ -14,6 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as ProgressBars
 
 from pytest_remex.interaction import Progress, ask_at_terminal, show_nothing
+from pytest_remex.model import Remote
+from pytest_remex.pytest_plugin.anchor import Anchor, anchor_of
 from pytest_remex.pytest_plugin.items import Markup
 
 if TYPE_CHECKING:
@@ -27,10 +29,17 @@ class Terminal:
         self._config = config
         self._notes: dict[str, str] = {}
         self._lines: list[tuple[str, Markup]] = []
+        self._targets: dict[Remote, None] = {}
+        if anchor_of(config).moved_to is not None:
+            self._note_old_output(anchor_of(config))
 
     def note(self, text: str, about: str | None = None) -> None:
         """Keep a warning for the end; equal ones, or those `about` one thing, are shown once."""
         self._notes.setdefault(about or text, text)
+
+    def target(self, remote: Remote) -> None:
+        """Note where experiments run, to be named in the summary."""
+        self._targets[remote] = None
 
     def say(self, text: str, **markup: bool) -> None:
         """Keep a line for the end."""
@@ -41,7 +50,8 @@ class Terminal:
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         if reporter is None or not (self._lines or self._notes):
             return
-        reporter.write_sep("-", title)
+        where = " and ".join(dict.fromkeys(remote.place for remote in self._targets))
+        reporter.write_sep("-", f"{title} on {where}" if where else title)
         notes: list[tuple[str, Markup]] = [
             (text, {"yellow": True}) for text in self._notes.values()
         ]
@@ -112,6 +122,12 @@ class Terminal:
         """Ask the user at the terminal, past pytest's capture."""
         with self.lifted():
             return ask_at_terminal(text, echo=echo)
+
+    def _note_old_output(self, anchor: Anchor) -> None:
+        self.note(
+            f"{anchor.output} is used, where an earlier release put it; for a new project it would "
+            f"be {anchor.moved_to}"
+        )
 
     def _is_interactive(self) -> bool:
         # sys.stdout is pytest's capture here: only its reporter knows where output goes.

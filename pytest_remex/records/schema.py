@@ -72,6 +72,8 @@ class RunRecord:
     """Counts the jobs of the run: 2 for one that was continued."""
     command: str = ""
     """What a continued run runs, in $REMEX_COMMAND."""
+    sbatch: tuple[str, ...] = ()
+    """Options for sbatch that win over the script's header; `header` is what counts with them."""
     final: Job | None = None
     """The job's final state, once a query has seen it."""
     identity: Identity | None = None
@@ -224,6 +226,7 @@ def run_to_json(run: RunRecord) -> dict[str, Any]:
         "directory": run.directory,
         "header": header_to_json(run.header),
         **(_identity_to_json(run.identity) if run.identity else {}),
+        **({"sbatch": list(run.sbatch)} if run.sbatch else {}),
     }
 
 
@@ -238,6 +241,7 @@ def run_from_json(data: Json, base: str) -> RunRecord:
         directory=_field(data, "directory", str),
         header=header_from_json(_object(data, "header")),
         identity=_identity_from_json(data) if "fingerprint" in data else None,
+        sbatch=_texts(data, "sbatch") if "sbatch" in data else (),
     )
 
 

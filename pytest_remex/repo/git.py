@@ -11,6 +11,7 @@ import functools
 import os
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -202,21 +203,43 @@ class Git:
                 f"{self.top} has the submodule {modules[0]!r}, which would be an empty folder in "
                 f"run directories: submodules are not supported; commit its files instead"
             )
-        attributes = [line for line in listing if line.endswith(".gitattributes")]
-        for line in attributes:
-            mode_and_sha, _, path = line.partition("\t")
-            if "filter=lfs" in self.run("cat-file", "blob", mode_and_sha.split()[2]):
-                raise RepositoryError(
-                    f"{path} in {self.top} puts files into Git LFS, whose pointers would be in "
-                    f"run directories instead of the files: LFS is not supported; commit the "
-                    f"files themselves, or keep them on the cluster and name their path in the "
-                    f"config"
-                )
+        paths = [line.partition("\t")[2] for line in listing if line]
+        if any(path.rpartition("/")[2] == ".gitattributes" for path in paths) or self._own_rules():
+            self._refuse_filters(base, paths)
         if (self.folder / "shallow").exists():
             raise RepositoryError(
                 f"{self.top} is a shallow clone, from which experiments cannot be pushed: "
                 f"run `git fetch --unshallow`"
             )
+
+    def _own_rules(self) -> bool:
+        return (self.folder / "info" / "attributes").exists()
+
+    def _refuse_filters(self, base: str, paths: Sequence[str]) -> None:
+        """Refuse files that git stores otherwise than it checks them out."""
+        names = "".join(f"{path}\0" for path in paths).encode(errors="surrogateescape")
+        with tempfile.TemporaryDirectory(prefix="remex-index-") as folder:
+            # Attributes as the base has them, whatever the work tree and the index hold.
+            index = {"GIT_INDEX_FILE": f"{folder}/index"}
+            self.run("read-tree", base, env=index)
+            command = ("check-attr", "--cached", "-z", "--stdin", "filter")
+            code, output, errors = self.stream(*command, env=index).communicate(names)
+        if code:
+            words = errors.decode(errors="replace").strip()
+            raise RepositoryError(f"git check-attr failed in {self.top}: {words}")
+        fields = output.decode(errors="surrogateescape").split("\0")
+        for path, value in zip(fields[0::3], fields[2::3], strict=False):
+            if self._changes_files(value):
+                raise RepositoryError(_filtered(self.top, path, value))
+
+    @functools.cache  # noqa: B019 - a few names, for the few repositories of a run
+    def _changes_files(self, name: str) -> bool:
+        """Return whether a filter makes files that differ from what is stored."""
+        if name in {"unspecified", "unset", "set", ""}:
+            return False
+        _, smudge, _ = self.attempt("config", f"filter.{name}.smudge")
+        _, process, _ = self.attempt("config", f"filter.{name}.process")
+        return name == "lfs" or smudge.strip() not in {"", "cat"} or bool(process.strip())
 
     def ref(self, name: str) -> str | None:
         """Return the sha that a ref points to; None where there is no such ref."""
@@ -263,6 +286,15 @@ class Git:
     def _branches(self) -> str:
         names = self.run("for-each-ref", "--format=%(refname:short)", "refs/heads").split()
         return ", ".join(names[:8]) or "none"
+
+
+def _filtered(top: Path, path: str, name: str) -> str:
+    what = "Git LFS, whose pointers" if name == "lfs" else f"the filter {name!r}, whose stored form"
+    return (
+        f"{path} in {top} goes through {what} would be in run directories instead of the file: "
+        f"filters of .gitattributes are not supported; commit the file itself, or keep it on the "
+        f"cluster and name its path in the config"
+    )
 
 
 def is_alive(pid: int) -> bool:

@@ -32,8 +32,8 @@ from pytest_remex.repo.git import Git
 from pytest_remex.repo.pins import Changes, Pins
 from pytest_remex.repo.worktree import Worktree
 
-Inspect: TypeAlias = Callable[[Mapping[str, bytes]], None]
-"""Takes the bytes that the changed files have in the base, by path."""
+Inspect: TypeAlias = Callable[[Patch, Mapping[str, bytes]], None]
+"""Takes the patch, and the bytes that the changed files have in the base, by path."""
 
 NOWHERE = b"/dev/null/this-link-leaves-the-checkout/"
 """Below a file that is no folder: nothing can be there, nor be made there."""
@@ -100,8 +100,8 @@ class Scratch:
     def take(self, inspect: Inspect | None = None) -> Patch:
         """Return what was changed since the checkout was handed out, and go back to the base.
 
-        Before it goes back, `inspect` gets the bytes that the changed files have in the base; it
-        finds no link any more that leaves the checkout.
+        Before it goes back, `inspect` gets the patch and the bytes that the changed files have in
+        the base; it finds no link any more that leaves the checkout.
         """
         self._refuse_lost_root()
         changes = self._changes()
@@ -109,7 +109,7 @@ class Scratch:
         if inspect:
             originals = {os.fsdecode(path): self.original(path) for path in changes.changed}
             changes.changed.extend(self._remove_leaving(changes))
-            inspect(originals)
+            inspect(patch, originals)
         self._revert(changes)
         return patch
 

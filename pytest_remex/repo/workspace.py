@@ -51,6 +51,10 @@ class Prepared:
     diff: str
     ignored: Sequence[str] = ()
     leaving: Sequence[tuple[str, str]] = ()
+    no_folder: str = ""
+    """A folder for the job's output that its run directory will not have."""
+    sbatch: tuple[str, ...] = ()
+    """Options for sbatch that win over the script's header; `header` is what counts with them."""
 
 
 class Workspace:

@@ -7,7 +7,7 @@ compare the reading with sbatch's own.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -16,6 +16,7 @@ from pytest_remex.common.jobs import JobId
 from pytest_remex.errors import SweepError
 from pytest_remex.model import SCRIPT
 from pytest_remex.sbatch.options import header_lines, read_options
+from pytest_remex.sbatch.override import as_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +60,35 @@ def parse_header(text: bytes | str, script: str = SCRIPT) -> Header:
         raise SweepError(f"{script}: {error}") from None
 
 
+def overridden(header: Header, words: Sequence[str]) -> Header:
+    """Return a header as it counts with options on sbatch's command line, which win.
+
+    Args:
+        header: The script's own.
+        words: The options, as `SbatchOptions.words` returns them.
+
+    Raises:
+        SweepError: A value is not one that sbatch takes.
+
+    """
+    if not words:
+        return header
+    options = read_options([*header.lines, as_line(words)])
+    return _header(header.lines, header.shebang, options, header.script)
+
+
 def _parsed(text: str, script: str) -> Header:
     lines = header_lines(text)
-    options = read_options(lines)
+    return _header(lines, text.partition("\n")[0].rstrip(), read_options(lines), script)
+
+
+def _header(
+    lines: tuple[str, ...], shebang: str, options: Mapping[str, str], script: str
+) -> Header:
     _refuse(options)
     return Header(
         lines=lines,
-        shebang=text.partition("\n")[0].rstrip(),
+        shebang=shebang,
         output=options.get("output"),
         error=options.get("error"),
         name=options.get("job-name"),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 WORK: dict[type, str] = {
     protocol.LookAtHost: "the remote was looked at",
+    protocol.Examine: "the remote was examined",
     protocol.ListTips: "the clone's commits were listed",
     protocol.Place: "run directories were placed",
     protocol.Submit: "jobs were submitted",
@@ -93,6 +94,11 @@ class AgentClient:
         self._unread[number] = deque()
         self._send(encode_request(number, request), work)
         return self._events(number, work)
+
+    @property
+    def noise(self) -> str:
+        """The last lines that login files wrote before the agent spoke."""
+        return last_lines(b"\n".join(self._noise)[-_KEPT:])
 
     def close(self) -> None:
         """End the agent; it finishes what it cannot leave half done."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_remex import agent
-from pytest_remex.common.protocol import LOCAL, SLURM, Host, LookAtHost
+from pytest_remex.common.protocol import LOCAL, SLURM, Check, Examine, Host, LookAtHost
 from pytest_remex.errors import RemoteError
 from pytest_remex.transport.agent_client import AgentClient
 from pytest_remex.transport.base import NoChannelError
@@ -106,6 +106,22 @@ class Connection:
             raise RemoteError(f"the agent on {self._transport.place} did not describe its host")
         return self._host
 
+    def examine(self, *, pack: bool = False, thorough: bool = False) -> Iterator[Check]:
+        """Examine what a launch needs there, line by line. Raises as `ask` does.
+
+        Args:
+            pack: Whether disBatch is needed.
+            thorough: Also ask origin, Slurm's controller and the clock, which takes seconds.
+        """
+        remote, through_origin = self.remote, self.remote.via == "origin"
+        request = Examine(remote.clone, remote.runs, self.scheduler, through_origin, pack, thorough)
+        return (event for event in self.ask(request) if isinstance(event, Check))
+
+    @property
+    def noise(self) -> str:
+        """The last lines that login files wrote there; empty before the first request."""
+        return self._agent.noise if self._agent else ""
+
     def fetch(
         self,
         source: str,
@@ -183,7 +199,11 @@ class Connections:
     def to(self, remote: Remote) -> Connection:
         """Return the connection to a remote. Raises as `connect` does."""
         if remote not in self._open:
-            self._open[remote] = connect(remote, prompt=self._prompt, notify=self._notify)
+            try:
+                self._open[remote] = connect(remote, prompt=self._prompt, notify=self._notify)
+            except RemoteError as error:
+                hint = "--remex-doctor examines the connection line by line"
+                raise type(error)(f"{error}\n{hint}") from error
         return self._open[remote]
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from pytest_remex.errors import RemoteError
@@ -16,7 +17,6 @@ from pytest_remex.transport.transfer import STAGING, FolderMaker, TransferProgre
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from pytest_remex.transport.transfer import Transfer
 
@@ -26,9 +26,13 @@ class LocalTransport:
 
     place = "this machine"
 
+    def __init__(self) -> None:
+        # A program may be started while a patch runs, whose working directory is the checkout.
+        self._folder = Path.cwd()
+
     def python(self, program: str) -> LocalChannel:
         """See `Transport`."""
-        return LocalChannel([sys.executable, "-I", "-u", "-c", program])
+        return LocalChannel([sys.executable, "-I", "-u", "-c", program], self._folder)
 
     def copy(self, transfer: Transfer) -> None:
         """See `Transport`. Copies unchanged files too: comparing them would cost no less."""
@@ -41,9 +45,10 @@ class LocalTransport:
 class LocalChannel:
     """A program on this machine, in a session of its own: Ctrl-C reaches pytest alone."""
 
-    def __init__(self, words: Sequence[str]) -> None:
+    def __init__(self, words: Sequence[str], folder: Path | None = None) -> None:
         self._process = subprocess.Popen(
             words,
+            cwd=folder,
             bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

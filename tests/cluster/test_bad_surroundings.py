@@ -198,3 +198,22 @@ def test_hostile_text(user, cluster, tmp_path):
     user.collect().well()
     assert not list(tmp_path.rglob("owned")), submit.text
     assert sorted(path.read_text() for path in runs.glob("*/text")) == sorted(values)
+
+
+def test_pack_without_disbatch(user, mended):
+    """A pack where there is no disBatch is refused before its record, and stays in nobody's way."""
+    done = user.pytest("--remex-submit", "--remex-pack=2").badly("disBatch is not on PATH there")
+    assert "--remex-doctor" in done
+    assert not list(user.output.glob("launches/*.jsonl"))
+    mended()
+
+
+def test_origin_refuses_and_the_connection_takes_over(user, cluster):
+    """Where origin refuses the push, the fix that the message names works: via='connection'."""
+    hook = user.project.origin / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    _submit_badly(user, "refused the push", "via='connection'")
+    user.remote("via='connection'")
+    user.submit()
+    assert_once(user, cluster, 3)

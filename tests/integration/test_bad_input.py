@@ -83,10 +83,30 @@ def test_submodule(project):
 
 
 def test_lfs(project):
-    """A repository with Git LFS is refused, and the file that says so named."""
-    project.commit(**{".gitattributes": LFS})
-    for result in both(project):
-        refused(result, ".gitattributes", "LFS is not supported")
+    """A file in Git LFS is refused by its name, before anything is sent."""
+    project.commit(**{".gitattributes": LFS, "grid.data": "version 1\n"})
+    for result in (project.pytest("--remex-plan"), project.pytest("--remex-submit")):
+        refused(result, "grid.data", "Git LFS", "not supported")
+
+
+def test_lfs_without_files(project):
+    """LFS in a comment, or for files that the base does not have, is no reason to refuse."""
+    project.commit(**{".gitattributes": f"# {LFS}*.h5 filter=lfs\n*.txt text\n"})
+    project.pytest("--remex-plan").assert_outcomes(passed=3)
+
+
+@pytest.mark.parametrize(("smudge", "fine"), [("base64 -d", False), ("cat", True), ("", True)])
+def test_filter(project, smudge, fine):
+    """A filter whose stored form is not the file is refused; one that only cleans is fine."""
+    project.commit(**{".gitattributes": "notes/* filter=crypt\n"})
+    project.git("config", "filter.crypt.clean", "base64")
+    if smudge:
+        project.git("config", "filter.crypt.smudge", smudge)
+    result = project.pytest("--remex-plan")
+    if fine:
+        result.assert_outcomes(passed=3)
+    else:
+        refused(result, "notes/README", "filter 'crypt'", "not supported")
 
 
 def test_no_script(project):
@@ -252,3 +272,16 @@ def test_runs_folder_that_is_gone(project):
     result = project.pytest("--remex-status", "-v")
     assert "ended FAILED" not in result.stdout.str()
     assert "Traceback" not in result.stdout.str()
+
+
+@pytest.mark.parametrize("mode", [(), ("--remex-plan",), ("--remex-submit",)])
+def test_output_folder_that_is_not_committed(project, mode):
+    """A folder of the job's output that no run directory has is told once, before it runs."""
+    project.edit("run.sbatch", "-o job.out", "-o logs/%j.out")
+    project.commit()
+    result = project.pytest("sweeps.py", *mode)
+    result.assert_outcomes(passed=3)
+    told = "run.sbatch writes its output into logs/, which run directories do not have"
+    assert result.stdout.str().count(told) == 1
+    project.commit(**{"logs/.gitkeep": ""})
+    assert "writes its output into" not in project.pytest("--remex-plan").stdout.str()

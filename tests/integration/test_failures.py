@@ -89,14 +89,19 @@ def test_reading_what_was_not_fetched(empty_project):
 
 def test_config_mismatch(empty_project):
     """Where the config that ran is not the config asked for, both are shown and it fails."""
-    empty_project.commit(**{"settings.json": '{"mass": 1, "z": 0.02}\n'})
+    script = (
+        empty_project.path / "run.sbatch"
+    ).read_text() + "echo '{\"mass\": 1}' > settings.json\n"
+    empty_project.commit(**{"settings.json": '{"mass": 1}\n', "run.sbatch": script})
     empty_project.sweeps("""
+        import json
         from pytest_remex import sweep
-        @sweep({"mass": [1, 2]}, base_config={"z": 0.02}, config_file="settings.json")
+        @sweep({"mass": [1, 2]}, config_file="settings.json")
         def grid(experiment):
-            (experiment.path / "input.txt").write_text(str(experiment.config["mass"]))
+            mass = experiment.config["mass"]
+            (experiment.path / "settings.json").write_text(json.dumps({"mass": mass}))
             run = yield
-            assert run.config == {"mass": 1, "z": 0.02}
+            assert run.config == {"mass": 1}
         """)
     empty_project.ran()
     result = empty_project.pytest("--remex-collect")

@@ -195,3 +195,15 @@ def test_record_that_is_lost_at_the_end(project, monkeypatch):
     assert "cannot be written (Disk quota exceeded): free some space there, and run the" in text
     assert "Traceback" not in text
     project.submit().stdout.fnmatch_lines(["*3 already submitted*"])
+
+
+def test_short_summary_of_skips(project):
+    """-rs names each experiment with its own job."""
+    project.submit()
+    result = project.pytest("--remex-submit", "-rs")
+    result.stdout.fnmatch_lines(
+        [
+            f"ALREADY SUBMITTED job {n}*sweeps.py::grid[[]a={n}] *job {n} in launch*"
+            for n in (1, 2, 3)
+        ]
+    )

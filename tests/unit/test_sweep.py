@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -184,7 +185,7 @@ def test_optional_takes_a_pattern(pattern):
 def called(function, *arguments):
     """Return a call that has run up to its yield."""
     made = SweepCall(lambda: function(*arguments), "star")
-    made.patch()
+    made.patch(Path.cwd())
     return made
 
 

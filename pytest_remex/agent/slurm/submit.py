@@ -184,7 +184,7 @@ def _sbatch(submission: LocatedSubmission, number: int, context: SubmitContext) 
     if note is None:
         return SbatchResult(DOUBT)
     group = groups.group_of(submission)
-    options = group.options if group else []
+    options = submission.options + (group.options if group else [])
     words = command_lines.submit(submission.comment, options, submission.script)
     variables = {**environment.for_submission(os.environ), **submission.environment}
     code = context.launcher.run(words, submission.folder, note, variables)

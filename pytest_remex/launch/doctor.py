@@ -1,0 +1,104 @@
+"""Examines line by line what submitting and collecting need: here, on the way, and there."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from pytest_remex.common.protocol import FAULT, FINE, NOTE, Check
+from pytest_remex.errors import RemexError, RemoteError
+from pytest_remex.model import Remote, Repo
+from pytest_remex.repo.git import Git
+from pytest_remex.transport import Connection
+
+SKEW = 30.0
+"""Seconds that two clocks may differ before it is worth a word."""
+
+
+def diagnose(
+    repo: Repo, remote: Remote, output: Path, connect: Callable[[Remote], Connection]
+) -> Iterator[Check]:
+    """Examine a repository and a remote; nothing is written there.
+
+    Args:
+        repo: The user's repository.
+        remote: Where runs happen.
+        output: The output folder.
+        connect: Opens a connection, which is closed at the end.
+
+    Yields:
+        The checks, in the order in which they are needed.
+
+    """
+    yield from _repository(repo, remote)
+    yield _output(output)
+    try:
+        connection = connect(remote)
+    except RemoteError as error:
+        yield Check("login", FAULT, str(error), f"ssh {remote.host} true")
+        return
+    with connection:
+        if remote.host is not None:
+            yield Check("login", FINE, f"{remote.host}: host, host key and key")
+        yield from _there(connection, remote)
+
+
+def _repository(repo: Repo, remote: Remote) -> Iterator[Check]:
+    try:
+        git = Git(repo.path)
+        base = git.resolve("HEAD")
+        git.refuse_unsupported(base)
+    except RemexError as error:
+        yield Check("repository", FAULT, str(error), "set remex_repo, or the fixture repo")
+        return
+    yield Check("repository", FINE, f"{git.top} at {base[:12]}")
+    if remote.host is None or remote.via != "origin":
+        return
+    code, _, words = git.attempt("ls-remote", "--exit-code", "origin", "HEAD")
+    where = git.origin() or "origin"
+    if code:
+        fix = f"git -C {git.top} ls-remote origin; or Remote(..., via='connection')"
+        yield Check("origin from here", FAULT, f"{where} does not answer: {words}", fix)
+    else:
+        yield Check("origin from here", FINE, where)
+
+
+def _output(folder: Path) -> Check:
+    there = folder
+    while not there.exists():
+        there = there.parent
+    if os.access(there, os.W_OK | os.X_OK):
+        return Check("output folder", FINE, str(folder))
+    return Check("output folder", FAULT, f"{there} is not writable", "set remex_output")
+
+
+def _there(connection: Connection, remote: Remote) -> Iterator[Check]:
+    asked = time.time()
+    try:
+        for check in connection.examine(thorough=True):
+            # The clock comes last: all before it took time.
+            yield _clock(check, asked, time.time()) if check.name == "clock" else check
+        if remote.host is not None:
+            yield _login_files(connection.noise)
+    except RemoteError as error:
+        fix = f"ssh {remote.host} python3 --version" if remote.host else "python3 --version"
+        yield Check("login files and python3", FAULT, str(error), fix)
+
+
+def _login_files(noise: str) -> Check:
+    if not noise:
+        return Check("login files", FINE, "quiet")
+    fix = "write in a terminal only: [[ $- == *i* ]] && ..."
+    return Check("login files", NOTE, f"they write {noise!r}, which is skipped", fix)
+
+
+def _clock(check: Check, earliest: float, latest: float) -> Check:
+    there = float(check.found)
+    skew = max(earliest - there, there - latest, 0.0)
+    if skew <= SKEW:
+        return Check("clock", FINE, "agrees with the one here")
+    return Check(
+        "clock", NOTE, f"differs by {skew:.0f} s from the one here", "date, here and there"
+    )

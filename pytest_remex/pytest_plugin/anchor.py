@@ -1,0 +1,91 @@
+"""Where a project is anchored: the top of the repository that holds pytest's rootdir.
+
+pytest's rootdir depends on the folder that it is started in and on the files that it is given. The
+place of the output folder and the node ids in launch records must not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """The folder that node ids in records are relative to, and the output folder.
+
+    `moved_to` is where the output folder would lie today, where it is used at its old place.
+    """
+
+    folder: Path
+    output: Path
+    moved_to: Path | None = None
+
+
+_ANCHOR = pytest.StashKey[Anchor]()
+
+
+def anchor_of(config: pytest.Config) -> Anchor:
+    """Return where a pytest run is anchored.
+
+    An output folder below rootdir, where releases before 0.2 put it, is used as it is, and its
+    records are read with rootdir as the anchor.
+    """
+    if _ANCHOR not in config.stash:
+        name = str(config.getini("remex_output"))
+        rootdir = config.rootpath
+        anchor, old = Anchor(top := repository_of(rootdir), top / name), rootdir / name
+        if top != rootdir and old != anchor.output and (old / "launches").is_dir():
+            anchor = Anchor(rootdir, old, anchor.output)
+        config.stash[_ANCHOR] = anchor
+    return config.stash[_ANCHOR]
+
+
+def repository_of(folder: Path) -> Path:
+    """Return the top of the repository that holds a folder; the folder itself where none does."""
+    for top in (folder, *folder.parents):
+        git = top / ".git"
+        if git.is_file() or (git / "HEAD").exists():
+            return top
+    return folder
+
+
+def node_of(item: pytest.Item) -> str:
+    """Return an item's node id relative to the anchor."""
+    top = anchor_of(item.config).folder
+    if top == item.config.rootpath or not item.path.is_relative_to(top):
+        return item.nodeid
+    _file, *names = item.nodeid.split("::", 1)
+    return "::".join([item.path.relative_to(top).as_posix(), *names])
+
+
+def refuse_unread_conftests(config: pytest.Config) -> None:
+    """Refuse to go on without a conftest.py above rootdir: it may name another cluster.
+
+    Raises:
+        pytest.UsageError: There is one in the repository that pytest did not read.
+
+    """
+    if config.option.noconftest:
+        return
+    for path in _conftests_above(config.rootpath):
+        if not config.pluginmanager.has_plugin(str(path)):
+            top = repository_of(config.rootpath)
+            elsewhere = f", run pytest from {top}, or put an empty pytest.ini there"
+            raise pytest.UsageError(
+                f"{path} was not read: it lies above pytest's rootdir, {config.rootpath}, and may "
+                f"name the repository and the cluster; add --confcutdir={top}"
+                + ("" if config.inipath else elsewhere)
+            )
+
+
+def _conftests_above(rootdir: Path) -> Iterator[Path]:
+    top = repository_of(rootdir)
+    for folder in rootdir.parents:
+        if not folder.is_relative_to(top):
+            return
+        if (path := folder / "conftest.py").is_file():
+            yield path

@@ -1,0 +1,97 @@
+"""One anchor: the top of the repository, whatever folder pytest is started in."""
+
+import json
+
+import pytest
+from conftest import GRID
+
+CONFTEST = """
+    import pytest
+    from pytest_remex import Remote
+
+    @pytest.fixture(scope="session")
+    def remote():
+        return Remote(None, runs={runs!r})
+"""
+
+
+@pytest.fixture
+def grids(project, monkeypatch):
+    """Give a project as in the README: a conftest.py at the top, no ini file, sweeps below."""
+    (project.path / "pytest.ini").unlink()
+    (project.path / "sweeps.py").unlink()
+    project.write("grids/sweeps.py", GRID)
+    project.commit()
+    project.runs = project.path / "runs"
+    project.write("conftest.py", CONFTEST.format(runs=str(project.runs)))
+    monkeypatch.chdir(project.path / "grids")
+    return project
+
+
+@pytest.mark.parametrize("mode", [(), ("--remex-plan",), ("--remex-submit",), ("--remex-status",)])
+def test_unread_conftest(grids, mode):
+    """A conftest.py above rootdir that pytest did not read is an error in every mode."""
+    result = grids.pytest("sweeps.py", *mode)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        [f"*{grids.path}/conftest.py was not read:*add --confcutdir={grids.path}, run pytest from*"]
+    )
+    assert not list(grids.path.rglob("remex-output"))
+
+
+def test_one_output_folder_from_everywhere(grids, monkeypatch):
+    """The fix that the error names works, and then all folders lead to the same records."""
+    grids.submit("sweeps.py", f"--confcutdir={grids.path}")
+    assert {event["node"] for event in grids.events() if "node" in event} == {
+        f"grids/sweeps.py::grid[a={a}]" for a in (1, 2, 3)
+    }
+    monkeypatch.chdir(grids.path)
+    result = grids.pytest("grids/sweeps.py", "--remex-submit")
+    result.stdout.fnmatch_lines(["3 already submitted*"])
+    assert len(grids.jobs()) == 3
+    grids.wait()
+    assert grids.pytest("grids/sweeps.py", "--remex-collect").ret == 0
+    before = (grids.output / "grid" / "results.csv").read_bytes()
+    monkeypatch.chdir(grids.path / "grids")
+    result = grids.pytest("sweeps.py", "--remex-status", f"--confcutdir={grids.path}")
+    result.assert_outcomes(passed=3)
+    assert grids.pytest("sweeps.py", "--remex-collect", "--confcutdir=..").ret == 0
+    assert (grids.output / "grid" / "results.csv").read_bytes() == before
+
+
+def test_every_mode_names_its_target(project):
+    """Dry run, plan, submit, status, collect and cancel say where experiments run."""
+    modes = ["", "--remex-plan", "--remex-submit", "--remex-status", "--remex-cancel"]
+    for mode in [*modes, "--remex-collect"]:
+        result = project.pytest("sweeps.py", *([mode] if mode else []))
+        name = mode.removeprefix("--remex-") or "dry run"
+        result.stdout.fnmatch_lines([f"*- remex {name} on this machine -*"])
+
+
+def test_cluster_as_target(project):
+    """A plan names the cluster and the runs folder."""
+    project.write("pytest.ini", "[pytest]\nremex_host=box\nremex_clone=~/c\nremex_runs=/big/runs\n")
+    result = project.pytest("--remex-plan")
+    result.stdout.fnmatch_lines(["*- remex plan on box:/big/runs -*"])
+
+
+def test_output_folder_of_an_earlier_release(grids, monkeypatch):
+    """A remex-output below rootdir is used and named; its node ids are relative to rootdir."""
+    monkeypatch.chdir(grids.path)
+    grids.submit("grids/sweeps.py")
+    old = grids.path / "grids" / "remex-output"
+    grids.output.rename(old)
+    for path in (old / "launches").glob("*.jsonl"):
+        path.write_text(path.read_text().replace("grids/sweeps.py", "sweeps.py"))
+    monkeypatch.chdir(grids.path / "grids")
+    result = grids.pytest("sweeps.py", "--remex-collect", "--remex-offline", "--confcutdir=..")
+    result.stdout.fnmatch_lines([f"{old} is used, where an earlier release put it*{grids.output}"])
+    nodes = {
+        json.loads(line).get("node")
+        for path in (old / "launches").glob("*.jsonl")
+        for line in path.read_text().splitlines()
+    }
+    assert "sweeps.py::grid[a=1]" in nodes
+    assert not grids.output.exists()
+    result = grids.pytest("sweeps.py", "--remex-submit", "--confcutdir=..")
+    result.stdout.fnmatch_lines(["3 already submitted*"])

@@ -1,0 +1,66 @@
+"""The agent examines its machine line by line, and tells what to do about each fault."""
+
+import pytest
+
+from pytest_remex.common.protocol import FAULT, FINE, LOCAL, SLURM, Examine
+
+
+def checks(agent, **fields):
+    """Return the checks of a request, by name."""
+    found = agent.ask(Examine(**{"clone": "", "scheduler": LOCAL, **fields}))
+    return {check.name: check for check in found}
+
+
+def test_what_is_fine(agent, repository, tmp_path):
+    """A machine that can take a launch has no fault."""
+    repository.git("remote", "add", "origin", "/somewhere")
+    found = checks(agent, clone=str(repository.path), runs=str(tmp_path), origin=True)
+    assert FAULT not in {check.state for check in found.values()}
+    assert list(found) == ["python3", "git", "clone", "origin", "runs folder", "disk"]
+
+
+def test_all_faults_are_told_together(start_agent, tmp_path):
+    """Missing programs, clone and runs folder come in one list, each with its fix."""
+    agent = start_agent(PATH=str(tmp_path))
+    found = checks(
+        agent, clone="/no/such", runs="/no/runs", scheduler=SLURM, origin=True, pack=True
+    )
+    faults = {name for name, check in found.items() if check.state == FAULT}
+    assert faults == {"git", "clone", "rsync", "Slurm", "runs folder", "disBatch"}
+    assert all(found[name].fix for name in faults)
+    assert found["runs folder"].fix == "mkdir -p /no/runs"
+
+
+def test_runs_folder_that_everybody_can_write_to(agent, tmp_path):
+    """A world-writable runs folder is a fault: who can write there can run code as the user."""
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    runs.chmod(0o777)
+    check = checks(agent, runs=str(runs))["runs folder"]
+    assert (check.state, check.fix) == (FAULT, f"chmod o-w {runs}")
+    runs.chmod(0o755)
+    assert checks(agent, runs=str(runs))["runs folder"].state == FINE
+
+
+def test_local_runs_folder_is_not_made(agent, tmp_path):
+    """The folder of local runs need not be there, and examining does not make it."""
+    found = checks(agent, runs=str(tmp_path / "a" / "b"))
+    assert found["runs folder"].state == FINE
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(("thorough", "told"), [(False, FINE), (True, FAULT)])
+def test_origin_that_does_not_answer(agent, repository, tmp_path, thorough, told):
+    """Origin is asked by a thorough examination alone."""
+    repository.git("remote", "add", "origin", "/nowhere")
+    found = checks(
+        agent, clone=str(repository.path), runs=str(tmp_path), origin=True, thorough=thorough
+    )
+    assert found["origin"].state == told
+
+
+def test_clone_without_origin(agent, repository, tmp_path):
+    """A clone without origin is a fault where commits come through it."""
+    where = {"clone": str(repository.path), "runs": str(tmp_path)}
+    assert checks(agent, **where, origin=True)["origin"].state == FAULT
+    assert "origin" not in checks(agent, **where)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_remex.model import JobState
+from pytest_remex.common.jobs import JobState
 from pytest_remex.report.text import clean, duration, head, href, shown, tail, tone
 
 TEXT = st.text(st.characters(exclude_categories=()))

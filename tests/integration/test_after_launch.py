@@ -14,7 +14,8 @@ def grid(experiment):
     text = json.dumps({"a": experiment.config["a"], "z": 0.02})
     (experiment.path / "settings.json").write_text(text)
     run = yield
-    return {"ran_z": run.config["z"] if run.config else None}
+    if run.config:
+        run.record(ran_z=run.config["z"])
 """
 
 

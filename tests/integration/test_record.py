@@ -148,3 +148,39 @@ def test_a_user_s_hooks_win_over_mesa_s(empty_project):
     empty_project.pytest("--remex-collect").assert_outcomes(passed=1)
     row = rows(empty_project)["a=1"]
     assert (row["read"], row["config"]) == ("mine", "inlist")
+
+
+def test_a_raising_reader_fails_its_experiment_alone(empty_project):
+    """Where a hook that reads configs raises, that experiment fails, and the table is written."""
+    empty_project.sweeps(RECORDING.replace("assert a != 2", "pass"))
+    empty_project.write(
+        "conftest.py",
+        """
+        def pytest_remex_config(path, config_file):
+            if "a = 2" in (path / "result.txt").read_text():
+                raise ValueError("no config")
+        """,
+    )
+    empty_project.ran()
+    result = empty_project.pytest("--remex-collect")
+    result.assert_outcomes(passed=1, failed=1)
+    assert {name: row["verdict"] for name, row in rows(empty_project).items()} == {
+        "a=1": "PASSED",
+        "a=2": "FAILED",
+    }
+
+
+def test_measures_of_a_hook(empty_project):
+    """Measures of a hook are kept beside those of the function, which win."""
+    empty_project.sweeps(RECORDING.replace("assert a != 2", "pass"))
+    empty_project.write(
+        "conftest.py",
+        """
+        def pytest_remex_measures(run):
+            return {"double": -1, "code": run.job.exit_code}
+        """,
+    )
+    empty_project.ran()
+    empty_project.pytest("--remex-collect").assert_outcomes(passed=2)
+    row = rows(empty_project)["a=2"]
+    assert (row["double"], row["code"]) == ("4", "0")

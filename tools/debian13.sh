@@ -1,4 +1,6 @@
 #!/bin/sh
+# shellcheck disable=SC2016,SC2089,SC2090 # the shells inside expand what is quoted here
+#
 # Run `make test`, or pytest with the arguments given, on a Debian 13 made in a folder of its own.
 #
 #   sudo tools/debian13.sh                                  all tests
@@ -26,14 +28,15 @@ if [ -n "${REMEX_DEBIAN13:-}" ]; then
     root=$(cd "$REMEX_DEBIAN13" && pwd)
 else
     root=$(mktemp -d "${TMPDIR:-/tmp}/remex-debian13-XXXXXX")
-    trap 'rm -rf --one-file-system "$root"' EXIT
+    chmod 755 "$root" # its users other than root have to pass
+    trap 'rm -rf --one-file-system "$root" "$root.log"' EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
 fi
 
 if [ ! -e "$root/.remex-made" ]; then
     debootstrap --variant=minbase --include="$PACKAGES" "$RELEASE" "$root" "$mirror" >"$root.log" ||
-        fail "debootstrap failed: see $root.log"
+        fail "debootstrap failed: $(tail -n 3 "$root.log")"
     rm -f "$root.log"
     touch "$root/.remex-made"
 fi
@@ -49,7 +52,6 @@ git -C "$checkout" ls-files -z --cached --others --exclude-standard --deduplicat
     (cd "$checkout" && xargs -0 sh -c 'for f; do [ ! -e "$f" ] || printf "%s\0" "$f"; done' sh) |
     tar -C "$checkout" --null --files-from=- -cf - | tar -C "$root/checkout" -xf -
 
-# shellcheck disable=SC2016 # the shell inside expands these
 INSIDE='
     cd /checkout
     [ $# -gt 0 ] || exec make test
@@ -60,7 +62,6 @@ INSIDE='
 export INSIDE
 
 # In namespaces of its own: when the first process ends, all others and all mounts go with it.
-# shellcheck disable=SC2016 # the inner shell expands these
 unshare --mount --pid --fork --kill-child sh -eu -c '
     root=$1
     shift
@@ -77,6 +78,9 @@ unshare --mount --pid --fork --kill-child sh -eu -c '
     mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
     ln -s pts/ptmx "$root/dev/ptmx"
     ln -s /proc/self/fd "$root/dev/fd"
+    ln -s fd/0 "$root/dev/stdin"
+    ln -s fd/1 "$root/dev/stdout"
+    ln -s fd/2 "$root/dev/stderr"
     exec chroot "$root" env HOME=/root TMPDIR=/tmp PATH=/usr/sbin:/usr/bin:/sbin:/bin \
         sh -eu -c "$INSIDE" sh "$@"
 ' sh "$root" "$@"

@@ -9,6 +9,7 @@ from pytest_remex.extensions.mesa import InlistWarning, effective_config, patch_
 from pytest_remex.extensions.mesa.controls import KnownControls
 from pytest_remex.extensions.mesa.inspection import inspect
 from pytest_remex.extensions.mesa.readers import config_of
+from pytest_remex.extensions.mesa.roots import named_files
 from pytest_remex.model import Experiment, Sweep
 
 
@@ -69,9 +70,8 @@ def said(work):
         for name, settings in patches.items():
             originals[name] = (folder / name).read_bytes()
             patch_inlist(folder / name, settings)
-        experiment = Experiment(
-            Sweep("tams", config_files=(config_file,) if config_file else ()), "id", {}, {}, folder
-        )
+        sweep = Sweep("tams", config_files=tuple(named_files(config_file)))
+        experiment = Experiment(sweep, "id", {}, {}, folder)
         return inspect(experiment, controls, originals)
 
     return plan

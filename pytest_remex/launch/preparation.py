@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pytest_remex.launch.config_check import refuse_missing_config_file
 from pytest_remex.model import Sweep
@@ -122,10 +122,10 @@ def warnings_of(repository: Git, prepared: Prepared) -> Iterator[PatchWarning]:
 def _missing_output_folder(header: Header, checkout: Path) -> str:
     """Return a folder of the script's output that holds no file, so that git does not keep it."""
     for pattern in filter(None, (header.output, header.error)):
-        folder = PurePosixPath(pattern).parent
-        known = not folder.is_absolute() and "%" not in str(folder)
-        if known and not any(path.is_file() for path in (checkout / folder).rglob("*")):
-            return str(folder)
+        folder = os.path.dirname(pattern)  # noqa: PTH120 - Slurm's pattern, not a path here
+        is_known = folder.strip("./") and not folder.startswith("/") and "%" not in folder
+        if is_known and not any(files for _, _, files in os.walk(checkout / folder)):
+            return folder
     return ""
 
 

@@ -224,6 +224,12 @@ def _sending_modifiers() -> list[Modifier]:
             " (default: remex_sbatch, then $REMEX_SBATCH)",
             {"metavar": "OPTIONS"},
         ),
+        *_plan_or_submit_modifiers(),
+    ]
+
+
+def _plan_or_submit_modifiers() -> list[Modifier]:
+    return [
         Modifier(
             "checkout",
             frozenset({Mode.PLAN}),

@@ -186,10 +186,10 @@ def test_script_that_sbatch_refuses(repository):
     with pytest.raises(SweepError, match="dos2unix"):
         tree.fingerprint([edit("run.sbatch", "#!/bin/sh\r\n")])
     other = repository.commit(**{"run.sbatch": "echo"})
-    corrected = read_input_tree(repository.door, other, INPUTS)
+    corrected = read_input_tree(repository.client, other, INPUTS)
     assert corrected.fingerprint([edit("run.sbatch", PLAIN)]) == tree.fingerprint()
     assert corrected.fingerprint() != tree.fingerprint()
-    assert differing(repository.door, base, other, INPUTS) == ("run.sbatch",)
+    assert differing(repository.client, base, other, INPUTS) == ("run.sbatch",)
 
 
 @pytest.mark.parametrize("declared", [None, ["src/", "inlist"]])

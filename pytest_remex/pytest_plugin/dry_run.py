@@ -131,14 +131,14 @@ class DryRun:
             f"--remex-submit {f'asks for {Cost.of(sent)}' if sent else 'has nothing to send'}",
             f"{submitted} already submitted" + (f", {again} of them once more" if again else ""),
         ]
-        if self._planned and not sent:
-            total = Footprint.total(each.prepared.footprint for each in self._planned)
-            parts.append(f"the run directories of all would take {written(total)}")
         if unknown := counts[Decision.ASK]:
             parts.append(
                 f"whether the jobs of {unknown} failed is not recorded yet, and submit will ask: "
                 f"--remex-status records it"
             )
+        if self._planned and not sent:
+            total = Footprint.total(each.prepared.footprint for each in self._planned)
+            parts.append(f"the run directories of all would take {written(total)}")
         return "; ".join(parts)
 
 

@@ -70,7 +70,7 @@ def test_plan_of_nothing_new(project):
     """A plan of experiments that were all submitted says that there is nothing to send."""
     project.submit()
     result = project.pytest("--remex-plan")
-    result.stdout.fnmatch_lines(["--remex-submit has nothing to send; 3 already submitted"])
+    result.stdout.fnmatch_lines(["--remex-submit has nothing to send; 3 already submitted; *"])
 
 
 def test_cost(project):
@@ -92,6 +92,7 @@ def test_cost_after_the_patch(empty_project):
             script = experiment.path / "run.sbatch"
             hours = experiment.config["hours"]
             script.write_text(script.read_text().replace("-t 5", f"-t {hours}:00:00"))
+            (experiment.path / "input.txt").write_text(f"{hours}\\n")
         """)
     result = empty_project.pytest("--remex-plan")
     result.stdout.fnmatch_lines(["*asks for 2 jobs*at most 3 core-hours*"])
@@ -114,7 +115,7 @@ def test_kinds_of_edits(empty_project):
         def grid(experiment):
             (experiment.path / "data.bin").write_bytes(bytes(range(256)))
             (experiment.path / "fresh.txt").write_text("new file")
-            (experiment.path / "notes" / "README").unlink()
+            (experiment.path / "notes" / "about").unlink()
         """)
     result = empty_project.pytest("--remex-plan")
     result.stdout.fnmatch_lines(["*-a tiny simulation"])

@@ -229,7 +229,7 @@ def run_to_json(run: RunRecord) -> dict[str, Any]:
         "parameters": run.parameters,
         "directory": run.directory,
         "header": header_to_json(run.header),
-        **(_identity_to_json(run.identity) if run.identity else {}),
+        **(asdict(run.identity) if run.identity else {}),
     }
 
 
@@ -245,15 +245,6 @@ def run_from_json(data: Json, base: str) -> RunRecord:
         header=header_from_json(_object(data, "header")),
         identity=_identity_from_json(data) if "fingerprint" in data else None,
     )
-
-
-def _identity_to_json(identity: Identity) -> dict[str, Any]:
-    return {
-        "fingerprint": identity.fingerprint,
-        "replicate": identity.replicate,
-        "patterns": identity.patterns,
-        "changed": [list(entry) for entry in identity.changed],
-    }
 
 
 def _identity_from_json(data: Json) -> Identity:

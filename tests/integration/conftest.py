@@ -41,7 +41,7 @@ grep -q empty input.txt || cp input.txt result.txt
 FILES = {
     "run.sbatch": SCRIPT,
     "input.txt": "base\n",
-    "notes/README": "a tiny simulation\n",
+    "notes/about": "a tiny simulation\n",
     "pytest.ini": "[pytest]\nfilterwarnings = error\n",
     ".gitignore": "remex-output/\n__pycache__/\n.pytest_cache/\n*.log\n/sweeps.py\n/conftest.py\n",
 }

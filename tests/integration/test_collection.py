@@ -171,7 +171,7 @@ def test_every_patch_starts_from_the_base(empty_project):
         def one(experiment):
             names = sorted(path.name for path in experiment.path.iterdir() if path.name != ".git")
             assert names == [".gitignore", "input.txt", "notes", "pytest.ini", "run.sbatch"]
-            assert (experiment.path / "notes/README").exists()
+            assert (experiment.path / "notes/about").exists()
             shutil.rmtree(experiment.path / "notes")
             (experiment.path / "run.sbatch").chmod(0o755)
             (experiment.path / "new/folder").mkdir(parents=True)

@@ -227,7 +227,7 @@ def test_git_in_a_patch(empty_project, other, monkeypatch):
     swept(
         empty_project,
         "import subprocess; experiment.config['a'] == 1 and subprocess.run("
-        "['git', 'rm', '-q', 'notes/README'], cwd=experiment.path, check=True)",
+        "['git', 'rm', '-q', 'notes/about'], cwd=experiment.path, check=True)",
     )
     before = of_user(other), of_user(empty_project.path)
     with monkeypatch.context() as patched:
@@ -237,14 +237,14 @@ def test_git_in_a_patch(empty_project, other, monkeypatch):
         assert os.environ["GIT_DIR"] == f"{other}/.git"
     assert (of_user(other), of_user(empty_project.path)) == before
     files = [empty_project.git("ls-tree", "-r", sha) for sha in commits(empty_project)]
-    assert ["notes/README" in listed for listed in files] == [False, True]
+    assert ["notes/about" in listed for listed in files] == [False, True]
 
 
 @pytest.mark.parametrize(
     "commands",
     [
-        "git rm -q notes/README",
-        "git mv notes/README notes/moved",
+        "git rm -q notes/about",
+        "git mv notes/about notes/moved",
         "git commit -qam theirs",
         "git checkout -qb branch-of-a-patch",
         "git stash -q",

@@ -172,4 +172,4 @@ def test_odd_base_tree(empty_project):
     assert {name for name in listed if name} <= here
     assert (folder / "dangling").readlink().as_posix() == "/nonexistent/../x"
     assert (folder / "run.sbatch").stat().st_mode & 0o100
-    assert (folder / "notes/README").exists()
+    assert (folder / "notes/about").exists()

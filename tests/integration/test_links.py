@@ -30,7 +30,7 @@ SWEEP = """
 def outside(tmp_path_factory):
     """Give a user's data that have names as in the repository, and others."""
     folder = tmp_path_factory.mktemp("outside")
-    for name in ("README", "input.txt", "run.sbatch", "table.dat", "deep/one", "deep/two/three"):
+    for name in ("about", "input.txt", "run.sbatch", "table.dat", "deep/one", "deep/two/three"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(f"{PRECIOUS} {name}\n")
     return folder
@@ -158,7 +158,7 @@ def linked(empty_project, outside):
     (empty_project.path / "via").symlink_to("data")
     (empty_project.path / "table").symlink_to(outside / "table.dat")
     (empty_project.path / "up").symlink_to("../../../../.." + str(outside))
-    (empty_project.path / "notes/ok").symlink_to("README")
+    (empty_project.path / "notes/ok").symlink_to("about")
     empty_project.commit()
     return empty_project
 
@@ -194,7 +194,7 @@ def test_tracked_links_stay_links(linked, outside):
         assert files["moved"] == ("120000", str(outside))
         assert files["table"] == ("120000", str(outside / "table.dat"))
         assert files["via"] == ("120000", "data")
-        assert files["notes/ok"] == ("120000", "README")
+        assert files["notes/ok"] == ("120000", "about")
         assert "data" not in files
 
 

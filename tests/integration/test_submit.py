@@ -50,7 +50,7 @@ def test_run_directory(project):
     (folder,) = project.run_directories()
     assert re.fullmatch(r"main_grid_time_\d{4}(_\d\d){5}_sha_[0-9a-f]{12}", folder.name)
     assert (folder / "input.txt").read_text() == "a = 2\n"
-    assert (folder / "notes/README").read_text() == "a tiny simulation\n"
+    assert (folder / "notes/about").read_text() == "a tiny simulation\n"
     about = json.loads((folder / ".remex/run.json").read_text())
     assert about["sha"].startswith(folder.name[-12:])
     assert about["parent"] == project.git("rev-parse", "HEAD")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RecordError
-from pytest_remex.model import Commit, Remote
+from pytest_remex.model import Commit, Identity, Remote
 from pytest_remex.records.index import RunIndex
 from pytest_remex.records.schema import (
     Committed,
@@ -64,7 +64,8 @@ def test_any_text_comes_back(tmp_path_factory, point, node, name, why):
     """What is written comes back as it was, lines and lone surrogates included."""
     folder = tmp_path_factory.mktemp("launches")
     begun = launch(name=name, base_config=point)
-    one = run(node=node, point=point)
+    identity = Identity("f" * 40, "p" * 16, ((why, "100644", "d" * 40), (name, "", "")), 2)
+    one = run(node=node, point=point, identity=identity)
     written = Journal.begin(folder, begun)
     written.write([Committed(one), StageReached(SHA, Stage.REJECTED, why=why)])
     written.close()
@@ -73,6 +74,7 @@ def test_any_text_comes_back(tmp_path_factory, point, node, name, why):
     found = record.runs[SHA]
     assert (found.node, found.point, found.stage, found.why) == (node, point, Stage.REJECTED, why)
     assert found.commit == one.commit
+    assert found.identity == identity
 
 
 def test_stages(journal):

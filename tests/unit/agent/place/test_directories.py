@@ -391,6 +391,15 @@ def test_shared_paths_are_linked_from_one_copy(place, repository):
     assert copy.stat().st_mode & 0o222 == 0
 
 
+def test_what_is_left_out_is_not_placed(place, repository):
+    """Files and folders that are left out are in no run directory; others of like names are."""
+    files = {"run.sbatch": SCRIPT, "docs/a": b"1", "docs/sub/b": b"2", "docs2/c": b"3", "d": b"4"}
+    base = repository.commit(files)
+    commit = repository.commit({**files, "inlist": b"x"}, base["sha"])
+    place(base, ("run", commit), left_out=["docs", "d", "docs2/other"])
+    assert sorted(place.files("run")) == [b"docs2/c", b"inlist", b"run.sbatch"]
+
+
 @pytest.mark.parametrize("path", ["nothing", "../x", "/etc", ""])
 def test_a_shared_path_that_is_not_in_the_base_is_named(place, repository, path):
     """A shared path must be a file or folder of the base commit."""

@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +59,8 @@ SETTINGS = (
 credentials, ssh) stays the user's, and so does how git compares their own work tree (autocrlf,
 filters, fileMode), which only `status` does."""
 
+STORING_POINTERS = frozenset({"lfs", "annex"})
+"""Filters whose stored form is no form of the file, whatever their commands."""
 FIXED = git_environment.FIXED | {
     "GIT_DISCOVERY_ACROSS_FILESYSTEM": "1",
     "GIT_OPTIONAL_LOCKS": "0",
@@ -204,32 +206,42 @@ class Git:
                 f"run directories: submodules are not supported; commit its files instead"
             )
         paths = [line.partition("\t")[2] for line in listing if line]
-        if any(path.rpartition("/")[2] == ".gitattributes" for path in paths) or self._own_rules():
-            self._refuse_filters(base, paths)
+        if any(path.rpartition("/")[2] == ".gitattributes" for path in paths):
+            self._refuse_filters(base, paths, self._changes_files)
+        elif (self.folder / "info" / "attributes").exists():
+            self._refuse_filters(base, paths, STORING_POINTERS.__contains__)
         if (self.folder / "shallow").exists():
             raise RepositoryError(
                 f"{self.top} is a shallow clone, from which experiments cannot be pushed: "
                 f"run `git fetch --unshallow`"
             )
 
-    def _own_rules(self) -> bool:
-        return (self.folder / "info" / "attributes").exists()
-
-    def _refuse_filters(self, base: str, paths: Sequence[str]) -> None:
+    def _refuse_filters(
+        self, base: str, paths: Sequence[str], is_refused: Callable[[str], bool]
+    ) -> None:
         """Refuse files that git stores otherwise than it checks them out."""
         names = "".join(f"{path}\0" for path in paths).encode(errors="surrogateescape")
         with tempfile.TemporaryDirectory(prefix="remex-index-") as folder:
             # Attributes as the base has them, whatever the work tree and the index hold.
-            index = {"GIT_INDEX_FILE": f"{folder}/index"}
+            index = {"GIT_INDEX_FILE": f"{folder}/index", "GIT_ATTR_NOSYSTEM": "1"}
             self.run("read-tree", base, env=index)
-            command = ("check-attr", "--cached", "-z", "--stdin", "filter")
+            # A user's own attributes make no difference to what is committed here.
+            command = (
+                "-c",
+                f"core.attributesFile={os.devnull}",
+                "check-attr",
+                "--cached",
+                "-z",
+                "--stdin",
+                "filter",
+            )
             code, output, errors = self.stream(*command, env=index).communicate(names)
         if code:
             words = errors.decode(errors="replace").strip()
             raise RepositoryError(f"git check-attr failed in {self.top}: {words}")
         fields = output.decode(errors="surrogateescape").split("\0")
         for path, value in zip(fields[0::3], fields[2::3], strict=False):
-            if self._changes_files(value):
+            if is_refused(value):
                 raise RepositoryError(_filtered(self.top, path, value))
 
     @functools.cache  # noqa: B019 - a few names, for the few repositories of a run
@@ -239,7 +251,9 @@ class Git:
             return False
         _, smudge, _ = self.attempt("config", f"filter.{name}.smudge")
         _, process, _ = self.attempt("config", f"filter.{name}.process")
-        return name == "lfs" or smudge.strip() not in {"", "cat"} or bool(process.strip())
+        return (
+            name in STORING_POINTERS or smudge.strip() not in {"", "cat"} or bool(process.strip())
+        )
 
     def ref(self, name: str) -> str | None:
         """Return the sha that a ref points to; None where there is no such ref."""

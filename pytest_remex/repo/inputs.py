@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
@@ -137,12 +137,15 @@ class Inputs:
         """Return whether a file is in run directories: all are, or only declared inputs."""
         return self._declared is None or self.is_input(path)
 
-    def refuse(self, edits: Iterable[Edit], experiment: str) -> None:
+    def refuse(
+        self, edits: Iterable[Edit], experiment: str, differs: Callable[[Edit], bool]
+    ) -> None:
         """Refuse a patch that changes what is no input.
 
         Args:
             edits: What the patch changed.
             experiment: The experiment's id, for the message.
+            differs: Whether an edit leaves other bytes than the base has.
 
         Raises:
             SweepError: It does; with the paths, and what to do.
@@ -151,7 +154,7 @@ class Inputs:
         refused: dict[FileKind, list[str]] = {}
         for edit in edits:
             kind = self.kind(edit.path)
-            if kind is not FileKind.INPUT:
+            if kind is not FileKind.INPUT and differs(edit):
                 refused.setdefault(kind, []).append(os.fsdecode(edit.path))
         lines = [
             f"{experiment}: the patch changes {_some(paths)}, {self._explain(kind, paths)}"
@@ -202,7 +205,9 @@ def _compiled(patterns: Sequence[str], origin: str) -> PathSpec[GitIgnoreSpecPat
         fault = _fault(pattern)
         if fault:
             raise SweepError(f"{origin}: the pattern {pattern!r} {fault}: correct or remove it")
-    return PathSpec.from_lines(GitIgnoreSpecPattern, patterns)
+    # pathspec lets `a/**/` match files too; `a/**/*/` says the same, and matches folders alone.
+    folders = (f"{each}*/" if each.endswith("/**/") else each for each in patterns)
+    return PathSpec.from_lines(GitIgnoreSpecPattern, folders)
 
 
 def _fault(pattern: str) -> str | None:

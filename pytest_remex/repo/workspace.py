@@ -88,7 +88,7 @@ class Workspace:
                 f"{experiment.id}: the patch writes into .remex/, which is pytest-remex's own "
                 f"folder in a run directory: write elsewhere"
             )
-        inputs.refuse(patch.edits, experiment.id)
+        inputs.refuse(patch.edits, experiment.id, self._differs)
         tree = self.input_tree(inputs)
         identity = _identity(tree, inputs, patch)
         self._refuse_equal_inputs(named, identity)
@@ -106,6 +106,10 @@ class Workspace:
             ignored=patch.ignored,
             leaving=patch.leaving,
         )
+
+    def _differs(self, edit: Edit) -> bool:
+        known = edit.path in self.scratch.files
+        return not known or edit.content != self.scratch.original(edit.path)
 
     def _refuse_equal_inputs(self, named: Named, identity: Identity) -> None:
         experiment = named.experiment

@@ -50,7 +50,7 @@ def jobs_of(events):
 def test_each_task_runs_in_its_own_run_directory(launch):
     """Tasks have their directory, output, exit code and state; one sbatch makes them all."""
     launch.shims.put()
-    events = launch.submit(array(launch, "r0", "r1", "r2"))
+    events = launch.submit(array(launch, "r0", "r1", "r2", name="star"))
     jobs = jobs_of(events)
     number = events[0].job
     assert jobs == {f"r{task}": f"{number}_{task}" for task in range(3)}

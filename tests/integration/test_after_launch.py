@@ -56,8 +56,9 @@ def test_an_optional_output_need_not_exist(project):
 
 def test_a_corrected_config_is_judged_anew(project):
     """A wrong entry of base_config fails the runs, and passes once it is corrected."""
-    project.sweeps(SETTINGS.replace('{"z": 0.02}, fetch', '{"z": 0.03}, fetch'))
+    project.sweeps(SETTINGS)
     project.ran()
+    project.edit("sweeps.py", '{"z": 0.02}, fetch', '{"z": 0.03}, fetch')
     result = project.pytest("--remex-collect")
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(["*z: asked for 0.03, ran with 0.02*"])

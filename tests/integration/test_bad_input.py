@@ -106,7 +106,7 @@ def test_filter(project, smudge, fine):
     if fine:
         result.assert_outcomes(passed=3)
     else:
-        refused(result, "notes/README", "filter 'crypt'", "not supported")
+        refused(result, "notes/about", "filter 'crypt'", "not supported")
 
 
 def test_no_script(project):

@@ -26,7 +26,7 @@ def write(self, events):
         while True:
             time.sleep(0.1)
     end = time.monotonic() + 20
-    while mode == "meets" and not pathlib.Path("second-patch").exists():
+    while mode == "meets" and not pathlib.Path(__file__).with_name("second-patch").exists():
         assert time.monotonic() < end, "nothing was prepared meanwhile"
         time.sleep(0.02)
     if mode == "breaks":
@@ -49,10 +49,10 @@ from pytest_remex import sweep
 def grid(experiment):
     (experiment.path / "input.txt").write_text(f"a = {experiment.config['a']}\\n")
     if experiment.config["a"] == 2:
-        pathlib.Path("second-patch").touch()
+        pathlib.Path(__file__).with_name("second-patch").touch()
         time.sleep(float(os.environ.get("PATCH", 0)))
     if experiment.config["a"] == 3:
-        pathlib.Path("third-patch").touch()
+        pathlib.Path(__file__).with_name("third-patch").touch()
 """
 
 

@@ -13,7 +13,7 @@ def test_submitting_twice(project):
     result = project.submit("-v", "-rs")
     result.assert_outcomes(skipped=3)
     result.stdout.fnmatch_lines(
-        ["*a=2] ALREADY SUBMITTED job 2*", "*sweeps.py:4: *job 2 in launch grid_*"]
+        ["*a=2] ALREADY SUBMITTED job 2*", "*a=2] - Skipped: *job 2 in launch grid_*"]
     )
     assert project.jobs() == ["1", "2", "3"]
     assert len(project.record_paths()) == 1

@@ -35,7 +35,7 @@ written = Journal.write
 def write(self, events):
     events = list(events)
     if any(getattr(event, "stage", "") == "PLACED" for event in events):
-        pathlib.Path("in-flight").touch()
+        pathlib.Path(__file__).with_name("in-flight").touch()
         time.sleep(1)
     written(self, events)
 
@@ -146,8 +146,9 @@ def test_interrupt_in_a_patch(empty_project):
         @sweep({"a": [1, 2, 3]})
         def grid(experiment):
             (experiment.path / "input.txt").write_text(f"a = {experiment.config['a']}\\n")
-            if experiment.config["a"] == 3 and not pathlib.Path("in-patch").exists():
-                pathlib.Path("in-patch").touch()
+            told = pathlib.Path(__file__).with_name("in-patch")
+            if experiment.config["a"] == 3 and not told.exists():
+                told.touch()
                 time.sleep(30)
         """)
     running = empty_project.start("--remex-submit")

@@ -90,7 +90,8 @@ PATCHES = {
     "then fails": "shutil.rmtree(notes); notes.symlink_to(OUTSIDE); assert False",
     "no git": '(root / ".git").unlink(); shutil.rmtree(notes); notes.symlink_to(OUTSIDE)',
     "git elsewhere": '(root / ".git").unlink(); (root / ".git").symlink_to(OUTSIDE)',
-    "all anew": 'shutil.rmtree(root); shutil.copytree(OUTSIDE, root); '
+    "all anew": 'ini = (root / "pytest.ini").read_bytes(); shutil.rmtree(root); '
+    'shutil.copytree(OUTSIDE, root); (root / "pytest.ini").write_bytes(ini); '
     '(root / "data").symlink_to(OUTSIDE); (root / "x.txt").write_text(str(experiment.config["x"]))',
     "read only": "shutil.rmtree(deep); deep.symlink_to(OUTSIDE); notes.chmod(0o555)",
 }  # fmt: skip

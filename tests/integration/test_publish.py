@@ -98,8 +98,8 @@ def test_rows_of_several_bases_are_told(project):
     """Where rows ran on several base commits, each has its own, and summary and report say so."""
     project.ran()
     first = project.git("rev-parse", "HEAD")
-    project.commit(input_txt="another base\n")
-    project.ran("-k", "a:3")
+    project.commit(**{"notes.txt": "another base\n"})
+    project.ran("-k", "a:3", "--remex-new-base")
     second = project.git("rev-parse", "HEAD")
     result = project.pytest("--remex-collect")
     told = f"the results of grid have rows of 2 bases: 2 on {first[:12]}, 1 on {second[:12]}"

@@ -11,6 +11,11 @@ from pytest_remex.repo.commits import Edit
 from pytest_remex.repo.inputs import FileKind, Inputs
 
 
+def always(edit):
+    """Say of every edit that it leaves other bytes than the base has."""
+    return edit is not None
+
+
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
@@ -132,14 +137,16 @@ def test_bad_patterns(pattern):
 
 def refusal(inputs, *paths):
     with pytest.raises(SweepError) as raised:
-        inputs.refuse([Edit(path.encode(), "100644", b"") for path in paths], "grid[a=1]")
+        inputs.refuse([Edit(path.encode(), "100644", b"") for path in paths], "grid[a=1]", always)
     return str(raised.value)
 
 
 def test_patch_of_inputs():
     """A patch that changes inputs only is not refused."""
-    Inputs().refuse([Edit(b"inlist", "100644", b""), Edit(b"run.sbatch"), Edit(b"src/x")], "g")
-    Inputs(["src"]).refuse([Edit(b"src/x"), Edit(b"run.sbatch")], "g")
+    Inputs().refuse(
+        [Edit(b"inlist", "100644", b""), Edit(b"run.sbatch"), Edit(b"src/x")], "g", always
+    )
+    Inputs(["src"]).refuse([Edit(b"src/x"), Edit(b"run.sbatch")], "g", always)
 
 
 def test_patch_of_control_files():
@@ -149,7 +156,9 @@ def test_patch_of_control_files():
         "*.ipynb: if the job reads it, set remex_control in the ini file to patterns that do not "
         "match it; if not, let the patch leave it alone"
     )
-    Inputs(control=["docs/", "*.ipynb"]).refuse([Edit(b"README.md", "100644", b"")], "the fix")
+    Inputs(control=["docs/", "*.ipynb"]).refuse(
+        [Edit(b"README.md", "100644", b"")], "the fix", always
+    )
     assert refusal(Inputs(), "sweeps.py", "a/conftest.py") == (
         "grid[a=1]: the patch changes sweeps.py, a/conftest.py, which steer pytest and are no "
         "input of a job: let the patch write other files"

@@ -26,6 +26,7 @@ def forgotten(cluster: SlurmCluster, folder: Path) -> Iterator[None]:
     cluster.down()
     with cluster.controller.stopped():
         shutil.copytree(state, kept)
+    cluster.down()  # a controller that was stopped in a hurry forgets it
     yield
     wait_until(lambda: not list(_agents(cluster)), "the agents have ended")
     cluster.controller.kill()

@@ -62,7 +62,7 @@ def patch_inlist(path: str | Path, settings: Mapping[str, object]) -> None:
         NamelistError: Where the file cannot be read, or a name or value cannot be used. The file
             is then as it was.
 
-    Warns with `InlistWarning` of text longer than MESA keeps, and of a group that stands twice.
+    Warns with `InlistWarning` of text longer than MESA keeps, and of a group that is there twice.
 
     Example:
         >>> patch_inlist("inlist_project", {"initial_mass": 12.5, "kap.Zbase": 0.014})
@@ -84,7 +84,7 @@ def read_inlist(path: str | Path) -> dict[str, dict[str, Literal]]:
     """Read an inlist as `{group: {name: value}}`, all names in lower case.
 
     Array elements are named `x_ctrl(6)`; a list comes element by element, and an empty value not
-    at all. Where a name stands twice the last counts, where a group does, the first, with an
+    at all. Where a name is there twice, the last counts, where a group does, the first, with an
     `InlistWarning`: so does a Fortran read.
 
     Args:

@@ -91,7 +91,8 @@ VARIABLES = {
         "GIT_COMMITTER_EMAIL": "s@example.org", "GIT_COMMITTER_DATE": "nonsense",
     },
     "count": {
-        "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.worktree", "GIT_CONFIG_VALUE_0": "/",
+        "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.worktree",
+        "GIT_CONFIG_VALUE_0": "{other}",
     },
     "parameters": {"GIT_CONFIG_PARAMETERS": "'core.bare'='true'"},
     "bad parameters": {"GIT_CONFIG_PARAMETERS": "nonsense", "GIT_CONFIG_COUNT": "nonsense"},
@@ -213,7 +214,7 @@ def test_variables_that_a_patch_sets(empty_project, plain, other):
     swept(
         empty_project,
         f"import os; assert 'GIT_DIR' not in os.environ; os.environ.update(GIT_DIR='{other}/.git', "
-        f"GIT_INDEX_FILE='{other}/.git/index', GIT_SSH_COMMAND='false', GIT_WORK_TREE='/')",
+        f"GIT_INDEX_FILE='{other}/.git/index', GIT_SSH_COMMAND='false', GIT_WORK_TREE='{other}')",
     )
     before = of_user(other), git_variables()
     empty_project.submit("--remex-again")

@@ -27,8 +27,11 @@ def remove_stale(repository: Git) -> None:
 
 def remove_checkout(repository: Git, path: Path) -> None:
     """Remove a checkout, the folder that it is in, and its registration; no link is followed."""
-    shutil.rmtree(path.parent, ignore_errors=True)
-    if not (path.parent.is_symlink() or path.is_symlink()):  # git would empty what it points to
+    home = path.parent
+    if home.is_symlink():
+        home.unlink()
+    shutil.rmtree(home, ignore_errors=True)
+    if not path.is_symlink():  # git would empty what it points to
         repository.attempt("worktree", "remove", "--force", "--force", str(path))
 
 

@@ -3,6 +3,8 @@
 import os
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -232,6 +234,8 @@ def test_the_folder_of_the_checkout_is_replaced(empty_project, outside):
     after = content(outside)
     assert {path: after[path] for path in before} == before
     (copy,) = outside.glob("remex-scratch-*")
+    assert not list(Path(tempfile.gettempdir()).glob(f"remex-scratch-*-{copy.name[-8:]}"))
+    assert not any((empty_project.path / ".git/worktrees").glob("*"))
     assert (copy / "table.dat").read_text() == f"{PRECIOUS} table.dat\n"
 
 

@@ -8,36 +8,63 @@ from .faults import AgentError, told_full
 
 PATIENCE = 3600.0
 """Seconds for one git command; a fetch over a slow link takes its time."""
-_OFF = (
+_SETTINGS = (
+    "color.ui=false",
+    "core.fsmonitor=false",
     "core.hooksPath=/dev/null",
+    "core.logAllRefUpdates=false",
+    "core.quotePath=true",
+    "fetch.pruneTags=false",
+    "fetch.recurseSubmodules=false",
+    "fetch.writeCommitGraph=false",
     "gc.auto=0",
     "maintenance.auto=false",
-    "fetch.writeCommitGraph=false",
     "submodule.recurse=false",
 )
-_LOCAL = (
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
-    "GIT_NAMESPACE",
-    "GIT_PREFIX",
+"""What the clone's or the cluster user's configuration may not change in our commands."""
+_NETWORK = frozenset(
+    {
+        "GIT_ALLOW_PROTOCOL",
+        "GIT_ASKPASS",
+        "GIT_CONFIG_GLOBAL",
+        "GIT_CONFIG_NOSYSTEM",
+        "GIT_CONFIG_SYSTEM",
+        "GIT_EXEC_PATH",
+        "GIT_PROTOCOL_FROM_USER",
+        "GIT_SSH",
+        "GIT_SSH_COMMAND",
+        "GIT_SSH_VARIANT",
+    }
 )
+"""Git's variables that pass: they say how origin is reached, or where git is installed."""
+_FAMILIES = ("GIT_HTTP_", "GIT_PROXY_", "GIT_SSL_")
+_FIXED = {
+    "GIT_GRAFT_FILE": "/dev/null/none",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_TRACE2": "0",
+    "GIT_TRACE2_EVENT": "0",
+    "GIT_TRACE2_PERF": "0",
+    "LANGUAGE": "C",
+    "LC_ALL": "C",
+}
 
 
 def environment() -> Dict[str, str]:
-    """Give the environment for git: asks nobody, speaks English, follows no replacements."""
-    kept = {key: text for key, text in os.environ.items() if key not in _LOCAL}
-    kept.update(GIT_TERMINAL_PROMPT="0", GIT_NO_REPLACE_OBJECTS="1", LC_ALL="C", LANGUAGE="C")
+    """Return the environment for git: asks nobody, speaks English, follows no replacements."""
+    kept = {name: text for name, text in os.environ.items() if _passes(name)}
+    kept.update(_FIXED)
     return kept
+
+
+def _passes(name: str) -> bool:
+    return not name.startswith("GIT_") or name in _NETWORK or name.startswith(_FAMILIES)
 
 
 def command(clone: str, *words: str) -> List[str]:
     """Build a git command for the clone."""
-    settings = [word for setting in _OFF for word in ("-c", setting)]
-    return ["git", "-C", clone, *settings, *words]
+    settings = [word for setting in _SETTINGS for word in ("-c", setting)]
+    return ["git", "--no-pager", "-C", clone, *settings, *words]
 
 
 def run(clone: str, *words: str, text: str = "") -> commands.Ran:

@@ -62,10 +62,8 @@ class ThroughOrigin:
         """See `Publisher`."""
         if self._pushed is None:
             return
-        code, _, errors = self._git.attempt(
-            "push", "--quiet", "--no-verify", f"--force-with-lease={self._ref}:{self._pushed}",
-            "origin", f":{self._ref}",
-        )  # fmt: skip
+        lease = f"--force-with-lease={self._ref}:{self._pushed}"
+        code, _, errors = self._git.push(lease, "origin", f":{self._ref}")
         if code and not any(word in errors for word in GONE):
             raise RepositoryError(
                 f"the temporary branch {self._branch} could not be deleted on origin ({errors}): "
@@ -74,10 +72,8 @@ class ThroughOrigin:
         self._pushed = None
 
     def _push(self, tip: str) -> None:
-        code, _, errors = self._git.attempt(
-            "push", "--quiet", "--no-verify",
-            f"--force-with-lease={self._ref}:{self._pushed or ''}", "origin", f"{tip}:{self._ref}",
-        )  # fmt: skip
+        lease = f"--force-with-lease={self._ref}:{self._pushed or ''}"
+        code, _, errors = self._git.push(lease, "origin", f"{tip}:{self._ref}")
         if not code:
             return
         origin = self._git.origin()

@@ -31,7 +31,7 @@ from pytest_remex.modes.items import (
 )
 from pytest_remex.modes.judged import Judged
 from pytest_remex.modes.outcomes import fail, reason_of, skip
-from pytest_remex.modes.preparation import body_of, failing_plainly
+from pytest_remex.modes.preparation import body_of, failing_plainly, run_patch
 from pytest_remex.modes.selection import Selection
 from pytest_remex.options import Settings
 from pytest_remex.records.history import Found
@@ -202,7 +202,7 @@ class Judgement:
             fail(why)
         body = body_of(item)
         with failing_plainly():
-            body.patch()
+            run_patch(body)
             self._recommit(judged, item)
         run = run_of(collected, experiment_of(item, collected.folder), item.ihook)
         asked = {**collected.run.record.launch.base_config, **collected.run.entry.point}

@@ -15,6 +15,7 @@ from pytest_remex.model import Experiment, Repo
 from pytest_remex.modes.items import arguments, experiment_of, parameters_of, places_of, sweep_for
 from pytest_remex.modes.outcomes import fail
 from pytest_remex.modes.terminal import Terminal
+from pytest_remex.repo.environment import without_git_variables
 from pytest_remex.repo.git import Git
 from pytest_remex.repo.workspace import Prepared, Workspaces
 
@@ -25,7 +26,8 @@ def checkout(workspaces: Workspaces, repo: Repo, revision: str) -> Iterator[Path
     with failing_plainly():
         scratch = workspaces.at(repo, revision).scratch
     yield scratch.lend()
-    scratch.restore()
+    with failing_plainly():
+        scratch.restore()
 
 
 def prepare(
@@ -41,7 +43,7 @@ def prepare(
     body = body_of(item)
     with failing_plainly():
         workspace = workspaces.at(places_of(item)[0], sweep_for(item).branch)
-        body.patch()
+        run_patch(body)
     body.close()
     experiment = experiment_of(item, workspace.scratch.path)
     look = partial(inspect, experiment) if inspect else None
@@ -55,6 +57,13 @@ def body_of(item: pytest.Function) -> Body:
     """Give the call of the sweep function, not yet begun."""
     call_arguments = arguments(item)
     return Body(lambda: item.obj(**call_arguments), sweep_for(item).name)
+
+
+def run_patch(body: Body) -> None:
+    """Run a body up to its `yield`; git that it starts acts on the checkout, not on a hook's."""
+    __tracebackhide__ = True
+    with without_git_variables():
+        body.patch()
 
 
 @contextmanager
@@ -84,6 +93,18 @@ def warn(terminal: Terminal, repository: Git, prepared: Prepared) -> None:
             f"{_some(prepared.ignored)}: written by the patch and ignored by .gitignore, so not "
             f"part of the experiments"
         )
+    if prepared.leaving:
+        links = [f"{_printable(path)} -> {_printable(to)}" for path, to in prepared.leaving]
+        terminal.note(
+            f"{_some(links)}: links that leave the checkout; they are committed as links, what "
+            f"they point to is no part of the experiments, and a tracked one leads nowhere in the "
+            f"checkout, so that no patch changes what is outside",
+            about=repr([path for path, _ in prepared.leaving]),
+        )
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else ascii(text)
 
 
 def _some(names: Sequence[str]) -> str:

@@ -33,12 +33,12 @@ class Terminal:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._notes: dict[str, dict[str, bool]] = {}
+        self._notes: dict[str, str] = {}
         self._lines: list[tuple[str, dict[str, bool]]] = []
 
-    def note(self, text: str) -> None:
-        """Keep a warning for the end; the same one is shown once."""
-        self._notes[text] = {"yellow": True}
+    def note(self, text: str, about: str | None = None) -> None:
+        """Keep a warning for the end; the same one, or the first `about` a thing, is shown once."""
+        self._notes.setdefault(about or text, text)
 
     def say(self, text: str, **look: bool) -> None:
         """Keep a line for the end."""
@@ -50,7 +50,8 @@ class Terminal:
         if reporter is None or not (self._lines or self._notes):
             return
         reporter.write_sep("-", title)
-        for text, look in [*self._notes.items(), *self._lines]:
+        notes = [(text, {"yellow": True}) for text in self._notes.values()]
+        for text, look in [*notes, *self._lines]:
             reporter.write_line(text, **look)
 
     def announce(self, text: str) -> None:

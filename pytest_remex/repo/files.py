@@ -45,6 +45,22 @@ def folder_signature(path: bytes) -> Signature:
     return mode, 0, mtime, 0, inode
 
 
+def within(folders: Iterable[bytes], paths: Iterable[bytes]) -> Iterator[bytes]:
+    """Return those of the paths that are one of these folders, or below one."""
+    above = tuple(folder + b"/" if folder else b"" for folder in folders)
+    return (path for path in paths if (path + b"/").startswith(above))
+
+
+def read(path: bytes) -> bytes | None:
+    """Return a regular file's bytes; None for all else. The path's end is no link to be followed.
+
+    Raises `OSError` where it cannot be opened.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        return file.read() if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+
+
 def scan(folder: bytes) -> Iterable[os.DirEntry[bytes]]:
     """List a folder; nothing where there is none."""
     try:

@@ -3,53 +3,15 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
-import signal
-import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, cast
-
-import git
+from typing import NoReturn
 
 from pytest_remex.errors import RepositoryError
-
-SAFE = (
-    "-c", "core.hooksPath=/dev/null",
-    "-c", "gc.auto=0",
-    "-c", "maintenance.auto=false",
-    "-c", "commit.gpgSign=false",
-)  # fmt: skip
-"""The user's hooks, signing and housekeeping stay out of what is done in their repository."""
-
-
-@dataclass(frozen=True, slots=True)
-class Process:
-    """A git process that is spoken to while it runs."""
-
-    stdin: IO[bytes]
-    stdout: IO[bytes]
-    stderr: IO[bytes]
-    popen: subprocess.Popen[bytes]
-    owner: object
-    """GitPython ends the process when this goes away."""
-
-    def communicate(self) -> tuple[int, bytes, bytes]:
-        """Wait for its end, and give its exit code, output and errors."""
-        output, errors = self.popen.communicate()
-        return self.popen.returncode, output, errors
-
-    def end(self) -> tuple[int, str]:
-        """Wait for its end, close its streams, and give its exit code and errors."""
-        with suppress(BrokenPipeError):  # its exit code and errors tell more
-            self.stdin.close()
-        errors = self.stderr.read().decode(errors="replace").strip()
-        code = self.popen.wait()
-        self.stdout.close()
-        self.stderr.close()
-        return code, errors
+from pytest_remex.repo.environment import environment
+from pytest_remex.repo.process import Process, start
 
 
 class Git:
@@ -61,16 +23,11 @@ class Git:
     def __init__(self, path: Path) -> None:
         if not path.is_dir():
             raise RepositoryError(f"repository {path} does not exist: set remex_repo, or Repo(...)")
-        try:
-            found = git.Repo(path, search_parent_directories=True)
-        except (git.InvalidGitRepositoryError, git.NoSuchPathError) as error:
-            raise RepositoryError(
-                f"{path} is not a git repository: an experiment is a commit of one; "
-                f"run `git init` and commit there, or set remex_repo to the repository's path"
-            ) from error
-        self.folder = Path(found.common_dir).resolve()
-        self.top = Path(found.working_tree_dir or found.common_dir).resolve()
-        self._command = git.Git(self.top)
+        # As it is now: a patch that changes os.environ changes none of our commands.
+        self._environment = environment(os.environ)
+        self.top = path
+        self.folder = self._folder("--git-common-dir") or self._refuse(path)
+        self.top = self._folder("--show-toplevel") or self.folder
 
     def run(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
         """Run git and give its output; raises `RepositoryError` with git's own words."""
@@ -93,21 +50,12 @@ class Git:
 
     def stream(self, *arguments: str, env: Mapping[str, str] | None = None) -> Process:
         """Start a git process to be spoken to; Ctrl-C at the terminal does not reach it."""
-        with _interrupts_blocked():
-            owner = self._command.execute(
-                ["git", *SAFE, *arguments],
-                istream=subprocess.PIPE,
-                as_process=True,
-                env=dict(env or {}),
-            )
-        process = owner.proc
-        if process is None or None in {process.stdin, process.stdout, process.stderr}:
-            raise RepositoryError(f"git {arguments[0]} could not be started in {self.top}")
-        streams = cast(
-            "tuple[IO[bytes], IO[bytes], IO[bytes]]",
-            (process.stdin, process.stdout, process.stderr),
-        )
-        return Process(*streams, process, owner)
+        return start(self.top, arguments, {**self._environment, **(env or {})})
+
+    def push(self, *arguments: str) -> tuple[int, str, str]:
+        """Push to origin what is named, and that alone; return what `attempt` does."""
+        only = ("-c", "remote.origin.mirror=false")  # which forbids to name what is pushed
+        return self.attempt(*only, "push", "--quiet", "--no-verify", *arguments)
 
     def resolve(self, revision: str) -> str:
         """Give the sha of any commit-ish."""
@@ -133,17 +81,13 @@ class Git:
 
     def date(self, sha: str) -> str:
         """Give a commit's committer date as git's raw format: seconds and zone."""
-        return self.run(
-            "show", "-s", "--no-show-signature", "--format=%cd", "--date=raw", sha
-        ).strip()
+        output = self.run("rev-list", "--max-count=1", "--format=%cd", "--date=raw", sha)
+        return output.splitlines()[-1]
 
     @functools.cached_property
     def edited(self) -> list[str]:
         """The tracked files with uncommitted edits, as they were when first asked for."""
-        output = self.run(
-            "--no-optional-locks", "status", "--porcelain", "-z", "--untracked-files=no",
-            "--no-renames",
-        )  # fmt: skip
+        output = self.run("status", "--porcelain", "-z", "--untracked-files=no", "--no-renames")
         return sorted(line[3:] for line in output.split("\0") if line)
 
     def origin(self) -> str | None:
@@ -205,6 +149,18 @@ class Git:
             raise RepositoryError(f"git bundle of {ref} failed in {self.top}: {errors}")
         return bundle
 
+    def _folder(self, question: str) -> Path | None:
+        code, output, errors = self.attempt("rev-parse", question)
+        if code and "not a git repository" not in errors and "work tree" not in errors:
+            raise RepositoryError(f"git cannot use {self.top}: {errors}")
+        return None if code else Path(self.top, output.removesuffix("\n")).resolve()
+
+    def _refuse(self, path: Path) -> NoReturn:
+        raise RepositoryError(
+            f"{path} is not a git repository: an experiment is a commit of one; "
+            f"run `git init` and commit there, or set remex_repo to the repository's path"
+        )
+
     def _branches(self) -> str:
         names = self.run("for-each-ref", "--format=%(refname:short)", "refs/heads").split()
         return ", ".join(names[:8]) or "none"
@@ -213,13 +169,3 @@ class Git:
 def scrub(text: str) -> str:
     """Remove user names and tokens from URLs: `https://user:token@host` to `https://***@host`."""
     return re.sub(r"(\b[a-z][a-z0-9+.-]*://)[^/\s]+@", r"\1***@", text, flags=re.IGNORECASE)
-
-
-@contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    # A child inherits the mask: Ctrl-C must not kill a push, or leave half a pack in objects/.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

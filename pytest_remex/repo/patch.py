@@ -18,8 +18,10 @@ class Edit:
 class Patch:
     """What a sweep's body did to the checkout, removals first.
 
-    `ignored` are the new files that .gitignore keeps out of the experiment.
+    `ignored` are the new files that .gitignore keeps out of the experiment, `leaving` the
+    experiment's links that lead out of the checkout, with what they point to.
     """
 
     edits: tuple[Edit, ...]
     ignored: tuple[str, ...]
+    leaving: tuple[tuple[str, str], ...] = ()

@@ -2,39 +2,36 @@
 
 A linked worktree of the user's repository, filled from the blobs themselves, without filters: a
 run directory on the cluster is filled in the same way, so a patch sees what the job will see.
-Every file and folder gets one fixed, odd modification time, so that any edit shows in its stat.
+
+Behind a link that a patch put where a folder was, nothing is read or removed. A link of the base
+that leads out of the checkout leads nowhere in it: a patch that writes to it would otherwise write
+to the user's own files.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import stat
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+from pytest_remex.errors import SweepError
 from pytest_remex.repo.blobs import Blobs, listing
-from pytest_remex.repo.files import (
-    Signature,
-    below,
-    folder_signature,
-    folders,
-    remove,
-    scan,
-    signature,
-)
+from pytest_remex.repo.files import folder_signature, folders, read, remove, signature, within
 from pytest_remex.repo.git import Git
+from pytest_remex.repo.ignored import Ignored
+from pytest_remex.repo.links import NOWHERE, follow, leaving, target_in
 from pytest_remex.repo.patch import Edit, Patch
-from pytest_remex.repo.stale import PREFIX, remove_stale
+from pytest_remex.repo.pins import GIT, Found, Pins
+from pytest_remex.repo.stale import PREFIX, remove_checkout, remove_stale
 
 Look: TypeAlias = Callable[[Mapping[str, bytes]], None]
 """Told of files' bytes, by path."""
 
-PINNED = 1_000_000_007_123_456_789
-"""The modification time (ns) of every untouched file: nothing else writes that one."""
+_LINK = "120000"
 
 
 class Scratch:
@@ -54,11 +51,21 @@ class Scratch:
         )
         self._root = os.fsencode(self.path)
         self._files = dict(listing(repository, base))
-        self._known = folders(self._files)
+        self._known = sorted(folders(self._files))
+        self._pins = Pins(self._root, self._files.keys(), self._known)
         self._blobs = Blobs(repository)
-        self._pinned: dict[bytes, tuple[bytes, Signature]] = {}
-        self._pinned_folders: dict[bytes, tuple[bytes, Signature]] = {}
+        blobs = self._files.items()
+        self._links = {path: self._blobs.read(blob) for path, blob in blobs if blob.mode == _LINK}
+        self._leaving = leaving(self._links)
+        self._sealed = {
+            NOWHERE + str(n).encode(): to for n, to in enumerate(self._leaving.values())
+        }
+        self._laid = self._links | dict(zip(self._leaving, self._sealed, strict=True))
+        self._ignored = Ignored(repository, self.path, self._home)
         self._lent = False
+        self._home_was = folder_signature(os.fsencode(self._home))[::4]
+        self._pointer = self._pins.full(GIT)
+        self._pointed = (self.path / os.fsdecode(GIT)).read_bytes(), signature(self._pointer)
         self._fill()
 
     def lend(self) -> Path:
@@ -66,26 +73,48 @@ class Scratch:
         self._lent = True
         return self.path
 
+    def read(self, name: str) -> bytes | None:
+        """Return the bytes of a file that stands in the checkout now; None where there is none.
+
+        Raises `SweepError` where it is reached through a link that leaves the checkout.
+        """
+        self._refuse_lost_root()
+        path = follow(os.fsencode(name), target_in(self._root))
+        if path is None:
+            raise SweepError(
+                f"{name} is reached through a link that leaves the checkout: what is outside is "
+                f"no part of a commit; put the file itself there"
+            )
+        try:
+            return read(self._pins.full(path))
+        except OSError:
+            return None
+
     def patch(self) -> Patch:
-        """Give what was changed since the checkout was lent."""
-        return self._patch(self._touched(), self._added())
+        """Return what was changed since the checkout was lent."""
+        self._refuse_lost_root()
+        return self._patch(self._find())
 
     def take(self, look: Look | None = None) -> Patch:
-        """Give what was changed and go back to the base, looking at the files only once.
+        """Return what was changed since the checkout was lent, and go back to the base.
 
-        Before it goes back, `look` is told what the files that were touched were in the base.
+        Before it goes back, `look` is told what the files that were touched were in the base; it
+        finds no link there any more that leaves the checkout.
         """
-        touched, added = self._touched(), self._added()
-        patch = self._patch(touched, added)
+        self._refuse_lost_root()
+        found = self._find()
+        patch = self._patch(found)
         if look:
-            look({os.fsdecode(path): self.original(path) for path in touched})
-        self._revert(touched, added)
+            originals = {os.fsdecode(path): self.original(path) for path in found.touched}
+            found.touched.extend(self._cut(found))
+            look(originals)
+        self._revert(found)
         return patch
 
     def restore(self) -> None:
         """Go back to the base, where that was not done yet."""
         if self._lent:
-            self._revert(self._touched(), self._added())
+            self._revert(self._find())
 
     def size(self, shared: Sequence[str]) -> int:
         """Give the bytes of a run directory, without what runs share."""
@@ -104,105 +133,110 @@ class Scratch:
     def close(self) -> None:
         """Remove the checkout and its registration in the repository."""
         self._blobs.close()
-        self._git.attempt("worktree", "remove", "--force", "--force", str(self.path))
-        shutil.rmtree(self._home, ignore_errors=True)
+        remove_checkout(self._git, self.path)
 
-    def _patch(self, touched: list[bytes], added: list[bytes]) -> Patch:
-        kept = self._unignored(added)
-        ignored = sorted(os.fsdecode(path) for path in set(added) - set(kept))
-        edits = [self._edit(path) for path in [*touched, *kept]]
+    def _patch(self, found: Found) -> Patch:
+        ignored = self._ignored.among(found.added)
+        kept = [path for path in found.added if path not in ignored]
+        gone = found.gone
+        edits = [Edit(path) if path in gone else self._edit(path) for path in found.touched]
+        edits += [self._edit(path) for path in kept]
         edits.sort(key=lambda edit: (edit.content is not None, edit.path))
-        return Patch(tuple(edits), tuple(ignored))
+        links = self._leaving_after(edits).items()
+        shown = tuple((os.fsdecode(path), os.fsdecode(to)) for path, to in sorted(links))
+        return Patch(tuple(edits), tuple(sorted(map(os.fsdecode, ignored))), shown)
 
-    def _revert(self, touched: list[bytes], added: list[bytes]) -> None:
-        for path in added:
-            remove(self._full(path))
-        for path in touched:
-            remove(self._full(path))
+    def _leaving_after(self, edits: Sequence[Edit]) -> Mapping[bytes, bytes]:
+        if not any(edit.mode == _LINK or edit.path in self._links for edit in edits):
+            return self._leaving
+        links = dict(self._links)
+        for edit in edits:
+            links.pop(edit.path, None)
+            if edit.mode == _LINK and edit.content is not None:
+                links[edit.path] = edit.content
+        return leaving(links)
+
+    def _cut(self, found: Found) -> Sequence[bytes]:
+        """Remove the links that a patch let leave the checkout; return those of the base."""
+        gone = found.gone
+        there = [path for path in (*found.touched, *found.added) if path not in gone]
+        made = [path for path in there if os.path.islink(self._pins.full(path))]
+        kept = set(self._links).difference(found.touched, self._leaving) if made else ()
+        leave = [path for path in (*made, *kept) if follow(path, target_in(self._root)) is None]
+        for path in leave:
+            remove(self._pins.full(path))
+        return [path for path in leave if path in kept]
+
+    def _revert(self, found: Found) -> None:
+        for path in found.lost:
+            remove(self._pins.full(path))
+        for folder in found.folders:
+            self._clear(folder)
+        made = list(within(found.lost, self._known))
+        for folder in made:
+            os.mkdir(self._pins.full(folder))
+        for path in found.touched:
+            remove(self._pins.full(path))
             self._write(path)
-        for folder in self._touched_folders():
-            for entry in self._unknown(folder):
-                remove(entry.path)
-            self._pin(folder)
+        if signature(self._pointer) != self._pointed[1]:
+            self._point()
+        for folder in {*found.folders, *made}:
+            self._pins.pin(folder)
         self._lent = False
 
+    def _clear(self, folder: bytes) -> None:
+        os.chmod(self._pins.full(folder), self._pins.mode(folder))
+        for entry in self._pins.unknown(folder):
+            remove(entry.path)
+
     def _fill(self) -> None:
-        self._git.run("-C", str(self.path), "read-tree", self.base)
-        for folder in sorted(self._known):
+        self._git.run(
+            "-C", str(self.path), "-c", "core.sparseCheckout=false", "read-tree", self.base
+        )
+        for folder in self._known:
             (self.path / os.fsdecode(folder)).mkdir(exist_ok=True)
         for path in self._files:
             self._write(path)
         for folder in self._known:
-            self._pin(folder)
+            self._pins.pin(folder)
 
-    def _full(self, path: bytes) -> bytes:
-        return os.path.join(self._root, path) if path else self._root
+    def _point(self) -> None:
+        """Write the file .git anew, by which git in the checkout finds the repository."""
+        remove(self._pointer)
+        Path(os.fsdecode(self._pointer)).write_bytes(self._pointed[0])
+        self._pointed = self._pointed[0], signature(self._pointer)
 
     def _write(self, path: bytes) -> None:
-        blob, full = self._files[path], self._full(path)
-        above = os.path.dirname(full)
-        if not os.path.isdir(above):
-            os.makedirs(above)
-        if blob.mode == "120000":
-            os.symlink(self._blobs.read(blob), full)
+        blob, full = self._files[path], self._pins.full(path)
+        if blob.mode == _LINK:
+            os.symlink(self._laid[path], full)
         else:
             self._blobs.copy(blob, full)
             os.chmod(full, 0o755 if blob.mode == "100755" else 0o644)
-        self._pin(path)
+        self._pins.pin(path)
 
-    def _pin(self, path: bytes) -> None:
-        full = self._full(path)
-        os.utime(full, ns=(PINNED, PINNED), follow_symlinks=False)
-        if path in self._known:
-            self._pinned_folders[path] = full, folder_signature(full)
-        else:
-            self._pinned[path] = full, signature(full)
+    def _find(self) -> Found:
+        if folder_signature(os.fsencode(self._home))[::4] != self._home_was:
+            raise SweepError(f"the folder {self._home}, which the checkout was in, is gone")
+        return self._pins.find()
 
-    def _touched(self) -> list[bytes]:
-        return [path for path, (full, was) in self._pinned.items() if signature(full) != was]
-
-    def _touched_folders(self) -> list[bytes]:
-        pinned = self._pinned_folders.items()
-        return [path for path, (full, was) in pinned if folder_signature(full) != was]
-
-    def _added(self) -> list[bytes]:
-        return [new for folder in self._touched_folders() for new in self._strangers(folder)]
-
-    def _strangers(self, folder: bytes) -> Iterator[bytes]:
-        for entry in self._unknown(folder):
-            path = os.path.relpath(entry.path, self._root)
-            if entry.is_dir(follow_symlinks=False):
-                yield from below(self._root, path)
-            else:
-                yield path
-
-    def _unknown(self, folder: bytes) -> Iterator[os.DirEntry[bytes]]:
-        for entry in scan(self._full(folder)):
-            path = os.path.join(folder, entry.name) if folder else entry.name
-            known = self._known if entry.is_dir(follow_symlinks=False) else self._files
-            if path != b".git" and path not in known:
-                yield entry
-
-    def _unignored(self, added: list[bytes]) -> list[bytes]:
-        if not added:
-            return []
-        process = self._git.stream("-C", str(self.path), "check-ignore", "-z", "--stdin")
-        process.stdin.write(b"".join(path + b"\0" for path in added))
-        process.stdin.close()
-        left_out = set(process.stdout.read().split(b"\0"))
-        process.end()
-        return [path for path in added if path not in left_out]
+    def _refuse_lost_root(self) -> None:
+        if not stat.S_ISDIR(signature(self._root)[0]):
+            raise SweepError(
+                f"the patch replaced or removed the checkout itself, {self.path}: change what is "
+                f"in it"
+            )
 
     def _edit(self, path: bytes) -> Edit:
-        full = self._full(path)
+        full = self._pins.full(path)
         try:
             status = os.lstat(full)
         except (FileNotFoundError, NotADirectoryError):
             return Edit(path)
         if stat.S_ISLNK(status.st_mode):
-            return Edit(path, "120000", os.readlink(full))
+            target = os.readlink(full)
+            return Edit(path, _LINK, self._sealed.get(target, target))
         if not stat.S_ISREG(status.st_mode):
             return Edit(path)
-        with open(full, "rb") as file:
-            content = file.read()
-        return Edit(path, "100755" if status.st_mode & stat.S_IXUSR else "100644", content)
+        mode = "100755" if status.st_mode & stat.S_IXUSR else "100644"
+        return Edit(path, mode, read(full))

@@ -22,8 +22,17 @@ def remove_stale(repository: Git) -> None:
         path = line.removeprefix("worktree ")
         owner = pattern.search(path)
         if line != path and owner and not is_alive(int(owner[1])):
-            repository.attempt("worktree", "remove", "--force", "--force", path)
-            shutil.rmtree(Path(path).parent, ignore_errors=True)
+            remove_checkout(repository, Path(path))
+
+
+def remove_checkout(repository: Git, path: Path) -> None:
+    """Remove a checkout, the folder that it is in, and its registration; no link is followed."""
+    home = path.parent
+    if home.is_symlink():
+        home.unlink()
+    shutil.rmtree(home, ignore_errors=True)
+    if not path.is_symlink():  # git would empty what it points to
+        repository.attempt("worktree", "remove", "--force", "--force", str(path))
 
 
 def is_alive(pid: int) -> bool:

@@ -30,6 +30,7 @@ class Prepared:
     header: Header
     diff: str
     ignored: Sequence[str] = ()
+    leaving: Sequence[tuple[str, str]] = ()
 
 
 class Workspace:
@@ -60,7 +61,8 @@ class Workspace:
         self._refuse_equal_trees(node, experiment, commit)
         # Commits that are kept are sent, and who sends shows no diffs.
         diff = self.diff(patch.edits) if self._objects else ""
-        return Prepared(node, experiment, parameters, commit, header, diff, patch.ignored)
+        told = patch.ignored, patch.leaving
+        return Prepared(node, experiment, parameters, commit, header, diff, *told)
 
     def _refuse_equal_trees(self, node: str, experiment: Experiment, commit: Commit) -> None:
         first = self._trees.setdefault((experiment.sweep.name, commit.tree), node)
@@ -72,13 +74,12 @@ class Workspace:
 
     def header(self) -> Header:
         """Read the header of the run.sbatch that stands in the checkout now."""
-        path = self.scratch.path / SCRIPT
-        if not path.is_file():
+        text = self.scratch.read(SCRIPT)
+        if text is None:
             raise RepositoryError(
                 f"no {SCRIPT} in {self.git.top} at {self.branch} ({self.base[:12]}): commit one; "
                 f"it is the script that sbatch runs in each run directory"
             )
-        text = path.read_bytes()
         if text not in self._headers:
             self._headers[text] = parse_header(text)
         return self._headers[text]

@@ -21,7 +21,7 @@ FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS.values()) for room 
 TOP = len(FLOORS) - 1
 
 DOORS = {
-    "git": {"repo/git.py"},
+    "git": {"repo/process.py"},
     "fabric": {"remote"},
     "paramiko": {"remote"},
     "pandas": {"tables/frames.py", "extensions"},

@@ -218,6 +218,74 @@ def test_the_clone_is_not_touched(agent, repository, tmp_path):
     assert clone.git("for-each-ref", "refs/remex-placing") == ""
 
 
+SETTINGS = {
+    "color.ui": "always",
+    "core.fsmonitor": "/bin/false",
+    "core.hooksPath": "/bin",
+    "core.logAllRefUpdates": "always",
+    "core.quotePath": "false",
+    "diff.external": "/bin/false",
+    "diff.noprefix": "true",
+    "diff.renames": "copies",
+    "fetch.prune": "true",
+    "fetch.pruneTags": "true",
+    "fetch.recurseSubmodules": "true",
+    "gc.auto": "1",
+    "log.showSignature": "true",
+    "maintenance.auto": "true",
+    "remote.origin.prune": "true",
+    "remote.origin.tagOpt": "--tags",
+    "submodule.recurse": "true",
+    "trace2.normalTarget": "true",
+}
+VARIABLES = {
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES": "/dev/null",
+    "GIT_CEILING_DIRECTORIES": "/",
+    "GIT_COMMON_DIR": "/dev/null",
+    "GIT_CONFIG_COUNT": "nonsense",
+    "GIT_CONFIG_PARAMETERS": "nonsense",
+    "GIT_DIR": "/dev/null",
+    "GIT_INDEX_FILE": "/dev/null",
+    "GIT_NAMESPACE": "space",
+    "GIT_OBJECT_DIRECTORY": "/dev/null",
+    "GIT_QUARANTINE_PATH": "/dev/null",
+    "GIT_SHALLOW_FILE": "/dev/null",
+    "GIT_TRACE": "1",
+    "GIT_TRACE2": "1",
+    "GIT_WORK_TREE": "/",
+}
+
+
+@pytest.mark.parametrize("where", ["clone", "home", "variables"])
+def test_the_clusters_git_settings(start_agent, repository, tmp_path, where):
+    """Neither configuration nor variables there change what is fetched, or what is placed."""
+    base = repository.commit({"run.sbatch": SCRIPT, "a": b"1", "gone": b"1"})
+    run = repository.commit({"run.sbatch": SCRIPT, "\u00e4".encode(): b"1\n"}, base["sha"])
+    repository.git("update-ref", "refs/heads/main", base["sha"])
+    repository.git("update-ref", "refs/heads/remex/x", run["sha"])
+    repository.git("tag", "-a", "theirs", base["sha"], "-m", "a tag")
+    clone = Repository(tmp_path / "clone")
+    clone.git("remote", "add", "origin", str(repository.path))
+    clone.git("fetch", "-q", "--no-tags", "origin")
+    clone.git("tag", "mine", "origin/main")
+    clone.git("update-ref", "refs/remotes/origin/old", base["sha"])
+    config = {"clone": clone.path / ".git/config"}.get(where, tmp_path / "gitconfig")
+    for name, value in SETTINGS.items():
+        command = ["git", "config", "--file", str(config), name, value]
+        subprocess.run(command, check=True)
+    variables = {"home": {"GIT_CONFIG_GLOBAL": str(config)}, "variables": VARIABLES}
+    place = Place(start_agent(**variables.get(where, {})), repository, tmp_path / "runs")
+    listing = ("for-each-ref", "--format=%(refname) %(objectname)")
+    before = clone.git(*listing)
+    source = {"kind": "origin", "ref": "refs/heads/remex/x", "sha": run["sha"]}
+    assert place(base, ("r", run), clone=str(clone.path), source=source)["r"]["event"] == "placed"
+    assert place.files("r") == {"\u00e4".encode(): (False, b"1\n"), b"run.sbatch": (False, SCRIPT)}
+    added = set(clone.git(*listing).splitlines()) - set(before.splitlines())
+    assert added == {f"refs/remex-placing/L/{run['sha'][:12]} {run['sha']}"}
+    assert set(before.splitlines()) <= set(clone.git(*listing).splitlines())
+    assert not list((clone.path / ".git/logs").rglob("L"))
+
+
 def _snapshot(repository):
     folder = repository.path / ".git"
     return (

@@ -1,0 +1,318 @@
+"""Neither the caller's git variables nor anybody's git configuration act on what is done."""
+
+import os
+import subprocess
+
+import pytest
+
+from pytest_remex.launch.publish import ThroughOrigin
+from pytest_remex.repo.git import Git
+
+HOSTILE = {
+    "advice.pushUpdateRejected": "true",
+    "color.ui": "always",
+    "color.push": "always",
+    "commit.gpgSign": "true",
+    "core.attributesFile": "{home}/attributes",
+    "core.autocrlf": "true",
+    "core.eol": "crlf",
+    "core.excludesFile": "{home}/excludes",
+    "core.fsmonitor": "{home}/program",
+    "core.hooksPath": "{home}/hooks",
+    "core.ignoreCase": "true",
+    "core.logAllRefUpdates": "always",
+    "core.pager": "{home}/program",
+    "core.quotePath": "false",
+    "core.safecrlf": "true",
+    "core.splitIndex": "true",
+    "core.untrackedCache": "true",
+    "core.warnAmbiguousRefs": "false",
+    "diff.external": "{home}/program",
+    "diff.mnemonicPrefix": "true",
+    "diff.noprefix": "true",
+    "diff.renames": "copies",
+    "fetch.prune": "true",
+    "fetch.pruneTags": "true",
+    "filter.upper.clean": "tr a-z A-Z",
+    "filter.upper.smudge": "tr a-z A-Z",
+    "gc.auto": "1",
+    "gpg.program": "/bin/false",
+    "i18n.commitEncoding": "latin1",
+    "i18n.logOutputEncoding": "utf-16",
+    "index.version": "4",
+    "log.date": "human",
+    "log.showSignature": "true",
+    "maintenance.auto": "true",
+    "pager.push": "true",
+    "push.default": "matching",
+    "push.followTags": "true",
+    "push.gpgSign": "true",
+    "push.pushOption": "ci.skip",
+    "push.recurseSubmodules": "on-demand",
+    "push.useForceIfIncludes": "true",
+    "status.branch": "true",
+    "status.showUntrackedFiles": "all",
+    "status.short": "true",
+    "submodule.recurse": "true",
+    "tag.gpgSign": "true",
+    "trace2.normalTarget": "true",
+    "transfer.unpackLimit": "1",
+    "user.useConfigOnly": "true",
+    "worktree.useRelativePaths": "true",
+}
+IN_REPOSITORY = {
+    "remote.origin.push": "+refs/*:refs/*",
+    "remote.origin.mirror": "true",
+    "remote.pushDefault": "elsewhere",
+    "branch.main.pushRemote": "elsewhere",
+    "alias.push": "!false",
+    "core.sparseCheckout": "true",
+}
+
+VARIABLES = {
+    "index": {"GIT_INDEX_FILE": ".git/index"},
+    "repository": {"GIT_DIR": "{path}/.git"},
+    "relative": {"GIT_DIR": ".git", "GIT_INDEX_FILE": ".git/index", "GIT_PREFIX": ""},
+    "work tree": {"GIT_DIR": "{path}/.git", "GIT_WORK_TREE": "{path}"},
+    "another's": {"GIT_DIR": "{other}/.git", "GIT_COMMON_DIR": "{other}/.git"},
+    "another's work tree": {"GIT_WORK_TREE": "{other}"},
+    "common": {"GIT_COMMON_DIR": "{other}/.git"},
+    "objects": {
+        "GIT_OBJECT_DIRECTORY": "{other}/.git/objects",
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES": "{other}",
+        "GIT_QUARANTINE_PATH": "{other}",
+    },
+    "namespace": {"GIT_NAMESPACE": "space"},
+    "ceiling": {"GIT_CEILING_DIRECTORIES": "{path}"},
+    "pathspecs": {"GIT_LITERAL_PATHSPECS": "1", "GIT_ICASE_PATHSPECS": "1"},
+    "identity": {
+        "GIT_AUTHOR_NAME": "Someone", "GIT_AUTHOR_EMAIL": "s@example.org",
+        "GIT_AUTHOR_DATE": "2001-01-01T00:00:00Z", "GIT_COMMITTER_NAME": "Someone",
+        "GIT_COMMITTER_EMAIL": "s@example.org", "GIT_COMMITTER_DATE": "nonsense",
+    },
+    "count": {
+        "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.worktree",
+        "GIT_CONFIG_VALUE_0": "{other}",
+    },
+    "parameters": {"GIT_CONFIG_PARAMETERS": "'core.bare'='true'"},
+    "bad parameters": {"GIT_CONFIG_PARAMETERS": "nonsense", "GIT_CONFIG_COUNT": "nonsense"},
+    "shallow": {"GIT_SHALLOW_FILE": "/dev/null", "GIT_GRAFT_FILE": "/dev/zero"},
+    "replace": {"GIT_REPLACE_REF_BASE": "refs/heads/"},
+    "trace": {"GIT_TRACE": "1", "GIT_TRACE2": "1", "GIT_TRACE_SETUP": "1"},
+    "pager": {"GIT_PAGER": "false", "GIT_PAGER_IN_USE": "1", "GIT_EXTERNAL_DIFF": "false"},
+    "attributes": {"GIT_ATTR_SOURCE": "HEAD", "GIT_ATTR_NOSYSTEM": "1"},
+    "hash": {"GIT_DEFAULT_HASH": "sha256"},
+}  # fmt: skip
+
+
+@pytest.fixture
+def hostile(tmp_path_factory):
+    """Give a home whose configuration would change what git does, and what its programs leave."""
+    home = tmp_path_factory.mktemp("home")
+    program = home / "program"
+    program.write_text(f"#!/bin/sh\ntouch {home}/program-ran\nexit 1\n")
+    program.chmod(0o755)
+    (home / "hooks").mkdir()
+    for name in ("pre-push", "post-checkout", "reference-transaction", "post-index-change"):
+        (home / "hooks" / name).symlink_to(program)
+    (home / "attributes").write_text("* text eol=crlf filter=upper working-tree-encoding=utf-16\n")
+    (home / "excludes").write_text("*.txt\nkept*\n")
+    for name, value in HOSTILE.items():
+        setting(home / ".gitconfig", name, value.format(home=home))
+    return home
+
+
+def setting(file, name, value):
+    """Write a setting into a configuration file."""
+    subprocess.run(["git", "config", "--file", file, "--add", name, value], check=True)
+
+
+@pytest.fixture
+def other(tmp_path_factory):
+    """Give another repository of the user's, with a commit, and something staged and unstaged."""
+    folder = tmp_path_factory.mktemp("other")
+    for command in (
+        "git init -q -b main", "git config user.name A", "git config user.email a@example.org",
+        "touch file staged", "git add file", "git commit -qm other", "git add staged",
+    ):  # fmt: skip
+        subprocess.run(command.split(), cwd=folder, check=True)
+    return folder
+
+
+def of_user(path):
+    """Give every file of a repository that is the user's."""
+    ours = ("remex-output", "cache", ".git/objects", "refs/remex/")
+    return {
+        str(file): file.read_bytes()
+        for file in path.rglob("*")
+        if file.is_file() and not any(part in str(file) for part in ours)
+    }
+
+
+def git_variables():
+    """Give this process's variables of git."""
+    return {name: text for name, text in os.environ.items() if name.startswith("GIT_")}
+
+
+def commits(project):
+    """Give the commits that were made."""
+    return [event["commit"] for event in project.events() if event.get("state") == "COMMITTED"]
+
+
+def at_home(home, monkeypatch):
+    """Let a folder be the user's home, also for git."""
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.delenv("GIT_CONFIG_GLOBAL")
+
+
+SWEEP = """
+    from pytest_remex import sweep
+    @sweep({"a": [1, 2]})
+    def grid(experiment):
+        (experiment.path / "input.txt").write_text(f"{experiment.config['a']}\\r\\n")
+        (experiment.path / "kept.txt").write_text("new\\n")
+        (experiment.path / "KEPT.txt").write_text("another\\n")
+        (experiment.path / "n\\u00f6te.dat").write_text("new\\n")
+        {more}
+"""
+
+
+def swept(project, more="pass"):
+    """Write a sweep whose files depend on no configuration."""
+    project.sweeps(SWEEP.replace("{more}", more))
+
+
+@pytest.fixture
+def plain(empty_project):
+    """Give the commits that are made where nothing is set."""
+    swept(empty_project)
+    empty_project.submit()
+    return commits(empty_project)
+
+
+@pytest.mark.parametrize("names", VARIABLES.values(), ids=VARIABLES)
+def test_variables(empty_project, plain, other, names, monkeypatch):
+    """With any of git's variables set, commits are the same, and no repository is touched."""
+    project = empty_project
+    project.write("staged.txt", "staged\n")
+    project.git("add", "staged.txt")
+    before = of_user(project.path), of_user(other)
+    with monkeypatch.context() as patched:
+        for name, value in names.items():
+            patched.setenv(name, value.format(path=project.path, other=other))
+        results = [project.pytest(mode) for mode in ("sweeps.py", "--remex-plan")]
+        results.append(project.pytest("--remex-submit", "--remex-again"))
+    for result in results:
+        result.assert_outcomes(passed=2)
+    assert (of_user(project.path), of_user(other)) == before
+    assert commits(project) == plain * 2
+
+
+def test_variables_that_a_patch_sets(empty_project, plain, other):
+    """A patch that sets git's variables changes no command of ours, nor its successor's."""
+    swept(
+        empty_project,
+        f"import os; assert 'GIT_DIR' not in os.environ; os.environ.update(GIT_DIR='{other}/.git', "
+        f"GIT_INDEX_FILE='{other}/.git/index', GIT_SSH_COMMAND='false', GIT_WORK_TREE='{other}')",
+    )
+    before = of_user(other), git_variables()
+    empty_project.submit("--remex-again")
+    assert (of_user(other), git_variables()) == before
+    assert commits(empty_project) == plain * 2
+
+
+def test_git_in_a_patch(empty_project, other, monkeypatch):
+    """Git that a patch starts acts on the checkout, whatever repository a hook named."""
+    swept(
+        empty_project,
+        "import subprocess; experiment.config['a'] == 1 and subprocess.run("
+        "['git', 'rm', '-q', 'notes/README'], cwd=experiment.path, check=True)",
+    )
+    before = of_user(other), of_user(empty_project.path)
+    with monkeypatch.context() as patched:
+        patched.setenv("GIT_DIR", f"{other}/.git")
+        patched.setenv("GIT_INDEX_FILE", f"{other}/.git/index")
+        empty_project.submit()
+        assert os.environ["GIT_DIR"] == f"{other}/.git"
+    assert (of_user(other), of_user(empty_project.path)) == before
+    files = [empty_project.git("ls-tree", "-r", sha) for sha in commits(empty_project)]
+    assert ["notes/README" in listed for listed in files] == [False, True]
+
+
+@pytest.mark.parametrize("where", ["home", "repository", "named"])
+def test_configuration(empty_project, plain, hostile, where, monkeypatch):
+    """With a hostile configuration commits are the same, and none of its programs runs."""
+    config = empty_project.path / ".git/config"
+    if where == "home":
+        at_home(hostile, monkeypatch)
+    elif where == "named":
+        monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(hostile / ".gitconfig"))
+    else:
+        config.write_text(config.read_text() + (hostile / ".gitconfig").read_text())
+    for name, value in IN_REPOSITORY.items():
+        setting(config, name, value)
+    info = empty_project.path / ".git/info"
+    info.mkdir(exist_ok=True)
+    (info / "exclude").write_text("kept.txt\n")
+    (info / "attributes").write_text("* eol=crlf filter=upper\n")
+    (info / "sparse-checkout").write_text("/notes/\n")
+    for mode in ("sweeps.py", "--remex-plan"):
+        empty_project.pytest(mode).assert_outcomes(passed=2)
+    empty_project.submit("--remex-again")
+    assert commits(empty_project) == plain * 2
+    assert not (hostile / "program-ran").exists()
+    assert not list((empty_project.path / ".git/logs").rglob("remex*"))
+
+
+def test_replaced_and_grafted_commits(empty_project, plain):
+    """A commit is what its id says: replacements and grafts are not followed."""
+    project = empty_project
+    base = project.git("rev-parse", "HEAD")
+    tree = project.git("write-tree")
+    fake = project.git("commit-tree", tree, "-m", "another date")
+    project.git("replace", base, fake)
+    project.write(".git/info/grafts", f"{base} {fake}\n")
+    project.submit("--remex-again")
+    assert commits(project) == plain * 2
+
+
+def refs(repository):
+    """Give a repository's refs with their commits."""
+    words = ["git", "-C", repository, "for-each-ref", "--format=%(refname) %(objectname)"]
+    listed = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    return dict(line.split() for line in listed.splitlines())
+
+
+@pytest.mark.parametrize("where", ["home", "repository"])
+def test_push(empty_project, hostile, where, tmp_path_factory, monkeypatch):
+    """Exactly our branch arrives at origin, and is deleted again, whatever the settings of push."""
+    project = empty_project
+    origin = tmp_path_factory.mktemp("origin")
+    project.git("init", "--quiet", "--bare", origin)
+    project.git("remote", "add", "origin", origin)
+    project.git("push", "--quiet", "origin", "main")
+    project.git("tag", "--annotate", "private", "--message", "not to be published")
+    project.git("branch", "secret")
+    before = refs(origin)
+    setting(origin / "config", "receive.advertisePushOptions", "true")
+    setting(origin / "config", "core.hooksPath", str(origin / "hooks"))
+    hook = origin / "hooks/pre-receive"
+    hook.write_text('#!/bin/sh\ntest "${GIT_PUSH_OPTION_COUNT:-0}" = 0\n')
+    hook.chmod(0o755)
+    config = project.path / ".git/config"
+    if where == "home":
+        at_home(hostile, monkeypatch)
+    else:
+        config.write_text(config.read_text() + (hostile / ".gitconfig").read_text())
+    for name, value in IN_REPOSITORY.items():
+        setting(config, name, value)
+    git = Git(project.path)
+    tip = git.resolve("HEAD")
+    through = ThroughOrigin(git, "grid_time_2026_01_01_00_00_00")
+    ref = str(through.publish(tip)["ref"])
+    assert refs(origin) == {**before, ref: tip}
+    assert ThroughOrigin(git, "grid_time_2026_01_01_00_00_00", [tip]).publish(tip)["ref"] == ref
+    through.withdraw()
+    assert refs(origin) == before
+    assert not (hostile / "program-ran").exists()

@@ -1,7 +1,8 @@
 """The notes of attempts to submit: made before sbatch starts, filled by what it prints.
 
 A note is one file, `submit-<serial>.<number>`: a line of JSON about who tries, then both outputs
-of sbatch as they come, then, if the agent lived to see it, a line with sbatch's exit code. Its
+of sbatch as they come, then, if the agent lived to see it, a line with sbatch's exit code. Where
+Slurm disproves what sbatch said, another such line is added, and the last one counts. A note's
 exclusive creation is the lock of the attempt.
 """
 
@@ -10,10 +11,10 @@ import json
 import os
 import socket
 import time
-from typing import Any, Dict, List, NamedTuple, Optional, Set
+from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple, Union
 
 from . import files, paths, processes
-from .verdicts import Verdict, judge
+from .verdicts import REJECTED, Verdict, judge
 
 
 class Attempt(NamedTuple):
@@ -23,13 +24,21 @@ class Attempt(NamedTuple):
     path: str
     about: Dict[str, Any]
     said: str
-    ended: bool
+    end: Dict[str, Any]
     touched: float
 
     @property
     def verdict(self) -> Verdict:
         """What became of it, as far as the note tells."""
-        return judge(self.said)
+        refused = self.end.get("refused")
+        if refused is not None:
+            return Verdict(REJECTED, words=str(refused))
+        return judge(self.said, self.end.get("exit"))
+
+    @property
+    def ended(self) -> bool:
+        """Whether sbatch is known to have ended."""
+        return "exit" in self.end
 
     @property
     def elsewhere(self) -> bool:
@@ -56,18 +65,29 @@ def begin(home: str, serial: int, number: int) -> Optional[int]:
     return note
 
 
-def end(note: int, code: Optional[int]) -> Verdict:
+def end(note: int, code: int) -> Verdict:
     """Write how sbatch ended, close the note and judge it."""
     said = os.pread(note, os.fstat(note).st_size, 0)
-    os.write(note, b"\n" + json.dumps({"exit": code}).encode("ascii") + b"\n")
+    os.write(note, _line(exit=code))
     os.close(note)
-    return judge(os.fsdecode(said).partition("\n")[2])
+    return judge(os.fsdecode(said).partition("\n")[2], code)
 
 
-def close(path: str, code: Optional[int]) -> None:
-    """Write into another agent's note that its sbatch is no more."""
-    with open(path, "ab", 0) as file:
-        file.write(b"\n" + json.dumps({"exit": code}).encode("ascii") + b"\n")
+def close(path: str) -> None:
+    """Write into a note that its sbatch has ended, nobody knows how: its id is in doubt."""
+    _add(path, exit=None)
+
+
+def refuse(home: str, serial: int, number: int, words: str) -> None:
+    """Write into a note that its job was given up, and why."""
+    _add(paths.attempt(home, serial, number), exit=None, refused=words)
+    files.remove(paths.adopted(home, serial))
+
+
+def disown(home: str, serial: int, number: int) -> None:
+    """Put a job that Slurm does not have for this submission in doubt again."""
+    close(paths.attempt(home, serial, number))
+    files.remove(paths.adopted(home, serial))
 
 
 def serials(home: str) -> List[int]:
@@ -122,16 +142,34 @@ def jobs_of_others(home: str, serial: int) -> Set[str]:
 
 def _read(path: str, number: int) -> Attempt:
     first, _, rest = (files.read(path) or "").partition("\n")
-    before, _, last = rest.rstrip("\n").rpartition("\n")
-    ended = "exit" in _json(last)
+    said, last = _split(rest)
+    end = last
+    while last:
+        said, last = _split(said)
     return Attempt(
         number=number,
         path=path,
         about=_json(first),
-        said=before if ended else rest,
-        ended=ended,
+        said=said,
+        end=end,
         touched=os.stat(path).st_mtime,
     )
+
+
+def _split(text: str) -> Tuple[str, Dict[str, Any]]:
+    """Split the line about sbatch's end from what precedes it; empty where there is none."""
+    before, _, line = text.rstrip("\n").rpartition("\n")
+    end = _json(line)
+    return (before, end) if "exit" in end else (text, {})
+
+
+def _add(path: str, **facts: Optional[str]) -> None:
+    with open(path, "ab", 0) as file:
+        file.write(_line(**facts))
+
+
+def _line(**facts: Union[int, str, None]) -> bytes:
+    return b"\n" + json.dumps(facts).encode("ascii") + b"\n"
 
 
 def _json(line: str) -> Dict[str, Any]:

@@ -17,9 +17,9 @@ def release(request: Request, talk: Talk) -> None:
     runs = request["runs"]
     for cluster, jobs in job_ids.by_cluster(request["jobs"]).items():
         owned = Owned(runs, cluster)
-        held = [job for job in dict.fromkeys(map(job_ids.whole_of, jobs)) if owned.held(job)]
-        ours = [job for job in held if owned.ours(job)]
-        refused = {job: FOREIGN.format(job=job) for job in set(held) - set(ours)}
+        wholes = list(dict.fromkeys(map(job_ids.whole_of, jobs)))
+        ours = [job for job in wholes if owned.held(job) and owned.ours(job)]
+        refused = {job: FOREIGN.format(job=job) for job in wholes if not owned.ours(job)}
         # scontrol waits for a controller that has crashed, and comes back with other jobs
         talk.check()
         refused.update(_release(ours, runs, cluster))

@@ -5,9 +5,9 @@ import os
 import signal
 import tempfile
 import time
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from . import attempts, folders, job_ids, sbatch, slurm, slurm_commands
+from . import attempts, folders, job_ids, sbatch, slurm, slurm_commands, slurm_environment
 from .attempts import Attempt
 from .faults import AgentError
 from .states import state_of
@@ -28,7 +28,7 @@ class Terms(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A job that may be a unit's; `id` is an array's own where it is one."""
+    """A job that may be a unit's; `id` names its cluster, and the whole array where it is one."""
 
     id: str
     comment: str
@@ -49,8 +49,14 @@ def resolve(units: List[Unit], talk: Talk, terms: Terms) -> Resolution:
 
     Raises an error of kind slurm when Slurm cannot be asked: then nothing is known.
     """
-    jobs = _wait_until_quiet(units, talk, terms)
+    jobs: Dict[str, str] = {}
+    # a job that is there already needs no wait; that none is there is only known after it
+    with contextlib.suppress(AgentError):
+        jobs.update(_look(units))
     left = [unit for unit in units if unit.key not in jobs]
+    if left:
+        jobs.update(_wait_until_quiet(left, talk, terms))
+        left = [unit for unit in left if unit.key not in jobs]
     for last in (False, True):
         if not left:
             break
@@ -100,7 +106,7 @@ def _quiet_at(
     if now > overdue:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        attempts.close(attempt.path, None)
+        attempts.close(attempt.path)
         return now + terms.settle
     return overdue + terms.settle
 
@@ -119,19 +125,29 @@ def _look(units: List[Unit]) -> Dict[str, str]:
 
 
 def _candidates(units: List[Unit]) -> List[Candidate]:
-    found = [
-        Candidate(
-            row.id.partition("_")[0], row.comment, row.work_dir, row.held_by_user, ended=False
-        )
-        for row in slurm.listing()
-        if row.comment
-    ]
     since = min(
         (attempt.touched for unit in units for attempt in attempts.read(unit.home, unit.serial)),
         default=0.0,
     )
+    clusters = slurm_environment.clusters(os.environ) or [""]
+    return [one for cluster in clusters for one in _on_cluster(cluster, since)]
+
+
+def _on_cluster(cluster: str, since: float) -> List[Candidate]:
+    """List the user's jobs on a cluster; `since` is the time of the first attempt, 0 for none."""
+    found = [
+        Candidate(
+            job_ids.full(job_ids.whole_of(row.id), cluster),
+            row.comment,
+            row.work_dir,
+            row.held_by_user,
+            ended=False,
+        )
+        for row in slurm.listing(cluster)
+        if row.comment
+    ]
     try:
-        accounts = slurm.accounts_of_user((since or time.time()) - 86400).values()
+        accounts = slurm.accounts_of_user((since or time.time()) - 86400, cluster).values()
     except slurm.NoAccountingError:
         return found
     except AgentError:
@@ -141,7 +157,7 @@ def _candidates(units: List[Unit]) -> List[Candidate]:
         return found
     known = {candidate.id for candidate in found}
     for row in accounts:
-        name = row.id.partition("_")[0]
+        name = job_ids.full(job_ids.whole_of(row.id), cluster)
         if name not in known:
             ended = state_of(row.word) == "CANCELLED"
             found.append(Candidate(name, row.comment, row.work_dir, held=False, ended=ended))
@@ -151,15 +167,19 @@ def _candidates(units: List[Unit]) -> List[Candidate]:
 def _keep_one(unit: Unit, candidates: List[Candidate]) -> Optional[str]:
     """Choose the job that counts, the same for every agent, and cancel the others that are held."""
     others = {job_ids.local_of(job) for job in attempts.jobs_of_others(unit.home, unit.serial)}
-    names = sorted({one.id for one in candidates if one.id not in others}, key=int)
+    names = {one.id for one in candidates if job_ids.local_of(one.id) not in others}
     if not names:
         return None
-    live = [name for name in names if any(c.id == name and not c.ended for c in candidates)]
-    kept = (live or names)[0]
-    stray = sorted({one.id for one in candidates if one.held and one.id in names} - {kept})
-    if stray:
-        slurm.run(slurm_commands.cancel_held(stray))
+    live = {one.id for one in candidates if one.id in names and not one.ended}
+    kept = min(live or names, key=_order)
+    stray = {one.id for one in candidates if one.held and one.id in names} - {kept}
+    for cluster, jobs in job_ids.by_cluster(sorted(stray, key=_order)).items():
+        slurm.run(slurm_commands.cancel_held(jobs, cluster))
     return kept
+
+
+def _order(job: str) -> Tuple[int, str]:
+    return int(job_ids.local_of(job)), job
 
 
 def _clock(home: str) -> float:

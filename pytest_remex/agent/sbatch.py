@@ -9,8 +9,6 @@ from typing import Dict, List, Optional
 
 from . import commands, processes
 
-Environment = Optional[Dict[str, str]]
-"""A program's variables; None for the agent's own."""
 LOOK = 0.25
 """Seconds between two looks at the clock."""
 
@@ -32,7 +30,7 @@ class Launcher:
         self._stop.set()
         self._watcher.join()
 
-    def run(self, words: List[str], folder: str, output: int, environment: Environment) -> int:
+    def run(self, words: List[str], folder: str, output: int, environment: Dict[str, str]) -> int:
         """Run sbatch in a folder; its own session keeps it alive when this agent is killed."""
         try:
             process = subprocess.Popen(

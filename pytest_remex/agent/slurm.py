@@ -5,7 +5,7 @@ import shutil
 import time
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from . import commands, parallel, slurm_commands, slurm_parse
+from . import commands, parallel, slurm_commands, slurm_environment, slurm_parse
 from .faults import AgentError
 from .slurm_parse import Accounted, Listed
 
@@ -13,7 +13,6 @@ PATIENCE = 120.0
 """Seconds for one command; a frozen controller answers late."""
 LENGTH = 30_000
 """Bytes of job ids in one command; Linux takes 128 kB in one argument."""
-_FILTERS = ("SQUEUE_", "SACCT_", "SCONTROL_", "SCANCEL_", "SLURM_TIME_FORMAT")
 
 
 class NoAccountingError(AgentError):
@@ -92,7 +91,7 @@ def accounts_of_user(since: float, cluster: str = "") -> Dict[str, Accounted]:
 
 def run(words: List[str], patience: float = PATIENCE) -> commands.Ran:
     """Run a command with the user's own filters and formats for it taken away."""
-    return commands.run(words, timeout=patience, env=_environment())
+    return commands.run(words, timeout=patience, env=slurm_environment.for_questions(os.environ))
 
 
 def chunks(jobs: List[str]) -> List[List[str]]:
@@ -120,13 +119,6 @@ def _accounts(words: List[str]) -> Dict[str, Accounted]:
     if not ran.well:
         raise AgentError("slurm", f"sacct failed: {ran.words()}")
     return slurm_parse.accounts(ran.out)
-
-
-def _environment() -> Dict[str, str]:
-    kept = {key: text for key, text in os.environ.items() if not key.startswith(_FILTERS)}
-    # 0: array ranges such as 3_[0-2,7] are not shortened
-    kept.update(SLURM_BITSTR_LEN="0", LC_ALL="C")
-    return kept
 
 
 def _first_number(text: Optional[str]) -> Optional[int]:

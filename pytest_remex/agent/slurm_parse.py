@@ -1,7 +1,7 @@
 """Read what Slurm's commands print."""
 
 import re
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from .slurm_commands import ACCOUNTED, FIELD, LISTED, ROW
 
@@ -83,6 +83,12 @@ def shown(text: str) -> Dict[str, str]:
     for name, value in words:
         said.setdefault(name, value)
     return said
+
+
+def shows_folder(text: str, names: Iterable[str]) -> bool:
+    """Return whether `scontrol -o show job` tells of a job in a folder, by one of its names."""
+    padded = text.replace("\n", " ") + " "
+    return any(" WorkDir={} ".format(name.replace("\n", " ")) in padded for name in names)
 
 
 def settings(text: str) -> Dict[str, str]:

@@ -4,13 +4,24 @@ import contextlib
 import os
 from typing import Callable, Dict, List, NamedTuple
 
-from . import attempts, files, groups, packs, parallel, paths, slurm, slurm_commands
+from . import (
+    attempts,
+    files,
+    groups,
+    packs,
+    parallel,
+    paths,
+    slurm,
+    slurm_commands,
+    slurm_environment,
+)
 from .faults import AgentError, scrub
 from .limits import LimitWatch
 from .resolve import Terms, resolve
 from .sbatch import Launcher
 from .units import Unit, units_of
-from .verdicts import DOUBT, HELD, LIMIT, REJECTED, Verdict
+from .verdicts import DOUBT, HELD, LIMIT, REJECTED, Verdict, refuses
+from .verify import Told, verify
 from .wire import Request, Talk
 
 PATIENCE = 180.0
@@ -20,6 +31,10 @@ LIMIT_PATIENCE = 20.0
 MOST = 3
 """Attempts that may leave no trace before a unit counts as refused."""
 WIDTH = 4
+IGNORED = (
+    "{names} of your login environment did not count: an experiment is what its commit says;"
+    " put into run.sbatch what it needs"
+)
 
 
 class Means(NamedTuple):
@@ -28,6 +43,8 @@ class Means(NamedTuple):
     talk: Talk
     launcher: Launcher
     limit: LimitWatch
+    told: List[Told]
+    """The jobs that sbatch told of since they were last looked for in Slurm."""
 
 
 def submit(request: Request, talk: Talk) -> None:
@@ -35,13 +52,37 @@ def submit(request: Request, talk: Talk) -> None:
     patience = float(request.get("patience") or PATIENCE)
     limit = LimitWatch(float(request.get("limit_patience", LIMIT_PATIENCE)))
     width = request.get("width") or WIDTH
+    units = units_of(request)
+    _tell_ignored(units, talk)
     with contextlib.closing(Launcher(patience)) as launcher:
-        means = Means(talk, launcher, limit)
-        doubtful = _each(units_of(request), lambda unit: _carry(unit, means), talk, width)
+        means = Means(talk, launcher, limit, [])
+        doubtful = _each(units, lambda unit: _carry(unit, means), means, width)
+        doubtful += _verify(means)
         if doubtful:
             terms = Terms(patience, min(slurm.message_timeout(), patience))
             _settle(doubtful, terms, means, width)
     talk.check()
+
+
+def _tell_ignored(units: List[Unit], talk: Talk) -> None:
+    names = slurm_environment.ignored(os.environ)
+    if units and names:
+        talk.event("warning", key=units[0].key, message=IGNORED.format(names=", ".join(names)))
+
+
+def _verify(means: Means) -> List[Unit]:
+    """Look in Slurm for the jobs that sbatch just told of; returns the units that are in doubt."""
+    told = means.told[:]
+    doubtful: List[Unit] = []
+    means.told.clear()
+    if means.talk.gone:
+        return doubtful
+    for unit, verdict in verify(told):
+        if verdict.kind == DOUBT:
+            doubtful.append(unit)
+        else:
+            _tell(unit, verdict, means.talk)
+    return doubtful
 
 
 def _settle(doubtful: List[Unit], terms: Terms, means: Means, width: int) -> None:
@@ -55,22 +96,27 @@ def _settle(doubtful: List[Unit], terms: Terms, means: Means, width: int) -> Non
             return
         for unit in doubtful:
             if unit.key in jobs:
+                number = len(attempts.read(unit.home, unit.serial))
+                means.told.append(Told(unit, number, jobs[unit.key], found=True))
                 _tell(unit, Verdict(HELD, job=jobs[unit.key]), means.talk)
-        doubtful = _each(again, lambda unit: _try_again(unit, means), means.talk, width)
+        doubtful = _each(again, lambda unit: _try_again(unit, means), means, width)
+        doubtful += _verify(means)
 
 
-def _each(units: List[Unit], act: Callable[[Unit], Verdict], talk: Talk, width: int) -> List[Unit]:
+def _each(
+    units: List[Unit], act: Callable[[Unit], Verdict], means: Means, width: int
+) -> List[Unit]:
     """Tell each unit's verdict; gives the units in doubt."""
     doubtful: List[Unit] = []
 
     def carry(unit: Unit) -> None:
-        if talk.gone:
+        if means.talk.gone:
             return
         verdict = act(unit)
         if verdict.kind == DOUBT:
             doubtful.append(unit)
         else:
-            _tell(unit, verdict, talk)
+            _tell(unit, verdict, means.talk)
 
     parallel.each(units, carry, width)
     return doubtful
@@ -98,6 +144,8 @@ def _try_again(unit: Unit, means: Means) -> Verdict:
     """Make the next attempt for a unit whose earlier ones left no trace in Slurm."""
     made = attempts.read(unit.home, unit.serial)
     traceless = [attempt for attempt in made if attempt.verdict.kind == DOUBT]
+    if traceless and refuses(traceless[-1].said):
+        return Verdict(REJECTED, words=traceless[-1].said.strip())
     if len(traceless) < MOST:
         return _attempt(unit, made[-1].number + 1 if made else 1, means)
     words = traceless[-1].said.strip() or "nothing"
@@ -126,11 +174,14 @@ def _sbatch(unit: Unit, number: int, means: Means) -> Verdict:
         return Verdict(DOUBT)
     group = groups.of(unit)
     words = slurm_commands.submit(unit.comment, group.options if group else [])
-    environment = {**os.environ, **unit.environment} if unit.environment else None
+    environment = {**slurm_environment.for_submission(os.environ), **unit.environment}
     verdict = attempts.end(note, means.launcher.run(words, unit.folder, note, environment))
-    if verdict.kind == HELD and number > 1:
-        return Verdict(HELD, job=attempts.adopt(unit.home, unit.serial, verdict.job))
-    return verdict
+    if verdict.kind != HELD:
+        return verdict
+    first = number == 1
+    job = verdict.job if first else attempts.adopt(unit.home, unit.serial, verdict.job)
+    means.told.append(Told(unit, number, job))
+    return Verdict(HELD, job=job)
 
 
 def _tell(unit: Unit, verdict: Verdict, talk: Talk) -> None:

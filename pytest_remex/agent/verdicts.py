@@ -4,7 +4,7 @@ Source of the words: `slurm_errno.c` of Slurm 22.05 and 24.11, and sbatch's own 
 """
 
 import re
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 HELD = "held"
 REJECTED = "rejected"
@@ -12,7 +12,7 @@ LIMIT = "limit"
 DOUBT = "doubt"
 
 _ID = re.compile(
-    r"^(?:Submitted batch job )?(\d+)(?:;([\w.-]+)| on cluster ([\w.-]+))?$", re.MULTILINE
+    r"^(?:Submitted batch job )?([1-9]\d{0,9})(?:;([\w.-]+)| on cluster ([\w.-]+))?$", re.MULTILINE
 )
 _FAILED = "Batch job submission failed: "
 _POLICY = "Job violates accounting/QOS policy"
@@ -88,19 +88,26 @@ class Verdict(NamedTuple):
     words: str = ""
 
 
-def judge(said: str) -> Verdict:
-    """Judge from what sbatch printed, both outputs together.
+def judge(said: str, code: Optional[int]) -> Verdict:
+    """Judge from what sbatch printed, both outputs together, and its exit code (None: unknown).
 
-    An id counts when it is the only line of its form: a site's chatter may hold numbers too.
+    An id counts when sbatch ended well, reported no failure and the id is the only line of its
+    form: a site's chatter may hold numbers too. A refusal counts when sbatch failed and named no
+    id. Everything else is doubt, which only Slurm can settle.
     """
     ids = {match.group(1): match.group(2) or match.group(3) for match in _ID.finditer(said)}
-    if len(ids) == 1:
+    words = said.strip()
+    if code == 0 and len(ids) == 1 and _FAILED not in said:
         ((job, cluster),) = ids.items()
         return Verdict(HELD, job=f"{job};{cluster}" if cluster else job)
-    words = said.strip()
-    if ids:
-        return Verdict(DOUBT, words=words)
-    return Verdict(_kind(words), words=words)
+    if code and not ids:
+        return Verdict(_kind(words), words=words)
+    return Verdict(DOUBT, words=words)
+
+
+def refuses(said: str) -> bool:
+    """Return whether sbatch's words are a definite refusal, for jobs that Slurm does not have."""
+    return _kind(said.strip()) == REJECTED
 
 
 def _kind(words: str) -> str:

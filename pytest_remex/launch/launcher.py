@@ -101,9 +101,10 @@ class Launcher:
         return self._open[_launch_key(order)].launch.id
 
     def close(self) -> list[str]:
-        """Finish all launches; give what could not be tidied up, as warnings."""
+        """Finish all launches; give what they told of and what could not be tidied up."""
         warnings: list[str] = []
         for opened in self._open.values():
+            warnings += dict.fromkeys(opened.warnings)
             with _told_in(warnings), closing(opened.journal), _told_in(warnings):
                 phase.finish(opened)
         with _told_in(warnings):

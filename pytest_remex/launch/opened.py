@@ -55,6 +55,8 @@ class OpenLaunch:
     """The commit of each run directory."""
     doubtful: frozenset[str] = frozenset()
     """The commits that an earlier pytest was submitting when it was interrupted."""
+    warnings: list[str] = field(default_factory=list)
+    """What the cluster told of, to be shown once at the end."""
 
     def add(self, entries: Iterable[Entry]) -> None:
         """Remember runs."""

@@ -120,7 +120,7 @@ def _submit_held(opened: OpenLaunch, shas: Sequence[str], progress: Progress) ->
         opened.note(_shas(unit), Stage.SUBMITTING, unit=unit.key)
     opened.journal.sync()
     by_key = {unit.key: unit for unit in units}
-    done = 0
+    done: set[str] = set()
     for answer in opened.connection.ask(
         "submit",
         runs=opened.launch.remote.runs,
@@ -144,10 +144,14 @@ def _submit_held(opened: OpenLaunch, shas: Sequence[str], progress: Progress) ->
                 opened.note(_shas(unit), Stage.REJECTED, why=answer.field("message", str))
             case "indoubt":
                 opened.note(_shas(unit), Stage.INDOUBT, why=answer.field("message", str))
+            case "warning":
+                opened.warnings.append(answer.field("message", str))
+                continue
             case _:
                 continue
-        done += len(unit.entries)
-        progress("submitting", done, len(ready))
+        # told again where Slurm disproves what sbatch said
+        done.update(_shas(unit))
+        progress("submitting", len(done), len(ready))
 
 
 def _units(opened: OpenLaunch, ready: Sequence[Entry]) -> list[Unit]:

@@ -56,6 +56,28 @@ def test_doubtful_answers(user, cluster, shims):
     assert user.collect().well().text.count(" PASSED ") == 5
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        faults.says(1, faults.TIMES_OUT),
+        faults.says(1, "exit 0"),
+        faults.MISLEADS,
+        faults.ANSWERS_THEN_FAILS,
+    ],
+    ids=["fails", "lies", "misleads", "answers"],
+)
+@SINGLE_AND_ARRAY
+def test_a_number_that_is_no_job(user, cluster, shims, fault, options):
+    """A number that is not the unit's job ends within one command with one job each."""
+    before = Snapshot.of(user.repository)
+    shims.submissions(fault, times=1)
+    with cluster.changed(**QUICK):
+        user.submit(*options)
+    assert_once(user, cluster, 3)
+    assert_clean(user, before)
+    assert user.collect().well().text.count(" PASSED ") == 3
+
+
 @SINGLE_AND_ARRAY
 def test_agent_killed(user, cluster, shims, before, options):
     """A far side killed by its own sbatch, whose job Slurm has, ends with one job each."""

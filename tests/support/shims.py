@@ -37,6 +37,17 @@ echo 'sbatch: your account holds 12345 core-hours; 67 jobs are queued'
 "$REAL" "$@"; code=$?; echo 'Thank you. 890'; exit "$code\""""
 """Writes lines with numbers to stdout before and after the id."""
 
+ANSWERS_THEN_FAILS = """"$REAL" "$@"; echo "sbatch: error: epilog of the wrapper" >&2; exit 1"""
+"""Slurm has the job, its id was written, and the exit status says that it failed."""
+
+ANSWERS_THEN_HANGS = """"$REAL" "$@"; exec sleep 3600"""
+"""Slurm has the job, its id was written, and the call never ends."""
+
+MISLEADS = """\
+answer=$("$REAL" "$@") || exit
+echo "Your job $answer waits; balance in core-hours:"; echo 4711; exit 0"""
+"""Slurm has the job; the only line that looks like an id is another number."""
+
 NAMES_CLUSTER = """answer=$("$REAL" "$@") || exit; echo "$answer;federation"; exit 0"""
 """Answers `id;cluster`, as --parsable does for a job of a named cluster."""
 
@@ -45,6 +56,11 @@ def accepts_late(seconds: float) -> str:
     """Give a fault: it times out at once, and Slurm gets the job so many seconds later."""
     later = f'( sleep {seconds}; exec "$REAL" "$@" ) </dev/null >/dev/null 2>&1 &'
     return f'{later}\necho "sbatch: error: {TIMED_OUT}" >&2; exit 1'
+
+
+def says(number: object, then: str) -> str:
+    """Give a fault: it prints a number that is no job of this call, then does something else."""
+    return f"echo {shlex.quote(str(number))}\n{then}"
 
 
 def rejects(message: str) -> str:
@@ -95,7 +111,9 @@ class Shims:
 
     def calls(self, program: str = "sbatch") -> list[Call]:
         """List the calls since the shim was put in place, in order."""
-        rows = (line.split("\t", 2) for line in self._calls(program).read_text().splitlines())
+        # not splitlines: arguments may hold other characters that it takes for line ends
+        lines = self._calls(program).read_text().split("\n")
+        rows = (line.split("\t", 2) for line in lines if line)
         return [Call(int(parent), Path(folder), words) for parent, folder, words in rows]
 
     def remove(self) -> None:

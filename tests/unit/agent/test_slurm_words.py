@@ -122,26 +122,51 @@ def test_states(word, reason, state):
      ('sbatch: warning: x\n77\n\n{"exit": 0}\n', "77")],
 )  # fmt: skip
 def test_an_id_is_found_among_chatter(said, job):
-    """The only line that is an id is the id."""
-    assert verdicts.judge(said) == verdicts.Verdict(verdicts.HELD, job=job)
+    """The only line that is an id is the id, where sbatch ended well."""
+    assert verdicts.judge(said, 0) == verdicts.Verdict(verdicts.HELD, job=job)
 
 
-@pytest.mark.parametrize("said", ["", "12\n34\n", "welcome12", "Killed\n", *DOUBTFUL])
-def test_what_is_no_answer_is_doubt(said):
+@pytest.mark.parametrize("code", [None, 1, 3, 255, -9])
+@pytest.mark.parametrize(
+    "said", ["123\n", "123;east\n", "Submitted batch job 9\n", "1\nsbatch: error: " + PERMANENT[0]]
+)
+def test_an_id_counts_only_with_a_good_end(said, code):
+    """A number from an sbatch that failed, or whose end nobody saw, is in doubt."""
+    assert verdicts.judge(said, code).kind == "doubt"
+
+
+@pytest.mark.parametrize("words", [*PERMANENT[:3], *LIMIT, *DOUBTFUL])
+@pytest.mark.parametrize("number", ["", "5\n"])
+def test_a_good_end_with_words_of_failure_is_doubt(number, words):
+    """A wrapper that loses the exit status makes neither a job of a number nor a refusal."""
+    assert verdicts.judge(f"{number}sbatch: error: {words}\n", 0).kind == "doubt"
+
+
+@pytest.mark.parametrize("code", [0, 1, None])
+@pytest.mark.parametrize("said", ["", "12\n34\n", "welcome12", "Killed\n", "0\n", *DOUBTFUL])
+def test_what_is_no_answer_is_doubt(said, code):
     """No id, two ids, or words that are in no list of refusals leave doubt."""
-    assert verdicts.judge("sbatch: error: " + said if said in DOUBTFUL else said).kind == "doubt"
+    words = "sbatch: error: " + said if said in DOUBTFUL else said
+    assert verdicts.judge(words, code).kind == "doubt"
+
+
+@given(st.text(), st.integers(1, 255) | st.integers(-31, -1) | st.none())
+def test_no_words_make_a_job_of_a_failure(said, code):
+    """Whatever a failed sbatch prints, its job is not believed."""
+    assert verdicts.judge(said, code).kind != "held"
 
 
 @pytest.mark.parametrize("said", PERMANENT)
 def test_refusals(said):
-    """Definite refusals are told in Slurm's words."""
-    assert verdicts.judge(said) == verdicts.Verdict(verdicts.REJECTED, words=said)
+    """Definite refusals are told in Slurm's words, where sbatch is known to have failed."""
+    assert verdicts.judge(said, 1) == verdicts.Verdict(verdicts.REJECTED, words=said)
+    assert verdicts.judge(said, None).kind == "doubt"
 
 
 @pytest.mark.parametrize("said", LIMIT)
 def test_limits(said):
     """Submit limits are refusals for now."""
-    assert verdicts.judge(said).kind == "limit"
+    assert verdicts.judge(said, 1).kind == "limit"
 
 
 def test_a_limit_on_size_is_not_a_submit_limit():
@@ -151,7 +176,7 @@ def test_a_limit_on_size_is_not_a_submit_limit():
         "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy"
         " (job submit limit, user's size and/or time limits)\n"
     )
-    assert verdicts.judge(said).kind == "rejected"
+    assert verdicts.judge(said, 1).kind == "rejected"
 
 
 def test_ids_are_split_to_fit_a_command_line():
@@ -166,6 +191,14 @@ def test_ids_are_split_to_fit_a_command_line():
 def test_no_filter_goes_with_a_cancel():
     """A filter would make scancel end the whole array of a task."""
     assert slurm_commands.cancel(["12_3"]) == ["scancel", "12_3"]
+
+
+def test_a_folder_in_what_scontrol_shows():
+    """A job's folder is compared whole, whatever its name holds."""
+    text = "JobId=1 Command=/r/a b/run.sbatch WorkDir=/r/a b StdErr=/r/a b/x StdIn=/dev/null\n"
+    assert slurm_parse.shows_folder(text, {"/x", "/r/a b"})
+    assert not slurm_parse.shows_folder(text, {"/r", "/r/a b/c"})
+    assert slurm_parse.shows_folder("JobId=1 WorkDir=/r\nx StdErr=y", {"/r\nx"})
 
 
 def test_scontrol_words_of_a_hostile_folder_do_not_count():

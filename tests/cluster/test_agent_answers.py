@@ -1,0 +1,174 @@
+"""The agent believes an id of sbatch only with its exit status, and checks it against Slurm."""
+
+import pytest
+from support import shims as faults
+from support.agent_launch import Launch, held
+from support.rejections import LIMIT, PERMANENT
+
+REJECTED = faults.rejects(PERMANENT[2])
+NO_JOB = 3_999_999
+
+
+@pytest.fixture
+def launch(site, tmp_path):
+    """Give a launch on the session's cluster."""
+    made = Launch(site, tmp_path / "runs")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def foreign(launch, tmp_path):
+    """Give a held job of the same user that is nobody's run."""
+    (tmp_path / "x.sh").write_text("#!/bin/sh\n")
+    job = launch.cluster.run("sbatch", "--parsable", "--hold", "x.sh", cwd=tmp_path).strip()
+    yield job
+    launch.cluster.run("scancel", job)
+
+
+def settled(events):
+    """Give the job that was told last, of one unit."""
+    assert events[-1]["event"] == "held", events
+    return events[-1]["job"]
+
+
+def still_held(launch, job):
+    """Whether a job waits for its user."""
+    return next(one for one in launch.cluster.jobs() if one.id == job).held
+
+
+@pytest.mark.parametrize("number", [1, NO_JOB, "7;east", "Submitted batch job 8"])
+@pytest.mark.parametrize("then", [faults.TIMES_OUT, "kill -9 $$", "exit 3", faults.HANGS])
+def test_a_number_before_a_failure_is_no_job(launch, number, then):
+    """What sbatch printed before it failed, died or hung is tried again, as it left no job."""
+    launch.shims.put(faults.says(number, then), times=1)
+    job = held(launch.submit(launch.add("r")))
+    assert [found.id for found in launch.jobs("r")] == [job] == [launch.noted("r")]
+    assert len(launch.shims.calls()) == 2
+
+
+def test_a_foreign_job_before_a_failure_is_left_alone(launch, foreign):
+    """A number that Slurm knows in another folder is not adopted, released or cancelled."""
+    launch.shims.put(faults.says(foreign, faults.TIMES_OUT), times=1)
+    job = held(launch.submit(launch.add("r")))
+    assert job != foreign
+    launch.release(job)
+    assert still_held(launch, foreign)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        faults.ANSWERS_THEN_FAILS,
+        faults.ANSWERS_THEN_HANGS,
+        faults.says(5, faults.ACCEPTS_THEN_TIMES_OUT),
+        faults.says(5, '"$REAL" "$@"; exit 1'),
+    ],
+)
+def test_a_job_behind_a_failure_is_found(launch, fault):
+    """Where Slurm has the job all the same it is adopted, without a second sbatch."""
+    launch.shims.put(fault)
+    job = held(launch.submit(launch.add("r")))
+    assert [found.id for found in launch.jobs("r")] == [job]
+    assert len(launch.shims.calls()) == 1
+
+
+@pytest.mark.parametrize("code", ["exit 1", "exit 0"])
+def test_a_refusal_with_a_number_is_a_refusal(launch, code):
+    """A number before a definite refusal costs a look, not another attempt, whatever the status."""
+    launch.shims.put(faults.says(1, REJECTED.replace("exit 1", code)))
+    unit = launch.add("r")
+    for _ in range(2):
+        (event,) = launch.submit(unit, patience=1)
+        assert event["event"] == "rejected"
+        assert PERMANENT[2] in event["message"]
+    assert len(launch.shims.calls()) == 1
+
+
+def test_a_limit_with_a_number_is_tried_again(launch):
+    """A number before a submit limit leaves doubt, and the unit goes through afterwards."""
+    launch.shims.put(faults.says(1, faults.rejects(LIMIT[0])), times=1)
+    job = held(launch.submit(launch.add("r")))
+    assert [found.id for found in launch.jobs("r")] == [job]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_number_that_a_wrapper_made_up_is_found_out(launch, foreign, known):
+    """An exit status of 0 with a number that is no job, or another's, ends with the unit's own."""
+    launch.shims.put(faults.says(foreign if known else NO_JOB, "exit 0"), times=1)
+    units = [launch.add("r"), launch.add("s")]
+    told = {event["key"]: event["job"] for event in launch.submit(*units, width=1)}
+    for name in "rs":
+        assert [found.id for found in launch.jobs(name)] == [told[name]] == [launch.noted(name)]
+    assert foreign not in told.values()
+    launch.release(*told.values())
+    assert still_held(launch, foreign)
+
+
+def test_a_wrapper_that_never_submits_is_told(launch):
+    """A wrapper that makes numbers up each time leaves the unit refused, with its words."""
+    launch.shims.put(faults.says(NO_JOB, "exit 0"))
+    events = launch.submit(launch.add("r"), patience=0.5)
+    assert events[-1]["event"] == "rejected"
+    assert str(NO_JOB) in events[-1]["message"]
+    assert len(launch.shims.calls()) == 3
+
+
+def test_a_job_hidden_behind_another_number_is_found(launch):
+    """Where the only line like an id is another number, the folder's job is adopted."""
+    launch.shims.put(faults.MISLEADS)
+    job = settled(launch.submit(launch.add("r")))
+    assert [found.id for found in launch.jobs("r")] == [job]
+    assert len(launch.shims.calls()) == 1
+
+
+def test_the_number_of_an_earlier_submission_is_no_new_job(launch):
+    """A wrapper that repeats an earlier id of the same run does not make it the new job."""
+    unit = launch.add("r")
+    first = held(launch.submit(unit))
+    launch.shims.put(faults.says(first, "exit 0"), times=1)
+    second = settled(launch.submit(unit | {"serial": 2}))
+    assert sorted(found.id for found in launch.jobs("r")) == sorted([first, second])
+    assert first != second
+
+
+def test_a_listing_from_a_cache_is_no_disproof(launch):
+    """A squeue that does not list the new jobs yet makes no doubt: the controller is asked."""
+    launch.shims.put()
+    launch.shims.put("exit 0", "squeue")
+    job = held(launch.submit(launch.add("r")))
+    assert [found.id for found in launch.jobs("r")] == [job]
+    assert len(launch.shims.calls()) == 1
+
+
+def test_good_answers_cost_one_listing(launch):
+    """Jobs whose answers are in order are checked by one squeue for all of them."""
+    launch.shims.put("", "squeue")
+    launch.shims.put("", "scontrol")
+    events = launch.submit(*[launch.add(f"r{number}") for number in range(9)])
+    assert {event["event"] for event in events} == {"held"}
+    assert len(launch.shims.calls("squeue")) == 1
+    assert launch.shims.calls("scontrol") == []
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_an_array_that_nobody_asked_for_is_refused(launch, code):
+    """Several jobs in the place of one are cancelled while they are held, and told."""
+    launch.shims.put(f'"$REAL" "$1" "$2" "$3" --array=0-2 run.sbatch; exit {code}')
+    unit = launch.add("r")
+    launch.submit(unit)
+    (event,) = launch.submit(unit)
+    assert event["event"] == "rejected"
+    assert "an array of 3 tasks where one job was asked for" in event["message"]
+    assert {found.state for found in launch.jobs("r")} == {"CANCELLED"}
+    assert len(launch.shims.calls()) == 1
+
+
+def test_release_does_not_count_what_runs_elsewhere(launch, tmp_path):
+    """A job of another folder that runs already is not told as released."""
+    (tmp_path / "x.sh").write_text("#!/bin/sh\nsleep 20\n")
+    other = launch.cluster.run("sbatch", "--parsable", "x.sh", cwd=tmp_path).strip()
+    released, unreleased = launch.release(other)
+    assert released["jobs"] == []
+    assert (unreleased["event"], unreleased["job"]) == ("unreleased", other)
+    launch.cluster.run("scancel", other)

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from conftest import GRID
 
 CONFTEST = """
     import pytest
@@ -19,8 +18,8 @@ CONFTEST = """
 def grids(project, monkeypatch):
     """Give a project as in the README: a conftest.py at the top, no ini file, sweeps below."""
     (project.path / "pytest.ini").unlink()
-    (project.path / "sweeps.py").unlink()
-    project.write("grids/sweeps.py", GRID)
+    (project.path / "grids").mkdir()
+    (project.path / "sweeps.py").rename(project.path / "grids" / "sweeps.py")
     project.commit()
     project.runs = project.path / "runs"
     project.write("conftest.py", CONFTEST.format(runs=str(project.runs)))

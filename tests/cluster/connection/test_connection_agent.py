@@ -84,7 +84,7 @@ def test_abandoned_answer(opened, runs):
     connection.ask(LookAtHost("", str(runs), LOCAL))
     next(connection.ask(LookAtHost("", str(runs), LOCAL)))
     request = ListOutputs(str(runs), [ListedRun("run", ["a"])])
-    assert list(connection.ask(request)) == [Outputs("run", [], [], ["a"])]
+    assert list(connection.ask(request)) == [Outputs("run", [], [], ["a"], gone=True)]
 
 
 def test_cut_link(opened, proxy):

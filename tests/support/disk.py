@@ -25,7 +25,9 @@ class SmallDisk:
             on_failure.callback(self._scratch.close)
             self.folder.mkdir()
             subprocess.run(
-                [*MOUNT, f"size={self._size}", "tmpfs", str(self.folder)], check=True, timeout=30
+                [*MOUNT, f"size={self._size},mode=755", "tmpfs", str(self.folder)],
+                check=True,
+                timeout=30,
             )
             on_failure.pop_all()
         return self

@@ -127,6 +127,7 @@ def _traffic(count: int, *, through_ssh: bool) -> list[Target]:
 
 def _launched(count: int, *, through_ssh: bool) -> Traffic:
     with loopback(more_files(), through_ssh=through_ssh) as site:
+        site.watch_git()
         submit(site, count)
         return site.traffic()
 

@@ -6,8 +6,8 @@ and nothing was deleted before: that makes later files slow on some file systems
 
 from __future__ import annotations
 
-import json
 import os
+import shutil
 import sys
 import tempfile
 from collections import Counter
@@ -33,6 +33,13 @@ ONLY_OURS = {
     "PYTEST_PLUGINS": "pytest_remex.pytest_plugin.plugin,pytest_remex.extensions.mesa.plugin",
 }
 """As where only this package is installed: the tests' own plugins take their time too."""
+GIT_WORDS = "git_words"
+"""The folder, in the user's home, of the files that name the words of each git command."""
+GIT_WRAPPER = """\
+#!/bin/sh
+printf '%s\\n' "$@" > "$(mktemp {notes}/XXXXXX)"
+exec {git} "$@"
+"""
 
 
 @dataclass(frozen=True)
@@ -84,8 +91,8 @@ class Loopback:
         )
 
     def traffic(self) -> Traffic:
-        """Count what there was since the start."""
-        counts, names = self.sshd.counts(), Counter(_commands(_traces(self.home)))
+        """Count what there was since the start; git's part needs `watch_git` first."""
+        counts, names = self.sshd.counts(), Counter(_git_words(self.home))
         return Traffic(
             counts.connections,
             counts.authentications,
@@ -93,6 +100,19 @@ class Loopback:
             names["push"],
             names["fetch"],
         )
+
+    def watch_git(self) -> None:
+        """Note the words of each git command from now on, here and on the cluster.
+
+        The product's git commands write no traces, whatever the environment asks for.
+        """
+        notes = self.home / GIT_WORDS
+        notes.mkdir()
+        script = GIT_WRAPPER.format(notes=notes, git=shutil.which("git"))
+        for folder in (self.home / "bin", self.sshd.home / "bin"):
+            folder.mkdir(exist_ok=True)
+            (folder / "git").write_text(script)
+            (folder / "git").chmod(0o755)
 
     def queued(self) -> int:
         """Count the jobs in the queue; a task of an array is a job."""
@@ -105,7 +125,7 @@ class Loopback:
         kept = {name: value for name, value in os.environ.items() if name not in BUSY}
         changed = ONLY_OURS | {
             "HOME": str(self.home),
-            "GIT_TRACE2_EVENT": str(_traces(self.home)),
+            "PATH": f"{self.home / 'bin'}:{os.environ['PATH']}",
             "GIT_SSH_COMMAND": " ".join(["ssh", *self._ssh_options()]),
         }
         folder = self.project.repository
@@ -134,11 +154,10 @@ def loopback(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="remex-bench-")))
         home = folder / "home"
-        _traces(home).mkdir(parents=True)
+        home.mkdir()
         cluster = stack.enter_context(SlurmCluster(nodes=1, settings=settings))
         cluster.down()
-        variables = cluster.variables | {"GIT_TRACE2_EVENT": str(_traces(home))}
-        sshd = stack.enter_context(SshServer(variables))
+        sshd = stack.enter_context(SshServer(cluster.variables))
         port = stack.enter_context(Proxy(sshd.port, latency)).port if latency else sshd.port
         host = sshd.client(home, port)
         project = make_project(folder)
@@ -152,14 +171,7 @@ def loopback(
         yield started
 
 
-def _traces(home: Path) -> Path:
-    return home / "traces"
-
-
-def _commands(folder: Path) -> Iterator[str]:
-    """Name the git commands that wrote a trace into a folder."""
-    for trace in folder.iterdir():
-        for line in trace.read_text(errors="replace").splitlines():
-            event = json.loads(line)
-            if event["event"] == "cmd_name":
-                yield event["name"]
+def _git_words(home: Path) -> Iterator[str]:
+    """Name the words of the git commands that were noted; nothing where git was not watched."""
+    for note in (home / GIT_WORDS).glob("*"):
+        yield from note.read_text(errors="replace").splitlines()

@@ -67,6 +67,7 @@ def _many(count: int, runs: int) -> list[Target]:
 def _each_ms(mode: str, count: int, peaks: dict[str, list[float]]) -> float:
     with loopback(more_files(), settings=SETTINGS) as site, AgentMemory(site.sshd.home) as agent:
         write_sweep(site.project.repository, count)
+        site.watch_git()
         yes = ["--remex-yes"] if "submit" in mode else []
         ran = site.pytest(*mode.split(), *yes)
         if yes and site.queued() != count:

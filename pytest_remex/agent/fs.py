@@ -1,7 +1,8 @@
 """Small files: written whole or not at all, safe on NFS and against other agents; read safely.
 
 Jobs can write next to our files, so nothing is read through a link at the end of a path, from a
-FIFO or a device, or beyond a limit.
+FIFO or a device, or beyond a limit. In a run directory, where its job may have put anything, no
+link is followed: neither the run directory itself, nor its `.remex`, nor a file in it.
 """
 
 import contextlib
@@ -11,10 +12,10 @@ import itertools
 import os
 import socket
 import stat
-from typing import Iterator, Optional, Type, TypeVar
+from typing import Iterator, Optional, Set, Type, TypeVar
 
 from pytest_remex.agent.errors import UnreadableError
-from pytest_remex.common import disk
+from pytest_remex.common import paths
 from pytest_remex.common.typed_json import TypedJsonError, loads
 
 LARGEST = 1 << 20
@@ -22,6 +23,7 @@ LARGEST = 1 << 20
 _COUNT = itertools.count()
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 Typed = TypeVar("Typed")
 
@@ -67,14 +69,14 @@ def read(path: str, folder: Optional[int] = None, largest: int = LARGEST) -> Opt
 
 
 def parse(kind: Type[Typed], path: str, text: Optional[str]) -> Optional[Typed]:
-    """Return a file's text as a type of `common.disk`, None for a file that is not there.
+    """Return a file's text as a type of `common.paths`, None for a file that is not there.
 
     Raises:
         UnreadableError: It is damaged, or of a newer format.
 
     """
     try:
-        return None if text is None else loads(kind, text, disk.FORMAT)
+        return None if text is None else loads(kind, text, paths.DISK_FORMAT)
     except TypedJsonError as error:
         raise UnreadableError(path, str(error)) from error
 
@@ -150,3 +152,79 @@ def _create_without_links(path: str, text: str) -> bool:
     except FileExistsError:
         return False
     return True
+
+
+class RunFiles:
+    r"""The files in the `.remex` folder of a run directory.
+
+    Methods raise `UnreadableError` where a link or something else is in the way. That is this
+    run's fault alone: callers that ask for many runs catch it for each.
+
+    Example:
+        >>> RunFiles("/runs/main_grid_1").read(paths.EXIT)
+        '0\n'
+
+    """
+
+    def __init__(self, run: str) -> None:
+        self._run = run
+
+    def read(self, name: str) -> Optional[str]:
+        """Return a file's text, None where there is no such file."""
+        with self._opened() as folder:
+            if folder is None:
+                return None
+            try:
+                return read(name, folder)
+            except UnreadableError as error:
+                raise UnreadableError(paths.in_run(self._run, name), error.why) from error
+
+    def load(self, kind: Type[Typed], name: str) -> Optional[Typed]:
+        """Return a file's content as a type of `common.paths`, None where there is no such file."""
+        return parse(kind, paths.in_run(self._run, name), self.read(name))
+
+    def names(self) -> Set[str]:
+        """Return the names of all files."""
+        with self._opened() as folder:
+            return set() if folder is None else set(os.listdir(folder))
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file in one step, where there is a `.remex` folder."""
+        with self._opened() as folder:
+            if folder is not None:
+                replace(name, text, folder)
+
+    def remove(self, name: str) -> None:
+        """Delete a file, if there is one."""
+        with self._opened() as folder:
+            if folder is not None:
+                remove(name, folder)
+
+    def check(self) -> None:
+        """Raise `UnreadableError` unless there is a `.remex` folder, reached without links."""
+        with self._opened() as folder:
+            if folder is None:
+                raise UnreadableError(self._run, "there is no such run directory; place it again")
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[Optional[int]]:
+        """Open the folder; None where it, or the run directory, is not there."""
+        with contextlib.ExitStack() as stack:
+            try:
+                run = os.open(self._run, _FOLDER)
+                stack.callback(os.close, run)
+                folder = os.open(paths.REMEX, _FOLDER, dir_fd=run)
+                stack.callback(os.close, folder)
+            except FileNotFoundError:
+                yield None
+                return
+            except OSError as error:
+                raise UnreadableError(self._run, _why(self._run, error)) from error
+            yield folder
+
+
+def _why(run: str, error: OSError) -> str:
+    for path in (run, paths.remex(run)):
+        if os.path.islink(path):
+            return f"{os.path.basename(path)} is a link, and links are not followed"
+    return error.strerror or str(error)

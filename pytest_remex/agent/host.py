@@ -1,17 +1,28 @@
-"""The first request: look at what is there, and refuse what cannot work."""
+"""Look at the remote: what is there, and line by line what is wrong for a launch, and its fix."""
 
 import getpass
 import os
 import platform
 import shutil
 import socket
+import time
+from typing import Iterator, List, Optional
 
 from pytest_remex.agent import process
 from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.place import git
-from pytest_remex.agent.slurm import client, groups
+from pytest_remex.agent.slurm import client, command_lines, groups
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import protocol
+from pytest_remex.common.protocol import FAULT, FINE, NOTE, Check
+from pytest_remex.common.redact import redact
+
+LITTLE = 1 << 30
+"""Bytes that are little for the results of a grid."""
+FEW = 10_000
+"""Inodes that are few for the files of a grid."""
+PATIENCE = 20.0
+"""Seconds for origin to answer."""
 
 
 def look_at_host(request: protocol.LookAtHost, reply: Reply) -> None:
@@ -19,7 +30,7 @@ def look_at_host(request: protocol.LookAtHost, reply: Reply) -> None:
     local = request.scheduler == protocol.LOCAL
     if request.clone:
         git.check_clone(request.clone)
-    runs = _runs(request.runs, create=local)
+    runs = _usable_runs(request.runs, create=local)
     host = protocol.Host(
         python=platform.python_version(),
         user=getpass.getuser(),
@@ -33,7 +44,7 @@ def look_at_host(request: protocol.LookAtHost, reply: Reply) -> None:
     reply.send(host if local else host._replace(**client.limits()._asdict()))
 
 
-def _runs(path: str, *, create: bool) -> str:
+def _usable_runs(path: str, *, create: bool) -> str:
     if create:
         try:
             os.makedirs(path, exist_ok=True)
@@ -47,3 +58,131 @@ def _runs(path: str, *, create: bool) -> str:
         message = f"the runs folder {path} is not writable for you; name another one"
         raise AgentError("runs", message)
     return path
+
+
+def examine(request: protocol.Examine, reply: Reply) -> None:
+    """Tell each check as soon as it is known."""
+    for check in _checks(request):
+        reply.send(check._replace(found=redact(check.found)))
+
+
+def _checks(request: protocol.Examine) -> Iterator[Check]:
+    local = request.scheduler == protocol.LOCAL
+    yield Check("python3", FINE, platform.python_version())
+    yield _program("git", ["git", "--version"])
+    if request.clone:
+        yield from _clone(request)
+    if not local:
+        yield _program("rsync", ["rsync", "--version"])
+        yield from _slurm(thorough=request.thorough)
+    yield from _runs(request.runs, local=local)
+    if request.pack and not local:
+        yield _disbatch()
+    if request.thorough:
+        yield Check("clock", FINE, repr(time.time()))
+
+
+def _program(name: str, words: List[str]) -> Check:
+    ran = process.run(words, timeout=PATIENCE)
+    if ran.code == process.MISSING:
+        fix = f"load {name}'s module in a login file there, or install it"
+        return Check(name, FAULT, f"{name} is not on PATH there", fix)
+    lines = ran.out.splitlines()
+    return Check(name, FINE, lines[0] if lines else name)
+
+
+def _clone(request: protocol.Examine) -> Iterator[Check]:
+    try:
+        git.check_clone(request.clone)
+    except AgentError as error:
+        fix = f"git clone <address of origin> {request.clone}"
+        yield Check("clone", FAULT, str(error), fix)
+        return
+    yield Check("clone", FINE, request.clone)
+    if not request.origin:
+        return
+    address = git.run(request.clone, "config", "remote.origin.url")
+    if not address.ok:
+        fix = (
+            f"git -C {request.clone} remote add origin <address>, or Remote(..., via='connection')"
+        )
+        yield Check("origin", FAULT, f"{request.clone} has no remote called origin", fix)
+    elif request.thorough:
+        yield _answer_of_origin(request.clone, address.out.strip())
+    else:
+        yield Check("origin", FINE, address.out.strip())
+
+
+def _answer_of_origin(clone: str, address: str) -> Check:
+    words = git.command(clone, "ls-remote", "origin", "HEAD")
+    ran = process.run(words, timeout=PATIENCE, env=git.environment())
+    if ran.ok:
+        return Check("origin", FINE, f"{address} answers")
+    fix = f"git -C {clone} ls-remote origin, there; or Remote(..., via='connection')"
+    return Check("origin", FAULT, f"{address} does not answer: {ran.message()}", fix)
+
+
+def _slurm(*, thorough: bool) -> Iterator[Check]:
+    if shutil.which("sbatch") is None:
+        fix = "load Slurm's module in a login file there"
+        yield Check("Slurm", FAULT, "sbatch is not on PATH there", fix)
+        return
+    if not thorough:
+        yield Check("Slurm", FINE, "sbatch")
+        return
+    ran = client.run(command_lines.config(), PATIENCE)
+    if not ran.ok:
+        fix = "scontrol ping, there"
+        yield Check("Slurm", FAULT, f"the controller does not answer: {ran.message()}", fix)
+        return
+    limits = client.limits()
+    yield Check("Slurm", FINE, f"Slurm {limits.slurm}, arrays below {limits.max_array_size}")
+    if limits.sacct:
+        yield Check("accounting", FINE, "sacct")
+    else:
+        fix = "let run.sbatch leave its exit code: trap 'echo $? > .remex/exit' EXIT"
+        yield Check("accounting", NOTE, "none: an ended job is soon forgotten", fix)
+
+
+def _runs(path: str, *, local: bool) -> Iterator[Check]:
+    there = path
+    while local and not os.path.exists(there):  # a local one is made by the first submit
+        there = os.path.dirname(there)
+    fault = _fault_of_folder(there)
+    if fault is not None:
+        yield fault
+        return
+    yield Check("runs folder", FINE, path)
+    yield _free(there)
+
+
+def _fault_of_folder(path: str) -> Optional[Check]:
+    name = "runs folder"
+    if not os.path.isdir(path):
+        return Check(name, FAULT, f"there is no runs folder {path}", f"mkdir -p {path}")
+    if not os.access(path, os.W_OK | os.X_OK):
+        fix = f"chmod u+rwx {path}, or name another one"
+        return Check(name, FAULT, f"the runs folder {path} is not writable for you", fix)
+    if os.stat(path).st_mode & 0o002:
+        what = f"the runs folder {path} is writable for everybody, who could run code as you"
+        return Check(name, FAULT, what, f"chmod o-w {path}")
+    return None
+
+
+def _free(path: str) -> Check:
+    status = os.statvfs(path)
+    size, inodes = status.f_bavail * status.f_frsize, status.f_favail
+    found = f"{size / 1e9:.1f} GB free"
+    if status.f_files:  # some file systems count none
+        found += f", {inodes} inodes"
+    if size < LITTLE or (status.f_files and inodes < FEW):
+        return Check("disk", NOTE, found, f"free some space below {path}")
+    return Check("disk", FINE, found)
+
+
+def _disbatch() -> Check:
+    path = groups.disbatch()
+    if path:
+        return Check("disBatch", FINE, path)
+    fix = "python3 -m pip install disbatch, there; or leave --remex-pack out"
+    return Check("disBatch", FAULT, "disBatch is not on PATH there", fix)

@@ -6,7 +6,7 @@ import threading
 import traceback
 from typing import Any, Callable, Dict, Tuple
 
-from pytest_remex.agent import examination, host, outputs
+from pytest_remex.agent import host, outputs
 from pytest_remex.agent.errors import AgentError, LinkGoneError, disk_error, is_full
 from pytest_remex.agent.local import queue, scheduler
 from pytest_remex.agent.place import directories
@@ -20,8 +20,8 @@ from pytest_remex.common.typed_json import TypedJsonError
 HANDLERS: Dict[Tuple[type, str], Callable[[Any, Reply], None]] = {
     (protocol.LookAtHost, SLURM): host.look_at_host,
     (protocol.LookAtHost, LOCAL): host.look_at_host,
-    (protocol.Examine, SLURM): examination.examine,
-    (protocol.Examine, LOCAL): examination.examine,
+    (protocol.Examine, SLURM): host.examine,
+    (protocol.Examine, LOCAL): host.examine,
     (protocol.ListTips, ""): directories.list_tips,
     (protocol.Place, ""): directories.place,
     (protocol.Submit, SLURM): submit.submit,

@@ -1,13 +1,20 @@
-"""Decides what a submit does with an experiment: the plan shows it, the submit does it."""
+"""Decides what a submit does with an experiment: the plan shows it, the submit does it.
+
+A retry decides by what became of the last job, asked in one query for a whole batch.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from pytest_remex.collect.manifest import read_outputs
-from pytest_remex.common.jobs import Job
+from pytest_remex.collect.pipeline import CollectedRun, WantedRun, collect
+from pytest_remex.collect.query import Connect, query
+from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.interaction import Progress
 from pytest_remex.launch.options import LaunchOptions, Resubmit
 from pytest_remex.launch.recognition import EarlierRun
 from pytest_remex.records.index import RecordedRun
@@ -102,3 +109,36 @@ def is_purged(recorded: RecordedRun | None, folder: Path) -> bool:
 def recorded_job(recorded: RecordedRun | None) -> Job | None:
     """Return a run's job as a status or a collect last saw it; None where none saw its end."""
     return recorded.run.final if recorded else None
+
+
+class Retries:
+    """What decides whether runs are retried: one query for all, one fetch for the timed out.
+
+    `folder` is for fetched outputs.
+
+    Raises `RemoteError` where the remote cannot be asked, and `RecordError` where what it says
+    cannot be recorded.
+    """
+
+    def __init__(
+        self, runs: Sequence[RecordedRun], connect: Connect, folder: Path, progress: Progress
+    ) -> None:
+        self._jobs = query(runs, connect)
+        late = [run for run in runs if self._job(run).state is JobState.TIMEOUT]
+        wanted = [WantedRun.as_launched(run) for run in late]
+        fetched = collect(wanted, connect, folder, progress) if late else []
+        self._folder = folder
+        self._timed_out: Mapping[str, CollectedRun] = {each.run.directory: each for each in fetched}
+
+    def allow(self, run: RecordedRun | None) -> bool:
+        """Return whether to submit: not where a run is alive, ended well, or is unknown."""
+        if run is None or is_purged(run, self._folder):
+            return True
+        return self._job(run).state.failed
+
+    def timed_out(self, run: RecordedRun) -> CollectedRun | None:
+        """Return what a run left that reached its time limit; None for any other."""
+        return self._timed_out.get(run.run.directory)
+
+    def _job(self, run: RecordedRun) -> Job:
+        return self._jobs[run.run.directory]

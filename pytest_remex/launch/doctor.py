@@ -1,4 +1,7 @@
-"""Examines line by line what submitting and collecting need: here, on the way, and there."""
+"""Examines what submitting and collecting need: here, on the way, and there.
+
+Line by line for `--remex-doctor`; as one refusal before there is a record of a launch.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from pathlib import Path
 
 from pytest_remex.common.protocol import FAULT, FINE, NOTE, Check
 from pytest_remex.errors import RemexError, RemoteError
+from pytest_remex.launch.options import Grouping, GroupingKind
 from pytest_remex.model import Remote, Repo
 from pytest_remex.repo.git import Git
 from pytest_remex.transport import Connection
@@ -102,3 +106,39 @@ def _clock(check: Check, earliest: float, latest: float) -> Check:
     return Check(
         "clock", NOTE, f"differs by {skew:.0f} s from the one here", "date, here and there"
     )
+
+
+def refuse_unfit(connection: Connection, grouping: Grouping) -> None:
+    """Refuse a launch that its remote cannot take.
+
+    Args:
+        connection: The connection to the remote.
+        grouping: How the launch's runs are grouped.
+
+    Raises:
+        RemoteError: It cannot take it; with all that is wrong, and how to fix it.
+
+    """
+    pack = grouping.kind is GroupingKind.PACK
+    checks = list(connection.examine(pack=pack))
+    faults = [f"{each.found}: {each.fix}" for each in checks if each.state == FAULT]
+    if not faults:
+        faults = _faults_of_limits(connection, grouping)
+    if faults:
+        raise RemoteError(
+            "\n".join(
+                [
+                    *faults,
+                    f"nothing was sent to {connection.remote.place}; --remex-doctor examines it",
+                ]
+            )
+        )
+
+
+def _faults_of_limits(connection: Connection, grouping: Grouping) -> list[str]:
+    largest = connection.host().max_array_size
+    if grouping.kind is GroupingKind.ARRAY and largest is not None and largest <= 1:
+        return [
+            f"Slurm there takes no job arrays (MaxArraySize={largest}): leave out --remex-array"
+        ]
+    return []

@@ -15,8 +15,8 @@ from pytest_remex.errors import RecordError, RemexError
 from pytest_remex.interaction import Progress
 from pytest_remex.io import writing
 from pytest_remex.launch import pipeline
-from pytest_remex.launch.cleanup import clean_up_after_crashes
 from pytest_remex.launch.options import Grouping
+from pytest_remex.launch.pipeline import clean_up_after_crashes
 from pytest_remex.launch.recognition import EarlierRun, Recognizer
 from pytest_remex.launch.session import LaunchSession, Services, SubmitRequest, begin, resume
 from pytest_remex.model import Remote, Repo

@@ -17,7 +17,7 @@ An interrupted run goes through all steps again: each finds what was done alread
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_remex import names
@@ -36,11 +36,13 @@ from pytest_remex.common.protocol import (
     SubmitWarning,
     Tidy,
 )
-from pytest_remex.interaction import Progress
-from pytest_remex.launch.session import LaunchSession
+from pytest_remex.interaction import Progress, counted
+from pytest_remex.launch.options import Grouping
+from pytest_remex.launch.session import LaunchSession, Services, is_same_place, resume
 from pytest_remex.launch.submissions import Submission, form_submissions
-from pytest_remex.model import Config
+from pytest_remex.model import Config, Remote, Repo
 from pytest_remex.records.schema import HAS_JOB, Committed, Pushing, RunRecord, Stage, Tidied
+from pytest_remex.records.store import LaunchRecord
 
 DEFAULT_ARRAY_SIZE = 1000
 """Tasks in an array at most where the cluster does not say; Slurm's default is 1,001."""
@@ -230,3 +232,50 @@ def _whole_job(job: str) -> str:
 def _clone(session: LaunchSession) -> str:
     remote = session.launch.remote
     return remote.clone if remote.host is not None else str(session.workspace.git.top)
+
+
+def clean_up_after_crashes(
+    records: Iterable[LaunchRecord],
+    open_launches: Collection[str],
+    repos: Mapping[Remote, Repo],
+    services: Services,
+) -> list[str]:
+    """Remove the temporary branches and staged files of interrupted launches.
+
+    Args:
+        records: All launch records.
+        open_launches: The launches of this command, which are left alone.
+        repos: The remotes that this command knows, each with its repository; the launches of
+            others are left alone.
+        services: How repositories and remotes are reached.
+
+    Returns:
+        A warning for each launch that has runs left to submit.
+
+    Raises:
+        RemexError: Where something could not be removed.
+    """
+    warnings = []
+    for record in records:
+        if record.launch.id in open_launches:
+            continue
+        left = sum(not run.stage.settled for run in record.runs.values())
+        if left:
+            warnings.append(
+                f"launch {record.launch.id} was interrupted with "
+                f"{counted(left, 'run')} not submitted: submit the same sweep again to "
+                f"finish it, or give it up with "
+                f"--remex-cancel --remex-launch={record.launch.id}"
+            )
+        if record.tips and not record.tidied:
+            _clean_up(record, repos, services)
+    return warnings
+
+
+def _clean_up(record: LaunchRecord, repos: Mapping[Remote, Repo], services: Services) -> None:
+    for remote, repo in repos.items():
+        if is_same_place(remote, record.launch.remote):
+            session = resume(record, repo, remote, services, Grouping())
+            finish(session)
+            session.journal.close()
+            return

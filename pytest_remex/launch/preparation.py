@@ -1,14 +1,26 @@
-"""Runs the part of a sweep function before its `yield`, and commits what it changed."""
+"""Prepares an experiment: runs its patch, checks the patched checkout, commits what changed.
+
+The config is read back from the checkout as a collect reads it from the run directory. A copy of
+the checkout may be kept for a person to look at and to run by hand.
+"""
 
 from __future__ import annotations
 
+import difflib
 import os
+import shutil
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pytest_remex.launch.config_check import refuse_missing_config_file
-from pytest_remex.model import Sweep
+import pluggy
+
+from pytest_remex import names
+from pytest_remex.collect.failure import config_differences, config_omissions
+from pytest_remex.errors import SweepError
+from pytest_remex.io import writing
+from pytest_remex.model import Config, Experiment, Sweep, Value
 from pytest_remex.repo.commits import Patch
 from pytest_remex.repo.git import Git, without_git_variables
 from pytest_remex.repo.inputs import InputRules
@@ -136,3 +148,134 @@ def _printable(text: str) -> str:
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """What a checkout's config files hold, and what their readers warned of.
+
+    `config` is None where no reader reads them.
+    """
+
+    config: Config | None
+    warnings: tuple[str, ...]
+
+
+def refuse_missing_config_file(experiment: Experiment, tracked: Iterable[bytes]) -> None:
+    """Refuse a `config_file` that is not in the patched checkout.
+
+    Args:
+        experiment: The experiment; its `path` is the patched checkout.
+        tracked: The files of the base, whose near names the message tells.
+
+    Raises:
+        SweepError: It is not there.
+
+    """
+    for name in experiment.sweep.config_files:
+        if not (experiment.path / name).is_file():
+            known = [path.decode("utf-8", "replace") for path in tracked]
+            near = difflib.get_close_matches(name, known, n=3)
+            instead = f"did you mean {' or '.join(near)}?" if near else "name one that is there"
+            raise SweepError(
+                f"{experiment.id}: config_file={name!r} is not in the checkout after the patch: "
+                f"{instead}"
+            )
+
+
+def check_config(experiment: Experiment, hook: pluggy.HookRelay) -> Iterator[str]:
+    """Compare the config in a patched checkout with the config asked for.
+
+    Args:
+        experiment: The experiment; its `path` is the patched checkout.
+        hook: The hooks that read configs.
+
+    Yields:
+        What could not be compared, one sentence each.
+
+    Raises:
+        SweepError: A name that is there has another value, or no reader reads the `config_file`.
+
+    """
+    files, read = experiment.sweep.config_files, _read_back(experiment, hook)
+    yield from (f"reading the config back: {text}" for text in read.warnings)
+    if read.config is None:
+        if files and not read.warnings:
+            raise SweepError(
+                f"{experiment.id}: no reader reads the config_file {' or '.join(files)}: name a "
+                f"file that one reads, or implement the hook pytest_remex_config in conftest.py"
+            )
+        return
+    if wrong := config_differences(experiment.config, read.config, found="the checkout has"):
+        raise SweepError(
+            f"{experiment.id}: after the patch the config is not the one asked for: "
+            f"{'; '.join(wrong)}; let the patch write it, or correct the sweep"
+        )
+    if missing := config_omissions(experiment.config, read.config):
+        yield (
+            f"{' and '.join(files) or 'the config'} does not have {', '.join(missing)}, so that "
+            f"their values cannot be compared"
+        )
+
+
+def _read_back(experiment: Experiment, hook: pluggy.HookRelay) -> ReadBack:
+    config: dict[str, Value] | Config | None = None
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for name in experiment.sweep.config_files or (None,):
+            found: Config | None = hook.pytest_remex_config(path=experiment.path, config_file=name)
+            # A reader's mapping may know other spellings: where it is alone, it stays as it is.
+            config = {**config, **found} if config and found else found or config
+    return ReadBack(config, tuple(dict.fromkeys(str(each.message) for each in caught)))
+
+
+class CheckoutCopies:
+    """Patched checkouts in a folder of the user's, each named by its sweep and its experiment.
+
+    Args:
+        folder: The folder; it is made where it is not there.
+
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def copy(self, experiment: Experiment) -> None:
+        """Copy an experiment's patched checkout.
+
+        Raises:
+            SweepError: Something is there already.
+            RecordError: It cannot be written.
+
+        """
+        target = self._target(experiment)
+        if os.path.lexists(target):
+            raise SweepError(
+                f"{target} is there already: remove it, or name another folder for --remex-checkout"
+            )
+        with writing(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copytree(experiment.path, target, symlinks=True, ignore=_no_part_of_it)
+
+    def leave_out(self, prepared: Prepared) -> None:
+        """Remove from the copy what .gitignore leaves out of the experiment.
+
+        Raises `RecordError` where it cannot be removed.
+        """
+        target = self._target(prepared.experiment)
+        with writing(target):
+            for name in prepared.ignored:
+                (target / name).unlink()
+
+    def _target(self, experiment: Experiment) -> Path:
+        return self.folder / names.label(experiment.sweep.name) / names.label(experiment.id)
+
+
+def _no_part_of_it(folder: str, entries: Sequence[str]) -> list[str]:
+    """Return git's own file, and what is neither a file, a folder nor a link."""
+    paths = {name: Path(folder, name) for name in entries}
+    return [
+        name
+        for name, path in paths.items()
+        if name == ".git" or not (path.is_symlink() or path.is_file() or path.is_dir())
+    ]

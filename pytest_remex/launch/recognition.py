@@ -1,9 +1,13 @@
-"""Recognizes experiments in the launch records: their own runs, and those on another base."""
+"""Recognizes experiments in the launch records: their own runs, and those on another base.
+
+What is on another base is told: since when which inputs changed, and what may be done about it.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_remex.common.jobs import JobState
@@ -14,9 +18,11 @@ from pytest_remex.repo.commits import Edit
 from pytest_remex.repo.git import Git
 from pytest_remex.repo.identity import differing, read_input_tree
 from pytest_remex.repo.inputs import Inputs
-from pytest_remex.repo.patches import patches_of
-from pytest_remex.repo.trees import TreeEntry
+from pytest_remex.repo.trees import TreeEntry, patches_of
 from pytest_remex.repo.workspace import Prepared
+
+SHOWN = 5
+"""Changed files that are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,3 +151,49 @@ def _is_lost(recorded: RecordedRun, sha: str, repository: Git) -> bool:
     run = recorded.run
     again = run.commit.sha == sha
     return run.stage is Stage.COMMITTED and not again and not repository.has(run.commit.sha)
+
+
+def moved_bases(
+    held: Iterable[tuple[Prepared, EarlierRun]], selected: Iterable[Prepared]
+) -> list[str]:
+    """Return a message for each sweep and base.
+
+    Args:
+        held: The experiments that are not sent, with their points' runs.
+        selected: All experiments of the command.
+    """
+    totals = Counter(each.experiment.sweep.name for each in selected)
+    groups: dict[tuple[str, str], list[tuple[Prepared, EarlierRun]]] = {}
+    for prepared, earlier in held:
+        key = prepared.experiment.sweep.name, earlier.recorded.launch.base
+        groups.setdefault(key, []).append((prepared, earlier))
+    return [_message(totals[sweep], base, group) for (sweep, base), group in groups.items()]
+
+
+def _message(total: int, base: str, group: Sequence[tuple[Prepared, EarlierRun]]) -> str:
+    prepared, earlier = group[0]
+    short, today = base[:7], prepared.commit.base[:7]
+    those = "it" if len(group) == 1 else "them"
+    return (
+        f"{_counts(group, total)} on base {short}; since then changed: {_some(earlier.changed)}\n"
+        f'not sent: --remex-new-base sends {those} on {today}; branch="{short}" in '
+        f"@sweep(...) stays with that base; and if no job reads what changed, name it in the ini "
+        f"key remex_control"
+    )
+
+
+def _counts(group: Sequence[tuple[Prepared, EarlierRun]], total: int) -> str:
+    completed = sum(earlier.completed for _, earlier in group)
+    others = len(group) - completed
+    if not others:
+        return f"{completed} of these {total} completed"
+    if not completed:
+        return f"{others} of these {total} {'was' if others == 1 else 'were'} submitted"
+    more = f"{others} more {'was' if others == 1 else 'were'} submitted"
+    return f"{completed} of these {total} completed, and {more},"
+
+
+def _some(paths: Sequence[str]) -> str:
+    shown = [path if path.isprintable() else ascii(path) for path in paths[:SHOWN]]
+    more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
+    return ", ".join(shown) + more

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pytest_remex import names
-from pytest_remex.launch.fitness import refuse_unfit
+from pytest_remex.launch.doctor import refuse_unfit
 from pytest_remex.launch.options import Grouping
 from pytest_remex.launch.push import Publisher, publisher_for, withdraw_from_origin
 from pytest_remex.launch.recognition import EarlierRun

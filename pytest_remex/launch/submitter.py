@@ -29,14 +29,13 @@ from pytest_remex.collect.pipeline import CollectedRun
 from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.interaction import Progress, show_nothing
 from pytest_remex.launch.background import BackgroundBatch, deferred_interrupts
-from pytest_remex.launch.cost import Cost
-from pytest_remex.launch.decision import Decision, KnownRuns, decide, recorded_job
+from pytest_remex.launch.decision import Decision, KnownRuns, Retries, decide, recorded_job
 from pytest_remex.launch.launcher import Launcher
-from pytest_remex.launch.moved import moved_bases
 from pytest_remex.launch.options import GroupingKind, LaunchOptions, Resubmit
 from pytest_remex.launch.outcomes import Candidate, Outcome, State
-from pytest_remex.launch.retries import Retries
+from pytest_remex.launch.recognition import moved_bases
 from pytest_remex.launch.session import Services, SubmitRequest
+from pytest_remex.launch.submissions import Cost
 from pytest_remex.model import Experiment, Remote, Repo
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.repo.identity import Footprint

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_remex.launch.config_check import check_config
+from pytest_remex.launch.preparation import check_config
 from pytest_remex.model import Experiment
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.tables.readers import BuiltInReaders

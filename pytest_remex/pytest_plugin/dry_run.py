@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from pytest_remex.launch.checkouts import CheckoutCopies
-from pytest_remex.launch.cost import Cost, written
 from pytest_remex.launch.decision import (
     Decision,
     KnownRuns,
@@ -19,8 +17,9 @@ from pytest_remex.launch.decision import (
     is_purged,
     recorded_job,
 )
-from pytest_remex.launch.moved import moved_bases
-from pytest_remex.launch.recognition import EarlierRun, Recognizer
+from pytest_remex.launch.preparation import CheckoutCopies
+from pytest_remex.launch.recognition import EarlierRun, Recognizer, moved_bases
+from pytest_remex.launch.submissions import Cost, written
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin import preparation
 from pytest_remex.pytest_plugin.checks import ConfigChecks

@@ -29,8 +29,7 @@ from pytest_remex.repo.files import (
     within,
 )
 from pytest_remex.repo.git import Git
-from pytest_remex.repo.pins import Changes, Pins
-from pytest_remex.repo.worktree import Worktree
+from pytest_remex.repo.worktree import Changes, Pins, Worktree
 
 Inspect: TypeAlias = Callable[[Patch, Mapping[str, bytes]], None]
 """Takes the patch, and the bytes that the changed files have in the base, by path."""

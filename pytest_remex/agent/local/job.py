@@ -13,12 +13,12 @@ from typing import IO, BinaryIO, Dict, Optional, Tuple
 
 from pytest_remex.agent import process
 from pytest_remex.agent.errors import AgentError, UnreadableError
+from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.local.store import Store, Task, lock
-from pytest_remex.agent.run_files import RunFiles
 from pytest_remex.agent.submissions import ShebangError, interpreter_of
 from pytest_remex.common import filenames, paths
-from pytest_remex.common.disk import LocalState
 from pytest_remex.common.jobs import JobState
+from pytest_remex.common.paths import LocalState
 
 GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL."""

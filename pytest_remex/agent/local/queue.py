@@ -11,8 +11,8 @@ from pytest_remex.agent import BOOT, process
 from pytest_remex.agent.errors import UnreadableError
 from pytest_remex.agent.local.job import RunningJob, Slots, StartError
 from pytest_remex.agent.local.store import CANCELLED, RELEASED, Store, Task, lock, tasks
-from pytest_remex.common.disk import LocalState
 from pytest_remex.common.jobs import JobState, number_of
+from pytest_remex.common.paths import LocalState
 
 PAUSE = 0.05
 """Seconds between two looks at what is released and cancelled."""

@@ -6,15 +6,15 @@ from typing import Dict, Optional, Set
 
 from pytest_remex.agent import fs
 from pytest_remex.agent.errors import UnreadableError
+from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.local import queue
 from pytest_remex.agent.local.store import CANCELLED, RELEASED, Store, tasks
-from pytest_remex.agent.run_files import RunFiles
 from pytest_remex.agent.submissions import LocatedSubmission, submissions_of
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths, protocol
-from pytest_remex.common.disk import LocalSpec, LocalState
 from pytest_remex.common.git_environment import without_git_variables
 from pytest_remex.common.jobs import Job, JobState, number_of
+from pytest_remex.common.paths import LocalSpec, LocalState
 
 PATIENCE = 3.0
 """Seconds to wait for the queue to see a cancel."""

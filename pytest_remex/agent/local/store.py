@@ -9,9 +9,9 @@ from typing import IO, Container, Dict, Iterator, List, NamedTuple, Optional
 
 from pytest_remex.agent import fs
 from pytest_remex.agent.errors import UnreadableError
-from pytest_remex.common import disk, paths
-from pytest_remex.common.disk import LocalSpec, LocalState
+from pytest_remex.common import paths
 from pytest_remex.common.jobs import number_of
+from pytest_remex.common.paths import LocalSpec, LocalState
 from pytest_remex.common.typed_json import dumps
 
 RELEASED, CANCELLED = "released", "cancelled"
@@ -110,7 +110,7 @@ class Store:
 
     def write_state(self, task: str, state: LocalState) -> None:
         """Keep what is known of a task."""
-        fs.replace(self.path("states", task), dumps(state, disk.FORMAT))
+        fs.replace(self.path("states", task), dumps(state, paths.DISK_FORMAT))
 
     def keep_environment(self, environment: Dict[str, str]) -> str:
         """Keep an environment, readable by the user alone, and return its name."""
@@ -133,4 +133,4 @@ class Store:
 
 
 def _spec_text(spec: LocalSpec, number: int) -> str:
-    return dumps(spec._replace(id=str(number), submitted=time.time()), disk.FORMAT)
+    return dumps(spec._replace(id=str(number), submitted=time.time()), paths.DISK_FORMAT)

@@ -8,11 +8,11 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Union
 
 from pytest_remex.agent import fs, process
 from pytest_remex.agent.errors import AgentError, UnreadableError, disk_error
-from pytest_remex.agent.place import fetch, git, objects, stage
-from pytest_remex.agent.run_files import RunFiles
+from pytest_remex.agent.fs import RunFiles
+from pytest_remex.agent.place import git, objects, stage
 from pytest_remex.agent.wire import Reply
-from pytest_remex.common import disk, paths
-from pytest_remex.common.disk import RunNote
+from pytest_remex.common import paths
+from pytest_remex.common.paths import RunNote
 from pytest_remex.common.protocol import (
     Fetched,
     ListTips,
@@ -46,7 +46,7 @@ def list_tips(request: ListTips, reply: Reply) -> None:
 
 def tidy(request: Tidy, reply: Reply) -> None:
     """Delete what a launch needed only while it was placed."""
-    fetch.forget(request.clone, request.launch)
+    git.forget(request.clone, request.launch)
     shutil.rmtree(paths.staging(request.runs, request.token), ignore_errors=True)
     reply.send(Tidied())
 
@@ -55,7 +55,7 @@ def place(request: Place, reply: Reply) -> None:
     """Fetch the launch's commits and place its run directories."""
     try:
         with _scratch(request.runs, request.token) as scratch:
-            fetch.fetch(request.clone, request.launch, request.source, scratch)
+            git.fetch(request.clone, request.launch, request.source, scratch)
             reply.send(Fetched())
             _place_all(request, reply, scratch)
     except OSError as error:
@@ -164,7 +164,7 @@ def _entries(
 
 def _write_note(path: str, run: RunToPlace) -> None:
     os.mkdir(paths.remex(path))
-    note = {FORMAT: disk.FORMAT, **run.note._asdict(), **run.meta}
+    note = {FORMAT: paths.DISK_FORMAT, **run.note._asdict(), **run.meta}
     with open(paths.in_run(path, paths.RUN), "w", encoding="utf-8") as file:
         file.write(json.dumps(note, indent=1) + "\n")
 

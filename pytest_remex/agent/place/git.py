@@ -1,11 +1,29 @@
-"""Git in the clone, whose work tree, index, HEAD and branches stay as they are."""
+"""Git in the clone, whose work tree, index, HEAD and branches stay as they are.
 
+A launch's commits are fetched under a ref of their own.
+"""
+
+import base64
 import os
+import random
+import time
 from typing import Dict, List
 
-from pytest_remex.agent import process
+from pytest_remex.agent import fs, process
 from pytest_remex.agent.errors import AgentError, full_disk_error
+from pytest_remex.agent.process import Ran
 from pytest_remex.common import git_environment
+from pytest_remex.common.parts import Source
+
+REFS = "refs/remex-placing"
+"""Apart from `refs/remex`: the clone may be the user's own repository, whose refs stay for ever."""
+TRIES = 6
+_CONTENTION = (
+    "cannot lock ref",
+    ".lock': File exists",
+    "shallow file has changed",
+    "reference already exists",
+)
 
 PATIENCE = 3600.0
 """Seconds for one git command; a fetch over a slow link takes its time."""
@@ -74,3 +92,70 @@ def tips(clone: str) -> List[str]:
     )
     named = ask(clone, "cat-file", "--batch-check=%(objectname)", text=listed + "HEAD\n")
     return sorted({line for line in named.splitlines() if not line.endswith(" missing")})
+
+
+def fetch(clone: str, launch: str, source: Source, scratch: str) -> None:
+    """Fetch what `source` names, and make sure that it is the commit it says; `scratch` exists."""
+    if source.kind != "here":
+        check_clone(clone)
+        ref = f"{REFS}/{launch}/{source.sha[:12]}"
+        if _commit(clone, ref) != source.sha:
+            _bring(clone, source, f"+{source.ref}:{ref}", scratch)
+    if _commit(clone, source.sha) != source.sha:
+        where = "origin" if source.kind == "origin" else clone
+        message = f"commit {source.sha} is not in {clone} after the fetch; is it in {where}?"
+        raise AgentError("git", message)
+
+
+def forget(clone: str, launch: str) -> None:
+    """Delete the launch's refs in the clone."""
+    listed = ask(clone, "for-each-ref", "--format=delete %(refname)", f"{REFS}/{launch}")
+    if listed.strip():
+        ask(clone, "update-ref", "--stdin", text=listed)
+
+
+def _bring(clone: str, source: Source, refspec: str, scratch: str) -> None:
+    if source.kind == "origin":
+        _checked(clone, _fetch(clone, "--refmap=", "origin", refspec))
+        return
+    path = os.path.join(scratch, fs.unique() + ".bundle")
+    with open(path, "wb") as file:
+        file.write(base64.b64decode(source.data))
+    try:
+        _checked(clone, _fetch(clone, path, refspec))
+    finally:
+        fs.remove(path)
+
+
+def _fetch(clone: str, *words: str) -> Ran:
+    options = ["--quiet", "--no-tags", "--no-prune", "--no-recurse-submodules"]
+    if _version(clone) >= (2, 29):
+        options.append("--no-write-fetch-head")
+    for attempt in range(TRIES):
+        ran = run(clone, "fetch", *options, *words)
+        if ran.ok or not any(sign in ran.err for sign in _CONTENTION):
+            break
+        time.sleep(random.uniform(0.1, 0.3) * 2**attempt)  # noqa: S311 - spreads agents, keeps no secret
+    return ran
+
+
+def _checked(clone: str, ran: Ran) -> None:
+    if ran.ok:
+        return
+    message = ran.message()
+    full = full_disk_error(message, clone)
+    if full is not None:
+        raise full
+    fix = "check that `git fetch origin` works there"
+    if "prerequisite" in message:
+        fix = f"run `git fetch origin` in {clone} so that it has the base commit"
+    raise AgentError("git", f"git fetch failed in {clone}: {message}; {fix}")
+
+
+def _commit(clone: str, name: str) -> str:
+    return run(clone, "rev-parse", "--verify", "--quiet", name + "^{commit}").out.strip()
+
+
+def _version(clone: str) -> "tuple[int, ...]":
+    words = ask(clone, "version").split()
+    return tuple(int(part) for part in words[2].split(".")[:2] if part.isdigit())

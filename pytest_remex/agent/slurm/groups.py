@@ -16,7 +16,7 @@ from typing import Dict, List, NamedTuple, Optional
 
 from pytest_remex.agent import fs
 from pytest_remex.agent.errors import AgentError
-from pytest_remex.agent.run_files import RunFiles
+from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.submissions import LocatedSubmission, interpreter
 from pytest_remex.common import filenames, paths
 from pytest_remex.common.jobs import Job, JobState

@@ -8,10 +8,10 @@ import contextlib
 from typing import Dict, List, Optional, Set
 
 from pytest_remex.agent.errors import AgentError, UnreadableError
-from pytest_remex.agent.run_files import RunFiles
+from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.slurm import client, command_lines, control, groups, parse, states
 from pytest_remex.agent.slurm.ownership import Listing, LocatedJob
-from pytest_remex.common import disk, paths
+from pytest_remex.common import paths
 from pytest_remex.common.jobs import FINAL, Job, JobState
 from pytest_remex.common.typed_json import dumps
 
@@ -122,7 +122,7 @@ def remember(run: str, job: Job) -> None:
     """Keep a final state in the run directory, as Slurm forgets it."""
     if job.state not in FINAL:
         return
-    files, text = RunFiles(run), dumps(job, disk.FORMAT)
+    files, text = RunFiles(run), dumps(job, paths.DISK_FORMAT)
     # the client keeps it in its launch record: here it is for clients that do not have that
     with contextlib.suppress(UnreadableError, OSError):
         if _read_state(files) != text:

@@ -6,7 +6,7 @@ from typing import Callable, Dict, List, NamedTuple
 
 from pytest_remex.agent import process
 from pytest_remex.agent.errors import AgentError, UnreadableError
-from pytest_remex.agent.run_files import RunFiles
+from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.slurm import attempts, client, command_lines, environment, groups
 from pytest_remex.agent.slurm.reconcile import SubmittedJob, Timeouts, resolve, verify
 from pytest_remex.agent.slurm.sbatch import Launcher, LimitWatch

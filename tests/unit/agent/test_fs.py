@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pytest_remex.agent import fs
 from pytest_remex.agent.errors import UnreadableError
-from pytest_remex.agent.run_files import RunFiles
+from pytest_remex.agent.fs import RunFiles
 from pytest_remex.common import paths
 from pytest_remex.common.jobs import Job, JobState
 

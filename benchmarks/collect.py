@@ -113,7 +113,7 @@ def _look(count: int, runs: int) -> list[Target]:
 
 @contextmanager
 def _finished(count: int, kilobytes: tuple[int, ...]) -> Iterator[Loopback]:
-    """Give a cluster with so many runs whose jobs have ended."""
+    """Return a cluster with so many runs whose jobs have ended."""
     with loopback(more_files()) as site:
         write_sweep(site.project.repository, count, fetch=OUTPUTS[:2])
         site.pytest("--remex-submit", "--remex-array", "--remex-yes")
@@ -127,7 +127,7 @@ def _finished(count: int, kilobytes: tuple[int, ...]) -> Iterator[Loopback]:
 
 
 def _table(seed: int, size: int) -> str:
-    """Give lines of numbers, which compress as a simulation's do."""
+    """Return lines of numbers, which compress as a simulation's do."""
     lines = (f"{n:8d} {(seed + n) ** 0.5:24.16e} {(seed * n) ** 0.3:24.16e}\n" for n in range(size))
     text = ""
     while len(text) < size:
@@ -163,7 +163,7 @@ def _report(site: Loopback) -> Path:
 
 
 def _report_seconds(site: Loopback) -> float:
-    """Give the time from the hook that is called with the results to a report on the disk."""
+    """Return the time from the hook that is called with the results to a report on the disk."""
     listener = site.project.repository / "conftest.py"
     listener.write_text(CONFTEST)
     _report(site).unlink()

@@ -47,7 +47,7 @@ def print_ratios(
 
 
 def ratio(figures: Mapping[str, Sequence[float]], name: str, floor: str) -> float:
-    """Give one way's median over another's."""
+    """Return one way's median over another's."""
     return median(figures[name]) / median(figures[floor])
 
 

@@ -56,7 +56,7 @@ def inlist(settings: int) -> str:
 
 
 def tasks(path: Path) -> list[tuple[str, Callable[[], object], Callable[[], object]]]:
-    """Give each task's name, and how the two packages do it."""
+    """Return each task's name, and how the two packages do it."""
     copy = path.with_suffix(".patched")
     values = iter(range(10**6))
 

@@ -41,7 +41,7 @@ def share(site: Loopback, paths: tuple[str, ...]) -> None:
 
 
 def more_files() -> dict[str, str]:
-    """Give what the tests' project lacks: 8 files, as large as such a directory's usually are."""
+    """Return what the tests' project lacks: 8 files, as large as such a directory's usually are."""
     return {
         "inlist": "&star_job\n  read_extra_star_job_inlist(1) = .true.\n/\n",
         "inlist_plot": _lines("  plot_setting_{0} = 0.5 ! the size of part {0}\n", 80),

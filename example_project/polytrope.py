@@ -47,7 +47,7 @@ def read_inlist(path: Path) -> dict:
 
 
 def models(settings: dict) -> Iterator:
-    """Give xi, theta, theta', mass and central condensation, from the centre outwards."""
+    """Return xi, theta, theta', mass and central condensation, from the centre outwards."""
     n, interval = settings["polytropic_index"], max(1, int(settings["history_interval"]))
     for number, (xi, theta, slope) in enumerate(points(n, settings["step_size"])):
         last = theta < SURFACE or xi >= settings["maximum_xi"]
@@ -58,7 +58,7 @@ def models(settings: dict) -> Iterator:
 
 
 def points(n: float, h: float) -> Iterator:
-    """Give xi, theta and theta' after each step of length h; the last point is the surface."""
+    """Return xi, theta and theta' after each step of length h; the last point is the surface."""
     xi, theta, slope = centre(n, h)
     while True:
         yield xi, theta, slope
@@ -72,7 +72,7 @@ def points(n: float, h: float) -> Iterator:
 
 
 def centre(n: float, xi: float) -> tuple:
-    """Give the first point from the series about the centre, where the equation is singular."""
+    """Return the first point from the series about the centre, where the equation is singular."""
     a, b, c = -1 / 6, n / 120, -n * (8 * n - 5) / 15120
     theta = 1 + a * xi**2 + b * xi**4 + c * xi**6
     return xi, theta, 2 * a * xi + 4 * b * xi**3 + 6 * c * xi**5
@@ -96,7 +96,7 @@ def step(n: float, xi: float, theta: float, slope: float, h: float) -> tuple:
 
 
 def header(settings: dict) -> str:
-    """Give the first six lines of a history: its settings, a blank line, its column names."""
+    """Return the first six lines of a history: its settings, a blank line, its column names."""
     return (
         cells(range(1, len(SETTINGS) + 1))
         + cells(SETTINGS)
@@ -108,7 +108,7 @@ def header(settings: dict) -> str:
 
 
 def cells(values: Iterator) -> str:
-    """Give a line of right-aligned cells, with all digits of the numbers."""
+    """Return a line of right-aligned cells, with all digits of the numbers."""
     texts = (f"{each:.16E}" if isinstance(each, float) else str(each) for each in values)
     return "".join(" " + text.rjust(WIDTH) for text in texts) + "\n"
 

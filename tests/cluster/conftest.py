@@ -31,14 +31,14 @@ def _requirements():
 
 @pytest.fixture(scope="session")
 def sites(_requirements):
-    """Give the session's clusters, each started when first asked for."""
+    """Return the session's clusters, each started when first asked for."""
     with Sites() as sites:
         yield sites
 
 
 @pytest.fixture
 def site(request, sites):
-    """Give a cluster and its sshd; `support.sites.WITH_ACCOUNTING` and its like choose the kind."""
+    """Return a cluster and its sshd; `support.sites.WITH_ACCOUNTING` and its like choose the kind."""
     site = sites.of(getattr(request, "param", "plain"))
     yield site
     site.reset()
@@ -46,25 +46,25 @@ def site(request, sites):
 
 @pytest.fixture
 def cluster(site):
-    """Give the SlurmCluster of `site`."""
+    """Return the SlurmCluster of `site`."""
     return site.cluster
 
 
 @pytest.fixture
 def sshd(site):
-    """Give the SshServer of `site`; its sessions select `cluster`."""
+    """Return the SshServer of `site`; its sessions select `cluster`."""
     return site.sshd
 
 
 @pytest.fixture
 def shims(site):
-    """Give the Shims that come first on the PATH of a login shell on `sshd`."""
+    """Return the Shims that come first on the PATH of a login shell on `sshd`."""
     return site.shims
 
 
 @pytest.fixture
 def home(request, tmp_path, monkeypatch, sshd):
-    """Give an isolated HOME whose ssh_config names `sshd` as the host `cluster`."""
+    """Return an isolated HOME whose ssh_config names `sshd` as the host `cluster`."""
     if "pytester" in request.fixturenames:
         request.getfixturevalue("pytester")  # it sets HOME too: ours must come after
     home = tmp_path / "home"
@@ -80,13 +80,13 @@ def _template(tmp_path_factory):
 
 @pytest.fixture
 def project(tmp_path, _template):
-    """Give a user's Project: repository, origin, clone and runs folder below tmp_path."""
+    """Return a user's Project: repository, origin, clone and runs folder below tmp_path."""
     return copy_project(_template, tmp_path)
 
 
 @pytest.fixture
 def user(project, home):
-    """Give a User with a sweep of three experiments, whose jobs count how often they ran."""
+    """Return a User with a sweep of three experiments, whose jobs count how often they ran."""
     user = User(project, home)
     user.script()
     yield user

@@ -10,7 +10,7 @@ from support.launches import script
 from support.sites import WITH_ACCOUNTING, WITH_AND_WITHOUT_ACCOUNTING
 
 SUBMITTED = re.compile(r"\] SUBMITTED job (\d+)_(\d+)")
-FAILS = "[ $mass != 2.0 ] || [ -e ../../mended ] || exit 3"
+FAILS = "[ $mass != 2.0 ] || [ -e ../../fixed ] || exit 3"
 
 
 @WITH_AND_WITHOUT_ACCOUNTING
@@ -25,7 +25,7 @@ def test_array(user, cluster, shims):
     cluster.wait()
     collect = user.collect().badly("1 failed, 2 passed")
     assert "exit code 3" in collect
-    (user.project.runs.parent / "mended").touch()
+    (user.project.runs.parent / "fixed").touch()
     retry = user.submit("--remex-array", "--remex-retry")
     assert [index for _, index in SUBMITTED.findall(retry.text)] == ["0"]
     cluster.wait()

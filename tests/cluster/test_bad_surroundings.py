@@ -1,4 +1,4 @@
-"""What a cluster, an origin or a clone cannot do: one plain message, a mend, nothing lost."""
+"""What a cluster, an origin or a clone cannot do: one plain message, a fix, nothing lost."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ TOKEN = "ghp_secret0token"  # noqa: S105 - it opens nothing
 
 
 @pytest.fixture
-def mended(user, cluster):
-    """Give a function that submits after the mend, and asserts that nothing was lost or left."""
+def fixed(user, cluster):
+    """Return a function that submits after the fix, and asserts that nothing was lost or left."""
     before = Snapshot.of(user.repository)
 
-    def mended(count=3):
+    def fixed(count=3):
         user.submit()
         assert_once(user, cluster, count)
         assert_clean(user, before)
 
-    return mended
+    return fixed
 
 
 def _submit_badly(user, *words):
@@ -30,25 +30,25 @@ def _submit_badly(user, *words):
     return done
 
 
-def test_no_origin(user, mended):
+def test_no_origin(user, fixed):
     """Without a remote called origin the message names the repository and both ways out."""
     git(user.repository, "remote", "rename", "--no-progress", "origin", "elsewhere")
     _submit_badly(user, str(user.repository), "git remote add origin", "via='connection'")
     git(user.repository, "remote", "rename", "--no-progress", "elsewhere", "origin")
-    mended()
+    fixed()
 
 
-def test_origin_refuses(user, mended):
+def test_origin_refuses(user, fixed):
     """An origin whose pre-receive hook refuses the push is quoted."""
     hook = user.project.origin / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\necho 'only release branches here' >&2\nexit 1\n")
     hook.chmod(0o755)
     _submit_badly(user, "only release branches here", str(user.project.origin), "refused the push")
     hook.unlink()
-    mended()
+    fixed()
 
 
-def test_token_in_origin(user, mended, tmp_path):
+def test_token_in_origin(user, fixed, tmp_path):
     """A token in origin's address is in no message, record, report or output."""
     address = git(user.repository, "remote", "get-url", "origin")
     git(user.repository, "remote", "set-url", "origin", f"https://me:{TOKEN}@127.0.0.1:1/star.git")
@@ -59,7 +59,7 @@ def test_token_in_origin(user, mended, tmp_path):
     done = _submit_badly(user, "127.0.0.1:1/s.git")
     assert TOKEN not in done
     git(user.project.clone, "remote", "set-url", "origin", str(user.project.origin))
-    mended()
+    fixed()
     user.collect().well()
     kept = [path for path in user.output.rglob("*") if path.is_file()]
     kept += [path for path in user.project.runs.rglob("*") if path.is_file()]
@@ -72,7 +72,7 @@ def test_unknown_host(user):
     _submit_badly(user, "cluster.invalid")
 
 
-def test_host_keys(user, sshd, home, mended):
+def test_host_keys(user, sshd, home, fixed):
     """An unknown host key and a changed one are refused in different words."""
     known = home / ".ssh" / "known_hosts"
     right = known.read_text()
@@ -85,38 +85,38 @@ def test_host_keys(user, sshd, home, mended):
     assert "CHANGED" not in unknown
     assert "ssh-keygen -R" in changed
     known.write_text(right)
-    mended()
+    fixed()
 
 
 @pytest.mark.parametrize(
-    ("key", "mend"),
+    ("key", "fix"),
     [("clone", "clone the repository"), ("runs", "mkdir -p")],
     ids=["clone", "runs"],
 )
-def test_missing_folder(user, mended, key, mend):
+def test_missing_folder(user, fixed, key, fix):
     """A clone or runs folder that is not there is named, with the command that makes it."""
     place = getattr(user.project, key)
     aside = place.with_suffix(".aside")
     place.rename(aside)
-    _submit_badly(user, str(place), mend)
+    _submit_badly(user, str(place), fix)
     aside.rename(place)
-    mended()
+    fixed()
 
 
-def test_runs_folder_not_writable(user, mended):
+def test_runs_folder_not_writable(user, fixed):
     """A runs folder on a read-only place is refused by name."""
     user.ini(remex_runs="/proc/sys")
     _submit_badly(user, "/proc/sys", "not writable")
     user.ini()
-    mended()
+    fixed()
 
 
-def test_missing_python(user, shims, mended):
+def test_missing_python(user, shims, fixed):
     """A login node without python3 is told so."""
     shims.missing("python3")
     _submit_badly(user, "python3", "3.6")
     shims.remove()
-    mended()
+    fixed()
 
 
 def test_missing_rsync(user, cluster, shims):
@@ -129,7 +129,7 @@ def test_missing_rsync(user, cluster, shims):
     user.collect().well()
 
 
-def test_garbage_collected(user, cluster, mended):
+def test_garbage_collected(user, cluster, fixed):
     """`git gc --prune=now` in all three repositories between launch and collect loses nothing."""
     user.submit()
     commits = [event["commit"] for event in user.events() if event.get("state") == "RELEASED"]
@@ -152,14 +152,14 @@ def test_stale_locks(user, cluster, place):
     assert_once(user, cluster, 3)
 
 
-def test_stale_ref_lock(user, mended):
+def test_stale_ref_lock(user, fixed):
     """A lock on all packed refs of the clone is named, and after its removal the launch goes on."""
     lock = user.project.clone / ".git" / "packed-refs.lock"
     lock.touch()
     done = user.pytest("--remex-submit").plain()
     assert done.code == 0 or "packed-refs.lock" in done
     lock.unlink()
-    mended()
+    fixed()
 
 
 def test_host_without_places(user):
@@ -200,12 +200,12 @@ def test_hostile_text(user, cluster, tmp_path):
     assert sorted(path.read_text() for path in runs.glob("*/text")) == sorted(values)
 
 
-def test_pack_without_disbatch(user, mended):
+def test_pack_without_disbatch(user, fixed):
     """A pack where there is no disBatch is refused before its record, and stays in nobody's way."""
     done = user.pytest("--remex-submit", "--remex-pack=2").badly("disBatch is not on PATH there")
     assert "--remex-doctor" in done
     assert not list(user.output.glob("launches/*.jsonl"))
-    mended()
+    fixed()
 
 
 def test_origin_refuses_and_the_connection_takes_over(user, cluster):

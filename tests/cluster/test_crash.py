@@ -31,7 +31,7 @@ ARRAY = ("--remex-array",)
 
 @pytest.fixture
 def before(user):
-    """Give a Snapshot of the user's repository from before the test."""
+    """Return a Snapshot of the user's repository from before the test."""
     return Snapshot.of(user.repository)
 
 
@@ -57,7 +57,7 @@ def test_killed_at_random(user, cluster, batch):
 
 @pytest.mark.parametrize("cut", CUTS)
 def test_link_cut(user, cluster, sshd, before, cut):
-    """A link cut after so many bytes is told with host and mend, and the same command goes on."""
+    """A link cut after so many bytes is told with host and fix, and the same command goes on."""
     direction, share = cut
     with Proxy(sshd.port) as proxy:
         sshd.client(user.home, proxy.port)

@@ -32,7 +32,7 @@ esac"""
 
 @pytest.fixture
 def before(user):
-    """Give a Snapshot of the user's repository from before the test."""
+    """Return a Snapshot of the user's repository from before the test."""
     return Snapshot.of(user.repository)
 
 

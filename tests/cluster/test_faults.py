@@ -18,7 +18,7 @@ from support.sites import Site
 
 @pytest.fixture
 def echo():
-    """Give the port of a server that sends back what it gets."""
+    """Return the port of a server that sends back what it gets."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=serve, args=(server,))
         thread.start()

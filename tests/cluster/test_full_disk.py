@@ -1,4 +1,4 @@
-"""A full disk there and here: the message names the folder and the mend; then nothing was lost."""
+"""A full disk there and here: the message names the folder and the fix; then nothing was lost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PAGE = 4096
 
 @pytest.fixture
 def disk():
-    """Give a SmallDisk; skip where this user may mount none."""
+    """Return a SmallDisk; skip where this user may mount none."""
     if why := SmallDisk.refused():
         pytest.skip(f"no small file system can be mounted: {why}")
     with SmallDisk() as disk:
@@ -23,7 +23,7 @@ def disk():
 
 @pytest.fixture
 def launched(user, cluster, disk):
-    """Give a function that submits, is told so, makes room and submits again: all ran once."""
+    """Return a function that submits, is told so, makes room and submits again: all ran once."""
 
     def launched(runs, *words):
         before = Snapshot.of(user.repository)

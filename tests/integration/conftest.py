@@ -143,26 +143,26 @@ class Project:
         (self.runs / "go").touch()
 
     def jobs(self):
-        """Give the ids of all jobs that were ever submitted."""
+        """Return the ids of all jobs that were ever submitted."""
         folder = self.runs / ".remex" / "local" / "jobs"
         return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
     def run_directories(self):
-        """Give the run directories."""
+        """Return the run directories."""
         found = self.runs.iterdir() if self.runs.is_dir() else ()
         return sorted(path for path in found if path.is_dir() and path.name != ".remex")
 
     def record_paths(self):
-        """Give the launch records, oldest first."""
+        """Return the launch records, oldest first."""
         return sorted((self.output / "launches").glob("*.jsonl"), key=lambda path: path.stem[-19:])
 
     def events(self):
-        """Give the lines of all launch records."""
+        """Return the lines of all launch records."""
         lines = [line for path in self.record_paths() for line in path.read_text().splitlines()]
         return [json.loads(line) for line in lines]
 
     def refs(self):
-        """Give all refs with what they point to."""
+        """Return all refs with what they point to."""
         return dict(
             line.split()
             for line in self.git("for-each-ref", "--format=%(refname) %(objectname)").splitlines()
@@ -205,7 +205,7 @@ def _queues():
 
 @pytest.fixture
 def empty_project(_template, _queues, pytester, monkeypatch):
-    """Give a project without sweeps; its jobs are cancelled at the end."""
+    """Return a project without sweeps; its jobs are cancelled at the end."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setattr(sys, "__stdout__", None)  # no progress bars, also at a terminal
     shutil.copytree(_template, pytester.path, dirs_exist_ok=True)
@@ -220,7 +220,7 @@ def empty_project(_template, _queues, pytester, monkeypatch):
 
 @pytest.fixture
 def project(empty_project):
-    """Give a project with a sweep of three experiments."""
+    """Return a project with a sweep of three experiments."""
     empty_project.sweeps()
     return empty_project
 

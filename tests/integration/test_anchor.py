@@ -16,7 +16,7 @@ CONFTEST = """
 
 @pytest.fixture
 def grids(project, monkeypatch):
-    """Give a project as in the README: a conftest.py at the top, no ini file, sweeps below."""
+    """Return a project as in the README: a conftest.py at the top, no ini file, sweeps below."""
     (project.path / "pytest.ini").unlink()
     (project.path / "grids").mkdir()
     (project.path / "sweeps.py").rename(project.path / "grids" / "sweeps.py")

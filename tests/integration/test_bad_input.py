@@ -1,4 +1,4 @@
-"""Bad input gets one clear message with the value and the mend, and nothing is lost."""
+"""Bad input gets one clear message with the value and the fix, and nothing is lost."""
 
 import json
 
@@ -66,7 +66,7 @@ def test_repository_without_commits(project):
 
 
 def test_shallow_clone(project):
-    """A shallow clone is refused, with the command that mends it."""
+    """A shallow clone is refused, with the command that fixes it."""
     project.commit(notes_txt="more\n")
     project.git("clone", "--quiet", "--depth=1", f"file://{project.path}", "shallow")
     project.write("pytest.ini", "[pytest]\nremex_repo = shallow\n")

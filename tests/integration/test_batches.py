@@ -58,7 +58,7 @@ def grid(experiment):
 
 @pytest.fixture
 def batches(empty_project):
-    """Give a project whose every experiment is a batch."""
+    """Return a project whose every experiment is a batch."""
     empty_project.sweeps(SWEEP)
     empty_project.write("conftest.py", BATCHES_OF_ONE)
     return empty_project

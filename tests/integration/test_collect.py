@@ -8,13 +8,13 @@ import pytest
 
 
 def rows(project, name="grid"):
-    """Give the results by experiment id."""
+    """Return the results by experiment id."""
     with (project.output / name / "results.csv").open(newline="") as file:
         return {row["id"]: row for row in csv.DictReader(file)}
 
 
 def plain_text(result):
-    """Give a run's output, which shows none of the plugin's own lines."""
+    """Return a run's output, which shows none of the plugin's own lines."""
     text = result.stdout.str() + result.stderr.str()
     assert "Traceback" not in text
     assert "pytest_remex/" not in text
@@ -23,7 +23,7 @@ def plain_text(result):
 
 @pytest.fixture
 def collected(project):
-    """Give a project whose three experiments ran and were collected."""
+    """Return a project whose three experiments ran and were collected."""
     project.ran()
     project.pytest("--remex-collect").assert_outcomes(passed=3)
     return project

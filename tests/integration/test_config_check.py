@@ -16,7 +16,7 @@ SWEEP = """
 
 @pytest.fixture
 def project_with_config(project):
-    """Give a project with a config file."""
+    """Return a project with a config file."""
     project.write("config.json", '{"a": 0, "b": 5}')
     project.write("config.dat", "a 0")
     project.commit()

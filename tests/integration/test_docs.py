@@ -24,7 +24,7 @@ def test_settings(pytestconfig, remote):
 
 
 def settings():
-    """Give each block of the pages that sets something, with its page and its first line."""
+    """Return each block of the pages that sets something, with its page and its first line."""
     blocks = [(page, text) for page in PAGES for _, text in FENCE.findall(page.read_text("utf-8"))]
     for page, text in blocks:
         if SETTING.search(text):
@@ -33,7 +33,7 @@ def settings():
 
 
 def expected(name, text):
-    """Give what pytest must make of a block's ini keys."""
+    """Return what pytest must make of a block's ini keys."""
     if name == "pyproject.toml":
         return dict(tomllib.loads(text)["tool"]["pytest"]["ini_options"])
     if name == "pytest.ini":

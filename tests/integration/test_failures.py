@@ -6,13 +6,13 @@ import pytest
 
 
 def rows(project, name="grid"):
-    """Give the results by experiment id."""
+    """Return the results by experiment id."""
     with (project.output / name / "results.csv").open(newline="") as file:
         return {row["id"]: row for row in csv.DictReader(file)}
 
 
 def plain_text(result):
-    """Give a run's output, which shows none of the plugin's own lines."""
+    """Return a run's output, which shows none of the plugin's own lines."""
     text = result.stdout.str() + result.stderr.str()
     assert "Traceback" not in text
     assert "pytest_remex/" not in text
@@ -73,7 +73,7 @@ def test_missing_output(empty_project):
 
 
 def test_reading_what_was_not_fetched(empty_project):
-    """run.read of an output that was not fetched names it and the mend."""
+    """run.read of an output that was not fetched names it and the fix."""
     empty_project.sweeps("""
         from pytest_remex import sweep
         @sweep()
@@ -141,7 +141,7 @@ def test_exit_code_of_unended(empty_project):
 
 
 def test_unknown_is_not_failed(project):
-    """A state that could not be learnt is UNKNOWN, and not FAILED."""
+    """A state that could not be determined is UNKNOWN, and not FAILED."""
     project.ran()
     result = project.pytest("--remex-collect", "--remex-offline", "-v")
     result.assert_outcomes(skipped=3)

@@ -107,7 +107,7 @@ VARIABLES = {
 
 @pytest.fixture
 def hostile(tmp_path_factory):
-    """Give a home whose configuration would change what git does, and what its programs leave."""
+    """Return a home whose configuration would change what git does, and what its programs leave."""
     home = tmp_path_factory.mktemp("home")
     program = home / "program"
     program.write_text(f"#!/bin/sh\ntouch {home}/program-ran\nexit 1\n")
@@ -129,7 +129,7 @@ def setting(file, name, value):
 
 @pytest.fixture
 def other(tmp_path_factory):
-    """Give another repository of the user's, with a commit, and something staged and unstaged."""
+    """Return another repository of the user's, with a commit, and something staged and unstaged."""
     folder = tmp_path_factory.mktemp("other")
     for command in (
         "git init -q -b main", "git config user.name A", "git config user.email a@example.org",
@@ -140,7 +140,7 @@ def other(tmp_path_factory):
 
 
 def of_user(path):
-    """Give every file of a repository that is the user's."""
+    """Return every file of a repository that is the user's."""
     ours = ("remex-output", "cache", ".git/objects", "refs/remex/")
     return {
         str(file): file.read_bytes()
@@ -150,12 +150,12 @@ def of_user(path):
 
 
 def git_variables():
-    """Give this process's variables of git."""
+    """Return this process's variables of git."""
     return {name: text for name, text in os.environ.items() if name.startswith("GIT_")}
 
 
 def commits(project):
-    """Give the commits that were made."""
+    """Return the commits that were made."""
     return [event["commit"] for event in project.events() if event.get("state") == "COMMITTED"]
 
 
@@ -185,7 +185,7 @@ def swept(project, more="pass"):
 
 @pytest.fixture
 def plain(empty_project):
-    """Give the commits that are made where nothing is set."""
+    """Return the commits that are made where nothing is set."""
     swept(empty_project)
     empty_project.submit()
     return commits(empty_project)
@@ -310,7 +310,7 @@ def test_replaced_and_grafted_commits(empty_project, plain):
 
 
 def refs(repository):
-    """Give a repository's refs with their commits."""
+    """Return a repository's refs with their commits."""
     words = ["git", "-C", repository, "for-each-ref", "--format=%(refname) %(objectname)"]
     listed = subprocess.run(words, check=True, capture_output=True, text=True).stdout
     return dict(line.split() for line in listed.splitlines())

@@ -26,7 +26,7 @@ TEXTS = [
 
 
 def escaped(project):
-    """Give what hostile text made where it has no business."""
+    """Return what hostile text made where it has no business."""
     above = [*project.path.glob("owned"), *project.path.parent.glob("owned")]
     return [*above, *project.runs.rglob("owned")]
 

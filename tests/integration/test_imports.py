@@ -10,7 +10,7 @@ HEAVY = ("fabric", "paramiko", "git", "pandas", "numpy", "plotly", "rich", "jinj
 
 
 def loaded(statement):
-    """Give the heavy modules that a statement loads, in a process of its own."""
+    """Return the heavy modules that a statement loads, in a process of its own."""
     program = f"import json, sys\n{statement}\nprint(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
     return set(json.loads(done.stdout)) & set(HEAVY)

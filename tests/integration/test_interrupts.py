@@ -100,7 +100,7 @@ def test_record_cut_in_a_line(project):
 
 
 def test_status_of_an_interrupted_submit(project):
-    """Between the crash and the next submit, the states are UNKNOWN, with the mend."""
+    """Between the crash and the next submit, the states are UNKNOWN, with the fix."""
     project.write("conftest.py", KILL)
     project.start("--remex-submit", KILL_AT="SUBMITTING after").communicate(timeout=60)
     result = project.pytest("--remex-status", "-v")

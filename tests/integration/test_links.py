@@ -28,7 +28,7 @@ SWEEP = """
 
 @pytest.fixture
 def outside(tmp_path_factory):
-    """Give a user's data that have names as in the repository, and others."""
+    """Return a user's data that have names as in the repository, and others."""
     folder = tmp_path_factory.mktemp("outside")
     for name in ("about", "input.txt", "run.sbatch", "table.dat", "deep/one", "deep/two/three"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -37,7 +37,7 @@ def outside(tmp_path_factory):
 
 
 def content(folder):
-    """Give all that is below a folder: bytes, modes, times, links."""
+    """Return all that is below a folder: bytes, modes, times, links."""
     found = {}
     for path in sorted(folder.rglob("*")):
         about = path.lstat()
@@ -47,7 +47,7 @@ def content(folder):
 
 
 def commits(project):
-    """Give the trees of what was committed, each as {path: (mode, content)}."""
+    """Return the trees of what was committed, each as {path: (mode, content)}."""
     shas = [event["commit"] for event in project.events() if event.get("state") == "COMMITTED"]
     found = []
     for sha in shas:
@@ -58,7 +58,7 @@ def commits(project):
 
 
 def blob(project, sha, path):
-    """Give a file of a commit as text, its last line's end apart."""
+    """Return a file of a commit as text, its last line's end apart."""
     return project.git("cat-file", "blob", f"{sha}:{path}")
 
 
@@ -154,7 +154,7 @@ TRACKED = {
 
 @pytest.fixture
 def linked(empty_project, outside):
-    """Give a project whose commit has links that leave it."""
+    """Return a project whose commit has links that leave it."""
     (empty_project.path / "data").symlink_to(outside)
     (empty_project.path / "via").symlink_to("data")
     (empty_project.path / "table").symlink_to(outside / "table.dat")

@@ -10,7 +10,7 @@ HOOKS = ("pre-commit", "pre-push", "post-checkout", "post-commit", "reference-tr
 
 
 def tree(folder):
-    """Give every file below a folder with its mode, time and bytes; .git and outputs apart."""
+    """Return every file below a folder with its mode, time and bytes; .git and outputs apart."""
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -24,7 +24,7 @@ def tree(folder):
 
 
 def state(project):
-    """Give all of the user's that must stay: work tree, index, HEAD, branches, stash, config."""
+    """Return all of the user's that must stay: work tree, index, HEAD, branches, stash, config."""
     git = project.path / ".git"
     files = [git / name for name in ("index", "HEAD", "config", "packed-refs", "logs/HEAD")]
     refs = {name: sha for name, sha in project.refs().items() if "refs/remex/" not in name}

@@ -25,7 +25,7 @@ def grid(experiment, repo, remote):
 
 @pytest.fixture
 def submitted(project):
-    """Give a project whose sweep of three experiments has run."""
+    """Return a project whose sweep of three experiments has run."""
     project.sweeps(CHECKED)
     project.ran("sweeps.py")
     return project

@@ -23,7 +23,7 @@ def remote():
 
 
 def states(project):
-    """Give the states in the launch records, in order, without repetitions."""
+    """Return the states in the launch records, in order, without repetitions."""
     return list(dict.fromkeys(event.get("state", "head") for event in project.events()))
 
 

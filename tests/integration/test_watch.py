@@ -19,7 +19,7 @@ def grid(experiment):
 
 
 def queue_of(runs):
-    """Give the pid of the queue process of a runs folder: it has the folder's lock open."""
+    """Return the pid of the queue process of a runs folder: it has the folder's lock open."""
     lock = str(runs / ".remex" / "local" / "queue.lock")
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -32,7 +32,7 @@ def queue_of(runs):
 
 @pytest.fixture
 def waiting(empty_project):
-    """Give a project with four experiments that wait until they are let go."""
+    """Return a project with four experiments that wait until they are let go."""
     empty_project.sweeps("STATUS = False\n" + WAITING)
     empty_project.submit()
     empty_project.edit("sweeps.py", "STATUS = False", "STATUS = True")

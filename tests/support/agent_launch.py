@@ -83,7 +83,7 @@ class Launch:
         return [job for job in self.cluster.jobs() if job.work_dir == self.runs / name]
 
     def noted(self, name):
-        """Give the id that the run directory names."""
+        """Return the id that the run directory names."""
         return (self.runs / name / ".remex" / "job").read_text().strip()
 
 

@@ -59,7 +59,7 @@ def _entries(folder: Path) -> tuple[str, ...]:
 
 
 def jobs_below(cluster: SlurmCluster, runs: Path) -> dict[str, list[SlurmJob]]:
-    """Give the jobs that the controller remembers of a runs folder, by what each was to run.
+    """Return the jobs that the controller remembers of a runs folder, by what each was to run.
 
     That is a run directory, or an array's folder and the number of the task.
     """

@@ -19,7 +19,7 @@ PATIENCE = 15.0
 
 
 def parents() -> dict[int, int]:
-    """Give each process id with its parent's."""
+    """Return each process id with its parent's."""
     found = {}
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -40,7 +40,7 @@ def belongs(pid: int, marker: bytes) -> bool:
 
 
 def of_folder(folder: str, spared: frozenset[int]) -> set[int]:
-    """Give the processes that name the folder, and those that these have started."""
+    """Return the processes that name the folder, and those that these have started."""
     family = parents()
     ours = {pid for pid in family if pid not in spared and belongs(pid, f"{folder}/".encode())}
     grown = True
@@ -52,7 +52,7 @@ def of_folder(folder: str, spared: frozenset[int]) -> set[int]:
 
 
 def ancestors() -> frozenset[int]:
-    """Give this process and all above it: the test's own, which are never ended."""
+    """Return this process and all above it: the test's own, which are never ended."""
     family = parents()
     line = [os.getpid()]
     while line[-1] in family:

@@ -56,7 +56,7 @@ printf 'model_number star_age center_h1\\n1 1e9 0.7\\n2 2e9 0.0\\n' >>LOGS/histo
 
 
 def script(body: str = ":", lines: str = "") -> str:
-    """Give run.sbatch; `body` runs once the mass is in $mass, `lines` go into the header."""
+    """Return run.sbatch; `body` runs once the mass is in $mass, `lines` go into the header."""
     return SCRIPT.format(body=body, lines=lines)
 
 
@@ -168,7 +168,7 @@ class User:
         return {row["directory"]: row for row in json.loads(path.read_text())}
 
     def events(self) -> list[dict[str, Any]]:
-        """Give the events of all launch records, without a last line cut short."""
+        """Return the events of all launch records, without a last line cut short."""
         records = sorted((self.output / "launches").glob("*.jsonl"))
         lines = [line for path in records for line in path.read_bytes().split(b"\n")[:-1]]
         return [json.loads(line) for line in lines]
@@ -205,6 +205,6 @@ def finished(process: subprocess.Popen[str], seconds: float = LONGEST) -> Done:
 
 
 def jobs_of(events: Iterable[dict[str, Any]]) -> list[str]:
-    """Give the ids that a launch record says were released, in their order."""
+    """Return the ids that a launch record says were released, in their order."""
     held = {event["commit"]: event["job"] for event in events if event.get("state") == "HELD"}
     return [held[event["commit"]] for event in events if event.get("state") == "RELEASED"]

@@ -62,7 +62,7 @@ class Project:
         return git(self.repository, "rev-parse", "HEAD")
 
     def branches(self) -> dict[str, list[str]]:
-        """Give the branches of each of the three repositories."""
+        """Return the branches of each of the three repositories."""
         listing = ["for-each-ref", "--format=%(refname:short)", "refs/heads"]
         places = {"repository": self.repository, "origin": self.origin, "clone": self.clone}
         return {name: git(place, *listing).split() for name, place in places.items()}

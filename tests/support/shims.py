@@ -53,18 +53,18 @@ NAMES_CLUSTER = """answer=$("$REAL" "$@") || exit; echo "$answer;federation"; ex
 
 
 def accepts_late(seconds: float) -> str:
-    """Give a fault: it times out at once, and Slurm gets the job so many seconds later."""
+    """Return a fault: it times out at once, and Slurm gets the job so many seconds later."""
     later = f'( sleep {seconds}; exec "$REAL" "$@" ) </dev/null >/dev/null 2>&1 &'
     return f'{later}\necho "sbatch: error: {TIMED_OUT}" >&2; exit 1'
 
 
 def says(number: object, then: str) -> str:
-    """Give a fault: it prints a number that is no job of this call, then does something else."""
+    """Return a fault: it prints a number that is no job of this call, then does something else."""
     return f"echo {shlex.quote(str(number))}\n{then}"
 
 
 def rejects(message: str) -> str:
-    """Give a fault: it fails as sbatch does when Slurm refuses a job with this message."""
+    """Return a fault: it fails as sbatch does when Slurm refuses a job with this message."""
     lines = " ".join(shlex.quote(f"sbatch: error: {line}") for line in message.splitlines())
     return f"printf '%s\\n' {lines} >&2; exit 1"
 

@@ -51,7 +51,7 @@ class Sites:
         self._stack.close()
 
     def of(self, kind: Kind) -> Site:
-        """Give the session's site of a kind."""
+        """Return the session's site of a kind."""
         if kind not in self._sites:
             cluster = self._stack.enter_context(SlurmCluster(accounting=kind == "accounting"))
             sshd = self._stack.enter_context(SshServer(cluster.variables))

@@ -48,7 +48,7 @@ class Layout:
 
 
 def slurm_conf(layout: Layout, settings: Mapping[str, str]) -> str:
-    """Give slurm.conf's text; `settings` are added to the defaults or replace them."""
+    """Return slurm.conf's text; `settings` are added to the defaults or replace them."""
     folder = layout.folder
     places = {
         "ClusterName": layout.name,
@@ -68,7 +68,7 @@ def slurm_conf(layout: Layout, settings: Mapping[str, str]) -> str:
 
 
 def slurmdbd_conf(layout: Layout) -> str:
-    """Give slurmdbd.conf's text: the database is reached through MYSQL_UNIX_PORT, not a port."""
+    """Return slurmdbd.conf's text: the database is reached through MYSQL_UNIX_PORT, not a port."""
     return f"""\
 AuthType=auth/munge
 AuthInfo=socket={layout.munge_socket}

@@ -128,7 +128,7 @@ class SshServer:
         return HOST
 
     def known_host(self, port: int | None = None) -> str:
-        """Give the known_hosts line for the current host key."""
+        """Return the known_hosts line for the current host key."""
         kind, key = (self.folder / "host_key.pub").read_text().split()[:2]
         return f"[127.0.0.1]:{port or self.port} {kind} {key}"
 

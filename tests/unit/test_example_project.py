@@ -20,7 +20,7 @@ COARSE = {"step_size": 2e-3, "history_interval": 100}
 
 @pytest.fixture
 def sweeps():
-    """Give the example's sweep file as a module."""
+    """Return the example's sweep file as a module."""
     spec = importlib.util.spec_from_file_location("example_sweeps", EXAMPLE / "sweeps.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -29,7 +29,7 @@ def sweeps():
 
 @pytest.fixture
 def simulate(tmp_path):
-    """Give a function that runs the simulation with settings, and gives its history and output."""
+    """Return a function that runs the simulation with settings, and gives its history and output."""
 
     def run(**settings):
         for name in ("polytrope.py", "inlist_project"):

@@ -8,7 +8,7 @@ from pytest_remex.common.jobs import Job, JobState
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Give a clock that sleeping moves; it lists the pauses."""
+    """Return a clock that sleeping moves; it lists the pauses."""
     pauses = []
     monkeypatch.setattr(poll.time, "sleep", pauses.append)
     monkeypatch.setattr(poll.time, "monotonic", lambda: sum(pauses))
@@ -16,7 +16,7 @@ def clock(monkeypatch):
 
 
 def asking(*states):
-    """Give a question whose answers are these states, the last one for ever."""
+    """Return a question whose answers are these states, the last one for ever."""
     left = list(states)
     return lambda: {"run": Job("1", left.pop(0) if len(left) > 1 else left[0])}
 

@@ -38,25 +38,25 @@ SCRIPT = """\
 
 
 def stages(place):
-    """Give the stages of all runs by launch name, in their order."""
+    """Return the stages of all runs by launch name, in their order."""
     records = read_records(FORMAT1 / place / "launches")
     return {each.launch.name: [str(run.stage) for run in each.runs.values()] for each in records}
 
 
 def record_of(place, name):
-    """Give a launch record by its launch's name."""
+    """Return a launch record by its launch's name."""
     (record,) = (e for e in read_records(FORMAT1 / place / "launches") if e.launch.name == name)
     return record
 
 
 @pytest.fixture(params=["local", "slurm"])
 def runs(request, tmp_path):
-    """Give the folder of run directories, as far as they hold `.remex/`."""
+    """Return the folder of run directories, as far as they hold `.remex/`."""
     return shutil.copytree(FORMAT1 / request.param / "runs", tmp_path / request.param)
 
 
 def run_directories(runs):
-    """Give the run directories in a runs folder."""
+    """Return the run directories in a runs folder."""
     return [path for path in sorted(runs.iterdir()) if path.name != ".remex"]
 
 

@@ -30,7 +30,7 @@ POINTS = st.dictionaries(TEXT, TEXT | st.integers() | st.floats(allow_nan=False)
 
 
 def launch(**changes):
-    """Give a launch."""
+    """Return a launch."""
     facts = {
         "id": "grid_2026_01_31_12_00_00", "token": "0123", "name": "grid", "branch": "main",
         "base": "b" * 40, "base_config": {}, "fetch": ("a", "b"), "config_file": None,
@@ -40,7 +40,7 @@ def launch(**changes):
 
 
 def run(sha=SHA, **changes):
-    """Give a run."""
+    """Return a run."""
     facts = {
         "node": "sweeps.py::grid[a=1]", "id": "a=1", "point": {"a": 1}, "parameters": {},
         "commit": Commit(sha, "c" * 40, "b" * 40), "directory": f"main_grid_{sha[:12]}",
@@ -51,7 +51,7 @@ def run(sha=SHA, **changes):
 
 @pytest.fixture
 def journal(tmp_path):
-    """Give a launch record with one run."""
+    """Return a launch record with one run."""
     made = Journal.begin(tmp_path / "launches", launch())
     made.write([Committed(run())])
     yield made
@@ -137,7 +137,7 @@ DAMAGE = [
 
 @pytest.mark.parametrize("line", DAMAGE, ids=lambda line: line[:60])
 def test_damage_is_named(journal, line):
-    """A line that cannot be read is named by file, number and mend."""
+    """A line that cannot be read is named by file, number and fix."""
     with journal.path.open("a") as file:
         file.write(f"{line}\n")
     with pytest.raises(RecordError, match=r"grid_2026.*jsonl is damaged in line 3 .*backup"):
@@ -221,6 +221,6 @@ def test_what_was_refused_does_not_count(tmp_path, stage):
 
 
 def test_unreadable(tmp_path):
-    """A record that cannot be read is named, with the reason and the mend."""
+    """A record that cannot be read is named, with the reason and the fix."""
     with pytest.raises(RecordError, match=r"cannot be read \(Is a directory\): fix that, and run"):
         read_record(tmp_path)

@@ -129,7 +129,7 @@ def test_core_hours():
     ],
 )
 def test_refusals(script, words):
-    """What cannot be a run is refused with its value and the mend."""
+    """What cannot be a run is refused with its value and the fix."""
     with pytest.raises(SweepError, match=words):
         parse_header(script.encode())
 
@@ -185,7 +185,7 @@ def test_output_patterns(options, job, patterns):
 
 @pytest.fixture
 def sbatch(tmp_path):
-    """Give a function that says what sbatch itself reads in a script; no controller is asked."""
+    """Return a function that says what sbatch itself reads in a script; no controller is asked."""
     if not shutil.which("sbatch"):
         pytest.skip("sbatch is not installed")
     config = tmp_path / "slurm.conf"

@@ -8,14 +8,14 @@ from pytest_remex.tables.merge import Row, write_results
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Give the folder of the sweep `tams` in the output folder here."""
+    """Return the folder of the sweep `tams` in the output folder here."""
     monkeypatch.chdir(tmp_path)
     return tmp_path / "remex-output" / "tams"
 
 
 @pytest.fixture
 def row():
-    """Give a function that makes a row of an experiment of `tams`, by its point."""
+    """Return a function that makes a row of an experiment of `tams`, by its point."""
 
     def make(node, *, launch="tams_2026_01_01_00_00_00", measures=None, **point):
         return Row(
@@ -36,7 +36,7 @@ def row():
 
 @pytest.fixture
 def write():
-    """Give a function that writes rows into a sweep's folder, its dimension being the mass."""
+    """Return a function that writes rows into a sweep's folder, its dimension being the mass."""
 
     def write(folder, *rows, dimensions=(("mass",),), **options):
         write_results(folder, rows, dimensions=dimensions, **options)

@@ -31,7 +31,7 @@ def test_found_by_any_name(folder, write, row):
 
 
 def test_not_found(folder):
-    """A sweep without results is refused by name, with the mend."""
+    """A sweep without results is refused by name, with the fix."""
     with pytest.raises(RemexError, match=r"'tams'.*--remex-collect"):
         results("tams")
 

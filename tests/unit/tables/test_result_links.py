@@ -21,7 +21,7 @@ HOSTILE = [
 
 @pytest.fixture
 def root(tmp_path):
-    """Give an output folder."""
+    """Return an output folder."""
     return tmp_path / "remex-output"
 
 
@@ -184,7 +184,7 @@ def test_rebuilt(root):
 
 
 def test_nothing_changed(root):
-    """Links that are as they should be are left as they are; one that was changed is mended."""
+    """Links that are as they should be are left as they are; one that was changed is made right."""
     rows = [experiment(root, "a", mass=1), experiment(root, "b", mass=2)]
     found = link(root, *rows)
     links = root / "tams" / "links"

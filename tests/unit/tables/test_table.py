@@ -25,7 +25,7 @@ from pytest_remex.tables.table import Table, read_table, write_table
     ],
 )
 def test_damage(folder, damage, words, write, row):
-    """A damaged table is refused with its path and the mend."""
+    """A damaged table is refused with its path and the fix."""
     write(folder, row("a", mass=1), row("b", mass=2))
     damage(folder)
     with pytest.raises(RemexError, match=words):

@@ -175,7 +175,7 @@ HAZARDS = [
         b"&Engine_Room\n  mass = 9\n/\n&ENGINE\n  Steps = 2\n/\n",
     ),
     Hazard(
-        "a group that stands twice: only the first is read",
+        "a group that appears twice: only the first is read",
         b"&engine\n  mass = 3\n/\n&engine\n  mass = 4\n  steps = 5\n/\n",
         {"mass": 3},
         {"engine.steps": 6},

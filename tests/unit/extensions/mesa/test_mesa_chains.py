@@ -24,7 +24,7 @@ def work(tmp_path):
 
 
 def reads(group, *names, old=False):
-    """Give the settings with which a group reads other files."""
+    """Return the settings with which a group reads other files."""
     lines = []
     for number, name in enumerate(names, 1):
         if old:

@@ -71,6 +71,6 @@ def test_namelist_statements_of_the_source_add_names(mesa):
 
 
 def test_a_folder_that_is_not_mesa_is_named(tmp_path):
-    """The message says which setting to mend."""
+    """The message says which setting to fix."""
     with pytest.raises(NamelistError, match=r"holds no \*/defaults/\*.defaults: set MESA_DIR"):
         load_controls(tmp_path)

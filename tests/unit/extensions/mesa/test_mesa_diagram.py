@@ -14,7 +14,7 @@ from pytest_remex.extensions.mesa.diagram import hr_diagram  # noqa: E402 - need
 
 @pytest.fixture
 def results(tmp_path):
-    """Give the results of three runs with tracks, and of one without outputs."""
+    """Return the results of three runs with tracks, and of one without outputs."""
     for name in "abc":
         (tmp_path / name / "LOGS").mkdir(parents=True)
         rows = [f"{n} {4.5 - n / 10000} {n / 1000}" for n in range(2500)]

@@ -56,7 +56,7 @@ MK = "#!/bin/sh\necho compiled >> ${COUNT:?}\nsleep 0.3\ngfortran -o star src/st
 
 
 def block(name):
-    """Give the text of a code block of the page."""
+    """Return the text of a code block of the page."""
     pattern = rf"<!-- tested: {re.escape(name)} -->\n```\w+\n(.*?)```"
     return re.search(pattern, PAGE.read_text(), re.DOTALL)[1]
 

@@ -9,7 +9,7 @@ from pytest_remex.extensions.mesa import patch_inlist, read_inlist
 
 
 def test_files_that_cannot_be_patched(tmp_path):
-    """A missing file, a folder and a link are named, with the mend."""
+    """A missing file, a folder and a link are named, with the fix."""
     with pytest.raises(NamelistError, match="No such file"):
         patch_inlist(tmp_path / "inlst", {"mass": 1})
     with pytest.raises(NamelistError, match="Is a directory"):

@@ -30,7 +30,7 @@ WORDS = st.text(st.sampled_from("abc !/&='\"$,()*%1 "), max_size=12).map(lambda 
 
 @st.composite
 def numbers(draw):
-    """Give a number and one of its spellings."""
+    """Return a number and one of its spellings."""
     value = draw(st.floats(-1e6, 1e6) | st.integers(-999, 999))
     text = repr(value)
     if isinstance(value, float) and draw(st.booleans()):
@@ -55,7 +55,7 @@ def literals(example):
 
 @st.composite
 def statements(draw):
-    """Give one statement, and the values that it sets by name."""
+    """Return one statement, and the values that it sets by name."""
     name = draw(st.sampled_from([*SCALARS, *ARRAYS]))
     written = draw(st.sampled_from([name, name.upper(), name.title()]))
     equals = draw(BLANKS) + "=" + draw(BLANKS)
@@ -79,7 +79,7 @@ def statements(draw):
 
 @st.composite
 def namelists(draw):
-    """Give a text with one group, its line breaks, and the values that it sets, in order."""
+    """Return a text with one group, its line breaks, and the values that it sets, in order."""
     text, values = draw(COMMENTS) + "\n&Engine" + draw(st.sampled_from(["\n", " ", " ! go\n"])), {}
     for statement, given_values in draw(st.lists(statements(), max_size=8)):
         text += statement + draw(GAPS)

@@ -145,7 +145,7 @@ def test_a_setting_is_removed(patched, names, old, new):
 
 
 def test_every_statement_of_a_removed_setting_goes(patched):
-    """A setting that stands twice is gone for good, lists over several lines included."""
+    """A setting that appears twice is gone for good, lists over several lines included."""
     text = "&engine\n  w = 1,\n  2\n  w(5) = 2 ! c\n  w = 3\n  mass = 1\n/\n"
     assert patched(remove("w"), text) == "&engine\n  ! c\n  mass = 1\n/\n"
 

@@ -25,7 +25,7 @@ ORIGINALS = {"inlist": b"", "inlist_project": b""}
 
 @pytest.fixture
 def hooks(pytestconfig):
-    """Give the hooks of this very session: the extension is registered by its entry point."""
+    """Return the hooks of this very session: the extension is registered by its entry point."""
     return pytestconfig.hook
 
 

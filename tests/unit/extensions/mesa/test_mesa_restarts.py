@@ -27,7 +27,7 @@ STAGES = {
 
 
 def listing(*names, size=900, folder="photos"):
-    """Give photos as they lie in a run directory, each a second younger than the one before."""
+    """Return photos as they lie in a run directory, each a second younger than the one before."""
     return [RunFile(f"{folder}/{name}", size, 100.0 + at) for at, name in enumerate(names)]
 
 

@@ -14,7 +14,7 @@ from pytest_remex.model import Experiment, Sweep
 
 
 def reads(group, name):
-    """Give the settings with which a group reads another file."""
+    """Return the settings with which a group reads another file."""
     return f" read_extra_{group}_inlist(1) = .true.\n extra_{group}_inlist_name(1) = '{name}'\n"
 
 

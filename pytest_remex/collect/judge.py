@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pluggy
 
-from pytest_remex.collect.causes import assertion_of, job_cause
 from pytest_remex.collect.failure import (
+    assertion_of,
     config_differences,
+    job_cause,
     job_failure,
     last_lines,
     missing_outputs,

@@ -12,7 +12,7 @@ import pluggy
 import pytest
 from rich import filesize
 
-from pytest_remex.collect.causes import causes_of
+from pytest_remex.collect.failure import causes_of
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import CHANGED, RunJudge, RunPendingError
 from pytest_remex.collect.pipeline import (

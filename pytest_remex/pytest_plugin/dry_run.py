@@ -22,9 +22,9 @@ from pytest_remex.launch.recognition import EarlierRun, Recognizer, moved_bases
 from pytest_remex.launch.submissions import Cost, written
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin import preparation
-from pytest_remex.pytest_plugin.checks import ConfigChecks
 from pytest_remex.pytest_plugin.items import Markup, is_experiment, places_of, say, sweep_for
 from pytest_remex.pytest_plugin.options import Mode, Settings
+from pytest_remex.pytest_plugin.preparation import ConfigChecks
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.records.index import RunIndex
 from pytest_remex.repo.identity import Footprint

@@ -15,7 +15,7 @@ from pytest_remex.io import prepare_output_folder
 from pytest_remex.launch.options import Grouping, GroupingKind, LaunchOptions, Resubmit
 from pytest_remex.model import CONTROL, Remote, Repo
 from pytest_remex.pytest_plugin.anchor import anchor_of
-from pytest_remex.sbatch.override import OptionText, SbatchOptions
+from pytest_remex.sbatch.scheduling import OptionText, SbatchOptions
 
 
 class Mode(StrEnum):

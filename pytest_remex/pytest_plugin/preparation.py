@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from pytest_remex.errors import RemexError
-from pytest_remex.launch.preparation import Inspect, rules_of, run_patch, warnings_of
+from pytest_remex.launch.preparation import Inspect, check_config, rules_of, run_patch, warnings_of
 from pytest_remex.launch.preparation import prepare as prepare_experiment
-from pytest_remex.model import Repo
+from pytest_remex.model import Experiment, Repo
 from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.items import (
     arguments,
@@ -26,8 +26,9 @@ from pytest_remex.pytest_plugin.items import (
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.repo.inputs import InputRules
 from pytest_remex.repo.workspace import Named, Prepared, Workspaces
-from pytest_remex.sbatch.override import NO_OPTIONS, SbatchOptions
+from pytest_remex.sbatch.scheduling import NO_OPTIONS, SbatchOptions
 from pytest_remex.sweep import SweepCall, sweep_of
+from pytest_remex.tables.readers import BuiltInReaders
 
 SCRIPTS = pytest.StashKey[frozenset[str]]()
 """The scripts of the sweeps in a file."""
@@ -111,3 +112,17 @@ def failing_plainly(session: pytest.Session | None = None) -> Iterator[None]:
         if session is not None:
             session.shouldstop = f"remex: {str(error).splitlines()[0]}"
         fail(str(error))
+
+
+class ConfigChecks:
+    """Compares configs by the hooks of a pytest run, and notes what could not be compared."""
+
+    def __init__(self, config: pytest.Config, terminal: Terminal) -> None:
+        self._hook = config.hook
+        self._terminal = terminal
+        config.pluginmanager.register(BuiltInReaders(lambda: config.hook), "remex-readers")
+
+    def check(self, experiment: Experiment) -> None:
+        """Check an experiment whose `path` is the patched checkout. Raises `SweepError`."""
+        for remark in check_config(experiment, self._hook):
+            self._terminal.note(remark)

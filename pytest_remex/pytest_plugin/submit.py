@@ -25,7 +25,6 @@ from pytest_remex.launch.outcomes import Candidate, Outcome, State
 from pytest_remex.launch.submitter import Folders, Submitter
 from pytest_remex.model import Experiment, Remote, Repo
 from pytest_remex.pytest_plugin import preparation
-from pytest_remex.pytest_plugin.checks import ConfigChecks
 from pytest_remex.pytest_plugin.items import (
     fail,
     is_experiment,
@@ -36,6 +35,7 @@ from pytest_remex.pytest_plugin.items import (
     sweep_for,
 )
 from pytest_remex.pytest_plugin.options import Settings
+from pytest_remex.pytest_plugin.preparation import ConfigChecks
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.repo.workspace import Prepared, Workspaces
 from pytest_remex.transport import Connections

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pytest_remex.report.index import write_index
+from pytest_remex.report.outputs import Portable, write_portable
 from pytest_remex.report.page import Curve, Launch, Overlay, Page, Row, Sweep
-from pytest_remex.report.portable import Portable, write_portable
-from pytest_remex.report.write import write_report
+from pytest_remex.report.write import write_index, write_report
 
 __all__ = [
     "Curve",

@@ -1,4 +1,4 @@
-"""Write a report: the page's data, scripts, styles and libraries, in one HTML file."""
+"""Write a report or the index of all sweeps: data, scripts, styles, libraries in one HTML file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from pytest_remex.report.columns import axes, cause, causes, cells, columns
 from pytest_remex.report.curves import curve_data, overlay_data
-from pytest_remex.report.images import thumbnails
+from pytest_remex.report.outputs import thumbnails
 from pytest_remex.report.page import Overlay
 from pytest_remex.report.text import clean, duration, head, href, shown, tail, tone
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from pytest_remex.report.page import Page, Row
+    from pytest_remex.report.page import Page, Row, Sweep
 
 CHUNK = 100
 """Rows whose long texts are packed together: opening one unpacks this many."""
@@ -253,3 +253,27 @@ def _compiling(own: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return what own figures need of the policy: Plotly compiles what draws some traces."""
     traces = [trace for one in own for trace in one.get("figure", {}).get("data", [])]
     return ["'unsafe-eval'"] if any(trace.get("type") in _COMPILED for trace in traces) else []
+
+
+def write_index(path: Path, sweeps: Sequence[Sweep]) -> None:
+    """Write the index of `sweeps` to `path`, one HTML file that needs no script.
+
+    Raises:
+        OSError: `path` cannot be written.
+    """
+    styles = [asset("styles", name) for name in ("page.css", "print.css")]
+    template = environment().get_template("index.html")
+    shown = [
+        {
+            "name": clean(one.name),
+            "when": clean(one.when),
+            "base": clean(one.base)[:12],
+            "launches": one.launches,
+            "total": sum(one.counts.values()),
+            "counts": [(clean(word), number) for word, number in one.counts.items()],
+            "links": [(clean(name), href(to)) for name, to in one.links],
+        }
+        for one in sweeps
+    ]
+    text = template.render(sweeps=shown, styles=styles, title="Sweeps", policy=policy([], styles))
+    replace(path, text)

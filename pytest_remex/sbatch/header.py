@@ -16,7 +16,7 @@ from pytest_remex.common.jobs import JobId
 from pytest_remex.errors import SweepError
 from pytest_remex.model import SCRIPT
 from pytest_remex.sbatch.options import header_lines, read_options
-from pytest_remex.sbatch.override import as_line
+from pytest_remex.sbatch.scheduling import as_line
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from pytest_remex.collect.curves import read_curves
+from pytest_remex.collect.recorder import read_curves
 from pytest_remex.errors import RemexError
 from pytest_remex.names import label
-from pytest_remex.tables.cells import Kind, kind_of
 from pytest_remex.tables.merge import LAUNCHES
-from pytest_remex.tables.table import CSV, Table, read_table
+from pytest_remex.tables.table import CSV, Kind, Table, kind_of, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_remex.collect.causes import causes_of
-from pytest_remex.collect.curves import read_curves
+from pytest_remex.collect.failure import causes_of
 from pytest_remex.collect.judge import JudgedRun
 from pytest_remex.collect.manifest import JudgedNote, read_judged
+from pytest_remex.collect.recorder import read_curves
 from pytest_remex.names import launch_time
 from pytest_remex.report import Curve, Launch, Page
 from pytest_remex.report import Row as PageRow

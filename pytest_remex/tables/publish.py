@@ -86,7 +86,7 @@ def publish(judged: Iterable[JudgedRun], target: Target, hooks: GuardedHooks) ->
         published = [_publish_sweep(group, target, hooks) for group in by_sweep.values()]
         has_index = (target.output / INDEX).is_file()
         if not has_index or any(each.table for each in published):
-            from pytest_remex.tables.index_page import update_index  # noqa: PLC0415 - as below
+            from pytest_remex.tables.sweep_files import update_index  # noqa: PLC0415 - as below
 
             update_index(target.output)
         return published

@@ -1,17 +1,18 @@
-"""The readers of plain kinds of file, for `run.read(name)` and for configs: the last resort."""
+"""The readers of plain kinds of file, the last resort; and the hooks for scripts without pytest."""
 
 from __future__ import annotations
 
 import json
 import tomllib
 from collections import ChainMap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pluggy
 
+from pytest_remex import hookspecs
 from pytest_remex.errors import RemexError
 
 if TYPE_CHECKING:
@@ -141,3 +142,22 @@ _READERS: Mapping[str, Callable[[Path], object]] = {
     ),
     ".webp": _path,
 }
+
+
+class _Hooks(pluggy.PluginManager):
+    """Hooks without pytest; as there, a function is one by its name."""
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:  # noqa: ANN401 - pluggy's
+        if not name.startswith("pytest_remex_"):
+            return None
+        return super().parse_hookimpl_opts(plugin, name) or {}
+
+
+def hooks_of(plugins: Iterable[object]) -> pluggy.HookRelay:
+    """Return the hooks of modules and objects, with the readers of plain files as the last."""
+    hooks = _Hooks("pytest")
+    hooks.add_hookspecs(hookspecs)
+    for plugin in plugins:
+        hooks.register(plugin)
+    hooks.register(BuiltInReaders(lambda: hooks.hook))
+    return hooks.hook

@@ -14,7 +14,7 @@ from pytest_remex.model import Experiment, Run
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.store import read_records
 from pytest_remex.tables.frame import results
-from pytest_remex.tables.hooks import hooks_of
+from pytest_remex.tables.readers import hooks_of
 
 
 def runs(

@@ -1,4 +1,4 @@
-"""Writes a sweep's results, links and report, from what its experiments became."""
+"""Writes a sweep's results, links and report, and the index of all sweeps that have some."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pytest_remex.collect.judge import CHANGED, JudgedRun
 from pytest_remex.collect.manifest import write_judged
 from pytest_remex.collect.pipeline import CollectedRun
 from pytest_remex.io import writing
-from pytest_remex.report import Page, Portable, write_portable, write_report
+from pytest_remex.report import Page, Portable, Sweep, write_index, write_portable, write_report
 from pytest_remex.sweep import expand
 from pytest_remex.tables.frame import frame
 from pytest_remex.tables.links import rebuild_links
-from pytest_remex.tables.merge import ZIP, Row, write_results
-from pytest_remex.tables.page import make_page
-from pytest_remex.tables.table import Table, read_table
+from pytest_remex.tables.merge import INDEX, LAUNCHES, ZIP, Row, read_old, write_results
+from pytest_remex.tables.page import bases, counts_of, make_page, when_of
+from pytest_remex.tables.table import CSV, Table, read_table
 
 if TYPE_CHECKING:
     from pytest_remex.tables.publish import Target
@@ -108,3 +108,37 @@ def _outputs(collected: CollectedRun) -> list[str]:
     sweep = collected.sweep
     unwanted = {*sweep.config_files} - {*sweep.fetch}
     return sorted(name for name in collected.outputs.files if name not in unwanted)
+
+
+def update_index(output: Path) -> None:
+    """Write the index of an output folder anew.
+
+    Raises:
+        RecordError: It cannot be written.
+
+    """
+    folders = sorted(path.parent for path in output.glob(f"*/{CSV}"))
+    with writing(output / INDEX):
+        write_index(output / INDEX, [_sweep(folder) for folder in folders])
+
+
+def _sweep(folder: Path) -> Sweep:
+    table = read_old(folder)
+    launches = sorted((path.parent.name for path in folder.glob(f"{LAUNCHES}/*/{CSV}")), key=_time)
+    names = {"report": "report.html", "results": CSV, "links": "links"}
+    return Sweep(
+        name=folder.name,
+        when=when_of(launches[-1]) if launches else "",
+        base=", ".join(base[:12] for base in bases(table)) if table else "",
+        counts=counts_of(table) if table else {},
+        launches=len(launches),
+        links=tuple(
+            (name, f"{folder.name}/{file}")
+            for name, file in names.items()
+            if (folder / file).exists()
+        ),
+    )
+
+
+def _time(launch: str) -> str:
+    return launch[-19:]

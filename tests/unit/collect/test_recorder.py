@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_remex.collect.curves import CURVES, read_curves
-from pytest_remex.collect.recorder import RunRecorder
+from pytest_remex.collect.recorder import CURVES, RunRecorder, read_curves
 from pytest_remex.errors import RemexError, SweepError
 
 

@@ -1,9 +1,10 @@
-"""Small copies of the experiments' images, inside the page, so that it can be mailed."""
+"""What is taken of the outputs: small images inside the page, and a zip with all, to mail."""
 
 from __future__ import annotations
 
 import io
 import os
+import shutil
 import stat
 import warnings
 from base64 import b64encode
@@ -11,20 +12,22 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from itertools import zip_longest
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
+from zipfile import ZIP_DEFLATED, ZipFile
 
 from pytest_remex.report.text import href
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
     from types import ModuleType
 
     from pytest_remex.report.page import Page
 
 BUDGET = 6_000_000
 """Bytes of small copies that a page holds."""
+ZIP_BUDGET = 2_000_000_000
+"""Bytes of outputs, before they are compressed, that a zip holds."""
 SIDE = 320
 """Pixels of a small copy's longer side."""
 SMALL = 40_000
@@ -155,3 +158,68 @@ def _thumbnail(pillow: ModuleType, content: bytes) -> bytes:
         mode = "RGBA" if image.has_transparency_data else "RGB"
         image.convert(mode).save(target, "WEBP", quality=75)
         return target.getvalue()
+
+
+@dataclass(frozen=True, slots=True)
+class Portable:
+    """What a zip holds: so many files, so many bytes, and the outputs that are left out of it."""
+
+    files: int
+    size: int
+    left_out: tuple[str, ...]
+
+
+def write_portable(
+    archive: Path, report: Path, page: Page, root: Path, budget: int = ZIP_BUDGET
+) -> Portable:
+    """Write a zip of a report and of the outputs that it links to, so that its links lead there.
+
+    Args:
+        archive: The zip to write, in place of what was there.
+        report: The report, already written.
+        page: What it shows.
+        root: The output folder that the report and its outputs lie in; the zip's names begin
+            there. What lies outside, is no regular file or is too large is left out.
+        budget: Bytes of outputs that go in, before they are compressed.
+
+    Raises:
+        OSError: The report cannot be read, or the zip cannot be written.
+        ValueError: The report does not lie below `root`.
+    """
+    top, left_out, size, files = root.resolve(), [], 0, 1
+    draft = archive.with_name(f".{archive.name}.{os.getpid()}")
+    try:
+        with ZipFile(draft, "w", ZIP_DEFLATED) as into:
+            into.write(report, report.resolve().relative_to(top))
+            for path in _linked(page):
+                name = os.path.relpath(os.path.normpath(report.resolve().parent / path), top)
+                taken = _take(report.parent / path, top, into, name, most=budget - size)
+                if taken is None:
+                    left_out.append(path)
+                else:
+                    size, files = size + taken, files + 1
+        draft.replace(archive)
+    finally:
+        draft.unlink(missing_ok=True)
+    return Portable(files, size, tuple(left_out))
+
+
+def _take(path: Path, root: Path, into: ZipFile, name: str, *, most: int) -> int | None:
+    """Copy a file into a zip and return its size; None where it is none or too large."""
+    file = open_inside(path, root)
+    if file is None:
+        return None
+    with file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            return None
+        with into.open(
+            os.fsencode(name).decode("utf-8", "replace"), "w", force_zip64=True
+        ) as target:
+            shutil.copyfileobj(file, target)
+    return size
+
+
+def _linked(page: Page) -> list[str]:
+    paths = (path for row in page.rows for path in (*(to for _, to in row.outputs), *row.images))
+    return list(dict.fromkeys(path for path in paths if not Path(path).is_absolute()))

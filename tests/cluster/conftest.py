@@ -38,7 +38,7 @@ def sites(_requirements):
 
 @pytest.fixture
 def site(request, sites):
-    """Return a cluster and its sshd; `support.sites.WITH_ACCOUNTING` and its like choose the kind."""
+    """Return a cluster and its sshd; the kind is one of `support.sites`, as WITH_ACCOUNTING."""
     site = sites.of(getattr(request, "param", "plain"))
     yield site
     site.reset()

@@ -29,7 +29,7 @@ def sweeps():
 
 @pytest.fixture
 def simulate(tmp_path):
-    """Return a function that runs the simulation with settings, and gives its history and output."""
+    """Return a function that runs the simulation and returns its history and output."""
 
     def run(**settings):
         for name in ("polytrope.py", "inlist_project"):

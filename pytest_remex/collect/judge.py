@@ -24,6 +24,7 @@ from pytest_remex.collect.manifest import (
     JudgedNote,
     all_present,
     first_present,
+    has_notes,
     patch_digest,
     read_judged,
 )
@@ -136,9 +137,9 @@ class RunJudge:
             error: What was raised, where it failed.
 
         """
-        note = self.result.note
-        self._note(note, replace(note, cause=self._cause(error) if outcome == "failed" else ""))
-        verdict = _verdict(outcome, self.collected)
+        note, verdict = self.result.note, _verdict(outcome, self.collected)
+        cause = self._cause(error) if outcome == "failed" else ""
+        self._note(note, replace(note, cause=cause, verdict=verdict))
         self.result = replace(self.result, verdict=verdict, reason=reason)
 
     def _check_by_function(self, run: Run, call: SweepCall, hooks: GuardedHooks) -> None:
@@ -183,7 +184,7 @@ class RunJudge:
         return JudgedNote(job=self.collected.job.id, log=last_lines(self.collected))
 
     def _note(self, kept: JudgedNote, note: JudgedNote) -> None:
-        differs = note != kept and bool(self.collected.outputs.files)
+        differs = note != kept and has_notes(self.collected.folder)
         changed = self.result.note_changed or differs
         self.result = replace(self.result, note=note, note_changed=changed)
 

@@ -49,7 +49,8 @@ class JudgedNote:
 
     `job` is the job that was judged, `patch` the digest of today's patch; `changed` says that this
     patch did not make the commit that ran; `diff` is the patch as text, `log` the last lines of
-    the job's output; `cause` is equal for runs that failed in the same way.
+    the job's output; `cause` is equal for runs that failed in the same way; `verdict` is the
+    outcome's word, empty where a release before 0.2 judged the run.
     """
 
     job: str = ""
@@ -58,6 +59,7 @@ class JudgedNote:
     diff: str = ""
     log: str = ""
     cause: str = ""
+    verdict: str = ""
 
 
 def read_outputs(folder: Path) -> FetchedOutputs:
@@ -105,9 +107,15 @@ def read_judged(folder: Path) -> JudgedNote:
             diff=str(note["diff"]),
             log=str(note["log"]),
             cause=str(note.get("cause", "")),
+            verdict=str(note.get("verdict", "")),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return JudgedNote()
+
+
+def has_notes(folder: Path) -> bool:
+    """Return whether something was fetched of a run, or noted to be missing."""
+    return (folder / OUTPUTS_NOTE).is_file()
 
 
 def write_judged(folder: Path, note: JudgedNote) -> None:

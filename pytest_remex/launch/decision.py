@@ -6,11 +6,11 @@ A retry decides by what became of the last job, asked in one query for a whole b
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from pytest_remex.collect.manifest import read_outputs
+from pytest_remex.collect.manifest import read_judged, read_outputs
 from pytest_remex.collect.pipeline import CollectedRun, WantedRun, collect
 from pytest_remex.collect.query import Connect, query
 from pytest_remex.common.jobs import Job, JobState
@@ -26,8 +26,9 @@ class Decision(StrEnum):
     NEW = "submit: it has no run"
     FINISH = "go on with the launch that was interrupted"
     AGAIN = "submit once more, whatever became of its run"
-    RETRY = "submit once more: its job failed"
+    RETRY = "submit once more: its job or its check failed"
     ASK = "look at its job's state, which decides"
+    UNJUDGED = "nothing: whether its check passed is not recorded"
     OTHER_BASE = "nothing: it has a run on another base"
     ALREADY = "nothing: it has a run"
 
@@ -37,11 +38,21 @@ class KnownRuns:
     """What the records know of an experiment: its own run, and its point's on another base.
 
     `purged` says that what its own run left is gone, and was not fetched: see `is_purged`.
+    `verdict` is the one on the run that a retry asks about: see `recorded_verdict`.
     """
 
     run: RecordedRun | None = None
     earlier: EarlierRun | None = None
     purged: bool = False
+    verdict: str = ""
+
+    @classmethod
+    def for_retry(
+        cls, run: RecordedRun | None, earlier: EarlierRun | None, folder: Path
+    ) -> KnownRuns:
+        """Return also what collects left in the folder of the fetched outputs."""
+        found = cls(run, earlier, is_purged(run, folder))
+        return replace(found, verdict=recorded_verdict(found.asked, folder))
 
     @property
     def asked(self) -> RecordedRun | None:
@@ -61,7 +72,7 @@ def decide(known: KnownRuns, options: LaunchOptions, job: Job | None = None) -> 
         The decision. `ASK` comes only where `job` decides and is not given.
     """
     if known.run is None:
-        return _decide_by_earlier(known.earlier, options, job)
+        return _decide_by_earlier(known, options, job)
     if not known.run.run.stage.settled:
         return Decision.FINISH
     match options.resubmit:
@@ -75,25 +86,37 @@ def decide(known: KnownRuns, options: LaunchOptions, job: Job | None = None) -> 
 def _decide_by_run(known: KnownRuns, options: LaunchOptions, job: Job | None) -> Decision:
     if known.purged:
         return Decision.RETRY
-    if known.earlier is not None and known.earlier.completed and not options.new_base:
+    completed_elsewhere = known.earlier is not None and known.earlier.completed
+    if completed_elsewhere and not options.new_base and not _may_fail_check(options, job):
         return Decision.ALREADY
-    return _decide_by_job(job, Decision.ALREADY)
+    return _decide_by_job(known, options, job, Decision.ALREADY)
 
 
-def _decide_by_earlier(
-    earlier: EarlierRun | None, options: LaunchOptions, job: Job | None
-) -> Decision:
-    if earlier is None or options.new_base:
+def _decide_by_earlier(known: KnownRuns, options: LaunchOptions, job: Job | None) -> Decision:
+    if known.earlier is None or options.new_base:
         return Decision.NEW
-    if options.resubmit is Resubmit.FAILED and earlier.recorded.run.stage.settled:
-        return _decide_by_job(job, Decision.OTHER_BASE)
+    if options.resubmit.is_retry and known.earlier.recorded.run.stage.settled:
+        return _decide_by_job(known, options, job, Decision.OTHER_BASE)
     return Decision.OTHER_BASE
 
 
-def _decide_by_job(job: Job | None, otherwise: Decision) -> Decision:
+def _may_fail_check(options: LaunchOptions, job: Job | None) -> bool:
+    """Return whether the check on a run decides, which its own base's inputs were judged by."""
+    has_completed = job is None or job.state is JobState.COMPLETED
+    return options.resubmit is Resubmit.CHECK and has_completed
+
+
+def _decide_by_job(
+    known: KnownRuns, options: LaunchOptions, job: Job | None, otherwise: Decision
+) -> Decision:
     if job is None:
         return Decision.ASK
-    return Decision.RETRY if job.state.failed else otherwise
+    if job.state.failed:
+        return Decision.RETRY
+    if options.resubmit is Resubmit.CHECK and job.state is JobState.COMPLETED:
+        by_verdict = {"": Decision.UNJUDGED, "FAILED": Decision.RETRY}
+        return by_verdict.get(known.verdict, otherwise)
+    return otherwise
 
 
 def is_purged(recorded: RecordedRun | None, folder: Path) -> bool:
@@ -104,6 +127,17 @@ def is_purged(recorded: RecordedRun | None, folder: Path) -> bool:
     if recorded is None or not recorded.run.stage.settled:
         return False
     return read_outputs(folder / recorded.run.directory).gone
+
+
+def recorded_verdict(recorded: RecordedRun | None, folder: Path) -> str:
+    """Return the verdict of the last collect on a run's job; empty where none judged that job.
+
+    `folder` is where outputs are fetched to.
+    """
+    if recorded is None or not recorded.run.job:
+        return ""
+    note = read_judged(folder / recorded.run.directory)
+    return note.verdict if note.job == recorded.run.job else ""
 
 
 def recorded_job(recorded: RecordedRun | None) -> Job | None:
@@ -127,14 +161,11 @@ class Retries:
         late = [run for run in runs if self._job(run).state is JobState.TIMEOUT]
         wanted = [WantedRun.as_launched(run) for run in late]
         fetched = collect(wanted, connect, folder, progress) if late else []
-        self._folder = folder
         self._timed_out: Mapping[str, CollectedRun] = {each.run.directory: each for each in fetched}
 
-    def allow(self, run: RecordedRun | None) -> bool:
-        """Return whether to submit: not where a run is alive, ended well, or is unknown."""
-        if run is None or is_purged(run, self._folder):
-            return True
-        return self._job(run).state.failed
+    def decide(self, known: KnownRuns, options: LaunchOptions) -> Decision:
+        """Return what a submit does with an experiment whose run was asked about."""
+        return decide(known, options, self._job(known.asked) if known.asked else None)
 
     def timed_out(self, run: RecordedRun) -> CollectedRun | None:
         """Return what a run left that reached its time limit; None for any other."""

@@ -27,7 +27,14 @@ class Resubmit(StrEnum):
 
     NEVER = "never"
     FAILED = "failed"
+    CHECK = "check"
+    """Those whose job failed, and those that completed and failed their check."""
     ALWAYS = "always"
+
+    @property
+    def is_retry(self) -> bool:
+        """Whether what became of the last run decides."""
+        return self in {Resubmit.FAILED, Resubmit.CHECK}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from pytest_remex.launch.decision import KnownRuns
 from pytest_remex.launch.recognition import EarlierRun
 from pytest_remex.launch.session import SubmitRequest
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import RunRecord, Stage
+
+
+def unjudged_text(count: int) -> str:
+    """Return what to do about experiments whose verdict would decide, and is not recorded."""
+    was, it = ("was", "it is") if count == 1 else ("were", "they are")
+    return (
+        f"{count} completed and {was} judged by no collect here, so {it} not sent: run "
+        f"--remex-collect, then the same command again"
+    )
 
 
 class State(StrEnum):
@@ -19,6 +29,7 @@ class State(StrEnum):
     SUBMITTED = "SUBMITTED"
     ALREADY = "ALREADY SUBMITTED"
     OTHER_BASE = "ON ANOTHER BASE"
+    UNJUDGED = "NOT JUDGED"
     NOT_SUBMITTED = "NOT SUBMITTED"
     UNKNOWN = "UNKNOWN"
 
@@ -45,6 +56,12 @@ class Outcome:
         return cls(State.OTHER_BASE, run.job, launch.id, why)
 
     @classmethod
+    def unjudged(cls, run: RecordedRun) -> Outcome:
+        """Return the outcome of a completed experiment whose verdict would decide."""
+        why = "completed, and no collect here has judged it: run --remex-collect first"
+        return cls(State.UNJUDGED, run.run.job, run.record.launch.id, why)
+
+    @classmethod
     def of_run(cls, run: RunRecord, launch: str) -> Outcome:
         """Return the outcome of an experiment whose run, just sent, is recorded so."""
         again = "run the same command again"
@@ -67,6 +84,8 @@ class Candidate:
 
     request: SubmitRequest
     outcome: Outcome = Outcome(State.WAITING)
+    known: KnownRuns = field(default_factory=KnownRuns)
+    """What the records knew of it."""
 
     @property
     def settled(self) -> bool:

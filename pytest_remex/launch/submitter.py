@@ -31,13 +31,12 @@ from pytest_remex.interaction import Progress, show_nothing
 from pytest_remex.launch.background import BackgroundBatch, deferred_interrupts
 from pytest_remex.launch.decision import Decision, KnownRuns, Retries, decide, recorded_job
 from pytest_remex.launch.launcher import Launcher
-from pytest_remex.launch.options import GroupingKind, LaunchOptions, Resubmit
+from pytest_remex.launch.options import GroupingKind, LaunchOptions
 from pytest_remex.launch.outcomes import Candidate, Outcome, State
 from pytest_remex.launch.recognition import moved_bases
 from pytest_remex.launch.session import Services, SubmitRequest
 from pytest_remex.launch.submissions import Cost
 from pytest_remex.model import Experiment, Remote, Repo
-from pytest_remex.records.index import RecordedRun
 from pytest_remex.repo.identity import Footprint
 from pytest_remex.repo.workspace import Prepared, Workspaces
 from pytest_remex.transport import Connections
@@ -48,6 +47,9 @@ GROUPED = 1000
 """Experiments in a batch where runs are grouped: no array or pack is larger."""
 PATIENCE = 5.0
 """Seconds to wait for a batch under way whose connection was closed."""
+
+
+UNSENT = frozenset({Decision.ALREADY, Decision.OTHER_BASE, Decision.UNJUDGED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,19 +138,19 @@ class Submitter:
             RecordError: Where a launch record cannot be written.
         """
         known = self._known(prepared, repo, remote)
-        decision = decide(known, self._options, None if known.run else recorded_job(known.asked))
-        candidate = Candidate(SubmitRequest(prepared, repo, remote, earlier=known.earlier))
+        decision = decide(known, self._options, recorded_job(known.asked))
+        request = SubmitRequest(prepared, repo, remote, earlier=known.earlier)
+        candidate = Candidate(request, known=known)
         self._candidates.append(candidate)
-        if decision is Decision.OTHER_BASE and known.earlier is not None:
-            candidate.outcome = Outcome.on_other_base(known.earlier)
-            return candidate
-        if known.run is not None and decision is Decision.ALREADY:
-            candidate.outcome = Outcome.already(known.run)
+        if decision in UNSENT:
+            candidate.outcome = _unsent(known, decision)
             return candidate
         if decision is Decision.FINISH:
-            candidate.request = replace(candidate.request, resumed=known.run)
+            candidate.request = replace(request, resumed=known.run)
         elif decision is Decision.ASK:
-            candidate.request = replace(candidate.request, retried=known.asked)
+            candidate.request = replace(request, retried=known.asked)
+        elif decision is Decision.RETRY and not known.purged:
+            candidate.request = replace(request, retried=known.run)  # it may be continued
         self._waiting.append(candidate)
         return candidate
 
@@ -167,9 +169,10 @@ class Submitter:
 
     def _known(self, prepared: Prepared, repo: Repo, remote: Remote) -> KnownRuns:
         run = self._launcher.find(prepared, repo, remote)
-        if run is not None and self._options.resubmit is not Resubmit.FAILED:
+        if run is not None and not self._options.resubmit.is_retry:
             return KnownRuns(run)
-        return KnownRuns(run, self._launcher.find_elsewhere(prepared, repo, remote))
+        earlier = self._launcher.find_elsewhere(prepared, repo, remote)
+        return KnownRuns.for_retry(run, earlier, self._folders.runs)
 
     def advance(self, *, last: bool) -> None:
         """Send what waits once it makes a batch; with `last`, send it now and wait for its end.
@@ -224,7 +227,9 @@ class Submitter:
             self._interrupts = stack.enter_context(deferred)
             try:
                 retries = self._retries()
-                sending = [each for each in self._waiting if retries.allow(each.request.retried)]
+                sending = self._waiting = self._to_send(retries)
+                if not sending:
+                    return
                 cost = self._confirmed_cost([each.request for each in sending])
                 for each in sending:
                     each.request = self._continued(each.request, retries)
@@ -234,9 +239,20 @@ class Submitter:
                 self._listener.goes_on()
                 return
             self.cost += cost
-            self._mark(sending)
+            for each in sending:
+                each.outcome = Outcome(State.SENDING)
+            self._sending, self._waiting = sending, []
             self._batch = BackgroundBatch(send)
             self._while_sending = stack.pop_all()
+
+    def _to_send(self, retries: Retries) -> list[Candidate]:
+        """Return those that wait, without those whose runs are alive, completed, or unknown."""
+        for candidate in self._waiting:
+            if candidate.request.retried:
+                decision = retries.decide(candidate.known, self._options)
+                if decision in UNSENT:
+                    candidate.outcome = _unsent(candidate.known, decision)
+        return [each for each in self._waiting if each.outcome.state is State.WAITING]
 
     def _retries(self) -> Retries:
         runs = [each.request.retried for each in self._waiting if each.request.retried]
@@ -265,15 +281,6 @@ class Submitter:
                 f"add --remex-yes to send it"
             )
         return cost
-
-    def _mark(self, sending: list[Candidate]) -> None:
-        """Have all that wait be SENDING, or ALREADY submitted where there is nothing to send."""
-        for candidate in sending:
-            candidate.outcome = Outcome(State.SENDING)
-        for candidate in self._waiting:
-            if candidate.outcome.state is State.WAITING and candidate.request.retried:
-                candidate.outcome = _unsent(candidate.request, candidate.request.retried)
-        self._sending, self._waiting = sending, []
 
     def _receive(self, batch: BackgroundBatch) -> None:
         if len(self._interrupts) > 1:
@@ -327,8 +334,12 @@ class Submitter:
             self._listener.submitted(launch, submitted)
 
 
-def _unsent(request: SubmitRequest, retried: RecordedRun) -> Outcome:
-    """Return the outcome of a retry that is not sent: its run is alive, completed, or unknown."""
-    if request.on_new_base and request.earlier is not None:
-        return Outcome.on_other_base(request.earlier)
-    return Outcome.already(retried)
+def _unsent(known: KnownRuns, decision: Decision) -> Outcome:
+    """Return the outcome of an experiment that has a run, and gets no other."""
+    if known.asked is not None and decision is Decision.UNJUDGED:
+        return Outcome.unjudged(known.asked)
+    if known.run is not None:
+        return Outcome.already(known.run)
+    if known.earlier is not None:
+        return Outcome.on_other_base(known.earlier)
+    raise AssertionError(f"{decision} of an experiment without a run")

@@ -143,7 +143,9 @@ class CollectMode(RecordedRunsMode):
 
     def _next_command(self, *, failed: bool) -> str:
         if failed:
-            return "--remex-submit --remex-retry sends what failed once more"
+            jobs = [judge.collected.job for judge in self._judges.values()]
+            checks = "" if any(job.state.failed for job in jobs) else "=check"
+            return f"--remex-submit --remex-retry{checks} sends what failed once more"
         if self._unsubmitted:
             return "--remex-submit sends what was not submitted"
         if self._pending():

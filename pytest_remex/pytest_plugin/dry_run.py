@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from pytest_remex.common.jobs import JobState
 from pytest_remex.launch.decision import (
     Decision,
     KnownRuns,
     decide,
-    is_purged,
     recorded_job,
 )
+from pytest_remex.launch.outcomes import unjudged_text
 from pytest_remex.launch.preparation import CheckoutCopies
 from pytest_remex.launch.recognition import EarlierRun, Recognizer, moved_bases
 from pytest_remex.launch.submissions import Cost, written
@@ -116,9 +117,11 @@ class DryRun:
         git, local = self._workspaces.git(repo), remote.host is None
         run = self._recognizer.find(prepared, git, local=local)
         earlier = self._recognizer.find_elsewhere(prepared, git, local=local)
-        known = KnownRuns(run, earlier, is_purged(run, self._settings.runs))
+        known, options = KnownRuns(run, earlier), self._settings.launching
+        if options.resubmit.is_retry:
+            known = KnownRuns.for_retry(run, earlier, self._settings.runs)
         # A plan makes no connection: it goes by what the records say.
-        decision = decide(known, self._settings.launching, recorded_job(known.asked))
+        decision = decide(known, options, recorded_job(known.asked))
         return PlannedExperiment(prepared, decision, _title(decision, known), known.earlier)
 
     def _show_diffs(self) -> None:
@@ -144,6 +147,8 @@ class DryRun:
             return "--remex-plan shows what a submit would send"
         if any(each.decision in SENT | {Decision.ASK} for each in self._planned):
             return "--remex-submit sends it"
+        if any(each.decision is Decision.UNJUDGED for each in self._planned):
+            return "--remex-collect tells whose check failed"
         return "--remex-status shows where the experiments are"
 
     def _summary(self) -> str:
@@ -158,7 +163,8 @@ class DryRun:
         )
         counts = Counter(each.decision for each in self._planned)
         again = sum(counts[each] for each in SENT_ONCE_MORE)
-        submitted = again + counts[Decision.ALREADY] + counts[Decision.ASK]
+        left = (Decision.ALREADY, Decision.ASK, Decision.UNJUDGED)
+        submitted = again + sum(counts[each] for each in left)
         parts = [
             f"--remex-submit {f'asks for {Cost.of(sent)}' if sent else 'has nothing to send'}",
             f"{submitted} already submitted" + (f", {again} of them once more" if again else ""),
@@ -172,6 +178,8 @@ class DryRun:
                 f"whether the jobs of {unknown} failed is not recorded yet, and submit will ask: "
                 f"--remex-status records it"
             )
+        if unjudged := counts[Decision.UNJUDGED]:
+            parts.append(unjudged_text(unjudged))
         return "; ".join(parts)
 
 
@@ -184,11 +192,18 @@ def _title(decision: Decision, known: KnownRuns) -> str:
     titles = {
         Decision.FINISH: f"INTERRUPTED at {run.run.stage}",
         Decision.AGAIN: f"AGAIN after job {job}",
-        Decision.RETRY: f"RETRY after job {job}",
+        Decision.RETRY: f"RETRY after job {job}{_why_retried(known)}",
+        Decision.UNJUDGED: f"NOT JUDGED job {job}",
         Decision.OTHER_BASE: f"ON ANOTHER BASE {run.launch.base[:7]} job {job}",
         Decision.ASK: f"RETRY if job {job} failed",
     }
     return titles.get(decision, f"ALREADY SUBMITTED job {job}")
+
+
+def _why_retried(known: KnownRuns) -> str:
+    job = recorded_job(known.asked)
+    failed_check = job is not None and job.state is JobState.COMPLETED and not known.purged
+    return ", whose check failed" if failed_check else ""
 
 
 def _markup(line: str) -> Markup:

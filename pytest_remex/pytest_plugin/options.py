@@ -79,6 +79,11 @@ class Modifier:
     help: str
     parsing: Mapping[str, object] = field(default_factory=lambda: {"action": "store_true"})
 
+    @property
+    def dest(self) -> str:
+        """The attribute of pytest's options that holds its value."""
+        return f"remex_{self.name.replace('-', '_').replace('=', '_')}"
+
 
 def add_options(parser: pytest.Parser) -> None:
     """Add the options and ini keys to pytest's parser."""
@@ -96,7 +101,7 @@ def add_options(parser: pytest.Parser) -> None:
     for title, modifiers in _modifiers().items():
         group = parser.getgroup(f"remex-{title}", f"remex, options of {title}")
         for each in modifiers:
-            group.addoption(f"--remex-{each.name}", help=each.help, **each.parsing)
+            group.addoption(f"--remex-{each.name}", help=each.help, dest=each.dest, **each.parsing)
     for name, default, text in _INI_KEYS:
         parser.addini(f"remex_{name}", f"{text} (default: {default or 'empty'})", default=default)
     parser.addini(
@@ -198,6 +203,11 @@ def _sending_modifiers() -> list[Modifier]:
     return [
         Modifier("retry", sending, "also what has a run whose job failed (default: no)"),
         Modifier(
+            "retry=check",
+            sending,
+            "the same, and what completed and failed its check in the last collect (default: no)",
+        ),
+        Modifier(
             "again", sending, "also what has a run already, whatever its job did (default: no)"
         ),
         Modifier(
@@ -290,7 +300,7 @@ def _refuse_conflicts(config: pytest.Config) -> None:
         raise pytest.UsageError(f"{named} cannot be asked for together: choose one")
     chosen = mode(config)
     for each in (modifier for group in _modifiers().values() for modifier in group):
-        value = getattr(config.option, f"remex_{each.name.replace('-', '_')}")
+        value = getattr(config.option, each.dest)
         if value is not None and value is not False and chosen not in each.modes:
             wanted = " or ".join(sorted(f"--remex-{mode}" for mode in each.modes))
             raise pytest.UsageError(f"--remex-{each.name} goes with {wanted}")
@@ -300,10 +310,14 @@ def _refuse_conflicts(config: pytest.Config) -> None:
 
 def _launching(config: pytest.Config) -> LaunchOptions:
     option = config.option
-    resubmit = Resubmit.FAILED if option.remex_retry else Resubmit.NEVER
+    chosen = {
+        Resubmit.ALWAYS: option.remex_again,
+        Resubmit.CHECK: option.remex_retry_check,
+        Resubmit.FAILED: option.remex_retry,
+    }
     return LaunchOptions(
         grouping=_grouping(config),
-        resubmit=Resubmit.ALWAYS if option.remex_again else resubmit,
+        resubmit=next((each for each, asked in chosen.items() if asked), Resubmit.NEVER),
         confirm=None if option.remex_yes else _count(config, "remex_confirm"),
         new_base=option.remex_new_base,
     )

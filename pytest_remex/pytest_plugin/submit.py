@@ -21,7 +21,7 @@ from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import make_run
 from pytest_remex.collect.pipeline import CollectedRun
 from pytest_remex.interaction import Progress, counted
-from pytest_remex.launch.outcomes import Candidate, Outcome, State
+from pytest_remex.launch.outcomes import Candidate, Outcome, State, unjudged_text
 from pytest_remex.launch.submitter import Folders, Submitter
 from pytest_remex.model import Experiment, Remote, Repo
 from pytest_remex.pytest_plugin import preparation
@@ -41,7 +41,7 @@ from pytest_remex.repo.workspace import Prepared, Workspaces
 from pytest_remex.transport import Connections
 
 CANDIDATE = pytest.StashKey[Candidate]()
-NOT_SENT = frozenset({State.ALREADY, State.OTHER_BASE})
+NOT_SENT = frozenset({State.ALREADY, State.OTHER_BASE, State.UNJUDGED})
 
 
 @dataclass(slots=True)
@@ -198,6 +198,8 @@ class SubmitMode:
             self._terminal.say("next: --remex-status --remex-wait, then --remex-collect")
         if already := submitter.count(State.ALREADY):
             self._terminal.say(f"{already} already submitted: --remex-status shows where they are")
+        if unjudged := submitter.count(State.UNJUDGED):
+            self._terminal.say(unjudged_text(unjudged), yellow=True)
         for message in submitter.moved():
             self._terminal.say(message, yellow=True)
 
@@ -247,7 +249,7 @@ def _add_outcome(
             # junitxml takes properties from the teardown's report.
             for report in reports:
                 report.user_properties.append(("remex_job", outcome.job))
-        case State.ALREADY | State.OTHER_BASE if not call.skipped:
+        case state if state in NOT_SENT and not call.skipped:
             path, line, _title = item.reportinfo()
             set_word(call, _word(outcome))
             call.outcome = "skipped"
@@ -266,6 +268,6 @@ def _word(outcome: Outcome) -> str:
 
 
 def _why_not_sent(outcome: Outcome) -> str:
-    if outcome.state is State.OTHER_BASE:
+    if outcome.state is not State.ALREADY:
         return f"{outcome.why}: job {outcome.job} in launch {outcome.launch}"
     return f"already submitted: job {outcome.job} in launch {outcome.launch}"

@@ -9,6 +9,9 @@ def grid(experiment):
     run = yield
     assert run.read("result.txt") == "something else"
 """
+CHECKED = FLAKY.replace('["fine", "fail"]', '["good", "bad", "fail"]').replace(
+    '== "something else"', '== "good"'
+)
 
 
 def test_retry(empty_project):
@@ -78,3 +81,85 @@ def test_experiment_outside_a_launch(project):
     project.ran()
     result = project.pytest("--remex-collect", f"--remex-launch={record.stem}")
     result.assert_outcomes(passed=1, skipped=2)
+
+
+def test_retry_of_failed_checks(empty_project):
+    """With =check a retry also repeats what completed and failed its check, as plan says."""
+    empty_project.sweeps(CHECKED)
+    empty_project.ran()
+    empty_project.pytest("--remex-collect").assert_outcomes(passed=1, failed=2)
+    plan = empty_project.pytest("--remex-plan", "--remex-retry=check", "-v")
+    plan.stdout.fnmatch_lines(
+        [
+            "*good] ALREADY SUBMITTED job 1*",
+            "*bad] RETRY after job 2, whose check failed*",
+            "*fail] RETRY after job 3*",
+            "--remex-submit asks for 2 jobs*; 3 already submitted, 2 of them once more*",
+        ]
+    )
+    result = empty_project.submit("--remex-retry=check", "-v")
+    result.stdout.fnmatch_lines(
+        [
+            "*good] ALREADY SUBMITTED job 1*",
+            "*bad] SUBMITTED job 4*",
+            "*fail] SUBMITTED job 5*",
+        ]
+    )
+    assert len(empty_project.run_directories()) == 5
+
+
+def test_retry_of_what_was_never_judged(empty_project):
+    """A run that completed and was never collected is not sent, and it is said what to do."""
+    empty_project.sweeps(CHECKED)
+    empty_project.ran()
+    result = empty_project.submit("--remex-retry=check", "-v", "-rs")
+    result.stdout.fnmatch_lines(
+        [
+            "*good] NOT JUDGED job 1*",
+            "*bad] NOT JUDGED job 2*",
+            "*fail] SUBMITTED job 4*",
+            "2 completed and were judged by no collect here, so they are not sent: run *",
+            "NOT JUDGED job 1 *completed, and no collect here has judged it: run --remex-collect *",
+        ]
+    )
+    plan = empty_project.pytest("--remex-plan", "--remex-retry=check", "-v", "-k", "not fail")
+    plan.stdout.fnmatch_lines(
+        [
+            "*good] NOT JUDGED job 1*",
+            "*has nothing to send; 2 already submitted; *; 2 completed and were judged by no *",
+            "nothing was sent: --remex-collect tells whose check failed",
+        ]
+    )
+    empty_project.pytest("--remex-collect")
+    empty_project.submit("--remex-retry=check", "-k", "not fail").assert_outcomes(
+        passed=1, skipped=1
+    )
+
+
+def test_verdict_of_another_job(empty_project):
+    """The verdict of a job that was submitted before does not count for the one after it."""
+    empty_project.sweeps(CHECKED.replace('"good", ', "").replace(', "fail"', ""))
+    empty_project.ran()
+    empty_project.pytest("--remex-collect").assert_outcomes(failed=1)
+    empty_project.ran("--remex-retry=check")
+    result = empty_project.submit("--remex-retry=check", "-v")
+    result.stdout.fnmatch_lines(["*bad] NOT JUDGED job 2*"])
+
+
+def test_corrected_check(empty_project):
+    """A corrected assertion that was judged offline leaves nothing to send."""
+    empty_project.sweeps(CHECKED.replace(', "fail"', ""))
+    empty_project.ran()
+    result = empty_project.pytest("--remex-collect")
+    result.stdout.fnmatch_lines(["next: --remex-submit --remex-retry=check sends what failed *"])
+    empty_project.edit("sweeps.py", '== "good"', 'in {"good", "bad"}')
+    empty_project.pytest("--remex-collect", "--remex-offline").assert_outcomes(passed=2)
+    empty_project.submit("--remex-retry=check").assert_outcomes(skipped=2)
+
+
+def test_retry_does_not_take_the_next_word(project):
+    """What follows --remex-retry is a path, as before the option took a value."""
+    project.pytest("--remex-plan", "--remex-retry", "sweeps.py").assert_outcomes(passed=3)
+    result = project.pytest("--remex-plan", "--remex-retry=all")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*--remex-retry: ignored explicit argument 'all'*"])

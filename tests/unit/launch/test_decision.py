@@ -99,3 +99,46 @@ def test_recorded_job():
     assert recorded_job(recorded(Stage.RELEASED)) is None
     job = recorded_job(recorded(Stage.RELEASED, Job("7", JobState.TIMEOUT)))
     assert (job.id, job.state) == ("7", JobState.TIMEOUT)
+
+
+CHECK = LaunchOptions(resubmit=Resubmit.CHECK)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "expected"),
+    [
+        ("PASSED", Decision.ALREADY),
+        ("SKIPPED", Decision.ALREADY),
+        ("FAILED", Decision.RETRY),
+        ("", Decision.UNJUDGED),
+    ],
+)
+def test_retry_by_verdict(verdict, expected):
+    """With check, a completed run is retried where its check failed; unknown is told apart."""
+    run = KnownRuns(recorded(Stage.RELEASED), verdict=verdict)
+    completed = Job("1", JobState.COMPLETED)
+    assert decide(run, CHECK, completed) is expected
+    assert decide(run, RETRY, completed) is Decision.ALREADY
+    assert decide(run, CHECK) is Decision.ASK
+    assert decide(run, CHECK, Job("1", JobState.RUNNING)) is Decision.ALREADY
+    assert decide(run, CHECK, Job("1", JobState.UNKNOWN)) is Decision.ALREADY
+    assert decide(run, CHECK, Job("1", JobState.TIMEOUT)) is Decision.RETRY
+
+
+def test_verdict_here_and_run_elsewhere():
+    """A check that failed on today's base is retried, whatever completed on another one."""
+    earlier = elsewhere(JobState.COMPLETED).earlier
+    completed, failed = Job("1", JobState.COMPLETED), Job("1", JobState.FAILED)
+    runs = KnownRuns(recorded(Stage.RELEASED), earlier, verdict="FAILED")
+    assert decide(runs, CHECK, completed) is Decision.RETRY
+    assert decide(runs, RETRY, completed) is Decision.ALREADY
+    assert decide(runs, CHECK, failed) is Decision.ALREADY
+
+
+def test_verdict_elsewhere():
+    """What completed and failed its check on another base is retried on today's."""
+    earlier, completed = elsewhere(JobState.COMPLETED).earlier, Job("1", JobState.COMPLETED)
+    assert decide(KnownRuns(None, earlier, verdict="FAILED"), CHECK, completed) is Decision.RETRY
+    assert decide(KnownRuns(None, earlier, verdict="PASSED"), CHECK, completed) is (
+        Decision.OTHER_BASE
+    )

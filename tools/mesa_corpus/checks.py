@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mesa_corpus.gfortran import Claim
 from pytest_remex.errors import NamelistError
-from pytest_remex.extensions.mesa.arrays import assignments, last_values
 from pytest_remex.extensions.mesa.inlists import decode, read_inlist
 from pytest_remex.extensions.mesa.namelist import scan
 from pytest_remex.extensions.mesa.patching import patch_text
 from pytest_remex.extensions.mesa.targets import first_groups
-from pytest_remex.extensions.mesa.values import format_value
+from pytest_remex.extensions.mesa.values import assignments, format_value, last_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -9,9 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pytest_remex.extensions.mesa.chains import effective_config
-    from pytest_remex.extensions.mesa.controls import KnownControls, load_controls
-    from pytest_remex.extensions.mesa.effective import EffectiveConfig, Origin
+    from pytest_remex.extensions.mesa.chains import EffectiveConfig, Origin, effective_config
     from pytest_remex.extensions.mesa.inlists import (
         InlistWarning,
         patch_inlist,
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
         read_namelists,
         remove,
     )
+    from pytest_remex.extensions.mesa.inspection import KnownControls, load_controls
     from pytest_remex.extensions.mesa.outputs import (
         TableWarning,
         read_history,
@@ -58,9 +57,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "chains": ("effective_config",),
-    "controls": ("KnownControls", "load_controls"),
-    "effective": ("EffectiveConfig", "Origin"),
+    "chains": ("EffectiveConfig", "Origin", "effective_config"),
+    "inspection": ("KnownControls", "load_controls"),
     "inlists": ("InlistWarning", "patch_inlist", "read_inlist", "read_namelists", "remove"),
     "runs": ("stop_allowed",),
     "outputs": ("TableWarning", "read_history", "read_profile", "read_profiles_index"),

@@ -6,17 +6,57 @@ import difflib
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from pytest_remex.errors import RemexError
-from pytest_remex.extensions.mesa.layout import open_table, read_header
+from pytest_remex.extensions.mesa.inlists import load, read_inlist
+from pytest_remex.extensions.mesa.layout import header_of, open_table, read_header
+from pytest_remex.extensions.mesa.roots import is_inlist
 from pytest_remex.extensions.mesa.tables import TableWarning, distinct, plain, read_rows
 
-__all__ = ["TableWarning", "read_columns", "read_history", "read_profile", "read_profiles_index"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_remex.extensions.mesa.values import Literal
+
+__all__ = [
+    "TableWarning",
+    "read_columns",
+    "read_history",
+    "read_output",
+    "read_profile",
+    "read_profiles_index",
+]
 
 _PROFILES = ["model_number", "priority", "profile_number"]
 _MODEL = "model_number"
+_INDEX = "profiles.index"
+_OTHERS = 2
+"""Columns that a table must have to be MESA's, where its name does not end in .data."""
+
+
+def read_output(
+    path: Path, columns: Sequence[str] | None = None
+) -> pd.DataFrame | Mapping[str, Mapping[str, Literal]] | None:
+    """Read a history, a profile, their index or an inlist, gzipped or not, whatever its name.
+
+    Args:
+        path: The output.
+        columns: The columns to read of a history or profile; by default all.
+
+    Returns:
+        A table, or the groups of an inlist; None for what is none of these.
+
+    Raises:
+        RemexError: Where a file that looks like one of them cannot be read, or lacks a column.
+    """
+    if not path.is_file():
+        return None
+    if path.name != _INDEX and not _is_table(path):
+        return read_inlist(path) if is_inlist(path) and load(path).groups else None
+    return read_profiles_index(path) if path.name == _INDEX else read_history(path, columns)
 
 
 def read_history(path: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -149,3 +189,8 @@ def _without_redone(table: pd.DataFrame) -> pd.DataFrame:
         return table
     later = numbers[::-1].cummin()[::-1].shift(-1)
     return table[later.isna() | (numbers < later)].reset_index(drop=True)
+
+
+def _is_table(path: Path) -> bool:
+    header = header_of(path)
+    return header is not None and (path.suffix == ".data" or len(header.columns) >= _OTHERS)

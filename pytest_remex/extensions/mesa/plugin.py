@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from pytest_remex.extensions.mesa.controls import KnownControls
+    from pytest_remex.extensions.mesa.inspection import KnownControls
     from pytest_remex.model import Config, Experiment, Run, Scalar
 
 
@@ -42,7 +42,7 @@ class MesaHooks:
     def pytest_remex_read(self, path: Path, options: Mapping[str, Any]) -> object | None:
         """Read histories, profiles, their index, and inlists; `columns` is the option of tables."""
         from pytest_remex.errors import RemexError  # noqa: PLC0415 - start-up
-        from pytest_remex.extensions.mesa.readers import read_output  # noqa: PLC0415 - start-up
+        from pytest_remex.extensions.mesa.outputs import read_output  # noqa: PLC0415 - start-up
 
         found = read_output(path, options.get("columns"))
         unknown = ", ".join(sorted(options.keys() - {"columns"}))
@@ -57,7 +57,7 @@ class MesaHooks:
         self, path: Path, config_file: str | Sequence[str] | None
     ) -> Config | None:
         """Return the effective config: all inlists that MESA reads, taken together."""
-        from pytest_remex.extensions.mesa.readers import config_of  # noqa: PLC0415 - start-up
+        from pytest_remex.extensions.mesa.roots import config_of  # noqa: PLC0415 - start-up
 
         return config_of(path, config_file)
 
@@ -108,6 +108,6 @@ class MesaHooks:
 
     @cached_property
     def _controls(self) -> KnownControls | None:
-        from pytest_remex.extensions.mesa.controls import load_controls  # noqa: PLC0415 - start-up
+        from pytest_remex.extensions.mesa.inspection import load_controls  # noqa: PLC0415 - start-up
 
         return load_controls(Path(self._folder).expanduser()) if self._folder else None

@@ -14,7 +14,7 @@ from pytest_remex.extensions.mesa.runs import log_files
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_remex.extensions.mesa.effective import EffectiveConfig
+    from pytest_remex.extensions.mesa.chains import EffectiveConfig
     from pytest_remex.model import Run
 
 PHOTOS = "photos"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_remex.errors import NamelistError
-from pytest_remex.extensions.mesa.chains import follow
+from pytest_remex.extensions.mesa.chains import EffectiveConfig, follow
+from pytest_remex.extensions.mesa.inlists import InlistWarning
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -85,6 +87,32 @@ def find_roots(folder: Path, config_file: str | Sequence[str] | None) -> Roots:
     if alone and len(alone) == len(named):
         return Roots(tuple(named), sure=True)
     return Roots(tuple(dict.fromkeys([*roots, *alone])), sure)
+
+
+def config_of(folder: Path, config_file: str | Sequence[str] | None) -> EffectiveConfig | None:
+    """Return the settings that count in a work directory, or in what was fetched of it.
+
+    Half a chain does not tell what ran, for a file that is not here may override what is: a group
+    that needs such a file is left out, with an `InlistWarning`.
+
+    Args:
+        folder: The work directory, or a run's outputs.
+        config_file: The sweep's, one or several, relative to `folder`: see `find_roots`.
+
+    Returns:
+        The settings; None where there is no inlist to start from, or nothing can be told.
+    """
+    roots = find_roots(folder, config_file).paths
+    if not roots:
+        return None
+    try:
+        config, problems = follow(roots, folder)
+    except NamelistError as error:
+        config, problems = EffectiveConfig({}, {}), {"": error}
+    for problem in dict.fromkeys(map(str, problems.values())):
+        said = f"the config that ran is not read back: {problem}"
+        warnings.warn(said, InlistWarning, stacklevel=2)
+    return config if config or not problems else None
 
 
 def scripts(folder: Path, names: Sequence[str] = ()) -> dict[str, str]:

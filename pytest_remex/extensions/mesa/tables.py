@@ -14,8 +14,14 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from pytest_remex.extensions.mesa.layout import is_packed, open_table
-from pytest_remex.extensions.mesa.rows import LONGEST_LINE, CarefulRows, EvenRows, Rows
+from pytest_remex.extensions.mesa.layout import (
+    LONGEST_LINE,
+    CarefulRows,
+    EvenRows,
+    Rows,
+    is_packed,
+    open_table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence

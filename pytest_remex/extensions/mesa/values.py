@@ -1,21 +1,33 @@
-"""Fortran literals to Python values and back."""
+"""Fortran literals to Python values and back, and the array elements that take them."""
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import re
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from pytest_remex.errors import NamelistError
+from pytest_remex.extensions.mesa.namelist import line_at
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Iterator
+
+    from pytest_remex.extensions.mesa.namelist import Group, Setting
 
 Literal: TypeAlias = str | int | float | bool
 
 _REAL = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[deqDEQ]?([+-]\d+)|[deqDEQ](\d+))?", re.ASCII)
 _SPECIAL = re.compile(r"[+-]?(?:inf(?:inity)?|nan)", re.IGNORECASE)
 _LOGICAL = re.compile(r"\.([tf])\S*|(t|f|true|false)\.?", re.IGNORECASE)
+_LONGEST_COUNT = 6
+"""Digits of a repeat count: no array of MESA has a million elements."""
+_REPEAT = re.compile(r"(\d+)\*(.*)", re.DOTALL | re.ASCII)
+_QUOTE = re.compile(r"(?:\d+\*)?['\"]", re.ASCII)
+_SECTION = re.compile(r"([+-]?\d+)?:([+-]?\d+)?(?::([+-]?\d+))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +126,143 @@ def _quote(name: str, value: str) -> str:
             f"{name} is {value!r}: a Fortran text holds no line break: put it on one line"
         )
     return "'" + value.replace("'", "''") + "'"
+
+
+class Assignment(NamedTuple):
+    """One value given to one variable or element, and the position in the text."""
+
+    name: str
+    subscript: str
+    value: Literal
+    position: int
+
+
+def assignments(text: str, group: Group) -> list[Assignment]:
+    """Return every value that `group` sets, in the order of the text, one an element.
+
+    An array given by its bare name, and the open start of a section, count from 1, as Fortran
+    does where nothing else is declared.
+    Raises `NamelistError` where a section has more values than places.
+    """
+    found: list[Assignment] = []
+    for setting in group.settings:
+        found += expand(text, setting)
+    return found
+
+
+def expand(text: str, setting: Setting) -> Iterable[Assignment]:
+    """Return the values that one setting sets, one an element; a placeholder's text is one."""
+    if len(setting.items) == 1 and ":" not in setting.subscript:
+        start, end = setting.items[0]
+        literal = text[start:end]
+        if "*" not in literal or not _REPEAT.match(literal):
+            value = parse_literal(literal)
+            return (Assignment(setting.name, setting.subscript, value, start),)
+    if is_placeholder(text, setting):
+        whole = text[setting.items[0].start : setting.end]
+        return (Assignment(setting.name, setting.subscript, whole, setting.items[0].start),)
+    return _expand_list(text, setting)
+
+
+def is_placeholder(text: str, setting: Setting) -> bool:
+    """Whether what stands there is no value of any kind, such as `<<rate>>` or `{{ rate }}`."""
+    literals = [text[start:end] for start, end in setting.items]
+    return bool(literals) and all(is_bare(literal) for literal in literals)
+
+
+def is_quoted(text: str, position: int) -> bool:
+    """Whether the literal at `position` is text in quotes, with or without a repeat count."""
+    return _QUOTE.match(text, position) is not None
+
+
+def is_bare(literal: str) -> bool:
+    """Whether a literal is a word without quotes that is no number and no logical either."""
+    if not literal or is_quoted(literal, 0):
+        return False
+    repeat = _REPEAT.fullmatch(literal)
+    value = repeat[2] if repeat else literal
+    return bool(value) and isinstance(parse_literal(value), str)
+
+
+def last_values(given: Iterable[Assignment]) -> dict[str, Assignment]:
+    """Keep the last assignment of each variable or element, by its name as users write it.
+
+    A single value given to a bare name is the first element where others are given too.
+    """
+    known = list(given)
+    arrays = {one.name for one in known if one.subscript}
+    return {key_of(one.name, one.subscript, arrays): one for one in known}
+
+
+def key_of(name: str, subscript: str, arrays: Container[str]) -> str:
+    """Name a variable or element as users write it; a bare name in `arrays` is its first one."""
+    if not subscript:
+        return f"{name}(1)" if name in arrays else name
+    return f"{name}({subscript})"
+
+
+def is_split(text: str, setting: Setting) -> bool:
+    """Whether gfortran may place the values of a list on several lines elsewhere than others do.
+
+    With a comment behind a comma, or a comma that begins a line, gfortran 12 counts one more null.
+    """
+    gaps = itertools.pairwise(setting.items)
+    between = (text[first.end : second.start] for first, second in gaps)
+    return any(re.search(r",[ \t]*!|\n\s*,", gap) for gap in between)
+
+
+def elements(subscript: str) -> Iterator[str]:
+    """Return the elements of a subscript in Fortran's order: `2:4` is 2, 3, 4; `6` is 6, 7, ...
+
+    gfortran goes on with the next elements where one element is given several values.
+    """
+    axes = [_axis(part, first=not number) for number, part in enumerate(subscript.split(","))]
+    if None in axes:
+        return iter((subscript,))
+    return _product([axis for axis in axes if axis is not None])
+
+
+def _expand_list(text: str, setting: Setting) -> Iterator[Assignment]:
+    places = elements(setting.subscript or ":")
+    for literal, position in _repeated((text[start:end], start) for start, end in setting.items):
+        place = next(places, None)
+        if place is None:
+            raise NamelistError(
+                f"line {line_at(text, position)}: {setting.key} has more values than places"
+            )
+        if literal:
+            yield Assignment(setting.name, place, parse_literal(literal), position)
+
+
+def _repeated(values: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    for literal, position in values:
+        if repeat := _REPEAT.fullmatch(literal):
+            if len(repeat[1]) > _LONGEST_COUNT:
+                raise NamelistError(f"{literal} repeats a value too often: correct the count")
+            yield from itertools.repeat((repeat[2], position), int(repeat[1]))
+        else:
+            yield literal, position
+
+
+def _axis(part: str, *, first: bool) -> Iterable[int] | None:
+    """Return the places along one dimension, None where the subscript is no number."""
+    if section := _SECTION.fullmatch(part):
+        start, stop, step = (int(bound) if bound else None for bound in section.groups())
+        stride = step or 1
+        begin = 1 if start is None else start
+        if stop is None:
+            return itertools.count(begin, stride)
+        return range(begin, stop + (1 if stride > 0 else -1), stride)
+    if not re.fullmatch(r"[+-]?\d+", part, re.ASCII):
+        return None
+    return itertools.count(int(part)) if first else (int(part),)
+
+
+def _product(axes: list[Iterable[int]]) -> Iterator[str]:
+    """Go through the places, the first dimension fastest."""
+    if len(axes) == 1:
+        yield from map(str, axes[0])
+        return
+    for rest in _product(axes[1:]):
+        for place in axes[0]:
+            yield f"{place},{rest}"

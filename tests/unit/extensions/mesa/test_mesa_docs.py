@@ -138,7 +138,7 @@ def test_the_sweep_s_check_judges_a_run(work, tams):
 
 
 def judged(tams, work, log):
-    from pytest_remex.extensions.mesa.readers import read_output  # noqa: PLC0415 - needs pandas
+    from pytest_remex.extensions.mesa.outputs import read_output  # noqa: PLC0415 - needs pandas
 
     (work / "inlist_project").write_text(PROJECT)
     (work / "slurm.out").write_text(log)

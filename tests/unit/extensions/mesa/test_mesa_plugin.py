@@ -15,8 +15,8 @@ from pytest_remex.errors import RemexError
 from pytest_remex.extensions import mesa
 from pytest_remex.extensions.mesa import InlistWarning
 from pytest_remex.extensions.mesa.inspection import inspect
+from pytest_remex.extensions.mesa.outputs import read_output
 from pytest_remex.extensions.mesa.plugin import MesaHooks
-from pytest_remex.extensions.mesa.readers import read_output
 from pytest_remex.model import Experiment, Run, Sweep
 
 ORIGINALS = {"inlist": b"", "inlist_project": b""}

@@ -6,10 +6,8 @@ import pytest
 
 from pytest_remex.errors import NamelistError
 from pytest_remex.extensions.mesa import InlistWarning, effective_config, patch_inlist
-from pytest_remex.extensions.mesa.controls import KnownControls
-from pytest_remex.extensions.mesa.inspection import inspect
-from pytest_remex.extensions.mesa.readers import config_of
-from pytest_remex.extensions.mesa.roots import named_files
+from pytest_remex.extensions.mesa.inspection import KnownControls, inspect
+from pytest_remex.extensions.mesa.roots import config_of, named_files
 from pytest_remex.model import Experiment, Sweep
 
 

@@ -1,8 +1,9 @@
-"""Literals to Python and back."""
+"""Literals to Python and back, and which elements a statement sets."""
 
 from __future__ import annotations
 
 import math
+import subprocess
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mesa_corpus.checks import differences
+from mesa_corpus.gfortran import Claim, ask, gfortran
 
 from pytest_remex.errors import NamelistError
-from pytest_remex.extensions.mesa import Raw
+from pytest_remex.extensions.mesa import InlistWarning, Raw, patch_inlist, read_inlist
 from pytest_remex.extensions.mesa.values import format_value, parse_literal
 
 
@@ -110,3 +113,92 @@ def test_special_numbers_can_be_read():
     """A Fortran read takes them, though the patcher does not write them."""
     assert parse_literal("-Infinity") == -math.inf
     assert math.isnan(parse_literal("NaN"))
+
+
+SEMICOLON = "mass = 1; steps = 2"
+REFUSES_SEMICOLONS = 14
+"""The gfortran from which on a semicolon does not separate settings."""
+STATEMENTS = {
+    "w = 1 2 3": {"w(1)": 1, "w(2)": 2, "w(3)": 3},
+    "w = 3*0.5": {"w(1)": 0.5, "w(2)": 0.5, "w(3)": 0.5},
+    "w = 2*, 7": {"w(3)": 7},
+    "w(2) = 1, 2": {"w(2)": 1, "w(3)": 2},
+    "w(2:) = 1, 2": {"w(2)": 1, "w(3)": 2},
+    "w(:2) = 1, 2": {"w(1)": 1, "w(2)": 2},
+    "w(1:5:2) = 1, 2, 3": {"w(1)": 1, "w(3)": 2, "w(5)": 3},
+    "w(5:1:-2) = 1, 2, 3": {"w(5)": 1, "w(3)": 2, "w(1)": 3},
+    "w = 7\n w(2) = 8": {"w(1)": 7, "w(2)": 8},
+    "g(2,3) = 5": {"g(2,3)": 5},
+    "g(:,2) = 1, 2": {"g(1,2)": 1, "g(2,2)": 2},
+    "g(:,:) = 1\n g(2,2) = 2": {"g(1,1)": 1, "g(2,2)": 2},
+    "g(1:2,2:3) = 1, 2, 3": {"g(1,2)": 1, "g(2,2)": 2, "g(1,3)": 3},
+    "words = 2*'a''b', 'c'": {"words(1)": "a'b", "words(2)": "a'b", "words(3)": "c"},
+    SEMICOLON: {"mass": 1, "steps": 2},
+}
+
+
+@pytest.fixture
+def inlist(tmp_path):
+    """Write a group with one or more statements."""
+
+    def write(statements):
+        path = tmp_path / "inlist"
+        path.write_text(f"&engine\n {statements}\n/\n")
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("statements", STATEMENTS)
+def test_a_statement_sets_these_elements(inlist, statements):
+    """Sections, strides, repeat counts and lists behind an element, in Fortran's order."""
+    assert read_inlist(inlist(statements)) == {"engine": STATEMENTS[statements]}
+
+
+@pytest.mark.skipif(not gfortran(), reason="gfortran is not installed")
+def test_gfortran_sets_the_same_elements(inlist):
+    """The table above is gfortran's."""
+    claims = [
+        Claim(inlist(statements).read_bytes(), "engine", values)
+        for statements, values in STATEMENTS.items()
+        if statements != SEMICOLON or _major_version() < REFUSES_SEMICOLONS
+    ]
+    for claim, answer in zip(claims, ask(claims), strict=True):
+        assert answer.status == 0, claim
+        assert differences(claim.values, answer.values) == [], claim
+
+
+def _major_version():
+    command = [gfortran(), "-dumpversion"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    return int(said.partition(".")[0])
+
+
+def test_more_values_than_places_are_an_error(inlist):
+    """A Fortran read fails there too."""
+    with pytest.raises(NamelistError, match=r"line 2: w\(2:3\) has more values than places"):
+        read_inlist(inlist("w(2:3) = 1, 2, 3"))
+
+
+@pytest.mark.parametrize("statements", ["w = 1, 2, ! two\n 3", "w = 1, 2\n , 3"])
+def test_a_list_that_gfortran_shifts_is_told(inlist, statements):
+    """Values are given as the standard has it; gfortran 12 puts the last one an element further."""
+    path = inlist(statements)
+    with pytest.warns(InlistWarning, match="line 2: gfortran 12 shifts some elements of w"):
+        assert read_inlist(path)["engine"] == {"w(1)": 1, "w(2)": 2, "w(3)": 3}
+
+
+def test_a_subscript_that_is_no_number_is_kept(inlist):
+    """A program may not read it, but it can be named."""
+    path = inlist("w(i,2) = 5")
+    assert read_inlist(path) == {"engine": {"w(i,2)": 5}}
+    patch_inlist(path, {"w(i,2)": 6})
+    assert read_inlist(path) == {"engine": {"w(i,2)": 6}}
+
+
+def test_a_component_is_a_name(inlist):
+    """Derived types are named as Fortran does."""
+    path = inlist("star % core(2) % mass = 5")
+    patch_inlist(path, {"star%core(2)%mass": 6})
+    assert path.read_text() == "&engine\n star % core(2) % mass = 6\n/\n"
+    assert read_inlist(path) == {"engine": {"star%core(2)%mass": 6}}

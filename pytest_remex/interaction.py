@@ -53,6 +53,11 @@ def ask_at_terminal(text: str, *, echo: bool) -> str:
         ) from error
 
 
+def one_line(text: str) -> str:
+    """Return a text as one line that any terminal shows, without what is not printable."""
+    return "".join(each for each in " ".join(text.split()) if each.isprintable())
+
+
 def counted(count: int, noun: str) -> str:
     """Return `1 experiment` or `2 experiments`."""
     return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -14,7 +14,7 @@ LONGEST = 255
 FIRST_COLUMNS = ("node", "id")
 LAST_COLUMNS = (
     "state", "verdict", "reason", "elapsed", "core_hours", "job", "commit", "base",
-    "run_directory", "path", "outputs", "launch",
+    "run_directory", "path", "outputs", "launch", "note",
 )  # fmt: skip
 COLUMNS = frozenset(FIRST_COLUMNS + LAST_COLUMNS)
 """The columns of the results that say what became of an experiment."""

@@ -80,6 +80,7 @@ def submit(  # noqa: PLR0913 - the contract with users
     names: Iterable[str] | None = None,
     yes: bool = False,
     new_base: bool = False,
+    note: str = "",
 ) -> list[SubmittedJob]:
     """Submit the experiments of a sweep file, as `pytest --remex-submit` does, without pytest.
 
@@ -95,6 +96,7 @@ def submit(  # noqa: PLR0913 - the contract with users
         yes: Submit also more than 1,000 jobs.
         new_base: Submit also what has a run on another base, since which inputs changed; else
             its job there is returned, with a warning.
+        note: Why; kept in the launch record, the results and the report.
 
     Returns:
         The jobs, in the order of the file and of each sweep's grid.
@@ -113,7 +115,7 @@ def submit(  # noqa: PLR0913 - the contract with users
         target = _Target(path, repo, remote, [sweep.script for _, sweep in sweeps])
         points = [(f, sweep, point) for f, sweep in sweeps for point in expand(sweep)]
         prepare_output_folder(folder)
-        options = LaunchOptions(confirm=None if yes else CONFIRM, new_base=new_base)
+        options = LaunchOptions(confirm=None if yes else CONFIRM, new_base=new_base, note=note)
         with _submitter(folder, options) as (submitter, workspaces):
             submitter.expect(len(points))
             candidates: list[Candidate] = []

@@ -41,16 +41,20 @@ class Launcher:
         folder: The folder of the launch records; one command at a time submits from it.
         services: How repositories and remotes are reached.
         grouping: How new runs are grouped.
+        note: Why, for the records of new launches.
 
     Raises:
         RecordError: Where another command is submitting from the same folder, or where that
             cannot be written.
     """
 
-    def __init__(self, folder: Path, services: Services, grouping: Grouping) -> None:
+    def __init__(
+        self, folder: Path, services: Services, grouping: Grouping, note: str = ""
+    ) -> None:
         self._folder = folder
         self._services = services
         self._grouping = grouping
+        self._note = note
         self._sessions: dict[object, LaunchSession] = {}
         self._repos: dict[Remote, Repo] = {}
         self._lock = FileLock(folder / ".lock")
@@ -64,6 +68,11 @@ class Launcher:
     def launches(self) -> list[str]:
         """The launches that this command has opened."""
         return [session.launch.id for session in self._sessions.values()]
+
+    @property
+    def notes(self) -> list[str]:
+        """The notes of these launches; one that goes on keeps its own."""
+        return [session.launch.note for session in self._sessions.values()]
 
     def find_elsewhere(self, prepared: Prepared, repo: Repo, remote: Remote) -> EarlierRun | None:
         """Return the run of an experiment's point on another base, since which inputs changed."""
@@ -186,7 +195,7 @@ class Launcher:
 
     def _opened(self, request: SubmitRequest) -> LaunchSession:
         if request.resumed is None:
-            return begin(self._folder, request, self._services, self._grouping)
+            return begin(self._folder, request, self._services, self._grouping, self._note)
         record = request.resumed.record
         session = resume(record, request.repo, request.remote, self._services, self._grouping)
         session.fill_from(request.prepared.inputs)

@@ -42,10 +42,11 @@ class LaunchOptions:
     """What a user chooses about a launch.
 
     `confirm` is the most jobs that a launch may have; None is any number. `new_base` sends also
-    what has a run on another base.
+    what has a run on another base. `note` says why, and is kept in the launch record.
     """
 
     grouping: Grouping = Grouping()
     resubmit: Resubmit = Resubmit.NEVER
     confirm: int | None = None
     new_base: bool = False
+    note: str = ""

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pytest_remex import names
+from pytest_remex.interaction import one_line
 from pytest_remex.launch.doctor import refuse_unfit
 from pytest_remex.launch.options import Grouping
 from pytest_remex.launch.push import Publisher, publisher_for, withdraw_from_origin
@@ -110,7 +111,7 @@ class LaunchSession:
 
 
 def begin(
-    folder: Path, request: SubmitRequest, services: Services, grouping: Grouping
+    folder: Path, request: SubmitRequest, services: Services, grouping: Grouping, note: str = ""
 ) -> LaunchSession:
     """Begin a launch and its record in `folder`; what cannot be is refused before there is one.
 
@@ -131,6 +132,7 @@ def begin(
             fetch=sweep.fetch,
             config_file=sweep.config_file,
             remote=request.remote,
+            note=one_line(note),
         )
         # Every other name of this launch is shorter than this one.
         names.run_directory(launch.branch, launch.id, request.prepared.commit.sha)

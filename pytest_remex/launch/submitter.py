@@ -27,7 +27,7 @@ from typing import Protocol
 
 from pytest_remex.collect.pipeline import CollectedRun
 from pytest_remex.errors import RemexError, SweepError
-from pytest_remex.interaction import Progress, show_nothing
+from pytest_remex.interaction import Progress, one_line, show_nothing
 from pytest_remex.launch.background import BackgroundBatch, deferred_interrupts
 from pytest_remex.launch.decision import Decision, KnownRuns, Retries, decide, recorded_job
 from pytest_remex.launch.launcher import Launcher
@@ -107,7 +107,7 @@ class Submitter:
         self._options = options
         self._listener = listener
         services = Services(workspaces, connections.to)
-        self._launcher = Launcher(folders.launches, services, options.grouping)
+        self._launcher = Launcher(folders.launches, services, options.grouping, options.note)
         self._candidates: list[Candidate] = []
         self._waiting: list[Candidate] = []
         self._sending: list[Candidate] = []
@@ -204,8 +204,12 @@ class Submitter:
         self._while_sending.close()
         if self._batch is not None:
             self._abandon(self._batch)
-        self.launches = self._launcher.launches
+        self.launches, notes = self._launcher.launches, self._launcher.notes
         warnings = self._launcher.close()
+        if self._options.note and one_line(self._options.note) not in notes:
+            warnings.append(
+                "the note was not kept: no launch began, and one that goes on has its own"
+            )
         self._connections.close()
         try:
             self._workspaces.close()

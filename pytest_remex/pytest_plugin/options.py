@@ -247,6 +247,12 @@ def _plan_or_submit_modifiers() -> list[Modifier]:
             {"type": Path, "metavar": "DIR"},
         ),
         Modifier(
+            "note",
+            frozenset({Mode.SUBMIT}),
+            "submit: why, kept in the launch record, status, results and report (default: none)",
+            {"metavar": "WHY"},
+        ),
+        Modifier(
             "yes", frozenset({Mode.SUBMIT}), "submit more jobs than remex_confirm (default: no)"
         ),
     ]
@@ -320,6 +326,7 @@ def _launching(config: pytest.Config) -> LaunchOptions:
         resubmit=next((each for each, asked in chosen.items() if asked), Resubmit.NEVER),
         confirm=None if option.remex_yes else _count(config, "remex_confirm"),
         new_base=option.remex_new_base,
+        note=option.remex_note or "",
     )
 
 

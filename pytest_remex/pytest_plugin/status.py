@@ -77,6 +77,9 @@ class StatusMode(RecordedRunsMode):
             verbose = bool(self._config.getoption("verbose") > 0)
             with self._terminal.lifted():
                 self._terminal.console().print(StatusTable(rows, verbose=verbose))
+        for launch, note in sorted({(row.launch.id, row.launch.note) for row in rows}):
+            if note:
+                self._terminal.say(f"{launch}: {note}")
         if self._unsubmitted:
             self._terminal.say(f"{self._unsubmitted} not submitted", yellow=True)
         self._terminal.say(f"next: {self._next_command(rows)}")
@@ -131,6 +134,7 @@ def _write(path: Path, rows: Sequence[StatusRow]) -> None:
         {
             "node": each.node,
             "launch": each.launch.id,
+            "note": each.launch.note,
             "commit": each.run.commit.sha,
             "directory": each.run.directory,
             "point": each.run.point,

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from pytest_remex.common.jobs import Job
 from pytest_remex.common.typed_json import from_json, to_json
+from pytest_remex.interaction import one_line
 from pytest_remex.model import SCRIPT, Commit, Config, Identity, Remote
 from pytest_remex.sbatch.header import Header
 
@@ -87,7 +88,7 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What was launched, from where, to where: the head of a launch record."""
+    """What was launched, from where, to where, and why (`note`): the head of a launch record."""
 
     id: str
     token: str
@@ -98,6 +99,7 @@ class Launch:
     fetch: tuple[str, ...]
     config_file: str | None
     remote: Remote
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,7 @@ def launch_to_json(launch: Launch) -> dict[str, Any]:
             "via": remote.via,
             "shared": remote.shared,
         },
+        **({"note": launch.note} if launch.note else {}),
     }
 
 
@@ -211,6 +214,7 @@ def launch_from_json(data: Json) -> Launch:
             via=via,
             shared=_texts(remote, "shared"),
         ),
+        note=one_line(_field(data, "note", str)) if "note" in data else "",
     )
 
 

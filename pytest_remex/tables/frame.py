@@ -33,8 +33,8 @@ def results(
 
     The columns are the experiment's node id and id, its parameters, its measures, and state,
     verdict, reason, elapsed (s), job, commit, base, run_directory, path (of its outputs,
-    absolute), outputs (their names) and launch; `.attrs` names the `dimensions`, `parameters` and
-    `measures`.
+    absolute), outputs (their names), launch and note; `.attrs` names the `dimensions`,
+    `parameters` and `measures`.
 
     Args:
         which: The sweep's name, looked for in `remex-output` of the working directory and of the

@@ -51,6 +51,7 @@ class Row:
     run_directory: str = ""
     path: Path | None = None
     outputs: Sequence[str] = ()
+    note: str = ""
 
 
 def write_results(

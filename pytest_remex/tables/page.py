@@ -43,12 +43,14 @@ def make_page(
     launch = group[0].collected.launch
     notes = _notes(group, table, shown)
     causes = _causes(table, notes)
-    launches = sorted({str(row["launch"]) for row in table.rows})
+    launches = sorted({(str(row["launch"]), str(row["note"] or "")) for row in table.rows})
     return Page(
         title=launch.name,
         facts={
             **_bases(table, launch.base, launch.branch),
-            "launches" if len(launches) > 1 else "launch": ", ".join(launches),
+            "launches" if len(launches) > 1 else "launch": ", ".join(
+                f"{each} ({note})" if note else each for each, note in launches
+            ),
             "cluster": launch.remote.host or "this machine",
             "core-hours used": f"{sum(map(_core_hours, table.rows)):.3g}",
         },

@@ -158,7 +158,7 @@ def _facts(group: Sequence[JudgedRun], target: Target) -> Iterator[object]:
     yield target.launch, target.layout, group[0].sweep
     for each in group:
         run, launch = each.collected.run, each.collected.launch
-        yield launch.id, launch.remote.host
+        yield launch.id, launch.remote.host, launch.note
         yield each.node, each.parameters, each.verdict, each.reason, each.measures, each.note
         yield each.curves
         yield run.id, run.point, run.commit, run.directory

@@ -100,6 +100,7 @@ def _row(each: JudgedRun) -> Row:
         run_directory=run.directory,
         path=collected.folder if collected.outputs.files else None,
         outputs=_outputs(collected),
+        note=collected.launch.note,
     )
 
 

@@ -18,7 +18,7 @@ def test_columns(folder, write, row):
     table = results("tams")
     assert list(table) == [
         *("node", "id", "mass", "age", "state", "verdict", "reason", "elapsed", "core_hours"),
-        *("job", "commit", "base", "run_directory", "path", "outputs", "launch"),
+        *("job", "commit", "base", "run_directory", "path", "outputs", "launch", "note"),
     ]
     assert table.loc[0, ["node", "state", "job"]].to_list() == [
         "sweeps.py::tams[a]",

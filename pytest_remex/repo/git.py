@@ -357,4 +357,4 @@ def _interrupts_blocked() -> Iterator[None]:
 
 
 def _git_variables() -> dict[str, str]:
-    return {name: text for name, text in os.environ.items() if name.startswith("GIT_")}
+    return {name: os.environ[name] for name in os.environ if name.startswith("GIT_")}

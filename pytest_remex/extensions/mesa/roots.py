@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,6 +29,7 @@ _INLIST_VARIABLE = re.compile(r"\bMESA_INLIST=[\"']?([^\s\"';|&]+)")
 _WORD = re.compile(r"[\w./*?$-]+")
 _LETTER = re.compile(r"[A-Za-z]")
 _COMMENT = re.compile(r"(?:^|\s)#.*")
+_BRACED = re.compile(r"\$\{(\w+)\}")
 _COMMAND_END = re.compile(r"[;&|(){}]+")
 _STAGE = re.compile(
     r"(?:.*\s)?(?:do_one\s+(\S+)|(?:cp|mv|ln)(?:\s+-\w+)*\s+(\S+)\s+[\"']?(?:\./)?inlist[\"']?"
@@ -82,8 +84,10 @@ def find_roots(folder: Path, config_file: str | Sequence[str] | None) -> Roots:
     elif len(roots) < len(names):
         sure = False
     named = [path for path in _present(folder, named_files(config_file)) if is_inlist(path)]
-    reached = _files(roots, folder)
-    alone = [path for path in named if path not in reached]
+    alone = [path for path in named if path not in roots]
+    if alone:
+        reached = _files(roots, folder)
+        alone = [path for path in alone if path not in reached]
     if alone and len(alone) == len(named):
         return Roots(tuple(named), sure=True)
     return Roots(tuple(dict.fromkeys([*roots, *alone])), sure)
@@ -181,23 +185,33 @@ def _variable(texts: Iterable[str]) -> list[str]:
 
 
 def _commands(texts: Iterable[str]) -> Iterator[str]:
-    """Yield the simple commands of scripts, without comments; `${...}` is written `$...`."""
     for text in texts:
-        for line in text.splitlines():
-            plain = re.sub(r"\$\{(\w+)\}", r"$\1", _COMMENT.sub("", line).replace("$(pwd)", "$PWD"))
-            yield from (each.strip() for each in _COMMAND_END.split(plain))
+        yield from _commands_of(text)
+
+
+@lru_cache(maxsize=64)  # All experiments of a grid have the same scripts, nearly always.
+def _commands_of(text: str) -> tuple[str, ...]:
+    """Return the simple commands of a script, without comments; `${...}` is written `$...`."""
+    found: list[str] = []
+    for line in text.splitlines():
+        plain = _BRACED.sub(r"$\1", _COMMENT.sub("", line).replace("$(pwd)", "$PWD"))
+        found += (each.strip() for each in _COMMAND_END.split(plain))
+    return tuple(each for each in found if each)
 
 
 def is_mentioned(folder: Path, name: str) -> bool:
     """Whether a script names a file, or a pattern that fits it, as one does that copies it."""
     if name == ROOT:
         return False
-    words = {
-        _HERE.sub("", word)
-        for command in _commands(scripts(folder).values())
-        for word in _WORD.findall(command)
-    }
-    return any(fnmatchcase(name, word) for word in words if _LETTER.search(word))
+    words = (word for text in scripts(folder).values() for word in _words_of(text))
+    return any(fnmatchcase(name, word) for word in words)
+
+
+@lru_cache(maxsize=64)
+def _words_of(text: str) -> frozenset[str]:
+    """Return the words of a script's commands that may name files."""
+    words = (word for command in _commands_of(text) for word in _WORD.findall(command))
+    return frozenset(_HERE.sub("", word) for word in words if _LETTER.search(word))
 
 
 def _present(folder: Path, names: Iterable[str]) -> list[Path]:

@@ -11,7 +11,7 @@ from typing import Iterator, List, Optional
 from pytest_remex.agent import process
 from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.place import git
-from pytest_remex.agent.slurm import client, command_lines, groups
+from pytest_remex.agent.slurm import client, commands, groups
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import protocol
 from pytest_remex.common.protocol import FAULT, FINE, NOTE, Check
@@ -130,7 +130,7 @@ def _slurm(*, thorough: bool) -> Iterator[Check]:
     if not thorough:
         yield Check("Slurm", FINE, "sbatch")
         return
-    ran = client.run(command_lines.config(), PATIENCE)
+    ran = client.run(commands.config(), PATIENCE)
     if not ran.ok:
         fix = "scontrol ping, there"
         yield Check("Slurm", FAULT, f"the controller does not answer: {ran.message()}", fix)

@@ -1,6 +1,6 @@
 """Joins an rsync here to one on the cluster, through a channel of the connection that is open.
 
-rsync here -> rsync_shell.py -> RsyncTunnel -> channel -> login shell -> python3 -> rsync there
+rsync here -> _SHELL -> RsyncTunnel -> channel -> login shell -> python3 -> rsync there
 """
 
 from __future__ import annotations
@@ -13,11 +13,9 @@ import socket
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_remex.errors import RemoteError
-from pytest_remex.transport import rsync_shell
 from pytest_remex.transport.base import CHUNK, connection_lost, last_lines
 
 if TYPE_CHECKING:
@@ -44,6 +42,19 @@ report("")
 os.execvp("rsync", {words!r})
 """
 """The program that becomes rsync there; first it reports an error, or "" for none."""
+_SHELL = """
+import os, socket, sys
+with socket.socket(fileno=int(sys.argv[1])) as tunnel:
+    socket.send_fds(tunnel, ["\\0".join(sys.argv[3:]).encode()], [0, 1])
+    os.close(0)
+    os.close(1)
+    sys.exit(int(tunnel.recv(16) or 255))
+"""
+"""What rsync runs in place of ssh, as `python -I -S -c _SHELL FD HOST WORD...`.
+
+FD is one end of a socket pair, inherited from rsync; the other end is `RsyncTunnel`'s. It sends the
+words of the remote command and both streams there, and exits with the exit code that comes back.
+"""
 _MAX_WORDS = 1 << 16
 _EXIT_TIMEOUT = 5.0
 _KEPT = 2000
@@ -83,8 +94,7 @@ class RsyncTunnel:
     @property
     def shell(self) -> list[str]:
         """The words of rsync's remote shell."""
-        script = str(Path(rsync_shell.__file__).resolve())
-        return [sys.executable, "-I", "-S", script, str(self.fd)]
+        return [sys.executable, "-I", "-S", "-c", _SHELL, str(self.fd)]
 
     @property
     def stderr(self) -> str:
@@ -125,7 +135,7 @@ class RsyncTunnel:
         self._ours.close()
 
     def _serve(self) -> None:
-        """Take rsync's streams from `rsync_shell`, and carry them until rsync there ends."""
+        """Take rsync's streams from `_SHELL`, and carry them until rsync there ends."""
         message, streams, _, _ = socket.recv_fds(self._ours, _MAX_WORDS, 2)
         if not streams:
             return

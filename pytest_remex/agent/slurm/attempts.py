@@ -14,7 +14,7 @@ import time
 from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple, Type, TypeVar, Union
 
 from pytest_remex.agent import fs, process
-from pytest_remex.agent.slurm.sbatch_result import REJECTED, SbatchResult, judge
+from pytest_remex.agent.slurm.sbatch import REJECTED, SbatchResult, judge
 from pytest_remex.common import paths
 from pytest_remex.common.typed_json import from_json
 

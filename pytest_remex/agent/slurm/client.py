@@ -7,7 +7,7 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from pytest_remex.agent import process
 from pytest_remex.agent.errors import AgentError
-from pytest_remex.agent.slurm import command_lines, environment, parse
+from pytest_remex.agent.slurm import commands, parse
 from pytest_remex.agent.slurm.parse import SacctRow, SqueueRow
 
 PATIENCE = 120.0
@@ -35,18 +35,18 @@ def limits() -> Limits:
     if shutil.which("sbatch") is None:
         message = "sbatch is not on PATH there; load Slurm's module in your shell's start-up files"
         raise AgentError("slurm", message)
-    commands = {
-        "version": command_lines.version(),
-        "config": command_lines.config(),
-        "associations": command_lines.associations(),
-        "qualities": command_lines.qualities(),
+    questions = {
+        "version": commands.version(),
+        "config": commands.config(),
+        "associations": commands.associations(),
+        "qualities": commands.qualities(),
     }
     answers: Dict[str, str] = {}
 
     def ask(name: str) -> None:
-        answers[name] = run(commands[name]).out
+        answers[name] = run(questions[name]).out
 
-    process.in_parallel(commands, ask, len(commands))
+    process.in_parallel(questions, ask, len(questions))
     config = parse.settings(answers["config"])
     accounting = config.get("AccountingStorageType", "").partition("/")[2] not in ("", "none")
     return Limits(
@@ -60,13 +60,13 @@ def limits() -> Limits:
 
 def message_timeout() -> float:
     """Return the seconds after which Slurm's commands give up; 10 is its default."""
-    config = parse.settings(run(command_lines.config()).out)
+    config = parse.settings(run(commands.config()).out)
     return float(_first_number(config.get("MessageTimeout")) or 10)
 
 
 def listing(cluster: str = "") -> List[SqueueRow]:
     """Return the user's jobs that the controller remembers; an error of kind slurm if it fails."""
-    ran = run(command_lines.listing(cluster))
+    ran = run(commands.listing(cluster))
     if not ran.ok:
         raise AgentError("slurm", f"squeue failed: {ran.message()}")
     return parse.listing(ran.out)
@@ -76,7 +76,7 @@ def exit_codes(jobs: List[str], cluster: str = "") -> Dict[str, Tuple[int, int]]
     """Return exit codes and signals of ended jobs that the controller remembers, where it tells."""
     found: Dict[str, Tuple[int, int]] = {}
     for some in chunks(jobs):
-        ran = run(command_lines.exit_codes(some, cluster))
+        ran = run(commands.exit_codes(some, cluster))
         found.update(parse.exit_codes(ran.out))
     return found
 
@@ -85,18 +85,18 @@ def accounts(jobs: List[str], since: float, cluster: str = "") -> Dict[str, Sacc
     """Return what the accounting knows of jobs since a time; an error of kind slurm if it fails."""
     found: Dict[str, SacctRow] = {}
     for some in chunks(jobs):
-        found.update(_accounts(command_lines.accounts(some, moment(since), cluster)))
+        found.update(_accounts(commands.accounts(some, moment(since), cluster)))
     return found
 
 
 def accounts_of_user(since: float, cluster: str = "") -> Dict[str, SacctRow]:
     """Return all of the user's jobs since a time that the accounting knows; fails as `accounts`."""
-    return _accounts(command_lines.accounts_of_user(moment(since), cluster))
+    return _accounts(commands.accounts_of_user(moment(since), cluster))
 
 
 def run(words: List[str], patience: float = PATIENCE) -> process.Ran:
     """Run a command without the user's own filters and formats for it."""
-    return process.run(words, timeout=patience, env=environment.for_questions(os.environ))
+    return process.run(words, timeout=patience, env=commands.variables_for_questions(os.environ))
 
 
 def chunks(jobs: List[str]) -> List[List[str]]:

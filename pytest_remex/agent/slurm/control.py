@@ -5,7 +5,7 @@ from typing import Dict, Iterable, List, NamedTuple
 
 from pytest_remex.agent import fs, process
 from pytest_remex.agent.errors import AgentError, UnreadableError
-from pytest_remex.agent.slurm import attempts, client, command_lines
+from pytest_remex.agent.slurm import attempts, client, commands
 from pytest_remex.agent.slurm.ownership import Listing, LocatedJob, locate, spellings
 from pytest_remex.agent.slurm.parse import SqueueRow
 from pytest_remex.agent.wire import Reply
@@ -92,7 +92,7 @@ def cancel_orphans(
     held = [row for row in rows if row.held_by_user and row.comment.startswith(COMMENT)]
     orphans = {number_of(row.id) for row in held if _is_orphan(row, notes.get(row.work_dir, ""))}
     for some in client.chunks(sorted(orphans, key=int)):
-        client.run(command_lines.cancel_held(some, cluster))
+        client.run(commands.cancel_held(some, cluster))
         reply.send(OrphansCancelled(some))
 
 
@@ -106,7 +106,7 @@ def _release(jobs: List[LocatedJob], cluster: str) -> Dict[str, Refusal]:
     failed: Dict[str, Refusal] = {}
 
     def let_go(numbers: List[str]) -> None:
-        ran = client.run(command_lines.release(numbers, cluster))
+        ran = client.run(commands.release(numbers, cluster))
         if not ran.ok:
             refusal = Refusal(f"scontrol release failed: {ran.message()}")
             failed.update(dict.fromkeys(numbers, refusal))
@@ -142,7 +142,7 @@ def _cancel(jobs: List[str], cluster: str) -> Dict[str, Refusal]:
     """Cancel jobs; return why some were not cancelled."""
     failed: Dict[str, Refusal] = {}
     for some in client.chunks(jobs):
-        ran = client.run(command_lines.cancel(some, cluster))
+        ran = client.run(commands.cancel(some, cluster))
         if not ran.ok:
             failed.update(dict.fromkeys(some, Refusal(f"scancel failed: {ran.message()}")))
     return failed

@@ -1,32 +1,57 @@
 """Tell the states of runs on a Slurm cluster, from whichever source knows.
 
+Slurm goes first: squeue, sacct, scontrol, each asked for what those before it did not tell. What a
+run directory holds a job may have written: it is believed only where Slurm has forgotten the job.
 A source that failed is no answer: the state stays UNKNOWN. LOST asks the user to submit again, so
 it takes proof: the job's number belongs to another job, or the accounting has jobs from before and
 from after it, and not this one.
 """
 
-from typing import List
+import contextlib
+from typing import Dict, List, Optional, Set
 
 from pytest_remex.agent.errors import AgentError, UnreadableError
-from pytest_remex.agent.slurm import client, control, groups, sources
-from pytest_remex.agent.slurm.ownership import LocatedJob, locate
-from pytest_remex.agent.slurm.sources import Answers
+from pytest_remex.agent.fs import RunFiles
+from pytest_remex.agent.slurm import client, commands, control, groups, parse
+from pytest_remex.agent.slurm.ownership import Listing, LocatedJob, locate
 from pytest_remex.agent.wire import Reply
-from pytest_remex.common.jobs import Job, JobId, JobState, number_of
+from pytest_remex.common import paths
+from pytest_remex.common.jobs import FINAL, Job, JobId, JobState, number_of
 from pytest_remex.common.protocol import Query, RunState
+from pytest_remex.common.typed_json import dumps
 
 _LOST = "Slurm gave the id {} out and lost the job: submit it again"
+FEW = 50
+"""Jobs that scontrol is asked for, one by one, at most."""
+
+
+class Answers:
+    """What the sources said so far, by run directory: jobs, and hints why a job is not known.
+
+    `failures` are sources that failed; `reused` the run directories whose job's number is another
+    job's now.
+    """
+
+    def __init__(self) -> None:
+        self.jobs: Dict[str, Job] = {}
+        self.hints: Dict[str, str] = {}
+        self.failures: List[str] = []
+        self.reused: Set[str] = set()
+
+    def unknown(self, asked: List[LocatedJob]) -> List[LocatedJob]:
+        """Return those of which nothing is known."""
+        return [one for one in asked if one.directory not in self.jobs]
 
 
 def query(request: Query, reply: Reply) -> None:
     """Tell each run's job."""
     for cluster, asked in locate(request.runs, request.queried).items():
         answers = Answers()
-        listing = sources.ask_squeue(asked, cluster, answers)
+        listing = _ask_squeue(asked, cluster, answers)
         _ask_others(asked, cluster, answers)
         for one in asked:
             job = _own_state(one, answers.jobs[one.directory])._replace(id=one.id)
-            sources.remember(one.path, job)
+            _remember(one.path, job)
             reply.send(RunState(one.directory, job))
         if request.cancel_orphans:
             folders = [one.path for one in asked]
@@ -34,9 +59,9 @@ def query(request: Query, reply: Reply) -> None:
 
 
 def _ask_others(asked: List[LocatedJob], cluster: str, answers: Answers) -> None:
-    sources.ask_sacct(asked, cluster, answers)
-    sources.ask_scontrol(asked, cluster, answers)
-    sources.ask_run_directories(asked, answers)
+    _ask_sacct(asked, cluster, answers)
+    _ask_scontrol(asked, cluster, answers)
+    _ask_run_directories(asked, answers)
     if not answers.failures:
         _find_lost(answers.unknown(asked), cluster, answers)
     failures = "; ".join(answers.failures)
@@ -79,3 +104,116 @@ def _not_accounted(asked: List[LocatedJob], cluster: str) -> List[LocatedJob]:
     known = {job for job, account in accounts.items() if account.word != "PENDING"}
     first, last = min(numbers), max(numbers)
     return [one for one in asked if first < int(one.number) < last and one.job not in known]
+
+
+def _ask_squeue(asked: List[LocatedJob], cluster: str, answers: Answers) -> Listing:
+    """Ask for all of the user's jobs, and for the exit codes of those that have ended."""
+    try:
+        listing = Listing.ask(cluster)
+    except AgentError as error:
+        answers.failures.append(str(error))
+        return Listing([])
+    for one in asked:
+        row = listing.row(one)
+        if row is not None:
+            answers.jobs[one.directory] = parse.from_listing(row)
+        elif listing.is_another(one):
+            answers.reused.add(one.directory)
+    ended = {job.id for job in answers.jobs.values() if job.state in FINAL}
+    codes = client.exit_codes(sorted(ended), cluster)
+    for directory, job in answers.jobs.items():
+        if job.id in ended and job.id in codes:
+            code, number = codes[job.id]
+            answers.jobs[directory] = job._replace(exit_code=code, signal=number or None)
+    return listing
+
+
+def _ask_sacct(asked: List[LocatedJob], cluster: str, answers: Answers) -> None:
+    """Ask for what is not known, or ended just now: sacct tells the memory too."""
+    wanting = [one for one in asked if _wants_account(answers.jobs.get(one.directory))]
+    if not wanting:
+        return
+    numbers = list(dict.fromkeys(one.number for one in wanting))
+    since = min(one.earliest for one in wanting)
+    try:
+        accounts = client.accounts(numbers, since, cluster)
+    except client.NoAccountingError as error:
+        why = f"Slurm has forgotten the job, and {error}"
+        answers.hints.update(dict.fromkeys((one.directory for one in wanting), why))
+    except AgentError as error:
+        answers.failures.append(str(error))
+    else:
+        for one in wanting:
+            account = accounts.get(one.job)
+            if account is not None and one.owns(account.work_dir):
+                _take_account(one, parse.from_account(account), answers)
+
+
+def _ask_scontrol(asked: List[LocatedJob], cluster: str, answers: Answers) -> None:
+    """Ask the controller, one by one, for a few jobs that squeue did not list."""
+    left = [one for one in answers.unknown(asked) if one.directory not in answers.reused]
+    for one in left[:FEW]:
+        ran = client.run(commands.show(one.job, cluster))
+        if not ran.ok:
+            continue
+        if parse.shows_folder(ran.out, one.work_dirs()):
+            answers.jobs[one.directory] = parse.from_scontrol(one.job, parse.shown(ran.out))
+        else:
+            answers.reused.add(one.directory)
+
+
+def _ask_run_directories(asked: List[LocatedJob], answers: Answers) -> None:
+    """Take final states that were seen, exit codes that jobs left, and what we cancelled."""
+    for one in answers.unknown(asked):
+        try:
+            job = _recall(one) or groups.left_exit_code(one.path, one.job)
+        except UnreadableError as error:
+            answers.hints[one.directory] = str(error)
+            continue
+        if job is None and control.was_cancelled(one) and not answers.failures:
+            job = Job(one.job, JobState.CANCELLED, "cancelled before it started", source="record")
+        if job is not None:
+            answers.jobs[one.directory] = job
+
+
+def _recall(one: LocatedJob) -> Optional[Job]:
+    """Return the job's final state if it was seen before.
+
+    Raises:
+        UnreadableError: The file that should hold it is damaged.
+
+    """
+    seen = RunFiles(one.path).load(Job, paths.STATE)
+    return seen if seen and seen.id == one.id and seen.state in FINAL else None
+
+
+def _remember(run: str, job: Job) -> None:
+    """Keep a final state in the run directory, as Slurm forgets it."""
+    if job.state not in FINAL:
+        return
+    files, text = RunFiles(run), dumps(job, paths.DISK_FORMAT)
+    # the client keeps it in its launch record: here it is for clients that do not have that
+    with contextlib.suppress(UnreadableError, OSError):
+        if _read_state(files) != text:
+            files.write(paths.STATE, text)
+
+
+def _read_state(files: RunFiles) -> Optional[str]:
+    try:
+        return files.read(paths.STATE)
+    except UnreadableError:
+        return None
+
+
+def _wants_account(job: Optional[Job]) -> bool:
+    return job is None or (job.state in FINAL and job.memory is None and job.source == "squeue")
+
+
+def _take_account(one: LocatedJob, job: Job, answers: Answers) -> None:
+    """Believe an account of a live job only where the controller cannot be asked: it lags."""
+    listed = one.directory in answers.jobs
+    if job.state in FINAL or (answers.failures and not listed):
+        answers.jobs[one.directory] = job
+    elif not listed:
+        why = f"sacct says {job.state}, but squeue does not list job {one.id}"
+        answers.hints[one.directory] = why

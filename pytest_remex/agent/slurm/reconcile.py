@@ -14,12 +14,11 @@ import time
 from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from pytest_remex.agent.errors import AgentError
-from pytest_remex.agent.slurm import attempts, client, command_lines, environment, parse, sbatch
+from pytest_remex.agent.slurm import attempts, client, commands, parse, sbatch
 from pytest_remex.agent.slurm.attempts import Attempt
 from pytest_remex.agent.slurm.ownership import spellings
 from pytest_remex.agent.slurm.parse import SqueueRow
-from pytest_remex.agent.slurm.sbatch_result import DOUBT, REJECTED, SbatchResult
-from pytest_remex.agent.slurm.states import state_of
+from pytest_remex.agent.slurm.sbatch import DOUBT, REJECTED, SbatchResult
 from pytest_remex.agent.submissions import LocatedSubmission
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common.jobs import JobId, JobState, by_cluster, number_of, with_cluster
@@ -117,7 +116,7 @@ def _is_of(submitted: SubmittedJob, rows: List[SqueueRow]) -> bool:
         return all(row.work_dir in names or row.comment == submission.comment for row in rows)
     # a site may answer squeue from a cache: the controller itself knows
     job = JobId.parse(submitted.job)
-    ran = client.run(command_lines.show(job.on_cluster, job.cluster))
+    ran = client.run(commands.show(job.on_cluster, job.cluster))
     if not ran.ok:
         return "Invalid job id" not in ran.message()
     return parse.shows_folder(ran.out, names)
@@ -136,7 +135,7 @@ def _in_words(tasks: Set[str]) -> str:
 
 def _give_up(submitted: SubmittedJob, why: str) -> SbatchResult:
     job, submission = JobId.parse(submitted.job), submitted.submission
-    client.run(command_lines.cancel_held([job.on_cluster], job.cluster))
+    client.run(commands.cancel_held([job.on_cluster], job.cluster))
     attempts.refuse(submission.notes, submission.job_number, submitted.attempt, why)
     return SbatchResult(REJECTED, words=why)
 
@@ -240,7 +239,7 @@ def _candidates(submissions: List[LocatedSubmission]) -> List[Candidate]:
         ),
         default=0.0,
     )
-    clusters = environment.clusters(os.environ) or [""]
+    clusters = commands.clusters(os.environ) or [""]
     return [one for cluster in clusters for one in _on_cluster(cluster, since)]
 
 
@@ -270,7 +269,7 @@ def _on_cluster(cluster: str, since: float) -> List[Candidate]:
     for row in accounts:
         name = with_cluster(number_of(row.id), cluster)
         if name not in known:
-            ended = state_of(row.word) is JobState.CANCELLED
+            ended = parse.state_of(row.word) is JobState.CANCELLED
             found.append(Candidate(name, row.comment, row.work_dir, held=False, ended=ended))
     return found
 
@@ -286,7 +285,7 @@ def _keep_one(submission: LocatedSubmission, candidates: List[Candidate]) -> Opt
     kept = min(live or names, key=_order)
     orphans = {one.id for one in candidates if one.held and one.id in names} - {kept}
     for cluster, jobs in by_cluster(sorted(orphans, key=_order)).items():
-        client.run(command_lines.cancel_held(jobs, cluster))
+        client.run(commands.cancel_held(jobs, cluster))
     return kept
 
 

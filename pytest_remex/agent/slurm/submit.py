@@ -7,14 +7,15 @@ from typing import Callable, Dict, List, NamedTuple
 from pytest_remex.agent import process
 from pytest_remex.agent.errors import AgentError, UnreadableError
 from pytest_remex.agent.fs import RunFiles
-from pytest_remex.agent.slurm import attempts, client, command_lines, environment, groups
+from pytest_remex.agent.slurm import attempts, client, commands, groups
 from pytest_remex.agent.slurm.reconcile import SubmittedJob, Timeouts, resolve, verify
-from pytest_remex.agent.slurm.sbatch import Launcher, LimitWatch
-from pytest_remex.agent.slurm.sbatch_result import (
+from pytest_remex.agent.slurm.sbatch import (
     DOUBT,
     HELD,
     LIMIT,
     REJECTED,
+    Launcher,
+    LimitWatch,
     SbatchResult,
     refuses,
 )
@@ -65,7 +66,7 @@ def submit(request: Submit, reply: Reply) -> None:
 
 
 def _tell_ignored(submissions: List[LocatedSubmission], reply: Reply) -> None:
-    names = environment.ignored(os.environ)
+    names = commands.ignored_variables(os.environ)
     if submissions and names:
         reply.send(SubmitWarning(IGNORED.format(names=", ".join(names))))
 
@@ -185,8 +186,8 @@ def _sbatch(submission: LocatedSubmission, number: int, context: SubmitContext) 
         return SbatchResult(DOUBT)
     group = groups.group_of(submission)
     options = submission.options + (group.options if group else [])
-    words = command_lines.submit(submission.comment, options, submission.script)
-    variables = {**environment.for_submission(os.environ), **submission.environment}
+    words = commands.submit(submission.comment, options, submission.script)
+    variables = {**commands.variables_for_submission(os.environ), **submission.environment}
     code = context.launcher.run(words, submission.folder, note, variables)
     result = attempts.end(note, code)
     if result.kind != HELD:

@@ -160,7 +160,7 @@ def test_last_words_are_safe(server, opened):
 
 def test_slow_start(server, opened, monkeypatch):
     """The user is notified of a start that takes long."""
-    monkeypatch.setattr("pytest_remex.transport.greeting._SLOW", 0.5)
+    monkeypatch.setattr("pytest_remex.transport.ssh_channel._SLOW", 0.5)
     login_file(server, "sleep 2")
     told = []
     look(opened(notify=told.append))

@@ -1,6 +1,6 @@
 """Slurm's commands take what they are given, and no more."""
 
-from pytest_remex.agent.slurm import client, command_lines
+from pytest_remex.agent.slurm import client
 
 
 def test_ids_are_split_to_fit_a_command_line():
@@ -10,8 +10,3 @@ def test_ids_are_split_to_fit_a_command_line():
     assert [job for part in parts for job in part] == jobs
     assert all(len(",".join(part)) <= client.LENGTH for part in parts)
     assert client.chunks([]) == []
-
-
-def test_no_filter_goes_with_a_cancel():
-    """A filter would make scancel end the whole array of a task."""
-    assert command_lines.cancel(["12_3"]) == ["scancel", "12_3"]

@@ -3,7 +3,7 @@
 import pytest
 
 from pytest_remex.agent.slurm import parse
-from pytest_remex.agent.slurm.command_lines import FIELD, ROW
+from pytest_remex.agent.slurm.commands import FIELD, ROW
 from pytest_remex.agent.slurm.ownership import Listing, LocatedJob, locate
 from pytest_remex.common.parts import RunJob
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_remex.agent.slurm import parse
-from pytest_remex.agent.slurm.command_lines import FIELD, ROW
+from pytest_remex.agent.slurm.commands import FIELD, ROW
 
 SQUEUE = (
     "CLUSTER: there\n"
@@ -111,3 +111,15 @@ def test_scontrol_words_of_a_hostile_folder_do_not_count():
     """What looks like a word in a folder's name does not stand in for the real one."""
     text = "JobId=1 JobState=RUNNING Reason=None WorkDir=/x JobState=COMPLETED ExitCode=9:0\n"
     assert parse.shown(text)["JobState"] == "RUNNING"
+
+
+@pytest.mark.parametrize(
+    ("word", "reason", "state"),
+    [("PENDING", "JobHeldUser", "HELD"), ("PENDING", "Priority", "PENDING"),
+     ("CANCELLED by 0", "", "CANCELLED"), ("CANCELLED+", "", "CANCELLED"),
+     ("CONFIGURING", "", "PENDING"), ("SPECIAL_EXIT", "", "HELD"), ("BRAND_NEW", "", "UNKNOWN"),
+     ("", "", "UNKNOWN")],
+)  # fmt: skip
+def test_states(word, reason, state):
+    """Slurm's words become ours; one that nobody has seen yet is UNKNOWN."""
+    assert parse.state_of(word, reason) == state

@@ -1,4 +1,4 @@
-"""The greeting of a program behind a login shell; nothing is sent there before it came.
+"""A program at the end of an ssh channel, and its greeting: nothing is sent before that came.
 
 A login file may start another shell, which would run what it is sent as its script, or ask a
 question, which would take it for the answer. So the program first reports that it runs.
@@ -6,17 +6,20 @@ question, which would take it for the answer. So the program first reports that 
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
+import threading
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+import paramiko
 
 from pytest_remex.errors import RemoteError
 from pytest_remex.transport.base import CHUNK, last_lines
 
 if TYPE_CHECKING:
-    import paramiko
+    from collections.abc import Callable, Iterator
 
 SEPARATE_STREAMS = ("sh", "-c", 'exec "$@" 7<&0 8>&1 </dev/null >&2', "sh")
 """Words before a shell's own that keep its login files away from the program's streams.
@@ -54,6 +57,15 @@ _FIX = (
     "or set remex_shell, or Remote(shell=...), to a shell whose login files do not, such as "
     "`zsh -lc`"
 )
+WINDOW = 1 << 22
+"""Bytes that a channel may carry ahead of its reader."""
+_PIECE = 1 << 18
+"""Bytes to send at a time: paramiko copies what it has not sent yet, so a large piece is slow."""
+_CLOSE_TIMEOUT = 2.0
+_LINGER = 5.0
+"""Seconds without output between checks whether the program ended, others may hold its streams."""
+_LINK_CHECK = 0.2
+"""Seconds for an ssh connection that has closed its channels to report that it broke."""
 
 
 class Greeting:
@@ -158,3 +170,96 @@ class Greeting:
         texts = [last_lines(data) for data in (self._stdout, self._stderr)]
         output = " and ".join(repr(text) for text in texts if text)
         return f", after {output}" if output else ""
+
+
+class SshChannel:
+    """A program at the end of an ssh channel; see `Channel`."""
+
+    def __init__(
+        self, channel: paramiko.Channel, ssh: paramiko.Transport, *, idle_timeout: float
+    ) -> None:
+        self._channel = channel
+        self._ssh = ssh
+        self._idle_timeout = idle_timeout
+        self._rest = b""
+
+    def wait_for_greeting(self, greeting: Greeting, on_slow: Callable[[], None]) -> bool:
+        """Wait for the program's greeting, before anything else; return whether it came."""
+        greeting.wait(self._channel, self._idle_timeout, on_slow)
+        self._rest = greeting.rest
+        self._channel.settimeout(min(_LINGER, self._idle_timeout))
+        return bool(greeting.word)
+
+    def read(self) -> bytes:
+        """See `Channel`. Waits however long it takes: the caller knows how long is too long.
+
+        It ends with the program too, though a login file's background job may hold stdout open.
+        """
+        if self._rest:
+            rest, self._rest = self._rest, b""
+            return rest
+        return self._receive(self._channel.recv)
+
+    def read_error(self) -> bytes:
+        """See `Channel`; as `read`."""
+        return self._receive(self._channel.recv_stderr)
+
+    def _receive(self, receive: Callable[[int], bytes]) -> bytes:
+        while True:
+            try:
+                return receive(WINDOW)
+            except TimeoutError:
+                if self._channel.exit_status_ready():
+                    return b""
+            except EOFError:  # paramiko could not tell the other end that it may send more
+                return b""
+
+    def write(self, data: bytes) -> None:
+        """See `Channel`. Raises `OSError` if a piece is not accepted in `idle_timeout` seconds."""
+        for start in range(0, len(data), _PIECE):
+            with break_after(self._idle_timeout, self._ssh):
+                self._send(data[start : start + _PIECE])
+
+    def _send(self, piece: bytes) -> None:
+        deadline = time.monotonic() + self._idle_timeout
+        while piece:
+            try:
+                piece = piece[self._channel.send(piece) :]
+            except TimeoutError:  # the channel's timeout, which is set for `read`
+                if time.monotonic() > deadline:
+                    raise
+
+    def wait(self, seconds: float) -> int | None:
+        """See `Channel`. The exit code of a program that a signal ended is 128."""
+        if not self._channel.status_event.wait(seconds):
+            return None
+        code = self._channel.recv_exit_status()
+        if code >= 0:
+            return code
+        self._ssh.join(_LINK_CHECK)
+        return 128 if self._channel.eof_received and self._ssh.is_active() else None
+
+    def close(self) -> None:
+        """See `Channel`. The program sees the end of its stdin, unless the connection is gone."""
+        with (
+            contextlib.suppress(OSError, paramiko.SSHException),
+            break_after(_CLOSE_TIMEOUT, self._ssh),
+        ):
+            self._channel.close()
+
+
+@contextlib.contextmanager
+def break_after(seconds: float, ssh: paramiko.Transport) -> Iterator[None]:
+    """Break a connection that accepts no more data: paramiko would wait for ever.
+
+    Raises `OSError` where it is gone, which paramiko reports as `EOFError`.
+    """
+    timer = threading.Timer(seconds, ssh.close)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except EOFError as error:
+        raise ConnectionResetError("the connection is gone") from error
+    finally:
+        timer.cancel()

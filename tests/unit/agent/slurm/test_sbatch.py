@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.rejections import DOUBTFUL, LIMIT, PERMANENT
 
-from pytest_remex.agent.slurm import sbatch_result
+from pytest_remex.agent.slurm import sbatch
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from pytest_remex.agent.slurm import sbatch_result
 )  # fmt: skip
 def test_an_id_is_found_among_chatter(said, job):
     """The only line that is an id is the id, where sbatch ended well."""
-    assert sbatch_result.judge(said, 0) == sbatch_result.SbatchResult(sbatch_result.HELD, job=job)
+    assert sbatch.judge(said, 0) == sbatch.SbatchResult(sbatch.HELD, job=job)
 
 
 @pytest.mark.parametrize("code", [None, 1, 3, 255, -9])
@@ -26,14 +26,14 @@ def test_an_id_is_found_among_chatter(said, job):
 )
 def test_an_id_counts_only_with_a_good_end(said, code):
     """A number from an sbatch that failed, or whose end nobody saw, is in doubt."""
-    assert sbatch_result.judge(said, code).kind == "doubt"
+    assert sbatch.judge(said, code).kind == "doubt"
 
 
 @pytest.mark.parametrize("words", [*PERMANENT[:3], *LIMIT, *DOUBTFUL])
 @pytest.mark.parametrize("number", ["", "5\n"])
 def test_a_good_end_with_words_of_failure_is_doubt(number, words):
     """A wrapper that loses the exit status makes neither a job of a number nor a refusal."""
-    assert sbatch_result.judge(f"{number}sbatch: error: {words}\n", 0).kind == "doubt"
+    assert sbatch.judge(f"{number}sbatch: error: {words}\n", 0).kind == "doubt"
 
 
 @pytest.mark.parametrize("code", [0, 1, None])
@@ -41,28 +41,26 @@ def test_a_good_end_with_words_of_failure_is_doubt(number, words):
 def test_what_is_no_answer_is_doubt(said, code):
     """No id, two ids, or words that are in no list of refusals leave doubt."""
     words = "sbatch: error: " + said if said in DOUBTFUL else said
-    assert sbatch_result.judge(words, code).kind == "doubt"
+    assert sbatch.judge(words, code).kind == "doubt"
 
 
 @given(st.text(), st.integers(1, 255) | st.integers(-31, -1) | st.none())
 def test_no_words_make_a_job_of_a_failure(said, code):
     """Whatever a failed sbatch prints, its job is not believed."""
-    assert sbatch_result.judge(said, code).kind != "held"
+    assert sbatch.judge(said, code).kind != "held"
 
 
 @pytest.mark.parametrize("said", PERMANENT)
 def test_refusals(said):
     """Definite refusals are told in Slurm's words, where sbatch is known to have failed."""
-    assert sbatch_result.judge(said, 1) == sbatch_result.SbatchResult(
-        sbatch_result.REJECTED, words=said
-    )
-    assert sbatch_result.judge(said, None).kind == "doubt"
+    assert sbatch.judge(said, 1) == sbatch.SbatchResult(sbatch.REJECTED, words=said)
+    assert sbatch.judge(said, None).kind == "doubt"
 
 
 @pytest.mark.parametrize("said", LIMIT)
 def test_limits(said):
     """Submit limits are refusals for now."""
-    assert sbatch_result.judge(said, 1).kind == "limit"
+    assert sbatch.judge(said, 1).kind == "limit"
 
 
 def test_a_limit_on_size_is_not_a_submit_limit():
@@ -72,4 +70,4 @@ def test_a_limit_on_size_is_not_a_submit_limit():
         "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy"
         " (job submit limit, user's size and/or time limits)\n"
     )
-    assert sbatch_result.judge(said, 1).kind == "rejected"
+    assert sbatch.judge(said, 1).kind == "rejected"

@@ -1,9 +1,9 @@
-"""Which variables of a login environment reach sbatch and Slurm's other commands."""
+"""The commands of Slurm, and which variables of a login environment reach them."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_remex.agent.slurm import environment as env
+from pytest_remex.agent.slurm import commands
 
 CHOSEN = {"SBATCH_ACCOUNT": "a", "SBATCH_PARTITION": "p", "SBATCH_QOS": "q", "PATH": "/bin"}
 CHANGES = [
@@ -15,8 +15,8 @@ CHANGES = [
 def test_only_who_where_and_when_reach_sbatch():
     """What changes the job itself is left out and named; the rest is as the login files say."""
     variables = {**CHOSEN, **{f"SBATCH_{name}": "1" for name in CHANGES}, "SLURM_HINT": "x"}
-    assert env.for_submission(variables) == CHOSEN
-    assert env.ignored(variables) == sorted(f"SBATCH_{name}" for name in CHANGES)
+    assert commands.variables_for_submission(variables) == CHOSEN
+    assert commands.ignored_variables(variables) == sorted(f"SBATCH_{name}" for name in CHANGES)
 
 
 def test_an_allocation_does_not_leak():
@@ -24,25 +24,25 @@ def test_an_allocation_does_not_leak():
     leaked = {"SLURM_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "3", "SLURM_CPUS_PER_TASK": "64",
               "SLURM_CPU_BIND": "quiet,mask_cpu:0x1", "SLURM_MEM_PER_CPU": "1"}  # fmt: skip
     kept = {"SLURM_CONF": "/etc/slurm.conf", "SBATCH_ACCOUNT": "a"}
-    assert env.for_submission({**leaked, **kept}) == kept
-    assert env.ignored({**leaked, **kept}) == []
+    assert commands.variables_for_submission({**leaked, **kept}) == kept
+    assert commands.ignored_variables({**leaked, **kept}) == []
 
 
 def test_a_sites_choices_for_srun_stay():
     """Outside an allocation a site's settings for srun reach the job."""
     variables = {"SLURM_MPI_TYPE": "pmix", "SLURM_CPU_BIND": "cores"}
-    assert env.for_submission(variables) == variables
+    assert commands.variables_for_submission(variables) == variables
 
 
 def test_clusters_are_named_once():
     """SBATCH_CLUSTERS goes before SLURM_CLUSTERS; `all` cannot be listed, so it does not count."""
     both = {"SBATCH_CLUSTERS": "east,west", "SLURM_CLUSTERS": "north"}
-    assert env.for_submission(both) == {"SBATCH_CLUSTERS": "east,west"}
-    assert env.clusters(both) == ["east", "west"]
-    assert env.clusters({"SLURM_CLUSTERS": "north"}) == ["north"]
+    assert commands.variables_for_submission(both) == {"SBATCH_CLUSTERS": "east,west"}
+    assert commands.clusters(both) == ["east", "west"]
+    assert commands.clusters({"SLURM_CLUSTERS": "north"}) == ["north"]
     every = {"SLURM_CLUSTERS": "all"}
-    assert (env.for_submission(every), env.clusters(every)) == ({}, [])
-    assert env.ignored(every) == ["SLURM_CLUSTERS"]
+    assert (commands.variables_for_submission(every), commands.clusters(every)) == ({}, [])
+    assert commands.ignored_variables(every) == ["SLURM_CLUSTERS"]
 
 
 @given(
@@ -51,6 +51,13 @@ def test_clusters_are_named_once():
 )
 def test_questions_are_asked_without_a_users_settings(prefix, name):
     """No option of another command reaches squeue, sacct, scontrol or scancel."""
-    asked = env.for_questions({prefix + name: "x", "SLURM_CONF": "c", "PATH": "/bin"})
+    asked = commands.variables_for_questions(
+        {prefix + name: "x", "SLURM_CONF": "c", "PATH": "/bin"}
+    )
     passed = {"SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT", "SLURM_SACK_KEY", "SLURM_SACK_JWKS"}
     assert set(asked) - passed == {"PATH", "SLURM_BITSTR_LEN", "LC_ALL"}
+
+
+def test_no_filter_goes_with_a_cancel():
+    """A filter would make scancel end the whole array of a task."""
+    assert commands.cancel(["12_3"]) == ["scancel", "12_3"]

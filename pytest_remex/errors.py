@@ -25,7 +25,11 @@ class RecordError(RemexError):
     """A launch record, or another file in the output folder, cannot be read or written."""
 
 
-class NamelistError(RemexError):
+class ConfigError(RemexError):
+    """A config file cannot be read, or a setting in it cannot be changed."""
+
+
+class NamelistError(ConfigError):
     """A namelist cannot be read, or a setting in it cannot be changed."""
 
 

@@ -8,6 +8,7 @@ import re
 import textwrap
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 
 from pytest_remex.collect.manifest import first_present
@@ -138,9 +139,11 @@ def _size(size: int) -> str:
     return f"{scaled:.3g} {unit}"
 
 
-def _same(asked: Value, ran: Value) -> bool:
+def _same(asked: Value, ran: object) -> bool:
     if isinstance(asked, bool) or isinstance(ran, bool):
         return asked is ran
+    if isinstance(asked, str) and isinstance(ran, date):  # as YAML and TOML have it
+        return asked in (str(ran), ran.isoformat())
     if isinstance(asked, str) and isinstance(ran, str):
         return asked.rstrip() == ran.rstrip()
     return asked == ran

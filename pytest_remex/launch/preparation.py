@@ -10,9 +10,11 @@ import difflib
 import os
 import shutil
 import warnings
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pluggy
 
@@ -20,7 +22,7 @@ from pytest_remex import names
 from pytest_remex.collect.failure import config_differences, config_omissions
 from pytest_remex.errors import SweepError
 from pytest_remex.io import writing
-from pytest_remex.model import Config, Experiment, Sweep, Value
+from pytest_remex.model import Config, Experiment, Sweep
 from pytest_remex.repo.commits import Patch
 from pytest_remex.repo.git import Git, without_git_variables
 from pytest_remex.repo.inputs import InputRules
@@ -219,13 +221,13 @@ def check_config(experiment: Experiment, hook: pluggy.HookRelay) -> Iterator[str
 
 
 def _read_back(experiment: Experiment, hook: pluggy.HookRelay) -> ReadBack:
-    config: dict[str, Value] | Config | None = None
+    config: Any = None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for name in experiment.sweep.config_files or (None,):
-            found: Config | None = hook.pytest_remex_config(path=experiment.path, config_file=name)
-            # A reader's mapping may know other spellings: where it is alone, it stays as it is.
-            config = {**config, **found} if config and found else found or config
+            found: Any = hook.pytest_remex_config(path=experiment.path, config_file=name)
+            # Not a dict of both: a reader's mapping may know other spellings.
+            config = ChainMap(found, config) if config and found else found or config
     return ReadBack(config, tuple(dict.fromkeys(str(each.message) for each in caught)))
 
 

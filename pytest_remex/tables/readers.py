@@ -8,15 +8,18 @@ from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from pytest_remex import hookspecs
-from pytest_remex.errors import RemexError
+from pytest_remex.config import Settings, read_config
+from pytest_remex.config.files import load
+from pytest_remex.config.yaml_file import read_yaml
+from pytest_remex.errors import ConfigError, RemexError
 
 if TYPE_CHECKING:
-    from pytest_remex.model import Config, Value
+    from pytest_remex.model import Config
 
 hookimpl = pluggy.HookimplMarker("pytest")
 
@@ -41,27 +44,21 @@ class BuiltInReaders:
     def pytest_remex_config(
         self, path: Path, config_file: str | Sequence[str] | None
     ) -> Config | None:
-        """Read back config files of kinds that some reader returns as a mapping.
+        """Read back config files that some reader returns as a mapping, or that are of our kinds.
 
         Where several have a name, the first of them counts.
         """
         names = [config_file] if isinstance(config_file, str) else config_file or ()
         here = [path / name for name in names if (path / name).is_file()]
-        contents = [self._hook().pytest_remex_read(path=each, options={}) for each in here]
-        configs = [flattened(each) for each in contents if isinstance(each, Mapping)]
-        return dict(ChainMap(*configs)) if configs else None
+        configs = [found for each in here if (found := self._config(each)) is not None]
+        # A ChainMap asks each for a dotted name, as a dict of all would not.
+        return ChainMap(*configs) if len(configs) > 1 else next(iter(configs), None)
 
-
-def flattened(config: Mapping[str, object]) -> dict[str, Value]:
-    """Return the settings of all groups together; the first of a name wins."""
-    flat: dict[str, Value] = {}
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            for inner, one in value.items():
-                flat.setdefault(str(inner), one)
-        else:
-            flat.setdefault(str(name), cast("Value", value))
-    return flat
+    def _config(self, path: Path) -> dict[str, Any] | None:
+        content = self._hook().pytest_remex_read(path=path, options={})
+        if isinstance(content, Mapping):
+            return Settings(content)
+        return read_config(path) if load(path).format else None
 
 
 def read(path: Path, options: Mapping[str, object] = MappingProxyType({})) -> object | None:
@@ -72,7 +69,7 @@ def read(path: Path, options: Mapping[str, object] = MappingProxyType({})) -> ob
 
     Raises:
         RemexError: The file is not of its kind, an option is not known to its reader, or it is
-            YAML and PyYAML is not installed.
+            YAML and ruamel.yaml is not installed.
 
     """
     reader = _READERS.get(path.suffix.lower())
@@ -111,15 +108,9 @@ def _toml(path: Path) -> object:
 
 def _yaml(path: Path) -> object:
     try:
-        import yaml  # noqa: PLC0415 - an extra
-    except ImportError:
-        raise RemexError(
-            f"{path} is YAML: pip install 'pytest-remex[yaml]' to have it read"
-        ) from None
-    try:
-        return yaml.safe_load(path.read_bytes())
-    except yaml.YAMLError as error:
-        raise ValueError(error) from error
+        return read_yaml(path.read_text("utf-8-sig"))
+    except ConfigError as error:
+        raise RemexError(f"{path}: {error}") from None
 
 
 def _text(path: Path) -> object:

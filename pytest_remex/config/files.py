@@ -1,0 +1,102 @@
+"""Read a config file's text and write it back; choose the format by the file's name and content."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_remex.config.ini_file import patch_ini, read_ini
+from pytest_remex.config.json_file import patch_json, patch_json5, read_json, read_json5
+from pytest_remex.config.settings import Change
+from pytest_remex.config.toml_file import patch_toml, read_toml
+from pytest_remex.config.yaml_file import patch_yaml, read_yaml
+from pytest_remex.errors import ConfigError
+
+_LARGEST = 1 << 25
+_INI_LINE = re.compile(r"[ \t]*(?:\[[^\]\n]+\]|<[\w/ ]+>|[\w.%/ ()-]+[ \t]*=.*)[ \t]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format: its name, and how its texts are read and patched."""
+
+    name: str
+    read: Callable[[str], object]
+    patch: Callable[[str, Iterable[Change]], str]
+
+
+YAML = Format("YAML", read_yaml, patch_yaml)
+TOML = Format("TOML", read_toml, patch_toml)
+JSON = Format("JSON", read_json, patch_json)
+JSON5 = Format("JSON5", read_json5, patch_json5)
+INI = Format("INI", read_ini, patch_ini)
+
+_BY_SUFFIX: Mapping[str, Format] = {
+    ".yaml": YAML, ".yml": YAML, ".toml": TOML, ".json": JSON, ".json5": JSON5, ".jsonc": JSON5,
+    ".ini": INI, ".cfg": INI, ".conf": INI, ".par": INI, ".athinput": INI,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigText:
+    """A config file's text, and how its bytes are made of it."""
+
+    path: Path
+    text: str
+    encoding: str
+    mark: str
+    """The byte order mark that it begins with, or nothing."""
+
+    @property
+    def format(self) -> Format | None:
+        """The format, by the file's suffix, else by its lines; None where it is not known."""
+        by_name = _BY_SUFFIX.get(self.path.suffix.lower())
+        if by_name or self.path.name.lower().startswith("athinput"):
+            return by_name or INI
+        lines = [
+            line for line in self.text.splitlines() if line.strip() and line.strip()[0] not in "#;"
+        ]
+        return INI if lines and all(map(_INI_LINE.fullmatch, lines)) else None
+
+
+def load(path: Path) -> ConfigText:
+    """Read a config file; raises `ConfigError` where it cannot be."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}: name a file of the checkout") from error
+    if len(data) > _LARGEST:
+        raise ConfigError(f"{path} has more than {_LARGEST} bytes: such a file is no config")
+    try:
+        text, encoding = data.decode(), "utf-8"
+    except UnicodeDecodeError:
+        text, encoding = data.decode("latin-1"), "latin-1"
+    mark = "\ufeff" if text.startswith("\ufeff") else ""
+    return ConfigText(path, text.removeprefix(mark), encoding, mark)
+
+
+def load_to_change(path: Path) -> ConfigText:
+    """Read a config file that is to be written; raises `ConfigError` also for a link."""
+    if path.is_symlink():
+        raise ConfigError(f"{path} is a link to {path.readlink()}: name that file")
+    return load(path)
+
+
+def store(config: ConfigText, text: str) -> None:
+    """Write another text into the file; raises `ConfigError` where it cannot be."""
+    try:
+        data = (config.mark + text).encode(config.encoding)
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            f"{config.path} is in {config.encoding}, which has no {error.object[error.start]!r}: "
+            f"convert the file to UTF-8, or use another text"
+        ) from None
+    try:
+        with config.path.open("r+b") as file:  # not write_bytes: ext4 waits for the disk then
+            file.write(data)
+            file.truncate()
+    except OSError as error:
+        raise ConfigError(f"{config.path} cannot be written: {error.strerror}") from error

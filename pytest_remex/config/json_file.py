@@ -1,0 +1,131 @@
+"""JSON and JSON5, edited by the places of values; comments and layout stay.
+
+JSON is read by the standard library, JSON5 and JSON with comments by json5.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import re
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from pytest_remex.config.nodes import Dialect, Entry, Node, patch_nodes
+from pytest_remex.config.settings import Change
+from pytest_remex.errors import ConfigError
+
+_TOKEN = re.compile(
+    r"""(?:\s+|//[^\n]*|/\*.*?\*/)*+
+    (?:("(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+')   # 1 text
+      |([{}\[\],:])                              # 2 punctuation
+      |([^\s{}\[\],:"'/]+))                      # 3 number or word
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+class _Token(NamedTuple):
+    start: int
+    end: int
+    text: str
+
+
+def read_json(text: str) -> object:
+    """Return what a JSON text holds; raises `ConfigError` where it is none."""
+    try:
+        return json.loads(text, object_pairs_hook=_without_repeats)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"it cannot be read as JSON: {error}") from None
+
+
+def read_json5(text: str) -> object:
+    """Return what a JSON5 text holds; raises `ConfigError` where it is none."""
+    try:
+        import json5  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise ConfigError("JSON5 is read with json5: pip install 'pytest-remex[json5]'") from None
+    try:
+        return json5.loads(text, object_pairs_hook=_without_repeats)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"it cannot be read as JSON5: {error}") from None
+
+
+def patch_json(text: str, changes: Iterable[Change]) -> str:
+    """Return a JSON text with the changes made."""
+    return patch_nodes(text, changes, _dialect(_written))
+
+
+def patch_json5(text: str, changes: Iterable[Change]) -> str:
+    """Return a JSON5 text with the changes made."""
+    return patch_nodes(text, changes, _dialect(_written5))
+
+
+def _dialect(write: Callable[[object, str, str], str]) -> Dialect:
+    return Dialect(_parse, write, functools.partial(json.dumps, ensure_ascii=False))
+
+
+def _without_repeats(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ConfigError(f"{key!r} appears twice in one object: leave one")
+        found[key] = value
+    return found
+
+
+@functools.lru_cache(maxsize=8)
+def _parse(text: str) -> Node:
+    """Find the values of a text that a reader has read before: here it is known to be whole."""
+    tokens = [_Token(*_span(match), match[match.lastindex or 0]) for match in _TOKEN.finditer(text)]
+    return _value(tokens[::-1])
+
+
+def _span(match: re.Match[str]) -> tuple[int, int]:
+    return match.span(match.lastindex or 0)
+
+
+def _value(tokens: list[_Token]) -> Node:
+    """Take the tokens of a value from the end of the list."""
+    opened = tokens.pop()
+    if opened.text not in ("{", "["):
+        return Node(opened.start, opened.end)
+    is_mapping = opened.text == "{"
+    entries: list[Entry] = []
+    while tokens[-1].text not in ("}", "]"):
+        start, key = tokens[-1].start, _key(tokens) if is_mapping else len(entries)
+        entries.append(Entry(key, start, _value(tokens)))
+        if tokens[-1].text == ",":
+            tokens.pop()
+    end = tokens.pop().end
+    return Node(opened.start, end, tuple(entries), is_mapping=is_mapping, is_list=not is_mapping)
+
+
+def _key(tokens: list[_Token]) -> str:
+    written = tokens.pop().text
+    tokens.pop()  # the colon
+    if written[0] == '"':
+        return str(json.loads(written, strict=False))
+    if written[0] == "'" or "\\" in written:
+        return next(iter(dict(read_json5(f"{{{written}: 0}}"))))  # type: ignore[call-overload, no-any-return]
+    return written
+
+
+def _written(value: object, name: str, _old: str) -> str:
+    """Write a value on one line as JSON."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError):
+        numbers = value if isinstance(value, list) else [value]
+        if any(isinstance(one, float) and not math.isfinite(one) for one in numbers):
+            raise ConfigError(f"{name} is {value}, which JSON does not hold") from None
+        raise ConfigError(f"{name} holds what JSON does not hold: {value!r}") from None
+
+
+def _written5(value: object, name: str, _old: str) -> str:
+    """Write a value on one line as JSON5, which has infinities and nan too."""
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except TypeError:
+        raise ConfigError(f"{name} holds what JSON5 does not hold: {value!r}") from None

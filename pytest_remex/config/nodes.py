@@ -1,0 +1,220 @@
+"""Edit a text by the places of its values: every other character stays. Used for YAML and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pytest_remex.config.settings import Change, Place, full_name
+from pytest_remex.errors import ConfigError
+
+
+class Edit(NamedTuple):
+    """Characters `start` to `end` of a text, and what takes their place."""
+
+    start: int
+    end: int
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A value in a text, from `start` up to, without, `end`."""
+
+    start: int
+    end: int
+    entries: tuple[Entry, ...] = ()
+    """Of a mapping its keys and values, of a list its values."""
+    is_mapping: bool = False
+    is_list: bool = False
+    is_block: bool = False
+    """Whether it has a line of its own for each entry, as in YAML, and no brackets."""
+
+    @property
+    def last(self) -> int:
+        """Where its last value ends; a block itself goes on to what follows."""
+        return self.entries[-1].node.last if self.is_block and self.entries else self.end
+
+    def child(self, key: str | int) -> Entry | None:
+        """Return the entry of a key, or of a position; None where it is not written here."""
+        return next((entry for entry in self.entries if entry.key == key), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A key and its value; a list's entries have their position as the key, and begin there."""
+
+    key: str | int
+    start: int
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a format writes values."""
+
+    parse: Callable[[str], Node]
+    write: Callable[[object, str, str], str]
+    """Writes a value on one line; its name is for messages, then the text that it replaces."""
+    write_key: Callable[[str], str]
+    separator: str = ": "
+
+
+def patch_nodes(text: str, changes: Iterable[Change], dialect: Dialect) -> str:
+    """Return a text with values replaced and added, then others taken out."""
+    known = list(changes)
+    root = dialect.parse(text)
+    given = [change for change in known if not change.removes]
+    there = [change for change in given if _is_written(root, change.place)]
+    edits = [_replacement(text, _node_at(root, each), each, dialect) for each in there]
+    edits += _additions(text, root, [change for change in given if change not in there], dialect)
+    text = apply_edits(text, edits)
+    for change in known:
+        if change.removes:
+            text = apply_edits(text, [_removal(text, dialect.parse(text), change)])
+    return text
+
+
+def apply_edits(text: str, edits: Iterable[Edit]) -> str:
+    """Return a text with the edits made, which must not overlap."""
+    pieces: list[str] = []
+    position = 0
+    for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
+        pieces += text[position : edit.start], edit.new
+        position = edit.end
+    return "".join(pieces) + text[position:]
+
+
+def _replacement(text: str, node: Node, change: Change, dialect: Dialect) -> Edit:
+    old = text[node.start : node.last]
+    if node.is_list and node.is_block and change.value and isinstance(change.value, list):
+        line = text.rfind("\n", 0, node.start) + 1
+        between = _line_break(text) + " " * (node.start - line) + "- "
+        written = (dialect.write(one, change.name, "") for one in change.value)
+        return Edit(node.start, node.last, "- " + between.join(written))
+    space = " " if not old and text[node.start - 1 : node.start] == ":" else ""
+    return Edit(node.start, node.last, space + dialect.write(change.value, change.name, old))
+
+
+def _line_break(text: str) -> str:
+    return "\r\n" if "\r\n" in text else "\n"
+
+
+def _node_at(root: Node, change: Change) -> Node:
+    node = root
+    for key in change.place:
+        entry = node.child(key)
+        if entry is None:
+            raise ConfigError(
+                f"{change.name} is not written here: it comes through a merge or an alias, and is "
+                f"changed where it is written"
+            )
+        node = entry.node
+    return node
+
+
+def _additions(text: str, root: Node, changes: list[Change], dialect: Dialect) -> Iterator[Edit]:
+    """Yield an edit for each section that is there and gets new settings, whole sections as one."""
+    fresh: dict[Place, dict[str, object]] = {}
+    for change in changes:
+        holder = _deepest(root, change.place)
+        inner = fresh.setdefault(change.place[: len(holder)], {})
+        *above, last = change.place[len(holder) :]
+        for key in above:
+            inner = inner.setdefault(str(key), {})  # type: ignore[assignment]
+        inner[str(last)] = change.value
+    for place, values in fresh.items():
+        node = _node_at(root, Change(full_name(place), place, None))
+        yield _addition(text, node, values, dialect, full_name(place))
+
+
+def _is_written(root: Node, place: Place) -> bool:
+    return len(_deepest(root, place)) == len(place)
+
+
+def _deepest(root: Node, place: Place) -> Place:
+    """Return how much of a place is written in the text."""
+    node = root
+    for size, key in enumerate(place):
+        entry = node.child(key)
+        if entry is None:
+            return place[:size]
+        node = entry.node
+    return place
+
+
+def _addition(
+    text: str, node: Node, values: dict[str, object], dialect: Dialect, name: str
+) -> Edit:
+    if not node.is_mapping:
+        if text[node.start : node.end].startswith("*"):
+            raise ConfigError(f"{name} is an alias: change what it stands for, or write it out")
+        return _replacement(text, node, Change(name, (), values), dialect)
+    if node.is_block:
+        return _block_addition(text, node, values, dialect, name)
+    written = [
+        f"{dialect.write_key(key)}{dialect.separator}{dialect.write(value, f'{name}.{key}', '')}"
+        for key, value in values.items()
+    ]
+    if not node.entries:
+        return Edit(node.start, node.end, "{" + ", ".join(written) + "}")
+    last = node.entries[-1]
+    line = text.rfind("\n", 0, last.start) + 1
+    indent = text[line : last.start]
+    between = (
+        f",\n{indent}" if not indent.strip() and "\n" in text[node.start : last.start] else ", "
+    )
+    return Edit(last.node.end, last.node.end, "".join(between + one for one in written))
+
+
+def _block_addition(
+    text: str, node: Node, values: dict[str, object], dialect: Dialect, name: str
+) -> Edit:
+    first = node.entries[0].start if node.entries else 0
+    column = first - (text.rfind("\n", 0, first) + 1)
+    ending = _line_break(text)
+    lines = "".join(" " * column + line + ending for line in _block_lines(values, dialect, name))
+    end = node.last
+    if not text[:end] or text[end - 1] == "\n":
+        return Edit(end, end, lines)
+    found = text.find("\n", end)
+    if found < 0:
+        return Edit(len(text), len(text), ending + lines)
+    return Edit(found + 1, found + 1, lines)
+
+
+def _block_lines(values: dict[str, object], dialect: Dialect, name: str) -> Iterator[str]:
+    for key, value in values.items():
+        inner = f"{name}.{key}" if name else key
+        if isinstance(value, dict) and value:
+            yield f"{dialect.write_key(key)}:"
+            yield from (f"  {line}" for line in _block_lines(value, dialect, inner))
+        else:
+            yield f"{dialect.write_key(key)}: {dialect.write(value, inner, '')}"
+
+
+def _removal(text: str, root: Node, change: Change) -> Edit:
+    *above, key = change.place
+    holder = _node_at(root, Change(change.name, tuple(above), None))
+    entry = holder.child(key)
+    if entry is None or not holder.is_mapping:
+        raise ConfigError(f"{change.name} cannot be taken out on its own: give the whole list")
+    if len(holder.entries) == 1:
+        return Edit(holder.start, holder.last, "{}")
+    position = holder.entries.index(entry)
+    following = holder.entries[position + 1 :]
+    if holder.is_block:
+        return _block_removal(text, entry, following[0].start if following else None)
+    if following:
+        return Edit(entry.start, following[0].start, "")
+    return Edit(holder.entries[position - 1].node.end, entry.node.end, "")
+
+
+def _block_removal(text: str, entry: Entry, following: int | None) -> Edit:
+    """Take out the lines of an entry; behind the dash of a list, what is up to the next entry."""
+    line = text.rfind("\n", 0, entry.start) + 1
+    if text[line : entry.start].strip() and following is not None:
+        return Edit(entry.start, following, "")
+    end = text.find("\n", entry.node.last) + 1 or len(text)
+    return Edit(line, end, "")

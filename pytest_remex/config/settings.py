@@ -1,0 +1,360 @@
+"""Names of settings in nested data: `physics.gamma`, `species[0].mass`, or `gamma` alone.
+
+Configs are what a file holds: mappings with texts as keys, lists, and plain values.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from typing import TypeAlias
+
+from pytest_remex.errors import ConfigError
+
+Place: TypeAlias = tuple[str | int, ...]
+"""Where a value is: the keys of mappings, and the positions in lists, from the top."""
+
+_LARGEST = 1_000_000
+_DEEPEST = 100
+_EXACT = 2**53
+_ABSENT = object()
+_ELEMENT = re.compile(r"\[(\d+)\]")
+
+
+class Settings(dict[str, object]):
+    """What a config file holds, as nested dicts, whose values are also found by dotted names.
+
+    `settings["physics.gamma"]` and `settings["species[0].mass"]` are what they say; a name without
+    its section, `settings["gamma"]`, is found where exactly one place of the file has it.
+    """
+
+    def __missing__(self, name: str) -> object:
+        """Return the value of a dotted name, or of a name without its section."""
+        places = find_places(self, name)
+        if len(places) != 1:
+            raise KeyError(name)
+        return value_at(self, places[0])
+
+    def __contains__(self, name: object) -> bool:
+        """Whether `settings[name]` is a value."""
+        return isinstance(name, str) and self.get(name, _ABSENT) is not _ABSENT
+
+    def get(self, name: str, default: object = None) -> object:
+        """Return `settings[name]`, or the default."""
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """A value made by `add`, which a file may lack."""
+
+    value: object
+
+
+def add_all(settings: Mapping[str, object]) -> dict[str, object]:
+    """Mark each value as one that a file may lack."""
+    return {name: Addition(value) for name, value in settings.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """The mark, made by `remove`, of a setting to take out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What to do at a place: to set a value, or to take out what is there."""
+
+    name: str
+    place: Place
+    value: object
+    is_new: bool = False
+
+    @property
+    def removes(self) -> bool:
+        """Whether the setting is taken out."""
+        return isinstance(self.value, Removal)
+
+
+def find_changes(data: Mapping[str, object], settings: Mapping[str, object]) -> list[Change]:
+    """Find what each name of `settings` means in a file's data.
+
+    Raises `ConfigError` for a name that is in no place or in several, that is a section, or that
+    is given twice.
+    """
+    changes: list[Change] = []
+    for name, value, may_be_new in _flat(data, settings):
+        change = _change(data, name, value, may_be_new=may_be_new)
+        for other in changes:
+            shared = min(len(other.place), len(change.place))
+            if other.place[:shared] == change.place[:shared]:
+                both = name if name == other.name else f"{other.name} and {name}"
+                raise ConfigError(f"{both} set the same value: give it once")
+        changes.append(change)
+    return changes
+
+
+def changed_data(data: Mapping[str, object], changes: Iterable[Change]) -> dict[str, object]:
+    """Return a copy of a file's data with the changes made."""
+    copy = plain_data(data)
+    for change in changes:
+        holder: object = copy
+        for key in change.place[:-1]:
+            if isinstance(holder, dict) and holder.get(key) is None:
+                holder[key] = {}
+            holder = holder[key]  # type: ignore[index]
+        last = change.place[-1]
+        if change.removes:
+            del holder[last]  # type: ignore[attr-defined]
+        else:
+            holder[last] = change.value  # type: ignore[index]
+    return copy
+
+
+def plain_data(data: Mapping[str, object]) -> dict[str, object]:
+    """Return a copy in dicts and lists; raises `ConfigError` for data without end."""
+    count = 0
+
+    def copy(value: object, depth: int) -> object:
+        nonlocal count
+        count += 1
+        if depth > _DEEPEST or count > _LARGEST:
+            raise ConfigError(
+                f"it is more than {_DEEPEST} levels deep or has over {_LARGEST} values: "
+                f"such a file is no config"
+            )
+        if isinstance(value, Mapping):
+            return {str(key): copy(one, depth + 1) for key, one in value.items()}
+        if isinstance(value, list | tuple):
+            return [copy(one, depth + 1) for one in value]
+        return value
+
+    return {str(key): copy(value, 1) for key, value in data.items()}
+
+
+def find_places(data: Mapping[str, object], name: str) -> list[Place]:
+    """Return the places that a name means: from the top, or, without its sections, anywhere."""
+    from_top = list(_read_as(data, name))
+    return from_top or [
+        (*above, *below)
+        for above, section in _sections(data, ())
+        for below in _read_as(section, name)
+    ]
+
+
+def value_at(data: object, place: Place) -> object:
+    """Return the value at a place; raises `KeyError` where there is none."""
+    for key in place:
+        own = (
+            [*data]
+            if isinstance(data, Mapping)
+            else range(len(data) if isinstance(data, list) else 0)
+        )
+        if key not in own:
+            raise KeyError(key)
+        data = data[key]  # type: ignore[index]
+    return data
+
+
+def full_name(place: Place) -> str:
+    """Return a place as users write it: `species[0].mass`."""
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in place)
+    return text.removeprefix(".")
+
+
+def difference(wanted: object, found: object, place: Place = ()) -> Place | None:
+    """Return the first place where two configs differ; None where they are the same."""
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        keys = [*wanted, *(key for key in found if key not in wanted)]
+        for key in keys:
+            if key not in wanted or key not in found:
+                return (*place, key)
+            if (inner := difference(wanted[key], found[key], (*place, key))) is not None:
+                return inner
+        return None
+    if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
+        pairs = enumerate(zip(wanted, found, strict=True))
+        inners = (difference(one, other, (*place, number)) for number, (one, other) in pairs)
+        return next((inner for inner in inners if inner is not None), None)
+    return None if _same(wanted, found) else place
+
+
+def to_plain(value: object, name: str) -> object:
+    """Return a value as plain Python; numpy's become Python's own.
+
+    Raises `ConfigError`, with the name, for what no config file holds.
+    """
+    if isinstance(value, os.PathLike):
+        value = os.fsdecode(value)
+    convert = getattr(value, "tolist", None)
+    value = convert() if callable(convert) else value
+    match value:
+        case None | bool() | int() | float() | date() | datetime() | time():
+            return value
+        case str():
+            return _writable(value, name)
+        case list() | tuple():
+            return [to_plain(one, f"{name}[{number}]") for number, one in enumerate(value)]
+        case Mapping():
+            return {str(key): to_plain(one, f"{name}.{key}") for key, one in value.items()}
+    raise ConfigError(
+        f"{name} is a {type(value).__name__}, which no config file holds: give a number, a text, "
+        f"a bool, a list or a dict"
+    )
+
+
+def fitted(new: object, old: object) -> object:
+    """Return a new value in the kind of the old one, where the two kinds hold the same value.
+
+    A whole number stays a float where one is there, for readers that tell them apart, and the other
+    way round; a text is a date where one is there.
+    """
+    if isinstance(new, bool) or isinstance(old, bool):
+        return new
+    if isinstance(old, float) and isinstance(new, int) and float(new) == new:
+        return float(new)
+    if isinstance(old, int) and isinstance(new, float) and new.is_integer() and abs(new) < _EXACT:
+        return int(new)
+    if isinstance(old, date) and isinstance(new, str):
+        try:
+            return type(old).fromisoformat(new)
+        except ValueError:
+            return new
+    return new
+
+
+def _flat(
+    data: Mapping[str, object], settings: Mapping[str, object], above: str = ""
+) -> Iterator[tuple[str, object, bool]]:
+    """Yield names, values, and whether they may be new; of mappings each setting on its own."""
+    for key, given in settings.items():
+        name = f"{above}{key}"
+        value = given.value if isinstance(given, Addition) else given
+        is_new = isinstance(given, Addition)
+        if isinstance(value, Mapping) and _is_section(data, name):
+            inner = add_all(value) if is_new else value
+            yield from _flat(data, inner, f"{name}.")
+        else:
+            yield name, value, is_new
+
+
+def _is_section(data: Mapping[str, object], name: str) -> bool:
+    found = [value_at(data, place) for place in find_places(data, name)]
+    return any(value and isinstance(value, Mapping) for value in found)
+
+
+def _change(data: Mapping[str, object], name: str, value: object, *, may_be_new: bool) -> Change:
+    places = find_places(data, name)
+    if len(places) > 1:
+        full = " or ".join(map(full_name, places[:5]))
+        raise ConfigError(f"{name} is in {len(places)} places: name one, {full}")
+    if not places:
+        if not may_be_new or isinstance(value, Removal):
+            raise ConfigError(_unknown(data, name, value))
+        return Change(name, _new_place(data, name), to_plain(value, name), is_new=True)
+    old = value_at(data, places[0])
+    if isinstance(value, Removal):
+        return Change(name, places[0], value)
+    if isinstance(old, Mapping) and old and not isinstance(value, Mapping):
+        inside = ", ".join(f"{name}.{key}" for key in list(old)[:3])
+        raise ConfigError(f"{name} is a section: name a setting in it, such as {inside}")
+    return Change(name, places[0], fitted(to_plain(value, name), old))
+
+
+def _unknown(data: Mapping[str, object], name: str, value: object) -> str:
+    known = {full_name(place): str(place[-1]) for place in _leaves(data, ())}
+    last = name.rpartition(".")[2]
+    near = {
+        *difflib.get_close_matches(name, known, n=3),
+        *(full for full, short in known.items()
+          if short in difflib.get_close_matches(last, known.values(), n=3)),
+    }  # fmt: skip
+    hint = f"did you mean {' or '.join(sorted(near)[:5])}? " if near else ""
+    if isinstance(value, Removal):
+        return f"{name} is not there: {hint or 'leave out its removal'}".rstrip()
+    return f"{name} is not there: {hint}To add it, write add({{{name!r}: ...}})"
+
+
+def _new_place(data: Mapping[str, object], name: str) -> Place:
+    """Return where a new name belongs: below the longest of its sections that is there."""
+    parts = name.split(".")
+    if not all(parts) or "[" in name:
+        raise ConfigError(f"{name!r} cannot be added: write names with dots between, or add a list")
+    for size in range(len(parts) - 1, 0, -1):
+        head = ".".join(parts[:size])
+        places = [place for place in find_places(data, head) if _may_hold(value_at(data, place))]
+        if len(places) > 1:
+            full = " or ".join(map(full_name, places))
+            raise ConfigError(f"{name}: {head} is in {len(places)} places: name one, {full}")
+        if places:
+            return (*places[0], *parts[size:])
+        if find_places(data, head):
+            raise ConfigError(f"{name} cannot be added: {head} is a value and no section")
+    return tuple(parts)
+
+
+def _may_hold(value: object) -> bool:
+    return value is None or isinstance(value, Mapping)
+
+
+def _read_as(data: object, name: str) -> Iterator[Place]:
+    """Yield each place below `data` whose whole name is `name`; keys may hold dots themselves."""
+    if isinstance(data, Mapping):
+        for key, value in data.items():
+            if name == key:
+                yield (key,)
+            elif name.startswith(key) and name[len(key) : len(key) + 1] in (".", "["):
+                rest = name[len(key) :]
+                yield from ((key, *below) for below in _read_as(value, rest.removeprefix(".")))
+    elif isinstance(data, list) and (element := _ELEMENT.match(name)):
+        number, rest = int(element[1]), name[element.end() :]
+        if number < len(data):
+            if not rest:
+                yield (number,)
+            elif rest[0] in ".[":
+                below = _read_as(data[number], rest.removeprefix("."))
+                yield from ((number, *place) for place in below)
+
+
+def _sections(data: object, place: Place) -> Iterator[tuple[Place, object]]:
+    """Yield the mappings below the top, with their places."""
+    inner: Iterable[tuple[str | int, object]] = ()
+    if isinstance(data, Mapping):
+        inner = data.items()
+    elif isinstance(data, list):
+        inner = enumerate(data)
+    for key, value in inner:
+        if isinstance(value, Mapping):
+            yield (*place, key), value
+        yield from _sections(value, (*place, key))
+
+
+def _leaves(data: object, place: Place) -> Iterator[Place]:
+    if isinstance(data, Mapping):
+        for key, value in data.items():
+            yield from _leaves(value, (*place, key))
+    elif place:
+        yield place
+
+
+def _same(one: object, other: object) -> bool:
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, float) and isinstance(other, float) and one != one:  # noqa: PLR0124 - nan
+        return other != other  # noqa: PLR0124 - nan
+    return one == other
+
+
+def _writable(text: str, name: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"{name} is {text!r}, which is no text in UTF-8") from None
+    return text

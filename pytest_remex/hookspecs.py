@@ -5,7 +5,8 @@ The MESA extension uses these and nothing else. Each runs on this machine; none 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import pluggy
 
@@ -19,6 +20,43 @@ if TYPE_CHECKING:
 
 hookspec = pluggy.HookspecMarker("pytest")
 """As pytest's own: the engines call these hooks without pytest too."""
+
+
+class RunFile(NamedTuple):
+    """A file of a run directory: its path there, its size in bytes, its time of change in s."""
+
+    path: str
+    size: int
+    modified: float
+
+
+@dataclass(frozen=True, slots=True)
+class ContinueProbe:
+    """What an extension wants to know before it decides how a run goes on.
+
+    Args:
+        patterns: Globs, relative to the run directory, of files to list there; of a run with very
+            many, the newest are listed.
+        memo: Anything to be handed on to `pytest_remex_continue`, such as what stood in the
+            checkout.
+    """
+
+    patterns: tuple[str, ...]
+    memo: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """How a run goes on whose job was ended early.
+
+    Args:
+        command: The command, as words, to run in its run directory; empty where the experiment
+            starts afresh, in a new run directory.
+        reason: A clause that says why so, for plan and submit.
+    """
+
+    command: tuple[str, ...] = ()
+    reason: str = ""
 
 
 @hookspec(firstresult=True)
@@ -66,18 +104,38 @@ def pytest_remex_inspect(
 
 
 @hookspec(firstresult=True)
-def pytest_remex_continue(run: Run) -> Sequence[str] | None:
-    """Continue a run that hit its time limit.
+def pytest_remex_continue_probe(experiment: Experiment) -> ContinueProbe | None:
+    """Say which files of a run directory decide how a run goes on.
 
-    The run.sbatch gets the command in the environment variable REMEX_COMMAND, and runs it in
-    place of its usual one.
+    Called by a retry, before its job's state is asked for.
 
     Args:
-        run: The run, with the outputs that it left.
+        experiment: The experiment; its `path` is the patched checkout, as the run began with it.
 
     Returns:
-        The command, as words, to run in its run directory; None starts the experiment afresh in a
-        new run directory.
+        What is to be listed on the cluster for `pytest_remex_continue`; None leaves it to the next
+        hook.
+    """
+
+
+@hookspec(firstresult=True)
+def pytest_remex_continue(
+    run: Run, files: Sequence[RunFile] | None, memo: object
+) -> Continuation | Sequence[str] | None:
+    """Continue a run that hit its time limit, was preempted, or lost its node.
+
+    The batch script gets the command in the environment variable REMEX_COMMAND, and runs it in
+    place of its usual one. Its output is appended to that of the jobs before it.
+
+    Args:
+        run: The run, with the outputs that it left; a plan fetches none.
+        files: What matched the patterns of `pytest_remex_continue_probe` in the run directory on
+            the cluster; None where nothing was listed.
+        memo: That of the probe.
+
+    Returns:
+        The command, with the reason or only as words; None, and an empty command, start the
+        experiment afresh in a new run directory.
     """
 
 

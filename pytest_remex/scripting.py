@@ -35,8 +35,10 @@ from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun, RunFailedError, RunJudge, RunPendingError
 from pytest_remex.collect.pipeline import CollectedRun, WantedRun
 from pytest_remex.errors import RemexError, first_line
+from pytest_remex.hookspecs import Continuation
 from pytest_remex.interaction import Progress, ask_at_terminal, show_nothing
 from pytest_remex.io import prepare_output_folder
+from pytest_remex.launch.continuation import EndedEarly
 from pytest_remex.launch.options import LaunchOptions
 from pytest_remex.launch.outcomes import Candidate, State
 from pytest_remex.launch.preparation import prepare, rules_of, run_patch, warnings_of
@@ -199,8 +201,8 @@ class _Quiet:
             raise KeyboardInterrupt
         return True
 
-    def continuation(self, _collected: CollectedRun, _experiment: Experiment) -> None:
-        return None
+    def continuation(self, _ended: EndedEarly, _experiment: Experiment) -> Continuation:
+        return Continuation()
 
     def submitted(self, launch: str, jobs: Mapping[str, str]) -> None:
         pass

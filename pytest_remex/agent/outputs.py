@@ -1,9 +1,10 @@
 """List outputs in run directories by pattern, never following a link nor leaving the directory."""
 
 import fnmatch
+import heapq
 import os
 import stat
-from typing import Iterator, List, NamedTuple
+from typing import Iterator, List, NamedTuple, Optional
 
 from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.wire import Reply
@@ -31,10 +32,10 @@ def list_outputs(request: ListOutputs, reply: Reply) -> None:
         )
     for run in request.listed:
         reply.raise_if_gone()
-        reply.send(_outputs(os.path.join(request.runs, run.directory), run))
+        reply.send(_outputs(os.path.join(request.runs, run.directory), run, request.newest))
 
 
-def _outputs(path: str, run: ListedRun) -> Outputs:
+def _outputs(path: str, run: ListedRun, newest: Optional[int]) -> Outputs:
     if os.path.islink(path):
         why = (
             f"{path} is a link, and links are not followed: to fetch from where it leads, put the"
@@ -45,9 +46,12 @@ def _outputs(path: str, run: ListedRun) -> Outputs:
         return Outputs(run.directory, [], [], list(run.patterns), gone=True)
     matches = {pattern: list(find(path, pattern)) for pattern in run.patterns}
     every = {match.path: match for several in matches.values() for match in several}
+    files = [match for match in every.values() if not match.link]
+    if newest is not None:
+        files = heapq.nlargest(newest, files, key=lambda match: (match.mtime_ns, match.path))
     return Outputs(
         directory=run.directory,
-        files=sorted(OutputFile(m.path, m.size, m.mtime_ns) for m in every.values() if not m.link),
+        files=sorted(OutputFile(match.path, match.size, match.mtime_ns) for match in files),
         links=sorted(match.path for match in every.values() if match.link),
         missing=[pattern for pattern, several in matches.items() if not several],
     )

@@ -107,7 +107,10 @@ class RunNote(NamedTuple):
 
 
 class LocalSpec(NamedTuple):
-    """A job as the local scheduler got it; an array's tasks are its directories, in order."""
+    """A job as the local scheduler got it; an array's tasks are its directories, in order.
+
+    `append` says that its output comes after that of the jobs before it.
+    """
 
     id: str
     directories: List[str]
@@ -121,6 +124,7 @@ class LocalSpec(NamedTuple):
     extra: Dict[str, str]
     submitted: float
     script: str = SCRIPT
+    append: bool = False
 
 
 class LocalState(NamedTuple):

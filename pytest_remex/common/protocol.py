@@ -304,10 +304,11 @@ class Cancel(NamedTuple):
 
 
 class ListOutputs(NamedTuple):
-    """List the outputs of runs."""
+    """List the outputs of runs; with `newest`, of each run so many files at most, the newest."""
 
     runs: str
     listed: List[ListedRun]
+    newest: Optional[int] = None
 
 
 class Tidy(NamedTuple):

@@ -11,10 +11,12 @@ from enum import StrEnum
 from pathlib import Path
 
 from pytest_remex.collect.manifest import read_judged, read_outputs
-from pytest_remex.collect.pipeline import CollectedRun, WantedRun, collect
+from pytest_remex.collect.pipeline import WantedRun, collect
 from pytest_remex.collect.query import Connect, query
 from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.hookspecs import ContinueProbe
 from pytest_remex.interaction import Progress
+from pytest_remex.launch.continuation import ENDED_EARLY, EndedEarly, list_files
 from pytest_remex.launch.options import LaunchOptions, Resubmit
 from pytest_remex.launch.recognition import EarlierRun
 from pytest_remex.records.index import RecordedRun
@@ -146,30 +148,38 @@ def recorded_job(recorded: RecordedRun | None) -> Job | None:
 
 
 class Retries:
-    """What decides whether runs are retried: one query for all, one fetch for the timed out.
+    """What decides whether runs are retried: one query for all, one fetch for the ended early.
 
-    `folder` is for fetched outputs.
+    `probes` are what extensions want to know of runs, by run directory; `folder` is for fetched
+    outputs.
 
     Raises `RemoteError` where the remote cannot be asked, and `RecordError` where what it says
     cannot be recorded.
     """
 
     def __init__(
-        self, runs: Sequence[RecordedRun], connect: Connect, folder: Path, progress: Progress
+        self,
+        runs: Sequence[RecordedRun],
+        probes: Mapping[str, ContinueProbe],
+        connect: Connect,
+        folder: Path,
+        progress: Progress,
     ) -> None:
         self._jobs = query(runs, connect)
-        late = [run for run in runs if self._job(run).state is JobState.TIMEOUT]
-        wanted = [WantedRun.as_launched(run) for run in late]
-        fetched = collect(wanted, connect, folder, progress) if late else []
-        self._timed_out: Mapping[str, CollectedRun] = {each.run.directory: each for each in fetched}
+        early = [run for run in runs if self._job(run).state in ENDED_EARLY]
+        wanted = [WantedRun.as_launched(run) for run in early]
+        fetched = collect(wanted, connect, folder, progress) if early else []
+        self._ended_early: Mapping[str, EndedEarly] = {
+            each.collected.run.directory: each for each in list_files(fetched, probes, connect)
+        }
 
     def decide(self, known: KnownRuns, options: LaunchOptions) -> Decision:
         """Return what a submit does with an experiment whose run was asked about."""
         return decide(known, options, self._job(known.asked) if known.asked else None)
 
-    def timed_out(self, run: RecordedRun) -> CollectedRun | None:
-        """Return what a run left that reached its time limit; None for any other."""
-        return self._timed_out.get(run.run.directory)
+    def ended_early(self, run: RecordedRun) -> EndedEarly | None:
+        """Return what a run left whose job was ended early; None for any other."""
+        return self._ended_early.get(run.run.directory)
 
     def _job(self, run: RecordedRun) -> Job:
         return self._jobs[run.run.directory]

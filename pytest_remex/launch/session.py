@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pytest_remex import names
+from pytest_remex.hookspecs import ContinueProbe
 from pytest_remex.interaction import one_line
 from pytest_remex.launch.doctor import refuse_unfit
 from pytest_remex.launch.options import Grouping
@@ -29,8 +30,8 @@ class SubmitRequest:
     """An experiment to submit: a new run, or one that has been recorded.
 
     `resumed` is the run to go on with, whose launch was interrupted or whose job is continued;
-    `retried` is the run whose job must have failed for a new run to be submitted; `earlier` says
-    that it is on another base.
+    `retried` is the run whose job must have failed for a new run to be submitted, `probe` what
+    extensions want to know of it; `earlier` says that it is on another base.
     """
 
     prepared: Prepared
@@ -39,6 +40,7 @@ class SubmitRequest:
     resumed: RecordedRun | None = None
     retried: RecordedRun | None = None
     earlier: EarlierRun | None = None
+    probe: ContinueProbe | None = None
 
     @property
     def on_new_base(self) -> bool:

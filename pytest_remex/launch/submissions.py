@@ -45,7 +45,7 @@ class Submission:
             array=self._array(limit) if self.kind is GroupingKind.ARRAY else None,
             pack=self._pack(limit) if self.kind is GroupingKind.PACK else None,
             in_doubt=in_doubt,
-            options=list(first.sbatch),
+            options=[*(["--open-mode=append"] if first.command else []), *first.sbatch],
         )
 
     def _array(self, limit: int) -> parts.Array:

@@ -19,16 +19,18 @@ from __future__ import annotations
 
 import shlex
 import traceback
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from pytest_remex.collect.pipeline import CollectedRun
 from pytest_remex.errors import RemexError, SweepError
+from pytest_remex.hookspecs import Continuation, ContinueProbe
 from pytest_remex.interaction import Progress, one_line, show_nothing
 from pytest_remex.launch.background import BackgroundBatch, deferred_interrupts
+from pytest_remex.launch.continuation import EndedEarly
 from pytest_remex.launch.decision import Decision, KnownRuns, Retries, decide, recorded_job
 from pytest_remex.launch.launcher import Launcher
 from pytest_remex.launch.options import GroupingKind, LaunchOptions
@@ -72,8 +74,8 @@ class Listener(Protocol):
     def goes_on(self) -> bool:
         """Learn that outcomes have changed; return whether more is to be sent."""
 
-    def continuation(self, collected: CollectedRun, experiment: Experiment) -> Sequence[str] | None:
-        """Return the command that continues a run that timed out; None to begin it anew."""
+    def continuation(self, ended: EndedEarly, experiment: Experiment) -> Continuation:
+        """Return how a run goes on whose job was ended early."""
 
     def submitted(self, launch: str, jobs: Mapping[str, str]) -> None:
         """Learn of the jobs of a launch, by node id."""
@@ -122,14 +124,24 @@ class Submitter:
         """What was asked for."""
         self.launches: list[str] = []
         """The launches that experiments were submitted in, once it is closed."""
+        self.continuations: Counter[Continuation] = Counter()
+        """How the runs go on that were ended early, and how many of them."""
 
     def expect(self, count: int) -> None:
         """Say how many experiments may come: above the limit, none is sent before all are known."""
         if self._options.confirm is not None and count > self._options.confirm:
             self._batch_size = count
 
-    def add(self, prepared: Prepared, repo: Repo, remote: Remote) -> Candidate:
+    def add(
+        self, prepared: Prepared, repo: Repo, remote: Remote, probe: ContinueProbe | None = None
+    ) -> Candidate:
         """Take an experiment that was patched and committed.
+
+        Args:
+            prepared: The experiment.
+            repo: Where it was made.
+            remote: Where it is to run.
+            probe: What extensions want to know of its run, if that was ended early.
 
         Returns:
             The experiment, which is WAITING or ALREADY submitted.
@@ -139,7 +151,7 @@ class Submitter:
         """
         known = self._known(prepared, repo, remote)
         decision = decide(known, self._options, recorded_job(known.asked))
-        request = SubmitRequest(prepared, repo, remote, earlier=known.earlier)
+        request = SubmitRequest(prepared, repo, remote, earlier=known.earlier, probe=probe)
         candidate = Candidate(request, known=known)
         self._candidates.append(candidate)
         if decision in UNSENT:
@@ -259,20 +271,27 @@ class Submitter:
         return [each for each in self._waiting if each.outcome.state is State.WAITING]
 
     def _retries(self) -> Retries:
-        runs = [each.request.retried for each in self._waiting if each.request.retried]
+        requests = [each.request for each in self._waiting if each.request.retried]
+        runs = [each.retried for each in requests if each.retried]
+        probes = {
+            each.retried.run.directory: each.probe
+            for each in requests
+            if each.retried and each.probe
+        }
         shown = self._listener.progress() if runs else nullcontext(show_nothing)
         with shown as progress:
-            return Retries(runs, self._connections.to, self._folders.runs, progress)
+            return Retries(runs, probes, self._connections.to, self._folders.runs, progress)
 
     def _continued(self, request: SubmitRequest, retries: Retries) -> SubmitRequest:
-        """Return a request to go on in the run directory, where a run timed out and can go on."""
-        timed_out = retries.timed_out(request.retried) if request.retried else None
-        if request.retried is None or timed_out is None or request.on_new_base:
+        """Return a request to go on in the run directory, where a run ended early and can go on."""
+        ended = retries.ended_early(request.retried) if request.retried else None
+        if request.retried is None or ended is None or request.on_new_base:
             return request
-        command = self._listener.continuation(timed_out, request.prepared.experiment)
-        if command is None:
+        how = self._listener.continuation(ended, request.prepared.experiment)
+        self.continuations[how] += 1
+        if not how.command:
             return request
-        words = shlex.join(command)
+        words = shlex.join(how.command)
         resumed = self._launcher.prepare_continuation(request.retried, words, request.prepared)
         return replace(request, resumed=resumed)
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from pytest_remex.common.jobs import JobState
+from pytest_remex.launch.continuation import LookAhead, told
+from pytest_remex.launch.continuation import shown as shown_continuation
 from pytest_remex.launch.decision import (
     Decision,
     KnownRuns,
@@ -27,9 +29,10 @@ from pytest_remex.pytest_plugin.items import Markup, is_experiment, places_of, s
 from pytest_remex.pytest_plugin.options import Mode, Settings
 from pytest_remex.pytest_plugin.preparation import ConfigChecks
 from pytest_remex.pytest_plugin.terminal import Terminal
-from pytest_remex.records.index import RunIndex
+from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.repo.identity import Footprint
 from pytest_remex.repo.workspace import Prepared, Workspaces
+from pytest_remex.transport import Connections
 
 SHOWN = 20
 """Experiments whose diffs a plan shows without -v."""
@@ -39,12 +42,16 @@ SENT_ONCE_MORE = frozenset({Decision.AGAIN, Decision.RETRY})
 
 @dataclass(frozen=True, slots=True)
 class PlannedExperiment:
-    """An experiment of a plan, what submit does with it, and its point's run on another base."""
+    """An experiment of a plan, what submit does with it, and its point's run on another base.
+
+    `retried` is its own run, where that is to be run once more.
+    """
 
     prepared: Prepared
     decision: Decision
     title: str
     earlier: EarlierRun | None
+    retried: RecordedRun | None = None
 
 
 class DryRun:
@@ -57,6 +64,7 @@ class DryRun:
         self._workspaces = Workspaces(kept=False)
         self._recognizer = Recognizer(RunIndex.read(settings.launches))
         self._planned: list[PlannedExperiment] = []
+        self._ahead = LookAhead(session.config.hook, settings.runs)
         self._checks = ConfigChecks(session.config, self._terminal)
         self._options = settings.sbatch_options()
         self._copies = CheckoutCopies(settings.checkout) if settings.checkout else None
@@ -82,20 +90,30 @@ class DryRun:
         self._terminal.target(remote)
         planned = self._plan(prepared, repo, remote)
         self._planned.append(planned)
+        if planned.retried is not None:
+            self._ahead.add(planned.retried, prepared.experiment)
         if self._settings.mode is Mode.PLAN:
             say(pyfuncitem, planned.title)
         return True
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
-        """Remove the scratch checkouts, after the last fixture."""
+        """Look how retried runs go on, and remove the scratch checkouts, after the last fixture."""
         self._workspaces.close()
+        connections = Connections(self._terminal.prompt, self._terminal.announce)
+        try:
+            for problem in self._ahead.look(connections.to):
+                self._terminal.note(f"how a retried experiment goes on is not known: {problem}")
+        finally:
+            connections.close()
 
     def pytest_terminal_summary(self) -> None:
         """Show the plan."""
         if self._settings.mode is Mode.PLAN:
             self._show_diffs()
             self._terminal.say(self._summary(), green=True)
+            for how, count in self._ahead.counts().items():
+                self._terminal.say(told(how, count), yellow=not how.command)
             for message in self._moved():
                 self._terminal.say(message, yellow=True)
         if self._copies:
@@ -106,6 +124,8 @@ class DryRun:
     def _inspect(self, prepared: Prepared, originals: Mapping[str, bytes]) -> None:
         experiment = prepared.experiment
         self._checks.check(experiment)
+        if self._settings.launching.resubmit.is_retry:
+            self._ahead.probe(experiment)
         inspect = self._config.hook.pytest_remex_inspect
         for warnings in inspect(experiment=experiment, originals=originals):
             for warning in warnings or ():
@@ -120,15 +140,19 @@ class DryRun:
         known, options = KnownRuns(run, earlier), self._settings.launching
         if options.resubmit.is_retry:
             known = KnownRuns.for_retry(run, earlier, self._settings.runs)
-        # A plan makes no connection: it goes by what the records say.
+        # Whether a job failed is taken from the records: only how it goes on is asked for.
         decision = decide(known, options, recorded_job(known.asked))
-        return PlannedExperiment(prepared, decision, _title(decision, known), known.earlier)
+        title = _title(decision, known)
+        retried = known.run if decision is Decision.RETRY else None
+        return PlannedExperiment(prepared, decision, title, known.earlier, retried)
 
     def _show_diffs(self) -> None:
         verbose = self._config.getoption("verbose") > 0
         shown = self._planned if verbose else self._planned[:SHOWN]
         for each in shown:
-            self._terminal.say(f"{each.prepared.node}  {each.title}", bold=True)
+            how = self._ahead.of(each.retried)
+            title = f"{each.title}, {shown_continuation(how)}" if how else each.title
+            self._terminal.say(f"{each.prepared.node}  {title}", bold=True)
             for line in each.prepared.diff.splitlines() or ["(no change: this is the base itself)"]:
                 self._terminal.say(f"    {line}", **_markup(line))
         if hidden := len(self._planned) - len(shown):

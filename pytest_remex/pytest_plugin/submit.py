@@ -18,9 +18,9 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from pytest_remex.collect.hooks import GuardedHooks
-from pytest_remex.collect.judge import make_run
-from pytest_remex.collect.pipeline import CollectedRun
+from pytest_remex.hookspecs import Continuation, ContinueProbe
 from pytest_remex.interaction import Progress, counted
+from pytest_remex.launch.continuation import EndedEarly, continuation_of, probe_of, told
 from pytest_remex.launch.outcomes import Candidate, Outcome, State, unjudged_text
 from pytest_remex.launch.submitter import Folders, Submitter
 from pytest_remex.model import Experiment, Remote, Repo
@@ -77,6 +77,7 @@ class SubmitMode:
         self._submitter.expect(count)
         self._checks = ConfigChecks(session.config, self._terminal)
         self._options = settings.sbatch_options()
+        self._retries = settings.launching.resubmit.is_retry
         self._held: deque[HeldItem] = deque()
         self._seconds_sending = 0.0
 
@@ -94,17 +95,21 @@ class SubmitMode:
             return None
         repo, remote = places_of(pyfuncitem)
 
+        probes: list[ContinueProbe] = []
+
         def check(prepared: Prepared, _originals: Mapping[str, bytes]) -> None:
             # What is recorded was checked when it was recorded.
             if not self._submitter.is_recorded(prepared, repo, remote):
                 self._checks.check(prepared.experiment)
+            elif self._retries and (probe := probe_of(self._hook, prepared.experiment)):
+                probes.append(probe)
 
         prepared = preparation.prepare(
             pyfuncitem, self._workspaces, self._terminal, check, self._options
         )
         self._terminal.target(remote)
         with preparation.failing_plainly():
-            candidate = self._submitter.add(prepared, repo, remote)
+            candidate = self._submitter.add(prepared, repo, remote, next(iter(probes), None))
         pyfuncitem.stash[CANDIDATE] = candidate
         if candidate.outcome.state in NOT_SENT:
             say(pyfuncitem, _word(candidate.outcome))
@@ -178,11 +183,9 @@ class SubmitMode:
         self._report()
         return not self._stops
 
-    def continuation(self, collected: CollectedRun, experiment: Experiment) -> Sequence[str] | None:
+    def continuation(self, ended: EndedEarly, experiment: Experiment) -> Continuation:
         """See `Listener`: extensions know how."""
-        run = make_run(collected, experiment, self._hook)
-        command: Sequence[str] | None = self._hook.pytest_remex_continue(run=run)
-        return command
+        return continuation_of(self._hook, ended, experiment)
 
     def submitted(self, launch: str, jobs: Mapping[str, str]) -> None:
         """See `Listener`: extensions want to know."""
@@ -196,6 +199,8 @@ class SubmitMode:
             self._terminal.say(f"{what} submitted in launch {launches}", green=True)
             self._terminal.say(f"asked for: {submitter.cost}")
             self._terminal.say("next: --remex-status --remex-wait, then --remex-collect")
+        for how, count in submitter.continuations.items():
+            self._terminal.say(told(how, count), yellow=not how.command)
         if already := submitter.count(State.ALREADY):
             self._terminal.say(f"{already} already submitted: --remex-status shows where they are")
         if unjudged := submitter.count(State.UNJUDGED):

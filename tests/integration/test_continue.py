@@ -44,3 +44,64 @@ def test_continued_without_a_collect(empty_project):
     empty_project.ran()
     empty_project.ran("--remex-retry")
     empty_project.pytest("--remex-collect").assert_outcomes(passed=2)
+
+
+PROBING = """
+from pytest_remex.hookspecs import Continuation, ContinueProbe
+
+def pytest_remex_continue_probe(experiment):
+    patched = (experiment.path / "input.txt").read_text()
+    return ContinueProbe(("photos/*",), memo=patched)
+
+def pytest_remex_continue(run, files, memo):
+    assert memo == str(run.experiment.point["a"])
+    if not files:
+        return Continuation(reason="there is no photo")
+    newest = max(files, key=lambda file: file.modified)
+    return Continuation(("cp", newest.path, "result.txt"), f"from {newest.path} of {newest.size} B")
+"""
+WITH_PHOTOS = """\
+    #!/bin/sh
+    #SBATCH -o job.out
+    #SBATCH -t 00:00:01
+    echo "job $SLURM_JOB_ID"
+    if [ -n "$REMEX_COMMAND" ]; then exec $REMEX_COMMAND; fi
+    if grep -q 1 input.txt; then mkdir photos; echo "went on" >photos/x100; fi
+    exec sleep 60
+    """
+
+
+def test_what_lies_in_the_run_directory_decides(empty_project):
+    """Plan and submit list what the extension asks for; what has nothing to go on says so."""
+    empty_project.commit(run_sbatch=WITH_PHOTOS)
+    empty_project.sweeps(SWEEPS)
+    (empty_project.path / "conftest.py").write_text(PROBING)
+    empty_project.ran()
+    empty_project.pytest("--remex-status")
+    plan = empty_project.pytest("--remex-plan", "--remex-retry")
+    plan.stdout.fnmatch_lines(
+        [
+            "*[[]a=1[]]  RETRY after job 1, goes on with cp photos/x100 result.txt (from *8 B)",
+            "*[[]a=2[]]  RETRY after job 2, starts afresh: there is no photo",
+            "1 experiment whose job was ended early goes on with cp photos/x100 result.txt *",
+            "1 experiment whose job was ended early starts afresh: there is no photo",
+        ]
+    )
+    submit = empty_project.submit("--remex-retry")
+    submit.stdout.fnmatch_lines(["1 experiment whose job was ended early starts afresh: *"])
+    empty_project.wait()
+    assert len(empty_project.run_directories()) == 3
+    first = next(path for path in empty_project.run_directories() if (path / "photos").is_dir())
+    assert (first / "job.out").read_text() == "job 1\njob 3\n"
+
+
+def test_a_probe_that_leaves_the_run_directory_is_refused(empty_project):
+    """Nothing outside is listed, and the pattern is named."""
+    empty_project.commit(run_sbatch=WITH_PHOTOS)
+    empty_project.sweeps(SWEEPS)
+    text = PROBING.replace("photos/*", "../*")
+    (empty_project.path / "conftest.py").write_text(text)
+    empty_project.ran("-k=1")
+    empty_project.pytest("--remex-status")
+    submit = empty_project.pytest("--remex-submit", "--remex-retry", "-k=1")
+    submit.stdout.fnmatch_lines(["*asks for '../[*]', which leaves the run directory*"])

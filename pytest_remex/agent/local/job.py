@@ -151,7 +151,8 @@ def _open_outputs(task: Task) -> Tuple[BinaryIO, BinaryIO]:
     default = filenames.SINGLE if index is None else filenames.ARRAY
 
     def opened(pattern: str) -> BinaryIO:
-        return open(os.path.join(task.directory, filenames.expand(pattern, fields)), "wb", 0)
+        path = os.path.join(task.directory, filenames.expand(pattern, fields))
+        return open(path, "ab", 0) if spec.append else open(path, "wb", 0)
 
     out = opened(spec.output or default)
     try:

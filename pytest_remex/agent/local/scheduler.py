@@ -2,7 +2,7 @@
 
 import os
 import time
-from typing import Dict, Optional, Set
+from typing import Dict, List, Optional, Set
 
 from pytest_remex.agent import fs
 from pytest_remex.agent.errors import UnreadableError
@@ -112,7 +112,14 @@ def _spec(submission: LocatedSubmission, environment: str) -> LocalSpec:
         extra=submission.environment,
         submitted=0.0,
         script=header.script,
+        append=_appends(submission.options),
     )
+
+
+def _appends(options: List[str]) -> bool:
+    """Return whether options ask to append to the job's output; the last one counts."""
+    modes = [each.partition("=")[2] for each in options if each.startswith("--open-mode=")]
+    return bool(modes) and modes[-1].startswith("a")
 
 
 def _jobs_of(submission: LocatedSubmission, job: str) -> Dict[str, str]:

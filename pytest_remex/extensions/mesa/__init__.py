@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from pytest_remex.hookspecs import RunFile
+
 if TYPE_CHECKING:
     from pytest_remex.extensions.mesa.chains import EffectiveConfig, Origin, effective_config
     from pytest_remex.extensions.mesa.inlists import (
@@ -24,12 +26,7 @@ if TYPE_CHECKING:
         read_profile,
         read_profiles_index,
     )
-    from pytest_remex.extensions.mesa.restarts import (
-        Restart,
-        RunFile,
-        find_restart,
-        photo_folders,
-    )
+    from pytest_remex.extensions.mesa.restarts import Restart, find_restart, photo_folders
     from pytest_remex.extensions.mesa.runs import stop_allowed
     from pytest_remex.extensions.mesa.values import Raw
 
@@ -62,7 +59,7 @@ _HOMES = {
     "inlists": ("InlistWarning", "patch_inlist", "read_inlist", "read_namelists", "remove"),
     "runs": ("stop_allowed",),
     "outputs": ("TableWarning", "read_history", "read_profile", "read_profiles_index"),
-    "restarts": ("Restart", "RunFile", "find_restart", "photo_folders"),
+    "restarts": ("Restart", "find_restart", "photo_folders"),
     "values": ("Raw",),
 }
 

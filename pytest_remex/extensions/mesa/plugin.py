@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_remex.hookspecs import Continuation
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
     from pytest_remex.extensions.mesa.inspection import KnownControls
+    from pytest_remex.hookspecs import ContinueProbe, RunFile
     from pytest_remex.model import Config, Experiment, Run, Scalar
 
 
@@ -91,11 +94,21 @@ class MesaHooks:
         return found or None
 
     @pytest.hookimpl(trylast=True)
-    def pytest_remex_continue(self, run: Run) -> Sequence[str] | None:
-        """Continue from the last photo: `./re x150`."""
+    def pytest_remex_continue_probe(self, experiment: Experiment) -> ContinueProbe | None:
+        """Ask for the photos, and the models that stages end with, of a MESA work directory."""
+        from pytest_remex.extensions.mesa.restarts import probe_of  # noqa: PLC0415 - start-up
+
+        return probe_of(experiment)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_remex_continue(
+        self, run: Run, files: Sequence[RunFile] | None, memo: object
+    ) -> Continuation | None:
+        """Continue from the newest whole photo: `./re x150`."""
         from pytest_remex.extensions.mesa.restarts import restart_of  # noqa: PLC0415 - start-up
 
-        return list(restart_of(run).command) or None
+        how = restart_of(run, files, memo)
+        return None if how is None else Continuation(how.command, how.reason)
 
     def pytest_remex_figures(self, results: pd.DataFrame, folder: Path) -> Sequence[object] | None:
         """Add a Hertzsprung-Russell diagram, where Plotly is installed."""

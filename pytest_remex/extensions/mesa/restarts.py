@@ -1,21 +1,24 @@
-"""From which photo a MESA run can go on, and with which command; no I/O but for `restart_of`."""
+"""From which photo a MESA run can go on, and with which command."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from pytest_remex.errors import NamelistError
+from pytest_remex.extensions.mesa.chains import follow
 from pytest_remex.extensions.mesa.joblog import JobLog, photo_name, read_log
-from pytest_remex.extensions.mesa.roots import SCRIPT, do_one_stages, scripts, stage_files
+from pytest_remex.extensions.mesa.roots import do_one_stages, find_roots, scripts, stage_files
 from pytest_remex.extensions.mesa.runs import log_files
+from pytest_remex.hookspecs import ContinueProbe, RunFile
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_remex.extensions.mesa.chains import EffectiveConfig
-    from pytest_remex.model import Run
+    from pytest_remex.model import Experiment, Run
 
 PHOTOS = "photos"
 """Where MESA puts photos, unless `photo_directory` of star/defaults/controls.defaults says else."""
@@ -26,14 +29,12 @@ _SKIPS = re.compile(r"(?:-[fes]|test\s+-[fes])\s+[\"']?\S+\.mod\b")
 _DEFAULT = re.compile(r"REMEX_COMMAND:-([^}\n]+)\}")
 _SMALLEST = 0.5
 """Of the size of the photo before: photos of one star grow slowly, and half of one was cut off."""
-
-
-class RunFile(NamedTuple):
-    """A file of the run directory: its path there, its size in bytes, its time of change in s."""
-
-    path: str
-    size: int
-    modified: float
+_BOTH = ("1", "2")
+_COMMAND = b"REMEX_COMMAND"
+_LONGEST = 1 << 16
+"""Bytes of a file of the checkout that are looked at."""
+_RESTARTING = ("re", "re_all")
+_MODELS = "*.mod"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ def find_restart(
     texts: Mapping[str, str],
     log: JobLog | None = None,
     folders: Sequence[str] = (PHOTOS,),
+    stars: Collection[str] = _BOTH,
 ) -> Restart:
     """Decide how a run goes on, from its run directory and the job's output.
 
@@ -83,6 +85,7 @@ def find_restart(
             there are none, `re` is taken to be MESA's.
         log: What the job's output says.
         folders: The photo folders: see `photo_folders`.
+        stars: Which stars of a binary MESA evolves, "1" or "2": the other is a point mass.
 
     Returns:
         The command, such as `./re x100`, or none, with the reason.
@@ -94,7 +97,7 @@ def find_restart(
     log = log or JobLog()
     if texts and "re" not in texts:
         return _afresh("the work directory has no `re`: add MESA's")
-    photo = log.photo if files is None else newest_photo(files, log, folders)
+    photo = log.photo if files is None else newest_photo(files, log, folders, stars)
     if not photo:
         if files is None and _CHOOSES.search(texts.get("re", "")):
             return Restart(("./re",), "", "./re chooses the newest photo itself")
@@ -102,11 +105,13 @@ def find_restart(
     if texts and (problem := _wrong_folder(texts["re"], folders)):
         return _afresh(problem)
     return _staged(photo, files or (), texts, folders) or Restart(
-        ("./re", photo), photo, f"it goes on from photo {photo}"
+        ("./re", photo), photo, "from its newest whole photo"
     )
 
 
-def newest_photo(files: Collection[RunFile], log: JobLog, folders: Sequence[str]) -> str:
+def newest_photo(
+    files: Collection[RunFile], log: JobLog, folders: Sequence[str], stars: Collection[str]
+) -> str:
     """Return the newest photo of which all files are there and whole, as `./re` takes it, or ""."""
     photos: dict[str, dict[str, RunFile]] = {}
     broken: set[str] = set()
@@ -122,35 +127,114 @@ def newest_photo(files: Collection[RunFile], log: JobLog, folders: Sequence[str]
             continue
         sizes[star] = file.size
         photos.setdefault(match[2], {})[star] = file
-    needed = _needed(photos)
+    needed = _needed(photos, stars)
     whole = {
-        name: max(file.modified for file in stars.values())
-        for name, stars in photos.items()
-        if name not in broken and _is_whole(name, stars, needed, log)
+        name: max(file.modified for file in of_star.values())
+        for name, of_star in photos.items()
+        if name not in broken and _is_whole(name, of_star, needed, log)
     }
     return max(whole, key=lambda name: (whole[name], name), default="")
 
 
-def restart_of(run: Run) -> Restart:
-    """Decide how a run goes on from what was fetched of it: photos, or else the job's output."""
-    here = run.path / PHOTOS
-    listed = [_run_file(path, f"{PHOTOS}/{path.name}") for path in _files(here)]
-    tops = [_run_file(path, path.name) for path in _files(run.path)]
-    texts = work_scripts(run.path)
+def probe_of(experiment: Experiment) -> ContinueProbe | None:
+    """Return what is to be listed of a run of a work directory; None for another program's.
+
+    Its memo is the `WorkDirectory`.
+    """
+    work = WorkDirectory.read(experiment)
+    if work is None:
+        return None
+    inside = [folder for folder in work.folders if _is_inside(folder)]
+    return ContinueProbe((*(f"{folder}/*" for folder in inside), _MODELS), work)
+
+
+def restart_of(run: Run, files: Sequence[RunFile] | None, memo: object) -> Restart | None:
+    """Decide how a run goes on, from what was listed of it, and from its output where that is here.
+
+    Args:
+        run: The run.
+        files: What was listed; None where the output alone tells.
+        memo: Its `WorkDirectory`; anything else is another program's run.
+
+    Returns:
+        The command and the reason; None where no listing and no output tell of MESA.
+    """
     log = read_log(log_files(run.output, run.path))
-    return find_restart([*listed, *tops] if listed else None, texts if "re" in texts else {}, log)
+    if not isinstance(memo, WorkDirectory):
+        return find_restart(None, {}, log) if log.photo else None
+    if not memo.takes_command:
+        return _afresh(
+            "nothing in the work directory runs $REMEX_COMMAND: end its batch script "
+            "with ${REMEX_COMMAND:-./rn}"
+        )
+    listed = files is not None and all(map(_is_inside, memo.folders))
+    new = [each for each in files or () if not memo.has(each)] if listed else None
+    return find_restart(new, memo.texts, log, memo.folders, memo.stars)
 
 
-def work_scripts(folder: Path) -> dict[str, str]:
-    """Return the scripts of a work directory by name: those that run, and those that restart."""
-    return scripts(folder) | scripts(folder, ["re", "re_all"])
+@dataclass(frozen=True, slots=True)
+class WorkDirectory:
+    """What the patched checkout of a run says of restarts."""
+
+    texts: Mapping[str, str]
+    """Its scripts, by name: those that run, and those that restart."""
+    folders: tuple[str, ...]
+    """Its photo folders."""
+    stars: tuple[str, ...]
+    """Which stars of a binary MESA evolves: the other is a point mass, without photos."""
+    takes_command: bool
+    """Whether a file there mentions $REMEX_COMMAND."""
+    committed: frozenset[tuple[str, int]]
+    """Photos and models that stand in the checkout, and are not the run's: paths and sizes."""
+
+    @classmethod
+    def read(cls, experiment: Experiment) -> WorkDirectory | None:
+        """Read a checkout; None where it has neither an inlist that MESA starts from nor `re`."""
+        top, sweep = experiment.path, experiment.sweep
+        roots = find_roots(top, sweep.config_files).paths
+        if not roots and not (top / "re").is_file():
+            return None
+        try:
+            config: EffectiveConfig | None = follow(roots, top)[0]
+        except NamelistError:
+            config = None
+        folders = photo_folders(config)
+        photos = [path for name in folders if _is_inside(name) for path in _files(top / name)]
+        known = [*photos, *top.glob(_MODELS)]
+        committed = {(str(path.relative_to(top)), path.stat().st_size) for path in known}
+        return cls(
+            texts=scripts(top, [sweep.script]) | scripts(top, _RESTARTING),
+            folders=tuple(folders),
+            stars=_evolved(config),
+            takes_command=any(_COMMAND in _head(path) for path in _files(top)),
+            committed=frozenset(committed),
+        )
+
+    def has(self, file: RunFile) -> bool:
+        """Whether a file of the run directory came with the checkout."""
+        return (file.path, file.size) in self.committed
+
+
+def _evolved(config: EffectiveConfig | None) -> tuple[str, ...]:
+    """Return which stars of a binary are evolved; both, unless its inlist says otherwise."""
+    both = config.get("binary_job.evolve_both_stars", True) if config is not None else True
+    return _BOTH if both is not False else ("1",)
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_LONGEST)
+
+
+def _is_inside(folder: str) -> bool:
+    return not folder.startswith("/") and ".." not in folder.split("/")
 
 
 def _afresh(reason: str) -> Restart:
-    return Restart((), "", f"it starts afresh: {reason}")
+    return Restart((), "", reason)
 
 
-def _needed(photos: Mapping[str, Collection[str]]) -> set[str]:
+def _needed(photos: Mapping[str, Collection[str]], stars: Collection[str]) -> set[str]:
     """Return the marks of the files that make a photo: "" for a star; b, 1 and 2 for a binary.
 
     A star that no photo of several has is a point mass, of which MESA writes none.
@@ -158,7 +242,7 @@ def _needed(photos: Mapping[str, Collection[str]]) -> set[str]:
     seen = {star for stars in photos.values() for star in stars}
     if "b" not in seen:
         return {""}
-    return {"b", "1", "2"} if len(photos) == 1 else seen - {""}
+    return {"b", *stars} if len(photos) == 1 else seen - {""}
 
 
 def _is_whole(name: str, stars: Collection[str], needed: set[str], log: JobLog) -> bool:
@@ -179,7 +263,7 @@ def _staged(
     photo: str, files: Collection[RunFile], texts: Mapping[str, str], folders: Sequence[str]
 ) -> Restart | None:
     """Decide for a run of several stages; None for one that `./re` finishes."""
-    running = {name: text for name, text in texts.items() if name not in ("re", "re_all")}
+    running = {name: text for name, text in texts.items() if name not in _RESTARTING}
     stages = do_one_stages(running.values())
     if len(stages) < 2 and len(stage_files(running.values())[0]) < 2:  # noqa: PLR2004 - several
         return None
@@ -201,8 +285,8 @@ def _staged(
 
 
 def _usual_command(texts: Mapping[str, str]) -> tuple[str, ...]:
-    """Return what run.sbatch runs without a restart: the default of $REMEX_COMMAND."""
-    found = _DEFAULT.search(texts.get(SCRIPT, ""))
+    """Return what the batch script runs without a restart: the default of $REMEX_COMMAND."""
+    found = next(filter(None, map(_DEFAULT.search, texts.values())), None)
     return tuple(found[1].split()) if found else ("./rn",)
 
 
@@ -216,8 +300,3 @@ def _time_of(photo: str, files: Collection[RunFile], folders: Sequence[str]) -> 
 
 def _files(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
-
-
-def _run_file(path: Path, name: str) -> RunFile:
-    known = path.stat()
-    return RunFile(name, known.st_size, known.st_mtime)

@@ -114,3 +114,13 @@ def test_a_runs_folder_that_is_gone(agent, run):
     run.parent.rename(run.parent.parent / "away")
     with pytest.raises(AgentError, match=r"no runs folder .*is its file system mounted"):
         ask(agent, run, "a.out")
+
+
+def test_the_newest_files_are_listed(agent, run):
+    """Of a run with very many files, as many as asked for, and those changed last."""
+    for at, name in enumerate(["a.out", "LOGS/p1.data", "LOGS/history.data"]):
+        os.utime(run / name, (at, at))
+    listed = [ListedRun(run.name, ["*.out", "LOGS/*.data"])]
+    (outputs,) = agent.ask(ListOutputs(str(run.parent), listed, newest=2))
+    assert names(outputs) == ["LOGS/history.data", "LOGS/p1.data"]
+    assert outputs.missing == []

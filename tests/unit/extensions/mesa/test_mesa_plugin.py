@@ -17,6 +17,7 @@ from pytest_remex.extensions.mesa import InlistWarning
 from pytest_remex.extensions.mesa.inspection import inspect
 from pytest_remex.extensions.mesa.outputs import read_output
 from pytest_remex.extensions.mesa.plugin import MesaHooks
+from pytest_remex.hookspecs import Continuation, RunFile
 from pytest_remex.model import Experiment, Run, Sweep
 
 ORIGINALS = {"inlist": b"", "inlist_project": b""}
@@ -179,10 +180,27 @@ def test_measures_are_found_once(hooks, tmp_path, monkeypatch):
 
 
 def test_a_run_goes_on_from_its_last_photo(hooks, tmp_path):
-    """The command takes the place of `./rn`; without a photo the run starts afresh."""
+    """The command takes the place of `./rn`; another program's run is left to others."""
     log = " save photos/x150 for model 150\n"
-    assert hooks.pytest_remex_continue(run=run(tmp_path, log)) == ["./re", "x150"]
-    assert hooks.pytest_remex_continue(run=run(tmp_path, "")) is None
+    one = run(tmp_path, log)
+    how = hooks.pytest_remex_continue(run=one, files=None, memo=None)
+    assert how.command == ("./re", "x150")
+    other = run(tmp_path, "")
+    assert hooks.pytest_remex_continue(run=other, files=None, memo=None) is None
+    assert hooks.pytest_remex_continue_probe(experiment=experiment(tmp_path)) is None
+
+
+def test_the_photos_of_a_work_directory_are_asked_for(hooks, work):
+    """Its photo folder is listed on the cluster, and the newest whole photo goes on."""
+    (work / "run.sbatch").write_text("${REMEX_COMMAND:-./rn}\n")
+    (work / "re").write_text("cp photos/$1 restart_photo && ./star\n")
+    probe = hooks.pytest_remex_continue_probe(experiment=experiment(work))
+    assert probe.patterns == ("photos/*", "*.mod")
+    files = [RunFile("photos/x050", 900, 100.0), RunFile("photos/x100", 900, 200.0)]
+    how = hooks.pytest_remex_continue(run=run(work, ""), files=files, memo=probe.memo)
+    assert how == Continuation(("./re", "x100"), "from its newest whole photo")
+    how = hooks.pytest_remex_continue(run=run(work, ""), files=[], memo=probe.memo)
+    assert how == Continuation((), "there is no complete photo in photos")
 
 
 def test_the_diagram_is_left_out_without_tracks(hooks, tmp_path):

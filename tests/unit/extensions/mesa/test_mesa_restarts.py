@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.extensions.mesa import RunFile, effective_config, find_restart, photo_folders
 from pytest_remex.extensions.mesa.joblog import scan
-from pytest_remex.extensions.mesa.restarts import restart_of, work_scripts
+from pytest_remex.extensions.mesa.restarts import probe_of, restart_of
 from pytest_remex.model import Experiment, Run, Sweep
 
 RE = """\
@@ -91,9 +89,7 @@ def test_photos_are_looked_for_where_mesa_puts_them(tmp_path):
 
 def test_without_a_photo_the_reason_is_said():
     """A run that starts afresh says why, at plan."""
-    assert find_restart([], {"re": RE}).reason == (
-        "it starts afresh: there is no complete photo in photos"
-    )
+    assert find_restart([], {"re": RE}).reason == "there is no complete photo in photos"
     assert "has no `re`" in find_restart(listing("x100"), {"rn": "./star"}).reason
 
 
@@ -139,22 +135,86 @@ def test_scripts_that_know_their_stages_are_used():
     assert find_restart(listing("x100"), skips).command == ("./rn_all",)
 
 
-def test_a_fetched_run_tells_by_itself(tmp_path):
-    """Photos among the outputs, and the file to which the script sends MESA's output."""
-    for name, text in {**STAGES, "rn": "./star\n", "run.sbatch": "./rn > out.txt\n"}.items():
-        (tmp_path / name).write_text(text)
-    (tmp_path / "out.txt").write_text(" save photos/x150 for model 150\n")
-    (tmp_path / "slurm.out").write_text("")
-    assert set(work_scripts(tmp_path)) == {"run.sbatch", "rn", "re"}
-    assert restart_of(run(tmp_path)).command == ("./re", "x150")
-    (tmp_path / "photos").mkdir()
-    for at, name in enumerate(["x950", "x000"]):
-        (tmp_path / "photos" / name).write_text("photo")
-        os.utime(tmp_path / "photos" / name, (at, at))
-    assert restart_of(run(tmp_path)).command == ("./re", "x000")
+@pytest.fixture
+def work(tmp_path):
+    """Write a work directory: return a function of its files that returns its path."""
+
+    def write(**texts):
+        defaults = {"inlist": "&controls\n/\n", "rn": "./star\n", "re": RE, "run_sbatch": BATCH}
+        for name, text in {**defaults, **texts}.items():
+            path = tmp_path / name.replace("_sbatch", ".sbatch").replace("__", "/")
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        return tmp_path
+
+    return write
+
+
+def of(path, files, log="", **sweep):
+    """Return how a run of a work directory goes on, of which files were listed."""
+    probe = probe_of(Experiment(Sweep("tams", **sweep), "id", {}, {}, path))
+    (path / "slurm.out").write_text(log)
+    return restart_of(run(path), files, probe.memo)
+
+
+def test_a_listing_tells_whatever_the_output_says(work):
+    """Output that was redirected, or ended by a second limit before a new photo, names none."""
+    path = work(run_sbatch="${REMEX_COMMAND:-./rn} > out.txt 2>&1\n")
+    for log in ("", "slurmstepd: error: *** JOB 4 CANCELLED DUE TO TIME LIMIT ***\n"):
+        assert of(path, listing("x050", "x100"), log).command == ("./re", "x100")
+    assert of(path, []).command == ()
+
+
+def test_without_a_listing_the_fetched_output_tells(work):
+    """Also the file to which the script sends MESA's output."""
+    path = work(run_sbatch="${REMEX_COMMAND:-./rn} > out.txt\n", out__txt="")
+    (path / "out.txt").write_text(" save photos/x150 for model 150\n")
+    assert of(path, None).command == ("./re", "x150")
+
+
+def test_what_came_with_the_checkout_is_not_the_run_s(work):
+    """A photo or model that is committed tells nothing, until the run has written its own."""
+    path = work(photos__x900="photo", **{"a.mod": "model"}, rn=STAGES["rn"])
+    committed = [RunFile("photos/x900", 5, 300.0), RunFile("a.mod", 5, 300.0)]
+    assert of(path, committed).command == ()
+    assert of(path, [*committed, *listing("x050")]).photo == ""
+    one = work(rn="./star\n")
+    assert of(one, [*committed, *listing("x050")]).command == ("./re", "x050")
+    assert of(one, [RunFile("photos/x900", 800, 300.0)]).command == ("./re", "x900")
+
+
+def test_a_script_that_does_not_take_the_command_is_told(work):
+    """It would begin anew in the same directory, over the outputs of the first job."""
+    path = work(run_sbatch="./rn\n")
+    assert "nothing in the work directory runs $REMEX_COMMAND" in of(path, listing("x1")).reason
+    path = work(run_sbatch="python3 drive.py\n", **{"drive.py": "os.environ['REMEX_COMMAND']"})
+    assert of(path, listing("x001")).command == ("./re", "x001")
+
+
+def test_photos_outside_the_run_directory_are_not_listed(work):
+    """The output alone tells of them."""
+    path = work(inlist="&controls\n photo_directory = '/scratch/photos'\n/\n", re="./star\n")
+    assert probe_of(Experiment(Sweep("tams"), "id", {}, {}, path)).patterns == ("*.mod",)
+    log = " save /scratch/photos/x100 for model 100\n"
+    assert of(path, [], log).command == ("./re", "x100")
+
+
+def test_a_point_mass_has_no_photos(work):
+    """Of a binary of which one star is evolved, the first photo has two files."""
+    job = "&binary_job\n evolve_both_stars = .false.\n/\n"
+    files = listing("b_x050", "1_x050")
+    assert of(work(inlist=job), files).command == ("./re", "x050")
+    assert of(work(inlist="&binary_job\n/\n"), files).command == ()
+
+
+def test_a_sweep_s_own_script_is_read(work):
+    """`script="job.sh"` is the batch script, and its stages count."""
+    path = work(**{"job.sh": "${REMEX_COMMAND:-./rn}\n"}, rn=STAGES["rn"])
+    assert "stage 1 of 2" in of(path, listing("x100"), script="job.sh").reason
 
 
 def run(path):
+    """Return a run whose outputs are in `path`."""
     experiment = Experiment(Sweep("tams"), "id", {}, {}, path)
     job = Job("1", JobState.TIMEOUT)
     return Run(path, None, job, path / "slurm.out", experiment, lambda path, _: path)

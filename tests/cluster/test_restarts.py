@@ -1,0 +1,199 @@
+"""Runs that Slurm ended early go on from their photos, with stand-ins for MESA's rn and re."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from support.daemons import wait_until
+from support.sites import WITH_ACCOUNTING, WITH_AND_WITHOUT_ACCOUNTING
+
+BATCH = """\
+#!/bin/bash
+#SBATCH -J star
+#SBATCH -o slurm.out
+#SBATCH -t 1
+#SBATCH --no-requeue
+${REMEX_COMMAND:-./rn}
+"""
+RN = """\
+#!/bin/bash
+echo "DATE: the first model"
+case $(cat kind) in
+nothing) ;;
+elsewhere) mkdir shots; echo photo >shots/x050; sleep 0.1; echo photo >shots/x100 ;;
+old) mkdir photos; echo photo >photos/050; sleep 0.1; echo photo >photos/100 ;;
+binary)
+    mkdir photos
+    for name in b_x100 1_x100 2_x100; do echo photo >photos/$name; done
+    sleep 0.1
+    for name in b_x150 1_x150; do echo photo >photos/$name; done
+    echo " save photos/b_x100, photos/1_x100, photos/2_x100 for model 100" ;;
+*)
+    mkdir photos; echo photo >photos/x050; sleep 0.1; echo photo >photos/x100
+    echo " save photos/x050 for model 50"; echo " save photos/x100 for model 100" ;;
+esac
+touch started
+sleep 600
+"""
+"""A star that writes photos and then needs more time than it gets."""
+RE = """\
+#!/bin/bash
+photo_directory=photos
+photo=$1
+first=$photo_directory/$photo
+[ -f binary ] && first=$photo_directory/b_$photo
+if [ -z "$photo" ] || ! [ -f "$first" ]; then
+    echo "specified photo ($photo) does not exist"
+    exit 1
+fi
+echo "restart from $photo"
+echo "$photo" >>restarts
+if [ $(wc -l <restarts) -lt 2 ]; then touch started; sleep 600; fi
+mkdir -p LOGS
+printf '1\\nversion_number\\nr1\\n\\n1 2\\nmodel_number star_age\\n1 1e9\\n200 2e9\\n' \\
+    >LOGS/history.data
+echo "termination code: max_age"
+"""
+"""MESA's re: the first restart meets its limit before a new photo, the second one ends well."""
+INLIST = "&controls\n   initial_mass = 1.0\n/\n"
+SWEEP = """\
+from pytest_remex import sweep
+
+@sweep({{"kind": {kinds}}}, fetch=["LOGS/history.data"])
+def stars(experiment):
+    path, kind = experiment.path, experiment.config["kind"]
+    (path / "kind").write_text(kind)
+    if kind == "redirected":
+        with (path / "run.sbatch").open("r+") as script:
+            text = script.read().replace("./rn}}", "./rn}} > out.txt 2>&1")
+            script.seek(0)
+            script.write(text)
+    if kind == "elsewhere":
+        (path / "inlist").write_text("&controls\\n photo_directory = 'shots'\\n/\\n")
+        re = path / "re"
+        re.write_text(re.read_text().replace("=photos", "=shots"))
+    if kind == "binary":
+        (path / "binary").touch()
+    run = yield
+    assert run.read("LOGS/history.data").model_number.iloc[-1] == 200
+"""
+PHOTOS = {"single": "x100", "binary": "x100", "redirected": "x100", "elsewhere": "x100",
+          "old": "100"}  # fmt: skip
+"""The newest whole photo of each kind of run."""
+
+
+@pytest.fixture
+def stars(user):
+    """Return a function that writes the sweep over kinds of runs, in a work directory."""
+    user.project.commit({"run.sbatch": BATCH, "rn": RN, "re": RE, "inlist": INLIST})
+    for name in ("rn", "re"):
+        (user.repository / name).chmod(0o755)
+    user.project.commit({})
+
+    def write(*kinds):
+        (user.repository / "sweeps.py").write_text(SWEEP.format(kinds=list(kinds)))
+
+    return write
+
+
+def jobs_of(done):
+    """Return the job of each kind of run that a submit sent."""
+    return dict(re.findall(r"\[kind=(\w+)\] SUBMITTED job (\d+)", done.text))
+
+
+def directories(user):
+    """Return the run directories by kind, the oldest first."""
+    found = {}
+    for path in user.project.run_directories():
+        found.setdefault((path / "kind").read_text(), []).append(path)
+    return found
+
+
+def started(user, kinds):
+    """Wait until the newest job of each kind has computed, and forget that it did."""
+    for kind in kinds:
+        newest = directories(user)[kind][-1]
+        wait_until(lambda path=newest: (path / "started").exists(), f"{kind} computes", 60)
+        (newest / "started").unlink()
+
+
+def ended(user, cluster, jobs):
+    """Have Slurm end jobs at their time limit."""
+    for job in jobs.values():
+        cluster.run("scontrol", "update", f"jobid={job}", "EndTime=now+1")
+    cluster.wait(*jobs.values(), seconds=90)
+    states = {row["state"] for row in user.states().values()}
+    assert states == {"TIMEOUT"}
+
+
+@WITH_AND_WITHOUT_ACCOUNTING
+def test_time_limits(user, cluster, stars):
+    """Every kind goes on in its run directory, twice, and one without a photo says it does not."""
+    kinds = [*PHOTOS, "nothing"]
+    stars(*kinds)
+    jobs = jobs_of(user.submit())
+    started(user, kinds)
+    ended(user, cluster, jobs)
+    plan = user.pytest("--remex-plan", "--remex-retry").well()
+    for kind, photo in PHOTOS.items():
+        assert f"RETRY after job {jobs[kind]}, goes on with ./re {photo}" in plan
+    assert "starts afresh: there is no complete photo in photos" in plan
+    jobs = jobs_of(user.submit("--remex-retry"))
+    assert set(jobs) == set(kinds)
+    assert [len(directories(user)[kind]) for kind in kinds] == [1] * len(PHOTOS) + [2]
+    stars(*PHOTOS)
+    cluster.run("scancel", jobs.pop("nothing"))
+    started(user, PHOTOS)
+    ended(user, cluster, jobs)
+    jobs = jobs_of(user.submit("--remex-retry", "--remex-sbatch=--time=7"))
+    limits = {cluster.run("squeue", "-h", "-a", "-t", "all", "-j", job, "-o", "%l").strip()
+              for job in jobs.values()}  # fmt: skip
+    assert limits == {"7:00"}
+    collect = user.collect().well()
+    assert collect.text.count(" PASSED ") == len(PHOTOS)
+    for kind, photo in PHOTOS.items():
+        (path,) = directories(user)[kind]
+        assert (path / "restarts").read_text() == f"{photo}\n" * 2
+        if kind != "redirected":
+            log = (path / "slurm.out").read_text()
+            assert log.count("DATE: the first model") == 1
+            assert log.count(f"restart from {photo}") == 2
+
+
+@WITH_ACCOUNTING
+def test_a_node_that_fails(user, cluster, stars):
+    """NODE_FAIL goes on as a time limit does."""
+    stars("single")
+    user.submit()
+    started(user, ["single"])
+    nodes = ",".join(cluster.layout.nodes)
+    cluster.run("scontrol", "update", f"nodename={nodes}", "state=down", "reason=test")
+    try:
+        cluster.wait()
+        (row,) = user.states().values()
+        assert row["state"] == "NODE_FAIL"
+    finally:
+        cluster.run("scontrol", "update", f"nodename={nodes}", "state=resume", check=False)
+    assert "goes on with ./re x100" in user.submit("--remex-retry")
+    (path,) = user.project.run_directories()
+    wait_until((path / "restarts").exists, "it goes on", 60)
+
+
+def test_preempted(user, cluster, stars):
+    """PREEMPTED goes on as a time limit does."""
+    stars("single")
+    with cluster.changed(PreemptType="preempt/partition_prio", PreemptMode="CANCEL"):
+        nodes = ",".join(cluster.layout.nodes)
+        cluster.run("scontrol", "create", "partitionname=urgent", f"nodes={nodes}",
+                    "prioritytier=9", "state=up")  # fmt: skip
+        user.submit()
+        started(user, ["single"])
+        everything = ["--nodes=2", "--exclusive", "--output=/dev/null", "--wrap=sleep 1"]
+        cluster.run("sbatch", "--partition=urgent", *everything)
+        cluster.wait(seconds=60)
+        (row,) = user.states().values()
+        assert row["state"] == "PREEMPTED"
+    assert "goes on with ./re x100" in user.submit("--remex-retry")
+    (path,) = user.project.run_directories()
+    wait_until((path / "restarts").exists, "it goes on", 60)

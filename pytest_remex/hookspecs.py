@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from pytest_remex.common.jobs import Job
     from pytest_remex.model import Config, Experiment, Run, Scalar
 
 hookspec = pluggy.HookspecMarker("pytest")
@@ -136,6 +137,41 @@ def pytest_remex_continue(
     Returns:
         The command, with the reason or only as words; None, and an empty command, start the
         experiment afresh in a new run directory.
+    """
+
+
+@hookspec(firstresult=True)
+def pytest_remex_progress(run: Run) -> float | None:
+    r"""Read from the output of a running job how far it is; `--remex-status` shows it.
+
+    Args:
+        run: The run: `run.log` is the end of its job's output so far, at most 8 KB of each file;
+            nothing else is fetched yet.
+
+    Returns:
+        A part of 1, as 0.4 for 40 %; None leaves it to the next hook.
+
+    Example:
+        >>> def pytest_remex_progress(run):
+        ...     steps = re.findall(r"step (\d+)", run.log)
+        ...     return int(steps[-1]) / run.experiment.config["steps"] if steps else None
+
+    """
+
+
+@hookspec
+def pytest_remex_ended(jobs: Mapping[str, Job]) -> None:
+    """Learn that `--remex-wait` is over: all jobs have ended.
+
+    Args:
+        jobs: The jobs by node ID.
+
+    Example:
+        >>> def pytest_remex_ended(jobs):
+        ...     failed = sum(job.state.failed for job in jobs.values())
+        ...     text = f"{len(jobs)} jobs have ended, {failed} failed"
+        ...     subprocess.run(["mail", "-s", text, "me@example.org"], input=b"", check=True)
+
     """
 
 

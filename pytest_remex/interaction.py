@@ -1,11 +1,21 @@
-"""How the engines speak to a person without pytest: a phase's progress, a login's question."""
+"""How the engines speak to a person: a phase's progress, a login's question, text of a job."""
 
 from __future__ import annotations
 
 import getpass
+import re
 from typing import Protocol
 
 from pytest_remex.errors import RemoteError
+
+_ESCAPES = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
+"""Colours and movements of a terminal, and what sets its title."""
+_PICTURES = {code: chr(0x2400 + code) for code in range(32) if code not in (9, 10)} | {
+    127: "\u2421",
+    **{code: f"\\x{code:02x}" for code in range(0x80, 0xA0)},
+    **{code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))},
+}
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class Progress(Protocol):
@@ -61,3 +71,19 @@ def one_line(text: str) -> str:
 def counted(count: int, noun: str) -> str:
     """Return `1 experiment` or `2 experiments`."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def clean(text: str) -> str:
+    """Return `text` as any terminal and browser shows it: what is in it, and nothing else happens.
+
+    A terminal's colours and titles go; control characters become their pictures, bidirectional
+    overrides and surrogates (bytes that were no UTF-8) their escapes.
+    """
+    text = _ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+    return _SURROGATES.sub(_escape, text.translate(_PICTURES))
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    is_byte = 0xDC80 <= code <= 0xDCFF  # noqa: PLR2004 - PEP 383's range for undecodable bytes
+    return f"\\x{code - 0xDC00:02x}" if is_byte else f"\\u{code:04x}"

@@ -12,7 +12,7 @@ import itertools
 import os
 import socket
 import stat
-from typing import Iterator, Optional, Set, Type, TypeVar
+from typing import Iterator, Optional, Set, Tuple, Type, TypeVar
 
 from pytest_remex.agent.errors import UnreadableError
 from pytest_remex.common import paths
@@ -38,6 +38,29 @@ def _host() -> str:
     return socket.gethostname()
 
 
+def read_piece(path: str, start: int, most: int) -> Tuple[int, int, str]:
+    """Return a piece of a file: where it begins, the size of the file, and the text.
+
+    Args:
+        path: The file's path.
+        start: The first byte, counted from the end where it is negative.
+        most: How many bytes; never more than `LARGEST`.
+
+    Raises:
+        UnreadableError: It is a link, not a regular file, not there, or not readable.
+
+    """
+    opened = _open(path)
+    if opened is None:
+        raise UnreadableError(path, "it is not there any more")
+    with open(opened, "rb") as file:
+        size = os.fstat(opened).st_size
+        first = max(0, size + start) if start < 0 else min(start, size)
+        file.seek(first)
+        data = file.read(max(0, min(most, LARGEST)))
+    return first, size, data.decode("utf-8", "surrogateescape")
+
+
 def read(path: str, folder: Optional[int] = None, largest: int = LARGEST) -> Optional[str]:
     """Return a file's text, None when there is none.
 
@@ -50,17 +73,9 @@ def read(path: str, folder: Optional[int] = None, largest: int = LARGEST) -> Opt
         UnreadableError: It is a link, not a regular file, too large, or not readable.
 
     """
-    try:
-        opened = os.open(path, _READ, dir_fd=folder)
-    except (FileNotFoundError, NotADirectoryError):
+    opened = _open(path, folder)
+    if opened is None:
         return None
-    except OSError as error:
-        link = error.errno == errno.ELOOP
-        why = "it is a link" if link else error.strerror or str(error)
-        raise UnreadableError(path, why) from error
-    if not stat.S_ISREG(os.fstat(opened).st_mode):
-        os.close(opened)
-        raise UnreadableError(path, "it is not a regular file")
     with open(opened, "rb") as file:
         data = file.read(largest + 1)
     if len(data) > largest:
@@ -138,6 +153,22 @@ def listing(folder: str) -> Iterator[str]:
     """Return the names in a folder, none when there is no such folder."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         yield from os.listdir(folder)
+
+
+def _open(path: str, folder: Optional[int] = None) -> Optional[int]:
+    """Open a regular file to be read; None when there is none."""
+    try:
+        opened = os.open(path, _READ, dir_fd=folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        link = error.errno == errno.ELOOP
+        why = "it is a link" if link else error.strerror or str(error)
+        raise UnreadableError(path, why) from error
+    if not stat.S_ISREG(os.fstat(opened).st_mode):
+        os.close(opened)
+        raise UnreadableError(path, "it is not a regular file")
+    return opened
 
 
 def _write(path: str, text: str, folder: Optional[int] = None) -> None:

@@ -1,4 +1,7 @@
-"""List outputs in run directories by pattern, never following a link nor leaving the directory."""
+"""List outputs in run directories by pattern, and read pieces of jobs' output.
+
+No link is followed, and nothing outside of the run directory is looked at.
+"""
 
 import fnmatch
 import heapq
@@ -6,11 +9,12 @@ import os
 import stat
 from typing import Iterator, List, NamedTuple, Optional
 
-from pytest_remex.agent.errors import AgentError
+from pytest_remex.agent import fs
+from pytest_remex.agent.errors import AgentError, UnreadableError
 from pytest_remex.agent.wire import Reply
-from pytest_remex.common.parts import ListedRun
+from pytest_remex.common.parts import ListedRun, LogPart
 from pytest_remex.common.paths import REMEX
-from pytest_remex.common.protocol import ListOutputs, OutputFile, Outputs
+from pytest_remex.common.protocol import ListOutputs, LogText, OutputFile, Outputs, ReadLogs
 
 _MAGIC = frozenset("*?[")
 
@@ -26,13 +30,37 @@ class Match(NamedTuple):
 
 def list_outputs(request: ListOutputs, reply: Reply) -> None:
     """Tell, for each run, the files that its patterns match, and the patterns that match none."""
-    if not os.path.isdir(request.runs):
-        raise AgentError(
-            "runs", f"there is no runs folder {request.runs}: is its file system mounted?"
-        )
+    _check_runs(request.runs)
     for run in request.listed:
         reply.raise_if_gone()
         reply.send(_outputs(os.path.join(request.runs, run.directory), run, request.newest))
+
+
+def read_logs(request: ReadLogs, reply: Reply) -> None:
+    """Tell the pieces of jobs' output that are asked for."""
+    _check_runs(request.runs)
+    for part in request.parts:
+        reply.raise_if_gone()
+        run = os.path.join(request.runs, part.directory)
+        for match in [] if os.path.islink(run) else find(run, part.pattern):
+            reply.send(_piece(run, match, part))
+            break
+
+
+def _check_runs(runs: str) -> None:
+    if not os.path.isdir(runs):
+        raise AgentError("runs", f"there is no runs folder {runs}: is its file system mounted?")
+
+
+def _piece(run: str, match: Match, part: LogPart) -> LogText:
+    told = LogText(part.directory, part.pattern, match.path)
+    if match.link:
+        return told._replace(refused="it is a link, and links are not followed")
+    try:
+        start, size, text = fs.read_piece(os.path.join(run, match.path), part.start, part.most)
+    except UnreadableError as error:
+        return told._replace(refused=error.why)
+    return told._replace(start=start, size=size, text=text)
 
 
 def _outputs(path: str, run: ListedRun, newest: Optional[int]) -> Outputs:

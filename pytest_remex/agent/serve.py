@@ -33,6 +33,7 @@ HANDLERS: Dict[Tuple[type, str], Callable[[Any, Reply], None]] = {
     (protocol.Cancel, SLURM): control.cancel,
     (protocol.Cancel, LOCAL): scheduler.cancel,
     (protocol.ListOutputs, ""): outputs.list_outputs,
+    (protocol.ReadLogs, ""): outputs.read_logs,
     (protocol.Tidy, ""): directories.tidy,
 }
 """The function that answers a request, by its type and the scheduler that it names."""

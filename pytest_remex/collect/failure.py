@@ -7,13 +7,14 @@ import linecache
 import re
 import textwrap
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
-from pytest_remex.collect.manifest import first_present
+from pytest_remex.collect.manifest import all_present, first_present
 from pytest_remex.collect.pipeline import CollectedRun
 from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.interaction import clean
 from pytest_remex.model import Config, Value
 from pytest_remex.sbatch.header import format_duration
 
@@ -180,18 +181,23 @@ def telling_line(text: str) -> str:
     return _shortened(next(mentions, lines[-1] if lines else ""))
 
 
-def job_cause(logs: Iterable[Path], exit_code: int | None, state: str) -> str:
+def job_cause(job: Job, output: str) -> str:
     """Return why a job failed, in a line that is equal for jobs that failed in the same way.
 
     Args:
-        logs: The files of its output that are here.
-        exit_code: Its exit code, where it is known.
-        state: Its state.
+        job: The job.
+        output: The text of its output, as far as it is known.
 
     """
-    how = state if state != "FAILED" or exit_code is None else f"exit {exit_code}"
-    said = telling_line("\n".join(map(_ends_of, logs)))
+    is_coded = job.state is JobState.FAILED and job.exit_code is not None
+    how = f"exit {job.exit_code}" if is_coded else str(job.state)
+    said = telling_line(output)
     return f"{how}: {said}" if said else how
+
+
+def output_of(collected: CollectedRun) -> str:
+    """Return the start and the end of a job's output, of all its files that are here."""
+    return "\n".join(map(ends_of, all_present(collected.folder, collected.logs)))
 
 
 def assertion_of(error: BaseException | None) -> str:
@@ -270,7 +276,7 @@ def _end_of_traceback(lines: Sequence[str]) -> str:
     return next((line for line in lines if not line[0].isspace()), _TRACEBACK)
 
 
-def _ends_of(path: Path) -> str:
+def ends_of(path: Path) -> str:
     """Return the start and the end of a file's text, whatever its size."""
     with path.open("rb") as file:
         size = path.stat().st_size
@@ -282,5 +288,5 @@ def _ends_of(path: Path) -> str:
 
 
 def _shortened(line: str) -> str:
-    text = " ".join(line.split())
+    text = clean(" ".join(line.split()))
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

@@ -18,11 +18,11 @@ from pytest_remex.collect.failure import (
     job_failure,
     last_lines,
     missing_outputs,
+    output_of,
 )
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.manifest import (
     JudgedNote,
-    all_present,
     first_present,
     has_notes,
     patch_digest,
@@ -173,8 +173,7 @@ class RunJudge:
             return assertion_of(error)
         if job.state is JobState.REJECTED:
             return ""  # the scheduler's reason says it all
-        logs = all_present(self.collected.folder, self.collected.logs)
-        return job_cause(logs, job.exit_code, job.state)
+        return job_cause(job, output_of(self.collected))
 
     def _is_still_valid(self, kept: JudgedNote) -> bool:
         # Once all outputs of a job are here, the job's last lines do not change.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import getpass
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich import filesize
 
+from pytest_remex.collect.logs import log_patterns
 from pytest_remex.collect.manifest import (
     FetchedOutputs,
     first_present,
@@ -24,7 +23,6 @@ from pytest_remex.interaction import Progress
 from pytest_remex.model import OptionalOutput, Remote, Sweep
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import Launch, RunRecord
-from pytest_remex.sbatch.header import output_patterns
 from pytest_remex.transport import Connection, TransferProgress
 
 
@@ -143,13 +141,8 @@ def _on_this_machine(wanted: WantedRun, jobs: Mapping[str, Job], folder: Path) -
         job=jobs[run.directory],
         folder=folder / run.directory,
         outputs=read_outputs(folder / run.directory),
-        logs=output_patterns(run.header, run.job, user=_user()),
+        logs=log_patterns(run),
     )
-
-
-@functools.cache
-def _user() -> str:
-    return getpass.getuser()
 
 
 def _is_wanted(each: CollectedRun, *, partial: bool) -> bool:

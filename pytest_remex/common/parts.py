@@ -92,6 +92,19 @@ class RunJob(NamedTuple):
     job: str
 
 
+class LogPart(NamedTuple):
+    """A piece of the file of a job's output that a pattern matches in a run directory.
+
+    It begins at the byte `start`, counted from the end where that is negative, and has at most
+    `most` bytes.
+    """
+
+    directory: str
+    pattern: str
+    start: int
+    most: int
+
+
 class ListedRun(NamedTuple):
     """A run whose outputs are asked for, by glob patterns relative to its run directory."""
 

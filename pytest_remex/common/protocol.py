@@ -19,7 +19,7 @@ directories are named relative to `runs`.
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Type, Union
 
 from pytest_remex.common.jobs import Job
-from pytest_remex.common.parts import ListedRun, Placement, RunJob, Source, Submission
+from pytest_remex.common.parts import ListedRun, LogPart, Placement, RunJob, Source, Submission
 
 SLURM, LOCAL = "slurm", "local"
 """The schedulers that a request may name."""
@@ -184,6 +184,21 @@ class Outputs(NamedTuple):
     gone: bool = False
 
 
+class LogText(NamedTuple):
+    """A piece of a job's output, from the byte `start` of a file of `size` bytes.
+
+    Bytes that are no UTF-8 are surrogates. `refused` says why the file is not read.
+    """
+
+    directory: str
+    pattern: str
+    path: str
+    start: int = 0
+    size: int = 0
+    text: str = ""
+    refused: str = ""
+
+
 class Tidied(NamedTuple):
     """What a launch needed only while it was placed is gone from the remote."""
 
@@ -311,6 +326,13 @@ class ListOutputs(NamedTuple):
     newest: Optional[int] = None
 
 
+class ReadLogs(NamedTuple):
+    """Read pieces of jobs' output; a file that is not there is not told."""
+
+    runs: str
+    parts: List[LogPart]
+
+
 class Tidy(NamedTuple):
     """Remove what a launch needed only while it was placed."""
 
@@ -321,7 +343,17 @@ class Tidy(NamedTuple):
 
 
 Request = Union[
-    LookAtHost, Examine, ListTips, Place, Submit, Release, Query, Cancel, ListOutputs, Tidy
+    LookAtHost,
+    Examine,
+    ListTips,
+    Place,
+    Submit,
+    Release,
+    Query,
+    Cancel,
+    ListOutputs,
+    ReadLogs,
+    Tidy,
 ]
 Event = Union[
     Host,
@@ -342,6 +374,7 @@ Event = Union[
     Cancelled,
     NotCancelled,
     Outputs,
+    LogText,
     Tidied,
     End,
     Error,
@@ -358,6 +391,7 @@ CONVERSATION: Dict[Type[Any], Tuple[Type[Any], ...]] = {
     Query: (RunState, OrphansCancelled),
     Cancel: (Cancelled, NotCancelled),
     ListOutputs: (Outputs,),
+    ReadLogs: (LogText,),
     Tidy: (Tidied,),
 }
 """Which events may answer a request, any number of each; then `End`, or `Error`."""

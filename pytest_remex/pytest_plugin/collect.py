@@ -39,16 +39,12 @@ from pytest_remex.pytest_plugin.items import (
 )
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.preparation import body_of, failing_plainly
-from pytest_remex.pytest_plugin.selection import RecordedRunsMode
+from pytest_remex.pytest_plugin.selection import NOT_ENDED, RecordedRunsMode
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.repo.workspace import Workspaces
 from pytest_remex.tables.merge import ZIP
 from pytest_remex.tables.publish import Published, Target, publish
 from pytest_remex.tables.readers import BuiltInReaders
-
-NOT_ENDED = 10
-"""pytest's exit code where nothing was found wrong, and some experiments have not ended."""
-
 
 SHOWN = 5
 """Outputs that are named of those left out of a zip."""

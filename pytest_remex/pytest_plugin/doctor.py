@@ -15,7 +15,7 @@ from pytest_remex.launch.doctor import diagnose
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.items import fail, is_experiment, places_of
 from pytest_remex.pytest_plugin.options import Settings
-from pytest_remex.pytest_plugin.status import NEEDED
+from pytest_remex.pytest_plugin.selection import NEEDED
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.transport import connect
 

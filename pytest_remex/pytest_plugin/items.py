@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import ModuleType
-from typing import NoReturn, Protocol
+from typing import NamedTuple, NoReturn, Protocol
 
 import pytest
 
@@ -19,8 +19,17 @@ from pytest_remex.sweep import plain, sweep_of
 Markup = Mapping[str, bool]
 """Colours and the like, as pytest's terminal writer takes them."""
 
-WORD = pytest.StashKey[tuple[str, Markup]]()
-"""The outcome's word for an item, with its markup."""
+
+class Word(NamedTuple):
+    """What is shown as an item's outcome, and what it is counted as in pytest's last line."""
+
+    text: str
+    markup: Markup
+    counted: str = ""
+
+
+WORD = pytest.StashKey[Word]()
+"""The outcome's word for an item."""
 
 FIXTURE = "experiment"
 
@@ -89,19 +98,19 @@ def arguments(item: pytest.Function) -> dict[str, object]:
     return {name: item.funcargs[name] for name in names}
 
 
-def say(item: pytest.Item, word: str, **markup: bool) -> None:
-    """Choose the word that is shown as an item's outcome."""
-    item.stash[WORD] = (word, markup)
+def say(item: pytest.Item, word: str, *, counted: str = "", **markup: bool) -> None:
+    """Choose the word that is shown as an item's outcome, and what it is counted as."""
+    item.stash[WORD] = Word(word, markup, counted)
 
 
-def set_word(report: pytest.TestReport, word: str, **markup: bool) -> None:
+def set_word(report: pytest.TestReport, word: Word) -> None:
     """Choose the word that is shown for a report."""
-    vars(report)["remex_word"] = (word, markup)
+    vars(report)["remex_word"] = word
 
 
-def word_of(report: pytest.CollectReport | pytest.TestReport) -> tuple[str, Markup] | None:
+def word_of(report: pytest.CollectReport | pytest.TestReport) -> Word | None:
     """Return the word that was chosen for a report, if one was."""
-    word: tuple[str, Markup] | None = getattr(report, "remex_word", None)
+    word: Word | None = getattr(report, "remex_word", None)
     return word
 
 

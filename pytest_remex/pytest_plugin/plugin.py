@@ -32,6 +32,9 @@ from pytest_remex.pytest_plugin.items import (
 from pytest_remex.pytest_plugin.options import Mode
 from pytest_remex.sweep import SWEEP_FILES, expand, point_id, sweep_of
 
+ENDED_WELL = frozenset({"passed", "completed"})
+"""What is counted in pytest's last line and has a dot for a letter."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """See pytest."""
@@ -163,7 +166,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     """Let reports carry the outcome's word."""
     report: pytest.TestReport = yield
     if word := item.stash.get(WORD, None):
-        set_word(report, word[0], **word[1])
+        set_word(report, word)
     return report
 
 
@@ -174,11 +177,14 @@ def pytest_report_teststatus(
     word = word_of(report)
     if word is None or hasattr(report, "wasxfail"):
         return None
-    text, markup = word
     if report.passed and report.when == "call":
-        return "passed", ".", (text, {"green": True, **markup})
+        counted = word.counted or "passed"
+        letter = "." if counted in ENDED_WELL else counted[0]
+        return counted, letter, (word.text, {"green": True, **word.markup})
     if report.skipped:
-        return "skipped", "s", (text, {"yellow": True, **markup})
+        return "skipped", "s", (word.text, {"yellow": True, **word.markup})
+    if report.failed and report.when == "call":
+        return "failed", "F", (word.text, {"red": True})
     return None
 
 

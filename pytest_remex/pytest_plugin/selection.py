@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 from pytest_remex.errors import RecordError
-from pytest_remex.model import Remote
+from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.anchor import node_of
-from pytest_remex.pytest_plugin.items import point_of, say, skip
+from pytest_remex.pytest_plugin.items import is_experiment, places_of, point_of, say, skip
 from pytest_remex.pytest_plugin.options import Settings
+from pytest_remex.pytest_plugin.preparation import failing_plainly
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.records.store import LaunchRecord
 from pytest_remex.transport import Connections
+
+NOT_ENDED = 10
+"""pytest's exit code where nothing was found wrong, and some experiments have not ended."""
 
 
 class RecordedRunsMode:
@@ -51,6 +58,66 @@ class RecordedRunsMode:
         self._unsubmitted += 1
         say(item, "NOT SUBMITTED")
         skip("not submitted: --remex-submit sends it")
+
+
+class LookingMode(RecordedRunsMode):
+    """The base of the modes in which no sweep function runs: status, cancel, log, clean.
+
+    Their items' outcomes are not those of tests: pytest's memory of what failed last, which `--lf`
+    goes by, stays as it is.
+    """
+
+    def __init__(
+        self, session: pytest.Session, settings: Settings, items: Sequence[pytest.Function]
+    ) -> None:
+        super().__init__(session, settings, items)
+        self._runs: Mapping[str, RecordedRun] = {}
+        self._items = {item.nodeid: item for item in items}
+        self._has_begun = False
+        for item in items:
+            # Only what says where runs are is needed.
+            item.fixturenames[:] = [name for name in item.fixturenames if name in NEEDED]
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Do what is done once for all runs, which `_runs` has by node id."""
+
+    @abstractmethod
+    def _show(self, item: pytest.Function, recorded: RecordedRun) -> None:
+        """Set the outcome of one item."""
+
+    @contextmanager
+    def checkout(self, _item: pytest.Function, repo: Repo, _remote: Remote) -> Iterator[Path]:
+        """Check nothing out: the body does not run."""
+        yield repo.path
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self) -> None:
+        """Have pytest forget nothing and learn nothing of what failed last."""
+        for name in ("lfplugin", "stepwiseplugin"):
+            if self._config.pluginmanager.has_plugin(name):
+                self._config.pluginmanager.unregister(name=name)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
+        """Show what became of an experiment, in place of the test."""
+        __tracebackhide__ = True
+        if not is_experiment(pyfuncitem):
+            return None
+        if not self._has_begun:
+            self._has_begun = True
+            with failing_plainly(pyfuncitem.session):
+                self._runs = self._runs_on(places_of(pyfuncitem)[1])
+                self._begin()
+        recorded = self._runs.get(pyfuncitem.nodeid)
+        if recorded is None:
+            self._skip_unsubmitted(pyfuncitem)
+        self._show(pyfuncitem, recorded)
+        return True
+
+
+NEEDED = frozenset({"repo", "remote", "request", "pytestconfig"})
+"""The fixtures of an item whose body does not run."""
 
 
 def _find_runs(items: Sequence[pytest.Function], settings: Settings) -> Mapping[str, RecordedRun]:

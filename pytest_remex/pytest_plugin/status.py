@@ -3,64 +3,48 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NoReturn
 
 import pytest
 
+from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.poll import poll
+from pytest_remex.collect.watch import OutputWatcher
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.common.typed_json import to_json
-from pytest_remex.errors import RemexError
+from pytest_remex.errors import RemexError, RemoteError
 from pytest_remex.io import writing
-from pytest_remex.model import Remote, Repo
-from pytest_remex.pytest_plugin.items import is_experiment, places_of, say, skip
+from pytest_remex.model import Run
+from pytest_remex.pytest_plugin.board import ROWS, Board, BoardRow
+from pytest_remex.pytest_plugin.items import experiment_of, fail, say, skip
 from pytest_remex.pytest_plugin.options import Settings
-from pytest_remex.pytest_plugin.preparation import failing_plainly
-from pytest_remex.pytest_plugin.selection import RecordedRunsMode
-from pytest_remex.pytest_plugin.status_table import StatusRow, StatusTable
+from pytest_remex.pytest_plugin.selection import NOT_ENDED, LookingMode
+from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.records.index import RecordedRun
 
+AROUND_ROWS = 16
+"""Lines of a terminal that a board needs besides its rows."""
 
-class StatusMode(RecordedRunsMode):
+
+class StatusMode(LookingMode):
     """The plugin of the mode status."""
 
     def __init__(
         self, session: pytest.Session, settings: Settings, items: Sequence[pytest.Function]
     ) -> None:
         super().__init__(session, settings, items)
-        self._runs: Mapping[str, RecordedRun] = {}
         self._jobs: Mapping[str, Job] = {}
-        self._was_queried = False
-        for item in items:
-            # The body does not run: only what says where runs are is needed.
-            item.fixturenames[:] = [name for name in item.fixturenames if name in NEEDED]
-
-    @contextmanager
-    def checkout(self, _item: pytest.Function, repo: Repo, _remote: Remote) -> Iterator[Path]:
-        """Check nothing out: the body does not run."""
-        yield repo.path
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
-        """Show where the experiment is."""
-        __tracebackhide__ = True
-        if not is_experiment(pyfuncitem):
-            return None
-        if not self._was_queried:
-            self._was_queried = True
-            with failing_plainly(pyfuncitem.session):
-                self._runs = self._runs_on(places_of(pyfuncitem)[1])
-                self._query()
-        recorded = self._runs.get(pyfuncitem.nodeid)
-        if recorded is None:
-            self._skip_unsubmitted(pyfuncitem)
-        self._show(pyfuncitem, recorded)
-        return True
+        self._watcher = OutputWatcher(settings.runs, self._connections.to)
+        self._hooks = GuardedHooks(session.config.hook, self._terminal.note)
+        self._was_interrupted = False
+        _show_on_the_board_alone(session.config)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Close the connections, and write the table for scripts."""
+        """Close the connections, write the table for scripts, and set the exit code."""
         self._connections.close()
         if self._settings.json:
             try:
@@ -69,15 +53,21 @@ class StatusMode(RecordedRunsMode):
                 self._terminal.say(str(error), red=True)
                 if session.exitstatus == pytest.ExitCode.OK:
                     session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if self._was_interrupted:
+            session.exitstatus = pytest.ExitCode.INTERRUPTED
+        elif session.exitstatus == pytest.ExitCode.OK and self._is_something_left():
+            session.exitstatus = NOT_ENDED
 
     def pytest_terminal_summary(self) -> None:
-        """Show the table."""
+        """Show the board."""
         rows = self._rows()
         if rows:
-            verbose = bool(self._config.getoption("verbose") > 0)
+            most = None if self._config.getoption("verbose") > 0 else ROWS
             with self._terminal.lifted():
-                self._terminal.console().print(StatusTable(rows, verbose=verbose))
-        for launch, note in sorted({(row.launch.id, row.launch.note) for row in rows}):
+                self._terminal.console().print(Board(rows, most))
+        for launch, note in sorted(
+            {(row.recorded.launch.id, row.recorded.launch.note) for row in rows}
+        ):
             if note:
                 self._terminal.say(f"{launch}: {note}")
         if self._unsubmitted:
@@ -85,7 +75,7 @@ class StatusMode(RecordedRunsMode):
         self._terminal.say(f"next: {self._next_command(rows)}")
         self._terminal.summary(f"remex {self._settings.mode}")
 
-    def _next_command(self, rows: Sequence[StatusRow]) -> str:
+    def _next_command(self, rows: Sequence[BoardRow]) -> str:
         states = [row.job.state for row in rows]
         if any(state.live for state in states):
             return "--remex-status --remex-wait waits until all have ended"
@@ -95,32 +85,112 @@ class StatusMode(RecordedRunsMode):
             return "--remex-collect fetches and judges the outputs"
         return "--remex-submit sends what was not submitted"
 
-    def _query(self) -> None:
+    def _begin(self) -> None:
         """Query the runs, again and again where the user waits for them."""
-        limit = self._settings.wait
+        if self._settings.wait is None:
+            for jobs in poll(list(self._runs.values()), self._connections.to, None):
+                self._look(jobs)
+            return
+        try:
+            self._wait(self._settings.wait)
+        except KeyboardInterrupt:
+            if not self._jobs:
+                raise
+            self._was_interrupted = True
+            self._terminal.say("stopped waiting: the jobs go on", yellow=True)
+
+    def _wait(self, limit: float) -> None:
+        told: Counter[JobState] = Counter()
         with self._terminal.live() as show:
             for jobs in poll(list(self._runs.values()), self._connections.to, limit):
-                self._jobs = jobs
-                if limit is not None:
-                    show(StatusTable(self._rows()))
+                self._look(jobs)
+                show(Board(self._rows(), self._terminal.height(AROUND_ROWS)))
+                counts = Counter(job.state for job in jobs.values())
+                if counts != told:
+                    told = counts
+                    self._terminal.log(", ".join(f"{n} {state}" for state, n in counts.items()))
+        if self._jobs and not any(job.state.live for job in self._jobs.values()):
+            tell_end({each.node: each.job for each in self._rows()}, self._terminal, self._hooks)
+
+    def _look(self, jobs: Mapping[str, Job]) -> None:
+        """Take in jobs, and look at what their output says."""
+        self._jobs = jobs
+        watched = [
+            (recorded, jobs[recorded.run.directory])
+            for recorded in self._runs.values()
+            if recorded.run.directory in jobs
+        ]
+        try:
+            self._watcher.look(watched)
+        except RemoteError as error:
+            self._terminal.note(f"what the jobs' output says was not read: {error}", "output")
 
     def _show(self, item: pytest.Function, recorded: RecordedRun) -> None:
         __tracebackhide__ = True
         job = self._jobs.get(recorded.run.directory)
         if job is None:
             skip("its state could not be determined")
-        say(item, f"{job.state} job {job.id}".strip(), **_markup(job.state))
+        word = f"{job.state} job {job.id}".strip()
+        say(item, word, counted=str(job.state).lower(), **_markup(job.state))
+        if job.state.failed:
+            self._fail(word, recorded, job)
 
-    def _rows(self) -> list[StatusRow]:
+    def _fail(self, word: str, recorded: RecordedRun, job: Job) -> None:
+        __tracebackhide__ = True
+        said = self._watcher.of(recorded)
+        fail(f"{word}: {said.cause or job.reason}".removesuffix(": "))
+
+    def _rows(self) -> list[BoardRow]:
         return [
-            StatusRow(node, recorded.run, recorded.launch, job)
+            self._row(node, recorded, job)
             for node, recorded in self._runs.items()
             if (job := self._jobs.get(recorded.run.directory)) is not None
         ]
 
+    def _row(self, node: str, recorded: RecordedRun, job: Job) -> BoardRow:
+        said = self._watcher.of(recorded)
+        if job.state is JobState.COMPLETED:
+            return BoardRow(node, recorded, job)
+        progress = self._progress(node, job, said.text) if job.state.live and said.text else None
+        return BoardRow(node, recorded, job, said.cause, said.line, progress)
 
-NEEDED = frozenset({"repo", "remote", "request", "pytestconfig"})
-"""The fixtures of an item whose body does not run."""
+    def _progress(self, node: str, job: Job, text: str) -> float | None:
+        """Return how far a job is, as a hook reads it from its output."""
+        if not self._config.hook.pytest_remex_progress.get_hookimpls():
+            return None
+        with TemporaryDirectory() as folder:
+            output = Path(folder) / "output"
+            output.write_text(text, "utf-8", "replace")
+            experiment = experiment_of(self._items[node], output.parent)
+            run = Run(output.parent, None, job, output, experiment, _refuse_to_read)
+            found = self._hooks.first("pytest_remex_progress", run=run)
+        if found is None or (isinstance(found, int | float) and 0 <= found <= 1):
+            return found
+        self._terminal.note(f"the hook pytest_remex_progress returned {found!r:.40}: return 0 to 1")
+        return None
+
+    def _is_something_left(self) -> bool:
+        return bool(self._unsubmitted) or not all(job.state.ended for job in self._jobs.values())
+
+
+def tell_end(jobs: Mapping[str, Job], terminal: Terminal, hooks: GuardedHooks) -> None:
+    """Say that all jobs have ended, after a wait: to whoever is at the terminal, and to hooks."""
+    failed = sum(job.state.failed for job in jobs.values())
+    terminal.call(f"{len(jobs)} ended" + (f", {failed} failed" if failed else ""))
+    hooks.call("pytest_remex_ended", jobs=jobs)
+
+
+def _show_on_the_board_alone(config: pytest.Config) -> None:
+    """Leave out what pytest would tell of each failed item: the board tells it, by cause."""
+    if config.option.tbstyle == "auto":
+        config.option.tbstyle = "no"
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and config.option.reportchars == "fE":
+        reporter.reportchars = reporter.reportchars.replace("f", "")
+
+
+def _refuse_to_read(path: Path, _options: Mapping[str, object]) -> NoReturn:
+    raise RemoteError(f"{path.name} is not fetched while its job runs: use run.log")
 
 
 def _markup(state: JobState) -> dict[str, bool]:
@@ -129,15 +199,15 @@ def _markup(state: JobState) -> dict[str, bool]:
     return {"green": state is JobState.COMPLETED, "cyan": state.live}
 
 
-def _write(path: Path, rows: Sequence[StatusRow]) -> None:
+def _write(path: Path, rows: Sequence[BoardRow]) -> None:
     listed = [
         {
             "node": each.node,
-            "launch": each.launch.id,
-            "note": each.launch.note,
-            "commit": each.run.commit.sha,
-            "directory": each.run.directory,
-            "point": each.run.point,
+            "launch": each.recorded.launch.id,
+            "note": each.recorded.launch.note,
+            "commit": each.recorded.run.commit.sha,
+            "directory": each.recorded.run.directory,
+            "point": each.recorded.run.point,
             **{
                 f"job_{name}" if name == "id" else name: value
                 for name, value in to_json(each.job).items()

@@ -26,6 +26,7 @@ from pytest_remex.launch.submitter import Folders, Submitter
 from pytest_remex.model import Experiment, Remote, Repo
 from pytest_remex.pytest_plugin import preparation
 from pytest_remex.pytest_plugin.items import (
+    Word,
     fail,
     is_experiment,
     places_of,
@@ -250,13 +251,13 @@ def _add_outcome(
     call = next(report for report in reports if report.when == "call")
     match outcome.state:
         case State.SUBMITTED:
-            set_word(call, _word(outcome))
+            set_word(call, Word(_word(outcome), {}))
             # junitxml takes properties from the teardown's report.
             for report in reports:
                 report.user_properties.append(("remex_job", outcome.job))
         case state if state in NOT_SENT and not call.skipped:
             path, line, _title = item.reportinfo()
-            set_word(call, _word(outcome))
+            set_word(call, Word(_word(outcome), {}))
             call.outcome = "skipped"
             call.longrepr = str(path), (line or 0) + 1, f"Skipped: {_why_not_sent(outcome)}"
         case State.NOT_SUBMITTED | State.UNKNOWN:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -108,6 +109,23 @@ class Terminal:
     def console(self) -> Console:
         """Return a rich console on the terminal; use it while the capture is lifted."""
         return Console(file=sys.stdout, soft_wrap=not sys.stdout.isatty())
+
+    def height(self, around: int) -> int:
+        """Return how many rows fit on the terminal, with `around` lines that are taken."""
+        return max(5, self.console().height - around)
+
+    def log(self, text: str) -> None:
+        """Write a line now, where nothing that changes can be shown."""
+        if not self._is_interactive():
+            self.announce(f"{datetime.now().astimezone():%H:%M:%S} {text}")
+
+    def call(self, text: str) -> None:
+        """Call for whoever waits at the terminal: ring its bell, and set its title."""
+        if self._is_interactive():
+            with self.lifted():
+                console = self.console()
+                console.bell()
+                console.set_window_title(f"remex: {text}")
 
     @contextmanager
     def live(self) -> Iterator[Callable[[RenderableType], None]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_remex.report.text import clean
+from pytest_remex.interaction import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

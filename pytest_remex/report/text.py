@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
+
+from pytest_remex.interaction import clean
 
 if TYPE_CHECKING:
     from pytest_remex.model import Scalar
@@ -14,13 +15,6 @@ LONGEST = 20_000
 """Characters of a diff, from its start, and of a log, from its end, that the report holds."""
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
-_COLOURS = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]")
-_PICTURES = {code: chr(0x2400 + code) for code in range(32) if code not in (9, 10)} | {
-    127: "\u2421",
-    **{code: f"\\x{code:02x}" for code in range(0x80, 0xA0)},
-    **{code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))},
-}
-_SURROGATES = re.compile("[\ud800-\udfff]")
 _TONES = {
     "good": ("PASSED", "COMPLETED", "SUBMITTED"),
     "wait": ("PENDING", "HELD", "SKIPPED"),
@@ -32,22 +26,6 @@ _TONES = {
     ),
 }
 _TONE_OF = {word: tone for tone, words in _TONES.items() for word in words}
-
-
-def clean(text: str) -> str:
-    """Return `text` in a form that is valid in HTML and shows what is in it.
-
-    Terminal colours go; control characters become their pictures, bidirectional overrides and
-    surrogates (bytes that were no UTF-8) their escapes.
-    """
-    text = _COLOURS.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
-    return _SURROGATES.sub(_escape, text.translate(_PICTURES))
-
-
-def _escape(match: re.Match[str]) -> str:
-    code = ord(match.group())
-    is_byte = 0xDC80 <= code <= 0xDCFF  # noqa: PLR2004 - PEP 383's range for undecodable bytes
-    return f"\\x{code - 0xDC00:02x}" if is_byte else f"\\u{code:04x}"
 
 
 def head(text: str) -> str:

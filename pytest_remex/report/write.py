@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from pytest_remex.interaction import clean
 from pytest_remex.report.columns import axes, cause, causes, cells, columns
 from pytest_remex.report.curves import curve_data, overlay_data
 from pytest_remex.report.outputs import thumbnails
 from pytest_remex.report.page import Overlay
-from pytest_remex.report.text import clean, duration, head, href, shown, tail, tone
+from pytest_remex.report.text import duration, head, href, shown, tail, tone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -35,6 +35,7 @@ WORK: dict[type, str] = {
     protocol.Query: "job states were queried",
     protocol.Cancel: "jobs were cancelled",
     protocol.ListOutputs: "outputs were listed",
+    protocol.ReadLogs: "the jobs' output was read",
     protocol.Tidy: "temporary files of the launch were removed",
 }
 """What is under way during a request, a clause for the message of a lost connection."""

@@ -56,7 +56,7 @@ class Campaign:
             last = max(stages & set(EDGES), key=EDGES.index, default="nothing")
             self.counts[f"{name}: the record had come to {last}"] += 1
             user.submit(*options)
-            user.pytest("--remex-status").well()
+            user.pytest("--remex-status").told()
             assert_once(user, self.site.cluster, GRID)
             assert_clean(user, before)
         except Exception:  # noqa: BLE001 - every case counts, also after one that broke

@@ -91,7 +91,7 @@ def test_link_cut_while_asking(user, cluster, sshd, shims, mode):
         proxy.cut()
         _assert_link_lost(finished(process).plain())
         shims.remove()
-        user.pytest(mode).well()
+        user.pytest(mode).told()
 
 
 def _assert_link_lost(done):
@@ -167,7 +167,7 @@ def _has(user, state):
 
 
 def _assert_launched(user, cluster, before):
-    user.pytest("--remex-status").well()
+    user.pytest("--remex-status").told()
     assert_once(user, cluster, 3)
     assert_clean(user, before)
     assert user.collect().well().text.count(" PASSED ") == 3

@@ -96,7 +96,7 @@ def test_late_job_is_swept(user, cluster, shims):
     with cluster.changed(**QUICK):
         user.submit()
     wait_until(lambda: len(_jobs(user, cluster)) == 2, "the late job is there", seconds=30)
-    user.pytest("--remex-status").well()
+    user.pytest("--remex-status").told()
     assert_once(user, cluster, 1)
 
 

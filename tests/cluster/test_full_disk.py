@@ -74,7 +74,7 @@ def test_fetched_outputs(user, cluster, disk, pages):
     user.ini(remex_output=str(user.output))
     user.submit()
     cluster.wait()
-    user.pytest("--remex-status").well()  # the final states are in the record
+    user.pytest("--remex-status").told()  # the final states are in the record
     disk.fill(leave=pages * PAGE)
     full = " cannot be written (No space left on device): free some space there, and run the same"
     user.collect().badly(f"{user.output}/", full)

@@ -26,7 +26,7 @@ def test_whole_job(user, cluster, sshd):
     submit = user.submit()
     jobs = SUBMITTED.findall(submit.text)
     assert sorted(jobs) == sorted(job.id for job in _jobs(cluster, user))
-    status = user.pytest("--remex-status", "--remex-wait=60").well()
+    status = user.pytest("--remex-status", "--remex-wait=60").told()
     assert "COMPLETED 3" in status
     collect = user.collect().well()
     assert collect.text.count(" PASSED ") == 3
@@ -132,7 +132,7 @@ def test_held_by_user(user, cluster):
     user.submit()
     (job,) = _jobs(cluster, user)
     assert job.held
-    status = user.pytest("--remex-status", "-v").well()
+    status = user.pytest("--remex-status", "-v").told()
     assert f"HELD job {job.id}" in status
     assert len(ALREADY.findall(user.submit().text)) == 1
     cluster.run("scontrol", "release", job.id)

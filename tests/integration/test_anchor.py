@@ -52,8 +52,7 @@ def test_one_output_folder_from_everywhere(grids, monkeypatch):
     assert grids.pytest("grids/sweeps.py", "--remex-collect").ret == 0
     before = (grids.output / "grid" / "results.csv").read_bytes()
     monkeypatch.chdir(grids.path / "grids")
-    result = grids.pytest("sweeps.py", "--remex-status", f"--confcutdir={grids.path}")
-    result.assert_outcomes(passed=3)
+    assert grids.pytest("sweeps.py", "--remex-status", f"--confcutdir={grids.path}").ret == 0
     assert grids.pytest("sweeps.py", "--remex-collect", "--confcutdir=..").ret == 0
     assert (grids.output / "grid" / "results.csv").read_bytes() == before
 

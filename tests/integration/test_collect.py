@@ -188,7 +188,7 @@ def test_later_commits_change_nothing(collected):
     result = collected.pytest("--remex-collect", "-v")
     result.assert_outcomes(passed=3)
     assert "CHANGED" not in result.stdout.str()
-    collected.pytest("--remex-status").assert_outcomes(passed=3)
+    assert collected.pytest("--remex-status").ret == 0
 
 
 def test_partial_outputs(empty_project):

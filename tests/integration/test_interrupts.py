@@ -62,7 +62,7 @@ def ran_once(project):
     """Assert that each experiment has exactly one job that ran, and that all is tidy."""
     project.wait()
     result = project.pytest("--remex-status", "-v")
-    result.assert_outcomes(passed=3)
+    assert result.ret == 0
     result.stdout.fnmatch_lines(["COMPLETED 3 *"])
     assert len(project.run_directories()) == 3
     assert sorted((folder / "job.out").read_text() for folder in project.run_directories()) == [

@@ -43,15 +43,109 @@ def test_status(project):
     """Status tells each experiment's state and job, in a table and item by item."""
     project.ran()
     result = project.pytest("--remex-status", "-v")
-    result.assert_outcomes(passed=3)
+    assert result.ret == 0
     result.stdout.fnmatch_lines(
         [
             "sweeps.py::grid[[]a=1] COMPLETED job 1 *",
+            "this machine",
+            "launch grid_*, base *",
             "COMPLETED 3 *",
-            "*experiment *job *state *elapsed*",
-            "*a=1 *1 *COMPLETED *00:00:0?*",
+            "a  job  state      elapsed  of limit *",
+            "1  1    COMPLETED  0:00:0?  ?????? 0:05:00*",
+            "*= 3 completed in *",
         ]
     )
+
+
+FAILING = """
+from pytest_remex import sweep
+
+@sweep({"text": ["fine", "fail 1", "fail 2", "wait"]})
+def grid(experiment):
+    (experiment.path / "input.txt").write_text(experiment.config["text"] + "\\n")
+    if STATUS:
+        raise RuntimeError("the body runs")
+"""
+PROGRESS = """
+def pytest_remex_progress(run):
+    assert run.experiment.config["text"] == run.log.strip() == "wait"
+    return 0.25
+"""
+
+
+@pytest.fixture
+def failing(empty_project):
+    """Return a project with an experiment that ran well, two that failed, and one that waits."""
+    empty_project.sweeps("STATUS = False\n" + FAILING)
+    empty_project.submit()
+    empty_project.edit("sweeps.py", "STATUS = False", "STATUS = True")
+    empty_project.write("conftest.py", PROGRESS)
+    empty_project.pytest("--remex-status", "--remex-wait=2")
+    yield empty_project
+    empty_project.release_waiting()
+
+
+def test_status_of_failures(failing):
+    """A failed job is a failed item; failures are told once by cause, and what runs by its output.
+
+    pytest's last line counts states, and no section is printed for each failure.
+    """
+    result = failing.pytest("--remex-status")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(
+        [
+            "sweeps.py .FFr *",
+            "FAILED    2 *",
+            "fail 1  *FAILED *3  no convergence*",
+            "wait  *RUNNING *25% wait*",
+            "2 failed: exit 3: no convergence",
+            "1 job left, 1 of them running: about * to go, by 2 jobs of * on average",
+            "*= 2 failed, 1 completed, 1 running in *",
+        ]
+    )
+    assert "FAILURES" not in result.stdout.str()
+    assert "the body runs" not in result.stdout.str()
+
+
+def test_status_leaves_the_last_failures_alone(failing):
+    """What --lf goes by stays as the last collect or dry run left it."""
+    failing.pytest("--remex-collect")
+    kept = failing.path / ".pytest_cache/v/cache/lastfailed"
+    before = kept.read_text()
+    failing.pytest("--remex-status", "-k", "fine")
+    failing.pytest("--remex-status")
+    assert kept.read_text() == before
+
+
+def test_status_exit_codes(project):
+    """Status exits with 10 where nothing failed, and something is not submitted or not ended."""
+    assert project.pytest("--remex-status").ret == 10
+    project.ran("-k", "1")
+    assert project.pytest("--remex-status").ret == 10
+    assert project.pytest("--remex-status", "-k", "1").ret == 0
+
+
+def test_hook_for_progress_that_returns_nonsense(failing):
+    """A progress that is no part of 1 is told, and left out."""
+    failing.write("conftest.py", "def pytest_remex_progress(run):\n    return '25%'\n")
+    result = failing.pytest("--remex-status")
+    result.stdout.fnmatch_lines(["*the hook pytest_remex_progress returned '25%': return 0 to 1*"])
+    assert "25% wait" not in result.stdout.str()
+
+
+def test_output_that_acts_on_a_terminal(empty_project):
+    """Escapes in a job's output change nothing in the terminal of whoever looks."""
+    empty_project.edit(
+        "run.sbatch", "cat input.txt", r"printf 'a\033]0;owned\007\033[31mred\033[2J'"
+    )
+    empty_project.commit()
+    empty_project.sweeps(WAITING.replace("if STATUS", "if False"))
+    empty_project.submit("-k", "1")
+    empty_project.pytest("--remex-status", "--remex-wait=1")
+    result = empty_project.pytest("--remex-status", "-k", "1")
+    result.stdout.fnmatch_lines(["*RUNNING * ared*"])
+    assert "owned" not in result.stdout.str()
+    empty_project.release_waiting()
 
 
 def test_status_before_submit(project):
@@ -65,16 +159,47 @@ def test_status_before_submit(project):
 def test_status_runs_no_body(waiting):
     """Status asks for states; neither bodies nor their other fixtures run."""
     result = waiting.pytest("--remex-status", "-v")
-    result.assert_outcomes(passed=4)
+    assert result.ret == 10
+    result.stdout.fnmatch_lines(["*= 2 running, 2 pending in *"])
     assert "the body runs" not in result.stdout.str()
     waiting.release_waiting()
 
 
+ENDED = """
+def pytest_remex_ended(jobs):
+    print("ended:", *sorted(jobs), *{job.state for job in jobs.values()})
+"""
+
+
 def test_wait(waiting):
-    """--remex-wait ends when all have ended."""
+    """--remex-wait ends when all have ended, tells changes on the way, and calls a hook."""
     waiting.release_waiting()
-    result = waiting.pytest("--remex-status", "--remex-wait")
-    result.stdout.fnmatch_lines(["COMPLETED 4 *"])
+    waiting.write("conftest.py", ENDED)
+    result = waiting.pytest("--remex-status", "--remex-wait", "-s")
+    result.stdout.fnmatch_lines(
+        [
+            "??:??:?? 4 COMPLETED",
+            "ended: sweeps.py::grid?text=wait 1? * sweeps.py::grid?text=wait 4? COMPLETED",
+            "COMPLETED 4 *",
+        ]
+    )
+
+
+def test_wait_that_is_interrupted(waiting):
+    """Ctrl-C ends the wait, says that the jobs go on, and shows where they are."""
+    process = waiting.start("--remex-status", "--remex-wait")
+    for line in process.stdout:
+        if "RUNNING" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    text, _ = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "stopped waiting: the jobs go on" in text
+    assert "2 running, 2 pending" in text
+    assert "KeyboardInterrupt" not in text
+    waiting.release_waiting()
+    waiting.wait()
+    assert waiting.pytest("--remex-status").ret == 0
 
 
 def test_wait_with_a_limit(waiting):

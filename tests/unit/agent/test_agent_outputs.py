@@ -1,12 +1,12 @@
-"""Listing outputs: globs that never follow a link and never leave the run directory."""
+"""Outputs: globs and pieces of files that never follow a link nor leave the run directory."""
 
 import os
 
 import pytest
 from support.agents import AgentError
 
-from pytest_remex.common.parts import ListedRun
-from pytest_remex.common.protocol import ListOutputs, OutputFile
+from pytest_remex.common.parts import ListedRun, LogPart
+from pytest_remex.common.protocol import ListOutputs, OutputFile, ReadLogs
 
 
 @pytest.fixture
@@ -124,3 +124,37 @@ def test_the_newest_files_are_listed(agent, run):
     (outputs,) = agent.ask(ListOutputs(str(run.parent), listed, newest=2))
     assert names(outputs) == ["LOGS/history.data", "LOGS/p1.data"]
     assert outputs.missing == []
+
+
+def read_end(agent, run, pattern, start=-4, most=100):
+    """Return what is told of one piece of a job's output."""
+    parts = [LogPart(run.name, pattern, start, most)]
+    return agent.ask(ReadLogs(str(run.parent), parts))
+
+
+def test_pieces_of_output(agent, run):
+    """A piece of a job's output is told with its place, from the end or from a byte on."""
+    (run / "a.out").write_bytes(b"0123456789\xff")
+    (end,) = read_end(agent, run, "*.out")
+    assert (end.path, end.start, end.size, end.text) == ("a.out", 7, 11, "789\udcff")
+    (rest,) = read_end(agent, run, "a.out", start=2, most=3)
+    assert (rest.start, rest.text) == (2, "234")
+    (beyond,) = read_end(agent, run, "a.out", start=99)
+    assert (beyond.start, beyond.text) == (11, "")
+
+
+@pytest.mark.parametrize("pattern", ["LOGS/link", "way_out/secret", "pipe", "way_out"])
+def test_output_that_is_no_file(agent, run, pattern):
+    """Output behind a link, or in a pipe, is told as not read, and nothing waits for it."""
+    os.mkfifo(run / "pipe")
+    told = read_end(agent, run, pattern)
+    assert [bool(each.refused) for each in told] == [True] * len(told)
+    assert not any(each.text for each in told)
+
+
+def test_output_of_a_run_directory_that_is_a_link(agent, run):
+    """Nothing is read where the run directory is a link, or a pattern leaves it."""
+    (run.parent / "linked").symlink_to(run)
+    assert read_end(agent, run.parent / "linked", "a.out") == []
+    with pytest.raises(AgentError, match="leaves the run directory"):
+        read_end(agent, run, "../r/a.out")

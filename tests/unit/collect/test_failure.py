@@ -10,9 +10,11 @@ from pytest_remex.collect.failure import (
     assertion_of,
     causes_of,
     config_differences,
+    ends_of,
     job_cause,
     telling_line,
 )
+from pytest_remex.common.jobs import Job, JobState
 
 
 @pytest.mark.parametrize(
@@ -69,11 +71,12 @@ def test_a_large_output_is_read_in_part(tmp_path):
     """Of a large file the start and the end are looked at, and a long line is cut."""
     path = tmp_path / "out"
     path.write_bytes(b"x" * 10_000_000 + b"\nERROR: " + b"y" * 1000)
-    cause = job_cause([path], 3, "FAILED")
+    cause = job_cause(Job("1", JobState.FAILED, exit_code=3), ends_of(path))
     assert cause.startswith("exit 3: ERROR: yyy")
     assert len(cause) < 220
-    assert job_cause([], None, "TIMEOUT") == "TIMEOUT"
-    assert job_cause([], 0, "OUT_OF_MEMORY") == "OUT_OF_MEMORY"
+    assert job_cause(Job("1", JobState.TIMEOUT), "") == "TIMEOUT"
+    assert job_cause(Job("1", JobState.OUT_OF_MEMORY, exit_code=0), "") == "OUT_OF_MEMORY"
+    assert job_cause(Job("1", JobState.FAILED), "\x1b[31mERROR\x1b[0m: x") == "FAILED: ERROR: x"
 
 
 def failing(function):

@@ -1,0 +1,112 @@
+"""Reads jobs' output where it is being written: its end, or what has come since."""
+
+from __future__ import annotations
+
+import functools
+import getpass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from pytest_remex.collect.query import Connect
+from pytest_remex.common.parts import LogPart
+from pytest_remex.common.protocol import LogText, ReadLogs
+from pytest_remex.interaction import clean
+from pytest_remex.model import Remote
+from pytest_remex.records.index import RecordedRun
+from pytest_remex.records.schema import RunRecord
+from pytest_remex.sbatch.header import output_patterns
+
+END = 8192
+"""Bytes of the end of a job's output that tell how it goes, or why it failed."""
+PIECE = 1 << 18
+"""Bytes that are read at once of output that is followed."""
+
+
+def log_patterns(run: RunRecord) -> tuple[str, ...]:
+    """Return the globs of a run's output in its run directory, standard output first."""
+    return output_patterns(run.header, run.job, user=_user())
+
+
+@functools.cache
+def _user() -> str:
+    return getpass.getuser()
+
+
+def read_ends(
+    runs: Iterable[RecordedRun], connect: Connect, most: int = END
+) -> dict[str, list[LogText]]:
+    """Return the end of each file of runs' output, by run directory; one request for each remote.
+
+    Raises:
+        RemoteError: A remote cannot be asked.
+
+    """
+    parts: dict[Remote, list[LogPart]] = {}
+    for each in runs:
+        for pattern in log_patterns(each.run):
+            part = LogPart(each.run.directory, pattern, -most, most)
+            parts.setdefault(each.launch.remote, []).append(part)
+    found: dict[str, list[LogText]] = {}
+    for remote, wanted in parts.items():
+        for piece in _read(remote, wanted, connect):
+            found.setdefault(piece.directory, []).append(piece)
+    return found
+
+
+def text_of(pieces: Sequence[LogText]) -> str:
+    """Return pieces of a run's output as one text that is safe to show."""
+    return "\n".join(clean(piece.text) for piece in pieces if piece.text)
+
+
+def last_line(text: str) -> str:
+    """Return the last line of a text that is not empty; of one that overwrites itself, its end."""
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+
+
+@dataclass(frozen=True, slots=True)
+class NewText:
+    """What was added to a file of a job's output."""
+
+    path: str
+    text: str
+
+
+class FollowedLog:
+    """The output of one run, read on from where the last look ended."""
+
+    def __init__(self, recorded: RecordedRun, ends: Sequence[LogText]) -> None:
+        """Begin behind the ends that were read, as `read_ends` returns them."""
+        self._recorded = recorded
+        self._from: dict[str, int] = {
+            each.pattern: each.start + _bytes(each.text) for each in ends if not each.refused
+        }
+
+    def read(self, connect: Connect) -> Iterator[NewText]:
+        """Yield what has been added since. Raises `RemoteError`."""
+        run, remote = self._recorded.run, self._recorded.launch.remote
+        grows = True
+        while grows:
+            parts = [
+                LogPart(run.directory, pattern, self._from.get(pattern, 0), PIECE)
+                for pattern in log_patterns(run)
+            ]
+            grows = False
+            for piece in _read(remote, parts, connect):
+                if piece.size < self._from.get(piece.pattern, 0):
+                    self._from[piece.pattern] = 0  # the file was begun again
+                    grows = True
+                elif piece.text:
+                    self._from[piece.pattern] = piece.start + _bytes(piece.text)
+                    grows = self._from[piece.pattern] < piece.size or grows
+                    yield NewText(piece.path, clean(piece.text))
+
+
+def _read(remote: Remote, parts: Sequence[LogPart], connect: Connect) -> Iterator[LogText]:
+    connection = connect(remote)
+    for event in connection.ask(ReadLogs(connection.remote.runs, list(parts))):
+        if isinstance(event, LogText):
+            yield event
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogateescape"))

@@ -1,0 +1,144 @@
+"""What is told of runs that were not fetched: why some failed, how far others are, what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from pytest_remex.collect.failure import TAIL_LINES, job_cause, telling_line
+from pytest_remex.collect.logs import last_line, read_ends, text_of
+from pytest_remex.collect.manifest import JudgedNote, read_judged, write_judged
+from pytest_remex.collect.query import Connect
+from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.interaction import counted
+from pytest_remex.io import writing
+from pytest_remex.records.index import RecordedRun
+
+MOST = 500
+"""Running jobs, and failed ones, whose output is looked at; the others are told without."""
+_SEEN = "seen "
+"""Before a job's id in a note of what its output said that no collect has made yet."""
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_STARTED = frozenset({JobState.RUNNING, JobState.COMPLETING, JobState.SUSPENDED})
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """What a job's output says: its end, the most telling line, and, where it failed, the cause."""
+
+    text: str = ""
+    line: str = ""
+    cause: str = ""
+
+
+class OutputWatcher:
+    """Looks at the output of jobs: of running ones at each look, of failed ones once.
+
+    Args:
+        folder: Where outputs go; what a failed job said is kept there, in the run's folder.
+        connect: Returns the connection to a remote.
+
+    """
+
+    def __init__(self, folder: Path, connect: Connect) -> None:
+        self._folder = folder
+        self._connect = connect
+        self._said: dict[str, Saying] = {}
+
+    def of(self, recorded: RecordedRun) -> Saying:
+        """Return what is known of a run."""
+        return self._said.get(recorded.run.directory, Saying())
+
+    def look(self, watched: Sequence[tuple[RecordedRun, Job]]) -> None:
+        """Look at the output of runs by their jobs; one request for each remote.
+
+        Raises:
+            RemoteError: A remote cannot be asked.
+            RecordError: A note cannot be written.
+
+        """
+        failed = [pair for pair in watched if pair[1].state.failed and not self._is_known(*pair)]
+        asked = [pair for pair in failed if pair[1].state not in _WITHOUT_OUTPUT][:MOST]
+        running = [pair for pair in watched if pair[1].state in _STARTED][:MOST]
+        ends = read_ends([recorded for recorded, _ in [*asked, *running]], self._connect)
+        texts = {name: text_of(pieces) for name, pieces in ends.items()}
+        for recorded, _ in running:
+            text = texts.get(recorded.run.directory, "")
+            self._said[recorded.run.directory] = Saying(text, last_line(text))
+        for recorded, job in failed:
+            text = texts.get(recorded.run.directory, "")
+            cause = "" if job.state in _WITHOUT_OUTPUT else job_cause(job, text)
+            self._said[recorded.run.directory] = Saying(text, telling_line(text), cause)
+            if text:
+                self._keep(recorded, job, cause, text)
+
+    def _is_known(self, recorded: RecordedRun, job: Job) -> bool:
+        directory = recorded.run.directory
+        if directory in self._said and self._said[directory].cause:
+            return True
+        note = read_judged(self._folder / directory)
+        if not note.cause or note.job not in {job.id, _SEEN + job.id}:
+            return False
+        self._said[directory] = Saying(note.log, note.cause.partition(": ")[2], note.cause)
+        return True
+
+    def _keep(self, recorded: RecordedRun, job: Job, cause: str, text: str) -> None:
+        folder = self._folder / recorded.run.directory
+        log = "\n".join(text.splitlines()[-TAIL_LINES:])
+        with writing(folder):
+            (folder / ".remex").mkdir(parents=True, exist_ok=True)
+        write_judged(folder, JudgedNote(job=_SEEN + job.id, log=log, cause=cause))
+
+
+_WITHOUT_OUTPUT = frozenset({JobState.REJECTED, JobState.LOST})
+
+
+def estimate(jobs: Sequence[tuple[Job, float | None]]) -> str:
+    """Return in words what is left; empty where all have ended.
+
+    Args:
+        jobs: The jobs, each with its progress as a part of 1, where that is known.
+
+    """
+    live = [(job, progress) for job, progress in jobs if job.state.live]
+    if not live:
+        return ""
+    running = [(job, progress) for job, progress in live if job.state in _STARTED]
+    left = f"{counted(len(live), 'job')} left, {len(running)} of them running"
+    whole = _whole_times(jobs)
+    if not whole:
+        return f"{left}: how long they take is not known before one has completed"
+    mean = fmean(whole)
+    rest = [_rest(job, progress, mean) for job, progress in running]
+    waiting = mean * (len(live) - len(running))
+    seconds = max([*rest, (sum(rest) + waiting) / max(1, len(running))])
+    by = f"by {counted(len(whole), 'job')} of {spoken(mean)}" + (" on average" * (len(whole) > 1))
+    return f"{left}: about {spoken(seconds)} to go, {by}"
+
+
+def _whole_times(jobs: Sequence[tuple[Job, float | None]]) -> list[float]:
+    """Return how long jobs took from start to end, or will have taken by their progress."""
+    return [
+        job.elapsed / (1.0 if job.state is JobState.COMPLETED else progress or 1.0)
+        for job, progress in jobs
+        if job.elapsed and (job.state is JobState.COMPLETED or (job.state.live and progress))
+    ]
+
+
+def _rest(job: Job, progress: float | None, mean: float) -> float:
+    elapsed = job.elapsed or 0.0
+    rest = elapsed * (1 - progress) / progress if progress else mean - elapsed
+    return max(0.0, rest)
+
+
+def spoken(seconds: float) -> str:
+    """Return a duration as one would say it: `40 s`, `12 min`, `3 h`, `2 days`."""
+    if seconds < 1.5 * _MINUTE:
+        return f"{seconds:.0f} s" if seconds >= 1 else "1 s"
+    if seconds < 1.5 * _HOUR:
+        return f"{seconds / _MINUTE:.0f} min"
+    if seconds < 2 * _DAY:
+        return f"{seconds / _HOUR:.0f} h"
+    return f"{seconds / _DAY:.0f} days"

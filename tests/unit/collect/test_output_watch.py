@@ -1,0 +1,53 @@
+"""What is left, in words, by the jobs that completed and the progress of those that run."""
+
+import pytest
+
+from pytest_remex.collect.logs import last_line
+from pytest_remex.collect.watch import estimate, spoken
+from pytest_remex.common.jobs import Job, JobState
+
+
+def jobs(*states):
+    """Return jobs by state, elapsed seconds and progress."""
+    return [(Job("1", JobState[state], elapsed=elapsed), part) for state, elapsed, part in states]
+
+
+def test_nothing_left():
+    """Nothing is said where all have ended."""
+    assert estimate(jobs(("COMPLETED", 5.0, None), ("FAILED", 5.0, None))) == ""
+
+
+def test_no_grounds():
+    """No time is named before a job has completed or told its progress."""
+    told = estimate(jobs(("RUNNING", 5.0, None), ("PENDING", None, None), ("FAILED", 1.0, None)))
+    assert told.startswith("2 jobs left, 1 of them running: how long they take is not known")
+
+
+def test_by_completed_jobs():
+    """Jobs that wait take their turns in as many places as run now."""
+    completed, running = ("COMPLETED", 600.0, None), ("RUNNING", 300.0, None)
+    told = estimate(jobs(completed, running, running, *[("PENDING", None, None)] * 4))
+    assert told == "6 jobs left, 2 of them running: about 25 min to go, by 1 job of 10 min"
+
+
+def test_by_progress():
+    """The slowest job that runs is waited for."""
+    told = estimate(jobs(("RUNNING", 60.0, 0.5), ("RUNNING", 60.0, 0.1)))
+    assert "about 9 min to go, by 2 jobs of 6 min on average" in told
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "1 s"), (42, "42 s"), (750, "12 min"), (9000, "2 h"), (90000, "25 h"), (260000, "3 days")],
+)
+def test_spoken(seconds, words):
+    """Durations are told as one says them."""
+    assert spoken(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "line"), [("", ""), ("a\nb\n\n", "b"), ("10%\n20%\n", "20%"), ("  x \n \n", "x")]
+)
+def test_last_line(text, line):
+    """The last line is the last one that says something."""
+    assert last_line(text) == line

@@ -1,0 +1,163 @@
+"""The board fits any terminal, cuts no word, and shows the most telling rows."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console
+
+from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.model import Commit, Remote
+from pytest_remex.pytest_plugin.board import Board, BoardRow, by_words, short
+from pytest_remex.records.index import RecordedRun
+from pytest_remex.records.schema import Launch, RunRecord, Stage
+from pytest_remex.records.store import LaunchRecord
+from pytest_remex.sbatch.header import parse_header
+
+HEADER = parse_header("#!/bin/sh\n")
+LAUNCH = Launch(
+    "tams_2026_01_31_12_00_00", "", "tams", "main", "2a423a0" + "0" * 33, {}, (), None,
+    Remote("cluster", "clone", "/runs"),
+)  # fmt: skip
+
+
+def row(number, state=JobState.COMPLETED, launch=LAUNCH, **facts):
+    """Return an experiment's row; `facts` are its point, and job or row fields."""
+    point = facts.pop("point", {"mass": float(number)})
+    run = RunRecord(
+        "n", f"id {number}", point, {}, Commit("c", "t", "b"), f"d{number}", HEADER, Stage.RELEASED
+    )
+    mine = {key: facts.pop(key) for key in ("cause", "said", "progress") if key in facts}
+    job = Job(str(100 + number), state, **{"elapsed": 60.0, "time_limit": 600.0, **facts})
+    return BoardRow("n", RecordedRun(LaunchRecord(launch, {}, Path()), run), job, **mine)
+
+
+def shown(rows, width=80, most=30, **options):
+    """Return the lines of a board on a terminal of some width."""
+    console = Console(width=width, color_system=None, legacy_windows=False, **options)
+    with console.capture() as capture:
+        console.print(Board(rows, most))
+    return [line.rstrip() for line in capture.get().splitlines()]
+
+
+def test_columns():
+    """Where experiments run is told first; the columns are the parameters that vary."""
+    rows = [
+        row(1, point={"mass": 1.0, "z": 0.02, "net": "a"}),
+        row(2, JobState.RUNNING, said="step 7", point={"mass": 2.5, "z": 0.02, "net": "a"}),
+    ]
+    lines = shown(rows)
+    assert lines[:2] == [
+        "cluster:/runs",
+        "launch tams_2026_01_31_12_00_00, Sat 31 Jan 12:00, base 2a423a0",
+    ]
+    assert lines[4].split() == [
+        "mass",
+        "job",
+        "state",
+        "elapsed",
+        "of",
+        "limit",
+        "reason",
+        "or",
+        "output",
+    ]
+    assert lines[5].split() == [
+        "2.5",
+        "102",
+        "RUNNING",
+        "0:01:00",
+        "█░░░░░",
+        "0:10:00",
+        "step",
+        "7",
+    ]
+
+
+def test_several_sweeps():
+    """Where there are several sweeps a column names them."""
+    other = replace(LAUNCH, id="zams_2026_01_31_12_30_00", name="zams")
+    lines = shown([row(1), row(2, launch=other)])
+    assert lines[1].startswith("launch zams_2026_01_31_12_30_00 and 1 older one, ")
+    assert lines[3].split()[:2] == ["sweep", "mass"]
+
+
+def test_failures_by_cause():
+    """Failures of one cause are told once, with the numbers left out that differ."""
+    causes = ["exit 3: ERROR: feed too large"] * 2 + [
+        "exit 1: no root in 7",
+        "exit 1: no root in 8",
+    ]
+    lines = shown([row(n, JobState.FAILED, cause=cause) for n, cause in enumerate(causes)])
+    assert lines[-2:] == [
+        "2 failed: exit 3: ERROR: feed too large",
+        "2 failed: exit 1: no root in …",
+    ]
+
+
+def test_most_telling_rows():
+    """Some of each group of states are shown, failures first; -v shows all."""
+    states = [JobState.COMPLETED] * 100 + [JobState.FAILED] * 50 + [JobState.RUNNING] * 50
+    rows = [row(number, state) for number, state in enumerate(states)]
+    lines = shown(rows, most=30)
+    told = [line.split()[2] for line in lines[6:36]]
+    assert told == ["FAILED"] * 20 + ["RUNNING"] * 5 + ["COMPLETED"] * 5
+    assert "and 170 more: -v shows them all" in lines
+    assert len(shown(rows, most=None)) > 200
+
+
+def test_ascii_terminal(tmp_path):
+    """A terminal that knows no other characters gets none."""
+    with (tmp_path / "terminal").open("w", encoding="ascii") as terminal:
+        text = "\n".join(shown([row(1), row(2)], file=terminal))
+    assert "█" not in text
+    assert "#" in text
+
+
+VALUES = st.one_of(st.floats(allow_nan=False), st.integers(), st.text(max_size=60), st.none())
+NAMES = st.text("abc_é星", min_size=1, max_size=30)
+ROWS = st.lists(
+    st.tuples(
+        st.sampled_from(JobState), st.dictionaries(NAMES, VALUES, max_size=6), st.text(max_size=200)
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@settings(deadline=None, max_examples=50)
+@given(ROWS, st.integers(60, 160))
+def test_any_terminal(given_rows, width):
+    """Whatever experiments and output there are, no line is wider than the terminal."""
+    rows = [
+        row(number, state, point=point, said=said)
+        for number, (state, point, said) in enumerate(given_rows)
+    ]
+    assert all(cell_len(line) <= width for line in shown(rows, width))
+
+
+@given(st.text("ab \t", max_size=80), st.integers(16, 40))
+def test_cut_between_words(text, width):
+    """A line is cut between words, unless one word alone is too long."""
+    cut = by_words(text, width)
+    assert cell_len(cut) <= width
+    words = text.split()
+    kept = cut.removesuffix("…").split()
+    assert kept == words[: len(kept)] or len(kept) == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([0.1 + 0.2, 0.4], ["0.3", "0.4"]),
+        ([1.00001, 1.00002], ["1.00001", "1.00002"]),
+        ([10, 1e6], ["10", "1e+06"]),
+        (["a\n\x1b[31mb", [1, {"k": None}]], ["a b", '[1, {"k": null}]']),
+    ],
+)
+def test_short_values(values, texts):
+    """Numbers have as few digits as tell them apart; text is one line that only shows itself."""
+    assert list(short(values).values()) == texts

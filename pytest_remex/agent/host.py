@@ -8,7 +8,7 @@ import socket
 import time
 from typing import Iterator, List, Optional
 
-from pytest_remex.agent import process
+from pytest_remex.agent import capacity, process
 from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.place import git
 from pytest_remex.agent.slurm import client, commands, groups
@@ -17,10 +17,6 @@ from pytest_remex.common import protocol
 from pytest_remex.common.protocol import FAULT, FINE, NOTE, Check
 from pytest_remex.common.redact import redact
 
-LITTLE = 1 << 30
-"""Bytes that are little for the results of a grid."""
-FEW = 10_000
-"""Inodes that are few for the files of a grid."""
 PATIENCE = 20.0
 """Seconds for origin to answer."""
 
@@ -75,8 +71,10 @@ def _checks(request: protocol.Examine) -> Iterator[Check]:
     if not local:
         yield _program("rsync", ["rsync", "--version"])
         yield from _slurm(thorough=request.thorough)
-    yield from _runs(request.runs, local=local)
-    if request.pack and not local:
+        if shutil.which("sbatch"):
+            yield from capacity.jobs(request.needs)
+    yield from _runs(request, local=local)
+    if request.needs.pack and not local:
         yield _disbatch()
     if request.thorough:
         yield Check("clock", FINE, repr(time.time()))
@@ -107,10 +105,8 @@ def _clone(request: protocol.Examine) -> Iterator[Check]:
             f"git -C {request.clone} remote add origin <address>, or Remote(..., via='connection')"
         )
         yield Check("origin", FAULT, f"{request.clone} has no remote called origin", fix)
-    elif request.thorough:
-        yield _answer_of_origin(request.clone, address.out.strip())
     else:
-        yield Check("origin", FINE, address.out.strip())
+        yield _answer_of_origin(request.clone, address.out.strip())
 
 
 def _answer_of_origin(clone: str, address: str) -> Check:
@@ -144,16 +140,16 @@ def _slurm(*, thorough: bool) -> Iterator[Check]:
         yield Check("accounting", NOTE, "none: an ended job is soon forgotten", fix)
 
 
-def _runs(path: str, *, local: bool) -> Iterator[Check]:
-    there = path
+def _runs(request: protocol.Examine, *, local: bool) -> Iterator[Check]:
+    there = request.runs
     while local and not os.path.exists(there):  # a local one is made by the first submit
         there = os.path.dirname(there)
     fault = _fault_of_folder(there)
     if fault is not None:
         yield fault
         return
-    yield Check("runs folder", FINE, path)
-    yield _free(there)
+    yield Check("runs folder", FINE, request.runs)
+    yield from capacity.room(there, request.needs)
 
 
 def _fault_of_folder(path: str) -> Optional[Check]:
@@ -167,17 +163,6 @@ def _fault_of_folder(path: str) -> Optional[Check]:
         what = f"the runs folder {path} is writable for everybody, who could run code as you"
         return Check(name, FAULT, what, f"chmod o-w {path}")
     return None
-
-
-def _free(path: str) -> Check:
-    status = os.statvfs(path)
-    size, inodes = status.f_bavail * status.f_frsize, status.f_favail
-    found = f"{size / 1e9:.1f} GB free"
-    if status.f_files:  # some file systems count none
-        found += f", {inodes} inodes"
-    if size < LITTLE or (status.f_files and inodes < FEW):
-        return Check("disk", NOTE, found, f"free some space below {path}")
-    return Check("disk", FINE, found)
 
 
 def _disbatch() -> Check:

@@ -48,6 +48,16 @@ class HeaderOptions(NamedTuple):
         return self.name or os.path.basename(self.script)
 
 
+class Needs(NamedTuple):
+    """What a launch will take: jobs, files and bytes of its run directories, arrays or packs."""
+
+    jobs: int = 0
+    files: int = 0
+    size: int = 0
+    array: bool = False
+    pack: bool = False
+
+
 class Array(NamedTuple):
     """How the runs of a submission share a job array: at most `throttle` tasks run at a time."""
 

@@ -19,7 +19,15 @@ directories are named relative to `runs`.
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Type, Union
 
 from pytest_remex.common.jobs import Job
-from pytest_remex.common.parts import ListedRun, LogPart, Placement, RunJob, Source, Submission
+from pytest_remex.common.parts import (
+    ListedRun,
+    LogPart,
+    Needs,
+    Placement,
+    RunJob,
+    Source,
+    Submission,
+)
 
 SLURM, LOCAL = "slurm", "local"
 """The schedulers that a request may name."""
@@ -47,6 +55,7 @@ class Host(NamedTuple):
     sacct: bool = False
     max_array_size: Optional[int] = None
     max_submit: Optional[int] = None
+    max_jobs: Optional[int] = None
     message_timeout: Optional[int] = None
 
 
@@ -243,15 +252,15 @@ class ListTips(NamedTuple):
 class Examine(NamedTuple):
     """Examine what a launch needs, line by line.
 
-    `origin` says that commits come through it, `pack` that disBatch is needed, `thorough` that
-    origin, Slurm's controller and the clock are asked too.
+    `origin` says that commits come through it, `thorough` that Slurm's controller and the clock
+    are asked too.
     """
 
     clone: str
     runs: str
     scheduler: str
     origin: bool = False
-    pack: bool = False
+    needs: Needs = Needs()
     thorough: bool = False
 
 
@@ -343,43 +352,14 @@ class Tidy(NamedTuple):
 
 
 Request = Union[
-    LookAtHost,
-    Examine,
-    ListTips,
-    Place,
-    Submit,
-    Release,
-    Query,
-    Cancel,
-    ListOutputs,
-    ReadLogs,
+    LookAtHost, Examine, ListTips, Place, Submit, Release, Query, Cancel, ListOutputs, ReadLogs,
     Tidy,
-]
+]  # fmt: skip
 Event = Union[
-    Host,
-    Check,
-    Tips,
-    Fetched,
-    Placed,
-    PlaceRefused,
-    Held,
-    Rejected,
-    InDoubt,
-    SubmitWarning,
-    Waiting,
-    Released,
-    NotReleased,
-    RunState,
-    OrphansCancelled,
-    Cancelled,
-    NotCancelled,
-    Outputs,
-    LogText,
-    Tidied,
-    End,
-    Error,
-    Beat,
-]
+    Host, Check, Tips, Fetched, Placed, PlaceRefused, Held, Rejected, InDoubt, SubmitWarning,
+    Waiting, Released, NotReleased, RunState, OrphansCancelled, Cancelled, NotCancelled, Outputs,
+    LogText, Tidied, End, Error, Beat,
+]  # fmt: skip
 
 CONVERSATION: Dict[Type[Any], Tuple[Type[Any], ...]] = {
     LookAtHost: (Host,),

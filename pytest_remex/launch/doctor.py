@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from pytest_remex.common.parts import Needs
 from pytest_remex.common.protocol import FAULT, FINE, NOTE, Check
 from pytest_remex.errors import RemexError, RemoteError
 from pytest_remex.launch.options import Grouping, GroupingKind
 from pytest_remex.model import Remote, Repo
 from pytest_remex.repo.git import Git
+from pytest_remex.repo.identity import Footprint
 from pytest_remex.transport import Connection
 
+CAPACITY = frozenset({"jobs", "disk", "quota"})
+"""The checks whose notes a launch tells too."""
 SKEW = 30.0
 """Seconds that two clocks may differ before it is worth a word."""
 
@@ -108,37 +112,70 @@ def _clock(check: Check, earliest: float, latest: float) -> Check:
     )
 
 
-def refuse_unfit(connection: Connection, grouping: Grouping) -> None:
-    """Refuse a launch that its remote cannot take.
+class Fitness:
+    """Sees that remotes can take what a command submits, before there is a record of it.
 
     Args:
-        connection: The connection to the remote.
-        grouping: How the launch's runs are grouped.
-
-    Raises:
-        RemoteError: It cannot take it; with all that is wrong, and how to fix it.
+        connect: Returns the connection to a remote.
+        grouping: How runs are grouped.
 
     """
-    pack = grouping.kind is GroupingKind.PACK
-    checks = list(connection.examine(pack=pack))
-    faults = [f"{each.found}: {each.fix}" for each in checks if each.state == FAULT]
-    if not faults:
-        faults = _faults_of_limits(connection, grouping)
-    if faults:
-        raise RemoteError(
-            "\n".join(
-                [
-                    *faults,
-                    f"nothing was sent to {connection.remote.place}; --remex-doctor examines it",
-                ]
-            )
+
+    def __init__(self, connect: Callable[[Remote], Connection], grouping: Grouping) -> None:
+        self._connect = connect
+        self._grouping = grouping
+        self._fit: set[Remote] = set()
+        self.notes: list[str] = []
+        """What a user should know of these remotes, to be shown once at the end."""
+
+    def refuse_unfit(
+        self, footprints: Mapping[Remote, Sequence[Footprint]], unseen: int = 0
+    ) -> bool:
+        """Refuse what a remote cannot take; each is examined once.
+
+        Args:
+            footprints: What the run directories take that are about to be made.
+            unseen: How many more there may be, which are not prepared yet.
+
+        Returns:
+            Whether all fits. Where only those that are not seen yet would be too much, nothing
+            should be sent before they are known.
+
+        Raises:
+            RemoteError: A remote cannot take it; with all that is wrong, and how to fix it.
+
+        """
+        for remote, sizes in footprints.items():
+            if remote in self._fit:
+                continue
+            connection = self._connect(remote)
+            checks = list(connection.examine(self._needs(sizes, unseen)))
+            if unseen and _faults(checks):
+                _refuse(connection, connection.examine(self._needs(sizes, 0)))
+                return False
+            _refuse(connection, checks)
+            self._fit.add(remote)
+            told = [each for each in checks if each.state == NOTE and each.name in CAPACITY]
+            self.notes += [f"{each.found}: {each.fix}" for each in told]
+        return True
+
+    def _needs(self, sizes: Sequence[Footprint], unseen: int) -> Needs:
+        known, count = Footprint.total(sizes), len(sizes) + unseen
+        pack = self._grouping.kind is GroupingKind.PACK
+        return Needs(
+            jobs=1 if pack else count,
+            files=known.files * count // len(sizes),
+            size=known.size * count // len(sizes),
+            array=self._grouping.kind is GroupingKind.ARRAY,
+            pack=pack,
         )
 
 
-def _faults_of_limits(connection: Connection, grouping: Grouping) -> list[str]:
-    largest = connection.host().max_array_size
-    if grouping.kind is GroupingKind.ARRAY and largest is not None and largest <= 1:
-        return [
-            f"Slurm there takes no job arrays (MaxArraySize={largest}): leave out --remex-array"
-        ]
-    return []
+def _faults(checks: Iterable[Check]) -> list[str]:
+    return [f"{each.found}: {each.fix}" for each in checks if each.state == FAULT]
+
+
+def _refuse(connection: Connection, checks: Iterable[Check]) -> None:
+    if faults := _faults(checks):
+        last = f"nothing was sent to {connection.remote.place}; --remex-doctor examines it"
+        raise RemoteError("\n".join([*faults, last]))

@@ -12,7 +12,6 @@ from pathlib import Path
 from pytest_remex import names
 from pytest_remex.hookspecs import ContinueProbe
 from pytest_remex.interaction import one_line
-from pytest_remex.launch.doctor import refuse_unfit
 from pytest_remex.launch.options import Grouping
 from pytest_remex.launch.push import Publisher, publisher_for, withdraw_from_origin
 from pytest_remex.launch.recognition import EarlierRun
@@ -115,14 +114,13 @@ class LaunchSession:
 def begin(
     folder: Path, request: SubmitRequest, services: Services, grouping: Grouping, note: str = ""
 ) -> LaunchSession:
-    """Begin a launch and its record in `folder`; what cannot be is refused before there is one.
+    """Begin a launch and its record in `folder`; what cannot be was refused before (`doctor`).
 
     Raises `RemexError` where the remote cannot be reached or the record cannot be written.
     """
     sweep, base = request.prepared.experiment.sweep, request.prepared.commit.base
     workspace = services.workspaces.at(request.repo, base)
     connection = services.connect(request.remote)
-    refuse_unfit(connection, grouping)
     while True:
         launch = Launch(
             id=names.launch_id(sweep.name, datetime.now().astimezone()),

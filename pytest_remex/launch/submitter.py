@@ -32,6 +32,7 @@ from pytest_remex.interaction import Progress, one_line, show_nothing
 from pytest_remex.launch.background import BackgroundBatch, deferred_interrupts
 from pytest_remex.launch.continuation import EndedEarly
 from pytest_remex.launch.decision import Decision, KnownRuns, Retries, decide, recorded_job
+from pytest_remex.launch.doctor import Fitness
 from pytest_remex.launch.launcher import Launcher
 from pytest_remex.launch.options import GroupingKind, LaunchOptions
 from pytest_remex.launch.outcomes import Candidate, Outcome, State
@@ -109,6 +110,8 @@ class Submitter:
         self._options = options
         self._listener = listener
         services = Services(workspaces, connections.to)
+        self._fitness = Fitness(connections.to, options.grouping)
+        self._expected = 0
         self._launcher = Launcher(folders.launches, services, options.grouping, options.note)
         self._candidates: list[Candidate] = []
         self._waiting: list[Candidate] = []
@@ -129,6 +132,7 @@ class Submitter:
 
     def expect(self, count: int) -> None:
         """Say how many experiments may come: above the limit, none is sent before all are known."""
+        self._expected = count
         if self._options.confirm is not None and count > self._options.confirm:
             self._batch_size = count
 
@@ -194,7 +198,7 @@ class Submitter:
         if last or len(self._waiting) >= self._batch_size:
             goes_on = self.wait()
             if goes_on and self._waiting and self.fault is None:
-                self._start()
+                self._start(last=last)
         if last:
             self.wait()
 
@@ -217,7 +221,7 @@ class Submitter:
         if self._batch is not None:
             self._abandon(self._batch)
         self.launches, notes = self._launcher.launches, self._launcher.notes
-        warnings = self._launcher.close()
+        warnings = [*self._fitness.notes, *self._launcher.close()]
         if self._options.note and one_line(self._options.note) not in notes:
             warnings.append(
                 "the note was not kept: no launch began, and one that goes on has its own"
@@ -237,14 +241,14 @@ class Submitter:
         """Return how many experiments stay in a state without a word of their own."""
         return sum(each.outcome.state is state and not each.settled for each in self._candidates)
 
-    def _start(self) -> None:
+    def _start(self, *, last: bool) -> None:
         with ExitStack() as stack:
             deferred = deferred_interrupts(self._listener.interrupted)
             self._interrupts = stack.enter_context(deferred)
             try:
                 retries = self._retries()
                 sending = self._waiting = self._to_send(retries)
-                if not sending:
+                if not sending or not self._fits(sending, last=last):
                     return
                 cost = self._confirmed_cost([each.request for each in sending])
                 for each in sending:
@@ -269,6 +273,18 @@ class Submitter:
                 if decision in UNSENT:
                     candidate.outcome = _unsent(candidate.known, decision)
         return [each for each in self._waiting if each.outcome.state is State.WAITING]
+
+    def _fits(self, sending: Sequence[Candidate], *, last: bool) -> bool:
+        """Return whether to send now: what is near a remote's limits is sent once all is known."""
+        footprints: dict[Remote, list[Footprint]] = {}
+        for request in (each.request for each in sending):
+            if request.resumed is None:
+                footprints.setdefault(request.remote, []).append(request.prepared.footprint)
+        unseen = 0 if last else max(0, self._expected - len(self._candidates))
+        fits = self._fitness.refuse_unfit(footprints, unseen)
+        if not fits:
+            self._batch_size = self._expected
+        return fits
 
     def _retries(self) -> Retries:
         requests = [each.request for each in self._waiting if each.request.retried]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_remex import agent
+from pytest_remex.common.parts import Needs
 from pytest_remex.common.protocol import LOCAL, SLURM, Check, Examine, Host, LookAtHost
 from pytest_remex.errors import RemoteError
 from pytest_remex.transport.agent_client import AgentClient
@@ -59,6 +60,10 @@ def connect(
     return Connection(remote, transport, idle_timeout=idle_timeout)
 
 
+NOTHING = Needs()
+"""What a launch takes that is not known yet."""
+
+
 class Connection:
     """An open connection to a remote, a context manager. One thread at a time may use it."""
 
@@ -106,15 +111,17 @@ class Connection:
             raise RemoteError(f"the agent on {self._transport.place} did not describe its host")
         return self._host
 
-    def examine(self, *, pack: bool = False, thorough: bool = False) -> Iterator[Check]:
-        """Examine what a launch needs there, line by line. Raises as `ask` does.
+    def examine(self, needs: Needs = NOTHING, *, thorough: bool = False) -> Iterator[Check]:
+        """Examine whether a launch is possible there, line by line. Raises as `ask` does.
 
         Args:
-            pack: Whether disBatch is needed.
-            thorough: Also ask origin, Slurm's controller and the clock, which takes seconds.
+            needs: What the launch will take.
+            thorough: Also ask Slurm's controller and the clock, which may take seconds.
         """
         remote, through_origin = self.remote, self.remote.via == "origin"
-        request = Examine(remote.clone, remote.runs, self.scheduler, through_origin, pack, thorough)
+        request = Examine(
+            remote.clone, remote.runs, self.scheduler, through_origin, needs, thorough
+        )
         return (event for event in self.ask(request) if isinstance(event, Check))
 
     @property

@@ -37,13 +37,20 @@ def launched(user, cluster, disk):
     return launched
 
 
-@pytest.mark.parametrize("pages", [0, 3, 15])
+@pytest.mark.parametrize("pages", [3, 15])
 def test_runs_folder(user, disk, launched, pages):
     """A runs folder without room for all run directories is named, and goes on with room."""
     user.ini(remex_runs=str(disk.folder))
     disk.fill(leave=pages * PAGE)
     full = f"cannot write into {disk.folder}: the file system is full; free some space there"
     launched(disk.folder, full)
+
+
+def test_runs_folder_without_room(user, disk, launched):
+    """Where the files alone have no room, nothing is begun: no record, no branch, no directory."""
+    user.ini(remex_runs=str(disk.folder))
+    disk.fill()
+    launched(disk.folder, f"and there is less below {disk.folder}: 0 bytes free")
 
 
 @pytest.mark.parametrize("pages", [0, 3])

@@ -16,3 +16,20 @@ def test_backs_off(user, cluster, shims):
         user.submit()
     assert len(shims.calls()) > 3
     assert_once(user, cluster, 3)
+
+
+@WITH_ACCOUNTING
+def test_more_than_may_be_submitted(user, cluster):
+    """A launch above MaxSubmitJobs is told of it, and doctor shows the limit."""
+    cluster.down()
+    with cluster.submit_limit(2):
+        doctor = user.pytest("--remex-doctor").well()
+        assert "jobs: 2 may be submitted at a time (MaxSubmitJobs), 0 are" in doctor
+        told = user.pytest("--remex-submit", "-v")
+        assert (
+            "2 may be submitted at a time (MaxSubmitJobs), 0 are, and this launch has 3: run the "
+            "same command again for the rest, once some have ended"
+        ) in told
+    cluster.up()
+    user.submit()
+    assert_once(user, cluster, 3)

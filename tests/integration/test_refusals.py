@@ -5,6 +5,7 @@ import fcntl
 import os
 
 import pytest
+from support.disk import SmallDisk
 
 
 def test_runs_folder_that_everybody_can_write_to(project):
@@ -34,3 +35,39 @@ def test_output_folder_without_locks(project, monkeypatch):
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*No locks available*set remex_output to*"])
     assert not project.record_paths()
+
+
+@pytest.fixture
+def small(project):
+    """Return a file system of 16 MB that holds the runs folder; run directories take 4 MB each."""
+    if why := SmallDisk.refused():
+        pytest.skip(f"no small file system can be mounted: {why}")
+    project.write("conftest.py", "from pytest_remex.launch import submitter\nsubmitter.BATCH = 1\n")
+    with (project.path / "table.bin").open("wb") as file:
+        file.write(bytes(4_000_000))
+    with SmallDisk() as disk:
+        ini = f"[pytest]\nfilterwarnings = error\nremex_runs = {disk.folder}\n"
+        project.commit("a large table", **{"pytest.ini": ini})
+        project.runs = disk.folder
+        yield disk
+
+
+def test_run_directories_that_do_not_fit(project, small):
+    """Nothing of a launch is sent that would fill the disk, in whatever batches it goes."""
+    small.fill(leave=9_000_000)
+    result = project.pytest("--remex-submit")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(
+        ["*the run directories take 12 MB in 18 files, and there is less below *: 8.* MB free*"]
+    )
+    assert not project.record_paths()
+    assert not project.run_directories()
+    small.empty()
+    project.submit().assert_outcomes(passed=3)
+
+
+def test_run_directories_that_fit(project, small):
+    """What was submitted already does not count: the rest is sent where it fits."""
+    project.ran("-k", "not a=1")
+    small.fill(leave=5_000_000)
+    project.submit().assert_outcomes(passed=1, skipped=2)

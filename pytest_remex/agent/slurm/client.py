@@ -1,5 +1,6 @@
 """Run Slurm's commands, all but sbatch itself, and read their answers."""
 
+import functools
 import os
 import shutil
 import time
@@ -27,11 +28,16 @@ class Limits(NamedTuple):
     sacct: bool
     max_array_size: Optional[int]
     max_submit: Optional[int]
+    max_jobs: Optional[int]
     message_timeout: Optional[int]
 
 
+@functools.lru_cache(maxsize=1)
 def limits() -> Limits:
-    """Return the cluster's version and limits; an error of kind slurm when there is no sbatch."""
+    """Return the cluster's version and limits, asked for once by an agent.
+
+    Raises an error of kind slurm when there is no sbatch.
+    """
     if shutil.which("sbatch") is None:
         message = "sbatch is not on PATH there; load Slurm's module in your shell's start-up files"
         raise AgentError("slurm", message)
@@ -48,12 +54,14 @@ def limits() -> Limits:
 
     process.in_parallel(questions, ask, len(questions))
     config = parse.settings(answers["config"])
+    submitted, running = parse.job_limits(answers["associations"], answers["qualities"])
     accounting = config.get("AccountingStorageType", "").partition("/")[2] not in ("", "none")
     return Limits(
         slurm=answers["version"].split()[-1] if answers["version"].strip() else None,
         sacct=accounting and shutil.which("sacct") is not None,
         max_array_size=_first_number(config.get("MaxArraySize")),
-        max_submit=parse.max_submit(answers["associations"], answers["qualities"]),
+        max_submit=submitted,
+        max_jobs=running,
         message_timeout=_first_number(config.get("MessageTimeout")),
     )
 

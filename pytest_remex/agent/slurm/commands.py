@@ -48,6 +48,11 @@ def listing(cluster: str = "") -> List[str]:
     return ["squeue", *_of(cluster), *_MINE, "-u", str(os.getuid()), "-o", layout]
 
 
+def queued() -> List[str]:
+    """List the ids of the user's jobs that wait or run, one row a task."""
+    return ["squeue", "-h", "-a", "-r", "-u", str(os.getuid()), "-o", "%i"]
+
+
 def exit_codes(jobs: List[str], cluster: str = "") -> List[str]:
     """List exit codes, as wait status, in columns; `-o` has no letter for them."""
     return ["squeue", *_of(cluster), *_MINE, "-j", ",".join(jobs), "-O", EXIT_CODES]
@@ -91,14 +96,14 @@ def submit(comment: str, options: List[str], script: str) -> List[str]:
 
 
 def associations() -> List[str]:
-    """Ask for the submit limits of the user's associations, and their QOS."""
+    """Ask for the limits of the user's associations on jobs, and their QOS."""
     which = ["assoc", "where", f"user={pwd.getpwuid(os.getuid()).pw_name}"]
-    return ["sacctmgr", "-n", "-P", "show", *which, "format=MaxSubmitJobs,QOS"]
+    return ["sacctmgr", "-n", "-P", "show", *which, "format=MaxSubmitJobs,MaxJobs,QOS"]
 
 
 def qualities() -> List[str]:
-    """Ask for the submit limits of each QOS."""
-    return ["sacctmgr", "-n", "-P", "show", "qos", "format=Name,MaxSubmitPU"]
+    """Ask for the limits of each QOS on a user's jobs."""
+    return ["sacctmgr", "-n", "-P", "show", "qos", "format=Name,MaxSubmitPU,MaxJobsPU"]
 
 
 _MINE = ("-h", "-a", "-r", "-t", "all")

@@ -97,15 +97,25 @@ def settings(text: str) -> Dict[str, str]:
     return dict(_SETTING.findall(text))
 
 
-def max_submit(associations: str, qualities: str) -> Optional[int]:
-    """Return the lowest limit in associations (`limit|qos,qos`) and their QOS (`name|limit`)."""
-    rows = [line.split("|") for line in associations.splitlines() if "|" in line]
-    named = {name for row in rows for name in row[1].split(",")}
-    limits = [row[0] for row in rows]
+def job_limits(associations: str, qualities: str) -> "Tuple[Optional[int], Optional[int]]":
+    """Return how many jobs a user may have submitted, and running: the lowest of all limits.
+
+    Args:
+        associations: The user's, as `submitted|running|qos,qos`.
+        qualities: Each QOS, as `name|submitted|running`.
+
+    """
+    rows = [line.split("|") for line in associations.splitlines() if line.count("|") > 1]
+    named = {name for row in rows for name in row[2].split(",")}
+    limits = [row[:2] for row in rows]
     for line in qualities.splitlines():
-        name, _, limit = line.partition("|")
+        name, *of_quality = line.split("|")
         if name in named:
-            limits.append(limit)
+            limits.append([*of_quality, "", ""][:2])
+    return _lowest(submitted for submitted, _ in limits), _lowest(running for _, running in limits)
+
+
+def _lowest(limits: Iterable[str]) -> Optional[int]:
     return min((int(limit) for limit in limits if limit.isdigit()), default=None)
 
 

@@ -1,7 +1,6 @@
 """The agent examines its machine line by line, and tells what to do about each fault."""
 
-import pytest
-
+from pytest_remex.common.parts import Needs
 from pytest_remex.common.protocol import FAULT, FINE, LOCAL, SLURM, Examine
 
 
@@ -13,7 +12,7 @@ def checks(agent, **fields):
 
 def test_what_is_fine(agent, repository, tmp_path):
     """A machine that can take a launch has no fault."""
-    repository.git("remote", "add", "origin", "/somewhere")
+    repository.git("remote", "add", "origin", str(repository.path))
     found = checks(agent, clone=str(repository.path), runs=str(tmp_path), origin=True)
     assert FAULT not in {check.state for check in found.values()}
     assert list(found) == ["python3", "git", "clone", "origin", "runs folder", "disk"]
@@ -23,7 +22,12 @@ def test_all_faults_are_told_together(start_agent, tmp_path):
     """Missing programs, clone and runs folder come in one list, each with its fix."""
     agent = start_agent(PATH=str(tmp_path))
     found = checks(
-        agent, clone="/no/such", runs="/no/runs", scheduler=SLURM, origin=True, pack=True
+        agent,
+        clone="/no/such",
+        runs="/no/runs",
+        scheduler=SLURM,
+        origin=True,
+        needs=Needs(pack=True),
     )
     faults = {name for name, check in found.items() if check.state == FAULT}
     assert faults == {"git", "clone", "rsync", "Slurm", "runs folder", "disBatch"}
@@ -49,14 +53,12 @@ def test_local_runs_folder_is_not_made(agent, tmp_path):
     assert not (tmp_path / "a").exists()
 
 
-@pytest.mark.parametrize(("thorough", "told"), [(False, FINE), (True, FAULT)])
-def test_origin_that_does_not_answer(agent, repository, tmp_path, thorough, told):
-    """Origin is asked by a thorough examination alone."""
+def test_origin_that_does_not_answer(agent, repository, tmp_path):
+    """Origin is asked from the clone, which fetches from it: what does not answer is a fault."""
     repository.git("remote", "add", "origin", "/nowhere")
-    found = checks(
-        agent, clone=str(repository.path), runs=str(tmp_path), origin=True, thorough=thorough
-    )
-    assert found["origin"].state == told
+    found = checks(agent, clone=str(repository.path), runs=str(tmp_path), origin=True)
+    assert found["origin"].state == FAULT
+    assert "via='connection'" in found["origin"].fix
 
 
 def test_clone_without_origin(agent, repository, tmp_path):

@@ -95,8 +95,10 @@ def test_settings_and_limits():
     """The lowest submit limit among the user's associations and their QOS counts."""
     text = "MaxArraySize            = 1001\nMessageTimeout          = 10 sec\n"
     assert parse.settings(text)["MessageTimeout"] == "10 sec"
-    assert parse.max_submit("500|normal,long\n|normal\n", "normal|\nlong|100\ngold|5\n") == 100
-    assert parse.max_submit("|normal\n", "normal|\n") is None
+    associations, qualities = "500|9|normal,long\n||normal\n", "normal||\nlong|100|30\ngold|5|1\n"
+    assert parse.job_limits(associations, qualities) == (100, 9)
+    assert parse.job_limits("||normal\n", "normal||\n") == (None, None)
+    assert parse.job_limits("", "normal|5|5\n") == (None, None)
 
 
 def test_a_folder_in_what_scontrol_shows():

@@ -25,6 +25,7 @@ _MORE = {
     JobState.OUT_OF_MEMORY: ' --remex-sbatch="--mem=..."',
 }
 """The option that gives a run more of what it lacked."""
+_NOT_RUN = frozenset({JobState.REJECTED, JobState.LOST})
 
 
 def last_lines(collected: CollectedRun, lines: int = TAIL_LINES) -> str:
@@ -43,7 +44,9 @@ def job_failure(collected: CollectedRun) -> str:
     job, remote = collected.job, collected.launch.remote
     place = f"{remote.host}:" if remote.host else ""
     path = f"{remote.runs}/{collected.run.directory}"
-    shown = [_reason(job), *_figures(job), f"run directory: {place}{path}"]
+    said = "" if job.state in _NOT_RUN else telling_line(output_of(collected))
+    reason = f"{_reason(job)}: {said}" if said else _reason(job)
+    shown = [reason, *_figures(job), f"run directory: {place}{path}"]
     tail = last_lines(collected)
     if tail:
         shown.append(f"the last lines of its output:\n{_indented(tail)}")
@@ -158,6 +161,8 @@ NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eEdD][-+]?\d+)?(
 HEAD, TAIL = 1 << 17, 1 << 16
 """Bytes that are read from the start and from the end of a job's output."""
 LONGEST = 200
+_LONGEST_NUMBER = 7
+"""Characters of a number that is told as it was written."""
 _TELLING = re.compile(
     r"Fortran runtime error|\b[Ee]rror:|\b\w+(?:Error|Exception):|\bERROR\b|\bFATAL\b"
     r"|^\s*(?:ERROR )?STOP\b|Segmentation fault|\bSIG(?:SEGV|FPE|ABRT|BUS|ILL)\b"
@@ -265,7 +270,13 @@ def _values(reasons: Sequence[str], title: str) -> str:
         return ""
     seen = sorted(columns[0], key=_float)
     low, high = seen[0], seen[-1]
-    return f" ({low})" if _float(low) == _float(high) else f" ({low} to {high})"
+    if _float(low) == _float(high):
+        return f" ({_brief(low)})"
+    return f" ({_brief(low)} to {_brief(high)})"
+
+
+def _brief(number: str) -> str:
+    return number if len(number) <= _LONGEST_NUMBER else f"{_float(number):.4g}"
 
 
 def _float(text: str) -> float:

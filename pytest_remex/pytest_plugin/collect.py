@@ -27,6 +27,7 @@ from pytest_remex.errors import RemexError
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin import preparation
 from pytest_remex.pytest_plugin.anchor import node_of
+from pytest_remex.pytest_plugin.failures import ExamplesOfFailures
 from pytest_remex.pytest_plugin.items import (
     experiment_of,
     is_experiment,
@@ -34,6 +35,7 @@ from pytest_remex.pytest_plugin.items import (
     places_of,
     reason_of,
     say,
+    shorten_reason,
     skip,
     sweep_for,
 )
@@ -63,6 +65,8 @@ class CollectMode(RecordedRunsMode):
         self._sweeps = {item.nodeid: sweep_for(item) for item in items}
         readers = BuiltInReaders(lambda: session.config.hook)
         session.config.pluginmanager.register(readers, "remex-readers")
+        self._examples = ExamplesOfFailures(session.config, self._causes)
+        session.config.pluginmanager.register(self._examples, "remex-failures")
 
     @contextmanager
     def checkout(self, item: pytest.Function, repo: Repo, remote: Remote) -> Iterator[Path]:
@@ -102,10 +106,10 @@ class CollectMode(RecordedRunsMode):
     ) -> Generator[None, Any, Any]:
         """Keep each verdict for the results."""
         judge = self._judges.get(item.nodeid)
-        has_completed = judge is not None and judge.collected.job.state is JobState.COMPLETED
-        if judge and has_completed and call.excinfo and judge.result.note.log:
+        if judge and call.excinfo and _is_about_output(judge, call.excinfo.value):
             item.add_report_section("call", "job output, last lines", judge.result.note.log)
         report: pytest.TestReport = yield
+        shorten_reason(report)
         if judge is not None and (call.when == "call" or report.failed):
             error = call.excinfo.value if call.excinfo else None
             judge.conclude(report.outcome, reason_of(report), error)
@@ -127,15 +131,22 @@ class CollectMode(RecordedRunsMode):
 
     def pytest_terminal_summary(self) -> None:
         """Group failures by cause, and say what has not ended and where the results are."""
-        results = [judge.result for judge in self._judges.values()]
-        failed = [(each.note.cause, each.reason) for each in results if each.verdict == "FAILED"]
-        for cause, count in Counter(causes_of(failed)).most_common():
+        self._examples.show_all()
+        failed = self._causes()
+        for cause, count in Counter(failed.values()).most_common():
             self._terminal.say(f"{count} failed: {cause}", red=True)
         for state, count in sorted(self._pending().items()):
             self._terminal.say(f"{count} {state}", yellow=True)
         if next_command := self._next_command(failed=bool(failed)):
             self._terminal.say(f"next: {next_command}")
         self._terminal.summary("remex collect")
+
+    def _causes(self) -> dict[str, str]:
+        """Return the cause of each failure by node id."""
+        judged = {node: judge.result for node, judge in self._judges.items()}
+        failed = {node: each for node, each in judged.items() if each.verdict == "FAILED"}
+        causes = causes_of([(each.note.cause, each.reason) for each in failed.values()])
+        return dict(zip(failed, causes, strict=True))
 
     def _next_command(self, *, failed: bool) -> str:
         if failed:
@@ -216,6 +227,12 @@ class CollectMode(RecordedRunsMode):
         if self._unsubmitted:
             pending["NOT SUBMITTED"] = self._unsubmitted
         return pending
+
+
+def _is_about_output(judge: RunJudge, error: BaseException) -> bool:
+    """Return whether a job's last lines may explain a failure: not where an assertion failed."""
+    has_completed = judge.collected.job.state is JobState.COMPLETED
+    return has_completed and bool(judge.result.note.log) and not isinstance(error, AssertionError)
 
 
 def _check_job(judge: RunJudge, item: pytest.Function) -> None:

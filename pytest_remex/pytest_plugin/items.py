@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -28,6 +29,7 @@ class Word(NamedTuple):
     counted: str = ""
 
 
+_NUMPY = re.compile(r"\b(?:np|numpy)\.\w+\((-?[\w.+-]+)\)")
 WORD = pytest.StashKey[Word]()
 """The outcome's word for an item."""
 
@@ -134,6 +136,13 @@ def reason_of(report: pytest.TestReport) -> str:
     crash = getattr(report.longrepr, "reprcrash", None)
     shown = str(crash.message if crash else report.longrepr).removeprefix("Failed: ")
     return shown.partition("\n")[0]
+
+
+def shorten_reason(report: pytest.TestReport) -> None:
+    """Write `np.float64(0.03)` as `0.03` in the line that says why a test failed."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is not None:
+        crash.message = _NUMPY.sub(r"\1", crash.message)
 
 
 def _recordable(name: str, value: object) -> Value:

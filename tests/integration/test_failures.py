@@ -47,6 +47,44 @@ def test_failed_job(empty_project):
     assert rows(empty_project)["text=fail"]["state"] == "FAILED"
 
 
+def test_many_failures(empty_project):
+    """Each cause is told at length once, with its values; then each failure has a line.
+
+    What NumPy writes around a number is left out, and the output of jobs that completed as well.
+    """
+    empty_project.sweeps("""
+        import numpy as np
+        from pytest_remex import sweep
+        @sweep({"a": list(range(12))}, fetch=["result.txt"])
+        def grid(experiment):
+            a = experiment.config["a"]
+            (experiment.path / "input.txt").write_text(f"{'fail' if a > 8 else 'cycle'} {a}\\n")
+            run = yield
+            l1 = np.float64(0.02 + a / 1000)
+            run.record(l1=l1)
+            assert l1 < 0.02
+        """)
+    empty_project.ran()
+    result = empty_project.pytest("--remex-collect")
+    result.assert_outcomes(failed=12)
+    assert_lines = [
+        "*= FAILURES =*",
+        "*_ 9 failed: assert l1 < 0.02 (0.02 to 0.028); for example grid?a=0? _*",
+        "*_ 3 failed: exit 3: no convergence; for example grid?a=9? _*",
+        "9 failed: assert l1 < 0.02 (0.02 to 0.028)",
+        "3 failed: exit 3: no convergence",
+        "FAILED sweeps.py::grid?a=1? - *assert 0.021 < 0.02",
+        "FAILED sweeps.py::grid?a=11? - *job 12 ended FAILED: no convergence",
+        "*= 12 failed in *",
+    ]
+    result.stdout.fnmatch_lines(assert_lines)
+    text = plain_text(result)
+    assert "cycle 0" not in text
+    assert text.count("the last lines of its output") == 1
+    assert rows(empty_project)["a=1"]["reason"] == "assert 0.021 < 0.02"
+    assert float(rows(empty_project)["a=8"]["l1"]) + 0.01 > 0.03
+
+
 def test_time_limit(empty_project):
     """A job that hits its limit is TIMEOUT, with the time it took and was allowed."""
     script = "#!/bin/sh\n#SBATCH -t 0:01\nsleep 30\n"

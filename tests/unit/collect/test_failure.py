@@ -107,6 +107,8 @@ def test_causes():
     ]
     assert causes_of(asserted) == ["assert l1 < 0.02 (0.021 to 0.09)"] * 2
     assert causes_of(asserted[:1]) == ["assert l1 < 0.02 (0.09)"]
+    long = [("assert l1 < 0.02", f"assert {value} < 0.02") for value in (0.0212345678, 0.09)]
+    assert causes_of(long)[0] == "assert l1 < 0.02 (0.02123 to 0.09)"
     jobs = [("exit 3: ERROR: step 7 of 9", "job 1 ended"), ("exit 3: ERROR: step 8 of 9", "job 2")]
     assert causes_of(jobs) == ["exit 3: ERROR: step … of 9"] * 2
     other = [("", "job 1 ended TIMEOUT"), ("", "job 2 ended FAILED"), ("", "")]

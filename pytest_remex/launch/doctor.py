@@ -17,6 +17,7 @@ from pytest_remex.launch.options import Grouping, GroupingKind
 from pytest_remex.model import Remote, Repo
 from pytest_remex.repo.git import Git
 from pytest_remex.repo.identity import Footprint
+from pytest_remex.sbatch.exit_codes import hidden_exit_codes
 from pytest_remex.transport import Connection
 
 CAPACITY = frozenset({"jobs", "disk", "quota"})
@@ -26,7 +27,11 @@ SKEW = 30.0
 
 
 def diagnose(
-    repo: Repo, remote: Remote, output: Path, connect: Callable[[Remote], Connection]
+    repo: Repo,
+    remote: Remote,
+    output: Path,
+    connect: Callable[[Remote], Connection],
+    scripts: Iterable[str] = (),
 ) -> Iterator[Check]:
     """Examine a repository and a remote; nothing is written there.
 
@@ -35,12 +40,13 @@ def diagnose(
         remote: Where runs happen.
         output: The output folder.
         connect: Opens a connection, which is closed at the end.
+        scripts: The batch scripts of the sweeps.
 
     Yields:
         The checks, in the order in which they are needed.
 
     """
-    yield from _repository(repo, remote)
+    yield from _repository(repo, remote, scripts)
     yield _output(output)
     try:
         connection = connect(remote)
@@ -53,7 +59,7 @@ def diagnose(
         yield from _there(connection, remote)
 
 
-def _repository(repo: Repo, remote: Remote) -> Iterator[Check]:
+def _repository(repo: Repo, remote: Remote, scripts: Iterable[str]) -> Iterator[Check]:
     try:
         git = Git(repo.path)
         base = git.resolve("HEAD")
@@ -62,6 +68,8 @@ def _repository(repo: Repo, remote: Remote) -> Iterator[Check]:
         yield Check("repository", FAULT, str(error), "set remex_repo, or the fixture repo")
         return
     yield Check("repository", FINE, f"{git.top} at {base[:12]}")
+    for script in scripts:
+        yield from _exit_codes(Path(git.top), script)
     if remote.host is None or remote.via != "origin":
         return
     code, _, words = git.attempt("ls-remote", "--exit-code", "origin", "HEAD")
@@ -71,6 +79,12 @@ def _repository(repo: Repo, remote: Remote) -> Iterator[Check]:
         yield Check("origin from here", FAULT, f"{where} does not answer: {words}", fix)
     else:
         yield Check("origin from here", FINE, where)
+
+
+def _exit_codes(top: Path, script: str) -> Iterator[Check]:
+    for why in hidden_exit_codes(top, script):
+        found, _, fix = why.partition("; ")
+        yield Check("exit code", NOTE, found, fix)
 
 
 def _output(folder: Path) -> Check:

@@ -13,7 +13,7 @@ import pytest
 from pytest_remex.common.protocol import FAULT, FINE, Check
 from pytest_remex.launch.doctor import diagnose
 from pytest_remex.model import Remote, Repo
-from pytest_remex.pytest_plugin.items import fail, is_experiment, places_of
+from pytest_remex.pytest_plugin.items import fail, is_experiment, places_of, sweep_for
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.selection import NEEDED
 from pytest_remex.pytest_plugin.terminal import Terminal
@@ -31,6 +31,9 @@ class DoctorMode:
         self._settings = settings
         self._terminal = Terminal(session.config)
         self._found: dict[tuple[Repo, Remote], list[Check]] = {}
+        self._scripts: dict[Path, dict[str, None]] = {}
+        for item in items:
+            self._scripts.setdefault(item.path, {})[sweep_for(item).script] = None
         first = {item.path: item for item in reversed(items)}
         others = [item for item in session.items if item not in first.values()]
         if others:
@@ -54,7 +57,9 @@ class DoctorMode:
         if places not in self._found:
             self._terminal.target(places[1])
             opened = partial(connect, prompt=self._terminal.prompt, notify=self._terminal.announce)
-            self._found[places] = list(diagnose(*places, self._settings.output, opened))
+            self._found[places] = list(
+                diagnose(*places, self._settings.output, opened, self._scripts[pyfuncitem.path])
+            )
         if faults := [check.name for check in self._found[places] if check.state == FAULT]:
             fail(f"{', '.join(faults)}: see the lines below")
         return True

@@ -26,6 +26,7 @@ from pytest_remex.pytest_plugin.items import (
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.repo.inputs import InputRules
 from pytest_remex.repo.workspace import Named, Prepared, Workspaces
+from pytest_remex.sbatch.exit_codes import hidden_exit_codes
 from pytest_remex.sbatch.scheduling import NO_OPTIONS, SbatchOptions
 from pytest_remex.sweep import SweepCall, sweep_of
 from pytest_remex.tables.readers import BuiltInReaders
@@ -115,7 +116,7 @@ def failing_plainly(session: pytest.Session | None = None) -> Iterator[None]:
 
 
 class ConfigChecks:
-    """Compares configs by the hooks of a pytest run, and notes what could not be compared."""
+    """Compares configs by the hooks of a pytest run, and notes what may hide a failure."""
 
     def __init__(self, config: pytest.Config, terminal: Terminal) -> None:
         self._hook = config.hook
@@ -126,3 +127,5 @@ class ConfigChecks:
         """Check an experiment whose `path` is the patched checkout. Raises `SweepError`."""
         for remark in check_config(experiment, self._hook):
             self._terminal.note(remark)
+        for script in hidden_exit_codes(experiment.path, experiment.sweep.script):
+            self._terminal.note(script)

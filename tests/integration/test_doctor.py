@@ -34,6 +34,17 @@ def test_faults(project):
     assert project.pytest("--remex-doctor").ret == 0
 
 
+def test_hidden_exit_codes(project):
+    """A script whose last command hides a crash is told by doctor, plan and submit."""
+    project.commit(run_sbatch="#!/bin/sh\n${REMEX_COMMAND:-./rn}\n", rn="#!/bin/sh\n./star\ndate\n")
+    said = "rn ends in `date`, which hides the exit code of `./star`*"
+    result = project.pytest("--remex-doctor")
+    result.assert_outcomes(passed=1, deselected=2)
+    result.stdout.fnmatch_lines([f"note  exit code: {said}", "*fix: write `code=[$][?]`*`set -e`"])
+    project.pytest("--remex-plan").stdout.fnmatch_lines([said])
+    project.submit("-k=1").stdout.fnmatch_lines([said])
+
+
 def test_host_that_is_not_there(project):
     """A host that cannot be reached is a line with the command to try; other lines come too."""
     project.write(

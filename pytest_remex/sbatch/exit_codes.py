@@ -1,0 +1,171 @@
+"""Finds batch scripts whose last command hides the exit code of the program that they run.
+
+A script ends with the exit code of its last command. Where that is `date`, or the `tee` behind a
+pipe, a job whose program crashed is COMPLETED.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pytest_remex.model import SCRIPT
+
+LONGEST = 1 << 16
+"""Bytes of a script that are looked at."""
+
+_COMMENT = re.compile(r"(?:^|\s)#.*")
+_TEXT = re.compile(r"'[^']*[;|&#][^']*'|\"[^\"]*[;|&#][^\"]*\"")
+_SEPARATOR = re.compile(r"\|\||&&|[;|]|(?<![<>&])&(?![>&\d])")
+_FUNCTION = re.compile(r"function\s+\w+|\w+\s*\(\s*\)")
+_CALLED = re.compile(r"(?:^|[\s:-])\./(\w[\w./-]*)|\b(?:bash|sh|source)[ \t]+(?:\./)?(\w[\w./-]*)")
+_ERREXIT = re.compile(r"^\s*set\s.*(?:-\w*e|-o\s+errexit)|^#!\S+.*\s-\w*e", re.MULTILINE)
+_PIPEFAIL = re.compile(r"^\s*set\s.*pipefail", re.MULTILINE)
+_SAVED = re.compile(r"\$\?|PIPESTATUS")
+_ASSIGNMENT = re.compile(r"\w+=\S*")
+_KEYWORDS = frozenset(
+    {"then", "else", "do", "fi", "done", "esac", "{", "}", "(", ")", "time", "exec", "nohup"}
+)
+_CONDITIONS = frozenset({"if", "elif", "while", "until", "!"})
+_STARTERS = frozenset({"srun", "mpirun", "mpiexec"})
+_HARMLESS = frozenset({
+    ":", "cat", "cd", "chmod", "cp", "date", "echo", "export", "find", "gzip", "ln", "ls", "mkdir",
+    "module", "mv", "printf", "pwd", "rm", "rmdir", "rsync", "sleep", "sync", "tar", "tee", "touch",
+    "true", "uptime", "wait", "xargs", "zip",
+})  # fmt: skip
+"""Commands that end well whatever became of the program before them."""
+
+
+class Command(NamedTuple):
+    """A simple command, and the separator before it: `|`, `&&`, or "" where a line begins."""
+
+    before: str
+    words: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The name of what it runs, "" where it runs nothing."""
+        named = (word for word in self.words if not _is_prefix(word))
+        return next(named, "")
+
+    @property
+    def shown(self) -> str:
+        """The command as a message shows it."""
+        words = [word for word in self.words if word not in _KEYWORDS]
+        return " ".join(words[:3])
+
+    @property
+    def runs_a_program(self) -> bool:
+        """Whether it runs a program of the work directory, or what is in $REMEX_COMMAND."""
+        return self.name.startswith("./") or "REMEX_COMMAND" in self.name or self.name in _STARTERS
+
+    @property
+    def is_harmless(self) -> bool:
+        """Whether it ends well whatever became of the program before it."""
+        return self.name in _HARMLESS or not self.name or self.words[-2:] == ("exit", "0")
+
+
+def hidden_exit_codes(checkout: Path, script: str = SCRIPT) -> list[str]:
+    """Say which scripts hide the exit code of what they run.
+
+    Args:
+        checkout: The folder that the batch script starts in.
+        script: The batch script's path there.
+
+    Returns:
+        A sentence for each; the scripts there that it calls are looked at too.
+
+    Example:
+        >>> hidden_exit_codes(Path("work"))
+        ['rn ends in `date`, which hides the exit code of `./star`: ...']
+
+    """
+    found: list[str] = []
+    texts: dict[str, str] = {}
+    waiting = [script]
+    while waiting:
+        name = waiting.pop(0)
+        text = texts.get(name) or _shell_script(checkout / name)
+        if name in texts or not text:
+            continue
+        texts[name] = text
+        if why := _why_hidden(text):
+            found.append(f"{name} {why}")
+        waiting += [one or other for one, other in _CALLED.findall(text)]
+    return found
+
+
+def _shell_script(path: Path) -> str:
+    """Return the text of a shell script, "" for everything else."""
+    if not path.is_file() or path.is_symlink():
+        return ""
+    with path.open("rb") as file:
+        data = file.read(LONGEST)
+    first = data.split(b"\n", 1)[0]
+    if b"\0" in data or (first.startswith(b"#!") and b"sh" not in first):
+        return ""
+    return data.decode("utf-8", "replace")
+
+
+@functools.lru_cache(maxsize=64)
+def _why_hidden(text: str) -> str:
+    """Return how a script hides the exit code of its last program, "" where it does not."""
+    commands = list(_commands(text))
+    places = [place for place, each in enumerate(commands) if each.runs_a_program]
+    if not places:
+        return ""
+    program, rest = commands[places[-1]], commands[places[-1] + 1 :]
+    if program.words[0] in _CONDITIONS or any(_SAVED.search(" ".join(e.words)) for e in rest):
+        return ""
+    if rest and rest[0].before == "|" and not _PIPEFAIL.search(text):
+        return (
+            f"pipes `{program.shown}` into `{rest[0].name}`, which hides its exit code: a crash "
+            f"would count as COMPLETED; write `set -o pipefail` at its beginning"
+        )
+    last = _last_harmless(rest, errexit=bool(_ERREXIT.search(text)))
+    if last is None:
+        return ""
+    return (
+        f"ends in `{last.shown}`, which hides the exit code of `{program.shown}`: a crash would "
+        f"count as COMPLETED; write `code=$?` behind it and `exit $code` at the end, or begin with "
+        f"`set -e`"
+    )
+
+
+def _last_harmless(rest: Sequence[Command], *, errexit: bool) -> Command | None:
+    """Return the command whose exit code counts instead of that of the program before `rest`."""
+    while rest and rest[0].before in {"|", "&&"}:
+        rest = rest[1:]
+    if not rest or not all(each.is_harmless for each in rest):
+        return None
+    if errexit and rest[0].before != "||":
+        return None
+    return next((each for each in reversed(rest) if each.name), None)
+
+
+def _commands(text: str) -> Iterator[Command]:
+    """Yield the simple commands of a script, without comments and the bodies of functions."""
+    inside = False
+    for line in text.replace("\\\n", " ").splitlines():
+        plain = _COMMENT.sub("", _TEXT.sub("''", line)).strip()
+        if inside or _FUNCTION.match(plain):
+            inside = not plain.endswith("}")
+            continue
+        start, before = 0, ""
+        for separator in _SEPARATOR.finditer(plain):
+            yield from _command(before, plain[start : separator.start()])
+            start, before = separator.end(), separator[0]
+        yield from _command(before, plain[start:])
+
+
+def _command(before: str, text: str) -> Iterator[Command]:
+    words = tuple(text.split())
+    if words:
+        yield Command("" if before in {";", "&"} else before, words)
+
+
+def _is_prefix(word: str) -> bool:
+    return word in _KEYWORDS | _CONDITIONS or bool(_ASSIGNMENT.fullmatch(word))

@@ -187,6 +187,16 @@ def pytest_remex_measures(run: Run) -> Mapping[str, Scalar] | None:
     """
 
 
+@hookspec
+def pytest_remex_uniform() -> Sequence[str] | None:
+    """Name columns of the results that should be one in all rows, such as a program's version.
+
+    Returns:
+        The names; where a column has several values, collect and report tell how many rows each
+        has.
+    """
+
+
 @hookspec(firstresult=True)
 def pytest_remex_link_name(row: Mapping[str, Scalar], output: str) -> str | None:
     """Name the link to an output.

@@ -33,6 +33,10 @@ class GuardedHooks:
         """Return what the implementations of a hook return that is not None, the last one first."""
         return list(self._results(name, arguments))
 
+    def flat(self, name: str, **arguments: object) -> list[Any]:
+        """Return what the implementations of a hook return, each a sequence, as one list."""
+        return [item for items in self._results(name, arguments) for item in items]
+
     def first(self, name: str, **arguments: object) -> Any:  # noqa: ANN401 - the hook decides
         """Return the first of these results; None where there is none."""
         return next(self._results(name, arguments), None)

@@ -181,6 +181,9 @@ class CollectMode(RecordedRunsMode):
             rows = ", ".join(f"{count} on {base[:12]}" for base, count in each.bases.most_common())
             told = f"the results of {each.sweep} have rows of {len(each.bases)} bases: {rows}"
             self._terminal.say(told, yellow=True)
+        for name, counts in each.mixed.items():
+            shown = ", ".join(f"{count} with {value}" for value, count in counts.most_common())
+            self._terminal.say(f"{each.sweep} mixes several {name}: {shown}", yellow=True)
         self._terminal.say(f"report:  {each.folder / 'report.html'}", green=True)
         self._terminal.say(f"results: {each.folder / 'results.csv'}", green=True)
         if each.portable is not None:

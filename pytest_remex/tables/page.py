@@ -26,7 +26,11 @@ IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp")
 
 
 def make_page(
-    group: Sequence[JudgedRun], table: Table, shown: Path, figures: Sequence[object]
+    group: Sequence[JudgedRun],
+    table: Table,
+    shown: Path,
+    figures: Sequence[object],
+    uniform: Sequence[str] = (),
 ) -> Page:
     """Return the page of a table.
 
@@ -35,6 +39,7 @@ def make_page(
         table: The results.
         shown: Their folder.
         figures: What the hooks add.
+        uniform: Columns that should have one value.
 
     Raises:
         RemexError: A curve's file is damaged.
@@ -53,6 +58,7 @@ def make_page(
             ),
             "cluster": launch.remote.host or "this machine",
             "core-hours used": f"{sum(map(_core_hours, table.rows)):.3g}",
+            **{f"mixed {name}": rows_of(counts) for name, counts in table.mixed(uniform).items()},
         },
         dimensions=tuple(table.names("point")),
         measures=tuple(table.names("measure")),
@@ -70,6 +76,12 @@ def bases(table: Table) -> Counter[str]:
     """Return how many rows of a table ran on each base commit, the most frequent first."""
     counts = Counter(str(row["base"] or "") for row in table.rows)
     return Counter(dict(counts.most_common()))
+
+
+def rows_of(counts: Counter[str]) -> str:
+    """Return how many rows have each value, in words."""
+    shown = [f"{value} ({count} row{'s' * (count > 1)})" for value, count in counts.most_common()]
+    return ", ".join(shown)
 
 
 def counts_of(table: Table) -> dict[str, int]:

@@ -53,19 +53,27 @@ class Target:
 class Published:
     """The folder that holds a sweep's results and report; `table` where it was just written.
 
-    `portable` says what is in the zip that was asked for.
+    `portable` says what is in the zip that was asked for; `uniform` are columns that should have
+    one value.
     """
 
     sweep: str
     folder: Path
     table: Table | None
     portable: Portable | None = None
+    uniform: Sequence[str] = ()
 
     @property
     def bases(self) -> Counter[str]:
         """How many rows of the results ran on each base commit."""
         table = self.table or read_old(self.folder)
         return Counter(str(row.get("base") or "") for row in table.rows) if table else Counter()
+
+    @property
+    def mixed(self) -> dict[str, Counter[str]]:
+        """The columns that should have one value and have several, with the rows of each."""
+        table = self.table or read_old(self.folder)
+        return table.mixed(self.uniform) if table else {}
 
 
 def publish(judged: Iterable[JudgedRun], target: Target, hooks: GuardedHooks) -> list[Published]:
@@ -97,19 +105,20 @@ def _publish_sweep(group: Sequence[JudgedRun], target: Target, hooks: GuardedHoo
     folder = target.output / names.label(sweep)
     shown = folder if target.launch is None else folder / LAUNCHES / target.launch
     stamp = Stamp(shown, group, target)
+    uniform = hooks.flat("pytest_remex_uniform")
     is_fresh = not target.portable and (
         _is_ours_alone(hooks.relay) and stamp.holds and not any(e.note_changed for e in group)
     )
     if is_fresh and not hooks.relay.pytest_remex_collected.get_hookimpls():
-        return Published(sweep, shown, None)
+        return Published(sweep, shown, None, uniform=uniform)
     from pytest_remex.tables import sweep_files  # noqa: PLC0415 - pandas takes half a second
 
     if is_fresh:
         sweep_files.announce(shown, hooks)
-        return Published(sweep, shown, None)
+        return Published(sweep, shown, None, uniform=uniform)
     table, portable = sweep_files.write(group, folder, shown, target, hooks)
     stamp.renew()
-    return Published(sweep, shown, table, portable)
+    return Published(sweep, shown, table, portable, uniform)
 
 
 class Stamp:
@@ -148,7 +157,7 @@ class Stamp:
 
 def _is_ours_alone(hook: pluggy.HookRelay) -> bool:
     """Return whether only this package has a part in the files: other code may have changed."""
-    callers = (hook.pytest_remex_figures, hook.pytest_remex_link_name)
+    callers = (hook.pytest_remex_figures, hook.pytest_remex_link_name, hook.pytest_remex_uniform)
     plugins = [impl.plugin for caller in callers for impl in caller.get_hookimpls()]
     return all(_module(plugin).startswith(OURS) for plugin in plugins)
 

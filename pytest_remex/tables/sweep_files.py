@@ -51,7 +51,8 @@ def write(
     results = frame(table)
     hooks.call("pytest_remex_collected", results=results, folder=shown)
     added = hooks.call("pytest_remex_figures", results=results, folder=shown)
-    page = make_page(group, table, shown, [figure for each in added for figure in each])
+    figures = [figure for each in added for figure in each]
+    page = make_page(group, table, shown, figures, hooks.flat("pytest_remex_uniform"))
     portable = _write_report(page, shown, target)
     if shown == folder:
         rebuild_links(

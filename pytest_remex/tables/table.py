@@ -17,6 +17,7 @@ import csv
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,6 +50,15 @@ class Table:
     def names(self, role: str) -> list[str]:
         """Return the names of the columns of a role."""
         return [name for name, its in self.roles.items() if its == role]
+
+    def mixed(self, names: Iterable[str]) -> dict[str, Counter[str]]:
+        """Return those of some columns that have several values, with the rows of each."""
+        counts = {
+            name: Counter(str(row[name]) for row in self.rows if row[name] is not None)
+            for name in names
+            if name in self.roles
+        }
+        return {name: values for name, values in counts.items() if len(values) > 1}
 
 
 class _Column(TypedDict):

@@ -110,6 +110,30 @@ def test_rows_of_several_bases_are_told(project):
     project.pytest("--remex-collect").stdout.fnmatch_lines([told])
 
 
+VERSIONS = """
+def pytest_remex_uniform():
+    return ["program", "double", "not_here"]
+
+def pytest_remex_measures(run):
+    return {"program": "2.0" if run.experiment.point["a"] == 3 else "1.0"}
+"""
+
+
+def test_several_versions_are_told(project):
+    """A column that should be one in all rows, and is not, is told in summary and report."""
+    (project.path / "conftest.py").write_text(VERSIONS)
+    project.edit("sweeps.py", '2 * experiment.config["a"]', "7")
+    project.ran()
+    told = "grid mixes several program: 2 with 1.0, 1 with 2.0"
+    for _ in range(2):
+        result = project.pytest("--remex-collect")
+        result.stdout.fnmatch_lines([told])
+        result.stdout.no_fnmatch_line("*mixes several double*")
+    page = (project.output / "grid" / "report.html").read_text()
+    assert "mixed program" in page
+    assert "1.0 (2 rows), 2.0 (1 row)" in page
+
+
 def test_core_hours_do_not_depend_on_the_selection(project):
     """The core-hours in the report are those of all its rows, also after -k."""
     project.ran()

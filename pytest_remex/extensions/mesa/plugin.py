@@ -93,6 +93,10 @@ class MesaHooks:
             self._cache.set(f"remex/mesa/{place}", {"key": key, "found": found})
         return found or None
 
+    def pytest_remex_uniform(self) -> Sequence[str]:
+        """Name the version of MESA: rows of several are not to be compared unawares."""
+        return ["mesa_version"]
+
     @pytest.hookimpl(trylast=True)
     def pytest_remex_continue_probe(self, experiment: Experiment) -> ContinueProbe | None:
         """Ask for the photos, and the models that stages end with, of a MESA work directory."""

@@ -12,18 +12,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from pytest_remex.config.files import ConfigText, load, load_to_change, store
-from pytest_remex.config.settings import (
-    Removal,
-    Settings,
-    add_all,
-    changed_data,
-    difference,
-    find_changes,
-    full_name,
-    plain_data,
-)
+from pytest_remex.config.files import ConfigText, Format, load, load_to_change, store
+from pytest_remex.config.settings import Settings, add_all
 from pytest_remex.errors import ConfigError
+from pytest_remex.namelists.values import Removal
 
 __all__ = ["Settings", "add", "patch_config", "patch_text", "read_config", "remove"]
 
@@ -46,7 +38,7 @@ def patch_config(path: str | os.PathLike[str], settings: Mapping[str, object]) -
     """
     config = load_to_change(Path(path))
     try:
-        text = _patched(config, settings)
+        text = _format(config).patch(config.text, settings)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
     if text != config.text:
@@ -72,7 +64,7 @@ def read_config(path: str | os.PathLike[str]) -> Settings:
     """
     config = load(Path(path))
     try:
-        return Settings(_data(config, config.text))
+        return _format(config).read(config.text)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
 
@@ -120,6 +112,9 @@ def add(settings: Mapping[str, object]) -> dict[str, object]:
     Args:
         settings: Values by name.
 
+    Returns:
+        Settings, to be merged with others.
+
     Example:
         >>> patch_config("config.toml", {**experiment.config, **add({"output.every": 10})})
 
@@ -131,7 +126,11 @@ def remove(*names: str) -> dict[str, Removal]:
     """Return settings for `patch_config` that take names out.
 
     Args:
-        names: The names, as `patch_config` takes them.
+        names: The names, as `patch_config` takes them. In a namelist the bare name of an array
+            takes out all its elements.
+
+    Returns:
+        Settings, to be merged with others.
 
     Example:
         >>> patch_config("config.toml", {**experiment.config, **remove("output.every")})
@@ -140,39 +139,13 @@ def remove(*names: str) -> dict[str, Removal]:
     return dict.fromkeys(names, Removal())
 
 
-def _patched(config: ConfigText, settings: Mapping[str, object]) -> str:
-    """Return the patched text, once it is sure to hold what was asked for and nothing else new."""
-    data = _data(config, config.text)
-    changes = find_changes(data, settings)
-    format_ = config.format
-    if format_ is None or not changes:
-        return config.text
-    text = format_.patch(config.text, changes)
-    try:
-        found = _data(config, text)
-    except ConfigError as error:
-        raise ConfigError(f"{changes[0].name} cannot be changed in place: {error}") from None
-    place = difference(changed_data(data, changes), found)
-    if place is not None:
-        raise ConfigError(
-            f"{' and '.join(change.name for change in changes)} cannot be changed alone: "
-            f"{full_name(place)} would change too, or not become what was asked for"
-        )
-    return text
-
-
-def _data(config: ConfigText, text: str) -> dict[str, object]:
+def _format(config: ConfigText) -> Format:
     if config.format is None:
         raise ConfigError(
-            "its kind is not known: name it .yaml, .toml, .json, .json5, .ini or as a namelist, or "
-            "write placeholders into it and use patch_text"
+            "its kind is not known: name it .yaml, .toml, .json, .json5, .ini or .nml, or write "
+            "placeholders into it and use patch_text"
         )
-    found = config.format.read(text)
-    if found is None and config.format.name == "YAML":
-        return {}
-    if not isinstance(found, Mapping):
-        raise ConfigError(f"it holds a {type(found).__name__} and no settings")
-    return plain_data(found)
+    return config.format
 
 
 def _inserted(placeholder: str, value: object) -> str:

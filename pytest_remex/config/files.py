@@ -9,7 +9,14 @@ from pathlib import Path
 
 from pytest_remex.config.ini_file import patch_ini, read_ini
 from pytest_remex.config.json_file import patch_json, patch_json5, read_json, read_json5
-from pytest_remex.config.settings import Change
+from pytest_remex.config.namelist_file import has_groups, patch_namelist, read_namelist
+from pytest_remex.config.settings import (
+    Change,
+    Settings,
+    find_changes,
+    plain_data,
+    refuse_other_changes,
+)
 from pytest_remex.config.toml_file import patch_toml, read_toml
 from pytest_remex.config.yaml_file import patch_yaml, read_yaml
 from pytest_remex.errors import ConfigError
@@ -23,20 +30,46 @@ class Format:
     """A format: its name, and how its texts are read and patched."""
 
     name: str
-    read: Callable[[str], object]
-    patch: Callable[[str, Iterable[Change]], str]
+    read: Callable[[str], Settings]
+    patch: Callable[[str, Mapping[str, object]], str]
 
 
-YAML = Format("YAML", read_yaml, patch_yaml)
-TOML = Format("TOML", read_toml, patch_toml)
-JSON = Format("JSON", read_json, patch_json)
-JSON5 = Format("JSON5", read_json5, patch_json5)
-INI = Format("INI", read_ini, patch_ini)
+def _by_places(
+    name: str, read: Callable[[str], object], change: Callable[[str, Iterable[Change]], str]
+) -> Format:
+    """Return a format of nested settings, whose changes are found in what is read."""
+
+    def settings_of(text: str) -> Settings:
+        found = read(text)
+        if found is None and name == "YAML":  # a file of comments
+            found = {}
+        if not isinstance(found, Mapping):
+            raise ConfigError(f"it holds a {type(found).__name__} and no settings")
+        return Settings(plain_data(found))
+
+    def patch(text: str, asked: Mapping[str, object]) -> str:
+        before = settings_of(text)
+        changes = find_changes(before, asked)
+        patched = change(text, changes) if changes else text
+        refuse_other_changes(changes, before, lambda: settings_of(patched))
+        return patched
+
+    return Format(name, settings_of, patch)
+
+
+YAML = _by_places("YAML", read_yaml, patch_yaml)
+TOML = _by_places("TOML", read_toml, patch_toml)
+JSON = _by_places("JSON", read_json, patch_json)
+JSON5 = _by_places("JSON5", read_json5, patch_json5)
+INI = _by_places("INI", read_ini, patch_ini)
+NAMELIST = Format("namelist", read_namelist, patch_namelist)
 
 _BY_SUFFIX: Mapping[str, Format] = {
     ".yaml": YAML, ".yml": YAML, ".toml": TOML, ".json": JSON, ".json5": JSON5, ".jsonc": JSON5,
     ".ini": INI, ".cfg": INI, ".conf": INI, ".par": INI, ".athinput": INI,
+    ".nml": NAMELIST, ".namelist": NAMELIST,
 }  # fmt: skip
+_BY_START = {"athinput": INI, "user_nl": NAMELIST, "namelist": NAMELIST, "inlist": NAMELIST}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +84,17 @@ class ConfigText:
 
     @property
     def format(self) -> Format | None:
-        """The format, by the file's suffix, else by its lines; None where it is not known."""
-        by_name = _BY_SUFFIX.get(self.path.suffix.lower())
-        if by_name or self.path.name.lower().startswith("athinput"):
-            return by_name or INI
-        lines = [
-            line for line in self.text.splitlines() if line.strip() and line.strip()[0] not in "#;"
-        ]
-        return INI if lines and all(map(_INI_LINE.fullmatch, lines)) else None
+        """The format, by the file's name, else by its lines; None where it is not known."""
+        name = self.path.name.lower()
+        starts = (known for start, known in _BY_START.items() if name.startswith(start))
+        by_name = _BY_SUFFIX.get(self.path.suffix.lower()) or next(starts, None)
+        if by_name:
+            return by_name
+        if has_groups(self.text):
+            return NAMELIST
+        lines = [line for line in self.text.splitlines() if line.strip()]
+        settings = [line for line in lines if line.strip()[0] not in "#;"]
+        return INI if settings and all(map(_INI_LINE.fullmatch, settings)) else None
 
 
 def load(path: Path) -> ConfigText:

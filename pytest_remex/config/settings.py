@@ -8,12 +8,13 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import TypeAlias
 
 from pytest_remex.errors import ConfigError
+from pytest_remex.namelists.values import Removal
 
 Place: TypeAlias = tuple[str | int, ...]
 """Where a value is: the keys of mappings, and the positions in lists, from the top."""
@@ -64,11 +65,6 @@ def add_all(settings: Mapping[str, object]) -> dict[str, object]:
 
 
 @dataclass(frozen=True, slots=True)
-class Removal:
-    """The mark, made by `remove`, of a setting to take out."""
-
-
-@dataclass(frozen=True, slots=True)
 class Change:
     """What to do at a place: to set a value, or to take out what is there."""
 
@@ -99,6 +95,33 @@ def find_changes(data: Mapping[str, object], settings: Mapping[str, object]) -> 
                 raise ConfigError(f"{both} set the same value: give it once")
         changes.append(change)
     return changes
+
+
+def refuse_other_changes(
+    changes: Sequence[Change], before: Mapping[str, object], reread: Callable[[], Settings]
+) -> None:
+    """Refuse a patched text that does not hold what was asked for, and all else as before.
+
+    Args:
+        changes: What was asked for.
+        before: What the text held.
+        reread: Reads the patched text.
+
+    Raises:
+        ConfigError: It names the setting that would differ.
+
+    """
+    names = " and ".join(change.name for change in changes)
+    try:
+        found = reread()
+    except ConfigError as error:
+        raise ConfigError(f"{names} cannot be changed in place: {error}") from None
+    place = difference(changed_data(before, changes), found)
+    if place is not None:
+        raise ConfigError(
+            f"{names} cannot be changed alone: {full_name(place)} would change too, or not become "
+            f"what was asked for"
+        )
 
 
 def changed_data(data: Mapping[str, object], changes: Iterable[Change]) -> dict[str, object]:

@@ -3,6 +3,7 @@
 import pytest
 
 FILES = {
+    "gyre.in": "&gas\n  gamma = 1.4 ! ratio\n/\n&mesh\n nx = 64, day = ' '\n/\n",
     "config.yaml": "gas:\n  gamma: 1.4  # ratio\nnx: 64\nday: 2020-01-01\n",
     "config.toml": "nx = 64\nday = 2020-01-01\n[gas]\ngamma = 1.4  # ratio\n",
     "config.json": '{"nx": 64, "day": "", "gas": {"gamma": 1.4}}\n',

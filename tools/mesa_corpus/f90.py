@@ -11,7 +11,7 @@ import f90nml  # type: ignore[import-untyped]  # it has no stubs
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pytest_remex.extensions.mesa.values import Literal
+    from pytest_remex.namelists.values import Literal
 
 
 def read_with_f90nml(text: str) -> dict[str, dict[str, Literal]] | str:

@@ -6,13 +6,13 @@ import itertools
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_remex.extensions.mesa.namelist import split_name
-from pytest_remex.extensions.mesa.values import kind_of
+from pytest_remex.namelists.namelist import split_name
+from pytest_remex.namelists.values import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from pytest_remex.extensions.mesa.values import Literal
+    from pytest_remex.namelists.values import Literal
 
 _DECLARED = {"number": "real(8)", "logical": "logical", "text": "character(512)"}
 _SHOW = {"number": "zz_number", "logical": "zz_logical", "text": "zz_text"}

@@ -15,7 +15,7 @@ from pytest_remex.errors import NamelistError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from pytest_remex.extensions.mesa.values import Literal
+    from pytest_remex.namelists.values import Literal
 
 
 class Claim(NamedTuple):

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from pytest_remex.hookspecs import RunFile
 
 if TYPE_CHECKING:
+    from pytest_remex.config import remove
     from pytest_remex.extensions.mesa.chains import EffectiveConfig, Origin, effective_config
     from pytest_remex.extensions.mesa.inlists import (
         InlistWarning,
         patch_inlist,
         read_inlist,
         read_namelists,
-        remove,
     )
     from pytest_remex.extensions.mesa.inspection import KnownControls, load_controls
     from pytest_remex.extensions.mesa.outputs import (
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     )
     from pytest_remex.extensions.mesa.restarts import Restart, find_restart, photo_folders
     from pytest_remex.extensions.mesa.runs import stop_allowed
-    from pytest_remex.extensions.mesa.values import Raw
+    from pytest_remex.namelists.values import Raw
 
 __all__ = [
     "EffectiveConfig",
@@ -54,13 +54,19 @@ __all__ = [
 ]
 
 _HOMES = {
-    "chains": ("EffectiveConfig", "Origin", "effective_config"),
-    "inspection": ("KnownControls", "load_controls"),
-    "inlists": ("InlistWarning", "patch_inlist", "read_inlist", "read_namelists", "remove"),
-    "runs": ("stop_allowed",),
-    "outputs": ("TableWarning", "read_history", "read_profile", "read_profiles_index"),
-    "restarts": ("Restart", "find_restart", "photo_folders"),
-    "values": ("Raw",),
+    f"{__name__}.chains": ("EffectiveConfig", "Origin", "effective_config"),
+    f"{__name__}.inspection": ("KnownControls", "load_controls"),
+    f"{__name__}.inlists": (
+        "InlistWarning",
+        "patch_inlist",
+        "read_inlist",
+        "read_namelists",
+    ),
+    f"{__name__}.runs": ("stop_allowed",),
+    f"{__name__}.outputs": ("TableWarning", "read_history", "read_profile", "read_profiles_index"),
+    f"{__name__}.restarts": ("Restart", "find_restart", "photo_folders"),
+    "pytest_remex.config": ("remove",),
+    "pytest_remex.namelists.values": ("Raw",),
 }
 
 
@@ -70,7 +76,7 @@ if not TYPE_CHECKING:  # a type checker would take any name for one of the packa
         """Load a public name from its module."""
         for module, names in _HOMES.items():
             if name in names:
-                return getattr(import_module(f"{__name__}.{module}"), name)
+                return getattr(import_module(module), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

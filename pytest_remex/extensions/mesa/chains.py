@@ -6,20 +6,20 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from pytest_remex.errors import NamelistError
 from pytest_remex.extensions.mesa.inlists import load
-from pytest_remex.extensions.mesa.namelist import line_at, split_name
-from pytest_remex.extensions.mesa.targets import first_groups
-from pytest_remex.extensions.mesa.values import assignments, is_quoted, key_of, last_values
+from pytest_remex.namelists.namelist import line_at, split_name
+from pytest_remex.namelists.targets import first_groups
+from pytest_remex.namelists.values import assignments, is_quoted, key_of, last_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pytest_remex.extensions.mesa.inlists import Inlist
-    from pytest_remex.extensions.mesa.values import Literal
     from pytest_remex.model import Value
+    from pytest_remex.namelists.values import Literal
 
     Names = Mapping[str, tuple["Origin", ...]]
 
@@ -122,8 +122,8 @@ class EffectiveConfig(Mapping[str, "Value"]):
 
 def _value(names: Names, key: str) -> Value:
     if key in names:
-        return names[key][-1].value
-    return [origins[-1].value for origins in _elements(names, key)]
+        return cast("Value", names[key][-1].value)
+    return [cast("Value", origins[-1].value) for origins in _elements(names, key)]
 
 
 def _elements(names: Names, name: str) -> Iterator[tuple[Origin, ...]]:

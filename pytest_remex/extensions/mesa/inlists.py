@@ -9,16 +9,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from pytest_remex.errors import NamelistError
-from pytest_remex.extensions.mesa.namelist import line_at, scan
-from pytest_remex.extensions.mesa.patching import patch_groups
-from pytest_remex.extensions.mesa.targets import first_groups, numbered_groups
-from pytest_remex.extensions.mesa.values import Removal, assignments, is_split, last_values
+from pytest_remex.namelists.namelist import line_at, scan
+from pytest_remex.namelists.patching import patch_groups
+from pytest_remex.namelists.targets import first_groups, numbered_groups
+from pytest_remex.namelists.values import assignments, is_split, last_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from pytest_remex.extensions.mesa.namelist import Group
-    from pytest_remex.extensions.mesa.values import Literal
+    from pytest_remex.namelists.namelist import Group
+    from pytest_remex.namelists.values import Literal
+
+MESA_GROUPS = frozenset(
+    {
+        "astero_pgstar_controls",
+        "astero_search_controls",
+        "binary_controls",
+        "binary_job",
+        "colors",
+        "controls",
+        "eos",
+        "kap",
+        "pgbinary",
+        "pgstar",
+        "star_job",
+    }
+)
+"""The groups that MESA itself reads: star/private/ctrls_io.f90, binary/private/binary_ctrls_io.f90,
+binary_job_ctrls_io.f90, eos/private/eos_ctrls_io.f90, kap/private/kap_ctrls_io.f90 and others."""
+
 
 Namelist: TypeAlias = "dict[str, Literal]"
 _TEXT_LENGTH = 256
@@ -66,7 +85,7 @@ def patch_inlist(path: str | Path, settings: Mapping[str, object]) -> None:
         raise NamelistError(f"{path} is a link to {Path(path).readlink()}: name that file")
     inlist = load(Path(path))
     try:
-        patched = patch_groups(inlist.text, numbered_groups(inlist.groups), settings)
+        patched = patch_groups(inlist.text, numbered_groups(inlist.groups), settings, MESA_GROUPS)
     except NamelistError as error:
         raise NamelistError(f"{path}: {error}") from None
     repeated = () if numbers_groups(settings) else repeated_groups(inlist)
@@ -130,22 +149,6 @@ def read_namelists(path: str | Path) -> dict[str, Namelist | list[Namelist]]:
     except NamelistError as error:
         raise NamelistError(f"{path}: {error}") from None
     return {name: groups if len(groups) > 1 else groups[0] for name, groups in found.items()}
-
-
-def remove(*names: str) -> dict[str, Removal]:
-    """Return settings for `patch_inlist` that take names out.
-
-    Args:
-        names: As `patch_inlist` takes them. The bare name of an array takes out all its elements.
-            A comment on the line stays.
-
-    Returns:
-        Settings, to be merged with others.
-
-    Example:
-        >>> patch_inlist("inlist", {**config, **remove("x_ctrl(6)", "star_job.show_log_info")})
-    """
-    return dict.fromkeys(names, Removal())
 
 
 def load(path: Path) -> Inlist:

@@ -13,18 +13,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_remex.errors import NamelistError
 from pytest_remex.extensions.mesa.chains import ROOT_MARK, follow, overridden, override
-from pytest_remex.extensions.mesa.inlists import load, parse, values_in
+from pytest_remex.extensions.mesa.inlists import MESA_GROUPS, load, parse, values_in
 from pytest_remex.extensions.mesa.roots import ROOT, find_roots, is_inlist, is_mentioned
-from pytest_remex.extensions.mesa.targets import MESA_GROUPS
-from pytest_remex.extensions.mesa.values import is_bare, kind_of, parse_literal
+from pytest_remex.namelists.values import is_bare, kind_of, parse_literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from pytest_remex.extensions.mesa.chains import EffectiveConfig, Origin
     from pytest_remex.extensions.mesa.roots import Roots
-    from pytest_remex.extensions.mesa.values import Literal
     from pytest_remex.model import Experiment
+    from pytest_remex.namelists.values import Literal
 
 _CHAINED = frozenset(group for group in MESA_GROUPS if not group.startswith("astero"))
 """Groups that are read through `read_extra_..._inlist`; astero's files have fixed names."""

@@ -19,7 +19,7 @@ from pytest_remex.extensions.mesa.tables import TableWarning, distinct, plain, r
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pytest_remex.extensions.mesa.values import Literal
+    from pytest_remex.namelists.values import Literal
 
 __all__ = [
     "TableWarning",

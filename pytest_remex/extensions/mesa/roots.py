@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections import ChainMap
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pytest_remex.config import read_config
 from pytest_remex.errors import NamelistError
 from pytest_remex.extensions.mesa.chains import EffectiveConfig, follow
 from pytest_remex.extensions.mesa.inlists import InlistWarning
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from pytest_remex.model import Config
 
 ROOT = "inlist"
 """The file that MESA starts from, unless MESA_INLIST names another one."""
@@ -93,22 +97,34 @@ def find_roots(folder: Path, config_file: str | Sequence[str] | None) -> Roots:
     return Roots(tuple(dict.fromkeys([*roots, *alone])), sure)
 
 
-def config_of(folder: Path, config_file: str | Sequence[str] | None) -> EffectiveConfig | None:
+def config_of(folder: Path, config_file: str | Sequence[str] | None) -> Config | None:
     """Return the settings that count in a work directory, or in what was fetched of it.
 
     Half a chain does not tell what ran, for a file that is not here may override what is: a group
-    that needs such a file is left out, with an `InlistWarning`.
+    that needs such a file is left out, with an `InlistWarning`. Named files that no inlist reads
+    and that are none by name, as GYRE's or a YAML file, are read beside them as what they are.
 
     Args:
         folder: The work directory, or a run's outputs.
         config_file: The sweep's, one or several, relative to `folder`: see `find_roots`.
 
     Returns:
-        The settings; None where there is no inlist to start from, or nothing can be told.
+        The settings; None where there is no inlist among them, or nothing can be told.
     """
-    roots = find_roots(folder, config_file).paths
-    if not roots:
+    names = named_files(config_file)
+    inlists = [name for name in names if Path(name).name.startswith(ROOT)]
+    roots = find_roots(folder, inlists).paths
+    config = _followed(roots, folder) if roots else None
+    read = frozenset().union(*config.files.values()) if config else frozenset()
+    paths = _present(folder, (name for name in names if name not in inlists))
+    others = [path for path in paths if path not in read]
+    if names and not inlists and len(others) == len(paths):
         return None
+    known: list[Any] = [each for each in [config, *map(read_config, others)] if each is not None]
+    return ChainMap(*known) if others else config
+
+
+def _followed(roots: Sequence[Path], folder: Path) -> EffectiveConfig | None:
     try:
         config, problems = follow(roots, folder)
     except NamelistError as error:

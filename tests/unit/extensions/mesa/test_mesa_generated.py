@@ -14,8 +14,8 @@ from mesa_corpus.f90 import read_with_f90nml
 from mesa_corpus.gfortran import Claim, ask, gfortran
 
 from pytest_remex.extensions.mesa import InlistWarning, patch_inlist, read_inlist
-from pytest_remex.extensions.mesa.namelist import scan
-from pytest_remex.extensions.mesa.patching import patch_text
+from pytest_remex.namelists.namelist import scan
+from pytest_remex.namelists.patching import patch_text
 
 relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

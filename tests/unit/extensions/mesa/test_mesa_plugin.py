@@ -96,13 +96,21 @@ def test_the_config_that_ran_is_the_effective_one(hooks, work):
 
 
 def test_a_config_that_is_no_inlist_is_left_to_others(pytestconfig, tmp_path):
-    """Without `inlist` and without a namelist file there is no config to give."""
+    """What is no inlist by its name, and what no inlist reads, is left to others."""
     (tmp_path / "params.json").write_text("{}")
     (tmp_path / "run.nml").write_text("&controls\n initial_mass = 3\n/\n")
     hooks = MesaHooks(pytestconfig)
     assert hooks.pytest_remex_config(tmp_path, "params.json") is None
     assert hooks.pytest_remex_config(tmp_path, None) is None
-    assert hooks.pytest_remex_config(tmp_path, "run.nml")["initial_mass"] == 3
+    assert hooks.pytest_remex_config(tmp_path, "run.nml") is None
+
+
+def test_other_files_beside_inlists(hooks, work):
+    """A file that no inlist reads is read beside them, as what it is."""
+    (work / "gyre.in").write_text("&mode\n l = 0\n/\n&mode\n l = 1\n/\n")
+    config = hooks.pytest_remex_config(path=work, config_file=["inlist", "gyre.in"])
+    assert [config["initial_mass"], config["mode(2).l"]] == [12, 1]
+    assert hooks.pytest_remex_config(path=work, config_file="gyre.in") is None
 
 
 def test_half_a_chain_is_no_config(pytestconfig, work):

@@ -11,16 +11,17 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from pytest_remex.errors import NamelistError
-from pytest_remex.extensions.mesa.namelist import line_at
+from pytest_remex.namelists.namelist import line_at
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
 
-    from pytest_remex.extensions.mesa.namelist import Group, Setting
+    from pytest_remex.namelists.namelist import Group, Setting
 
-Literal: TypeAlias = str | int | float | bool
+Literal: TypeAlias = str | int | float | bool | complex
 
 _REAL = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[deqDEQ]?([+-]\d+)|[deqDEQ](\d+))?", re.ASCII)
+_COMPLEX = re.compile(r"\(\s*([^\s,]+)\s*,\s*([^\s,]+)\s*\)")
 _SPECIAL = re.compile(r"[+-]?(?:inf(?:inity)?|nan)", re.IGNORECASE)
 _LOGICAL = re.compile(r"\.([tf])\S*|(t|f|true|false)\.?", re.IGNORECASE)
 _LONGEST_COUNT = 6
@@ -49,7 +50,7 @@ class Removal:
 def parse_literal(text: str) -> Literal:
     """Return the Python value of one Fortran literal.
 
-    A word that is no number, logical or quoted text (a complex number is none) is returned as text.
+    A word that is no number, logical or quoted text is returned as it is.
     """
     first = text[0]
     if first in "'\"":
@@ -61,6 +62,10 @@ def parse_literal(text: str) -> Literal:
         return int(mantissa)
     if logical := _LOGICAL.fullmatch(text):
         return (logical[1] or logical[2])[0] in "tT"
+    if first == "(" and (pair := _COMPLEX.fullmatch(text)):
+        parts = [parse_literal(part) for part in pair.groups()]
+        numbers = [part for part in parts if isinstance(part, int | float)]
+        return complex(*numbers) if len(numbers) == len(parts) else text
     return float(text) if _SPECIAL.fullmatch(text) else text
 
 
@@ -68,6 +73,8 @@ def kind_of(value: Literal) -> str:
     """Name the kind of Fortran variable that takes `value`: number, logical or text."""
     if isinstance(value, bool):
         return "logical"
+    if isinstance(value, complex):
+        return "complex number"
     return "text" if isinstance(value, str) else "number"
 
 
@@ -103,6 +110,9 @@ def _format_scalar(name: str, value: object) -> str:
             return _quote(name, value)
         case Integral():
             return str(int(value))
+        case complex():
+            parts = (_format_real(name, part) for part in (value.real, value.imag))
+            return f"({', '.join(parts)})"
         case Real():
             return _format_real(name, float(value))
         case None:
@@ -158,8 +168,8 @@ def expand(text: str, setting: Setting) -> Iterable[Assignment]:
         if "*" not in literal or not _REPEAT.match(literal):
             value = parse_literal(literal)
             return (Assignment(setting.name, setting.subscript, value, start),)
-    if is_placeholder(text, setting):
-        whole = text[setting.items[0].start : setting.end]
+    whole = text[setting.items[0].start : setting.end] if setting.items else ""
+    if is_placeholder(text, setting) and "," not in whole:
         return (Assignment(setting.name, setting.subscript, whole, setting.items[0].start),)
     return _expand_list(text, setting)
 

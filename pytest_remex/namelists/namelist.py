@@ -22,9 +22,9 @@ _HEADER = re.compile(
 _TOKEN = re.compile(
     rf"""{_SKIP}(?:
     ([A-Za-z_]\w*+(?:\s*+\([^()\n]*+\)|\s*+%\s*+\w++)*+)\s*+= # 1 name =
-  | ((?:\d++\*)?(?:{_QUOTED}|\([^()]*+\))|[^\s,;/!'"=&$()]++|\$\{{\w++\}})  # 2 value
+  | ((?:\d++\*)?(?:{_QUOTED}|\([^()]*+\))|[^\s,;/!'"=&$()][^\s,;/!=&$()]*+|\$\{{\w++\}})  # 2 value
   | ([,;])                                                    # 3 separator
-  | (/|[&$](?i:end)(?!\w))                                    # 4 end of the group
+  | (/|[&$](?:(?i:end)(?!\w)|(?!\S)))                              # 4 end of the group
   | [&$](\w++)                                                # 5 another group
   | (\S)                                                      # 6 none of these
   | \Z                                                        # no end of the group

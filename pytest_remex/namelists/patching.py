@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_remex.errors import NamelistError
-from pytest_remex.extensions.mesa.namelist import line_at, scan
-from pytest_remex.extensions.mesa.targets import find_targets, numbered_groups, unknown_setting
-from pytest_remex.extensions.mesa.values import (
+from pytest_remex.namelists.namelist import line_at, scan
+from pytest_remex.namelists.targets import find_targets, numbered_groups, unknown_setting
+from pytest_remex.namelists.values import (
     Raw,
     Removal,
     elements,
@@ -20,11 +20,11 @@ from pytest_remex.extensions.mesa.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
-    from pytest_remex.extensions.mesa.namelist import Group, Setting
-    from pytest_remex.extensions.mesa.targets import Target
-    from pytest_remex.extensions.mesa.values import Literal
+    from pytest_remex.namelists.namelist import Group, Setting
+    from pytest_remex.namelists.targets import Target
+    from pytest_remex.namelists.values import Literal
 
 _INDENT = "   "
 _BLANK = " \t"
@@ -43,25 +43,30 @@ class Edit(NamedTuple):
     new: str
 
 
-def patch_text(text: str, settings: Mapping[str, object]) -> str:
+def patch_text(text: str, settings: Mapping[str, object], new_groups: Container[str] = ()) -> str:
     """Return `text` with `settings` changed, added or removed.
 
-    A group of MESA that is missing is added at the end. A text without a last line break gets one:
-    a Fortran read of its last group would fail.
+    A group of `new_groups` that is missing is added at the end. A text without a last
+    line break gets one: a Fortran read of its last group would fail.
 
     Raises `NamelistError` where a name or value cannot be used, naming it and the fix.
     """
-    return patch_groups(text, numbered_groups(scan(text)), settings)
+    return patch_groups(text, numbered_groups(scan(text)), settings, new_groups)
 
 
-def patch_groups(text: str, groups: Mapping[str, Group], settings: Mapping[str, object]) -> str:
+def patch_groups(
+    text: str,
+    groups: Mapping[str, Group],
+    settings: Mapping[str, object],
+    new_groups: Container[str] = (),
+) -> str:
     """Do as `patch_text` does, where the groups of `text` are known, as `numbered_groups` has them.
 
     Raises `NamelistError` as `patch_text` does.
     """
     additions: dict[str, list[str]] = {}
     edits: list[Edit] = []
-    for target in find_targets(groups, settings):
+    for target in find_targets(groups, settings, new_groups):
         if isinstance(target.value, Removal):
             edits += _removals(text, groups, target)
             continue

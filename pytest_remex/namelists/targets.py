@@ -9,34 +9,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_remex.errors import NamelistError
-from pytest_remex.extensions.mesa.namelist import split_name
-from pytest_remex.extensions.mesa.values import Removal, to_python
+from pytest_remex.namelists.namelist import split_name
+from pytest_remex.namelists.values import Removal, to_python
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
-    from pytest_remex.extensions.mesa.namelist import Group
-
-MESA_GROUPS = frozenset(
-    {
-        "astero_pgstar_controls",
-        "astero_search_controls",
-        "binary_controls",
-        "binary_job",
-        "colors",
-        "controls",
-        "eos",
-        "kap",
-        "pgbinary",
-        "pgstar",
-        "star_job",
-    }
-)
-"""The groups that MESA itself reads: star/private/ctrls_io.f90, binary/private/binary_ctrls_io.f90,
-binary_job_ctrls_io.f90, eos/private/eos_ctrls_io.f90, kap/private/kap_ctrls_io.f90 and others."""
+    from pytest_remex.namelists.namelist import Group
 
 _GROUP_NAME = re.compile(r"(\w+?)\((\d+)\)", re.ASCII)
-_NAME = re.compile(
+NAME = re.compile(
     r"\s*(?:([A-Za-z_]\w*(?:\s*\(\s*\d+\s*\))?)\s*\.\s*)?([A-Za-z_]\w*(?:\s*\([^()\n]+\)|\s*%\s*\w+)*)\s*",
     re.ASCII,
 )
@@ -90,8 +72,12 @@ def group_key(written: str) -> str:
     return name if number == 1 else f"{name}({number})"
 
 
-def find_targets(groups: Mapping[str, Group], settings: Mapping[str, object]) -> list[Target]:
+def find_targets(
+    groups: Mapping[str, Group], settings: Mapping[str, object], new_groups: Container[str] = ()
+) -> list[Target]:
     """Find what each name of `settings` means, in the order given.
+
+    Groups that the text lacks may be added where they are in `new_groups`.
 
     Raises `NamelistError`, with the candidates, for a name that is in no group, in several, or
     given twice.
@@ -99,7 +85,7 @@ def find_targets(groups: Mapping[str, Group], settings: Mapping[str, object]) ->
     targets: list[Target] = []
     seen: dict[tuple[str, str], list[str]] = {}
     for group, written, value in _flat(settings):
-        target = _find(groups, group, written, value)
+        target = _find(groups, group, written, value, new_groups)
         others = seen.setdefault((target.holder, target.name), [])
         if any(_may_overlap(target.subscript, other) for other in others):
             raise NamelistError(f"{target.key} is given twice: give it once")
@@ -132,8 +118,14 @@ def _flat(settings: Mapping[str, object]) -> Iterator[tuple[str | None, str, obj
             yield None, name, value
 
 
-def _find(groups: Mapping[str, Group], group: str | None, written: str, given: object) -> Target:
-    match = _NAME.fullmatch(written)
+def _find(
+    groups: Mapping[str, Group],
+    group: str | None,
+    written: str,
+    given: object,
+    new_groups: Container[str],
+) -> Target:
+    match = NAME.fullmatch(written)
     if not match or (group and match[1]):
         raise NamelistError(
             f"{written!r} is no setting's name: write initial_mass, x_ctrl(6) or controls.x_ctrl(6)"
@@ -142,7 +134,7 @@ def _find(groups: Mapping[str, Group], group: str | None, written: str, given: o
     value = to_python(given)
     group = group or match[1]
     holder = group_key(group) if group else _only_holder(groups, written, name)
-    if holder not in groups and (holder not in MESA_GROUPS or isinstance(value, Removal)):
+    if holder not in groups and (holder not in new_groups or isinstance(value, Removal)):
         raise NamelistError(
             f"&{group} is not here: the groups are {_listed(f'&{name}' for name in groups)}"
         )

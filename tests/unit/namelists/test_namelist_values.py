@@ -16,7 +16,7 @@ from mesa_corpus.gfortran import Claim, ask, gfortran
 
 from pytest_remex.errors import NamelistError
 from pytest_remex.extensions.mesa import InlistWarning, Raw, patch_inlist, read_inlist
-from pytest_remex.extensions.mesa.values import format_value, parse_literal
+from pytest_remex.namelists.values import format_value, parse_literal
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,7 @@ from pytest_remex.extensions.mesa.values import format_value, parse_literal
         ("", "''"),
         ([1, 2.5], "1, 2.5"),
         (("a", "b"), "'a', 'b'"),
+        (1.5 - 2j, "(1.5, -2.0)"),
         (Raw("1d-3"), "1d-3"),
         ([Raw("2*1"), 3], "2*1, 3"),
         (np.float64(0.1), "0.1"),
@@ -59,7 +60,7 @@ def test_a_python_value_becomes_fortran(value, text):
         ([1, None], "name is None"),
         ({"a": 1}, "name is a dict: give a number"),
         ([[1]], "name is a list"),
-        (1j, "name is a complex"),
+        (complex(1, math.inf), "name is inf"),
         (Decimal(1), "name is a Decimal"),
         (b"x", "name is a bytes"),
     ],
@@ -99,7 +100,10 @@ def test_values_survive_the_way_to_fortran_and_back(value):
         (".tfoo", True),
         ("t", True),
         ("'a\nb'", "ab"),
-        ("(1,2)", "(1,2)"),
+        ("(1,2)", 1 + 2j),
+        ("( 1.5d0 , -.5 )", 1.5 - 0.5j),
+        ("(a,2)", "(a,2)"),
+        ("a''b", "a''b"),
         ("bare", "bare"),
     ],
 )

@@ -1,0 +1,203 @@
+"""Fortran namelists as config files: GYRE, WRF, NEMO, Quantum ESPRESSO, CESM, MESA."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from pytest_remex.config.settings import Addition, Settings
+from pytest_remex.errors import NamelistError
+from pytest_remex.namelists.namelist import Group, scan, split_name
+from pytest_remex.namelists.patching import patch_groups
+from pytest_remex.namelists.targets import (
+    NAME,
+    Target,
+    find_targets,
+    group_key,
+    numbered_groups,
+    unknown_setting,
+)
+from pytest_remex.namelists.values import Removal, assignments, last_values
+
+_LAID_AROUND = "user_nl"
+_HEAD = f"&{_LAID_AROUND}\n"
+_TAIL = "/\n"
+_LINE = re.compile(r"\s*(?:!.*|[A-Za-z_]\w*\s*(?:\([^()]*\))?(?:\s*%\s*\w+)*\s*=.*)?", re.ASCII)
+
+
+class NamelistSettings(Settings):
+    """The groups of a namelist file, by name in lower case; groups that repeat are a list.
+
+    `settings["controls.x_ctrl(6)"]`, `settings["mode(2).l"]` and, where only one group has it,
+    `settings["x_ctrl(6)"]` are found, in any case; the bare name of an array is a list.
+    """
+
+    def __missing__(self, name: str) -> object:
+        """Return the value of a setting by a name as `patch_config` takes it."""
+        match = NAME.fullmatch(name)
+        if not match:
+            raise KeyError(name)
+        key, subscript = split_name(match[2])
+        wanted = group_key(match[1]) if match[1] else None
+        found = [
+            value
+            for group, settings in self._numbered()
+            if wanted in (None, group)
+            for value in _values(settings, key, subscript)
+        ]
+        if len(found) != 1:
+            raise KeyError(name)
+        return found[0]
+
+    def _numbered(self) -> Iterator[tuple[str, Mapping[str, object]]]:
+        for name, value in self.items():
+            groups = value if isinstance(value, list) else [value]
+            for number, group in enumerate(groups, 1):
+                if isinstance(group, Mapping):
+                    yield (name if number == 1 else f"{name}({number})"), group
+                else:  # a file without groups
+                    yield "", self
+                    return
+
+
+def read_namelist(text: str) -> NamelistSettings:
+    """Return the groups of a text; the settings themselves where it has none, as CESM's user_nl.
+
+    Raises `NamelistError`, with the line, where it is no namelist file.
+    """
+    groups, whole = _groups(text)
+    found: dict[str, list[dict[str, object]]] = {}
+    for group in groups:
+        found.setdefault(group.name, []).append(_settings(whole, group))
+    if whole != text:
+        return NamelistSettings(found[groups[0].name][0])
+    return NamelistSettings(
+        {name: each if len(each) > 1 else each[0] for name, each in found.items()}
+    )
+
+
+def patch_namelist(text: str, settings: Mapping[str, object]) -> str:
+    """Return a text with settings changed, added where they are marked so, or removed.
+
+    Raises `NamelistError` for a name that is in no group or in several.
+    """
+    groups, whole = _groups(text)
+    if whole == text:
+        return _patched(text, groups, settings)
+    try:
+        patched = _patched(whole, groups, {_LAID_AROUND: settings})
+    except NamelistError as error:
+        raise NamelistError(str(error).replace(f"{_LAID_AROUND}.", "")) from None
+    return patched.removeprefix(_HEAD).removesuffix(_TAIL)
+
+
+def _patched(text: str, groups: Sequence[Group], settings: Mapping[str, object]) -> str:
+    numbered = numbered_groups(groups)
+    given, added = _unmarked(settings)
+    plain = {_full_name(numbered, name): value for name, value in given.items()}
+    new_groups = {group_key(name.rpartition(".")[0]) for name in added} - numbered.keys()
+    targets = find_targets(numbered, plain, new_groups)
+    for target, name in zip(targets, given, strict=True):
+        if not (name in added or isinstance(target.value, Removal)):
+            _refuse_unknown(numbered, target)
+    return patch_groups(text, numbered, plain, new_groups)
+
+
+def has_groups(text: str) -> bool:
+    """Whether a text has namelist groups, and is no namelist file by its name alone."""
+    try:
+        return bool(_scan(text))
+    except NamelistError:
+        return False
+
+
+def _groups(text: str) -> tuple[tuple[Group, ...], str]:
+    """Return the groups, and the text that they are in: a group is laid around one without any."""
+    groups = _scan(text)
+    lines = text.splitlines()
+    if groups or not any(map(str.strip, lines)) or not all(map(_LINE.fullmatch, lines)):
+        return groups, text
+    ending = "" if text.endswith("\n") else "\n"
+    whole = f"{_HEAD}{text}{ending}{_TAIL}"
+    return _scan(whole), whole
+
+
+@functools.lru_cache(maxsize=8)
+def _scan(text: str) -> tuple[Group, ...]:
+    # All experiments of a sweep patch the same few texts.
+    return tuple(scan(text))
+
+
+def _settings(text: str, group: Group) -> dict[str, object]:
+    """Return a group's settings, with arrays that have all elements from 1 on as lists."""
+    values = {key: one.value for key, one in last_values(assignments(text, group)).items()}
+    found: dict[str, object] = {}
+    for key, value in values.items():
+        name, subscript = split_name(key)
+        if name in found and subscript.isdigit():
+            continue
+        elements = list(_elements(values, name)) if subscript.isdigit() else []
+        count = sum(1 for each in values if split_name(each)[0] == name)
+        if elements and len(elements) == count:
+            found[name] = elements
+        else:
+            found[key] = value
+    return found
+
+
+def _elements(values: Mapping[str, object], name: str) -> Iterator[object]:
+    place = 1
+    while (key := f"{name}({place})") in values:
+        yield values[key]
+        place += 1
+
+
+def _values(settings: Mapping[str, object], name: str, subscript: str) -> Iterator[object]:
+    own = dict(settings)
+    key = f"{name}({subscript})" if subscript else name
+    if key in own:
+        yield own[key]
+    elif subscript.isdigit():
+        whole = own.get(name)
+        elements = whole if isinstance(whole, list) else [whole] if name in own else []
+        yield from elements[int(subscript) - 1 : int(subscript)] if int(subscript) else []
+
+
+def _unmarked(settings: Mapping[str, object]) -> tuple[dict[str, object], set[str]]:
+    """Return the settings by full names, and the names of those that may be new."""
+    plain: dict[str, object] = {}
+    added: set[str] = set()
+    for key, given in settings.items():
+        value = given.value if isinstance(given, Addition) else given
+        inner = {key: value}
+        if isinstance(value, Mapping):
+            inner = {f"{key}.{name}": one for name, one in value.items()}
+        for name, one in inner.items():
+            if isinstance(given, Addition) or isinstance(one, Addition):
+                added.add(name)
+            plain[name] = one.value if isinstance(one, Addition) else one
+    return plain, added
+
+
+def _refuse_unknown(groups: Mapping[str, Group], target: Target) -> None:
+    known = {setting.name for setting in target.group.settings} if target.group else set()
+    if target.name not in known:
+        said = unknown_setting(groups, target.key, target.name).partition("to add it")[0]
+        raise NamelistError(f"{said}to add it, write add({{{target.key!r}: ...}})")
+
+
+def _full_name(groups: Mapping[str, Group], written: str) -> str:
+    """Return a name with its group, which may be left out where one group alone has it."""
+    if "." in written:
+        return written
+    name = split_name(written)[0]
+    holders = [
+        f"{key}.{written}"
+        for key, group in groups.items()
+        if any(setting.name == name for setting in group.settings)
+    ]
+    if len(holders) > 1:
+        shown = " or ".join(holders[:5])
+        raise NamelistError(f"{written} is in {len(holders)} groups: name one, {shown}")
+    return holders[0] if holders else written

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import getpass
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pytest_remex.collect.query import Connect
+from pytest_remex.collect.query import Connect, query
 from pytest_remex.common.parts import LogPart
 from pytest_remex.common.protocol import LogText, ReadLogs
 from pytest_remex.interaction import clean
@@ -20,6 +21,10 @@ END = 8192
 """Bytes of the end of a job's output that tell how it goes, or why it failed."""
 PIECE = 1 << 18
 """Bytes that are read at once of output that is followed."""
+PAUSE = 1.0
+"""Seconds between two looks at output that is followed."""
+FIRST, LAST, GROWTH = 1.0, 15.0, 1.5
+"""Seconds until the scheduler is asked for the first time, at most between two, and the factor."""
 
 
 def log_patterns(run: RunRecord) -> tuple[str, ...]:
@@ -71,18 +76,42 @@ class NewText:
     text: str
 
 
-class FollowedLog:
+def follow(recorded: RecordedRun, ends: Sequence[LogText], connect: Connect) -> Iterator[NewText]:
+    """Yield what is added to a run's output, until its job has ended.
+
+    Args:
+        recorded: The run.
+        ends: What was read before, as `read_ends` returns it.
+        connect: Returns the connection to a remote.
+
+    Raises:
+        RemoteError: A remote cannot be asked.
+        RecordError: A final state cannot be written.
+
+    """
+    log, asking = _FollowedLog(recorded, ends), FIRST
+    asked = time.monotonic()
+    while True:
+        yield from log.read(connect)
+        if time.monotonic() - asked >= asking:
+            job = query([recorded], connect)[recorded.run.directory]
+            asked, asking = time.monotonic(), min(asking * GROWTH, LAST)
+            if not job.state.live:
+                yield from log.read(connect)
+                return
+        time.sleep(PAUSE)
+
+
+class _FollowedLog:
     """The output of one run, read on from where the last look ended."""
 
     def __init__(self, recorded: RecordedRun, ends: Sequence[LogText]) -> None:
-        """Begin behind the ends that were read, as `read_ends` returns them."""
         self._recorded = recorded
         self._from: dict[str, int] = {
             each.pattern: each.start + _bytes(each.text) for each in ends if not each.refused
         }
 
     def read(self, connect: Connect) -> Iterator[NewText]:
-        """Yield what has been added since. Raises `RemoteError`."""
         run, remote = self._recorded.run, self._recorded.launch.remote
         grows = True
         while grows:
@@ -91,7 +120,7 @@ class FollowedLog:
                 for pattern in log_patterns(run)
             ]
             grows = False
-            for piece in _read(remote, parts, connect):
+            for piece in list(_read(remote, parts, connect)):
                 if piece.size < self._from.get(piece.pattern, 0):
                     self._from[piece.pattern] = 0  # the file was begun again
                     grows = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +57,9 @@ class PlannedExperiment:
 class DryRun:
     """The plugin of the dry run and of the mode plan."""
 
-    def __init__(self, session: pytest.Session, settings: Settings) -> None:
+    def __init__(
+        self, session: pytest.Session, settings: Settings, _items: Sequence[pytest.Function]
+    ) -> None:
         self._config = session.config
         self._settings = settings
         self._terminal = Terminal(session.config)

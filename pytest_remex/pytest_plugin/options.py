@@ -26,6 +26,7 @@ class Mode(StrEnum):
     SUBMIT = "submit"
     STATUS = "status"
     COLLECT = "collect"
+    LOG = "log"
     CANCEL = "cancel"
     DOCTOR = "doctor"
 
@@ -172,6 +173,7 @@ _MODES = {
     Mode.SUBMIT: "commit, push, place and sbatch each experiment",
     Mode.STATUS: "show where each experiment is",
     Mode.COLLECT: "fetch outputs, check them, and write results, links and report",
+    Mode.LOG: "show the output of the jobs of chosen experiments; one that runs is followed",
     Mode.CANCEL: "cancel the jobs of experiments that have not ended",
     Mode.DOCTOR: "examine the connection, the cluster and the clone line by line, with fixes",
 }
@@ -286,7 +288,7 @@ def _looking_modifiers() -> list[Modifier]:
         ),
         Modifier(
             "launch",
-            looking | {Mode.CANCEL},
+            looking | {Mode.LOG, Mode.CANCEL},
             "an older launch (default: each experiment's newest run)",
             {"metavar": "ID"},
         ),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import gc
 from collections.abc import Generator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -188,37 +189,26 @@ def pytest_report_teststatus(
     return None
 
 
+_MODES = {
+    Mode.DRY: ("dry_run", "DryRun"),
+    Mode.PLAN: ("dry_run", "DryRun"),
+    Mode.SUBMIT: ("submit", "SubmitMode"),
+    Mode.COLLECT: ("collect", "CollectMode"),
+    Mode.STATUS: ("status", "StatusMode"),
+    Mode.LOG: ("log", "LogMode"),
+    Mode.CANCEL: ("cancel", "CancelMode"),
+    Mode.DOCTOR: ("doctor", "DoctorMode"),
+}
+"""The module and the class of each mode's plugin, which takes time to import."""
+
+
 def _mode_for(session: pytest.Session, items: Sequence[pytest.Function]) -> CheckoutMode:
-    """Return the plugin of the mode asked for; what it imports takes time, so it is imported here.
-
-    Raises `RemexError` where the mode cannot begin.
-    """
+    """Return the plugin of the mode asked for. Raises `RemexError` where it cannot begin."""
     chosen = options.settings(session.config)
-    match chosen.mode:
-        case Mode.DRY | Mode.PLAN:
-            from pytest_remex.pytest_plugin.dry_run import DryRun  # noqa: PLC0415 - imports git
-
-            return DryRun(session, chosen)
-        case Mode.SUBMIT:
-            from pytest_remex.pytest_plugin.submit import SubmitMode  # noqa: PLC0415 - imports git
-
-            return SubmitMode(session, chosen, len(items))
-        case Mode.COLLECT:
-            from pytest_remex.pytest_plugin.collect import CollectMode  # noqa: PLC0415 - imports git and pandas
-
-            return CollectMode(session, chosen, items)
-        case Mode.STATUS:
-            from pytest_remex.pytest_plugin.status import StatusMode  # noqa: PLC0415 - imports the connection
-
-            return StatusMode(session, chosen, items)
-        case Mode.CANCEL:
-            from pytest_remex.pytest_plugin.cancel import CancelMode  # noqa: PLC0415 - as status
-
-            return CancelMode(session, chosen, items)
-        case Mode.DOCTOR:
-            from pytest_remex.pytest_plugin.doctor import DoctorMode  # noqa: PLC0415 - as status
-
-            return DoctorMode(session, chosen, items)
+    module, name = _MODES[chosen.mode]
+    mode = getattr(import_module(f"pytest_remex.pytest_plugin.{module}"), name)
+    plugin: CheckoutMode = mode(session, chosen, items)
+    return plugin
 
 
 def _unfreeze_at_end_of(config: pytest.Config) -> None:

@@ -62,7 +62,9 @@ class HeldItem:
 class SubmitMode:
     """The plugin of the mode submit, and the listener of its `Submitter`."""
 
-    def __init__(self, session: pytest.Session, settings: Settings, count: int) -> None:
+    def __init__(
+        self, session: pytest.Session, settings: Settings, items: Sequence[pytest.Function]
+    ) -> None:
         self._session = session
         self._hook = session.config.hook
         self._terminal = Terminal(session.config)
@@ -75,7 +77,7 @@ class SubmitMode:
             settings.launching,
             self,
         )
-        self._submitter.expect(count)
+        self._submitter.expect(len(items))
         self._checks = ConfigChecks(session.config, self._terminal)
         self._options = settings.sbatch_options()
         self._retries = settings.launching.resubmit.is_retry

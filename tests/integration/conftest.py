@@ -19,6 +19,7 @@ import pytest
 import pytest_remex.pytest_plugin.cancel
 import pytest_remex.pytest_plugin.collect
 import pytest_remex.pytest_plugin.dry_run
+import pytest_remex.pytest_plugin.log
 import pytest_remex.pytest_plugin.status
 import pytest_remex.pytest_plugin.submit
 import pytest_remex.report

@@ -10,7 +10,7 @@ MODIFIERS = {
     "--remex-wait": "--remex-collect or --remex-status",
     "--remex-offline": "--remex-collect",
     "--remex-partial": "--remex-collect",
-    "--remex-launch=x": "--remex-cancel or --remex-collect or --remex-status",
+    "--remex-launch=x": "--remex-cancel or --remex-collect or --remex-log or --remex-status",
     "--remex-json=x": "--remex-status",
 }
 MODES = (

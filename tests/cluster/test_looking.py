@@ -1,0 +1,33 @@
+"""What status and log show of jobs on a real cluster: output, causes, and what is left."""
+
+import re
+
+BODY = """\
+case $mass in
+    2.0) echo "ERROR: no root" >&2; exit 3;;
+    3.0) echo "step 5 of 10"; sleep 300;;
+esac"""
+PROGRESS = """
+def pytest_remex_progress(run):
+    return 0.5 if "step 5 of 10" in run.log else None
+"""
+
+
+def test_board_and_log(user):
+    """Status tells output, progress, causes and what is left in one query; log follows a job."""
+    user.script(BODY)
+    (user.repository / "conftest.py").write_text(PROGRESS)
+    user.submit()
+    user.pytest("--remex-status", "--remex-wait=10").told()
+    board = user.pytest("--remex-status").told()
+    assert board.code == 1
+    assert re.search(r"^2 .* FAILED .* 3 +ERROR: no root *$", board.text, re.MULTILINE), board.text
+    assert re.search(r"^3 .* RUNNING .* 50% step 5 of 10 *$", board.text, re.MULTILINE), board.text
+    assert "1 failed: exit 3: ERROR: no root" in board
+    assert re.search(r"1 job left, 1 of them running: about \d+ s to go", board.text), board.text
+    assert re.search(r"1 failed, 1 completed, 1 running in ", board.text), board.text
+    process = user.start("--remex-log", "-k", "3.0")
+    user.pytest("--remex-cancel", "-k", "3.0").well()
+    text, _ = process.communicate(timeout=60)
+    assert "==> slurm.out <==\na star of mass 3.0\nstep 5 of 10\n" in text
+    assert "ended CANCELLED" in text

@@ -1,0 +1,102 @@
+"""--remex-log: the output of chosen experiments, and of one that runs as it comes."""
+
+import shutil
+import signal
+
+import pytest
+
+TALKING = """\
+#!/bin/sh
+#SBATCH -o job.out
+#SBATCH -e job.err
+#SBATCH -t 5
+cat input.txt
+echo warned >&2
+while grep -q wait input.txt && ! test -e ../go; do sleep 0.05; done
+printf '\\033[31mdone\\033[0m\\n'
+"""
+GRID = """
+from pytest_remex import sweep
+
+@sweep({"text": ["one", "two", "wait"]})
+def grid(experiment):
+    (experiment.path / "input.txt").write_text(experiment.config["text"] + "\\n")
+"""
+
+
+@pytest.fixture
+def talking(empty_project):
+    """Return a project whose jobs write to both outputs; one waits in between."""
+    empty_project.commit(run_sbatch=TALKING)
+    empty_project.sweeps(GRID)
+    empty_project.submit()
+    empty_project.pytest("--remex-status", "--remex-wait=1")
+    yield empty_project
+    empty_project.release_waiting()
+
+
+def test_log_of_several(talking):
+    """The output of each chosen experiment is shown, file by file, and no escape acts."""
+    result = talking.pytest("--remex-log", "-k", "one or two")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(
+        [
+            "=== sweeps.py::grid?text=one?  COMPLETED job 1",
+            "==> job.out <==",
+            "one",
+            "done",
+            "==> job.err <==",
+            "warned",
+            "=== sweeps.py::grid?text=two?  COMPLETED job 2",
+            "*=* 2 completed in *",
+        ]
+    )
+    assert "\x1b[31m" not in result.stdout.str()
+    assert "wait" not in result.stdout.str()
+
+
+def test_log_is_followed(talking):
+    """The output of the one that runs is shown as it comes, until its job has ended."""
+    process = talking.start("--remex-log", "-k", "wait")
+    for line in process.stdout:
+        assert "done" not in line
+        if "followed until the job has ended" in line:
+            break
+    talking.release_waiting()
+    text, _ = process.communicate(timeout=60)
+    assert "done\n" in text
+    assert "job 3 ended COMPLETED" in text
+    assert process.returncode == 0
+
+
+def test_log_that_is_interrupted(talking):
+    """Ctrl-C ends the following and says that the job goes on."""
+    process = talking.start("--remex-log", "-k", "wait")
+    for line in process.stdout:
+        if "followed until the job has ended" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    text, _ = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "stopped following: the job goes on" in text
+    assert "KeyboardInterrupt" not in text
+    assert "Traceback" not in text
+
+
+def test_log_that_was_fetched(talking):
+    """Where the run directory is gone, what was fetched before is shown, and where it is."""
+    talking.pytest("--remex-collect", "-k", "one")
+    for folder in talking.run_directories():
+        if (folder / "input.txt").read_text() in ("one\n", "two\n"):
+            shutil.rmtree(folder)
+    result = talking.pytest("--remex-log", "-k", "one or two")
+    result.stdout.fnmatch_lines(
+        ["==> *job.out, as it was fetched <==", "one", "*text=two*", "?there is no output?"]
+    )
+
+
+def test_log_of_what_was_not_submitted(project):
+    """What was not submitted has no log, and is skipped."""
+    result = project.pytest("--remex-log", "-v")
+    result.assert_outcomes(skipped=3)
+    result.stdout.fnmatch_lines(["*NOT SUBMITTED*"])

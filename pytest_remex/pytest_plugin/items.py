@@ -13,6 +13,7 @@ from typing import NamedTuple, NoReturn, Protocol
 import pytest
 
 from pytest_remex.errors import SweepError
+from pytest_remex.interaction import clean
 from pytest_remex.model import Config, Experiment, Remote, Repo, Sweep, Value
 from pytest_remex.pytest_plugin import options
 from pytest_remex.sweep import plain, sweep_of
@@ -102,12 +103,12 @@ def arguments(item: pytest.Function) -> dict[str, object]:
 
 def say(item: pytest.Item, word: str, *, counted: str = "", **markup: bool) -> None:
     """Choose the word that is shown as an item's outcome, and what it is counted as."""
-    item.stash[WORD] = Word(word, markup, counted)
+    item.stash[WORD] = Word(clean(word), markup, counted)
 
 
 def set_word(report: pytest.TestReport, word: Word) -> None:
     """Choose the word that is shown for a report."""
-    vars(report)["remex_word"] = word
+    vars(report)["remex_word"] = word._replace(text=clean(word.text))
 
 
 def word_of(report: pytest.CollectReport | pytest.TestReport) -> Word | None:
@@ -119,12 +120,12 @@ def word_of(report: pytest.CollectReport | pytest.TestReport) -> Word | None:
 def fail(why: str) -> NoReturn:
     """Fail the item by a message alone."""
     # This frame is not hidden: pytest remarks on it where all are.
-    raise pytest.fail.Exception(why, pytrace=False) from None
+    raise pytest.fail.Exception(clean(why), pytrace=False) from None
 
 
 def skip(why: str) -> NoReturn:
     """Skip the item; the sweep's place is shown, not this one."""
-    raise pytest.skip.Exception(why, _use_item_location=True)
+    raise pytest.skip.Exception(clean(why), _use_item_location=True)
 
 
 def reason_of(report: pytest.TestReport) -> str:

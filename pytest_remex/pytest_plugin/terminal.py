@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBars
 
-from pytest_remex.interaction import Progress, ask_at_terminal, show_nothing
+from pytest_remex.interaction import Progress, ask_at_terminal, clean, show_nothing
 from pytest_remex.model import Remote
 from pytest_remex.pytest_plugin.anchor import Anchor, anchor_of
 from pytest_remex.pytest_plugin.items import Markup
@@ -57,12 +57,12 @@ class Terminal:
             (text, {"yellow": True}) for text in self._notes.values()
         ]
         for text, markup in [*notes, *self._lines]:
-            reporter.write_line(text, **markup)
+            reporter.write_line(clean(text), **markup)
 
     def announce(self, text: str) -> None:
         """Write a line now."""
         with self.lifted():
-            sys.stdout.write(f"\n{text}\n")
+            sys.stdout.write(f"\n{clean(text)}\n")
             sys.stdout.flush()
 
     @contextmanager
@@ -139,7 +139,7 @@ class Terminal:
     def prompt(self, text: str, *, echo: bool) -> str:
         """Ask the user at the terminal, past pytest's capture."""
         with self.lifted():
-            return ask_at_terminal(text, echo=echo)
+            return ask_at_terminal(clean(text), echo=echo)
 
     def _note_old_output(self, anchor: Anchor) -> None:
         self.note(

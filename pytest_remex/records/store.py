@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -35,6 +37,9 @@ from pytest_remex.records.schema import (
     launch_from_json,
     launch_to_json,
 )
+
+
+_CHECKED = re.compile(rb'(?P<text>.*), "crc": "(?P<crc>[0-9a-f]{8})"}', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +200,10 @@ class Journal:
 
     def _append(self, objects: Iterable[Json]) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        lines = [json.dumps({"time": now, **each}, ensure_ascii=False) for each in objects]
+        lines = b"".join(_line({"time": now, **each}) for each in objects)
         if lines:
             with self._writing():
-                self._file.write(("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))
+                self._file.write(lines)
                 self._file.flush()
 
     @contextmanager
@@ -224,7 +229,17 @@ def _lines(path: Path) -> list[bytes]:
     return lines
 
 
+def _line(data: Json) -> bytes:
+    """Return a line of a record; its last field is a checksum of what precedes it."""
+    text = json.dumps(data, ensure_ascii=False).encode("utf-8", "backslashreplace").removesuffix(b"}")
+    return b'%s, "crc": "%08x"}\n' % (text, zlib.crc32(text))
+
+
 def _parsed(line: bytes) -> Json:
+    """Return a line's object; lines of earlier releases have no checksum."""
+    checked = _CHECKED.fullmatch(line)
+    if checked and int(checked["crc"], 16) != zlib.crc32(checked["text"]):
+        raise ValueError("its checksum does not fit: it was changed after it was written")
     data = json.loads(line.decode())
     if not isinstance(data, dict):
         raise ValueError("it is not a JSON object")  # noqa: TRY004 - damage, not a fault of ours

@@ -34,7 +34,7 @@ def label(name: str) -> str:
     plain = slug(name)
     if plain == name:
         return plain
-    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{plain}-{digest[:6]}"
 
 

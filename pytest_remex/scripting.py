@@ -140,6 +140,7 @@ def collect(  # noqa: PLR0913 - the contract with users
     output: str | Path = "remex-output",
     names: Iterable[str] | None = None,
     offline: bool = False,
+    max_file: int | None = None,
     plugins: Iterable[object] = (),
 ) -> dict[str, pd.DataFrame]:
     """Fetch and judge the newest runs of a file's sweeps, publish and return their results.
@@ -151,6 +152,7 @@ def collect(  # noqa: PLR0913 - the contract with users
         output: The output folder.
         names: The sweeps to collect, by name; None for all in the file.
         offline: Make no connection; judge what is on this machine.
+        max_file: Leave outputs of more bytes on the cluster; None for no limit.
         plugins: Modules and objects with `pytest_remex_*` hooks.
 
     Returns:
@@ -166,7 +168,7 @@ def collect(  # noqa: PLR0913 - the contract with users
     with sweep_functions(Path(sweep_file), names) as functions, ExitStack() as stack:
         submitted = _find_runs(functions, RunIndex.read(folder / "launches"))
         runs = [WantedRun(_reached_by(remote, each.recorded), each.sweep) for each in submitted]
-        collected = _collect(runs, folder / "runs", stack, offline=offline)
+        collected = _collect(runs, folder / "runs", stack, offline=offline, largest=max_file)
         workspaces = stack.enter_context(closing(Workspaces(kept=False)))
         place = _Place(repo or Repo("."), remote, workspaces, hooks)
         judged = [_judge(*each, place) for each in zip(submitted, collected, strict=True)]
@@ -323,12 +325,12 @@ def _reached_by(remote: Remote | None, recorded: RecordedRun) -> RecordedRun:
 
 
 def _collect(
-    runs: Sequence[WantedRun], folder: Path, stack: ExitStack, *, offline: bool
+    runs: Sequence[WantedRun], folder: Path, stack: ExitStack, *, offline: bool, largest: int | None
 ) -> list[CollectedRun]:
     if offline:
         return pipeline.collect_offline(runs, folder)
     connection_to = functools.cache(lambda remote: stack.enter_context(connect(remote)))
-    return pipeline.collect(runs, connection_to, folder, show_nothing)
+    return pipeline.collect(runs, connection_to, folder, show_nothing, largest=largest)
 
 
 def _judge(submitted: _Submitted, collected: CollectedRun, place: _Place) -> JudgedRun:

@@ -33,7 +33,7 @@ def list_outputs(request: ListOutputs, reply: Reply) -> None:
     _check_runs(request.runs)
     for run in request.listed:
         reply.raise_if_gone()
-        reply.send(_outputs(os.path.join(request.runs, run.directory), run, request.newest))
+        reply.send(_outputs(os.path.join(request.runs, run.directory), run, request))
 
 
 def read_logs(request: ReadLogs, reply: Reply) -> None:
@@ -63,7 +63,7 @@ def _piece(run: str, match: Match, part: LogPart) -> LogText:
     return told._replace(start=start, size=size, text=text)
 
 
-def _outputs(path: str, run: ListedRun, newest: Optional[int]) -> Outputs:
+def _outputs(path: str, run: ListedRun, request: ListOutputs) -> Outputs:
     if os.path.islink(path):
         why = (
             f"{path} is a link, and links are not followed: to fetch from where it leads, put the"
@@ -75,13 +75,23 @@ def _outputs(path: str, run: ListedRun, newest: Optional[int]) -> Outputs:
     matches = {pattern: list(find(path, pattern)) for pattern in run.patterns}
     every = {match.path: match for several in matches.values() for match in several}
     files = [match for match in every.values() if not match.link]
-    if newest is not None:
-        files = heapq.nlargest(newest, files, key=lambda match: (match.mtime_ns, match.path))
+    if request.newest is not None:
+        files = heapq.nlargest(
+            request.newest, files, key=lambda match: (match.mtime_ns, match.path)
+        )
+    limit = request.largest
+    large = {match.path for match in files if limit is not None and match.size > limit}
+    told = sorted(OutputFile(match.path, match.size, match.mtime_ns) for match in files)
     return Outputs(
         directory=run.directory,
-        files=sorted(OutputFile(match.path, match.size, match.mtime_ns) for match in files),
+        files=[file for file in told if file.path not in large],
         links=sorted(match.path for match in every.values() if match.link),
-        missing=[pattern for pattern, several in matches.items() if not several],
+        missing=[
+            pattern
+            for pattern, several in matches.items()
+            if all(match.path in large for match in several)
+        ],
+        too_large=[file for file in told if file.path in large],
     )
 
 

@@ -64,6 +64,8 @@ def missing_outputs(collected: CollectedRun) -> str | None:
     if not missing:
         return None
     names = ", ".join(missing)
+    if outputs.refused:
+        return f"the output {names} was not fetched: {outputs.refused}"
     if outputs.gone:
         return (
             f"the run directory is gone: purged? The output {names} was not fetched before: "
@@ -71,10 +73,20 @@ def missing_outputs(collected: CollectedRun) -> str | None:
         )
     if not set(missing) <= set(outputs.patterns):
         return f"the output {names} was not fetched yet: collect without --remex-offline"
+    if large := oversized(collected):
+        return (
+            f"the output {large[0]} is larger than remex_max_file and stays on the cluster: raise "
+            f"the limit and collect again, or write optional({missing[0]!r}) in fetch=[...]"
+        )
     return (
         f"the job completed without the output {names}: see its output below, correct fetch=[...], "
         f"or write optional({missing[0]!r}) there"
     )
+
+
+def oversized(collected: CollectedRun) -> list[str]:
+    """Return the outputs that are too large to be fetched, each with its size."""
+    return [f"{name} ({_size(size)})" for name, size in collected.outputs.too_large.items()]
 
 
 def config_omissions(asked: Config, ran: Config) -> list[str]:

@@ -28,6 +28,8 @@ class FetchedOutputs:
     `complete` says that the job had ended and that a second listing was unchanged; `missing` are
     the patterns that matched nothing, `links` the symbolic links that were left on the cluster.
     `gone` says that the run directory was there no more when outputs were still wanted of it.
+    `too_large` are the files that stay on the cluster for their size, with that size; `refused`
+    says why nothing was looked at this time.
     """
 
     files: Mapping[str, FileVersion] = field(default_factory=dict)
@@ -37,6 +39,8 @@ class FetchedOutputs:
     job: str = ""
     complete: bool = False
     gone: bool = False
+    too_large: Mapping[str, int] = field(default_factory=dict)
+    refused: str = ""
 
     def stale(self, listed: Mapping[str, FileVersion]) -> list[str]:
         """Return the listed files that are not here, or not as they are now."""
@@ -74,6 +78,7 @@ def read_outputs(folder: Path) -> FetchedOutputs:
             job=str(note["job"]),
             complete=bool(note["complete"]),
             gone=bool(note.get("gone", False)),
+            too_large={name: int(size) for name, size in note.get("too_large", {}).items()},
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return FetchedOutputs()
@@ -90,6 +95,7 @@ def write_outputs(folder: Path, outputs: FetchedOutputs) -> None:
         "job": outputs.job,
         "complete": outputs.complete,
         "gone": outputs.gone,
+        "too_large": outputs.too_large,
     }
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)

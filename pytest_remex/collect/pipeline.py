@@ -78,14 +78,14 @@ class CollectedRun:
     @property
     def missing(self) -> tuple[str, ...]:
         """The globs that must match an output, and match none on this machine."""
-        asked = set(self.outputs.patterns) - set(self.outputs.missing)
-        return tuple(
-            str(pattern)
-            for pattern in self.sweep.fetch
-            if not isinstance(pattern, OptionalOutput)
-            and str(pattern) not in asked
-            and first_present(self.folder, [pattern]) is None
-        )
+        found = set(self.outputs.patterns) - set(self.outputs.missing)
+        wanted = (str(each) for each in self.sweep.fetch if not isinstance(each, OptionalOutput))
+        return tuple(each for each in wanted if each not in found and not self._is_here(each))
+
+    def _is_here(self, pattern: str) -> bool:
+        path = first_present(self.folder, [pattern])
+        # What was fetched of a file before it became too large is not the output.
+        return path is not None and str(path.relative_to(self.folder)) not in self.outputs.too_large
 
 
 def collect_offline(runs: Iterable[WantedRun], folder: Path) -> list[CollectedRun]:
@@ -102,6 +102,7 @@ def collect(
     progress: Progress,
     *,
     partial: bool = False,
+    largest: int | None = None,
 ) -> list[CollectedRun]:
     """Fetch the outputs of runs whose jobs have ended.
 
@@ -113,6 +114,7 @@ def collect(
         folder: Where outputs go: into a folder for each run directory.
         progress: Is told how far the transfer is.
         partial: Fetch what is there of running jobs too.
+        largest: Leave files of more bytes on the cluster; None for no limit.
 
     Raises:
         RemoteError: A remote cannot be reached, or a transfer fails.
@@ -122,10 +124,10 @@ def collect(
     runs = list(runs)
     jobs = query([each.recorded for each in runs], connect)
     here = [_on_this_machine(each, jobs, folder) for each in runs]
-    wanted = [each for each in here if _is_wanted(each, partial=partial)]
+    wanted = [each for each in here if _is_wanted(each, largest, partial=partial)]
     fetched: dict[str, CollectedRun] = {}
     for remote, group in _by_remote(wanted).items():
-        fetched |= _fetch(group, connect(remote), folder, progress)
+        fetched |= _fetch(_Listing(group, connect(remote), largest), folder, progress)
     return [fetched.get(each.run.directory, each) for each in here]
 
 
@@ -145,9 +147,10 @@ def _on_this_machine(wanted: WantedRun, jobs: Mapping[str, Job], folder: Path) -
     )
 
 
-def _is_wanted(each: CollectedRun, *, partial: bool) -> bool:
+def _is_wanted(each: CollectedRun, largest: int | None, *, partial: bool) -> bool:
     here = each.outputs
-    if here.complete and (here.job, here.patterns) == (each.job.id, each.patterns):
+    more = any(largest is None or size <= largest for size in here.too_large.values())
+    if here.complete and not more and (here.job, here.patterns) == (each.job.id, each.patterns):
         return False
     if each.job.state in {JobState.REJECTED, JobState.LOST}:
         return False
@@ -161,11 +164,42 @@ def _by_remote(runs: Sequence[CollectedRun]) -> dict[Remote, list[CollectedRun]]
     return remotes
 
 
-def _fetch(
-    runs: Sequence[CollectedRun], connection: Connection, folder: Path, progress: Progress
-) -> dict[str, CollectedRun]:
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """Runs of one remote whose outputs are listed, up to the `largest` that are fetched."""
+
+    runs: Sequence[CollectedRun]
+    connection: Connection
+    largest: int | None
+
+    def ask(self) -> dict[str, FetchedOutputs]:
+        """Return what there is of each run now, by run directory."""
+        patterns = {each.run.directory: each.patterns for each in self.runs}
+        found = {name: FetchedOutputs(patterns=wanted) for name, wanted in patterns.items()}
+        listed = [ListedRun(name, list(wanted)) for name, wanted in patterns.items()]
+        request = ListOutputs(self.connection.remote.runs, listed, largest=self.largest)
+        for event in self.connection.ask(request):
+            if isinstance(event, Outputs) and event.directory in found:
+                found[event.directory] = _listed(event, patterns[event.directory])
+        return found
+
+
+def _listed(event: Outputs, patterns: tuple[str, ...]) -> FetchedOutputs:
+    return FetchedOutputs(
+        files={file.path: (file.size, file.mtime_ns) for file in event.files},
+        patterns=patterns,
+        missing=tuple(event.missing),
+        links=tuple(event.links),
+        gone=event.gone,
+        too_large={file.path: file.size for file in event.too_large},
+        refused=event.refused,
+    )
+
+
+def _fetch(listing: _Listing, folder: Path, progress: Progress) -> dict[str, CollectedRun]:
+    runs, connection = listing.runs, listing.connection
     progress("listing", 0, len(runs))
-    listed = _list(runs, connection)
+    listed = listing.ask()
     stale = [
         f"{each.run.directory}/{name}"
         for each in runs
@@ -179,7 +213,7 @@ def _fetch(
             progress("fetching", moved.files, len(stale), _speed(moved))
 
         gone = set(connection.fetch(connection.host().runs, stale, folder, progress=tell))
-    again = _list(runs, connection)
+    again = listing.ask()
     return {each.run.directory: _noted(each, listed, again, gone) for each in runs}
 
 
@@ -197,6 +231,8 @@ def _noted(
     directory = each.run.directory
     if before[directory].gone:
         return _keep(each)
+    if why := before[directory].refused:
+        return replace(each, outputs=replace(each.outputs, refused=why))
     files = {
         name: version
         for name, version in before[directory].files.items()
@@ -219,21 +255,3 @@ def _keep(each: CollectedRun) -> CollectedRun:
     if outputs != each.outputs:
         write_outputs(each.folder, outputs)
     return replace(each, outputs=outputs)
-
-
-def _list(runs: Sequence[CollectedRun], connection: Connection) -> dict[str, FetchedOutputs]:
-    patterns = {each.run.directory: each.patterns for each in runs}
-    found = {name: FetchedOutputs(patterns=wanted) for name, wanted in patterns.items()}
-    request = ListOutputs(
-        connection.remote.runs, [ListedRun(name, list(wanted)) for name, wanted in patterns.items()]
-    )
-    for event in connection.ask(request):
-        if isinstance(event, Outputs):
-            found[event.directory] = FetchedOutputs(
-                files={file.path: (file.size, file.mtime_ns) for file in event.files},
-                patterns=patterns[event.directory],
-                missing=tuple(event.missing),
-                links=tuple(event.links),
-                gone=event.gone,
-            )
-    return found

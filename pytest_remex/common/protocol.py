@@ -181,8 +181,9 @@ class OutputFile(NamedTuple):
 class Outputs(NamedTuple):
     """The files that a run's patterns match; `links` are symbolic links, which are not followed.
 
-    `refused` says why nothing in the run directory is looked at, such as that it is a link; `gone`
-    says that there is no run directory any more.
+    `missing` are the patterns without a file that can be fetched; `too_large` the files above the
+    limit, which are not among `files`. `refused` says why nothing in the run directory is looked
+    at, such as that it is a link; `gone` says that there is no run directory any more.
     """
 
     directory: str
@@ -191,6 +192,7 @@ class Outputs(NamedTuple):
     missing: List[str]
     refused: str = ""
     gone: bool = False
+    too_large: List[OutputFile] = []  # noqa: RUF012 - never changed, and NamedTuple has no factory
 
 
 class LogText(NamedTuple):
@@ -328,11 +330,15 @@ class Cancel(NamedTuple):
 
 
 class ListOutputs(NamedTuple):
-    """List the outputs of runs; with `newest`, of each run so many files at most, the newest."""
+    """List the outputs of runs; with `newest`, of each run so many files at most, the newest.
+
+    Those of more than `largest` bytes are told apart; None for no limit.
+    """
 
     runs: str
     listed: List[ListedRun]
     newest: Optional[int] = None
+    largest: Optional[int] = None
 
 
 class ReadLogs(NamedTuple):

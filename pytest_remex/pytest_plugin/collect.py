@@ -12,7 +12,7 @@ import pluggy
 import pytest
 from rich import filesize
 
-from pytest_remex.collect.failure import causes_of
+from pytest_remex.collect.failure import causes_of, oversized
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import CHANGED, RunJudge, RunPendingError
 from pytest_remex.collect.pipeline import (
@@ -24,6 +24,7 @@ from pytest_remex.collect.pipeline import (
 from pytest_remex.collect.poll import poll
 from pytest_remex.common.jobs import JobState
 from pytest_remex.errors import RemexError
+from pytest_remex.interaction import clean
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin import preparation
 from pytest_remex.pytest_plugin.anchor import node_of
@@ -49,7 +50,7 @@ from pytest_remex.tables.publish import Published, Target, publish
 from pytest_remex.tables.readers import BuiltInReaders
 
 SHOWN = 5
-"""Outputs that are named of those left out of a zip."""
+"""Outputs that are named of those left out, of a zip or on the cluster."""
 
 
 class CollectMode(RecordedRunsMode):
@@ -107,7 +108,7 @@ class CollectMode(RecordedRunsMode):
         """Keep each verdict for the results."""
         judge = self._judges.get(item.nodeid)
         if judge and call.excinfo and _is_about_output(judge, call.excinfo.value):
-            item.add_report_section("call", "job output, last lines", judge.result.note.log)
+            item.add_report_section("call", "job output, last lines", clean(judge.result.note.log))
         report: pytest.TestReport = yield
         shorten_reason(report)
         if judge is not None and (call.when == "call" or report.failed):
@@ -135,6 +136,7 @@ class CollectMode(RecordedRunsMode):
         failed = self._causes()
         for cause, count in Counter(failed.values()).most_common():
             self._terminal.say(f"{count} failed: {cause}", red=True)
+        self._say_oversized()
         for state, count in sorted(self._pending().items()):
             self._terminal.say(f"{count} {state}", yellow=True)
         if next_command := self._next_command(failed=bool(failed)):
@@ -147,6 +149,19 @@ class CollectMode(RecordedRunsMode):
         failed = {node: each for node, each in judged.items() if each.verdict == "FAILED"}
         causes = causes_of([(each.note.cause, each.reason) for each in failed.values()])
         return dict(zip(failed, causes, strict=True))
+
+    def _say_oversized(self) -> None:
+        large = [
+            f"{judge.collected.run.directory}/{name}"
+            for judge in self._judges.values()
+            for name in oversized(judge.collected)
+        ]
+        if large:
+            names = ", ".join(large[:SHOWN]) + (", ..." if large[SHOWN:] else "")
+            self._terminal.say(
+                f"outputs above remex_max_file stay on the cluster: {len(large)}: {names}",
+                yellow=True,
+            )
 
     def _next_command(self, *, failed: bool) -> str:
         if failed:
@@ -217,6 +232,7 @@ class CollectMode(RecordedRunsMode):
                 self._settings.runs,
                 progress,
                 partial=self._settings.partial,
+                largest=self._settings.largest,
             )
 
     def _wait(self, runs: Sequence[RecordedRun], limit: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -35,7 +36,8 @@ class Mode(StrEnum):
 class Settings:
     """What the command line and the ini keys ask for.
 
-    `wait` is None for not at all, and else the most seconds (0: no limit).
+    `wait` is None for not at all, and else the most seconds (0: no limit); `largest` is how many
+    bytes an output may have to be fetched, None for no limit.
     """
 
     mode: Mode
@@ -46,6 +48,7 @@ class Settings:
     partial: bool
     portable: bool
     wait: float | None
+    largest: int | None
     launch: str | None
     json: Path | None
     checkout: Path | None
@@ -129,6 +132,7 @@ def settings(config: pytest.Config) -> Settings:
         partial=option.remex_partial,
         portable=option.remex_portable,
         wait=option.remex_wait,
+        largest=_bytes(config, "remex_max_file"),
         launch=option.remex_launch,
         json=option.remex_json,
         sbatch_defaults=(
@@ -187,6 +191,7 @@ _INI_KEYS = (
     ("confirm", "1000", "most jobs that submit sends without --remex-yes"),
     ("shell", "bash -lc", "command on the cluster that starts what runs there"),
     ("sbatch", "", "options for sbatch that win over the script's, as --partition=long"),
+    ("max_file", "", "largest output that is fetched, as 500M or 2G; empty: no limit"),
     ("layout", "links", "names in links/: links (by parameters) or flat (by run directory)"),
 )
 
@@ -352,6 +357,16 @@ def _count(config: pytest.Config, key: str) -> int:
     if not text.isdecimal():
         raise pytest.UsageError(f"{key} = {text!r}: write a whole number")
     return int(text)
+
+
+def _bytes(config: pytest.Config, key: str) -> int | None:
+    text = str(config.getini(key)).strip()
+    if not text:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)B?", text, re.ASCII)
+    if match is None:
+        raise pytest.UsageError(f"{key} = {text!r}: write a size, as 500M or 2G")
+    return round(float(match[1]) * 1000 ** " kMGT".index(match[2] or " "))
 
 
 def _whole(text: str) -> int:

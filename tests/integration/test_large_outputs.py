@@ -1,0 +1,112 @@
+"""remex_max_file: outputs above it are named and stay where they are; and runs that are refused."""
+
+import shutil
+
+import pytest
+
+SWEEP = """
+from pytest_remex import optional, sweep
+
+@sweep(fetch=["result.txt", {pattern}])
+def one(experiment):
+    run = yield
+    assert run.read("result.txt")
+"""
+
+
+@pytest.fixture
+def sized(empty_project):
+    """Return a function that runs an experiment with an output of so many bytes, large.bin."""
+
+    def sized(size, pattern='"large.bin"', limit="1M"):
+        empty_project.write("pytest.ini", f"[pytest]\nremex_max_file = {limit}\n")
+        empty_project.commit(
+            run_sbatch=f"""\
+            #!/bin/sh
+            #SBATCH -o job.out
+            truncate -s {size} large.bin
+            echo done >result.txt
+            """
+        )
+        empty_project.sweeps(SWEEP.format(pattern=pattern))
+        empty_project.ran()
+        return empty_project
+
+    return sized
+
+
+def fetched(project):
+    """Return the files that are here of the only run, by name, with their sizes."""
+    (folder,) = (project.output / "runs").iterdir()
+    return {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
+
+
+def test_output_above_the_limit(sized):
+    """A sparse output of 5 GB is not fetched; the experiment fails by its name, size and fix."""
+    project = sized("5G")
+    for _ in range(2):
+        result = project.pytest("--remex-collect")
+        result.assert_outcomes(failed=1)
+        result.stdout.fnmatch_lines(
+            [
+                "*the output large.bin (5.37 GB) is larger than remex_max_file*raise*optional('large.bin')*",
+                "*outputs above remex_max_file stay on the cluster: 1: */large.bin (5.37 GB)*",
+            ]
+        )
+    assert set(fetched(project)) == {"result.txt", "job.out"}
+
+
+@pytest.mark.parametrize("pattern", ['optional("large.bin")', '"*"', '"."'])
+def test_optional_output_above_the_limit(sized, pattern):
+    """Where others match, or it is optional, a large output is only named."""
+    project = sized("5G", pattern)
+    result = project.pytest("--remex-collect")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*stay on the cluster: 1: */large.bin (5.37 GB)*"])
+    assert "large.bin" not in fetched(project)
+
+
+def test_raised_limit(sized):
+    """The fix that the message names works: what is below the new limit is fetched, and passes."""
+    project = sized(2_000_000)
+    project.pytest("--remex-collect").assert_outcomes(failed=1)
+    project.write("pytest.ini", "[pytest]\nremex_max_file = 2.5 MB\n")
+    result = project.pytest("--remex-collect")
+    result.assert_outcomes(passed=1)
+    assert "remex_max_file" not in result.stdout.str()
+    assert fetched(project)["large.bin"] == 2_000_000
+
+
+def test_output_that_became_too_large(sized):
+    """What was fetched of an output before it grew above the limit is not taken for it."""
+    project = sized(500_000)
+    project.pytest("--remex-collect").assert_outcomes(passed=1)
+    (folder,) = project.run_directories()
+    with (folder / "large.bin").open("r+b") as file:
+        file.truncate(3_000_000)
+    (note,) = (project.output / "runs").glob("*/.remex/outputs.json")
+    note.unlink()
+    project.pytest("--remex-collect").assert_outcomes(failed=1)
+
+
+@pytest.mark.parametrize("value", ["1X", "-1", "1 G B", "much"])
+def test_bad_limit(project, value):
+    """What is no size is refused with the value."""
+    project.write("pytest.ini", f"[pytest]\nremex_max_file = {value}\n")
+    result = project.pytest("--remex-collect")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert f"remex_max_file = {value!r}: write a size, as 500M or 2G" in result.stderr.str()
+
+
+def test_run_directory_that_became_a_link(project, tmp_path):
+    """Outputs behind a link fail with that reason, and are judged once the folder is back."""
+    project.ran()
+    folder = project.run_directories()[0]
+    moved = shutil.move(folder, tmp_path / "archive")
+    folder.symlink_to(moved)
+    result = project.pytest("--remex-collect")
+    result.assert_outcomes(failed=1, passed=2)
+    result.stdout.fnmatch_lines(["*result.txt was not fetched: *is a link*put the run directory*"])
+    folder.unlink()
+    shutil.move(moved, folder)
+    project.pytest("--remex-collect").assert_outcomes(passed=3)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import queue
 import socket
 import struct
+import termios
 import threading
 import time
 from contextlib import suppress
@@ -22,13 +24,14 @@ class Proxy:
     """Forward 127.0.0.1:`port` to 127.0.0.1:`target`; use it in a with statement.
 
     `latency` is in milliseconds, added each way. `forwarded` counts bytes by direction,
-    `connections` the connections taken since the start.
+    `connections` the connections taken since the start, `cuts` those of `cut_after` that came.
     """
 
     def __init__(self, target: int, latency: float = 0) -> None:
         self.target = target
         self.latency = latency
         self.connections = 0
+        self.cuts = 0
         self.forwarded: dict[Direction, int] = {"up": 0, "down": 0}
         self._budget: dict[Direction, float] = {"up": float("inf"), "down": float("inf")}
         self._flowing = threading.Event()
@@ -85,6 +88,7 @@ class Proxy:
             due = self._budget[direction] == 0
             if due:
                 self._budget[direction] = float("inf")
+                self.cuts += 1
             return due
 
     def _accept(self) -> None:
@@ -165,6 +169,17 @@ class Link:
                 if not data:
                     sink.shutdown(socket.SHUT_WR)
             if self._proxy.spent(direction):
+                _wait_for_arrival(sink)
                 self.close()
             if not data:
                 return
+
+
+def _wait_for_arrival(sink: socket.socket, seconds: float = 5) -> None:
+    """Wait until all that was sent has arrived: a reset would take back what is on its way."""
+    deadline = time.monotonic() + seconds
+    with suppress(OSError):
+        while struct.unpack("i", fcntl.ioctl(sink, termios.TIOCOUTQ, bytes(4)))[0]:
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.001)

@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := .venv-lowest
 
-.PHONY: demo test test-fast test-lowest check docs corpus bench clean
+.PHONY: demo test test-fast test-lowest faults check docs corpus bench clean
 
 demo: $(VENV)/.demo  ## run the example's sweep on this machine and show where its report lies
 	sh tools/demo.sh $(BIN)
@@ -22,6 +22,10 @@ test-lowest:  ## run the unit and integration tests with the oldest versions tha
 	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct \
 		--reinstall-package pytest-remex ".[test]"
 	$(LOWEST)/bin/pytest -n auto --dist loadfile tests/unit tests/integration
+
+faults: $(VENV)/.test  ## run the long campaigns of faults: REMEX_FAULTS=60 of each kind, REMEX_SEED=... repeats
+	sh tools/install_test_system.sh
+	$(BIN)/python -m pytest tests/faults
 
 check: $(VENV)/.check  ## lint, format, types, imports, the page's scripts, and the agent's Python 3.6
 	$(BIN)/ruff check .

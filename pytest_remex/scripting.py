@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 from pytest_remex.collect import pipeline
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun, RunFailedError, RunJudge, RunPendingError
-from pytest_remex.collect.pipeline import CollectedRun, WantedRun
+from pytest_remex.collect.pipeline import CollectedRun, FetchOptions, WantedRun
 from pytest_remex.errors import RemexError, first_line
 from pytest_remex.hookspecs import Continuation
 from pytest_remex.interaction import Progress, ask_at_terminal, show_nothing
@@ -330,7 +330,8 @@ def _collect(
     if offline:
         return pipeline.collect_offline(runs, folder)
     connection_to = functools.cache(lambda remote: stack.enter_context(connect(remote)))
-    return pipeline.collect(runs, connection_to, folder, show_nothing, largest=largest)
+    options = FetchOptions(largest=largest)
+    return pipeline.collect(runs, connection_to, folder, show_nothing, options)
 
 
 def _judge(submitted: _Submitted, collected: CollectedRun, place: _Place) -> JudgedRun:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "support.cluster_fixtures"]
 
 _MACHINES_OWN = ("GIT_", "XDG_", "SSH_", "SBATCH_", "SLURM_", "SQUEUE_", "BASH_ENV", "CDPATH")
 """How the names of variables begin that bring in what the machine's user has set."""

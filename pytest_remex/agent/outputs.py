@@ -7,7 +7,7 @@ import fnmatch
 import heapq
 import os
 import stat
-from typing import Iterator, List, NamedTuple, Optional
+from typing import Iterator, List, NamedTuple
 
 from pytest_remex.agent import fs
 from pytest_remex.agent.errors import AgentError, UnreadableError

@@ -9,6 +9,7 @@ import textwrap
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pytest_remex.collect.manifest import all_present, first_present
@@ -63,7 +64,11 @@ def missing_outputs(collected: CollectedRun) -> str | None:
         return f"output {linked[0]} is a symbolic link on the cluster: links are not followed"
     if not missing:
         return None
-    names = ", ".join(missing)
+    return _why_not_fetched(collected, missing) or _why_not_left(collected, missing)
+
+
+def _why_not_fetched(collected: CollectedRun, missing: Sequence[str]) -> str | None:
+    outputs, names = collected.outputs, ", ".join(missing)
     if outputs.refused:
         return f"the output {names} was not fetched: {outputs.refused}"
     if outputs.gone:
@@ -73,11 +78,19 @@ def missing_outputs(collected: CollectedRun) -> str | None:
         )
     if not set(missing) <= set(outputs.patterns):
         return f"the output {names} was not fetched yet: collect without --remex-offline"
-    if large := oversized(collected):
-        return (
-            f"the output {large[0]} is larger than remex_max_file and stays on the cluster: raise "
-            f"the limit and collect again, or write optional({missing[0]!r}) in fetch=[...]"
-        )
+    return None
+
+
+def _why_not_left(collected: CollectedRun, missing: Sequence[str]) -> str:
+    for name, size in collected.outputs.too_large.items():
+        for pattern in missing:
+            if fnmatchcase(name, pattern) or name.startswith(f"{pattern}/"):
+                return (
+                    f"the output {name} ({_size(size)}) is larger than remex_max_file and stays on "
+                    f"the cluster: raise the limit and collect again, or write "
+                    f"optional({pattern!r}) in fetch=[...]"
+                )
+    names = ", ".join(missing)
     return (
         f"the job completed without the output {names}: see its output below, correct fetch=[...], "
         f"or write optional({missing[0]!r}) there"

@@ -88,6 +88,18 @@ class CollectedRun:
         return path is not None and str(path.relative_to(self.folder)) not in self.outputs.too_large
 
 
+@dataclass(frozen=True, slots=True)
+class FetchOptions:
+    """What is fetched of runs.
+
+    `partial`: what is there of running jobs too; files of more than `largest` bytes stay on the
+    cluster, None for no limit.
+    """
+
+    partial: bool = False
+    largest: int | None = None
+
+
 def collect_offline(runs: Iterable[WantedRun], folder: Path) -> list[CollectedRun]:
     """Return runs with what is on this machine; no connection is made."""
     runs = list(runs)
@@ -100,9 +112,7 @@ def collect(
     connect: Connect,
     folder: Path,
     progress: Progress,
-    *,
-    partial: bool = False,
-    largest: int | None = None,
+    options: FetchOptions = FetchOptions(),
 ) -> list[CollectedRun]:
     """Fetch the outputs of runs whose jobs have ended.
 
@@ -113,8 +123,7 @@ def collect(
         connect: Returns the connection to a remote.
         folder: Where outputs go: into a folder for each run directory.
         progress: Is told how far the transfer is.
-        partial: Fetch what is there of running jobs too.
-        largest: Leave files of more bytes on the cluster; None for no limit.
+        options: What is fetched of each.
 
     Raises:
         RemoteError: A remote cannot be reached, or a transfer fails.
@@ -124,10 +133,10 @@ def collect(
     runs = list(runs)
     jobs = query([each.recorded for each in runs], connect)
     here = [_on_this_machine(each, jobs, folder) for each in runs]
-    wanted = [each for each in here if _is_wanted(each, largest, partial=partial)]
+    wanted = [each for each in here if _is_wanted(each, options)]
     fetched: dict[str, CollectedRun] = {}
     for remote, group in _by_remote(wanted).items():
-        fetched |= _fetch(_Listing(group, connect(remote), largest), folder, progress)
+        fetched |= _fetch(_Listing(group, connect(remote), options.largest), folder, progress)
     return [fetched.get(each.run.directory, each) for each in here]
 
 
@@ -147,14 +156,14 @@ def _on_this_machine(wanted: WantedRun, jobs: Mapping[str, Job], folder: Path) -
     )
 
 
-def _is_wanted(each: CollectedRun, largest: int | None, *, partial: bool) -> bool:
-    here = each.outputs
+def _is_wanted(each: CollectedRun, options: FetchOptions) -> bool:
+    here, largest = each.outputs, options.largest
     more = any(largest is None or size <= largest for size in here.too_large.values())
     if here.complete and not more and (here.job, here.patterns) == (each.job.id, each.patterns):
         return False
     if each.job.state in {JobState.REJECTED, JobState.LOST}:
         return False
-    return each.job.state.ended or (partial and each.job.state is JobState.RUNNING)
+    return each.job.state.ended or (options.partial and each.job.state is JobState.RUNNING)
 
 
 def _by_remote(runs: Sequence[CollectedRun]) -> dict[Remote, list[CollectedRun]]:

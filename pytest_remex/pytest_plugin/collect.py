@@ -17,6 +17,7 @@ from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import CHANGED, RunJudge, RunPendingError
 from pytest_remex.collect.pipeline import (
     CollectedRun,
+    FetchOptions,
     WantedRun,
     collect,
     collect_offline,
@@ -231,8 +232,7 @@ class CollectMode(RecordedRunsMode):
                 self._connections.to,
                 self._settings.runs,
                 progress,
-                partial=self._settings.partial,
-                largest=self._settings.largest,
+                FetchOptions(self._settings.partial, self._settings.largest),
             )
 
     def _wait(self, runs: Sequence[RecordedRun], limit: float) -> None:

@@ -366,7 +366,8 @@ def _bytes(config: pytest.Config, key: str) -> int | None:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)B?", text, re.ASCII)
     if match is None:
         raise pytest.UsageError(f"{key} = {text!r}: write a size, as 500M or 2G")
-    return round(float(match[1]) * 1000 ** " kMGT".index(match[2] or " "))
+    scale: int = 1000 ** " kMGT".index(match[2] or " ")
+    return round(float(match[1]) * scale)
 
 
 def _whole(text: str) -> int:

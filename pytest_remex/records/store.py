@@ -38,7 +38,6 @@ from pytest_remex.records.schema import (
     launch_to_json,
 )
 
-
 _CHECKED = re.compile(rb'(?P<text>.*), "crc": "(?P<crc>[0-9a-f]{8})"}', re.DOTALL)
 
 
@@ -231,7 +230,7 @@ def _lines(path: Path) -> list[bytes]:
 
 def _line(data: Json) -> bytes:
     """Return a line of a record; its last field is a checksum of what precedes it."""
-    text = json.dumps(data, ensure_ascii=False).encode("utf-8", "backslashreplace").removesuffix(b"}")
+    text = json.dumps(data, ensure_ascii=False).encode("utf-8", "backslashreplace")[:-1]
     return b'%s, "crc": "%08x"}\n' % (text, zlib.crc32(text))
 
 

@@ -1,9 +1,5 @@
 """Packs on a real Slurm with a real disBatch: many runs share one job, each has its own end."""
 
-import shutil
-import sys
-from pathlib import Path
-
 import pytest
 from support.agent_launch import Launch, held
 from support.agents import AgentError, until
@@ -12,7 +8,6 @@ from pytest_remex.common.jobs import JobState
 from pytest_remex.common.parts import Pack, Submission
 
 SCRIPT = "#!/bin/bash\n#SBATCH --time=1\npwd\nexit $(cat code)\n"
-DISBATCH = shutil.which("disBatch", path=Path(sys.executable).parent)
 
 
 @pytest.fixture
@@ -21,14 +16,6 @@ def launch(site, tmp_path):
     made = Launch(site, tmp_path / "runs")
     yield made
     made.close()
-
-
-@pytest.fixture
-def disbatch(site):
-    """Put disBatch on the PATH of the login node."""
-    if DISBATCH is None:
-        pytest.skip("disbatch is not installed: pip install disbatch")
-    (site.shims.folder / "disBatch").symlink_to(DISBATCH)
 
 
 def pack(launch, codes, **options):

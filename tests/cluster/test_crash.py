@@ -1,6 +1,6 @@
 """Exactly once: whatever dies when, the same command run again finishes the launch.
 
-`stress.py` beside this file does the same with hundreds of kills and cuts.
+`make faults` does the same with hundreds of kills and cuts.
 """
 
 from __future__ import annotations

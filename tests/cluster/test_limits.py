@@ -1,4 +1,4 @@
-"""Limits of jobs submitted at a time: a launch waits for room; `slow_launches.py` has the rest."""
+"""Limits of jobs submitted at a time: a launch waits for room; `tests/faults` has the rest."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def test_output_above_the_limit(sized):
         result.assert_outcomes(failed=1)
         result.stdout.fnmatch_lines(
             [
-                "*the output large.bin (5.37 GB) is larger than remex_max_file*raise*optional('large.bin')*",
+                "*large.bin (5.37 GB) is larger than remex_max_file*raise*optional('large.bin')*",
                 "*outputs above remex_max_file stay on the cluster: 1: */large.bin (5.37 GB)*",
             ]
         )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from support.daemons import wait_until
+from support.kills import agents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,20 +29,11 @@ def forgotten(cluster: SlurmCluster, folder: Path) -> Iterator[None]:
         shutil.copytree(state, kept)
     cluster.down()  # a controller that was stopped in a hurry forgets it
     yield
-    wait_until(lambda: not list(_agents(cluster)), "the agents have ended")
+    wait_until(lambda: not list(agents(cluster)), "the agents have ended")
     cluster.controller.kill()
     shutil.rmtree(state)
     shutil.copytree(kept, state)
     cluster.start()
-
-
-def _agents(cluster: SlurmCluster) -> Iterator[Path]:
-    sign = f"SLURM_CONF={cluster.variables['SLURM_CONF']}".encode()
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            words = (process / "cmdline").read_bytes().split(b"\0")
-            if b"python3" in words[0] and sign in (process / "environ").read_bytes().split(b"\0"):
-                yield process
 
 
 def occupy(cluster: SlurmCluster, jobs: Iterable[str]) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
@@ -71,17 +72,38 @@ def jobs_below(cluster: SlurmCluster, runs: Path) -> dict[str, list[SlurmJob]]:
     return found
 
 
+def executions(user: User) -> Counter[str]:
+    """Return how often each experiment ran, by the commit in its run directory's name.
+
+    A project's script writes one line into `ran` each time.
+    """
+    ran: Counter[str] = Counter()
+    for directory in user.project.run_directories():
+        note = directory / "ran"
+        ran[directory.name[-12:]] += note.read_text().count("ran\n") if note.exists() else 0
+    return ran
+
+
 def assert_once(user: User, cluster: SlurmCluster, count: int) -> None:
     """Assert that so many experiments have one released job each, and that each ran once."""
+    assert len(assert_ran_once(user, cluster, count)) == count
+
+
+def assert_ran_once(user: User, cluster: SlurmCluster, count: int) -> dict[str, list[SlurmJob]]:
+    """Assert that so many experiments ran once each, in jobs of which each had one released.
+
+    Returns:
+        The jobs, as `jobs_below` returns them.
+    """
     cluster.wait()
     directories = user.project.run_directories()
     assert len(directories) == count, directories
     assert [(path / "ran").read_text() for path in directories] == ["ran\n"] * count
     jobs = jobs_below(cluster, user.project.runs)
-    assert len(jobs) == count, jobs
     for several in jobs.values():
         released = [job.state for job in several if job.state != "CANCELLED"]
         assert released == ["COMPLETED"], several
+    return jobs
 
 
 def assert_clean(user: User, before: Snapshot) -> None:

@@ -1,16 +1,24 @@
-"""Kill a client, as `kill -9` does, when its launch record has come to a state, or after a time."""
+"""Kill a command, its agent or its link when its launch record has come to a state."""
 
 from __future__ import annotations
 
+import os
+import random
+import signal
 import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from support.launches import LONGEST
+from support.launches import LONGEST, finished
 
 if TYPE_CHECKING:
     import subprocess
 
     from support.launches import User
+    from support.slurm import SlurmCluster
 
 LOOK = 0.001
 
@@ -25,6 +33,69 @@ EDGES = (
     "TIDIED",
 )
 """The states of a launch record, in the order in which a launch comes to them."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A moment of a command: its record has so many lines of a state, and so many seconds more.
+
+    Without a state the seconds count from the command's start.
+    """
+
+    state: str
+    count: int
+    seconds: float
+
+    @classmethod
+    def of_a_launch(cls, random: random.Random, experiments: int) -> Moment:
+        """Draw a moment of a launch."""
+        state = random.choice(("", *EDGES))
+        several = state not in {"", "PUSHING", "PUSHED", "TIDIED"}
+        count = random.randint(1, experiments) if several else int(bool(state))
+        return cls(state, count, random.uniform(0, 0.3 if state else 1.5))
+
+    def wait(self, user: User, process: subprocess.Popen[str], earlier: int = 0) -> bool:
+        """Wait for the moment; return False where the command ended before it."""
+        deadline = time.monotonic() + LONGEST
+        while process.poll() is None and _lines(user, self.state) < earlier + self.count:
+            assert time.monotonic() < deadline, f"no {self.state} within {LONGEST} s"
+            time.sleep(LOOK)
+        end = time.monotonic() + self.seconds
+        while process.poll() is None and time.monotonic() < end:
+            time.sleep(LOOK)
+        return process.poll() is None
+
+
+def disturb(user: User, moment: Moment, fault: Callable[[], object], *arguments: str) -> bool:
+    """Run a command, inject a fault at a moment, and wait for the command's end.
+
+    Returns:
+        Whether the fault came before the end.
+    """
+    earlier = _lines(user, moment.state)
+    process = user.start(*arguments)
+    met = moment.wait(user, process, earlier)
+    if met:
+        fault()
+    finished(process).plain()
+    return met
+
+
+def agents(cluster: SlurmCluster) -> Iterator[int]:
+    """Yield the process ids of the agents that run on a cluster's login node."""
+    sign = f"SLURM_CONF={cluster.variables['SLURM_CONF']}".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if b"python3" in words[0] and sign in (process / "environ").read_bytes().split(b"\0"):
+                yield int(process.name)
+
+
+def kill_agents(cluster: SlurmCluster) -> None:
+    """End the agents on a cluster's login node, as kill -9 does; not what they started."""
+    for agent in agents(cluster):
+        with suppress(ProcessLookupError):
+            os.kill(agent, signal.SIGKILL)
 
 
 def kill_at(user: User, state: str, count: int = 1, *arguments: str) -> bool:

@@ -136,6 +136,13 @@ class User:
         """Write sweeps.py with one experiment for each mass."""
         (self.repository / "sweeps.py").write_text(SWEEP.format(masses=list(masses), name=name))
 
+    def edit(self, old: str, new: str) -> None:
+        """Replace text in sweeps.py."""
+        path = self.repository / "sweeps.py"
+        text = path.read_text()
+        assert old in text, text
+        path.write_text(text.replace(old, new))
+
     def script(self, body: str = ":", lines: str = "") -> None:
         """Commit run.sbatch: see `script`."""
         self.project.commit({"run.sbatch": script(body, lines)})
@@ -178,10 +185,15 @@ class User:
         lines = [line for path in records for line in path.read_bytes().split(b"\n")[:-1]]
         return [json.loads(line) for line in lines]
 
-    def close(self) -> None:
-        """End the commands that still run."""
+    def kill(self) -> None:
+        """End the commands that still run, as kill -9 does."""
         for process in self._started:
             process.kill()
+
+    def close(self) -> None:
+        """End the commands that still run, and wait for their ends."""
+        self.kill()
+        for process in self._started:
             if process.stdout and not process.stdout.closed:
                 process.communicate(timeout=LONGEST)
 

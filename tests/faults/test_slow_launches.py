@@ -1,4 +1,4 @@
-"""Tests that wait for Slurm's own clocks: `pytest tests/cluster/slow_launches.py`, by name only."""
+"""Launches that wait for Slurm's own clocks."""
 
 from __future__ import annotations
 

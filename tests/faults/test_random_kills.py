@@ -1,0 +1,135 @@
+"""Kills and cuts at random moments: whatever dies when, the same command run again finishes."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+from support.daemons import wait_until
+from support.invariants import Snapshot, assert_clean, assert_ran_once, jobs_below
+from support.kills import Moment, disturb, kill_agents
+from support.proxy import Proxy
+
+GROUPINGS = {"plain": (), "array": ("--remex-array",), "pack": ("--remex-pack=2",)}
+VICTIMS = ("client", "agent", "link")
+EXPERIMENTS = 3
+MOST = 3
+"""Faults in a row, before the command is left alone."""
+
+
+@pytest.fixture
+def proxy(sshd, home):
+    """Yield a proxy by which the user reaches the cluster."""
+    with Proxy(sshd.port) as proxy:
+        sshd.client(home, proxy.port)
+        yield proxy
+
+
+@pytest.fixture
+def strike(cluster, user, proxy):
+    """Return a function that kills the client, kills the agent or cuts the link."""
+
+    def strike(victim):
+        if victim == "client":
+            user.kill()
+        elif victim == "agent":
+            kill_agents(cluster)
+        else:
+            proxy.cut()
+
+    return strike
+
+
+@pytest.mark.usefixtures("disbatch")
+def test_launch(user, cluster, strike, chance, tally, number):
+    """A launch that is hit up to three times in a row ends with one job that ran for each run."""
+    victim = VICTIMS[number % len(VICTIMS)]
+    grouping = list(GROUPINGS)[number // len(VICTIMS) % len(GROUPINGS)]
+    options = GROUPINGS[grouping]
+    if chance.random() < 0.5:
+        user.batches(1)
+    before = Snapshot.of(user.repository)
+    with tally.case(f"{victim} hit while launching ({grouping})") as case:
+        for _ in range(chance.randint(1, MOST)):
+            moment = Moment.of_a_launch(chance, EXPERIMENTS)
+            hit = lambda: strike(victim)  # noqa: E731
+            case.injected(disturb(user, moment, hit, "--remex-submit", *options))
+        user.submit(*options)
+        user.pytest("--remex-status").well()
+        cluster.wait()
+        case.check(user, EXPERIMENTS)
+        assert_ran_once(user, cluster, EXPERIMENTS)
+        assert_clean(user, before)
+
+
+def test_collect(user, cluster, strike, chance, tally, number):
+    """A collect that is hit leaves no output in part, and the next one brings all of them."""
+    victim = VICTIMS[number % len(VICTIMS)]
+    user.script("mkdir -p LOGS; head -c 2000000 /dev/urandom >LOGS/large.data")
+    user.edit("LOGS/history.data", "LOGS/*.data")
+    user.submit()
+    cluster.wait()
+    with tally.case(f"{victim} hit while collecting") as case:
+        for _ in range(chance.randint(1, MOST)):
+            moment = Moment("", 0, chance.uniform(0.3, 2.5))
+            case.injected(disturb(user, moment, lambda: strike(victim), "--remex-collect"))
+            assert_no_part(user)
+        assert user.collect().well().text.count(" PASSED ") == EXPERIMENTS
+        case.check(user, EXPERIMENTS)
+        assert len(assert_no_part(user)) == EXPERIMENTS * 3
+
+
+def assert_no_part(user):
+    """Assert that each output here is whole, and return all of them."""
+    here = user.output / "runs"
+    fetched = [
+        path.relative_to(here)
+        for path in here.rglob("*")
+        if path.is_file() and path.suffix in {".data", ".out"} and ".remex" not in str(path.parent)
+    ]
+    for path in fetched:
+        assert (here / path).read_bytes() == (user.project.runs / path).read_bytes(), path
+    return fetched
+
+
+def test_cancel(user, cluster, strike, chance, tally, number, tmp_path):
+    """A cancel that is hit and run again ends all of the experiments' jobs, and no other job."""
+    victim = VICTIMS[number % len(VICTIMS)]
+    grouping = ("plain", "array")[number // len(VICTIMS) % 2]
+    user.script("sleep 300")
+    user.submit(*GROUPINGS[grouping])
+    other = cluster.run("sbatch", "--parsable", "--hold", "--wrap=true", cwd=tmp_path).strip()
+    with tally.case(f"{victim} hit while cancelling ({grouping})") as case:
+        for _ in range(chance.randint(1, MOST)):
+            moment = Moment("", 0, chance.uniform(0.3, 2.0))
+            case.injected(disturb(user, moment, lambda: strike(victim), "--remex-cancel"))
+        user.pytest("--remex-cancel").plain()
+        wait_until(lambda: not live(user, cluster), "the jobs have ended", seconds=30)
+        states = [row["state"] for row in user.states().values()]
+        case.counts["experiments"] += EXPERIMENTS
+        assert states == ["CANCELLED"] * EXPERIMENTS
+        assert next(job for job in cluster.jobs() if job.id == other).held
+
+
+def live(user, cluster):
+    """Return the user's jobs below the runs folder that have not ended."""
+    several = jobs_below(cluster, user.project.runs).values()
+    ended = {"CANCELLED", "COMPLETED"}
+    return [job for jobs in several for job in jobs if job.state not in ended]
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_waiting(user, cluster, strike, tally, victim):
+    """A wait that is hit touches no job, and the next one sees the end."""
+    go = user.project.runs / "go"
+    user.script(f"while [ ! -e {shlex.quote(str(go))} ]; do sleep 0.2; done")
+    user.submit()
+    with tally.case(f"{victim} hit while waiting") as case:
+        moment = Moment("", 0, 3)
+        case.injected(disturb(user, moment, lambda: (strike(victim), go.touch()), *WAIT))
+        user.pytest("--remex-status", "--remex-wait=60").well()
+        go.unlink()
+        case.check(user, EXPERIMENTS)
+
+
+WAIT = ("--remex-status", "--remex-wait=60")

@@ -1,0 +1,107 @@
+"""Fixtures of the tests on a real cluster: Slurm behind sshd, and a user's project."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.launches import User
+from support.projects import Project, copy_project, make_project
+from support.requirements import lacking
+from support.shims import Shims
+from support.sites import Site, Sites
+from support.slurm import SlurmCluster
+from support.sshd import SshServer
+
+DISBATCH = shutil.which("disBatch", path=Path(sys.executable).parent)
+
+
+@pytest.fixture(scope="session")
+def requirements() -> None:
+    """Skip where a real cluster cannot be had; under CI=true that is a failure."""
+    if missing := lacking():
+        refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        refuse(f"a real Slurm and sshd on this machine need {', '.join(missing)}")
+
+
+@pytest.fixture(scope="session")
+def sites(requirements: None) -> Iterator[Sites]:
+    """Yield the session's clusters, each started when first asked for."""
+    with Sites() as sites:
+        yield sites
+
+
+@pytest.fixture
+def site(request: pytest.FixtureRequest, sites: Sites) -> Iterator[Site]:
+    """Yield a cluster and its sshd; `support.sites.WITH_ACCOUNTING` and its like choose which."""
+    site = sites.of(getattr(request, "param", "plain"))
+    yield site
+    site.reset()
+
+
+@pytest.fixture
+def cluster(site: Site) -> SlurmCluster:
+    """Return the SlurmCluster of `site`."""
+    return site.cluster
+
+
+@pytest.fixture
+def sshd(site: Site) -> SshServer:
+    """Return the SshServer of `site`; its sessions select `cluster`."""
+    return site.sshd
+
+
+@pytest.fixture
+def shims(site: Site) -> Shims:
+    """Return the Shims that come first on the PATH of a login shell on `sshd`."""
+    return site.shims
+
+
+@pytest.fixture
+def disbatch(site: Site) -> None:
+    """Put disBatch on the PATH of the login node."""
+    if DISBATCH is None:
+        pytest.skip("disbatch is not installed: pip install disbatch")
+    (site.shims.folder / "disBatch").symlink_to(DISBATCH)
+
+
+@pytest.fixture
+def home(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sshd: SshServer,
+) -> Path:
+    """Return an isolated HOME whose ssh_config names `sshd` as the host `cluster`."""
+    if "pytester" in request.fixturenames:
+        request.getfixturevalue("pytester")  # it sets HOME too: ours must come after
+    home = tmp_path / "home"
+    sshd.client(home)
+    monkeypatch.setenv("HOME", str(home))
+    return home
+
+
+@pytest.fixture(scope="session")
+def project_template(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a project that is copied for each test."""
+    return make_project(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture
+def project(tmp_path: Path, project_template: Project) -> Project:
+    """Return a user's Project: repository, origin, clone and runs folder below tmp_path."""
+    return copy_project(project_template, tmp_path)
+
+
+@pytest.fixture
+def user(project: Project, home: Path) -> Iterator[User]:
+    """Yield a User with a sweep of three experiments, whose jobs count how often they ran."""
+    user = User(project, home)
+    user.script()
+    yield user
+    user.close()

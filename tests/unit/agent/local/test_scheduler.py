@@ -244,7 +244,9 @@ def test_an_unknown_job_is_lost(runs):
 
 
 @pytest.mark.parametrize(
-    "text", ['{"state": 3}', "[" * 200_000, '{"state": "FAILED", "format": 9}']
+    "text",
+    ['{"state": 3}', "[" * 200_000, '{"state": "FAILED", "format": 9}'],
+    ids=["type", "nested", "newer"],
 )
 def test_a_damaged_state_is_that_jobs_fault_alone(runs, text):
     """A job whose file cannot be read is UNKNOWN with the reason, and the others are told."""

@@ -152,7 +152,7 @@ def test_hostile_output(empty_project):
     empty_project.ran()
     result = empty_project.pytest("--remex-collect", "-v", "-rA")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*<script>alert(1)</script>  \\x00 *"])
+    result.stdout.fnmatch_lines(["*<script>alert(1)</script>  ␀ *"])
     assert not set(result.stdout.str()) & {"\x1b", "\x00", "\x07"}
     assert "<script>alert(1)" not in (empty_project.output / "one/report.html").read_text()
 

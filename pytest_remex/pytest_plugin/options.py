@@ -102,6 +102,11 @@ def add_options(parser: pytest.Parser) -> None:
             const=mode,
             help=text,
         )
+    modes.addoption(
+        "--remex-init",
+        action="store_true",
+        help="write what this repository lacks for a first sweep; nothing is overwritten",
+    )
     for title, modifiers in _modifiers().items():
         group = parser.getgroup(f"remex-{title}", f"remex, options of {title}")
         for each in modifiers:

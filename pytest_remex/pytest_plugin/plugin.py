@@ -51,12 +51,17 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Keep the modes in one process: they batch by themselves, over one connection."""
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Begin a project; or keep the modes in one process, as they batch over one connection."""
+    if config.option.remex_init:
+        from pytest_remex.pytest_plugin.init import init  # noqa: PLC0415 - start-up
+
+        return init(config)
     if options.mode(config) is not Mode.DRY and config.pluginmanager.has_plugin("xdist"):
         config.option.dist = "no"
         config.option.numprocesses = None
         config.option.tx = []
+    return None
 
 
 @pytest.hookimpl(tryfirst=True)

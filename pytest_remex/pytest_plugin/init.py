@@ -1,0 +1,64 @@
+"""`--remex-init`: write what a repository lacks for its first sweep, and say the next command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_remex.errors import RemexError
+from pytest_remex.io import writing
+from pytest_remex.model import SCRIPT
+from pytest_remex.pytest_plugin import options
+from pytest_remex.pytest_plugin.anchor import repository_of
+from pytest_remex.starter import SETTINGS, SWEEPS, Found, look, missing_files
+
+
+def init(config: pytest.Config) -> int:
+    """Write the missing files in the repository that pytest was started in; never overwrite.
+
+    Raises:
+        pytest.UsageError: A file cannot be written, a library is missing, or a mode is asked for.
+
+    """
+    if config.option.remex_modes:
+        raise pytest.UsageError(f"--remex-init goes alone, without --remex-{options.mode(config)}")
+    top = repository_of(config.invocation_params.dir)
+    try:
+        found = look(top)
+        files = missing_files(found)
+        for name, text in files.items():
+            with writing(top / name), (top / name).open("x", encoding="utf-8") as file:
+                file.write(text)
+    except RemexError as error:
+        raise pytest.UsageError(str(error)) from None
+    print(f"remex init in {top}")  # noqa: T201 - pytest's terminal is not there yet
+    for line in (*_said(found, files), f"next: {_next(top, list(files), found)}"):
+        print(line)  # noqa: T201 - see above
+    return 0
+
+
+def _said(found: Found, files: dict[str, str]) -> list[str]:
+    what = {
+        SWEEPS: f"varies {found.parameter.name} of {found.config_file}"
+        if found.parameter
+        else "no config file with a number was found: writes parameters.json for your program",
+        SCRIPT: f"runs {found.program}"
+        if found.program
+        else "only shows the config file: put your program's command there",
+        SETTINGS: "jobs run on this machine: name your cluster there",
+    }
+    there = {SWEEPS: found.sweep_file, SCRIPT: SCRIPT, SETTINGS: found.settings_file}
+    return [
+        f"wrote {name}: {what[name]}" if name in files else f"kept {there[name]}, as it is"
+        for name in what
+    ]
+
+
+def _next(top: Path, written: list[str], found: Found) -> str:
+    commands = []
+    if not (top / ".git").exists():
+        commands += ["git init", "git add --all", 'git commit -m "First"']
+    elif written:
+        commands += [f"git add {' '.join(written)}", 'git commit -m "Add a first sweep"']
+    return " && ".join([*commands, f"pytest {found.sweep_file or SWEEPS}"])

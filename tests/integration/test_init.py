@@ -1,0 +1,115 @@
+"""--remex-init: what a repository lacks for its first sweep, which then runs as it stands."""
+
+import pytest
+
+FILES = {
+    "config.yaml": "title: tube\ngas:\n  gamma: 1.4  # ratio\n  on: true\nnx: 64\n",
+    "settings/params.toml": "nx = 64\n[gas]\ngamma = 1.4\n",
+    "parameters.json": '{"nx": 0, "gas": {"gamma": 1.4}}\n',
+    "input.json5": "{gas: {gamma: 1.4}} // c\n",
+    "solver.ini": "[gas]\ngamma = 1.4 ; c\n",
+    "athinput.tube": "<gas>\ngamma = 1.4 # c\n",
+    "flash.par": "# c\ngamma = 1.4\n",
+    "gyre.in": "&gas\n gamma = 1.4\n/\n",
+    "inlist_project": "&gas\n gamma = 1.4 ! c\n/\n",
+    "user_nl_gas": "gamma = 1.4\n",
+}
+
+
+@pytest.fixture
+def bare(project):
+    """Return a project without anything of pytest-remex's."""
+    project.git("rm", "--quiet", "run.sbatch", "pytest.ini")
+    project.write(".gitignore", "__pycache__/\n")
+    (project.path / "sweeps.py").unlink()
+    return project
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_result_runs_as_it_stands(bare, name):
+    """The files written fit the config file: they are tried, submitted and collected unchanged."""
+    project = bare
+    project.write(name, FILES[name])
+    project.write("pyproject.toml", "[project]\nname = 'x'\nversion = '2.0'\n")
+    project.commit()
+    result = project.pytest("--remex-init")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(
+        [
+            f"remex init in {project.path}",
+            f"wrote sweeps.py: varies gamma of {name}",
+            "wrote run.sbatch: only shows the config file: *",
+            "wrote pytest.ini: jobs run on this machine: *",
+            "next: git add sweeps.py run.sbatch pytest.ini && git commit * && pytest sweeps.py",
+        ]
+    )
+    assert '"gamma": [1.4, 2.8]' in (project.path / "sweeps.py").read_text()
+    project.commit()
+    project.pytest("sweeps.py").assert_outcomes(passed=2)
+    project.pytest("sweeps.py", "--remex-submit").assert_outcomes(passed=2)
+    done = project.pytest("sweeps.py", "--remex-collect", "--remex-wait=60")
+    done.assert_outcomes(passed=2)
+    assert "output_lines" in (project.output / "first" / "results.csv").read_text()
+
+
+def test_nothing_to_vary(bare):
+    """Without a config file the sweep writes one for the program, and this runs too."""
+    project = bare
+    project.write("simulate.py", "import json\nprint(json.load(open('parameters.json')))\n")
+    project.commit()
+    result = project.pytest("--remex-init")
+    result.stdout.fnmatch_lines(
+        ["wrote sweeps.py: *parameters.json*", "wrote run.sbatch: runs python3 simulate.py"]
+    )
+    project.commit()
+    project.pytest("sweeps.py", "--remex-submit").assert_outcomes(passed=2)
+    project.pytest("sweeps.py", "--remex-collect", "--remex-wait=60").assert_outcomes(passed=2)
+
+
+def test_nothing_is_overwritten(project):
+    """What is there is kept, byte by byte, and told."""
+    (project.path / "sweeps.py").unlink()
+    project.write("sweep_mine.py", "mine\n")
+    project.write("config.yaml", "a: 1\n")
+    before = {path: path.read_bytes() for path in project.path.iterdir() if path.is_file()}
+    result = project.pytest("--remex-init")
+    result.stdout.fnmatch_lines(
+        [
+            "kept sweep_mine.py, as it is",
+            "kept run.sbatch, as it is",
+            "kept pytest.ini, as it is",
+            "next: pytest sweep_mine.py",
+        ]
+    )
+    assert {path: path.read_bytes() for path in project.path.iterdir() if path.is_file()} == before
+
+
+def test_settings_in_pyproject(bare):
+    """Settings of pytest elsewhere are kept, and no pytest.ini hides them."""
+    bare.write("pyproject.toml", "[tool.pytest.ini_options]\nminversion = '8'\n")
+    bare.pytest("--remex-init").stdout.fnmatch_lines(["kept pyproject.toml, as it is"])
+    assert not (bare.path / "pytest.ini").exists()
+
+
+def test_outside_of_a_repository(bare):
+    """Where git knows nothing yet, the next command begins with git init."""
+    (bare.path / ".git").rename(bare.path / "elsewhere")
+    result = bare.pytest("--remex-init")
+    result.stdout.fnmatch_lines(
+        ["next: git init && git add --all && git commit * && pytest sweeps.py"]
+    )
+
+
+def test_with_a_mode(bare):
+    """A mode beside it is refused, and nothing is written."""
+    result = bare.pytest("--remex-init", "--remex-submit")
+    result.stderr.fnmatch_lines(["*--remex-init goes alone, without --remex-submit"])
+    assert not (bare.path / "run.sbatch").exists()
+
+
+def test_from_a_folder_below_the_top(bare, monkeypatch):
+    """The files go to the top of the repository, where run.sbatch is looked for."""
+    monkeypatch.chdir(bare.path / "notes")
+    assert bare.pytest("--remex-init").ret == 0
+    assert (bare.path / "run.sbatch").exists()
+    assert not (bare.path / "notes" / "sweeps.py").exists()

@@ -19,6 +19,9 @@ LAST_COLUMNS = (
 COLUMNS = frozenset(FIRST_COLUMNS + LAST_COLUMNS)
 """The columns of the results that say what became of an experiment."""
 
+CHANGED = "CHANGED SINCE LAUNCH"
+"""Added to the verdict of a run that today's patch would not make."""
+
 STAMP = "%Y_%m_%d_%H_%M_%S"
 
 

@@ -50,6 +50,7 @@ from pytest_remex.sweep import expand, point_id, sweep_of
 from pytest_remex.sweep_file import SweepFunction, call_of, experiment_at, sweep_functions
 from pytest_remex.tables.publish import Published, Target, publish
 from pytest_remex.tables.readers import hooks_of
+from pytest_remex.tables.recorded import RecordedRows
 from pytest_remex.transport import Connections, connect
 
 if TYPE_CHECKING:
@@ -170,7 +171,8 @@ def collect(  # noqa: PLR0913 - the contract with users
         runs = [WantedRun(_reached_by(remote, each.recorded), each.sweep) for each in submitted]
         collected = _collect(runs, folder / "runs", stack, offline=offline, largest=max_file)
         workspaces = stack.enter_context(closing(Workspaces(kept=False)))
-        place = _Place(repo or Repo("."), remote, workspaces, hooks)
+        recorded = RecordedRows(folder, None, _warn)
+        place = _Place(repo or Repo("."), remote, workspaces, hooks, recorded)
         judged = [_judge(*each, place) for each in zip(submitted, collected, strict=True)]
         return {each.sweep: _frame(each) for each in publish(judged, Target(folder), hooks)}
 
@@ -296,6 +298,7 @@ class _Place:
     remote: Remote | None
     workspaces: Workspaces
     hooks: GuardedHooks
+    recorded: RecordedRows
 
 
 def _find_runs(functions: Iterable[SweepFunction], index: RunIndex) -> list[_Submitted]:
@@ -335,7 +338,8 @@ def _collect(
 
 
 def _judge(submitted: _Submitted, collected: CollectedRun, place: _Place) -> JudgedRun:
-    judge = RunJudge(collected.run.node, collected.run.parameters, collected)
+    run = collected.run
+    judge = RunJudge(run.node, run.parameters, collected, place.recorded.keep)
     try:
         judge.check_job()
     except RunPendingError as pending:

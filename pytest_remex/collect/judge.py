@@ -5,7 +5,7 @@ No pytest is needed. The hooks come as a pluggy relay, pytest's or that of a scr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -36,9 +36,6 @@ from pytest_remex.model import Config, Experiment, Run, Scalar, Sweep
 from pytest_remex.repo.git import without_git_variables
 from pytest_remex.repo.workspace import Workspace
 from pytest_remex.sweep import SweepCall
-
-CHANGED = "CHANGED SINCE LAUNCH"
-"""Added to the verdict of a run that today's patch would not make."""
 
 
 class RunPendingError(RemexError):
@@ -75,10 +72,20 @@ class JudgedRun:
 
 
 class RunJudge:
-    """Judges one run; `result` holds what is known of it so far, also after a step has failed."""
+    """Judges one run; `result` holds what is known of it so far, also after a step has failed.
 
-    def __init__(self, node: str, parameters: Config, collected: CollectedRun) -> None:
+    `keep` is called with it each time that something was recorded.
+    """
+
+    def __init__(
+        self,
+        node: str,
+        parameters: Config,
+        collected: CollectedRun,
+        keep: Callable[[JudgedRun], None] = lambda _result: None,
+    ) -> None:
         self.collected = collected
+        self._keep = keep
         self.result = JudgedRun(node, parameters, collected)
 
     def check(
@@ -141,19 +148,28 @@ class RunJudge:
         cause = self._cause(error) if outcome == "failed" else ""
         self._note(note, replace(note, cause=cause, verdict=verdict))
         self.result = replace(self.result, verdict=verdict, reason=reason)
+        if self.result.measures:
+            self._keep(self.result)
 
     def _check_by_function(self, run: Run, call: SweepCall, hooks: GuardedHooks) -> None:
         """Run the sweep function's own check; what it recorded stays where it fails."""
         __tracebackhide__ = True
         parameters = {**run.experiment.point, **self.result.parameters}
-        recorder = RunRecorder(self.collected.folder, parameters)
         added = _added_measures(run, hooks)
+
+        def note() -> None:
+            measures = {**added, **recorder.measures}
+            self.result = replace(self.result, measures=measures, curves=recorder.curves)
+
+        def keep() -> None:
+            note()
+            self._keep(self.result)
+
+        recorder = RunRecorder(self.collected.folder, parameters, keep)
         try:
             recorder.record(call.check(replace(run, recorder=recorder)))
         finally:
-            self.result = replace(
-                self.result, measures={**added, **recorder.measures}, curves=recorder.curves
-            )
+            note()
 
     def _compare_patch(self, experiment: Experiment, workspace: Workspace) -> None:
         """Note whether the patch of today makes the commit that ran."""

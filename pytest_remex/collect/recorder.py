@@ -12,7 +12,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,23 +38,32 @@ class RunRecorder:
     Args:
         folder: The folder of the run's outputs; curves that an earlier collect left there go.
         parameters: What varies, whose names no measure may have.
+        recorded: Is called each time that measures were recorded.
 
     """
 
-    def __init__(self, folder: Path, parameters: Config) -> None:
+    def __init__(
+        self, folder: Path, parameters: Config, recorded: Callable[[], None] = lambda: None
+    ) -> None:
         self.measures: dict[str, Scalar] = {}
         self.curves: dict[str, str] = {}
         self._folder = folder / CURVES
         self._parameters = parameters
+        self._recorded = recorded
         with writing(self._folder):
             if self._folder.is_dir():
                 shutil.rmtree(self._folder)
 
     def record(self, measures: Mapping[str, object]) -> None:
         """Keep measures; see `Run.record`."""
-        for name, value in measures.items():
-            self._refuse_name(name)
-            self.measures[name] = measure(name, value)
+        before = len(self.measures)
+        try:
+            for name, value in measures.items():
+                self._refuse_name(name)
+                self.measures[name] = measure(name, value)
+        finally:
+            if len(self.measures) > before:
+                self._recorded()
 
     def curve(  # noqa: PLR0913 - as Run.curve
         self,

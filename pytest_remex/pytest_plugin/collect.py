@@ -14,7 +14,7 @@ from rich import filesize
 
 from pytest_remex.collect.failure import causes_of, oversized
 from pytest_remex.collect.hooks import GuardedHooks
-from pytest_remex.collect.judge import CHANGED, RunJudge, RunPendingError
+from pytest_remex.collect.judge import RunJudge, RunPendingError
 from pytest_remex.collect.pipeline import (
     CollectedRun,
     FetchOptions,
@@ -27,6 +27,7 @@ from pytest_remex.common.jobs import JobState
 from pytest_remex.errors import RemexError
 from pytest_remex.interaction import clean
 from pytest_remex.model import Remote, Repo
+from pytest_remex.names import CHANGED
 from pytest_remex.pytest_plugin import preparation
 from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.failures import ExamplesOfFailures
@@ -49,6 +50,7 @@ from pytest_remex.repo.workspace import Workspaces
 from pytest_remex.tables.merge import ZIP
 from pytest_remex.tables.publish import Published, Target, publish
 from pytest_remex.tables.readers import BuiltInReaders
+from pytest_remex.tables.recorded import RecordedRows
 
 SHOWN = 5
 """Outputs that are named of those left out, of a zip or on the cluster."""
@@ -64,6 +66,7 @@ class CollectMode(RecordedRunsMode):
         self._workspaces = Workspaces(kept=False)
         self._collected: dict[str, CollectedRun] | None = None
         self._judges: dict[str, RunJudge] = {}
+        self._recorded_rows = RecordedRows(settings.output, settings.launch, self._terminal.note)
         self._sweeps = {item.nodeid: sweep_for(item) for item in items}
         readers = BuiltInReaders(lambda: session.config.hook)
         session.config.pluginmanager.register(readers, "remex-readers")
@@ -77,7 +80,8 @@ class CollectMode(RecordedRunsMode):
             collected = self._collect_all(remote).get(item.nodeid)
         if collected is None:
             self._skip_unsubmitted(item)
-        self._judges[item.nodeid] = RunJudge(node_of(item), parameters_of(item), collected)
+        node, parameters = node_of(item), parameters_of(item)
+        self._judges[item.nodeid] = RunJudge(node, parameters, collected, self._recorded_rows.keep)
         if collected.job.state is not JobState.COMPLETED:
             yield collected.folder
             return

@@ -13,7 +13,8 @@ from pytest_remex.collect.recorder import read_curves
 from pytest_remex.errors import RemexError
 from pytest_remex.names import label
 from pytest_remex.tables.merge import LAUNCHES
-from pytest_remex.tables.table import CSV, Kind, Table, kind_of, read_table
+from pytest_remex.tables.recorded import RECORDED, read_with_recorded, recorded_launches
+from pytest_remex.tables.table import CSV, Kind, Table, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,7 +129,7 @@ def _find(which: str | Path) -> Path:
         return given
     above = [Path.cwd(), *Path.cwd().parents]
     for folder in (given, *(each / _OUTPUT / label(str(which)) for each in above)):
-        if (folder / CSV).is_file() or (folder / LAUNCHES).is_dir():
+        if (folder / LAUNCHES).is_dir() or any((folder / n).is_file() for n in (CSV, RECORDED)):
             return folder / CSV
     raise RemexError(
         f"no results of {str(which)!r}: neither a CSV, nor a folder that holds {CSV}, nor a sweep "
@@ -138,7 +139,9 @@ def _find(which: str | Path) -> Path:
 
 
 def _paths(folder: Path, launch: str | None, *, everything: bool) -> list[Path]:
-    launches = {path.parent.name: path for path in folder.glob(f"{LAUNCHES}/*/{CSV}")}
+    collected = {path.parent.name for path in folder.glob(f"{LAUNCHES}/*/{CSV}")}
+    collected |= recorded_launches(folder)
+    launches = {launch: folder / LAUNCHES / launch / CSV for launch in collected}
     if launch is None:
         newest = [folder / CSV]
         return [launches[each] for each in sorted(launches)] or newest if everything else newest
@@ -153,7 +156,7 @@ def _paths(folder: Path, launch: str | None, *, everything: bool) -> list[Path]:
 
 def _read(path: Path) -> Table | None:
     """Return a table, with the paths in it made absolute."""
-    table = read_table(path.parent) if path.name == CSV else None
+    table = read_with_recorded(path.parent) if path.name == CSV else None
     return None if table is None else with_absolute_paths(table, path.parent)
 
 

@@ -114,17 +114,39 @@ def _merge(
     dimensions: Sequence[Sequence[str]],
     points: Sequence[Mapping[str, object]] | None = None,
 ) -> Table:
-    old = read_old(folder)
+    return write_table(folder, _merged(folder, read_old(folder), flat, dimensions, points))
+
+
+def merged(
+    folder: Path, old: Table | None, rows: Iterable[Row], dimensions: Sequence[Sequence[str]]
+) -> Table:
+    """Return the table of a folder with rows put into it, as `write_results` writes it."""
+    return _merged(folder, old, [(row, _flat(row)) for row in rows], dimensions)
+
+
+def _merged(
+    folder: Path,
+    old: Table | None,
+    flat: Sequence[tuple[Row, Mapping[str, Value]]],
+    dimensions: Sequence[Sequence[str]],
+    points: Sequence[Mapping[str, object]] | None = None,
+) -> Table:
+    if points is not None:
+        swept = sorted({name for point in points for name in point})
+        today = {tuple(_cell(point[name]) for name in swept) for point in points}
+        flat = [
+            one for one in flat if tuple(_cell(one[0].point.get(name)) for name in swept) in today
+        ]
     kept = _kept(old, [row for row, _ in flat], points) if old else {}
     new: dict[str, Mapping[str, Value]] = {
         row.node: {**values, "path": os.path.relpath(row.path, folder) if row.path else None}
         for row, values in flat
     }
-    merged = [*(kept | new).values()]
-    roles = _roles([row for row, _ in flat], old.roles if old else {}, merged)
+    together = [*(kept | new).values()]
+    roles = _roles([row for row, _ in flat], old.roles if old else {}, together)
     names = tuple(tuple(_point_name(name) for name in each) for each in dimensions)
-    filled = [{name: row.get(name) for name in roles} for row in merged]
-    return write_table(folder, Table(names, roles, filled))
+    filled = [{name: row.get(name) for name in roles} for row in together]
+    return Table(names, roles, filled)
 
 
 def read_old(folder: Path) -> Table | None:

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 import pluggy
 from filelock import FileLock
 
-from pytest_remex import names
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun
 from pytest_remex.io import prepare_output_folder, replace_file, writing
 from pytest_remex.tables.merge import INDEX, LAUNCHES, read_old
+from pytest_remex.tables.recorded import discard, recorded_rows, results_folder
 from pytest_remex.tables.table import Table
 
 if TYPE_CHECKING:
@@ -102,22 +102,25 @@ def publish(judged: Iterable[JudgedRun], target: Target, hooks: GuardedHooks) ->
 
 def _publish_sweep(group: Sequence[JudgedRun], target: Target, hooks: GuardedHooks) -> Published:
     sweep = group[0].sweep.name
-    folder = target.output / names.label(sweep)
-    shown = folder if target.launch is None else folder / LAUNCHES / target.launch
+    folder = results_folder(target.output, sweep, None)
+    shown = results_folder(target.output, sweep, target.launch)
     stamp = Stamp(shown, group, target)
     uniform = hooks.flat("pytest_remex_uniform")
-    is_fresh = not target.portable and (
-        _is_ours_alone(hooks.relay) and stamp.holds and not any(e.note_changed for e in group)
-    )
+    left = recorded_rows(shown, [each.node for each in group])
+    changed = bool(left) or any(each.note_changed for each in group)
+    is_fresh = not (target.portable or changed) and _is_ours_alone(hooks.relay) and stamp.holds
     if is_fresh and not hooks.relay.pytest_remex_collected.get_hookimpls():
+        discard(shown)
         return Published(sweep, shown, None, uniform=uniform)
     from pytest_remex.tables import sweep_files  # noqa: PLC0415 - pandas takes half a second
 
     if is_fresh:
+        discard(shown)
         sweep_files.announce(shown, hooks)
         return Published(sweep, shown, None, uniform=uniform)
     table, portable = sweep_files.write(group, folder, shown, target, hooks)
     stamp.renew()
+    discard(shown)
     return Published(sweep, shown, table, portable, uniform)
 
 

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_remex.collect.hooks import GuardedHooks
-from pytest_remex.collect.judge import CHANGED, JudgedRun
+from pytest_remex.collect.judge import JudgedRun
 from pytest_remex.collect.manifest import write_judged
-from pytest_remex.collect.pipeline import CollectedRun
 from pytest_remex.io import writing
 from pytest_remex.report import Page, Portable, Sweep, write_index, write_portable, write_report
 from pytest_remex.sweep import expand
 from pytest_remex.tables.frame import frame
 from pytest_remex.tables.links import rebuild_links
-from pytest_remex.tables.merge import INDEX, LAUNCHES, ZIP, Row, read_old, write_results
+from pytest_remex.tables.merge import INDEX, LAUNCHES, ZIP, read_old, write_results
 from pytest_remex.tables.page import bases, counts_of, make_page, when_of
+from pytest_remex.tables.recorded import recorded_rows, row_of
 from pytest_remex.tables.table import CSV, Table, read_table
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def write(
     """
     sweep = group[0].sweep
     dimensions = [dimension.names for dimension in sweep.dimensions]
-    rows = [_row(each) for each in group]
+    nodes = [each.node for each in group]
+    rows = [*recorded_rows(shown, nodes), *(row_of(each) for each in group)]
     table = write_results(
         folder, rows, dimensions=dimensions, launch=target.launch, points=expand(sweep)
     )
@@ -79,37 +80,6 @@ def announce(shown: Path, hooks: GuardedHooks) -> None:
     """Pass the results that a folder holds to the hook pytest_remex_collected."""
     if table := read_table(shown):
         hooks.call("pytest_remex_collected", results=frame(table), folder=shown)
-
-
-def _row(each: JudgedRun) -> Row:
-    collected, job, run = each.collected, each.collected.job, each.collected.run
-    verdict = each.verdict or str(job.state)
-    return Row(
-        node=each.node,
-        id=run.id,
-        point={**run.point, **each.parameters},
-        launch=collected.launch.id,
-        state=str(job.state),
-        verdict=f"{verdict}, {CHANGED}" if each.note.changed else verdict,
-        measures=each.measures,
-        reason=each.reason,
-        elapsed=job.elapsed,
-        core_hours=None if job.elapsed is None else job.elapsed * (job.cores or 1) / 3600,
-        job=job.id,
-        commit=run.commit.sha,
-        base=run.commit.base,
-        run_directory=run.directory,
-        path=collected.folder if collected.outputs.files else None,
-        outputs=_outputs(collected),
-        note=collected.launch.note,
-    )
-
-
-def _outputs(collected: CollectedRun) -> list[str]:
-    """Return the names of the outputs, without a config file that was fetched only to be read."""
-    sweep = collected.sweep
-    unwanted = {*sweep.config_files} - {*sweep.fetch}
-    return sorted(name for name in collected.outputs.files if name not in unwanted)
 
 
 def update_index(output: Path) -> None:

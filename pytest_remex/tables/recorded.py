@@ -1,0 +1,168 @@
+"""What was recorded of runs while a collect goes on, so that no end of it loses any.
+
+Each time that a sweep function records something, the row as it is then goes as a line into a file
+beside the results. Whoever reads the results gets these rows too; the next collect of the sweep
+puts them into its table, and the file goes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_remex.errors import RecordError
+from pytest_remex.io import writing
+from pytest_remex.names import CHANGED, label
+from pytest_remex.tables.merge import LAUNCHES, Row, merged
+from pytest_remex.tables.table import CSV, Table, read_table
+
+if TYPE_CHECKING:
+    from pytest_remex.collect.judge import JudgedRun
+    from pytest_remex.collect.pipeline import CollectedRun
+
+RECORDED = "recorded.jsonl"
+FORMAT = 1
+"""The version of its lines that this release writes, and the newest that it reads."""
+UNFINISHED = "the collect ended before its check did"
+
+
+def results_folder(output: Path, sweep: str, launch: str | None) -> Path:
+    """Return the folder of a sweep's results in an output folder, or of those of one launch."""
+    folder = output / label(sweep)
+    return folder if launch is None else folder / LAUNCHES / launch
+
+
+class RecordedRows:
+    """Keeps the rows of a collect.
+
+    Args:
+        output: The output folder.
+        launch: The launch that is collected; None for each experiment's newest.
+        tell: Is told where a row cannot be written; the collect goes on, and writes it at its end.
+
+    """
+
+    def __init__(self, output: Path, launch: str | None, tell: Callable[[str], None]) -> None:
+        self._output = output
+        self._launch = launch
+        self._tell = tell
+
+    def keep(self, judged: JudgedRun) -> None:
+        """Write what is known of a run; it outlives this process from now on."""
+        folder = results_folder(self._output, judged.sweep.name, self._launch)
+        row = row_of(judged)
+        if not judged.verdict:
+            row = replace(row, reason=UNFINISHED)
+        facts = {
+            "format": FORMAT,
+            "dimensions": [dimension.names for dimension in judged.sweep.dimensions],
+            **asdict(row),
+            "path": os.path.relpath(row.path, folder) if row.path else None,
+        }
+        try:
+            with writing(folder / RECORDED):
+                folder.mkdir(parents=True, exist_ok=True)
+                # Opened anew: another collect may have put the rows into the table meanwhile.
+                with (folder / RECORDED).open("ab", buffering=0) as file:
+                    file.write(json.dumps(facts).encode() + b"\n")
+        except RecordError as error:
+            self._tell(str(error))
+
+
+def row_of(judged: JudgedRun) -> Row:
+    """Return what the results say of an experiment."""
+    collected, job, run = judged.collected, judged.collected.job, judged.collected.run
+    verdict = judged.verdict or str(job.state)
+    return Row(
+        node=judged.node,
+        id=run.id,
+        point={**run.point, **judged.parameters},
+        launch=collected.launch.id,
+        state=str(job.state),
+        verdict=f"{verdict}, {CHANGED}" if judged.note.changed else verdict,
+        measures=judged.measures,
+        reason=judged.reason,
+        elapsed=job.elapsed,
+        core_hours=None if job.elapsed is None else job.elapsed * (job.cores or 1) / 3600,
+        job=job.id,
+        commit=run.commit.sha,
+        base=run.commit.base,
+        run_directory=run.directory,
+        path=collected.folder if collected.outputs.files else None,
+        outputs=_outputs(collected),
+        note=collected.launch.note,
+    )
+
+
+def recorded_rows(folder: Path, collected: Iterable[str] = ()) -> list[Row]:
+    """Return the newest row of each experiment that a collect recorded and put into no table.
+
+    Args:
+        folder: The folder of a sweep's results, or of those of a launch.
+        collected: The node ids of experiments to leave out.
+
+    """
+    left_out = set(collected)
+    return [row for row, _ in _read(folder).values() if row.node not in left_out]
+
+
+def recorded_launches(folder: Path) -> set[str]:
+    """Return the launches that such rows of a sweep are of."""
+    return {row.launch for row in recorded_rows(folder)}
+
+
+def read_with_recorded(folder: Path) -> Table | None:
+    """Return the table in a folder with the rows that were recorded since; None without both.
+
+    Raises `DamagedTableError` where the table is damaged.
+    """
+    has_table = (folder / CSV).is_file()
+    found = list(_read(folder).values())
+    if folder.parent.name == LAUNCHES:
+        sweep = _read(folder.parents[1]).values()
+        found += [(row, names) for row, names in sweep if row.launch == folder.name]
+    table = read_table(folder) if has_table or not found else None
+    if not found or (has_table and table is None):
+        return table
+    _, dimensions = found[-1]
+    return merged(folder, table, [row for row, _ in found], dimensions)
+
+
+def discard(folder: Path) -> None:
+    """Remove the rows, which are in the table now. Raises `RecordError` where that fails."""
+    with writing(folder / RECORDED):
+        (folder / RECORDED).unlink(missing_ok=True)
+
+
+def _read(folder: Path) -> dict[str, tuple[Row, Sequence[Sequence[str]]]]:
+    """Return the newest row of each node id, with the parameter names of each dimension."""
+    try:
+        lines = (folder / RECORDED).read_bytes().splitlines()
+    except OSError:
+        return {}
+    return {row.node: (row, dimensions) for row, dimensions in _parsed(lines, folder)}
+
+
+def _parsed(lines: Iterable[bytes], folder: Path) -> Iterator[tuple[Row, Sequence[Sequence[str]]]]:
+    known = {field.name for field in fields(Row)}
+    for line in lines:
+        try:
+            facts = json.loads(line)
+            if facts["format"] > FORMAT:
+                continue
+            path = facts["path"] and folder / facts["path"]
+            row = {name: value for name, value in facts.items() if name in known}
+            yield Row(**{**row, "path": path}), facts["dimensions"]
+        except (ValueError, KeyError, TypeError):  # a line that a kill or a full disk cut short
+            continue
+
+
+def _outputs(collected: CollectedRun) -> list[str]:
+    """Return the names of the outputs, without a config file that was fetched only to be read."""
+    sweep = collected.sweep
+    unwanted = {*sweep.config_files} - {*sweep.fetch}
+    return sorted(name for name in collected.outputs.files if name not in unwanted)

@@ -32,6 +32,7 @@ from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.repo.identity import Footprint
 from pytest_remex.repo.workspace import Prepared, Workspaces
+from pytest_remex.sbatch.header import format_duration
 from pytest_remex.transport import Connections
 
 SHOWN = 20
@@ -144,7 +145,7 @@ class DryRun:
             known = KnownRuns.for_retry(run, earlier, self._settings.runs)
         # Whether a job failed is taken from the records: only how it goes on is asked for.
         decision = decide(known, options, recorded_job(known.asked))
-        title = _title(decision, known)
+        title = _title(decision, known, prepared)
         retried = known.run if decision is Decision.RETRY else None
         return PlannedExperiment(prepared, decision, title, known.earlier, retried)
 
@@ -209,7 +210,7 @@ class DryRun:
         return "; ".join(parts)
 
 
-def _title(decision: Decision, known: KnownRuns) -> str:
+def _title(decision: Decision, known: KnownRuns, prepared: Prepared) -> str:
     """Return what is shown of an experiment in a plan."""
     run = known.asked
     if run is None or decision is Decision.NEW:
@@ -218,7 +219,7 @@ def _title(decision: Decision, known: KnownRuns) -> str:
     titles = {
         Decision.FINISH: f"INTERRUPTED at {run.run.stage}",
         Decision.AGAIN: f"AGAIN after job {job}",
-        Decision.RETRY: f"RETRY after job {job}{_why_retried(known)}",
+        Decision.RETRY: f"RETRY after job {job}{_why_retried(known, prepared)}",
         Decision.UNJUDGED: f"NOT JUDGED job {job}",
         Decision.OTHER_BASE: f"ON ANOTHER BASE {run.launch.base[:7]} job {job}",
         Decision.ASK: f"RETRY if job {job} failed",
@@ -226,10 +227,18 @@ def _title(decision: Decision, known: KnownRuns) -> str:
     return titles.get(decision, f"ALREADY SUBMITTED job {job}")
 
 
-def _why_retried(known: KnownRuns) -> str:
+def _why_retried(known: KnownRuns, prepared: Prepared) -> str:
     job = recorded_job(known.asked)
-    failed_check = job is not None and job.state is JobState.COMPLETED and not known.purged
-    return ", whose check failed" if failed_check else ""
+    if job is None or known.asked is None or known.purged:
+        return ""
+    if job.state is JobState.COMPLETED:
+        return ", whose check failed"
+    if job.state is not JobState.TIMEOUT:
+        return f", {job.state}"
+    limits = (known.asked.run.header.time_limit, prepared.header.time_limit)
+    before, now = ("no limit" if each is None else format_duration(each) for each in limits)
+    again = "and again" if before == now else "now"
+    return f", TIMEOUT after {before}, {again} {now}"
 
 
 def _markup(line: str) -> Markup:

@@ -81,8 +81,8 @@ def test_what_lies_in_the_run_directory_decides(empty_project):
     plan = empty_project.pytest("--remex-plan", "--remex-retry")
     plan.stdout.fnmatch_lines(
         [
-            "*[[]a=1[]]  RETRY after job 1, goes on with cp photos/x100 result.txt (from *8 B)",
-            "*[[]a=2[]]  RETRY after job 2, starts afresh: there is no photo",
+            "*[[]a=1[]]  RETRY after job 1, TIMEOUT *, goes on with cp photos/x100 result.txt (*",
+            "*[[]a=2[]]  RETRY after job 2, TIMEOUT after *, starts afresh: there is no photo",
             "1 experiment whose job was ended early goes on with cp photos/x100 result.txt *",
             "1 experiment whose job was ended early starts afresh: there is no photo",
         ]

@@ -55,8 +55,19 @@ def test_more_time_for_a_retry(project):
     project.wait()
     result = project.pytest("--remex-collect", "-k", "a=1")
     result.stdout.fnmatch_lines(["*ended TIMEOUT*", '*--remex-retry --remex-sbatch="--time=..."'])
+    same = project.pytest("--remex-plan", "--remex-retry", "--remex-sbatch=--time=0:1", "-k", "a=1")
+    same.stdout.fnmatch_lines(["*a=1] *RETRY after job 1, TIMEOUT after 00:00:01, and again *"])
+    more = project.pytest("--remex-plan", "--remex-retry", "--remex-sbatch=--time=5", "-k", "a=1")
+    more.stdout.fnmatch_lines(
+        [
+            "*a=1] *RETRY after job 1, TIMEOUT after 00:00:01, now 00:05:00",
+            "*asks for 1 job, at most 0.08333 core-hours, *1 of them once more; 1 with * --time=5",
+        ]
+    )
     project.release_waiting()
-    project.submit("--remex-retry", "--remex-sbatch=--time=5", "-k", "a=1")
+    result = project.submit("--remex-retry", "--remex-sbatch=--time=5", "-k", "a=1")
+    result.stdout.fnmatch_lines(["asked for: 1 job, at most 0.08333 core-hours, *"])
+    assert introduced(project) == [(["--time=0:1"], 1.0), (["--time=5"], 300.0)]
     project.wait()
     project.pytest("--remex-collect", "-k", "a=1").assert_outcomes(passed=1, deselected=1)
 

@@ -56,6 +56,10 @@ class Sweep:
     inputs: tuple[str, ...] | None = None
     """Patterns of the declared inputs; None where all files but control files are inputs."""
     script: str = SCRIPT
+    float_texts: Mapping[str, Mapping[float, str]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+    """How ids write the floats of a parameter that have many digits."""
 
     @property
     def config_file(self) -> str | None:

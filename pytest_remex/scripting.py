@@ -44,9 +44,10 @@ from pytest_remex.launch.outcomes import Candidate, State
 from pytest_remex.launch.preparation import prepare, rules_of, run_patch, warnings_of
 from pytest_remex.launch.submitter import Folders, Submitter
 from pytest_remex.model import CONTROL, Config, Experiment, Remote, Repo, Sweep
+from pytest_remex.point_ids import point_id
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.repo.workspace import Named, Prepared, Workspace, Workspaces
-from pytest_remex.sweep import expand, point_id, sweep_of
+from pytest_remex.sweep import expand, sweep_of
 from pytest_remex.sweep_file import SweepFunction, call_of, experiment_at, sweep_functions
 from pytest_remex.tables.publish import Published, Target, publish
 from pytest_remex.tables.readers import hooks_of
@@ -229,7 +230,7 @@ def _node(target: _Target, function: SweepFunction, point: Config) -> str:
     """Return the node ID that pytest gives where its rootdir is the repository."""
     top, file = target.repo.path.resolve(), target.path.resolve()
     shown = file.relative_to(top).as_posix() if file.is_relative_to(top) else target.path.name
-    title = f"[{point_id(point)}]" if point else ""
+    title = f"[{point_id(sweep_of(function) or Sweep(''), point)}]" if point else ""
     return f"{shown}::{getattr(function, '__name__', '')}{title}"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
-import json
 import math
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import chdir
@@ -14,7 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import ParamSpec, TypeAlias, TypeVar, cast
 
 from pytest_remex.errors import SweepError
-from pytest_remex.model import SCRIPT, Config, Dimension, OptionalOutput, Run, Sweep, Value
+from pytest_remex.model import SCRIPT, Dimension, OptionalOutput, Run, Sweep, Value
+from pytest_remex.point_ids import float_texts, point_id
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -97,6 +97,7 @@ def sweep(  # noqa: PLR0913 - the contract with users
         link_name=link_name,
         inputs=None if inputs is None else _texts(inputs, "inputs"),
         script=_script_path(script),
+        float_texts=float_texts(grid),
     )
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
@@ -141,11 +142,6 @@ def expand(plan: Sweep) -> list[dict[str, Value]]:
         }
         for chosen in itertools.product(*(dimension.values for dimension in plan.dimensions))
     ]
-
-
-def point_id(point: Config) -> str:
-    """Return a point's id: `initial_mass=10-initial_y=0.27`."""
-    return "-".join(f"{name}={_id_text(value)}" for name, value in point.items())
 
 
 def plain(value: object, name: str) -> Value:
@@ -316,16 +312,10 @@ def _refuse_reserved_name(plan: Sweep) -> None:
 def _refuse_equal_points(plan: Sweep) -> None:
     seen: set[str] = set()
     for point in expand(plan):
-        title = point_id(point)
+        title = point_id(plan, point)
         if title in seen:
             raise SweepError(f"sweep {plan.name}: two points are {title!r}: remove one")
         seen.add(title)
-
-
-def _id_text(value: Value) -> str:
-    if isinstance(value, list | dict):
-        return json.dumps(value, separators=(",", ":"), sort_keys=True)
-    return str(value)
 
 
 def _measures(value: object, title: str) -> Mapping[str, object]:

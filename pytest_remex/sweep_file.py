@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_remex.errors import SweepError, first_line
 from pytest_remex.model import Config, Experiment, Remote, Repo, Sweep
-from pytest_remex.sweep import SweepCall, point_id, sweep_of
+from pytest_remex.point_ids import point_id
+from pytest_remex.sweep import SweepCall, sweep_of
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -57,7 +58,7 @@ def sweep_functions(path: Path, names: Iterable[str] | None) -> Iterator[list[Sw
 
 def experiment_at(sweep: Sweep, point: Config, path: Path) -> Experiment:
     """Return the experiment of a point, with its checkout at `path`."""
-    return Experiment(sweep, point_id(point), point, {**sweep.base_config, **point}, path)
+    return Experiment(sweep, point_id(sweep, point), point, {**sweep.base_config, **point}, path)
 
 
 def call_of(

@@ -16,6 +16,7 @@ import pytest
 
 from pytest_remex import hookspecs
 from pytest_remex.errors import RemexError
+from pytest_remex.point_ids import point_id
 from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.anchor import anchor_of, refuse_unread_conftests
 from pytest_remex.pytest_plugin.items import (
@@ -31,7 +32,7 @@ from pytest_remex.pytest_plugin.items import (
     word_of,
 )
 from pytest_remex.pytest_plugin.options import Mode
-from pytest_remex.sweep import SWEEP_FILES, expand, point_id, sweep_of
+from pytest_remex.sweep import SWEEP_FILES, expand, sweep_of
 
 ENDED_WELL = frozenset({"passed", "completed"})
 """What is counted in pytest's last line and has a dot for a letter."""
@@ -104,7 +105,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if plan is None:
         return
     points = expand(plan)
-    ids = [point_id(point) or pytest.HIDDEN_PARAM for point in points]
+    ids = [point_id(plan, point) or pytest.HIDDEN_PARAM for point in points]
     metafunc.parametrize(FIXTURE, points, ids=ids, indirect=True)
 
 

@@ -13,8 +13,16 @@ import pytest
 
 from pytest_remex.errors import RecordError
 from pytest_remex.model import Remote, Repo
+from pytest_remex.point_ids import with_full_id
 from pytest_remex.pytest_plugin.anchor import node_of
-from pytest_remex.pytest_plugin.items import is_experiment, places_of, point_of, say, skip
+from pytest_remex.pytest_plugin.items import (
+    is_experiment,
+    places_of,
+    point_of,
+    say,
+    skip,
+    sweep_for,
+)
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.preparation import failing_plainly
 from pytest_remex.pytest_plugin.terminal import Terminal
@@ -129,10 +137,15 @@ def _find_runs(items: Sequence[pytest.Function], settings: Settings) -> Mapping[
         raise RecordError(
             f"no launch {settings.launch!r} in {settings.launches}: the newest are {known}"
         )
-    found = {
-        item.nodeid: index.newest(node_of(item), point_of(item), settings.launch) for item in items
-    }
+    found = {item.nodeid: _newest(index, item, settings.launch) for item in items}
     return {node: recorded for node, recorded in found.items() if recorded is not None}
+
+
+def _newest(index: RunIndex, item: pytest.Function, launch: str | None) -> RecordedRun | None:
+    """Return an item's newest run, also one that was recorded with all digits of its floats."""
+    node, point = node_of(item), point_of(item)
+    older = with_full_id(node, sweep_for(item), point)
+    return index.newest(node, point, launch) or index.newest(older, point, launch)
 
 
 def _reached_by(remote: Remote, record: LaunchRecord) -> LaunchRecord:

@@ -18,6 +18,7 @@ from pathlib import Path
 from pytest_remex.errors import RepositoryError
 from pytest_remex.io import AGAIN
 from pytest_remex.model import Commit, Experiment
+from pytest_remex.point_ids import full_id
 from pytest_remex.repo.git import Git, is_alive
 
 LINK = "120000"
@@ -237,7 +238,7 @@ def _remove_crash_reports(repository: Git) -> None:
 
 def _message(experiment: Experiment) -> str:
     config = json.dumps(experiment.config, sort_keys=True, ensure_ascii=False, indent=1)
-    return f"{experiment.sweep.name} {experiment.id}\n\n{config}\n"
+    return f"{experiment.sweep.name} {full_id(experiment)}\n\n{config}\n"
 
 
 def _quoted(path: bytes) -> bytes:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pytest_remex import optional, sweep
 from pytest_remex.errors import SweepError
 from pytest_remex.model import OptionalOutput
-from pytest_remex.sweep import SweepCall, expand, plain, point_id, sweep_of
+from pytest_remex.point_ids import full_point_id as point_id
+from pytest_remex.sweep import SweepCall, expand, plain, sweep_of
 
 JSON = st.recursive(
     st.none()

@@ -1,0 +1,97 @@
+"""The ids of points, as `mass=10-z=0.02722`: floats are short, and unique in their sweep."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from pytest_remex.model import Config, Dimension, Experiment, Sweep, Value
+
+_SHOWN = 6
+"""Significant digits that a float may have without being shortened."""
+_FEWEST = 4
+_ALL = 17
+
+
+def point_id(sweep: Sweep, point: Config) -> str:
+    """Return a point's id in its sweep: floats have as few digits as tell them apart there."""
+    return "-".join(
+        f"{name}={_short(sweep.float_texts.get(name, {}), value)}" for name, value in point.items()
+    )
+
+
+def full_point_id(point: Config) -> str:
+    """Return a point's id with all digits, as older launches have it."""
+    return "-".join(f"{name}={_text(value)}" for name, value in point.items())
+
+
+def full_id(experiment: Experiment) -> str:
+    """Return an experiment's id with all digits.
+
+    Commits are named by it, so that a commit stays the same whichever values its grid gets.
+    """
+    return with_full_id(experiment.id, experiment.sweep, experiment.point)
+
+
+def with_full_id(text: str, sweep: Sweep, point: Config) -> str:
+    """Return a text that holds a point's id, such as a node id, with all digits in the id."""
+    return text.replace(point_id(sweep, point), full_point_id(point), 1) if point else text
+
+
+def float_texts(dimensions: Iterable[Dimension]) -> Mapping[str, Mapping[float, str]]:
+    """Return how ids write the floats of each parameter that are shortened."""
+    return {
+        name: short_texts(row[place] for row in dimension.values)
+        for dimension in dimensions
+        for place, name in enumerate(dimension.names)
+    }
+
+
+def short_texts(values: Iterable[Value]) -> Mapping[float, str]:
+    """Return the texts of the floats that are shortened; each is another than all others.
+
+    Args:
+        values: All values of a parameter.
+
+    """
+    known = list(values)
+    floats = {value for value in known if isinstance(value, float)}
+    long = {value for value in floats if _digits(value) > _SHOWN}
+    taken = {_text(value) for value in known if not isinstance(value, float) or value not in long}
+    texts: dict[float, str] = {}
+    for digits in range(_FEWEST, _ALL):
+        rounded = {value: _rounded(value, digits) for value in long - texts.keys()}
+        count = Counter(_rounded(value, digits) for value in long)
+        fresh = {
+            value: text
+            for value, text in rounded.items()
+            if count[text] == 1 and text not in taken and digits >= _whole_digits(value)
+        }
+        texts |= fresh
+        taken |= {*fresh.values()}
+    return texts
+
+
+def _short(texts: Mapping[float, str], value: Value) -> str:
+    return texts.get(value, str(value)) if isinstance(value, float) else _text(value)
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, list | dict):
+        return json.dumps(value, separators=(",", ":"), sort_keys=True)
+    return str(value)
+
+
+def _rounded(value: float, digits: int) -> str:
+    return str(float(f"{value:.{digits}g}"))
+
+
+def _digits(value: float) -> int:
+    """Return how many significant digits a float is written with."""
+    mantissa = repr(abs(value)).partition("e")[0]
+    return len(mantissa.replace(".", "").strip("0"))
+
+
+def _whole_digits(value: float) -> int:
+    return min(len(str(int(abs(value)))), _ALL)

@@ -6,7 +6,7 @@ import threading
 import traceback
 from typing import Any, Callable, Dict, Tuple
 
-from pytest_remex.agent import host, outputs
+from pytest_remex.agent import host, outputs, removal
 from pytest_remex.agent.errors import AgentError, LinkGoneError, disk_error, is_full
 from pytest_remex.agent.local import queue, scheduler
 from pytest_remex.agent.place import directories
@@ -34,6 +34,7 @@ HANDLERS: Dict[Tuple[type, str], Callable[[Any, Reply], None]] = {
     (protocol.Cancel, LOCAL): scheduler.cancel,
     (protocol.ListOutputs, ""): outputs.list_outputs,
     (protocol.ReadLogs, ""): outputs.read_logs,
+    (protocol.Remove, ""): removal.remove,
     (protocol.Tidy, ""): directories.tidy,
 }
 """The function that answers a request, by its type and the scheduler that it names."""

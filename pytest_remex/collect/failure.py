@@ -26,7 +26,7 @@ _MORE = {
     JobState.OUT_OF_MEMORY: ' --remex-sbatch="--mem=..."',
 }
 """The option that gives a run more of what it lacked."""
-_NOT_RUN = frozenset({JobState.REJECTED, JobState.LOST})
+_NOT_RUN = frozenset({JobState.REJECTED, JobState.LOST, JobState.PURGED})
 
 
 def last_lines(collected: CollectedRun, lines: int = TAIL_LINES) -> str:
@@ -131,6 +131,8 @@ def _settings(config: Config) -> Iterator[tuple[str, Value]]:
 def _reason(job: Job) -> str:
     if job.state is JobState.REJECTED:
         return f"not submitted: {job.reason}"
+    if job.state is JobState.PURGED:
+        return f"the run was {job.reason}: --remex-submit --remex-retry runs it again"
     if job.state is JobState.LOST:
         return (
             f"job {job.id} is LOST: {job.reason}; see whether it ran, and submit it again with "

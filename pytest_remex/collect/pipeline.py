@@ -16,6 +16,7 @@ from pytest_remex.collect.manifest import (
     write_outputs,
 )
 from pytest_remex.collect.query import Connect, query
+from pytest_remex.collect.removal import job_with_removal, read_removal
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.common.parts import ListedRun
 from pytest_remex.common.protocol import ListOutputs, Outputs
@@ -140,6 +141,12 @@ def collect(
     return [fetched.get(each.run.directory, each) for each in here]
 
 
+def was_cleaned(collected: CollectedRun) -> bool:
+    """Return whether a run was removed after it had been collected, as the user asked for."""
+    is_purged = collected.job.state is JobState.PURGED
+    return is_purged and read_removal(collected.folder).collected
+
+
 def _refuse(remote: Remote) -> Connection:
     raise AssertionError(f"a connection to {remote} was asked for while offline")
 
@@ -149,7 +156,7 @@ def _on_this_machine(wanted: WantedRun, jobs: Mapping[str, Job], folder: Path) -
     return CollectedRun(
         wanted.recorded,
         wanted.sweep,
-        job=jobs[run.directory],
+        job=job_with_removal(jobs[run.directory], folder / run.directory),
         folder=folder / run.directory,
         outputs=read_outputs(folder / run.directory),
         logs=log_patterns(run),
@@ -161,7 +168,7 @@ def _is_wanted(each: CollectedRun, options: FetchOptions) -> bool:
     more = any(largest is None or size <= largest for size in here.too_large.values())
     if here.complete and not more and (here.job, here.patterns) == (each.job.id, each.patterns):
         return False
-    if each.job.state in {JobState.REJECTED, JobState.LOST}:
+    if each.job.state in {JobState.REJECTED, JobState.LOST, JobState.PURGED}:
         return False
     return each.job.state.ended or (options.partial and each.job.state is JobState.RUNNING)
 

@@ -92,7 +92,7 @@ class OutputWatcher:
         write_judged(folder, JudgedNote(job=_SEEN + job.id, log=log, cause=cause))
 
 
-_WITHOUT_OUTPUT = frozenset({JobState.REJECTED, JobState.LOST})
+_WITHOUT_OUTPUT = frozenset({JobState.REJECTED, JobState.LOST, JobState.PURGED})
 
 
 def estimate(jobs: Sequence[tuple[Job, float | None]]) -> str:

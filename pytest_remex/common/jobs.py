@@ -23,6 +23,7 @@ class JobState(str, Enum):
     DEADLINE = "DEADLINE"
     REJECTED = "REJECTED"
     LOST = "LOST"
+    PURGED = "PURGED"
     UNKNOWN = "UNKNOWN"
 
     def __str__(self) -> str:
@@ -59,7 +60,11 @@ _LIVE = frozenset(
         JobState.COMPLETING,
     }
 )
-FINAL = frozenset(state for state in JobState if state.ended) - {JobState.REJECTED, JobState.LOST}
+FINAL = frozenset(state for state in JobState if state.ended) - {
+    JobState.REJECTED,
+    JobState.LOST,
+    JobState.PURGED,
+}
 """States in which a job that ran, or could have run, ends; they do not change any more."""
 
 

@@ -115,6 +115,15 @@ class LogPart(NamedTuple):
     most: int
 
 
+class RemovableRun(NamedTuple):
+    """A run whose run directory may go: what its launch record says of it, and its newest job."""
+
+    directory: str
+    token: str
+    sha: str
+    job: str
+
+
 class ListedRun(NamedTuple):
     """A run whose outputs are asked for, by glob patterns relative to its run directory."""
 

@@ -86,6 +86,11 @@ def cancelled(runs: str, job: str) -> str:
     return os.path.join(groups(runs), ".cancelled", job)
 
 
+def removed(runs: str) -> str:
+    """Return the folder that run directories are moved to when they are removed."""
+    return os.path.join(runs, REMEX, "removed")
+
+
 def attempt(notes: str, job_number: int, number: int) -> str:
     """Return the note of one attempt to submit, which also takes what sbatch prints."""
     return os.path.join(notes, f"{SUBMIT}{job_number}.{number}")

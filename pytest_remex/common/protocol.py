@@ -24,10 +24,11 @@ from pytest_remex.common.parts import (
     LogPart,
     Needs,
     Placement,
+    RemovableRun,
     RunJob,
     Source,
     Submission,
-)
+)  # fmt: skip
 
 SLURM, LOCAL = "slurm", "local"
 """The schedulers that a request may name."""
@@ -210,6 +211,16 @@ class LogText(NamedTuple):
     refused: str = ""
 
 
+class Removed(NamedTuple):
+    """A run directory was removed or measured; or `refused` says why not, or it was `gone`."""
+
+    directory: str
+    files: int = 0
+    bytes: int = 0
+    refused: str = ""
+    gone: bool = False
+
+
 class Tidied(NamedTuple):
     """What a launch needed only while it was placed is gone from the remote."""
 
@@ -348,6 +359,14 @@ class ReadLogs(NamedTuple):
     parts: List[LogPart]
 
 
+class Remove(NamedTuple):
+    """Remove run directories whose jobs have ended; `only_measure`: say how much that would be."""
+
+    runs: str
+    removable: List[RemovableRun]
+    only_measure: bool = False
+
+
 class Tidy(NamedTuple):
     """Remove what a launch needed only while it was placed."""
 
@@ -359,12 +378,12 @@ class Tidy(NamedTuple):
 
 Request = Union[
     LookAtHost, Examine, ListTips, Place, Submit, Release, Query, Cancel, ListOutputs, ReadLogs,
-    Tidy,
+    Remove, Tidy,
 ]  # fmt: skip
 Event = Union[
     Host, Check, Tips, Fetched, Placed, PlaceRefused, Held, Rejected, InDoubt, SubmitWarning,
     Waiting, Released, NotReleased, RunState, OrphansCancelled, Cancelled, NotCancelled, Outputs,
-    LogText, Tidied, End, Error, Beat,
+    LogText, Removed, Tidied, End, Error, Beat,
 ]  # fmt: skip
 
 CONVERSATION: Dict[Type[Any], Tuple[Type[Any], ...]] = {
@@ -378,6 +397,7 @@ CONVERSATION: Dict[Type[Any], Tuple[Type[Any], ...]] = {
     Cancel: (Cancelled, NotCancelled),
     ListOutputs: (Outputs,),
     ReadLogs: (LogText,),
+    Remove: (Removed,),
     Tidy: (Tidied,),
 }
 """Which events may answer a request, any number of each; then `End`, or `Error`."""

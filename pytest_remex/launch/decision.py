@@ -13,6 +13,7 @@ from pathlib import Path
 from pytest_remex.collect.manifest import read_judged, read_outputs
 from pytest_remex.collect.pipeline import WantedRun, collect
 from pytest_remex.collect.query import Connect, query
+from pytest_remex.collect.removal import read_removal
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.hookspecs import ContinueProbe
 from pytest_remex.interaction import Progress
@@ -122,13 +123,14 @@ def _decide_by_job(
 
 
 def is_purged(recorded: RecordedRun | None, folder: Path) -> bool:
-    """Return whether a collect found a run directory gone that still held what it wanted.
+    """Return whether a run was removed, or its directory was gone when a collect still wanted it.
 
     `folder` is where outputs are fetched to.
     """
     if recorded is None or not recorded.run.stage.settled:
         return False
-    return read_outputs(folder / recorded.run.directory).gone
+    outputs = folder / recorded.run.directory
+    return read_outputs(outputs).gone or read_removal(outputs).purged
 
 
 def recorded_verdict(recorded: RecordedRun | None, folder: Path) -> str:

@@ -32,7 +32,7 @@ class CancelMode(StatusMode):
         self._jobs = query(runs, self._connections.to)
         live = [each for each in runs if not self._jobs[each.run.directory].state.ended]
         self._cancel([each for each in live if self._jobs[each.run.directory].state.live])
-        self._jobs = {**self._jobs, **query(live, self._connections.to)}
+        self._look({**self._jobs, **query(live, self._connections.to)})
 
     def _cancel(self, runs: Sequence[RecordedRun]) -> None:
         by_remote: dict[Remote, list[RunJob]] = {}

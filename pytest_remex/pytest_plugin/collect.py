@@ -21,6 +21,7 @@ from pytest_remex.collect.pipeline import (
     WantedRun,
     collect,
     collect_offline,
+    was_cleaned,
 )
 from pytest_remex.collect.poll import poll
 from pytest_remex.common.jobs import JobState
@@ -30,6 +31,7 @@ from pytest_remex.model import Remote, Repo
 from pytest_remex.names import CHANGED
 from pytest_remex.pytest_plugin import preparation
 from pytest_remex.pytest_plugin.anchor import node_of
+from pytest_remex.pytest_plugin.facts import note_facts, run_facts
 from pytest_remex.pytest_plugin.failures import ExamplesOfFailures
 from pytest_remex.pytest_plugin.items import (
     experiment_of,
@@ -96,6 +98,9 @@ class CollectMode(RecordedRunsMode):
         if not is_experiment(pyfuncitem):
             return None
         judge = self._judges[pyfuncitem.nodeid]
+        collected = judge.collected
+        outputs = str(collected.folder) if collected.outputs.files else None
+        note_facts(pyfuncitem, **run_facts(collected.recorded, collected.job), outputs=outputs)
         with failing_plainly():
             _check_job(judge, pyfuncitem)
             base = judge.collected.launch.base
@@ -119,6 +124,10 @@ class CollectMode(RecordedRunsMode):
         if judge is not None and (call.when == "call" or report.failed):
             error = call.excinfo.value if call.excinfo else None
             judge.conclude(report.outcome, reason_of(report), error)
+            result = judge.result
+            note_facts(
+                item, verdict=result.verdict, cause=result.note.cause, measures=result.measures
+            )
         return report
 
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -186,7 +195,9 @@ class CollectMode(RecordedRunsMode):
         target = Target(
             settings.output, settings.launch, settings.layout, portable=settings.portable
         )
-        results = [judge.result for judge in self._judges.values()]
+        # What was removed after a collect keeps its row.
+        judges = [each for each in self._judges.values() if not was_cleaned(each.collected)]
+        results = [judge.result for judge in judges]
         try:
             published = publish(results, target, self._hooks(self._config.hook))
         except RemexError as error:
@@ -261,6 +272,9 @@ def _is_about_output(judge: RunJudge, error: BaseException) -> bool:
 def _check_job(judge: RunJudge, item: pytest.Function) -> None:
     """Skip an experiment whose job has not ended."""
     __tracebackhide__ = True
+    if was_cleaned(judge.collected):
+        say(item, "PURGED")
+        skip(judge.collected.job.reason)
     try:
         judge.check_job()
     except RunPendingError as pending:

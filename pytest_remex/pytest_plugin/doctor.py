@@ -13,6 +13,7 @@ import pytest
 from pytest_remex.common.protocol import FAULT, FINE, Check
 from pytest_remex.launch.doctor import diagnose
 from pytest_remex.model import Remote, Repo
+from pytest_remex.pytest_plugin.facts import note_facts
 from pytest_remex.pytest_plugin.items import fail, is_experiment, places_of, sweep_for
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.selection import NEEDED
@@ -60,6 +61,8 @@ class DoctorMode:
             self._found[places] = list(
                 diagnose(*places, self._settings.output, opened, self._scripts[pyfuncitem.path])
             )
+        checks = [check._asdict() for check in self._found[places]]
+        note_facts(pyfuncitem, place=places[1].place, checks=checks)
         if faults := [check.name for check in self._found[places] if check.state == FAULT]:
             fail(f"{', '.join(faults)}: see the lines below")
         return True

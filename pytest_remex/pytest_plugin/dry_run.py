@@ -25,8 +25,10 @@ from pytest_remex.launch.recognition import EarlierRun, Recognizer, moved_bases
 from pytest_remex.launch.submissions import Cost, written
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin import preparation
+from pytest_remex.pytest_plugin.command_line import Mode
+from pytest_remex.pytest_plugin.facts import note_facts, prepared_facts
 from pytest_remex.pytest_plugin.items import Markup, is_experiment, places_of, say, sweep_for
-from pytest_remex.pytest_plugin.options import Mode, Settings
+from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.preparation import ConfigChecks
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.records.index import RecordedRun, RunIndex
@@ -95,6 +97,7 @@ class DryRun:
         self._planned.append(planned)
         if planned.retried is not None:
             self._ahead.add(planned.retried, prepared.experiment)
+        note_facts(pyfuncitem, **prepared_facts(prepared), plan=planned.title)
         if self._settings.mode is Mode.PLAN:
             say(pyfuncitem, planned.title)
         return True

@@ -15,6 +15,7 @@ from pytest_remex.collect.query import query
 from pytest_remex.common.jobs import Job
 from pytest_remex.common.protocol import LogText
 from pytest_remex.interaction import clean
+from pytest_remex.pytest_plugin.facts import note_facts, run_facts
 from pytest_remex.pytest_plugin.items import say
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.selection import LookingMode
@@ -72,6 +73,8 @@ class LogMode(LookingMode):
 
     def _show(self, item: pytest.Function, recorded: RecordedRun) -> None:
         job = self._jobs[recorded.run.directory]
+        ends = self._ends.get(recorded.run.directory, [])
+        note_facts(item, **run_facts(recorded, job), output={e.path: clean(e.text) for e in ends})
         say(item, f"{job.state} job {job.id}".strip(), counted=str(job.state).lower())
 
     def _follow(self, node: str, recorded: RecordedRun) -> None:

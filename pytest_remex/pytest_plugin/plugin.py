@@ -19,6 +19,7 @@ from pytest_remex.errors import RemexError
 from pytest_remex.point_ids import point_id
 from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.anchor import anchor_of, refuse_unread_conftests
+from pytest_remex.pytest_plugin.command_line import Mode
 from pytest_remex.pytest_plugin.items import (
     FIXTURE,
     ITEM,
@@ -31,8 +32,12 @@ from pytest_remex.pytest_plugin.items import (
     set_word,
     word_of,
 )
+<<<<<<< HEAD
 from pytest_remex.pytest_plugin.options import Mode
 from pytest_remex.sweep import SWEEP_FILES, expand, sweep_of
+=======
+from pytest_remex.sweep import SWEEP_FILES, expand, point_id, sweep_of
+>>>>>>> 478a15d (Remove what chosen experiments take with --remex-clean, and write JSON with every mode)
 
 ENDED_WELL = frozenset({"passed", "completed"})
 """What is counted in pytest's last line and has a dot for a letter."""
@@ -137,6 +142,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             raise pytest.UsageError(str(error)) from error
         session.config.stash[MODE] = mode
         session.config.pluginmanager.register(mode, "remex-mode")
+        if (path := session.config.option.remex_json) is not None:
+            from pytest_remex.pytest_plugin.facts import FactsFile  # noqa: PLC0415 - few ask for it
+
+            facts = FactsFile(session.config, path.absolute())
+            session.config.pluginmanager.register(facts, "remex-facts")
         _freeze()
 
 
@@ -203,6 +213,7 @@ _MODES = {
     Mode.STATUS: ("status", "StatusMode"),
     Mode.LOG: ("log", "LogMode"),
     Mode.CANCEL: ("cancel", "CancelMode"),
+    Mode.CLEAN: ("clean", "CleanMode"),
     Mode.DOCTOR: ("doctor", "DoctorMode"),
 }
 """The module and the class of each mode's plugin, which takes time to import."""

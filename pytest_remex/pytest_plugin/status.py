@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,13 +12,13 @@ import pytest
 
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.poll import poll
+from pytest_remex.collect.removal import job_with_removal, read_removal
 from pytest_remex.collect.watch import OutputWatcher
 from pytest_remex.common.jobs import Job, JobState
-from pytest_remex.common.typed_json import to_json
-from pytest_remex.errors import RemexError, RemoteError
-from pytest_remex.io import writing
+from pytest_remex.errors import RemoteError
 from pytest_remex.model import Run
 from pytest_remex.pytest_plugin.board import ROWS, Board, BoardRow
+from pytest_remex.pytest_plugin.facts import note_facts, run_facts
 from pytest_remex.pytest_plugin.items import experiment_of, fail, say, skip
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.selection import NOT_ENDED, LookingMode
@@ -38,21 +37,15 @@ class StatusMode(LookingMode):
     ) -> None:
         super().__init__(session, settings, items)
         self._jobs: Mapping[str, Job] = {}
+        self._rows: Mapping[str, BoardRow] = {}
         self._watcher = OutputWatcher(settings.runs, self._connections.to)
         self._hooks = GuardedHooks(session.config.hook, self._terminal.note)
         self._was_interrupted = False
         _show_on_the_board_alone(session.config)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Close the connections, write the table for scripts, and set the exit code."""
+        """Close the connections, and set the exit code."""
         self._connections.close()
-        if self._settings.json:
-            try:
-                _write(self._settings.json, self._rows())
-            except RemexError as error:
-                self._terminal.say(str(error), red=True)
-                if session.exitstatus == pytest.ExitCode.OK:
-                    session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if self._was_interrupted:
             session.exitstatus = pytest.ExitCode.INTERRUPTED
         elif session.exitstatus == pytest.ExitCode.OK and self._is_something_left():
@@ -60,7 +53,7 @@ class StatusMode(LookingMode):
 
     def pytest_terminal_summary(self) -> None:
         """Show the board."""
-        rows = self._rows()
+        rows = list(self._rows.values())
         if rows:
             most = None if self._config.getoption("verbose") > 0 else ROWS
             with self._terminal.lifted():
@@ -104,19 +97,22 @@ class StatusMode(LookingMode):
         with self._terminal.live() as show:
             for jobs in poll(list(self._runs.values()), self._connections.to, limit):
                 self._look(jobs)
-                show(Board(self._rows(), self._terminal.height(AROUND_ROWS)))
+                show(Board(list(self._rows.values()), self._terminal.height(AROUND_ROWS)))
                 counts = Counter(job.state for job in jobs.values())
                 if counts != told:
                     told = counts
                     self._terminal.log(", ".join(f"{n} {state}" for state, n in counts.items()))
         if self._jobs and not any(job.state.live for job in self._jobs.values()):
-            tell_end({each.node: each.job for each in self._rows()}, self._terminal, self._hooks)
+            tell_end(
+                {node: row.job for node, row in self._rows.items()}, self._terminal, self._hooks
+            )
 
     def _look(self, jobs: Mapping[str, Job]) -> None:
         """Take in jobs, and look at what their output says."""
-        self._jobs = jobs
+        folder = self._settings.runs
+        self._jobs = {name: job_with_removal(job, folder / name) for name, job in jobs.items()}
         watched = [
-            (recorded, jobs[recorded.run.directory])
+            (recorded, self._jobs[recorded.run.directory])
             for recorded in self._runs.values()
             if recorded.run.directory in jobs
         ]
@@ -124,28 +120,40 @@ class StatusMode(LookingMode):
             self._watcher.look(watched)
         except RemoteError as error:
             self._terminal.note(f"what the jobs' output says was not read: {error}", "output")
+        self._rows = self._make_rows()
 
     def _show(self, item: pytest.Function, recorded: RecordedRun) -> None:
         __tracebackhide__ = True
         job = self._jobs.get(recorded.run.directory)
         if job is None:
             skip("its state could not be determined")
+        self._note(item, recorded, job)
         word = f"{job.state} job {job.id}".strip()
         say(item, word, counted=str(job.state).lower(), **_markup(job.state))
-        if job.state.failed:
+        if job.state.failed and not self._was_cleaned(recorded, job):
             self._fail(word, recorded, job)
+
+    def _note(self, item: pytest.Function, recorded: RecordedRun, job: Job) -> None:
+        row = self._rows[item.nodeid]
+        told = {"cause": row.cause, "output": row.said, "progress": row.progress}
+        note_facts(item, **run_facts(recorded, job), **told)
+
+    def _was_cleaned(self, recorded: RecordedRun, job: Job) -> bool:
+        """Return whether a run was removed that had been collected: that is what was asked for."""
+        folder = self._settings.runs / recorded.run.directory
+        return job.state is JobState.PURGED and read_removal(folder).collected
 
     def _fail(self, word: str, recorded: RecordedRun, job: Job) -> None:
         __tracebackhide__ = True
         said = self._watcher.of(recorded)
         fail(f"{word}: {said.cause or job.reason}".removesuffix(": "))
 
-    def _rows(self) -> list[BoardRow]:
-        return [
-            self._row(node, recorded, job)
+    def _make_rows(self) -> dict[str, BoardRow]:
+        return {
+            node: self._row(node, recorded, job)
             for node, recorded in self._runs.items()
             if (job := self._jobs.get(recorded.run.directory)) is not None
-        ]
+        }
 
     def _row(self, node: str, recorded: RecordedRun, job: Job) -> BoardRow:
         said = self._watcher.of(recorded)
@@ -197,23 +205,3 @@ def _markup(state: JobState) -> dict[str, bool]:
     if state.failed:
         return {"green": False, "red": True}
     return {"green": state is JobState.COMPLETED, "cyan": state.live}
-
-
-def _write(path: Path, rows: Sequence[BoardRow]) -> None:
-    listed = [
-        {
-            "node": each.node,
-            "launch": each.recorded.launch.id,
-            "note": each.recorded.launch.note,
-            "commit": each.recorded.run.commit.sha,
-            "directory": each.recorded.run.directory,
-            "point": each.recorded.run.point,
-            **{
-                f"job_{name}" if name == "id" else name: value
-                for name, value in to_json(each.job).items()
-            },
-        }
-        for each in rows
-    ]
-    with writing(path):
-        path.write_text(json.dumps(listed, indent=1) + "\n", "utf-8")

@@ -25,6 +25,7 @@ from pytest_remex.launch.outcomes import Candidate, Outcome, State, unjudged_tex
 from pytest_remex.launch.submitter import Folders, Submitter
 from pytest_remex.model import Experiment, Remote, Repo
 from pytest_remex.pytest_plugin import preparation
+from pytest_remex.pytest_plugin.facts import note_facts, prepared_facts, properties_of
 from pytest_remex.pytest_plugin.items import (
     Word,
     fail,
@@ -114,6 +115,7 @@ class SubmitMode:
         with preparation.failing_plainly():
             candidate = self._submitter.add(prepared, repo, remote, next(iter(probes), None))
         pyfuncitem.stash[CANDIDATE] = candidate
+        note_facts(pyfuncitem, **prepared_facts(prepared))
         if candidate.outcome.state in NOT_SENT:
             say(pyfuncitem, _word(candidate.outcome))
             skip(_why_not_sent(candidate.outcome))
@@ -250,13 +252,15 @@ def _add_outcome(
     item: pytest.Function, reports: Sequence[pytest.TestReport], outcome: Outcome
 ) -> None:
     """Have an item's reports, which tell how the patch went, tell how its submission went."""
+    facts = {"state": str(outcome.state), "job_id": outcome.job, "launch": outcome.launch}
+    note_facts(item, **facts)
     call = next(report for report in reports if report.when == "call")
     match outcome.state:
         case State.SUBMITTED:
             set_word(call, Word(_word(outcome), {}))
             # junitxml takes properties from the teardown's report.
             for report in reports:
-                report.user_properties.append(("remex_job", outcome.job))
+                report.user_properties += properties_of(facts)
         case state if state in NOT_SENT and not call.skipped:
             path, line, _title = item.reportinfo()
             set_word(call, Word(_word(outcome), {}))

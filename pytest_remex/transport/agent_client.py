@@ -36,6 +36,7 @@ WORK: dict[type, str] = {
     protocol.Cancel: "jobs were cancelled",
     protocol.ListOutputs: "outputs were listed",
     protocol.ReadLogs: "the jobs' output was read",
+    protocol.Remove: "run directories were removed",
     protocol.Tidy: "temporary files of the launch were removed",
 }
 """What is under way during a request, a clause for the message of a lost connection."""

@@ -17,6 +17,7 @@ import pytest
 
 # A pytest run in pytest forgets what it imported: what can be imported only once comes before.
 import pytest_remex.pytest_plugin.cancel
+import pytest_remex.pytest_plugin.clean
 import pytest_remex.pytest_plugin.collect
 import pytest_remex.pytest_plugin.dry_run
 import pytest_remex.pytest_plugin.log

@@ -6,12 +6,18 @@ MODIFIERS = {
     "--remex-retry": "--remex-plan or --remex-submit",
     "--remex-again": "--remex-plan or --remex-submit",
     "--remex-array": "--remex-plan or --remex-submit",
-    "--remex-yes": "--remex-submit",
+    "--remex-yes": "--remex-clean or --remex-submit",
     "--remex-wait": "--remex-collect or --remex-status",
     "--remex-offline": "--remex-collect",
     "--remex-partial": "--remex-collect",
-    "--remex-launch=x": "--remex-cancel or --remex-collect or --remex-log or --remex-status",
-    "--remex-json=x": "--remex-status",
+    "--remex-launch=x": " or ".join(
+        f"--remex-{mode}" for mode in ("cancel", "clean", "collect", "log", "status")
+    ),
+    "--remex-only=runs": "--remex-clean",
+    "--remex-json=x": " or ".join(
+        f"--remex-{mode}"
+        for mode in ("cancel", "clean", "collect", "doctor", "log", "plan", "status", "submit")
+    ),
 }
 MODES = (
     "",

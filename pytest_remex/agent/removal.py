@@ -1,0 +1,98 @@
+"""Remove run directories: only those that the client's launch record names, and nothing else.
+
+A run directory is renamed away first, and is gone for everybody from then on; what an interrupted
+removal leaves is removed by the next one. No link is followed.
+"""
+
+import contextlib
+import os
+import shutil
+import stat
+from typing import Tuple
+
+from pytest_remex.agent import fs
+from pytest_remex.agent.errors import AgentError, UnreadableError
+from pytest_remex.agent.fs import RunFiles
+from pytest_remex.agent.wire import Reply
+from pytest_remex.common import paths
+from pytest_remex.common.parts import RemovableRun
+from pytest_remex.common.paths import RunNote
+from pytest_remex.common.protocol import Remove, Removed
+
+
+def remove(request: Remove, reply: Reply) -> None:
+    """Measure run directories, and remove them where that is asked for."""
+    runs = request.runs
+    if not os.path.isdir(runs):
+        raise AgentError("runs", f"there is no runs folder {runs}: is its file system mounted?")
+    if not request.only_measure:
+        _empty(paths.removed(runs))
+    for run in request.removable:
+        reply.raise_if_gone()
+        reply.send(_removed(runs, run, only_measure=request.only_measure))
+
+
+def _removed(runs: str, run: RemovableRun, *, only_measure: bool) -> Removed:
+    told = Removed(run.directory)
+    path = os.path.join(runs, run.directory)
+    try:
+        if not os.path.lexists(path):
+            return told._replace(gone=True)
+        why = _why_not(path, run)
+        if why:
+            return told._replace(refused=why)
+        files, size = _measure(path)
+        if not only_measure:
+            _take_away(runs, path)
+    except (OSError, UnreadableError) as error:
+        return told._replace(refused=str(error))
+    return told._replace(files=files, bytes=size)
+
+
+def _why_not(path: str, run: RemovableRun) -> str:
+    """Return why a path is not the run directory that is meant; empty where it is."""
+    if os.path.basename(run.directory) != run.directory or run.directory.startswith("."):
+        return "it is not the name of a run directory"
+    if not stat.S_ISDIR(os.lstat(path).st_mode):
+        return "it is a link or a file, and not a run directory"
+    note = RunFiles(path).load(RunNote, paths.RUN)
+    if note is None or (note.sha, note.token) != (run.sha, run.token):
+        return f"its {paths.REMEX}/{paths.RUN} does not say that it is this run's"
+    job = (RunFiles(path).read(paths.JOB) or "").strip()
+    if job and job != run.job:
+        return f"it has another job by now, {job}"
+    return ""
+
+
+def _measure(path: str) -> Tuple[int, int]:
+    """Return how many files there are below a folder, and their bytes."""
+    files = size = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            with contextlib.suppress(OSError):
+                size += os.lstat(os.path.join(folder, name)).st_size
+                files += 1
+    return files, size
+
+
+def _take_away(runs: str, path: str) -> None:
+    away = paths.removed(runs)
+    fs.make_common(runs, away)
+    target = os.path.join(away, f"{os.path.basename(path)}.{fs.unique()}")
+    os.rename(path, target)
+    _delete(target)
+
+
+def _empty(folder: str) -> None:
+    """Remove what an interrupted removal left."""
+    for name in fs.listing(folder):
+        with contextlib.suppress(OSError):
+            _delete(os.path.join(folder, name))
+
+
+def _delete(path: str) -> None:
+    for folder, _, _ in os.walk(path):
+        # a folder that its owner may not write to cannot be emptied
+        with contextlib.suppress(OSError):
+            os.chmod(folder, 0o700)
+    shutil.rmtree(path)

@@ -1,0 +1,176 @@
+"""Removes run directories and fetched outputs, and remembers that and what was removed.
+
+`<outputs>/.remex/removed.json` beside a run's outputs says so, also where they are gone themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+
+from pytest_remex.collect.manifest import read_outputs
+from pytest_remex.collect.query import Connect
+from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.common.parts import RemovableRun
+from pytest_remex.common.paths import REMEX
+from pytest_remex.common.protocol import Remove, Removed
+from pytest_remex.io import replace_file, writing
+from pytest_remex.model import Remote
+from pytest_remex.records.index import RecordedRun
+
+NOTE = f"{REMEX}/removed.json"
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalNote:
+    """What was removed of a run, and when: its run directory, its outputs here.
+
+    `collected` says that its outputs had been fetched whole before.
+    """
+
+    when: str = ""
+    directory: bool = False
+    outputs: bool = False
+    collected: bool = False
+
+    @property
+    def purged(self) -> bool:
+        """Whether nothing of the run is left."""
+        return self.directory and (self.outputs or not self.collected)
+
+
+def read_removal(folder: Path) -> RemovalNote:
+    """Return the note in a run's folder of outputs; an empty one where there is none."""
+    try:
+        note = json.loads((folder / NOTE).read_bytes())
+        return RemovalNote(
+            when=str(note["when"]),
+            directory=note["directory"] is True,
+            outputs=note["outputs"] is True,
+            collected=note["collected"] is True,
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return RemovalNote()
+
+
+def job_with_removal(job: Job, folder: Path) -> Job:
+    """Return a run's job with what was removed of the run: PURGED where nothing is left."""
+    note = read_removal(folder)
+    if not note.directory or not job.state.ended:
+        return job
+    if not note.purged:
+        return job._replace(reason=f"run directory removed on {note.when}")
+    before = "" if note.collected else ", before it was collected"
+    why = f"removed with --remex-clean on {note.when}{before}"
+    return job._replace(state=JobState.PURGED, reason=why)
+
+
+def measure_directories(runs: Iterable[RecordedRun], connect: Connect) -> dict[str, Removed]:
+    """Return what removing run directories would remove, by run directory.
+
+    Raises:
+        RemoteError: A remote cannot be asked.
+
+    """
+    return _ask(runs, connect, only_measure=True)
+
+
+def remove_directories(
+    runs: Iterable[RecordedRun], connect: Connect, folder: Path
+) -> dict[str, Removed]:
+    """Remove run directories, remember that, and return what was removed, by run directory.
+
+    Args:
+        runs: The runs; their jobs have ended.
+        connect: Returns the connection to a remote.
+        folder: Where outputs go.
+
+    Raises:
+        RemoteError: A remote cannot be asked.
+        RecordError: A note cannot be written.
+
+    """
+    removed = _ask(runs, connect, only_measure=False)
+    for directory, told in removed.items():
+        if not told.refused:
+            _remember(folder / directory, directory=True)
+    return removed
+
+
+def measure_outputs(folder: Path) -> tuple[int, int]:
+    """Return how many files of outputs are in a run's folder, and their bytes."""
+    files = size = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            if name != Path(NOTE).name:
+                size += os.lstat(f"{place}/{name}").st_size
+                files += 1
+    return files, size
+
+
+def remove_outputs(folder: Path) -> None:
+    """Remove a run's fetched outputs, and remember that. Raises `RecordError`."""
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    _remember(folder, outputs=True)
+    with writing(folder):
+        for path in folder.iterdir():
+            if path.name == REMEX:
+                _empty(path)
+            else:
+                _remove(path)
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.name != Path(NOTE).name:
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_symlink() or not path.is_dir():
+        path.unlink()
+    else:
+        shutil.rmtree(path)
+
+
+def _remember(folder: Path, *, directory: bool = False, outputs: bool = False) -> None:
+    before = read_removal(folder)
+    note = RemovalNote(
+        when=date.today().isoformat(),  # noqa: DTZ011 - a day as the user counts days
+        directory=before.directory or directory,
+        outputs=before.outputs or outputs,
+        collected=before.collected or read_outputs(folder).complete,
+    )
+    with writing(folder):
+        (folder / REMEX).mkdir(parents=True, exist_ok=True)
+    replace_file(folder / NOTE, json.dumps(asdict(note)))
+
+
+def _ask(
+    runs: Iterable[RecordedRun], connect: Connect, *, only_measure: bool
+) -> dict[str, Removed]:
+    by_remote: dict[Remote, list[RemovableRun]] = {}
+    for each in runs:
+        run, launch = each.run, each.launch
+        wanted = RemovableRun(run.directory, launch.token, run.commit.sha, run.job)
+        by_remote.setdefault(launch.remote, []).append(wanted)
+    found: dict[str, Removed] = {}
+    for remote, wanted_runs in by_remote.items():
+        connection = connect(remote)
+        request = Remove(connection.remote.runs, wanted_runs, only_measure)
+        for event in connection.ask(request):
+            if isinstance(event, Removed):
+                found[event.directory] = event
+    return found
+
+
+def total(removed: Mapping[str, Removed]) -> tuple[int, int, int]:
+    """Return how many run directories there are, their files and their bytes."""
+    there = [each for each in removed.values() if not each.refused and not each.gone]
+    return len(there), sum(each.files for each in there), sum(each.bytes for each in there)

@@ -1,0 +1,116 @@
+"""The mode clean: remove run directories, fetched outputs, or both, of the selected experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+from rich import filesize
+
+from pytest_remex.collect.manifest import read_outputs
+from pytest_remex.collect.query import query
+from pytest_remex.collect.removal import (
+    measure_directories,
+    measure_outputs,
+    remove_directories,
+    remove_outputs,
+    total,
+)
+from pytest_remex.common.jobs import Job
+from pytest_remex.common.protocol import Removed
+from pytest_remex.interaction import counted
+from pytest_remex.pytest_plugin.facts import note_facts, run_facts
+from pytest_remex.pytest_plugin.items import fail, say, skip
+from pytest_remex.pytest_plugin.options import Settings
+from pytest_remex.pytest_plugin.selection import LookingMode
+from pytest_remex.records.index import RecordedRun
+
+
+class CleanMode(LookingMode):
+    """The plugin of the mode clean; without `--remex-yes` it only says what it would remove."""
+
+    def __init__(
+        self, session: pytest.Session, settings: Settings, items: Sequence[pytest.Function]
+    ) -> None:
+        super().__init__(session, settings, items)
+        self._jobs: Mapping[str, Job] = {}
+        self._directories: Mapping[str, Removed] = {}
+        self._outputs: dict[str, tuple[int, int]] = {}
+        self._uncollected = 0
+
+    def pytest_sessionfinish(self) -> None:
+        """Close the connections."""
+        self._connections.close()
+
+    def pytest_terminal_summary(self) -> None:
+        """Say what was removed, or what would be."""
+        done = "removed" if self._settings.yes else "would be removed"
+        many, files, size = total(self._directories)
+        if many:
+            what = f"{many} run director{'y' if many == 1 else 'ies'}"
+            self._terminal.say(f"{done}: {what}, {_size(files, size)}")
+        if self._outputs:
+            files, size = (sum(each) for each in zip(*self._outputs.values(), strict=True))
+            what = f"outputs here of {counted(len(self._outputs), 'run')}"
+            self._terminal.say(f"{done}: {what}, {_size(files, size)}")
+        if not many and not self._outputs:
+            self._terminal.say("there is nothing to remove")
+        elif self._uncollected and self._settings.only != "outputs":
+            told = f"{counted(self._uncollected, 'run')} of these not collected"
+            self._terminal.say(f"{told}: --remex-collect fetches the outputs first", yellow=True)
+        self._terminal.say(f"next: {self._next_command(found=bool(many or self._outputs))}")
+        self._terminal.summary("remex clean")
+
+    def _next_command(self, *, found: bool) -> str:
+        if found and not self._settings.yes:
+            return "--remex-clean --remex-yes removes that"
+        return "--remex-status shows what is left"
+
+    def _begin(self) -> None:
+        """Measure what may go, and remove it where the user agreed."""
+        self._jobs = query(self._runs.values(), self._connections.to)
+        ended = [each for each in self._runs.values() if self._has_ended(each)]
+        folder, names = self._settings.runs, [each.run.directory for each in ended]
+        if self._settings.only != "runs":
+            measured = {name: measure_outputs(folder / name) for name in names}
+            self._outputs = {name: found for name, found in measured.items() if found[0]}
+        complete = {name for name in names if read_outputs(folder / name).complete}
+        if self._settings.only != "outputs":
+            if self._settings.yes:
+                self._directories = remove_directories(ended, self._connections.to, folder)
+            else:
+                self._directories = measure_directories(ended, self._connections.to)
+        there = {n for n, told in self._directories.items() if not (told.gone or told.refused)}
+        self._uncollected = len(there - complete)
+        if self._settings.yes:
+            for name in self._outputs:
+                remove_outputs(folder / name)
+
+    def _show(self, item: pytest.Function, recorded: RecordedRun) -> None:
+        __tracebackhide__ = True
+        directory, job = recorded.run.directory, self._jobs[recorded.run.directory]
+        note_facts(item, **run_facts(recorded, job))
+        if not self._has_ended(recorded):
+            say(item, f"LEFT, {job.state} job {job.id}")
+            skip("its job has not ended, or its state is not known")
+        told = self._directories.get(directory)
+        if told is not None and told.refused:
+            fail(f"the run directory {directory} was left alone: {told.refused}")
+        is_there = told is not None and not told.gone
+        files, size = self._outputs.get(directory, (0, 0))
+        if not is_there and not files:
+            say(item, "NOTHING TO REMOVE")
+            skip("there is nothing to remove")
+        files, size = files + (told.files if told else 0), size + (told.bytes if told else 0)
+        if not self._settings.yes:
+            say(item, f"WOULD REMOVE {_size(files, size)}")
+            skip("--remex-yes removes it")
+        note_facts(item, removed={"files": files, "bytes": size})
+        say(item, f"REMOVED {_size(files, size)}", counted="removed")
+
+    def _has_ended(self, recorded: RecordedRun) -> bool:
+        return self._jobs[recorded.run.directory].state.ended
+
+
+def _size(files: int, size: int) -> str:
+    return f"{filesize.decimal(size)} in {counted(files, 'file')}"

@@ -1,0 +1,124 @@
+"""What is known of each experiment, for scripts: --remex-json, and properties in junit files."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_remex.common.jobs import Job
+from pytest_remex.common.typed_json import to_json
+from pytest_remex.errors import RemexError
+from pytest_remex.io import writing
+from pytest_remex.pytest_plugin.items import experiments, reason_of
+from pytest_remex.records.index import RecordedRun
+from pytest_remex.repo.workspace import Prepared
+
+FACTS = pytest.StashKey[dict[str, Any]]()
+"""What is known of an item's experiment, by name: what JSON can hold."""
+_PROPERTIES = {"job_id": "remex_job", "state": "remex_state", "elapsed": "remex_elapsed",
+               "commit": "remex_commit"}  # fmt: skip
+"""The facts that are properties of a junit file, and their names there."""
+
+
+def note_facts(item: pytest.Item, **facts: object) -> None:
+    """Keep what is known of an item's experiment, for the JSON file and for junit files."""
+    item.stash.setdefault(FACTS, {}).update(facts)
+    item.user_properties += properties_of(facts)
+
+
+def properties_of(facts: dict[str, Any]) -> list[tuple[str, object]]:
+    """Return facts as properties of a junit file."""
+    return [
+        (_PROPERTIES[name], value)
+        for name, value in facts.items()
+        if name in _PROPERTIES and value not in (None, "")
+    ]
+
+
+def run_facts(recorded: RecordedRun, job: Job) -> dict[str, Any]:
+    """Return what is known of a run and its job."""
+    run, launch = recorded.run, recorded.launch
+    about = {f"job_{name}" if name == "id" else name: v for name, v in to_json(job).items()}
+    return {
+        "launch": launch.id,
+        "note": launch.note,
+        "commit": run.commit.sha,
+        "base": run.commit.base,
+        "directory": run.directory,
+        "point": run.point,
+        **about,
+    }
+
+
+def prepared_facts(prepared: Prepared) -> dict[str, Any]:
+    """Return what is known of an experiment that is to be submitted."""
+    return {
+        "commit": prepared.commit.sha,
+        "base": prepared.commit.base,
+        "fingerprint": prepared.identity.fingerprint,
+        "point": prepared.experiment.point,
+    }
+
+
+class FactsFile:
+    """The plugin that writes the file of --remex-json: a list, with an object for each experiment.
+
+    Args:
+        config: The config of the pytest run.
+        path: The file.
+
+    """
+
+    def __init__(self, config: pytest.Config, path: Path) -> None:
+        self._config = config
+        self._path = path
+        self._outcomes: dict[str, tuple[str, str]] = {}
+        self._error = ""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note an item's outcome."""
+        if report.when == "call" or not report.passed:
+            self._outcomes[report.nodeid] = report.outcome, reason_of(report)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write the file."""
+        rows = [self._row(item) for item in experiments(session.items)]
+        try:
+            with writing(self._path):
+                text = json.dumps(_plain(rows), indent=1, allow_nan=False)
+                self._path.write_text(f"{text}\n", "utf-8", "backslashreplace")
+        except RemexError as error:
+            self._error = str(error)
+            if session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self) -> None:
+        """Say where the file could not be written."""
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        if self._error and reporter is not None:
+            reporter.write_line(self._error, red=True)
+
+    def _row(self, item: pytest.Item) -> dict[str, Any]:
+        outcome, why = self._outcomes.get(item.nodeid, ("", ""))
+        facts: dict[str, Any] = item.stash.get(FACTS, {})
+        return {"node": item.nodeid, "outcome": outcome, "why": why, **facts}
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a mode notes
+    """Return what JSON can hold: a number that it has no word for becomes text."""
+    match value:
+        case dict():
+            return {str(name): _plain(one) for name, one in value.items()}
+        case list() | tuple():
+            return [_plain(one) for one in value]
+        case float() if not math.isfinite(value):
+            return str(value)
+        case str() | int() | float() | None:
+            return value
+        case _:
+            return str(value)

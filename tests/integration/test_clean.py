@@ -1,0 +1,158 @@
+"""--remex-clean: run directories and outputs of chosen experiments go, and that is remembered."""
+
+import shutil
+
+import pytest
+
+
+def folders(project):
+    """Return the folders of outputs that hold more than the note about a removal."""
+    found = (project.output / "runs").glob("*/job.out")
+    return sorted(path.parent.name for path in found)
+
+
+def test_nothing_is_removed_unasked(project):
+    """Without --remex-yes it is said what and how much would be removed, and nothing is."""
+    project.ran()
+    project.pytest("--remex-collect", "-k", "1 or 2")
+    result = project.pytest("--remex-clean", "-v")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(
+        [
+            "*a=1] WOULD REMOVE * in * files*",
+            "would be removed: 3 run directories, * kB in * files",
+            "would be removed: outputs here of 2 runs, * in * files",
+            "1 run of these not collected: --remex-collect fetches the outputs first",
+            "next: --remex-clean --remex-yes removes that",
+            "*= 3 skipped in *",
+        ]
+    )
+    assert len(project.run_directories()) == 3
+    assert len(folders(project)) == 2
+
+
+def test_run_directories_alone(project):
+    """Where only run directories go, what was collected is judged as before; status tells it."""
+    project.ran()
+    assert project.pytest("--remex-collect").ret == 0
+    result = project.pytest("--remex-clean", "--remex-only=runs", "--remex-yes", "-k", "1 or 2")
+    result.stdout.fnmatch_lines(["removed: 2 run directories, *", "*2 removed in *"])
+    assert len(project.run_directories()) == 1
+    assert not list((project.runs / ".remex" / "removed").iterdir())
+    status = project.pytest("--remex-status")
+    assert status.ret == 0
+    status.stdout.fnmatch_lines(["COMPLETED 3 *", "1 *COMPLETED *run directory removed on 20*"])
+    collect = project.pytest("--remex-collect")
+    collect.assert_outcomes(passed=3)
+    assert project.pytest("--remex-submit").ret == 0
+    assert len(project.jobs()) == 3
+
+
+def test_all_of_what_was_collected(project):
+    """What was collected and then removed is PURGED, is no failure, and keeps its results."""
+    project.ran()
+    project.pytest("--remex-collect")
+    table = (project.output / "grid" / "results.csv").read_text()
+    result = project.pytest("--remex-clean", "--remex-yes", "-k", "1")
+    result.stdout.fnmatch_lines(
+        ["removed: 1 run directory, *", "removed: outputs here of 1 run, *"]
+    )
+    assert len(folders(project)) == 2
+    status = project.pytest("--remex-status")
+    assert status.ret == 0
+    status.stdout.fnmatch_lines(["PURGED    1 *", "*1 purged*"])
+    collect = project.pytest("--remex-collect", "-v")
+    assert collect.ret == 0
+    collect.stdout.fnmatch_lines(["*a=1] PURGED*"])
+    assert (project.output / "grid" / "results.csv").read_text() == table
+    again = project.pytest("--remex-clean", "--remex-yes", "-v", "-k", "1")
+    again.stdout.fnmatch_lines(["*a=1] NOTHING TO REMOVE*", "there is nothing to remove"])
+
+
+def test_before_it_was_collected(project):
+    """What was removed before it was collected has failed, and a retry sends it again."""
+    project.ran()
+    result = project.pytest("--remex-clean", "--remex-yes", "-k", "2")
+    result.stdout.fnmatch_lines(["1 run of these not collected*"])
+    assert project.pytest("--remex-status").ret == 1
+    collect = project.pytest("--remex-collect")
+    collect.assert_outcomes(passed=2, failed=1)
+    collect.stdout.fnmatch_lines(
+        ["the run was removed with --remex-clean on *, before it was collected: --remex-submit *"]
+    )
+    project.ran("--remex-retry")
+    assert len(project.jobs()) == 4
+    assert project.pytest("--remex-collect").ret == 0
+
+
+def test_outputs_alone(project):
+    """Where only the outputs here go, the next collect fetches them again."""
+    project.ran()
+    project.pytest("--remex-collect")
+    project.pytest("--remex-clean", "--remex-only=outputs", "--remex-yes")
+    assert folders(project) == []
+    assert len(project.run_directories()) == 3
+    assert project.pytest("--remex-status").ret == 0
+    assert project.pytest("--remex-collect").ret == 0
+    assert len(folders(project)) == 3
+
+
+def test_live_jobs_are_left_alone(empty_project):
+    """A run whose job waits or runs is never removed."""
+    empty_project.sweeps("""
+        from pytest_remex import sweep
+        @sweep({"text": ["fine", "wait"]})
+        def grid(experiment):
+            (experiment.path / "input.txt").write_text(experiment.config["text"])
+        """)
+    empty_project.submit()
+    empty_project.pytest("--remex-status", "--remex-wait=1")
+    result = empty_project.pytest("--remex-clean", "--remex-yes", "-v")
+    result.stdout.fnmatch_lines(["*text=fine] REMOVED *", "*text=wait] LEFT, RUNNING job 2*"])
+    assert len(empty_project.run_directories()) == 1
+    empty_project.release_waiting()
+    empty_project.wait()
+
+
+@pytest.mark.parametrize("change", ["link", "foreign", "resubmitted"])
+def test_what_is_not_the_run_is_left_alone(project, change):
+    """A link, another's folder, and a run that has another job by now are not removed."""
+    project.ran("-k", "1")
+    (folder,) = project.run_directories()
+    if change == "link":
+        elsewhere = folder.rename(project.path / "elsewhere")
+        folder.symlink_to(elsewhere)
+    elif change == "foreign":
+        (folder / ".remex" / "run.json").write_text("{}")
+    else:
+        (folder / ".remex" / "job").write_text("77\n")
+    result = project.pytest("--remex-clean", "--remex-yes", "-k", "1")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*was left alone: *"])
+    assert (folder / "job.out").exists()
+
+
+def test_links_and_closed_folders(project):
+    """What links in a run directory lead to stays, and folders that nobody may write to go."""
+    project.ran("-k", "1")
+    (folder,) = project.run_directories()
+    (project.path / "kept").mkdir()
+    (project.path / "kept" / "data").write_text("x")
+    (folder / "way_out").symlink_to(project.path / "kept")
+    (folder / "closed" / "in").mkdir(parents=True)
+    (folder / "closed" / "in" / "file").write_text("x")
+    (folder / "closed").chmod(0o500)
+    assert project.pytest("--remex-clean", "--remex-yes", "-k", "1").ret == 0
+    assert project.run_directories() == []
+    assert (project.path / "kept" / "data").read_text() == "x"
+    shutil.rmtree(project.path / "kept")
+
+
+def test_an_interrupted_removal_is_finished(project):
+    """What a removal left behind when it was killed is removed by the next one."""
+    project.ran("-k", "1 or 2")
+    left = project.runs / ".remex" / "removed" / "left"
+    left.mkdir(parents=True)
+    (left / "file").write_text("x")
+    project.pytest("--remex-clean", "--remex-yes", "-k", "1")
+    assert not left.exists()

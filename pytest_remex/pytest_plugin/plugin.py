@@ -32,12 +32,7 @@ from pytest_remex.pytest_plugin.items import (
     set_word,
     word_of,
 )
-<<<<<<< HEAD
-from pytest_remex.pytest_plugin.options import Mode
 from pytest_remex.sweep import SWEEP_FILES, expand, sweep_of
-=======
-from pytest_remex.sweep import SWEEP_FILES, expand, point_id, sweep_of
->>>>>>> 478a15d (Remove what chosen experiments take with --remex-clean, and write JSON with every mode)
 
 ENDED_WELL = frozenset({"passed", "completed"})
 """What is counted in pytest's last line and has a dot for a letter."""

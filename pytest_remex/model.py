@@ -60,6 +60,12 @@ class Sweep:
         default_factory=dict, repr=False, compare=False
     )
     """How ids write the floats of a parameter that have many digits."""
+    recipes: tuple[Config, ...] = ()
+    """Variants of the patch, tried in turn where a run fails; none where there is only one."""
+
+    def recipe(self, number: int) -> Config:
+        """Return a recipe; an empty one where the sweep has none, or fewer by now."""
+        return self.recipes[number] if number < len(self.recipes) else {}
 
     @property
     def config_file(self) -> str | None:
@@ -78,6 +84,7 @@ class Experiment:
         config: The sweep's base config with the point on top.
         path: A scratch checkout of the base commit. What the function changes there, before its
             `yield`, becomes the experiment's commit.
+        recipe: The variant of the patch that is tried: one of the sweep's `recipes`.
 
     Example:
         >>> def tams(experiment):
@@ -92,6 +99,12 @@ class Experiment:
     config: Config
     path: Path = field(repr=False)
     sbatch_options: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    recipe: Config = field(default_factory=dict, repr=False)
+
+    @property
+    def asked(self) -> Config:
+        """The config that the patch is to write: the recipe's values come before the sweep's."""
+        return {name: self.recipe.get(name, value) for name, value in self.config.items()}
 
     def sbatch(self, **options: str | int) -> None:
         """Set options of sbatch for this experiment, before its `yield`.

@@ -356,7 +356,8 @@ def _judge(submitted: _Submitted, collected: CollectedRun, place: _Place) -> Jud
 def _check(judge: RunJudge, submitted: _Submitted, workspace: Workspace, place: _Place) -> None:
     sweep, point, launch = submitted.sweep, submitted.point, judge.collected.launch
     remote = place.remote or launch.remote
-    experiment = experiment_at(sweep, point, workspace.scratch.checkout())
+    recipe = judge.collected.run.recipe
+    experiment = experiment_at(sweep, point, workspace.scratch.checkout(), recipe)
     call = call_of(submitted.function, experiment, place.repo, remote)
     try:
         judge.check(experiment, call, workspace, place.hooks)

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import ParamSpec, TypeAlias, TypeVar, cast
 
 from pytest_remex.errors import SweepError
-from pytest_remex.model import SCRIPT, Dimension, OptionalOutput, Run, Sweep, Value
+from pytest_remex.model import SCRIPT, Config, Dimension, OptionalOutput, Run, Sweep, Value
 from pytest_remex.point_ids import float_texts, point_id
 
 P = ParamSpec("P")
@@ -40,6 +40,7 @@ def sweep(  # noqa: PLR0913 - the contract with users
     link_name: str | None = None,
     inputs: Sequence[str] | None = None,
     script: str = SCRIPT,
+    recipes: Sequence[Mapping[str, object]] | None = None,
 ) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Make a function a sweep: one experiment for each point of the grid.
 
@@ -64,6 +65,8 @@ def sweep(  # noqa: PLR0913 - the contract with users
             Then only those, and the script, are placed in run directories and tell experiments
             apart. Default: all files but control files (see `remex_control`).
         script: The batch script, by its path in the repository.
+        recipes: Variants of the patch, read there as `experiment.recipe`. The first is submitted;
+            where its job or its check failed, `--remex-retry` tries the next one.
 
     Returns:
         A decorator, which returns the function as pytest can collect it.
@@ -98,6 +101,7 @@ def sweep(  # noqa: PLR0913 - the contract with users
         inputs=None if inputs is None else _texts(inputs, "inputs"),
         script=_script_path(script),
         float_texts=float_texts(grid),
+        recipes=_recipes(recipes),
     )
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
@@ -270,6 +274,24 @@ def _text(value: object, keyword: str) -> str:
     if "\n" in value or "\0" in value:
         raise SweepError(f"{keyword}: {value!r} holds a line break or NUL: remove it")
     return value
+
+
+def _recipes(recipes: Sequence[Mapping[str, object]] | None) -> tuple[Config, ...]:
+    if recipes is None:
+        return ()
+    if isinstance(recipes, str | Mapping) or not isinstance(recipes, Iterable):
+        raise SweepError(f"recipes={recipes!r}: write a list of dicts, such as [{{}}, {{'n': 2}}]")
+    found: list[Config] = []
+    for recipe in recipes:
+        if not isinstance(recipe, Mapping):
+            raise SweepError(f"recipes: {recipe!r} must be a dict of names and values")
+        values = {str(name): plain(value, str(name)) for name, value in recipe.items()}
+        if values in found:
+            raise SweepError(f"recipes: {values!r} appears twice: remove one")
+        found.append(values)
+    if not found:
+        raise SweepError("recipes is empty: list at least one, or leave it out")
+    return tuple(found)
 
 
 def _script_path(script: str) -> str:

@@ -56,9 +56,10 @@ def sweep_functions(path: Path, names: Iterable[str] | None) -> Iterator[list[Sw
         sys.path[:] = before
 
 
-def experiment_at(sweep: Sweep, point: Config, path: Path) -> Experiment:
-    """Return the experiment of a point, with its checkout at `path`."""
-    return Experiment(sweep, point_id(sweep, point), point, {**sweep.base_config, **point}, path)
+def experiment_at(sweep: Sweep, point: Config, path: Path, recipe: int = 0) -> Experiment:
+    """Return the experiment of a point, with its checkout at `path`, and one of its recipes."""
+    title, config = point_id(sweep, point), {**sweep.base_config, **point}
+    return Experiment(sweep, title, point, config, path, recipe=sweep.recipe(recipe))
 
 
 def call_of(

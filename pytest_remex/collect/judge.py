@@ -111,7 +111,7 @@ class RunJudge:
             call.patch(workspace.scratch.path)
         self._compare_patch(experiment, workspace)
         run = make_run(self.collected, replace(experiment, path=self.collected.folder), hooks.relay)
-        if wrong := config_differences(experiment.config, run.config or {}):
+        if wrong := config_differences(experiment.asked, run.config or {}):
             call.close()
             raise RunFailedError(
                 "the config that ran is not the config asked for: " + "; ".join(wrong)

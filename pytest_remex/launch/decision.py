@@ -41,26 +41,44 @@ class KnownRuns:
     """What the records know of an experiment: its own run, and its point's on another base.
 
     `purged` says that what its own run left is gone, and was not fetched: see `is_purged`.
-    `verdict` is the one on the run that a retry asks about: see `recorded_verdict`.
+    `verdict` is the one on the run that a retry asks about: see `recorded_verdict`. `recipes` is
+    how many the sweep has.
     """
 
     run: RecordedRun | None = None
     earlier: EarlierRun | None = None
     purged: bool = False
     verdict: str = ""
+    recipes: int = 0
 
     @classmethod
     def for_retry(
-        cls, run: RecordedRun | None, earlier: EarlierRun | None, folder: Path
+        cls, run: RecordedRun | None, earlier: EarlierRun | None, folder: Path, recipes: int = 0
     ) -> KnownRuns:
         """Return also what collects left in the folder of the fetched outputs."""
-        found = cls(run, earlier, is_purged(run, folder))
+        found = cls(run, earlier, is_purged(run, folder), recipes=recipes)
         return replace(found, verdict=recorded_verdict(found.asked, folder))
 
     @property
     def asked(self) -> RecordedRun | None:
         """The run whose job a retry asks about: its own, where it has one."""
         return self.run or (self.earlier.recorded if self.earlier else None)
+
+    @property
+    def has_next_recipe(self) -> bool:
+        """Whether the sweep has a recipe that its run was not made by, nor those before it."""
+        return self.run is not None and self.run.run.recipe + 1 < self.recipes
+
+    def recipe_after(self, job: Job | None) -> int:
+        """Return which recipe a retry takes.
+
+        It is the next one where the program or its check failed, and the same where something else
+        ended the job, or no other is left.
+        """
+        if self.run is None:
+            return 0
+        failed = job is not None and job.state in {JobState.FAILED, JobState.COMPLETED}
+        return self.run.run.recipe + (failed and self.has_next_recipe)
 
 
 def decide(known: KnownRuns, options: LaunchOptions, job: Job | None = None) -> Decision:
@@ -90,7 +108,7 @@ def _decide_by_run(known: KnownRuns, options: LaunchOptions, job: Job | None) ->
     if known.purged:
         return Decision.RETRY
     completed_elsewhere = known.earlier is not None and known.earlier.completed
-    if completed_elsewhere and not options.new_base and not _may_fail_check(options, job):
+    if completed_elsewhere and not options.new_base and not _may_fail_check(known, options, job):
         return Decision.ALREADY
     return _decide_by_job(known, options, job, Decision.ALREADY)
 
@@ -103,10 +121,10 @@ def _decide_by_earlier(known: KnownRuns, options: LaunchOptions, job: Job | None
     return Decision.OTHER_BASE
 
 
-def _may_fail_check(options: LaunchOptions, job: Job | None) -> bool:
+def _may_fail_check(known: KnownRuns, options: LaunchOptions, job: Job | None) -> bool:
     """Return whether the check on a run decides, which its own base's inputs were judged by."""
     has_completed = job is None or job.state is JobState.COMPLETED
-    return options.resubmit is Resubmit.CHECK and has_completed
+    return has_completed and (options.resubmit is Resubmit.CHECK or known.has_next_recipe)
 
 
 def _decide_by_job(
@@ -116,7 +134,7 @@ def _decide_by_job(
         return Decision.ASK
     if job.state.failed:
         return Decision.RETRY
-    if options.resubmit is Resubmit.CHECK and job.state is JobState.COMPLETED:
+    if _may_fail_check(known, options, job):
         by_verdict = {"": Decision.UNJUDGED, "FAILED": Decision.RETRY}
         return by_verdict.get(known.verdict, otherwise)
     return otherwise
@@ -178,6 +196,10 @@ class Retries:
     def decide(self, known: KnownRuns, options: LaunchOptions) -> Decision:
         """Return what a submit does with an experiment whose run was asked about."""
         return decide(known, options, self._job(known.asked) if known.asked else None)
+
+    def recipe(self, known: KnownRuns) -> int:
+        """Return which recipe a retry takes."""
+        return known.recipe_after(self._job(known.asked) if known.asked else None)
 
     def ended_early(self, run: RecordedRun) -> EndedEarly | None:
         """Return what a run left whose job was ended early; None for any other."""

@@ -84,6 +84,12 @@ class Launcher:
         git, local = self._services.workspaces.git(repo), remote.host is None
         return self._recognizer.find(prepared, git, local=local) is not None
 
+    def recipe_of(self, prepared: Prepared, repo: Repo, remote: Remote) -> int | None:
+        """Return which recipe an experiment's run was made by; None where it has no run."""
+        git, local = self._services.workspaces.git(repo), remote.host is None
+        recorded = self._recognizer.find(prepared, git, local=local)
+        return None if recorded is None else recorded.run.recipe
+
     def find(self, prepared: Prepared, repo: Repo, remote: Remote) -> RecordedRun | None:
         """Return the run that an experiment has already, known by its present names from now on.
 
@@ -239,6 +245,7 @@ def _new_run(prepared: Prepared, directory: str) -> RunRecord:
         header=prepared.header,
         identity=prepared.identity,
         sbatch=prepared.sbatch,
+        recipe=prepared.recipe,
     )
 
 

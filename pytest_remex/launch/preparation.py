@@ -208,7 +208,7 @@ def check_config(experiment: Experiment, hook: pluggy.HookRelay) -> Iterator[str
                 f"file that one reads, or implement the hook pytest_remex_config in conftest.py"
             )
         return
-    if wrong := config_differences(experiment.config, read.config, found="the checkout has"):
+    if wrong := config_differences(experiment.asked, read.config, found="the checkout has"):
         raise SweepError(
             f"{experiment.id}: after the patch the config is not the one asked for: "
             f"{'; '.join(wrong)}; let the patch write it, or correct the sweep"

@@ -130,7 +130,7 @@ def _recompute(
     for each in runs:
         identity = each.run.identity
         patch: Sequence[Edit | TreeEntry] | None = patches.get(each.run.commit.sha)
-        if patch is None and identity is not None:
+        if identity is not None and (patch is None or each.run.recipe):
             changed = identity.changed
             patch = [TreeEntry(os.fsencode(path), mode, blob) for path, mode, blob in changed]
         if patch is None:

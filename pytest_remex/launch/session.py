@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -40,6 +40,12 @@ class SubmitRequest:
     retried: RecordedRun | None = None
     earlier: EarlierRun | None = None
     probe: ContinueProbe | None = None
+    recipes: Mapping[int, Prepared] = field(default_factory=dict)
+    """The experiment as a retry may make it, by the number of the recipe."""
+
+    def made_by(self, recipe: int) -> SubmitRequest:
+        """Return the request for the experiment as a recipe makes it."""
+        return replace(self, prepared=self.recipes.get(recipe, self.prepared))
 
     @property
     def on_new_base(self) -> bool:
@@ -50,6 +56,13 @@ class SubmitRequest:
     def sha(self) -> str:
         """The commit of the run that is submitted."""
         return self.resumed.run.commit.sha if self.resumed else self.prepared.commit.sha
+
+
+def probes_of(requests: Iterable[SubmitRequest]) -> dict[str, ContinueProbe]:
+    """Return what extensions want to know of runs that are retried, by run directory."""
+    return {
+        each.retried.run.directory: each.probe for each in requests if each.retried and each.probe
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ from pytest_remex.launch.launcher import Launcher
 from pytest_remex.launch.options import GroupingKind, LaunchOptions
 from pytest_remex.launch.outcomes import Candidate, Outcome, State
 from pytest_remex.launch.recognition import moved_bases
-from pytest_remex.launch.session import Services, SubmitRequest
+from pytest_remex.launch.session import Services, SubmitRequest, probes_of
 from pytest_remex.launch.submissions import Cost
 from pytest_remex.model import Experiment, Remote, Repo
 from pytest_remex.repo.identity import Footprint
@@ -137,7 +137,12 @@ class Submitter:
             self._batch_size = count
 
     def add(
-        self, prepared: Prepared, repo: Repo, remote: Remote, probe: ContinueProbe | None = None
+        self,
+        prepared: Prepared,
+        repo: Repo,
+        remote: Remote,
+        probe: ContinueProbe | None = None,
+        recipes: Mapping[int, Prepared] | None = None,
     ) -> Candidate:
         """Take an experiment that was patched and committed.
 
@@ -146,6 +151,7 @@ class Submitter:
             repo: Where it was made.
             remote: Where it is to run.
             probe: What extensions want to know of its run, if that was ended early.
+            recipes: The experiment as a retry may make it, by the number of the recipe.
 
         Returns:
             The experiment, which is WAITING or ALREADY submitted.
@@ -155,7 +161,10 @@ class Submitter:
         """
         known = self._known(prepared, repo, remote)
         decision = decide(known, self._options, recorded_job(known.asked))
-        request = SubmitRequest(prepared, repo, remote, earlier=known.earlier, probe=probe)
+        made = {0: prepared, **(recipes or {})}
+        request = SubmitRequest(
+            prepared, repo, remote, earlier=known.earlier, probe=probe, recipes=made
+        )
         candidate = Candidate(request, known=known)
         self._candidates.append(candidate)
         if decision in UNSENT:
@@ -167,12 +176,18 @@ class Submitter:
             candidate.request = replace(request, retried=known.asked)
         elif decision is Decision.RETRY and not known.purged:
             candidate.request = replace(request, retried=known.run)  # it may be continued
+        elif decision is Decision.RETRY:
+            candidate.request = request.made_by(known.recipe_after(None))
         self._waiting.append(candidate)
         return candidate
 
     def is_recorded(self, prepared: Prepared, repo: Repo, remote: Remote) -> bool:
         """Return whether an experiment has a run already, submitted or about to be."""
         return self._launcher.is_recorded(prepared, repo, remote)
+
+    def recipe_of(self, prepared: Prepared, repo: Repo, remote: Remote) -> int | None:
+        """Return which recipe an experiment's run was made by; None where it has no run."""
+        return self._launcher.recipe_of(prepared, repo, remote)
 
     def moved(self) -> list[str]:
         """Return what to tell of the experiments whose points have runs on other bases."""
@@ -188,7 +203,8 @@ class Submitter:
         if run is not None and not self._options.resubmit.is_retry:
             return KnownRuns(run)
         earlier = self._launcher.find_elsewhere(prepared, repo, remote)
-        return KnownRuns.for_retry(run, earlier, self._folders.runs)
+        recipes = len(prepared.experiment.sweep.recipes)
+        return KnownRuns.for_retry(run, earlier, self._folders.runs, recipes)
 
     def advance(self, *, last: bool) -> None:
         """Send what waits once it makes a batch; with `last`, send it now and wait for its end.
@@ -252,7 +268,9 @@ class Submitter:
                     return
                 cost = self._confirmed_cost([each.request for each in sending])
                 for each in sending:
-                    each.request = self._continued(each.request, retries)
+                    if each.request.retried:
+                        recipe = retries.recipe(each.known)
+                        each.request = self._continued(each.request.made_by(recipe), retries)
                 send = self._launcher.commit([each.request for each in sending])
             except Exception as error:  # noqa: BLE001 - a fault that nobody reports would look like success
                 self._fail(self._waiting.pop(0), error)
@@ -287,13 +305,8 @@ class Submitter:
         return fits
 
     def _retries(self) -> Retries:
-        requests = [each.request for each in self._waiting if each.request.retried]
-        runs = [each.retried for each in requests if each.retried]
-        probes = {
-            each.retried.run.directory: each.probe
-            for each in requests
-            if each.retried and each.probe
-        }
+        runs = [each.request.retried for each in self._waiting if each.request.retried]
+        probes = probes_of(each.request for each in self._waiting)
         shown = self._listener.progress() if runs else nullcontext(show_nothing)
         with shown as progress:
             return Retries(runs, probes, self._connections.to, self._folders.runs, progress)

@@ -43,6 +43,7 @@ from pytest_remex.pytest_plugin.items import (
     shorten_reason,
     skip,
     sweep_for,
+    use_recipe,
 )
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.preparation import body_of, failing_plainly
@@ -105,7 +106,9 @@ class CollectMode(RecordedRunsMode):
             _check_job(judge, pyfuncitem)
             base = judge.collected.launch.base
             workspace = self._workspaces.at(places_of(pyfuncitem)[0], base)
-            experiment = experiment_of(pyfuncitem, workspace.scratch.path)
+            recipe = judge.collected.run.recipe
+            use_recipe(pyfuncitem, workspace.scratch.path, recipe)
+            experiment = experiment_of(pyfuncitem, workspace.scratch.path, recipe)
             judge.check(experiment, body_of(pyfuncitem), workspace, self._hooks(pyfuncitem.ihook))
         if judge.result.note.changed:
             say(pyfuncitem, f"PASSED, {CHANGED}", yellow=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -47,7 +47,8 @@ SENT_ONCE_MORE = frozenset({Decision.AGAIN, Decision.RETRY})
 class PlannedExperiment:
     """An experiment of a plan, what submit does with it, and its point's run on another base.
 
-    `retried` is its own run, where that is to be run once more.
+    `retried` is its own run, where that is to be run once more, and `recipe` the one that it is
+    made by then.
     """
 
     prepared: Prepared
@@ -55,6 +56,7 @@ class PlannedExperiment:
     title: str
     earlier: EarlierRun | None
     retried: RecordedRun | None = None
+    recipe: int = 0
 
 
 class DryRun:
@@ -69,9 +71,12 @@ class DryRun:
         self._workspaces = Workspaces(kept=False)
         self._recognizer = Recognizer(RunIndex.read(settings.launches))
         self._planned: list[PlannedExperiment] = []
+        self._tried: set[str] = set()
         self._ahead = LookAhead(session.config.hook, settings.runs)
         self._checks = ConfigChecks(session.config, self._terminal)
-        self._options = settings.sbatch_options()
+        self._preparer = preparation.Preparer(
+            self._workspaces, self._terminal, settings.sbatch_options()
+        )
         self._copies = CheckoutCopies(settings.checkout) if settings.checkout else None
 
     def checkout(
@@ -86,14 +91,12 @@ class DryRun:
         __tracebackhide__ = True
         if not is_experiment(pyfuncitem):
             return None
-        prepared = preparation.prepare(
-            pyfuncitem, self._workspaces, self._terminal, self._inspect, self._options
-        )
+        prepared = self._preparer.prepare(pyfuncitem, self._inspect)
         if self._copies:
             self._copies.leave_out(prepared)
         repo, remote = places_of(pyfuncitem)
         self._terminal.target(remote)
-        planned = self._plan(prepared, repo, remote)
+        planned = self._with_recipe(pyfuncitem, self._plan(prepared, repo, remote))
         self._planned.append(planned)
         if planned.retried is not None:
             self._ahead.add(planned.retried, prepared.experiment)
@@ -145,12 +148,38 @@ class DryRun:
         earlier = self._recognizer.find_elsewhere(prepared, git, local=local)
         known, options = KnownRuns(run, earlier), self._settings.launching
         if options.resubmit.is_retry:
-            known = KnownRuns.for_retry(run, earlier, self._settings.runs)
+            recipes = len(prepared.experiment.sweep.recipes)
+            known = KnownRuns.for_retry(run, earlier, self._settings.runs, recipes)
         # Whether a job failed is taken from the records: only how it goes on is asked for.
         decision = decide(known, options, recorded_job(known.asked))
         title = _title(decision, known, prepared)
         retried = known.run if decision is Decision.RETRY else None
-        return PlannedExperiment(prepared, decision, title, known.earlier, retried)
+        recipe = known.recipe_after(recorded_job(retried))
+        return PlannedExperiment(prepared, decision, title, known.earlier, retried, recipe)
+
+    def _with_recipe(self, item: pytest.Function, planned: PlannedExperiment) -> PlannedExperiment:
+        """Return what a retry sends of an experiment whose sweep has recipes.
+
+        All recipes of a sweep's first experiment are tried, so that none fails at a retry.
+        """
+        __tracebackhide__ = True
+        sweep, first = planned.prepared.experiment.sweep, planned.prepared
+        numbers = {planned.recipe} - {0} if planned.retried else set()
+        if sweep.name not in self._tried:
+            self._tried.add(sweep.name)
+            numbers |= set(range(1, len(sweep.recipes)))
+
+        def check(made: Prepared, _originals: Mapping[str, bytes]) -> None:
+            self._checks.check(made.experiment)
+
+        made = {
+            number: self._preparer.prepare_again(first, item, check, number)
+            for number in sorted(numbers)
+        }
+        if not planned.retried or planned.recipe not in made:
+            return planned
+        title = f"{planned.title}, with recipe {planned.recipe}"
+        return replace(planned, prepared=made[planned.recipe], title=title)
 
     def _show_diffs(self) -> None:
         verbose = self._config.getoption("verbose") > 0

@@ -69,10 +69,16 @@ def parameters_of(item: pytest.Function) -> Config:
     return {name: _recordable(name, value) for name, value in others.items()}
 
 
-def experiment_of(item: pytest.Function, path: Path) -> Experiment:
+def experiment_of(item: pytest.Function, path: Path, recipe: int = 0) -> Experiment:
     """Return the experiment as its sweep function sees it, with the checkout or outputs `path`."""
     plan, point = sweep_for(item), point_of(item)
-    return Experiment(plan, item.callspec.id, point, {**plan.base_config, **point}, path)
+    config = {**plan.base_config, **point}
+    return Experiment(plan, item.callspec.id, point, config, path, recipe=plan.recipe(recipe))
+
+
+def use_recipe(item: pytest.Function, path: Path, recipe: int) -> None:
+    """Have the sweep function, called next, see another of its recipes."""
+    item.funcargs[FIXTURE] = experiment_of(item, path, recipe)
 
 
 def sbatch_options_of(item: pytest.Function) -> dict[str, str]:

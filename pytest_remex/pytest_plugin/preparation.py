@@ -22,6 +22,7 @@ from pytest_remex.pytest_plugin.items import (
     places_of,
     sbatch_options_of,
     sweep_for,
+    use_recipe,
 )
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.repo.inputs import InputRules
@@ -45,35 +46,67 @@ def checkout(workspaces: Workspaces, repo: Repo, revision: str) -> Iterator[Path
         scratch.restore()
 
 
-def prepare(
-    item: pytest.Function,
-    workspaces: Workspaces,
-    terminal: Terminal,
-    inspect: Inspect | None = None,
-    options: SbatchOptions = NO_OPTIONS,
-) -> Prepared:
-    """Run an experiment's patch and commit it; fails the item with what a user can fix.
+class Preparer:
+    """Runs the patches of a pytest run's experiments and commits them.
 
-    `inspect` is shown the patched checkout before it is taken away, and what its files were;
-    `options` are those for sbatch. The terminal notes what is no part of the experiment.
+    Fails the item with what a user can fix; the terminal notes what is no part of an experiment.
+
+    Args:
+        workspaces: Where experiments are prepared.
+        terminal: Where notes go.
+        options: Options for sbatch.
     """
-    __tracebackhide__ = True
-    body = body_of(item)
-    repo, remote = places_of(item)
-    with failing_plainly():
-        workspace = workspaces.at(repo, sweep_for(item).branch)
-        run_patch(body, workspace.scratch.path)
-    body.close()
-    experiment = replace(
-        experiment_of(item, workspace.scratch.path), sbatch_options=sbatch_options_of(item)
-    )
-    with failing_plainly():
-        named = Named(node_of(item), experiment, parameters_of(item))
-        contents = workspaces.contents(repo, _rules_of(item), remote.shared)
-        prepared = prepare_experiment(named, workspace, contents, inspect, options)
-    for warning in warnings_of(workspaces.git(repo), prepared):
-        terminal.note(warning.text, warning.about or None)
-    return prepared
+
+    def __init__(
+        self, workspaces: Workspaces, terminal: Terminal, options: SbatchOptions = NO_OPTIONS
+    ) -> None:
+        self._workspaces = workspaces
+        self._terminal = terminal
+        self._options = options
+
+    def prepare(
+        self, item: pytest.Function, inspect: Inspect | None = None, recipe: int = 0
+    ) -> Prepared:
+        """Prepare an experiment, as one of the sweep's recipes makes it.
+
+        `inspect` is shown the patched checkout before it is taken away, and what its files were.
+        """
+        __tracebackhide__ = True
+        repo, remote = places_of(item)
+        with failing_plainly():
+            workspace = self._workspaces.at(repo, sweep_for(item).branch)
+        path = workspace.scratch.path
+        if recipe:
+            use_recipe(item, path, recipe)
+        body = body_of(item)
+        with failing_plainly():
+            run_patch(body, path)
+        body.close()
+        given = experiment_of(item, path, recipe)
+        experiment = replace(given, sbatch_options=sbatch_options_of(item))
+        with failing_plainly():
+            named = Named(node_of(item), experiment, parameters_of(item))
+            contents = self._workspaces.contents(repo, _rules_of(item), remote.shared)
+            prepared = prepare_experiment(named, workspace, contents, inspect, self._options)
+        for warning in warnings_of(self._workspaces.git(repo), prepared):
+            self._terminal.note(warning.text, warning.about or None)
+        return prepared
+
+    def prepare_again(
+        self, first: Prepared, item: pytest.Function, inspect: Inspect, recipe: int
+    ) -> Prepared:
+        """Prepare an experiment by another recipe; it stays the experiment that the first one made.
+
+        Fails the item where both make the same files.
+        """
+        __tracebackhide__ = True
+        made = self.prepare(item, inspect, recipe)
+        if made.identity.fingerprint == first.identity.fingerprint:
+            fail(
+                f"recipe {recipe} of {first.experiment.id}, {made.experiment.recipe!r}, makes the "
+                f"same files as the first one: read experiment.recipe in the patch"
+            )
+        return replace(made, identity=first.identity, recipe=recipe)
 
 
 def _rules_of(item: pytest.Function) -> InputRules:

@@ -80,7 +80,9 @@ class SubmitMode:
         )
         self._submitter.expect(len(items))
         self._checks = ConfigChecks(session.config, self._terminal)
-        self._options = settings.sbatch_options()
+        self._preparer = preparation.Preparer(
+            self._workspaces, self._terminal, settings.sbatch_options()
+        )
         self._retries = settings.launching.resubmit.is_retry
         self._held: deque[HeldItem] = deque()
         self._seconds_sending = 0.0
@@ -108,18 +110,36 @@ class SubmitMode:
             elif self._retries and (probe := probe_of(self._hook, prepared.experiment)):
                 probes.append(probe)
 
-        prepared = preparation.prepare(
-            pyfuncitem, self._workspaces, self._terminal, check, self._options
-        )
+        prepared = self._preparer.prepare(pyfuncitem, check)
         self._terminal.target(remote)
+        recipes = self._recipes(pyfuncitem, prepared, repo, remote)
         with preparation.failing_plainly():
-            candidate = self._submitter.add(prepared, repo, remote, next(iter(probes), None))
+            probe = next(iter(probes), None)
+            candidate = self._submitter.add(prepared, repo, remote, probe, recipes)
         pyfuncitem.stash[CANDIDATE] = candidate
         note_facts(pyfuncitem, **prepared_facts(prepared))
         if candidate.outcome.state in NOT_SENT:
             say(pyfuncitem, _word(candidate.outcome))
             skip(_why_not_sent(candidate.outcome))
         return True
+
+    def _recipes(
+        self, item: pytest.Function, prepared: Prepared, repo: Repo, remote: Remote
+    ) -> dict[int, Prepared]:
+        """Return an experiment as a retry may make it: by its run's recipe, and by the next one."""
+        last = self._submitter.recipe_of(prepared, repo, remote) if self._retries else None
+        if last is None:
+            return {}
+        known = range(1, len(prepared.experiment.sweep.recipes))
+
+        def check(made: Prepared, _originals: Mapping[str, bytes]) -> None:
+            self._checks.check(made.experiment)
+
+        return {
+            number: self._preparer.prepare_again(prepared, item, check, number)
+            for number in (last, last + 1)
+            if number in known
+        }
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(

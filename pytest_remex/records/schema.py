@@ -55,7 +55,7 @@ MAY_HAVE_JOB = HAS_JOB | {Stage.SUBMITTING, Stage.INDOUBT}
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One run of a launch: the experiment, its commit, its run directory and its job."""
+    """One run of a launch: experiment, number of the recipe, commit, run directory and job."""
 
     node: str
     id: str
@@ -78,7 +78,8 @@ class RunRecord:
     final: Job | None = None
     """The job's final state, once a query has seen it."""
     identity: Identity | None = None
-    """None where a release without fingerprints wrote the record."""
+    """None where a release without fingerprints wrote the record; that of the first recipe."""
+    recipe: int = 0
 
     @property
     def may_have_job(self) -> bool:
@@ -230,7 +231,7 @@ def run_to_json(run: RunRecord) -> dict[str, Any]:
         "directory": run.directory,
         "header": header_to_json(run.header),
         **(_identity_to_json(run.identity) if run.identity else {}),
-        **({"sbatch": list(run.sbatch)} if run.sbatch else {}),
+        **{k: v for k, v in {"sbatch": list(run.sbatch), "recipe": run.recipe}.items() if v},
     }
 
 
@@ -246,6 +247,7 @@ def run_from_json(data: Json, base: str) -> RunRecord:
         header=header_from_json(_object(data, "header")),
         identity=_identity_from_json(data) if "fingerprint" in data else None,
         sbatch=_texts(data, "sbatch") if "sbatch" in data else (),
+        recipe=_field(data, "recipe", int) if "recipe" in data else 0,
     )
 
 
@@ -339,8 +341,7 @@ def event_from_json(data: Json, base: str) -> Event | None:
         case Stage.COMMITTED:
             return Committed(run_from_json(data, base))
         case "ENDED":
-            final = from_json(Job, _object(data, "final"))
-            return Ended(_field(data, "commit", str), final)
+            return Ended(_field(data, "commit", str), from_json(Job, _object(data, "final")))
         case "RENAMED":
             return Renamed(
                 commit=_field(data, "commit", str),
@@ -359,11 +360,8 @@ _STAGE_KEYS = {key: (name, kind) for name, (key, kind) in _STAGE_FIELDS.items()}
 
 
 def _stage_from_json(data: Json) -> StageReached:
-    changes: dict[str, Any] = {}
-    for key in data:
-        if key in _STAGE_KEYS:
-            name, kind = _STAGE_KEYS[key]
-            changes[name] = _field(data, key, kind)
+    given = [(key, *_STAGE_KEYS[key]) for key in data if key in _STAGE_KEYS]
+    changes: dict[str, Any] = {name: _field(data, key, kind) for key, name, kind in given}
     return StageReached(_field(data, "commit", str), Stage(data["state"]), **changes)
 
 

@@ -55,6 +55,8 @@ class Prepared:
     """A folder for the job's output that its run directory will not have."""
     sbatch: tuple[str, ...] = ()
     """Options for sbatch that win over the script's header; `header` is what counts with them."""
+    recipe: int = 0
+    """Which of the sweep's recipes made it; `identity` is that of the first."""
 
 
 class Workspace:

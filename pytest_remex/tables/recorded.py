@@ -23,6 +23,7 @@ from pytest_remex.tables.table import CSV, Table, read_table
 if TYPE_CHECKING:
     from pytest_remex.collect.judge import JudgedRun
     from pytest_remex.collect.pipeline import CollectedRun
+    from pytest_remex.model import Scalar
 
 RECORDED = "recorded.jsonl"
 FORMAT = 1
@@ -84,7 +85,7 @@ def row_of(judged: JudgedRun) -> Row:
         launch=collected.launch.id,
         state=str(job.state),
         verdict=f"{verdict}, {CHANGED}" if judged.note.changed else verdict,
-        measures=judged.measures,
+        measures=_measures(judged),
         reason=judged.reason,
         elapsed=job.elapsed,
         core_hours=None if job.elapsed is None else job.elapsed * (job.cores or 1) / 3600,
@@ -96,6 +97,12 @@ def row_of(judged: JudgedRun) -> Row:
         outputs=_outputs(collected),
         note=collected.launch.note,
     )
+
+
+def _measures(judged: JudgedRun) -> dict[str, Scalar]:
+    """Return what was recorded; and by which recipe the run was made, where the sweep has some."""
+    recipe: dict[str, Scalar] = {"recipe": judged.collected.run.recipe}
+    return {**(recipe if judged.sweep.recipes else {}), **judged.measures}
 
 
 def recorded_rows(folder: Path, collected: Iterable[str] = ()) -> list[Row]:

@@ -18,17 +18,8 @@ directories are named relative to `runs`.
 
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Type, Union
 
+from pytest_remex.common import parts
 from pytest_remex.common.jobs import Job
-from pytest_remex.common.parts import (
-    ListedRun,
-    LogPart,
-    Needs,
-    Placement,
-    RemovableRun,
-    RunJob,
-    Source,
-    Submission,
-)  # fmt: skip
 
 SLURM, LOCAL = "slurm", "local"
 """The schedulers that a request may name."""
@@ -273,7 +264,7 @@ class Examine(NamedTuple):
     runs: str
     scheduler: str
     origin: bool = False
-    needs: Needs = Needs()
+    needs: parts.Needs = parts.Needs()
     thorough: bool = False
 
 
@@ -289,9 +280,9 @@ class Place(NamedTuple):
     launch: str
     token: str
     base: str
-    source: Source
+    source: parts.Source
     shared: List[str]
-    placements: List[Placement]
+    placements: List[parts.Placement]
     left_out: List[str] = []  # noqa: RUF012 - never changed, and NamedTuple has no factory
 
 
@@ -306,7 +297,7 @@ class Submit(NamedTuple):
     launch: str
     token: str
     scheduler: str
-    submissions: List[Submission]
+    submissions: List[parts.Submission]
     patience: Optional[float] = None
     limit_patience: Optional[float] = None
     width: Optional[int] = None
@@ -320,7 +311,7 @@ class Release(NamedTuple):
 
     runs: str
     scheduler: str
-    jobs: List[RunJob]
+    jobs: List[parts.RunJob]
 
 
 class Query(NamedTuple):
@@ -328,7 +319,7 @@ class Query(NamedTuple):
 
     runs: str
     scheduler: str
-    queried: List[RunJob]
+    queried: List[parts.RunJob]
     cancel_orphans: bool = False
 
 
@@ -337,7 +328,7 @@ class Cancel(NamedTuple):
 
     runs: str
     scheduler: str
-    jobs: List[RunJob]
+    jobs: List[parts.RunJob]
 
 
 class ListOutputs(NamedTuple):
@@ -347,7 +338,7 @@ class ListOutputs(NamedTuple):
     """
 
     runs: str
-    listed: List[ListedRun]
+    listed: List[parts.ListedRun]
     newest: Optional[int] = None
     largest: Optional[int] = None
 
@@ -356,14 +347,14 @@ class ReadLogs(NamedTuple):
     """Read pieces of jobs' output; a file that is not there is not told."""
 
     runs: str
-    parts: List[LogPart]
+    parts: List[parts.LogPart]
 
 
 class Remove(NamedTuple):
     """Remove run directories whose jobs have ended; `only_measure`: say how much that would be."""
 
     runs: str
-    removable: List[RemovableRun]
+    removable: List[parts.RemovableRun]
     only_measure: bool = False
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from pytest_remex.collect.pipeline import (
     was_cleaned,
 )
 from pytest_remex.collect.poll import poll
-from pytest_remex.common.jobs import JobState
+from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RemexError
 from pytest_remex.interaction import clean
 from pytest_remex.model import Remote, Repo
@@ -236,7 +236,7 @@ class CollectMode(RecordedRunsMode):
         if self._collected is None:
             runs = self._runs_on(remote)
             if self._settings.wait is not None:
-                self._wait(list(runs.values()), self._settings.wait)
+                self._wait(runs, self._settings.wait)
             wanted = [WantedRun(run, self._sweeps[node]) for node, run in runs.items()]
             self._collected = dict(zip(runs, self._fetch(wanted), strict=True))
         return self._collected
@@ -253,10 +253,17 @@ class CollectMode(RecordedRunsMode):
                 FetchOptions(self._settings.partial, self._settings.largest),
             )
 
-    def _wait(self, runs: Sequence[RecordedRun], limit: float) -> None:
-        with self._terminal.progress() as progress:
-            for jobs in poll(runs, self._connections.to, limit):
-                progress("waiting", sum(job.state.ended for job in jobs.values()), len(jobs))
+    def _wait(self, runs: Mapping[str, RecordedRun], limit: float) -> None:
+        jobs: Mapping[str, Job] = {}
+        try:
+            with self._terminal.progress() as progress:
+                for jobs in poll(list(runs.values()), self._connections.to, limit):
+                    progress("waiting", sum(job.state.ended for job in jobs.values()), len(jobs))
+        except KeyboardInterrupt:
+            self._terminal.say("stopped waiting: the jobs go on", yellow=True)
+            raise
+        if jobs and not any(job.state.live for job in jobs.values()):
+            self._tell_end({node: jobs[each.run.directory] for node, each in runs.items()})
 
     def _pending(self) -> Counter[str]:
         jobs = [judge.collected.job for judge in self._judges.values()]

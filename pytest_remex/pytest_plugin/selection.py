@@ -11,6 +11,8 @@ from typing import NoReturn
 
 import pytest
 
+from pytest_remex.collect.hooks import GuardedHooks
+from pytest_remex.common.jobs import Job
 from pytest_remex.errors import RecordError
 from pytest_remex.model import Remote, Repo
 from pytest_remex.point_ids import with_full_id
@@ -60,6 +62,13 @@ class RecordedRunsMode:
             node: RecordedRun(reached[recorded.record.path], recorded.run)
             for node, recorded in self._recorded.items()
         }
+
+    def _tell_end(self, jobs: Mapping[str, Job]) -> None:
+        """Say that all jobs have ended, after a wait: to whoever is at the terminal, and hooks."""
+        failed = sum(job.state.failed for job in jobs.values())
+        self._terminal.call(f"{len(jobs)} ended" + (f", {failed} failed" if failed else ""))
+        hooks = GuardedHooks(self._config.hook, self._terminal.note)
+        hooks.call("pytest_remex_ended", jobs=jobs)
 
     def _skip_unsubmitted(self, item: pytest.Function) -> NoReturn:
         """Skip an experiment that has no run, and count it."""

@@ -22,7 +22,6 @@ from pytest_remex.pytest_plugin.facts import note_facts, run_facts
 from pytest_remex.pytest_plugin.items import experiment_of, fail, say, skip
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.selection import NOT_ENDED, LookingMode
-from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.records.index import RecordedRun
 
 AROUND_ROWS = 16
@@ -103,9 +102,7 @@ class StatusMode(LookingMode):
                     told = counts
                     self._terminal.log(", ".join(f"{n} {state}" for state, n in counts.items()))
         if self._jobs and not any(job.state.live for job in self._jobs.values()):
-            tell_end(
-                {node: row.job for node, row in self._rows.items()}, self._terminal, self._hooks
-            )
+            self._tell_end({node: row.job for node, row in self._rows.items()})
 
     def _look(self, jobs: Mapping[str, Job]) -> None:
         """Take in jobs, and look at what their output says."""
@@ -179,13 +176,6 @@ class StatusMode(LookingMode):
 
     def _is_something_left(self) -> bool:
         return bool(self._unsubmitted) or not all(job.state.ended for job in self._jobs.values())
-
-
-def tell_end(jobs: Mapping[str, Job], terminal: Terminal, hooks: GuardedHooks) -> None:
-    """Say that all jobs have ended, after a wait: to whoever is at the terminal, and to hooks."""
-    failed = sum(job.state.failed for job in jobs.values())
-    terminal.call(f"{len(jobs)} ended" + (f", {failed} failed" if failed else ""))
-    hooks.call("pytest_remex_ended", jobs=jobs)
 
 
 def _show_on_the_board_alone(config: pytest.Config) -> None:

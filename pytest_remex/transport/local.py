@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from pytest_remex.transport.transfer import Transfer
 
 
+SETTLED = 2.0
+"""Seconds since a file was written to after which it is taken for whole, and linked to."""
+
+
 class LocalTransport:
     """Runs programs with the Python that runs this one; see `Transport`."""
 
@@ -117,7 +121,8 @@ def _copy(transfer: Transfer) -> None:
             is_plain[parts] = os.path.realpath(folder) == folder
         opened = _open(f"{root}/{name}") if is_plain[parts] else None
         if opened is not None:
-            size += _copy_file(opened, transfer.staging / STAGING, folders.make(parts) / last)
+            part, target = transfer.staging / STAGING, folders.make(parts) / last
+            size += _copy_file(opened, f"{root}/{name}", part, target)
             files += 1
             rate = size / max(time.monotonic() - started, 1e-3)
             transfer.report(TransferProgress(files, size, rate))
@@ -135,14 +140,17 @@ def _open(path: str) -> int | None:
     return None
 
 
-def _copy_file(opened: int, part: Path, target: Path) -> int:
-    """Copy an open file with the time that it had at the start; return its size.
+def _copy_file(opened: int, source: str, part: Path, target: Path) -> int:
+    """Put an open file into its place, without its bytes being stored twice; return its size.
 
-    A file that grows meanwhile is then newer than its copy.
+    Where a hard link cannot be made it is copied, with the time that it had at the start: a file
+    that grows meanwhile is then newer than its copy.
     """
     with os.fdopen(opened, "rb") as file:
         status = os.fstat(opened)
         try:
+            if _link(source, status, part, target):
+                return status.st_size
             with part.open("wb") as copied:
                 shutil.copyfileobj(file, copied, 1 << 20)
             os.utime(part, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -150,3 +158,24 @@ def _copy_file(opened: int, part: Path, target: Path) -> int:
         except OSError as error:
             raise unwritable(target, error) from error
     return status.st_size
+
+
+def _link(source: str, status: os.stat_result, part: Path, target: Path) -> bool:
+    """Make `target` the same file as an open one; return False where that cannot be.
+
+    A file that was written to just now may still be: it is copied.
+    """
+    if time.time() - status.st_mtime < SETTLED:
+        return False
+    part.unlink(missing_ok=True)
+    try:
+        os.link(source, part, follow_symlinks=False)
+    except OSError:
+        return False
+    linked = part.lstat()
+    if (linked.st_dev, linked.st_ino) != (status.st_dev, status.st_ino):
+        return False
+    # a rename onto another name of the same file does nothing
+    target.unlink(missing_ok=True)
+    part.replace(target)
+    return True

@@ -31,3 +31,26 @@ def test_board_and_log(user):
     text, _ = process.communicate(timeout=60)
     assert "==> slurm.out <==\na star of mass 3.0\nstep 5 of 10\n" in text
     assert "ended CANCELLED" in text
+
+
+def test_clean(user, cluster):
+    """Run directories on the cluster go when that is agreed to, never a live job's; it is told."""
+    user.script("if [ $mass = 3.0 ]; then sleep 300; fi")
+    user.submit()
+    user.pytest("--remex-status", "--remex-wait=5").told()
+    asked = user.pytest("--remex-clean").well()
+    assert "would be removed: 2 run directories, " in asked
+    assert "2 runs of these not collected" in asked
+    assert len(user.project.run_directories()) == 3
+    user.collect("-k", "1.0").well()
+    done = user.pytest("--remex-clean", "--remex-yes", "-v").well()
+    assert re.search(r"initial_mass=3.0\] LEFT, RUNNING job \d+", done.text), done.text
+    assert "removed: 2 run directories, " in done
+    assert [(d / "ran").read_text() for d in user.project.run_directories()] == ["ran\n"]
+    board = user.pytest("--remex-status").told()
+    assert board.code == 1
+    assert "1 failed, 1 purged, 1 running in " in board
+    user.pytest("--remex-cancel").well()
+    cluster.wait()
+    user.submit("--remex-retry")
+    assert user.collect("-k", "2.0").well().text.count(" PASSED ") == 1

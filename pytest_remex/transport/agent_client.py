@@ -95,7 +95,7 @@ class AgentClient:
         number, work = next(self._numbers), WORK[type(request)]
         self._unread[number] = deque()
         self._send(encode_request(number, request), work)
-        return self._events(number, work)
+        return self._events(number, request, work)
 
     @property
     def noise(self) -> str:
@@ -109,8 +109,8 @@ class AgentClient:
         self._reader.join(1)
         self._error_reader.join(1)
 
-    def _events(self, number: int, work: str) -> Iterator[Event]:
-        unread = self._unread[number]
+    def _events(self, number: int, request: Request, work: str) -> Iterator[Event]:
+        unread, asked = self._unread[number], frozenset(_objects(request))
         try:
             while True:
                 while not unread:
@@ -120,6 +120,9 @@ class AgentClient:
                     return
                 if isinstance(event, Error):
                     raise self._error(event)
+                if strays := [name for name in _subjects(event) if asked and name not in asked]:
+                    what = f"an answer from {self._place} is about {strays[0]!r}, not asked for"
+                    raise self._lost(what, work)
                 yield event
         finally:
             del self._unread[number]
@@ -217,3 +220,32 @@ class AgentClient:
         noise = b"\n".join(self._noise)[-_KEPT:]
         text = last_lines(bytes(self._stderr) or noise)
         return f", after {text!r}" if text else ""
+
+
+def _objects(request: Request) -> Iterator[str]:
+    """Yield the run directories and keys that a request names."""
+    match request:
+        case protocol.Place():
+            yield from (each.directory for each in request.placements)
+        case protocol.Submit():
+            for each in request.submissions:
+                yield from (each.key, *each.directories)
+        case protocol.Query():
+            yield from (each.directory for each in request.queried)
+        case protocol.ListOutputs():
+            yield from (each.directory for each in request.listed)
+        case protocol.ReadLogs():
+            yield from (each.directory for each in request.parts)
+
+
+def _subjects(event: Event) -> Iterator[str]:
+    """Yield the run directories and keys that an event is about."""
+    match event:
+        case protocol.Held():
+            yield from (event.key, *event.jobs)
+        case protocol.Rejected() | protocol.InDoubt():
+            yield event.key
+        case protocol.Placed() | protocol.PlaceRefused() | protocol.RunState():
+            yield event.directory
+        case protocol.Outputs() | protocol.LogText():
+            yield event.directory

@@ -66,7 +66,7 @@ def test_collect(user, cluster, strike, chance, tally, number):
     """A collect that is hit leaves no output in part, and the next one brings all of them."""
     victim = VICTIMS[number % len(VICTIMS)]
     user.script("mkdir -p LOGS; head -c 2000000 /dev/urandom >LOGS/large.data")
-    user.edit("LOGS/history.data", "LOGS/*.data")
+    user.edit('["LOGS/history.data"', '["LOGS/*.data"')
     user.submit()
     cluster.wait()
     with tally.case(f"{victim} hit while collecting") as case:

@@ -8,14 +8,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_remex.common.framing import encode_event
+from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.common.parts import ListedRun, Placement, RunJob, Source, Submission
 from pytest_remex.common.protocol import (
     CONVERSATION,
+    SLURM,
     Beat,
     End,
     Error,
     Fetched,
+    Held,
+    ListOutputs,
     ListTips,
+    Outputs,
+    Place,
     Placed,
+    Query,
+    Rejected,
+    RunState,
+    Submit,
     Tips,
 )
 from pytest_remex.errors import ConnectionLostError, RemoteError
@@ -33,6 +44,9 @@ for line in sys.stdin:
 """An agent that runs the program in the request, which `ListTips.clone` holds."""
 
 
+RUN = 'exec(json.loads(line.partition(" ")[2])["clone"])'
+
+
 def sends(event, number=1):
     """Return a statement by which the agent sends an event."""
     return f"send({encode_event(number, event)!r})"
@@ -46,10 +60,10 @@ def talk():
     """Return a function that asks a new agent to run a program, and returns its events."""
     clients = []
 
-    def talk(program, idle_timeout=5.0, agent=AGENT):
+    def talk(program, idle_timeout=5.0, agent=AGENT, request=None):
         channel = LocalChannel([sys.executable, "-I", "-c", agent])
         clients.append(AgentClient(channel, "", place="there", idle_timeout=idle_timeout))
-        return list(clients[-1].ask(ListTips(program)))
+        return list(clients[-1].ask(request or ListTips(program)))
 
     yield talk
     for client in clients:
@@ -89,6 +103,30 @@ def test_line_that_is_no_event(talk, text):
     line = b"%d %s\n" % (len(text), text.encode())
     with pytest.raises(ConnectionLostError, match=r"answer from there cannot be decoded \(.*"):
         talk(f"send({line!r})\n{END}")
+
+
+PLACEMENT = Placement("mine", "a", "b", "c", {})
+STRAYS = [
+    RunState("other", Job("7", JobState.COMPLETED)),
+    Outputs("../up", [], [], []),
+    Placed(""),
+    Held("key", "7", {"other": "7"}),
+    Rejected("other", "no"),
+]
+
+
+@pytest.mark.parametrize("event", STRAYS, ids=lambda event: type(event).__name__)
+def test_answer_about_something_else(talk, event):
+    """An answer about a run directory or key that was not asked for is refused, and quoted."""
+    asked = {
+        RunState: Query("r", SLURM, [RunJob("mine", "7")]),
+        Outputs: ListOutputs("r", [ListedRun("mine", [])]),
+        Placed: Place("c", "r", "l", "t", "b", Source("here", "b"), [], [PLACEMENT]),
+        Held: Submit("r", "l", "t", SLURM, [Submission("key", ["mine"])]),
+        Rejected: Submit("r", "l", "t", SLURM, [Submission("key", ["mine"])]),
+    }[type(event)]
+    with pytest.raises(ConnectionLostError, match=r"answer from there is about '.*not asked for"):
+        talk("", agent=AGENT.replace(RUN, sends(event)), request=asked)
 
 
 def test_endless_noise_without_a_line_end(talk):

@@ -46,6 +46,16 @@ MEMBERS = "runs"
 """In the folder of an array or a pack: the run directories, one a line."""
 
 
+def unplaceable(path: bytes) -> str:
+    """Return why a commit that holds a path is not placed; empty where nothing is wrong."""
+    parts = path.split(b"/")
+    if any(part in (b"", b".", b"..") or part.lower() == b".git" for part in parts):
+        return "git keeps such a path for itself"
+    if parts[0] == os.fsencode(REMEX):
+        return "pytest-remex keeps .remex in a run directory for itself"
+    return ""
+
+
 def remex(folder: str) -> str:
     """Return the folder of pytest-remex in a runs folder or a run directory."""
     return os.path.join(folder, REMEX)

@@ -123,6 +123,12 @@ def warnings_of(repository: Git, prepared: Prepared) -> Iterator[PatchWarning]:
             f"{_some(prepared.ignored)}: written by the patch and ignored by .gitignore, so not "
             f"part of the experiments"
         )
+    if prepared.special:
+        yield PatchWarning(
+            f"{_some([_printable(path) for path in prepared.special])}: pipes, sockets and devices "
+            f"that the patch made are not part of the experiments, as git cannot hold them: let "
+            f"the job make them"
+        )
     if prepared.leaving:
         links = [f"{_printable(path)} -> {_printable(to)}" for path, to in prepared.leaving]
         yield PatchWarning(

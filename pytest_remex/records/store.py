@@ -86,8 +86,10 @@ def read_record(path: Path) -> LaunchRecord | None:
         return None
     state, number = _State(), 1
     try:
-        launch = launch_from_json(_parsed(lines[0]))
+        launch = launch_from_json(_parsed(lines[0]))  # refuses a newer format, whatever its lines
+        _check(lines[0])
         for number, line in enumerate(lines[1:], start=2):  # noqa: B007 - named in errors
+            _check(line)
             event = event_from_json(_parsed(line), launch.base)
             if event is not None:
                 state.apply(event)
@@ -234,11 +236,14 @@ def _line(data: Json) -> bytes:
     return b'%s, "crc": "%08x"}\n' % (text, zlib.crc32(text))
 
 
-def _parsed(line: bytes) -> Json:
-    """Return a line's object; lines of earlier releases have no checksum."""
+def _check(line: bytes) -> None:
+    """Raise `ValueError` where a line's checksum does not fit; earlier releases wrote none."""
     checked = _CHECKED.fullmatch(line)
     if checked and int(checked["crc"], 16) != zlib.crc32(checked["text"]):
         raise ValueError("its checksum does not fit: it was changed after it was written")
+
+
+def _parsed(line: bytes) -> Json:
     data = json.loads(line.decode())
     if not isinstance(data, dict):
         raise ValueError("it is not a JSON object")  # noqa: TRY004 - damage, not a fault of ours

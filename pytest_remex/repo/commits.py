@@ -49,12 +49,14 @@ class Patch:
     """What a sweep function did to the checkout, removals first.
 
     `ignored` are the new files that .gitignore keeps out of the experiment, `leaving` the
-    experiment's links that lead out of the checkout, with what they point to.
+    experiment's links that lead out of the checkout, with what they point to, `special` the new
+    pipes, sockets and devices, which git cannot hold.
     """
 
     edits: tuple[Edit, ...]
     ignored: tuple[str, ...]
     leaving: tuple[tuple[str, str], ...] = ()
+    special: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

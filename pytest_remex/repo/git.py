@@ -21,6 +21,7 @@ from typing import IO, NoReturn
 import git
 
 from pytest_remex.common import git_environment
+from pytest_remex.common.paths import unplaceable
 from pytest_remex.common.redact import redact
 from pytest_remex.errors import RepositoryError
 
@@ -206,6 +207,11 @@ class Git:
                 f"run directories: submodules are not supported; commit its files instead"
             )
         paths = [line.partition("\t")[2] for line in listing if line]
+        if held := [path for path in paths if unplaceable(os.fsencode(path))]:
+            raise RepositoryError(
+                f"{self.top} has the file {held[0]!r} at {base[:12]}: "
+                f"{unplaceable(os.fsencode(held[0]))}; remove it from the commit"
+            )
         if any(path.rpartition("/")[2] == ".gitattributes" for path in paths):
             self._refuse_filters(base, paths, self._changes_files)
         elif (self.folder / "info" / "attributes").exists():

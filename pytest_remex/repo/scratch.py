@@ -1,6 +1,6 @@
 """The scratch checkout in which patches run: exact bytes of the base, edits found in milliseconds.
 
-A linked worktree of the user's repository, filled from the blobs themselves, without filters: a
+A checkout of the user's repository, filled from the blobs themselves, without filters: a
 run directory on the cluster is filled in the same way, so a patch sees what the job will see.
 
 Behind a link that a patch put where a folder was, nothing is read or removed. A link of the base
@@ -136,7 +136,18 @@ class Scratch:
         edits.sort(key=lambda edit: (edit.content is not None, edit.path))
         links = self._leaving_after(edits).items()
         shown = tuple((os.fsdecode(path), os.fsdecode(to)) for path, to in sorted(links))
-        return Patch(tuple(edits), tuple(sorted(map(os.fsdecode, ignored))), shown)
+        reachable = (path for path in (*kept, *changes.changed) if path not in gone)
+        special = sorted(os.fsdecode(path) for path in reachable if self._is_special(path))
+        left_out = tuple(sorted(map(os.fsdecode, ignored)))
+        return Patch(tuple(edits), left_out, shown, tuple(special))
+
+    def _is_special(self, path: bytes) -> bool:
+        """Return whether a path is a pipe, a socket or a device by now."""
+        try:
+            mode = os.lstat(self._pins.full(path)).st_mode
+        except OSError:
+            return False
+        return not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode))
 
     def _edit(self, path: bytes) -> Edit:
         full = self._pins.full(path)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_remex.common.paths import unplaceable
 from pytest_remex.errors import RepositoryError, SweepError
 from pytest_remex.model import Commit, Config, Experiment, Identity, Repo
 from pytest_remex.repo.commits import Committer, Edit, Patch
@@ -51,6 +52,7 @@ class Prepared:
     diff: str
     ignored: Sequence[str] = ()
     leaving: Sequence[tuple[str, str]] = ()
+    special: Sequence[str] = ()
     no_folder: str = ""
     """A folder for the job's output that its run directory will not have."""
     sbatch: tuple[str, ...] = ()
@@ -85,11 +87,12 @@ class Workspace:
 
         """
         experiment, inputs = named.experiment, contents.inputs
-        if any(edit.path.startswith(b".remex/") for edit in patch.edits):
-            raise SweepError(
-                f"{experiment.id}: the patch writes into .remex/, which is pytest-remex's own "
-                f"folder in a run directory: write elsewhere"
-            )
+        for edit in patch.edits:
+            if edit.content is not None and (why := unplaceable(edit.path)):
+                raise SweepError(
+                    f"{experiment.id}: the patch makes {os.fsdecode(edit.path)!r}, and {why}: "
+                    f"write elsewhere, or remove it in the patch"
+                )
         inputs.refuse(patch.edits, experiment.id, self._differs)
         tree = self.input_tree(inputs)
         identity = _identity(tree, inputs, patch)
@@ -107,6 +110,7 @@ class Workspace:
             diff=self.diff(patch.edits) if self._objects else "",
             ignored=patch.ignored,
             leaving=patch.leaving,
+            special=patch.special,
         )
 
     def _differs(self, edit: Edit) -> bool:

@@ -1,7 +1,7 @@
-"""The linked worktree that git knows the scratch checkout by, and what a patch changed in it.
+"""The scratch checkout as git knows it, in a repository of its own, and what a patch changed in it.
 
 Git that a patch runs there may stage, commit, switch branches, or be killed and leave a lock: the
-worktree's HEAD, index and other files of git go back to the base as the checkout's files do.
+repository's HEAD, index and other files go back to the base as the checkout's files do.
 
 Every file and folder gets one fixed, odd modification time, so that any edit shows in its stat, in
 milliseconds. A patch may put a link where a folder was: folders are looked at before what is in
@@ -17,6 +17,7 @@ import socket
 import stat
 import tempfile
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,26 +39,31 @@ PINNED = 1_000_000_007_123_456_789
 PREFIX = "remex-scratch-"
 """How the folders of scratch checkouts begin; host and process follow."""
 POINTER = b".git"
-"""The file in a worktree by which git finds the repository."""
+"""The file in the checkout by which git finds the repository."""
+SURROGATES = "surrogateescape"
 
 
 class Worktree:
-    """A worktree at `base`, with git's own files and no others; `home` is the folder around it."""
+    """A checkout at `base`, with git's own files and no others; `home` is the folder around it.
+
+    It has a repository of its own, beside it, which borrows the objects of the user's: a branch, a
+    stash or a commit that a patch makes is not in the user's repository, and nothing there knows
+    of the checkout. The user's refs and configuration are there as they were at the start.
+    """
 
     def __init__(self, repository: Git, base: str) -> None:
-        remove_stale(repository)
-        self._git = repository
+        remove_stale()
         self.home = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{socket.gethostname()}-{os.getpid()}-"))
         self.path = self.home / f"{PREFIX}{self.home.name[-8:]}"
-        repository.run(
-            "worktree", "add", "--quiet", "--no-checkout", "--detach", str(self.path), base
-        )
-        repository.run("-C", str(self.path), "-c", "core.sparseCheckout=false", "read-tree", base)
-        self._home_identity = self._identify_home()
+        self.path.mkdir()
+        folder = self.home / "git"
+        _make_repository(folder, self.path, repository, base)
         pointer = self.path / os.fsdecode(POINTER)
-        folder = pointer.read_bytes().removeprefix(b"gitdir: ").rstrip(b"\n")
+        pointer.write_bytes(b"gitdir: " + os.fsencode(folder) + b"\n")
+        repository.run("-C", str(self.path), "read-tree", base)
+        self._home_identity = self._identify_home()
         self._pointer = _SavedFile(os.fsencode(pointer))
-        self._folder = _SavedFolder(folder)
+        self._folder = _SavedFolder(os.fsencode(folder))
 
     def restore(self) -> None:
         """Put HEAD, the index and all else that is git's back to where they were."""
@@ -73,33 +79,61 @@ class Worktree:
             )
 
     def remove(self) -> None:
-        """Remove the checkout and its registration in the repository."""
-        _remove(self._git, self.path)
+        """Remove the checkout and its repository."""
+        _remove(self.home)
 
     def _identify_home(self) -> tuple[int, int]:
         mode, *_, inode = folder_signature(os.fsencode(self.home))
         return mode, inode
 
 
-def remove_stale(repository: Git) -> None:
-    """Remove worktrees that a killed pytest on this machine left behind."""
-    pattern = re.compile(rf"/{PREFIX}{re.escape(socket.gethostname())}-(\d+)-[^/]+/")
-    output = repository.run("worktree", "list", "--porcelain", "-z")
-    for line in output.split("\0"):
-        path = line.removeprefix("worktree ")
-        owner = pattern.search(path)
-        if line != path and owner and not is_alive(int(owner[1])):
-            _remove(repository, Path(path))
+def _make_repository(folder: Path, checkout: Path, repository: Git, base: str) -> None:
+    """Make a repository at `base` that borrows another's objects, refs and configuration."""
+    for name in ("objects/info", "refs"):
+        (folder / name).mkdir(parents=True)
+    lent = os.fsencode(repository.folder / "objects")
+    (folder / "objects/info/alternates").write_bytes(_in_quotes(lent) + b"\n")
+    refs = repository.run("for-each-ref", "--format=%(objectname) %(refname)")
+    kept = [line for line in refs.splitlines() if " refs/remex" not in line]
+    (folder / "packed-refs").write_text("".join(f"{line}\n" for line in kept), errors=SURROGATES)
+    (folder / "HEAD").write_text(f"{base}\n")
+    sha256 = len(base) == 64  # noqa: PLR2004 - hexadecimal digits
+    settings = [
+        b"[include]\n\tpath = " + _in_quotes(os.fsencode(repository.folder / "config")),
+        b"[core]\n\trepositoryformatversion = %d" % sha256,
+        b"\tbare = false\n\tworktree = " + _in_quotes(os.fsencode(checkout)),
+        b"\tsparseCheckout = false\n\tfsmonitor = false\n\thooksPath = /dev/null",
+        b"[extensions]\n\tobjectFormat = sha256" if sha256 else b"",
+    ]
+    (folder / "config").write_bytes(b"\n".join(settings) + b"\n")
 
 
-def _remove(repository: Git, path: Path) -> None:
-    """Remove a worktree, the folder around it, and its registration; no link is followed."""
-    home = path.parent
+def _in_quotes(path: bytes) -> bytes:
+    """Quote a path as git's configuration and lists of alternates take it."""
+    for special, written in ((b"\\", b"\\\\"), (b'"', b'\\"'), (b"\n", b"\\n"), (b"\t", b"\\t")):
+        path = path.replace(special, written)
+    return b'"' + path + b'"'
+
+
+def remove_stale() -> None:
+    """Remove checkouts of this user that a killed pytest on this machine left behind."""
+    pattern = re.compile(rf"{PREFIX}{re.escape(socket.gethostname())}-(\d+)-[^/]+")
+    with os.scandir(tempfile.gettempdir()) as entries:
+        ours = [entry for entry in entries if pattern.fullmatch(entry.name)]
+    for entry in ours:
+        owner = pattern.fullmatch(entry.name)
+        with suppress(FileNotFoundError):  # another pytest removes it too
+            is_ours = entry.stat(follow_symlinks=False).st_uid == os.getuid()
+            if owner and is_ours and not is_alive(int(owner[1])):
+                _remove(Path(entry.path))
+
+
+def _remove(home: Path) -> None:
+    """Remove a checkout and the folder around it; no link is followed."""
     if home.is_symlink():
         home.unlink()
-    shutil.rmtree(home, ignore_errors=True)
-    if not path.is_symlink():  # git would empty what it points to
-        repository.attempt("worktree", "remove", "--force", "--force", str(path))
+    else:
+        shutil.rmtree(home, ignore_errors=True)
 
 
 class _SavedFile:

@@ -153,17 +153,64 @@ def test_script_broken_by_the_patch(empty_project):
     refused(result, "no run.sbatch")
 
 
-def test_patch_into_the_own_folder(empty_project):
-    """A patch that writes into .remex is refused."""
-    empty_project.sweeps("""
-        from pytest_remex import sweep
-        @sweep()
-        def grid(experiment):
-            (experiment.path / ".remex").mkdir()
-            (experiment.path / ".remex/exit").write_text("0")
-        """)
+FIRST_ALONE = """
+import os
+import socket
+import subprocess
+from pytest_remex import sweep
+
+@sweep({{"a": [1, 2]}})
+def grid(experiment):
+    (experiment.path / "input.txt").write_text(str(experiment.config["a"]))
+    if experiment.config["a"] == 1:
+        {edit}
+"""
+"""A sweep whose first experiment has an odd patch."""
+
+
+@pytest.mark.parametrize(
+    ("edit", "path"),
+    [
+        ("os.mkdir('.remex'); open('.remex/exit', 'w').close()", "'.remex/exit'"),
+        ("open('.remex', 'w').close()", "'.remex'"),
+        ("subprocess.run(['git', 'init', '-q', 'sub'], check=True)", "'sub/.git/HEAD'"),
+        ("os.makedirs('sub/.GIT'); open('sub/.GIT/x', 'w').close()", "'sub/.GIT/x'"),
+    ],
+)
+def test_patch_into_folders_that_are_kept(empty_project, edit, path):
+    """A patch that makes .remex or a .git fails alone, at plan already; the others go on."""
+    empty_project.sweeps(FIRST_ALONE.format(edit=edit))
+    for mode in ("--remex-plan", "--remex-submit"):
+        result = empty_project.pytest(mode)
+        result.assert_outcomes(failed=1, passed=1)
+        refused(result, "a=1: the patch makes '", "for itself: write elsewhere")
+    assert path in refused(empty_project.pytest("--remex-plan"))
+
+
+def test_base_with_our_own_folder(empty_project):
+    """A base commit that holds .remex is refused, and the file named."""
+    empty_project.write(".remex/exit", "0")
+    empty_project.sweeps()
+    empty_project.commit()
     for result in both(empty_project):
-        refused(result, "writes into .remex/", "write elsewhere")
+        refused(result, "has the file '.remex/exit'", "remove it from the commit")
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "os.mkfifo('odd')",
+        "socket.socket(socket.AF_UNIX).bind('odd')",
+        "os.remove('input.txt'); os.mkfifo('input.txt')",
+    ],
+)
+def test_special_files_of_a_patch(empty_project, edit):
+    """A pipe or socket that a patch made is named as left out, in plan and submit."""
+    empty_project.sweeps(FIRST_ALONE.format(edit=edit))
+    for mode in ("--remex-plan", "--remex-submit"):
+        result = empty_project.pytest(mode, "-W", "ignore::ResourceWarning")
+        result.assert_outcomes(passed=2)
+        result.stdout.fnmatch_lines(["*: pipes, sockets and devices that the patch made are not*"])
 
 
 def test_patch_that_removes_its_checkout(empty_project):

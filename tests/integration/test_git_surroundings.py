@@ -248,6 +248,8 @@ def test_git_in_a_patch(empty_project, other, monkeypatch):
         "git commit -qam theirs",
         "git checkout -qb branch-of-a-patch",
         "git stash -q",
+        "git tag a-tag; git branch -f main HEAD; git update-ref refs/remotes/origin/x HEAD",
+        "git config user.name theirs; git remote add theirs /nowhere",
         "touch $(git rev-parse --git-dir)/index.lock",
         "rm $(git rev-parse --git-dir)/index",
         "echo nonsense > .git",
@@ -265,11 +267,14 @@ def test_git_after_a_patch(empty_project, commands):
         "diff-index --cached HEAD && git ls-files') if experiment.config['a'] == 2 else None; "
         "experiment.config['a'] == 2 and (experiment.path / 'seen.txt').write_text(seen)",
     )
+    before = empty_project.refs()
     empty_project.submit()
     first, second = commits(empty_project)
     base, files = empty_project.git("rev-parse", "HEAD"), empty_project.git("ls-files")
     assert empty_project.git("show", f"{second}:seen.txt") == f"HEAD\n{base}\n{files}"
     assert empty_project.git("rev-parse", f"{first}^", f"{second}^") == f"{base}\n{base}"
+    after = {name: sha for name, sha in empty_project.refs().items() if "/remex" not in name}
+    assert after == before
 
 
 @pytest.mark.parametrize("where", ["home", "repository", "named"])

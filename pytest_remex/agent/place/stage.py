@@ -12,7 +12,7 @@ from typing import Dict, Iterable, Iterator, List, Optional, Set
 from pytest_remex.agent import fs
 from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.place.objects import CHUNK, Blobs, TreeEntry
-from pytest_remex.common.paths import REMEX
+from pytest_remex.common.paths import unplaceable
 
 GONE = b"000000"
 """The mode of what a change removes."""
@@ -20,7 +20,6 @@ _LINK = b"120000"
 _SUBMODULE = b"160000"
 _PROGRAM = b"100755"
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-_REMEX = os.fsencode(REMEX)
 
 
 class Folder:
@@ -47,12 +46,9 @@ class Folder:
 def check(entries: Iterable[TreeEntry]) -> None:
     """Raise an error of kind git for paths that would leave the run directory, or clash with it."""
     for entry in entries:
-        parts = entry.path.split(b"/")
-        if any(part in (b"", b".", b"..") or part.lower() == b".git" for part in parts):
-            message = f"a commit holds the path {os.fsdecode(entry.path)!r}; take it out"
-            raise AgentError("git", message)
-        if parts[0] == _REMEX:
-            message = "a commit holds .remex, which pytest-remex keeps for itself; take it out"
+        why = unplaceable(entry.path)
+        if why:
+            message = f"a commit holds the path {os.fsdecode(entry.path)!r}: {why}; take it out"
             raise AgentError("git", message)
 
 

@@ -25,9 +25,6 @@ SLURM, LOCAL = "slurm", "local"
 """The schedulers that a request may name."""
 
 
-# Events ------------------------------------------------------------------------------------------
-
-
 class Host(NamedTuple):
     """What the remote is. Memory and disk in bytes; None where it could not be determined.
 
@@ -234,9 +231,6 @@ class Error(NamedTuple):
 
 class Beat(NamedTuple):
     """A sign of life while a request is under way."""
-
-
-# Requests ----------------------------------------------------------------------------------------
 
 
 class LookAtHost(NamedTuple):

@@ -15,12 +15,16 @@ from pytest_remex.collect.pipeline import WantedRun, collect
 from pytest_remex.collect.query import Connect, query
 from pytest_remex.collect.removal import read_removal
 from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.errors import RemexError
 from pytest_remex.hookspecs import ContinueProbe
 from pytest_remex.interaction import Progress
 from pytest_remex.launch.continuation import ENDED_EARLY, EndedEarly, list_files
 from pytest_remex.launch.options import LaunchOptions, Resubmit
 from pytest_remex.launch.recognition import EarlierRun
-from pytest_remex.records.index import RecordedRun
+from pytest_remex.launch.session import is_same_place, reached_by
+from pytest_remex.model import Remote
+from pytest_remex.records.index import RecordedRun, RunIndex
+from pytest_remex.records.schema import Stage
 
 
 class Decision(StrEnum):
@@ -165,6 +169,57 @@ def recorded_verdict(recorded: RecordedRun | None, folder: Path) -> str:
 def recorded_job(recorded: RecordedRun | None) -> Job | None:
     """Return a run's job as a status or a collect last saw it; None where none saw its end."""
     return recorded.run.final if recorded else None
+
+
+class JobStates:
+    """The states of jobs whose ends no record knows, for a plan: one query for each remote.
+
+    Args:
+        index: The runs of the launch records.
+        connect: Returns the connection to a remote.
+
+    """
+
+    def __init__(self, index: RunIndex, connect: Connect) -> None:
+        self._index = index
+        self._connect = connect
+        self._jobs: dict[str, Job] = {}
+        self._asked: set[Remote] = set()
+        self.problems: dict[Remote, str] = {}
+        """Why a remote could not be asked."""
+
+    def look(self, known: KnownRuns, remote: Remote) -> tuple[KnownRuns, Job | None]:
+        """Return what is known of an experiment with its last job, asked about where needed.
+
+        The first call asks about all runs of that remote. The job is None where that failed.
+        """
+        asked = known.asked
+        if asked is None or asked.run.final is not None:
+            return known, recorded_job(asked)
+        place = asked.launch.remote
+        if is_same_place(place, remote):
+            place = remote
+        if place not in self._asked:
+            self._asked.add(place)
+            self._ask(place)
+        job = self._jobs.get(asked.run.directory)
+        if known.run is None or job is None or not job.state.ended:
+            return known, job
+        ended = RecordedRun(asked.record, replace(asked.run, final=job))
+        return replace(known, run=ended), job
+
+    def _ask(self, place: Remote) -> None:
+        runs = [
+            (each, place)
+            for each in self._index.newest_first()
+            if each.run.stage is Stage.RELEASED
+            and each.run.final is None
+            and is_same_place(each.launch.remote, place)
+        ]
+        try:
+            self._jobs |= query(reached_by(runs), self._connect)
+        except RemexError as error:
+            self.problems[place] = str(error)
 
 
 class Retries:

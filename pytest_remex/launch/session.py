@@ -187,6 +187,19 @@ def resume(
     return session
 
 
+def reached_by(runs: Iterable[tuple[RecordedRun, Remote]]) -> list[RecordedRun]:
+    """Return runs with today's remotes where these are the same places: one connection does."""
+    records: dict[tuple[Path, Remote], LaunchRecord] = {}
+    found = []
+    for recorded, remote in runs:
+        record = recorded.record
+        if is_same_place(record.launch.remote, remote):
+            launch = replace(record.launch, remote=remote)
+            record = records.setdefault((record.path, remote), replace(record, launch=launch))
+        found.append(RecordedRun(record, recorded.run))
+    return found
+
+
 def is_same_place(one: Remote, other: Remote) -> bool:
     """Return whether two remotes are one place, however commands and commits get there."""
     return (one.host, one.clone, one.runs) == (other.host, other.clone, other.runs)

@@ -37,7 +37,7 @@ from pytest_remex.launch.launcher import Launcher
 from pytest_remex.launch.options import GroupingKind, LaunchOptions
 from pytest_remex.launch.outcomes import Candidate, Outcome, State
 from pytest_remex.launch.recognition import moved_bases
-from pytest_remex.launch.session import Services, SubmitRequest, probes_of
+from pytest_remex.launch.session import Services, SubmitRequest, probes_of, reached_by
 from pytest_remex.launch.submissions import Cost
 from pytest_remex.model import Experiment, Remote, Repo
 from pytest_remex.repo.identity import Footprint
@@ -305,8 +305,9 @@ class Submitter:
         return fits
 
     def _retries(self) -> Retries:
-        runs = [each.request.retried for each in self._waiting if each.request.retried]
-        probes = probes_of(each.request for each in self._waiting)
+        requests = [each.request for each in self._waiting if each.request.retried]
+        runs = reached_by((each.retried, each.remote) for each in requests if each.retried)
+        probes = probes_of(requests)
         shown = self._listener.progress() if runs else nullcontext(show_nothing)
         with shown as progress:
             return Retries(runs, probes, self._connections.to, self._folders.runs, progress)

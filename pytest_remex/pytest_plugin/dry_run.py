@@ -11,17 +11,21 @@ from pathlib import Path
 import pytest
 
 from pytest_remex.common.jobs import JobState
+from pytest_remex.errors import RemexError
 from pytest_remex.launch.continuation import LookAhead, told
 from pytest_remex.launch.continuation import shown as shown_continuation
 from pytest_remex.launch.decision import (
     Decision,
+    JobStates,
     KnownRuns,
     decide,
     recorded_job,
 )
+from pytest_remex.launch.doctor import Fitness
 from pytest_remex.launch.outcomes import unjudged_text
 from pytest_remex.launch.preparation import CheckoutCopies
 from pytest_remex.launch.recognition import EarlierRun, Recognizer, moved_bases
+from pytest_remex.launch.session import reached_by
 from pytest_remex.launch.submissions import Cost, written
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin import preparation
@@ -52,6 +56,7 @@ class PlannedExperiment:
     """
 
     prepared: Prepared
+    remote: Remote
     decision: Decision
     title: str
     earlier: EarlierRun | None
@@ -69,9 +74,13 @@ class DryRun:
         self._settings = settings
         self._terminal = Terminal(session.config)
         self._workspaces = Workspaces(kept=False)
-        self._recognizer = Recognizer(RunIndex.read(settings.launches))
+        self._connections = Connections(self._terminal.prompt, self._terminal.announce)
+        index = RunIndex.read(settings.launches)
+        self._recognizer = Recognizer(index)
+        self._jobs = JobStates(index, self._connections.to)
         self._planned: list[PlannedExperiment] = []
         self._tried: set[str] = set()
+        self._refusals: list[str] = []
         self._ahead = LookAhead(session.config.hook, settings.runs)
         self._checks = ConfigChecks(session.config, self._terminal)
         self._preparer = preparation.Preparer(
@@ -106,15 +115,16 @@ class DryRun:
         return True
 
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self) -> None:
-        """Look how retried runs go on, and remove the scratch checkouts, after the last fixture."""
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Look at the remote, and remove the scratch checkouts, after the last fixture."""
         self._workspaces.close()
-        connections = Connections(self._terminal.prompt, self._terminal.announce)
         try:
-            for problem in self._ahead.look(connections.to):
-                self._terminal.note(f"how a retried experiment goes on is not known: {problem}")
+            if self._settings.mode is Mode.PLAN:
+                self._look_at_remotes()
         finally:
-            connections.close()
+            self._connections.close()
+        if self._refusals and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self) -> None:
         """Show the plan."""
@@ -125,10 +135,39 @@ class DryRun:
                 self._terminal.say(told(how, count), yellow=not how.command)
             for message in self._moved():
                 self._terminal.say(message, yellow=True)
+            for refusal in self._refusals:
+                self._terminal.say(f"submit would be refused: {refusal}", red=True)
         if self._copies:
             self._terminal.say(f"patched checkouts: {self._copies.folder}")
         self._terminal.say(f"nothing was sent: {self._next_command()}")
         self._terminal.summary(f"remex {self._settings.mode}")
+
+    def _look_at_remotes(self) -> None:
+        """See whether the remotes take what is planned, and how retried runs go on."""
+        for place, problem in self._jobs.problems.items():
+            self._terminal.note(f"{place.place} could not be asked about jobs: {problem}")
+        for problem in self._ahead.look(self._connections.to):
+            self._terminal.note(f"how a retried experiment goes on is not known: {problem}")
+        footprints: dict[Remote, list[Footprint]] = {}
+        for each in self._planned:
+            if each.decision in SENT and each.decision is not Decision.FINISH:
+                footprints.setdefault(each.remote, []).append(each.prepared.footprint)
+        fitness = Fitness(self._connections.to, self._settings.launching.grouping)
+        for remote, sizes in footprints.items():
+            if remote in self._jobs.problems:
+                continue
+            try:
+                self._connections.to(remote)
+            except RemexError as error:
+                told = "could not be asked whether it takes this"
+                self._terminal.note(f"{remote.place} {told}: {error}")
+                continue
+            try:
+                fitness.refuse_unfit({remote: sizes})
+            except RemexError as error:
+                self._refusals.append(str(error))
+        for note in fitness.notes:
+            self._terminal.note(note)
 
     def _inspect(self, prepared: Prepared, originals: Mapping[str, bytes]) -> None:
         experiment = prepared.experiment
@@ -150,12 +189,16 @@ class DryRun:
         if options.resubmit.is_retry:
             recipes = len(prepared.experiment.sweep.recipes)
             known = KnownRuns.for_retry(run, earlier, self._settings.runs, recipes)
-        # Whether a job failed is taken from the records: only how it goes on is asked for.
         decision = decide(known, options, recorded_job(known.asked))
+        if decision is Decision.ASK:
+            known, job = self._jobs.look(known, remote)
+            decision = decide(known, options, job)
         title = _title(decision, known, prepared)
         retried = known.run if decision is Decision.RETRY else None
         recipe = known.recipe_after(recorded_job(retried))
-        return PlannedExperiment(prepared, decision, title, known.earlier, retried, recipe)
+        if retried is not None:
+            (retried,) = reached_by([(retried, remote)])
+        return PlannedExperiment(prepared, remote, decision, title, known.earlier, retried, recipe)
 
     def _with_recipe(self, item: pytest.Function, planned: PlannedExperiment) -> PlannedExperiment:
         """Return what a retry sends of an experiment whose sweep has recipes.
@@ -204,6 +247,8 @@ class DryRun:
     def _next_command(self) -> str:
         if self._settings.mode is Mode.DRY:
             return "--remex-plan shows what a submit would send"
+        if self._refusals:
+            return "--remex-doctor examines what submit would refuse"
         if any(each.decision in SENT | {Decision.ASK} for each in self._planned):
             return "--remex-submit sends it"
         if any(each.decision is Decision.UNJUDGED for each in self._planned):
@@ -224,8 +269,9 @@ class DryRun:
         again = sum(counts[each] for each in SENT_ONCE_MORE)
         left = (Decision.ALREADY, Decision.ASK, Decision.UNJUDGED)
         submitted = again + sum(counts[each] for each in left)
+        nothing = "sends what failed" if counts[Decision.ASK] else "has nothing to send"
         parts = [
-            f"--remex-submit {f'asks for {Cost.of(sent)}' if sent else 'has nothing to send'}",
+            f"--remex-submit {f'asks for {Cost.of(sent)}' if sent else nothing}",
             f"{submitted} already submitted" + (f", {again} of them once more" if again else ""),
         ]
         if self._planned and not sent:
@@ -234,8 +280,8 @@ class DryRun:
         parts += [f"{n} with sbatch {words}" for words, n in options.items() if words]
         if unknown := counts[Decision.ASK]:
             parts.append(
-                f"whether the jobs of {unknown} failed is not recorded yet, and submit will ask: "
-                f"--remex-status records it"
+                f"whether the jobs of {unknown} failed could not be determined, and submit will "
+                f"ask again"
             )
         if unjudged := counts[Decision.UNJUDGED]:
             parts.append(unjudged_text(unjudged))

@@ -45,25 +45,26 @@ def test_plan_of_a_replicate(project):
 
 
 def test_plan_of_a_retry_of_failures(project):
-    """A plan with --remex-retry sends what submit sends: the runs whose jobs are known to fail."""
+    """A plan with --remex-retry asks about jobs, and sends what submit sends."""
     project.edit("sweeps.py", 'f"a = {experiment.config', 'f"fail = {experiment.config')
-    project.ran()
+    project.ran("-k", "a=1 or a=2")
+    project.edit("sweeps.py", 'f"fail = {experiment.config', 'f"wait = {experiment.config')
+    project.submit("-k", "a=3")
+    project.edit("sweeps.py", 'f"wait = {experiment.config', 'f"{kind[2:]} = {experiment.config')
+    project.edit("sweeps.py", "    (experiment", '    kind = "x fail"; (experiment')
+    project.edit("sweeps.py", '"x fail"', '"x wait" if experiment.config["a"] == 3 else "x fail"')
     result = project.pytest("--remex-plan", "--remex-retry", "-v")
     result.stdout.fnmatch_lines(
         [
-            "*a=1] RETRY if job 1 failed*",
-            "*nothing to send; 3 already submitted; *whether the jobs of 3 failed is not recorded*",
+            "*a=1] RETRY after job 1, FAILED*",
+            "*a=2] RETRY after job 2, FAILED*",
+            "*a=3] ALREADY SUBMITTED job 3*",
+            "--remex-submit asks for 2 jobs*; 3 already submitted, 2 of them once more",
+            "nothing was sent: --remex-submit sends it",
         ]
     )
-    project.pytest("--remex-status")
-    result = project.pytest("--remex-plan", "--remex-retry", "-v")
-    result.stdout.fnmatch_lines(
-        [
-            "*a=1] RETRY after job 1*",
-            "--remex-submit asks for 3 jobs*; 3 already submitted, 3 of them once more",
-        ]
-    )
-    project.submit("--remex-retry").assert_outcomes(passed=3)
+    project.submit("--remex-retry").assert_outcomes(passed=2, skipped=1)
+    project.release_waiting()
 
 
 def test_plan_of_nothing_new(project):
@@ -123,3 +124,35 @@ def test_kinds_of_edits(empty_project):
     result = empty_project.pytest("--remex-plan")
     result.stdout.fnmatch_lines(["*-a tiny plan"])
     result.stdout.fnmatch_lines(["*+++ data.bin", "*binary files differ", "*+new file"])
+
+
+def test_remote_that_does_not_take_it(project):
+    """A plan asks the remote, and tells in one list why submit would be refused."""
+    project.runs.mkdir(parents=True)
+    project.runs.chmod(0o777)
+    result = project.pytest("--remex-plan")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(
+        [
+            f"submit would be refused: *writable for everybody*: chmod o-w {project.runs}",
+            "nothing was sent: --remex-doctor examines what submit would refuse",
+        ]
+    )
+    project.runs.chmod(0o755)
+    assert project.pytest("--remex-plan").ret == 0
+
+
+def test_remote_that_cannot_be_asked(project):
+    """A plan says where it could not connect, and shows the rest; the dry run asks nobody."""
+    ini = "[pytest]\nremex_host = nowhere.invalid\nremex_clone = ~/c\nremex_runs = ~/r\n"
+    project.write("pytest.ini", ini)
+    result = project.pytest("--remex-plan")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(
+        [
+            "nowhere.invalid:~/r could not be asked whether it takes this: *nowhere.invalid*",
+            "--remex-doctor examines the connection line by line",
+            "--remex-submit asks for 3 jobs*",
+        ]
+    )
+    assert "could not be asked" not in project.pytest("sweeps.py").stdout.str()

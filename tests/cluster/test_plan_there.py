@@ -1,0 +1,40 @@
+"""A plan of what goes to a cluster: what it asks there, and what it says where it cannot."""
+
+from __future__ import annotations
+
+from support.invariants import assert_once
+
+
+def test_retries(user, cluster):
+    """A plan of a retry asks Slurm, and shows what the submit after it sends."""
+    user.script('case "$mass" in 1*) exit 3;; esac')
+    user.submit()
+    cluster.wait()
+    plan = user.pytest("--remex-plan", "--remex-retry", "-v").well()
+    assert "--remex-submit asks for 1 job, " in plan
+    assert "3 already submitted, 1 of them once more" in plan
+    assert ", FAILED " in plan
+    retry = user.submit("--remex-retry")
+    assert retry.text.count(" SUBMITTED job") - retry.text.count("ALREADY SUBMITTED job") == 1
+
+
+def test_what_would_be_refused(user, cluster):
+    """What the cluster does not take is told by plan as by submit, and nothing is written."""
+    plan = user.pytest("--remex-plan", "--remex-pack=2").badly("submit would be refused: ")
+    assert "disBatch is not on PATH there" in plan
+    assert not list(user.output.glob("launches/*"))
+    user.pytest("--remex-plan").well()
+    user.submit()
+    assert_once(user, cluster, 3)
+
+
+def test_without_a_connection(user, sshd, cluster):
+    """Where the cluster cannot be reached a plan says so, and shows what it knows."""
+    user.submit()
+    cluster.wait()
+    sshd.daemon.stop()
+    plan = user.pytest("--remex-plan", "--remex-retry", "-v").well()
+    assert "could not be asked about jobs: " in plan
+    assert "RETRY if job " in plan
+    assert "--remex-submit sends what failed; 3 already submitted" in plan
+    assert plan.text.count("--remex-doctor examines the connection") == 1

@@ -21,6 +21,10 @@ class ConnectionLostError(RemoteError):
     """The connection broke or froze: the outcome of what ran there is unknown, not failed."""
 
 
+class UnreachableError(RemoteError):
+    """The cluster cannot be reached just now: later it may be."""
+
+
 class RecordError(RemexError):
     """A launch record, or another file in the output folder, cannot be read or written."""
 

@@ -6,16 +6,34 @@ Everything but sbatch and local jobs is started here.
 import contextlib
 import os
 import select
+import selectors
 import signal
 import subprocess
 import threading
-from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, TypeVar
+import time
+from typing import (
+    IO,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Set,
+    Tuple,
+    TypeVar,
+)
 
 from pytest_remex.agent import fs
 from pytest_remex.common.redact import redact
 
 MISSING = 127
 """The exit code of a program that is not there, as shells have it."""
+LARGEST = 1 << 26
+"""Bytes that a program may print: squeue prints some 300 for each job."""
+_RUNNING: Set[int] = set()
+"""The programs that `run` waits for, to be ended where the client has gone."""
 
 Thing = TypeVar("Thing")
 
@@ -55,12 +73,74 @@ def run(
     except OSError as error:
         return Ran(MISSING, "", f"{words[0]}: {error.strerror}")
     with process:
+        _RUNNING.add(process.pid)
         try:
-            out, err = process.communicate(os.fsencode(text), timeout=timeout)
-        except subprocess.TimeoutExpired:
-            process.kill()
+            out, err = _exchange(process, os.fsencode(text), timeout)
+        except (TimeoutError, subprocess.TimeoutExpired):
+            signal_group(process.pid, signal.SIGKILL)
             return Ran(None, "", "")
+        except _TooMuchError:
+            signal_group(process.pid, signal.SIGKILL)
+            return Ran(1, "", f"{words[0]} printed more than {LARGEST >> 20} MB")
+        finally:
+            _RUNNING.discard(process.pid)
     return Ran(process.returncode, os.fsdecode(out), os.fsdecode(err))
+
+
+def end_all() -> None:
+    """Ask all programs that `run` waits for to end."""
+    for pid in list(_RUNNING):
+        signal_group(pid, signal.SIGTERM)
+
+
+class _TooMuchError(Exception):
+    """A program printed more than there should be memory for."""
+
+
+def _exchange(
+    process: "subprocess.Popen[bytes]", data: bytes, timeout: float
+) -> Tuple[bytes, bytes]:
+    """Feed a program and read its outputs; raise `TimeoutError` or `_TooMuchError`."""
+    stdin, out, err = process.stdin, process.stdout, process.stderr
+    assert stdin and out and err  # noqa: S101, PT018 - three pipes, as asked for
+    read = {out: bytearray(), err: bytearray()}
+    rest = memoryview(data)
+    deadline = time.monotonic() + timeout
+    with selectors.DefaultSelector() as selector:
+        for stream, kept in read.items():
+            selector.register(stream, selectors.EVENT_READ, kept)
+        selector.register(stdin, selectors.EVENT_WRITE)
+        while selector.get_map():
+            ready = selector.select(max(0.0, deadline - time.monotonic()))
+            if not ready:
+                raise TimeoutError
+            for key, _ in ready:
+                if key.fileobj is stdin:
+                    rest = _feed(stdin, rest)
+                    if not rest:
+                        selector.unregister(stdin)
+                        stdin.close()
+                elif not _receive(key.fd, key.data):
+                    selector.unregister(key.fileobj)
+    process.wait(max(0.0, deadline - time.monotonic()) or None)
+    return bytes(read[out]), bytes(read[err])
+
+
+def _feed(stdin: IO[bytes], rest: memoryview) -> memoryview:
+    """Write as much as fits now; return the rest, nothing where the program reads no more."""
+    try:
+        return rest[os.write(stdin.fileno(), rest[: select.PIPE_BUF]) :]
+    except BrokenPipeError:
+        return rest[:0]
+
+
+def _receive(pipe: int, kept: bytearray) -> bool:
+    """Read what is there; return whether there may be more."""
+    chunk = os.read(pipe, 1 << 16)
+    kept += chunk
+    if len(kept) > LARGEST:
+        raise _TooMuchError
+    return bool(chunk)
 
 
 def cores() -> int:

@@ -3,10 +3,11 @@
 import os
 import sys
 import threading
+import time
 import traceback
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple
 
-from pytest_remex.agent import host, outputs, removal
+from pytest_remex.agent import host, outputs, process, removal
 from pytest_remex.agent.errors import AgentError, LinkGoneError, disk_error, is_full
 from pytest_remex.agent.local import queue, scheduler
 from pytest_remex.agent.place import directories
@@ -38,6 +39,10 @@ HANDLERS: Dict[Tuple[type, str], Callable[[Any, Reply], None]] = {
     (protocol.Tidy, ""): directories.tidy,
 }
 """The function that answers a request, by its type and the scheduler that it names."""
+LOOK = 1.0
+"""Seconds between two looks at whether the client is silent."""
+GRACE = 15.0
+"""Seconds to finish what is under way once the client has gone."""
 TRACE = 12
 """Lines of a traceback that reach the client."""
 
@@ -47,8 +52,25 @@ def start(line: Dict[str, Any]) -> None:
     if "queue" in line:
         queue.run_queue(line["queue"])
         return
-    serve(Wire(line["nonce"], sys.stdin.buffer, sys.stdout.buffer), line["modules"])
+    os.nice(line.get("nice", 0))
+    wire = Wire(line["nonce"], sys.stdin.buffer, sys.stdout.buffer)
+    limits = line.get("silence"), line.get("grace", GRACE)
+    threading.Thread(target=_watch, args=(wire, *limits), daemon=True).start()
+    serve(wire, line["modules"])
     # a thread may still wait for stdin, and python's own way out would wait for that thread
+    os._exit(0)
+
+
+def _watch(wire: Wire, silence: Optional[float], grace: float) -> None:
+    """End this process `grace` seconds after the client has gone, or was silent for too long.
+
+    Nobody waits for what is under way then; an sbatch goes on, and its note tells of it.
+    """
+    while not wire.gone.wait(LOOK):
+        if silence is not None and wire.silent_for() > silence:
+            wire.hang_up()
+    time.sleep(grace)
+    process.end_all()
     os._exit(0)
 
 

@@ -1,10 +1,16 @@
 """What one `sbatch` submits, where it lies, and how a run's script is started."""
 
+import hashlib
 import os
+import stat
 from typing import Dict, List, NamedTuple, Optional
 
 from pytest_remex.common import parts, paths, protocol
 from pytest_remex.common.parts import Array, HeaderOptions, Pack
+
+_LARGEST_SCRIPT = 1 << 26
+_SHA256 = 64
+"""Hexadecimal digits of a SHA-256."""
 
 
 class LocatedSubmission(NamedTuple):
@@ -27,6 +33,7 @@ class LocatedSubmission(NamedTuple):
     header: HeaderOptions
     in_doubt: bool
     options: List[str]
+    scripts: Dict[str, str]
 
     @property
     def script(self) -> str:
@@ -54,6 +61,46 @@ def _located(asked: parts.Submission, runs: str, launch: str) -> LocatedSubmissi
     if asked.array or asked.pack:
         folder = paths.group(runs, launch, asked.key)
     return LocatedSubmission(runs=runs, notes=paths.remex(folder), folder=folder, **asked._asdict())
+
+
+class ChangedScriptError(Exception):
+    """The script of a run is not what its commit holds; the message names it."""
+
+
+def check_scripts(submission: LocatedSubmission) -> None:
+    """Raise `ChangedScriptError` for a run whose script was changed since it was placed."""
+    for directory, blob in submission.scripts.items():
+        path = os.path.join(submission.runs, directory, submission.header.script)
+        if blob and blob not in (_blob_of_file(path, blob), _blob_of_link(path, blob)):
+            raise ChangedScriptError(
+                f"{path} is not what its commit holds: it was changed since. Put it back, or let"
+                " --remex-again make a new run"
+            )
+
+
+def _blob_of_file(path: str, like: str) -> str:
+    try:
+        opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        with open(opened, "rb") as file:
+            if not stat.S_ISREG(os.fstat(opened).st_mode):
+                return ""
+            return _blob(file.read(_LARGEST_SCRIPT), like)
+    except OSError:
+        return ""
+
+
+def _blob_of_link(path: str, like: str) -> str:
+    try:
+        return _blob(os.fsencode(os.readlink(path)), like)
+    except OSError:
+        return ""
+
+
+def _blob(data: bytes, like: str) -> str:
+    """Return git's id for a file, by the hash that another id was made with."""
+    hashed = hashlib.new("sha256" if len(like) == _SHA256 else "sha1")
+    hashed.update(b"blob %d\0" % len(data) + data)
+    return hashed.hexdigest()
 
 
 class ShebangError(Exception):

@@ -7,7 +7,7 @@ import time
 from typing import BinaryIO, List, Optional, Union
 
 from pytest_remex.agent.errors import LinkGoneError
-from pytest_remex.common.framing import CutLineError, encode_event, whole
+from pytest_remex.common.framing import KEEP_ALIVE, CutLineError, encode_event, whole
 from pytest_remex.common.protocol import Beat, End, Error, Event
 
 BEAT = 5.0
@@ -24,6 +24,7 @@ class Wire:
         self._mark = nonce.encode("ascii") + b" "
         self._source = source
         self._sink = sink
+        self._heard = time.monotonic()
         self._lock = threading.Lock()
         self._gathered: List[bytes] = []
         self._lines: "queue.Queue[Optional[bytes]]" = queue.Queue()
@@ -54,6 +55,15 @@ class Wire:
             except (OSError, ValueError):
                 self.gone.set()
 
+    def silent_for(self) -> float:
+        """Return the seconds since anything came from the client."""
+        return time.monotonic() - self._heard
+
+    def hang_up(self) -> None:
+        """Count the client as gone."""
+        self.gone.set()
+        self._lines.put(None)
+
     def beat(self, stop: threading.Event) -> None:
         """Write what was gathered, and signs of life, until `stop` is set."""
         last = time.monotonic()
@@ -68,9 +78,10 @@ class Wire:
         # what is not whole was cut by a broken link, or by another program that reads as well
         with contextlib.suppress(CutLineError, OSError, ValueError):
             for line in self._source:
-                self._lines.put(whole(line))
-        self.gone.set()
-        self._lines.put(None)
+                self._heard = time.monotonic()
+                if line != KEEP_ALIVE:
+                    self._lines.put(whole(line))
+        self.hang_up()
 
 
 class Reply:

@@ -1,24 +1,52 @@
-"""Waits until jobs have ended: polls with exponential back-off."""
+"""Waits until jobs have ended: asks now and then, and reconnects where the link breaks.
+
+A cluster's controller serves everybody: it is asked at most every half minute, and the slower it
+answers the more seldom. A wait is meant for days: a link that breaks is opened again by itself, as
+long as that takes no answer from the user.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from pytest_remex.collect.query import Connect, query
+from pytest_remex.collect.query import query
 from pytest_remex.common.jobs import Job
+from pytest_remex.errors import ConnectionLostError, UnreachableError
 from pytest_remex.records.index import RecordedRun
+from pytest_remex.transport import Connections
 
 FIRST, LAST, GROWTH = 1.0, 60.0, 1.3
 """Seconds between the first two polls, at most between two, and the factor between."""
+SHARE = 10.0
+"""Two polls are at least so many times apart as the last answer took."""
+RETRY_FIRST, RETRY_LAST, RETRY_GROWTH = 5.0, 300.0, 2.0
+"""As `FIRST`, `LAST` and `GROWTH`, between attempts to reconnect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a wait asks.
+
+    Attributes:
+        limit: Seconds to wait in all: None to ask once, 0 for no limit.
+        least: Seconds between two polls of a cluster at least; on this machine they are quicker.
+        announce: Shows the user a line.
+    """
+
+    limit: float | None
+    least: float
+    announce: Callable[[str], None]
 
 
 def poll(
-    runs: Sequence[RecordedRun], connect: Connect, limit: float | None
+    runs: Sequence[RecordedRun], connections: Connections, pace: Pace
 ) -> Iterator[dict[str, Job]]:
     """Query runs until all jobs have ended, and yield all jobs by run directory each time.
 
-    A job that has ended is not queried again. For `limit` see `until_ended`; raises as `query`.
+    A job that has ended is not queried again. A link that breaks is opened again; raises as `query`
+    where that cannot be, or where the first query fails.
     """
     jobs: dict[str, Job] = {}
 
@@ -28,13 +56,19 @@ def poll(
             for recorded in runs
             if (job := jobs.get(recorded.run.directory)) is None or not job.state.ended
         ]
-        jobs.update(query(left, connect))
+        jobs.update(query(left, connections.to))
         return dict(jobs)
 
-    yield from until_ended(ask, limit)
+    def ask_again() -> dict[str, Job]:
+        return _reconnecting(ask, connections, pace) if jobs else ask()
+
+    on_cluster = any(recorded.launch.remote.host is not None for recorded in runs)
+    yield from until_ended(ask_again, pace.limit, pace.least if on_cluster else 0.0)
 
 
-def until_ended(ask: Callable[[], dict[str, Job]], limit: float | None) -> Iterator[dict[str, Job]]:
+def until_ended(
+    ask: Callable[[], dict[str, Job]], limit: float | None, least: float = 0.0
+) -> Iterator[dict[str, Job]]:
     """Yield the jobs again and again until all have ended, or `limit` seconds have passed.
 
     A job in the state UNKNOWN alone is not waited for: it may stay so for ever.
@@ -42,17 +76,49 @@ def until_ended(ask: Callable[[], dict[str, Job]], limit: float | None) -> Itera
     Args:
         ask: Returns the jobs.
         limit: None to ask once, 0 for no limit.
+        least: Seconds between two questions at least.
 
     """
     begun, pause = time.monotonic(), FIRST
     while True:
+        asked = time.monotonic()
         jobs = ask()
+        now = time.monotonic()
         yield jobs
-        left = _left(limit, time.monotonic() - begun)
+        left = _left(limit, now - begun)
         if left <= 0 or not _any_live(jobs):
             return
-        time.sleep(min(pause, left))
+        time.sleep(min(max(pause, least, SHARE * (now - asked)), left))
         pause = min(pause * GROWTH, LAST)
+
+
+def _reconnecting(
+    ask: Callable[[], dict[str, Job]], connections: Connections, pace: Pace
+) -> dict[str, Job]:
+    """Ask, and where the link is broken reconnect and ask again, with growing pauses.
+
+    Raises:
+        RemoteError: The cluster is reached and refuses, or its login needs the user.
+
+    """
+    begun, pause = time.monotonic(), RETRY_FIRST
+    while True:
+        try:
+            jobs = ask()
+        except (ConnectionLostError, UnreachableError) as error:
+            left = _left(pace.limit, time.monotonic() - begun)
+            if left <= 0:
+                raise
+            seconds = min(pause, left)
+            what = str(error).partition(": ")[0]
+            pace.announce(f"remex: {what}: connecting again in {seconds:.0f} s; the jobs go on")
+            time.sleep(seconds)
+            connections.drop_broken()
+            pause = min(pause * RETRY_GROWTH, RETRY_LAST)
+        else:
+            if pause > RETRY_FIRST:
+                pace.announce("remex: connected again")
+            return jobs
 
 
 def _any_live(jobs: Mapping[str, Job]) -> bool:

@@ -5,30 +5,40 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
-from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.common.jobs import RELEASED_AGAIN, Job, JobState
 from pytest_remex.common.parts import RunJob
 from pytest_remex.common.protocol import Query, RunState
+from pytest_remex.errors import RemexError
+from pytest_remex.interaction import counted
 from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun
-from pytest_remex.records.schema import Ended, Stage
+from pytest_remex.records.schema import Ended, RunRecord, Stage
 from pytest_remex.records.store import Journal, LaunchRecord
 from pytest_remex.transport import Connection
 
 Connect: TypeAlias = Callable[[Remote], Connection]
 """Returns the connection to a remote, and opens it where there is none yet."""
+SHOWN = 5
+"""Jobs that a message names at most."""
 
 
 def query(
-    runs: Iterable[RecordedRun], connect: Connect, *, offline: bool = False
+    runs: Iterable[RecordedRun],
+    connect: Connect,
+    *,
+    offline: bool = False,
+    certain: bool = False,
 ) -> dict[str, Job]:
     """Return each run's job by run directory; what could not be determined is UNKNOWN.
 
-    Final states are written into the launch records, and not queried again.
+    Final states are written into the launch records, and not queried again. What is held though its
+    release was recorded is released again, unless its script asks to be held.
 
     Args:
         runs: The runs.
         connect: Returns the connection to a remote.
         offline: Take only what the launch records know.
+        certain: Have a job count as forgotten only where the controller itself was asked for it.
 
     Raises:
         RemoteError: A remote cannot be queried.
@@ -45,8 +55,33 @@ def query(
             directory = recorded.run.directory
             jobs[directory] = job or _unknown(recorded, "offline: it was not queried")
     for remote, group in unknown.items():
-        jobs |= _query_remote(group, connect(remote))
+        jobs |= _query_remote(group, connect(remote), certain=certain)
     return jobs
+
+
+def release_again(runs: Iterable[RecordedRun], connect: Connect) -> list[str]:
+    """Release the jobs of runs that are held though their release was recorded.
+
+    Slurm loses a release that it acknowledged where its controller crashes right after.
+
+    Args:
+        runs: Runs that are left as they are; those whose end is recorded are not asked for.
+        connect: Returns the connection to a remote.
+
+    Returns:
+        What to tell the user.
+
+    """
+    open_ends = [each for each in runs if each.run.stage is Stage.RELEASED and not each.run.final]
+    try:
+        jobs = query(open_ends, connect)
+    except RemexError as error:
+        return [f"whether jobs submitted before are held could not be determined: {error}"]
+    stuck = [job.id for job in jobs.values() if job.reason == RELEASED_AGAIN]
+    if not stuck:
+        return []
+    named = ", ".join(stuck[:SHOWN]) + (", ..." if stuck[SHOWN:] else "")
+    return [f"{counted(len(stuck), 'job')} held though recorded as released: {named}: released"]
 
 
 def _recorded_job(recorded: RecordedRun) -> Job | None:
@@ -60,7 +95,9 @@ def _recorded_job(recorded: RecordedRun) -> Job | None:
     return run.final
 
 
-def _query_remote(runs: list[RecordedRun], connection: Connection) -> dict[str, Job]:
+def _query_remote(
+    runs: list[RecordedRun], connection: Connection, *, certain: bool
+) -> dict[str, Job]:
     by_directory = {recorded.run.directory: recorded for recorded in runs}
     jobs = {
         directory: _unknown(recorded, "the agent did not report its state")
@@ -69,14 +106,20 @@ def _query_remote(runs: list[RecordedRun], connection: Connection) -> dict[str, 
     request = Query(
         runs=connection.remote.runs,
         scheduler=connection.scheduler,
-        queried=[RunJob(recorded.run.directory, recorded.run.job) for recorded in runs],
+        queried=[_queried(recorded.run) for recorded in runs],
         cancel_orphans=True,
+        certain=certain,
     )
     for event in connection.ask(request):
         if isinstance(event, RunState):
             jobs[event.directory] = event.job
     _record_final([by_directory[name] for name in jobs if jobs[name].state.ended], jobs)
     return jobs
+
+
+def _queried(run: RunRecord) -> RunJob:
+    released = run.stage is Stage.RELEASED and not run.header.held
+    return RunJob(run.directory, run.job, released)
 
 
 def _record_final(runs: list[RecordedRun], jobs: Mapping[str, Job]) -> None:

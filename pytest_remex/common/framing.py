@@ -17,6 +17,10 @@ _EVENTS = {
 }
 
 
+KEEP_ALIVE = b"0 \n"
+"""A line from the client that only says that it is there."""
+
+
 class CutLineError(Exception):
     """A line is not as long as it says: its rest, or a part of it, went elsewhere."""
 

@@ -60,6 +60,10 @@ _LIVE = frozenset(
         JobState.COMPLETING,
     }
 )
+FORGOTTEN = "forgotten"
+"""The source of a job in the state UNKNOWN of which Slurm, asked and answering, has no trace."""
+RELEASED_AGAIN = "it was held though its release was recorded, and was released again"
+"""The reason of a job whose release Slurm had lost."""
 FINAL = frozenset(state for state in JobState if state.ended) - {
     JobState.REJECTED,
     JobState.LOST,
@@ -71,7 +75,7 @@ FINAL = frozenset(state for state in JobState if state.ended) - {
 class Job(NamedTuple):
     """The scheduler's account of a run. Times in seconds, memory in bytes; None is not known.
 
-    `source` says who knew: squeue, sacct, scontrol, exit file, record, local.
+    `source` says who knew: squeue, sacct, scontrol, exit file, record, local; or FORGOTTEN.
     """
 
     id: str
@@ -85,6 +89,11 @@ class Job(NamedTuple):
     memory_limit: Optional[int] = None
     cores: Optional[int] = None
     source: str = ""
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether Slurm was asked, answered, and has no trace of the job."""
+        return self.state is JobState.UNKNOWN and self.source == FORGOTTEN
 
 
 class JobId(NamedTuple):

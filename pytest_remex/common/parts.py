@@ -78,9 +78,11 @@ class Pack(NamedTuple):
 class Submission(NamedTuple):
     """One `sbatch`: for one run, or for many in an array or a pack.
 
-    `key` names it for ever in its launch; `job_number` counts the jobs of its run, 2 for one that
+    `key` names it for ever in its launch; `comment` is empty where the script has its own, which is
+    kept; `job_number` counts the jobs of its run, 2 for one that
     is continued; `in_doubt` says that an earlier client may have submitted it already; `options`
-    win over the script's header.
+    win over the script's header. `scripts` are the blobs of the runs' scripts, by run directory: a
+    script that was changed since is not submitted.
     """
 
     key: str
@@ -93,13 +95,19 @@ class Submission(NamedTuple):
     pack: Optional[Pack] = None
     in_doubt: bool = False
     options: List[str] = []  # noqa: RUF012 - as environment
+    scripts: Dict[str, str] = {}  # noqa: RUF012 - as environment
 
 
 class RunJob(NamedTuple):
-    """A run, by its run directory, and the id of its job."""
+    """A run, by its run directory, and the id of its job.
+
+    `released` says that its release was recorded: where its user holds it all the same, a crash of
+    Slurm's took the release back.
+    """
 
     directory: str
     job: str
+    released: bool = False
 
 
 class LogPart(NamedTuple):

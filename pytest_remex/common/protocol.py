@@ -309,12 +309,17 @@ class Release(NamedTuple):
 
 
 class Query(NamedTuple):
-    """Tell the states of runs; `cancel_orphans`: cancel held jobs that nobody counts on, too."""
+    """Tell the states of runs, and release again what is held though its release was recorded.
+
+    `cancel_orphans`: cancel held jobs that nobody counts on, too. `certain`: ask the controller
+    itself for each job that its listing does not have, before that is said to be forgotten.
+    """
 
     runs: str
     scheduler: str
     queried: List[parts.RunJob]
     cancel_orphans: bool = False
+    certain: bool = False
 
 
 class Cancel(NamedTuple):

@@ -136,7 +136,7 @@ def _decide_by_job(
 ) -> Decision:
     if job is None:
         return Decision.ASK
-    if job.state.failed:
+    if job.state.failed or (options.resubmit is Resubmit.FORGOTTEN and job.is_forgotten):
         return Decision.RETRY
     if _may_fail_check(known, options, job):
         by_verdict = {"": Decision.UNJUDGED, "FAILED": Decision.RETRY}
@@ -226,21 +226,24 @@ class Retries:
     """What decides whether runs are retried: one query for all, one fetch for the ended early.
 
     `probes` are what extensions want to know of runs, by run directory; `folder` is for fetched
-    outputs.
+    outputs. With `certain`, a job counts as forgotten only where the controller itself was asked
+    for it.
 
     Raises `RemoteError` where the remote cannot be asked, and `RecordError` where what it says
     cannot be recorded.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - where to ask, what, and how sure the answer must be
         self,
         runs: Sequence[RecordedRun],
         probes: Mapping[str, ContinueProbe],
         connect: Connect,
         folder: Path,
         progress: Progress,
+        *,
+        certain: bool = False,
     ) -> None:
-        self._jobs = query(runs, connect)
+        self._jobs = query(runs, connect, certain=certain)
         early = [run for run in runs if self._job(run).state in ENDED_EARLY]
         wanted = [WantedRun.as_launched(run) for run in early]
         fetched = collect(wanted, connect, folder, progress) if early else []

@@ -11,6 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pytest_remex import names
+from pytest_remex.collect.query import release_again
 from pytest_remex.errors import RecordError, RemexError
 from pytest_remex.interaction import Progress
 from pytest_remex.io import writing
@@ -57,6 +58,7 @@ class Launcher:
         self._note = note
         self._sessions: dict[object, LaunchSession] = {}
         self._repos: dict[Remote, Repo] = {}
+        self._found: list[RecordedRun] = []
         self._lock = FileLock(folder / ".lock")
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -98,6 +100,8 @@ class Launcher:
         self._repos[remote] = repo
         git, local = self._services.workspaces.git(repo), remote.host is None
         recorded = self._recognizer.find(prepared, git, local=local)
+        if recorded:
+            self._found.append(recorded)
         if recorded and not _is_named(recorded.run, prepared):
             now = _new_run(prepared, recorded.run.directory)
             with self._journal(recorded.record) as journal:
@@ -152,8 +156,11 @@ class Launcher:
         run = session.runs.get(request.sha) if session else None
         return run is not None and run.stage in MAY_HAVE_JOB
 
-    def close(self) -> list[str]:
-        """Finish all launches; return the cluster's warnings, and what could not be cleaned up."""
+    def close(self, *, ask: bool = True) -> list[str]:
+        """Finish all launches; return the cluster's warnings, and what could not be cleaned up.
+
+        `ask` says whether remotes can be asked for what was submitted before.
+        """
         warnings: list[str] = []
         for session in self._sessions.values():
             warnings += dict.fromkeys(session.warnings)
@@ -167,6 +174,8 @@ class Launcher:
             warnings += clean_up_after_crashes(
                 self._index.records, self.launches, self._repos, self._services
             )
+        if ask:
+            warnings += release_again(self._found, self._services.connect)
         self._sessions.clear()
         self._lock.release()
         return warnings

@@ -29,12 +29,19 @@ class Resubmit(StrEnum):
     FAILED = "failed"
     CHECK = "check"
     """Those whose job failed, and those that completed and failed their check."""
+    FORGOTTEN = "forgotten"
+    """Those whose job failed, and those of which Slurm has no trace."""
     ALWAYS = "always"
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether the controller itself must be asked for what its listing does not have."""
+        return self is Resubmit.FORGOTTEN
 
     @property
     def is_retry(self) -> bool:
         """Whether what became of the last run decides."""
-        return self in {Resubmit.FAILED, Resubmit.CHECK}
+        return self in {Resubmit.FAILED, Resubmit.CHECK, Resubmit.FORGOTTEN}
 
 
 @dataclass(frozen=True, slots=True)

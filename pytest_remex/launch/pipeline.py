@@ -43,6 +43,7 @@ from pytest_remex.launch.submissions import Submission, form_submissions
 from pytest_remex.model import Config, Remote, Repo
 from pytest_remex.records.schema import HAS_JOB, Committed, Pushing, RunRecord, Stage, Tidied
 from pytest_remex.records.store import LaunchRecord
+from pytest_remex.repo.trees import blobs_at
 
 DEFAULT_ARRAY_SIZE = 1000
 """Tasks in an array at most where the cluster does not say; Slurm's default is 1,001."""
@@ -157,6 +158,10 @@ def _submit_held(session: LaunchSession, shas: Sequence[str], progress: Progress
         session.reach(submission.shas, Stage.SUBMITTING, submission=submission.key)
     session.journal.sync()
     by_key = {submission.key: submission for submission in submissions}
+    places = [(run.commit.sha, run.header.script) for each in submissions for run in each.runs]
+    scripts = dict(
+        zip((sha for sha, _ in places), blobs_at(session.workspace.git, places), strict=True)
+    )
     answered: set[str] = set()
     request = Submit(
         runs=session.launch.remote.runs,
@@ -164,7 +169,9 @@ def _submit_held(session: LaunchSession, shas: Sequence[str], progress: Progress
         token=session.launch.token,
         scheduler=session.connection.scheduler,
         submissions=[
-            each.request(session.grouping, in_doubt=not session.in_doubt.isdisjoint(each.shas))
+            each.request(
+                session.grouping, scripts, in_doubt=not session.in_doubt.isdisjoint(each.shas)
+            )
             for each in submissions
         ],
     )

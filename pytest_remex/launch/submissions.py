@@ -14,7 +14,7 @@ from pytest_remex.interaction import counted
 from pytest_remex.launch.options import Grouping, GroupingKind
 from pytest_remex.records.schema import RunRecord
 from pytest_remex.repo.identity import Footprint
-from pytest_remex.sbatch.header import Header, core_hours
+from pytest_remex.sbatch.header import Header, core_hours, has_comment
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +30,23 @@ class Submission:
         """The commits of its runs."""
         return [run.commit.sha for run in self.runs]
 
-    def request(self, grouping: Grouping, *, in_doubt: bool) -> parts.Submission:
-        """Return it as the agent takes it; one `in_doubt` may have been submitted before."""
+    def request(
+        self, grouping: Grouping, scripts: Mapping[str, str], *, in_doubt: bool
+    ) -> parts.Submission:
+        """Return it as the agent takes it.
+
+        Args:
+            grouping: How runs are grouped.
+            scripts: The blob of each run's script, by commit.
+            in_doubt: Whether it may have been submitted before.
+        """
         first = self.runs[0]
         limit = grouping.limit if grouping.kind is self.kind else 0
         sha_or_key = first.commit.sha if self.kind is GroupingKind.SINGLE else self.key
         return parts.Submission(
             key=self.key,
             directories=[run.directory for run in self.runs],
-            comment=f"remex:{sha_or_key}",
+            comment="" if has_comment(first.header) else f"remex:{sha_or_key}",
             job_number=first.job_number,
             environment={"REMEX_COMMAND": first.command} if first.command else {},
             header=_sent(first.header),
@@ -46,6 +54,7 @@ class Submission:
             pack=self._pack(limit) if self.kind is GroupingKind.PACK else None,
             in_doubt=in_doubt,
             options=[*(["--open-mode=append"] if first.command else []), *first.sbatch],
+            scripts={run.directory: scripts[run.commit.sha] for run in self.runs},
         )
 
     def _array(self, limit: int) -> parts.Array:

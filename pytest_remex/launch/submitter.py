@@ -237,7 +237,7 @@ class Submitter:
         if self._batch is not None:
             self._abandon(self._batch)
         self.launches, notes = self._launcher.launches, self._launcher.notes
-        warnings = [*self._fitness.notes, *self._launcher.close()]
+        warnings = [*self._fitness.notes, *self._launcher.close(ask=self.fault is None)]
         if self._options.note and one_line(self._options.note) not in notes:
             warnings.append(
                 "the note was not kept: no launch began, and one that goes on has its own"
@@ -310,7 +310,8 @@ class Submitter:
         probes = probes_of(requests)
         shown = self._listener.progress() if runs else nullcontext(show_nothing)
         with shown as progress:
-            return Retries(runs, probes, self._connections.to, self._folders.runs, progress)
+            to, folder, how = self._connections.to, self._folders.runs, self._options.resubmit
+            return Retries(runs, probes, to, folder, progress, certain=how.is_certain)
 
     def _continued(self, request: SubmitRequest, retries: Retries) -> SubmitRequest:
         """Return a request to go on in the run directory, where a run ended early and can go on."""

@@ -23,7 +23,6 @@ from pytest_remex.collect.pipeline import (
     collect_offline,
     was_cleaned,
 )
-from pytest_remex.collect.poll import poll
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RemexError
 from pytest_remex.interaction import clean
@@ -236,7 +235,7 @@ class CollectMode(RecordedRunsMode):
         if self._collected is None:
             runs = self._runs_on(remote)
             if self._settings.wait is not None:
-                self._wait(runs, self._settings.wait)
+                self._wait(runs)
             wanted = [WantedRun(run, self._sweeps[node]) for node, run in runs.items()]
             self._collected = dict(zip(runs, self._fetch(wanted), strict=True))
         return self._collected
@@ -253,15 +252,14 @@ class CollectMode(RecordedRunsMode):
                 FetchOptions(self._settings.partial, self._settings.largest),
             )
 
-    def _wait(self, runs: Mapping[str, RecordedRun], limit: float) -> None:
+    def _wait(self, runs: Mapping[str, RecordedRun]) -> None:
         jobs: Mapping[str, Job] = {}
         try:
             with self._terminal.progress() as progress:
-                for jobs in poll(list(runs.values()), self._connections.to, limit):
+                for jobs in self._polled(list(runs.values())):
                     progress("waiting", sum(job.state.ended for job in jobs.values()), len(jobs))
         except KeyboardInterrupt:
-            self._terminal.say("stopped waiting: the jobs go on", yellow=True)
-            raise
+            pytest.exit("remex: stopped waiting: the jobs go on", pytest.ExitCode.INTERRUPTED)
         if jobs and not any(job.state.live for job in jobs.values()):
             self._tell_end({node: jobs[each.run.directory] for node, each in runs.items()})
 

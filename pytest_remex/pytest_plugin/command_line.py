@@ -56,6 +56,7 @@ INI_KEYS = (
     ("repo", ".", "path of the repository here, relative to rootdir"),
     ("output", "remex-output", "folder for launch records, outputs, results and report"),
     ("confirm", "1000", "most jobs that submit sends without --remex-yes"),
+    ("poll", "30", "seconds between two questions to a cluster while --remex-wait waits"),
     ("shell", "bash -lc", "command on the cluster that starts what runs there"),
     ("sbatch", "", "options for sbatch that win over the script's, as --partition=long"),
     ("max_file", "", "largest output that is fetched, as 500M or 2G; empty: no limit"),
@@ -81,6 +82,7 @@ def _sending_modifiers() -> list[Modifier]:
             sending,
             "the same, and what completed and failed its check in the last collect (default: no)",
         ),
+        Modifier("retry=forgotten", sending, "also what Slurm has no trace of (default: no)"),
         Modifier(
             "again", sending, "also what has a run already, whatever its job did (default: no)"
         ),

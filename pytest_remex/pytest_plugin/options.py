@@ -22,8 +22,9 @@ from pytest_remex.sbatch.scheduling import OptionText, SbatchOptions
 class Settings:
     """What the command line and the ini keys ask for.
 
-    `wait` is None for not at all, and else the most seconds (0: no limit); `largest` is how many
-    bytes an output may have to be fetched, None for no limit.
+    `wait` is None for not at all, and else the most seconds (0: no limit); `poll` is the least
+    number of seconds between two questions to a cluster; `largest` is how many bytes an output may
+    have to be fetched, None for no limit.
     """
 
     mode: Mode
@@ -35,6 +36,7 @@ class Settings:
     portable: bool
     wait: float | None
     largest: int | None
+    poll: float
     launch: str | None
     json: Path | None
     yes: bool
@@ -113,6 +115,7 @@ def settings(config: pytest.Config) -> Settings:
         portable=option.remex_portable,
         wait=option.remex_wait,
         largest=_bytes(config, "remex_max_file"),
+        poll=float(_count(config, "remex_poll")),
         launch=option.remex_launch,
         json=option.remex_json,
         yes=option.remex_yes,
@@ -174,6 +177,7 @@ def _launching(config: pytest.Config) -> LaunchOptions:
     chosen = {
         Resubmit.ALWAYS: option.remex_again,
         Resubmit.CHECK: option.remex_retry_check,
+        Resubmit.FORGOTTEN: option.remex_retry_forgotten,
         Resubmit.FAILED: option.remex_retry,
     }
     return LaunchOptions(

@@ -12,6 +12,7 @@ from typing import NoReturn
 import pytest
 
 from pytest_remex.collect.hooks import GuardedHooks
+from pytest_remex.collect.poll import Pace, poll
 from pytest_remex.common.jobs import Job
 from pytest_remex.errors import RecordError
 from pytest_remex.model import Remote, Repo
@@ -69,6 +70,11 @@ class RecordedRunsMode:
         self._terminal.call(f"{len(jobs)} ended" + (f", {failed} failed" if failed else ""))
         hooks = GuardedHooks(self._config.hook, self._terminal.note)
         hooks.call("pytest_remex_ended", jobs=jobs)
+
+    def _polled(self, runs: Sequence[RecordedRun]) -> Iterator[Mapping[str, Job]]:
+        """Query runs, again and again where the user waits for them."""
+        pace = Pace(self._settings.wait, self._settings.poll, self._terminal.announce)
+        return poll(runs, self._connections, pace)
 
     def _skip_unsubmitted(self, item: pytest.Function) -> NoReturn:
         """Skip an experiment that has no run, and count it."""

@@ -11,7 +11,6 @@ from typing import NoReturn
 import pytest
 
 from pytest_remex.collect.hooks import GuardedHooks
-from pytest_remex.collect.poll import poll
 from pytest_remex.collect.removal import job_with_removal, read_removal
 from pytest_remex.collect.watch import OutputWatcher
 from pytest_remex.common.jobs import Job, JobState
@@ -80,21 +79,21 @@ class StatusMode(LookingMode):
     def _begin(self) -> None:
         """Query the runs, again and again where the user waits for them."""
         if self._settings.wait is None:
-            for jobs in poll(list(self._runs.values()), self._connections.to, None):
+            for jobs in self._polled(list(self._runs.values())):
                 self._look(jobs)
             return
         try:
-            self._wait(self._settings.wait)
+            self._wait()
         except KeyboardInterrupt:
             if not self._jobs:
                 raise
             self._was_interrupted = True
             self._terminal.say("stopped waiting: the jobs go on", yellow=True)
 
-    def _wait(self, limit: float) -> None:
+    def _wait(self) -> None:
         told: Counter[JobState] = Counter()
         with self._terminal.live() as show:
-            for jobs in poll(list(self._runs.values()), self._connections.to, limit):
+            for jobs in self._polled(list(self._runs.values())):
                 self._look(jobs)
                 show(Board(list(self._rows.values()), self._terminal.height(AROUND_ROWS)))
                 counts = Counter(job.state for job in jobs.values())

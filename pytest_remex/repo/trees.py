@@ -184,6 +184,19 @@ def patches_of(
     return {each.sha: changes.get(each.tree, []) for each in commits if each.tree in here}
 
 
+def blobs_at(repository: Git, places: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the blob at each commit and path; empty where there is none.
+
+    Raises:
+        RepositoryError: Git cannot read them.
+
+    """
+    asked = "".join(f"{sha}:{path}\n" for sha, path in places)
+    output = _ask(repository, ("cat-file", "--batch-check"), os.fsencode(asked))
+    rows = [line.split() for line in output.splitlines()]
+    return [row[0].decode() if row[1:2] == [b"blob"] else "" for row in rows]
+
+
 def _present(repository: Git, trees: Iterable[str]) -> set[str]:
     asked = "".join(f"{tree}\n" for tree in sorted(trees)).encode()
     output = _ask(repository, ("cat-file", "--batch-check"), asked)

@@ -100,6 +100,11 @@ def _header(
     )
 
 
+def has_comment(header: Header) -> bool:
+    """Return whether a script has a comment of its own, as some sites demand."""
+    return "comment" in read_options(header.lines)
+
+
 def output_patterns(header: Header, job_id: str, *, user: str = "") -> tuple[str, ...]:
     """Return where a job's output goes, as globs relative to its run directory.
 

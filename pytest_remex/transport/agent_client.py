@@ -5,6 +5,7 @@ Lines of the agent begin with a nonce; everything else on its stdout is the nois
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import queue
@@ -14,7 +15,13 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from pytest_remex.common import protocol
-from pytest_remex.common.framing import CutLineError, decode_event, encode_request, whole
+from pytest_remex.common.framing import (
+    KEEP_ALIVE,
+    CutLineError,
+    decode_event,
+    encode_request,
+    whole,
+)
 from pytest_remex.common.protocol import End, Error
 from pytest_remex.errors import ConnectionLostError, RemoteError
 from pytest_remex.transport.base import connection_lost, last_lines
@@ -41,6 +48,10 @@ WORK: dict[type, str] = {
 }
 """What is under way during a request, a clause for the message of a lost connection."""
 
+NICE = 10
+"""How much an agent yields to others on a login node."""
+SILENCE = 600.0
+"""Seconds without a line from here after which an agent on a login node ends."""
 _KEPT = 2000
 """Bytes of noise and of stderr to keep for a message."""
 _EXIT_TIMEOUT = 5.0
@@ -55,9 +66,19 @@ class AgentClient:
         place: Where it runs, for messages.
         idle_timeout: Seconds without a line from the agent, while a request is under way, after
             which the connection counts as lost (the agent sends a beat every 5).
+        shared: Whether other people work there too: the agent is then niced, and ends where
+            nothing came from here for `SILENCE` seconds, as over a link that is dead.
     """
 
-    def __init__(self, channel: Channel, modules: str, *, place: str, idle_timeout: float) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        modules: str,
+        *,
+        place: str,
+        idle_timeout: float,
+        shared: bool = False,
+    ) -> None:
         self._channel = channel
         self._place = place
         self._idle_timeout = idle_timeout
@@ -68,6 +89,8 @@ class AgentClient:
         self._numbers = itertools.count(1)
         self._unread: dict[int, deque[Event]] = {}
         self._answered = False
+        self._closed = threading.Event()
+        self._writing = threading.Lock()
         self._ended: str | None = None
         self._reader = threading.Thread(target=self._read, name="remex-read", daemon=True)
         self._error_reader = threading.Thread(
@@ -76,11 +99,14 @@ class AgentClient:
         self._reader.start()
         self._error_reader.start()
         try:
-            start = json.dumps({"nonce": self._nonce, "modules": modules})
+            manners = {"nice": NICE, "silence": SILENCE} if shared else {}
+            start = json.dumps({"nonce": self._nonce, "modules": modules, **manners})
             self._send(start.encode() + b"\n", "the agent was started")
         except RemoteError:
             self.close()
             raise
+        if shared:
+            threading.Thread(target=self._keep_alive, name="remex-alive", daemon=True).start()
 
     def ask(self, request: Request) -> Iterator[Event]:
         """Send a request now, and iterate over the events of its answer.
@@ -98,6 +124,11 @@ class AgentClient:
         return self._events(number, request, work)
 
     @property
+    def ended(self) -> bool:
+        """Whether the agent ended or was lost."""
+        return self._ended is not None
+
+    @property
     def noise(self) -> str:
         """The last lines that login files wrote before the agent spoke."""
         return last_lines(b"\n".join(self._noise)[-_KEPT:])
@@ -105,6 +136,7 @@ class AgentClient:
     def close(self) -> None:
         """End the agent; it finishes what it cannot leave half done."""
         self._ended = self._ended or f"the connection to {self._place} is closed"
+        self._closed.set()
         self._channel.close()
         self._reader.join(1)
         self._error_reader.join(1)
@@ -160,13 +192,19 @@ class AgentClient:
 
     def _send(self, line: bytes, work: str) -> None:
         try:
-            self._channel.write(line)
+            with self._writing:
+                self._channel.write(line)
         except TimeoutError as error:
             what = f"{self._place} accepted no data for {self._idle_timeout:g} s"
             raise self._lost(what, work) from error
         except (OSError, EOFError) as error:
             self._reader.join(1)
             raise self._no_more(work) from error
+
+    def _keep_alive(self) -> None:
+        while not self._closed.wait(SILENCE / 10):
+            with contextlib.suppress(OSError, EOFError), self._writing:
+                self._channel.write(KEEP_ALIVE)
 
     def _read(self) -> None:
         """Queue the agent's lines, and None at their end."""

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import queue
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from paramiko.pkey import UnknownKeyType
 
 from pytest_remex.errors import RemoteError
 from pytest_remex.io import AGAIN
+from pytest_remex.transport.base import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -153,8 +155,8 @@ class Login:
     def _ask(self, text: str, *, echo: bool) -> str:
         if self._prompt is None:
             raise RemoteError(
-                f"{self._settings.name} asks {text.strip()!r}, but there is no terminal to ask "
-                f"you: run this at a terminal, or load the key into a key agent (ssh-add)"
+                f"{self._settings.name} asks {text.strip()!r}, and you are not asked now: at a "
+                f"terminal {AGAIN}, or load the key into a key agent (ssh-add)"
             )
         return self._prompt(text, echo=echo)
 
@@ -192,6 +194,48 @@ class KeyAgent(AgentSSH):
     def close(self) -> None:
         """Close the connection to the key agent."""
         self._socket.close()
+
+
+class AgentForwarding:
+    """Lets programs on the other side use the key agent here, as ForwardAgent asks for.
+
+    Args:
+        path: The key agent's socket.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def offer(self, channel: paramiko.Channel) -> None:
+        """Offer the key agent to the program that will run at the end of a channel."""
+        channel.request_forward_agent(self._connect)
+
+    def _connect(self, channel: paramiko.Channel) -> None:
+        """Connect a program to the key agent; paramiko calls this in its own thread."""
+        agent = socket.socket(socket.AF_UNIX)
+        try:
+            agent.connect(self._path)
+        except OSError:
+            agent.close()
+            channel.close()
+            return
+        for source, sink in ((channel, agent), (agent, channel)):
+            name = "remex-forward-agent"
+            threading.Thread(target=_carry, args=(source, sink), name=name, daemon=True).start()
+
+
+_End = paramiko.Channel | socket.socket
+
+
+def _carry(source: _End, sink: _End) -> None:
+    """Carry bytes from one end to the other until either closes, then close both."""
+    with contextlib.suppress(OSError, EOFError):
+        while data := source.recv(CHUNK):
+            sink.sendall(data)
+    for end in (source, sink):
+        with contextlib.suppress(OSError, EOFError):
+            end.shutdown(socket.SHUT_RDWR)
+            end.close()
 
 
 def offered_keys(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_remex import agent
 from pytest_remex.common.parts import Needs
 from pytest_remex.common.protocol import LOCAL, SLURM, Check, Examine, Host, LookAtHost
-from pytest_remex.errors import RemoteError
+from pytest_remex.errors import ConnectionLostError, RemoteError
 from pytest_remex.transport.agent_client import AgentClient
 from pytest_remex.transport.base import NoChannelError
 from pytest_remex.transport.local import LocalTransport
@@ -74,6 +74,7 @@ class Connection:
         self._idle_timeout = idle_timeout
         self._agent: AgentClient | None = None
         self._host: Host | None = None
+        self._lost = False
 
     @property
     def scheduler(self) -> str:
@@ -91,12 +92,7 @@ class Connection:
                 what was requested may or may not have been done.
         """
         if self._agent is None:
-            self._agent = AgentClient(
-                self._transport.python(agent.BOOT),
-                agent.bundle(),
-                place=self._transport.place,
-                idle_timeout=self._idle_timeout,
-            )
+            self._agent = self._start_agent()
         return self._agent.ask(request)
 
     def host(self) -> Host:
@@ -123,6 +119,11 @@ class Connection:
             remote.clone, remote.runs, self.scheduler, through_origin, needs, thorough
         )
         return (event for event in self.ask(request) if isinstance(event, Check))
+
+    @property
+    def broken(self) -> bool:
+        """Whether the link or the agent is gone, so that no request can be sent any more."""
+        return self._lost or (self._agent is not None and self._agent.ended)
 
     @property
     def noise(self) -> str:
@@ -165,6 +166,19 @@ class Connection:
         self._end_agent()
         self._transport.close()
 
+    def _start_agent(self) -> AgentClient:
+        try:
+            return AgentClient(
+                self._transport.python(agent.BOOT),
+                agent.bundle(),
+                place=self._transport.place,
+                idle_timeout=self._idle_timeout,
+                shared=self.remote.host is not None,
+            )
+        except ConnectionLostError:
+            self._lost = True
+            raise
+
     def _copy(self, transfer: Transfer) -> None:
         try:
             self._transport.copy(transfer)
@@ -199,7 +213,7 @@ class Connections:
     """
 
     def __init__(self, prompt: Prompt, notify: Notify) -> None:
-        self._prompt = prompt
+        self._prompt: Prompt | None = prompt
         self._notify = notify
         self._open: dict[Remote, Connection] = {}
 
@@ -212,6 +226,15 @@ class Connections:
                 hint = "--remex-doctor examines the connection line by line"
                 raise type(error)(f"{error}\n{hint}") from error
         return self._open[remote]
+
+    def drop_broken(self) -> None:
+        """Close those whose link broke, to be opened again without asking the user anything.
+
+        A second factor is asked for once: nobody may be there to type it again.
+        """
+        self._prompt = None
+        for remote in [each for each, connection in self._open.items() if connection.broken]:
+            self._open.pop(remote).close()
 
     def close(self) -> None:
         """Close them all."""

@@ -15,9 +15,9 @@ import fabric  # type: ignore[import-untyped]  # it has no stubs
 import paramiko
 from paramiko.ssh_exception import NoValidConnectionsError
 
-from pytest_remex.errors import RemoteError
+from pytest_remex.errors import RemoteError, UnreachableError
 from pytest_remex.io import AGAIN
-from pytest_remex.transport.authentication import Login
+from pytest_remex.transport.authentication import AgentForwarding, Login
 from pytest_remex.transport.base import NoChannelError, connection_lost
 from pytest_remex.transport.known_hosts import KnownHostsPolicy
 from pytest_remex.transport.rsync import pull
@@ -65,16 +65,20 @@ def log_in(
     """
     with contextlib.ExitStack() as opened:
         hops: list[fabric.Connection] = []
-        for host in route(str(remote.host)):
+        hosts = route(str(remote.host))
+        for host in hosts:
             hops.append(_log_in_to(host, hops[-1] if hops else None, prompt))
             opened.callback(_close, hops[-1])
-        return SshTransport(
+        transport = SshTransport(
             hops[-1].transport,
             remote,
             notify,
             idle_timeout=idle_timeout,
             close=opened.pop_all().close,
         )
+        if (agent := hosts[-1].forwarded_agent) is not None:
+            transport.forward(AgentForwarding(agent))
+        return transport
 
 
 def _log_in_to(
@@ -187,9 +191,10 @@ def _explain(error: BaseException, host: HostSettings) -> RemoteError:
             )
         case paramiko.SSHException():
             text = f"SSH negotiation failed with {host} ({error}): see `ssh -v {host.name}`"
+            return RemoteError(f"{text}; then {AGAIN}")
         case _:
             text = f"{host} cannot be reached ({error}): check the network, or a VPN"
-    return RemoteError(f"{text}; then {AGAIN}")
+    return UnreachableError(f"{text}; then {AGAIN}")
 
 
 def _hung_up_early(error: BaseException, host: HostSettings) -> bool:
@@ -231,6 +236,11 @@ class SshTransport:
         self._idle_timeout = idle_timeout
         self._close = close
         self._separate_streams = True
+        self._forwarding: AgentForwarding | None = None
+
+    def forward(self, forwarding: AgentForwarding) -> None:
+        """Let the programs that are started from now on use a key agent here."""
+        self._forwarding = forwarding
 
     def python(self, program: str) -> SshChannel:
         """See `Transport`. The python3 that the login shell finds runs the program."""
@@ -272,6 +282,8 @@ class SshTransport:
         try:
             channel = self._open_channel()
             with break_after(self._idle_timeout, self._ssh):
+                if self._forwarding is not None:
+                    self._forwarding.offer(channel)
                 channel.exec_command(command)
         except paramiko.ChannelException as error:
             raise NoChannelError(

@@ -44,6 +44,7 @@ class HostSettings:
         identities: The user's key files, in the order in which they are offered.
         identities_only: Whether the key agent offers only keys that `identities` names.
         agent: The key agent's socket.
+        forwarded_agent: The socket of the key agent that programs there may use (ForwardAgent).
         jumps: Hosts to connect through (ProxyJump).
         proxy: A command whose stdin and stdout are the connection (ProxyCommand).
         timeout: Seconds to wait for the host at each step of connecting.
@@ -61,6 +62,7 @@ class HostSettings:
     identities: tuple[Path, ...]
     identities_only: bool
     agent: str | None
+    forwarded_agent: str | None
     jumps: tuple[str, ...]
     proxy: str | None
     timeout: float
@@ -102,6 +104,7 @@ def host_settings(name: str) -> HostSettings:
         identities=_identities(values, first),
         identities_only=first.get("identitiesonly") == "yes",
         agent=_agent(first.get("identityagent")),
+        forwarded_agent=_forwarded_agent(first),
         jumps=tuple(hop.strip() for hop in _unless_none(first.get("proxyjump")).split(",") if hop),
         proxy=_proxy(_unless_none(first.get("proxycommand")), first, name),
         timeout=_number(first.get("connecttimeout")) or _TIMEOUT,
@@ -203,6 +206,16 @@ def _agent(value: str | None) -> str | None:
     if value is None or value == "SSH_AUTH_SOCK":
         return os.environ.get("SSH_AUTH_SOCK")
     return os.path.expandvars(str(path_from_ssh(value)))
+
+
+def _forwarded_agent(first: dict[str, str]) -> str | None:
+    """Return the socket of the key agent to forward: ForwardAgent may name another one."""
+    value = first.get("forwardagent", "no")
+    if value == "no":
+        return None
+    if value == "yes":
+        return _agent(first.get("identityagent"))
+    return os.environ.get(value[1:]) if value.startswith("$") else str(path_from_ssh(value))
 
 
 def _proxy(command: str, first: dict[str, str], name: str) -> str | None:

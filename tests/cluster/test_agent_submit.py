@@ -1,6 +1,7 @@
 """The agent submits to a real Slurm exactly once, whatever sbatch, the link and it itself do."""
 
 import contextlib
+import hashlib
 import json
 import os
 import random
@@ -16,6 +17,7 @@ from support.rejections import LIMIT, PERMANENT
 from support.sites import WITH_ACCOUNTING
 
 from pytest_remex.common.jobs import JobState
+from pytest_remex.common.parts import Array
 from pytest_remex.common.protocol import (
     Held,
     InDoubt,
@@ -310,3 +312,21 @@ def test_an_agent_killed_at_any_moment_makes_one_job_each(launch):
         if job.work_dir.parent == launch.runs:
             listed[job.work_dir.name].append(job.id)
     assert {name: listed[name] for name in found} == {name: [job] for name, job in found.items()}
+
+
+def test_a_script_that_is_not_its_commits_is_refused(launch):
+    """No sbatch is called for it, neither alone nor in an array."""
+    text = "#!/bin/sh\necho ran >> ran\n"
+    blob = hashlib.sha1(f"blob {len(text)}\0{text}".encode(), usedforsecurity=False).hexdigest()
+    same, other = (launch.add(name)._replace(scripts={name: blob}) for name in ("same", "other"))
+    (launch.runs / "other" / "run.sbatch").write_text(text + "stolen\n")
+    launch.shims.put()
+    assert isinstance(launch.submit(same)[0], Held)
+    (refused,) = launch.submit(other)
+    assert isinstance(refused, Rejected)
+    assert "is not what its commit holds" in refused.message
+    array = Array([], "#!/bin/sh")
+    together = other._replace(key="array-1", array=array, scripts={"same": blob, "other": blob})
+    (refused,) = launch.submit(together._replace(directories=["same", "other"]))
+    assert "other/run.sbatch is not what" in refused.message
+    assert len(launch.shims.calls()) == 1

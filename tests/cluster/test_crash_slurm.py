@@ -197,3 +197,76 @@ def _jobs(user, cluster):
 
 def _has(user, state):
     return any(event.get("state") == state for event in user.events())
+
+
+LOSES_RELEASE = """\
+case "$*" in release*|*" release "*) ;; *) exec "$REAL" "$@" ;; esac
+sleep 6  # the controller saves the held jobs
+cp -a {state} {state}.kept
+"$REAL" "$@"; code=$?
+kill -9 {controller}
+rm -r {state} && mv {state}.kept {state}
+exit "$code"
+"""
+"""A controller that dies right after it acknowledged a release."""
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [("--remex-status", ()), ("--remex-submit", ("--remex-array",)), ("--remex-collect", ())],
+    ids=["status", "array-submit", "collect"],
+)
+def test_a_release_that_was_lost(user, cluster, shims, command, options):
+    """Jobs that come back held after a crash are released by the next command, and run once."""
+    cluster.down()
+    controller, state = cluster.controller.process.pid, cluster.folder / "state"
+    fault = LOSES_RELEASE.format(controller=controller, state=state)
+    shims.put(fault, "scontrol", times=3)
+    user.submit(*options)
+    shims.remove()
+    wait_until(lambda: not cluster.controller.running, "the controller is dead")
+    cluster.start()
+    cluster.down()
+    assert {job.held for job in _jobs(user, cluster)} == {True}
+    done = user.pytest(command, *options, "-v").plain()
+    assert {job.held for job in _jobs(user, cluster)} == {False}
+    if command == "--remex-submit":
+        assert "held though recorded as released" in done
+    cluster.up()
+    assert_once(user, cluster, 3)
+
+
+def test_a_script_that_asks_to_be_held_stays_held(user, cluster):
+    """Its release was recorded as done, and no command takes the hold away."""
+    user.script(lines="#SBATCH --hold\n")
+    user.submit()
+    assert {row["state"] for row in user.states().values()} == {"HELD"}
+    user.submit()
+    assert {job.held for job in _jobs(user, cluster)} == {True}
+
+
+def test_a_squeue_from_a_cache(user, cluster, shims, tmp_path):
+    """A listing that is older than the launch leaves no job held."""
+    cache = tmp_path / "cache"
+    shims.put(f'[ -f {cache} ] || "$REAL" "$@" >{cache}; cat {cache}; exit 0', "squeue")
+    user.sweep(1.0)
+    user.submit()
+    user.sweep(1.0, 2.0, 3.0)
+    user.submit()
+    shims.remove()
+    assert_once(user, cluster, 3)
+
+
+def test_forgotten_jobs_are_sent_again_on_demand(user, cluster, shims):
+    """--remex-retry=forgotten sends what Slurm has no trace of, and nothing that is alive."""
+    user.sweep(1.0, 2.0)
+    with cluster.changed(MinJobAge="2"):
+        user.submit()
+        wait_until(lambda: not _jobs(user, cluster), "the jobs are forgotten", seconds=60)
+        assert "--remex-retry=forgotten" in user.pytest("--remex-status", "-v").plain()
+    cluster.down()
+    again = user.submit("--remex-retry=forgotten")
+    assert again.text.count("] SUBMITTED job") == 2
+    shims.put("exit 0", "squeue")
+    once_more = user.submit("--remex-retry=forgotten")
+    assert once_more.text.count("ALREADY SUBMITTED") == 2

@@ -105,3 +105,18 @@ def test_a_probe_that_leaves_the_run_directory_is_refused(empty_project):
     empty_project.pytest("--remex-status")
     submit = empty_project.pytest("--remex-submit", "--remex-retry", "-k=1")
     submit.stdout.fnmatch_lines(["*asks for '../[*]', which leaves the run directory*"])
+
+
+def test_a_changed_script_is_not_continued(empty_project):
+    """A script that somebody changed in the run directory is not run again: others may write."""
+    empty_project.commit(run_sbatch=SCRIPT)
+    empty_project.sweeps(SWEEPS)
+    (empty_project.path / "conftest.py").write_text(CONFTEST)
+    empty_project.ran()
+    script = next(empty_project.runs.glob("main_*")) / "run.sbatch"
+    script.write_text("#!/bin/sh\ntouch stolen\n")
+    result = empty_project.pytest("--remex-submit", "--remex-retry", "-v")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines([f"*{script} is not what its commit holds: it was changed since*"])
+    empty_project.wait()
+    assert list(empty_project.runs.rglob("stolen")) == []

@@ -70,10 +70,14 @@ class Launch:
     def _runs_of(self, jobs):
         return [RunJob(self._directories.get(job, "r"), job) for job in jobs]
 
-    def query(self, *runs, cancel_orphans=False):
-        """Ask for (directory, job) pairs; return the jobs by directory, and the other events."""
-        queried = [RunJob(name, job) for name, job in runs]
-        events = self.agent().ask(Query(str(self.runs), SLURM, queried, cancel_orphans))
+    def query(self, *runs, cancel_orphans=False, certain=False, released=()):
+        """Ask for (directory, job) pairs; return the jobs by directory, and the other events.
+
+        `released` are the directories whose job's release is recorded.
+        """
+        queried = [RunJob(name, job, name in released) for name, job in runs]
+        request = Query(str(self.runs), SLURM, queried, cancel_orphans, certain)
+        events = self.agent().ask(request)
         states = [event for event in events if isinstance(event, RunState)]
         others = [event for event in events if not isinstance(event, RunState)]
         return {state.directory: state.job for state in states}, others

@@ -27,7 +27,7 @@ class AgentError(Exception):
 class Agent:
     """One agent process; `ask` returns the events of a request."""
 
-    def __init__(self, python=sys.executable, **variables):
+    def __init__(self, python=sys.executable, manners=None, **variables):
         self._number = 0
         self.process = subprocess.Popen(
             [python, "-u", "-c", BOOT],
@@ -35,7 +35,8 @@ class Agent:
             stdout=subprocess.PIPE,
             env={**os.environ, **variables},
         )
-        self.write(json.dumps({"nonce": NONCE, "modules": bundle()}).encode() + b"\n")
+        start = {"nonce": NONCE, "modules": bundle(), **(manners or {})}
+        self.write(json.dumps(start).encode() + b"\n")
 
     def ask(self, request):
         """Send a request and return its events; AgentError for an error."""

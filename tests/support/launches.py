@@ -113,6 +113,7 @@ class User:
             "remex_host": HOST,
             "remex_clone": str(self.project.clone),
             "remex_runs": str(self.project.runs),
+            "remex_poll": "1",
         } | keys
         lines = [f"{key} = {value}" for key, value in table.items()]
         (self.repository / "pytest.ini").write_text("\n".join(["[pytest]", *lines, ""]))

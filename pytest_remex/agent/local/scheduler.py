@@ -9,7 +9,12 @@ from pytest_remex.agent.errors import UnreadableError
 from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.local import queue
 from pytest_remex.agent.local.store import CANCELLED, RELEASED, Store, tasks
-from pytest_remex.agent.submissions import LocatedSubmission, submissions_of
+from pytest_remex.agent.submissions import (
+    ChangedScriptError,
+    LocatedSubmission,
+    check_scripts,
+    submissions_of,
+)
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths, protocol
 from pytest_remex.common.git_environment import without_git_variables
@@ -35,6 +40,8 @@ def submit(request: protocol.Submit, reply: Reply) -> None:
                 RunFiles(directory).write(paths.JOB, jobs[os.path.basename(directory)] + "\n")
         except UnreadableError as error:
             reply.send(protocol.InDoubt(submission.key, str(error)))
+        except ChangedScriptError as error:
+            reply.send(protocol.Rejected(submission.key, str(error)))
         else:
             reply.send(protocol.Held(submission.key, job, jobs))
 
@@ -87,6 +94,7 @@ def _claim(store: Store, submission: LocatedSubmission, environment: str, first:
     job = fs.read(settled)
     if job is not None:
         return job.strip()
+    check_scripts(submission)
     for directory in submission.run_directories:
         RunFiles(directory).remove(paths.EXIT)
     os.makedirs(submission.notes, exist_ok=True)

@@ -14,8 +14,9 @@ import time
 from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple, Type, TypeVar, Union
 
 from pytest_remex.agent import fs, process
-from pytest_remex.agent.slurm.sbatch import REJECTED, SbatchResult, judge
+from pytest_remex.agent.slurm.sbatch import DOUBT, HELD, REJECTED, SbatchResult, judge
 from pytest_remex.common import paths
+from pytest_remex.common.jobs import JobId
 from pytest_remex.common.typed_json import from_json
 
 _ENDING = '{"exit":'
@@ -147,10 +148,21 @@ def adopt(notes: str, job_number: int, job: str) -> str:
     return (fs.read(path) or job).strip()
 
 
-def settled_jobs(notes: str) -> Optional[Set[str]]:
-    """Return the jobs that all submissions in a folder became, None while one is open."""
-    jobs = {settled(notes, number, read(notes, number)) for number in job_numbers(notes)}
-    return None if None in jobs else {job for job in jobs if job}
+def is_orphan(notes: str, number: str) -> bool:
+    """Return whether a job in a folder is one that an attempt made and no submission counts on.
+
+    Every submission must have its job, and an attempt must have made another, or may have: else the
+    job is the user's own.
+    """
+    made = {each: read(notes, each) for each in job_numbers(notes)}
+    settled_on = [settled(notes, each, found) for each, found in made.items()]
+    if not settled_on or None in settled_on:
+        return False
+    counted = {JobId.parse(job or "").on_cluster for job in settled_on}
+    results = [attempt.result for found in made.values() for attempt in found]
+    others = [JobId.parse(each.job).on_cluster for each in results if each.kind == HELD]
+    more = any(each.kind == DOUBT for each in results) or not counted.issuperset(others)
+    return number not in counted and more
 
 
 def jobs_of_others(notes: str, job_number: int) -> Set[str]:

@@ -15,6 +15,7 @@ PATIENCE = 120.0
 """Seconds for one command; a frozen controller answers late."""
 LENGTH = 30_000
 """Bytes of job ids in one command; Linux takes 128 kB in one argument."""
+_NO_SUCH_JOB = "Invalid job id"
 
 
 class NoAccountingError(AgentError):
@@ -100,6 +101,20 @@ def accounts(jobs: List[str], since: float, cluster: str = "") -> Dict[str, Sacc
 def accounts_of_user(since: float, cluster: str = "") -> Dict[str, SacctRow]:
     """Return all of the user's jobs since a time that the accounting knows; fails as `accounts`."""
     return _accounts(commands.accounts_of_user(moment(since), cluster))
+
+
+def shown(job: str, cluster: str = "") -> str:
+    """Return what the controller itself tells of a job, empty where it does not know the number.
+
+    Unlike a listing, which a site may answer from a cache, this is the controller's own word. An
+    error of kind slurm where it does not answer.
+    """
+    ran = run(commands.show(job, cluster))
+    if ran.ok:
+        return ran.out
+    if _NO_SUCH_JOB in ran.message():
+        return ""
+    raise AgentError("slurm", f"scontrol failed: {ran.message()}")
 
 
 def run(words: List[str], patience: float = PATIENCE) -> process.Ran:

@@ -91,8 +91,9 @@ def cancel_held(jobs: List[str], cluster: str = "") -> List[str]:
 
 
 def submit(comment: str, options: List[str], script: str) -> List[str]:
-    """Submit a script of the current folder, held, with more options."""
-    return ["sbatch", "--parsable", "--hold", f"--comment={comment}", *options, script]
+    """Submit a script of the current folder, held, with more options; no comment keeps its own."""
+    ours = [f"--comment={comment}"] if comment else []
+    return ["sbatch", *SUBMITTED, *ours, *options, script]
 
 
 def associations() -> List[str]:
@@ -106,6 +107,8 @@ def qualities() -> List[str]:
     return ["sacctmgr", "-n", "-P", "show", "qos", "format=Name,MaxSubmitPU,MaxJobsPU"]
 
 
+SUBMITTED = ("--parsable", "--hold")
+"""The options of each sbatch of ours."""
 _MINE = ("-h", "-a", "-r", "-t", "all")
 _PARSABLE = ("-n", "-P", f"--delimiter={FIELD}")
 

@@ -29,12 +29,16 @@ def spellings(folder: str) -> Set[str]:
 
 
 class LocatedJob(NamedTuple):
-    """The job of a run on its cluster: `job` is the id as the commands there take it."""
+    """The job of a run on its cluster: `job` is the id as the commands there take it.
+
+    `released` says that its release was recorded.
+    """
 
     directory: str
     runs: str
     job: str
     cluster: str
+    released: bool = False
 
     @property
     def id(self) -> str:
@@ -96,7 +100,7 @@ def locate(runs: str, asked: Iterable[RunJob]) -> Dict[str, List[LocatedJob]]:
     located: Dict[str, List[LocatedJob]] = {}
     for run in asked:
         job = JobId.parse(run.job)
-        one = LocatedJob(run.directory, runs, job.on_cluster, job.cluster)
+        one = LocatedJob(run.directory, runs, job.on_cluster, job.cluster, run.released)
         located.setdefault(job.cluster, []).append(one)
     return located
 
@@ -135,6 +139,11 @@ class Listing:
         """Return whether the number of a run's job is another job's by now."""
         starts = self._starts.get(job.number, ())
         return any(array or not job.owns(work_dir) for array, work_dir in starts)
+
+    def row_is_held(self, job: LocatedJob) -> bool:
+        """Return whether a run's own row says that it waits for its user's release."""
+        row = self.row(job)
+        return row is not None and row.held_by_user
 
     def is_held(self, job: LocatedJob) -> bool:
         """Return whether a job, or a task of its array, waits for its user's release."""

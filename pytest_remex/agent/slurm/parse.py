@@ -92,6 +92,11 @@ def shows_folder(text: str, names: Iterable[str]) -> bool:
     return any(" WorkDir={} ".format(name.replace("\n", " ")) in padded for name in names)
 
 
+def shows_held(text: str) -> bool:
+    """Return whether `scontrol -o show job` tells of a job that waits for its user's release."""
+    return " JobState=PENDING Reason=JobHeldUser " in text.replace("\n", " ")
+
+
 def settings(text: str) -> Dict[str, str]:
     """Read `scontrol show config`."""
     return dict(_SETTING.findall(text))

@@ -12,15 +12,24 @@ from typing import Dict, List, Optional, Set
 
 from pytest_remex.agent.errors import AgentError, UnreadableError
 from pytest_remex.agent.fs import RunFiles
-from pytest_remex.agent.slurm import client, commands, control, groups, parse
+from pytest_remex.agent.slurm import client, control, groups, parse
 from pytest_remex.agent.slurm.ownership import Listing, LocatedJob, locate
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths
-from pytest_remex.common.jobs import FINAL, Job, JobId, JobState, number_of
+from pytest_remex.common.jobs import (
+    FINAL,
+    FORGOTTEN,
+    RELEASED_AGAIN,
+    Job,
+    JobId,
+    JobState,
+    number_of,
+)
 from pytest_remex.common.protocol import Query, RunState
 from pytest_remex.common.typed_json import dumps
 
 _LOST = "Slurm gave the id {} out and lost the job: submit it again"
+_WAY_OUT = "if it did not run, --remex-submit --remex-retry=forgotten sends it again"
 FEW = 50
 """Jobs that scontrol is asked for, one by one, at most."""
 
@@ -29,7 +38,7 @@ class Answers:
     """What the sources said so far, by run directory: jobs, and hints why a job is not known.
 
     `failures` are sources that failed; `reused` the run directories whose job's number is another
-    job's now.
+    job's now, `denied` those whose job the controller does not know.
     """
 
     def __init__(self) -> None:
@@ -37,6 +46,7 @@ class Answers:
         self.hints: Dict[str, str] = {}
         self.failures: List[str] = []
         self.reused: Set[str] = set()
+        self.denied: Set[str] = set()
 
     def unknown(self, asked: List[LocatedJob]) -> List[LocatedJob]:
         """Return those of which nothing is known."""
@@ -48,7 +58,8 @@ def query(request: Query, reply: Reply) -> None:
     for cluster, asked in locate(request.runs, request.queried).items():
         answers = Answers()
         listing = _ask_squeue(asked, cluster, answers)
-        _ask_others(asked, cluster, answers)
+        _release_again(asked, listing, answers, reply)
+        _ask_others(asked, cluster, answers, certain=request.certain)
         for one in asked:
             job = _own_state(one, answers.jobs[one.directory])._replace(id=one.id)
             _remember(one.path, job)
@@ -58,16 +69,44 @@ def query(request: Query, reply: Reply) -> None:
             control.cancel_orphans(listing.rows, cluster, request.runs, folders, reply)
 
 
-def _ask_others(asked: List[LocatedJob], cluster: str, answers: Answers) -> None:
+def _release_again(
+    asked: List[LocatedJob], listing: Listing, answers: Answers, reply: Reply
+) -> None:
+    """Release what its user holds though its release was recorded: Slurm has lost the release.
+
+    A controller that crashes right after it acknowledged a release comes back without it.
+    """
+    jobs = [(one, answers.jobs.get(one.directory)) for one in asked if one.released]
+    held = [(one, job) for one, job in jobs if job and job.state is JobState.HELD]
+    ours = [(one, job) for one, job in held if listing.row_is_held(one)]
+    if not ours:
+        return
+    refused = control.release_held([one for one, _ in ours], listing, reply)
+    for one, job in ours:
+        refusal = refused.get(one.number)
+        answers.jobs[one.directory] = (
+            job._replace(reason=f"{job.reason}: {refusal.message}")
+            if refusal
+            else job._replace(state=JobState.PENDING, reason=RELEASED_AGAIN)
+        )
+
+
+def _ask_others(asked: List[LocatedJob], cluster: str, answers: Answers, *, certain: bool) -> None:
     _ask_sacct(asked, cluster, answers)
-    _ask_scontrol(asked, cluster, answers)
-    _ask_run_directories(asked, answers)
+    _ask_scontrol(asked, answers, certain=certain)
     if not answers.failures:
+        _ask_run_directories(asked, answers)
         _find_lost(answers.unknown(asked), cluster, answers)
     failures = "; ".join(answers.failures)
     for one in answers.unknown(asked):
-        why = failures or answers.hints.get(one.directory) or f"no source knows job {one.id}"
-        answers.jobs[one.directory] = Job(one.job, JobState.UNKNOWN, why)
+        answers.jobs[one.directory] = _unknown(one, failures, answers)
+
+
+def _unknown(one: LocatedJob, failures: str, answers: Answers) -> Job:
+    why = failures or answers.hints.get(one.directory) or f"no source knows job {one.id}"
+    if failures or one.directory not in answers.denied:
+        return Job(one.job, JobState.UNKNOWN, why)
+    return Job(one.job, JobState.UNKNOWN, f"{why}; {_WAY_OUT}", source=FORGOTTEN)
 
 
 def _own_state(one: LocatedJob, job: Job) -> Job:
@@ -149,15 +188,28 @@ def _ask_sacct(asked: List[LocatedJob], cluster: str, answers: Answers) -> None:
                 _take_account(one, parse.from_account(account), answers)
 
 
-def _ask_scontrol(asked: List[LocatedJob], cluster: str, answers: Answers) -> None:
-    """Ask the controller, one by one, for a few jobs that squeue did not list."""
+def _ask_scontrol(asked: List[LocatedJob], answers: Answers, *, certain: bool) -> None:
+    """Ask the controller for jobs that squeue did not list: a site may answer from a cache.
+
+    Such a listing lacks what is newest. So the newest job is asked for, and the others only where
+    the controller knows that one, or where the answer must be `certain`.
+    """
     left = [one for one in answers.unknown(asked) if one.directory not in answers.reused]
-    for one in left[:FEW]:
-        ran = client.run(commands.show(one.job, cluster))
-        if not ran.ok:
-            continue
-        if parse.shows_folder(ran.out, one.work_dirs()):
-            answers.jobs[one.directory] = parse.from_scontrol(one.job, parse.shown(ran.out))
+    left.sort(key=lambda one: (len(one.number), one.number), reverse=True)
+    for count, one in enumerate(left):
+        if count == FEW and not certain:
+            return
+        try:
+            text = client.shown(one.job, one.cluster)
+        except AgentError:
+            return
+        if not text and not certain and count == 0:
+            answers.denied.update(each.directory for each in left)
+            return
+        if not text:
+            answers.denied.add(one.directory)
+        elif parse.shows_folder(text, one.work_dirs()):
+            answers.jobs[one.directory] = parse.from_scontrol(one.job, parse.shown(text))
         else:
             answers.reused.add(one.directory)
 

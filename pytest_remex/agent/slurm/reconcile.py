@@ -107,19 +107,19 @@ def _check(submitted: SubmittedJob, rows: List[SqueueRow]) -> Optional[SbatchRes
 def _is_of(submitted: SubmittedJob, rows: List[SqueueRow]) -> bool:
     submission = submitted.submission
     names = spellings(submission.folder)
-    # an earlier submission of the run has the same folder and comment
+    # an earlier submission of the run has the same folder
     if submission.job_number > 1 and submitted.job in attempts.jobs_of_others(
         submission.notes, submission.job_number
     ):
         return False
     if rows:
-        return all(row.work_dir in names or row.comment == submission.comment for row in rows)
+        return all(row.work_dir in names for row in rows)
     # a site may answer squeue from a cache: the controller itself knows
     job = JobId.parse(submitted.job)
-    ran = client.run(commands.show(job.on_cluster, job.cluster))
-    if not ran.ok:
-        return "Invalid job id" not in ran.message()
-    return parse.shows_folder(ran.out, names)
+    try:
+        return parse.shows_folder(client.shown(job.on_cluster, job.cluster), names)
+    except AgentError:
+        return True
 
 
 def _wanted_tasks(submission: LocatedSubmission) -> Set[str]:
@@ -204,7 +204,7 @@ def _quiet_at(
         return attempt.touched + timeouts.settle
     if attempt.elsewhere or attempt.watched:
         return overdue + timeouts.settle
-    pid = sbatch.left_over(submission.folder, submission.comment)
+    pid = sbatch.left_over(submission.folder)
     if pid is None:
         return attempt.touched + timeouts.settle
     if now > overdue:
@@ -222,9 +222,7 @@ def _look(submissions: List[LocatedSubmission]) -> Dict[str, str]:
     jobs = {}
     for submission in submissions:
         mine = [one for name in spellings(submission.folder) for one in by_folder.get(name, [])]
-        kept = _keep_one(
-            submission, [one for one in mine if one.comment in (submission.comment, "")]
-        )
+        kept = _keep_one(submission, mine)
         if kept is not None:
             jobs[submission.key] = attempts.adopt(submission.notes, submission.job_number, kept)
     return jobs
@@ -275,16 +273,24 @@ def _on_cluster(cluster: str, since: float) -> List[Candidate]:
 
 
 def _keep_one(submission: LocatedSubmission, candidates: List[Candidate]) -> Optional[str]:
-    """Choose the job that counts, the same for every agent, and cancel the others that are held."""
+    """Choose the job that counts, the same for every agent, and cancel the others that are held.
+
+    A comment tells where it is ours, but the script's own is kept, and a site may write another:
+    then the folder tells, and that there is a comment at all. Where there are more jobs than
+    attempts some are not ours, and none is cancelled.
+    """
     theirs = attempts.jobs_of_others(submission.notes, submission.job_number)
     others = {JobId.parse(job).on_cluster for job in theirs}
-    names = {one.id for one in candidates if JobId.parse(one.id).on_cluster not in others}
-    if not names:
+    found = [one for one in candidates if JobId.parse(one.id).on_cluster not in others]
+    found = [one for one in found if one.comment == submission.comment] or found
+    if not found:
         return None
-    live = {one.id for one in candidates if one.id in names and not one.ended}
-    kept = min(live or names, key=_order)
-    orphans = {one.id for one in candidates if one.held and one.id in names} - {kept}
-    for cluster, jobs in by_cluster(sorted(orphans, key=_order)).items():
+    live = {one.id for one in found if not one.ended}
+    kept = min(live or {one.id for one in found}, key=_order)
+    held = sorted({one.id for one in found if one.held} - {kept}, key=_order)
+    made = attempts.read(submission.notes, submission.job_number)
+    orphans = held if len(held) < len(made) else []
+    for cluster, jobs in by_cluster(orphans).items():
         client.run(commands.cancel_held(jobs, cluster))
     return kept
 

@@ -14,6 +14,7 @@ import time
 from typing import Dict, List, NamedTuple, Optional
 
 from pytest_remex.agent import process
+from pytest_remex.agent.slurm.commands import SUBMITTED
 
 LOOK = 0.25
 """Seconds between two looks at the clock."""
@@ -107,11 +108,11 @@ class LimitWatch:
         return self._since > 0 and time.monotonic() - self._since > self._patience
 
 
-def left_over(folder: str, comment: str) -> Optional[int]:
-    """Find an sbatch that a killed agent left behind, by its folder and comment."""
-    sign = f"--comment={comment}".encode("utf-8", "surrogateescape")
+def left_over(folder: str) -> Optional[int]:
+    """Find an sbatch that a killed agent left behind, by its folder and options."""
+    signs = {option.encode("ascii") for option in SUBMITTED}
     for pid in process.numbers():
-        if sign in process.arguments(pid) and process.working_directory(pid) == folder:
+        if signs.issubset(process.arguments(pid)) and process.working_directory(pid) == folder:
             return pid
     return None
 

@@ -19,7 +19,12 @@ from pytest_remex.agent.slurm.sbatch import (
     SbatchResult,
     refuses,
 )
-from pytest_remex.agent.submissions import LocatedSubmission, submissions_of
+from pytest_remex.agent.submissions import (
+    ChangedScriptError,
+    LocatedSubmission,
+    check_scripts,
+    submissions_of,
+)
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths
 from pytest_remex.common.jobs import JobId
@@ -178,6 +183,10 @@ def _attempt(submission: LocatedSubmission, number: int, context: SubmitContext)
 
 def _sbatch(submission: LocatedSubmission, number: int, context: SubmitContext) -> SbatchResult:
     notes, job_number = submission.notes, submission.job_number
+    try:
+        check_scripts(submission)
+    except ChangedScriptError as error:
+        return SbatchResult(REJECTED, words=str(error))
     if number == 1:
         for run in submission.run_directories:
             RunFiles(run).remove(paths.EXIT)

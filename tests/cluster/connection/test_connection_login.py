@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 from asking import Typist, look
 from support.daemons import wait_until
+from support.proxy import Proxy
 from support.sshd import HOST, SshServer, make_key
 
-from pytest_remex.errors import RemoteError
+from pytest_remex import Remote
+from pytest_remex.common.protocol import ListOutputs
+from pytest_remex.errors import ConnectionLostError, RemoteError, UnreachableError
+from pytest_remex.transport import Connections
 
 
 def write_config(home, server, *lines):
@@ -222,3 +226,28 @@ def test_password(home, second_factor, opened):
     with second_factor.with_options(PasswordAuthentication="yes", AuthenticationMethods="password"):
         look(opened(prompt=user))
     assert user.asked == [(f"Password of {second_factor.user}@127.0.0.1: ", False)] * 2
+
+
+def test_a_link_that_breaks_asks_for_no_second_code(home, runs):
+    """What is opened again by itself asks nobody: the user may have gone home."""
+    asked = []
+
+    def prompt(text, *, echo):
+        asked.append((text, echo))
+        return "123456"
+
+    remote = Remote("cluster", runs=str(runs))
+    with SshServer(code="123456") as server, Proxy(server.port) as proxy:
+        server.client(home, port=proxy.port)
+        connections = Connections(prompt, lambda _: None)
+        request = ListOutputs(str(runs), [])
+        list(connections.to(remote).ask(request))
+        proxy.cut()
+        with pytest.raises(ConnectionLostError):
+            list(connections.to(remote).ask(request))
+        connections.drop_broken()
+        with pytest.raises(RemoteError, match="you are not asked now") as refused:
+            connections.to(remote)
+        assert not isinstance(refused.value, UnreachableError)
+        connections.close()
+    assert len(asked) == 1

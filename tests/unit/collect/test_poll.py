@@ -49,6 +49,21 @@ def test_limit(clock):
     assert len(found) == len(clock) + 1
 
 
+def test_a_cluster_is_asked_seldom(clock):
+    """Two questions to a cluster are as far apart as the pace says, and ten times the answer."""
+    list(poll.until_ended(asking(JobState.PENDING), 300, 30.0))
+    assert clock[:2] == [30.0, 30.0]
+    assert len(clock) == 10
+
+    def slow():
+        clock.append(7.0)  # the answer takes so long
+        return {"run": Job("1", JobState.PENDING)}
+
+    del clock[:]
+    list(poll.until_ended(slow, 200, 30.0))
+    assert clock[:4] == [7.0, 70.0, 7.0, 70.0]
+
+
 def test_unknown_is_not_waited_for(clock):
     """Unknown states alone are not waited for."""
     assert len(list(poll.until_ended(asking(JobState.UNKNOWN), 0))) == 1

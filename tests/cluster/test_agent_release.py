@@ -1,0 +1,121 @@
+"""A job is released for sure: whatever squeue shows, and where Slurm has lost the release."""
+
+import pytest
+from support.agent_launch import Launch, held
+
+from pytest_remex.common.jobs import RELEASED_AGAIN, JobState
+from pytest_remex.common.parts import Array
+from pytest_remex.common.protocol import NotReleased, Released
+
+CACHED = '[ -f {cache} ] || "$REAL" "$@" > {cache}; cat {cache}; exit 0'
+"""A squeue that tells for ever what it told first."""
+
+
+@pytest.fixture
+def launch(site, tmp_path):
+    """Return a launch on a cluster that starts no jobs."""
+    site.cluster.down()
+    made = Launch(site, tmp_path / "runs")
+    yield made
+    made.close()
+
+
+def stale(launch, folder):
+    """Have squeue tell from now on what it tells now."""
+    cache = folder / "cache"
+    launch.shims.put(CACHED.format(cache=cache), "squeue")
+    launch.query(("none", "99999"))
+
+
+def array_of(launch, *names):
+    """Return the submission of an array of runs."""
+    for name in names:
+        launch.add(name)
+    return launch.add("r")._replace(
+        key="array-1", directories=list(names), array=Array([], "#!/bin/sh"), comment="remex:a"
+    )
+
+
+def test_a_job_that_squeue_does_not_list_yet_is_released(launch, tmp_path):
+    """A listing from before the submission is no proof: the controller is asked for the job."""
+    stale(launch, tmp_path)
+    jobs = [held(launch.submit(launch.add(name))) for name in ("a", "b")]
+    assert launch.release(*jobs) == [Released(jobs)]
+    assert [launch.jobs(name)[0].held for name in ("a", "b")] == [False, False]
+
+
+def test_a_job_that_nobody_can_tell_of_is_not_said_to_be_released(launch, tmp_path):
+    """Where the listing is stale and the controller does not answer, the job counts as held."""
+    stale(launch, tmp_path)
+    job = held(launch.submit(launch.add("r")))
+    launch.shims.put("echo 'Unable to contact slurm controller' >&2; exit 1", "scontrol")
+    released, refused = launch.release(job)
+    assert released == Released([])
+    assert isinstance(refused, NotReleased)
+    assert "Unable to contact" in refused.message
+
+
+def test_a_release_that_slurm_lost_is_made_again(launch):
+    """A query releases what its user holds though its release was recorded, and nothing else."""
+    jobs = {name: held(launch.submit(launch.add(name))) for name in ("lost", "kept")}
+    told, _ = launch.query(*jobs.items(), released={"lost"})
+    assert (told["lost"].state, told["lost"].reason) == (JobState.PENDING, RELEASED_AGAIN)
+    assert told["kept"].state is JobState.HELD
+    assert [launch.jobs(name)[0].held for name in jobs] == [False, True]
+
+
+def test_the_release_of_an_array_is_made_again(launch):
+    """All its tasks are released, by one command."""
+    (event,) = launch.submit(array_of(launch, "a", "b", "c"))
+    launch.shims.put(program="scontrol")
+    told, _ = launch.query(*event.jobs.items(), released={"a", "b", "c"})
+    assert {job.state for job in told.values()} == {JobState.PENDING}
+    assert len(launch.shims.calls("scontrol")) == 1
+    again, _ = launch.query(*event.jobs.items())
+    assert {job.state for job in again.values()} == {JobState.PENDING}
+
+
+def test_what_an_administrator_holds_stays_held(launch):
+    """A hold that is not the user's is none of ours to end."""
+    job = held(launch.submit(launch.add("r")))
+    launch.release(job)
+    launch.cluster.run("scontrol", "hold", job)
+    told, _ = launch.query(("r", job), released={"r"})
+    assert (told["r"].state, told["r"].reason) == (JobState.HELD, "JobHeldAdmin")
+
+
+def test_a_job_of_the_number_elsewhere_is_not_released(launch, tmp_path):
+    """A number that is another's job by now is not released, though the record says ours was."""
+    command = ["sbatch", "--parsable", "--hold", "--wrap=true", "--output=/dev/null"]
+    other = launch.cluster.run(*command, cwd=tmp_path).strip()
+    launch.add("r")
+    told, _ = launch.query(("r", other), released={"r"})
+    assert told["r"].state is JobState.LOST
+    assert {job.id: job.held for job in launch.cluster.jobs()}[other]
+
+
+def test_a_forgotten_job_is_told_with_the_way_out(launch):
+    """A job of which Slurm, asked and answering, has no trace can be sent again on demand."""
+    launch.add("r")
+    job = launch.query(("r", "99999"), certain=True)[0]["r"]
+    assert job.is_forgotten
+    assert "--remex-retry=forgotten" in job.reason
+
+
+@pytest.mark.parametrize(("program", "fault"), [("squeue", "exit 1"), ("scontrol", "exit 1")])
+def test_a_source_that_failed_makes_no_job_forgotten(launch, program, fault):
+    """Only Slurm's own answer counts."""
+    launch.add("r")
+    launch.shims.put(fault, program)
+    job = launch.query(("r", "99999"), certain=True)[0]["r"]
+    assert (job.state, job.is_forgotten) == (JobState.UNKNOWN, False)
+
+
+def test_a_partial_listing_makes_no_live_job_forgotten(launch):
+    """A squeue that leaves jobs out is found out by asking the controller for each of them."""
+    jobs = {name: held(launch.submit(launch.add(name))) for name in ("a", "b")}
+    launch.add("gone")
+    launch.shims.put(f'"$REAL" "$@" | grep -v {jobs["a"]}; exit 0', "squeue")
+    told, _ = launch.query(*jobs.items(), ("gone", "99999"), certain=True)
+    assert (told["a"].state, told["a"].source) == (JobState.HELD, "scontrol")
+    assert told["gone"].is_forgotten

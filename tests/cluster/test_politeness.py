@@ -1,0 +1,80 @@
+"""Slurm's controller serves everybody: how often it is asked does not grow with the experiments."""
+
+import re
+from pathlib import Path
+
+import pytest
+from support.sites import WITH_ACCOUNTING
+
+PROGRAMS = ("sbatch", "squeue", "scontrol", "sacct", "sacctmgr", "scancel")
+PAGE = Path(__file__).parents[2] / "docs" / "hpc.md"
+
+
+def documented(count):
+    """Return the calls that the page tells of, by row and program, for so many experiments."""
+    rows = re.findall(r"^\| `(--remex-[^|]*?)`([^|]*)\|(.*)\|$", PAGE.read_text(), re.MULTILINE)
+    return {
+        command + rest.rstrip(): dict(
+            zip(PROGRAMS, (_value(cell, count) for cell in cells.split("|")), strict=True)
+        )
+        for command, rest, cells in rows
+        if cells.count("|") == len(PROGRAMS) - 1
+    }
+
+
+def _value(cell, count):
+    """Return what `N + 1` and its like stand for."""
+    words = cell.strip().replace("N", str(count)).split(" + ")
+    return sum(int(word) for word in words)
+
+
+@pytest.fixture
+def calls(user, shims):
+    """Return a function that runs a command and returns how often it called each program."""
+
+    def count(*arguments):
+        for program in PROGRAMS:
+            shims.put(program=program)
+        done = user.pytest(*arguments)
+        assert done.code in {0, 10}, done.text
+        return {program: len(shims.calls(program)) for program in PROGRAMS}
+
+    return count
+
+
+@WITH_ACCOUNTING
+@pytest.mark.parametrize("count", [3, 12])
+def test_the_calls_of_each_mode(user, cluster, calls, count):
+    """Each mode calls each program as often as docs/hpc.md says, whatever the number."""
+    cluster.down()
+    user.sweep(*(1.0 + number for number in range(count)))
+    found = {
+        "--remex-submit": calls("--remex-submit"),
+        "--remex-submit, nothing new": calls("--remex-submit"),
+        "--remex-status": calls("--remex-status"),
+    }
+    cluster.up()
+    cluster.wait()
+    found["--remex-collect, all ended"] = calls("--remex-collect")
+    found["--remex-collect, once more"] = calls("--remex-collect")
+    cluster.down()
+    found["--remex-submit --remex-array"] = calls(
+        "--remex-submit", "--remex-again", "--remex-array"
+    )
+    calls("--remex-submit", "--remex-again")
+    found["--remex-cancel"] = calls("--remex-cancel")
+    assert found == documented(count)
+
+
+def test_four_programs_at_a_time(user, shims, tmp_path):
+    """Of what the agent starts no more than four run at once."""
+    running, seen = tmp_path / "running", tmp_path / "seen"
+    running.mkdir()
+    fault = f"""\
+touch {running}/$$; ls {running} | wc -l >>{seen}; sleep 0.3
+"$REAL" "$@"; code=$?; rm {running}/$$; exit "$code\""""
+    for program in PROGRAMS:
+        shims.put(fault, program)
+    user.sweep(*(1.0 + number for number in range(10)))
+    user.submit()
+    assert 2 <= max(map(int, seen.read_text().split())) <= 4

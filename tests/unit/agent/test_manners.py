@@ -1,0 +1,95 @@
+"""The agent is a guest on a login node: it yields, it needs little, and it goes with its client."""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from support.agents import Agent, until
+
+from pytest_remex.common.framing import KEEP_ALIVE, encode_request
+from pytest_remex.common.parts import RunJob
+from pytest_remex.common.protocol import SLURM, ListOutputs, Query
+
+
+@pytest.fixture
+def guest(tmp_path):
+    """Yield a function that starts an agent whose squeue is a shell script, with its manners."""
+    agents = []
+
+    def start(squeue="exit 1", **manners):
+        folder = tmp_path / "bin"
+        folder.mkdir()
+        (folder / "squeue").write_text(f"#!/bin/sh\n{squeue}\n")
+        (folder / "squeue").chmod(0o755)
+        path = f"{folder}:{os.environ['PATH']}"
+        agents.append(Agent(manners=manners, PATH=path))
+        return agents[-1]
+
+    yield start
+    for agent in agents:
+        if not agent.process.stdout.closed:
+            agent.kill()
+
+
+def query(runs):
+    """Return the request that asks for one job."""
+    return Query(str(runs), SLURM, [RunJob("r", "1")])
+
+
+def status(process, name):
+    """Return a line of /proc/PID/status, as a number."""
+    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith(name)))
+
+
+def test_it_yields_to_others(guest, tmp_path):
+    """It is niced, and so is what it starts, where the client says that others work there."""
+    told = tmp_path / "told"
+    agent = guest(f"nice > {told}; exit 1", nice=10)
+    agent.ask(query(tmp_path))
+    assert os.getpriority(os.PRIO_PROCESS, agent.process.pid) == 10
+    assert told.read_text() == "10\n"
+
+
+def test_it_ends_with_its_client_though_slurm_hangs(guest, tmp_path):
+    """A command that never answers keeps neither the agent nor itself alive."""
+    pid = tmp_path / "pid"
+    agent = guest(f"echo $$ > {pid}; exec sleep 1000", grace=0.5)
+    agent.write(encode_request(1, query(tmp_path)))
+    until(lambda: pid.exists() and pid.read_text())
+    agent.process.stdin.close()
+    assert agent.process.wait(timeout=20) == 0
+    until(lambda: not Path(f"/proc/{int(pid.read_text())}").exists())
+
+
+def test_it_ends_where_its_client_is_silent(guest, tmp_path):
+    """A link that is dead without saying so leaves nothing behind; a sign of life is enough."""
+    agent = guest(silence=3, grace=0)
+    agent.ask(ListOutputs(str(tmp_path), []))
+    for _ in range(4):
+        time.sleep(1)
+        agent.write(KEEP_ALIVE)
+    assert agent.ask(ListOutputs(str(tmp_path), [])) == []
+    assert agent.process.wait(timeout=20) == 0
+
+
+def test_a_program_that_prints_for_ever_takes_no_memory(guest, tmp_path):
+    """What squeue may print is bounded; more is no answer."""
+    agent = guest("exec yes 0123456789012345678901234567890123456789")
+    (told,) = agent.ask(query(tmp_path))
+    assert "squeue printed more than 64 MB" in told.job.reason
+    assert status(agent.process, "VmHWM") < 400_000
+    assert subprocess.run(["pgrep", "-P", str(agent.process.pid)], check=False).returncode == 1
+
+
+def test_a_long_listing_takes_little_memory(guest, tmp_path):
+    """Two thousand runs among twenty thousand jobs are told within 200 MB."""
+    row = "\\036{0}\\037{0}\\037RUNNING\\037None\\0371:00\\0375:00\\0371\\0371G\\037c\\037{1}/r{0}"
+    line = row.replace("{0}", "%d").replace("{1}", str(tmp_path))
+    agent = guest(f"exec awk 'BEGIN {{ for (i = 1; i <= 20000; i++) printf \"{line}\", i, i, i }}'")
+    asked = [RunJob(f"r{number}", str(number)) for number in range(1, 2001)]
+    told = agent.ask(Query(str(tmp_path), SLURM, asked))
+    assert {str(event.job.state) for event in told} == {"RUNNING"}
+    assert status(agent.process, "VmHWM") < 200_000

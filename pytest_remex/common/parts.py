@@ -10,13 +10,15 @@ class Source(NamedTuple):
     """Where the clone gets a launch's commits from.
 
     `kind` is `here` (the clone has them), `origin` (fetch `ref`) or `bundle` (`data`, base64);
-    `sha` is the commit that reaches all of them.
+    `sha` is the commit that reaches all of them; `address` is origin's where it was pushed, without
+    credentials.
     """
 
     kind: str
     sha: str
     ref: str = ""
     data: str = ""
+    address: str = ""
 
 
 class Placement(NamedTuple):

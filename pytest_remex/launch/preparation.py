@@ -13,6 +13,7 @@ import warnings
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,8 @@ def prepare(
     words = options.words(experiment.sbatch_options)
     header = overridden(workspace.header(experiment.sweep.script), words)
     refuse_missing_config_file(experiment, workspace.scratch.files)
+    launch = names.launch_id(experiment.sweep.name, datetime.now().astimezone())
+    names.run_directory(workspace.branch, launch, workspace.base)  # refuses one that is too long
     made: list[Prepared] = []
 
     def look(patch: Patch, originals: Mapping[str, bytes]) -> None:

@@ -95,7 +95,7 @@ class ThroughOrigin:
         if tip != self._pushed:
             self._push(tip)
             self._pushed = tip
-        return Source("origin", tip, self._ref)
+        return Source("origin", tip, self._ref, address=self._git.origin() or "")
 
     def withdraw(self) -> None:
         """See `Publisher`. Raises `RepositoryError` where origin does not delete it."""

@@ -48,6 +48,16 @@ def test_origin_refuses(user, fixed):
     fixed()
 
 
+def test_two_origins(user, fixed, tmp_path):
+    """Where the clone's origin is a fork, both are named, and each of the fixes works."""
+    fork = tmp_path / "fork.git"
+    git(tmp_path, "clone", "--quiet", "--bare", str(user.project.origin), str(fork))
+    git(user.project.clone, "remote", "set-url", "origin", str(fork))
+    _submit_badly(user, str(fork), f"pushed to {user.project.origin}", "remote set-url origin")
+    git(user.project.clone, "remote", "set-url", "origin", str(user.project.origin))
+    fixed()
+
+
 def test_token_in_origin(user, fixed, tmp_path):
     """A token in origin's address is in no message, record, report or output."""
     address = git(user.repository, "remote", "get-url", "origin")

@@ -233,8 +233,8 @@ def test_patch_that_removes_its_checkout(empty_project):
 def test_long_name(project):
     """A run directory's name over 255 bytes is refused before anything is sent."""
     project.edit("sweeps.py", "fetch=", f'name="{"n" * 240}", fetch=')
-    result = project.pytest("--remex-submit")
-    refused(result, "over 255", "shorter name=")
+    for result in both(project):
+        refused(result, "over 255", "shorter name=")
     assert project.jobs() == []
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import stat
 
 import pytest
@@ -207,6 +208,21 @@ def test_dry_run_leaves_no_objects(project):
     project.pytest("--remex-plan").assert_outcomes(passed=3)
     after = sorted(path for path in (project.path / ".git/objects").rglob("*") if path.is_file())
     assert after == before
+
+
+def test_sha256(empty_project):
+    """A repository with SHA-256 names goes through all modes."""
+    shutil.rmtree(empty_project.path / ".git")
+    empty_project.git("init", "--quiet", "--initial-branch=main", "--object-format=sha256")
+    empty_project.git("config", "user.name", "A User")
+    empty_project.git("config", "user.email", "user@example.org")
+    empty_project.commit()
+    empty_project.sweeps()
+    for mode in ("sweeps.py", "--remex-plan"):
+        empty_project.pytest(mode).assert_outcomes(passed=3)
+    empty_project.ran()
+    empty_project.pytest("--remex-collect").assert_outcomes(passed=3)
+    assert len(empty_project.git("rev-parse", "HEAD")) == 64
 
 
 def test_equal_trees(empty_project):

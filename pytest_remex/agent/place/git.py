@@ -14,6 +14,7 @@ from pytest_remex.agent.errors import AgentError, full_disk_error
 from pytest_remex.agent.process import Ran
 from pytest_remex.common import git_environment
 from pytest_remex.common.parts import Source
+from pytest_remex.common.redact import redact
 
 REFS = "refs/remex-placing"
 """Apart from `refs/remex`: the clone may be the user's own repository, whose refs stay for ever."""
@@ -116,7 +117,10 @@ def forget(clone: str, launch: str) -> None:
 
 def _bring(clone: str, source: Source, refspec: str, scratch: str) -> None:
     if source.kind == "origin":
-        _checked(clone, _fetch(clone, "--refmap=", "origin", refspec))
+        ran = _fetch(clone, "--refmap=", "origin", refspec)
+        if "find remote ref" in ran.err:
+            raise AgentError("git", _two_origins(clone, source))
+        _checked(clone, ran)
         return
     path = os.path.join(scratch, fs.unique() + ".bundle")
     with open(path, "wb") as file:
@@ -125,6 +129,15 @@ def _bring(clone: str, source: Source, refspec: str, scratch: str) -> None:
         _checked(clone, _fetch(clone, path, refspec))
     finally:
         fs.remove(path)
+
+
+def _two_origins(clone: str, source: Source) -> str:
+    theirs = redact(ask(clone, "remote", "get-url", "origin").strip())
+    return (
+        f"{source.ref} is not on the origin of {clone}, which is {theirs}; it was pushed to "
+        f"{source.address}. If these are two repositories, run `git -C {clone} remote set-url "
+        f"origin ...`, or use Remote(..., via='connection')"
+    )
 
 
 def _fetch(clone: str, *words: str) -> Ran:

@@ -1,10 +1,12 @@
 """Look at the remote: what is there, and line by line what is wrong for a launch, and its fix."""
 
 import getpass
+import grp
 import os
 import platform
 import shutil
 import socket
+import stat
 import time
 from typing import Iterator, List, Optional
 
@@ -144,25 +146,50 @@ def _runs(request: protocol.Examine, *, local: bool) -> Iterator[Check]:
     there = request.runs
     while local and not os.path.exists(there):  # a local one is made by the first submit
         there = os.path.dirname(there)
-    fault = _fault_of_folder(there)
+    fault = _fault_of_folder(there, local=local)
     if fault is not None:
         yield fault
         return
-    yield Check("runs folder", FINE, request.runs)
+    yield Check("runs folder", FINE, request.runs) if local else _owners(there)
     yield from capacity.room(there, request.needs)
 
 
-def _fault_of_folder(path: str) -> Optional[Check]:
+def _fault_of_folder(path: str, *, local: bool) -> Optional[Check]:
     name = "runs folder"
     if not os.path.isdir(path):
         return Check(name, FAULT, f"there is no runs folder {path}", f"mkdir -p {path}")
     if not os.access(path, os.W_OK | os.X_OK):
         fix = f"chmod u+rwx {path}, or name another one"
         return Check(name, FAULT, f"the runs folder {path} is not writable for you", fix)
-    if os.stat(path).st_mode & 0o002:
+    mode = os.stat(path).st_mode
+    if mode & 0o002:
         what = f"the runs folder {path} is writable for everybody, who could run code as you"
-        return Check(name, FAULT, what, f"chmod o-w {path}")
+        own = f"make one of your own in it: mkdir -m 700 {os.path.join(path, getpass.getuser())}"
+        return Check(name, FAULT, what, own if mode & stat.S_ISVTX else f"chmod o-w {path}")
+    special = "" if local else _read_by_slurm(path)
+    if special:
+        what = f"the runs folder {path} has {special} in its path, which Slurm reads as a pattern"
+        return Check(name, FAULT, what, "name a folder without")
     return None
+
+
+def _read_by_slurm(path: str) -> str:
+    """Return the character of a path that Slurm does not take as it is in a job's output."""
+    return next((each for each in "%\\" if each in path), "")
+
+
+def _owners(path: str) -> Check:
+    """Tell who else can write to the runs folder, and so run code as whoever submits there."""
+    about = os.stat(path)
+    if not about.st_mode & 0o020:
+        return Check("runs folder", FINE, path)
+    try:
+        group = grp.getgrgid(about.st_gid).gr_name
+    except KeyError:
+        group = str(about.st_gid)
+    found = f"{path}: whoever is in the group {group} can run code as whoever submits there"
+    fix = f"share it with people whom you trust with your account, or: chmod g-w {path}"
+    return Check("runs folder", NOTE, found, fix)
 
 
 def _disbatch() -> Check:

@@ -1,6 +1,7 @@
 """The serve loop: one request after the other until the client goes away."""
 
 import os
+import re
 import sys
 import threading
 import time
@@ -43,6 +44,7 @@ LOOK = 1.0
 """Seconds between two looks at whether the client is silent."""
 GRACE = 15.0
 """Seconds to finish what is under way once the client has gone."""
+_VARIABLE = re.compile(r"\$(\w+|\{\w+\})")
 TRACE = 12
 """Lines of a traceback that reach the client."""
 
@@ -128,9 +130,26 @@ def _fault(error: Exception, request: Request) -> protocol.Error:
 
 
 def _absolute(request: Any) -> Any:  # noqa: ANN401 - any request, of which few have these fields
-    """Return the request with its folders as `Host` tells them: `~` means the home there."""
+    """Return the request with its folders as `Host` tells them: by the login shell's variables."""
     given = {name: getattr(request, name, "") for name in ("clone", "runs")}
-    found = {name: os.path.abspath(os.path.expanduser(p)) for name, p in given.items() if p}
+    found = {name: os.path.abspath(_expanded(name, path)) for name, path in given.items() if path}
     if "runs" in found:
         found["runs"] = os.path.realpath(found["runs"])
     return request._replace(**found)
+
+
+def _expanded(name: str, path: str) -> str:
+    """Return a path with `~` and the variables in it, such as `$SCRATCH/runs`, as a shell would.
+
+    A folder whose own name looks like a variable is that folder.
+    """
+    found = os.path.expanduser(path)
+    upto = found[: found.rfind("$")] + found[found.rfind("$") :].partition("/")[0]
+    if "$" not in found or os.path.lexists(upto):
+        return found
+    found = os.path.expandvars(found)
+    unset = _VARIABLE.search(found)
+    if unset is not None:
+        message = f"{path} names the variable {unset.group()}, which no login file sets there"
+        raise AgentError(name, f"{message}: set it, or write the path out")
+    return found

@@ -146,7 +146,11 @@ def default_remote(config: pytest.Config) -> Remote:
         str(config.getini(f"remex_{key}")) for key in ("host", "clone", "runs", "shell")
     )
     if not host:
-        here = Path(runs).expanduser() if runs else anchor_of(config).output / "local"
+        here = (
+            Path(os.path.expandvars(runs)).expanduser()
+            if runs
+            else anchor_of(config).output / "local"
+        )
         return Remote(None, "", str(config.rootpath / here))
     for key, value in (("remex_clone", clone), ("remex_runs", runs)):
         if not value:

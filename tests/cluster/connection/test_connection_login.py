@@ -251,3 +251,44 @@ def test_a_link_that_breaks_asks_for_no_second_code(home, runs):
         assert not isinstance(refused.value, UnreachableError)
         connections.close()
     assert len(asked) == 1
+
+
+LIST_KEYS = """
+import os, subprocess
+done = subprocess.run(["ssh-add", "-l"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+os.write(1, done.stdout)
+"""
+
+
+@pytest.fixture
+def forwarding(request, home, server, key_agent, monkeypatch):
+    """Write an ssh_config with this line, and let a variable name a key agent."""
+    line, variable = request.param
+    monkeypatch.setenv(variable, str(key_agent(server.key)))
+    write_config(home, server, f"IdentityFile {server.key}", line)
+
+
+@pytest.mark.parametrize(
+    ("forwarding", "is_there"),
+    [
+        (("ForwardAgent yes", "SSH_AUTH_SOCK"), True),
+        (("ForwardAgent $OTHER", "OTHER"), True),
+        (("ForwardAgent no", "SSH_AUTH_SOCK"), False),
+    ],
+    indirect=["forwarding"],
+)
+def test_the_key_agent_is_forwarded(forwarding, opened, is_there):
+    """Programs on the cluster may use the key agent where ForwardAgent says so, and only there."""
+    transport = opened()._transport
+    for _ in range(2):
+        channel = transport.python(LIST_KEYS)
+        assert (b"ED25519" in b"".join(iter(channel.read, b""))) is is_there
+        channel.close()
+
+
+def test_a_key_agent_that_is_gone_is_no_fault(home, server, opened, monkeypatch):
+    """Without an agent to forward, programs find one that does not answer."""
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(home / "gone"))
+    write_config(home, server, f"IdentityFile {server.key}", "ForwardAgent yes")
+    channel = opened()._transport.python(LIST_KEYS)
+    assert b"rror" in b"".join(iter(channel.read, b""))

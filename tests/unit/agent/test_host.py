@@ -1,7 +1,11 @@
 """The agent examines its machine line by line, and tells what to do about each fault."""
 
+import getpass
+
+import pytest
+
 from pytest_remex.common.parts import Needs
-from pytest_remex.common.protocol import FAULT, FINE, LOCAL, SLURM, Examine
+from pytest_remex.common.protocol import FAULT, FINE, LOCAL, NOTE, SLURM, Examine
 
 
 def checks(agent, **fields):
@@ -43,6 +47,35 @@ def test_runs_folder_that_everybody_can_write_to(agent, tmp_path):
     check = checks(agent, runs=str(runs))["runs folder"]
     assert (check.state, check.fix) == (FAULT, f"chmod o-w {runs}")
     runs.chmod(0o755)
+    assert checks(agent, runs=str(runs))["runs folder"].state == FINE
+
+
+def test_a_sticky_folder_is_refused_too(agent, tmp_path):
+    """In one as /tmp, others could make what is missing first; a folder of one's own is named."""
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    runs.chmod(0o1777)
+    check = checks(agent, runs=str(runs))["runs folder"]
+    assert check.state == FAULT
+    assert check.fix == f"make one of your own in it: mkdir -m 700 {runs / getpass.getuser()}"
+
+
+def test_a_folder_that_a_group_shares_is_told(agent, tmp_path):
+    """Who is in the group can run code as whoever submits there: it is used, and said."""
+    tmp_path.chmod(0o2770)
+    check = checks(agent, runs=str(tmp_path), scheduler=SLURM)["runs folder"]
+    assert check.state == NOTE
+    assert "can run code as whoever submits there" in check.found
+    assert f"chmod g-w {tmp_path}" in check.fix
+
+
+@pytest.mark.parametrize("name", ["100%", "back\\slash"])
+def test_a_path_that_slurm_would_read_as_a_pattern(agent, tmp_path, name):
+    """Slurm expands `%` in where a job's output goes, and takes backslashes away."""
+    runs = tmp_path / name
+    runs.mkdir()
+    check = checks(agent, runs=str(runs), scheduler=SLURM)["runs folder"]
+    assert check.state == FAULT
     assert checks(agent, runs=str(runs))["runs folder"].state == FINE
 
 

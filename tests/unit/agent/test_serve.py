@@ -42,6 +42,22 @@ def test_home_is_expanded(start_agent, tmp_path):
     assert [file.path for file in outputs.files] == ["x"]
 
 
+def test_variables_are_expanded(start_agent, tmp_path):
+    """`$SCRATCH/runs` is what the login shell's environment makes of it; a folder is itself."""
+    agent = start_agent(SCRATCH=str(tmp_path / "scratch"), USER="me")
+    (tmp_path / "scratch" / "runs").mkdir(parents=True)
+    (host,) = agent.ask(LookAtHost("", "$SCRATCH/runs", LOCAL))
+    assert host.runs == str(tmp_path / "scratch" / "runs")
+    (host,) = agent.ask(LookAtHost("", f"{tmp_path}/${{USER}}/$USER", LOCAL))
+    assert host.runs == str(tmp_path / "me" / "me")
+    odd = tmp_path / "a $USER"
+    odd.mkdir()
+    (host,) = agent.ask(LookAtHost("", f"{odd}/runs", LOCAL))
+    assert host.runs == f"{odd}/runs"
+    with pytest.raises(AgentError, match=r"names the variable \$NOWHERE, which no login file sets"):
+        agent.ask(LookAtHost("", "$NOWHERE/runs", LOCAL))
+
+
 @pytest.mark.parametrize(
     ("fields", "kind", "words"),
     [

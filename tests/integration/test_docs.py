@@ -14,6 +14,9 @@ PAGES = [ROOT / "README.md", ROOT / "example_project" / "README.md", *(ROOT / "d
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SETTING = re.compile(r"^ *(remex_\w+ *=|def (remote|repo)\b)", re.MULTILINE)
 
+NATIVE_TOML = 9
+"""The release of pytest that reads `[tool.pytest]`."""
+
 TEST = """
 def test_settings(pytestconfig, remote):
     for key, value in {expected!r}.items():
@@ -35,7 +38,8 @@ def settings():
 def expected(name, text):
     """Return what pytest must make of a block's ini keys."""
     if name == "pyproject.toml":
-        return dict(tomllib.loads(text)["tool"]["pytest"]["ini_options"])
+        table = tomllib.loads(text)["tool"]["pytest"]
+        return dict(table.get("ini_options", table))
     if name == "pytest.ini":
         parser = configparser.ConfigParser()
         parser.read_string(text)
@@ -48,12 +52,22 @@ def expected(name, text):
 def test_settings_of_the_pages(project, first, text):
     """A block of settings names its file in its first line, and counts in that file."""
     name = first.removeprefix("# ")
+    if "[tool.pytest]\n" in text and int(pytest.__version__.partition(".")[0]) < NATIVE_TOML:
+        pytest.skip("[tool.pytest] is read from pytest 9 on")
     assert name in {"conftest.py", "pyproject.toml", "pytest.ini"}, first
     (project.path / "pytest.ini").unlink()
     project.write(name, text)
     project.write("test_settings.py", TEST.format(expected=expected(name, text)))
     result = project.pytest("--strict-config", "-W", "error", "test_settings.py")
     result.assert_outcomes(passed=1)
+
+
+def test_both_spellings_of_pyproject():
+    """README and guide show `[tool.pytest.ini_options]`, and `[tool.pytest]` of pytest 9."""
+    for page in ("README.md", "docs/guide.md"):
+        shown = [str(param.values[1]) for param in settings() if param.id.startswith(page)]
+        for table in ("[tool.pytest.ini_options]\n", "[tool.pytest]\n"):
+            assert any(table in text for text in shown)
 
 
 def test_both_kinds_of_file():

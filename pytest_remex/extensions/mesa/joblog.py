@@ -119,10 +119,13 @@ def _blocks(path: Path) -> Iterator[str]:
 
 
 def _with_block(log: JobLog, block: str) -> JobLog:
+    restarted = _found(_RESTARTED, ("restart from ",), block)
+    if restarted:  # what was said before is another job's
+        log = JobLog(restarted=restarted[-1][1])
+        block = block[restarted[-1].end() :]
     codes = _found(_TERMINATION, ("termination code:",), block)
     gave_up = _found(_TERMINATED, ("terminated evolution",), block)
     saved = _found(_SAVED, ("save ",), block)
-    restarted = _found(_RESTARTED, ("restart from ",), block)
     crashes = _found(_CRASH, _CRASH_WORDS, block) or _found(_STOP, ("STOP",), block)
     if codes:
         log = log._replace(termination_code=codes[-1][1], crash="")
@@ -133,9 +136,7 @@ def _with_block(log: JobLog, block: str) -> JobLog:
         weak = reason.startswith(("STOP", "ERROR STOP"))
         if not (weak and (log.crash or log.termination_code)):  # a program may stop so in the end
             log = log._replace(crash=reason)
-    if restarted:
-        log = log._replace(restarted=restarted[-1][1], saved=())
-    if saved and (not restarted or saved[-1].start() > restarted[-1].start()):
+    if saved:
         files = tuple(file.strip().rpartition("/")[2] for file in saved[-1][1].split(","))
         log = log._replace(saved=files)
     return log

@@ -31,6 +31,7 @@ def test_the_last_termination_code_is_a_column():
     assert endings(LOG) == {"termination_code": "xa_central_lower_limit"}
     gave_up = " terminated evolution: cannot find acceptable model\n"
     assert endings(gave_up) == {"terminated_evolution": "cannot find acceptable model"}
+    assert endings(LOG + "restart from x150\n" + gave_up) == endings(gave_up)
     assert endings("12:  termination code: max_age\n") == {"termination_code": "max_age"}
 
 
@@ -52,6 +53,8 @@ def test_the_last_termination_code_is_a_column():
         ("Fortran runtime error: x\n" + LOG, ""),
         (LOG + "Fortran runtime error: x\n", "Fortran runtime error: x"),
         (LOG + " STOP\n", ""),
+        ("Fortran runtime error: x\nrestart from x100\n", ""),
+        ("restart from x100\nFortran runtime error: x\n", "Fortran runtime error: x"),
         ("do not STOP here, please\nNONSTOP\n", ""),
     ],
 )

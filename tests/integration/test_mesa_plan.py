@@ -1,0 +1,120 @@
+"""What a plan says of MESA's inlists, before a core-hour is spent."""
+
+import re
+
+import pytest
+
+CHAIN = """\
+&star_job
+ read_extra_star_job_inlist(1) = .true.
+ extra_star_job_inlist_name(1) = 'inlist_project'
+/
+&controls
+ read_extra_controls_inlist(1) = .true.
+ extra_controls_inlist_name(1) = 'inlist_project'
+/
+"""
+PROJECT = "&star_job\n/\n&kap\n Zbase = 0.014\n/\n&controls\n initial_mass = 3\n/\n"
+STAR = """\
+&controls
+ mixing_length_alpha = 1.8
+ read_extra_controls_inlist(1) = .true.
+ extra_controls_inlist_name(1) = 'inlist_extra'
+/
+"""
+SWEEPS = """
+from pytest_remex import sweep
+from pytest_remex.extensions.mesa import patch_inlist
+
+@sweep({{"value": {values}}}, config_file={config_file!r})
+def stars(experiment):
+    patch_inlist(experiment.path / {file!r}, {{{setting!r}: experiment.config["value"]}})
+"""
+
+
+@pytest.fixture
+def planned(empty_project):
+    """Return a function that plans a sweep which patches one setting of a work directory."""
+
+    def plan(file, setting, values, *, config_file=None, **files):
+        for name, text in {"inlist": CHAIN, "inlist_project": PROJECT, **files}.items():
+            empty_project.write(name, text)
+        empty_project.git("add", "--all")
+        empty_project.git("commit", "--quiet", "--allow-empty", "--message", "work")
+        empty_project.sweeps(
+            SWEEPS.format(values=values, file=file, setting=setting, config_file=config_file)
+        )
+        result = empty_project.pytest("--remex-plan")
+        assert result.ret == 0
+        return result.stdout
+
+    return plan
+
+
+def test_a_group_that_is_not_read(planned):
+    """Two experiments that would be the same star are told at plan, with the lines to add."""
+    said = planned("inlist_project", "kap.Zbase", [0.01, 0.02])
+    said.fnmatch_lines(
+        ["MESA does not read &kap of inlist_project, and so not zbase: inlist reads *"]
+    )
+    said.fnmatch_lines(["*from it: add read_extra_kap_inlist(1) = .true. and extra_kap_inlist_na*"])
+
+
+def test_a_file_outside_the_chain(planned):
+    """Names that no inlist in the chain has are among them."""
+    said = planned("inlist_other", "controls.my_thing", [1], inlist_other="&controls\n/\n")
+    said.fnmatch_lines(["MESA does not read &controls of inlist_other, and so not my_thing: *"])
+
+
+def test_an_overridden_setting(planned):
+    """What stands further down wins."""
+    inlist = CHAIN.replace("&controls", "&controls\n initial_mass = 1")
+    said = planned("inlist", "initial_mass", [5], inlist=inlist)
+    said.fnmatch_lines(["*initial_mass = 5 in inlist line 6 is overridden by 3 in inlist_project*"])
+
+
+def test_a_star_of_a_binary(planned):
+    """`inlist_names` leads to the stars' inlists, and what they read counts."""
+    binary = "&binary_job\n inlist_names(1) = 'inlist1'\n inlist_names(2) = 'inlist2'\n/\n"
+    extra = "&controls\n mixing_length_alpha = 1.5\n/\n"
+    files = {"inlist1": STAR, "inlist2": STAR, "inlist_extra": extra}
+    said = planned("inlist1", "mixing_length_alpha", [2.0], inlist=binary, **files)
+    said.fnmatch_lines(
+        ["*mixing_length_alpha = 2.0 in inlist1 *is overridden by 1.5 in inlist_ex*"]
+    )
+    said.no_fnmatch_line("*does not read*")
+
+
+def test_the_root_that_the_script_names(planned):
+    """`MESA_INLIST` in the batch script is where MESA starts."""
+    script = "#!/bin/sh\nexport MESA_INLIST=inlist_main\n./star\n"
+    main = "&controls\n initial_mass = 1\n/\n"
+    files = {"run.sbatch": script, "inlist_main": main}
+    said = planned("inlist_main", "initial_mass", [2.0], config_file="inlist_main", **files)
+    said.no_fnmatch_line("*does not read*")
+    said = planned("inlist_project", "initial_mass", [2.0], **files)
+    said.fnmatch_lines(["MESA does not read &controls of inlist_project, *inlist_main*"])
+
+
+def test_a_value_of_the_wrong_kind(planned, tmp_path, monkeypatch):
+    """A new setting is compared with MESA's defaults; a whole number fits an integer."""
+    defaults = tmp_path / "mesa" / "star" / "defaults"
+    defaults.mkdir(parents=True)
+    (defaults / "star_job.defaults").write_text("relax_initial_z = .false.\n")
+    (defaults / "controls.defaults").write_text("initial_mass = 1\nmax_model_number = -1\n")
+    monkeypatch.setenv("MESA_DIR", str(tmp_path / "mesa"))
+    said = planned("inlist_project", "star_job.relax_initial_z", [0.01])
+    said.fnmatch_lines(["*relax_initial_z is a logical in this MESA, and 0.01 a number"])
+    project = PROJECT.replace("= 3", "= 3\n max_model_number = 100")
+    said = planned("inlist_project", "max_model_number", [1e3], inlist_project=project)
+    assert re.search(r"^ +\+ max_model_number = 1000$", str(said), re.MULTILINE)
+
+
+def test_a_user_s_own_group(planned):
+    """It is not MESA's to read, and gives no false alarm; a missing &eos is added."""
+    own = "&simplex_search_controls\n chi2 = 1\n/\n"
+    said = planned("inlist_own", "chi2", [2.0], inlist_own=own)
+    said.no_fnmatch_line("*does not read*")
+    said = planned("inlist", "eos.use_Skye", [False])
+    said.no_fnmatch_line("*does not read*")
+    said.fnmatch_lines(["*+&eos", "*+   use_Skye = .false."])

@@ -175,10 +175,18 @@ class Launcher:
                 self._index.records, self.launches, self._repos, self._services
             )
         if ask:
-            warnings += release_again(self._found, self._services.connect)
+            warnings += release_again(self._left_alone(), self._services.connect)
         self._sessions.clear()
         self._lock.release()
         return warnings
+
+    def _left_alone(self) -> Iterator[RecordedRun]:
+        """Yield the runs found that got no other job: what is known of the others is outdated."""
+        for found in self._found:
+            session = self._sessions.get(found.launch.id)
+            now = session.runs[found.run.commit.sha] if session else found.run
+            if now.job_number == found.run.job_number:
+                yield found
 
     def _acquire(self) -> None:
         try:

@@ -77,7 +77,6 @@ def test_what_lies_in_the_run_directory_decides(empty_project):
     empty_project.sweeps(SWEEPS)
     (empty_project.path / "conftest.py").write_text(PROBING)
     empty_project.ran()
-    empty_project.pytest("--remex-status")
     plan = empty_project.pytest("--remex-plan", "--remex-retry")
     plan.stdout.fnmatch_lines(
         [

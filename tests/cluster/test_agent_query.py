@@ -211,6 +211,22 @@ def test_sacct_goes_before_what_a_job_wrote(launch):
     assert (told.state, told.exit_code, told.source) == ("FAILED", 6, "sacct")
 
 
+@WITH_ACCOUNTING
+def test_accounts_that_cannot_be_asked_make_nobody_else_believed(launch):
+    """While slurmdbd is down, what a forgotten job wrote does not count: Slurm may know better."""
+    job = run(launch, "r", "#!/bin/sh\nexit 6\n")
+    until(lambda: ask(launch, "r", job).source == "sacct")
+    claim(launch, "r", job)
+    launch.shims.put("exit 0", "squeue")
+    launch.shims.put(
+        "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1", "scontrol"
+    )
+    with launch.cluster.accounting.slurmdbd.stopped():
+        assert ask(launch, "r", job).state == "UNKNOWN"
+    told = until(lambda: (found := ask(launch, "r", job)).state == "FAILED" and found)
+    assert (told.exit_code, told.source) == (6, "sacct")
+
+
 HOSTILE = {
     "fifo": os.mkfifo,
     "endless": lambda path: path.symlink_to("/dev/zero"),

@@ -33,3 +33,22 @@ def test_more_than_may_be_submitted(user, cluster):
     cluster.up()
     user.submit()
     assert_once(user, cluster, 3)
+
+
+@WITH_ACCOUNTING
+def test_a_limit_of_the_qos(user, cluster):
+    """Above MaxSubmitJobsPerUser of a QOS the rest is told, and the same command sends it later."""
+    limit = ("sacctmgr", "-i", "modify", "qos", "name=normal", "set")
+    cluster.run(*limit, "MaxSubmitJobsPerUser=2")
+    try:
+        cluster.down()
+        told = user.pytest("--remex-submit", "-v", seconds=200)
+        assert told.text.count("] SUBMITTED job") == 2
+        assert told.text.count("QOSMaxSubmitJobPerUserLimit") >= 1
+        told.badly("run the same command again for the rest")
+        cluster.up()
+        cluster.wait()
+        user.submit()
+    finally:
+        cluster.run(*limit, "MaxSubmitJobsPerUser=-1")
+    assert_once(user, cluster, 3)

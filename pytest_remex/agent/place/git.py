@@ -79,6 +79,10 @@ def check_clone(clone: str) -> None:
     if ran.code == process.MISSING:
         message = "git is not on PATH there; load its module in your shell's start-up files"
         raise AgentError("git", message)
+    if "dubious ownership" in ran.err:
+        message = f"{clone} belongs to another user, so git does not use it for you"
+        trust = f"git config --global --add safe.directory {clone}"
+        raise AgentError("clone", f"{message}; if you trust that user, there: {trust}")
     if not ran.ok:
         raise AgentError("clone", f"{clone} is not a git repository: {ran.message()}")
 

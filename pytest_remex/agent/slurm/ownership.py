@@ -5,6 +5,7 @@ pack that the run belongs to. This is compared wherever Slurm tells of a number.
 """
 
 import os
+import pwd
 import time
 from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
@@ -54,6 +55,20 @@ class LocatedJob(NamedTuple):
     def number(self) -> str:
         """The job's number, of an array's task that of the array."""
         return number_of(self.job)
+
+    @property
+    def owner(self) -> str:
+        """Whose run it is where that is another user, whose jobs Slurm may hide; else empty."""
+        try:
+            uid = os.lstat(self.path).st_uid
+        except OSError:
+            return ""
+        if uid == os.getuid():
+            return ""
+        try:
+            return pwd.getpwuid(uid).pw_name
+        except KeyError:
+            return str(uid)
 
     @property
     def earliest(self) -> float:

@@ -104,6 +104,9 @@ def _ask_others(asked: List[LocatedJob], cluster: str, answers: Answers, *, cert
 
 def _unknown(one: LocatedJob, failures: str, answers: Answers) -> Job:
     why = failures or answers.hints.get(one.directory) or f"no source knows job {one.id}"
+    if one.owner:
+        why = f"{why}; it is {one.owner}'s, and Slurm may show it to that user alone"
+        return Job(one.job, JobState.UNKNOWN, why)
     if failures or one.directory not in answers.denied:
         return Job(one.job, JobState.UNKNOWN, why)
     return Job(one.job, JobState.UNKNOWN, f"{why}; {_WAY_OUT}", source=FORGOTTEN)
@@ -123,7 +126,7 @@ def _own_state(one: LocatedJob, job: Job) -> Job:
 
 def _find_lost(asked: List[LocatedJob], cluster: str, answers: Answers) -> None:
     lost = [one for one in asked if one.directory in answers.reused]
-    unproven = [one for one in asked if one.directory not in answers.reused]
+    unproven = [one for one in asked if one.directory not in answers.reused and not one.owner]
     for one in [*lost, *_not_accounted(unproven, cluster)]:
         job = Job(one.job, JobState.LOST, _LOST.format(one.job), source="slurm")
         answers.jobs[one.directory] = job

@@ -201,3 +201,19 @@ def test_death_beside_a_job(server, opened):
     with pytest.raises(RemoteError, match=r"agent on cluster ended"):
         look(connection)
     assert time.monotonic() - started < 15
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("/usr/sbin/nologin", "This account is currently not available"),
+        ("internal-sftp", "This service allows sftp connections only"),
+        ("echo no shell for you; exit 1", "no shell for you"),
+    ],
+)
+def test_an_account_without_a_shell(server, opened, command, words):
+    """What a restricted account answers is shown; one that runs what it is sent works."""
+    with server.with_options(ForceCommand=command), pytest.raises(RemoteError, match=words):
+        look(opened())
+    with server.with_options(ForceCommand='rbash -c "$SSH_ORIGINAL_COMMAND"'):
+        assert look(opened()).user == server.user

@@ -111,10 +111,12 @@ def estimate(jobs: Sequence[tuple[Job, float | None]]) -> str:
     if not whole:
         return f"{left}: how long they take is not known before one has completed"
     mean = fmean(whole)
+    by = f"by {counted(len(whole), 'job')} of {spoken(mean)}" + (" on average" * (len(whole) > 1))
+    if not running:
+        return f"{left}: about {spoken(mean)} each, {by}"
     rest = [_rest(job, progress, mean) for job, progress in running]
     waiting = mean * (len(live) - len(running))
-    seconds = max([*rest, (sum(rest) + waiting) / max(1, len(running))])
-    by = f"by {counted(len(whole), 'job')} of {spoken(mean)}" + (" on average" * (len(whole) > 1))
+    seconds = max(*rest, (sum(rest) + waiting) / len(running))
     return f"{left}: about {spoken(seconds)} to go, {by}"
 
 

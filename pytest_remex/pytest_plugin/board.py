@@ -31,6 +31,8 @@ LIMIT_WIDTH = 6
 """Characters of a bar of how much of its time limit a job has used."""
 WIDEST = 24
 """Characters of a parameter's value, at most, if that tells values apart."""
+LONGEST = 44
+"""Characters of an experiment's id, where no parameter varies."""
 NARROW = 15
 """Characters of a value, at most, where the terminal is narrow."""
 LEAST_LAST = 16
@@ -248,7 +250,11 @@ def _naming(shown: Sequence[BoardRow], every: Sequence[BoardRow]) -> list[_Colum
             columns.append(_Column(_middle(clean(name)), cells, names=True))
     if not columns:
         columns.append(
-            _Column("experiment", [Text(_middle(clean(_name(row)))) for row in shown], names=True)
+            _Column(
+                "experiment",
+                [Text(_middle(clean(_name(row)), LONGEST)) for row in shown],
+                names=True,
+            )
         )
     return columns
 

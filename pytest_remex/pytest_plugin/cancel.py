@@ -52,8 +52,8 @@ class CancelMode(StatusMode):
             fail(f"job {recorded.run.job} was not cancelled: {why}")
         super()._show(item, recorded)
 
-    def _fail(self, word: str, recorded: RecordedRun, job: Job) -> None:
-        """Let it be: that a job ended is what was asked for."""
+    def _is_failure(self, _recorded: RecordedRun, _job: Job) -> bool:
+        return False  # that a job ended is what was asked for
 
     def _is_something_left(self) -> bool:
         return False

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -18,7 +18,7 @@ from pytest_remex.errors import RemoteError
 from pytest_remex.model import Run
 from pytest_remex.pytest_plugin.board import ROWS, Board, BoardRow
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
-from pytest_remex.pytest_plugin.items import experiment_of, fail, say, skip
+from pytest_remex.pytest_plugin.items import experiment_of, say, skip
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.selection import NOT_ENDED, LookingMode
 from pytest_remex.records.index import RecordedRun
@@ -36,6 +36,7 @@ class StatusMode(LookingMode):
         super().__init__(session, settings, items)
         self._jobs: Mapping[str, Job] = {}
         self._rows: Mapping[str, BoardRow] = {}
+        self._failed: dict[str, str] = {}
         self._watcher = OutputWatcher(settings.runs, self._connections.to)
         self._hooks = GuardedHooks(session.config.hook, self._terminal.note)
         self._was_interrupted = False
@@ -126,23 +127,31 @@ class StatusMode(LookingMode):
         self._note(item, recorded, job)
         word = f"{job.state} job {job.id}".strip()
         say(item, word, counted=str(job.state).lower(), **_markup(job.state))
-        if job.state.failed and not self._was_cleaned(recorded, job):
-            self._fail(word, recorded, job)
+        if self._is_failure(recorded, job):
+            said = self._rows[item.nodeid]
+            self._failed[item.nodeid] = f"{word}: {said.cause or job.reason}".removesuffix(": ")
 
     def _note(self, item: pytest.Function, recorded: RecordedRun, job: Job) -> None:
         row = self._rows[item.nodeid]
         told = {"cause": row.cause, "output": row.said, "progress": row.progress}
         note_facts(item, **run_facts(recorded, job), **told)
 
-    def _was_cleaned(self, recorded: RecordedRun, job: Job) -> bool:
-        """Return whether a run was removed that had been collected: that is what was asked for."""
+    def _is_failure(self, recorded: RecordedRun, job: Job) -> bool:
+        """Return whether a job fails its item: not where a run was removed after a collect."""
         folder = self._settings.runs / recorded.run.directory
-        return job.state is JobState.PURGED and read_removal(folder).collected
+        was_cleaned = job.state is JobState.PURGED and read_removal(folder).collected
+        return job.state.failed and not was_cleaned
 
-    def _fail(self, word: str, recorded: RecordedRun, job: Job) -> None:
-        __tracebackhide__ = True
-        said = self._watcher.of(recorded)
-        fail(f"{word}: {said.cause or job.reason}".removesuffix(": "))
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, Any, Any]:
+        """Fail the items of failed jobs: an exception for each would take pytest milliseconds."""
+        report: pytest.TestReport = yield
+        if call.when == "call" and item.nodeid in self._failed:
+            report.outcome = "failed"
+            report.longrepr = self._failed[item.nodeid]
+        return report
 
     def _make_rows(self) -> dict[str, BoardRow]:
         return {

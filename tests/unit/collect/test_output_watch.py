@@ -30,6 +30,12 @@ def test_by_completed_jobs():
     assert told == "6 jobs left, 2 of them running: about 25 min to go, by 1 job of 10 min"
 
 
+def test_none_is_running():
+    """Where none runs, nobody can tell how many will at a time."""
+    told = estimate(jobs(("COMPLETED", 600.0, None), ("HELD", None, None), ("HELD", None, None)))
+    assert told == "2 jobs left, 0 of them running: about 10 min each, by 1 job of 10 min"
+
+
 def test_by_progress():
     """The slowest job that runs is waited for."""
     told = estimate(jobs(("RUNNING", 60.0, 0.5), ("RUNNING", 60.0, 0.1)))

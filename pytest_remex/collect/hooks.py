@@ -9,10 +9,15 @@ from __future__ import annotations
 import inspect
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pluggy
+
+from pytest_remex.errors import RemexError, SweepError
+
+OURS = "pytest_remex."
 
 
 class GuardedHooks:
@@ -61,9 +66,38 @@ class GuardedHooks:
             self._tell(f"the hook {name} at {place} raised {said}; what it adds is left out")
 
 
+@contextmanager
+def naming_hook(caller: pluggy.HookCaller) -> Iterator[None]:
+    """Have what a user's hook raises be a message with its name and place.
+
+    For hooks without which an experiment cannot go on. What this package's own raise stays as it
+    is.
+
+    Raises:
+        SweepError: The hook raised something else than an error with a message for users.
+
+    """
+    try:
+        yield
+    except RemexError:
+        raise
+    except Exception as error:
+        frames = {Path(each.filename) for each in traceback.extract_tb(error.__traceback__)}
+        raising = [hook for hook in caller.get_hookimpls() if Path(_file(hook)) in frames]
+        if not raising or str(getattr(raising[-1].function, "__module__", "")).startswith(OURS):
+            raise
+        said = "".join(traceback.format_exception_only(error)).strip()
+        place = _place(raising[-1], error)
+        raise SweepError(f"the hook {caller.name} at {place} raised {said}") from error
+
+
+def _file(hook: pluggy.HookImpl) -> str:
+    return inspect.getsourcefile(inspect.unwrap(hook.function)) or hook.plugin_name
+
+
 def _place(hook: pluggy.HookImpl, error: Exception) -> str:
     """Return the file and line of the hook that raised: the deepest of its own file."""
-    file = inspect.getsourcefile(inspect.unwrap(hook.function)) or hook.plugin_name
+    file = _file(hook)
     lines = [each.lineno for each in traceback.extract_tb(error.__traceback__)
              if Path(each.filename) == Path(file)]  # fmt: skip
     return f"{file}:{lines[-1]}" if lines else file

@@ -20,7 +20,7 @@ from pytest_remex.collect.failure import (
     missing_outputs,
     output_of,
 )
-from pytest_remex.collect.hooks import GuardedHooks
+from pytest_remex.collect.hooks import GuardedHooks, naming_hook
 from pytest_remex.collect.manifest import (
     JudgedNote,
     first_present,
@@ -230,7 +230,8 @@ def read_config(folder: Path, sweep: Sweep, hook: pluggy.HookRelay) -> Config | 
     """Return the config in a sweep's config files below a folder; None where none is read."""
     files = sweep.config_files
     named = list(files) if len(files) > 1 else sweep.config_file
-    config: Config | None = hook.pytest_remex_config(path=folder, config_file=named)
+    with naming_hook(hook.pytest_remex_config):
+        config: Config | None = hook.pytest_remex_config(path=folder, config_file=named)
     return config
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pluggy
 
+from pytest_remex.collect.hooks import naming_hook
 from pytest_remex.collect.judge import make_run
 from pytest_remex.collect.pipeline import CollectedRun, WantedRun, collect_offline
 from pytest_remex.collect.query import Connect
 from pytest_remex.common.jobs import JobState
 from pytest_remex.common.parts import ListedRun
 from pytest_remex.common.protocol import ListOutputs, Outputs
-from pytest_remex.errors import RemexError
+from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.hookspecs import Continuation, ContinueProbe, RunFile
 from pytest_remex.interaction import counted
 from pytest_remex.model import Experiment, Remote
@@ -39,20 +40,36 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedProbe:
+    """A hook that should have said what is to be listed, and raised; `why` names it."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class EndedEarly:
-    """A run whose job was ended early: what is here of it, and what was listed on the cluster."""
+    """A run whose job was ended early: what is here of it, and what was listed on the cluster.
+
+    `fault` is why no extension can say how it goes on.
+    """
 
     collected: CollectedRun
     listing: Listing | None = None
     memo: object = None
+    fault: str = ""
 
 
-def probe_of(hooks: pluggy.HookRelay, experiment: Experiment) -> ContinueProbe | None:
+def probe_of(hooks: pluggy.HookRelay, experiment: Experiment) -> ContinueProbe | FailedProbe | None:
     """Return what extensions ask for of an experiment, whose path is its patched checkout.
 
     Raises `RemexError` for a pattern that leaves the run directory.
     """
-    probe: ContinueProbe | None = hooks.pytest_remex_continue_probe(experiment=experiment)
+    caller = hooks.pytest_remex_continue_probe
+    try:
+        with naming_hook(caller):
+            probe: ContinueProbe | None = caller(experiment=experiment)
+    except SweepError as error:  # told where the experiment is retried
+        return FailedProbe(str(error))
     for pattern in probe.patterns if probe else ():
         if pattern.startswith("/") or ".." in pattern.split("/"):
             raise RemexError(
@@ -63,7 +80,9 @@ def probe_of(hooks: pluggy.HookRelay, experiment: Experiment) -> ContinueProbe |
 
 
 def list_files(
-    collected: Iterable[CollectedRun], probes: Mapping[str, ContinueProbe], connect: Connect
+    collected: Iterable[CollectedRun],
+    probes: Mapping[str, ContinueProbe | FailedProbe],
+    connect: Connect,
 ) -> list[EndedEarly]:
     """List what the probes of runs ask for, with one request for each remote.
 
@@ -79,7 +98,8 @@ def list_files(
     runs = list(collected)
     wanted: dict[Remote, list[ListedRun]] = {}
     for each in runs:
-        if probe := probes.get(each.run.directory):
+        probe = probes.get(each.run.directory)
+        if isinstance(probe, ContinueProbe):
             listed = ListedRun(each.run.directory, list(probe.patterns))
             wanted.setdefault(each.launch.remote, []).append(listed)
     found: dict[str, Listing] = {}
@@ -89,29 +109,38 @@ def list_files(
             if isinstance(event, Outputs):
                 found[event.directory] = _listing(event)
     return [
-        EndedEarly(
-            each,
-            found.get(each.run.directory),
-            probes[each.run.directory].memo if each.run.directory in probes else None,
-        )
+        _ended_early(each, probes.get(each.run.directory), found.get(each.run.directory))
         for each in runs
     ]
+
+
+def _ended_early(
+    collected: CollectedRun, probe: ContinueProbe | FailedProbe | None, listing: Listing | None
+) -> EndedEarly:
+    if isinstance(probe, FailedProbe):
+        return EndedEarly(collected, fault=probe.why)
+    return EndedEarly(collected, listing, probe.memo if probe else None)
 
 
 def continuation_of(
     hooks: pluggy.HookRelay, ended: EndedEarly, experiment: Experiment
 ) -> Continuation:
-    """Return how a run goes on, as extensions decide; without a command it starts afresh."""
+    """Return how a run goes on, as extensions decide; without a command it starts afresh.
+
+    Raises `SweepError` where a hook of theirs raises.
+    """
+    if ended.fault:
+        raise SweepError(ended.fault)
     listing = ended.listing
     if listing is not None and listing.gone:
         return _GONE
     if listing is not None and listing.refused:
         return Continuation(reason=listing.refused)
-    answer: Continuation | Sequence[str] | None = hooks.pytest_remex_continue(
-        run=make_run(ended.collected, experiment, hooks),
-        files=listing.files if listing is not None else None,
-        memo=ended.memo,
-    )
+    run, caller = make_run(ended.collected, experiment, hooks), hooks.pytest_remex_continue
+    with naming_hook(caller):
+        answer: Continuation | Sequence[str] | None = caller(
+            run=run, files=listing.files if listing is not None else None, memo=ended.memo
+        )
     if isinstance(answer, Continuation):
         return answer
     return Continuation(tuple(answer or ()))
@@ -126,8 +155,8 @@ class LookAhead:
     def __init__(self, hooks: pluggy.HookRelay, folder: Path) -> None:
         self._hooks = hooks
         self._folder = folder
-        self._probe: ContinueProbe | None = None
-        self._waiting: list[tuple[RecordedRun, Experiment, ContinueProbe]] = []
+        self._probe: ContinueProbe | FailedProbe | None = None
+        self._waiting: list[tuple[RecordedRun, Experiment, ContinueProbe | FailedProbe]] = []
         self._found: dict[str, Continuation] = {}
 
     def probe(self, experiment: Experiment) -> None:
@@ -160,7 +189,9 @@ class LookAhead:
             directory = ended.collected.run.directory
             try:
                 self._found[directory] = continuation_of(self._hooks, ended, experiment)
-            except Exception as error:  # noqa: BLE001 - a user's hook, which may need outputs
+            except RemexError as error:
+                problems.append(str(error))
+            except Exception as error:  # noqa: BLE001 - an extension's hook, which may need outputs
                 problems.append(f"{directory}: {type(error).__name__}: {error}")
         return problems
 

@@ -18,7 +18,7 @@ from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RemexError
 from pytest_remex.hookspecs import ContinueProbe
 from pytest_remex.interaction import Progress
-from pytest_remex.launch.continuation import ENDED_EARLY, EndedEarly, list_files
+from pytest_remex.launch.continuation import ENDED_EARLY, EndedEarly, FailedProbe, list_files
 from pytest_remex.launch.options import LaunchOptions, Resubmit
 from pytest_remex.launch.recognition import EarlierRun
 from pytest_remex.launch.session import is_same_place, reached_by
@@ -236,7 +236,7 @@ class Retries:
     def __init__(  # noqa: PLR0913 - where to ask, what, and how sure the answer must be
         self,
         runs: Sequence[RecordedRun],
-        probes: Mapping[str, ContinueProbe],
+        probes: Mapping[str, ContinueProbe | FailedProbe],
         connect: Connect,
         folder: Path,
         progress: Progress,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pytest_remex.launch.decision import KnownRuns
+from pytest_remex.launch.decision import Decision, KnownRuns
 from pytest_remex.launch.recognition import EarlierRun
 from pytest_remex.launch.session import SubmitRequest
 from pytest_remex.records.index import RecordedRun
@@ -60,6 +60,17 @@ class Outcome:
         """Return the outcome of a completed experiment whose verdict would decide."""
         why = "completed, and no collect here has judged it: run --remex-collect first"
         return cls(State.UNJUDGED, run.run.job, run.record.launch.id, why)
+
+    @classmethod
+    def unsent(cls, known: KnownRuns, decision: Decision) -> Outcome | None:
+        """Return the outcome of an experiment that gets no other run; None of one to be sent."""
+        if known.asked is not None and decision is Decision.UNJUDGED:
+            return cls.unjudged(known.asked)
+        if known.run is not None and decision is Decision.ALREADY:
+            return cls.already(known.run)
+        if known.earlier is not None and decision in {Decision.ALREADY, Decision.OTHER_BASE}:
+            return cls.on_other_base(known.earlier)
+        return None
 
     @classmethod
     def of_run(cls, run: RunRecord, launch: str) -> Outcome:

@@ -21,6 +21,7 @@ import pluggy
 
 from pytest_remex import names
 from pytest_remex.collect.failure import config_differences, config_omissions
+from pytest_remex.collect.hooks import naming_hook
 from pytest_remex.errors import SweepError
 from pytest_remex.io import writing
 from pytest_remex.model import Config, Experiment, Sweep
@@ -234,7 +235,8 @@ def _read_back(experiment: Experiment, hook: pluggy.HookRelay) -> ReadBack:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for name in experiment.sweep.config_files or (None,):
-            found: Any = hook.pytest_remex_config(path=experiment.path, config_file=name)
+            with naming_hook(hook.pytest_remex_config):
+                found: Any = hook.pytest_remex_config(path=experiment.path, config_file=name)
             # Not a dict of both: a reader's mapping may know other spellings.
             config = ChainMap(found, config) if config and found else found or config
     return ReadBack(config, tuple(dict.fromkeys(str(each.message) for each in caught)))

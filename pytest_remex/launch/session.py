@@ -12,6 +12,7 @@ from pathlib import Path
 from pytest_remex import names
 from pytest_remex.hookspecs import ContinueProbe
 from pytest_remex.interaction import one_line
+from pytest_remex.launch.continuation import FailedProbe
 from pytest_remex.launch.options import Grouping
 from pytest_remex.launch.push import Publisher, publisher_for, withdraw_from_origin
 from pytest_remex.launch.recognition import EarlierRun
@@ -39,7 +40,7 @@ class SubmitRequest:
     resumed: RecordedRun | None = None
     retried: RecordedRun | None = None
     earlier: EarlierRun | None = None
-    probe: ContinueProbe | None = None
+    probe: ContinueProbe | FailedProbe | None = None
     recipes: Mapping[int, Prepared] = field(default_factory=dict)
     """The experiment as a retry may make it, by the number of the recipe."""
 
@@ -58,7 +59,7 @@ class SubmitRequest:
         return self.resumed.run.commit.sha if self.resumed else self.prepared.commit.sha
 
 
-def probes_of(requests: Iterable[SubmitRequest]) -> dict[str, ContinueProbe]:
+def probes_of(requests: Iterable[SubmitRequest]) -> dict[str, ContinueProbe | FailedProbe]:
     """Return what extensions want to know of runs that are retried, by run directory."""
     return {
         each.retried.run.directory: each.probe for each in requests if each.retried and each.probe

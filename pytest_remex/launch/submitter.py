@@ -20,7 +20,7 @@ from __future__ import annotations
 import shlex
 import traceback
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,7 +30,7 @@ from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.hookspecs import Continuation, ContinueProbe
 from pytest_remex.interaction import Progress, one_line, show_nothing
 from pytest_remex.launch.background import BackgroundBatch, deferred_interrupts
-from pytest_remex.launch.continuation import EndedEarly
+from pytest_remex.launch.continuation import EndedEarly, FailedProbe
 from pytest_remex.launch.decision import Decision, KnownRuns, Retries, decide, recorded_job
 from pytest_remex.launch.doctor import Fitness
 from pytest_remex.launch.launcher import Launcher
@@ -50,9 +50,6 @@ GROUPED = 1000
 """Experiments in a batch where runs are grouped: no array or pack is larger."""
 PATIENCE = 5.0
 """Seconds to wait for a batch under way whose connection was closed."""
-
-
-UNSENT = frozenset({Decision.ALREADY, Decision.OTHER_BASE, Decision.UNJUDGED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +138,7 @@ class Submitter:
         prepared: Prepared,
         repo: Repo,
         remote: Remote,
-        probe: ContinueProbe | None = None,
+        probe: ContinueProbe | FailedProbe | None = None,
         recipes: Mapping[int, Prepared] | None = None,
     ) -> Candidate:
         """Take an experiment that was patched and committed.
@@ -167,8 +164,8 @@ class Submitter:
         )
         candidate = Candidate(request, known=known)
         self._candidates.append(candidate)
-        if decision in UNSENT:
-            candidate.outcome = _unsent(known, decision)
+        if outcome := Outcome.unsent(known, decision):
+            candidate.outcome = outcome
             return candidate
         if decision is Decision.FINISH:
             candidate.request = replace(request, resumed=known.run)
@@ -266,17 +263,14 @@ class Submitter:
                 sending = self._waiting = self._to_send(retries)
                 if not sending or not self._fits(sending, last=last):
                     return
-                cost = self._confirmed_cost([each.request for each in sending])
-                for each in sending:
-                    if each.request.retried:
-                        recipe = retries.recipe(each.known)
-                        each.request = self._continued(each.request.made_by(recipe), retries)
+                self._refuse_unconfirmed([each.request for each in sending])
+                sending = [each for each in sending if self._decide_how(each, retries)]
                 send = self._launcher.commit([each.request for each in sending])
             except Exception as error:  # noqa: BLE001 - a fault that nobody reports would look like success
                 self._fail(self._waiting.pop(0), error)
                 self._listener.goes_on()
                 return
-            self.cost += cost
+            self.cost += _cost([each.request for each in sending])
             for each in sending:
                 each.outcome = Outcome(State.SENDING)
             self._sending, self._waiting = sending, []
@@ -288,8 +282,7 @@ class Submitter:
         for candidate in self._waiting:
             if candidate.request.retried:
                 decision = retries.decide(candidate.known, self._options)
-                if decision in UNSENT:
-                    candidate.outcome = _unsent(candidate.known, decision)
+                candidate.outcome = Outcome.unsent(candidate.known, decision) or candidate.outcome
         return [each for each in self._waiting if each.outcome.state is State.WAITING]
 
     def _fits(self, sending: Sequence[Candidate], *, last: bool) -> bool:
@@ -313,6 +306,19 @@ class Submitter:
             to, folder, how = self._connections.to, self._folders.runs, self._options.resubmit
             return Retries(runs, probes, to, folder, progress, certain=how.is_certain)
 
+    def _decide_how(self, candidate: Candidate, retries: Retries) -> bool:
+        """Decide how a run is retried; return False where a hook that should say so raised."""
+        request = candidate.request
+        if request.retried:
+            request = request.made_by(retries.recipe(candidate.known))
+            try:
+                candidate.request = self._continued(request, retries)
+            except SweepError as error:
+                why = f"{error}; it is not begun afresh: correct the hook, and submit again"
+                candidate.outcome = Outcome(State.NOT_SUBMITTED, why=why)
+                return False
+        return True
+
     def _continued(self, request: SubmitRequest, retries: Retries) -> SubmitRequest:
         """Return a request to go on in the run directory, where a run ended early and can go on."""
         ended = retries.ended_early(request.retried) if request.retried else None
@@ -326,15 +332,14 @@ class Submitter:
         resumed = self._launcher.prepare_continuation(request.retried, words, request.prepared)
         return replace(request, resumed=resumed)
 
-    def _confirmed_cost(self, requests: Sequence[SubmitRequest]) -> Cost:
-        cost = Cost.of((each.prepared.header, each.prepared.footprint) for each in requests)
+    def _refuse_unconfirmed(self, requests: Sequence[SubmitRequest]) -> None:
+        cost = _cost(requests)
         limit = self._options.confirm
         if limit is not None and cost.jobs > limit:
             raise SweepError(
                 f"this launch asks for {cost}, above remex_confirm = {limit}: "
                 f"add --remex-yes to send it"
             )
-        return cost
 
     def _receive(self, batch: BackgroundBatch) -> None:
         if len(self._interrupts) > 1:
@@ -388,12 +393,5 @@ class Submitter:
             self._listener.submitted(launch, submitted)
 
 
-def _unsent(known: KnownRuns, decision: Decision) -> Outcome:
-    """Return the outcome of an experiment that has a run, and gets no other."""
-    if known.asked is not None and decision is Decision.UNJUDGED:
-        return Outcome.unjudged(known.asked)
-    if known.run is not None:
-        return Outcome.already(known.run)
-    if known.earlier is not None:
-        return Outcome.on_other_base(known.earlier)
-    raise AssertionError(f"{decision} of an experiment without a run")
+def _cost(requests: Iterable[SubmitRequest]) -> Cost:
+    return Cost.of((each.prepared.header, each.prepared.footprint) for each in requests)

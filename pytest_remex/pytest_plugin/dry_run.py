@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.common.jobs import JobState
 from pytest_remex.errors import RemexError
 from pytest_remex.launch.continuation import LookAhead, told
@@ -81,6 +82,7 @@ class DryRun:
         self._planned: list[PlannedExperiment] = []
         self._tried: set[str] = set()
         self._refusals: list[str] = []
+        self._hooks = GuardedHooks(session.config.hook, self._terminal.note)
         self._ahead = LookAhead(session.config.hook, settings.runs)
         self._checks = ConfigChecks(session.config, self._terminal)
         self._preparer = preparation.Preparer(
@@ -174,10 +176,9 @@ class DryRun:
         self._checks.check(experiment)
         if self._settings.launching.resubmit.is_retry:
             self._ahead.probe(experiment)
-        inspect = self._config.hook.pytest_remex_inspect
-        for warnings in inspect(experiment=experiment, originals=originals):
-            for warning in warnings or ():
-                self._terminal.note(warning)
+        facts = {"experiment": experiment, "originals": originals}
+        for warning in self._hooks.flat("pytest_remex_inspect", **facts):
+            self._terminal.note(warning)
         if self._copies:
             self._copies.copy(experiment)
 

@@ -20,7 +20,13 @@ from _pytest.runner import runtestprotocol
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.hookspecs import Continuation, ContinueProbe
 from pytest_remex.interaction import Progress, counted
-from pytest_remex.launch.continuation import EndedEarly, continuation_of, probe_of, told
+from pytest_remex.launch.continuation import (
+    EndedEarly,
+    FailedProbe,
+    continuation_of,
+    probe_of,
+    told,
+)
 from pytest_remex.launch.outcomes import Candidate, Outcome, State, unjudged_text
 from pytest_remex.launch.submitter import Folders, Submitter
 from pytest_remex.model import Experiment, Remote, Repo
@@ -101,7 +107,7 @@ class SubmitMode:
             return None
         repo, remote = places_of(pyfuncitem)
 
-        probes: list[ContinueProbe] = []
+        probes: list[ContinueProbe | FailedProbe] = []
 
         def check(prepared: Prepared, _originals: Mapping[str, bytes]) -> None:
             # What is recorded was checked when it was recorded.

@@ -38,6 +38,7 @@ except OSError as error:
 if not shutil.which("rsync"):
     report("rsync is not on the PATH there: install or load it")
     raise SystemExit(1)
+os.nice(10)
 report("")
 os.execvp("rsync", {words!r})
 """

@@ -16,6 +16,7 @@ from support.agents import until
 from support.rejections import LIMIT, PERMANENT
 from support.sites import WITH_ACCOUNTING
 
+from pytest_remex.common.framing import encode_request
 from pytest_remex.common.jobs import JobState
 from pytest_remex.common.parts import Array
 from pytest_remex.common.protocol import (
@@ -278,6 +279,19 @@ def test_a_frozen_controller_is_waited_for(launch):
         time.sleep(15)
     events = [event for event in stream if isinstance(event, Held)]
     assert [found.id for found in launch.jobs("r")] == [held(events)]
+
+
+def test_an_sbatch_that_outlives_its_agent_is_adopted(launch):
+    """The agent does not wait for an sbatch that hangs once its client has gone; its job counts."""
+    launch.shims.put(faults.ACCEPTS_THEN_HANGS, times=1)
+    submission = launch.add("r")
+    agent = launch.agent(grace=0.5)
+    agent.write(encode_request(1, launch.request(submission, patience=None)))
+    (found,) = until(lambda: launch.jobs("r"))
+    agent.process.stdin.close()
+    assert agent.process.wait(timeout=20) == 0
+    assert held(launch.submit(submission)) == found.id
+    assert len(launch.shims.calls()) == 1
 
 
 def test_release_touches_only_what_is_ours_and_held(launch, tmp_path):

@@ -26,10 +26,10 @@ class Launch:
         self._directories = {}
         runs.mkdir(parents=True)
 
-    def agent(self):
+    def agent(self, **manners):
         """Start an agent that finds the shims before the real programs."""
         path = f"{self.shims.folder}:{self.cluster.environment['PATH']}"
-        self._agents.append(Agent(**self.cluster.variables, PATH=path))
+        self._agents.append(Agent(manners=manners, **self.cluster.variables, PATH=path))
         return self._agents[-1]
 
     def close(self):

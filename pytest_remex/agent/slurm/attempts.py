@@ -88,7 +88,7 @@ def begin(notes: str, job_number: int, number: int) -> Optional[int]:
 
 def end(note: int, code: int) -> SbatchResult:
     """Write how sbatch ended, close the note and judge it."""
-    said = os.pread(note, os.fstat(note).st_size, 0)
+    said = os.pread(note, fs.LARGEST, 0)
     os.write(note, _line(exit=code))
     os.close(note)
     return judge(os.fsdecode(said).partition("\n")[2], code)

@@ -73,7 +73,7 @@ def outside(project):
     refs = project.path / ".git" / "refs"
     ours = (project.output, project.path / "sweeps.py", objects, *refs.glob("remex*"))
     caches = (project.path / ".pytest_cache", *project.path.rglob("__pycache__"))
-    above = project.path.parent
-    scratch = [path.name for path in Path(tempfile.gettempdir()).iterdir()]
+    places = (project.path.parent, Path(tempfile.gettempdir()))
     slots = f"remex-{os.getuid()}"  # of this machine's scheduler
-    return set(tree(above, *ours, *caches).items()) | {name for name in scratch if name != slots}
+    beside = {path.name for place in places for path in place.iterdir()} - {slots}
+    return set(tree(project.path, *ours, *caches).items()) | beside

@@ -97,6 +97,8 @@ def _check(submitted: SubmittedJob, rows: List[SqueueRow]) -> Optional[SbatchRes
         return SbatchResult(DOUBT)
     got = {row.id.partition("_")[2] for row in rows}
     wanted = _wanted_tasks(submission)
+    if rows and got < wanted:
+        got = _tasks_of(JobId.parse(submitted.job)) or wanted
     if not rows or got == wanted:
         return None
     return _give_up(
@@ -120,6 +122,16 @@ def _is_of(submitted: SubmittedJob, rows: List[SqueueRow]) -> bool:
         return parse.shows_folder(client.shown(job.on_cluster, job.cluster), names)
     except AgentError:
         return True
+
+
+def _tasks_of(job: JobId) -> Set[str]:
+    """Return the indices of an array's tasks by the controller itself: a listing may lack some."""
+    try:
+        lines = client.shown(job.on_cluster, job.cluster).splitlines()
+    except AgentError:
+        return set()
+    ranges = [parse.shown(line).get("ArrayTaskId", "") for line in lines]
+    return {task.partition("_")[2] for some in ranges for task in parse.tasks(f"_[{some}]")}
 
 
 def _wanted_tasks(submission: LocatedSubmission) -> Set[str]:

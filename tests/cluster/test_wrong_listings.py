@@ -1,0 +1,73 @@
+"""A squeue that lags behind the controller, or leaves rows out: no job is lost, held or doubled."""
+
+from __future__ import annotations
+
+import pytest
+from support import listings
+from support.daemons import wait_until
+from support.invariants import Snapshot, assert_clean, assert_once, jobs_below
+from support.sites import WITH_ACCOUNTING
+
+LAG = 8
+SINGLE_AND_ARRAY = pytest.mark.parametrize(
+    "options", [(), ("--remex-array",)], ids=["single", "array"]
+)
+NOT_WRONG = {"PENDING", "HELD", "RUNNING", "COMPLETING", "COMPLETED", "UNKNOWN"}
+"""States that may be told of a job that Slurm has, and that ends well."""
+
+
+@SINGLE_AND_ARRAY
+@pytest.mark.parametrize("lag", [listings.blind, listings.cached], ids=["blind", "cached"])
+def test_lag(user, cluster, shims, tmp_path, lag, options):
+    """With a listing that is seconds old, submit and the status after it end with one job each."""
+    before = Snapshot.of(user.repository)
+    shims.put(lag(tmp_path, LAG), "squeue")
+    user.pytest("--remex-submit", *options).plain()
+    told = {row["state"] for row in user.states().values()}
+    assert told <= NOT_WRONG
+    shims.remove()
+    user.pytest("--remex-submit", *options).well()
+    user.pytest("--remex-status").well()
+    assert_once(user, cluster, 3)
+    assert_clean(user, before)
+
+
+@pytest.mark.parametrize("lag", [listings.blind, listings.cached], ids=["blind", "cached"])
+def test_lag_while_cancelling(user, cluster, shims, tmp_path, lag):
+    """What a listing does not show yet is not told as cancelled; the next command cancels it."""
+    user.script("sleep 300")
+    user.submit()
+    shims.put(lag(tmp_path, LAG), "squeue")
+    told = user.pytest("--remex-cancel", "-v").plain().text.count("] CANCELLED job")
+    wait_until(lambda: told <= len(cancelled(user, cluster)), "what was told is true")
+    shims.remove()
+    user.pytest("--remex-cancel").plain()
+    wait_until(lambda: len(cancelled(user, cluster)) == 3, "all are cancelled")
+
+
+def cancelled(user, cluster):
+    """Return the user's cancelled jobs."""
+    several = jobs_below(cluster, user.project.runs).values()
+    return [job for jobs in several for job in jobs if job.state == "CANCELLED"]
+
+
+@SINGLE_AND_ARRAY
+@pytest.mark.parametrize(
+    "fault",
+    [listings.PARTIAL, listings.PARTIAL_AND_FAILED, listings.CUT],
+    ids=["partial", "failed", "cut"],
+)
+@WITH_ACCOUNTING
+def test_partial(user, cluster, shims, fault, options):
+    """Rows that are missing, or cut, make no job lost, failed or submitted twice."""
+    before = Snapshot.of(user.repository)
+    shims.put(fault, "squeue")
+    user.pytest("--remex-submit", *options).plain()
+    assert {row["state"] for row in user.states().values()} <= NOT_WRONG
+    user.pytest("--remex-submit", *options).plain()
+    shims.remove()
+    user.pytest("--remex-submit", *options).well()
+    user.pytest("--remex-status").well()
+    assert_once(user, cluster, 3)
+    assert_clean(user, before)
+    user.collect().well()

@@ -34,6 +34,8 @@ from pytest_remex.collect import pipeline
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun, RunFailedError, RunJudge, RunPendingError
 from pytest_remex.collect.pipeline import CollectedRun, FetchOptions, WantedRun
+from pytest_remex.collect.query import Connect
+from pytest_remex.collect.sync import sync
 from pytest_remex.errors import RemexError, first_line
 from pytest_remex.hookspecs import Continuation
 from pytest_remex.interaction import Progress, ask_at_terminal, show_nothing
@@ -121,6 +123,8 @@ def submit(  # noqa: PLR0913 - the contract with users
         prepare_output_folder(folder)
         options = LaunchOptions(confirm=None if yes else CONFIRM, new_base=new_base, note=note)
         with _submitter(folder, options) as (submitter, workspaces):
+            for fault in submitter.meet(repo, remote):
+                _warn(fault)
             submitter.expect(len(points))
             candidates: list[Candidate] = []
             for each in points:
@@ -168,10 +172,17 @@ def collect(  # noqa: PLR0913 - the contract with users
     folder = Path(output).expanduser().absolute()
     hooks = GuardedHooks(hooks_of(plugins), _warn)
     with sweep_functions(Path(sweep_file), names) as functions, ExitStack() as stack:
-        submitted = _find_runs(functions, RunIndex.read(folder / "launches"))
-        runs = [WantedRun(_reached_by(remote, each.recorded), each.sweep) for each in submitted]
-        collected = _collect(runs, folder / "runs", stack, offline=offline, largest=max_file)
+        connection_to = functools.cache(lambda there: stack.enter_context(connect(there)))
         workspaces = stack.enter_context(closing(Workspaces(kept=False)))
+        launches = folder / "launches"
+        if remote is not None and not offline:
+            sync(connection_to(remote), launches)
+        has = workspaces.git(repo or Repo(".")).has
+        index = RunIndex.read(launches, [remote] if remote else [], has)
+        submitted = _find_runs(functions, index)
+        runs = [WantedRun(_reached_by(remote, each.recorded), each.sweep) for each in submitted]
+        connect_to = None if offline else connection_to
+        collected = _collect(runs, folder / "runs", connect_to, largest=max_file)
         recorded = RecordedRows(folder, None, _warn)
         place = _Place(repo or Repo("."), remote, workspaces, hooks, recorded)
         judged = [_judge(*each, place) for each in zip(submitted, collected, strict=True)]
@@ -329,13 +340,12 @@ def _reached_by(remote: Remote | None, recorded: RecordedRun) -> RecordedRun:
 
 
 def _collect(
-    runs: Sequence[WantedRun], folder: Path, stack: ExitStack, *, offline: bool, largest: int | None
+    runs: Sequence[WantedRun], folder: Path, connect_to: Connect | None, *, largest: int | None
 ) -> list[CollectedRun]:
-    if offline:
+    if connect_to is None:
         return pipeline.collect_offline(runs, folder)
-    connection_to = functools.cache(lambda remote: stack.enter_context(connect(remote)))
     options = FetchOptions(largest=largest)
-    return pipeline.collect(runs, connection_to, folder, show_nothing, options)
+    return pipeline.collect(runs, connect_to, folder, show_nothing, options)
 
 
 def _judge(submitted: _Submitted, collected: CollectedRun, place: _Place) -> JudgedRun:

@@ -107,20 +107,28 @@ def replace(path: str, text: str, folder: Optional[int] = None) -> None:
         raise
 
 
-def create(path: str, text: str) -> bool:
-    """Write a file in one step where there is none; return False where there is one."""
+def create(path: str, text: str, folder: Optional[int] = None, *, synced: bool = False) -> bool:
+    """Write a file in one step where there is none; return False where there is one.
+
+    Args:
+        path: The file's path.
+        text: What it holds.
+        folder: An open folder that the path is relative to.
+        synced: Whether it is to be on the disk before it has its name.
+
+    """
     made = f"{path}.{unique()}"
     try:
-        _write(made, text)
-        os.link(made, path)
+        _write(made, text, folder, synced=synced)
+        os.link(made, path, src_dir_fd=folder, dst_dir_fd=folder)
     except FileExistsError:
         return False
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        return _create_without_links(path, text)
+        return _create_without_links(path, text, folder)
     finally:
-        remove(made)
+        remove(made, folder)
     return True
 
 
@@ -171,15 +179,18 @@ def _open(path: str, folder: Optional[int] = None) -> Optional[int]:
     return opened
 
 
-def _write(path: str, text: str, folder: Optional[int] = None) -> None:
+def _write(path: str, text: str, folder: Optional[int] = None, *, synced: bool = False) -> None:
     opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666, dir_fd=folder)
     with open(opened, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(text)
+        if synced:
+            file.flush()
+            os.fsync(opened)
 
 
-def _create_without_links(path: str, text: str) -> bool:
+def _create_without_links(path: str, text: str, folder: Optional[int] = None) -> bool:
     try:
-        _write(path, text)
+        _write(path, text, folder)
     except FileExistsError:
         return False
     return True
@@ -224,6 +235,16 @@ class RunFiles:
         with self._opened() as folder:
             if folder is not None:
                 replace(name, text, folder)
+
+    def create(self, name: str, text: str) -> Optional[str]:
+        """Write a file in one step where there is none; return what is there then.
+
+        None where there is no `.remex` folder.
+        """
+        with self._opened() as folder:
+            if folder is None:
+                return None
+            return text if create(name, text, folder) else read(name, folder)
 
     def remove(self, name: str) -> None:
         """Delete a file, if there is one."""

@@ -8,13 +8,14 @@ import time
 import traceback
 from typing import Any, Callable, Dict, Optional, Tuple
 
-from pytest_remex.agent import host, outputs, process, removal
+from pytest_remex.agent import claims, host, outputs, process, record_copies, removal
 from pytest_remex.agent.errors import AgentError, LinkGoneError, disk_error, is_full
 from pytest_remex.agent.local import queue, scheduler
 from pytest_remex.agent.place import directories
 from pytest_remex.agent.slurm import control, query, submit
 from pytest_remex.agent.wire import Reply, Wire
-from pytest_remex.common import framing, protocol
+from pytest_remex.common import framing, protocol, records
+from pytest_remex.common.claims import ClaimRuns
 from pytest_remex.common.protocol import LOCAL, SLURM, Request
 from pytest_remex.common.redact import redact
 from pytest_remex.common.typed_json import TypedJsonError
@@ -37,6 +38,10 @@ HANDLERS: Dict[Tuple[type, str], Callable[[Any, Reply], None]] = {
     (protocol.ListOutputs, ""): outputs.list_outputs,
     (protocol.ReadLogs, ""): outputs.read_logs,
     (protocol.Remove, ""): removal.remove,
+    (records.OpenLaunch, ""): record_copies.open_launch,
+    (records.ReadRecords, ""): record_copies.read_records,
+    (records.AppendRecord, ""): record_copies.append_record,
+    (ClaimRuns, ""): claims.claim_runs,
     (protocol.Tidy, ""): directories.tidy,
 }
 """The function that answers a request, by its type and the scheduler that it names."""

@@ -17,7 +17,9 @@ class LocatedSubmission(NamedTuple):
     """A submission as `parts.Submission` asks for it, with its paths.
 
     `folder` is where it starts, its job's WorkDir: the run directory, or the folder of the array or
-    pack. `notes` is the folder that keeps the notes about it.
+    pack. `notes` is the folder that keeps the notes about it. `tasks` are the positions of the runs
+    that it submits: other members of a group belong elsewhere. `asked` are the runs that a request
+    asked for, by the key that it gave them.
     """
 
     key: str
@@ -34,6 +36,8 @@ class LocatedSubmission(NamedTuple):
     in_doubt: bool
     options: List[str]
     scripts: Dict[str, str]
+    tasks: List[int]
+    asked: Dict[str, List[str]]
 
     @property
     def script(self) -> str:
@@ -46,21 +50,39 @@ class LocatedSubmission(NamedTuple):
         return self.array is not None or self.pack is not None
 
     @property
-    def run_directories(self) -> List[str]:
-        """The paths of the run directories."""
+    def members(self) -> List[str]:
+        """The paths of the run directories, also of those that it does not submit."""
         return [os.path.join(self.runs, name) for name in self.directories]
+
+    @property
+    def run_directories(self) -> List[str]:
+        """The paths of the run directories that it submits."""
+        return [os.path.join(self.runs, self.directories[task]) for task in self.tasks]
+
+    def as_asked(self) -> parts.Submission:
+        """Return it without its paths, as a later client may go on with it."""
+        facts = {name: getattr(self, name) for name in parts.Submission._fields}
+        return parts.Submission(**{**facts, "in_doubt": False})
 
 
 def submissions_of(request: protocol.Submit) -> List[LocatedSubmission]:
     """Return what a request asks to submit."""
-    return [_located(asked, request.runs, request.launch) for asked in request.submissions]
+    return [located(asked, request.runs, request.launch) for asked in request.submissions]
 
 
-def _located(asked: parts.Submission, runs: str, launch: str) -> LocatedSubmission:
+def located(asked: parts.Submission, runs: str, launch: str) -> LocatedSubmission:
+    """Return a submission of a launch with its paths in a runs folder."""
     folder = os.path.join(runs, asked.directories[0])
     if asked.array or asked.pack:
         folder = paths.group(runs, launch, asked.key)
-    return LocatedSubmission(runs=runs, notes=paths.remex(folder), folder=folder, **asked._asdict())
+    return LocatedSubmission(
+        runs=runs,
+        notes=paths.remex(folder),
+        folder=folder,
+        tasks=list(range(len(asked.directories))),
+        asked={asked.key: asked.directories},
+        **asked._asdict(),
+    )
 
 
 class ChangedScriptError(Exception):

@@ -22,13 +22,17 @@ class Source(NamedTuple):
 
 
 class Placement(NamedTuple):
-    """A run directory to make: its name, its commit, and what `.remex/run.json` says besides."""
+    """A run directory to make: its name, its commit, and what `.remex/run.json` says besides.
+
+    `claim` names the claim whose run directory it is.
+    """
 
     directory: str
     sha: str
     parent: str
     tree: str
     meta: Dict[str, Any]
+    claim: str = ""
 
 
 class HeaderOptions(NamedTuple):

@@ -42,6 +42,8 @@ JUDGED = "judged.json"
 SCRIPT = "run.sbatch"
 """The script that is submitted in the folder of an array or a pack, and by default in run
 directories."""
+SUBMISSION = "submission.json"
+"""In the folder of an array or a pack: what it submits, for a client that goes on with it."""
 MEMBERS = "runs"
 """In the folder of an array or a pack: the run directories, one a line."""
 
@@ -66,9 +68,9 @@ def in_run(run: str, name: str) -> str:
     return os.path.join(run, REMEX, name)
 
 
-def staging(runs: str, token: str) -> str:
-    """Return the folder where a launch's run directories are built."""
-    return os.path.join(runs, REMEX, "staging", token)
+def staging(runs: str, worker: str) -> str:
+    """Return the folder where a client builds a launch's run directories."""
+    return os.path.join(runs, REMEX, "staging", worker)
 
 
 def base(runs: str, sha: str) -> str:
@@ -109,6 +111,26 @@ def attempt(notes: str, job_number: int, number: int) -> str:
 def settled_job(notes: str, job_number: int) -> str:
     """Return the file that settles which job a submission became."""
     return os.path.join(notes, f"{SUBMIT}{job_number}.job")
+
+
+def unit(job_number: int) -> str:
+    """Return the name of the note in a run directory that says which sbatch submits its job."""
+    return f"unit-{job_number}"
+
+
+def claim(runs: str, name: str, mark: str = "") -> str:
+    """Return a claim's file, or a mark beside it."""
+    return os.path.join(runs, REMEX, "claims", name) + (f".{mark}" if mark else "")
+
+
+def launch_records(runs: str) -> str:
+    """Return the folder of the copies of launch records."""
+    return os.path.join(runs, REMEX, "launches")
+
+
+def launch_record(runs: str, record: str) -> str:
+    """Return the copy of a launch record."""
+    return os.path.join(launch_records(runs), f"{record}.jsonl")
 
 
 class RunNote(NamedTuple):

@@ -1,10 +1,9 @@
 """The whole conversation between client and agent: every request and every event, typed.
 
-The client starts the agent over its connection, sends requests, and reads events. Each message is
-one line: the length of its JSON, a blank, and the JSON, so that a line that another program wrote
-into, or took a part of, is never acted on. A line from the agent begins with a nonce that the
-client chose, so that what login files print is told apart. Requests are answered in order; while
-one is under way the agent sends a `Beat` now and then, so that silence means a broken link.
+Each message is one line: the length of its JSON, a blank, and the JSON, so that a line that another
+program wrote into, or took a part of, is never acted on. A line from the agent begins with a nonce
+that the client chose, so that what login files print is told apart. Requests are answered in order;
+while one is under way the agent sends a `Beat`, so that silence means a broken link.
 
     client                                agent
     SIZE {"id": 1, "do": "Place", ...} ->
@@ -12,13 +11,13 @@ one is under way the agent sends a `Beat` now and then, so that silence means a 
                                       <-  NONCE SIZE {"id": 0, "event": "Beat"}
                                       <-  NONCE SIZE {"id": 1, "event": "End"}          or "Error"
 
-`CONVERSATION`, at the end, says which events may answer which request. Paths are the agent's; run
-directories are named relative to `runs`.
+`CONVERSATION`, at the end, says which events may answer which request; more are in `records` and
+`claims`. Paths are the agent's; run directories are named relative to `runs`.
 """
 
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Type, Union
 
-from pytest_remex.common import parts
+from pytest_remex.common import claims, parts, records
 from pytest_remex.common.jobs import Job
 
 SLURM, LOCAL = "slurm", "local"
@@ -85,7 +84,7 @@ class PlaceRefused(NamedTuple):
 
 
 class Held(NamedTuple):
-    """A submission has a job, held; `jobs` are the jobs of its runs, by run directory."""
+    """Runs of a submission have a job, held; `jobs` are those of the runs, by run directory."""
 
     key: str
     job: str
@@ -93,18 +92,20 @@ class Held(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """A submission was refused, in Slurm's words; with `limit`, by a submit limit: try later."""
+    """Runs of a submission were refused, in Slurm's words; with `limit` by a limit: try later."""
 
     key: str
     message: str
-    limit: bool = False
+    limit: bool
+    directories: List[str]
 
 
 class InDoubt(NamedTuple):
-    """Whether a submission has a job could not be determined."""
+    """Whether runs of a submission have a job could not be determined."""
 
     key: str
     message: str
+    directories: List[str]
 
 
 class SubmitWarning(NamedTuple):
@@ -250,8 +251,7 @@ class ListTips(NamedTuple):
 class Examine(NamedTuple):
     """Examine what a launch needs, line by line.
 
-    `origin` says that commits come through it, `thorough` that Slurm's controller and the clock
-    are asked too.
+    `origin`: commits come through it; `thorough`: Slurm's controller and the clock are asked too.
     """
 
     clone: str
@@ -266,7 +266,7 @@ class Place(NamedTuple):
     """Fetch a launch's commits into the clone, and make its run directories; safe to repeat.
 
     `shared` names paths of the base commit that run directories link to, from one copy; `left_out`
-    its files and folders that are not copied into run directories.
+    its files that are not copied. `worker` names what is needed only meanwhile, else the launch.
     """
 
     clone: str
@@ -278,10 +278,11 @@ class Place(NamedTuple):
     shared: List[str]
     placements: List[parts.Placement]
     left_out: List[str] = []  # noqa: RUF012 - never changed, and NamedTuple has no factory
+    worker: str = ""
 
 
 class Submit(NamedTuple):
-    """Submit, held; what an earlier client may have submitted is looked for first.
+    """Submit, held, after `part` of the launch record was kept.
 
     `patience` is how many seconds one sbatch may take, `limit_patience` for how many to go on
     against a submit limit, `width` how many sbatch run at a time; None for the agent's own.
@@ -295,6 +296,7 @@ class Submit(NamedTuple):
     patience: Optional[float] = None
     limit_patience: Optional[float] = None
     width: Optional[int] = None
+    part: records.RecordPart = records.NO_PART
 
 
 class Release(NamedTuple):
@@ -364,22 +366,25 @@ class Tidy(NamedTuple):
     runs: str
     launch: str
     token: str
+    worker: str = ""
 
 
 Request = Union[
     LookAtHost, Examine, ListTips, Place, Submit, Release, Query, Cancel, ListOutputs, ReadLogs,
-    Remove, Tidy,
+    Remove, Tidy, records.Request, claims.Request,
 ]  # fmt: skip
 Event = Union[
     Host, Check, Tips, Fetched, Placed, PlaceRefused, Held, Rejected, InDoubt, SubmitWarning,
     Waiting, Released, NotReleased, RunState, OrphansCancelled, Cancelled, NotCancelled, Outputs,
-    LogText, Removed, Tidied, End, Error, Beat,
+    LogText, Removed, records.Event, claims.Event, Tidied, End, Error, Beat,
 ]  # fmt: skip
 
 CONVERSATION: Dict[Type[Any], Tuple[Type[Any], ...]] = {
     LookAtHost: (Host,),
     Examine: (Check,),
     ListTips: (Tips,),
+    **records.CONVERSATION,
+    **claims.CONVERSATION,
     Place: (Fetched, Placed, PlaceRefused),
     Submit: (Held, Rejected, InDoubt, SubmitWarning, Waiting),
     Release: (Released, NotReleased),

@@ -36,6 +36,7 @@ class Decision(StrEnum):
     RETRY = "submit once more: its job or its check failed"
     ASK = "look at its job's state, which decides"
     UNJUDGED = "nothing: whether its check passed is not recorded"
+    ELSEWHERE = "nothing: another user is submitting it"
     OTHER_BASE = "nothing: it has a run on another base"
     ALREADY = "nothing: it has a run"
 
@@ -99,7 +100,7 @@ def decide(known: KnownRuns, options: LaunchOptions, job: Job | None = None) -> 
     if known.run is None:
         return _decide_by_earlier(known, options, job)
     if not known.run.run.stage.settled:
-        return Decision.FINISH
+        return Decision.ELSEWHERE if known.run.record.owner else Decision.FINISH
     match options.resubmit:
         case Resubmit.ALWAYS:
             return Decision.AGAIN

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -12,15 +12,19 @@ from filelock import FileLock, Timeout
 
 from pytest_remex import names
 from pytest_remex.collect.query import release_again
+from pytest_remex.collect.sync import sync
+from pytest_remex.common.claims import TakenBy
 from pytest_remex.errors import RecordError, RemexError
 from pytest_remex.interaction import Progress
 from pytest_remex.io import writing
 from pytest_remex.launch import pipeline
+from pytest_remex.launch.claims import run_of_claim, wanted_claim
 from pytest_remex.launch.options import Grouping
 from pytest_remex.launch.pipeline import clean_up_after_crashes
 from pytest_remex.launch.recognition import EarlierRun, Recognizer
 from pytest_remex.launch.session import LaunchSession, Services, SubmitRequest, begin, resume
 from pytest_remex.model import Remote, Repo
+from pytest_remex.records.copies import Copies
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.records.schema import (
     MAY_HAVE_JOB,
@@ -31,7 +35,7 @@ from pytest_remex.records.schema import (
     Stage,
     StageReached,
 )
-from pytest_remex.records.store import Journal, LaunchRecord, changed
+from pytest_remex.records.store import Journal, LaunchRecord, changed, read_records
 from pytest_remex.repo.workspace import Prepared
 
 
@@ -63,7 +67,10 @@ class Launcher:
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._acquire()
-        self._index = RunIndex.read(folder)
+        self._own = read_records(folder)
+        self._met: set[tuple[Repo, Remote]] = set()
+        self._has: dict[str, bool] = {}
+        self._index = RunIndex(self._own)
         self._recognizer = Recognizer(self._index)
 
     @property
@@ -75,6 +82,65 @@ class Launcher:
     def notes(self) -> list[str]:
         """The notes of these launches; one that goes on keeps its own."""
         return [session.launch.note for session in self._sessions.values()]
+
+    def meet(self, repo: Repo, remote: Remote) -> list[str]:
+        """Learn, once, what the runs folder of a remote knows of launches.
+
+        Returns:
+            Why some of that is not used.
+
+        Raises:
+            RemexError: The remote cannot be asked, or a record of it cannot be used.
+
+        """
+        if (repo, remote) in self._met:
+            return []
+        if remote not in self._repos:
+            self._read_runs_folder(remote)
+        self._repos[remote] = repo
+        self._met.add((repo, remote))
+        self._has.clear()
+        self._learn()
+        return self._index.faults
+
+    def newest(self, prepared: Prepared, remote: Remote) -> RecordedRun | None:
+        """Return the newest run of an experiment, also one that was refused or rejected."""
+        return self._recognizer.newest(prepared, local=remote.host is None)
+
+    def taken(self, request: SubmitRequest) -> TakenBy | None:
+        """Return the claim of another client that came before that of a request."""
+        session = self._sessions.get(_launch_key(request))
+        return session.taken.get(request.sha) if session else None
+
+    def read_again(self, remotes: Iterable[Remote]) -> None:
+        """Learn what the runs folders know by now. No batch may be under way."""
+        for remote in dict.fromkeys(remotes):
+            self._read_runs_folder(remote)
+        self._learn()
+
+    def claimed_run(self, request: SubmitRequest, taken: TakenBy) -> RecordedRun | None:
+        """Return the run of another client's claim; None where it cannot be gone on with here.
+
+        Raises:
+            RecordError: A name in the claim could be none of ours.
+
+        """
+        claim = taken.claim
+        record = self._index.of_launch(claim.launch, claim.token)
+        if record is not None and claim.sha in record.runs and not record.owner:
+            return RecordedRun(record, record.runs[claim.sha])
+        opened = {session.launch.token for session in self._sessions.values()}
+        if record is not None or claim.token in opened or not self._has_base(claim.base):
+            return None
+        return run_of_claim(taken, request, _new_run(request.prepared, ""), self._folder)
+
+    def _read_runs_folder(self, remote: Remote) -> None:
+        self._services.copied.update(sync(self._services.connect(remote), self._folder))
+
+    def _learn(self) -> None:
+        copies = [Copies(self._folder, each) for each in self._repos]
+        self._index = RunIndex.of(self._own, copies, self._has_base)
+        self._recognizer = Recognizer(self._index)
 
     def find_elsewhere(self, prepared: Prepared, repo: Repo, remote: Remote) -> EarlierRun | None:
         """Return the run of an experiment's point on another base, since which inputs changed."""
@@ -97,7 +163,6 @@ class Launcher:
 
         Raises `RecordError` where its launch record cannot be written.
         """
-        self._repos[remote] = repo
         git, local = self._services.workspaces.git(repo), remote.host is None
         recorded = self._recognizer.find(prepared, git, local=local)
         if recorded:
@@ -188,6 +253,13 @@ class Launcher:
             if now.job_number == found.run.job_number:
                 yield found
 
+    def _has_base(self, base: str) -> bool:
+        """Return whether a repository of this command has a commit."""
+        if base not in self._has:
+            repositories = [self._services.workspaces.git(repo) for repo, _ in self._met]
+            self._has[base] = any(each.has(base) for each in repositories)
+        return self._has[base]
+
     def _acquire(self) -> None:
         try:
             self._lock.acquire(timeout=0)
@@ -208,7 +280,11 @@ class Launcher:
 
     def _committed(self, requests: Sequence[SubmitRequest]) -> pipeline.Batch:
         session = self._session(requests[0])
-        return pipeline.commit(session, [_run_of(session, request) for request in requests])
+        runs = [_run_of(session, request) for request in requests]
+        pairs = zip(requests, runs, strict=True)
+        wanted = [wanted_claim(session, request, run) for request, run in pairs]
+        made = {request.prepared.commit.sha for request in requests}
+        return pipeline.commit(session, runs, wanted, made)
 
     def _session(self, request: SubmitRequest) -> LaunchSession:
         key = _launch_key(request)

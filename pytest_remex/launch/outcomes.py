@@ -36,17 +36,37 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """An experiment's state, its job and launch where it has them, and why it has none."""
+    """An experiment's state, its job and launch where it has them, and why it has none.
+
+    `by` is who launched it from elsewhere, as `user@machine`.
+    """
 
     state: State
     job: str = ""
     launch: str = ""
     why: str = ""
+    by: str = ""
 
     @classmethod
     def already(cls, run: RecordedRun) -> Outcome:
         """Return the outcome of an experiment that has this run, and gets no other."""
-        return cls(State.ALREADY, run.run.job, run.record.launch.id)
+        launch = run.record.launch
+        by = "" if run.record.own else launch.by
+        return cls(State.ALREADY, run.run.job, launch.id, by=by)
+
+    @classmethod
+    def of_released(cls, run: RecordedRun) -> Outcome | None:
+        """Return the outcome of an experiment that another client submitted; None if it has not."""
+        return cls.already(run) if run.run.stage is Stage.RELEASED else None
+
+    @classmethod
+    def unfinished(cls, launch: str, who: str) -> Outcome:
+        """Return the outcome of an experiment that another client has begun to submit."""
+        why = (
+            f"{who or 'another client'} began to submit it in launch {launch} and has not "
+            f"finished: wait for that, or have --remex-submit run there again"
+        )
+        return cls(State.UNKNOWN, "", launch, why)
 
     @classmethod
     def on_other_base(cls, earlier: EarlierRun) -> Outcome:
@@ -66,6 +86,8 @@ class Outcome:
         """Return the outcome of an experiment that gets no other run; None of one to be sent."""
         if known.asked is not None and decision is Decision.UNJUDGED:
             return cls.unjudged(known.asked)
+        if known.run is not None and decision is Decision.ELSEWHERE:
+            return cls.unfinished(known.run.launch.id, known.run.record.owner)
         if known.run is not None and decision is Decision.ALREADY:
             return cls.already(known.run)
         if known.earlier is not None and decision in {Decision.ALREADY, Decision.OTHER_BASE}:
@@ -97,6 +119,8 @@ class Candidate:
     outcome: Outcome = Outcome(State.WAITING)
     known: KnownRuns = field(default_factory=KnownRuns)
     """What the records knew of it."""
+    rounds: int = 0
+    """How often another client's run took its place."""
 
     @property
     def settled(self) -> bool:

@@ -18,9 +18,10 @@ An interrupted run goes through all steps again: each finds what was done alread
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_remex import names
+from pytest_remex.common.claims import Claimed, ClaimFault, ClaimRuns, TakenBy, WantedClaim
 from pytest_remex.common.jobs import JobId
 from pytest_remex.common.parts import Placement, RunJob, Source
 from pytest_remex.common.protocol import (
@@ -36,12 +37,20 @@ from pytest_remex.common.protocol import (
     SubmitWarning,
     Tidy,
 )
+from pytest_remex.common.records import AppendRecord
 from pytest_remex.interaction import Progress, counted
 from pytest_remex.launch.options import Grouping
 from pytest_remex.launch.session import LaunchSession, Services, is_same_place, resume
 from pytest_remex.launch.submissions import Submission, form_submissions
 from pytest_remex.model import Config, Remote, Repo
-from pytest_remex.records.schema import HAS_JOB, Committed, Pushing, RunRecord, Stage, Tidied
+from pytest_remex.records.schema import (
+    HAS_JOB,
+    Committed,
+    Pushing,
+    RunRecord,
+    Stage,
+    Tidied,
+)
 from pytest_remex.records.store import LaunchRecord
 from pytest_remex.repo.trees import blobs_at
 
@@ -53,23 +62,46 @@ DEFAULT_ARRAY_SIZE = 1000
 class Batch:
     """Runs of one launch that are sent together.
 
-    `tip` is the commit whose parents are all commits of the launch so far.
+    `wanted` are the claims of their jobs, by commit. `tip` is the commit whose parents are all
+    commits of the launch so far. The commits in `absent` cannot be had here: another client has
+    made their run directories.
     """
 
     session: LaunchSession
-    shas: Sequence[str]
+    wanted: Mapping[str, WantedClaim]
     tip: str
+    absent: frozenset[str] = frozenset()
+
+    @property
+    def shas(self) -> list[str]:
+        """The commits of the runs."""
+        return list(self.wanted)
 
 
-def commit(session: LaunchSession, runs: Sequence[RunRecord]) -> Batch:
-    """Note runs in the launch record, and keep their commits in the user's repository."""
-    new = [run for run in runs if run.commit.sha not in session.runs]
-    session.journal.write(Committed(run) for run in new)
-    session.add(new)
+def commit(
+    session: LaunchSession,
+    runs: Sequence[RunRecord],
+    wanted: Sequence[WantedClaim],
+    made: Collection[str],
+) -> Batch:
+    """Note runs in the launch record, and keep their commits in the user's repository.
+
+    Args:
+        session: The launch.
+        runs: The runs.
+        wanted: Their claims.
+        made: The commits that were made by this command.
+
+    """
+    session.add(run for run in runs if run.commit.sha not in session.runs)
+    session.introduce(run.commit.sha for run in runs)
+    launch, git = session.launch, session.workspace.git
     shas = [run.commit.sha for run in runs]
-    launch = session.launch
-    tip = session.workspace.committer.gather(names.keep_ref(launch.id), shas, launch.token)
-    return Batch(session, shas, tip)
+    absent = frozenset(sha for sha in shas if sha not in made and not git.has(sha))
+    present = [sha for sha in shas if sha not in absent]
+    ref = names.keep_ref(session.worker)
+    tip = session.workspace.committer.gather(ref, present, launch.token) if present else ""
+    return Batch(session, dict(zip(shas, wanted, strict=True)), tip, absent)
 
 
 def send(batch: Batch, progress: Progress) -> list[RunRecord]:
@@ -89,8 +121,19 @@ def send(batch: Batch, progress: Progress) -> list[RunRecord]:
     session, shas = batch.session, batch.shas
     jobless = [sha for sha in shas if session.runs[sha].stage not in HAS_JOB]
     progress("pushing", 0, len(jobless))
-    source = _publish(session, batch.tip, jobless)
-    _place(session, source, jobless, progress)
+    if batch.tip:
+        session.journal.write([Pushing(batch.tip)])
+    session.journal.sync()
+    # the agent claims while the commits are pushed
+    claims = [batch.wanted[sha] for sha in jobless]
+    request = ClaimRuns(session.launch.remote.runs, session.next_part(), claims)
+    answers = session.connection.ask(request)
+    source = _publish(session, batch, jobless)
+    _note_claims(session, answers)
+    ours = [sha for sha in jobless if sha in session.claims]
+    if source is not None:
+        _place(session, source, [sha for sha in ours if sha not in batch.absent], progress)
+    session.reach([sha for sha in ours if sha in batch.absent], Stage.PLACED)
     _submit_held(session, shas, progress)
     _release(session, shas)
     return [session.runs[sha] for sha in shas]
@@ -99,19 +142,42 @@ def send(batch: Batch, progress: Progress) -> list[RunRecord]:
 def finish(session: LaunchSession) -> None:
     """Remove what a launch left in other places. Raises `RemexError` where that fails."""
     session.publisher.withdraw()
-    launch = session.launch
-    request = Tidy(_clone(session), launch.remote.runs, launch.id, launch.token)
-    for _ in session.connection.ask(request):
+    launch, runs = session.launch, session.launch.remote.runs
+    worker = "" if session.is_own else session.worker
+    tidying = session.connection.ask(Tidy(_clone(session), runs, launch.id, launch.token, worker))
+    for _ in tidying:
         pass
     session.journal.write([Tidied()])
+    for _ in session.connection.ask(AppendRecord(runs, session.next_part())):
+        pass
 
 
-def _publish(session: LaunchSession, tip: str, shas: Sequence[str]) -> Source:
-    session.journal.write([Pushing(tip)])
-    session.journal.sync()
-    source = session.publisher.publish(tip)
-    session.reach(shas, Stage.PUSHED)
+def _publish(session: LaunchSession, batch: Batch, shas: Sequence[str]) -> Source | None:
+    """Bring the batch's commits to where the clone can fetch them, where there are any."""
+    present = [sha for sha in shas if sha not in batch.absent]
+    if not present:
+        return None
+    source = session.publisher.publish(batch.tip)
+    session.reach(present, Stage.PUSHED)
     return source
+
+
+def _note_claims(session: LaunchSession, answers: Iterable[object]) -> None:
+    for event in answers:
+        match event:
+            case Claimed(sha, name, replicate):
+                session.claims[sha] = name
+                run = session.runs[sha]
+                if run.identity and run.identity.replicate != replicate:
+                    numbered = replace(run, identity=replace(run.identity, replicate=replicate))
+                    session.journal.write([Committed(numbered)])
+                    session.add([numbered])
+            case TakenBy(sha, claim):
+                session.taken[sha] = event
+                why = f"{claim.by} submits it in launch {claim.launch}"
+                session.reach([sha], Stage.REFUSED, why=why, taken=claim.launch)
+            case ClaimFault(sha, message):
+                session.reach([sha], Stage.REFUSED, why=message)
 
 
 def _place(session: LaunchSession, source: Source, shas: Sequence[str], progress: Progress) -> None:
@@ -127,6 +193,7 @@ def _place(session: LaunchSession, source: Source, shas: Sequence[str], progress
         shared=list(session.shared),
         placements=[_placement(session, session.runs[sha]) for sha in shas],
         left_out=list(session.left_out),
+        worker="" if session.is_own else session.worker,
     )
     for event in session.connection.ask(request):
         if isinstance(event, Placed):
@@ -148,6 +215,7 @@ def _placement(session: LaunchSession, run: RunRecord) -> Placement:
         parent=run.commit.base,
         tree=run.commit.tree,
         meta=meta,
+        claim=session.claims.get(run.commit.sha, ""),
     )
 
 
@@ -157,7 +225,6 @@ def _submit_held(session: LaunchSession, shas: Sequence[str], progress: Progress
     for submission in submissions:
         session.reach(submission.shas, Stage.SUBMITTING, submission=submission.key)
     session.journal.sync()
-    by_key = {submission.key: submission for submission in submissions}
     places = [(run.commit.sha, run.header.script) for each in submissions for run in each.runs]
     scripts = dict(
         zip((sha for sha, _ in places), blobs_at(session.workspace.git, places), strict=True)
@@ -174,32 +241,33 @@ def _submit_held(session: LaunchSession, shas: Sequence[str], progress: Progress
             )
             for each in submissions
         ],
+        part=session.next_part(),
     )
     for event in session.connection.ask(request):
         if isinstance(event, SubmitWarning):
             session.warnings.append(event.message)
         elif isinstance(event, Held | Rejected | InDoubt):
-            submission = by_key[event.key]
-            _note_answer(session, submission, event)
             # an answer comes a second time where Slurm disproves what sbatch said
-            answered.update(submission.shas)
+            answered.update(_note_answer(session, event))
             progress("submitting", len(answered), len(ready))
 
 
-def _note_answer(
-    session: LaunchSession, submission: Submission, event: Held | Rejected | InDoubt
-) -> None:
+def _note_answer(session: LaunchSession, event: Held | Rejected | InDoubt) -> list[str]:
+    """Note what became of runs, and return their commits."""
+    directories = event.jobs if isinstance(event, Held) else event.directories
+    shas = [session.commits[directory] for directory in directories]
     match event:
         case Held():
-            for directory, job in event.jobs.items():
-                session.reach([session.commits[directory]], Stage.HELD, job=job)
+            for sha, job in zip(shas, event.jobs.values(), strict=True):
+                session.reach([sha], Stage.HELD, job=job)
         case Rejected(limit=True):
             why = f"{event.message}\nrun the same command again for the rest"
-            session.reach(submission.shas, Stage.PLACED, why=why)
+            session.reach(shas, Stage.PLACED, why=why)
         case Rejected():
-            session.reach(submission.shas, Stage.REJECTED, why=event.message)
+            session.reach(shas, Stage.REJECTED, why=event.message)
         case InDoubt():
-            session.reach(submission.shas, Stage.INDOUBT, why=event.message)
+            session.reach(shas, Stage.INDOUBT, why=event.message)
+    return shas
 
 
 def _submissions(session: LaunchSession, ready: Sequence[RunRecord]) -> list[Submission]:
@@ -267,7 +335,7 @@ def clean_up_after_crashes(
         if record.launch.id in open_launches:
             continue
         left = sum(not run.stage.settled for run in record.runs.values())
-        if left:
+        if left and record.own:
             warnings.append(
                 f"launch {record.launch.id} was interrupted with "
                 f"{counted(left, 'run')} not submitted: submit the same sweep again to "

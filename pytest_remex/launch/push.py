@@ -33,12 +33,13 @@ class Publisher(Protocol):
 
 
 def publisher_for(
-    launch: Launch, repository: Git, connection: Connection, tips: Sequence[str] = ()
+    launch: Launch, worker: str, repository: Git, connection: Connection, tips: Sequence[str] = ()
 ) -> Publisher:
     """Return the way by which a launch's commits get to the clone.
 
     Args:
         launch: The launch.
+        worker: What the temporary branch is named by: the launch, or who goes on with it.
         repository: The user's repository, which holds the commits.
         connection: The open connection to the launch's remote.
         tips: The commits that an interrupted command may have pushed already.
@@ -49,8 +50,8 @@ def publisher_for(
     if launch.remote.host is None:
         return Here()
     if launch.remote.via == "connection":
-        return OverConnection(repository, launch.id, connection)
-    return ThroughOrigin(repository, launch.id, tips)
+        return OverConnection(repository, worker, connection)
+    return ThroughOrigin(repository, worker, tips)
 
 
 def withdraw_from_origin(repository: Git, launch: str, tips: Sequence[str]) -> list[str]:

@@ -63,6 +63,10 @@ class Recognizer:
             return None
         return recorded
 
+    def newest(self, prepared: Prepared, *, local: bool) -> RecordedRun | None:
+        """Return the newest run of an experiment, also one that was refused or rejected."""
+        return self._index.newest_alike(prepared.commit, prepared.identity, local=local)
+
     def find_elsewhere(
         self, prepared: Prepared, repository: Git, *, local: bool
     ) -> EarlierRun | None:
@@ -147,10 +151,10 @@ def _has_completed(recorded: RecordedRun) -> bool:
 
 
 def _is_lost(recorded: RecordedRun, sha: str, repository: Git) -> bool:
-    """Return whether a crash came before a commit was kept, and nobody can make it again here."""
+    """Return whether a run was not made, as far as is known, and its commit cannot be had here."""
     run = recorded.run
-    again = run.commit.sha == sha
-    return run.stage is Stage.COMMITTED and not again and not repository.has(run.commit.sha)
+    begun = {Stage.COMMITTED} if recorded.record.own else {Stage.COMMITTED, Stage.PUSHED}
+    return run.stage in begun and run.commit.sha != sha and not repository.has(run.commit.sha)
 
 
 def moved_bases(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import getpass
 import secrets
+import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 from pytest_remex import names
+from pytest_remex.common.claims import TakenBy
+from pytest_remex.common.records import LaunchOpened, OpenLaunch, RecordPart
+from pytest_remex.errors import RemexError
 from pytest_remex.hookspecs import ContinueProbe
 from pytest_remex.interaction import one_line
 from pytest_remex.launch.continuation import FailedProbe
@@ -17,12 +22,23 @@ from pytest_remex.launch.options import Grouping
 from pytest_remex.launch.push import Publisher, publisher_for, withdraw_from_origin
 from pytest_remex.launch.recognition import EarlierRun
 from pytest_remex.model import Remote, Repo
+from pytest_remex.records.copies import packed
 from pytest_remex.records.index import RecordedRun
-from pytest_remex.records.schema import Launch, RunRecord, Stage, StageReached
-from pytest_remex.records.store import Journal, LaunchRecord, changed
+from pytest_remex.records.schema import (
+    Committed,
+    Event,
+    Launch,
+    RunRecord,
+    Stage,
+    StageReached,
+)
+from pytest_remex.records.store import ADDED, Journal, LaunchRecord, changed
 from pytest_remex.repo.inputs import Inputs
 from pytest_remex.repo.workspace import Prepared, Workspace, Workspaces
 from pytest_remex.transport import Connection
+
+PAUSE = 0.2
+"""Seconds to wait for another name: a launch is named by its second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +47,8 @@ class SubmitRequest:
 
     `resumed` is the run to go on with, whose launch was interrupted or whose job is continued;
     `retried` is the run whose job must have failed for a new run to be submitted, `probe` what
-    extensions want to know of it; `earlier` says that it is on another base.
+    extensions want to know of it; `earlier` says that it is on another base. `over` is the newest
+    run of the experiment, which the new one follows, or stands beside with `another`.
     """
 
     prepared: Prepared
@@ -41,6 +58,8 @@ class SubmitRequest:
     retried: RecordedRun | None = None
     earlier: EarlierRun | None = None
     probe: ContinueProbe | FailedProbe | None = None
+    over: RecordedRun | None = None
+    another: bool = False
     recipes: Mapping[int, Prepared] = field(default_factory=dict)
     """The experiment as a retry may make it, by the number of the recipe."""
 
@@ -72,6 +91,8 @@ class Services:
 
     workspaces: Workspaces
     connect: Callable[[Remote], Connection]
+    copied: dict[str, int] = field(default_factory=dict)
+    """The bytes of each launch record that the runs folders have."""
 
 
 @dataclass(slots=True)
@@ -96,6 +117,24 @@ class LaunchSession:
     """The paths that run directories link to."""
     warnings: list[str] = field(default_factory=list)
     """What the cluster warned of, to be shown once at the end."""
+    copied: int = 0
+    """The bytes of the record that were sent to the runs folder."""
+    introduced: set[str] = field(default_factory=set)
+    """The commits of the runs that the record, or this client's addition to it, introduces."""
+    claims: dict[str, str] = field(default_factory=dict)
+    """The names of the claims of runs, by commit."""
+    taken: dict[str, TakenBy] = field(default_factory=dict)
+    """Other clients' claims of the same experiments, by commit."""
+
+    @property
+    def worker(self) -> str:
+        """The launch's id, or for a launch that another client began a name of this one's own."""
+        return self.journal.name.replace(ADDED, "+")
+
+    @property
+    def is_own(self) -> bool:
+        """Whether this output folder began the launch."""
+        return self.worker == self.launch.id
 
     def add(self, runs: Iterable[RunRecord]) -> None:
         """Remember runs, without writing them."""
@@ -111,6 +150,18 @@ class LaunchSession:
             self.left_out = tree.left_out
             self.shared = tuple(path for path in self.shared if tree.holds(path))
 
+    def introduce(self, shas: Iterable[str]) -> None:
+        """Write of runs that the record does not tell of how far they got, whoever began them."""
+        new = [sha for sha in shas if sha not in self.introduced]
+        self.journal.write(event for sha in new for event in _introduction(self.runs[sha]))
+        self.introduced.update(new)
+
+    def next_part(self) -> RecordPart:
+        """Return what was written of the record since it was last sent to the runs folder."""
+        part = packed(self.journal.name, self.copied, data := self.journal.written(self.copied))
+        self.copied += len(data)
+        return part
+
     def reach(self, shas: Iterable[str], stage: Stage, **facts: str) -> None:
         """Write that runs have reached a stage, and remember it.
 
@@ -120,6 +171,7 @@ class LaunchSession:
             facts: What belongs to it: `job`, `submission` or `why`.
         """
         events = [StageReached(sha, stage, **facts) for sha in shas]  # type: ignore[arg-type]
+        self.introduce(event.commit for event in events)
         self.journal.write(events)
         for event in events:
             self.runs[event.commit] = changed(self.runs[event.commit], event)
@@ -147,18 +199,56 @@ def begin(
             config_file=sweep.config_file,
             remote=request.remote,
             note=one_line(note),
+            by=whoami(),
         )
         # Every other name of this launch is shorter than this one.
         names.run_directory(launch.branch, launch.id, request.prepared.commit.sha)
         try:
             journal = Journal.begin(folder, launch)
         except FileExistsError:
-            time.sleep(0.2)  # a launch is named by its second
+            time.sleep(PAUSE)
             continue
-        publisher = publisher_for(launch, workspace.git, connection)
+        publisher = publisher_for(launch, launch.id, workspace.git, connection)
         session = LaunchSession(launch, journal, workspace, connection, publisher, grouping)
-        session.fill_from(request.prepared.inputs)
-        return session
+        if _is_opened(session):
+            session.fill_from(request.prepared.inputs)
+            return session
+        time.sleep(PAUSE)
+
+
+def _introduction(run: RunRecord) -> Iterator[Event]:
+    yield Committed(run)
+    if run.stage is not Stage.COMMITTED:
+        yield StageReached(
+            run.commit.sha,
+            run.stage,
+            job=run.job,
+            submission=run.submission,
+            why=run.why,
+            job_number=run.job_number,
+            command=run.command,
+        )
+
+
+def whoami() -> str:
+    """Return who launches from where, as `user@machine`."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def _is_opened(session: LaunchSession) -> bool:
+    """Claim the launch's name in the runs folder; return whether no other client has it."""
+    journal = session.journal
+    head = journal.written(0)
+    request = OpenLaunch(session.launch.remote.runs, journal.name, head.decode())
+    try:
+        opened = any(isinstance(each, LaunchOpened) for each in session.connection.ask(request))
+    except RemexError:
+        journal.discard()
+        raise
+    if not opened:
+        journal.discard()
+    session.copied = len(head)
+    return opened
 
 
 def resume(
@@ -174,13 +264,14 @@ def resume(
     same = is_same_place(recorded.remote, remote)
     launch = replace(recorded, remote=remote) if same else recorded
     connection = services.connect(launch.remote)
-    publisher = publisher_for(launch, workspace.git, connection, record.tips)
-    warnings = []
-    if launch.remote.via != recorded.remote.via:
-        warnings = withdraw_from_origin(workspace.git, launch.id, record.tips)
     journal = Journal.resume(record)
+    worker = journal.name.replace(ADDED, "+")
+    publisher = publisher_for(launch, worker, workspace.git, connection, record.tips)
     session = LaunchSession(launch, journal, workspace, connection, publisher, grouping)
-    session.warnings += warnings
+    if launch.remote.via != recorded.remote.via:
+        session.warnings += withdraw_from_origin(workspace.git, worker, record.tips)
+    session.introduced = set(record.runs) if session.is_own else set()
+    session.copied = services.copied.get(journal.name, 0)
     session.add(record.runs.values())
     session.in_doubt = frozenset(
         sha for sha, run in record.runs.items() if run.stage in {Stage.SUBMITTING, Stage.INDOUBT}

@@ -21,25 +21,26 @@ import shlex
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.hookspecs import Continuation, ContinueProbe
-from pytest_remex.interaction import Progress, one_line, show_nothing
+from pytest_remex.interaction import one_line, show_nothing
 from pytest_remex.launch.background import BackgroundBatch, deferred_interrupts
-from pytest_remex.launch.continuation import EndedEarly, FailedProbe
+from pytest_remex.launch.claims import follow
+from pytest_remex.launch.continuation import FailedProbe
 from pytest_remex.launch.decision import Decision, KnownRuns, Retries, decide, recorded_job
 from pytest_remex.launch.doctor import Fitness
 from pytest_remex.launch.launcher import Launcher
+from pytest_remex.launch.listener import Listener
 from pytest_remex.launch.options import GroupingKind, LaunchOptions
 from pytest_remex.launch.outcomes import Candidate, Outcome, State
 from pytest_remex.launch.recognition import moved_bases
 from pytest_remex.launch.session import Services, SubmitRequest, probes_of, reached_by
 from pytest_remex.launch.submissions import Cost
-from pytest_remex.model import Experiment, Remote, Repo
+from pytest_remex.model import Remote, Repo
 from pytest_remex.repo.identity import Footprint
 from pytest_remex.repo.workspace import Prepared, Workspaces
 from pytest_remex.transport import Connections
@@ -58,25 +59,6 @@ class Folders:
 
     launches: Path
     runs: Path
-
-
-class Listener(Protocol):
-    """Who uses a `Submitter`: pytest, or a script."""
-
-    def progress(self) -> AbstractContextManager[Progress]:
-        """Show how far a phase is."""
-
-    def interrupted(self) -> None:
-        """Learn of Ctrl-C while a batch is under way: no other should be sent."""
-
-    def goes_on(self) -> bool:
-        """Learn that outcomes have changed; return whether more is to be sent."""
-
-    def continuation(self, ended: EndedEarly, experiment: Experiment) -> Continuation:
-        """Return how a run goes on whose job was ended early."""
-
-    def submitted(self, launch: str, jobs: Mapping[str, str]) -> None:
-        """Learn of the jobs of a launch, by node id."""
 
 
 class Submitter:
@@ -122,8 +104,6 @@ class Submitter:
         """What ended the sending of more."""
         self.cost = Cost(0, 0.0, 0, Footprint(0, 0))
         """What was asked for."""
-        self.launches: list[str] = []
-        """The launches that experiments were submitted in, once it is closed."""
         self.continuations: Counter[Continuation] = Counter()
         """How the runs go on that were ended early, and how many of them."""
 
@@ -175,8 +155,20 @@ class Submitter:
             candidate.request = replace(request, retried=known.run)  # it may be continued
         elif decision is Decision.RETRY:
             candidate.request = request.made_by(known.recipe_after(None))
+        if decision is not Decision.FINISH:
+            over, another = self._launcher.newest(prepared, remote), decision is Decision.AGAIN
+            candidate.request = replace(candidate.request, over=over, another=another)
         self._waiting.append(candidate)
         return candidate
+
+    def meet(self, repo: Repo, remote: Remote) -> list[str]:
+        """Learn, once, what the runs folder of a remote knows; return why some is not used.
+
+        Raises:
+            RemexError: It cannot be asked; nothing can be submitted there.
+
+        """
+        return self._launcher.meet(repo, remote)
 
     def is_recorded(self, prepared: Prepared, repo: Repo, remote: Remote) -> bool:
         """Return whether an experiment has a run already, submitted or about to be."""
@@ -210,10 +202,11 @@ class Submitter:
         """
         if last or len(self._waiting) >= self._batch_size:
             goes_on = self.wait()
-            if goes_on and self._waiting and self.fault is None:
+            while goes_on and self._waiting and self.fault is None:
                 self._start(last=last)
-        if last:
-            self.wait()
+                if not last:
+                    return
+                goes_on = self.wait()
 
     def wait(self) -> bool:
         """Wait for the end of the batch under way; return whether more is to be sent.
@@ -233,7 +226,7 @@ class Submitter:
         self._while_sending.close()
         if self._batch is not None:
             self._abandon(self._batch)
-        self.launches, notes = self._launcher.launches, self._launcher.notes
+        notes = self._launcher.notes
         warnings = [*self._fitness.notes, *self._launcher.close(ask=self.fault is None)]
         if self._options.note and one_line(self._options.note) not in notes:
             warnings.append(
@@ -245,6 +238,12 @@ class Submitter:
         except RemexError as error:
             warnings.append(str(error))
         return warnings
+
+    @property
+    def launches(self) -> list[str]:
+        """The launches that experiments were submitted in."""
+        submitted = [each.outcome for each in self._candidates if each.outcome.job]
+        return list(dict.fromkeys(e.launch for e in submitted if e.state is State.SUBMITTED))
 
     def count(self, state: State) -> int:
         """Return how many experiments are in a state."""
@@ -353,7 +352,21 @@ class Submitter:
         sent, self._sending, self._batch = self._sending, [], None
         for candidate, run in zip(sent, runs, strict=True):
             candidate.outcome = Outcome.of_run(run, self._launcher.launch_of(candidate.request))
+        try:
+            self._yield_to_others(sent)
+        except RemexError as error:
+            self._fail(sent[0], error)
         self._tell(sent)
+
+    def _yield_to_others(self, sent: Sequence[Candidate]) -> None:
+        """Go by the claims of others that came first: on with what they have not finished."""
+        taken = [(each, claim) for each in sent if (claim := self._launcher.taken(each.request))]
+        if not taken:
+            return
+        self._launcher.read_again(each.request.remote for each, _ in taken)
+        for each, claim in taken:
+            if follow(each, claim, self._launcher.claimed_run(each.request, claim)):
+                self._waiting.append(each)
 
     def _lose(self, error: Exception) -> None:
         """Sort what was being sent: some may have jobs, the others wait as before."""

@@ -79,7 +79,7 @@ class CollectMode(RecordedRunsMode):
     def checkout(self, item: pytest.Function, repo: Repo, remote: Remote) -> Iterator[Path]:
         """Yield a checkout of the base commit of the experiment's launch, if it is judged."""
         with failing_plainly(item.session):
-            collected = self._collect_all(remote).get(item.nodeid)
+            collected = self._collect_all(repo, remote).get(item.nodeid)
         if collected is None:
             self._skip_unsubmitted(item)
         node, parameters = node_of(item), parameters_of(item)
@@ -230,10 +230,10 @@ class CollectMode(RecordedRunsMode):
     def _hooks(self, relay: pluggy.HookRelay) -> GuardedHooks:
         return GuardedHooks(relay, self._terminal.note)
 
-    def _collect_all(self, remote: Remote) -> dict[str, CollectedRun]:
+    def _collect_all(self, repo: Repo, remote: Remote) -> dict[str, CollectedRun]:
         """Collect all selected runs, the first time; return them by node id."""
         if self._collected is None:
-            runs = self._runs_on(remote)
+            runs = self._runs_on(repo, remote)
             if self._settings.wait is not None:
                 self._wait(runs)
             wanted = [WantedRun(run, self._sweeps[node]) for node, run in runs.items()]

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from pytest_remex.collect.hooks import GuardedHooks
+from pytest_remex.collect.sync import sync
 from pytest_remex.common.jobs import JobState
-from pytest_remex.errors import RemexError
+from pytest_remex.errors import RemexError, RemoteError
 from pytest_remex.launch.continuation import LookAhead, told
 from pytest_remex.launch.continuation import shown as shown_continuation
 from pytest_remex.launch.decision import (
@@ -35,6 +36,7 @@ from pytest_remex.pytest_plugin.facts import note_facts, prepared_facts
 from pytest_remex.pytest_plugin.items import Markup, is_experiment, places_of, say, sweep_for
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.preparation import ConfigChecks
+from pytest_remex.pytest_plugin.selection import bases_in, may_hold_records
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.repo.identity import Footprint
@@ -79,6 +81,7 @@ class DryRun:
         index = RunIndex.read(settings.launches)
         self._recognizer = Recognizer(index)
         self._jobs = JobStates(index, self._connections.to)
+        self._met: dict[tuple[Repo, Remote], None] = {}
         self._planned: list[PlannedExperiment] = []
         self._tried: set[str] = set()
         self._refusals: list[str] = []
@@ -107,6 +110,9 @@ class DryRun:
             self._copies.leave_out(prepared)
         repo, remote = places_of(pyfuncitem)
         self._terminal.target(remote)
+        if self._settings.mode is Mode.PLAN:
+            with preparation.failing_plainly(pyfuncitem.session):
+                self._meet(repo, remote)
         planned = self._with_recipe(pyfuncitem, self._plan(prepared, repo, remote))
         self._planned.append(planned)
         if planned.retried is not None:
@@ -181,6 +187,25 @@ class DryRun:
             self._terminal.note(warning)
         if self._copies:
             self._copies.copy(experiment)
+
+    def _meet(self, repo: Repo, remote: Remote) -> None:
+        """Learn, once, what the runs folder of a remote knows, as far as it can be asked."""
+        if (repo, remote) in self._met:
+            return
+        if may_hold_records(remote):
+            try:
+                sync(self._connections.to(remote), self._settings.launches)
+            except RemoteError as error:
+                self._terminal.note(f"planned by what is known here: {error}")
+        self._met[repo, remote] = None
+        known = [bases_in(repo) for repo, _ in self._met]
+        remotes = [remote for _, remote in self._met]
+        launches = self._settings.launches
+        index = RunIndex.read(launches, remotes, lambda base: any(has(base) for has in known))
+        self._recognizer = Recognizer(index)
+        self._jobs = JobStates(index, self._connections.to)
+        for fault in index.faults:
+            self._terminal.note(fault)
 
     def _plan(self, prepared: Prepared, repo: Repo, remote: Remote) -> PlannedExperiment:
         git, local = self._workspaces.git(repo), remote.host is None
@@ -300,10 +325,12 @@ def _title(decision: Decision, known: KnownRuns, prepared: Prepared) -> str:
         Decision.AGAIN: f"AGAIN after job {job}",
         Decision.RETRY: f"RETRY after job {job}{_why_retried(known, prepared)}",
         Decision.UNJUDGED: f"NOT JUDGED job {job}",
+        Decision.ELSEWHERE: f"BEING SUBMITTED by {run.launch.by or 'another client'}",
         Decision.OTHER_BASE: f"ON ANOTHER BASE {run.launch.base[:7]} job {job}",
         Decision.ASK: f"RETRY if job {job} failed",
     }
-    return titles.get(decision, f"ALREADY SUBMITTED job {job}")
+    by = f" by {run.launch.by}" if run.launch.by and not run.record.own else ""
+    return titles.get(decision, f"ALREADY SUBMITTED job {job}{by}")
 
 
 def _why_retried(known: KnownRuns, prepared: Prepared) -> str:

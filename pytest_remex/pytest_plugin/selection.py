@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +14,9 @@ import pytest
 
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.poll import Pace, poll
+from pytest_remex.collect.sync import sync
 from pytest_remex.common.jobs import Job
-from pytest_remex.errors import RecordError
+from pytest_remex.errors import RecordError, RemoteError
 from pytest_remex.model import Remote, Repo
 from pytest_remex.point_ids import with_full_id
 from pytest_remex.pytest_plugin.anchor import node_of
@@ -38,10 +40,7 @@ NOT_ENDED = 10
 
 
 class RecordedRunsMode:
-    """The base of the modes collect, status and cancel: a terminal, connections, recorded runs.
-
-    Raises `RecordError` where the launch that is asked for is in no launch record.
-    """
+    """The base of the modes collect, status and cancel: a terminal, connections, recorded runs."""
 
     def __init__(
         self, session: pytest.Session, settings: Settings, items: Sequence[pytest.Function]
@@ -50,18 +49,25 @@ class RecordedRunsMode:
         self._settings = settings
         self._terminal = Terminal(session.config)
         self._connections = Connections(self._terminal.prompt, self._terminal.announce)
-        self._recorded = _find_runs(items, settings)
+        self._selected = items
         self._unsubmitted = 0
 
-    def _runs_on(self, remote: Remote) -> dict[str, RecordedRun]:
-        """Return the runs by node id, to be reached as `remote` says where it is the same host."""
-        records = {run.record.path: run.record for run in self._recorded.values()}
+    def _runs_on(self, repo: Repo, remote: Remote) -> dict[str, RecordedRun]:
+        """Return the runs by node id, to be reached as `remote` says where it is the same host.
+
+        Raises:
+            RecordError: The launch that is asked for is in no launch record.
+            RemoteError: The runs folder cannot be asked for the runs that are not known here.
+
+        """
+        recorded = self._find_runs(repo, remote)
+        records = {run.record.path: run.record for run in recorded.values()}
         for place in [record.launch.remote for record in records.values()] or [remote]:
             self._terminal.target(place)
         reached = {path: _reached_by(remote, record) for path, record in records.items()}
         return {
-            node: RecordedRun(reached[recorded.record.path], recorded.run)
-            for node, recorded in self._recorded.items()
+            node: RecordedRun(reached[each.record.path], each.run)
+            for node, each in recorded.items()
         }
 
     def _tell_end(self, jobs: Mapping[str, Job]) -> None:
@@ -75,6 +81,36 @@ class RecordedRunsMode:
         """Query runs, again and again where the user waits for them."""
         pace = Pace(self._settings.wait, self._settings.poll, self._terminal.announce)
         return poll(runs, self._connections, pace)
+
+    def _find_runs(self, repo: Repo, remote: Remote) -> dict[str, RecordedRun]:
+        """Return the newest run of each item by node id, or the one in the launch asked for."""
+        unread = self._read_runs_folder(remote)
+        index = RunIndex.read(self._settings.launches, [remote], bases_in(repo))
+        for fault in index.faults:
+            self._terminal.note(fault)
+        launch = self._settings.launch
+        if launch is not None and not unread:
+            _refuse_unknown(launch, index, self._settings.launches)
+        found = {
+            item.nodeid: recorded
+            for item in self._selected
+            if (recorded := _newest(index, item, launch))
+        }
+        if unread and len(found) < len(self._selected):
+            raise unread
+        if unread:
+            self._terminal.note(f"what others launched there is not known: {unread}")
+        return found
+
+    def _read_runs_folder(self, remote: Remote) -> RemoteError | None:
+        """Learn what the runs folder knows; return why that could not be."""
+        if self._settings.offline or not may_hold_records(remote):
+            return None
+        try:
+            sync(self._connections.to(remote), self._settings.launches)
+        except RemoteError as error:
+            return error
+        return None
 
     def _skip_unsubmitted(self, item: pytest.Function) -> NoReturn:
         """Skip an experiment that has no run, and count it."""
@@ -130,7 +166,7 @@ class LookingMode(RecordedRunsMode):
         if not self._has_begun:
             self._has_begun = True
             with failing_plainly(pyfuncitem.session):
-                self._runs = self._runs_on(places_of(pyfuncitem)[1])
+                self._runs = self._runs_on(*places_of(pyfuncitem))
                 self._begin()
         recorded = self._runs.get(pyfuncitem.nodeid)
         if recorded is None:
@@ -143,17 +179,28 @@ NEEDED = frozenset({"repo", "remote", "request", "pytestconfig"})
 """The fixtures of an item whose body does not run."""
 
 
-def _find_runs(items: Sequence[pytest.Function], settings: Settings) -> Mapping[str, RecordedRun]:
-    """Return the newest run of each item by node id, or the one in the launch asked for."""
-    index = RunIndex.read(settings.launches)
+def bases_in(repo: Repo) -> Callable[[str], bool]:
+    """Return what tells whether a repository has a commit."""
+
+    @functools.cache
+    def has(base: str) -> bool:
+        from pytest_remex.repo.git import Git  # noqa: PLC0415 - asked only where there are copies
+
+        return Git(repo.path).has(base)
+
+    return has
+
+
+def may_hold_records(remote: Remote) -> bool:
+    """Return whether a runs folder may be there: one on this machine is made by a submit."""
+    return remote.host is not None or Path(remote.runs).expanduser().exists()
+
+
+def _refuse_unknown(launch: str, index: RunIndex, folder: Path) -> None:
     launches = [record.launch.id for record in index.records]
-    if settings.launch is not None and settings.launch not in launches:
+    if launch not in launches:
         known = ", ".join(launches[-5:]) or "none"
-        raise RecordError(
-            f"no launch {settings.launch!r} in {settings.launches}: the newest are {known}"
-        )
-    found = {item.nodeid: _newest(index, item, settings.launch) for item in items}
-    return {node: recorded for node, recorded in found.items() if recorded is not None}
+        raise RecordError(f"no launch {launch!r} in {folder}: the newest are {known}")
 
 
 def _newest(index: RunIndex, item: pytest.Function, launch: str | None) -> RecordedRun | None:

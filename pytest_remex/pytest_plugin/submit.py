@@ -18,6 +18,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from pytest_remex.collect.hooks import GuardedHooks
+from pytest_remex.errors import RemexError
 from pytest_remex.hookspecs import Continuation, ContinueProbe
 from pytest_remex.interaction import Progress, counted
 from pytest_remex.launch.continuation import (
@@ -77,6 +78,8 @@ class SubmitMode:
         self._terminal = Terminal(session.config)
         self._workspaces = Workspaces(kept=True)
         settings.prepare_output()
+        self._output = settings.output
+        self._runs_inside: dict[str, None] = {}
         self._submitter = Submitter(
             self._workspaces,
             Connections(self._terminal.prompt, self._terminal.announce),
@@ -106,6 +109,7 @@ class SubmitMode:
         if not is_experiment(pyfuncitem):
             return None
         repo, remote = places_of(pyfuncitem)
+        self._meet(repo, remote)
 
         probes: list[ContinueProbe | FailedProbe] = []
 
@@ -128,6 +132,19 @@ class SubmitMode:
             say(pyfuncitem, _word(candidate.outcome))
             skip(_why_not_sent(candidate.outcome))
         return True
+
+    def _meet(self, repo: Repo, remote: Remote) -> None:
+        """Learn what the remote's runs folder knows; where it cannot be asked, nothing is sent."""
+        __tracebackhide__ = True
+        try:
+            faults = self._submitter.meet(repo, remote)
+        except RemexError as error:
+            self._session.shouldstop = f"remex: {error}".splitlines()[0]
+            fail(f"not submitted: {error}")
+        for fault in faults:
+            self._terminal.note(fault)
+        if remote.host is None and Path(remote.runs).is_relative_to(self._output):
+            self._runs_inside[str(self._output)] = None
 
     def _recipes(
         self, item: pytest.Function, prepared: Prepared, repo: Repo, remote: Remote
@@ -229,6 +246,9 @@ class SubmitMode:
             what, launches = counted(submitted, "experiment"), ", ".join(submitter.launches)
             self._terminal.say(f"{what} submitted in launch {launches}", green=True)
             self._terminal.say(f"asked for: {submitter.cost}")
+            if self._runs_inside:
+                where = " and ".join(self._runs_inside)
+                self._terminal.say(f"the runs are in {where}: deleting that deletes the runs")
             self._terminal.say("next: --remex-status --remex-wait, then --remex-collect")
         for how, count in submitter.continuations.items():
             self._terminal.say(told(how, count), yellow=not how.command)
@@ -308,4 +328,5 @@ def _word(outcome: Outcome) -> str:
 def _why_not_sent(outcome: Outcome) -> str:
     if outcome.state is not State.ALREADY:
         return f"{outcome.why}: job {outcome.job} in launch {outcome.launch}"
-    return f"already submitted: job {outcome.job} in launch {outcome.launch}"
+    by = f" by {outcome.by}" if outcome.by else ""
+    return f"already submitted{by}: job {outcome.job} in launch {outcome.launch}"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
-from pytest_remex.model import Commit, Config, Identity
+from pytest_remex.interaction import counted
+from pytest_remex.model import Commit, Config, Identity, Remote
+from pytest_remex.records.copies import Copies
+from pytest_remex.records.merge import merged
 from pytest_remex.records.schema import Launch, RunRecord, Stage
 from pytest_remex.records.store import LaunchRecord, read_records
 
@@ -28,8 +31,11 @@ class RecordedRun:
 
     def counts(self, *, local: bool) -> bool:
         """Return whether it was submitted, or was about to be: on this machine, or on a cluster."""
-        here = self.launch.remote.host is None
-        return here == local and self.run.stage not in {Stage.REFUSED, Stage.REJECTED}
+        return self.is_here(local=local) and self.run.stage not in {Stage.REFUSED, Stage.REJECTED}
+
+    def is_here(self, *, local: bool) -> bool:
+        """Return whether it is a run on this machine, or else on a cluster."""
+        return (self.launch.remote.host is None) == local
 
 
 class RunIndex:
@@ -40,8 +46,12 @@ class RunIndex:
         self._by_identity: dict[tuple[str, str], list[RecordedRun]] = {}
         self._by_fingerprint: dict[str, list[RecordedRun]] = {}
         self._by_node: dict[tuple[str, str], list[RecordedRun]] = {}
+        self.faults: list[str] = []
+        """Why some of what the runs folder knows is not used."""
         for record in reversed(self.records):
             for run in record.runs.values():
+                if run.taken:
+                    continue  # another launch has the experiment
                 recorded = RecordedRun(record, run)
                 self._by_identity.setdefault(run.commit.identity, []).append(recorded)
                 if run.identity:
@@ -49,9 +59,43 @@ class RunIndex:
                 self._by_node.setdefault((run.node, _text(run.point)), []).append(recorded)
 
     @classmethod
-    def read(cls, folder: Path) -> RunIndex:
-        """Return the index of the launch records in a folder. Raises `RecordError`."""
-        return cls(read_records(folder))
+    def read(
+        cls, folder: Path, remotes: Iterable[Remote] = (), has: Callable[[str], bool] = bool
+    ) -> RunIndex:
+        """Return the index of the launch records in a folder: see `of`. Raises `RecordError`."""
+        return cls.of(read_records(folder), [Copies(folder, each) for each in remotes], has)
+
+    @classmethod
+    def of(
+        cls, own: Iterable[LaunchRecord], copies: Iterable[Copies], has: Callable[[str], bool]
+    ) -> RunIndex:
+        """Return the index of own launch records, and of copies of others'.
+
+        Args:
+            own: The output folder's own records.
+            copies: The copies of the records of each remote's runs folder.
+            has: Tells whether the repository has a base commit: records of another's do not count.
+
+        Raises:
+            RecordError: A copy is of a newer format.
+
+        """
+        records: list[LaunchRecord] = list(own)
+        faults: list[str] = []
+        for each in copies:
+            copied, some = each.read()
+            here = {base for base in {record.launch.base for record in copied} if has(base)}
+            ours = [record for record in copied if record.launch.base in here]
+            records, faults = records + ours, faults + some
+            if others := len(copied) - len(ours):
+                faults.append(
+                    f"{counted(others, 'launch record')} in {each.remote.place} "
+                    f"{'is' if others == 1 else 'are'} of base commits that this repository does "
+                    f"not have, and not used"
+                )
+        index = cls(merged(records))
+        index.faults = faults
+        return index
 
     def submitted(
         self, commit: Commit, identity: Identity | None = None, *, local: bool
@@ -61,9 +105,25 @@ class RunIndex:
         It has the same fingerprint, or the same base and tree. Runs on this machine do not count
         for a cluster, nor the other way round.
         """
-        alike = self._by_fingerprint.get(identity.fingerprint, []) if identity else []
-        runs = chain(alike, self._by_identity.get(commit.identity, []))
+        runs = self._alike(commit, identity)
         return next((each for each in runs if each.counts(local=local)), None)
+
+    def newest_alike(
+        self, commit: Commit, identity: Identity, *, local: bool
+    ) -> RecordedRun | None:
+        """Return the newest run of an experiment, whatever became of it."""
+        runs = self._alike(commit, identity)
+        return next((each for each in runs if each.is_here(local=local)), None)
+
+    def _alike(self, commit: Commit, identity: Identity | None) -> Iterator[RecordedRun]:
+        alike = self._by_fingerprint.get(identity.fingerprint, []) if identity else []
+        return chain(alike, self._by_identity.get(commit.identity, []))
+
+    def of_launch(self, launch: str, token: str) -> LaunchRecord | None:
+        """Return the record of a launch."""
+        wanted = (launch, token)
+        found = (each for each in self.records if (each.launch.id, each.launch.token) == wanted)
+        return next(found, None)
 
     def of_point(self, sweep: str, point: Config, *, local: bool) -> Iterator[RecordedRun]:
         """Return the runs of a sweep's point that may have a job, the newest first."""
@@ -90,6 +150,8 @@ class RunIndex:
         found: dict[tuple[str, str], list[RecordedRun]] = {}
         for record in reversed(self.records):
             for run in record.runs.values():
+                if run.taken:
+                    continue
                 key = record.launch.name, _text(run.point)
                 found.setdefault(key, []).append(RecordedRun(record, run))
         return found

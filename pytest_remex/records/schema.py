@@ -8,22 +8,19 @@ refused.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 from pytest_remex.common.jobs import Job
 from pytest_remex.common.typed_json import from_json, to_json
 from pytest_remex.interaction import one_line
 from pytest_remex.model import SCRIPT, Commit, Config, Identity, Remote
+from pytest_remex.records.fields import Json, field, json_object, optional, texts
 from pytest_remex.sbatch.header import Header
 
 FORMAT = 1
 """The version of launch records that this release writes, and the newest that it reads."""
-
-Json: TypeAlias = Mapping[str, Any]
-Kind = TypeVar("Kind")
 
 
 class NewerFormatError(ValueError):
@@ -80,6 +77,8 @@ class RunRecord:
     identity: Identity | None = None
     """None where a release without fingerprints wrote the record; that of the first recipe."""
     recipe: int = 0
+    taken: str = ""
+    """The launch that has the experiment where another client was faster; REFUSED then."""
 
     @property
     def may_have_job(self) -> bool:
@@ -101,6 +100,8 @@ class Launch:
     config_file: str | None
     remote: Remote
     note: str = ""
+    by: str = ""
+    """Who launched it, from where: `user@machine`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,7 @@ class StageReached:
     why: str | None = None
     job_number: int | None = None
     command: str | None = None
+    taken: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,7 @@ def launch_to_json(launch: Launch) -> dict[str, Any]:
         "remex": FORMAT,
         "launch": launch.id,
         "token": launch.token,
+        **({"by": launch.by} if launch.by else {}),
         "sweep": launch.name,
         "branch": launch.branch,
         "base": launch.base,
@@ -197,25 +200,26 @@ def launch_from_json(data: Json) -> Launch:
     version = data.get("remex")
     if isinstance(version, int) and version > FORMAT:
         raise NewerFormatError(version)
-    remote = _object(data, "remote")
-    via: Any = _field(remote, "via", str)  # Remote checks it
+    remote = json_object(data, "remote")
+    via: Any = field(remote, "via", str)  # Remote checks it
     return Launch(
-        id=_field(data, "launch", str),
-        token=_field(data, "token", str),
-        name=_field(data, "sweep", str),
-        branch=_field(data, "branch", str),
-        base=_field(data, "base", str),
-        base_config=_object(data, "base_config"),
-        fetch=_texts(data, "fetch"),
-        config_file=_optional(data, "config_file", str),
+        id=field(data, "launch", str),
+        token=field(data, "token", str),
+        name=field(data, "sweep", str),
+        branch=field(data, "branch", str),
+        base=field(data, "base", str),
+        base_config=json_object(data, "base_config"),
+        fetch=texts(data, "fetch"),
+        config_file=optional(data, "config_file", str),
         remote=Remote(
-            host=_optional(remote, "host", str),
-            clone=_field(remote, "clone", str),
-            runs=_field(remote, "runs", str),
+            host=optional(remote, "host", str),
+            clone=field(remote, "clone", str),
+            runs=field(remote, "runs", str),
             via=via,
-            shared=_texts(remote, "shared"),
+            shared=texts(remote, "shared"),
         ),
-        note=one_line(_field(data, "note", str)) if "note" in data else "",
+        note=one_line(field(data, "note", str)) if "note" in data else "",
+        by=field(data, "by", str) if "by" in data else "",
     )
 
 
@@ -238,16 +242,16 @@ def run_to_json(run: RunRecord) -> dict[str, Any]:
 def run_from_json(data: Json, base: str) -> RunRecord:
     """Return the run that an event introduces; `base` is the launch's base commit."""
     return RunRecord(
-        node=_field(data, "node", str),
-        id=_field(data, "id", str),
-        point=_object(data, "point"),
-        parameters=_object(data, "parameters"),
-        commit=Commit(_field(data, "commit", str), _field(data, "tree", str), base),
-        directory=_field(data, "directory", str),
-        header=header_from_json(_object(data, "header")),
+        node=field(data, "node", str),
+        id=field(data, "id", str),
+        point=json_object(data, "point"),
+        parameters=json_object(data, "parameters"),
+        commit=Commit(field(data, "commit", str), field(data, "tree", str), base),
+        directory=field(data, "directory", str),
+        header=header_from_json(json_object(data, "header")),
         identity=_identity_from_json(data) if "fingerprint" in data else None,
-        sbatch=_texts(data, "sbatch") if "sbatch" in data else (),
-        recipe=_field(data, "recipe", int) if "recipe" in data else 0,
+        sbatch=texts(data, "sbatch") if "sbatch" in data else (),
+        recipe=field(data, "recipe", int) if "recipe" in data else 0,
     )
 
 
@@ -262,17 +266,17 @@ def _identity_to_json(identity: Identity) -> dict[str, Any]:
 
 def _identity_from_json(data: Json) -> Identity:
     changed: list[tuple[str, str, str]] = []
-    for entry in _field(data, "changed", list):
+    for entry in field(data, "changed", list):
         match entry:
             case [str(path), str(mode), str(blob)]:
                 changed.append((path, mode, blob))
             case _:
                 raise ValueError(f"'changed' has {entry!r:.60}, not a path, a mode and a blob")
     return Identity(
-        fingerprint=_field(data, "fingerprint", str),
-        patterns=_field(data, "patterns", str),
+        fingerprint=field(data, "fingerprint", str),
+        patterns=field(data, "patterns", str),
         changed=tuple(changed),
-        replicate=_field(data, "replicate", int),
+        replicate=field(data, "replicate", int),
     )
 
 
@@ -285,16 +289,16 @@ def header_to_json(header: Header) -> dict[str, Any]:
 def header_from_json(data: Json) -> Header:
     """Return a header that `header_to_json` wrote, the same in every field."""
     return Header(
-        lines=_texts(data, "lines"),
-        shebang=_field(data, "shebang", str),
-        output=_optional(data, "output", str),
-        error=_optional(data, "error", str),
-        name=_optional(data, "name", str),
-        time_limit=_optional(data, "time_limit", float),
-        held=_field(data, "held", bool),
-        cores=_field(data, "cores", int),
-        partition=_optional(data, "partition", str),
-        script=_field(data, "script", str) if "script" in data else SCRIPT,
+        lines=texts(data, "lines"),
+        shebang=field(data, "shebang", str),
+        output=optional(data, "output", str),
+        error=optional(data, "error", str),
+        name=optional(data, "name", str),
+        time_limit=optional(data, "time_limit", float),
+        held=field(data, "held", bool),
+        cores=field(data, "cores", int),
+        partition=optional(data, "partition", str),
+        script=field(data, "script", str) if "script" in data else SCRIPT,
     )
 
 
@@ -304,6 +308,7 @@ _STAGE_FIELDS = {
     "job_number": ("serial", int),
     "command": ("command", str),
     "submission": ("unit", str),
+    "taken": ("taken", str),
 }
 """The fields of `StageReached`, each with its JSON key and type."""
 
@@ -334,24 +339,24 @@ def event_from_json(data: Json, base: str) -> Event | None:
         ValueError: A field is missing or of another type; the message names it.
 
     """
-    state = _field(data, "state", str)
+    state = field(data, "state", str)
     if state in _REACHED:
         return _stage_from_json(data)
     match state:
         case Stage.COMMITTED:
             return Committed(run_from_json(data, base))
         case "ENDED":
-            return Ended(_field(data, "commit", str), from_json(Job, _object(data, "final")))
+            return Ended(field(data, "commit", str), from_json(Job, json_object(data, "final")))
         case "RENAMED":
             return Renamed(
-                commit=_field(data, "commit", str),
-                node=_field(data, "node", str),
-                id=_field(data, "id", str),
-                point=_object(data, "point"),
-                parameters=_object(data, "parameters"),
+                commit=field(data, "commit", str),
+                node=field(data, "node", str),
+                id=field(data, "id", str),
+                point=json_object(data, "point"),
+                parameters=json_object(data, "parameters"),
             )
         case "PUSHING":
-            return Pushing(_field(data, "tip", str))
+            return Pushing(field(data, "tip", str))
     return Tidied() if state == "TIDIED" else None
 
 
@@ -361,38 +366,5 @@ _STAGE_KEYS = {key: (name, kind) for name, (key, kind) in _STAGE_FIELDS.items()}
 
 def _stage_from_json(data: Json) -> StageReached:
     given = [(key, *_STAGE_KEYS[key]) for key in data if key in _STAGE_KEYS]
-    changes: dict[str, Any] = {name: _field(data, key, kind) for key, name, kind in given}
-    return StageReached(_field(data, "commit", str), Stage(data["state"]), **changes)
-
-
-def _field(data: Json, name: str, kind: type[Kind]) -> Kind:
-    """Return a field. Raises `ValueError` where it is missing or not of the type."""
-    if name not in data:
-        raise ValueError(f"it has no {name!r}")
-    value = data[name]
-    if kind is float and type(value) is int:
-        value = float(value)
-    if type(value) is not kind:
-        raise ValueError(f"{name!r} is {value!r:.60}, not {_TYPE_NAMES[kind]}")
-    return value
-
-
-_TYPE_NAMES: Mapping[type, str] = {
-    str: "text", bool: "true or false", int: "a whole number", float: "a number",
-    list: "a list", dict: "an object",
-}  # fmt: skip
-
-
-def _optional(data: Json, name: str, kind: type[Kind]) -> Kind | None:
-    return None if name in data and data[name] is None else _field(data, name, kind)
-
-
-def _object(data: Json, name: str) -> dict[str, Any]:
-    return _field(data, name, dict)
-
-
-def _texts(data: Json, name: str) -> tuple[str, ...]:
-    values = _field(data, name, list)
-    if not all(isinstance(value, str) for value in values):
-        raise ValueError(f"{name!r} is {values!r:.60}, not a list of texts")
-    return tuple(values)
+    changes: dict[str, Any] = {name: field(data, key, kind) for key, name, kind in given}
+    return StageReached(field(data, "commit", str), Stage(data["state"]), **changes)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,12 +20,12 @@ from typing import Any
 
 from pytest_remex.errors import RecordError, SweepError
 from pytest_remex.io import AGAIN, unwritable, writing
+from pytest_remex.records.fields import Json
 from pytest_remex.records.schema import (
     FORMAT,
     Committed,
     Ended,
     Event,
-    Json,
     Launch,
     NewerFormatError,
     Pushing,
@@ -39,6 +40,10 @@ from pytest_remex.records.schema import (
 )
 
 _CHECKED = re.compile(rb'(?P<text>.*), "crc": "(?P<crc>[0-9a-f]{8})"}', re.DOTALL)
+SUFFIX = ".jsonl"
+ADDED = "~"
+"""In the name of an addition to a launch record, before the digits of its output folder."""
+_WRITER = re.compile(r"[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,10 @@ class LaunchRecord:
     """A launch record as it was read: its launch, and its runs by commit.
 
     `tips` are the commits that were pushed to its temporary branch; `tidied` says that the branch
-    is gone from everywhere.
+    is gone from everywhere. `own` says that it is this output folder's, whose launch records are in
+    `home`; what happens to the runs of another's goes into an addition to it there. `owner` is the
+    other user who wrote a copy; `notes` are what an addition says of runs that it does not
+    introduce, by commit.
     """
 
     launch: Launch
@@ -54,11 +62,26 @@ class LaunchRecord:
     path: Path
     tips: tuple[str, ...] = ()
     tidied: bool = False
+    own: bool = True
+    home: Path | None = None
+    owner: str = ""
+    notes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-def record_path(folder: Path, launch: str) -> Path:
-    """Return the path of a launch's record."""
-    return folder / f"{launch}.jsonl"
+def record_path(folder: Path, name: str) -> Path:
+    """Return the path of a launch's record, or of an addition to it."""
+    return folder / f"{name}{SUFFIX}"
+
+
+def is_addition(path: Path) -> bool:
+    """Return whether a file tells what another output folder did to the runs of a launch."""
+    return ADDED in path.stem
+
+
+def record_files(folder: Path) -> list[Path]:
+    """Return the files of launch records in a folder, those of the oldest launch first."""
+    files = [(path.stem.partition(ADDED)[0], path) for path in folder.glob(f"*{SUFFIX}")]
+    return [path for _, path in sorted(files, key=lambda each: (each[0][-19:], each[1].stem))]
 
 
 def read_records(folder: Path) -> list[LaunchRecord]:
@@ -68,7 +91,7 @@ def read_records(folder: Path) -> list[LaunchRecord]:
         RecordError: One is of a newer format, or is damaged before its last line.
 
     """
-    paths = sorted(folder.glob("*.jsonl"), key=lambda path: (path.stem[-19:], path.stem))
+    paths = record_files(folder)
     return [record for path in paths if (record := read_record(path)) is not None]
 
 
@@ -84,7 +107,7 @@ def read_record(path: Path) -> LaunchRecord | None:
     lines = _lines(path)
     if not lines:
         return None
-    state, number = _State(), 1
+    state, number = _State(is_addition(path)), 1
     try:
         launch = launch_from_json(_parsed(lines[0]))  # refuses a newer format, whatever its lines
         _check(lines[0])
@@ -95,13 +118,25 @@ def read_record(path: Path) -> LaunchRecord | None:
                 state.apply(event)
     except (ValueError, RecursionError, SweepError) as error:
         raise _unreadable(path, number, error) from error
-    return LaunchRecord(launch, state.runs(), path, tuple(state.tips), state.tidied)
+    return LaunchRecord(
+        launch,
+        state.runs(),
+        path,
+        tuple(state.tips),
+        state.tidied,
+        home=path.parent,
+        notes=state.notes(),
+    )
 
 
 @dataclass(slots=True)
 class _State:
-    """The state that a record's events lead to: runs as introduced, and what changed since."""
+    """The state that a record's events lead to: runs as introduced, and what changed since.
 
+    An addition to a record also tells of runs that the record itself introduces.
+    """
+
+    is_addition: bool = False
     introduced: dict[str, RunRecord] = field(default_factory=dict)
     changes: dict[str, dict[str, Any]] = field(default_factory=dict)
     tips: list[str] = field(default_factory=list)
@@ -132,7 +167,13 @@ class _State:
         changes = self.changes
         return {sha: replace(run, **changes[sha]) for sha, run in self.introduced.items()}
 
+    def notes(self) -> dict[str, dict[str, Any]]:
+        """Return what is said of runs that are not introduced, by commit."""
+        return {sha: said for sha, said in self.changes.items() if sha not in self.introduced}
+
     def _changes_of(self, commit: str) -> dict[str, Any]:
+        if self.is_addition:
+            return self.changes.setdefault(commit, {})
         if commit not in self.changes:
             raise ValueError(f"no line before it introduces the commit {commit!r:.60}")
         return self.changes[commit]
@@ -145,15 +186,12 @@ def changed(run: RunRecord, event: StageReached) -> RunRecord:
 
 def _changes(event: StageReached) -> dict[str, Any]:
     changes: dict[str, Any] = {"stage": event.stage, "why": event.why or "", "final": None}
-    if event.job is not None:
-        changes["job"] = event.job
-    if event.submission is not None:
-        changes["submission"] = event.submission
-    if event.job_number is not None:
-        changes["job_number"] = event.job_number
-    if event.command is not None:
-        changes["command"] = event.command
-    return changes
+    given = {name: getattr(event, name) for name in _KEPT}
+    return changes | {name: value for name, value in given.items() if value is not None}
+
+
+_KEPT = ("job", "submission", "job_number", "command", "taken")
+"""What stays as it was where the event of a stage says nothing of it."""
 
 
 class Journal:
@@ -165,9 +203,12 @@ class Journal:
         self._file = path.open("ab")
 
     @classmethod
-    def begin(cls, folder: Path, launch: Launch) -> Journal:
-        """Begin a launch record; raises `FileExistsError` where another launch has the name."""
-        path = record_path(folder, launch.id)
+    def begin(cls, folder: Path, launch: Launch, name: str | None = None) -> Journal:
+        """Begin a launch record; raises `FileExistsError` where another launch has the name.
+
+        `name` is that of an addition to the record; None for the launch's own.
+        """
+        path = record_path(folder, name or launch.id)
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
         _create(path)
@@ -178,11 +219,38 @@ class Journal:
 
     @classmethod
     def resume(cls, record: LaunchRecord) -> Journal:
-        """Go on with a launch record; a last line that a crash cut short is dropped."""
-        with writing(_title(record.path)):
-            whole = record.path.read_bytes()
-            os.truncate(record.path, whole.rfind(b"\n") + 1)
-            return cls(record.path)
+        """Go on with a launch record, or begin an addition to one that is another's.
+
+        A last line that a crash cut short is dropped.
+        """
+        path = record.path
+        if not record.own:
+            home = record.home or record.path.parent
+            name = f"{record.launch.id}{ADDED}{_writer(home)}"
+            path = record_path(home, name)
+            with suppress(FileExistsError):
+                return cls.begin(home, record.launch, name)
+        with writing(_title(path)):
+            whole = path.read_bytes()
+            os.truncate(path, whole.rfind(b"\n") + 1)
+            return cls(path)
+
+    @property
+    def name(self) -> str:
+        """The record's name, as its copy in the runs folder has it."""
+        return self.path.stem
+
+    def written(self, start: int) -> bytes:
+        """Return what was written from a byte on."""
+        with self._writing(), self.path.open("rb") as file:
+            file.seek(start)
+            return file.read()
+
+    def discard(self) -> None:
+        """Remove a record that tells of nothing yet."""
+        with writing(_title(self.path)):
+            self._file.close()
+            self.path.unlink()
 
     def write(self, events: Iterable[Event]) -> None:
         """Append events; they outlive this process."""
@@ -260,6 +328,23 @@ def _unreadable(path: Path, line: int, error: Exception) -> RecordError:
         f"launch record {path} is damaged in line {line} ({error}): restore the file from a "
         f"backup, or move it away if its runs no longer matter"
     )
+
+
+def _writer(home: Path) -> str:
+    """Return the digits that tell this output folder's additions from others'."""
+    path = home / ".writer"
+    with writing(path):
+        home.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            draft = home / f".writer.{os.getpid()}"
+            draft.write_text(secrets.token_hex(4), "ascii")
+            with suppress(FileExistsError):
+                os.link(draft, path)
+            draft.unlink()
+        digits = path.read_text("ascii", "replace")
+    if not _WRITER.fullmatch(digits):
+        raise RecordError(f"{path} is damaged: remove it, and {AGAIN}")
+    return digits
 
 
 def _title(path: Path) -> str:

@@ -11,7 +11,9 @@ from pytest_remex.collect.judge import make_run
 from pytest_remex.collect.pipeline import CollectedRun, WantedRun, collect_offline
 from pytest_remex.errors import RemexError
 from pytest_remex.model import Experiment, Run
+from pytest_remex.records.copies import read_all_copies
 from pytest_remex.records.index import RecordedRun
+from pytest_remex.records.merge import merged
 from pytest_remex.records.store import read_records
 from pytest_remex.tables.frame import results
 from pytest_remex.tables.readers import hooks_of
@@ -53,7 +55,7 @@ def runs(
 def _recorded(launches: Path, directories: Iterable[str]) -> list[WantedRun]:
     recorded = {
         run.directory: RecordedRun(record, run)
-        for record in read_records(launches)
+        for record in merged([*read_records(launches), *read_all_copies(launches)])
         for run in record.runs.values()
     }
     wanted = []

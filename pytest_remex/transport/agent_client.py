@@ -14,7 +14,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from pytest_remex.common import protocol
+from pytest_remex.common import claims, protocol, records
 from pytest_remex.common.framing import (
     KEEP_ALIVE,
     CutLineError,
@@ -36,6 +36,10 @@ WORK: dict[type, str] = {
     protocol.LookAtHost: "the remote was looked at",
     protocol.Examine: "the remote was examined",
     protocol.ListTips: "the clone's commits were listed",
+    records.OpenLaunch: "the launch was begun",
+    records.ReadRecords: "launch records were read",
+    records.AppendRecord: "a launch record was copied",
+    claims.ClaimRuns: "experiments were claimed",
     protocol.Place: "run directories were placed",
     protocol.Submit: "jobs were submitted",
     protocol.Release: "jobs were released",

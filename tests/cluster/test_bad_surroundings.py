@@ -24,9 +24,15 @@ def fixed(user, cluster):
 
 
 def _submit_badly(user, *words):
+    done = _connect_badly(user, *words)
+    assert "2 experiments were prepared and not submitted" in done
+    return done
+
+
+def _connect_badly(user, *words):
+    """Submit to what cannot be asked: nothing is prepared then."""
     done = user.pytest("--remex-submit").badly(*words)
     assert done.text.count("\nnot submitted:") == 1, done.text
-    assert "2 experiments were prepared and not submitted" in done
     return done
 
 
@@ -79,7 +85,7 @@ def test_token_in_origin(user, fixed, tmp_path):
 def test_unknown_host(user):
     """A host that nobody knows is named."""
     user.ini(remex_host="cluster.invalid")
-    _submit_badly(user, "cluster.invalid")
+    _connect_badly(user, "cluster.invalid")
 
 
 def test_host_keys(user, sshd, home, fixed):
@@ -87,11 +93,11 @@ def test_host_keys(user, sshd, home, fixed):
     known = home / ".ssh" / "known_hosts"
     right = known.read_text()
     known.write_text("")
-    unknown = _submit_badly(user, "known_hosts")
+    unknown = _connect_badly(user, "known_hosts")
     sshd.client(home)
     other = sshd.key.with_suffix(".pub").read_text().split()[1]
     known.write_text(right.rsplit(" ", 1)[0] + f" {other}\n")
-    changed = _submit_badly(user, "has CHANGED")
+    changed = _connect_badly(user, "has CHANGED")
     assert "CHANGED" not in unknown
     assert "ssh-keygen -R" in changed
     known.write_text(right)
@@ -124,7 +130,7 @@ def test_runs_folder_not_writable(user, fixed):
 def test_missing_python(user, shims, fixed):
     """A login node without python3 is told so."""
     shims.missing("python3")
-    _submit_badly(user, "python3", "3.6")
+    _connect_badly(user, "python3", "3.6")
     shims.remove()
     fixed()
 

@@ -135,7 +135,7 @@ def test_interrupted(user, cluster, before):
 
 def test_two_from_one_folder(user, cluster, shims, before):
     """A second submit from the same output folder says so, and sends nothing."""
-    shims.submissions("sleep 3")
+    shims.submissions("sleep 8")
     first = user.start("--remex-submit")
     wait_until(lambda: _has(user, "COMMITTED"), "the first is under way")
     user.pytest("--remex-submit").badly("another pytest is submitting from")

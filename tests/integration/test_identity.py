@@ -1,6 +1,7 @@
 """An experiment is its inputs: what was submitted is not submitted again."""
 
 import json
+import shutil
 
 import pytest
 
@@ -186,6 +187,7 @@ def test_interrupted_before_a_control_file_was_committed(project):
     (record,) = project.record_paths()
     kept = [line for line in record.read_text().splitlines() if '"RELEASED"' not in line]
     record.write_text("\n".join(kept) + "\n")
+    shutil.rmtree(project.runs / ".remex" / "launches")
     project.commit(**{"README.md": "more\n"})
     project.submit().assert_outcomes(passed=3)
     assert len(project.jobs()) == 3

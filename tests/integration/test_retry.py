@@ -68,9 +68,10 @@ def test_unknown_launch(project):
     """A launch that is not there is refused, and the newest are named."""
     project.submit()
     result = project.pytest("--remex-status", "--remex-launch=grid_1999_01_01_00_00_00")
-    assert result.ret == 4
-    result.stderr.fnmatch_lines(
-        ["ERROR: no launch 'grid_1999_01_01_00_00_00' in *launches: the newest are grid_*"]
+    assert result.ret == 2
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*no launch 'grid_1999_01_01_00_00_00' in *launches: the newest are grid_*"]
     )
 
 

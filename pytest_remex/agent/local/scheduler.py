@@ -4,11 +4,12 @@ import os
 import time
 from typing import Dict, List, Optional, Set
 
-from pytest_remex.agent import fs
+from pytest_remex.agent import fs, record_copies
 from pytest_remex.agent.errors import UnreadableError
 from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.local import queue
 from pytest_remex.agent.local.store import CANCELLED, RELEASED, Store, tasks
+from pytest_remex.agent.slurm.units import units_of
 from pytest_remex.agent.submissions import (
     ChangedScriptError,
     LocatedSubmission,
@@ -27,10 +28,14 @@ PATIENCE = 3.0
 
 def submit(request: protocol.Submit, reply: Reply) -> None:
     """Queue submissions as held jobs; one that was queued before keeps its id."""
+    record_copies.keep(request.runs, request.part)
     store = Store(request.runs)
     environment = store.keep_environment(_environment())
     first = store.next_id()
-    for submission in submissions_of(request):
+    submissions, faults = units_of(submissions_of(request), lambda _submission: {})
+    for fault in faults:
+        reply.send(fault)
+    for submission in submissions:
         reply.raise_if_gone()
         try:
             job = _claim(store, submission, environment, first)
@@ -39,11 +44,14 @@ def submit(request: protocol.Submit, reply: Reply) -> None:
             for directory in submission.run_directories:
                 RunFiles(directory).write(paths.JOB, jobs[os.path.basename(directory)] + "\n")
         except UnreadableError as error:
-            reply.send(protocol.InDoubt(submission.key, str(error)))
+            for key, asked in submission.asked.items():
+                reply.send(protocol.InDoubt(key, str(error), asked))
         except ChangedScriptError as error:
-            reply.send(protocol.Rejected(submission.key, str(error)))
+            for key, asked in submission.asked.items():
+                reply.send(protocol.Rejected(key, str(error), limit=False, directories=asked))
         else:
-            reply.send(protocol.Held(submission.key, job, jobs))
+            for key, asked in submission.asked.items():
+                reply.send(protocol.Held(key, job, {name: jobs[name] for name in asked}))
 
 
 def release(request: protocol.Release, reply: Reply) -> None:
@@ -133,7 +141,8 @@ def _appends(options: List[str]) -> bool:
 def _jobs_of(submission: LocatedSubmission, job: str) -> Dict[str, str]:
     if not submission.grouped:
         return {submission.directories[0]: job}
-    return {name: f"{job}_{index}" for index, name in enumerate(submission.directories)}
+    names = [submission.directories[task] for task in submission.tasks]
+    return {name: f"{job}_{index}" for index, name in enumerate(names)}
 
 
 def _missing(store: Store, job: str) -> str:

@@ -6,7 +6,7 @@ import os
 import shutil
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Union
 
-from pytest_remex.agent import fs, process
+from pytest_remex.agent import claims, fs, process
 from pytest_remex.agent.errors import AgentError, UnreadableError, disk_error
 from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.place import git, objects, stage
@@ -32,11 +32,15 @@ LONGEST = 255
 
 
 class RunToPlace(NamedTuple):
-    """A run directory to be made, and what its `run.json` will say: `note`, and `meta` besides."""
+    """A run directory to be made, and what its `run.json` will say: `note`, and `meta` besides.
+
+    `claim` names the claim whose run directory it is.
+    """
 
     directory: str
     note: RunNote
     meta: Dict[str, Any]
+    claim: str
 
 
 def list_tips(request: ListTips, reply: Reply) -> None:
@@ -46,16 +50,17 @@ def list_tips(request: ListTips, reply: Reply) -> None:
 
 def tidy(request: Tidy, reply: Reply) -> None:
     """Delete what a launch needed only while it was placed."""
-    git.forget(request.clone, request.launch)
-    shutil.rmtree(paths.staging(request.runs, request.token), ignore_errors=True)
+    git.forget(request.clone, request.worker or request.launch)
+    staging = paths.staging(request.runs, request.worker or request.token)
+    shutil.rmtree(staging, ignore_errors=True)
     reply.send(Tidied())
 
 
 def place(request: Place, reply: Reply) -> None:
     """Fetch the launch's commits and place its run directories."""
     try:
-        with _scratch(request.runs, request.token) as scratch:
-            git.fetch(request.clone, request.launch, request.source, scratch)
+        with _scratch(request.runs, request.worker or request.token) as scratch:
+            git.fetch(request.clone, request.worker or request.launch, request.source, scratch)
             reply.send(Fetched())
             _place_all(request, reply, scratch)
     except OSError as error:
@@ -88,6 +93,7 @@ def _runs_to_place(request: Place) -> List[RunToPlace]:
             run.directory,
             RunNote(request.launch, request.token, run.sha, run.parent, run.tree),
             run.meta,
+            run.claim,
         )
         for run in request.placements
     ]
@@ -103,8 +109,15 @@ def _answered(runs: str, run: RunToPlace, reply: Reply) -> bool:
     path = os.path.join(runs, name)
     if not os.path.lexists(path):
         return False
-    reply.send(_existing(path, run))
+    _tell_existing(runs, run, reply)
     return True
+
+
+def _tell_existing(runs: str, run: RunToPlace, reply: Reply) -> None:
+    answer = _existing(os.path.join(runs, run.directory), run)
+    if isinstance(answer, Placed):
+        claims.mark_placed(runs, run.claim)
+    reply.send(answer)
 
 
 def _existing(path: str, run: RunToPlace) -> Union[Placed, PlaceRefused]:
@@ -177,14 +190,15 @@ def _publish(runs: str, scratch: str, run: RunToPlace, reply: Reply) -> None:
         # taken meanwhile: by an agent of the same launch, or by somebody else
         if not os.path.lexists(path):
             raise
-        reply.send(_existing(path, run))
+        _tell_existing(runs, run, reply)
     else:
+        claims.mark_placed(runs, run.claim)
         reply.send(Placed(run.directory))
 
 
 @contextlib.contextmanager
-def _scratch(runs: str, token: str) -> Iterator[str]:
-    above = paths.staging(runs, token)
+def _scratch(runs: str, worker: str) -> Iterator[str]:
+    above = paths.staging(runs, worker)
     fs.make_common(runs, os.path.dirname(above))
     os.makedirs(above, exist_ok=True)
     for name in os.listdir(above):

@@ -7,12 +7,13 @@ which disBatch (PyPI: disbatch) hands out short runs; what became of each is tol
 that it leaves.
 """
 
+import itertools
 import math
 import os
 import re
 import shlex
 import shutil
-from typing import Dict, List, NamedTuple, Optional
+from typing import Callable, Dict, List, NamedTuple, Optional
 
 from pytest_remex.agent import fs
 from pytest_remex.agent.errors import AgentError
@@ -21,9 +22,10 @@ from pytest_remex.agent.submissions import LocatedSubmission, interpreter
 from pytest_remex.common import filenames, paths
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.common.parts import Array, Pack
+from pytest_remex.common.typed_json import dumps
 
 _EXIT_CODE = re.compile(r"[0-9]{1,3}$")
-_LARGEST_LIST = 1 << 26
+LARGEST_LIST = 1 << 26
 """Bytes of the largest list of the runs in a group."""
 _TASKS = "tasks"
 """disBatch's list of what to run, in the folder of a pack."""
@@ -55,6 +57,8 @@ _PACK = """
 @DISBATCH@ -p ./log/ -c "${SLURM_CPUS_PER_TASK:-1}" tasks
 """
 _PACK_RUN = """\
+# a run of another submission is not run here
+[ "$(cat .remex/@UNIT@ 2>/dev/null)" = @NAME@ ] || exit 0
 # a requeued job runs only what did not end
 [ -e .remex/exit ] && exit 0
 : > .remex/started
@@ -78,16 +82,26 @@ def group_of(submission: LocatedSubmission) -> Optional[Group]:
     return None
 
 
-def prepare(submission: LocatedSubmission, group: Group) -> None:
+def scripts_of(submission: LocatedSubmission) -> Dict[str, str]:
+    """Return the scripts of an array or a pack, by name."""
+    group = group_of(submission)
+    return group.scripts if group else {}
+
+
+def publish(
+    submission: LocatedSubmission, scripts: Callable[[LocatedSubmission], Dict[str, str]]
+) -> None:
     """Make a group's folder, once; an error of kind runs when it is there for other runs."""
     folder = submission.folder
     members = "".join(name + "\n" for name in submission.directories)
     if not os.path.isdir(folder):
         built = f"{folder}.{fs.unique()}"
         fs.make_common(submission.runs, os.path.dirname(folder))
-        _build(submission, {**group.scripts, paths.MEMBERS: members}, built)
+        kept = dumps(submission.as_asked(), paths.DISK_FORMAT)
+        texts = {**scripts(submission), paths.MEMBERS: members, paths.SUBMISSION: kept}
+        _build(submission, texts, built)
         _publish(built, folder)
-    if fs.read(os.path.join(folder, paths.MEMBERS), largest=_LARGEST_LIST) != members:
+    if fs.read(os.path.join(folder, paths.MEMBERS), largest=LARGEST_LIST) != members:
         message = f"{folder} is there already, for other runs; launch again"
         raise AgentError("runs", message)
 
@@ -104,7 +118,7 @@ def packs(folder: str, directory: str) -> bool:
     """Return whether a folder is that of a pack which a run belongs to, as the folder tells."""
     if not os.path.exists(os.path.join(folder, _TASKS)):
         return False
-    members = fs.read(os.path.join(folder, paths.MEMBERS), largest=_LARGEST_LIST)
+    members = fs.read(os.path.join(folder, paths.MEMBERS), largest=LARGEST_LIST)
     return directory in (members or "").splitlines()
 
 
@@ -148,7 +162,7 @@ def left_exit_code(run: str, job: str) -> Optional[Job]:
 def _build(submission: LocatedSubmission, texts: Dict[str, str], built: str) -> None:
     os.makedirs(paths.remex(built))
     os.mkdir(os.path.join(built, "log"))
-    for index, run in enumerate(submission.run_directories):
+    for index, run in enumerate(submission.members):
         os.symlink(run, os.path.join(built, str(index)))
     for name, text in texts.items():
         fs.replace(os.path.join(built, name), text)
@@ -182,12 +196,27 @@ def _array_options(submission: LocatedSubmission, array: Array) -> List[str]:
     throttle = f"%{array.throttle}" if array.throttle else ""
     header = submission.header
     options = [
-        f"--array=0-{len(submission.directories) - 1}{throttle}",
+        f"--array={_ranges(submission.tasks)}{throttle}",
         "--output=" + _in_task(header.output or filenames.ARRAY),
     ]
     if not header.name:
         options.append("--job-name=" + header.job_name)
     return [*options, "--error=" + _in_task(header.error)] if header.error else options
+
+
+def _ranges(numbers: List[int]) -> str:
+    """Return ascending numbers as sbatch takes them.
+
+    Example:
+        >>> _ranges([0, 1, 2, 5])
+        '0-2,5'
+
+    """
+    words: List[str] = []
+    for _, run in itertools.groupby(enumerate(numbers), lambda each: each[1] - each[0]):
+        several = [number for _, number in run]
+        words.append(f"{several[0]}-{several[-1]}" if several[1:] else str(several[0]))
+    return ",".join(words)
 
 
 def _in_task(pattern: str) -> str:
@@ -201,7 +230,9 @@ def _pack_scripts(submission: LocatedSubmission, pack: Pack) -> Dict[str, str]:
         message = "disBatch is not on PATH there; install it: python3 -m pip install disbatch"
         raise AgentError("slurm", message)
     batch = _PACK.replace("@DISBATCH@", shlex.quote(program))
-    run = _PACK_RUN + _redirection(submission) + _run_script(pack.shebang, submission.header.script)
+    unit, name = paths.unit(submission.job_number), os.path.basename(submission.folder)
+    begin = _PACK_RUN.replace("@UNIT@", unit).replace("@NAME@", shlex.quote(name))
+    run = begin + _redirection(submission) + _run_script(pack.shebang, submission.header.script)
     return {
         paths.SCRIPT: "\n".join(["#!/bin/sh", *pack.header_lines, batch]),
         _TASKS: "".join(f"sh ./task {index}\n" for index in range(len(submission.directories))),

@@ -138,7 +138,7 @@ def _wanted_tasks(submission: LocatedSubmission) -> Set[str]:
     """Return the indices of a submission's tasks; one without a name is a job that is no array."""
     if submission.array is None:
         return {""}
-    return {str(index) for index in range(len(submission.directories))}
+    return {str(index) for index in submission.tasks}
 
 
 def _in_words(tasks: Set[str]) -> str:

@@ -4,10 +4,10 @@ import contextlib
 import os
 from typing import Callable, Dict, List, NamedTuple
 
-from pytest_remex.agent import process
+from pytest_remex.agent import process, record_copies
 from pytest_remex.agent.errors import AgentError, UnreadableError
 from pytest_remex.agent.fs import RunFiles
-from pytest_remex.agent.slurm import attempts, client, commands, groups
+from pytest_remex.agent.slurm import attempts, client, commands, groups, units
 from pytest_remex.agent.slurm.reconcile import SubmittedJob, Timeouts, resolve, verify
 from pytest_remex.agent.slurm.sbatch import (
     DOUBT,
@@ -56,9 +56,12 @@ class SubmitContext(NamedTuple):
 
 def submit(request: Submit, reply: Reply) -> None:
     """Submit, and tell what became of each submission."""
+    record_copies.keep(request.runs, request.part)
     patience = request.patience or PATIENCE
     limit = LimitWatch(LIMIT_PATIENCE if request.limit_patience is None else request.limit_patience)
-    submissions = submissions_of(request)
+    submissions, faults = units.units_of(submissions_of(request))
+    for fault in faults:
+        reply.send(fault)
     _tell_ignored(submissions, reply)
     with contextlib.closing(Launcher(patience)) as launcher:
         context = SubmitContext(reply, launcher, limit, [], request.width or WIDTH)
@@ -98,7 +101,7 @@ def _settle(doubtful: List[LocatedSubmission], timeouts: Timeouts, context: Subm
             jobs, again = resolve(doubtful, context.reply, timeouts)
         except AgentError as error:
             for submission in doubtful:
-                context.reply.send(InDoubt(submission.key, redact(str(error))))
+                _tell_doubt(submission, redact(str(error)), context.reply)
             return
         for submission in doubtful:
             if submission.key in jobs:
@@ -128,7 +131,7 @@ def _each(
             else:
                 _tell(submission, result, context.reply)
         except UnreadableError as error:
-            context.reply.send(InDoubt(submission.key, str(error)))
+            _tell_doubt(submission, str(error), context.reply)
 
     process.in_parallel(submissions, carry_out, context.width)
     return doubtful
@@ -136,9 +139,8 @@ def _each(
 
 def _continue(submission: LocatedSubmission, context: SubmitContext) -> SbatchResult:
     """Look at what is noted of a submission, and make the attempt that this leaves to make."""
-    group = groups.group_of(submission)
-    if group is not None:
-        groups.prepare(submission, group)
+    if submission.grouped:
+        pass  # its folder was published with the notes of its runs
     elif not os.path.lexists(submission.notes):
         message = f"there is no run directory {submission.folder}; place it again"
         return SbatchResult(REJECTED, words=message)
@@ -208,7 +210,9 @@ def _sbatch(submission: LocatedSubmission, number: int, context: SubmitContext) 
 
 def _tell(submission: LocatedSubmission, result: SbatchResult, reply: Reply) -> None:
     if result.kind != HELD:
-        reply.send(Rejected(submission.key, redact(result.words), result.kind == LIMIT))
+        for key, directories in submission.asked.items():
+            limited = result.kind == LIMIT
+            reply.send(Rejected(key, redact(result.words), limited, directories))
         return
     jobs = _jobs_of_runs(submission, result.job)
     for directory, job in jobs.items():
@@ -216,14 +220,18 @@ def _tell(submission: LocatedSubmission, result: SbatchResult, reply: Reply) -> 
         RunFiles(run).write(paths.JOB, job + "\n")
         if submission.pack is not None:
             groups.join_pack(run, submission.folder)
-    reply.send(Held(submission.key, result.job, jobs))
+    for key, directories in submission.asked.items():
+        reply.send(Held(key, result.job, {name: jobs[name] for name in directories}))
+
+
+def _tell_doubt(submission: LocatedSubmission, why: str, reply: Reply) -> None:
+    for key, directories in submission.asked.items():
+        reply.send(InDoubt(key, why, directories))
 
 
 def _jobs_of_runs(submission: LocatedSubmission, job: str) -> Dict[str, str]:
+    names = submission.directories
     if submission.array is None:
-        return dict.fromkeys(submission.directories, job)
+        return {names[task]: job for task in submission.tasks}
     array = JobId.parse(job)
-    return {
-        directory: str(array._replace(task=str(index)))
-        for index, directory in enumerate(submission.directories)
-    }
+    return {names[task]: str(array._replace(task=str(task))) for task in submission.tasks}

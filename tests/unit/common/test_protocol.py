@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_remex.common import framing, protocol
+from pytest_remex.common.claims import Claim
 from pytest_remex.common.parts import Placement
 from pytest_remex.common.protocol import CONVERSATION
 
@@ -12,6 +13,7 @@ META = st.dictionaries(st.text(), st.none() | st.integers() | st.text())
 PLACEMENTS = st.lists(
     st.builds(Placement, st.text(), st.text(), st.text(), st.text(), META), max_size=3
 )
+st.register_type_strategy(Claim, st.builds(Claim, point=META))
 REQUESTS = st.one_of(
     st.from_type(kind) if kind is not protocol.Place else st.builds(kind, placements=PLACEMENTS)
     for kind in CONVERSATION

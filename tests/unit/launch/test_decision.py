@@ -21,11 +21,11 @@ NEVER, RETRY, ALWAYS = (
 OPTIONS = (NEVER, RETRY, ALWAYS)
 
 
-def recorded(stage, final=None):
-    """Return a run that its launch record has at this stage."""
+def recorded(stage, final=None, *, own=True):
+    """Return a run that its launch record, or that of another user, has at this stage."""
     commit = Commit("c" * 40, "t" * 40, "b" * 40)
     run = RunRecord("n", "i", {}, {}, commit, "d", HEADER, stage=stage, final=final)
-    return RecordedRun(SimpleNamespace(), run)
+    return RecordedRun(SimpleNamespace(owner="" if own else "bob"), run)
 
 
 def known(stage):
@@ -50,6 +50,12 @@ def test_new(options):
 def test_interrupted(stage, options):
     """A run whose launch was interrupted at any stage is finished, whatever the user chose."""
     assert decide(known(stage), options, Job("1", JobState.FAILED)) is Decision.FINISH
+
+
+@pytest.mark.parametrize("stage", [stage for stage in Stage if not stage.settled])
+def test_interrupted_elsewhere(stage):
+    """A run that another user is submitting, or began to, is left to them."""
+    assert decide(KnownRuns(recorded(stage, own=False)), NEVER) is Decision.ELSEWHERE
 
 
 @pytest.mark.parametrize("state", JobState)

@@ -1,0 +1,176 @@
+"""Claim experiments in a runs folder: decided by creating a file, never by a listing.
+
+Another login node's view of a folder may be a minute old; creating is atomic on every file system
+that clusters have. A claim that a purge of scratch took is made again by who knows of it.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+from typing import NamedTuple, Tuple, Union
+
+from pytest_remex.agent import fs, process, record_copies
+from pytest_remex.agent.errors import AgentError, UnreadableError
+from pytest_remex.agent.fs import RunFiles
+from pytest_remex.agent.slurm import attempts
+from pytest_remex.agent.slurm.sbatch import REJECTED
+from pytest_remex.agent.wire import Reply
+from pytest_remex.common import paths
+from pytest_remex.common.claims import (
+    CLAIM_FORMAT,
+    Claim,
+    Claimed,
+    ClaimFault,
+    ClaimRuns,
+    Condition,
+    TakenBy,
+    WantedClaim,
+)
+from pytest_remex.common.paths import RunNote
+from pytest_remex.common.typed_json import NewerFormatError, TypedJsonError, dumps, loads
+
+WIDTH = 8
+"""Claims that are made at a time: each waits for the disk."""
+_FINGERPRINT = re.compile(r"[0-9a-f]{6,64}$")
+_NAME = re.compile(r"[0-9a-f]{2}/[0-9a-f]{4,62}\.[0-9]+\.[0-9]+$")
+
+
+class Found(NamedTuple):
+    """A claim, and the account of another user whose file it is."""
+
+    claim: Claim
+    owner: str = ""
+
+
+def claim_runs(request: ClaimRuns, reply: Reply) -> None:
+    """Claim experiments, and keep the part of the launch record that tells of them first."""
+    record_copies.keep(request.runs, request.part)
+
+    def answer(wanted: WantedClaim) -> None:
+        reply.raise_if_gone()
+        reply.send(_answer(request.runs, wanted))
+
+    process.in_parallel(request.wanted, answer, WIDTH)
+
+
+def mark_placed(runs: str, name: str) -> None:
+    """Note that a claim's run directory is there: if it is not there later, it was purged."""
+    if not name:
+        return
+    if not _NAME.match(name):
+        raise AgentError("request", f"{name!r} cannot name a claim")
+    path = paths.claim(runs, name, "placed")
+    fs.make_common(runs, os.path.dirname(path))
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+
+
+def _answer(runs: str, wanted: WantedClaim) -> Union[Claimed, TakenBy, ClaimFault]:
+    sha = wanted.claim.sha
+    try:
+        found, condition, job = _claim(runs, wanted)
+    except AgentError as error:
+        return ClaimFault(sha, str(error))
+    if found.claim.job == wanted.claim.job:
+        return Claimed(sha, found.claim.name, found.claim.replicate)
+    return TakenBy(sha, found.claim, condition, job, found.owner)
+
+
+def _claim(runs: str, wanted: WantedClaim) -> Tuple[Found, Condition, str]:
+    """Create a claim where there is room for one; return the one that counts, or another's."""
+    claim = wanted.claim._replace(generation=1)
+    if not _FINGERPRINT.match(claim.fingerprint):
+        raise AgentError("request", f"{claim.fingerprint!r} is no fingerprint")
+    while not _create(runs, claim):
+        newest = _newest(runs, _read(runs, claim))
+        if newest.claim.job == claim.job:
+            return newest, Condition.PLACED, ""
+        if wanted.another:
+            claim = claim._replace(replicate=claim.replicate + 1, generation=1)
+            continue
+        condition, job = _condition(runs, newest.claim)
+        over = newest.claim.job == wanted.over
+        if over and wanted.unplaced and condition is Condition.UNPLACED:
+            _bury(runs, newest.claim)
+            continue
+        if not _gives_way(condition, over=over and not wanted.unplaced):
+            return newest, condition, job
+        claim = claim._replace(generation=newest.claim.generation + 1)
+    return Found(claim), Condition.UNPLACED, ""
+
+
+def _gives_way(condition: Condition, *, over: bool) -> bool:
+    return over or condition in (Condition.REJECTED, Condition.TAKEN)
+
+
+def _create(runs: str, claim: Claim) -> bool:
+    path = paths.claim(runs, claim.name)
+    fs.make_common(runs, os.path.dirname(path))
+    return fs.create(path, dumps(claim, CLAIM_FORMAT), synced=True)
+
+
+def _read(runs: str, claim: Claim) -> Found:
+    path = paths.claim(runs, claim.name)
+    try:
+        found = _checked(loads(Claim, fs.read(path) or "", CLAIM_FORMAT), claim.name)
+    except NewerFormatError as error:
+        raise AgentError("runs", f"the claim {path}: {error}") from error
+    except TypedJsonError as error:
+        message = f"the claim {path} is damaged ({error}): remove it if its run is of no use"
+        raise AgentError("runs", message) from error
+    return Found(found, record_copies.owner(os.lstat(path).st_uid))
+
+
+def _checked(found: Claim, name: str) -> Claim:
+    if found.name != name or os.path.basename(found.directory) != found.directory:
+        raise TypedJsonError("it is of another experiment")
+    return found
+
+
+def _newest(runs: str, there: Found) -> Found:
+    while True:
+        after = there.claim._replace(generation=there.claim.generation + 1)
+        if not os.path.exists(paths.claim(runs, after.name)):
+            return there
+        there = _read(runs, after)
+
+
+def _condition(runs: str, there: Claim) -> Tuple[Condition, str]:
+    directory = os.path.join(runs, there.directory)
+    if not os.path.lexists(directory):
+        placed = os.path.exists(paths.claim(runs, there.name, "placed"))
+        return (Condition.PURGED if placed else Condition.UNPLACED), ""
+    try:
+        note = RunFiles(directory).load(RunNote, paths.RUN)
+        if note is None or (note.token, note.sha) != (there.token, there.sha):
+            return Condition.TAKEN, ""
+        return _submitted(directory, there)
+    except UnreadableError:
+        return Condition.TAKEN, ""
+
+
+def _submitted(directory: str, there: Claim) -> Tuple[Condition, str]:
+    job = (RunFiles(directory).read(paths.JOB) or "").strip()
+    if there.job_number == 1 and job:
+        return Condition.SUBMITTED, job
+    made = attempts.read(paths.remex(directory), there.job_number)
+    settled = attempts.settled(paths.remex(directory), there.job_number, made)
+    if settled is not None:
+        return Condition.SUBMITTED, settled
+    rejected = bool(made) and made[-1].result.kind == REJECTED
+    return (Condition.REJECTED if rejected else Condition.PLACED), ""
+
+
+def _bury(runs: str, there: Claim) -> None:
+    """Take the name of a run directory that was never made, so that nobody makes it any more.
+
+    A rename onto a folder that holds something fails: who is slow finds the name taken.
+    """
+    grave = os.path.join(runs, paths.REMEX, f"grave.{fs.unique()}")
+    os.makedirs(paths.remex(grave))
+    fs.replace(paths.in_run(grave, paths.RUN), dumps(RunNote(), paths.DISK_FORMAT))
+    try:
+        os.rename(grave, os.path.join(runs, there.directory))
+    except OSError:  # it was made meanwhile, or another client was as fast
+        shutil.rmtree(grave, ignore_errors=True)

@@ -1,0 +1,148 @@
+"""Copies of launch records in the runs folder: what any client learns of all others' launches.
+
+A record has one writer, who appends to the copy what it has appended to its own; a copy that holds
+other bytes is another writer's, and is left as it is.
+"""
+
+import base64
+import os
+import pwd
+import stat
+import zlib
+from typing import Iterator, Optional, Tuple
+
+from pytest_remex.agent import fs
+from pytest_remex.agent.errors import AgentError
+from pytest_remex.agent.wire import Reply
+from pytest_remex.common import paths
+from pytest_remex.common.records import (
+    AppendRecord,
+    LaunchOpened,
+    LaunchTaken,
+    OpenLaunch,
+    ReadRecords,
+    RecordLacking,
+    RecordPart,
+    RecordRefused,
+)
+
+LARGEST = 64 << 20
+"""Bytes of a record at most: 100,000 runs have fewer."""
+SUFFIX = ".jsonl"
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+def open_launch(request: OpenLaunch, reply: Reply) -> None:
+    """Claim a launch's name by creating the copy of its record, with the record's first line."""
+    path = _path(request.runs, request.record)
+    fs.make_common(request.runs, os.path.dirname(path))
+    opened = fs.create(path, request.head) or fs.read(path) == request.head
+    reply.send(LaunchOpened() if opened else LaunchTaken())
+
+
+def append_record(request: AppendRecord, reply: Reply) -> None:
+    """Append to the copy of a launch record, unless it is another's."""
+    if not append(request.runs, request.part):
+        reply.send(RecordRefused(request.part.record))
+
+
+def read_records(request: ReadRecords, reply: Reply) -> None:
+    """Send what the client lacks of every record, and tell what the runs folder lacks."""
+    sizes = {}
+    for record, path, about in _records(request.runs):
+        sizes[record] = about.st_size
+        known = request.known.get(record, 0)
+        if about.st_size > known:
+            reply.raise_if_gone()
+            data = _whole_lines(path, known)
+            if data:
+                packed = base64.b64encode(zlib.compress(data, 6)).decode("ascii")
+                reply.send(RecordPart(record, known, packed, owner(about.st_uid)))
+    for record, known in sorted(request.known.items()):
+        if sizes.get(record, 0) < known:
+            reply.send(RecordLacking(record, sizes.get(record, 0)))
+
+
+def append(runs: str, part: RecordPart) -> bool:
+    """Append a part of a record to its copy, and sync it; what is there already stays as it is.
+
+    Returns:
+        Whether the copy holds the part now; not where it is another's.
+
+    """
+    if not part.record:
+        return True
+    path, data = _path(runs, part.record), zlib.decompress(base64.b64decode(part.data))
+    fs.make_common(runs, os.path.dirname(path))
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        file = os.open(path, flags, 0o666)
+    except PermissionError:
+        return False
+    try:
+        size = os.fstat(file).st_size
+        there = os.pread(file, len(data), part.offset)
+        if size < part.offset or there != data[: len(there)]:
+            return False
+        os.pwrite(file, data[len(there) :], part.offset + len(there))
+        os.fsync(file)
+    finally:
+        os.close(file)
+    return True
+
+
+def keep(runs: str, part: RecordPart) -> None:
+    """Append a part of a record. Raises an error of kind runs where the copy is another's."""
+    if not append(runs, part):
+        path = _path(runs, part.record)
+        message = f"{path} was changed by another output folder: run the same command again"
+        raise AgentError("runs", message)
+
+
+def owner(number: int) -> str:
+    """Return the account of another user, empty for this one."""
+    if number == os.geteuid():
+        return ""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def _records(runs: str) -> Iterator[Tuple[str, str, os.stat_result]]:
+    """Return each record's name, path and facts; links and other things are no records."""
+    folder = paths.launch_records(runs)
+    for name in sorted(fs.listing(folder)):
+        record, suffix = os.path.splitext(name)
+        path = os.path.join(folder, name)
+        about = _lstat(path)
+        if suffix == SUFFIX and about is not None and stat.S_ISREG(about.st_mode):
+            yield record, path, about
+
+
+def _lstat(path: str) -> Optional[os.stat_result]:
+    try:
+        return os.lstat(path)
+    except OSError:
+        return None
+
+
+def _path(runs: str, record: str) -> str:
+    if os.path.basename(record) != record or record.startswith(".") or not record:
+        raise AgentError("request", f"{record!r} cannot name a launch record")
+    return paths.launch_record(runs, record)
+
+
+def _whole_lines(path: str, start: int) -> bytes:
+    """Return the bytes from `start` to the last line's end: one that is half written comes later.
+
+    What cannot be read, as another user's, is not there.
+    """
+    try:
+        file = os.open(path, _READ)
+    except OSError:
+        return b""
+    with os.fdopen(file, "rb") as stream:
+        stream.seek(start)
+        data = stream.read(LARGEST)
+    return data[: data.rfind(b"\n") + 1]

@@ -1,0 +1,133 @@
+"""Decides which sbatch submits a run's job: alone, in a job array, or in a pack.
+
+Two clients may group the same runs in two ways. So, before any attempt, a note in the run directory
+says to which unit the job belongs; it is created once, by whoever comes first, and who comes later
+goes on with that unit, whatever was asked for. Of a group only the members that say so are tasks.
+"""
+
+import os
+from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+
+from pytest_remex.agent import fs
+from pytest_remex.agent.errors import UnreadableError
+from pytest_remex.agent.fs import RunFiles
+from pytest_remex.agent.slurm import attempts, groups
+from pytest_remex.agent.submissions import LocatedSubmission, located
+from pytest_remex.common import parts, paths
+from pytest_remex.common.paths import RunNote
+from pytest_remex.common.protocol import InDoubt
+
+Scripts = Callable[[LocatedSubmission], Dict[str, str]]
+ALONE = "alone"
+"""What the note says of a job that is no group's."""
+
+
+class Units(NamedTuple):
+    """What is to be submitted, each unit once; and what cannot be, with the reason."""
+
+    submissions: List[LocatedSubmission]
+    faults: List[InDoubt]
+
+
+def units_of(asked: Iterable[LocatedSubmission], scripts: Scripts = groups.scripts_of) -> Units:
+    """Return what submits the runs asked for.
+
+    Args:
+        asked: The submissions asked for.
+        scripts: Returns the scripts of a group, which its folder holds.
+
+    Returns:
+        The units. Each one's `asked` has the runs that were asked for, by the key of the submission
+        asked for.
+
+    """
+    units: Dict[str, LocatedSubmission] = {}
+    faults: List[InDoubt] = []
+    for submission in asked:
+        if submission.grouped:
+            groups.publish(submission, scripts)
+        for name, directories in _by_unit(submission):
+            try:
+                unit = _unit(name, directories, submission)
+            except UnreadableError as error:
+                faults.append(InDoubt(submission.key, str(error), directories))
+                continue
+            told = dict(units[unit.folder].asked) if unit.folder in units else {}
+            units[unit.folder] = unit._replace(asked={**told, submission.key: directories})
+    return Units(list(units.values()), faults)
+
+
+def _by_unit(submission: LocatedSubmission) -> Iterator[Tuple[str, List[str]]]:
+    """Return the units that have a submission's runs, each with its runs."""
+    mine = _name(submission)
+    found: Dict[str, List[str]] = {}
+    for directory in submission.directories:
+        name = _decide(os.path.join(submission.runs, directory), submission.job_number, mine)
+        if name == ALONE != mine:
+            yield ALONE, [directory]
+        else:
+            found.setdefault(name, []).append(directory)
+    yield from found.items()
+
+
+def _name(submission: LocatedSubmission) -> str:
+    return os.path.basename(submission.folder) if submission.grouped else ALONE
+
+
+def _decide(run: str, job_number: int, mine: str) -> str:
+    """Return the unit of a run's job, which is `mine` where none was noted."""
+    try:
+        if mine != ALONE and attempts.read(paths.remex(run), job_number):
+            return ALONE
+        noted = RunFiles(run).create(paths.unit(job_number), mine + "\n")
+    except UnreadableError:
+        return mine  # what is in the way there is told when it is submitted
+    return mine if noted is None else noted.strip()
+
+
+def _unit(name: str, directories: List[str], asked: LocatedSubmission) -> LocatedSubmission:
+    """Return the unit of that name. Raises `UnreadableError` where it cannot be found out."""
+    if name == _name(asked):
+        return _restricted(asked, directories)
+    if name == ALONE:
+        return _alone(directories[0], asked)
+    folder = os.path.join(paths.groups(asked.runs), name)
+    path = os.path.join(folder, paths.SUBMISSION)
+    kept = fs.parse(parts.Submission, path, _own_file(path))
+    if kept is None or os.path.basename(name) != name:
+        raise UnreadableError(path, "it is not there, and runs say that it submits them")
+    group = located(kept, asked.runs, "")._replace(folder=folder, notes=paths.remex(folder))
+    return _restricted(group, dict(_by_unit(group)).get(name, []))
+
+
+def _restricted(submission: LocatedSubmission, directories: List[str]) -> LocatedSubmission:
+    own = set(directories)
+    tasks = [index for index, name in enumerate(submission.directories) if name in own]
+    scripts = {name: blob for name, blob in submission.scripts.items() if name in own}
+    return submission._replace(key=submission.folder, tasks=tasks, scripts=scripts)
+
+
+def _alone(directory: str, asked: LocatedSubmission) -> LocatedSubmission:
+    folder = os.path.join(asked.runs, directory)
+    note = RunFiles(folder).load(RunNote, paths.RUN) or RunNote()
+    return asked._replace(
+        key=folder,
+        folder=folder,
+        notes=paths.remex(folder),
+        directories=[directory],
+        tasks=[0],
+        scripts={name: blob for name, blob in asked.scripts.items() if name == directory},
+        array=None,
+        pack=None,
+        comment=f"remex:{note.sha}",
+    )
+
+
+def _own_file(path: str) -> Optional[str]:
+    """Return the text of a file, which says what is run: only this account may have written it."""
+    try:
+        if os.lstat(path).st_uid != os.geteuid():
+            raise UnreadableError(path, "another user wrote it")
+    except FileNotFoundError:
+        return None
+    return fs.read(path, largest=groups.LARGEST_LIST)

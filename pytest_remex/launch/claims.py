@@ -1,0 +1,124 @@
+"""Claims experiments in the runs folder, and goes by what other clients have claimed there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from pytest_remex.common.claims import Claim, Condition, JobOfRun, TakenBy, WantedClaim
+from pytest_remex.launch.outcomes import Candidate, Outcome, State
+from pytest_remex.launch.session import LaunchSession, SubmitRequest, whoami
+from pytest_remex.model import Commit
+from pytest_remex.records.copies import check_names
+from pytest_remex.records.index import RecordedRun
+from pytest_remex.records.schema import Launch, RunRecord
+from pytest_remex.records.store import LaunchRecord, record_path
+
+ROUNDS = 3
+"""How often an experiment may be found taken by another client before it is left to that one."""
+AGAIN = "--remex-submit --remex-retry sends it again"
+
+
+def wanted_claim(session: LaunchSession, request: SubmitRequest, run: RunRecord) -> WantedClaim:
+    """Return the claim for a run's next job."""
+    launch, identity = session.launch, run.identity or request.prepared.identity
+    claim = Claim(
+        fingerprint=identity.fingerprint,
+        directory=run.directory,
+        launch=launch.id,
+        token=launch.token,
+        base=launch.base,
+        sha=run.commit.sha,
+        tree=run.commit.tree,
+        sweep=launch.name,
+        node=run.node,
+        point=dict(run.point),
+        by=whoami(),
+        replicate=identity.replicate,
+        job_number=run.job_number,
+        recipe=run.recipe,
+        patterns=identity.patterns,
+        changed=[list(each) for each in identity.changed],
+    )
+    if run.job_number > 1:
+        return WantedClaim(claim, claim.job._replace(job_number=run.job_number - 1))
+    if request.over is None or request.resumed is not None:
+        return WantedClaim(claim)
+    over = request.over
+    job = JobOfRun(over.launch.token, over.run.commit.sha, over.run.job_number)
+    return WantedClaim(claim, job, not over.run.stage.settled, request.another)
+
+
+def follow(candidate: Candidate, taken: TakenBy, run: RecordedRun | None) -> bool:
+    """Go by another client's claim of an experiment.
+
+    Args:
+        candidate: The experiment; its outcome is set.
+        taken: The claim.
+        run: The run that it tells of; None where it cannot be gone on with here.
+
+    Returns:
+        Whether the run is unfinished, and this client goes on with it.
+
+    """
+    outcome = _outcome_of(taken) or (run and Outcome.of_released(run))
+    if outcome is not None or run is None or candidate.rounds == ROUNDS:
+        claim = taken.claim
+        candidate.outcome = outcome or Outcome.unfinished(claim.launch, claim.by)
+        return False
+    candidate.request = replace(candidate.request, resumed=run, retried=None)
+    candidate.rounds += 1
+    candidate.outcome = Outcome(State.WAITING)
+    return True
+
+
+def _outcome_of(taken: TakenBy) -> Outcome | None:
+    """Return what to tell of an experiment that another client has; None where it is unfinished."""
+    claim = taken.claim
+    if taken.condition is Condition.SUBMITTED:
+        return Outcome(State.ALREADY, taken.job, claim.launch, by=claim.by)
+    if taken.condition is Condition.PURGED:
+        why = f"its run directory {claim.directory} is gone: purged? {AGAIN}"
+        return Outcome(State.ALREADY, taken.job, claim.launch, why, claim.by)
+    if taken.owner:
+        return Outcome.unfinished(claim.launch, f"{taken.owner} ({claim.by})")
+    return None
+
+
+def run_of_claim(taken: TakenBy, request: SubmitRequest, run: RunRecord, home: Path) -> RecordedRun:
+    """Return the run that a claim tells of, where no launch record does.
+
+    Args:
+        taken: The claim.
+        request: The same experiment, as it is here.
+        run: Its run here, which never began.
+        home: The folder of the launch records.
+
+    Raises:
+        RecordError: A name in the claim could be none of ours.
+
+    """
+    claim, sweep = taken.claim, request.prepared.experiment.sweep
+    launch = Launch(
+        id=claim.launch,
+        token=claim.token,
+        name=sweep.name,
+        branch=sweep.branch,
+        base=claim.base,
+        base_config=sweep.base_config,
+        fetch=sweep.fetch,
+        config_file=sweep.config_file,
+        remote=request.remote,
+        by=claim.by,
+    )
+    there = replace(
+        run,
+        commit=Commit(claim.sha, claim.tree, claim.base),
+        directory=claim.directory,
+        job_number=claim.job_number,
+        submission="",
+    )
+    path = record_path(home, claim.launch)
+    record = LaunchRecord(launch, {claim.sha: there}, path, own=False, home=home)
+    check_names(record)
+    return RecordedRun(record, there)

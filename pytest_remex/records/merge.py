@@ -1,0 +1,88 @@
+"""Puts together what several files say of one launch: its record, and additions to it.
+
+Each file has one writer, so the order within a file is certain, and that between files is not: what
+counts is who got further.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from pytest_remex.records.schema import RunRecord, Stage
+from pytest_remex.records.store import LaunchRecord, is_addition
+
+ORDER = (
+    Stage.COMMITTED,
+    Stage.PUSHED,
+    Stage.PLACED,
+    Stage.SUBMITTING,
+    Stage.INDOUBT,
+    Stage.REFUSED,
+    Stage.HELD,
+    Stage.REJECTED,
+    Stage.RELEASED,
+)
+"""Stages, those that say more last."""
+
+
+def merged(records: Iterable[LaunchRecord]) -> list[LaunchRecord]:
+    """Return one record for each launch, the oldest launch first.
+
+    Of a launch's files the one that began it counts as the record: the output folder's own, unless
+    there is a copy of it, which is there only where it says more.
+    """
+    groups: dict[tuple[str, str], list[LaunchRecord]] = {}
+    for record in records:
+        groups.setdefault((record.launch.id, record.launch.token), []).append(record)
+    found = [_merge(sorted(group, key=_precedence)) for group in groups.values()]
+    return sorted(found, key=lambda record: (record.launch.id[-19:], record.launch.id))
+
+
+def _precedence(record: LaunchRecord) -> tuple[bool, bool, str]:
+    """Return a key that puts copies first, and own additions last: their names for runs win."""
+    return is_addition(record.path), record.own, record.path.stem
+
+
+def _merge(files: list[LaunchRecord]) -> LaunchRecord:
+    record, *others = files
+    if not record.own:
+        record = replace(record, tips=(), tidied=False)  # of a branch that is not ours
+    for other in others:
+        runs = dict(record.runs)
+        for sha, run in other.runs.items():
+            runs[sha] = _further(runs[sha], run) if sha in runs else run
+        for sha, notes in other.notes.items():
+            if sha in runs:
+                runs[sha] = _noted(runs[sha], dict(notes))
+        record = replace(record, runs=runs)
+        if other.own and is_addition(other.path):
+            record = replace(record, tips=other.tips, tidied=other.tidied)
+    return record
+
+
+def _further(one: RunRecord, other: RunRecord) -> RunRecord:
+    """Return what is known of a run from two files; its names are those of `other`."""
+    ahead, behind = (one, other) if _progress(one) >= _progress(other) else (other, one)
+    same = behind.final is not None and behind.final.id == ahead.job
+    return replace(
+        ahead,
+        final=ahead.final or (behind.final if same else None),
+        node=other.node,
+        id=other.id,
+        point=other.point,
+        parameters=other.parameters,
+    )
+
+
+def _progress(run: RunRecord) -> tuple[int, int]:
+    return run.job_number, ORDER.index(run.stage)
+
+
+def _noted(run: RunRecord, notes: dict[str, object]) -> RunRecord:
+    """Return a run with what another file says of it: its end, and its names."""
+    names = ("node", "id", "point", "parameters")
+    changes = {name: notes[name] for name in names if name in notes}
+    final = notes.get("final")
+    is_end = run.final is None and getattr(final, "id", None) == run.job
+    return replace(run, **changes, final=final if is_end else run.final)  # type: ignore[arg-type]

@@ -1,0 +1,185 @@
+"""The runs folder is the memory: what one client launched, every other one knows."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+import pytest
+from support.invariants import Snapshot, assert_clean, assert_once
+from support.kills import EDGES, kill_at
+from support.launches import User, finished
+from support.projects import Project, git
+
+ARRAY = ("--remex-array",)
+ALREADY = re.compile(r"\] ALREADY SUBMITTED job \d+")
+
+
+@pytest.fixture
+def other(user, home, sshd, tmp_path):
+    """Return a second person, with a fresh clone on another machine of the same account there."""
+    git(tmp_path, "clone", "--quiet", str(user.project.origin), "second")
+    places = (user.project.origin, user.project.clone, user.project.runs)
+    other_home = tmp_path / "other home"
+    sshd.client(other_home)
+    other = User(Project(tmp_path / "second", *places), other_home)
+    yield other
+    other.close()
+
+
+def results_of(someone):
+    """Return the lines of the results table, without what is where on this machine."""
+    header, *lines = (someone.output / "tams/results.csv").read_text().splitlines()
+    path = header.split(",").index("path")
+    cells = [line.split(",") for line in lines]
+    return sorted([cell for number, cell in enumerate(row) if number != path] for row in cells)
+
+
+def test_a_fresh_clone_knows_all(user, other, cluster):
+    """Submit sends nothing and says by whom; status and collect find the runs and their results."""
+    before = Snapshot.of(other.repository)
+    jobs = re.findall(r"SUBMITTED job (\d+)", user.submit().text)
+    cluster.wait()
+    plan = other.pytest("--remex-plan").well()
+    assert len(re.findall(r"ALREADY SUBMITTED job \d+ by \w+@", plan.text)) == 3
+    again = other.submit()
+    assert len(ALREADY.findall(again.text)) == 3
+    assert "3 already submitted" in again
+    status = other.pytest("--remex-status", "-v").well()
+    assert re.findall(r"COMPLETED job (\d+)", status.text) == jobs
+    user.collect().well()
+    other.collect().well()
+    assert results_of(other) == results_of(user)
+    assert_once(user, cluster, 3)
+    assert_clean(other, before)
+
+
+def test_a_lost_output_folder_costs_nothing(user, cluster):
+    """After `rm -r remex-output` the same runs are found, and the results are the same."""
+    user.submit()
+    user.collect().well()
+    results = results_of(user)
+    shutil.rmtree(user.output)
+    assert len(ALREADY.findall(user.submit().text)) == 3
+    user.collect().well()
+    assert results_of(user) == results
+    shutil.rmtree(user.output)
+    user.collect().well()
+    assert results_of(user) == results
+    assert_once(user, cluster, 3)
+
+
+def test_another_client_cancels(user, other, cluster):
+    """Jobs that one client submitted are cancelled by another, and both are told the same."""
+    user.script("sleep 60")
+    git(other.repository, "pull", "--quiet")
+    user.submit()
+    other.pytest("--remex-cancel").well()
+    cluster.wait()
+    states = [row["state"] for row in user.states().values()]
+    assert states == ["CANCELLED"] * 3
+    assert user.states() == other.states()
+
+
+def test_another_client_retries(user, other, cluster):
+    """What failed is sent once more by another client, and the first one then knows that run."""
+    user.script("[ $mass != 2.0 ] || [ -e ../../mended ] || exit 3")
+    git(other.repository, "pull", "--quiet")
+    user.submit()
+    user.collect().badly("1 failed, 2 passed")
+    (user.project.runs.parent / "mended").touch()
+    retried = other.submit("--remex-retry")
+    (job,) = re.findall(r"\] SUBMITTED job (\d+)", retried.text)
+    other.collect().well()
+    user.collect().well()
+    assert f"COMPLETED job {job}" in user.pytest("--remex-status", "-v").well()
+    assert results_of(user) == results_of(other)
+    assert len(ALREADY.findall(user.submit("--remex-retry").text)) == 3
+
+
+@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("options", [((), ()), (ARRAY, ()), ((), ARRAY)], ids=str)
+def test_another_client_finishes_what_was_killed(user, other, cluster, edge, options):
+    """Whatever a killed client had come to, and whatever the groups are, each runs once."""
+    theirs, ours = options
+    before = Snapshot.of(other.repository)
+    kill_at(user, edge, 1, *theirs)
+    other.submit(*ours)
+    assert_once(other, cluster, 3)
+    assert len(re.findall("COMPLETED job", other.pytest("--remex-status", "-v").well().text)) == 3
+    assert len(ALREADY.findall(user.submit(*theirs).text)) == 3
+    assert_once(user, cluster, 3)
+    assert_clean(other, before)
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_the_output_folder_vanishes(user, cluster, edge):
+    """A killed client whose `remex-output` is lost too is finished by the same command."""
+    kill_at(user, edge)
+    shutil.rmtree(user.output)
+    user.submit()
+    assert_once(user, cluster, 3)
+    assert len(ALREADY.findall(user.submit().text)) == 3
+
+
+@pytest.mark.parametrize("options", [((), ()), (ARRAY, ())], ids=str)
+def test_two_clients_submit_at_the_same_moment(user, other, cluster, options):
+    """Each experiment gets one run directory and one job, and both clients say which."""
+    befores = [Snapshot.of(each.repository) for each in (user, other)]
+    started = [
+        each.start("--remex-submit", "-v", *chosen)
+        for each, chosen in zip((user, other), options, strict=True)
+    ]
+    for process in started:
+        done = finished(process).well()
+        assert len(re.findall(r"\] (?:ALREADY )?SUBMITTED job", done.text)) == 3
+    assert_once(user, cluster, 3)
+    assert {*user.states()} == {*other.states()}
+    for each, before in zip((user, other), befores, strict=True):
+        assert_clean(each, before)
+
+
+def test_a_damaged_record_there_is_told(user, other, cluster):
+    """It is not used, and all others are."""
+    user.submit()
+    folder = user.project.runs / ".remex" / "launches"
+    (folder / "tams_2026_01_01_00_00_00.jsonl").write_text('{"remex": 1}\n')
+    again = other.submit()
+    assert len(ALREADY.findall(again.text)) == 3
+    assert "a launch record of the runs folder is not used" in again
+
+
+def test_records_that_were_purged_are_put_back(user, other, cluster):
+    """A purge of scratch that took the records is undone by whoever still has them."""
+    user.submit()
+    shutil.rmtree(user.project.runs / ".remex" / "launches")
+    user.pytest("--remex-status").well()
+    assert len(ALREADY.findall(other.submit().text)) == 3
+
+
+def test_records_of_another_repository_are_not_used(user, other, cluster):
+    """Their base commits are not here: they are counted, and their runs are none of this sweep."""
+    user.submit()
+    git(other.repository, "checkout", "--quiet", "--orphan", "another")
+    git(other.repository, "-c", "user.name=A", "-c", "user.email=a@b", "commit", "-qm", "new")
+    git(other.repository, "branch", "--quiet", "-D", "main")
+    git(other.repository, "update-ref", "-d", "refs/remotes/origin/main")
+    git(other.repository, "symbolic-ref", "--delete", "refs/remotes/origin/HEAD")
+    git(other.repository, "reflog", "expire", "--expire=now", "--all")
+    git(other.repository, "gc", "--quiet", "--prune=now")
+    status = other.pytest("--remex-status", "-v")
+    assert "1 launch record in" in status
+    assert status.text.count("NOT SUBMITTED") == 3
+
+
+def test_a_launchs_name_is_one_clients(user, other, cluster):
+    """Two clients that launch other grids in one second take two names."""
+    other.sweep(4.0, 5.0, 6.0)
+    started = [each.start("--remex-submit") for each in (user, other)]
+    for process in started:
+        text, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, text
+    cluster.wait()
+    launches = {path.stem for each in (user, other) for path in each.output.glob("launches/*")}
+    assert len({name for name in launches if name.startswith("tams_")}) == 2
+    assert_once(user, cluster, 6)

@@ -1,0 +1,209 @@
+"""Claims in a runs folder, through the agent."""
+
+import json
+import threading
+
+import pytest
+
+from pytest_remex.common.claims import (
+    Claim,
+    Claimed,
+    ClaimFault,
+    ClaimRuns,
+    Condition,
+    TakenBy,
+    WantedClaim,
+)
+from pytest_remex.common.parts import Array, Submission
+from pytest_remex.common.protocol import LOCAL, Held, Submit
+from pytest_remex.common.records import RecordPart
+
+PRINT = "3fa1c2"
+REJECTED = "sbatch: error: Batch job submission failed: Invalid partition name specified"
+
+
+def claim(by="ann", **changes):
+    """Return a claim of a first generation; each client has a token of its own."""
+    facts = {
+        "fingerprint": PRINT, "directory": f"run_{by}", "launch": f"L_{by}", "token": by,
+        "base": "b", "sha": f"sha_{by}", "tree": "t", "sweep": "tams", "node": "x::tams[a=1]",
+        "point": {"a": 1}, "by": f"{by}@laptop",
+    }  # fmt: skip
+    return Claim(**{**facts, **changes})
+
+
+def want(by="ann", over=None, **changes):
+    """Return a claim that is asked for, with `over` after the claim that is over."""
+    job = over.job if over else None
+    flags = {key: changes.pop(key) for key in ("unplaced", "another") if key in changes}
+    return WantedClaim(claim(by, **changes), job, **flags)
+
+
+def ask(agent, runs, *wanted):
+    """Claim, and return the answers in the order of the claims."""
+    events = agent.ask(ClaimRuns(str(runs), RecordPart(), list(wanted)))
+    order = [each.claim.sha for each in wanted]
+    return sorted(events, key=lambda event: order.index(event.sha))
+
+
+def make_run(runs, by="ann"):
+    """Make the run directory of a claim by hand."""
+    folder = runs / f"run_{by}" / ".remex"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps({"token": by, "sha": f"sha_{by}"}))
+    return folder
+
+
+def reject(folder):
+    """Note that Slurm refused a run's job."""
+    note = f'{{"host": "h", "pid": 1}}\n{REJECTED}\n\n{{"exit": 1}}\n'
+    (folder / "submit-1.1").write_text(note)
+
+
+def name(generation=1, replicate=0):
+    """Return a claim's name."""
+    return f"{PRINT[:2]}/{PRINT[2:]}.{replicate}.{generation}"
+
+
+def test_the_first_client_gets_an_experiment(agent, tmp_path):
+    """The second one learns whose it is; the first one may ask again."""
+    for _ in range(2):
+        assert ask(agent, tmp_path, want()) == [Claimed("sha_ann", name(), 0)]
+    (taken,) = ask(agent, tmp_path, want("bob"))
+    assert taken == TakenBy("sha_bob", claim(), Condition.UNPLACED, "")
+
+
+def test_each_replicate_that_is_asked_for_is_claimed(agent, tmp_path):
+    """Two clients that ask for one more get two; each may ask again."""
+    ask(agent, tmp_path, want())
+    for _ in range(2):
+        (one,) = ask(agent, tmp_path, want("bob", another=True))
+        (two,) = ask(agent, tmp_path, want("eve", another=True))
+        assert (one.replicate, two.replicate) == (1, 2)
+
+
+def test_one_of_many_clients_wins_each_experiment(start_agent, tmp_path):
+    """Four clients that claim the same 50 experiments at once get each of them once."""
+    answers = {}
+
+    def client(by):
+        wanted = [want(by, fingerprint=f"{n:06x}", sha=str(n)) for n in range(50)]
+        answers[by] = ask(start_agent(), tmp_path, *wanted)
+
+    threads = [threading.Thread(target=client, args=(by,)) for by in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    won = [e.sha for events in answers.values() for e in events if isinstance(e, Claimed)]
+    assert sorted(won, key=int) == [str(n) for n in range(50)]
+    assert sum(len(events) for events in answers.values()) == 200
+
+
+def test_what_became_of_a_claim_is_told(agent, tmp_path):
+    """A run directory with a job is SUBMITTED, one without PLACED."""
+    ask(agent, tmp_path, want())
+    folder = make_run(tmp_path)
+    assert ask(agent, tmp_path, want("bob"))[0].condition is Condition.PLACED
+    (folder / "job").write_text("12_3;east\n")
+    (taken,) = ask(agent, tmp_path, want("bob"))
+    assert (taken.condition, taken.job) == (Condition.SUBMITTED, "12_3;east")
+
+
+def test_a_purged_run_is_told_as_such(agent, tmp_path):
+    """Its directory was there, and is gone: it is not submitted again unasked."""
+    ask(agent, tmp_path, want())
+    (tmp_path / ".remex/claims" / f"{name()}.placed").touch()
+    assert ask(agent, tmp_path, want("bob"))[0].condition is Condition.PURGED
+    after = want("bob", over=claim())
+    assert ask(agent, tmp_path, after) == [Claimed("sha_bob", name(2), 0)]
+
+
+def test_a_directory_that_is_anothers_makes_room(agent, tmp_path):
+    """A claim whose directory can never be made gives way to the next generation."""
+    ask(agent, tmp_path, want())
+    (make_run(tmp_path) / "run.json").write_text('{"token": "somebody"}')
+    assert ask(agent, tmp_path, want("bob")) == [Claimed("sha_bob", name(2), 0)]
+
+
+def test_a_rejected_run_makes_room_for_the_next_generation(agent, tmp_path):
+    """What Slurm refused may be claimed again, once."""
+    ask(agent, tmp_path, want())
+    reject(make_run(tmp_path))
+    for _ in range(2):
+        assert ask(agent, tmp_path, want("bob")) == [Claimed("sha_bob", name(2), 0)]
+    (taken,) = ask(agent, tmp_path, want("eve"))
+    assert taken.claim.by == "bob@laptop"
+
+
+def test_one_of_two_retries_follows_what_is_over(agent, tmp_path):
+    """Who comes second learns of the first's run."""
+    ask(agent, tmp_path, want())
+    assert ask(agent, tmp_path, want("bob", over=claim())) == [Claimed("sha_bob", name(2), 0)]
+    (taken,) = ask(agent, tmp_path, want("eve", over=claim()))
+    assert taken.claim.by == "bob@laptop"
+
+
+def test_a_run_that_will_never_be_made_is_buried(agent, tmp_path):
+    """Its name is taken, so that its slow owner finds it so; one that was made stays."""
+    ask(agent, tmp_path, want())
+    after = want("bob", over=claim(), unplaced=True)
+    assert ask(agent, tmp_path, after) == [Claimed("sha_bob", name(2), 0)]
+    with pytest.raises(OSError, match="not empty"):
+        (tmp_path / "other").mkdir() or (tmp_path / "other").rename(tmp_path / "run_ann")
+    make_run(tmp_path, "bob")
+    (taken,) = ask(agent, tmp_path, want("eve", over=claim("bob"), unplaced=True))
+    assert (taken.claim.by, taken.condition) == ("bob@laptop", Condition.PLACED)
+
+
+def test_a_damaged_claim_is_its_experiments_fault_alone(agent, tmp_path):
+    """The others of the request are claimed."""
+    ask(agent, tmp_path, want())
+    path = tmp_path / ".remex" / "claims" / name()
+    path.write_text('{"fingerprint": 3}')
+    fault, fine = ask(agent, tmp_path, want("o"), want("u", fingerprint="77aabb"))
+    assert isinstance(fault, ClaimFault)
+    assert str(path) in fault.message
+    assert fine.sha == "sha_u"
+
+
+def test_a_claim_of_a_newer_release_is_refused(agent, tmp_path):
+    """The words say to upgrade."""
+    ask(agent, tmp_path, want())
+    (tmp_path / ".remex" / "claims" / name()).write_text('{"format": 99}')
+    (fault,) = ask(agent, tmp_path, want("o"))
+    assert "upgrade" in fault.message
+
+
+@pytest.mark.parametrize("fingerprint", ["../../x", "", "3f", "xyz123"])
+def test_a_claims_name_stays_in_its_folder(agent, tmp_path, fingerprint):
+    """What is no fingerprint claims nothing."""
+    (fault,) = ask(agent, tmp_path, want(fingerprint=fingerprint))
+    assert isinstance(fault, ClaimFault)
+    assert not (tmp_path / ".remex/claims").exists()
+
+
+def local_jobs(agent, runs, *submissions):
+    """Queue submissions on this machine, and return the jobs of their runs."""
+    asked = Submit(str(runs), "L", "t", LOCAL, list(submissions))
+    events = [event for event in agent.ask(asked) if isinstance(event, Held)]
+    return {directory: job for event in events for directory, job in event.jobs.items()}
+
+
+def group(*runs):
+    """Return an array of runs."""
+    return Submission("array-" + "".join(runs), list(runs), array=Array([], "#!/bin/sh"))
+
+
+def test_a_run_belongs_to_one_submission(agent, tmp_path):
+    """Whatever a second client asks for, alone or in other arrays, each run keeps its job."""
+    for one in "abcd":
+        make_run(tmp_path, one)
+    first = local_jobs(agent, tmp_path, Submission("run_a", ["run_a"]), group("run_b", "run_c"))
+    assert set(first) == {"run_a", "run_b", "run_c"}
+    again = local_jobs(agent, tmp_path, group("run_a", "run_b", "run_d"))
+    assert {name: again[name] for name in ("run_a", "run_b")} == {
+        name: first[name] for name in ("run_a", "run_b")
+    }
+    alone = local_jobs(agent, tmp_path, *(Submission(f"run_{n}", [f"run_{n}"]) for n in "abcd"))
+    assert alone == {**first, "run_d": again["run_d"]}

@@ -86,7 +86,7 @@ def test_a_login_node_without_slurm_or_git(start_agent, tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (b'{"id":1,"do":"Dance"}', "'Dance' is none of Cancel, "),
+        (b'{"id":1,"do":"Dance"}', "'Dance' is none of AppendRecord, Cancel, "),
         (b'{"id":1,"do":"ListTips"}', "has no 'clone'"),
         (b'{"id":1,"do":"ListTips","clone":3}', "clone is 3, not str"),
         (b'{"do":"ListTips","clone":""}', "no id"),
@@ -181,7 +181,7 @@ def test_no_start(tmp_path):
 def test_the_bundle_is_one_harmless_word():
     """The packed sources hold nothing that a shell would run, and are small on a bad link."""
     assert re.fullmatch(r"[A-Za-z0-9+/=]+", bundle())
-    assert len(bundle()) < 100_000
+    assert len(bundle()) < 120_000
 
 
 def test_signs_of_life_while_it_works(start_agent, tmp_path):

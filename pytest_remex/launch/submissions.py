@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from rich import filesize
 
 from pytest_remex.common import parts
+from pytest_remex.errors import SweepError
 from pytest_remex.interaction import counted
 from pytest_remex.launch.options import Grouping, GroupingKind
 from pytest_remex.records.schema import RunRecord
@@ -182,6 +183,14 @@ class Cost:
         known = [each for each in hours if each is not None]
         disk = Footprint.total(size for _, size in jobs)
         return cls(len(hours), sum(known), len(hours) - len(known), disk)
+
+    def refuse_above(self, limit: int | None) -> None:
+        """Raise `SweepError` for more jobs than are sent unasked; None is any number."""
+        if limit is not None and self.jobs > limit:
+            raise SweepError(
+                f"this launch asks for {self}, above remex_confirm = {limit}: "
+                f"add --remex-yes to send it"
+            )
 
     def __add__(self, other: Cost) -> Cost:
         """Add two launches' costs."""

@@ -262,7 +262,7 @@ class Submitter:
                 sending = self._waiting = self._to_send(retries)
                 if not sending or not self._fits(sending, last=last):
                     return
-                self._refuse_unconfirmed([each.request for each in sending])
+                _cost([each.request for each in sending]).refuse_above(self._options.confirm)
                 sending = [each for each in sending if self._decide_how(each, retries)]
                 send = self._launcher.commit([each.request for each in sending])
             except Exception as error:  # noqa: BLE001 - a fault that nobody reports would look like success
@@ -330,15 +330,6 @@ class Submitter:
         words = shlex.join(how.command)
         resumed = self._launcher.prepare_continuation(request.retried, words, request.prepared)
         return replace(request, resumed=resumed)
-
-    def _refuse_unconfirmed(self, requests: Sequence[SubmitRequest]) -> None:
-        cost = _cost(requests)
-        limit = self._options.confirm
-        if limit is not None and cost.jobs > limit:
-            raise SweepError(
-                f"this launch asks for {cost}, above remex_confirm = {limit}: "
-                f"add --remex-yes to send it"
-            )
 
     def _receive(self, batch: BackgroundBatch) -> None:
         if len(self._interrupts) > 1:

@@ -162,12 +162,7 @@ class Submitter:
         return candidate
 
     def meet(self, repo: Repo, remote: Remote) -> list[str]:
-        """Learn, once, what the runs folder of a remote knows; return why some is not used.
-
-        Raises:
-            RemexError: It cannot be asked; nothing can be submitted there.
-
-        """
+        """See `Launcher.meet`: nothing can be submitted where that fails."""
         return self._launcher.meet(repo, remote)
 
     def is_recorded(self, prepared: Prepared, repo: Repo, remote: Remote) -> bool:
@@ -343,11 +338,11 @@ class Submitter:
         sent, self._sending, self._batch = self._sending, [], None
         for candidate, run in zip(sent, runs, strict=True):
             candidate.outcome = Outcome.of_run(run, self._launcher.launch_of(candidate.request))
+        self._tell(sent)
         try:
             self._yield_to_others(sent)
         except RemexError as error:
             self._fail(sent[0], error)
-        self._tell(sent)
 
     def _yield_to_others(self, sent: Sequence[Candidate]) -> None:
         """Go by the claims of others that came first: on with what they have not finished."""

@@ -35,8 +35,10 @@ LONGEST = 44
 """Characters of an experiment's id, where no parameter varies."""
 NARROW = 15
 """Characters of a value, at most, where the terminal is narrow."""
-LEAST_LAST = 16
-"""Characters of the last column below which other columns are left out."""
+LEAST_LAST = 24
+"""Characters of the last column, if it has as many, for which other columns are left out."""
+FEWEST_LAST = 12
+"""Characters of the last column below which it is left out itself."""
 CAUSES = 8
 """Causes of failures that are told."""
 
@@ -181,7 +183,7 @@ def style(state: JobState) -> str:
 class _Column:
     """A column; where the terminal is narrow, the most `dispensable` are left out, 0 never.
 
-    `names` says that it tells experiments apart.
+    `names` says that it tells experiments apart; `narrow` are other cells for a narrow terminal.
     """
 
     title: str
@@ -189,6 +191,7 @@ class _Column:
     dispensable: int = 0
     right: bool = False
     names: bool = False
+    narrow: Sequence[Text] = ()
 
     @property
     def width(self) -> int:
@@ -197,7 +200,7 @@ class _Column:
     def narrower(self) -> _Column:
         """Return the column with its title on several lines, and long values shortened."""
         if not self.names:
-            return self
+            return replace(self, cells=self.narrow or self.cells)
         title = self.title.replace("_", "_\n").rstrip("\n")
         cells = [Text(_middle(cell.plain, NARROW), cell.style) for cell in self.cells]
         tells_apart = len({*map(str, cells)}) == len({*map(str, self.cells)})
@@ -205,18 +208,21 @@ class _Column:
 
 
 def _table(shown: Sequence[BoardRow], every: Sequence[BoardRow], options: ConsoleOptions) -> Table:
-    bars = [_limit_bar(row.job, ascii_only=options.ascii_only) for row in shown]
+    limits = [_limit_bar(row.job, ascii_only=options.ascii_only) for row in shown]
+    bars = [limit[:LIMIT_WIDTH] for limit in limits]
     columns = [
         *_naming(shown, every),
         _Column("job", [Text(row.job.id) for row in shown]),
         _Column("state", [Text(row.job.state, style(row.job.state)) for row in shown]),
         _Column("elapsed", [Text(_clock(row.job.elapsed)) for row in shown], 1, right=True),
-        _Column("of limit", bars, 3),
+        _Column("of limit", limits, 3, narrow=bars),
         _Column("exit", [Text(_exit(row.job)) for row in shown], 2, right=True),
     ]
     kept = [each for each in columns if any(cell.plain for cell in each.cells)]
     said = [clean(row.last) for row in shown]
-    kept = _fitting(kept, options.max_width - 1, LEAST_LAST if any(said) else 0)
+    kept = _fitting(
+        kept, options.max_width - 1, min(LEAST_LAST, max(map(cell_len, said), default=0))
+    )
     table = Table(box=None, padding=(0, 1), header_style="bold", pad_edge=False)
     for column in kept:
         table.add_column(
@@ -226,7 +232,7 @@ def _table(shown: Sequence[BoardRow], every: Sequence[BoardRow], options: Consol
             justify="right" if column.right else "left",
         )
     room = options.max_width - _total(kept)
-    if any(said) and room >= LEAST_LAST:
+    if any(said) and room >= FEWEST_LAST:
         table.add_column("reason or output", no_wrap=True, width=room)
         last = [Text(by_words(text, room), style="dim") for text in said]
         kept.append(_Column("", last))

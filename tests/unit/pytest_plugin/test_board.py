@@ -161,3 +161,8 @@ def test_cut_between_words(text, width):
 def test_short_values(values, texts):
     """Numbers have as few digits as tell them apart; text is one line that only shows itself."""
     assert list(short(values).values()) == texts
+
+
+def test_nothing_to_show():
+    """A board of no experiments is empty."""
+    assert [line for line in shown([]) if line.strip()] == []

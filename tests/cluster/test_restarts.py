@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 
 import pytest
@@ -162,6 +163,80 @@ def test_time_limits(user, cluster, stars):
             log = (path / "slurm.out").read_text()
             assert log.count("DATE: the first model") == 1
             assert log.count(f"restart from {photo}") == 2
+
+
+STAGES = """\
+#!/bin/bash
+do_one() {
+    echo "stage $2"
+    mkdir -p photos LOGS
+    echo photo >photos/x050
+    if [ $2 = b.mod ] && [ ! -f begun ]; then touch begun started; sleep 600; fi
+    printf '1\\nversion_number\\nr1\\n\\n1\\nmodel_number\\n200\\n' >LOGS/history.data
+    touch $2
+}
+"""
+SKIPPING = f"{STAGES}[ -f a.mod ] || do_one inlist_a a.mod\n[ -f b.mod ] || do_one inlist_b b.mod\n"
+CHAINED = f"{STAGES}do_one inlist_a a.mod\ndo_one inlist_b b.mod\ndo_one inlist_c c.mod\n"
+STAGED = """\
+from pytest_remex import sweep
+
+@sweep({{"kind": ["skipping", "chained"]}}, fetch=["LOGS/history.data"])
+def stars(experiment):
+    (experiment.path / "kind").write_text(experiment.config["kind"])
+    rn = {{"skipping": {skipping!r}, "chained": {chained!r}}}[experiment.config["kind"]]
+    (experiment.path / "rn").write_text(rn)
+    run = yield
+    assert run.read("LOGS/history.data").model_number.iloc[-1] == 200
+"""
+
+
+def test_stages(user, cluster, stars):
+    """A script that skips what is done runs its later stages; another one says why it cannot."""
+    user.project.commit({f"inlist_{stage}": INLIST for stage in "abc"})
+    stars("skipping")
+    text = STAGED.format(skipping=SKIPPING, chained=CHAINED)
+    (user.repository / "sweeps.py").write_text(text)
+    jobs = jobs_of(user.submit())
+    started(user, ["skipping", "chained"])
+    ended(user, cluster, jobs)
+    plan = user.pytest("--remex-plan", "--remex-retry").well()
+    assert "goes on with ./rn (the script runs again in the same directory and skips" in plan
+    assert "starts afresh: it has stages, and `./re x050` would go on in stage 2 of 3" in plan
+    user.submit("--remex-retry", "-k", "skipping")
+    assert user.collect("-k", "skipping").well().text.count(" PASSED ") == 1
+    (path,) = directories(user)["skipping"]
+    log = (path / "slurm.out").read_text()
+    assert (log.count("stage a.mod"), log.count("stage b.mod")) == (1, 2)
+
+
+RECIPES = """\
+from pytest_remex import sweep
+
+@sweep({"kind": ["single"]}, recipes=[{}, {"step": 2}], fetch=["step"])
+def stars(experiment):
+    step = experiment.recipe.get("step", 1)
+    (experiment.path / "step").write_text(str(step))
+    (experiment.path / "rn").write_text(f"#!/bin/bash\\nexit $((2 - {step}))\\n")
+    run = yield
+    run.record(step=int((run.path / "step").read_text()))
+"""
+
+
+@WITH_AND_WITHOUT_ACCOUNTING
+def test_a_recipe(user, cluster, stars):
+    """What failed on the cluster is tried there with the next recipe, and is one experiment."""
+    stars("single")
+    (user.repository / "sweeps.py").write_text(RECIPES)
+    user.submit()
+    user.collect().badly("1 failed")
+    assert "with recipe 1" in user.pytest("--remex-plan", "--remex-retry").well()
+    assert len(jobs_of(user.submit("--remex-retry"))) == 1
+    user.collect().well()
+    lines = (user.output / "stars" / "results.csv").read_text().splitlines()
+    (row,) = csv.DictReader(lines)
+    assert (row["recipe"], row["step"], row["state"]) == ("1", "2", "COMPLETED")
+    assert jobs_of(user.submit()) == {}
 
 
 @WITH_ACCOUNTING

@@ -64,13 +64,28 @@ def test_a_release_that_slurm_lost_is_made_again(launch):
     assert [launch.jobs(name)[0].held for name in jobs] == [False, True]
 
 
+def test_a_listing_from_before_the_release(launch, tmp_path):
+    """Where squeue answers from a cache, what was released is not said to be released again."""
+    job = held(launch.submit(launch.add("r")))
+    stale(launch, tmp_path)
+    launch.release(job)
+    launch.shims.put(program="scontrol")
+    told, _ = launch.query(("r", job), released={"r"})
+    assert told["r"].state is JobState.PENDING
+    assert "older than its release" in told["r"].reason
+    assert "release" not in {call.arguments.split()[0] for call in launch.shims.calls("scontrol")}
+
+
 def test_the_release_of_an_array_is_made_again(launch):
-    """All its tasks are released, by one command."""
+    """All its tasks are released by one command, after a look at the controller."""
     (event,) = launch.submit(array_of(launch, "a", "b", "c"))
     launch.shims.put(program="scontrol")
     told, _ = launch.query(*event.jobs.items(), released={"a", "b", "c"})
     assert {job.state for job in told.values()} == {JobState.PENDING}
-    assert len(launch.shims.calls("scontrol")) == 1
+    assert [call.arguments.split()[0] for call in launch.shims.calls("scontrol")] == [
+        "-o",
+        "release",
+    ]
     again, _ = launch.query(*event.jobs.items())
     assert {job.state for job in again.values()} == {JobState.PENDING}
 

@@ -8,7 +8,7 @@ from after it, and not this one.
 """
 
 import contextlib
-from typing import Dict, List, Optional, Set
+from typing import Dict, List, Optional, Set, Tuple
 
 from pytest_remex.agent.errors import AgentError, UnreadableError
 from pytest_remex.agent.fs import RunFiles
@@ -29,6 +29,7 @@ from pytest_remex.common.protocol import Query, RunState
 from pytest_remex.common.typed_json import dumps
 
 _LOST = "Slurm gave the id {} out and lost the job: submit it again"
+_OLD = "squeue's listing is older than its release"
 _WAY_OUT = "if it did not run, --remex-submit --remex-retry=forgotten sends it again"
 FEW = 50
 """Jobs that scontrol is asked for, one by one, at most."""
@@ -74,12 +75,17 @@ def _release_again(
 ) -> None:
     """Release what its user holds though its release was recorded: Slurm has lost the release.
 
-    A controller that crashes right after it acknowledged a release comes back without it.
+    A controller that crashes right after it acknowledged a release comes back without it. A listing
+    from a cache may be older than the release: then the newest job is held no more.
     """
     jobs = [(one, answers.jobs.get(one.directory)) for one in asked if one.released]
     held = [(one, job) for one, job in jobs if job and job.state is JobState.HELD]
     ours = [(one, job) for one, job in held if listing.row_is_held(one)]
     if not ours:
+        return
+    if not _is_held_still(max((one for one, _ in ours), key=_by_age)):
+        for one, job in ours:
+            answers.jobs[one.directory] = job._replace(state=JobState.PENDING, reason=_OLD)
         return
     refused = control.release_held([one for one, _ in ours], listing, reply)
     for one, job in ours:
@@ -89,6 +95,18 @@ def _release_again(
             if refusal
             else job._replace(state=JobState.PENDING, reason=RELEASED_AGAIN)
         )
+
+
+def _is_held_still(one: LocatedJob) -> bool:
+    try:
+        return parse.shows_held(client.shown(one.number, one.cluster))
+    except AgentError:
+        return True
+
+
+def _by_age(one: LocatedJob) -> Tuple[int, str]:
+    """Return what sorts jobs by their numbers, as which the later ones are larger."""
+    return len(one.number), one.number
 
 
 def _ask_others(asked: List[LocatedJob], cluster: str, answers: Answers, *, certain: bool) -> None:
@@ -198,7 +216,7 @@ def _ask_scontrol(asked: List[LocatedJob], answers: Answers, *, certain: bool) -
     the controller knows that one, or where the answer must be `certain`.
     """
     left = [one for one in answers.unknown(asked) if one.directory not in answers.reused]
-    left.sort(key=lambda one: (len(one.number), one.number), reverse=True)
+    left.sort(key=_by_age, reverse=True)
     for count, one in enumerate(left):
         if count == FEW and not certain:
             return

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import random
 import re
 import shutil
 
 import pytest
-from support.invariants import Snapshot, assert_clean, assert_once
-from support.kills import EDGES, kill_at
-from support.launches import User, finished
-from support.projects import Project, git
+from support.invariants import Snapshot, assert_clean, assert_once, assert_ran_once
+from support.kills import EDGES, Moment, disturb, kill_at
+from support.launches import finished
+from support.projects import git
 
 ARRAY = ("--remex-array",)
 ALREADY = re.compile(r"\] ALREADY SUBMITTED job \d+")
+DONE = re.compile(r"\] (?:ALREADY )?SUBMITTED job \d+")
+KILLS = 4
 
 
 @pytest.fixture
-def other(user, home, sshd, tmp_path):
-    """Return a second person, with a fresh clone on another machine of the same account there."""
-    git(tmp_path, "clone", "--quiet", str(user.project.origin), "second")
-    places = (user.project.origin, user.project.clone, user.project.runs)
-    other_home = tmp_path / "other home"
-    sshd.client(other_home)
-    other = User(Project(tmp_path / "second", *places), other_home)
-    yield other
-    other.close()
+def chance():
+    """Return random choices, whose seed a failed test shows; REMEX_SEED repeats it."""
+    seed = os.environ.get("REMEX_SEED") or str(random.SystemRandom().randrange(1 << 32))
+    print(f"REMEX_SEED={seed}")  # noqa: T201
+    return random.Random(seed)  # noqa: S311 - not a secret
 
 
 def results_of(someone):
@@ -110,6 +110,21 @@ def test_another_client_finishes_what_was_killed(user, other, cluster, edge, opt
     assert len(ALREADY.findall(user.submit(*theirs).text)) == 3
     assert_once(user, cluster, 3)
     assert_clean(other, before)
+
+
+def test_two_clients_are_killed_in_turns(user, other, cluster, chance):
+    """Two clients that are killed at random moments have one job of each experiment in the end."""
+    befores = [Snapshot.of(each.repository) for each in (user, other)]
+    for _ in range(KILLS):
+        someone = chance.choice((user, other))
+        disturb(someone, Moment.of_a_launch(chance, 3), someone.kill, "--remex-submit")
+    chance.choice((user, other)).submit()
+    assert_ran_once(user, cluster, 3)
+    for each, before in zip((user, other), befores, strict=True):
+        assert len(DONE.findall(each.submit().text)) == 3
+        assert_clean(each, before)
+    assert {*user.states()} == {*other.states()}
+    assert_ran_once(user, cluster, 3)
 
 
 @pytest.mark.parametrize("edge", EDGES)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.launches import User
-from support.projects import Project, copy_project, make_project
+from support.projects import Project, copy_project, git, make_project
 from support.requirements import lacking
 from support.shims import Shims
 from support.sites import Site, Sites
@@ -105,3 +105,15 @@ def user(project: Project, home: Path) -> Iterator[User]:
     user.script()
     yield user
     user.close()
+
+
+@pytest.fixture
+def other(user: User, sshd: SshServer, tmp_path: Path) -> Iterator[User]:
+    """Yield a second User, with a fresh clone on another machine, and the same account there."""
+    git(tmp_path, "clone", "--quiet", str(user.project.origin), "second")
+    places = (user.project.origin, user.project.clone, user.project.runs)
+    other_home = tmp_path / "other home"
+    sshd.client(other_home)
+    other = User(Project(tmp_path / "second", *places), other_home)
+    yield other
+    other.close()

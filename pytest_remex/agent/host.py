@@ -53,9 +53,14 @@ def _usable_runs(path: str, *, create: bool) -> str:
     if not os.path.isdir(path):
         raise AgentError("runs", f"there is no runs folder {path}; make it with: mkdir -p {path}")
     if not os.access(path, os.W_OK | os.X_OK):
-        message = f"the runs folder {path} is not writable for you; name another one"
-        raise AgentError("runs", message)
+        what = f"the runs folder {path} is not writable{_why_not(path)}; name another one"
+        raise AgentError("runs", what)
     return path
+
+
+def _why_not(path: str) -> str:
+    is_read_only = os.statvfs(path).f_flag & os.ST_RDONLY
+    return ": it is on a read-only file system" if is_read_only else " for you"
 
 
 def examine(request: protocol.Examine, reply: Reply) -> None:
@@ -159,8 +164,9 @@ def _fault_of_folder(path: str, *, local: bool) -> Optional[Check]:
     if not os.path.isdir(path):
         return Check(name, FAULT, f"there is no runs folder {path}", f"mkdir -p {path}")
     if not os.access(path, os.W_OK | os.X_OK):
-        fix = f"chmod u+rwx {path}, or name another one"
-        return Check(name, FAULT, f"the runs folder {path} is not writable for you", fix)
+        why = _why_not(path)
+        fix = f"chmod u+rwx {path}, or name another one" if "for you" in why else "name another one"
+        return Check(name, FAULT, f"the runs folder {path} is not writable{why}", fix)
     mode = os.stat(path).st_mode
     if mode & 0o002:
         what = f"the runs folder {path} is writable for everybody, who could run code as you"

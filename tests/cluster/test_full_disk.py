@@ -1,4 +1,4 @@
-"""A full disk there and here: the message names the folder and the fix; then nothing was lost."""
+"""A full or read-only disk there and here: folder and fix are named; then nothing was lost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 from support.disk import SmallDisk
-from support.invariants import Snapshot, assert_clean
+from support.invariants import Snapshot, assert_clean, jobs_below
 
 PAGE = 4096
 """Bytes that a file takes at least."""
@@ -101,3 +101,55 @@ def test_output_folder(user, disk):
     disk.empty()
     user.submit()
     assert "*" in (user.output / ".gitignore").read_text().splitlines()
+
+
+@pytest.fixture
+def placed(user, disk):
+    """Return a function that puts the output folder, the runs folder or the clone on the disk."""
+
+    def placed(place):
+        folder = disk.folder / place
+        if place == "clone":
+            shutil.copytree(user.project.clone, folder)
+        else:
+            folder.mkdir()
+        if place == "output":
+            user.output = folder
+        user.ini(**{f"remex_{place}": str(folder)})
+        return folder
+
+    return placed
+
+
+@pytest.mark.parametrize("place", ["output", "runs", "clone"])
+def test_read_only(user, cluster, disk, placed, place):
+    """A read-only place is named before anything is sent, and the launch goes well without."""
+    folder = placed(place)
+    disk.set_read_only(read_only=True)
+    user.pytest("--remex-submit").badly(str(folder), "ead-only file system")
+    assert not jobs_below(cluster, user.project.runs)
+    disk.set_read_only(read_only=False)
+    user.submit()
+    assert user.collect().well().text.count(" PASSED ") == 3
+
+
+def test_read_only_while_collecting(user, disk, placed):
+    """Outputs that cannot be written are named, and fetched once they can."""
+    folder = placed("output")
+    user.submit()
+    user.pytest("--remex-status", "--remex-wait=60").well()
+    disk.set_read_only(read_only=True)
+    user.collect().badly(str(folder), "ead-only file system")
+    disk.set_read_only(read_only=False)
+    assert user.collect().well().text.count(" PASSED ") == 3
+
+
+@pytest.mark.parametrize("place", ["output", "runs", "clone"])
+def test_no_more_files(user, disk, placed, place):
+    """A disk with bytes left and no room for files is named as full, and the launch is finished."""
+    placed(place)
+    disk.take_inodes()
+    user.pytest("--remex-submit").badly(str(disk.folder), "free some space there")
+    disk.give_inodes()
+    user.submit()
+    assert user.collect().well().text.count(" PASSED ") == 3

@@ -36,8 +36,10 @@ check: $(VENV)/.check  ## lint, format, types, imports, the page's scripts, and 
 	$(BIN)/python tools/draw_rooms.py --check
 	$(BIN)/vermin --quiet --no-tips --violations -t=3.6- pytest_remex/agent pytest_remex/common
 
-docs: $(VENV)/.check  ## draw the rooms of the package into docs/architecture.md
+docs: $(VENV)/.check $(VENV)/.docs  ## draw the rooms into docs/architecture.md, and build the site into docs/_build/html
 	$(BIN)/python tools/draw_rooms.py
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	@echo "open this file: docs/_build/html/index.html"
 
 corpus: $(VENV)/.test  ## read and patch every inlist below DIR, against the oracles
 	PYTHONPATH=tools $(BIN)/python -m mesa_corpus "$(DIR)"
@@ -64,6 +66,10 @@ $(VENV)/.demo: pyproject.toml | $(BIN)/python
 $(VENV)/.test: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e ".[test]"
 	touch $@ $(VENV)/.demo
+
+$(VENV)/.docs: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e ".[docs,config]"
+	touch $@
 
 $(VENV)/.check: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e ".[test,check]"

@@ -76,13 +76,16 @@ class NewText:
     text: str
 
 
-def follow(recorded: RecordedRun, ends: Sequence[LogText], connect: Connect) -> Iterator[NewText]:
+def follow(
+    recorded: RecordedRun, ends: Sequence[LogText], connect: Connect, *, least: float = 0.0
+) -> Iterator[NewText]:
     """Yield what is added to a run's output, until its job has ended.
 
     Args:
         recorded: The run.
         ends: What was read before, as `read_ends` returns it.
         connect: Returns the connection to a remote.
+        least: Seconds between two questions to the scheduler at least.
 
     Raises:
         RemoteError: A remote cannot be asked.
@@ -93,7 +96,7 @@ def follow(recorded: RecordedRun, ends: Sequence[LogText], connect: Connect) -> 
     asked = time.monotonic()
     while True:
         yield from log.read(connect)
-        if time.monotonic() - asked >= asking:
+        if time.monotonic() - asked >= max(asking, least):
             job = query([recorded], connect)[recorded.run.directory]
             asked, asking = time.monotonic(), min(asking * GROWTH, LAST)
             if not job.state.live:

@@ -83,7 +83,8 @@ class LogMode(LookingMode):
         try:
             self._write_all(node, recorded)
             _write("[followed until the job has ended; Ctrl-C stops]\n")
-            for new in follow(recorded, ends, self._connections.to):
+            least = self._settings.poll if recorded.launch.remote.host is not None else 0.0
+            for new in follow(recorded, ends, self._connections.to, least=least):
                 if new.path != path:
                     path = new.path
                     _write(f"==> {clean(path)} <==\n")

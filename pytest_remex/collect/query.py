@@ -28,17 +28,19 @@ def query(
     *,
     offline: bool = False,
     certain: bool = False,
+    release: bool = True,
 ) -> dict[str, Job]:
     """Return each run's job by run directory; what could not be determined is UNKNOWN.
 
-    Final states are written into the launch records, and not queried again. What is held though its
-    release was recorded is released again, unless its script asks to be held.
+    Final states are written into the launch records, and not queried again.
 
     Args:
         runs: The runs.
         connect: Returns the connection to a remote.
         offline: Take only what the launch records know.
         certain: Have a job count as forgotten only where the controller itself was asked for it.
+        release: Release again what is held though its release was recorded, unless its script asks
+            to be held.
 
     Raises:
         RemoteError: A remote cannot be queried.
@@ -55,7 +57,7 @@ def query(
             directory = recorded.run.directory
             jobs[directory] = job or _unknown(recorded, "offline: it was not queried")
     for remote, group in unknown.items():
-        jobs |= _query_remote(group, connect(remote), certain=certain)
+        jobs |= _query_remote(group, connect(remote), certain=certain, release=release)
     return jobs
 
 
@@ -96,7 +98,7 @@ def _recorded_job(recorded: RecordedRun) -> Job | None:
 
 
 def _query_remote(
-    runs: list[RecordedRun], connection: Connection, *, certain: bool
+    runs: list[RecordedRun], connection: Connection, *, certain: bool, release: bool
 ) -> dict[str, Job]:
     by_directory = {recorded.run.directory: recorded for recorded in runs}
     jobs = {
@@ -106,7 +108,7 @@ def _query_remote(
     request = Query(
         runs=connection.remote.runs,
         scheduler=connection.scheduler,
-        queried=[_queried(recorded.run) for recorded in runs],
+        queried=[_queried(recorded.run, release=release) for recorded in runs],
         cancel_orphans=True,
         certain=certain,
     )
@@ -117,8 +119,8 @@ def _query_remote(
     return jobs
 
 
-def _queried(run: RunRecord) -> RunJob:
-    released = run.stage is Stage.RELEASED and not run.header.held
+def _queried(run: RunRecord, *, release: bool) -> RunJob:
+    released = release and run.stage is Stage.RELEASED and not run.header.held
     return RunJob(run.directory, run.job, released)
 
 

@@ -29,10 +29,10 @@ class CancelMode(StatusMode):
     def _begin(self) -> None:
         """Query the runs, cancel those that are live, and query them again."""
         runs = list(self._runs.values())
-        self._jobs = query(runs, self._connections.to)
+        self._jobs = query(runs, self._connections.to, release=False)
         live = [each for each in runs if not self._jobs[each.run.directory].state.ended]
         self._cancel([each for each in live if self._jobs[each.run.directory].state.live])
-        self._look({**self._jobs, **query(live, self._connections.to)})
+        self._look({**self._jobs, **query(live, self._connections.to, release=False)})
 
     def _cancel(self, runs: Sequence[RecordedRun]) -> None:
         by_remote: dict[Remote, list[RunJob]] = {}

@@ -68,7 +68,7 @@ class CleanMode(LookingMode):
 
     def _begin(self) -> None:
         """Measure what may go, and remove it where the user agreed."""
-        self._jobs = query(self._runs.values(), self._connections.to)
+        self._jobs = query(self._runs.values(), self._connections.to, release=False)
         ended = [each for each in self._runs.values() if self._has_ended(each)]
         folder, names = self._settings.runs, [each.run.directory for each in ended]
         if self._settings.only != "runs":

@@ -236,6 +236,19 @@ def test_a_release_that_was_lost(user, cluster, shims, command, options):
     assert_once(user, cluster, 3)
 
 
+def test_a_lost_release_is_not_made_again_before_a_cancel(user, cluster, shims):
+    """What is to be cancelled does not start first."""
+    cluster.down()
+    user.sweep(1.0)
+    user.submit()
+    (job,) = _jobs(user, cluster)
+    cluster.run("scontrol", "uhold", job.id)
+    shims.put(program="scontrol")
+    user.pytest("--remex-cancel").plain()
+    assert [call for call in shims.calls("scontrol") if "release" in call.arguments] == []
+    assert [job.state for job in _jobs(user, cluster)] == ["CANCELLED"]
+
+
 def test_a_script_that_asks_to_be_held_stays_held(user, cluster):
     """Its release was recorded as done, and no command takes the hold away."""
     user.script(lines="#SBATCH --hold\n")

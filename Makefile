@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := .venv-lowest
 
-.PHONY: demo test test-fast test-lowest faults check docs corpus bench clean
+.PHONY: demo test test-fast test-lowest faults check docs picture corpus bench clean
 
 demo: $(VENV)/.demo  ## run the example's sweep on this machine and show where its report lies
 	sh tools/demo.sh $(BIN)
@@ -40,6 +40,9 @@ docs: $(VENV)/.check $(VENV)/.docs  ## draw the rooms into docs/architecture.md,
 	$(BIN)/python tools/draw_rooms.py
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 	@echo "open this file: docs/_build/html/index.html"
+
+picture: $(VENV)/.demo  ## make docs/report.png anew, with Chromium
+	sh tools/picture.sh $(BIN)
 
 corpus: $(VENV)/.test  ## read and patch every inlist below DIR, against the oracles
 	PYTHONPATH=tools $(BIN)/python -m mesa_corpus "$(DIR)"

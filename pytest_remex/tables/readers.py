@@ -14,7 +14,7 @@ import pluggy
 
 from pytest_remex import hookspecs
 from pytest_remex.config import Settings, read_config
-from pytest_remex.config.files import load
+from pytest_remex.config.files import NAMELIST, load
 from pytest_remex.config.yaml_file import read_yaml
 from pytest_remex.errors import ConfigError, RemexError
 
@@ -55,10 +55,14 @@ class BuiltInReaders:
         return ChainMap(*configs) if len(configs) > 1 else next(iter(configs), None)
 
     def _config(self, path: Path) -> dict[str, Any] | None:
-        content = self._hook().pytest_remex_read(path=path, options={})
+        known = load(path).format
+        # A namelist's own names, as mode(2).l, are more than a mapping of a reader's knows.
+        content = (
+            None if known is NAMELIST else self._hook().pytest_remex_read(path=path, options={})
+        )
         if isinstance(content, Mapping):
             return Settings(content)
-        return read_config(path) if load(path).format else None
+        return read_config(path) if known else None
 
 
 def read(path: Path, options: Mapping[str, object] = MappingProxyType({})) -> object | None:

@@ -37,6 +37,26 @@ def test_patched_and_read_back(project, name):
     result.assert_outcomes(passed=2)
 
 
+@pytest.mark.parametrize("name", ["gyre.in", "modes.nml", "namelist.modes"])
+def test_repeated_groups(project, name):
+    """A group that repeats is read back by its number, and an array as a list."""
+    project.write(name, "&mode\n l = 0\n/\n&mode\n l = 1\n w = 1, 2\n/\n")
+    project.commit()
+    project.sweeps(
+        f"""
+        from pytest_remex import sweep
+        from pytest_remex.config import patch_config
+
+        @sweep({{"mode(2).l": [2, 3]}}, base_config={{"w": [3, 4]}}, config_file="{name}")
+        def grid(experiment):
+            patch_config("{name}", experiment.config)
+        """
+    )
+    result = project.pytest("sweeps.py")
+    result.assert_outcomes(passed=2)
+    assert "does not have" not in result.stdout.str()
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_forgotten_parameter(project, name):
     """A parameter that the patch forgets is an error before anything is sent."""

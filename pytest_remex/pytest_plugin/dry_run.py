@@ -105,11 +105,11 @@ class DryRun:
         __tracebackhide__ = True
         if not is_experiment(pyfuncitem):
             return None
+        repo, remote = places_of(pyfuncitem)
+        self._terminal.target(remote)
         prepared = self._preparer.prepare(pyfuncitem, self._inspect)
         if self._copies:
             self._copies.leave_out(prepared)
-        repo, remote = places_of(pyfuncitem)
-        self._terminal.target(remote)
         if self._settings.mode is Mode.PLAN:
             with preparation.failing_plainly(pyfuncitem.session):
                 self._meet(repo, remote)

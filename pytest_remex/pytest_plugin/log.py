@@ -56,7 +56,9 @@ class LogMode(LookingMode):
             self._terminal.say(f"{hidden} more are not shown: choose with -k", yellow=True)
         if self._unsubmitted:
             self._terminal.say(f"{self._unsubmitted} not submitted", yellow=True)
-        self._terminal.say("next: --remex-status shows where the experiments are")
+        where = "--remex-status shows where the experiments are"
+        nothing = "--remex-submit sends what was not submitted"
+        self._terminal.say(f"next: {where if self._runs else nothing}")
         self._terminal.summary("remex log")
 
     def _begin(self) -> None:

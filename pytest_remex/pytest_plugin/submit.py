@@ -120,8 +120,8 @@ class SubmitMode:
             elif self._retries and (probe := probe_of(self._hook, prepared.experiment)):
                 probes.append(probe)
 
-        prepared = self._preparer.prepare(pyfuncitem, check)
         self._terminal.target(remote)
+        prepared = self._preparer.prepare(pyfuncitem, check)
         recipes = self._recipes(pyfuncitem, prepared, repo, remote)
         with preparation.failing_plainly():
             probe = next(iter(probes), None)
@@ -211,6 +211,7 @@ class SubmitMode:
         """Say what was submitted, what was not, and what to do next."""
         self._say_sent()
         self._say_left()
+        self._terminal.say(f"next: {self._next_command()}")
         self._terminal.summary("remex submit")
 
     def progress(self) -> AbstractContextManager[Progress]:
@@ -249,11 +250,10 @@ class SubmitMode:
             if self._runs_inside:
                 where = " and ".join(self._runs_inside)
                 self._terminal.say(f"the runs are in {where}: deleting that deletes the runs")
-            self._terminal.say("next: --remex-status --remex-wait, then --remex-collect")
         for how, count in submitter.continuations.items():
             self._terminal.say(told(how, count), yellow=not how.command)
         if already := submitter.count(State.ALREADY):
-            self._terminal.say(f"{already} already submitted: --remex-status shows where they are")
+            self._terminal.say(f"{already} already submitted")
         if unjudged := submitter.count(State.UNJUDGED):
             self._terminal.say(unjudged_text(unjudged), yellow=True)
         for message in submitter.moved():
@@ -271,6 +271,18 @@ class SubmitMode:
                 f"{what} being submitted, and what became of {them} is not known: {again}",
                 red=True,
             )
+
+    def _next_command(self) -> str:
+        count = self._submitter.count
+        if any(map(count, (State.WAITING, State.UNKNOWN, State.NOT_SUBMITTED))):
+            return "the same command again, once that is fixed; --remex-doctor examines the rest"
+        if count(State.SUBMITTED):
+            return "--remex-status --remex-wait, then --remex-collect"
+        if count(State.UNJUDGED):
+            return "--remex-collect tells whose check failed"
+        if count(State.ALREADY):
+            return "--remex-status shows where they are"
+        return "--remex-plan shows what would be sent"
 
     @property
     def _stops(self) -> bool:

@@ -189,6 +189,10 @@ class JobStates:
         self.problems: dict[Remote, str] = {}
         """Why a remote could not be asked."""
 
+    def leave_out(self, remote: Remote) -> None:
+        """Ask nothing of a remote that was just found not to answer."""
+        self._asked.add(remote)
+
     def look(self, known: KnownRuns, remote: Remote) -> tuple[KnownRuns, Job | None]:
         """Return what is known of an experiment with its last job, asked about where needed.
 

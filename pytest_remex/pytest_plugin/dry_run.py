@@ -82,6 +82,7 @@ class DryRun:
         self._recognizer = Recognizer(index)
         self._jobs = JobStates(index, self._connections.to)
         self._met: dict[tuple[Repo, Remote], None] = {}
+        self._unreachable: set[Remote] = set()
         self._planned: list[PlannedExperiment] = []
         self._tried: set[str] = set()
         self._refusals: list[str] = []
@@ -162,7 +163,7 @@ class DryRun:
                 footprints.setdefault(each.remote, []).append(each.prepared.footprint)
         fitness = Fitness(self._connections.to, self._settings.launching.grouping)
         for remote, sizes in footprints.items():
-            if remote in self._jobs.problems:
+            if remote in self._unreachable or remote in self._jobs.problems:
                 continue
             try:
                 self._connections.to(remote)
@@ -197,6 +198,7 @@ class DryRun:
                 sync(self._connections.to(remote), self._settings.launches)
             except RemoteError as error:
                 self._terminal.note(f"planned by what is known here: {error}")
+                self._unreachable.add(remote)
         self._met[repo, remote] = None
         known = [bases_in(repo) for repo, _ in self._met]
         remotes = [remote for _, remote in self._met]
@@ -204,6 +206,8 @@ class DryRun:
         index = RunIndex.read(launches, remotes, lambda base: any(has(base) for has in known))
         self._recognizer = Recognizer(index)
         self._jobs = JobStates(index, self._connections.to)
+        for each in self._unreachable:
+            self._jobs.leave_out(each)
         for fault in index.faults:
             self._terminal.note(fault)
 

@@ -57,6 +57,19 @@ def test_a_cancelled_pack_cancels_what_did_not_run(launch):
     assert [one.state for one in told.values()] == ["CANCELLED"] * 2
 
 
+@pytest.mark.usefixtures("disbatch")
+def test_the_release_of_a_pack_is_made_again(launch):
+    """Where Slurm has lost it, a query for its runs releases their one job, by one command."""
+    launch.cluster.down()
+    job = held(launch.submit(pack(launch, {"a": 0, "b": 0})))
+    launch.shims.put(program="scontrol")
+    told, _ = launch.query(("a", job), ("b", job), released={"a", "b"})
+    assert {one.state for one in told.values()} == {JobState.PENDING}
+    assert [each.held for each in launch.cluster.jobs() if each.id == job] == [False]
+    commands = [call.arguments.split()[0] for call in launch.shims.calls("scontrol")]
+    assert commands == ["-o", "release"]
+
+
 def test_without_disbatch_the_error_says_how_to_get_it(launch):
     """A login node without disBatch refuses packs and names the package."""
     with pytest.raises(AgentError, match="pip install disbatch"):

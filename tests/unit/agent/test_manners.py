@@ -85,11 +85,11 @@ def test_a_program_that_prints_for_ever_takes_no_memory(guest, tmp_path):
 
 
 def test_a_long_listing_takes_little_memory(guest, tmp_path):
-    """Two thousand runs among twenty thousand jobs are told within 200 MB."""
+    """Two thousand runs among twenty thousand jobs are told within 100 MB."""
     row = "\\036{0}\\037{0}\\037RUNNING\\037None\\0371:00\\0375:00\\0371\\0371G\\037c\\037{1}/r{0}"
     line = row.replace("{0}", "%d").replace("{1}", str(tmp_path))
     agent = guest(f"exec awk 'BEGIN {{ for (i = 1; i <= 20000; i++) printf \"{line}\", i, i, i }}'")
     asked = [RunJob(f"r{number}", str(number)) for number in range(1, 2001)]
     told = agent.ask(Query(str(tmp_path), SLURM, asked))
     assert {str(event.job.state) for event in told} == {"RUNNING"}
-    assert status(agent.process, "VmHWM") < 200_000
+    assert status(agent.process, "VmHWM") < 100_000

@@ -20,7 +20,7 @@ from pytest_remex.transport import Connections
 FIRST, LAST, GROWTH = 1.0, 60.0, 1.3
 """Seconds between the first two polls, at most between two, and the factor between."""
 SHARE = 10.0
-"""Two polls are at least so many times apart as the last answer took."""
+"""Two polls are at least so many times apart as the last answer took, the first one aside."""
 RETRY_FIRST, RETRY_LAST, RETRY_GROWTH = 5.0, 300.0, 2.0
 """As `FIRST`, `LAST` and `GROWTH`, between attempts to reconnect."""
 
@@ -79,7 +79,8 @@ def until_ended(
         least: Seconds between two questions at least.
 
     """
-    begun, pause = time.monotonic(), FIRST
+    begun = time.monotonic()
+    pause, is_first = FIRST, True
     while True:
         asked = time.monotonic()
         jobs = ask()
@@ -88,8 +89,9 @@ def until_ended(
         left = _left(limit, now - begun)
         if left <= 0 or not _any_live(jobs):
             return
-        time.sleep(min(max(pause, least, SHARE * (now - asked)), left))
-        pause = min(pause * GROWTH, LAST)
+        took = 0.0 if is_first else now - asked  # the first one logs in
+        time.sleep(min(max(pause, least, SHARE * took), left))
+        pause, is_first = min(pause * GROWTH, LAST), False
 
 
 def _reconnecting(

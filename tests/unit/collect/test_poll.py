@@ -60,8 +60,8 @@ def test_a_cluster_is_asked_seldom(clock):
         return {"run": Job("1", JobState.PENDING)}
 
     del clock[:]
-    list(poll.until_ended(slow, 200, 30.0))
-    assert clock[:4] == [7.0, 70.0, 7.0, 70.0]
+    list(poll.until_ended(slow, 300, 30.0))
+    assert clock[:6] == [7.0, 30.0, 7.0, 70.0, 7.0, 70.0]
 
 
 def test_unknown_is_not_waited_for(clock):

@@ -8,8 +8,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from pytest_remex.hookspecs import RunFile
-
 if TYPE_CHECKING:
     from pytest_remex.config import remove
     from pytest_remex.extensions.mesa.chains import EffectiveConfig, Origin, effective_config
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     )
     from pytest_remex.extensions.mesa.restarts import Restart, find_restart, photo_folders
     from pytest_remex.extensions.mesa.runs import stop_allowed
+    from pytest_remex.hookspecs import RunFile
     from pytest_remex.namelists.values import Raw
 
 __all__ = [
@@ -66,6 +65,7 @@ _HOMES = {
     f"{__name__}.outputs": ("TableWarning", "read_history", "read_profile", "read_profiles_index"),
     f"{__name__}.restarts": ("Restart", "find_restart", "photo_folders"),
     "pytest_remex.config": ("remove",),
+    "pytest_remex.hookspecs": ("RunFile",),
     "pytest_remex.namelists.values": ("Raw",),
 }
 

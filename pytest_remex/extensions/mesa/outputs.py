@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from pytest_remex.errors import RemexError
-from pytest_remex.extensions.mesa.inlists import load, read_inlist
 from pytest_remex.extensions.mesa.layout import header_of, open_table, read_header
-from pytest_remex.extensions.mesa.roots import is_inlist
 from pytest_remex.extensions.mesa.tables import TableWarning, distinct, plain, read_rows
 
 if TYPE_CHECKING:
@@ -54,9 +52,9 @@ def read_output(
     """
     if not path.is_file():
         return None
-    if path.name != _INDEX and not _is_table(path):
-        return read_inlist(path) if is_inlist(path) and load(path).groups else None
-    return read_profiles_index(path) if path.name == _INDEX else read_history(path, columns)
+    if path.name == _INDEX:
+        return read_profiles_index(path)
+    return read_history(path, columns) if _is_table(path) else _read_inlist(path)
 
 
 def read_history(path: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -189,6 +187,14 @@ def _without_redone(table: pd.DataFrame) -> pd.DataFrame:
         return table
     later = numbers[::-1].cummin()[::-1].shift(-1)
     return table[later.isna() | (numbers < later)].reset_index(drop=True)
+
+
+def _read_inlist(path: Path) -> Mapping[str, Mapping[str, Literal]] | None:
+    # Who reads tables alone needs none of what reads inlists.
+    from pytest_remex.extensions.mesa.inlists import load, read_inlist  # noqa: PLC0415
+    from pytest_remex.extensions.mesa.roots import is_inlist  # noqa: PLC0415
+
+    return read_inlist(path) if is_inlist(path) and load(path).groups else None
 
 
 def _is_table(path: Path) -> bool:

@@ -255,6 +255,12 @@ def test_nothing_heavy_is_loaded_at_the_start():
         "mesa.patch_inlist; assert not {'pandas', 'plotly', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+    code = (
+        "import sys; from pytest_remex.extensions.mesa import read_history;"
+        "heavy = {'pluggy', 'pytest', 'pytest_remex.extensions.mesa.inlists'};"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_every_patched_setting_is_looked_at(work):

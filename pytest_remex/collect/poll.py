@@ -49,25 +49,34 @@ def poll(
     where that cannot be, or where the first query fails.
     """
     jobs: dict[str, Job] = {}
+    on_cluster = any(recorded.launch.remote.host is not None for recorded in runs)
+    took = 0.0
 
     def ask() -> dict[str, Job]:
+        nonlocal took
         left = [
             recorded
             for recorded in runs
             if (job := jobs.get(recorded.run.directory)) is None or not job.state.ended
         ]
+        asked, is_first = time.monotonic(), not jobs
         jobs.update(query(left, connections.to))
+        took = 0.0 if is_first else time.monotonic() - asked  # the first one logs in
         return dict(jobs)
 
     def ask_again() -> dict[str, Job]:
         return _reconnecting(ask, connections, pace) if jobs else ask()
 
-    on_cluster = any(recorded.launch.remote.host is not None for recorded in runs)
-    yield from until_ended(ask_again, pace.limit, pace.least if on_cluster else 0.0)
+    def least() -> float:
+        return max(pace.least if on_cluster else 0.0, SHARE * took)
+
+    yield from until_ended(ask_again, pace.limit, least)
 
 
 def until_ended(
-    ask: Callable[[], dict[str, Job]], limit: float | None, least: float = 0.0
+    ask: Callable[[], dict[str, Job]],
+    limit: float | None,
+    least: Callable[[], float] = lambda: 0.0,
 ) -> Iterator[dict[str, Job]]:
     """Yield the jobs again and again until all have ended, or `limit` seconds have passed.
 
@@ -76,22 +85,18 @@ def until_ended(
     Args:
         ask: Returns the jobs.
         limit: None to ask once, 0 for no limit.
-        least: Seconds between two questions at least.
+        least: Returns the seconds to the next question at least.
 
     """
-    begun = time.monotonic()
-    pause, is_first = FIRST, True
+    begun, pause = time.monotonic(), FIRST
     while True:
-        asked = time.monotonic()
         jobs = ask()
-        now = time.monotonic()
         yield jobs
-        left = _left(limit, now - begun)
+        left = _left(limit, time.monotonic() - begun)
         if left <= 0 or not _any_live(jobs):
             return
-        took = 0.0 if is_first else now - asked  # the first one logs in
-        time.sleep(min(max(pause, least, SHARE * took), left))
-        pause, is_first = min(pause * GROWTH, LAST), False
+        time.sleep(min(max(pause, least()), left))
+        pause = min(pause * GROWTH, LAST)
 
 
 def _reconnecting(

@@ -1,9 +1,12 @@
 """Polling backs off exponentially, and goes on only as long as a job is live."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from pytest_remex.collect import poll
 from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.errors import ConnectionLostError
 
 
 @pytest.fixture
@@ -49,19 +52,52 @@ def test_limit(clock):
     assert len(found) == len(clock) + 1
 
 
-def test_a_cluster_is_asked_seldom(clock):
-    """Two questions to a cluster are as far apart as the pace says, and ten times the answer."""
-    list(poll.until_ended(asking(JobState.PENDING), 300, 30.0))
-    assert clock[:2] == [30.0, 30.0]
-    assert len(clock) == 10
+class Cluster:
+    """A place whose answers take a while by the test's clock, and whose link may break."""
 
-    def slow():
-        clock.append(7.0)  # the answer takes so long
-        return {"run": Job("1", JobState.PENDING)}
+    def __init__(self, clock, monkeypatch, takes, breaks=0):
+        self.clock, self.takes, self.breaks, self.dropped = clock, takes, breaks, 0
+        remote = SimpleNamespace(host="cluster")
+        run = SimpleNamespace(directory="run")
+        self.runs = [SimpleNamespace(run=run, launch=SimpleNamespace(remote=remote))]
+        self.announced = []
+        monkeypatch.setattr(poll, "query", self._answer)
 
-    del clock[:]
-    list(poll.until_ended(slow, 300, 30.0))
-    assert clock[:6] == [7.0, 30.0, 7.0, 70.0, 7.0, 70.0]
+    to = None
+
+    def drop_broken(self):
+        self.dropped += 1
+
+    def wait(self, limit):
+        """Wait for the runs; return the pauses between answers, without what those took."""
+        list(poll.poll(self.runs, self, poll.Pace(limit, 30.0, self.announced.append)))
+        return [pause for pause in self.clock if pause != self.takes]
+
+    def _answer(self, runs, _connect):
+        if self.clock and self.breaks:
+            self.breaks -= 1
+            raise ConnectionLostError("the link broke: what then")
+        self.clock.append(self.takes)
+        return {each.run.directory: Job("1", JobState.PENDING) for each in runs}
+
+
+def test_a_cluster_is_asked_seldom(clock, monkeypatch):
+    """Two questions to a cluster are at least as far apart as the pace says."""
+    assert Cluster(clock, monkeypatch, takes=0.5).wait(100)[:3] == [30.0] * 3
+
+
+def test_a_slow_cluster_is_asked_more_seldom(clock, monkeypatch):
+    """After an answer that took long ten times as long goes by; the first one logs in."""
+    assert Cluster(clock, monkeypatch, takes=7.0).wait(400)[:3] == [30.0, 70.0, 70.0]
+
+
+def test_pauses_of_a_broken_link_grow_and_do_not_count_as_an_answer(clock, monkeypatch):
+    """Each attempt to reconnect comes later than the last, and then the pace is the old one."""
+    cluster = Cluster(clock, monkeypatch, takes=0.5, breaks=4)
+    assert cluster.wait(300)[:6] == [30.0, 5.0, 10.0, 20.0, 40.0, 30.0]
+    assert cluster.dropped == 4
+    assert [line.split(": ")[1] for line in cluster.announced[:1]] == ["the link broke"]
+    assert cluster.announced[-1] == "remex: connected again"
 
 
 def test_unknown_is_not_waited_for(clock):

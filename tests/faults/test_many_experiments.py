@@ -27,7 +27,8 @@ def test_interrupted_and_finished(user, cluster, tally, options, record_property
     with tally.case(f"{MANY:,} experiments, killed and interrupted ({options or 'plain'})") as case:
         for share, hit in ((0.3, signal.SIGKILL), (0.6, signal.SIGINT)):
             process = user.start(*submit)
-            met = Moment("HELD", int(MANY * share) - held(user), 0).wait(user, process)
+            moment = Moment("HELD", int(MANY * share), 0)
+            met = moment.wait(user, process, longest=LONG)
             process.send_signal(hit)
             finished(process, LONG).plain()
             case.injected(met)
@@ -45,8 +46,3 @@ def test_interrupted_and_finished(user, cluster, tally, options, record_property
     user.pytest("--remex-cancel", seconds=LONG).well()
     several = jobs_below(cluster, user.project.runs).values()
     assert {job.state for jobs in several for job in jobs} == {"CANCELLED"}
-
-
-def held(user):
-    """Return how many jobs the launch records know."""
-    return sum(event.get("state") == "HELD" for event in user.events())

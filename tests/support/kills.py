@@ -54,11 +54,17 @@ class Moment:
         count = random.randint(1, experiments) if several else int(bool(state))
         return cls(state, count, random.uniform(0, 0.3 if state else 1.5))
 
-    def wait(self, user: User, process: subprocess.Popen[str], earlier: int = 0) -> bool:
+    def wait(
+        self,
+        user: User,
+        process: subprocess.Popen[str],
+        earlier: int = 0,
+        longest: float = LONGEST,
+    ) -> bool:
         """Wait for the moment; return False where the command ended before it."""
-        deadline = time.monotonic() + LONGEST
+        deadline = time.monotonic() + longest
         while process.poll() is None and _lines(user, self.state) < earlier + self.count:
-            assert time.monotonic() < deadline, f"no {self.state} within {LONGEST} s"
+            assert time.monotonic() < deadline, f"no {self.state} within {longest} s"
             time.sleep(LOOK)
         end = time.monotonic() + self.seconds
         while process.poll() is None and time.monotonic() < end:

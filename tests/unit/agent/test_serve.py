@@ -112,7 +112,7 @@ def test_a_scheduler_that_is_not_there_is_named(agent, tmp_path):
 
 def test_a_fault_of_the_agent_is_an_answer(agent, tmp_path):
     """An exception that nobody expected ends its request with its last lines, not the agent."""
-    with pytest.raises(AgentError, match="ValueError: embedded null byte") as caught:
+    with pytest.raises(AgentError, match=r"ValueError: .*embedded null") as caught:
         agent.ask(ListOutputs(str(tmp_path), [ListedRun("a\0b", ["x"])]))
     assert caught.value.kind == "internal"
     assert agent.ask(LookAtHost("", str(tmp_path), LOCAL))

@@ -53,8 +53,11 @@ def _why_not(path: str, run: RemovableRun) -> str:
     """Return why a path is not the run directory that is meant; empty where it is."""
     if os.path.basename(run.directory) != run.directory or run.directory.startswith("."):
         return "it is not the name of a run directory"
-    if not stat.S_ISDIR(os.lstat(path).st_mode):
+    about = os.lstat(path)
+    if not stat.S_ISDIR(about.st_mode):
         return "it is a link or a file, and not a run directory"
+    if about.st_uid != os.geteuid():
+        return "it belongs to another user"
     note = RunFiles(path).load(RunNote, paths.RUN)
     if note is None or (note.sha, note.token) != (run.sha, run.token):
         return f"its {paths.REMEX}/{paths.RUN} does not say that it is this run's"

@@ -7,6 +7,7 @@ case $mass in
     2.0) echo "ERROR: no root" >&2; exit 3;;
     3.0) echo "step 5 of 10"; sleep 300;;
 esac"""
+FOLLOWED = "[followed until the job has ended; Ctrl-C stops]\n"
 PROGRESS = """
 def pytest_remex_progress(run):
     return 0.5 if "step 5 of 10" in run.log else None
@@ -27,10 +28,11 @@ def test_board_and_log(user):
     assert re.search(r"1 job left, 1 of them running: about \d+ s to go", board.text), board.text
     assert re.search(r"1 failed, 1 completed, 1 running in ", board.text), board.text
     process = user.start("--remex-log", "-k", "3.0")
+    begun = "".join(iter(process.stdout.readline, FOLLOWED))
+    assert "==> slurm.out <==\na star of mass 3.0\nstep 5 of 10\n" in begun
     user.pytest("--remex-cancel", "-k", "3.0").well()
-    text, _ = process.communicate(timeout=60)
-    assert "==> slurm.out <==\na star of mass 3.0\nstep 5 of 10\n" in text
-    assert "ended CANCELLED" in text
+    rest, _ = process.communicate(timeout=90)
+    assert "ended CANCELLED" in rest
 
 
 def test_clean(user, cluster):

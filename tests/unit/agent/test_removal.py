@@ -1,0 +1,78 @@
+"""Removing run directories: those that a request names and that are what it says, no other."""
+
+import json
+import os
+
+import pytest
+
+from pytest_remex.common.parts import RemovableRun
+from pytest_remex.common.protocol import Remove
+
+RUN = RemovableRun("r", token="t", sha="s", job="7")
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Return a run directory of the run that is asked for."""
+    folder = tmp_path / "runs" / "r"
+    (folder / ".remex").mkdir(parents=True)
+    (folder / ".remex" / "run.json").write_text(json.dumps({"sha": "s", "token": "t"}))
+    (folder / ".remex" / "job").write_text("7\n")
+    (folder / "out").write_text("12345")
+    return folder
+
+
+def remove(agent, run, asked=RUN, *, only_measure=False):
+    """Ask for one removal and return what is told."""
+    (told,) = agent.ask(Remove(str(run.parent), [asked], only_measure))
+    return told
+
+
+def test_measured_and_removed(agent, run):
+    """A run directory is measured, then removed, then gone."""
+    measured = remove(agent, run, only_measure=True)
+    assert (measured.files, measured.refused) == (3, "")
+    assert run.is_dir()
+    assert remove(agent, run) == measured
+    assert not run.exists()
+    assert list((run.parent / ".remex" / "removed").iterdir()) == []
+    assert remove(agent, run).gone
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        RUN._replace(token="other"),
+        RUN._replace(sha="other"),
+        RUN._replace(job="8"),
+        RUN._replace(directory="../runs/r"),
+        RUN._replace(directory="."),
+        RUN._replace(directory=".remex"),
+    ],
+)
+def test_another_run(agent, run, asked):
+    """What is not the run that the record tells of, or no name of one, is left alone."""
+    (run.parent / ".remex").mkdir(exist_ok=True)
+    assert remove(agent, run, asked).refused
+    assert (run / "out").read_text() == "12345"
+    assert run.parent.is_dir()
+
+
+def test_another_users_run(agent, run):
+    """Another user's run directory is left alone, also where the runs folder is shared."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file to another user")
+    os.chown(run, 12345, -1)
+    assert remove(agent, run).refused == "it belongs to another user"
+    assert (run / "out").exists()
+
+
+def test_folder_that_became_a_link(agent, run, tmp_path):
+    """Where a run directory, or its own .remex, is a link, nothing is removed."""
+    (run / ".remex").rename(tmp_path / "elsewhere")
+    (run / ".remex").symlink_to(tmp_path / "elsewhere")
+    assert "link" in remove(agent, run).refused
+    run.rename(tmp_path / "moved")
+    run.symlink_to(tmp_path / "moved")
+    assert "link" in remove(agent, run).refused
+    assert (tmp_path / "moved" / "out").exists()

@@ -17,6 +17,12 @@ from pytest_remex.config import Settings, read_config
 from pytest_remex.config.files import NAMELIST, load
 from pytest_remex.config.yaml_file import read_yaml
 from pytest_remex.errors import ConfigError, RemexError
+from pytest_remex.tables.array_readers import (
+    read_hdf5,
+    read_netcdf,
+    read_numpy,
+    read_packed_text,
+)
 
 if TYPE_CHECKING:
     from pytest_remex.model import Config
@@ -68,15 +74,18 @@ class BuiltInReaders:
 def read(path: Path, options: Mapping[str, object] = MappingProxyType({})) -> object | None:
     """Return what a file holds, by its suffix, in any case; None for a kind that is not known.
 
-    A CSV becomes a DataFrame; JSON, TOML and YAML what they hold; text and logs a string; pictures
-    and documents stay a path.
+    A CSV becomes a DataFrame; JSON, TOML and YAML what they hold; .npy and .npz arrays; netCDF an
+    xarray Dataset, HDF5 an h5py File; text and logs, gzipped or not, a string; pictures and
+    documents stay a path.
 
     Raises:
-        RemexError: The file is not of its kind, an option is not known to its reader, or it is
-            YAML and ruamel.yaml is not installed.
+        RemexError: The file is not of its kind, an option is not known to its reader, or the
+            library for it is not installed; the message names the extra.
 
     """
     reader = _READERS.get(path.suffix.lower())
+    if path.suffix.lower() == ".gz":
+        reader = _PACKED.get(_READERS.get(Path(path.stem).suffix.lower()))
     if reader is None:
         return None
     if options and reader is not _table:
@@ -127,6 +136,9 @@ def _path(path: Path) -> object:
 
 _READERS: Mapping[str, Callable[[Path], object]] = {
     ".csv": _table,
+    **dict.fromkeys((".npy", ".npz"), read_numpy),
+    **dict.fromkeys((".nc", ".nc4"), read_netcdf),
+    **dict.fromkeys((".h5", ".hdf5"), read_hdf5),
     ".json": _json,
     ".toml": _toml,
     **dict.fromkeys((".yaml", ".yml"), _yaml),
@@ -137,6 +149,10 @@ _READERS: Mapping[str, Callable[[Path], object]] = {
     ),
     ".webp": _path,
 }
+
+
+_PACKED: Mapping[object, Callable[[Path], object]] = {_table: _table, _text: read_packed_text}
+"""How a file is read that is gzipped, by the reader of what is in it."""
 
 
 class _Hooks(pluggy.PluginManager):

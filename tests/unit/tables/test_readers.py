@@ -1,9 +1,13 @@
 """The readers of plain files, one test a kind."""
 
+import gzip
 import subprocess
 import sys
 
+import h5py
+import numpy as np
 import pytest
+import xarray as xr
 
 from pytest_remex.errors import RemexError
 from pytest_remex.tables.readers import read
@@ -50,7 +54,7 @@ def test_pictures(tmp_path, name):
     assert read(tmp_path / name) == tmp_path / name
 
 
-@pytest.mark.parametrize("name", ["history.data", "inlist_project", "a.npz", ".csv"])
+@pytest.mark.parametrize("name", ["history.data", "inlist_project", "a.npq", ".csv", "a.data.gz"])
 def test_unknown(tmp_path, name):
     """A kind that is not known is left to others."""
     assert read(tmp_path / name) is None
@@ -65,6 +69,11 @@ def test_unknown(tmp_path, name):
         ("a.yaml", "!!python/object/apply:os.system [ls]"),
         ("a.csv", ""),
         ("a.csv", "a,b\n1,2\n1,2,3\n"),
+        ("a.npy", "no array"),
+        ("a.npz", "no arrays"),
+        ("a.nc", "no netCDF"),
+        ("a.h5", "no HDF5"),
+        ("a.txt.gz", "not packed"),
     ],
 )
 def test_damaged(tmp_path, name, text):
@@ -73,6 +82,36 @@ def test_damaged(tmp_path, name, text):
     path.write_text(text)
     with pytest.raises(RemexError, match=rf"{name}:? (it )?cannot be read as"):
         read(path)
+
+
+def test_arrays(tmp_path):
+    """NumPy's files are arrays, netCDF a Dataset, and HDF5 an open file."""
+    np.save(tmp_path / "a.npy", [1.5, 2.5])
+    np.savez(tmp_path / "a.npz", x=[1, 2], y=[3])
+    assert list(read(tmp_path / "a.npy")) == [1.5, 2.5]
+    arrays = read(tmp_path / "a.npz")
+    assert {name: list(array) for name, array in arrays.items()} == {"x": [1, 2], "y": [3]}
+    xr.Dataset({"t": ("x", [1.0, 2.0])}).to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    assert list(read(tmp_path / "a.nc").t.values) == [1.0, 2.0]
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["group/x"] = [1, 2, 3]
+    with read(tmp_path / "a.h5") as file:
+        assert list(file["group/x"]) == [1, 2, 3]
+
+
+def test_pickled_objects_are_refused(tmp_path):
+    """An array of objects would run code when it is read, and is refused."""
+    np.save(tmp_path / "a.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(RemexError, match=r"a\.npy cannot be read"):
+        read(tmp_path / "a.npy")
+
+
+def test_packed(tmp_path):
+    """Gzipped text and tables are read as those that are not."""
+    (tmp_path / "run.log.gz").write_bytes(gzip.compress(b"step 1\n"))
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"x\n1\n2\n"))
+    assert read(tmp_path / "run.log.gz") == "step 1\n"
+    assert list(read(tmp_path / "a.csv.gz").x) == [1, 2]
 
 
 def test_absent(tmp_path):
@@ -85,7 +124,8 @@ def test_light():
     """Importing the readers loads neither pandas nor ruamel.yaml."""
     code = (
         "import sys, pytest_remex.tables.readers;"
-        "print(*sorted({'pandas', 'ruamel', 'tomlkit', 'json5'} & set(sys.modules)))"
+        "heavy = {'pandas', 'ruamel', 'tomlkit', 'json5', 'numpy', 'h5py'};"
+        "print(*sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

@@ -1,5 +1,6 @@
 """What a submit does with an experiment."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -148,3 +149,30 @@ def test_verdict_elsewhere():
     assert decide(KnownRuns(None, earlier, verdict="PASSED"), CHECK, completed) is (
         Decision.OTHER_BASE
     )
+
+
+@pytest.mark.parametrize("state", [*JobState, None])
+def test_the_recipe_of_a_retry(state):
+    """The next one after a failure of the program or its check; else, and at the end, the same."""
+    job = Job("1", state) if state else None
+    run = recorded(Stage.RELEASED)
+    for number in range(3):
+        made = RecordedRun(run.record, replace(run.run, recipe=number))
+        known = KnownRuns(made, recipes=3)
+        moves = state in {JobState.FAILED, JobState.COMPLETED} and number < 2
+        assert known.recipe_after(job) == number + moves
+        assert known.has_next_recipe == (number < 2)
+        assert KnownRuns(made).recipe_after(job) == number
+    assert KnownRuns(recipes=3).recipe_after(job) == 0
+
+
+@pytest.mark.parametrize(
+    ("verdict", "decision"),
+    [("", Decision.UNJUDGED), ("FAILED", Decision.RETRY), ("PASSED", Decision.ALREADY)],
+)
+def test_a_failed_check_with_a_recipe_left(verdict, decision):
+    """A plain retry tries the next recipe on it; where none is left, it is left alone."""
+    done = Job("1", JobState.COMPLETED)
+    known = KnownRuns(recorded(Stage.RELEASED), verdict=verdict, recipes=2)
+    assert decide(known, RETRY, done) is decision
+    assert decide(replace(known, recipes=1), RETRY, done) is Decision.ALREADY

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 RECORDED = "recorded.jsonl"
 FORMAT = 1
 """The version of its lines that this release writes, and the newest that it reads."""
+FIELDS = tuple(field.name for field in fields(Row))
 UNFINISHED = "the collect ended before its check did"
 
 
@@ -61,17 +62,28 @@ class RecordedRows:
         facts = {
             "format": FORMAT,
             "dimensions": [dimension.names for dimension in judged.sweep.dimensions],
-            **asdict(row),
+            **{name: getattr(row, name) for name in FIELDS},
             "path": os.path.relpath(row.path, folder) if row.path else None,
         }
         try:
             with writing(folder / RECORDED):
-                folder.mkdir(parents=True, exist_ok=True)
-                # Opened anew: another collect may have put the rows into the table meanwhile.
-                with (folder / RECORDED).open("ab", buffering=0) as file:
-                    file.write(json.dumps(facts).encode() + b"\n")
+                _append(folder / RECORDED, json.dumps(facts).encode() + b"\n")
         except RecordError as error:
             self._tell(str(error))
+
+
+def _append(path: Path, line: bytes) -> None:
+    """Append a line; the file is opened anew, as another collect may have removed it meanwhile."""
+    for attempt in range(2):
+        try:
+            with path.open("ab", buffering=0) as file:
+                file.write(line)
+        except FileNotFoundError:
+            if attempt:
+                raise
+            path.parent.mkdir(parents=True, exist_ok=True)
+        else:
+            return
 
 
 def row_of(judged: JudgedRun) -> Row:
@@ -155,14 +167,13 @@ def _read(folder: Path) -> dict[str, tuple[Row, Sequence[Sequence[str]]]]:
 
 
 def _parsed(lines: Iterable[bytes], folder: Path) -> Iterator[tuple[Row, Sequence[Sequence[str]]]]:
-    known = {field.name for field in fields(Row)}
     for line in lines:
         try:
             facts = json.loads(line)
             if facts["format"] > FORMAT:
                 continue
             path = facts["path"] and folder / facts["path"]
-            row = {name: value for name, value in facts.items() if name in known}
+            row = {name: value for name, value in facts.items() if name in FIELDS}
             yield Row(**{**row, "path": path}), facts["dimensions"]
         except (ValueError, KeyError, TypeError):  # a line that a kill or a full disk cut short
             continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,8 +14,10 @@ from pytest_remex.collect.failure import (
     config_differences,
     ends_of,
     job_cause,
+    job_failure,
     telling_line,
 )
+from pytest_remex.collect.manifest import FetchedOutputs
 from pytest_remex.common.jobs import Job, JobState
 
 
@@ -122,3 +126,22 @@ def test_any_text_has_a_cause(failures):
     """Whatever the texts, each failure gets a cause."""
     assert all(causes_of(failures))
     assert len(causes_of(failures)) == len(failures)
+
+
+@pytest.mark.parametrize(
+    ("state", "option"), [(JobState.TIMEOUT, "--time=..."), (JobState.OUT_OF_MEMORY, "--mem=...")]
+)
+def test_what_to_ask_for_more_of(tmp_path, state, option):
+    """A job that reached a limit names the option that raises it for the retry."""
+    remote = SimpleNamespace(host="box", runs="/runs")
+    collected = SimpleNamespace(
+        job=Job("7", state),
+        launch=SimpleNamespace(remote=remote),
+        run=SimpleNamespace(directory="main_grid"),
+        folder=tmp_path,
+        logs=("job.out",),
+        outputs=FetchedOutputs(),
+    )
+    told = job_failure(collected)
+    assert f'--remex-submit --remex-retry --remex-sbatch="{option}"' in told
+    assert "ssh box less '/runs/main_grid/job.out'" in told

@@ -1,10 +1,13 @@
-"""Failures as pytest prints them: each cause once with an example, not every failure at length."""
+"""Which failures pytest prints at length: of each cause an example, and none that a board tells."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Container, Generator
 
 import pytest
+
+BY_DEFAULT = "fE"
+"""pytest's default of the option -r."""
 
 
 class ExamplesOfFailures:
@@ -58,3 +61,34 @@ class ExamplesOfFailures:
                 self._places.append((first, first.location))
                 first.location = file, line, f"{len(group)} failed: {cause}; for example {name}"
         return [group[0] for group in groups.values()]
+
+
+class FailuresToldElsewhere:
+    """Has pytest print nothing of failures that are told elsewhere, unless it is asked to.
+
+    Args:
+        config: The config of the pytest run.
+        nodes: Their node ids.
+
+    """
+
+    def __init__(self, config: pytest.Config, nodes: Container[str]) -> None:
+        self._config = config
+        self._nodes = nodes
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_terminal_summary(self) -> Generator[None]:
+        """Hide them from pytest until it writes its last line, which counts them."""
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        option = self._config.option
+        if reporter is None or option.tbstyle != "auto" or option.reportchars != BY_DEFAULT:
+            return (yield)
+        failed = reporter.stats.get("failed", [])
+        shown = [report for report in failed if report.nodeid not in self._nodes]
+        if shown != failed:
+            reporter.stats["failed"] = shown
+        try:
+            return (yield)
+        finally:
+            if shown != failed:
+                reporter.stats["failed"] = failed

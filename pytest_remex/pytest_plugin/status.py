@@ -18,6 +18,7 @@ from pytest_remex.errors import RemoteError
 from pytest_remex.model import Run
 from pytest_remex.pytest_plugin.board import ROWS, Board, BoardRow
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
+from pytest_remex.pytest_plugin.failures import FailuresToldElsewhere
 from pytest_remex.pytest_plugin.items import experiment_of, say, skip
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.selection import NOT_ENDED, LookingMode
@@ -40,7 +41,8 @@ class StatusMode(LookingMode):
         self._watcher = OutputWatcher(settings.runs, self._connections.to)
         self._hooks = GuardedHooks(session.config.hook, self._terminal.note)
         self._was_interrupted = False
-        _show_on_the_board_alone(session.config)
+        told = FailuresToldElsewhere(session.config, self._failed)
+        session.config.pluginmanager.register(told, "remex-failures")
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Close the connections, and set the exit code."""
@@ -184,15 +186,6 @@ class StatusMode(LookingMode):
 
     def _is_something_left(self) -> bool:
         return bool(self._unsubmitted) or not all(job.state.ended for job in self._jobs.values())
-
-
-def _show_on_the_board_alone(config: pytest.Config) -> None:
-    """Leave out what pytest would tell of each failed item: the board tells it, by cause."""
-    if config.option.tbstyle == "auto":
-        config.option.tbstyle = "no"
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None and config.option.reportchars == "fE":
-        reporter.reportchars = reporter.reportchars.replace("f", "")
 
 
 def _refuse_to_read(path: Path, _options: Mapping[str, object]) -> NoReturn:

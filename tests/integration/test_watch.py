@@ -66,6 +66,13 @@ def grid(experiment):
     if STATUS:
         raise RuntimeError("the body runs")
 """
+REMOTE = """
+import pytest
+
+@pytest.fixture(scope="session")
+def remote():
+    return 5
+"""
 PROGRESS = """
 def pytest_remex_progress(run):
     assert run.experiment.config["text"] == run.log.strip() == "wait"
@@ -105,6 +112,20 @@ def test_status_of_failures(failing):
     )
     assert "FAILURES" not in result.stdout.str()
     assert "the body runs" not in result.stdout.str()
+
+
+def test_status_that_cannot_ask(failing):
+    """What keeps a status from asking is told in full: no board tells it."""
+    failing.write("conftest.py", REMOTE)
+    result = failing.pytest("--remex-status")
+    assert result.ret != 0
+    result.stdout.fnmatch_lines(["*= FAILURES =*", "the fixture remote gives 5: return Remote*"])
+
+
+def test_failed_lines_that_are_asked_for(failing):
+    """With -rf each failed job has its line, as with tests."""
+    result = failing.pytest("--remex-status", "-rfs")
+    result.stdout.fnmatch_lines(["FAILED job 2 sweeps.py::grid?text=fail 1? - *no convergence"])
 
 
 def test_status_leaves_the_last_failures_alone(failing):

@@ -91,7 +91,7 @@ class RunIndex:
                 faults.append(
                     f"{counted(others, 'launch record')} in {each.remote.place} "
                     f"{'is' if others == 1 else 'are'} of base commits that this repository does "
-                    f"not have, and not used"
+                    f"not have, and not used: git fetch brings what others pushed"
                 )
         index = cls(merged(records))
         index.faults = faults

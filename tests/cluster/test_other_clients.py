@@ -8,7 +8,13 @@ import re
 import shutil
 
 import pytest
-from support.invariants import Snapshot, assert_clean, assert_once, assert_ran_once
+from support.invariants import (
+    Snapshot,
+    assert_clean,
+    assert_once,
+    assert_ran_once,
+    executions,
+)
 from support.kills import EDGES, Moment, disturb, kill_at
 from support.launches import finished
 from support.projects import git
@@ -125,6 +131,21 @@ def test_two_clients_are_killed_in_turns(user, other, cluster, chance):
         assert_clean(each, before)
     assert {*user.states()} == {*other.states()}
     assert_ran_once(user, cluster, 3)
+
+
+@pytest.mark.parametrize("edge", ["COMMITTED", "PUSHED", "PLACED", "HELD"])
+def test_another_client_cannot_have_the_commits(user, other, cluster, edge):
+    """On another base it takes over what was not placed, and submits what was from where it is."""
+    kill_at(user, edge)
+    other.project.commit({"README": "More about a test's star.\n"})
+    other.submit()
+    cluster.wait()
+    assert sorted(executions(user).values(), reverse=True)[:3] == [1, 1, 1]
+    git(user.repository, "fetch", "--quiet")
+    assert len(DONE.findall(user.submit().text)) == 3
+    cluster.wait()
+    assert sum(executions(user).values()) == 3
+    assert user.states() == other.states()
 
 
 @pytest.mark.parametrize("edge", EDGES)

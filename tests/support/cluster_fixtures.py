@@ -111,6 +111,8 @@ def user(project: Project, home: Path) -> Iterator[User]:
 def other(user: User, sshd: SshServer, tmp_path: Path) -> Iterator[User]:
     """Yield a second User, with a fresh clone on another machine, and the same account there."""
     git(tmp_path, "clone", "--quiet", str(user.project.origin), "second")
+    git(tmp_path / "second", "config", "user.name", "Another User")
+    git(tmp_path / "second", "config", "user.email", "another@example.org")
     places = (user.project.origin, user.project.clone, user.project.runs)
     other_home = tmp_path / "other home"
     sshd.client(other_home)

@@ -18,6 +18,7 @@ An interrupted run goes through all steps again: each finds what was done alread
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 from pytest_remex import names
@@ -40,6 +41,7 @@ from pytest_remex.common.protocol import (
 from pytest_remex.common.records import AppendRecord
 from pytest_remex.interaction import Progress, counted
 from pytest_remex.launch.options import Grouping
+from pytest_remex.launch.push import publisher_for
 from pytest_remex.launch.session import LaunchSession, Services, is_same_place, resume
 from pytest_remex.launch.submissions import Submission, form_submissions
 from pytest_remex.model import Config, Remote, Repo
@@ -49,9 +51,10 @@ from pytest_remex.records.schema import (
     Pushing,
     RunRecord,
     Stage,
+    Swept,
     Tidied,
 )
-from pytest_remex.records.store import LaunchRecord
+from pytest_remex.records.store import Journal, LaunchRecord
 from pytest_remex.repo.trees import blobs_at
 
 DEFAULT_ARRAY_SIZE = 1000
@@ -344,6 +347,8 @@ def clean_up_after_crashes(
             )
         if record.tips and not record.tidied:
             _clean_up(record, repos, services)
+        if record.left and not record.owner and not left:
+            _sweep(record, repos, services)
     return warnings
 
 
@@ -354,3 +359,21 @@ def _clean_up(record: LaunchRecord, repos: Mapping[Remote, Repo], services: Serv
             finish(session)
             session.journal.close()
             return
+
+
+def _sweep(record: LaunchRecord, repos: Mapping[Remote, Repo], services: Services) -> None:
+    """Remove what other clients, which may never come back, left of a launch that is over."""
+    launch = record.launch
+    for remote, repo in repos.items():
+        if not is_same_place(remote, launch.remote):
+            continue
+        git, connection = services.workspaces.git(repo), services.connect(remote)
+        clone = remote.clone if remote.host is not None else str(git.top)
+        with closing(Journal.resume(record)) as journal:
+            for worker, tips in record.left.items():
+                publisher_for(launch, worker, git, connection, tips).withdraw()
+                named = "" if worker == launch.id else worker
+                for _ in connection.ask(Tidy(clone, remote.runs, launch.id, launch.token, named)):
+                    pass
+                journal.write([Swept(worker)])
+        return

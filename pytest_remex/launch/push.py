@@ -112,8 +112,9 @@ class ThroughOrigin:
         self._pushed = None
 
     def _push(self, tip: str) -> None:
-        lease = f"--force-with-lease={self._ref}:{self._pushed or ''}"
-        code, _, errors = self._git.push(lease, "origin", f"{tip}:{self._ref}")
+        code, errors = self._try_push(tip, self._pushed or "")
+        if "stale info" in errors and self._pushed and self._on_origin() is None:
+            code, errors = self._try_push(tip, "")  # another client took the launch for over
         if not code:
             return
         origin = self._git.origin()
@@ -133,6 +134,11 @@ class ThroughOrigin:
             f"check that you may push branches remex/... there, or use "
             f"Remote(..., via='connection')"
         )
+
+    def _try_push(self, tip: str, expected: str) -> tuple[int, str]:
+        lease = f"--force-with-lease={self._ref}:{expected}"
+        code, _, errors = self._git.push(lease, "origin", f"{tip}:{self._ref}")
+        return code, errors
 
     def _pushed_earlier(self, tips: Sequence[str]) -> str | None:
         commit = self._on_origin()

@@ -46,6 +46,12 @@ def _precedence(record: LaunchRecord) -> tuple[bool, bool, str]:
 
 def _merge(files: list[LaunchRecord]) -> LaunchRecord:
     record, *others = files
+    swept = frozenset[str]().union(*(each.swept for each in files))
+    left = {
+        each.worker: each.tips
+        for each in files
+        if each.tips and not each.own and not each.tidied and each.worker not in swept
+    }
     if not record.own:
         record = replace(record, tips=(), tidied=False)  # of a branch that is not ours
     for other in others:
@@ -58,7 +64,7 @@ def _merge(files: list[LaunchRecord]) -> LaunchRecord:
         record = replace(record, runs=runs)
         if other.own and is_addition(other.path):
             record = replace(record, tips=other.tips, tidied=other.tidied)
-    return record
+    return replace(record, swept=swept, left=left)
 
 
 def _further(one: RunRecord, other: RunRecord) -> RunRecord:

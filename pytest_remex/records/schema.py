@@ -161,7 +161,14 @@ class Tidied:
     """The temporary branch is gone from everywhere."""
 
 
-Event: TypeAlias = Committed | StageReached | Ended | Renamed | Pushing | Tidied
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """The temporary branch of another client, which it named by `worker`, was removed from here."""
+
+    worker: str
+
+
+Event: TypeAlias = Committed | StageReached | Ended | Renamed | Pushing | Tidied | Swept
 
 
 def launch_to_json(launch: Launch) -> dict[str, Any]:
@@ -313,7 +320,7 @@ _STAGE_FIELDS = {
 """The fields of `StageReached`, each with its JSON key and type."""
 
 
-def event_to_json(event: Event) -> dict[str, Any]:
+def event_to_json(event: Event) -> dict[str, Any]:  # noqa: PLR0911 - one for each event
     """Return an event as a line of a record."""
     match event:
         case Committed(run):
@@ -330,9 +337,11 @@ def event_to_json(event: Event) -> dict[str, Any]:
             return {"state": "PUSHING", "tip": tip}
         case Tidied():
             return {"state": "TIDIED"}
+        case Swept(worker):
+            return {"state": "SWEPT", "worker": worker}
 
 
-def event_from_json(data: Json, base: str) -> Event | None:
+def event_from_json(data: Json, base: str) -> Event | None:  # noqa: PLR0911 - one for each event
     """Return the event in a line of a record, or None for one that this release does not know.
 
     Raises:
@@ -355,6 +364,8 @@ def event_from_json(data: Json, base: str) -> Event | None:
                 point=json_object(data, "point"),
                 parameters=json_object(data, "parameters"),
             )
+        case "SWEPT":
+            return Swept(field(data, "worker", str))
         case "PUSHING":
             return Pushing(field(data, "tip", str))
     return Tidied() if state == "TIDIED" else None

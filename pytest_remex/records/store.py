@@ -32,6 +32,7 @@ from pytest_remex.records.schema import (
     Renamed,
     RunRecord,
     StageReached,
+    Swept,
     Tidied,
     event_from_json,
     event_to_json,
@@ -54,7 +55,8 @@ class LaunchRecord:
     is gone from everywhere. `own` says that it is this output folder's, whose launch records are in
     `home`; what happens to the runs of another's goes into an addition to it there. `owner` is the
     other user who wrote a copy; `notes` are what an addition says of runs that it does not
-    introduce, by commit.
+    introduce, by commit. `left` are the temporary branches that other clients may have left, by
+    what they are named by, with their tips; `swept` are those that were removed since.
     """
 
     launch: Launch
@@ -66,6 +68,13 @@ class LaunchRecord:
     home: Path | None = None
     owner: str = ""
     notes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    swept: frozenset[str] = frozenset()
+    left: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def worker(self) -> str:
+        """What its writer named its temporary branch by."""
+        return self.path.stem.replace(ADDED, "+")
 
 
 def record_path(folder: Path, name: str) -> Path:
@@ -126,6 +135,7 @@ def read_record(path: Path) -> LaunchRecord | None:
         state.tidied,
         home=path.parent,
         notes=state.notes(),
+        swept=frozenset(state.swept),
     )
 
 
@@ -141,6 +151,7 @@ class _State:
     changes: dict[str, dict[str, Any]] = field(default_factory=dict)
     tips: list[str] = field(default_factory=list)
     tidied: bool = False
+    swept: set[str] = field(default_factory=set)
 
     def apply(self, event: Event) -> None:
         """Take in the next event. Raises `ValueError` for a run that none before introduced."""
@@ -161,6 +172,8 @@ class _State:
                 self.tidied = False
             case Tidied():
                 self.tidied = True
+            case Swept(worker):
+                self.swept.add(worker)
 
     def runs(self) -> dict[str, RunRecord]:
         """Return the runs as they are now, by commit."""

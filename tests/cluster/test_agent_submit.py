@@ -339,8 +339,11 @@ def test_a_script_that_is_not_its_commits_is_refused(launch):
     (refused,) = launch.submit(other)
     assert isinstance(refused, Rejected)
     assert "is not what its commit holds" in refused.message
+    third, fourth = (launch.add(name) for name in ("third", "fourth"))
+    (launch.runs / "fourth" / "run.sbatch").write_text(text + "stolen\n")
     array = Array([], "#!/bin/sh")
-    together = other._replace(key="array-1", array=array, scripts={"same": blob, "other": blob})
-    (refused,) = launch.submit(together._replace(directories=["same", "other"]))
-    assert "other/run.sbatch is not what" in refused.message
+    together = third._replace(key="array-1", array=array, scripts={"third": blob, "fourth": blob})
+    directories = [*third.directories, *fourth.directories]
+    (refused,) = launch.submit(together._replace(directories=directories))
+    assert "fourth/run.sbatch is not what" in refused.message
     assert len(launch.shims.calls()) == 1

@@ -66,6 +66,11 @@ gamma = 1.4
 """
 FLASH = '# Sod\nsim_gamma = 1.4   # ratio\nlog_file  = "sod.log"\nrestart = .false.\nxmax = 1.0\n'
 
+BOMB = "a: 1\nl0: &l0 [x]\n" + "".join(
+    f"l{level}: &l{level} [{', '.join([f'*l{level - 1}'] * 10)}]\n" for level in range(1, 8)
+)
+"""Seven lines that stand for ten million values."""
+
 MERGED = "d: &d {a: 1}\nx:\n  <<: *d\n  a: 2\n"
 
 CHANGED = [
@@ -210,6 +215,9 @@ def test_remove(make, name, text, gone, wanted):
         ("a.yaml", "- 1\n", {"a": 2}, "holds a list and no settings"),
         ("a.yaml", "&a [*a]", {"a": 2}, "no settings|levels deep"),
         ("a.yaml", "a: !!python/object/apply:os.system [ls]\n", {"a": 2}, "cannot be read as YAML"),
+        ("a.yaml", BOMB, {"a": 2}, "such a file is no config"),
+        ("a.yaml", "? a\n? b\n", {"a": 2}, "a cannot be changed in place"),
+        ("a.json", '{"a": ' + "[" * 10**5, {"a": 2}, "cannot be read as JSON: .*recursion"),
         ("a.toml", TOML, {"gamma": None}, "gamma is None, which TOML does not hold"),
         ("a.toml", TOML, {"seed": 2**64}, "64 bits"),
         ("a.toml", "= 1", {"seed": 1}, "cannot be read as TOML"),

@@ -140,6 +140,21 @@ class Project:
             assert time.monotonic() < end, "jobs have not ended"
             time.sleep(0.02)
 
+    def until(self, *, ended=(), says=(), seconds=60):
+        """Wait until these jobs have ended, and others' output has the text `wait`."""
+        store = Store(str(self.runs))
+        states = lambda: [store.state(job) for job in ended]  # noqa: E731 - asked again and again
+        end = time.monotonic() + seconds
+        while not all(each and each.state.ended for each in states()) or not all(
+            "wait" in self._output(store.spec(job)) for job in says
+        ):
+            assert time.monotonic() < end, "jobs have not come that far"
+            time.sleep(0.02)
+
+    def _output(self, spec):
+        path = Path(spec.directories[0]) / "job.out"
+        return path.read_text() if path.exists() else ""
+
     def release_waiting(self):
         """Let jobs go on that wait."""
         (self.runs / "go").touch()

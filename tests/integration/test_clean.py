@@ -106,7 +106,7 @@ def test_live_jobs_are_left_alone(empty_project):
             (experiment.path / "input.txt").write_text(experiment.config["text"])
         """)
     empty_project.submit()
-    empty_project.pytest("--remex-status", "--remex-wait=1")
+    empty_project.until(ended=["1"], says=["2"])
     result = empty_project.pytest("--remex-clean", "--remex-yes", "-v")
     result.stdout.fnmatch_lines(["*text=fine] REMOVED *", "*text=wait] LEFT, RUNNING job 2*"])
     assert len(empty_project.run_directories()) == 1

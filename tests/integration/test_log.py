@@ -30,7 +30,7 @@ def talking(empty_project):
     empty_project.commit(run_sbatch=TALKING)
     empty_project.sweeps(GRID)
     empty_project.submit()
-    empty_project.pytest("--remex-status", "--remex-wait=1")
+    empty_project.until(ended=["1", "2"], says=["3"])
     yield empty_project
     empty_project.release_waiting()
 

@@ -87,7 +87,7 @@ def failing(empty_project):
     empty_project.submit()
     empty_project.edit("sweeps.py", "STATUS = False", "STATUS = True")
     empty_project.write("conftest.py", PROGRESS)
-    empty_project.pytest("--remex-status", "--remex-wait=2")
+    empty_project.until(ended=["1", "2", "3"], says=["4"])
     yield empty_project
     empty_project.release_waiting()
 

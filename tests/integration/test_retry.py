@@ -1,5 +1,7 @@
 """--remex-retry and --remex-launch: which runs are repeated, and which are looked at."""
 
+import shutil
+
 FLAKY = """
 from pytest_remex import sweep
 
@@ -164,3 +166,20 @@ def test_retry_does_not_take_the_next_word(project):
     result = project.pytest("--remex-plan", "--remex-retry=all")
     assert result.ret == 4
     result.stderr.fnmatch_lines(["*--remex-retry: ignored explicit argument 'all'*"])
+
+
+def test_verdicts_that_were_lost(empty_project):
+    """Without the output folder runs are known and verdicts are not: a collect brings them back."""
+    empty_project.runs = empty_project.path / "elsewhere"
+    empty_project.write(
+        "pytest.ini", f"[pytest]\nfilterwarnings = error\nremex_runs = {empty_project.runs}\n"
+    )
+    empty_project.sweeps(CHECKED.replace(', "fail"', ""))
+    empty_project.ran()
+    empty_project.pytest("--remex-collect").assert_outcomes(passed=1, failed=1)
+    shutil.rmtree(empty_project.output)
+    lost = empty_project.submit("--remex-retry=check", "-v")
+    lost.stdout.fnmatch_lines(["*good] NOT JUDGED job 1*", "*bad] NOT JUDGED job 2*"])
+    empty_project.pytest("--remex-collect").assert_outcomes(passed=1, failed=1)
+    again = empty_project.submit("--remex-retry=check", "-v")
+    again.stdout.fnmatch_lines(["*good] ALREADY SUBMITTED job 1*", "*bad] SUBMITTED job 3*"])

@@ -27,7 +27,7 @@ def test_lag(user, cluster, shims, tmp_path, lag, options):
     assert told <= NOT_WRONG
     shims.remove()
     user.pytest("--remex-submit", *options).well()
-    user.pytest("--remex-status").well()
+    user.pytest("--remex-status").told()
     assert_once(user, cluster, 3)
     assert_clean(user, before)
 
@@ -67,7 +67,7 @@ def test_partial(user, cluster, shims, fault, options):
     user.pytest("--remex-submit", *options).plain()
     shims.remove()
     user.pytest("--remex-submit", *options).well()
-    user.pytest("--remex-status").well()
+    user.pytest("--remex-status").told()
     assert_once(user, cluster, 3)
     assert_clean(user, before)
     user.collect().well()

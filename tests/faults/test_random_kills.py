@@ -55,7 +55,7 @@ def test_launch(user, cluster, strike, chance, tally, number):
             hit = lambda: strike(victim)  # noqa: E731
             case.injected(disturb(user, moment, hit, "--remex-submit", *options))
         user.submit(*options)
-        user.pytest("--remex-status").well()
+        user.pytest("--remex-status").told()
         cluster.wait()
         case.check(user, EXPERIMENTS)
         assert_ran_once(user, cluster, EXPERIMENTS)

@@ -54,10 +54,15 @@ git -C "$checkout" ls-files -z --cached --others --exclude-standard --deduplicat
 
 INSIDE='
     cd /checkout
-    [ $# -gt 0 ] || exec make test
+    status=0 # this shell stays the first process: it reaps what the tests leave behind
+    if [ $# -eq 0 ]; then
+        make test || status=$?
+        exit "$status"
+    fi
     make .venv/.test
     sh tools/install_test_system.sh
-    exec .venv/bin/python -m pytest "$@"
+    .venv/bin/python -m pytest "$@" || status=$?
+    exit "$status"
 '
 export INSIDE
 

@@ -4,6 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import numpy  # noqa: F401, ICN001 - Hypothesis takes its random state, which a pytest in pytest forgets
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from support.hostile import file_names, hostile, tree

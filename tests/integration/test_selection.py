@@ -166,8 +166,11 @@ def test_junit(project):
     project.submit("--junitxml=out.xml")
     cases = ET.parse(project.path / "out.xml").getroot().findall(".//testcase")  # noqa: S314 - ours
     assert [case.get("name") for case in cases] == ["grid[a=1]", "grid[a=2]", "grid[a=3]"]
-    named = [case.find("properties/property").attrib for case in cases]
-    assert named == [{"name": "remex_job", "value": job} for job in project.jobs()]
+    noted = [
+        {each.get("name"): each.get("value") for each in case.findall("properties/property")}
+        for case in cases
+    ]
+    assert [properties["remex_job"] for properties in noted] == project.jobs()
 
 
 def test_junit_failures(empty_project):

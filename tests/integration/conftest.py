@@ -178,6 +178,15 @@ class Project:
         lines = [line for path in self.record_paths() for line in path.read_text().splitlines()]
         return [json.loads(line) for line in lines]
 
+    def committed(self):
+        """Return the commits of each launch, in order; a line may be written again when claimed."""
+        shas = []
+        for path in self.record_paths():
+            events = map(json.loads, path.read_text().splitlines())
+            made = [event["commit"] for event in events if event.get("state") == "COMMITTED"]
+            shas += dict.fromkeys(made)
+        return shas
+
     def refs(self):
         """Return all refs with what they point to."""
         return dict(

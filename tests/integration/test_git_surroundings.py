@@ -154,11 +154,6 @@ def git_variables():
     return {name: text for name, text in os.environ.items() if name.startswith("GIT_")}
 
 
-def commits(project):
-    """Return the commits that were made."""
-    return [event["commit"] for event in project.events() if event.get("state") == "COMMITTED"]
-
-
 def at_home(home, monkeypatch):
     """Let a folder be the user's home, also for git."""
     monkeypatch.setenv("HOME", str(home))
@@ -188,7 +183,7 @@ def plain(empty_project):
     """Return the commits that are made where nothing is set."""
     swept(empty_project)
     empty_project.submit()
-    return commits(empty_project)
+    return empty_project.committed()
 
 
 @pytest.mark.parametrize("names", VARIABLES.values(), ids=VARIABLES)
@@ -206,7 +201,7 @@ def test_variables(empty_project, plain, other, names, monkeypatch):
     for result in results:
         result.assert_outcomes(passed=2)
     assert (of_user(project.path), of_user(other)) == before
-    assert commits(project) == plain * 2
+    assert project.committed() == plain * 2
 
 
 def test_variables_that_a_patch_sets(empty_project, plain, other):
@@ -219,7 +214,7 @@ def test_variables_that_a_patch_sets(empty_project, plain, other):
     before = of_user(other), git_variables()
     empty_project.submit("--remex-again")
     assert (of_user(other), git_variables()) == before
-    assert commits(empty_project) == plain * 2
+    assert empty_project.committed() == plain * 2
 
 
 def test_git_in_a_patch(empty_project, other, monkeypatch):
@@ -236,7 +231,7 @@ def test_git_in_a_patch(empty_project, other, monkeypatch):
         empty_project.submit()
         assert os.environ["GIT_DIR"] == f"{other}/.git"
     assert (of_user(other), of_user(empty_project.path)) == before
-    files = [empty_project.git("ls-tree", "-r", sha) for sha in commits(empty_project)]
+    files = [empty_project.git("ls-tree", "-r", sha) for sha in empty_project.committed()]
     assert ["notes/about" in listed for listed in files] == [False, True]
 
 
@@ -269,7 +264,7 @@ def test_git_after_a_patch(empty_project, commands):
     )
     before = empty_project.refs()
     empty_project.submit()
-    first, second = commits(empty_project)
+    first, second = empty_project.committed()
     base, files = empty_project.git("rev-parse", "HEAD"), empty_project.git("ls-files")
     assert empty_project.git("show", f"{second}:seen.txt") == f"HEAD\n{base}\n{files}"
     assert empty_project.git("rev-parse", f"{first}^", f"{second}^") == f"{base}\n{base}"
@@ -297,7 +292,7 @@ def test_configuration(empty_project, plain, hostile, where, monkeypatch):
     for mode in ("sweeps.py", "--remex-plan"):
         empty_project.pytest(mode).assert_outcomes(passed=2)
     empty_project.submit("--remex-again")
-    assert commits(empty_project) == plain * 2
+    assert empty_project.committed() == plain * 2
     assert not (hostile / "program-ran").exists()
     assert not list((empty_project.path / ".git/logs").rglob("remex*"))
 
@@ -311,7 +306,7 @@ def test_replaced_and_grafted_commits(empty_project, plain):
     project.git("replace", base, fake)
     project.write(".git/info/grafts", f"{base} {fake}\n")
     project.submit("--remex-again")
-    assert commits(project) == plain * 2
+    assert project.committed() == plain * 2
 
 
 def refs(repository):

@@ -177,7 +177,7 @@ def test_equal_commits_everywhere(project):
     project.git("clone", "--quiet", str(project.path), str(other))
     project.git("config", "user.name", "Someone Else", folder=other)
     project.submit()
-    first = [event["commit"] for event in project.events() if event.get("state") == "COMMITTED"]
+    first = project.committed()
     project.write(
         "conftest.py",
         """
@@ -188,8 +188,7 @@ def test_equal_commits_everywhere(project):
         """,
     )
     project.submit("--remex-again")
-    shas = [event["commit"] for event in project.events() if event.get("state") == "COMMITTED"]
-    assert shas == first * 2
+    assert project.committed() == first * 2
 
 
 def test_keep_refs_outlive_gc(project):

@@ -111,7 +111,7 @@ STRAYS = [
     Outputs("../up", [], [], []),
     Placed(""),
     Held("key", "7", {"other": "7"}),
-    Rejected("other", "no"),
+    Rejected("other", "no", limit=False, directories=[]),
 ]
 
 

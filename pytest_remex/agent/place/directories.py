@@ -200,18 +200,28 @@ def _publish(runs: str, scratch: str, run: RunToPlace, reply: Reply) -> None:
 def _scratch(runs: str, worker: str) -> Iterator[str]:
     above = paths.staging(runs, worker)
     fs.make_common(runs, os.path.dirname(above))
-    os.makedirs(above, exist_ok=True)
-    for name in os.listdir(above):
-        if _abandoned(name):
-            shutil.rmtree(os.path.join(above, name), ignore_errors=True)
-    scratch = os.path.join(above, fs.unique())
-    os.mkdir(scratch)
+    scratch = _make_below(above)
     try:
+        for name in os.listdir(above):
+            if _abandoned(name):
+                shutil.rmtree(os.path.join(above, name), ignore_errors=True)
         yield scratch
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
         with contextlib.suppress(OSError):
             os.rmdir(above)
+
+
+def _make_below(above: str) -> str:
+    """Make a folder below `above`, which other agents of the launch remove when it is empty."""
+    scratch = os.path.join(above, fs.unique())
+    while True:
+        os.makedirs(above, exist_ok=True)
+        try:
+            os.mkdir(scratch)
+        except FileNotFoundError:
+            continue
+        return scratch
 
 
 def _abandoned(name: str) -> bool:

@@ -205,12 +205,15 @@ class SshChannel:
         return self._receive(self._channel.recv_stderr)
 
     def _receive(self, receive: Callable[[int], bytes]) -> bytes:
+        ended = False
         while True:
             try:
                 return receive(WINDOW)
             except TimeoutError:
-                if self._channel.exit_status_ready():
+                if ended:
                     return b""
+                # What the program wrote last may come after its exit status: look once more.
+                ended = self._channel.exit_status_ready()
             except EOFError:  # paramiko could not tell the other end that it may send more
                 return b""
 

@@ -33,7 +33,7 @@ from pytest_remex.common.typed_json import NewerFormatError, TypedJsonError, dum
 WIDTH = 8
 """Claims that are made at a time: each waits for the disk."""
 _FINGERPRINT = re.compile(r"[0-9a-f]{6,64}$")
-_NAME = re.compile(r"[0-9a-f]{2}/[0-9a-f]{4,62}\.[0-9]+\.[0-9]+$")
+_NAME = re.compile(r"[0-9a-f]{2}/[0-9a-f]{4,62}\.[0-9a-f]{8}\.[0-9]+\.[0-9]+$")
 
 
 class Found(NamedTuple):

@@ -1,13 +1,15 @@
 """Claims: which run directory holds an experiment's job, for every client of a runs folder.
 
-An experiment is its fingerprint and its replicate number. Each job for it (the first, a retry, a
-continuation) is a generation, and has a claim: a file that is created once, by whoever comes first,
-and never changed. The highest generation counts. Beside it lies a mark:
+An experiment is its fingerprint, its sweep and its replicate number: two sweeps with a point of
+equal inputs each have a run of it. Each job for it (the first, a retry, a continuation) is a
+generation, and has a claim: a file that is created once, by whoever comes first, and never changed.
+The highest generation counts. Beside it lies a mark:
 
-    <runs>/.remex/claims/3f/a1...c2.0.1          the claim of generation 1 of replicate 0
-    <runs>/.remex/claims/3f/a1...c2.0.1.placed   its run directory is there, or was
+    <runs>/.remex/claims/3f/a1...c2.5d0e81aa.0.1          of generation 1 of replicate 0
+    <runs>/.remex/claims/3f/a1...c2.5d0e81aa.0.1.placed   its run directory is there, or was
 """
 
+import hashlib
 from enum import Enum
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Type, Union
 
@@ -55,7 +57,8 @@ class Claim(NamedTuple):
     def name(self) -> str:
         """The claim's file below the folder of claims."""
         head, rest = self.fingerprint[:2], self.fingerprint[2:]
-        return f"{head}/{rest}.{self.replicate}.{self.generation}"
+        sweep = hashlib.sha256(self.sweep.encode("utf-8", "backslashreplace")).hexdigest()[:8]
+        return f"{head}/{rest}.{sweep}.{self.replicate}.{self.generation}"
 
     @property
     def job(self) -> JobOfRun:

@@ -55,8 +55,8 @@ class Recognizer:
 
         Runs on this machine do not count for a cluster, nor the other way round.
         """
-        commit = prepared.commit
-        recorded = self._index.submitted(commit, prepared.identity, local=local)
+        commit, sweep = prepared.commit, prepared.experiment.sweep.name
+        recorded = self._index.submitted(commit, prepared.identity, local=local, sweep=sweep)
         if recorded is None:
             recorded = self._recompute(prepared, repository, local=local)
         if recorded is not None and _is_lost(recorded, commit.sha, repository):
@@ -65,7 +65,9 @@ class Recognizer:
 
     def newest(self, prepared: Prepared, *, local: bool) -> RecordedRun | None:
         """Return the newest run of an experiment, also one that was refused or rejected."""
-        return self._index.newest_alike(prepared.commit, prepared.identity, local=local)
+        sweep = prepared.experiment.sweep.name
+        commit, identity = prepared.commit, prepared.identity
+        return self._index.newest_alike(commit, identity, local=local, sweep=sweep)
 
     def find_elsewhere(
         self, prepared: Prepared, repository: Git, *, local: bool
@@ -105,7 +107,9 @@ class Recognizer:
         key = repository, prepared.inputs
         if key not in self._recomputed:
             self._recomputed[key] = self._fingerprints(repository, prepared.inputs)
-        found = self._recomputed[key].get(prepared.identity.fingerprint, ())
+        alike = self._recomputed[key].get(prepared.identity.fingerprint, ())
+        sweep = prepared.experiment.sweep.name
+        found = sorted(alike, key=lambda each: each.launch.name != sweep)
         return next((each for each in found if each.counts(local=local)), None)
 
     def _fingerprints(self, repository: Git, inputs: Inputs) -> dict[str, list[RecordedRun]]:

@@ -98,21 +98,22 @@ class RunIndex:
         return index
 
     def submitted(
-        self, commit: Commit, identity: Identity | None = None, *, local: bool
+        self, commit: Commit, identity: Identity | None = None, *, local: bool, sweep: str = ""
     ) -> RecordedRun | None:
         """Return the newest run of an experiment that was submitted, or was about to be.
 
-        It has the same fingerprint, or the same base and tree. Runs on this machine do not count
+        It has the same fingerprint, or the same base and tree; one of this sweep comes before those
+        of other sweeps, which are its own where it was renamed. Runs on this machine do not count
         for a cluster, nor the other way round.
         """
-        runs = self._alike(commit, identity)
+        runs = sorted(self._alike(commit, identity), key=lambda each: each.launch.name != sweep)
         return next((each for each in runs if each.counts(local=local)), None)
 
     def newest_alike(
-        self, commit: Commit, identity: Identity, *, local: bool
+        self, commit: Commit, identity: Identity, *, local: bool, sweep: str
     ) -> RecordedRun | None:
-        """Return the newest run of an experiment, whatever became of it."""
-        runs = self._alike(commit, identity)
+        """Return the newest run of an experiment, whatever became of it: see `submitted`."""
+        runs = sorted(self._alike(commit, identity), key=lambda each: each.launch.name != sweep)
         return next((each for each in runs if each.is_here(local=local)), None)
 
     def _alike(self, commit: Commit, identity: Identity | None) -> Iterator[RecordedRun]:

@@ -35,6 +35,17 @@ def test_a_grid_grows(project):
     assert len(project.jobs()) == 5
 
 
+def test_equal_points_of_two_sweeps(project):
+    """Two sweeps of one command that have points of equal inputs each have runs of them."""
+    text = (project.path / "sweeps.py").read_text()
+    (project.path / "others.py").write_text(text.replace("def grid(", "def other("))
+    files = ("sweeps.py", "others.py")
+    project.pytest(*files, "--remex-submit").assert_outcomes(passed=6)
+    project.pytest(*files, "--remex-submit").assert_outcomes(skipped=6)
+    status = project.pytest(*files, "--remex-status", "--remex-wait")
+    status.stdout.fnmatch_lines(["*= 6 completed in *"])
+
+
 def test_renamed_sweep(project):
     """A sweep that is renamed keeps its runs."""
     project.ran()

@@ -62,7 +62,7 @@ def reject(folder):
 
 def name(generation=1, replicate=0):
     """Return a claim's name."""
-    return f"{PRINT[:2]}/{PRINT[2:]}.{replicate}.{generation}"
+    return claim(replicate=replicate, generation=generation).name
 
 
 def test_the_first_client_gets_an_experiment(agent, tmp_path):

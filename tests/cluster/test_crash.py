@@ -85,7 +85,7 @@ def test_link_cut_while_asking(user, cluster, sshd, shims, mode):
     with Proxy(sshd.port) as proxy:
         sshd.client(user.home, proxy.port)
         asked = shims.folder / "asked"
-        shims.put(f"touch {shlex.quote(str(asked))}; sleep 5", "squeue")
+        shims.put(f"touch {shlex.quote(str(asked))}; sleep 15", "squeue")
         process = user.start(mode)
         wait_until(asked.exists, "the agent asks squeue", seconds=60)
         proxy.cut()

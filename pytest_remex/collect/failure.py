@@ -189,7 +189,7 @@ HEAD, TAIL = 1 << 17, 1 << 16
 """Bytes that are read from the start and from the end of a job's output."""
 LONGEST = 200
 _LONGEST_NUMBER = 7
-"""Characters of a number that is told as it was written."""
+"""Characters of a number that is shown as it was written."""
 _TELLING = re.compile(
     r"Fortran runtime error|\b[Ee]rror:|\b\w+(?:Error|Exception):|\bERROR\b|\bFATAL\b"
     r"|^\s*(?:ERROR )?STOP\b|Segmentation fault|\bSIG(?:SEGV|FPE|ABRT|BUS|ILL)\b"

@@ -13,7 +13,7 @@ from support.sshd import HOST, SshServer, make_key
 from pytest_remex import Remote
 from pytest_remex.common.protocol import ListOutputs
 from pytest_remex.errors import ConnectionLostError, RemoteError, UnreachableError
-from pytest_remex.transport import Connections
+from pytest_remex.transport import Connections, ssh_channel
 
 
 def write_config(home, server, *lines):
@@ -292,3 +292,18 @@ def test_a_key_agent_that_is_gone_is_no_fault(home, server, opened, monkeypatch)
     write_config(home, server, f"IdentityFile {server.key}", "ForwardAgent yes")
     channel = opened()._transport.python(LIST_KEYS)
     assert b"rror" in b"".join(iter(channel.read, b""))
+
+
+LATE = """
+import os, time
+if not os.fork():
+    time.sleep(SECONDS)
+    os.write(1, b"last")
+"""
+
+
+def test_what_comes_after_the_exit_status(opened):
+    """Output that comes soon after a program's exit status is not lost."""
+    program = LATE.replace("SECONDS", str(1.5 * ssh_channel._LINGER))
+    channel = opened()._transport.python(program)
+    assert b"".join(iter(channel.read, b"")) == b"last"

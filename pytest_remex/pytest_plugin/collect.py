@@ -39,7 +39,6 @@ from pytest_remex.pytest_plugin.items import (
     places_of,
     reason_of,
     say,
-    shorten_reason,
     skip,
     sweep_for,
     use_recipe,
@@ -122,7 +121,6 @@ class CollectMode(RecordedRunsMode):
         if judge and call.excinfo and _is_about_output(judge, call.excinfo.value):
             item.add_report_section("call", "job output, last lines", clean(judge.result.note.log))
         report: pytest.TestReport = yield
-        shorten_reason(report)
         if judge is not None and (call.when == "call" or report.failed):
             error = call.excinfo.value if call.excinfo else None
             judge.conclude(report.outcome, reason_of(report), error)

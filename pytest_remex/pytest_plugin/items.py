@@ -142,14 +142,19 @@ def reason_of(report: pytest.TestReport) -> str:
         return report.longrepr[2].removeprefix("Skipped: ")
     crash = getattr(report.longrepr, "reprcrash", None)
     shown = str(crash.message if crash else report.longrepr).removeprefix("Failed: ")
-    return shown.partition("\n")[0]
+    return _first_line(shown)
 
 
 def shorten_reason(report: pytest.TestReport) -> None:
-    """Write `np.float64(0.03)` as `0.03` in the line that says why a test failed."""
+    """Leave a line of why a test failed for pytest's summary, with `np.float64(0.03)` as `0.03`."""
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is not None:
-        crash.message = _NUMPY.sub(r"\1", crash.message)
+        # Where CI is set pytest's summary writes all lines, of each failure.
+        crash.message = _first_line(crash.message)
+
+
+def _first_line(text: str) -> str:
+    return _NUMPY.sub(r"\1", text.partition("\n")[0])
 
 
 def _recordable(name: str, value: object) -> Value:

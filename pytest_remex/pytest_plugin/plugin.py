@@ -30,6 +30,7 @@ from pytest_remex.pytest_plugin.items import (
     fixtures_of,
     is_experiment,
     set_word,
+    shorten_reason,
     word_of,
 )
 from pytest_remex.sweep import SWEEP_FILES, expand, sweep_of
@@ -175,8 +176,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Let reports carry the outcome's word."""
+    """Let reports carry the outcome's word, and a line of why an experiment failed."""
     report: pytest.TestReport = yield
+    if is_experiment(item):
+        shorten_reason(report)
     if word := item.stash.get(WORD, None):
         set_word(report, word)
     return report

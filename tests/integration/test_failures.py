@@ -47,11 +47,14 @@ def test_failed_job(empty_project):
     assert rows(empty_project)["text=fail"]["state"] == "FAILED"
 
 
-def test_many_failures(empty_project):
+@pytest.mark.parametrize("ci", ["", "true"])
+def test_many_failures(empty_project, monkeypatch, ci):
     """Each cause is told at length once, with its values; then each failure has a line.
 
-    What NumPy writes around a number is left out, and the output of jobs that completed as well.
+    So it is in CI, where pytest's summary shortens nothing. What NumPy writes around a number is
+    left out, and the output of jobs that completed as well.
     """
+    monkeypatch.setenv("CI", ci)
     empty_project.sweeps("""
         import numpy as np
         from pytest_remex import sweep

@@ -39,6 +39,11 @@ def with_full_id(text: str, sweep: Sweep, point: Config) -> str:
     return text.replace(point_id(sweep, point), full_point_id(point), 1) if point else text
 
 
+def function_of(node: str) -> str:
+    """Return what a node id names besides the point: the file and the function."""
+    return node.partition("[")[0]
+
+
 def float_texts(dimensions: Iterable[Dimension]) -> Mapping[str, Mapping[float, str]]:
     """Return how ids write the floats of each parameter that are shortened."""
     return {

@@ -41,10 +41,10 @@ from pytest_remex.hookspecs import Continuation
 from pytest_remex.interaction import Progress, ask_at_terminal, show_nothing
 from pytest_remex.io import prepare_output_folder
 from pytest_remex.launch.continuation import EndedEarly
-from pytest_remex.launch.options import LaunchOptions
+from pytest_remex.launch.options import Folders, LaunchOptions
 from pytest_remex.launch.outcomes import Candidate, State
 from pytest_remex.launch.preparation import prepare, rules_of, run_patch, warnings_of
-from pytest_remex.launch.submitter import Folders, Submitter
+from pytest_remex.launch.submitter import Submitter
 from pytest_remex.model import CONTROL, Config, Experiment, Remote, Repo, Sweep
 from pytest_remex.point_ids import point_id
 from pytest_remex.records.index import RecordedRun, RunIndex
@@ -122,7 +122,7 @@ def submit(  # noqa: PLR0913 - the contract with users
         points = [(f, sweep, point) for f, sweep in sweeps for point in expand(sweep)]
         prepare_output_folder(folder)
         options = LaunchOptions(confirm=None if yes else CONFIRM, new_base=new_base, note=note)
-        with _submitter(folder, options) as (submitter, workspaces):
+        with _submitter(folder, target, options) as (submitter, workspaces):
             for fault in submitter.meet(repo, remote):
                 _warn(fault)
             submitter.expect(len(points))
@@ -225,10 +225,12 @@ class _Quiet:
 
 
 @contextmanager
-def _submitter(output: Path, options: LaunchOptions) -> Iterator[tuple[Submitter, Workspaces]]:
+def _submitter(
+    output: Path, target: _Target, options: LaunchOptions
+) -> Iterator[tuple[Submitter, Workspaces]]:
     workspaces = Workspaces(kept=True)
     connections = Connections(ask_at_terminal, _warn)
-    folders = Folders(output / "launches", output / "runs")
+    folders = Folders(output / "launches", output / "runs", target.repo.path.resolve())
     submitter = Submitter(workspaces, connections, folders, options, _Quiet())
     try:
         yield submitter, workspaces

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_remex.errors import SweepError, first_line
 from pytest_remex.model import Config, Experiment, Remote, Repo, Sweep
-from pytest_remex.point_ids import point_id
+from pytest_remex.point_ids import function_of, point_id
 from pytest_remex.sweep import SweepCall, sweep_of
 
 if TYPE_CHECKING:
@@ -22,6 +23,36 @@ SweepFunction: TypeAlias = Callable[..., object]
 
 GIVEN = ("experiment", "repo", "remote")
 """What a sweep function may ask for where there is no pytest."""
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+LARGEST = 4 << 20
+"""Bytes of a sweep file at most."""
+
+
+class SweepFiles:
+    """The Python files below a folder, looked at without importing them."""
+
+    def __init__(self, top: Path) -> None:
+        self._top = top
+        self._functions: dict[str, frozenset[str]] = {}
+
+    def have(self, node: str) -> bool:
+        """Return whether a file still has the function that a node id of a record names."""
+        file, _, name = function_of(node).partition("::")
+        if file not in self._functions:
+            self._functions[file] = self._read(file)
+        return name.rpartition("::")[2] in self._functions[file]
+
+    def _read(self, file: str) -> frozenset[str]:
+        path = self._top / file
+        if ".." in path.parts or not path.is_relative_to(self._top) or path.suffix != ".py":
+            return frozenset()
+        try:
+            if not path.is_file() or path.stat().st_size > LARGEST:
+                return frozenset()
+            tree = ast.parse(path.read_bytes())
+        except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
+            return frozenset()
+        return frozenset(each.name for each in ast.walk(tree) if isinstance(each, _FUNCTIONS))
 
 
 @contextmanager

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from filelock import FileLock, Timeout
 
@@ -19,7 +18,7 @@ from pytest_remex.interaction import Progress
 from pytest_remex.io import writing
 from pytest_remex.launch import pipeline
 from pytest_remex.launch.claims import run_of_claim, wanted_claim
-from pytest_remex.launch.options import Grouping
+from pytest_remex.launch.options import Folders, Grouping
 from pytest_remex.launch.pipeline import clean_up_after_crashes
 from pytest_remex.launch.recognition import EarlierRun, Recognizer
 from pytest_remex.launch.session import LaunchSession, Services, SubmitRequest, begin, resume
@@ -37,13 +36,14 @@ from pytest_remex.records.schema import (
 )
 from pytest_remex.records.store import Journal, LaunchRecord, changed, read_records
 from pytest_remex.repo.workspace import Prepared
+from pytest_remex.sweep_file import SweepFiles
 
 
 class Launcher:
-    """The launches of one command, on the launch records in `folder`.
+    """The launches of one command.
 
     Args:
-        folder: The folder of the launch records; one command at a time submits from it.
+        folders: Where the launch records are; one command at a time submits from there.
         services: How repositories and remotes are reached.
         grouping: How new runs are grouped.
         note: Why, for the records of new launches.
@@ -54,9 +54,10 @@ class Launcher:
     """
 
     def __init__(
-        self, folder: Path, services: Services, grouping: Grouping, note: str = ""
+        self, folders: Folders, services: Services, grouping: Grouping, note: str = ""
     ) -> None:
-        self._folder = folder
+        self._folder = folder = folders.launches
+        self._sweeps = SweepFiles(folders.top)
         self._services = services
         self._grouping = grouping
         self._note = note
@@ -71,7 +72,7 @@ class Launcher:
         self._met: set[tuple[Repo, Remote]] = set()
         self._has: dict[str, bool] = {}
         self._index = RunIndex(self._own)
-        self._recognizer = Recognizer(self._index)
+        self._recognizer = Recognizer(self._index, self._sweeps.have)
 
     @property
     def launches(self) -> list[str]:
@@ -140,7 +141,7 @@ class Launcher:
     def _learn(self) -> None:
         copies = [Copies(self._folder, each) for each in self._repos]
         self._index = RunIndex.of(self._own, copies, self._has_base)
-        self._recognizer = Recognizer(self._index)
+        self._recognizer = Recognizer(self._index, self._sweeps.have)
 
     def find_elsewhere(self, prepared: Prepared, repo: Repo, remote: Remote) -> EarlierRun | None:
         """Return the run of an experiment's point on another base, since which inputs changed."""
@@ -167,11 +168,13 @@ class Launcher:
         recorded = self._recognizer.find(prepared, git, local=local)
         if recorded:
             self._found.append(recorded)
-        if recorded and not _is_named(recorded.run, prepared):
-            now = _new_run(prepared, recorded.run.directory)
+        if recorded is None or _is_named(recorded.run, prepared):
+            return recorded
+        names = _names(prepared, recorded)
+        if not any(_is_named(alias, prepared) for alias in recorded.run.aliases):
             with self._journal(recorded.record) as journal:
-                journal.write([Renamed.of(replace(now, commit=recorded.run.commit))])
-        return recorded
+                journal.write([names])
+        return RecordedRun(recorded.record, names.apply(recorded.run))
 
     def prepare_continuation(
         self, recorded: RecordedRun, command: str, prepared: Prepared
@@ -342,8 +345,21 @@ def _new_run(prepared: Prepared, directory: str) -> RunRecord:
     )
 
 
-def _is_named(run: RunRecord, prepared: Prepared) -> bool:
+def _is_named(run: RunRecord | Renamed, prepared: Prepared) -> bool:
     return (run.node, dict(run.point)) == (prepared.node, dict(prepared.experiment.point))
+
+
+def _names(prepared: Prepared, recorded: RecordedRun) -> Renamed:
+    """Return the names that an experiment has today, for its run."""
+    sweep, launched = prepared.experiment.sweep.name, recorded.launch.name
+    return Renamed(
+        commit=recorded.run.commit.sha,
+        node=prepared.node,
+        id=prepared.experiment.id,
+        point=prepared.experiment.point,
+        parameters=prepared.parameters,
+        sweep=sweep if sweep != launched else "",
+    )
 
 
 def _send(

@@ -4,6 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """The folders of the launch records, and of the fetched outputs, in the output folder.
+
+    `top` is the folder that node ids in records are relative to.
+    """
+
+    launches: Path
+    runs: Path
+    top: Path
 
 
 class GroupingKind(StrEnum):

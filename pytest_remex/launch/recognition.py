@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_remex.common.jobs import JobState
@@ -42,11 +42,13 @@ class Recognizer:
     """Finds the runs of experiments in launch records.
 
     Runs of another release, or of other rules about what an input is, are compared under today's
-    rules where the repository has their commits.
+    rules where the repository has their commits. The runs of a sweep that is no longer there may
+    be another's, which it was renamed to: `is_there` tells of a node id whether its sweep is.
     """
 
-    def __init__(self, index: RunIndex) -> None:
+    def __init__(self, index: RunIndex, is_there: Callable[[str], bool]) -> None:
         self._index = index
+        self._is_there = is_there
         self._recomputed: dict[tuple[Git, Inputs], Mapping[str, Sequence[RecordedRun]]] = {}
         self._differing: dict[tuple[Git, str, str, Inputs], tuple[str, ...]] = {}
 
@@ -55,19 +57,18 @@ class Recognizer:
 
         Runs on this machine do not count for a cluster, nor the other way round.
         """
-        commit, sweep = prepared.commit, prepared.experiment.sweep.name
-        recorded = self._index.submitted(commit, prepared.identity, local=local, sweep=sweep)
+        alike = self._index.alike(prepared.commit, prepared.identity)
+        recorded = self._first(prepared, (each for each in alike if each.counts(local=local)))
         if recorded is None:
             recorded = self._recompute(prepared, repository, local=local)
-        if recorded is not None and _is_lost(recorded, commit.sha, repository):
+        if recorded is not None and _is_lost(recorded, prepared.commit.sha, repository):
             return None
         return recorded
 
     def newest(self, prepared: Prepared, *, local: bool) -> RecordedRun | None:
         """Return the newest run of an experiment, also one that was refused or rejected."""
-        sweep = prepared.experiment.sweep.name
-        commit, identity = prepared.commit, prepared.identity
-        return self._index.newest_alike(commit, identity, local=local, sweep=sweep)
+        alike = self._index.alike(prepared.commit, prepared.identity)
+        return self._first(prepared, (each for each in alike if each.is_here(local=local)))
 
     def find_elsewhere(
         self, prepared: Prepared, repository: Git, *, local: bool
@@ -108,9 +109,21 @@ class Recognizer:
         if key not in self._recomputed:
             self._recomputed[key] = self._fingerprints(repository, prepared.inputs)
         alike = self._recomputed[key].get(prepared.identity.fingerprint, ())
-        sweep = prepared.experiment.sweep.name
-        found = sorted(alike, key=lambda each: each.launch.name != sweep)
-        return next((each for each in found if each.counts(local=local)), None)
+        return self._first(prepared, (each for each in alike if each.counts(local=local)))
+
+    def _first(self, prepared: Prepared, runs: Iterable[RecordedRun]) -> RecordedRun | None:
+        """Return the first run of an experiment's sweep, else of one that is no longer there.
+
+        A sweep that is there keeps its runs, though another has a point of equal inputs.
+        """
+        handed_on: RecordedRun | None = None
+        for each in runs:
+            if each.belongs_to(prepared.experiment.sweep.name, prepared.node):
+                return each
+            nodes = [each.run.node, *(alias.node for alias in each.run.aliases)]
+            if handed_on is None and not any(map(self._is_there, nodes)):
+                handed_on = each
+        return handed_on
 
     def _fingerprints(self, repository: Git, inputs: Inputs) -> dict[str, list[RecordedRun]]:
         """Return the runs that other rules described, by the fingerprints of these rules."""

@@ -22,8 +22,7 @@ import traceback
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.hookspecs import Continuation, ContinueProbe
@@ -35,7 +34,7 @@ from pytest_remex.launch.decision import Decision, KnownRuns, Retries, decide, r
 from pytest_remex.launch.doctor import Fitness
 from pytest_remex.launch.launcher import Launcher
 from pytest_remex.launch.listener import Listener
-from pytest_remex.launch.options import GroupingKind, LaunchOptions
+from pytest_remex.launch.options import Folders, GroupingKind, LaunchOptions
 from pytest_remex.launch.outcomes import Candidate, Outcome, State
 from pytest_remex.launch.recognition import moved_bases
 from pytest_remex.launch.session import Services, SubmitRequest, probes_of, reached_by
@@ -51,14 +50,6 @@ GROUPED = 1000
 """Experiments in a batch where runs are grouped: no array or pack is larger."""
 PATIENCE = 5.0
 """Seconds to wait for a batch under way whose connection was closed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Folders:
-    """The folders of the launch records, and of the fetched outputs, in the output folder."""
-
-    launches: Path
-    runs: Path
 
 
 class Submitter:
@@ -91,7 +82,7 @@ class Submitter:
         services = Services(workspaces, connections.to)
         self._fitness = Fitness(connections.to, options.grouping)
         self._expected = 0
-        self._launcher = Launcher(folders.launches, services, options.grouping, options.note)
+        self._launcher = Launcher(folders, services, options.grouping, options.note)
         self._candidates: list[Candidate] = []
         self._waiting: list[Candidate] = []
         self._sending: list[Candidate] = []

@@ -31,6 +31,7 @@ from pytest_remex.launch.session import reached_by
 from pytest_remex.launch.submissions import Cost, written
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin import preparation
+from pytest_remex.pytest_plugin.anchor import anchor_of
 from pytest_remex.pytest_plugin.command_line import Mode
 from pytest_remex.pytest_plugin.facts import note_facts, prepared_facts
 from pytest_remex.pytest_plugin.items import Markup, is_experiment, places_of, say, sweep_for
@@ -42,6 +43,7 @@ from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.repo.identity import Footprint
 from pytest_remex.repo.workspace import Prepared, Workspaces
 from pytest_remex.sbatch.header import format_duration
+from pytest_remex.sweep_file import SweepFiles
 from pytest_remex.transport import Connections
 
 SHOWN = 20
@@ -79,7 +81,8 @@ class DryRun:
         self._workspaces = Workspaces(kept=False)
         self._connections = Connections(self._terminal.prompt, self._terminal.announce)
         index = RunIndex.read(settings.launches)
-        self._recognizer = Recognizer(index)
+        self._sweeps = SweepFiles(anchor_of(session.config).folder)
+        self._recognizer = Recognizer(index, self._sweeps.have)
         self._jobs = JobStates(index, self._connections.to)
         self._met: dict[tuple[Repo, Remote], None] = {}
         self._unreachable: set[Remote] = set()
@@ -204,7 +207,7 @@ class DryRun:
         remotes = [remote for _, remote in self._met]
         launches = self._settings.launches
         index = RunIndex.read(launches, remotes, lambda base: any(has(base) for has in known))
-        self._recognizer = Recognizer(index)
+        self._recognizer = Recognizer(index, self._sweeps.have)
         self._jobs = JobStates(index, self._connections.to)
         for each in self._unreachable:
             self._jobs.leave_out(each)

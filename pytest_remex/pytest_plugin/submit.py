@@ -28,10 +28,12 @@ from pytest_remex.launch.continuation import (
     probe_of,
     told,
 )
+from pytest_remex.launch.options import Folders
 from pytest_remex.launch.outcomes import Candidate, Outcome, State, unjudged_text
-from pytest_remex.launch.submitter import Folders, Submitter
+from pytest_remex.launch.submitter import Submitter
 from pytest_remex.model import Experiment, Remote, Repo
 from pytest_remex.pytest_plugin import preparation
+from pytest_remex.pytest_plugin.anchor import anchor_of
 from pytest_remex.pytest_plugin.facts import note_facts, prepared_facts, properties_of
 from pytest_remex.pytest_plugin.items import (
     Word,
@@ -83,7 +85,7 @@ class SubmitMode:
         self._submitter = Submitter(
             self._workspaces,
             Connections(self._terminal.prompt, self._terminal.announce),
-            Folders(settings.launches, settings.runs),
+            Folders(settings.launches, settings.runs, anchor_of(session.config).folder),
             settings.launching,
             self,
         )

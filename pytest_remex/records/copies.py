@@ -183,7 +183,8 @@ def check_names(record: LaunchRecord) -> None:
     if path.stem.partition(ADDED)[0] != launch.id or not launch.by.isprintable():
         wrong.append(launch.id)
     for run in record.runs.values():
-        wrong += [text for text in (run.node, run.id, run.taken) if not text.isprintable()]
+        shown = [run.node, run.id, run.taken, run.sweep, *(each.node for each in run.aliases)]
+        wrong += [text for text in shown if not text.isprintable()]
         wrong += [line for line in run.header.lines if not line.startswith("#SBATCH")]
     if wrong:
         raise RecordError(f"{path} holds {wrong[0]!r:.100}, which cannot be meant")

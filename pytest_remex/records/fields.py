@@ -1,9 +1,13 @@
-"""Reads the fields of parsed JSON, each of the type that it must have."""
+"""Reads the fields of parsed JSON, each of the type that it must have; headers and identities."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, TypeAlias, TypeVar
+
+from pytest_remex.model import SCRIPT, Identity
+from pytest_remex.sbatch.header import Header
 
 Json: TypeAlias = Mapping[str, Any]
 Kind = TypeVar("Kind")
@@ -43,3 +47,52 @@ def texts(data: Json, name: str) -> tuple[str, ...]:
     if not all(isinstance(value, str) for value in values):
         raise ValueError(f"{name!r} is {values!r:.60}, not a list of texts")
     return tuple(values)
+
+
+def identity_to_json(identity: Identity) -> dict[str, Any]:
+    """Return an identity as fields of the line that introduces a run."""
+    return {
+        "fingerprint": identity.fingerprint,
+        "replicate": identity.replicate,
+        "patterns": identity.patterns,
+        "changed": [list(entry) for entry in identity.changed],
+    }
+
+
+def identity_from_json(data: Json) -> Identity:
+    """Return the identity in the line that introduces a run."""
+    changed: list[tuple[str, str, str]] = []
+    for entry in field(data, "changed", list):
+        match entry:
+            case [str(path), str(mode), str(blob)]:
+                changed.append((path, mode, blob))
+            case _:
+                raise ValueError(f"'changed' has {entry!r:.60}, not a path, a mode and a blob")
+    return Identity(
+        fingerprint=field(data, "fingerprint", str),
+        patterns=field(data, "patterns", str),
+        changed=tuple(changed),
+        replicate=field(data, "replicate", int),
+    )
+
+
+def header_to_json(header: Header) -> dict[str, Any]:
+    """Return what the `#SBATCH` lines of a run's script ask for; `script` where it is another."""
+    facts = asdict(header)
+    return facts if header.script != SCRIPT else {k: v for k, v in facts.items() if k != "script"}
+
+
+def header_from_json(data: Json) -> Header:
+    """Return a header that `header_to_json` wrote, the same in every field."""
+    return Header(
+        lines=texts(data, "lines"),
+        shebang=field(data, "shebang", str),
+        output=optional(data, "output", str),
+        error=optional(data, "error", str),
+        name=optional(data, "name", str),
+        time_limit=optional(data, "time_limit", float),
+        held=field(data, "held", bool),
+        cores=field(data, "cores", int),
+        partition=optional(data, "partition", str),
+        script=field(data, "script", str) if "script" in data else SCRIPT,
+    )

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from pytest_remex.interaction import counted
 from pytest_remex.model import Commit, Config, Identity, Remote
+from pytest_remex.point_ids import function_of
 from pytest_remex.records.copies import Copies
 from pytest_remex.records.merge import merged
-from pytest_remex.records.schema import Launch, RunRecord, Stage
+from pytest_remex.records.schema import Launch, Renamed, RunRecord, Stage
 from pytest_remex.records.store import LaunchRecord, read_records
 
 
@@ -28,6 +29,17 @@ class RecordedRun:
     def launch(self) -> Launch:
         """The run's launch."""
         return self.record.launch
+
+    def belongs_to(self, sweep: str, node: str) -> bool:
+        """Return whether it is a sweep's: launched by it, or known by the name of its function.
+
+        `node` is the node id of an experiment of that sweep.
+        """
+        if self.launch.name == sweep:
+            return True
+        known: tuple[RunRecord | Renamed, ...] = (self.run, *self.run.aliases)
+        function = function_of(node)
+        return any(each.sweep == sweep or function_of(each.node) == function for each in known)
 
     def counts(self, *, local: bool) -> bool:
         """Return whether it was submitted, or was about to be: on this machine, or on a cluster."""
@@ -46,6 +58,7 @@ class RunIndex:
         self._by_identity: dict[tuple[str, str], list[RecordedRun]] = {}
         self._by_fingerprint: dict[str, list[RecordedRun]] = {}
         self._by_node: dict[tuple[str, str], list[RecordedRun]] = {}
+        self._by_alias: dict[tuple[str, str], list[RecordedRun]] = {}
         self.faults: list[str] = []
         """Why some of what the runs folder knows is not used."""
         for record in reversed(self.records):
@@ -57,6 +70,9 @@ class RunIndex:
                 if run.identity:
                     self._by_fingerprint.setdefault(run.identity.fingerprint, []).append(recorded)
                 self._by_node.setdefault((run.node, _text(run.point)), []).append(recorded)
+                for each in run.aliases:
+                    known = RecordedRun(record, each.apply(run))
+                    self._by_alias.setdefault((each.node, _text(each.point)), []).append(known)
 
     @classmethod
     def read(
@@ -98,25 +114,20 @@ class RunIndex:
         return index
 
     def submitted(
-        self, commit: Commit, identity: Identity | None = None, *, local: bool, sweep: str = ""
+        self, commit: Commit, identity: Identity | None = None, *, local: bool
     ) -> RecordedRun | None:
-        """Return the newest run of an experiment that was submitted, or was about to be.
+        """Return the newest run with an experiment's inputs that was submitted, or about to be.
 
-        It has the same fingerprint, or the same base and tree; one of this sweep comes before those
-        of other sweeps, which are its own where it was renamed. Runs on this machine do not count
-        for a cluster, nor the other way round.
+        Runs on this machine do not count for a cluster, nor the other way round.
         """
-        runs = sorted(self._alike(commit, identity), key=lambda each: each.launch.name != sweep)
+        runs = self.alike(commit, identity)
         return next((each for each in runs if each.counts(local=local)), None)
 
-    def newest_alike(
-        self, commit: Commit, identity: Identity, *, local: bool, sweep: str
-    ) -> RecordedRun | None:
-        """Return the newest run of an experiment, whatever became of it: see `submitted`."""
-        runs = sorted(self._alike(commit, identity), key=lambda each: each.launch.name != sweep)
-        return next((each for each in runs if each.is_here(local=local)), None)
+    def alike(self, commit: Commit, identity: Identity | None) -> Iterator[RecordedRun]:
+        """Return the runs with the same fingerprint, or the same base and tree, newest first.
 
-    def _alike(self, commit: Commit, identity: Identity | None) -> Iterator[RecordedRun]:
+        Some may be of other sweeps.
+        """
         alike = self._by_fingerprint.get(identity.fingerprint, []) if identity else []
         return chain(alike, self._by_identity.get(commit.identity, []))
 
@@ -138,7 +149,9 @@ class RunIndex:
 
     def newest(self, node: str, point: Config, launch: str | None = None) -> RecordedRun | None:
         """Return the newest run of a node id's experiment, or the one in the launch named."""
-        return _first(self._by_node.get((node, _text(point)), []), launch)
+        key = node, _text(point)
+        runs = (self._by_node.get(key, []), self._by_alias.get(key, []))
+        return _first(chain.from_iterable(runs), launch)
 
     def newest_of_sweep(
         self, sweep: str, point: Config, launch: str | None = None
@@ -153,13 +166,18 @@ class RunIndex:
             for run in record.runs.values():
                 if run.taken:
                     continue
-                key = record.launch.name, _text(run.point)
-                found.setdefault(key, []).append(RecordedRun(record, run))
+                found.setdefault(_sweep_key(record, run), []).append(RecordedRun(record, run))
+        for known in chain.from_iterable(self._by_alias.values()):
+            found.setdefault(_sweep_key(known.record, known.run), []).append(known)
         return found
 
 
 def _first(runs: Iterable[RecordedRun], launch: str | None) -> RecordedRun | None:
     return next((each for each in runs if launch in {None, each.launch.id}), None)
+
+
+def _sweep_key(record: LaunchRecord, run: RunRecord) -> tuple[str, str]:
+    return run.sweep or record.launch.name, _text(run.point)
 
 
 def _text(point: Config) -> str:

@@ -6,10 +6,11 @@ counts is who got further.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
-from pytest_remex.records.schema import RunRecord, Stage
+from pytest_remex.records.schema import Renamed, RunRecord, Stage
 from pytest_remex.records.store import LaunchRecord, is_addition
 
 ORDER = (
@@ -60,7 +61,7 @@ def _merge(files: list[LaunchRecord]) -> LaunchRecord:
             runs[sha] = _further(runs[sha], run) if sha in runs else run
         for sha, notes in other.notes.items():
             if sha in runs:
-                runs[sha] = _noted(runs[sha], dict(notes))
+                runs[sha] = _noted(runs[sha], notes)
         record = replace(record, runs=runs)
         if other.own and is_addition(other.path):
             record = replace(record, tips=other.tips, tidied=other.tidied)
@@ -71,24 +72,23 @@ def _further(one: RunRecord, other: RunRecord) -> RunRecord:
     """Return what is known of a run from two files; its names are those of `other`."""
     ahead, behind = (one, other) if _progress(one) >= _progress(other) else (other, one)
     same = behind.final is not None and behind.final.id == ahead.job
-    return replace(
-        ahead,
-        final=ahead.final or (behind.final if same else None),
-        node=other.node,
-        id=other.id,
-        point=other.point,
-        parameters=other.parameters,
-    )
+    found = replace(ahead, final=ahead.final or (behind.final if same else None))
+    if (one.node, one.point, one.aliases) == (other.node, other.point, other.aliases):
+        return found
+    for names in (*one.aliases, Renamed.of(one), *other.aliases, Renamed.of(other)):
+        found = names.apply(found)
+    return found
 
 
 def _progress(run: RunRecord) -> tuple[int, int]:
     return run.job_number, ORDER.index(run.stage)
 
 
-def _noted(run: RunRecord, notes: dict[str, object]) -> RunRecord:
+def _noted(run: RunRecord, notes: Mapping[str, Any]) -> RunRecord:
     """Return a run with what another file says of it: its end, and its names."""
-    names = ("node", "id", "point", "parameters")
-    changes = {name: notes[name] for name in names if name in notes}
     final = notes.get("final")
     is_end = run.final is None and getattr(final, "id", None) == run.job
-    return replace(run, **changes, final=final if is_end else run.final)  # type: ignore[arg-type]
+    found = replace(run, final=final if is_end else run.final)
+    for names in notes.get("renamed", ()):
+        found = names.apply(found)
+    return found

@@ -8,15 +8,26 @@ refused.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, TypeAlias
 
 from pytest_remex.common.jobs import Job
 from pytest_remex.common.typed_json import from_json, to_json
 from pytest_remex.interaction import one_line
-from pytest_remex.model import SCRIPT, Commit, Config, Identity, Remote
-from pytest_remex.records.fields import Json, field, json_object, optional, texts
+from pytest_remex.model import Commit, Config, Identity, Remote
+from pytest_remex.point_ids import function_of
+from pytest_remex.records.fields import (
+    Json,
+    field,
+    header_from_json,
+    header_to_json,
+    identity_from_json,
+    identity_to_json,
+    json_object,
+    optional,
+    texts,
+)
 from pytest_remex.sbatch.header import Header
 
 FORMAT = 1
@@ -79,6 +90,10 @@ class RunRecord:
     recipe: int = 0
     taken: str = ""
     """The launch that has the experiment where another client was faster; REFUSED then."""
+    sweep: str = ""
+    """The sweep that it was handed on to; empty for its launch's."""
+    aliases: tuple[Renamed, ...] = ()
+    """What it is called in other sweeps, which may be there still: in another clone, say."""
 
     @property
     def may_have_job(self) -> bool:
@@ -142,11 +157,26 @@ class Renamed:
     id: str
     point: Config
     parameters: Config
+    sweep: str = ""
 
     @classmethod
     def of(cls, run: RunRecord) -> Renamed:
         """Return the event that gives a run the names that `run` has."""
-        return cls(run.commit.sha, run.node, run.id, run.point, run.parameters)
+        return cls(run.commit.sha, run.node, run.id, run.point, run.parameters, run.sweep)
+
+    def apply(self, run: RunRecord) -> RunRecord:
+        """Return a run by these names; those that it has in another sweep become an alias."""
+        known = {function_of(each.node): each for each in (*run.aliases, Renamed.of(run))}
+        known.pop(function_of(self.node), None)
+        return replace(
+            run,
+            node=self.node,
+            id=self.id,
+            point=self.point,
+            parameters=self.parameters,
+            sweep=self.sweep,
+            aliases=tuple(known.values()),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,9 +271,13 @@ def run_to_json(run: RunRecord) -> dict[str, Any]:
         "parameters": run.parameters,
         "directory": run.directory,
         "header": header_to_json(run.header),
-        **(_identity_to_json(run.identity) if run.identity else {}),
-        **{k: v for k, v in {"sbatch": list(run.sbatch), "recipe": run.recipe}.items() if v},
+        **(identity_to_json(run.identity) if run.identity else {}),
+        **{k: v for k, v in _optional_fields(run).items() if v},
     }
+
+
+def _optional_fields(run: RunRecord) -> dict[str, Any]:
+    return {"sbatch": list(run.sbatch), "recipe": run.recipe, "sweep": run.sweep}
 
 
 def run_from_json(data: Json, base: str) -> RunRecord:
@@ -256,56 +290,10 @@ def run_from_json(data: Json, base: str) -> RunRecord:
         commit=Commit(field(data, "commit", str), field(data, "tree", str), base),
         directory=field(data, "directory", str),
         header=header_from_json(json_object(data, "header")),
-        identity=_identity_from_json(data) if "fingerprint" in data else None,
+        identity=identity_from_json(data) if "fingerprint" in data else None,
         sbatch=texts(data, "sbatch") if "sbatch" in data else (),
         recipe=field(data, "recipe", int) if "recipe" in data else 0,
-    )
-
-
-def _identity_to_json(identity: Identity) -> dict[str, Any]:
-    return {
-        "fingerprint": identity.fingerprint,
-        "replicate": identity.replicate,
-        "patterns": identity.patterns,
-        "changed": [list(entry) for entry in identity.changed],
-    }
-
-
-def _identity_from_json(data: Json) -> Identity:
-    changed: list[tuple[str, str, str]] = []
-    for entry in field(data, "changed", list):
-        match entry:
-            case [str(path), str(mode), str(blob)]:
-                changed.append((path, mode, blob))
-            case _:
-                raise ValueError(f"'changed' has {entry!r:.60}, not a path, a mode and a blob")
-    return Identity(
-        fingerprint=field(data, "fingerprint", str),
-        patterns=field(data, "patterns", str),
-        changed=tuple(changed),
-        replicate=field(data, "replicate", int),
-    )
-
-
-def header_to_json(header: Header) -> dict[str, Any]:
-    """Return what the `#SBATCH` lines of a run's script ask for; `script` where it is another."""
-    facts = asdict(header)
-    return facts if header.script != SCRIPT else {k: v for k, v in facts.items() if k != "script"}
-
-
-def header_from_json(data: Json) -> Header:
-    """Return a header that `header_to_json` wrote, the same in every field."""
-    return Header(
-        lines=texts(data, "lines"),
-        shebang=field(data, "shebang", str),
-        output=optional(data, "output", str),
-        error=optional(data, "error", str),
-        name=optional(data, "name", str),
-        time_limit=optional(data, "time_limit", float),
-        held=field(data, "held", bool),
-        cores=field(data, "cores", int),
-        partition=optional(data, "partition", str),
-        script=field(data, "script", str) if "script" in data else SCRIPT,
+        sweep=field(data, "sweep", str) if "sweep" in data else "",
     )
 
 
@@ -332,7 +320,8 @@ def event_to_json(event: Event) -> dict[str, Any]:  # noqa: PLR0911 - one for ea
         case Ended(commit, final):
             return {"state": "ENDED", "commit": commit, "final": to_json(final)}
         case Renamed():
-            return {"state": "RENAMED", **asdict(event)}
+            facts = {k: v for k, v in asdict(event).items() if v or k != "sweep"}
+            return {"state": "RENAMED", **facts}
         case Pushing(tip):
             return {"state": "PUSHING", "tip": tip}
         case Tidied():
@@ -363,6 +352,7 @@ def event_from_json(data: Json, base: str) -> Event | None:  # noqa: PLR0911 - o
                 id=field(data, "id", str),
                 point=json_object(data, "point"),
                 parameters=json_object(data, "parameters"),
+                sweep=field(data, "sweep", str) if "sweep" in data else "",
             )
         case "SWEPT":
             return Swept(field(data, "worker", str))

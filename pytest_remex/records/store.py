@@ -149,6 +149,7 @@ class _State:
     is_addition: bool = False
     introduced: dict[str, RunRecord] = field(default_factory=dict)
     changes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    renamed: dict[str, list[Renamed]] = field(default_factory=dict)
     tips: list[str] = field(default_factory=list)
     tidied: bool = False
     swept: set[str] = field(default_factory=set)
@@ -159,14 +160,16 @@ class _State:
             case StageReached():
                 self._changes_of(event.commit).update(_changes(event))
             case Committed(run):
-                self.introduced[run.commit.sha] = run
-                self.changes[run.commit.sha] = {}
+                before = self.introduced.get(sha := run.commit.sha)
+                if before is not None and before.node != run.node:
+                    self.renamed.setdefault(sha, []).extend(map(Renamed.of, (before, run)))
+                self.introduced[sha] = run
+                self.changes[sha] = {}
             case Ended(commit, final):
                 self._changes_of(commit)["final"] = final
-            case Renamed(commit, node, id_, point, parameters):
-                self._changes_of(commit).update(
-                    node=node, id=id_, point=point, parameters=parameters
-                )
+            case Renamed(commit):
+                self._changes_of(commit)
+                self.renamed.setdefault(commit, []).append(event)
             case Pushing(tip):
                 self.tips.append(tip)
                 self.tidied = False
@@ -177,12 +180,19 @@ class _State:
 
     def runs(self) -> dict[str, RunRecord]:
         """Return the runs as they are now, by commit."""
-        changes = self.changes
-        return {sha: replace(run, **changes[sha]) for sha, run in self.introduced.items()}
+        runs = {sha: replace(run, **self.changes[sha]) for sha, run in self.introduced.items()}
+        for sha in self.renamed.keys() & runs.keys():
+            for names in self.renamed[sha]:
+                runs[sha] = names.apply(runs[sha])
+        return runs
 
     def notes(self) -> dict[str, dict[str, Any]]:
         """Return what is said of runs that are not introduced, by commit."""
-        return {sha: said for sha, said in self.changes.items() if sha not in self.introduced}
+        return {
+            sha: {**said, "renamed": self.renamed.get(sha, [])}
+            for sha, said in self.changes.items()
+            if sha not in self.introduced
+        }
 
     def _changes_of(self, commit: str) -> dict[str, Any]:
         if self.is_addition:

@@ -46,6 +46,50 @@ def test_equal_points_of_two_sweeps(project):
     status.stdout.fnmatch_lines(["*= 6 completed in *"])
 
 
+def test_a_sweep_grows_into_another(project):
+    """A sweep that gets a point which another sweep has gets a run of it; both keep theirs."""
+    text = (project.path / "sweeps.py").read_text()
+    other = text.replace("def grid(", "def other(")
+    (project.path / "others.py").write_text(other.replace("[1, 2, 3]", "[4]"))
+    project.pytest("sweeps.py", "others.py", "--remex-submit").assert_outcomes(passed=4)
+    project.edit("others.py", "[4]", "[3, 4]")
+    plan = project.pytest("others.py", "--remex-plan", "-v")
+    plan.stdout.fnmatch_lines(["*a=3] NEW*", "*a=4] ALREADY SUBMITTED*"])
+    project.pytest("others.py", "--remex-submit").assert_outcomes(passed=1, skipped=1)
+    for file, count in [("sweeps.py", 3), ("others.py", 2)] * 2:
+        project.pytest(file, "--remex-submit").assert_outcomes(skipped=count)
+        status = project.pytest("sweeps.py", "others.py", "--remex-status", "--remex-wait")
+        status.stdout.fnmatch_lines(["*= 5 completed in *"])
+
+
+def test_a_renamed_sweep_comes_back(project):
+    """A run that a sweep was renamed with is found by both names, should the old one come back."""
+    project.ran()
+    old = (project.path / "sweeps.py").read_text()
+    project.edit("sweeps.py", "def grid", "def new_name")
+    project.submit().assert_outcomes(skipped=3)
+    project.sweeps(old)
+    (project.path / "others.py").write_text(old.replace("def grid", "def new_name"))
+    files = ("sweeps.py", "others.py")
+    project.pytest(*files, "--remex-submit").assert_outcomes(skipped=6)
+    for file in files * 2:
+        project.pytest(file, "--remex-submit").assert_outcomes(skipped=3)
+        status = project.pytest(*files, "--remex-status")
+        status.stdout.fnmatch_lines(["*= 6 completed in *"])
+    assert len(project.jobs()) == 3
+
+
+def test_renamed_sweep_on_another_base(project):
+    """The runs of a sweep that was renamed are told where the base moves after that."""
+    project.ran()
+    project.edit("sweeps.py", "def grid", "def new_name")
+    project.submit().assert_outcomes(skipped=3)
+    project.commit(notes_txt="more\n")
+    result = project.submit()
+    result.assert_outcomes(skipped=3)
+    result.stdout.fnmatch_lines(["*; since then changed: notes.txt"])
+
+
 def test_renamed_sweep(project):
     """A sweep that is renamed keeps its runs."""
     project.ran()

@@ -13,7 +13,15 @@ from pytest_remex.errors import RecordError
 from pytest_remex.model import Commit, Remote
 from pytest_remex.records.copies import Copies
 from pytest_remex.records.index import RunIndex
-from pytest_remex.records.schema import Committed, Ended, Launch, RunRecord, Stage, StageReached
+from pytest_remex.records.schema import (
+    Committed,
+    Ended,
+    Launch,
+    Renamed,
+    RunRecord,
+    Stage,
+    StageReached,
+)
 from pytest_remex.records.store import Journal
 from pytest_remex.sbatch.header import parse_header
 
@@ -215,3 +223,31 @@ def test_an_own_record_is_known_with_its_whole_lines(tmp_path):
     assert made.is_own(own.path.stem)
     head = json.loads(zlib.decompress(base64.b64decode(made.part(own.path.stem, 0).data)))
     assert head["by"] == "ann@laptop"
+
+
+def test_another_clients_names_for_a_run_are_added_to_its_own(tmp_path, theirs):
+    """A client whose sweep is called otherwise does not take the run from the first one's."""
+    made = taken(tmp_path, theirs)
+    (record,) = index(made).records
+    journal = Journal.resume(record)
+    journal.write([Renamed(SHA, "mine.py::grid[b=1]", "b=1", {"b": 1}, {}, "grid")])
+    journal.close()
+    found = RunIndex.read(made.launches, [REMOTE])
+    for node, point, sweep in [
+        ("sweeps.py::tams[a=1]", {"a": 1}, "tams"),
+        ("mine.py::grid[b=1]", {"b": 1}, "grid"),
+    ]:
+        for each in (found.newest(node, point), found.newest_of_sweep(sweep, point)):
+            assert (each.run.node, each.run.point, each.run.commit.sha) == (node, point, SHA)
+    assert found.newest("mine.py::grid[a=1]", {"a": 1}) is None
+
+
+def test_names_stay_when_a_run_is_introduced_again(tmp_path):
+    """A run that is continued is written again, by its present names."""
+    journal = Journal.begin(tmp_path, launch())
+    names = Renamed(SHA, "mine.py::grid[b=1]", "b=1", {"b": 1}, {}, "grid")
+    journal.write([Committed(run()), names, Committed(names.apply(run()))])
+    journal.close()
+    found = RunIndex.read(tmp_path)
+    assert found.newest("mine.py::grid[b=1]", {"b": 1}).run.sweep == "grid"
+    assert found.newest("sweeps.py::tams[a=1]", {"a": 1}).run.sweep == ""

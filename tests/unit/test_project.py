@@ -47,6 +47,13 @@ def test_links(page):
             assert anchor in anchors(path), f"{target}#{anchor}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_modules_that_pages_name(page):
+    """A module that a page names by its path is there."""
+    for path in re.findall(r"`([a-z_]+/[a-z_/]+\.py)`", page.read_text()):
+        assert (ROOT / path).exists() or (ROOT / "pytest_remex" / path).exists(), path
+
+
 def test_all_extras_of_config_files():
     """The extra `config` brings the library of each kind of config file."""
     extras = PROJECT["optional-dependencies"]

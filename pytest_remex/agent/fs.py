@@ -14,7 +14,7 @@ import socket
 import stat
 from typing import Iterator, Optional, Set, Tuple, Type, TypeVar
 
-from pytest_remex.agent.errors import UnreadableError
+from pytest_remex.agent.errors import AgentError, UnreadableError
 from pytest_remex.common import paths
 from pytest_remex.common.typed_json import TypedJsonError, loads
 
@@ -148,9 +148,16 @@ def touch(path: str) -> None:
 
 
 def make_common(runs: str, path: str) -> None:
-    """Make a folder below a runs folder, and those on the way, open to whom that one is open."""
+    """Make a folder below a runs folder, and those on the way, open to whom that one is open.
+
+    Raises:
+        AgentError: There is no such runs folder. It is not made: its file system may be away.
+
+    """
     if os.path.isdir(path):
         return
+    if path == runs:
+        raise AgentError("runs", f"there is no runs folder {runs}: is its file system mounted?")
     make_common(runs, os.path.dirname(path))
     with contextlib.suppress(FileExistsError):
         os.mkdir(path)

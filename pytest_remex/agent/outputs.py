@@ -12,10 +12,12 @@ from typing import Iterator, List, NamedTuple
 from pytest_remex.agent import fs
 from pytest_remex.agent.errors import AgentError, UnreadableError
 from pytest_remex.agent.wire import Reply
+from pytest_remex.common.deep import DEEPEST, LONGEST, is_too_deep
 from pytest_remex.common.parts import ListedRun, LogPart
 from pytest_remex.common.paths import REMEX
 from pytest_remex.common.protocol import ListOutputs, LogText, OutputFile, Outputs, ReadLogs
 
+_TOO_DEEP = f"it has more than {DEEPEST} folders in each other, or paths over {LONGEST} bytes"
 _MAGIC = frozenset("*?[")
 
 
@@ -42,9 +44,13 @@ def read_logs(request: ReadLogs, reply: Reply) -> None:
     for part in request.parts:
         reply.raise_if_gone()
         run = os.path.join(request.runs, part.directory)
-        for match in [] if os.path.islink(run) else find(run, part.pattern):
+        try:
+            match = None if os.path.islink(run) else next(find(run, part.pattern), None)
+        except UnreadableError as error:
+            reply.send(LogText(part.directory, part.pattern, part.pattern, refused=error.why))
+            continue
+        if match is not None:
             reply.send(_piece(run, match, part))
-            break
 
 
 def _check_runs(runs: str) -> None:
@@ -72,7 +78,10 @@ def _outputs(path: str, run: ListedRun, request: ListOutputs) -> Outputs:
         return Outputs(run.directory, [], [], list(run.patterns), refused=why)
     if not _is_run_directory(path):
         return Outputs(run.directory, [], [], list(run.patterns), gone=True)
-    matches = {pattern: list(find(path, pattern)) for pattern in run.patterns}
+    try:
+        matches = {pattern: list(find(path, pattern)) for pattern in run.patterns}
+    except UnreadableError as error:
+        return Outputs(run.directory, [], [], list(run.patterns), refused=str(error))
     every = {match.path: match for several in matches.values() for match in several}
     files = [match for match in every.values() if not match.link]
     if request.newest is not None:
@@ -113,6 +122,7 @@ def find(run: str, pattern: str) -> Iterator[Match]:
 
     Raises:
         AgentError: The pattern leaves the run directory.
+        UnreadableError: The folders where the pattern looks are too deep.
 
     """
     parts = [part for part in pattern.split("/") if part not in ("", ".")]
@@ -137,6 +147,9 @@ def _match(run: str, path: str, parts: List[str]) -> Iterator[Match]:
 
 
 def _match_below(run: str, path: str, parts: List[str]) -> Iterator[Match]:
+    if is_too_deep(path):
+        inside = os.path.join(run, path.partition("/")[0])
+        raise UnreadableError(inside, _TOO_DEEP)
     head, rest = parts[0], parts[1:]
     if head == "**":
         if rest:

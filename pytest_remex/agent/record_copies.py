@@ -35,6 +35,8 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 def open_launch(request: OpenLaunch, reply: Reply) -> None:
     """Claim a launch's name by creating the copy of its record, with the record's first line."""
     path = _path(request.runs, request.record)
+    if request.makes_runs:
+        os.makedirs(request.runs, exist_ok=True)
     fs.make_common(request.runs, os.path.dirname(path))
     opened = fs.create(path, request.head) or fs.read(path) == request.head
     reply.send(LaunchOpened() if opened else LaunchTaken())
@@ -47,7 +49,12 @@ def append_record(request: AppendRecord, reply: Reply) -> None:
 
 
 def read_records(request: ReadRecords, reply: Reply) -> None:
-    """Send what the client lacks of every record, and tell what the runs folder lacks."""
+    """Send what the client lacks of every record, and tell what the runs folder lacks.
+
+    A runs folder that is not there, as where its file system is not mounted, lacks nothing.
+    """
+    if not os.path.isdir(request.runs):
+        return
     sizes = {}
     for record, path, about in _records(request.runs):
         sizes[record] = about.st_size

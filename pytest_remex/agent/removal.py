@@ -6,7 +6,6 @@ removal leaves is removed by the next one. No link is followed.
 
 import contextlib
 import os
-import shutil
 import stat
 from typing import Tuple
 
@@ -14,7 +13,7 @@ from pytest_remex.agent import fs
 from pytest_remex.agent.errors import AgentError, UnreadableError
 from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.wire import Reply
-from pytest_remex.common import paths
+from pytest_remex.common import deep, paths
 from pytest_remex.common.parts import RemovableRun
 from pytest_remex.common.paths import RunNote
 from pytest_remex.common.protocol import Remove, Removed
@@ -70,11 +69,16 @@ def _why_not(path: str, run: RemovableRun) -> str:
 def _measure(path: str) -> Tuple[int, int]:
     """Return how many files there are below a folder, and their bytes."""
     files = size = 0
-    for folder, _, names in os.walk(path):
-        for name in names:
-            with contextlib.suppress(OSError):
-                size += os.lstat(os.path.join(folder, name)).st_size
-                files += 1
+    folders = [path]
+    while folders:
+        # what cannot be listed, or has too long a path, does not count
+        with contextlib.suppress(OSError):
+            for entry in deep.entries(folders.pop()):
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                else:
+                    size += entry.stat(follow_symlinks=False).st_size
+                    files += 1
     return files, size
 
 
@@ -83,19 +87,11 @@ def _take_away(runs: str, path: str) -> None:
     fs.make_common(runs, away)
     target = os.path.join(away, f"{os.path.basename(path)}.{fs.unique()}")
     os.rename(path, target)
-    _delete(target)
+    deep.remove_tree(target)
 
 
 def _empty(folder: str) -> None:
     """Remove what an interrupted removal left."""
     for name in fs.listing(folder):
         with contextlib.suppress(OSError):
-            _delete(os.path.join(folder, name))
-
-
-def _delete(path: str) -> None:
-    for folder, _, _ in os.walk(path):
-        # a folder that its owner may not write to cannot be emptied
-        with contextlib.suppress(OSError):
-            os.chmod(folder, 0o700)
-    shutil.rmtree(path)
+            deep.remove_tree(os.path.join(folder, name))

@@ -45,11 +45,15 @@ class LaunchTaken(NamedTuple):
 
 
 class OpenLaunch(NamedTuple):
-    """Claim a launch's name in the runs folder, with the first line of its record."""
+    """Claim a launch's name in the runs folder, with the first line of its record.
+
+    `makes_runs` says that the runs folder is made where there is none, as on this machine.
+    """
 
     runs: str
     record: str
     head: str
+    makes_runs: bool = False
 
 
 class ReadRecords(NamedTuple):

@@ -12,6 +12,8 @@ from typing import Any, Callable, Dict, List, Type, TypeVar, Union
 
 FORMAT = "format"
 """The field that holds the version of what lies on a disk."""
+LARGEST = 1 << 80
+"""The largest number that is read: sums and words of larger ones, and of NaN, go wrong."""
 
 Typed = TypeVar("Typed")
 _Reader = Callable[[Any, str], Any]
@@ -146,6 +148,8 @@ def _plain_reader(kind: type) -> _Reader:
     def read(value: Any, where: str) -> Any:  # noqa: ANN401 - any JSON
         if not isinstance(value, kinds) or (isinstance(value, bool) and kind is not bool):
             raise _wrong(where, kind.__name__, value)
+        if isinstance(value, (int, float)) and not -LARGEST <= value <= LARGEST:
+            raise TypedJsonError(f"{where} is not a number that can be meant")
         return value
 
     return read

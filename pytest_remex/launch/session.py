@@ -239,7 +239,8 @@ def _is_opened(session: LaunchSession) -> bool:
     """Claim the launch's name in the runs folder; return whether no other client has it."""
     journal = session.journal
     head = journal.written(0)
-    request = OpenLaunch(session.launch.remote.runs, journal.name, head.decode())
+    remote = session.launch.remote
+    request = OpenLaunch(remote.runs, journal.name, head.decode(), remote.host is None)
     try:
         opened = any(isinstance(each, LaunchOpened) for each in session.connection.ask(request))
     except RemexError:

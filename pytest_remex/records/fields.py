@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, TypeAlias, TypeVar
 
+from pytest_remex.common.typed_json import LARGEST
 from pytest_remex.model import SCRIPT, Identity
 from pytest_remex.sbatch.header import Header
 
@@ -18,6 +19,8 @@ def field(data: Json, name: str, kind: type[Kind]) -> Kind:
     if name not in data:
         raise ValueError(f"it has no {name!r}")
     value = data[name]
+    if type(value) in {int, float} and not -LARGEST <= value <= LARGEST:
+        raise ValueError(f"{name!r} is not a number that can be meant")
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:

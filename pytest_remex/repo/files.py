@@ -6,10 +6,11 @@ Paths are bytes, as git's are. Nothing of ours may leave a checkout through a li
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeAlias
+
+from pytest_remex.common.deep import is_too_deep, remove_tree
 
 Signature: TypeAlias = tuple[int, int, int, int, int]
 """Mode, size, modification and change time (ns), and inode."""
@@ -30,13 +31,16 @@ def folders(files: Iterable[bytes]) -> set[bytes]:
 
 
 def below(root: bytes, folder: bytes) -> Iterator[bytes]:
-    """Return the files below a folder of `root`."""
-    for entry in scan(os.path.join(root, folder)):
-        path = os.path.join(folder, entry.name)
-        if entry.is_dir(follow_symlinks=False):
-            yield from below(root, path)
-        else:
-            yield path
+    """Return the files below a folder of `root`, and the folders that are too deep to look into."""
+    todo = [folder]
+    while todo:
+        folder = todo.pop()
+        for entry in scan(os.path.join(root, folder)):
+            path = os.path.join(folder, entry.name)
+            if entry.is_dir(follow_symlinks=False) and not is_too_deep(path):
+                todo.append(path)
+            else:
+                yield path
 
 
 def signature(path: bytes) -> Signature:
@@ -86,7 +90,7 @@ def remove(path: bytes) -> None:
     except (FileNotFoundError, NotADirectoryError):
         return
     if stat.S_ISDIR(status.st_mode):
-        shutil.rmtree(path)
+        remove_tree(path)
     else:
         os.unlink(path)
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+from pytest_remex.common.deep import DEEPEST, LONGEST, is_too_deep
 from pytest_remex.errors import RepositoryError, SweepError
 from pytest_remex.repo.commits import EXECUTABLE, LINK, Blob, Blobs, Edit, Patch, listing
 from pytest_remex.repo.files import (
@@ -128,6 +129,11 @@ class Scratch:
         self._worktree.remove()
 
     def _patch(self, changes: Changes) -> Patch:
+        if deep := next(filter(is_too_deep, changes.added), None):
+            raise SweepError(
+                f"the patch makes more than {DEEPEST} folders in each other, or a path over "
+                f"{LONGEST} bytes: {os.fsdecode(deep)[:60]}..."
+            )
         ignored = self._ignored.among(changes.added)
         kept = [path for path in changes.added if path not in ignored]
         gone = changes.unreachable

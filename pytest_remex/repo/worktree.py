@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
 import stat
 import tempfile
@@ -21,6 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_remex.common.deep import remove_tree
 from pytest_remex.errors import SweepError
 from pytest_remex.repo.files import (
     Signature,
@@ -133,7 +133,8 @@ def _remove(home: Path) -> None:
     if home.is_symlink():
         home.unlink()
     else:
-        shutil.rmtree(home, ignore_errors=True)
+        with suppress(OSError):
+            remove_tree(home)
 
 
 class _SavedFile:

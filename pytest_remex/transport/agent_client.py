@@ -58,6 +58,8 @@ SILENCE = 600.0
 """Seconds without a line from here after which an agent on a login node ends."""
 _KEPT = 2000
 """Bytes of noise and of stderr to keep for a message."""
+LARGEST = 1 << 28
+"""Bytes of one answer at most: what 100,000 outputs of a run take is a tenth of it."""
 _EXIT_TIMEOUT = 5.0
 
 
@@ -93,6 +95,7 @@ class AgentClient:
         self._numbers = itertools.count(1)
         self._unread: dict[int, deque[Event]] = {}
         self._answered = False
+        self._is_endless = False
         self._closed = threading.Event()
         self._writing = threading.Lock()
         self._ended: str | None = None
@@ -217,7 +220,11 @@ class AgentClient:
         while data := self._channel.read():
             rest += data
             if b"\n" not in data:
-                if mark not in rest:
+                if mark in rest and len(rest) > LARGEST:
+                    self._is_endless = True
+                    self._lines.put(None)
+                    rest.clear()
+                elif mark not in rest:
                     del rest[:-_KEPT]
                 continue
             *lines, last = bytes(rest).split(b"\n")
@@ -242,6 +249,8 @@ class AgentClient:
 
     def _no_more(self, work: str) -> RemoteError:
         """Return why no more lines come: the agent never started, it ended, or the link broke."""
+        if self._is_endless:
+            return self._lost(f"an answer from {self._place} has over {LARGEST} bytes", work)
         code = self._channel.wait(_EXIT_TIMEOUT)
         self._error_reader.join(1)
         if code is None:

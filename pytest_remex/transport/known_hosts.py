@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import paramiko
 
 from pytest_remex.errors import RemoteError
+from pytest_remex.transport.host_certificates import SUFFIX, HostCertificate, certificate_of
 from pytest_remex.transport.ssh_config import home, home_differs
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 _KRL = b"SSHKRL\n"
 _RSA = ("rsa-sha2-512", "rsa-sha2-256")
+_AUTHORITY = "CA"
+_REVOKED = "REVOKED"
+_NO_AUTHORITY = "no authority is known that could vouch for it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ class KnownHostsPolicy(paramiko.MissingHostKeyPolicy):
         self._settings = settings
         self._known = known_keys(settings.known_as, settings.known_hosts)
         self._known_without_port: list[KnownKey] = []
-        has_key = any(known.marker != "CA" for known in self._known)
+        has_key = any(not known.marker for known in self._known)
         if not has_key and settings.known_as.startswith("["):
             self._known_without_port = known_keys(settings.hostname, settings.known_hosts)
 
@@ -63,26 +67,59 @@ class KnownHostsPolicy(paramiko.MissingHostKeyPolicy):
             RemoteError: The key is unknown, revoked, or another than the known one.
         """
         del client, hostname
-        same = [known for known in self._all_known if known.blob == key.asbytes()]
-        if any(known.marker == "REVOKED" for known in same):
-            raise RemoteError(
-                f"{self._describe(key)} is marked @revoked in {same[0].file}: do not use it"
-            )
-        for file in self._settings.revoked_keys_files:
-            if _is_revoked(key, file):
-                raise RemoteError(f"{self._describe(key)} is revoked in {file}: do not use it")
-        if any(not known.marker for known in same):
+        certificate = certificate_of(key)
+        self._check_revoked(key, certificate)
+        why = self._why_not_certified(certificate)
+        if not why or any(not known.marker for known in self._lines_with(key.asbytes())):
             return
         name = key.get_name()
         others = [known for known in self._known if not known.marker and known.key_type == name]
-        raise self._changed(key, others[0]) if others else self._unknown(key)
+        raise self._changed(key, others[0]) if others else self._unknown(key, why)
 
     def algorithms(self, offered: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the key types, those of known keys first: the server then sends a known one."""
+        """Return the key types, those that can be checked first: the server then sends such a one.
+
+        Where a certificate authority is known, these are all certified ones.
+        """
         types = [known.key_type for known in self._all_known if not known.marker]
         wanted = [name for each in types for name in (_RSA if each == "ssh-rsa" else (each,))]
+        if self._authorities:
+            wanted = [*(name for name in offered if name.endswith(SUFFIX)), *wanted]
         first = [name for name in dict.fromkeys(wanted) if name in offered]
         return (*first, *(name for name in offered if name not in first))
+
+    def _check_revoked(self, key: paramiko.PKey, certificate: HostCertificate | None) -> None:
+        """Raise `RemoteError` where a key, or the authority that certified it, is revoked."""
+        blobs = {key.asbytes(): key.get_base64()}
+        if certificate is not None:
+            blobs[certificate.authority] = base64.b64encode(certificate.authority).decode()
+        for blob, text in blobs.items():
+            what = self._describe(key)
+            if blob != key.asbytes():
+                what = f"the authority {fingerprint(blob)} that certified {what}"
+            for known in self._lines_with(blob):
+                if known.marker == _REVOKED:
+                    raise RemoteError(f"{what} is marked @revoked in {known.file}: do not use it")
+            for file in self._settings.revoked_keys_files:
+                if _is_revoked(blob, text, file):
+                    raise RemoteError(f"{what} is revoked in {file}: do not use it")
+
+    def _why_not_certified(self, certificate: HostCertificate | None) -> str:
+        """Return why no known authority vouches for the key; empty where one does."""
+        if certificate is None:
+            return "it came without a certificate" if self._authorities else _NO_AUTHORITY
+        if certificate.authority not in self._authorities:
+            return f"another authority, {fingerprint(certificate.authority)}, certified it"
+        host = self._settings
+        fault = certificate.fault(host.hostname if host.known_as.startswith("[") else host.known_as)
+        return fault and f"its certificate does not count: {fault}"
+
+    @property
+    def _authorities(self) -> set[bytes]:
+        return {known.blob for known in self._all_known if known.marker == _AUTHORITY}
+
+    def _lines_with(self, blob: bytes) -> list[KnownKey]:
+        return [known for known in self._all_known if known.blob == blob]
 
     @property
     def _all_known(self) -> list[KnownKey]:
@@ -100,14 +137,14 @@ class KnownHostsPolicy(paramiko.MissingHostKeyPolicy):
             f"ssh-keygen -R '{self._settings.known_as}' -f {known.file}"
         )
 
-    def _unknown(self, key: paramiko.PKey) -> RemoteError:
+    def _unknown(self, key: paramiko.PKey, why: str) -> RemoteError:
         types = sorted({known.marker or known.key_type for known in self._known})
         held = f"they hold only: {', '.join(types)}" if types else "they do not name this host"
-        certified = "Host certificates (CA) are not supported: the key itself must be known. "
+        vouched = f"{held}, and {why}" if self._authorities else held
         return RemoteError(
-            f"{self._describe(key)} is unknown to the known_hosts files ({held}). "
-            f"{certified if 'CA' in types else ''}Compare it with the one that the cluster's "
-            f"operators publish, then {self._how_to_add(certified='CA' in types)}"
+            f"{self._describe(key)} is unknown to the known_hosts files ({vouched}). "
+            f"Compare it with the one that the cluster's "
+            f"operators publish, then {self._how_to_add(certified=bool(self._authorities))}"
         )
 
     def _how_to_add(self, *, certified: bool) -> str:
@@ -144,7 +181,7 @@ def _lines_of(name: str, file: Path) -> list[KnownKey]:
     return [key for key in keys if key]
 
 
-def _is_revoked(key: paramiko.PKey, file: Path) -> bool:
+def _is_revoked(blob: bytes, text: str, file: Path) -> bool:
     """Return whether a RevokedHostKeys file holds a key; it is a KRL, or a list of keys.
 
     As for ssh, it must be readable.
@@ -152,15 +189,15 @@ def _is_revoked(key: paramiko.PKey, file: Path) -> bool:
     try:
         if not file.is_file():
             raise FileNotFoundError("no such file")
-        text = file.read_bytes()
+        content = file.read_bytes()
     except OSError as error:
         raise RemoteError(
             f"cannot read {file} ({error}), which ssh_config names as RevokedHostKeys: "
             f"make it readable, or correct ssh_config"
         ) from error
-    if not text.startswith(_KRL):
-        return key.get_base64().encode() in text.split()
-    public = f"{key.get_name()} {key.get_base64()}\n"
+    if not content.startswith(_KRL):
+        return text.encode() in content.split()
+    public = f"{paramiko.Message(blob).get_string().decode('utf-8', 'replace')} {text}\n"
     return _ssh_keygen("-Q", "-f", str(file), "/dev/stdin", text=public).returncode != 0
 
 

@@ -134,13 +134,23 @@ def _transport_factory(policy: KnownHostsPolicy) -> Callable[..., paramiko.Trans
     """
 
     def make(sock: _SocketLike, disabled_algorithms: None = None) -> paramiko.Transport:
-        transport = paramiko.Transport(sock, disabled_algorithms=disabled_algorithms)
+        transport = _Transport(sock, disabled_algorithms=disabled_algorithms)
+        transport.policy = policy
         security = transport.get_security_options()
-        security.key_types = policy.algorithms(tuple(security.key_types))
         security.ciphers = sorted(security.ciphers, key=lambda name: "-gcm@" not in name)
         return transport
 
     return make
+
+
+class _Transport(paramiko.Transport):
+    """A paramiko transport that asks for the host keys that a policy can check."""
+
+    policy: KnownHostsPolicy
+
+    @property
+    def preferred_keys(self) -> tuple[str, ...]:
+        return self.policy.algorithms(tuple(super().preferred_keys))
 
 
 class _Hop(fabric.Connection):  # type: ignore[misc]  # Fabric has no types

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 
 import pytest
 from support.daemons import wait_until
@@ -111,6 +112,33 @@ def test_cancel(user, cluster, strike, chance, tally, number, tmp_path):
         assert next(job for job in cluster.jobs() if job.id == other).held
 
 
+def test_clean(user, cluster, strike, chance, tally, number):
+    """A clean-up that is hit and run again removes what has ended, and nothing of anybody else."""
+    victim = VICTIMS[number % len(VICTIMS)]
+    user.script("seq 20000 | split -l 40 - part_; [ $mass != 3.0 ] || sleep 300")
+    user.submit(*chance.choice(list(GROUPINGS.values())[:2]))
+    wait_until(lambda: len(live(user, cluster)) == 1, "two jobs have ended", seconds=60)
+    is_collected = chance.random() < 0.5
+    if is_collected:
+        user.pytest("--remex-collect").plain()
+    kept = user.project.runs / "main_other_time_2026_01_01_00_00_00_sha_0123456789ab"
+    (running,) = (path for path in user.project.run_directories() if not (path / "LOGS").exists())
+    ended = next(path for path in user.project.run_directories() if path != running)
+    shutil.copytree(ended, kept)
+    with tally.case(f"{victim} hit while cleaning up") as case:
+        for _ in range(chance.randint(1, MOST)):
+            moment = Moment("", 0, chance.uniform(0.3, 2.5))
+            case.injected(disturb(user, moment, lambda: strike(victim), "--remex-clean", YES))
+        user.pytest("--remex-clean", YES).well()
+        case.counts["experiments"] += EXPERIMENTS
+        states = [row["state"] for row in user.states().values()]
+        assert sorted(states) == ["PURGED", "PURGED", "RUNNING"]
+        assert sorted(user.project.run_directories()) == sorted([kept, running])
+        assert len(list(kept.glob("part_*"))) == 500
+        assert not any((user.project.runs / ".remex" / "removed").iterdir())
+        assert is_collected or user.submit("--remex-retry").text.count("] SUBMITTED") == 2
+
+
 def live(user, cluster):
     """Return the user's jobs below the runs folder that have not ended."""
     several = jobs_below(cluster, user.project.runs).values()
@@ -132,4 +160,5 @@ def test_waiting(user, cluster, strike, tally, victim):
         case.check(user, EXPERIMENTS)
 
 
+YES = "--remex-yes"
 WAIT = ("--remex-status", "--remex-wait=60")

@@ -1,6 +1,9 @@
 """Bad input gets one clear message with the value and the fix, and nothing is lost."""
 
 import json
+import os
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -211,6 +214,28 @@ def test_special_files_of_a_patch(empty_project, edit):
         result = empty_project.pytest(mode, "-W", "ignore::ResourceWarning")
         result.assert_outcomes(passed=2)
         result.stdout.fnmatch_lines(["*: pipes, sockets and devices that the patch made are not*"])
+
+
+DEEP = """\
+names = [{name}] * {depth}
+        for name in names:
+            os.mkdir(name)
+            os.chdir(name)
+        open('f', 'w').close()
+        os.chdir(experiment.path)"""
+
+
+@pytest.mark.parametrize(("name", "depth"), [("'d'", 200), ("'d'", 3000), ("'d' * 200", 30)])
+def test_patch_with_folders_without_end(empty_project, name, depth):
+    """A patch that makes paths longer than any can be fails alone, and nothing of it is left."""
+    before = set(Path(tempfile.gettempdir()).glob(f"remex-scratch-*-{os.getpid()}-*"))
+    edit = DEEP.format(name=name, depth=depth)
+    empty_project.sweeps(FIRST_ALONE.format(edit=edit))
+    for mode in ("--remex-plan", "--remex-submit"):
+        result = empty_project.pytest(mode)
+        result.assert_outcomes(failed=1, passed=1)
+        refused(result, "the patch makes more than 100 folders in each other, or a path over")
+    assert set(Path(tempfile.gettempdir()).glob(f"remex-scratch-*-{os.getpid()}-*")) == before
 
 
 def test_patch_that_removes_its_checkout(empty_project):

@@ -84,23 +84,117 @@ def test_known_by_hash(home, opened):
     look(opened())
 
 
-def test_authority_alone(home, server, opened):
-    """A host that only a certificate authority vouches for is refused; the command named helps."""
+@pytest.fixture
+def certify(home, server, tmp_path):
+    """Return a function that certifies a host key by an authority, and makes the server show it."""
     make_key(home / "authority")
-    words = ["ssh-keygen", "-q", "-s", home / "authority", "-I", "host", "-h", "-n", "127.0.0.1"]
-    subprocess.run([*words, server.folder / "host_key.pub"], check=True, capture_output=True)
+
+    def certify(*options, names="127.0.0.1", kind="ed25519", host="-h"):
+        key = tmp_path / f"{kind}_host_key"
+        words = ["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", key]
+        subprocess.run(words, check=True, capture_output=True)
+        words = [
+            "ssh-keygen",
+            "-q",
+            "-s",
+            home / "authority",
+            "-I",
+            "a host",
+            *filter(None, [host]),
+        ]
+        words += ["-n", names, *options, f"{key}.pub"]
+        subprocess.run(words, check=True, capture_output=True)
+        return server.with_options(HostKey=str(key), HostCertificate=f"{key}-cert.pub")
+
     authority = (home / "authority.pub").read_text()
-    known(home).write_text(f"@cert-authority [127.0.0.1]:{server.port},127.0.0.1 {authority}")
-    with server.with_options(HostCertificate=f"{server.folder}/host_key-cert.pub"):
-        subprocess.run(
-            ["ssh", "-F", home / ".ssh" / "config", "cluster", "true"], check=True, timeout=30
-        )
+    known(home).write_text(f"@cert-authority [127.0.0.1]:{server.port} {authority}")
+    return certify
+
+
+def ssh(home):
+    words = ["ssh", "-F", home / ".ssh" / "config", "cluster", "true"]
+    return subprocess.run(words, check=False, capture_output=True, timeout=30).returncode
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "rsa", "ecdsa"])
+def test_authority(home, opened, certify, kind):
+    """A host whose key is not known, but certified by a known authority, is accepted as by ssh."""
+    with certify(names="elsewhere,127.0.0.1", kind=kind):
+        assert ssh(home) == 0
+        look(opened())
+
+
+def test_authority_without_port(home, opened, certify):
+    """An authority that is known for a host without its port counts on any port."""
+    known(home).write_text(known(home).read_text().replace("[127", "127").replace("]:", " #"))
+    text = known(home).read_text().split()
+    known(home).write_text(" ".join([*text[:2], *text[3:]]) + "\n")
+    with certify():
+        look(opened())
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"options": ("-V", "20200101:20210101")}, "it expired on 2021-01-01"),
+        ({"options": ("-V", "20900101:20910101")}, "it is valid from 2090-01-01 on"),
+        ({"names": "elsewhere,127.0.0.2"}, "it is for elsewhere, 127.0.0.2"),
+        ({"names": "root", "host": ""}, "it is not a host's"),
+        ({"options": ("-O", "critical:x=1")}, "it has options that are not known"),
+    ],
+)
+def test_certificate_that_does_not_count(home, opened, certify, options, why):
+    """A certificate that ssh would not accept is refused with the reason, and so is the key."""
+    others = {name: value for name, value in options.items() if name != "options"}
+    with certify(*options.get("options", ()), **others):
+        assert ssh(home) != 0
+        with pytest.raises(RemoteError) as refused:
+            opened()
+    assert f"its certificate does not count: {why}" in str(refused.value)
+
+
+def test_another_authority(home, opened, certify):
+    """An unknown authority vouches for nothing; the command that is named adds the key."""
+    with certify():
+        make_key(home / "other")
+        line = known(home).read_text().split()[:2]
+        known(home).write_text(f"{' '.join(line)} {(home / 'other.pub').read_text()}")
+        assert ssh(home) != 0
         with pytest.raises(RemoteError, match=r"is unknown .*they hold only: CA") as refused:
             opened()
+        assert f"another authority, {fingerprint(home / 'authority.pub')}" in str(refused.value)
         assert "log in once" not in str(refused.value)
         command = str(refused.value).rpartition("publish, then ")[2]
         subprocess.run(["sh", "-c", command], check=True, capture_output=True)
         look(opened())
+
+
+def test_host_without_certificate(home, server, opened, certify):
+    """Where only an authority is known, a key that came without a certificate is refused."""
+    del certify
+    with pytest.raises(RemoteError, match="CA, and it came without a certificate"):
+        opened()
+    with known(home).open("a") as file:
+        file.write(server.known_host() + "\n")
+    look(opened())
+
+
+@pytest.mark.parametrize("place", ["marker", "file"])
+def test_revoked_authority(home, server, opened, certify, place, tmp_path):
+    """What a revoked authority certified is refused."""
+    authority = (home / "authority.pub").read_text()
+    if place == "marker":
+        with known(home).open("a") as file:
+            file.write(f"@revoked * {authority}")
+    else:
+        (tmp_path / "revoked").write_text(authority)
+        text = known(home).read_text()
+        server.client(home, lines=f"  RevokedHostKeys {tmp_path}/revoked\n")
+        known(home).write_text(text)
+    with certify():
+        assert ssh(home) != 0
+        with pytest.raises(RemoteError, match=r"the authority \S+ that certified .*revoked"):
+            opened()
 
 
 def test_revoked(home, server, opened):

@@ -158,3 +158,18 @@ def test_output_of_a_run_directory_that_is_a_link(agent, run):
     assert read_end(agent, run.parent / "linked", "a.out") == []
     with pytest.raises(AgentError, match="leaves the run directory"):
         read_end(agent, run, "../r/a.out")
+
+
+def test_folders_without_end(agent, run):
+    """A run whose job made folders in folders without end is refused alone, where it is asked."""
+    deep = run / "LOGS" / "deep"
+    (deep / "/".join(["d"] * 150)).mkdir(parents=True)
+    (run.parent / "other").mkdir()
+    (run.parent / "other" / "x").touch()
+    listed = [ListedRun(run.name, ["**/x"]), ListedRun("other", ["**/x"])]
+    refused, fine = agent.ask(ListOutputs(str(run.parent), listed))
+    assert "LOGS cannot be used: it has more than 100 folders in each other" in refused.refused
+    assert names(fine) == ["x"]
+    assert names(ask(agent, run, "*.out")) == ["a.out"]
+    (log,) = agent.ask(ReadLogs(str(run.parent), [LogPart(run.name, "**/none.out", -10, 10)]))
+    assert "more than 100 folders" in log.refused

@@ -55,10 +55,17 @@ def test_a_half_line_is_not_sent(agent, tmp_path):
     assert text_of(event) == "one\n"
 
 
-def test_there_may_be_no_runs_folder_yet(agent, tmp_path):
-    """A folder that no submit has made holds no records, and is not made."""
-    assert agent.ask(ReadRecords(str(tmp_path / "none"), {})) == []
-    assert not (tmp_path / "none").exists()
+def test_a_runs_folder_that_is_not_there(agent, tmp_path):
+    """It holds no records, lacks none, and is made by nothing but a launch on this machine."""
+    runs = tmp_path / "none" / "runs"
+    assert agent.ask(ReadRecords(str(runs), {})) == []
+    assert agent.ask(ReadRecords(str(runs), {"L": 7})) == []
+    opened = OpenLaunch(str(runs), "tams_1", "{}\n")
+    for request in (AppendRecord(str(runs), part("L", 0, "one\n")), opened):
+        with pytest.raises(AgentError, match=r"no runs folder .*: is its file system mounted"):
+            agent.ask(request)
+    assert not runs.exists()
+    assert agent.ask(opened._replace(makes_runs=True)) == [LaunchOpened()]
 
 
 @pytest.mark.parametrize("lines", ["two\n", "one\ntwo\n"])

@@ -76,3 +76,19 @@ def test_folder_that_became_a_link(agent, run, tmp_path):
     run.symlink_to(tmp_path / "moved")
     assert "link" in remove(agent, run).refused
     assert (tmp_path / "moved" / "out").exists()
+
+
+@pytest.mark.parametrize("depth", [1500, 5000])
+def test_folders_without_end(agent, run, depth):
+    """A job that made folders in folders, past any path's length, is removed as any other."""
+    inside = os.open(run, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("d", dir_fd=inside)
+        above, inside = inside, os.open("d", os.O_RDONLY, dir_fd=inside)
+        os.close(above)
+    os.close(os.open("f", os.O_CREAT, dir_fd=inside))
+    os.close(inside)
+    assert remove(agent, run, only_measure=True).files >= 3
+    assert remove(agent, run).refused == ""
+    assert not run.exists()
+    assert list((run.parent / ".remex" / "removed").iterdir()) == []

@@ -56,6 +56,10 @@ def test_what_is_read():
         ({"number": True}, "number is True, not float"),
         ({"facts": {"a": "b"}}, "facts is 'b', not int"),
         ({"facts": [1]}, "not an object"),
+        ({"facts": {"a": 10**400}}, "facts is not a number that can be meant"),
+        ({"number": 10**400}, "number is not a number that can be meant"),
+        ({"number": float("nan")}, "number is not a number that can be meant"),
+        ({"number": float("inf")}, "number is not a number that can be meant"),
     ],
 )
 def test_what_does_not_fit_is_named(changed, words):

@@ -140,6 +140,13 @@ def test_endless_noise_without_a_line_end(talk):
         tracemalloc.stop()
 
 
+def test_answer_without_end(talk, monkeypatch):
+    """An answer that never ends is given up after so many bytes."""
+    monkeypatch.setattr("pytest_remex.transport.agent_client.LARGEST", 1 << 20)
+    with pytest.raises(ConnectionLostError, match="an answer from there has over 1048576 bytes"):
+        talk("send(b'9 {')\nwhile True: os.write(1, b'x' * 65536)")
+
+
 def test_error(talk):
     """An error has its message with the place, and its detail as a note."""
     with pytest.raises(RemoteError, match="there: no such ref") as raised:

@@ -24,6 +24,8 @@ class Ran:
     seconds: float
     megabytes: float
     output: str
+    busy: float = 0.0
+    """Seconds of processors, of the processes that it waited for too."""
 
 
 def run(
@@ -53,7 +55,7 @@ def run(
     if process.returncode not in codes:
         tail = "\n".join(output.splitlines()[-30:])
         raise RuntimeError(f"{' '.join(words)}: exit code {process.returncode}\n{tail}")
-    return Ran(seconds, usage.ru_maxrss / 1024, output)
+    return Ran(seconds, usage.ru_maxrss / 1024, output, usage.ru_utime + usage.ru_stime)
 
 
 class AgentMemory:

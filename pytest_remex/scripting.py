@@ -90,8 +90,10 @@ def submit(  # noqa: PLR0913 - the contract with users
 ) -> list[SubmittedJob]:
     """Submit the experiments of a sweep file, as `pytest --remex-submit` does, without pytest.
 
-    Submitting twice is safe: an experiment that has a run already gets no other. Sweep functions
-    may ask for `experiment`, `repo` and `remote`; what a conftest.py holds is not read.
+    Submitting twice is safe: an experiment that has a run already gets no other. Nothing is
+    retried, and so only the first of a sweep's recipes is used: `pytest --remex-submit
+    --remex-retry` sends what failed again. Sweep functions may ask for `experiment`, `repo` and
+    `remote`; what a conftest.py holds is not read.
 
     Args:
         sweep_file: The file that defines the sweeps, as module-level functions.

@@ -252,9 +252,13 @@ class CheckoutCopies:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._made: set[Path] = set()
 
     def copy(self, experiment: Experiment) -> None:
         """Copy an experiment's patched checkout.
+
+        Args:
+            experiment: The experiment; a copy of it by another recipe makes way.
 
         Raises:
             SweepError: Something is there already.
@@ -262,12 +266,16 @@ class CheckoutCopies:
 
         """
         target = self._target(experiment)
+        if target in self._made:
+            with writing(target):
+                shutil.rmtree(target)
         if os.path.lexists(target):
             raise SweepError(
                 f"{target} is there already: remove it, or name another folder for --remex-checkout"
             )
         with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
+            self._made.add(target)
             shutil.copytree(experiment.path, target, symlinks=True, ignore=_no_part_of_it)
 
     def leave_out(self, prepared: Prepared) -> None:

@@ -25,7 +25,7 @@ from pytest_remex.launch.decision import (
 )
 from pytest_remex.launch.doctor import Fitness
 from pytest_remex.launch.outcomes import unjudged_text
-from pytest_remex.launch.preparation import CheckoutCopies
+from pytest_remex.launch.preparation import CheckoutCopies, Inspect
 from pytest_remex.launch.recognition import EarlierRun, Recognizer, moved_bases
 from pytest_remex.launch.session import reached_by
 from pytest_remex.launch.submissions import Cost, written
@@ -245,17 +245,28 @@ class DryRun:
             self._tried.add(sweep.name)
             numbers |= set(range(1, len(sweep.recipes)))
 
-        def check(made: Prepared, _originals: Mapping[str, bytes]) -> None:
-            self._checks.check(made.experiment)
-
         made = {
-            number: self._preparer.prepare_again(first, item, check, number)
+            number: self._preparer.prepare_again(
+                first, item, self._inspect_recipe(number, planned), number
+            )
             for number in sorted(numbers)
         }
         if not planned.retried or planned.recipe not in made:
             return planned
+        if self._copies:
+            self._copies.leave_out(made[planned.recipe])
         title = f"{planned.title}, with recipe {planned.recipe}"
         return replace(planned, prepared=made[planned.recipe], title=title)
+
+    def _inspect_recipe(self, number: int, planned: PlannedExperiment) -> Inspect:
+        """Return what checks a recipe, and copies the checkout of the one that a retry sends."""
+
+        def inspect(made: Prepared, _originals: Mapping[str, bytes]) -> None:
+            self._checks.check(made.experiment)
+            if self._copies and planned.retried and number == planned.recipe:
+                self._copies.copy(made.experiment)
+
+        return inspect
 
     def _show_diffs(self) -> None:
         verbose = self._config.getoption("verbose") > 0

@@ -83,6 +83,12 @@ def test_a_star_of_a_binary(planned):
         ["*mixing_length_alpha = 2.0 in inlist1 *is overridden by 1.5 in inlist_ex*"]
     )
     said.no_fnmatch_line("*does not read*")
+    said = planned(
+        "inlist2", "mixing_length_alpha", [2.0], **files, inlist=binary.replace("2'", "1'")
+    )
+    said.fnmatch_lines(
+        ["MESA does not read &controls of inlist2, *: inlist1 does not lead*&controls of inlist1"]
+    )
 
 
 def test_the_root_that_the_script_names(planned):

@@ -56,6 +56,11 @@ def test_what_failed_is_tried_with_the_next_recipe(empty_project):
             "*+a = job, step = 2*",
         ]
     )
+    where = project.path.parent / "checkouts"
+    project.pytest("--remex-plan", "--remex-retry", f"--remex-checkout={where}")
+    left = {path.name: (path / "input.txt").read_text() for path in (where / "grid").iterdir()}
+    assert left["a=good"] == "a = good, step = 1\n"
+    assert left["a=check"] == "a = check, step = 2\n"
     assert sent(project.submit("--remex-retry", "-v")) == ["job", "check", "never"]
     project.wait()
     project.pytest("--remex-collect").assert_outcomes(passed=2, failed=2)

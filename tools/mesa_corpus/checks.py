@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     Values = Mapping[str, Literal]
 
 _END_OF_FILE = -1
+_NULL = re.compile(r"(?:(\d+)\*)?", re.ASCII)
 
 
 class Sample(NamedTuple):
@@ -74,10 +76,18 @@ def read_sample(path: Path) -> Sample:
 
 
 def _nulls(text: str) -> dict[str, tuple[str, ...]]:
-    return {
-        name: tuple(setting.key for setting in group.settings if not setting.items)
-        for name, group in first_groups(scan(text)).items()
-    }
+    """Return by group the names without a value: nothing stands there, or `3*`, three elements."""
+    found = {}
+    for name, group in first_groups(scan(text)).items():
+        keys = []
+        for setting in group.settings:
+            items = [_NULL.fullmatch(text[start:end].strip()) for start, end in setting.items]
+            if all(items):
+                count = sum(int(item[1] or 1) for item in items if item)
+                alone = setting.subscript or count < 2  # noqa: PLR2004 - several elements
+                keys.append(setting.key if alone else f"{setting.name}({count})")
+        found[name] = tuple(keys)
+    return found
 
 
 def differences(ours: Values, theirs: Values) -> list[str]:

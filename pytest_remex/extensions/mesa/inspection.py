@@ -38,6 +38,8 @@ _NAMELIST = re.compile(
 _COMMENT = re.compile(r"![^\n]*")
 _WORD = re.compile(r"[A-Za-z]\w*", re.ASCII)
 _SOURCES = ("*/private/*.f90", "*/private/*.inc", "*/public/*.f90", "*/public/*.inc")
+_EXTRA = re.compile(r"(?:read_)?extra_(\w+?)_inlist(?:\d|_name|\d_name)?")
+"""Names that lead to further files: MESA knows them in each group, and few defaults files do."""
 _GROUPS = {"astero_search": "astero_search_controls", "astero_pgstar": "astero_pgstar_controls"}
 """Defaults files that are not named after their group."""
 _NEAR_GROUP = 0.85
@@ -158,7 +160,9 @@ def _bare(group: str) -> str:
 
 
 def _not_read(work: Work, path: Path, group: str, keys: list[str], others: list[str]) -> str:
-    roots = " or ".join(_shown(work, root) for root in work.roots.paths)
+    known = [each.split(ROOT_MARK) for each in work.effective.files if _bare(each) == group]
+    stars = dict.fromkeys(each[-2] for each in known if len(each) > 1)  # and stages
+    roots = " or ".join(stars or (_shown(work, root) for root in work.roots.paths))
     name = _shown(work, path)
     reads = f"{roots} reads only {' and '.join(others)} from it" if others else (
         f"{roots} does not lead there"
@@ -230,7 +234,8 @@ class KnownControls:
             if near and name in self.names[near[0]]:
                 return f"MESA has no &{group}: did you mean &{near[0]}?"
             return None
-        if name in known:
+        extra = _EXTRA.fullmatch(name)
+        if name in known or (extra and extra[1] == group):
             return None
         homes = [other for other, names in self.names.items() if name in names]
         if homes:

@@ -95,21 +95,16 @@ class Rows:
     It is no file in the io module's sense on purpose: pandas would decode those, and encode again.
     """
 
-    def __init__(self, file: BinaryIO, stop: int | None = None) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._stop = stop
         self._tail = b""
         self.sound = True
         """Whether no byte is NUL."""
-        self.lengths: set[int] = set()
-        """Lengths of the rows, where they are measured."""
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._file)
 
     def read(self, size: int = -1) -> bytes:
-        if self._stop is not None:
-            size = min(size, max(self._stop - self._file.tell(), 0))
         data = self._file.read(size)
         if b"\0" in data:
             self.sound = False
@@ -121,22 +116,6 @@ class Rows:
     def cut(self) -> bool:
         """Whether the last row has no line break: a killed job left half of it."""
         return bool(self._tail.strip())
-
-
-class EvenRows(Rows):
-    """Rows of which the parser takes some columns: it does not tell then where a row has too many.
-
-    All rows of MESA are equally long; where they are not, they are read as a whole.
-    """
-
-    def read(self, size: int = -1) -> bytes:
-        begun = len(self._tail)
-        data = super().read(size)
-        first, *others = data.split(b"\n")
-        if others:
-            self.lengths.add(begun + len(first))
-            self.lengths.update(map(len, others[:-1]))
-        return data
 
 
 class CarefulRows(Rows):

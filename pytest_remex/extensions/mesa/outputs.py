@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from pytest_remex.errors import RemexError
+from pytest_remex.extensions.mesa.aligned import plain
 from pytest_remex.extensions.mesa.layout import header_of, open_table, read_header
-from pytest_remex.extensions.mesa.tables import TableWarning, distinct, plain, read_rows
+from pytest_remex.extensions.mesa.tables import TableWarning, distinct, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +65,8 @@ def read_history(path: str | Path, columns: Sequence[str] | None = None) -> pd.D
 
     Args:
         path: The file; its name does not matter.
-        columns: The columns to read, in this order; by default all. Less memory is used then.
+        columns: The columns to read, in this order; by default all. A few are read many times
+            faster, and damage in the others need not be noticed.
 
     Returns:
         One row a model, in MESA's units; a model that was computed again after a restart is kept
@@ -162,6 +163,8 @@ def _wanted(path: str | Path, names: list[str], columns: Sequence[str] | None) -
         raise RemexError(f"columns={columns!r} is one string: write columns=[{columns!r}]")
     for name in columns:
         if name not in names:
+            import difflib  # noqa: PLC0415 - it is for this error alone
+
             near = difflib.get_close_matches(name, names, n=3)
             hint = f": did you mean {' or '.join(near)}?" if near else ": see its sixth line"
             raise RemexError(f"{path} has no column {name!r}{hint}")

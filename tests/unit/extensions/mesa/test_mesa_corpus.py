@@ -33,7 +33,7 @@ def test_a_folder_of_inlists_holds_what_is_promised(folder, capsys):
 @needs_gfortran
 def test_a_name_without_a_value_is_declared(tmp_path, capsys):
     """Gfortran is told of it, in whatever place, so that it does not fail for want of it."""
-    text = "&e\n a = ! none\n b(3) =\n b(1) = 'x'\n c(2:4) =\n d = 1 ! one\n/\n"
+    text = "&e\n a = ! none\n b(3) =\n b(1) = 'x'\n c(2:4) =\n d = 1 ! one\n g = 3*\n/\n"
     (tmp_path / "inlist").write_text(text)
     assert corpus.main([str(tmp_path)]) == 0
     assert "2 values read alike by gfortran" in capsys.readouterr().out

@@ -36,6 +36,9 @@ def test_names_of_the_defaults_files_are_known(mesa):
     assert known.names["controls"] == {"initial_mass", "x_ctrl", "log_directory", "new_thing"}
     assert known.names["astero_search_controls"] == {"chi2"}
     assert known.doubt("controls", "x_ctrl") is None
+    assert known.doubt("controls", "read_extra_controls_inlist") is None
+    assert known.doubt("controls", "extra_controls_inlist1_name") is None
+    assert known.doubt("controls", "extra_kap_inlist_name") is not None
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Logging in: once, by the keys that ssh would use, asking where ssh would ask."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -152,8 +153,15 @@ def second_factor(tmp_path_factory):
         yield server
 
 
+def sshd_version():
+    """Return the version of this machine's sshd, such as (9, 2)."""
+    shown = subprocess.run(["/usr/sbin/sshd", "-V"], capture_output=True, text=True, check=False)
+    found = re.search(r"OpenSSH_(\d+)\.(\d+)", shown.stdout + shown.stderr)
+    return int(found[1]), int(found[2])
+
+
 class PamServer(SshServer):
-    """An sshd under a name of its own, which is the name of its PAM stack as well."""
+    """An sshd with a PAM stack of its own: before OpenSSH 9.8 the program's name chooses it."""
 
     def __init__(self, check):
         super().__init__(
@@ -164,6 +172,8 @@ class PamServer(SshServer):
             }
         )
         self.name = f"remex-test-{self.port}"
+        if sshd_version() >= (9, 8):
+            self._options["PAMServiceName"] = self.name
         self._check = check
         program = self.folder / self.name
         program.symlink_to("/usr/sbin/sshd")

@@ -65,7 +65,9 @@ class Command(NamedTuple):
     @property
     def is_harmless(self) -> bool:
         """Whether it ends well whatever became of the program before it."""
-        return self.name in _HARMLESS or not self.name or self.words[-2:] == ("exit", "0")
+        waits_for_one = self.name == "wait" and self.words[-1] != "wait"
+        named = self.name in _HARMLESS and not waits_for_one
+        return named or not self.name or self.words[-2:] == ("exit", "0")
 
 
 def hidden_exit_codes(checkout: Path, script: str = SCRIPT) -> list[str]:
@@ -128,10 +130,14 @@ def _why_hidden(text: str) -> str:
     last = _last_harmless(rest, errexit=bool(_ERREXIT.search(text)))
     if last is None:
         return ""
+    fix = "write `code=$?` behind it and `exit $code` at the end, or begin with `set -e`"
+    if rest[0].before == "||":
+        fix = f"remove `|| {rest[0].shown}`"
+    elif last.name == "wait":
+        fix = "write `wait $!`"
     return (
         f"ends in `{last.shown}`, which hides the exit code of `{program.shown}`: a crash would "
-        f"count as COMPLETED; write `code=$?` behind it and `exit $code` at the end, or begin with "
-        f"`set -e`"
+        f"count as COMPLETED; {fix}"
     )
 
 

@@ -22,7 +22,7 @@ RN = """\
 echo "DATE: the first model"
 case $(cat kind) in
 nothing) ;;
-elsewhere) mkdir shots; echo photo >shots/x050; sleep 0.1; echo photo >shots/x100 ;;
+elsewhere | beside) mkdir shots; echo photo >shots/x050; sleep 0.1; echo photo >shots/x100 ;;
 old) mkdir photos; echo photo >photos/050; sleep 0.1; echo photo >photos/100 ;;
 binary)
     mkdir photos
@@ -70,8 +70,12 @@ def stars(experiment):
             text = script.read().replace("./rn}}", "./rn}} > out.txt 2>&1")
             script.seek(0)
             script.write(text)
-    if kind == "elsewhere":
+    if kind in ("elsewhere", "beside"):
         (path / "inlist").write_text("&controls\\n photo_directory = 'shots'\\n/\\n")
+    if kind == "beside":  # MESA's own re looks in photos
+        (path / "photos").mkdir()
+        (path / "photos" / ".gitkeep").touch()
+    if kind == "elsewhere":
         re = path / "re"
         re.write_text(re.read_text().replace("=photos", "=shots"))
     if kind == "binary":
@@ -80,7 +84,7 @@ def stars(experiment):
     assert run.read("LOGS/history.data").model_number.iloc[-1] == 200
 """
 PHOTOS = {"single": "x100", "binary": "x100", "redirected": "x100", "elsewhere": "x100",
-          "old": "100"}  # fmt: skip
+          "beside": "../shots/x100", "old": "100"}  # fmt: skip
 """The newest whole photo of each kind of run."""
 
 

@@ -124,3 +124,34 @@ def test_a_user_s_own_group(planned):
     said = planned("inlist", "eos.use_Skye", [False])
     said.no_fnmatch_line("*does not read*")
     said.fnmatch_lines(["*+&eos", "*+   use_Skye = .false."])
+
+
+RE = "#!/bin/bash\nphoto_directory=photos\ncp $photo_directory/$1 restart_photo && ./star\n"
+TAKEN = "#!/bin/bash\n${REMEX_COMMAND:-./rn}\n"
+STAGES = "do_one inlist_a a.mod\ndo_one inlist_b b.mod\n"
+SHOTS = PROJECT.replace("= 3", "= 3\n photo_directory = 'shots'")
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"re": RE, "run.sbatch": TAKEN}, ""),
+        ({"run.sbatch": "#!/bin/sh\n./rn\n"}, ""),
+        ({"re": RE, "run.sbatch": "#!/bin/sh\n./rn\n"}, "nothing * runs $REMEX_COMMAND: end its *"),
+        (
+            {"re": RE, "run.sbatch": TAKEN, "inlist_project": SHOTS},
+            "`re` looks for photos in photos, and does not look in shots: set its photo_directory*",
+        ),
+        ({"re": RE, "run.sbatch": TAKEN, "rn": STAGES}, "it has stages, *: add a script re_all*"),
+        ({"re": RE, "run.sbatch": TAKEN, "rn": STAGES, "re_all": "#!/bin/bash\n"}, ""),
+    ],
+)
+def test_what_keeps_a_run_from_going_on(planned, files, said):
+    """It is told before the first job, once, when the work directory can still be changed."""
+    plan = planned("inlist_project", "initial_mass", [2.0, 3.0], **files)
+    line = "a run that is ended early would start afresh: "
+    if said:
+        plan.fnmatch_lines([line + said])
+        assert str(plan).count(line) == 1
+    else:
+        plan.no_fnmatch_line(line + "*")

@@ -29,7 +29,14 @@ _CRASH = re.compile(
     r"error while loading shared libraries: .*)"
 )
 _STOP = re.compile(_LABEL + r"((?:ERROR )?STOP\b.*)", re.MULTILINE)
-_REDIRECTED = re.compile(r"(?:&?>>?|\btee(?:[ \t]+-\w+)*)[ \t]*[\"']?(?:\./)?([\w][\w./-]*)")
+_SIGNALS = ("Segmentation fault", "Killed", "Aborted", "Floating point exception", "Bus error")
+_SIGNAL = re.compile(
+    rf"(?:line \d+:[ \t]+\d+[ \t]+|srun: error: .* task .*: )({'|'.join(_SIGNALS)})"
+)
+"""What the shell or srun says of a program that a signal ended."""
+_REDIRECTED = re.compile(r"(?:&?>>?|\btee(?:[ \t]+-\w+)*)[ \t]*[\"']?(?:\./)?([\w$][\w./${}-]*)")
+_VARIABLE = re.compile(r"\$(?:\w+|\{\w+\})")
+_LETTER = re.compile(r"[A-Za-z]")
 
 
 class JobLog(NamedTuple):
@@ -94,16 +101,20 @@ def columns(log: JobLog) -> dict[str, str]:
 
 
 def log_names(scripts: Mapping[str, str]) -> list[str]:
-    """Return the files to which scripts send a program's output: `./rn > out.txt`, `| tee log`."""
+    """Return the files to which scripts send a program's output: `./rn > out.txt`, `| tee log`.
+
+    `*` stands for a variable in a name: `out_$SLURM_JOB_ID.txt`.
+    """
     found = [
-        name
+        _VARIABLE.sub("*", name)
         for text in scripts.values()
         for line in text.splitlines()
         if not line.lstrip().startswith("#")
         for name in _REDIRECTED.findall(line)
         if not name.startswith("dev/")
     ]
-    return list(dict.fromkeys(found))
+    known = (name for name in found if _LETTER.search(name) and "$" not in name)
+    return list(dict.fromkeys(name for name in known if "*/" not in name))
 
 
 def _blocks(path: Path) -> Iterator[str]:
@@ -119,25 +130,29 @@ def _blocks(path: Path) -> Iterator[str]:
 
 
 def _with_block(log: JobLog, block: str) -> JobLog:
-    restarted = _found(_RESTARTED, ("restart from ",), block)
+    restarted = _last(_RESTARTED, ("restart from ",), block)
     if restarted:  # what was said before is another job's
-        log = JobLog(restarted=restarted[-1][1])
-        block = block[restarted[-1].end() :]
-    codes = _found(_TERMINATION, ("termination code:",), block)
-    gave_up = _found(_TERMINATED, ("terminated evolution",), block)
-    saved = _found(_SAVED, ("save ",), block)
-    crashes = _found(_CRASH, _CRASH_WORDS, block) or _found(_STOP, ("STOP",), block)
-    if codes:
-        log = log._replace(termination_code=codes[-1][1], crash="")
+        log = JobLog(restarted=restarted[1])
+        block = block[restarted.end() :]
+    code = _last(_TERMINATION, ("termination code:",), block)
+    gave_up = _last(_TERMINATED, ("terminated evolution",), block)
+    saved = _last(_SAVED, ("save ",), block)
+    crash = (
+        _last(_CRASH, _CRASH_WORDS, block)
+        or _last(_STOP, ("STOP",), block)
+        or _last(_SIGNAL, _SIGNALS, block)
+    )
+    if code:
+        log = log._replace(termination_code=code[1], crash="")
     if gave_up:
-        log = log._replace(terminated_evolution=gave_up[-1][1])
-    if crashes and (not codes or crashes[-1].start() > codes[-1].start()):
-        reason = " ".join(crashes[-1][1].split())[:_LONGEST_REASON]
-        weak = reason.startswith(("STOP", "ERROR STOP"))
+        log = log._replace(terminated_evolution=gave_up[1])
+    if crash and (not code or crash.start() > code.start()):
+        reason = " ".join(crash[1].split())[:_LONGEST_REASON]
+        weak = reason.startswith(("STOP", "ERROR STOP", *_SIGNALS))
         if not (weak and (log.crash or log.termination_code)):  # a program may stop so in the end
             log = log._replace(crash=reason)
     if saved:
-        files = tuple(file.strip().rpartition("/")[2] for file in saved[-1][1].split(","))
+        files = tuple(file.strip().rpartition("/")[2] for file in saved[1].split(","))
         log = log._replace(saved=files)
     return log
 
@@ -152,6 +167,20 @@ _CRASH_WORDS = (
 )
 
 
-def _found(pattern: re.Pattern[str], words: tuple[str, ...], block: str) -> list[re.Match[str]]:
-    """Return what a pattern finds that needs one of these words: `in` is much faster."""
-    return list(pattern.finditer(block)) if any(word in block for word in words) else []
+def _last(pattern: re.Pattern[str], words: tuple[str, ...], block: str) -> re.Match[str] | None:
+    """Return the last match of a pattern whose lines have one of these words.
+
+    Only such lines are searched, from the end: to look for a word is much faster.
+    """
+    found: list[re.Match[str]] = []
+    for word in words:
+        place = block.rfind(word) if word in block else -1
+        while place >= 0:
+            begin = block.rfind("\n", 0, place) + 1
+            end = block.find("\n", place)
+            match = pattern.search(block, begin, len(block) if end < 0 else end)
+            if match:
+                found.append(match)
+                break
+            place = block.rfind(word, 0, begin)
+    return max(found, key=lambda match: match.start(), default=None)

@@ -37,6 +37,7 @@ class MesaHooks:
     """What MESA adds; without a `config`, as in a script, $MESA_DIR names MESA's folder."""
 
     def __init__(self, config: pytest.Config | None = None) -> None:
+        self._inspected: set[str] = set()
         self._cache: pytest.Cache | None = getattr(config, "cache", None)
         named = config.getini("remex_mesa_dir") if config is not None else ""
         self._folder = str(named or os.environ.get("MESA_DIR", ""))
@@ -67,14 +68,18 @@ class MesaHooks:
     def pytest_remex_inspect(
         self, experiment: Experiment, originals: Mapping[str, bytes]
     ) -> Sequence[str] | None:
-        """Warn of settings that MESA will not read, that are overridden, or that MESA lacks."""
+        """Warn of settings that MESA will not read, that are overridden, or that MESA lacks.
+
+        Of a sweep's first experiment, warn also where runs could not go on from their photos.
+        """
         from pytest_remex.errors import NamelistError  # noqa: PLC0415 - start-up
         from pytest_remex.extensions.mesa.inspection import inspect  # noqa: PLC0415 - start-up
 
+        said = self._stuck(experiment)
         try:
-            return inspect(experiment, self._controls, originals) or None
+            return [*said, *inspect(experiment, self._controls, originals)] or None
         except NamelistError as error:
-            return [str(error), *inspect(experiment, None, originals)]
+            return [*said, str(error), *inspect(experiment, None, originals)]
 
     @pytest.hookimpl(trylast=True)
     def pytest_remex_measures(self, run: Run) -> Mapping[str, Scalar] | None:
@@ -122,6 +127,17 @@ class MesaHooks:
 
         figure = hr_diagram(results, folder)
         return [figure] if figure else None
+
+    def _stuck(self, experiment: Experiment) -> list[str]:
+        """Say, once for each sweep, why runs that are ended early could not go on."""
+        if experiment.sweep.name in self._inspected:
+            return []
+        from pytest_remex.extensions.mesa import restarts  # noqa: PLC0415 - start-up
+
+        self._inspected.add(experiment.sweep.name)
+        work = restarts.WorkDirectory.read(experiment)
+        why = restarts.obstacle(work) if work else ""
+        return [f"a run that is ended early would start afresh: {why}"] if why else []
 
     @cached_property
     def _controls(self) -> KnownControls | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,11 +30,17 @@ _SKIPS = re.compile(r"(?:-[fes]|test\s+-[fes])\s+[\"']?\S+\.mod\b")
 _DEFAULT = re.compile(r"REMEX_COMMAND:-([^}\n]+)\}")
 _SMALLEST = 0.5
 """Of the size of the photo before: photos of one star grow slowly, and half of one was cut off."""
+_LOOKS = re.compile(r"\bphoto_dir\w*=[\"']?(?:\./)?([\w.][^\s\"';$]*)")
 _BOTH = ("1", "2")
 _COMMAND = b"REMEX_COMMAND"
 _LONGEST = 1 << 16
 """Bytes of a file of the checkout that are looked at."""
 _RESTARTING = ("re", "re_all")
+_NOT_TAKEN = (
+    "nothing in the work directory runs $REMEX_COMMAND: end its batch script with "
+    "${REMEX_COMMAND:-./rn}"
+)
+_ADD_RE_ALL = "add a script re_all that takes a photo and runs the rest"
 _MODELS = "*.mod"
 
 
@@ -97,16 +104,40 @@ def find_restart(
     log = log or JobLog()
     if texts and "re" not in texts:
         return _afresh("the work directory has no `re`: add MESA's")
-    photo = log.photo if files is None else newest_photo(files, log, folders, stars)
+    looks = _looks_elsewhere(texts.get("re", ""), folders)
+    everywhere = [*folders, looks] if looks else folders
+    photo = log.photo if files is None else newest_photo(files, log, everywhere, stars)
     if not photo:
         if files is None and _CHOOSES.search(texts.get("re", "")):
             return Restart(("./re",), "", "./re chooses the newest photo itself")
         return _afresh(f"there is no complete photo in {' or '.join(folders)}")
-    if texts and (problem := _wrong_folder(texts["re"], folders)):
-        return _afresh(problem)
-    return _staged(photo, files or (), texts, folders) or Restart(
-        ("./re", photo), photo, "from its newest whole photo"
+    name = _as_re_takes_it(photo, files or (), looks) if looks else photo
+    if not name:
+        return _afresh(
+            f"{_wrong_folder(looks, folders)}: `cp -rp {folders[0]} {looks}` in the run directory "
+            f"lets it go on from {photo}"
+        )
+    return _staged(name, files or (), texts, everywhere) or Restart(
+        ("./re", name), photo, "from its newest whole photo"
     )
+
+
+def obstacle(work: WorkDirectory) -> str:
+    """Return why a run of a work directory could not go on, whatever photos it has; "" if it can.
+
+    A work directory without `re` is not meant to.
+    """
+    if "re" not in work.texts:
+        return ""
+    if not work.takes_command:
+        return _NOT_TAKEN
+    if looks := _looks_elsewhere(work.texts["re"], work.folders):
+        return f"{_wrong_folder(looks, work.folders)}: set its photo_directory to that"
+    running = _running(work.texts)
+    several = len(do_one_stages(running.values())) > 1 or len(stage_files(running.values())[0]) > 1
+    if several and "re_all" not in work.texts and not _skips(running):
+        return f"it has stages, and `./re` goes on with one of them alone: {_ADD_RE_ALL}"
+    return ""
 
 
 def newest_photo(
@@ -144,8 +175,7 @@ def probe_of(experiment: Experiment) -> ContinueProbe | None:
     work = WorkDirectory.read(experiment)
     if work is None:
         return None
-    inside = [folder for folder in work.folders if _is_inside(folder)]
-    return ContinueProbe((*(f"{folder}/*" for folder in inside), _MODELS), work)
+    return ContinueProbe((*(f"{folder}/*" for folder in work.listed), _MODELS), work)
 
 
 def restart_of(run: Run, files: Sequence[RunFile] | None, memo: object) -> Restart | None:
@@ -163,10 +193,7 @@ def restart_of(run: Run, files: Sequence[RunFile] | None, memo: object) -> Resta
     if not isinstance(memo, WorkDirectory):
         return find_restart(None, {}, log) if log.photo else None
     if not memo.takes_command:
-        return _afresh(
-            "nothing in the work directory runs $REMEX_COMMAND: end its batch script "
-            "with ${REMEX_COMMAND:-./rn}"
-        )
+        return _afresh(_NOT_TAKEN)
     listed = files is not None and all(map(_is_inside, memo.folders))
     new = [each for each in files or () if not memo.has(each)] if listed else None
     return find_restart(new, memo.texts, log, memo.folders, memo.stars)
@@ -180,6 +207,8 @@ class WorkDirectory:
     """Its scripts, by name: those that run, and those that restart."""
     folders: tuple[str, ...]
     """Its photo folders."""
+    listed: tuple[str, ...]
+    """These, and the folder where `re` looks for photos, if they are in the work directory."""
     stars: tuple[str, ...]
     """Which stars of a binary MESA evolves: the other is a point mass, without photos."""
     takes_command: bool
@@ -198,13 +227,17 @@ class WorkDirectory:
             config: EffectiveConfig | None = follow(roots, top)[0]
         except NamelistError:
             config = None
+        texts = scripts(top, [sweep.script]) | scripts(top, _RESTARTING)
         folders = photo_folders(config)
-        photos = [path for name in folders if _is_inside(name) for path in _files(top / name)]
-        known = [*photos, *top.glob(_MODELS)]
+        looks = _looks_elsewhere(texts.get("re", ""), folders)
+        inside = [name for name in (*folders, looks) if name and _is_inside(name)]
+        photos = [path for name in inside for path in _files(top / name)]
+        known = [*filter(lambda path: _PHOTO.fullmatch(path.name), photos), *top.glob(_MODELS)]
         committed = {(str(path.relative_to(top)), path.stat().st_size) for path in known}
         return cls(
-            texts=scripts(top, [sweep.script]) | scripts(top, _RESTARTING),
+            texts=texts,
             folders=tuple(folders),
+            listed=tuple(inside),
             stars=_evolved(config),
             takes_command=any(_COMMAND in _head(path) for path in _files(top)),
             committed=frozenset(committed),
@@ -253,23 +286,39 @@ def _is_whole(name: str, stars: Collection[str], needed: set[str], log: JobLog) 
     return needed <= set(stars)
 
 
-def _wrong_folder(text: str, folders: Sequence[str]) -> str:
-    if "photo_dir" not in text or any(folder in text for folder in folders):
-        return ""
-    return f"`re` does not look in {' or '.join(folders)}: set its photo_directory to that"
+def _looks_elsewhere(text: str, folders: Sequence[str]) -> str:
+    """Return the folder where `re` looks for photos, if MESA does not put them there; "" if so."""
+    found = None if any(folder in text for folder in folders) else _LOOKS.search(text)
+    return found[1].rstrip("/") if found else ""
+
+
+def _wrong_folder(looks: str, folders: Sequence[str]) -> str:
+    return f"`re` looks for photos in {looks}, and does not look in {' or '.join(folders)}"
+
+
+def _as_re_takes_it(photo: str, files: Collection[RunFile], looks: str) -> str:
+    """Return the path of a photo from the folder where `re` looks, if that can be; "" if not.
+
+    It can where that folder is there; a binary's `re` puts a mark before what it is given.
+    """
+    if any(each.path.startswith(f"{looks}/") and photo_name(each.path) == photo for each in files):
+        return photo
+    own = [each.path for each in files if each.path.rpartition("/")[2] == photo]
+    there = any(each.path.startswith(f"{looks}/") for each in files)
+    return os.path.relpath(own[-1], looks) if own and there else ""
 
 
 def _staged(
     photo: str, files: Collection[RunFile], texts: Mapping[str, str], folders: Sequence[str]
 ) -> Restart | None:
     """Decide for a run of several stages; None for one that `./re` finishes."""
-    running = {name: text for name, text in texts.items() if name not in _RESTARTING}
+    running = _running(texts)
     stages = do_one_stages(running.values())
     if len(stages) < 2 and len(stage_files(running.values())[0]) < 2:  # noqa: PLR2004 - several
         return None
     if "re_all" in texts:
         return Restart(("./re_all", photo), photo, f"./re_all goes on from photo {photo}")
-    if any(_SKIPS.search(text) for text in running.values()):
+    if _skips(running):
         said = "the script runs again in the same directory and skips stages whose model is there"
         return Restart(_usual_command(running), "", said)
     tops = {file.path: file for file in files if "/" not in file.path}
@@ -279,9 +328,18 @@ def _staged(
         return None
     where = f" in stage {len(done) + 1} of {len(stages)}" if stages else ""
     return _afresh(
-        f"it has stages, and `./re {photo}` would go on{where} without the later ones: add a "
-        f"script re_all that takes a photo and runs the rest"
+        f"it has stages, and `./re {photo}` would go on{where} without the later ones: "
+        f"{_ADD_RE_ALL}"
     )
+
+
+def _running(texts: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in texts.items() if name not in _RESTARTING}
+
+
+def _skips(texts: Mapping[str, str]) -> bool:
+    """Whether scripts skip stages whose model is there."""
+    return any(_SKIPS.search(text) for text in texts.values())
 
 
 def _usual_command(texts: Mapping[str, str]) -> tuple[str, ...]:
@@ -294,7 +352,8 @@ def _time_of(photo: str, files: Collection[RunFile], folders: Sequence[str]) -> 
     return max(
         file.modified
         for file in files
-        if file.path.rpartition("/")[0] in folders and photo_name(file.path) == photo
+        if file.path.rpartition("/")[0] in folders
+        and photo_name(file.path) == photo.rpartition("/")[2]
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_remex.config import read_config
 from pytest_remex.errors import NamelistError
-from pytest_remex.extensions.mesa.chains import EffectiveConfig, follow
+from pytest_remex.extensions.mesa.chains import ROOT_MARK, EffectiveConfig, follow
 from pytest_remex.extensions.mesa.inlists import InlistWarning
 
 if TYPE_CHECKING:
@@ -115,13 +115,22 @@ def config_of(folder: Path, config_file: str | Sequence[str] | None) -> Config |
     inlists = [name for name in names if Path(name).name.startswith(ROOT)]
     roots = find_roots(folder, inlists).paths
     config = _followed(roots, folder) if roots else None
+    own = _own(_present(folder, names), config, folder) if config else None
     read = frozenset().union(*config.files.values()) if config else frozenset()
     paths = _present(folder, (name for name in names if name not in inlists))
     others = [path for path in paths if path not in read]
     if names and not inlists and len(others) == len(paths):
         return None
-    known: list[Any] = [each for each in [config, *map(read_config, others)] if each is not None]
-    return ChainMap(*known) if others else config
+    found = [own, config, *map(read_config, others)]
+    known: list[Any] = [each for each in found if each is not None]
+    return ChainMap(*known) if others or own else config
+
+
+def _own(named: Sequence[Path], config: EffectiveConfig, folder: Path) -> EffectiveConfig | None:
+    """Return what named files say that are a star of a binary or a stage: they go before others."""
+    marks = {group.split(ROOT_MARK)[-2] for group in config.files if ROOT_MARK in group}
+    own = [path for path in named if path.name in marks]
+    return follow(own, folder)[0] if own else None
 
 
 def _followed(roots: Sequence[Path], folder: Path) -> EffectiveConfig | None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pytest_remex.model import Run
 
-VERSION = 1
+VERSION = 2
 """Of what `measures` finds: part of the key, so that a newer version reads again."""
 
 _PHOTOS = "photos"
@@ -103,10 +103,19 @@ def stop_allowed(run: Run, allowed: Iterable[str]) -> bool:
 def log_files(output: Path | None, folder: Path) -> list[Path]:
     """Return the files that hold MESA's output: the job's, and those that a script redirects to."""
     names = joblog.log_names(scripts(folder))
-    redirected = [path for name in names if (path := folder / name).is_file()]
+    found = [path for name in names for path in _named(folder, name)]
+    redirected = [path for path in found if path.is_file()]
     top = folder.resolve()
     inside = [path for path in redirected if path.resolve().is_relative_to(top)]
     return list(dict.fromkeys([*([output] if output and output.is_file() else []), *inside]))
+
+
+def _named(folder: Path, name: str) -> list[Path]:
+    """Return the files of a name, the newest last where it has a `*`."""
+    if "*" not in name:
+        return [folder / name]
+    found = [path for path in folder.glob(name) if path.is_file()]
+    return sorted(found, key=lambda path: path.stat().st_mtime)
 
 
 def last_photo(log: str | JobLog, folder: Path) -> str | None:

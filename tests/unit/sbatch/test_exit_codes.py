@@ -82,7 +82,13 @@ def test_the_fixes_fix(tmp_path, name):
     if "pipefail" in said:
         folder = work(tmp_path, f"set -o pipefail\n{HIDING[name]}")
         assert (code(folder), hidden_exit_codes(folder)) == (3, [])
-    elif "||" not in HIDING[name] and "wait" not in name and "branch" not in name:
+    elif "remove" in said:
+        folder = work(tmp_path, HIDING[name].replace(said.split("`")[-2], ""))
+        assert (code(folder), hidden_exit_codes(folder)) == (3, [])
+    elif "wait" in name:
+        folder = work(tmp_path, HIDING[name].replace("wait", "wait $!"))
+        assert (code(folder), hidden_exit_codes(folder)) == (3, [])
+    elif "branch" not in name:
         lines = HIDING[name].replace("; ", "\n").splitlines()
         at = max(place for place, line in enumerate(lines) if "./star" in line or "input" in line)
         fixed = [*lines[: at + 1], "code=$?", *lines[at + 1 :], "exit $code"]

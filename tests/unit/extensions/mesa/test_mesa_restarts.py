@@ -82,9 +82,23 @@ def test_photos_are_looked_for_where_mesa_puts_them(tmp_path):
     files = [*listing("x100", folder="shots"), *listing("x200")]
     there = RE.replace("=photos", "=shots")
     assert find_restart(files, {"re": there}, None, folders).command == ("./re", "x100")
-    elsewhere = find_restart(files, {"re": RE}, None, folders)
+    elsewhere = find_restart(files[:1], {"re": RE}, None, folders)
     assert elsewhere.command == ()
-    assert "`re` does not look in shots: set its photo_directory" in elsewhere.reason
+    assert "`re` looks for photos in photos, and does not look in shots" in elsewhere.reason
+    assert "`cp -rp shots photos` in the run directory lets it go on from x100" in elsewhere.reason
+
+
+def test_re_may_be_shown_another_folder_from_its_own():
+    """Where the folder of MESA's `re` is there, `re` takes a path from it; a binary's cannot."""
+    kept = RunFile("photos/.gitkeep", 0, 99.0)
+    shots = [*listing("x050", "x100", folder="shots"), kept]
+    assert find_restart(shots, {"re": RE}, None, ["shots"]).command == ("./re", "../shots/x100")
+    copied = [*shots, RunFile("photos/x150", 900, 300.0)]
+    assert find_restart(copied, {"re": RE}, None, ["shots"]).command == ("./re", "x150")
+    binary = [*listing("b_x100", "1_x100", "2_x100", folder="shots"), kept]
+    assert find_restart(binary, {"re": RE}, None, ["shots"]).command == ()
+    there = [*binary, *listing("b_x100", "1_x100", "2_x100")]
+    assert find_restart(there, {"re": RE}, None, ["shots"]).command == ("./re", "x100")
 
 
 def test_without_a_photo_the_reason_is_said():

@@ -122,6 +122,17 @@ def test_a_named_config_file_wins_over_inlist(work):
     assert config_of(folder, ["gone", "inlist_x"])["mass"] == 2
 
 
+def test_a_named_star_or_stage_goes_before_the_others(work):
+    """A plain name means its own setting, where another star or stage has another value."""
+    folder = work(BINARY)
+    assert "alpha" not in config_of(folder, "inlist")
+    config = config_of(folder, "second")
+    assert (config["alpha"], config["z"], config["first:controls.alpha"]) == (2, 3, 1.8)
+    stages = work({**STAGES, "inlist_b": group("controls", " mass = 7\n"), "rn": COPIES[0]})
+    assert config_of(stages, "head_b")["mass"] == 7
+    assert config_of(stages, "head_a")["mass"] == 1
+
+
 def test_a_named_file_of_the_chain_is_read_with_all_that_overrides_it(work):
     """Where `inlist` leads to the named file, what MESA takes is what counts."""
     late = " read_extra_controls_inlist(2) = T\n extra_controls_inlist_name(2) = 'inlist_late'\n"

@@ -55,6 +55,9 @@ def test_the_last_termination_code_is_a_column():
         (LOG + " STOP\n", ""),
         ("Fortran runtime error: x\nrestart from x100\n", ""),
         ("restart from x100\nFortran runtime error: x\n", "Fortran runtime error: x"),
+        ("./rn: line 3: 812 Segmentation fault  (core dumped) ./star\n", "Segmentation fault"),
+        ("srun: error: n1: task 0: Killed\n", "Killed"),
+        ("He was Killed by line 3: Aborted\n", ""),
         ("do not STOP here, please\nNONSTOP\n", ""),
     ],
 )
@@ -142,6 +145,19 @@ def test_redirected_output_is_read(tmp_path):
         "termination_code": "xa_central_lower_limit",
         "last_photo": "x150",
     }
+
+
+def test_output_whose_name_has_a_variable_is_read(tmp_path):
+    """The newest counts of several jobs'; a variable alone, or a folder, names nothing."""
+    script = './rn > "log_${SLURM_JOB_ID}.txt" 2>&1\n./a | tee $LOG\n./b >$HOME/all.txt\n'
+    (tmp_path / "run.sbatch").write_text(script)
+    (tmp_path / "LOGS").mkdir()
+    (tmp_path / "LOGS" / "all.txt").write_text(" STOP 1\n")
+    for number, code in ((10, "max_age"), (9, "max_model_number")):
+        path = tmp_path / f"log_{number}.txt"
+        path.write_text(f"termination code: {code}\n")
+        os.utime(path, (number, number))
+    assert measures(None, tmp_path) == {"termination_code": "max_age"}
 
 
 def test_the_key_changes_with_what_is_read(tmp_path):

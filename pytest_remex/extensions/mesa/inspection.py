@@ -36,6 +36,13 @@ _NAMELIST = re.compile(
     re.ASCII | re.IGNORECASE | re.MULTILINE,
 )
 _COMMENT = re.compile(r"![^\n]*")
+_CONTINUED = re.compile(r"&[ \t]*(?:![^\n]*)?\n[ \t]*&?")
+_TYPED = re.compile(
+    r"^[ \t]*(integer|real|double precision)\b[^:\n]*::([^\n]*)", re.IGNORECASE | re.MULTILINE
+)
+_DIMENSIONS = re.compile(r"\([^)]*\)")
+_DECLARATIONS = ("*/private/*controls*.inc", "*/public/*controls*.inc")
+"""Where MESA's source declares its controls with their types."""
 _WORD = re.compile(r"[A-Za-z]\w*", re.ASCII)
 _SOURCES = ("*/private/*.f90", "*/private/*.inc", "*/public/*.f90", "*/public/*.inc")
 _EXTRA = re.compile(r"(?:read_)?extra_(\w+?)_inlist(?:\d|_name|\d_name)?")
@@ -216,6 +223,8 @@ class KnownControls:
     """By group, the names, without subscripts."""
     kinds: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """By group and name, the default's kind: number, logical or text; some are not known."""
+    integers: frozenset[str] = frozenset()
+    """Names that the source declares as integers, where it is there."""
 
     def doubt(self, group: str, name: str) -> str | None:
         """Return why MESA may not know a setting of a group.
@@ -253,8 +262,10 @@ class KnownControls:
             value: The value that an inlist gives.
 
         Returns:
-            A sentence, or None where the kinds are the same, or the default's is not known.
+            A sentence, or None where the kinds are the same, or are not known.
         """
+        if isinstance(value, float) and name in self.integers:
+            return f"{name} is an integer in this MESA, which cannot read {value!r}"
         kind = self.kinds.get((group, name))
         if kind is None or kind == kind_of(value):
             return None
@@ -296,7 +307,20 @@ def load_controls(folder: Path) -> KnownControls:
         )
     for group, found in _declared(folder):
         names.setdefault(group, set()).update(found)
-    return KnownControls({group: frozenset(found) for group, found in names.items()}, kinds)
+    known = {group: frozenset(found) for group, found in names.items()}
+    return KnownControls(known, kinds, _declared_integers(folder))
+
+
+def _declared_integers(folder: Path) -> frozenset[str]:
+    """Return the names that are declared as integers and nowhere as real numbers."""
+    found: dict[str, set[str]] = {"integer": set(), "real": set(), "double precision": set()}
+    for pattern in _DECLARATIONS:
+        for path in sorted(folder.glob(pattern)):
+            text = _CONTINUED.sub(" ", _text(path))
+            for kind, names in _TYPED.findall(text):
+                plain = _DIMENSIONS.sub("", _COMMENT.sub("", names))
+                found[kind.lower()].update(_WORD.findall(plain.lower()))
+    return frozenset(found["integer"] - found["real"] - found["double precision"])
 
 
 def _declared(folder: Path) -> Iterator[tuple[str, list[str]]]:

@@ -73,6 +73,29 @@ def test_namelist_statements_of_the_source_add_names(mesa):
     assert not known.names["controls"] & {"not_this_one", "not_a_name", "comment", "integer", "and"}
 
 
+DECLARED = """\
+      integer :: &
+         max_model_number, & ! steps, not years
+         x_integer_ctrl(num_x_ctrls)
+      real(dp) :: initial_mass, Both
+      integer, dimension(3) :: both
+      ! integer :: not_this_one
+"""
+
+
+def test_integers_are_known_from_the_source(mesa):
+    """A whole number fits any number, and no other one an integer."""
+    path = mesa / "star_data" / "private" / "star_controls.inc"
+    path.parent.mkdir(parents=True)
+    path.write_text(DECLARED)
+    known = load_controls(mesa)
+    assert known.integers == {"max_model_number", "x_integer_ctrl"}
+    assert known.kind_doubt("controls", "max_model_number", 1000) is None
+    assert known.kind_doubt("controls", "initial_mass", 12.5) is None
+    doubt = known.kind_doubt("controls", "max_model_number", 12.5)
+    assert doubt == "max_model_number is an integer in this MESA, which cannot read 12.5"
+
+
 def test_a_folder_that_is_not_mesa_is_named(tmp_path):
     """The message says which setting to fix."""
     with pytest.raises(NamelistError, match=r"holds no \*/defaults/\*.defaults: set MESA_DIR"):

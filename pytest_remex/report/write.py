@@ -34,19 +34,14 @@ CHUNK = 100
 """Rows whose long texts are packed together: opening one unpacks this many."""
 STYLES = ("page.css", "parts.css", "print.css")
 SCRIPTS = (
-    "base.js",
     "selection.js",
-    "bar.js",
     "table.js",
     "figure.js",
-    "legends.js",
     "points.js",
-    "heat.js",
-    "parallel.js",
+    "grid.js",
     "curves.js",
     "compare.js",
-    "gallery.js",
-    "main.js",
+    "page.js",
 )
 """The page's own scripts, joined in this order into one."""
 LIBRARIES = {

@@ -57,7 +57,7 @@ def make_page(
                 f"{each} ({note})" if note else each for each, note in launches
             ),
             "cluster": launch.remote.host or "this machine",
-            "core-hours used": f"{sum(map(_core_hours, table.rows)):.3g}",
+            "core-hours used": _spoken(sum(map(_core_hours, table.rows))),
             **{f"mixed {name}": rows_of(counts) for name, counts in table.mixed(uniform).items()},
         },
         dimensions=tuple(table.names("point")),
@@ -100,6 +100,10 @@ def _bases(table: Table, base: str, branch: str) -> dict[str, str]:
 def _core_hours(row: TableRow) -> float:
     used = row["core_hours"]
     return used if isinstance(used, int | float) else 0.0
+
+
+def _spoken(hours: float) -> str:
+    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.3g}"  # noqa: PLR2004 - three digits
 
 
 def _notes(group: Sequence[JudgedRun], table: Table, shown: Path) -> list[JudgedNote]:

@@ -75,6 +75,7 @@ def show(chromium, tmp_path):
         return Opened(chromium, folder).wait(stage)
 
     yield show
+    chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     assert errors(chromium) == []
     assert requests(chromium) == set()
     chromium.get("about:blank")

@@ -26,6 +26,11 @@ class Opened:
         """Wait until what is given holds, and return its value."""
         return WebDriverWait(self.driver, PATIENCE).until(lambda _: true())
 
+    def resize(self, width, height=900):
+        """Give the window a size, as a phone or a large screen has; the next page has its own."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
     def one(self, selector):
         """Return the first element that a CSS selector finds."""
         return self.driver.find_element(By.CSS_SELECTOR, selector)
@@ -84,7 +89,7 @@ class Opened:
 
     def settings(self):
         """Return the selects above the figure, by their label."""
-        boxes = self.all(".choices > label:has(select)")
+        boxes = self.all(".choices label:has(select)")
         return {
             box.text.split("\n")[0].strip(): Select(box.find_element(By.TAG_NAME, "select"))
             for box in boxes

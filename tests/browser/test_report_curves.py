@@ -76,6 +76,18 @@ def test_a_curve_runs_as_its_sweep_says(show):
     assert [one["name"] for one in report.series("scatter")] == ["observed"]
 
 
+def test_curves_of_the_ticked_alone_on_logarithmic_axes(show):
+    """Boxes leave the ticked experiments' curves, and turn the axes."""
+    report = show(waves())
+    tick(report, 2, 14)
+    report.tab("Curves")
+    report.check("only ticked")
+    assert [one["name"] for one in report.series("line")] == ["scheme=upwind", "scheme=lax"]
+    report.check("log x")
+    figure = report.figure()
+    assert (figure["xAxis"][0]["type"], figure["yAxis"][0]["type"]) == ("log", "value")
+
+
 def test_the_ticked_are_compared(show):
     """Parameters that differ, measures with their difference, outcome, bases, patches."""
     report = show(waves())
@@ -114,6 +126,39 @@ def test_the_ticked_curves_are_compared_with_their_residual(show):
     assert [point[1] for point in residual] == pytest.approx(expected, abs=1e-6)
 
 
+def test_the_compared_are_named_by_what_differs(show):
+    """Heads and legends say the parameters that differ; replicates are told apart by their base."""
+    report = show(waves())
+    tick(report, 2, 14)
+    report.press("Compare", "#ticks")
+    report.until(lambda: len(report.all("#compared-curves canvas")) == 2)
+    assert [cell.text for cell in report.all(".compare thead th")][1:] == [
+        "scheme=upwind\N{MULTIPLICATION SIGN}", "scheme=lax\N{MULTIPLICATION SIGN}",
+    ]  # fmt: skip
+    assert [one["name"] for one in report.figure()["series"]] == ["scheme=upwind", "scheme=lax"]
+    page = waves()
+    other = dataclasses.replace(page.rows[2], parent=BASES[1], directory="other", job="7")
+    report = show(dataclasses.replace(page, rows=[*page.rows, other]))
+    tick(report, 2, 24)
+    report.press("Compare", "#ticks")
+    report.until(lambda: report.all(".compare"))
+    assert [cell.text[:17] for cell in report.all(".compare thead th")][1:] == [
+        f"Base={base[:12]}" for base in BASES
+    ]
+
+
+def test_all_figures_of_a_comparison_are_saved(show, downloads):
+    """Curves and their residual are files of their own."""
+    report = show(waves())
+    tick(report, 2, 14)
+    report.press("Compare", "#ticks")
+    report.until(lambda: len(report.all("#compared-curves canvas")) == 2)
+    report.menu("Save", "Figure as SVG")
+    paths = [downloads / "waves.svg", downloads / "waves-2.svg"]
+    report.until(lambda: all(path.exists() for path in paths))
+    report.until(lambda: "difference from the first" in paths[1].read_text())
+
+
 def test_curves_that_turn_back_have_no_residual(show):
     """A track through a diagram is compared by eye, and the page says why."""
     curves = [Curve(name(place), "loop", [0, 1, 0], [0, 1, 2]) for place in (2, 14)]
@@ -128,12 +173,35 @@ def test_the_gallery_lies_on_the_grid(show, pictured):
     report = show(pictured)
     report.tab("Images")
     heads = [cell.text for cell in report.all(".matrix thead th")]
-    assert heads == ["courant \\ resolution", "16", "32", "64", "128"]
+    assert heads == [
+        "courant \N{DOWNWARDS ARROW} resolution \N{RIGHTWARDS ARROW}",
+        "16",
+        "32",
+        "64",
+        "128",
+    ]
     assert len(report.all(".matrix img")) == 23
     report.search("scheme=lax-courant=0.8")
     assert [caption.text for caption in report.all(".strip figcaption")] == [
         f"scheme=lax, courant=0.8, resolution={n}" for n in (16, 32, 64, 128)
     ]
+
+
+def test_any_image_is_chosen_and_sliced(show, pictured, tmp_path):
+    """Another of the experiments' images is laid out, for one value of a further dimension."""
+    other = tmp_path / "runs" / "other.png"
+    other.write_bytes(png(3))
+    first = pictured.rows[0]
+    rows = [dataclasses.replace(first, images=(*first.images, "../runs/other.png"))]
+    report = show(dataclasses.replace(pictured, rows=[*rows, *pictured.rows[1:]]))
+    report.tab("Images")
+    report.choose("Image", "other.png")
+    report.until(lambda: len(report.all(".matrix img")) == 1)
+    report.choose("Image", next(name for name in report.options("Image") if name != "other.png"))
+    report.choose("Slice", "scheme")
+    report.until(lambda: report.all(".choices [type=range]"))
+    report.one(".choices [type=range]").send_keys(Keys.ARROW_RIGHT)
+    report.until(lambda: len(report.all(".matrix img")) == 11)
 
 
 def test_an_image_is_enlarged_and_turned_by_key(show, pictured):

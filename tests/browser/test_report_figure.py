@@ -10,7 +10,7 @@ from polytropes import polytropes
 from selenium.webdriver.common.keys import Keys
 from waves import waves
 
-from pytest_remex.report import Overlay, Page, Row
+from pytest_remex.report import Curve, Overlay, Page, Row
 
 N = [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 0.25]
 PLANE = polytropes(n=N[:5], step=[0.005, 0.01, 0.02, 0.03])
@@ -32,7 +32,7 @@ def test_a_convergence_study_opens_as_its_author_would_plot_it(show):
     resolutions = [point[0] for point in lines[0]["data"]]
     assert resolutions == sorted(resolutions)
     assert [title["text"] for title in figure["title"]] == [
-        "courant: 0.2", "courant: 0.4", "courant: 0.8",
+        "courant: 0.2", "courant: 0.4", "courant: 0.8", "scheme",
     ]  # fmt: skip
 
 
@@ -137,13 +137,10 @@ def test_panels_follow_the_window(show):
     report = show(waves())
     lefts = {grid["left"] for grid in report.figure()["grid"]}
     assert len(lefts) == 3
-    metrics = {"width": 420, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    report.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    try:
-        report.until(lambda: len({grid["left"] for grid in report.figure()["grid"]}) == 1)
-        assert all(grid["width"] < 420 for grid in report.figure()["grid"])
-    finally:
-        report.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    report.resize(420)
+    report.until(lambda: len({grid["left"] for grid in report.figure()["grid"]}) == 1)
+    assert all(grid["width"] < 420 for grid in report.figure()["grid"])
+    report.resize(1300)
     report.until(lambda: len({grid["left"] for grid in report.figure()["grid"]}) == 3)
 
 
@@ -156,17 +153,19 @@ def test_reference_data_is_laid_over_the_figure(show):
     assert not [one for one in report.series("line") if one["name"] == "second order"]
 
 
+NAME = "a parameter with quite a long name"
 LONG = "a rather long value that somebody chose for a parameter of words, number "
 
 
-def test_no_label_is_cut_off(show, downloads):
-    """Long names of columns and values lie inside the figure, in every view."""
+@pytest.mark.parametrize("width", [390, 1300])
+def test_no_label_is_cut_off(show, downloads, width):
+    """Long names of columns and values lie inside the figure, in every view, on a phone too."""
     rows = [
         Row(
             f"node {n}{m}",
             "PASSED",
             values={
-                "a parameter with quite a long name": LONG + str(n),
+                NAME: LONG + str(n),
                 "m": m * 1e-9,
                 "y": n * 1e12 + m,
             },
@@ -174,8 +173,11 @@ def test_no_label_is_cut_off(show, downloads):
         for n in range(3)
         for m in range(5)
     ]  # fmt: skip
-    report = show(Page("long", {}, ("a parameter with quite a long name", "m"), ("y",), rows))
-    for tab in ("Points", "Heat map", "Parallel"):
+    curves = [Curve(row.node, "track", [0, 1], [0, 1], "a long label " * 3, "y") for row in rows]
+    page = Page("long", {}, (NAME, "m"), ("y",), rows, curves=curves)
+    report = show(page)
+    report.resize(width)
+    for tab in ("Points", "Heat map", "Parallel", "Curves"):
         report.tab(tab)
         report.menu("Save", "Figure as SVG")
         path = downloads / "long.svg"
@@ -263,6 +265,37 @@ def test_a_range_marked_on_an_axis_selects(show):
     assert len(report.chips()) == 1
     report.one("#clear").click()
     assert report.count() == "24 experiments"
+
+
+def test_marks_stay_on_their_axes(show):
+    """All ranges that are set, by mark or otherwise, are marked on the axes, after a reload too."""
+    fragment = '#{"v":{"tab":"parallel"},"f":{"resolution":{"min":30,"max":70},"l1":{"max":0.1},'
+    report = show(waves(), fragment=f'{fragment}"scheme":{{"in":["lax"]}}}}}}')
+    marks = """
+        const chart = echarts.getInstanceByDom(document.querySelector(".figure"));
+        const shapes = chart.getZr().storage.getDisplayList(true);
+        return shapes.filter(({name}) => name === "main").map(({style}) => style.fillOpacity);
+    """
+    assert report.run(marks) == [0.25] * 3
+    assert set(report.column("scheme")) == {"lax"}
+
+
+def test_a_brush_never_loses_what_lies_in_it(show):
+    """Where values differ in their ninth digit, the range that is brushed is as fine."""
+    report = show(waves())
+    report.choose("Panels", "none")
+    report.choose("Up", "mass")
+    report.drag(report.pixel(17, 1 + 1.5e-9), report.pixel(140, 1 + 7.5e-9))
+    report.until(lambda: "of 24" in report.count())
+    assert report.column("mass") == [f"{1 + place * 1e-9:.9f}" for place in (2, 3, 5, 6, 7)]
+
+
+def test_a_failed_cell_with_a_measure_is_marked(show):
+    """A heat map rings what failed and has its value."""
+    report = show(waves(), fragment='#{"v":{"tab":"heat"},"f":{"scheme":{"in":["upwind"]}}}')
+    (ring,) = [one for one in report.series("scatter") if one["symbol"] == "circle"]
+    assert [point[3] for point in ring["data"]] == [5]
+    assert "Red rings: failed." in report.one("#view .note").text
 
 
 def test_a_click_on_a_line_shows_its_row(show):

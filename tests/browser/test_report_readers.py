@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+from zipfile import ZipFile
 
 import pytest
-from polytropes import png, polytropes
+from polytropes import BASE, png, polytropes
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from waves import waves
 
-from pytest_remex.report import write_report
+from pytest_remex.report import Sweep, write_index, write_portable, write_report
 
 N = [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 0.25, 0.75, 1.25]
 NAMED = {"button", "tab", "slider", "combobox", "searchbox", "link", "img", "table", "checkbox"}
@@ -95,14 +98,13 @@ def test_a_menu_closes_on_escape(show):
 def test_a_phone_shows_everything_without_scrolling_the_page_sideways(show):
     """On 390 pixels only the table scrolls, in its own frame."""
     report = show(waves())
-    metrics = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
-    report.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    try:
-        for tab in [button.text for button in report.all("#tabs button")]:
-            report.tab(tab)
-            assert report.run("return document.documentElement.scrollWidth") <= 390, tab
-    finally:
-        report.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    report.resize(390)
+    for tab in [button.text for button in report.all("#tabs button")]:
+        report.tab(tab)
+        assert report.run("return document.documentElement.scrollWidth") <= 390, tab
+    report.one(".opener button").click()
+    (details,) = report.until(report.opened)
+    assert details.rect["x"] + details.rect["width"] <= 390
 
 
 def test_a_picture_is_shown_in_its_row(show, tmp_path):
@@ -131,3 +133,44 @@ def test_every_experiment_is_printed(show):
     assert len(report.all("#table tbody tr")) == 60
     report.run("dispatchEvent(new Event('afterprint'))")
     assert len(report.all("#table tbody tr")) == 25
+
+
+def test_the_index_leads_to_every_sweep(show, chromium):
+    """The index has no script: a sweep's name leads to its page, its counts stand beside it."""
+    report = show(waves())
+    links = (("waves", "waves/report.html"), ("results.csv", "waves/results.csv"))
+    (report.folder / "waves").mkdir()
+    write_report(report.folder / "waves" / "report.html", waves())
+    write_index(
+        report.folder / "index.html",
+        [Sweep("waves", "2031-05-02 10:11", BASE, {"PASSED": 9970, "FAILED": 30}, 2, links)],
+    )
+    chromium.get((report.folder / "index.html").as_uri())
+    cells = [cell.text for cell in report.all(".sweeps tbody :is(th, td)")]
+    assert cells == [
+        "waves", "PASSED 9,970\nFAILED 30", "10,000", "2", "2031-05-02 10:11", BASE[:12],
+        "results.csv",
+    ]  # fmt: skip
+    report.one(".sweeps a").click()
+    report.wait("figures")
+    assert report.count() == "24 experiments"
+
+
+def test_a_mailed_zip_holds_what_the_page_links_to(show, chromium, tmp_path):
+    """Unpacked on another machine, the page's links to outputs lead to them."""
+    page = polytropes(n=[1.5])
+    output = tmp_path / page.rows[0].outputs[0][1].removeprefix("../")
+    output.parent.mkdir(parents=True)
+    output.write_text("xi,theta\n0,1\n")
+    report = show(page)
+    archive = tmp_path / "report.zip"
+    write_portable(archive, report.folder / "report.html", page, tmp_path)
+    with ZipFile(archive) as file:
+        file.extractall(tmp_path / "elsewhere")
+    output.unlink()
+    chromium.get((tmp_path / "elsewhere" / "polytropes" / "report.html").as_uri())
+    report.wait("table").until(report.opened)
+    link = next(one for one in report.all(".outputs a") if one.text == "profile.csv")
+    target = Path(unquote(urlsplit(link.get_attribute("href")).path))
+    assert target.is_relative_to(tmp_path / "elsewhere")
+    assert target.read_text().startswith("xi,theta")

@@ -256,6 +256,18 @@ def copied_of_all(report, clipboard):
     return clipboard()
 
 
+def test_the_link_that_is_copied_brings_the_selection(show, clipboard):
+    """Whoever gets the link sees the same selection."""
+    report = show(waves())
+    report.search("lax")
+    report.menu("Copy", "Link to this view")
+    link = clipboard()
+    report.driver.get("about:blank")
+    report.driver.get(link)
+    report.wait("figures")
+    assert report.count() == "12 of 24 experiments"
+
+
 def test_a_pandas_query_is_copied(show, clipboard):
     """The query finds the selected rows in the results, by the filters or by node."""
     page = waves(title="a'b")

@@ -62,18 +62,25 @@ def test_four_dimensions_and_four_measures_fit(show, width):
         for place, row in enumerate(page.rows)
     ]
     report = show(dataclasses.replace(page, rows=rows))
-    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    report.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    try:
-        inner, outer = report.run(
-            "const box = document.querySelector('.dt-layout-table');"
-            "return [document.querySelector('#table').offsetWidth, box.clientWidth]"
-        )
-        assert inner <= outer
-        assert outer > 0.92 * min(width, 1800)
-        assert report.run("return document.documentElement.scrollWidth") <= width
-    finally:
-        report.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    report.resize(width)
+    inner, outer = report.run(
+        "const box = document.querySelector('.dt-layout-table');"
+        "return [document.querySelector('#table').offsetWidth, box.clientWidth]"
+    )
+    assert inner <= outer
+    assert outer > 0.92 * min(width, 1800)
+    assert report.run("return document.documentElement.scrollWidth") <= width
+
+
+def test_the_head_stays_in_view(show):
+    """Down the rows, the columns' titles stay below the bar, and can be pressed."""
+    report = show(waves())
+    report.run("scrollTo(0, document.documentElement.scrollHeight)")
+    title = report.header("l1").find_element("css selector", ".dt-column-title")
+    top = "return arguments[0].getBoundingClientRect().top"
+    report.until(lambda: 0 < report.run(top, title) < 100)
+    title.click()
+    assert report.column("l1")[:2] == ["", ""]
 
 
 def test_numbers_have_the_digits_that_tell_them_apart(show):

@@ -1,6 +1,7 @@
 // The selected experiments' curves over each other, coloured by a parameter.
 
 const MOST_CURVES = 200;
+const MOST_NAMED = 40; // curves, at most, of which each has a name in the legend
 const CURVES = new Map();
 
 // The curves of a name, unpacked once: {row, x, y} each.
@@ -9,12 +10,29 @@ function curvesOf(described) {
   return CURVES.get(described.name);
 }
 
-// What a legend says of an experiment: the parameters that vary.
+// The curves of all names, each with what describes it.
+function allCurves() {
+  return Promise.all(readJson("curves").map(async (described) => [described, await curvesOf(described)]));
+}
+
+// What names an experiment: the parameters that vary.
 function pointText(selection, row, columns = selection.varied) {
   const told = columns.map((column) => `${column.title}=${column.text(row) || "none"}`);
   return told.join(", ") || selection.kind("node").values[row];
 }
 
+// What names an experiment among others: the parameters in which they differ; where they differ in
+// none, as replicates and runs on several bases do, what else tells them apart.
+function differing(selection, row, rows) {
+  const differ = (column) => new Set(rows.map((other) => column.values[other])).size > 1;
+  const parameters = selection.varied.filter(differ);
+  if (parameters.length) return pointText(selection, row, parameters);
+  if (rows.length < 2) return pointText(selection, row);
+  const others = ["base", "launch", "job"].map((kind) => selection.kind(kind)).filter(differ);
+  return pointText(selection, row, others.slice(0, 1));
+}
+
+// The colours of curves by a column, and their scale where they lie on one.
 function shades(column, rows) {
   if (!column) return { of: (_, place) => PALETTE[place % PALETTE.length], bar: null };
   if (!column.numeric || column.levels.length <= 2)
@@ -26,11 +44,6 @@ function shades(column, rows) {
   const { low, high } = extent(rows.map(scale.at).filter((value) => value !== null));
   const part = (row) => (high > low ? (scale.at(row) - low) / (high - low) : 0.5);
   return { of: (row) => mixed(part(row)), bar: { ...scale, low, high } };
-}
-
-// A colour of the scale, by ECharts' own mixing.
-function mixed(part) {
-  return Number.isFinite(part) ? echarts.color.lerp(part, ramp()) : "#888888";
 }
 
 async function curvesView(selection, place) {
@@ -61,18 +74,10 @@ async function curvesView(selection, place) {
         selection.set({ curveticked: on }),
       ),
     ],
-    build: ({ tint }, theme, total) =>
-      curvesOption(
-        selection,
-        {
-          narrow: total.width < NARROW,
-          described: one(),
-          all,
-          tint: selection.state.v.tint === "none" ? null : (tint ?? firstTint(selection)),
-          overlays,
-        },
-        theme,
-      ),
+    build: ({ tint }, theme, total) => {
+      const by = selection.state.v.tint === "none" ? null : (tint ?? firstTint(selection));
+      return curvesOption(selection, { described: one(), all, tint: by, overlays }, theme, total);
+    },
   });
   const update = () => {
     if (one() === loaded) return view.update();
@@ -90,25 +95,14 @@ function firstTint(selection) {
   return selection.byKey.get(firstFigure(selection).x) ?? null;
 }
 
-function curvesOption(selection, { narrow, described, all, tint, overlays }, theme) {
+function curvesOption(selection, { described, all, tint, overlays }, theme, total) {
   const { v } = selection.state;
   const wanted = all.filter(({ row }) => selection.has(row) && (!v.curveticked || selection.ticked.has(row)));
-  const drawn =
-    wanted.length > MOST_CURVES
-      ? sample(
-          wanted.map((_, place) => place),
-          MOST_CURVES,
-        ).map((place) => wanted[place])
-      : wanted;
-  const { of, bar } = shades(
-    tint,
-    drawn.map(({ row }) => row),
-  );
-  const differ = selection.varied.filter(
-    (column) => new Set(drawn.map(({ row }) => column.values[row])).size > 1,
-  );
+  const drawn = wanted.length > MOST_CURVES ? sample(wanted, MOST_CURVES) : wanted;
+  const rows = drawn.map(({ row }) => row);
+  const { of, bar } = shades(tint, rows);
   const lines = drawn.map(({ row, x, y }, place) =>
-    lineSeries(pointText(selection, row, differ), x, y, {
+    lineSeries(differing(selection, row, rows), x, y, {
       color: of(row, place),
       row,
       width: selection.ticked.has(row) ? 3 : 1.5,
@@ -117,13 +111,18 @@ function curvesOption(selection, { narrow, described, all, tint, overlays }, the
   const laid = overlays
     .filter(({ curve }) => curve === described.name)
     .map((one) => overlaySeries(one, theme));
+  const told = lines.length <= MOST_NAMED ? [...lines, ...laid] : laid;
+  const names = [...new Set(told.map(({ name }) => name))];
+  const scale = bar && lines.length > MOST_NAMED;
+  const beside = curvesLegend(names, theme, total, scale);
+  const dimension = { dimension: 3, seriesIndex: lines.length + laid.length };
   return {
     option: {
       grid: {
         left: 10,
-        right: narrow ? 12 : 240,
+        right: beside.right,
         top: 16,
-        bottom: narrow ? 60 : 10,
+        bottom: 10 + beside.room,
         outerBoundsMode: "same",
         outerBoundsContain: "all",
       },
@@ -134,11 +133,8 @@ function curvesOption(selection, { narrow, described, all, tint, overlays }, the
         gap: 28,
       }),
       yAxis: curveAxis(described.yLabel, { log: v.curvelogy === true, theme, gap: 48 }),
-      legend: curveLegend(lines.length <= 40 ? [...lines, ...laid] : laid, theme, narrow),
-      visualMap:
-        bar && lines.length > 40
-          ? colourBar(tint, theme, bar, { dimension: 3, seriesIndex: lines.length + laid.length, narrow })
-          : undefined,
+      legend: { ...beside.legend, ...LINES },
+      visualMap: scale ? { ...colourBar(tint, theme, bar, dimension), ...beside.bar } : undefined,
       tooltip: tooltip(selection, theme, [], ({ seriesIndex }) => drawn[seriesIndex]?.row),
       series: [...lines, ...laid, { type: "scatter", data: [], silent: true }],
     },
@@ -152,7 +148,17 @@ function curvesOption(selection, { narrow, described, all, tint, overlays }, the
       .filter(Boolean)
       .join(" "),
     label: `${described.name} of ${plural(drawn.length, "experiment")}.`,
+    room: beside.room,
   };
+}
+
+// The legend beside the curves, or on a phone below them, where the bar of a scale is too.
+function curvesLegend(names, theme, { width, height }, scale) {
+  if (width >= NARROW)
+    return { legend: legendBeside(names, theme, 230), right: 240, room: 0, bar: names.length ? LOW_BAR : {} };
+  const top = height + (scale ? FLAT_ROOM : 0);
+  const { legend, room } = legendBelow(names, theme, { width, top });
+  return { legend, right: 12, room: top - height + room, bar: flatBar(height) };
 }
 
 function lineSeries(name, x, y, { color, row, width = 1.5, dashed = false }) {
@@ -196,22 +202,6 @@ function curveAxis(name, { log = false, inverse = false, theme, gap }) {
     axisLabel: { color: theme.faint, hideOverlap: true, formatter: tickText(null) },
     axisLine: { lineStyle: { color: theme.rule } },
     splitLine: { lineStyle: { color: theme.rule, opacity: 0.6 } },
-  };
-}
-
-function curveLegend(series, theme, narrow) {
-  return {
-    type: "scroll",
-    ...(narrow
-      ? { bottom: 0, left: 0, right: 0 }
-      : { orient: "vertical", right: 0, top: 16, bottom: 16, width: 230 }),
-    data: [...new Set(series.map(({ name }) => name))],
-    icon: "roundRect",
-    itemWidth: 16,
-    itemHeight: 4,
-    textStyle: { color: theme.ink, width: 185, overflow: "break", lineHeight: 15 },
-    pageTextStyle: { color: theme.faint },
-    pageIconColor: theme.ink,
   };
 }
 

@@ -42,7 +42,7 @@ class Chart {
     this.resized = () => {};
     this.observer = new ResizeObserver(() => this.follow());
     this.observer.observe(place);
-    Chart.shown = this;
+    Chart.shown.add(this);
   }
 
   // Fits the chart to its place where that has changed.
@@ -82,18 +82,19 @@ class Chart {
   close() {
     this.observer.disconnect();
     this.chart.dispose();
-    if (Chart.shown === this) Chart.shown = null;
+    Chart.shown.delete(this);
   }
 }
-Chart.shown = null;
+Chart.shown = new Set();
 
-// The figure that is shown, as a file; on white paper where the page is dark.
-function saveFigure(name, kind) {
-  if (!Chart.shown) {
-    say("No figure is shown that can be saved");
-    return;
-  }
-  const { chart, option } = Chart.shown;
+// The figures that are shown, each as a file, on the page's own background.
+function saveFigures(name, kind) {
+  const shown = [...Chart.shown];
+  if (!shown.length) say("No figure is shown that can be saved");
+  shown.forEach((one, at) => saveFigure(one, `${name}${at ? `-${at + 1}` : ""}.${kind}`, kind));
+}
+
+function saveFigure({ chart, option }, name, kind) {
   const backgroundColor = colours().paper;
   if (kind === "png") {
     const [, data] = chart.getDataURL({ type: "png", pixelRatio: 2, backgroundColor }).split(",");
@@ -129,38 +130,75 @@ function finite(number) {
   return Number.isFinite(number) ? number : null;
 }
 
-function axisOption(column, { log = false, theme, ...also }) {
+function axisOption(column, { log = false, theme, ends = {}, labels = {}, ...also }) {
   const { words } = scaleOf(column);
-  return {
-    type: words ? "category" : log ? "log" : "value",
-    ...(words ? { data: words } : { scale: true }),
+  const looks = {
     name: column.unit,
     nameLocation: "middle",
     nameTextStyle: { color: theme.ink, fontSize: 13 },
-    axisLabel: {
-      color: theme.faint,
-      hideOverlap: true,
-      ...(words
-        ? { width: 140, overflow: "break" }
-        : {
-            formatter: tickText(column),
-            showMinLabel: false,
-            showMaxLabel: false,
-            ...ownTicks(column, log),
-          }),
-    },
-    ...(words
-      ? {}
-      : { axisTick: ownTicks(column, log), splitLine: { lineStyle: { color: theme.rule, opacity: 0.6 } } }),
     axisLine: { lineStyle: { color: theme.rule } },
+  };
+  const told = { color: theme.faint, hideOverlap: true };
+  if (words)
+    return {
+      type: "category",
+      data: words,
+      ...looks,
+      axisLabel: { ...told, width: 140, overflow: "break", ...labels },
+      ...also,
+    };
+  const ticks = log ? logTicks(column, ends) : {};
+  return {
+    type: log ? "log" : "value",
+    scale: true,
+    ...ends,
+    ...looks,
+    axisLabel: {
+      ...told,
+      formatter: tickText(column),
+      showMinLabel: false,
+      showMaxLabel: false,
+      ...labels,
+      ...ticks,
+    },
+    axisTick: ticks,
+    splitLine: { lineStyle: { color: theme.rule, opacity: 0.6 } },
     ...also,
   };
 }
 
-// A dimension of few values on a log axis has its ticks there.
-function ownTicks(column, log) {
-  const few = log && column.kind === "dimension" && column.levels.length <= 10;
-  return few ? { customValues: column.levels.map(numberOf), showMinLabel: true, showMaxLabel: true } : {};
+const LOG_STEPS = [[1], [1, 3], [1, 2, 5], [1, 2, 3, 5, 7], [1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9]];
+
+// A dimension of few values has its ticks on a log axis there; of others three at least are seen.
+function logTicks(column, { min, max }) {
+  const at = (values) => ({ customValues: values, showMinLabel: true, showMaxLabel: true });
+  if (column.kind === "dimension" && column.levels.length <= 10) return at(column.levels.map(numberOf));
+  if (!(min > 0 && max > min) || max / min >= 1e3) return {};
+  const decades = [];
+  for (let power = Math.floor(Math.log10(min)); power <= Math.log10(max); power += 1) decades.push(power);
+  const ticks = LOG_STEPS.map((steps) =>
+    decades
+      .flatMap((power) => steps.map((step) => Number(`${step}e${power}`)))
+      .filter((value) => min <= value && value <= max),
+  );
+  return at(ticks.find((some) => some.length >= 3) ?? ticks.at(-1));
+}
+
+let PEN = null;
+
+// The width of text in pixels, as a figure writes it.
+function textWidth(text) {
+  if (!PEN) {
+    PEN = document.createElement("canvas").getContext("2d");
+    PEN.font = `12px ${getComputedStyle(document.documentElement).fontFamily}`;
+  }
+  return PEN.measureText(text).width;
+}
+
+// Every how many levels have a label, so that all of them lie evenly and none overlaps another.
+function labelStep(column, pixels, size) {
+  const needed = (size * column.levels.length) / pixels;
+  return [1, 2, 5, 10, 20, 25, 50, 100, 250, 500, 1000].find((step) => step >= needed) ?? 5000;
 }
 
 // Ticks with as many digits as tell them apart.
@@ -319,33 +357,38 @@ function slicer(selection, name, column) {
   return parts;
 }
 
-// A view is made once in a place; `update` follows the selection, `controls` its settings.
+// Returns what fills a form anew when the state has changed, but not while its slider is moved.
+function formFiller(selection, form) {
+  let shown = "";
+  return (controls) => {
+    const signature = JSON.stringify([selection.state.v, selection.state.f]);
+    if (signature === shown || form.contains(document.activeElement?.closest("[type=range]"))) return;
+    const focus = [...form.querySelectorAll("select, input")].indexOf(document.activeElement);
+    form.replaceChildren(...controls());
+    if (focus >= 0) form.querySelectorAll("select, input")[focus]?.focus();
+    shown = signature;
+  };
+}
+
+// A view is made once in a place; `update` follows the selection, `controls` its settings. What
+// `build` returns has its option, what is told below it, and the room of a legend there.
 function figureView(selection, place, go, { names, controls, build, tall = () => 440 }) {
   const forms = element("form", { className: "choices", onsubmit: (event) => event.preventDefault() });
   const box = element("div", { className: "figure" });
   const note = element("p", { className: "note", role: "status" });
   place.append(forms, box, note);
   const chart = new Chart(box, "");
-  let shownControls = "";
+  const refill = formFiller(selection, forms);
   const update = () => {
     const chosen = settings(selection, names);
-    const signature = JSON.stringify(selection.state.v);
-    if (signature !== shownControls && !forms.contains(document.activeElement?.closest("[type=range]"))) {
-      const focus = [...forms.querySelectorAll("select, input")].indexOf(document.activeElement);
-      forms.replaceChildren(...controls(chosen).flat());
-      if (focus >= 0) forms.querySelectorAll("select, input")[focus]?.focus();
-      shownControls = signature;
-    }
-    const height = `${tall(chosen, box.clientWidth)}px`;
+    refill(() => controls(chosen).flat());
+    const total = { width: box.clientWidth, height: tall(chosen, box.clientWidth) };
+    const { option, told = "", label, room = 0 } = build(chosen, colours(), total);
+    const height = `${total.height + room}px`;
     if (box.style.height !== height) {
       box.style.height = height;
       chart.chart.resize();
     }
-    const {
-      option,
-      told = "",
-      label,
-    } = build(chosen, colours(), { width: box.clientWidth, height: box.clientHeight });
     box.setAttribute("aria-label", `${label} The table below holds the numbers.`);
     note.textContent = told;
     chart.draw(option);
@@ -355,4 +398,114 @@ function figureView(selection, place, go, { names, controls, build, tall = () =>
   chart.resized = update;
   update();
   return { update, close: () => chart.close() };
+}
+
+// What figures share beside their points: legends, colour bars, marks and the brush.
+
+const LINES = { icon: "roundRect", itemWidth: 16, itemHeight: 4 };
+
+function legendOption(names, theme, place) {
+  return {
+    data: names,
+    itemWidth: 18,
+    orient: "vertical",
+    textStyle: { color: theme.ink, lineHeight: 15, overflow: "break", width: place.width - 30 },
+    pageTextStyle: { color: theme.faint },
+    pageIconColor: theme.ink,
+    ...place,
+  };
+}
+
+// A legend beside its figure; it turns pages where it is long.
+function legendBeside(names, theme, width) {
+  return legendOption(names, theme, { type: "scroll", right: 0, top: 16, bottom: 16, width });
+}
+
+// A legend below its figure, in full: its top, and the room that it takes, a line each or more.
+function legendBelow(names, theme, { width, top }) {
+  const lines = names.map((name) => Math.ceil((textWidth(name) * 1.05) / (width - 40)) || 1);
+  const room = lines.reduce((sum, many) => sum + many * 15 + 10, 0) + 10;
+  return { legend: legendOption(names, theme, { left: 0, top, width: width - 10 }), room };
+}
+
+const FLAT_ROOM = 56;
+const LOW_BAR = { top: undefined, bottom: 20 };
+
+// What lays a colour bar below its figure.
+function flatBar(top) {
+  const flat = { orient: "horizontal", left: "center", right: undefined, itemHeight: 120, itemWidth: 10 };
+  return { ...flat, top: top + 4 };
+}
+
+// A column as colours: by its logarithm where a person would take that.
+function colourScale(column) {
+  const { at: plain, words } = scaleOf(column);
+  const log = wantsLog(column);
+  const at = log ? (row) => (plain(row) > 0 ? Math.log10(plain(row)) : null) : plain;
+  const told = (number) =>
+    Number.isFinite(number) ? (words?.[number] ?? digits(log ? 10 ** number : number, 4)) : "";
+  const { low, high } = extent(column.values.map((_, row) => at(row)).filter((value) => value !== null));
+  const part = (value) => (high > low ? (value - low) / (high - low) : 0.5);
+  const shade = (row) => mixed(at(row) === null ? NaN : part(at(row)));
+  return { at, told, log, low, high, shade };
+}
+
+// A colour of the scale, by ECharts' own mixing.
+function mixed(part) {
+  return Number.isFinite(part) ? echarts.color.lerp(part, ramp()) : "#888888";
+}
+
+function extent(values) {
+  const low = values.reduce((a, b) => Math.min(a, b), Infinity);
+  const high = values.reduce((a, b) => Math.max(a, b), -Infinity);
+  return { low, high };
+}
+
+// The bar of a colour scale, for these series, by a dimension of their points.
+function colourBar(column, theme, { low, high, told }, { dimension, seriesIndex }) {
+  const known = low <= high;
+  return {
+    type: "continuous",
+    dimension,
+    seriesIndex,
+    calculable: false,
+    right: 10,
+    top: "middle",
+    itemHeight: 200,
+    itemWidth: 16,
+    min: known ? low : 0,
+    max: known ? (high > low ? high : low + 1) : 1,
+    text: [`${column.unit}\n${told(high)}`, told(low)],
+    textGap: 14,
+    inRange: { color: ramp() },
+    textStyle: { color: theme.ink, width: 120, overflow: "break", lineHeight: 15 },
+  };
+}
+
+// A mark of what has no value; in bulk a simpler one.
+function crossLook(color, many, size) {
+  return {
+    symbol: many ? "triangle" : CROSS,
+    symbolSize: many ? Math.max(size / 2, 4) : size,
+    itemStyle: { color },
+    large: many,
+    largeThreshold: 0,
+  };
+}
+
+// A rectangle that selects; the points are told apart by the selection, not by the brush.
+function brushOption(theme, xAxisIndex, yAxisIndex) {
+  return {
+    toolbox: [],
+    xAxisIndex,
+    yAxisIndex,
+    brushLink: "none",
+    seriesIndex: [],
+    transformable: false,
+    brushStyle: { color: "rgba(127,127,127,.15)", borderColor: theme.accent, borderWidth: 1 },
+  };
+}
+
+function isScale(column) {
+  return column.numeric && column.levels.length > 8;
 }

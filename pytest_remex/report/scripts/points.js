@@ -26,10 +26,14 @@ function pointsView(selection, place, show) {
         const { logx, logy, fit, lines } = flags(chosen);
         const choose = (title, name, none) => columnChooser(selection, title, name, chosen[name], none);
         return [
-          choose("Across", "x"),
-          checkbox("log", logx, (on) => selection.set({ logx: on })),
-          choose("Up", "y"),
-          checkbox("log", logy, (on) => selection.set({ logy: on })),
+          pair(
+            choose("Across", "x"),
+            checkbox("log", logx, (on) => selection.set({ logx: on })),
+          ),
+          pair(
+            choose("Up", "y"),
+            checkbox("log", logy, (on) => selection.set({ logy: on })),
+          ),
           choose("Colour", "colour", "none"),
           choose("Symbol", "symbol", "none"),
           choose("Panels", "panels", "none"),
@@ -67,60 +71,76 @@ function brushPoints(selection, areas) {
 // A range as a filter, its ends rounded outwards to what a person would write.
 function rangeOf(column, [low, high]) {
   if (!column.numeric) return { in: column.levels.slice(Math.max(0, Math.ceil(low)), Math.floor(high) + 1) };
-  return { min: Number(low.toPrecision(4)), max: Number(high.toPrecision(4)) };
+  const rounded = (number, way) => {
+    const finest = Math.min(high - low, Math.abs(number) || high - low) / 1000;
+    const step = 10 ** Math.floor(Math.log10(finest || 1));
+    return Number((way(number / step) * step).toPrecision(15));
+  };
+  return { min: rounded(low, Math.floor), max: rounded(high, Math.ceil) };
 }
 
 function pointsOption(selection, chosen, flags, theme, total) {
   const { x, y, panels } = chosen;
   const levels = panelLevels(panels);
-  const [width, height] = [panelColumns(levels.length, total.width), panelRows(levels.length, total.width)];
-  const axis = (column, log, also) => axisOption(column, { log, theme, ...also });
   const drawn = pointGroups(selection, chosen, flags, theme);
-  const numericColour = chosen.colour && isScale(chosen.colour);
-  const narrow = total.width < NARROW;
-  const room = !narrow && (drawn.names.length > 1 || numericColour) ? 170 : 0;
-  const frames = levels.map((_, place) =>
-    panelFrame(place, [width, height], narrow ? { ...total, height: total.height - 40 } : total, room),
-  );
+  const beside = pointsLegend(chosen, drawn, theme, total);
+  const frames = panelFrames(panels, total, beside.right);
+  const [logx, logy] = [flags.logx && positive(x), flags.logy && positive(y)];
+  const axis = (column, log, gap) => {
+    const ends = bounds(selection, column, flags, log);
+    return levels.map((_, gridIndex) => axisOption(column, { log, theme, ends, gridIndex, nameGap: gap }));
+  };
+  const places = levels.map((_, place) => place);
   return {
     option: {
       grid: frames,
-      title: levels.map((level, place) => ({
-        show: level !== null,
-        text: panels ? `${panels.title}: ${panels.label(level)}` : "",
-        left: frames[place].titleLeft,
-        top: frames[place].titleTop,
-        textStyle: { fontSize: 12, fontWeight: 500, color: theme.faint, width: 220, overflow: "truncate" },
+      title: [...frames.map(({ title }) => title), beside.title].map((title) => ({
+        padding: 0,
+        ...title,
+        textStyle: { fontSize: 12, lineHeight: 15, fontWeight: 500, color: theme.faint, ...title.textStyle },
       })),
-      xAxis: levels.flatMap((_, place) => [
-        axis(x, flags.logx && positive(x), {
-          gridIndex: place,
-          nameGap: 28,
-          ...bounds(selection, x, flags, flags.logx && positive(x)),
-        }),
-      ]),
+      xAxis: axis(x, logx, 28),
       yAxis: [
-        ...levels.map((_, place) =>
-          axis(y, flags.logy && positive(y), {
-            gridIndex: place,
-            nameGap: 44,
-            ...bounds(selection, y, flags, flags.logy && positive(y)),
-          }),
-        ),
-        ...levels.map((_, place) => ({ gridIndex: place, min: 0, max: 1, show: false })),
+        ...axis(y, logy, 44),
+        ...places.map((gridIndex) => ({ gridIndex, min: 0, max: 1, show: false })),
       ],
-      legend: legendOption(drawn.names, theme, { narrow, plain: numericColour }),
-      visualMap: numericColour ? pointsBar(chosen.colour, theme, drawn.series, narrow) : undefined,
+      legend: beside.legend,
+      visualMap: beside.bar,
       tooltip: tooltip(selection, theme, [x, y, chosen.colour, chosen.symbol].filter(Boolean), rowOfPoint),
-      brush: brushOption(
-        theme,
-        levels.map((_, place) => place),
-        levels.map((_, place) => place),
-      ),
+      brush: brushOption(theme, places, places),
       series: [...drawn.series, ...laidOver(chosen, levels.length, theme)],
     },
     told: pointsNote(selection, chosen),
     label: `${y.title} against ${x.title}${chosen.colour ? `, coloured by ${chosen.colour.title}` : ""}.`,
+    room: beside.room,
+  };
+}
+
+// The legend of groups, by the columns that it tells, and the bar of a scale: beside the figure, or on
+// a phone below it.
+function pointsLegend({ colour, symbol }, { names, series }, theme, total) {
+  const scale = colour && isScale(colour);
+  const shown = scale ? names.map((name) => ({ name, itemStyle: { color: theme.faint } })) : names;
+  const several = names.length > 1;
+  const told = [...new Set([scale ? null : colour, symbol])].filter(Boolean).map((column) => column.title);
+  const title = { show: several, text: told.join(", "), textStyle: { width: 160, overflow: "break" } };
+  const bar = scale ? pointsBar(colour, theme, series) : undefined;
+  if (total.width >= NARROW)
+    return {
+      legend: several ? { ...legendBeside(shown, theme, 165), top: 28 } : { show: false },
+      title: { ...title, left: total.width - 165, top: 10 },
+      bar: bar && several ? { ...bar, ...LOW_BAR } : bar,
+      right: several || scale ? 170 : 0,
+      room: 0,
+    };
+  const top = total.height + (scale ? FLAT_ROOM : 0);
+  const { legend, room } = legendBelow(names, theme, { width: total.width, top: top + 18 });
+  return {
+    legend: several ? { ...legend, data: shown } : { show: false },
+    title: { ...title, left: 6, top },
+    bar: bar && { ...bar, ...flatBar(total.height) },
+    right: 0,
+    room: top - total.height + (several ? room + 18 : 0),
   };
 }
 
@@ -153,22 +173,34 @@ function panelRows(count, wide) {
   return Math.ceil(count / panelColumns(count, wide));
 }
 
-// Where a panel lies: `room` is left at the right for a legend.
-function panelFrame(place, [width, height], total, room) {
-  const [column, line] = [place % width, Math.floor(place / width)];
-  const head = width * height > 1 ? 22 : 10;
-  const [across, up] = [(total.width - room) / width, total.height / height];
-  return {
-    id: `panel-${place}`,
-    left: column * across + 4,
-    top: line * up + head,
-    width: across - 14,
-    height: up - head - 6,
-    outerBoundsMode: "same",
-    outerBoundsContain: "all",
-    titleLeft: column * across + 40,
-    titleTop: line * up,
-  };
+// Where panels lie and what stands above each; `right` is left for a legend.
+function panelFrames(panels, total, right) {
+  const levels = panelLevels(panels);
+  const [columns, lines] = [panelColumns(levels.length, total.width), panelRows(levels.length, total.width)];
+  const [across, up] = [(total.width - right) / columns, total.height / lines];
+  const texts = levels.map((level) => (panels ? `${panels.title}: ${panels.label(level)}` : ""));
+  const room = across - 54;
+  const most = Math.max(...texts.map((text) => Math.ceil((textWidth(text) * 1.1) / room)));
+  const head = 10 + most * 14;
+  return texts.map((text, place) => {
+    const [left, top] = [(place % columns) * across, Math.floor(place / columns) * up];
+    return {
+      id: `panel-${place}`,
+      left: left + 4,
+      top: top + head,
+      width: across - 14,
+      height: up - head - 6,
+      outerBoundsMode: "same",
+      outerBoundsContain: "all",
+      title: {
+        show: text !== "",
+        text,
+        left: left + 40,
+        top,
+        textStyle: { width: room, overflow: "break" },
+      },
+    };
+  });
 }
 
 // The selection's points by panel, colour and symbol; the others as a faint ground.
@@ -267,6 +299,8 @@ function mainSeries({ panel, row, points, line, shade: own }, chosen, { many, th
   const [at, symbolAt] = [rankOf(colour), rankOf(chosen.symbol)];
   const parts = [colour, chosen.symbol === colour ? null : chosen.symbol].filter(Boolean);
   const shade = own ?? (at < 0 ? theme.faint : PALETTE[at % PALETTE.length]);
+  const alike = line && scale && chosen.colour.kind === "dimension" && chosen.colour !== chosen.x;
+  const lineColour = alike ? scale.shade(row) : scale ? theme.faint : shade;
   return {
     type: line ? "line" : "scatter",
     name: parts.map((one) => one.text(row) || "nothing").join(", ") || chosen.y.title,
@@ -282,7 +316,7 @@ function mainSeries({ panel, row, points, line, shade: own }, chosen, { many, th
     symbolSize: many ? 5 : 9,
     encode: { x: 0, y: 1 },
     itemStyle: { opacity: many ? 0.75 : 1, ...(scale && !own ? {} : { color: shade }) },
-    lineStyle: { width: 1.5, color: scale ? theme.faint : shade },
+    lineStyle: { width: 1.5, color: lineColour },
     emphasis: { disabled: many },
     z: 3,
   };
@@ -339,10 +373,10 @@ function laidOver({ x, y }, panels, theme) {
 }
 
 // The colour bar of the points; in bulk they have their colours already.
-function pointsBar(column, theme, series, narrow) {
+function pointsBar(column, theme, series) {
   const coloured = series.flatMap((one, place) => (one.coloured ? [place] : []));
   const seriesIndex = coloured.length ? coloured : [series.length + 99];
-  return colourBar(column, theme, colourScale(column), { dimension: 3, seriesIndex, narrow });
+  return colourBar(column, theme, colourScale(column), { dimension: 3, seriesIndex });
 }
 
 // A group's points by the colours of a scale.
@@ -372,10 +406,13 @@ function pointsNote(selection, { y, panels }) {
   const lacking = rows.filter((row) => isEmpty(y.values[row]));
   const failed = lacking.filter((row) => selection.tone[row] === "bad").length;
   const ringed = rows.some((row) => selection.tone[row] === "bad" && !isEmpty(y.values[row]));
+  const marks = rows.length > MANY ? "triangles" : "crosses";
   return [
     ringed ? "Red rings: failed." : "",
-    failed ? `Red crosses: ${failed} failed without ${y.title}.` : "",
-    lacking.length > failed ? `Grey crosses: ${lacking.length - failed} without ${y.title} yet.` : "",
+    failed ? `Red ${marks}: ${thousands(failed)} failed without ${y.title}.` : "",
+    lacking.length > failed
+      ? `Grey ${marks}: ${thousands(lacking.length - failed)} without ${y.title} yet.`
+      : "",
     panels && panels.levels.length > MOST_PANELS
       ? `The first ${MOST_PANELS} of ${panels.levels.length} values of ${panels.title} have a panel.`
       : "",

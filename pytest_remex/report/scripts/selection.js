@@ -240,7 +240,9 @@ function filterText(column, filter) {
     return `${column.title}: ${told.slice(0, 3).join(", ")}${told.length > 3 ? ` and ${told.length - 3} more` : ""}`;
   }
   if (filter.has !== undefined) return `${column.title} has “${filter.has}”`;
-  const [low, high] = [filter.min, filter.max].map((end) => (end === undefined ? null : digits(end, 4)));
+  const [low, high] = [filter.min, filter.max].map((end) =>
+    end === undefined ? null : digits(end, Math.max(4, column.digits)),
+  );
   if (low === null) return `${column.title} ≤ ${high}`;
   return high === null ? `${column.title} ≥ ${low}` : `${column.title} ${low} to ${high}`;
 }
@@ -319,4 +321,101 @@ function selectionCsv(selection) {
   return [selection.columns.map((column) => cell(column.key)), ...lines]
     .map((line) => `${line.join(",")}\r\n`)
     .join("");
+}
+
+// The bar above the figures: what is selected, why, and what can be done with it.
+function startBar(selection) {
+  const count = element("strong", { id: "count" });
+  const chips = element("ul", { id: "chips", "aria-label": "Filters" });
+  const clear = button("Clear filters", () => selection.clear(), { id: "clear" });
+  const ticks = element("span", { id: "ticks" });
+  const find = element("input", {
+    type: "search",
+    id: "search",
+    placeholder: "Search",
+    "aria-label": "Search all columns",
+    value: selection.state.q,
+  });
+  let typing = 0;
+  find.addEventListener("input", () => {
+    clearTimeout(typing);
+    typing = setTimeout(() => selection.search(find.value), 120);
+  });
+  byId("bar").append(
+    find,
+    count,
+    chips,
+    clear,
+    ticks,
+    element("span", { className: "gap" }),
+    copyMenu(selection),
+    saveMenu(selection),
+  );
+  byId("bar").hidden = false;
+  const draw = () => {
+    const rows = selection.rows().length;
+    count.textContent =
+      rows === selection.size
+        ? plural(rows, "experiment")
+        : `${thousands(rows)} of ${plural(selection.size, "experiment")}`;
+    if (find !== document.activeElement) find.value = selection.state.q;
+    const told = Object.entries(selection.state.f).map(([key, one]) =>
+      chip(filterText(selection.byKey.get(key), one), () => selection.filter({ [key]: null })),
+    );
+    if (selection.state.k) told.push(chip("only ticked", () => selection.keepTicked(false)));
+    chips.replaceChildren(...told);
+    clear.hidden = !told.length && !selection.state.q;
+    ticks.replaceChildren(...tickButtons(selection));
+  };
+  selection.listeners.push(draw);
+  draw();
+}
+
+function chip(text, remove) {
+  return element("li", {}, button(`${text} ×`, remove, { "aria-label": `Remove filter ${text}` }));
+}
+
+function tickButtons(selection) {
+  if (!selection.ticked.size) return [];
+  return [
+    element("span", {}, `${selection.ticked.size} ticked`),
+    button(
+      "Compare",
+      () => {
+        selection.set({ tab: "compare" });
+        byId("figures").scrollIntoView({ block: "start" });
+      },
+      { disabled: selection.ticked.size < 2 },
+    ),
+    button("Only these", () => selection.keepTicked(true)),
+    button("Untick", () => selection.untick()),
+  ];
+}
+
+function copyMenu(selection) {
+  const nodes = () => plural(selection.rows().length, "node id");
+  return menu(
+    "Copy",
+    button("Node ids", () => copyText(nodeIds(selection).join("\n"), nodes())),
+    button("pytest command", () => copyText(pytestCommand(selection), `a pytest command for ${nodes()}`)),
+    button("pandas query", () => copyText(pandasQuery(selection), "a pandas query")),
+    button("Link to this view", () => copyText(location.href, "the link")),
+  );
+}
+
+function saveMenu(selection) {
+  const name = (ending) => `${fileName(selection.data.title)}.${ending}`;
+  return menu(
+    "Save",
+    button("CSV of the selection", () => saveFile(name("csv"), "text/csv", selectionCsv(selection))),
+    button("JSON of the selection", () =>
+      saveFile(name("json"), "application/json", JSON.stringify(selectionRecords(selection), null, 1)),
+    ),
+    button("Figure as PNG", () => saveFigures(fileName(selection.data.title), "png")),
+    button("Figure as SVG", () => saveFigures(fileName(selection.data.title), "svg")),
+  );
+}
+
+function fileName(text) {
+  return text.replace(/[^\w.-]+/g, "_").slice(0, 80) || "report";
 }

@@ -35,12 +35,23 @@ function startTable(selection) {
   startFilters(selection, table);
   startColumns(selection, table);
   followTicks(selection, table);
+  keepHeadInView(table.table().node());
   whilePrinting(() => {
     const length = table.page.len();
     table.page.len(-1).draw();
     return () => table.page.len(length).draw();
   });
   return table;
+}
+
+// The head of a table that need not scroll sideways stays below the bar while the page scrolls.
+function keepHeadInView(table) {
+  const frame = table.closest(".dt-layout-table");
+  const sizes = new ResizeObserver(() => {
+    frame.classList.toggle("fits", table.offsetWidth <= frame.clientWidth);
+    document.documentElement.style.setProperty("--bar", `${byId("bar").offsetHeight}px`);
+  });
+  for (const one of [table, frame, byId("bar")]) sizes.observe(one);
 }
 
 function tableHead(columns) {

@@ -184,7 +184,10 @@ def _indented(text: str) -> str:
     return "\n".join(f"    {line}" for line in text.splitlines())
 
 
-NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eEdD][-+]?\d+)?(?!\w)")
+NUMBER = re.compile(
+    r"(?<![\w.])(?<!exit )(?<!signal )[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eEdD][-+]?\d+)?(?!\w)"
+)
+"""A number that may differ between failures of one cause: an exit code or a signal may not."""
 HEAD, TAIL = 1 << 17, 1 << 16
 """Bytes that are read from the start and from the end of a job's output."""
 LONGEST = 200
@@ -221,8 +224,9 @@ def job_cause(job: Job, output: str) -> str:
         output: The text of its output, as far as it is known.
 
     """
-    is_coded = job.state is JobState.FAILED and job.exit_code is not None
-    how = f"exit {job.exit_code}" if is_coded else str(job.state)
+    how = str(job.state)
+    if job.state is JobState.FAILED and job.exit_code is not None:
+        how = f"signal {job.signal}" if job.signal else f"exit {job.exit_code}"
     said = telling_line(output)
     return f"{how}: {said}" if said else how
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
@@ -18,27 +17,20 @@ from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.interaction import clean, counted
 from pytest_remex.model import Value
 from pytest_remex.names import launch_time
+from pytest_remex.pytest_plugin.short_text import by_words, middle, short, shortened
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.sbatch.header import format_duration
 
 ROWS = 30
 """Rows that are shown without -v; failures come first."""
 FEWEST = 5
-"""Rows of each group of states that are shown, if there are as many, before others take more."""
+"""Rows of each state that are shown, if there are as many, before others take more."""
 WIDTH = 30
 """Characters of a full bar of counts."""
 LIMIT_WIDTH = 6
 """Characters of a bar of how much of its time limit a job has used."""
-WIDEST = 24
-"""Characters of a parameter's value, at most, if that tells values apart."""
 LONGEST = 44
 """Characters of an experiment's id, where no parameter varies."""
-NARROW = 15
-"""Characters of a value, at most, where the terminal is narrow."""
-LEAST_LAST = 24
-"""Characters of the last column, if it has as many, for which other columns are left out."""
-FEWEST_LAST = 12
-"""Characters of the last column below which it is left out itself."""
 CAUSES = 8
 """Causes of failures that are told."""
 
@@ -143,17 +135,16 @@ def _causes(rows: Sequence[BoardRow]) -> list[tuple[str, int]]:
 
 
 def _most_telling(rows: Sequence[BoardRow], most: int) -> list[BoardRow]:
-    """Return the rows to show, in order: some of each group of states, then more of the first."""
+    """Return the rows to show, in order: some of each state, then more of the first ones."""
     ordered = sorted(rows, key=lambda each: _order(each.job.state))
     if len(ordered) <= most:
         return ordered
-    seen: Counter[int] = Counter()
+    seen: Counter[JobState] = Counter()
     first: list[int] = []
     rest: list[int] = []
     for place, row in enumerate(ordered):
-        group = _order(row.job.state)[0]
-        seen[group] += 1
-        (first if seen[group] <= FEWEST else rest).append(place)
+        seen[row.job.state] += 1
+        (first if seen[row.job.state] <= FEWEST else rest).append(place)
     return [ordered[place] for place in sorted([*first, *rest][:most])]
 
 
@@ -181,47 +172,60 @@ def style(state: JobState) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column; where the terminal is narrow, the most `dispensable` are left out, 0 never.
-
-    `names` says that it tells experiments apart; `narrow` are other cells for a narrow terminal.
-    """
+    """A column; `names` says that it tells experiments apart, `narrow` is it on less room."""
 
     title: str
     cells: Sequence[Text]
-    dispensable: int = 0
     right: bool = False
     names: bool = False
-    narrow: Sequence[Text] = ()
+    narrow: _Column | None = None
 
     @property
     def width(self) -> int:
         return max(map(cell_len, (*self.title.split("\n"), *(cell.plain for cell in self.cells))))
 
-    def narrower(self) -> _Column:
-        """Return the column with its title on several lines, and long values shortened."""
+    def narrower(self, width: int) -> _Column:
+        """Return the column on less room: a name with its title on several lines, shortened."""
         if not self.names:
-            return replace(self, cells=self.narrow or self.cells)
-        title = self.title.replace("_", "_\n").rstrip("\n")
-        cells = [Text(_middle(cell.plain, NARROW), cell.style) for cell in self.cells]
-        tells_apart = len({*map(str, cells)}) == len({*map(str, self.cells)})
-        return replace(self, title=title, cells=cells if tells_apart else self.cells)
+            return self.narrow or self
+        parts = [middle(part, width) for part in self.title.replace("_", "_\n").split("\n") if part]
+        texts = shortened([cell.plain for cell in self.cells], width)
+        return replace(self, title="\n".join(parts), cells=[Text(text) for text in texts])
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """A way to lay out the columns.
+
+    `names` is the width of those that name experiments, None for as much as they like; `without`
+    are left out; `last` is the least width of the last column, the reason or output, 0 for none.
+    """
+
+    names: int | None
+    without: frozenset[str]
+    last: int
+
+
+_EXIT, _ELAPSED, _LIMIT = "exit", "elapsed", "of limit"
+_LAYOUTS = (
+    _Layout(None, frozenset(), 24),
+    _Layout(15, frozenset(), 24),
+    _Layout(12, frozenset({_EXIT}), 24),
+    _Layout(10, frozenset({_EXIT}), 18),
+    _Layout(10, frozenset({_EXIT, _ELAPSED}), 16),
+    _Layout(8, frozenset({_EXIT, _ELAPSED}), 12),
+    _Layout(8, frozenset({_EXIT, _ELAPSED}), 0),
+    _Layout(8, frozenset({_EXIT, _ELAPSED, _LIMIT}), 0),
+)
+"""Layouts for ever narrower terminals: the first that fits is taken."""
 
 
 def _table(shown: Sequence[BoardRow], every: Sequence[BoardRow], options: ConsoleOptions) -> Table:
-    limits = [_limit_bar(row.job, ascii_only=options.ascii_only) for row in shown]
-    bars = [limit[:LIMIT_WIDTH] for limit in limits]
-    columns = [
-        *_naming(shown, every),
-        _Column("job", [Text(row.job.id) for row in shown]),
-        _Column("state", [Text(row.job.state, style(row.job.state)) for row in shown]),
-        _Column("elapsed", [Text(_clock(row.job.elapsed)) for row in shown], 1, right=True),
-        _Column("of limit", limits, 3, narrow=bars),
-        _Column("exit", [Text(_exit(row.job)) for row in shown], 2, right=True),
-    ]
-    kept = [each for each in columns if any(cell.plain for cell in each.cells)]
     said = [clean(row.last) for row in shown]
-    kept = _fitting(
-        kept, options.max_width - 1, min(LEAST_LAST, max(map(cell_len, said), default=0))
+    kept, last = _laid_out(
+        [*_naming(shown, every), *_job_columns(shown, ascii_only=options.ascii_only)],
+        options.max_width,
+        max(map(cell_len, said), default=0),
     )
     table = Table(box=None, padding=(0, 1), header_style="bold", pad_edge=False)
     for column in kept:
@@ -231,14 +235,46 @@ def _table(shown: Sequence[BoardRow], every: Sequence[BoardRow], options: Consol
             width=column.width,
             justify="right" if column.right else "left",
         )
-    room = options.max_width - _total(kept)
-    if any(said) and room >= FEWEST_LAST:
-        table.add_column("reason or output", no_wrap=True, width=room)
-        last = [Text(by_words(text, room), style="dim") for text in said]
-        kept.append(_Column("", last))
+    if last:
+        table.add_column("reason or output"[:last], no_wrap=True, width=last)
+        kept.append(_Column("", [Text(by_words(text, last), style="dim") for text in said]))
     for cells in zip(*(column.cells for column in kept), strict=True):
         table.add_row(*cells)
     return table
+
+
+def _job_columns(shown: Sequence[BoardRow], *, ascii_only: bool) -> list[_Column]:
+    """Return the columns of what is known of the jobs."""
+    limits = [_limit_bar(row.job, ascii_only=ascii_only) for row in shown]
+    bars = _Column("of\nlimit", [limit[:LIMIT_WIDTH] for limit in limits])
+    return [
+        _Column("job", [Text(row.job.id) for row in shown]),
+        _Column("state", [Text(row.job.state, style(row.job.state)) for row in shown]),
+        _Column(_ELAPSED, [Text(_clock(row.job.elapsed)) for row in shown], right=True),
+        _Column(_LIMIT, limits, narrow=bars),
+        _Column(_EXIT, [Text(_exit(row.job)) for row in shown], right=True),
+    ]
+
+
+def _laid_out(columns: Sequence[_Column], width: int, longest: int) -> tuple[list[_Column], int]:
+    """Return the columns in the first layout that fits, and the width of the last column.
+
+    Where even the narrowest is too wide, names are left out from the last one.
+    """
+    filled = [each for each in columns if any(cell.plain for cell in each.cells)]
+    kept: list[_Column] = filled
+    for layout in _LAYOUTS:
+        kept = [each for each in filled if each.title not in layout.without]
+        if layout.names is not None:
+            kept = [each.narrower(layout.names) for each in kept]
+        room = width - _total(kept)
+        if room >= min(layout.last, longest):
+            return kept, (
+                min(room, max(longest, len("reason or output"))) if layout.last and longest else 0
+            )
+    while _total(kept) - 2 > width and sum(each.names for each in kept) > 1:
+        kept.remove([each for each in kept if each.names][-1])
+    return kept, 0
 
 
 def _naming(shown: Sequence[BoardRow], every: Sequence[BoardRow]) -> list[_Column]:
@@ -246,19 +282,19 @@ def _naming(shown: Sequence[BoardRow], every: Sequence[BoardRow]) -> list[_Colum
     columns = []
     if len({row.recorded.launch.name for row in every}) > 1:
         names = [row.recorded.launch.name for row in shown]
-        columns.append(_Column("sweep", [Text(_middle(clean(name))) for name in names], names=True))
+        columns.append(_Column("sweep", [Text(middle(clean(name))) for name in names], names=True))
     points = [row.point for row in every]
     names = list(dict.fromkeys(name for point in points for name in point))
     for name in names:
         texts = short([point.get(name) for point in points])
         if len(set(texts.values())) > 1:
             cells = [Text(texts[repr(row.point.get(name))]) for row in shown]
-            columns.append(_Column(_middle(clean(name)), cells, names=True))
+            columns.append(_Column(middle(clean(name)), cells, names=True))
     if not columns:
         columns.append(
             _Column(
                 "experiment",
-                [Text(_middle(clean(_name(row)), LONGEST)) for row in shown],
+                [Text(middle(clean(_name(row)), LONGEST)) for row in shown],
                 names=True,
             )
         )
@@ -269,59 +305,8 @@ def _name(row: BoardRow) -> str:
     return row.recorded.run.id or row.recorded.launch.name
 
 
-def _fitting(columns: list[_Column], width: int, last: int) -> list[_Column]:
-    """Make columns narrower, then leave out what is dispensable, until all and the last one fit."""
-    if _total(columns) + last > width:
-        columns = [each.narrower() for each in columns]
-    kept = list(columns)
-    while _total(kept) + last > width:
-        most = max(kept, key=lambda each: each.dispensable)
-        if not most.dispensable:
-            break
-        kept.remove(most)
-    return kept
-
-
 def _total(columns: Sequence[_Column]) -> int:
     return sum(column.width + 2 for column in columns)
-
-
-def short(values: Sequence[Value]) -> dict[str, str]:
-    """Return values as text by their `repr`, numbers with as few digits as tell them apart."""
-    distinct = {repr(value): value for value in values}
-    for digits in range(3, 18):
-        texts = {key: _shown(value, digits) for key, value in distinct.items()}
-        if len(set(texts.values())) == len(texts):
-            return texts
-    return {key: _shown(value, 17) for key, value in distinct.items()}
-
-
-def _shown(value: Value, digits: int) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.{digits}g}"
-    if isinstance(value, str):
-        return _middle(clean(" ".join(value.split())), WIDEST + 4 * (digits - 3))
-    return _middle(clean(json.dumps(value, ensure_ascii=False)), WIDEST + 4 * (digits - 3))
-
-
-def _middle(text: str, width: int = WIDEST) -> str:
-    """Return a text of at most `width` characters, its middle left out."""
-    if cell_len(text) <= width:
-        return text
-    half = (width - 1) // 2
-    return f"{text[:half]}…{text[-half:]}"
-
-
-def by_words(text: str, width: int) -> str:
-    """Return the beginning of a text in one line, cut between words where that is possible."""
-    line = " ".join(text.split())
-    if cell_len(line) <= width:
-        return line
-    cut = set_cell_size(line, width - 2)
-    whole = cut if line[len(cut) : len(cut) + 1].isspace() else cut.rpartition(" ")[0]
-    return f"{(whole or cut).rstrip()} …"
 
 
 def _clock(seconds: float | None) -> str:

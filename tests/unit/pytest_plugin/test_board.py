@@ -11,7 +11,8 @@ from rich.console import Console
 
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.model import Commit, Remote
-from pytest_remex.pytest_plugin.board import Board, BoardRow, by_words, short
+from pytest_remex.pytest_plugin.board import Board, BoardRow
+from pytest_remex.pytest_plugin.short_text import by_words, short, shortened
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import Launch, RunRecord, Stage
 from pytest_remex.records.store import LaunchRecord
@@ -98,6 +99,46 @@ def test_failures_by_cause():
     ]
 
 
+def test_exit_codes_are_causes():
+    """Failures that differ in their exit code have different causes, whatever they said."""
+    causes = ["exit 1: no root in 7", "exit 3: no root in 8", "exit 1", "exit 3"]
+    lines = shown([row(n, JobState.FAILED, cause=cause) for n, cause in enumerate(causes)])
+    assert lines[-4:] == [f"1 failed: {cause}" for cause in causes]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("initial_mass", "{}.25"), ("initial_model_file", "models/zams_{}M.mod")],
+)
+def test_bar_of_the_time_limit_stays(name, value):
+    """With three long parameters at 80 columns, the bar, the whole state and a reason are shown."""
+    rows = [
+        row(
+            n,
+            JobState.OUT_OF_MEMORY,
+            point={
+                name: value.format(n),
+                "mixing_length_alpha": n / 7,
+                "net": f"pp_cno_{n}_extras",
+            },
+            said="ERROR: feed too large",
+        )
+        for n in range(3)
+    ]
+    told = [line for line in shown(rows) if {"OUT_OF_MEMORY", "█░░░░░"} <= {*line.split()}]
+    assert len(told) == 3
+    assert all("ERROR: feed" in line for line in told)
+    assert len({line.split("  10")[0] for line in told}) == 3
+
+
+def test_each_state_is_shown():
+    """Some rows of each state are shown, of each way to fail as well."""
+    states = [JobState.FAILED] * 50 + [JobState.TIMEOUT] * 3 + [JobState.COMPLETED] * 50
+    lines = shown([row(number, state) for number, state in enumerate(states)], most=20)
+    told = [line.split()[2] for line in lines[6:26]]
+    assert told == ["FAILED"] * 12 + ["TIMEOUT"] * 3 + ["COMPLETED"] * 5
+
+
 def test_most_telling_rows():
     """Some of each group of states are shown, failures first; -v shows all."""
     states = [JobState.COMPLETED] * 100 + [JobState.FAILED] * 50 + [JobState.RUNNING] * 50
@@ -155,12 +196,38 @@ def test_cut_between_words(text, width):
         ([0.1 + 0.2, 0.4], ["0.3", "0.4"]),
         ([1.00001, 1.00002], ["1.00001", "1.00002"]),
         ([10, 1e6], ["10", "1e+06"]),
+        ([10.5, 11.25], ["10.5", "11.25"]),
+        ([1 / 7, 2 / 7], ["0.143", "0.286"]),
         (["a\n\x1b[31mb", [1, {"k": None}]], ["a b", '[1, {"k": null}]']),
     ],
 )
 def test_short_values(values, texts):
     """Numbers have as few digits as tell them apart; text is one line that only shows itself."""
     assert list(short(values).values()) == texts
+
+
+TEXTS = st.lists(st.text("abc_/é星", max_size=40), min_size=1, max_size=8)
+
+
+@given(TEXTS, st.integers(8, 24))
+def test_shortened_texts_stay_apart(texts, width):
+    """Texts that were different are so when they are short, and equal ones are equal."""
+    short = shortened(texts, width)
+    assert len(set(short)) == len(set(texts))
+    assert len(set(zip(texts, short, strict=True))) == len(set(texts))
+
+
+@pytest.mark.parametrize(
+    ("texts", "short"),
+    [
+        (["models/zams_13M.mod", "models/zams_15M.mod"], ["…13M…", "…15M…"]),
+        (["exponential", "none"], ["expo…ial", "none"]),
+        (["1234567890123", "1234567890124"], ["1234567890123", "1234567890124"]),
+    ],
+)
+def test_what_texts_have_in_common_goes_first(texts, short):
+    """The start and the end that all have are left out, then middles; numbers stay whole."""
+    assert list(shortened(texts, 8)) == short
 
 
 def test_nothing_to_show():

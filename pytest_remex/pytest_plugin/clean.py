@@ -57,7 +57,8 @@ class CleanMode(LookingMode):
             self._terminal.say("there is nothing to remove")
         elif self._uncollected and self._settings.only != "outputs":
             told = f"{counted(self._uncollected, 'run')} of these not collected"
-            self._terminal.say(f"{told}: --remex-collect fetches the outputs first", yellow=True)
+            advice = "" if self._settings.yes else ": --remex-collect fetches the outputs first"
+            self._terminal.say(told + advice, yellow=True)
         self._terminal.say(f"next: {self._next_command(found=bool(many or self._outputs))}")
         self._terminal.summary("remex clean")
 

@@ -16,7 +16,6 @@ from pytest_remex.common.jobs import Job
 from pytest_remex.common.protocol import LogText
 from pytest_remex.interaction import clean
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
-from pytest_remex.pytest_plugin.items import say
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.selection import LookingMode
 from pytest_remex.records.index import RecordedRun
@@ -77,7 +76,7 @@ class LogMode(LookingMode):
         job = self._jobs[recorded.run.directory]
         ends = self._ends.get(recorded.run.directory, [])
         note_facts(item, **run_facts(recorded, job), output={e.path: clean(e.text) for e in ends})
-        say(item, f"{job.state} job {job.id}".strip(), counted=str(job.state).lower())
+        self._count(item, f"{job.state} job {job.id}".strip(), job)
 
     def _follow(self, node: str, recorded: RecordedRun) -> None:
         ends = self._ends.get(recorded.run.directory, [])

@@ -20,6 +20,7 @@ from pytest_remex.errors import RecordError, RemoteError
 from pytest_remex.model import Remote, Repo
 from pytest_remex.point_ids import with_full_id
 from pytest_remex.pytest_plugin.anchor import node_of
+from pytest_remex.pytest_plugin.failures import FailuresToldElsewhere
 from pytest_remex.pytest_plugin.items import (
     is_experiment,
     places_of,
@@ -133,6 +134,9 @@ class LookingMode(RecordedRunsMode):
         self._runs: Mapping[str, RecordedRun] = {}
         self._items = {item.nodeid: item for item in items}
         self._has_begun = False
+        self._told: set[str] = set()
+        told = FailuresToldElsewhere(session.config, self._told)
+        session.config.pluginmanager.register(told, "remex-failures")
         for item in items:
             # Only what says where runs are is needed.
             item.fixturenames[:] = [name for name in item.fixturenames if name in NEEDED]
@@ -144,6 +148,12 @@ class LookingMode(RecordedRunsMode):
     @abstractmethod
     def _show(self, item: pytest.Function, recorded: RecordedRun) -> None:
         """Set the outcome of one item."""
+
+    def _count(self, item: pytest.Function, word: str, job: Job, **markup: bool) -> None:
+        """Show a job's state as an item's outcome, which pytest has nothing more to print of."""
+        say(item, word, counted=str(job.state).lower(), **markup)
+        if job.state.failed:
+            self._told.add(item.nodeid)
 
     @contextmanager
     def checkout(self, _item: pytest.Function, repo: Repo, _remote: Remote) -> Iterator[Path]:

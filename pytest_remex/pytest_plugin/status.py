@@ -18,8 +18,7 @@ from pytest_remex.errors import RemoteError
 from pytest_remex.model import Run
 from pytest_remex.pytest_plugin.board import ROWS, Board, BoardRow
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
-from pytest_remex.pytest_plugin.failures import FailuresToldElsewhere
-from pytest_remex.pytest_plugin.items import experiment_of, say, skip
+from pytest_remex.pytest_plugin.items import experiment_of, skip
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.selection import NOT_ENDED, LookingMode
 from pytest_remex.records.index import RecordedRun
@@ -41,8 +40,6 @@ class StatusMode(LookingMode):
         self._watcher = OutputWatcher(settings.runs, self._connections.to)
         self._hooks = GuardedHooks(session.config.hook, self._terminal.note)
         self._was_interrupted = False
-        told = FailuresToldElsewhere(session.config, self._failed)
-        session.config.pluginmanager.register(told, "remex-failures")
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Close the connections, and set the exit code."""
@@ -128,7 +125,7 @@ class StatusMode(LookingMode):
             skip("its state could not be determined")
         self._note(item, recorded, job)
         word = f"{job.state} job {job.id}".strip()
-        say(item, word, counted=str(job.state).lower(), **_markup(job.state))
+        self._count(item, word, job, **_markup(job.state))
         if self._is_failure(recorded, job):
             said = self._rows[item.nodeid]
             self._failed[item.nodeid] = f"{word}: {said.cause or job.reason}".removesuffix(": ")

@@ -6,9 +6,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
+from pathlib import Path
+from textwrap import TextWrapper
 from typing import TYPE_CHECKING
 
 import pytest
+from _pytest.pathlib import bestrelpath
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
@@ -57,7 +60,15 @@ class Terminal:
             (text, {"yellow": True}) for text in self._notes.values()
         ]
         for text, markup in [*notes, *self._lines]:
-            reporter.write_line(clean(text), **markup)
+            for line in self._by_words(clean(text)):
+                reporter.write_line(line, **markup)
+
+    def _by_words(self, text: str) -> list[str]:
+        """Return lines that break between words; on no terminal each stays one, for grep."""
+        if not self._is_interactive():
+            return [text]
+        wrapper = TextWrapper(self.console().width, break_long_words=False, break_on_hyphens=False)
+        return [part for line in text.splitlines() for part in wrapper.wrap(line) or [""]]
 
     def announce(self, text: str) -> None:
         """Write a line now."""
@@ -68,16 +79,27 @@ class Terminal:
     @contextmanager
     def lifted(self) -> Iterator[None]:
         """Lift pytest's capture, and begin a new line."""
-        manager = self._config.pluginmanager.get_plugin("capturemanager")
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
-        quiet: AbstractContextManager[None] = (
-            manager.global_and_fixture_disabled() if manager else nullcontext()
-        )
-        with quiet:
+        with self._uncaptured():
             if reporter is not None:
                 reporter.ensure_newline()
                 reporter.currentfspath = None
             yield
+
+    def _uncaptured(self) -> AbstractContextManager[None]:
+        manager = self._config.pluginmanager.get_plugin("capturemanager")
+        return manager.global_and_fixture_disabled() if manager else nullcontext()
+
+    @contextmanager
+    def _between_letters(self) -> Iterator[None]:
+        """Lift pytest's capture, and begin the line of the items' letters again after that."""
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        path = reporter.currentfspath if reporter is not None else None
+        with self.lifted():
+            yield
+            if reporter is not None and isinstance(path, Path):
+                reporter.write(f"{bestrelpath(reporter.startpath, path)} ", flush=True)
+                reporter.currentfspath = path
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:
@@ -86,7 +108,7 @@ class Terminal:
             yield show_nothing
             return
         with (
-            self.lifted(),
+            self._between_letters(),
             ProgressBars(
                 TextColumn("remex: {task.description}"),
                 BarColumn(),
@@ -122,7 +144,7 @@ class Terminal:
     def call(self, text: str) -> None:
         """Call for whoever waits at the terminal: ring its bell, and set its title."""
         if self._is_interactive():
-            with self.lifted():
+            with self._uncaptured():
                 console = self.console()
                 console.bell()
                 console.set_window_title(f"remex: {text}")
@@ -133,12 +155,12 @@ class Terminal:
         if not self._is_interactive():
             yield lambda _shown: None
             return
-        with self.lifted(), Live(console=self.console(), transient=True) as shown:
+        with self._between_letters(), Live(console=self.console(), transient=True) as shown:
             yield lambda table: shown.update(table, refresh=True)
 
     def prompt(self, text: str, *, echo: bool) -> str:
         """Ask the user at the terminal, past pytest's capture."""
-        with self.lifted():
+        with self._between_letters():
             return ask_at_terminal(clean(text), echo=echo)
 
     def _note_old_output(self, anchor: Anchor) -> None:

@@ -55,6 +55,16 @@ def test_log_of_several(talking):
     assert "wait" not in result.stdout.str()
 
 
+def test_log_of_a_failed_job(project):
+    """The output of a failed job is shown, and no empty section of failures."""
+    project.edit("sweeps.py", 'f"a = ', 'f"fail a = ')
+    project.ran("-k", "1")
+    result = project.pytest("--remex-log", "-k", "1")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["=== sweeps.py::grid?a=1?  FAILED job 1", "no convergence"])
+    assert "FAILURES" not in result.stdout.str()
+
+
 def test_log_is_followed(talking):
     """The output of the one that runs is shown as it comes, until its job has ended."""
     process = talking.start("--remex-log", "-k", "wait")

@@ -219,9 +219,10 @@ def pytest_remex_figures(results: pd.DataFrame, folder: Path) -> Sequence[object
         folder: The folder of the results.
 
     Returns:
-        Plotly figures, which are shown as they are; and `pytest_remex.report.Overlay`s: observed or
+        Plotly figures, which are shown as they are; `pytest_remex.report.Overlay`s: observed or
         reference data, laid over the page's own figure where its axes are the columns `x` and `y`,
-        or over the curves named `curve`.
+        or over the curves named `curve`; and `pytest_remex.report.Curve`s of experiments, in full,
+        which the page treats as those that `run.curve` keeps.
 
     Example:
         >>> def pytest_remex_figures(results, folder):

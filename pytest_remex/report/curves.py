@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_remex.interaction import clean
+from pytest_remex.report.page import Curve, Overlay
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from pytest_remex.report.page import Curve, Overlay, Page, Row
+    from pytest_remex.report.page import Page, Row
 
     Points = NDArray[np.float64]
 
@@ -59,6 +60,16 @@ def _extremes(xs: Points, ys: Points, pieces: int) -> NDArray[np.intp]:
     holes = np.concatenate([gaps, np.zeros(pad, bool)]).reshape(-1, size)
     kept.append((starts + holes.argmax(axis=1))[holes.any(axis=1)])
     return np.unique(np.concatenate(kept))
+
+
+def fault_of(one: Curve | Overlay) -> str:
+    """Return why a curve or an overlay cannot be drawn; empty where it can."""
+    xs, ys = (one.x, one.y) if isinstance(one, Curve) else (one.xs, one.ys)
+    try:
+        thin(xs, ys, MOST)
+    except (TypeError, ValueError) as error:
+        return f"{one.name} was left out: {error}"
+    return ""
 
 
 def curve_data(page: Page) -> list[dict[str, Any]]:

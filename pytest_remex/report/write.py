@@ -19,9 +19,9 @@ from markupsafe import Markup
 
 from pytest_remex.interaction import clean
 from pytest_remex.report.columns import axes, cause, causes, cells, columns
-from pytest_remex.report.curves import curve_data, overlay_data
+from pytest_remex.report.curves import curve_data, fault_of, overlay_data
 from pytest_remex.report.outputs import thumbnails
-from pytest_remex.report.page import Overlay
+from pytest_remex.report.page import Curve, Overlay
 from pytest_remex.report.text import duration, head, href, shown, tail, tone
 
 if TYPE_CHECKING:
@@ -232,12 +232,18 @@ def _curves(page: Page) -> list[dict[str, object]]:
 
 def _figures(page: Page) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
     """Return the sweep's own figures, as `{"figure": ...}` or `{"problem": ...}`, and overlays."""
-    overlays = [overlay_data(one) for one in page.figures if isinstance(one, Overlay)]
-    own = [_figure(one) for one in page.figures if not isinstance(one, Overlay)]
+    own, overlays = [], []
+    for one in page.figures:
+        if isinstance(one, Overlay) and not fault_of(one):
+            overlays.append(overlay_data(one))
+        else:
+            own.append(_figure(one))
     return own, overlays
 
 
 def _figure(one: object) -> dict[str, object]:
+    if isinstance(one, Curve | Overlay):
+        return {"problem": clean(fault_of(one))}
     try:
         return {"figure": json.loads(import_module("plotly.io").to_json(one))}
     except (ImportError, TypeError, ValueError):

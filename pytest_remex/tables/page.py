@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from pytest_remex.collect.failure import causes_of
 from pytest_remex.collect.judge import JudgedRun
@@ -14,6 +14,7 @@ from pytest_remex.collect.recorder import read_curves
 from pytest_remex.names import launch_time
 from pytest_remex.report import Curve, Launch, Page
 from pytest_remex.report import Row as PageRow
+from pytest_remex.report.curves import fault_of
 from pytest_remex.tables.merge import LAUNCHES, read_old
 from pytest_remex.tables.table import CSV, Table
 
@@ -66,8 +67,11 @@ def make_page(
             _row(row, table, note, cause)
             for row, note, cause in zip(table.rows, notes, causes, strict=True)
         ],
-        figures=figures,
-        curves=[curve for row in table.rows for curve in _curves(row, shown)],
+        figures=[each for each in figures if not _is_drawn(each)],
+        curves=[
+            *(curve for row in table.rows for curve in _curves(row, shown)),
+            *(each for each in figures if _is_drawn(each)),
+        ],
         launches=_launches(shown),
     )
 
@@ -170,6 +174,11 @@ def _curves(row: TableRow, shown: Path) -> list[Curve]:
         )
         for each in read_curves(shown / str(row["path"]))
     ]
+
+
+def _is_drawn(figure: object) -> TypeGuard[Curve]:
+    """Return whether what a hook returned is a curve for the page's own figure."""
+    return isinstance(figure, Curve) and not fault_of(figure)
 
 
 def _launches(shown: Path) -> list[Launch]:

@@ -79,6 +79,31 @@ def test_portable(project):
             assert archive.read(name) == (folder / "result.txt").read_bytes()
 
 
+CURVES = """
+from pytest_remex.report import Curve, Overlay
+
+def pytest_remex_figures(results, folder):
+    first, *_ = (path.rpartition("/")[2] for path in results.path)
+    return [
+        Curve(first, "track", [3.6, 3.5], [1.0, 2.0], "log Teff", "log L", x_reversed=True),
+        Curve(first, "broken", [1.0], []),
+        Overlay("observed", [3.55], ["bright"], curve="track"),
+    ]
+"""
+
+
+def test_curves_of_a_hook(project):
+    """A hook's curves are the page's own; what cannot be drawn is told there, and ends nothing."""
+    project.write("conftest.py", CURVES)
+    project.ran()
+    project.pytest("--remex-collect").assert_outcomes(passed=3)
+    page = (project.output / "grid" / "report.html").read_text()
+    assert '"name":"track","xLabel":"log Teff","yLabel":"log L","reversed":true' in page
+    assert "broken was left out: a curve needs as many y as x" in page
+    assert "observed was left out: could not convert string to float" in page
+    assert '"overlays":[]' in page
+
+
 def test_only_today_s_grid(project, monkeypatch):
     """Points that the sweep has no more leave results, links and to_xarray; everything has them."""
     project.ran()

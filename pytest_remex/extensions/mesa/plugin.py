@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,14 +118,11 @@ class MesaHooks:
         how = restart_of(run, files, memo)
         return None if how is None else Continuation(how.command, how.reason)
 
-    def pytest_remex_figures(self, results: pd.DataFrame, folder: Path) -> Sequence[object] | None:
-        """Add a Hertzsprung-Russell diagram, where Plotly is installed."""
-        if not find_spec("plotly"):
-            return None
-        from pytest_remex.extensions.mesa.diagram import hr_diagram  # noqa: PLC0415 - start-up
+    def pytest_remex_figures(self, results: pd.DataFrame, folder: Path) -> Sequence[object]:
+        """Add a Hertzsprung-Russell diagram: the runs' tracks, as curves."""
+        from pytest_remex.extensions.mesa.diagram import hr_tracks  # noqa: PLC0415 - start-up
 
-        figure = hr_diagram(results, folder)
-        return [figure] if figure else None
+        return hr_tracks(results, folder)
 
     def _stuck(self, experiment: Experiment) -> list[str]:
         """Say, once for each sweep, why runs that are ended early could not go on."""

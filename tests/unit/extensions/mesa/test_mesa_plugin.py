@@ -214,7 +214,7 @@ def test_the_photos_of_a_work_directory_are_asked_for(hooks, work):
 def test_the_diagram_is_left_out_without_tracks(hooks, tmp_path):
     """A sweep without MESA's histories has no diagram."""
     results = pd.DataFrame({"path": [None, "gone"]})
-    assert hooks.pytest_remex_figures(results=results, folder=tmp_path) == []
+    assert hooks.pytest_remex_figures(results=results, folder=tmp_path) == [[]]
 
 
 def test_the_ini_key_names_mesa_s_folder(monkeypatch, tmp_path):

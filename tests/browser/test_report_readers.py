@@ -131,6 +131,10 @@ def test_every_experiment_is_printed(show):
     assert base64.b64decode(pdf).startswith(b"%PDF")
     report.run("dispatchEvent(new Event('beforeprint'))")
     assert len(report.all("#table tbody tr")) == 60
+    report.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    place = "return getComputedStyle(document.querySelector('thead th')).position"
+    assert report.run(place) == "static"
+    report.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
     report.run("dispatchEvent(new Event('afterprint'))")
     assert len(report.all("#table tbody tr")) == 25
 

@@ -31,6 +31,8 @@ LIMIT_WIDTH = 6
 """Characters of a bar of how much of its time limit a job has used."""
 LONGEST = 44
 """Characters of an experiment's id, where no parameter varies."""
+_TITLE_AND_END = 6
+"""Lines of the columns' titles, and of what stands below the rows and the causes."""
 CAUSES = 8
 """Causes of failures that are told."""
 
@@ -90,6 +92,13 @@ class Board:
             yield Text(f"{count} failed: {cause}", "red")
         if left := estimate([(each.job, each.progress) for each in self._all]):
             yield Text(left)
+
+
+def lines_around(rows: Sequence[BoardRow], width: int) -> int:
+    """Return how many lines a board has besides its rows, at most, on a terminal of some width."""
+    told = [*_head(rows), *(f"{count} failed: {cause}" for cause, count in _causes(rows))]
+    states = len({row.job.state for row in rows})
+    return states + sum(-(-cell_len(text) // width) for text in told) + _TITLE_AND_END
 
 
 def _head(rows: Sequence[BoardRow]) -> list[str]:

@@ -16,15 +16,12 @@ from pytest_remex.collect.watch import OutputWatcher
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RemoteError
 from pytest_remex.model import Run
-from pytest_remex.pytest_plugin.board import ROWS, Board, BoardRow
+from pytest_remex.pytest_plugin.board import ROWS, Board, BoardRow, lines_around
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
 from pytest_remex.pytest_plugin.items import experiment_of, skip
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.selection import NOT_ENDED, LookingMode
 from pytest_remex.records.index import RecordedRun
-
-AROUND_ROWS = 16
-"""Lines of a terminal that a board needs besides its rows."""
 
 
 class StatusMode(LookingMode):
@@ -95,7 +92,9 @@ class StatusMode(LookingMode):
         with self._terminal.live() as show:
             for jobs in self._polled(list(self._runs.values())):
                 self._look(jobs)
-                show(Board(list(self._rows.values()), self._terminal.height(AROUND_ROWS)))
+                rows = list(self._rows.values())
+                around = lines_around(rows, self._terminal.console().width)
+                show(Board(rows, self._terminal.height(around)))
                 counts = Counter(job.state for job in jobs.values())
                 if counts != told:
                     told = counts

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.model import Commit, Remote
-from pytest_remex.pytest_plugin.board import Board, BoardRow
+from pytest_remex.pytest_plugin.board import Board, BoardRow, lines_around
 from pytest_remex.pytest_plugin.short_text import by_words, short, shortened
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import Launch, RunRecord, Stage
@@ -148,6 +148,18 @@ def test_most_telling_rows():
     assert told == ["FAILED"] * 20 + ["RUNNING"] * 5 + ["COMPLETED"] * 5
     assert "and 170 more: -v shows them all" in lines
     assert len(shown(rows, most=None)) > 200
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_a_board_fits_a_low_terminal(width):
+    """With as many rows as are left, a live board is no higher than the terminal."""
+    states = [*JobState] * 20
+    rows = [
+        row(n, state, cause=f"exit {n}: {'long ' * 30}", point={"mixing_length_alpha": n})
+        for n, state in enumerate(states)
+    ]
+    around = lines_around(rows, width)
+    assert len(shown(rows, width, most=5)) <= around + 5
 
 
 def test_ascii_terminal(tmp_path):

@@ -55,7 +55,9 @@ class Command(NamedTuple):
     def shown(self) -> str:
         """The command as a message shows it."""
         words = [word for word in self.words if word not in _KEYWORDS]
-        return " ".join(words[:3])
+        text = " ".join(words[:3])
+        is_cut = any(text.count(quote) % 2 for quote in "'\"")  # inside of a text
+        return words[0] if is_cut else text
 
     @property
     def runs_a_program(self) -> bool:

@@ -13,8 +13,9 @@ import pytest
 from mesa_samples import columns
 
 from pytest_remex.common.jobs import Job, JobState
-from pytest_remex.extensions.mesa import effective_config
-from pytest_remex.model import Experiment, Run
+from pytest_remex.extensions.mesa import RunFile, effective_config, find_restart
+from pytest_remex.extensions.mesa.restarts import WorkDirectory
+from pytest_remex.model import Experiment, Run, Sweep
 from pytest_remex.sweep import expand, sweep_of
 
 PAGE = Path(__file__).parents[4] / "docs" / "mesa.md"
@@ -199,4 +200,70 @@ def run_directory(folder, base, number):
 def script(run, environment):
     return subprocess.run(
         ["bash", "run.sbatch"], cwd=run, env=environment, capture_output=True, text=True, check=True
+    )
+
+
+STAR = """\
+#!/bin/bash
+# evolves a stage, from a photo where one is given, until its model is written
+stage=$(cat inlist)
+echo "$stage ${1:-anew}" >> "$LOG"
+[ "$stage" = "$CUT" ] && exit 1
+echo model > "$stage.mod"
+"""
+
+
+@pytest.fixture
+def staged(tmp_path):
+    """Make a work directory of two stages with the page's `rn`; returns a function that runs it."""
+    scripts = {
+        "rn": block("rn"),
+        "re_all": '#!/bin/bash\nexec ./rn "$1"\n',
+        "star": STAR,
+        "re": '#!/bin/bash\n./star "$1"\ndate\n',
+    }
+    for name, text in scripts.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    for stage in ("zams", "tams"):
+        (tmp_path / f"inlist_{stage}_header").write_text(stage)
+    (tmp_path / "photos").mkdir()
+
+    def run(*words, cut=""):
+        log = tmp_path / "log"
+        log.unlink(missing_ok=True)
+        code = subprocess.run(
+            words, cwd=tmp_path, env={**os.environ, "LOG": str(log), "CUT": cut}, check=False
+        ).returncode
+        return code, log.read_text().splitlines()
+
+    return run
+
+
+def test_the_script_of_stages_does_what_is_left(staged, tmp_path):
+    """A photo goes to the stage that was cut, and the later ones follow; an older one is no use."""
+    photo = tmp_path / "photos" / "x100"
+    assert staged("./rn", cut="zams") == (1, ["zams anew"])
+    photo.touch()
+    assert staged("./re_all", "x100", cut="tams") == (1, ["zams x100", "tams anew"])
+    os.utime(photo, (1, 1))
+    assert staged("./re_all", "x100", cut="tams") == (1, ["tams anew"])
+    os.utime(photo)
+    os.utime(tmp_path / "zams.mod", (1, 1))
+    assert staged("./re_all", "x100") == (0, ["tams x100"])
+    for model in ("zams.mod", "tams.mod"):
+        (tmp_path / model).unlink()
+    assert staged("./rn") == (0, ["zams anew", "tams anew"])
+
+
+def test_the_script_of_stages_is_continued_by_re_all(staged, tmp_path):
+    """The extension knows its stages, and that re_all goes on with them."""
+    work = WorkDirectory.read(Experiment(Sweep("stages"), "id", {}, {}, tmp_path))
+    assert staged("./rn", cut="zams")[0] == 1
+    how = find_restart([RunFile("photos/x100", 9, 1.0)], work.texts)
+    assert how.command == ("./re_all", "x100")
+    without = {name: text for name, text in work.texts.items() if name != "re_all"}
+    assert (
+        "would go on in stage 1 of 2"
+        in find_restart([RunFile("photos/x100", 9, 1.0)], without).reason
     )

@@ -189,6 +189,9 @@ class Remote:
         shell: A command line (one string, split as by sh) that starts programs on the cluster: it
             receives the command to run as a single argument after its own, as in
             `bash -lc COMMAND`.
+        transport: How this machine gets there: `"fabric"`, by a login of our own; `"openssh"`, by
+            the ssh command, with all that it knows (GSSAPI, security keys, open connections);
+            `"auto"`, by ssh where it has a connection open (ControlMaster), else by Fabric.
 
     Raises:
         SweepError: A value cannot be meant, such as a host that begins with `-`.
@@ -204,6 +207,7 @@ class Remote:
     via: Literal["origin", "connection"] = "origin"
     shared: Sequence[str] = ()
     shell: str = "bash -lc"
+    transport: Literal["auto", "fabric", "openssh"] = field(default="auto", compare=False)
 
     @property
     def place(self) -> str:
@@ -216,6 +220,8 @@ class Remote:
             raise SweepError(f"shared={self.shared!r} is one string: write shared=[...]")
         if self.via not in {"origin", "connection"}:
             raise SweepError(f"via={self.via!r}: write 'origin' or 'connection'")
+        if self.transport not in {"auto", "fabric", "openssh"}:
+            raise SweepError(f"transport={self.transport!r}: write 'auto', 'fabric' or 'openssh'")
         if self.host is not None and (not self.host or self.host.startswith("-")):
             raise SweepError(f"{self.host!r} is not a host name: write user@machine, or None")
         object.__setattr__(self, "clone", str(self.clone))

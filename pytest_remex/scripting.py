@@ -339,7 +339,8 @@ def _reached_by(remote: Remote | None, recorded: RecordedRun) -> RecordedRun:
     there = recorded.launch.remote
     if remote is None or remote.host != there.host:
         return recorded
-    launch = replace(recorded.launch, remote=replace(there, shell=remote.shell))
+    reached = replace(there, shell=remote.shell, transport=remote.transport)
+    launch = replace(recorded.launch, remote=reached)
     return RecordedRun(replace(recorded.record, launch=launch), recorded.run)
 
 

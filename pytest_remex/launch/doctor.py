@@ -55,7 +55,10 @@ def diagnose(
         return
     with connection:
         if remote.host is not None:
-            yield Check("login", FINE, f"{remote.host}: host, host key and key")
+            yield Check(
+                "login", FINE, f"{remote.host}: host, host key and key; by {connection.way}"
+            )
+            yield from _other_way(connection)
         yield from _there(connection, remote)
 
 
@@ -107,6 +110,12 @@ def _there(connection: Connection, remote: Remote) -> Iterator[Check]:
     except RemoteError as error:
         fix = f"ssh {remote.host} python3 --version" if remote.host else "python3 --version"
         yield Check("login files and python3", FAULT, str(error), fix)
+
+
+def _other_way(connection: Connection) -> Iterator[Check]:
+    """Say where another transport would do more."""
+    if could := connection.other_way:
+        yield Check("transport", NOTE, f"{connection.way} was used", could)
 
 
 def _login_files(noise: str) -> Check:

@@ -58,6 +58,7 @@ INI_KEYS = (
     ("confirm", "1000", "most jobs that submit sends without --remex-yes"),
     ("poll", "30", "seconds between two questions to a cluster while --remex-wait waits"),
     ("shell", "bash -lc", "command on the cluster that starts what runs there"),
+    ("transport", "auto", "how to get there: fabric, openssh (by ssh), or auto (ssh if connected)"),
     ("sbatch", "", "options for sbatch that win over the script's, as --partition=long"),
     ("max_file", "", "largest output that is fetched, as 500M or 2G; empty: no limit"),
     ("layout", "links", "names in links/: links (by parameters) or flat (by run directory)"),

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -158,7 +159,10 @@ def default_remote(config: pytest.Config) -> Remote:
                 f"remex_host = {host} is set and {key} is not: name the "
                 f"{'clone of the repository' if key == 'remex_clone' else 'folder for runs'} there"
             )
-    return Remote(host, clone, runs, shell=shell)
+    transport: Any = str(config.getini("remex_transport"))
+    if transport not in {"auto", "fabric", "openssh"}:
+        raise pytest.UsageError(f"remex_transport = {transport!r}: write auto, fabric or openssh")
+    return Remote(host, clone, runs, shell=shell, transport=transport)
 
 
 def _refuse_conflicts(config: pytest.Config) -> None:

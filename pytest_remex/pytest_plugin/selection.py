@@ -225,5 +225,6 @@ def _reached_by(remote: Remote, record: LaunchRecord) -> LaunchRecord:
     recorded = record.launch.remote
     if recorded.host != remote.host:
         return record
-    launch = replace(record.launch, remote=replace(recorded, shell=remote.shell))
+    reached = replace(recorded, shell=remote.shell, transport=remote.transport)
+    launch = replace(record.launch, remote=reached)
     return replace(record, launch=launch)

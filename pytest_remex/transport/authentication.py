@@ -45,6 +45,7 @@ class Login:
         self._settings = settings
         self._prompt = prompt
         self._tried: list[str] = []
+        self._not_loaded: list[Path] = []
 
     def authenticate(self, transport: paramiko.Transport) -> None:
         """Log in.
@@ -86,6 +87,18 @@ class Login:
             f"{host.hostname} refused the login of {host.user!r}: it accepts "
             f"{', '.join(methods)}; tried: {', '.join(self._tried) or 'nothing'}. "
             f"Check that `ssh {host.name}` works, and User and IdentityFile in ~/.ssh/config"
+            f"{self._other_way()}"
+        )
+
+    def _other_way(self) -> str:
+        """Return when the ssh command would do, a clause of its own."""
+        if self._not_loaded:
+            keys = ", ".join(map(str, self._not_loaded))
+            return f"; only ssh can use {keys}: set remex_transport = openssh"
+        return (
+            f"; {self._settings.by_ssh}"
+            if self._settings.by_ssh
+            else ("; where it does, remex_transport = openssh goes through it")
         )
 
     def _try_keys(
@@ -96,7 +109,7 @@ class Login:
         def ask(text: str) -> str:
             return self._ask(text, echo=False)
 
-        for name, key in offered_keys(self._settings, agent, ask):
+        for name, key in offered_keys(self._settings, agent, ask, self._not_loaded.append):
             self._tried.append(name)
             try:
                 yield transport.auth_publickey(self._settings.user, key)
@@ -157,6 +170,7 @@ class Login:
             raise RemoteError(
                 f"{self._settings.name} asks {text.strip()!r}, and you are not asked now: at a "
                 f"terminal {AGAIN}, or load the key into a key agent (ssh-add)"
+                f"{'; ' if self._settings.by_ssh else ''}{self._settings.by_ssh}"
             )
         return self._prompt(text, echo=echo)
 
@@ -239,12 +253,15 @@ def _carry(source: _End, sink: _End) -> None:
 
 
 def offered_keys(
-    settings: HostSettings, agent: KeyAgent | None, ask: Callable[[str], str]
+    settings: HostSettings,
+    agent: KeyAgent | None,
+    ask: Callable[[str], str],
+    not_loaded: Callable[[Path], object],
 ) -> Iterator[tuple[str, paramiko.PKey]]:
     """Yield each key with its name for messages, in ssh's order: the key agent's, then files.
 
     Keys that need a passphrase come last. `ask` asks for one when it is needed; an empty answer
-    leaves the key out.
+    leaves the key out. `not_loaded` is called with a key of a kind that paramiko does not know.
     """
     named = {_public_key(path): path for path in settings.identities}
     held = list(agent.get_keys()) if agent else []
@@ -261,10 +278,18 @@ def offered_keys(
         except TypeError:
             locked.append(path)
         except (OSError, ValueError, paramiko.SSHException, UnknownKeyType):
-            continue
+            if _is_private(path):
+                not_loaded(path)
     for path in locked:
         if unlocked := _unlock(path, ask):
             yield str(path), unlocked
+
+
+def _is_private(path: Path) -> bool:
+    """Return whether a file holds a private key, of whatever kind."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        return b"PRIVATE KEY" in file.read(100)
+    return False
 
 
 def _public_key(path: Path) -> bytes:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 Notify = Callable[[str], None]
 """Shows the user a line about something that takes long."""
 
+FABRIC = "Fabric"
+"""The way of a connection that is our own login."""
+
 CHUNK = 1 << 16
 """Bytes to read from a pipe at a time: Linux's default pipe capacity."""
 
@@ -86,9 +89,15 @@ class Channel(Protocol):
 
 
 class Transport(Protocol):
-    """A way to run Python programs at one place. `place` is its name in messages."""
+    """A way to run Python programs at one place.
+
+    Attributes:
+        place: Its name in messages.
+        way: What the connection is, in words.
+    """
 
     place: str
+    way: str
 
     def python(self, program: str) -> Channel:
         """Start a Python program there, given as source text; it is running on return.

@@ -8,9 +8,11 @@ from pytest_remex import agent
 from pytest_remex.common.parts import Needs
 from pytest_remex.common.protocol import LOCAL, SLURM, Check, Examine, Host, LookAtHost
 from pytest_remex.errors import ConnectionLostError, RemoteError
+from pytest_remex.transport import openssh
 from pytest_remex.transport.agent_client import AgentClient
-from pytest_remex.transport.base import NoChannelError
+from pytest_remex.transport.base import FABRIC, NoChannelError
 from pytest_remex.transport.local import LocalTransport
+from pytest_remex.transport.ssh_config import host_settings
 from pytest_remex.transport.transfer import check_names, fetch
 
 if TYPE_CHECKING:
@@ -54,10 +56,21 @@ def connect(
     """
     if remote.host is None:
         return Connection(remote, LocalTransport(), idle_timeout=idle_timeout)
+    transport = _log_in(remote, prompt, notify or (lambda _: None), idle_timeout)
+    return Connection(remote, transport, idle_timeout=idle_timeout)
+
+
+def _log_in(remote: Remote, prompt: Prompt | None, notify: Notify, timeout: float) -> Transport:
+    """Log in as `Remote.transport` says."""
+    if remote.transport != "fabric":
+        settings = host_settings(str(remote.host))
+        if master := openssh.living_master(settings):
+            return openssh.OpenSshTransport(remote, notify, master, idle_timeout=timeout)
+        if remote.transport == "openssh":
+            return openssh.log_in(remote, settings, prompt, notify, idle_timeout=timeout)
     from pytest_remex.transport.ssh import log_in  # noqa: PLC0415 - Fabric takes half a second
 
-    transport = log_in(remote, prompt, notify or (lambda _: None), idle_timeout=idle_timeout)
-    return Connection(remote, transport, idle_timeout=idle_timeout)
+    return log_in(remote, prompt, notify, idle_timeout=timeout)
 
 
 NOTHING = Needs()
@@ -75,6 +88,18 @@ class Connection:
         self._agent: AgentClient | None = None
         self._host: Host | None = None
         self._lost = False
+
+    @property
+    def way(self) -> str:
+        """What the connection is, in words."""
+        return self._transport.way
+
+    @property
+    def other_way(self) -> str:
+        """What another transport would do that this one does not; empty where nothing."""
+        if self.remote.host is None or self.way != FABRIC:
+            return ""
+        return host_settings(self.remote.host).by_ssh
 
     @property
     def scheduler(self) -> str:

@@ -28,7 +28,7 @@ SETTLED = 2.0
 class LocalTransport:
     """Runs programs with the Python that runs this one; see `Transport`."""
 
-    place = "this machine"
+    place = way = "this machine"
 
     def __init__(self) -> None:
         # A program may be started while a patch runs, whose working directory is the checkout.

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import logging
-import shlex
 import socket
 import subprocess
 import time
@@ -18,34 +16,25 @@ from paramiko.ssh_exception import NoValidConnectionsError
 from pytest_remex.errors import RemoteError, UnreachableError
 from pytest_remex.io import AGAIN
 from pytest_remex.transport.authentication import AgentForwarding, Login
-from pytest_remex.transport.base import NoChannelError, connection_lost
+from pytest_remex.transport.base import FABRIC, NoChannelError
 from pytest_remex.transport.known_hosts import KnownHostsPolicy
-from pytest_remex.transport.rsync import pull
-from pytest_remex.transport.ssh_channel import (
-    SEPARATE_STREAMS,
-    WINDOW,
-    Greeting,
-    SshChannel,
-    break_after,
-)
+from pytest_remex.transport.login_shell import ShellTransport
+from pytest_remex.transport.ssh_channel import WINDOW, SshChannel, break_after
 from pytest_remex.transport.ssh_config import HostSettings, route
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from paramiko.transport import _SocketLike
 
     from pytest_remex.model import Remote
     from pytest_remex.transport.base import Notify, Prompt
-    from pytest_remex.transport.transfer import Transfer
 
 _LOG = logging.getLogger("pytest_remex.paramiko")
 _LOG.propagate = False  # paramiko logs tracebacks of what our errors already say
 _LOG.addHandler(logging.NullHandler())
 _RETRY_PAUSES = (0.5, 1.0, 2.0)
 _CHANNEL_PAUSES = (0.05, 0.2, 0.5)
-_EXIT_TIMEOUT = 5.0
-_UNPACK = "import base64,sys;exec(base64.b64decode(sys.argv[1]))"
 _TIMEOUT_MESSAGES = ("No existing session", "Timeout opening channel")
 
 
@@ -219,16 +208,16 @@ def _timed_out(error: BaseException) -> bool:
     return timeout or any(words in str(error) for words in _TIMEOUT_MESSAGES)
 
 
-class SshTransport:
-    """A cluster at the end of an ssh connection that has logged in; see `Transport`.
+class SshTransport(ShellTransport):
+    """A cluster at the end of a Fabric connection that has logged in.
 
     Args:
         ssh: The connection.
-        remote: Its `host` is the name for messages, its `shell` starts the programs.
-        notify: Shows the user a line if a program takes long to start.
-        idle_timeout: Seconds without a sign of life after which the connection counts as lost.
+        remote: See `ShellTransport`; as `notify` and `idle_timeout`.
         close: Logs out.
     """
+
+    way = FABRIC
 
     def __init__(
         self,
@@ -239,54 +228,18 @@ class SshTransport:
         idle_timeout: float,
         close: Callable[[], None],
     ) -> None:
-        self.place = str(remote.host)
+        super().__init__(remote, notify, idle_timeout=idle_timeout)
         self._ssh = ssh
-        self._shell = remote.shell
-        self._notify = notify
-        self._idle_timeout = idle_timeout
         self._close = close
-        self._separate_streams = True
         self._forwarding: AgentForwarding | None = None
 
     def forward(self, forwarding: AgentForwarding) -> None:
         """Let the programs that are started from now on use a key agent here."""
         self._forwarding = forwarding
 
-    def python(self, program: str) -> SshChannel:
-        """See `Transport`. The python3 that the login shell finds runs the program."""
-        channel = self._start(program)
-        if channel is None:
-            self._separate_streams = False  # the shell closes streams it does not know, as csh does
-            channel = self._start(program)
-        if channel is None:
-            raise RemoteError(
-                f"python3 on {self.place} has no stdin and stdout: remex_shell = {self._shell!r} "
-                f"must start a shell that leaves them open"
-            )
-        return channel
-
-    def copy(self, transfer: Transfer) -> None:
-        """See `Transport`; by rsync."""
-        pull(self, transfer, idle_timeout=self._idle_timeout)
-
     def close(self) -> None:
         """Log out, of each host on the way."""
         self._close()
-
-    def _start(self, program: str) -> SshChannel | None:
-        """Start a program and wait for its greeting; None where its streams were closed."""
-        greeting = Greeting()
-        text = greeting.before(program, separate_streams=self._separate_streams)
-        words = SEPARATE_STREAMS if self._separate_streams else ()
-        channel = self._execute(login_command(self._shell, text, words))
-        with contextlib.ExitStack() as unless_ready:
-            unless_ready.callback(channel.close)
-            if not channel.wait_for_greeting(greeting, self._notify_slow_start):
-                raise self._start_error(greeting, channel)
-            if greeting.word == "ready":
-                unless_ready.pop_all()
-                return channel
-        return None
 
     def _execute(self, command: bytes) -> SshChannel:
         try:
@@ -312,46 +265,3 @@ class SshTransport:
             except paramiko.ChannelException:
                 time.sleep(pause)
         return self._ssh.open_session(window_size=WINDOW, timeout=self._idle_timeout)
-
-    def _start_error(self, greeting: Greeting, channel: SshChannel) -> RemoteError:
-        code = channel.wait(_EXIT_TIMEOUT) if greeting.ended else None
-        if greeting.ended and code is None:
-            return self._broke()
-        return greeting.error(self.place, code, self._idle_timeout)
-
-    def _broke(self) -> RemoteError:
-        return connection_lost(f"the connection to {self.place} broke", "a program was started")
-
-    def _notify_slow_start(self) -> None:
-        self._notify(
-            f"python3 has not started on {self.place} yet: waiting for the login files there, "
-            f"at most {self._idle_timeout:g} s"
-        )
-
-
-def login_command(shell: str, program: str, before: Sequence[str] = ()) -> bytes:
-    """Quote a Python program as one command for the user's login shell: the only place that quotes.
-
-    The program travels as base64: what is quoted has no line ends, `!` or quotes, which the csh
-    family and fish read in their own ways.
-
-    Args:
-        shell: A command line that takes a command as its last argument: `Remote.shell`.
-        program: The source text.
-        before: Words to put before those of `shell`.
-
-    Raises:
-        RemoteError: The quotes in `shell` do not match.
-    """
-    packed = base64.b64encode(program.encode("utf-8", "surrogateescape")).decode()
-    words = ["python3", "-I", "-u", "-c", _UNPACK, packed]
-    return shlex.join([*before, *_split(shell), f"exec {shlex.join(words)}"]).encode()
-
-
-def _split(shell: str) -> Sequence[str]:
-    try:
-        return shlex.split(shell)
-    except ValueError as error:
-        raise RemoteError(
-            f"remex_shell = {shell!r} cannot be split into words: {error}; correct its quotes"
-        ) from error

@@ -49,6 +49,8 @@ class HostSettings:
         proxy: A command whose stdin and stdout are the connection (ProxyCommand).
         timeout: Seconds to wait for the host at each step of connecting.
         keepalive: Seconds between signs of life on an idle connection.
+        control_path: The socket of the connection that ssh shares (ControlPath).
+        only_ssh: Ways of logging in that ssh_config names and only the ssh command knows.
     """
 
     name: str
@@ -67,6 +69,21 @@ class HostSettings:
     proxy: str | None
     timeout: float
     keepalive: int
+    control_path: str | None
+    only_ssh: tuple[str, ...]
+
+    @property
+    def by_ssh(self) -> str:
+        """What the ssh command would do that Fabric does not, a clause; empty where nothing."""
+        if self.control_path is not None:
+            return (
+                f"ssh_config has a ControlPath: log in once by `ssh -fNM {self.name}`, and every "
+                f"command here goes over that connection without asking"
+            )
+        if self.only_ssh:
+            named = " and ".join(self.only_ssh)
+            return f"ssh_config names {named}, for which remex_transport = openssh is needed"
+        return ""
 
     def __str__(self) -> str:
         """Return the host as the user named it, with its address where that says more."""
@@ -109,6 +126,8 @@ def host_settings(name: str) -> HostSettings:
         proxy=_proxy(_unless_none(first.get("proxycommand")), first, name),
         timeout=_number(first.get("connecttimeout")) or _TIMEOUT,
         keepalive=int(_number(first.get("serveraliveinterval"))) or _KEEPALIVE,
+        control_path=_unless_none(first.get("controlpath")) or None,
+        only_ssh=_only_ssh(first),
     )
 
 
@@ -133,11 +152,9 @@ def route(name: str) -> list[HostSettings]:
 
 def _ssh_values(name: str) -> dict[str, list[str]]:
     """Return the values of each keyword, in ssh's order."""
-    short = _NAME_AND_PORT.fullmatch(name)
-    words = ["-p", short["port"], "--", short["name"]] if short else ["--", name]
     try:
         run = subprocess.run(
-            ["ssh", "-G", "-T", *config_options(), *words],
+            ["ssh", "-G", "-T", *ssh_words(name)],
             capture_output=True,
             check=False,
             stdin=subprocess.DEVNULL,
@@ -156,6 +173,19 @@ def _ssh_values(name: str) -> dict[str, list[str]]:
         key, _, value = line.partition(" ")
         values.setdefault(key.lower(), []).append(value)
     return values
+
+
+def ssh_words(name: str) -> list[str]:
+    """Return ssh's words for a host, and for the config in which it is; a command may follow."""
+    short = _NAME_AND_PORT.fullmatch(name)
+    words = ["-p", short["port"], "--", short["name"]] if short else ["--", name]
+    return [*config_options(), *words]
+
+
+def _only_ssh(first: dict[str, str]) -> tuple[str, ...]:
+    """Return the ways of logging in that ssh_config names and Fabric does not know here."""
+    found = ["GSSAPIAuthentication"] if first.get("gssapiauthentication") == "yes" else []
+    return (*found, *(["PKCS11Provider"] if _unless_none(first.get("pkcs11provider")) else []))
 
 
 def _files(*texts: str | None) -> tuple[Path, ...]:

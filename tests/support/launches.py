@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from support.sshd import HOST
+from support.sshd import HOST, TRANSPORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -115,6 +115,7 @@ class User:
             "remex_clone": str(self.project.clone),
             "remex_runs": str(self.project.runs),
             "remex_poll": "1",
+            "remex_transport": TRANSPORT,
         } | keys
         lines = [f"{key} = {value}" for key, value in table.items()]
         (self.repository / "pytest.ini").write_text("\n".join(["[pytest]", *lines, ""]))
@@ -122,6 +123,7 @@ class User:
     def remote(self, options: str) -> None:
         """Write a conftest.py whose remote has more options, as a call of Remote has them."""
         places = f"{HOST!r}, {str(self.project.clone)!r}, {str(self.project.runs)!r}"
+        options += "" if "transport" in options else f", transport={TRANSPORT!r}"
         (self.repository / "conftest.py").write_text(
             "import pytest\nfrom pytest_remex import Remote\n\n\n"
             '@pytest.fixture(scope="session")\ndef remote():\n'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import re
 import shlex
 import subprocess
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 HOST = "cluster"
 """The host's name in the client's ssh_config."""
+
+TRANSPORT = os.environ.get("REMEX_TEST_TRANSPORT", "fabric")
+"""How the tests get to their clusters: fabric, or openssh."""
 
 BANNER = "*** Welcome to the cluster. Mind the $quota; (and 'quotes') ***"
 QUIET_PROFILE = '[ -f "$HOME/.bashrc" ] && . "$HOME/.bashrc"\nexport PATH="$HOME/bin:$PATH"\n'

@@ -4,10 +4,25 @@ from __future__ import annotations
 
 import pytest
 from support.proxy import Proxy
-from support.sshd import SshServer
+from support.sshd import TRANSPORT, SshServer
 
 from pytest_remex import Remote
 from pytest_remex.transport import connect
+
+
+def pytest_generate_tests(metafunc):
+    """Run each test over Fabric, or what REMEX_TEST_TRANSPORT names; some over both."""
+    if "transport" in metafunc.fixturenames:
+        named = metafunc.definition.get_closest_marker("transports")
+        metafunc.parametrize("transport", named.args if named else [TRANSPORT])
+
+
+def pytest_collection_modifyitems(items):
+    """Skip what only Fabric does, on what is not Fabric."""
+    for item in items:
+        only = item.get_closest_marker("fabric_only")
+        if only and TRANSPORT != "fabric":
+            item.add_marker(pytest.mark.skip(reason=f"Fabric's: {only.args[0]}"))
 
 
 @pytest.fixture(scope="package")
@@ -51,12 +66,13 @@ def runs(tmp_path):
 
 
 @pytest.fixture
-def opened(runs):
+def opened(runs, transport):
     """Yield a function that connects to `cluster`; its connections are closed at the end."""
     connections = []
 
     def opened(host="cluster", **options):
-        remote = Remote(host, runs=str(runs), shell=options.pop("login_shell", "bash -lc"))
+        shell = options.pop("login_shell", "bash -lc")
+        remote = Remote(host, runs=str(runs), shell=shell, transport=transport)
         connections.append(connect(remote, **options))
         return connections[-1]
 

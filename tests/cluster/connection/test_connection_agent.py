@@ -87,6 +87,7 @@ def test_abandoned_answer(opened, runs):
     assert list(connection.ask(request)) == [Outputs("run", [], [], ["a"], gone=True)]
 
 
+@pytest.mark.transports("fabric", "openssh")
 def test_cut_link(opened, proxy):
     """A link cut during a request means that its outcome is unknown, and says so."""
     connection = opened()
@@ -128,6 +129,7 @@ def take_no_more(port):
                 end.shutdown(socket.SHUT_WR)
 
 
+@pytest.mark.transports("fabric", "openssh")
 def test_frozen_link(opened, proxy):
     """A link on which nothing moves counts as lost after the time set, and closes at once."""
     connection = opened(idle_timeout=1)
@@ -140,6 +142,7 @@ def test_frozen_link(opened, proxy):
     assert time.monotonic() - started < 4
 
 
+@pytest.mark.transports("fabric", "openssh")
 def test_frozen_upload(opened, proxy, runs):
     """A link that freezes under a large request counts as lost as well."""
     connection = opened(idle_timeout=1)
@@ -161,12 +164,14 @@ def test_slow_work(opened, runs, proxy):
     look(connection)
 
 
+@pytest.mark.transports("fabric", "openssh")
 def test_large_request(opened, runs):
     """A request of 50 MB arrives whole."""
     (event,) = opened().ask(large_request(runs, 50_000_000))
     assert event == Outputs("x" * 50_000_000, [], [], [])
 
 
+@pytest.mark.transports("fabric", "openssh")
 def test_agent_killed(opened, server):
     """An agent that is killed is distinguished from a broken link."""
     connection = opened(login_shell=f"bash -lc 'echo $$ > {server.home}/pid; eval \"$0\"'")
@@ -176,6 +181,7 @@ def test_agent_killed(opened, server):
         look(connection)
 
 
+@pytest.mark.transports("fabric", "openssh")
 def test_close_ends_agent(opened):
     """Closing the connection leaves no thread behind."""
     connection = opened()

@@ -109,6 +109,7 @@ def test_changed_again(connection, runs, here):
     assert (here / "a").read_text() == "new"
 
 
+@pytest.mark.transports("fabric", "openssh")
 def test_changed_within_a_second(connection, runs, here):
     """A file of the same size that changed within the same second is fetched anew."""
     write(runs, "a", "old", when=1_700_000_000_100_000_000)
@@ -153,6 +154,7 @@ def test_unreadable(opened, runs, here, server):
     assert files(here) == ["a"]
 
 
+@pytest.mark.transports("fabric", "openssh")
 def test_growing_file(opened, proxy, runs, here):
     """Of a file that grew, only what is new goes over the link."""
     start = os.urandom(3_000_000)

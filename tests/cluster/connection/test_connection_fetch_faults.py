@@ -12,6 +12,7 @@ from support.sshd import NOISY_RC
 from pytest_remex.errors import ConnectionLostError, RemoteError
 
 
+@pytest.mark.transports("fabric", "openssh")
 def test_noisy_shell(opened, server, runs, here):
     """The login shell's noise does not get into rsync's stream."""
     server.shell(NOISY_RC + "head -c 300000 /dev/urandom\n")
@@ -20,6 +21,7 @@ def test_noisy_shell(opened, server, runs, here):
     assert (here / "a").read_text() == "text"
 
 
+@pytest.mark.transports("fabric", "openssh")
 def test_one_channel(opened, server, runs, here):
     """Where the server allows one channel, the agent makes room for the fetch and comes back."""
     write(runs, "a")
@@ -69,6 +71,7 @@ def test_runs_folder_missing(connection, runs, here):
         connection.fetch(str(runs / "nowhere"), ["a"], here)
 
 
+@pytest.mark.transports("fabric", "openssh")
 def test_cut_and_gone_on(opened, proxy, reroute, runs, here):
     """After a cut link whole files are here, none is in part, and the next fetch continues."""
     names = [f"{number}.data" for number in range(6)]
@@ -113,6 +116,7 @@ def test_cut_anywhere(opened, proxy, runs, here, count):
     assert not (here / "a").exists() or (here / "a").stat().st_size == 50_000
 
 
+@pytest.mark.transports("fabric", "openssh")
 def test_frozen(opened, proxy, runs, here):
     """A link that freezes in a transfer counts as lost after the time set."""
     write(runs, "a", os.urandom(5_000_000))

@@ -124,6 +124,7 @@ def test_file_of_the_outer_shell(server, opened, spied, text):
     assert spied() == ""
 
 
+@pytest.mark.transports("fabric", "openssh")
 @pytest.mark.parametrize("shell", ["tcsh -c", "csh -c", "fish -c", "zsh -lc", "ksh -lc", "sh -c"])
 def test_shells(opened, runs, here, shell):
     """Each shell starts the agent and rsync, also those that close inherited streams."""
@@ -160,7 +161,7 @@ def test_last_words_are_safe(server, opened):
 
 def test_slow_start(server, opened, monkeypatch):
     """The user is notified of a start that takes long."""
-    monkeypatch.setattr("pytest_remex.transport.ssh_channel._SLOW", 0.5)
+    monkeypatch.setattr("pytest_remex.transport.login_shell._SLOW", 0.5)
     login_file(server, "sleep 2")
     told = []
     look(opened(notify=told.append))
@@ -190,6 +191,7 @@ def test_reader_beside_the_agent(server, opened, spied, runs):
     assert spied() == ""
 
 
+@pytest.mark.transports("fabric", "openssh")
 def test_death_beside_a_job(server, opened):
     """The end of an agent is noticed, though a login file's job holds its streams open."""
     login_file(server, "sleep 20 &")
@@ -203,6 +205,7 @@ def test_death_beside_a_job(server, opened):
     assert time.monotonic() - started < 15
 
 
+@pytest.mark.transports("fabric", "openssh")
 @pytest.mark.parametrize(
     ("command", "words"),
     [

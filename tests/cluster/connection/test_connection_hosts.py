@@ -23,6 +23,7 @@ def fingerprint(key):
     return told.stdout.split()[1]
 
 
+@pytest.mark.fabric_only("ssh checks host keys in its own words")
 def test_unknown_host_key(home, server, opened):
     """An unknown key is refused before any login, with its fingerprint and how to add it."""
     known(home).write_text("")
@@ -37,6 +38,7 @@ def test_unknown_host_key(home, server, opened):
     assert (server.counts() - before).authentications == 0
 
 
+@pytest.mark.fabric_only("ssh checks host keys in its own words")
 def test_changed_host_key(home, server, opened):
     """A changed key is refused by another message, whose command removes the old key."""
     old = known(home).read_text()
@@ -133,6 +135,7 @@ def test_authority_without_port(home, opened, certify):
         look(opened())
 
 
+@pytest.mark.fabric_only("ssh checks host keys in its own words")
 @pytest.mark.parametrize(
     ("options", "why"),
     [
@@ -153,6 +156,7 @@ def test_certificate_that_does_not_count(home, opened, certify, options, why):
     assert f"its certificate does not count: {why}" in str(refused.value)
 
 
+@pytest.mark.fabric_only("ssh checks host keys in its own words")
 def test_another_authority(home, opened, certify):
     """An unknown authority vouches for nothing; the command that is named adds the key."""
     with certify():
@@ -169,6 +173,7 @@ def test_another_authority(home, opened, certify):
         look(opened())
 
 
+@pytest.mark.fabric_only("ssh checks host keys in its own words")
 def test_host_without_certificate(home, server, opened, certify):
     """Where only an authority is known, a key that came without a certificate is refused."""
     del certify
@@ -179,6 +184,7 @@ def test_host_without_certificate(home, server, opened, certify):
     look(opened())
 
 
+@pytest.mark.fabric_only("ssh checks host keys in its own words")
 @pytest.mark.parametrize("place", ["marker", "file"])
 def test_revoked_authority(home, server, opened, certify, place, tmp_path):
     """What a revoked authority certified is refused."""
@@ -205,6 +211,7 @@ def test_revoked(home, server, opened):
         opened()
 
 
+@pytest.mark.fabric_only("ssh checks host keys in its own words")
 @pytest.mark.parametrize("names", ["*", "[127.0.0.1]:*", "127.0.0.*,[127.0.0.*]:*"])
 @pytest.mark.parametrize("plain", [False, True])
 def test_revoked_by_pattern(home, server, opened, names, plain):
@@ -218,6 +225,7 @@ def test_revoked_by_pattern(home, server, opened, names, plain):
         opened()
 
 
+@pytest.mark.fabric_only("ssh checks host keys in its own words")
 @pytest.mark.parametrize("form", ["list", "KRL"])
 def test_revoked_host_keys_file(home, server, opened, form, tmp_path):
     """RevokedHostKeys counts, as a list of keys or a KRL: what it holds is refused, no other."""
@@ -236,6 +244,7 @@ def test_revoked_host_keys_file(home, server, opened, form, tmp_path):
             look(opened())
 
 
+@pytest.mark.fabric_only("ssh checks host keys in its own words")
 def test_revoked_host_keys_missing(home, server, opened, tmp_path):
     """If the file named by RevokedHostKeys is missing, no key is accepted, as in ssh."""
     server.client(home, lines=f"  RevokedHostKeys {tmp_path}/none\n")
@@ -243,6 +252,7 @@ def test_revoked_host_keys_missing(home, server, opened, tmp_path):
         opened()
 
 
+@pytest.mark.fabric_only("ssh checks host keys in its own words")
 def test_known_elsewhere(home, server, opened, tmp_path):
     """The command that adds an unknown key names the file and the name that ssh_config names."""
     elsewhere = tmp_path / "my known hosts"
@@ -289,18 +299,21 @@ def test_host_with_port(home, server, opened):
     look(opened(f"{server.user}@127.0.0.1:{server.port}"))
 
 
+@pytest.mark.fabric_only("ssh checks host keys in its own words")
 def test_unknown_name(opened):
     """A host name that does not exist is named."""
     with pytest.raises(RemoteError, match=r"unknown host 'nowhere\.invalid': correct remex_host"):
         opened("nowhere.invalid")
 
 
+@pytest.mark.fabric_only("ssh checks host keys in its own words")
 def test_refused_port(opened):
     """A closed port is named."""
     with pytest.raises(RemoteError, match=r"127\.0\.0\.1:1 refuses connections"):
         opened("127.0.0.1:1")
 
 
+@pytest.mark.fabric_only("ssh checks host keys in its own words")
 def test_silent_host(home, opened):
     """A host that accepts the connection and sends nothing is given up after ConnectTimeout."""
     with socket.create_server(("127.0.0.1", 0)) as silent:

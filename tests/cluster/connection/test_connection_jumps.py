@@ -32,6 +32,7 @@ def jump(home, server):
     return gateways
 
 
+@pytest.mark.transports("fabric", "openssh")
 def test_jump(jump, server, opened):
     """A gateway costs one authentication more, and hops are taken in ssh's order."""
     before = server.counts()
@@ -41,6 +42,7 @@ def test_jump(jump, server, opened):
     assert (server.counts() - before).authentications == 5
 
 
+@pytest.mark.fabric_only("ssh checks host keys in its own words")
 def test_jump_unknown(jump, server, opened):
     """A gateway's unknown key is refused as well."""
     jump.write_text("")
@@ -48,6 +50,7 @@ def test_jump_unknown(jump, server, opened):
         opened("inner")
 
 
+@pytest.mark.fabric_only("ssh checks host keys in its own words")
 def test_jump_changed(jump, home, server, opened, tmp_path):
     """A gateway's changed key is refused as well."""
     make_key(tmp_path / "old")
@@ -57,6 +60,7 @@ def test_jump_changed(jump, home, server, opened, tmp_path):
         opened("inner")
 
 
+@pytest.mark.fabric_only("ssh checks host keys in its own words")
 def test_jump_nowhere(jump, home, opened):
     """A host that the gateway cannot reach is distinguished from the gateway."""
     with (home / ".ssh" / "config").open("a") as config:
@@ -67,6 +71,7 @@ def test_jump_nowhere(jump, home, opened):
         opened("lost")
 
 
+@pytest.mark.fabric_only("ssh checks host keys in its own words")
 def test_jump_in_circle(home, opened):
     """Hops that go in a circle are named."""
     (home / ".ssh" / "config").write_text("Host a\n  ProxyJump b\nHost b\n  ProxyJump a\n")
@@ -86,6 +91,7 @@ while data := link.recv(65536):
 """
 
 
+@pytest.mark.transports("fabric", "openssh")
 def test_proxy_command(home, server, opened, tmp_path):
     """A ProxyCommand with quotes and tokens carries the connection, and ends with it."""
     (tmp_path / "for ward.py").write_text(FORWARD)
@@ -94,6 +100,7 @@ def test_proxy_command(home, server, opened, tmp_path):
     look(opened())
 
 
+@pytest.mark.fabric_only("ssh checks host keys in its own words")
 def test_proxy_command_fails(home, opened):
     """A ProxyCommand that leads nowhere is named."""
     with (home / ".ssh" / "config").open("a") as config:

@@ -14,7 +14,7 @@ from support.sshd import HOST, SshServer, make_key
 from pytest_remex import Remote
 from pytest_remex.common.protocol import ListOutputs
 from pytest_remex.errors import ConnectionLostError, RemoteError, UnreachableError
-from pytest_remex.transport import Connections, ssh_channel
+from pytest_remex.transport import Connections, login_shell
 
 
 def write_config(home, server, *lines):
@@ -57,6 +57,7 @@ def key_agent(tmp_path, monkeypatch):
         process.wait(timeout=30)
 
 
+@pytest.mark.transports("fabric", "openssh")
 def test_one_authentication(server, opened, runs, tmp_path):
     """Requests and fetches share one connection and one authentication."""
     before = server.counts()
@@ -69,6 +70,7 @@ def test_one_authentication(server, opened, runs, tmp_path):
     assert (counts.connections, counts.authentications) == (1, 1)
 
 
+@pytest.mark.fabric_only("ssh asks and refuses in its own words")
 def test_passphrase(home, server, opened, locked_key):
     """A key with a passphrase asks for it, again after a wrong one, without echo."""
     write_config(home, server, f"IdentityFile {locked_key}")
@@ -77,6 +79,7 @@ def test_passphrase(home, server, opened, locked_key):
     assert user.asked == [(f"Passphrase for the key {locked_key}: ", False)] * 2
 
 
+@pytest.mark.fabric_only("ssh asks and refuses in its own words")
 def test_nobody_to_ask(home, server, opened, locked_key):
     """Without a terminal, the error names what ssh asked for."""
     write_config(home, server, f"IdentityFile {locked_key}")
@@ -84,6 +87,7 @@ def test_nobody_to_ask(home, server, opened, locked_key):
         opened()
 
 
+@pytest.mark.fabric_only("ssh asks and refuses in its own words")
 def test_passphrase_left_empty(home, server, opened, locked_key):
     """An empty passphrase leaves the key out; the refusal names the user and what was tried."""
     write_config(home, server, f"IdentityFile {locked_key}")
@@ -109,6 +113,7 @@ def test_identity_agent(home, server, opened, key_agent, tmp_path):
     look(opened())
 
 
+@pytest.mark.fabric_only("ssh asks and refuses in its own words")
 def test_too_many_keys(home, server, opened, key_agent, tmp_path):
     """A server that hangs up after too many keys is distinguished from one that refuses."""
     others = [tmp_path / f"other{number}" for number in range(8)]
@@ -121,6 +126,7 @@ def test_too_many_keys(home, server, opened, key_agent, tmp_path):
         opened()
 
 
+@pytest.mark.fabric_only("ssh asks and refuses in its own words")
 def test_wrong_key(home, server, opened, tmp_path):
     """A refused login names the user, the key that was tried and what the server accepts."""
     make_key(tmp_path / "wrong")
@@ -195,6 +201,7 @@ class PamServer(SshServer):
         return Path("/etc/pam.d") / self.name
 
 
+@pytest.mark.transports("fabric", "openssh")
 def test_second_factor(home, second_factor, opened):
     """After the key the server's question goes to the user; one answer serves all requests."""
     second_factor.client(home)
@@ -229,6 +236,7 @@ def test_second_factor_given_up(home, second_factor, opened):
         opened(prompt=interrupted)
 
 
+@pytest.mark.fabric_only("ssh asks and refuses in its own words")
 def test_password(home, second_factor, opened):
     """Where the server takes a password alone, it is asked for by user and host."""
     second_factor.client(home)
@@ -302,6 +310,7 @@ def test_a_key_agent_that_is_gone_is_no_fault(home, server, opened, monkeypatch)
     write_config(home, server, f"IdentityFile {server.key}", "ForwardAgent yes")
     channel = opened()._transport.python(LIST_KEYS)
     assert b"rror" in b"".join(iter(channel.read, b""))
+    channel.close()
 
 
 LATE = """
@@ -314,6 +323,7 @@ if not os.fork():
 
 def test_what_comes_after_the_exit_status(opened):
     """Output that comes soon after a program's exit status is not lost."""
-    program = LATE.replace("SECONDS", str(1.5 * ssh_channel._LINGER))
+    program = LATE.replace("SECONDS", str(1.5 * login_shell.LINGER))
     channel = opened()._transport.python(program)
     assert b"".join(iter(channel.read, b"")) == b"last"
+    channel.close()

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_remex.errors import RemoteError
-from pytest_remex.transport.ssh import login_command
+from pytest_remex.transport.login_shell import login_command
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=60)
 

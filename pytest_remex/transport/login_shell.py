@@ -1,0 +1,290 @@
+"""Programs that a login shell starts, and their greeting: nothing is sent before that came.
+
+A login file may start another shell, which would run what it is sent as its script, or ask a
+question, which would take it for the answer. So the program first reports that it runs.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import re
+import secrets
+import shlex
+import time
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Protocol
+
+from pytest_remex.errors import RemoteError
+from pytest_remex.transport.base import Channel, connection_lost, last_lines
+from pytest_remex.transport.rsync import pull
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pytest_remex.model import Remote
+    from pytest_remex.transport.base import Notify
+    from pytest_remex.transport.transfer import Transfer
+
+APART = "7<&0 8>&1 </dev/null >&2"
+"""Redirections that keep a shell's login files away from the program's streams.
+
+What login files read is empty, and what they write, in the background too, goes to stderr.
+"""
+_TAKE_STREAMS_BACK = """\
+for kept, stream in ((7, 0), (8, 1)):
+    try:
+        mode = os.fstat(kept).st_mode
+    except OSError:
+        mode = 0
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+        word = "closed"
+        break
+    os.dup2(kept, stream)
+    os.close(kept)
+"""
+_GREET = """\
+import os, stat
+word = "ready"
+{take}os.write(1, ("\\n%s%s %s\\n" % ({halves[0]!r}, {halves[1]!r}, word)).encode())
+if word != "ready":
+    raise SystemExit
+"""
+_STEP = 0.1
+_SLOW = 10.0
+"""Seconds after which a start is slow, and the user is notified."""
+_MAX_NOISE = 1 << 24
+_KEPT = 2000
+"""Bytes of noise to keep for a message."""
+_COMMAND_NOT_FOUND = 127
+_FIX = (
+    "let it do so in a terminal only, by `[[ $- == *i* ]] && exec zsh` or `[ -t 0 ] && read ...`, "
+    "or set remex_shell, or Remote(shell=...), to a shell whose login files do not, such as "
+    "`zsh -lc`"
+)
+_EXIT_TIMEOUT = 5.0
+_UNPACK = "import base64,sys;exec(base64.b64decode(sys.argv[1]))"
+LINGER = 5.0
+"""Seconds without output between checks whether the program ended, others may hold its streams."""
+
+
+class ShellChannel(Channel, Protocol):
+    """A program that a login shell starts: its output is read as it comes, until it greets."""
+
+    def receive(self, seconds: float) -> tuple[bytes | None, bytes]:
+        """Wait so long for output.
+
+        Returns:
+            What came on its stdout: None for nothing yet, empty for its end. And on its stderr.
+        """
+
+    def begin(self, rest: bytes) -> None:
+        """Let the program be read as a `Channel`; `rest` came already."""
+
+
+class Greeting:
+    """The greeting of one program, and what came before and after it.
+
+    The mark is joined there from two halves: a shell that echoes its commands does not greet.
+
+    Attributes:
+        word: "ready", or "closed" where the shell closed the kept streams; empty before it came.
+        rest: What came after it.
+        ended: Whether the program's stdout has ended.
+    """
+
+    def __init__(self) -> None:
+        self.word = ""
+        self.rest = b""
+        self.ended = False
+        self._halves = secrets.token_hex(8), secrets.token_hex(8)
+        self._mark = re.compile(rb"%s (ready|closed)\n" % "".join(self._halves).encode())
+        self._size = 0
+        self._stdout = b""
+        self._stderr = b""
+
+    def before(self, program: str, *, separate_streams: bool) -> str:
+        """Return the program that greets and continues as `program`.
+
+        With `separate_streams`, for a shell behind `SEPARATE_STREAMS`, it first takes its streams
+        back. Where the shell has closed them, as csh does, it greets by "closed" and ends.
+        """
+        take = _TAKE_STREAMS_BACK if separate_streams else ""
+        return _GREET.format(take=take, halves=self._halves) + program
+
+    @property
+    def last_errors(self) -> bytes:
+        """The last bytes of its stderr."""
+        return self._stderr
+
+    def wait(self, channel: ShellChannel, seconds: float, on_slow: Callable[[], None]) -> None:
+        """Read until the greeting came, the program ended or wrote too much, or time is up.
+
+        `on_slow` is called once if that takes long.
+        """
+        started = time.monotonic()
+        slow = False
+        while not self.word and not self.ended and self._size < _MAX_NOISE:
+            waited = time.monotonic() - started
+            if waited > seconds:
+                return
+            if waited > _SLOW and not slow:
+                slow = True
+                on_slow()
+            data, errors = channel.receive(_STEP)
+            self._stderr = self._search(self._stderr, errors)
+            if data is not None:
+                self.ended = not data
+                self._stdout = self._search(self._stdout, data)
+
+    def error(self, place: str, code: int | None, seconds: float) -> RemoteError:
+        """Return the error for a greeting that did not come.
+
+        Args:
+            place: Where the program was started, for the message.
+            code: The exit code, None where there is none.
+            seconds: How long the greeting was waited for.
+        """
+        output = self._last_output()
+        if code == _COMMAND_NOT_FOUND and b"python3" in self._stderr:
+            return RemoteError(
+                f"python3 was not found on {place} (exit code {code}{output}): pytest-remex needs "
+                f"Python 3.6 or newer; load it in the login files there, or through remex_shell"
+            )
+        if code:
+            return RemoteError(
+                f"python3 did not start on {place} (exit code {code}{output}): check the login "
+                f"files there, or remex_shell"
+            )
+        what = f"nothing came from it in {seconds:g} s"
+        if code == 0:
+            what = "the shell there ended (exit code 0) before it started python3"
+        elif self._size >= _MAX_NOISE:
+            what = f"the shell wrote {self._size >> 20} MiB of other text"
+        return RemoteError(
+            f"python3 did not start on {place}: {what}{output}. The usual cause is a login file "
+            f"there (.bashrc, .bash_profile, .profile, .zshenv, .cshrc) that starts another shell, "
+            f"asks a question or exits: {_FIX}. Nothing was sent there"
+        )
+
+    def _search(self, before: bytes, data: bytes) -> bytes:
+        """Search a stream for the greeting, and return what to keep of it for a message."""
+        self._size += len(data)
+        text = before + data
+        if match := self._mark.search(text):
+            self.word, self.rest = match[1].decode(), text[match.end() :]
+        return text[-_KEPT:]
+
+    def _last_output(self) -> str:
+        texts = [last_lines(data) for data in (self._stdout, self._stderr)]
+        output = " and ".join(repr(text) for text in texts if text)
+        return f", after {output}" if output else ""
+
+
+class ShellTransport(ABC):
+    """A cluster whose programs a login shell starts; see `Transport`.
+
+    Args:
+        remote: Its `host` is the name for messages, its `shell` starts the programs.
+        notify: Shows the user a line if a program takes long to start.
+        idle_timeout: Seconds without a sign of life after which the connection counts as lost.
+    """
+
+    way: str
+    """What the connection is, in words."""
+
+    def __init__(self, remote: Remote, notify: Notify, *, idle_timeout: float) -> None:
+        self.place = str(remote.host)
+        self._shell = remote.shell
+        self._notify = notify
+        self._idle_timeout = idle_timeout
+        self._separate_streams = True
+
+    def python(self, program: str) -> ShellChannel:
+        """See `Transport`. The python3 that the login shell finds runs the program."""
+        channel = self._start(program)
+        if channel is None:
+            self._separate_streams = False  # the shell closes streams it does not know, as csh does
+            channel = self._start(program)
+        if channel is None:
+            raise RemoteError(
+                f"python3 on {self.place} has no stdin and stdout: remex_shell = {self._shell!r} "
+                f"must start a shell that leaves them open"
+            )
+        return channel
+
+    def copy(self, transfer: Transfer) -> None:
+        """See `Transport`; by rsync."""
+        pull(self, transfer, idle_timeout=self._idle_timeout)
+
+    @abstractmethod
+    def close(self) -> None:
+        """See `Transport`."""
+
+    @abstractmethod
+    def _execute(self, command: bytes) -> ShellChannel:
+        """Start a command of the login shell. Raises as `Transport.python` does."""
+
+    def _words(self, redirections: str) -> Sequence[str]:
+        """Return the words that run those after them with these redirections, if any."""
+        return ("sh", "-c", f'exec "$@" {redirections}', "sh") if redirections else ()
+
+    def _start(self, program: str) -> ShellChannel | None:
+        """Start a program and wait for its greeting; None where its streams were closed."""
+        greeting = Greeting()
+        text = greeting.before(program, separate_streams=self._separate_streams)
+        words = self._words(APART if self._separate_streams else "")
+        channel = self._execute(login_command(self._shell, text, words))
+        with contextlib.ExitStack() as unless_ready:
+            unless_ready.callback(channel.close)
+            greeting.wait(channel, self._idle_timeout, self._notify_slow_start)
+            if not greeting.word:
+                raise self._start_error(greeting, channel)
+            if greeting.word == "ready":
+                channel.begin(greeting.rest)
+                unless_ready.pop_all()
+                return channel
+        return None
+
+    def _start_error(self, greeting: Greeting, channel: ShellChannel) -> RemoteError:
+        code = channel.wait(_EXIT_TIMEOUT) if greeting.ended else None
+        if greeting.ended and code is None:
+            return self._broke()
+        return greeting.error(self.place, code, self._idle_timeout)
+
+    def _broke(self) -> RemoteError:
+        return connection_lost(f"the connection to {self.place} broke", "a program was started")
+
+    def _notify_slow_start(self) -> None:
+        self._notify(
+            f"python3 has not started on {self.place} yet: waiting for the login files there, "
+            f"at most {self._idle_timeout:g} s"
+        )
+
+
+def login_command(shell: str, program: str, before: Sequence[str] = ()) -> bytes:
+    """Quote a Python program as one command for the user's login shell: the only place that quotes.
+
+    The program travels as base64: what is quoted has no line ends, `!` or quotes, which the csh
+    family and fish read in their own ways.
+
+    Args:
+        shell: A command line that takes a command as its last argument: `Remote.shell`.
+        program: The source text.
+        before: Words to put before those of `shell`.
+
+    Raises:
+        RemoteError: The quotes in `shell` do not match.
+    """
+    packed = base64.b64encode(program.encode("utf-8", "surrogateescape")).decode()
+    words = ["python3", "-I", "-u", "-c", _UNPACK, packed]
+    return shlex.join([*before, *_split(shell), f"exec {shlex.join(words)}"]).encode()
+
+
+def _split(shell: str) -> Sequence[str]:
+    try:
+        return shlex.split(shell)
+    except ValueError as error:
+        raise RemoteError(
+            f"remex_shell = {shell!r} cannot be split into words: {error}; correct its quotes"
+        ) from error

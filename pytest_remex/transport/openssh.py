@@ -1,0 +1,370 @@
+"""Clusters reached by the user's own ssh: its config, its host keys, the connections it has open.
+
+Every program is a session over a master, a connection of ssh that others share: the one that the
+user has open (ControlPath in ssh_config), else one of ours, which ends with us.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import select
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from pytest_remex.errors import RemoteError, UnreachableError
+from pytest_remex.io import AGAIN
+from pytest_remex.transport.base import NoChannelError, last_lines
+from pytest_remex.transport.login_shell import ShellTransport
+from pytest_remex.transport.openssh_process import SshProcess
+from pytest_remex.transport.ssh_config import home, home_differs, ssh_words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import IO
+
+    from pytest_remex.model import Remote
+    from pytest_remex.transport.base import Notify, Prompt
+    from pytest_remex.transport.login_shell import Greeting, ShellChannel
+    from pytest_remex.transport.ssh_config import HostSettings
+
+_ALONE = (
+    "-oClearAllForwardings=yes",
+    "-oPermitLocalCommand=no",
+    "-oRemoteCommand=none",
+    "-oRequestTTY=no",
+    "-oForwardX11=no",
+)
+"""Options that leave out what an ssh_config adds for people at a terminal."""
+_CHANNEL_PAUSES = (0.05, 0.2, 0.5)
+_RETRY_PAUSES = (0.5, 1.0, 2.0)
+_NO_CHANNEL = (b"Session open refused", b"open failed", b"request failed")
+_LOGIN_TIMEOUT = 600.0
+"""Seconds for a login, of which a person may take most."""
+_STEP = 0.02
+_LONGEST_PATH = 80
+"""Bytes that the path of a socket may have, for ssh to add some of its own."""
+_KEEPER = """
+import os, subprocess, sys, threading
+ssh = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+def end_with_client():
+    os.read(0, 1)
+    ssh.terminate()
+threading.Thread(target=end_with_client, daemon=True).start()
+code = ssh.wait()
+os._exit(code if code >= 0 else 255)
+"""
+"""Runs ssh for as long as this process holds the other end of its stdin, even through kill -9."""
+_ASKPASS = """
+import json, os, socket, sys
+with socket.socket(socket.AF_UNIX) as link:
+    link.connect(sys.argv[1])
+    asked = [" ".join(sys.argv[2:]), os.environ.get("SSH_ASKPASS_PROMPT", "")]
+    link.sendall(json.dumps(asked).encode() + b"\\n")
+    answer = link.makefile("rb").readline()
+if not answer:
+    sys.exit(1)
+print(json.loads(answer.decode()))
+"""
+"""What ssh runs to ask a question: it passes the question on to `_Questions`."""
+_YES = ("yes", "y")
+_HUNG_UP = ("Connection closed by", "Connection reset by", "kex_exchange_identification")
+_UNREACHABLE = (
+    *_HUNG_UP,
+    "Connection refused",
+    "Connection timed out",
+    "timed out",
+    "Could not resolve hostname",
+    "No route to host",
+    "Network is unreachable",
+)
+_UNTRUSTED = ("Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED")
+
+
+def log_in(
+    remote: Remote,
+    settings: HostSettings,
+    prompt: Prompt | None,
+    notify: Notify,
+    *,
+    idle_timeout: float,
+) -> OpenSshTransport:
+    """Log in by ssh, which then ends with this process. Ask the user what ssh asks.
+
+    Args:
+        remote: Where to log in.
+        settings: What ssh_config says of it.
+        prompt: Asks the user; without it ssh runs in its BatchMode.
+        notify: Shows the user a line.
+        idle_timeout: Seconds without a sign of life after which the connection counts as lost.
+
+    Raises:
+        RemoteError: The host cannot be reached, is not known, or refuses the login.
+    """
+    master = _log_in(settings, prompt, notify, _RETRY_PAUSES)
+    return OpenSshTransport(remote, notify, master, idle_timeout=idle_timeout)
+
+
+def living_master(settings: HostSettings) -> Master | None:
+    """Return the connection that the user's ssh has open to a host, if there is one."""
+    if settings.control_path is None or not Path(settings.control_path).exists():
+        return None
+    master = Master(settings.name, settings.control_path, "your ssh, over its open connection")
+    return master if master.is_alive() else None
+
+
+@dataclass(frozen=True, slots=True)
+class Master:
+    """A connection of ssh that others share: its socket, and how it is closed."""
+
+    host: str
+    path: str
+    way: str
+    close: Callable[[], object] = field(default=lambda: None)
+
+    def words(self, *options: str) -> list[str]:
+        """Return a command line that goes over this connection, and never opens another."""
+        path = self.path.replace("%", "%%")
+        over = ["-S", path, "-oControlMaster=no", "-oProxyCommand=false", "-oBatchMode=yes"]
+        return ["ssh", *over, *options, *ssh_words(self.host)]
+
+    def is_alive(self) -> bool:
+        """Ask whether the connection is open."""
+        words = self.words("-O", "check")
+        done = subprocess.run(words, check=False, capture_output=True, stdin=subprocess.DEVNULL)
+        return done.returncode == 0
+
+
+class OpenSshTransport(ShellTransport):
+    """A cluster at the end of a master.
+
+    Args:
+        remote: See `ShellTransport`; as `notify` and `idle_timeout`.
+        master: The connection.
+    """
+
+    def __init__(
+        self, remote: Remote, notify: Notify, master: Master, *, idle_timeout: float
+    ) -> None:
+        super().__init__(remote, notify, idle_timeout=idle_timeout)
+        self.way = master.way
+        self._master = master
+        self._mark = secrets.token_hex(16)
+
+    def python(self, program: str) -> ShellChannel:
+        """See `Transport`. The server may not quite have closed the last session: try again."""
+        for pause in _CHANNEL_PAUSES:
+            try:
+                return super().python(program)
+            except NoChannelError:
+                time.sleep(pause)
+        return super().python(program)
+
+    def close(self) -> None:
+        """Log out, unless the connection is the user's own."""
+        self._master.close()
+
+    def _words(self, redirections: str) -> Sequence[str]:
+        report = f"code=$?; echo >&2; echo {self._mark} $code >&2; exit $code"
+        return ("sh", "-c", f'"$@" {redirections}; {report}', "sh")
+
+    def _execute(self, command: bytes) -> SshProcess:
+        return SshProcess(
+            [*self._master.words("-T", "-x", "-oLogLevel=ERROR", *_ALONE), command],
+            os.environ,
+            mark=self._mark,
+            is_alive=self._master.is_alive,
+            idle_timeout=self._idle_timeout,
+        )
+
+    def _start_error(self, greeting: Greeting, channel: ShellChannel) -> RemoteError:
+        if any(words in greeting.last_errors for words in _NO_CHANNEL):
+            return NoChannelError(
+                f"{self.place} opens no further session ({last_lines(greeting.last_errors)}): "
+                f"ask its operators about MaxSessions in sshd_config"
+            )
+        return super()._start_error(greeting, channel)
+
+
+def _log_in(
+    settings: HostSettings, prompt: Prompt | None, notify: Notify, pauses: tuple[float, ...]
+) -> Master:
+    """Open a master; try again if the server hung up before the login, as MaxStartups has it do."""
+    try:
+        with contextlib.ExitStack() as unless_open:
+            folder = _socket_folder()
+            unless_open.callback(shutil.rmtree, folder, ignore_errors=True)
+            questions = unless_open.enter_context(_Questions(folder, prompt, notify))
+            errors = unless_open.enter_context(tempfile.TemporaryFile())
+            process = _start(folder / "master", settings, questions, errors)
+            unless_open.callback(_end, process)
+            _wait_for_login(process, settings, questions, errors, folder / "master")
+            close = unless_open.pop_all().close
+            return Master(settings.name, str(folder / "master"), "your ssh", close)
+    except UnreachableError as error:
+        if not pauses or not any(words in str(error) for words in _HUNG_UP):
+            raise
+    time.sleep(pauses[0])
+    return _log_in(settings, prompt, notify, pauses[1:])
+
+
+def _socket_folder() -> Path:
+    folder = tempfile.mkdtemp(prefix="remex-ssh-")
+    if len(os.fsencode(folder)) > _LONGEST_PATH:
+        Path(folder).rmdir()
+        folder = tempfile.mkdtemp(prefix="remex-ssh-", dir="/tmp")
+    return Path(folder)
+
+
+def _start(
+    path: Path, settings: HostSettings, questions: _Questions, errors: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    words = [
+        *("ssh", "-M", "-N", "-T", "-x", "-S", str(path).replace("%", "%%")),
+        *_ALONE,
+        "-oControlPersist=no",
+        f"-oConnectTimeout={settings.timeout:.0f}",
+        f"-oServerAliveInterval={settings.keepalive}",
+        *([] if questions.are_answered else ["-oBatchMode=yes"]),
+        *_same_home(settings),
+        *ssh_words(settings.name),
+    ]
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _KEEPER, *words],
+        env={**os.environ, **questions.variables},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=errors,
+        start_new_session=True,
+    )
+
+
+def _same_home(settings: HostSettings) -> list[str]:
+    """Return options by which files in HOME count, where ssh would take another home's."""
+    if not home_differs():
+        return []
+    known = settings.new_keys_file or home() / ".ssh" / "known_hosts"
+    keys = [f"-oIdentityFile={_quoted(path)}" for path in settings.identities]
+    return [f"-oUserKnownHostsFile={_quoted(known)}", *(keys or ["-oIdentityFile=none"])]
+
+
+def _quoted(path: Path) -> str:
+    return '"{}"'.format(str(path).replace("%", "%%"))
+
+
+def _wait_for_login(
+    process: subprocess.Popen[bytes],
+    settings: HostSettings,
+    questions: _Questions,
+    errors: IO[bytes],
+    path: Path,
+) -> None:
+    deadline = time.monotonic() + _LOGIN_TIMEOUT
+    while not path.exists():
+        if process.poll() is not None:
+            errors.seek(0)
+            raise _refused(settings, errors.read().decode(errors="replace"), questions)
+        if time.monotonic() > deadline:
+            raise UnreachableError(
+                f"ssh did not log in to {settings} within {_LOGIN_TIMEOUT:g} s: {AGAIN}"
+            )
+        questions.answer_next(_STEP)
+
+
+def _refused(settings: HostSettings, text: str, questions: _Questions) -> RemoteError:
+    """Return the error for an ssh that ended without a login; `text` is its stderr."""
+    said = last_lines(text.encode())
+    last = f"check that `ssh {settings.name}` works; then {AGAIN}"
+    if questions.unanswered:
+        return RemoteError(
+            f"{settings.name} asks {questions.unanswered!r}, and you are not asked now: {last}"
+        )
+    if any(words in text for words in _UNTRUSTED):
+        return RemoteError(
+            f"the host key of {settings} is not accepted by ssh ({said}): "
+            f"log in once by `ssh {settings.name}`, and compare the key that it shows"
+        )
+    kind = UnreachableError if any(words in text for words in _UNREACHABLE) else RemoteError
+    if kind is RemoteError:
+        return RemoteError(f"ssh could not log in to {settings} ({said}): {last}")
+    return UnreachableError(f"ssh cannot reach {settings} ({said}): check the network; {last}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        process.wait(2)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+class _Questions:
+    """Asks the user what ssh asks: passphrases, codes, and whether a host key is right.
+
+    Attributes:
+        are_answered: Whether somebody answers.
+        unanswered: A question that nobody answered.
+        variables: The variables by which ssh asks here.
+    """
+
+    def __init__(self, folder: Path, prompt: Prompt | None, notify: Notify) -> None:
+        self.are_answered = prompt is not None
+        self.unanswered = ""
+        self._prompt = prompt
+        self._notify = notify
+        self._open: list[socket.socket] = []
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(folder / "ask"))
+        self._listener.listen()
+        program = folder / "askpass"
+        words = [sys.executable, "-I", "-S", "-c", _ASKPASS, str(folder / "ask")]
+        program.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+        program.chmod(0o700)
+        self.variables = {
+            "SSH_ASKPASS": str(program),
+            "SSH_ASKPASS_REQUIRE": "force",
+            "DISPLAY": os.environ.get("DISPLAY", ":0"),  # before OpenSSH 8.4, ssh asks only with it
+        }
+
+    def answer_next(self, seconds: float) -> None:
+        """Answer a question that comes within so many seconds."""
+        if select.select([self._listener], [], [], seconds)[0]:
+            link, _ = self._listener.accept()
+            with link.makefile("rb") as lines:
+                asked: Any = json.loads(lines.readline() or b'["", ""]')
+            text, kind = str(asked[0]), str(asked[1])
+            self._open.append(link)  # ssh ends the program that shows what needs no answer
+            if kind == "none":
+                self._notify(text)
+                return
+            if (answer := self._ask(text, kind)) is not None:
+                link.sendall(json.dumps(answer).encode() + b"\n")
+            self._open.pop().close()
+
+    def _ask(self, text: str, kind: str) -> str | None:
+        """Return the answer; None where there is none, or where it is no."""
+        if self._prompt is None:
+            self.unanswered = text.strip()
+            return None
+        is_choice = kind == "confirm" or "(yes/no" in text
+        answer = self._prompt(text, echo=is_choice)
+        return None if kind == "confirm" and answer.strip().lower() not in _YES else answer
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for link in (*self._open, self._listener):
+            link.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
+import subprocess
+from subprocess import DEVNULL
 
 import pytest
 from support.invariants import Snapshot, assert_clean, assert_once
@@ -53,8 +55,10 @@ def _assert_results(user, jobs):
     assert "sweeps.py::tams[initial_mass=1.0]" in (folder / "report.html").read_text()
 
 
-def test_round_trips(user, sshd):
+@pytest.mark.parametrize("transport", ["fabric", "openssh"])
+def test_round_trips(user, sshd, transport):
     """Thirty experiments take no more connections, log-ins and sessions than three."""
+    user.ini(remex_transport=transport)
     used = []
     for masses in ([1.0, 2.0, 3.0], [4.0 + number for number in range(30)]):
         user.sweep(*masses)
@@ -66,6 +70,25 @@ def test_round_trips(user, sshd):
     assert {count.connections for count in used} == {1}
     assert {count.authentications for count in used} == {1}
     assert [count.sessions for count in used] == [1, 1, 1, 1] or used[1].sessions == 2
+
+
+def test_over_an_open_connection(user, home, sshd, tmp_path):
+    """Where the user's ssh has a connection open, no command logs in, and the doctor says so."""
+    sshd.client(home, lines=f"  ControlPath {tmp_path}/control\n")
+    user.ini(remex_transport="auto")
+    doctor = user.pytest("--remex-doctor").well()
+    assert "log in once by `ssh -fNM cluster`" in doctor
+    ssh = ["ssh", "-F", home / ".ssh" / "config", "cluster"]
+    subprocess.run([*ssh, "-fNM"], check=True, stdout=DEVNULL, stderr=DEVNULL)
+    try:
+        before = sshd.counts()
+        assert "by your ssh, over its open connection" in user.pytest("--remex-doctor").well()
+        user.submit()
+        user.pytest("--remex-status").told()
+        assert user.collect().well().text.count(" PASSED ") == 3
+        assert (sshd.counts() - before).connections == 0
+    finally:
+        subprocess.run([*ssh, "-O", "exit"], check=True, capture_output=True)
 
 
 @WITH_ACCOUNTING

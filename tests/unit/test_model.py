@@ -74,3 +74,10 @@ def test_read_what_is_not_here(run):
     """An output that was not fetched is named, with the fix."""
     with pytest.raises(RemoteError, match=r"'LOGS/x' is not among the fetched.*fetch="):
         run.read("LOGS/x")
+
+
+def test_a_remote_is_a_place(tmp_path):
+    """How this machine gets there does not tell remotes apart, and is one of three ways."""
+    assert Remote("a", transport="openssh") == Remote("a")
+    with pytest.raises(SweepError, match="write 'auto', 'fabric' or 'openssh'"):
+        Remote("a", transport="carrier")

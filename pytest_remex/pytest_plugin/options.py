@@ -106,6 +106,7 @@ def settings(config: pytest.Config) -> Settings:
     """Return what was asked for. Raises `pytest.UsageError` for what does not go together."""
     option = config.option
     _refuse_conflicts(config)
+    _transport(config)
     return Settings(
         mode=mode(config),
         output=anchor_of(config).output,
@@ -159,10 +160,14 @@ def default_remote(config: pytest.Config) -> Remote:
                 f"remex_host = {host} is set and {key} is not: name the "
                 f"{'clone of the repository' if key == 'remex_clone' else 'folder for runs'} there"
             )
-    transport: Any = str(config.getini("remex_transport"))
+    return Remote(host, clone, runs, shell=shell, transport=_transport(config))
+
+
+def _transport(config: pytest.Config) -> Any:  # noqa: ANN401 - one of the words of Remote
+    transport = str(config.getini("remex_transport"))
     if transport not in {"auto", "fabric", "openssh"}:
         raise pytest.UsageError(f"remex_transport = {transport!r}: write auto, fabric or openssh")
-    return Remote(host, clone, runs, shell=shell, transport=transport)
+    return transport
 
 
 def _refuse_conflicts(config: pytest.Config) -> None:

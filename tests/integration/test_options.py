@@ -84,7 +84,7 @@ def test_wait_takes_seconds(project, option):
         ("remex_confirm = many", "ERROR: remex_confirm = 'many': write a whole number"),
         ("remex_layout = tree", "ERROR: remex_layout = 'tree': write links or flat"),
         (
-            "remex_host = a\nremex_clone = c\nremex_runs = r\nremex_transport = carrier",
+            "remex_transport = carrier",
             "ERROR: remex_transport = 'carrier': write auto, fabric or openssh",
         ),
     ],

@@ -51,18 +51,21 @@ _RETRY_PAUSES = (0.5, 1.0, 2.0)
 _NO_CHANNEL = (b"Session open refused", b"open failed", b"request failed")
 _LOGIN_TIMEOUT = 600.0
 """Seconds for a login, of which a person may take most."""
-_STEP = 0.02
+_STEP = 0.005
 _LONGEST_PATH = 80
 """Bytes that the path of a socket may have, for ssh to add some of its own."""
 _KEEPER = """
-import os, subprocess, sys, threading
-ssh = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+import os, signal, sys, threading
+ssh = os.fork()
+if not ssh:
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.execvp(sys.argv[1], sys.argv[1:])
 def end_with_client():
     os.read(0, 1)
-    ssh.terminate()
+    os.kill(ssh, signal.SIGTERM)
 threading.Thread(target=end_with_client, daemon=True).start()
-code = ssh.wait()
-os._exit(code if code >= 0 else 255)
+status = os.waitpid(ssh, 0)[1]
+os._exit(255 if status & 127 else status >> 8)
 """
 """Runs ssh for as long as this process holds the other end of its stdin, even through kill -9."""
 _ASKPASS = """

@@ -26,6 +26,7 @@ test-lowest:  ## run the unit and integration tests with the oldest versions tha
 faults: $(VENV)/.test  ## run the long campaigns of faults: REMEX_FAULTS=60 of each kind, REMEX_SEED=... repeats
 	sh tools/install_test_system.sh
 	$(BIN)/python -m pytest tests/faults
+	REMEX_EXAMPLES=$${REMEX_EXAMPLES:-100} $(BIN)/python -m pytest tests/integration/test_any_text.py
 
 check: $(VENV)/.check  ## lint, format, types, imports, the page's scripts, and the agent's Python 3.6
 	$(BIN)/ruff check .

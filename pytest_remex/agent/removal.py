@@ -7,7 +7,7 @@ removal leaves is removed by the next one. No link is followed.
 import contextlib
 import os
 import stat
-from typing import Tuple
+from typing import List, Tuple
 
 from pytest_remex.agent import fs
 from pytest_remex.agent.errors import AgentError, UnreadableError
@@ -73,7 +73,7 @@ def _measure(path: str) -> Tuple[int, int]:
     while folders:
         # what cannot be listed, or has too long a path, does not count
         with contextlib.suppress(OSError):
-            for entry in deep.entries(folders.pop()):
+            for entry in _entries(folders.pop()):
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.path)
                 else:
@@ -92,6 +92,17 @@ def _take_away(runs: str, path: str) -> None:
 
 def _empty(folder: str) -> None:
     """Remove what an interrupted removal left."""
+    if os.path.islink(folder):
+        raise AgentError("runs", f"{folder} is a link, and links are not followed: remove it")
     for name in fs.listing(folder):
+        path = os.path.join(folder, name)
         with contextlib.suppress(OSError):
-            deep.remove_tree(os.path.join(folder, name))
+            try:
+                deep.remove_tree(path)
+            except NotADirectoryError:
+                os.unlink(path)
+
+
+def _entries(folder: str) -> "List[os.DirEntry[str]]":
+    with os.scandir(folder) as entries:
+        return list(entries)

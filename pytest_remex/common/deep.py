@@ -2,12 +2,15 @@
 
 import itertools
 import os
-from typing import AnyStr, List, Union
+import stat
+from typing import AnyStr, Iterator, List, Optional, Union
 
 DEEPEST = 100
 """Folders in each other that are looked into."""
 LONGEST = 2000
 """Bytes of the longest path below a run directory or checkout; Linux takes 4096 in all."""
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def is_too_deep(path: AnyStr) -> bool:
@@ -21,32 +24,54 @@ def remove_tree(path: "Union[bytes, str, os.PathLike[str]]") -> None:
 
     The folders in a folder are moved to the top before they are looked into.
     """
-    top, numbers = os.fsencode(path), itertools.count()
-    os.chmod(top, 0o700)  # a folder that its owner may not write to cannot be emptied
-    folders = [top]
-    while folders:
-        folder = folders.pop()
-        for entry in entries(folder):
-            if not entry.is_dir(follow_symlinks=False):
-                os.unlink(entry.path)
-                continue
-            os.chmod(entry.path, 0o700)
-            folders.append(entry.path if folder == top else _moved(entry.path, top, numbers))
+    top, numbers = _open(os.fspath(path), None), itertools.count()
+    try:
+        names = _empty(top, top, numbers)
+        while names:
+            name = names.pop()
+            folder = _open(name, top)
+            try:
+                names += _empty(folder, top, numbers)
+            finally:
+                os.close(folder)
+            os.rmdir(name, dir_fd=top)
+    finally:
+        os.close(top)
+    os.rmdir(path)
+
+
+def _empty(folder: int, top: int, numbers: "Iterator[int]") -> List[str]:
+    """Remove an open folder's files, move its folders to the top, and return their names there."""
+    found = []
+    for name in os.listdir(folder):
+        mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+        if not stat.S_ISDIR(mode):
+            os.unlink(name, dir_fd=folder)
+            continue
+        if mode & stat.S_IRWXU != stat.S_IRWXU:  # the system asks for them where it is moved
+            os.chmod(name, stat.S_IRWXU, dir_fd=folder)
+        there = name if folder == top else _free_name(top, numbers)
         if folder != top:
-            os.rmdir(folder)
-    os.rmdir(top)
+            os.rename(name, there, src_dir_fd=folder, dst_dir_fd=top)
+        found.append(there)
+    return found
 
 
-def entries(folder: AnyStr) -> "List[os.DirEntry[AnyStr]]":
-    """List a folder."""
-    with os.scandir(folder) as found:
-        return list(found)
+def _open(name: "Union[bytes, str]", above: Optional[int]) -> int:
+    """Open a folder that is no link, and let its owner read and write in it."""
+    try:
+        folder = os.open(name, _FOLDER, dir_fd=above)
+    except PermissionError:
+        os.chmod(name, stat.S_IRWXU, dir_fd=above)
+        folder = os.open(name, _FOLDER, dir_fd=above)
+    os.fchmod(folder, stat.S_IRWXU)
+    return folder
 
 
-def _moved(folder: bytes, top: bytes, numbers: "itertools.count[int]") -> bytes:
-    """Move a folder to the top, under a name that is free there, and return its new path."""
+def _free_name(folder: int, numbers: "Iterator[int]") -> str:
     while True:
-        target = os.path.join(top, b"removed.%d.%d" % (os.getpid(), next(numbers)))
-        if not os.path.lexists(target):
-            os.rename(folder, target)
-            return target
+        name = f"removed.{os.getpid()}.{next(numbers)}"
+        try:
+            os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return name

@@ -4,6 +4,7 @@ import json
 import os
 
 import pytest
+from support.agents import AgentError
 
 from pytest_remex.common.parts import RemovableRun
 from pytest_remex.common.protocol import Remove
@@ -92,3 +93,34 @@ def test_folders_without_end(agent, run, depth):
     assert remove(agent, run).refused == ""
     assert not run.exists()
     assert list((run.parent / ".remex" / "removed").iterdir()) == []
+
+
+def test_links_that_somebody_put_there(agent, run, tmp_path):
+    """Whoever can write to the runs folder cannot have files elsewhere removed by a link."""
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").touch()
+    removed = run.parent / ".remex" / "removed"
+    removed.mkdir(parents=True)
+    for folder in (removed, run, run / ".remex"):
+        (folder / "link").symlink_to(tmp_path / "precious")
+    (removed / "left").mkdir()
+    assert remove(agent, run).refused == ""
+    assert (tmp_path / "precious" / "file").exists()
+    assert not (removed / "left").exists()
+    assert not run.exists()
+    removed.rmdir()
+    removed.symlink_to(tmp_path / "precious")
+    with pytest.raises(AgentError, match="is a link, and links are not followed"):
+        remove(agent, run)
+    assert (tmp_path / "precious" / "file").exists()
+
+
+def test_folders_that_nobody_may_write_to(agent, run):
+    """Read-only and closed folders in a run directory do not keep it."""
+    for name in ("a", "a/b", "a/b/c"):
+        (run / name).mkdir()
+        (run / name / "file").touch()
+    for name, mode in (("a/b/c", 0), ("a/b", 0o500), ("a", 0o500)):
+        (run / name).chmod(mode)
+    assert remove(agent, run).refused == ""
+    assert not run.exists()

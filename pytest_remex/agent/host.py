@@ -92,6 +92,9 @@ def _program(name: str, words: List[str]) -> Check:
     if ran.code == process.MISSING:
         fix = f"load {name}'s module in a login file there, or install it"
         return Check(name, FAULT, f"{name} is not on PATH there", fix)
+    if ran.code == process.NOT_STARTED:
+        fix = "end processes of yours there (ulimit -a tells the limits), or use another login node"
+        return Check(name, FAULT, ran.message(), fix)
     lines = ran.out.splitlines()
     return Check(name, FINE, lines[0] if lines else name)
 

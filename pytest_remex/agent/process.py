@@ -4,6 +4,7 @@ Everything but sbatch and local jobs is started here.
 """
 
 import contextlib
+import errno
 import os
 import select
 import selectors
@@ -30,6 +31,9 @@ from pytest_remex.common.redact import redact
 
 MISSING = 127
 """The exit code of a program that is not there, as shells have it."""
+NOT_STARTED = 126
+"""The exit code of one that is there and was not started, as where there are too many processes."""
+_MISSING = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ELOOP)
 LARGEST = 1 << 26
 """Bytes that a program may print: squeue prints some 300 for each job."""
 _RUNNING: Set[int] = set()
@@ -60,7 +64,7 @@ class Ran(NamedTuple):
 def run(
     words: List[str], *, timeout: float, env: Optional[Dict[str, str]] = None, text: str = ""
 ) -> Ran:
-    """Run a program with `text` as its input; a missing program is exit code MISSING."""
+    """Run a program with `text` as its input; one that cannot be started has its `start_code`."""
     try:
         process = subprocess.Popen(
             words,
@@ -71,7 +75,7 @@ def run(
             start_new_session=True,
         )
     except OSError as error:
-        return Ran(MISSING, "", f"{words[0]}: {error.strerror}")
+        return Ran(start_code(error), "", f"{words[0]} was not started: {error.strerror}")
     with process:
         _RUNNING.add(process.pid)
         try:
@@ -85,6 +89,14 @@ def run(
         finally:
             _RUNNING.discard(process.pid)
     return Ran(process.returncode, os.fsdecode(out), os.fsdecode(err))
+
+
+def start_code(error: OSError) -> int:
+    """Return the exit code for a program that was not started: MISSING only where it is not there.
+
+    A login node that has no room for a process says nothing about what is installed there.
+    """
+    return MISSING if error.errno in _MISSING else NOT_STARTED
 
 
 def end_all() -> None:

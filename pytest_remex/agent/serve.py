@@ -130,6 +130,9 @@ def _handler(request: Request) -> Callable[[Any, Reply], None]:
 def _fault(error: Exception, request: Request) -> protocol.Error:
     if is_full(error):
         return disk_error(error, getattr(request, "runs", "")).event()
+    if isinstance(error, MemoryError):
+        limit = "ulimit -v, there, tells how much it may have"
+        return protocol.Error("memory", f"the agent got no more memory ({limit}): ask for more")
     trace = "".join(traceback.format_exc().splitlines(keepends=True)[-TRACE:])
     return protocol.Error("internal", redact(f"{type(error).__name__}: {error}"), redact(trace))
 

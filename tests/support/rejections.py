@@ -48,6 +48,7 @@ LIMIT = (
     f"AssocMaxSubmitJobLimit\n{POLICY}",
     f"QOSMaxSubmitJobPerUserLimit\n{POLICY}",
     UNAVAILABLE,
+    f"{FAILED}Resource temporarily unavailable to start sbatch: Cannot allocate memory",
 )
 
 DOUBTFUL = (

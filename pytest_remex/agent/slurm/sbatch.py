@@ -51,9 +51,11 @@ class Launcher:
                 start_new_session=True,
             )
         except OSError as error:
-            message = f"Unable to open file {words[0]}: {error.strerror}\n"
+            code = process.start_code(error)
+            why = "Unable to open file" if code == process.MISSING else _FAILED + _NO_ROOM
+            message = f"{why} {words[0]}: {error.strerror}\n"
             os.write(output, message.encode("ascii", "replace"))
-            return process.MISSING
+            return code
         with self._lock:
             self._deadlines[started.pid] = time.monotonic() + self._patience
         # not reaped before it is off the list: its number must not be another's when it is killed
@@ -126,6 +128,8 @@ _ID = re.compile(
     r"^(?:Submitted batch job )?([1-9]\d{0,9})(?:;([\w.-]+)| on cluster ([\w.-]+))?$", re.MULTILINE
 )
 _FAILED = "Batch job submission failed: "
+_NO_ROOM = "Resource temporarily unavailable to start"
+"""That there are too many processes, say: it is tried again, as a limit of Slurm's is."""
 _POLICY = "Job violates accounting/QOS policy"
 _LIMITS = re.compile(r"MaxSubmitJob|GrpSubmitJob|MaxSubmitPA|Resource temporarily unavailable")
 _REASON = re.compile(r"^sbatch: error: (?:Assoc|QOS)\w+$", re.MULTILINE)

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -93,3 +94,29 @@ def test_a_long_listing_takes_little_memory(guest, tmp_path):
     told = agent.ask(Query(str(tmp_path), SLURM, asked))
     assert {str(event.job.state) for event in told} == {"RUNNING"}
     assert status(agent.process, "VmHWM") < 100_000
+
+
+NO_ROOM = """
+import resource, sys
+from pytest_remex.agent import process
+from pytest_remex.agent.slurm import client, sbatch
+print(process.run(["no-such-program"], timeout=9).code)
+resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))
+ran = process.run(["true"], timeout=9)
+print(ran.code, ran.message())
+try:
+    client.accounts(["1"], 0.0)
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_a_login_node_without_room_for_a_process():
+    """A program that could not be started is not taken for one that is not installed."""
+    done = subprocess.run(
+        [sys.executable, "-c", NO_ROOM], check=True, capture_output=True, text=True, timeout=60
+    )
+    missing, not_started, accounts = done.stdout.splitlines()
+    assert missing == "127"
+    assert not_started == "126 true was not started: Too many open files"
+    assert accounts == "AgentError sacct failed: sacct was not started: Too many open files"

@@ -8,7 +8,7 @@ import time
 import traceback
 from typing import Any, Callable, Dict, Optional, Tuple
 
-from pytest_remex.agent import claims, host, outputs, process, record_copies, removal
+from pytest_remex.agent import claims, host, outputs, process, record_copies, removal, sender
 from pytest_remex.agent.errors import AgentError, LinkGoneError, disk_error, is_full
 from pytest_remex.agent.local import queue, scheduler
 from pytest_remex.agent.place import directories
@@ -55,11 +55,14 @@ TRACE = 12
 
 
 def start(line: Dict[str, Any]) -> None:
-    """Begin as the start line says: serve a client, or run the local queue of a runs folder."""
+    """Begin as the start line says: serve a client, send files, or run a runs folder's queue."""
     if "queue" in line:
         queue.run_queue(line["queue"])
         return
     os.nice(line.get("nice", 0))
+    if "files" in line:
+        sender.send_files(line, sys.stdout.buffer)
+        return
     wire = Wire(line["nonce"], sys.stdin.buffer, sys.stdout.buffer)
     limits = line.get("silence"), line.get("grace", GRACE)
     threading.Thread(target=_watch, args=(wire, *limits), daemon=True).start()

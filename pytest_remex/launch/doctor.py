@@ -18,7 +18,7 @@ from pytest_remex.model import Remote, Repo
 from pytest_remex.repo.git import Git
 from pytest_remex.repo.identity import Footprint
 from pytest_remex.sbatch.exit_codes import hidden_exit_codes
-from pytest_remex.transport import Connection
+from pytest_remex.transport import Connection, rsync_fault
 
 CAPACITY = frozenset({"jobs", "disk", "quota"})
 """The checks whose notes a launch tells too."""
@@ -106,6 +106,7 @@ def _there(connection: Connection, remote: Remote) -> Iterator[Check]:
             # The clock comes last: all before it took time.
             yield _clock(check, asked, time.time()) if check.name == "clock" else check
         if remote.host is not None:
+            yield _rsync_here()
             yield _login_files(connection.noise)
     except RemoteError as error:
         fix = f"ssh {remote.host} python3 --version" if remote.host else "python3 --version"
@@ -116,6 +117,13 @@ def _other_way(connection: Connection) -> Iterator[Check]:
     """Say where another transport would do more."""
     if could := connection.other_way:
         yield Check("transport", NOTE, f"{connection.way} was used", could)
+
+
+def _rsync_here() -> Check:
+    if fault := rsync_fault():
+        fix = "install rsync 3.1 or newer: a grid of many files comes faster"
+        return Check("rsync here", NOTE, f"{fault}: files come through the agent", fix)
+    return Check("rsync here", FINE, "rsync")
 
 
 def _login_files(noise: str) -> Check:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pytest_remex.transport.base import Prompt
 from pytest_remex.transport.connection import Connection, Connections, connect
+from pytest_remex.transport.rsync import rsync_fault
 from pytest_remex.transport.transfer import TransferProgress
 
-__all__ = ["Connection", "Connections", "Prompt", "TransferProgress", "connect"]
+__all__ = ["Connection", "Connections", "Prompt", "TransferProgress", "connect", "rsync_fault"]

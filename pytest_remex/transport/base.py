@@ -28,6 +28,10 @@ class NoChannelError(RemoteError):
     """The server allows no further channel on this connection (sshd's MaxSessions)."""
 
 
+class NoRsyncError(RemoteError):
+    """There is no rsync to use, here or there."""
+
+
 def connection_lost(what: str, work: str) -> ConnectionLostError:
     """Return the error for a connection that was lost during some work.
 

@@ -16,8 +16,9 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_remex.errors import RemoteError
-from pytest_remex.transport.base import Channel, connection_lost, last_lines
+from pytest_remex.transport.base import Channel, NoRsyncError, connection_lost, last_lines
 from pytest_remex.transport.rsync import pull
+from pytest_remex.transport.through_agent import pull_through_agent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -199,6 +200,7 @@ class ShellTransport(ABC):
         self._notify = notify
         self._idle_timeout = idle_timeout
         self._separate_streams = True
+        self._has_rsync = True
 
     def python(self, program: str) -> ShellChannel:
         """See `Transport`. The python3 that the login shell finds runs the program."""
@@ -214,8 +216,16 @@ class ShellTransport(ABC):
         return channel
 
     def copy(self, transfer: Transfer) -> None:
-        """See `Transport`; by rsync."""
-        pull(self, transfer, idle_timeout=self._idle_timeout)
+        """See `Transport`; by rsync, where both sides have one."""
+        if self._has_rsync:
+            try:
+                pull(self, transfer, idle_timeout=self._idle_timeout)
+            except NoRsyncError as error:
+                self._has_rsync = False
+                self._notify(f"{error}: files come through the agent")
+            else:
+                return
+        pull_through_agent(self, transfer, idle_timeout=self._idle_timeout)
 
     @abstractmethod
     def close(self) -> None:

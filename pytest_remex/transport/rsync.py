@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from pytest_remex.errors import RemoteError
-from pytest_remex.transport.base import CHUNK, last_lines
+from pytest_remex.transport.base import CHUNK, NoRsyncError, last_lines
 from pytest_remex.transport.rsync_tunnel import RsyncTunnel
 from pytest_remex.transport.transfer import TransferProgress, disk_full
 
@@ -31,6 +31,8 @@ _SOME_MISSING = (0, 23, 24)
 """Exit codes of a transfer that did all it could."""
 _FAULTS_HERE = (1, 3, 11, 22)
 """Exit codes of faults on this machine, whatever became of the connection."""
+_NOT_STARTED = 127
+"""The exit code of a program that cannot be started."""
 _MIN_VERSION = (3, 1)
 _HAS_TRUST_SENDER = (3, 2, 5)
 _TERM_TIMEOUT = 2.0
@@ -40,7 +42,8 @@ def pull(transport: Transport, transfer: Transfer, *, idle_timeout: float) -> No
     """Copy files; missing and unreadable ones are left out.
 
     Raises:
-        RemoteError: rsync is missing, too old, or failed.
+        NoRsyncError: rsync is missing here or there, or is too old here.
+        RemoteError: It failed.
         ConnectionLostError: The connection broke, or was silent for `idle_timeout` seconds; parts
             of files are kept for the next time.
     """
@@ -168,6 +171,8 @@ def _check_exit(code: int, tunnel: RsyncTunnel, stderr: bytes, destination: Path
     """Raise the error that rsync's exit code stands for, unless only some files are missing."""
     if tunnel.fault:
         raise tunnel.fault
+    if tunnel.code == _NOT_STARTED:
+        raise NoRsyncError(f"{tunnel.place}: rsync does not start there ({tunnel.stderr})")
     if tunnel.code is None and code not in (0, *_FAULTS_HERE):
         raise tunnel.lost("broke")
     if code in _SOME_MISSING:
@@ -178,18 +183,25 @@ def _check_exit(code: int, tunnel: RsyncTunnel, stderr: bytes, destination: Path
     raise RemoteError(f"rsync from {tunnel.place} failed (exit code {code}): {why}")
 
 
+def rsync_fault() -> str:
+    """Return why the rsync of this machine is of no use; empty where it is."""
+    try:
+        _version()
+    except NoRsyncError as error:
+        return str(error)
+    return ""
+
+
 def _version() -> tuple[int, ...]:
-    """Return the version of this machine's rsync; raise `RemoteError` for none, or an old one."""
+    """Return the version of this machine's rsync; raise `NoRsyncError` for none that will do."""
     if shutil.which("rsync") is None:
-        raise RemoteError("rsync is not on the PATH of this machine: install it")
+        raise NoRsyncError("rsync is not on the PATH of this machine")
     run = subprocess.run(["rsync", "--version"], capture_output=True, check=False, text=True)
     match = re.match(r"rsync\s+version v?(\d+)\.(\d+)(?:\.(\d+))?", run.stdout)
     version = tuple(int(part or 0) for part in match.groups()) if match else (0,)
     if version < _MIN_VERSION:
         first = run.stdout.partition("\n")[0]
-        raise RemoteError(
-            f"this machine's rsync ({first!r}) is too old: install rsync 3.1 or newer"
-        )
+        raise NoRsyncError(f"this machine's rsync ({first!r}) is not rsync 3.1 or newer")
     return version
 
 

@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING
 
 from pytest_remex.errors import RemoteError
-from pytest_remex.transport.base import CHUNK, connection_lost, last_lines
+from pytest_remex.transport.base import CHUNK, NoRsyncError, connection_lost, last_lines
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -36,13 +36,14 @@ except OSError as error:
         % ({source!r}, error.strerror))
     raise SystemExit(1)
 if not shutil.which("rsync"):
-    report("rsync is not on the PATH there: install or load it")
+    report({missing!r})
     raise SystemExit(1)
 os.nice(10)
 report("")
 os.execvp("rsync", {words!r})
 """
 """The program that becomes rsync there; first it reports an error, or "" for none."""
+_MISSING = "rsync is not on the PATH there"
 _SHELL = """
 import os, socket, sys
 with socket.socket(fileno=int(sys.argv[1])) as tunnel:
@@ -157,7 +158,9 @@ class RsyncTunnel:
     def _carry(self, words: list[str], output: int, into: int) -> None:
         """Start rsync there by `words`; carry `output` to its stdin, and its stdout to `into`."""
         nonce = secrets.token_hex(8)
-        program = _START_RSYNC.format(nonce=nonce, source=self._source, words=words)
+        program = _START_RSYNC.format(
+            nonce=nonce, source=self._source, words=words, missing=_MISSING
+        )
         channel = self._transport.python(program)
         self._last_data = time.monotonic()
         self._channel = channel
@@ -180,7 +183,8 @@ class RsyncTunnel:
             line, ended, rest = text.partition(mark)[2].partition(b"\n")
             if ended:
                 if fault := json.loads(line):
-                    raise RemoteError(f"{self.place}: {fault}")
+                    kind = NoRsyncError if fault == _MISSING else RemoteError
+                    raise kind(f"{self.place}: {fault}")
                 return rest
         self.code = channel.wait(_EXIT_TIMEOUT)
         if self.code is not None:

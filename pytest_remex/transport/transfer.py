@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 import tempfile
+import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,6 +92,7 @@ def fetch(
     try:
         destination.mkdir(parents=True, exist_ok=True)
         with _staging_folder(destination) as staging:
+            refuse_one_file(names, staging)
             for name in names:  # left by a fetch that was killed, and perhaps old by now
                 (staging / name).unlink(missing_ok=True)
             try:
@@ -101,6 +103,38 @@ def fetch(
     except OSError as error:
         raise unwritable(destination, error) from error
     return missing
+
+
+def is_one_file(folder: Path, name: str, other: str) -> bool:
+    """Return whether the file system of a folder takes two names for one."""
+    pairs = zip(name.split("/"), other.split("/"), strict=True)
+    with tempfile.TemporaryDirectory(prefix="names-", dir=folder) as probe:
+        for one, two in pairs:
+            (Path(probe) / one).touch()
+            if one != two and not (Path(probe) / two).exists():
+                return False
+    return True
+
+
+def refuse_one_file(
+    names: Iterable[str], folder: Path, is_one: Callable[[Path, str, str], bool] = is_one_file
+) -> None:
+    """Refuse names that a file system here takes for one, as those of Macs do.
+
+    Raises:
+        RemoteError: Two names differ only in case, or in how Unicode writes them, and `folder` does
+            not tell them apart.
+    """
+    alike: dict[str, str] = {}
+    for name in names:
+        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
+        other = alike.setdefault(folded, name)
+        if other != name and is_one(folder, other, name):
+            raise RemoteError(
+                f"{other!r} and {name!r} would be one file in {folder.parent}, whose file system "
+                f"does not tell them apart: fetch only one of them, or set remex_output to a "
+                f"folder on another file system"
+            )
 
 
 def unwritable(path: Path, error: OSError) -> RemoteError:

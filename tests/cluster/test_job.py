@@ -78,6 +78,7 @@ def test_over_an_open_connection(user, home, sshd, tmp_path):
     user.ini(remex_transport="auto")
     doctor = user.pytest("--remex-doctor").well()
     assert "log in once by `ssh -fNM cluster`" in doctor
+    assert "rsync here: rsync" in doctor
     ssh = ["ssh", "-F", home / ".ssh" / "config", "cluster"]
     subprocess.run([*ssh, "-fNM"], check=True, stdout=DEVNULL, stderr=DEVNULL)
     try:

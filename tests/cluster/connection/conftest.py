@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from support.proxy import Proxy
 from support.sshd import TRANSPORT, SshServer
@@ -81,9 +83,30 @@ def opened(runs, transport):
         connection.close()
 
 
-@pytest.fixture(params=["ssh", "local"])
+@pytest.fixture
+def openrsync(tmp_path, monkeypatch):
+    """Put the rsync of a Mac first on the PATH here."""
+    program = tmp_path / "mac" / "rsync"
+    program.parent.mkdir()
+    program.write_text(
+        "#!/bin/sh\necho 'openrsync: protocol version 29, rsync version 2.6.9 compatible'\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+
+@pytest.fixture(params=["rsync", "openrsync"])
+def with_any_rsync(request):
+    """Fetch by rsync, or without one that is of use."""
+    if request.param == "openrsync":
+        request.getfixturevalue("openrsync")
+
+
+@pytest.fixture(params=["ssh", "local", "openrsync"])
 def connection(request, opened):
     """Return a connection of each kind."""
+    if request.param == "openrsync":
+        request.getfixturevalue("openrsync")
     return opened(None if request.param == "local" else "cluster")
 
 

@@ -155,6 +155,7 @@ def test_unreadable(opened, runs, here, server):
 
 
 @pytest.mark.transports("fabric", "openssh")
+@pytest.mark.usefixtures("with_any_rsync")
 def test_growing_file(opened, proxy, runs, here):
     """Of a file that grew, only what is new goes over the link."""
     start = os.urandom(3_000_000)

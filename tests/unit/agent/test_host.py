@@ -34,7 +34,7 @@ def test_all_faults_are_told_together(start_agent, tmp_path):
         needs=Needs(pack=True),
     )
     faults = {name for name, check in found.items() if check.state == FAULT}
-    assert faults == {"git", "clone", "rsync", "Slurm", "runs folder", "disBatch"}
+    assert faults == {"git", "clone", "Slurm", "runs folder", "disBatch"}
     assert all(found[name].fix for name in faults)
     assert found["runs folder"].fix == "mkdir -p /no/runs"
 

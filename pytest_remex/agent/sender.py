@@ -1,0 +1,98 @@
+"""Send files to a client that has no rsync to use: one compressed stream of what it lacks.
+
+After a line with a fault, or with none, a zlib stream of records follows: a `HEADER`, and the rest
+of the file in pieces, each with its length before it; a piece of no bytes ends the file, and the
+number `LAST` the stream. Missing and unreadable files are left out, and no link is followed.
+"""
+
+import json
+import os
+import stat
+import zlib
+from typing import Any, BinaryIO, Dict, Optional
+
+from pytest_remex.common.files import (
+    HEADER,
+    LAST,
+    LENGTH,
+    NO_BYTES,
+    PIECE,
+    digest_of_start,
+)
+
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+def send_files(line: Dict[str, Any], sink: BinaryIO) -> None:
+    """Send the files that a start line names.
+
+    Args:
+        line: `nonce` begins the first line; `source` is the folder of the files; `files` has for
+            each its path there, how many bytes of its beginning the client has, and their digest.
+        sink: Where the stream goes.
+
+    """
+    source = os.path.realpath(line["source"])
+    fault = ""
+    if not os.path.isdir(source):
+        fault = f"the runs folder {line['source']} cannot be read: check remex_runs"
+    sink.write(b"\n%s %s\n" % (line["nonce"].encode("ascii"), json.dumps(fault).encode("ascii")))
+    if not fault:
+        _Sender(source, sink).send(line["files"])
+    sink.flush()
+
+
+class _Sender:
+    """Writes files below a folder into a compressed stream."""
+
+    def __init__(self, source: str, sink: BinaryIO) -> None:
+        self._source = source
+        self._sink = sink
+        self._packer = zlib.compressobj(1)
+        self._is_plain = {}  # type: Dict[str, bool]
+
+    def send(self, files: Any) -> None:  # noqa: ANN401 - as JSON has it
+        """Send files, and the end of the stream."""
+        for number, (name, size, digest) in enumerate(files):
+            opened = self._open(name)
+            if opened is not None:
+                with os.fdopen(opened, "rb", 0) as file:
+                    self._send(number, file, size, digest)
+        self._write(HEADER.pack(LAST, 0, 0, 0))
+        self._sink.write(self._packer.flush())
+
+    def _open(self, name: str) -> Optional[int]:
+        """Open a regular file; None for anything else, and for what lies behind a link."""
+        folder = os.path.dirname(os.path.join(self._source, name))
+        if folder not in self._is_plain:
+            self._is_plain[folder] = os.path.realpath(folder) == folder
+        if not self._is_plain[folder]:
+            return None
+        try:
+            opened = os.open(os.path.join(self._source, name), _OPEN)
+        except OSError:
+            return None
+        if stat.S_ISREG(os.fstat(opened).st_mode):
+            return opened
+        os.close(opened)
+        return None
+
+    def _send(self, number: int, file: BinaryIO, size: int, digest: str) -> None:
+        about = os.fstat(file.fileno())
+        start = size if 0 < size <= about.st_size and digest_of_start(file, size) == digest else 0
+        self._write(HEADER.pack(number, about.st_size, about.st_mtime_ns, start))
+        file.seek(start)
+        left = about.st_size - start
+        while left > 0:
+            piece = file.read(min(left, PIECE))
+            if not piece:  # it became shorter meanwhile
+                break
+            left -= len(piece)
+            self._write(LENGTH.pack(len(piece)))
+            self._write(piece)
+        self._write(NO_BYTES)
+
+    def _write(self, data: bytes) -> None:
+        packed = self._packer.compress(data)
+        if packed:
+            self._sink.write(packed)

@@ -1,0 +1,242 @@
+"""Copying files without rsync: one compressed stream from a program of the agent's."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import secrets
+import stat
+import threading
+import time
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from pytest_remex import agent
+from pytest_remex.common.files import HEADER, LAST, LENGTH, PIECE, digest_of_start
+from pytest_remex.errors import RemoteError
+from pytest_remex.transport.base import connection_lost, last_lines
+from pytest_remex.transport.transfer import FolderMaker, TransferProgress, unwritable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_remex.transport.base import Channel, Transport
+    from pytest_remex.transport.transfer import Transfer
+
+_PARTIAL = ".remex-part"
+_AHEAD = 64
+"""How much of what came may wait to be written, in pieces as they come."""
+_MOST = 1 << 20
+"""Bytes to unpack at a time, whatever a hostile stream holds."""
+_KEPT = 2000
+_EXIT_TIMEOUT = 5.0
+_REPORT_EVERY = 0.05
+_STEP = 0.5
+
+
+def pull_through_agent(transport: Transport, transfer: Transfer, *, idle_timeout: float) -> None:
+    """Copy files; missing and unreadable ones are left out, and of a file only what is new comes.
+
+    Raises:
+        RemoteError: It failed, there or here.
+        ConnectionLostError: The connection broke, or was silent for `idle_timeout` seconds; parts
+            of files are kept for the next time.
+    """
+    files = [_File.at(name, transfer) for name in transfer.names]
+    nonce = secrets.token_hex(8)
+    start = {
+        "nonce": nonce,
+        "modules": agent.bundle(),
+        "nice": 10,
+        "source": transfer.source,
+        "files": [[each.name, each.size, each.digest] for each in files],
+    }
+    channel = transport.python(agent.BOOT)
+    stream = _Stream(channel, transport.place, idle_timeout)
+    try:
+        channel.write(json.dumps(start).encode() + b"\n")
+        if fault := json.loads(stream.line_after(nonce.encode() + b" ")):
+            raise RemoteError(f"{transport.place}: {fault}")
+        _Copying(transfer, files, stream).copy()
+    except (OSError, EOFError) as error:
+        raise stream.lost("broke") from error
+    finally:
+        stream.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file to copy: what is here of it, in `known`, and how much that is."""
+
+    name: str
+    part: Path
+    known: Path | None = None
+    size: int = 0
+    digest: str = ""
+
+    @classmethod
+    def at(cls, name: str, transfer: Transfer) -> _File:
+        """Look for the part that an earlier transfer left, then for the file itself."""
+        part = transfer.staging / _PARTIAL / name
+        for known in (part, transfer.destination / name):
+            try:
+                about = known.lstat()
+                if stat.S_ISREG(about.st_mode) and about.st_size:
+                    with known.open("rb") as file:
+                        digest = digest_of_start(file, about.st_size)
+                    return cls(name, part, known, about.st_size, digest)
+            except OSError:
+                continue
+        return cls(name, part)
+
+
+class _Copying:
+    """One transfer: writes each file into a part, and renames it when it is whole."""
+
+    def __init__(self, transfer: Transfer, files: list[_File], stream: _Stream) -> None:
+        self._transfer = transfer
+        self._files = files
+        self._stream = stream
+        self._folders = FolderMaker(transfer.staging)
+        self._began = time.monotonic()
+        self._reported = 0.0
+        self._whole = 0
+        self._bytes = 0
+
+    def copy(self) -> None:
+        """Copy all files that come."""
+        while True:
+            number, size, mtime, start = HEADER.unpack(self._stream.read(HEADER.size))
+            if number == LAST:
+                break
+            if number >= len(self._files) or start > self._files[number].size or start > size:
+                raise self._stream.damaged()
+            try:
+                self._write(self._files[number], start, mtime)
+            except OSError as error:
+                raise unwritable(self._files[number].part, error) from error
+        self._report(now=True)
+
+    def _write(self, each: _File, start: int, mtime: int) -> None:
+        *parents, last = each.name.split("/")
+        folder = self._folders.make((_PARTIAL, *parents))
+        if start and each.known != each.part and each.known is not None:
+            with each.known.open("rb") as known, each.part.open("wb") as part:
+                _copy_start(known, part, start)
+        with each.part.open("r+b" if start else "wb") as part:
+            part.truncate(start)
+            part.seek(start)
+            self._bytes += start
+            while length := LENGTH.unpack(self._stream.read(LENGTH.size))[0]:
+                if length > PIECE:
+                    raise self._stream.damaged()
+                part.write(self._stream.read(length))
+                self._bytes += length
+                self._report()
+        os.utime(folder / last, ns=(mtime, mtime))
+        (folder / last).replace(self._folders.make(tuple(parents)) / last)
+        self._whole += 1
+        self._report()
+
+    def _report(self, *, now: bool = False) -> None:
+        passed = time.monotonic() - self._began
+        if now or passed - self._reported > _REPORT_EVERY:
+            self._reported = passed
+            rate = self._bytes / max(passed, 1e-3)
+            self._transfer.report(TransferProgress(self._whole, self._bytes, rate))
+
+
+def _copy_start(source: BinaryIO, sink: BinaryIO, size: int) -> None:
+    while size > 0 and (piece := source.read(min(size, _MOST))):
+        sink.write(piece)
+        size -= len(piece)
+
+
+class _Stream:
+    """What comes from the program there, unpacked, with a time limit for each piece."""
+
+    def __init__(self, channel: Channel, place: str, idle_timeout: float) -> None:
+        self._channel = channel
+        self._place = place
+        self._idle_timeout = idle_timeout
+        self._came: queue.Queue[bytes] = queue.Queue(_AHEAD)
+        self._unpacker = zlib.decompressobj()
+        self._unpacked = bytearray()
+        self._packed = b""
+        self._stderr = b""
+        self._closed = threading.Event()
+        threading.Thread(target=self._receive, name="remex-files", daemon=True).start()
+        threading.Thread(target=self._receive_errors, name="remex-files", daemon=True).start()
+
+    def line_after(self, mark: bytes) -> bytes:
+        """Skip what login files wrote, and return the rest of the line that the mark begins."""
+        text = b""
+        while True:
+            text += self._next()
+            line, ended, rest = text.partition(mark)[2].partition(b"\n")
+            if ended:
+                self._packed = rest
+                return line
+            if mark not in text:
+                text = text[-len(mark) :]
+
+    def read(self, size: int) -> bytes:
+        """Return so many unpacked bytes."""
+        while len(self._unpacked) < size:
+            packed, self._packed = self._packed or self._next(), b""
+            try:
+                self._unpacked += self._unpacker.decompress(packed, _MOST)
+            except zlib.error as error:
+                raise self.damaged() from error
+            self._packed = self._unpacker.unconsumed_tail
+        data = bytes(self._unpacked[:size])
+        del self._unpacked[:size]
+        return data
+
+    def damaged(self) -> RemoteError:
+        """Return the error for a stream that makes no sense."""
+        return self.lost("brought what is no file")
+
+    def lost(self, what: str) -> RemoteError:
+        """Return the error for a connection that was lost; `what` happened to it."""
+        return connection_lost(f"the connection to {self._place} {what}", "files were fetched")
+
+    def _next(self) -> bytes:
+        try:
+            data = self._came.get(timeout=self._idle_timeout)
+        except queue.Empty:
+            raise self.lost(f"was silent for {self._idle_timeout:g} s") from None
+        if data:
+            return data
+        code = self._channel.wait(_EXIT_TIMEOUT)
+        if code is None:
+            raise self.lost("broke")
+        raise RemoteError(
+            f"{self._place}: the program that sends files ended (exit code {code}): "
+            f"{last_lines(self._stderr)}"
+        )
+
+    def close(self) -> None:
+        """End the program."""
+        self._closed.set()
+        self._channel.close()
+
+    def _receive(self) -> None:
+        data = b"-"
+        while data and not self._closed.is_set():
+            data = self._channel.read()
+            self._keep(data)
+
+    def _keep(self, data: bytes) -> None:
+        """Keep what came, once there is room for it."""
+        while not self._closed.is_set():
+            with contextlib.suppress(queue.Full):
+                self._came.put(data, timeout=_STEP)
+                return
+
+    def _receive_errors(self) -> None:
+        while data := self._channel.read_error():
+            self._stderr = (self._stderr + data)[-_KEPT:]

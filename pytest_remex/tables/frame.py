@@ -67,7 +67,9 @@ def results(
     return read_csv(path)
 
 
-def curves(which: str | Path, *, launch: str | None = None) -> pd.DataFrame:
+def curves(
+    which: str | Path, name: str | None = None, *, launch: str | None = None
+) -> pd.DataFrame:
     """Return the curves that a sweep's runs recorded, at full resolution, a row for each point.
 
     The columns are experiment (its id), name (the curve's), x, y, and the parameters; `.attrs` has
@@ -75,13 +77,14 @@ def curves(which: str | Path, *, launch: str | None = None) -> pd.DataFrame:
 
     Args:
         which: The sweep's name, looked for as `results` does; or the path of its folder.
+        name: The curves of this name alone.
         launch: That launch, instead of each experiment's newest run.
 
     Raises:
-        RemexError: There are no such results, or a curve's file is damaged.
+        RemexError: There are no such results, no curve has that name, or a curve's file is damaged.
 
     Example:
-        >>> curves("tams").query("name == 'radius'")  # doctest: +SKIP
+        >>> curves("tams", "radius").groupby("experiment").y.max()  # doctest: +SKIP
 
     """
     table = results(which, launch=launch)
@@ -92,13 +95,25 @@ def curves(which: str | Path, *, launch: str | None = None) -> pd.DataFrame:
             labels[curve.name] = [curve.x_label, curve.y_label]
             part = pd.DataFrame({"experiment": row["id"], "name": curve.name, "x": curve.x})
             part["y"] = curve.y
-            for name in table.attrs["parameters"]:
-                title = f"parameter.{name}" if name in part.columns[:4] else name
-                part[title] = [row[name]] * len(part)
+            for each in table.attrs["parameters"]:
+                title = f"parameter.{each}" if each in part.columns[:4] else each
+                part[title] = [row[each]] * len(part)
             parts.append(part)
     found = pd.concat(parts[1:] or parts, ignore_index=True)
     found.attrs["labels"] = labels
-    return found
+    return found if name is None else _named(found, name)
+
+
+def _named(found: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return the curves of one name."""
+    labels = found.attrs["labels"]
+    if name not in labels:
+        raise RemexError(
+            f"no run recorded a curve {name!r}: there are {', '.join(labels) or 'none'}"
+        )
+    chosen = found[found["name"] == name].reset_index(drop=True)
+    chosen.attrs["labels"] = {name: labels[name]}
+    return chosen
 
 
 def read_csv(path: Path, **options: Any) -> pd.DataFrame:  # noqa: ANN401 - those of pandas
@@ -108,6 +123,15 @@ def read_csv(path: Path, **options: Any) -> pd.DataFrame:  # noqa: ANN401 - thos
     if tuple(map(int, pd.__version__.split(".")[:2])) < _EXACT_BY_DEFAULT:
         options.setdefault("float_precision", "round_trip")
     found: pd.DataFrame = pd.read_csv(path, **options)
+    return found
+
+
+def read_parquet(path: Path, **options: Any) -> pd.DataFrame:  # noqa: ANN401 - those of pandas
+    """Return a Parquet file as a DataFrame; `columns` reads some of it."""
+    try:
+        found: pd.DataFrame = pd.read_parquet(path, **options)
+    except ImportError:
+        raise RemexError(f"{path} is Parquet: pip install 'pytest-remex[parquet]'") from None
     return found
 
 

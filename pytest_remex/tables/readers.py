@@ -74,9 +74,9 @@ class BuiltInReaders:
 def read(path: Path, options: Mapping[str, object] = MappingProxyType({})) -> object | None:
     """Return what a file holds, by its suffix, in any case; None for a kind that is not known.
 
-    A CSV becomes a DataFrame; JSON, TOML and YAML what they hold; .npy and .npz arrays; netCDF an
-    xarray Dataset, HDF5 an h5py File; text and logs, gzipped or not, a string; pictures and
-    documents stay a path.
+    A CSV or Parquet file becomes a DataFrame; JSON, TOML and YAML what they hold; .npy and .npz
+    arrays; netCDF an xarray Dataset, HDF5 an h5py File; text and logs, gzipped or not, a string;
+    pictures and documents stay a path.
 
     Raises:
         RemexError: The file is not of its kind, an option is not known to its reader, or the
@@ -88,13 +88,13 @@ def read(path: Path, options: Mapping[str, object] = MappingProxyType({})) -> ob
         reader = _PACKED.get(_READERS.get(Path(path.stem).suffix.lower()))
     if reader is None:
         return None
-    if options and reader is not _table:
+    if options and reader not in _WITH_OPTIONS:
         raise RemexError(
             f"{path.name} is read without options: leave out {', '.join(options)} of run.read, or "
             f"implement the hook pytest_remex_read in conftest.py"
         )
     try:
-        return _table(path, options) if options else reader(path)
+        return _WITH_OPTIONS[reader](path, options) if options else reader(path)
     except (ValueError, OSError) as error:
         raise RemexError(
             f"{path} cannot be read as {path.suffix}: {error}; see what the job wrote"
@@ -109,6 +109,16 @@ def _table(path: Path, options: Mapping[str, object] = MappingProxyType({})) -> 
         return read_csv(path, **options)
     except TypeError as error:
         raise RemexError(f"{path.name}: {error}; see the arguments of pandas.read_csv") from error
+
+
+def _parquet(path: Path, options: Mapping[str, object] = MappingProxyType({})) -> object:
+    from pytest_remex.tables.frame import read_parquet  # noqa: PLC0415 - as above
+
+    try:
+        return read_parquet(path, **options)
+    except TypeError as error:
+        message = f"{path.name}: {error}; see the arguments of pandas.read_parquet"
+        raise RemexError(message) from error
 
 
 def _json(path: Path) -> object:
@@ -136,6 +146,7 @@ def _path(path: Path) -> object:
 
 _READERS: Mapping[str, Callable[[Path], object]] = {
     ".csv": _table,
+    ".parquet": _parquet,
     **dict.fromkeys((".npy", ".npz"), read_numpy),
     **dict.fromkeys((".nc", ".nc4"), read_netcdf),
     **dict.fromkeys((".h5", ".hdf5"), read_hdf5),
@@ -151,6 +162,11 @@ _READERS: Mapping[str, Callable[[Path], object]] = {
 }
 
 
+_WITH_OPTIONS: Mapping[object, Callable[[Path, Mapping[str, object]], object]] = {
+    _table: _table,
+    _parquet: _parquet,
+}
+"""The readers that take options."""
 _PACKED: Mapping[object, Callable[[Path], object]] = {_table: _table, _text: read_packed_text}
 """How a file is read that is gzipped, by the reader of what is in it."""
 

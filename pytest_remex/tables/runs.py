@@ -10,7 +10,7 @@ import pluggy
 from pytest_remex.collect.judge import make_run
 from pytest_remex.collect.pipeline import CollectedRun, WantedRun, collect_offline
 from pytest_remex.errors import RemexError
-from pytest_remex.model import Experiment, Run
+from pytest_remex.model import Experiment, Run, Value
 from pytest_remex.records.copies import read_all_copies
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.merge import merged
@@ -20,7 +20,11 @@ from pytest_remex.tables.readers import hooks_of
 
 
 def runs(
-    which: str | Path, *, launch: str | None = None, plugins: Iterable[object] = ()
+    which: str | Path,
+    *,
+    launch: str | None = None,
+    plugins: Iterable[object] = (),
+    **parameters: Value,
 ) -> list[Run]:
     """Return the runs of a sweep whose outputs are on this machine, the newest of each point.
 
@@ -32,16 +36,25 @@ def runs(
         launch: The runs of that launch, instead of each point's newest.
         plugins: Modules and objects with hooks that read outputs and configs; for MESA
             `[pytest_remex.extensions.mesa.plugin.MesaHooks()]`.
+        parameters: Values that parameters have: the other points are left out.
 
     Raises:
-        RemexError: There are no such results, or the launch record of a run is not there.
+        RemexError: There are no such results, no parameter has such a name, or the launch record
+            of a run is not there.
 
     Example:
-        >>> for run in runs("tams"):  # doctest: +SKIP
+        >>> for run in runs("tams", initial_mass=10):  # doctest: +SKIP
         ...     print(run.experiment.point, run.job.elapsed)
 
     """
     table = results(which, launch=launch)
+    known = table.attrs.get("parameters", [])
+    if unknown := [name for name in parameters if name not in known]:
+        raise RemexError(
+            f"{which} has no parameter {unknown[0]!r}: its parameters are {', '.join(known)}"
+        )
+    for name, chosen in parameters.items():
+        table = table[[value == chosen for value in table[name]]]
     table = table[table["path"].notna()]
     folders = [Path(path) for path in table["path"]]
     if not folders:

@@ -49,6 +49,13 @@ def test_curves_and_runs_come_back(empty_project, monkeypatch):
     assert list(found) == ["experiment", "name", "x", "y", "a"]
     assert found[found.a == 2].y.tolist() == [0, 2, 4]
     assert found.attrs["labels"] == {"line": ["t", "v"]}
+    assert pytest_remex.curves("grid", "line").equals(found)
+    with pytest.raises(pytest_remex.RemexError, match=r"no run recorded a curve 'lines': .* line"):
+        pytest_remex.curves("grid", "lines")
+    assert [run.experiment.point for run in pytest_remex.runs("grid", a=2)] == [{"a": 2}]
+    assert pytest_remex.runs("grid", a=7) == []
+    with pytest.raises(pytest_remex.RemexError, match=r"has no parameter 'b': .* a"):
+        pytest_remex.runs("grid", b=1)
     first, second = pytest_remex.runs("grid")
     assert (first.experiment.point, second.experiment.point) == ({"a": 1}, {"a": 2})
     assert second.read("result.txt") == "a = 2\n"

@@ -109,3 +109,4 @@ def failed() -> str:
 
 assert_type(curves("tams"), pd.DataFrame)
 assert_type(runs("tams"), list[Run])
+assert_type(runs("tams", initial_mass=10), list[Run])

@@ -6,6 +6,7 @@ import sys
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -99,6 +100,19 @@ def test_arrays(tmp_path):
         assert list(file["group/x"]) == [1, 2, 3]
 
 
+def test_parquet(tmp_path):
+    """A Parquet file is a DataFrame, of which some columns may be read; a damaged one is told."""
+    path = tmp_path / "a.parquet"
+    pd.DataFrame({"t": [1.0, 2.0], "x": ["a", "b"]}).to_parquet(path)
+    assert list(read(path).x) == ["a", "b"]
+    assert list(read(path, {"columns": ["t"]})) == ["t"]
+    with pytest.raises(RemexError, match=r"a\.parquet: .*pandas.read_parquet"):
+        read(path, {"no_such_option": 1})
+    path.write_text("not Parquet")
+    with pytest.raises(RemexError, match=r"cannot be read as \.parquet"):
+        read(path)
+
+
 def test_pickled_objects_are_refused(tmp_path):
     """An array of objects would run code when it is read, and is refused."""
     np.save(tmp_path / "a.npy", np.array([{}], dtype=object), allow_pickle=True)
@@ -124,7 +138,7 @@ def test_light():
     """Importing the readers loads neither pandas nor ruamel.yaml."""
     code = (
         "import sys, pytest_remex.tables.readers;"
-        "heavy = {'pandas', 'ruamel', 'tomlkit', 'json5', 'numpy', 'h5py'};"
+        "heavy = {'pandas', 'ruamel', 'tomlkit', 'json5', 'numpy', 'h5py', 'pyarrow'};"
         "print(*sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

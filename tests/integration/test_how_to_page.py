@@ -1,0 +1,98 @@
+"""What the page of short answers shows works."""
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from pytest_remex.config.yaml_file import read_yaml
+
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to.md").read_text("utf-8")
+WORKFLOWS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+PYTHON = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1]
+PLUGINS = "-p pytest_remex.pytest_plugin.plugin -p no:cacheprovider"
+
+
+def steps(workflow):
+    """Return the commands of a workflow, of all its jobs."""
+    jobs = read_yaml(workflow)["jobs"].values()
+    return [step["run"] for job in jobs for step in job["steps"] if "run" in step]
+
+
+def run_step(project, script):
+    """Run a step as a runner does: by bash, which ends at the first command that fails."""
+    folder = project.path / "bin"
+    folder.mkdir(exist_ok=True)
+    (folder / "pytest").write_text(f'#!/bin/sh\nexec {sys.executable} -m pytest {PLUGINS} "$@"\n')
+    (folder / "pytest").chmod(0o755)
+    return subprocess.run(
+        ["bash", "-e", "-c", script],
+        cwd=project.path,
+        env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_the_workflows(project):
+    """The steps submit, take what has not ended for neutral, and fail where a job failed."""
+    submitting, collecting = map(steps, WORKFLOWS)
+    assert all("fetch-depth: 0" in each for each in WORKFLOWS)
+    project.sweeps(
+        textwrap.dedent("""\
+            from pytest_remex import sweep
+
+            @sweep({"a": ["wait", "good", "fail"]}, fetch=["result.txt"])
+            def grid(experiment):
+                (experiment.path / "input.txt").write_text(experiment.config["a"])
+                yield
+            """)
+    )
+    (dry,) = (each for each in submitting if each == "pytest sweeps.py")
+    assert run_step(project, dry).returncode == 0
+    (submit,) = (each for each in submitting if "--remex-submit" in each)
+    (collect,) = (each for each in collecting if "--remex-collect" in each)
+    done = run_step(project, submit + " -k 'not fail'")
+    assert done.returncode == 0, done.stdout
+    project.until(ended=(), says=())
+    chosen = collect.replace("--remex-collect", "--remex-collect -k 'not fail'")
+    done = run_step(project, chosen)
+    assert done.returncode == 0, done.stdout
+    assert "::notice::nothing failed" in done.stdout
+    (project.runs / "go").touch()
+    assert run_step(project, submit).returncode == 0
+    project.wait()
+    done = run_step(project, collect)
+    assert done.returncode == 1, done.stdout
+    assert "::notice::" not in done.stdout
+
+
+def test_left_out_and_expected_to_fail(project):
+    """`pytest.skip` leaves an experiment out, `pytest.xfail` takes a failed check for expected."""
+    project.sweeps(PYTHON)
+    project.pytest("--remex-submit").assert_outcomes(skipped=1, passed=2)
+    project.wait()
+    project.pytest("--remex-collect").assert_outcomes(skipped=1, xfailed=1, passed=1)
+
+
+def test_completion(project):
+    """The options of sweeps are completed by argcomplete."""
+    pytest.importorskip("argcomplete")
+    line = "pytest --remex-su"
+    words = [sys.executable, "-m", "pytest", *PLUGINS.split()]
+    variables = {
+        "_ARGCOMPLETE": "1",
+        "_ARGCOMPLETE_IFS": "\n",
+        "_ARGCOMPLETE_STDOUT_FILENAME": str(project.path / "told"),
+        "COMP_LINE": line,
+        "COMP_POINT": str(len(line)),
+    }
+    env = {**os.environ, **variables, "PYTEST_ADDOPTS": PLUGINS}
+    subprocess.run(words[:3], env=env, cwd=project.path, check=False, timeout=60)
+    assert "--remex-submit" in (project.path / "told").read_text()

@@ -23,7 +23,7 @@ DAMAGE = st.sampled_from(
     [b"\0" * 40, b"\n", b"   7", b"\n\n", b" 1.5 ", b"\t", b"\r", b"x", b"\xc3"]
 )
 SLOW = settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

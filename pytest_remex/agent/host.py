@@ -96,6 +96,9 @@ def _program(name: str, words: List[str]) -> Check:
         fix = "end processes of yours there (ulimit -a tells the limits), or use another login node"
         return Check(name, FAULT, ran.message(), fix)
     lines = ran.out.splitlines()
+    if lines and not lines[0].startswith(name):
+        what = f"{name} there prints other text before its answer: {lines[0]!r:.80}"
+        return Check(name, FAULT, what, "let the script around it write to stderr")
     return Check(name, FINE, lines[0] if lines else name)
 
 
@@ -110,7 +113,8 @@ def _clone(request: protocol.Examine) -> Iterator[Check]:
     try:
         git.check_clone(request.clone)
     except AgentError as error:
-        fix = f"git clone <address of origin> {request.clone}"
+        make = f"git clone <address of origin> {request.clone}"
+        fix = make if error.kind == "clone" else "correct git there first"
         yield Check("clone", FAULT, str(error), fix)
         return
     yield Check("clone", FINE, request.clone)

@@ -85,6 +85,9 @@ def check_clone(clone: str) -> None:
         raise AgentError("clone", f"{message}; if you trust that user, there: {trust}")
     if not ran.ok:
         raise AgentError("clone", f"{clone} is not a git repository: {ran.message()}")
+    if len(ran.out.splitlines()) > 1:
+        message = f"git there prints more than its answer ({ran.out.splitlines()[0]!r:.80})"
+        raise AgentError("git", f"{message}: let what is around it write to stderr")
 
 
 def tips(clone: str) -> List[str]:

@@ -1,6 +1,8 @@
 """The agent examines its machine line by line, and tells what to do about each fault."""
 
 import getpass
+import os
+import shutil
 
 import pytest
 
@@ -37,6 +39,24 @@ def test_all_faults_are_told_together(start_agent, tmp_path):
     assert faults == {"git", "clone", "Slurm", "runs folder", "disBatch"}
     assert all(found[name].fix for name in faults)
     assert found["runs folder"].fix == "mkdir -p /no/runs"
+
+
+def test_programs_that_print_other_text(start_agent, repository, tmp_path):
+    """A git and an rsync in scripts that greet on stdout are told, and how to correct it."""
+    for name in ("git", "rsync"):
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f'#!/bin/sh\necho "*** Welcome"; exec {shutil.which(name)} "$@"\n')
+        program.chmod(0o755)
+    agent = start_agent(PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    found = checks(agent, clone=str(repository.path), runs=str(tmp_path), scheduler=SLURM)
+    for name in ("git", "rsync"):
+        assert (found[name].state, found[name].fix) == (
+            FAULT,
+            "let the script around it write to stderr",
+        )
+        assert "prints other text before its answer: '*** Welcome'" in found[name].found
+    assert "git there prints more than its answer" in found["clone"].found
 
 
 def test_runs_folder_that_everybody_can_write_to(agent, tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_remex.errors import NamelistError
@@ -196,7 +196,9 @@ def restart_of(run: Run, files: Sequence[RunFile] | None, memo: object) -> Resta
         return _afresh(_NOT_TAKEN)
     listed = files is not None and all(map(_is_inside, memo.folders))
     new = [each for each in files or () if not memo.has(each)] if listed else None
-    return find_restart(new, memo.texts, log, memo.folders, memo.stars)
+    how = find_restart(new, memo.texts, log, memo.folders, memo.stars)
+    by_bash = how.command and how.command[0].removeprefix("./") in memo.not_executable
+    return replace(how, command=("bash", *how.command)) if by_bash else how
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +213,8 @@ class WorkDirectory:
     """These, and the folder where `re` looks for photos, if they are in the work directory."""
     stars: tuple[str, ...]
     """Which stars of a binary MESA evolves: the other is a point mass, without photos."""
+    not_executable: tuple[str, ...]
+    """Which of the scripts that restart a run cannot be executed."""
     takes_command: bool
     """Whether a file there mentions $REMEX_COMMAND."""
     committed: frozenset[tuple[str, int]]
@@ -239,6 +243,9 @@ class WorkDirectory:
             folders=tuple(folders),
             listed=tuple(inside),
             stars=_evolved(config),
+            not_executable=tuple(
+                name for name in _RESTARTING if name in texts and not os.access(top / name, os.X_OK)
+            ),
             takes_command=any(_COMMAND in _head(path) for path in _files(top)),
             committed=frozenset(committed),
         )

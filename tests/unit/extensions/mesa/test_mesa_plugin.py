@@ -202,6 +202,7 @@ def test_the_photos_of_a_work_directory_are_asked_for(hooks, work):
     """Its photo folder is listed on the cluster, and the newest whole photo goes on."""
     (work / "run.sbatch").write_text("${REMEX_COMMAND:-./rn}\n")
     (work / "re").write_text("cp photos/$1 restart_photo && ./star\n")
+    (work / "re").chmod(0o755)
     probe = hooks.pytest_remex_continue_probe(experiment=experiment(work))
     assert probe.patterns == ("photos/*", "*.mod")
     files = [RunFile("photos/x050", 900, 100.0), RunFile("photos/x100", 900, 200.0)]

@@ -159,6 +159,7 @@ def work(tmp_path):
             path = tmp_path / name.replace("_sbatch", ".sbatch").replace("__", "/")
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)
+            path.chmod(0o755 if name in {"rn", "re", "re_all"} else 0o644)
         return tmp_path
 
     return write
@@ -184,6 +185,14 @@ def test_without_a_listing_the_fetched_output_tells(work):
     path = work(run_sbatch="${REMEX_COMMAND:-./rn} > out.txt\n", out__txt="")
     (path / "out.txt").write_text(" save photos/x150 for model 150\n")
     assert of(path, None).command == ("./re", "x150")
+
+
+def test_a_script_that_is_not_executable_is_run_by_bash(work):
+    """A work directory that was copied without its modes goes on all the same."""
+    path = work()
+    (path / "re").chmod(0o644)
+    assert of(path, listing("x100")).command == ("bash", "./re", "x100")
+    assert of(path, []).command == ()
 
 
 def test_what_came_with_the_checkout_is_not_the_run_s(work):

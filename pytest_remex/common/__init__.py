@@ -1,1 +1,1 @@
-"""What client and agent share. It is shipped with the agent: Python 3.6, standard library only."""
+"""Code that client and agent share. Sent with the agent: Python 3.6, standard library only."""

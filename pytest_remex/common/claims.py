@@ -1,12 +1,12 @@
 """Claims: which run directory holds an experiment's job, for every client of a runs folder.
 
-An experiment is its fingerprint, its sweep and its replicate number: two sweeps with a point of
-equal inputs each have a run of it. Each job for it (the first, a retry, a continuation) is a
-generation, and has a claim: a file that is created once, by whoever comes first, and never changed.
-The highest generation counts. Beside it lies a mark:
+An experiment is identified by its fingerprint, its sweep and its replicate number: if two sweeps
+have a point with equal inputs, each has a run of its own. Each job for an experiment (the first, a
+retry, a continuation) is a generation and has a claim: a file that the first client to come
+creates, and that never changes. The highest generation counts. A marker file may lie next to it:
 
-    <runs>/.remex/claims/3f/a1...c2.5d0e81aa.0.1          of generation 1 of replicate 0
-    <runs>/.remex/claims/3f/a1...c2.5d0e81aa.0.1.placed   its run directory is there, or was
+    <runs>/.remex/claims/3f/a1...c2.5d0e81aa.0.1          generation 1 of replicate 0
+    <runs>/.remex/claims/3f/a1...c2.5d0e81aa.0.1.placed   its run directory exists, or existed
 """
 
 import hashlib
@@ -20,7 +20,7 @@ CLAIM_FORMAT = 1
 
 
 class JobOfRun(NamedTuple):
-    """A job of a run: the launch's token, the commit, and which job of the run directory it is."""
+    """A job of a run: the launch's token, the commit, and the job's number in its run directory."""
 
     token: str
     sha: str
@@ -28,11 +28,11 @@ class JobOfRun(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A job for an experiment: where it runs, of which launch, and what it was made of.
+    """A job for an experiment: its run directory, its launch, and what it was made from.
 
-    `job_number` counts the jobs of the run directory, `generation` those of the experiment; `by` is
-    the client, as `user@machine`; `patterns` is the digest of the rules by which the fingerprint
-    left files out, `changed` what the patch did to inputs: path, mode and blob of each.
+    `job_number` counts the jobs of the run directory, `generation` those of the experiment. `by` is
+    the client, as `user@machine`. `patterns` is the digest of the rules that exclude files from the
+    fingerprint. `changed` lists the inputs that the patch changed: path, mode and blob of each.
     """
 
     fingerprint: str
@@ -55,23 +55,24 @@ class Claim(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The claim's file below the folder of claims."""
+        """The claim's file name, relative to the folder of claims."""
         head, rest = self.fingerprint[:2], self.fingerprint[2:]
         sweep = hashlib.sha256(self.sweep.encode("utf-8", "backslashreplace")).hexdigest()[:8]
         return f"{head}/{rest}.{sweep}.{self.replicate}.{self.generation}"
 
     @property
     def job(self) -> JobOfRun:
-        """The job that is claimed."""
+        """The job that this claim is for."""
         return JobOfRun(self.token, self.sha, self.job_number)
 
 
 class WantedClaim(NamedTuple):
     """A claim that a client asks for.
 
-    `over` is the job that is over as far as the client knows, and may be followed by this one;
-    `unplaced` says that its run directory will never be made: its commit cannot be had here.
-    `another` asks for a replicate: the next free number counts.
+    `over` is the experiment's previous job, which has ended as far as the client knows, so that
+    this one may follow it. `unplaced` means that the previous job's run directory will never be
+    made, because this client does not have its commit. `another` asks for a replicate, with the
+    next free number.
     """
 
     claim: Claim
@@ -81,10 +82,10 @@ class WantedClaim(NamedTuple):
 
 
 class Condition(str, Enum):
-    """What became of a claim, as far as its run directory tells.
+    """What became of a claim, judging by its run directory.
 
-    UNPLACED: nothing was made yet. PLACED: the directory is there, and no job is noted. SUBMITTED:
-    it has a job. REJECTED: Slurm refused it. PURGED: the directory was there, and is gone. TAKEN:
+    UNPLACED: the directory has not been made yet. PLACED: it exists, with no job recorded.
+    SUBMITTED: it has a job. REJECTED: Slurm refused the job. PURGED: it existed and is gone. TAKEN:
     something else has the directory's name.
     """
 
@@ -97,7 +98,7 @@ class Condition(str, Enum):
 
 
 class Claimed(NamedTuple):
-    """The experiment of a commit is this client's, by the claim of that name."""
+    """This client now holds the claim `name` on a commit's experiment."""
 
     sha: str
     name: str
@@ -105,9 +106,9 @@ class Claimed(NamedTuple):
 
 
 class TakenBy(NamedTuple):
-    """The experiment of a commit has a claim already, and what became of it.
+    """A commit's experiment is claimed already, and what became of that claim.
 
-    `owner` is the account of another user whose claim it is.
+    `owner` is set if another user wrote the claim: the name of that user's account.
     """
 
     sha: str
@@ -118,14 +119,14 @@ class TakenBy(NamedTuple):
 
 
 class ClaimFault(NamedTuple):
-    """The claim of an experiment cannot be read or made; nothing is submitted for it."""
+    """An experiment's claim cannot be read or created; the experiment is not submitted."""
 
     sha: str
     message: str
 
 
 class ClaimRuns(NamedTuple):
-    """Claim experiments, after `part` of the launch record that tells of them was appended."""
+    """Claim experiments, after appending `part` of the launch record, which lists them."""
 
     runs: str
     part: RecordPart
@@ -138,4 +139,4 @@ Event = Union[Claimed, TakenBy, ClaimFault]
 CONVERSATION: Dict[Type[Any], Tuple[Type[Any], ...]] = {
     ClaimRuns: (Claimed, TakenBy, ClaimFault),
 }
-"""As in `protocol`: which events may answer which request."""
+"""Which events may answer which request, as in `protocol`."""

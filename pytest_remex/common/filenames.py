@@ -1,4 +1,4 @@
-"""The file names of `#SBATCH --output` and `--error`, with `%j` and the like in them.
+"""Expand the filename patterns of `#SBATCH --output` and `--error`, such as `%j`.
 
 Source: sbatch(1) of Slurm 22.05 and 24.11, "filename pattern".
 """
@@ -10,7 +10,7 @@ from typing import Callable, Mapping, NamedTuple, Optional
 
 SINGLE = "slurm-%j.out"
 ARRAY = "slurm-%A_%a.out"
-"""Where output goes that no option names: of a job, and of a task of an array."""
+"""Slurm's default output file: for a job, and for a task of an array."""
 
 _FIELD = re.compile(r"%(\d*)([A-Za-z%])")
 _WIDEST = 10
@@ -18,9 +18,9 @@ _NO_TASK = "4294967294"
 
 
 class Fields(NamedTuple):
-    """What is known of a job when its file names are read; None where only Slurm knows.
+    """What is known about a job when its patterns are expanded; None if only Slurm knows it.
 
-    `job` is the job's own number, `array` that of its array (the same for a plain job).
+    `job` is the job's own number, `array` that of its array (for a plain job, the same).
     """
 
     job: Optional[str] = None
@@ -31,7 +31,7 @@ class Fields(NamedTuple):
     host: Optional[str] = None
 
     def value(self, letter: str) -> Optional[str]:
-        """Return what a letter stands for in a batch script's own output; None if not known."""
+        """Return what a letter stands for in a batch script's own output; None if unknown."""
         values = {
             "A": self.array,
             "a": _NO_TASK if self.task is None else self.task,
@@ -49,11 +49,11 @@ class Fields(NamedTuple):
 
 LETTERS = frozenset("AajJNnstux")
 _NUMBERS = frozenset("AajJnt")
-"""The letters whose value Slurm pads with zeros to the width that stands before them."""
+"""The letters whose value Slurm pads with zeros if a width precedes them, as in `%4j`."""
 
 
 def expand(pattern: str, fields: Fields) -> str:
-    """Return the name that Slurm gives the file; what is not known stays as it is written."""
+    """Return the name that Slurm gives the file; unknown fields stay as written."""
     return _expanded(
         pattern,
         fields,
@@ -64,7 +64,7 @@ def expand(pattern: str, fields: Fields) -> str:
 
 
 def as_glob(pattern: str, fields: Fields) -> str:
-    """Return a glob that finds the file; what is not known becomes `*`."""
+    """Return a glob that matches the file; unknown fields become `*`."""
     return _expanded(
         pattern,
         fields,
@@ -75,12 +75,12 @@ def as_glob(pattern: str, fields: Fields) -> str:
 
 
 def as_shell_word(pattern: str, fields: Fields, variables: Mapping[str, str]) -> str:
-    """Return a word for sh that names the file.
+    """Return a shell word that expands to the file's name.
 
     Args:
         pattern: As in `#SBATCH --output`.
-        fields: What is known when the word is written.
-        variables: The shell variable that holds what a letter stands for, once the job runs.
+        fields: What is already known about the job.
+        variables: For each letter, the shell variable that holds its value when the job runs.
 
     """
 
@@ -110,7 +110,7 @@ def _expanded(
     unknown: Callable[[str], str],
 ) -> str:
     if "\\" in pattern:
-        # Slurm expands nothing then
+        # a backslash makes Slurm take the whole pattern literally
         return literal(pattern.replace("\\", ""))
     parts = []
     end = 0

@@ -1,7 +1,7 @@
-"""One message of the protocol, one line.
+"""Encode each message of the protocol as one line, and decode it.
 
-A line is the length of its JSON, a blank, and the JSON, so that one that another program wrote
-into, or took a part of, is never acted on.
+A line is the length of its JSON, a space, and the JSON. A line that another program wrote into, or
+read part of, has the wrong length and is never acted on.
 """
 
 import json
@@ -18,11 +18,11 @@ _EVENTS = {
 
 
 KEEP_ALIVE = b"0 \n"
-"""A line from the client that only says that it is there."""
+"""A line by which the client only shows that it is still connected."""
 
 
 class CutLineError(Exception):
-    """A line is not as long as it says: its rest, or a part of it, went elsewhere."""
+    """A line does not have the length that it states: part of it was lost."""
 
 
 def encode_request(number: int, request: Request) -> bytes:
@@ -31,22 +31,22 @@ def encode_request(number: int, request: Request) -> bytes:
 
 
 def decode_request(text: bytes) -> "Tuple[int, Request]":
-    """Return the number and request in a line's JSON. Raises `TypedJsonError` for what is none."""
+    """Return the number and request in a line's JSON; raises `TypedJsonError` if it is invalid."""
     return _decoded(text, "do", _REQUESTS)
 
 
 def encode_event(number: int, event: Event) -> bytes:
-    """Return an event that answers the request of a number as a line, without the nonce."""
+    """Return an event as a line without the nonce; `number` is that of the request it answers."""
     return _line({"id": number, "event": type(event).__name__, **to_json(event)})
 
 
 def decode_event(text: bytes) -> "Tuple[int, Event]":
-    """Return the number and event in a line's JSON. Raises `TypedJsonError` for what is none."""
+    """Return the number and event in a line's JSON; raises `TypedJsonError` if it is invalid."""
     return _decoded(text, "event", _EVENTS)
 
 
 def whole(line: bytes) -> bytes:
-    """Return a line's JSON. Raises `CutLineError` where it is not as long as the line says."""
+    """Return a line's JSON. Raises `CutLineError` if its length is not the one stated."""
     size, _, text = line.partition(b" ")
     if not size.isdigit() or not text.endswith(b"\n") or int(size) != len(text) - 1:
         raise CutLineError

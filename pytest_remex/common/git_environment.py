@@ -1,8 +1,8 @@
-"""Which of git's environment variables are kept, on both sides and for local jobs.
+"""Decide which of git's environment variables are kept, on both sides and for local jobs.
 
-Git's variables may move the repository, the index or the work tree, and change what is pushed,
+Git's variables can redirect the repository, the index or the work tree, and change what is pushed,
 hashed or printed. A git hook or a wrapper sets them for a repository of its own. So only those are
-kept that say how a server is reached or where git is installed.
+kept that say how to reach a server or where git is installed.
 """
 
 from typing import Dict, Mapping
@@ -22,11 +22,10 @@ KEPT = frozenset(
         "GIT_TERMINAL_PROMPT",
     }
 )
-"""Variables of git that are kept. A configuration file may hold a credential helper or a proxy,
-and is named by a variable as it is by HOME; what else it sets is overruled by command line
-settings."""
+"""Variables of git that are kept. Those that name a configuration file are among them, because it
+may set up a credential helper or a proxy; our command line options override its other settings."""
 KEPT_PREFIXES = ("GIT_HTTP_", "GIT_PROXY_", "GIT_PYTHON_", "GIT_SSL_")
-"""How other kept variables begin: those of TLS and proxies, and GitPython's own."""
+"""Prefixes of other variables that are kept: for TLS and proxies, and GitPython's own."""
 
 FIXED = {
     "GIT_GRAFT_FILE": "/dev/null/none",
@@ -37,12 +36,12 @@ FIXED = {
     "LANGUAGE": "C",
     "LC_ALL": "C",
 }
-"""Variables that each of our git commands gets: a commit is what its id says, without replacements
-and grafts, and what git prints is in English and without a trace in between."""
+"""Variables that are set for each git command: commits are read without replacements and grafts,
+and git's output is in English, without trace lines in it."""
 
 
 def is_kept(name: str) -> bool:
-    """Return whether an environment variable is kept: all that are not git's own are."""
+    """Return whether an environment variable is kept; those that are not git's always are."""
     return not name.startswith("GIT_") or name in KEPT or name.startswith(KEPT_PREFIXES)
 
 

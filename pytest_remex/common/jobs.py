@@ -1,11 +1,11 @@
-"""A job as the scheduler tells it: its id, its state, and what is known of its end."""
+"""A job as the scheduler reports it: its id, its state and how it ended."""
 
 from enum import Enum
 from typing import Dict, Iterable, List, NamedTuple, Optional
 
 
 class JobState(str, Enum):
-    """A job's state, in Slurm's words; what could not be determined is UNKNOWN, never FAILED."""
+    """A job's state, in Slurm's terms; UNKNOWN, never FAILED, if it could not be determined."""
 
     HELD = "HELD"
     PENDING = "PENDING"
@@ -27,27 +27,27 @@ class JobState(str, Enum):
     UNKNOWN = "UNKNOWN"
 
     def __str__(self) -> str:
-        """Return the word itself."""
+        """Return the state's name."""
         return str(self.value)
 
     @property
     def live(self) -> bool:
-        """Whether the job waits or runs."""
+        """Whether the job is waiting or running."""
         return self in _LIVE
 
     @property
     def ended(self) -> bool:
-        """Whether the job has ended, well or not."""
+        """Whether the job has ended, successfully or not."""
         return self is not JobState.UNKNOWN and not self.live
 
     @property
     def failed(self) -> bool:
-        """Whether the job has ended, and not well."""
+        """Whether the job has ended without success."""
         return self.ended and self is not JobState.COMPLETED
 
     @classmethod
     def _missing_(cls, value: object) -> "JobState":  # noqa: ARG003 - as enum calls it
-        """Return UNKNOWN for a word that is not in the list."""
+        """Return UNKNOWN for a state that is not in the list."""
         return cls.UNKNOWN
 
 
@@ -61,21 +61,22 @@ _LIVE = frozenset(
     }
 )
 FORGOTTEN = "forgotten"
-"""The source of a job in the state UNKNOWN of which Slurm, asked and answering, has no trace."""
+"""The source of an UNKNOWN job if Slurm answered and has no trace of it."""
 RELEASED_AGAIN = "it was held though its release was recorded, and was released again"
-"""The reason of a job whose release Slurm had lost."""
+"""The reason shown for a job whose release Slurm had lost."""
 FINAL = frozenset(state for state in JobState if state.ended) - {
     JobState.REJECTED,
     JobState.LOST,
     JobState.PURGED,
 }
-"""States in which a job that ran, or could have run, ends; they do not change any more."""
+"""The states in which a job that Slurm accepted can end; they do not change any more."""
 
 
 class Job(NamedTuple):
-    """The scheduler's account of a run. Times in seconds, memory in bytes; None is not known.
+    """What the scheduler reports about a run. Times in seconds, memory in bytes; None if unknown.
 
-    `source` says who knew: squeue, sacct, scontrol, exit file, record, local; or FORGOTTEN.
+    `source` says where this comes from: squeue, sacct, scontrol, exit file, record, local; or
+    FORGOTTEN.
     """
 
     id: str
@@ -92,12 +93,12 @@ class Job(NamedTuple):
 
     @property
     def is_forgotten(self) -> bool:
-        """Whether Slurm was asked, answered, and has no trace of the job."""
+        """Whether Slurm answered and has no trace of the job."""
         return self.state is JobState.UNKNOWN and self.source == FORGOTTEN
 
 
 class JobId(NamedTuple):
-    """A job's id: `123`, an array's task `123_7`, and with a cluster `123;name`, `123_7;name`."""
+    """A job's id: `123`, `123_7` for an array's task; with a cluster `123;name`, `123_7;name`."""
 
     number: str
     task: str = ""
@@ -105,7 +106,7 @@ class JobId(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "JobId":
-        """Return the parts of an id as sbatch and this package write it.
+        """Return the parts of an id in the form that sbatch and this package use.
 
         Example:
             >>> JobId.parse("123_4;federation")
@@ -117,12 +118,12 @@ class JobId(NamedTuple):
         return cls(number, task, cluster)
 
     def __str__(self) -> str:
-        """Return the id in one piece."""
+        """Return the id as text."""
         return self.on_cluster + (f";{self.cluster}" if self.cluster else "")
 
     @property
     def on_cluster(self) -> str:
-        """The id as the commands of its cluster take it: `123` or `123_7`."""
+        """The id without the cluster, as that cluster's commands take it: `123` or `123_7`."""
         return f"{self.number}_{self.task}" if self.task else self.number
 
 
@@ -132,9 +133,9 @@ def number_of(job: str) -> str:
 
 
 def by_cluster(jobs: Iterable[str]) -> Dict[str, List[str]]:
-    """Return ids by the cluster that they name, "" for the default one.
+    """Return the ids grouped by the cluster that they name, "" for the default one.
 
-    The ids are as the commands of that cluster take them; their order is kept.
+    The ids are without the cluster, in their order.
     """
     found: Dict[str, List[str]] = {}
     for job in map(JobId.parse, jobs):
@@ -143,5 +144,5 @@ def by_cluster(jobs: Iterable[str]) -> Dict[str, List[str]]:
 
 
 def with_cluster(job: str, cluster: str) -> str:
-    """Return the whole id of a job of a cluster; "" is the default one."""
+    """Return a job's id with its cluster; "" is the default one."""
     return str(JobId.parse(job)._replace(cluster=cluster))

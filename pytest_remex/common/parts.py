@@ -1,4 +1,4 @@
-"""What the requests of the protocol are made of: sources, run directories, submissions, runs."""
+"""The building blocks of the protocol's requests: sources, run directories, submissions, runs."""
 
 import os
 from typing import Any, Dict, List, NamedTuple, Optional
@@ -10,8 +10,8 @@ class Source(NamedTuple):
     """Where the clone gets a launch's commits from.
 
     `kind` is `here` (the clone has them), `origin` (fetch `ref`) or `bundle` (`data`, base64);
-    `sha` is the commit that reaches all of them; `address` is origin's where it was pushed, without
-    credentials.
+    all of them can be reached from the commit `sha`; `address` is the URL of origin that was pushed
+    to, without credentials.
     """
 
     kind: str
@@ -22,9 +22,9 @@ class Source(NamedTuple):
 
 
 class Placement(NamedTuple):
-    """A run directory to make: its name, its commit, and what `.remex/run.json` says besides.
+    """A run directory to make: its name, its commit, and further content of `.remex/run.json`.
 
-    `claim` names the claim whose run directory it is.
+    `claim` is the name of the claim that it belongs to.
     """
 
     directory: str
@@ -36,9 +36,9 @@ class Placement(NamedTuple):
 
 
 class HeaderOptions(NamedTuple):
-    """What the script's `#SBATCH` lines ask for; time in seconds, None where they do not say.
+    """What the script's `#SBATCH` lines ask for; None if they do not say. Time in seconds.
 
-    `script` is its path in the run directory.
+    `script` is the script's path in the run directory.
     """
 
     output: Optional[str] = None
@@ -50,12 +50,12 @@ class HeaderOptions(NamedTuple):
 
     @property
     def job_name(self) -> str:
-        """The name that Slurm gives the job: the script's where the header gives none."""
+        """The job's name in Slurm: the header's, or else the script's file name."""
         return self.name or os.path.basename(self.script)
 
 
 class Needs(NamedTuple):
-    """What a launch will take: jobs, files and bytes of its run directories, arrays or packs."""
+    """What a launch needs: jobs, files and bytes in its run directories, arrays or packs."""
 
     jobs: int = 0
     files: int = 0
@@ -65,7 +65,7 @@ class Needs(NamedTuple):
 
 
 class Array(NamedTuple):
-    """How the runs of a submission share a job array: at most `throttle` tasks run at a time."""
+    """How a submission's runs share a job array; at most `throttle` tasks run at a time."""
 
     header_lines: List[str]
     shebang: str
@@ -73,7 +73,7 @@ class Array(NamedTuple):
 
 
 class Pack(NamedTuple):
-    """How the runs of a submission share one allocation: `slots` at once, `time_limit` s in all."""
+    """How a submission's runs share one allocation: `slots` at a time, `time_limit` s in all."""
 
     header_lines: List[str]
     shebang: str
@@ -82,13 +82,13 @@ class Pack(NamedTuple):
 
 
 class Submission(NamedTuple):
-    """One `sbatch`: for one run, or for many in an array or a pack.
+    """What one `sbatch` submits: one run, or many in an array or a pack.
 
-    `key` names it for ever in its launch; `comment` is empty where the script has its own, which is
-    kept; `job_number` counts the jobs of its run, 2 for one that
-    is continued; `in_doubt` says that an earlier client may have submitted it already; `options`
-    win over the script's header. `scripts` are the blobs of the runs' scripts, by run directory: a
-    script that was changed since is not submitted.
+    `key` identifies it in its launch and never changes. `comment` is empty if the script has its
+    own comment, which is kept. `job_number` counts the jobs of its run: 2 for a continued run.
+    `in_doubt` means that an earlier client may have submitted it already. `options` override the
+    script's header. `scripts` maps each run directory to the git blob of its script: a script that
+    has changed since is not submitted.
     """
 
     key: str
@@ -105,10 +105,10 @@ class Submission(NamedTuple):
 
 
 class RunJob(NamedTuple):
-    """A run, by its run directory, and the id of its job.
+    """A run directory and the id of its job.
 
-    `released` says that its release was recorded: where its user holds it all the same, a crash of
-    Slurm's took the release back.
+    `released` means that the job's release was recorded. If it is held by its user nevertheless,
+    Slurm lost the release in a crash.
     """
 
     directory: str
@@ -117,10 +117,9 @@ class RunJob(NamedTuple):
 
 
 class LogPart(NamedTuple):
-    """A piece of the file of a job's output that a pattern matches in a run directory.
+    """A piece of a job's output: of the file in a run directory that matches `pattern`.
 
-    It begins at the byte `start`, counted from the end where that is negative, and has at most
-    `most` bytes.
+    It begins at byte `start` (from the end if negative) and has at most `most` bytes.
     """
 
     directory: str
@@ -130,7 +129,7 @@ class LogPart(NamedTuple):
 
 
 class RemovableRun(NamedTuple):
-    """A run whose run directory may go: what its launch record says of it, and its newest job."""
+    """A run whose directory may be removed: what its launch record says, and its newest job."""
 
     directory: str
     token: str
@@ -139,7 +138,7 @@ class RemovableRun(NamedTuple):
 
 
 class ListedRun(NamedTuple):
-    """A run whose outputs are asked for, by glob patterns relative to its run directory."""
+    """A run whose outputs are to be listed, by glob patterns relative to its run directory."""
 
     directory: str
     patterns: List[str]

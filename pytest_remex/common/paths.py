@@ -1,11 +1,11 @@
-"""What pytest-remex keeps in `.remex/`: the name of every file and folder, and typed contents.
+"""The files that pytest-remex keeps in `.remex/`: all their names, and the types of their contents.
 
-`<runs>/.remex/` belongs to all launches, `<run directory>/.remex/` to one run. On the user's
-machine the folder of a run's outputs has a `.remex/` too.
+`<runs>/.remex/` is shared by all launches, `<run directory>/.remex/` belongs to one run. On the
+user's machine the folder of a run's outputs has a `.remex/` too.
 
-Files carry the version of their format (`DISK_FORMAT`; none is 1). A newer one is refused, fields
-that this release does not know are ignored. Jobs can write to these files: what they hold is a
-claim.
+Files carry the version of their format (`DISK_FORMAT`; no version means 1). A newer version is
+refused; fields that this release does not know are ignored. Jobs can write to these files, so their
+contents are not to be trusted.
 """
 
 import os
@@ -14,52 +14,51 @@ from typing import Dict, List, NamedTuple, Optional
 from pytest_remex.common.jobs import JobState
 
 DISK_FORMAT = 1
-"""The version of these files that this release writes, and the newest that it reads."""
+"""The format version that this release writes, and the newest that it reads."""
 
 REMEX = ".remex"
-"""The folder of pytest-remex in a runs folder, a run directory, or a folder of outputs."""
+"""The folder of pytest-remex in a runs folder, a run directory or a folder of outputs."""
 
 RUN = "run.json"
-"""In a run directory's `.remex/`: whose the run directory is, and what runs there."""
+"""In a run directory's `.remex/`: which launch it belongs to, and what runs in it."""
 JOB = "job"
 """In a run directory's `.remex/`: the id of the run's newest job."""
 PACK = "pack"
 """In a run directory's `.remex/`: which pack the run belongs to."""
 STARTED = "started"
-"""In a run directory's `.remex/`: there once a pack has started the run."""
+"""In a run directory's `.remex/`: exists once a pack has started the run."""
 EXIT = "exit"
-"""In a run directory's `.remex/`: the exit code that a job may leave."""
+"""In a run directory's `.remex/`: the exit code, if the job wrote it."""
 STATE = "state.json"
 """In a run directory's `.remex/`: a final state that was seen."""
 SUBMIT = "submit-"
-"""How the names of the notes about submissions begin."""
+"""Prefix of the files about attempts to submit."""
 
 OUTPUTS = "outputs.json"
-"""In the `.remex/` of a folder of outputs: what was fetched."""
+"""In the `.remex/` of a folder of outputs: the files that were fetched."""
 JUDGED = "judged.json"
-"""In the `.remex/` of a folder of outputs: what the checks said."""
+"""In the `.remex/` of a folder of outputs: the outcome of the checks."""
 
 SCRIPT = "run.sbatch"
-"""The script that is submitted in the folder of an array or a pack, and by default in run
-directories."""
+"""The batch script, in the folder of an array or a pack and, by default, in run directories."""
 SUBMISSION = "submission.json"
-"""In the folder of an array or a pack: what it submits, for a client that goes on with it."""
+"""In the folder of an array or a pack: what it submits, for a client that resumes the launch."""
 MEMBERS = "runs"
-"""In the folder of an array or a pack: the run directories, one a line."""
+"""In the folder of an array or a pack: the run directories, one per line."""
 
 
 def unplaceable(path: bytes) -> str:
-    """Return why a commit that holds a path is not placed; empty where nothing is wrong."""
+    """Return why a commit with this path cannot be a run directory; empty if it can."""
     parts = path.split(b"/")
     if any(part in (b"", b".", b"..") or part.lower() == b".git" for part in parts):
-        return "git keeps such a path for itself"
+        return "git reserves such a path"
     if parts[0] == os.fsencode(REMEX):
-        return "pytest-remex keeps .remex in a run directory for itself"
+        return "pytest-remex reserves .remex in a run directory"
     return ""
 
 
 def remex(folder: str) -> str:
-    """Return the folder of pytest-remex in a runs folder or a run directory."""
+    """Return the `.remex` folder of a runs folder or a run directory."""
     return os.path.join(folder, REMEX)
 
 
@@ -74,17 +73,17 @@ def staging(runs: str, worker: str) -> str:
 
 
 def base(runs: str, sha: str) -> str:
-    """Return the folder with the read-only copy of a base commit's shared paths."""
+    """Return the folder with the read-only copy of a base commit's shared files."""
     return os.path.join(runs, REMEX, "base", sha)
 
 
 def groups(runs: str) -> str:
-    """Return the folder that holds those of arrays and packs."""
+    """Return the parent folder of all arrays and packs."""
     return os.path.join(runs, REMEX, "arrays")
 
 
 def group(runs: str, launch: str, key: str) -> str:
-    """Return the folder that an array or a pack starts in."""
+    """Return the working directory of an array's or a pack's job."""
     return os.path.join(groups(runs), f"{launch}-{key}")
 
 
@@ -94,37 +93,37 @@ def local(runs: str) -> str:
 
 
 def cancelled(runs: str, job: str) -> str:
-    """Return the file that says that a task of a job array was cancelled."""
+    """Return the file that marks a task of a job array as cancelled."""
     return os.path.join(groups(runs), ".cancelled", job)
 
 
 def removed(runs: str) -> str:
-    """Return the folder that run directories are moved to when they are removed."""
+    """Return the folder that run directories are moved to before they are deleted."""
     return os.path.join(runs, REMEX, "removed")
 
 
 def attempt(notes: str, job_number: int, number: int) -> str:
-    """Return the note of one attempt to submit, which also takes what sbatch prints."""
+    """Return the file of one attempt to submit; sbatch's output goes into it too."""
     return os.path.join(notes, f"{SUBMIT}{job_number}.{number}")
 
 
 def settled_job(notes: str, job_number: int) -> str:
-    """Return the file that settles which job a submission became."""
+    """Return the file that records which job a submission became."""
     return os.path.join(notes, f"{SUBMIT}{job_number}.job")
 
 
 def unit(job_number: int) -> str:
-    """Return the name of the note in a run directory that says which sbatch submits its job."""
+    """Return the name of the file in a run directory that says which sbatch submits its job."""
     return f"unit-{job_number}"
 
 
 def claim(runs: str, name: str, mark: str = "") -> str:
-    """Return a claim's file, or a mark beside it."""
+    """Return a claim's file, or a marker file next to it."""
     return os.path.join(runs, REMEX, "claims", name) + (f".{mark}" if mark else "")
 
 
 def launch_records(runs: str) -> str:
-    """Return the folder of the copies of launch records."""
+    """Return the folder that holds the copies of launch records."""
     return os.path.join(runs, REMEX, "launches")
 
 
@@ -134,7 +133,7 @@ def launch_record(runs: str, record: str) -> str:
 
 
 class RunNote(NamedTuple):
-    """Whose a run directory is (`run.json`, which also holds what the launch says of the run)."""
+    """Which launch and commit a run directory belongs to, from `run.json`."""
 
     launch: str = ""
     token: str = ""
@@ -144,9 +143,9 @@ class RunNote(NamedTuple):
 
 
 class LocalSpec(NamedTuple):
-    """A job as the local scheduler got it; an array's tasks are its directories, in order.
+    """A job as submitted to the local scheduler; an array has a task per directory, in order.
 
-    `append` says that its output comes after that of the jobs before it.
+    `append` means that its output is appended to that of earlier jobs.
     """
 
     id: str
@@ -165,10 +164,10 @@ class LocalSpec(NamedTuple):
 
 
 class LocalState(NamedTuple):
-    """What the local scheduler knows of a task that has started, or that will not start.
+    """What the local scheduler knows about a task that has started, or that never will.
 
     `started` is in seconds since 1970, `elapsed` in seconds, `memory` in bytes; `pid` and `birth`
-    name the process of a task that runs.
+    identify the process of a running task.
     """
 
     state: JobState

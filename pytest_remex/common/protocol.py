@@ -1,9 +1,9 @@
 """The whole conversation between client and agent: every request and every event, typed.
 
-Each message is one line: the length of its JSON, a blank, and the JSON, so that a line that another
-program wrote into, or took a part of, is never acted on. A line from the agent begins with a nonce
-that the client chose, so that what login files print is told apart. Requests are answered in order;
-while one is under way the agent sends a `Beat`, so that silence means a broken link.
+Each message is one line: the length of its JSON, a space, and the JSON. A line that another program
+wrote into, or read part of, has the wrong length and is never acted on. A line from the agent
+begins with a nonce that the client chose, which tells it from the output of login files. Requests
+are answered in order. During a request the agent sends a `Beat`, so silence means a broken link.
 
     client                                agent
     SIZE {"id": 1, "do": "Place", ...} ->
@@ -11,8 +11,8 @@ while one is under way the agent sends a `Beat`, so that silence means a broken 
                                       <-  NONCE SIZE {"id": 0, "event": "Beat"}
                                       <-  NONCE SIZE {"id": 1, "event": "End"}          or "Error"
 
-`CONVERSATION`, at the end, says which events may answer which request; more are in `records` and
-`claims`. Paths are the agent's; run directories are named relative to `runs`.
+`CONVERSATION`, at the end, says which events may answer which request; `records` and `claims`
+define more of them. Paths are on the agent's machine; run directories are relative to `runs`.
 """
 
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Type, Union
@@ -21,14 +21,14 @@ from pytest_remex.common import claims, parts, records
 from pytest_remex.common.jobs import Job
 
 SLURM, LOCAL = "slurm", "local"
-"""The schedulers that a request may name."""
+"""The schedulers that a request can name."""
 
 
 class Host(NamedTuple):
-    """What the remote is. Memory and disk in bytes; None where it could not be determined.
+    """What the remote has. Disk space in bytes; None if it could not be determined.
 
-    `disbatch` is the path of disBatch, empty where there is none; `message_timeout` is Slurm's,
-    in seconds; `sacct` says whether there is accounting to ask.
+    `disbatch` is the path of disBatch, empty if it is not installed; `message_timeout` is Slurm's,
+    in seconds; `sacct` says whether accounting is available.
     """
 
     python: str
@@ -48,11 +48,11 @@ class Host(NamedTuple):
 
 
 FINE, NOTE, FAULT = "ok", "note", "fault"
-"""How a check can end; a launch is refused for a fault alone."""
+"""The outcomes of a check; only a fault makes a launch be refused."""
 
 
 class Check(NamedTuple):
-    """One thing that was examined: what was found, and what to do where that is not fine."""
+    """The outcome of one check: what was found, and how to fix it if something is wrong."""
 
     name: str
     state: str
@@ -61,7 +61,7 @@ class Check(NamedTuple):
 
 
 class Tips(NamedTuple):
-    """The commits at the clone's refs: what it need not be sent."""
+    """The commits that the clone's refs point to; they need not be sent."""
 
     shas: List[str]
 
@@ -71,7 +71,7 @@ class Fetched(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """A run directory is there, whole."""
+    """A run directory exists and is complete."""
 
     directory: str
 
@@ -84,7 +84,7 @@ class PlaceRefused(NamedTuple):
 
 
 class Held(NamedTuple):
-    """Runs of a submission have a job, held; `jobs` are those of the runs, by run directory."""
+    """A submission became a held job; `jobs` are the ids of its runs, by run directory."""
 
     key: str
     job: str
@@ -92,7 +92,7 @@ class Held(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """Runs of a submission were refused, in Slurm's words; with `limit` by a limit: try later."""
+    """Slurm refused runs of a submission; `limit`: because of a limit, so retrying may help."""
 
     key: str
     message: str
@@ -101,7 +101,7 @@ class Rejected(NamedTuple):
 
 
 class InDoubt(NamedTuple):
-    """Whether runs of a submission have a job could not be determined."""
+    """It could not be determined whether runs of a submission have a job."""
 
     key: str
     message: str
@@ -109,25 +109,25 @@ class InDoubt(NamedTuple):
 
 
 class SubmitWarning(NamedTuple):
-    """Something about the cluster that the user should know, such as variables that are ignored."""
+    """A warning for the user, such as that environment variables are ignored."""
 
     message: str
 
 
 class Waiting(NamedTuple):
-    """The agent waits for Slurm's late acceptance of doubtful submissions, for about `seconds`."""
+    """The agent waits about `seconds` in case Slurm still accepts submissions that are in doubt."""
 
     seconds: float
 
 
 class Released(NamedTuple):
-    """Jobs are not held by their user any more."""
+    """Jobs are no longer held by their user."""
 
     jobs: List[str]
 
 
 class NotReleased(NamedTuple):
-    """A job is still held, or, with `lost`, its number belongs to another job by now."""
+    """A job is still held; or, if `lost`, its id now belongs to another job."""
 
     job: str
     message: str
@@ -135,14 +135,14 @@ class NotReleased(NamedTuple):
 
 
 class RunState(NamedTuple):
-    """A run's job."""
+    """The state of a run's job."""
 
     directory: str
     job: Job
 
 
 class OrphansCancelled(NamedTuple):
-    """Held jobs were cancelled that a late acceptance had left beside the one that counts."""
+    """Held duplicates of a run's job, which Slurm accepted late, were cancelled."""
 
     jobs: List[str]
 
@@ -154,14 +154,14 @@ class Cancelled(NamedTuple):
 
 
 class NotCancelled(NamedTuple):
-    """A job was left alone, and why."""
+    """A job was not cancelled, and why."""
 
     job: str
     message: str
 
 
 class OutputFile(NamedTuple):
-    """A file in a run directory: its path there, size in bytes, modification time in ns."""
+    """A file: its path in the run directory, size in bytes, modification time in ns."""
 
     path: str
     size: int
@@ -169,11 +169,11 @@ class OutputFile(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """The files that a run's patterns match; `links` are symbolic links, which are not followed.
+    """The files that match a run's patterns; `links` are symbolic links, which are not followed.
 
-    `missing` are the patterns without a file that can be fetched; `too_large` the files above the
-    limit, which are not among `files`. `refused` says why nothing in the run directory is looked
-    at, such as that it is a link; `gone` says that there is no run directory any more.
+    `missing` are the patterns that match no file that can be fetched; `too_large` the files above
+    the limit, which are not among `files`. `refused` says why the run directory is not read at all,
+    for example because it is a link; `gone` means that it no longer exists.
     """
 
     directory: str
@@ -188,7 +188,7 @@ class Outputs(NamedTuple):
 class LogText(NamedTuple):
     """A piece of a job's output, from the byte `start` of a file of `size` bytes.
 
-    Bytes that are no UTF-8 are surrogates. `refused` says why the file is not read.
+    Bytes that are not UTF-8 become surrogates. `refused` says why the file is not read.
     """
 
     directory: str
@@ -201,7 +201,7 @@ class LogText(NamedTuple):
 
 
 class Removed(NamedTuple):
-    """A run directory was removed or measured; or `refused` says why not, or it was `gone`."""
+    """A run directory was removed or measured, or was `gone`; `refused` says why not."""
 
     directory: str
     files: int = 0
@@ -211,18 +211,18 @@ class Removed(NamedTuple):
 
 
 class Tidied(NamedTuple):
-    """What a launch needed only while it was placed is gone from the remote."""
+    """The launch's temporary files are gone from the remote."""
 
 
 class End(NamedTuple):
-    """The request is done."""
+    """The request is complete."""
 
 
 class Error(NamedTuple):
-    """The request ended early.
+    """The request failed.
 
-    `kind` is one of clone, runs, git, slurm, disk, python, request, internal; `detail` is for a
-    fault of the agent itself.
+    `kind` is one of clone, runs, git, slurm, disk, python, request, internal; `detail` is for a bug
+    in the agent.
     """
 
     kind: str
@@ -231,11 +231,11 @@ class Error(NamedTuple):
 
 
 class Beat(NamedTuple):
-    """A sign of life while a request is under way."""
+    """A sign of life during a request."""
 
 
 class LookAtHost(NamedTuple):
-    """Say what is there; an error where the clone, the runs folder or the scheduler is missing."""
+    """Describe the remote; an error if the clone, the runs folder or the scheduler is missing."""
 
     clone: str
     runs: str
@@ -243,15 +243,16 @@ class LookAtHost(NamedTuple):
 
 
 class ListTips(NamedTuple):
-    """Name the commits that the clone has, so that a bundle need not hold them."""
+    """List commits that the clone has, so that a bundle need not contain them."""
 
     clone: str
 
 
 class Examine(NamedTuple):
-    """Examine what a launch needs, line by line.
+    """Check what a launch needs, one `Check` per item.
 
-    `origin`: commits come through it; `thorough`: Slurm's controller and the clock are asked too.
+    `origin`: commits are fetched from origin; `thorough`: check Slurm's controller and the clock
+    too.
     """
 
     clone: str
@@ -265,8 +266,8 @@ class Examine(NamedTuple):
 class Place(NamedTuple):
     """Fetch a launch's commits into the clone, and make its run directories; safe to repeat.
 
-    `shared` names paths of the base commit that run directories link to, from one copy; `left_out`
-    its files that are not copied. `worker` names what is needed only meanwhile, else the launch.
+    `shared` names paths of the base commit that run directories link to, in one common copy;
+    `left_out` those that are not copied. `worker` names the temporary files (default: the launch).
     """
 
     clone: str
@@ -282,10 +283,10 @@ class Place(NamedTuple):
 
 
 class Submit(NamedTuple):
-    """Submit, held, after `part` of the launch record was kept.
+    """Submit held jobs, after keeping `part` of the launch record.
 
-    `patience` is how many seconds one sbatch may take, `limit_patience` for how many to go on
-    against a submit limit, `width` how many sbatch run at a time; None for the agent's own.
+    `patience` is how many seconds one sbatch may take, `limit_patience` how many seconds to retry
+    against a submit limit, `width` how many sbatch run at a time; None for the agent's default.
     """
 
     runs: str
@@ -300,9 +301,9 @@ class Submit(NamedTuple):
 
 
 class Release(NamedTuple):
-    """Release the jobs of runs that are held by their user, and no other jobs.
+    """Release those jobs of runs that are held by their user, and no other jobs.
 
-    A task's id stands for its whole array.
+    The id of a task releases its whole array.
     """
 
     runs: str
@@ -311,10 +312,10 @@ class Release(NamedTuple):
 
 
 class Query(NamedTuple):
-    """Tell the states of runs, and release again what is held though its release was recorded.
+    """Report the states of runs, and release again jobs that are held despite a recorded release.
 
-    `cancel_orphans`: cancel held jobs that nobody counts on, too. `certain`: ask the controller
-    itself for each job that its listing does not have, before that is said to be forgotten.
+    `cancel_orphans`: also cancel held jobs that belong to no run. `certain`: ask the controller for
+    each job that is missing from its listing, before reporting it as forgotten.
     """
 
     runs: str
@@ -333,9 +334,9 @@ class Cancel(NamedTuple):
 
 
 class ListOutputs(NamedTuple):
-    """List the outputs of runs; with `newest`, of each run so many files at most, the newest.
+    """List the outputs of runs; with `newest`, at most that many files per run, the newest.
 
-    Those of more than `largest` bytes are told apart; None for no limit.
+    Files of more than `largest` bytes are listed separately; None for no limit.
     """
 
     runs: str
@@ -345,14 +346,14 @@ class ListOutputs(NamedTuple):
 
 
 class ReadLogs(NamedTuple):
-    """Read pieces of jobs' output; a file that is not there is not told."""
+    """Read pieces of jobs' output; a file that does not exist gets no answer."""
 
     runs: str
     parts: List[parts.LogPart]
 
 
 class Remove(NamedTuple):
-    """Remove run directories whose jobs have ended; `only_measure`: say how much that would be."""
+    """Remove run directories whose jobs have ended; `only_measure`: only report their sizes."""
 
     runs: str
     removable: List[parts.RemovableRun]
@@ -360,7 +361,7 @@ class Remove(NamedTuple):
 
 
 class Tidy(NamedTuple):
-    """Remove what a launch needed only while it was placed."""
+    """Remove a launch's temporary files, which only `Place` needed."""
 
     clone: str
     runs: str

@@ -1,17 +1,17 @@
-"""What client and agent say about copies of launch records in the runs folder.
+"""Requests and events about the copies of launch records in the runs folder.
 
-A launch record is a file of lines that only grows, and has one writer: the output folder that began
-it. Each writer keeps a copy in the runs folder, so that any client learns there of all launches.
+A launch record is an append-only file of lines with one writer: the output folder that created it.
+Each writer keeps a copy in the runs folder, where any client can find all launches.
 """
 
 from typing import Any, Dict, NamedTuple, Tuple, Type, Union
 
 
 class RecordPart(NamedTuple):
-    """Bytes of a launch record from `offset` on, compressed by zlib and in base64.
+    """Bytes of a launch record from `offset` on, compressed with zlib, in base64.
 
-    `record` names the file, without its suffix; an empty one is no part. `owner` is the account of
-    another user whose file it is.
+    `record` is the file's name without its suffix; empty means no part. `owner` is set if another
+    user owns the file: the name of that user's account.
     """
 
     record: str = ""
@@ -24,24 +24,24 @@ NO_PART = RecordPart()
 
 
 class RecordLacking(NamedTuple):
-    """The runs folder has only `size` bytes of a record, less than the client: new, or purged."""
+    """The runs folder has only `size` bytes of a record, fewer than the client: new, or purged."""
 
     record: str
     size: int
 
 
 class RecordRefused(NamedTuple):
-    """The copy of a record holds other bytes: it was written by another output folder."""
+    """The copy of a record has other content: another output folder wrote it."""
 
     record: str
 
 
 class LaunchOpened(NamedTuple):
-    """The launch's name is the client's."""
+    """The client has claimed the launch's name."""
 
 
 class LaunchTaken(NamedTuple):
-    """Another client has a launch of this name."""
+    """Another client already has a launch of this name."""
 
 
 class OpenLaunch(NamedTuple):
@@ -57,7 +57,7 @@ class OpenLaunch(NamedTuple):
 
 
 class ReadRecords(NamedTuple):
-    """Send the launch records of the runs folder; `known` has the bytes of each that are known."""
+    """Send the runs folder's launch records; `known`: how many bytes of each the client has."""
 
     runs: str
     known: Dict[str, int]
@@ -78,4 +78,4 @@ CONVERSATION: Dict[Type[Any], Tuple[Type[Any], ...]] = {
     ReadRecords: (RecordPart, RecordLacking),
     AppendRecord: (RecordRefused,),
 }
-"""As in `protocol`: which events may answer which request."""
+"""Which events may answer which request, as in `protocol`."""

@@ -1,8 +1,8 @@
-"""Remove credentials from text that a person reads or a file keeps."""
+"""Remove credentials from text that is shown or stored."""
 
 import re
 
-# greedy up to the last @: a password that was not percent-encoded may hold / and @
+# greedy up to the last @: a password that is not percent-encoded may contain / and @
 _IN_URL = re.compile(r"(\w[\w+.-]*://)\S*@")
 _IN_QUERY = re.compile(
     r"(?i)\b((?:access|private|oauth|job)?_?(?:token|password|secret)=)[^&\s'\"]+"

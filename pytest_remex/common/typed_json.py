@@ -1,8 +1,8 @@
-"""JSON to typed, frozen objects and back, for what crosses the connection or lies on a disk.
+"""Convert JSON to typed, frozen objects and back, for the connection and for files.
 
 A type is a `typing.NamedTuple`; its fields are text, numbers, booleans, `Optional`, `List`,
-`Dict[str, ...]`, other such types, or `Any` for what may be any JSON. Unknown fields are ignored,
-so that a newer release of the same format may add some; a missing field takes its default.
+`Dict[str, ...]`, other such types, or `Any` for arbitrary JSON. Unknown fields are ignored, so that
+a newer release can add fields to the same format; a missing field gets its default.
 """
 
 import functools
@@ -11,16 +11,16 @@ from enum import Enum
 from typing import Any, Callable, Dict, List, Type, TypeVar, Union
 
 FORMAT = "format"
-"""The field that holds the version of what lies on a disk."""
+"""The field that holds a file's format version."""
 LARGEST = 1 << 80
-"""The largest number that is read: sums and words of larger ones, and of NaN, go wrong."""
+"""The largest number that is read: larger ones, and NaN, cannot be summed or formatted safely."""
 
 Typed = TypeVar("Typed")
 _Reader = Callable[[Any, str], Any]
 
 
 class TypedJsonError(ValueError):
-    """A value is not of the type that it should have; the message names the field."""
+    """A value does not have the expected type; the message names the field."""
 
 
 class NewerFormatError(TypedJsonError):
@@ -44,7 +44,7 @@ def from_json(kind: Type[Typed], data: Any) -> Typed:  # noqa: ANN401 - any JSON
 
 
 def to_json(value: Any) -> Any:  # noqa: ANN401 - a NamedTuple, or anything inside one
-    """Return a typed object as what `json.dumps` takes."""
+    """Return a typed object in a form that `json.dumps` accepts."""
     fields = getattr(value, "_fields", None)
     if fields is not None:
         return {name: to_json(getattr(value, name)) for name in fields}
@@ -56,7 +56,7 @@ def to_json(value: Any) -> Any:  # noqa: ANN401 - a NamedTuple, or anything insi
 
 
 def loads(kind: Type[Typed], text: str, newest: int) -> Typed:
-    """Return the text of a file as a `kind`; a file without a version is of format 1.
+    """Parse the text of a file as a `kind`; a file without a version has format 1.
 
     Raises:
         NewerFormatError: The file's version is above `newest`.
@@ -72,20 +72,20 @@ def loads(kind: Type[Typed], text: str, newest: int) -> Typed:
         raise _wrong(FORMAT, "a version", version)
     if version > newest:
         raise NewerFormatError(
-            f"it is of format {version}, and this release of pytest-remex reads up to {newest}: "
-            f"upgrade it"
+            f"it is of format {version}, but this release of pytest-remex reads up to {newest}: "
+            f"upgrade pytest-remex"
         )
     return from_json(kind, data)
 
 
 def dumps(value: Any, version: int) -> str:  # noqa: ANN401 - any NamedTuple
-    """Return a typed object as the text of a file of a format version."""
+    """Return the text of a file with a typed object and its format version."""
     return json.dumps({FORMAT: version, **to_json(value)}, indent=1) + "\n"
 
 
 @functools.lru_cache(maxsize=None)
 def _reader(kind: Any) -> _Reader:  # noqa: ANN401 - a type, of which typing has no common one
-    """Return the function that checks and converts a value of a type; made once for each."""
+    """Return the function that checks and converts values of a type; cached for each type."""
     if kind is Any:
         return lambda value, _where: value
     if hasattr(kind, "_fields"):

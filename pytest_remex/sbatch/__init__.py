@@ -1,1 +1,1 @@
-"""Reading the header of a batch script."""
+"""Read the header of a batch script."""

@@ -1,7 +1,7 @@
-"""Finds batch scripts whose last command hides the exit code of the program that they run.
+"""Find batch scripts whose last command hides the exit code of the program that they run.
 
-A script ends with the exit code of its last command. Where that is `date`, or the `tee` behind a
-pipe, a job whose program crashed is COMPLETED.
+A script ends with the exit code of its last command. If that is `date`, or the `tee` at the end of
+a pipe, a job whose program crashed counts as COMPLETED.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NamedTuple
 from pytest_remex.model import SCRIPT
 
 LONGEST = 1 << 16
-"""Bytes of a script that are looked at."""
+"""How many bytes of a script are read."""
 
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 _TEXT = re.compile(r"'[^']*[;|&#][^']*'|\"[^\"]*[;|&#][^\"]*\"")
@@ -36,24 +36,24 @@ _HARMLESS = frozenset({
     "module", "mv", "printf", "pwd", "rm", "rmdir", "rsync", "sleep", "sync", "tar", "tee", "touch",
     "true", "uptime", "wait", "xargs", "zip",
 })  # fmt: skip
-"""Commands that end well whatever became of the program before them."""
+"""Commands that succeed even if the program before them failed."""
 
 
 class Command(NamedTuple):
-    """A simple command, and the separator before it: `|`, `&&`, or "" where a line begins."""
+    """A simple command, and the separator before it: `|`, `&&`, or "" at the start of a line."""
 
     before: str
     words: tuple[str, ...]
 
     @property
     def name(self) -> str:
-        """The name of what it runs, "" where it runs nothing."""
+        """The name of the program that it runs, "" if it runs none."""
         named = (word for word in self.words if not _is_prefix(word))
         return next(named, "")
 
     @property
     def shown(self) -> str:
-        """The command as a message shows it."""
+        """The command, shortened for a message."""
         words = [word for word in self.words if word not in _KEYWORDS]
         text = " ".join(words[:3])
         is_cut = any(text.count(quote) % 2 for quote in "'\"")  # inside of a text
@@ -61,26 +61,26 @@ class Command(NamedTuple):
 
     @property
     def runs_a_program(self) -> bool:
-        """Whether it runs a program of the work directory, or what is in $REMEX_COMMAND."""
+        """Whether it runs a program in the work directory, $REMEX_COMMAND, srun or mpirun."""
         return self.name.startswith("./") or "REMEX_COMMAND" in self.name or self.name in _STARTERS
 
     @property
     def is_harmless(self) -> bool:
-        """Whether it ends well whatever became of the program before it."""
+        """Whether it succeeds even if the program before it failed."""
         waits_for_one = self.name == "wait" and self.words[-1] != "wait"
         named = self.name in _HARMLESS and not waits_for_one
         return named or not self.name or self.words[-2:] == ("exit", "0")
 
 
 def hidden_exit_codes(checkout: Path, script: str = SCRIPT) -> list[str]:
-    """Say which scripts hide the exit code of what they run.
+    """Return a sentence for each script that hides the exit code of its program.
 
     Args:
-        checkout: The folder that the batch script starts in.
-        script: The batch script's path there.
+        checkout: The working directory of the batch script.
+        script: The batch script's path, relative to it.
 
     Returns:
-        A sentence for each; the scripts there that it calls are looked at too.
+        The sentences, also for scripts in the checkout that the batch script calls.
 
     Example:
         >>> hidden_exit_codes(Path("work"))
@@ -103,7 +103,7 @@ def hidden_exit_codes(checkout: Path, script: str = SCRIPT) -> list[str]:
 
 
 def _shell_script(path: Path) -> str:
-    """Return the text of a shell script, "" for everything else."""
+    """Return the text of a shell script, "" for any other file."""
     if not path.is_file() or path.is_symlink():
         return ""
     with path.open("rb") as file:
@@ -116,7 +116,7 @@ def _shell_script(path: Path) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _why_hidden(text: str) -> str:
-    """Return how a script hides the exit code of its last program, "" where it does not."""
+    """Return how a script hides the exit code of its last program, "" if it does not."""
     commands = list(_commands(text))
     places = [place for place, each in enumerate(commands) if each.runs_a_program]
     if not places:
@@ -127,12 +127,12 @@ def _why_hidden(text: str) -> str:
     if rest and rest[0].before == "|" and not _PIPEFAIL.search(text):
         return (
             f"pipes `{program.shown}` into `{rest[0].name}`, which hides its exit code: a crash "
-            f"would count as COMPLETED; write `set -o pipefail` at its beginning"
+            f"would count as COMPLETED; write `set -o pipefail` at its top"
         )
     last = _last_harmless(rest, errexit=bool(_ERREXIT.search(text)))
     if last is None:
         return ""
-    fix = "write `code=$?` behind it and `exit $code` at the end, or begin with `set -e`"
+    fix = "write `code=$?` after it and `exit $code` at the end, or `set -e` at the top"
     if rest[0].before == "||":
         fix = f"remove `|| {rest[0].shown}`"
     elif last.name == "wait":
@@ -144,7 +144,7 @@ def _why_hidden(text: str) -> str:
 
 
 def _last_harmless(rest: Sequence[Command], *, errexit: bool) -> Command | None:
-    """Return the command whose exit code counts instead of that of the program before `rest`."""
+    """Return the command whose exit code replaces that of the program before `rest`, if any."""
     while rest and rest[0].before in {"|", "&&"}:
         rest = rest[1:]
     if not rest or not all(each.is_harmless for each in rest):
@@ -155,7 +155,7 @@ def _last_harmless(rest: Sequence[Command], *, errexit: bool) -> Command | None:
 
 
 def _commands(text: str) -> Iterator[Command]:
-    """Yield the simple commands of a script, without comments and the bodies of functions."""
+    """Yield a script's simple commands, without comments and function bodies."""
     inside = False
     for line in text.replace("\\\n", " ").splitlines():
         plain = _COMMENT.sub("", _TEXT.sub("''", line)).strip()

@@ -1,7 +1,7 @@
-"""Reads the header of a batch script as sbatch does: what it asks for, where its output goes.
+"""Read a batch script's header as sbatch does: what it asks for, and where its output goes.
 
 Sources: sbatch(1) of Slurm 22.05, sections DESCRIPTION, OPTIONS and "filename pattern"; the tests
-compare the reading with sbatch's own.
+compare the result with sbatch's own.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from pytest_remex.sbatch.scheduling import as_line
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a batch script asks of Slurm; None where it does not say.
+    """What a batch script asks Slurm for; None if it does not say.
 
-    `lines` are its #SBATCH lines as written, `shebang` its first line, `output`, `error` filename
-    patterns, `time_limit` seconds as written (None also for unlimited), `held` whether it asks to
-    be held, and `cores` the least number that it asks for. `script` is its path in run directories.
+    `lines` are its #SBATCH lines as written, `shebang` is its first line; `output` and `error` are
+    filename patterns; `time_limit` is in seconds (None also for unlimited); `held` is whether it
+    asks to be held; `cores` is the minimum that it asks for. `script` is its path in run
+    directories.
     """
 
     lines: tuple[str, ...]
@@ -45,11 +46,11 @@ def parse_header(text: bytes | str, script: str = SCRIPT) -> Header:
 
     Args:
         text: The script's text.
-        script: Its path in the run directory.
+        script: The script's path in the run directory.
 
     Raises:
-        SweepError: sbatch would refuse the script; or it cannot be a run: a job that sbatch waits
-            for, a job array, a heterogeneous job, or a job outside its run directory.
+        SweepError: sbatch would refuse the script, or it cannot be a run because it asks for a job
+            array, a heterogeneous job, another working directory, or sbatch to wait.
 
     """
     try:
@@ -61,14 +62,14 @@ def parse_header(text: bytes | str, script: str = SCRIPT) -> Header:
 
 
 def overridden(header: Header, words: Sequence[str]) -> Header:
-    """Return a header as it counts with options on sbatch's command line, which win.
+    """Return a header with options of sbatch's command line, which override its own.
 
     Args:
-        header: The script's own.
+        header: The script's own header.
         words: The options, as `SbatchOptions.words` returns them.
 
     Raises:
-        SweepError: A value is not one that sbatch takes.
+        SweepError: sbatch does not accept a value.
 
     """
     if not words:
@@ -101,26 +102,26 @@ def _header(
 
 
 def has_comment(header: Header) -> bool:
-    """Return whether a script has a comment of its own, as some sites demand."""
+    """Return whether a script sets a comment of its own, as some sites require."""
     return "comment" in read_options(header.lines)
 
 
 def output_patterns(header: Header, job_id: str, *, user: str = "") -> tuple[str, ...]:
-    """Return where a job's output goes, as globs relative to its run directory.
+    """Return globs for a job's output files, relative to its run directory.
 
-    Standard output comes first. What only Slurm knows, such as a node's name, becomes `*`. A file
-    outside the run directory is left out.
+    Standard output comes first. What only Slurm knows, such as a node's name, becomes `*`. Files
+    outside the run directory are left out.
 
     Args:
         header: The header of the job's script.
         job_id: `123`, or `123_4` for an array's task.
-        user: The user's name on the cluster, where it is known.
+        user: The user's name on the cluster, if known.
 
     """
     job = JobId.parse(job_id)
     default = filenames.ARRAY if job.task else filenames.SINGLE
     fields = filenames.Fields(
-        # the own number of an array's task is not that of the array
+        # an array task's own job number is not that of its array
         job=None if job.task else job.number or None,
         array=job.number or None,
         task=job.task or None,
@@ -133,18 +134,18 @@ def output_patterns(header: Header, job_id: str, *, user: str = "") -> tuple[str
 
 
 def core_hours(header: Header) -> float | None:
-    """Return the core-hours that a job may use at most; None where it has no time limit."""
+    """Return the most core-hours that a job can use; None if it has no time limit."""
     return None if header.time_limit is None else header.cores * header.time_limit / 3600
 
 
 def parse_duration(text: str) -> float | None:
-    """Return the seconds that one of sbatch's time formats stands for; None for no limit.
+    """Parse a time limit in one of sbatch's formats; return seconds, or None for no limit.
 
     The formats: minutes, minutes:seconds, hours:minutes:seconds, days-hours, days-hours:minutes,
     days-hours:minutes:seconds; and 0, -1, INFINITE or UNLIMITED.
 
     Raises:
-        SweepError: The text is none of them.
+        SweepError: The text has none of these formats.
 
     """
     if text.upper() in {"-1", "INFINITE", "UNLIMITED"}:
@@ -172,8 +173,8 @@ def format_duration(seconds: float) -> str:
 
 
 _REFUSED = {
-    "array": "makes a job array of its own: remove it; --remex-array submits a sweep as an array",
-    "wait": "makes sbatch wait for the job's end: remove it; --remex-wait waits",
+    "array": "makes a job array: remove it; to submit a sweep as an array use --remex-array",
+    "wait": "makes sbatch wait for the job: remove it; to wait use --remex-wait",
     "test-only": "submits nothing: remove it",
 }
 

@@ -1,6 +1,6 @@
-"""Split a batch script's #SBATCH lines into options, by sbatch's rules for words and getopt's.
+"""Split a batch script's #SBATCH lines into options, by the rules of sbatch and getopt.
 
-Source: sbatch(1) of Slurm 22.05, and what its sbatch does with each spelling in the tests.
+Source: sbatch(1) of Slurm 22.05; the tests compare each spelling with what sbatch does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pytest_remex.errors import SweepError
 def header_lines(script: str) -> tuple[str, ...]:
     """Return the #SBATCH lines that sbatch reads: those before the first command.
 
-    Raises `SweepError` where sbatch would refuse the script itself.
+    Raises `SweepError` if sbatch would refuse the script.
     """
     first = script.partition("\n")[0]
     if not re.match(r"#!\s*\S", first):
@@ -24,7 +24,7 @@ def header_lines(script: str) -> tuple[str, ...]:
     if "\r\n" in script:
         raise SweepError(r"its lines end in \r\n: save it with Unix line endings (dos2unix)")
     if "\0" in script:
-        raise SweepError(r"it holds a NUL character (\0): save it as plain text")
+        raise SweepError(r"it contains a NUL character (\0): save it as plain text")
     return tuple(_lines_before_commands(script))
 
 
@@ -32,8 +32,8 @@ def header_lines(script: str) -> tuple[str, ...]:
 class Option:
     """An option of a header.
 
-    `name` is the long name where the option is known here, else as written; `value` is empty for a
-    flag; `words` are the option spelled alone; `lines` are the indices of the lines it is on.
+    `name` is the long name if the option is known here, else as written; `value` is empty for a
+    flag; `words` spell this option alone; `lines` are the indices of the lines that it is on.
     """
 
     name: str
@@ -43,18 +43,19 @@ class Option:
 
 
 def parse_options(lines: Sequence[str]) -> list[Option]:
-    """Return the options of #SBATCH lines, in their order.
+    """Return the options of #SBATCH lines, in order.
 
-    Raises `SweepError` for an open quote, a word that is no option, and a heterogeneous job.
+    Raises `SweepError` for an unclosed quote, a word that is not an option, and a heterogeneous
+    job.
     """
     words = [(word, index) for index, line in enumerate(lines) for word in _words(line)]
     return list(_options(words))
 
 
 def read_options(lines: Sequence[str]) -> dict[str, str]:
-    """Return the values of the options of #SBATCH lines by their long names; the last one wins.
+    """Return the values of the options of #SBATCH lines by long name; the last one wins.
 
-    Raises `SweepError` as `parse_options` does.
+    Raises `SweepError`, as `parse_options` does.
     """
     return {option.name: option.value for option in parse_options(lines)}
 
@@ -75,7 +76,7 @@ _PIECE = re.compile(
 
 
 def _words(line: str) -> Iterator[str]:
-    """Split as sbatch does: both kinds of quotes, backslashes, and `#` for the rest of the line."""
+    """Split a line as sbatch does: both kinds of quotes, backslashes, and `#` comments."""
     rest = line.removeprefix("#SBATCH").lstrip()
     while rest:
         word, rest = _next_word(rest, line)
@@ -91,7 +92,7 @@ def _next_word(rest: str, line: str) -> tuple[str, str]:
     for piece in _PIECE.finditer(rest):
         stop = piece["stop"]
         if stop in {'"', "'"}:
-            raise SweepError(f"a quote is not closed in {line!r}: close it")
+            raise SweepError(f"unclosed quote in {line!r}: close it")
         if stop is not None:
             return word, "" if stop == "#" else rest[piece.start() :].lstrip()
         quoted = piece["double"] if piece["double"] is not None else piece["single"]
@@ -119,7 +120,7 @@ _SHORTEST = {
     "priority": "pri", "qos": "qo", "reservation": "res", "tasks-per-node": "ta",
     "test-only": "te", "time": "time", "time-min": "time-", "wait": "wait", "wckey": "wc",
 }  # fmt: skip
-"""The options that are known here, and how far each may be shortened."""
+"""The options that are known here, each with its shortest unambiguous form."""
 _FLAGS = frozenset({"hold", "test-only", "wait"})
 _OPTIONAL_VALUE = frozenset({"nice"})
 
@@ -128,7 +129,7 @@ Word: TypeAlias = tuple[str, int]
 
 
 def _options(words: Sequence[Word]) -> Iterator[Option]:
-    """Read words as getopt_long does: clusters of letters, values, names shortened."""
+    """Read words as getopt_long does: clustered letters, values, abbreviated names."""
     rest = list(reversed(words))
     while rest:
         word, line = rest.pop()
@@ -167,7 +168,7 @@ def _takes_next(name: str, rest: Sequence[Word]) -> bool:
 
 
 def _long_name(name: str) -> str:
-    """Return the full name of an option that is known here, however far it is shortened."""
+    """Return the full name of an option that may be abbreviated; unknown names stay as they are."""
     for full, shortest in _SHORTEST.items():
         if full.startswith(name) and name.startswith(shortest):
             return full

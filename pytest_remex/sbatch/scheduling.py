@@ -1,7 +1,7 @@
-"""Options that say only when and where a job may run, or who is told: no part of an experiment.
+"""Options that say only when and where a job runs, or who is notified.
 
-An experiment that is given more time, or sent to another partition, is the same experiment: such
-options are left out of a script's fingerprint, and those of the command line win over its header.
+An experiment with more time, or on another partition, is the same experiment: such options are left
+out of the script's fingerprint, and those of the command line override the header.
 Source: sbatch(1) of Slurm 22.05, OPTIONS.
 """
 
@@ -22,17 +22,17 @@ SCHEDULING = frozenset(
         "time-min", "wckey",
     }
 )  # fmt: skip
-"""Options that are left out. All others stay, known or not: nodes, tasks, cores, gpus, features."""
+"""The options that are left out. All others stay: nodes, tasks, cores, gpus, unknown ones, ..."""
 
 
 def without_scheduling(script: bytes) -> bytes:
     r"""Return a script without its scheduling options.
 
-    A header line that holds no such option stays as it is, byte for byte; one that holds nothing
-    else is gone; one that holds both is written anew with the others.
+    A header line without such options stays as it is, byte for byte; a line with nothing else is
+    removed; a line with both is rewritten with the other options.
 
     Raises:
-        SweepError: sbatch would refuse the script, or cannot run it as one job.
+        SweepError: sbatch would refuse the script, or would not run it as one job.
 
     Example:
         >>> without_scheduling(b"#!/bin/sh\n#SBATCH -t 10 -n 4\n#SBATCH --mem=8G\n./run\n")
@@ -52,9 +52,9 @@ def without_scheduling(script: bytes) -> bytes:
 
 
 def _lines_to_rewrite(options: Sequence[Option]) -> set[int]:
-    """Return the indices of the header lines that a scheduling option is on.
+    """Return the indices of the header lines that contain a scheduling option.
 
-    An option may have its value on a later line: then both lines are written anew, or neither.
+    An option's value may be on a later line: then both lines are rewritten, or neither.
     """
     found = {line for option in options if option.name in SCHEDULING for line in option.lines}
     while (
@@ -74,7 +74,7 @@ def _replaced(lines: Sequence[str], header_length: int, header: dict[int, str]) 
     index = 0
     for line in lines:
         if index < header_length and line.startswith("#SBATCH"):
-            line = header.get(index, line)  # noqa: PLW2901 - the header's line, as it is now
+            line = header.get(index, line)  # noqa: PLW2901 - the rewritten line, if it is one
             index += 1
             if not line:
                 continue
@@ -82,12 +82,12 @@ def _replaced(lines: Sequence[str], header_length: int, header: dict[int, str]) 
 
 
 OURS = frozenset({"clusters", "comment", "hold"})
-"""Scheduling options that a launch needs for itself, or that only a script may hold."""
+"""Scheduling options that a launch sets itself, or that only a script may contain."""
 
 
 @dataclass(frozen=True, slots=True)
 class OptionText:
-    """Options as a person wrote them, and where, for messages."""
+    """Options as the user wrote them; `origin` names the place, for messages."""
 
     origin: str
     text: str
@@ -95,9 +95,10 @@ class OptionText:
 
 @dataclass(frozen=True, slots=True)
 class SbatchOptions:
-    """Options by their long names, in two layers: those of a point lie between them.
+    """Options by long name, in two layers.
 
-    `defaults` come from the ini file and the environment, `chosen` from the command line.
+    `defaults` come from the ini file and the environment; a point's options override them; `chosen`
+    come from the command line and override both.
     """
 
     defaults: Mapping[str, str]
@@ -108,7 +109,7 @@ class SbatchOptions:
         """Read the options of both layers; the last of a name wins.
 
         Raises:
-            SweepError: One is no scheduling option; with its name, and what to do.
+            SweepError: An option is not a scheduling option; the message names it and the fix.
 
         """
         read = [dict(_named(each.origin, _words(each))) for each in defaults]
@@ -116,13 +117,13 @@ class SbatchOptions:
         return cls(merged, dict(_named(chosen.origin, _words(chosen))))
 
     def words(self, point: Mapping[str, str]) -> tuple[str, ...]:
-        """Return the options of an experiment, as words for sbatch.
+        """Return an experiment's options as words for sbatch.
 
         Args:
             point: What its sweep function asks for with `experiment.sbatch(...)`.
 
         Raises:
-            SweepError: That is no scheduling option.
+            SweepError: One of them is not a scheduling option.
 
         Example:
             >>> SbatchOptions({"mem": "1G"}, {"time": "2-0"}).words({"mem": "8G"})
@@ -142,7 +143,7 @@ NO_OPTIONS = SbatchOptions({}, {})
 
 
 def as_line(words: Iterable[str]) -> str:
-    """Return words as a line of a script's header."""
+    """Return words as one #SBATCH line."""
     return f"#SBATCH {shlex.join(words)}"
 
 
@@ -155,17 +156,17 @@ def _words(written: OptionText) -> list[str]:
 
 def _named(origin: str, words: list[str]) -> Iterator[tuple[str, str]]:
     if any(not word.isprintable() for word in words):
-        raise SweepError(f"{origin} = {shlex.join(words)!r} holds a control character: remove it")
+        raise SweepError(f"{origin} = {shlex.join(words)!r} has a control character: remove it")
     try:
         options = parse_options([as_line(words)]) if words else []
     except SweepError:
         raise SweepError(
-            f"{origin} = {shlex.join(words)!r}: write sbatch's options, as --time=4:00:00 --mem=8G"
+            f"{origin} = {shlex.join(words)!r}: write sbatch options like --time=4:00:00 --mem=8G"
         ) from None
     for option in options:
         if option.name not in SCHEDULING - OURS:
             raise SweepError(
-                f"{origin}: --{option.name} is not among the options that only say when and where "
-                f"a job may run: write it into run.sbatch, in the repository or in the patch"
+                f"{origin}: --{option.name} is not allowed here, only options that say when and "
+                f"where a job runs: write it into run.sbatch, in the repository or in the patch"
             )
         yield option.name, option.value

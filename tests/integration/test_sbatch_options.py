@@ -75,10 +75,10 @@ def test_more_time_for_a_retry(project):
 @pytest.mark.parametrize(
     ("option", "words"),
     [
-        ("--ntasks=4", "--ntasks is not among the options that only say when and where"),
-        ("--comment=x", "--comment is not among"),
-        ("--array=1-3", "--array is not among"),
-        ("4:00:00", "write sbatch's options, as --time=4:00:00 --mem=8G"),
+        ("--ntasks=4", "--ntasks is not allowed here, only options that say when and where"),
+        ("--comment=x", "--comment is not allowed here"),
+        ("--array=1-3", "--array is not allowed here"),
+        ("4:00:00", "write sbatch options like --time=4:00:00 --mem=8G"),
         ("--time='4", "close the quote"),
     ],
 )

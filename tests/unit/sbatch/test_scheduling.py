@@ -96,5 +96,5 @@ def test_any_header(lines, data):
 
 def test_script_that_cannot_run():
     """A script that sbatch refuses has no fingerprint: the error says why."""
-    with pytest.raises(SweepError, match="quote is not closed"):
+    with pytest.raises(SweepError, match="unclosed quote"):
         without_scheduling(b"#!/bin/sh\n#SBATCH -J 'x\n")

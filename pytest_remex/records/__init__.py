@@ -1,1 +1,1 @@
-"""Launch records: the memory of what was submitted, one file a launch in the output folder."""
+"""Launch records: what was submitted, one file per launch in the output folder."""

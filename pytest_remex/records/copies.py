@@ -1,9 +1,9 @@
-"""Copies of the launch records of a runs folder: what other output folders have launched there.
+"""Copies of the launch records in a runs folder: what other output folders have launched.
 
-They lie in `remex-output/from-cluster/<digest of the remote>/`, those of other users in folders of
-their own below it. What they say is checked and bounded: whoever may write into the runs folder may
-have written it. A run is reached through the remote that its copy was read from, and no command of
-a copy is run.
+They are kept in `remex-output/from-cluster/<digest of the remote>/`, those of other users in
+subfolders. Their content is checked and bounded, because anyone who can write into the runs folder
+may have written it. A run is reached through the remote that its copy was read from, and no command
+from a copy is executed.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from pytest_remex.records.store import (
 
 FOLDER = "from-cluster"
 OWNER = "of-"
-"""How the name of the folder with another user's records begins."""
+"""Prefix of the folder with another user's records."""
 LARGEST = 256 << 20
-"""Bytes of a copy at most."""
+"""The most bytes that a copy may have."""
 _NAME = re.compile(r"[A-Za-z0-9_=+-][A-Za-z0-9._=+-]{0,199}(~[0-9a-f]{8})?")
 _OWNER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 _HEX = re.compile(r"[0-9a-f]{8,64}")
@@ -44,37 +44,37 @@ _JOB = re.compile(r"(\d+(_\d+)?(;[A-Za-z0-9._-]+)?)?")
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """The copies of a remote's launch records beside the output folder's own, in `launches`."""
+    """The copies of a remote's launch records; `launches` is the folder of our own records."""
 
     launches: Path
     remote: Remote
 
     @property
     def folder(self) -> Path:
-        """Where they lie."""
+        """The folder that holds the copies."""
         place = f"{self.remote.host}\n{self.remote.runs}"
         digest = hashlib.sha256(place.encode("utf-8", "surrogateescape")).hexdigest()[:16]
         return self.launches.parent / FOLDER / digest
 
     def known(self) -> dict[str, int]:
-        """Return how many bytes of each record are here: copies, and own ones that are no copies.
+        """Return how many bytes of each record this machine has, as a copy or as its own.
 
-        The last line that a crash cut short does not count.
+        A last line that a crash cut short does not count.
         """
         copies = {path.stem: _size(path) for path in self._files()}
         own = {path.stem: _size(path) for path in self._own() if path.stem not in copies}
         return copies | own
 
     def is_own(self, name: str) -> bool:
-        """Return whether a record is this output folder's, and has no copy that says more."""
+        """Return whether a record is this output folder's own, without a copy that says more."""
         return record_path(self.launches, name).exists() and name not in {
             path.stem for path in self._files()
         }
 
     def take(self, part: RecordPart) -> None:
-        """Keep a part of a record. Raises `RecordError` where it cannot be written or read."""
+        """Store a part of a record. Raises `RecordError` if it is invalid or cannot be written."""
         if not _NAME.fullmatch(part.record) or (part.owner and not _OWNER.fullmatch(part.owner)):
-            raise RecordError(f"the runs folder names a launch record {part.record!r:.100}")
+            raise RecordError(f"the runs folder has an invalid launch record {part.record!r:.100}")
         data = _unpacked(part)
         folder = self.folder / f"{OWNER}{part.owner}" if part.owner else self.folder
         path = record_path(folder, part.record)
@@ -86,7 +86,7 @@ class Copies:
                 file.write(data)
 
     def part(self, name: str, start: int) -> RecordPart:
-        """Return what is here of a record from a byte on, for the runs folder."""
+        """Return a record's complete lines from byte `start` on, for the runs folder."""
         found = [path for path in self._files() if path.stem == name]
         path = found[0] if found else record_path(self.launches, name)
         with path.open("rb") as file:
@@ -95,10 +95,10 @@ class Copies:
         return packed(name, start, data[: data.rfind(b"\n") + 1])
 
     def read(self) -> tuple[list[LaunchRecord], list[str]]:
-        """Return the records of all copies, and why some cannot be used.
+        """Return the records of all copies, and why some of them cannot be used.
 
         Raises:
-            RecordError: One is of a newer format.
+            RecordError: A copy has a newer format.
 
         """
         return _read(self.folder, self.launches, self.remote)
@@ -114,16 +114,16 @@ class Copies:
             try:
                 there = launch_from_json(json.loads(head)).remote
             except (ValueError, RecursionError, SweepError):
-                continue  # a crash left no first line, or reading it will tell what is wrong
+                continue  # a crash left no first line; other damage is reported when it is read
             if (there.host, there.runs) == (self.remote.host, self.remote.runs):
                 yield path
 
 
 def read_all_copies(launches: Path) -> list[LaunchRecord]:
-    """Return the records of the copies of all remotes, as they were written: to read, not to reach.
+    """Return the copies of all remotes' records, unchanged: for reading, not for reaching runs.
 
     Raises:
-        RecordError: One is of a newer format.
+        RecordError: A copy has a newer format.
 
     """
     folders = sorted((launches.parent / FOLDER).glob("*/"))
@@ -131,7 +131,7 @@ def read_all_copies(launches: Path) -> list[LaunchRecord]:
 
 
 def packed(name: str, start: int, data: bytes) -> RecordPart:
-    """Return a part of a record as it travels; no part where there are no bytes."""
+    """Return a part of a record, encoded for the connection; `NO_PART` if it has no bytes."""
     if not data:
         return RecordPart()
     return RecordPart(name, start, base64.b64encode(zlib.compress(data, 6)).decode("ascii"))
@@ -156,7 +156,7 @@ def _read(
         except RecordError as error:
             if _is_newer(path):
                 raise
-            faults.append(f"a launch record of the runs folder is not used: {error}")
+            faults.append(f"a launch record in the runs folder was ignored: {error}")
     return records, faults
 
 
@@ -175,7 +175,7 @@ def _taken(
 
 
 def check_names(record: LaunchRecord) -> None:
-    """Raise `RecordError` for a record with a name that could be none of ours."""
+    """Raise `RecordError` for a record with a name that pytest-remex would never write."""
     launch, path = record.launch, record.path
     names = [(_FILE, launch.id), (_HEX, launch.token), (_HEX, launch.base)]
     names += [each for run in record.runs.values() for each in _names(run)]
@@ -187,7 +187,7 @@ def check_names(record: LaunchRecord) -> None:
         wrong += [text for text in shown if not text.isprintable()]
         wrong += [line for line in run.header.lines if not line.startswith("#SBATCH")]
     if wrong:
-        raise RecordError(f"{path} holds {wrong[0]!r:.100}, which cannot be meant")
+        raise RecordError(f"{path} has an invalid value: {wrong[0]!r:.100}")
 
 
 def _unpacked(part: RecordPart) -> bytes:
@@ -214,7 +214,7 @@ def _names(run: RunRecord) -> list[tuple[re.Pattern[str], str]]:
 
 
 def _size(path: Path) -> int:
-    """Return the bytes of a record's whole lines."""
+    """Return the size of a record's complete lines."""
     with path.open("rb") as file:
         end = file.seek(0, 2)
         start = end

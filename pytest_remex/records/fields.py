@@ -1,4 +1,4 @@
-"""Reads the fields of parsed JSON, each of the type that it must have; headers and identities."""
+"""Read typed fields from parsed JSON; convert headers and identities to and from JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Kind = TypeVar("Kind")
 
 
 def field(data: Json, name: str, kind: type[Kind]) -> Kind:
-    """Return a field. Raises `ValueError` where it is missing or not of the type."""
+    """Return a field. Raises `ValueError` if it is missing or has another type."""
     if name not in data:
         raise ValueError(f"it has no {name!r}")
     value = data[name]
@@ -80,13 +80,13 @@ def identity_from_json(data: Json) -> Identity:
 
 
 def header_to_json(header: Header) -> dict[str, Any]:
-    """Return what the `#SBATCH` lines of a run's script ask for; `script` where it is another."""
+    """Return a script's header as JSON, with `script` only if it is not the default."""
     facts = asdict(header)
     return facts if header.script != SCRIPT else {k: v for k, v in facts.items() if k != "script"}
 
 
 def header_from_json(data: Json) -> Header:
-    """Return a header that `header_to_json` wrote, the same in every field."""
+    """Return the header that `header_to_json` was given."""
     return Header(
         lines=texts(data, "lines"),
         shebang=field(data, "shebang", str),

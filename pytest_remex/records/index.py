@@ -1,4 +1,4 @@
-"""What the launch records know of an experiment: whether it was submitted, and where it is."""
+"""Look up experiments in the launch records: whether they were submitted, and where they are."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pytest_remex.records.store import LaunchRecord, read_records
 
 @dataclass(frozen=True, slots=True)
 class RecordedRun:
-    """A run, and the launch record that it is in."""
+    """A run, and the launch record that contains it."""
 
     record: LaunchRecord
     run: RunRecord
@@ -31,7 +31,7 @@ class RecordedRun:
         return self.record.launch
 
     def belongs_to(self, sweep: str, node: str) -> bool:
-        """Return whether it is a sweep's: launched by it, or known by the name of its function.
+        """Return whether the run belongs to a sweep: by its launch, or by its function's name.
 
         `node` is the node id of an experiment of that sweep.
         """
@@ -42,16 +42,16 @@ class RecordedRun:
         return any(each.sweep == sweep or function_of(each.node) == function for each in known)
 
     def counts(self, *, local: bool) -> bool:
-        """Return whether it was submitted, or was about to be: on this machine, or on a cluster."""
+        """Return whether it was, or was about to be, submitted: here if `local`, else remotely."""
         return self.is_here(local=local) and self.run.stage not in {Stage.REFUSED, Stage.REJECTED}
 
     def is_here(self, *, local: bool) -> bool:
-        """Return whether it is a run on this machine, or else on a cluster."""
+        """Return whether it runs on this machine (`local`), or else on a cluster."""
         return (self.launch.remote.host is None) == local
 
 
 class RunIndex:
-    """The runs of all launch records, looked up by commit, by node id, and by sweep."""
+    """Index the runs of all launch records by commit, fingerprint, node id and sweep."""
 
     def __init__(self, records: Iterable[LaunchRecord]) -> None:
         self.records = list(records)
@@ -60,7 +60,7 @@ class RunIndex:
         self._by_node: dict[tuple[str, str], list[RecordedRun]] = {}
         self._by_alias: dict[tuple[str, str], list[RecordedRun]] = {}
         self.faults: list[str] = []
-        """Why some of what the runs folder knows is not used."""
+        """Why some records of the runs folder are ignored."""
         for record in reversed(self.records):
             for run in record.runs.values():
                 if run.taken:
@@ -78,22 +78,22 @@ class RunIndex:
     def read(
         cls, folder: Path, remotes: Iterable[Remote] = (), has: Callable[[str], bool] = bool
     ) -> RunIndex:
-        """Return the index of the launch records in a folder: see `of`. Raises `RecordError`."""
+        """Index the launch records in a folder, as `of` does. Raises `RecordError`."""
         return cls.of(read_records(folder), [Copies(folder, each) for each in remotes], has)
 
     @classmethod
     def of(
         cls, own: Iterable[LaunchRecord], copies: Iterable[Copies], has: Callable[[str], bool]
     ) -> RunIndex:
-        """Return the index of own launch records, and of copies of others'.
+        """Index our own launch records, and copies of others'.
 
         Args:
-            own: The output folder's own records.
-            copies: The copies of the records of each remote's runs folder.
-            has: Tells whether the repository has a base commit: records of another's do not count.
+            own: The output folder's own records. copies: For each remote, the copies of the records
+            in its runs folder. has: Whether the repository has a commit; copies with an unknown
+            base commit are ignored.
 
         Raises:
-            RecordError: A copy is of a newer format.
+            RecordError: A copy has a newer format.
 
         """
         records: list[LaunchRecord] = list(own)
@@ -106,8 +106,8 @@ class RunIndex:
             if others := len(copied) - len(ours):
                 faults.append(
                     f"{counted(others, 'launch record')} in {each.remote.place} "
-                    f"{'is' if others == 1 else 'are'} of base commits that this repository does "
-                    f"not have, and not used: git fetch brings what others pushed"
+                    f"{'was' if others == 1 else 'were'} ignored: this repository does not have "
+                    f"the base commit; run git fetch to get commits that others pushed"
                 )
         index = cls(merged(records))
         index.faults = faults
@@ -116,9 +116,9 @@ class RunIndex:
     def submitted(
         self, commit: Commit, identity: Identity | None = None, *, local: bool
     ) -> RecordedRun | None:
-        """Return the newest run with an experiment's inputs that was submitted, or about to be.
+        """Return the newest run with an experiment's inputs that was, or was to be, submitted.
 
-        Runs on this machine do not count for a cluster, nor the other way round.
+        Runs on this machine do not count for a cluster, or vice versa.
         """
         runs = self.alike(commit, identity)
         return next((each for each in runs if each.counts(local=local)), None)
@@ -126,7 +126,7 @@ class RunIndex:
     def alike(self, commit: Commit, identity: Identity | None) -> Iterator[RecordedRun]:
         """Return the runs with the same fingerprint, or the same base and tree, newest first.
 
-        Some may be of other sweeps.
+        They may belong to other sweeps.
         """
         alike = self._by_fingerprint.get(identity.fingerprint, []) if identity else []
         return chain(alike, self._by_identity.get(commit.identity, []))
@@ -143,12 +143,12 @@ class RunIndex:
         return (each for each in runs if each.counts(local=local) and each.run.may_have_job)
 
     def newest_first(self) -> Iterator[RecordedRun]:
-        """Return all runs, those of the newest launch first."""
+        """Return all runs, newest launch first."""
         for record in reversed(self.records):
             yield from (RecordedRun(record, run) for run in record.runs.values())
 
     def newest(self, node: str, point: Config, launch: str | None = None) -> RecordedRun | None:
-        """Return the newest run of a node id's experiment, or the one in the launch named."""
+        """Return the newest run of an experiment, or its run in `launch`."""
         key = node, _text(point)
         runs = (self._by_node.get(key, []), self._by_alias.get(key, []))
         return _first(chain.from_iterable(runs), launch)
@@ -156,7 +156,7 @@ class RunIndex:
     def newest_of_sweep(
         self, sweep: str, point: Config, launch: str | None = None
     ) -> RecordedRun | None:
-        """Return the newest run of a point of a sweep, whatever file the sweep was in."""
+        """Return the newest run of a sweep's point, whichever file the sweep was in."""
         return _first(self._by_sweep.get((sweep, _text(point)), []), launch)
 
     @cached_property

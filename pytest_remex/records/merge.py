@@ -1,7 +1,7 @@
-"""Puts together what several files say of one launch: its record, and additions to it.
+"""Merge the files about one launch: its record, and additions to it.
 
-Each file has one writer, so the order within a file is certain, and that between files is not: what
-counts is who got further.
+Each file has one writer, so the order of events is known within a file, but not between files. For
+each run the file that got further counts.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ ORDER = (
     Stage.REJECTED,
     Stage.RELEASED,
 )
-"""Stages, those that say more last."""
+"""The stages, from least to most advanced."""
 
 
 def merged(records: Iterable[LaunchRecord]) -> list[LaunchRecord]:
-    """Return one record for each launch, the oldest launch first.
+    """Return one record for each launch, oldest launch first.
 
-    Of a launch's files the one that began it counts as the record: the output folder's own, unless
-    there is a copy of it, which is there only where it says more.
+    The record of a launch is the file that began it: the output folder's own, unless there is a
+    copy of it, which exists only if it says more.
     """
     groups: dict[tuple[str, str], list[LaunchRecord]] = {}
     for record in records:
@@ -41,7 +41,7 @@ def merged(records: Iterable[LaunchRecord]) -> list[LaunchRecord]:
 
 
 def _precedence(record: LaunchRecord) -> tuple[bool, bool, str]:
-    """Return a key that puts copies first, and own additions last: their names for runs win."""
+    """Return a key that sorts copies first and own additions last, so that their names win."""
     return is_addition(record.path), record.own, record.path.stem
 
 
@@ -54,7 +54,7 @@ def _merge(files: list[LaunchRecord]) -> LaunchRecord:
         if each.tips and not each.own and not each.tidied and each.worker not in swept
     }
     if not record.own:
-        record = replace(record, tips=(), tidied=False)  # of a branch that is not ours
+        record = replace(record, tips=(), tidied=False)  # they are about another client's branch
     for other in others:
         runs = dict(record.runs)
         for sha, run in other.runs.items():
@@ -69,7 +69,7 @@ def _merge(files: list[LaunchRecord]) -> LaunchRecord:
 
 
 def _further(one: RunRecord, other: RunRecord) -> RunRecord:
-    """Return what is known of a run from two files; its names are those of `other`."""
+    """Combine what two files say about a run; the names are those of `other`."""
     ahead, behind = (one, other) if _progress(one) >= _progress(other) else (other, one)
     same = behind.final is not None and behind.final.id == ahead.job
     found = replace(ahead, final=ahead.final or (behind.final if same else None))
@@ -85,7 +85,7 @@ def _progress(run: RunRecord) -> tuple[int, int]:
 
 
 def _noted(run: RunRecord, notes: Mapping[str, Any]) -> RunRecord:
-    """Return a run with what another file says of it: its end, and its names."""
+    """Return a run with another file's notes on it: its final state and its names."""
     final = notes.get("final")
     is_end = run.final is None and getattr(final, "id", None) == run.job
     found = replace(run, final=final if is_end else run.final)

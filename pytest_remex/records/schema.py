@@ -1,8 +1,8 @@
-"""What a launch record says, and its JSON: each type with its conversions to and from it.
+"""The content of launch records: each type, with its conversions to and from JSON.
 
-A launch record is a file of JSON objects, one a line. The first is the head, which describes the
-launch; each other one is an event, named by its `state`. Fields and events that this release does
-not know are ignored: whatever a reader must understand comes with a higher `FORMAT`, which is
+A launch record is a file of JSON objects, one per line. The first is the head, which describes the
+launch; the others are events, named by their `state`. Fields and events that this release does not
+know are ignored. A change that every reader must understand raises `FORMAT`; newer formats are
 refused.
 """
 
@@ -35,11 +35,11 @@ FORMAT = 1
 
 
 class NewerFormatError(ValueError):
-    """A launch record is of a format that this release does not know."""
+    """A launch record has a format that this release does not know."""
 
 
 class Stage(StrEnum):
-    """How far a run got on its way to the scheduler, as far as its launch record knows."""
+    """How far a run has got on its way to the scheduler, according to its launch record."""
 
     COMMITTED = "COMMITTED"
     PUSHED = "PUSHED"
@@ -53,7 +53,7 @@ class Stage(StrEnum):
 
     @property
     def settled(self) -> bool:
-        """Whether nothing is left to do for the launch."""
+        """Whether the launch has nothing left to do for the run."""
         return self in {Stage.RELEASED, Stage.REFUSED, Stage.REJECTED}
 
 
@@ -63,7 +63,7 @@ MAY_HAVE_JOB = HAS_JOB | {Stage.SUBMITTING, Stage.INDOUBT}
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One run of a launch: experiment, number of the recipe, commit, run directory and job."""
+    """One run of a launch: its experiment, recipe number, commit, run directory and job."""
 
     node: str
     id: str
@@ -75,35 +75,35 @@ class RunRecord:
     stage: Stage = Stage.COMMITTED
     job: str = ""
     submission: str = ""
-    """The key of the submission that it is part of; the runs of one array share it."""
+    """The key of its submission; the runs of an array share one."""
     why: str = ""
     job_number: int = 1
-    """Counts the jobs of the run: 2 for one that was continued."""
+    """Counts the jobs of the run: 2 for a run that was continued once."""
     command: str = ""
-    """What a continued run runs, in $REMEX_COMMAND."""
+    """The command of a continued run, in $REMEX_COMMAND."""
     sbatch: tuple[str, ...] = ()
-    """Options for sbatch that win over the script's header; `header` is what counts with them."""
+    """Options for sbatch that override the script's header; `header` is the result."""
     final: Job | None = None
     """The job's final state, once a query has seen it."""
     identity: Identity | None = None
-    """None where a release without fingerprints wrote the record; that of the first recipe."""
+    """The identity by the first recipe; None if a release without fingerprints wrote the record."""
     recipe: int = 0
     taken: str = ""
-    """The launch that has the experiment where another client was faster; REFUSED then."""
+    """The launch that has the experiment, if another client was faster; the stage is REFUSED."""
     sweep: str = ""
-    """The sweep that it was handed on to; empty for its launch's."""
+    """The sweep that took it over; empty if it still belongs to its launch's sweep."""
     aliases: tuple[Renamed, ...] = ()
-    """What it is called in other sweeps, which may be there still: in another clone, say."""
+    """Its names in other sweeps, which may still exist, for example in another clone."""
 
     @property
     def may_have_job(self) -> bool:
-        """Whether it has a job, or may have one: its submission was begun, or it was continued."""
+        """Whether it has or may have a job: its submission has begun, or it was continued."""
         return self.stage in MAY_HAVE_JOB or self.job_number > 1
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What was launched, from where, to where, and why (`note`): the head of a launch record."""
+    """The head of a launch record: what was launched, from where, to where, and why (`note`)."""
 
     id: str
     token: str
@@ -116,19 +116,19 @@ class Launch:
     remote: Remote
     note: str = ""
     by: str = ""
-    """Who launched it, from where: `user@machine`."""
+    """Who launched it, and from where: `user@machine`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A run is introduced; its commit is in the user's repository."""
+    """The first event of a run; its commit is in the user's repository."""
 
     run: RunRecord
 
 
 @dataclass(frozen=True, slots=True)
 class StageReached:
-    """A run has reached a stage. What is None stays as it was; `why` holds for this stage only."""
+    """A run has reached a stage. None means unchanged; `why` applies to this stage only."""
 
     commit: str
     stage: Stage
@@ -150,7 +150,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Renamed:
-    """A run is known by another node id, point or parameters from now on."""
+    """From now on a run has another node id, point or parameters."""
 
     commit: str
     node: str
@@ -161,11 +161,11 @@ class Renamed:
 
     @classmethod
     def of(cls, run: RunRecord) -> Renamed:
-        """Return the event that gives a run the names that `run` has."""
+        """Return the event that sets a run's names to those of `run`."""
         return cls(run.commit.sha, run.node, run.id, run.point, run.parameters, run.sweep)
 
     def apply(self, run: RunRecord) -> RunRecord:
-        """Return a run by these names; those that it has in another sweep become an alias."""
+        """Return a run with these names; its names in another sweep become an alias."""
         known = {function_of(each.node): each for each in (*run.aliases, Renamed.of(run))}
         known.pop(function_of(self.node), None)
         return replace(
@@ -188,12 +188,12 @@ class Pushing:
 
 @dataclass(frozen=True, slots=True)
 class Tidied:
-    """The temporary branch is gone from everywhere."""
+    """The temporary branch has been removed everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """The temporary branch of another client, which it named by `worker`, was removed from here."""
+    """This client removed the temporary branch of another client, which is named by `worker`."""
 
     worker: str
 
@@ -230,7 +230,7 @@ def launch_from_json(data: Json) -> Launch:
     """Return the launch in the first line of a record.
 
     Raises:
-        NewerFormatError: The record is of a newer format.
+        NewerFormatError: The record has a newer format.
         ValueError: A field is missing or of another type; the message names it.
 
     """
@@ -261,7 +261,7 @@ def launch_from_json(data: Json) -> Launch:
 
 
 def run_to_json(run: RunRecord) -> dict[str, Any]:
-    """Return what introduces a run; stage and job come with later events."""
+    """Return the fields of a run's first event; stage and job come with later events."""
     return {
         "commit": run.commit.sha,
         "tree": run.commit.tree,
@@ -281,7 +281,7 @@ def _optional_fields(run: RunRecord) -> dict[str, Any]:
 
 
 def run_from_json(data: Json, base: str) -> RunRecord:
-    """Return the run that an event introduces; `base` is the launch's base commit."""
+    """Return the run from its first event; `base` is the launch's base commit."""
     return RunRecord(
         node=field(data, "node", str),
         id=field(data, "id", str),
@@ -331,7 +331,7 @@ def event_to_json(event: Event) -> dict[str, Any]:  # noqa: PLR0911 - one for ea
 
 
 def event_from_json(data: Json, base: str) -> Event | None:  # noqa: PLR0911 - one for each event
-    """Return the event in a line of a record, or None for one that this release does not know.
+    """Return the event in a line of a record; None if this release does not know it.
 
     Raises:
         ValueError: A field is missing or of another type; the message names it.

@@ -1,7 +1,7 @@
-"""Launch records on the disk: read whole, and written by appending to them.
+"""Read launch records, and append to them.
 
-An event is on the disk before what it announces is done, so that after a crash anywhere the record
-says how far the launch may have come.
+An event is written before the action that it announces, so that after a crash at any point the
+record says how far the launch may have got.
 """
 
 from __future__ import annotations
@@ -43,20 +43,20 @@ from pytest_remex.records.schema import (
 _CHECKED = re.compile(rb'(?P<text>.*), "crc": "(?P<crc>[0-9a-f]{8})"}', re.DOTALL)
 SUFFIX = ".jsonl"
 ADDED = "~"
-"""In the name of an addition to a launch record, before the digits of its output folder."""
+"""Separates the launch from the output folder's id in the name of an addition to a record."""
 _WRITER = re.compile(r"[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, slots=True)
 class LaunchRecord:
-    """A launch record as it was read: its launch, and its runs by commit.
+    """A launch record that was read: its launch, and its runs by commit.
 
-    `tips` are the commits that were pushed to its temporary branch; `tidied` says that the branch
-    is gone from everywhere. `own` says that it is this output folder's, whose launch records are in
-    `home`; what happens to the runs of another's goes into an addition to it there. `owner` is the
-    other user who wrote a copy; `notes` are what an addition says of runs that it does not
-    introduce, by commit. `left` are the temporary branches that other clients may have left, by
-    what they are named by, with their tips; `swept` are those that were removed since.
+    `tips` are the commits that were pushed to its temporary branch; `tidied` means that the branch
+    has been removed everywhere. `own` means that the record is this output folder's own. `home` is
+    the folder of this output folder's records; events about runs of another's record go into an
+    addition there. `owner` is the other user who wrote a copy. `notes` are an addition's changes to
+    runs that it does not introduce, by commit. `left` maps the names of temporary branches that
+    other clients may have left to their tips; `swept` are those that have been removed since.
     """
 
     launch: Launch
@@ -73,7 +73,7 @@ class LaunchRecord:
 
     @property
     def worker(self) -> str:
-        """What its writer named its temporary branch by."""
+        """The name that its writer gave to its temporary branch."""
         return self.path.stem.replace(ADDED, "+")
 
 
@@ -83,12 +83,12 @@ def record_path(folder: Path, name: str) -> Path:
 
 
 def is_addition(path: Path) -> bool:
-    """Return whether a file tells what another output folder did to the runs of a launch."""
+    """Return whether a file records what another output folder did with a launch's runs."""
     return ADDED in path.stem
 
 
 def record_files(folder: Path) -> list[Path]:
-    """Return the files of launch records in a folder, those of the oldest launch first."""
+    """Return the launch record files in a folder, oldest launch first."""
     files = [(path.stem.partition(ADDED)[0], path) for path in folder.glob(f"*{SUFFIX}")]
     return [path for _, path in sorted(files, key=lambda each: (each[0][-19:], each[1].stem))]
 
@@ -97,7 +97,7 @@ def read_records(folder: Path) -> list[LaunchRecord]:
     """Return all launch records in a folder, oldest launch first.
 
     Raises:
-        RecordError: One is of a newer format, or is damaged before its last line.
+        RecordError: A record has a newer format, or is damaged before its last line.
 
     """
     paths = record_files(folder)
@@ -105,12 +105,12 @@ def read_records(folder: Path) -> list[LaunchRecord]:
 
 
 def read_record(path: Path) -> LaunchRecord | None:
-    """Return one launch record; None where a crash left it without its first line.
+    """Return one launch record; None if a crash left it without its first line.
 
-    A last line that a crash cut short is left out.
+    A last line that a crash cut short is ignored.
 
     Raises:
-        RecordError: It is of a newer format, is damaged before its last line, or cannot be read.
+        RecordError: It has a newer format, is damaged before its last line, or cannot be read.
 
     """
     lines = _lines(path)
@@ -118,7 +118,7 @@ def read_record(path: Path) -> LaunchRecord | None:
         return None
     state, number = _State(is_addition(path)), 1
     try:
-        launch = launch_from_json(_parsed(lines[0]))  # refuses a newer format, whatever its lines
+        launch = launch_from_json(_parsed(lines[0]))  # first: it refuses newer formats
         _check(lines[0])
         for number, line in enumerate(lines[1:], start=2):  # noqa: B007 - named in errors
             _check(line)
@@ -141,9 +141,9 @@ def read_record(path: Path) -> LaunchRecord | None:
 
 @dataclass(slots=True)
 class _State:
-    """The state that a record's events lead to: runs as introduced, and what changed since.
+    """The state after a record's events: runs as introduced, and what has changed since.
 
-    An addition to a record also tells of runs that the record itself introduces.
+    An addition to a record also has events about runs that the record itself introduces.
     """
 
     is_addition: bool = False
@@ -155,7 +155,7 @@ class _State:
     swept: set[str] = field(default_factory=set)
 
     def apply(self, event: Event) -> None:
-        """Take in the next event. Raises `ValueError` for a run that none before introduced."""
+        """Apply the next event. Raises `ValueError` if no earlier event introduced its run."""
         match event:
             case StageReached():
                 self._changes_of(event.commit).update(_changes(event))
@@ -179,7 +179,7 @@ class _State:
                 self.swept.add(worker)
 
     def runs(self) -> dict[str, RunRecord]:
-        """Return the runs as they are now, by commit."""
+        """Return the runs in their current state, by commit."""
         runs = {sha: replace(run, **self.changes[sha]) for sha, run in self.introduced.items()}
         for sha in self.renamed.keys() & runs.keys():
             for names in self.renamed[sha]:
@@ -187,7 +187,7 @@ class _State:
         return runs
 
     def notes(self) -> dict[str, dict[str, Any]]:
-        """Return what is said of runs that are not introduced, by commit."""
+        """Return the changes to runs that this file does not introduce, by commit."""
         return {
             sha: {**said, "renamed": self.renamed.get(sha, [])}
             for sha, said in self.changes.items()
@@ -198,12 +198,12 @@ class _State:
         if self.is_addition:
             return self.changes.setdefault(commit, {})
         if commit not in self.changes:
-            raise ValueError(f"no line before it introduces the commit {commit!r:.60}")
+            raise ValueError(f"no earlier line introduces the commit {commit!r:.60}")
         return self.changes[commit]
 
 
 def changed(run: RunRecord, event: StageReached) -> RunRecord:
-    """Return a run as it is once it has reached a stage."""
+    """Return a run updated with a stage that it has reached."""
     return replace(run, **_changes(event))
 
 
@@ -214,11 +214,11 @@ def _changes(event: StageReached) -> dict[str, Any]:
 
 
 _KEPT = ("job", "submission", "job_number", "command", "taken")
-"""What stays as it was where the event of a stage says nothing of it."""
+"""The fields that keep their value if the event does not set them."""
 
 
 class Journal:
-    """A launch record, open for appending. Raises `RecordError` where it cannot be written."""
+    """A launch record, open for appending. Raises `RecordError` if it cannot be written."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -227,9 +227,9 @@ class Journal:
 
     @classmethod
     def begin(cls, folder: Path, launch: Launch, name: str | None = None) -> Journal:
-        """Begin a launch record; raises `FileExistsError` where another launch has the name.
+        """Create a launch record; raises `FileExistsError` if another launch has the name.
 
-        `name` is that of an addition to the record; None for the launch's own.
+        `name` is the name of an addition to the record; None for the record itself.
         """
         path = record_path(folder, name or launch.id)
         with writing(folder):
@@ -242,7 +242,7 @@ class Journal:
 
     @classmethod
     def resume(cls, record: LaunchRecord) -> Journal:
-        """Go on with a launch record, or begin an addition to one that is another's.
+        """Continue a launch record, or create an addition to another output folder's record.
 
         A last line that a crash cut short is dropped.
         """
@@ -260,32 +260,32 @@ class Journal:
 
     @property
     def name(self) -> str:
-        """The record's name, as its copy in the runs folder has it."""
+        """The record's name, which its copy in the runs folder has too."""
         return self.path.stem
 
     def written(self, start: int) -> bytes:
-        """Return what was written from a byte on."""
+        """Return the bytes written from offset `start` on."""
         with self._writing(), self.path.open("rb") as file:
             file.seek(start)
             return file.read()
 
     def discard(self) -> None:
-        """Remove a record that tells of nothing yet."""
+        """Remove a record that has no events yet."""
         with writing(_title(self.path)):
             self._file.close()
             self.path.unlink()
 
     def write(self, events: Iterable[Event]) -> None:
-        """Append events; they outlive this process."""
+        """Append events; they survive a crash of this process."""
         self._append(map(event_to_json, events))
 
     def sync(self) -> None:
-        """Wait until all that was written is on the disk, to outlive a power cut too."""
+        """Flush everything to the disk, so that it survives a power cut too."""
         with self._writing():
             os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """Sync and close the file; an error in writing it was raised before."""
+        """Sync and close the file, unless writing it has failed already."""
         if self._fault is None:
             self.sync()
             self._file.close()
@@ -300,7 +300,7 @@ class Journal:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Write no more after a line that may be half written: `resume` drops that one."""
+        """Stop writing after a failure: the last line may be incomplete, and `resume` drops it."""
         if self._fault is not None:
             raise self._fault
         try:
@@ -322,29 +322,29 @@ def _lines(path: Path) -> list[bytes]:
 
 
 def _line(data: Json) -> bytes:
-    """Return a line of a record; its last field is a checksum of what precedes it."""
+    """Return a line of a record; its last field is a checksum of the rest."""
     text = json.dumps(data, ensure_ascii=False).encode("utf-8", "backslashreplace")[:-1]
     return b'%s, "crc": "%08x"}\n' % (text, zlib.crc32(text))
 
 
 def _check(line: bytes) -> None:
-    """Raise `ValueError` where a line's checksum does not fit; earlier releases wrote none."""
+    """Raise `ValueError` if a line's checksum is wrong; lines of earlier releases have none."""
     checked = _CHECKED.fullmatch(line)
     if checked and int(checked["crc"], 16) != zlib.crc32(checked["text"]):
-        raise ValueError("its checksum does not fit: it was changed after it was written")
+        raise ValueError("its checksum is wrong: it was changed after it was written")
 
 
 def _parsed(line: bytes) -> Json:
     data = json.loads(line.decode())
     if not isinstance(data, dict):
-        raise ValueError("it is not a JSON object")  # noqa: TRY004 - damage, not a fault of ours
+        raise ValueError("it is not a JSON object")  # noqa: TRY004 - damaged data, not a bug
     return data
 
 
 def _unreadable(path: Path, line: int, error: Exception) -> RecordError:
     if isinstance(error, NewerFormatError):
         return RecordError(
-            f"{path} is of format {error}, and this pytest-remex reads up to {FORMAT}: "
+            f"{path} has format {error}, but this pytest-remex reads formats up to {FORMAT}: "
             f"upgrade it with `pip install -U pytest-remex`"
         )
     return RecordError(
@@ -354,7 +354,7 @@ def _unreadable(path: Path, line: int, error: Exception) -> RecordError:
 
 
 def _writer(home: Path) -> str:
-    """Return the digits that tell this output folder's additions from others'."""
+    """Return the id of this output folder in the names of its additions; create it if needed."""
     path = home / ".writer"
     with writing(path):
         home.mkdir(parents=True, exist_ok=True)

@@ -182,7 +182,7 @@ def test_a_damaged_record_there_is_told(user, other, cluster):
     (folder / "tams_2026_01_01_00_00_00.jsonl").write_text('{"remex": 1}\n')
     again = other.submit()
     assert len(ALREADY.findall(again.text)) == 3
-    assert "a launch record of the runs folder is not used" in again
+    assert "a launch record in the runs folder was ignored" in again
 
 
 def test_records_that_were_purged_are_put_back(user, other, cluster):

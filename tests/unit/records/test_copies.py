@@ -147,14 +147,14 @@ def test_the_commands_of_a_copy_are_not_run(tmp_path, theirs):
 @pytest.mark.parametrize("name", ["../x", ".x", "a/b", "x" * 300, "x~1", "x y"])
 def test_a_copys_name_stays_in_its_folder(tmp_path, theirs, name):
     """A record of such a name is refused."""
-    with pytest.raises(RecordError, match="names a launch record"):
+    with pytest.raises(RecordError, match="an invalid launch record"):
         taken(tmp_path, theirs, record=name)
 
 
 @pytest.mark.parametrize("owner", ["../x", "a/b", "-x", " "])
 def test_an_owners_name_stays_in_its_folder(tmp_path, theirs, owner):
     """An account of such a name is refused."""
-    with pytest.raises(RecordError, match="names a launch record"):
+    with pytest.raises(RecordError, match="an invalid launch record"):
         taken(tmp_path, theirs, owner=owner)
 
 
@@ -166,10 +166,10 @@ def test_a_newer_record_asks_for_an_upgrade(tmp_path, theirs):
 
 
 def test_records_of_another_repository_are_counted(tmp_path, theirs):
-    """Their base commit is not here: they are told, and not used."""
+    """Records with an unknown base commit are ignored, and a message says how many."""
     found = RunIndex.of([], [taken(tmp_path, theirs)], {}.get)
     assert found.records == []
-    assert "1 launch record in cluster:/runs is of base commits" in found.faults[0]
+    assert "1 launch record in cluster:/runs was ignored" in found.faults[0]
 
 
 def test_what_happens_to_anothers_run_goes_into_an_addition(tmp_path, theirs):

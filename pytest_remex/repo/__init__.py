@@ -1,1 +1,1 @@
-"""The user's repository: git, the scratch checkout, and the commits made beside it."""
+"""The user's repository: git, the scratch checkout, and the commits of experiments."""

@@ -1,9 +1,9 @@
-"""Files of commits, patches, and the commits that patches make.
+"""Read the files of commits, and make commits from patches.
 
-The files of a commit are read as git has them, without filters, through one `git cat-file --batch`.
-Commits are made beside the checkout, through one `git fast-import` stream, and are deterministic:
-the same base and patch make the same commit on every machine. The identity is fixed, the date is
-the base commit's, and the message holds the sweep, the experiment's id and its config.
+A commit's files are read as git stores them, without filters, through one `git cat-file --batch`.
+Commits are made without a checkout, through one `git fast-import` stream, and are deterministic:
+the same base and patch make the same commit on every machine. The author is fixed, the date is the
+base commit's, and the message holds the sweep, the experiment's id and its config.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ EXECUTABLE = "100755"
 
 IDENTITY = "pytest-remex <pytest-remex@localhost>"
 REFS = "refs/remex-commits/"
-"""Where the ref of a stream is, for as long as that is open."""
+"""Prefix of the ref that a stream uses while it is open."""
 CACHED_SIZE = 1 << 20
-"""Bytes up to which a file stays in memory once it was read: patches edit the same few files."""
+"""Files of up to this many bytes are cached when read: patches edit the same few files."""
 CACHED_FILES = 32
-"""Files that stay in memory, the latest ones."""
+"""The most files in the cache."""
 CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """What a patch did to one file; without content it was removed."""
+    """A patch's change to one file; without content the file was removed."""
 
     path: bytes
     mode: str = ""
@@ -46,11 +46,11 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """What a sweep function did to the checkout, removals first.
+    """A sweep function's changes to the checkout, removals first.
 
-    `ignored` are the new files that .gitignore keeps out of the experiment, `leaving` the
-    experiment's links that lead out of the checkout, with what they point to, `special` the new
-    pipes, sockets and devices, which git cannot hold.
+    `ignored` are the new files that .gitignore excludes from the experiment, `leaving` the
+    experiment's links out of the checkout, with their targets, `special` the new pipes, sockets and
+    devices, which git cannot store.
     """
 
     edits: tuple[Edit, ...]
@@ -61,7 +61,7 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """A file of a commit, by git's mode and sha; its size in bytes (0 for a submodule)."""
+    """A file of a commit: git's mode and sha, and the size in bytes (0 for a submodule)."""
 
     mode: str
     sha: str
@@ -69,7 +69,7 @@ class Blob:
 
 
 class Blobs:
-    """Reads the files of a repository's commits."""
+    """Read the files of a repository's commits."""
 
     def __init__(self, repository: Git) -> None:
         self._process = repository.stream("cat-file", "--batch")
@@ -85,7 +85,7 @@ class Blobs:
         return content
 
     def copy(self, blob: Blob, target: bytes) -> None:
-        """Write a file's bytes to a new file, a large one in chunks."""
+        """Write a file's bytes to a new file; large files in chunks."""
         with open(target, "xb") as file:  # noqa: PTH123 - paths are bytes, as git's are
             if blob.size <= CACHED_SIZE:
                 file.write(self.read(blob))
@@ -93,7 +93,7 @@ class Blobs:
                 file.writelines(self._chunks(blob.sha))
 
     def close(self) -> None:
-        """End git's process."""
+        """Stop git's process."""
         self._process.end()
 
     def _remember(self, sha: str, content: bytes) -> None:
@@ -130,7 +130,7 @@ def listing(repository: Git, commit: str) -> Iterator[tuple[bytes, Blob]]:
 
 
 class Committer:
-    """Makes commits on `base`; `quarantine` keeps their objects out of the user's repository."""
+    """Make commits on `base`; `quarantine` keeps their objects out of the user's repository."""
 
     def __init__(self, repository: Git, base: str, quarantine: Path | None = None) -> None:
         self._git = repository
@@ -147,7 +147,7 @@ class Committer:
         )  # fmt: skip
 
     def commit(self, experiment: Experiment, edits: Sequence[Edit]) -> Commit:
-        """Commit a patch on the base; no edits make an empty commit."""
+        """Commit a patch on the base; without edits the commit is empty."""
         mark = self._write(_message(experiment), [self.base], edits)
         sha, root = self._query(f"get-mark {mark}\n", f'ls {mark} ""\n')
         self._marks[sha] = mark
@@ -157,7 +157,7 @@ class Committer:
     def gather(self, ref: str, shas: Sequence[str], token: str) -> str:
         """Point `ref` to one commit whose parents are the ref's tip and `shas`; on disk on return.
 
-        That commit has the base's tree; one push of it carries all the others.
+        That commit has the base's tree; pushing it pushes all the others.
         """
         tip = self._git.ref(ref)
         message = f"experiments for {ref}\n\n[skip ci]\nremex-token: {token}\n"
@@ -168,7 +168,7 @@ class Committer:
         return sha
 
     def close(self) -> None:
-        """End the stream; the commits that no ref keeps are left to git's garbage collection."""
+        """End the stream; git's garbage collection removes the commits that no ref points to."""
         self._send(f"reset {self._ref}\nfrom {self._no_commit}\n\ndone\n")
         code, errors = self._stream.end()
         if code:
@@ -224,7 +224,7 @@ class Committer:
 
 
 def _remove_leftovers(repository: Git) -> None:
-    """Remove what the stream of a killed pytest on this machine left in the repository."""
+    """Remove what the streams of killed pytests on this machine left in the repository."""
     _remove_crash_reports(repository)
     for ref in repository.run("for-each-ref", "--format=%(refname)", REFS).split():
         host, _, owner = ref.removeprefix(REFS).rpartition("-")

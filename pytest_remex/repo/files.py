@@ -1,6 +1,6 @@
-"""Files by their bytes paths, seen without following links; and where links lead.
+"""List, read and remove files without following links; find out where links lead.
 
-Paths are bytes, as git's are. Nothing of ours may leave a checkout through a link.
+Paths are bytes, as in git. No access of ours may leave a checkout through a link.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from pytest_remex.common.deep import is_too_deep, remove_tree
 Signature: TypeAlias = tuple[int, int, int, int, int]
 """Mode, size, modification and change time (ns), and inode."""
 LinkTarget: TypeAlias = Callable[[bytes], bytes | None]
-"""Returns what the link at a path points to; None where there is no link."""
+"""Returns the target of the link at a path; None if there is no link."""
 
 MOST_LINKS = 40
-"""Links that Linux follows in one path; a longer way leads nowhere."""
+"""The most links that Linux follows in one path; beyond that it fails with ELOOP."""
 
 
 def folders(files: Iterable[bytes]) -> set[bytes]:
-    """Return the folders that files are in, the root among them."""
+    """Return the folders that contain the files, including the root."""
     found = {b""}
     for path in files:
         while (path := os.path.dirname(path)) not in found:
@@ -44,7 +44,7 @@ def below(root: bytes, folder: bytes) -> Iterator[bytes]:
 
 
 def signature(path: bytes) -> Signature:
-    """Return what an edit of a file changes; zeros where there is no file."""
+    """Return the stat values that any edit of a file changes; zeros if it does not exist."""
     try:
         status = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -53,21 +53,21 @@ def signature(path: bytes) -> Signature:
 
 
 def folder_signature(path: bytes) -> Signature:
-    """Return what an edit in a folder changes; zeros where there is nothing."""
+    """Return the stat values that any edit in a folder changes; zeros if it does not exist."""
     mode, _, mtime, _, inode = signature(path)
     return mode, 0, mtime, 0, inode
 
 
 def within(folders: Iterable[bytes], paths: Iterable[bytes]) -> Iterator[bytes]:
-    """Return those of the paths that are one of these folders, or below one."""
+    """Return the paths that are one of these folders, or below one."""
     above = tuple(folder + b"/" if folder else b"" for folder in folders)
     return (path for path in paths if (path + b"/").startswith(above))
 
 
 def read(path: bytes) -> bytes | None:
-    """Return a regular file's bytes; None for all else. The path's end is no link to be followed.
+    """Return a regular file's bytes; None for any other kind of file.
 
-    Raises `OSError` where it cannot be opened.
+    Raises `OSError` if it cannot be opened, or is a link.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
@@ -75,7 +75,7 @@ def read(path: bytes) -> bytes | None:
 
 
 def scan(folder: bytes) -> Iterable[os.DirEntry[bytes]]:
-    """List a folder; nothing where there is none."""
+    """List a folder; empty if it does not exist."""
     try:
         with os.scandir(folder) as entries:
             return list(entries)
@@ -84,7 +84,7 @@ def scan(folder: bytes) -> Iterable[os.DirEntry[bytes]]:
 
 
 def remove(path: bytes) -> None:
-    """Remove a file or a folder, if it is there."""
+    """Remove a file or a folder, if it exists."""
     try:
         status = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -96,9 +96,9 @@ def remove(path: bytes) -> None:
 
 
 def follow(path: bytes, target_of: LinkTarget) -> bytes | None:
-    """Return where a path leads, from the checkout's root; None where that is outside of it.
+    """Resolve a path's links, relative to the checkout's root; None if it leads out of it.
 
-    For a loop of links it is the path itself.
+    If the links form a loop, return the path itself.
     """
     todo = path.split(b"/")[::-1]
     place: list[bytes] = []
@@ -124,7 +124,7 @@ def follow(path: bytes, target_of: LinkTarget) -> bytes | None:
 
 
 def leaving(links: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
-    """Return those of a checkout's links that lead out of it."""
+    """Return the links of a checkout that lead out of it."""
     return {path: to for path, to in links.items() if follow(path, links.get) is None}
 
 

@@ -1,8 +1,8 @@
-"""Git, as every command of ours on the user's repository runs it.
+"""Run git commands on the user's repository.
 
-Git's variables and settings may move the repository, the index or the work tree, and change what
-is pushed, hashed or printed. So of the variables only those are kept that `common.git_environment`
-lists, and every setting that could act on a command of ours is overruled on its command line.
+Git's variables and settings can redirect the repository, the index or the work tree, and change
+what is pushed, hashed or printed. So only the variables that `common.git_environment` lists are
+kept, and every setting that could affect our commands is overridden on the command line.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ SETTINGS = (
     "submodule.recurse=false",
     "worktree.useRelativePaths=false",
 )
-"""Settings of every command. How a server is reached (url, pushurl, receivepack, insteadOf, proxy,
-credentials, ssh) stays the user's, and so does how git compares their own work tree (autocrlf,
+"""Settings of every command. The user's settings still apply to reaching a server (url, pushurl,
+receivepack, insteadOf, proxy, credentials, ssh) and to comparing their own work tree (autocrlf,
 filters, fileMode), which only `status` does."""
 
 STORING_POINTERS = frozenset({"lfs", "annex"})
-"""Filters whose stored form is no form of the file, whatever their commands."""
+"""Filters that store a pointer instead of the file, whatever commands they have."""
 FIXED = git_environment.FIXED | {
     "GIT_DISCOVERY_ACROSS_FILESYSTEM": "1",
     "GIT_OPTIONAL_LOCKS": "0",
@@ -70,10 +70,10 @@ FIXED = git_environment.FIXED | {
 
 @contextmanager
 def without_git_variables() -> Iterator[None]:
-    """Take git's variables that are not kept out of this process, and put them all back after.
+    """Remove git's variables that are not kept from this process, and restore them afterwards.
 
-    For a patch: git that it starts in the checkout would else act on the repository that a hook
-    names.
+    For patches: a git command that a patch runs in the checkout must not act on the repository that
+    a hook's variables name.
     """
     before = _git_variables()
     for name in before:
@@ -96,16 +96,16 @@ class Process:
     stderr: IO[bytes]
     popen: subprocess.Popen[bytes]
     owner: object
-    """GitPython ends the process when this goes away."""
+    """GitPython ends the process when this object is deleted."""
 
     def communicate(self, text: bytes | None = None) -> tuple[int, bytes, bytes]:
-        """Send `text`, wait for the end, and return exit code, output and errors."""
+        """Send `text`, wait for the process to end, and return exit code, output and errors."""
         output, errors = self.popen.communicate(text)
         return self.popen.returncode, output, errors
 
     def end(self) -> tuple[int, str]:
-        """Wait for the end, close the pipes, and return exit code and errors."""
-        with suppress(BrokenPipeError):  # exit code and errors tell more
+        """Wait for the process to end, close the pipes, and return exit code and errors."""
+        with suppress(BrokenPipeError):  # exit code and errors say more
             self.stdin.close()
         errors = self.stderr.read().decode(errors="replace").strip()
         code = self.popen.wait()
@@ -125,14 +125,14 @@ class Git:
     def __init__(self, path: Path) -> None:
         if not path.is_dir():
             raise RepositoryError(f"repository {path} does not exist: set remex_repo, or Repo(...)")
-        # As it is now: a patch that changes os.environ changes none of our commands.
+        # a copy: a patch that changes os.environ must not affect our commands
         self._environment = git_environment.without_git_variables(os.environ) | FIXED
         self.top = path
         self.folder = self._folder("--git-common-dir") or self._refuse(path)
         self.top = self._folder("--show-toplevel") or self.folder
 
     def run(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
-        """Run git and return its output; raises `RepositoryError` with git's own words."""
+        """Run git and return its output; raises `RepositoryError` with git's message."""
         code, output, errors = self.attempt(*arguments, env=env)
         if code:
             words = " ".join(arguments[:2])
@@ -155,8 +155,8 @@ class Git:
         return _start(self.top, arguments, {**self._environment, **(env or {})})
 
     def push(self, *arguments: str) -> tuple[int, str, str]:
-        """Push to origin what is named, and that alone; return what `attempt` does."""
-        only = ("-c", "remote.origin.mirror=false")  # which forbids to name what is pushed
+        """Push only the given refs to origin; returns the same as `attempt`."""
+        only = ("-c", "remote.origin.mirror=false")  # a mirror cannot be pushed ref by ref
         return self.attempt(*only, "push", "--quiet", "--no-verify", *arguments)
 
     def resolve(self, revision: str) -> str:
@@ -165,16 +165,16 @@ class Git:
             "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
         )
         if code and revision == "HEAD":
-            raise RepositoryError(f"{self.top} has no commit yet: commit the simulation first")
+            raise RepositoryError(f"{self.top} has no commits yet: commit the simulation first")
         if code:
             raise RepositoryError(
-                f"unknown branch or commit {revision!r} in {self.top}, whose branches are "
-                f"{self._branches()}: change branch=..., or `git fetch` it"
+                f"unknown branch or commit {revision!r} in {self.top}: correct branch=..., or "
+                f"`git fetch` it; the branches are: {self._branches()}"
             )
         return output.strip()
 
     def branch(self, revision: str) -> str:
-        """Return the name for run directories: the branch, or the revision as it was given."""
+        """Return the name for run directories: the branch, or else the revision as given."""
         code, output, _ = self.attempt(
             "rev-parse", "--abbrev-ref", "--verify", "--quiet", "--end-of-options", revision
         )
@@ -188,17 +188,17 @@ class Git:
 
     @functools.cached_property
     def edited(self) -> list[str]:
-        """The tracked files with uncommitted edits, as they were when first asked for."""
+        """The tracked files with uncommitted edits, at the time of the first access."""
         output = self.run("status", "--porcelain", "-z", "--untracked-files=no", "--no-renames")
         return sorted(line[3:] for line in output.split("\0") if line)
 
     def origin(self) -> str | None:
-        """Return origin's address, without credentials; None where there is no origin."""
+        """Return origin's URL without credentials; None if there is no origin."""
         code, output, _ = self.attempt("remote", "get-url", "origin")
         return None if code else redact(output.strip())
 
     def refuse_unsupported(self, base: str) -> None:
-        """Raise `RepositoryError` for what cannot be made into run directories."""
+        """Raise `RepositoryError` if a commit contains what a run directory cannot have."""
         listing = self.run("ls-tree", "-r", "-z", "--full-tree", base).split("\0")
         modules = [line.partition("\t")[2] for line in listing if line.startswith("160000 ")]
         if modules:
@@ -225,13 +225,13 @@ class Git:
     def _refuse_filters(
         self, base: str, paths: Sequence[str], is_refused: Callable[[str], bool]
     ) -> None:
-        """Refuse files that git stores otherwise than it checks them out."""
+        """Refuse files whose stored form differs from the checked-out file."""
         names = "".join(f"{path}\0" for path in paths).encode(errors="surrogateescape")
         with tempfile.TemporaryDirectory(prefix="remex-index-") as folder:
-            # Attributes as the base has them, whatever the work tree and the index hold.
+            # Attributes from the base commit, not from the work tree or the user's index.
             index = {"GIT_INDEX_FILE": f"{folder}/index", "GIT_ATTR_NOSYSTEM": "1"}
             self.run("read-tree", base, env=index)
-            # A user's own attributes make no difference to what is committed here.
+            # The user's own attributes do not change what is committed here.
             command = (
                 "-c",
                 f"core.attributesFile={os.devnull}",
@@ -252,7 +252,7 @@ class Git:
 
     @functools.cache  # noqa: B019 - a few names, for the few repositories of a run
     def _changes_files(self, name: str) -> bool:
-        """Return whether a filter makes files that differ from what is stored."""
+        """Return whether a filter's checked-out files differ from what git stores."""
         if name in {"unspecified", "unset", "set", ""}:
             return False
         _, smudge, _ = self.attempt("config", f"filter.{name}.smudge")
@@ -262,26 +262,26 @@ class Git:
         )
 
     def ref(self, name: str) -> str | None:
-        """Return the sha that a ref points to; None where there is no such ref."""
+        """Return the sha that a ref points to; None if it does not exist."""
         code, output, _ = self.attempt("rev-parse", "--verify", "--quiet", name)
         return None if code else output.strip()
 
     def update_ref(self, name: str, sha: str, old: str | None) -> None:
-        """Point a ref to `sha` if it still points to `old`; None: if it does not exist."""
+        """Point a ref to `sha` if it still points to `old` (None: if it does not exist yet)."""
         self.run("update-ref", "--no-deref", name, sha, old or "")
 
     def contains(self, ancestor: str, descendant: str) -> bool:
-        """Return whether one commit is in the history of another, both being here."""
+        """Return whether one commit is an ancestor of another; the repository must have both."""
         code, _, _ = self.attempt("merge-base", "--is-ancestor", ancestor, descendant)
         return code == 0
 
     def has(self, sha: str) -> bool:
-        """Return whether a commit is here."""
+        """Return whether the repository has a commit."""
         code, _, _ = self.attempt("cat-file", "-e", f"{sha}^{{commit}}")
         return code == 0
 
     def bundle(self, ref: str, known: Sequence[str]) -> bytes:
-        """Return a bundle of a ref, without what the `known` commits reach."""
+        """Return a bundle of a ref, without what can be reached from the `known` commits."""
         process = self.stream("bundle", "create", "--quiet", "-", ref, "--stdin")
         process.stdin.write(b"".join(b"^" + sha.encode() + b"\n" for sha in known))
         process.stdin.close()
@@ -299,7 +299,7 @@ class Git:
 
     def _refuse(self, path: Path) -> NoReturn:
         raise RepositoryError(
-            f"{path} is not a git repository: an experiment is a commit of one; "
+            f"{path} is not a git repository, and each experiment becomes a git commit: "
             f"run `git init` and commit there, or set remex_repo to the repository's path"
         )
 
@@ -318,7 +318,7 @@ def _filtered(top: Path, path: str, name: str) -> str:
 
 
 def is_alive(pid: int) -> bool:
-    """Return whether a process of this machine runs."""
+    """Return whether a process is running on this machine."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -343,7 +343,7 @@ def _start(folder: Path, arguments: Sequence[str], environment: Mapping[str, str
             )
     except OSError as error:
         raise RepositoryError(
-            f"git could not be started in {folder} ({error.strerror}): install git, and see that "
+            f"git could not be started in {folder} ({error.strerror}): install git, and check that "
             f"it is on PATH"
         ) from error
     owner = git.Git.AutoInterrupt(popen, command)
@@ -354,7 +354,7 @@ def _start(folder: Path, arguments: Sequence[str], environment: Mapping[str, str
 
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    # A child inherits the mask: Ctrl-C must not kill a push, or leave half a pack in objects/.
+    # A child inherits the mask: Ctrl-C must not kill a push, or leave a partial pack in objects/.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -1,8 +1,8 @@
-"""What an experiment is, the same on every machine: the fingerprint of its inputs.
+"""Compute the fingerprint of an experiment's inputs, which is the same on every machine.
 
-A fingerprint is the id that git would give the tree of the inputs, with the scheduling options
-left out of the script. It is computed here, without git and without writing objects: the base's
-tree once, and for each experiment only the folders on the paths that its patch changed.
+A fingerprint is the id that git would give the tree of the inputs, with the scheduling options left
+out of the script. It is computed without git and without writing objects: the base's tree once, and
+for each experiment only the folders that its patch changed.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from pytest_remex.sbatch.scheduling import without_scheduling
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What a run directory takes: the number of its files, and their bytes."""
+    """The size of a run directory: the number of its files, and their bytes."""
 
     files: int
     size: int
 
     def __add__(self, other: Footprint) -> Footprint:
-        """Add what two take."""
+        """Return the sum of two sizes."""
         return Footprint(self.files + other.files, self.size + other.size)
 
     @classmethod
     def total(cls, footprints: Iterable[Footprint]) -> Footprint:
-        """Add what several take."""
+        """Return the sum of several sizes."""
         return sum(footprints, cls(0, 0))
 
 
@@ -44,7 +44,7 @@ class InputTree:
         base: The base commit's sha.
         files: The base commit's files.
         inputs: Which of them are inputs.
-        script: The bytes that the script has in the base; None where it is not there.
+        script: The script's bytes in the base; None if the base does not have it.
 
     """
 
@@ -67,10 +67,10 @@ class InputTree:
         self._tree = Tree(entries, self._hash)
 
     def entries(self, edits: Iterable[Edit]) -> tuple[TreeEntry, ...]:
-        """Return what a patch does to the inputs: all that its fingerprint needs later.
+        """Return a patch's changes to the inputs: all that its fingerprint needs later.
 
         Raises:
-            SweepError: The patch makes the script's header one that sbatch refuses.
+            SweepError: sbatch would refuse the script's header after the patch.
 
         """
         return tuple(self._entry(edit) for edit in edits if self._inputs.is_input(edit.path))
@@ -79,14 +79,14 @@ class InputTree:
         """Return an experiment's fingerprint.
 
         Args:
-            changes: Its patch, as edits or as what `entries` made of them; what is no input does
-                not count.
+            changes: Its patch, as edits or as returned by `entries`; changes to other files than
+                inputs are ignored.
 
         Returns:
             A git tree id in hexadecimal digits: 40, or 64 in a SHA-256 repository.
 
         Raises:
-            SweepError: The patch makes the script's header one that sbatch refuses.
+            SweepError: sbatch would refuse the script's header after the patch.
 
         """
         entries = [
@@ -97,20 +97,20 @@ class InputTree:
         return self._tree.changed(entries) if entries else self._tree.sha
 
     def holds(self, path: str) -> bool:
-        """Return whether a file or folder of the base is in run directories, or a part of it."""
+        """Return whether run directories contain a file or folder of the base, or part of it."""
         return any(within([os.fsencode(path.strip("/"))], self._sizes))
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """The base's files and folders that are not in run directories, each folder once."""
+        """The base's files and folders that run directories do not contain, each folder once."""
         return self._left_out
 
     def footprint(self, edits: Iterable[Edit] = (), shared: Sequence[str] = ()) -> Footprint:
-        """Return what a run directory takes: without declared inputs the whole commit.
+        """Return a run directory's size; without declared inputs it holds the whole commit.
 
         Args:
             edits: The experiment's patch.
-            shared: The paths that run directories link to, which are left out.
+            shared: The paths that run directories link to; they do not count.
 
         """
         apart = tuple(os.fsencode(path.strip("/")) for path in shared if path.strip("/"))
@@ -134,7 +134,7 @@ class InputTree:
     def _script_entry(self, blob: Blob, script: bytes) -> TreeEntry:
         try:
             return self._entry(Edit(self._inputs.script, blob.mode, script))
-        except SweepError:  # the base alone is no experiment: a patch may correct its script
+        except SweepError:  # the base is not an experiment: a patch may still correct the script
             return TreeEntry(self._inputs.script, blob.mode, blob.sha)
 
     def _entry(self, edit: Edit) -> TreeEntry:
@@ -147,7 +147,7 @@ class InputTree:
 
 
 def _topmost(paths: Iterable[bytes], kept: Container[bytes]) -> list[str]:
-    """Return the paths, those below a folder that is not kept as that folder."""
+    """Return the paths, replacing those below a folder that is not kept by that folder."""
     found: set[bytes] = set()
     for path in paths:
         parts = path.split(b"/")
@@ -160,7 +160,7 @@ def read_input_tree(repository: Git, base: str, inputs: Inputs) -> InputTree:
     """Return the inputs in a base commit.
 
     Args:
-        repository: The repository that holds it.
+        repository: The repository that has it.
         base: The commit's sha.
         inputs: Which of its files are inputs.
 
@@ -174,7 +174,7 @@ def read_input_tree(repository: Git, base: str, inputs: Inputs) -> InputTree:
 def differing(repository: Git, one: str, other: str, inputs: Inputs) -> tuple[str, ...]:
     """Return the inputs that differ between two base commits, by path.
 
-    Scheduling options of the script make no difference.
+    Scheduling options in the script are ignored.
 
     Raises:
         RepositoryError: A commit is not in the repository.
@@ -199,7 +199,7 @@ def _same_script(repository: Git, before: str, after: str) -> bool:
     one, other = (_content(repository, sha) for sha in (before, after))
     try:
         return without_scheduling(one) == without_scheduling(other)
-    except SweepError:  # an old base's script may be one that cannot run: it is another, then
+    except SweepError:  # an old base's script may be invalid: then it differs
         return False
 
 

@@ -1,10 +1,10 @@
-"""Which files of a repository an experiment depends on: its inputs.
+"""Decide which files of a repository are an experiment's inputs: the files that it depends on.
 
-Control files steer experiments and are read by no job: sweep files, conftest.py, pytest.ini, and
-what the ini key `remex_control` names. Inputs are all other files of the base commit after the
-patch, or, where a sweep declares `inputs=[...]`, only the files that match. Patterns are those of
-.gitignore, from the top of the repository; the last one that matches a path decides, so that `!`
-takes back also below a folder, where git would not look any more.
+Control files control experiments, and no job reads them: sweep files, conftest.py, pytest.ini, and
+the files that the ini key `remex_control` names. Inputs are all other files of the base commit
+after the patch; or, if a sweep declares `inputs=[...]`, only the files that match. Patterns are
+those of .gitignore, relative to the top of the repository. The last pattern that matches a path
+decides, so `!` can include a file again even below an excluded folder, unlike in git.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from pytest_remex.sweep import SWEEP_FILES
 
 _STEERING = (*SWEEP_FILES, "conftest.py", "pytest.ini")
 _SHOWN = 5
-"""Paths that a message names at most."""
+"""The most paths that a message names."""
 
 
 class FileKind(Enum):
-    """What a file is to the experiments of a sweep."""
+    """The role of a file in a sweep's experiments."""
 
     INPUT = auto()
     SWEEP_FILE = auto()
@@ -40,14 +40,14 @@ class FileKind(Enum):
     CONTROL = auto()
     """Named by `remex_control`."""
     OTHER_SCRIPT = auto()
-    """The script of another sweep of the same file."""
+    """The script of another sweep in the same file."""
     UNDECLARED = auto()
     """Not among the inputs that the sweep declares."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputRules:
-    """What tells a sweep's inputs, before the repository is known; `files` are absolute paths."""
+    """The rules for a sweep's inputs before the repository is known; `files` are absolute."""
 
     declared: tuple[str, ...] | None
     script: str
@@ -56,10 +56,10 @@ class InputRules:
     control: tuple[str, ...]
 
     def inputs(self, top: Path) -> Inputs:
-        """Return the rules for a repository by the folder of its work tree.
+        """Return the rules for the repository whose work tree is `top`.
 
         Raises:
-            SweepError: A pattern is not one of .gitignore.
+            SweepError: A pattern is not a valid .gitignore pattern.
 
         """
         inside = [path for each in self.files if (path := each.resolve()).is_relative_to(top)]
@@ -73,21 +73,21 @@ class InputRules:
 
 
 class Inputs:
-    """The rules that tell a sweep's inputs from other files.
+    """The rules that distinguish a sweep's inputs from other files.
 
-    The script is an input always. A sweep file, conftest.py and pytest.ini never are. What
-    `remex_control` names is one where the sweep declares it.
+    The script is always an input. Sweep files, conftest.py and pytest.ini never are. A file that
+    `remex_control` names is an input only if the sweep declares it.
 
     Args:
-        declared: The sweep's `inputs=`; None where it declares none.
+        declared: The sweep's `inputs=`; None if it declares none.
         script: The sweep's script.
         sweep_files: Paths of the file that defines the sweep and of those that `remex_sweeps`
-            names, from the top of the repository.
+            names, relative to the top of the repository.
         other_scripts: The scripts of the other sweeps of that file.
         control: The patterns of `remex_control`.
 
     Raises:
-        SweepError: A pattern is not one of .gitignore.
+        SweepError: A pattern is not a valid .gitignore pattern.
 
     Example:
         >>> inputs = Inputs(["src/**", "inlist*"], sweep_files=["grids/mass.py"])
@@ -116,15 +116,15 @@ class Inputs:
         self._kinds: dict[bytes, FileKind] = {}
         rules = [declared, script, sorted(sweep_files), sorted(other_scripts), control]
         self.digest = hashlib.sha256(json.dumps(rules).encode()).hexdigest()[:16]
-        """Tells these rules from others, the same on every machine."""
+        """Identifies these rules; the same on every machine."""
 
     @property
     def are_declared(self) -> bool:
-        """Whether the sweep declares its inputs, so that only these are placed."""
+        """Whether the sweep declares its inputs, so that only these are copied."""
         return self._declared is not None
 
     def kind(self, path: bytes) -> FileKind:
-        """Return what a file is, by its path from the top of the repository."""
+        """Return a file's kind, given its path relative to the top of the repository."""
         if path not in self._kinds:
             self._kinds[path] = self._kind(path)
         return self._kinds[path]
@@ -134,21 +134,21 @@ class Inputs:
         return self.kind(path) is FileKind.INPUT
 
     def is_placed(self, path: bytes) -> bool:
-        """Return whether a file is in run directories: all are, or only declared inputs."""
+        """Return whether run directories contain a file: all, or only declared inputs."""
         return self._declared is None or self.is_input(path)
 
     def refuse(
         self, edits: Iterable[Edit], experiment: str, differs: Callable[[Edit], bool]
     ) -> None:
-        """Refuse a patch that changes what is no input.
+        """Refuse a patch that changes a file that is not an input.
 
         Args:
-            edits: What the patch changed.
+            edits: The patch's changes.
             experiment: The experiment's id, for the message.
-            differs: Whether an edit leaves other bytes than the base has.
+            differs: Whether an edit's content differs from the base.
 
         Raises:
-            SweepError: It does; with the paths, and what to do.
+            SweepError: The patch does so; the message names the paths and the fix.
 
         """
         refused: dict[FileKind, list[str]] = {}
@@ -179,23 +179,25 @@ class Inputs:
         one = len(paths) == 1
         it, is_one = ("it", "a control file") if one else ("them", "control files")
         if kind is FileKind.SWEEP_FILE:
-            return (
-                f"which {'steers' if one else 'steer'} pytest and {'is' if one else 'are'} no "
-                f"input of a job: let the patch write other files"
+            steer = (
+                "controls pytest and is not an input"
+                if one
+                else "control pytest and are not inputs"
             )
+            return f"which {steer} of the job: let the patch write other files"
         if kind is FileKind.OTHER_SCRIPT:
             return (
-                f"the script{'' if one else 's'} of another sweep of the same file, which no job "
-                f"of this one reads: let the patch write other files"
+                f"the script{'' if one else 's'} of another sweep in the same file, which this "
+                f"sweep's jobs do not read: let the patch write other files"
             )
         if kind is FileKind.CONTROL:
             return (
-                f"{is_one} by remex_control = {self._control_text}: if the job reads {it}, set "
-                f"remex_control in the ini file to patterns that do not match {it}; if not, let "
-                f"the patch leave {it} alone"
+                f"{is_one} by remex_control = {self._control_text}: if the job reads {it}, change "
+                f"remex_control in the ini file so that it does not match {it}; if not, let the "
+                f"patch leave {it} alone"
             )
         return (
-            f"which inputs={self._declared_text} does not name, so that the job would not find "
+            f"which inputs={self._declared_text} does not include, so the job would not find "
             f"{it}: add {it} to inputs, or let the patch leave {it} alone"
         )
 
@@ -205,24 +207,24 @@ def _compiled(patterns: Sequence[str], origin: str) -> PathSpec[GitIgnoreSpecPat
         fault = _fault(pattern)
         if fault:
             raise SweepError(f"{origin}: the pattern {pattern!r} {fault}: correct or remove it")
-    # pathspec lets `a/**/` match files too; `a/**/*/` says the same, and matches folders alone.
+    # pathspec lets `a/**/` match files too; `a/**/*/` means the same and matches only folders.
     folders = (f"{each}*/" if each.endswith("/**/") else each for each in patterns)
     return PathSpec.from_lines(GitIgnoreSpecPattern, folders)
 
 
 def _fault(pattern: str) -> str | None:
-    """Return what is wrong with a pattern, as the rest of a sentence; None where nothing is."""
+    """Return what is wrong with a pattern, as the rest of a sentence; None if it is valid."""
     if "\n" in pattern or "\0" in pattern:
-        return "holds a line break or NUL"
+        return "contains a line break or NUL"
     try:
         read = PathSpec.from_lines(GitIgnoreSpecPattern, [pattern]).patterns
     except (ValueError, re.error):
-        return "is not one of .gitignore"
+        return "is not a valid .gitignore pattern"
     return None if any(each.include is not None for each in read) else "matches nothing"
 
 
 def _matchable(path: bytes) -> str:
-    # A pattern's end would also match before a line break; no pattern and no path holds a NUL.
+    # `$` in a pattern's regex would also match before a line break; paths contain no NUL.
     return os.fsdecode(path).replace("\n", "\0")
 
 

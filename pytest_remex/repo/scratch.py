@@ -1,11 +1,11 @@
 """The scratch checkout in which patches run: exact bytes of the base, edits found in milliseconds.
 
-A checkout of the user's repository, filled from the blobs themselves, without filters: a
-run directory on the cluster is filled in the same way, so a patch sees what the job will see.
+The checkout is filled from the blobs of the user's repository, without filters. A run directory on
+the cluster is filled in the same way, so a patch sees what the job will see.
 
-Behind a link that a patch put where a folder was, nothing is read or removed. A link of the base
-that leads out of the checkout leads nowhere in it: a patch that writes to it would otherwise write
-to the user's own files.
+If a patch replaces a folder by a link, nothing behind that link is read or removed. Links of the
+base that lead out of the checkout are made to lead nowhere: a patch that writes through one would
+otherwise write to the user's own files.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ from pytest_remex.repo.git import Git
 from pytest_remex.repo.worktree import Changes, Pins, Worktree
 
 Inspect: TypeAlias = Callable[[Patch, Mapping[str, bytes]], None]
-"""Takes the patch, and the bytes that the changed files have in the base, by path."""
+"""Takes the patch, and the changed files' bytes in the base, by path."""
 
 NOWHERE = b"/dev/null/this-link-leaves-the-checkout/"
-"""Below a file that is no folder: nothing can be there, nor be made there."""
+"""A path below a file that is not a folder: nothing can exist or be created there."""
 
 
 class Scratch:
-    """A checkout of `base` that patches may edit, and that goes back to the base after each.
+    """A checkout of `base` that patches may edit, and that is reset to the base after each.
 
-    Its paths are bytes, as git's are.
+    Its paths are bytes, as in git.
     """
 
     def __init__(self, repository: Git, base: str) -> None:
@@ -76,16 +76,16 @@ class Scratch:
         return self.path
 
     def read(self, name: str) -> bytes | None:
-        """Return the bytes that a file of the checkout has now; None where there is none.
+        """Return a file's current bytes in the checkout; None if it does not exist.
 
-        Raises `SweepError` where it is reached through a link that leaves the checkout.
+        Raises `SweepError` if the path goes through a link that leaves the checkout.
         """
         self._refuse_lost_root()
         path = follow(os.fsencode(name), link_targets_in(self._root))
         if path is None:
             raise SweepError(
-                f"{name} is reached through a link that leaves the checkout: what is outside is "
-                f"not part of a commit; put the file itself there"
+                f"{name} is reached through a link that leaves the checkout, and files outside are "
+                f"not part of a commit: replace the link by the file itself"
             )
         try:
             return read(self._pins.full(path))
@@ -93,15 +93,15 @@ class Scratch:
             return None
 
     def patch(self) -> Patch:
-        """Return what was changed since the checkout was handed out."""
+        """Return the changes since `checkout` was called."""
         self._refuse_lost_root()
         return self._patch(self._changes())
 
     def take(self, inspect: Inspect | None = None) -> Patch:
-        """Return what was changed since the checkout was handed out, and go back to the base.
+        """Return the changes since `checkout` was called, and reset the checkout to the base.
 
-        Before it goes back, `inspect` gets the patch and the bytes that the changed files have in
-        the base; it finds no link any more that leaves the checkout.
+        Before the reset, `inspect` gets the patch and the changed files' bytes in the base. By then
+        links that leave the checkout have been removed.
         """
         self._refuse_lost_root()
         changes = self._changes()
@@ -114,12 +114,12 @@ class Scratch:
         return patch
 
     def restore(self) -> None:
-        """Go back to the base, where that was not done yet."""
+        """Reset the checkout to the base, unless that was done already."""
         if self._checked_out:
             self._revert(self._changes())
 
     def original(self, path: bytes) -> bytes:
-        """Return a file's bytes in the base; empty where it is not there."""
+        """Return a file's bytes in the base; empty if the base does not have it."""
         blob = self._files.get(path)
         return b"" if blob is None else self._blobs.read(blob)
 
@@ -148,7 +148,7 @@ class Scratch:
         return Patch(tuple(edits), left_out, shown, tuple(special))
 
     def _is_special(self, path: bytes) -> bool:
-        """Return whether a path is a pipe, a socket or a device by now."""
+        """Return whether a path is now a pipe, a socket or a device."""
         try:
             mode = os.lstat(self._pins.full(path)).st_mode
         except OSError:
@@ -180,7 +180,7 @@ class Scratch:
         return leaving(links)
 
     def _remove_leaving(self, changes: Changes) -> Sequence[bytes]:
-        """Remove the links that a patch let leave the checkout; return those of the base."""
+        """Remove the links that leave the checkout because of a patch; return the base's links."""
         gone = changes.unreachable
         there = [path for path in (*changes.changed, *changes.added) if path not in gone]
         made = [path for path in there if os.path.islink(self._pins.full(path))]
@@ -236,16 +236,17 @@ class Scratch:
     def _refuse_lost_root(self) -> None:
         if not stat.S_ISDIR(signature(self._root)[0]):
             raise SweepError(
-                f"the patch replaced or removed the checkout itself, {self.path}: change what is "
-                f"in it"
+                f"the patch replaced or removed the checkout itself, {self.path}: change only the "
+                f"files in it"
             )
 
 
 class _Ignored:
-    """Which new files the .gitignore files of a checkout leave out, and nothing else does.
+    """Decide which new files are ignored, by the checkout's .gitignore files alone.
 
-    The user's own lists (core.excludesFile, .git/info/exclude) are on one machine alone, and the
-    same patch makes the same commit on all: git is asked in an empty repository below `home`.
+    The user's own lists (core.excludesFile, .git/info/exclude) exist on one machine only, but the
+    same patch must make the same commit everywhere. So git runs in an empty repository below
+    `home`.
     """
 
     def __init__(self, repository: Git, checkout: Path, home: Path) -> None:
@@ -257,12 +258,12 @@ class _Ignored:
         self._where = ("-C", str(checkout), f"--git-dir={empty}")
 
     def among(self, paths: Sequence[bytes]) -> set[bytes]:
-        """Return those of the paths that are ignored."""
+        """Return the paths that are ignored."""
         if not paths:
             return set()
         process = self._git.stream(*self._where, "check-ignore", "-z", "--no-index", "--stdin")
         code, output, errors = process.communicate(b"".join(path + b"\0" for path in paths))
-        if code not in {0, 1}:  # 1: none of them is
+        if code not in {0, 1}:  # 1: none of them is ignored
             words = errors.decode(errors="replace").strip()
             raise RepositoryError(f"git check-ignore failed in {self._git.top}: {words}")
         return set(output.split(b"\0")) - {b""}

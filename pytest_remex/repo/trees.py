@@ -1,8 +1,8 @@
-"""Trees of git: their ids, computed without git, and what commits changed in their base's.
+"""Compute the ids of git trees without git, and read what commits changed on their base.
 
-Format: `git help hash-object`, and gitformat documentation of tree objects: for each entry mode,
-space, name, NUL and the raw id; sorted by name, where a folder's name counts as if it ended in `/`.
-No object is written. The patches of commits that were made before are read from the repository.
+Format: `git help hash-object`, and git's documentation of tree objects: for each entry mode, space,
+name, NUL and the raw id; sorted by name, with `/` appended to the names of folders. No object is
+written. The patches of earlier commits are read from the repository.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pytest_remex.repo.commits import LINK, Edit
 from pytest_remex.repo.git import Git
 
 _GONE = "000000"
-"""The mode that git shows of a file that is not there."""
+"""The mode that git shows for a file that does not exist."""
 
 FOLDER = "40000"
 """The mode of a folder."""
@@ -26,7 +26,7 @@ FOLDER = "40000"
 
 @dataclass(frozen=True, slots=True)
 class TreeEntry:
-    """A file of a tree, with git's mode and id in hexadecimal; without an id it was removed."""
+    """A file of a tree, with git's mode and hexadecimal id; without an id it was removed."""
 
     path: bytes
     mode: str = ""
@@ -34,7 +34,7 @@ class TreeEntry:
 
 
 class ObjectHash:
-    """Git's object ids in a repository; its hash function follows from the length of any id.
+    """Compute git's object ids; the length of an id tells a repository's hash function.
 
     Args:
         example: An id in that repository: 40 hexadecimal digits for SHA-1, 64 for SHA-256.
@@ -59,7 +59,7 @@ class ObjectHash:
 
 
 class Tree:
-    """A tree, from which those of changed files are computed folder by folder.
+    """A tree; the ids of changed versions of it are computed folder by folder.
 
     Example:
         >>> base = Tree([TreeEntry(b"src/a", "100644", 40 * "1")], ObjectHash(40 * "0"))
@@ -80,7 +80,7 @@ class Tree:
     def changed(self, entries: Iterable[TreeEntry]) -> str:
         """Return the id of the tree with these files added, replaced or removed.
 
-        A file takes the place of a folder, and the other way round; empty folders go.
+        A file can replace a folder, and vice versa; empty folders disappear.
         """
         changes = _nested(entries)
         return (_changed(self._root, changes, self._hash) or self._hash.tree(())).hex()
@@ -94,7 +94,7 @@ class _Nested:
 
 @dataclass(frozen=True, slots=True)
 class _Folder:
-    """A folder: the lines of its tree object, in order, by sorting name; and its raw id."""
+    """A folder: the ordered lines of its tree object, by sort key; and its raw id."""
 
     lines: Mapping[bytes, bytes]
     folders: Mapping[bytes, _Folder]
@@ -127,7 +127,7 @@ def _folder(nested: _Nested, object_hash: ObjectHash) -> _Folder:
 
 
 def _changed(folder: _Folder, changes: _Nested, object_hash: ObjectHash) -> bytes | None:
-    """Return the raw id of a folder with changes; None where nothing is left in it."""
+    """Return the raw id of a folder after changes; None if nothing is left in it."""
     lines = dict(folder.lines)
     in_order = True
     for name, twin, line in _changed_lines(folder, changes, object_hash):
@@ -145,7 +145,7 @@ def _changed(folder: _Folder, changes: _Nested, object_hash: ObjectHash) -> byte
 def _changed_lines(
     folder: _Folder, changes: _Nested, object_hash: ObjectHash
 ) -> Iterator[tuple[bytes, bytes, bytes | None]]:
-    """Return the sorting names that change, those of what they replace, and the new lines."""
+    """Yield for each change its sort key, the sort key that it replaces, and the new line."""
     for name, entry in changes.files.items():
         yield name, name + b"/", _line(entry.mode, name, entry.sha) if entry.sha else None
     for name, below in changes.folders.items():
@@ -160,13 +160,13 @@ def _line(mode: str, name: bytes, sha: str) -> bytes:
 def patches_of(
     repository: Git, base: str, commits: Sequence[Commit], script: bytes
 ) -> dict[str, list[Edit | TreeEntry]]:
-    """Return what commits on a base changed, by their shas; without those that are not here.
+    """Return what commits on a base changed, by sha, omitting those the repository lacks.
 
     Args:
-        repository: The repository, which holds the base.
+        repository: The repository, which has the base.
         base: The sha of the base commit.
         commits: The commits.
-        script: The path of the script, whose bytes are read; of other files only ids are.
+        script: The path of the script, whose bytes are read; of other files only the ids.
 
     Raises:
         RepositoryError: Git cannot read them.
@@ -185,7 +185,7 @@ def patches_of(
 
 
 def blobs_at(repository: Git, places: Sequence[tuple[str, str]]) -> list[str]:
-    """Return the blob at each commit and path; empty where there is none.
+    """Return the id of the blob at each commit and path; empty if there is none.
 
     Raises:
         RepositoryError: Git cannot read them.
@@ -216,7 +216,7 @@ def _differences(
 
 
 def _rows(output: bytes) -> Iterator[tuple[str, TreeEntry]]:
-    r"""Read headers `old new\n`, each followed by rows `:mode mode blob blob letter\0path\0`."""
+    r"""Parse headers `old new\n`, each followed by rows `:mode mode blob blob letter\0path\0`."""
     tree, position = "", 0
     while position < len(output):
         if output[position : position + 1] != b":":

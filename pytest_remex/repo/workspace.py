@@ -1,4 +1,4 @@
-"""Where experiments are prepared: a repository at one base commit, its checkout, its commits."""
+"""Prepare experiments: a repository at one base commit, its checkout, and its new commits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pytest_remex.sbatch.header import Header, parse_header
 
 @dataclass(frozen=True, slots=True)
 class RunContents:
-    """What run directories hold: which files are inputs, and which paths they link to."""
+    """What run directories contain: which files are inputs, and which paths are links."""
 
     inputs: Inputs
     shared: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ class RunContents:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """An experiment with its node ID, and what was varied besides its sweep's dimensions."""
+    """An experiment with its node ID, and the parameters that stacked `parametrize` marks add."""
 
     node: str
     experiment: Experiment
@@ -39,7 +39,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An experiment that was patched and committed here; `diff` is empty where it is to be sent."""
+    """An experiment that was patched and committed; `diff` is empty if it will be submitted."""
 
     node: str
     experiment: Experiment
@@ -56,13 +56,13 @@ class Prepared:
     no_folder: str = ""
     """A folder for the job's output that its run directory will not have."""
     sbatch: tuple[str, ...] = ()
-    """Options for sbatch that win over the script's header; `header` is what counts with them."""
+    """Options for sbatch that override the script's header; `header` is the result."""
     recipe: int = 0
-    """Which of the sweep's recipes made it; `identity` is that of the first."""
+    """The number of the recipe that made it; `identity` is by the first recipe."""
 
 
 class Workspace:
-    """A repository at one base commit. `kept` says whether its commits are to stay."""
+    """A repository at one base commit. `kept` says whether to keep the commits made in it."""
 
     def __init__(self, repository: Git, base: str, branch: str, *, kept: bool) -> None:
         repository.refuse_unsupported(base)
@@ -83,15 +83,16 @@ class Workspace:
         """Commit a patch that was made in the checkout.
 
         Raises:
-            SweepError: It changes what is no input, or makes the inputs of another experiment.
+            SweepError: It changes a file that is not an input, or has the same inputs as another
+                experiment.
 
         """
         experiment, inputs = named.experiment, contents.inputs
         for edit in patch.edits:
             if edit.content is not None and (why := unplaceable(edit.path)):
                 raise SweepError(
-                    f"{experiment.id}: the patch makes {os.fsdecode(edit.path)!r}, and {why}: "
-                    f"write elsewhere, or remove it in the patch"
+                    f"{experiment.id}: the patch makes {os.fsdecode(edit.path)!r}, but {why}: "
+                    f"use another path, or remove it in the patch"
                 )
         inputs.refuse(patch.edits, experiment.id, self._differs)
         tree = self.input_tree(inputs)
@@ -106,7 +107,7 @@ class Workspace:
             inputs=inputs,
             identity=identity,
             footprint=tree.footprint(patch.edits, contents.shared),
-            # Commits that are kept are sent, and who sends shows no diffs.
+            # Commits are kept to be submitted, and submit shows no diffs.
             diff=self.diff(patch.edits) if self._objects else "",
             ignored=patch.ignored,
             leaving=patch.leaving,
@@ -123,14 +124,14 @@ class Workspace:
         first = self._nodes.setdefault(key, named.node)
         if first != named.node:
             raise SweepError(
-                f"{experiment.id} makes the same files as {first}: the parameter that tells them "
-                f"apart has no effect; see that the patch uses it, or drop it from the sweep "
-                f"(an #SBATCH line that only says when and where a job may run, such as --time, "
-                f"makes no difference)"
+                f"{experiment.id} makes the same files as {first}: the parameter in which they "
+                f"differ has no effect. Check that the patch uses it, or drop it from the sweep "
+                f"(#SBATCH options that only say when and where a job runs, such as --time, do "
+                f"not count)"
             )
 
     def header(self, script: str) -> Header:
-        """Return the header of the script that is in the checkout now."""
+        """Return the header of the script as it now is in the checkout."""
         text = self.scratch.read(script)
         if text is None:
             raise RepositoryError(
@@ -182,7 +183,7 @@ class Workspaces:
         return self._git[repo]
 
     def contents(self, repo: Repo, rules: InputRules, shared: Sequence[str]) -> RunContents:
-        """Return what run directories hold by a sweep's rules. Raises `SweepError` for bad ones."""
+        """Return what run directories contain by a sweep's rules. Raises `SweepError`."""
         key = repo, rules, tuple(shared)
         if key not in self._contents:
             self._contents[key] = RunContents(rules.inputs(self.git(repo).top), tuple(shared))
@@ -204,7 +205,7 @@ class Workspaces:
         return self._open[repo, base]
 
     def close(self) -> None:
-        """Close them all."""
+        """Close all workspaces."""
         self._named.clear()
         while self._open:
             self._open.popitem()[1].close()

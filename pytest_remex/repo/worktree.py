@@ -1,11 +1,11 @@
-"""The scratch checkout as git knows it, in a repository of its own, and what a patch changed in it.
+"""The git repository around the scratch checkout, and how a patch's edits are found.
 
-Git that a patch runs there may stage, commit, switch branches, or be killed and leave a lock: the
-repository's HEAD, index and other files go back to the base as the checkout's files do.
+A patch may run git in the checkout: stage, commit, switch branches, or be killed and leave a lock.
+So the repository's HEAD, index and other files are reset as the checkout's files are.
 
-Every file and folder gets one fixed, odd modification time, so that any edit shows in its stat, in
-milliseconds. A patch may put a link where a folder was: folders are looked at before what is in
-them, and behind a link nothing is looked at.
+Every file and folder gets one fixed, odd modification time, so that any edit shows in its stat,
+within milliseconds. A patch may replace a folder by a link: folders are checked before their
+contents, and nothing behind a link is read.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ from pytest_remex.repo.files import (
 from pytest_remex.repo.git import Git, is_alive
 
 PINNED = 1_000_000_007_123_456_789
-"""The modification time (ns) of every unchanged file: nothing else writes that one."""
+"""The modification time (ns) of every unchanged file; nothing else sets this one."""
 
 PREFIX = "remex-scratch-"
-"""How the folders of scratch checkouts begin; host and process follow."""
+"""Prefix of the folders of scratch checkouts; host and process id follow."""
 POINTER = b".git"
 """The file in the checkout by which git finds the repository."""
 SURROGATES = "surrogateescape"
 
 
 class Worktree:
-    """A checkout at `base`, with git's own files and no others; `home` is the folder around it.
+    """A checkout at `base` with only git's own files in it; `home` is the folder around it.
 
-    It has a repository of its own, beside it, which borrows the objects of the user's: a branch, a
-    stash or a commit that a patch makes is not in the user's repository, and nothing there knows
-    of the checkout. The user's refs and configuration are there as they were at the start.
+    It has its own repository, which borrows the objects of the user's. So a branch, a stash or a
+    commit that a patch makes does not get into the user's repository, which does not know about the
+    checkout. It starts with the user's refs and configuration.
     """
 
     def __init__(self, repository: Git, base: str) -> None:
@@ -66,16 +66,16 @@ class Worktree:
         self._folder = _SavedFolder(os.fsencode(folder))
 
     def restore(self) -> None:
-        """Put HEAD, the index and all else that is git's back to where they were."""
+        """Restore HEAD, the index and git's other files."""
         self._pointer.restore()
         self._folder.restore()
 
     def refuse_lost_home(self) -> None:
-        """Raise `SweepError` where a patch removed or replaced the folder around the checkout."""
+        """Raise `SweepError` if a patch removed or replaced the folder around the checkout."""
         if self._identify_home() != self._home_identity:
             raise SweepError(
                 f"the patch removed or replaced {self.home}, the folder that the checkout is in: "
-                f"change only what is in experiment.path"
+                f"change only files in experiment.path"
             )
 
     def remove(self) -> None:
@@ -109,14 +109,14 @@ def _make_repository(folder: Path, checkout: Path, repository: Git, base: str) -
 
 
 def _in_quotes(path: bytes) -> bytes:
-    """Quote a path as git's configuration and lists of alternates take it."""
+    """Quote a path for git's configuration and its list of alternates."""
     for special, written in ((b"\\", b"\\\\"), (b'"', b'\\"'), (b"\n", b"\\n"), (b"\t", b"\\t")):
         path = path.replace(special, written)
     return b'"' + path + b'"'
 
 
 def remove_stale() -> None:
-    """Remove checkouts of this user that a killed pytest on this machine left behind."""
+    """Remove this user's checkouts that killed pytests on this machine left behind."""
     pattern = re.compile(rf"{PREFIX}{re.escape(socket.gethostname())}-(\d+)-[^/]+")
     with os.scandir(tempfile.gettempdir()) as entries:
         ours = [entry for entry in entries if pattern.fullmatch(entry.name)]
@@ -138,7 +138,7 @@ def _remove(home: Path) -> None:
 
 
 class _SavedFile:
-    """A file's bytes, to be written again where it was changed."""
+    """A file's bytes, to restore it if it was changed."""
 
     def __init__(self, path: bytes) -> None:
         self._path = path
@@ -153,7 +153,7 @@ class _SavedFile:
 
 
 class _SavedFolder:
-    """A folder's files, to be written again where they were changed; what is new is removed."""
+    """A folder's files, to restore those that were changed and remove new ones."""
 
     def __init__(self, root: bytes) -> None:
         self._root = root
@@ -187,10 +187,10 @@ def _folders_below(root: bytes, folder: bytes) -> list[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What differs from what was pinned: files, new files, folders, and lost folders.
+    """The differences from the pinned state: changed and new files, changed and lost folders.
 
-    A lost folder was removed, or something else is in its place. What was in it counts as changed;
-    none of it is in `folders` or `lost_folders`.
+    A lost folder was removed or replaced by something else. The files below it count as changed;
+    the folders below it are in neither `folders` nor `lost_folders`.
     """
 
     changed: list[bytes]
@@ -200,12 +200,12 @@ class Changes:
 
     @property
     def unreachable(self) -> frozenset[bytes]:
-        """The files whose folder is lost: at their path may be what a link leads to."""
+        """The files below lost folders: a link may now lead to something else at their paths."""
         return frozenset(within(self.lost_folders, self.changed))
 
 
 class Pins:
-    """The files and folders of a checkout at `root`, as they were written; parents come first."""
+    """The pinned state of the files and folders of a checkout at `root`; parents come first."""
 
     def __init__(self, root: bytes, files: Collection[bytes], folders: Collection[bytes]) -> None:
         self._root = root
@@ -215,11 +215,11 @@ class Pins:
         self._folders: dict[bytes, tuple[bytes, Signature]] = {}
 
     def full(self, path: bytes) -> bytes:
-        """Return where a path of the checkout is."""
+        """Return the absolute path of a path in the checkout."""
         return os.path.join(self._root, path) if path else self._root
 
     def pin(self, path: bytes) -> None:
-        """Set a file's or folder's time to that of what is unchanged, and remember its state."""
+        """Give a file or folder the fixed modification time, and remember its state."""
         full = self.full(path)
         os.utime(full, ns=(PINNED, PINNED), follow_symlinks=False)
         if path in self._known_folders:
@@ -228,11 +228,11 @@ class Pins:
             self._files[path] = full, signature(full)
 
     def mode(self, folder: bytes) -> int:
-        """Return the permissions that a folder was pinned with."""
+        """Return the permissions that a folder had when it was pinned."""
         return stat.S_IMODE(self._folders[folder][1][0])
 
     def changes(self) -> Changes:
-        """Return what differs from what was pinned."""
+        """Return the differences from the pinned state."""
         folders, lost = self._changed_folders()
         unreachable = frozenset(within(lost, self._files)) if lost else frozenset()
         changed = [
@@ -245,7 +245,7 @@ class Pins:
         return Changes(changed, list(added), folders, lost)
 
     def untracked(self, folder: bytes) -> Iterator[os.DirEntry[bytes]]:
-        """Return what is in a folder and is not of the base."""
+        """Return the entries of a folder that are not in the base."""
         for entry in scan(self.full(folder)):
             path = os.path.join(folder, entry.name) if folder else entry.name
             is_folder = entry.is_dir(follow_symlinks=False)

@@ -34,7 +34,7 @@ def test_unknown_branch(project):
     """An unknown branch is named, and the branches that there are."""
     project.edit("sweeps.py", "fetch=", 'branch="mian", fetch=')
     for result in both(project):
-        refused(result, "unknown branch or commit 'mian'", "whose branches are main")
+        refused(result, "unknown branch or commit 'mian'", "the branches are: main")
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_repository_without_commits(project):
     """A repository without a commit is told to get one."""
     (project.path / ".git").rename(project.path / "moved")
     project.git("init", "--quiet")
-    refused(project.pytest("--remex-plan"), "has no commit yet: commit the simulation first")
+    refused(project.pytest("--remex-plan"), "has no commits yet: commit the simulation first")
 
 
 def test_shallow_clone(project):
@@ -186,7 +186,7 @@ def test_patch_into_folders_that_are_kept(empty_project, edit, path):
     for mode in ("--remex-plan", "--remex-submit"):
         result = empty_project.pytest(mode)
         result.assert_outcomes(failed=1, passed=1)
-        refused(result, "a=1: the patch makes '", "for itself: write elsewhere")
+        refused(result, "a=1: the patch makes '", ": use another path")
     assert path in refused(empty_project.pytest("--remex-plan"))
 
 

@@ -265,7 +265,7 @@ def test_more_time_is_the_same_experiment(project):
     ("name", "declared", "words"),
     [
         ("README.md", "", "*changes README.md, a control file by remex_control =*"),
-        ("sweeps.py", "", "*changes sweeps.py, which steers pytest*"),
+        ("sweeps.py", "", "*changes sweeps.py, which controls pytest*"),
         ("other.txt", 'inputs=["input.txt"], ', "*other.txt, which inputs=[[]*add it to inputs*"),
     ],
 )

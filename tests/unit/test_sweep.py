@@ -159,7 +159,7 @@ def test_optional_outputs():
         ({"fetch": ["a", ""]}, "fetch: '' must be a string that is not empty"),
         ({"fetch": [1]}, "fetch: 1 must be a string"),
         ({"inputs": "src"}, r"inputs='src' is one string"),
-        ({"inputs": ["a\nb"]}, r"inputs: 'a\\nb' holds a line break or NUL"),
+        ({"inputs": ["a\nb"]}, r"inputs: 'a\\nb' contains a line break or NUL"),
         ({"config_file": ["a", None]}, "config_file: None must be a string"),
         ({"script": ""}, "script: '' must be a string"),
         ({"script": None}, "script: None must be a string"),

@@ -153,15 +153,15 @@ def test_patch_of_control_files():
     """A patch that changes control files is refused, with their paths and the fix."""
     assert refusal(Inputs(), "inlist", "README.md") == (
         "grid[a=1]: the patch changes README.md, a control file by remex_control = README* docs/ "
-        "*.ipynb: if the job reads it, set remex_control in the ini file to patterns that do not "
+        "*.ipynb: if the job reads it, change remex_control in the ini file so that it does not "
         "match it; if not, let the patch leave it alone"
     )
     Inputs(control=["docs/", "*.ipynb"]).refuse(
         [Edit(b"README.md", "100644", b"")], "the fix", always
     )
     assert refusal(Inputs(), "sweeps.py", "a/conftest.py") == (
-        "grid[a=1]: the patch changes sweeps.py, a/conftest.py, which steer pytest and are no "
-        "input of a job: let the patch write other files"
+        "grid[a=1]: the patch changes sweeps.py, a/conftest.py, which control pytest and are not "
+        "inputs of the job: let the patch write other files"
     )
 
 
@@ -170,7 +170,7 @@ def test_patch_outside_declared_inputs():
     paths = [f"other{n}" for n in range(7)]
     assert refusal(Inputs(["src/**"]), "src/a", *paths) == (
         "grid[a=1]: the patch changes other0, other1, other2, other3, other4 and 2 more, which "
-        "inputs=['src/**'] does not name, so that the job would not find them: add them to "
+        "inputs=['src/**'] does not include, so the job would not find them: add them to "
         "inputs, or let the patch leave them alone"
     )
 

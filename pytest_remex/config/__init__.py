@@ -1,9 +1,9 @@
-"""Read and change config files of every kind: YAML, TOML, JSON, JSON5, INI-like, namelists.
+"""Read and change config files: YAML, TOML, JSON, JSON5, INI-like, Fortran namelists.
 
 A setting is named as in the file, with dots between sections: `physics.gamma`, `species[0].mass`;
-its sections may be left out where only one place of the file has the name. A name that the file
-lacks is refused, since it may be misspelt: `add` adds one, `remove` takes one out. Comments, order
-and layout stay as they are.
+the sections can be left out if the name is unique in the file. A name that is not in the file is
+refused, because it may be misspelt: use `add` to add a setting, `remove` to remove one. Comments,
+order and layout are kept.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ __all__ = ["Settings", "add", "patch_config", "patch_text", "read_config", "remo
 
 
 def patch_config(path: str | os.PathLike[str], settings: Mapping[str, object]) -> None:
-    """Change settings of a config file; every other setting, comment and line stays.
+    """Change settings of a config file; every other setting, comment and line is kept.
 
     Args:
-        path: The file. Its kind is told by its suffix, else by its content.
+        path: The file. Its format is recognized by its suffix, or else by its content.
         settings: Values by name, such as `{"physics.gamma": 1.4}`, or mappings by section, such as
             `{"physics": {"gamma": 1.4}}`.
 
     Raises:
-        ConfigError: The file cannot be read, a name is not in it or in several places, or the
-            format cannot hold a value. The file is then as it was.
+        ConfigError: The file cannot be read, a name is not in it or is ambiguous, or the format
+            cannot represent a value. The file is then unchanged.
 
     Example:
         >>> patch_config("config.yaml", {"physics.gamma": 1.4, **add({"output.every": 10})})
@@ -46,16 +46,16 @@ def patch_config(path: str | os.PathLike[str], settings: Mapping[str, object]) -
 
 
 def read_config(path: str | os.PathLike[str]) -> Settings:
-    """Read a config file of any kind.
+    """Read a config file of any supported format.
 
     Args:
-        path: The file. Its kind is told by its suffix, else by its content.
+        path: The file. Its format is recognized by its suffix, or else by its content.
 
     Returns:
-        What it holds, as nested dicts; `settings["physics.gamma"]` is found too.
+        Its content as nested dicts; dotted names such as `settings["physics.gamma"]` work too.
 
     Raises:
-        ConfigError: The file cannot be read, or is of no known kind.
+        ConfigError: The file cannot be read, or its format is unknown.
 
     Example:
         >>> read_config("config.yaml")["physics"]["gamma"]
@@ -70,15 +70,15 @@ def read_config(path: str | os.PathLike[str]) -> Settings:
 
 
 def patch_text(path: str | os.PathLike[str], values: Mapping[str, object]) -> None:
-    """Put values in the places of a template's placeholders.
+    """Replace the placeholders of a template by values.
 
     Args:
-        path: The file, which becomes what the template makes.
-        values: Numbers or texts by placeholder, as it is written in the file: `{"@MASS@": 10}`.
+        path: The file with the placeholders; it is changed in place.
+        values: Numbers or texts by placeholder, spelled as in the file: `{"@MASS@": 10}`.
 
     Raises:
-        ConfigError: A placeholder is missing, appears twice or lies within another one, or a value
-            is neither number nor text. The file is then as it was.
+        ConfigError: A placeholder is missing, appears twice or overlaps another one, or a value is
+            neither a number nor text. The file is then unchanged.
 
     Example:
         >>> patch_text("in.melt", {"@TEMPERATURE@": 1.5, "@SEED@": 87287})
@@ -91,7 +91,7 @@ def patch_text(path: str | os.PathLike[str], values: Mapping[str, object]) -> No
         if count != 1:
             how = f"appears {count} times" if count else "is not there"
             raise ConfigError(
-                f"{path}: the placeholder {placeholder!r} {how}: it must be there exactly once"
+                f"{path}: the placeholder {placeholder!r} {how}: it must appear exactly once"
             )
         places.append(
             (template.text.index(placeholder), placeholder, _inserted(placeholder, value))
@@ -107,13 +107,13 @@ def patch_text(path: str | os.PathLike[str], values: Mapping[str, object]) -> No
 
 
 def add(settings: Mapping[str, object]) -> dict[str, object]:
-    """Return settings for `patch_config` that the file may lack, and that are then added to it.
+    """Mark settings for `patch_config` as new, so that they are added if the file lacks them.
 
     Args:
         settings: Values by name.
 
     Returns:
-        Settings, to be merged with others.
+        Settings, to merge with others.
 
     Example:
         >>> patch_config("config.toml", {**experiment.config, **add({"output.every": 10})})
@@ -123,14 +123,14 @@ def add(settings: Mapping[str, object]) -> dict[str, object]:
 
 
 def remove(*names: str) -> dict[str, Removal]:
-    """Return settings for `patch_config` that take names out.
+    """Return settings for `patch_config` that remove names.
 
     Args:
-        names: The names, as `patch_config` takes them. In a namelist the bare name of an array
-            takes out all its elements.
+        names: The names, as for `patch_config`. In a namelist the bare name of an array removes
+            all its elements.
 
     Returns:
-        Settings, to be merged with others.
+        Settings, to merge with others.
 
     Example:
         >>> patch_config("config.toml", {**experiment.config, **remove("output.every")})
@@ -142,7 +142,7 @@ def remove(*names: str) -> dict[str, Removal]:
 def _format(config: ConfigText) -> Format:
     if config.format is None:
         raise ConfigError(
-            "its kind is not known: name it .yaml, .toml, .json, .json5, .ini or .nml, or write "
+            "its format is not known: name it .yaml, .toml, .json, .json5, .ini or .nml, or write "
             "placeholders into it and use patch_text"
         )
     return config.format
@@ -154,5 +154,5 @@ def _inserted(placeholder: str, value: object) -> str:
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ConfigError(f"{placeholder} is {value!r}: give a number, or the text to be written")
+        raise ConfigError(f"{placeholder} is {value!r}: give a number, or the text to write")
     return str(value)

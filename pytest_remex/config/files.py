@@ -1,4 +1,4 @@
-"""Read a config file's text and write it back; choose the format by the file's name and content."""
+"""Read and write the text of config files; choose the format by the file's name and content."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _INI_LINE = re.compile(r"[ \t]*(?:\[[^\]\n]+\]|<[\w/ ]+>|[\w.%/ ()-]+[ \t]*=.*)[
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A format: its name, and how its texts are read and patched."""
+    """A format: its name, and its functions to read and patch texts."""
 
     name: str
     read: Callable[[str], Settings]
@@ -37,14 +37,14 @@ class Format:
 def _by_places(
     name: str, read: Callable[[str], object], change: Callable[[str, Iterable[Change]], str]
 ) -> Format:
-    """Return a format of nested settings, whose changes are found in what is read."""
+    """Return a format of nested settings, whose changes are looked up in the data that is read."""
 
     def settings_of(text: str) -> Settings:
         found = read(text)
-        if found is None and name == "YAML":  # a file of comments
+        if found is None and name == "YAML":  # a file with only comments
             found = {}
         if not isinstance(found, Mapping):
-            raise ConfigError(f"it holds a {type(found).__name__} and no settings")
+            raise ConfigError(f"it contains a {type(found).__name__}, not settings")
         return Settings(plain_data(found))
 
     def patch(text: str, asked: Mapping[str, object]) -> str:
@@ -74,17 +74,17 @@ _BY_START = {"athinput": INI, "user_nl": NAMELIST, "namelist": NAMELIST, "inlist
 
 @dataclass(frozen=True, slots=True)
 class ConfigText:
-    """A config file's text, and how its bytes are made of it."""
+    """A config file's text, and how to encode it."""
 
     path: Path
     text: str
     encoding: str
     mark: str
-    """The byte order mark that it begins with, or nothing."""
+    """The byte order mark at its start, or empty."""
 
     @property
     def format(self) -> Format | None:
-        """The format, by the file's name, else by its lines; None where it is not known."""
+        """The format, by the file's name, or else by its lines; None if unknown."""
         name = self.path.name.lower()
         starts = (known for start, known in _BY_START.items() if name.startswith(start))
         by_name = _BY_SUFFIX.get(self.path.suffix.lower()) or next(starts, None)
@@ -98,14 +98,14 @@ class ConfigText:
 
 
 def load(path: Path) -> ConfigText:
-    """Read a config file; raises `ConfigError` where it cannot be."""
+    """Read a config file; raises `ConfigError` if that fails."""
     try:
         with path.open("rb") as file:
             data = file.read(_LARGEST + 1)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}: name a file of the checkout") from error
     if len(data) > _LARGEST:
-        raise ConfigError(f"{path} has more than {_LARGEST} bytes: such a file is no config")
+        raise ConfigError(f"{path} has more than {_LARGEST} bytes: this is not a config file")
     try:
         text, encoding = data.decode(), "utf-8"
     except UnicodeDecodeError:
@@ -115,14 +115,14 @@ def load(path: Path) -> ConfigText:
 
 
 def load_to_change(path: Path) -> ConfigText:
-    """Read a config file that is to be written; raises `ConfigError` also for a link."""
+    """Read a config file that will be changed; raises `ConfigError` also for a link."""
     if path.is_symlink():
         raise ConfigError(f"{path} is a link to {path.readlink()}: name that file")
     return load(path)
 
 
 def store(config: ConfigText, text: str) -> None:
-    """Write another text into the file; raises `ConfigError` where it cannot be."""
+    """Write a new text into the file; raises `ConfigError` if that fails."""
     try:
         data = (config.mark + text).encode(config.encoding)
     except UnicodeEncodeError as error:
@@ -131,7 +131,7 @@ def store(config: ConfigText, text: str) -> None:
             f"convert the file to UTF-8, or use another text"
         ) from None
     try:
-        with config.path.open("r+b") as file:  # not write_bytes: ext4 waits for the disk then
+        with config.path.open("r+b") as file:  # not write_bytes: ext4 would wait for the disk
             file.write(data)
             file.truncate()
     except OSError as error:

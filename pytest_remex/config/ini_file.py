@@ -1,7 +1,7 @@
 """Files of `name = value` lines: INI, Athena++'s athinput with `<block>`, FLASH's flash.par.
 
 Sections are `[mesh]` or `<mesh>`, or there are none. A line that begins with `#`, `;` or `!` is a
-comment, and so is what follows a value behind a blank and `#` or `;`.
+comment, and so is the rest of a line after a value, a blank and `#` or `;`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _OPPOSITE = {word: pair for pair in _BOOLS for word in pair}
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A `name = value` of a text: its places, and the characters of its value."""
+    """A `name = value` of a text: its positions, and its value as written."""
 
     section: str
     name: str
@@ -45,7 +45,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A section: its name, and where new settings go."""
+    """A section: its name, and the position for new settings."""
 
     name: str
     end: int
@@ -53,26 +53,26 @@ class Section:
 
 
 def read_ini(text: str) -> dict[str, object]:
-    """Return the settings of a text, by section; those above the first section lie at the top.
+    """Return the settings of a text, by section; settings before the first section are at the top.
 
-    Values are numbers, bools and texts as they look. Raises `ConfigError` where a line is none.
+    Values are numbers, bools or texts, judged by their look. Raises `ConfigError` for other lines.
     """
     found: dict[str, object] = {}
     for section in _sections(text):
         holder: dict[str, object] = found
         if section.name:
             if section.name in found:
-                raise ConfigError(f"section {section.name} appears twice: put them together")
+                raise ConfigError(f"section {section.name} appears twice: merge them")
             found[section.name] = holder = {}
         for line in section.settings:
             if line.name in holder:
-                raise ConfigError(f"{line.name} appears twice in one section: leave one")
+                raise ConfigError(f"{line.name} appears twice in one section: keep only one")
             holder[line.name] = parsed(line.written)
     return found
 
 
 def patch_ini(text: str, changes: Iterable[Change]) -> str:
-    """Return a text with the changes made; comments and all else stay."""
+    """Return a text with the changes made; everything else is kept."""
     sections = {section.name: section for section in _sections(text)}
     edits: list[Edit] = []
     fresh: dict[str, list[str]] = {}
@@ -84,7 +84,7 @@ def patch_ini(text: str, changes: Iterable[Change]) -> str:
             next((each for each in section.settings if each.name == key), None) if section else None
         )
         if change.removes and section and not above and line is None:
-            raise ConfigError(f"{change.name} is a section: take out its settings, one by one")
+            raise ConfigError(f"{change.name} is a section: remove its settings one by one")
         if line is None:
             fresh.setdefault(name, []).append(f"{key} = {written(change.value, change.name, '')}")
         elif change.removes:
@@ -103,7 +103,7 @@ def patch_ini(text: str, changes: Iterable[Change]) -> str:
 
 
 def parsed(text: str) -> object:
-    """Return a value as it looks: a number, a bool, or a text without its quotes."""
+    """Parse a value by its look: a number, a bool, or a text without its quotes."""
     if _INTEGER.fullmatch(text):
         return int(text)
     if _NUMBER.fullmatch(text):
@@ -114,12 +114,12 @@ def parsed(text: str) -> object:
 
 
 def written(value: object, name: str, old: str) -> str:
-    """Write a value as it is read back; raises `ConfigError` for one that such a file cannot hold.
+    """Format a value so that it is read back unchanged; raises `ConfigError` if that is impossible.
 
     Args:
         value: The value.
         name: Its name, for messages.
-        old: The value that it replaces, whose words for bools and whose quotes are kept.
+        old: The value that it replaces, whose words for bools and quotes are kept.
 
     """
     if isinstance(value, bool):
@@ -134,18 +134,18 @@ def written(value: object, name: str, old: str) -> str:
             if _is_one_value(text) and parsed(text) == value:
                 return text
     raise ConfigError(
-        f"{name} is {value!r}, which lines of `name = value` do not hold: give a number, a bool, "
-        f"or a text that is not read as a number, a bool or a comment"
+        f"{name} is {value!r}, which a `name = value` line cannot represent: give a number, a "
+        f"bool, or a text that does not look like a number, a bool or a comment"
     )
 
 
 def _is_one_value(text: str) -> bool:
-    """Whether a line that goes on with `text` has it as its value, all of it."""
+    """Whether a line that continues with `text` has exactly this text as its value."""
     return text.strip() == text and "\n" not in text and _value_end(text) == len(text)
 
 
 def _sections(text: str) -> Iterator[Section]:
-    """Yield the sections, the part above the first one as `""`."""
+    """Yield the sections; the part before the first one is named `""`."""
     name, end = "", 0
     settings: list[Line] = []
     position = 0
@@ -171,7 +171,7 @@ def _sections(text: str) -> Iterator[Section]:
 
 
 def _lines(text: str) -> list[str]:
-    # not splitlines, which also splits at form feeds and the like
+    # not splitlines, which also splits at form feeds and similar characters
     return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
@@ -183,14 +183,14 @@ def _line(section: str, setting: re.Match[str], start: int, end: int) -> Line:
 
 
 def _continued(line: Line, text: str, start: int, end: int) -> Line:
-    """Return a setting with another line of its value, as ConfigParser reads indented lines."""
+    """Add another line to a setting's value, as ConfigParser does with indented lines."""
     more = text[start:end].strip()
     value_end = start + len(text[start:end].rstrip())
     return replace(line, value_end=value_end, end=end, written=f"{line.written}\n{more}")
 
 
 def _value_end(rest: str) -> int:
-    """Return where the value at the start of a text ends: at a comment, without blanks."""
+    """Return the end of the value at the start of a text: before blanks and a comment."""
     if quoted := _QUOTED.match(rest):
         after = rest[quoted.end() :].strip()
         if not after or after[0] in "#;":

@@ -1,4 +1,4 @@
-"""JSON and JSON5, edited by the places of values; comments and layout stay.
+"""JSON and JSON5, edited at the positions of values; comments and layout are kept.
 
 JSON is read by the standard library, JSON5 and JSON with comments by json5.
 """
@@ -33,7 +33,7 @@ class _Token(NamedTuple):
 
 
 def read_json(text: str) -> object:
-    """Return what a JSON text holds; raises `ConfigError` where it is none."""
+    """Parse a JSON text; raises `ConfigError` if it is invalid."""
     try:
         return json.loads(text, object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError) as error:
@@ -41,11 +41,11 @@ def read_json(text: str) -> object:
 
 
 def read_json5(text: str) -> object:
-    """Return what a JSON5 text holds; raises `ConfigError` where it is none."""
+    """Parse a JSON5 text; raises `ConfigError` if it is invalid."""
     try:
         import json5  # noqa: PLC0415 - an extra
     except ImportError:
-        raise ConfigError("JSON5 is read with json5: pip install 'pytest-remex[json5]'") from None
+        raise ConfigError("JSON5 needs json5: pip install 'pytest-remex[json5]'") from None
     try:
         return json5.loads(text, object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError) as error:
@@ -70,14 +70,14 @@ def _without_repeats(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
     found: dict[str, object] = {}
     for key, value in pairs:
         if key in found:
-            raise ConfigError(f"{key!r} appears twice in one object: leave one")
+            raise ConfigError(f"{key!r} appears twice in one object: keep only one")
         found[key] = value
     return found
 
 
 @functools.lru_cache(maxsize=8)
 def _parse(text: str) -> Node:
-    """Find the values of a text that a reader has read before: here it is known to be whole."""
+    """Find the positions of values; the text has been parsed before and is known to be valid."""
     tokens = [_Token(*_span(match), match[match.lastindex or 0]) for match in _TOKEN.finditer(text)]
     return _value(tokens[::-1])
 
@@ -87,7 +87,7 @@ def _span(match: re.Match[str]) -> tuple[int, int]:
 
 
 def _value(tokens: list[_Token]) -> Node:
-    """Take the tokens of a value from the end of the list."""
+    """Pop the tokens of a value from the end of the list."""
     opened = tokens.pop()
     if opened.text not in ("{", "["):
         return Node(opened.start, opened.end)
@@ -113,19 +113,19 @@ def _key(tokens: list[_Token]) -> str:
 
 
 def _written(value: object, name: str, _old: str) -> str:
-    """Write a value on one line as JSON."""
+    """Format a value as JSON on one line."""
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError):
         numbers = value if isinstance(value, list) else [value]
         if any(isinstance(one, float) and not math.isfinite(one) for one in numbers):
-            raise ConfigError(f"{name} is {value}, which JSON does not hold") from None
-        raise ConfigError(f"{name} holds what JSON does not hold: {value!r}") from None
+            raise ConfigError(f"{name} is {value}, which JSON cannot represent") from None
+        raise ConfigError(f"{name} is {value!r}, which JSON cannot represent") from None
 
 
 def _written5(value: object, name: str, _old: str) -> str:
-    """Write a value on one line as JSON5, which has infinities and nan too."""
+    """Format a value as JSON5 on one line; JSON5 also has infinities and nan."""
     try:
         return json.dumps(value, ensure_ascii=False)
     except TypeError:
-        raise ConfigError(f"{name} holds what JSON5 does not hold: {value!r}") from None
+        raise ConfigError(f"{name} is {value!r}, which JSON5 cannot represent") from None

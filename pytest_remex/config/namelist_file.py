@@ -27,14 +27,14 @@ _LINE = re.compile(r"\s*(?:!.*|[A-Za-z_]\w*\s*(?:\([^()]*\))?(?:\s*%\s*\w+)*\s*=
 
 
 class NamelistSettings(Settings):
-    """The groups of a namelist file, by name in lower case; groups that repeat are a list.
+    """The groups of a namelist file, by name in lower case; repeated groups are a list.
 
-    `settings["controls.x_ctrl(6)"]`, `settings["mode(2).l"]` and, where only one group has it,
-    `settings["x_ctrl(6)"]` are found, in any case; the bare name of an array is a list.
+    `settings["controls.x_ctrl(6)"]`, `settings["mode(2).l"]` and, if only one group has it,
+    `settings["x_ctrl(6)"]` work, in upper or lower case; the bare name of an array is a list.
     """
 
     def __missing__(self, name: str) -> object:
-        """Return the value of a setting by a name as `patch_config` takes it."""
+        """Return the value of a setting by a name in the notation of `patch_config`."""
         match = NAME.fullmatch(name)
         if not match:
             raise KeyError(name)
@@ -62,9 +62,9 @@ class NamelistSettings(Settings):
 
 
 def read_namelist(text: str) -> NamelistSettings:
-    """Return the groups of a text; the settings themselves where it has none, as CESM's user_nl.
+    """Return the groups of a text; or its settings if it has no groups, like CESM's user_nl.
 
-    Raises `NamelistError`, with the line, where it is no namelist file.
+    Raises `NamelistError`, with the line, if it is not a namelist file.
     """
     groups, whole = _groups(text)
     found: dict[str, list[dict[str, object]]] = {}
@@ -78,7 +78,7 @@ def read_namelist(text: str) -> NamelistSettings:
 
 
 def patch_namelist(text: str, settings: Mapping[str, object]) -> str:
-    """Return a text with settings changed, added where they are marked so, or removed.
+    """Return a text with settings changed, added (if marked by `add`) or removed.
 
     Raises `NamelistError` for a name that is in no group or in several.
     """
@@ -105,7 +105,7 @@ def _patched(text: str, groups: Sequence[Group], settings: Mapping[str, object])
 
 
 def has_groups(text: str) -> bool:
-    """Whether a text has namelist groups, and is no namelist file by its name alone."""
+    """Whether a text has namelist groups."""
     try:
         return bool(_scan(text))
     except NamelistError:
@@ -113,7 +113,7 @@ def has_groups(text: str) -> bool:
 
 
 def _groups(text: str) -> tuple[tuple[Group, ...], str]:
-    """Return the groups, and the text that they are in: a group is laid around one without any."""
+    """Return the groups, and the text with them: a text without groups is wrapped in one."""
     groups = _scan(text)
     lines = text.splitlines()
     if groups or not any(map(str.strip, lines)) or not all(map(_LINE.fullmatch, lines)):
@@ -130,7 +130,7 @@ def _scan(text: str) -> tuple[Group, ...]:
 
 
 def _settings(text: str, group: Group) -> dict[str, object]:
-    """Return a group's settings, with arrays that have all elements from 1 on as lists."""
+    """Return a group's settings; arrays with all elements from 1 on become lists."""
     values = {key: one.value for key, one in last_values(assignments(text, group)).items()}
     found: dict[str, object] = {}
     for key, value in values.items():
@@ -165,7 +165,7 @@ def _values(settings: Mapping[str, object], name: str, subscript: str) -> Iterat
 
 
 def _unmarked(settings: Mapping[str, object]) -> tuple[dict[str, object], set[str]]:
-    """Return the settings by full names, and the names of those that may be new."""
+    """Return the settings by full name, and the names of those that may be new."""
     plain: dict[str, object] = {}
     added: set[str] = set()
     for key, given in settings.items():
@@ -188,7 +188,7 @@ def _refuse_unknown(groups: Mapping[str, Group], target: Target) -> None:
 
 
 def _full_name(groups: Mapping[str, Group], written: str) -> str:
-    """Return a name with its group, which may be left out where one group alone has it."""
+    """Return a name with its group, which may be left out if only one group has the name."""
     if "." in written:
         return written
     name = split_name(written)[0]

@@ -1,4 +1,4 @@
-"""Edit a text by the places of its values: every other character stays. Used for YAML and JSON."""
+"""Edit YAML and JSON texts at the positions of values; every other character is kept."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_remex.errors import ConfigError
 
 
 class Edit(NamedTuple):
-    """Characters `start` to `end` of a text, and what takes their place."""
+    """Replace the characters `start` to `end` of a text."""
 
     start: int
     end: int
@@ -20,30 +20,30 @@ class Edit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A value in a text, from `start` up to, without, `end`."""
+    """A value in a text, from `start` to before `end`."""
 
     start: int
     end: int
     entries: tuple[Entry, ...] = ()
-    """Of a mapping its keys and values, of a list its values."""
+    """The keys and values of a mapping, or the values of a list."""
     is_mapping: bool = False
     is_list: bool = False
     is_block: bool = False
-    """Whether it has a line of its own for each entry, as in YAML, and no brackets."""
+    """Whether each entry is on its own line without brackets, as in YAML."""
 
     @property
     def last(self) -> int:
-        """Where its last value ends; a block itself goes on to what follows."""
+        """The end of its last value; a block's own `end` extends to what follows."""
         return self.entries[-1].node.last if self.is_block and self.entries else self.end
 
     def child(self, key: str | int) -> Entry | None:
-        """Return the entry of a key, or of a position; None where it is not written here."""
+        """Return the entry of a key or position; None if it is not written here."""
         return next((entry for entry in self.entries if entry.key == key), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A key and its value; a list's entries have their position as the key, and begin there."""
+    """A key and its value; in a list the key is the position in the list."""
 
     key: str | int
     start: int
@@ -56,13 +56,13 @@ class Dialect:
 
     parse: Callable[[str], Node]
     write: Callable[[object, str, str], str]
-    """Writes a value on one line; its name is for messages, then the text that it replaces."""
+    """Formats a value on one line, given its name (for messages) and the text that it replaces."""
     write_key: Callable[[str], str]
     separator: str = ": "
 
 
 def patch_nodes(text: str, changes: Iterable[Change], dialect: Dialect) -> str:
-    """Return a text with values replaced and added, then others taken out."""
+    """Return a text with values replaced and added, then others removed."""
     known = list(changes)
     root = dialect.parse(text)
     given = [change for change in known if not change.removes]
@@ -107,15 +107,14 @@ def _node_at(root: Node, change: Change) -> Node:
         entry = node.child(key)
         if entry is None:
             raise ConfigError(
-                f"{change.name} is not written here: it comes through a merge or an alias, and is "
-                f"changed where it is written"
+                f"{change.name} comes from a merge or an alias: change it where it is written"
             )
         node = entry.node
     return node
 
 
 def _additions(text: str, root: Node, changes: list[Change], dialect: Dialect) -> Iterator[Edit]:
-    """Yield an edit for each section that is there and gets new settings, whole sections as one."""
+    """Yield an edit for each existing section that gets new settings; a new section is one edit."""
     fresh: dict[Place, dict[str, object]] = {}
     for change in changes:
         holder = _deepest(root, change.place)
@@ -134,7 +133,7 @@ def _is_written(root: Node, place: Place) -> bool:
 
 
 def _deepest(root: Node, place: Place) -> Place:
-    """Return how much of a place is written in the text."""
+    """Return the part of a place that exists in the text."""
     node = root
     for size, key in enumerate(place):
         entry = node.child(key)
@@ -199,7 +198,7 @@ def _removal(text: str, root: Node, change: Change) -> Edit:
     holder = _node_at(root, Change(change.name, tuple(above), None))
     entry = holder.child(key)
     if entry is None or not holder.is_mapping:
-        raise ConfigError(f"{change.name} cannot be taken out on its own: give the whole list")
+        raise ConfigError(f"{change.name} cannot be removed on its own: give the whole list")
     if len(holder.entries) == 1:
         return Edit(holder.start, holder.last, "{}")
     position = holder.entries.index(entry)
@@ -212,7 +211,7 @@ def _removal(text: str, root: Node, change: Change) -> Edit:
 
 
 def _block_removal(text: str, entry: Entry, following: int | None) -> Edit:
-    """Take out the lines of an entry; behind the dash of a list, what is up to the next entry."""
+    """Remove the lines of an entry; after a list's dash, only the text up to the next entry."""
     line = text.rfind("\n", 0, entry.start) + 1
     if text[line : entry.start].strip() and following is not None:
         return Edit(entry.start, following, "")

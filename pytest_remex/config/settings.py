@@ -1,6 +1,6 @@
 """Names of settings in nested data: `physics.gamma`, `species[0].mass`, or `gamma` alone.
 
-Configs are what a file holds: mappings with texts as keys, lists, and plain values.
+A config is a file's content: mappings with text keys, lists, and plain values.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pytest_remex.errors import ConfigError
 from pytest_remex.namelists.values import Removal
 
 Place: TypeAlias = tuple[str | int, ...]
-"""Where a value is: the keys of mappings, and the positions in lists, from the top."""
+"""The path of a value from the top: keys of mappings, and positions in lists."""
 
 _LARGEST = 1_000_000
 _DEEPEST = 100
@@ -27,10 +27,10 @@ _ELEMENT = re.compile(r"\[(\d+)\]")
 
 
 class Settings(dict[str, object]):
-    """What a config file holds, as nested dicts, whose values are also found by dotted names.
+    """A config file's content as nested dicts, whose values can also be read by dotted names.
 
-    `settings["physics.gamma"]` and `settings["species[0].mass"]` are what they say; a name without
-    its section, `settings["gamma"]`, is found where exactly one place of the file has it.
+    `settings["physics.gamma"]` and `settings["species[0].mass"]` work as expected; a name without
+    its section, `settings["gamma"]`, works if it is unique in the file.
     """
 
     def __missing__(self, name: str) -> object:
@@ -54,19 +54,19 @@ class Settings(dict[str, object]):
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """A value made by `add`, which a file may lack."""
+    """A value marked by `add`: the file may lack it."""
 
     value: object
 
 
 def add_all(settings: Mapping[str, object]) -> dict[str, object]:
-    """Mark each value as one that a file may lack."""
+    """Mark each value as possibly missing in the file."""
     return {name: Addition(value) for name, value in settings.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What to do at a place: to set a value, or to take out what is there."""
+    """A change at a place: set a value, or remove it."""
 
     name: str
     place: Place
@@ -75,15 +75,15 @@ class Change:
 
     @property
     def removes(self) -> bool:
-        """Whether the setting is taken out."""
+        """Whether the setting is removed."""
         return isinstance(self.value, Removal)
 
 
 def find_changes(data: Mapping[str, object], settings: Mapping[str, object]) -> list[Change]:
-    """Find what each name of `settings` means in a file's data.
+    """Find the place of each name of `settings` in a file's data.
 
-    Raises `ConfigError` for a name that is in no place or in several, that is a section, or that
-    is given twice.
+    Raises `ConfigError` for a name that is not found or ambiguous, that is a section, or that
+    appears twice.
     """
     changes: list[Change] = []
     for name, value, may_be_new in _flat(data, settings):
@@ -100,15 +100,15 @@ def find_changes(data: Mapping[str, object], settings: Mapping[str, object]) -> 
 def refuse_other_changes(
     changes: Sequence[Change], before: Mapping[str, object], reread: Callable[[], Settings]
 ) -> None:
-    """Refuse a patched text that does not hold what was asked for, and all else as before.
+    """Refuse a patched text unless it has exactly the requested changes.
 
     Args:
-        changes: What was asked for.
-        before: What the text held.
+        changes: The requested changes.
+        before: The data before the patch.
         reread: Reads the patched text.
 
     Raises:
-        ConfigError: It names the setting that would differ.
+        ConfigError: Something else would differ; the message names the setting.
 
     """
     names = " and ".join(change.name for change in changes)
@@ -119,8 +119,8 @@ def refuse_other_changes(
     place = difference(changed_data(before, changes), found)
     if place is not None:
         raise ConfigError(
-            f"{names} cannot be changed alone: {full_name(place)} would change too, or not become "
-            f"what was asked for"
+            f"{names} cannot be changed alone: {full_name(place)} would get another value than "
+            f"expected"
         )
 
 
@@ -142,7 +142,7 @@ def changed_data(data: Mapping[str, object], changes: Iterable[Change]) -> dict[
 
 
 def plain_data(data: Mapping[str, object]) -> dict[str, object]:
-    """Return a copy in dicts and lists; raises `ConfigError` for data without end."""
+    """Return a copy as dicts and lists; raises `ConfigError` if it is too deep or too large."""
     count = 0
 
     def copy(value: object, depth: int) -> object:
@@ -151,7 +151,7 @@ def plain_data(data: Mapping[str, object]) -> dict[str, object]:
         if depth > _DEEPEST or count > _LARGEST:
             raise ConfigError(
                 f"it is more than {_DEEPEST} levels deep or has over {_LARGEST} values: "
-                f"such a file is no config"
+                f"this is not a config file"
             )
         if isinstance(value, Mapping):
             return {str(key): copy(one, depth + 1) for key, one in value.items()}
@@ -163,7 +163,7 @@ def plain_data(data: Mapping[str, object]) -> dict[str, object]:
 
 
 def find_places(data: Mapping[str, object], name: str) -> list[Place]:
-    """Return the places that a name means: from the top, or, without its sections, anywhere."""
+    """Return the places that a name may mean: from the top, or else, without sections, anywhere."""
     from_top = list(_read_as(data, name))
     return from_top or [
         (*above, *below)
@@ -173,7 +173,7 @@ def find_places(data: Mapping[str, object], name: str) -> list[Place]:
 
 
 def value_at(data: object, place: Place) -> object:
-    """Return the value at a place; raises `KeyError` where there is none."""
+    """Return the value at a place; raises `KeyError` if there is none."""
     for key in place:
         own = (
             [*data]
@@ -187,13 +187,13 @@ def value_at(data: object, place: Place) -> object:
 
 
 def full_name(place: Place) -> str:
-    """Return a place as users write it: `species[0].mass`."""
+    """Return a place in users' notation: `species[0].mass`."""
     text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in place)
     return text.removeprefix(".")
 
 
 def difference(wanted: object, found: object, place: Place = ()) -> Place | None:
-    """Return the first place where two configs differ; None where they are the same."""
+    """Return the first place where two configs differ; None if they are equal."""
     if isinstance(wanted, dict) and isinstance(found, dict):
         keys = [*wanted, *(key for key in found if key not in wanted)]
         for key in keys:
@@ -210,9 +210,9 @@ def difference(wanted: object, found: object, place: Place = ()) -> Place | None
 
 
 def to_plain(value: object, name: str) -> object:
-    """Return a value as plain Python; numpy's become Python's own.
+    """Convert a value to plain Python; numpy scalars and arrays too.
 
-    Raises `ConfigError`, with the name, for what no config file holds.
+    Raises `ConfigError`, with the name, for a value that no config file can hold.
     """
     if isinstance(value, os.PathLike):
         value = os.fsdecode(value)
@@ -228,16 +228,16 @@ def to_plain(value: object, name: str) -> object:
         case Mapping():
             return {str(key): to_plain(one, f"{name}.{key}") for key, one in value.items()}
     raise ConfigError(
-        f"{name} is a {type(value).__name__}, which no config file holds: give a number, a text, "
-        f"a bool, a list or a dict"
+        f"{name} is a {type(value).__name__}, which config files cannot represent: give a number, "
+        f"a text, a bool, a list or a dict"
     )
 
 
 def fitted(new: object, old: object) -> object:
-    """Return a new value in the kind of the old one, where the two kinds hold the same value.
+    """Convert a new value to the type of the old one, if both types can represent it.
 
-    A whole number stays a float where one is there, for readers that tell them apart, and the other
-    way round; a text is a date where one is there.
+    An integer becomes a float if the old value is one, and vice versa, for readers that distinguish
+    them; a text becomes a date if the old value is one.
     """
     if isinstance(new, bool) or isinstance(old, bool):
         return new
@@ -256,7 +256,7 @@ def fitted(new: object, old: object) -> object:
 def _flat(
     data: Mapping[str, object], settings: Mapping[str, object], above: str = ""
 ) -> Iterator[tuple[str, object, bool]]:
-    """Yield names, values, and whether they may be new; of mappings each setting on its own."""
+    """Yield names, values, and whether they may be new; mappings are split into settings."""
     for key, given in settings.items():
         name = f"{above}{key}"
         value = given.value if isinstance(given, Addition) else given
@@ -301,15 +301,15 @@ def _unknown(data: Mapping[str, object], name: str, value: object) -> str:
     }  # fmt: skip
     hint = f"did you mean {' or '.join(sorted(near)[:5])}? " if near else ""
     if isinstance(value, Removal):
-        return f"{name} is not there: {hint or 'leave out its removal'}".rstrip()
-    return f"{name} is not there: {hint}To add it, write add({{{name!r}: ...}})"
+        return f"{name} is not in it: {hint or 'leave out its removal'}".rstrip()
+    return f"{name} is not in it: {hint}To add it, write add({{{name!r}: ...}})"
 
 
 def _new_place(data: Mapping[str, object], name: str) -> Place:
-    """Return where a new name belongs: below the longest of its sections that is there."""
+    """Return the place for a new name: in the deepest of its sections that exists."""
     parts = name.split(".")
     if not all(parts) or "[" in name:
-        raise ConfigError(f"{name!r} cannot be added: write names with dots between, or add a list")
+        raise ConfigError(f"{name!r} cannot be added: write names joined by dots, or add a list")
     for size in range(len(parts) - 1, 0, -1):
         head = ".".join(parts[:size])
         places = [place for place in find_places(data, head) if _may_hold(value_at(data, place))]
@@ -319,7 +319,7 @@ def _new_place(data: Mapping[str, object], name: str) -> Place:
         if places:
             return (*places[0], *parts[size:])
         if find_places(data, head):
-            raise ConfigError(f"{name} cannot be added: {head} is a value and no section")
+            raise ConfigError(f"{name} cannot be added: {head} is a value, not a section")
     return tuple(parts)
 
 
@@ -328,7 +328,7 @@ def _may_hold(value: object) -> bool:
 
 
 def _read_as(data: object, name: str) -> Iterator[Place]:
-    """Yield each place below `data` whose whole name is `name`; keys may hold dots themselves."""
+    """Yield each place below `data` whose full name is `name`; keys may contain dots."""
     if isinstance(data, Mapping):
         for key, value in data.items():
             if name == key:
@@ -379,5 +379,5 @@ def _writable(text: str, name: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ConfigError(f"{name} is {text!r}, which is no text in UTF-8") from None
+        raise ConfigError(f"{name} is {text!r}, which cannot be encoded in UTF-8") from None
     return text

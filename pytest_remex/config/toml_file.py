@@ -10,11 +10,11 @@ from pytest_remex.config.settings import Change
 from pytest_remex.errors import ConfigError
 
 _BITS = 63
-"""TOML's integers have 64 bits, one of them the sign."""
+"""TOML's integers have 64 bits, one of them for the sign."""
 
 
 def read_toml(text: str) -> object:
-    """Return what a TOML text holds; raises `ConfigError` where it is none."""
+    """Parse a TOML text; raises `ConfigError` if it is invalid."""
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
@@ -27,9 +27,7 @@ def patch_toml(text: str, changes: Iterable[Change]) -> str:
         import tomlkit  # noqa: PLC0415 - an extra
         from tomlkit.exceptions import TOMLKitError  # noqa: PLC0415 - an extra
     except ImportError:
-        raise ConfigError(
-            "TOML is changed with tomlkit: pip install 'pytest-remex[toml]'"
-        ) from None
+        raise ConfigError("changing TOML needs tomlkit: pip install 'pytest-remex[toml]'") from None
     document = tomlkit.parse(text)
     for change in changes:
         _refuse_unknown_values(change.value, change.name)
@@ -49,7 +47,7 @@ def _change(document: MutableMapping[str, object], change: Change) -> None:
         holder = holder[key]
     if change.removes:
         if isinstance(last, int):
-            raise ConfigError(f"{change.name} cannot be taken out alone: give the whole list")
+            raise ConfigError(f"{change.name} cannot be removed on its own: give the whole list")
         del holder[last]
     else:
         holder[last] = change.value
@@ -57,9 +55,9 @@ def _change(document: MutableMapping[str, object], change: Change) -> None:
 
 def _refuse_unknown_values(value: object, name: str) -> None:
     if value is None:
-        raise ConfigError(f"{name} is None, which TOML does not hold: use remove({name!r})")
+        raise ConfigError(f"{name} is None, which TOML cannot represent: use remove({name!r})")
     if isinstance(value, int) and value.bit_length() > _BITS:
-        raise ConfigError(f"{name} is {value}, which TOML's 64 bits do not hold: give a float")
+        raise ConfigError(f"{name} is {value}, too large for TOML's 64 bits: give a float")
     if isinstance(value, list | tuple):
         for number, one in enumerate(value):
             _refuse_unknown_values(one, f"{name}[{number}]")

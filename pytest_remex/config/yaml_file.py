@@ -1,4 +1,4 @@
-"""YAML, through ruamel.yaml: it finds the values, and only their characters are changed."""
+"""YAML, through ruamel.yaml, which finds the values; only their characters are changed."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _PLAIN = re.compile(r"[A-Za-z_][\w./-]*", re.ASCII)
 _ANCHOR = re.compile(r"(?:!\S*\s+)?&\S+\s+(?:!\S*\s+)?")
 _ALIAS = re.compile(r"\s*:\s*(\*[^\s,\]}]+)")
 _WORDS = frozenset({"yes", "no", "on", "off", "true", "false", "null", "nan", "inf"})
-"""What some reader of YAML 1.1 or 1.2 takes for no text."""
+"""Words that some reader of YAML 1.1 or 1.2 does not read as text."""
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 _PLANE = 1 << 16
 
 
 def read_yaml(text: str) -> object:
-    """Return what a YAML text holds; raises `ConfigError` where it is none."""
+    """Parse a YAML text; raises `ConfigError` if it is invalid."""
     parser = _parser()
     from ruamel.yaml.error import YAMLError  # noqa: PLC0415 - an extra
 
@@ -39,7 +39,7 @@ def read_yaml(text: str) -> object:
 
 
 def patch_yaml(text: str, changes: Iterable[Change]) -> str:
-    """Return a YAML text with the changes made; comments and all else stay."""
+    """Return a YAML text with the changes made; everything else is kept."""
     return patch_nodes(text, changes, Dialect(_parse, _written, _key))
 
 
@@ -53,9 +53,7 @@ def _parser() -> YAML:
     try:
         from ruamel.yaml import YAML  # noqa: PLC0415 - an extra
     except ImportError:
-        raise ConfigError(
-            "YAML is read with ruamel.yaml: pip install 'pytest-remex[yaml]'"
-        ) from None
+        raise ConfigError("YAML needs ruamel.yaml: pip install 'pytest-remex[yaml]'") from None
     return YAML(typ="safe", pure=True)
 
 
@@ -69,7 +67,7 @@ def _parse(text: str) -> Node:
 
 
 def _node(text: str, found: YamlNode, after: int) -> Node:
-    """Return a node of ruamel's as places; an empty value lies behind the `:` of its key."""
+    """Convert a ruamel node to positions; an empty value is after the `:` of its key."""
     start, end = found.start_mark.index, found.end_mark.index
     if start == end:
         colon = text.find(":", after) + 1
@@ -96,7 +94,7 @@ def _entry(text: str, key: YamlNode | int, found: YamlNode) -> Entry:
 
 
 def _written(value: object, name: str, old: str) -> str:
-    """Write a value on one line, so that readers of YAML 1.1 and 1.2 read the same."""
+    """Format a value on one line, so that YAML 1.1 and 1.2 readers read the same value."""
     if isinstance(value, list):
         return "[" + ", ".join(_written(one, name, "") for one in value) + "]"
     if isinstance(value, dict):
@@ -110,7 +108,7 @@ def _written(value: object, name: str, old: str) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int | date):
         return str(value)
-    raise ConfigError(f"{name} is a {type(value).__name__}, which YAML does not hold")
+    raise ConfigError(f"{name} is a {type(value).__name__}, which YAML cannot represent")
 
 
 def _float(value: float) -> str:

@@ -1,1 +1,1 @@
-"""Fortran namelists: their groups and settings as places in a text, read and changed; no I/O."""
+"""Fortran namelists: find, read and change groups and settings in a text; no I/O."""

@@ -35,25 +35,25 @@ _NAME, _VALUE, _SEPARATOR, _END, _GROUP = 1, 2, 3, 4, 5
 
 
 class Span(NamedTuple):
-    """A piece of the text, from `start` up to, without, `end`; an empty one is a null value."""
+    """A piece of the text, from `start` to before `end`; an empty one is a null value."""
 
     start: int
     end: int
 
 
 class Setting(NamedTuple):
-    """One `name(subscript) = items`: name in lower case, subscript without blanks, places."""
+    """One `name(subscript) = items`: lower-case name, subscript without blanks, positions."""
 
     name: str
     subscript: str
     start: int
     equals: int
-    """Just behind the equals sign."""
+    """The position after the equals sign."""
     items: tuple[Span, ...]
 
     @property
     def end(self) -> int:
-        """Where the last value ends, or just behind the equals sign if there is none."""
+        """The end of the last value, or the position after the equals sign if there is none."""
         return self.items[-1].end if self.items else self.equals
 
     @property
@@ -63,27 +63,27 @@ class Setting(NamedTuple):
 
 
 class Group(NamedTuple):
-    """One `&name ... /`: its lower-case name, its settings, and where its parts stand."""
+    """One `&name ... /`: its lower-case name, its settings, and the positions of its parts."""
 
     name: str
     start: int
     body: int
-    """Just behind the name."""
+    """The position after the name."""
     end: int
-    """At the `/` or `&end`."""
+    """The position of the `/` or `&end`."""
     behind: int
     settings: tuple[Setting, ...]
 
 
 def line_at(text: str, position: int) -> int:
-    """Return the number, from 1, of the line that holds `position`."""
+    """Return the number, from 1, of the line at `position`."""
     return text.count("\n", 0, position) + 1
 
 
 def scan(text: str) -> list[Group]:
     """Find every namelist group of `text`, in order, with all its settings.
 
-    Raises `NamelistError`, with the line, where a group does not end or holds what is no setting.
+    Raises `NamelistError`, with the line, if a group has no end or contains an invalid setting.
     """
     groups = []
     position = 0
@@ -95,7 +95,7 @@ def scan(text: str) -> list[Group]:
 
 
 def split_name(written: str) -> tuple[str, str]:
-    """Split a name as it is written into lower-case name and subscript: `X( 6 )` is `x` and `6`."""
+    """Split a written name into lower-case name and subscript: `X( 6 )` becomes `x` and `6`."""
     key = "".join(written.split()).lower()
     if not key.endswith(")"):
         return key, ""
@@ -124,7 +124,7 @@ def _scan_group(text: str, header: re.Match[str]) -> Group:
 
 
 def _statements(text: str, group: str, position: int) -> Iterator[tuple[re.Match[str], list[Span]]]:
-    """Yield each `name =` with the spans of its values, and the group's end last."""
+    """Yield each `name =` with the spans of its values; the group's end comes last."""
     name: re.Match[str] | None = None
     values: list[Span] = []
     waiting = False
@@ -152,7 +152,7 @@ def _statements(text: str, group: str, position: int) -> Iterator[tuple[re.Match
 
 
 def _is_placeholder(text: str, name: re.Match[str], token: re.Match[str]) -> bool:
-    """Whether `$word` right behind an equals sign is a template's variable and no group."""
+    """Whether `$word` right after an equals sign is a template variable, not a group."""
     sign = token.start(_GROUP) - 1
     return text[sign] == "$" and not text[name.end() : sign].strip(" \t")
 
@@ -168,5 +168,7 @@ def _misplaced(text: str, group: str, token: re.Match[str], kind: int) -> Nameli
     if kind == _GROUP:
         return NamelistError(f"line {line}: &{what} inside &{group}: missing '/'")
     if what in "'\"":
-        return NamelistError(f"line {line}: this {what} in &{group} has no partner: close the text")
+        return NamelistError(
+            f"line {line}: unterminated string in &{group}: add the closing {what}"
+        )
     return NamelistError(f"line {line}: {what!r} in &{group} belongs to no setting: remove it")

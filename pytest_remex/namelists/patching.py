@@ -1,4 +1,4 @@
-"""Set, add and remove settings in a namelist's text; no I/O, and every other character stays."""
+"""Set, add and remove settings in a namelist's text; all other characters stay; no I/O."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _BEHIND = re.compile(r"[ \t]*,?[ \t]*")
 _ONE_AXIS = re.compile(r"[-+:\d]*", re.ASCII)
 _LINE_END = re.compile(r"\r?\n")
 _LARGEST = 2**31
-"""Above what MESA's integers hold: `integer` is four bytes in all of its controls."""
+"""Too large for MESA's integers: `integer` has four bytes in all of its controls."""
 
 
 class Edit(NamedTuple):
-    """Characters `start` to `end` of a text, and what takes their place."""
+    """Replace the characters `start` to `end` of a text."""
 
     start: int
     end: int
@@ -46,10 +46,10 @@ class Edit(NamedTuple):
 def patch_text(text: str, settings: Mapping[str, object], new_groups: Container[str] = ()) -> str:
     """Return `text` with `settings` changed, added or removed.
 
-    A group of `new_groups` that is missing is added at the end. A text without a last
-    line break gets one: a Fortran read of its last group would fail.
+    A missing group that is in `new_groups` is added at the end. A text without a final line break
+    gets one: a Fortran read of its last group would fail otherwise.
 
-    Raises `NamelistError` where a name or value cannot be used, naming it and the fix.
+    Raises `NamelistError`, which names the fix, if a name or value cannot be used.
     """
     return patch_groups(text, numbered_groups(scan(text)), settings, new_groups)
 
@@ -60,9 +60,9 @@ def patch_groups(
     settings: Mapping[str, object],
     new_groups: Container[str] = (),
 ) -> str:
-    """Do as `patch_text` does, where the groups of `text` are known, as `numbered_groups` has them.
+    """Do the same as `patch_text`, with the groups of `text` as returned by `numbered_groups`.
 
-    Raises `NamelistError` as `patch_text` does.
+    Raises `NamelistError`, as `patch_text` does.
     """
     additions: dict[str, list[str]] = {}
     edits: list[Edit] = []
@@ -95,7 +95,7 @@ def _of_name(target: Target) -> list[Setting]:
 
 
 def _places(text: str, setting: Setting) -> set[str]:
-    """Return the elements that a setting gives values to; a bare name's only one is element 1."""
+    """Return the elements that a setting assigns; a single value of a bare name is element 1."""
     return {one.subscript or "1" for one in expand(text, setting)}
 
 
@@ -104,7 +104,7 @@ def _is_element(subscript: str) -> bool:
 
 
 def _rewritable(text: str, target: Target) -> Setting | None:
-    """Find the statement whose value can be replaced: it sets this alone, and no later one does."""
+    """Find the statement whose value can be replaced: it sets only this, and no later one does."""
     found: Setting | None = None
     for setting in _of_name(target):
         if setting.subscript == target.subscript:
@@ -119,8 +119,8 @@ def _rewritable(text: str, target: Target) -> Setting | None:
 def _element_lines(text: str, target: Target) -> list[Setting]:
     """Return the statements that a list replaces: for `x` and two values `x(1) = 5`, `x(2) = 6`.
 
-    There are none where a statement also sets an element that is not in the list, or where an
-    array has several dimensions: the list is then written behind them.
+    There are none if a statement also sets an element that is not in the list, or if the array has
+    several dimensions: the list is then written after them.
     """
     if target.subscript or not isinstance(target.value, list | tuple):
         return []
@@ -140,7 +140,7 @@ def _replacement(setting: Setting, new: str) -> Edit:
 
 
 def _new_value(text: str, target: Target) -> str:
-    """Write the value, refused where the simulation could not read it into the variable."""
+    """Format the value; refuse one that the simulation could not read into the variable."""
     new = written(text, target, _of_name(target))
     is_list = isinstance(target.value, list | tuple)
     items = target.value if isinstance(target.value, list | tuple) else [target.value]
@@ -152,7 +152,7 @@ def _new_value(text: str, target: Target) -> str:
 
 
 def _refuse_broken(key: str, new: str) -> None:
-    """Refuse raw text that would be more, or less, than a setting's value."""
+    """Refuse raw text that is not exactly one setting's value."""
     head = "&raw\nraw = "
     try:
         groups = scan(f"{head}{new}\n/\n")
@@ -160,7 +160,7 @@ def _refuse_broken(key: str, new: str) -> None:
     except NamelistError:
         settings = []
     if len(settings) != 1 or settings[0].end != len(head + new):
-        raise NamelistError(f"{key}: {new!r} is no Fortran value: give numbers or quoted text")
+        raise NamelistError(f"{key}: {new!r} is not a Fortran value: give numbers or quoted text")
 
 
 def _refuse_whole_array(text: str, target: Target) -> None:
@@ -173,7 +173,7 @@ def _refuse_whole_array(text: str, target: Target) -> None:
 
 
 def _removals(text: str, groups: Mapping[str, Group], target: Target) -> Iterator[Edit]:
-    """Take out all statements of a setting; a bare name takes its elements with it."""
+    """Remove all statements of a setting; a bare name also removes its elements."""
     of_name = _of_name(target)
     gone = [setting for setting in of_name if target.subscript in ("", setting.subscript)]
     if not gone:
@@ -189,7 +189,7 @@ def _removals(text: str, groups: Mapping[str, Group], target: Target) -> Iterato
 
 
 def _removal(text: str, setting: Setting) -> Edit:
-    """Take out a statement, with its lines where nothing else is on them."""
+    """Remove a statement, and its lines if nothing else is on them."""
     line = text.rfind("\n", 0, setting.start) + 1
     behind = _BEHIND.match(text, setting.end)
     end = behind.end() if behind else setting.end
@@ -200,7 +200,7 @@ def _removal(text: str, setting: Setting) -> Edit:
 
 
 def _addition(text: str, group: Group, lines: list[str]) -> Edit:
-    """Add lines at the end of the group, indented as its last setting that begins a line."""
+    """Add lines at the end of the group, indented like its last setting that begins a line."""
     indent, line_break = _indent(text, group), _line_break(text, group.start)
     new = "".join(f"{indent}{line}{line_break}" for line in lines)
     begin = text.rfind("\n", 0, group.end) + 1
@@ -243,7 +243,7 @@ def _apply(text: str, edits: list[Edit]) -> str:
 
 
 class _Old(NamedTuple):
-    """A value that stands in the file: its element, and the line."""
+    """A value in the file: its element, and its line."""
 
     place: str
     value: Literal
@@ -251,18 +251,18 @@ class _Old(NamedTuple):
 
 
 def written(text: str, target: Target, settings: Iterable[Setting]) -> str:
-    """Return the Fortran text of a target's value, of the kind of the values that stand there.
+    """Return the Fortran text of a target's value, of the same kind as the existing values.
 
     `settings` are the statements of that name in the group. A float without a fraction is written
-    without its point unless a real number stands there: a Fortran read takes `1000` into integers
-    and reals, and `1000.0` into reals only. A placeholder such as `<<rate>>` has no kind.
+    without a decimal point, unless the existing value is real: Fortran reads `1000` into integers
+    and reals, but `1000.0` only into reals. A placeholder such as `<<rate>>` has no kind.
 
     Raises `NamelistError` for a value of another kind, and for an element of a structure.
     """
     old = [_old(text, each) for each in settings]
     if any(len(_kinds(each)) > 1 for each in old) and target.subscript:
         raise NamelistError(
-            f"{target.key}: {target.name} holds values of several kinds, a structure's: "
+            f"{target.key}: {target.name} has values of several kinds, like a structure: "
             f"give {target.holder}.{target.name} a list of all of them"
         )
     known = [one for each in old for one in each]
@@ -287,7 +287,7 @@ def _kinds(known: Iterable[_Old]) -> set[str]:
 
 
 def _fitted(target: Target, known: list[_Old], new: object, place: str) -> object:
-    """Return the value as it is to be written; refuse another kind than the one that is there."""
+    """Return the value to write; refuse one of another kind than the existing value."""
     if not isinstance(new, str | int | float):
         return new
     if len(_kinds(known)) > 1:

@@ -1,4 +1,4 @@
-"""Find which group and setting a user's name means."""
+"""Find the group and setting that a user's name refers to."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Target(NamedTuple):
     holder: str
     """The group as users name it: `controls`, or `mode(2)` for the second `&mode`."""
     group: Group | None
-    """None where the file lacks it, and it is to be added."""
+    """None if the file does not have it, and it is to be added."""
     written: str
     """The name as the user wrote it, without its group."""
     name: str
@@ -39,12 +39,12 @@ class Target(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The full name as users write it: `controls.x_ctrl(6)`."""
+        """The full name, in users' notation: `controls.x_ctrl(6)`."""
         return f"{self.holder}.{self.name}" + (f"({self.subscript})" if self.subscript else "")
 
 
 def first_groups(groups: Iterable[Group]) -> dict[str, Group]:
-    """Keep the first group of each name: the one that a Fortran read finds."""
+    """Return the first group of each name: the one that a Fortran read finds."""
     firsts: dict[str, Group] = {}
     for group in groups:
         firsts.setdefault(group.name, group)
@@ -63,7 +63,7 @@ def numbered_groups(groups: Iterable[Group]) -> dict[str, Group]:
 
 
 def group_key(written: str) -> str:
-    """Return a group's name as `numbered_groups` has it: `Mode( 1 )` is `mode`."""
+    """Return a group's key in `numbered_groups`: `Mode( 1 )` becomes `mode`."""
     key = "".join(written.split()).lower()
     numbered = _GROUP_NAME.fullmatch(key)
     if not numbered:
@@ -75,12 +75,12 @@ def group_key(written: str) -> str:
 def find_targets(
     groups: Mapping[str, Group], settings: Mapping[str, object], new_groups: Container[str] = ()
 ) -> list[Target]:
-    """Find what each name of `settings` means, in the order given.
+    """Find the target of each name in `settings`, in the order given.
 
-    Groups that the text lacks may be added where they are in `new_groups`.
+    Missing groups can be added if they are in `new_groups`.
 
-    Raises `NamelistError`, with the candidates, for a name that is in no group, in several, or
-    given twice.
+    Raises `NamelistError`, with the candidates, for a name that is in no group or several groups,
+    or that appears twice.
     """
     targets: list[Target] = []
     seen: dict[tuple[str, str], list[str]] = {}
@@ -88,14 +88,14 @@ def find_targets(
         target = _find(groups, group, written, value, new_groups)
         others = seen.setdefault((target.holder, target.name), [])
         if any(_may_overlap(target.subscript, other) for other in others):
-            raise NamelistError(f"{target.key} is given twice: give it once")
+            raise NamelistError(f"{target.key} appears twice: give it once")
         others.append(target.subscript)
         targets.append(target)
     return targets
 
 
 def unknown_setting(groups: Mapping[str, Group], written: str, name: str) -> str:
-    """Say that a name is in no group, and which names are near it."""
+    """Return a message that a name is in no group, with similar names."""
     here = {
         f"{group}.{setting.name}": setting.name
         for group, found in groups.items()
@@ -128,7 +128,8 @@ def _find(
     match = NAME.fullmatch(written)
     if not match or (group and match[1]):
         raise NamelistError(
-            f"{written!r} is no setting's name: write initial_mass, x_ctrl(6) or controls.x_ctrl(6)"
+            f"{written!r} is not a setting's name: write initial_mass, x_ctrl(6) or "
+            f"controls.x_ctrl(6)"
         )
     name, subscript = split_name(match[2])
     value = to_python(given)
@@ -136,13 +137,13 @@ def _find(
     holder = group_key(group) if group else _only_holder(groups, written, name)
     if holder not in groups and (holder not in new_groups or isinstance(value, Removal)):
         raise NamelistError(
-            f"&{group} is not here: the groups are {_listed(f'&{name}' for name in groups)}"
+            f"there is no &{group}: the groups are {_listed(f'&{name}' for name in groups)}"
         )
     return Target(holder, groups.get(holder), match[2], name, subscript, value)
 
 
 def _only_holder(groups: Mapping[str, Group], written: str, name: str) -> str:
-    """Return the group that holds a name; of repeated groups the first, which Fortran reads."""
+    """Return the group that has a name; of repeated groups the first, which Fortran reads."""
     holders = [
         key
         for key, group in groups.items()

@@ -1,4 +1,4 @@
-"""Fortran literals to Python values and back, and the array elements that take them."""
+"""Convert Fortran literals to Python values and back, and find the array elements they go to."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COMPLEX = re.compile(r"\(\s*([^\s,]+)\s*,\s*([^\s,]+)\s*\)")
 _SPECIAL = re.compile(r"[+-]?(?:inf(?:inity)?|nan)", re.IGNORECASE)
 _LOGICAL = re.compile(r"\.([tf])\S*|(t|f|true|false)\.?", re.IGNORECASE)
 _LONGEST_COUNT = 6
-"""Digits of a repeat count: no array of MESA has a million elements."""
+"""The most digits of a repeat count: no array of MESA has a million elements."""
 _REPEAT = re.compile(r"(\d+)\*(.*)", re.DOTALL | re.ASCII)
 _QUOTE = re.compile(r"(?:\d+\*)?['\"]", re.ASCII)
 _SECTION = re.compile(r"([+-]?\d+)?:([+-]?\d+)?(?::([+-]?\d+))?", re.ASCII)
@@ -33,7 +33,7 @@ _SECTION = re.compile(r"([+-]?\d+)?:([+-]?\d+)?(?::([+-]?\d+))?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """Fortran text to write as it is.
+    """Fortran text to write unchanged.
 
     Example:
         >>> patch_inlist("inlist_project", {"varcontrol_target": Raw("1d-3")})
@@ -44,13 +44,13 @@ class Raw:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """The mark, made by `remove`, of a setting to take out."""
+    """Marks a setting to remove; made by `remove`."""
 
 
 def parse_literal(text: str) -> Literal:
     """Return the Python value of one Fortran literal.
 
-    A word that is no number, logical or quoted text is returned as it is.
+    A word that is not a number, a logical or quoted text is returned unchanged.
     """
     first = text[0]
     if first in "'\"":
@@ -70,7 +70,7 @@ def parse_literal(text: str) -> Literal:
 
 
 def kind_of(value: Literal) -> str:
-    """Name the kind of Fortran variable that takes `value`: number, logical or text."""
+    """Return the kind of Fortran variable for `value`: number, complex number, logical or text."""
     if isinstance(value, bool):
         return "logical"
     if isinstance(value, complex):
@@ -79,10 +79,10 @@ def kind_of(value: Literal) -> str:
 
 
 def format_value(name: str, value: object) -> str:
-    """Write a Python value, or a list of them, as Fortran text on one line.
+    """Format a Python value, or a list of values, as Fortran text on one line.
 
-    A float is written with `repr`, which a Fortran read into a double gives back bit by bit.
-    Raises `NamelistError`, naming the setting, for what no namelist can hold.
+    Floats are written with `repr`; Fortran reads the same bits back into a double. Raises
+    `NamelistError`, which names the setting, for a value that a namelist cannot hold.
     """
     value = to_python(value)
     if isinstance(value, list | tuple):
@@ -93,7 +93,7 @@ def format_value(name: str, value: object) -> str:
 
 
 def to_python(value: object) -> object:
-    """Turn numpy scalars and arrays, and paths, into plain Python values; return others."""
+    """Convert numpy scalars, arrays and paths to plain Python values; return others unchanged."""
     if isinstance(value, os.PathLike):
         return os.fsdecode(value)
     plain = getattr(value, "tolist", None)
@@ -116,7 +116,7 @@ def _format_scalar(name: str, value: object) -> str:
         case Real():
             return _format_real(name, float(value))
         case None:
-            raise NamelistError(f"{name} is None: to take the setting out, use remove({name!r})")
+            raise NamelistError(f"{name} is None: to remove the setting, use remove({name!r})")
         case _:
             raise NamelistError(
                 f"{name} is a {type(value).__name__}: give a number, a text, a bool, a list of "
@@ -133,13 +133,13 @@ def _format_real(name: str, value: float) -> str:
 def _quote(name: str, value: str) -> str:
     if any(character in value for character in "\n\r\0"):
         raise NamelistError(
-            f"{name} is {value!r}: a Fortran text holds no line break: put it on one line"
+            f"{name} is {value!r}: a Fortran string cannot contain a line break: use one line"
         )
     return "'" + value.replace("'", "''") + "'"
 
 
 class Assignment(NamedTuple):
-    """One value given to one variable or element, and the position in the text."""
+    """One value that is assigned to a variable or element, and its position in the text."""
 
     name: str
     subscript: str
@@ -148,11 +148,10 @@ class Assignment(NamedTuple):
 
 
 def assignments(text: str, group: Group) -> list[Assignment]:
-    """Return every value that `group` sets, in the order of the text, one an element.
+    """Return every value that `group` sets, in the order of the text, one per element.
 
-    An array given by its bare name, and the open start of a section, count from 1, as Fortran
-    does where nothing else is declared.
-    Raises `NamelistError` where a section has more values than places.
+    An array given by its bare name, or a section without a start, begins at 1, which is Fortran's
+    default. Raises `NamelistError` if a section has more values than elements.
     """
     found: list[Assignment] = []
     for setting in group.settings:
@@ -161,7 +160,7 @@ def assignments(text: str, group: Group) -> list[Assignment]:
 
 
 def expand(text: str, setting: Setting) -> Iterable[Assignment]:
-    """Return the values that one setting sets, one an element; a placeholder's text is one."""
+    """Return the values that one setting sets, one per element; a placeholder is one value."""
     if len(setting.items) == 1 and ":" not in setting.subscript:
         start, end = setting.items[0]
         literal = text[start:end]
@@ -175,7 +174,7 @@ def expand(text: str, setting: Setting) -> Iterable[Assignment]:
 
 
 def is_placeholder(text: str, setting: Setting) -> bool:
-    """Whether what stands there is no value of any kind, such as `<<rate>>` or `{{ rate }}`."""
+    """Whether a setting has a template's placeholder, such as `<<rate>>` or `{{ rate }}`."""
     literals = [text[start:end] for start, end in setting.items]
     return bool(literals) and all(is_bare(literal) for literal in literals)
 
@@ -186,7 +185,7 @@ def is_quoted(text: str, position: int) -> bool:
 
 
 def is_bare(literal: str) -> bool:
-    """Whether a literal is a word without quotes that is no number and no logical either."""
+    """Whether a literal is an unquoted word that is neither a number nor a logical."""
     if not literal or is_quoted(literal, 0):
         return False
     repeat = _REPEAT.fullmatch(literal)
@@ -195,9 +194,9 @@ def is_bare(literal: str) -> bool:
 
 
 def last_values(given: Iterable[Assignment]) -> dict[str, Assignment]:
-    """Keep the last assignment of each variable or element, by its name as users write it.
+    """Return the last assignment of each variable or element, by its name in users' notation.
 
-    A single value given to a bare name is the first element where others are given too.
+    A single value of a bare name is element 1 if other elements are set too.
     """
     known = list(given)
     arrays = {one.name for one in known if one.subscript}
@@ -205,16 +204,16 @@ def last_values(given: Iterable[Assignment]) -> dict[str, Assignment]:
 
 
 def key_of(name: str, subscript: str, arrays: Container[str]) -> str:
-    """Name a variable or element as users write it; a bare name in `arrays` is its first one."""
+    """Name a variable or element in users' notation; a bare name in `arrays` is element 1."""
     if not subscript:
         return f"{name}(1)" if name in arrays else name
     return f"{name}({subscript})"
 
 
 def is_split(text: str, setting: Setting) -> bool:
-    """Whether gfortran may place the values of a list on several lines elsewhere than others do.
+    """Whether gfortran may assign a list on several lines to other elements than other compilers.
 
-    With a comment behind a comma, or a comma that begins a line, gfortran 12 counts one more null.
+    With a comment after a comma, or a comma at the start of a line, gfortran 12 counts a null more.
     """
     gaps = itertools.pairwise(setting.items)
     between = (text[first.end : second.start] for first, second in gaps)
@@ -224,7 +223,7 @@ def is_split(text: str, setting: Setting) -> bool:
 def elements(subscript: str) -> Iterator[str]:
     """Return the elements of a subscript in Fortran's order: `2:4` is 2, 3, 4; `6` is 6, 7, ...
 
-    gfortran goes on with the next elements where one element is given several values.
+    If one element gets several values, gfortran continues with the next elements.
     """
     axes = [_axis(part, first=not number) for number, part in enumerate(subscript.split(","))]
     if None in axes:
@@ -255,7 +254,7 @@ def _repeated(values: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
 
 
 def _axis(part: str, *, first: bool) -> Iterable[int] | None:
-    """Return the places along one dimension, None where the subscript is no number."""
+    """Return the indices along one dimension; None if the subscript is not a number."""
     if section := _SECTION.fullmatch(part):
         start, stop, step = (int(bound) if bound else None for bound in section.groups())
         stride = step or 1
@@ -269,7 +268,7 @@ def _axis(part: str, *, first: bool) -> Iterable[int] | None:
 
 
 def _product(axes: list[Iterable[int]]) -> Iterator[str]:
-    """Go through the places, the first dimension fastest."""
+    """Yield all combinations of indices, the first dimension fastest."""
     if len(axes) == 1:
         yield from map(str, axes[0])
         return

@@ -1,1 +1,1 @@
-"""The results on disk and as a DataFrame, the links to outputs, and readers of files."""
+"""Results on disk and as a DataFrame, links to outputs, and readers of files."""

@@ -1,4 +1,4 @@
-"""The readers of arrays and of packed text; each library is loaded when its first file is read."""
+"""Readers of arrays and compressed text; each library is imported when it is first needed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pytest_remex.errors import RemexError
 
 
 def read_numpy(path: Path) -> object:
-    """Return a .npy's array, or a .npz's arrays by name; pickled objects are refused."""
+    """Read a .npy as an array, or a .npz as arrays by name; pickled objects are refused."""
     import numpy as np  # noqa: PLC0415 - takes a tenth of a second to load
 
     found = np.load(path, allow_pickle=False)
@@ -21,7 +21,7 @@ def read_numpy(path: Path) -> object:
 
 
 def read_netcdf(path: Path) -> object:
-    """Return a netCDF file as an xarray Dataset, loaded whole."""
+    """Read a whole netCDF file as an xarray Dataset."""
     try:
         import h5netcdf  # noqa: F401, PLC0415 - an extra, xarray's engine
         import xarray as xr  # noqa: PLC0415 - an extra
@@ -31,7 +31,7 @@ def read_netcdf(path: Path) -> object:
 
 
 def read_hdf5(path: Path) -> object:
-    """Return an HDF5 file, opened for reading: its data are read where they are asked for."""
+    """Open an HDF5 file for reading; its data are read on access."""
     try:
         import h5py  # noqa: PLC0415 - an extra
     except ImportError:
@@ -40,7 +40,7 @@ def read_hdf5(path: Path) -> object:
 
 
 def read_packed_text(path: Path) -> object:
-    """Return the text that is gzipped in a file."""
+    """Return the text of a gzipped file."""
     try:
         with gzip.open(path, "rt", encoding="utf-8", errors="replace") as file:
             return file.read()

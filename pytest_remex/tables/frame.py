@@ -1,4 +1,4 @@
-"""The results as a DataFrame: `results("tams")` in a notebook, without pytest."""
+"""Results as a DataFrame: `results("tams")` in a notebook, without pytest."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NULLABLE = _DTYPES | {Kind.BOOL: "boolean", Kind.INT: "Int64"}
 def results(
     which: str | Path, *, launch: str | None = None, grid: bool = False, everything: bool = False
 ) -> pd.DataFrame:
-    """Return the results of a sweep, one row an experiment.
+    """Return the results of a sweep, one row per experiment.
 
     The columns are the experiment's node id and id, its parameters, its measures, and state,
     verdict, reason, elapsed (s), job, commit, base, run_directory, path (of its outputs,
@@ -38,16 +38,16 @@ def results(
     `parameters` and `measures`.
 
     Args:
-        which: The sweep's name, looked for in `remex-output` of the working directory and of the
-            folders above; or the path of a CSV, or of the folder that holds results.csv.
-        launch: That launch, instead of each experiment's newest one.
-        grid: Make the dimensions the index, ready for `.to_xarray()`: a level is named after the
-            dimension's first parameter that tells its values apart; with `everything` the first
+        which: The sweep's name, searched for in `remex-output` in the working directory and its
+            parents; or the path of a CSV, or of the folder that contains results.csv.
+        launch: The id of a launch; by default the newest launch of each experiment.
+        grid: Make the dimensions the index, ready for `.to_xarray()`. A level is named after the
+            dimension's first parameter whose values are all different; with `everything` the first
             level is the launch.
-        everything: All launches together.
+        everything: Return the rows of all launches.
 
     Raises:
-        RemexError: There are no such results, or they are damaged.
+        RemexError: The results do not exist, or are damaged.
 
     Example:
         >>> results("tams", grid=True).age.to_xarray()  # doctest: +SKIP
@@ -70,10 +70,10 @@ def results(
 def curves(
     which: str | Path, name: str | None = None, *, launch: str | None = None
 ) -> pd.DataFrame:
-    """Return the curves that a sweep's runs recorded, at full resolution, a row for each point.
+    """Return the curves that a sweep's runs recorded, at full resolution, one row per point.
 
     The columns are experiment (its id), name (the curve's), x, y, and the parameters; `.attrs` has
-    the titles of the axes, by the curve's name, in `labels`.
+    the axis titles in `labels`, by the curve's name.
 
     Args:
         which: The sweep's name, looked for as `results` does; or the path of its folder.
@@ -117,8 +117,8 @@ def _named(found: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def read_csv(path: Path, **options: Any) -> pd.DataFrame:  # noqa: ANN401 - those of pandas
-    """Return any CSV with a header line as a DataFrame; floats are exact."""
-    if "columns" in options:  # as readers of other kinds call it
+    """Read any CSV with a header line as a DataFrame; floats are exact."""
+    if "columns" in options:  # the name of this option in other readers
         options["usecols"] = options.pop("columns")
     if tuple(map(int, pd.__version__.split(".")[:2])) < _EXACT_BY_DEFAULT:
         options.setdefault("float_precision", "round_trip")
@@ -136,7 +136,7 @@ def read_parquet(path: Path, **options: Any) -> pd.DataFrame:  # noqa: ANN401 - 
 
 
 def frame(table: Table) -> pd.DataFrame:
-    """Return a table as a DataFrame; missing values are NaN, or NA among ints and bools."""
+    """Return a table as a DataFrame; missing values are NaN, or NA for ints and bools."""
     columns = {name: _series([row[name] for row in table.rows]) for name in table.roles}
     found = pd.DataFrame(columns)
     found.attrs = {
@@ -179,13 +179,13 @@ def _paths(folder: Path, launch: str | None, *, everything: bool) -> list[Path]:
 
 
 def _read(path: Path) -> Table | None:
-    """Return a table, with the paths in it made absolute."""
+    """Read a table, and make the paths in it absolute."""
     table = read_with_recorded(path.parent) if path.name == CSV else None
     return None if table is None else with_absolute_paths(table, path.parent)
 
 
 def with_absolute_paths(table: Table, folder: Path) -> Table:
-    """Return the table of a folder with the paths of outputs made absolute."""
+    """Return a folder's table with absolute paths of outputs."""
 
     def absolute(place: Value) -> Value:
         return os.path.normpath(f"{folder}/{place}") if isinstance(place, str) else None
@@ -195,7 +195,7 @@ def with_absolute_paths(table: Table, folder: Path) -> Table:
 
 
 def _together(tables: Sequence[Table]) -> Table:
-    """Put tables below each other; the newest one's dimensions and order of columns hold."""
+    """Concatenate tables; the dimensions and the order of columns are those of the newest."""
     newest = tables[-1]
     roles = dict(newest.roles)
     for table in tables:
@@ -219,7 +219,7 @@ def _grid(found: pd.DataFrame, first: list[str]) -> pd.DataFrame:
 
 
 def _level(table: pd.DataFrame, names: list[str]) -> str:
-    """Return the column that tells a dimension's values apart; make one where none alone does."""
+    """Return a column that identifies a dimension's values; add one if no single column does."""
     for name in names:
         if table[name].dtype == object:
             table[name] = table[name].map(_hashable)

@@ -1,4 +1,4 @@
-"""The folder `links` of a sweep: its outputs under names that tell the experiments apart."""
+"""The folder `links` of a sweep: its outputs under names that identify the experiments."""
 # ruff: noqa: PTH100, PTH114, PTH115, PTH118, PTH120 - pathlib takes several times as long
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 LINKS = "links"
 
 _KEPT_END = 80
-"""Characters at the end of a name that is shortened: the output's own name is there."""
+"""How many characters at the end of a shortened name are kept: they contain the output's name."""
 
 
 def rebuild_links(
@@ -41,18 +41,18 @@ def rebuild_links(
     namer: Namer | None = None,
     layout: str = "links",
 ) -> Path:
-    """Make the links of a sweep's results anew and return their folder, `links` in `folder`.
+    """Rebuild the links of a sweep's results and return their folder, `links` in `folder`.
 
-    Linked are the outputs of the table's rows that are plain files inside the output folder. Names
-    are made safe, and a hash tells them apart where two are the same. The new folder takes the old
-    one's place in one step; whatever else was in the old one goes.
+    Links are made to the outputs of the table's rows, if these are regular files in the output
+    folder. Names are made safe, and equal names get a hash. The new folder replaces the old one
+    atomically; anything else in the old one is removed.
 
     Args:
         folder: The folder of a sweep, or of one of its launches.
         table: The results in it.
-        template: The sweep's link_name; None for names of the parameters that differ.
-        namer: Returns the name of a link from a row and the output's path in the run directory, or
-            None to leave it to `template`.
+        template: The sweep's link_name; None for names made of the parameters that vary.
+        namer: Returns a link's name, given a row and the output's path in the run directory; None
+            to use `template`.
         layout: `links`, or `flat` for names `<run directory>_<output>`.
 
     Raises:
@@ -69,7 +69,7 @@ def rebuild_links(
 
 
 def varying(table: Table) -> list[str]:
-    """Return the parameters that differ between rows."""
+    """Return the parameters whose values differ between rows."""
     return [
         name
         for name in table.names("point")
@@ -119,7 +119,7 @@ def _is_plain(path: str) -> bool:
 
 
 def _resolver() -> Callable[[str], str]:
-    """Return a function that resolves an absolute folder's links; it looks at each folder once."""
+    """Return a function that resolves an absolute folder's links; it reads each folder once."""
 
     @functools.cache
     def real(folder: str) -> str:
@@ -138,7 +138,7 @@ def _distinct(links: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
 
 
 def _present(links: Path) -> dict[str, str] | None:
-    """Return the links in a folder; None where there is anything else, or it is not a folder."""
+    """Return the links in a folder; None if it contains anything else, or is not a folder."""
     if links.is_symlink() or not links.is_dir():
         return None
     try:
@@ -149,7 +149,7 @@ def _present(links: Path) -> dict[str, str] | None:
 
 
 def _swap(links: Path, wanted: Mapping[str, str]) -> None:
-    """Build the folder beside the old one, which it replaces by renames; clean up after a crash."""
+    """Build a new folder and replace the old one by renames; clean up after an earlier crash."""
     staged, old = links.with_name(f".{LINKS}.new"), links.with_name(f".{LINKS}.old")
     for leftover in (staged, old):
         _remove(leftover)
@@ -173,7 +173,7 @@ def _remove(folder: Path) -> None:
 
 
 def _short_outputs(outputs: Sequence[str]) -> dict[str, str]:
-    """Return each output's name without its folder, or with it where two names are the same."""
+    """Return each output's name without its folder, or with it if two names are the same."""
     bare = {output: output.rpartition("/")[2] for output in outputs}
     shared = Counter(bare.values())
     return {
@@ -183,7 +183,7 @@ def _short_outputs(outputs: Sequence[str]) -> dict[str, str]:
 
 
 def _by_parameters(row: Mapping[str, Value], names: Sequence[str], output: str) -> str:
-    """Return a link's name of parameters: `initial_mass=10_initial_y=0.27_history.data`."""
+    """Make a link's name of parameters: `initial_mass=10_initial_y=0.27_history.data`."""
     return "_".join([*(f"{name}={_text(row[name])}" for name in names), output])
 
 
@@ -193,7 +193,7 @@ def by_template(template: str, row: Mapping[str, Value], output: str) -> str:
     A field is looked up, never evaluated.
 
     Raises:
-        SweepError: A field is not a column, or its value does not take the format.
+        SweepError: A field is not a column, or its value cannot be formatted so.
 
     """
     values = {**row, "output": output}
@@ -207,7 +207,7 @@ def by_template(template: str, row: Mapping[str, Value], output: str) -> str:
                 pieces.append(format(repr(value) if conversion else plain, form or ""))
     except KeyError as error:
         raise SweepError(
-            f"link_name={template!r}: there is no {error} among output, {', '.join(row)}"
+            f"link_name={template!r}: unknown field {error}; known are output, {', '.join(row)}"
         ) from None
     except ValueError as error:
         raise SweepError(f"link_name={template!r}: {error}: correct the format") from None
@@ -215,7 +215,7 @@ def by_template(template: str, row: Mapping[str, Value], output: str) -> str:
 
 
 def safe(name: str) -> str:
-    """Return a file name for any text: no folder, all visible, not hidden, not too long."""
+    """Make a safe file name from any text: no `/`, only printable, not hidden, not too long."""
     shown = name.replace("/", "_")
     if not shown.isprintable():
         shown = "".join(each if each.isprintable() else "_" for each in shown)
@@ -225,14 +225,14 @@ def safe(name: str) -> str:
 
 
 def with_hash(name: str, target: str) -> str:
-    """Return a safe name that a hash of its target, before the suffix, tells from an equal one."""
+    """Make an equal name unique: add a hash of its target before the suffix."""
     path = PurePosixPath(name)
     longer = f"{path.stem}~{_digest(target)}{path.suffix}"
     return longer if len(longer.encode()) <= LONGEST else _shortened(name, target)
 
 
 def _file_key(name: str) -> str:
-    """Return what is equal for two names that a file system takes for one."""
+    """Return a key that is equal for two names that a file system may treat as the same."""
     return unicodedata.normalize("NFC", name).casefold()
 
 

@@ -1,6 +1,6 @@
-"""The rows of the results, and how a collect puts them among those that are there.
+"""The rows of the results, and how a collect merges them into existing tables.
 
-<sweep>/results.csv                       one row an experiment, from its newest launch
+<sweep>/results.csv                       one row per experiment, from its newest launch
 <sweep>/launches/<launch>/results.csv     the experiments of one launch
 """
 
@@ -23,16 +23,16 @@ LAUNCHES = "launches"
 INDEX, ZIP = "index.html", "report.zip"
 """The page of all sweeps in the output folder; the zip of a sweep's report and outputs."""
 _EXACT = 2**53
-"""Up to here a table may hold a whole number as a float."""
+"""Up to this size a float holds a whole number exactly."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What the results say of one experiment.
+    """One experiment's row of the results.
 
-    `point` and `measures` become columns of their own; `elapsed`, in seconds, and `core_hours` are
-    None where they are not known; `path` is where the outputs are on this machine, None where there
-    are none, and `outputs` are their names there.
+    `point` and `measures` become separate columns. `elapsed` (in seconds) and `core_hours` are None
+    if unknown. `path` is the folder of the outputs on this machine, None if there are none, and
+    `outputs` are their names in it.
     """
 
     node: str
@@ -62,21 +62,21 @@ def write_results(
     launch: str | None = None,
     points: Sequence[Mapping[str, object]] | None = None,
 ) -> Table:
-    """Write rows into the tables of a sweep, whose folder is made.
+    """Write rows into the tables of a sweep, and make its folder if needed.
 
-    A row replaces the one of its node id, and one of the same point that has another, as where the
-    sweep moved to another file. The others stay.
+    A row replaces the old row with its node id, or with its point if the node id has changed, for
+    example because the sweep moved to another file. Other rows stay.
 
     Args:
         folder: The sweep's folder in the output folder.
-        rows: The newest runs of experiments; or, with `launch`, those of that launch.
+        rows: The newest runs of experiments; or, with `launch`, the runs of that launch.
         dimensions: The parameter names of each dimension.
-        launch: Write this launch's table alone, and leave the sweep's own table as it is.
-        points: The points that the sweep has today: rows of other ones leave the sweep's own
-            table, though not those of the launches. None keeps all.
+        launch: Write only the table of this launch, and do not change the sweep's table.
+        points: The current points of the sweep: rows of other points are removed from the sweep's
+            table, but not from those of launches. None keeps all.
 
     Returns:
-        The sweep's own table as it was written; or, with `launch`, that launch's.
+        The sweep's table as written; or, with `launch`, that launch's table.
 
     Raises:
         RecordError: A table cannot be written.
@@ -95,10 +95,10 @@ def write_results(
 
 
 def _flat(row: Row) -> dict[str, Value]:
-    """Return a row by column name, all but its `path`, which each table has relative to its folder.
+    """Return a row by column name, without `path`, which is relative to the folder of each table.
 
-    A parameter named as a column about the experiment becomes `parameter.<name>`; a measure named
-    as one of these or as a parameter, `measure.<name>`.
+    A parameter with the name of a column about the experiment becomes `parameter.<name>`; a measure
+    with the name of such a column or of a parameter becomes `measure.<name>`.
     """
     return {
         **{name: _plain(getattr(row, name)) for name in FIRST_COLUMNS},
@@ -120,7 +120,7 @@ def _merge(
 def merged(
     folder: Path, old: Table | None, rows: Iterable[Row], dimensions: Sequence[Sequence[str]]
 ) -> Table:
-    """Return the table of a folder with rows put into it, as `write_results` writes it."""
+    """Return a folder's table with rows merged into it, as `write_results` writes it."""
     return _merged(folder, old, [(row, _flat(row)) for row in rows], dimensions)
 
 
@@ -150,7 +150,7 @@ def _merged(
 
 
 def read_old(folder: Path) -> Table | None:
-    """Return the table in a folder; None where there is none, or it is damaged."""
+    """Return the table in a folder; None if there is none, or if it is damaged."""
     try:
         return read_table(folder)
     except DamagedTableError:
@@ -160,7 +160,7 @@ def read_old(folder: Path) -> Table | None:
 def _kept(
     old: Table, rows: Sequence[Row], points: Sequence[Mapping[str, object]] | None
 ) -> dict[str, Mapping[str, Value]]:
-    """Return the old rows by node id, without those that today's sweep does not have."""
+    """Return the old rows by node id, without points that the sweep no longer has."""
     kept: dict[str, Mapping[str, Value]] = {
         str(row["node"]): {"base": row.get("parent"), **row}  # its name before 0.2
         for row in old.rows
@@ -186,7 +186,7 @@ def _kept(
 
 
 def _cell(value: object) -> str:
-    """Return a parameter's value as text, equal for what a table does not tell apart."""
+    """Return a parameter's value as text, which is equal for values that are equal in a table."""
     plain = _plain(value)
     if isinstance(plain, int) and not isinstance(plain, bool) and abs(plain) <= _EXACT:
         plain = float(plain)
@@ -196,7 +196,7 @@ def _cell(value: object) -> str:
 def _roles(
     rows: Sequence[Row], old: Mapping[str, str], merged: Sequence[Mapping[str, Value]]
 ) -> dict[str, str]:
-    """Return every column's role in order; an old measure that no row holds any more is dropped."""
+    """Return every column's role in order; old measures that no row has any more are dropped."""
     new = {_point_name(name): "point" for row in rows for name in row.point}
     new |= {_measure_name(name, row): "measure" for row in rows for name in row.measures}
     gone = {name: role for name, role in old.items() if role != "about" and name not in new}
@@ -219,7 +219,7 @@ def _measure_name(name: str, row: Row) -> str:
 
 
 def _plain(value: object) -> Value:
-    """Return a value as JSON can hold it: NumPy's as Python's own, what is left as text."""
+    """Convert a value for JSON: NumPy scalars to plain Python, everything else unknown to text."""
     if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
         value = value.tolist()
     match value:

@@ -1,4 +1,4 @@
-"""What a sweep's report shows: its table, and beside it patches, logs, curves and launches."""
+"""The content of a sweep's report: its table, patches, logs, curves and launches."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def make_page(
     """Return the page of a table.
 
     Args:
-        group: The experiments that were judged now; the table may have others.
+        group: The experiments that were judged now; the table may have more.
         table: The results.
         shown: Their folder.
-        figures: What the hooks add.
+        figures: The figures that hooks add.
         uniform: Columns that should have one value.
 
     Raises:
@@ -77,13 +77,13 @@ def make_page(
 
 
 def bases(table: Table) -> Counter[str]:
-    """Return how many rows of a table ran on each base commit, the most frequent first."""
+    """Return how many rows of a table have each base commit, the most frequent first."""
     counts = Counter(str(row["base"] or "") for row in table.rows)
     return Counter(dict(counts.most_common()))
 
 
 def rows_of(counts: Counter[str]) -> str:
-    """Return how many rows have each value, in words."""
+    """Format how many rows have each value, for a message."""
     shown = [f"{value} ({count} row{'s' * (count > 1)})" for value, count in counts.most_common()]
     return ", ".join(shown)
 
@@ -120,7 +120,7 @@ def _notes(group: Sequence[JudgedRun], table: Table, shown: Path) -> list[Judged
 
 
 def _causes(table: Table, notes: Sequence[JudgedNote]) -> list[str]:
-    """Return the cause of each row that failed; nothing for the others."""
+    """Return the cause of each failed row; empty for the others."""
     reasons = [str(row["reason"] or "") for row in table.rows]
     failed = [place for place, row in enumerate(table.rows) if _failed(row)]
     found = causes_of([(notes[place].cause, reasons[place]) for place in failed])
@@ -182,7 +182,7 @@ def _is_drawn(figure: object) -> TypeGuard[Curve]:
 
 
 def _launches(shown: Path) -> list[Launch]:
-    """Return the sweep's launches, the newest first, each with its own page where there is one."""
+    """Return the sweep's launches, the newest first, each with its own page if it has one."""
     sweep = shown.parents[1] if shown.parent.name == LAUNCHES else shown
     found = [path.parent for path in (sweep / LAUNCHES).glob(f"*/{CSV}")]
     newest_first = sorted(found, key=lambda folder: folder.name[-19:], reverse=True)
@@ -203,7 +203,7 @@ def _launch(folder: Path, sweep: Path, shown: Path) -> Launch:
 
 
 def when_of(launch: str) -> str:
-    """Return when a launch was, from its id; empty where its name does not say."""
+    """Return the time of a launch, from its id; empty if the id does not contain it."""
     try:
         return launch_time(launch).isoformat(" ", "minutes")
     except ValueError:

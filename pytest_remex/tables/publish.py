@@ -1,6 +1,6 @@
-"""Publishes what runs became: for each sweep its results, links and report, where not up to date.
+"""Write each sweep's results, links and report, unless they are up to date.
 
-This module loads no pandas: where all is up to date, nothing that takes long is loaded.
+This module does not import pandas: if everything is up to date, no slow import is needed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 STAMP = ".collected"
 MAKERS = ("pytest-remex", "pandas", "plotly", "Pillow", "Jinja2")
-"""The packages whose release decides how the files look."""
+"""The packages whose version affects the content of the files."""
 OURS = "pytest_remex."
 FILES = ("results.csv", "results.json", "report.html", "links")
 
@@ -38,9 +38,9 @@ FILES = ("results.csv", "results.json", "report.html", "links")
 class Target:
     """Where and how to publish.
 
-    `output` is the output folder; `launch` is the one launch that is shown, None for each
-    experiment's newest; `layout` is that of the links, `links` or `flat`; `portable` asks for a zip
-    of the report and the outputs that it links to.
+    `output` is the output folder; `launch` is the launch to show, None for each experiment's
+    newest; `layout` is the layout of the links, `links` or `flat`; `portable` asks for a zip with
+    the report and the outputs that it links to.
     """
 
     output: Path
@@ -51,10 +51,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The folder that holds a sweep's results and report; `table` where it was just written.
+    """The folder with a sweep's results and report; `table` is set if it was just written.
 
-    `portable` says what is in the zip that was asked for; `uniform` are columns that should have
-    one value.
+    `portable` describes the zip, if one was asked for; `uniform` are the columns that should have
+    the same value in all rows.
     """
 
     sweep: str
@@ -65,13 +65,13 @@ class Published:
 
     @property
     def bases(self) -> Counter[str]:
-        """How many rows of the results ran on each base commit."""
+        """How many rows of the results have each base commit."""
         table = self.table or read_old(self.folder)
         return Counter(str(row.get("base") or "") for row in table.rows) if table else Counter()
 
     @property
     def mixed(self) -> dict[str, Counter[str]]:
-        """The columns that should have one value and have several, with the rows of each."""
+        """The columns that should have one value but have several, with the rows per value."""
         table = self.table or read_old(self.folder)
         return table.mixed(self.uniform) if table else {}
 
@@ -80,7 +80,7 @@ def publish(judged: Iterable[JudgedRun], target: Target, hooks: GuardedHooks) ->
     """Write each sweep's results, links and report, and return where they are.
 
     Raises:
-        RemexError: They cannot be written, or made; the message says why.
+        RemexError: They cannot be made or written; the message says why.
 
     """
     by_sweep: dict[str, list[JudgedRun]] = {}
@@ -125,10 +125,10 @@ def _publish_sweep(group: Sequence[JudgedRun], target: Target, hooks: GuardedHoo
 
 
 class Stamp:
-    """A digest of all that a sweep's files are made of, and of the files' sizes and times.
+    """A digest of everything that a sweep's files depend on, and of the files' sizes and times.
 
-    Where it still holds, the files are left as they are: that spares a collect that finds nothing
-    new the loading of pandas and the report's libraries, and the writing of every row.
+    If it still matches, the files are not rewritten: a collect that finds nothing new does not have
+    to import pandas and the report's libraries, or to write every row.
     """
 
     def __init__(self, shown: Path, group: Sequence[JudgedRun], target: Target) -> None:
@@ -142,14 +142,14 @@ class Stamp:
 
     @property
     def holds(self) -> bool:
-        """Whether nothing differs since the stamp was made."""
+        """Whether nothing has changed since the stamp was written."""
         try:
             return self._path.read_text("ascii") == self._text()
         except (OSError, ValueError):
             return False
 
     def renew(self) -> None:
-        """Stamp the files as they are. Raises `RecordError` where that cannot be written."""
+        """Write the stamp for the current files. Raises `RecordError` if that fails."""
         replace_file(self._path, self._text())
 
     def _text(self) -> str:
@@ -159,7 +159,7 @@ class Stamp:
 
 
 def _is_ours_alone(hook: pluggy.HookRelay) -> bool:
-    """Return whether only this package has a part in the files: other code may have changed."""
+    """Return whether only this package contributes to the files: other code may have changed."""
     callers = (hook.pytest_remex_figures, hook.pytest_remex_link_name, hook.pytest_remex_uniform)
     plugins = [impl.plugin for caller in callers for impl in caller.get_hookimpls()]
     return all(_module(plugin).startswith(OURS) for plugin in plugins)

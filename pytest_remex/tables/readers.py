@@ -1,4 +1,4 @@
-"""The readers of plain kinds of file, the last resort; and the hooks for scripts without pytest."""
+"""Built-in readers of common file types, used as a last resort; hooks for use without pytest."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ hookimpl = pluggy.HookimplMarker("pytest")
 
 
 class BuiltInReaders:
-    """The hooks that read what no extension reads.
+    """Hooks that read files that no extension reads.
 
     Args:
-        hook: Returns the hooks, theirs included, by which a config file is read.
+        hook: Returns all hooks, including these, to read a config file with.
 
     """
 
@@ -43,26 +43,26 @@ class BuiltInReaders:
 
     @hookimpl(trylast=True)
     def pytest_remex_read(self, path: Path, options: Mapping[str, object]) -> object | None:
-        """Read a file by its suffix; the options go to pandas, which reads a CSV."""
+        """Read a file by its suffix; for a CSV the options are those of pandas."""
         return read(path, options)
 
     @hookimpl(trylast=True)
     def pytest_remex_config(
         self, path: Path, config_file: str | Sequence[str] | None
     ) -> Config | None:
-        """Read back config files that some reader returns as a mapping, or that are of our kinds.
+        """Read back config files that a reader returns as a mapping, or whose format we know.
 
-        Where several have a name, the first of them counts.
+        If several of them have a name, the first one counts.
         """
         names = [config_file] if isinstance(config_file, str) else config_file or ()
         here = [path / name for name in names if (path / name).is_file()]
         configs = [found for each in here if (found := self._config(each)) is not None]
-        # A ChainMap asks each for a dotted name, as a dict of all would not.
+        # A ChainMap looks up dotted names in each file; a merged dict could not.
         return ChainMap(*configs) if len(configs) > 1 else next(iter(configs), None)
 
     def _config(self, path: Path) -> dict[str, Any] | None:
         known = load(path).format
-        # A namelist's own names, as mode(2).l, are more than a mapping of a reader's knows.
+        # Our namelist reader finds names such as mode(2).l, which a plain mapping does not.
         content = (
             None if known is NAMELIST else self._hook().pytest_remex_read(path=path, options={})
         )
@@ -72,15 +72,15 @@ class BuiltInReaders:
 
 
 def read(path: Path, options: Mapping[str, object] = MappingProxyType({})) -> object | None:
-    """Return what a file holds, by its suffix, in any case; None for a kind that is not known.
+    """Read a file by its suffix, in upper or lower case; None for an unknown suffix.
 
     A CSV or Parquet file becomes a DataFrame; JSON, TOML and YAML what they hold; .npy and .npz
     arrays; netCDF an xarray Dataset, HDF5 an h5py File; text and logs, gzipped or not, a string;
     pictures and documents stay a path.
 
     Raises:
-        RemexError: The file is not of its kind, an option is not known to its reader, or the
-            library for it is not installed; the message names the extra.
+        RemexError: The file does not have the format of its suffix, its reader does not know an
+            option, or a library is not installed; the message then names the extra.
 
     """
     reader = _READERS.get(path.suffix.lower())
@@ -90,19 +90,19 @@ def read(path: Path, options: Mapping[str, object] = MappingProxyType({})) -> ob
         return None
     if options and reader not in _WITH_OPTIONS:
         raise RemexError(
-            f"{path.name} is read without options: leave out {', '.join(options)} of run.read, or "
+            f"{path.name} is read without options: remove {', '.join(options)} from run.read, or "
             f"implement the hook pytest_remex_read in conftest.py"
         )
     try:
         return _WITH_OPTIONS[reader](path, options) if options else reader(path)
     except (ValueError, OSError) as error:
         raise RemexError(
-            f"{path} cannot be read as {path.suffix}: {error}; see what the job wrote"
+            f"{path} cannot be read as {path.suffix}: {error}; check what the job wrote"
         ) from error
 
 
 def _table(path: Path, options: Mapping[str, object] = MappingProxyType({})) -> object:
-    # pandas takes half a second to load.
+    # pandas takes half a second to import.
     from pytest_remex.tables.frame import read_csv  # noqa: PLC0415 - see above
 
     try:
@@ -168,11 +168,11 @@ _WITH_OPTIONS: Mapping[object, Callable[[Path, Mapping[str, object]], object]] =
 }
 """The readers that take options."""
 _PACKED: Mapping[object, Callable[[Path], object]] = {_table: _table, _text: read_packed_text}
-"""How a file is read that is gzipped, by the reader of what is in it."""
+"""The reader of a gzipped file, by the reader of its content."""
 
 
 class _Hooks(pluggy.PluginManager):
-    """Hooks without pytest; as there, a function is one by its name."""
+    """Hooks without pytest; as in pytest, a function is a hook by its name."""
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:  # noqa: ANN401 - pluggy's
         if not name.startswith("pytest_remex_"):
@@ -181,7 +181,7 @@ class _Hooks(pluggy.PluginManager):
 
 
 def hooks_of(plugins: Iterable[object]) -> pluggy.HookRelay:
-    """Return the hooks of modules and objects, with the readers of plain files as the last."""
+    """Return the hooks of modules and objects, with the built-in readers as the last."""
     hooks = _Hooks("pytest")
     hooks.add_hookspecs(hookspecs)
     for plugin in plugins:

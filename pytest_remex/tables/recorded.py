@@ -1,8 +1,8 @@
-"""What was recorded of runs while a collect goes on, so that no end of it loses any.
+"""Save what runs record during a collect, so that nothing is lost however the collect ends.
 
-Each time that a sweep function records something, the row as it is then goes as a line into a file
-beside the results. Whoever reads the results gets these rows too; the next collect of the sweep
-puts them into its table, and the file goes.
+Each time a sweep function records something, the current row is appended as a line to a file next
+to the results. Readers of the results get these rows too. The next collect of the sweep puts them
+into its table and removes the file.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ if TYPE_CHECKING:
 
 RECORDED = "recorded.jsonl"
 FORMAT = 1
-"""The version of its lines that this release writes, and the newest that it reads."""
+"""The format version of the lines that this release writes, and the newest that it reads."""
 FIELDS = tuple(field.name for field in fields(Row))
-UNFINISHED = "the collect ended before its check did"
+UNFINISHED = "the collect ended before its check was finished"
 
 
 def results_folder(output: Path, sweep: str, launch: str | None) -> Path:
-    """Return the folder of a sweep's results in an output folder, or of those of one launch."""
+    """Return the folder of a sweep's results, or of one launch's, in an output folder."""
     folder = output / label(sweep)
     return folder if launch is None else folder / LAUNCHES / launch
 
 
 class RecordedRows:
-    """Keeps the rows of a collect.
+    """Save the rows of a collect as they are recorded.
 
     Args:
         output: The output folder.
         launch: The launch that is collected; None for each experiment's newest.
-        tell: Is told where a row cannot be written; the collect goes on, and writes it at its end.
+        tell: Called with a message if a row cannot be written; it is then written at the end.
 
     """
 
@@ -54,7 +54,7 @@ class RecordedRows:
         self._tell = tell
 
     def keep(self, judged: JudgedRun) -> None:
-        """Write what is known of a run; it outlives this process from now on."""
+        """Write a run's current row, so that it survives a crash of this process."""
         folder = results_folder(self._output, judged.sweep.name, self._launch)
         row = row_of(judged)
         if not judged.verdict:
@@ -73,7 +73,7 @@ class RecordedRows:
 
 
 def _append(path: Path, line: bytes) -> None:
-    """Append a line; the file is opened anew, as another collect may have removed it meanwhile."""
+    """Append a line; the file is opened each time, because another collect may have removed it."""
     for attempt in range(2):
         try:
             with path.open("ab", buffering=0) as file:
@@ -87,7 +87,7 @@ def _append(path: Path, line: bytes) -> None:
 
 
 def row_of(judged: JudgedRun) -> Row:
-    """Return what the results say of an experiment."""
+    """Return an experiment's row of the results."""
     collected, job, run = judged.collected, judged.collected.job, judged.collected.run
     verdict = judged.verdict or str(job.state)
     return Row(
@@ -112,16 +112,16 @@ def row_of(judged: JudgedRun) -> Row:
 
 
 def _measures(judged: JudgedRun) -> dict[str, Scalar]:
-    """Return what was recorded; and by which recipe the run was made, where the sweep has some."""
+    """Return the recorded measures, and the number of the recipe if the sweep has recipes."""
     recipe: dict[str, Scalar] = {"recipe": judged.collected.run.recipe}
     return {**(recipe if judged.sweep.recipes else {}), **judged.measures}
 
 
 def recorded_rows(folder: Path, collected: Iterable[str] = ()) -> list[Row]:
-    """Return the newest row of each experiment that a collect recorded and put into no table.
+    """Return the newest row of each experiment that was recorded but is not in the table yet.
 
     Args:
-        folder: The folder of a sweep's results, or of those of a launch.
+        folder: The folder of a sweep's results, or of a launch's results.
         collected: The node ids of experiments to leave out.
 
     """
@@ -130,14 +130,14 @@ def recorded_rows(folder: Path, collected: Iterable[str] = ()) -> list[Row]:
 
 
 def recorded_launches(folder: Path) -> set[str]:
-    """Return the launches that such rows of a sweep are of."""
+    """Return the launches of such rows of a sweep."""
     return {row.launch for row in recorded_rows(folder)}
 
 
 def read_with_recorded(folder: Path) -> Table | None:
-    """Return the table in a folder with the rows that were recorded since; None without both.
+    """Return a folder's table with the rows recorded since; None if there is neither.
 
-    Raises `DamagedTableError` where the table is damaged.
+    Raises `DamagedTableError` if the table is damaged.
     """
     has_table = (folder / CSV).is_file()
     found = list(_read(folder).values())
@@ -152,7 +152,7 @@ def read_with_recorded(folder: Path) -> Table | None:
 
 
 def discard(folder: Path) -> None:
-    """Remove the rows, which are in the table now. Raises `RecordError` where that fails."""
+    """Remove the recorded rows, which are now in the table. Raises `RecordError` if that fails."""
     with writing(folder / RECORDED):
         (folder / RECORDED).unlink(missing_ok=True)
 
@@ -180,7 +180,7 @@ def _parsed(lines: Iterable[bytes], folder: Path) -> Iterator[tuple[Row, Sequenc
 
 
 def _outputs(collected: CollectedRun) -> list[str]:
-    """Return the names of the outputs, without a config file that was fetched only to be read."""
+    """Return the outputs' names, without config files that were fetched only to be read back."""
     sweep = collected.sweep
     unwanted = {*sweep.config_files} - {*sweep.fetch}
     return sorted(name for name in collected.outputs.files if name not in unwanted)

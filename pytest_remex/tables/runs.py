@@ -1,4 +1,4 @@
-"""The runs of a sweep for notebooks: `runs("tams")`, read from what was fetched."""
+"""A sweep's runs for notebooks: `runs("tams")`, read from the fetched outputs."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def runs(
 ) -> list[Run]:
     """Return the runs of a sweep whose outputs are on this machine, the newest of each point.
 
-    Each is what the sweep function got from its `yield`: `run.config`, `run.job`,
+    Each is the object that the sweep function gets from `yield`: `run.config`, `run.job`,
     `run.read("result.csv")`; the point is `run.experiment.point`.
 
     Args:
-        which: The sweep's name, looked for as `results` does; or the path of its folder.
-        launch: The runs of that launch, instead of each point's newest.
+        which: The sweep's name, searched for as by `results`; or the path of its folder.
+        launch: The id of a launch; by default the newest run of each point.
         plugins: Modules and objects with hooks that read outputs and configs; for MESA
             `[pytest_remex.extensions.mesa.plugin.MesaHooks()]`.
         parameters: Values that parameters have: the other points are left out.
@@ -75,8 +75,8 @@ def _recorded(launches: Path, directories: Iterable[str]) -> list[WantedRun]:
     for directory in directories:
         if directory not in recorded:
             raise RemexError(
-                f"no launch record in {launches} tells of {directory}: collect again where the "
-                f"sweep was submitted from"
+                f"no launch record in {launches} contains {directory}: collect again from the "
+                f"folder that the sweep was submitted from"
             )
         wanted.append(WantedRun.as_launched(recorded[directory]))
     return wanted

@@ -1,4 +1,4 @@
-"""Writes a sweep's results, links and report, and the index of all sweeps that have some."""
+"""Write a sweep's results, links and report, and the index of all sweeps with results."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 def write(
     group: Sequence[JudgedRun], folder: Path, shown: Path, target: Target, hooks: GuardedHooks
 ) -> tuple[Table, Portable | None]:
-    """Write the files of a sweep and return its table, and what is in a zip that was asked for.
+    """Write the files of a sweep; return its table, and a description of the zip if one is made.
 
     Args:
-        group: What the sweep's experiments became.
+        group: The sweep's judged experiments.
         folder: The sweep's folder.
-        shown: The folder of the launch that is shown, or the sweep's.
-        target: Which launch is shown, the layout of the links, and whether a zip is wanted.
-        hooks: The hooks that add figures, name links and are told of the results.
+        shown: The folder of the launch to show, or the sweep's.
+        target: Which launch to show, the layout of the links, and whether to make a zip.
+        hooks: The hooks that add figures, name links and receive the results.
 
     Raises:
         RecordError: A file cannot be written.
@@ -77,13 +77,13 @@ def _write_report(page: Page, shown: Path, target: Target) -> Portable | None:
 
 
 def announce(shown: Path, hooks: GuardedHooks) -> None:
-    """Pass the results that a folder holds to the hook pytest_remex_collected."""
+    """Pass the results in a folder to the hook pytest_remex_collected."""
     if table := read_table(shown):
         hooks.call("pytest_remex_collected", results=frame(table), folder=shown)
 
 
 def update_index(output: Path) -> None:
-    """Write the index of an output folder anew.
+    """Rewrite the index of an output folder.
 
     Raises:
         RecordError: It cannot be written.

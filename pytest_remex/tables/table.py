@@ -1,14 +1,14 @@
-"""A table on disk: results.csv, and beside it results.json, which says what its columns are.
+"""A table on disk: results.csv, and results.json, which describes its columns.
 
-Any tool reads the CSV; with the JSON beside it, every value comes back with its type:
+Any tool can read the CSV; with the JSON file, every value is read back with its type:
 
     {"version": 1, "dimensions": [["a"], ["b", "c"]],
      "columns": [{"name": "a", "role": "point", "kind": "float"}, ...]}
 
-A column's role is `about` (the experiment), `point` or `measure`; its values are of one kind, a
-`Kind`. None is an empty cell. Text that a spreadsheet would take for a formula (it begins with
-`=`, `+`, `-`, `@`, a tab or a carriage return) gets an apostrophe in front, as spreadsheets
-themselves write it, and so does text that begins with an apostrophe: `decode` takes it off again.
+A column's role is `about` (the experiment), `point` or `measure`; its values have one `Kind`. None
+is an empty cell. Text that a spreadsheet would interpret as a formula (it begins with `=`, `+`,
+`-`, `@`, a tab or a carriage return) gets an apostrophe in front, as in spreadsheets, and so does
+text that begins with an apostrophe; `decode` removes it again.
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ _VERSION = 1
 
 
 class DamagedTableError(RemexError):
-    """A table cannot be read; the next collect writes it again."""
+    """A table cannot be read; the next collect rewrites it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows by column name, each with a value for every column; `roles` are the columns in order."""
+    """Rows by column name, with a value for every column; `roles` has the columns in order."""
 
     dimensions: tuple[tuple[str, ...], ...]
     roles: Mapping[str, str]
     rows: Sequence[Mapping[str, Value]]
 
     def names(self, role: str) -> list[str]:
-        """Return the names of the columns of a role."""
+        """Return the names of the columns with a role."""
         return [name for name, its in self.roles.items() if its == role]
 
     def mixed(self, names: Iterable[str]) -> dict[str, Counter[str]]:
-        """Return those of some columns that have several values, with the rows of each."""
+        """Return which of the columns have several values, with the number of rows per value."""
         counts = {
             name: Counter(str(row[name]) for row in self.rows if row[name] is not None)
             for name in names
@@ -77,7 +77,7 @@ def write_table(folder: Path, table: Table) -> Table:
     """Write a table into a folder, which is made; both files are replaced once both are written.
 
     Returns:
-        The table as `read_table` would read it back: each column's values are of one kind.
+        The table as `read_table` would read it back, each column with values of one kind.
 
     Raises:
         RecordError: A file cannot be written.
@@ -99,7 +99,7 @@ def write_table(folder: Path, table: Table) -> Table:
     }
     beside = json.dumps(sidecar, indent=1) + "\n"
     with _staged(folder / CSV, text) as rows, _staged(folder / _SIDECAR, beside) as about:
-        # With nothing in between: what a crash there leaves is not a table.
+        # Right after each other: a crash between the two leaves a table that does not match.
         rows.replace(folder / CSV)
         about.replace(folder / _SIDECAR)
     columns = {
@@ -110,11 +110,11 @@ def write_table(folder: Path, table: Table) -> Table:
 
 
 def read_table(folder: Path) -> Table | None:
-    """Return the table in a folder; None where no JSON that fits is beside the CSV.
+    """Return the table in a folder; None if there is no CSV with a matching JSON file.
 
     Raises:
         DamagedTableError: One of the two files cannot be read.
-        RemexError: They are of a newer version.
+        RemexError: They have a newer version.
 
     """
     header, *lines = _read_csv(folder / CSV)
@@ -128,8 +128,8 @@ def read_table(folder: Path) -> Table | None:
         ]
     except (ValueError, KeyError) as error:
         raise DamagedTableError(
-            f"{folder / CSV} does not hold what {_SIDECAR} beside it says ({error}): collect "
-            f"again, or remove {_SIDECAR} to read the table without it"
+            f"{folder / CSV} does not match {_SIDECAR} next to it ({error}): collect again, or "
+            f"remove {_SIDECAR} to read the table without it"
         ) from None
     roles = {column["name"]: column["role"] for column in sidecar["columns"]}
     return Table(tuple(map(tuple, sidecar["dimensions"])), roles, _rows(list(roles), columns))
@@ -140,12 +140,12 @@ def _rows(names: Sequence[str], columns: Iterable[Sequence[Value]]) -> list[dict
 
 
 def _as_written(cell: str) -> str:
-    """Return a cell as it comes back from the file: a lone surrogate is written as an escape."""
+    """Return a cell as it is read back from the file: a lone surrogate is written as an escape."""
     return cell if cell.isascii() else cell.encode("utf-8", "backslashreplace").decode()
 
 
 def _quoted(cell: str) -> str:
-    # csv.writer leaves a carriage return bare where lines end in a newline: no reader returns it.
+    # csv.writer does not quote a carriage return if lines end in a newline: readers would lose it.
     return '"' + cell.replace('"', '""') + '"' if _QUOTED.search(cell) else cell
 
 
@@ -170,14 +170,14 @@ def _read_sidecar(path: Path) -> _Sidecar | None:
         ) from None
     if version > _VERSION:
         raise RemexError(
-            f"{path} is of version {version}, written by a newer pytest-remex: update this one"
+            f"{path} has version {version}, from a newer pytest-remex: upgrade pytest-remex"
         )
     return found
 
 
 @contextmanager
 def _staged(path: Path, text: str) -> Iterator[Path]:
-    """Yield the draft of a file, which is on the disk."""
+    """Write a temporary file next to `path`, flush it to the disk, and yield it."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     with writing(path):
         try:
@@ -196,7 +196,7 @@ _LARGEST_EXACT_FLOAT = 2**53
 
 
 class Kind(StrEnum):
-    """What a column holds; each but TEXT may also hold None."""
+    """The type of a column's values; all but TEXT may also contain None."""
 
     BOOL = "bool"
     INT = "int"
@@ -207,9 +207,9 @@ class Kind(StrEnum):
 
 
 def kind_of(values: Sequence[Value]) -> Kind:
-    """Return the narrowest kind that can hold every value; an empty column is one of floats.
+    """Return the narrowest kind that fits every value; an empty column has floats.
 
-    Whole numbers among floats become floats.
+    Integers among floats become floats.
     """
     present = [value for value in values if value is not None]
     types = {type(value) for value in present}
@@ -233,7 +233,7 @@ def encode(values: Sequence[Value], kind: Kind) -> list[str]:
 
 
 def decode(texts: Sequence[str], kind: Kind) -> list[Value]:
-    """Return the values of a column's cells. Raises `ValueError` where one is not of the kind."""
+    """Return the values of a column's cells. Raises `ValueError` if one is not of the kind."""
     read = _READERS[kind]
     if kind is Kind.TEXT:
         return [read(text) for text in texts]
@@ -241,7 +241,7 @@ def decode(texts: Sequence[str], kind: Kind) -> list[Value]:
 
 
 def guard(text: str) -> str:
-    """Return text that a spreadsheet does not run as a formula."""
+    """Escape text that a spreadsheet would evaluate as a formula."""
     return "'" + text if text.startswith(_FORMULA) else text
 
 

@@ -66,7 +66,7 @@ def test_nothing_recorded_is_lost(killed):
     assert table["last"].isna()[2]
     assert table.verdict[1] == "FAILED"
     assert table.verdict[2] == "COMPLETED"
-    assert table.reason[2] == "the collect ended before its check did"
+    assert table.reason[2] == "the collect ended before its check was finished"
     assert table.attrs["measures"] == ["first", "text", "exact", "L1 error", "last"]
     assert results("grid", grid=True).index.names == ["a"]
     (launch,) = set(table.launch)

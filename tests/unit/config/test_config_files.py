@@ -156,7 +156,7 @@ def test_add(make, name, text, added, wanted):
     """What a file lacks is refused, and added by `add`, with its section."""
     path = make(name, text)
     if "<<" not in text:
-        with pytest.raises(ConfigError, match=r"is not there: .*add\("):
+        with pytest.raises(ConfigError, match=r"is not in it: .*add\("):
             patch_config(path, added)
         assert path.read_text() == text
     patch_config(path, add(added))
@@ -196,13 +196,13 @@ def test_remove(make, name, text, gone, wanted):
 @pytest.mark.parametrize(
     ("name", "text", "asked", "message"),
     [
-        ("a.yaml", YAML, {"gama": 1}, r"gama is not there: did you mean physics\.gamma\?"),
+        ("a.yaml", YAML, {"gama": 1}, r"gama is not in it: did you mean physics\.gamma\?"),
         ("a.yaml", YAML, {"nx": 1}, r"nx is in 2 places: name one, mesh\[0\]\.nx or mesh\[1\]\.nx"),
         ("a.yaml", YAML, {"physics": 1}, r"physics is a section: .* physics\.gamma"),
         ("a.yaml", YAML, {"gamma": 1, "physics.gamma": 2}, "set the same value: give it once"),
         ("a.yaml", YAML, {"gamma": {1, 2}}, "gamma is a set"),
         ("a.yaml", YAML, {"gamma": 1j}, "gamma is a complex"),
-        ("a.yaml", YAML, {"gamma": "\ud800"}, "no text in UTF-8"),
+        ("a.yaml", YAML, {"gamma": "\ud800"}, "cannot be encoded in UTF-8"),
         (
             "a.yaml",
             "a: &x {b: 1}\nc: *x\n",
@@ -212,16 +212,16 @@ def test_remove(make, name, text, gone, wanted):
         ("a.yaml", "a: &x {b: 1}\nc: *x\n", {"c.b": 2}, "is an alias"),
         ("a.yaml", "a: 1\n---\na: 2\n", {"a": 2}, "cannot be read as YAML: "),
         ("a.yaml", "a: [", {"a": 2}, "cannot be read as YAML: line 1"),
-        ("a.yaml", "- 1\n", {"a": 2}, "holds a list and no settings"),
+        ("a.yaml", "- 1\n", {"a": 2}, "contains a list, not settings"),
         ("a.yaml", "&a [*a]", {"a": 2}, "no settings|levels deep"),
         ("a.yaml", "a: !!python/object/apply:os.system [ls]\n", {"a": 2}, "cannot be read as YAML"),
-        ("a.yaml", BOMB, {"a": 2}, "such a file is no config"),
+        ("a.yaml", BOMB, {"a": 2}, "this is not a config file"),
         ("a.yaml", "? a\n? b\n", {"a": 2}, "a cannot be changed in place"),
         ("a.json", '{"a": ' + "[" * 10**5, {"a": 2}, "cannot be read as JSON: .*recursion"),
-        ("a.toml", TOML, {"gamma": None}, "gamma is None, which TOML does not hold"),
+        ("a.toml", TOML, {"gamma": None}, "gamma is None, which TOML cannot represent"),
         ("a.toml", TOML, {"seed": 2**64}, "64 bits"),
         ("a.toml", "= 1", {"seed": 1}, "cannot be read as TOML"),
-        ("a.json", JSON, {"gamma": float("nan")}, "gamma is nan, which JSON does not hold"),
+        ("a.json", JSON, {"gamma": float("nan")}, "gamma is nan, which JSON cannot represent"),
         ("a.json", '{"a": 1, "a": 2}', {"a": 3}, "'a' appears twice"),
         ("a.json", "{// c\n}", {"a": 3}, "cannot be read as JSON"),
         ("a.json5", "{", {"a": 3}, "cannot be read as JSON5"),
@@ -233,7 +233,7 @@ def test_remove(make, name, text, gone, wanted):
         ("a.ini", "[a]\nb = 1\n[a]\n", {"b": 1}, "section a appears twice"),
         ("a.ini", "[a]\nb = 1\nb = 2\n", {"b": 1}, "b appears twice"),
         ("a.ini", "[a]\n???\n", {"b": 1}, "line 2: '\\?\\?\\?' is neither"),
-        ("a.dat", "1 2 3\n", {"b": 1}, "its kind is not known"),
+        ("a.dat", "1 2 3\n", {"b": 1}, "its format is not known"),
     ],
 )
 def test_refusals(make, name, text, asked, message):

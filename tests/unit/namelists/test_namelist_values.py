@@ -53,8 +53,8 @@ def test_a_python_value_becomes_fortran(value, text):
     [
         (math.inf, "name is inf: a simulation takes finite numbers"),
         (math.nan, "name is nan"),
-        ("two\nlines", "a Fortran text holds no line break"),
-        ("cut\0", "a Fortran text holds no line break"),
+        ("two\nlines", "a Fortran string cannot contain a line break"),
+        ("cut\0", "a Fortran string cannot contain a line break"),
         ([], "an empty list sets nothing"),
         (None, r"use remove\('name'\)"),
         ([1, None], "name is None"),

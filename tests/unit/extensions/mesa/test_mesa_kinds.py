@@ -83,7 +83,7 @@ def test_a_missing_group_of_mesa_is_added(patched, end):
             *["&eos", "   x = 'y'", "/", ""],
         ]
     )
-    with pytest.raises(NamelistError, match="&kapp is not here: the groups are &controls"):
+    with pytest.raises(NamelistError, match="there is no &kapp: the groups are &controls"):
         patched({"kapp.Zbase": 0.02}, text)
 
 
@@ -106,7 +106,7 @@ def test_a_structure_is_given_as_a_whole(patched):
     assert "field = 'b.nc', 2.5, 'thin', .true., 5 ! NEMO's" in patched({"field": new}, STRUCTURE)
     with pytest.raises(NamelistError, match=r"namrun\.field is a number on line 2, and 'x' a text"):
         patched({"field": ["b.nc", "x"]}, STRUCTURE)
-    with pytest.raises(NamelistError, match=r"field\(2\): field holds values of several kinds"):
+    with pytest.raises(NamelistError, match=r"field\(2\): field has values of several kinds"):
         patched({"field(2)": 1.0}, STRUCTURE)
 
 

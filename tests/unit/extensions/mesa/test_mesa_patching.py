@@ -72,11 +72,11 @@ def test_many_settings_at_once(patched):
     [
         ("mas", "mas is in no group: did you mean engine.mass\\? .* engine.mas or pump.mas"),
         ("alpha", "alpha is in 2 groups: name one, engine.alpha or pump.alpha"),
-        ("motor.mass", "&motor is not here: the groups are &engine or &pump"),
+        ("motor.mass", "there is no &motor: the groups are &engine or &pump"),
         ("zeta(3)", "zeta\\(3\\) is in no group: to add it, name its group: engine.zeta\\(3\\)"),
-        ("mass = 3", "'mass = 3' is no setting's name: write initial_mass"),
-        ("", "'' is no setting's name"),
-        ("w()", "'w\\(\\)' is no setting's name"),
+        ("mass = 3", "'mass = 3' is not a setting's name: write initial_mass"),
+        ("", "'' is not a setting's name"),
+        ("w()", "'w\\(\\)' is not a setting's name"),
         ("w", "engine.w is an array on line 4: name an element, engine.w\\(1\\), or give a list"),
     ],
 )
@@ -89,9 +89,9 @@ def test_a_name_that_is_not_clear_is_refused(patched, tmp_path, name, message):
 
 def test_a_name_given_twice_is_refused(patched):
     """Two spellings of one setting, or an array and its element, are a mistake."""
-    with pytest.raises(NamelistError, match=r"engine.mass is given twice"):
+    with pytest.raises(NamelistError, match=r"engine.mass appears twice"):
         patched({"mass": 1, "engine.Mass": 2})
-    with pytest.raises(NamelistError, match=r"engine.w is given twice"):
+    with pytest.raises(NamelistError, match=r"engine.w appears twice"):
         patched({"w(2)": 1, "w": [2, 3]})
 
 
@@ -118,7 +118,7 @@ def test_a_value_that_would_not_be_read_is_refused(patched, value, message):
 @pytest.mark.parametrize("text", ["1 / &x", "1\n/\n&x\n", "'open", "", "! no", "a = 3", "3 ! c"])
 def test_raw_text_stays_inside_its_setting(patched, text):
     """Raw text that is no value, or more than one setting's value, is refused."""
-    with pytest.raises(NamelistError, match="is no Fortran value"):
+    with pytest.raises(NamelistError, match="is not a Fortran value"):
         patched({"mass": Raw(text)})
 
 
@@ -217,7 +217,7 @@ def test_a_stray_end_is_no_group(patched):
 
 def test_overlapping_names_are_refused(patched):
     """A section and an element of one array leave open which of the two counts."""
-    with pytest.raises(NamelistError, match="is given twice"):
+    with pytest.raises(NamelistError, match="appears twice"):
         patched({"w(2)": 1, "w(1:3)": [1, 2, 3]})
 
 

@@ -272,7 +272,7 @@ def _text(value: object, keyword: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise SweepError(f"{keyword}: {value!r} must be a string that is not empty")
     if "\n" in value or "\0" in value:
-        raise SweepError(f"{keyword}: {value!r} holds a line break or NUL: remove it")
+        raise SweepError(f"{keyword}: {value!r} contains a line break or NUL: remove it")
     return value
 
 

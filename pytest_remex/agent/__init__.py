@@ -1,7 +1,7 @@
-"""The agent: the program that the plugin runs where the runs are, and how it is started there.
+"""The agent: the program that the plugin runs on the cluster, and the code that starts it.
 
-It needs Python 3.6 or newer and the standard library; of this package it imports `common` alone.
-Both travel over the connection and are imported there from memory, under their own names.
+It needs Python 3.6 or newer and only the standard library; of this package it imports only
+`common`. Both are sent over the connection and imported from memory, under their own names.
 """
 
 import base64
@@ -11,7 +11,7 @@ import zlib
 
 PACKAGE = "pytest_remex"
 ROOMS = ("agent", "common")
-"""What travels to the cluster."""
+"""The packages that are sent to the cluster."""
 
 BOOT = r"""
 import sys
@@ -20,13 +20,13 @@ import json
 line = getattr(sys.stdin, "buffer", sys.stdin).readline().decode("utf-8")
 if not line:
     sys.exit(0)
-cut = "what was sent did not arrive whole: does a login file leave a program that reads its input?"
+cut = "the agent did not arrive complete: does a login file start a program that reads its input?"
 try:
     start = json.loads(line)
 except ValueError:
     sys.exit(cut)
 if sys.version_info < (3, 6):
-    words = "python3 is %d.%d there; put 3.6 or newer on PATH" % sys.version_info[:2]
+    words = "python3 is %d.%d on the cluster; put 3.6 or newer on PATH" % sys.version_info[:2]
     text = json.dumps({"id": 0, "event": "Error", "kind": "python", "message": words})
     sys.stdout.write("\n%s %d %s\n" % (start["nonce"], len(text), text))
     sys.exit(3)
@@ -53,9 +53,9 @@ serve.start(start)
 
 
 def bundle() -> str:
-    """Return the sources that the agent is made of, for the start line, packed into one word.
+    """Return the agent's sources, packed into one word for the start line.
 
-    The package itself is empty there: what it exports needs more than Python 3.6.
+    The package's own `__init__` is left empty: what it exports needs a newer Python than 3.6.
     """
     top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     sources = {PACKAGE: ""}

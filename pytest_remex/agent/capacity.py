@@ -1,4 +1,4 @@
-"""How much a launch may take there: disk and quota of the runs folder, and jobs of the user."""
+"""Check that a launch fits: disk and quota of the runs folder, and limits on the user's jobs."""
 
 import getpass
 import os
@@ -11,17 +11,17 @@ from pytest_remex.common.parts import Needs
 from pytest_remex.common.protocol import FAULT, FINE, NOTE, Check
 
 LITTLE = 1 << 30
-"""Bytes that are little for the results of a grid."""
+"""With fewer free bytes than this, a note warns that the results may not fit."""
 FEW = 10_000
-"""Inodes that are few for the files of a grid."""
+"""With fewer free inodes than this, a note warns that the files may not fit."""
 PATIENCE = 10.0
-"""Seconds for a quota; a file server that is away answers never."""
+"""Seconds for a quota command; it never returns if a file server is down."""
 _NUMBERS = 8
-"""What follows the file system in a row of quotas: four of bytes, four of files."""
+"""How many numbers follow the file system in a row of quotas: four on bytes, four on files."""
 
 
 class Quota(NamedTuple):
-    """What a user has on a file system, and may have: bytes and files; a limit of 0 is none."""
+    """A user's usage and limits on a file system, in bytes and files; 0 means no limit."""
 
     size: int
     size_limit: int
@@ -35,9 +35,9 @@ class _Mount(NamedTuple):
 
 
 def room(path: str, needs: Needs) -> Iterator[Check]:
-    """Return whether the run directories fit into the folder's file system, and the user's quota.
+    """Check that the run directories fit into the folder's file system and the user's quota.
 
-    There is no line about a quota where none could be determined.
+    If the quota cannot be determined, there is no check of it.
     """
     yield _free(path, needs)
     quota = _quota(path)
@@ -46,10 +46,10 @@ def room(path: str, needs: Needs) -> Iterator[Check]:
 
 
 def jobs(needs: Needs) -> Iterator[Check]:
-    """Return whether the user may submit so many jobs; nothing where no limit is known."""
+    """Check that the user may submit that many jobs; no check if no limit is known."""
     limits = client.limits()
     if needs.array and limits.max_array_size is not None and limits.max_array_size <= 1:
-        what = f"Slurm there takes no job arrays (MaxArraySize={limits.max_array_size})"
+        what = f"this cluster allows no job arrays (MaxArraySize={limits.max_array_size})"
         yield Check("job arrays", FAULT, what, "leave out --remex-array")
     if limits.max_submit is not None:
         yield _submitted(limits.max_submit, limits.max_jobs, needs)
@@ -60,7 +60,7 @@ def jobs(needs: Needs) -> Iterator[Check]:
 def _submitted(most: int, running: Optional[int], needs: Needs) -> Check:
     ran = client.run(commands.queued())
     queued = len(ran.out.split()) if ran.ok else 0
-    found = f"{most} may be submitted at a time (MaxSubmitJobs), {queued} are"
+    found = f"at most {most} in the queue at a time (MaxSubmitJobs), now {queued}"
     if running is not None:
         found += f"; {_at_a_time(running)}"
     if needs.jobs <= most - queued:
@@ -70,7 +70,7 @@ def _submitted(most: int, running: Optional[int], needs: Needs) -> Check:
 
 
 def _at_a_time(running: int) -> str:
-    return f"{running} may run at a time (MaxJobs)"
+    return f"at most {running} running at a time (MaxJobs)"
 
 
 def _free(path: str, needs: Needs) -> Check:
@@ -80,8 +80,8 @@ def _free(path: str, needs: Needs) -> Check:
     if status.f_files:  # some file systems count none
         found += f", {inodes} inodes"
     if size < needs.size or (status.f_files and inodes < needs.files):
-        fault = f"{_taken(needs)}, and there is less below {path}: {found}"
-        return Check("disk", FAULT, fault, "free some space there, or name another runs folder")
+        fault = f"{_taken(needs)}, but {path} has only {found}"
+        return Check("disk", FAULT, fault, "free some space, or choose another runs folder")
     if size < LITTLE or (status.f_files and inodes < FEW):
         return Check("disk", NOTE, found, fix)
     return Check("disk", FINE, found)
@@ -98,12 +98,12 @@ def _left(path: str, quota: Quota, needs: Needs) -> Check:
     found = f"{' and '.join(parts)} used"
     if fits:
         return Check("quota", FINE, found)
-    fault = f"{_taken(needs)}, and your quota below {path} has less: {found}"
-    return Check("quota", FAULT, fault, "free some space there, or name another runs folder")
+    fault = f"{_taken(needs)}, but your quota for {path} does not have that left: {found}"
+    return Check("quota", FAULT, fault, "free some space, or choose another runs folder")
 
 
 def _taken(needs: Needs) -> str:
-    return f"the run directories take {_size(needs.size)} in {needs.files} files"
+    return f"the run directories need {_size(needs.size)} in {needs.files} files"
 
 
 def _quota(path: str) -> Optional[Quota]:
@@ -116,17 +116,17 @@ def _quota(path: str) -> Optional[Quota]:
 
 
 def _ask_for_quota(words: List[str], source: str) -> Optional[Quota]:
-    # Its exit code tells whether the quota is used up, not whether it is known.
+    # The exit code says whether the quota is used up, not whether it is known.
     ran = process.run(words, timeout=PATIENCE, env=dict(os.environ, LC_ALL="C"))
     return read_quota(ran.out, source)
 
 
 def read_quota(text: str, source: str) -> Optional[Quota]:
-    """Return the quota of a file system in what `quota` or `lfs quota` print.
+    """Parse a file system's quota from the output of `quota` or `lfs quota`.
 
     Args:
-        text: A row may be broken after a long name, so that its words count, not its lines.
-        source: What is mounted there; empty for the first row.
+        text: The output. A row may be broken after a long name, so it is split into words.
+        source: The mounted device or export; empty for the first row.
 
     """
     found = text.split()
@@ -145,7 +145,7 @@ def read_quota(text: str, source: str) -> Optional[Quota]:
 
 
 def _number(word: str) -> Optional[int]:
-    # `123*` is above its limit, `[123]` not certain
+    # `123*` is above its limit, `[123]` is not certain
     digits = word.strip("*[]")
     return int(digits) if digits.isdigit() else None
 
@@ -155,7 +155,7 @@ def _is_same_file_system(named: str, source: str) -> bool:
 
 
 def _mount(path: str) -> _Mount:
-    """Return what is mounted where a folder lies; empty where the system does not tell."""
+    """Return the mount that contains a folder; empty if the system does not say."""
     best, found = "", _Mount("", "")
     try:
         with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as file:

@@ -1,7 +1,8 @@
-"""Claim experiments in a runs folder: decided by creating a file, never by a listing.
+"""Claim experiments in a runs folder, by creating a file, never by looking at a listing.
 
-Another login node's view of a folder may be a minute old; creating is atomic on every file system
-that clusters have. A claim that a purge of scratch took is made again by who knows of it.
+Another login node's view of a folder may be a minute old, but creating a file is atomic on every
+file system that clusters use. If a purge of scratch removed a claim, a client that knows of it
+creates it again.
 """
 
 import contextlib
@@ -31,20 +32,20 @@ from pytest_remex.common.paths import RunNote
 from pytest_remex.common.typed_json import NewerFormatError, TypedJsonError, dumps, loads
 
 WIDTH = 8
-"""Claims that are made at a time: each waits for the disk."""
+"""How many claims are made in parallel: each waits for the disk."""
 _FINGERPRINT = re.compile(r"[0-9a-f]{6,64}$")
 _NAME = re.compile(r"[0-9a-f]{2}/[0-9a-f]{4,62}\.[0-9a-f]{8}\.[0-9]+\.[0-9]+$")
 
 
 class Found(NamedTuple):
-    """A claim, and the account of another user whose file it is."""
+    """A claim, and the account of the user who owns its file if that is another user."""
 
     claim: Claim
     owner: str = ""
 
 
 def claim_runs(request: ClaimRuns, reply: Reply) -> None:
-    """Claim experiments, and keep the part of the launch record that tells of them first."""
+    """Store the part of the launch record that lists the experiments, then claim them."""
     record_copies.keep(request.runs, request.part)
 
     def answer(wanted: WantedClaim) -> None:
@@ -55,7 +56,7 @@ def claim_runs(request: ClaimRuns, reply: Reply) -> None:
 
 
 def mark_placed(runs: str, name: str) -> None:
-    """Note that a claim's run directory is there: if it is not there later, it was purged."""
+    """Record that a claim's run directory exists: if it is missing later, it was purged."""
     if not name:
         return
     if not _NAME.match(name):
@@ -78,10 +79,10 @@ def _answer(runs: str, wanted: WantedClaim) -> Union[Claimed, TakenBy, ClaimFaul
 
 
 def _claim(runs: str, wanted: WantedClaim) -> Tuple[Found, Condition, str]:
-    """Create a claim where there is room for one; return the one that counts, or another's."""
+    """Create a claim if the experiment is free; return the claim that counts, ours or another's."""
     claim = wanted.claim._replace(generation=1)
     if not _FINGERPRINT.match(claim.fingerprint):
-        raise AgentError("request", f"{claim.fingerprint!r} is no fingerprint")
+        raise AgentError("request", f"{claim.fingerprint!r} is not a fingerprint")
     while not _create(runs, claim):
         newest = _newest(runs, _read(runs, claim))
         if newest.claim.job == claim.job:
@@ -117,14 +118,14 @@ def _read(runs: str, claim: Claim) -> Found:
     except NewerFormatError as error:
         raise AgentError("runs", f"the claim {path}: {error}") from error
     except TypedJsonError as error:
-        message = f"the claim {path} is damaged ({error}): remove it if its run is of no use"
+        message = f"the claim {path} is damaged ({error}): remove it if its run does not matter"
         raise AgentError("runs", message) from error
     return Found(found, record_copies.owner(os.lstat(path).st_uid))
 
 
 def _checked(found: Claim, name: str) -> Claim:
     if found.name != name or os.path.basename(found.directory) != found.directory:
-        raise TypedJsonError("it is of another experiment")
+        raise TypedJsonError("it belongs to another experiment")
     return found
 
 
@@ -163,9 +164,9 @@ def _submitted(directory: str, there: Claim) -> Tuple[Condition, str]:
 
 
 def _bury(runs: str, there: Claim) -> None:
-    """Take the name of a run directory that was never made, so that nobody makes it any more.
+    """Occupy the name of a run directory that was never made, so that no client can make it.
 
-    A rename onto a folder that holds something fails: who is slow finds the name taken.
+    A rename onto a folder that is not empty fails: a slower client finds the name taken.
     """
     grave = os.path.join(runs, paths.REMEX, f"grave.{fs.unique()}")
     os.makedirs(paths.remex(grave))

@@ -1,4 +1,4 @@
-"""What goes wrong on the remote, in words that name the value and the fix."""
+"""The agent's errors; their messages name the value and the fix."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ _FULL = {errno.ENOSPC: "the file system is full", errno.EDQUOT: "your quota is u
 
 
 class AgentError(Exception):
-    """What ends a request. `kind` is one of those of `protocol.Error`."""
+    """An error that ends a request. `kind` is one of the kinds of `protocol.Error`."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -23,7 +23,7 @@ class AgentError(Exception):
 
 
 class UnreadableError(AgentError):
-    """A file of ours is not what it should be: a link, no regular file, too large, or damaged."""
+    """One of our files cannot be used: a link, not a regular file, too large, or damaged."""
 
     def __init__(self, path: str, why: str) -> None:
         super().__init__("runs", f"{path} cannot be used: {why}")
@@ -31,16 +31,16 @@ class UnreadableError(AgentError):
 
 
 class LinkGoneError(Exception):
-    """The client went away: start nothing new."""
+    """The client has disconnected: start nothing new."""
 
 
 def is_full(error: BaseException) -> bool:
-    """Return whether an error says that the disk is full, or the user's quota used up."""
+    """Return whether an error means that the disk is full or the user's quota is used up."""
     return isinstance(error, OSError) and error.errno in _FULL
 
 
 def full_disk_error(message: str, folder: str) -> Optional[AgentError]:
-    """Return the error if a program that writes below `folder` says that there is no space."""
+    """Return an error if the message of a program that writes below `folder` says disk full."""
     numbers = [number for number in _FULL if os.strerror(number) in message]
     return disk_error(OSError(numbers[0], message), folder) if numbers else None
 
@@ -49,5 +49,5 @@ def disk_error(error: BaseException, folder: str) -> AgentError:
     """Return the error for a failed write below `folder`."""
     if isinstance(error, OSError) and error.errno in _FULL:
         why = _FULL[error.errno]
-        return AgentError("disk", f"cannot write into {folder}: {why}; free some space there")
-    return AgentError("disk", f"cannot write into {folder}: {error}; fix that and try again")
+        return AgentError("disk", f"cannot write to {folder}: {why}; free some space there")
+    return AgentError("disk", f"cannot write to {folder}: {error}; fix that and try again")

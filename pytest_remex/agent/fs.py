@@ -1,8 +1,8 @@
-"""Small files: written whole or not at all, safe on NFS and against other agents; read safely.
+"""Read and write small files safely: atomic writes, also on NFS and next to other agents.
 
-Jobs can write next to our files, so nothing is read through a link at the end of a path, from a
-FIFO or a device, or beyond a limit. In a run directory, where its job may have put anything, no
-link is followed: neither the run directory itself, nor its `.remex`, nor a file in it.
+Jobs can write next to our files, so reading refuses links, FIFOs and devices, and has a size limit.
+In a run directory, where its job may have put anything, no link is followed: neither the run
+directory itself, nor its `.remex`, nor a file in it.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from pytest_remex.common import paths
 from pytest_remex.common.typed_json import TypedJsonError, loads
 
 LARGEST = 1 << 20
-"""Bytes of the largest file that is read."""
+"""The most bytes that a file may have to be read."""
 _COUNT = itertools.count()
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -29,7 +29,7 @@ Typed = TypeVar("Typed")
 
 
 def unique() -> str:
-    """Return a name that no other process or thread makes."""
+    """Return a name that no other process or thread uses."""
     return f"{_host()}.{os.getpid()}.{next(_COUNT)}"
 
 
@@ -39,20 +39,20 @@ def _host() -> str:
 
 
 def read_piece(path: str, start: int, most: int) -> Tuple[int, int, str]:
-    """Return a piece of a file: where it begins, the size of the file, and the text.
+    """Return a piece of a file: its offset, the size of the whole file, and the text.
 
     Args:
         path: The file's path.
-        start: The first byte, counted from the end where it is negative.
+        start: The first byte, counted from the end if negative.
         most: How many bytes; never more than `LARGEST`.
 
     Raises:
-        UnreadableError: It is a link, not a regular file, not there, or not readable.
+        UnreadableError: It is a link, not a regular file, missing, or not readable.
 
     """
     opened = _open(path)
     if opened is None:
-        raise UnreadableError(path, "it is not there any more")
+        raise UnreadableError(path, "it no longer exists")
     with open(opened, "rb") as file:
         size = os.fstat(opened).st_size
         first = max(0, size + start) if start < 0 else min(start, size)
@@ -62,7 +62,7 @@ def read_piece(path: str, start: int, most: int) -> Tuple[int, int, str]:
 
 
 def read(path: str, folder: Optional[int] = None, largest: int = LARGEST) -> Optional[str]:
-    """Return a file's text, None when there is none.
+    """Return a file's text; None if it does not exist.
 
     Args:
         path: The file's path.
@@ -84,10 +84,10 @@ def read(path: str, folder: Optional[int] = None, largest: int = LARGEST) -> Opt
 
 
 def parse(kind: Type[Typed], path: str, text: Optional[str]) -> Optional[Typed]:
-    """Return a file's text as a type of `common.paths`, None for a file that is not there.
+    """Parse a file's text as a type of `common.paths`; None if there is no text.
 
     Raises:
-        UnreadableError: It is damaged, or of a newer format.
+        UnreadableError: It is damaged, or has a newer format.
 
     """
     try:
@@ -97,7 +97,7 @@ def parse(kind: Type[Typed], path: str, text: Optional[str]) -> Optional[Typed]:
 
 
 def replace(path: str, text: str, folder: Optional[int] = None) -> None:
-    """Write a file in one step: readers see the old one or the new one."""
+    """Write a file atomically: readers see either the old or the new content."""
     made = f"{path}.{unique()}"
     try:
         _write(made, text, folder)
@@ -108,13 +108,13 @@ def replace(path: str, text: str, folder: Optional[int] = None) -> None:
 
 
 def create(path: str, text: str, folder: Optional[int] = None, *, synced: bool = False) -> bool:
-    """Write a file in one step where there is none; return False where there is one.
+    """Create a file atomically; return False if it exists already.
 
     Args:
         path: The file's path.
-        text: What it holds.
+        text: Its content.
         folder: An open folder that the path is relative to.
-        synced: Whether it is to be on the disk before it has its name.
+        synced: Whether to flush it to the disk before it gets its name.
 
     """
     made = f"{path}.{unique()}"
@@ -133,7 +133,7 @@ def create(path: str, text: str, folder: Optional[int] = None, *, synced: bool =
 
 
 def remove(path: str, folder: Optional[int] = None) -> bool:
-    """Delete a file; return False where there is none."""
+    """Delete a file; return False if it does not exist."""
     try:
         os.unlink(path, dir_fd=folder)
     except FileNotFoundError:
@@ -142,22 +142,22 @@ def remove(path: str, folder: Optional[int] = None) -> bool:
 
 
 def touch(path: str) -> None:
-    """Make an empty file, if there is none."""
+    """Create an empty file, if it does not exist."""
     with open(path, "a", encoding="utf-8"):
         pass
 
 
 def make_common(runs: str, path: str) -> None:
-    """Make a folder below a runs folder, and those on the way, open to whom that one is open.
+    """Make a folder below a runs folder, and its parents, with the runs folder's permissions.
 
     Raises:
-        AgentError: There is no such runs folder. It is not made: its file system may be away.
+        AgentError: The runs folder does not exist. It is not made: it may just not be mounted.
 
     """
     if os.path.isdir(path):
         return
     if path == runs:
-        raise AgentError("runs", f"there is no runs folder {runs}: is its file system mounted?")
+        raise AgentError("runs", f"the runs folder {runs} is missing: is its file system mounted?")
     make_common(runs, os.path.dirname(path))
     with contextlib.suppress(FileExistsError):
         os.mkdir(path)
@@ -165,13 +165,13 @@ def make_common(runs: str, path: str) -> None:
 
 
 def listing(folder: str) -> Iterator[str]:
-    """Return the names in a folder, none when there is no such folder."""
+    """Return the names in a folder; none if it does not exist."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         yield from os.listdir(folder)
 
 
 def _open(path: str, folder: Optional[int] = None) -> Optional[int]:
-    """Open a regular file to be read; None when there is none."""
+    """Open a regular file for reading; None if it does not exist."""
     try:
         opened = os.open(path, _READ, dir_fd=folder)
     except (FileNotFoundError, NotADirectoryError):
@@ -206,8 +206,8 @@ def _create_without_links(path: str, text: str, folder: Optional[int] = None) ->
 class RunFiles:
     r"""The files in the `.remex` folder of a run directory.
 
-    Methods raise `UnreadableError` where a link or something else is in the way. That is this
-    run's fault alone: callers that ask for many runs catch it for each.
+    Methods raise `UnreadableError` if a link or something else is in the way. That affects only
+    this run: callers that read many runs catch it for each.
 
     Example:
         >>> RunFiles("/runs/main_grid_1").read(paths.EXIT)
@@ -219,7 +219,7 @@ class RunFiles:
         self._run = run
 
     def read(self, name: str) -> Optional[str]:
-        """Return a file's text, None where there is no such file."""
+        """Return a file's text; None if it does not exist."""
         with self._opened() as folder:
             if folder is None:
                 return None
@@ -229,7 +229,7 @@ class RunFiles:
                 raise UnreadableError(paths.in_run(self._run, name), error.why) from error
 
     def load(self, kind: Type[Typed], name: str) -> Optional[Typed]:
-        """Return a file's content as a type of `common.paths`, None where there is no such file."""
+        """Return a file's content as a type of `common.paths`; None if it does not exist."""
         return parse(kind, paths.in_run(self._run, name), self.read(name))
 
     def names(self) -> Set[str]:
@@ -238,15 +238,15 @@ class RunFiles:
             return set() if folder is None else set(os.listdir(folder))
 
     def write(self, name: str, text: str) -> None:
-        """Write a file in one step, where there is a `.remex` folder."""
+        """Write a file atomically, if there is a `.remex` folder."""
         with self._opened() as folder:
             if folder is not None:
                 replace(name, text, folder)
 
     def create(self, name: str, text: str) -> Optional[str]:
-        """Write a file in one step where there is none; return what is there then.
+        """Create a file atomically unless it exists; return its content afterwards.
 
-        None where there is no `.remex` folder.
+        None if there is no `.remex` folder.
         """
         with self._opened() as folder:
             if folder is None:
@@ -254,7 +254,7 @@ class RunFiles:
             return text if create(name, text, folder) else read(name, folder)
 
     def remove(self, name: str) -> None:
-        """Delete a file, if there is one."""
+        """Delete a file, if it exists."""
         with self._opened() as folder:
             if folder is not None:
                 remove(name, folder)
@@ -263,11 +263,11 @@ class RunFiles:
         """Raise `UnreadableError` unless there is a `.remex` folder, reached without links."""
         with self._opened() as folder:
             if folder is None:
-                raise UnreadableError(self._run, "there is no such run directory; place it again")
+                raise UnreadableError(self._run, "the run directory does not exist; place it again")
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[Optional[int]]:
-        """Open the folder; None where it, or the run directory, is not there."""
+        """Open the folder; None if it or the run directory does not exist."""
         with contextlib.ExitStack() as stack:
             try:
                 run = os.open(self._run, _FOLDER)

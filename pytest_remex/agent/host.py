@@ -1,4 +1,4 @@
-"""Look at the remote: what is there, and line by line what is wrong for a launch, and its fix."""
+"""Describe the remote, and check item by item what a launch needs, with a fix for each fault."""
 
 import getpass
 import grp
@@ -24,7 +24,7 @@ PATIENCE = 20.0
 
 
 def look_at_host(request: protocol.LookAtHost, reply: Reply) -> None:
-    """Tell who and what is there; an error names the path that cannot be used."""
+    """Report user, host, folders and limits; an error names the path that cannot be used."""
     local = request.scheduler == protocol.LOCAL
     if request.clone:
         git.check_clone(request.clone)
@@ -51,9 +51,9 @@ def _usable_runs(path: str, *, create: bool) -> str:
                 "runs", f"cannot make the runs folder {path}: {error.strerror}"
             ) from error
     if not os.path.isdir(path):
-        raise AgentError("runs", f"there is no runs folder {path}; make it with: mkdir -p {path}")
+        raise AgentError("runs", f"the runs folder {path} does not exist; run: mkdir -p {path}")
     if not os.access(path, os.W_OK | os.X_OK):
-        what = f"the runs folder {path} is not writable{_why_not(path)}; name another one"
+        what = f"the runs folder {path} is not writable{_why_not(path)}; choose another one"
         raise AgentError("runs", what)
     return path
 
@@ -64,7 +64,7 @@ def _why_not(path: str) -> str:
 
 
 def examine(request: protocol.Examine, reply: Reply) -> None:
-    """Tell each check as soon as it is known."""
+    """Send each check as soon as it is done."""
     for check in _checks(request):
         reply.send(check._replace(found=redact(check.found)))
 
@@ -90,10 +90,10 @@ def _checks(request: protocol.Examine) -> Iterator[Check]:
 def _program(name: str, words: List[str]) -> Check:
     ran = process.run(words, timeout=PATIENCE)
     if ran.code == process.MISSING:
-        fix = f"load {name}'s module in a login file there, or install it"
-        return Check(name, FAULT, f"{name} is not on PATH there", fix)
+        fix = f"load {name}'s module in a login file on the cluster, or install it"
+        return Check(name, FAULT, f"{name} is not on PATH on the cluster", fix)
     if ran.code == process.NOT_STARTED:
-        fix = "end processes of yours there (ulimit -a tells the limits), or use another login node"
+        fix = "end some of your processes there (limits: ulimit -a), or use another login node"
         return Check(name, FAULT, ran.message(), fix)
     lines = ran.out.splitlines()
     if lines and not lines[0].startswith(name):
@@ -135,21 +135,21 @@ def _answer_of_origin(clone: str, address: str) -> Check:
     ran = process.run(words, timeout=PATIENCE, env=git.environment())
     if ran.ok:
         return Check("origin", FINE, f"{address} answers")
-    fix = f"git -C {clone} ls-remote origin, there; or Remote(..., via='connection')"
+    fix = f"on the cluster: git -C {clone} ls-remote origin; or Remote(..., via='connection')"
     return Check("origin", FAULT, f"{address} does not answer: {ran.message()}", fix)
 
 
 def _slurm(*, thorough: bool) -> Iterator[Check]:
     if shutil.which("sbatch") is None:
-        fix = "load Slurm's module in a login file there"
-        yield Check("Slurm", FAULT, "sbatch is not on PATH there", fix)
+        fix = "load Slurm's module in a login file on the cluster"
+        yield Check("Slurm", FAULT, "sbatch is not on PATH on the cluster", fix)
         return
     if not thorough:
         yield Check("Slurm", FINE, "sbatch")
         return
     ran = client.run(commands.config(), PATIENCE)
     if not ran.ok:
-        fix = "scontrol ping, there"
+        fix = "on the cluster: scontrol ping"
         yield Check("Slurm", FAULT, f"the controller does not answer: {ran.message()}", fix)
         return
     limits = client.limits()
@@ -157,8 +157,8 @@ def _slurm(*, thorough: bool) -> Iterator[Check]:
     if limits.sacct:
         yield Check("accounting", FINE, "sacct")
     else:
-        fix = "let run.sbatch leave its exit code: trap 'echo $? > .remex/exit' EXIT"
-        yield Check("accounting", NOTE, "none: an ended job is soon forgotten", fix)
+        fix = "let run.sbatch save its exit code: trap 'echo $? > .remex/exit' EXIT"
+        yield Check("accounting", NOTE, "none: Slurm soon forgets ended jobs", fix)
 
 
 def _runs(request: protocol.Examine, *, local: bool) -> Iterator[Check]:
@@ -176,30 +176,31 @@ def _runs(request: protocol.Examine, *, local: bool) -> Iterator[Check]:
 def _fault_of_folder(path: str, *, local: bool) -> Optional[Check]:
     name = "runs folder"
     if not os.path.isdir(path):
-        return Check(name, FAULT, f"there is no runs folder {path}", f"mkdir -p {path}")
+        return Check(name, FAULT, f"the runs folder {path} does not exist", f"mkdir -p {path}")
     if not os.access(path, os.W_OK | os.X_OK):
         why = _why_not(path)
-        fix = f"chmod u+rwx {path}, or name another one" if "for you" in why else "name another one"
+        another = "choose another one"
+        fix = f"chmod u+rwx {path}, or {another}" if "for you" in why else another
         return Check(name, FAULT, f"the runs folder {path} is not writable{why}", fix)
     mode = os.stat(path).st_mode
     if mode & 0o002:
-        what = f"the runs folder {path} is writable for everybody, who could run code as you"
-        own = f"make one of your own in it: mkdir -m 700 {os.path.join(path, getpass.getuser())}"
+        what = f"the runs folder {path} is writable for everyone, so anyone could run code as you"
+        own = f"make your own in it: mkdir -m 700 {os.path.join(path, getpass.getuser())}"
         return Check(name, FAULT, what, own if mode & stat.S_ISVTX else f"chmod o-w {path}")
     special = "" if local else _read_by_slurm(path)
     if special:
         what = f"the runs folder {path} has {special} in its path, which Slurm reads as a pattern"
-        return Check(name, FAULT, what, "name a folder without")
+        return Check(name, FAULT, what, f"choose a folder without {special} in its path")
     return None
 
 
 def _read_by_slurm(path: str) -> str:
-    """Return the character of a path that Slurm does not take as it is in a job's output."""
+    """Return a character of the path that Slurm would interpret in a job's output path."""
     return next((each for each in "%\\" if each in path), "")
 
 
 def _owners(path: str) -> Check:
-    """Tell who else can write to the runs folder, and so run code as whoever submits there."""
+    """Check who else can write to the runs folder, and so run code as anyone who submits there."""
     about = os.stat(path)
     if not about.st_mode & 0o020:
         return Check("runs folder", FINE, path)
@@ -207,8 +208,8 @@ def _owners(path: str) -> Check:
         group = grp.getgrgid(about.st_gid).gr_name
     except KeyError:
         group = str(about.st_gid)
-    found = f"{path}: whoever is in the group {group} can run code as whoever submits there"
-    fix = f"share it with people whom you trust with your account, or: chmod g-w {path}"
+    found = f"{path}: members of the group {group} can run code as anyone who submits there"
+    fix = f"share it only with people you trust with your account, or: chmod g-w {path}"
     return Check("runs folder", NOTE, found, fix)
 
 
@@ -216,5 +217,5 @@ def _disbatch() -> Check:
     path = groups.disbatch()
     if path:
         return Check("disBatch", FINE, path)
-    fix = "python3 -m pip install disbatch, there; or leave --remex-pack out"
-    return Check("disBatch", FAULT, "disBatch is not on PATH there", fix)
+    fix = "on the cluster: python3 -m pip install disbatch; or leave out --remex-pack"
+    return Check("disBatch", FAULT, "disBatch is not on PATH on the cluster", fix)

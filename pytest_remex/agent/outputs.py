@@ -1,6 +1,6 @@
-"""List outputs in run directories by pattern, and read pieces of jobs' output.
+"""List files in run directories by pattern, and read pieces of jobs' output.
 
-No link is followed, and nothing outside of the run directory is looked at.
+No link is followed, and nothing outside the run directory is read.
 """
 
 import fnmatch
@@ -22,7 +22,7 @@ _MAGIC = frozenset("*?[")
 
 
 class Match(NamedTuple):
-    """A file or a link that a pattern matches, by its path relative to the run directory."""
+    """A file or link that matches a pattern; the path is relative to the run directory."""
 
     path: str
     link: bool
@@ -31,7 +31,7 @@ class Match(NamedTuple):
 
 
 def list_outputs(request: ListOutputs, reply: Reply) -> None:
-    """Tell, for each run, the files that its patterns match, and the patterns that match none."""
+    """Send, for each run, the files that match its patterns, and the patterns without a match."""
     _check_runs(request.runs)
     for run in request.listed:
         reply.raise_if_gone()
@@ -39,7 +39,7 @@ def list_outputs(request: ListOutputs, reply: Reply) -> None:
 
 
 def read_logs(request: ReadLogs, reply: Reply) -> None:
-    """Tell the pieces of jobs' output that are asked for."""
+    """Send the requested pieces of jobs' output."""
     _check_runs(request.runs)
     for part in request.parts:
         reply.raise_if_gone()
@@ -55,7 +55,7 @@ def read_logs(request: ReadLogs, reply: Reply) -> None:
 
 def _check_runs(runs: str) -> None:
     if not os.path.isdir(runs):
-        raise AgentError("runs", f"there is no runs folder {runs}: is its file system mounted?")
+        raise AgentError("runs", f"the runs folder {runs} is missing: is its file system mounted?")
 
 
 def _piece(run: str, match: Match, part: LogPart) -> LogText:
@@ -72,8 +72,8 @@ def _piece(run: str, match: Match, part: LogPart) -> LogText:
 def _outputs(path: str, run: ListedRun, request: ListOutputs) -> Outputs:
     if os.path.islink(path):
         why = (
-            f"{path} is a link, and links are not followed: to fetch from where it leads, put the"
-            " run directory back in its place"
+            f"{path} is a link, and links are not followed: to fetch its outputs, move the run"
+            " directory back to this path"
         )
         return Outputs(run.directory, [], [], list(run.patterns), refused=why)
     if not _is_run_directory(path):
@@ -105,7 +105,7 @@ def _outputs(path: str, run: ListedRun, request: ListOutputs) -> Outputs:
 
 
 def _is_run_directory(path: str) -> bool:
-    # Only a clear answer counts: a file system that fails to answer has lost nothing.
+    # Only a clear "not found" counts: another error does not mean that the directory is gone.
     try:
         os.lstat(path)
     except FileNotFoundError:
@@ -116,9 +116,9 @@ def _is_run_directory(path: str) -> bool:
 
 
 def find(run: str, pattern: str) -> Iterator[Match]:
-    """Return what a pattern matches, as pathlib's glob reads it; a folder means all below it.
+    """Return the matches of a pattern, as in pathlib's glob; a folder matches all files below it.
 
-    `.remex` is matched only by its name.
+    Only the name itself matches `.remex`.
 
     Raises:
         AgentError: The pattern leaves the run directory.

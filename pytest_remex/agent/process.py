@@ -1,6 +1,6 @@
-"""Run programs, tell processes apart, and do things side by side.
+"""Run programs, identify processes, and run things in parallel.
 
-Everything but sbatch and local jobs is started here.
+All programs are started here, except sbatch and local jobs.
 """
 
 import contextlib
@@ -30,20 +30,20 @@ from pytest_remex.agent import fs
 from pytest_remex.common.redact import redact
 
 MISSING = 127
-"""The exit code of a program that is not there, as shells have it."""
+"""The exit code for a program that does not exist, as in shells."""
 NOT_STARTED = 126
-"""The exit code of one that is there and was not started, as where there are too many processes."""
+"""The exit code for one that exists but could not be started, such as with too many processes."""
 _MISSING = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ELOOP)
 LARGEST = 1 << 26
-"""Bytes that a program may print: squeue prints some 300 for each job."""
+"""The most bytes that a program may print: squeue prints about 300 per job."""
 _RUNNING: Set[int] = set()
-"""The programs that `run` waits for, to be ended where the client has gone."""
+"""The programs that `run` waits for, to be terminated when the client has disconnected."""
 
 Thing = TypeVar("Thing")
 
 
 class Ran(NamedTuple):
-    """How a program ended: its exit code (None: it took too long) and its two outputs."""
+    """The result of a program: its exit code (None if it timed out) and its two outputs."""
 
     code: Optional[int]
     out: str
@@ -55,7 +55,7 @@ class Ran(NamedTuple):
         return self.code == 0
 
     def message(self) -> str:
-        """Return what the program said about its failure, without credentials."""
+        """Return the program's error message, without credentials."""
         if self.code is None:
             return "no answer in time"
         return redact(self.err.strip() or self.out.strip() or f"exit code {self.code}")
@@ -64,7 +64,7 @@ class Ran(NamedTuple):
 def run(
     words: List[str], *, timeout: float, env: Optional[Dict[str, str]] = None, text: str = ""
 ) -> Ran:
-    """Run a program with `text` as its input; one that cannot be started has its `start_code`."""
+    """Run a program with `text` as its input; if it cannot be started, the code is `start_code`."""
     try:
         process = subprocess.Popen(
             words,
@@ -92,27 +92,27 @@ def run(
 
 
 def start_code(error: OSError) -> int:
-    """Return the exit code for a program that was not started: MISSING only where it is not there.
+    """Return the exit code for a program that could not be started: MISSING only if it does not exist.
 
-    A login node that has no room for a process says nothing about what is installed there.
+    A login node without room for a process says nothing about what is installed on it.
     """
     return MISSING if error.errno in _MISSING else NOT_STARTED
 
 
 def end_all() -> None:
-    """Ask all programs that `run` waits for to end."""
+    """Terminate all programs that `run` waits for."""
     for pid in list(_RUNNING):
         signal_group(pid, signal.SIGTERM)
 
 
 class _TooMuchError(Exception):
-    """A program printed more than there should be memory for."""
+    """A program printed more than is kept in memory."""
 
 
 def _exchange(
     process: "subprocess.Popen[bytes]", data: bytes, timeout: float
 ) -> Tuple[bytes, bytes]:
-    """Feed a program and read its outputs; raise `TimeoutError` or `_TooMuchError`."""
+    """Write a program's input and read its outputs; raise `TimeoutError` or `_TooMuchError`."""
     stdin, out, err = process.stdin, process.stdout, process.stderr
     assert stdin and out and err  # noqa: S101, PT018 - three pipes, as asked for
     read = {out: bytearray(), err: bytearray()}
@@ -139,7 +139,7 @@ def _exchange(
 
 
 def _feed(stdin: IO[bytes], rest: memoryview) -> memoryview:
-    """Write as much as fits now; return the rest, nothing where the program reads no more."""
+    """Write as much as fits now; return the rest, or nothing if the program closed its input."""
     try:
         return rest[os.write(stdin.fileno(), rest[: select.PIPE_BUF]) :]
     except BrokenPipeError:
@@ -147,7 +147,7 @@ def _feed(stdin: IO[bytes], rest: memoryview) -> memoryview:
 
 
 def _receive(pipe: int, kept: bytearray) -> bool:
-    """Read what is there; return whether there may be more."""
+    """Read what is available; return whether more may come."""
     chunk = os.read(pipe, 1 << 16)
     kept += chunk
     if len(kept) > LARGEST:
@@ -162,11 +162,11 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-# Processes by their number and birth, as numbers are used again -----------------------------------
+# Identify processes by id and start time, because ids are reused ---------------------------------
 
 
 def birth(pid: int) -> Optional[str]:
-    """Return a word for when a process started, None when there is no such process."""
+    """Return text that identifies when a process started; None if there is no such process."""
     stat = fs.read(f"/proc/{pid}/stat")
     if stat is not None:
         fields = stat.rpartition(")")[2].split()
@@ -181,24 +181,24 @@ def _boot() -> str:
 
 
 def signal_group(group: int, number: int) -> None:
-    """Signal a process group; none left is fine."""
+    """Signal a process group, if it still exists."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
 
 
 def kill_group(pid: Optional[int], born: Optional[str]) -> None:
-    """End the process group that a process leads, if it still is the process that was born then."""
+    """Kill the process group that a process leads, if its start time is still `born`."""
     if pid is not None and pid > 1 and born is not None and birth(pid) == born:
         signal_group(pid, signal.SIGKILL)
 
 
 def numbers() -> List[int]:
-    """Return the numbers of all processes, where the system tells."""
+    """Return the ids of all processes; none if the system has no /proc."""
     return [int(name) for name in fs.listing("/proc") if name.isdigit()]
 
 
 def arguments(pid: int) -> List[bytes]:
-    """Return a process's arguments, none when it is gone."""
+    """Return a process's arguments; none if it has ended."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             return file.read().split(b"\0")
@@ -207,7 +207,7 @@ def arguments(pid: int) -> List[bytes]:
 
 
 def working_directory(pid: int) -> str:
-    """Return a process's working directory, empty when it is gone."""
+    """Return a process's working directory; empty if it has ended."""
     try:
         return os.readlink(f"/proc/{pid}/cwd")
     except OSError:
@@ -215,7 +215,7 @@ def working_directory(pid: int) -> str:
 
 
 class ChildExitWaiter:
-    """Sleep that ends early when a child process does; for the main thread of a program."""
+    """Sleep until a child process exits or a time has passed; for the main thread only."""
 
     def __init__(self) -> None:
         self._reading_end, writing_end = os.pipe()
@@ -225,13 +225,13 @@ class ChildExitWaiter:
         signal.set_wakeup_fd(writing_end)
 
     def wait(self, seconds: float) -> None:
-        """Sleep until a child ends, so many seconds at most."""
+        """Sleep until a child exits, at most `seconds`."""
         ended, _, _ = select.select([self._reading_end], [], [], seconds)
         if ended:
             os.read(self._reading_end, 1024)
 
 
-# Side by side ------------------------------------------------------------------------------------
+# Run things in parallel --------------------------------------------------------------------------
 
 
 def in_parallel(things: Iterable[Thing], act: Callable[[Thing], None], width: int) -> None:

@@ -1,7 +1,7 @@
-"""Copies of launch records in the runs folder: what any client learns of all others' launches.
+"""Copies of launch records in the runs folder, from which each client learns of others' launches.
 
-A record has one writer, who appends to the copy what it has appended to its own; a copy that holds
-other bytes is another writer's, and is left as it is.
+A record has one writer, which appends to the copy what it has appended to its own file. A copy with
+other content belongs to another writer and is not changed.
 """
 
 import base64
@@ -27,7 +27,7 @@ from pytest_remex.common.records import (
 )
 
 LARGEST = 64 << 20
-"""Bytes of a record at most: 100,000 runs have fewer."""
+"""The most bytes of a record that are sent: 100,000 runs have fewer."""
 SUFFIX = ".jsonl"
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -43,15 +43,15 @@ def open_launch(request: OpenLaunch, reply: Reply) -> None:
 
 
 def append_record(request: AppendRecord, reply: Reply) -> None:
-    """Append to the copy of a launch record, unless it is another's."""
+    """Append to the copy of a launch record, unless it belongs to another writer."""
     if not append(request.runs, request.part):
         reply.send(RecordRefused(request.part.record))
 
 
 def read_records(request: ReadRecords, reply: Reply) -> None:
-    """Send what the client lacks of every record, and tell what the runs folder lacks.
+    """Send what the client lacks of every record, and report what the runs folder lacks.
 
-    A runs folder that is not there, as where its file system is not mounted, lacks nothing.
+    A missing runs folder lacks nothing: its file system may just not be mounted.
     """
     if not os.path.isdir(request.runs):
         return
@@ -71,10 +71,10 @@ def read_records(request: ReadRecords, reply: Reply) -> None:
 
 
 def append(runs: str, part: RecordPart) -> bool:
-    """Append a part of a record to its copy, and sync it; what is there already stays as it is.
+    """Append a part of a record to its copy, and sync it; existing bytes are not changed.
 
     Returns:
-        Whether the copy holds the part now; not where it is another's.
+        Whether the copy now has the part; False if the copy belongs to another writer.
 
     """
     if not part.record:
@@ -99,7 +99,7 @@ def append(runs: str, part: RecordPart) -> bool:
 
 
 def keep(runs: str, part: RecordPart) -> None:
-    """Append a part of a record. Raises an error of kind runs where the copy is another's."""
+    """Append a part of a record; an error of kind runs if the copy belongs to another writer."""
     if not append(runs, part):
         path = _path(runs, part.record)
         message = f"{path} was changed by another output folder: run the same command again"
@@ -107,7 +107,7 @@ def keep(runs: str, part: RecordPart) -> None:
 
 
 def owner(number: int) -> str:
-    """Return the account of another user, empty for this one."""
+    """Return the account name of a user id; empty for the current user."""
     if number == os.geteuid():
         return ""
     try:
@@ -117,7 +117,7 @@ def owner(number: int) -> str:
 
 
 def _records(runs: str) -> Iterator[Tuple[str, str, os.stat_result]]:
-    """Return each record's name, path and facts; links and other things are no records."""
+    """Return each record's name, path and stat; only regular files count."""
     folder = paths.launch_records(runs)
     for name in sorted(fs.listing(folder)):
         record, suffix = os.path.splitext(name)
@@ -141,9 +141,9 @@ def _path(runs: str, record: str) -> str:
 
 
 def _whole_lines(path: str, start: int) -> bytes:
-    """Return the bytes from `start` to the last line's end: one that is half written comes later.
+    """Return the bytes from `start` to the end of the last complete line.
 
-    What cannot be read, as another user's, is not there.
+    Return nothing for a file that cannot be read, such as another user's.
     """
     try:
         file = os.open(path, _READ)

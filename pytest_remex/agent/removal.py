@@ -1,7 +1,7 @@
-"""Remove run directories: only those that the client's launch record names, and nothing else.
+"""Remove run directories, but only those that belong to the client's launches.
 
-A run directory is renamed away first, and is gone for everybody from then on; what an interrupted
-removal leaves is removed by the next one. No link is followed.
+A run directory is first renamed, so that it disappears at once for everyone. What an interrupted
+removal leaves is deleted by the next one. No link is followed.
 """
 
 import contextlib
@@ -20,10 +20,10 @@ from pytest_remex.common.protocol import Remove, Removed
 
 
 def remove(request: Remove, reply: Reply) -> None:
-    """Measure run directories, and remove them where that is asked for."""
+    """Measure run directories, and remove them unless only the size is asked for."""
     runs = request.runs
     if not os.path.isdir(runs):
-        raise AgentError("runs", f"there is no runs folder {runs}: is its file system mounted?")
+        raise AgentError("runs", f"the runs folder {runs} is missing: is its file system mounted?")
     if not request.only_measure:
         _empty(paths.removed(runs))
     for run in request.removable:
@@ -49,7 +49,7 @@ def _removed(runs: str, run: RemovableRun, *, only_measure: bool) -> Removed:
 
 
 def _why_not(path: str, run: RemovableRun) -> str:
-    """Return why a path is not the run directory that is meant; empty where it is."""
+    """Return why a path is not this run's directory; empty if it is."""
     if os.path.basename(run.directory) != run.directory or run.directory.startswith("."):
         return "it is not the name of a run directory"
     about = os.lstat(path)
@@ -59,15 +59,15 @@ def _why_not(path: str, run: RemovableRun) -> str:
         return "it belongs to another user"
     note = RunFiles(path).load(RunNote, paths.RUN)
     if note is None or (note.sha, note.token) != (run.sha, run.token):
-        return f"its {paths.REMEX}/{paths.RUN} does not say that it is this run's"
+        return f"its {paths.REMEX}/{paths.RUN} does not name this run"
     job = (RunFiles(path).read(paths.JOB) or "").strip()
     if job and job != run.job:
-        return f"it has another job by now, {job}"
+        return f"it has a newer job, {job}"
     return ""
 
 
 def _measure(path: str) -> Tuple[int, int]:
-    """Return how many files there are below a folder, and their bytes."""
+    """Return the number of files below a folder, and their size in bytes."""
     files = size = 0
     folders = [path]
     while folders:
@@ -91,7 +91,7 @@ def _take_away(runs: str, path: str) -> None:
 
 
 def _empty(folder: str) -> None:
-    """Remove what an interrupted removal left."""
+    """Delete what an interrupted removal left."""
     if os.path.islink(folder):
         raise AgentError("runs", f"{folder} is a link, and links are not followed: remove it")
     for name in fs.listing(folder):

@@ -1,4 +1,4 @@
-"""The serve loop: one request after the other until the client goes away."""
+"""Serve requests one after the other until the client disconnects."""
 
 import os
 import re
@@ -46,12 +46,12 @@ HANDLERS: Dict[Tuple[type, str], Callable[[Any, Reply], None]] = {
 }
 """The function that answers a request, by its type and the scheduler that it names."""
 LOOK = 1.0
-"""Seconds between two looks at whether the client is silent."""
+"""Seconds between checks whether the client is silent."""
 GRACE = 15.0
-"""Seconds to finish what is under way once the client has gone."""
+"""Seconds to finish the current request after the client has disconnected."""
 _VARIABLE = re.compile(r"\$(\w+|\{\w+\})")
 TRACE = 12
-"""Lines of a traceback that reach the client."""
+"""How many lines of a traceback are sent to the client."""
 
 
 def start(line: Dict[str, Any]) -> None:
@@ -67,14 +67,14 @@ def start(line: Dict[str, Any]) -> None:
     limits = line.get("silence"), line.get("grace", GRACE)
     threading.Thread(target=_watch, args=(wire, *limits), daemon=True).start()
     serve(wire, line["modules"])
-    # a thread may still wait for stdin, and python's own way out would wait for that thread
+    # a thread may still wait for stdin, and a normal exit would wait for that thread
     os._exit(0)
 
 
 def _watch(wire: Wire, silence: Optional[float], grace: float) -> None:
-    """End this process `grace` seconds after the client has gone, or was silent for too long.
+    """End this process `grace` seconds after the client disconnected or was silent too long.
 
-    Nobody waits for what is under way then; an sbatch goes on, and its note tells of it.
+    Unfinished work is given up then; an sbatch goes on, and its note records the result.
     """
     while not wire.gone.wait(LOOK):
         if silence is not None and wire.silent_for() > silence:
@@ -85,7 +85,7 @@ def _watch(wire: Wire, silence: Optional[float], grace: float) -> None:
 
 
 def serve(wire: Wire, modules: str) -> None:
-    """Answer requests until the client goes away."""
+    """Answer requests until the client disconnects."""
     for line in iter(wire.next_line, None):
         done = threading.Event()
         pulse = threading.Thread(target=wire.beat, args=(done,), daemon=True)
@@ -109,14 +109,14 @@ def _answer_line(line: bytes, wire: Wire, modules: str) -> None:
 
 
 def answer(request: Request, reply: Reply) -> None:
-    """Carry out one request and say how it ended."""
+    """Carry out one request and send how it ended."""
     try:
         _handler(request)(_absolute(request), reply)
     except LinkGoneError:
         return
     except AgentError as error:
         reply.end(error.event())
-    except Exception as error:  # noqa: BLE001 - an agent's fault must reach the client as an answer
+    except Exception as error:  # noqa: BLE001 - a bug must reach the client as an answer
         reply.end(_fault(error, request))
     else:
         reply.end(protocol.End())
@@ -141,7 +141,7 @@ def _fault(error: Exception, request: Request) -> protocol.Error:
 
 
 def _absolute(request: Any) -> Any:  # noqa: ANN401 - any request, of which few have these fields
-    """Return the request with its folders as `Host` tells them: by the login shell's variables."""
+    """Return the request with absolute folders, expanded with the login shell's variables."""
     given = {name: getattr(request, name, "") for name in ("clone", "runs")}
     found = {name: os.path.abspath(_expanded(name, path)) for name, path in given.items() if path}
     if "runs" in found:
@@ -150,9 +150,9 @@ def _absolute(request: Any) -> Any:  # noqa: ANN401 - any request, of which few 
 
 
 def _expanded(name: str, path: str) -> str:
-    """Return a path with `~` and the variables in it, such as `$SCRATCH/runs`, as a shell would.
+    """Expand `~` and variables in a path such as `$SCRATCH/runs`, as a shell would.
 
-    A folder whose own name looks like a variable is that folder.
+    An existing folder whose name looks like a variable is left as it is.
     """
     found = os.path.expanduser(path)
     upto = found[: found.rfind("$")] + found[found.rfind("$") :].partition("/")[0]
@@ -161,6 +161,6 @@ def _expanded(name: str, path: str) -> str:
     found = os.path.expandvars(found)
     unset = _VARIABLE.search(found)
     if unset is not None:
-        message = f"{path} names the variable {unset.group()}, which no login file sets there"
-        raise AgentError(name, f"{message}: set it, or write the path out")
+        message = f"{path} uses the variable {unset.group()}, which is not set on the cluster"
+        raise AgentError(name, f"{message}: set it in a login file, or write out the path")
     return found

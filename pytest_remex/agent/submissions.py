@@ -1,4 +1,4 @@
-"""What one `sbatch` submits, where it lies, and how a run's script is started."""
+"""What one `sbatch` submits, its folders, and how a run's script is started."""
 
 import hashlib
 import os
@@ -14,12 +14,12 @@ _SHA256 = 64
 
 
 class LocatedSubmission(NamedTuple):
-    """A submission as `parts.Submission` asks for it, with its paths.
+    """A `parts.Submission` with its paths.
 
-    `folder` is where it starts, its job's WorkDir: the run directory, or the folder of the array or
-    pack. `notes` is the folder that keeps the notes about it. `tasks` are the positions of the runs
-    that it submits: other members of a group belong elsewhere. `asked` are the runs that a request
-    asked for, by the key that it gave them.
+    `folder` is its job's working directory: the run directory, or the folder of the array or pack.
+    `notes` is the folder with the notes about it. `tasks` are the positions of the runs that it
+    submits: other members of a group are submitted separately. `asked` maps the keys of a request
+    to their runs.
     """
 
     key: str
@@ -41,7 +41,7 @@ class LocatedSubmission(NamedTuple):
 
     @property
     def script(self) -> str:
-        """The path of the script in the folder."""
+        """The script's path, relative to the folder."""
         return paths.SCRIPT if self.grouped else self.header.script
 
     @property
@@ -51,7 +51,7 @@ class LocatedSubmission(NamedTuple):
 
     @property
     def members(self) -> List[str]:
-        """The paths of the run directories, also of those that it does not submit."""
+        """The paths of all run directories, including those that it does not submit."""
         return [os.path.join(self.runs, name) for name in self.directories]
 
     @property
@@ -60,13 +60,13 @@ class LocatedSubmission(NamedTuple):
         return [os.path.join(self.runs, self.directories[task]) for task in self.tasks]
 
     def as_asked(self) -> parts.Submission:
-        """Return it without its paths, as a later client may go on with it."""
+        """Return it without its paths, for a client that resumes it later."""
         facts = {name: getattr(self, name) for name in parts.Submission._fields}
         return parts.Submission(**{**facts, "in_doubt": False})
 
 
 def submissions_of(request: protocol.Submit) -> List[LocatedSubmission]:
-    """Return what a request asks to submit."""
+    """Return the submissions of a request."""
     return [located(asked, request.runs, request.launch) for asked in request.submissions]
 
 
@@ -86,17 +86,17 @@ def located(asked: parts.Submission, runs: str, launch: str) -> LocatedSubmissio
 
 
 class ChangedScriptError(Exception):
-    """The script of a run is not what its commit holds; the message names it."""
+    """A run's script differs from its commit; the message names it."""
 
 
 def check_scripts(submission: LocatedSubmission) -> None:
-    """Raise `ChangedScriptError` for a run whose script was changed since it was placed."""
+    """Raise `ChangedScriptError` if a run's script was changed since it was placed."""
     for directory, blob in submission.scripts.items():
         path = os.path.join(submission.runs, directory, submission.header.script)
         if blob and blob not in (_blob_of_file(path, blob), _blob_of_link(path, blob)):
             raise ChangedScriptError(
-                f"{path} is not what its commit holds: it was changed since. Put it back, or let"
-                " --remex-again make a new run"
+                f"{path} was changed after it was copied from its commit: restore it, or make a new"
+                " run with --remex-again"
             )
 
 
@@ -119,18 +119,18 @@ def _blob_of_link(path: str, like: str) -> str:
 
 
 def _blob(data: bytes, like: str) -> str:
-    """Return git's id for a file, by the hash that another id was made with."""
+    """Return git's id for a file's bytes; `like` is an id with the same hash function."""
     hashed = hashlib.new("sha256" if len(like) == _SHA256 else "sha1")
     hashed.update(b"blob %d\0" % len(data) + data)
     return hashed.hexdigest()
 
 
 class ShebangError(Exception):
-    """A first line that names no interpreter; the message says why."""
+    """A script's first line names no interpreter; the message says why."""
 
 
 def interpreter(line: str) -> List[str]:
-    """Return what a script's first line names, read as the kernel reads it.
+    """Parse a script's first line as the kernel does.
 
     Returns:
         The interpreter and, at most, one argument.
@@ -144,14 +144,14 @@ def interpreter(line: str) -> List[str]:
 
     """
     if line.endswith("\r\n"):
-        raise ShebangError("it has Windows line ends; save it with Unix ones")
+        raise ShebangError("it has Windows line endings; save it with Unix ones")
     words = line[2:].strip().split(None, 1)
     if not line.startswith("#!") or not words:
-        raise ShebangError("it has no #! line; put one such as #!/bin/bash first")
+        raise ShebangError("it has no #! line; begin it with one such as #!/bin/bash")
     return words
 
 
 def interpreter_of(script: str) -> List[str]:
-    """Return what `interpreter` does for a script; OSError when it cannot be read."""
+    """Return the interpreter of a script file; OSError if it cannot be read."""
     with open(script, "rb") as file:
         return interpreter(os.fsdecode(file.readline(4096)))

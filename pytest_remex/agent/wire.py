@@ -1,4 +1,4 @@
-"""The two ends of the connection: requests come in, events go out, one line each."""
+"""The agent's end of the connection: read requests and write events, one line each."""
 
 import contextlib
 import queue
@@ -11,13 +11,13 @@ from pytest_remex.common.framing import KEEP_ALIVE, CutLineError, encode_event, 
 from pytest_remex.common.protocol import Beat, End, Error, Event
 
 BEAT = 5.0
-"""Seconds between signs of life while a request is under way."""
+"""Seconds between signs of life during a request."""
 SOON = 0.05
-"""Seconds that an event may wait for others."""
+"""Seconds that an event may wait to be sent together with others."""
 
 
 class Wire:
-    """Lines over two byte streams; `gone` is set once the client is."""
+    """Lines over two byte streams; `gone` is set once the client has disconnected."""
 
     def __init__(self, nonce: str, source: BinaryIO, sink: BinaryIO) -> None:
         self.gone = threading.Event()
@@ -31,22 +31,22 @@ class Wire:
         threading.Thread(target=self._read, daemon=True).start()
 
     def next_line(self) -> Optional[bytes]:
-        """Wait for the next request's line; None when the client has gone."""
+        """Wait for the next request's line; None if the client has disconnected."""
         return self._lines.get()
 
     def send(self, number: int, event: Event) -> None:
-        """Write an event now; when nobody reads any more, note that instead."""
+        """Write an event now; if the client has disconnected, set `gone` instead."""
         self.gather(number, event)
         self.flush()
 
     def gather(self, number: int, event: Event) -> None:
-        """Write an event soon, together with others: each write is a packet for the client."""
+        """Write an event soon, together with others: each write costs a packet."""
         line = self._mark + encode_event(number, event)
         with self._lock:
             self._gathered.append(line)
 
     def flush(self) -> None:
-        """Write what was gathered."""
+        """Write the gathered events."""
         with self._lock:
             lines, self._gathered = self._gathered, []
             try:
@@ -56,16 +56,16 @@ class Wire:
                 self.gone.set()
 
     def silent_for(self) -> float:
-        """Return the seconds since anything came from the client."""
+        """Return the seconds since the client last sent anything."""
         return time.monotonic() - self._heard
 
     def hang_up(self) -> None:
-        """Count the client as gone."""
+        """Treat the client as disconnected."""
         self.gone.set()
         self._lines.put(None)
 
     def beat(self, stop: threading.Event) -> None:
-        """Write what was gathered, and signs of life, until `stop` is set."""
+        """Write gathered events and signs of life until `stop` is set."""
         last = time.monotonic()
         while not stop.wait(SOON):
             if time.monotonic() - last > BEAT:
@@ -75,7 +75,7 @@ class Wire:
                 self.flush()
 
     def _read(self) -> None:
-        # what is not whole was cut by a broken link, or by another program that reads as well
+        # an incomplete line: the link broke, or another program read part of it
         with contextlib.suppress(CutLineError, OSError, ValueError):
             for line in self._source:
                 self._heard = time.monotonic()
@@ -94,18 +94,18 @@ class Reply:
 
     @property
     def gone(self) -> bool:
-        """Whether the client has gone, so that nothing new may be started."""
+        """Whether the client has disconnected, so that nothing new may be started."""
         return self._wire.gone.is_set()
 
     def raise_if_gone(self) -> None:
-        """Raise `LinkGoneError` when the client has gone."""
+        """Raise `LinkGoneError` if the client has disconnected."""
         if self.gone:
             raise LinkGoneError
 
     def send(self, event: Event) -> None:
-        """Tell the client of something that happened."""
+        """Send an event to the client."""
         self._wire.gather(self._number, event)
 
     def end(self, event: Union[End, Error]) -> None:
-        """Tell the client that the request is done, or ended early."""
+        """Tell the client that the request is complete, or failed."""
         self._wire.send(self._number, event)

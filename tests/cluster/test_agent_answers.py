@@ -161,7 +161,7 @@ def test_an_array_that_nobody_asked_for_is_refused(launch, code):
     launch.submit(submission)
     (event,) = launch.submit(submission)
     assert isinstance(event, Rejected)
-    assert "an array of 3 tasks where one job was asked for" in event.message
+    assert "an array of 3 tasks instead of one job" in event.message
     assert {found.state for found in launch.jobs("r")} == {"CANCELLED"}
     assert len(launch.shims.calls()) == 1
 

@@ -53,7 +53,7 @@ def test_others_are_left_alone_beside_ours(launch):
     other, array = another(launch), another(launch, "--array=0-1")
     done, *refused = cancel(launch, job, other, f"{array}_1")
     assert done is None
-    assert ["gave its number to another's" in why for why in refused] == [True, True]
+    assert ["gave its id to another job" in why for why in refused] == [True, True]
     assert state(launch, job) == "CANCELLED"
     assert [state(launch, one) for one in (other, f"{array}_0", f"{array}_1")] == ["PENDING"] * 3
 
@@ -61,7 +61,7 @@ def test_others_are_left_alone_beside_ours(launch):
 def test_an_unknown_number_is_told(launch):
     """A job that Slurm does not list is not told as cancelled."""
     assert cancel(launch, "987654") == [
-        "Slurm does not list job 987654 any more: --remex-status tells what became of it"
+        "Slurm no longer lists job 987654: --remex-status shows what became of it"
     ]
 
 

@@ -338,7 +338,7 @@ def test_a_script_that_is_not_its_commits_is_refused(launch):
     assert isinstance(launch.submit(same)[0], Held)
     (refused,) = launch.submit(other)
     assert isinstance(refused, Rejected)
-    assert "is not what its commit holds" in refused.message
+    assert "was changed after it was copied from its commit" in refused.message
     third, fourth = (launch.add(name) for name in ("third", "fourth"))
     (launch.runs / "fourth" / "run.sbatch").write_text(text + "stolen\n")
     array = Array([], "#!/bin/sh")

@@ -58,7 +58,7 @@ def test_a_clone_of_another_user(shared, nobody):
     agent = nobody()
     with pytest.raises(AgentError, match="belongs to another user") as refused:
         agent.ask(LookAtHost(str(repository.path), str(shared / "home"), LOCAL))
-    trust = str(refused.value).rpartition("there: git config --global ")[2].split()
+    trust = str(refused.value).rpartition("cluster: git config --global ")[2].split()
     config = shared / "home" / ".gitconfig"
     config.write_text(f"[safe]\n\tdirectory = {trust[-1]}\n")
     assert agent.ask(LookAtHost(str(repository.path), str(shared / "home"), LOCAL))

@@ -219,7 +219,7 @@ def test_hostile_text(user, cluster, tmp_path):
 
 def test_pack_without_disbatch(user, fixed):
     """A pack where there is no disBatch is refused before its record, and stays in nobody's way."""
-    done = user.pytest("--remex-submit", "--remex-pack=2").badly("disBatch is not on PATH there")
+    done = user.pytest("--remex-submit", "--remex-pack=2").badly("disBatch is not on PATH")
     assert "--remex-doctor" in done
     assert not list(user.output.glob("launches/*.jsonl"))
     fixed()

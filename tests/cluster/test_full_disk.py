@@ -42,7 +42,7 @@ def test_runs_folder(user, disk, launched, pages):
     """A runs folder without room for all run directories is named, and goes on with room."""
     user.ini(remex_runs=str(disk.folder))
     disk.fill(leave=pages * PAGE)
-    full = f"cannot write into {disk.folder}: the file system is full; free some space there"
+    full = f"cannot write to {disk.folder}: the file system is full; free some space there"
     launched(disk.folder, full)
 
 
@@ -50,7 +50,7 @@ def test_runs_folder_without_room(user, disk, launched):
     """Where the files alone have no room, nothing is begun: no record, no branch, no directory."""
     user.ini(remex_runs=str(disk.folder))
     disk.fill()
-    launched(disk.folder, f"and there is less below {disk.folder}: 0 bytes free")
+    launched(disk.folder, f"but {disk.folder} has only 0 bytes free")
 
 
 @pytest.mark.parametrize("pages", [0, 3])
@@ -60,7 +60,7 @@ def test_clone(user, disk, launched, pages):
     shutil.copytree(user.project.clone, clone)
     user.ini(remex_clone=str(clone))
     disk.fill(leave=pages * PAGE)
-    full = f"cannot write into {clone}: the file system is full; free some space there"
+    full = f"cannot write to {clone}: the file system is full; free some space there"
     launched(user.project.runs, full)
 
 

@@ -24,11 +24,11 @@ def test_more_than_may_be_submitted(user, cluster):
     cluster.down()
     with cluster.submit_limit(2):
         doctor = user.pytest("--remex-doctor").well()
-        assert "jobs: 2 may be submitted at a time (MaxSubmitJobs), 0 are" in doctor
+        assert "jobs: at most 2 in the queue at a time (MaxSubmitJobs), now 0" in doctor
         told = user.pytest("--remex-submit", "-v")
         assert (
-            "2 may be submitted at a time (MaxSubmitJobs), 0 are, and this launch has 3: run the "
-            "same command again for the rest, once some have ended"
+            "at most 2 in the queue at a time (MaxSubmitJobs), now 0, and this launch has 3: "
+            "run the same command again for the rest, once some have ended"
         ) in told
     cluster.up()
     user.submit()

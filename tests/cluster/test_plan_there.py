@@ -21,7 +21,7 @@ def test_retries(user, cluster):
 def test_what_would_be_refused(user, cluster):
     """What the cluster does not take is told by plan as by submit, and nothing is written."""
     plan = user.pytest("--remex-plan", "--remex-pack=2").badly("submit would be refused: ")
-    assert "disBatch is not on PATH there" in plan
+    assert "disBatch is not on PATH on the cluster" in plan
     assert not list(user.output.glob("launches/*"))
     user.pytest("--remex-plan").well()
     user.submit()

@@ -116,6 +116,6 @@ def test_a_changed_script_is_not_continued(empty_project):
     script.write_text("#!/bin/sh\ntouch stolen\n")
     result = empty_project.pytest("--remex-submit", "--remex-retry", "-v")
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines([f"*{script} is not what its commit holds: it was changed since*"])
+    result.stdout.fnmatch_lines([f"*{script} was changed after it was copied from its commit*"])
     empty_project.wait()
     assert list(empty_project.runs.rglob("stolen")) == []

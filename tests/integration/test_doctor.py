@@ -28,7 +28,7 @@ def test_faults(project):
     result = project.pytest("--remex-doctor")
     result.assert_outcomes(failed=1, deselected=2)
     result.stdout.fnmatch_lines(
-        ["fault runs folder: *writable for everybody*", f"*fix: chmod o-w {project.runs}"]
+        ["fault runs folder: *writable for everyone*", f"*fix: chmod o-w {project.runs}"]
     )
     project.runs.chmod(0o755)
     assert project.pytest("--remex-doctor").ret == 0

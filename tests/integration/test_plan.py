@@ -134,7 +134,7 @@ def test_remote_that_does_not_take_it(project):
     assert result.ret == 1
     result.stdout.fnmatch_lines(
         [
-            f"submit would be refused: *writable for everybody*: chmod o-w {project.runs}",
+            f"submit would be refused: *writable for everyone*: chmod o-w {project.runs}",
             "nothing was sent: --remex-doctor examines what submit would refuse",
         ]
     )

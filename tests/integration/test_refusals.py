@@ -15,7 +15,7 @@ def test_runs_folder_that_everybody_can_write_to(project):
     result = project.pytest("--remex-submit")
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.fnmatch_lines(
-        [f"*writable for everybody*: chmod o-w {project.runs}", "nothing was sent to this machine*"]
+        [f"*writable for everyone*: chmod o-w {project.runs}", "nothing was sent to this machine*"]
     )
     assert not project.record_paths()
     assert not [ref for ref in project.refs() if ref.startswith("refs/remex")]
@@ -58,7 +58,7 @@ def test_run_directories_that_do_not_fit(project, small):
     result = project.pytest("--remex-submit")
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.fnmatch_lines(
-        ["*the run directories take 12 MB in 18 files, and there is less below *: 8.* MB free*"]
+        ["*the run directories need 12 MB in 18 files, but * has only 8.* MB free*"]
     )
     assert not project.record_paths()
     assert not project.run_directories()

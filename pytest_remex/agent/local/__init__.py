@@ -1,1 +1,1 @@
-"""The local scheduler: jobs on this machine, where there is no cluster."""
+"""The local scheduler: runs jobs on this machine, without a cluster."""

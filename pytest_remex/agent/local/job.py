@@ -1,4 +1,4 @@
-"""One job of the local scheduler: a process group of its own, and the slot that it takes."""
+"""One job of the local scheduler: its process group, and the slot that it occupies."""
 
 import contextlib
 import getpass
@@ -27,9 +27,9 @@ _MEMORY_UNIT = 1 if os.uname().sysname == "Darwin" else 1024
 
 
 class Slots:
-    """The user's slots on this machine, one a core, shared by the queues of all runs folders.
+    """The user's slots on this machine, one per core, shared by the queues of all runs folders.
 
-    A slot is a lock file: at most that many local jobs run at once.
+    A slot is a lock file; at most as many local jobs as there are slots run at a time.
     """
 
     def __init__(self, folder: Optional[str] = None, count: Optional[int] = None) -> None:
@@ -38,7 +38,7 @@ class Slots:
         _make_private(self.folder)
 
     def take(self) -> Optional[IO[str]]:
-        """Return a free slot, which closing gives back; None when all are taken."""
+        """Take a free slot; closing it frees it again. None if all are taken."""
         for number in range(self.count):
             taken = lock(os.path.join(self.folder, f"slot-{number}"))
             if taken is not None:
@@ -52,12 +52,12 @@ def _make_private(folder: str) -> None:
     about = os.lstat(folder)
     private = stat.S_ISDIR(about.st_mode) and not stat.S_IMODE(about.st_mode) & 0o077
     if not private or about.st_uid != os.getuid():
-        message = f"{folder} must be a folder that only you can enter; remove it or set TMPDIR"
+        message = f"{folder} must be a folder that only you can access; remove it or set TMPDIR"
         raise AgentError("runs", message)
 
 
 class StartError(Exception):
-    """A job could not start; the message is its reason."""
+    """A job could not be started; the message says why."""
 
 
 class RunningJob:
@@ -73,19 +73,19 @@ class RunningJob:
         self._clock = time.monotonic()
 
     def state(self) -> LocalState:
-        """Return what to keep about the running job."""
+        """Return the state to store while the job is running."""
         pid = self._process.pid
         return LocalState(JobState.RUNNING, started=self.started, pid=pid, birth=process.birth(pid))
 
     def end(self, state: JobState) -> None:
-        """Ask the job to end, by SIGTERM now and SIGKILL later; `state` is what it ends in."""
+        """Stop the job: SIGTERM now, SIGKILL later; `state` becomes its final state."""
         if self._ending is None:
             self._ending = state
             self._kill_at = time.monotonic() + GRACE
             process.signal_group(self._process.pid, signal.SIGTERM)
 
     def poll(self) -> Optional[LocalState]:
-        """Return the final state once the job has ended."""
+        """Return the final state if the job has ended."""
         pid, status, usage = os.wait4(self._process.pid, os.WNOHANG)
         now = time.monotonic()
         if pid:
@@ -100,9 +100,9 @@ class RunningJob:
     def _final(self, status: int, memory: int) -> LocalState:
         code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else None
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
-        # Popen must know that its process was waited for
+        # tell Popen that its process has been waited for
         self._process.returncode = code if number is None else -number
-        # what the job put in the way of its own exit code is its own loss
+        # the job itself may have put something in the way of its exit code
         with contextlib.suppress(UnreadableError, OSError):
             left = f"{128 + number if number else code}\n"
             RunFiles(self.task.directory).write(paths.EXIT, left)

@@ -1,4 +1,4 @@
-"""The local scheduler's queue: a process of its own that outlives pytest and runs released jobs."""
+"""The local scheduler's queue: a separate process that outlives pytest and runs released jobs."""
 
 import json
 import subprocess
@@ -15,13 +15,13 @@ from pytest_remex.common.jobs import JobState, number_of
 from pytest_remex.common.paths import LocalState
 
 PAUSE = 0.05
-"""Seconds between two looks at what is released and cancelled."""
+"""Seconds between checks for released and cancelled jobs."""
 IDLE = 2.0
-"""Seconds without work after which the queue ends."""
+"""Seconds without work after which the queue exits."""
 
 
 def ensure(store: Store, modules: str) -> None:
-    """Start the queue of a runs folder when there is work and no queue."""
+    """Start the queue of a runs folder, if there is work and no queue is running."""
     if not (store.marked(RELEASED) or store.marked(CANCELLED)):
         return
     held = lock(store.path("queue.lock"))
@@ -33,7 +33,7 @@ def ensure(store: Store, modules: str) -> None:
 
 
 def settle_orphans(store: Store) -> None:
-    """End what a killed queue left running; only under the queue's lock."""
+    """Kill the jobs that a killed queue left running; the caller must hold the queue's lock."""
     for job in store.marked(RELEASED):
         for task in _tasks(store, job):
             state = _state(store, task)
@@ -57,7 +57,7 @@ def run_queue(runs: str) -> None:
 
 
 def _tasks(store: Store, job: str) -> List[Task]:
-    """Return a job's tasks; what cannot be read has none, and the log tells."""
+    """Return a job's tasks; none, with a line in the log, if the job cannot be read."""
     try:
         spec = store.spec(job)
     except UnreadableError as error:
@@ -75,7 +75,7 @@ def _state(store: Store, task: Task) -> Optional[LocalState]:
 
 
 class Queue:
-    """The jobs of one runs folder that wait and run."""
+    """The waiting and running jobs of one runs folder."""
 
     def __init__(self, store: Store, slots: Slots) -> None:
         self._store = store
@@ -86,7 +86,7 @@ class Queue:
         self._child_exit = process.ChildExitWaiter()
 
     def work(self) -> None:
-        """Run what is released until nothing has been for a while."""
+        """Run released jobs until there has been no work for a while."""
         busy = time.monotonic()
         look = 0.0
         while time.monotonic() - busy < IDLE:
@@ -118,7 +118,7 @@ class Queue:
             self._start(task, slot)
 
     def _start(self, task: Task, slot: IO[str]) -> None:
-        # noted before the start: a queue killed here must not make the next one start it again
+        # recorded before the start: if this queue is killed here, the next must not start it again
         self._store.write_state(task.id, LocalState(JobState.RUNNING, started=time.time()))
         try:
             job = RunningJob(self._store, task)

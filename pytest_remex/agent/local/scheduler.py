@@ -23,11 +23,11 @@ from pytest_remex.common.jobs import Job, JobState, number_of
 from pytest_remex.common.paths import LocalSpec, LocalState
 
 PATIENCE = 3.0
-"""Seconds to wait for the queue to see a cancel."""
+"""Seconds to wait for the queue to carry out a cancel."""
 
 
 def submit(request: protocol.Submit, reply: Reply) -> None:
-    """Queue submissions as held jobs; one that was queued before keeps its id."""
+    """Queue submissions as held jobs; one that was queued before keeps its job id."""
     record_copies.keep(request.runs, request.part)
     store = Store(request.runs)
     environment = store.keep_environment(_environment())
@@ -55,7 +55,7 @@ def submit(request: protocol.Submit, reply: Reply) -> None:
 
 
 def release(request: protocol.Release, reply: Reply) -> None:
-    """Let held jobs go; the queue starts them."""
+    """Release held jobs; the queue starts them."""
     store = Store(request.runs)
     missing = {run.job: _missing(store, run.job) for run in request.jobs}
     known = [job for job, why in missing.items() if not why]
@@ -70,7 +70,7 @@ def release(request: protocol.Release, reply: Reply) -> None:
 
 
 def query(request: protocol.Query, reply: Reply) -> None:
-    """Tell each run's state."""
+    """Send the state of each run."""
     store = Store(request.runs)
     queue.ensure(store, reply.modules)
     released = set(store.marked(RELEASED))
@@ -83,7 +83,7 @@ def query(request: protocol.Query, reply: Reply) -> None:
 
 
 def cancel(request: protocol.Cancel, reply: Reply) -> None:
-    """End jobs, running or not, and wait a moment for it to show."""
+    """Cancel jobs, running or not, and wait a moment until that has happened."""
     store = Store(request.runs)
     missing = {run.job: _missing(store, run.job) for run in request.jobs}
     for job, why in missing.items():
@@ -133,7 +133,7 @@ def _spec(submission: LocatedSubmission, environment: str) -> LocalSpec:
 
 
 def _appends(options: List[str]) -> bool:
-    """Return whether options ask to append to the job's output; the last one counts."""
+    """Return whether sbatch options ask to append to the job's output; the last one wins."""
     modes = [each.partition("=")[2] for each in options if each.startswith("--open-mode=")]
     return bool(modes) and modes[-1].startswith("a")
 
@@ -146,7 +146,7 @@ def _jobs_of(submission: LocatedSubmission, job: str) -> Dict[str, str]:
 
 
 def _missing(store: Store, job: str) -> str:
-    """Return why there is no such job, empty where there is."""
+    """Return why a job cannot be found; empty if it exists."""
     try:
         return "" if store.spec(job) else f"there is no local job {job}"
     except UnreadableError as error:

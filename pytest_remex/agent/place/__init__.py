@@ -1,1 +1,1 @@
-"""Run directories: fetch commits, check them out, publish whole directories."""
+"""Make run directories: fetch commits, check them out, and publish complete directories."""

@@ -1,4 +1,4 @@
-"""Place run directories: each is its commit's files, and appears whole or not at all."""
+"""Place run directories: each has its commit's files, and appears complete or not at all."""
 
 import contextlib
 import json
@@ -26,15 +26,15 @@ from pytest_remex.common.protocol import (
 from pytest_remex.common.typed_json import FORMAT
 
 BATCH = 100
-"""Run directories built side by side; a large file is open in all of them at once."""
+"""How many run directories are built together; a large file is open in all of them at once."""
 LONGEST = 255
-"""Bytes of the longest name of a run directory."""
+"""The most bytes in the name of a run directory."""
 
 
 class RunToPlace(NamedTuple):
-    """A run directory to be made, and what its `run.json` will say: `note`, and `meta` besides.
+    """A run directory to make, and the content of its `run.json`: `note` and `meta`.
 
-    `claim` names the claim whose run directory it is.
+    `claim` is the name of the claim that it belongs to.
     """
 
     directory: str
@@ -44,12 +44,12 @@ class RunToPlace(NamedTuple):
 
 
 def list_tips(request: ListTips, reply: Reply) -> None:
-    """Tell the commits that the clone has."""
+    """Send the commits that the clone has."""
     reply.send(Tips(git.tips(request.clone)))
 
 
 def tidy(request: Tidy, reply: Reply) -> None:
-    """Delete what a launch needed only while it was placed."""
+    """Delete a launch's refs and staging folder, which only `place` needed."""
     git.forget(request.clone, request.worker or request.launch)
     staging = paths.staging(request.runs, request.worker or request.token)
     shutil.rmtree(staging, ignore_errors=True)
@@ -100,7 +100,7 @@ def _runs_to_place(request: Place) -> List[RunToPlace]:
 
 
 def _answered(runs: str, run: RunToPlace, reply: Reply) -> bool:
-    """Tell of a run directory that cannot be made, or is there; return False for one to make."""
+    """Answer for a run directory that exists or cannot be made; return False if it is to make."""
     name = run.directory
     if os.path.basename(name) != name or name.startswith(".") or len(os.fsencode(name)) > LONGEST:
         message = f"{name!r} cannot name a run directory; it must be 1 to {LONGEST} bytes without /"
@@ -121,7 +121,7 @@ def _tell_existing(runs: str, run: RunToPlace, reply: Reply) -> None:
 
 
 def _existing(path: str, run: RunToPlace) -> Union[Placed, PlaceRefused]:
-    """Return the answer about a run directory that is there: it is ours, or in the way."""
+    """Return the answer about a run directory that exists: it is ours, or in the way."""
     try:
         note = RunFiles(path).load(RunNote, paths.RUN)
     except UnreadableError as error:
@@ -129,7 +129,7 @@ def _existing(path: str, run: RunToPlace) -> Union[Placed, PlaceRefused]:
     if note and (note.token, note.sha) == (run.note.token, run.note.sha):
         return Placed(run.directory)
     owner = f"launch {note.launch}" if note and note.launch else "something else"
-    message = f"{path} is there already and belongs to {owner}; move it away or launch again"
+    message = f"{path} exists already and belongs to {owner}; move it away or launch again"
     return PlaceRefused(run.directory, message)
 
 
@@ -163,7 +163,7 @@ def _build(
 def _entries(
     shared: stage.SharedPaths, changed: Dict[bytes, objects.TreeEntry], folder: stage.Folder
 ) -> Iterator[objects.TreeEntry]:
-    """Link what a run shares; return the files that are copied into its run directory."""
+    """Make the links to shared paths; return the files to copy into the run directory."""
     linked = shared.unchanged(changed)
     for path in linked:
         os.symlink(shared.target(path), folder.path_for(path))
@@ -187,7 +187,7 @@ def _publish(runs: str, scratch: str, run: RunToPlace, reply: Reply) -> None:
     try:
         os.rename(os.path.join(scratch, run.directory), path)
     except OSError:
-        # taken meanwhile: by an agent of the same launch, or by somebody else
+        # made meanwhile by an agent of the same launch, or by someone else
         if not os.path.lexists(path):
             raise
         _tell_existing(runs, run, reply)
@@ -213,7 +213,7 @@ def _scratch(runs: str, worker: str) -> Iterator[str]:
 
 
 def _make_below(above: str) -> str:
-    """Make a folder below `above`, which other agents of the launch remove when it is empty."""
+    """Make a folder below `above`, which other agents of the launch may remove while empty."""
     scratch = os.path.join(above, fs.unique())
     while True:
         os.makedirs(above, exist_ok=True)
@@ -230,7 +230,7 @@ def _abandoned(name: str) -> bool:
 
 
 def _pid_here(name: str) -> Optional[int]:
-    """Return the process on this machine that made a name of `fs.unique`, None for another's."""
+    """Return the process id in a name of `fs.unique`; None if it is from another machine."""
     here, _, _ = fs.unique().rpartition(".")[0].rpartition(".")
     host, _, number = name.rpartition(".")[0].rpartition(".")
     return int(number) if host == here and number.isdigit() else None

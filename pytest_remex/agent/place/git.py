@@ -1,6 +1,6 @@
-"""Git in the clone, whose work tree, index, HEAD and branches stay as they are.
+"""Run git in the clone, without changing its work tree, index, HEAD or branches.
 
-A launch's commits are fetched under a ref of their own.
+A launch's commits are fetched into a ref of their own.
 """
 
 import base64
@@ -17,7 +17,7 @@ from pytest_remex.common.parts import Source
 from pytest_remex.common.redact import redact
 
 REFS = "refs/remex-placing"
-"""Apart from `refs/remex`: the clone may be the user's own repository, whose refs stay for ever."""
+"""Not `refs/remex`: the clone may be the user's own repository, whose refs there are permanent."""
 TRIES = 6
 _CONTENTION = (
     "cannot lock ref",
@@ -27,7 +27,7 @@ _CONTENTION = (
 )
 
 PATIENCE = 3600.0
-"""Seconds for one git command; a fetch over a slow link takes its time."""
+"""Seconds for one git command; a fetch over a slow link can take long."""
 _SETTINGS = (
     "color.ui=false",
     "core.fsmonitor=false",
@@ -41,12 +41,12 @@ _SETTINGS = (
     "maintenance.auto=false",
     "submodule.recurse=false",
 )
-"""What the clone's or the cluster user's configuration may not change in our commands."""
+"""Settings that override the configuration of the clone and of the user on the cluster."""
 _ENVIRONMENT = dict(git_environment.FIXED, GIT_TERMINAL_PROMPT="0")
 
 
 def environment() -> Dict[str, str]:
-    """Return the environment for git: no prompts, messages in English, no replaced objects."""
+    """Return the environment for git: no prompts, messages in English, no replacement objects."""
     return dict(git_environment.without_git_variables(os.environ), **_ENVIRONMENT)
 
 
@@ -62,7 +62,7 @@ def run(clone: str, *words: str, text: str = "") -> process.Ran:
 
 
 def ask(clone: str, *words: str, text: str = "") -> str:
-    """Run git in the clone and return its output; an error of kind git when it fails."""
+    """Run git in the clone and return its output; an error of kind git if it fails."""
     ran = run(clone, *words, text=text)
     if not ran.ok:
         error = AgentError("git", f"git {words[0]} failed in {clone}: {ran.message()}")
@@ -71,18 +71,18 @@ def ask(clone: str, *words: str, text: str = "") -> str:
 
 
 def check_clone(clone: str) -> None:
-    """Raise an error of kind clone when the folder is no git repository."""
+    """Raise an error of kind clone if the folder is not a git repository that git can use."""
     if not os.path.isdir(clone):
-        message = f"there is no folder {clone}; clone the repository there first"
+        message = f"the clone {clone} does not exist; clone the repository there first"
         raise AgentError("clone", message)
     ran = run(clone, "rev-parse", "--git-dir")
     if ran.code == process.MISSING:
-        message = "git is not on PATH there; load its module in your shell's start-up files"
+        message = "git is not on PATH on the cluster; load its module in a login file"
         raise AgentError("git", message)
     if "dubious ownership" in ran.err:
-        message = f"{clone} belongs to another user, so git does not use it for you"
+        message = f"{clone} belongs to another user, so git refuses to use it"
         trust = f"git config --global --add safe.directory {clone}"
-        raise AgentError("clone", f"{message}; if you trust that user, there: {trust}")
+        raise AgentError("clone", f"{message}; if you trust that user, run on the cluster: {trust}")
     if not ran.ok:
         raise AgentError("clone", f"{clone} is not a git repository: {ran.message()}")
     if len(ran.out.splitlines()) > 1:
@@ -91,7 +91,7 @@ def check_clone(clone: str) -> None:
 
 
 def tips(clone: str) -> List[str]:
-    """Return the commits at the clone's refs and HEAD."""
+    """Return the commits that the clone's refs and HEAD point to."""
     listed = ask(
         clone,
         "for-each-ref",
@@ -103,7 +103,7 @@ def tips(clone: str) -> List[str]:
 
 
 def fetch(clone: str, launch: str, source: Source, scratch: str) -> None:
-    """Fetch what `source` names, and make sure that it is the commit it says; `scratch` exists."""
+    """Fetch from `source` and check that the clone has its commit; `scratch` is for bundles."""
     if source.kind != "here":
         check_clone(clone)
         ref = f"{REFS}/{launch}/{source.sha[:12]}"
@@ -141,9 +141,9 @@ def _bring(clone: str, source: Source, refspec: str, scratch: str) -> None:
 def _two_origins(clone: str, source: Source) -> str:
     theirs = redact(ask(clone, "remote", "get-url", "origin").strip())
     return (
-        f"{source.ref} is not on the origin of {clone}, which is {theirs}; it was pushed to "
-        f"{source.address}. If these are two repositories, run `git -C {clone} remote set-url "
-        f"origin ...`, or use Remote(..., via='connection')"
+        f"{source.ref} was pushed to {source.address}, but it is not on the origin of {clone}, "
+        f"which is {theirs}. If these are two repositories, run `git -C {clone} remote set-url "
+        f"origin ...` on the cluster, or use Remote(..., via='connection')"
     )
 
 
@@ -155,7 +155,7 @@ def _fetch(clone: str, *words: str) -> Ran:
         ran = run(clone, "fetch", *options, *words)
         if ran.ok or not any(sign in ran.err for sign in _CONTENTION):
             break
-        time.sleep(random.uniform(0.1, 0.3) * 2**attempt)  # noqa: S311 - spreads agents, keeps no secret
+        time.sleep(random.uniform(0.1, 0.3) * 2**attempt)  # noqa: S311 - jitter, not a secret
     return ran
 
 
@@ -166,7 +166,7 @@ def _checked(clone: str, ran: Ran) -> None:
     full = full_disk_error(message, clone)
     if full is not None:
         raise full
-    fix = "check that `git fetch origin` works there"
+    fix = "check that `git fetch origin` works in it"
     if "prerequisite" in message:
         fix = f"run `git fetch origin` in {clone} so that it has the base commit"
     raise AgentError("git", f"git fetch failed in {clone}: {message}; {fix}")

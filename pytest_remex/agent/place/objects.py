@@ -1,4 +1,4 @@
-"""Trees and blobs, read from one `git cat-file --batch` and one `git diff-tree --stdin`."""
+"""Read trees and blobs through one `git cat-file --batch` and one `git diff-tree --stdin`."""
 
 import contextlib
 import os
@@ -10,11 +10,11 @@ from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.place import git
 
 CHUNK = 1 << 20
-"""Bytes in memory at a time."""
+"""How many bytes are in memory at a time."""
 
 
 class TreeEntry(NamedTuple):
-    """One file of a tree: git's mode (as `100644`), the blob, the path's bytes."""
+    """One file of a tree: git's mode (such as `100644`), the blob's id and the path, in bytes."""
 
     mode: bytes
     blob: bytes
@@ -22,7 +22,7 @@ class TreeEntry(NamedTuple):
 
 
 class Blobs:
-    """The clone's objects, as a stream of chunks each; `close` ends the git behind it."""
+    """Read the clone's objects, each as a stream of chunks; `close` ends the git process."""
 
     def __init__(self, clone: str) -> None:
         self._process = subprocess.Popen(
@@ -46,8 +46,8 @@ class Blobs:
         self._process.wait()
 
     def read(self, names: Sequence[bytes]) -> Iterator[Tuple[int, Iterator[bytes]]]:
-        """Return each object's size and bytes, in chunks that must be used up before the next."""
-        # all names go ahead: to ask for one after the other costs a wait each
+        """Return each object's size and chunks, which must be consumed before the next object."""
+        # all names are sent ahead: asking for one after the other would cost a wait each
         feeder = threading.Thread(target=self._feed, args=(names,), daemon=True)
         self._feeders.append(feeder)
         feeder.start()
@@ -86,13 +86,13 @@ class Blobs:
 
 
 def tree(clone: str, sha: str) -> List[TreeEntry]:
-    """Return all files of a commit's tree, links and submodules included."""
+    """Return all files of a commit's tree, including links and submodules."""
     listed = os.fsencode(git.ask(clone, "ls-tree", "-rz", "--full-tree", sha))
     return [_entry(row) for row in listed.split(b"\0") if row]
 
 
 def changes(clone: str, pairs: Iterable[Tuple[str, str]]) -> List[Dict[bytes, TreeEntry]]:
-    """Give, for each pair of trees, what the second changes: the new entry by path.
+    """Return, for each pair of trees, the entries of the second that differ, by path.
 
     A path that the second does not have maps to an entry of mode `000000`.
     """

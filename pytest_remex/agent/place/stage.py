@@ -1,6 +1,6 @@
-"""Write run directories file by file: each blob is read once and written to all that want it.
+"""Write run directories file by file: each blob is read once and written to all that need it.
 
-Shared paths are written once for each base commit, read-only, and run directories link to them.
+Shared paths are written once per base commit, read-only, and run directories link to them.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from pytest_remex.agent.place.objects import CHUNK, Blobs, TreeEntry
 from pytest_remex.common.paths import unplaceable
 
 GONE = b"000000"
-"""The mode of what a change removes."""
+"""The mode of a removed file."""
 _LINK = b"120000"
 _SUBMODULE = b"160000"
 _PROGRAM = b"100755"
@@ -23,7 +23,7 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
 class Folder:
-    """A folder to be filled; makes the folders that its files need."""
+    """A folder to fill; it makes the subfolders that its files need."""
 
     def __init__(self, path: str) -> None:
         self._path = os.fsencode(path)
@@ -31,12 +31,12 @@ class Folder:
         os.mkdir(self._path)
 
     def path_for(self, path: bytes) -> bytes:
-        """Return where a file goes, once the folders on the way are there."""
+        """Make the parent folders of a file, and return its full path."""
         self.make(os.path.dirname(path))
         return os.path.join(self._path, path)
 
     def make(self, folder: bytes) -> None:
-        """Make a folder and those above it."""
+        """Make a folder and its parents."""
         if folder not in self._made:
             self.make(os.path.dirname(folder))
             os.mkdir(os.path.join(self._path, folder))
@@ -44,16 +44,16 @@ class Folder:
 
 
 def check(entries: Iterable[TreeEntry]) -> None:
-    """Raise an error of kind git for paths that would leave the run directory, or clash with it."""
+    """Raise an error of kind git for paths that would leave the run directory or clash with it."""
     for entry in entries:
         why = unplaceable(entry.path)
         if why:
-            message = f"a commit holds the path {os.fsdecode(entry.path)!r}: {why}; take it out"
+            message = f"a commit has the path {os.fsdecode(entry.path)!r}: {why}; remove it"
             raise AgentError("git", message)
 
 
 def fill(blobs: Blobs, wanted: Dict[TreeEntry, List[Folder]]) -> None:
-    """Write each file into the folders that want it."""
+    """Write each file into the folders that need it."""
     for entry, folders in wanted.items():
         if entry.mode == _SUBMODULE:
             for folder in folders:
@@ -106,10 +106,10 @@ def _write_all(target: int, data: bytes) -> None:
 
 
 class SharedPaths:
-    """A base commit's files: what is copied into each run directory, and what is linked there.
+    """A base commit's files: which run directories get copies of, and which they link to.
 
-    `shared` maps each shared path to its files; their copies lie below `folder`. The files and
-    those below the folders in `left_out` are not copied into run directories.
+    `shared` maps each shared path to its files; their copies are below `folder`. Files and folders
+    in `left_out` are not copied into run directories.
     """
 
     def __init__(
@@ -131,12 +131,12 @@ class SharedPaths:
                 self._copied.append(entry)
 
     def unchanged(self, changed: Iterable[bytes]) -> List[bytes]:
-        """Return the shared paths in which a run changes nothing."""
+        """Return the shared paths in which a run has no changes."""
         touched = {self._owner(path) for path in changed}
         return [path for path in self.shared if path not in touched]
 
     def copied(self, linked: Iterable[bytes]) -> Iterator[TreeEntry]:
-        """Return the files that are copied when these paths are linked."""
+        """Return the files to copy if these paths are linked."""
         yield from self._copied
         for path in set(self.shared).difference(linked):
             yield from (entry for entry in self.shared[path] if self._is_wanted(entry.path))
@@ -153,7 +153,7 @@ class SharedPaths:
         return path not in self._left_out and self._left_out.isdisjoint(_above(path))
 
     def _owner(self, path: bytes) -> Optional[bytes]:
-        """Return the shared path that holds a path."""
+        """Return the shared path that contains a path."""
         while path and path not in self.shared:
             path = os.path.dirname(path)
         return path or None
@@ -162,7 +162,7 @@ class SharedPaths:
 def plan(
     folder: str, shared: List[str], entries: List[TreeEntry], left_out: Iterable[str] = ()
 ) -> SharedPaths:
-    """Return the shared paths of a base commit with these files; `folder` is for their copies.
+    """Return the shared paths of a base commit with these files; their copies go into `folder`.
 
     Raises:
         AgentError: A path is not in the base commit.
@@ -174,13 +174,13 @@ def plan(
     for path, below in made.shared.items():
         if not below:
             name = os.fsdecode(path)
-            message = f"shared path {name!r} is not in the base commit; name a file or folder of it"
+            message = f"shared path {name!r} is not in the base commit; use a path that is in it"
             raise AgentError("git", message)
     return made
 
 
 def copy_shared(shared: SharedPaths, runs: str, blobs: Blobs, scratch: str) -> None:
-    """Make the copies of shared paths that are not there yet."""
+    """Make the missing copies of shared paths."""
     for path, entries in shared.shared.items():
         copy = shared.copy_of(path)
         if not os.path.isdir(copy):
@@ -206,12 +206,12 @@ def _publish_copy(built: str, copy: str) -> None:
     try:
         os.rename(built, copy)
     except OSError:
-        # another agent was faster; its copy is of the same commit
+        # another agent was faster; its copy has the same content
         if not os.path.isdir(copy):
             raise
 
 
 def _above(path: bytes) -> Set[bytes]:
-    """Return the folders that a path lies in."""
+    """Return all parent folders of a path."""
     parts = path.split(b"/")
     return {b"/".join(parts[:count]) for count in range(1, len(parts))}

@@ -1,9 +1,9 @@
-"""The notes of attempts to submit: made before sbatch starts, filled by what it prints.
+"""Notes about attempts to submit: created before sbatch starts, and filled with its output.
 
-A note is one file, `submit-<job number>.<attempt>`: a line of JSON about who tries, then both
-outputs of sbatch as they come, then, if the agent lived to see it, a line with sbatch's exit code.
-Where Slurm disproves what sbatch said, another such line is added, and the last one counts. That a
-note can be made but once is the lock of the attempt.
+A note is one file, `submit-<job number>.<attempt>`: a line of JSON about the agent that tries, then
+both outputs of sbatch, then a line with sbatch's exit code, unless the agent was killed before. If
+Slurm contradicts what sbatch printed, another such line is added; the last one counts. Each note
+can be created only once, which makes it the lock of the attempt.
 """
 
 import functools
@@ -20,13 +20,13 @@ from pytest_remex.common.jobs import JobId
 from pytest_remex.common.typed_json import from_json
 
 _ENDING = '{"exit":'
-"""How the line about sbatch's end begins."""
+"""The beginning of the line about sbatch's end."""
 
 Typed = TypeVar("Typed")
 
 
 class Author(NamedTuple):
-    """The agent that makes an attempt: its machine, and its process by number and birth."""
+    """The agent that makes an attempt: its machine, and its process id and start time."""
 
     host: str = ""
     pid: int = 0
@@ -34,14 +34,14 @@ class Author(NamedTuple):
 
 
 class Ending(NamedTuple):
-    """How an attempt ended: sbatch's exit code, None if nobody knows it; `refused` by us, why."""
+    """How an attempt ended: sbatch's exit code (None if unknown); `refused`: why we gave it up."""
 
     exit: Optional[int] = None
     refused: Optional[str] = None
 
 
 class Attempt(NamedTuple):
-    """An attempt as its note tells it; `touched` is the note's last change, by the file's clock."""
+    """An attempt, read from its note; `touched` is the modification time of the note."""
 
     number: int
     path: str
@@ -52,7 +52,7 @@ class Attempt(NamedTuple):
 
     @property
     def result(self) -> SbatchResult:
-        """What became of it, as far as the note tells."""
+        """The attempt's result, according to the note."""
         ending = self.ending or Ending()
         if ending.refused is not None:
             return SbatchResult(REJECTED, words=ending.refused)
@@ -70,13 +70,13 @@ class Attempt(NamedTuple):
 
     @property
     def watched(self) -> bool:
-        """Whether the agent that started sbatch lives, on this machine, and so will see its end."""
+        """Whether the agent that started sbatch is alive on this machine, and will see its end."""
         born = self.author.birth
         return not self.elsewhere and born is not None and process.birth(self.author.pid) == born
 
 
 def begin(notes: str, job_number: int, number: int) -> Optional[int]:
-    """Note a new attempt and return its open file; None when it is noted already."""
+    """Create the note of a new attempt and return it open; None if it exists already."""
     path = paths.attempt(notes, job_number, number)
     try:
         note = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
@@ -87,7 +87,7 @@ def begin(notes: str, job_number: int, number: int) -> Optional[int]:
 
 
 def end(note: int, code: int) -> SbatchResult:
-    """Write how sbatch ended, close the note and judge it."""
+    """Write sbatch's exit code, close the note, and return the result."""
     said = os.pread(note, fs.LARGEST, 0)
     os.write(note, _line(exit=code))
     os.close(note)
@@ -95,31 +95,31 @@ def end(note: int, code: int) -> SbatchResult:
 
 
 def close(path: str) -> None:
-    """Write into a note that its sbatch has ended, nobody knows how: its id is in doubt."""
+    """Write into a note that its sbatch ended in an unknown way: its job is in doubt."""
     _add(path, exit=None)
 
 
 def refuse(notes: str, job_number: int, number: int, words: str) -> None:
-    """Write into a note that its job was given up, and why."""
+    """Write into a note that its job was given up on, and why."""
     _add(paths.attempt(notes, job_number, number), exit=None, refused=words)
     fs.remove(paths.settled_job(notes, job_number))
 
 
 def disown(notes: str, job_number: int, number: int) -> None:
-    """Put a job that Slurm does not have for this submission in doubt again."""
+    """Mark a job as in doubt again, because Slurm does not have it for this submission."""
     close(paths.attempt(notes, job_number, number))
     fs.remove(paths.settled_job(notes, job_number))
 
 
 def job_numbers(notes: str) -> List[int]:
-    """Return the job numbers of the submissions that a folder has notes of."""
+    """Return the job numbers of the submissions that have notes in a folder."""
     names = (name for name in fs.listing(notes) if name.startswith(paths.SUBMIT))
     found = (name[len(paths.SUBMIT) :].partition(".")[0] for name in names)
     return sorted({int(number) for number in found if number.isdigit()})
 
 
 def read(notes: str, job_number: int) -> List[Attempt]:
-    """Return the attempts of a submission, the first one first."""
+    """Return a submission's attempts, in order."""
     prefix = f"{paths.SUBMIT}{job_number}."
     numbers = [name[len(prefix) :] for name in fs.listing(notes) if name.startswith(prefix)]
     found = sorted(int(number) for number in numbers if number.isdigit())
@@ -127,9 +127,9 @@ def read(notes: str, job_number: int) -> List[Attempt]:
 
 
 def settled(notes: str, job_number: int, attempts: List[Attempt]) -> Optional[str]:
-    """Return the job that a submission became, None while that is open.
+    """Return the job that a submission became; None while that is undecided.
 
-    More than one attempt may have made a job; the first to be settled on is the one that counts.
+    Several attempts may have made a job; the first one that an agent settles on counts.
     """
     adopted = fs.read(paths.settled_job(notes, job_number))
     if adopted is not None:
@@ -141,7 +141,7 @@ def settled(notes: str, job_number: int, attempts: List[Attempt]) -> Optional[st
 
 
 def adopt(notes: str, job_number: int, job: str) -> str:
-    """Settle on a job; return the one that another agent settled on if it was faster."""
+    """Settle on a job; if another agent was faster, return the job that it settled on."""
     path = paths.settled_job(notes, job_number)
     if fs.create(path, job + "\n"):
         return job
@@ -149,10 +149,10 @@ def adopt(notes: str, job_number: int, job: str) -> str:
 
 
 def is_orphan(notes: str, number: str) -> bool:
-    """Return whether a job in a folder is one that an attempt made and no submission counts on.
+    """Return whether one of our attempts made a job in a folder that belongs to no submission.
 
-    Every submission must have its job, and an attempt must have made another, or may have: else the
-    job is the user's own.
+    This needs proof: every submission has its job, and an attempt made another one, or may have.
+    Otherwise the job is the user's own.
     """
     made = {each: read(notes, each) for each in job_numbers(notes)}
     settled_on = [settled(notes, each, found) for each, found in made.items()]
@@ -166,7 +166,7 @@ def is_orphan(notes: str, number: str) -> bool:
 
 
 def jobs_of_others(notes: str, job_number: int) -> Set[str]:
-    """Return every job that the notes of the other submissions in a folder name."""
+    """Return every job that is named in the notes of other submissions in a folder."""
     others = [other for other in job_numbers(notes) if other != job_number]
     jobs = {attempt.result.job for other in others for attempt in read(notes, other)}
     return jobs | {(fs.read(paths.settled_job(notes, other)) or "").strip() for other in others}
@@ -189,7 +189,7 @@ def _read(path: str, number: int) -> Attempt:
 
 
 def _split(text: str) -> Tuple[str, Optional[Ending]]:
-    """Split the line about sbatch's end from what precedes it; None where there is none."""
+    """Split off the line about sbatch's end; None if there is none."""
     before, _, line = text.rstrip("\n").rpartition("\n")
     ending = _typed(Ending, line) if line.startswith(_ENDING) else None
     return (text, None) if ending is None else (before, ending)
@@ -205,7 +205,7 @@ def _line(**facts: Union[int, str, None]) -> bytes:
 
 
 def _typed(kind: Type[Typed], line: str) -> Optional[Typed]:
-    """Return a line of a note, None for one that says nothing of the kind."""
+    """Parse a line of a note; None if it is not a `kind`."""
     try:
         return from_json(kind, json.loads(line))
     except (ValueError, RecursionError):

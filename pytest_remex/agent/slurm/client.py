@@ -1,4 +1,4 @@
-"""Run Slurm's commands, all but sbatch itself, and read their answers."""
+"""Run Slurm's commands, except sbatch, and parse their output."""
 
 import functools
 import os
@@ -12,18 +12,18 @@ from pytest_remex.agent.slurm import commands, parse
 from pytest_remex.agent.slurm.parse import SacctRow, SqueueRow
 
 PATIENCE = 120.0
-"""Seconds for one command; a frozen controller answers late."""
+"""Seconds for one command; a busy controller answers late."""
 LENGTH = 30_000
-"""Bytes of job ids in one command; Linux takes 128 kB in one argument."""
+"""The most bytes of job ids in one command; Linux allows 128 kB in one argument."""
 _NO_SUCH_JOB = "Invalid job id"
 
 
 class NoAccountingError(AgentError):
-    """The cluster has no accounting to ask: other sources must do."""
+    """The cluster has no accounting; other sources must be used."""
 
 
 class Limits(NamedTuple):
-    """What a cluster says of itself; None where it does not."""
+    """A cluster's version and limits; None if unknown."""
 
     slurm: Optional[str]
     sacct: bool
@@ -35,12 +35,12 @@ class Limits(NamedTuple):
 
 @functools.lru_cache(maxsize=1)
 def limits() -> Limits:
-    """Return the cluster's version and limits, asked for once by an agent.
+    """Return the cluster's version and limits; each agent asks for them once.
 
-    Raises an error of kind slurm when there is no sbatch.
+    Raises an error of kind slurm if there is no sbatch.
     """
     if shutil.which("sbatch") is None:
-        message = "sbatch is not on PATH there; load Slurm's module in your shell's start-up files"
+        message = "sbatch is not on PATH on the cluster; load Slurm's module in a login file"
         raise AgentError("slurm", message)
     questions = {
         "version": commands.version(),
@@ -82,7 +82,7 @@ def listing(cluster: str = "") -> List[SqueueRow]:
 
 
 def exit_codes(jobs: List[str], cluster: str = "") -> Dict[str, Tuple[int, int]]:
-    """Return exit codes and signals of ended jobs that the controller remembers, where it tells."""
+    """Return exit codes and signals of ended jobs, as far as the controller still knows them."""
     found: Dict[str, Tuple[int, int]] = {}
     for some in chunks(jobs):
         ran = run(commands.exit_codes(some, cluster))
@@ -91,7 +91,7 @@ def exit_codes(jobs: List[str], cluster: str = "") -> Dict[str, Tuple[int, int]]
 
 
 def accounts(jobs: List[str], since: float, cluster: str = "") -> Dict[str, SacctRow]:
-    """Return what the accounting knows of jobs since a time; an error of kind slurm if it fails."""
+    """Return the accounting's rows of jobs since a time; an error of kind slurm if it fails."""
     found: Dict[str, SacctRow] = {}
     for some in chunks(jobs):
         found.update(_accounts(commands.accounts(some, moment(since), cluster)))
@@ -99,15 +99,15 @@ def accounts(jobs: List[str], since: float, cluster: str = "") -> Dict[str, Sacc
 
 
 def accounts_of_user(since: float, cluster: str = "") -> Dict[str, SacctRow]:
-    """Return all of the user's jobs since a time that the accounting knows; fails as `accounts`."""
+    """Return the accounting's rows of all the user's jobs since a time; fails as `accounts`."""
     return _accounts(commands.accounts_of_user(moment(since), cluster))
 
 
 def shown(job: str, cluster: str = "") -> str:
-    """Return what the controller itself tells of a job, empty where it does not know the number.
+    """Return the controller's description of a job; empty if it does not know the id.
 
-    Unlike a listing, which a site may answer from a cache, this is the controller's own word. An
-    error of kind slurm where it does not answer.
+    Unlike a listing, which a site may answer from a cache, this comes from the controller itself.
+    Raises an error of kind slurm if it does not answer.
     """
     ran = run(commands.show(job, cluster))
     if ran.ok:
@@ -118,7 +118,7 @@ def shown(job: str, cluster: str = "") -> str:
 
 
 def run(words: List[str], patience: float = PATIENCE) -> process.Ran:
-    """Run a command without the user's own filters and formats for it."""
+    """Run a command without the user's own filter and format variables."""
     return process.run(words, timeout=patience, env=commands.variables_for_questions(os.environ))
 
 
@@ -136,14 +136,14 @@ def chunks(jobs: List[str]) -> List[List[str]]:
 
 
 def moment(seconds: float) -> str:
-    """Write a time as sacct's -S reads it, in local time."""
+    """Format a time for sacct's -S option, in local time."""
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(seconds))
 
 
 def _accounts(words: List[str]) -> Dict[str, SacctRow]:
     ran = run(words)
     if ran.code == process.MISSING or "accounting storage is disabled" in ran.err:
-        raise NoAccountingError("slurm", "this cluster keeps no accounts")
+        raise NoAccountingError("slurm", "this cluster has no accounting")
     if not ran.ok:
         raise AgentError("slurm", f"sacct failed: {ran.message()}")
     return parse.accounts(ran.out)

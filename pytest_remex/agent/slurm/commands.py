@@ -1,11 +1,11 @@
-"""The commands of Slurm that the agent runs, for Slurm 19.05 to 26.05, and their variables.
+"""The Slurm commands that the agent runs, for Slurm 19.05 to 26.05, and their variables.
 
-Listings are asked for with control characters between fields and before rows: a work directory
-may hold any other. `squeue --json` came in 21.08 and changed its shape since, so it is not used.
+Listings use control characters between fields and before rows, because a work directory may contain
+any other character. `squeue --json` appeared in 21.08 and has changed since, so it is not used.
 
-sbatch takes options from SBATCH_* and SLURM_* variables, and they override the script's own. Login
-files set them, and so does Slurm in an allocation that somebody logs in from. An experiment is what
-its commit says: only variables that say who pays, where and when reach sbatch.
+sbatch takes options from SBATCH_* and SLURM_* variables, which override the script's own. Login
+files set them, and so does Slurm in an allocation that someone logs in from. An experiment is
+defined by its commit: only variables that say who pays, where and when are passed to sbatch.
 """
 
 import os
@@ -43,23 +43,23 @@ def config() -> List[str]:
 
 
 def listing(cluster: str = "") -> List[str]:
-    """List the user's jobs that the controller remembers, one row a task."""
+    """List the user's jobs that the controller remembers, one row per task."""
     layout = ROW + FIELD.join(LISTED)
     return ["squeue", *_of(cluster), *_MINE, "-u", str(os.getuid()), "-o", layout]
 
 
 def queued() -> List[str]:
-    """List the ids of the user's jobs that wait or run, one row a task."""
+    """List the ids of the user's waiting and running jobs, one row per task."""
     return ["squeue", "-h", "-a", "-r", "-u", str(os.getuid()), "-o", "%i"]
 
 
 def exit_codes(jobs: List[str], cluster: str = "") -> List[str]:
-    """List exit codes, as wait status, in columns; `-o` has no letter for them."""
+    """List exit codes as wait statuses, in columns; `-o` has no letter for them."""
     return ["squeue", *_of(cluster), *_MINE, "-j", ",".join(jobs), "-O", EXIT_CODES]
 
 
 def accounts(jobs: List[str], since: str, cluster: str = "") -> List[str]:
-    """Ask the accounting for jobs and their steps; `since` is a time, or sacct takes midnight."""
+    """Ask the accounting for jobs and their steps; without `since` sacct starts at midnight."""
     which = ["-j", ",".join(jobs), "-S", since]
     return ["sacct", *_of(cluster), *_PARSABLE, *which, "-o", ",".join(ACCOUNTED)]
 
@@ -81,34 +81,34 @@ def release(jobs: List[str], cluster: str = "") -> List[str]:
 
 
 def cancel(jobs: List[str], cluster: str = "") -> List[str]:
-    """Cancel jobs. No filter goes with it: with one, `scancel 12_3` ends all of job 12 (22.05)."""
+    """Cancel jobs, without a filter: with one, `scancel 12_3` cancels all of job 12 (22.05)."""
     return ["scancel", *_of(cluster), *jobs]
 
 
 def cancel_held(jobs: List[str], cluster: str = "") -> List[str]:
-    """Cancel whole jobs that wait: one that was released meanwhile and runs is spared."""
+    """Cancel whole jobs that are pending; one that was released and runs by now is left alone."""
     return ["scancel", *_of(cluster), "-t", "PENDING", *jobs]
 
 
 def submit(comment: str, options: List[str], script: str) -> List[str]:
-    """Submit a script of the current folder, held, with more options; no comment keeps its own."""
+    """Submit a script in the current folder, held, with more options; "" keeps its own comment."""
     ours = [f"--comment={comment}"] if comment else []
     return ["sbatch", *SUBMITTED, *ours, *options, script]
 
 
 def associations() -> List[str]:
-    """Ask for the limits of the user's associations on jobs, and their QOS."""
+    """Ask for the job limits of the user's associations, and their QOS."""
     which = ["assoc", "where", f"user={pwd.getpwuid(os.getuid()).pw_name}"]
     return ["sacctmgr", "-n", "-P", "show", *which, "format=MaxSubmitJobs,MaxJobs,QOS"]
 
 
 def qualities() -> List[str]:
-    """Ask for the limits of each QOS on a user's jobs."""
+    """Ask for the job limits of each QOS per user."""
     return ["sacctmgr", "-n", "-P", "show", "qos", "format=Name,MaxSubmitPU,MaxJobsPU"]
 
 
 SUBMITTED = ("--parsable", "--hold")
-"""The options of each sbatch of ours."""
+"""The options of each sbatch command that we run."""
 _MINE = ("-h", "-a", "-r", "-t", "all")
 _PARSABLE = ("-n", "-P", f"--delimiter={FIELD}")
 
@@ -127,7 +127,7 @@ _PREFIXES = (
     "SCANCEL_",
 )
 _CONNECTION = {"SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT", "SLURM_SACK_KEY", "SLURM_SACK_JWKS"}
-"""Which cluster is meant and who asks: every command needs it."""
+"""Which cluster to ask, and as whom: every command needs these."""
 _WHO = {"SBATCH_ACCOUNT", "SBATCH_QOS", "SBATCH_WCKEY"}
 _WHERE = {
     "SBATCH_CLUSTER_CONSTRAINT",
@@ -138,13 +138,13 @@ _WHERE = {
 }
 _WHEN = {"SBATCH_RESERVATION", "SBATCH_TIMELIMIT"}
 _STEPS = {"SLURM_CPU_BIND", "SLURM_CPU_FREQ_REQ", "SLURM_KILL_BAD_EXIT", "SLURM_MPI_TYPE"}
-"""How srun starts a job's steps at a site; in an allocation Slurm itself sets them for that job."""
+"""How srun starts job steps at a site; in an allocation Slurm sets them for that job."""
 _CLUSTERS = ("SBATCH_CLUSTERS", "SLURM_CLUSTERS")
 _ANY_CLUSTER = "all"
 
 
 def variables_for_questions(variables: Mapping[str, str]) -> Dict[str, str]:
-    """Return the variables for all commands but sbatch: no filter, format or cluster of users."""
+    """Return the variables for all commands but sbatch: no user filters, formats or clusters."""
     kept = _without(variables, _CONNECTION)
     # 0: array ranges such as 3_[0-2,7] are not shortened
     kept.update(SLURM_BITSTR_LEN="0", LC_ALL="C")
@@ -152,7 +152,7 @@ def variables_for_questions(variables: Mapping[str, str]) -> Dict[str, str]:
 
 
 def variables_for_submission(variables: Mapping[str, str]) -> Dict[str, str]:
-    """Return the variables for sbatch, which hands them on to the job."""
+    """Return the variables for sbatch, which passes them on to the job."""
     kept = _without(variables, _passed(variables))
     for name in _CLUSTERS:
         kept.pop(name, None)
@@ -161,9 +161,10 @@ def variables_for_submission(variables: Mapping[str, str]) -> Dict[str, str]:
 
 
 def ignored_variables(variables: Mapping[str, str]) -> List[str]:
-    """Return the names of sbatch's variables that do not reach it, outside an allocation.
+    """Return the names of variables for sbatch that are not passed to it.
 
-    In an allocation nobody chose them: Slurm set them for that job.
+    Only SBATCH_* variables, and a cluster list of "all", are reported: the others Slurm sets
+    itself.
     """
     passed = _passed(variables)
     names = {name for name in variables if name.startswith("SBATCH_")} - passed
@@ -173,7 +174,7 @@ def ignored_variables(variables: Mapping[str, str]) -> List[str]:
 
 
 def clusters(variables: Mapping[str, str]) -> List[str]:
-    """Return the clusters that sbatch may choose from; none named is the default one."""
+    """Return the clusters that sbatch may choose from; empty means the default cluster."""
     asked = _asked_clusters(variables)
     return [] if _ANY_CLUSTER in asked else asked
 

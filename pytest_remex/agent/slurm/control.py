@@ -1,4 +1,4 @@
-"""Release and cancel Slurm jobs that are ours, and nobody else's."""
+"""Release and cancel Slurm jobs, but only those that are ours."""
 
 import os
 from typing import Dict, Iterable, List, NamedTuple, Set
@@ -23,20 +23,20 @@ from pytest_remex.common.protocol import (
 
 _WIDTH = 4
 _FEWEST = 50
-"""Jobs that one scontrol takes at least: it asks the controller for each of them in turn."""
-_LOST = "Slurm lost job {}, and gave its number to another's: --remex-retry submits it again"
-_GONE = "Slurm does not list job {} any more: --remex-status tells what became of it"
+"""The least number of jobs for one scontrol, which contacts the controller for each in turn."""
+_LOST = "Slurm lost job {} and gave its id to another job: --remex-retry submits it again"
+_GONE = "Slurm no longer lists job {}: --remex-status shows what became of it"
 
 
 class Refusal(NamedTuple):
-    """Why a job was left as it is; `lost`: its number is another job's by now."""
+    """Why a job was not released or cancelled; `lost`: its id now belongs to another job."""
 
     message: str
     lost: bool = False
 
 
 def release(request: Release, reply: Reply) -> None:
-    """Release what is held by the user and ours; what is not held any more counts as released."""
+    """Release our jobs that are held by the user; jobs no longer held count as released."""
     for cluster, jobs in locate(request.runs, request.jobs).items():
         refused = release_held(jobs, Listing.ask(cluster), reply)
         reply.send(Released([job.id for job in jobs if job.number not in refused]))
@@ -47,12 +47,12 @@ def release(request: Release, reply: Reply) -> None:
 
 
 def release_held(jobs: List[LocatedJob], listing: Listing, reply: Reply) -> Dict[str, Refusal]:
-    """Release those jobs of one cluster that their user holds.
+    """Release those jobs on one cluster that their user holds.
 
-    A listing may be older than a job: what it does not have is looked up in the controller.
+    A listing may be older than a job: the controller is asked about jobs missing from it.
 
     Returns:
-        Why jobs are not released, or not known to be, by their numbers.
+        By job number, why a job was not released, or why that is unknown.
 
     """
     refused = {job.number: _lost(job) for job in jobs if listing.is_another(job)}
@@ -60,14 +60,14 @@ def release_held(jobs: List[LocatedJob], listing: Listing, reply: Reply) -> Dict
     held = {number for number, job in left.items() if listing.is_held(job)}
     unlisted = [job for job in left.values() if not listing.lists(job)]
     held |= _look_up(unlisted, refused)
-    # scontrol waits for a controller that has crashed, and comes back with other jobs
+    # scontrol waits for a crashed controller, which may come back with other jobs
     reply.raise_if_gone()
     refused.update(_release([left[number] for number in sorted(held)]))
     return refused
 
 
 def cancel(request: Cancel, reply: Reply) -> None:
-    """Cancel jobs, waiting or running; whose they are is looked at right before."""
+    """Cancel waiting or running jobs, after checking that their ids are still ours."""
     for cluster, jobs in locate(request.runs, request.jobs).items():
         refused = _not_ours(jobs, cluster)
         ours = [job.job for job in jobs if job.job not in refused]
@@ -82,27 +82,27 @@ def cancel(request: Cancel, reply: Reply) -> None:
 
 
 def was_cancelled(job: LocatedJob) -> bool:
-    """Return whether a task was cancelled from here."""
+    """Return whether pytest-remex cancelled a task."""
     return os.path.exists(paths.cancelled(job.runs, job.job))
 
 
 def cancel_orphans(
     rows: Iterable[SqueueRow], cluster: str, runs: str, asked: List[str], reply: Reply
 ) -> None:
-    """Cancel our held jobs that a late acceptance left behind beside the one that counts.
+    """Cancel our held duplicates of a run's job, which Slurm accepted late.
 
     Args:
-        rows: What squeue lists on the cluster.
+        rows: squeue's rows on the cluster.
         cluster: The cluster's name, empty for the default one.
         runs: The runs folder.
-        asked: The run directories that may be looked at, besides the folders of groups.
-        reply: Told which jobs were cancelled.
+        asked: The run directories to consider, in addition to the folders of groups.
+        reply: Where to report the cancelled jobs.
 
     """
     above = paths.groups(runs)
     folders = [*asked, *(os.path.join(above, name) for name in fs.listing(above))]
     notes = {name: paths.remex(folder) for folder in folders for name in spellings(folder)}
-    # each of ours has a comment, whosever it is; a job that the user made by hand seldom has one
+    # each of our jobs has a comment; a job that the user submitted by hand seldom has one
     held = [row for row in rows if row.held_by_user and row.comment]
     orphans = {number_of(row.id) for row in held if _is_orphan(row, notes.get(row.work_dir, ""))}
     for some in client.chunks(sorted(orphans, key=int)):
@@ -115,9 +115,9 @@ def _lost(job: LocatedJob) -> Refusal:
 
 
 def _look_up(jobs: List[LocatedJob], refused: Dict[str, Refusal]) -> Set[str]:
-    """Ask the controller for jobs; return the numbers of the held, and add refusals.
+    """Ask the controller about jobs; return the numbers of held ones, and add refusals.
 
-    One that the controller does not know is not held by anybody: its state tells what became of it.
+    A job that the controller does not know is not held: a query tells what became of it.
     """
     held: Set[str] = set()
 
@@ -137,7 +137,7 @@ def _look_up(jobs: List[LocatedJob], refused: Dict[str, Refusal]) -> Set[str]:
 
 
 def _release(jobs: List[LocatedJob]) -> Dict[str, Refusal]:
-    """Release jobs of one cluster; return, by number, why some are held all the same."""
+    """Release jobs on one cluster; return, by number, why some may still be held."""
     failed: Dict[str, Refusal] = {}
 
     def let_go(numbers: List[str]) -> None:
@@ -148,7 +148,7 @@ def _release(jobs: List[LocatedJob]) -> Dict[str, Refusal]:
 
     process.in_parallel(_shares([job.number for job in jobs]), let_go, _WIDTH)
     unanswered: Dict[str, Refusal] = {}
-    # scontrol fails for all where it does for one: the controller tells which that is
+    # if scontrol fails for one job, it fails for all: ask the controller which one it is
     held = _look_up([job for job in jobs if job.number in failed], unanswered)
     return {number: why for number, why in failed.items() if number in held or number in unanswered}
 
@@ -160,7 +160,7 @@ def _shares(numbers: List[str]) -> List[List[str]]:
 
 
 def _not_ours(jobs: List[LocatedJob], cluster: str) -> Dict[str, Refusal]:
-    """Return, by id, why jobs whose number is not ours, or not known, are left alone."""
+    """Return, by id, why a job must not be cancelled: its id is not ours, or not listed."""
     try:
         listing = Listing.ask(cluster)
     except AgentError as error:
@@ -181,7 +181,7 @@ def _cancel(jobs: List[str], cluster: str) -> Dict[str, Refusal]:
 
 
 def _note_cancelled(job: LocatedJob) -> None:
-    """Note a task: one that had not started leaves no trace in Slurm, not even in sacct."""
+    """Record a task as cancelled: if it had not started, Slurm keeps no trace of it."""
     if job.number != job.job:
         path = paths.cancelled(job.runs, job.job)
         fs.make_common(job.runs, os.path.dirname(path))
@@ -189,7 +189,7 @@ def _note_cancelled(job: LocatedJob) -> None:
 
 
 def _is_orphan(row: SqueueRow, notes: str) -> bool:
-    """Return whether a held job in the folder of these notes is ours, and no run counts on it."""
+    """Return whether a held job in the folder of these notes is ours and belongs to no run."""
     try:
         return bool(notes) and attempts.is_orphan(notes, number_of(row.id))
     except UnreadableError:

@@ -1,10 +1,9 @@
 """Arrays and packs: many runs in one sbatch, which starts in a folder of its own.
 
-The folder holds a link to each run directory, named by the run's index, and the scripts that are
-run. In a job array each run is a task; Slurm itself opens its outputs in the run directory, through
-that link, so that its own last words about the task are in there too. A pack is one allocation in
-which disBatch (PyPI: disbatch) hands out short runs; what became of each is told by the exit code
-that it leaves.
+The folder has a link to each run directory, named by the run's index, and the scripts. In a job
+array each run is a task; Slurm opens its outputs in the run directory, through that link, so that
+Slurm's own messages about the task go there too. A pack is one allocation in which disBatch (PyPI:
+disbatch) starts short runs; the exit code that each run leaves tells how it ended.
 """
 
 import itertools
@@ -26,7 +25,7 @@ from pytest_remex.common.typed_json import dumps
 
 _EXIT_CODE = re.compile(r"[0-9]{1,3}$")
 LARGEST_LIST = 1 << 26
-"""Bytes of the largest list of the runs in a group."""
+"""The most bytes of the list of runs in a group."""
 _TASKS = "tasks"
 """disBatch's list of what to run, in the folder of a pack."""
 _ENTER = 'cd -P -- "./{index}" || exit 97\n'
@@ -44,7 +43,7 @@ done
 echo "$code" > .remex/exit
 exit "$code"
 """
-"""Run the script of the current run directory, pass signals on, and leave its exit code."""
+"""Run the script in the current run directory, pass on signals, and save its exit code."""
 _PACK_VARIABLES = {
     "A": "SLURM_JOB_ID",
     "J": "SLURM_JOB_ID",
@@ -52,7 +51,7 @@ _PACK_VARIABLES = {
     "j": "SLURM_JOB_ID",
     "u": "SLURM_JOB_USER",
 }
-"""Where a run of a pack finds what its file names are made of."""
+"""The variables with the values of filename patterns, for a run in a pack."""
 _PACK = """
 @DISBATCH@ -p ./log/ -c "${SLURM_CPUS_PER_TASK:-1}" tasks
 """
@@ -66,14 +65,14 @@ _PACK_RUN = """\
 
 
 class Group(NamedTuple):
-    """What an array or a pack needs: scripts by name, and options for sbatch."""
+    """An array's or a pack's scripts, by name, and its options for sbatch."""
 
     scripts: Dict[str, str]
     options: List[str]
 
 
 def group_of(submission: LocatedSubmission) -> Optional[Group]:
-    """Return what an array or a pack needs, None for a single run."""
+    """Return an array's or a pack's scripts and options; None for a single run."""
     if submission.array is not None:
         script = _array_script(submission, submission.array)
         return Group({paths.SCRIPT: script}, _array_options(submission, submission.array))
@@ -91,7 +90,7 @@ def scripts_of(submission: LocatedSubmission) -> Dict[str, str]:
 def publish(
     submission: LocatedSubmission, scripts: Callable[[LocatedSubmission], Dict[str, str]]
 ) -> None:
-    """Make a group's folder, once; an error of kind runs when it is there for other runs."""
+    """Make a group's folder, once; an error of kind runs if it exists for other runs."""
     folder = submission.folder
     members = "".join(name + "\n" for name in submission.directories)
     if not os.path.isdir(folder):
@@ -102,12 +101,12 @@ def publish(
         _build(submission, texts, built)
         _publish(built, folder)
     if fs.read(os.path.join(folder, paths.MEMBERS), largest=LARGEST_LIST) != members:
-        message = f"{folder} is there already, for other runs; launch again"
+        message = f"{folder} exists already, for other runs; launch again"
         raise AgentError("runs", message)
 
 
 def run_of_task(folder: str, task: str) -> str:
-    """Return the name of the run directory of a task of the array in a folder, else nothing."""
+    """Return the run directory's name of a task of the array in a folder; empty if not found."""
     try:
         return os.path.basename(os.readlink(os.path.join(folder, task)))
     except OSError:
@@ -115,7 +114,7 @@ def run_of_task(folder: str, task: str) -> str:
 
 
 def packs(folder: str, directory: str) -> bool:
-    """Return whether a folder is that of a pack which a run belongs to, as the folder tells."""
+    """Return whether a folder is a pack's and lists a run as its member."""
     if not os.path.exists(os.path.join(folder, _TASKS)):
         return False
     members = fs.read(os.path.join(folder, paths.MEMBERS), largest=LARGEST_LIST)
@@ -123,22 +122,22 @@ def packs(folder: str, directory: str) -> bool:
 
 
 def disbatch() -> str:
-    """Return disBatch's path, empty when it is not there."""
+    """Return disBatch's path; empty if it is not on PATH."""
     return shutil.which("disBatch") or ""
 
 
 def join_pack(run: str, folder: str) -> None:
-    """Note in a run directory which pack it belongs to."""
+    """Record in a run directory which pack it belongs to."""
     RunFiles(run).write(paths.PACK, os.path.basename(folder) + "\n")
 
 
 def pack_of(run: str) -> str:
-    """Return the name of the folder of the pack that a run belongs to, empty where to none."""
+    """Return the folder name of the pack that a run belongs to; empty if it belongs to none."""
     return (RunFiles(run).read(paths.PACK) or "").strip()
 
 
 def job_of_member(job: Job, run: str) -> Job:
-    """Return a run's own state from its pack's job."""
+    """Return a run's own state, derived from its pack's job."""
     files = RunFiles(run)
     names = files.names()
     if paths.EXIT in names:
@@ -146,12 +145,13 @@ def job_of_member(job: Job, run: str) -> Job:
     if job.state is JobState.RUNNING and paths.STARTED not in names:
         return job._replace(state=JobState.PENDING, reason=f"waits for its turn in job {job.id}")
     if job.state in (JobState.COMPLETED, JobState.FAILED):
-        return job._replace(state=JobState.FAILED, reason=f"job {job.id} ended before this run did")
+        reason = f"job {job.id} ended before this run finished"
+        return job._replace(state=JobState.FAILED, reason=reason)
     return job
 
 
 def left_exit_code(run: str, job: str) -> Optional[Job]:
-    """Return a job's end by the exit code that it left in its run directory, if it left one."""
+    """Return a job's final state from the exit code in its run directory, if there is one."""
     text = (RunFiles(run).read(paths.EXIT) or "").strip()
     if not _EXIT_CODE.match(text):
         return None
@@ -179,14 +179,14 @@ def _publish(built: str, folder: str) -> None:
 
 
 def _run_script(shebang: str, script: str) -> str:
-    """Return the shell's part that runs a script of the run directory by its first line."""
+    """Return shell code that runs a script in the run directory with the shebang's interpreter."""
     command = " ".join(shlex.quote(word) for word in interpreter(shebang + "\n"))
     quoted = shlex.quote("./" + script)
     return _RUN.replace("@SCRIPT@", quoted).replace("@COMMAND@", command)
 
 
 def _array_script(submission: LocatedSubmission, array: Array) -> str:
-    """Return the script of an array: the runs' own header, then the task's own run."""
+    """Return the script of an array: the runs' header, then code that runs the task's run."""
     enter = _ENTER.format(index="$SLURM_ARRAY_TASK_ID")
     run = _run_script(array.shebang, submission.header.script)
     return "\n".join(["#!/bin/sh", *array.header_lines, "", enter + run])
@@ -205,7 +205,7 @@ def _array_options(submission: LocatedSubmission, array: Array) -> List[str]:
 
 
 def _ranges(numbers: List[int]) -> str:
-    """Return ascending numbers as sbatch takes them.
+    """Format ascending numbers for sbatch's --array.
 
     Example:
         >>> _ranges([0, 1, 2, 5])
@@ -224,10 +224,10 @@ def _in_task(pattern: str) -> str:
 
 
 def _pack_scripts(submission: LocatedSubmission, pack: Pack) -> Dict[str, str]:
-    """Return a pack's scripts: the allocation's, disBatch's tasks, and what each task does."""
+    """Return a pack's scripts: the batch script, disBatch's task list, and each task's script."""
     program = disbatch()
     if not program:
-        message = "disBatch is not on PATH there; install it: python3 -m pip install disbatch"
+        message = "disBatch is not on the cluster's PATH: python3 -m pip install disbatch"
         raise AgentError("slurm", message)
     batch = _PACK.replace("@DISBATCH@", shlex.quote(program))
     unit, name = paths.unit(submission.job_number), os.path.basename(submission.folder)
@@ -250,7 +250,7 @@ def _pack_options(pack: Pack) -> List[str]:
 
 
 def _redirection(submission: LocatedSubmission) -> str:
-    """Open the run's outputs as Slurm would for a job of its own."""
+    """Return shell code that opens the run's outputs, as Slurm would for a separate job."""
     header = submission.header
     fields = filenames.Fields(name=header.job_name)
 

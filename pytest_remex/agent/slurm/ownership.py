@@ -1,7 +1,7 @@
-"""Whose a job is: Slurm gives numbers again when its controller has lost jobs in a crash.
+"""Check that a job id is still ours: Slurm reuses ids after its controller lost jobs in a crash.
 
-A job is ours when it starts (its WorkDir) in the run directory, or in the folder of the array or
-pack that the run belongs to. This is compared wherever Slurm tells of a number.
+A job is ours if its WorkDir is the run directory, or the folder of the array or pack that the run
+belongs to. This is checked wherever Slurm reports a job.
 """
 
 import os
@@ -22,17 +22,17 @@ _QUOTES = str.maketrans("\"'", "``")
 
 
 def spellings(folder: str) -> Set[str]:
-    """Return the ways in which a job's WorkDir may name a folder; sacct has accents for quotes.
+    """Return the spellings of a folder in a job's WorkDir; sacct replaces quotes by backticks.
 
-    The folder's path has no links in it: `serve` resolves the runs folder.
+    The folder's path contains no links: `serve` resolves the runs folder.
     """
     return {folder, folder.translate(_QUOTES)}
 
 
 class LocatedJob(NamedTuple):
-    """The job of a run on its cluster: `job` is the id as the commands there take it.
+    """The job of a run on its cluster: `job` is the id without the cluster's name.
 
-    `released` says that its release was recorded.
+    `released` means that its release was recorded.
     """
 
     directory: str
@@ -43,7 +43,7 @@ class LocatedJob(NamedTuple):
 
     @property
     def id(self) -> str:
-        """The whole id."""
+        """The id with the cluster's name."""
         return str(JobId.parse(self.job)._replace(cluster=self.cluster))
 
     @property
@@ -53,12 +53,12 @@ class LocatedJob(NamedTuple):
 
     @property
     def number(self) -> str:
-        """The job's number, of an array's task that of the array."""
+        """The job's number; for an array's task, the number of the array."""
         return number_of(self.job)
 
     @property
     def owner(self) -> str:
-        """Whose run it is where that is another user, whose jobs Slurm may hide; else empty."""
+        """The run's owner if that is another user, whose jobs Slurm may hide; else empty."""
         try:
             uid = os.lstat(self.path).st_uid
         except OSError:
@@ -79,20 +79,20 @@ class LocatedJob(NamedTuple):
             return time.time() - 365 * _DAY
 
     def is_packed(self) -> bool:
-        """Return whether the run belongs to a pack, without a look into its run directory."""
+        """Return whether the run belongs to a pack, without reading its run directory."""
         return any(groups.packs(group, self.directory) for group in self._groups())
 
     def owns(self, work_dir: str) -> bool:
-        """Return whether a job that starts in a folder is this run's."""
+        """Return whether a job with this WorkDir is this run's."""
         above, name = os.path.split(work_dir)
         if above in spellings(paths.groups(self.runs)):
             group = os.path.join(paths.groups(self.runs), name)
-            # a name that sacct has changed, see `spellings`, is not found
+            # a name changed by sacct, see `spellings`, is not found
             return self._is_in_group(group) or not os.path.isdir(group)
         return not work_dir or work_dir in spellings(self.path)
 
     def work_dirs(self) -> Set[str]:
-        """Return all that the WorkDir of this run's job may be."""
+        """Return all possible WorkDirs of this run's job."""
         mine = [self.path, *(group for group in self._groups() if self._is_in_group(group))]
         return {name for folder in mine for name in spellings(folder)}
 
@@ -121,45 +121,45 @@ def locate(runs: str, asked: Iterable[RunJob]) -> Dict[str, List[LocatedJob]]:
 
 
 class Listing:
-    """The user's jobs that a controller remembers just now, by their numbers."""
+    """The user's jobs that a controller currently remembers, by number."""
 
     def __init__(self, rows: List[SqueueRow]) -> None:
         self.rows = rows
         self._by_id = {row.id: row for row in rows}
         self._held = {number_of(row.id) for row in rows if row.held_by_user}
-        # the tasks of an array start in one folder: it is looked at once for all of them
+        # the tasks of an array share one folder, which is checked once for all of them
         self._starts: Dict[str, Set[Tuple[str, str]]] = {}
         for row in rows:
             array = number_of(row.id) if "_" in row.id else ""
-            # a task of an array has a number of its own too, which no other job can have
+            # an array task also has a job number of its own, which no other job can have
             for number in {number_of(row.id), row.raw}:
                 start = ("" if array == number else array, row.work_dir)
                 self._starts.setdefault(number, set()).add(start)
 
     @classmethod
     def ask(cls, cluster: str) -> "Listing":
-        """Ask the controller; an error of kind slurm where it cannot be asked."""
+        """Ask the controller; an error of kind slurm if it does not answer."""
         return cls(client.listing(cluster))
 
     def row(self, job: LocatedJob) -> Optional[SqueueRow]:
-        """Return the row of a run's own job, None where there is none."""
+        """Return the row of a run's own job; None if there is none."""
         row = self._by_id.get(job.job)
         return row if row is not None and job.owns(row.work_dir) else None
 
     def lists(self, job: LocatedJob) -> bool:
-        """Return whether the controller knows this number as the user's, whosever it is."""
+        """Return whether the controller lists a job of the user with this number, ours or not."""
         return job.number in self._starts
 
     def is_another(self, job: LocatedJob) -> bool:
-        """Return whether the number of a run's job is another job's by now."""
+        """Return whether the number of a run's job now belongs to another job."""
         starts = self._starts.get(job.number, ())
         return any(array or not job.owns(work_dir) for array, work_dir in starts)
 
     def row_is_held(self, job: LocatedJob) -> bool:
-        """Return whether a run's own row says that it waits for its user's release."""
+        """Return whether a run's own row is held by its user."""
         row = self.row(job)
         return row is not None and row.held_by_user
 
     def is_held(self, job: LocatedJob) -> bool:
-        """Return whether a job, or a task of its array, waits for its user's release."""
+        """Return whether a job, or a task of its array, is held by its user."""
         return job.number in self._held

@@ -1,4 +1,4 @@
-"""Read what Slurm's commands print, and what it says of a job's state."""
+"""Parse the output of Slurm's commands, and convert its job states."""
 
 import re
 from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
@@ -12,7 +12,7 @@ _SETTING = re.compile(r"^(\w+)\s*= (.*?)\s*$", re.MULTILINE)
 
 
 class SqueueRow(NamedTuple):
-    """A row of squeue; `id` is as users know it (`123` or `123_7`), `raw` the task's own number."""
+    """A row of squeue; `id` is as users see it (`123` or `123_7`), `raw` the task's own number."""
 
     id: str
     raw: str
@@ -27,12 +27,12 @@ class SqueueRow(NamedTuple):
 
     @property
     def held_by_user(self) -> bool:
-        """Whether the job waits for its user's release."""
+        """Whether the job is held by its user."""
         return self.word == "PENDING" and self.reason == "JobHeldUser"
 
 
 class SacctRow(NamedTuple):
-    """A job of sacct with the highest memory of its steps."""
+    """A job of sacct, with the highest memory of its steps."""
 
     id: str
     raw: str
@@ -49,19 +49,19 @@ class SacctRow(NamedTuple):
 
 
 def listing(text: str) -> List[SqueueRow]:
-    """Read squeue's rows; what precedes the first row mark (`CLUSTER: name`) is skipped."""
+    """Parse squeue's rows; text before the first row mark (`CLUSTER: name`) is skipped."""
     rows = (row.rstrip("\n").split(FIELD) for row in text.split(ROW)[1:])
     return [_listed(row) for row in rows if len(row) == len(LISTED)]
 
 
 def exit_codes(text: str) -> Dict[str, Tuple[int, int]]:
-    """Read exit codes and signals by job id."""
+    """Parse exit codes and signals by job id."""
     rows = (line.rstrip().rpartition(" ") for line in text.splitlines())
     return {job.strip(): exit_code(code) for job, _, code in rows if job and code[0].isdigit()}
 
 
 def accounts(text: str) -> Dict[str, SacctRow]:
-    """Read sacct's rows by job id; tasks that never started share a row, as in `3_[0-2]`."""
+    """Parse sacct's rows by job id; tasks that never started share a row, as in `3_[0-2]`."""
     jobs: Dict[str, SacctRow] = {}
     for row in _account_rows(text):
         name, _, step = row["JobID"].partition(".")
@@ -75,9 +75,9 @@ def accounts(text: str) -> Dict[str, SacctRow]:
 
 
 def shown(text: str) -> Dict[str, str]:
-    """Read the words of `scontrol -o show job`; the first of a name counts.
+    """Parse the `Name=value` words of `scontrol -o show job`; the first of each name counts.
 
-    Names of folders come last there, and may hold words of this form.
+    Names of folders come last, and may contain words of this form.
     """
     words = (word.split("=", 1) for word in text.split() if "=" in word)
     first: Dict[str, str] = {}
@@ -87,26 +87,26 @@ def shown(text: str) -> Dict[str, str]:
 
 
 def shows_folder(text: str, names: Iterable[str]) -> bool:
-    """Return whether `scontrol -o show job` tells of a job in a folder, by one of its names."""
+    """Return whether `scontrol -o show job` shows a job whose WorkDir is one of these names."""
     padded = text.replace("\n", " ") + " "
     return any(" WorkDir={} ".format(name.replace("\n", " ")) in padded for name in names)
 
 
 def shows_held(text: str) -> bool:
-    """Return whether `scontrol -o show job` tells of a job that waits for its user's release."""
+    """Return whether `scontrol -o show job` shows a job that is held by its user."""
     return " JobState=PENDING Reason=JobHeldUser " in text.replace("\n", " ")
 
 
 def settings(text: str) -> Dict[str, str]:
-    """Read `scontrol show config`."""
+    """Parse `scontrol show config`."""
     return dict(_SETTING.findall(text))
 
 
 def job_limits(associations: str, qualities: str) -> "Tuple[Optional[int], Optional[int]]":
-    """Return how many jobs a user may have submitted, and running: the lowest of all limits.
+    """Return how many jobs a user may have submitted and running: the lowest of all limits.
 
     Args:
-        associations: The user's, as `submitted|running|qos,qos`.
+        associations: The user's associations, as `submitted|running|qos,qos`.
         qualities: Each QOS, as `name|submitted|running`.
 
     """
@@ -125,7 +125,7 @@ def _lowest(limits: Iterable[str]) -> Optional[int]:
 
 
 def exit_code(text: str) -> Tuple[int, int]:
-    """Read `code:signal`, or a wait status, as (code, signal)."""
+    """Parse `code:signal`, or a wait status, as (code, signal)."""
     if ":" in text:
         code, _, number = text.partition(":")
         return int(code), int(number)
@@ -133,7 +133,7 @@ def exit_code(text: str) -> Tuple[int, int]:
 
 
 def duration(text: str) -> Optional[float]:
-    """Read `[days-][[hours:]minutes:]seconds`; None for UNLIMITED and the like."""
+    """Parse `[days-][[hours:]minutes:]seconds`; None for UNLIMITED and the like."""
     days, dash, rest = text.strip().rpartition("-")
     parts = rest.split(":")
     if not all(part.isdigit() for part in parts) or (dash and not days.isdigit()):
@@ -145,9 +145,9 @@ def duration(text: str) -> Optional[float]:
 
 
 def size(text: str) -> Optional[int]:
-    """Read a memory size in bytes; a size without a unit is in bytes, 0 is none.
+    """Parse a memory size in bytes; without a unit it is in bytes, and 0 means none.
 
-    Slurm before 21.08 adds `n` or `c` to ReqMem (by node or core); that is left out here.
+    Slurm before 21.08 appends `n` or `c` to ReqMem (per node or core); this is ignored.
     """
     match = _SIZE.match(text.strip())
     if match is None:
@@ -156,7 +156,7 @@ def size(text: str) -> Optional[int]:
 
 
 def tasks(name: str) -> Iterator[str]:
-    """Return the ids behind `123`, `123_7` or `123_[0-4:2,9%3]`."""
+    """Yield the ids that `123`, `123_7` or `123_[0-4:2,9%3]` stands for."""
     job, _, rest = name.partition("_[")
     if not rest:
         yield name
@@ -194,7 +194,7 @@ def _account_rows(text: str) -> Iterator[Dict[str, str]]:
                 yield _named(row)
             row = parts
         elif row and line:
-            # a work directory with a line break in its name
+            # a work directory whose name contains a line break
             row[-1] += "\n" + line
     if row:
         yield _named(row)
@@ -261,9 +261,9 @@ _WORDS: Dict[str, JobState] = {
 
 
 def state_of(word: str, reason: str = "") -> JobState:
-    """Return the state for a word of squeue, sacct or scontrol; a new word is UNKNOWN.
+    """Return the state for a word of squeue, sacct or scontrol; UNKNOWN for an unknown word.
 
-    sacct says more than the word, as in `CANCELLED by 1000`.
+    sacct adds details after the word, as in `CANCELLED by 1000`.
     """
     first = word.split(None, 1)[0].rstrip("+") if word.strip() else ""
     state = _WORDS.get(first, JobState.UNKNOWN)
@@ -271,7 +271,7 @@ def state_of(word: str, reason: str = "") -> JobState:
 
 
 def from_listing(row: SqueueRow) -> Job:
-    """Return a job as squeue tells it; exit codes come apart."""
+    """Return a job as squeue reports it; exit codes come from a separate command."""
     return Job(
         id=row.id,
         state=state_of(row.word, row.reason),
@@ -285,7 +285,7 @@ def from_listing(row: SqueueRow) -> Job:
 
 
 def from_account(account: SacctRow) -> Job:
-    """Return a job as sacct tells it."""
+    """Return a job as sacct reports it."""
     return Job(
         id=account.id,
         state=state_of(account.word),
@@ -302,7 +302,7 @@ def from_account(account: SacctRow) -> Job:
 
 
 def from_scontrol(job: str, shown: Dict[str, str]) -> Job:
-    """Return a job as `scontrol show job` tells it."""
+    """Return a job as `scontrol show job` reports it."""
     code, number = exit_code(shown.get("ExitCode", "0:0"))
     reason = shown.get("Reason", "")
     return Job(

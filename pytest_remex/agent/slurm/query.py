@@ -1,10 +1,10 @@
-"""Tell the states of runs on a Slurm cluster, from whichever source knows.
+"""Find the states of runs on a Slurm cluster, from whichever source knows them.
 
-Slurm goes first: squeue, sacct, scontrol, each asked for what those before it did not tell. What a
-run directory holds a job may have written: it is believed only where Slurm has forgotten the job.
-A source that failed is no answer: the state stays UNKNOWN. LOST asks the user to submit again, so
-it takes proof: the job's number belongs to another job, or the accounting has jobs from before and
-from after it, and not this one.
+Slurm comes first: squeue, sacct, scontrol, each asked for what the earlier ones did not know. Files
+in a run directory may have been written by a job: they count only if Slurm has forgotten the job.
+If a source fails, that is no answer: the state stays UNKNOWN. LOST makes the user submit again, so
+it needs proof: the job's number belongs to another job, or the accounting has jobs from before and
+after it, but not this one.
 """
 
 import contextlib
@@ -28,18 +28,18 @@ from pytest_remex.common.jobs import (
 from pytest_remex.common.protocol import Query, RunState
 from pytest_remex.common.typed_json import dumps
 
-_LOST = "Slurm gave the id {} out and lost the job: submit it again"
+_LOST = "Slurm assigned the id {} and then lost the job: submit it again"
 _OLD = "squeue's listing is older than its release"
-_WAY_OUT = "if it did not run, --remex-submit --remex-retry=forgotten sends it again"
+_WAY_OUT = "if it did not run, --remex-submit --remex-retry=forgotten submits it again"
 FEW = 50
-"""Jobs that scontrol is asked for, one by one, at most."""
+"""The most jobs that scontrol is asked about, one by one."""
 
 
 class Answers:
-    """What the sources said so far, by run directory: jobs, and hints why a job is not known.
+    """The sources' answers so far, by run directory: jobs, and hints why a job is unknown.
 
-    `failures` are sources that failed; `reused` the run directories whose job's number is another
-    job's now, `denied` those whose job the controller does not know.
+    `failures` are the messages of sources that failed. `reused` are the run directories whose job's
+    number now belongs to another job, `denied` those whose job the controller does not know.
     """
 
     def __init__(self) -> None:
@@ -50,12 +50,12 @@ class Answers:
         self.denied: Set[str] = set()
 
     def unknown(self, asked: List[LocatedJob]) -> List[LocatedJob]:
-        """Return those of which nothing is known."""
+        """Return the jobs about which nothing is known yet."""
         return [one for one in asked if one.directory not in self.jobs]
 
 
 def query(request: Query, reply: Reply) -> None:
-    """Tell each run's job."""
+    """Send the state of each run's job."""
     for cluster, asked in locate(request.runs, request.queried).items():
         answers = Answers()
         listing = _ask_squeue(asked, cluster, answers)
@@ -73,10 +73,10 @@ def query(request: Query, reply: Reply) -> None:
 def _release_again(
     asked: List[LocatedJob], listing: Listing, answers: Answers, reply: Reply
 ) -> None:
-    """Release what its user holds though its release was recorded: Slurm has lost the release.
+    """Release again jobs that are held although their release was recorded.
 
-    A controller that crashes right after it acknowledged a release comes back without it. A listing
-    from a cache may be older than the release: then the newest job is held no more.
+    A controller that crashes right after acknowledging a release comes back without it. A listing
+    from a cache may be older than the release: then the newest job is no longer held.
     """
     jobs = [(one, answers.jobs.get(one.directory)) for one in asked if one.released]
     held = [(one, job) for one, job in jobs if job and job.state is JobState.HELD]
@@ -105,7 +105,7 @@ def _is_held_still(one: LocatedJob) -> bool:
 
 
 def _by_age(one: LocatedJob) -> Tuple[int, str]:
-    """Return what sorts jobs by their numbers, as which the later ones are larger."""
+    """Return a key that sorts jobs by number: later jobs have larger numbers."""
     return len(one.number), one.number
 
 
@@ -123,7 +123,7 @@ def _ask_others(asked: List[LocatedJob], cluster: str, answers: Answers, *, cert
 def _unknown(one: LocatedJob, failures: str, answers: Answers) -> Job:
     why = failures or answers.hints.get(one.directory) or f"no source knows job {one.id}"
     if one.owner:
-        why = f"{why}; it is {one.owner}'s, and Slurm may show it to that user alone"
+        why = f"{why}; it belongs to {one.owner}, and Slurm may show it only to that user"
         return Job(one.job, JobState.UNKNOWN, why)
     if failures or one.directory not in answers.denied:
         return Job(one.job, JobState.UNKNOWN, why)
@@ -131,7 +131,7 @@ def _unknown(one: LocatedJob, failures: str, answers: Answers) -> Job:
 
 
 def _own_state(one: LocatedJob, job: Job) -> Job:
-    """Return a run's own state where it shares its job with the other runs of a pack."""
+    """Return a run's own state, also if it shares its job with the other runs of a pack."""
     if JobId.parse(one.job).task:
         return job
     try:
@@ -160,14 +160,14 @@ def _not_accounted(asked: List[LocatedJob], cluster: str) -> List[LocatedJob]:
     numbers = [int(number_of(job)) for job in accounts]
     if not numbers:
         return []
-    # a job that the controller lost may have left an account that says PENDING for ever
+    # a job that the controller lost may have left an accounting row that stays PENDING for ever
     known = {job for job, account in accounts.items() if account.word != "PENDING"}
     first, last = min(numbers), max(numbers)
     return [one for one in asked if first < int(one.number) < last and one.job not in known]
 
 
 def _ask_squeue(asked: List[LocatedJob], cluster: str, answers: Answers) -> Listing:
-    """Ask for all of the user's jobs, and for the exit codes of those that have ended."""
+    """Ask squeue for all the user's jobs, and for the exit codes of those that have ended."""
     try:
         listing = Listing.ask(cluster)
     except AgentError as error:
@@ -189,7 +189,7 @@ def _ask_squeue(asked: List[LocatedJob], cluster: str, answers: Answers) -> List
 
 
 def _ask_sacct(asked: List[LocatedJob], cluster: str, answers: Answers) -> None:
-    """Ask for what is not known, or ended just now: sacct tells the memory too."""
+    """Ask sacct about jobs that are unknown or have just ended: it also knows the memory."""
     wanting = [one for one in asked if _wants_account(answers.jobs.get(one.directory))]
     if not wanting:
         return
@@ -212,8 +212,8 @@ def _ask_sacct(asked: List[LocatedJob], cluster: str, answers: Answers) -> None:
 def _ask_scontrol(asked: List[LocatedJob], answers: Answers, *, certain: bool) -> None:
     """Ask the controller for jobs that squeue did not list: a site may answer from a cache.
 
-    Such a listing lacks what is newest. So the newest job is asked for, and the others only where
-    the controller knows that one, or where the answer must be `certain`.
+    Such a listing lacks the newest jobs. So the newest job is asked for first, and the others only
+    if the controller knows that one, or if the answer must be `certain`.
     """
     left = [one for one in answers.unknown(asked) if one.directory not in answers.reused]
     left.sort(key=_by_age, reverse=True)
@@ -236,7 +236,7 @@ def _ask_scontrol(asked: List[LocatedJob], answers: Answers, *, certain: bool) -
 
 
 def _ask_run_directories(asked: List[LocatedJob], answers: Answers) -> None:
-    """Take final states that were seen, exit codes that jobs left, and what we cancelled."""
+    """Use recorded final states, exit codes that jobs left, and our records of cancelled tasks."""
     for one in answers.unknown(asked):
         try:
             job = _recall(one) or groups.left_exit_code(one.path, one.job)
@@ -250,10 +250,10 @@ def _ask_run_directories(asked: List[LocatedJob], answers: Answers) -> None:
 
 
 def _recall(one: LocatedJob) -> Optional[Job]:
-    """Return the job's final state if it was seen before.
+    """Return the job's final state if it was recorded before.
 
     Raises:
-        UnreadableError: The file that should hold it is damaged.
+        UnreadableError: The file with the state is damaged.
 
     """
     seen = RunFiles(one.path).load(Job, paths.STATE)
@@ -261,11 +261,11 @@ def _recall(one: LocatedJob) -> Optional[Job]:
 
 
 def _remember(run: str, job: Job) -> None:
-    """Keep a final state in the run directory, as Slurm forgets it."""
+    """Record a final state in the run directory, because Slurm will forget it."""
     if job.state not in FINAL:
         return
     files, text = RunFiles(run), dumps(job, paths.DISK_FORMAT)
-    # the client keeps it in its launch record: here it is for clients that do not have that
+    # the client has it in its launch record; this copy is for clients without that record
     with contextlib.suppress(UnreadableError, OSError):
         if _read_state(files) != text:
             files.write(paths.STATE, text)
@@ -283,7 +283,7 @@ def _wants_account(job: Optional[Job]) -> bool:
 
 
 def _take_account(one: LocatedJob, job: Job, answers: Answers) -> None:
-    """Believe an account of a live job only where the controller cannot be asked: it lags."""
+    """Use sacct's row of a live job only if the controller does not answer: sacct lags behind."""
     listed = one.directory in answers.jobs
     if job.state in FINAL or (answers.failures and not listed):
         answers.jobs[one.directory] = job

@@ -1,9 +1,9 @@
-"""Compare what sbatch said with what Slurm has.
+"""Compare what sbatch printed with what Slurm has.
 
-`verify` looks, once for a whole batch, for the jobs that sbatch has just told of: a site's wrapper
-or job_submit plugin may print any number and end well, and may make an array of a job. As long as a
-job is held, both can still be put right. `resolve` finds out what became of doubtful attempts: it
-asks Slurm, twice, for jobs in their folders.
+`verify` checks, once for a whole batch, the jobs that sbatch has just reported: a site's wrapper or
+job_submit plugin may print any number and exit with 0, or turn a job into an array. While a job is
+held, both can still be corrected. `resolve` finds out what became of attempts in doubt: it asks
+Slurm, twice, for jobs in their folders.
 """
 
 import contextlib
@@ -25,19 +25,19 @@ from pytest_remex.common.jobs import JobId, JobState, by_cluster, number_of, wit
 from pytest_remex.common.protocol import Waiting
 
 LOOK = 0.5
-"""Seconds between two looks at notes that another agent may be filling."""
+"""Seconds between reads of notes that another agent may be writing."""
 AGE = 60.0
-"""Seconds for which the controller surely remembers a job that was cancelled meanwhile."""
+"""Seconds for which the controller certainly remembers a cancelled job."""
 
 
 UNWANTED = (
-    "Slurm made {got} where {wanted} was asked for (job {job}, cancelled): look for what adds or"
-    " changes --array, as a site's sbatch wrapper or job_submit plugin, or an sbatch alias"
+    "Slurm made {got} instead of {wanted} (job {job}, cancelled): find what adds or changes"
+    " --array, such as a site's sbatch wrapper or job_submit plugin, or an alias of sbatch"
 )
 
 
 class SubmittedJob(NamedTuple):
-    """The job of an attempt: as its sbatch told seconds ago, or `found` in Slurm."""
+    """The job of an attempt: as sbatch reported it seconds ago, or `found` in Slurm."""
 
     submission: LocatedSubmission
     attempt: int
@@ -46,7 +46,7 @@ class SubmittedJob(NamedTuple):
 
 
 class Timeouts(NamedTuple):
-    """How patient a request is: seconds for one sbatch, and for Slurm's late acceptance of it."""
+    """A request's time limits: seconds for one sbatch, and for Slurm to accept it late."""
 
     patience: float
     settle: float
@@ -63,16 +63,16 @@ class Candidate(NamedTuple):
 
 
 class Resolution(NamedTuple):
-    """What became of doubtful submissions, by key: the job of each; `again` left no trace."""
+    """The jobs of submissions that were in doubt, by key; `again` are those without a trace."""
 
     jobs: Dict[str, str]
     again: List[LocatedSubmission]
 
 
 def verify(submitted: List[SubmittedJob]) -> Iterator[Tuple[LocatedSubmission, SbatchResult]]:
-    """Return the submissions whose job is not what sbatch told, noted as such, and their results.
+    """Yield the submissions whose job is not what sbatch reported, with their new results.
 
-    Where Slurm cannot be asked its sbatch is believed.
+    The notes are updated. If Slurm does not answer, sbatch is trusted.
     """
     clusters: Dict[str, List[SubmittedJob]] = {}
     for one in submitted:
@@ -109,14 +109,14 @@ def _check(submitted: SubmittedJob, rows: List[SqueueRow]) -> Optional[SbatchRes
 def _is_of(submitted: SubmittedJob, rows: List[SqueueRow]) -> bool:
     submission = submitted.submission
     names = spellings(submission.folder)
-    # an earlier submission of the run has the same folder
+    # an earlier job of the run has the same folder
     if submission.job_number > 1 and submitted.job in attempts.jobs_of_others(
         submission.notes, submission.job_number
     ):
         return False
     if rows:
         return all(row.work_dir in names for row in rows)
-    # a site may answer squeue from a cache: the controller itself knows
+    # a site may answer squeue from a cache: ask the controller itself
     job = JobId.parse(submitted.job)
     try:
         return parse.shows_folder(client.shown(job.on_cluster, job.cluster), names)
@@ -125,7 +125,7 @@ def _is_of(submitted: SubmittedJob, rows: List[SqueueRow]) -> bool:
 
 
 def _tasks_of(job: JobId) -> Set[str]:
-    """Return the indices of an array's tasks by the controller itself: a listing may lack some."""
+    """Ask the controller for the indices of an array's tasks: a listing may lack some."""
     try:
         lines = client.shown(job.on_cluster, job.cluster).splitlines()
     except AgentError:
@@ -135,7 +135,7 @@ def _tasks_of(job: JobId) -> Set[str]:
 
 
 def _wanted_tasks(submission: LocatedSubmission) -> Set[str]:
-    """Return the indices of a submission's tasks; one without a name is a job that is no array."""
+    """Return the indices of a submission's tasks; {""} for a job that is not an array."""
     if submission.array is None:
         return {""}
     return {str(index) for index in submission.tasks}
@@ -153,12 +153,12 @@ def _give_up(submitted: SubmittedJob, why: str) -> SbatchResult:
 
 
 def resolve(submissions: List[LocatedSubmission], reply: Reply, timeouts: Timeouts) -> Resolution:
-    """Resolve all doubtful submissions of a request together.
+    """Resolve all submissions of a request that are in doubt.
 
-    Raises an error of kind slurm when Slurm cannot be asked: then nothing is known.
+    Raises an error of kind slurm if Slurm does not answer: then nothing is known.
     """
     jobs: Dict[str, str] = {}
-    # a job that is there already needs no wait; that none is there is only known after it
+    # an existing job is found without a wait; that there is none is certain only after the wait
     with contextlib.suppress(AgentError):
         jobs.update(_look(submissions))
     left = [submission for submission in submissions if submission.key not in jobs]
@@ -178,7 +178,7 @@ def resolve(submissions: List[LocatedSubmission], reply: Reply, timeouts: Timeou
 def _wait_until_quiet(
     submissions: List[LocatedSubmission], reply: Reply, timeouts: Timeouts
 ) -> Dict[str, str]:
-    """Wait until no sbatch can still be accepted; return the jobs that notes tell of meanwhile."""
+    """Wait until no sbatch can still be accepted; return jobs that appear in notes meanwhile."""
     jobs: Dict[str, str] = {}
     start = _clock(submissions[0].notes)
     told = 0.0
@@ -254,7 +254,7 @@ def _candidates(submissions: List[LocatedSubmission]) -> List[Candidate]:
 
 
 def _on_cluster(cluster: str, since: float) -> List[Candidate]:
-    """List the user's jobs on a cluster; `since` is the time of the first attempt, 0 for none."""
+    """List the user's jobs on a cluster; `since` is the time of the first attempt, 0 if none."""
     found = [
         Candidate(
             with_cluster(number_of(row.id), cluster),
@@ -271,7 +271,7 @@ def _on_cluster(cluster: str, since: float) -> List[Candidate]:
     except client.NoAccountingError:
         return found
     except AgentError:
-        # the controller's own memory is enough for what was tried just now
+        # for recent attempts the controller's own memory is enough
         if time.time() - since > AGE:
             raise
         return found
@@ -287,9 +287,9 @@ def _on_cluster(cluster: str, since: float) -> List[Candidate]:
 def _keep_one(submission: LocatedSubmission, candidates: List[Candidate]) -> Optional[str]:
     """Choose the job that counts, the same for every agent, and cancel the others that are held.
 
-    A comment tells where it is ours, but the script's own is kept, and a site may write another:
-    then the folder tells, and that there is a comment at all. Where there are more jobs than
-    attempts some are not ours, and none is cancelled.
+    Our comment identifies a job, but a script's own comment is kept and a site may change it: then
+    the folder, and having a comment at all, identify it. If there are more jobs than attempts, some
+    are not ours, and none is cancelled.
     """
     theirs = attempts.jobs_of_others(submission.notes, submission.job_number)
     others = {JobId.parse(job).on_cluster for job in theirs}
@@ -312,7 +312,7 @@ def _order(job: str) -> Tuple[int, str]:
 
 
 def _clock(notes: str) -> float:
-    """Return the time of the file system that holds the notes, whose clock may differ from ours."""
+    """Return the time on the notes' file system, whose clock may differ from ours."""
     with tempfile.TemporaryFile(dir=notes) as probe:
         return os.fstat(probe.fileno()).st_mtime
 

@@ -1,8 +1,7 @@
-"""Run sbatch: start it, end it when it takes too long, try again, and judge what it printed.
+"""Run sbatch: start it, kill it if it takes too long, retry, and interpret its output.
 
-Its outputs go straight into a file. What its words mean for the job: it is there, it was refused,
-or nobody knows. Source of the words: `slurm_errno.c` of Slurm 22.05 and 24.11, and sbatch's own
-checks.
+Its outputs go straight into a file. They say that the job exists, that it was refused, or leave it
+in doubt. Source of the messages: `slurm_errno.c` of Slurm 22.05 and 24.11, and sbatch's own checks.
 """
 
 import os
@@ -17,13 +16,13 @@ from pytest_remex.agent import process
 from pytest_remex.agent.slurm.commands import SUBMITTED
 
 LOOK = 0.25
-"""Seconds between two looks at the clock."""
+"""Seconds between checks for an overdue sbatch."""
 LONGEST = 8.0
-"""Seconds between two attempts against a submit limit at most."""
+"""The longest pause in seconds between attempts against a submit limit."""
 
 
 class Launcher:
-    """Starts sbatch; one thread watches all that run and kills what is older than `patience`."""
+    """Start sbatch processes; one thread watches them and kills those older than `patience`."""
 
     def __init__(self, patience: float) -> None:
         self._patience = patience
@@ -39,7 +38,7 @@ class Launcher:
         self._watcher.join()
 
     def run(self, words: List[str], folder: str, output: int, environment: Dict[str, str]) -> int:
-        """Run sbatch in a folder; its own session keeps it alive when this agent is killed."""
+        """Run sbatch in a folder, in its own session so that it survives the agent."""
         try:
             started = subprocess.Popen(
                 words,
@@ -58,7 +57,7 @@ class Launcher:
             return code
         with self._lock:
             self._deadlines[started.pid] = time.monotonic() + self._patience
-        # not reaped before it is off the list: its number must not be another's when it is killed
+        # removed from the list before it is reaped: its id must not be reused when it is killed
         os.waitid(os.P_PID, started.pid, os.WEXITED | os.WNOWAIT)
         with self._lock:
             del self._deadlines[started.pid]
@@ -74,9 +73,9 @@ class Launcher:
 
 
 class LimitWatch:
-    """Says whether to try again after a submit limit; an accepted job resets the timer.
+    """Decide whether to retry after a submit limit; an accepted job resets the timer.
 
-    It is shared by all threads of a request.
+    All threads of a request share it.
     """
 
     def __init__(self, patience: float) -> None:
@@ -87,7 +86,7 @@ class LimitWatch:
         self.message = ""
 
     def wait(self, message: str) -> bool:
-        """Wait after Slurm said this; return False when that has gone on for long enough."""
+        """Wait before a retry; return False if that has gone on for too long."""
         with self._lock:
             self.message = message
             self._since = self._since or time.monotonic()
@@ -99,19 +98,19 @@ class LimitWatch:
         return True
 
     def reset(self) -> None:
-        """Note that a job was accepted."""
+        """Reset the timer after a job was accepted."""
         with self._lock:
             self._since = 0.0
             self._pause = 0.5
 
     @property
     def over(self) -> bool:
-        """Whether the time to go on trying has run out."""
+        """Whether the time for retries has run out."""
         return self._since > 0 and time.monotonic() - self._since > self._patience
 
 
 def left_over(folder: str) -> Optional[int]:
-    """Find an sbatch that a killed agent left behind, by its folder and options."""
+    """Find an sbatch process that a killed agent left behind, by its folder and options."""
     signs = {option.encode("ascii") for option in SUBMITTED}
     for pid in process.numbers():
         if signs.issubset(process.arguments(pid)) and process.working_directory(pid) == folder:
@@ -196,7 +195,7 @@ _NEVER_SENT = (
 
 
 class SbatchResult(NamedTuple):
-    """What became of an attempt: HELD with the job's id, or why not in Slurm's words.
+    """The result of an attempt: HELD with the job's id, or Slurm's message.
 
     `kind` is HELD, REJECTED, LIMIT or DOUBT.
     """
@@ -207,11 +206,11 @@ class SbatchResult(NamedTuple):
 
 
 def judge(said: str, code: Optional[int]) -> SbatchResult:
-    """Judge from what sbatch printed, both outputs together, and its exit code (None: unknown).
+    """Interpret sbatch's output (stdout and stderr together) and exit code (None: unknown).
 
-    An id counts when sbatch ended well, reported no failure and the id is the only line of its
-    form: a site's chatter may hold numbers too. A refusal counts when sbatch failed and named no
-    id. Everything else is doubt, which only Slurm can settle.
+    An id counts if sbatch exited with 0, reported no failure, and printed only one line of that
+    form: a site's own output may contain numbers too. A refusal counts if sbatch failed and printed
+    no id. Everything else is doubt, which only Slurm can resolve.
     """
     ids = {match.group(1): match.group(2) or match.group(3) for match in _ID.finditer(said)}
     words = said.strip()
@@ -224,7 +223,7 @@ def judge(said: str, code: Optional[int]) -> SbatchResult:
 
 
 def refuses(said: str) -> bool:
-    """Return whether sbatch's words are a definite refusal, for jobs that Slurm does not have."""
+    """Return whether sbatch's output is a definite refusal, for a job that Slurm does not have."""
     return _kind(said.strip()) == REJECTED
 
 

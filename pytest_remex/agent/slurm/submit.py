@@ -1,4 +1,4 @@
-"""Submit to Slurm, held, several sbatch at a time; then resolve together what is doubtful."""
+"""Submit held jobs to Slurm, several sbatch at a time; then resolve together those in doubt."""
 
 import contextlib
 import os
@@ -32,20 +32,20 @@ from pytest_remex.common.protocol import Held, InDoubt, Rejected, Submit, Submit
 from pytest_remex.common.redact import redact
 
 PATIENCE = 180.0
-"""Seconds for one sbatch: its own retries may sleep 120, and to end it sooner makes doubt."""
+"""Seconds for one sbatch: its own retries may sleep 120, and killing it sooner causes doubt."""
 LIMIT_PATIENCE = 20.0
-"""Seconds to go on trying against a submit limit."""
+"""Seconds to retry against a submit limit."""
 MOST = 3
-"""Attempts that may leave no trace before a submission counts as refused."""
+"""How many attempts may leave no trace before a submission counts as refused."""
 WIDTH = 4
 IGNORED = (
-    "{names} of your login environment did not count: an experiment is what its commit says;"
-    " put into the batch script what it needs"
+    "{names} of your login environment was not passed to sbatch, because an experiment is defined"
+    " by its commit: put such options into the batch script"
 )
 
 
 class SubmitContext(NamedTuple):
-    """What an attempt needs; `submitted` are the jobs that were not looked for in Slurm yet."""
+    """What an attempt needs; `submitted` are the jobs that were not verified in Slurm yet."""
 
     reply: Reply
     launcher: Launcher
@@ -55,7 +55,7 @@ class SubmitContext(NamedTuple):
 
 
 def submit(request: Submit, reply: Reply) -> None:
-    """Submit, and tell what became of each submission."""
+    """Submit, and send the result of each submission."""
     record_copies.keep(request.runs, request.part)
     patience = request.patience or PATIENCE
     limit = LimitWatch(LIMIT_PATIENCE if request.limit_patience is None else request.limit_patience)
@@ -80,7 +80,7 @@ def _tell_ignored(submissions: List[LocatedSubmission], reply: Reply) -> None:
 
 
 def _verify(context: SubmitContext) -> List[LocatedSubmission]:
-    """Look in Slurm for the jobs that sbatch just told of; return what is in doubt."""
+    """Check in Slurm the jobs that sbatch just reported; return the submissions in doubt."""
     submitted = context.submitted[:]
     doubtful: List[LocatedSubmission] = []
     context.submitted.clear()
@@ -95,7 +95,7 @@ def _verify(context: SubmitContext) -> List[LocatedSubmission]:
 
 
 def _settle(doubtful: List[LocatedSubmission], timeouts: Timeouts, context: SubmitContext) -> None:
-    """Resolve what is in doubt, and try again what left no trace, until all is settled."""
+    """Resolve submissions in doubt, and retry those without a trace, until all are settled."""
     while doubtful:
         try:
             jobs, again = resolve(doubtful, context.reply, timeouts)
@@ -118,7 +118,7 @@ def _each(
     act: Callable[[LocatedSubmission, SubmitContext], SbatchResult],
     context: SubmitContext,
 ) -> List[LocatedSubmission]:
-    """Tell the result of each; return the submissions in doubt."""
+    """Call `act` for each submission and send the results; return the submissions in doubt."""
     doubtful: List[LocatedSubmission] = []
 
     def carry_out(submission: LocatedSubmission) -> None:
@@ -138,11 +138,11 @@ def _each(
 
 
 def _continue(submission: LocatedSubmission, context: SubmitContext) -> SbatchResult:
-    """Look at what is noted of a submission, and make the attempt that this leaves to make."""
+    """Read the notes about a submission, and make an attempt if they leave one to make."""
     if submission.grouped:
         pass  # its folder was published with the notes of its runs
     elif not os.path.lexists(submission.notes):
-        message = f"there is no run directory {submission.folder}; place it again"
+        message = f"the run directory {submission.folder} does not exist; place it again"
         return SbatchResult(REJECTED, words=message)
     else:
         RunFiles(submission.folder).check()
@@ -170,7 +170,7 @@ def _try_again(submission: LocatedSubmission, context: SubmitContext) -> SbatchR
 
 
 def _attempt(submission: LocatedSubmission, number: int, context: SubmitContext) -> SbatchResult:
-    """Make attempts until Slurm takes the submission, refuses it, or leaves doubt."""
+    """Make attempts until Slurm accepts the submission, refuses it, or leaves it in doubt."""
     limit = context.limit
     while True:
         if limit.over:

@@ -1,8 +1,8 @@
-"""Decides which sbatch submits a run's job: alone, in a job array, or in a pack.
+"""Decide which sbatch submits a run's job: alone, in a job array, or in a pack.
 
-Two clients may group the same runs in two ways. So, before any attempt, a note in the run directory
-says to which unit the job belongs; it is created once, by whoever comes first, and who comes later
-goes on with that unit, whatever was asked for. Of a group only the members that say so are tasks.
+Two clients may group the same runs differently. So, before any attempt, a note in the run directory
+says which unit the job belongs to. The first client creates it, once; later clients continue with
+that unit, whatever they were asked for. A group's tasks are only the members whose notes name it.
 """
 
 import os
@@ -19,26 +19,26 @@ from pytest_remex.common.protocol import InDoubt
 
 Scripts = Callable[[LocatedSubmission], Dict[str, str]]
 ALONE = "alone"
-"""What the note says of a job that is no group's."""
+"""The content of the note for a job that belongs to no group."""
 
 
 class Units(NamedTuple):
-    """What is to be submitted, each unit once; and what cannot be, with the reason."""
+    """The submissions to make, each unit once; and the runs that cannot be submitted, and why."""
 
     submissions: List[LocatedSubmission]
     faults: List[InDoubt]
 
 
 def units_of(asked: Iterable[LocatedSubmission], scripts: Scripts = groups.scripts_of) -> Units:
-    """Return what submits the runs asked for.
+    """Return the units that submit the requested runs.
 
     Args:
-        asked: The submissions asked for.
-        scripts: Returns the scripts of a group, which its folder holds.
+        asked: The requested submissions.
+        scripts: Returns the scripts for a group's folder.
 
     Returns:
-        The units. Each one's `asked` has the runs that were asked for, by the key of the submission
-        asked for.
+        The units. `asked` of each maps the keys of requested submissions to their runs in this
+        unit.
 
     """
     units: Dict[str, LocatedSubmission] = {}
@@ -58,7 +58,7 @@ def units_of(asked: Iterable[LocatedSubmission], scripts: Scripts = groups.scrip
 
 
 def _by_unit(submission: LocatedSubmission) -> Iterator[Tuple[str, List[str]]]:
-    """Return the units that have a submission's runs, each with its runs."""
+    """Yield the units that a submission's runs belong to, each with its runs."""
     mine = _name(submission)
     found: Dict[str, List[str]] = {}
     for directory in submission.directories:
@@ -75,18 +75,18 @@ def _name(submission: LocatedSubmission) -> str:
 
 
 def _decide(run: str, job_number: int, mine: str) -> str:
-    """Return the unit of a run's job, which is `mine` where none was noted."""
+    """Return the unit of a run's job; `mine` if none was recorded before."""
     try:
         if mine != ALONE and attempts.read(paths.remex(run), job_number):
             return ALONE
         noted = RunFiles(run).create(paths.unit(job_number), mine + "\n")
     except UnreadableError:
-        return mine  # what is in the way there is told when it is submitted
+        return mine  # the error is reported when it is submitted
     return mine if noted is None else noted.strip()
 
 
 def _unit(name: str, directories: List[str], asked: LocatedSubmission) -> LocatedSubmission:
-    """Return the unit of that name. Raises `UnreadableError` where it cannot be found out."""
+    """Return the unit of that name. Raises `UnreadableError` if it cannot be determined."""
     if name == _name(asked):
         return _restricted(asked, directories)
     if name == ALONE:
@@ -95,7 +95,7 @@ def _unit(name: str, directories: List[str], asked: LocatedSubmission) -> Locate
     path = os.path.join(folder, paths.SUBMISSION)
     kept = fs.parse(parts.Submission, path, _own_file(path))
     if kept is None or os.path.basename(name) != name:
-        raise UnreadableError(path, "it is not there, and runs say that it submits them")
+        raise UnreadableError(path, "it does not exist, but runs say that it submits them")
     group = located(kept, asked.runs, "")._replace(folder=folder, notes=paths.remex(folder))
     return _restricted(group, dict(_by_unit(group)).get(name, []))
 
@@ -124,7 +124,7 @@ def _alone(directory: str, asked: LocatedSubmission) -> LocatedSubmission:
 
 
 def _own_file(path: str) -> Optional[str]:
-    """Return the text of a file, which says what is run: only this account may have written it."""
+    """Return a file's text; it decides what is run, so only this account may have written it."""
     try:
         if os.lstat(path).st_uid != os.geteuid():
             raise UnreadableError(path, "another user wrote it")

@@ -59,7 +59,7 @@ def test_disk_that_is_too_small(examined):
     assert examined(size=1000, files=10)["disk"].state != FAULT
     large = examined(size=10**18, files=10)["disk"]
     assert large.state == FAULT
-    assert "the run directories take 1e+06 TB in 10 files" in large.found
+    assert "the run directories need 1e+06 TB in 10 files" in large.found
     assert " free" in large.found
     many = examined(size=10, files=10**13)["disk"]
     assert many.state == FAULT
@@ -119,8 +119,8 @@ def test_more_jobs_than_may_be_submitted(examined, tmp_path):
     found = examined(SLURM, jobs=3)["jobs"]
     assert found.state == NOTE
     assert found.found == (
-        "5 may be submitted at a time (MaxSubmitJobs), 3 are; 2 may run at a time (MaxJobs), "
-        "and this launch has 3"
+        "at most 5 in the queue at a time (MaxSubmitJobs), now 3; "
+        "at most 2 running at a time (MaxJobs), and this launch has 3"
     )
     assert "run the same command again" in found.fix
 

@@ -75,15 +75,15 @@ def test_a_sticky_folder_is_refused_too(agent, tmp_path):
     runs.chmod(0o1777)
     check = checks(agent, runs=str(runs))["runs folder"]
     assert check.state == FAULT
-    assert check.fix == f"make one of your own in it: mkdir -m 700 {runs / getpass.getuser()}"
+    assert check.fix == f"make your own in it: mkdir -m 700 {runs / getpass.getuser()}"
 
 
 def test_a_folder_that_a_group_shares_is_told(agent, tmp_path):
-    """Who is in the group can run code as whoever submits there: it is used, and said."""
+    """Who is in the group can run code as anyone who submits there: it is used, and said."""
     tmp_path.chmod(0o2770)
     check = checks(agent, runs=str(tmp_path), scheduler=SLURM)["runs folder"]
     assert check.state == NOTE
-    assert "can run code as whoever submits there" in check.found
+    assert "can run code as anyone who submits there" in check.found
     assert f"chmod g-w {tmp_path}" in check.fix
 
 

@@ -54,7 +54,7 @@ def test_variables_are_expanded(start_agent, tmp_path):
     odd.mkdir()
     (host,) = agent.ask(LookAtHost("", f"{odd}/runs", LOCAL))
     assert host.runs == f"{odd}/runs"
-    with pytest.raises(AgentError, match=r"names the variable \$NOWHERE, which no login file sets"):
+    with pytest.raises(AgentError, match=r"the variable \$NOWHERE, which is not set on"):
         agent.ask(LookAtHost("", "$NOWHERE/runs", LOCAL))
 
 
@@ -153,7 +153,7 @@ def test_a_start_of_which_a_part_is_missing(taken):
         [sys.executable, "-u", "-c", BOOT], input=bytes(line), check=False, capture_output=True
     )
     assert (done.returncode, done.stdout) == (1, b"")
-    assert b"did not arrive whole" in done.stderr
+    assert b"did not arrive complete" in done.stderr
     assert b"Traceback" not in done.stderr
 
 

@@ -194,7 +194,7 @@ def test_newer_format(journal):
     known = {name: value for name, value in json.loads(head).items() if name != "crc"}
     newer = json.dumps({**known, "remex": 2, "remote": "other"})
     journal.path.write_text("\n".join([newer, *rest, ""]))
-    with pytest.raises(RecordError, match=r"format 2.*reads up to 1: upgrade"):
+    with pytest.raises(RecordError, match=r"format 2.*reads formats up to 1: upgrade"):
         read_record(journal.path)
 
 

@@ -118,7 +118,7 @@ def test_a_failing_script_is_a_failed_job_with_its_exit_code(runs):
     ("script", "reason"),
     [
         ("echo no first line\n", "no #! line"),
-        ("#!/bin/sh\r\necho\r\n", "Windows line ends"),
+        ("#!/bin/sh\r\necho\r\n", "Windows line endings"),
         ("#!/no/such/shell\n", "/no/such/shell"),
     ],
 )

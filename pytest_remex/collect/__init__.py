@@ -1,1 +1,1 @@
-"""Collecting: query jobs, fetch outputs, judge runs. Needs no pytest."""
+"""Collect: query jobs, fetch outputs, judge runs. Does not need pytest."""

@@ -1,4 +1,4 @@
-"""Why runs failed: what is told of one run, and the cause that it has in common with others."""
+"""Explain why runs failed: the message for one run, and the cause that it shares with others."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _MORE = {
     JobState.TIMEOUT: ' --remex-sbatch="--time=..."',
     JobState.OUT_OF_MEMORY: ' --remex-sbatch="--mem=..."',
 }
-"""The option that gives a run more of what it lacked."""
+"""The option that gives a run more time or memory."""
 _NOT_RUN = frozenset({JobState.REJECTED, JobState.LOST, JobState.PURGED})
 
 
 def last_lines(collected: CollectedRun, lines: int = TAIL_LINES) -> str:
-    """Return the last lines of a job's output, empty where it is not on this machine."""
+    """Return the last lines of a job's output; empty if it is not on this machine."""
     path = first_present(collected.folder, collected.logs)
     if path is None:
         return ""
@@ -41,7 +41,7 @@ def last_lines(collected: CollectedRun, lines: int = TAIL_LINES) -> str:
 
 
 def job_failure(collected: CollectedRun) -> str:
-    """Return why a job failed: the reason, then figures, where it ran, and its last lines."""
+    """Return why a job failed: the reason, figures, its run directory, and its last lines."""
     job, remote = collected.job, collected.launch.remote
     place = f"{remote.host}:" if remote.host else ""
     path = f"{remote.runs}/{collected.run.directory}"
@@ -57,7 +57,7 @@ def job_failure(collected: CollectedRun) -> str:
 
 
 def missing_outputs(collected: CollectedRun) -> str | None:
-    """Return which outputs a completed job did not leave; None where all are here."""
+    """Return which outputs of a completed job are missing, and why; None if all are here."""
     outputs, missing = collected.outputs, collected.missing
     linked = [name for name in outputs.links if name in collected.sweep.fetch]
     if linked:
@@ -73,11 +73,11 @@ def _why_not_fetched(collected: CollectedRun, missing: Sequence[str]) -> str | N
         return f"the output {names} was not fetched: {outputs.refused}"
     if outputs.gone:
         return (
-            f"the run directory is gone: purged? The output {names} was not fetched before: "
+            f"the run directory is gone (purged?) before the output {names} was fetched: "
             f"--remex-submit --remex-retry runs it again"
         )
     if not set(missing) <= set(outputs.patterns):
-        return f"the output {names} was not fetched yet: collect without --remex-offline"
+        return f"the output {names} has not been fetched yet: collect without --remex-offline"
     return None
 
 
@@ -92,26 +92,26 @@ def _why_not_left(collected: CollectedRun, missing: Sequence[str]) -> str:
                 )
     names = ", ".join(missing)
     return (
-        f"the job completed without the output {names}: see its output below, correct fetch=[...], "
-        f"or write optional({missing[0]!r}) there"
+        f"the job completed but did not write {names}: see its output below; correct fetch=[...], "
+        f"or write optional({missing[0]!r}) in it"
     )
 
 
 def oversized(collected: CollectedRun) -> list[str]:
-    """Return the outputs that are too large to be fetched, each with its size."""
+    """Return the outputs that are too large to fetch, each with its size."""
     return [f"{name} ({_size(size)})" for name, size in collected.outputs.too_large.items()]
 
 
 def config_omissions(asked: Config, ran: Config) -> list[str]:
-    """Return the settings asked for that the config that ran does not have."""
+    """Return the requested settings that the config that ran does not have."""
     return [name for name, _ in _settings(asked) if name not in ran]
 
 
 def config_differences(asked: Config, ran: Config, found: str = "ran with") -> list[str]:
-    """Return the settings whose value in the config that ran is not the one asked for.
+    """Return the settings whose value in the config that ran differs from the requested one.
 
-    A name that is not in the config that ran could not be read back, and is not compared; `ran`
-    may know a name under other spellings than its own. `found` says where its value is.
+    A name that is not in the config that ran could not be read back, and is not compared; `ran` may
+    find a name under other spellings too. `found` introduces the value found, in the message.
     """
     return [
         f"{name}: asked for {value!r}, {found} {ran[name]!r}"
@@ -135,8 +135,8 @@ def _reason(job: Job) -> str:
         return f"the run was {job.reason}: --remex-submit --remex-retry runs it again"
     if job.state is JobState.LOST:
         return (
-            f"job {job.id} is LOST: {job.reason}; see whether it ran, and submit it again with "
-            f"--remex-retry if it did not"
+            f"job {job.id} is LOST: {job.reason}; check whether it ran, and if not, submit it "
+            f"again with --remex-retry"
         )
     reason = f" ({job.reason})" if job.reason and job.reason != "None" else ""
     return f"job {job.id} ended {job.state}{reason}"
@@ -189,10 +189,10 @@ NUMBER = re.compile(
 )
 """A number that may differ between failures of one cause: an exit code or a signal may not."""
 HEAD, TAIL = 1 << 17, 1 << 16
-"""Bytes that are read from the start and from the end of a job's output."""
+"""How many bytes are read from the start and the end of a job's output."""
 LONGEST = 200
 _LONGEST_NUMBER = 7
-"""Characters of a number that is shown as it was written."""
+"""The most characters of a number that is shown as written."""
 _TELLING = re.compile(
     r"Fortran runtime error|\b[Ee]rror:|\b\w+(?:Error|Exception):|\bERROR\b|\bFATAL\b"
     r"|^\s*(?:ERROR )?STOP\b|Segmentation fault|\bSIG(?:SEGV|FPE|ABRT|BUS|ILL)\b"
@@ -202,9 +202,9 @@ _MENTION = re.compile(r"\berror\b(?!s?\s*(?:[=:<>]|is|of)?\s*[-+]?[\d.])", re.IG
 
 
 def telling_line(text: str) -> str:
-    """Return the line of a job's output that tells most about its failure; empty where none does.
+    """Return the line of a job's output that best explains its failure; empty if there is none.
 
-    That is the first that reads like an error; of a Python traceback its last line.
+    This is the first line that looks like an error, or the last line of a Python traceback.
     """
     lines = [line for line in text.splitlines() if line.strip()]
     for place, line in enumerate(lines):
@@ -217,11 +217,11 @@ def telling_line(text: str) -> str:
 
 
 def job_cause(job: Job, output: str) -> str:
-    """Return why a job failed, in a line that is equal for jobs that failed in the same way.
+    """Return why a job failed, in one line that is the same for jobs that failed alike.
 
     Args:
         job: The job.
-        output: The text of its output, as far as it is known.
+        output: The text of its output, as far as known.
 
     """
     how = str(job.state)
@@ -232,12 +232,12 @@ def job_cause(job: Job, output: str) -> str:
 
 
 def output_of(collected: CollectedRun) -> str:
-    """Return the start and the end of a job's output, of all its files that are here."""
+    """Return the start and end of a job's output, from all its files on this machine."""
     return "\n".join(map(ends_of, all_present(collected.folder, collected.logs)))
 
 
 def assertion_of(error: BaseException | None) -> str:
-    """Return the assertion that failed, as it is written: `assert l1 < 0.02`; empty for others."""
+    """Return the source of a failed assertion: `assert l1 < 0.02`; empty for other errors."""
     frames = traceback.extract_tb(error.__traceback__) if error is not None else []
     if not isinstance(error, AssertionError) or not frames:
         return ""
@@ -252,20 +252,20 @@ def assertion_of(error: BaseException | None) -> str:
 
 
 def without_numbers(text: str) -> str:
-    """Return a text with its numbers left out: equal for failures of one cause."""
+    """Return a text without its numbers, so that it is equal for failures with one cause."""
     return NUMBER.sub("…", text)
 
 
 def causes_of(failures: Sequence[tuple[str, str]]) -> list[str]:
-    """Return what each failure has in common with others of its cause.
+    """Return the cause of each failure, the same text for all failures that share it.
 
     Args:
-        failures: Of each the cause, as `assertion_of` or `job_cause` returns it, or empty; and the
-            reason, one line.
+        failures: For each failure its cause, as returned by `assertion_of` or `job_cause`, or
+            empty; and its reason, one line.
 
     Returns:
-        For each its cause, as `exit 3: ERROR: feed too large` or, with the values that an
-        assertion saw, `assert l1 < 0.02 (0.021 to 0.09)`.
+        The causes, such as `exit 3: ERROR: feed too large` or, with the values in an assertion,
+        `assert l1 < 0.02 (0.021 to 0.09)`.
 
     """
     groups: dict[str, list[tuple[str, str]]] = {}
@@ -284,14 +284,14 @@ def _title(group: Sequence[tuple[str, str]]) -> str:
 
 
 def _common(texts: Sequence[str]) -> str:
-    """Return texts that differ in numbers alone as one, without the numbers that differ."""
+    """Merge texts that differ only in numbers into one, with `…` for numbers that differ."""
     columns = list(zip(*(NUMBER.findall(text) for text in texts), strict=False))
     numbers = iter([each[0] if len(set(each)) == 1 else "…" for each in columns])
     return NUMBER.sub(lambda _: next(numbers, "…"), texts[0])
 
 
 def _values(reasons: Sequence[str], title: str) -> str:
-    """Return the range of the one number that assertions of a group saw and do not spell out."""
+    """Return the range of the one number that varies in a group's assertions."""
     found = [NUMBER.findall(reason) for reason in reasons]
     if len({len(numbers) for numbers in found}) != 1:
         return ""
@@ -319,7 +319,7 @@ def _end_of_traceback(lines: Sequence[str]) -> str:
 
 
 def ends_of(path: Path) -> str:
-    """Return the start and the end of a file's text, whatever its size."""
+    """Return the start and end of a file's text, or all of it if it is small."""
     with path.open("rb") as file:
         size = path.stat().st_size
         if size <= HEAD + TAIL:

@@ -1,7 +1,7 @@
-"""Calls the hooks of users and extensions so that one that raises is told, and the rest goes on.
+"""Call hooks of users and extensions; if one raises, report it and continue without it.
 
-For hooks that add something. Where a reader of outputs or configs raises, the experiment fails:
-what it should have read was to be checked.
+This is for hooks that only add something. If a reader of outputs or configs raises, the experiment
+fails, because its data could not be checked.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class GuardedHooks:
 
     Args:
         relay: The hooks.
-        tell: Is told which hook raised, where, and what; once for each hook.
+        tell: Called with a message if a hook raises, once for each hook.
 
     """
 
@@ -35,21 +35,21 @@ class GuardedHooks:
         self._told: set[str] = set()
 
     def call(self, name: str, **arguments: object) -> list[Any]:
-        """Return what the implementations of a hook return that is not None, the last one first."""
+        """Return the results of a hook's implementations that are not None, the last one first."""
         return list(self._results(name, arguments))
 
     def flat(self, name: str, **arguments: object) -> list[Any]:
-        """Return what the implementations of a hook return, each a sequence, as one list."""
+        """Return the results of a hook's implementations, each a sequence, as one list."""
         return [item for items in self._results(name, arguments) for item in items]
 
     def first(self, name: str, **arguments: object) -> Any:  # noqa: ANN401 - the hook decides
-        """Return the first of these results; None where there is none."""
+        """Return the first result; None if there is none."""
         return next(self._results(name, arguments), None)
 
     def _results(self, name: str, arguments: dict[str, object]) -> Iterator[Any]:
         for hook in reversed(getattr(self.relay, name).get_hookimpls()):
             try:
-                # A wrapper has nothing to add here: there is no one result that it could change.
+                # Wrappers are skipped: there is no single result that they could change.
                 wraps = hook.wrapper or hook.hookwrapper
                 result = None if wraps else hook.function(*map(arguments.get, hook.argnames))
             except Exception as error:  # noqa: BLE001 - whatever a user's code raises
@@ -63,18 +63,18 @@ class GuardedHooks:
         if f"{name} {place}" not in self._told:
             self._told.add(f"{name} {place}")
             said = "".join(traceback.format_exception_only(error)).strip()
-            self._tell(f"the hook {name} at {place} raised {said}; what it adds is left out")
+            self._tell(f"the hook {name} at {place} raised {said}; its result is left out")
 
 
 @contextmanager
 def naming_hook(caller: pluggy.HookCaller) -> Iterator[None]:
-    """Have what a user's hook raises be a message with its name and place.
+    """Convert an exception of a user's hook to a message with the hook's name and location.
 
-    For hooks without which an experiment cannot go on. What this package's own raise stays as it
-    is.
+    This is for hooks without which an experiment cannot continue. Errors of this package are not
+    converted.
 
     Raises:
-        SweepError: The hook raised something else than an error with a message for users.
+        SweepError: The hook raised an exception other than a `RemexError`.
 
     """
     try:
@@ -96,7 +96,7 @@ def _file(hook: pluggy.HookImpl) -> str:
 
 
 def _place(hook: pluggy.HookImpl, error: Exception) -> str:
-    """Return the file and line of the hook that raised: the deepest of its own file."""
+    """Return the file and line of the hook that raised: the deepest frame in its own file."""
     file = _file(hook)
     lines = [each.lineno for each in traceback.extract_tb(error.__traceback__)
              if Path(each.filename) == Path(file)]  # fmt: skip

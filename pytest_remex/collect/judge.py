@@ -1,6 +1,6 @@
-"""Judges a run: did its job end well, are its outputs here, what config ran, does its check pass.
+"""Judge a run: its job's state, its outputs, the config that ran, and its own check.
 
-No pytest is needed. The hooks come as a pluggy relay, pytest's or that of a script.
+This does not need pytest. The hooks are a pluggy relay, pytest's or a script's.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from pytest_remex.sweep import SweepCall
 
 
 class RunPendingError(RemexError):
-    """A run cannot be judged yet: its job has not ended, or its state is not known."""
+    """A run cannot be judged yet: its job has not ended, or its state is unknown."""
 
 
 class RunFailedError(RemexError):
@@ -48,11 +48,11 @@ class RunFailedError(RemexError):
 
 @dataclass(frozen=True, slots=True)
 class JudgedRun:
-    """An experiment and what became of it: a row of the results.
+    """An experiment and its outcome: a row of the results.
 
-    `verdict` is the outcome's word, empty where the run was not judged; `reason` is one line that
-    says why; `note` is what the next collect and the report need, and `note_changed` says that it
-    is not the one that is on the disk. `curves` are digests of the curves recorded, by name.
+    `verdict` names the outcome, empty if the run was not judged; `reason` is one line that says
+    why. `note` is what the next collect and the report need; `note_changed` means that it differs
+    from the one on the disk. `curves` are digests of the recorded curves, by name.
     """
 
     node: str
@@ -67,14 +67,14 @@ class JudgedRun:
 
     @property
     def sweep(self) -> Sweep:
-        """The sweep as it is today."""
+        """The current sweep."""
         return self.collected.sweep
 
 
 class RunJudge:
-    """Judges one run; `result` holds what is known of it so far, also after a step has failed.
+    """Judge one run; `result` is what is known about it so far, also after a step has failed.
 
-    `keep` is called with it each time that something was recorded.
+    `keep` is called with it each time something was recorded.
     """
 
     def __init__(
@@ -95,13 +95,13 @@ class RunJudge:
 
         Args:
             experiment: The experiment; its path is the checkout that `call` patches.
-            call: The call of the sweep function, not yet begun.
+            call: The call of the sweep function, not yet started.
             workspace: The repository at the base commit of the launch.
             hooks: The hooks that read outputs and configs, and add measures.
 
         Raises:
-            RunFailedError: An output is missing, or another config ran than was asked for.
-            Exception: What the sweep function raises: an AssertionError where its check fails.
+            RunFailedError: An output is missing, or the config that ran is not the requested one.
+            Exception: What the sweep function raises: an AssertionError if its check fails.
 
         """
         __tracebackhide__ = True
@@ -119,11 +119,11 @@ class RunJudge:
         self._check_by_function(run, call, hooks)
 
     def check_job(self) -> None:
-        """Note the last lines of the job's output, and see that the job completed.
+        """Note the last lines of the job's output, and check that the job completed.
 
         Raises:
-            RunPendingError: The job has not ended, or its state is not known.
-            RunFailedError: The job ended, and not well.
+            RunPendingError: The job has not ended, or its state is unknown.
+            RunFailedError: The job ended without success.
 
         """
         __tracebackhide__ = True
@@ -140,8 +140,8 @@ class RunJudge:
 
         Args:
             outcome: passed, failed or skipped.
-            reason: One line that says why; empty where it passed.
-            error: What was raised, where it failed.
+            reason: One line that says why; empty if it passed.
+            error: The exception, if it failed.
 
         """
         note, verdict = self.result.note, _verdict(outcome, self.collected)
@@ -152,7 +152,7 @@ class RunJudge:
             self._keep(self.result)
 
     def _check_by_function(self, run: Run, call: SweepCall, hooks: GuardedHooks) -> None:
-        """Run the sweep function's own check; what it recorded stays where it fails."""
+        """Run the sweep function's own check; what it recorded is kept even if it fails."""
         __tracebackhide__ = True
         parameters = {**run.experiment.point, **self.result.parameters}
         added = _added_measures(run, hooks)
@@ -172,7 +172,7 @@ class RunJudge:
             note()
 
     def _compare_patch(self, experiment: Experiment, workspace: Workspace) -> None:
-        """Note whether the patch of today makes the commit that ran."""
+        """Note whether the current patch makes the commit that ran."""
         commit, note = self.collected.run.commit, self.result.note
         edits = workspace.scratch.patch().edits
         digest = patch_digest(commit.sha, edits)
@@ -188,7 +188,7 @@ class RunJudge:
         if job.state is JobState.COMPLETED:
             return assertion_of(error)
         if job.state is JobState.REJECTED:
-            return ""  # the scheduler's reason says it all
+            return ""  # the scheduler's reason is enough
         return job_cause(job, output_of(self.collected))
 
     def _is_still_valid(self, kept: JudgedNote) -> bool:
@@ -205,7 +205,7 @@ class RunJudge:
 
 
 def make_run(collected: CollectedRun, experiment: Experiment, hook: pluggy.HookRelay) -> Run:
-    """Return the run as its sweep function gets it; the hooks read its config and its files."""
+    """Return the run for its sweep function; the hooks read its config and its files."""
 
     def read(path: Path, options: Mapping[str, object]) -> object:
         content = hook.pytest_remex_read(path=path, options=options)
@@ -227,7 +227,7 @@ def make_run(collected: CollectedRun, experiment: Experiment, hook: pluggy.HookR
 
 
 def read_config(folder: Path, sweep: Sweep, hook: pluggy.HookRelay) -> Config | None:
-    """Return the config in a sweep's config files below a folder; None where none is read."""
+    """Read the config from a sweep's config files in a folder; None if no hook reads it."""
     files = sweep.config_files
     named = list(files) if len(files) > 1 else sweep.config_file
     with naming_hook(hook.pytest_remex_config):
@@ -243,7 +243,7 @@ def _added_measures(run: Run, hooks: GuardedHooks) -> dict[str, Scalar]:
 
 
 def _verdict(outcome: str, collected: CollectedRun) -> str:
-    """Return the outcome's word, or the state of a job that has not ended."""
+    """Return the name of the outcome, or the state of a job that has not ended."""
     job = collected.job
     if outcome != "skipped" or job.state is JobState.COMPLETED:
         return outcome.upper()

@@ -1,4 +1,4 @@
-"""Reads jobs' output where it is being written: its end, or what has come since."""
+"""Read jobs' output while it is being written: its end, or what was added since."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from pytest_remex.records.schema import RunRecord
 from pytest_remex.sbatch.header import output_patterns
 
 END = 8192
-"""Bytes of the end of a job's output that tell how it goes, or why it failed."""
+"""How many bytes at the end of a job's output are read to see its progress or failure."""
 PIECE = 1 << 18
-"""Bytes that are read at once of output that is followed."""
+"""How many bytes of followed output are read at a time."""
 PAUSE = 1.0
-"""Seconds between two looks at output that is followed."""
+"""Seconds between reads of followed output."""
 FIRST, LAST, GROWTH = 1.0, 15.0, 1.5
-"""Seconds until the scheduler is asked for the first time, at most between two, and the factor."""
+"""Exponential back-off of queries: first and longest pause in seconds, and the factor."""
 
 
 def log_patterns(run: RunRecord) -> tuple[str, ...]:
-    """Return the globs of a run's output in its run directory, standard output first."""
+    """Return globs for a run's output in its run directory, standard output first."""
     return output_patterns(run.header, run.job, user=_user())
 
 
@@ -43,7 +43,7 @@ def read_ends(
     """Return the end of each file of runs' output, by run directory; one request for each remote.
 
     Raises:
-        RemoteError: A remote cannot be asked.
+        RemoteError: A remote cannot be queried.
 
     """
     parts: dict[Remote, list[LogPart]] = {}
@@ -64,13 +64,13 @@ def text_of(pieces: Sequence[LogText]) -> str:
 
 
 def last_line(text: str) -> str:
-    """Return the last line of a text that is not empty; of one that overwrites itself, its end."""
+    """Return the last line of a text that is not empty; a carriage return also ends a line."""
     return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
 
 
 @dataclass(frozen=True, slots=True)
 class NewText:
-    """What was added to a file of a job's output."""
+    """Text that was added to a file of a job's output."""
 
     path: str
     text: str
@@ -83,12 +83,12 @@ def follow(
 
     Args:
         recorded: The run.
-        ends: What was read before, as `read_ends` returns it.
+        ends: What was read before, as returned by `read_ends`.
         connect: Returns the connection to a remote.
-        least: Seconds between two questions to the scheduler at least.
+        least: The least number of seconds between queries of the scheduler.
 
     Raises:
-        RemoteError: A remote cannot be asked.
+        RemoteError: A remote cannot be queried.
         RecordError: A final state cannot be written.
 
     """
@@ -106,7 +106,7 @@ def follow(
 
 
 class _FollowedLog:
-    """The output of one run, read on from where the last look ended."""
+    """The output of one run, read from where the last read ended."""
 
     def __init__(self, recorded: RecordedRun, ends: Sequence[LogText]) -> None:
         self._recorded = recorded
@@ -125,7 +125,7 @@ class _FollowedLog:
             grows = False
             for piece in list(_read(remote, parts, connect)):
                 if piece.size < self._from.get(piece.pattern, 0):
-                    self._from[piece.pattern] = 0  # the file was begun again
+                    self._from[piece.pattern] = 0  # the file was truncated
                     grows = True
                 elif piece.text:
                     self._from[piece.pattern] = piece.start + _bytes(piece.text)

@@ -1,4 +1,4 @@
-"""What is fetched of a run, and the two notes beside it: outputs.json and judged.json."""
+"""The fetched outputs of a run, and the two notes next to them: outputs.json and judged.json."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pytest_remex.io import replace_file, writing
 from pytest_remex.repo.commits import Edit
 
 FileVersion: TypeAlias = tuple[int, int]
-"""A file's size in bytes and modification time in ns, as they are on the cluster."""
+"""A file's size in bytes and modification time in ns on the cluster."""
 
 OUTPUTS_NOTE = ".remex/outputs.json"
 JUDGED_NOTE = ".remex/judged.json"
@@ -25,11 +25,11 @@ JUDGED_NOTE = ".remex/judged.json"
 class FetchedOutputs:
     """What was fetched of a run after `job`.
 
-    `complete` says that the job had ended and that a second listing was unchanged; `missing` are
-    the patterns that matched nothing, `links` the symbolic links that were left on the cluster.
-    `gone` says that the run directory was there no more when outputs were still wanted of it.
-    `too_large` are the files that stay on the cluster for their size, with that size; `refused`
-    says why nothing was looked at this time.
+    `complete` means that the job had ended and that a second listing was unchanged; `missing` are
+    the patterns without a match, `links` the symbolic links that were left on the cluster. `gone`
+    means that the run directory disappeared while outputs were still missing. `too_large` are the
+    files that stay on the cluster because of their size, with that size; `refused` says why nothing
+    could be listed this time.
     """
 
     files: Mapping[str, FileVersion] = field(default_factory=dict)
@@ -43,18 +43,18 @@ class FetchedOutputs:
     refused: str = ""
 
     def stale(self, listed: Mapping[str, FileVersion]) -> list[str]:
-        """Return the listed files that are not here, or not as they are now."""
+        """Return the listed files that are missing here, or that have changed."""
         return [name for name, version in listed.items() if self.files.get(name) != version]
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedNote:
-    """What a collect keeps of a run that it judged, for the report and for the next collect.
+    """What a collect stores about a run that it judged, for the report and for the next collect.
 
-    `job` is the job that was judged, `patch` the digest of today's patch; `changed` says that this
-    patch did not make the commit that ran; `diff` is the patch as text, `log` the last lines of
-    the job's output; `cause` is equal for runs that failed in the same way; `verdict` is the
-    outcome's word, empty where a release before 0.2 judged the run.
+    `job` is the judged job, `patch` the digest of the current patch; `changed` means that this
+    patch did not make the commit that ran; `diff` is the patch as text, `log` the last lines of the
+    job's output; `cause` is equal for runs that failed alike; `verdict` names the outcome, empty if
+    a release before 0.2 judged the run.
     """
 
     job: str = ""
@@ -67,7 +67,7 @@ class JudgedNote:
 
 
 def read_outputs(folder: Path) -> FetchedOutputs:
-    """Return the note in a run's folder; where there is none, or a damaged one, nothing is here."""
+    """Return the note in a run's folder; if it is missing or damaged, nothing counts as fetched."""
     try:
         note = json.loads((folder / OUTPUTS_NOTE).read_bytes().decode("utf-8", "surrogateescape"))
         return FetchedOutputs(
@@ -85,7 +85,7 @@ def read_outputs(folder: Path) -> FetchedOutputs:
 
 
 def write_outputs(folder: Path, outputs: FetchedOutputs) -> None:
-    """Write the note into a run's folder. Raises `RecordError` where it cannot be written."""
+    """Write the note into a run's folder. Raises `RecordError` if that fails."""
     path = folder / OUTPUTS_NOTE
     note = {
         "files": outputs.files,
@@ -103,7 +103,7 @@ def write_outputs(folder: Path, outputs: FetchedOutputs) -> None:
 
 
 def read_judged(folder: Path) -> JudgedNote:
-    """Return the note in a run's folder; an empty one where there is none, or a damaged one."""
+    """Return the note in a run's folder; an empty one if it is missing or damaged."""
     try:
         note = json.loads((folder / JUDGED_NOTE).read_bytes())
         return JudgedNote(
@@ -120,17 +120,17 @@ def read_judged(folder: Path) -> JudgedNote:
 
 
 def has_notes(folder: Path) -> bool:
-    """Return whether something was fetched of a run, or noted to be missing."""
+    """Return whether outputs of a run were fetched before, or noted as missing."""
     return (folder / OUTPUTS_NOTE).is_file()
 
 
 def write_judged(folder: Path, note: JudgedNote) -> None:
-    """Write the note into a run's folder, where its outputs are. Raises `RecordError`."""
+    """Write the note into the folder of a run's outputs. Raises `RecordError`."""
     replace_file(folder / JUDGED_NOTE, json.dumps(asdict(note)))
 
 
 def patch_digest(commit: str, edits: Iterable[Edit]) -> str:
-    """Return a digest of a patch for the run of a commit."""
+    """Return a digest of a commit and a patch."""
     total = hashlib.sha256(commit.encode())
     for edit in edits:
         for part in (edit.path, edit.mode.encode(), edit.content or b""):
@@ -139,18 +139,18 @@ def patch_digest(commit: str, edits: Iterable[Edit]) -> str:
 
 
 def first_present(folder: Path, patterns: Sequence[str]) -> Path | None:
-    """Return the first plain file in a run's folder that one of the patterns matches."""
+    """Return the first regular file in a run's folder that matches one of the patterns."""
     found = (
         path
         for pattern in patterns
-        # A name without wildcards needs no listing of its folder.
+        # for a name without wildcards the folder need not be listed
         for path in (sorted(folder.glob(pattern)) if has_magic(pattern) else [folder / pattern])
     )
     return next((path for path in found if _is_plain(path)), None)
 
 
 def all_present(folder: Path, patterns: Sequence[str]) -> list[Path]:
-    """Return the first plain file in a run's folder for each of the patterns that has one."""
+    """Return the first regular file in a run's folder for each pattern that matches one."""
     found = [first_present(folder, [pattern]) for pattern in patterns]
     return list(dict.fromkeys(path for path in found if path is not None))
 

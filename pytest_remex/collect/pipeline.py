@@ -1,4 +1,4 @@
-"""Brings outputs to this machine: query jobs, list files, one transfer, list again."""
+"""Fetch outputs: query jobs, list files, make one transfer, list again."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from pytest_remex.transport import Connection, TransferProgress
 
 @dataclass(frozen=True, slots=True)
 class WantedRun:
-    """A run to collect; `sweep` is today's, which says what is fetched of it."""
+    """A run to collect; `sweep` is the current sweep, which says what to fetch."""
 
     recorded: RecordedRun
     sweep: Sweep
 
     @classmethod
     def as_launched(cls, recorded: RecordedRun) -> WantedRun:
-        """Return a run of which is fetched what its launch asked for."""
+        """Return a run for which to fetch what its launch asked for."""
         launch = recorded.launch
         files = (launch.config_file,) if launch.config_file else ()
         sweep = Sweep(
@@ -47,10 +47,10 @@ class WantedRun:
 
 @dataclass(frozen=True, slots=True)
 class CollectedRun:
-    """A run with its job's state, and what is on this machine of its outputs, in `folder`.
+    """A run with its job's state, and the outputs that are on this machine, in `folder`.
 
-    `sweep` is today's; `logs` are the globs of its job's output in its run directory, standard
-    output first.
+    `sweep` is the current sweep; `logs` are globs for its job's output in its run directory,
+    standard output first.
     """
 
     recorded: RecordedRun
@@ -72,29 +72,29 @@ class CollectedRun:
 
     @property
     def patterns(self) -> tuple[str, ...]:
-        """The globs of all that is fetched."""
+        """The globs of everything to fetch."""
         wanted = (*self.sweep.fetch, *self.sweep.config_files, *self.logs)
         return tuple(dict.fromkeys(map(str, wanted)))
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The globs that must match an output, and match none on this machine."""
+        """The globs that must match an output, but match none on this machine."""
         found = set(self.outputs.patterns) - set(self.outputs.missing)
         wanted = (str(each) for each in self.sweep.fetch if not isinstance(each, OptionalOutput))
         return tuple(each for each in wanted if each not in found and not self._is_here(each))
 
     def _is_here(self, pattern: str) -> bool:
         path = first_present(self.folder, [pattern])
-        # What was fetched of a file before it became too large is not the output.
+        # a copy from before a file became too large does not count
         return path is not None and str(path.relative_to(self.folder)) not in self.outputs.too_large
 
 
 @dataclass(frozen=True, slots=True)
 class FetchOptions:
-    """What is fetched of runs.
+    """What to fetch of runs.
 
-    `partial`: what is there of running jobs too; files of more than `largest` bytes stay on the
-    cluster, None for no limit.
+    `partial`: also fetch outputs of running jobs. Files of more than `largest` bytes stay on the
+    cluster; None for no limit.
     """
 
     partial: bool = False
@@ -102,7 +102,7 @@ class FetchOptions:
 
 
 def collect_offline(runs: Iterable[WantedRun], folder: Path) -> list[CollectedRun]:
-    """Return runs with what is on this machine; no connection is made."""
+    """Return runs with the outputs on this machine; no connection is made."""
     runs = list(runs)
     jobs = query([each.recorded for each in runs], _refuse, offline=True)
     return [_on_this_machine(each, jobs, folder) for each in runs]
@@ -117,14 +117,14 @@ def collect(
 ) -> list[CollectedRun]:
     """Fetch the outputs of runs whose jobs have ended.
 
-    Only what changed is fetched again; a run that was complete is not even listed.
+    Only files that changed are fetched again; a complete run is not even listed.
 
     Args:
         runs: The runs.
         connect: Returns the connection to a remote.
-        folder: Where outputs go: into a folder for each run directory.
-        progress: Is told how far the transfer is.
-        options: What is fetched of each.
+        folder: The folder for outputs, with a subfolder per run directory.
+        progress: Called with the progress of the transfer.
+        options: What to fetch of each run.
 
     Raises:
         RemoteError: A remote cannot be reached, or a transfer fails.
@@ -142,13 +142,13 @@ def collect(
 
 
 def was_cleaned(collected: CollectedRun) -> bool:
-    """Return whether a run was removed after it had been collected, as the user asked for."""
+    """Return whether the user removed a run after it had been collected."""
     is_purged = collected.job.state is JobState.PURGED
     return is_purged and read_removal(collected.folder).collected
 
 
 def _refuse(remote: Remote) -> Connection:
-    raise AssertionError(f"a connection to {remote} was asked for while offline")
+    raise AssertionError(f"a connection to {remote} was requested while offline")
 
 
 def _on_this_machine(wanted: WantedRun, jobs: Mapping[str, Job], folder: Path) -> CollectedRun:
@@ -182,14 +182,14 @@ def _by_remote(runs: Sequence[CollectedRun]) -> dict[Remote, list[CollectedRun]]
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """Runs of one remote whose outputs are listed, up to the `largest` that are fetched."""
+    """Runs on one remote whose outputs are listed; files above `largest` bytes are not fetched."""
 
     runs: Sequence[CollectedRun]
     connection: Connection
     largest: int | None
 
     def ask(self) -> dict[str, FetchedOutputs]:
-        """Return what there is of each run now, by run directory."""
+        """List the current outputs of each run, by run directory."""
         patterns = {each.run.directory: each.patterns for each in self.runs}
         found = {name: FetchedOutputs(patterns=wanted) for name, wanted in patterns.items()}
         listed = [ListedRun(name, list(wanted)) for name, wanted in patterns.items()]
@@ -243,7 +243,7 @@ def _noted(
     after: Mapping[str, FetchedOutputs],
     gone: set[str],
 ) -> CollectedRun:
-    """Write what was fetched of a run; `gone` are the files that went before they were copied."""
+    """Record what was fetched of a run; `gone` are files that disappeared before the copy."""
     directory = each.run.directory
     if before[directory].gone:
         return _keep(each)
@@ -266,7 +266,7 @@ def _noted(
 
 
 def _keep(each: CollectedRun) -> CollectedRun:
-    """Keep what was fetched of a run whose directory is gone, and note it where that lacks some."""
+    """Keep the outputs of a run whose directory is gone, and record it if some are missing."""
     outputs = replace(each.outputs, gone=bool(each.missing))
     if outputs != each.outputs:
         write_outputs(each.folder, outputs)

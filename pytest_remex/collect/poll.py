@@ -1,8 +1,8 @@
-"""Waits until jobs have ended: asks now and then, and reconnects where the link breaks.
+"""Wait until jobs have ended: poll with exponential back-off, and reconnect if the link breaks.
 
-A cluster's controller serves everybody: it is asked at most every half minute, and the slower it
-answers the more seldom. A wait is meant for days: a link that breaks is opened again by itself, as
-long as that takes no answer from the user.
+A cluster's controller serves everyone: it is polled at most every half minute by default, and less
+often the slower it answers. A wait may last days: a broken link is reopened automatically, as long
+as that does not need the user.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from pytest_remex.records.index import RecordedRun
 from pytest_remex.transport import Connections
 
 FIRST, LAST, GROWTH = 1.0, 60.0, 1.3
-"""Seconds between the first two polls, at most between two, and the factor between."""
+"""Exponential back-off of polls: first and longest pause in seconds, and the factor."""
 SHARE = 10.0
-"""Two polls are at least so many times apart as the last answer took, the first one aside."""
+"""The pause is at least this many times as long as the last answer took, except after the first."""
 RETRY_FIRST, RETRY_LAST, RETRY_GROWTH = 5.0, 300.0, 2.0
-"""As `FIRST`, `LAST` and `GROWTH`, between attempts to reconnect."""
+"""The same back-off for attempts to reconnect."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How a wait asks.
+    """How to wait.
 
     Attributes:
-        limit: Seconds to wait in all: None to ask once, 0 for no limit.
-        least: Seconds between two polls of a cluster at least; on this machine they are quicker.
-        announce: Shows the user a line.
+        limit: Seconds to wait in all: None to query once, 0 for no limit.
+        least: The least number of seconds between polls of a cluster; local polls are quicker.
+        announce: Shows a line to the user.
     """
 
     limit: float | None
@@ -45,8 +45,8 @@ def poll(
 ) -> Iterator[dict[str, Job]]:
     """Query runs until all jobs have ended, and yield all jobs by run directory each time.
 
-    A job that has ended is not queried again. A link that breaks is opened again; raises as `query`
-    where that cannot be, or where the first query fails.
+    A job that has ended is not queried again. A broken link is reopened; if that is impossible, or
+    if the first query fails, raises like `query`.
     """
     jobs: dict[str, Job] = {}
     on_cluster = any(recorded.launch.remote.host is not None for recorded in runs)
@@ -78,14 +78,14 @@ def until_ended(
     limit: float | None,
     least: Callable[[], float] = lambda: 0.0,
 ) -> Iterator[dict[str, Job]]:
-    """Yield the jobs again and again until all have ended, or `limit` seconds have passed.
+    """Yield the jobs repeatedly until all have ended, or `limit` seconds have passed.
 
-    A job in the state UNKNOWN alone is not waited for: it may stay so for ever.
+    If only jobs in the state UNKNOWN are left, the wait ends: they may stay so for ever.
 
     Args:
         ask: Returns the jobs.
-        limit: None to ask once, 0 for no limit.
-        least: Returns the seconds to the next question at least.
+        limit: None to query once, 0 for no limit.
+        least: Returns the least number of seconds until the next query.
 
     """
     begun, pause = time.monotonic(), FIRST
@@ -102,10 +102,10 @@ def until_ended(
 def _reconnecting(
     ask: Callable[[], dict[str, Job]], connections: Connections, pace: Pace
 ) -> dict[str, Job]:
-    """Ask, and where the link is broken reconnect and ask again, with growing pauses.
+    """Query, and if the link is broken reconnect and query again, with growing pauses.
 
     Raises:
-        RemoteError: The cluster is reached and refuses, or its login needs the user.
+        RemoteError: The cluster refuses the connection, or its login needs the user.
 
     """
     begun, pause = time.monotonic(), RETRY_FIRST
@@ -118,13 +118,13 @@ def _reconnecting(
                 raise
             seconds = min(pause, left)
             what = str(error).partition(": ")[0]
-            pace.announce(f"remex: {what}: connecting again in {seconds:.0f} s; the jobs go on")
+            pace.announce(f"remex: {what}: reconnecting in {seconds:.0f} s; the jobs go on")
             time.sleep(seconds)
             connections.drop_broken()
             pause = min(pause * RETRY_GROWTH, RETRY_LAST)
         else:
             if pause > RETRY_FIRST:
-                pace.announce("remex: connected again")
+                pace.announce("remex: reconnected")
             return jobs
 
 

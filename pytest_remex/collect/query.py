@@ -1,4 +1,4 @@
-"""Queries the states of runs: one request for each remote, whatever the number of runs."""
+"""Query the states of runs: one request per remote, whatever the number of runs."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from pytest_remex.records.store import Journal, LaunchRecord
 from pytest_remex.transport import Connection
 
 Connect: TypeAlias = Callable[[Remote], Connection]
-"""Returns the connection to a remote, and opens it where there is none yet."""
+"""Returns the connection to a remote, and opens it if there is none yet."""
 SHOWN = 5
-"""Jobs that a message names at most."""
+"""The most jobs that a message names."""
 
 
 def query(
@@ -37,10 +37,10 @@ def query(
     Args:
         runs: The runs.
         connect: Returns the connection to a remote.
-        offline: Take only what the launch records know.
-        certain: Have a job count as forgotten only where the controller itself was asked for it.
-        release: Release again what is held though its release was recorded, unless its script asks
-            to be held.
+        offline: Use only the launch records.
+        certain: Report a job as forgotten only if the controller itself was asked about it.
+        release: Release jobs again that are held despite a recorded release, unless their script
+            asks to be held.
 
     Raises:
         RemoteError: A remote cannot be queried.
@@ -55,30 +55,30 @@ def query(
             unknown.setdefault(recorded.launch.remote, []).append(recorded)
         else:
             directory = recorded.run.directory
-            jobs[directory] = job or _unknown(recorded, "offline: it was not queried")
+            jobs[directory] = job or _unknown(recorded, "not queried: offline")
     for remote, group in unknown.items():
         jobs |= _query_remote(group, connect(remote), certain=certain, release=release)
     return jobs
 
 
 def release_again(runs: Iterable[RecordedRun], connect: Connect) -> list[str]:
-    """Release the jobs of runs that are held though their release was recorded.
+    """Release the jobs of runs that are held although their release was recorded.
 
-    Slurm loses a release that it acknowledged where its controller crashes right after.
+    Slurm loses a release that it acknowledged if its controller crashes right after.
 
     Args:
-        runs: Runs that are left as they are; those whose end is recorded are not asked for.
+        runs: Runs that are not submitted again; those whose end is recorded are not queried.
         connect: Returns the connection to a remote.
 
     Returns:
-        What to tell the user.
+        Messages for the user.
 
     """
     open_ends = [each for each in runs if each.run.stage is Stage.RELEASED and not each.run.final]
     try:
         jobs = query(open_ends, connect)
     except RemexError as error:
-        return [f"whether jobs submitted before are held could not be determined: {error}"]
+        return [f"could not determine whether jobs submitted earlier are held: {error}"]
     stuck = [job.id for job in jobs.values() if job.reason == RELEASED_AGAIN]
     if not stuck:
         return []
@@ -87,7 +87,7 @@ def release_again(runs: Iterable[RecordedRun], connect: Connect) -> list[str]:
 
 
 def _recorded_job(recorded: RecordedRun) -> Job | None:
-    """Return the job of a run that no scheduler needs to be asked for."""
+    """Return the job of a run if the record is enough, without a query."""
     run = recorded.run
     if run.stage in {Stage.REFUSED, Stage.REJECTED}:
         return Job(run.job, JobState.REJECTED, run.why, source="record")

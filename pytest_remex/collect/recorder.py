@@ -1,8 +1,8 @@
-"""Keeps what a sweep function records of its run, from the moment that it records it.
+"""Store what a sweep function records about its run, as soon as it records it.
 
-Curves go at full resolution into files beside the outputs: `<outputs>/.remex/curves/<name>.npz`
-holds the arrays x and y, and `about`: JSON with the curve's name and the titles of its axes.
-Nothing in it is pickled.
+Curves are written at full resolution into files next to the outputs:
+`<outputs>/.remex/curves/<name>.npz` has the arrays x and y, and `about`: JSON with the curve's name
+and the titles of its axes. Nothing in it is pickled.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
 
 class RunRecorder:
-    """The measures and curves of one run, checked as they are recorded.
+    """The measures and curves of one run, checked when they are recorded.
 
-    `measures` are by name; `curves` are digests by name, of files in the folder of the outputs.
+    `measures` are by name; `curves` are digests, by name, of files in the folder of the outputs.
 
     Args:
-        folder: The folder of the run's outputs; curves that an earlier collect left there go.
-        parameters: What varies, whose names no measure may have.
-        recorded: Is called each time that measures were recorded.
+        folder: The folder of the run's outputs; curves of an earlier collect are removed from it.
+        parameters: The parameters that vary; a measure cannot have one of their names.
+        recorded: Called each time measures were recorded.
 
     """
 
@@ -55,7 +55,7 @@ class RunRecorder:
                 shutil.rmtree(self._folder)
 
     def record(self, measures: Mapping[str, object]) -> None:
-        """Keep measures; see `Run.record`."""
+        """Store measures; see `Run.record`."""
         before = len(self.measures)
         try:
             for name, value in measures.items():
@@ -75,20 +75,22 @@ class RunRecorder:
         y_label: str,
         x_reversed: bool,
     ) -> None:
-        """Keep a curve; see `Run.curve`."""
+        """Store a curve; see `Run.curve`."""
         if not isinstance(name, str) or not name:
-            raise SweepError(f"a curve's name is {name!r}: write a text that is not empty")
+            raise SweepError(f"a curve's name is {name!r}: it must be a string, not empty")
         if name in self.curves:
             raise SweepError(f"the curve {name!r} is recorded twice: choose another name")
         xs, ys = points_of(name, "x", x), points_of(name, "y", y)
         if len(xs) != len(ys):
-            raise SweepError(f"the curve {name!r} has {len(xs)} x and {len(ys)} y: give as many")
+            raise SweepError(
+                f"the curve {name!r} has {len(xs)} x and {len(ys)} y: they must be equally many"
+            )
         curve = KeptCurve(name, xs, ys, str(x_label), str(y_label), x_reversed=bool(x_reversed))
         self.curves[name] = write_curve(self._folder, curve)
 
     def _refuse_name(self, name: object) -> None:
         if not isinstance(name, str) or not name:
-            raise SweepError(f"a measure's name is {name!r}: write a text that is not empty")
+            raise SweepError(f"a measure's name is {name!r}: it must be a string, not empty")
         if name in self.measures:
             raise SweepError(f"the measure {name!r} is recorded twice: choose another name")
         if name in self._parameters:
@@ -100,9 +102,9 @@ class RunRecorder:
 
 
 def measure(name: str, value: object) -> Scalar:
-    """Return a measure as Python's own number, text or boolean; nan and infinities stay.
+    """Convert a measure to a plain Python number, text or boolean; nan and infinities are kept.
 
-    Raises `SweepError` for anything else, with its name.
+    Raises `SweepError`, with the name, for anything else.
     """
     package = type(value).__module__.partition(".")[0]
     if package in {"numpy", "pandas"} and hasattr(value, "item") and not getattr(value, "ndim", 0):
@@ -124,12 +126,12 @@ def measure(name: str, value: object) -> Scalar:
 
 CURVES = ".remex/curves"
 _NUMBERS = "biuf"
-"""NumPy's kinds of numbers that become floats without a loss of meaning."""
+"""NumPy's kinds of numbers that can be converted to floats."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeptCurve:
-    """A curve: its points in the order of the line, and what its axes are called."""
+    """A curve: its points in the order of the line, and the titles of its axes."""
 
     name: str
     x: Points
@@ -140,7 +142,7 @@ class KeptCurve:
 
 
 def points_of(name: str, axis: str, values: Sequence[float]) -> Points:
-    """Return a curve's coordinates along an axis. Raises `SweepError` for what are no numbers."""
+    """Return a curve's coordinates along an axis. Raises `SweepError` if they are not numbers."""
     import numpy as np  # noqa: PLC0415 - a tenth of a second
 
     wrong = f"the {axis} of the curve {name!r} must be a list of numbers"
@@ -158,7 +160,7 @@ def points_of(name: str, axis: str, values: Sequence[float]) -> Points:
 def write_curve(folder: Path, curve: KeptCurve) -> str:
     """Write a curve into the folder of a run's curves, and return a digest of it.
 
-    Raises `RecordError` where it cannot be written.
+    Raises `RecordError` if it cannot be written.
     """
     import numpy as np  # noqa: PLC0415 - see above
 
@@ -183,9 +185,9 @@ def write_curve(folder: Path, curve: KeptCurve) -> str:
 
 
 def read_curves(outputs: Path) -> list[KeptCurve]:
-    """Return the curves that were recorded of a run, by the folder of its outputs.
+    """Return a run's recorded curves, given the folder of its outputs.
 
-    Raises `RemexError` where a file is damaged.
+    Raises `RemexError` if a file is damaged.
     """
     folder = outputs / CURVES
     if not folder.is_dir():

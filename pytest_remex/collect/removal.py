@@ -1,6 +1,6 @@
-"""Removes run directories and fetched outputs, and remembers that and what was removed.
+"""Remove run directories and fetched outputs, and record what was removed.
 
-`<outputs>/.remex/removed.json` beside a run's outputs says so, also where they are gone themselves.
+The record is `<outputs>/.remex/removed.json`; it stays when the outputs themselves are removed.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ NOTE = f"{REMEX}/removed.json"
 
 @dataclass(frozen=True, slots=True)
 class RemovalNote:
-    """What was removed of a run, and when: its run directory, its outputs here.
+    """What was removed of a run, and when: its run directory, its outputs on this machine.
 
-    `collected` says that its outputs had been fetched whole before.
+    `collected` means that its outputs had been fetched completely before.
     """
 
     when: str = ""
@@ -45,7 +45,7 @@ class RemovalNote:
 
 
 def read_removal(folder: Path) -> RemovalNote:
-    """Return the note in a run's folder of outputs; an empty one where there is none."""
+    """Return the note in a run's folder of outputs; an empty one if there is none."""
     try:
         note = json.loads((folder / NOTE).read_bytes())
         return RemovalNote(
@@ -59,7 +59,7 @@ def read_removal(folder: Path) -> RemovalNote:
 
 
 def job_with_removal(job: Job, folder: Path) -> Job:
-    """Return a run's job with what was removed of the run: PURGED where nothing is left."""
+    """Return a run's job, updated with what was removed: PURGED if nothing is left."""
     note = read_removal(folder)
     if not note.directory or not job.state.ended:
         return job
@@ -71,7 +71,7 @@ def job_with_removal(job: Job, folder: Path) -> Job:
 
 
 def measure_directories(runs: Iterable[RecordedRun], connect: Connect) -> dict[str, Removed]:
-    """Return what removing run directories would remove, by run directory.
+    """Return what would be removed with run directories, by run directory.
 
     Raises:
         RemoteError: A remote cannot be asked.
@@ -83,15 +83,15 @@ def measure_directories(runs: Iterable[RecordedRun], connect: Connect) -> dict[s
 def remove_directories(
     runs: Iterable[RecordedRun], connect: Connect, folder: Path
 ) -> dict[str, Removed]:
-    """Remove run directories, remember that, and return what was removed, by run directory.
+    """Remove run directories, record that, and return what was removed, by run directory.
 
     Args:
         runs: The runs; their jobs have ended.
         connect: Returns the connection to a remote.
-        folder: Where outputs go.
+        folder: The folder for outputs.
 
     Raises:
-        RemoteError: A remote cannot be asked.
+        RemoteError: A remote cannot be queried.
         RecordError: A note cannot be written.
 
     """
@@ -103,7 +103,7 @@ def remove_directories(
 
 
 def measure_outputs(folder: Path) -> tuple[int, int]:
-    """Return how many files of outputs are in a run's folder, and their bytes."""
+    """Return the number of output files in a run's folder, and their size in bytes."""
     files = size = 0
     for place, _, names in os.walk(folder):
         for name in names:
@@ -114,7 +114,7 @@ def measure_outputs(folder: Path) -> tuple[int, int]:
 
 
 def remove_outputs(folder: Path) -> None:
-    """Remove a run's fetched outputs, and remember that. Raises `RecordError`."""
+    """Remove a run's fetched outputs, and record that. Raises `RecordError`."""
     if folder.is_symlink() or not folder.is_dir():
         return
     _remember(folder, outputs=True)
@@ -171,6 +171,6 @@ def _ask(
 
 
 def total(removed: Mapping[str, Removed]) -> tuple[int, int, int]:
-    """Return how many run directories there are, their files and their bytes."""
+    """Return the number of run directories, of their files, and of their bytes."""
     there = [each for each in removed.values() if not each.refused and not each.gone]
     return len(there), sum(each.files for each in there), sum(each.bytes for each in there)

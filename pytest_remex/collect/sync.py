@@ -1,4 +1,4 @@
-"""Exchanges launch records with a runs folder, which is the memory of all its clients."""
+"""Exchange launch records with a runs folder, which all its clients share."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from pytest_remex.transport import Connection
 
 
 def sync(connection: Connection, launches: Path) -> Mapping[str, int]:
-    """Copy the records that are not here, and put back into the runs folder what it lacks.
+    """Copy the records that are missing here, and restore those that the runs folder lacks.
 
     Args:
         connection: The connection to the remote.
         launches: The output folder's launch records.
 
     Returns:
-        The bytes of each record that both have now, by its name.
+        How many bytes of each record both have now, by its name.
 
     Raises:
-        RemoteError: The remote cannot be asked.
+        RemoteError: The remote cannot be queried.
         RecordError: A copy cannot be written.
 
     """
@@ -39,7 +39,7 @@ def sync(connection: Connection, launches: Path) -> Mapping[str, int]:
         for event in connection.ask(AppendRecord(connection.remote.runs, part)):
             if isinstance(event, RecordRefused):
                 elsewhere.append(missing.record)
-    if elsewhere:  # another folder goes on with what was copied or restored: that is its record now
+    if elsewhere:  # another output folder, a copy or backup of this one, has continued the record
         _read(connection, copies, copies.known() | dict.fromkeys(elsewhere, 0), take_all=True)
     return copies.known()
 
@@ -47,7 +47,7 @@ def sync(connection: Connection, launches: Path) -> Mapping[str, int]:
 def _read(
     connection: Connection, copies: Copies, known: Mapping[str, int], *, take_all: bool = False
 ) -> tuple[list[str], list[RecordLacking]]:
-    """Take what is new; return own records that the runs folder has more of, and what it lacks."""
+    """Take new parts; return own records that are longer in the runs folder, and what it lacks."""
     elsewhere: list[str] = []
     lacking: list[RecordLacking] = []
     for event in connection.ask(ReadRecords(connection.remote.runs, dict(known))):

@@ -1,4 +1,4 @@
-"""What is told of runs that were not fetched: why some failed, how far others are, what is left."""
+"""Watch runs that are not fetched yet: why some failed, how far others are, what is left."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from pytest_remex.io import writing
 from pytest_remex.records.index import RecordedRun
 
 MOST = 500
-"""Running jobs, and failed ones, whose output is looked at; the others are told without."""
+"""The most running jobs, and the most failed jobs, whose output is read."""
 _SEEN = "seen "
-"""Before a job's id in a note of what its output said that no collect has made yet."""
+"""Prefix of the job id in a note that was made by status, before any collect."""
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _STARTED = frozenset({JobState.RUNNING, JobState.COMPLETING, JobState.SUSPENDED})
 
 
 @dataclass(frozen=True, slots=True)
 class Saying:
-    """What a job's output says: its end, the most telling line, and, where it failed, the cause."""
+    """What a job's output says: its end, the most important line, and the cause if it failed."""
 
     text: str = ""
     line: str = ""
@@ -34,10 +34,10 @@ class Saying:
 
 
 class OutputWatcher:
-    """Looks at the output of jobs: of running ones at each look, of failed ones once.
+    """Read the output of jobs: of running jobs every time, of failed jobs once.
 
     Args:
-        folder: Where outputs go; what a failed job said is kept there, in the run's folder.
+        folder: The folder for outputs; notes on failed jobs are stored in the runs' folders.
         connect: Returns the connection to a remote.
 
     """
@@ -48,14 +48,14 @@ class OutputWatcher:
         self._said: dict[str, Saying] = {}
 
     def of(self, recorded: RecordedRun) -> Saying:
-        """Return what is known of a run."""
+        """Return what is known about a run's output."""
         return self._said.get(recorded.run.directory, Saying())
 
     def look(self, watched: Sequence[tuple[RecordedRun, Job]]) -> None:
-        """Look at the output of runs by their jobs; one request for each remote.
+        """Read the output of runs with their jobs; one request per remote.
 
         Raises:
-            RemoteError: A remote cannot be asked.
+            RemoteError: A remote cannot be queried.
             RecordError: A note cannot be written.
 
         """
@@ -96,10 +96,10 @@ _WITHOUT_OUTPUT = frozenset({JobState.REJECTED, JobState.LOST, JobState.PURGED})
 
 
 def estimate(jobs: Sequence[tuple[Job, float | None]]) -> str:
-    """Return in words what is left; empty where all have ended.
+    """Return a sentence on what is left; empty if all have ended.
 
     Args:
-        jobs: The jobs, each with its progress as a part of 1, where that is known.
+        jobs: The jobs, each with its progress from 0 to 1, if known.
 
     """
     live = [(job, progress) for job, progress in jobs if job.state.live]
@@ -109,7 +109,7 @@ def estimate(jobs: Sequence[tuple[Job, float | None]]) -> str:
     left = f"{counted(len(live), 'job')} left, {len(running)} of them running"
     whole = _whole_times(jobs)
     if not whole:
-        return f"{left}: how long they take is not known before one has completed"
+        return f"{left}: no estimate before one has completed"
     mean = fmean(whole)
     by = f"by {counted(len(whole), 'job')} of {spoken(mean)}" + (" on average" * (len(whole) > 1))
     if not running:
@@ -121,7 +121,7 @@ def estimate(jobs: Sequence[tuple[Job, float | None]]) -> str:
 
 
 def _whole_times(jobs: Sequence[tuple[Job, float | None]]) -> list[float]:
-    """Return how long jobs took from start to end, or will have taken by their progress."""
+    """Return how long jobs took, or will probably take, judging by their progress."""
     return [
         job.elapsed / (1.0 if job.state is JobState.COMPLETED else progress or 1.0)
         for job, progress in jobs
@@ -136,7 +136,7 @@ def _rest(job: Job, progress: float | None, mean: float) -> float:
 
 
 def spoken(seconds: float) -> str:
-    """Return a duration as one would say it: `40 s`, `12 min`, `3 h`, `2 days`."""
+    """Format a duration for people: `40 s`, `12 min`, `3 h`, `2 days`."""
     if seconds < 1.5 * _MINUTE:
         return f"{seconds:.0f} s" if seconds >= 1 else "1 s"
     if seconds < 1.5 * _HOUR:

@@ -42,8 +42,8 @@ def test_a_broken_link_is_opened_again(waiting, cluster, proxy, mode):
     cluster.up()
     text, _ = process.communicate(timeout=60)
     assert process.returncode == 0, text
-    assert "connecting again in 5 s; the jobs go on" in text
-    assert text.count("remex: connected again") == 1
+    assert "reconnecting in 5 s; the jobs go on" in text
+    assert text.count("remex: reconnected") == 1
     assert text.count("COMPLETED job" if "status" in mode else "PASSED") == 3
 
 
@@ -52,13 +52,13 @@ def test_an_unreachable_cluster_is_tried_with_growing_pauses(waiting, sshd, clus
     process = waiting("--remex-status")
     sshd.daemon.stop()
     proxy.cut()
-    lines = list(takewhile(lambda line: "connecting again in 10 s" not in line, process.stdout))
+    lines = list(takewhile(lambda line: "reconnecting in 10 s" not in line, process.stdout))
     sshd.daemon.start()
     cluster.up()
     text, _ = process.communicate(timeout=90)
     assert process.returncode == 0, text
-    assert "connecting again in 5 s" in "".join(lines)
-    assert text.count("remex: connected again") == 1
+    assert "reconnecting in 5 s" in "".join(lines)
+    assert text.count("remex: reconnected") == 1
 
 
 @pytest.mark.parametrize("mode", ["--remex-status", "--remex-collect"])

@@ -32,7 +32,7 @@ def test_an_edited_fetch_fetches_more(project):
     project.edit("sweeps.py", 'fetch=["result.txt"]', 'fetch=["result.txt", "input.*"]')
     result = project.pytest("--remex-collect", "--remex-offline")
     result.assert_outcomes(failed=3)
-    result.stdout.fnmatch_lines(["*output input.* was not fetched yet: collect without*"])
+    result.stdout.fnmatch_lines(["*output input.* has not been fetched yet: collect without*"])
     project.pytest("--remex-collect").assert_outcomes(passed=3)
     for folder in project.run_directories():
         fetched = project.output / "runs" / folder.name / "input.txt"
@@ -110,7 +110,7 @@ def test_a_purge_takes_nothing_that_was_fetched(project):
     project.edit("sweeps.py", 'fetch=["result.*"]', 'fetch=["result.*", "input.txt"]')
     result = project.pytest("--remex-collect")
     result.assert_outcomes(failed=3)
-    result.stdout.fnmatch_lines(["*purged? The output input.txt was not fetched before*"])
+    result.stdout.fnmatch_lines(["*gone (purged?) before the output input.txt was fetched*"])
     kept = list((project.output / "runs").glob("*/result.txt"))
     assert len(kept) == 3
     notes = [json.loads((path.parent / ".remex/outputs.json").read_text()) for path in kept]

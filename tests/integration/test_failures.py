@@ -109,7 +109,7 @@ def test_missing_output(empty_project):
     empty_project.ran()
     result = empty_project.pytest("--remex-collect")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*completed without the output result.txt, LOGS/[*].data*"])
+    result.stdout.fnmatch_lines(["*completed but did not write result.txt, LOGS/[*].data*"])
     plain_text(result)
 
 

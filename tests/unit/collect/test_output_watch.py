@@ -20,7 +20,7 @@ def test_nothing_left():
 def test_no_grounds():
     """No time is named before a job has completed or told its progress."""
     told = estimate(jobs(("RUNNING", 5.0, None), ("PENDING", None, None), ("FAILED", 1.0, None)))
-    assert told.startswith("2 jobs left, 1 of them running: how long they take is not known")
+    assert told.startswith("2 jobs left, 1 of them running: no estimate before one")
 
 
 def test_by_completed_jobs():

@@ -97,7 +97,7 @@ def test_pauses_of_a_broken_link_grow_and_do_not_count_as_an_answer(clock, monke
     assert cluster.wait(300)[:6] == [30.0, 5.0, 10.0, 20.0, 40.0, 30.0]
     assert cluster.dropped == 4
     assert [line.split(": ")[1] for line in cluster.announced[:1]] == ["the link broke"]
-    assert cluster.announced[-1] == "remex: connected again"
+    assert cluster.announced[-1] == "remex: reconnected"
 
 
 def test_unknown_is_not_waited_for(clock):

@@ -1,1 +1,1 @@
-"""What pytest does with experiments in each mode."""
+"""The pytest plugin: what pytest does with experiments in each mode."""

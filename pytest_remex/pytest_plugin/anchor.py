@@ -1,7 +1,7 @@
-"""Where a project is anchored: the top of the repository that holds pytest's rootdir.
+"""Find the project's folder: the top of the repository that contains pytest's rootdir.
 
-pytest's rootdir depends on the folder that it is started in and on the files that it is given. The
-place of the output folder and the node ids in launch records must not.
+pytest's rootdir depends on the folder in which it is started and on its file arguments. The
+location of the output folder and the node ids in launch records must not depend on these.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 class Anchor:
     """The folder that node ids in records are relative to, and the output folder.
 
-    `moved_to` is where the output folder would lie today, where it is used at its old place.
+    `moved_to` is the output folder's location for new projects, if it is used at its old one.
     """
 
     folder: Path
@@ -29,10 +29,10 @@ _ANCHOR = pytest.StashKey[Anchor]()
 
 
 def anchor_of(config: pytest.Config) -> Anchor:
-    """Return where a pytest run is anchored.
+    """Return the anchor of a pytest run.
 
-    An output folder below rootdir, where releases before 0.2 put it, is used as it is, and its
-    records are read with rootdir as the anchor.
+    An output folder below rootdir, made by a release before 0.2, is still used, with rootdir as the
+    anchor for its records.
     """
     if _ANCHOR not in config.stash:
         name = str(config.getini("remex_output"))
@@ -45,7 +45,7 @@ def anchor_of(config: pytest.Config) -> Anchor:
 
 
 def repository_of(folder: Path) -> Path:
-    """Return the top of the repository that holds a folder; the folder itself where none does."""
+    """Return the top of the repository that contains a folder; the folder itself if none does."""
     for top in (folder, *folder.parents):
         git = top / ".git"
         if git.is_file() or (git / "HEAD").exists():
@@ -63,10 +63,12 @@ def node_of(item: pytest.Item) -> str:
 
 
 def refuse_unread_conftests(config: pytest.Config) -> None:
-    """Refuse to go on without a conftest.py above rootdir: it may name another cluster.
+    """Refuse to continue if pytest did not read a conftest.py above rootdir.
+
+    It may set another repository or cluster.
 
     Raises:
-        pytest.UsageError: There is one in the repository that pytest did not read.
+        pytest.UsageError: The repository has a conftest.py that pytest did not read.
 
     """
     if config.option.noconftest:
@@ -76,8 +78,8 @@ def refuse_unread_conftests(config: pytest.Config) -> None:
             top = repository_of(config.rootpath)
             elsewhere = f", run pytest from {top}, or put an empty pytest.ini there"
             raise pytest.UsageError(
-                f"{path} was not read: it lies above pytest's rootdir, {config.rootpath}, and may "
-                f"name the repository and the cluster; add --confcutdir={top}"
+                f"{path} was not read, because it is above pytest's rootdir {config.rootpath}; it "
+                f"may set the repository and the cluster: add --confcutdir={top}"
                 + ("" if config.inipath else elsewhere)
             )
 

@@ -1,4 +1,4 @@
-"""The board of where experiments are: counts, a row for each of the most telling, what is left."""
+"""The status board: counts, a row for each of the most important experiments, what is left."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ CAUSES = 8
 class BoardRow:
     """An experiment and its job.
 
-    `cause` is why it failed, equal for those that failed in the same way; `said` the last line of
-    its output; `progress` how far it is, a part of 1, where that is known.
+    `cause` is why it failed, equal for those that failed alike; `said` the last line of its output;
+    `progress` is its progress from 0 to 1, if known.
     """
 
     node: str
@@ -54,12 +54,12 @@ class BoardRow:
 
     @property
     def point(self) -> Mapping[str, Value]:
-        """What tells it from the others of its sweep."""
+        """The values that distinguish it from others of its sweep."""
         return {**self.recorded.run.point, **self.recorded.run.parameters}
 
     @property
     def last(self) -> str:
-        """The most telling line that is known of it."""
+        """The most informative line that is known about it."""
         job = self.job
         reason = "" if job.reason in {"None", "NonZeroExitCode"} else job.reason
         if job.state.failed:
@@ -74,7 +74,7 @@ class Board:
 
     Args:
         rows: The experiments.
-        most: How many rows are shown; None for all.
+        most: How many rows to show; None for all.
 
     """
 
@@ -102,7 +102,7 @@ def lines_around(rows: Sequence[BoardRow], width: int) -> int:
 
 
 def _head(rows: Sequence[BoardRow]) -> list[str]:
-    """Return where the runs are, and of which launches and bases."""
+    """Return the head lines: where the runs are, their launches and their bases."""
     launches = {row.recorded.launch.id: row.recorded.launch for row in rows}
     ordered = sorted(launches.values(), key=lambda launch: launch.id[-19:])
     if not ordered:
@@ -287,7 +287,7 @@ def _laid_out(columns: Sequence[_Column], width: int, longest: int) -> tuple[lis
 
 
 def _naming(shown: Sequence[BoardRow], every: Sequence[BoardRow]) -> list[_Column]:
-    """Return the columns that tell experiments apart: the sweep, and the parameters that vary."""
+    """Return the columns that identify experiments: the sweep, and the parameters that vary."""
     columns = []
     if len({row.recorded.launch.name for row in every}) > 1:
         names = [row.recorded.launch.name for row in shown]

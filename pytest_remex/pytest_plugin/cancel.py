@@ -1,4 +1,4 @@
-"""The mode cancel: cancel the jobs of the selected experiments that have not ended."""
+"""The mode cancel: cancel the unfinished jobs of the selected experiments."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pytest_remex.records.index import RecordedRun
 
 
 class CancelMode(StatusMode):
-    """The plugin of the mode cancel: as status, with a scancel before."""
+    """The plugin of the mode cancel: cancels, then shows the status."""
 
     def __init__(
         self, session: pytest.Session, settings: Settings, items: Sequence[pytest.Function]
@@ -27,7 +27,7 @@ class CancelMode(StatusMode):
         self._not_cancelled: dict[str, str] = {}
 
     def _begin(self) -> None:
-        """Query the runs, cancel those that are live, and query them again."""
+        """Query the runs, cancel live jobs, and query them again."""
         runs = list(self._runs.values())
         self._jobs = query(runs, self._connections.to, release=False)
         live = [each for each in runs if not self._jobs[each.run.directory].state.ended]
@@ -53,7 +53,7 @@ class CancelMode(StatusMode):
         super()._show(item, recorded)
 
     def _is_failure(self, _recorded: RecordedRun, _job: Job) -> bool:
-        return False  # that a job ended is what was asked for
+        return False  # a cancelled job is what the user asked for
 
     def _is_something_left(self) -> bool:
         return False

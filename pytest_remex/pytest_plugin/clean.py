@@ -43,7 +43,7 @@ class CleanMode(LookingMode):
         self._connections.close()
 
     def pytest_terminal_summary(self) -> None:
-        """Say what was removed, or what would be."""
+        """Say what was removed, or what would be removed."""
         done = "removed" if self._settings.yes else "would be removed"
         many, files, size = total(self._directories)
         if many:
@@ -56,7 +56,7 @@ class CleanMode(LookingMode):
         if not many and not self._outputs:
             self._terminal.say("there is nothing to remove")
         elif self._uncollected and self._settings.only != "outputs":
-            told = f"{counted(self._uncollected, 'run')} of these not collected"
+            told = f"{counted(self._uncollected, 'run')} not collected yet"
             advice = "" if self._settings.yes else ": --remex-collect fetches the outputs first"
             self._terminal.say(told + advice, yellow=True)
         self._terminal.say(f"next: {self._next_command(found=bool(many or self._outputs))}")
@@ -68,7 +68,7 @@ class CleanMode(LookingMode):
         return "--remex-status shows what is left"
 
     def _begin(self) -> None:
-        """Measure what may go, and remove it where the user agreed."""
+        """Measure what can be removed, and remove it if the user agreed."""
         self._jobs = query(self._runs.values(), self._connections.to, release=False)
         ended = [each for each in self._runs.values() if self._has_ended(each)]
         folder, names = self._settings.runs, [each.run.directory for each in ended]
@@ -93,10 +93,10 @@ class CleanMode(LookingMode):
         note_facts(item, **run_facts(recorded, job))
         if not self._has_ended(recorded):
             say(item, f"LEFT, {job.state} job {job.id}")
-            skip("its job has not ended, or its state is not known")
+            skip("its job has not ended, or its state is unknown")
         told = self._directories.get(directory)
         if told is not None and told.refused:
-            fail(f"the run directory {directory} was left alone: {told.refused}")
+            fail(f"the run directory {directory} was not removed: {told.refused}")
         is_there = told is not None and not told.gone
         files, size = self._outputs.get(directory, (0, 0))
         if not is_there and not files:

@@ -1,4 +1,4 @@
-"""The mode collect: fetch once for all, judge experiment by experiment, then publish."""
+"""The mode collect: fetch all outputs at once, judge each experiment, then publish."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ from pytest_remex.tables.readers import BuiltInReaders
 from pytest_remex.tables.recorded import RecordedRows
 
 SHOWN = 5
-"""Outputs that are named of those left out, of a zip or on the cluster."""
+"""The most left-out outputs that a message names."""
 
 
 class CollectMode(RecordedRunsMode):
@@ -76,7 +76,7 @@ class CollectMode(RecordedRunsMode):
 
     @contextmanager
     def checkout(self, item: pytest.Function, repo: Repo, remote: Remote) -> Iterator[Path]:
-        """Yield a checkout of the base commit of the experiment's launch, if it is judged."""
+        """Yield a checkout of the base commit of the experiment's launch, if it will be judged."""
         with failing_plainly(item.session):
             collected = self._collect_all(repo, remote).get(item.nodeid)
         if collected is None:
@@ -92,7 +92,7 @@ class CollectMode(RecordedRunsMode):
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
-        """Judge a run in place of the test: its job, its outputs, its config, its own check."""
+        """Judge a run instead of running a test: its job, outputs, config and own check."""
         __tracebackhide__ = True
         if not is_experiment(pyfuncitem):
             return None
@@ -116,7 +116,7 @@ class CollectMode(RecordedRunsMode):
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, Any, Any]:
-        """Keep each verdict for the results."""
+        """Store each verdict for the results."""
         judge = self._judges.get(item.nodeid)
         if judge and call.excinfo and _is_about_output(judge, call.excinfo.value):
             item.add_report_section("call", "job output, last lines", clean(judge.result.note.log))
@@ -132,7 +132,7 @@ class CollectMode(RecordedRunsMode):
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
-        """Publish, and close all connections after the last fixture."""
+        """Publish the results, and close all connections after the last fixture."""
         try:
             published = self._publish()
             if session.exitstatus == pytest.ExitCode.OK and not published:
@@ -190,12 +190,12 @@ class CollectMode(RecordedRunsMode):
         return f"pytest_remex.results({names[0]!r}) in Python gives the table" if names else ""
 
     def _publish(self) -> bool:
-        """Publish, and say where, or why not; return whether all is there."""
+        """Publish, and report where, or why not; return whether everything was written."""
         settings = self._settings
         target = Target(
             settings.output, settings.launch, settings.layout, portable=settings.portable
         )
-        # What was removed after a collect keeps its row.
+        # a run that was removed after a collect keeps its row
         judges = [each for each in self._judges.values() if not was_cleaned(each.collected)]
         results = [judge.result for judge in judges]
         try:
@@ -270,7 +270,7 @@ class CollectMode(RecordedRunsMode):
 
 
 def _is_about_output(judge: RunJudge, error: BaseException) -> bool:
-    """Return whether a job's last lines may explain a failure: not where an assertion failed."""
+    """Return whether a job's last lines may explain a failure: not if an assertion failed."""
     has_completed = judge.collected.job.state is JobState.COMPLETED
     return has_completed and bool(judge.result.note.log) and not isinstance(error, AssertionError)
 

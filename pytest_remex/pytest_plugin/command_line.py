@@ -1,4 +1,4 @@
-"""The words of the command line and the ini file: modes, the options that go with them, keys."""
+"""The command line and the ini file: modes, their options, and keys, with their help texts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Modifier:
-    """An option that goes with some modes, and how argparse takes it."""
+    """An option of some modes, and its arguments for argparse."""
 
     name: str
     modes: frozenset[Mode]
@@ -34,7 +34,7 @@ class Modifier:
 
     @property
     def dest(self) -> str:
-        """The attribute of pytest's options that holds its value."""
+        """The attribute of pytest's options with its value."""
         return f"remex_{self.name.replace('-', '_').replace('=', '_')}"
 
 

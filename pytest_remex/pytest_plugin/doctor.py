@@ -1,4 +1,4 @@
-"""The mode doctor: examine each sweep file's repository and remote, line by line."""
+"""The mode doctor: check each sweep file's repository and remote, item by item."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MARKUP = {FINE: {"green": True}, FAULT: {"red": True}}
 
 
 class DoctorMode:
-    """The plugin of the mode doctor; the first experiment of each sweep file stands for all."""
+    """The plugin of the mode doctor; it checks the first experiment of each sweep file."""
 
     def __init__(
         self, session: pytest.Session, settings: Settings, items: Sequence[pytest.Function]
@@ -50,7 +50,7 @@ class DoctorMode:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
-        """Examine in place of the test."""
+        """Check the experiment's repository and remote instead of running a test."""
         __tracebackhide__ = True
         if not is_experiment(pyfuncitem):
             return None

@@ -1,4 +1,4 @@
-"""Dry run and plan: every patch is tried, and nothing leaves the machine."""
+"""Dry run and plan: try every patch, and send nothing."""
 
 from __future__ import annotations
 
@@ -47,17 +47,16 @@ from pytest_remex.sweep_file import SweepFiles
 from pytest_remex.transport import Connections
 
 SHOWN = 20
-"""Experiments whose diffs a plan shows without -v."""
+"""How many diffs a plan shows without -v."""
 SENT = frozenset({Decision.NEW, Decision.FINISH, Decision.AGAIN, Decision.RETRY})
 SENT_ONCE_MORE = frozenset({Decision.AGAIN, Decision.RETRY})
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedExperiment:
-    """An experiment of a plan, what submit does with it, and its point's run on another base.
+    """An experiment of a plan, what submit would do with it, and its point's run on another base.
 
-    `retried` is its own run, where that is to be run once more, and `recipe` the one that it is
-    made by then.
+    `retried` is its previous run, if it will be retried, and `recipe` the recipe of the retry.
     """
 
     prepared: Prepared
@@ -105,7 +104,7 @@ class DryRun:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
-        """Run the patch in place of the test."""
+        """Run the patch instead of a test."""
         __tracebackhide__ = True
         if not is_experiment(pyfuncitem):
             return None
@@ -128,7 +127,7 @@ class DryRun:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Look at the remote, and remove the scratch checkouts, after the last fixture."""
+        """Check the remotes, and remove the scratch checkouts, after the last fixture."""
         self._workspaces.close()
         try:
             if self._settings.mode is Mode.PLAN:
@@ -155,7 +154,7 @@ class DryRun:
         self._terminal.summary(f"remex {self._settings.mode}")
 
     def _look_at_remotes(self) -> None:
-        """See whether the remotes take what is planned, and how retried runs go on."""
+        """Check whether the remotes can take what is planned, and how retried runs continue."""
         for place, problem in self._jobs.problems.items():
             self._terminal.note(f"{place.place} could not be asked about jobs: {problem}")
         for problem in self._ahead.look(self._connections.to):
@@ -193,7 +192,7 @@ class DryRun:
             self._copies.copy(experiment)
 
     def _meet(self, repo: Repo, remote: Remote) -> None:
-        """Learn, once, what the runs folder of a remote knows, as far as it can be asked."""
+        """Read the launch records in a remote's runs folder, once, if it can be reached."""
         if (repo, remote) in self._met:
             return
         if may_hold_records(remote):
@@ -234,7 +233,7 @@ class DryRun:
         return PlannedExperiment(prepared, remote, decision, title, known.earlier, retried, recipe)
 
     def _with_recipe(self, item: pytest.Function, planned: PlannedExperiment) -> PlannedExperiment:
-        """Return what a retry sends of an experiment whose sweep has recipes.
+        """Return what a retry would submit for an experiment whose sweep has recipes.
 
         All recipes of a sweep's first experiment are tried, so that none fails at a retry.
         """
@@ -300,7 +299,7 @@ class DryRun:
         return "--remex-status shows where the experiments are"
 
     def _summary(self) -> str:
-        """Return what submit asks for, and what it leaves alone."""
+        """Return what submit would request, and what it would leave alone."""
         sent = [
             (each.prepared.header, each.prepared.footprint)
             for each in self._planned
@@ -333,7 +332,7 @@ class DryRun:
 
 
 def _title(decision: Decision, known: KnownRuns, prepared: Prepared) -> str:
-    """Return what is shown of an experiment in a plan."""
+    """Return an experiment's title in a plan."""
     run = known.asked
     if run is None or decision is Decision.NEW:
         return "NEW"

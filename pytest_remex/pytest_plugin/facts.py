@@ -1,4 +1,4 @@
-"""What is known of each experiment, for scripts: --remex-json, and properties in junit files."""
+"""Facts about each experiment for scripts: --remex-json, and properties in junit files."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from pytest_remex.records.index import RecordedRun
 from pytest_remex.repo.workspace import Prepared
 
 FACTS = pytest.StashKey[dict[str, Any]]()
-"""What is known of an item's experiment, by name: what JSON can hold."""
+"""The facts about an item's experiment, by name; JSON can represent them."""
 _PROPERTIES = {"job_id": "remex_job", "state": "remex_state", "elapsed": "remex_elapsed",
                "commit": "remex_commit"}  # fmt: skip
-"""The facts that are properties of a junit file, and their names there."""
+"""The facts that become properties in a junit file, and their names."""
 
 
 def note_facts(item: pytest.Item, **facts: object) -> None:
-    """Keep what is known of an item's experiment, for the JSON file and for junit files."""
+    """Store facts about an item's experiment, for the JSON file and for junit files."""
     item.stash.setdefault(FACTS, {}).update(facts)
     item.user_properties += properties_of(facts)
 
@@ -40,7 +40,7 @@ def properties_of(facts: dict[str, Any]) -> list[tuple[str, object]]:
 
 
 def run_facts(recorded: RecordedRun, job: Job) -> dict[str, Any]:
-    """Return what is known of a run and its job."""
+    """Return the facts about a run and its job."""
     run, launch = recorded.run, recorded.launch
     about = {f"job_{name}" if name == "id" else name: v for name, v in to_json(job).items()}
     return {
@@ -55,7 +55,7 @@ def run_facts(recorded: RecordedRun, job: Job) -> dict[str, Any]:
 
 
 def prepared_facts(prepared: Prepared) -> dict[str, Any]:
-    """Return what is known of an experiment that is to be submitted."""
+    """Return the facts about an experiment that will be submitted."""
     return {
         "commit": prepared.commit.sha,
         "base": prepared.commit.base,
@@ -65,7 +65,7 @@ def prepared_facts(prepared: Prepared) -> dict[str, Any]:
 
 
 class FactsFile:
-    """The plugin that writes the file of --remex-json: a list, with an object for each experiment.
+    """The plugin that writes the file of --remex-json: a list with one object per experiment.
 
     Args:
         config: The config of the pytest run.
@@ -98,7 +98,7 @@ class FactsFile:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self) -> None:
-        """Say where the file could not be written."""
+        """Report if the file could not be written."""
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         if self._error and reporter is not None:
             reporter.write_line(self._error, red=True)
@@ -110,7 +110,7 @@ class FactsFile:
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a mode notes
-    """Return what JSON can hold: a number that it has no word for becomes text."""
+    """Convert a value for JSON: numbers that JSON cannot represent become text."""
     match value:
         case dict():
             return {str(name): _plain(one) for name, one in value.items()}

@@ -1,4 +1,4 @@
-"""Which failures pytest prints at length: of each cause an example, and none that a board tells."""
+"""Limit the failures that pytest prints in full: one per cause, and none that the board shows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BY_DEFAULT = "fE"
 
 
 class ExamplesOfFailures:
-    """Has pytest print, of failures of one cause, the first at length; all have their short line.
+    """Make pytest print only the first failure of each cause in full; all keep their short line.
 
     Args:
         config: The config of the pytest run.
@@ -27,7 +27,7 @@ class ExamplesOfFailures:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_terminal_summary(self) -> Generator[None]:
-        """Show pytest the examples alone while it prints failures at length, the first thing."""
+        """Show only the examples to pytest while it prints failures in full, at the beginning."""
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         if reporter is None:
             return (yield)
@@ -40,7 +40,7 @@ class ExamplesOfFailures:
             self.show_all()
 
     def show_all(self) -> None:
-        """Show pytest all failures again: call it before it prints the short lines."""
+        """Show all failures to pytest again; call this before it prints the short lines."""
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None and self._failed:
             reporter.stats["failed"] = self._failed
@@ -49,7 +49,7 @@ class ExamplesOfFailures:
         self._places = []
 
     def _examples(self) -> list[pytest.TestReport]:
-        """Return a failure of each cause, whose headline is the cause, and all that have none."""
+        """Return one failure per cause, with the cause as its headline, and all without a cause."""
         causes = self._causes()
         groups: dict[str, list[pytest.TestReport]] = {}
         for report in self._failed:
@@ -64,7 +64,7 @@ class ExamplesOfFailures:
 
 
 class FailuresToldElsewhere:
-    """Has pytest print nothing of failures that are told elsewhere, unless it is asked to.
+    """Keep pytest from printing failures that are shown elsewhere, unless the user asks for it.
 
     Args:
         config: The config of the pytest run.
@@ -78,7 +78,7 @@ class FailuresToldElsewhere:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_terminal_summary(self) -> Generator[None]:
-        """Hide them from pytest until it writes its last line, which counts them."""
+        """Hide these failures from pytest until its last line, which counts them."""
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         option = self._config.option
         if reporter is None or option.tbstyle != "auto" or option.reportchars != BY_DEFAULT:

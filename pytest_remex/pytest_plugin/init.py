@@ -1,4 +1,4 @@
-"""`--remex-init`: write what a repository lacks for its first sweep, and say the next command."""
+"""`--remex-init`: write the files that a repository needs for its first sweep."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def init(config: pytest.Config) -> int:
 
     """
     if config.option.remex_modes:
-        raise pytest.UsageError(f"--remex-init goes alone, without --remex-{options.mode(config)}")
+        mode = options.mode(config)
+        raise pytest.UsageError(f"--remex-init cannot be combined with --remex-{mode}")
     top = repository_of(config.invocation_params.dir)
     try:
         found = look(top)
@@ -42,11 +43,11 @@ def _said(found: Found, files: dict[str, str]) -> list[str]:
     what = {
         SWEEPS: f"varies {found.parameter.name} of {found.config_file}"
         if found.parameter
-        else "no config file with a number was found: writes parameters.json for your program",
+        else "found no config file with a number: writes parameters.json for your program",
         SCRIPT: f"runs {found.program}"
         if found.program
-        else "only shows the config file: put your program's command there",
-        SETTINGS: "jobs run on this machine: name your cluster there",
+        else "only prints the config file: put your program's command in it",
+        SETTINGS: "jobs run on this machine: put your cluster's name in it",
     }
     there = {SWEEPS: found.sweep_file, SCRIPT: SCRIPT, SETTINGS: found.settings_file}
     return [

@@ -1,4 +1,4 @@
-"""The items of experiments: what pytest knows of them, their fixtures, and their outcomes."""
+"""The pytest items of experiments: their points, fixtures and outcomes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from pytest_remex.pytest_plugin import options
 from pytest_remex.sweep import plain, sweep_of
 
 Markup = Mapping[str, bool]
-"""Colours and the like, as pytest's terminal writer takes them."""
+"""Colours and other markup for pytest's terminal writer."""
 
 
 class Word(NamedTuple):
-    """What is shown as an item's outcome, and what it is counted as in pytest's last line."""
+    """The word shown as an item's outcome, and the word it is counted as in pytest's last line."""
 
     text: str
     markup: Markup
@@ -38,7 +38,7 @@ FIXTURE = "experiment"
 
 
 def is_experiment(item: pytest.Item | None) -> bool:
-    """Return whether an item is a sweep's."""
+    """Return whether an item is an experiment of a sweep."""
     return isinstance(item, pytest.Function) and sweep_of(item.obj) is not None
 
 
@@ -64,20 +64,20 @@ def point_of(item: pytest.Function) -> Config:
 
 
 def parameters_of(item: pytest.Function) -> Config:
-    """Return what stacked `@pytest.mark.parametrize` adds, as far as JSON can hold it."""
+    """Return the parameters that stacked `@pytest.mark.parametrize` adds, converted for JSON."""
     others = {name: value for name, value in item.callspec.params.items() if name != FIXTURE}
     return {name: _recordable(name, value) for name, value in others.items()}
 
 
 def experiment_of(item: pytest.Function, path: Path, recipe: int = 0) -> Experiment:
-    """Return the experiment as its sweep function sees it, with the checkout or outputs `path`."""
+    """Return the experiment for its sweep function; `path` is its checkout or outputs folder."""
     plan, point = sweep_for(item), point_of(item)
     config = {**plan.base_config, **point}
     return Experiment(plan, item.callspec.id, point, config, path, recipe=plan.recipe(recipe))
 
 
 def use_recipe(item: pytest.Function, path: Path, recipe: int) -> None:
-    """Have the sweep function, called next, see another of its recipes."""
+    """Give another recipe to the next call of the sweep function."""
     item.funcargs[FIXTURE] = experiment_of(item, path, recipe)
 
 
@@ -88,16 +88,16 @@ def sbatch_options_of(item: pytest.Function) -> dict[str, str]:
 
 
 def places_of(item: pytest.Function) -> tuple[Repo, Remote]:
-    """Return what an experiment's fixtures `repo` and `remote` describe."""
+    """Return the values of an experiment's fixtures `repo` and `remote`."""
     return checked_places(item.funcargs["repo"], item.funcargs["remote"])
 
 
 def checked_places(repo: object, remote: object) -> tuple[Repo, Remote]:
-    """Return what the two fixtures returned. Raises `SweepError` where that is something else."""
+    """Return the values of the two fixtures. Raises `SweepError` if one has a wrong type."""
     if not isinstance(repo, Repo):
-        raise SweepError(f"the fixture repo gives {repo!r}: return Repo('path')")
+        raise SweepError(f"the fixture repo returns {repo!r}: return Repo('path')")
     if not isinstance(remote, Remote):
-        raise SweepError(f"the fixture remote gives {remote!r}: return Remote('host', ...)")
+        raise SweepError(f"the fixture remote returns {remote!r}: return Remote('host', ...)")
     return repo, remote
 
 
@@ -108,34 +108,34 @@ def arguments(item: pytest.Function) -> dict[str, object]:
 
 
 def say(item: pytest.Item, word: str, *, counted: str = "", **markup: bool) -> None:
-    """Choose the word that is shown as an item's outcome, and what it is counted as."""
+    """Set the word that is shown as an item's outcome, and the word that it is counted as."""
     item.stash[WORD] = Word(clean(word), markup, counted)
 
 
 def set_word(report: pytest.TestReport, word: Word) -> None:
-    """Choose the word that is shown for a report."""
+    """Set the word that is shown for a report."""
     vars(report)["remex_word"] = word._replace(text=clean(word.text))
 
 
 def word_of(report: pytest.CollectReport | pytest.TestReport) -> Word | None:
-    """Return the word that was chosen for a report, if one was."""
+    """Return the word that was set for a report, if any."""
     word: Word | None = getattr(report, "remex_word", None)
     return word
 
 
 def fail(why: str) -> NoReturn:
-    """Fail the item by a message alone."""
-    # This frame is not hidden: pytest remarks on it where all are.
+    """Fail the item with only a message."""
+    # not hidden: pytest complains if all frames are hidden
     raise pytest.fail.Exception(clean(why), pytrace=False) from None
 
 
 def skip(why: str) -> NoReturn:
-    """Skip the item; the sweep's place is shown, not this one."""
+    """Skip the item; pytest shows the sweep's location, not this line."""
     raise pytest.skip.Exception(clean(why), _use_item_location=True)
 
 
 def reason_of(report: pytest.TestReport) -> str:
-    """Return the first line of why a test failed or was skipped; nothing where it passed."""
+    """Return the first line of why a test failed or was skipped; empty if it passed."""
     if report.passed:
         return ""
     if isinstance(report.longrepr, tuple):
@@ -146,10 +146,10 @@ def reason_of(report: pytest.TestReport) -> str:
 
 
 def shorten_reason(report: pytest.TestReport) -> None:
-    """Leave a line of why a test failed for pytest's summary, with `np.float64(0.03)` as `0.03`."""
+    """Shorten a failure's message to one line for pytest's summary; `np.float64(0.1)` to `0.1`."""
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is not None:
-        # Where CI is set pytest's summary writes all lines, of each failure.
+        # if CI is set, pytest's summary would print all lines of each failure
         crash.message = _first_line(crash.message)
 
 
@@ -165,34 +165,34 @@ def _recordable(name: str, value: object) -> Value:
 
 
 class CheckoutMode(Protocol):
-    """The plugin of a mode, as the fixture `experiment` knows it."""
+    """The interface of a mode's plugin for the fixture `experiment`."""
 
     def checkout(
         self, item: pytest.Function, repo: Repo, remote: Remote
     ) -> AbstractContextManager[Path]:
-        """Have the experiment use a folder: a checkout of its base commit, where it has one."""
+        """Provide the experiment's folder: a checkout of its base commit, if the mode has one."""
 
 
 MODE = pytest.StashKey[CheckoutMode]()
 ITEM = pytest.StashKey[pytest.Item]()
-"""The item whose fixtures are set up."""
+"""The item whose fixtures are being set up."""
 
 
 def fixtures_of(config: pytest.Config) -> ModuleType:
     """Return the plugin that provides the fixtures to a pytest run.
 
-    None of them asks for `request` or `pytestconfig`: pytest makes `request` anew wherever a test's
-    fixtures ask for it, which for 10,000 experiments takes a second.
+    None of them asks for `request` or `pytestconfig`: pytest would make a new `request` for each
+    test, which takes a second for 10,000 experiments.
     """
 
     @pytest.fixture(scope="session")
     def repo() -> Repo:
-        """Describe the user's repository; override it in conftest.py to name another."""
+        """Describe the user's repository; override it in conftest.py to use another."""
         return options.default_repo(config)
 
     @pytest.fixture(scope="session")
     def remote() -> Remote:
-        """Describe where runs happen; override it in conftest.py to name a cluster."""
+        """Describe where jobs run; override it in conftest.py to use a cluster."""
         try:
             return options.default_remote(config)
         except pytest.UsageError as error:
@@ -205,7 +205,7 @@ def fixtures_of(config: pytest.Config) -> ModuleType:
         with config.stash[MODE].checkout(item, repo, remote) as path:
             yield experiment_of(item, path)
 
-    # pytest finds fixtures in modules and classes; in an instance it finds none of a session.
+    # pytest finds fixtures in modules and classes, but not session fixtures in an instance
     plugin = ModuleType("remex-fixtures")
     vars(plugin).update(repo=repo, remote=remote, experiment=experiment)
     return plugin
@@ -214,7 +214,7 @@ def fixtures_of(config: pytest.Config) -> ModuleType:
 def _experiment(item: pytest.Item, repo: object, remote: object) -> pytest.Function:
     if not isinstance(item, pytest.Function) or not is_experiment(item):
         fail(
-            f"{item.nodeid} asks for the fixture experiment and is not a sweep: "
+            f"{item.nodeid} uses the fixture experiment but is not a sweep: "
             f"decorate it with @sweep(...)"
         )
     try:

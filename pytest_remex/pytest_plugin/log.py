@@ -21,9 +21,9 @@ from pytest_remex.pytest_plugin.selection import LookingMode
 from pytest_remex.records.index import RecordedRun
 
 MOST = 50
-"""Experiments whose output is shown."""
+"""The most experiments whose output is shown."""
 TOTAL, LEAST, LARGEST = 1 << 20, 1 << 13, 1 << 18
-"""Bytes that are shown of all output together, at least of each file, and at most."""
+"""How many bytes are shown: of all output together, and per file at least and at most."""
 
 
 class LogMode(LookingMode):
@@ -52,7 +52,7 @@ class LogMode(LookingMode):
                 for node, recorded in shown.items():
                     self._write_all(node, recorded)
         if hidden := len(self._runs) - len(shown):
-            self._terminal.say(f"{hidden} more are not shown: choose with -k", yellow=True)
+            self._terminal.say(f"{hidden} more are not shown: select with -k", yellow=True)
         if self._unsubmitted:
             self._terminal.say(f"{self._unsubmitted} not submitted", yellow=True)
         where = "--remex-status shows where the experiments are"
@@ -61,7 +61,7 @@ class LogMode(LookingMode):
         self._terminal.summary("remex log")
 
     def _begin(self) -> None:
-        """Read the ends of all output; follow that of a single run, which has not ended."""
+        """Read the end of each output; follow the output of a single run that has not ended."""
         chosen = list(self._runs.items())
         self._jobs = query(self._runs.values(), self._connections.to)
         most = min(LARGEST, max(LEAST, TOTAL // max(1, len(chosen))))
@@ -110,7 +110,7 @@ class LogMode(LookingMode):
             self._write_fetched(recorded)
 
     def _write_fetched(self, recorded: RecordedRun) -> None:
-        """Write what is here of output that is not there: not yet, or not any more."""
+        """Show the fetched copy of output that the cluster does not have: not yet, or no longer."""
         folder = self._settings.runs / recorded.run.directory
         paths = all_present(folder, log_patterns(recorded.run))
         for path in paths:

@@ -1,4 +1,4 @@
-"""The command line and the ini keys, and the settings that follow from them."""
+"""Add the command line options and ini keys to pytest, and read the settings from them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from pytest_remex.sbatch.scheduling import OptionText, SbatchOptions
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the command line and the ini keys ask for.
+    """The settings from the command line and the ini file.
 
-    `wait` is None for not at all, and else the most seconds (0: no limit); `poll` is the least
-    number of seconds between two questions to a cluster; `largest` is how many bytes an output may
-    have to be fetched, None for no limit.
+    `wait` is None for no wait, else the most seconds (0: no limit); `poll` is the least number of
+    seconds between queries of a cluster; `largest` is how many bytes an output may have to be
+    fetched, None for no limit.
     """
 
     mode: Mode
@@ -47,11 +47,11 @@ class Settings:
     sbatch: OptionText
 
     def sbatch_options(self) -> SbatchOptions:
-        """Return the options for sbatch. Raises `SweepError` for what is none."""
+        """Return the options for sbatch. Raises `SweepError` if one is invalid."""
         return SbatchOptions.of(self.sbatch_defaults, self.sbatch)
 
     def prepare_output(self) -> None:
-        """Make the output folder. Raises `RecordError` where it cannot be made."""
+        """Make the output folder. Raises `RecordError` if that fails."""
         prepare_output_folder(self.output)
 
     @property
@@ -103,7 +103,7 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def settings(config: pytest.Config) -> Settings:
-    """Return what was asked for. Raises `pytest.UsageError` for what does not go together."""
+    """Return the settings. Raises `pytest.UsageError` for options that cannot be combined."""
     option = config.option
     _refuse_conflicts(config)
     _transport(config)
@@ -132,18 +132,18 @@ def settings(config: pytest.Config) -> Settings:
 
 
 def mode(config: pytest.Config) -> Mode:
-    """Return the mode; without one, sweeps are only tried."""
+    """Return the mode; the default is the dry run."""
     modes: Sequence[Mode] = config.option.remex_modes or [Mode.DRY]
     return modes[0]
 
 
 def default_repo(config: pytest.Config) -> Repo:
-    """Return the repository that the ini keys name."""
+    """Return the repository from the ini keys."""
     return Repo(config.rootpath / str(config.getini("remex_repo")))
 
 
 def default_remote(config: pytest.Config) -> Remote:
-    """Return the remote that the ini keys name; this machine where they name none."""
+    """Return the remote from the ini keys; this machine if they set none."""
     host, clone, runs, shell = (
         str(config.getini(f"remex_{key}")) for key in ("host", "clone", "runs", "shell")
     )

@@ -1,6 +1,6 @@
-"""The entry point: options, sweep files, and the mode's plugin where there are experiments.
+"""The entry point: options, sweep files, and the mode's plugin if there are experiments.
 
-Installed but unused it costs a few milliseconds: all else is imported when it is needed.
+Installed but unused it costs a few milliseconds: everything else is imported when needed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from pytest_remex.pytest_plugin.items import (
 from pytest_remex.sweep import SWEEP_FILES, expand, sweep_of
 
 ENDED_WELL = frozenset({"passed", "completed"})
-"""What is counted in pytest's last line and has a dot for a letter."""
+"""The outcomes that are shown as a dot in pytest's short output."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,7 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """See pytest; the fixtures come this early so that any other plugin's win over them."""
+    """See pytest; the fixtures are registered this early so that any plugin can override them."""
     pluginmanager.add_hookspecs(hookspecs)
     config = pluginmanager.get_plugin("pytestconfig")
     if isinstance(config, pytest.Config):
@@ -54,7 +54,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Begin a project; or keep the modes in one process, as they batch over one connection."""
+    """Handle --remex-init; keep the modes in one process, because they share a connection."""
     if config.option.remex_init:
         from pytest_remex.pytest_plugin.init import init  # noqa: PLC0415 - start-up
 
@@ -68,19 +68,19 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Check the options, and make a mode find sweep files as pytest finds tests."""
+    """Check the options, and make pytest collect sweep files in a mode."""
     _unfreeze_at_end_of(config)
     config.addinivalue_line("markers", "sweep: an experiment of a sweep, put there by @sweep")
     chosen = options.settings(config)
     if "=" in config.option.keyword:
-        # `=` is not in the grammar of -k: experiments also answer to `:`.
+        # the grammar of -k has no `=`: `:` works instead
         config.option.keyword = config.option.keyword.replace("=", ":")
     if chosen.mode is Mode.DRY:
         return
-    # Folded, -rs puts the first one's word, with its job, before all.
+    # with folding, -rs would show the first one's word, with its job, for all
     config.option.fold_skipped = False
     for pattern in SWEEP_FILES:
-        # This also has pytest rewrite the asserts in them.
+        # this also makes pytest rewrite the asserts in them
         config.addinivalue_line("python_files", pattern)
     sweeps = config.getini("remex_sweeps")
     if sweeps and config.args_source is not pytest.Config.ArgsSource.ARGS:
@@ -88,13 +88,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Keep pytest from walking through fetched outputs in search of tests."""
+    """Keep pytest from searching the fetched outputs for tests."""
     output = anchor_of(config).output
     return True if collection_path == output and output != config.rootpath else None
 
 
 def pytest_pycollect_makeitem(obj: object) -> None:
-    """Have every sweep use its fixture, also one that does not ask for it by name."""
+    """Make every sweep use the fixture `experiment`, even without an argument of that name."""
     if sweep_of(obj) is not None:
         function = getattr(obj, "__func__", obj)
         pytest.mark.sweep(pytest.mark.usefixtures(FIXTURE)(function))
@@ -112,7 +112,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep only experiments in a mode; without one, only those whose file was named."""
+    """Keep only experiments in a mode; without a mode, only those whose file was given."""
     kept: list[pytest.Item] = []
     others: list[pytest.Item] = []
     dry = options.mode(config) is Mode.DRY
@@ -128,7 +128,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Bring in the mode, where there is something for it to do."""
+    """Register the mode's plugin if there are experiments."""
     items = experiments(session.items)
     if items and not session.config.option.collectonly:
         refuse_unread_conftests(session.config)
@@ -148,7 +148,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Keep what the mode made out of garbage collections as well."""
+    """Exclude the mode's objects from garbage collection too."""
     if MODE in session.config.stash:
         _freeze()
 
@@ -157,7 +157,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Show a sweep that cannot be used by its location and the message, without a traceback."""
+    """Report an invalid sweep with its location and the message, without a traceback."""
     report = yield
     call: pytest.CallInfo[object] | None = getattr(report, "call", None)
     excinfo = call.excinfo if call else None
@@ -170,13 +170,13 @@ def pytest_make_collect_report(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Note for the fixture `experiment` which item it is set up for."""
+    """Store the current item for the fixture `experiment`."""
     item.config.stash[ITEM] = item
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Let reports carry the outcome's word, and a line of why an experiment failed."""
+    """Add the outcome's word to reports, and one line on why an experiment failed."""
     report: pytest.TestReport = yield
     if is_experiment(item):
         shorten_reason(report)
@@ -188,7 +188,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
 def pytest_report_teststatus(
     report: pytest.CollectReport | pytest.TestReport,
 ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
-    """Show an experiment's outcome in our own words."""
+    """Show an experiment's outcome by the word that was set."""
     word = word_of(report)
     if word is None or hasattr(report, "wasxfail"):
         return None
@@ -214,11 +214,11 @@ _MODES = {
     Mode.CLEAN: ("clean", "CleanMode"),
     Mode.DOCTOR: ("doctor", "DoctorMode"),
 }
-"""The module and the class of each mode's plugin, which takes time to import."""
+"""The module and class of each mode's plugin, imported only when needed."""
 
 
 def _mode_for(session: pytest.Session, items: Sequence[pytest.Function]) -> CheckoutMode:
-    """Return the plugin of the mode asked for. Raises `RemexError` where it cannot begin."""
+    """Return the plugin of the chosen mode. Raises `RemexError` if it cannot start."""
     chosen = options.settings(session.config)
     module, name = _MODES[chosen.mode]
     mode = getattr(import_module(f"pytest_remex.pytest_plugin.{module}"), name)
@@ -227,18 +227,18 @@ def _mode_for(session: pytest.Session, items: Sequence[pytest.Function]) -> Chec
 
 
 def _unfreeze_at_end_of(config: pytest.Config) -> None:
-    """Have the garbage collector visit all objects again when a pytest run is over.
+    """Make the garbage collector visit all objects again at the end of a pytest run.
 
-    Call it first: pytest runs cleanups last in, first out, and one of them collects garbage.
+    Call it first: pytest runs cleanups in reverse order, and one of them collects garbage.
     """
     config.add_cleanup(gc.unfreeze)
 
 
 def _freeze() -> None:
-    """Leave what is there now out of garbage collections, and when Python ends what is there then.
+    """Exclude all existing objects from garbage collection, now and again when Python exits.
 
-    A full collection visits all objects that are alive: with 10,000 experiments that took 2 s of
-    the 12 s of a collect.
+    A full collection visits all live objects: with 10,000 experiments that took 2 s of the 12 s of
+    a collect.
     """
     gc.freeze()
     atexit.unregister(gc.freeze)

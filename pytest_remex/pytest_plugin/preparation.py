@@ -1,4 +1,4 @@
-"""Runs an item's part before `yield` in the scratch checkout, and fails it by message alone."""
+"""Run an item's part before `yield` in the scratch checkout; errors fail it without a traceback."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SCRIPTS = pytest.StashKey[frozenset[str]]()
 
 @contextmanager
 def checkout(workspaces: Workspaces, repo: Repo, revision: str) -> Iterator[Path]:
-    """Let one experiment use the scratch checkout of a base commit, and clean it afterwards."""
+    """Let an experiment use the scratch checkout of a base commit, and reset it afterwards."""
     with failing_plainly():
         scratch = workspaces.at(repo, revision).scratch
     yield scratch.checkout()
@@ -47,13 +47,14 @@ def checkout(workspaces: Workspaces, repo: Repo, revision: str) -> Iterator[Path
 
 
 class Preparer:
-    """Runs the patches of a pytest run's experiments and commits them.
+    """Run the patches of a pytest run's experiments, and commit them.
 
-    Fails the item with what a user can fix; the terminal notes what is no part of an experiment.
+    An error that the user can fix fails the item; files that are not part of an experiment get a
+    note.
 
     Args:
-        workspaces: Where experiments are prepared.
-        terminal: Where notes go.
+        workspaces: The workspaces in which to prepare experiments.
+        terminal: The terminal for notes.
         options: Options for sbatch.
     """
 
@@ -67,9 +68,10 @@ class Preparer:
     def prepare(
         self, item: pytest.Function, inspect: Inspect | None = None, recipe: int = 0
     ) -> Prepared:
-        """Prepare an experiment, as one of the sweep's recipes makes it.
+        """Prepare an experiment by one of the sweep's recipes.
 
-        `inspect` is shown the patched checkout before it is taken away, and what its files were.
+        `inspect` gets the patch, and the original content of its files, before the checkout is
+        reset.
         """
         __tracebackhide__ = True
         repo, remote = places_of(item)
@@ -95,9 +97,9 @@ class Preparer:
     def prepare_again(
         self, first: Prepared, item: pytest.Function, inspect: Inspect, recipe: int
     ) -> Prepared:
-        """Prepare an experiment by another recipe; it stays the experiment that the first one made.
+        """Prepare an experiment by another recipe; its identity is still that of the first one.
 
-        Fails the item where both make the same files.
+        Fails the item if both make the same files.
         """
         __tracebackhide__ = True
         made = self.prepare(item, inspect, recipe)
@@ -128,16 +130,16 @@ def _scripts_beside(item: pytest.Function) -> frozenset[str]:
 
 
 def body_of(item: pytest.Function) -> SweepCall:
-    """Return the call of the sweep function, not yet begun."""
+    """Return the call of the sweep function, not yet started."""
     call_arguments = arguments(item)
     return SweepCall(lambda: item.obj(**call_arguments), sweep_for(item).name)
 
 
 @contextmanager
 def failing_plainly(session: pytest.Session | None = None) -> Iterator[None]:
-    """Fail the item by message alone where the error is one that a user can fix.
+    """Fail the item with only a message if the error is one that a user can fix.
 
-    With the session, what concerns all items: it stops after this one.
+    With `session`, the error concerns all items: the session stops after this one.
     """
     __tracebackhide__ = True
     try:
@@ -149,7 +151,7 @@ def failing_plainly(session: pytest.Session | None = None) -> Iterator[None]:
 
 
 class ConfigChecks:
-    """Compares configs by the hooks of a pytest run, and notes what may hide a failure."""
+    """Check configs with the hooks of a pytest run, and note what may hide a failure."""
 
     def __init__(self, config: pytest.Config, terminal: Terminal) -> None:
         self._hook = config.hook

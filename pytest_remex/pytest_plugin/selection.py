@@ -1,4 +1,4 @@
-"""What the modes that start from launch records share: the selected experiments and their runs."""
+"""The base of the modes that use launch records: the selected experiments and their runs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from pytest_remex.records.store import LaunchRecord
 from pytest_remex.transport import Connections
 
 NOT_ENDED = 10
-"""pytest's exit code where nothing was found wrong, and some experiments have not ended."""
+"""The exit code if nothing failed, but some experiments have not ended."""
 
 
 class RecordedRunsMode:
@@ -54,11 +54,11 @@ class RecordedRunsMode:
         self._unsubmitted = 0
 
     def _runs_on(self, repo: Repo, remote: Remote) -> dict[str, RecordedRun]:
-        """Return the runs by node id, to be reached as `remote` says where it is the same host.
+        """Return the runs by node id; if `remote` is the same host, they are reached through it.
 
         Raises:
-            RecordError: The launch that is asked for is in no launch record.
-            RemoteError: The runs folder cannot be asked for the runs that are not known here.
+            RecordError: No launch record has the requested launch.
+            RemoteError: The runs folder cannot be queried for runs that are not known here.
 
         """
         recorded = self._find_runs(repo, remote)
@@ -72,19 +72,19 @@ class RecordedRunsMode:
         }
 
     def _tell_end(self, jobs: Mapping[str, Job]) -> None:
-        """Say that all jobs have ended, after a wait: to whoever is at the terminal, and hooks."""
+        """Report the end of a wait, when all jobs have ended, at the terminal and to hooks."""
         failed = sum(job.state.failed for job in jobs.values())
         self._terminal.call(f"{len(jobs)} ended" + (f", {failed} failed" if failed else ""))
         hooks = GuardedHooks(self._config.hook, self._terminal.note)
         hooks.call("pytest_remex_ended", jobs=jobs)
 
     def _polled(self, runs: Sequence[RecordedRun]) -> Iterator[Mapping[str, Job]]:
-        """Query runs, again and again where the user waits for them."""
+        """Query runs, repeatedly if the user waits for them."""
         pace = Pace(self._settings.wait, self._settings.poll, self._terminal.announce)
         return poll(runs, self._connections, pace)
 
     def _find_runs(self, repo: Repo, remote: Remote) -> dict[str, RecordedRun]:
-        """Return the newest run of each item by node id, or the one in the launch asked for."""
+        """Return the newest run of each item, or its run in the requested launch, by node id."""
         unread = self._read_runs_folder(remote)
         index = RunIndex.read(self._settings.launches, [remote], bases_in(repo))
         for fault in index.faults:
@@ -104,7 +104,7 @@ class RecordedRunsMode:
         return found
 
     def _read_runs_folder(self, remote: Remote) -> RemoteError | None:
-        """Learn what the runs folder knows; return why that could not be."""
+        """Read the launch records in the runs folder; return the error if that failed."""
         if self._settings.offline or not may_hold_records(remote):
             return None
         try:
@@ -123,8 +123,8 @@ class RecordedRunsMode:
 class LookingMode(RecordedRunsMode):
     """The base of the modes in which no sweep function runs: status, cancel, log, clean.
 
-    Their items' outcomes are not those of tests: pytest's memory of what failed last, which `--lf`
-    goes by, stays as it is.
+    Their items' outcomes are not test outcomes, so pytest's memory of the last failures, which
+    `--lf` uses, is not changed.
     """
 
     def __init__(
@@ -138,12 +138,12 @@ class LookingMode(RecordedRunsMode):
         told = FailuresToldElsewhere(session.config, self._told)
         session.config.pluginmanager.register(told, "remex-failures")
         for item in items:
-            # Only what says where runs are is needed.
+            # only the fixtures that say where the runs are
             item.fixturenames[:] = [name for name in item.fixturenames if name in NEEDED]
 
     @abstractmethod
     def _begin(self) -> None:
-        """Do what is done once for all runs, which `_runs` has by node id."""
+        """Do what is done once for all runs; `_runs` has them by node id."""
 
     @abstractmethod
     def _show(self, item: pytest.Function, recorded: RecordedRun) -> None:
@@ -162,14 +162,14 @@ class LookingMode(RecordedRunsMode):
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self) -> None:
-        """Have pytest forget nothing and learn nothing of what failed last."""
+        """Keep pytest's memory of the last failures unchanged."""
         for name in ("lfplugin", "stepwiseplugin"):
             if self._config.pluginmanager.has_plugin(name):
                 self._config.pluginmanager.unregister(name=name)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
-        """Show what became of an experiment, in place of the test."""
+        """Show an experiment's state instead of running a test."""
         __tracebackhide__ = True
         if not is_experiment(pyfuncitem):
             return None
@@ -190,7 +190,7 @@ NEEDED = frozenset({"repo", "remote", "request", "pytestconfig"})
 
 
 def bases_in(repo: Repo) -> Callable[[str], bool]:
-    """Return what tells whether a repository has a commit."""
+    """Return a function that says whether a repository has a commit."""
 
     @functools.cache
     def has(base: str) -> bool:
@@ -202,7 +202,7 @@ def bases_in(repo: Repo) -> Callable[[str], bool]:
 
 
 def may_hold_records(remote: Remote) -> bool:
-    """Return whether a runs folder may be there: one on this machine is made by a submit."""
+    """Return whether a runs folder may exist: a local one does not before the first submit."""
     return remote.host is not None or Path(remote.runs).expanduser().exists()
 
 
@@ -210,18 +210,18 @@ def _refuse_unknown(launch: str, index: RunIndex, folder: Path) -> None:
     launches = [record.launch.id for record in index.records]
     if launch not in launches:
         known = ", ".join(launches[-5:]) or "none"
-        raise RecordError(f"no launch {launch!r} in {folder}: the newest are {known}")
+        raise RecordError(f"there is no launch {launch!r} in {folder}: the newest are {known}")
 
 
 def _newest(index: RunIndex, item: pytest.Function, launch: str | None) -> RecordedRun | None:
-    """Return an item's newest run, also one that was recorded with all digits of its floats."""
+    """Return an item's newest run, even if it was recorded with all digits of its floats."""
     node, point = node_of(item), point_of(item)
     older = with_full_id(node, sweep_for(item), point)
     return index.newest(node, point, launch) or index.newest(older, point, launch)
 
 
 def _reached_by(remote: Remote, record: LaunchRecord) -> LaunchRecord:
-    """Return a record whose remote is reached as `remote` says: its shell may differ today."""
+    """Return a record with the shell of `remote` if it is the same host: it may have changed."""
     recorded = record.launch.remote
     if recorded.host != remote.host:
         return record

@@ -1,4 +1,4 @@
-"""The mode status: query all selected experiments once, and show where each of them is."""
+"""The mode status: query all selected experiments at once, and show the state of each."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class StatusMode(LookingMode):
         return "--remex-submit sends what was not submitted"
 
     def _begin(self) -> None:
-        """Query the runs, again and again where the user waits for them."""
+        """Query the runs, repeatedly if the user waits for them."""
         if self._settings.wait is None:
             for jobs in self._polled(list(self._runs.values())):
                 self._look(jobs)
@@ -103,7 +103,7 @@ class StatusMode(LookingMode):
             self._tell_end({node: row.job for node, row in self._rows.items()})
 
     def _look(self, jobs: Mapping[str, Job]) -> None:
-        """Take in jobs, and look at what their output says."""
+        """Store the jobs' states, and read their output."""
         folder = self._settings.runs
         self._jobs = {name: job_with_removal(job, folder / name) for name, job in jobs.items()}
         watched = [
@@ -114,7 +114,7 @@ class StatusMode(LookingMode):
         try:
             self._watcher.look(watched)
         except RemoteError as error:
-            self._terminal.note(f"what the jobs' output says was not read: {error}", "output")
+            self._terminal.note(f"the jobs' output could not be read: {error}", "output")
         self._rows = self._make_rows()
 
     def _show(self, item: pytest.Function, recorded: RecordedRun) -> None:
@@ -135,7 +135,7 @@ class StatusMode(LookingMode):
         note_facts(item, **run_facts(recorded, job), **told)
 
     def _is_failure(self, recorded: RecordedRun, job: Job) -> bool:
-        """Return whether a job fails its item: not where a run was removed after a collect."""
+        """Return whether a job fails its item: not if the run was removed after a collect."""
         folder = self._settings.runs / recorded.run.directory
         was_cleaned = job.state is JobState.PURGED and read_removal(folder).collected
         return job.state.failed and not was_cleaned
@@ -144,7 +144,7 @@ class StatusMode(LookingMode):
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, Any, Any]:
-        """Fail the items of failed jobs: an exception for each would take pytest milliseconds."""
+        """Fail the items of failed jobs; raising an exception would cost milliseconds for each."""
         report: pytest.TestReport = yield
         if call.when == "call" and item.nodeid in self._failed:
             report.outcome = "failed"
@@ -166,7 +166,7 @@ class StatusMode(LookingMode):
         return BoardRow(node, recorded, job, said.cause, said.line, progress)
 
     def _progress(self, node: str, job: Job, text: str) -> float | None:
-        """Return how far a job is, as a hook reads it from its output."""
+        """Return a job's progress, as a hook reads it from its output."""
         if not self._config.hook.pytest_remex_progress.get_hookimpls():
             return None
         with TemporaryDirectory() as folder:

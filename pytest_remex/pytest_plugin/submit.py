@@ -1,8 +1,8 @@
-"""Submit: turns pytest's items into what a `Submitter` takes, and its outcomes into reports.
+"""The mode submit: pass pytest's items to a `Submitter`, and turn its outcomes into reports.
 
-An item's report is held back until its batch has been sent, and then tells the experiment's own
-outcome. pytest's loop stays in charge, so -x, --maxfail, --lf and --junitxml mean what they mean
-for tests; each report is made where pytest makes it, so other plugins see the usual order.
+An item's report is held back until its batch has been sent, and then shows the experiment's
+outcome. pytest's loop stays in control, so -x, --maxfail, --lf and --junitxml work as for tests;
+each report is made at the usual point, so other plugins see the usual order.
 """
 
 from __future__ import annotations
@@ -57,14 +57,14 @@ NOT_SENT = frozenset({State.ALREADY, State.OTHER_BASE, State.UNJUDGED})
 
 @dataclass(slots=True)
 class HeldItem:
-    """An item whose reports wait for its batch; they are None while it is under way."""
+    """An item whose reports wait for its batch; they are None while it is being sent."""
 
     item: pytest.Function
     reports: list[pytest.TestReport] | None = None
 
     @property
     def ready(self) -> bool:
-        """Whether its outcome is known; one whose patch failed is no candidate."""
+        """Whether its outcome is known; an item whose patch failed has no candidate."""
         candidate = self.item.stash.get(CANDIDATE, None)
         return self.reports is not None and (candidate is None or candidate.settled)
 
@@ -106,7 +106,7 @@ class SubmitMode:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
-        """Run the patch in place of the test, commit it, and have it wait for its batch."""
+        """Run the patch instead of a test, commit it, and add the item to the batch."""
         __tracebackhide__ = True
         if not is_experiment(pyfuncitem):
             return None
@@ -116,7 +116,7 @@ class SubmitMode:
         probes: list[ContinueProbe | FailedProbe] = []
 
         def check(prepared: Prepared, _originals: Mapping[str, bytes]) -> None:
-            # What is recorded was checked when it was recorded.
+            # a recorded run was checked when it was recorded
             if not self._submitter.is_recorded(prepared, repo, remote):
                 self._checks.check(prepared.experiment)
             elif self._retries and (probe := probe_of(self._hook, prepared.experiment)):
@@ -136,7 +136,7 @@ class SubmitMode:
         return True
 
     def _meet(self, repo: Repo, remote: Remote) -> None:
-        """Learn what the remote's runs folder knows; where it cannot be asked, nothing is sent."""
+        """Read the launch records in a remote's runs folder; if that fails, submit nothing."""
         __tracebackhide__ = True
         try:
             faults = self._submitter.meet(repo, remote)
@@ -151,7 +151,7 @@ class SubmitMode:
     def _recipes(
         self, item: pytest.Function, prepared: Prepared, repo: Repo, remote: Remote
     ) -> dict[int, Prepared]:
-        """Return an experiment as a retry may make it: by its run's recipe, and by the next one."""
+        """Return an experiment prepared for a retry: by its run's recipe, and by the next one."""
         last = self._submitter.recipe_of(prepared, repo, remote) if self._retries else None
         if last is None:
             return {}
@@ -170,7 +170,7 @@ class SubmitMode:
     def pytest_runtest_protocol(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> bool | None:
-        """Run an experiment's protocol, and hold its reports back."""
+        """Run an experiment's protocol, and hold back its reports."""
         if not isinstance(item, pytest.Function) or not is_experiment(item):
             return None
         held = HeldItem(item)
@@ -178,7 +178,7 @@ class SubmitMode:
         self._seconds_sending = 0.0
         try:
             held.reports = runtestprotocol(item, log=False, nextitem=nextitem)
-            # A batch is sent in the last one's teardown: that is not its own time.
+            # a batch is sent in the teardown of its last item, which should not count as its time
             held.reports[-1].duration -= self._seconds_sending
         finally:
             self._report()
@@ -188,7 +188,7 @@ class SubmitMode:
     def pytest_runtest_teardown(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> Generator[None]:
-        """Send the batch, and end the last one while the fixtures of its experiments still live."""
+        """Send the batch; finish the last batch while its experiments' fixtures still exist."""
         if isinstance(item, pytest.Function) and is_experiment(item):
             begun = time.perf_counter()
             try:
@@ -199,7 +199,7 @@ class SubmitMode:
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self) -> Generator[None]:
-        """Close what is open, whatever happened, after the last fixture and before the summary."""
+        """Close everything, whatever happened, after the last fixture and before the summary."""
         with suppress(KeyboardInterrupt):
             self._submitter.wait()
         self._report()
@@ -228,18 +228,18 @@ class SubmitMode:
         self._session.shouldstop = "remex: Ctrl-C"
 
     def goes_on(self) -> bool:
-        """See `Listener`: report what is known now, upon which pytest may want to stop."""
+        """See `Listener`: report the known outcomes, after which pytest may want to stop."""
         if self._submitter.fault is not None:
             self._session.shouldstop = f"remex: {self._submitter.fault}".splitlines()[0]
         self._report()
         return not self._stops
 
     def continuation(self, ended: EndedEarly, experiment: Experiment) -> Continuation:
-        """See `Listener`: extensions know how."""
+        """See `Listener`: ask the extensions."""
         return continuation_of(self._hook, ended, experiment)
 
     def submitted(self, launch: str, jobs: Mapping[str, str]) -> None:
-        """See `Listener`: extensions want to know."""
+        """See `Listener`: inform the extensions."""
         hooks = GuardedHooks(self._hook, self._terminal.note)
         hooks.call("pytest_remex_submitted", launch=launch, jobs=jobs)
 
@@ -295,7 +295,7 @@ class SubmitMode:
         return bool(self._stops or failed or not is_experiment(nextitem))
 
     def _report(self) -> None:
-        """Report the leading items whose outcome is known, in their order."""
+        """Report items in order, up to the first whose outcome is unknown."""
         while self._held and self._held[0].ready:
             held = self._held.popleft()
             item, reports = held.item, held.reports or []
@@ -311,7 +311,7 @@ class SubmitMode:
 def _add_outcome(
     item: pytest.Function, reports: Sequence[pytest.TestReport], outcome: Outcome
 ) -> None:
-    """Have an item's reports, which tell how the patch went, tell how its submission went."""
+    """Change an item's reports, which are about the patch, to the outcome of its submission."""
     facts = {"state": str(outcome.state), "job_id": outcome.job, "launch": outcome.launch}
     note_facts(item, **facts)
     call = next(report for report in reports if report.when == "call")

@@ -1,4 +1,4 @@
-"""What a person sees while a phase is under way, and the lines below pytest's own summary."""
+"""Terminal output: progress during a phase, and the lines below pytest's own summary."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ class Terminal:
             self._note_old_output(anchor_of(config))
 
     def note(self, text: str, about: str | None = None) -> None:
-        """Keep a warning for the end; equal ones, or those `about` one thing, are shown once."""
+        """Store a warning for the end; equal ones, or those `about` the same, are shown once."""
         self._notes.setdefault(about or text, text)
 
     def target(self, remote: Remote) -> None:
-        """Note where experiments run, to be named in the summary."""
+        """Store where experiments run, for the summary."""
         self._targets[remote] = None
 
     def say(self, text: str, **markup: bool) -> None:
-        """Keep a line for the end."""
+        """Store a line for the end."""
         self._lines.append((text, markup))
 
     def summary(self, title: str) -> None:
-        """Write what was kept."""
+        """Write the stored lines and warnings."""
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         if reporter is None or not (self._lines or self._notes):
             return
@@ -78,7 +78,7 @@ class Terminal:
 
     @contextmanager
     def lifted(self) -> Iterator[None]:
-        """Lift pytest's capture, and begin a new line."""
+        """Suspend pytest's capture, and start a new line."""
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         with self._uncaptured():
             if reporter is not None:
@@ -103,7 +103,7 @@ class Terminal:
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:
-        """Show how far a phase is, where there is a terminal to show it on."""
+        """Show the progress of a phase, if there is a terminal."""
         if not self._is_interactive():
             yield show_nothing
             return
@@ -129,20 +129,20 @@ class Terminal:
             yield show
 
     def console(self) -> Console:
-        """Return a rich console on the terminal; use it while the capture is lifted."""
+        """Return a rich console on the terminal; use it while the capture is suspended."""
         return Console(file=sys.stdout, soft_wrap=not sys.stdout.isatty())
 
     def height(self, around: int) -> int:
-        """Return how many rows fit on the terminal, with `around` lines that are taken."""
+        """Return how many rows fit on the terminal, in addition to `around` other lines."""
         return max(5, self.console().height - around)
 
     def log(self, text: str) -> None:
-        """Write a line now, where nothing that changes can be shown."""
+        """Write a line now, if a changing display cannot be shown."""
         if not self._is_interactive():
             self.announce(f"{datetime.now().astimezone():%H:%M:%S} {text}")
 
     def call(self, text: str) -> None:
-        """Call for whoever waits at the terminal: ring its bell, and set its title."""
+        """Alert the user at the terminal: ring its bell, and set its title."""
         if self._is_interactive():
             with self._uncaptured():
                 console = self.console()
@@ -151,7 +151,7 @@ class Terminal:
 
     @contextmanager
     def live(self) -> Iterator[Callable[[RenderableType], None]]:
-        """Show something that changes, where there is a terminal to show it on."""
+        """Show a changing display, if there is a terminal."""
         if not self._is_interactive():
             yield lambda _shown: None
             return
@@ -159,17 +159,17 @@ class Terminal:
             yield lambda table: shown.update(table, refresh=True)
 
     def prompt(self, text: str, *, echo: bool) -> str:
-        """Ask the user at the terminal, past pytest's capture."""
+        """Ask the user at the terminal, bypassing pytest's capture."""
         with self._between_letters():
             return ask_at_terminal(clean(text), echo=echo)
 
     def _note_old_output(self, anchor: Anchor) -> None:
         self.note(
-            f"{anchor.output} is used, where an earlier release put it; for a new project it would "
-            f"be {anchor.moved_to}"
+            f"using {anchor.output}, made by an earlier release; a new project would use "
+            f"{anchor.moved_to}"
         )
 
     def _is_interactive(self) -> bool:
-        # sys.stdout is pytest's capture here: only its reporter knows where output goes.
+        # sys.stdout is pytest's capture here; only its reporter knows the real output
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         return reporter is not None and bool(reporter.isatty)

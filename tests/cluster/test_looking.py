@@ -42,7 +42,7 @@ def test_clean(user, cluster):
     user.pytest("--remex-status", "--remex-wait=5").told()
     asked = user.pytest("--remex-clean").well()
     assert "would be removed: 2 run directories, " in asked
-    assert "2 runs of these not collected" in asked
+    assert "2 runs not collected yet" in asked
     assert len(user.project.run_directories()) == 3
     user.collect("-k", "1.0").well()
     done = user.pytest("--remex-clean", "--remex-yes", "-v").well()

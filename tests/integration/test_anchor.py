@@ -93,7 +93,7 @@ def test_output_folder_of_an_earlier_release(grids, monkeypatch):
         path.write_text(re.sub(r', "crc": "\w+"}', "}", text))  # earlier releases wrote none
     monkeypatch.chdir(grids.path / "grids")
     result = grids.pytest("sweeps.py", "--remex-collect", "--remex-offline", "--confcutdir=..")
-    result.stdout.fnmatch_lines([f"{old} is used, where an earlier release put it*{grids.output}"])
+    result.stdout.fnmatch_lines([f"using {old}, made by an earlier release*{grids.output}"])
     nodes = {
         json.loads(line).get("node")
         for path in (old / "launches").glob("*.jsonl")

@@ -22,7 +22,7 @@ def test_nothing_is_removed_unasked(project):
             "*a=1] WOULD REMOVE * in * files*",
             "would be removed: 3 run directories, * kB in * files",
             "would be removed: outputs here of 2 runs, * in * files",
-            "1 run of these not collected: --remex-collect fetches the outputs first",
+            "1 run not collected yet: --remex-collect fetches the outputs first",
             "next: --remex-clean --remex-yes removes that",
             "*= 3 skipped in *",
         ]
@@ -73,7 +73,7 @@ def test_before_it_was_collected(project):
     """What was removed before it was collected has failed, and a retry sends it again."""
     project.ran()
     result = project.pytest("--remex-clean", "--remex-yes", "-k", "2")
-    result.stdout.fnmatch_lines(["1 run of these not collected*"])
+    result.stdout.fnmatch_lines(["1 run not collected yet*"])
     assert project.pytest("--remex-status").ret == 1
     collect = project.pytest("--remex-collect")
     collect.assert_outcomes(passed=2, failed=1)
@@ -128,7 +128,7 @@ def test_what_is_not_the_run_is_left_alone(project, change):
         (folder / ".remex" / "job").write_text("77\n")
     result = project.pytest("--remex-clean", "--remex-yes", "-k", "1")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*was left alone: *"])
+    result.stdout.fnmatch_lines(["*was not removed: *"])
     assert (folder / "job.out").exists()
 
 

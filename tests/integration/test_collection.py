@@ -309,5 +309,5 @@ def test_experiment_outside_a_sweep(empty_project):
     empty_project.write("test_it.py", "def test_it(experiment): pass\n")
     result = empty_project.pytest()
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*test_it asks for the fixture experiment and is not a sweep*"])
+    result.stdout.fnmatch_lines(["*test_it uses the fixture experiment but is not a sweep*"])
     plain_outcome(result)

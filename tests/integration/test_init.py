@@ -103,7 +103,7 @@ def test_outside_of_a_repository(bare):
 def test_with_a_mode(bare):
     """A mode beside it is refused, and nothing is written."""
     result = bare.pytest("--remex-init", "--remex-submit")
-    result.stderr.fnmatch_lines(["*--remex-init goes alone, without --remex-submit"])
+    result.stderr.fnmatch_lines(["*--remex-init cannot be combined with --remex-submit"])
     assert not (bare.path / "run.sbatch").exists()
 
 

@@ -119,7 +119,7 @@ def test_status_that_cannot_ask(failing):
     failing.write("conftest.py", REMOTE)
     result = failing.pytest("--remex-status")
     assert result.ret != 0
-    result.stdout.fnmatch_lines(["*= FAILURES =*", "the fixture remote gives 5: return Remote*"])
+    result.stdout.fnmatch_lines(["*= FAILURES =*", "the fixture remote returns 5: return Remote*"])
 
 
 def test_failed_lines_that_are_asked_for(failing):

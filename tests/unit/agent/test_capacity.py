@@ -86,7 +86,7 @@ def test_quota_of_files(examined, tmp_path):
     assert examined(files=50)["quota"].state == FINE
     found = examined(files=51)["quota"]
     assert found.state == FAULT
-    assert found.found.endswith("has less: 50 of 100 files used")
+    assert found.found.endswith("does not have that left: 50 of 100 files used")
 
 
 @pytest.mark.parametrize("text", ["", "Disk quotas for user me (uid 1): none\n", "no such host\n"])

@@ -126,7 +126,7 @@ def test_add_and_remove(make):
     [
         ("gyre.in", GYRE, {"l": 5}, r"l is in 2 groups: name one, mode\.l or mode\(2\)\.l"),
         ("gyre.in", GYRE, {"mode.k": 5}, r"mode\.k is in no group: .*write add\("),
-        ("gyre.in", GYRE, {"grid.x": 5}, "&grid is not here"),
+        ("gyre.in", GYRE, {"grid.x": 5}, "there is no &grid"),
         ("gyre.in", GYRE, {"model_type": 5}, "is a text on line 2, and 5 a number"),
         ("namelist_cfg", NEMO, {"sn_tem(2)": -1.0}, "has values of several kinds"),
         ("user_nl_cam", CESM, {"dtme": 5}, r"^\S*: dtme is in no group: did you mean dtime\?"),

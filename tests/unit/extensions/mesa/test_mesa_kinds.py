@@ -96,7 +96,7 @@ def test_groups_that_repeat_are_numbered(patched, tmp_path, recwarn):
         "model": {"file": "a"},
         "mode": [{"l": 0, "m": 3}, {"l": 2, "m": 1}],
     }
-    with pytest.raises(NamelistError, match=r"&mode\(3\) is not here: .* &mode or &mode\(2\)"):
+    with pytest.raises(NamelistError, match=r"there is no &mode\(3\): .* &mode or &mode\(2\)"):
         patched({"mode(3).l": 2}, MODES)
 
 

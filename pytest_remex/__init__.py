@@ -34,18 +34,18 @@ _DEFERRED = {
     "results": "pytest_remex.tables.frame",
     "runs": "pytest_remex.tables.runs",
 }
-"""Names that are loaded when they are first asked for: pandas takes half a second."""
+"""Names that are imported on first access: pandas takes half a second."""
 
 
-if not TYPE_CHECKING:  # a type checker would take any name for one of the package's
+if not TYPE_CHECKING:  # otherwise a type checker would accept any name
 
     def __getattr__(name: str) -> object:
-        """Load a deferred name from its module."""
+        """Import a deferred name from its module."""
         if name in _DEFERRED:
             return getattr(import_module(_DEFERRED[name]), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    """List the deferred names too."""
+    """List all names, including the deferred ones."""
     return sorted({*globals(), *__all__})

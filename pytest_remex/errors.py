@@ -1,8 +1,8 @@
-"""The few kinds of error, each with a message that names the value and the fix."""
+"""The kinds of errors; each message names the value and the fix."""
 
 
 class RemexError(Exception):
-    """Base of all errors that a user can fix; the message says how. Shown without a traceback."""
+    """Base of all errors that a user can fix, as the message says. Shown without a traceback."""
 
 
 class SweepError(RemexError):
@@ -10,19 +10,19 @@ class SweepError(RemexError):
 
 
 class RepositoryError(RemexError):
-    """Git failed, or the repository holds what cannot be used."""
+    """Git failed, or the repository contains something that cannot be used."""
 
 
 class RemoteError(RemexError):
-    """The cluster, the connection to it, or a file there cannot be used."""
+    """The cluster, the connection to it, or a file on it cannot be used."""
 
 
 class ConnectionLostError(RemoteError):
-    """The connection broke or froze: the outcome of what ran there is unknown, not failed."""
+    """The connection broke or froze: what ran on the cluster has an unknown outcome, not failed."""
 
 
 class UnreachableError(RemoteError):
-    """The cluster cannot be reached just now: later it may be."""
+    """The cluster cannot be reached at the moment; it may be later."""
 
 
 class RecordError(RemexError):
@@ -38,7 +38,7 @@ class NamelistError(ConfigError):
 
 
 def first_line(error: BaseException) -> str:
-    """Return one line that says what went wrong: a user's error by its message alone."""
+    """Return one line that says what went wrong; for a `RemexError` only its message."""
     text = (str(error).splitlines() or [""])[0]
     if isinstance(error, RemexError):
         return text

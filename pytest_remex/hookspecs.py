@@ -1,6 +1,6 @@
-"""The hooks: what an extension, or a user's conftest.py, can add.
+"""The hooks that an extension, or a user's conftest.py, can implement.
 
-The MESA extension uses these and nothing else. Each runs on this machine; none on the cluster.
+The MESA extension uses only these. All hooks run on this machine, none on the cluster.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from pytest_remex.model import Config, Experiment, Run, Scalar
 
 hookspec = pluggy.HookspecMarker("pytest")
-"""As pytest's own: the engines call these hooks without pytest too."""
+"""The same marker as pytest's; these hooks are also called without pytest."""
 
 
 class RunFile(NamedTuple):
-    """A file of a run directory: its path there, its size in bytes, its time of change in s."""
+    """A file: its path in the run directory, size in bytes, modification time in s."""
 
     path: str
     size: int
@@ -33,12 +33,12 @@ class RunFile(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ContinueProbe:
-    """What an extension wants to know before it decides how a run goes on.
+    """What an extension needs to know before it decides how a run continues.
 
     Args:
-        patterns: Globs, relative to the run directory, of files to list there; of a run with very
-            many, the newest are listed.
-        memo: Anything to be handed on to `pytest_remex_continue`, such as what stood in the
+        patterns: Globs of files to list, relative to the run directory; if very many match, only
+            the newest are listed.
+        memo: Any object to pass to `pytest_remex_continue`, such as settings read from the
             checkout.
     """
 
@@ -48,12 +48,12 @@ class ContinueProbe:
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """How a run goes on whose job was ended early.
+    """How to continue a run whose job was ended early.
 
     Args:
-        command: The command, as words, to run in its run directory; empty where the experiment
-            starts afresh, in a new run directory.
-        reason: A clause that says why so, for plan and submit.
+        command: The command, as words, to run in its run directory; empty to start the experiment
+            from scratch in a new run directory.
+        reason: A clause that says why, shown by plan and submit.
     """
 
     command: tuple[str, ...] = ()
@@ -65,12 +65,12 @@ def pytest_remex_read(path: Path, options: Mapping[str, object]) -> object | Non
     """Read an output for `run.read(name, **options)`.
 
     Args:
-        path: The output's file here.
-        options: The keyword arguments of `run.read`, such as `columns`; a reader takes those that
-            it knows. As with any hook, an implementation may leave the argument out.
+        path: The output's file on this machine.
+        options: The keyword arguments of `run.read`, such as `columns`; a reader uses those that
+            it knows. As with any hook, an implementation can leave out the argument.
 
     Returns:
-        What the file holds, in any form; None leaves it to the next hook.
+        The file's content, in any form; None leaves it to the next hook.
     """
 
 
@@ -80,12 +80,12 @@ def pytest_remex_config(path: Path, config_file: str | Sequence[str] | None) -> 
 
     Args:
         path: The folder of the outputs.
-        config_file: The sweep's config file, relative to `path`; a list where it names several,
-            None where it names none.
+        config_file: The sweep's config file, relative to `path`; a list if there are several, None
+            if there is none.
 
     Returns:
-        The config, by the names that a sweep's config uses; a name that is not in the sweep's
-        config is ignored. None leaves it to the next hook.
+        The config, with the names that sweeps use; names that are not in the sweep's config are
+        ignored. None leaves it to the next hook.
     """
 
 
@@ -93,11 +93,11 @@ def pytest_remex_config(path: Path, config_file: str | Sequence[str] | None) -> 
 def pytest_remex_inspect(
     experiment: Experiment, originals: Mapping[str, bytes]
 ) -> Sequence[str] | None:
-    """Look at a patched checkout before anything is sent.
+    """Inspect a patched checkout before anything is submitted.
 
     Args:
         experiment: The experiment; its `path` is the patched checkout.
-        originals: What the files that the patch touched were in the base, by path.
+        originals: The bytes in the base of the files that the patch changed, by path.
 
     Returns:
         Warnings, one sentence each.
@@ -106,15 +106,15 @@ def pytest_remex_inspect(
 
 @hookspec(firstresult=True)
 def pytest_remex_continue_probe(experiment: Experiment) -> ContinueProbe | None:
-    """Say which files of a run directory decide how a run goes on.
+    """Say which files in a run directory decide how a run continues.
 
-    Called by a retry, before its job's state is asked for.
+    A retry calls this before it queries the job's state.
 
     Args:
-        experiment: The experiment; its `path` is the patched checkout, as the run began with it.
+        experiment: The experiment; its `path` is the patched checkout that the run started from.
 
     Returns:
-        What is to be listed on the cluster for `pytest_remex_continue`; None leaves it to the next
+        The files to list on the cluster for `pytest_remex_continue`; None leaves it to the next
         hook.
     """
 
@@ -125,31 +125,31 @@ def pytest_remex_continue(
 ) -> Continuation | Sequence[str] | None:
     """Continue a run that hit its time limit, was preempted, or lost its node.
 
-    The batch script gets the command in the environment variable REMEX_COMMAND, and runs it in
-    place of its usual one. Its output is appended to that of the jobs before it.
+    The batch script gets the command in the environment variable REMEX_COMMAND, and runs it instead
+    of its usual command. The output is appended to that of the earlier jobs.
 
     Args:
-        run: The run, with the outputs that it left; a plan fetches none.
-        files: What matched the patterns of `pytest_remex_continue_probe` in the run directory on
-            the cluster; None where nothing was listed.
-        memo: That of the probe.
+        run: The run, with its outputs so far; a plan does not fetch any.
+        files: The files in the run directory on the cluster that match the patterns of
+            `pytest_remex_continue_probe`; None if nothing was listed.
+        memo: The memo of the probe.
 
     Returns:
-        The command, with the reason or only as words; None, and an empty command, start the
-        experiment afresh in a new run directory.
+        The command, with the reason or only as words; None or an empty command starts the
+        experiment from scratch in a new run directory.
     """
 
 
 @hookspec(firstresult=True)
 def pytest_remex_progress(run: Run) -> float | None:
-    r"""Read from the output of a running job how far it is; `--remex-status` shows it.
+    r"""Read a running job's progress from its output, for `--remex-status`.
 
     Args:
         run: The run: `run.log` is the end of its job's output so far, at most 8 KB of each file;
-            nothing else is fetched yet.
+            nothing else has been fetched yet.
 
     Returns:
-        A part of 1, as 0.4 for 40 %; None leaves it to the next hook.
+        The progress from 0 to 1, such as 0.4 for 40 %; None leaves it to the next hook.
 
     Example:
         >>> def pytest_remex_progress(run):
@@ -161,7 +161,7 @@ def pytest_remex_progress(run: Run) -> float | None:
 
 @hookspec
 def pytest_remex_ended(jobs: Mapping[str, Job]) -> None:
-    """Learn that `--remex-wait` is over: all jobs have ended.
+    """Receive the jobs when `--remex-wait` is over because all have ended.
 
     Args:
         jobs: The jobs by node ID.
@@ -177,23 +177,23 @@ def pytest_remex_ended(jobs: Mapping[str, Job]) -> None:
 
 @hookspec
 def pytest_remex_measures(run: Run) -> Mapping[str, Scalar] | None:
-    """Add columns to the results for a run whose outputs are here.
+    """Add columns to the results for a run whose outputs have been fetched.
 
     Args:
         run: The run.
 
     Returns:
-        Values by column; those that the sweep function returns win.
+        Values by column; values that the sweep function returns override them.
     """
 
 
 @hookspec
 def pytest_remex_uniform() -> Sequence[str] | None:
-    """Name columns of the results that should be one in all rows, such as a program's version.
+    """Name columns of the results that should be equal in all rows, such as a program's version.
 
     Returns:
-        The names; where a column has several values, collect and report tell how many rows each
-        has.
+        The names; if a column has several values, collect and the report say how many rows have
+        each.
     """
 
 
@@ -206,7 +206,7 @@ def pytest_remex_link_name(row: Mapping[str, Scalar], output: str) -> str | None
         output: The output's path in the run directory.
 
     Returns:
-        The name, which is made safe afterwards; None leaves it to the next hook.
+        The name; unsafe characters are replaced. None leaves it to the next hook.
     """
 
 
@@ -219,10 +219,10 @@ def pytest_remex_figures(results: pd.DataFrame, folder: Path) -> Sequence[object
         folder: The folder of the results.
 
     Returns:
-        Plotly figures, which are shown as they are; `pytest_remex.report.Overlay`s: observed or
-        reference data, laid over the page's own figure where its axes are the columns `x` and `y`,
+        Plotly figures, which are shown unchanged; `pytest_remex.report.Overlay`s: observed or
+        reference data, drawn over the page's own figure when its axes are the columns `x` and `y`,
         or over the curves named `curve`; and `pytest_remex.report.Curve`s of experiments, in full,
-        which the page treats as those that `run.curve` keeps.
+        which the page treats like those recorded with `run.curve`.
 
     Example:
         >>> def pytest_remex_figures(results, folder):
@@ -233,7 +233,7 @@ def pytest_remex_figures(results: pd.DataFrame, folder: Path) -> Sequence[object
 
 @hookspec
 def pytest_remex_submitted(launch: str, jobs: Mapping[str, str]) -> None:
-    """Learn that a batch has been submitted.
+    """Receive the job ids of a batch that has been submitted.
 
     Args:
         launch: The launch's id.
@@ -243,9 +243,9 @@ def pytest_remex_submitted(launch: str, jobs: Mapping[str, str]) -> None:
 
 @hookspec
 def pytest_remex_collected(results: pd.DataFrame, folder: Path) -> None:
-    """Learn that a sweep's results, links and report have been written.
+    """Receive a sweep's results after the results, links and report have been written.
 
     Args:
         results: The results.
-        folder: The folder that holds them.
+        folder: The folder that contains them.
     """

@@ -1,4 +1,4 @@
-"""How the engines speak to a person: a phase's progress, a login's question, text of a job."""
+"""Show things to the user: the progress of a phase, a login's question, text from a job."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 from pytest_remex.errors import RemoteError
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
-"""Colours and movements of a terminal, and what sets its title."""
+"""Escape sequences of a terminal: colours, cursor movements, titles."""
 _PICTURES = {code: chr(0x2400 + code) for code in range(32) if code not in (9, 10)} | {
     127: "\u2421",
     **{code: f"\\x{code:02x}" for code in range(0x80, 0xA0)},
@@ -19,10 +19,10 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class Progress(Protocol):
-    """A callable that shows how far a phase is."""
+    """A callable that shows the progress of a phase."""
 
     def __call__(self, phase: str, done: int, total: int, detail: str = "") -> None:
-        """Show that `done` of `total` things of a phase are done.
+        """Show that `done` of `total` items of a phase are done.
 
         Args:
             phase: What is being done, such as "placing".
@@ -33,21 +33,21 @@ class Progress(Protocol):
 
 
 def show_nothing(phase: str, done: int, total: int, detail: str = "") -> None:
-    """Show nothing: a `Progress` for output that goes to a file or a pipe."""
+    """Show nothing: a `Progress` for when output goes to a file or a pipe."""
 
 
 def ask_at_terminal(text: str, *, echo: bool) -> str:
-    """Ask the user at the terminal, whatever standard input and output are.
+    """Ask the user at the terminal, even if standard input and output are redirected.
 
     Args:
         text: The question.
-        echo: Whether the answer is shown as it is typed; a password is not.
+        echo: Whether to show the answer while it is typed; False for a password.
 
     Returns:
-        The answer, without the end of its line.
+        The answer, without the line break.
 
     Raises:
-        RemoteError: Where there is no terminal.
+        RemoteError: There is no terminal.
     """
     try:
         with open("/dev/tty", "r+", encoding="utf-8") as tty:  # noqa: PTH123 - a device
@@ -58,13 +58,13 @@ def ask_at_terminal(text: str, *, echo: bool) -> str:
             return tty.readline().rstrip("\n")
     except OSError as error:
         raise RemoteError(
-            f"the cluster asks {text.strip()!r} and there is no terminal to answer at: "
-            f"run the command in one, or load the key with ssh-add"
+            f"the cluster asks {text.strip()!r}, but there is no terminal to answer it: "
+            f"run the command in a terminal, or load the key with ssh-add"
         ) from error
 
 
 def one_line(text: str) -> str:
-    """Return a text as one line that any terminal shows, without what is not printable."""
+    """Return a text as one line of printable characters."""
     return "".join(each for each in " ".join(text.split()) if each.isprintable())
 
 
@@ -74,10 +74,10 @@ def counted(count: int, noun: str) -> str:
 
 
 def clean(text: str) -> str:
-    """Return `text` as any terminal and browser shows it: what is in it, and nothing else happens.
+    """Make text safe to show in any terminal or browser.
 
-    A terminal's colours and titles go; control characters become their pictures, bidirectional
-    overrides and surrogates (bytes that were no UTF-8) their escapes.
+    Escape sequences are removed; control characters become their pictures; bidirectional overrides
+    and surrogates (bytes that were not UTF-8) become escapes.
     """
     text = _ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
     return _SURROGATES.sub(_escape, text.translate(_PICTURES))

@@ -1,4 +1,4 @@
-"""Writes files whole or not at all, and words the error where one cannot be written."""
+"""Write files atomically, with one error message for files that cannot be written."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 from pytest_remex.errors import RecordError
 
 AGAIN = "run the same command again"
-"""Every mode may be run again at any time: it finds out how far the last one came, and goes on."""
+"""Every mode can be run again at any time: it finds out how far the last one got, and continues."""
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-"""The errors of a disk, or of a user's share of it, that has no room."""
+"""The errors of a full disk, and of a used-up quota."""
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
-"""The errors of a file system that locks no files, as some network file systems."""
+"""The errors of a file system without file locks, such as some network file systems."""
 
 
 def unwritable(what: object, error: OSError, otherwise: str = "fix that") -> str:
@@ -25,8 +25,8 @@ def unwritable(what: object, error: OSError, otherwise: str = "fix that") -> str
 
     Args:
         what: A path, or words that end in one.
-        error: What the operating system said.
-        otherwise: How to fix it where the disk is not full.
+        error: The error from the operating system.
+        otherwise: How to fix it if the disk is not full.
 
     """
     fix = "free some space there" if error.errno in FULL else otherwise
@@ -37,7 +37,7 @@ def unwritable(what: object, error: OSError, otherwise: str = "fix that") -> str
 
 @contextmanager
 def writing(what: object) -> Iterator[None]:
-    """Raise `RecordError`, worded by `unwritable`, for any `OSError` while `what` is written."""
+    """Convert any `OSError` while writing `what` to a `RecordError` with `unwritable`'s message."""
     try:
         yield
     except OSError as error:
@@ -45,10 +45,10 @@ def writing(what: object) -> Iterator[None]:
 
 
 def replace_file(path: Path, text: str, errors: str = "strict") -> None:
-    """Write a file as UTF-8 in one step: a reader sees the old one or the new one.
+    """Write a file as UTF-8, atomically: readers see either the old or the new content.
 
     Raises:
-        RecordError: The file cannot be written; the old one stays.
+        RecordError: The file cannot be written; the old one is kept.
 
     """
     with writing(path):
@@ -56,7 +56,7 @@ def replace_file(path: Path, text: str, errors: str = "strict") -> None:
 
 
 def prepare_output_folder(folder: Path) -> None:
-    """Make the output folder, and keep git from seeing what is in it.
+    """Make the output folder, with a .gitignore that excludes it from git.
 
     Raises:
         RecordError: It cannot be made.
@@ -68,7 +68,7 @@ def prepare_output_folder(folder: Path) -> None:
         if not ignore.exists():
             _replace(ignore, "# made by pytest-remex\n*\n")
     except OSError as error:
-        otherwise = "move away what is there or choose another output folder (remex_output)"
+        otherwise = "move away what is in its place or choose another folder (remex_output)"
         raise RecordError(unwritable(folder, error, otherwise)) from None
 
 

@@ -1,4 +1,4 @@
-"""The data that all parts share: dimension, sweep, experiment, commit, repository, remote, run."""
+"""The shared data types: dimension, sweep, experiment, commit, repository, remote, run."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from pytest_remex.errors import RemoteError, SweepError
 
 Scalar: TypeAlias = str | int | float | bool | None
 Value: TypeAlias = "Scalar | list[Value] | dict[str, Value]"
-"""What a parameter may be: anything that JSON can hold, so that a launch record can keep it."""
+"""The possible types of a parameter: those of JSON, so that launch records can store it."""
 
 Config: TypeAlias = Mapping[str, Value]
 
 
 SCRIPT = "run.sbatch"
-"""The default of a sweep's script."""
+"""The default batch script of a sweep."""
 CONTROL = ("README*", "docs/", "*.ipynb")
 """The default of `remex_control`: patterns of files that no job reads."""
 
 
 class OptionalOutput(str):
-    """A pattern in `fetch` of outputs that need not exist; in all else the pattern's text."""
+    """A pattern in `fetch` for outputs that need not exist; otherwise an ordinary string."""
 
     __slots__ = ()
 
     def __repr__(self) -> str:
-        """Return how it is written in a sweep file."""
+        """Return its notation in a sweep file."""
         return f"optional({str(self)!r})"
 
 
@@ -43,33 +43,33 @@ class Dimension:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """A decorated function's dimensions and base config: the plan of a grid."""
+    """A decorated function's dimensions, base config and options."""
 
     name: str
     dimensions: tuple[Dimension, ...] = ()
     base_config: Config = field(default_factory=dict)
     branch: str = "HEAD"
     fetch: tuple[str, ...] = ()
-    """Patterns of outputs; an `OptionalOutput` among them need not exist."""
+    """Patterns of outputs to fetch; outputs of an `OptionalOutput` need not exist."""
     config_files: tuple[str, ...] = ()
     link_name: str | None = None
     inputs: tuple[str, ...] | None = None
-    """Patterns of the declared inputs; None where all files but control files are inputs."""
+    """Patterns of the declared inputs; None if all files except control files are inputs."""
     script: str = SCRIPT
     float_texts: Mapping[str, Mapping[float, str]] = field(
         default_factory=dict, repr=False, compare=False
     )
-    """How ids write the floats of a parameter that have many digits."""
+    """The texts in ids for a parameter's floats that have many digits."""
     recipes: tuple[Config, ...] = ()
-    """Variants of the patch, tried in turn where a run fails; none where there is only one."""
+    """Variants of the patch, tried in turn when a run fails; empty if there is only one."""
 
     def recipe(self, number: int) -> Config:
-        """Return a recipe; an empty one where the sweep has none, or fewer by now."""
+        """Return a recipe; an empty one if the sweep does not (or no longer) have that many."""
         return self.recipes[number] if number < len(self.recipes) else {}
 
     @property
     def config_file(self) -> str | None:
-        """The config file, or the first of several; None where there is none."""
+        """The config file, or the first of several; None if there is none."""
         return next(iter(self.config_files), None)
 
 
@@ -79,12 +79,12 @@ class Experiment:
 
     Args:
         sweep: The sweep that it belongs to.
-        id: Its name in the sweep, as `initial_mass=10-initial_y=0.27`.
-        point: The parameters that vary, with their values here.
-        config: The sweep's base config with the point on top.
-        path: A scratch checkout of the base commit. What the function changes there, before its
-            `yield`, becomes the experiment's commit.
-        recipe: The variant of the patch that is tried: one of the sweep's `recipes`.
+        id: Its name in the sweep, such as `initial_mass=10-initial_y=0.27`.
+        point: The values of the parameters that vary.
+        config: The sweep's base config, updated with the point.
+        path: A scratch checkout of the base commit. The function's changes in it, before its
+            `yield`, become the experiment's commit.
+        recipe: The variant of the patch to use: one of the sweep's `recipes`.
 
     Example:
         >>> def tams(experiment):
@@ -103,17 +103,17 @@ class Experiment:
 
     @property
     def asked(self) -> Config:
-        """The config that the patch is to write: the recipe's values come before the sweep's."""
+        """The config that the patch should write: the recipe's values override the sweep's."""
         return {name: self.recipe.get(name, value) for name, value in self.config.items()}
 
     def sbatch(self, **options: str | int) -> None:
         """Set options of sbatch for this experiment, before its `yield`.
 
-        They say when and where it may run, and win over the script's header; the command line's
-        `--remex-sbatch` wins over them.
+        They say when and where it may run. They override the script's header; `--remex-sbatch` on
+        the command line overrides them.
 
         Args:
-            options: Long names with `_` for `-`, as `time`, `mem`, `partition`, `mail_type`.
+            options: Long names with `_` for `-`, such as `time`, `mem`, `partition`, `mail_type`.
 
         Example:
             >>> def tams(experiment):
@@ -127,7 +127,7 @@ class Experiment:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """An experiment's commit: base and patch. `sha` also covers the message."""
+    """An experiment's commit: base and patch. The `sha` also depends on the message."""
 
     sha: str
     tree: str
@@ -135,17 +135,17 @@ class Commit:
 
     @property
     def identity(self) -> tuple[str, str]:
-        """Two commits of equal base and tree are the same experiment, whatever their messages."""
+        """Base and tree: if both are equal, two commits are the same experiment."""
         return self.base, self.tree
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What tells an experiment from others, the same on every machine and under every name.
+    """What identifies an experiment on every machine and under every name.
 
-    `fingerprint` is the git tree id of its inputs; `patterns` the digest of the rules that say what
-    is an input; `changed` what its patch did to inputs: path, mode and blob of each, mode and blob
-    empty where it was removed.
+    `fingerprint` is the git tree id of its inputs; `patterns` the digest of the rules that decide
+    what is an input; `changed` lists the inputs that its patch changed: path, mode and blob of
+    each, with empty mode and blob if it was removed.
     """
 
     fingerprint: str
@@ -159,7 +159,7 @@ class Repo:
     """The user's repository: a description, not a connection.
 
     Args:
-        path: A folder in its work tree. `~` is the home; a relative path is taken from the
+        path: A folder in its work tree. `~` is the home folder; a relative path is relative to the
             working directory.
 
     Example:
@@ -176,16 +176,16 @@ class Repo:
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """Where runs happen: a description, not a connection.
+    """Where jobs run: a description, not a connection.
 
     Args:
         host: `user@machine` or an alias of ssh_config; None for this machine.
-        clone: The path of the repository's clone there; `~` is the home there.
-        runs: The path of the folder there that holds the run directories.
-        via: How commits get to the clone: `"origin"`, through a temporary branch of the remote
-            called origin; or `"connection"`, as a git bundle over the ssh connection.
-        shared: Paths of the repository that run directories link to, from one read-only copy for
-            each base commit.
+        clone: The path of the repository's clone on the cluster; `~` is the home folder there.
+        runs: The path of the folder on the cluster for the run directories.
+        via: How commits get to the clone: `"origin"`, through a temporary branch on the git remote
+            origin; or `"connection"`, as a git bundle over the ssh connection.
+        shared: Paths of the repository that run directories link to, in one read-only copy per base
+            commit.
         shell: A command line (one string, split as by sh) that starts programs on the cluster: it
             receives the command to run as a single argument after its own, as in
             `bash -lc COMMAND`.
@@ -194,7 +194,7 @@ class Remote:
             `"auto"`, by ssh where it has a connection open (ControlMaster), else by Fabric.
 
     Raises:
-        SweepError: A value cannot be meant, such as a host that begins with `-`.
+        SweepError: A value is invalid, such as a host that begins with `-`.
 
     Example:
         >>> Remote("me@login.cluster.org", clone="~/star", runs="/scratch/me/runs")
@@ -211,11 +211,11 @@ class Remote:
 
     @property
     def place(self) -> str:
-        """Where that is, in words: `cluster:/path/runs`, or `this machine`."""
+        """The place as text: `cluster:/path/runs`, or `this machine`."""
         return "this machine" if self.host is None else f"{self.host}:{self.runs}"
 
     def __post_init__(self) -> None:
-        """Check the values, and turn paths of any kind into text."""
+        """Check the values, and convert paths to text."""
         if isinstance(self.shared, str):
             raise SweepError(f"shared={self.shared!r} is one string: write shared=[...]")
         if self.via not in {"origin", "connection"}:
@@ -230,10 +230,10 @@ class Remote:
 
 
 class Recorder(Protocol):
-    """Keeps what a sweep function records of its run: see `Run.record` and `Run.curve`."""
+    """Stores what a sweep function records: see `Run.record` and `Run.curve`."""
 
     def record(self, measures: Mapping[str, object]) -> None:
-        """Keep measures."""
+        """Store measures."""
 
     def curve(  # noqa: PLR0913 - as Run.curve
         self,
@@ -245,7 +245,7 @@ class Recorder(Protocol):
         y_label: str,
         x_reversed: bool,
     ) -> None:
-        """Keep a curve."""
+        """Store a curve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,12 +254,12 @@ class Run:
 
     Args:
         path: The folder of the fetched outputs.
-        config: What was read back from the files that ran; None where nothing could be.
+        config: The config read back from the files that ran; None if it could not be read.
         job: The job's id, state, exit code, and times in seconds.
-        output: The file with the job's standard output; None where it was not fetched.
+        output: The file with the job's standard output; None if it was not fetched.
         experiment: The experiment that ran.
         reader: Reads an output file by its kind.
-        recorder: Keeps what is recorded; None where the run is not being judged.
+        recorder: Stores what is recorded; None if the run is not being judged.
 
     Example:
         >>> def tams(experiment):
@@ -279,18 +279,18 @@ class Run:
 
     @property
     def log(self) -> str:
-        """The text of the job's output; empty where it was not fetched."""
+        """The text of the job's output; empty if it was not fetched."""
         return "" if self.output is None else self.output.read_text("utf-8", "replace")
 
     def read(self, name: str, **options: object) -> Any:  # noqa: ANN401 - the file's reader decides
-        """Read an output with the reader of its kind.
+        """Read an output with the reader for its kind of file.
 
         Args:
             name: The output's path in the run directory.
-            options: What the reader takes, such as `columns=[...]` for a table.
+            options: Options of the reader, such as `columns=[...]` for a table.
 
         Returns:
-            What the reader makes of the file, such as a DataFrame for a CSV file.
+            The result of the reader, such as a DataFrame for a CSV file.
 
         Raises:
             RemoteError: The output was not fetched.
@@ -299,7 +299,7 @@ class Run:
         """
         path = (self.path / name).resolve()
         if not path.is_relative_to(self.path.resolve()):
-            raise SweepError(f"{name!r} leaves the run directory: name an output inside it")
+            raise SweepError(f"{name!r} leaves the run directory: use the path of an output in it")
         if not path.exists():
             raise RemoteError(
                 f"{name!r} is not among the fetched outputs in {self.path}: "
@@ -311,12 +311,12 @@ class Run:
         """Record measures: columns of the results, kept whatever happens afterwards.
 
         Args:
-            measures: Numbers (also nan), texts and booleans by name, as `{"L1 error": 0.01}`.
+            measures: Numbers (also nan), texts and booleans by name, as in `{"L1 error": 0.01}`.
             more: The same, as keyword arguments.
 
         Raises:
-            SweepError: A name was recorded before, or is that of a parameter or of a column of the
-                results; or a value is something else. Those before it are kept.
+            SweepError: A name was recorded before, or is the name of a parameter or of a column of
+                the results; or a value has another type. Earlier measures are kept.
 
         Example:
             >>> def tams(experiment):
@@ -341,12 +341,12 @@ class Run:
         """Record a curve at full resolution: the report shows it, `curves("tams")` returns it.
 
         Args:
-            name: Curves of one name are laid over each other.
-            x: Its points' coordinates across, in the order of the line.
-            y: Their coordinates up; one that is not finite is a gap.
-            x_label: The title of the axis across.
-            y_label: The title of the axis up.
-            x_reversed: Whether x grows to the left, as in a Hertzsprung-Russell diagram.
+            name: The curve's name; curves of the same name are drawn in one figure.
+            x: The x values of its points, in the order of the line.
+            y: The y values; a value that is not finite makes a gap.
+            x_label: The title of the x axis.
+            y_label: The title of the y axis.
+            x_reversed: Whether x increases to the left, as in a Hertzsprung-Russell diagram.
 
         Raises:
             SweepError: The name was recorded before, or x and y are not equally many numbers.

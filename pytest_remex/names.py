@@ -1,4 +1,4 @@
-"""The names of branches, refs, launches, directories and columns, safe for git and file systems."""
+"""Names of branches, refs, launches, directories and columns, safe for git and file systems."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime
 from pytest_remex.errors import SweepError
 
 LONGEST = 255
-"""Bytes in a file name, on the file systems of clusters (NAME_MAX)."""
+"""The most bytes in a file name on the file systems of clusters (NAME_MAX)."""
 
 FIRST_COLUMNS = ("node", "id")
 LAST_COLUMNS = (
@@ -17,23 +17,23 @@ LAST_COLUMNS = (
     "run_directory", "path", "outputs", "launch", "note",
 )  # fmt: skip
 COLUMNS = frozenset(FIRST_COLUMNS + LAST_COLUMNS)
-"""The columns of the results that say what became of an experiment."""
+"""The columns of the results about the experiment itself."""
 
 CHANGED = "CHANGED SINCE LAUNCH"
-"""Added to the verdict of a run that today's patch would not make."""
+"""Added to the verdict of a run that the current patch would not make."""
 
 STAMP = "%Y_%m_%d_%H_%M_%S"
 
 
 def slug(text: str) -> str:
-    """Return a text with only letters, digits and `._=+-`, which git and file systems take."""
+    """Reduce a text to letters, digits and `._=+-`, which git and file systems accept."""
     kept = re.sub(r"[^A-Za-z0-9._=+-]+", "-", text)
     kept = re.sub(r"\.{2,}", ".", kept)
     return re.sub(r"^[-.]+|(\.lock|[-.])+$", "", kept) or "unnamed"
 
 
 def label(name: str) -> str:
-    """Return the name of a sweep's folder and launches; different sweeps get different ones."""
+    """Return the name of a sweep's folder and launches; it is unique for each sweep."""
     plain = slug(name)
     if plain == name:
         return plain
@@ -64,7 +64,7 @@ def keep_ref(launch: str) -> str:
 def run_directory(branch: str, launch: str, sha: str) -> str:
     """Return a run directory's name: `<branch>_<name>_time_<launch's time>_sha_<12 hex>`.
 
-    Raises `SweepError` where the name is longer than a file system takes.
+    Raises `SweepError` if the name is too long for file systems.
     """
     name, stamp = launch[:-20], launch[-19:]
     directory = f"{slug(branch)}_{name}_time_{stamp}_sha_{sha[:12]}"

@@ -1,4 +1,4 @@
-"""The ids of points, as `mass=10-z=0.02722`: floats are short, and unique in their sweep."""
+"""The ids of points, such as `mass=10-z=0.02722`: floats are short, and unique in their sweep."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ from collections.abc import Iterable, Mapping
 from pytest_remex.model import Config, Dimension, Experiment, Sweep, Value
 
 _SHOWN = 6
-"""Significant digits that a float may have without being shortened."""
+"""Floats with more significant digits than this are shortened."""
 _FEWEST = 4
 _ALL = 17
 
 
 def point_id(sweep: Sweep, point: Config) -> str:
-    """Return a point's id in its sweep: floats have as few digits as tell them apart there."""
+    """Return a point's id in its sweep: floats have as few digits as keep them different."""
     return "-".join(
         f"{name}={_short(sweep.float_texts.get(name, {}), value)}" for name, value in point.items()
     )
 
 
 def full_point_id(point: Config) -> str:
-    """Return a point's id with all digits, as older launches have it."""
+    """Return a point's id with all digits, as in older launches."""
     return "-".join(f"{name}={_text(value)}" for name, value in point.items())
 
 
 def full_id(experiment: Experiment) -> str:
     """Return an experiment's id with all digits.
 
-    Commits are named by it, so that a commit stays the same whichever values its grid gets.
+    Commit messages contain it, so that a commit does not depend on the other values of the grid.
     """
     return with_full_id(experiment.id, experiment.sweep, experiment.point)
 
 
 def with_full_id(text: str, sweep: Sweep, point: Config) -> str:
-    """Return a text that holds a point's id, such as a node id, with all digits in the id."""
+    """Replace a point's id in a text, such as a node id, by the id with all digits."""
     return text.replace(point_id(sweep, point), full_point_id(point), 1) if point else text
 
 
 def function_of(node: str) -> str:
-    """Return what a node id names besides the point: the file and the function."""
+    """Return a node id without the point: the file and the function."""
     return node.partition("[")[0]
 
 
 def float_texts(dimensions: Iterable[Dimension]) -> Mapping[str, Mapping[float, str]]:
-    """Return how ids write the floats of each parameter that are shortened."""
+    """Return the texts in ids for each parameter's floats that are shortened."""
     return {
         name: short_texts(row[place] for row in dimension.values)
         for dimension in dimensions
@@ -54,7 +54,7 @@ def float_texts(dimensions: Iterable[Dimension]) -> Mapping[str, Mapping[float, 
 
 
 def short_texts(values: Iterable[Value]) -> Mapping[float, str]:
-    """Return the texts of the floats that are shortened; each is another than all others.
+    """Return unique texts for the floats that are shortened.
 
     Args:
         values: All values of a parameter.
@@ -93,7 +93,7 @@ def _rounded(value: float, digits: int) -> str:
 
 
 def _digits(value: float) -> int:
-    """Return how many significant digits a float is written with."""
+    """Return how many significant digits a float has."""
     mantissa = repr(abs(value)).partition("e")[0]
     return len(mantissa.replace(".", "").strip("0"))
 

@@ -1,4 +1,4 @@
-"""Submit and collect from scripts and notebooks: the engines of the modes, without pytest.
+"""Submit and collect from scripts and notebooks, without pytest.
 
     from pytest_remex import Remote, Repo
     from pytest_remex.scripting import collect, submit
@@ -6,18 +6,18 @@
     submit("sweeps.py", repo=Repo("."), remote=Remote("cluster", "~/clone", "~/runs"))
     tams = collect("sweeps.py", names=["tams"])["tams"]
 
-Both do what `pytest --remex-submit` and `--remex-collect` do, and know the same runs. A run that
-failed, or whose check failed, is a row with the verdict FAILED and the reason; a job that has not
-ended is a row with its state; a point that was not submitted has no row.
+Both do the same as `pytest --remex-submit` and `--remex-collect`, with the same runs. A run that
+failed, or whose check failed, has a row with the verdict FAILED and the reason; a job that has not
+ended has a row with its state; a point that was not submitted has no row.
 
-Hooks come from what is passed as `plugins`: the project's conftest, an extension. For MESA:
+Hooks must be passed as `plugins`: the project's conftest, an extension. For MESA:
 
     from pytest_remex.extensions.mesa.plugin import MesaHooks
 
     collect("sweeps.py", plugins=[MesaHooks()])
 
-What only pytest can do is refused, not guessed: sweeps that ask for fixtures of their own, or that
-carry marks. A plain `assert` gives no values in its message here: pytest adds those.
+Sweeps that need pytest, because they use other fixtures or have marks, are refused. A plain
+`assert` has no values in its message here: pytest adds those.
 """
 
 from __future__ import annotations
@@ -63,12 +63,12 @@ __all__ = ["SubmittedJob", "collect", "submit"]
 
 
 CONFIRM = 1000
-"""The most jobs that are sent without `yes`, as remex_confirm is by default."""
+"""The most jobs that are submitted without `yes`: the default of remex_confirm."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubmittedJob:
-    """An experiment that has a job; `new` says that this call submitted it."""
+    """An experiment that has a job; `new` means that this call submitted it."""
 
     node: str
     point: Config
@@ -90,29 +90,29 @@ def submit(  # noqa: PLR0913 - the contract with users
 ) -> list[SubmittedJob]:
     """Submit the experiments of a sweep file, as `pytest --remex-submit` does, without pytest.
 
-    Submitting twice is safe: an experiment that has a run already gets no other. Nothing is
-    retried, and so only the first of a sweep's recipes is used: `pytest --remex-submit
-    --remex-retry` sends what failed again. Sweep functions may ask for `experiment`, `repo` and
-    `remote`; what a conftest.py holds is not read.
+    Submitting twice is safe: an experiment that already has a run does not get another one. Nothing
+    is retried, so only the first of a sweep's recipes is used; to retry, use `pytest --remex-submit
+    --remex-retry`. Sweep functions can have the arguments `experiment`, `repo` and `remote`;
+    conftest.py is not read.
 
     Args:
         sweep_file: The file that defines the sweeps, as module-level functions.
         repo: The repository that the experiments are made from.
         remote: Where they run.
-        output: The folder for launch records.
+        output: The output folder, for launch records.
         names: The sweeps to submit; None for all in the file.
-        yes: Submit also more than 1,000 jobs.
-        new_base: Submit also what has a run on another base, since which inputs changed; else
-            its job there is returned, with a warning.
-        note: Why; kept in the launch record, the results and the report.
+        yes: Allow more than 1,000 jobs.
+        new_base: Also submit experiments that have a run on another base, if inputs have changed
+            since; otherwise the job of that run is returned, with a warning.
+        note: The reason for the launch; stored in the launch record, the results and the report.
 
     Returns:
         The jobs, in the order of the file and of each sweep's grid.
 
     Raises:
-        SweepError: Where a sweep cannot be used as written, or there is none of a name.
-        RemexError: Where an experiment could not be submitted; those before it may have been.
-            Run the same call again for the others.
+        SweepError: A sweep cannot be used as written, or there is no sweep of a name.
+        RemexError: An experiment could not be submitted; earlier ones may have been. Call it again
+            for the others.
 
     Example:
         >>> submit("sweeps.py", repo=Repo("."), remote=Remote(None, runs="~/runs"))
@@ -156,15 +156,15 @@ def collect(  # noqa: PLR0913 - the contract with users
     Args:
         sweep_file: The file that defines the sweeps, as module-level functions.
         repo: The user's repository; None for that of the working directory.
-        remote: Where the runs are, with today's `shell`; None for what was recorded.
+        remote: Where the runs are, with the current `shell`; None to use what was recorded.
         output: The output folder.
-        names: The sweeps to collect, by name; None for all in the file.
-        offline: Make no connection; judge what is on this machine.
-        max_file: Leave outputs of more bytes on the cluster; None for no limit.
+        names: The names of the sweeps to collect; None for all in the file.
+        offline: Make no connection; judge the outputs on this machine.
+        max_file: Leave larger outputs, in bytes, on the cluster; None for no limit.
         plugins: Modules and objects with `pytest_remex_*` hooks.
 
     Returns:
-        For each sweep, by name, a DataFrame as `pytest_remex.results` returns it.
+        For each sweep, by name, a DataFrame like that of `pytest_remex.results`.
 
     Raises:
         RemexError: The file or a sweep cannot be used, a sweep was never submitted, a cluster
@@ -193,17 +193,17 @@ def collect(  # noqa: PLR0913 - the contract with users
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """Where the experiments of a file come from, and where they run."""
+    """A file's sweeps, their repository, and the remote that they run on."""
 
     path: Path
     repo: Repo
     remote: Remote
     scripts: Sequence[str]
-    """The batch scripts of all sweeps of the file."""
+    """The batch scripts of all sweeps in the file."""
 
 
 class _Quiet:
-    """The listener of a script: it shows nothing, and stops where Ctrl-C came."""
+    """The listener for scripts: it shows nothing, and stops after Ctrl-C."""
 
     def __init__(self) -> None:
         self._interrupted = False
@@ -242,7 +242,7 @@ def _submitter(
 
 
 def _node(target: _Target, function: SweepFunction, point: Config) -> str:
-    """Return the node ID that pytest gives where its rootdir is the repository."""
+    """Return the node ID that pytest would use with the repository as its rootdir."""
     top, file = target.repo.path.resolve(), target.path.resolve()
     shown = file.relative_to(top).as_posix() if file.is_relative_to(top) else target.path.name
     title = f"[{point_id(sweep_of(function) or Sweep(''), point)}]" if point else ""
@@ -298,7 +298,7 @@ def _warn(text: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Submitted:
-    """An experiment that has a run, and the sweep function that makes and checks it."""
+    """An experiment that has a run, and its sweep function."""
 
     function: SweepFunction
     sweep: Sweep
@@ -308,7 +308,7 @@ class _Submitted:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """What all experiments are judged with."""
+    """What judging needs for all experiments."""
 
     repo: Repo
     remote: Remote | None
@@ -328,8 +328,8 @@ def _find_runs(functions: Iterable[SweepFunction], index: RunIndex) -> list[_Sub
         ]
         if not runs:
             raise RemexError(
-                f"sweep {sweep.name} was not submitted: submit(...) or pytest --remex-submit "
-                f"submits it"
+                f"sweep {sweep.name} has not been submitted: use submit(...) or pytest "
+                f"--remex-submit"
             )
         found += runs
     return found

@@ -1,6 +1,6 @@
-"""What a new user's repository lacks: a sweep file that fits its config, a batch script, settings.
+"""Make the files for a first sweep: a sweep file that fits the config, a batch script, settings.
 
-Files are only looked at here; who calls writes what is missing.
+Files are only read here; the caller writes what is missing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SWEEPS = "sweeps.py"
 SETTINGS = "pytest.ini"
 
 _OWN_CONFIG = "parameters.json"
-"""What the sweep writes where there is no config file."""
+"""The file that the sweep writes if there is no config file."""
 
 _DEEPEST = 3
 _MOST_FILES = 5000
@@ -32,7 +32,7 @@ _TOOLS = re.compile(
     r".*\.ipynb|mkdocs\.yml|environment.*\.ya?ml|docker-compose.*|mypy\.ini|ruff\.toml|"
     r"fpm\.toml|cargo\.toml|.*\.lock|cmakepresets\.json|codemeta\.json|.*\.cff|readthedocs.*"
 )
-"""Files of programs that are no simulation's parameters."""
+"""Config files of tools, which do not contain a simulation's parameters."""
 _LIKELY = re.compile(r"inlist_project|config|param|settings|input|namelist|run|athinput|user_nl")
 _SETTINGS_OF_PYTEST = (
     ("pyproject.toml", re.compile(r"^\[tool\.pytest\b", re.MULTILINE)),
@@ -43,7 +43,7 @@ _SETTINGS_OF_PYTEST = (
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A number in a config file, by the name that `patch_config` takes, and two values for it."""
+    """A number in a config file: its name for `patch_config`, and two values for it."""
 
     name: str
     values: tuple[int | float, int | float]
@@ -51,7 +51,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a repository has: its top, its config file if any, a parameter of it, and the rest."""
+    """What was found in a repository: its top, config file, a parameter, script and so on."""
 
     top: Path
     config_file: str | None
@@ -64,7 +64,7 @@ class Found:
 
 
 def look(top: Path) -> Found:
-    """Look at a repository.
+    """Search a repository for a config file, a parameter, and existing files.
 
     Args:
         top: Its top folder.
@@ -90,7 +90,7 @@ def look(top: Path) -> Found:
 
 
 def missing_files(found: Found) -> dict[str, str]:
-    """Return the texts of the files that a repository lacks, by name."""
+    """Return the texts of the missing files, by name."""
     files: dict[str, str] = {}
     if found.sweep_file is None:
         files[SWEEPS] = _sweeps(found)
@@ -102,7 +102,7 @@ def missing_files(found: Found) -> dict[str, str]:
 
 
 def _files(top: Path) -> Iterator[str]:
-    """Yield the files of a few levels, without hidden folders."""
+    """Yield the files in the top few levels, except in hidden folders."""
     count = 0
     for folder, folders, names in os.walk(top):
         depth = len(Path(folder).relative_to(top).parts)
@@ -116,13 +116,13 @@ def _files(top: Path) -> Iterator[str]:
 
 
 def _rank(name: str) -> tuple[int, int, str]:
-    """Sort likely config files first, and those nearer to the top."""
+    """Return a sort key: likely config files first, then those nearer to the top."""
     last = name.rpartition("/")[2].lower()
     return (0 if _LIKELY.match(last) else 1, name.count("/"), name)
 
 
 def _first_config(top: Path, names: list[str]) -> tuple[str | None, Parameter | None]:
-    """Return the first file that has a number to vary, else the first config file."""
+    """Return the first file with a number to vary, or else the first config file."""
     first: str | None = None
     for name in names:
         settings = _read(top / name)
@@ -147,7 +147,7 @@ def _read(path: Path) -> Settings | None:
 
 
 def _parameter(settings: Settings) -> Parameter | None:
-    """Return the first number that is no switch: a float before a whole number."""
+    """Return the first number to vary: floats before integers."""
     numbers = dict(_numbers(settings, ""))
     floats = {name: value for name, value in numbers.items() if isinstance(value, float)}
     for name, value in {**floats, **numbers}.items():
@@ -182,7 +182,7 @@ def _settings_file(top: Path) -> str | None:
 
 
 def _program(names: list[str]) -> str | None:
-    """Return the command that runs the simulation, where it can be told."""
+    """Return the command that runs the simulation, if it can be guessed."""
     if {"rn", "mk"} <= {*names}:  # MESA's work directory
         return "${REMEX_COMMAND:-./rn}"
     scripts = [

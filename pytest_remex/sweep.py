@@ -1,4 +1,4 @@
-"""The decorator, the grid of points that it stands for, and the call of a sweep function."""
+"""The decorator, the grid of points that it defines, and the call of a sweep function."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ T = TypeVar("T")
 Dimensions: TypeAlias = Mapping[str | tuple[str, ...], Iterable[object]]
 
 RESERVED = frozenset({"launches", "runs", "local"})
-"""Folders of the output folder, in which each sweep has one of its own."""
+"""Folders in the output folder that a sweep's folder must not be named like."""
 
 SWEEP_FILES = ("sweeps.py", "sweep_*.py", "*_sweep.py")
-"""The names of files in which pytest looks for sweeps, beside those of tests."""
+"""The file names in which pytest looks for sweeps, in addition to test files."""
 
 ATTRIBUTE = "__remex_sweep__"
 
@@ -44,37 +44,37 @@ def sweep(  # noqa: PLR0913 - the contract with users
 ) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Make a function a sweep: one experiment for each point of the grid.
 
-    Before its `yield` the function edits a checkout of the base commit, `experiment.path`; after
-    it, with the job's `Run`, it checks and returns measures.
+    Before its `yield` the function edits a checkout of the base commit, `experiment.path`. After
+    it, with the job's `Run`, it checks the outputs and returns measures.
 
     Args:
-        dimensions: The values of each parameter: from a name to a list of values, or from a tuple
-            of names to a list of value tuples, for parameters that vary together. The grid is the
-            product in the order given, the last dimension varying fastest; without dimensions
-            there is one experiment. Any iterable will do.
-        base_config: The parameters that do not vary; `experiment.config` is it with the point on
-            top.
+        dimensions: The values of each parameter: a dict from a name to a list of values, or from a
+            tuple of names to a list of value tuples, for parameters that vary together. The grid is
+            the product in the given order, the last dimension varying fastest; without dimensions
+            there is one experiment. Any iterable can be used as a list.
+        base_config: The parameters that do not vary; `experiment.config` is this, updated with the
+            point.
         branch: The base: any branch, tag or commit of the repository. Default: HEAD.
-        name: The sweep's name. Default: the function's.
-        fetch: Patterns of outputs to fetch, relative to the run directory, as `LOGS/*.data`. Each
-            must match a file that the job wrote, but for those marked by `optional`.
+        name: The sweep's name. Default: the function's name.
+        fetch: Patterns of outputs to fetch, relative to the run directory, such as `LOGS/*.data`.
+            Each must match a file that the job wrote, except those marked by `optional`.
         config_file: The file in the run directory, or a list of files, from which the config that
             ran is read back.
-        link_name: A template for the links to outputs, as `"{initial_mass}_{output}"`.
+        link_name: A template for the links to outputs, such as `"{initial_mass}_{output}"`.
         inputs: Patterns, as in .gitignore, of the repository's files that the job depends on.
-            Then only those, and the script, are placed in run directories and tell experiments
-            apart. Default: all files but control files (see `remex_control`).
-        script: The batch script, by its path in the repository.
-        recipes: Variants of the patch, read there as `experiment.recipe`. The first is submitted;
-            where its job or its check failed, `--remex-retry` tries the next one.
+            Then only those and the script are copied to run directories and identify experiments.
+            Default: all files except control files (see `remex_control`).
+        script: The path of the batch script in the repository.
+        recipes: Variants of the patch, which reads its variant as `experiment.recipe`. The first is
+            submitted; if its job or its check failed, `--remex-retry` tries the next one.
 
     Returns:
-        A decorator, which returns the function as pytest can collect it.
+        A decorator, which returns the function in a form that pytest can collect.
 
     Raises:
         SweepError: A name is in two dimensions, a tuple has the wrong length, a dimension is
-            empty, two points have the same id, JSON cannot hold a value, or a path or pattern
-            cannot be meant.
+            empty, two points have the same id, JSON cannot represent a value, or a path or pattern
+            is invalid.
 
     Example:
         >>> @sweep({"initial_mass": [10, 15, 20]}, fetch=["LOGS/history.data"])
@@ -120,7 +120,7 @@ def optional(pattern: str) -> OptionalOutput:
         pattern: A pattern of outputs, relative to the run directory.
 
     Raises:
-        SweepError: It is no string, or empty.
+        SweepError: It is not a string, or empty.
 
     Example:
         >>> @sweep(fetch=["LOGS/history.data", optional("LOGS/*.png")])
@@ -131,7 +131,7 @@ def optional(pattern: str) -> OptionalOutput:
 
 
 def sweep_of(function: object) -> Sweep | None:
-    """Return the sweep that a function was decorated with; None where it was not."""
+    """Return the sweep that a function was decorated with; None if it was not."""
     found = getattr(function, ATTRIBUTE, None)
     return found if isinstance(found, Sweep) else None
 
@@ -149,9 +149,9 @@ def expand(plan: Sweep) -> list[dict[str, Value]]:
 
 
 def plain(value: object, name: str) -> Value:
-    """Return `value` as JSON can hold it; NumPy scalars and arrays become Python's own.
+    """Convert a value for JSON; NumPy scalars and arrays become plain Python values.
 
-    Raises `SweepError` for anything else, for nan and for infinities.
+    Raises `SweepError` for values of other types, nan and infinities.
     """
     if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
         value = value.tolist()
@@ -167,7 +167,7 @@ def plain(value: object, name: str) -> Value:
         case Mapping():
             return {str(key): plain(one, f"{name}.{key}") for key, one in value.items()}
     raise SweepError(
-        f"{name} = {value!r}: a {type(value).__name__} cannot be kept in a launch record; "
+        f"{name} = {value!r}: a {type(value).__name__} cannot be stored in a launch record: "
         f"use a number, a string, a list or a dict, and build the object in the sweep function"
     )
 
@@ -184,10 +184,10 @@ class SweepCall:
         self._paused: Generator[None, Run, object] | None = None
 
     def patch(self, checkout: Path) -> None:
-        """Run the function up to its `yield`, or to its end where it has none.
+        """Run the function up to its `yield`, or to its end if it has none.
 
         Args:
-            checkout: The working directory meanwhile: a relative path edits the checkout.
+            checkout: The working directory meanwhile, so that relative paths edit the checkout.
 
         """
         __tracebackhide__ = True
@@ -210,7 +210,7 @@ class SweepCall:
         self._paused = cast("Generator[None, Run, object]", result)
 
     def check(self, run: Run) -> Mapping[str, object]:
-        """Run the function after its `yield`, and return the measures that it returns."""
+        """Run the function after its `yield`, and return its measures."""
         __tracebackhide__ = True
         if self._paused is None:
             return {}
@@ -218,16 +218,16 @@ class SweepCall:
             self._paused.send(run)
         except StopIteration as end:
             return _measures(end.value, self._title)
-        raise SweepError(f"sweep {self._title} yields twice: a sweep yields once, for its run")
+        raise SweepError(f"sweep {self._title} yields twice: it must yield once, for its run")
 
     def close(self) -> None:
-        """End a paused function; what it has in `finally` runs."""
+        """End a paused function; its `finally` blocks run."""
         if self._paused is not None:
             self._paused.close()
 
 
 def _mark(function: Callable[P, T], plan: Sweep) -> Callable[P, T]:
-    # pytest refuses generator functions, and runs one that is wrapped; __test__ lets any name in.
+    # pytest refuses generator functions, so it gets a wrapper; __test__ allows any name
     @functools.wraps(function)
     def experiment(*args: P.args, **kwargs: P.kwargs) -> T:
         return function(*args, **kwargs)
@@ -270,7 +270,7 @@ def _texts(values: object, keyword: str) -> tuple[str, ...]:
 
 def _text(value: object, keyword: str) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise SweepError(f"{keyword}: {value!r} must be a string that is not empty")
+        raise SweepError(f"{keyword}: {value!r} must be a string, and not empty")
     if "\n" in value or "\0" in value:
         raise SweepError(f"{keyword}: {value!r} contains a line break or NUL: remove it")
     return value

@@ -1,4 +1,4 @@
-"""Sweep files without pytest: import one, and call its sweep functions with what a script has."""
+"""Sweep files without pytest: import one, and call its sweep functions from a script."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 SweepFunction: TypeAlias = Callable[..., object]
 
 GIVEN = ("experiment", "repo", "remote")
-"""What a sweep function may ask for where there is no pytest."""
+"""The arguments that a sweep function can have without pytest."""
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 LARGEST = 4 << 20
-"""Bytes of a sweep file at most."""
+"""The most bytes of a sweep file."""
 
 
 class SweepFiles:
-    """The Python files below a folder, looked at without importing them."""
+    """The Python files below a folder, read without importing them."""
 
     def __init__(self, top: Path) -> None:
         self._top = top
         self._functions: dict[str, frozenset[str]] = {}
 
     def have(self, node: str) -> bool:
-        """Return whether a file still has the function that a node id of a record names."""
+        """Return whether a file still has the function in a record's node id."""
         file, _, name = function_of(node).partition("::")
         if file not in self._functions:
             self._functions[file] = self._read(file)
@@ -57,15 +57,15 @@ class SweepFiles:
 
 @contextmanager
 def sweep_functions(path: Path, names: Iterable[str] | None) -> Iterator[list[SweepFunction]]:
-    """Yield the sweep functions of a file; its folder can be imported from meanwhile.
+    """Yield the sweep functions of a file; meanwhile its folder is on the import path.
 
     Args:
         path: The file that defines the sweeps, as module-level functions.
-        names: The sweeps wanted, by name; None for all in the file.
+        names: The names of the wanted sweeps; None for all in the file.
 
     Raises:
-        SweepError: The file cannot be imported, has no sweep of a name, or a sweep needs pytest:
-            it asks for a fixture of its own, or carries marks.
+        SweepError: The file cannot be imported, has no sweep of a name, or a sweep needs pytest
+            because it uses other fixtures or has marks.
 
     """
     before = list(sys.path)
@@ -88,7 +88,7 @@ def sweep_functions(path: Path, names: Iterable[str] | None) -> Iterator[list[Sw
 
 
 def experiment_at(sweep: Sweep, point: Config, path: Path, recipe: int = 0) -> Experiment:
-    """Return the experiment of a point, with its checkout at `path`, and one of its recipes."""
+    """Return the experiment of a point, with its checkout at `path` and one of its recipes."""
     title, config = point_id(sweep, point), {**sweep.base_config, **point}
     return Experiment(sweep, title, point, config, path, recipe=sweep.recipe(recipe))
 
@@ -96,7 +96,7 @@ def experiment_at(sweep: Sweep, point: Config, path: Path, recipe: int = 0) -> E
 def call_of(
     function: SweepFunction, experiment: Experiment, repo: Repo, remote: Remote
 ) -> SweepCall:
-    """Return the call of a sweep function for an experiment, not yet begun."""
+    """Return the call of a sweep function for an experiment, not yet started."""
     given: Mapping[str, object] = {"experiment": experiment, "repo": repo, "remote": remote}
     wanted = inspect.signature(function).parameters
     arguments = {name: value for name, value in given.items() if name in wanted}
@@ -106,9 +106,9 @@ def call_of(
 def _imported(path: Path) -> ModuleType:
     spec = spec_from_file_location(f"remex_sweeps_{path.stem}", path)
     if spec is None or spec.loader is None or not path.is_file():
-        raise SweepError(f"{path} is not a Python file: name the file with the sweeps")
+        raise SweepError(f"{path} is not a Python file: give the file with the sweeps")
     module = module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses in the file look their module up
+    sys.modules[spec.name] = module  # dataclasses in the file look up their module
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
@@ -117,12 +117,12 @@ def _imported(path: Path) -> ModuleType:
 
 
 def _refuse_pytest(name: str, function: SweepFunction) -> None:
-    """Refuse a sweep that only pytest can call as it is meant."""
-    instead = "use it with pytest, by its --remex options"
+    """Refuse a sweep that needs pytest."""
+    instead = "run it with pytest and its --remex options"
     for parameter in inspect.signature(function).parameters.values():
         if parameter.name not in GIVEN and parameter.default is inspect.Parameter.empty:
             raise SweepError(
-                f"sweep {name} asks for the fixture {parameter.name!r}, which only pytest has: "
+                f"sweep {name} uses the fixture {parameter.name!r}, which only pytest has: "
                 f"{instead}"
             )
     marks = [str(mark.name) for mark in getattr(function, "pytestmark", ())]

@@ -97,7 +97,7 @@ def test_a_job_that_has_not_ended(project):
 def test_never_submitted(project):
     """A sweep that has no run is named, with the command that submits it."""
     with pytest.raises(
-        RemexError, match=r"sweep grid was not submitted: submit.*pytest --remex-submit"
+        RemexError, match=r"sweep grid has not been submitted: use submit.*pytest --remex-submit"
     ):
         collect("sweeps.py")
 
@@ -113,7 +113,7 @@ def test_one_sweep_of_several(submitted):
 @pytest.mark.parametrize(
     ("before", "after", "words"),
     [
-        ("experiment, repo", "experiment, tmp_path, repo", "asks for the fixture 'tmp_path'"),
+        ("experiment, repo", "experiment, tmp_path, repo", "uses the fixture 'tmp_path'"),
         ("@sweep", "@__import__('pytest').mark.xfail\n@sweep", "is marked xfail"),
         ("@sweep", "1 / 0\n@sweep", r"cannot be imported \(ZeroDivisionError"),
     ],

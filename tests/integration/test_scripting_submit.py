@@ -92,7 +92,7 @@ def test_unknown_fixture(project):
     """A sweep function that asks for what only pytest has is refused, and nothing is left."""
     project.edit("sweeps.py", "def grid(experiment)", "def grid(experiment, tmp_path)")
     message = submit(project)
-    assert message.startswith("SweepError: sweep grid asks for the fixture 'tmp_path'")
+    assert message.startswith("SweepError: sweep grid uses the fixture 'tmp_path'")
     assert project.jobs() == []
     assert not list((project.path / ".git" / "worktrees").glob("*"))
 

@@ -156,7 +156,7 @@ def test_optional_outputs():
     [
         ({"fetch": "a"}, r"fetch='a' is one string: write fetch=\['a'\]"),
         ({"fetch": 3}, "fetch=3: write a list of strings"),
-        ({"fetch": ["a", ""]}, "fetch: '' must be a string that is not empty"),
+        ({"fetch": ["a", ""]}, "fetch: '' must be a string, and not empty"),
         ({"fetch": [1]}, "fetch: 1 must be a string"),
         ({"inputs": "src"}, r"inputs='src' is one string"),
         ({"inputs": ["a\nb"]}, r"inputs: 'a\\nb' contains a line break or NUL"),

@@ -316,7 +316,7 @@ def test_wrong_fixture(project, fixture):
             return "a string"
         """,
     )
-    refused(project.pytest("--remex-submit"), f"the fixture {fixture} gives 'a string'")
+    refused(project.pytest("--remex-submit"), f"the fixture {fixture} returns 'a string'")
 
 
 def test_output_that_is_a_file(project):
@@ -324,7 +324,7 @@ def test_output_that_is_a_file(project):
     project.write("remex-output", "a file")
     refused(
         project.pytest("--remex-submit"),
-        f"{project.path / 'remex-output'} cannot be written (File exists): move away what is there",
+        f"{project.path / 'remex-output'} cannot be written (File exists): move away what is in",
     )
     assert (project.path / "remex-output").read_text() == "a file"
 

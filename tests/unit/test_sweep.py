@@ -102,7 +102,7 @@ def test_only_finite_numbers(value):
 @pytest.mark.parametrize("value", [object(), {1, 2}, b"bytes", 1j, print])
 def test_only_what_json_holds(value):
     """Other objects are refused, with their type."""
-    with pytest.raises(SweepError, match=f"mass = .*a {type(value).__name__} cannot be kept"):
+    with pytest.raises(SweepError, match=f"mass = .*a {type(value).__name__} cannot be stored"):
         plain(value, "mass")
 
 

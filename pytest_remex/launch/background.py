@@ -1,4 +1,4 @@
-"""Sends a batch in a thread of its own while the next one is prepared, and puts off Ctrl-C."""
+"""Send a batch in the background while the next one is prepared, and defer Ctrl-C."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ Step: TypeAlias = tuple[str, int, int, str]
 
 
 class BackgroundBatch:
-    """Runs `send` in a thread; its progress is shown by whoever waits for the result."""
+    """Run `send` in a thread; the caller that waits for the result shows its progress."""
 
     def __init__(self, send: Callable[[Progress], list[RunRecord]]) -> None:
         self._steps: SimpleQueue[Step | None] = SimpleQueue()
         self._runs: Future[list[RunRecord]] = Future()
-        # A daemon thread: a push that hangs must not keep the command from its end.
+        # A daemon thread: a push that hangs must not keep the command from ending.
         self._thread = threading.Thread(target=self._run, args=(send,), daemon=True)
         self._thread.start()
 
     @property
     def running(self) -> bool:
-        """Whether it is under way."""
+        """Whether it is still running."""
         return not self._runs.done()
 
     def result(self, progress: Progress) -> list[RunRecord]:
-        """Wait for the end, and return what `send` returned. Raises what `send` raised."""
+        """Wait for `send` to finish, and return its result. Raises what `send` raised."""
         for step in iter(self._steps.get, None):
             progress(*step)
         return self._runs.result()
 
     def abandon(self, seconds: float) -> None:
-        """Wait so long for the end, and no longer; its connection must have been closed before."""
+        """Wait at most `seconds` for the end; its connection must have been closed before."""
         self._thread.join(seconds)
 
     def _run(self, send: Callable[[Progress], list[RunRecord]]) -> None:
@@ -55,13 +55,13 @@ class BackgroundBatch:
 
 @contextmanager
 def deferred_interrupts(interrupted: Callable[[], None]) -> Iterator[Sequence[int]]:
-    """Put off Ctrl-C within a `with` block; a second one raises KeyboardInterrupt at once.
+    """Defer Ctrl-C within a `with` block; a second Ctrl-C raises KeyboardInterrupt at once.
 
     Args:
         interrupted: Called at the first Ctrl-C.
 
     Yields:
-        The signals that came; there are none outside of the main thread.
+        The signals received; always empty outside the main thread.
     """
     numbers: list[int] = []
     if threading.current_thread() is not threading.main_thread():

@@ -1,4 +1,4 @@
-"""Claims experiments in the runs folder, and goes by what other clients have claimed there."""
+"""Claim experiments in the runs folder, and respect the claims of other clients."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pytest_remex.records.schema import Launch, RunRecord
 from pytest_remex.records.store import LaunchRecord, record_path
 
 ROUNDS = 3
-"""How often an experiment may be found taken by another client before it is left to that one."""
+"""How often an experiment may turn out to be claimed before it is left to the other client."""
 AGAIN = "--remex-submit --remex-retry sends it again"
 
 
@@ -50,15 +50,15 @@ def wanted_claim(session: LaunchSession, request: SubmitRequest, run: RunRecord)
 
 
 def follow(candidate: Candidate, taken: TakenBy, run: RecordedRun | None) -> bool:
-    """Go by another client's claim of an experiment.
+    """Handle another client's claim on an experiment.
 
     Args:
         candidate: The experiment; its outcome is set.
         taken: The claim.
-        run: The run that it tells of; None where it cannot be gone on with here.
+        run: The claim's run; None if this client cannot continue it.
 
     Returns:
-        Whether the run is unfinished, and this client goes on with it.
+        Whether the run is unfinished, and this client continues it.
 
     """
     outcome = _outcome_of(taken) or (run and Outcome.of_released(run))
@@ -73,7 +73,7 @@ def follow(candidate: Candidate, taken: TakenBy, run: RecordedRun | None) -> boo
 
 
 def _outcome_of(taken: TakenBy) -> Outcome | None:
-    """Return what to tell of an experiment that another client has; None where it is unfinished."""
+    """Return the outcome of an experiment that another client has; None if it is unfinished."""
     claim = taken.claim
     if taken.condition is Condition.SUBMITTED:
         return Outcome(State.ALREADY, taken.job, claim.launch, by=claim.by)
@@ -86,16 +86,16 @@ def _outcome_of(taken: TakenBy) -> Outcome | None:
 
 
 def run_of_claim(taken: TakenBy, request: SubmitRequest, run: RunRecord, home: Path) -> RecordedRun:
-    """Return the run that a claim tells of, where no launch record does.
+    """Return the run described by a claim, when no launch record has it.
 
     Args:
         taken: The claim.
-        request: The same experiment, as it is here.
-        run: Its run here, which never began.
+        request: This client's request for the same experiment.
+        run: This client's run of it, which was never submitted.
         home: The folder of the launch records.
 
     Raises:
-        RecordError: A name in the claim could be none of ours.
+        RecordError: The claim has a name that pytest-remex would never write.
 
     """
     claim, sweep = taken.claim, request.prepared.experiment.sweep

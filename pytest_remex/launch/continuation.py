@@ -1,4 +1,4 @@
-"""How runs go on whose jobs were ended early: what is listed, and what extensions decide."""
+"""Continue runs whose jobs were ended early: list their files, and let extensions decide how."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from pytest_remex.model import Experiment, Remote
 from pytest_remex.records.index import RecordedRun
 
 ENDED_EARLY = frozenset({JobState.TIMEOUT, JobState.PREEMPTED, JobState.NODE_FAIL})
-"""States of a job that was ended by something else than its program."""
+"""The states of a job that was ended by something other than its program."""
 MOST_LISTED = 2000
-"""Files listed of a run: the newest decide how it goes on."""
+"""The most files that are listed for a run, the newest ones."""
 _GONE = Continuation(reason="its run directory is gone")
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The files of a run directory that a probe asks for; `refused` says why there are none."""
+    """The files in a run directory that match a probe; `refused` says why there are none."""
 
     files: tuple[RunFile, ...] = ()
     gone: bool = False
@@ -41,16 +41,16 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class FailedProbe:
-    """A hook that should have said what is to be listed, and raised; `why` names it."""
+    """A hook that should have said what to list, but raised; `why` names it."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class EndedEarly:
-    """A run whose job was ended early: what is here of it, and what was listed on the cluster.
+    """A run whose job was ended early: its fetched outputs, and the files listed on the cluster.
 
-    `fault` is why no extension can say how it goes on.
+    `fault` says why no extension can decide how it continues.
     """
 
     collected: CollectedRun
@@ -60,7 +60,7 @@ class EndedEarly:
 
 
 def probe_of(hooks: pluggy.HookRelay, experiment: Experiment) -> ContinueProbe | FailedProbe | None:
-    """Return what extensions ask for of an experiment, whose path is its patched checkout.
+    """Ask extensions what to list for an experiment, whose path is its patched checkout.
 
     Raises `RemexError` for a pattern that leaves the run directory.
     """
@@ -68,7 +68,7 @@ def probe_of(hooks: pluggy.HookRelay, experiment: Experiment) -> ContinueProbe |
     try:
         with naming_hook(caller):
             probe: ContinueProbe | None = caller(experiment=experiment)
-    except SweepError as error:  # told where the experiment is retried
+    except SweepError as error:  # reported only if the experiment is retried
         return FailedProbe(str(error))
     for pattern in probe.patterns if probe else ():
         if pattern.startswith("/") or ".." in pattern.split("/"):
@@ -84,7 +84,7 @@ def list_files(
     probes: Mapping[str, ContinueProbe | FailedProbe],
     connect: Connect,
 ) -> list[EndedEarly]:
-    """List what the probes of runs ask for, with one request for each remote.
+    """List the files that match the probes of runs, with one request per remote.
 
     Args:
         collected: The runs.
@@ -92,7 +92,7 @@ def list_files(
         connect: Returns the connection to a remote.
 
     Raises:
-        RemoteError: A remote cannot be asked.
+        RemoteError: A remote cannot be queried.
 
     """
     runs = list(collected)
@@ -125,9 +125,9 @@ def _ended_early(
 def continuation_of(
     hooks: pluggy.HookRelay, ended: EndedEarly, experiment: Experiment
 ) -> Continuation:
-    """Return how a run goes on, as extensions decide; without a command it starts afresh.
+    """Let extensions decide how a run continues; without a command it starts from scratch.
 
-    Raises `SweepError` where a hook of theirs raises.
+    Raises `SweepError` if one of their hooks raises.
     """
     if ended.fault:
         raise SweepError(ended.fault)
@@ -147,9 +147,9 @@ def continuation_of(
 
 
 class LookAhead:
-    """Looks how runs that are to be retried go on, without fetching or sending anything.
+    """Find out how retried runs would continue, without fetching or submitting anything.
 
-    `folder` is where outputs were fetched to.
+    `folder` is the folder of the fetched outputs.
     """
 
     def __init__(self, hooks: pluggy.HookRelay, folder: Path) -> None:
@@ -160,23 +160,23 @@ class LookAhead:
         self._found: dict[str, Continuation] = {}
 
     def probe(self, experiment: Experiment) -> None:
-        """Ask extensions what they want to know of an experiment, which is patched now.
+        """Ask extensions what to list for an experiment, whose checkout is patched now.
 
         Raises `RemexError` for a pattern that leaves the run directory.
         """
         self._probe = probe_of(self._hooks, experiment)
 
     def add(self, recorded: RecordedRun, experiment: Experiment) -> None:
-        """Take the run of the experiment probed last, where its job was ended early."""
+        """Add the run of the experiment that was probed last, if its job was ended early."""
         final = recorded.run.final
         if final is not None and final.state in ENDED_EARLY and self._probe is not None:
             self._waiting.append((recorded, experiment, self._probe))
 
     def look(self, connect: Connect) -> list[str]:
-        """List what is asked for, where anything is, and have extensions decide.
+        """List the requested files, if any, and let extensions decide.
 
         Returns:
-            Why it is not known how some go on.
+            Messages on why it is unknown how some runs continue.
         """
         probes = {recorded.run.directory: probe for recorded, _, probe in self._waiting}
         runs = [WantedRun.as_launched(recorded) for recorded, _, _ in self._waiting]
@@ -196,16 +196,16 @@ class LookAhead:
         return problems
 
     def of(self, recorded: RecordedRun | None) -> Continuation | None:
-        """Return how a run goes on; None where it was not looked at."""
+        """Return how a run continues; None if that was not determined."""
         return self._found.get(recorded.run.directory) if recorded else None
 
     def counts(self) -> Counter[Continuation]:
-        """Return how runs go on, and how many of them."""
+        """Return the ways in which runs continue, with their numbers of runs."""
         return Counter(self._found.values())
 
 
 def shown(how: Continuation) -> str:
-    """Return what a plan shows of how a run goes on."""
+    """Describe how a run continues, for a plan."""
     if how.command:
         reason = f" ({how.reason})" if how.reason else ""
         return f"goes on with {shlex.join(how.command)}{reason}"
@@ -213,7 +213,7 @@ def shown(how: Continuation) -> str:
 
 
 def told(how: Continuation, count: int) -> str:
-    """Return the line that tells how many runs go on in a way."""
+    """Return a line on how many runs continue in a way."""
     words = shown(how)
     if count > 1:
         words = words.replace("goes on with", "go on with", 1).replace("starts", "start", 1)

@@ -1,6 +1,6 @@
-"""Decides what a submit does with an experiment: the plan shows it, the submit does it.
+"""Decide what submit does with an experiment: plan shows it, submit does it.
 
-A retry decides by what became of the last job, asked in one query for a whole batch.
+A retry depends on the state of the last job, which one query determines for a whole batch.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KnownRuns:
-    """What the records know of an experiment: its own run, and its point's on another base.
+    """What the records say about an experiment: its own run, and its point's on another base.
 
-    `purged` says that what its own run left is gone, and was not fetched: see `is_purged`.
-    `verdict` is the one on the run that a retry asks about: see `recorded_verdict`. `recipes` is
-    how many the sweep has.
+    `purged` means that the outputs of its own run are gone without having been fetched: see
+    `is_purged`. `verdict` is that of the run that a retry depends on: see `recorded_verdict`.
+    `recipes` is the sweep's number of recipes.
     """
 
     run: RecordedRun | None = None
@@ -60,25 +60,25 @@ class KnownRuns:
     def for_retry(
         cls, run: RecordedRun | None, earlier: EarlierRun | None, folder: Path, recipes: int = 0
     ) -> KnownRuns:
-        """Return also what collects left in the folder of the fetched outputs."""
+        """Include what collects recorded in the folder of the fetched outputs."""
         found = cls(run, earlier, is_purged(run, folder), recipes=recipes)
         return replace(found, verdict=recorded_verdict(found.asked, folder))
 
     @property
     def asked(self) -> RecordedRun | None:
-        """The run whose job a retry asks about: its own, where it has one."""
+        """The run that a retry depends on: its own, if it has one."""
         return self.run or (self.earlier.recorded if self.earlier else None)
 
     @property
     def has_next_recipe(self) -> bool:
-        """Whether the sweep has a recipe that its run was not made by, nor those before it."""
+        """Whether the sweep has a recipe after that of its run."""
         return self.run is not None and self.run.run.recipe + 1 < self.recipes
 
     def recipe_after(self, job: Job | None) -> int:
-        """Return which recipe a retry takes.
+        """Return the recipe for a retry.
 
-        It is the next one where the program or its check failed, and the same where something else
-        ended the job, or no other is left.
+        It is the next one if the program or its check failed, and the same one if something else
+        ended the job, or if no other is left.
         """
         if self.run is None:
             return 0
@@ -91,11 +91,11 @@ def decide(known: KnownRuns, options: LaunchOptions, job: Job | None = None) -> 
 
     Args:
         known: The runs that the experiment has.
-        options: What the user chose.
-        job: The job of the run that a retry asks about, if its state is known.
+        options: The user's choices.
+        job: The job that a retry depends on, if its state is known.
 
     Returns:
-        The decision. `ASK` comes only where `job` decides and is not given.
+        The decision; `ASK` only if it depends on `job` and that is None.
     """
     if known.run is None:
         return _decide_by_earlier(known, options, job)
@@ -146,9 +146,9 @@ def _decide_by_job(
 
 
 def is_purged(recorded: RecordedRun | None, folder: Path) -> bool:
-    """Return whether a run was removed, or its directory was gone when a collect still wanted it.
+    """Return whether a run was removed, or its directory disappeared before it was collected.
 
-    `folder` is where outputs are fetched to.
+    `folder` is the folder of the fetched outputs.
     """
     if recorded is None or not recorded.run.stage.settled:
         return False
@@ -157,9 +157,9 @@ def is_purged(recorded: RecordedRun | None, folder: Path) -> bool:
 
 
 def recorded_verdict(recorded: RecordedRun | None, folder: Path) -> str:
-    """Return the verdict of the last collect on a run's job; empty where none judged that job.
+    """Return the last collect's verdict on a run's job; empty if no collect judged that job.
 
-    `folder` is where outputs are fetched to.
+    `folder` is the folder of the fetched outputs.
     """
     if recorded is None or not recorded.run.job:
         return ""
@@ -168,12 +168,12 @@ def recorded_verdict(recorded: RecordedRun | None, folder: Path) -> str:
 
 
 def recorded_job(recorded: RecordedRun | None) -> Job | None:
-    """Return a run's job as a status or a collect last saw it; None where none saw its end."""
+    """Return a run's job from its record; None if no status or collect has seen its end."""
     return recorded.run.final if recorded else None
 
 
 class JobStates:
-    """The states of jobs whose ends no record knows, for a plan: one query for each remote.
+    """The states of jobs without a recorded end, for a plan: one query per remote.
 
     Args:
         index: The runs of the launch records.
@@ -187,16 +187,16 @@ class JobStates:
         self._jobs: dict[str, Job] = {}
         self._asked: set[Remote] = set()
         self.problems: dict[Remote, str] = {}
-        """Why a remote could not be asked."""
+        """Why a remote could not be queried."""
 
     def leave_out(self, remote: Remote) -> None:
-        """Ask nothing of a remote that was just found not to answer."""
+        """Do not query a remote that has just failed to answer."""
         self._asked.add(remote)
 
     def look(self, known: KnownRuns, remote: Remote) -> tuple[KnownRuns, Job | None]:
-        """Return what is known of an experiment with its last job, asked about where needed.
+        """Return what is known about an experiment, and its last job, queried if needed.
 
-        The first call asks about all runs of that remote. The job is None where that failed.
+        The first call queries all runs of that remote. The job is None if that failed.
         """
         asked = known.asked
         if asked is None or asked.run.final is not None:
@@ -228,14 +228,14 @@ class JobStates:
 
 
 class Retries:
-    """What decides whether runs are retried: one query for all, one fetch for the ended early.
+    """Decide whether runs are retried: one query for all, one fetch for those ended early.
 
-    `probes` are what extensions want to know of runs, by run directory; `folder` is for fetched
-    outputs. With `certain`, a job counts as forgotten only where the controller itself was asked
-    for it.
+    `probes` are what extensions want to list for runs, by run directory; `folder` is for fetched
+    outputs. With `certain`, a job counts as forgotten only if the controller itself was asked about
+    it.
 
-    Raises `RemoteError` where the remote cannot be asked, and `RecordError` where what it says
-    cannot be recorded.
+    Raises `RemoteError` if the remote cannot be queried, and `RecordError` if the answer cannot be
+    recorded.
     """
 
     def __init__(  # noqa: PLR0913 - where to ask, what, and how sure the answer must be
@@ -257,15 +257,15 @@ class Retries:
         }
 
     def decide(self, known: KnownRuns, options: LaunchOptions) -> Decision:
-        """Return what a submit does with an experiment whose run was asked about."""
+        """Return what submit does with an experiment whose run was queried."""
         return decide(known, options, self._job(known.asked) if known.asked else None)
 
     def recipe(self, known: KnownRuns) -> int:
-        """Return which recipe a retry takes."""
+        """Return the recipe for a retry."""
         return known.recipe_after(self._job(known.asked) if known.asked else None)
 
     def ended_early(self, run: RecordedRun) -> EndedEarly | None:
-        """Return what a run left whose job was ended early; None for any other."""
+        """Return a run whose job was ended early, with its outputs; None for any other."""
         return self._ended_early.get(run.run.directory)
 
     def _job(self, run: RecordedRun) -> Job:

@@ -1,6 +1,6 @@
-"""Examines what submitting and collecting need: here, on the way, and there.
+"""Check what submitting and collecting need: on this machine, on the way, and on the cluster.
 
-Line by line for `--remex-doctor`; as one refusal before there is a record of a launch.
+`--remex-doctor` shows each check; submit refuses with all faults before it makes a launch record.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from pytest_remex.sbatch.exit_codes import hidden_exit_codes
 from pytest_remex.transport import Connection, rsync_fault
 
 CAPACITY = frozenset({"jobs", "disk", "quota"})
-"""The checks whose notes a launch tells too."""
+"""The checks whose notes a launch shows too."""
 SKEW = 30.0
-"""Seconds that two clocks may differ before it is worth a word."""
+"""If the clocks differ by more seconds than this, a note says so."""
 
 
 def diagnose(
@@ -33,11 +33,11 @@ def diagnose(
     connect: Callable[[Remote], Connection],
     scripts: Iterable[str] = (),
 ) -> Iterator[Check]:
-    """Examine a repository and a remote; nothing is written there.
+    """Check a repository and a remote; nothing is written to either.
 
     Args:
         repo: The user's repository.
-        remote: Where runs happen.
+        remote: Where the jobs run.
         output: The output folder.
         connect: Opens a connection, which is closed at the end.
         scripts: The batch scripts of the sweeps.
@@ -103,7 +103,7 @@ def _there(connection: Connection, remote: Remote) -> Iterator[Check]:
     asked = time.time()
     try:
         for check in connection.examine(thorough=True):
-            # The clock comes last: all before it took time.
+            # the clock comes last, because the other checks take time
             yield _clock(check, asked, time.time()) if check.name == "clock" else check
         if remote.host is not None:
             yield _rsync_here()
@@ -144,7 +144,7 @@ def _clock(check: Check, earliest: float, latest: float) -> Check:
 
 
 class Fitness:
-    """Sees that remotes can take what a command submits, before there is a record of it.
+    """Check that remotes can take what a command submits, before a launch record is made.
 
     Args:
         connect: Returns the connection to a remote.
@@ -157,23 +157,23 @@ class Fitness:
         self._grouping = grouping
         self._fit: set[Remote] = set()
         self.notes: list[str] = []
-        """What a user should know of these remotes, to be shown once at the end."""
+        """Notes about these remotes, to be shown once at the end."""
 
     def refuse_unfit(
         self, footprints: Mapping[Remote, Sequence[Footprint]], unseen: int = 0
     ) -> bool:
-        """Refuse what a remote cannot take; each is examined once.
+        """Refuse what a remote cannot take; each remote is checked once.
 
         Args:
-            footprints: What the run directories take that are about to be made.
-            unseen: How many more there may be, which are not prepared yet.
+            footprints: The sizes of the run directories that are about to be made.
+            unseen: How many more there may be that are not prepared yet.
 
         Returns:
-            Whether all fits. Where only those that are not seen yet would be too much, nothing
-            should be sent before they are known.
+            Whether everything fits. If only the unseen ones would be too much, nothing should be
+            submitted before they are known.
 
         Raises:
-            RemoteError: A remote cannot take it; with all that is wrong, and how to fix it.
+            RemoteError: A remote cannot take it; the message lists all faults and their fixes.
 
         """
         for remote, sizes in footprints.items():

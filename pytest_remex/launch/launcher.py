@@ -1,4 +1,4 @@
-"""Decides in which launch an experiment is submitted, and keeps the launches of a command open."""
+"""Decide which launch an experiment belongs to, and keep the launches of a command open."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ class Launcher:
     """The launches of one command.
 
     Args:
-        folders: Where the launch records are; one command at a time submits from there.
-        services: How repositories and remotes are reached.
+        folders: The folder of the launch records, from which one command at a time can submit.
+        services: Access to repositories and remotes.
         grouping: How new runs are grouped.
-        note: Why, for the records of new launches.
+        note: The reason, for the records of new launches.
 
     Raises:
-        RecordError: Where another command is submitting from the same folder, or where that
-            cannot be written.
+        RecordError: Another command is submitting from the same folder, or the folder cannot be
+            written.
     """
 
     def __init__(
@@ -81,17 +81,17 @@ class Launcher:
 
     @property
     def notes(self) -> list[str]:
-        """The notes of these launches; one that goes on keeps its own."""
+        """The notes of these launches; a resumed launch keeps its own."""
         return [session.launch.note for session in self._sessions.values()]
 
     def meet(self, repo: Repo, remote: Remote) -> list[str]:
-        """Learn, once, what the runs folder of a remote knows of launches.
+        """Read, once, the launch records in a remote's runs folder.
 
         Returns:
-            Why some of that is not used.
+            Messages on why some of them are ignored.
 
         Raises:
-            RemexError: The remote cannot be asked, or a record of it cannot be used.
+            RemexError: The remote cannot be queried, or one of its records cannot be used.
 
         """
         if (repo, remote) in self._met:
@@ -105,25 +105,25 @@ class Launcher:
         return self._index.faults
 
     def newest(self, prepared: Prepared, remote: Remote) -> RecordedRun | None:
-        """Return the newest run of an experiment, also one that was refused or rejected."""
+        """Return the newest run of an experiment, even if it was refused or rejected."""
         return self._recognizer.newest(prepared, local=remote.host is None)
 
     def taken(self, request: SubmitRequest) -> TakenBy | None:
-        """Return the claim of another client that came before that of a request."""
+        """Return the earlier claim of another client on a request's experiment, if any."""
         session = self._sessions.get(_launch_key(request))
         return session.taken.get(request.sha) if session else None
 
     def read_again(self, remotes: Iterable[Remote]) -> None:
-        """Learn what the runs folders know by now. No batch may be under way."""
+        """Read the runs folders' launch records again. No batch may be running."""
         for remote in dict.fromkeys(remotes):
             self._read_runs_folder(remote)
         self._learn()
 
     def claimed_run(self, request: SubmitRequest, taken: TakenBy) -> RecordedRun | None:
-        """Return the run of another client's claim; None where it cannot be gone on with here.
+        """Return the run of another client's claim; None if this client cannot continue it.
 
         Raises:
-            RecordError: A name in the claim could be none of ours.
+            RecordError: The claim has a name that pytest-remex would never write.
 
         """
         claim = taken.claim
@@ -144,25 +144,25 @@ class Launcher:
         self._recognizer = Recognizer(self._index, self._sweeps.have)
 
     def find_elsewhere(self, prepared: Prepared, repo: Repo, remote: Remote) -> EarlierRun | None:
-        """Return the run of an experiment's point on another base, since which inputs changed."""
+        """Return the run of an experiment's point on an older base with different inputs."""
         git, local = self._services.workspaces.git(repo), remote.host is None
         return self._recognizer.find_elsewhere(prepared, git, local=local)
 
     def is_recorded(self, prepared: Prepared, repo: Repo, remote: Remote) -> bool:
-        """Return whether an experiment has a run already, submitted or about to be."""
+        """Return whether an experiment already has a run that was, or was to be, submitted."""
         git, local = self._services.workspaces.git(repo), remote.host is None
         return self._recognizer.find(prepared, git, local=local) is not None
 
     def recipe_of(self, prepared: Prepared, repo: Repo, remote: Remote) -> int | None:
-        """Return which recipe an experiment's run was made by; None where it has no run."""
+        """Return the recipe of an experiment's run; None if it has no run."""
         git, local = self._services.workspaces.git(repo), remote.host is None
         recorded = self._recognizer.find(prepared, git, local=local)
         return None if recorded is None else recorded.run.recipe
 
     def find(self, prepared: Prepared, repo: Repo, remote: Remote) -> RecordedRun | None:
-        """Return the run that an experiment has already, known by its present names from now on.
+        """Return an experiment's existing run, and record the experiment's current names for it.
 
-        Raises `RecordError` where its launch record cannot be written.
+        Raises `RecordError` if its launch record cannot be written.
         """
         git, local = self._services.workspaces.git(repo), remote.host is None
         recorded = self._recognizer.find(prepared, git, local=local)
@@ -179,12 +179,12 @@ class Launcher:
     def prepare_continuation(
         self, recorded: RecordedRun, command: str, prepared: Prepared
     ) -> RecordedRun:
-        """Note that a run gets another job in its run directory, which runs `command`.
+        """Record that a run gets another job in its run directory, which runs `command`.
 
-        Options for sbatch are those of `prepared`: it may need more time.
+        The options for sbatch are those of `prepared`: it may need more time.
 
         Returns:
-            The run as it is recorded now, to be submitted like one that was interrupted.
+            The updated run, to be submitted like an interrupted one.
         """
         sha = recorded.run.commit.sha
         event = StageReached(
@@ -204,11 +204,11 @@ class Launcher:
         return RecordedRun(record, run)
 
     def commit(self, requests: Sequence[SubmitRequest]) -> Callable[[Progress], list[RunRecord]]:
-        """Note a batch in its launches.
+        """Record a batch in its launches.
 
         Returns:
-            What submits the batch, and returns one run for each request. It may run in a thread
-            of its own while more is prepared, and raises what concerns the whole batch.
+            A function that submits the batch, and returns one run per request. It can run in
+            another thread while more is prepared; it raises errors that concern the whole batch.
         """
         groups = _by_launch(requests)
         batches = [self._committed([requests[i] for i in group]) for group in groups]
@@ -219,7 +219,7 @@ class Launcher:
         return self._sessions[_launch_key(request)].launch.id
 
     def may_have_job(self, request: SubmitRequest) -> bool:
-        """Return whether a request whose batch failed may have a job all the same."""
+        """Return whether a request may have a job although its batch failed."""
         session = self._sessions.get(_launch_key(request))
         run = session.runs.get(request.sha) if session else None
         return run is not None and run.stage in MAY_HAVE_JOB
@@ -227,7 +227,7 @@ class Launcher:
     def close(self, *, ask: bool = True) -> list[str]:
         """Finish all launches; return the cluster's warnings, and what could not be cleaned up.
 
-        `ask` says whether remotes can be asked for what was submitted before.
+        `ask` says whether remotes can be queried about earlier submissions.
         """
         warnings: list[str] = []
         for session in self._sessions.values():
@@ -249,7 +249,7 @@ class Launcher:
         return warnings
 
     def _left_alone(self) -> Iterator[RecordedRun]:
-        """Yield the runs found that got no other job: what is known of the others is outdated."""
+        """Yield the existing runs that got no new job; the others are outdated."""
         for found in self._found:
             session = self._sessions.get(found.launch.id)
             now = session.runs[found.run.commit.sha] if session else found.run
@@ -268,12 +268,12 @@ class Launcher:
             self._lock.acquire(timeout=0)
         except Timeout:
             raise RecordError(
-                f"another pytest is submitting from {self._folder} now: wait until it is done"
+                f"another pytest is submitting from {self._folder}: wait until it has finished"
             ) from None
 
     @contextmanager
     def _journal(self, record: LaunchRecord) -> Iterator[Journal]:
-        """Open a launch's record; it may be open, and written by the thread that submits."""
+        """Open a launch's record, unless it is open already for the thread that submits."""
         if session := self._sessions.get(record.launch.id):
             yield session.journal
             return
@@ -350,7 +350,7 @@ def _is_named(run: RunRecord | Renamed, prepared: Prepared) -> bool:
 
 
 def _names(prepared: Prepared, recorded: RecordedRun) -> Renamed:
-    """Return the names that an experiment has today, for its run."""
+    """Return the event that sets a run's names to the experiment's current ones."""
     sweep, launched = prepared.experiment.sweep.name, recorded.launch.name
     return Renamed(
         commit=recorded.run.commit.sha,

@@ -1,4 +1,4 @@
-"""Who uses a `Submitter`, and is told how far it is: pytest, or a script."""
+"""The user of a `Submitter`, which receives its progress and outcomes: pytest, or a script."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from pytest_remex.model import Experiment
 
 
 class Listener(Protocol):
-    """Who uses a `Submitter`: pytest, or a script."""
+    """The user of a `Submitter`: pytest, or a script."""
 
     def progress(self) -> AbstractContextManager[Progress]:
-        """Show how far a phase is."""
+        """Show the progress of a phase."""
 
     def interrupted(self) -> None:
-        """Learn of Ctrl-C while a batch is under way: no other should be sent."""
+        """Handle Ctrl-C while a batch is being sent: no other should be sent."""
 
     def goes_on(self) -> bool:
-        """Learn that outcomes have changed; return whether more is to be sent."""
+        """Handle changed outcomes; return whether to send more."""
 
     def continuation(self, ended: EndedEarly, experiment: Experiment) -> Continuation:
-        """Return how a run goes on whose job was ended early."""
+        """Return how to continue a run whose job was ended early."""
 
     def submitted(self, launch: str, jobs: Mapping[str, str]) -> None:
-        """Learn of the jobs of a launch, by node id."""
+        """Receive the jobs of a launch, by node id."""

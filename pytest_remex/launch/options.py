@@ -1,4 +1,4 @@
-"""What a user chooses about a launch. It imports nothing heavy: every pytest run loads it."""
+"""The user's choices for a launch. This imports nothing slow: every pytest run loads it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """The folders of the launch records, and of the fetched outputs, in the output folder.
+    """The folders of launch records and fetched outputs, in the output folder.
 
-    `top` is the folder that node ids in records are relative to.
+    Node ids in records are relative to `top`.
     """
 
     launches: Path
@@ -36,33 +36,33 @@ class Grouping:
 
 
 class Resubmit(StrEnum):
-    """Which experiments that have a run already are submitted once more."""
+    """Which experiments with an existing run are submitted again."""
 
     NEVER = "never"
     FAILED = "failed"
     CHECK = "check"
     """Those whose job failed, and those that completed and failed their check."""
     FORGOTTEN = "forgotten"
-    """Those whose job failed, and those of which Slurm has no trace."""
+    """Those whose job failed, and those that Slurm has no trace of."""
     ALWAYS = "always"
 
     @property
     def is_certain(self) -> bool:
-        """Whether the controller itself must be asked for what its listing does not have."""
+        """Whether the controller itself must be asked about jobs missing from its listing."""
         return self is Resubmit.FORGOTTEN
 
     @property
     def is_retry(self) -> bool:
-        """Whether what became of the last run decides."""
+        """Whether it depends on the outcome of the last run."""
         return self in {Resubmit.FAILED, Resubmit.CHECK, Resubmit.FORGOTTEN}
 
 
 @dataclass(frozen=True, slots=True)
 class LaunchOptions:
-    """What a user chooses about a launch.
+    """The user's choices for a launch.
 
-    `confirm` is the most jobs that a launch may have; None is any number. `new_base` sends also
-    what has a run on another base. `note` says why, and is kept in the launch record.
+    `confirm` is the most jobs that a launch may have; None means any number. `new_base` also
+    submits experiments with a run on another base. `note` is the reason, stored in the record.
     """
 
     grouping: Grouping = Grouping()

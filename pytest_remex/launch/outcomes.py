@@ -13,10 +13,10 @@ from pytest_remex.records.schema import RunRecord, Stage
 
 
 def unjudged_text(count: int) -> str:
-    """Return what to do about experiments whose verdict would decide, and is not recorded."""
+    """Return a message on experiments whose retry depends on a verdict that is not recorded."""
     was, it = ("was", "it is") if count == 1 else ("were", "they are")
     return (
-        f"{count} completed and {was} judged by no collect here, so {it} not sent: run "
+        f"{count} completed and {was} not judged by a collect here, so {it} not submitted: run "
         f"--remex-collect, then the same command again"
     )
 
@@ -36,9 +36,9 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """An experiment's state, its job and launch where it has them, and why it has none.
+    """An experiment's state, its job and launch if it has them, or why it has none.
 
-    `by` is who launched it from elsewhere, as `user@machine`.
+    `by` is who launched it, as `user@machine`, if that was another client.
     """
 
     state: State
@@ -49,7 +49,7 @@ class Outcome:
 
     @classmethod
     def already(cls, run: RecordedRun) -> Outcome:
-        """Return the outcome of an experiment that has this run, and gets no other."""
+        """Return the outcome of an experiment that has this run and gets no other one."""
         launch = run.record.launch
         by = "" if run.record.own else launch.by
         return cls(State.ALREADY, run.run.job, launch.id, by=by)
@@ -64,7 +64,7 @@ class Outcome:
         """Return the outcome of an experiment that another client has begun to submit."""
         why = (
             f"{who or 'another client'} began to submit it in launch {launch} and has not "
-            f"finished: wait for that, or have --remex-submit run there again"
+            f"finished: wait, or ask them to run --remex-submit again"
         )
         return cls(State.UNKNOWN, "", launch, why)
 
@@ -77,13 +77,13 @@ class Outcome:
 
     @classmethod
     def unjudged(cls, run: RecordedRun) -> Outcome:
-        """Return the outcome of a completed experiment whose verdict would decide."""
+        """Return the outcome of a completed experiment whose retry depends on its verdict."""
         why = "completed, and no collect here has judged it: run --remex-collect first"
         return cls(State.UNJUDGED, run.run.job, run.record.launch.id, why)
 
     @classmethod
     def unsent(cls, known: KnownRuns, decision: Decision) -> Outcome | None:
-        """Return the outcome of an experiment that gets no other run; None of one to be sent."""
+        """Return the outcome of an experiment that gets no new run; None if it is submitted."""
         if known.asked is not None and decision is Decision.UNJUDGED:
             return cls.unjudged(known.asked)
         if known.run is not None and decision is Decision.ELSEWHERE:
@@ -96,7 +96,7 @@ class Outcome:
 
     @classmethod
     def of_run(cls, run: RunRecord, launch: str) -> Outcome:
-        """Return the outcome of an experiment whose run, just sent, is recorded so."""
+        """Return the outcome of an experiment from its run, which was just sent."""
         again = "run the same command again"
         match run.stage:
             case Stage.RELEASED if not run.why:
@@ -105,7 +105,7 @@ class Outcome:
                 why = f"job {run.job} is held and could not be released: {run.why}"
                 return cls(State.UNKNOWN, run.job, launch, why)
             case Stage.INDOUBT:
-                why = f"whether its job was accepted is not known ({run.why}): {again}"
+                why = f"it is unknown whether its job was accepted ({run.why}): {again}"
                 return cls(State.UNKNOWN, "", launch, why)
         why = run.why or f"it got as far as {run.stage}: {again}"
         return cls(State.NOT_SUBMITTED, "", launch, why)
@@ -113,18 +113,18 @@ class Outcome:
 
 @dataclass(slots=True, eq=False)
 class Candidate:
-    """An experiment that was given to a `Submitter`, which keeps its `outcome` up to date."""
+    """An experiment that was passed to a `Submitter`, which updates its `outcome`."""
 
     request: SubmitRequest
     outcome: Outcome = Outcome(State.WAITING)
     known: KnownRuns = field(default_factory=KnownRuns)
-    """What the records knew of it."""
+    """What the records said about it."""
     rounds: int = 0
     """How often another client's run took its place."""
 
     @property
     def settled(self) -> bool:
-        """Whether it can be reported; where many are lost for one reason, only the first is."""
+        """Whether it can be reported; if many are lost for one reason, only the first is."""
         match self.outcome.state:
             case State.WAITING | State.SENDING:
                 return False

@@ -1,8 +1,8 @@
 """The steps that take the runs of one launch from commit to released job.
 
-Each step is announced in the launch record before it is done and noted after it, so that the same
-command, run again after a crash anywhere, finds out what happened and goes on from there. The
-stages of a run in the record:
+Each step is written to the launch record before and after it, so that the same command, run again
+after a crash at any point, finds out what happened and continues from there. The stages of a run in
+the record:
 
     COMMITTED -> PUSHED -> PLACED -> SUBMITTING -> HELD -> RELEASED
                    |          ^          |
@@ -12,7 +12,7 @@ stages of a run in the record:
             the run directory                           command, run again, looks for the job
             cannot be made                              and goes on at SUBMITTING
 
-An interrupted run goes through all steps again: each finds what was done already, and leaves it.
+An interrupted run goes through all steps again: each finds out what has been done already.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ from pytest_remex.records.store import Journal, LaunchRecord
 from pytest_remex.repo.trees import blobs_at
 
 DEFAULT_ARRAY_SIZE = 1000
-"""Tasks in an array at most where the cluster does not say; Slurm's default is 1,001."""
+"""The most tasks in an array if the cluster does not say; Slurm's default is 1,001."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,8 @@ class Batch:
     """Runs of one launch that are sent together.
 
     `wanted` are the claims of their jobs, by commit. `tip` is the commit whose parents are all
-    commits of the launch so far. The commits in `absent` cannot be had here: another client has
-    made their run directories.
+    commits of the launch so far. This client does not have the commits in `absent`: another client
+    has made their run directories.
     """
 
     session: LaunchSession
@@ -87,13 +87,13 @@ def commit(
     wanted: Sequence[WantedClaim],
     made: Collection[str],
 ) -> Batch:
-    """Note runs in the launch record, and keep their commits in the user's repository.
+    """Write runs into the launch record, and keep their commits in the user's repository.
 
     Args:
         session: The launch.
         runs: The runs.
         wanted: Their claims.
-        made: The commits that were made by this command.
+        made: The commits that this command made.
 
     """
     session.add(run for run in runs if run.commit.sha not in session.runs)
@@ -110,16 +110,15 @@ def commit(
 def send(batch: Batch, progress: Progress) -> list[RunRecord]:
     """Submit a batch that was committed.
 
-    Nothing is submitted twice: the same call, made again after it failed anywhere, goes on. It
-    may run in a thread of its own while more is patched, but not while more of this launch is
-    committed.
+    Nothing is submitted twice: after a failure at any point, the same call continues. It can run in
+    another thread while more is patched, but not while more of this launch is committed.
 
     Returns:
-        The runs as they are recorded now, in the batch's order.
+        The updated runs, in the batch's order.
 
     Raises:
-        RemexError: Where the batch could not be handled. Where that is a `ConnectionLostError`,
-            some of its jobs may have been submitted.
+        RemexError: The batch could not be submitted. With a `ConnectionLostError`, some of its jobs
+            may have been submitted.
     """
     session, shas = batch.session, batch.shas
     jobless = [sha for sha in shas if session.runs[sha].stage not in HAS_JOB]
@@ -143,7 +142,7 @@ def send(batch: Batch, progress: Progress) -> list[RunRecord]:
 
 
 def finish(session: LaunchSession) -> None:
-    """Remove what a launch left in other places. Raises `RemexError` where that fails."""
+    """Remove a launch's temporary branch and files. Raises `RemexError` if that fails."""
     session.publisher.withdraw()
     launch, runs = session.launch, session.launch.remote.runs
     worker = "" if session.is_own else session.worker
@@ -156,7 +155,7 @@ def finish(session: LaunchSession) -> None:
 
 
 def _publish(session: LaunchSession, batch: Batch, shas: Sequence[str]) -> Source | None:
-    """Bring the batch's commits to where the clone can fetch them, where there are any."""
+    """Make the batch's commits available to the clone, if there are any."""
     present = [sha for sha in shas if sha not in batch.absent]
     if not present:
         return None
@@ -250,13 +249,13 @@ def _submit_held(session: LaunchSession, shas: Sequence[str], progress: Progress
         if isinstance(event, SubmitWarning):
             session.warnings.append(event.message)
         elif isinstance(event, Held | Rejected | InDoubt):
-            # an answer comes a second time where Slurm disproves what sbatch said
+            # a second answer comes if Slurm contradicts what sbatch printed
             answered.update(_note_answer(session, event))
             progress("submitting", len(answered), len(ready))
 
 
 def _note_answer(session: LaunchSession, event: Held | Rejected | InDoubt) -> list[str]:
-    """Note what became of runs, and return their commits."""
+    """Record the result for runs, and return their commits."""
     directories = event.jobs if isinstance(event, Held) else event.directories
     shas = [session.commits[directory] for directory in directories]
     match event:
@@ -303,7 +302,7 @@ def _release(session: LaunchSession, shas: Sequence[str]) -> None:
 
 
 def _whole_job(job: str) -> str:
-    """Return the id of the job that a task is part of: releasing it releases all its tasks."""
+    """Return the id of a task's whole array: releasing it releases all its tasks."""
     return str(JobId.parse(job)._replace(task=""))
 
 
@@ -323,15 +322,15 @@ def clean_up_after_crashes(
     Args:
         records: All launch records.
         open_launches: The launches of this command, which are left alone.
-        repos: The remotes that this command knows, each with its repository; the launches of
-            others are left alone.
-        services: How repositories and remotes are reached.
+        repos: This command's remotes, each with its repository; launches on other remotes are left
+            alone.
+        services: Access to repositories and remotes.
 
     Returns:
         A warning for each launch that has runs left to submit.
 
     Raises:
-        RemexError: Where something could not be removed.
+        RemexError: Something could not be removed.
     """
     warnings = []
     for record in records:
@@ -342,7 +341,7 @@ def clean_up_after_crashes(
             warnings.append(
                 f"launch {record.launch.id} was interrupted with "
                 f"{counted(left, 'run')} not submitted: submit the same sweep again to "
-                f"finish it, or give it up with "
+                f"finish it, or discard it with "
                 f"--remex-cancel --remex-launch={record.launch.id}"
             )
         if record.tips and not record.tidied:
@@ -362,7 +361,7 @@ def _clean_up(record: LaunchRecord, repos: Mapping[Remote, Repo], services: Serv
 
 
 def _sweep(record: LaunchRecord, repos: Mapping[Remote, Repo], services: Services) -> None:
-    """Remove what other clients, which may never come back, left of a launch that is over."""
+    """Remove what other clients, which may never return, left of a finished launch."""
     launch = record.launch
     for remote, repo in repos.items():
         if not is_same_place(remote, launch.remote):

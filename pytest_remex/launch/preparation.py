@@ -1,7 +1,7 @@
-"""Prepares an experiment: runs its patch, checks the patched checkout, commits what changed.
+"""Prepare an experiment: run its patch, check the patched checkout, commit the changes.
 
-The config is read back from the checkout as a collect reads it from the run directory. A copy of
-the checkout may be kept for a person to look at and to run by hand.
+The config is read back from the checkout in the same way as a collect reads it from the outputs. A
+copy of the checkout can be kept, to look at and to run by hand.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ from pytest_remex.sbatch.scheduling import NO_OPTIONS, SbatchOptions
 from pytest_remex.sweep import SweepCall
 
 Inspect = Callable[[Prepared, Mapping[str, bytes]], None]
-"""Looks at a patched checkout; is given what the files that the patch touched were before."""
+"""Inspects a patched checkout; it also gets the original content of the changed files."""
 
 SHOWN = 5
-"""Names that a warning lists."""
+"""The most names that a warning lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class PatchWarning:
-    """What a user may take for part of an experiment, and is not; `about` is the same for alike."""
+    """A warning about what is not part of an experiment; `about` is equal for similar ones."""
 
     text: str
     about: str = ""
 
 
 def run_patch(body: SweepCall, checkout: Path) -> None:
-    """Run a body up to its `yield`; git that it starts acts on the checkout, not on a hook's."""
+    """Run a body up to its `yield`; git commands in it act on the checkout, whatever GIT_DIR is."""
     __tracebackhide__ = True
     with without_git_variables():
         body.patch(checkout)
@@ -62,17 +62,17 @@ def prepare(
     inspect: Inspect | None = None,
     options: SbatchOptions = NO_OPTIONS,
 ) -> Prepared:
-    """Commit what a patch left in the workspace's checkout, which goes back to the base.
+    """Commit a patch's changes to the workspace's checkout, and reset the checkout to the base.
 
     Args:
         named: The experiment that was patched.
         workspace: The repository at the sweep's base commit.
-        contents: What its run directory will hold.
-        inspect: Told of the patched checkout before it goes back.
-        options: Options for sbatch that the user chose.
+        contents: What its run directory will contain.
+        inspect: Called with the patched checkout before the reset.
+        options: The user's options for sbatch.
 
     Raises:
-        RemexError: Where the script, the config file or the patch cannot be used.
+        RemexError: The script, the config file or the patch cannot be used.
     """
     experiment = named.experiment
     words = options.words(experiment.sbatch_options)
@@ -96,7 +96,7 @@ def prepare(
 def rules_of(
     sweep: Sweep, files: Iterable[Path], scripts: Iterable[str], control: Iterable[str]
 ) -> InputRules:
-    """Return what tells a sweep's inputs.
+    """Return the rules for a sweep's inputs.
 
     Args:
         sweep: The sweep.
@@ -109,7 +109,7 @@ def rules_of(
 
 
 def warnings_of(repository: Git, prepared: Prepared) -> Iterator[PatchWarning]:
-    """Return what a user may take for part of an experiment, and is not."""
+    """Yield warnings about what is not part of an experiment, though a user may think so."""
     inputs = prepared.inputs
     if edited := [path for path in repository.edited if inputs.is_input(os.fsencode(path))]:
         yield PatchWarning(
@@ -144,7 +144,7 @@ def warnings_of(repository: Git, prepared: Prepared) -> Iterator[PatchWarning]:
 
 
 def _missing_output_folder(header: Header, checkout: Path) -> str:
-    """Return a folder of the script's output that holds no file, so that git does not keep it."""
+    """Return a folder for the script's output that has no files, so that git does not store it."""
     for pattern in filter(None, (header.output, header.error)):
         folder = os.path.dirname(pattern)  # noqa: PTH120 - Slurm's pattern, not a path here
         is_known = folder.strip("./") and not folder.startswith("/") and "%" not in folder
@@ -164,9 +164,9 @@ def _some(names: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ReadBack:
-    """What a checkout's config files hold, and what their readers warned of.
+    """The content of a checkout's config files, and their readers' warnings.
 
-    `config` is None where no reader reads them.
+    `config` is None if no reader reads them.
     """
 
     config: Config | None
@@ -196,7 +196,7 @@ def refuse_missing_config_file(experiment: Experiment, tracked: Iterable[bytes])
 
 
 def check_config(experiment: Experiment, hook: pluggy.HookRelay) -> Iterator[str]:
-    """Compare the config in a patched checkout with the config asked for.
+    """Compare the config in a patched checkout with the requested config.
 
     Args:
         experiment: The experiment; its `path` is the patched checkout.
@@ -237,16 +237,16 @@ def _read_back(experiment: Experiment, hook: pluggy.HookRelay) -> ReadBack:
         for name in experiment.sweep.config_files or (None,):
             with naming_hook(hook.pytest_remex_config):
                 found: Any = hook.pytest_remex_config(path=experiment.path, config_file=name)
-            # Not a dict of both: a reader's mapping may know other spellings.
+            # not merged into one dict: a reader's mapping may find other spellings
             config = ChainMap(found, config) if config and found else found or config
     return ReadBack(config, tuple(dict.fromkeys(str(each.message) for each in caught)))
 
 
 class CheckoutCopies:
-    """Patched checkouts in a folder of the user's, each named by its sweep and its experiment.
+    """Copies of patched checkouts in a folder of the user, named by sweep and experiment.
 
     Args:
-        folder: The folder; it is made where it is not there.
+        folder: The folder; it is made if it does not exist.
 
     """
 
@@ -258,10 +258,10 @@ class CheckoutCopies:
         """Copy an experiment's patched checkout.
 
         Args:
-            experiment: The experiment; a copy of it by another recipe makes way.
+            experiment: The experiment; an older copy of it, by another recipe, is replaced.
 
         Raises:
-            SweepError: Something is there already.
+            SweepError: The copy's path exists already.
             RecordError: It cannot be written.
 
         """
@@ -271,7 +271,7 @@ class CheckoutCopies:
                 shutil.rmtree(target)
         if os.path.lexists(target):
             raise SweepError(
-                f"{target} is there already: remove it, or name another folder for --remex-checkout"
+                f"{target} exists already: remove it, or give --remex-checkout another folder"
             )
         with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -279,9 +279,9 @@ class CheckoutCopies:
             shutil.copytree(experiment.path, target, symlinks=True, ignore=_no_part_of_it)
 
     def leave_out(self, prepared: Prepared) -> None:
-        """Remove from the copy what .gitignore leaves out of the experiment.
+        """Remove from the copy what .gitignore excludes from the experiment.
 
-        Raises `RecordError` where it cannot be removed.
+        Raises `RecordError` if it cannot be removed.
         """
         target = self._target(prepared.experiment)
         with writing(target):
@@ -293,7 +293,7 @@ class CheckoutCopies:
 
 
 def _no_part_of_it(folder: str, entries: Sequence[str]) -> list[str]:
-    """Return git's own file, and what is neither a file, a folder nor a link."""
+    """Return what is not copied: `.git`, and what is not a file, a folder or a link."""
     paths = {name: Path(folder, name) for name in entries}
     return [
         name

@@ -1,7 +1,7 @@
-"""Ways to get a launch's commits to the clone: through origin, over the connection, or not at all.
+"""Ways to get a launch's commits to the clone: through origin, over the connection, or locally.
 
-A way is created for one launch. `publish` returns what the agent's action "place" needs to find
-the commits; `withdraw` removes what was put elsewhere.
+A publisher is created for one launch. `publish` returns what the request `Place` needs to find the
+commits; `withdraw` removes what was pushed.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from pytest_remex.repo.git import Git
 from pytest_remex.transport import Connection
 
 GONE = ("remote ref does not exist", "stale info")
-"""What git says where the branch to delete is not there, or not ours, any more."""
+"""Git's messages if the branch to delete no longer exists, or no longer is ours."""
 
 
 class Publisher(Protocol):
     """A way to get commits to the clone."""
 
     def publish(self, tip: str) -> Source:
-        """Bring `tip` and all its ancestors to where the clone can fetch them; safe to repeat."""
+        """Make `tip` and all its ancestors available to the clone; safe to repeat."""
 
     def withdraw(self) -> None:
         """Remove the temporary branch, if it is still this launch's."""
@@ -35,17 +35,17 @@ class Publisher(Protocol):
 def publisher_for(
     launch: Launch, worker: str, repository: Git, connection: Connection, tips: Sequence[str] = ()
 ) -> Publisher:
-    """Return the way by which a launch's commits get to the clone.
+    """Return the publisher for a launch's commits.
 
     Args:
         launch: The launch.
-        worker: What the temporary branch is named by: the launch, or who goes on with it.
-        repository: The user's repository, which holds the commits.
+        worker: The name of the temporary branch: the launch, or the client that resumes it.
+        repository: The user's repository, which has the commits.
         connection: The open connection to the launch's remote.
         tips: The commits that an interrupted command may have pushed already.
 
     Raises:
-        RepositoryError: Where the launch's temporary branch is at another commit.
+        RepositoryError: The launch's temporary branch is at another commit.
     """
     if launch.remote.host is None:
         return Here()
@@ -69,7 +69,7 @@ def withdraw_from_origin(repository: Git, launch: str, tips: Sequence[str]) -> l
 
 
 class Here:
-    """Runs on this machine are filled from the user's repository itself."""
+    """For runs on this machine, which are filled directly from the user's repository."""
 
     def publish(self, tip: str) -> Source:
         """See `Publisher`."""
@@ -92,14 +92,14 @@ class ThroughOrigin:
         self._pushed = self._pushed_earlier(tips) if tips else None
 
     def publish(self, tip: str) -> Source:
-        """See `Publisher`. Raises `RepositoryError` with git's words and the fix."""
+        """See `Publisher`. Raises `RepositoryError` with git's message and the fix."""
         if tip != self._pushed:
             self._push(tip)
             self._pushed = tip
         return Source("origin", tip, self._ref, address=self._git.origin() or "")
 
     def withdraw(self) -> None:
-        """See `Publisher`. Raises `RepositoryError` where origin does not delete it."""
+        """See `Publisher`. Raises `RepositoryError` if origin does not delete it."""
         if self._pushed is None:
             return
         lease = f"--force-with-lease={self._ref}:{self._pushed}"
@@ -114,7 +114,7 @@ class ThroughOrigin:
     def _push(self, tip: str) -> None:
         code, errors = self._try_push(tip, self._pushed or "")
         if "stale info" in errors and self._pushed and self._on_origin() is None:
-            code, errors = self._try_push(tip, "")  # another client took the launch for over
+            code, errors = self._try_push(tip, "")  # another client deleted it as left over
         if not code:
             return
         origin = self._git.origin()

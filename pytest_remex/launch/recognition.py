@@ -1,6 +1,6 @@
-"""Recognizes experiments in the launch records: their own runs, and those on another base.
+"""Recognize experiments in the launch records: their own runs, and runs on another base.
 
-What is on another base is told: since when which inputs changed, and what may be done about it.
+For a run on another base, a message says which inputs have changed since, and what to do.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from pytest_remex.repo.trees import TreeEntry, patches_of
 from pytest_remex.repo.workspace import Prepared
 
 SHOWN = 5
-"""Changed files that are named."""
+"""The most changed files that a message names."""
 
 
 @dataclass(frozen=True, slots=True)
 class EarlierRun:
-    """The run of an experiment's point on another base, and the inputs that changed since then."""
+    """The run of an experiment's point on another base, and the inputs that have changed since."""
 
     recorded: RecordedRun
     changed: tuple[str, ...]
 
     @property
     def completed(self) -> bool:
-        """Whether its job was seen to complete."""
+        """Whether its job is known to have completed."""
         return _has_completed(self.recorded)
 
 
 class Recognizer:
-    """Finds the runs of experiments in launch records.
+    """Find the runs of experiments in launch records.
 
-    Runs of another release, or of other rules about what an input is, are compared under today's
-    rules where the repository has their commits. The runs of a sweep that is no longer there may
-    be another's, which it was renamed to: `is_there` tells of a node id whether its sweep is.
+    Runs of another release, or with other rules for inputs, are compared by the current rules if
+    the repository has their commits. The runs of a sweep that no longer exists may belong to the
+    sweep that it was renamed to: `is_there` says whether the sweep of a node id exists.
     """
 
     def __init__(self, index: RunIndex, is_there: Callable[[str], bool]) -> None:
@@ -53,9 +53,9 @@ class Recognizer:
         self._differing: dict[tuple[Git, str, str, Inputs], tuple[str, ...]] = {}
 
     def find(self, prepared: Prepared, repository: Git, *, local: bool) -> RecordedRun | None:
-        """Return the newest run of an experiment that was submitted, or was about to be.
+        """Return the newest run of an experiment that was, or was to be, submitted.
 
-        Runs on this machine do not count for a cluster, nor the other way round.
+        Runs on this machine do not count for a cluster, or vice versa.
         """
         alike = self._index.alike(prepared.commit, prepared.identity)
         recorded = self._first(prepared, (each for each in alike if each.counts(local=local)))
@@ -66,16 +66,16 @@ class Recognizer:
         return recorded
 
     def newest(self, prepared: Prepared, *, local: bool) -> RecordedRun | None:
-        """Return the newest run of an experiment, also one that was refused or rejected."""
+        """Return the newest run of an experiment, even if it was refused or rejected."""
         alike = self._index.alike(prepared.commit, prepared.identity)
         return self._first(prepared, (each for each in alike if each.is_here(local=local)))
 
     def find_elsewhere(
         self, prepared: Prepared, repository: Git, *, local: bool
     ) -> EarlierRun | None:
-        """Return the run of an experiment's point on another base, since which inputs changed.
+        """Return the run of an experiment's point on an older base with different inputs.
 
-        It is one that completed, where there is one; else None unless it is the point's newest.
+        A completed run comes first; otherwise it must be the point's newest run.
         """
         sweep, point = prepared.experiment.sweep.name, prepared.experiment.point
         found: EarlierRun | None = None
@@ -94,7 +94,7 @@ class Recognizer:
         return found
 
     def _changed_since(self, base: str, prepared: Prepared, repository: Git) -> tuple[str, ...]:
-        """Return the inputs that differ from a base; none where the repository does not have it."""
+        """Return the inputs that differ from a base; none if the repository does not have it."""
         key = repository, base, prepared.commit.base, prepared.inputs
         if key not in self._differing:
             try:
@@ -112,9 +112,9 @@ class Recognizer:
         return self._first(prepared, (each for each in alike if each.counts(local=local)))
 
     def _first(self, prepared: Prepared, runs: Iterable[RecordedRun]) -> RecordedRun | None:
-        """Return the first run of an experiment's sweep, else of one that is no longer there.
+        """Return the first run of an experiment's sweep, or else of a sweep that no longer exists.
 
-        A sweep that is there keeps its runs, though another has a point of equal inputs.
+        An existing sweep keeps its runs, even if another has a point with equal inputs.
         """
         handed_on: RecordedRun | None = None
         for each in runs:
@@ -126,7 +126,7 @@ class Recognizer:
         return handed_on
 
     def _fingerprints(self, repository: Git, inputs: Inputs) -> dict[str, list[RecordedRun]]:
-        """Return the runs that other rules described, by the fingerprints of these rules."""
+        """Return the runs recorded with other rules, by their fingerprints under these rules."""
         by_base: dict[str, list[RecordedRun]] = {}
         for recorded in self._index.newest_first():
             identity = recorded.run.identity
@@ -144,7 +144,7 @@ class Recognizer:
 def _recompute(
     repository: Git, base: str, runs: Sequence[RecordedRun], inputs: Inputs
 ) -> Iterator[tuple[RecordedRun, str]]:
-    """Return the runs on a base whose patches are known, each with its fingerprint."""
+    """Yield the runs on a base whose patches are known, each with its fingerprint."""
     tree = read_input_tree(repository, base, inputs)
     commits = [each.run.commit for each in runs]
     patches = patches_of(repository, base, commits, inputs.script)
@@ -158,7 +158,7 @@ def _recompute(
             continue
         try:
             yield each, tree.fingerprint(patch)
-        except SweepError:  # a script that sbatch would refuse today: no experiment has it
+        except SweepError:  # a script that would be refused now: no experiment has it
             continue
 
 
@@ -168,7 +168,7 @@ def _has_completed(recorded: RecordedRun) -> bool:
 
 
 def _is_lost(recorded: RecordedRun, sha: str, repository: Git) -> bool:
-    """Return whether a run was not made, as far as is known, and its commit cannot be had here."""
+    """Return whether a run was probably never made, and the repository lacks its commit."""
     run = recorded.run
     begun = {Stage.COMMITTED} if recorded.record.own else {Stage.COMMITTED, Stage.PUSHED}
     return run.stage in begun and run.commit.sha != sha and not repository.has(run.commit.sha)
@@ -180,7 +180,7 @@ def moved_bases(
     """Return a message for each sweep and base.
 
     Args:
-        held: The experiments that are not sent, with their points' runs.
+        held: The experiments that are not submitted, with their points' runs.
         selected: All experiments of the command.
     """
     totals = Counter(each.experiment.sweep.name for each in selected)

@@ -1,4 +1,4 @@
-"""A launch that is under way: its record, its repository, its connection; how it is opened."""
+"""An open launch: its record, repository and connection; how it is begun and resumed."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ from pytest_remex.repo.workspace import Prepared, Workspace, Workspaces
 from pytest_remex.transport import Connection
 
 PAUSE = 0.2
-"""Seconds to wait for another name: a launch is named by its second."""
+"""Seconds to wait before trying another name: a launch's name contains the time in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubmitRequest:
     """An experiment to submit: a new run, or one that has been recorded.
 
-    `resumed` is the run to go on with, whose launch was interrupted or whose job is continued;
+    `resumed` is the run to resume, because its launch was interrupted or its job is continued.
     `retried` is the run whose job must have failed for a new run to be submitted, `probe` what
-    extensions want to know of it; `earlier` says that it is on another base. `over` is the newest
-    run of the experiment, which the new one follows, or stands beside with `another`.
+    extensions want to list for it; `earlier` is set if it is on another base. `over` is the newest
+    run of the experiment, which the new one follows, or replicates with `another`.
     """
 
     prepared: Prepared
@@ -61,15 +61,15 @@ class SubmitRequest:
     over: RecordedRun | None = None
     another: bool = False
     recipes: Mapping[int, Prepared] = field(default_factory=dict)
-    """The experiment as a retry may make it, by the number of the recipe."""
+    """The experiment prepared for a retry, by recipe number."""
 
     def made_by(self, recipe: int) -> SubmitRequest:
-        """Return the request for the experiment as a recipe makes it."""
+        """Return the request with the experiment prepared by a recipe."""
         return replace(self, prepared=self.recipes.get(recipe, self.prepared))
 
     @property
     def on_new_base(self) -> bool:
-        """Whether the run that is retried is on another base."""
+        """Whether the retried run is on another base."""
         return self.earlier is not None and self.retried is self.earlier.recorded
 
     @property
@@ -79,7 +79,7 @@ class SubmitRequest:
 
 
 def probes_of(requests: Iterable[SubmitRequest]) -> dict[str, ContinueProbe | FailedProbe]:
-    """Return what extensions want to know of runs that are retried, by run directory."""
+    """Return the probes of retried runs, by run directory."""
     return {
         each.retried.run.directory: each.probe for each in requests if each.retried and each.probe
     }
@@ -87,17 +87,17 @@ def probes_of(requests: Iterable[SubmitRequest]) -> dict[str, ContinueProbe | Fa
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """How a launch reaches repositories and remotes."""
+    """A launch's access to repositories and remotes."""
 
     workspaces: Workspaces
     connect: Callable[[Remote], Connection]
     copied: dict[str, int] = field(default_factory=dict)
-    """The bytes of each launch record that the runs folders have."""
+    """How many bytes of each launch record the runs folders have."""
 
 
 @dataclass(slots=True)
 class LaunchSession:
-    """A launch that is under way, with all that its steps need."""
+    """An open launch, with everything that its steps need."""
 
     launch: Launch
     journal: Journal
@@ -110,25 +110,25 @@ class LaunchSession:
     commits: dict[str, str] = field(default_factory=dict)
     """The commit of each run directory."""
     in_doubt: frozenset[str] = frozenset()
-    """The commits that an earlier command was submitting when it was interrupted."""
+    """The commits whose submission by an earlier command was interrupted."""
     left_out: tuple[str, ...] = ()
-    """The base's files and folders that are not in run directories."""
+    """The base's files and folders that are not copied to run directories."""
     shared: tuple[str, ...] = ()
     """The paths that run directories link to."""
     warnings: list[str] = field(default_factory=list)
-    """What the cluster warned of, to be shown once at the end."""
+    """The cluster's warnings, to be shown once at the end."""
     copied: int = 0
-    """The bytes of the record that were sent to the runs folder."""
+    """How many bytes of the record were sent to the runs folder."""
     introduced: set[str] = field(default_factory=set)
     """The commits of the runs that the record, or this client's addition to it, introduces."""
     claims: dict[str, str] = field(default_factory=dict)
     """The names of the claims of runs, by commit."""
     taken: dict[str, TakenBy] = field(default_factory=dict)
-    """Other clients' claims of the same experiments, by commit."""
+    """Other clients' claims on the same experiments, by commit."""
 
     @property
     def worker(self) -> str:
-        """The launch's id, or for a launch that another client began a name of this one's own."""
+        """The launch's id; if another client began the launch, a name that is this client's own."""
         return self.journal.name.replace(ADDED, "+")
 
     @property
@@ -137,13 +137,13 @@ class LaunchSession:
         return self.worker == self.launch.id
 
     def add(self, runs: Iterable[RunRecord]) -> None:
-        """Remember runs, without writing them."""
+        """Add runs in memory, without writing them to the record."""
         for run in runs:
             self.runs[run.commit.sha] = run
             self.commits[run.directory] = run.commit.sha
 
     def fill_from(self, inputs: Inputs) -> None:
-        """Have run directories hold what is an input, or all where a sweep declares none."""
+        """Set what run directories contain: declared inputs, or all files if none are declared."""
         self.shared = tuple(self.launch.remote.shared)
         if inputs.are_declared:
             tree = self.workspace.input_tree(inputs)
@@ -151,24 +151,24 @@ class LaunchSession:
             self.shared = tuple(path for path in self.shared if tree.holds(path))
 
     def introduce(self, shas: Iterable[str]) -> None:
-        """Write of runs that the record does not tell of how far they got, whoever began them."""
+        """Write the current stage of runs that the record does not have yet."""
         new = [sha for sha in shas if sha not in self.introduced]
         self.journal.write(event for sha in new for event in _introduction(self.runs[sha]))
         self.introduced.update(new)
 
     def next_part(self) -> RecordPart:
-        """Return what was written of the record since it was last sent to the runs folder."""
+        """Return what was written to the record since it was last sent to the runs folder."""
         part = packed(self.journal.name, self.copied, data := self.journal.written(self.copied))
         self.copied += len(data)
         return part
 
     def reach(self, shas: Iterable[str], stage: Stage, **facts: str) -> None:
-        """Write that runs have reached a stage, and remember it.
+        """Write that runs have reached a stage, and update them.
 
         Args:
             shas: The commits of the runs.
             stage: The stage.
-            facts: What belongs to it: `job`, `submission` or `why`.
+            facts: Details of the stage: `job`, `submission` or `why`.
         """
         events = [StageReached(sha, stage, **facts) for sha in shas]  # type: ignore[arg-type]
         self.introduce(event.commit for event in events)
@@ -180,9 +180,9 @@ class LaunchSession:
 def begin(
     folder: Path, request: SubmitRequest, services: Services, grouping: Grouping, note: str = ""
 ) -> LaunchSession:
-    """Begin a launch and its record in `folder`; what cannot be was refused before (`doctor`).
+    """Begin a launch and its record in `folder`; `doctor` has checked before that it is possible.
 
-    Raises `RemexError` where the remote cannot be reached or the record cannot be written.
+    Raises `RemexError` if the remote cannot be reached or the record cannot be written.
     """
     sweep, base = request.prepared.experiment.sweep, request.prepared.commit.base
     workspace = services.workspaces.at(request.repo, base)
@@ -201,7 +201,7 @@ def begin(
             note=one_line(note),
             by=whoami(),
         )
-        # Every other name of this launch is shorter than this one.
+        # all other names of this launch are shorter than this one
         names.run_directory(launch.branch, launch.id, request.prepared.commit.sha)
         try:
             journal = Journal.begin(folder, launch)
@@ -231,12 +231,12 @@ def _introduction(run: RunRecord) -> Iterator[Event]:
 
 
 def whoami() -> str:
-    """Return who launches from where, as `user@machine`."""
+    """Return the user and machine that launch, as `user@machine`."""
     return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 def _is_opened(session: LaunchSession) -> bool:
-    """Claim the launch's name in the runs folder; return whether no other client has it."""
+    """Claim the launch's name in the runs folder; return False if another client has it."""
     journal = session.journal
     head = journal.written(0)
     remote = session.launch.remote
@@ -255,10 +255,10 @@ def _is_opened(session: LaunchSession) -> bool:
 def resume(
     record: LaunchRecord, repo: Repo, remote: Remote, services: Services, grouping: Grouping
 ) -> LaunchSession:
-    """Go on with a launch, reached as `remote` says where that is the same place.
+    """Resume a launch; if `remote` is the same place, it is reached through it.
 
-    Raises `RemexError` where the remote cannot be reached, the temporary branch is not this
-    launch's, or the record cannot be written.
+    Raises `RemexError` if the remote cannot be reached, the temporary branch is not this launch's,
+    or the record cannot be written.
     """
     recorded = record.launch
     workspace = services.workspaces.at(repo, recorded.base)
@@ -281,7 +281,7 @@ def resume(
 
 
 def reached_by(runs: Iterable[tuple[RecordedRun, Remote]]) -> list[RecordedRun]:
-    """Return runs with today's remotes where these are the same places: one connection does."""
+    """Return runs with the current remotes if these are the same places, to share a connection."""
     records: dict[tuple[Path, Remote], LaunchRecord] = {}
     found = []
     for recorded, remote in runs:
@@ -294,5 +294,5 @@ def reached_by(runs: Iterable[tuple[RecordedRun, Remote]]) -> list[RecordedRun]:
 
 
 def is_same_place(one: Remote, other: Remote) -> bool:
-    """Return whether two remotes are one place, however commands and commits get there."""
+    """Return whether two remotes are the same place, whatever their other settings."""
     return (one.host, one.clone, one.runs) == (other.host, other.clone, other.runs)

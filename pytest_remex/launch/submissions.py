@@ -1,4 +1,4 @@
-"""What one sbatch submits: a run, a job array or a pack of runs; and what a launch's jobs cost."""
+"""What one sbatch submits: a run, a job array or a pack of runs; and the cost of a launch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pytest_remex.sbatch.header import Header, core_hours, has_comment
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What one sbatch submits. `key` names it in its launch, also after a crash."""
+    """What one sbatch submits. `key` identifies it in its launch, even after a crash."""
 
     key: str
     runs: tuple[RunRecord, ...]
@@ -34,7 +34,7 @@ class Submission:
     def request(
         self, grouping: Grouping, scripts: Mapping[str, str], *, in_doubt: bool
     ) -> parts.Submission:
-        """Return it as the agent takes it.
+        """Return it in the form of the protocol.
 
         Args:
             grouping: How runs are grouped.
@@ -87,10 +87,10 @@ def form_submissions(
     """Divide runs among submissions.
 
     Args:
-        runs: The runs to submit. One that was part of a submission before stays in it.
-        members: All runs of each submission that was formed before, by its key.
+        runs: The runs to submit. A run that was in a submission before stays in it.
+        members: All runs of each earlier submission, by its key.
         grouping: How the others are grouped: by equal headers, or each by itself.
-        size: The most runs of an array.
+        size: The most runs in an array.
 
     Returns:
         The submissions; each run is in one of them.
@@ -113,7 +113,7 @@ def form_submissions(
 
 
 def _sent(header: Header) -> parts.HeaderOptions:
-    """Return what the agent needs to know of a header."""
+    """Return the parts of a header that the agent needs."""
     return parts.HeaderOptions(
         output=header.output,
         error=header.error,
@@ -159,15 +159,15 @@ def _kind(key: str) -> GroupingKind:
 
 
 def written(footprint: Footprint) -> str:
-    """Return files and bytes in words, such as `1.2 kB in 3 files`."""
+    """Format files and bytes, as in `1.2 kB in 3 files`."""
     return f"{filesize.decimal(footprint.size)} in {counted(footprint.files, 'file')}"
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Jobs, the core-hours that they may use at most, and what their run directories take.
+    """Jobs, the most core-hours that they can use, and the size of their run directories.
 
-    `unlimited` counts the jobs that name no time limit, whose hours are not in `core_hours`.
+    `unlimited` counts the jobs without a time limit, whose hours are not in `core_hours`.
     """
 
     jobs: int
@@ -177,7 +177,7 @@ class Cost:
 
     @classmethod
     def of(cls, jobs: Iterable[tuple[Header, Footprint]]) -> Cost:
-        """Add up jobs, each with its header and what its run directory takes."""
+        """Add up jobs, each with its header and the size of its run directory."""
         jobs = list(jobs)
         hours = [core_hours(header) for header, _ in jobs]
         known = [each for each in hours if each is not None]
@@ -185,7 +185,7 @@ class Cost:
         return cls(len(hours), sum(known), len(hours) - len(known), disk)
 
     def refuse_above(self, limit: int | None) -> None:
-        """Raise `SweepError` for more jobs than are sent unasked; None is any number."""
+        """Raise `SweepError` for more jobs than the limit; None means any number."""
         if limit is not None and self.jobs > limit:
             raise SweepError(
                 f"this launch asks for {self}, above remex_confirm = {limit}: "
@@ -202,7 +202,7 @@ class Cost:
         )
 
     def __str__(self) -> str:
-        """Return it in words, such as `3 jobs, at most 0.25 core-hours, ...`."""
+        """Format it, as in `3 jobs, at most 0.25 core-hours, ...`."""
         text = (
             f"{counted(self.jobs, 'job')}, at most {self.core_hours:,.4g} core-hours, and "
             f"{written(self.disk)} of run directories"

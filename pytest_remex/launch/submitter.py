@@ -1,4 +1,4 @@
-"""Holds the state of each experiment of a submit, and decides when a batch of them is sent.
+"""Hold the state of each experiment of a submit, and decide when to send a batch.
 
     add --+--> OTHER BASE                    its point has a run on another base
           +--> WAITING --+--> SENDING --+--> SUBMITTED      its job was released
@@ -10,9 +10,9 @@
           |              '--> NOT SUBMITTED  a fault came up: told with the first of the batch
           '--> ALREADY                       it has a run
 
-One batch at a time is SENDING, in a thread of its own, while the next one is prepared and WAITING.
-After a fault nothing more is sent; what is WAITING or UNKNOWN is left to the next command, which
-finds in the launch record how far each run came (`pipeline` draws its stages).
+One batch at a time is SENDING, in another thread, while the next one is prepared and WAITING. After
+a fault nothing more is sent; what is WAITING or UNKNOWN is left to the next command, which finds in
+the launch record how far each run got (`pipeline` has a diagram of the stages).
 """
 
 from __future__ import annotations
@@ -45,25 +45,25 @@ from pytest_remex.repo.workspace import Prepared, Workspaces
 from pytest_remex.transport import Connections
 
 BATCH = 250
-"""Experiments in a batch: a crash or Ctrl-C costs at most one, and its round trips are shared."""
+"""Experiments in a batch: they share round trips, and a crash interrupts only one batch."""
 GROUPED = 1000
-"""Experiments in a batch where runs are grouped: no array or pack is larger."""
+"""Experiments in a batch of grouped runs: no array or pack is larger."""
 PATIENCE = 5.0
-"""Seconds to wait for a batch under way whose connection was closed."""
+"""Seconds to wait for a running batch after its connection was closed."""
 
 
 class Submitter:
-    """Submits experiments in batches, each experiment once.
+    """Submit experiments in batches, each experiment once.
 
     Args:
-        workspaces: Where experiments are prepared; `close` closes them.
-        connections: How remotes are reached; `close` closes them.
-        folders: Where launch records and fetched outputs are.
-        options: What the user chose.
-        listener: Who uses it.
+        workspaces: The workspaces of the experiments; `close` closes them.
+        connections: The connections to remotes; `close` closes them.
+        folders: The folders of launch records and fetched outputs.
+        options: The user's choices.
+        listener: Receives progress and outcomes.
 
     Raises:
-        RecordError: Where another command submits from the same output folder.
+        RecordError: Another command is submitting from the same output folder.
     """
 
     def __init__(
@@ -92,14 +92,14 @@ class Submitter:
         single = options.grouping.kind is GroupingKind.SINGLE
         self._batch_size = BATCH if single else GROUPED
         self.fault: Exception | None = None
-        """What ended the sending of more."""
+        """The error after which nothing more was sent."""
         self.cost = Cost(0, 0.0, 0, Footprint(0, 0))
-        """What was asked for."""
+        """The cost of what was submitted."""
         self.continuations: Counter[Continuation] = Counter()
-        """How the runs go on that were ended early, and how many of them."""
+        """How runs that were ended early continue, with the numbers of runs."""
 
     def expect(self, count: int) -> None:
-        """Say how many experiments may come: above the limit, none is sent before all are known."""
+        """Set how many experiments may come: above the limit, none is sent before all are known."""
         self._expected = count
         if self._options.confirm is not None and count > self._options.confirm:
             self._batch_size = count
@@ -112,20 +112,20 @@ class Submitter:
         probe: ContinueProbe | FailedProbe | None = None,
         recipes: Mapping[int, Prepared] | None = None,
     ) -> Candidate:
-        """Take an experiment that was patched and committed.
+        """Add an experiment that was patched and committed.
 
         Args:
             prepared: The experiment.
-            repo: Where it was made.
-            remote: Where it is to run.
-            probe: What extensions want to know of its run, if that was ended early.
-            recipes: The experiment as a retry may make it, by the number of the recipe.
+            repo: Its repository.
+            remote: Where to run it.
+            probe: What extensions want to list for its run, if that was ended early.
+            recipes: The experiment prepared for a retry, by recipe number.
 
         Returns:
             The experiment, which is WAITING or ALREADY submitted.
 
         Raises:
-            RecordError: Where a launch record cannot be written.
+            RecordError: A launch record cannot be written.
         """
         known = self._known(prepared, repo, remote)
         decision = decide(known, self._options, recorded_job(known.asked))
@@ -153,19 +153,19 @@ class Submitter:
         return candidate
 
     def meet(self, repo: Repo, remote: Remote) -> list[str]:
-        """See `Launcher.meet`: nothing can be submitted where that fails."""
+        """See `Launcher.meet`; if that fails, nothing can be submitted."""
         return self._launcher.meet(repo, remote)
 
     def is_recorded(self, prepared: Prepared, repo: Repo, remote: Remote) -> bool:
-        """Return whether an experiment has a run already, submitted or about to be."""
+        """Return whether an experiment already has a run that was, or was to be, submitted."""
         return self._launcher.is_recorded(prepared, repo, remote)
 
     def recipe_of(self, prepared: Prepared, repo: Repo, remote: Remote) -> int | None:
-        """Return which recipe an experiment's run was made by; None where it has no run."""
+        """Return the recipe of an experiment's run; None if it has no run."""
         return self._launcher.recipe_of(prepared, repo, remote)
 
     def moved(self) -> list[str]:
-        """Return what to tell of the experiments whose points have runs on other bases."""
+        """Return messages on the experiments whose points have runs on other bases."""
         held = [
             (each.request.prepared, each.request.earlier)
             for each in self._candidates
@@ -182,9 +182,9 @@ class Submitter:
         return KnownRuns.for_retry(run, earlier, self._folders.runs, recipes)
 
     def advance(self, *, last: bool) -> None:
-        """Send what waits once it makes a batch; with `last`, send it now and wait for its end.
+        """Send waiting experiments once they fill a batch; with `last`, send them now and wait.
 
-        Raises KeyboardInterrupt where Ctrl-C came twice: the batch stays under way.
+        Raises KeyboardInterrupt after a second Ctrl-C; the batch continues.
         """
         if last or len(self._waiting) >= self._batch_size:
             goes_on = self.wait()
@@ -195,16 +195,16 @@ class Submitter:
                 goes_on = self.wait()
 
     def wait(self) -> bool:
-        """Wait for the end of the batch under way; return whether more is to be sent.
+        """Wait for the running batch to end; return whether to send more.
 
-        Raises KeyboardInterrupt where Ctrl-C came twice: the batch stays under way.
+        Raises KeyboardInterrupt after a second Ctrl-C; the batch continues.
         """
         if self._batch is not None:
             self._receive(self._batch)
         return self._listener.goes_on()
 
     def close(self) -> list[str]:
-        """Finish the launches, and close what is open; a batch still under way is abandoned.
+        """Finish the launches, and close everything; a batch that is still running is abandoned.
 
         Returns:
             The cluster's warnings, and what could not be cleaned up.
@@ -216,7 +216,7 @@ class Submitter:
         warnings = [*self._fitness.notes, *self._launcher.close(ask=self.fault is None)]
         if self._options.note and one_line(self._options.note) not in notes:
             warnings.append(
-                "the note was not kept: no launch began, and one that goes on has its own"
+                "the note was not stored: no launch was begun, and a resumed one keeps its own"
             )
         self._connections.close()
         try:
@@ -236,7 +236,7 @@ class Submitter:
         return sum(each.outcome.state is state for each in self._candidates)
 
     def left(self, state: State) -> int:
-        """Return how many experiments stay in a state without a word of their own."""
+        """Return how many experiments stay in a state without being reported one by one."""
         return sum(each.outcome.state is state and not each.settled for each in self._candidates)
 
     def _start(self, *, last: bool) -> None:
@@ -263,7 +263,7 @@ class Submitter:
             self._while_sending = stack.pop_all()
 
     def _to_send(self, retries: Retries) -> list[Candidate]:
-        """Return those that wait, without those whose runs are alive, completed, or unknown."""
+        """Return the waiting experiments, except if their runs are alive, completed or unknown."""
         for candidate in self._waiting:
             if candidate.request.retried:
                 decision = retries.decide(candidate.known, self._options)
@@ -271,7 +271,7 @@ class Submitter:
         return [each for each in self._waiting if each.outcome.state is State.WAITING]
 
     def _fits(self, sending: Sequence[Candidate], *, last: bool) -> bool:
-        """Return whether to send now: what is near a remote's limits is sent once all is known."""
+        """Return whether to send now: near a remote's limits, only once everything is known."""
         footprints: dict[Remote, list[Footprint]] = {}
         for request in (each.request for each in sending):
             if request.resumed is None:
@@ -292,20 +292,20 @@ class Submitter:
             return Retries(runs, probes, to, folder, progress, certain=how.is_certain)
 
     def _decide_how(self, candidate: Candidate, retries: Retries) -> bool:
-        """Decide how a run is retried; return False where a hook that should say so raised."""
+        """Decide how a run is retried; return False if a hook that should decide raised."""
         request = candidate.request
         if request.retried:
             request = request.made_by(retries.recipe(candidate.known))
             try:
                 candidate.request = self._continued(request, retries)
             except SweepError as error:
-                why = f"{error}; it is not begun afresh: correct the hook, and submit again"
+                why = f"{error}; it was not started from scratch: correct the hook and submit again"
                 candidate.outcome = Outcome(State.NOT_SUBMITTED, why=why)
                 return False
         return True
 
     def _continued(self, request: SubmitRequest, retries: Retries) -> SubmitRequest:
-        """Return a request to go on in the run directory, where a run ended early and can go on."""
+        """Return a request to continue in the run directory, if the run ended early and can."""
         ended = retries.ended_early(request.retried) if request.retried else None
         if request.retried is None or ended is None or request.on_new_base:
             return request
@@ -336,7 +336,7 @@ class Submitter:
             self._fail(sent[0], error)
 
     def _yield_to_others(self, sent: Sequence[Candidate]) -> None:
-        """Go by the claims of others that came first: on with what they have not finished."""
+        """Respect earlier claims of other clients; continue what they have not finished."""
         taken = [(each, claim) for each in sent if (claim := self._launcher.taken(each.request))]
         if not taken:
             return
@@ -346,7 +346,7 @@ class Submitter:
                 self._waiting.append(each)
 
     def _lose(self, error: Exception) -> None:
-        """Sort what was being sent: some may have jobs, the others wait as before."""
+        """Sort the experiments of a failed batch: some may have jobs, the others wait again."""
         sent, self._sending, self._batch = self._sending, [], None
         for each in sent:
             may_have_job = self._launcher.may_have_job(each.request)
@@ -357,7 +357,7 @@ class Submitter:
             self._fail(sent[0], error)
 
     def _fail(self, candidate: Candidate, error: Exception) -> None:
-        """Tell one reason for all with one experiment; the others are for the next command."""
+        """Report the reason with one experiment only; the others are left to the next command."""
         self.fault = error
         plain = isinstance(error, RemexError | OSError)
         why = str(error) if plain else "".join(traceback.format_exception(error))

@@ -177,7 +177,7 @@ def test_two_at_once(project):
     result = project.pytest("--remex-submit")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
-        ["ERROR: another pytest is submitting from *: wait until it is done"]
+        ["ERROR: another pytest is submitting from *: wait until it has finished"]
     )
     running.communicate(timeout=60)
     assert running.returncode == 0

@@ -45,10 +45,10 @@ def test_note_of_hostile_text(project):
 
 
 def test_note_that_is_not_kept(project):
-    """Where no launch begins, it is said that the note was not kept."""
+    """Where no launch begins, a message says that the note was not stored."""
     project.ran()
     result = project.submit(f"--remex-note={WHY}")
-    result.stdout.fnmatch_lines(["the note was not kept: no launch began, *"])
+    result.stdout.fnmatch_lines(["the note was not stored: no launch was begun, *"])
     assert "note" not in project.events()[0]
 
 

@@ -121,7 +121,7 @@ def test_retry_of_what_was_never_judged(empty_project):
             "*good] NOT JUDGED job 1*",
             "*bad] NOT JUDGED job 2*",
             "*fail] SUBMITTED job 4*",
-            "2 completed and were judged by no collect here, so they are not sent: run *",
+            "2 completed and were not judged by a collect here, so they are not submitted: run *",
             "NOT JUDGED job 1 *completed, and no collect here has judged it: run --remex-collect *",
         ]
     )

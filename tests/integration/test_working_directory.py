@@ -79,7 +79,7 @@ def test_checkout_option(project):
     assert files == tracked
     assert (left / "run.sbatch").read_text() == (project.path / "run.sbatch").read_text()
     again = project.pytest("--remex-plan", f"--remex-checkout={where}", "-k", "a=2")
-    again.stdout.fnmatch_lines(["*a=2 is there already: remove it*"])
+    again.stdout.fnmatch_lines(["*a=2 exists already: remove it*"])
 
 
 def test_checkout_option_needs_plan(project):

@@ -92,7 +92,7 @@ def run(
 
 
 def start_code(error: OSError) -> int:
-    """Return the exit code for a program that could not be started: MISSING only if it does not exist.
+    """Return the exit code for a program that was not started: MISSING only if it does not exist.
 
     A login node without room for a process says nothing about what is installed on it.
     """

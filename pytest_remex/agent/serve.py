@@ -55,7 +55,7 @@ TRACE = 12
 
 
 def start(line: Dict[str, Any]) -> None:
-    """Begin as the start line says: serve a client, send files, or run a runs folder's queue."""
+    """Do what the start line says: serve a client, send files, or run a runs folder's queue."""
     if "queue" in line:
         queue.run_queue(line["queue"])
         return

@@ -96,7 +96,7 @@ def test_what_nobody_knows_is_unknown(launch):
     launch.add("r")
     told = ask(launch, "r", "99999")
     assert (told.state, told.exit_code) == ("UNKNOWN", None)
-    assert "no accounts" in told.reason
+    assert "no accounting" in told.reason
     with launch.cluster.controller.stopped():
         told = ask(launch, "r", "99999")
     assert told.state == "UNKNOWN"

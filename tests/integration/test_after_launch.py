@@ -88,7 +88,7 @@ def test_a_purged_run_is_told_and_retried(project):
     result = project.pytest("--remex-collect")
     result.assert_outcomes(failed=3)
     result.stdout.fnmatch_lines(
-        ["*the run directory is gone: purged?*--remex-submit --remex-retry*"]
+        ["*the run directory is gone (purged?)*--remex-submit --remex-retry*"]
     )
     plan = project.pytest("--remex-plan", "--remex-retry")
     plan.stdout.fnmatch_lines(["*3 jobs*3 of them once more*"])

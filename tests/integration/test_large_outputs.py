@@ -106,7 +106,7 @@ def test_run_directory_that_became_a_link(project, tmp_path):
     folder.symlink_to(moved)
     result = project.pytest("--remex-collect")
     result.assert_outcomes(failed=1, passed=2)
-    result.stdout.fnmatch_lines(["*result.txt was not fetched: *is a link*put the run directory*"])
+    result.stdout.fnmatch_lines(["*result.txt was not fetched: *is a link*move the run directory*"])
     folder.unlink()
     shutil.move(moved, folder)
     project.pytest("--remex-collect").assert_outcomes(passed=3)

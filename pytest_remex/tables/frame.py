@@ -76,12 +76,12 @@ def curves(
     the axis titles in `labels`, by the curve's name.
 
     Args:
-        which: The sweep's name, looked for as `results` does; or the path of its folder.
-        name: The curves of this name alone.
-        launch: That launch, instead of each experiment's newest run.
+        which: The sweep's name, searched for as by `results`; or the path of its folder.
+        name: Only the curves of this name.
+        launch: The id of a launch; by default the newest run of each experiment.
 
     Raises:
-        RemexError: There are no such results, no curve has that name, or a curve's file is damaged.
+        RemexError: The results do not exist, no curve has that name, or a file is damaged.
 
     Example:
         >>> curves("tams", "radius").groupby("experiment").y.max()  # doctest: +SKIP

@@ -40,7 +40,9 @@ def test_hidden_exit_codes(project):
     said = "rn ends in `date`, which hides the exit code of `./star`*"
     result = project.pytest("--remex-doctor")
     result.assert_outcomes(passed=1, deselected=2)
-    result.stdout.fnmatch_lines([f"note  exit code: {said}", "*fix: write `code=[$][?]`*`set -e` at the top"])
+    result.stdout.fnmatch_lines(
+        [f"note  exit code: {said}", "*fix: write `code=*`set -e` at the top"]
+    )
     project.pytest("--remex-plan").stdout.fnmatch_lines([said])
     project.submit("-k=1").stdout.fnmatch_lines([said])
 

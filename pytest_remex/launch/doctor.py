@@ -208,5 +208,5 @@ def _faults(checks: Iterable[Check]) -> list[str]:
 
 def _refuse(connection: Connection, checks: Iterable[Check]) -> None:
     if faults := _faults(checks):
-        last = f"nothing was sent to {connection.remote.place}; --remex-doctor examines it"
+        last = f"nothing was sent to {connection.remote.place}; --remex-doctor shows all checks"
         raise RemoteError("\n".join([*faults, last]))

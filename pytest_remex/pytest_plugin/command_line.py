@@ -39,28 +39,28 @@ class Modifier:
 
 
 MODES = {
-    Mode.PLAN: "show what submit would send: diffs, new or already submitted, cost",
-    Mode.SUBMIT: "commit, push, place and sbatch each experiment",
-    Mode.STATUS: "show where each experiment is",
+    Mode.PLAN: "show what submit would do: diffs, new or already submitted, cost",
+    Mode.SUBMIT: "commit, push, make run directories, and sbatch each experiment",
+    Mode.STATUS: "show the state of each experiment",
     Mode.COLLECT: "fetch outputs, check them, and write results, links and report",
-    Mode.LOG: "show the output of the jobs of chosen experiments; one that runs is followed",
+    Mode.LOG: "show the output of the selected experiments' jobs; follow a single running one",
     Mode.CANCEL: "cancel the jobs of experiments that have not ended",
-    Mode.CLEAN: "say what the chosen experiments take, and with --remex-yes remove it",
-    Mode.DOCTOR: "examine the connection, the cluster and the clone line by line, with fixes",
+    Mode.CLEAN: "show how much disk space the selected experiments use; --remex-yes removes them",
+    Mode.DOCTOR: "check the connection, the cluster and the clone, with a fix for each fault",
 }
 
 INI_KEYS = (
     ("host", "", "user@machine or ssh_config alias of the cluster; empty: this machine"),
     ("clone", "", "path of the repository's clone on the cluster"),
-    ("runs", "", "path of the folder for run directories there"),
-    ("repo", ".", "path of the repository here, relative to rootdir"),
+    ("runs", "", "path of the folder for run directories on the cluster"),
+    ("repo", ".", "path of the repository on this machine, relative to rootdir"),
     ("output", "remex-output", "folder for launch records, outputs, results and report"),
-    ("confirm", "1000", "most jobs that submit sends without --remex-yes"),
-    ("poll", "30", "seconds between two questions to a cluster while --remex-wait waits"),
-    ("shell", "bash -lc", "command on the cluster that starts what runs there"),
-    ("transport", "auto", "how to get there: fabric, openssh (by ssh), or auto (ssh if connected)"),
-    ("sbatch", "", "options for sbatch that win over the script's, as --partition=long"),
-    ("max_file", "", "largest output that is fetched, as 500M or 2G; empty: no limit"),
+    ("confirm", "1000", "most jobs that submit allows without --remex-yes"),
+    ("poll", "30", "seconds between queries of a cluster while --remex-wait waits"),
+    ("shell", "bash -lc", "shell on the cluster that starts our programs"),
+    ("transport", "auto", "ssh client: fabric, openssh (ssh), or auto (ssh if it is connected)"),
+    ("sbatch", "", "options for sbatch that override the script's, such as --partition=long"),
+    ("max_file", "", "largest output to fetch, such as 500M or 2G; empty: no limit"),
     ("layout", "links", "names in links/: links (by parameters) or flat (by run directory)"),
 )
 
@@ -77,37 +77,37 @@ def _sending_modifiers() -> list[Modifier]:
     sending = frozenset({Mode.PLAN, Mode.SUBMIT})
     array = {"nargs": "?", "type": _whole, "const": 0, "metavar": "N"}
     return [
-        Modifier("retry", sending, "also what has a run whose job failed (default: no)"),
+        Modifier("retry", sending, "also experiments whose job failed (default: no)"),
         Modifier(
             "retry=check",
             sending,
-            "the same, and what completed and failed its check in the last collect (default: no)",
+            "the same, and those that failed their check in the last collect (default: no)",
         ),
-        Modifier("retry=forgotten", sending, "also what Slurm has no trace of (default: no)"),
         Modifier(
-            "again", sending, "also what has a run already, whatever its job did (default: no)"
+            "retry=forgotten", sending, "the same, and jobs Slurm has no trace of (default: no)"
         ),
+        Modifier("again", sending, "also experiments that have a run already (default: no)"),
         Modifier(
             "new-base",
             sending,
-            "also what has a run on another base, since which inputs changed (default: no)",
+            "also experiments with a run on another base, if inputs changed since (default: no)",
         ),
         Modifier(
             "array",
             sending,
-            "as job arrays, at most N tasks running (default: a job a run; N: no limit)",
+            "submit job arrays, at most N tasks at a time (default: one job per run; N: no limit)",
             array,
         ),
         Modifier(
             "pack",
             sending,
-            "many runs in one job, K at a time, through disBatch (default: a job a run)",
+            "many runs in one job, K at a time, with disBatch (default: one job per run)",
             {"type": _whole, "metavar": "K"},
         ),
         Modifier(
             "sbatch",
             sending,
-            "options for sbatch that win over the script's header, as '--time=4:00:00 --mem=8G'"
+            "options for sbatch that override the script's header: '--time=4:00:00 --mem=8G'"
             " (default: remex_sbatch, then $REMEX_SBATCH)",
             {"metavar": "OPTIONS"},
         ),
@@ -120,19 +120,19 @@ def _plan_or_submit_modifiers() -> list[Modifier]:
         Modifier(
             "checkout",
             frozenset({Mode.PLAN}),
-            "plan: also leave each experiment's patched checkout in DIR (default: none)",
+            "plan: also copy each experiment's patched checkout to DIR (default: none)",
             {"type": Path, "metavar": "DIR"},
         ),
         Modifier(
             "note",
             frozenset({Mode.SUBMIT}),
-            "submit: why, kept in the launch record, status, results and report (default: none)",
+            "submit: the reason, shown in status, results and report (default: none)",
             {"metavar": "WHY"},
         ),
         Modifier(
             "yes",
             frozenset({Mode.SUBMIT, Mode.CLEAN}),
-            "submit: more jobs than remex_confirm; clean: remove (default: no)",
+            "submit: allow more jobs than remex_confirm; clean: remove (default: no)",
         ),
     ]
 
@@ -144,24 +144,24 @@ def _looking_modifiers() -> list[Modifier]:
         Modifier(
             "wait",
             looking,
-            "status, collect: until all have ended, or S seconds "
+            "status, collect: wait until all have ended, or S seconds "
             "(default: do not wait; S: no limit)",
             wait,
         ),
         Modifier(
             "offline",
             frozenset({Mode.COLLECT}),
-            "collect: make no connection, only judge the outputs that are here (default: no)",
+            "collect: make no connection, judge the outputs on this machine (default: no)",
         ),
         Modifier(
             "partial",
             frozenset({Mode.COLLECT}),
-            "collect: also outputs of running jobs (default: no)",
+            "collect: also fetch outputs of running jobs (default: no)",
         ),
         Modifier(
             "portable",
             frozenset({Mode.COLLECT}),
-            "collect: also a zip of the report and the outputs that it links to (default: no)",
+            "collect: also make a zip of the report and its linked outputs (default: no)",
         ),
         *_chosen_modifiers(),
     ]
@@ -172,19 +172,19 @@ def _chosen_modifiers() -> list[Modifier]:
         Modifier(
             "launch",
             frozenset({*Mode} - {Mode.DRY, Mode.PLAN, Mode.SUBMIT, Mode.DOCTOR}),
-            "an older launch (default: each experiment's newest run)",
+            "use an older launch (default: each experiment's newest run)",
             {"metavar": "ID"},
         ),
         Modifier(
             "only",
             frozenset({Mode.CLEAN}),
-            "clean: only run directories, or only the outputs that are here (default: both)",
+            "clean: only run directories, or only outputs on this machine (default: both)",
             {"choices": ("runs", "outputs")},
         ),
         Modifier(
             "json",
             frozenset({*Mode} - {Mode.DRY}),
-            "every mode: also what is known of each experiment, for scripts, as JSON (default: no)",
+            "every mode: also write each experiment's facts to FILE, as JSON (default: no)",
             {"type": Path, "metavar": "FILE"},
         ),
     ]

@@ -199,7 +199,7 @@ class DryRun:
             try:
                 sync(self._connections.to(remote), self._settings.launches)
             except RemoteError as error:
-                self._terminal.note(f"planned by what is known here: {error}")
+                self._terminal.note(f"planned only from the records on this machine: {error}")
                 self._unreachable.add(remote)
         self._met[repo, remote] = None
         known = [bases_in(repo) for repo, _ in self._met]
@@ -291,12 +291,12 @@ class DryRun:
         if self._settings.mode is Mode.DRY:
             return "--remex-plan shows what a submit would send"
         if self._refusals:
-            return "--remex-doctor examines what submit would refuse"
+            return "--remex-doctor checks what submit would refuse"
         if any(each.decision in SENT | {Decision.ASK} for each in self._planned):
             return "--remex-submit sends it"
         if any(each.decision is Decision.UNJUDGED for each in self._planned):
-            return "--remex-collect tells whose check failed"
-        return "--remex-status shows where the experiments are"
+            return "--remex-collect shows whose check failed"
+        return "--remex-status shows the state of the experiments"
 
     def _summary(self) -> str:
         """Return what submit would request, and what it would leave alone."""

@@ -55,7 +55,7 @@ class LogMode(LookingMode):
             self._terminal.say(f"{hidden} more are not shown: select with -k", yellow=True)
         if self._unsubmitted:
             self._terminal.say(f"{self._unsubmitted} not submitted", yellow=True)
-        where = "--remex-status shows where the experiments are"
+        where = "--remex-status shows the state of the experiments"
         nothing = "--remex-submit sends what was not submitted"
         self._terminal.say(f"next: {where if self._runs else nothing}")
         self._terminal.summary("remex log")

@@ -68,7 +68,7 @@ class Settings:
 def add_options(parser: pytest.Parser) -> None:
     """Add the options and ini keys to pytest's parser."""
     modes = parser.getgroup(
-        "remex", "remex, modes: what is done with the experiments of sweep files (default: dry run)"
+        "remex", "remex, modes: what to do with the experiments of sweep files (default: dry run)"
     )
     for mode, text in MODES.items():
         modes.addoption(
@@ -81,7 +81,7 @@ def add_options(parser: pytest.Parser) -> None:
     modes.addoption(
         "--remex-init",
         action="store_true",
-        help="write what this repository lacks for a first sweep; nothing is overwritten",
+        help="write the files that this repository lacks for a first sweep; overwrite nothing",
     )
     for title, group in modifier_groups().items():
         options = parser.getgroup(f"remex-{title}", f"remex, options of {title}")
@@ -157,8 +157,8 @@ def default_remote(config: pytest.Config) -> Remote:
     for key, value in (("remex_clone", clone), ("remex_runs", runs)):
         if not value:
             raise pytest.UsageError(
-                f"remex_host = {host} is set and {key} is not: name the "
-                f"{'clone of the repository' if key == 'remex_clone' else 'folder for runs'} there"
+                f"remex_host = {host} is set but {key} is not: set it to the path of the "
+                f"{'clone' if key == 'remex_clone' else 'folder for runs'} on the cluster"
             )
     return Remote(host, clone, runs, shell=shell, transport=_transport(config))
 
@@ -174,15 +174,15 @@ def _refuse_conflicts(config: pytest.Config) -> None:
     modes = config.option.remex_modes or []
     if len(set(modes)) > 1:
         named = " and ".join(f"--remex-{each}" for each in modes)
-        raise pytest.UsageError(f"{named} cannot be asked for together: choose one")
+        raise pytest.UsageError(f"{named} cannot be combined: choose one")
     chosen = mode(config)
     for each in (modifier for group in modifier_groups().values() for modifier in group):
         value = getattr(config.option, each.dest)
         if value is not None and value is not False and chosen not in each.modes:
             wanted = " or ".join(sorted(f"--remex-{mode}" for mode in each.modes))
-            raise pytest.UsageError(f"--remex-{each.name} goes with {wanted}")
+            raise pytest.UsageError(f"--remex-{each.name} can only be used with {wanted}")
     if config.option.remex_array is not None and config.option.remex_pack is not None:
-        raise pytest.UsageError("--remex-array and --remex-pack cannot be asked for together")
+        raise pytest.UsageError("--remex-array and --remex-pack cannot be combined: choose one")
 
 
 def _launching(config: pytest.Config) -> LaunchOptions:
@@ -230,6 +230,6 @@ def _bytes(config: pytest.Config, key: str) -> int | None:
         return None
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)B?", text, re.ASCII)
     if match is None:
-        raise pytest.UsageError(f"{key} = {text!r}: write a size, as 500M or 2G")
+        raise pytest.UsageError(f"{key} = {text!r}: write a size, such as 500M or 2G")
     scale: int = 1000 ** " kMGT".index(match[2] or " ")
     return round(float(match[1]) * scale)

@@ -68,7 +68,7 @@ class StatusMode(LookingMode):
         if any(state.live for state in states):
             return "--remex-status --remex-wait waits until all have ended"
         if any(state.failed for state in states):
-            return "--remex-collect tells why, --remex-submit --remex-retry sends the failed again"
+            return "--remex-collect shows why, --remex-submit --remex-retry submits them again"
         if any(state.ended for state in states):
             return "--remex-collect fetches and judges the outputs"
         return "--remex-submit sends what was not submitted"

@@ -277,13 +277,13 @@ class SubmitMode:
     def _next_command(self) -> str:
         count = self._submitter.count
         if any(map(count, (State.WAITING, State.UNKNOWN, State.NOT_SUBMITTED))):
-            return "the same command again, once that is fixed; --remex-doctor examines the rest"
+            return "the same command again, once that is fixed; --remex-doctor checks the rest"
         if count(State.SUBMITTED):
             return "--remex-status --remex-wait, then --remex-collect"
         if count(State.UNJUDGED):
-            return "--remex-collect tells whose check failed"
+            return "--remex-collect shows whose check failed"
         if count(State.ALREADY):
-            return "--remex-status shows where they are"
+            return "--remex-status shows their state"
         return "--remex-plan shows what would be sent"
 
     @property

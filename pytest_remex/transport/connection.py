@@ -248,7 +248,7 @@ class Connections:
             try:
                 self._open[remote] = connect(remote, prompt=self._prompt, notify=self._notify)
             except RemoteError as error:
-                hint = "--remex-doctor examines the connection line by line"
+                hint = "--remex-doctor checks the connection step by step"
                 raise type(error)(f"{error}\n{hint}") from error
         return self._open[remote]
 

@@ -34,7 +34,7 @@ def test_without_a_connection(user, sshd, cluster):
     cluster.wait()
     sshd.daemon.stop()
     plan = user.pytest("--remex-plan", "--remex-retry", "-v").well()
-    assert "planned by what is known here: " in plan
+    assert "planned only from the records on this machine: " in plan
     assert "RETRY if job " in plan
     assert "--remex-submit sends what failed; 3 already submitted" in plan
-    assert plan.text.count("--remex-doctor examines the connection") == 1
+    assert plan.text.count("--remex-doctor checks the connection") == 1

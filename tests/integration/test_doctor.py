@@ -72,6 +72,6 @@ def test_connection_errors_point_to_it(project):
         "[pytest]\nremex_host=nowhere.invalid\nremex_clone=~/c\nremex_runs=~/r\n",
     )
     project.pytest("--remex-submit").stdout.fnmatch_lines(
-        ["*--remex-doctor examines the connection*"]
+        ["*--remex-doctor checks the connection*"]
     )
     assert not project.record_paths()

@@ -95,7 +95,7 @@ def test_bad_limit(project, value):
     project.write("pytest.ini", f"[pytest]\nremex_max_file = {value}\n")
     result = project.pytest("--remex-collect")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert f"remex_max_file = {value!r}: write a size, as 500M or 2G" in result.stderr.str()
+    assert f"remex_max_file = {value!r}: write a size, such as 500M or 2G" in result.stderr.str()
 
 
 def test_run_directory_that_became_a_link(project, tmp_path):

@@ -1,4 +1,4 @@
-"""What cannot be asked for together, and what is no value."""
+"""Options that cannot be combined, and invalid values."""
 
 import pytest
 
@@ -39,7 +39,7 @@ def refused(result, message):
 def test_modes_exclude_each_other(project):
     """Two modes are refused, and both named."""
     result = project.pytest("--remex-submit", "--remex-collect")
-    refused(result, "ERROR: --remex-submit and --remex-collect cannot be asked for together*")
+    refused(result, "ERROR: --remex-submit and --remex-collect cannot be combined*")
     assert not project.output.exists()
 
 
@@ -60,7 +60,9 @@ def test_the_same_mode_twice(project):
 def test_modifiers_need_their_mode(project, modifier, mode):
     """A modifier with another mode, or with none, is refused, and its modes are named."""
     result = project.pytest("sweeps.py", *mode.split(), modifier)
-    refused(result, f"ERROR: {modifier.partition('=')[0]} goes with {MODIFIERS[modifier]}")
+    refused(
+        result, f"ERROR: {modifier.partition('=')[0]} can only be used with {MODIFIERS[modifier]}"
+    )
 
 
 @pytest.mark.parametrize("option", ["--remex-array=0", "--remex-array=-1", "--remex-array=many"])

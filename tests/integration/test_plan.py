@@ -150,10 +150,10 @@ def test_remote_that_cannot_be_asked(project):
     assert result.ret == 0
     result.stdout.fnmatch_lines(
         [
-            "planned by what is known here: *nowhere.invalid*",
-            "--remex-doctor examines the connection line by line",
+            "planned only from the records on this machine: *nowhere.invalid*",
+            "--remex-doctor checks the connection step by step",
             "--remex-submit asks for 3 jobs*",
         ]
     )
     assert "nowhere.invalid" in result.stdout.str()
-    assert "planned by what" not in project.pytest("sweeps.py").stdout.str()
+    assert "planned only from" not in project.pytest("sweeps.py").stdout.str()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from pytest_remex.collect.recorder import read_curves
+from pytest_remex.common.jobs import JobState
 from pytest_remex.errors import RemexError
 from pytest_remex.names import label
 from pytest_remex.tables.merge import LAUNCHES
@@ -17,7 +18,7 @@ from pytest_remex.tables.recorded import RECORDED, read_with_recorded, recorded_
 from pytest_remex.tables.table import CSV, Kind, Table, kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     from pytest_remex.model import Value
 
@@ -25,6 +26,33 @@ _OUTPUT = "remex-output"
 _EXACT_BY_DEFAULT = (3, 1)
 _DTYPES = {Kind.BOOL: "bool", Kind.INT: "int64", Kind.FLOAT: "float64", Kind.JSON: "object"}
 _NULLABLE = _DTYPES | {Kind.BOOL: "boolean", Kind.INT: "Int64"}
+
+
+class Results(pd.DataFrame):
+    """A DataFrame that a notebook shows with states and verdicts in colour."""
+
+    @property
+    def _constructor(self) -> type[Results]:
+        return Results
+
+    def _repr_html_(self) -> str | None:
+        coloured: list[Hashable] = [name for name in ("state", "verdict") if name in self.columns]
+        is_short = len(self) <= (pd.get_option("display.max_rows") or len(self))
+        if not coloured or not is_short or not (self.index.is_unique and self.columns.is_unique):
+            shown: str | None = super()._repr_html_()  # type: ignore[misc]  # the stubs lack it
+            return shown
+        style = self.style.format(escape="html", na_rep="").format_index(escape="html", axis=1)
+        return style.map(_colour, subset=coloured).to_html()
+
+
+def _colour(word: object) -> str:
+    """Return the style of a state or a verdict: green for good, red for failed, else amber."""
+    text = str(word).partition(",")[0]
+    if text in {"COMPLETED", "PASSED"}:
+        return "color: #15803d"
+    is_state = text in set(JobState)
+    failed = JobState(text).failed if is_state else text.startswith("FAILED")
+    return "color: #b91c1c" if failed else "color: #b45309"
 
 
 def results(
@@ -48,6 +76,8 @@ def results(
 
     Raises:
         RemexError: The results do not exist, or are damaged.
+
+    A notebook shows states and verdicts in colour.
 
     Example:
         >>> results("tams", grid=True).age.to_xarray()  # doctest: +SKIP
@@ -138,7 +168,7 @@ def read_parquet(path: Path, **options: Any) -> pd.DataFrame:  # noqa: ANN401 - 
 def frame(table: Table) -> pd.DataFrame:
     """Return a table as a DataFrame; missing values are NaN, or NA for ints and bools."""
     columns = {name: _series([row[name] for row in table.rows]) for name in table.roles}
-    found = pd.DataFrame(columns)
+    found = Results(columns)
     found.attrs = {
         "dimensions": [list(names) for names in table.dimensions],
         "parameters": table.names("point"),

@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -116,3 +117,16 @@ def test_public_name(before):
     code = f"{before}from pytest_remex import results; results('tams')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "no results of 'tams'" in done.stderr
+
+
+def test_shown_in_a_notebook(folder, write, row):
+    """A notebook shows states and verdicts in colour, and texts as they are; slices do so too."""
+    bad = replace(row("b", mass=2), state="TIMEOUT", verdict="FAILED", reason="<script>x</script>")
+    live = replace(row("c", mass=3), state="RUNNING", verdict="RUNNING")
+    write(folder, row("a", mass=1), bad, live)
+    shown = results("tams")[["mass", "reason", "state", "verdict"]]._repr_html_()
+    assert [shown.count(colour) for colour in ("#15803d", "#b91c1c", "#b45309")] == [1, 1, 1]
+    assert "<script>" not in shown
+    assert "color" not in results("tams")[["mass"]]._repr_html_()
+    write(folder, *(row(str(mass), mass=mass) for mass in range(200)))
+    assert "203 rows" in results("tams")._repr_html_()

@@ -13,9 +13,10 @@ import sys
 import time
 from collections.abc import Callable
 
-from pytest_remex.repo.commits import Blob, Edit
+from pytest_remex.repo.commits import Blob
 from pytest_remex.repo.identity import InputTree
 from pytest_remex.repo.inputs import Inputs
+from pytest_remex.repo.trees import Edit
 
 FILES, EXPERIMENTS, TARGET = 20_000, 10_000, 2.0
 SHAPES = {

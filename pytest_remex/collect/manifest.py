@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pytest_remex.io import replace_file, writing
-from pytest_remex.repo.commits import Edit
+from pytest_remex.repo.trees import Edit
 
 FileVersion: TypeAlias = tuple[int, int]
 """A file's size in bytes and modification time in ns on the cluster."""

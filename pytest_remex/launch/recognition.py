@@ -14,11 +14,10 @@ from pytest_remex.common.jobs import JobState
 from pytest_remex.errors import RepositoryError, SweepError
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.records.schema import Stage
-from pytest_remex.repo.commits import Edit
 from pytest_remex.repo.git import Git
 from pytest_remex.repo.identity import differing, read_input_tree
 from pytest_remex.repo.inputs import Inputs
-from pytest_remex.repo.trees import TreeEntry, patches_of
+from pytest_remex.repo.trees import Edit, TreeEntry, patches_of
 from pytest_remex.repo.workspace import Prepared
 
 SHOWN = 5

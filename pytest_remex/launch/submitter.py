@@ -137,6 +137,7 @@ class Submitter:
         self._candidates.append(candidate)
         if outcome := Outcome.unsent(known, decision):
             candidate.outcome = outcome
+            self._workspaces.forget(prepared)
             return candidate
         if decision is Decision.FINISH:
             candidate.request = replace(request, resumed=known.run)

@@ -39,7 +39,9 @@ from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.preparation import ConfigChecks
 from pytest_remex.pytest_plugin.selection import bases_in, may_hold_records
 from pytest_remex.pytest_plugin.terminal import Terminal
+from pytest_remex.records.copies import Copies
 from pytest_remex.records.index import RecordedRun, RunIndex
+from pytest_remex.records.store import read_records
 from pytest_remex.repo.identity import Footprint
 from pytest_remex.repo.workspace import Prepared, Workspaces
 from pytest_remex.sbatch.header import format_duration
@@ -77,9 +79,10 @@ class DryRun:
         self._config = session.config
         self._settings = settings
         self._terminal = Terminal(session.config)
-        self._workspaces = Workspaces(kept=False)
+        self._workspaces = Workspaces(kept=False, shows=self._shows_next)
         self._connections = Connections(self._terminal.prompt, self._terminal.announce)
-        index = RunIndex.read(settings.launches)
+        self._own = read_records(settings.launches)
+        index = RunIndex(self._own if settings.mode is Mode.DRY else ())
         self._sweeps = SweepFiles(anchor_of(session.config).folder)
         self._recognizer = Recognizer(index, self._sweeps.have)
         self._jobs = JobStates(index, self._connections.to)
@@ -204,8 +207,8 @@ class DryRun:
         self._met[repo, remote] = None
         known = [bases_in(repo) for repo, _ in self._met]
         remotes = [remote for _, remote in self._met]
-        launches = self._settings.launches
-        index = RunIndex.read(launches, remotes, lambda base: any(has(base) for has in known))
+        copies = [Copies(self._settings.launches, each) for each in remotes]
+        index = RunIndex.of(self._own, copies, lambda base: any(has(base) for has in known))
         self._recognizer = Recognizer(index, self._sweeps.have)
         self._jobs = JobStates(index, self._connections.to)
         for each in self._unreachable:
@@ -266,6 +269,11 @@ class DryRun:
                 self._copies.copy(made.experiment)
 
         return inspect
+
+    def _shows_next(self) -> bool:
+        """Return whether the diff of the next experiment is shown."""
+        planned, verbose = self._settings.mode is Mode.PLAN, self._config.getoption("verbose") > 0
+        return planned and (verbose or len(self._planned) < SHOWN)
 
     def _show_diffs(self) -> None:
         verbose = self._config.getoption("verbose") > 0

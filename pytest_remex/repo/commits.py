@@ -1,9 +1,10 @@
 """Read the files of commits, and make commits from patches.
 
 A commit's files are read as git stores them, without filters, through one `git cat-file --batch`.
-Commits are made without a checkout, through one `git fast-import` stream, and are deterministic:
-the same base and patch make the same commit on every machine. The author is fixed, the date is the
-base commit's, and the message holds the sweep, the experiment's id and its config.
+Commits are made without a checkout, and are deterministic: the same base and patch make the same
+commit on every machine. The author is fixed, the date is the base commit's, and the message holds the
+sweep, the experiment's id and its config. Their ids are computed here; commits that are submitted are
+written through one `git fast-import` stream, which must compute the same ids.
 """
 
 from __future__ import annotations
@@ -13,17 +14,15 @@ import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from pytest_remex.errors import RepositoryError
 from pytest_remex.io import AGAIN
 from pytest_remex.model import Commit, Experiment
 from pytest_remex.point_ids import full_id
-from pytest_remex.repo.git import Git, is_alive
-
-LINK = "120000"
-"""Git's mode of a symbolic link."""
-EXECUTABLE = "100755"
+from pytest_remex.repo.git import Git, Process, is_alive
+from pytest_remex.repo.trees import Edit, ObjectHash, Tree, TreeEntry
 
 IDENTITY = "pytest-remex <pytest-remex@localhost>"
 REFS = "refs/remex-commits/"
@@ -33,15 +32,10 @@ CACHED_SIZE = 1 << 20
 CACHED_FILES = 32
 """The most files in the cache."""
 CHUNK = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """A patch's change to one file; without content the file was removed."""
-
-    path: bytes
-    mode: str = ""
-    content: bytes | None = None
+UNWRITTEN_SIZE = 64 << 20
+"""The most bytes of patches in memory whose commits are not written yet."""
+ANSWERS = 250
+"""Commits to write before git is asked for their ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,71 +123,153 @@ def listing(repository: Git, commit: str) -> Iterator[tuple[bytes, Blob]]:
     process.end()
 
 
-class Committer:
-    """Make commits on `base`; `quarantine` keeps their objects out of the user's repository."""
+@dataclass(slots=True)
+class _Unwritten:
+    """A commit that is not in the stream yet, and the number of experiments that have it."""
 
-    def __init__(self, repository: Git, base: str, quarantine: Path | None = None) -> None:
+    message: bytes
+    edits: Sequence[Edit]
+    experiments: int = 1
+
+    @property
+    def size(self) -> int:
+        return sum(len(edit.content or b"") for edit in self.edits)
+
+
+class Committer:
+    """Make commits on `base`, which has these files.
+
+    `quarantine` keeps their objects out of the user's repository.
+    """
+
+    def __init__(
+        self,
+        repository: Git,
+        base: str,
+        files: Mapping[bytes, Blob],
+        quarantine: Path | None = None,
+    ) -> None:
         self._git = repository
         self.base = base
-        self._date = repository.date(base)
+        self._author = f"{IDENTITY} {repository.date(base)}"
         self._no_commit = "0" * len(base)
+        self._hash = ObjectHash(base)
+        self._tree = Tree(
+            (TreeEntry(path, blob.mode, blob.sha) for path, blob in files.items()), self._hash
+        )
+        # Git computes the ids where a tree is one that it would not write today, such as old file modes.
+        self._computes = self._tree.sha == repository.run("rev-parse", f"{base}^{{tree}}").strip()
+        self._unwritten: dict[str, _Unwritten] = {}
+        self._bytes = 0
         self._marks: dict[str, str] = {}
         self._count = 0
         self._ref = f"{REFS}{socket.gethostname()}-{os.getpid()}"
+        self._quarantine = quarantine
         _remove_leftovers(repository)
-        self._stream = repository.stream(
-            "fast-import", "--quiet", "--done", "--force", "--date-format=raw-permissive",
-            "--cat-blob-fd=1", env=_quarantined(repository, quarantine),
-        )  # fmt: skip
 
     def commit(self, experiment: Experiment, edits: Sequence[Edit]) -> Commit:
-        """Commit a patch on the base; without edits the commit is empty."""
-        mark = self._write(_message(experiment), [self.base], edits)
-        sha, root = self._query(f"get-mark {mark}\n", f'ls {mark} ""\n')
-        self._marks[sha] = mark
-        tree = root.split()[2]
+        """Commit a patch on the base; without edits the commit is empty. `gather` writes it."""
+        message = _message(experiment)
+        if not self._computes:
+            mark = self._write(message, [self.base], edits)
+            sha, root = self._query([f"get-mark {mark}\n", f'ls {mark} ""\n'])
+            self._marks[sha] = mark
+            return Commit(sha, root.split()[2], self.base)
+        tree = self._tree.changed(map(self._entry, edits)) if edits else self._tree.sha
+        head = f"tree {tree}\nparent {self.base}\nauthor {self._author}\ncommitter {self._author}\n"
+        sha = self._hash.commit(head.encode() + b"\n" + message)
+        if sha in self._unwritten:
+            self._unwritten[sha].experiments += 1
+        elif sha not in self._marks:
+            self._unwritten[sha] = _Unwritten(message, edits)
+            self._bytes += self._unwritten[sha].size
+            if self._bytes > UNWRITTEN_SIZE:
+                self._write_commits(list(self._unwritten))
         return Commit(sha, tree, self.base)
+
+    def forget(self, sha: str) -> None:
+        """Forget the commit of an experiment that is not submitted."""
+        known = self._unwritten.get(sha)
+        if known is not None:
+            known.experiments -= 1
+            if not known.experiments:
+                self._take(sha)
 
     def gather(self, ref: str, shas: Sequence[str], token: str) -> str:
         """Point `ref` to one commit whose parents are the ref's tip and `shas`; on disk on return.
 
         That commit has the base's tree; pushing it pushes all the others.
         """
+        self._write_commits([sha for sha in dict.fromkeys(shas) if sha in self._unwritten])
         tip = self._git.ref(ref)
-        message = f"experiments for {ref}\n\n[skip ci]\nremex-token: {token}\n"
+        message = f"experiments for {ref}\n\n[skip ci]\nremex-token: {token}\n".encode()
         parents = [*([tip] if tip else []), *(self._marks.get(sha, sha) for sha in shas)]
         mark = self._write(message, parents, [], like=self.base)
-        sha, _ = self._query(f"get-mark {mark}\n", "checkpoint\nprogress written\n")
+        sha, _ = self._query([f"get-mark {mark}\n", "checkpoint\nprogress written\n"])
         self._git.update_ref(ref, sha, tip)
         return sha
 
     def close(self) -> None:
         """End the stream; git's garbage collection removes the commits that no ref points to."""
+        if "_stream" not in vars(self):
+            return  # nothing was written
         self._send(f"reset {self._ref}\nfrom {self._no_commit}\n\ndone\n")
         code, errors = self._stream.end()
         if code:
             _remove_crash_reports(self._git)
             raise RepositoryError(f"git fast-import failed: {errors}")
 
+    @cached_property
+    def _stream(self) -> Process:
+        return self._git.stream(
+            "fast-import", "--quiet", "--done", "--force", "--date-format=raw-permissive",
+            "--cat-blob-fd=1", env=_quarantined(self._git, self._quarantine),
+        )  # fmt: skip
+
+    def _entry(self, edit: Edit) -> TreeEntry:
+        if edit.content is None:
+            return TreeEntry(edit.path)
+        return TreeEntry(edit.path, edit.mode, self._hash.blob(edit.content))
+
+    def _take(self, sha: str) -> _Unwritten:
+        known = self._unwritten.pop(sha)
+        self._bytes -= known.size
+        return known
+
+    def _write_commits(self, shas: Sequence[str]) -> None:
+        """Write commits that were computed; some at a time, as git's answers fill a pipe."""
+        for start in range(0, len(shas), ANSWERS):
+            some = shas[start : start + ANSWERS]
+            for sha in some:
+                known = self._take(sha)
+                self._marks[sha] = self._write(known.message, [self.base], known.edits)
+            found = self._query([f"get-mark {self._marks[sha]}\n" for sha in some])
+            if found != list(some):
+                raise RepositoryError(
+                    f"git fast-import made other commits in {self._git.top} than were computed: "
+                    f"nothing was sent; please report this, with the version of git"
+                )
+
     def _write(
-        self, message: str, parents: Sequence[str], edits: Sequence[Edit], like: str | None = None
+        self, message: bytes, parents: Sequence[str], edits: Sequence[Edit], like: str | None = None
     ) -> str:
         self._count += 1
         mark = f":{self._count}"
-        author = f"{IDENTITY} {self._date}"
         self._send(f"reset {self._ref}\n")
-        self._send(f"commit {self._ref}\nmark {mark}\nauthor {author}\ncommitter {author}\n")
-        self._data(message.encode("utf-8", "backslashreplace"))
+        self._send(
+            f"commit {self._ref}\nmark {mark}\nauthor {self._author}\ncommitter {self._author}\n"
+        )
+        self._data(message)
         first, *others = parents
         self._send(f"from {first}\n" + "".join(f"merge {parent}\n" for parent in others))
         if like:
-            self._send("deleteall\n" + f'M 040000 {self._tree(like)} ""\n')
+            self._send("deleteall\n" + f'M 040000 {self._tree_of(like)} ""\n')
         for edit in edits:
             self._edit(edit)
         self._send("\n")
         return mark
 
-    def _tree(self, commit: str) -> str:
+    def _tree_of(self, commit: str) -> str:
         return self._git.run("rev-parse", f"{commit}^{{tree}}").strip()
 
     def _edit(self, edit: Edit) -> None:
@@ -210,7 +286,7 @@ class Committer:
     def _send(self, text: str) -> None:
         self._stream.stdin.write(text.encode())
 
-    def _query(self, *queries: str) -> list[str]:
+    def _query(self, queries: Sequence[str]) -> list[str]:
         self._send("".join(queries))
         self._stream.stdin.flush()
         return [self._read_line() for _ in queries]
@@ -238,9 +314,10 @@ def _remove_crash_reports(repository: Git) -> None:
             report.unlink(missing_ok=True)
 
 
-def _message(experiment: Experiment) -> str:
+def _message(experiment: Experiment) -> bytes:
     config = json.dumps(experiment.config, sort_keys=True, ensure_ascii=False, indent=1)
-    return f"{experiment.sweep.name} {full_id(experiment)}\n\n{config}\n"
+    message = f"{experiment.sweep.name} {full_id(experiment)}\n\n{config}\n"
+    return message.encode("utf-8", "backslashreplace")
 
 
 def _quoted(path: bytes) -> bytes:

@@ -77,14 +77,14 @@ def without_git_variables() -> Iterator[None]:
     """
     before = _git_variables()
     for name in before:
-        if not git_environment.is_kept(name):
-            del os.environ[name]
+        if not git_environment.is_kept(os.fsdecode(name)):
+            del os.environb[name]
     try:
         yield
     finally:
         for name in _git_variables():
-            del os.environ[name]
-        os.environ.update(before)
+            del os.environb[name]
+        os.environb.update(before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,5 +362,5 @@ def _interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _git_variables() -> dict[str, str]:
-    return {name: os.environ[name] for name in os.environ if name.startswith("GIT_")}
+def _git_variables() -> dict[bytes, bytes]:
+    return {name: os.environb[name] for name in os.environb if name.startswith(b"GIT_")}

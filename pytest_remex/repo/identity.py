@@ -12,11 +12,11 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_remex.errors import RepositoryError, SweepError
-from pytest_remex.repo.commits import LINK, Blob, Edit, listing
+from pytest_remex.repo.commits import Blob, listing
 from pytest_remex.repo.files import folders, within
 from pytest_remex.repo.git import Git
 from pytest_remex.repo.inputs import Inputs
-from pytest_remex.repo.trees import ObjectHash, Tree, TreeEntry
+from pytest_remex.repo.trees import LINK, Edit, ObjectHash, Tree, TreeEntry
 from pytest_remex.sbatch.scheduling import without_scheduling
 
 

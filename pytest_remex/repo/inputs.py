@@ -23,7 +23,7 @@ from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 from pytest_remex.errors import SweepError
 from pytest_remex.model import CONTROL, SCRIPT
-from pytest_remex.repo.commits import Edit
+from pytest_remex.repo.trees import Edit
 from pytest_remex.sweep import SWEEP_FILES
 
 _STEERING = (*SWEEP_FILES, "conftest.py", "pytest.ini")

@@ -18,7 +18,7 @@ from typing import TypeAlias
 
 from pytest_remex.common.deep import DEEPEST, LONGEST, is_too_deep
 from pytest_remex.errors import RepositoryError, SweepError
-from pytest_remex.repo.commits import EXECUTABLE, LINK, Blob, Blobs, Edit, Patch, listing
+from pytest_remex.repo.commits import Blob, Blobs, Patch, listing
 from pytest_remex.repo.files import (
     folders,
     follow,
@@ -30,6 +30,7 @@ from pytest_remex.repo.files import (
     within,
 )
 from pytest_remex.repo.git import Git
+from pytest_remex.repo.trees import EXECUTABLE, LINK, Edit
 from pytest_remex.repo.worktree import Changes, Pins, Worktree
 
 Inspect: TypeAlias = Callable[[Patch, Mapping[str, bytes]], None]

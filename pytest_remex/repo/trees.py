@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 
 from pytest_remex.errors import RepositoryError
 from pytest_remex.model import Commit
-from pytest_remex.repo.commits import LINK, Edit
 from pytest_remex.repo.git import Git
 
 _GONE = "000000"
@@ -22,6 +21,18 @@ _GONE = "000000"
 
 FOLDER = "40000"
 """The mode of a folder."""
+LINK = "120000"
+"""The mode of a symbolic link."""
+EXECUTABLE = "100755"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A patch's change to one file; without content the file was removed."""
+
+    path: bytes
+    mode: str = ""
+    content: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +58,10 @@ class ObjectHash:
     def blob(self, content: bytes) -> str:
         """Return the id of a file's bytes, or of a link's target."""
         return self._of(b"blob", content).hex()
+
+    def commit(self, content: bytes) -> str:
+        """Return the id of a commit object."""
+        return self._of(b"commit", content).hex()
 
     def tree(self, lines: Iterable[bytes]) -> bytes:
         """Return the raw id of a tree object."""

@@ -5,18 +5,19 @@ from __future__ import annotations
 import difflib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_remex.common.paths import unplaceable
 from pytest_remex.errors import RepositoryError, SweepError
 from pytest_remex.model import Commit, Config, Experiment, Identity, Repo
-from pytest_remex.repo.commits import Committer, Edit, Patch
+from pytest_remex.repo.commits import Committer, Patch
 from pytest_remex.repo.git import Git
 from pytest_remex.repo.identity import Footprint, InputTree
 from pytest_remex.repo.inputs import InputRules, Inputs
 from pytest_remex.repo.scratch import Scratch
+from pytest_remex.repo.trees import Edit
 from pytest_remex.sbatch.header import Header, parse_header
 
 
@@ -39,7 +40,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An experiment that was patched and committed; `diff` is empty if it will be submitted."""
+    """An experiment that was patched and committed; `diff` is empty if it is not shown."""
 
     node: str
     experiment: Experiment
@@ -62,9 +63,20 @@ class Prepared:
 
 
 class Workspace:
-    """A repository at one base commit. `kept` says whether to keep the commits made in it."""
+    """A repository at one base commit.
 
-    def __init__(self, repository: Git, base: str, branch: str, *, kept: bool) -> None:
+    `kept` says whether to keep the commits made in it, `shows` whether to show the next diff.
+    """
+
+    def __init__(
+        self,
+        repository: Git,
+        base: str,
+        branch: str,
+        *,
+        kept: bool,
+        shows: Callable[[], bool] = bool,
+    ) -> None:
         repository.refuse_unsupported(base)
         self.git = repository
         self.base = base
@@ -72,7 +84,8 @@ class Workspace:
         self.scratch = Scratch(repository, base)
         self._objects = None if kept else tempfile.TemporaryDirectory(prefix="remex-objects-")
         quarantine = Path(self._objects.name) if self._objects else None
-        self.committer = Committer(repository, base, quarantine)
+        self.committer = Committer(repository, base, self.scratch.files, quarantine)
+        self._shows = shows
         self._headers: dict[tuple[str, bytes], Header] = {}
         self._input_trees: dict[Inputs, InputTree] = {}
         self._nodes: dict[tuple[str, str], str] = {}
@@ -107,8 +120,7 @@ class Workspace:
             inputs=inputs,
             identity=identity,
             footprint=tree.footprint(patch.edits, contents.shared),
-            # Commits are kept to be submitted, and submit shows no diffs.
-            diff=self.diff(patch.edits) if self._objects else "",
+            diff=self.diff(patch.edits) if self._shows() else "",
             ignored=patch.ignored,
             leaving=patch.leaving,
             special=patch.special,
@@ -167,10 +179,11 @@ class Workspace:
 
 
 class Workspaces:
-    """The workspaces of a pytest run, opened when they are first needed."""
+    """The workspaces of a pytest run, opened when they are first needed: see `Workspace`."""
 
-    def __init__(self, *, kept: bool) -> None:
+    def __init__(self, *, kept: bool, shows: Callable[[], bool] = bool) -> None:
         self._kept = kept
+        self._shows = shows
         self._git: dict[Repo, Git] = {}
         self._named: dict[tuple[Repo, str], Workspace] = {}
         self._contents: dict[tuple[Repo, InputRules, tuple[str, ...]], RunContents] = {}
@@ -201,8 +214,16 @@ class Workspaces:
         base = repository.resolve(revision)
         if (repo, base) not in self._open:
             branch = repository.branch(revision)
-            self._open[repo, base] = Workspace(repository, base, branch, kept=self._kept)
+            self._open[repo, base] = Workspace(
+                repository, base, branch, kept=self._kept, shows=self._shows
+            )
         return self._open[repo, base]
+
+    def forget(self, prepared: Prepared) -> None:
+        """Forget the commit of an experiment that is not submitted."""
+        for workspace in self._open.values():
+            if workspace.base == prepared.commit.base:
+                workspace.committer.forget(prepared.commit.sha)
 
     def close(self) -> None:
         """Close all workspaces."""

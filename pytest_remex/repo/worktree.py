@@ -158,10 +158,14 @@ class _SavedFolder:
     def __init__(self, root: bytes) -> None:
         self._root = root
         self._files = {path: _SavedFile(root + b"/" + path) for path in below(root, b"")}
-        self._folders = sorted(_folders_below(root, b""))
+        folders = sorted(_folders_below(root, b""))
+        self._folders = {folder: _pinned(os.path.join(root, folder)) for folder in folders}
 
     def restore(self) -> None:
-        for folder in self._folders:
+        changed = [
+            folder for folder, pinned in self._folders.items() if self._is_not(folder, pinned)
+        ]
+        for folder in changed:
             full = os.path.join(self._root, folder)
             if not stat.S_ISDIR(signature(full)[0]):
                 remove(full)
@@ -169,12 +173,23 @@ class _SavedFolder:
             self._remove_new(folder)
         for file in self._files.values():
             file.restore()
+        for folder in changed:
+            self._folders[folder] = _pinned(os.path.join(self._root, folder))
+
+    def _is_not(self, folder: bytes, pinned: Signature) -> bool:
+        return folder_signature(os.path.join(self._root, folder)) != pinned
 
     def _remove_new(self, folder: bytes) -> None:
         for entry in scan(os.path.join(self._root, folder)):
             path = os.path.join(folder, entry.name)
             if path not in self._files and path not in self._folders:
                 remove(entry.path)
+
+
+def _pinned(folder: bytes) -> Signature:
+    """Give a folder the time that shows whether anything was made or removed in it."""
+    os.utime(folder, ns=(PINNED, PINNED))
+    return folder_signature(folder)
 
 
 def _folders_below(root: bytes, folder: bytes) -> list[bytes]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from pytest_remex.errors import NamelistError
-from pytest_remex.extensions.mesa.inlists import load
+from pytest_remex.extensions.mesa.inlists import group_values, load
 from pytest_remex.namelists.namelist import line_at, split_name
 from pytest_remex.namelists.targets import first_groups
-from pytest_remex.namelists.values import assignments, is_quoted, key_of, last_values
+from pytest_remex.namelists.values import is_quoted, key_of, last_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -269,17 +270,13 @@ class _Chain:
             )
         inlist = self.load(path)
         read.add(path)
-        found = first_groups(inlist.groups).get(group)
         try:
-            given = assignments(inlist.text, found) if found else []
+            said = _said(inlist.text, group)
         except NamelistError as error:
             raise NamelistError(f"{path}: {error}") from None
-        for one in given:
-            bare = isinstance(one.value, str) and not is_quoted(inlist.text, one.position)
-            line = line_at(inlist.text, one.position)
-            yield Origin(group, one.name, one.subscript, one.value, path, line, bare)
-        values = {key: one.value for key, one in last_values(given).items()}
-        for name in _extra_files(values):
+        for name, subscript, value, line, bare in said.values:
+            yield Origin(group, name, subscript, value, path, line, bare)
+        for name in said.files:
             child = self.folder / name
             if not child.is_file():
                 raise self.missing(path, group, child)
@@ -290,6 +287,30 @@ class _Chain:
             f"{parent.name} reads &{group} from {child.name!r}, which is not in {self.folder}: "
             f"add it, or fetch it with the outputs"
         )
+
+
+class _Said(NamedTuple):
+    """What a text says in a group: name, subscript, value, line, whether it is bare; its files."""
+
+    values: tuple[tuple[str, str, Literal, int, bool], ...]
+    files: tuple[str, ...]
+
+
+@lru_cache(maxsize=128)  # All experiments of a sweep have the same few texts, but for their own.
+def _said(text: str, group: str) -> _Said:
+    found = group_values(text, group)
+    values = tuple(
+        (
+            one.name,
+            one.subscript,
+            one.value,
+            line_at(text, one.position),
+            isinstance(one.value, str) and not is_quoted(text, one.position),
+        )
+        for one in found
+    )
+    last = {key: one.value for key, one in last_values(found).items()}
+    return _Said(values, tuple(_extra_files(last)))
 
 
 def _extra_files(values: Mapping[str, Literal]) -> list[str]:

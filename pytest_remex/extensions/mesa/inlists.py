@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pytest_remex.namelists.namelist import Group
-    from pytest_remex.namelists.values import Literal
+    from pytest_remex.namelists.values import Assignment, Literal
 
 MESA_GROUPS = frozenset(
     {
@@ -170,17 +170,23 @@ def parse(path: Path, data: bytes) -> Inlist:
 
 def values_in(inlist: Inlist) -> dict[str, dict[str, Literal]]:
     """Return the values that each group sets; raises `NamelistError` for too long a list."""
-    given = {
-        name: last_values(assignments(inlist.text, group))
-        for name, group in first_groups(inlist.groups).items()
+    return {
+        name: {key: one.value for key, one in last_values(group_values(inlist.text, name)).items()}
+        for name in first_groups(inlist.groups)
     }
-    return {name: {key: one.value for key, one in values.items()} for name, values in given.items()}
 
 
-@functools.lru_cache(maxsize=8)
+# All experiments of a sweep have the same few texts, and each one's own is looked at several times.
+@functools.lru_cache(maxsize=32)
 def _groups(text: str) -> tuple[Group, ...]:
-    # All experiments of a sweep patch the same few texts.
     return tuple(scan(text))
+
+
+@functools.lru_cache(maxsize=128)
+def group_values(text: str, group: str) -> tuple[Assignment, ...]:
+    """Return what a text's first group of a name sets, in order; raises `NamelistError`."""
+    found = first_groups(_groups(text)).get(group)
+    return tuple(assignments(text, found)) if found else ()
 
 
 def decode(data: bytes) -> tuple[str, str]:

@@ -135,7 +135,7 @@ def _work_folder(top: Path, path: Path) -> Path:
 
 def _unread(work: Work, patched: Iterable[Patched]) -> Iterator[str]:
     """Say which patched settings have no effect: they are not read, or overridden."""
-    read = {group: _resolved(files) for group, files in work.effective.files.items()}
+    read = {group: set(map(_identity, files)) for group, files in work.effective.files.items()}
     unread: dict[tuple[Path, str], list[str]] = {}
     for one in patched:
         places = [group for group in _readers(read, one.path) if _bare(group) == one.group]
@@ -153,13 +153,16 @@ def _is_handled(work: Work, path: Path) -> bool:
     return is_mentioned(work.folder, _shown(work, path))
 
 
-def _readers(read: Mapping[str, set[Path]], path: Path) -> list[str]:
+def _readers(read: Mapping[str, set[tuple[int, int]]], path: Path) -> list[str]:
     """Return the groups that are read from a file."""
-    return [group for group, files in read.items() if path.resolve() in files]
+    wanted = _identity(path)
+    return [group for group, files in read.items() if wanted in files]
 
 
-def _resolved(paths: Iterable[Path]) -> set[Path]:
-    return {path.resolve() for path in paths}
+def _identity(path: Path) -> tuple[int, int]:
+    """Return what is the same for all names of a file."""
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 def _bare(group: str) -> str:
@@ -195,8 +198,7 @@ def _overridden(effective: EffectiveConfig, one: Patched, places: Iterable[str])
 
 
 def _last_in(origins: Iterable[Origin], one: Patched) -> Origin | None:
-    path = one.path.resolve()
-    found = [each for each in origins if each.path.resolve() == path and each.value == one.value]
+    found = [each for each in origins if each.value == one.value and each.path.samefile(one.path)]
     return found[-1] if found else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from collections import ChainMap
@@ -79,9 +80,8 @@ def find_roots(folder: Path, config_file: str | Sequence[str] | None) -> Roots:
     Returns:
         The roots that are there, and whether they are all.
     """
-    texts = list(scripts(folder).values())
-    names, sure = stage_files(texts)
-    names = names or _variable(texts)
+    said, sure = _named_by(tuple(scripts(folder).values()))
+    names = list(said)
     roots = _present(folder, names)
     if not names and sure:
         roots = _present(folder, [ROOT])
@@ -154,16 +154,28 @@ def scripts(folder: Path, names: Sequence[str] = ()) -> dict[str, str]:
     waiting = list(names) or ([SCRIPT] if (folder / SCRIPT).is_file() else ["rn"])
     while waiting:
         name = waiting.pop(0)
-        path = folder / name
-        if name in found or not path.is_file():
+        path = os.path.join(folder, name)  # noqa: PTH118 - a thousand folders have the same names
+        if name in found or not os.path.isfile(path):  # noqa: PTH113 - see above
             continue
-        with path.open("rb") as file:
+        with open(path, "rb") as file:  # noqa: PTH123 - see above
             data = file.read(_LONGEST)
         if b"\0" in data:
             continue
         found[name] = data.decode("utf-8", "replace")
-        waiting += _CALLED.findall(found[name])
+        waiting += _called(found[name])
     return found
+
+
+@lru_cache(maxsize=64)  # All experiments of a grid have the same scripts, nearly always.
+def _called(text: str) -> tuple[str, ...]:
+    return tuple(_CALLED.findall(text))
+
+
+@lru_cache(maxsize=64)
+def _named_by(texts: tuple[str, ...]) -> tuple[tuple[str, ...], bool]:
+    """Return the first inlists that scripts name, and whether these are all."""
+    names, sure = stage_files(texts)
+    return tuple(names or _variable(texts)), sure
 
 
 class Stage(NamedTuple):

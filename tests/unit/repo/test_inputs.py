@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_remex.errors import SweepError
-from pytest_remex.repo.commits import Edit
 from pytest_remex.repo.inputs import FileKind, Inputs
+from pytest_remex.repo.trees import Edit
 
 
 def always(edit):

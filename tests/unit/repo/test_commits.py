@@ -1,0 +1,102 @@
+"""Commits whose ids are computed here, held against those that git makes."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pytest_remex.model import Experiment
+from pytest_remex.repo import commits
+from pytest_remex.repo.commits import Committer, listing
+from pytest_remex.repo.trees import EXECUTABLE, LINK, Edit
+from pytest_remex.sweep import Sweep
+
+REF = "refs/heads/kept"
+
+
+@pytest.fixture
+def base(repository):
+    """Return a commit of a few files in folders."""
+    return repository.commit(
+        inlist="mass = 1\n", **{"src/a": "a", "src/b/c": "c", "rn": "#!/bin/sh"}
+    )
+
+
+@pytest.fixture
+def committer(repository, base):
+    """Return what makes commits on the base."""
+    made = Committer(repository.client, base, dict(listing(repository.client, base)))
+    yield made
+    made.close()
+
+
+def experiment(mass):
+    """Return an experiment of a sweep over masses, with text in it that is no ASCII."""
+    point = {"mass": mass, "name": "\u03b1\udcff"}
+    return Experiment(Sweep("star"), f"mass={mass}", point, point, Path())
+
+
+EDITS = [
+    (),
+    (Edit(b"inlist", "100644", b"mass = 2\n"),),
+    (Edit(b"src/b/c"), Edit(b"rn", EXECUTABLE, b"")),
+    (Edit(b"src/a"), Edit(b"src/b/c"), Edit(b"src", LINK, b"inlist")),
+    (Edit(b"\xff/\n", "100644", b"bytes"),),
+]
+
+
+@pytest.mark.parametrize("edits", EDITS)
+def test_ids_are_gits(repository, base, committer, edits):
+    """A commit is what git reads under its computed id: tree, parent, message; once gathered."""
+    made = committer.commit(experiment(3), edits)
+    with pytest.raises(subprocess.CalledProcessError):
+        repository.git("cat-file", "-e", made.sha)
+    committer.gather(REF, [made.sha], "token")
+    assert (
+        repository.git("rev-parse", f"{made.sha}^{{tree}}", f"{made.sha}^")
+        == f"{made.tree}\n{base}"
+    )
+    changed = repository.git("diff-tree", "-r", "--name-only", base, made.sha).splitlines()
+    assert len(changed) == len(edits)
+    assert "\\udcff" in repository.git("log", "-1", "--format=%B", made.sha)
+    repository.git("fsck", "--strict")
+
+
+def test_the_same_twice(repository, committer):
+    """What is committed twice and forgotten once is written; what is forgotten is not."""
+    twice, never = (committer.commit(experiment(each), EDITS[1]) for each in (1, 2))
+    assert committer.commit(experiment(1), EDITS[1]) == twice
+    committer.forget(twice.sha)
+    committer.forget(never.sha)
+    committer.gather(REF, [twice.sha], "token")
+    assert committer.commit(experiment(1), EDITS[1]) == twice
+    assert repository.git("rev-list", "--count", REF) == "3"
+    with pytest.raises(subprocess.CalledProcessError):
+        repository.git("cat-file", "-e", never.sha)
+
+
+def test_many_bytes_are_written_at_once(repository, committer, monkeypatch):
+    """Patches of many bytes do not stay in memory, and their commits are the same."""
+    expected = [committer.commit(experiment(each), EDITS[1]).sha for each in range(6)]
+    for sha in expected:
+        committer.forget(sha)
+    monkeypatch.setattr(commits, "UNWRITTEN_SIZE", 20)
+    monkeypatch.setattr(commits, "ANSWERS", 2)
+    assert [committer.commit(experiment(each), EDITS[1]).sha for each in range(6)] == expected
+    committer.gather(REF, expected, "token")
+    assert repository.git("rev-list", "--count", REF) == "8"
+
+
+def test_a_tree_as_git_writes_none_today(repository):
+    """On a base with file modes of long ago, commits are git's own."""
+    blob = repository.git("hash-object", "-w", "--stdin", text=b"old")
+    raw = b"100664 old\0" + bytes.fromhex(blob)
+    tree = repository.git("hash-object", "-t", "tree", "-w", "--stdin", "--literally", text=raw)
+    base = repository.git("commit-tree", "-m", "old", tree)
+    made = Committer(repository.client, base, dict(listing(repository.client, base)))
+    try:
+        commit = made.commit(experiment(1), [Edit(b"new", "100644", b"new")])
+        made.gather(REF, [commit.sha], "token")
+    finally:
+        made.close()
+    assert repository.git("rev-parse", f"{commit.sha}^{{tree}}") == commit.tree

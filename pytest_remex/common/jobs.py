@@ -1,7 +1,11 @@
 """A job as the scheduler reports it: its id, its state and how it ended."""
 
+import itertools
 from enum import Enum
 from typing import Dict, Iterable, List, NamedTuple, Optional
+
+TOGETHER = 1000
+"""Tasks of an array that one word names at most: it goes onto a command line."""
 
 
 class JobState(str, Enum):
@@ -146,3 +150,40 @@ def by_cluster(jobs: Iterable[str]) -> Dict[str, List[str]]:
 def with_cluster(job: str, cluster: str) -> str:
     """Return a job's id with its cluster; "" is the default one."""
     return str(JobId.parse(job)._replace(cluster=cluster))
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Return ascending numbers as sbatch and scancel take those of an array's tasks.
+
+    Example:
+        >>> ranges([0, 1, 2, 5])
+        '0-2,5'
+
+    """
+    words: List[str] = []
+    for _, run in itertools.groupby(enumerate(numbers), lambda each: each[1] - each[0]):
+        several = [number for _, number in run]
+        words.append(f"{several[0]}-{several[-1]}" if several[1:] else str(several[0]))
+    return ",".join(words)
+
+
+def by_array(jobs: Iterable[str]) -> Dict[str, List[str]]:
+    """Return ids, without a cluster, by the words that name them for scancel: an array's together.
+
+    Example:
+        >>> by_array(["7", "12_0", "12_1", "12_5"])
+        {'7': ['7'], '12_[0-1,5]': ['12_0', '12_1', '12_5']}
+
+    """
+    arrays: Dict[str, List[JobId]] = {}
+    for job in map(JobId.parse, jobs):
+        arrays.setdefault(job.number if job.task else "", []).append(job)
+    found = {job.number: [job.number] for job in arrays.pop("", [])}
+    for number, tasks in arrays.items():
+        tasks.sort(key=lambda job: int(job.task))
+        for start in range(0, len(tasks), TOGETHER):
+            some = tasks[start : start + TOGETHER]
+            word = f"{number}_[{ranges(int(job.task) for job in some)}]"
+            one = some[0].on_cluster
+            found[word if some[1:] else one] = [job.on_cluster for job in some]
+    return found

@@ -121,6 +121,22 @@ def test_a_warning_signal_reaches_the_users_script(launch):
     assert told["r0"].exit_code == 9
 
 
+def test_tasks_are_cancelled_by_one_request(launch):
+    """Some tasks of an array are cancelled by one word for scancel, and the others are left."""
+    names = [f"r{task}" for task in range(12)]
+    jobs = jobs_of(launch.submit(array(launch, *names)))
+    some = [jobs[name] for name in names if name not in {"r3", "r7"}]
+    launch.shims.put(program="scancel")
+    assert launch.cancel(*some) == [Cancelled(job) for job in some]
+    (call,) = launch.shims.calls("scancel")
+    launch.shims.remove()
+    assert call.arguments.split()[-1] == f"{jobs['r0'].partition('_')[0]}_[0-2,4-6,8-11]"
+    states = launch.query(*((name, jobs[name]) for name in names))[0]
+    left = {name for name in names if states[name].state is JobState.HELD}
+    assert left == {"r3", "r7"}
+    assert {states[name].state for name in names if name not in left} == {JobState.CANCELLED}
+
+
 def test_cancelling_one_task_leaves_the_others(launch):
     """A task can be cancelled alone, before the array was released."""
     jobs = jobs_of(launch.submit(array(launch, "r0", "r1", "r2")))

@@ -10,7 +10,7 @@ from pytest_remex.agent.slurm.ownership import Listing, LocatedJob, locate, spel
 from pytest_remex.agent.slurm.parse import SqueueRow
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths
-from pytest_remex.common.jobs import number_of
+from pytest_remex.common.jobs import by_array, number_of
 from pytest_remex.common.protocol import (
     Cancel,
     Cancelled,
@@ -171,12 +171,14 @@ def _not_ours(jobs: List[LocatedJob], cluster: str) -> Dict[str, Refusal]:
 
 
 def _cancel(jobs: List[str], cluster: str) -> Dict[str, Refusal]:
-    """Cancel jobs; return why some were not cancelled."""
+    """Cancel jobs, the tasks of an array by one request; return why some were not cancelled."""
     failed: Dict[str, Refusal] = {}
-    for some in client.chunks(jobs):
+    words = by_array(jobs)
+    for some in client.chunks(list(words)):
         ran = client.run(commands.cancel(some, cluster))
         if not ran.ok:
-            failed.update(dict.fromkeys(some, Refusal(f"scancel failed: {ran.message()}")))
+            refusal = Refusal(f"scancel failed: {ran.message()}")
+            failed.update((job, refusal) for word in some for job in words[word])
     return failed
 
 

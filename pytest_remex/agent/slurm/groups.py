@@ -6,7 +6,6 @@ Slurm's own messages about the task go there too. A pack is one allocation in wh
 disbatch) starts short runs; the exit code that each run leaves tells how it ended.
 """
 
-import itertools
 import math
 import os
 import re
@@ -19,7 +18,7 @@ from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.submissions import LocatedSubmission, interpreter
 from pytest_remex.common import filenames, paths
-from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.common.jobs import Job, JobState, ranges
 from pytest_remex.common.parts import Array, Pack
 from pytest_remex.common.typed_json import dumps
 
@@ -196,27 +195,12 @@ def _array_options(submission: LocatedSubmission, array: Array) -> List[str]:
     throttle = f"%{array.throttle}" if array.throttle else ""
     header = submission.header
     options = [
-        f"--array={_ranges(submission.tasks)}{throttle}",
+        f"--array={ranges(submission.tasks)}{throttle}",
         "--output=" + _in_task(header.output or filenames.ARRAY),
     ]
     if not header.name:
         options.append("--job-name=" + header.job_name)
     return [*options, "--error=" + _in_task(header.error)] if header.error else options
-
-
-def _ranges(numbers: List[int]) -> str:
-    """Format ascending numbers for sbatch's --array.
-
-    Example:
-        >>> _ranges([0, 1, 2, 5])
-        '0-2,5'
-
-    """
-    words: List[str] = []
-    for _, run in itertools.groupby(enumerate(numbers), lambda each: each[1] - each[0]):
-        several = [number for _, number in run]
-        words.append(f"{several[0]}-{several[-1]}" if several[1:] else str(several[0]))
-    return ",".join(words)
 
 
 def _in_task(pattern: str) -> str:

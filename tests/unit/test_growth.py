@@ -1,0 +1,231 @@
+"""Twice as many runs cost twice as many operations: no step compares each run with all runs.
+
+Counted are Python's own steps, and not seconds: these depend on the machine.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from pytest_remex.agent.slurm import control, parse
+from pytest_remex.agent.slurm.commands import FIELD, ROW
+from pytest_remex.agent.slurm.ownership import Listing, LocatedJob
+from pytest_remex.common.jobs import by_array
+from pytest_remex.model import Commit, Identity, Remote
+from pytest_remex.records.index import RunIndex
+from pytest_remex.records.merge import merged
+from pytest_remex.records.schema import Committed, Launch, RunRecord, Stage, StageReached
+from pytest_remex.records.store import Journal, read_record
+from pytest_remex.repo.trees import ObjectHash, Tree, TreeEntry
+from pytest_remex.report import Page, write_report
+from pytest_remex.report import Row as PageRow
+from pytest_remex.sbatch.header import parse_header
+from pytest_remex.tables.links import rebuild_links
+from pytest_remex.tables.merge import Row, write_results
+
+FEW = 60
+"""Runs of the smaller of two counts; what is done once is little beside them."""
+MOST = 2.3
+"""How many times the operations twice as many runs may cost."""
+LAUNCH = "grid_2026_01_31_12_00_00"
+
+
+def operations(work, count, *needs):
+    """Return how many steps some work takes for so many runs; `needs` are made before."""
+    given = [make(count) for make in needs]
+    steps = 0
+
+    def trace(frame, event, _argument):
+        nonlocal steps
+        steps += event == "opcode"
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work(*given)
+    finally:
+        sys.settrace(before)
+    return steps
+
+
+def grows_in_line(work, *needs):
+    """Say whether some work costs at most `MOST` times as much for twice as many runs."""
+    operations(work, 3, *needs)  # what is cached is not counted
+    few, many = (operations(work, count, *needs) for count in (FEW, 2 * FEW))
+    return many <= MOST * few, (few, many)
+
+
+def test_more_than_in_line_is_seen():
+    """What compares each with all is not taken for in line."""
+    ok, _ = grows_in_line(lambda count: [[a == b for b in range(count)] for a in range(count)], int)
+    assert not ok
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a function that gives a folder of its own for each call."""
+    numbers = iter(range(100))
+
+    def make(name="f"):
+        path = tmp_path / f"{name}{next(numbers)}"
+        path.mkdir()
+        return path
+
+    return make
+
+
+@pytest.mark.parametrize("is_array", [True, False])
+def test_whose_jobs_are(folder, is_array):
+    """The jobs of an array, or single ones, are told from others', cancelled and looked up."""
+
+    def make(count):
+        runs = folder()
+        group = runs / ".remex" / "arrays" / "a"
+        group.mkdir(parents=True)
+        jobs, rows = [], []
+        for number in range(count):
+            (runs / f"r{number}" / ".remex").mkdir(parents=True)
+            (group / str(number)).symlink_to(runs / f"r{number}")
+            job = f"7_{number}" if is_array else str(number + 1)
+            start = group if is_array else runs / f"r{number}"
+            jobs.append(LocatedJob(f"r{number}", str(runs), job, ""))
+            rows.append((job, str(number + 1000), "PENDING", "JobHeldUser", "0:00", "1:00", "1",
+                         "0", "remex:x", str(start)))  # fmt: skip
+        text = "".join(ROW + FIELD.join(row) + "\n" for row in rows)
+        return jobs, text
+
+    def look(made):
+        jobs, text = made
+        listing = Listing(parse.listing(text))
+        assert all(listing.lists(job) and listing.row_is_held(job) for job in jobs)
+        assert not any(listing.is_another(job) for job in jobs)
+        by_array([job.job for job in jobs])
+
+    ok, counts = grows_in_line(look, make)
+    assert ok, counts
+
+
+def test_one_scancel_for_an_array(folder, monkeypatch):
+    """An array of any size is cancelled by one request."""
+    asked = []
+
+    class Ran:
+        ok = True
+
+    def run(words):
+        asked.append(words)
+        return Ran()
+
+    monkeypatch.setattr(control.client, "run", run)
+    assert control._cancel([f"7_{task}" for task in range(1000)], "") == {}
+    assert asked == [["scancel", "7_[0-999]"]]
+
+
+def record(number, launch=LAUNCH):
+    """Return a run of a launch."""
+    sha = f"{number:040x}"
+    return RunRecord(
+        node=f"sweeps.py::grid[a={number}]",
+        id=f"a={number}",
+        point={"a": number},
+        parameters={},
+        commit=Commit(sha, sha[::-1], "b" * 40),
+        directory=f"{launch}_{number}",
+        header=parse_header("#!/bin/sh\n"),
+        identity=Identity(sha, "p" * 16, (("inlist", "100644", sha),)),
+    )
+
+
+def test_launch_records(folder):
+    """Records are written, read, put together from two files, and looked up."""
+    facts = {
+        "id": LAUNCH, "token": "0123", "name": "grid", "branch": "main", "base": "b" * 40,
+        "base_config": {}, "fetch": (), "config_file": None,
+        "remote": Remote("cluster", "clone", "runs"),
+    }  # fmt: skip
+
+    def look(runs):
+        home = folder()
+        journal = Journal.begin(home, Launch(**facts))
+        journal.write([Committed(each) for each in runs])
+        for stage in (Stage.PUSHED, Stage.PLACED, Stage.SUBMITTING, Stage.HELD, Stage.RELEASED):
+            journal.write([StageReached(each.commit.sha, stage, job="7") for each in runs])
+        journal.close()
+        found = read_record(journal.path)
+        index = RunIndex(merged([found, found]))
+        for each in runs:
+            assert index.newest(each.node, each.point) is not None
+            assert list(index.alike(each.commit, each.identity))
+            assert list(index.of_point("grid", each.point, local=False))
+
+    ok, counts = grows_in_line(look, lambda count: [record(number) for number in range(count)])
+    assert ok, counts
+
+
+def test_trees():
+    """Ids of changed trees cost by the changed folders alone."""
+
+    def look(count):
+        entries = [TreeEntry(b"%d/%d" % (n % 10, n), "100644", "1" * 40) for n in range(count)]
+        tree = Tree(entries, ObjectHash("0" * 40))
+        for _ in range(10):
+            tree.changed([TreeEntry(b"1/1", "100644", "2" * 40)])
+
+    ok, counts = grows_in_line(look, lambda count: count)
+    assert ok, counts
+
+
+def test_tables_and_links(folder):
+    """Results are written, put among those that are there, and linked."""
+
+    def make(count):
+        root = folder() / "remex-output"
+        rows = []
+        for number in range(count):
+            path = root / "runs" / f"main_grid_{number}"
+            path.mkdir(parents=True)
+            (path / "out").write_text("1")
+            rows.append(
+                Row(
+                    node=f"sweeps.py::grid[a={number}]",
+                    id=f"a={number}",
+                    point={"a": number, "b": 2},
+                    launch=LAUNCH,
+                    state="COMPLETED",
+                    verdict="PASSED",
+                    measures={"m": 0.5},
+                    run_directory=path.name,
+                    path=path,
+                    outputs=["out"],
+                )
+            )
+        return root, rows
+
+    def look(made):
+        root, rows = made
+        for _ in range(2):
+            points = [each.point for each in rows]
+            table = write_results(root / "grid", rows, dimensions=[["a"]], points=points)
+        rebuild_links(root / "grid", table)
+
+    ok, counts = grows_in_line(look, make)
+    assert ok, counts
+
+
+def test_the_report(folder):
+    """The page of twice as many experiments takes twice the operations."""
+
+    def make(count):
+        rows = [
+            PageRow(f"sweeps.py::grid[a={n}]", "PASSED", values={"a": n, "m": 1 / (n + 1)},
+                    diff=f"+a = {n}", log="done")
+            for n in range(count)
+        ]  # fmt: skip
+        return Page("grid", {"cluster": "c"}, ("a",), ("m",), rows)
+
+    ok, counts = grows_in_line(lambda page: write_report(folder() / "report.html", page), make)
+    assert ok, counts

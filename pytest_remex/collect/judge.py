@@ -6,6 +6,7 @@ This does not need pytest. The hooks are a pluggy relay, pytest's or a script's.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from pytest_remex.collect.failure import (
     output_of,
 )
 from pytest_remex.collect.hooks import GuardedHooks, naming_hook
+from pytest_remex.collect.kept import KeptVerdict
 from pytest_remex.collect.manifest import (
     JudgedNote,
     first_present,
@@ -74,7 +76,8 @@ class JudgedRun:
 class RunJudge:
     """Judge one run; `result` is what is known about it so far, also after a step has failed.
 
-    `keep` is called with it each time something was recorded.
+    `keep` is called with it each time that something was recorded; `watch` is on while the sweep
+    function and hooks read.
     """
 
     def __init__(
@@ -83,9 +86,11 @@ class RunJudge:
         parameters: Config,
         collected: CollectedRun,
         keep: Callable[[JudgedRun], None] = lambda _result: None,
+        watch: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.collected = collected
         self._keep = keep
+        self._watch = watch
         self.result = JudgedRun(node, parameters, collected)
 
     def check(
@@ -107,16 +112,23 @@ class RunJudge:
         __tracebackhide__ = True
         if why := missing_outputs(self.collected):
             raise RunFailedError(why)
-        with without_git_variables():
+        with without_git_variables(), self._watch():
             call.patch(workspace.scratch.path)
         self._compare_patch(experiment, workspace)
-        run = make_run(self.collected, replace(experiment, path=self.collected.folder), hooks.relay)
+        there = replace(experiment, path=self.collected.folder)
+        with self._watch():
+            run = make_run(self.collected, there, hooks.relay)
         if wrong := config_differences(experiment.asked, run.config or {}):
             call.close()
             raise RunFailedError(
                 "the config that ran is not the config asked for: " + "; ".join(wrong)
             )
-        self._check_by_function(run, call, hooks)
+        with self._watch():
+            self._check_by_function(run, call, hooks)
+
+    def take(self, kept: KeptVerdict) -> None:
+        """Take what an earlier check recorded, which holds still."""
+        self.result = replace(self.result, measures=kept.measures, curves=kept.curves)
 
     def check_job(self) -> None:
         """Note the last lines of the job's output, and check that the job completed.

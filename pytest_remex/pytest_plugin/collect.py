@@ -14,7 +14,8 @@ from rich import filesize
 
 from pytest_remex.collect.failure import causes_of, oversized
 from pytest_remex.collect.hooks import GuardedHooks
-from pytest_remex.collect.judge import RunJudge, RunPendingError
+from pytest_remex.collect.judge import JudgedRun, RunJudge, RunPendingError
+from pytest_remex.collect.kept import KeptVerdict, VerdictKeeper, Watch
 from pytest_remex.collect.pipeline import (
     CollectedRun,
     FetchOptions,
@@ -25,7 +26,7 @@ from pytest_remex.collect.pipeline import (
 )
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RemexError
-from pytest_remex.interaction import clean
+from pytest_remex.interaction import clean, counted
 from pytest_remex.model import Remote, Repo
 from pytest_remex.names import CHANGED
 from pytest_remex.pytest_plugin import preparation
@@ -33,6 +34,7 @@ from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
 from pytest_remex.pytest_plugin.failures import ExamplesOfFailures
 from pytest_remex.pytest_plugin.items import (
+    FIXTURE,
     experiment_of,
     is_experiment,
     parameters_of,
@@ -67,6 +69,9 @@ class CollectMode(RecordedRunsMode):
         self._workspaces = Workspaces(kept=False)
         self._collected: dict[str, CollectedRun] | None = None
         self._judges: dict[str, RunJudge] = {}
+        self._keeper = VerdictKeeper(_ini_texts(session.config))
+        self._kept: dict[str, KeptVerdict] = {}
+        self._watches: dict[str, Watch] = {}
         self._recorded_rows = RecordedRows(settings.output, settings.launch, self._terminal.note)
         self._sweeps = {item.nodeid: sweep_for(item) for item in items}
         readers = BuiltInReaders(lambda: session.config.hook)
@@ -81,9 +86,8 @@ class CollectMode(RecordedRunsMode):
             collected = self._collect_all(repo, remote).get(item.nodeid)
         if collected is None:
             self._skip_unsubmitted(item)
-        node, parameters = node_of(item), parameters_of(item)
-        self._judges[item.nodeid] = RunJudge(node, parameters, collected, self._recorded_rows.keep)
-        if collected.job.state is not JobState.COMPLETED:
+        judge = self._judge(item, collected)
+        if collected.job.state is not JobState.COMPLETED or self._still_holds(item, judge):
             yield collected.folder
             return
         base = collected.launch.base
@@ -102,15 +106,50 @@ class CollectMode(RecordedRunsMode):
         note_facts(pyfuncitem, **run_facts(collected.recorded, collected.job), outputs=outputs)
         with failing_plainly():
             _check_job(judge, pyfuncitem)
+            if kept := self._kept.get(pyfuncitem.nodeid):
+                judge.take(kept)
+                return _passed(judge, pyfuncitem)
             base = judge.collected.launch.base
             workspace = self._workspaces.at(places_of(pyfuncitem)[0], base)
             recipe = judge.collected.run.recipe
             use_recipe(pyfuncitem, workspace.scratch.path, recipe)
             experiment = experiment_of(pyfuncitem, workspace.scratch.path, recipe)
             judge.check(experiment, body_of(pyfuncitem), workspace, self._hooks(pyfuncitem.ihook))
-        if judge.result.note.changed:
-            say(pyfuncitem, f"PASSED, {CHANGED}", yellow=True)
-        return True
+        return _passed(judge, pyfuncitem)
+
+    def _judge(self, item: pytest.Function, collected: CollectedRun) -> RunJudge:
+        watch = self._watches[item.nodeid] = Watch(doubtful=_depends_on_more(item))
+
+        def keep(result: JudgedRun) -> None:
+            with watch.off():
+                self._recorded_rows.keep(result)
+
+        node, parameters = node_of(item), parameters_of(item)
+        judge = RunJudge(node, parameters, collected, keep, watch.on)
+        self._judges[item.nodeid] = judge
+        return judge
+
+    def _still_holds(self, item: pytest.Function, judge: RunJudge) -> bool:
+        """Return whether the verdict of an earlier collect is taken."""
+        experiment = experiment_of(item, judge.collected.folder, judge.collected.run.recipe)
+        is_asked = not self._settings.fresh and judge.collected.outputs.complete
+        kept = self._keeper.find(judge.result, experiment) if is_asked else None
+        if kept is not None:
+            self._kept[item.nodeid] = kept
+        return kept is not None
+
+    def _keep(self, item: pytest.Function, judge: RunJudge, *, passed: bool) -> None:
+        """Keep a verdict for the next collect, or forget the one that was kept."""
+        collected = judge.collected
+        if not passed:
+            self._keeper.drop(collected.folder)
+        elif collected.outputs.complete and item.nodeid not in self._kept:
+            workspace = self._workspaces.at(places_of(item)[0], collected.launch.base)
+            experiment = experiment_of(item, workspace.scratch.path, collected.run.recipe)
+            try:
+                self._keeper.keep(judge.result, experiment, self._watches[item.nodeid])
+            except RemexError as error:
+                self._terminal.note(f"verdicts are not kept: {error}")
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -128,6 +167,8 @@ class CollectMode(RecordedRunsMode):
             note_facts(
                 item, verdict=result.verdict, cause=result.note.cause, measures=result.measures
             )
+            if isinstance(item, pytest.Function):
+                self._keep(item, judge, passed=report.passed)
         return report
 
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -151,6 +192,12 @@ class CollectMode(RecordedRunsMode):
         for cause, count in Counter(failed.values()).most_common():
             self._terminal.say(f"{count} failed: {cause}", red=True)
         self._say_oversized()
+        if self._kept:
+            what = counted(len(self._kept), "verdict")
+            self._terminal.say(
+                f"{what} kept, as nothing changed that the checks were made of: --remex-fresh "
+                f"judges all"
+            )
         for state, count in sorted(self._pending().items()):
             self._terminal.say(f"{count} {state}", yellow=True)
         if next_command := self._next_command(failed=bool(failed)):
@@ -267,6 +314,25 @@ class CollectMode(RecordedRunsMode):
         if self._unsubmitted:
             pending["NOT SUBMITTED"] = self._unsubmitted
         return pending
+
+
+def _ini_texts(config: pytest.Config) -> list[str]:
+    """Return what the ini file and -o say."""
+    path = config.inipath
+    text = path.read_text("utf-8", "replace") if path is not None else ""
+    return [text, *map(str, config.option.override_ini or ())]
+
+
+def _depends_on_more(item: pytest.Function) -> bool:
+    """Return whether a check may depend on more than its run and its code: on other fixtures."""
+    known = {FIXTURE, "repo", "remote", *item.callspec.params}
+    return bool(set(item.fixturenames) - known) or item.get_closest_marker("xfail") is not None
+
+
+def _passed(judge: RunJudge, item: pytest.Function) -> bool:
+    if judge.result.note.changed:
+        say(item, f"PASSED, {CHANGED}", yellow=True)
+    return True
 
 
 def _is_about_output(judge: RunJudge, error: BaseException) -> bool:

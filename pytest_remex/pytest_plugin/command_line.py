@@ -154,6 +154,11 @@ def _looking_modifiers() -> list[Modifier]:
             "collect: make no connection, judge the outputs on this machine (default: no)",
         ),
         Modifier(
+            "fresh",
+            frozenset({Mode.COLLECT}),
+            "collect: judge all, also where nothing changed since a check passed (default: no)",
+        ),
+        Modifier(
             "partial",
             frozenset({Mode.COLLECT}),
             "collect: also fetch outputs of running jobs (default: no)",

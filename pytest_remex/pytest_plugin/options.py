@@ -33,6 +33,7 @@ class Settings:
     layout: str
     launching: LaunchOptions
     offline: bool
+    fresh: bool
     partial: bool
     portable: bool
     wait: float | None
@@ -113,6 +114,7 @@ def settings(config: pytest.Config) -> Settings:
         layout=_layout(config),
         launching=_launching(config),
         offline=option.remex_offline,
+        fresh=option.remex_fresh,
         partial=option.remex_partial,
         portable=option.remex_portable,
         wait=option.remex_wait,

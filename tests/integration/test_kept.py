@@ -1,0 +1,163 @@
+"""A verdict is kept while nothing changed that it was made of; a doubt has it judged again."""
+
+import csv
+import os
+
+import pytest
+
+SWEEP = """
+import os, time
+from pathlib import Path
+import pytest
+from pytest_remex import sweep
+import factors
+
+@sweep({"a": [1, 2, 3]}, fetch=["result.txt"])
+def grid(experiment):
+    (experiment.path / "input.txt").write_text(f"a = {experiment.config['a']}\\n")
+    run = yield
+    os.mkdir(f"judged/{time.time_ns()}")
+    value = float((run.path / "result.txt").read_text().partition("=")[2])
+    factor = float(Path("factor").read_text())
+    run.record(scaled=value * factors.FACTOR * factor)
+    run.curve("c", [1, 2], [value, 3])
+    assert value < 9
+"""
+
+
+@pytest.fixture
+def collected(project):
+    """Return a project whose three runs were collected, with checks that leave a mark."""
+    project.write("factors.py", "FACTOR = 10\n")
+    project.write("factor", "2\n")
+    (project.path / "judged").mkdir()
+    project.sweeps(SWEEP)
+    project.commit()
+    project.ran()
+    project.pytest("--remex-collect").assert_outcomes(passed=3)
+    assert judged(project) == 3
+    return project
+
+
+def judged(project):
+    """Return how many checks ran since this was asked last."""
+    marks = list((project.path / "judged").iterdir())
+    for mark in marks:
+        mark.rmdir()
+    return len(marks)
+
+
+def scaled(project):
+    """Return the measures in the results."""
+    with (project.output / "grid" / "results.csv").open(newline="") as file:
+        return [float(row["scaled"]) for row in csv.DictReader(file)]
+
+
+def test_what_did_not_change_is_not_judged_again(collected):
+    """A second collect runs no check and says so; results and report stay, --remex-fresh judges."""
+    page = collected.output / "grid" / "report.html"
+    before, table = page.read_bytes(), scaled(collected)
+    result = collected.pytest("--remex-collect", "-v")
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(["3 verdicts kept, as nothing changed*: --remex-fresh judges all"])
+    assert judged(collected) == 0
+    assert (page.read_bytes(), scaled(collected)) == (before, table)
+    result = collected.pytest("--remex-collect", "--remex-fresh")
+    result.stdout.no_fnmatch_line("*verdicts kept*")
+    assert judged(collected) == 3
+    assert (page.read_bytes(), scaled(collected)) == (before, table)
+
+
+def test_lost_results_come_from_kept_verdicts(collected):
+    """Where results and report are gone, they are written as they were, and no check runs."""
+    table = scaled(collected)
+    for name in ("results.csv", "results.json", "report.html"):
+        (collected.output / "grid" / name).unlink()
+    collected.pytest("--remex-collect").assert_outcomes(passed=3)
+    assert (judged(collected), scaled(collected)) == (0, table)
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "first"),
+    [
+        ("sweeps.py", "scaled=value", "scaled=1 + value", 21),
+        ("factors.py", "10", "100", 200),
+        ("factor", "2", "30", 300),
+        ("pytest.ini", "error", "error\nremex_layout = links", 20),
+    ],
+)
+def test_what_changed_is_judged_again(collected, name, before, after, first):
+    """An edited check, a module of the repository, a file that it reads, the ini file count."""
+    collected.edit(name, before, after)
+    collected.pytest("--remex-collect").assert_outcomes(passed=3)
+    assert judged(collected) == 3
+    assert scaled(collected)[0] == first
+    collected.pytest("--remex-collect").assert_outcomes(passed=3)
+    assert judged(collected) == 0
+
+
+def test_an_output_that_changed_is_judged_again(collected):
+    """Outputs that were edited here are judged again, those of other runs are not."""
+    folder = collected.output / "runs" / collected.run_directories()[0].name
+    (folder / "result.txt").write_text("a = 11\n")
+    collected.pytest("--remex-collect", "--remex-offline").assert_outcomes(passed=2, failed=1)
+    assert judged(collected) == 1
+    collected.pytest("--remex-collect", "--remex-offline").assert_outcomes(passed=2, failed=1)
+    assert judged(collected) == 1
+
+
+def test_a_lost_curve_is_recorded_again(collected):
+    """Where the file of a recorded curve is gone or changed, its run is judged again."""
+    curves = sorted((collected.output / "runs").glob("*/.remex/curves/*"))
+    curves[0].unlink()
+    os.utime(curves[1], ns=(1, 1))
+    collected.pytest("--remex-collect").assert_outcomes(passed=3)
+    assert judged(collected) == 2
+    assert curves[0].exists()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("run = yield\n", "run = yield\n    import subprocess; subprocess.run(['true'])\n"),
+        ("def grid(experiment)", "def grid(experiment, tmp_path)"),
+        ("@sweep(", "@pytest.mark.xfail\n@sweep("),
+    ],
+)
+def test_a_doubt_has_it_judged(collected, before, after):
+    """A check that starts a program, has fixtures of its own or may fail is judged each time."""
+    collected.edit("sweeps.py", before, after)
+    for _ in range(2):
+        assert collected.pytest("--remex-collect").ret == 0
+        assert judged(collected) == 3
+
+
+def test_damaged_notes_are_none(collected):
+    """A note that cannot be read, or says something else, keeps no verdict."""
+    for path, text in zip(
+        sorted((collected.output / "runs").glob("*/.remex/kept.json")),
+        ("", "[]", "{}"),
+        strict=True,
+    ):
+        path.write_text(text)
+    collected.pytest("--remex-collect").assert_outcomes(passed=3)
+    assert judged(collected) == 3
+
+
+def test_a_failed_teardown_is_not_kept(collected):
+    """A run whose fixture failed after its check passed is judged again."""
+    collected.write(
+        "conftest.py",
+        """
+        import pytest
+
+        @pytest.fixture
+        def repo():
+            from pytest_remex import Repo
+            yield Repo(".")
+            assert False
+        """,
+    )
+    for _ in range(2):
+        collected.pytest("--remex-collect").assert_outcomes(passed=3, errors=3)
+        assert judged(collected) == 3

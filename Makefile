@@ -52,6 +52,7 @@ bench: $(VENV)/.test  ## measure against hand-written floors
 	sh tools/install_test_system.sh
 	$(BIN)/python benchmarks/inlist.py
 	$(BIN)/python benchmarks/fingerprints.py
+	$(BIN)/python benchmarks/modes.py
 	$(BIN)/python benchmarks/launch.py
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/collect.py

@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from glob import has_magic
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_remex.io import replace_file, writing
-from pytest_remex.repo.trees import Edit
+
+if TYPE_CHECKING:
+    from pytest_remex.repo.trees import Edit
 
 FileVersion: TypeAlias = tuple[int, int]
 """A file's size in bytes and modification time in ns on the cluster."""

@@ -36,6 +36,7 @@ from pytest_remex.pytest_plugin.failures import ExamplesOfFailures
 from pytest_remex.pytest_plugin.items import (
     FIXTURE,
     experiment_of,
+    failing_plainly,
     is_experiment,
     parameters_of,
     places_of,
@@ -46,7 +47,7 @@ from pytest_remex.pytest_plugin.items import (
     use_recipe,
 )
 from pytest_remex.pytest_plugin.options import Settings
-from pytest_remex.pytest_plugin.preparation import body_of, failing_plainly
+from pytest_remex.pytest_plugin.preparation import body_of
 from pytest_remex.pytest_plugin.selection import NOT_ENDED, RecordedRunsMode
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.repo.workspace import Workspaces

@@ -34,7 +34,14 @@ from pytest_remex.pytest_plugin import preparation
 from pytest_remex.pytest_plugin.anchor import anchor_of
 from pytest_remex.pytest_plugin.command_line import Mode
 from pytest_remex.pytest_plugin.facts import note_facts, prepared_facts
-from pytest_remex.pytest_plugin.items import Markup, is_experiment, places_of, say, sweep_for
+from pytest_remex.pytest_plugin.items import (
+    Markup,
+    failing_plainly,
+    is_experiment,
+    places_of,
+    say,
+    sweep_for,
+)
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.preparation import ConfigChecks
 from pytest_remex.pytest_plugin.selection import bases_in, may_hold_records
@@ -117,7 +124,7 @@ class DryRun:
         if self._copies:
             self._copies.leave_out(prepared)
         if self._settings.mode is Mode.PLAN:
-            with preparation.failing_plainly(pyfuncitem.session):
+            with failing_plainly(pyfuncitem.session):
                 self._meet(repo, remote)
         planned = self._with_recipe(pyfuncitem, self._plan(prepared, repo, remote))
         self._planned.append(planned)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,7 +15,9 @@ from pytest_remex.errors import RemexError
 from pytest_remex.io import writing
 from pytest_remex.pytest_plugin.items import experiments, reason_of
 from pytest_remex.records.index import RecordedRun
-from pytest_remex.repo.workspace import Prepared
+
+if TYPE_CHECKING:
+    from pytest_remex.repo.workspace import Prepared
 
 FACTS = pytest.StashKey[dict[str, Any]]()
 """The facts about an item's experiment, by name; JSON can represent them."""

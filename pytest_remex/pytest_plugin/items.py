@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple, NoReturn, Protocol
 
 import pytest
 
-from pytest_remex.errors import SweepError
+from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.interaction import clean
 from pytest_remex.model import Config, Experiment, Remote, Repo, Sweep, Value
 from pytest_remex.pytest_plugin import options
@@ -127,6 +127,21 @@ def fail(why: str) -> NoReturn:
     """Fail the item with only a message."""
     # not hidden: pytest complains if all frames are hidden
     raise pytest.fail.Exception(clean(why), pytrace=False) from None
+
+
+@contextmanager
+def failing_plainly(session: pytest.Session | None = None) -> Iterator[None]:
+    """Fail the item by message alone where the error is one that a user can fix.
+
+    With the session, what concerns all items: it stops after this one.
+    """
+    __tracebackhide__ = True
+    try:
+        yield
+    except RemexError as error:
+        if session is not None:
+            session.shouldstop = f"remex: {str(error).splitlines()[0]}"
+        fail(str(error))
 
 
 def skip(why: str) -> NoReturn:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from pytest_remex.errors import RemexError
 from pytest_remex.launch.preparation import Inspect, check_config, rules_of, run_patch, warnings_of
 from pytest_remex.launch.preparation import prepare as prepare_experiment
 from pytest_remex.model import Experiment, Repo
@@ -18,6 +17,7 @@ from pytest_remex.pytest_plugin.items import (
     arguments,
     experiment_of,
     fail,
+    failing_plainly,
     parameters_of,
     places_of,
     sbatch_options_of,
@@ -133,21 +133,6 @@ def body_of(item: pytest.Function) -> SweepCall:
     """Return the call of the sweep function, not yet started."""
     call_arguments = arguments(item)
     return SweepCall(lambda: item.obj(**call_arguments), sweep_for(item).name)
-
-
-@contextmanager
-def failing_plainly(session: pytest.Session | None = None) -> Iterator[None]:
-    """Fail the item with only a message if the error is one that a user can fix.
-
-    With `session`, the error concerns all items: the session stops after this one.
-    """
-    __tracebackhide__ = True
-    try:
-        yield
-    except RemexError as error:
-        if session is not None:
-            session.shouldstop = f"remex: {str(error).splitlines()[0]}"
-        fail(str(error))
 
 
 class ConfigChecks:

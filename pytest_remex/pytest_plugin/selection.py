@@ -22,6 +22,7 @@ from pytest_remex.point_ids import with_full_id
 from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.failures import FailuresToldElsewhere
 from pytest_remex.pytest_plugin.items import (
+    failing_plainly,
     is_experiment,
     places_of,
     point_of,
@@ -30,7 +31,6 @@ from pytest_remex.pytest_plugin.items import (
     sweep_for,
 )
 from pytest_remex.pytest_plugin.options import Settings
-from pytest_remex.pytest_plugin.preparation import failing_plainly
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.records.store import LaunchRecord

@@ -38,6 +38,7 @@ from pytest_remex.pytest_plugin.facts import note_facts, prepared_facts, propert
 from pytest_remex.pytest_plugin.items import (
     Word,
     fail,
+    failing_plainly,
     is_experiment,
     places_of,
     say,
@@ -125,7 +126,7 @@ class SubmitMode:
         self._terminal.target(remote)
         prepared = self._preparer.prepare(pyfuncitem, check)
         recipes = self._recipes(pyfuncitem, prepared, repo, remote)
-        with preparation.failing_plainly():
+        with failing_plainly():
             probe = next(iter(probes), None)
             candidate = self._submitter.add(prepared, repo, remote, probe, recipes)
         pyfuncitem.stash[CANDIDATE] = candidate

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,26 @@ from pytest_remex.launch.options import Grouping, GroupingKind
 from pytest_remex.records.schema import RunRecord
 from pytest_remex.repo.identity import Footprint
 from pytest_remex.sbatch.header import Header, core_hours, has_comment
+
+ALIKE = 100
+"""Jobs that ask for the same, above which an array is worth a word."""
+
+
+def array_advice(headers: Iterable[Header], grouping: Grouping) -> str:
+    """Return what to tell of many jobs that ask for the same; empty where there is nothing.
+
+    Args:
+        headers: What each job asks for.
+        grouping: How the user has runs grouped.
+
+    """
+    most = max(Counter(headers).values(), default=0)
+    if grouping.kind is not GroupingKind.SINGLE or most <= ALIKE:
+        return ""
+    return (
+        f"{most} of these jobs ask for the same: --remex-array submits such as job arrays, each by "
+        f"one request to Slurm's controller"
+    )
 
 
 @dataclass(frozen=True, slots=True)

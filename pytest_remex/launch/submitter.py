@@ -38,7 +38,7 @@ from pytest_remex.launch.options import Folders, GroupingKind, LaunchOptions
 from pytest_remex.launch.outcomes import Candidate, Outcome, State
 from pytest_remex.launch.recognition import moved_bases
 from pytest_remex.launch.session import Services, SubmitRequest, probes_of, reached_by
-from pytest_remex.launch.submissions import Cost
+from pytest_remex.launch.submissions import Cost, array_advice
 from pytest_remex.model import Remote, Repo
 from pytest_remex.repo.identity import Footprint
 from pytest_remex.repo.workspace import Prepared, Workspaces
@@ -235,6 +235,12 @@ class Submitter:
     def count(self, state: State) -> int:
         """Return how many experiments are in a state."""
         return sum(each.outcome.state is state for each in self._candidates)
+
+    def array_advice(self) -> str:
+        """Return what to tell of jobs that could be an array."""
+        sent = [each for each in self._candidates if each.outcome.state is State.SUBMITTED]
+        there = [each.request for each in sent if each.request.remote.host is not None]
+        return array_advice((each.prepared.header for each in there), self._options.grouping)
 
     def left(self, state: State) -> int:
         """Return how many experiments stay in a state without being reported one by one."""

@@ -28,7 +28,7 @@ from pytest_remex.launch.outcomes import unjudged_text
 from pytest_remex.launch.preparation import CheckoutCopies, Inspect
 from pytest_remex.launch.recognition import EarlierRun, Recognizer, moved_bases
 from pytest_remex.launch.session import reached_by
-from pytest_remex.launch.submissions import Cost, written
+from pytest_remex.launch.submissions import Cost, array_advice, written
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin import preparation
 from pytest_remex.pytest_plugin.anchor import anchor_of
@@ -152,6 +152,10 @@ class DryRun:
         if self._settings.mode is Mode.PLAN:
             self._show_diffs()
             self._terminal.say(self._summary(), green=True)
+            sent = [e for e in self._planned if e.decision in SENT and e.remote.host is not None]
+            grouping = self._settings.launching.grouping
+            if advice := array_advice((each.prepared.header for each in sent), grouping):
+                self._terminal.say(advice, yellow=True)
             for how, count in self._ahead.counts().items():
                 self._terminal.say(told(how, count), yellow=not how.command)
             for message in self._moved():

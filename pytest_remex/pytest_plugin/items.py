@@ -131,9 +131,9 @@ def fail(why: str) -> NoReturn:
 
 @contextmanager
 def failing_plainly(session: pytest.Session | None = None) -> Iterator[None]:
-    """Fail the item by message alone where the error is one that a user can fix.
+    """Fail the item with only a message if the error is one that a user can fix.
 
-    With the session, what concerns all items: it stops after this one.
+    With `session`, the error concerns all items: the session stops after this one.
     """
     __tracebackhide__ = True
     try:

@@ -250,6 +250,8 @@ class SubmitMode:
             what, launches = counted(submitted, "experiment"), ", ".join(submitter.launches)
             self._terminal.say(f"{what} submitted in launch {launches}", green=True)
             self._terminal.say(f"asked for: {submitter.cost}")
+            if advice := submitter.array_advice():
+                self._terminal.say(advice, yellow=True)
             if self._runs_inside:
                 where = " and ".join(self._runs_inside)
                 self._terminal.say(f"the runs are in {where}: deleting that deletes the runs")

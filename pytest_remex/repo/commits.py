@@ -2,9 +2,9 @@
 
 A commit's files are read as git stores them, without filters, through one `git cat-file --batch`.
 Commits are made without a checkout, and are deterministic: the same base and patch make the same
-commit on every machine. The author is fixed, the date is the base commit's, and the message holds the
-sweep, the experiment's id and its config. Their ids are computed here; commits that are submitted are
-written through one `git fast-import` stream, which must compute the same ids.
+commit on every machine. The author is fixed, the date is the base commit's, and the message holds
+the sweep, the experiment's id and its config. Their ids are computed here; commits that are
+submitted are written through one `git fast-import` stream, which must compute the same ids.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class Committer:
         self._tree = Tree(
             (TreeEntry(path, blob.mode, blob.sha) for path, blob in files.items()), self._hash
         )
-        # Git computes the ids where a tree is one that it would not write today, such as old file modes.
+        # Git computes the ids on a base with a tree that it would not write today (old file modes).
         self._computes = self._tree.sha == repository.run("rev-parse", f"{base}^{{tree}}").strip()
         self._unwritten: dict[str, _Unwritten] = {}
         self._bytes = 0

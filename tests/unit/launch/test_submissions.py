@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_remex.launch.options import Grouping, GroupingKind
-from pytest_remex.launch.submissions import Cost, form_submissions
+from pytest_remex.launch.submissions import ALIKE, Cost, array_advice, form_submissions
 from pytest_remex.model import Commit
 from pytest_remex.records.schema import RunRecord
 from pytest_remex.repo.identity import Footprint
@@ -77,3 +77,14 @@ def test_cost_in_words():
         "2 jobs, at most 0 core-hours, and 0 bytes in 0 files of run directories, "
         "not counting the hours of 2 without a limit (#SBATCH -t)"
     )
+
+
+def test_many_alike_could_be_an_array():
+    """Above a number of jobs that ask for the same an array is suggested, if there is none yet."""
+    alike = [parse_header("#!/bin/sh\n#SBATCH -n 2\n") for _ in range(ALIKE)]
+    assert array_advice([*alike, HOUR], Grouping()) == ""
+    said = array_advice([*alike, HOUR, UNLIMITED], Grouping())
+    assert said.startswith(f"{ALIKE + 1} of these jobs ask for the same: --remex-array ")
+    for kind in (GroupingKind.ARRAY, GroupingKind.PACK):
+        assert array_advice([UNLIMITED] * 1000, Grouping(kind)) == ""
+    assert array_advice([], Grouping()) == ""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pytest_remex.transport.base import Channel, Transport
 
 _START_RSYNC = """
-import json, os, shutil
+import json, os, shutil, subprocess
 def report(text):
     os.write(1, ("\\n%s %s\\n" % ({nonce!r}, json.dumps(text))).encode())
 try:
@@ -38,12 +38,17 @@ except OSError as error:
 if not shutil.which("rsync"):
     report({missing!r})
     raise SystemExit(1)
+told = subprocess.Popen(["rsync", "--version"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+if not told.communicate()[0].startswith(b"rsync"):
+    report({greets!r})
+    raise SystemExit(1)
 os.nice(10)
 report("")
 os.execvp("rsync", {words!r})
 """
 """The program that becomes rsync there; first it reports an error, or "" for none."""
 _MISSING = "rsync is not on the PATH there"
+_GREETS = "rsync there prints other text before its answer"
 _SHELL = """
 import os, socket, sys
 with socket.socket(fileno=int(sys.argv[1])) as tunnel:
@@ -159,7 +164,7 @@ class RsyncTunnel:
         """Start rsync there by `words`; carry `output` to its stdin, and its stdout to `into`."""
         nonce = secrets.token_hex(8)
         program = _START_RSYNC.format(
-            nonce=nonce, source=self._source, words=words, missing=_MISSING
+            nonce=nonce, source=self._source, words=words, missing=_MISSING, greets=_GREETS
         )
         channel = self._transport.python(program)
         self._last_data = time.monotonic()
@@ -183,7 +188,7 @@ class RsyncTunnel:
             line, ended, rest = text.partition(mark)[2].partition(b"\n")
             if ended:
                 if fault := json.loads(line):
-                    kind = NoRsyncError if fault == _MISSING else RemoteError
+                    kind = NoRsyncError if fault in {_MISSING, _GREETS} else RemoteError
                     raise kind(f"{self.place}: {fault}")
                 return rest
         self.code = channel.wait(_EXIT_TIMEOUT)

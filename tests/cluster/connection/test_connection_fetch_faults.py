@@ -56,6 +56,27 @@ def test_missing_there(opened, server, runs, here):
     assert told == [said]
 
 
+@pytest.fixture
+def greeting(server):
+    """Put a script around the cluster's rsync that greets on stdout."""
+    program = server.home / "bin" / "rsync"
+    program.write_text('#!/bin/sh\necho "*** Welcome"\nexec /usr/bin/rsync "$@"\n')
+    program.chmod(0o755)
+    yield
+    program.unlink()
+
+
+@pytest.mark.usefixtures("greeting")
+def test_greeting_there(opened, runs, here):
+    """An rsync whose script greets, and so breaks its protocol, is told, and files come without."""
+    write(runs, "a")
+    told = []
+    opened(notify=told.append).fetch(str(runs), ["a"], here)
+    assert files(here) == ["a"]
+    (said,) = told
+    assert "rsync there prints other text before its answer: files come through the agent" in said
+
+
 @pytest.mark.usefixtures("openrsync")
 def test_no_usable_rsync_here(opened, runs, here):
     """An rsync here that is another program, or too old, is named, and files come without it."""

@@ -1,8 +1,9 @@
-"""Send files to a client that has no rsync to use: one compressed stream of what it lacks.
+"""Send files to a client that has no rsync to use: one stream of what it lacks.
 
-After a line with a fault, or with none, a zlib stream of records follows: a `HEADER`, and the rest
-of the file in pieces, each with its length before it; a piece of no bytes ends the file, and the
-number `LAST` the stream. Missing and unreadable files are left out, and no link is followed.
+After a line with a fault, or with none, a stream of records follows: a `HEADER`, and the rest of
+the file in pieces, each with its length before it, and packed where that makes it smaller; a piece
+of no bytes ends the file, and the number `LAST` the stream. Missing and unreadable files are left
+out, and no link is followed.
 """
 
 import json
@@ -16,6 +17,7 @@ from pytest_remex.common.files import (
     LAST,
     LENGTH,
     NO_BYTES,
+    PACKED,
     PIECE,
     digest_of_start,
 )
@@ -42,13 +44,19 @@ def send_files(line: Dict[str, Any], sink: BinaryIO) -> None:
     sink.flush()
 
 
+_WORTH = 0.9
+"""The share of its size that a piece must be packed to."""
+_UNPACKED = 15
+"""How many pieces go as they are after one that could not be packed."""
+
+
 class _Sender:
-    """Writes files below a folder into a compressed stream."""
+    """Writes files below a folder into a stream."""
 
     def __init__(self, source: str, sink: BinaryIO) -> None:
         self._source = source
         self._sink = sink
-        self._packer = zlib.compressobj(1)
+        self._as_they_are = 0
         self._is_plain = {}  # type: Dict[str, bool]
 
     def send(self, files: Any) -> None:  # noqa: ANN401 - as JSON has it
@@ -58,8 +66,7 @@ class _Sender:
             if opened is not None:
                 with os.fdopen(opened, "rb", 0) as file:
                     self._send(number, file, size, digest)
-        self._write(HEADER.pack(LAST, 0, 0, 0))
-        self._sink.write(self._packer.flush())
+        self._sink.write(HEADER.pack(LAST, 0, 0, 0))
 
     def _open(self, name: str) -> Optional[int]:
         """Open a regular file; None for anything else, and for what lies behind a link."""
@@ -80,7 +87,7 @@ class _Sender:
     def _send(self, number: int, file: BinaryIO, size: int, digest: str) -> None:
         about = os.fstat(file.fileno())
         start = size if 0 < size <= about.st_size and digest_of_start(file, size) == digest else 0
-        self._write(HEADER.pack(number, about.st_size, about.st_mtime_ns, start))
+        self._sink.write(HEADER.pack(number, about.st_size, about.st_mtime_ns, start))
         file.seek(start)
         left = about.st_size - start
         while left > 0:
@@ -88,11 +95,16 @@ class _Sender:
             if not piece:  # it became shorter meanwhile
                 break
             left -= len(piece)
-            self._write(LENGTH.pack(len(piece)))
             self._write(piece)
-        self._write(NO_BYTES)
+        self._sink.write(NO_BYTES)
 
-    def _write(self, data: bytes) -> None:
-        packed = self._packer.compress(data)
-        if packed:
-            self._sink.write(packed)
+    def _write(self, piece: bytes) -> None:
+        if self._as_they_are:
+            self._as_they_are -= 1
+        else:
+            packed = zlib.compress(piece, 1)
+            if len(packed) < _WORTH * len(piece):
+                self._sink.write(LENGTH.pack(len(packed) | PACKED) + packed)
+                return
+            self._as_they_are = _UNPACKED if len(piece) == PIECE else 0
+        self._sink.write(LENGTH.pack(len(piece)) + piece)

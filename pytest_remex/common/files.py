@@ -9,11 +9,12 @@ HEADER = struct.Struct(">IQqQ")
 LAST = 0xFFFFFFFF
 """The number after the last file."""
 LENGTH = struct.Struct(">I")
-"""The length of a piece."""
+"""The length of a piece; with the bit `PACKED` that of a piece that zlib has packed."""
+PACKED = 1 << 31
 NO_BYTES = LENGTH.pack(0)
 """The piece that ends a file."""
 PIECE = 1 << 16
-"""Bytes of the largest piece."""
+"""Bytes of the largest piece, unpacked."""
 
 
 def digest_of_start(file: BinaryIO, size: int) -> str:

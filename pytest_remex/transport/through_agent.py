@@ -1,4 +1,4 @@
-"""Copying files without rsync: one compressed stream from a program of the agent's."""
+"""Copying files without rsync: one stream from a program of the agent's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from pytest_remex import agent
-from pytest_remex.common.files import HEADER, LAST, LENGTH, PIECE, digest_of_start
+from pytest_remex.common.files import HEADER, LAST, LENGTH, PACKED, PIECE, digest_of_start
 from pytest_remex.errors import RemoteError
 from pytest_remex.transport.base import connection_lost, last_lines
 from pytest_remex.transport.transfer import FolderMaker, TransferProgress, unwritable
@@ -30,7 +30,7 @@ _PARTIAL = ".remex-part"
 _AHEAD = 64
 """How much of what came may wait to be written, in pieces as they come."""
 _MOST = 1 << 20
-"""Bytes to unpack at a time, whatever a hostile stream holds."""
+"""Bytes to copy at a time."""
 _KEPT = 2000
 _EXIT_TIMEOUT = 5.0
 _REPORT_EVERY = 0.05
@@ -130,11 +130,9 @@ class _Copying:
             part.truncate(start)
             part.seek(start)
             self._bytes += start
-            while length := LENGTH.unpack(self._stream.read(LENGTH.size))[0]:
-                if length > PIECE:
-                    raise self._stream.damaged()
-                part.write(self._stream.read(length))
-                self._bytes += length
+            while piece := self._stream.piece():
+                part.write(piece)
+                self._bytes += len(piece)
                 self._report()
         os.utime(folder / last, ns=(mtime, mtime))
         (folder / last).replace(self._folders.make(tuple(parents)) / last)
@@ -156,16 +154,14 @@ def _copy_start(source: BinaryIO, sink: BinaryIO, size: int) -> None:
 
 
 class _Stream:
-    """What comes from the program there, unpacked, with a time limit for each piece."""
+    """What comes from the program there, with a time limit for each part of it."""
 
     def __init__(self, channel: Channel, place: str, idle_timeout: float) -> None:
         self._channel = channel
         self._place = place
         self._idle_timeout = idle_timeout
         self._came: queue.Queue[bytes] = queue.Queue(_AHEAD)
-        self._unpacker = zlib.decompressobj()
-        self._unpacked = bytearray()
-        self._packed = b""
+        self._rest = b""
         self._stderr = b""
         self._closed = threading.Event()
         threading.Thread(target=self._receive, name="remex-files", daemon=True).start()
@@ -178,22 +174,32 @@ class _Stream:
             text += self._next()
             line, ended, rest = text.partition(mark)[2].partition(b"\n")
             if ended:
-                self._packed = rest
+                self._rest = rest
                 return line
             if mark not in text:
                 text = text[-len(mark) :]
 
     def read(self, size: int) -> bytes:
-        """Return so many unpacked bytes."""
-        while len(self._unpacked) < size:
-            packed, self._packed = self._packed or self._next(), b""
+        """Return the next bytes, so many."""
+        parts, length = [self._rest], len(self._rest)
+        while length < size:
+            parts.append(self._next())
+            length += len(parts[-1])
+        data = b"".join(parts) if len(parts) > 1 else self._rest
+        self._rest = data[size:]
+        return data[:size]
+
+    def piece(self) -> bytes:
+        """Return the next piece of a file; empty at its end."""
+        length = LENGTH.unpack(self.read(LENGTH.size))[0]
+        data = self.read(min(length & ~PACKED, PIECE + 1))
+        if length & PACKED:
             try:
-                self._unpacked += self._unpacker.decompress(packed, _MOST)
+                data = zlib.decompressobj().decompress(data, PIECE + 1)
             except zlib.error as error:
                 raise self.damaged() from error
-            self._packed = self._unpacker.unconsumed_tail
-        data = bytes(self._unpacked[:size])
-        del self._unpacked[:size]
+        if len(data) > PIECE:
+            raise self.damaged()
         return data
 
     def damaged(self) -> RemoteError:

@@ -13,7 +13,7 @@ from pytest_remex.config.yaml_file import read_yaml
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to.md").read_text("utf-8")
 WORKFLOWS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-PYTHON = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1]
+LEFT_OUT, COMPARED = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 PLUGINS = "-p pytest_remex.pytest_plugin.plugin -p no:cacheprovider"
 
 
@@ -75,7 +75,7 @@ def test_the_workflows(project):
 
 def test_left_out_and_expected_to_fail(project):
     """`pytest.skip` leaves an experiment out, `pytest.xfail` takes a failed check for expected."""
-    project.sweeps(PYTHON)
+    project.sweeps(LEFT_OUT)
     project.pytest("--remex-submit").assert_outcomes(skipped=1, passed=2)
     project.wait()
     project.pytest("--remex-collect").assert_outcomes(skipped=1, xfailed=1, passed=1)
@@ -96,3 +96,18 @@ def test_completion(project):
     env = {**os.environ, **variables, "PYTEST_ADDOPTS": PLUGINS}
     subprocess.run(words[:3], env=env, cwd=project.path, check=False, timeout=60)
     assert "--remex-submit" in (project.path / "told").read_text()
+
+
+def test_compared_with_files(project):
+    """`data_regression` writes what a run computed when asked to, and compares with it later."""
+    pytest.importorskip("pytest_regressions")
+    plugins = ("-p", "pytest_datadir.plugin", "-p", "pytest_regressions.plugin")
+    project.sweeps(COMPARED)
+    project.ran(*plugins)
+    told = project.pytest("--remex-collect", "--force-regen", *plugins)
+    assert len(list(project.path.glob("sweeps/*.yml"))) == 2, told.stdout.str()
+    project.pytest("--remex-collect", *plugins).assert_outcomes(passed=2)
+    changed = next(project.path.glob("sweeps/*1*.yml"))
+    changed.write_text("result: another\n")
+    offline = project.pytest("--remex-collect", "--remex-offline", *plugins)
+    offline.assert_outcomes(passed=1, failed=1)

@@ -1,11 +1,12 @@
 """Files that come through the agent: whole, only what is new, and nothing that a stream says."""
 
 import os
+import zlib
 from dataclasses import dataclass, field
 
 import pytest
 
-from pytest_remex.common.files import HEADER, LENGTH
+from pytest_remex.common.files import HEADER, LENGTH, PACKED, PIECE
 from pytest_remex.errors import RemoteError
 from pytest_remex.transport.local import LocalTransport
 from pytest_remex.transport.through_agent import pull_through_agent
@@ -110,11 +111,16 @@ def test_a_folder_that_is_not_there(there, here):
         fetched(there / "nowhere", here, "a")
 
 
+BOMB = zlib.compress(bytes(10_000_000))
 HOSTILE = {
     "another file": HEADER.pack(7, 1, 1, 0),
     "a start beyond what is here": HEADER.pack(0, 99, 1, 50),
-    "a large piece": HEADER.pack(0, 1 << 40, 1, 0) + LENGTH.pack(1 << 31),
-    "no stream": None,
+    "a large piece": HEADER.pack(0, 1 << 40, 1, 0) + LENGTH.pack(1 << 30) + bytes(PIECE + 1),
+    "a piece that unpacks to too much": HEADER.pack(0, 1, 1, 0)
+    + LENGTH.pack(len(BOMB) | PACKED)
+    + BOMB,
+    "a damaged piece": HEADER.pack(0, 1, 1, 0) + LENGTH.pack(4 | PACKED) + b"evil",
+    "no stream": b"no stream at all" * 4,
 }
 
 
@@ -122,12 +128,13 @@ HOSTILE = {
 def test_a_hostile_stream(there, here, stream, monkeypatch):
     """A stream that makes no sense is refused, and nothing of it is kept."""
     (there / "a").write_text("a")
-    data = HOSTILE[stream]
-    sent = "b'no stream at all'" if data is None else f"zlib.compress({data!r})"
+    sent = there.with_name("stream")
+    sent.write_bytes(HOSTILE[stream])
     boot = (
-        "import json, sys, zlib\n"
+        "import json, pathlib, sys\n"
         "nonce = json.loads(sys.stdin.readline())['nonce']\n"
-        f"sys.stdout.buffer.write(nonce.encode() + b' \"\"\\n' + {sent})\n"
+        f"sys.stdout.buffer.write(nonce.encode() + b' \"\"\\n')\n"
+        f"sys.stdout.buffer.write(pathlib.Path({str(sent)!r}).read_bytes())\n"
     )
     monkeypatch.setattr("pytest_remex.agent.BOOT", boot)
     with pytest.raises(RemoteError, match="brought what is no file"):

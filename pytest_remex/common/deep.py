@@ -58,7 +58,7 @@ def _empty(folder: int, top: int, numbers: "Iterator[int]") -> List[str]:
 
 
 def _open(name: "Union[bytes, str]", above: Optional[int]) -> int:
-    """Open a folder that is no link, and let its owner read and write in it."""
+    """Open a folder that is not a link, and let its owner read and write in it."""
     try:
         folder = os.open(name, _FOLDER, dir_fd=above)
     except PermissionError:

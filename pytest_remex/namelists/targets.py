@@ -75,7 +75,7 @@ def group_key(written: str) -> str:
 def find_targets(
     groups: Mapping[str, Group], settings: Mapping[str, object], new_groups: Container[str] = ()
 ) -> list[Target]:
-    """Find the target of each name in `settings`, in the order given.
+    """Find the target of each name in `settings`, in the given order.
 
     Missing groups can be added if they are in `new_groups`.
 

@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from pytest_remex.report.page import Page, Row
 
 SHORT = 160
-"""Characters of a cause that the table shows; the details hold the whole reason."""
+"""The most characters of a cause in the table; the details have the whole reason."""
 _EXACT = 2**53
 
 Axis = tuple[int, ...]
-"""Places, in a page's dimensions, of the parameters that vary together."""
+"""The positions, in a page's dimensions, of parameters that vary together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column of the table.
 
-    `key` is its name in a link and in the results, `kind` what it holds; one that is not `shown`
-    is empty, or spelt out by others, or the same in all rows: then `constant` says so.
+    `key` is its name in links and in the results, `kind` the type of its values. A column that is
+    not `shown` is empty, is covered by others, or has the same value in all rows (`constant`).
     """
 
     key: str
@@ -102,18 +102,18 @@ def cells(page: Page, row: Row) -> list[Scalar]:
 
 
 def cause(row: Row) -> str:
-    """Return what a row that went wrong has in common with others."""
+    """Return the cause of a failed row, which it may share with others."""
     return clean(row.cause or row.reason).strip().split("\n", 1)[0][:SHORT]
 
 
 def causes(page: Page) -> list[tuple[str, int]]:
-    """Return the causes of what went wrong, most frequent first, and how many rows have each."""
+    """Return the causes of failures, most frequent first, and how many rows have each."""
     wrong = (cause(row) for row in page.rows if tone(clean(row.verdict)) in {"bad", "odd"})
     return Counter(found for found in wrong if found).most_common()
 
 
 def _exact(value: Scalar) -> Scalar:
-    """Return as text what a number of JSON or JavaScript cannot hold exactly."""
+    """Convert numbers to text that JSON or JavaScript cannot represent exactly."""
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, float) and not math.isfinite(value):
@@ -126,7 +126,7 @@ def _exact(value: Scalar) -> Scalar:
 def axes(page: Page) -> list[Axis]:
     """Return the axes of the page's grid, in the order of its dimensions.
 
-    Two parameters vary together where each value of one goes with one value of the other.
+    Two parameters vary together if each value of one goes with one value of the other.
     """
     found: dict[tuple[int, ...], list[int]] = {}
     for place, name in enumerate(page.dimensions):
@@ -137,6 +137,6 @@ def axes(page: Page) -> list[Axis]:
 
 
 def _pattern(values: Iterable[object]) -> tuple[int, ...]:
-    """Return the values as numbers by first appearance, equal for columns that go one to one."""
+    """Number the values by first appearance; equal for columns that correspond one to one."""
     numbers: dict[str, int] = {}
     return tuple(numbers.setdefault(repr(value), len(numbers)) for value in values)

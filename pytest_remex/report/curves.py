@@ -1,4 +1,4 @@
-"""Curves thinned to what a screen shows, without losing a peak."""
+"""Reduce curves to what a screen can show, without losing a peak."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     Points = NDArray[np.float64]
 
 MOST = 1500
-"""Points of a curve in the page: more than a screen has columns."""
+"""The most points of a curve in the page: more than a screen has columns."""
 LEAST = 40
 TOTAL = 300_000
-"""Points of all curves in the page; where there are many curves, each gets fewer."""
+"""The most points of all curves in the page; if there are many curves, each gets fewer."""
 _KEPT = 5
 
 
 def thin(x: Sequence[float], y: Sequence[float], most: int) -> tuple[Points, Points]:
     """Return at most `most` of a curve's points, in their order.
 
-    The curve is cut into pieces of equally many points. Of each piece the points with the lowest
-    and highest x and y stay, and a gap where there is one: so any extreme is kept, whichever way
-    the curve runs, and so are its ends.
+    The curve is divided into pieces with equally many points. Of each piece the points with the
+    lowest and highest x and y are kept, and a gap if there is one: so every extreme is kept,
+    whichever way the curve runs, and so are its ends.
 
     Raises:
         ValueError: x and y are not equally many numbers.
@@ -63,7 +63,7 @@ def _extremes(xs: Points, ys: Points, pieces: int) -> NDArray[np.intp]:
 
 
 def fault_of(one: Curve | Overlay) -> str:
-    """Return why a curve or an overlay cannot be drawn; empty where it can."""
+    """Return why a curve or an overlay cannot be drawn; empty if it can."""
     xs, ys = (one.x, one.y) if isinstance(one, Curve) else (one.xs, one.ys)
     try:
         thin(xs, ys, MOST)
@@ -96,7 +96,7 @@ def curve_data(page: Page) -> list[dict[str, Any]]:
 
 
 def _places(rows: Sequence[Row]) -> dict[str, int]:
-    """Return the place of each row by its node and, which wins, by its run directory."""
+    """Return the position of each row by its node id and, with priority, by its run directory."""
     return {
         **{row.node: place for place, row in reversed(list(enumerate(rows)))},
         **{row.directory: place for place, row in enumerate(rows) if row.directory},
@@ -109,7 +109,7 @@ def _curve(curve: Curve, row: int, most: int) -> dict[str, Any]:
 
 
 def overlay_data(one: Overlay) -> dict[str, Any]:
-    """Return reference data as the page's scripts read it."""
+    """Return reference data in the form that the page's scripts read."""
     xs, ys = thin(one.xs, one.ys, MOST)
     names = {"name": one.name, "x": one.x, "y": one.y, "curve": one.curve}
     return {
@@ -121,5 +121,5 @@ def overlay_data(one: Overlay) -> dict[str, Any]:
 
 
 def numbers(values: Points) -> list[float | None]:
-    """Return numbers as JSON holds them: with nine digits, None for what is not finite."""
+    """Convert numbers for JSON: nine digits, None for values that are not finite."""
     return [float(f"{value:.9g}") if np.isfinite(value) else None for value in values.tolist()]

@@ -1,4 +1,4 @@
-"""What is taken of the outputs: small images inside the page, and a zip with all, to mail."""
+"""What a report contains of the outputs: thumbnails in the page, and a zip with all outputs."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from pytest_remex.report.page import Page
 
 BUDGET = 6_000_000
-"""Bytes of small copies that a page holds."""
+"""The most bytes of thumbnails in a page."""
 ZIP_BUDGET = 2_000_000_000
-"""Bytes of outputs, before they are compressed, that a zip holds."""
+"""The most bytes of outputs in a zip, before compression."""
 SIDE = 320
-"""Pixels of a small copy's longer side."""
+"""The longer side of a thumbnail, in pixels."""
 SMALL = 40_000
-"""Bytes up to which an image goes into the page as it is."""
+"""Images of up to this many bytes are put into the page unchanged."""
 LARGEST = 50_000_000
-"""Bytes of a file, and pixels of an image, beyond which it is not read."""
+"""Files with more bytes, and images with more pixels, are not read."""
 _TYPES = {
     ".png": "png",
     ".jpg": "jpeg",
@@ -46,14 +46,14 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Thumbnails:
-    """Small copies as data addresses, by the image's link, and how many images have none."""
+    """Thumbnails as data URLs, by the image's link, and how many images have none."""
 
     inside: Mapping[str, str] = field(default_factory=dict)
     left_out: int = 0
 
     @property
     def note(self) -> str:
-        """What the page says of its images."""
+        """A sentence about the page's images."""
         if not self.inside and not self.left_out:
             return ""
         size = sum(map(len, self.inside.values())) / 1e6
@@ -92,7 +92,7 @@ def _in_turn(page: Page) -> Iterable[str]:
 
 
 def read_inside(path: Path, root: Path, largest: int = LARGEST) -> bytes:
-    """Return what a regular file below `root` holds; b"" if it is none, or too large."""
+    """Return the bytes of a regular file below `root`; b"" if it is not one, or too large."""
     file = open_inside(path, root)
     if file is None:
         return b""
@@ -162,7 +162,7 @@ def _thumbnail(pillow: ModuleType, content: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Portable:
-    """What a zip holds: so many files, so many bytes, and the outputs that are left out of it."""
+    """The content of a zip: number of files, number of bytes, and the outputs that are left out."""
 
     files: int
     size: int
@@ -205,7 +205,7 @@ def write_portable(
 
 
 def _take(path: Path, root: Path, into: ZipFile, name: str, *, most: int) -> int | None:
-    """Copy a file into a zip and return its size; None where it is none or too large."""
+    """Copy a file into a zip and return its size; None if it is none or too large."""
     file = open_inside(path, root)
     if file is None:
         return None

@@ -1,4 +1,4 @@
-"""What a report shows, as frozen data: a page of rows, one row an experiment."""
+"""The content of a report, as frozen data: a page of rows, one row per experiment."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Row:
 
     Attributes:
         node: The node id.
-        verdict: What collect says of it (PASSED, FAILED, RUNNING...).
+        verdict: The verdict of collect (PASSED, FAILED, RUNNING...).
         state: The job's state.
-        reason: The first thing to know when it went wrong; its first line tells most.
+        reason: Why it failed; the first line says the most.
         values: The point's parameters and the measures, by column; a missing one is shown empty.
         job: The job's id.
         elapsed: Seconds that the job ran.
@@ -110,7 +110,7 @@ class Page:
 
     Attributes:
         title: The sweep's name.
-        facts: What is to be told above all rows, by name.
+        facts: Facts to show above the rows, by name.
         dimensions: The parameters, in the grid's order.
         measures: What the sweep recorded.
         rows: The experiments.

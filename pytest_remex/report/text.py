@@ -1,4 +1,4 @@
-"""Text, numbers and links that a browser shows as they are meant, whatever a job wrote."""
+"""Text, numbers and links that are safe to show in a browser, whatever a job wrote."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def write_report(path: Path, page: Page, root: Path | None = None) -> None:
 
 
 def replace(path: Path, text: str) -> None:
-    """Write text to a file at once: what was there stays whole until the new one is."""
+    """Write text to a file atomically: readers see either the old or the new content."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         draft.write_text(text, encoding="utf-8", newline="\n")
@@ -122,7 +122,7 @@ def _html(page: Page, small: Mapping[str, str], note: str) -> str:
 
 
 def environment() -> Environment:
-    """Return the Jinja environment of the templates; all that it prints is escaped."""
+    """Return the Jinja environment of the templates; all its output is escaped."""
     made = Environment(
         loader=PackageLoader("pytest_remex.report"),
         autoescape=True,
@@ -165,7 +165,7 @@ def _hashes(texts: Sequence[str]) -> str:
 
 
 def script_json(value: object) -> Markup:
-    """Return `value` as JSON that no HTML parser takes for a tag or an end of the script."""
+    """Return `value` as JSON in which no HTML parser finds a tag or the end of the script."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Markup(text.translate(_UNSAFE))  # noqa: S704 - no <, > or & is left in it
 

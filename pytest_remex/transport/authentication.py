@@ -293,7 +293,7 @@ def _is_private(path: Path) -> bool:
 
 
 def _public_key(path: Path) -> bytes:
-    """Return the public key beside a key's file, empty where there is none."""
+    """Return the public key beside a key's file, empty if there is none."""
     half = path if path.suffix == ".pub" else path.with_name(path.name + ".pub")
     with contextlib.suppress(OSError, ValueError, IndexError):
         return base64.b64decode(half.read_text().split()[1])
@@ -301,7 +301,7 @@ def _public_key(path: Path) -> bytes:
 
 
 def _unlock(path: Path, ask: Callable[[str], str]) -> paramiko.PKey | None:
-    """Load a key with its passphrase; None where the user left that empty."""
+    """Load a key with its passphrase; None if the user left that empty."""
     for _ in range(_TRIES):
         passphrase = ask(f"Passphrase for the key {path}: ")
         if not passphrase:

@@ -96,7 +96,7 @@ class Connection:
 
     @property
     def other_way(self) -> str:
-        """What another transport would do that this one does not; empty where nothing."""
+        """What another transport would do that this one does not; empty if nothing."""
         if self.remote.host is None or self.way != FABRIC:
             return ""
         return host_settings(self.remote.host).by_ssh

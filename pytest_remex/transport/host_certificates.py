@@ -33,7 +33,7 @@ class HostCertificate:
     _signature: bytes
 
     def fault(self, hostname: str) -> str:
-        """Return why it does not vouch for a host; empty where it does."""
+        """Return why it does not vouch for a host; empty if it does."""
         if not self._is_genuine():
             return "its signature is wrong, or of a kind that is not accepted"
         if self._role != _HOST:
@@ -60,7 +60,7 @@ class HostCertificate:
 
 
 def certificate_of(key: paramiko.PKey) -> HostCertificate | None:
-    """Return the certificate that came with a host key, None where it came alone."""
+    """Return the certificate that came with a host key, None if it came alone."""
     blob = key.public_blob and key.public_blob.key_blob
     if not blob:
         return None

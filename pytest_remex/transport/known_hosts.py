@@ -89,7 +89,7 @@ class KnownHostsPolicy(paramiko.MissingHostKeyPolicy):
         return (*first, *(name for name in offered if name not in first))
 
     def _check_revoked(self, key: paramiko.PKey, certificate: HostCertificate | None) -> None:
-        """Raise `RemoteError` where a key, or the authority that certified it, is revoked."""
+        """Raise `RemoteError` if a key, or the authority that certified it, is revoked."""
         blobs = {key.asbytes(): key.get_base64()}
         if certificate is not None:
             blobs[certificate.authority] = base64.b64encode(certificate.authority).decode()
@@ -105,7 +105,7 @@ class KnownHostsPolicy(paramiko.MissingHostKeyPolicy):
                     raise RemoteError(f"{what} is revoked in {file}: do not use it")
 
     def _why_not_certified(self, certificate: HostCertificate | None) -> str:
-        """Return why no known authority vouches for the key; empty where one does."""
+        """Return why no known authority vouches for the key; empty if one does."""
         if certificate is None:
             return "it came without a certificate" if self._authorities else _NO_AUTHORITY
         if certificate.authority not in self._authorities:

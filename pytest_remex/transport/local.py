@@ -161,7 +161,7 @@ def _copy_file(opened: int, source: str, part: Path, target: Path) -> int:
 
 
 def _link(source: str, status: os.stat_result, part: Path, target: Path) -> bool:
-    """Make `target` the same file as an open one; return False where that cannot be.
+    """Make `target` the same file as an open one; return False if that cannot be.
 
     A file that was written to just now may still be: it is copied.
     """

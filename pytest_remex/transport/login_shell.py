@@ -143,7 +143,7 @@ class Greeting:
 
         Args:
             place: Where the program was started, for the message.
-            code: The exit code, None where there is none.
+            code: The exit code, None if there is none.
             seconds: How long the greeting was waited for.
         """
         output = self._last_output()
@@ -240,7 +240,7 @@ class ShellTransport(ABC):
         return ("sh", "-c", f'exec "$@" {redirections}', "sh") if redirections else ()
 
     def _start(self, program: str) -> ShellChannel | None:
-        """Start a program and wait for its greeting; None where its streams were closed."""
+        """Start a program and wait for its greeting; None if its streams were closed."""
         greeting = Greeting()
         text = greeting.before(program, separate_streams=self._separate_streams)
         words = self._words(APART if self._separate_streams else "")

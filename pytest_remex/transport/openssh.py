@@ -357,7 +357,7 @@ class _Questions:
             self._open.pop().close()
 
     def _ask(self, text: str, kind: str) -> str | None:
-        """Return the answer; None where there is none, or where it is no."""
+        """Return the answer; None if there is none, or where it is no."""
         if self._prompt is None:
             self.unanswered = text.strip()
             return None

@@ -163,7 +163,7 @@ class _Pipe:
             fcntl.fcntl(file, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
 
     def read(self, seconds: float) -> bytes | None:
-        """Return what is there; None where nothing comes in time, empty at the end."""
+        """Return what is there; None if nothing comes in time, empty at the end."""
         with self._lock:
             if self._is_closing:
                 return b""

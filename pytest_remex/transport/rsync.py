@@ -184,7 +184,7 @@ def _check_exit(code: int, tunnel: RsyncTunnel, stderr: bytes, destination: Path
 
 
 def rsync_fault() -> str:
-    """Return why the rsync of this machine is of no use; empty where it is."""
+    """Return why the rsync of this machine is of no use; empty if it is."""
     try:
         _version()
     except NoRsyncError as error:

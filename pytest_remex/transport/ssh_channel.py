@@ -118,7 +118,7 @@ class SshChannel:
 def break_after(seconds: float, ssh: paramiko.Transport) -> Iterator[None]:
     """Break a connection that accepts no more data: paramiko would wait for ever.
 
-    Raises `OSError` where it is gone, which paramiko reports as `EOFError`.
+    Raises `OSError` if it is gone, which paramiko reports as `EOFError`.
     """
     timer = threading.Timer(seconds, ssh.close)
     timer.daemon = True

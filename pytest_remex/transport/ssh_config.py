@@ -74,7 +74,7 @@ class HostSettings:
 
     @property
     def by_ssh(self) -> str:
-        """What the ssh command would do that Fabric does not, a clause; empty where nothing."""
+        """What the ssh command would do that Fabric does not, a clause; empty if nothing."""
         if self.control_path is not None:
             return (
                 f"ssh_config has a ControlPath: log in once by `ssh -fNM {self.name}`, and every "
@@ -230,7 +230,7 @@ def _public_half(path: Path) -> Path:
 
 
 def _agent(value: str | None) -> str | None:
-    """Return the key agent's socket, None where there is none."""
+    """Return the key agent's socket, None if there is none."""
     if value == "none":
         return None
     if value is None or value == "SSH_AUTH_SOCK":
@@ -292,7 +292,7 @@ def home_differs() -> bool:
 
 
 def config_options() -> list[str]:
-    """Return ssh's options to read the config in HOME; none where it does so by itself."""
+    """Return ssh's options to read the config in HOME; none if it does so by itself."""
     if not home_differs():
         return []
     config = home() / ".ssh" / "config"
@@ -330,7 +330,7 @@ def _path_as_written(name: str) -> Path:
 
 
 def _is_file(path: Path) -> bool:
-    """Return whether a regular file is there; False where that cannot be determined."""
+    """Return whether a regular file is there; False if that cannot be determined."""
     try:
         return path.is_file()
     except OSError:

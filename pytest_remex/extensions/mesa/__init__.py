@@ -1,6 +1,6 @@
 """MESA for pytest-remex: inlists and their chains, known controls, outputs, restarts.
 
-Nothing is loaded before it is asked for: pytest imports this package at every start.
+Modules are imported only when needed: pytest imports this package at every start.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def read_aligned(
         columns: The columns to read, in the order of the file.
 
     Returns:
-        The numbers, as int64 or float64; None where something is no number, or a row is not as the
+        The numbers, as int64 or float64; None if something is not a number, or a row is not as the
         others are: damaged, or written by another program.
     """
     if is_packed(path) or not columns:
@@ -115,7 +115,7 @@ def plain(word: object) -> float | int | str:
 
 
 def _layout_of(file: BinaryIO, start: int, columns: int) -> _Layout | None:
-    """Return how the first row stands; None where the rest of the file cannot be as it is."""
+    """Return how the first row stands; None if the rest of the file cannot be as it is."""
     file.seek(start)
     first = file.readline(LONGEST_LINE)
     words = list(_WORD.finditer(first))
@@ -144,7 +144,7 @@ def _fill(targets: Sequence[Target], rows: _PackedRows) -> bool:
 
 
 def _numbers(column: pd.Series, kind: str) -> Sequence[float] | Target | None:
-    """Return a column's numbers, those that Fortran alone writes too; None where some are none."""
+    """Return a column's numbers, those that Fortran alone writes too; None if some are none."""
     if column.dtype.kind in {kind, "i"}:
         return column.to_numpy()
     if kind == "i" or column.dtype.kind in "bu":
@@ -176,7 +176,7 @@ def _parts(rows: _PackedRows, columns: int) -> Iterator[pd.DataFrame]:
 class _PackedRows:
     """The rows as the parser asks for them: a tab between words, without most of the blanks.
 
-    It is no file in the io module's sense on purpose: pandas would decode those, and encode again.
+    Deliberately not a file of the io module: pandas would decode those, and encode again.
     """
 
     def __init__(self, file: BinaryIO, layout: _Layout, kept: Sequence[int]) -> None:
@@ -204,7 +204,7 @@ class _PackedRows:
         return data[:size] if size >= 0 else data
 
     def _block(self) -> bytes:
-        """Return the next rows, packed; nothing where one of them is not as the others are."""
+        """Return the next rows, packed; nothing if one of them is not as the others are."""
         count = min(self._left, self.layout.at_once // _BLOCKS)
         self._left -= count
         data = self._file.read(count * self.layout.length)

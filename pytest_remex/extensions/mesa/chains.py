@@ -1,4 +1,4 @@
-"""Follow the inlists that MESA reads from a first one, and take their settings together."""
+"""Follow the inlists that MESA reads, from the first one, and combine their settings."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EffectiveConfig(Mapping[str, "Value"]):
-    """The settings with which MESA starts, all files that it reads taken together.
+    """The settings with which MESA starts, combined from all files that it reads.
 
     A name is looked up in any case, as `initial_mass`, `x_ctrl(6)` or `controls.x_ctrl(6)`; the
     bare name of an array is the list of its elements from 1 on. A plain name that several groups
@@ -135,7 +135,7 @@ def _elements(names: Names, name: str) -> Iterator[tuple[Origin, ...]]:
 
 
 def effective_config(root: str | Path | Sequence[str | Path]) -> EffectiveConfig:
-    """Follow the inlists from a first one, as MESA does, and take their settings together.
+    """Follow the inlists from the first one, as MESA does, and combine their settings.
 
     In each group of the root, `read_extra_controls_inlist(1) = .true.` reads the group also from
     the file `extra_controls_inlist_name(1)`, in the folder of the root (older MESA writes
@@ -151,7 +151,7 @@ def effective_config(root: str | Path | Sequence[str | Path]) -> EffectiveConfig
         The settings, as a mapping that also tells where each is given.
 
     Raises:
-        NamelistError: Where a file is missing or no namelist file, or is more than 10 files away.
+        NamelistError: A file is missing, is not a namelist file, or is more than 10 files away.
 
     Example:
         >>> effective_config("inlist")["initial_mass"]
@@ -179,7 +179,7 @@ def follow(
         left out, for half a chain does not tell what counts.
 
     Raises:
-        NamelistError: Where a root itself cannot be read.
+        NamelistError: A root itself cannot be read.
     """
     given: dict[str, Mapping[str, tuple[Origin, ...]]] = {}
     files: dict[str, frozenset[Path]] = {}
@@ -200,14 +200,14 @@ def follow(
 
 
 def overridden(effective: EffectiveConfig, config: Mapping[str, object]) -> Iterator[str]:
-    """Say which values of a config stand in an inlist but are overridden in one read later.
+    """Yield which values of a config are in an inlist but overridden by one that is read later.
 
     Args:
         effective: What MESA reads.
         config: Values by name, as `effective` takes them; names that it lacks are left out.
 
     Yields:
-        A sentence a setting, with both files and lines.
+        One sentence per setting, with both files and lines.
     """
     for name, wanted in config.items():
         try:
@@ -220,7 +220,7 @@ def overridden(effective: EffectiveConfig, config: Mapping[str, object]) -> Iter
 
 
 def override(name: str, meant: Origin, last: Origin) -> str:
-    """Say that a value is overridden by another one."""
+    """Return a sentence that a value is overridden by another one."""
     return (
         f"{name} = {meant.value!r} in {meant.path.name} line {meant.line} is overridden by "
         f"{last.value!r} in {last.path.name} line {last.line}"

@@ -45,7 +45,7 @@ _TEXT_LENGTH = 256
 
 
 class InlistWarning(UserWarning):
-    """An inlist can be read, but a simulation may take it otherwise than its author meant."""
+    """An inlist can be read, but a simulation may read it differently than its author meant."""
 
 
 class Inlist(NamedTuple):
@@ -58,7 +58,7 @@ class Inlist(NamedTuple):
 
 
 def patch_inlist(path: str | Path, settings: Mapping[str, object]) -> None:
-    """Change settings of an inlist; every other byte stays.
+    """Change settings of an inlist; every other byte is kept.
 
     A name is `initial_mass`, `x_ctrl(6)` or `controls.x_ctrl(6)`, in any case. Without its group it
     must stand in exactly one group of the file; with it a new setting is added at the group's end,
@@ -73,7 +73,7 @@ def patch_inlist(path: str | Path, settings: Mapping[str, object]) -> None:
             integer and real controls both take, unless a real number stands there.
 
     Raises:
-        NamelistError: Where the file cannot be read, or a name or value cannot be used. The file
+        NamelistError: The file cannot be read, or a name or value cannot be used. The file
             is then as it was.
 
     Warns with `InlistWarning` of text longer than MESA keeps, and of a group that is there twice.
@@ -108,7 +108,7 @@ def read_inlist(path: str | Path) -> dict[str, dict[str, Literal]]:
         The values by group and name, numbers as int or float, in MESA's units.
 
     Raises:
-        NamelistError: With the line, where the file is no namelist file.
+        NamelistError: The file is not a namelist file; the message names the line.
 
     Example:
         >>> read_inlist("inlist_project")["controls"]["x_ctrl(6)"]
@@ -134,7 +134,7 @@ def read_namelists(path: str | Path) -> dict[str, Namelist | list[Namelist]]:
         of the file. Names are in lower case, array elements `x(6)`.
 
     Raises:
-        NamelistError: With the line, where the file is no namelist file.
+        NamelistError: The file is not a namelist file; the message names the line.
 
     Example:
         >>> [mode["l"] for mode in read_namelists("gyre.in")["mode"]]
@@ -152,7 +152,7 @@ def read_namelists(path: str | Path) -> dict[str, Namelist | list[Namelist]]:
 
 
 def load(path: Path) -> Inlist:
-    """Read a file and find its groups; raises `NamelistError` where either cannot be."""
+    """Read a file and find its groups; raises `NamelistError` if either cannot be."""
     try:
         return parse(path, path.read_bytes())
     except OSError as error:
@@ -217,7 +217,7 @@ def _warn(path: str | Path, found: Iterable[str]) -> None:
 
 
 def doubts(inlist: Inlist) -> Iterator[str]:
-    """Say where a Fortran read may not give what was read here."""
+    """Yield warnings for places that Fortran may read differently."""
     yield from repeated_groups(inlist)
     text, groups = inlist.text, inlist.groups
     if groups and "\n" not in text[groups[-1].behind :]:
@@ -232,13 +232,13 @@ def doubts(inlist: Inlist) -> Iterator[str]:
 
 
 def repeated_groups(inlist: Inlist) -> Iterator[str]:
-    """Say which groups stand more than once, of which a Fortran read finds the first."""
+    """Yield which groups appear more than once; Fortran reads the first."""
     seen: dict[str, int] = {}
     for group in inlist.groups:
         line = line_at(inlist.text, group.start)
         if group.name in seen:
             yield (
-                f"line {line}: &{group.name} also stands on line {seen[group.name]}, "
+                f"line {line}: &{group.name} also appears on line {seen[group.name]}, "
                 f"and only that one is read: merge them"
             )
         seen.setdefault(group.name, line)
@@ -254,7 +254,7 @@ def numbers_groups(settings: Mapping[str, object]) -> bool:
 
 
 def long_texts(settings: Mapping[str, object]) -> Iterator[str]:
-    """Say which texts are longer than MESA keeps."""
+    """Yield which texts are longer than MESA can store."""
     for name, value in settings.items():
         if isinstance(value, Mapping):
             yield from long_texts(value)

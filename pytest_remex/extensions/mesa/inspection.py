@@ -1,4 +1,4 @@
-"""What may go wrong with a patched work directory, said before anything is sent.
+"""Warn of problems in a patched work directory before anything is submitted.
 
 Settings that MESA does not read, that are overridden, or that an installed MESA does not know.
 """
@@ -75,7 +75,7 @@ def inspect(
     controls: KnownControls | None,
     originals: Mapping[str, bytes] | None = None,
 ) -> list[str]:
-    """Say what MESA will not read of a patch, what is overridden, and what MESA does not know.
+    """Return warnings: what MESA does not read of a patch, what is overridden or unknown to MESA.
 
     Args:
         experiment: Its path is the patched checkout.
@@ -84,7 +84,7 @@ def inspect(
             every patched setting is looked at, without them those named in the experiment's config.
 
     Returns:
-        A sentence each; none where there is no inlist.
+        One sentence each; none if there is no inlist.
     """
     said: list[str] = []
     top, named = experiment.path, experiment.sweep.config_files
@@ -237,7 +237,7 @@ class KnownControls:
             name: The setting's, in lower case, without a subscript.
 
         Returns:
-            A sentence, or None where MESA knows the setting.
+            A sentence, or None if MESA knows the setting.
         """
         known = self.names.get(group)
         if known is None:
@@ -264,7 +264,7 @@ class KnownControls:
             value: The value that an inlist gives.
 
         Returns:
-            A sentence, or None where the kinds are the same, or are not known.
+            A sentence, or None if the kinds are the same, or are not known.
         """
         if isinstance(value, float) and name in self.integers:
             return f"{name} is an integer in this MESA, which cannot read {value!r}"
@@ -287,7 +287,7 @@ def load_controls(folder: Path) -> KnownControls:
         What the groups take.
 
     Raises:
-        NamelistError: Where there is no defaults file.
+        NamelistError: There is no defaults file.
 
     Example:
         >>> load_controls(Path("/opt/mesa")).doubt("controls", "zbase")

@@ -1,4 +1,4 @@
-"""What a MESA job's output says: why it ended, and which photos it saved. Read as a stream."""
+"""Read from a MESA job's output, as a stream, why it ended and which photos it saved."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _LETTER = re.compile(r"[A-Za-z]")
 
 
 class JobLog(NamedTuple):
-    """What a job's output says; the last word counts where a run was continued."""
+    """What a job's output says; if a run was continued, the last message counts."""
 
     termination_code: str = ""
     """MESA's word where a stopping condition was met."""

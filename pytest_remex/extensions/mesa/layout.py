@@ -1,4 +1,4 @@
-"""The layout of MESA's output files: header, and rows as a parser asks for them.
+"""The layout of MESA's output files: the header, and the rows for a parser.
 
 Numbers of the header's columns, their names, their values, a blank line, numbers and names of the
 columns; then the rows. Source: star/private/history.f90 and profile.f90 of MESA.
@@ -24,7 +24,7 @@ _WORD = re.compile(r"'[^']*'|\"[^\"]*\"|\S+")
 
 
 class Header(NamedTuple):
-    """What stands above the rows: names and words of the header, and the columns' names."""
+    """The lines above the rows: names and words of the header, and the columns' names."""
 
     names: tuple[str, ...]
     words: str
@@ -49,7 +49,7 @@ def is_packed(path: Path) -> bool:
 def read_header(file: BinaryIO) -> Header | None:
     """Read the lines above the rows; None, at any place of the file, where it has no such layout.
 
-    Raises `OSError`, and what gzip raises, where the file cannot be read.
+    Raises `OSError`, and what gzip raises, if the file cannot be read.
     """
     lines: list[bytes] = []
     for _ in range(HEADER_LINES):
@@ -62,7 +62,7 @@ def read_header(file: BinaryIO) -> Header | None:
 
 
 def header_of(path: Path) -> Header | None:
-    """Read a file's first lines; None where they are not MESA's, or cannot be read."""
+    """Read a file's first lines; None if they are not MESA's, or cannot be read."""
     try:
         with open_table(path) as file:
             return read_header(file)
@@ -92,7 +92,7 @@ def _may_follow(lines: Sequence[bytes]) -> bool:
 class Rows:
     """The bytes of a file as the parser asks for them, and what they say of the rows.
 
-    It is no file in the io module's sense on purpose: pandas would decode those, and encode again.
+    Deliberately not a file of the io module: pandas would decode those, and encode again.
     """
 
     def __init__(self, file: BinaryIO) -> None:

@@ -48,7 +48,7 @@ def read_output(
         A table, or the groups of an inlist; None for what is none of these.
 
     Raises:
-        RemexError: Where a file that looks like one of them cannot be read, or lacks a column.
+        RemexError: A file that looks like one of them cannot be read, or lacks a column.
     """
     if not path.is_file():
         return None
@@ -69,11 +69,11 @@ def read_history(path: str | Path, columns: Sequence[str] | None = None) -> pd.D
             faster, and damage in the others need not be noticed.
 
     Returns:
-        One row a model, in MESA's units; a model that was computed again after a restart is kept
-        as it was last. The header is in `.attrs`.
+        One row per model, in MESA's units; a model that was computed again after a restart is kept
+        in its last version. The header is in `.attrs`.
 
     Raises:
-        RemexError: Where the file cannot be read, has another layout, or lacks a column.
+        RemexError: The file cannot be read, has another layout, or lacks a column.
 
     Example:
         >>> read_history("LOGS/history.data", columns=["star_age", "log_L"]).log_L.max()
@@ -90,10 +90,10 @@ def read_profile(path: str | Path, columns: Sequence[str] | None = None) -> pd.D
         columns: The columns to read, in this order; by default all.
 
     Returns:
-        One row a zone, from the surface inwards, in MESA's units; the header is in `.attrs`.
+        One row per zone, from the surface inwards, in MESA's units; the header is in `.attrs`.
 
     Raises:
-        RemexError: Where the file cannot be read, has another layout, or lacks a column.
+        RemexError: The file cannot be read, has another layout, or lacks a column.
 
     Example:
         >>> read_profile("LOGS/profile8.data", columns=["mass", "logT"]).attrs["star_age"]
@@ -110,10 +110,10 @@ def read_profiles_index(path: str | Path) -> pd.DataFrame:
 
     Returns:
         The columns model_number, priority, profile_number. A profile that was written again after
-        a restart is kept as it was last.
+        a restart is kept in its last version.
 
     Raises:
-        RemexError: Where the file cannot be read, or has another layout.
+        RemexError: The file cannot be read, or has another layout.
     """
     lines = _whole_lines(path)[1:]
     try:

@@ -49,7 +49,7 @@ class Restart:
     """How a run goes on."""
 
     command: tuple[str, ...]
-    """What takes the place of `./rn`, as words; empty where the run starts afresh."""
+    """What takes the place of `./rn`, as words; empty if the run starts afresh."""
     photo: str
     """The photo, as `./re` takes it, or ""."""
     reason: str
@@ -86,7 +86,7 @@ def find_restart(
     binary/private/binary_photos.f90 and star/test_suite/test_suite_helpers of MESA.
 
     Args:
-        files: The files of the run directory's photo folders and top folder; None where they could
+        files: The files of the run directory's photo folders and top folder; None if they could
             not be listed, and only the job's output tells.
         texts: The scripts of the work directory, `re` and `re_all` among them, by name; where
             there are none, `re` is taken to be MESA's.
@@ -183,11 +183,11 @@ def restart_of(run: Run, files: Sequence[RunFile] | None, memo: object) -> Resta
 
     Args:
         run: The run.
-        files: What was listed; None where the output alone tells.
+        files: What was listed; None if the output alone tells.
         memo: Its `WorkDirectory`; anything else is another program's run.
 
     Returns:
-        The command and the reason; None where no listing and no output tell of MESA.
+        The command and the reason; None if no listing and no output tell of MESA.
     """
     log = read_log(log_files(run.output, run.path))
     if not isinstance(memo, WorkDirectory):
@@ -222,7 +222,7 @@ class WorkDirectory:
 
     @classmethod
     def read(cls, experiment: Experiment) -> WorkDirectory | None:
-        """Read a checkout; None where it has neither an inlist that MESA starts from nor `re`."""
+        """Read a checkout; None if it has neither an inlist that MESA starts from nor `re`."""
         top, sweep = experiment.path, experiment.sweep
         roots = find_roots(top, sweep.config_files).paths
         if not roots and not (top / "re").is_file():

@@ -109,7 +109,7 @@ def config_of(folder: Path, config_file: str | Sequence[str] | None) -> Config |
         config_file: The sweep's, one or several, relative to `folder`: see `find_roots`.
 
     Returns:
-        The settings; None where there is no inlist among them, or nothing can be told.
+        The settings; None if there is no inlist among them, or nothing can be told.
     """
     names = named_files(config_file)
     inlists = [name for name in names if Path(name).name.startswith(ROOT)]

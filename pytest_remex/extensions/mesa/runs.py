@@ -36,7 +36,7 @@ def measures(output: str | Path | None, folder: Path) -> dict[str, str | int]:
     """Return the columns of the results that a MESA run adds; none for another program's.
 
     Args:
-        output: The job's output: its text, or its file, which is read as a stream; None where it
+        output: The job's output: its text, or its file, which is read as a stream; None if it
             is not here.
         folder: The run's outputs. Files to which its scripts send MESA's output are read too.
 
@@ -90,7 +90,7 @@ def stop_allowed(run: Run, allowed: Iterable[str]) -> bool:
             in star_data/private/star_data_def.inc of MESA.
 
     Returns:
-        True where the last termination code is one of them; False also where there is none.
+        True if the last termination code is one of them; False also where there is none.
 
     Example:
         >>> run = yield
@@ -148,7 +148,7 @@ def photos(folder: Path) -> list[str]:
 
 
 def find_history(folder: Path) -> Path | None:
-    """Find the history among a run's outputs; None where there is none, or it is a link."""
+    """Find the history among a run's outputs; None if there is none, or it is a link."""
     found = (
         path
         for pattern in _HISTORY

@@ -77,7 +77,7 @@ def distinct(names: Iterable[str]) -> list[str]:
 def _read_as_they_are(
     path: Path, start: int, names: list[str], keep: list[str]
 ) -> pd.DataFrame | None:
-    """Read rows of any width; None where some may be damaged."""
+    """Read rows of any width; None if some may be damaged."""
     with open_table(path) as file, warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         file.seek(start)
@@ -89,7 +89,7 @@ def _read_as_they_are(
 
 
 def _parts(rows: Rows, names: list[str], keep: list[str]) -> list[pd.DataFrame] | None:
-    """Parse rows, so many bytes of them at a time; None where one has too many words."""
+    """Parse rows, so many bytes of them at a time; None if one has too many words."""
     try:
         with pd.read_csv(
             rows,

@@ -137,6 +137,6 @@ def axes(page: Page) -> list[Axis]:
 
 
 def _pattern(values: Iterable[object]) -> tuple[int, ...]:
-    """Number the values by first appearance; equal for columns that correspond one to one."""
+    """Return the values numbered by first appearance; equal for columns that correspond."""
     numbers: dict[str, int] = {}
     return tuple(numbers.setdefault(repr(value), len(numbers)) for value in values)

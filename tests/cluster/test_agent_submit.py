@@ -345,5 +345,5 @@ def test_a_script_that_is_not_its_commits_is_refused(launch):
     together = third._replace(key="array-1", array=array, scripts={"third": blob, "fourth": blob})
     directories = [*third.directories, *fourth.directories]
     (refused,) = launch.submit(together._replace(directories=directories))
-    assert "fourth/run.sbatch is not what" in refused.message
+    assert "fourth/run.sbatch was changed after" in refused.message
     assert len(launch.shims.calls()) == 1

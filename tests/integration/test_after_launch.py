@@ -46,7 +46,7 @@ def test_an_optional_output_need_not_exist(project):
     project.ran()
     result = project.pytest("--remex-collect")
     result.assert_outcomes(failed=3)
-    result.stdout.fnmatch_lines(["*without the output plots/[*].png*optional('plots/[*].png')*"])
+    result.stdout.fnmatch_lines(["*did not write plots/[*].png*optional('plots/[*].png')*"])
     project.edit("sweeps.py", "import sweep", "import optional, sweep")
     project.edit("sweeps.py", '"plots/*.png"', 'optional("plots/*.png")')
     project.pytest("--remex-collect").assert_outcomes(passed=3)

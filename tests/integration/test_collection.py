@@ -239,7 +239,7 @@ def test_what_a_failed_patch_writes_late(empty_project):
         ('{"a": [1, 2, 1]}', "*two points are 'a=1': remove one"),
         ('{"a": "10"}', "*dimension 'a': '10' must be a list of values"),
         ('{"a": [float("nan")]}', "*a = nan: a parameter must be a finite number"),
-        ('{"a": [object]}', "*a = <class 'object'>: a type cannot be kept*"),
+        ('{"a": [object]}', "*a = <class 'object'>: a type cannot be stored*"),
         ('{"": [1]}', "*dimension '': its key must be*"),
         ('fetch="LOGS"', "*fetch='LOGS' is one string: write fetch=['LOGS']"),
     ],

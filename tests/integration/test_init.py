@@ -38,7 +38,7 @@ def test_result_runs_as_it_stands(bare, name):
         [
             f"remex init in {project.path}",
             f"wrote sweeps.py: varies gamma of {name}",
-            "wrote run.sbatch: only shows the config file: *",
+            "wrote run.sbatch: only prints the config file: *",
             "wrote pytest.ini: jobs run on this machine: *",
             "next: git add sweeps.py run.sbatch pytest.ini && git commit * && pytest sweeps.py",
         ]

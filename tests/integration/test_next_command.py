@@ -43,8 +43,8 @@ def test_after_a_submit(project):
     project.edit("sweeps.py", 'f"a = {experiment.config', 'f"wait = {experiment.config')
     submitted = "next: --remex-status --remex-wait, then --remex-collect"
     assert last_line(project, "--remex-submit") == submitted
-    assert last_line(project, "--remex-submit") == "next: --remex-status shows where they are"
-    shows = "nothing was sent: --remex-status shows where the experiments are"
+    assert last_line(project, "--remex-submit") == "next: --remex-status shows their state"
+    shows = "nothing was sent: --remex-status shows the state of the experiments"
     assert last_line(project, "--remex-plan") == shows
     waits = "next: --remex-status --remex-wait waits until all have ended"
     assert last_line(project, "--remex-status") == waits

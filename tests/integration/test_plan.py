@@ -135,7 +135,7 @@ def test_remote_that_does_not_take_it(project):
     result.stdout.fnmatch_lines(
         [
             f"submit would be refused: *writable for everyone*: chmod o-w {project.runs}",
-            "nothing was sent: --remex-doctor examines what submit would refuse",
+            "nothing was sent: --remex-doctor checks what submit would refuse",
         ]
     )
     project.runs.chmod(0o755)

@@ -129,8 +129,8 @@ def test_retry_of_what_was_never_judged(empty_project):
     plan.stdout.fnmatch_lines(
         [
             "*good] NOT JUDGED job 1*",
-            "*has nothing to send; 2 already submitted; *; 2 completed and were judged by no *",
-            "nothing was sent: --remex-collect tells whose check failed",
+            "*has nothing to send; 2 already submitted; *; 2 completed and were not judged *",
+            "nothing was sent: --remex-collect shows whose check failed",
         ]
     )
     empty_project.pytest("--remex-collect")

@@ -180,7 +180,7 @@ HAZARDS = [
         {"mass": 3},
         {"engine.steps": 6},
         b"&engine\n  mass = 3\n  steps = 6\n/\n&engine\n  mass = 4\n  steps = 5\n/\n",
-        warns="also stands on line 1",
+        warns="also appears on line 1",
     ),
     Hazard(
         "prose and a lone quote outside groups",

@@ -33,7 +33,7 @@ def test_a_hazard_is_read_right(hazard, inlist):
 
 
 @hazards
-@pytest.mark.filterwarnings("ignore:.*also stands on:pytest_remex.extensions.mesa.InlistWarning")
+@pytest.mark.filterwarnings("ignore:.*also appears on:pytest_remex.extensions.mesa.InlistWarning")
 def test_a_hazard_is_patched_right(hazard, inlist):
     """A patch changes the setting that counts, and no other byte."""
     inlist.write_bytes(hazard.before)

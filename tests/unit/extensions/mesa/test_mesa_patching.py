@@ -197,7 +197,7 @@ def test_nothing_to_set_changes_nothing(patched):
 
 def test_a_repeated_group_is_named(patched):
     """A Fortran read finds the first only, so that is the one to patch."""
-    with pytest.warns(InlistWarning, match="line 3: &pump also stands on line 1"):
+    with pytest.warns(InlistWarning, match="line 3: &pump also appears on line 1"):
         assert patched({"pump.rate": 2}, "&pump\n/\n&pump\n/\n").startswith("&pump\n   rate = 2")
 
 

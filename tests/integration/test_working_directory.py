@@ -83,6 +83,6 @@ def test_checkout_option(project):
 
 
 def test_checkout_option_needs_plan(project):
-    """--remex-checkout goes with --remex-plan alone."""
+    """--remex-checkout can only be used with --remex-plan alone."""
     result = project.pytest("sweeps.py", "--remex-checkout=there")
-    result.stderr.fnmatch_lines(["*--remex-checkout goes with --remex-plan"])
+    result.stderr.fnmatch_lines(["*--remex-checkout can only be used with --remex-plan"])

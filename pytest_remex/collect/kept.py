@@ -104,8 +104,11 @@ def _watches() -> list[Watch]:
 
     def audit(event: str, arguments: tuple[object, ...]) -> None:
         if watches:
-            for each in watches:
-                each.note(event, arguments[0] if arguments else None)
+            for each in tuple(watches):
+                try:
+                    each.note(event, arguments[0] if arguments else None)
+                except Exception:  # noqa: BLE001 - it would end what is only watched
+                    each.doubtful = True
 
     sys.addaudithook(audit)
     return watches

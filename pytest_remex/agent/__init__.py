@@ -8,6 +8,7 @@ import base64
 import json
 import os
 import zlib
+from typing import Collection
 
 PACKAGE = "pytest_remex"
 ROOMS = ("agent", "common")
@@ -46,14 +47,22 @@ class Bundle(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
     def get_code(self, name):
         return self.source_to_code(self.get_source(name), "<%s>" % name)
 sys.meta_path.insert(0, Bundle())
-from pytest_remex.agent import serve
-serve.start(start)
+import importlib
+importlib.import_module("pytest_remex.agent." + start.get("run", "serve")).start(start)
 """
-"""The program for `python3 -u -c`: reads one line of JSON, {"nonce", "modules"}, then serves."""
+"""The program for `python3 -u -c`: reads one line of JSON, {"nonce", "modules"}, then serves.
+
+With "run" the line names another module of the agent's than `serve`.
+"""
+SENDER = ("pytest_remex.agent.sender", "pytest_remex.common.files")
+"""The modules that `sender` needs, besides their packages."""
 
 
-def bundle() -> str:
+def bundle(only: Collection[str] = ()) -> str:
     """Return the agent's sources, packed into one word for the start line.
+
+    Args:
+        only: The modules that are needed besides packages; all where none is named.
 
     The package's own `__init__` is left empty: what it exports needs a newer Python than 3.6.
     """
@@ -64,8 +73,8 @@ def bundle() -> str:
             package = ".".join([PACKAGE, *os.path.relpath(folder, top).split(os.sep)])
             for name in sorted(names):
                 module, suffix = os.path.splitext(name)
-                if suffix == ".py":
-                    full = package if module == "__init__" else f"{package}.{module}"
+                full = package if module == "__init__" else f"{package}.{module}"
+                if suffix == ".py" and (not only or full in only or full == package):
                     with open(os.path.join(folder, name), encoding="utf-8") as file:
                         sources[full] = file.read()
     return base64.b64encode(zlib.compress(json.dumps(sources).encode(), 9)).decode()

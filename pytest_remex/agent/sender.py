@@ -9,6 +9,7 @@ out, and no link is followed.
 import json
 import os
 import stat
+import sys
 import zlib
 from typing import Any, BinaryIO, Dict, Optional
 
@@ -23,6 +24,12 @@ from pytest_remex.common.files import (
 )
 
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+def start(line: Dict[str, Any]) -> None:
+    """Send the files that a start line names to stdout: see `send_files`."""
+    os.nice(line["nice"])
+    send_files(line, sys.stdout.buffer)
 
 
 def send_files(line: Dict[str, Any], sink: BinaryIO) -> None:

@@ -8,7 +8,7 @@ import time
 import traceback
 from typing import Any, Callable, Dict, Optional, Tuple
 
-from pytest_remex.agent import claims, host, outputs, process, record_copies, removal, sender
+from pytest_remex.agent import claims, host, outputs, process, record_copies, removal
 from pytest_remex.agent.errors import AgentError, LinkGoneError, disk_error, is_full
 from pytest_remex.agent.local import queue, scheduler
 from pytest_remex.agent.place import directories
@@ -60,9 +60,6 @@ def start(line: Dict[str, Any]) -> None:
         queue.run_queue(line["queue"])
         return
     os.nice(line.get("nice", 0))
-    if "files" in line:
-        sender.send_files(line, sys.stdout.buffer)
-        return
     wire = Wire(line["nonce"], sys.stdin.buffer, sys.stdout.buffer)
     limits = line.get("silence"), line.get("grace", GRACE)
     threading.Thread(target=_watch, args=(wire, *limits), daemon=True).start()

@@ -49,7 +49,8 @@ def pull_through_agent(transport: Transport, transfer: Transfer, *, idle_timeout
     nonce = secrets.token_hex(8)
     start = {
         "nonce": nonce,
-        "modules": agent.bundle(),
+        "run": "sender",
+        "modules": agent.bundle(agent.SENDER),
         "nice": 10,
         "source": transfer.source,
         "files": [[each.name, each.size, each.digest] for each in files],

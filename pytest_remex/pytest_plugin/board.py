@@ -223,6 +223,8 @@ _LAYOUTS = (
     _Layout(10, frozenset({_EXIT}), 18),
     _Layout(10, frozenset({_EXIT, _ELAPSED}), 16),
     _Layout(8, frozenset({_EXIT, _ELAPSED}), 12),
+    _Layout(12, frozenset({_EXIT, _ELAPSED}), 0),
+    _Layout(10, frozenset({_EXIT, _ELAPSED}), 0),
     _Layout(8, frozenset({_EXIT, _ELAPSED}), 0),
     _Layout(8, frozenset({_EXIT, _ELAPSED, _LIMIT}), 0),
 )

@@ -7,9 +7,10 @@ other content belongs to another writer and is not changed.
 import base64
 import os
 import pwd
+import re
 import stat
 import zlib
-from typing import Iterator, Optional, Tuple
+from typing import Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
 from pytest_remex.agent import fs
 from pytest_remex.agent.errors import AgentError
@@ -24,11 +25,15 @@ from pytest_remex.common.records import (
     RecordLacking,
     RecordPart,
     RecordRefused,
+    RunsUntold,
 )
 
 LARGEST = 64 << 20
 """The most bytes of a record that are sent: 100,000 runs have fewer."""
 SUFFIX = ".jsonl"
+_DIRECTORY = re.compile(r"(?P<head>.+)_time_(?P<stamp>\d{4}(_\d\d){5})_sha_[0-9a-f]{12}$")
+_STAMP = 20
+"""Bytes of the time in a launch's name, with what is before it."""
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -68,6 +73,8 @@ def read_records(request: ReadRecords, reply: Reply) -> None:
     for record, known in sorted(request.known.items()):
         if sizes.get(record, 0) < known:
             reply.send(RecordLacking(record, sizes.get(record, 0)))
+    if untold(request.runs, {*request.known, *sizes}):
+        reply.send(RunsUntold())
 
 
 def append(runs: str, part: RecordPart) -> bool:
@@ -114,6 +121,25 @@ def owner(number: int) -> str:
         return pwd.getpwuid(number).pw_name
     except KeyError:
         return str(number)
+
+
+def names(runs: str) -> Set[str]:
+    """Return the names of all records."""
+    return {record for record, _, _ in _records(runs)}
+
+
+def untold(runs: str, records: Iterable[str]) -> List[str]:
+    """Return the run directories of launches without a record; their names tell the launch."""
+    told: Dict[str, Set[str]] = {}
+    for record in records:
+        launch = record.partition("~")[0]
+        told.setdefault(launch[-_STAMP + 1 :], set()).add("_" + launch[:-_STAMP])
+    found = []
+    for name in fs.listing(runs):
+        match = _DIRECTORY.match(name)
+        if match and not match["head"].endswith(tuple(told.get(match["stamp"], ()))):
+            found.append(name)
+    return sorted(found)
 
 
 def _records(runs: str) -> Iterator[Tuple[str, str, os.stat_result]]:

@@ -8,7 +8,7 @@ import time
 import traceback
 from typing import Any, Callable, Dict, Optional, Tuple
 
-from pytest_remex.agent import claims, host, outputs, process, record_copies, removal
+from pytest_remex.agent import claims, found_runs, host, outputs, process, record_copies, removal
 from pytest_remex.agent.errors import AgentError, LinkGoneError, disk_error, is_full
 from pytest_remex.agent.local import queue, scheduler
 from pytest_remex.agent.place import directories
@@ -41,6 +41,8 @@ HANDLERS: Dict[Tuple[type, str], Callable[[Any, Reply], None]] = {
     (records.OpenLaunch, ""): record_copies.open_launch,
     (records.ReadRecords, ""): record_copies.read_records,
     (records.AppendRecord, ""): record_copies.append_record,
+    (records.FindRuns, ""): found_runs.find_runs,
+    (records.ReadPatches, ""): found_runs.read_patches,
     (ClaimRuns, ""): claims.claim_runs,
     (protocol.Tidy, ""): directories.tidy,
 }

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from pytest_remex.collect.found_runs import adopt
 from pytest_remex.common.records import (
     AppendRecord,
     ReadRecords,
     RecordLacking,
     RecordPart,
     RecordRefused,
+    RunsUntold,
 )
 from pytest_remex.records.copies import Copies
 from pytest_remex.transport import Connection
@@ -33,7 +35,9 @@ def sync(connection: Connection, launches: Path) -> Mapping[str, int]:
     """
     copies = Copies(launches, connection.remote)
     known = copies.known()
-    elsewhere, lacking = _read(connection, copies, known)
+    elsewhere, lacking, has_untold = _read(connection, copies, known)
+    if has_untold:
+        lacking += [RecordLacking(each, 0) for each in adopt(connection, launches, known)]
     for missing in lacking:
         part = copies.part(missing.record, missing.size)
         for event in connection.ask(AppendRecord(connection.remote.runs, part)):
@@ -46,16 +50,25 @@ def sync(connection: Connection, launches: Path) -> Mapping[str, int]:
 
 def _read(
     connection: Connection, copies: Copies, known: Mapping[str, int], *, take_all: bool = False
-) -> tuple[list[str], list[RecordLacking]]:
-    """Take new parts; return own records that are longer in the runs folder, and what it lacks."""
+) -> tuple[list[str], list[RecordLacking], bool]:
+    """Take what is new.
+
+    Returns:
+        The own records that the runs folder has more of, what it lacks, and whether it has runs
+        that no record tells of.
+
+    """
     elsewhere: list[str] = []
     lacking: list[RecordLacking] = []
+    has_untold = False
     for event in connection.ask(ReadRecords(connection.remote.runs, dict(known))):
         if isinstance(event, RecordLacking):
             lacking.append(event)
+        elif isinstance(event, RunsUntold):
+            has_untold = True
         elif isinstance(event, RecordPart):
             if not take_all and copies.is_own(event.record):
                 elsewhere.append(event.record)
             else:
                 copies.take(event)
-    return elsewhere, lacking
+    return elsewhere, lacking, has_untold

@@ -4,7 +4,7 @@ A launch record is an append-only file of lines with one writer: the output fold
 Each writer keeps a copy in the runs folder, where any client can find all launches.
 """
 
-from typing import Any, Dict, NamedTuple, Tuple, Type, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Type, Union
 
 
 class RecordPart(NamedTuple):
@@ -34,6 +34,46 @@ class RecordRefused(NamedTuple):
     """The copy of a record has other content: another output folder wrote it."""
 
     record: str
+
+
+class RunsUntold(NamedTuple):
+    """There are run directories of launches that no record tells of."""
+
+
+class RunFacts(NamedTuple):
+    """What a run directory says of itself: see `paths.RunNote`, and what the launch adds to it."""
+
+    launch: str
+    token: str
+    sha: str
+    parent: str
+    tree: str
+    node: str
+    id: str
+    point: Dict[str, Any]
+    config: Dict[str, Any]
+
+
+class FoundRun(NamedTuple):
+    """A run that has a job, and that no record tells of; `owner` is another user whose it is.
+
+    `script` is what its script holds now, as far as it can be read.
+    """
+
+    directory: str
+    facts: RunFacts
+    job: str
+    job_number: int = 1
+    owner: str = ""
+    script: str = ""
+
+
+class Patched(NamedTuple):
+    """What a commit changed in its base: path, mode and blob; `script` is what that holds then."""
+
+    sha: str
+    changed: List[List[str]]
+    script: Optional[str] = None
 
 
 class LaunchOpened(NamedTuple):
@@ -70,12 +110,33 @@ class AppendRecord(NamedTuple):
     part: RecordPart
 
 
-Request = Union[OpenLaunch, ReadRecords, AppendRecord]
-Event = Union[LaunchOpened, LaunchTaken, RecordPart, RecordLacking, RecordRefused]
+class FindRuns(NamedTuple):
+    """Tell the runs of launches without a record; `known` are the records that the client has."""
+
+    runs: str
+    known: List[str]
+
+
+class ReadPatches(NamedTuple):
+    """Tell what commits, each with its tree, changed in their base, where the clone has them."""
+
+    clone: str
+    base: str
+    script: str
+    commits: List[List[str]]
+
+
+Request = Union[OpenLaunch, ReadRecords, AppendRecord, FindRuns, ReadPatches]
+Event = Union[
+    LaunchOpened, LaunchTaken, RecordPart, RecordLacking, RecordRefused, RunsUntold, FoundRun,
+    Patched,
+]  # fmt: skip
 
 CONVERSATION: Dict[Type[Any], Tuple[Type[Any], ...]] = {
     OpenLaunch: (LaunchOpened, LaunchTaken),
-    ReadRecords: (RecordPart, RecordLacking),
+    ReadRecords: (RecordPart, RecordLacking, RunsUntold),
     AppendRecord: (RecordRefused,),
+    FindRuns: (FoundRun,),
+    ReadPatches: (Patched,),
 }
 """Which events may answer which request, as in `protocol`."""

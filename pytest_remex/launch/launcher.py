@@ -10,6 +10,7 @@ from functools import partial
 from filelock import FileLock, Timeout
 
 from pytest_remex import names
+from pytest_remex.collect.found_runs import CommitsThere
 from pytest_remex.collect.query import release_again
 from pytest_remex.collect.sync import sync
 from pytest_remex.common.claims import TakenBy
@@ -34,7 +35,15 @@ from pytest_remex.records.schema import (
     Stage,
     StageReached,
 )
-from pytest_remex.records.store import Journal, LaunchRecord, changed, read_records
+from pytest_remex.records.store import (
+    Journal,
+    LaunchRecord,
+    changed,
+    is_addition,
+    read_record,
+    read_records,
+    record_files,
+)
 from pytest_remex.repo.workspace import Prepared
 from pytest_remex.sweep_file import SweepFiles
 
@@ -72,7 +81,7 @@ class Launcher:
         self._met: set[tuple[Repo, Remote]] = set()
         self._has: dict[str, bool] = {}
         self._index = RunIndex(self._own)
-        self._recognizer = Recognizer(self._index, self._sweeps.have)
+        self._recognizer = self._recognizer_of(self._index)
 
     @property
     def launches(self) -> list[str]:
@@ -137,11 +146,19 @@ class Launcher:
 
     def _read_runs_folder(self, remote: Remote) -> None:
         self._services.copied.update(sync(self._services.connect(remote), self._folder))
+        known = {record.path for record in self._own}
+        new = (path for path in record_files(self._folder) if path not in known)
+        found = (read_record(path) for path in new if is_addition(path))
+        self._own += [record for record in found if record is not None]
 
     def _learn(self) -> None:
         copies = [Copies(self._folder, each) for each in self._repos]
         self._index = RunIndex.of(self._own, copies, self._has_base)
-        self._recognizer = Recognizer(self._index, self._sweeps.have)
+        self._recognizer = self._recognizer_of(self._index)
+
+    def _recognizer_of(self, index: RunIndex) -> Recognizer:
+        there = CommitsThere(self._services.connect, self._repos)
+        return Recognizer(index, self._sweeps.have, there)
 
     def find_elsewhere(self, prepared: Prepared, repo: Repo, remote: Remote) -> EarlierRun | None:
         """Return the run of an experiment's point on an older base with different inputs."""

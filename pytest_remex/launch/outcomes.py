@@ -73,6 +73,8 @@ class Outcome:
         """Return the outcome of an experiment whose point has a run on another base."""
         run, launch = earlier.recorded.run, earlier.recorded.launch
         why = f"{'completed' if earlier.completed else 'submitted'} on base {launch.base[:7]}"
+        if not earlier.changed:
+            why += f", by commit {run.commit.sha[:7]}, which is gone"
         return cls(State.OTHER_BASE, run.job, launch.id, why)
 
     @classmethod

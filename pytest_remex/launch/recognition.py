@@ -8,16 +8,20 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+from pytest_remex.collect.found_runs import CommitsThere
 from pytest_remex.common.jobs import JobState
+from pytest_remex.common.records import Patched
 from pytest_remex.errors import RepositoryError, SweepError
+from pytest_remex.model import Commit, Remote
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.records.schema import Stage
 from pytest_remex.repo.git import Git
 from pytest_remex.repo.identity import differing, read_input_tree
 from pytest_remex.repo.inputs import Inputs
-from pytest_remex.repo.trees import Edit, TreeEntry, patches_of
+from pytest_remex.repo.trees import LINK, Edit, TreeEntry, patches_of
 from pytest_remex.repo.workspace import Prepared
 
 SHOWN = 5
@@ -30,6 +34,7 @@ class EarlierRun:
 
     recorded: RecordedRun
     changed: tuple[str, ...]
+    """None where the base is the same, and its commit is gone: what differs cannot be told."""
 
     @property
     def completed(self) -> bool:
@@ -40,14 +45,24 @@ class EarlierRun:
 class Recognizer:
     """Find the runs of experiments in launch records.
 
-    Runs of another release, or with other rules for inputs, are compared by the current rules if
-    the repository has their commits. The runs of a sweep that no longer exists may belong to the
-    sweep that it was renamed to: `is_there` says whether the sweep of a node id exists.
+    Runs of another release, or of other rules about what an input is, are compared under today's
+    rules where the repository has their commits. The runs of a sweep that is no longer there may
+    be another's, which it was renamed to.
+
+    Args:
+        index: The runs of the launch records.
+        is_there: Tells of a node id whether its sweep is there still.
+        there: The commits that are not here.
+
     """
 
-    def __init__(self, index: RunIndex, is_there: Callable[[str], bool]) -> None:
+    def __init__(
+        self, index: RunIndex, is_there: Callable[[str], bool], there: CommitsThere
+    ) -> None:
         self._index = index
         self._is_there = is_there
+        self._there = there
+        self._commit_is_gone: set[str] = set()
         self._recomputed: dict[tuple[Git, Inputs], Mapping[str, Sequence[RecordedRun]]] = {}
         self._differing: dict[tuple[Git, str, str, Inputs], tuple[str, ...]] = {}
 
@@ -82,7 +97,8 @@ class Recognizer:
             if recorded.run.parameters != prepared.parameters:
                 continue
             changed = self._changed_since(recorded.launch.base, prepared, repository)
-            if not changed:
+            is_unknown = recorded.run.commit.sha in self._commit_is_gone
+            if not changed and not is_unknown:
                 if found is None:
                     return None
                 continue
@@ -135,30 +151,54 @@ class Recognizer:
         for base, runs in by_base.items():
             if not repository.has(base):
                 continue
-            for recorded, fingerprint in _recompute(repository, base, runs, inputs):
-                found.setdefault(fingerprint, []).append(recorded)
+            tree = read_input_tree(repository, base, inputs)
+            for recorded, patch in self._patches(repository, base, runs, inputs):
+                with suppress(SweepError):  # a script that sbatch would refuse: no experiment's
+                    found.setdefault(tree.fingerprint(patch), []).append(recorded)
+        return found
+
+    def _patches(
+        self, repository: Git, base: str, runs: Sequence[RecordedRun], inputs: Inputs
+    ) -> Iterator[tuple[RecordedRun, Sequence[Edit | TreeEntry]]]:
+        """Return the runs on a base whose patches can be had, each with its patch."""
+        commits = [each.run.commit for each in runs]
+        patches = patches_of(repository, base, commits, inputs.script)
+        absent = [e for e in runs if e.run.identity is None and e.run.commit.sha not in patches]
+        patches |= self._patches_there(base, absent, inputs)
+        self._commit_is_gone.update({each.run.commit.sha for each in absent} - patches.keys())
+        for each in runs:
+            patch: Sequence[Edit | TreeEntry] | None = patches.get(each.run.commit.sha)
+            identity = each.run.identity
+            if identity is not None and (patch is None or each.run.recipe):
+                patch = [_tree_entry(entry) for entry in identity.changed]
+            if patch is not None:
+                yield each, patch
+
+    def _patches_there(
+        self, base: str, runs: Sequence[RecordedRun], inputs: Inputs
+    ) -> dict[str, list[Edit | TreeEntry]]:
+        """Return the patches of commits that only remotes have, as far as these do."""
+        remotes: dict[Remote, list[Commit]] = {}
+        for each in runs:
+            remotes.setdefault(each.launch.remote, []).append(each.run.commit)
+        script = os.fsdecode(inputs.script)
+        found: dict[str, list[Edit | TreeEntry]] = {}
+        for remote, commits in remotes.items():
+            for sha, patched in self._there.patches(remote, base, commits, script).items():
+                found[sha] = [_change(entry, script, patched) for entry in patched.changed]
         return found
 
 
-def _recompute(
-    repository: Git, base: str, runs: Sequence[RecordedRun], inputs: Inputs
-) -> Iterator[tuple[RecordedRun, str]]:
-    """Yield the runs on a base whose patches are known, each with its fingerprint."""
-    tree = read_input_tree(repository, base, inputs)
-    commits = [each.run.commit for each in runs]
-    patches = patches_of(repository, base, commits, inputs.script)
-    for each in runs:
-        identity = each.run.identity
-        patch: Sequence[Edit | TreeEntry] | None = patches.get(each.run.commit.sha)
-        if identity is not None and (patch is None or each.run.recipe):
-            changed = identity.changed
-            patch = [TreeEntry(os.fsencode(path), mode, blob) for path, mode, blob in changed]
-        if patch is None:
-            continue
-        try:
-            yield each, tree.fingerprint(patch)
-        except SweepError:  # a script that would be refused now: no experiment has it
-            continue
+def _tree_entry(entry: Sequence[str]) -> TreeEntry:
+    path, mode, blob = entry
+    return TreeEntry(os.fsencode(path), mode, blob)
+
+
+def _change(entry: Sequence[str], script: str, patched: Patched) -> Edit | TreeEntry:
+    path, mode, _ = entry
+    if path != script or patched.script is None or mode == LINK:
+        return _tree_entry(entry)
+    return Edit(os.fsencode(path), mode, patched.script.encode("utf-8", "surrogateescape"))
 
 
 def _has_completed(recorded: RecordedRun) -> bool:
@@ -183,17 +223,24 @@ def moved_bases(
         selected: All experiments of the command.
     """
     totals = Counter(each.experiment.sweep.name for each in selected)
-    groups: dict[tuple[str, str], list[tuple[Prepared, EarlierRun]]] = {}
+    groups: dict[tuple[str, str, bool], list[tuple[Prepared, EarlierRun]]] = {}
     for prepared, earlier in held:
-        key = prepared.experiment.sweep.name, earlier.recorded.launch.base
+        base, is_known = earlier.recorded.launch.base, bool(earlier.changed)
+        key = prepared.experiment.sweep.name, base, is_known
         groups.setdefault(key, []).append((prepared, earlier))
-    return [_message(totals[sweep], base, group) for (sweep, base), group in groups.items()]
+    return [_message(totals[sweep], base, group) for (sweep, base, _), group in groups.items()]
 
 
 def _message(total: int, base: str, group: Sequence[tuple[Prepared, EarlierRun]]) -> str:
     prepared, earlier = group[0]
     short, today = base[:7], prepared.commit.base[:7]
     those = "it" if len(group) == 1 else "them"
+    if not earlier.changed:
+        return (
+            f"{_counts(group, total)} on base {short}, and {'its' if len(group) == 1 else 'their'} "
+            f"commits are gone, here and there: whether they had these inputs cannot be told\n"
+            f"not sent: --remex-new-base sends {those}"
+        )
     return (
         f"{_counts(group, total)} on base {short}; since then changed: {_some(earlier.changed)}\n"
         f'not sent: --remex-new-base sends {those} on {today}; branch="{short}" in '

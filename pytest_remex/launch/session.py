@@ -6,7 +6,7 @@ import getpass
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -25,12 +25,11 @@ from pytest_remex.model import Remote, Repo
 from pytest_remex.records.copies import packed
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import (
-    Committed,
-    Event,
     Launch,
     RunRecord,
     Stage,
     StageReached,
+    introduction,
 )
 from pytest_remex.records.store import ADDED, Journal, LaunchRecord, changed
 from pytest_remex.repo.inputs import Inputs
@@ -153,7 +152,7 @@ class LaunchSession:
     def introduce(self, shas: Iterable[str]) -> None:
         """Write the current stage of runs that the record does not have yet."""
         new = [sha for sha in shas if sha not in self.introduced]
-        self.journal.write(event for sha in new for event in _introduction(self.runs[sha]))
+        self.journal.write(event for sha in new for event in introduction(self.runs[sha]))
         self.introduced.update(new)
 
     def next_part(self) -> RecordPart:
@@ -214,20 +213,6 @@ def begin(
             session.fill_from(request.prepared.inputs)
             return session
         time.sleep(PAUSE)
-
-
-def _introduction(run: RunRecord) -> Iterator[Event]:
-    yield Committed(run)
-    if run.stage is not Stage.COMMITTED:
-        yield StageReached(
-            run.commit.sha,
-            run.stage,
-            job=run.job,
-            submission=run.submission,
-            why=run.why,
-            job_number=run.job_number,
-            command=run.command,
-        )
 
 
 def whoami() -> str:

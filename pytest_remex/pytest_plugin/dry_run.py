@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from pytest_remex.collect.found_runs import CommitsThere
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.sync import sync
 from pytest_remex.common.jobs import JobState
@@ -46,7 +47,7 @@ from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.preparation import ConfigChecks
 from pytest_remex.pytest_plugin.selection import bases_in, may_hold_records
 from pytest_remex.pytest_plugin.terminal import Terminal
-from pytest_remex.records.copies import Copies
+from pytest_remex.records.copies import Copies, additions_besides
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.records.store import read_records
 from pytest_remex.repo.identity import Footprint
@@ -91,7 +92,7 @@ class DryRun:
         self._own = read_records(settings.launches)
         index = RunIndex(self._own if settings.mode is Mode.DRY else ())
         self._sweeps = SweepFiles(anchor_of(session.config).folder)
-        self._recognizer = Recognizer(index, self._sweeps.have)
+        self._recognizer = self._recognizer_of(index, ())
         self._jobs = JobStates(index, self._connections.to)
         self._met: dict[tuple[Repo, Remote], None] = {}
         self._unreachable: set[Remote] = set()
@@ -218,14 +219,19 @@ class DryRun:
         self._met[repo, remote] = None
         known = [bases_in(repo) for repo, _ in self._met]
         remotes = [remote for _, remote in self._met]
-        copies = [Copies(self._settings.launches, each) for each in remotes]
+        launches = self._settings.launches
+        self._own += additions_besides(launches, self._own)
+        copies = [Copies(launches, each) for each in remotes]
         index = RunIndex.of(self._own, copies, lambda base: any(has(base) for has in known))
-        self._recognizer = Recognizer(index, self._sweeps.have)
+        self._recognizer = self._recognizer_of(index, {*remotes} - self._unreachable)
         self._jobs = JobStates(index, self._connections.to)
         for each in self._unreachable:
             self._jobs.leave_out(each)
         for fault in index.faults:
             self._terminal.note(fault)
+
+    def _recognizer_of(self, index: RunIndex, met: Container[Remote]) -> Recognizer:
+        return Recognizer(index, self._sweeps.have, CommitsThere(self._connections.to, met))
 
     def _plan(self, prepared: Prepared, repo: Repo, remote: Remote) -> PlannedExperiment:
         git, local = self._workspaces.git(repo), remote.host is None

@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from pytest_remex.records.schema import FORMAT, RunRecord, launch_from_json
 from pytest_remex.records.store import (
     ADDED,
     LaunchRecord,
+    is_addition,
     read_record,
     record_files,
     record_path,
@@ -128,6 +129,13 @@ def read_all_copies(launches: Path) -> list[LaunchRecord]:
     """
     folders = sorted((launches.parent / FOLDER).glob("*/"))
     return [record for folder in folders for record in _read(folder, launches, None)[0]]
+
+
+def additions_besides(launches: Path, known: Iterable[LaunchRecord]) -> list[LaunchRecord]:
+    """Return the additions in a folder of launch records that are not known yet."""
+    paths = {record.path for record in known}
+    new = [path for path in record_files(launches) if is_addition(path) and path not in paths]
+    return [record for path in new if (record := read_record(path)) is not None]
 
 
 def packed(name: str, start: int, data: bytes) -> RecordPart:

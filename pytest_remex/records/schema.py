@@ -8,6 +8,7 @@ refused.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, TypeAlias
@@ -199,6 +200,21 @@ class Swept:
 
 
 Event: TypeAlias = Committed | StageReached | Ended | Renamed | Pushing | Tidied | Swept
+
+
+def introduction(run: RunRecord) -> Iterator[Event]:
+    """Return the events that tell of a run, and how far it got."""
+    yield Committed(run)
+    if run.stage is not Stage.COMMITTED:
+        yield StageReached(
+            run.commit.sha,
+            run.stage,
+            job=run.job,
+            submission=run.submission,
+            why=run.why,
+            job_number=run.job_number,
+            command=run.command,
+        )
 
 
 def launch_to_json(launch: Launch) -> dict[str, Any]:

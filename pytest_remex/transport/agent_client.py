@@ -39,6 +39,8 @@ WORK: dict[type, str] = {
     records.OpenLaunch: "the launch was begun",
     records.ReadRecords: "launch records were read",
     records.AppendRecord: "a launch record was copied",
+    records.FindRuns: "runs without a record were read",
+    records.ReadPatches: "the commits of earlier runs were read",
     claims.ClaimRuns: "experiments were claimed",
     protocol.Place: "run directories were placed",
     protocol.Submit: "jobs were submitted",

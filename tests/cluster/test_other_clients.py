@@ -219,3 +219,25 @@ def test_a_launchs_name_is_one_clients(user, other, cluster):
     launches = {path.stem for each in (user, other) for path in each.output.glob("launches/*")}
     assert len({name for name in launches if name.startswith("tams_")}) == 2
     assert_once(user, cluster, 6)
+
+
+def test_what_is_left_are_the_runs(user, other, cluster):
+    """Runs whose records and claims are gone are found from a clone without their commits."""
+    jobs = re.findall(r"SUBMITTED job (\d+)", user.submit().text)
+    cluster.wait()
+    for name in ("launches", "claims"):
+        shutil.rmtree(user.project.runs / ".remex" / name)
+    other.project.commit({"README": "More about a test's star.\n"})
+    plan = other.pytest("--remex-plan").well()
+    assert re.findall(r"\]  ALREADY SUBMITTED job (\d+)", plan.text) == jobs
+    assert len(ALREADY.findall(other.submit().text)) == 3
+    other.collect().well()
+    shutil.rmtree(other.output)
+    shutil.rmtree(user.project.runs / ".remex/launches")
+    git(other.project.clone, "reflog", "expire", "--expire=now", "--all")
+    git(other.project.clone, "gc", "--quiet", "--prune=now")
+    gone = other.submit()
+    assert "their commits are gone, here and there" in gone
+    assert "not sent: --remex-new-base sends them" in gone
+    assert len(ALREADY.findall(user.submit().text)) == 3
+    assert_ran_once(user, cluster, 3)

@@ -1,0 +1,89 @@
+"""Runs that no launch record tells of: of releases that kept none in the runs folder, or purged."""
+
+import json
+import shutil
+
+import pytest
+
+
+@pytest.fixture
+def forgotten(project):
+    """Return a project whose runs are all that is left of a launch."""
+    project.write("pytest.ini", "[pytest]\nfilterwarnings = error\nremex_runs = elsewhere/runs\n")
+    project.runs = project.path / "elsewhere/runs"
+    project.ran()
+    forget(project)
+    return project
+
+
+def forget(project):
+    """Remove the output folder, and what the runs folder keeps of launches."""
+    shutil.rmtree(project.output)
+    for name in ("launches", "claims"):
+        shutil.rmtree(project.runs / ".remex" / name)
+
+
+def test_runs_without_a_record(forgotten):
+    """They are found by what their directories say, and nothing is submitted again."""
+    result = forgotten.submit("-v")
+    result.assert_outcomes(skipped=3)
+    result.stdout.fnmatch_lines(["*a=2] ALREADY SUBMITTED job 2*"])
+    forgotten.pytest("--remex-collect").assert_outcomes(passed=3)
+    assert len(forgotten.jobs()) == 3
+    again = forgotten.submit()
+    again.assert_outcomes(skipped=3)
+    assert len(list((forgotten.runs / ".remex/launches").iterdir())) == 1
+
+
+@pytest.mark.parametrize("mode", ["--remex-status", "--remex-plan"])
+def test_runs_without_a_record_are_shown(forgotten, mode):
+    """A status and a plan know of them too."""
+    result = forgotten.pytest(mode, "-v")
+    words = {"--remex-status": "COMPLETED", "--remex-plan": "ALREADY SUBMITTED"}
+    result.stdout.fnmatch_lines([f"*a={a}] {words[mode]} job {a}*" for a in (1, 2, 3)])
+
+
+def test_runs_without_a_record_on_another_base(forgotten):
+    """A commit of a control file, and a renamed sweep, make nothing new."""
+    forgotten.write(".git/info/exclude", "elsewhere/\n")
+    forgotten.commit(**{"README.md": "more\n"})
+    forgotten.edit("sweeps.py", "def grid", "def new_name")
+    forgotten.submit().assert_outcomes(skipped=3)
+    assert len(forgotten.jobs()) == 3
+
+
+def test_retry_of_a_run_without_a_record(project):
+    """What failed is sent once more, and only that."""
+    project.write("pytest.ini", "[pytest]\nremex_runs = elsewhere/runs\n")
+    project.runs = project.path / "elsewhere/runs"
+    failing = "'fail\\n' if experiment.config['a'] == 2 else f\"a = {experiment.config['a']}\\n\""
+    project.edit("sweeps.py", "f\"a = {experiment.config['a']}\\n\"", failing)
+    project.ran()
+    forget(project)
+    result = project.submit("--remex-retry", "-v")
+    result.assert_outcomes(passed=1, skipped=2)
+    result.stdout.fnmatch_lines(["*a=2] SUBMITTED job 4*"])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("sha", "$(id)"), ("token", "../.."), ("node", "sweeps.py::\x1b[2J"), ("point", "a=1"),
+        ("launch", "../../grid_2026_01_31_12_00_00"), ("parent", "HEAD"), ("tree", ""),
+    ],
+)  # fmt: skip
+def test_a_hostile_run_directory(forgotten, name, value):
+    """What says of itself what cannot be is not used; the others are."""
+    first = min(forgotten.run_directories())
+    path = first / ".remex/run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), name: value}))
+    assert forgotten.pytest("--remex-submit").ret == 0
+    assert all(event.get(name) != value for event in forgotten.events())
+
+
+@pytest.mark.parametrize("job", ["", "1; id", "$(id)"])
+def test_a_run_directory_without_a_job(forgotten, job):
+    """A run without a job, or with what cannot be one, does not count."""
+    for run in forgotten.run_directories():
+        (run / ".remex/job").write_text(job)
+    forgotten.submit().assert_outcomes(passed=3)

@@ -8,9 +8,11 @@ from typing import TypeAlias
 from pytest_remex.common.jobs import RELEASED_AGAIN, Job, JobState
 from pytest_remex.common.parts import RunJob
 from pytest_remex.common.protocol import Query, RunState
+from pytest_remex.common.records import AppendRecord, RecordPart
 from pytest_remex.errors import RemexError
 from pytest_remex.interaction import counted
 from pytest_remex.model import Remote
+from pytest_remex.records.copies import packed
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import Ended, RunRecord, Stage
 from pytest_remex.records.store import Journal, LaunchRecord
@@ -115,7 +117,12 @@ def _query_remote(
     for event in connection.ask(request):
         if isinstance(event, RunState):
             jobs[event.directory] = event.job
-    _record_final([by_directory[name] for name in jobs if jobs[name].state.ended], jobs)
+    ended = [by_directory[name] for name in jobs if jobs[name].state.ended]
+    for part in _record_final(ended, jobs):
+        # Told there too: the end outlives the run directory and this machine. A copy that lacks
+        # what came before is refused, and restored by the next command.
+        for _ in connection.ask(AppendRecord(connection.remote.runs, part)):
+            pass
     return jobs
 
 
@@ -124,15 +131,19 @@ def _queried(run: RunRecord, *, release: bool) -> RunJob:
     return RunJob(run.directory, run.job, released)
 
 
-def _record_final(runs: list[RecordedRun], jobs: Mapping[str, Job]) -> None:
+def _record_final(runs: list[RecordedRun], jobs: Mapping[str, Job]) -> list[RecordPart]:
+    """Write the ends of jobs into the launch records; return what was written of each."""
     by_record: dict[int, tuple[LaunchRecord, list[RecordedRun]]] = {}
+    written: list[RecordPart] = []
     for recorded in runs:
         _, group = by_record.setdefault(id(recorded.record), (recorded.record, []))
         group.append(recorded)
     for record, group in by_record.values():
         journal = Journal.resume(record)
         journal.write(Ended(each.run.commit.sha, jobs[each.run.directory]) for each in group)
+        written.append(packed(journal.name, journal.start, journal.written(journal.start)))
         journal.close()
+    return written
 
 
 def _unknown(recorded: RecordedRun, why: str) -> Job:

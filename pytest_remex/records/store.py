@@ -225,6 +225,8 @@ class Journal:
         self.path = path
         self._fault: RecordError | None = None
         self._file = path.open("ab")
+        self.start = self._file.tell()
+        """The bytes that were there before this object wrote."""
 
     @classmethod
     def begin(cls, folder: Path, launch: Launch, name: str | None = None) -> Journal:

@@ -87,3 +87,17 @@ def test_a_run_directory_without_a_job(forgotten, job):
     for run in forgotten.run_directories():
         (run / ".remex/job").write_text(job)
     forgotten.submit().assert_outcomes(passed=3)
+
+
+def test_an_end_outlives_the_output_folder(project):
+    """What a status saw is known to others at once, also where the run directories are purged."""
+    project.write("pytest.ini", "[pytest]\nremex_runs = elsewhere/runs\n")
+    project.runs = project.path / "elsewhere/runs"
+    project.ran()
+    project.pytest("--remex-status").stdout.fnmatch_lines(["*= 3 completed in *"])
+    shutil.rmtree(project.output)
+    for run in project.run_directories():
+        shutil.rmtree(run)
+    shutil.rmtree(project.runs / ".remex/local")
+    project.submit().assert_outcomes(skipped=3)
+    project.pytest("--remex-status").stdout.fnmatch_lines(["*= 3 completed in *"])

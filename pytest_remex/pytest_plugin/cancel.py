@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -26,13 +26,12 @@ class CancelMode(StatusMode):
         super().__init__(session, settings, items)
         self._not_cancelled: dict[str, str] = {}
 
-    def _begin(self) -> None:
-        """Query the runs, cancel live jobs, and query them again."""
-        runs = list(self._runs.values())
-        self._jobs = query(runs, self._connections.to, release=False)
-        live = [each for each in runs if not self._jobs[each.run.directory].state.ended]
-        self._cancel([each for each in live if self._jobs[each.run.directory].state.live])
-        self._look({**self._jobs, **query(live, self._connections.to, release=False)})
+    def _begin(self, runs: Mapping[str, RecordedRun]) -> None:
+        """Query the runs, cancel those that are live, and query them again."""
+        jobs = query(runs.values(), self._connections.to, release=False)
+        live = [each for each in runs.values() if not jobs[each.run.directory].state.ended]
+        self._cancel([each for each in live if jobs[each.run.directory].state.live])
+        self._look({**jobs, **query(live, self._connections.to, release=False)})
 
     def _cancel(self, runs: Sequence[RecordedRun]) -> None:
         by_remote: dict[Remote, list[RunJob]] = {}

@@ -33,8 +33,8 @@ class CleanMode(LookingMode):
         self, session: pytest.Session, settings: Settings, items: Sequence[pytest.Function]
     ) -> None:
         super().__init__(session, settings, items)
-        self._jobs: Mapping[str, Job] = {}
-        self._directories: Mapping[str, Removed] = {}
+        self._jobs: dict[str, Job] = {}
+        self._directories: dict[str, Removed] = {}
         self._outputs: dict[str, tuple[int, int]] = {}
         self._uncollected = 0
 
@@ -67,24 +67,25 @@ class CleanMode(LookingMode):
             return "--remex-clean --remex-yes removes that"
         return "--remex-status shows what is left"
 
-    def _begin(self) -> None:
-        """Measure what can be removed, and remove it if the user agreed."""
-        self._jobs = query(self._runs.values(), self._connections.to, release=False)
-        ended = [each for each in self._runs.values() if self._has_ended(each)]
+    def _begin(self, runs: Mapping[str, RecordedRun]) -> None:
+        """Measure what may go, and remove it where the user agreed."""
+        self._jobs |= query(runs.values(), self._connections.to, release=False)
+        ended = [each for each in runs.values() if self._has_ended(each)]
         folder, names = self._settings.runs, [each.run.directory for each in ended]
         if self._settings.only != "runs":
             measured = {name: measure_outputs(folder / name) for name in names}
-            self._outputs = {name: found for name, found in measured.items() if found[0]}
+            self._outputs |= {name: found for name, found in measured.items() if found[0]}
         complete = {name for name in names if read_outputs(folder / name).complete}
         if self._settings.only != "outputs":
             if self._settings.yes:
-                self._directories = remove_directories(ended, self._connections.to, folder)
+                self._directories |= remove_directories(ended, self._connections.to, folder)
             else:
-                self._directories = measure_directories(ended, self._connections.to)
-        there = {n for n, told in self._directories.items() if not (told.gone or told.refused)}
-        self._uncollected = len(there - complete)
+                self._directories |= measure_directories(ended, self._connections.to)
+        told = {name: self._directories[name] for name in names if name in self._directories}
+        there = {name for name, each in told.items() if not (each.gone or each.refused)}
+        self._uncollected += len(there - complete)
         if self._settings.yes:
-            for name in self._outputs:
+            for name in self._outputs.keys() & set(names):
                 remove_outputs(folder / name)
 
     def _show(self, item: pytest.Function, recorded: RecordedRun) -> None:

@@ -68,7 +68,7 @@ class CollectMode(RecordedRunsMode):
     ) -> None:
         super().__init__(session, settings, items)
         self._workspaces = Workspaces(kept=False)
-        self._collected: dict[str, CollectedRun] | None = None
+        self._collected: dict[str, CollectedRun] = {}
         self._judges: dict[str, RunJudge] = {}
         self._keeper = VerdictKeeper(_ini_texts(session.config))
         self._kept: dict[str, KeptVerdict] = {}
@@ -84,7 +84,8 @@ class CollectMode(RecordedRunsMode):
     def checkout(self, item: pytest.Function, repo: Repo, remote: Remote) -> Iterator[Path]:
         """Yield a checkout of the base commit of the experiment's launch, if it will be judged."""
         with failing_plainly(item.session):
-            collected = self._collect_all(repo, remote).get(item.nodeid)
+            self._collect_with(item, repo, remote)
+        collected = self._collected.get(item.nodeid)
         if collected is None:
             self._skip_unsubmitted(item)
         judge = self._judge(item, collected)
@@ -276,15 +277,15 @@ class CollectMode(RecordedRunsMode):
     def _hooks(self, relay: pluggy.HookRelay) -> GuardedHooks:
         return GuardedHooks(relay, self._terminal.note)
 
-    def _collect_all(self, repo: Repo, remote: Remote) -> dict[str, CollectedRun]:
-        """Collect all selected runs, the first time; return them by node id."""
-        if self._collected is None:
-            runs = self._runs_on(repo, remote)
-            if self._settings.wait is not None:
-                self._wait(runs)
-            wanted = [WantedRun(run, self._sweeps[node]) for node, run in runs.items()]
-            self._collected = dict(zip(runs, self._fetch(wanted), strict=True))
-        return self._collected
+    def _collect_with(self, item: pytest.Function, repo: Repo, remote: Remote) -> None:
+        """Collect, the first time, the runs of all items that run where this one does."""
+        runs = self._find_runs_with(item, repo, remote)
+        if runs is None:
+            return
+        if self._settings.wait is not None:
+            self._wait(runs)
+        wanted = [WantedRun(run, self._sweeps[node]) for node, run in runs.items()]
+        self._collected |= zip(runs, self._fetch(wanted), strict=True)
 
     def _fetch(self, runs: Sequence[WantedRun]) -> list[CollectedRun]:
         if self._settings.offline:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -35,6 +35,8 @@ WORD = pytest.StashKey[Word]()
 """The outcome's word for an item."""
 
 FIXTURE = "experiment"
+PLACES = ("repo", "remote")
+"""The fixtures that say where experiments come from and where they run."""
 
 
 def is_experiment(item: pytest.Item | None) -> bool:
@@ -90,6 +92,21 @@ def sbatch_options_of(item: pytest.Function) -> dict[str, str]:
 def places_of(item: pytest.Function) -> tuple[Repo, Remote]:
     """Return the values of an experiment's fixtures `repo` and `remote`."""
     return checked_places(item.funcargs["repo"], item.funcargs["remote"])
+
+
+def by_place(items: Iterable[pytest.Function]) -> dict[object, list[pytest.Function]]:
+    """Return the experiments for which the two fixtures return the same: see `place_key`."""
+    groups: dict[object, list[pytest.Function]] = {}
+    for item in items:
+        groups.setdefault(place_key(item), []).append(item)
+    return groups
+
+
+def place_key(item: pytest.Function) -> object:
+    """Return what decides what an experiment's two fixtures return: folders may override them."""
+    definitions = item._fixtureinfo.name2fixturedefs  # noqa: SLF001 - as in `arguments`
+    others = [(name, at) for name, at in item.callspec.indices.items() if name != FIXTURE]
+    return (*(id(definitions[name][-1]) for name in PLACES), *sorted(others))
 
 
 def checked_places(repo: object, remote: object) -> tuple[Repo, Remote]:

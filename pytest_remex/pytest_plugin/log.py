@@ -33,8 +33,8 @@ class LogMode(LookingMode):
         self, session: pytest.Session, settings: Settings, items: Sequence[pytest.Function]
     ) -> None:
         super().__init__(session, settings, items)
-        self._jobs: Mapping[str, Job] = {}
-        self._ends: Mapping[str, Sequence[LogText]] = {}
+        self._jobs: dict[str, Job] = {}
+        self._ends: dict[str, Sequence[LogText]] = {}
         self._was_followed = False
         self._was_interrupted = False
 
@@ -60,14 +60,15 @@ class LogMode(LookingMode):
         self._terminal.say(f"next: {where if self._runs else nothing}")
         self._terminal.summary("remex log")
 
-    def _begin(self) -> None:
-        """Read the end of each output; follow the output of a single run that has not ended."""
-        chosen = list(self._runs.items())
-        self._jobs = query(self._runs.values(), self._connections.to)
+    def _begin(self, runs: Mapping[str, RecordedRun]) -> None:
+        """Read the ends of all output; follow that of a single run, which has not ended."""
+        chosen = list(runs.items())
+        self._jobs |= query(runs.values(), self._connections.to)
         most = min(LARGEST, max(LEAST, TOTAL // max(1, len(chosen))))
         shown = [recorded for _, recorded in chosen[:MOST]]
-        self._ends = read_ends(shown, self._connections.to, most)
-        if len(chosen) == 1 and self._jobs[shown[0].run.directory].state.live:
+        self._ends |= read_ends(shown, self._connections.to, most)
+        is_single = len(self._runs) == 1 and not self._groups
+        if is_single and self._jobs[shown[0].run.directory].state.live:
             self._was_followed = True
             with self._terminal.lifted():
                 self._follow(*chosen[0])
@@ -94,7 +95,7 @@ class LogMode(LookingMode):
             self._was_interrupted = True
             self._terminal.say("stopped following: the job goes on", yellow=True)
         else:
-            self._jobs = query([recorded], self._connections.to)
+            self._jobs |= query([recorded], self._connections.to)
             job = self._jobs[recorded.run.directory]
             self._terminal.say(f"job {job.id} ended {job.state}", red=job.state.failed)
 

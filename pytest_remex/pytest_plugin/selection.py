@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,8 +22,10 @@ from pytest_remex.point_ids import with_full_id
 from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.failures import FailuresToldElsewhere
 from pytest_remex.pytest_plugin.items import (
+    by_place,
     failing_plainly,
     is_experiment,
+    place_key,
     places_of,
     point_of,
     say,
@@ -40,6 +42,14 @@ NOT_ENDED = 10
 """The exit code if nothing failed, but some experiments have not ended."""
 
 
+@dataclass(frozen=True, slots=True)
+class KnownThere:
+    """What is known of the runs on a remote; `unread` is why its runs folder was not asked."""
+
+    index: RunIndex
+    unread: RemoteError | None
+
+
 class RecordedRunsMode:
     """The base of the modes collect, status and cancel: a terminal, connections, recorded runs."""
 
@@ -50,18 +60,33 @@ class RecordedRunsMode:
         self._settings = settings
         self._terminal = Terminal(session.config)
         self._connections = Connections(self._terminal.prompt, self._terminal.announce)
-        self._selected = items
+        self._groups = by_place(items)
+        self._known: dict[tuple[Repo, Remote], KnownThere] = {}
         self._unsubmitted = 0
 
-    def _runs_on(self, repo: Repo, remote: Remote) -> dict[str, RecordedRun]:
-        """Return the runs by node id; if `remote` is the same host, they are reached through it.
+    def _find_runs_with(
+        self, item: pytest.Function, repo: Repo, remote: Remote
+    ) -> dict[str, RecordedRun] | None:
+        """Return the runs by node id of all items that run where this one does, the first time.
 
         Raises:
             RecordError: No launch record has the requested launch.
             RemoteError: The runs folder cannot be queried for runs that are not known here.
 
         """
-        recorded = self._find_runs(repo, remote)
+        items = self._groups.pop(place_key(item), None)
+        if items is None:
+            return None
+        if (repo, remote) not in self._known:
+            self._known[repo, remote] = self._learn(repo, remote)
+        if not self._groups:
+            _refuse_unknown(self._settings.launch, self._known.values(), self._settings.launches)
+        return self._runs_on(remote, self._find_runs(self._known[repo, remote], items))
+
+    def _runs_on(
+        self, remote: Remote, recorded: Mapping[str, RecordedRun]
+    ) -> dict[str, RecordedRun]:
+        """Return runs by node id, to be reached as `remote` says where it is the same host."""
         records = {run.record.path: run.record for run in recorded.values()}
         for place in [record.launch.remote for record in records.values()] or [remote]:
             self._terminal.target(place)
@@ -83,24 +108,27 @@ class RecordedRunsMode:
         pace = Pace(self._settings.wait, self._settings.poll, self._terminal.announce)
         return poll(runs, self._connections, pace)
 
-    def _find_runs(self, repo: Repo, remote: Remote) -> dict[str, RecordedRun]:
-        """Return the newest run of each item, or its run in the requested launch, by node id."""
+    def _learn(self, repo: Repo, remote: Remote) -> KnownThere:
+        """Return the index of what is known here and in a remote's runs folder."""
         unread = self._read_runs_folder(remote)
         index = RunIndex.read(self._settings.launches, [remote], bases_in(repo))
         for fault in index.faults:
             self._terminal.note(fault)
-        launch = self._settings.launch
-        if launch is not None and not unread:
-            _refuse_unknown(launch, index, self._settings.launches)
+        return KnownThere(index, unread)
+
+    def _find_runs(
+        self, known: KnownThere, items: Sequence[pytest.Function]
+    ) -> dict[str, RecordedRun]:
+        """Return the newest run of each item by node id, or the one in the launch asked for."""
         found = {
             item.nodeid: recorded
-            for item in self._selected
-            if (recorded := _newest(index, item, launch))
+            for item in items
+            if (recorded := _newest(known.index, item, self._settings.launch))
         }
-        if unread and len(found) < len(self._selected):
-            raise unread
-        if unread:
-            self._terminal.note(f"what others launched there is not known: {unread}")
+        if known.unread and len(found) < len(items):
+            raise known.unread
+        if known.unread:
+            self._terminal.note(f"what others launched there is not known: {known.unread}")
         return found
 
     def _read_runs_folder(self, remote: Remote) -> RemoteError | None:
@@ -131,9 +159,8 @@ class LookingMode(RecordedRunsMode):
         self, session: pytest.Session, settings: Settings, items: Sequence[pytest.Function]
     ) -> None:
         super().__init__(session, settings, items)
-        self._runs: Mapping[str, RecordedRun] = {}
+        self._runs: dict[str, RecordedRun] = {}
         self._items = {item.nodeid: item for item in items}
-        self._has_begun = False
         self._told: set[str] = set()
         told = FailuresToldElsewhere(session.config, self._told)
         session.config.pluginmanager.register(told, "remex-failures")
@@ -142,8 +169,8 @@ class LookingMode(RecordedRunsMode):
             item.fixturenames[:] = [name for name in item.fixturenames if name in NEEDED]
 
     @abstractmethod
-    def _begin(self) -> None:
-        """Do what is done once for all runs; `_runs` has them by node id."""
+    def _begin(self, runs: Mapping[str, RecordedRun]) -> None:
+        """Do what is done once for all runs in one place, by node id; `_runs` has them by then."""
 
     @abstractmethod
     def _show(self, item: pytest.Function, recorded: RecordedRun) -> None:
@@ -173,11 +200,11 @@ class LookingMode(RecordedRunsMode):
         __tracebackhide__ = True
         if not is_experiment(pyfuncitem):
             return None
-        if not self._has_begun:
-            self._has_begun = True
-            with failing_plainly(pyfuncitem.session):
-                self._runs = self._runs_on(*places_of(pyfuncitem))
-                self._begin()
+        with failing_plainly(pyfuncitem.session):
+            runs = self._find_runs_with(pyfuncitem, *places_of(pyfuncitem))
+            if runs is not None:
+                self._runs |= runs
+                self._begin(runs)
         recorded = self._runs.get(pyfuncitem.nodeid)
         if recorded is None:
             self._skip_unsubmitted(pyfuncitem)
@@ -206,11 +233,13 @@ def may_hold_records(remote: Remote) -> bool:
     return remote.host is not None or Path(remote.runs).expanduser().exists()
 
 
-def _refuse_unknown(launch: str, index: RunIndex, folder: Path) -> None:
-    launches = [record.launch.id for record in index.records]
-    if launch not in launches:
-        known = ", ".join(launches[-5:]) or "none"
-        raise RecordError(f"there is no launch {launch!r} in {folder}: the newest are {known}")
+def _refuse_unknown(launch: str | None, known: Iterable[KnownThere], folder: Path) -> None:
+    """Refuse a launch that no record tells of, where all could be read."""
+    known = list(known)
+    launches = [record.launch.id for each in known for record in each.index.records]
+    if launch is not None and launch not in launches and not any(each.unread for each in known):
+        newest = ", ".join(dict.fromkeys(launches[-5:])) or "none"
+        raise RecordError(f"there is no launch {launch!r} in {folder}: the newest are {newest}")
 
 
 def _newest(index: RunIndex, item: pytest.Function, launch: str | None) -> RecordedRun | None:

@@ -31,7 +31,7 @@ class StatusMode(LookingMode):
         self, session: pytest.Session, settings: Settings, items: Sequence[pytest.Function]
     ) -> None:
         super().__init__(session, settings, items)
-        self._jobs: Mapping[str, Job] = {}
+        self._jobs: dict[str, Job] = {}
         self._rows: Mapping[str, BoardRow] = {}
         self._failed: dict[str, str] = {}
         self._watcher = OutputWatcher(settings.runs, self._connections.to)
@@ -73,24 +73,24 @@ class StatusMode(LookingMode):
             return "--remex-collect fetches and judges the outputs"
         return "--remex-submit sends what was not submitted"
 
-    def _begin(self) -> None:
-        """Query the runs, repeatedly if the user waits for them."""
+    def _begin(self, runs: Mapping[str, RecordedRun]) -> None:
+        """Query the runs, again and again where the user waits for them."""
         if self._settings.wait is None:
-            for jobs in self._polled(list(self._runs.values())):
+            for jobs in self._polled(list(runs.values())):
                 self._look(jobs)
             return
         try:
-            self._wait()
+            self._wait(list(runs.values()))
         except KeyboardInterrupt:
             if not self._jobs:
                 raise
             self._was_interrupted = True
             self._terminal.say("stopped waiting: the jobs go on", yellow=True)
 
-    def _wait(self) -> None:
+    def _wait(self, runs: Sequence[RecordedRun]) -> None:
         told: Counter[JobState] = Counter()
         with self._terminal.live() as show:
-            for jobs in self._polled(list(self._runs.values())):
+            for jobs in self._polled(runs):
                 self._look(jobs)
                 rows = list(self._rows.values())
                 around = lines_around(rows, self._terminal.console().width)
@@ -105,7 +105,7 @@ class StatusMode(LookingMode):
     def _look(self, jobs: Mapping[str, Job]) -> None:
         """Store the jobs' states, and read their output."""
         folder = self._settings.runs
-        self._jobs = {name: job_with_removal(job, folder / name) for name, job in jobs.items()}
+        self._jobs |= {name: job_with_removal(job, folder / name) for name, job in jobs.items()}
         watched = [
             (recorded, self._jobs[recorded.run.directory])
             for recorded in self._runs.values()

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytest_remex.common.claims import Claim, Condition, JobOfRun, TakenBy, WantedClaim
+from pytest_remex.launch.decision import is_continued_elsewhere
 from pytest_remex.launch.outcomes import Candidate, Outcome, State
 from pytest_remex.launch.session import LaunchSession, SubmitRequest, whoami
 from pytest_remex.model import Commit
@@ -62,6 +63,8 @@ def follow(candidate: Candidate, taken: TakenBy, run: RecordedRun | None) -> boo
 
     """
     outcome = _outcome_of(taken) or (run and Outcome.of_released(run))
+    if outcome is None and run is not None and is_continued_elsewhere(run):
+        outcome = Outcome.unfinished_run(run)
     if outcome is not None or run is None or candidate.rounds == ROUNDS:
         claim = taken.claim
         candidate.outcome = outcome or Outcome.unfinished(claim.launch, claim.by)

@@ -36,7 +36,7 @@ class Decision(StrEnum):
     RETRY = "submit once more: its job or its check failed"
     ASK = "look at its job's state, which decides"
     UNJUDGED = "nothing: whether its check passed is not recorded"
-    ELSEWHERE = "nothing: another user is submitting it"
+    ELSEWHERE = "nothing: another client or user is submitting it"
     OTHER_BASE = "nothing: it has a run on another base"
     ALREADY = "nothing: it has a run"
 
@@ -100,13 +100,25 @@ def decide(known: KnownRuns, options: LaunchOptions, job: Job | None = None) -> 
     if known.run is None:
         return _decide_by_earlier(known, options, job)
     if not known.run.run.stage.settled:
-        return Decision.ELSEWHERE if known.run.record.owner else Decision.FINISH
+        return _decide_unfinished(known.run, options)
     match options.resubmit:
         case Resubmit.ALWAYS:
             return Decision.AGAIN
         case Resubmit.NEVER:
             return Decision.ALREADY
     return _decide_by_run(known, options, job)
+
+
+def _decide_unfinished(run: RecordedRun, options: LaunchOptions) -> Decision:
+    if not run.record.owner and not is_continued_elsewhere(run):
+        return Decision.FINISH
+    return Decision.AGAIN if options.resubmit is Resubmit.ALWAYS else Decision.ELSEWHERE
+
+
+def is_continued_elsewhere(recorded: RecordedRun) -> bool:
+    """Return whether another client was continuing a run: its command is not taken from a copy."""
+    run = recorded.run
+    return run.job_number > 1 and not run.command and not run.stage.settled
 
 
 def _decide_by_run(known: KnownRuns, options: LaunchOptions, job: Job | None) -> Decision:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pytest_remex.launch.decision import Decision, KnownRuns
+from pytest_remex.launch.decision import Decision, KnownRuns, is_continued_elsewhere
 from pytest_remex.launch.recognition import EarlierRun
 from pytest_remex.launch.session import SubmitRequest
 from pytest_remex.records.index import RecordedRun
@@ -69,6 +69,17 @@ class Outcome:
         return cls(State.UNKNOWN, "", launch, why)
 
     @classmethod
+    def unfinished_run(cls, run: RecordedRun) -> Outcome:
+        """Return the outcome of an experiment whose run only another client can go on with."""
+        if not is_continued_elsewhere(run):
+            return cls.unfinished(run.launch.id, run.record.owner)
+        why = (
+            f"another client of launch {run.launch.id} began to continue it and has not finished: "
+            f"have --remex-submit run there again, or --remex-again here, which begins it afresh"
+        )
+        return cls(State.UNKNOWN, "", run.launch.id, why)
+
+    @classmethod
     def on_other_base(cls, earlier: EarlierRun) -> Outcome:
         """Return the outcome of an experiment whose point has a run on another base."""
         run, launch = earlier.recorded.run, earlier.recorded.launch
@@ -89,7 +100,7 @@ class Outcome:
         if known.asked is not None and decision is Decision.UNJUDGED:
             return cls.unjudged(known.asked)
         if known.run is not None and decision is Decision.ELSEWHERE:
-            return cls.unfinished(known.run.launch.id, known.run.record.owner)
+            return cls.unfinished_run(known.run)
         if known.run is not None and decision is Decision.ALREADY:
             return cls.already(known.run)
         if known.earlier is not None and decision in {Decision.ALREADY, Decision.OTHER_BASE}:

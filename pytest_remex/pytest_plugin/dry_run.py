@@ -367,7 +367,7 @@ def _title(decision: Decision, known: KnownRuns, prepared: Prepared) -> str:
         Decision.AGAIN: f"AGAIN after job {job}",
         Decision.RETRY: f"RETRY after job {job}{_why_retried(known, prepared)}",
         Decision.UNJUDGED: f"NOT JUDGED job {job}",
-        Decision.ELSEWHERE: f"BEING SUBMITTED by {run.launch.by or 'another client'}",
+        Decision.ELSEWHERE: f"BEING SUBMITTED by {run.record.owner or 'another client'}",
         Decision.OTHER_BASE: f"ON ANOTHER BASE {run.launch.base[:7]} job {job}",
         Decision.ASK: f"RETRY if job {job} failed",
     }

@@ -72,7 +72,12 @@ def _further(one: RunRecord, other: RunRecord) -> RunRecord:
     """Combine what two files say about a run; the names are those of `other`."""
     ahead, behind = (one, other) if _progress(one) >= _progress(other) else (other, one)
     same = behind.final is not None and behind.final.id == ahead.job
-    found = replace(ahead, final=ahead.final or (behind.final if same else None))
+    known = behind.command if behind.job_number == ahead.job_number else ""
+    found = replace(
+        ahead,
+        final=ahead.final or (behind.final if same else None),
+        command=ahead.command or known,  # copies have none
+    )
     if (one.node, one.point, one.aliases) == (other.node, other.point, other.aliases):
         return found
     for names in (*one.aliases, Renamed.of(one), *other.aliases, Renamed.of(other)):

@@ -59,6 +59,18 @@ def test_interrupted_elsewhere(stage):
     assert decide(KnownRuns(recorded(stage, own=False)), NEVER) is Decision.ELSEWHERE
 
 
+@pytest.mark.parametrize("stage", [stage for stage in Stage if not stage.settled])
+def test_continued_elsewhere(stage):
+    """A run that another client was continuing has a command there alone: it is not begun again."""
+    here = recorded(stage)
+    there = replace(here, run=replace(here.run, job_number=2))
+    assert decide(KnownRuns(there), NEVER) is Decision.ELSEWHERE
+    assert decide(KnownRuns(there), RETRY) is Decision.ELSEWHERE
+    assert decide(KnownRuns(there), ALWAYS) is Decision.AGAIN
+    here = replace(there, run=replace(there.run, command="./re x100"))
+    assert decide(KnownRuns(here), NEVER) is Decision.FINISH
+
+
 @pytest.mark.parametrize("state", JobState)
 def test_submitted(state):
     """A run that was submitted is left alone, submitted again, or retried where its job failed."""

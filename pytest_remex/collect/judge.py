@@ -121,7 +121,8 @@ class RunJudge:
         if wrong := config_differences(experiment.asked, run.config or {}):
             call.close()
             raise RunFailedError(
-                "the config that ran is not the config asked for: " + "; ".join(wrong)
+                f"the config that ran is not the config asked for: {'; '.join(wrong)} (where the "
+                f"sweep says it wrongly, correct it and collect again)"
             )
         with self._watch():
             self._check_by_function(run, call, hooks)

@@ -77,6 +77,7 @@ def _further(one: RunRecord, other: RunRecord) -> RunRecord:
         ahead,
         final=ahead.final or (behind.final if same else None),
         command=ahead.command or known,  # copies have none
+        identity=ahead.identity or behind.identity,
     )
     if (one.node, one.point, one.aliases) == (other.node, other.point, other.aliases):
         return found

@@ -25,6 +25,7 @@ from pytest_remex.launch.decision import (
     recorded_job,
 )
 from pytest_remex.launch.doctor import Fitness
+from pytest_remex.launch.options import LaunchOptions
 from pytest_remex.launch.outcomes import unjudged_text
 from pytest_remex.launch.preparation import CheckoutCopies, Inspect
 from pytest_remex.launch.recognition import EarlierRun, Recognizer, moved_bases
@@ -318,7 +319,10 @@ class DryRun:
         if self._refusals:
             return "--remex-doctor checks what submit would refuse"
         if any(each.decision in SENT | {Decision.ASK} for each in self._planned):
-            return "--remex-submit sends it"
+            launching = self._settings.launching
+            asked = launching != LaunchOptions(confirm=launching.confirm, note=launching.note)
+            is_changed = asked or bool(self._settings.sbatch.text)
+            return f"--remex-submit {'with the same options ' if is_changed else ''}sends it"
         if any(each.decision is Decision.UNJUDGED for each in self._planned):
             return "--remex-collect shows whose check failed"
         return "--remex-status shows the state of the experiments"

@@ -60,7 +60,7 @@ def test_plan_of_a_retry_of_failures(project):
             "*a=2] RETRY after job 2, FAILED*",
             "*a=3] ALREADY SUBMITTED job 3*",
             "--remex-submit asks for 2 jobs*; 3 already submitted, 2 of them once more",
-            "nothing was sent: --remex-submit sends it",
+            "nothing was sent: --remex-submit with the same options sends it",
         ]
     )
     project.submit("--remex-retry").assert_outcomes(passed=2, skipped=1)

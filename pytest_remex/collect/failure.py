@@ -59,6 +59,8 @@ def job_failure(collected: CollectedRun) -> str:
 def missing_outputs(collected: CollectedRun) -> str | None:
     """Return which outputs of a completed job are missing, and why; None if all are here."""
     outputs, missing = collected.outputs, collected.missing
+    if outputs.gone:
+        missing = (*missing, *collected.missing_config)
     linked = [name for name in outputs.links if name in collected.sweep.fetch]
     if linked:
         return f"output {linked[0]} is a symbolic link on the cluster: links are not followed"

@@ -83,6 +83,11 @@ class CollectedRun:
         wanted = (str(each) for each in self.sweep.fetch if not isinstance(each, OptionalOutput))
         return tuple(each for each in wanted if each not in found and not self._is_here(each))
 
+    @property
+    def missing_config(self) -> tuple[str, ...]:
+        """The config files that are not on this machine."""
+        return tuple(name for name in self.sweep.config_files if not self._is_here(name))
+
     def _is_here(self, pattern: str) -> bool:
         path = first_present(self.folder, [pattern])
         # a copy from before a file became too large does not count
@@ -266,8 +271,8 @@ def _noted(
 
 
 def _keep(each: CollectedRun) -> CollectedRun:
-    """Keep the outputs of a run whose directory is gone, and record it if some are missing."""
-    outputs = replace(each.outputs, gone=bool(each.missing))
+    """Keep what was fetched of a run whose directory is gone, and note it where that lacks some."""
+    outputs = replace(each.outputs, gone=bool(each.missing or each.missing_config))
     if outputs != each.outputs:
         write_outputs(each.folder, outputs)
     return replace(each, outputs=outputs)

@@ -97,6 +97,17 @@ def test_a_purged_run_is_told_and_retried(project):
     project.pytest("--remex-collect").assert_outcomes(passed=3)
 
 
+def test_a_purged_run_does_not_pass_unread(project):
+    """Where only the config is read back, a run directory that is gone is told as well."""
+    project.sweeps(SETTINGS.replace('fetch=["result.txt"], ', ""))
+    project.ran()
+    for folder in project.run_directories():
+        shutil.rmtree(folder)
+    result = project.pytest("--remex-collect")
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["*run directory is gone: purged?*settings.json was not fetched*"])
+
+
 def test_a_purge_takes_nothing_that_was_fetched(project):
     """Outputs that were fetched before a purge stay, pass, and are not run again."""
     project.ran()

@@ -8,6 +8,7 @@ from pytest_remex.common import framing, protocol
 from pytest_remex.common.claims import Claim
 from pytest_remex.common.parts import Placement
 from pytest_remex.common.protocol import CONVERSATION
+from pytest_remex.common.records import RunFacts
 from pytest_remex.common.typed_json import LARGEST
 
 st.register_type_strategy(int, st.integers(-LARGEST, LARGEST))
@@ -17,6 +18,7 @@ PLACEMENTS = st.lists(
     st.builds(Placement, st.text(), st.text(), st.text(), st.text(), META), max_size=3
 )
 st.register_type_strategy(Claim, st.builds(Claim, point=META))
+st.register_type_strategy(RunFacts, st.builds(RunFacts, point=META, config=META))
 REQUESTS = st.one_of(
     st.from_type(kind) if kind is not protocol.Place else st.builds(kind, placements=PLACEMENTS)
     for kind in CONVERSATION

@@ -101,3 +101,13 @@ def test_an_end_outlives_the_output_folder(project):
     shutil.rmtree(project.runs / ".remex/local")
     project.submit().assert_outcomes(skipped=3)
     project.pytest("--remex-status").stdout.fnmatch_lines(["*= 3 completed in *"])
+
+
+def test_a_status_where_nothing_can_be_written(project):
+    """A runs folder that takes no records any more does not keep a status from telling."""
+    project.write("pytest.ini", "[pytest]\nremex_runs = elsewhere/runs\n")
+    project.runs = project.path / "elsewhere/runs"
+    project.ran()
+    shutil.rmtree(project.runs / ".remex/launches")
+    (project.runs / ".remex/launches").write_text("in the way")
+    project.pytest("--remex-status").stdout.fnmatch_lines(["*= 3 completed in *"])

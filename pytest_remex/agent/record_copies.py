@@ -48,16 +48,8 @@ def open_launch(request: OpenLaunch, reply: Reply) -> None:
 
 
 def append_record(request: AppendRecord, reply: Reply) -> None:
-    """Append to the copy of a launch record, unless it is another's.
-
-    Where nothing can be written, as on a full disk, the copy stays as it is: a later command of
-    that client appends what it lacks. A submit does not go on then, see `keep`.
-    """
-    try:
-        kept = append(request.runs, request.part)
-    except (OSError, AgentError):
-        kept = False
-    if not kept:
+    """Append to the copy of a launch record, unless it belongs to another writer."""
+    if not append(request.runs, request.part):
         reply.send(RecordRefused(request.part.record))
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import TypeAlias
 
 from pytest_remex.common.jobs import RELEASED_AGAIN, Job, JobState
 from pytest_remex.common.parts import RunJob
 from pytest_remex.common.protocol import Query, RunState
 from pytest_remex.common.records import AppendRecord, RecordPart
-from pytest_remex.errors import RemexError
+from pytest_remex.errors import RemexError, RemoteError
 from pytest_remex.interaction import counted
 from pytest_remex.model import Remote
 from pytest_remex.records.copies import packed
@@ -119,10 +120,11 @@ def _query_remote(
             jobs[event.directory] = event.job
     ended = [by_directory[name] for name in jobs if jobs[name].state.ended]
     for part in _record_final(ended, jobs):
-        # Told there too: the end outlives the run directory and this machine. A copy that lacks
-        # what came before is refused, and restored by the next command.
-        for _ in connection.ask(AppendRecord(connection.remote.runs, part)):
-            pass
+        # This also records the end for other clients. If it fails, such as on a full disk, the
+        # next command appends what is missing.
+        with suppress(RemoteError):
+            for _ in connection.ask(AppendRecord(connection.remote.runs, part)):
+                pass
     return jobs
 
 

@@ -24,7 +24,7 @@ from pytest_remex.launch.pipeline import clean_up_after_crashes
 from pytest_remex.launch.recognition import EarlierRun, Recognizer
 from pytest_remex.launch.session import LaunchSession, Services, SubmitRequest, begin, resume
 from pytest_remex.model import Remote, Repo
-from pytest_remex.records.copies import Copies
+from pytest_remex.records.copies import Copies, additions_besides
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.records.schema import (
     MAY_HAVE_JOB,
@@ -39,10 +39,7 @@ from pytest_remex.records.store import (
     Journal,
     LaunchRecord,
     changed,
-    is_addition,
-    read_record,
     read_records,
-    record_files,
 )
 from pytest_remex.repo.workspace import Prepared
 from pytest_remex.sweep_file import SweepFiles
@@ -146,10 +143,7 @@ class Launcher:
 
     def _read_runs_folder(self, remote: Remote) -> None:
         self._services.copied.update(sync(self._services.connect(remote), self._folder))
-        known = {record.path for record in self._own}
-        new = (path for path in record_files(self._folder) if path not in known)
-        found = (read_record(path) for path in new if is_addition(path))
-        self._own += [record for record in found if record is not None]
+        self._own += additions_besides(self._folder, self._own)
 
     def _learn(self) -> None:
         copies = [Copies(self._folder, each) for each in self._repos]

@@ -91,7 +91,8 @@ _UNREACHABLE = (
     "No route to host",
     "Network is unreachable",
 )
-_UNTRUSTED = ("Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED")
+_UNTRUSTED = "Host key verification failed"
+_CHANGED = "REMOTE HOST IDENTIFICATION HAS CHANGED"
 
 
 def log_in(
@@ -292,10 +293,17 @@ def _refused(settings: HostSettings, text: str, questions: _Questions) -> Remote
         return RemoteError(
             f"{settings.name} asks {questions.unanswered!r}, and you are not asked now: {last}"
         )
-    if any(words in text for words in _UNTRUSTED):
+    if _CHANGED in text:
+        file = settings.new_keys_file or home() / ".ssh" / "known_hosts"
         return RemoteError(
-            f"the host key of {settings} is not accepted by ssh ({said}): "
-            f"log in once by `ssh {settings.name}`, and compare the key that it shows"
+            f"the host key of {settings} has CHANGED. This is a possible man-in-the-middle attack; "
+            f"ask the cluster's operators. Once they confirm the new key, remove the old one: "
+            f"ssh-keygen -R '{settings.known_as}' -f {file}"
+        )
+    if _UNTRUSTED in text:
+        return RemoteError(
+            f"the host key of {settings} is not accepted by ssh, nor in its known_hosts files "
+            f"({said}): log in once by `ssh {settings.name}`, and compare the key that it shows"
         )
     kind = UnreachableError if any(words in text for words in _UNREACHABLE) else RemoteError
     if kind is RemoteError:
@@ -362,7 +370,12 @@ class _Questions:
             self.unanswered = text.strip()
             return None
         is_choice = kind == "confirm" or "(yes/no" in text
-        answer = self._prompt(text, echo=is_choice)
+        try:
+            answer = self._prompt(text, echo=is_choice)
+        except RemoteError:
+            if is_choice:  # nobody is there: ssh itself refuses the host key then
+                return None
+            raise
         return None if kind == "confirm" and answer.strip().lower() not in _YES else answer
 
     def __enter__(self) -> Self:

@@ -113,7 +113,7 @@ def test_an_unknown_host_key(home, server, opened):
 def test_a_changed_host_key(server, opened):
     """A changed host key is refused, whoever could answer."""
     server.change_host_key()
-    with pytest.raises(RemoteError, match=r"host key of cluster .* is not accepted"):
+    with pytest.raises(RemoteError, match=r"host key of cluster .* has CHANGED.*ssh-keygen -R"):
         opened(prompt=Typist())
 
 

@@ -89,6 +89,11 @@ def _may_follow(lines: Sequence[bytes]) -> bool:
             return True
 
 
+def _without_returns(data: bytes) -> bytes:
+    # pandas ends a row at each of them, also in the middle of a line.
+    return data.replace(b"\r", b" ")
+
+
 class Rows:
     """The bytes of a file as the parser asks for them, and what they say of the rows.
 
@@ -108,6 +113,8 @@ class Rows:
         data = self._file.read(size)
         if b"\0" in data:
             self.sound = False
+        if b"\r" in data:
+            data = _without_returns(data)
         line = data.rpartition(b"\n")
         self._tail = line[2] if line[1] else self._tail + data
         return data
@@ -149,7 +156,7 @@ class CarefulRows(Rows):
             whole = line.endswith(b"\n") and b"\0" not in line
             bad = 0 if whole and len(words) == len(self._columns) else 1
             if not bad:
-                yield line
+                yield _without_returns(line)
 
     def _without_headers(self) -> Iterator[tuple[bytes, list[bytes]]]:
         """Yield lines and their words, without the header that a run wrote again in the middle."""

@@ -120,3 +120,14 @@ def test_memory_is_little_more_than_the_numbers(tmp_path):
     tracemalloc.stop()
     assert len(table) == 200_000
     assert peak < 200_000 * 8 * len(NAMES) + 4_000_000
+
+
+def test_a_carriage_return_ends_no_row(tmp_path):
+    """It is a blank, in a row's middle, before its end, and before blanks at its end."""
+    whole = line(["1", "1.0", "7", "0.5"]).encode()
+    for place in (10, len(whole) - 2):
+        data = whole[:place] + b"\r" + whole[place + 1 :]
+        for rows_of_file in (data, uneven(data), data + whole, uneven(data) + whole):
+            table, said = read(tmp_path / "history.data", rows_of_file)
+            assert set(table.itertuples(index=False, name=None)) == {(1, 1.0, 7, 0.5)}
+            assert said == []

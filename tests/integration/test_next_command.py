@@ -59,8 +59,8 @@ def test_after_failures(empty_project):
     """Where jobs or checks failed, the option that sends them again is named."""
     empty_project.sweeps(FAILING)
     empty_project.ran()
-    assert "--remex-submit --remex-retry sends" in last_line(empty_project, "--remex-status")
-    assert "--remex-submit --remex-retry sends" in last_line(empty_project, "--remex-collect")
+    assert "--remex-submit --remex-retry" in last_line(empty_project, "--remex-status")
+    assert "--remex-submit --remex-retry" in last_line(empty_project, "--remex-collect")
     only = ("-k", "fine or bad")
     assert "--remex-retry=check" in last_line(empty_project, "--remex-collect", *only)
     assert "pytest_remex.results('grid')" in last_line(empty_project, "--remex-collect", "-k=fine")

@@ -80,5 +80,5 @@ def test_a_job_of_another_user(site, shared, nobody, hidden):
         (JobState.UNKNOWN, False) if hidden else (JobState.HELD, False)
     )
     if hidden:
-        assert "it is root's" in told.job.reason
+        assert "it belongs to root" in told.job.reason
     assert launch.jobs("r")[0].held

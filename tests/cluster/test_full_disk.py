@@ -149,7 +149,7 @@ def test_no_more_files(user, disk, placed, place):
     """A disk with bytes left and no room for files is named as full, and the launch is finished."""
     placed(place)
     disk.take_inodes()
-    user.pytest("--remex-submit").badly(str(disk.folder), "free some space there")
+    user.pytest("--remex-submit").badly(str(disk.folder), "free some space")
     disk.give_inodes()
     user.submit()
     assert user.collect().well().text.count(" PASSED ") == 3

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from pytest_remex.common.jobs import Job
 from pytest_remex.errors import RemoteError, SweepError
+from pytest_remex.upstream import Upstream
 
 Scalar: TypeAlias = str | int | float | bool | None
 Value: TypeAlias = "Scalar | list[Value] | dict[str, Value]"
@@ -17,6 +18,8 @@ Value: TypeAlias = "Scalar | list[Value] | dict[str, Value]"
 Config: TypeAlias = Mapping[str, Value]
 
 
+REPLICATE = "replicate"
+"""The dimension that counts replicates, and its column in the results."""
 SCRIPT = "run.sbatch"
 """The default batch script of a sweep."""
 CONTROL = ("README*", "docs/", "*.ipynb")
@@ -62,6 +65,16 @@ class Sweep:
     """The texts in ids for a parameter's floats that have many digits."""
     recipes: tuple[Config, ...] = ()
     """Variants of the patch, tried in turn when a run fails; empty if there is only one."""
+    after: Sweep | None = None
+    """The sweep that it comes after, whose dimensions are the first of `dimensions`."""
+    file: str = field(default="", compare=False)  # where its function is written
+    replicates: int = 1
+    """How often each point is run; above 1 the last dimension counts them, and is no parameter."""
+
+    @property
+    def is_replicated(self) -> bool:
+        """Whether its points, or those of a sweep that it comes after, have replicates."""
+        return self.replicates > 1 or (self.after is not None and self.after.is_replicated)
 
     def recipe(self, number: int) -> Config:
         """Return a recipe; an empty one if the sweep does not (or no longer) have that many."""
@@ -85,6 +98,7 @@ class Experiment:
         path: A scratch checkout of the base commit. The function's changes in it, before its
             `yield`, become the experiment's commit.
         recipe: The variant of the patch to use: one of the sweep's `recipes`.
+        comes_after: What `upstream` returns; None where its sweep comes after no other.
 
     Example:
         >>> def tams(experiment):
@@ -100,6 +114,20 @@ class Experiment:
     path: Path = field(repr=False)
     sbatch_options: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
     recipe: Config = field(default_factory=dict, repr=False)
+    comes_after: Upstream | None = field(default=None, repr=False)
+
+    @property
+    def replicate(self) -> int:
+        """Which of the point's replicates it is, from 1 on: for a seed, say."""
+        number = self.point.get(REPLICATE) if self.sweep.is_replicated else 1
+        return number if isinstance(number, int) else 1
+
+    @property
+    def upstream(self) -> Upstream:
+        """The experiment that this one comes after, where its sweep has `after=`."""
+        if self.comes_after is None:
+            raise SweepError(f"sweep {self.sweep.name} has no after=: it comes after no other")
+        return self.comes_after
 
     @property
     def asked(self) -> Config:
@@ -143,15 +171,17 @@ class Commit:
 class Identity:
     """What identifies an experiment on every machine and under every name.
 
-    `fingerprint` is the git tree id of its inputs; `patterns` the digest of the rules that decide
-    what is an input; `changed` lists the inputs that its patch changed: path, mode and blob of
-    each, with empty mode and blob if it was removed.
+    `fingerprint` is the git tree id of its inputs; `patterns` the digest of the rules that say what
+    is an input; `changed` what its patch did to inputs: path, mode and blob of each, mode and blob
+    empty where it was removed. Where it comes after another experiment, `fingerprint` also covers
+    that one's and what is brought, and `inputs` is the tree id.
     """
 
     fingerprint: str
     patterns: str
     changed: tuple[tuple[str, str, str], ...] = ()
     replicate: int = 0
+    inputs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +290,7 @@ class Run:
         experiment: The experiment that ran.
         reader: Reads an output file by its kind.
         recorder: Stores what is recorded; None if the run is not being judged.
+        upstream: The run that it came after, with what was fetched of it; None where there is none.
 
     Example:
         >>> def tams(experiment):
@@ -276,6 +307,7 @@ class Run:
     experiment: Experiment = field(repr=False)
     reader: Callable[[Path, Mapping[str, object]], object] = field(repr=False)
     recorder: Recorder | None = field(default=None, repr=False)
+    upstream: Run | None = field(default=None, repr=False)
 
     @property
     def log(self) -> str:

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from pytest_remex.model import Config, Dimension, Experiment, Sweep, Value
+from pytest_remex.model import REPLICATE, Config, Dimension, Experiment, Sweep, Value
 
 _SHOWN = 6
 """Floats with more significant digits than this are shortened."""
@@ -16,8 +16,12 @@ _ALL = 17
 
 def point_id(sweep: Sweep, point: Config) -> str:
     """Return a point's id in its sweep: floats have as few digits as keep them different."""
+    counted = REPLICATE if sweep.is_replicated else None
     return "-".join(
-        f"{name}={_short(sweep.float_texts.get(name, {}), value)}" for name, value in point.items()
+        f"r{value}"
+        if name == counted
+        else f"{name}={_short(sweep.float_texts.get(name, {}), value)}"
+        for name, value in point.items()
     )
 
 

@@ -25,7 +25,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,15 +37,14 @@ from pytest_remex.collect.pipeline import CollectedRun, FetchOptions, WantedRun
 from pytest_remex.collect.query import Connect
 from pytest_remex.collect.sync import sync
 from pytest_remex.errors import RemexError, first_line
-from pytest_remex.hookspecs import Continuation
-from pytest_remex.interaction import Progress, ask_at_terminal, show_nothing
+from pytest_remex.interaction import ask_at_terminal, show_nothing
 from pytest_remex.io import prepare_output_folder
-from pytest_remex.launch.continuation import EndedEarly
+from pytest_remex.launch.listener import QuietListener
 from pytest_remex.launch.options import Folders, LaunchOptions
 from pytest_remex.launch.outcomes import Candidate, State
 from pytest_remex.launch.preparation import prepare, rules_of, run_patch, warnings_of
 from pytest_remex.launch.submitter import Submitter
-from pytest_remex.model import CONTROL, Config, Experiment, Remote, Repo, Sweep
+from pytest_remex.model import CONTROL, Config, Remote, Repo, Scalar, Sweep
 from pytest_remex.point_ids import point_id
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.repo.workspace import Named, Prepared, Workspace, Workspaces
@@ -53,7 +52,7 @@ from pytest_remex.sweep import expand, sweep_of
 from pytest_remex.sweep_file import SweepFunction, call_of, experiment_at, sweep_functions
 from pytest_remex.tables.publish import Published, Target, publish
 from pytest_remex.tables.readers import hooks_of
-from pytest_remex.tables.recorded import RecordedRows
+from pytest_remex.tables.recorded import RecordedRows, measures_of_upstream
 from pytest_remex.transport import Connections, connect
 
 if TYPE_CHECKING:
@@ -118,7 +117,7 @@ def submit(  # noqa: PLR0913 - the contract with users
         >>> submit("sweeps.py", repo=Repo("."), remote=Remote(None, runs="~/runs"))
     """
     path, folder = Path(sweep_file).absolute(), Path(output).expanduser().absolute()
-    with sweep_functions(path, names) as functions:
+    with sweep_functions(path, names, complete=True) as functions:
         sweeps = [(function, sweep) for function in functions if (sweep := sweep_of(function))]
         target = _Target(path, repo, remote, [sweep.script for _, sweep in sweeps])
         points = [(f, sweep, point) for f, sweep in sweeps for point in expand(sweep)]
@@ -129,8 +128,9 @@ def submit(  # noqa: PLR0913 - the contract with users
                 _warn(fault)
             submitter.expect(len(points))
             candidates: list[Candidate] = []
+            known: dict[str, Prepared] = {}
             for each in points:
-                prepared = _prepared(*each, target, workspaces)
+                prepared = _prepared(each, target, workspaces, known)
                 candidates.append(submitter.add(prepared, repo, remote))
                 submitter.advance(last=False)
             submitter.advance(last=True)
@@ -184,10 +184,15 @@ def collect(  # noqa: PLR0913 - the contract with users
         submitted = _find_runs(functions, index)
         runs = [WantedRun(_reached_by(remote, each.recorded), each.sweep) for each in submitted]
         connect_to = None if offline else connection_to
-        collected = _collect(runs, folder / "runs", connect_to, largest=max_file)
+        others = pipeline.wanted_upstreams(runs, index)
+        fetched = _collect([*runs, *others], folder / "runs", connect_to, largest=max_file)
+        collected = pipeline.with_upstreams(fetched[: len(runs)], fetched[len(runs) :])
         recorded = RecordedRows(folder, None, _warn)
         place = _Place(repo or Repo("."), remote, workspaces, hooks, recorded)
-        judged = [_judge(*each, place) for each in zip(submitted, collected, strict=True)]
+        judged: list[JudgedRun] = []
+        for one in zip(submitted, collected, strict=True):
+            before = measures_of_upstream(one[1].upstream, judged, folder)
+            judged.append(_judge(*one, place, before))
         return {each.sweep: _frame(each) for each in publish(judged, Target(folder), hooks)}
 
 
@@ -202,30 +207,6 @@ class _Target:
     """The batch scripts of all sweeps in the file."""
 
 
-class _Quiet:
-    """The listener for scripts: it shows nothing, and stops after Ctrl-C."""
-
-    def __init__(self) -> None:
-        self._interrupted = False
-
-    def progress(self) -> AbstractContextManager[Progress]:
-        return nullcontext(show_nothing)
-
-    def interrupted(self) -> None:
-        self._interrupted = True
-
-    def goes_on(self) -> bool:
-        if self._interrupted:
-            raise KeyboardInterrupt
-        return True
-
-    def continuation(self, _ended: EndedEarly, _experiment: Experiment) -> Continuation:
-        return Continuation()
-
-    def submitted(self, launch: str, jobs: Mapping[str, str]) -> None:
-        pass
-
-
 @contextmanager
 def _submitter(
     output: Path, target: _Target, options: LaunchOptions
@@ -233,7 +214,7 @@ def _submitter(
     workspaces = Workspaces(kept=True)
     connections = Connections(ask_at_terminal, _warn)
     folders = Folders(output / "launches", output / "runs", target.repo.path.resolve())
-    submitter = Submitter(workspaces, connections, folders, options, _Quiet())
+    submitter = Submitter(workspaces, connections, folders, options, QuietListener())
     try:
         yield submitter, workspaces
     finally:
@@ -250,8 +231,13 @@ def _node(target: _Target, function: SweepFunction, point: Config) -> str:
 
 
 def _prepared(
-    function: SweepFunction, sweep: Sweep, point: Config, target: _Target, workspaces: Workspaces
+    each: tuple[SweepFunction, Sweep, Config],
+    target: _Target,
+    workspaces: Workspaces,
+    known: dict[str, Prepared],
 ) -> Prepared:
+    """Prepare an experiment; `known` are those prepared so far, by sweep and id."""
+    function, sweep, point = each
     workspace = workspaces.at(target.repo, sweep.branch)
     experiment = experiment_at(sweep, point, workspace.scratch.checkout())
     call = call_of(function, experiment, target.repo, target.remote)
@@ -260,8 +246,11 @@ def _prepared(
         call.close()
         rules = rules_of(sweep, [target.path], target.scripts, CONTROL)
         contents = workspaces.contents(target.repo, rules, target.remote.shared)
-        named = Named(_node(target, function, point), experiment, {})
+        before = experiment.comes_after
+        upstream = known.get(f"{before.sweep.name}[{before.id}]") if before else None
+        named = Named(_node(target, function, point), experiment, {}, upstream)
         prepared = prepare(named, workspace, contents)
+        known[f"{sweep.name}[{experiment.id}]"] = prepared
     finally:
         workspace.scratch.restore()
     for warning in warnings_of(workspaces.git(target.repo), prepared):
@@ -272,9 +261,8 @@ def _prepared(
 def _raise_for_failed(submitter: Submitter, candidates: Sequence[Candidate]) -> None:
     if submitter.fault is not None:
         raise submitter.fault
-    failed = [
-        each for each in candidates if each.outcome.state in {State.NOT_SUBMITTED, State.UNKNOWN}
-    ]
+    wrong = {State.NOT_SUBMITTED, State.UNKNOWN, State.UPSTREAM_FAILED}
+    failed = [each for each in candidates if each.outcome.state in wrong]
     if failed:
         first = failed[0]
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
@@ -353,9 +341,12 @@ def _collect(
     return pipeline.collect(runs, connect_to, folder, show_nothing, options)
 
 
-def _judge(submitted: _Submitted, collected: CollectedRun, place: _Place) -> JudgedRun:
+def _judge(
+    submitted: _Submitted, collected: CollectedRun, place: _Place, before: Mapping[str, Scalar]
+) -> JudgedRun:
     run = collected.run
     judge = RunJudge(run.node, run.parameters, collected, place.recorded.keep)
+    judge.result = replace(judge.result, before=before)
     try:
         judge.check_job()
     except RunPendingError as pending:

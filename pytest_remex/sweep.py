@@ -9,12 +9,14 @@ import math
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import chdir
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import ParamSpec, TypeAlias, TypeVar, cast
 
 from pytest_remex.errors import SweepError
 from pytest_remex.model import SCRIPT, Config, Dimension, OptionalOutput, Run, Sweep, Value
 from pytest_remex.point_ids import float_texts, point_id
+from pytest_remex.sweep_arguments import listed, replicates_of, script_path, text, texts
+from pytest_remex.upstream import Upstream, config_at, refuse_cycle
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,6 +43,8 @@ def sweep(  # noqa: PLR0913 - the contract with users
     inputs: Sequence[str] | None = None,
     script: str = SCRIPT,
     recipes: Sequence[Mapping[str, object]] | None = None,
+    after: Callable[..., object] | None = None,
+    replicates: int = 1,
 ) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Make a function a sweep: one experiment for each point of the grid.
 
@@ -67,14 +71,18 @@ def sweep(  # noqa: PLR0913 - the contract with users
         script: The path of the batch script in the repository.
         recipes: Variants of the patch, which reads its variant as `experiment.recipe`. The first is
             submitted; if its job or its check failed, `--remex-retry` tries the next one.
+        after: The sweep whose experiments come before: the grid is each of its points with each
+            of these dimensions, and `experiment.upstream` is the experiment that comes before.
+        replicates: How often each point is run; ids end in `-r1`, `-r2` ..., and
+            `experiment.replicate` counts from 1 on, for a seed.
 
     Returns:
         A decorator, which returns the function in a form that pytest can collect.
 
     Raises:
         SweepError: A name is in two dimensions, a tuple has the wrong length, a dimension is
-            empty, two points have the same id, JSON cannot represent a value, or a path or pattern
-            is invalid.
+            empty, two points have the same id, JSON cannot hold a value, a path or pattern cannot
+            be meant, or a sweep comes after itself.
 
     Example:
         >>> @sweep({"initial_mass": [10, 15, 20]}, fetch=["LOGS/history.data"])
@@ -86,29 +94,26 @@ def sweep(  # noqa: PLR0913 - the contract with users
     """
     if callable(dimensions):
         raise SweepError("@sweep is used without parentheses: write @sweep() or @sweep({...})")
-    grid = tuple(_dimension(names, values) for names, values in (dimensions or {}).items())
-    _refuse_repeated_names(grid)
+    before = _upstream_sweep(after)
+    grid = _grid(dimensions or {}, before, replicates)
     unnamed = Sweep(
         name="",
         dimensions=grid,
         base_config={key: plain(value, key) for key, value in (base_config or {}).items()},
         branch=branch or "HEAD",
-        fetch=_texts(fetch, "fetch"),
-        config_files=_texts(
-            [config_file] if isinstance(config_file, str) else config_file or (), "config_file"
-        ),
+        fetch=texts(fetch, "fetch"),
+        config_files=texts(listed(config_file), "config_file"),
         link_name=link_name,
-        inputs=None if inputs is None else _texts(inputs, "inputs"),
-        script=_script_path(script),
+        inputs=None if inputs is None else texts(inputs, "inputs"),
+        script=script_path(script),
         float_texts=float_texts(grid),
         recipes=_recipes(recipes),
+        after=before,
+        replicates=replicates,
     )
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
-        plan = replace(unnamed, name=name or function.__name__)
-        _refuse_reserved_name(plan)
-        _refuse_equal_points(plan)
-        return _mark(function, plan)
+        return _mark(function, _named(unnamed, name or function.__name__, function))
 
     return decorate
 
@@ -127,7 +132,7 @@ def optional(pattern: str) -> OptionalOutput:
         ... def tams(experiment): ...
 
     """
-    return OptionalOutput(_text(pattern, "optional"))
+    return OptionalOutput(text(pattern, "optional"))
 
 
 def sweep_of(function: object) -> Sweep | None:
@@ -146,6 +151,16 @@ def expand(plan: Sweep) -> list[dict[str, Value]]:
         }
         for chosen in itertools.product(*(dimension.values for dimension in plan.dimensions))
     ]
+
+
+def upstream_at(plan: Sweep, point: Config) -> Upstream | None:
+    """Return the experiment that comes before a point of a sweep; None where none does."""
+    before = plan.after
+    if before is None:
+        return None
+    there = {name: point[name] for each in before.dimensions for name in each.names}
+    title, config = point_id(before, there), config_at(before, there)
+    return Upstream(before, title, there, config, upstream_at(before, there))
 
 
 def plain(value: object, name: str) -> Value:
@@ -237,6 +252,27 @@ def _mark(function: Callable[P, T], plan: Sweep) -> Callable[P, T]:
     return experiment
 
 
+def _named(unnamed: Sweep, name: str, function: Callable[..., object]) -> Sweep:
+    plan = replace(unnamed, name=name, file=inspect.unwrap(function).__code__.co_filename)
+    _refuse_reserved_name(plan)
+    refuse_cycle(plan)
+    _refuse_equal_points(plan)
+    return plan
+
+
+def _grid(
+    dimensions: Dimensions, before: Sweep | None, replicates: object
+) -> tuple[Dimension, ...]:
+    """Return the dimensions of a sweep, those of the sweep that it comes after first."""
+    own = tuple(_dimension(names, values) for names, values in dimensions.items())
+    own += replicates_of(replicates)
+    _refuse_repeated_names(own)
+    if before is None:
+        return own
+    _refuse_names_of_both(own, before)
+    return (*before.dimensions, *own)
+
+
 def _dimension(key: str | tuple[str, ...], values: Iterable[object]) -> Dimension:
     names = (key,) if isinstance(key, str) else tuple(key)
     if not all(names) or not names:
@@ -260,22 +296,6 @@ def _row(key: str | tuple[str, ...], names: tuple[str, ...], value: object) -> t
     return tuple(plain(one, name) for name, one in zip(names, value, strict=True))
 
 
-def _texts(values: object, keyword: str) -> tuple[str, ...]:
-    if isinstance(values, str):
-        raise SweepError(f"{keyword}={values!r} is one string: write {keyword}=[{values!r}]")
-    if not isinstance(values, Iterable):
-        raise SweepError(f"{keyword}={values!r}: write a list of strings")
-    return tuple(_text(value, keyword) for value in values)
-
-
-def _text(value: object, keyword: str) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise SweepError(f"{keyword}: {value!r} must be a string, and not empty")
-    if "\n" in value or "\0" in value:
-        raise SweepError(f"{keyword}: {value!r} contains a line break or NUL: remove it")
-    return value
-
-
 def _recipes(recipes: Sequence[Mapping[str, object]] | None) -> tuple[Config, ...]:
     if recipes is None:
         return ()
@@ -294,23 +314,6 @@ def _recipes(recipes: Sequence[Mapping[str, object]] | None) -> tuple[Config, ..
     return tuple(found)
 
 
-def _script_path(script: str) -> str:
-    text = _text(script, "script")
-    path = PurePosixPath(text)
-    if (
-        path.is_absolute()
-        or text.endswith("/")
-        or {"..", ".remex"} & {*path.parts}
-        or not path.name
-        or text.startswith("-")
-    ):
-        raise SweepError(
-            f"script={script!r} must be the path of a file in the repository, from its top, such "
-            f"as 'run.sbatch' or 'jobs/long.sbatch'"
-        )
-    return str(path)
-
-
 def _title(names: tuple[str, ...]) -> str:
     return repr(names[0]) if len(names) == 1 else repr(names)
 
@@ -321,6 +324,25 @@ def _refuse_repeated_names(dimensions: Sequence[Dimension]) -> None:
         if name in known:
             raise SweepError(f"{name!r} is in two dimensions: leave it in one")
         known.add(name)
+
+
+def _upstream_sweep(after: object) -> Sweep | None:
+    found = sweep_of(after)
+    if after is not None and found is None:
+        raise SweepError(
+            f"after={after!r}: write the name of a sweep function that is defined above, without "
+            f"quotes or parentheses"
+        )
+    return found
+
+
+def _refuse_names_of_both(own: Sequence[Dimension], before: Sweep) -> None:
+    known = {name for dimension in before.dimensions for name in dimension.names}
+    if both := [name for each in own for name in each.names if name in known]:
+        raise SweepError(
+            f"{both[0]!r} is a dimension here and in the sweep {before.name!r} that it comes "
+            f"after: leave it in one of them"
+        )
 
 
 def _refuse_reserved_name(plan: Sweep) -> None:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from pytest_remex.errors import SweepError, first_line
 from pytest_remex.model import Config, Experiment, Remote, Repo, Sweep
 from pytest_remex.point_ids import function_of, point_id
-from pytest_remex.sweep import SweepCall, sweep_of
+from pytest_remex.sweep import SweepCall, sweep_of, upstream_at
+from pytest_remex.upstream import config_at
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -56,12 +57,15 @@ class SweepFiles:
 
 
 @contextmanager
-def sweep_functions(path: Path, names: Iterable[str] | None) -> Iterator[list[SweepFunction]]:
-    """Yield the sweep functions of a file; meanwhile its folder is on the import path.
+def sweep_functions(
+    path: Path, names: Iterable[str] | None, *, complete: bool = False
+) -> Iterator[list[SweepFunction]]:
+    """Yield the sweep functions of a file; its folder can be imported from meanwhile.
 
     Args:
         path: The file that defines the sweeps, as module-level functions.
-        names: The names of the wanted sweeps; None for all in the file.
+        names: The sweeps wanted, by name; None for all in the file.
+        complete: Yield also the sweeps that these come after, each before them.
 
     Raises:
         SweepError: The file cannot be imported, has no sweep of a name, or a sweep needs pytest
@@ -77,6 +81,10 @@ def sweep_functions(path: Path, names: Iterable[str] | None) -> Iterator[list[Sw
             if (sweep := sweep_of(value)) is not None
         }
         wanted = list(functions) if names is None else list(names)
+        if complete:
+            wanted = list(
+                dict.fromkeys(each for name in wanted for each in _chain(name, functions))
+            )
         for name in wanted:
             if name not in functions:
                 known = ", ".join(functions) or "none"
@@ -87,10 +95,23 @@ def sweep_functions(path: Path, names: Iterable[str] | None) -> Iterator[list[Sw
         sys.path[:] = before
 
 
+def _chain(name: str, functions: Mapping[str, SweepFunction]) -> list[str]:
+    """Return the sweep of a name after those that it comes after."""
+    sweep = sweep_of(functions.get(name))
+    before = sweep.after if sweep else None
+    return [*(_chain(before.name, functions) if before else ()), name]
+
+
 def experiment_at(sweep: Sweep, point: Config, path: Path, recipe: int = 0) -> Experiment:
-    """Return the experiment of a point, with its checkout at `path` and one of its recipes."""
-    title, config = point_id(sweep, point), {**sweep.base_config, **point}
-    return Experiment(sweep, title, point, config, path, recipe=sweep.recipe(recipe))
+    """Return the experiment of a point, with its checkout at `path`, and one of its recipes."""
+    title, config, before = (
+        point_id(sweep, point),
+        config_at(sweep, point),
+        upstream_at(sweep, point),
+    )
+    return Experiment(
+        sweep, title, point, config, path, recipe=sweep.recipe(recipe), comes_after=before
+    )
 
 
 def call_of(

@@ -6,7 +6,7 @@ import stat
 from typing import Dict, List, NamedTuple, Optional
 
 from pytest_remex.common import parts, paths, protocol
-from pytest_remex.common.parts import Array, HeaderOptions, Pack
+from pytest_remex.common.parts import Array, HeaderOptions, Pack, Upstream
 
 _LARGEST_SCRIPT = 1 << 26
 _SHA256 = 64
@@ -36,13 +36,17 @@ class LocatedSubmission(NamedTuple):
     in_doubt: bool
     options: List[str]
     scripts: Dict[str, str]
+    dependency: str
+    upstreams: Dict[str, Upstream]
     tasks: List[int]
     asked: Dict[str, List[str]]
 
     @property
     def script(self) -> str:
         """The script's path, relative to the folder."""
-        return paths.SCRIPT if self.grouped else self.header.script
+        if self.grouped:
+            return paths.SCRIPT
+        return os.path.join(paths.REMEX, paths.START) if self.upstreams else self.header.script
 
     @property
     def grouped(self) -> bool:

@@ -38,6 +38,7 @@ from pytest_remex.model import Config, Experiment, Run, Scalar, Sweep
 from pytest_remex.repo.git import without_git_variables
 from pytest_remex.repo.workspace import Workspace
 from pytest_remex.sweep import SweepCall
+from pytest_remex.upstream import Upstream
 
 
 class RunPendingError(RemexError):
@@ -66,6 +67,8 @@ class JudgedRun:
     note: JudgedNote = field(default_factory=JudgedNote)
     note_changed: bool = False
     curves: Mapping[str, str] = field(default_factory=dict)
+    before: Mapping[str, Scalar] = field(default_factory=dict)
+    """The measures of what it came after, each as `<sweep>.<name>`."""
 
     @property
     def sweep(self) -> Sweep:
@@ -229,6 +232,7 @@ def make_run(collected: CollectedRun, experiment: Experiment, hook: pluggy.HookR
             )
         return content
 
+    before, upstream = collected.upstream, experiment.comes_after
     return Run(
         path=collected.folder,
         config=read_config(collected.folder, experiment.sweep, hook),
@@ -236,7 +240,15 @@ def make_run(collected: CollectedRun, experiment: Experiment, hook: pluggy.HookR
         output=first_present(collected.folder, collected.logs),
         experiment=experiment,
         reader=read,
+        upstream=make_run(before, _experiment_of(upstream, before.folder), hook)
+        if before and upstream
+        else None,
     )
+
+
+def _experiment_of(upstream: Upstream, folder: Path) -> Experiment:
+    sweep, point, config = upstream.sweep, upstream.point, upstream.config
+    return Experiment(sweep, upstream.id, point, config, folder, comes_after=upstream.comes_after)
 
 
 def read_config(folder: Path, sweep: Sweep, hook: pluggy.HookRelay) -> Config | None:

@@ -22,7 +22,7 @@ from pytest_remex.common.parts import ListedRun
 from pytest_remex.common.protocol import ListOutputs, Outputs
 from pytest_remex.interaction import Progress
 from pytest_remex.model import OptionalOutput, Remote, Sweep
-from pytest_remex.records.index import RecordedRun
+from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.records.schema import Launch, RunRecord
 from pytest_remex.transport import Connection, TransferProgress
 
@@ -59,6 +59,8 @@ class CollectedRun:
     folder: Path
     outputs: FetchedOutputs
     logs: tuple[str, ...]
+    upstream: CollectedRun | None = None
+    """The run that it came after."""
 
     @property
     def run(self) -> RunRecord:
@@ -144,6 +146,43 @@ def collect(
     for remote, group in _by_remote(wanted).items():
         fetched |= _fetch(_Listing(group, connect(remote), options.largest), folder, progress)
     return [fetched.get(each.run.directory, each) for each in here]
+
+
+def wanted_upstreams(runs: Iterable[WantedRun], index: RunIndex) -> list[WantedRun]:
+    """Return the runs that runs came after, and those before, as far as they are recorded."""
+    found: dict[str, WantedRun] = {}
+    for each in runs:
+        run, sweep = each.recorded.run, each.sweep.after
+        while run.upstream is not None and sweep is not None:
+            before = index.of_directory(run.upstream.directory)
+            if before is None:
+                break
+            record = replace(before.record, launch=_reached_as(before.launch, each.recorded.launch))
+            wanted = WantedRun(RecordedRun(record, before.run), sweep)
+            found[before.run.directory] = wanted
+            run, sweep = before.run, sweep.after
+    return list(found.values())
+
+
+def _reached_as(launch: Launch, other: Launch) -> Launch:
+    """Return a launch that is reached as another one on the same host: its shell may differ."""
+    if launch.remote.host != other.remote.host:
+        return launch
+    return replace(launch, remote=replace(launch.remote, shell=other.remote.shell))
+
+
+def with_upstreams(
+    collected: Iterable[CollectedRun], others: Iterable[CollectedRun]
+) -> list[CollectedRun]:
+    """Return collected runs, each with the run that it came after, among them or `others`."""
+    collected = list(collected)
+    known = {each.run.directory: each for each in (*collected, *others)}
+
+    def linked(each: CollectedRun) -> CollectedRun:
+        before = known.get(each.run.upstream.directory) if each.run.upstream else None
+        return replace(each, upstream=linked(before)) if before else each
+
+    return [linked(each) for each in collected]
 
 
 def was_cleaned(collected: CollectedRun) -> bool:

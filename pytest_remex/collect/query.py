@@ -25,13 +25,14 @@ SHOWN = 5
 """The most jobs that a message names."""
 
 
-def query(
+def query(  # noqa: PLR0913 - what is asked, and how
     runs: Iterable[RecordedRun],
     connect: Connect,
     *,
     offline: bool = False,
     certain: bool = False,
     release: bool = True,
+    explain: bool = True,
 ) -> dict[str, Job]:
     """Return each run's job by run directory; what could not be determined is UNKNOWN.
 
@@ -44,6 +45,8 @@ def query(
         certain: Report a job as forgotten only if the controller itself was asked about it.
         release: Release jobs again that are held despite a recorded release, unless their script
             asks to be held.
+        explain: Query the upstreams of jobs that were cancelled before they started: if one
+            failed, that is the reason.
 
     Raises:
         RemoteError: A remote cannot be queried.
@@ -60,7 +63,18 @@ def query(
             directory = recorded.run.directory
             jobs[directory] = job or _unknown(recorded, "not queried: offline")
     for remote, group in unknown.items():
-        jobs |= _query_remote(group, connect(remote), certain=certain, release=release)
+        told = _query_remote(group, connect(remote), certain=certain, release=release)
+        if explain:
+            told |= _upstream_failed(group, told, connect(remote))
+        jobs |= told
+        by_directory = {recorded.run.directory: recorded for recorded in group}
+        ended = [by_directory[name] for name in told if told[name].state.ended]
+        for part in _record_final(ended, told):
+            # This also records the end for other clients. If it fails, such as on a full disk, the
+            # next command appends what is missing.
+            with suppress(RemoteError):
+                for _ in connect(remote).ask(AppendRecord(remote.runs, part)):
+                    pass
     return jobs
 
 
@@ -118,14 +132,39 @@ def _query_remote(
     for event in connection.ask(request):
         if isinstance(event, RunState):
             jobs[event.directory] = event.job
-    ended = [by_directory[name] for name in jobs if jobs[name].state.ended]
-    for part in _record_final(ended, jobs):
-        # This also records the end for other clients. If it fails, such as on a full disk, the
-        # next command appends what is missing.
-        with suppress(RemoteError):
-            for _ in connection.ask(AppendRecord(connection.remote.runs, part)):
-                pass
     return jobs
+
+
+def _upstream_failed(
+    runs: list[RecordedRun], jobs: Mapping[str, Job], connection: Connection
+) -> dict[str, Job]:
+    """Return the jobs that Slurm cancelled since what they come after failed, told so."""
+    cancelled = {
+        recorded.run.directory: recorded.run.upstream
+        for recorded in runs
+        if recorded.run.upstream and _never_started(jobs[recorded.run.directory])
+    }
+    asked = {each.directory: RunJob(each.directory, each.job) for each in cancelled.values()}
+    states = {name: job for name, job in jobs.items() if name in asked}
+    left = [each for name, each in asked.items() if name not in states]
+    request = Query(connection.remote.runs, connection.scheduler, left)
+    for event in connection.ask(request) if left else ():
+        if isinstance(event, RunState):
+            states[event.directory] = event.job
+    found: dict[str, Job] = {}
+    for directory, before in cancelled.items():
+        state = states.get(before.directory)
+        if state is not None and state.state.failed:
+            # of a chain only the first that failed says why
+            is_first = before.directory not in cancelled
+            ended = state.state if is_first else JobState.UPSTREAM_FAILED
+            why = f"{before.node}, which it comes after, ended {ended}: job {before.job}"
+            found[directory] = jobs[directory]._replace(state=JobState.UPSTREAM_FAILED, reason=why)
+    return found
+
+
+def _never_started(job: Job) -> bool:
+    return job.state is JobState.CANCELLED and not job.elapsed
 
 
 def _queried(run: RunRecord, *, release: bool) -> RunJob:

@@ -38,7 +38,8 @@ class Placement(NamedTuple):
 class HeaderOptions(NamedTuple):
     """What the script's `#SBATCH` lines ask for; None if they do not say. Time in seconds.
 
-    `script` is the script's path in the run directory.
+    `script` is the script's path in the run directory. `lines` are those lines, and `shebang` the
+    script's first line, for a script of ours that is submitted in its place.
     """
 
     output: Optional[str] = None
@@ -47,6 +48,8 @@ class HeaderOptions(NamedTuple):
     time_limit: Optional[float] = None
     held: bool = False
     script: str = SCRIPT
+    lines: List[str] = []  # noqa: RUF012 - never changed, and NamedTuple has no factory
+    shebang: str = ""
 
     @property
     def job_name(self) -> str:
@@ -81,6 +84,18 @@ class Pack(NamedTuple):
     time_limit: Optional[float] = None
 
 
+class Upstream(NamedTuple):
+    """The run that a run comes after.
+
+    `brought` leads from paths in the run directory to paths in the upstream's; `has_exit_code` says
+    that the upstream's exit code lies there, and must be 0.
+    """
+
+    directory: str
+    brought: Dict[str, str] = {}  # noqa: RUF012 - never changed, and NamedTuple has no factory
+    has_exit_code: bool = False
+
+
 class Submission(NamedTuple):
     """What one `sbatch` submits: one run, or many in an array or a pack.
 
@@ -88,7 +103,8 @@ class Submission(NamedTuple):
     own comment, which is kept. `job_number` counts the jobs of its run: 2 for a continued run.
     `in_doubt` means that an earlier client may have submitted it already. `options` override the
     script's header. `scripts` maps each run directory to the git blob of its script: a script that
-    has changed since is not submitted.
+    has changed since is not submitted. `dependency` is the value of sbatch's option of that name.
+    `upstreams` maps each run directory to the run that it comes after.
     """
 
     key: str
@@ -102,6 +118,8 @@ class Submission(NamedTuple):
     in_doubt: bool = False
     options: List[str] = []  # noqa: RUF012 - as environment
     scripts: Dict[str, str] = {}  # noqa: RUF012 - as environment
+    dependency: str = ""
+    upstreams: Dict[str, Upstream] = {}  # noqa: RUF012 - as environment
 
 
 class RunJob(NamedTuple):

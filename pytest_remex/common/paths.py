@@ -29,6 +29,12 @@ STARTED = "started"
 """In a run directory's `.remex/`: exists once a pack has started the run."""
 EXIT = "exit"
 """In a run directory's `.remex/`: the exit code, if the job wrote it."""
+CHECK = "check"
+"""In a run directory's `.remex/`: a script that looks for what the run brings from its upstream."""
+START = "start"
+"""In a run directory's `.remex/`: the script that is submitted where the check comes first."""
+UPSTREAM_FAILED = "upstream-failed"
+"""In a run directory's `.remex/`: what the check did not find."""
 STATE = "state.json"
 """In a run directory's `.remex/`: a final state that was seen."""
 SUBMIT = "submit-"
@@ -145,7 +151,8 @@ class RunNote(NamedTuple):
 class LocalSpec(NamedTuple):
     """A job as submitted to the local scheduler; an array has a task per directory, in order.
 
-    `append` means that its output is appended to that of earlier jobs.
+    `append` means that its output is appended to that of earlier jobs. `dependency` is as sbatch
+    takes it.
     """
 
     id: str
@@ -161,6 +168,7 @@ class LocalSpec(NamedTuple):
     submitted: float
     script: str = SCRIPT
     append: bool = False
+    dependency: str = ""
 
 
 class LocalState(NamedTuple):

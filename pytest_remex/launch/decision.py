@@ -47,7 +47,8 @@ class KnownRuns:
 
     `purged` means that the outputs of its own run are gone without having been fetched: see
     `is_purged`. `verdict` is that of the run that a retry depends on: see `recorded_verdict`.
-    `recipes` is the sweep's number of recipes.
+    `recipes` is the sweep's number of recipes. `lacks` means that a run after it did not find the
+    files that it brings.
     """
 
     run: RecordedRun | None = None
@@ -55,6 +56,12 @@ class KnownRuns:
     purged: bool = False
     verdict: str = ""
     recipes: int = 0
+    lacks: bool = False
+
+    @property
+    def is_of_no_use(self) -> bool:
+        """Whether what its own run left is gone, or is not what comes after it needs."""
+        return self.purged or self.lacks
 
     @classmethod
     def for_retry(
@@ -122,7 +129,7 @@ def is_continued_elsewhere(recorded: RecordedRun) -> bool:
 
 
 def _decide_by_run(known: KnownRuns, options: LaunchOptions, job: Job | None) -> Decision:
-    if known.purged:
+    if known.is_of_no_use:
         return Decision.RETRY
     completed_elsewhere = known.earlier is not None and known.earlier.completed
     if completed_elsewhere and not options.new_base and not _may_fail_check(known, options, job):
@@ -271,6 +278,10 @@ class Retries:
     def decide(self, known: KnownRuns, options: LaunchOptions) -> Decision:
         """Return what submit does with an experiment whose run was queried."""
         return decide(known, options, self._job(known.asked) if known.asked else None)
+
+    def has_ended(self, known: KnownRuns) -> bool:
+        """Return whether the job of an experiment's run has ended, well or not."""
+        return known.asked is not None and self._job(known.asked).state.ended
 
     def recipe(self, known: KnownRuns) -> int:
         """Return the recipe for a retry."""

@@ -22,7 +22,14 @@ from pytest_remex.launch.claims import run_of_claim, wanted_claim
 from pytest_remex.launch.options import Folders, Grouping
 from pytest_remex.launch.pipeline import clean_up_after_crashes
 from pytest_remex.launch.recognition import EarlierRun, Recognizer
-from pytest_remex.launch.session import LaunchSession, Services, SubmitRequest, begin, resume
+from pytest_remex.launch.session import (
+    LaunchSession,
+    Services,
+    SubmitRequest,
+    begin,
+    launch_key,
+    resume,
+)
 from pytest_remex.model import Remote, Repo
 from pytest_remex.records.copies import Copies, additions_besides
 from pytest_remex.records.index import RecordedRun, RunIndex
@@ -78,7 +85,7 @@ class Launcher:
         self._met: set[tuple[Repo, Remote]] = set()
         self._has: dict[str, bool] = {}
         self._index = RunIndex(self._own)
-        self._recognizer = self._recognizer_of(self._index)
+        self.recognizer = self._recognizer_of(self._index)
 
     @property
     def launches(self) -> list[str]:
@@ -112,11 +119,16 @@ class Launcher:
 
     def newest(self, prepared: Prepared, remote: Remote) -> RecordedRun | None:
         """Return the newest run of an experiment, even if it was refused or rejected."""
-        return self._recognizer.newest(prepared, local=remote.host is None)
+        return self.recognizer.newest(prepared, local=remote.host is None)
+
+    def sent_run(self, request: SubmitRequest) -> RecordedRun | None:
+        """Return the run of a request, where a launch of this command has it."""
+        session = self._sessions.get(launch_key(request))
+        return session.recorded(request.sha) if session else None
 
     def taken(self, request: SubmitRequest) -> TakenBy | None:
         """Return the earlier claim of another client on a request's experiment, if any."""
-        session = self._sessions.get(_launch_key(request))
+        session = self._sessions.get(launch_key(request))
         return session.taken.get(request.sha) if session else None
 
     def read_again(self, remotes: Iterable[Remote]) -> None:
@@ -148,7 +160,7 @@ class Launcher:
     def _learn(self) -> None:
         copies = [Copies(self._folder, each) for each in self._repos]
         self._index = RunIndex.of(self._own, copies, self._has_base)
-        self._recognizer = self._recognizer_of(self._index)
+        self.recognizer = self._recognizer_of(self._index)
 
     def _recognizer_of(self, index: RunIndex) -> Recognizer:
         there = CommitsThere(self._services.connect, self._repos)
@@ -157,17 +169,17 @@ class Launcher:
     def find_elsewhere(self, prepared: Prepared, repo: Repo, remote: Remote) -> EarlierRun | None:
         """Return the run of an experiment's point on an older base with different inputs."""
         git, local = self._services.workspaces.git(repo), remote.host is None
-        return self._recognizer.find_elsewhere(prepared, git, local=local)
+        return self.recognizer.find_elsewhere(prepared, git, local=local)
 
     def is_recorded(self, prepared: Prepared, repo: Repo, remote: Remote) -> bool:
         """Return whether an experiment already has a run that was, or was to be, submitted."""
         git, local = self._services.workspaces.git(repo), remote.host is None
-        return self._recognizer.find(prepared, git, local=local) is not None
+        return self.recognizer.find(prepared, git, local=local) is not None
 
     def recipe_of(self, prepared: Prepared, repo: Repo, remote: Remote) -> int | None:
         """Return the recipe of an experiment's run; None if it has no run."""
         git, local = self._services.workspaces.git(repo), remote.host is None
-        recorded = self._recognizer.find(prepared, git, local=local)
+        recorded = self.recognizer.find(prepared, git, local=local)
         return None if recorded is None else recorded.run.recipe
 
     def find(self, prepared: Prepared, repo: Repo, remote: Remote) -> RecordedRun | None:
@@ -176,7 +188,7 @@ class Launcher:
         Raises `RecordError` if its launch record cannot be written.
         """
         git, local = self._services.workspaces.git(repo), remote.host is None
-        recorded = self._recognizer.find(prepared, git, local=local)
+        recorded = self.recognizer.find(prepared, git, local=local)
         if recorded:
             self._found.append(recorded)
         if recorded is None or _is_named(recorded.run, prepared):
@@ -227,11 +239,11 @@ class Launcher:
 
     def launch_of(self, request: SubmitRequest) -> str:
         """Return the id of the launch that a request was committed to."""
-        return self._sessions[_launch_key(request)].launch.id
+        return self._sessions[launch_key(request)].launch.id
 
     def may_have_job(self, request: SubmitRequest) -> bool:
         """Return whether a request may have a job although its batch failed."""
-        session = self._sessions.get(_launch_key(request))
+        session = self._sessions.get(launch_key(request))
         run = session.runs.get(request.sha) if session else None
         return run is not None and run.stage in MAY_HAVE_JOB
 
@@ -295,13 +307,14 @@ class Launcher:
     def _committed(self, requests: Sequence[SubmitRequest]) -> pipeline.Batch:
         session = self._session(requests[0])
         runs = [_run_of(session, request) for request in requests]
+        session.befores |= {each.sha: each.before for each in requests if each.before}
         pairs = zip(requests, runs, strict=True)
         wanted = [wanted_claim(session, request, run) for request, run in pairs]
         made = {request.prepared.commit.sha for request in requests}
         return pipeline.commit(session, runs, wanted, made)
 
     def _session(self, request: SubmitRequest) -> LaunchSession:
-        key = _launch_key(request)
+        key = launch_key(request)
         if key not in self._sessions:
             self._sessions[key] = self._opened(request)
         return self._sessions[key]
@@ -315,30 +328,27 @@ class Launcher:
         return session
 
 
-def _launch_key(request: SubmitRequest) -> object:
-    if request.resumed:
-        return request.resumed.record.launch.id
-    prepared = request.prepared
-    sweep, patterns = prepared.experiment.sweep.name, prepared.identity.patterns
-    return sweep, patterns, request.repo, prepared.commit.base, request.remote
-
-
 def _by_launch(requests: Sequence[SubmitRequest]) -> list[list[int]]:
     """Return the positions of the requests of each launch."""
     groups: dict[object, list[int]] = {}
     for position, request in enumerate(requests):
-        groups.setdefault(_launch_key(request), []).append(position)
+        groups.setdefault(launch_key(request), []).append(position)
     return list(groups.values())
 
 
 def _run_of(session: LaunchSession, request: SubmitRequest) -> RunRecord:
+    before = request.before.run if request.before else None
     if request.resumed:
         run = request.resumed.run
         if run.job_number > session.runs[run.commit.sha].job_number:
             session.add([run])
+        if before and run.upstream != before and run.stage not in MAY_HAVE_JOB:
+            run = replace(run, upstream=before)
+            session.introduce_again(run)
         return run
     launch, sha = session.launch, request.prepared.commit.sha
-    return _new_run(request.prepared, names.run_directory(launch.branch, launch.id, sha))
+    run = _new_run(request.prepared, names.run_directory(launch.branch, launch.id, sha))
+    return replace(run, upstream=before)
 
 
 def _new_run(prepared: Prepared, directory: str) -> RunRecord:

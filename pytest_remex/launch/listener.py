@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 from pytest_remex.hookspecs import Continuation
-from pytest_remex.interaction import Progress
+from pytest_remex.interaction import Progress, show_nothing
 from pytest_remex.launch.continuation import EndedEarly
 from pytest_remex.model import Experiment
 
@@ -29,3 +29,31 @@ class Listener(Protocol):
 
     def submitted(self, launch: str, jobs: Mapping[str, str]) -> None:
         """Receive the jobs of a launch, by node id."""
+
+
+class QuietListener:
+    """The listener of a script: it shows nothing, and stops where Ctrl-C came."""
+
+    def __init__(self) -> None:
+        self._interrupted = False
+
+    def progress(self) -> AbstractContextManager[Progress]:
+        """Show nothing."""
+        return nullcontext(show_nothing)
+
+    def interrupted(self) -> None:
+        """Remember it."""
+        self._interrupted = True
+
+    def goes_on(self) -> bool:
+        """Raise KeyboardInterrupt where Ctrl-C came; else return True."""
+        if self._interrupted:
+            raise KeyboardInterrupt
+        return True
+
+    def continuation(self, _ended: EndedEarly, _experiment: Experiment) -> Continuation:
+        """Begin afresh: extensions are not asked."""
+        return Continuation()
+
+    def submitted(self, launch: str, jobs: Mapping[str, str]) -> None:
+        """Do nothing."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -70,3 +70,9 @@ class LaunchOptions:
     confirm: int | None = None
     new_base: bool = False
     note: str = ""
+
+    def of_experiment(self, *, chosen: bool) -> LaunchOptions:
+        """Return the options for an experiment; what the user did not select gets no replicate."""
+        if chosen or self.resubmit is not Resubmit.ALWAYS:
+            return self
+        return replace(self, resubmit=Resubmit.NEVER)

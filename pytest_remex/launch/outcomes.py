@@ -30,6 +30,7 @@ class State(StrEnum):
     ALREADY = "ALREADY SUBMITTED"
     OTHER_BASE = "ON ANOTHER BASE"
     UNJUDGED = "NOT JUDGED"
+    UPSTREAM_FAILED = "UPSTREAM FAILED"
     NOT_SUBMITTED = "NOT SUBMITTED"
     UNKNOWN = "UNKNOWN"
 
@@ -134,6 +135,26 @@ class Candidate:
     """What the records said about it."""
     rounds: int = 0
     """How often another client's run took its place."""
+    upstream: Candidate | None = None
+    """The experiment that it comes after."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the experiment that it comes after, if there is one, is on its way no more."""
+        way = {State.WAITING, State.SENDING}
+        return self.upstream is None or self.upstream.outcome.state not in way
+
+    @property
+    def may_go_again(self) -> bool:
+        """Whether it is to be sent once more as far as is known, or hangs on one that is."""
+        waits = self.known.run is not None and self.outcome.state is State.WAITING
+        return waits or (self.upstream is not None and self.upstream.may_go_again)
+
+    @property
+    def upstream_goes_again(self) -> bool:
+        """Whether what it comes after is sent once more by this command."""
+        before, sent = self.upstream, {State.WAITING, State.SENDING, State.SUBMITTED}
+        return before is not None and before.known.run is not None and before.outcome.state in sent
 
     @property
     def settled(self) -> bool:

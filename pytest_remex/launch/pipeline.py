@@ -44,7 +44,7 @@ from pytest_remex.launch.options import Grouping
 from pytest_remex.launch.push import publisher_for
 from pytest_remex.launch.session import LaunchSession, Services, is_same_place, resume
 from pytest_remex.launch.submissions import Submission, form_submissions
-from pytest_remex.model import Config, Remote, Repo
+from pytest_remex.model import Remote, Repo
 from pytest_remex.records.schema import (
     HAS_JOB,
     Committed,
@@ -53,6 +53,7 @@ from pytest_remex.records.schema import (
     Stage,
     Swept,
     Tidied,
+    own_config,
 )
 from pytest_remex.records.store import Journal, LaunchRecord
 from pytest_remex.repo.trees import blobs_at
@@ -207,7 +208,7 @@ def _place(session: LaunchSession, source: Source, shas: Sequence[str], progress
 
 
 def _placement(session: LaunchSession, run: RunRecord) -> Placement:
-    config: Config = {**session.launch.base_config, **run.point}
+    config = own_config(session.launch, run)
     meta: dict[str, object] = {"node": run.node, "id": run.id, "point": run.point, "config": config}
     if run.identity:
         meta |= {"fingerprint": run.identity.fingerprint, "replicate": run.identity.replicate}
@@ -239,7 +240,10 @@ def _submit_held(session: LaunchSession, shas: Sequence[str], progress: Progress
         scheduler=session.connection.scheduler,
         submissions=[
             each.request(
-                session.grouping, scripts, in_doubt=not session.in_doubt.isdisjoint(each.shas)
+                session.grouping,
+                scripts,
+                session.befores,
+                in_doubt=not session.in_doubt.isdisjoint(each.shas),
             )
             for each in submissions
         ],
@@ -277,7 +281,7 @@ def _submissions(session: LaunchSession, ready: Sequence[RunRecord]) -> list[Sub
     for run in session.runs.values():
         members.setdefault(run.submission, []).append(run)
     longest = session.connection.host().max_array_size or DEFAULT_ARRAY_SIZE
-    return form_submissions(ready, members, session.grouping, longest)
+    return form_submissions(ready, members, session.grouping, longest, session.befores)
 
 
 def _release(session: LaunchSession, shas: Sequence[str]) -> None:

@@ -84,6 +84,16 @@ class Recognizer:
         alike = self._index.alike(prepared.commit, prepared.identity)
         return self._first(prepared, (each for each in alike if each.is_here(local=local)))
 
+    def lacks(self, recorded: RecordedRun) -> bool:
+        """Return whether what came after a run is known not to have found what it brings."""
+        job = recorded.run.job
+        finals = [
+            each.run.final
+            for each in self._index.hanging_on(recorded.run.directory)
+            if each.run.upstream and each.run.upstream.job == job
+        ]
+        return any(each and each.state is JobState.UPSTREAM_FAILED for each in finals)
+
     def find_elsewhere(
         self, prepared: Prepared, repository: Git, *, local: bool
     ) -> EarlierRun | None:
@@ -96,7 +106,7 @@ class Recognizer:
         for recorded in self._index.of_point(sweep, point, local=local):
             if recorded.run.parameters != prepared.parameters:
                 continue
-            changed = self._changed_since(recorded.launch.base, prepared, repository)
+            changed = self._changed_in_chain(recorded.launch.base, prepared, repository)
             is_unknown = recorded.run.commit.sha in self._commit_is_gone
             if not changed and not is_unknown:
                 if found is None:
@@ -107,6 +117,14 @@ class Recognizer:
                 return earlier
             found = found or earlier
         return found
+
+    def _changed_in_chain(self, base: str, prepared: Prepared, repository: Git) -> tuple[str, ...]:
+        """Return the inputs that differ from a base, also those of what comes before."""
+        changed = self._changed_since(base, prepared, repository)
+        if prepared.upstream is None:
+            return changed
+        before = self._changed_in_chain(base, prepared.upstream, repository)
+        return tuple(dict.fromkeys((*before, *changed)))
 
     def _changed_since(self, base: str, prepared: Prepared, repository: Git) -> tuple[str, ...]:
         """Return the inputs that differ from a base; none if the repository does not have it."""
@@ -123,8 +141,14 @@ class Recognizer:
         key = repository, prepared.inputs
         if key not in self._recomputed:
             self._recomputed[key] = self._fingerprints(repository, prepared.inputs)
-        alike = self._recomputed[key].get(prepared.identity.fingerprint, ())
-        return self._first(prepared, (each for each in alike if each.counts(local=local)))
+        own = prepared.identity.inputs
+        alike = (
+            each
+            for each in self._recomputed[key].get(own or prepared.identity.fingerprint, ())
+            if each.counts(local=local)
+            and self._comes_after_same(each, prepared, repository, local=local)
+        )
+        return self._first(prepared, alike)
 
     def _first(self, prepared: Prepared, runs: Iterable[RecordedRun]) -> RecordedRun | None:
         """Return the first run of an experiment's sweep, or else of a sweep that no longer exists.
@@ -133,12 +157,28 @@ class Recognizer:
         """
         handed_on: RecordedRun | None = None
         for each in runs:
+            if _is_other_replicate(each, prepared):
+                continue
             if each.belongs_to(prepared.experiment.sweep.name, prepared.node):
                 return each
             nodes = [each.run.node, *(alias.node for alias in each.run.aliases)]
             if handed_on is None and not any(map(self._is_there, nodes)):
                 handed_on = each
         return handed_on
+
+    def _comes_after_same(
+        self, recorded: RecordedRun, prepared: Prepared, repository: Git, *, local: bool
+    ) -> bool:
+        """Return whether a run came after the upstream of an experiment, and brought the same."""
+        before = recorded.run.upstream
+        if before is None or prepared.upstream is None:
+            return before is None and prepared.upstream is None
+        upstream = self.find(prepared.upstream, repository, local=local)
+        return (
+            before.brought == prepared.brought
+            and upstream is not None
+            and upstream.run.directory == before.directory
+        )
 
     def _fingerprints(self, repository: Git, inputs: Inputs) -> dict[str, list[RecordedRun]]:
         """Return the runs recorded with other rules, by their fingerprints under these rules."""
@@ -199,6 +239,12 @@ def _change(entry: Sequence[str], script: str, patched: Patched) -> Edit | TreeE
     if path != script or patched.script is None or mode == LINK:
         return _tree_entry(entry)
     return Edit(os.fsencode(path), mode, patched.script.encode("utf-8", "surrogateescape"))
+
+
+def _is_other_replicate(recorded: RecordedRun, prepared: Prepared) -> bool:
+    if not prepared.experiment.sweep.is_replicated or recorded.run.identity is None:
+        return False
+    return recorded.run.identity.replicate != prepared.identity.replicate
 
 
 def _has_completed(recorded: RecordedRun) -> bool:

@@ -17,6 +17,7 @@ from pytest_remex.common.records import LaunchOpened, OpenLaunch, RecordPart
 from pytest_remex.errors import RemexError
 from pytest_remex.hookspecs import ContinueProbe
 from pytest_remex.interaction import one_line
+from pytest_remex.launch.before import Before
 from pytest_remex.launch.continuation import FailedProbe
 from pytest_remex.launch.options import Grouping
 from pytest_remex.launch.push import Publisher, publisher_for, withdraw_from_origin
@@ -47,7 +48,8 @@ class SubmitRequest:
     `resumed` is the run to resume, because its launch was interrupted or its job is continued.
     `retried` is the run whose job must have failed for a new run to be submitted, `probe` what
     extensions want to list for it; `earlier` is set if it is on another base. `over` is the newest
-    run of the experiment, which the new one follows, or replicates with `another`.
+    run of the experiment, which the new one follows, or replicates with `another`. `before` is the
+    run that it comes after.
     """
 
     prepared: Prepared
@@ -59,6 +61,7 @@ class SubmitRequest:
     probe: ContinueProbe | FailedProbe | None = None
     over: RecordedRun | None = None
     another: bool = False
+    before: Before | None = None
     recipes: Mapping[int, Prepared] = field(default_factory=dict)
     """The experiment prepared for a retry, by recipe number."""
 
@@ -124,6 +127,8 @@ class LaunchSession:
     """The names of the claims of runs, by commit."""
     taken: dict[str, TakenBy] = field(default_factory=dict)
     """Other clients' claims on the same experiments, by commit."""
+    befores: dict[str, Before] = field(default_factory=dict)
+    """What runs come after, by commit."""
 
     @property
     def worker(self) -> str:
@@ -154,6 +159,19 @@ class LaunchSession:
         new = [sha for sha in shas if sha not in self.introduced]
         self.journal.write(event for sha in new for event in introduction(self.runs[sha]))
         self.introduced.update(new)
+
+    def recorded(self, sha: str) -> RecordedRun | None:
+        """Return the run of a commit as it is recorded by now; None where there is none."""
+        if sha not in self.runs:
+            return None
+        record = LaunchRecord(self.launch, self.runs, self.journal.path)
+        return RecordedRun(record, self.runs[sha])
+
+    def introduce_again(self, run: RunRecord) -> None:
+        """Write of a run that it is made otherwise than was written before."""
+        self.add([run])
+        self.introduced.add(run.commit.sha)
+        self.journal.write(introduction(run))
 
     def next_part(self) -> RecordPart:
         """Return what was written to the record since it was last sent to the runs folder."""
@@ -281,3 +299,12 @@ def reached_by(runs: Iterable[tuple[RecordedRun, Remote]]) -> list[RecordedRun]:
 def is_same_place(one: Remote, other: Remote) -> bool:
     """Return whether two remotes are the same place, whatever their other settings."""
     return (one.host, one.clone, one.runs) == (other.host, other.clone, other.runs)
+
+
+def launch_key(request: SubmitRequest) -> object:
+    """Return what is equal for requests of one launch."""
+    if request.resumed:
+        return request.resumed.record.launch.id
+    prepared = request.prepared
+    sweep, patterns = prepared.experiment.sweep.name, prepared.identity.patterns
+    return sweep, patterns, request.repo, prepared.commit.base, request.remote

@@ -7,17 +7,20 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from rich import filesize
 
 from pytest_remex.common import parts
 from pytest_remex.errors import SweepError
 from pytest_remex.interaction import counted
+from pytest_remex.launch.before import Before, dependency_of, fits_array, key_of
 from pytest_remex.launch.options import Grouping, GroupingKind
 from pytest_remex.records.schema import RunRecord
 from pytest_remex.repo.identity import Footprint
 from pytest_remex.sbatch.header import Header, core_hours, has_comment
 
+NO_BEFORES: Mapping[str, Before] = MappingProxyType({})
 ALIKE = 100
 """Jobs that ask for the same, above which an array is worth a word."""
 
@@ -53,30 +56,42 @@ class Submission:
         return [run.commit.sha for run in self.runs]
 
     def request(
-        self, grouping: Grouping, scripts: Mapping[str, str], *, in_doubt: bool
+        self,
+        grouping: Grouping,
+        scripts: Mapping[str, str],
+        befores: Mapping[str, Before],
+        *,
+        in_doubt: bool,
     ) -> parts.Submission:
         """Return it in the form of the protocol.
 
         Args:
             grouping: How runs are grouped.
             scripts: The blob of each run's script, by commit.
+            befores: What runs come after, by commit.
             in_doubt: Whether it may have been submitted before.
         """
         first = self.runs[0]
         limit = grouping.limit if grouping.kind is self.kind else 0
         sha_or_key = first.commit.sha if self.kind is GroupingKind.SINGLE else self.key
+        before = {
+            run.directory: befores[sha] for run in self.runs if (sha := run.commit.sha) in befores
+        }
+        checks = {name: check for name, each in before.items() if (check := each.to_check)}
         return parts.Submission(
             key=self.key,
             directories=[run.directory for run in self.runs],
             comment="" if has_comment(first.header) else f"remex:{sha_or_key}",
             job_number=first.job_number,
             environment={"REMEX_COMMAND": first.command} if first.command else {},
-            header=_sent(first.header),
+            header=_sent(first.header, checked=bool(checks)),
             array=self._array(limit) if self.kind is GroupingKind.ARRAY else None,
             pack=self._pack(limit) if self.kind is GroupingKind.PACK else None,
             in_doubt=in_doubt,
             options=[*(["--open-mode=append"] if first.command else []), *first.sbatch],
             scripts={run.directory: scripts[run.commit.sha] for run in self.runs},
+            dependency=dependency_of([*before.values()]),
+            upstreams=checks,
         )
 
     def _array(self, limit: int) -> parts.Array:
@@ -104,6 +119,7 @@ def form_submissions(
     members: Mapping[str, Sequence[RunRecord]],
     grouping: Grouping,
     size: int,
+    befores: Mapping[str, Before] = NO_BEFORES,
 ) -> list[Submission]:
     """Divide runs among submissions.
 
@@ -112,6 +128,8 @@ def form_submissions(
         members: All runs of each earlier submission, by its key.
         grouping: How the others are grouped: by equal headers, or each by itself.
         size: The most runs in an array.
+        befores: What runs come after, by commit; in a group all wait for one job, or for one array
+            task by task.
 
     Returns:
         The submissions; each run is in one of them.
@@ -129,11 +147,11 @@ def form_submissions(
     if grouping.kind is GroupingKind.SINGLE:
         return [*formed.values(), *map(_single, new)]
     longest = size if grouping.kind is GroupingKind.ARRAY else len(new)
-    groups = _alike(new, longest)
+    groups = _alike(new, longest, befores, by_task=grouping.kind is GroupingKind.ARRAY)
     return [*formed.values(), *(_group(group, grouping.kind) for group in groups)]
 
 
-def _sent(header: Header) -> parts.HeaderOptions:
+def _sent(header: Header, *, checked: bool) -> parts.HeaderOptions:
     """Return the parts of a header that the agent needs."""
     return parts.HeaderOptions(
         output=header.output,
@@ -142,6 +160,8 @@ def _sent(header: Header) -> parts.HeaderOptions:
         time_limit=header.time_limit,
         held=header.held,
         script=header.script,
+        lines=list(header.lines) if checked else [],
+        shebang=header.shebang if checked else "",
     )
 
 
@@ -150,8 +170,10 @@ def _single(run: RunRecord) -> Submission:
     return Submission(run.directory + again, (run,), GroupingKind.SINGLE)
 
 
-def _alike(runs: Sequence[RunRecord], size: int) -> list[Sequence[RunRecord]]:
-    """Return groups of at most `size` runs with equal headers."""
+def _alike(
+    runs: Sequence[RunRecord], size: int, befores: Mapping[str, Before], *, by_task: bool
+) -> list[Sequence[RunRecord]]:
+    """Return groups of at most `size` runs with equal headers, which wait for the same."""
     alike: dict[tuple[str, ...], list[RunRecord]] = {}
     for run in runs:
         header = run.header
@@ -159,9 +181,23 @@ def _alike(runs: Sequence[RunRecord], size: int) -> list[Sequence[RunRecord]]:
         alike.setdefault(key, []).append(run)
     return [
         group[start : start + size]
-        for group in alike.values()
+        for several in alike.values()
+        for group in _waiting_alike(several, size, befores, by_task=by_task)
         for start in range(0, len(group), size)
     ]
+
+
+def _waiting_alike(
+    runs: Sequence[RunRecord], size: int, befores: Mapping[str, Before], *, by_task: bool
+) -> Iterable[Sequence[RunRecord]]:
+    """Return groups of runs that wait for one job, or all of them where each waits for one task."""
+    before = [befores.get(run.commit.sha) for run in runs]
+    if not any(before) or (by_task and len(runs) <= size and fits_array(before)):
+        return [runs]
+    groups: dict[str, list[RunRecord]] = {}
+    for run, each in zip(runs, before, strict=True):
+        groups.setdefault(key_of(each), []).append(run)
+    return groups.values()
 
 
 def _group(runs: Sequence[RunRecord], kind: GroupingKind) -> Submission:

@@ -17,15 +17,13 @@ the launch record how far each run got (`pipeline` has a diagram of the stages).
 
 from __future__ import annotations
 
-import shlex
 import traceback
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 
-from pytest_remex.errors import RemexError, SweepError
-from pytest_remex.hookspecs import Continuation, ContinueProbe
+from pytest_remex.errors import RemexError
+from pytest_remex.hookspecs import ContinueProbe
 from pytest_remex.interaction import one_line, show_nothing
 from pytest_remex.launch.background import BackgroundBatch, deferred_interrupts
 from pytest_remex.launch.claims import follow
@@ -37,8 +35,10 @@ from pytest_remex.launch.listener import Listener
 from pytest_remex.launch.options import Folders, GroupingKind, LaunchOptions
 from pytest_remex.launch.outcomes import Candidate, Outcome, State
 from pytest_remex.launch.recognition import moved_bases
+from pytest_remex.launch.sending_again import SendingAgain
 from pytest_remex.launch.session import Services, SubmitRequest, probes_of, reached_by
 from pytest_remex.launch.submissions import Cost, array_advice
+from pytest_remex.launch.upstreams import find_befores, run_of
 from pytest_remex.model import Remote, Repo
 from pytest_remex.repo.identity import Footprint
 from pytest_remex.repo.workspace import Prepared, Workspaces
@@ -84,6 +84,7 @@ class Submitter:
         self._expected = 0
         self._launcher = Launcher(folders, services, options.grouping, options.note)
         self._candidates: list[Candidate] = []
+        self._by_node: dict[str, Candidate] = {}
         self._waiting: list[Candidate] = []
         self._sending: list[Candidate] = []
         self._batch: BackgroundBatch | None = None
@@ -95,8 +96,8 @@ class Submitter:
         """The error after which nothing more was sent."""
         self.cost = Cost(0, 0.0, 0, Footprint(0, 0))
         """The cost of what was submitted."""
-        self.continuations: Counter[Continuation] = Counter()
-        """How runs that were ended early continue, with the numbers of runs."""
+        self._again = SendingAgain(self._launcher, listener)
+        self.continuations = self._again.continuations
 
     def expect(self, count: int) -> None:
         """Set how many experiments may come: above the limit, none is sent before all are known."""
@@ -128,13 +129,18 @@ class Submitter:
             RecordError: A launch record cannot be written.
         """
         known = self._known(prepared, repo, remote)
-        decision = decide(known, self._options, recorded_job(known.asked))
+        upstream = self._by_node.get(prepared.upstream.node) if prepared.upstream else None
+        options = self._options.of_experiment(chosen=prepared.chosen)
+        decision = decide(known, options, recorded_job(known.asked))
+        if decision is Decision.ALREADY and upstream and upstream.may_go_again:
+            decision = Decision.ASK
         made = {0: prepared, **(recipes or {})}
         request = SubmitRequest(
             prepared, repo, remote, earlier=known.earlier, probe=probe, recipes=made
         )
-        candidate = Candidate(request, known=known)
+        candidate = Candidate(request, known=known, upstream=upstream)
         self._candidates.append(candidate)
+        self._by_node[prepared.node] = candidate
         if outcome := Outcome.unsent(known, decision):
             candidate.outcome = outcome
             self._workspaces.forget(prepared)
@@ -143,7 +149,7 @@ class Submitter:
             candidate.request = replace(request, resumed=known.run)
         elif decision is Decision.ASK:
             candidate.request = replace(request, retried=known.asked)
-        elif decision is Decision.RETRY and not known.purged:
+        elif decision is Decision.RETRY and not known.is_of_no_use:
             candidate.request = replace(request, retried=known.run)  # it may be continued
         elif decision is Decision.RETRY:
             candidate.request = request.made_by(known.recipe_after(None))
@@ -180,7 +186,8 @@ class Submitter:
             return KnownRuns(run)
         earlier = self._launcher.find_elsewhere(prepared, repo, remote)
         recipes = len(prepared.experiment.sweep.recipes)
-        return KnownRuns.for_retry(run, earlier, self._folders.runs, recipes)
+        known = KnownRuns.for_retry(run, earlier, self._folders.runs, recipes)
+        return replace(known, lacks=run is not None and self._launcher.recognizer.lacks(run))
 
     def advance(self, *, last: bool) -> None:
         """Send waiting experiments once they fill a batch; with `last`, send them now and wait.
@@ -252,11 +259,14 @@ class Submitter:
             self._interrupts = stack.enter_context(deferred)
             try:
                 retries = self._retries()
-                sending = self._waiting = self._to_send(retries)
-                if not sending or not self._fits(sending, last=last):
+                self._waiting = self._to_send(retries)
+                if not self._waiting or not self._fits(self._waiting, last=last):
                     return
-                _cost([each.request for each in sending]).refuse_above(self._options.confirm)
-                sending = [each for each in sending if self._decide_how(each, retries)]
+                _cost([each.request for each in self._waiting]).refuse_above(self._options.confirm)
+                sending = self._ready()
+                if not sending:
+                    return
+                sending = [each for each in sending if self._again.decide(each, retries)]
                 send = self._launcher.commit([each.request for each in sending])
             except Exception as error:  # noqa: BLE001 - a fault that nobody reports would look like success
                 self._fail(self._waiting.pop(0), error)
@@ -265,7 +275,8 @@ class Submitter:
             self.cost += _cost([each.request for each in sending])
             for each in sending:
                 each.outcome = Outcome(State.SENDING)
-            self._sending, self._waiting = sending, []
+            self._sending = sending
+            self._waiting = _still_waiting(self._waiting)
             self._batch = BackgroundBatch(send)
             self._while_sending = stack.pop_all()
 
@@ -273,9 +284,25 @@ class Submitter:
         """Return the waiting experiments, except if their runs are alive, completed or unknown."""
         for candidate in self._waiting:
             if candidate.request.retried:
-                decision = retries.decide(candidate.known, self._options)
-                candidate.outcome = Outcome.unsent(candidate.known, decision) or candidate.outcome
-        return [each for each in self._waiting if each.outcome.state is State.WAITING]
+                outcome = Outcome.unsent(
+                    candidate.known, retries.decide(candidate.known, self._options)
+                )
+                if outcome and not (
+                    candidate.upstream_goes_again and retries.has_ended(candidate.known)
+                ):
+                    candidate.outcome = outcome
+        return _still_waiting(self._waiting)
+
+    def _ready(self) -> list[Candidate]:
+        """Return those that can be sent now: what they come after, if anything, is settled."""
+        ready = [each for each in self._waiting if each.is_ready]
+        upstreams = {id(each.upstream): each.upstream for each in ready if each.upstream}
+        runs = {
+            key: run for key, each in upstreams.items() if (run := run_of(each, self._launcher))
+        }
+        find_befores(ready, runs, self._connections.to)
+        self._waiting = _still_waiting(self._waiting)
+        return _still_waiting(ready)
 
     def _fits(self, sending: Sequence[Candidate], *, last: bool) -> bool:
         """Return whether to send now: near a remote's limits, only once everything is known."""
@@ -297,32 +324,6 @@ class Submitter:
         with shown as progress:
             to, folder, how = self._connections.to, self._folders.runs, self._options.resubmit
             return Retries(runs, probes, to, folder, progress, certain=how.is_certain)
-
-    def _decide_how(self, candidate: Candidate, retries: Retries) -> bool:
-        """Decide how a run is retried; return False if a hook that should decide raised."""
-        request = candidate.request
-        if request.retried:
-            request = request.made_by(retries.recipe(candidate.known))
-            try:
-                candidate.request = self._continued(request, retries)
-            except SweepError as error:
-                why = f"{error}; it was not started from scratch: correct the hook and submit again"
-                candidate.outcome = Outcome(State.NOT_SUBMITTED, why=why)
-                return False
-        return True
-
-    def _continued(self, request: SubmitRequest, retries: Retries) -> SubmitRequest:
-        """Return a request to continue in the run directory, if the run ended early and can."""
-        ended = retries.ended_early(request.retried) if request.retried else None
-        if request.retried is None or ended is None or request.on_new_base:
-            return request
-        how = self._listener.continuation(ended, request.prepared.experiment)
-        self.continuations[how] += 1
-        if not how.command:
-            return request
-        words = shlex.join(how.command)
-        resumed = self._launcher.prepare_continuation(request.retried, words, request.prepared)
-        return replace(request, resumed=resumed)
 
     def _receive(self, batch: BackgroundBatch) -> None:
         if len(self._interrupts) > 1:
@@ -388,6 +389,10 @@ class Submitter:
                 jobs.setdefault(each.outcome.launch, {})[node] = each.outcome.job
         for launch, submitted in jobs.items():
             self._listener.submitted(launch, submitted)
+
+
+def _still_waiting(candidates: Iterable[Candidate]) -> list[Candidate]:
+    return [each for each in candidates if each.outcome.state is State.WAITING]
 
 
 def _cost(requests: Iterable[SubmitRequest]) -> Cost:

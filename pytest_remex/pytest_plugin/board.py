@@ -33,6 +33,8 @@ LONGEST = 44
 """Characters of an experiment's id, where no parameter varies."""
 _TITLE_AND_END = 6
 """Lines of the columns' titles, and of what stands below the rows and the causes."""
+_OF_A_STAGE = 3
+"""Lines that each further stage takes: its name, a title, and how many are hidden."""
 CAUSES = 8
 """Causes of failures that are told."""
 
@@ -80,24 +82,58 @@ class Board:
 
     def __init__(self, rows: Sequence[BoardRow], most: int | None = ROWS) -> None:
         self._all = rows
-        self._shown = rows if most is None else _most_telling(rows, most)
+        self._most = most
+        self._stages = _stages(rows)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield from (Text(line, "dim") for line in _head(self._all))
-        yield _bars(self._all, ascii_only=options.ascii_only)
-        yield _table(self._shown, self._all, options)
-        if hidden := len(self._all) - len(self._shown):
-            yield Text(f"and {hidden} more: -v shows them all")
+        for name, rows in self._stages.items():
+            if len(self._stages) > 1:
+                yield Text(f"stage {clean(name)}", "bold")
+            yield from self._stage(rows, options)
         for cause, count in _causes(self._all):
             yield Text(f"{count} failed: {cause}", "red")
         if left := estimate([(each.job, each.progress) for each in self._all]):
             yield Text(left)
 
+    def _stage(self, rows: Sequence[BoardRow], options: ConsoleOptions) -> RenderResult:
+        shown = rows
+        if self._most is not None:
+            shown = _most_telling(rows, max(FEWEST, self._most // len(self._stages)))
+        yield _bars(rows, ascii_only=options.ascii_only)
+        yield _table(shown, rows, options)
+        if hidden := len(rows) - len(shown):
+            yield Text(f"and {hidden} more: -v shows them all")
+
+
+def _stages(rows: Sequence[BoardRow]) -> Mapping[str, Sequence[BoardRow]]:
+    """Return the rows by stage, the first one first; all in one group where there are none."""
+    if not any(row.recorded.run.upstream for row in rows):
+        return {"": rows}
+    directories = {row.recorded.run.directory: row.recorded for row in rows}
+
+    def depth(row: BoardRow) -> int:
+        run, count = row.recorded.run, 0
+        while run.upstream is not None:
+            count += 1
+            before = directories.get(run.upstream.directory)
+            if before is None:
+                break
+            run = before.run
+        return count
+
+    stages: dict[str, list[BoardRow]] = {}
+    for row in sorted(rows, key=depth):
+        stages.setdefault(row.recorded.launch.name, []).append(row)
+    return stages
+
 
 def lines_around(rows: Sequence[BoardRow], width: int) -> int:
     """Return how many lines a board has besides its rows, at most, on a terminal of some width."""
     told = [*_head(rows), *(f"{count} failed: {cause}" for cause, count in _causes(rows))]
-    states = len({row.job.state for row in rows})
+    stages = _stages(rows)
+    states = sum(len({row.job.state for row in stage}) for stage in stages.values())
+    states += _OF_A_STAGE * (len(stages) - 1)
     return states + sum(-(-cell_len(text) // width) for text in told) + _TITLE_AND_END
 
 

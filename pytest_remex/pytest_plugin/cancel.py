@@ -10,11 +10,16 @@ from pytest_remex.collect.query import query
 from pytest_remex.common.jobs import Job
 from pytest_remex.common.parts import RunJob
 from pytest_remex.common.protocol import Cancel, NotCancelled
+from pytest_remex.interaction import counted
 from pytest_remex.model import Remote
 from pytest_remex.pytest_plugin.items import fail
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.status import StatusMode
 from pytest_remex.records.index import RecordedRun
+from pytest_remex.records.schema import MAY_HAVE_JOB
+
+SHOWN = 5
+"""Jobs that are named of those that hang on what was cancelled."""
 
 
 class CancelMode(StatusMode):
@@ -25,13 +30,43 @@ class CancelMode(StatusMode):
     ) -> None:
         super().__init__(session, settings, items)
         self._not_cancelled: dict[str, str] = {}
+        self._hanging: Sequence[RecordedRun] = ()
 
     def _begin(self, runs: Mapping[str, RecordedRun]) -> None:
-        """Query the runs, cancel those that are live, and query them again."""
+        """Query the runs, cancel live jobs, and query them again."""
         jobs = query(runs.values(), self._connections.to, release=False)
         live = [each for each in runs.values() if not jobs[each.run.directory].state.ended]
         self._cancel([each for each in live if jobs[each.run.directory].state.live])
-        self._look({**jobs, **query(live, self._connections.to, release=False)})
+        after = query(live, self._connections.to, release=False, explain=False)
+        self._look({**jobs, **after})
+        self._hanging = [*self._hanging, *self._hanging_on(live)]
+
+    def _hanging_on(self, runs: Sequence[RecordedRun]) -> list[RecordedRun]:
+        """Return the runs that come after some, and were not selected themselves."""
+        found = {each.run.directory: each for each in runs}
+        left = list(runs)
+        while left:
+            more = self._index.hanging_on(left.pop().run.directory)
+            left += [each for each in more if each.run.directory not in found]
+            found |= {each.run.directory: each for each in more}
+        selected = {each.run.directory for each in self._runs.values()}
+        return [
+            each
+            for name, each in found.items()
+            if name not in selected and not each.run.final and each.run.stage in MAY_HAVE_JOB
+        ]
+
+    def pytest_terminal_summary(self) -> None:
+        """Show the board, and what hangs on what was cancelled."""
+        if self._hanging:
+            names = [f"{each.run.node} job {each.run.job}" for each in self._hanging]
+            shown = ", ".join(names[:SHOWN]) + (", ..." if names[SHOWN:] else "")
+            self._terminal.say(
+                f"{counted(len(names), 'job')} hung on what was cancelled and will not run, "
+                f"UPSTREAM FAILED: {shown}",
+                yellow=True,
+            )
+        super().pytest_terminal_summary()
 
     def _cancel(self, runs: Sequence[RecordedRun]) -> None:
         by_remote: dict[Remote, list[RunJob]] = {}

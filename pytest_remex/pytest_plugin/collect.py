@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ from pytest_remex.collect.pipeline import (
     WantedRun,
     collect,
     collect_offline,
+    wanted_upstreams,
     was_cleaned,
+    with_upstreams,
 )
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RemexError
@@ -54,7 +57,7 @@ from pytest_remex.repo.workspace import Workspaces
 from pytest_remex.tables.merge import ZIP
 from pytest_remex.tables.publish import Published, Target, publish
 from pytest_remex.tables.readers import BuiltInReaders
-from pytest_remex.tables.recorded import RecordedRows
+from pytest_remex.tables.recorded import RecordedRows, measures_of_upstream
 
 SHOWN = 5
 """The most left-out outputs that a message names."""
@@ -73,6 +76,7 @@ class CollectMode(RecordedRunsMode):
         self._keeper = VerdictKeeper(_ini_texts(session.config))
         self._kept: dict[str, KeptVerdict] = {}
         self._watches: dict[str, Watch] = {}
+        self._others: Sequence[CollectedRun] = ()
         self._recorded_rows = RecordedRows(settings.output, settings.launch, self._terminal.note)
         self._sweeps = {item.nodeid: sweep_for(item) for item in items}
         readers = BuiltInReaders(lambda: session.config.hook)
@@ -128,13 +132,18 @@ class CollectMode(RecordedRunsMode):
 
         node, parameters = node_of(item), parameters_of(item)
         judge = RunJudge(node, parameters, collected, keep, watch.on)
+        judged = (each.result for each in self._judges.values())
+        before = measures_of_upstream(collected.upstream, judged, self._settings.output)
+        judge.result = replace(judge.result, before=before)
         self._judges[item.nodeid] = judge
         return judge
 
     def _still_holds(self, item: pytest.Function, judge: RunJudge) -> bool:
         """Return whether the verdict of an earlier collect is taken."""
         experiment = experiment_of(item, judge.collected.folder, judge.collected.run.recipe)
-        is_asked = not self._settings.fresh and judge.collected.outputs.complete
+        # a check may read what the run before left, which is not watched
+        is_alone = judge.collected.run.upstream is None
+        is_asked = not self._settings.fresh and judge.collected.outputs.complete and is_alone
         kept = self._keeper.find(judge.result, experiment) if is_asked else None
         if kept is not None:
             self._kept[item.nodeid] = kept
@@ -145,6 +154,8 @@ class CollectMode(RecordedRunsMode):
         collected = judge.collected
         if not passed:
             self._keeper.drop(collected.folder)
+        elif collected.run.upstream is not None:
+            return
         elif collected.outputs.complete and item.nodeid not in self._kept:
             workspace = self._workspaces.at(places_of(item)[0], collected.launch.base)
             experiment = experiment_of(item, workspace.scratch.path, collected.run.recipe)
@@ -200,6 +211,9 @@ class CollectMode(RecordedRunsMode):
                 f"{what} kept, as nothing changed that the checks were made of: --remex-fresh "
                 f"judges all"
             )
+        for each in self._others:
+            where = f"{each.run.node} {each.job.state} job {each.job.id}"
+            self._terminal.say(f"upstream, not judged: {where}")
         for state, count in sorted(self._pending().items()):
             self._terminal.say(f"{count} {state}", yellow=True)
         if next_command := self._next_command(failed=bool(failed)):
@@ -285,7 +299,19 @@ class CollectMode(RecordedRunsMode):
         if self._settings.wait is not None:
             self._wait(runs)
         wanted = [WantedRun(run, self._sweeps[node]) for node, run in runs.items()]
-        self._collected |= zip(runs, self._fetch(wanted), strict=True)
+        self._collected |= zip(runs, self._fetch_all(wanted), strict=True)
+
+    def _fetch_all(self, runs: Sequence[WantedRun]) -> list[CollectedRun]:
+        """Fetch runs, and what they came after, which is not judged where it was not selected."""
+        selected = {each.recorded.run.directory for each in runs}
+        others = [
+            each
+            for each in wanted_upstreams(runs, self._index)
+            if each.recorded.run.directory not in selected
+        ]
+        fetched = self._fetch([*runs, *others])
+        self._others = [*self._others, *fetched[len(runs) :]]
+        return with_upstreams(fetched[: len(runs)], fetched[len(runs) :])
 
     def _fetch(self, runs: Sequence[WantedRun]) -> list[CollectedRun]:
         if self._settings.offline:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,6 @@ import pytest
 from pytest_remex.collect.found_runs import CommitsThere
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.sync import sync
-from pytest_remex.common.jobs import JobState
 from pytest_remex.errors import RemexError, RemoteError
 from pytest_remex.launch.continuation import LookAhead, told
 from pytest_remex.launch.continuation import shown as shown_continuation
@@ -28,7 +27,7 @@ from pytest_remex.launch.doctor import Fitness
 from pytest_remex.launch.options import LaunchOptions
 from pytest_remex.launch.outcomes import unjudged_text
 from pytest_remex.launch.preparation import CheckoutCopies, Inspect
-from pytest_remex.launch.recognition import EarlierRun, Recognizer, moved_bases
+from pytest_remex.launch.recognition import Recognizer, moved_bases
 from pytest_remex.launch.session import reached_by
 from pytest_remex.launch.submissions import Cost, array_advice, written
 from pytest_remex.model import Remote, Repo
@@ -45,38 +44,27 @@ from pytest_remex.pytest_plugin.items import (
     sweep_for,
 )
 from pytest_remex.pytest_plugin.options import Settings
+from pytest_remex.pytest_plugin.planned import (
+    SENT,
+    SENT_ONCE_MORE,
+    PlannedExperiment,
+    kept_back,
+    title_of,
+    tree,
+)
 from pytest_remex.pytest_plugin.preparation import ConfigChecks
 from pytest_remex.pytest_plugin.selection import bases_in, may_hold_records
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.records.copies import Copies, additions_besides
-from pytest_remex.records.index import RecordedRun, RunIndex
+from pytest_remex.records.index import RunIndex
 from pytest_remex.records.store import read_records
 from pytest_remex.repo.identity import Footprint
 from pytest_remex.repo.workspace import Prepared, Workspaces
-from pytest_remex.sbatch.header import format_duration
 from pytest_remex.sweep_file import SweepFiles
 from pytest_remex.transport import Connections
 
 SHOWN = 20
 """How many diffs a plan shows without -v."""
-SENT = frozenset({Decision.NEW, Decision.FINISH, Decision.AGAIN, Decision.RETRY})
-SENT_ONCE_MORE = frozenset({Decision.AGAIN, Decision.RETRY})
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedExperiment:
-    """An experiment of a plan, what submit would do with it, and its point's run on another base.
-
-    `retried` is its previous run, if it will be retried, and `recipe` the recipe of the retry.
-    """
-
-    prepared: Prepared
-    remote: Remote
-    decision: Decision
-    title: str
-    earlier: EarlierRun | None
-    retried: RecordedRun | None = None
-    recipe: int = 0
 
 
 class DryRun:
@@ -98,6 +86,7 @@ class DryRun:
         self._met: dict[tuple[Repo, Remote], None] = {}
         self._unreachable: set[Remote] = set()
         self._planned: list[PlannedExperiment] = []
+        self._by_node: dict[str, PlannedExperiment] = {}
         self._tried: set[str] = set()
         self._refusals: list[str] = []
         self._hooks = GuardedHooks(session.config.hook, self._terminal.note)
@@ -126,6 +115,7 @@ class DryRun:
         if self._copies:
             self._copies.leave_out(prepared)
         if self._settings.mode is Mode.PLAN:
+            preparation.refuse_without_upstream(prepared)
             with failing_plainly(pyfuncitem.session):
                 self._meet(repo, remote)
         planned = self._with_recipe(pyfuncitem, self._plan(prepared, repo, remote))
@@ -153,6 +143,8 @@ class DryRun:
         """Show the plan."""
         if self._settings.mode is Mode.PLAN:
             self._show_diffs()
+            for line in tree(self._planned):
+                self._terminal.say(line)
             self._terminal.say(self._summary(), green=True)
             sent = [e for e in self._planned if e.decision in SENT and e.remote.host is not None]
             grouping = self._settings.launching.grouping
@@ -195,6 +187,15 @@ class DryRun:
                 self._refusals.append(str(error))
         for note in fitness.notes:
             self._terminal.note(note)
+        self._look_at_upstreams()
+
+    def _look_at_upstreams(self) -> None:
+        """See whether upstreams that are used as they are keep experiments back."""
+        problems = {*self._unreachable, *self._jobs.problems}
+        try:
+            self._refusals += kept_back(self._planned, problems, self._connections.to)
+        except RemexError as error:
+            self._terminal.note(f"whether upstreams ended well is not known: {error}")
 
     def _inspect(self, prepared: Prepared, originals: Mapping[str, bytes]) -> None:
         experiment = prepared.experiment
@@ -242,16 +243,25 @@ class DryRun:
         if options.resubmit.is_retry:
             recipes = len(prepared.experiment.sweep.recipes)
             known = KnownRuns.for_retry(run, earlier, self._settings.runs, recipes)
+            known = replace(known, lacks=run is not None and self._recognizer.lacks(run))
+        options = options.of_experiment(chosen=prepared.chosen)
         decision = decide(known, options, recorded_job(known.asked))
         if decision is Decision.ASK:
             known, job = self._jobs.look(known, remote)
             decision = decide(known, options, job)
-        title = _title(decision, known, prepared)
+        upstream = self._by_node.get(prepared.upstream.node) if prepared.upstream else None
+        if upstream is not None:
+            decision = upstream.decide(decision, recorded_job(known.run))
+        title = title_of(decision, known, prepared)
         retried = known.run if decision is Decision.RETRY else None
         recipe = known.recipe_after(recorded_job(retried))
         if retried is not None:
             (retried,) = reached_by([(retried, remote)])
-        return PlannedExperiment(prepared, remote, decision, title, known.earlier, retried, recipe)
+        planned = PlannedExperiment(
+            prepared, remote, decision, title, known.earlier, retried, recipe, known.run, upstream
+        )
+        self._by_node[prepared.node] = planned
+        return planned
 
     def _with_recipe(self, item: pytest.Function, planned: PlannedExperiment) -> PlannedExperiment:
         """Return what a retry would submit for an experiment whose sweep has recipes.
@@ -358,39 +368,6 @@ class DryRun:
         if unjudged := counts[Decision.UNJUDGED]:
             parts.append(unjudged_text(unjudged))
         return "; ".join(parts)
-
-
-def _title(decision: Decision, known: KnownRuns, prepared: Prepared) -> str:
-    """Return an experiment's title in a plan."""
-    run = known.asked
-    if run is None or decision is Decision.NEW:
-        return "NEW"
-    job = run.run.job
-    titles = {
-        Decision.FINISH: f"INTERRUPTED at {run.run.stage}",
-        Decision.AGAIN: f"AGAIN after job {job}",
-        Decision.RETRY: f"RETRY after job {job}{_why_retried(known, prepared)}",
-        Decision.UNJUDGED: f"NOT JUDGED job {job}",
-        Decision.ELSEWHERE: f"BEING SUBMITTED by {run.record.owner or 'another client'}",
-        Decision.OTHER_BASE: f"ON ANOTHER BASE {run.launch.base[:7]} job {job}",
-        Decision.ASK: f"RETRY if job {job} failed",
-    }
-    by = f" by {run.launch.by}" if run.launch.by and not run.record.own else ""
-    return titles.get(decision, f"ALREADY SUBMITTED job {job}{by}")
-
-
-def _why_retried(known: KnownRuns, prepared: Prepared) -> str:
-    job = recorded_job(known.asked)
-    if job is None or known.asked is None or known.purged:
-        return ""
-    if job.state is JobState.COMPLETED:
-        return ", whose check failed"
-    if job.state is not JobState.TIMEOUT:
-        return f", {job.state}"
-    limits = (known.asked.run.header.time_limit, prepared.header.time_limit)
-    before, now = ("no limit" if each is None else format_duration(each) for each in limits)
-    again = "and again" if before == now else "now"
-    return f", TIMEOUT after {before}, {again} {now}"
 
 
 def _markup(line: str) -> Markup:

@@ -16,7 +16,8 @@ from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.interaction import clean
 from pytest_remex.model import Config, Experiment, Remote, Repo, Sweep, Value
 from pytest_remex.pytest_plugin import options
-from pytest_remex.sweep import plain, sweep_of
+from pytest_remex.sweep import plain, sweep_of, upstream_at
+from pytest_remex.upstream import config_at
 
 Markup = Mapping[str, bool]
 """Colours and other markup for pytest's terminal writer."""
@@ -74,8 +75,10 @@ def parameters_of(item: pytest.Function) -> Config:
 def experiment_of(item: pytest.Function, path: Path, recipe: int = 0) -> Experiment:
     """Return the experiment for its sweep function; `path` is its checkout or outputs folder."""
     plan, point = sweep_for(item), point_of(item)
-    config = {**plan.base_config, **point}
-    return Experiment(plan, item.callspec.id, point, config, path, recipe=plan.recipe(recipe))
+    config, before = config_at(plan, point), upstream_at(plan, point)
+    return Experiment(
+        plan, item.callspec.id, point, config, path, recipe=plan.recipe(recipe), comes_after=before
+    )
 
 
 def use_recipe(item: pytest.Function, path: Path, recipe: int) -> None:
@@ -83,10 +86,16 @@ def use_recipe(item: pytest.Function, path: Path, recipe: int) -> None:
     item.funcargs[FIXTURE] = experiment_of(item, path, recipe)
 
 
+def experiment_in(item: pytest.Function) -> Experiment | None:
+    """Return the experiment that the sweep function was given."""
+    given = item.funcargs[FIXTURE]
+    return given if isinstance(given, Experiment) else None
+
+
 def sbatch_options_of(item: pytest.Function) -> dict[str, str]:
     """Return the options that the sweep function set with `experiment.sbatch(...)`."""
-    given = item.funcargs[FIXTURE]
-    return given.sbatch_options if isinstance(given, Experiment) else {}
+    given = experiment_in(item)
+    return given.sbatch_options if given else {}
 
 
 def places_of(item: pytest.Function) -> tuple[Repo, Remote]:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from pytest_remex import hookspecs
-from pytest_remex.errors import RemexError
+from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.point_ids import point_id
 from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.anchor import anchor_of, refuse_unread_conftests
@@ -33,6 +33,7 @@ from pytest_remex.pytest_plugin.items import (
     shorten_reason,
     word_of,
 )
+from pytest_remex.pytest_plugin.stages import COLLECTED, in_order, is_imported
 from pytest_remex.sweep import SWEEP_FILES, expand, sweep_of
 
 ENDED_WELL = frozenset({"passed", "completed"})
@@ -93,11 +94,19 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if collection_path == output and output != config.rootpath else None
 
 
-def pytest_pycollect_makeitem(obj: object) -> None:
-    """Make every sweep use the fixture `experiment`, even without an argument of that name."""
+def pytest_pycollect_makeitem(
+    collector: pytest.Module | pytest.Class, name: str, obj: object
+) -> list[pytest.Item] | None:
+    """Make every sweep use the fixture `experiment`, even without an argument of that name.
+
+    A sweep that a file imports is collected where it is defined, and nowhere else.
+    """
     if sweep_of(obj) is not None:
+        if is_imported(collector, name, obj):
+            return []
         function = getattr(obj, "__func__", obj)
         pytest.mark.sweep(pytest.mark.usefixtures(FIXTURE)(function))
+    return None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -116,6 +125,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept: list[pytest.Item] = []
     others: list[pytest.Item] = []
     dry = options.mode(config) is Mode.DRY
+    if items:
+        items[0].session.stash[COLLECTED] = experiments(items)
     for item in items:
         found = is_experiment(item)
         if found:
@@ -127,8 +138,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=others)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Register the mode's plugin if there are experiments."""
+    _put_in_order(session)
     items = experiments(session.items)
     if items and not session.config.option.collectonly:
         refuse_unread_conftests(session.config)
@@ -144,6 +157,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             facts = FactsFile(session.config, path.absolute())
             session.config.pluginmanager.register(facts, "remex-facts")
         _freeze()
+
+
+def _put_in_order(session: pytest.Session) -> None:
+    """Have each experiment after its upstream, which is added where something is to be made."""
+    complete = options.mode(session.config) in {Mode.DRY, Mode.PLAN, Mode.SUBMIT}
+    try:
+        ordered = in_order(session, complete=complete)
+    except SweepError as error:
+        raise pytest.UsageError(str(error)) from error
+    if ordered is not None:
+        session.items[:] = [*(each for each in session.items if not is_experiment(each)), *ordered]
 
 
 @pytest.hookimpl(tryfirst=True)

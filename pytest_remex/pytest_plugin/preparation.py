@@ -15,6 +15,7 @@ from pytest_remex.model import Experiment, Repo
 from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.items import (
     arguments,
+    experiment_in,
     experiment_of,
     fail,
     failing_plainly,
@@ -24,6 +25,7 @@ from pytest_remex.pytest_plugin.items import (
     sweep_for,
     use_recipe,
 )
+from pytest_remex.pytest_plugin.stages import ADDED, Key, key_of_item, upstream_key
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.repo.inputs import InputRules
 from pytest_remex.repo.workspace import Named, Prepared, Workspaces
@@ -64,6 +66,7 @@ class Preparer:
         self._workspaces = workspaces
         self._terminal = terminal
         self._options = options
+        self._prepared: dict[Key, Prepared] = {}
 
     def prepare(
         self, item: pytest.Function, inspect: Inspect | None = None, recipe: int = 0
@@ -86,13 +89,27 @@ class Preparer:
         body.close()
         given = experiment_of(item, path, recipe)
         experiment = replace(given, sbatch_options=sbatch_options_of(item))
+        if (used := experiment_in(item)) and used.comes_after:
+            experiment = replace(experiment, comes_after=used.comes_after)
         with failing_plainly():
-            named = Named(node_of(item), experiment, parameters_of(item))
+            named = self._named(item, experiment)
             contents = self._workspaces.contents(repo, _rules_of(item), remote.shared)
             prepared = prepare_experiment(named, workspace, contents, inspect, self._options)
         for warning in warnings_of(self._workspaces.git(repo), prepared):
             self._terminal.note(warning.text, warning.about or None)
+        if not recipe:
+            self._prepared[key_of_item(item)] = prepared
         return prepared
+
+    def _named(self, item: pytest.Function, experiment: Experiment) -> Named:
+        before = upstream_key(item)
+        return Named(
+            node_of(item),
+            experiment,
+            parameters_of(item),
+            upstream=self._prepared.get(before) if before else None,
+            chosen=ADDED not in item.stash,
+        )
 
     def prepare_again(
         self, first: Prepared, item: pytest.Function, inspect: Inspect, recipe: int
@@ -109,6 +126,16 @@ class Preparer:
                 f"same files as the first one: read experiment.recipe in the patch"
             )
         return replace(made, identity=first.identity, recipe=recipe)
+
+
+def refuse_without_upstream(prepared: Prepared) -> None:
+    """Fail the item of an experiment whose upstream could not be prepared."""
+    before = prepared.experiment.comes_after
+    if before is not None and prepared.upstream is None:
+        fail(
+            f"{before.sweep.name}[{before.id}], which it comes after, was not prepared: see "
+            f"what is said of that"
+        )
 
 
 def _rules_of(item: pytest.Function) -> InputRules:

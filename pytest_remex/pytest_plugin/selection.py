@@ -63,6 +63,7 @@ class RecordedRunsMode:
         self._groups = by_place(items)
         self._known: dict[tuple[Repo, Remote], KnownThere] = {}
         self._unsubmitted = 0
+        self._index = RunIndex([])
 
     def _find_runs_with(
         self, item: pytest.Function, repo: Repo, remote: Remote
@@ -79,6 +80,7 @@ class RecordedRunsMode:
             return None
         if (repo, remote) not in self._known:
             self._known[repo, remote] = self._learn(repo, remote)
+        self._index = self._known[repo, remote].index
         if not self._groups:
             _refuse_unknown(self._settings.launch, self._known.values(), self._settings.launches)
         return self._runs_on(remote, self._find_runs(self._known[repo, remote], items))

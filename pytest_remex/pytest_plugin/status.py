@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import pytest
 
 from pytest_remex.collect.hooks import GuardedHooks
+from pytest_remex.collect.pipeline import WantedRun, wanted_upstreams
 from pytest_remex.collect.removal import job_with_removal, read_removal
 from pytest_remex.collect.watch import OutputWatcher
 from pytest_remex.common.jobs import Job, JobState
@@ -18,7 +19,7 @@ from pytest_remex.errors import RemoteError
 from pytest_remex.model import Run
 from pytest_remex.pytest_plugin.board import ROWS, Board, BoardRow, lines_around
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
-from pytest_remex.pytest_plugin.items import experiment_of, skip
+from pytest_remex.pytest_plugin.items import experiment_of, skip, sweep_for
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.selection import NOT_ENDED, LookingMode
 from pytest_remex.records.index import RecordedRun
@@ -74,7 +75,9 @@ class StatusMode(LookingMode):
         return "--remex-submit sends what was not submitted"
 
     def _begin(self, runs: Mapping[str, RecordedRun]) -> None:
-        """Query the runs, again and again where the user waits for them."""
+        """Query the runs, repeatedly if the user waits for them."""
+        runs = {**runs, **self._upstreams(runs)}
+        self._runs |= runs
         if self._settings.wait is None:
             for jobs in self._polled(list(runs.values())):
                 self._look(jobs)
@@ -86,6 +89,15 @@ class StatusMode(LookingMode):
                 raise
             self._was_interrupted = True
             self._terminal.say("stopped waiting: the jobs go on", yellow=True)
+
+    def _upstreams(self, runs: Mapping[str, RecordedRun]) -> dict[str, RecordedRun]:
+        """Return the runs, by node id, that the selected ones come after: shown, and no more."""
+        wanted = [
+            WantedRun(recorded, sweep_for(self._items[node])) for node, recorded in runs.items()
+        ]
+        known = {each.run.directory for each in runs.values()}
+        found = [each.recorded for each in wanted_upstreams(wanted, self._index)]
+        return {each.run.node: each for each in found if each.run.directory not in known}
 
     def _wait(self, runs: Sequence[RecordedRun]) -> None:
         told: Counter[JobState] = Counter()
@@ -167,7 +179,7 @@ class StatusMode(LookingMode):
 
     def _progress(self, node: str, job: Job, text: str) -> float | None:
         """Return a job's progress, as a hook reads it from its output."""
-        if not self._config.hook.pytest_remex_progress.get_hookimpls():
+        if node not in self._items or not self._config.hook.pytest_remex_progress.get_hookimpls():
             return None
         with TemporaryDirectory() as folder:
             output = Path(folder) / "output"

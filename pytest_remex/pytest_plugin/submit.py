@@ -125,6 +125,7 @@ class SubmitMode:
 
         self._terminal.target(remote)
         prepared = self._preparer.prepare(pyfuncitem, check)
+        preparation.refuse_without_upstream(prepared)
         recipes = self._recipes(pyfuncitem, prepared, repo, remote)
         with failing_plainly():
             probe = next(iter(probes), None)
@@ -281,6 +282,8 @@ class SubmitMode:
         count = self._submitter.count
         if any(map(count, (State.WAITING, State.UNKNOWN, State.NOT_SUBMITTED))):
             return "the same command again, once that is fixed; --remex-doctor checks the rest"
+        if count(State.UPSTREAM_FAILED):
+            return "--remex-submit --remex-retry sends what failed, and what hangs on it"
         if count(State.SUBMITTED):
             return "--remex-status --remex-wait, then --remex-collect"
         if count(State.UNJUDGED):
@@ -329,9 +332,12 @@ def _add_outcome(
             set_word(call, Word(_word(outcome), {}))
             call.outcome = "skipped"
             call.longrepr = str(path), (line or 0) + 1, f"Skipped: {_why_not_sent(outcome)}"
-        case State.NOT_SUBMITTED | State.UNKNOWN:
-            unknown = outcome.state is State.UNKNOWN
-            why = outcome.why if unknown else f"not submitted: {outcome.why}"
+        case State.NOT_SUBMITTED | State.UNKNOWN | State.UPSTREAM_FAILED:
+            words = {
+                State.NOT_SUBMITTED: "not submitted: ",
+                State.UPSTREAM_FAILED: "UPSTREAM FAILED: ",
+            }
+            why = words.get(outcome.state, "") + outcome.why
             failure = pytest.CallInfo.from_call(lambda: fail(why), "call").excinfo
             call.outcome = "failed"
             call.longrepr = item.repr_failure(failure) if failure else why

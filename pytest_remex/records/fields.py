@@ -59,6 +59,7 @@ def identity_to_json(identity: Identity) -> dict[str, Any]:
         "replicate": identity.replicate,
         "patterns": identity.patterns,
         "changed": [list(entry) for entry in identity.changed],
+        **({"inputs": identity.inputs} if identity.inputs else {}),
     }
 
 
@@ -76,6 +77,7 @@ def identity_from_json(data: Json) -> Identity:
         patterns=field(data, "patterns", str),
         changed=tuple(changed),
         replicate=field(data, "replicate", int),
+        inputs=field(data, "inputs", str) if "inputs" in data else "",
     )
 
 

@@ -66,7 +66,8 @@ class RunIndex:
                 if run.taken:
                     continue  # another launch has the experiment
                 recorded = RecordedRun(record, run)
-                self._by_identity.setdefault(run.commit.identity, []).append(recorded)
+                if run.upstream is None:  # else base and tree alone do not tell it from others
+                    self._by_identity.setdefault(run.commit.identity, []).append(recorded)
                 if run.identity:
                     self._by_fingerprint.setdefault(run.identity.fingerprint, []).append(recorded)
                 self._by_node.setdefault((run.node, _text(run.point)), []).append(recorded)
@@ -129,7 +130,29 @@ class RunIndex:
         They may belong to other sweeps.
         """
         alike = self._by_fingerprint.get(identity.fingerprint, []) if identity else []
+        if identity and identity.inputs:
+            return iter(alike)
         return chain(alike, self._by_identity.get(commit.identity, []))
+
+    def of_directory(self, directory: str) -> RecordedRun | None:
+        """Return the run of a run directory."""
+        return self._by_directory.get(directory)
+
+    def hanging_on(self, directory: str) -> list[RecordedRun]:
+        """Return the runs that come after the run of a run directory."""
+        return self._by_upstream.get(directory, [])
+
+    @cached_property
+    def _by_directory(self) -> dict[str, RecordedRun]:
+        return {each.run.directory: each for each in self.newest_first()}
+
+    @cached_property
+    def _by_upstream(self) -> dict[str, list[RecordedRun]]:
+        found: dict[str, list[RecordedRun]] = {}
+        for each in self.newest_first():
+            if each.run.upstream and not each.run.taken:
+                found.setdefault(each.run.upstream.directory, []).append(each)
+        return found
 
     def of_launch(self, launch: str, token: str) -> LaunchRecord | None:
         """Return the record of a launch."""

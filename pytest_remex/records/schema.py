@@ -29,6 +29,7 @@ from pytest_remex.records.fields import (
     optional,
     texts,
 )
+from pytest_remex.records.upstream_run import UpstreamRun
 from pytest_remex.sbatch.header import Header
 
 FORMAT = 1
@@ -95,6 +96,7 @@ class RunRecord:
     """The sweep that took it over; empty if it still belongs to its launch's sweep."""
     aliases: tuple[Renamed, ...] = ()
     """Its names in other sweeps, which may still exist, for example in another clone."""
+    upstream: UpstreamRun | None = None
 
     @property
     def may_have_job(self) -> bool:
@@ -118,6 +120,13 @@ class Launch:
     note: str = ""
     by: str = ""
     """Who launched it, and from where: `user@machine`."""
+
+
+def own_config(launch: Launch, run: RunRecord) -> Config:
+    """Return a run's config, without the parameters of what it comes after."""
+    before = run.upstream.point if run.upstream else {}
+    own = {name: value for name, value in run.point.items() if name not in before}
+    return {**launch.base_config, **own}
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +302,9 @@ def run_to_json(run: RunRecord) -> dict[str, Any]:
 
 
 def _optional_fields(run: RunRecord) -> dict[str, Any]:
-    return {"sbatch": list(run.sbatch), "recipe": run.recipe, "sweep": run.sweep}
+    before = run.upstream.to_json() if run.upstream else None
+    facts = {"sbatch": list(run.sbatch), "recipe": run.recipe, "sweep": run.sweep}
+    return {**facts, "upstream": before}
 
 
 def run_from_json(data: Json, base: str) -> RunRecord:
@@ -310,6 +321,7 @@ def run_from_json(data: Json, base: str) -> RunRecord:
         sbatch=texts(data, "sbatch") if "sbatch" in data else (),
         recipe=field(data, "recipe", int) if "recipe" in data else 0,
         sweep=field(data, "sweep", str) if "sweep" in data else "",
+        upstream=UpstreamRun.of(data),
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import os
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pytest_remex.common.paths import unplaceable
@@ -19,6 +19,7 @@ from pytest_remex.repo.inputs import InputRules, Inputs
 from pytest_remex.repo.scratch import Scratch
 from pytest_remex.repo.trees import Edit
 from pytest_remex.sbatch.header import Header, parse_header
+from pytest_remex.upstream import staged_fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +32,23 @@ class RunContents:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """An experiment with its node ID, and the parameters that stacked `parametrize` marks add."""
+    """An experiment with its node ID, and the parameters that stacked `parametrize` marks add.
+
+    `upstream` is the experiment that it comes after; None where that is not known, or there is
+    none. `chosen` says that the user selected it: else it is there for what comes after it.
+    """
 
     node: str
     experiment: Experiment
     parameters: Config
+    upstream: Prepared | None = None
+    chosen: bool = True
+
+    @property
+    def brought(self) -> Mapping[str, str]:
+        """What it brings: from paths in its run directory to paths in its upstream's."""
+        before = self.experiment.comes_after
+        return before.brought if before else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +73,12 @@ class Prepared:
     """Options for sbatch that override the script's header; `header` is the result."""
     recipe: int = 0
     """The number of the recipe that made it; `identity` is by the first recipe."""
+    upstream: Prepared | None = None
+    """The experiment that it comes after."""
+    brought: Mapping[str, str] = field(default_factory=dict)
+    """What it brings: from paths in its run directory to paths in its upstream's."""
+    chosen: bool = True
+    """Whether the user selected it: else it is there for what comes after it."""
 
 
 class Workspace:
@@ -88,7 +107,7 @@ class Workspace:
         self._shows = shows
         self._headers: dict[tuple[str, bytes], Header] = {}
         self._input_trees: dict[Inputs, InputTree] = {}
-        self._nodes: dict[tuple[str, str], str] = {}
+        self._nodes: dict[tuple[str, str, int], str] = {}
 
     def prepare(
         self, named: Named, header: Header, patch: Patch, contents: RunContents
@@ -108,8 +127,13 @@ class Workspace:
                     f"use another path, or remove it in the patch"
                 )
         inputs.refuse(patch.edits, experiment.id, self._differs)
+        if named.brought:
+            made = {edit.path for edit in patch.edits if edit.content is not None}
+            _refuse_brought(named, made | {*self.scratch.files})
         tree = self.input_tree(inputs)
-        identity = _identity(tree, inputs, patch)
+        identity = replace(
+            _after(_identity(tree, inputs, patch), named), replicate=experiment.replicate - 1
+        )
         self._refuse_equal_inputs(named, identity)
         return Prepared(
             node=named.node,
@@ -124,6 +148,9 @@ class Workspace:
             ignored=patch.ignored,
             leaving=patch.leaving,
             special=patch.special,
+            upstream=named.upstream,
+            brought=named.brought,
+            chosen=named.chosen,
         )
 
     def _differs(self, edit: Edit) -> bool:
@@ -132,7 +159,7 @@ class Workspace:
 
     def _refuse_equal_inputs(self, named: Named, identity: Identity) -> None:
         experiment = named.experiment
-        key = experiment.sweep.name, identity.fingerprint
+        key = experiment.sweep.name, identity.fingerprint, identity.replicate
         first = self._nodes.setdefault(key, named.node)
         if first != named.node:
             raise SweepError(
@@ -239,6 +266,27 @@ def _identity(tree: InputTree, inputs: Inputs, patch: Patch) -> Identity:
         patterns=inputs.digest,
         changed=tuple((os.fsdecode(each.path), each.mode, each.sha) for each in entries),
     )
+
+
+def _after(identity: Identity, named: Named) -> Identity:
+    """Return the identity of an experiment, which is also that of the one that it comes after."""
+    if named.experiment.comes_after is None:
+        return identity
+    before = named.upstream.identity.fingerprint if named.upstream else ""
+    both = staged_fingerprint(identity.fingerprint, before, named.brought)
+    return replace(identity, fingerprint=both, inputs=identity.fingerprint)
+
+
+def _refuse_brought(named: Named, files: set[bytes]) -> None:
+    """Refuse to bring what is in the way of a file in the run directory, or the other way round."""
+    for target in named.brought:
+        path = os.fsencode(target)
+        above = {path[:place] for place, byte in enumerate(path) if byte == ord("/")}
+        if path in files or above & files or any(each.startswith(path + b"/") for each in files):
+            raise SweepError(
+                f"{named.experiment.id}: bring: {target!r} is in the way of a file of the run "
+                f"directory: name another one"
+            )
 
 
 def _diff(edit: Edit, original: bytes) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 from pytest_remex.collect.recorder import read_curves
 from pytest_remex.common.jobs import JobState
 from pytest_remex.errors import RemexError
+from pytest_remex.model import REPLICATE
 from pytest_remex.names import label
 from pytest_remex.tables.merge import LAUNCHES
 from pytest_remex.tables.recorded import RECORDED, read_with_recorded, recorded_launches
@@ -56,7 +57,12 @@ def _colour(word: object) -> str:
 
 
 def results(
-    which: str | Path, *, launch: str | None = None, grid: bool = False, everything: bool = False
+    which: str | Path,
+    *,
+    launch: str | None = None,
+    grid: bool = False,
+    everything: bool = False,
+    spread: bool = False,
 ) -> pd.DataFrame:
     """Return the results of a sweep, one row per experiment.
 
@@ -72,7 +78,10 @@ def results(
         grid: Make the dimensions the index, ready for `.to_xarray()`. A level is named after the
             dimension's first parameter whose values are all different; with `everything` the first
             level is the launch.
-        everything: Return the rows of all launches.
+        everything: All launches together.
+        spread: One row a point, over its replicates: of each measure that is a number the mean, as
+            `<name>.spread` the standard deviation (of a sample: NaN for one alone), and as
+            `<name>.count` how many have it. Numbers alone are measures then.
 
     Raises:
         RemexError: The results do not exist, or are damaged.
@@ -88,11 +97,13 @@ def results(
     tables = [_read(path) for path in paths]
     if None not in tables:
         found = frame(_together([table for table in tables if table]))
+        if spread:
+            found, everything = _spread(found), False
         return _grid(found, ["launch"] if everything else []) if grid else found
-    if grid or len(paths) > 1:
+    if grid or spread or len(paths) > 1:
         raise RemexError(
             f"{paths[0]} has no results.json beside it, which says what its columns are: "
-            f"collect again, or leave out grid and everything"
+            f"collect again, or leave out grid, spread and everything"
         )
     return read_csv(path)
 
@@ -175,6 +186,34 @@ def frame(table: Table) -> pd.DataFrame:
         "measures": table.names("measure"),
     }
     return found
+
+
+def _spread(found: pd.DataFrame) -> pd.DataFrame:
+    """Return mean, standard deviation and count of each measure over a point's replicates."""
+    names = [name for name in found.attrs["parameters"] if name != REPLICATE]
+    measures = [name for name in found.attrs["measures"] if _is_number(found[name])]
+    columns = [map(repr, found[name]) for name in names]
+    keys = list(zip(*columns, strict=True)) if columns else [()] * len(found)
+    places: dict[tuple[str, ...], list[int]] = {}
+    for place, key in enumerate(keys):
+        places.setdefault(key, []).append(place)
+    rows = []
+    for several in places.values():
+        group = found.iloc[several]
+        row = {name: group[name].iloc[0] for name in names}
+        for name in measures:
+            values = group[name].dropna().astype("float64")
+            row |= {name: values.mean(), f"{name}.spread": values.std()}
+            row[f"{name}.count"] = len(values)
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    dimensions = [each for each in found.attrs["dimensions"] if each != [REPLICATE]]
+    table.attrs = {"dimensions": dimensions, "parameters": names, "measures": measures}
+    return table
+
+
+def _is_number(values: pd.Series[Any]) -> bool:
+    return values.dtype.name in {"int64", "Int64", "float64"}
 
 
 def _find(which: str | Path) -> Path:

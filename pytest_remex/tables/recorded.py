@@ -18,7 +18,7 @@ from pytest_remex.errors import RecordError
 from pytest_remex.io import writing
 from pytest_remex.names import CHANGED, label
 from pytest_remex.tables.merge import LAUNCHES, Row, merged
-from pytest_remex.tables.table import CSV, Table, read_table
+from pytest_remex.tables.table import CSV, DamagedTableError, Table, read_table
 
 if TYPE_CHECKING:
     from pytest_remex.collect.judge import JudgedRun
@@ -114,7 +114,39 @@ def row_of(judged: JudgedRun) -> Row:
 def _measures(judged: JudgedRun) -> dict[str, Scalar]:
     """Return the recorded measures, and the number of the recipe if the sweep has recipes."""
     recipe: dict[str, Scalar] = {"recipe": judged.collected.run.recipe}
-    return {**(recipe if judged.sweep.recipes else {}), **judged.measures}
+    return {**(recipe if judged.sweep.recipes else {}), **judged.measures, **judged.before}
+
+
+def measures_of_upstream(
+    upstream: CollectedRun | None, judged: Iterable[JudgedRun], output: Path
+) -> dict[str, Scalar]:
+    """Return the measures of a run that others came after, each as `<sweep>.<name>`.
+
+    Args:
+        upstream: The run; None for none.
+        judged: The runs that this collect has judged: the others are in the tables.
+        output: The output folder.
+
+    """
+    if upstream is None:
+        return {}
+    name, directory = upstream.sweep.name, upstream.run.directory
+    for each in judged:
+        if each.collected.run.directory == directory:
+            return {_prefixed(name, measure): value for measure, value in _measures(each).items()}
+    try:
+        table = read_with_recorded(results_folder(output, name, None))
+    except DamagedTableError:
+        return {}
+    rows = table.rows if table else []
+    row = next((row for row in rows if row.get("run_directory") == directory), {})
+    measures = table.names("measure") if table and row else ()
+    found = {_prefixed(name, measure): row.get(measure) for measure in measures}
+    return {key: value for key, value in found.items() if not isinstance(value, list | dict)}
+
+
+def _prefixed(sweep: str, measure: str) -> str:
+    return measure if "." in measure else f"{sweep}.{measure}"
 
 
 def recorded_rows(folder: Path, collected: Iterable[str] = ()) -> list[Row]:

@@ -14,6 +14,7 @@ from pytest_remex.model import Experiment, Run, Value
 from pytest_remex.records.copies import read_all_copies
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.merge import merged
+from pytest_remex.records.schema import own_config
 from pytest_remex.records.store import read_records
 from pytest_remex.tables.frame import results
 from pytest_remex.tables.readers import hooks_of
@@ -83,6 +84,6 @@ def _recorded(launches: Path, directories: Iterable[str]) -> list[WantedRun]:
 
 
 def _run(each: CollectedRun, hook: pluggy.HookRelay) -> Run:
-    config = {**each.launch.base_config, **each.run.point}
+    config = own_config(each.launch, each.run)
     experiment = Experiment(each.sweep, each.run.id, each.run.point, config, each.folder)
     return make_run(each, experiment, hook)

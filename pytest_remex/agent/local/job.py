@@ -11,7 +11,7 @@ import tempfile
 import time
 from typing import IO, BinaryIO, Dict, Optional, Tuple
 
-from pytest_remex.agent import process
+from pytest_remex.agent import process, upstream
 from pytest_remex.agent.errors import AgentError, UnreadableError
 from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.local.store import Store, Task, lock
@@ -24,6 +24,10 @@ GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL."""
 _MEMORY_UNIT = 1 if os.uname().sysname == "Darwin" else 1024
 """Bytes in the unit of ru_maxrss."""
+
+
+_CHECKED = ("/bin/sh", "-c", upstream.CHECK + 'exec "$@"', "sh")
+"""What the command of a job begins with that comes after another."""
 
 
 class Slots:
@@ -121,6 +125,8 @@ def _start(store: Store, task: Task) -> "subprocess.Popen[bytes]":
     script = os.path.join(task.directory, task.spec.script)
     try:
         words = [*interpreter_of(script), script]
+        if os.path.lexists(paths.in_run(task.directory, paths.CHECK)):
+            words = [*_CHECKED, *words]
         environment = _environment(store, task)
         out, err = _open_outputs(task)
     except ShebangError as error:

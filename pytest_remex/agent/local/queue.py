@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import IO, Dict, List, Optional, Tuple
+from typing import IO, Dict, List, Optional, Set, Tuple
 
 from pytest_remex.agent import BOOT, process
 from pytest_remex.agent.errors import UnreadableError
@@ -36,7 +36,7 @@ def settle_orphans(store: Store) -> None:
     """Kill the jobs that a killed queue left running; the caller must hold the queue's lock."""
     for job in store.marked(RELEASED):
         for task in _tasks(store, job):
-            state = _state(store, task)
+            state = _state(store, task.id)
             if state is not None and state.state is JobState.RUNNING:
                 process.kill_group(state.pid, state.birth)
                 reason = "the queue process was killed"
@@ -66,10 +66,18 @@ def _tasks(store: Store, job: str) -> List[Task]:
     return list(tasks(spec)) if spec else []
 
 
-def _state(store: Store, task: Task) -> Optional[LocalState]:
-    """Return a task's state; a damaged one is UNKNOWN."""
+def before_of(task: Task) -> List[str]:
+    """Return the ids of what a task comes after, from a dependency as sbatch takes it."""
+    kind, *jobs = task.spec.dependency.split(":")
+    if kind == "aftercorr":
+        return [f"{job}_{task.array_index}" for job in jobs]
+    return jobs
+
+
+def _state(store: Store, task: str) -> Optional[LocalState]:
+    """Return a task's state by its id; a damaged one is UNKNOWN."""
     try:
-        return store.state(task.id)
+        return store.state(task)
     except UnreadableError as error:
         return LocalState(JobState.UNKNOWN, str(error))
 
@@ -108,8 +116,10 @@ class Queue:
             self._forget_finished(job)
 
     def _start_what_fits(self) -> None:
+        unfinished = {task.id for task in self._waiting}
+        unfinished.update(job.task.id for job, _ in self._running)
         for task in list(self._waiting):
-            if self._throttled(task):
+            if self._throttled(task) or not self._may_start(task, unfinished):
                 continue
             slot = self._slots.take()
             if slot is None:
@@ -128,6 +138,19 @@ class Queue:
             return
         self._store.write_state(task.id, job.state())
         self._running.append((job, slot))
+
+    def _may_start(self, task: Task, unfinished: Set[str]) -> bool:
+        """Return whether what a task comes after has ended well; where not, end the task."""
+        for before in before_of(task):
+            state = None if before in unfinished else _state(self._store, before)
+            if state is None or not state.state.ended:
+                return False
+            if state.state is not JobState.COMPLETED:
+                self._waiting.remove(task)
+                why = f"job {before}, which it comes after, ended {state.state}"
+                self._finish(task, LocalState(JobState.UPSTREAM_FAILED, why))
+                return False
+        return True
 
     def _throttled(self, task: Task) -> bool:
         limit = task.spec.throttle

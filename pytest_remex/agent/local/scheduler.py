@@ -4,7 +4,7 @@ import os
 import time
 from typing import Dict, List, Optional, Set
 
-from pytest_remex.agent import fs, record_copies
+from pytest_remex.agent import fs, record_copies, upstream
 from pytest_remex.agent.errors import UnreadableError
 from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.local import queue
@@ -76,7 +76,9 @@ def query(request: protocol.Query, reply: Reply) -> None:
     released = set(store.marked(RELEASED))
     for run in request.queried:
         try:
-            job = _job(store, run.job, released)
+            job = upstream.explain(
+                _job(store, run.job, released), os.path.join(request.runs, run.directory)
+            )
         except UnreadableError as error:
             job = Job(run.job, JobState.UNKNOWN, str(error), source="local")
         reply.send(protocol.RunState(run.directory, job))
@@ -105,6 +107,7 @@ def _claim(store: Store, submission: LocatedSubmission, environment: str, first:
     check_scripts(submission)
     for directory in submission.run_directories:
         RunFiles(directory).remove(paths.EXIT)
+    upstream.prepare(submission)
     os.makedirs(submission.notes, exist_ok=True)
     added = store.add(_spec(submission, environment), first)
     if fs.create(settled, added + "\n"):
@@ -129,6 +132,7 @@ def _spec(submission: LocatedSubmission, environment: str) -> LocalSpec:
         submitted=0.0,
         script=header.script,
         append=_appends(submission.options),
+        dependency=submission.dependency,
     )
 
 

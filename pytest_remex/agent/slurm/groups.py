@@ -13,7 +13,7 @@ import shlex
 import shutil
 from typing import Callable, Dict, List, NamedTuple, Optional
 
-from pytest_remex.agent import fs
+from pytest_remex.agent import fs, upstream
 from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.submissions import LocatedSubmission, interpreter
@@ -177,6 +177,15 @@ def _publish(built: str, folder: str) -> None:
             raise
 
 
+def start_of(submission: LocatedSubmission) -> str:
+    """Return the script of a single run whose upstream is looked at first; else nothing."""
+    if submission.grouped or not submission.upstreams:
+        return ""
+    header = submission.header
+    run = upstream.CHECK + _run_script(header.shebang, header.script)
+    return "\n".join(["#!/bin/sh", *header.lines, "", run])
+
+
 def _run_script(shebang: str, script: str) -> str:
     """Return shell code that runs a script in the run directory with the shebang's interpreter."""
     command = " ".join(shlex.quote(word) for word in interpreter(shebang + "\n"))
@@ -187,8 +196,12 @@ def _run_script(shebang: str, script: str) -> str:
 def _array_script(submission: LocatedSubmission, array: Array) -> str:
     """Return the script of an array: the runs' header, then code that runs the task's run."""
     enter = _ENTER.format(index="$SLURM_ARRAY_TASK_ID")
-    run = _run_script(array.shebang, submission.header.script)
+    run = _check(submission) + _run_script(array.shebang, submission.header.script)
     return "\n".join(["#!/bin/sh", *array.header_lines, "", enter + run])
+
+
+def _check(submission: LocatedSubmission) -> str:
+    return upstream.CHECK if submission.upstreams else ""
 
 
 def _array_options(submission: LocatedSubmission, array: Array) -> List[str]:
@@ -216,7 +229,8 @@ def _pack_scripts(submission: LocatedSubmission, pack: Pack) -> Dict[str, str]:
     batch = _PACK.replace("@DISBATCH@", shlex.quote(program))
     unit, name = paths.unit(submission.job_number), os.path.basename(submission.folder)
     begin = _PACK_RUN.replace("@UNIT@", unit).replace("@NAME@", shlex.quote(name))
-    run = begin + _redirection(submission) + _run_script(pack.shebang, submission.header.script)
+    begin += _redirection(submission) + "\n" + _check(submission)
+    run = begin + _run_script(pack.shebang, submission.header.script)
     return {
         paths.SCRIPT: "\n".join(["#!/bin/sh", *pack.header_lines, batch]),
         _TASKS: "".join(f"sh ./task {index}\n" for index in range(len(submission.directories))),

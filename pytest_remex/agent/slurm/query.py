@@ -10,6 +10,7 @@ after it, but not this one.
 import contextlib
 from typing import Dict, List, Optional, Set, Tuple
 
+from pytest_remex.agent import upstream
 from pytest_remex.agent.errors import AgentError, UnreadableError
 from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.slurm import client, control, groups, parse
@@ -63,6 +64,7 @@ def query(request: Query, reply: Reply) -> None:
         _ask_others(asked, cluster, answers, certain=request.certain)
         for one in asked:
             job = _own_state(one, answers.jobs[one.directory])._replace(id=one.id)
+            job = upstream.explain(job, one.path)
             _remember(one.path, job)
             reply.send(RunState(one.directory, job))
         if request.cancel_orphans:

@@ -4,7 +4,7 @@ import contextlib
 import os
 from typing import Callable, Dict, List, NamedTuple
 
-from pytest_remex.agent import process, record_copies
+from pytest_remex.agent import process, record_copies, upstream
 from pytest_remex.agent.errors import AgentError, UnreadableError
 from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.slurm import attempts, client, commands, groups, units
@@ -195,8 +195,15 @@ def _sbatch(submission: LocatedSubmission, number: int, context: SubmitContext) 
     note = attempts.begin(notes, job_number, number)
     if note is None:
         return SbatchResult(DOUBT)
+    try:
+        upstream.prepare(submission, groups.start_of(submission))
+    except UnreadableError as error:
+        os.close(note)
+        attempts.refuse(notes, job_number, number, str(error))
+        return SbatchResult(REJECTED, words=str(error))
     group = groups.group_of(submission)
-    options = submission.options + (group.options if group else [])
+    options = [*submission.options, *(group.options if group else [])]
+    options += upstream.options_of(submission)
     words = commands.submit(submission.comment, options, submission.script)
     variables = {**commands.variables_for_submission(os.environ), **submission.environment}
     code = context.launcher.run(words, submission.folder, note, variables)

@@ -1,0 +1,71 @@
+"""What a run comes after, and what that means for sbatch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pytest_remex.common.jobs import JobId
+from pytest_remex.common.parts import Upstream
+from pytest_remex.records.upstream_run import UpstreamRun
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a run comes after, as it is known when the run is sent.
+
+    `waits` says that the upstream's job has not ended; `in_pack` that it shares its job with the
+    other runs of a pack.
+    """
+
+    run: UpstreamRun
+    waits: bool
+    in_pack: bool = False
+
+    @property
+    def to_check(self) -> Upstream | None:
+        """What the job looks for when it starts; None for nothing."""
+        if not self.run.brought and not self.in_pack:
+            return None
+        return Upstream(self.run.directory, dict(self.run.brought), self.in_pack)
+
+
+def dependency_of(befores: Sequence[Before]) -> str:
+    """Return the dependency of one sbatch, as its option takes it; empty where it waits for none.
+
+    Args:
+        befores: What each of its runs comes after, in the order of an array's tasks.
+
+    Example:
+        >>> run = UpstreamRun("n", {}, "l", "c", "d", "12_0")
+        >>> dependency_of([Before(run, waits=True)])
+        'afterok:12_0'
+
+    """
+    waiting = [each for each in befores if each.waits]
+    if not waiting:
+        return ""
+    if array := _array_of(befores):
+        return f"aftercorr:{array}"
+    jobs = dict.fromkeys(JobId.parse(each.run.job).on_cluster for each in waiting)
+    kind = "afterany" if any(each.in_pack for each in waiting) else "afterok"
+    return ":".join([kind, *jobs])
+
+
+def _array_of(befores: Sequence[Before]) -> str:
+    """Return the array of which each task comes before the run in its place; empty for none."""
+    ids = [JobId.parse(each.run.job) for each in befores]
+    in_place = all(one.task == str(place) for place, one in enumerate(ids))
+    numbers = {one.number for one in ids}
+    return numbers.pop() if len(ids) > 1 and in_place and len(numbers) == 1 else ""
+
+
+def fits_array(befores: Sequence[Before | None]) -> bool:
+    """Return whether runs, in this order, come one to one after the tasks of one array."""
+    known = [each for each in befores if each is not None and each.waits]
+    return len(known) == len(befores) and bool(_array_of(known))
+
+
+def key_of(before: Before | None) -> str:
+    """Return the job that a run waits for, by which runs are grouped; empty for none."""
+    return before.run.job if before and before.waits else ""

@@ -1,0 +1,186 @@
+"""Finds out what experiments come after: which run and job, and whether that keeps them back."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from pytest_remex.collect.query import Connect, query
+from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.common.parts import ListedRun
+from pytest_remex.common.protocol import ListOutputs, Outputs
+from pytest_remex.launch.before import Before
+from pytest_remex.launch.launcher import Launcher
+from pytest_remex.launch.options import GroupingKind
+from pytest_remex.launch.outcomes import Candidate, Outcome, State
+from pytest_remex.launch.session import reached_by
+from pytest_remex.model import Remote
+from pytest_remex.records.index import RecordedRun
+from pytest_remex.records.upstream_run import UpstreamRun
+
+BOTH = "--remex-submit --remex-retry sends it and what hangs on it again"
+_USED = frozenset({State.SUBMITTED, State.ALREADY, State.UNJUDGED})
+"""States in which an experiment has a run that others may come after."""
+
+
+def find_befores(
+    candidates: Iterable[Candidate], runs: Mapping[int, RecordedRun], connect: Connect
+) -> None:
+    """Set what candidates come after, or the outcome of those that this keeps back.
+
+    Args:
+        candidates: Experiments that are to be sent, whose upstreams are settled.
+        runs: The runs of their upstreams, by the `id` of the upstream's candidate.
+        connect: Returns the connection to a remote.
+
+    Raises:
+        RemoteError: A remote cannot be asked.
+
+    """
+    left = [each for each in candidates if each.upstream and not _keep_back(each, runs)]
+    pairs = [(each, runs[id(each.upstream)]) for each in left]
+    remotes = {id(run): each.request.remote for each, run in pairs}
+    asked = {id(run): run for each, run in pairs if _is_older(each)}
+    jobs = query(reached_by((run, remotes[key]) for key, run in asked.items()), connect)
+    lacking = _lacking(pairs, jobs, connect)
+    for each, run in pairs:
+        _decide(each, run, jobs.get(run.run.directory), lacking.get(id(each), ""))
+
+
+def run_of(candidate: Candidate, launcher: Launcher) -> RecordedRun | None:
+    """Return the run of an experiment that is submitted, by whoever; None where it is not known."""
+    request, outcome = candidate.request, candidate.outcome
+    if outcome.state is State.SUBMITTED:
+        return launcher.sent_run(request)
+    known = candidate.known.run
+    if known is None or known.launch.id != outcome.launch:
+        known = launcher.newest(request.prepared, request.remote)
+    if known is None or known.launch.id != outcome.launch:
+        return None
+    return RecordedRun(known.record, replace(known.run, job=outcome.job))
+
+
+def _is_older(candidate: Candidate) -> bool:
+    return (
+        candidate.upstream is not None and candidate.upstream.outcome.state is not State.SUBMITTED
+    )
+
+
+def _keep_back(candidate: Candidate, runs: Mapping[int, RecordedRun]) -> bool:
+    """Set the outcome of a candidate whose upstream has no run to come after."""
+    upstream = candidate.upstream
+    if upstream is None:
+        return False
+    node, outcome = upstream.request.prepared.node, upstream.outcome
+    if upstream.request.remote != candidate.request.remote:
+        why = f"it runs on another remote than {node}, which it comes after: let both run on one"
+    elif outcome.state is State.UPSTREAM_FAILED:
+        candidate.outcome = Outcome(State.UPSTREAM_FAILED, why=outcome.why)
+        return True
+    elif outcome.state not in _USED:
+        why = f"{node}, which it comes after, is {outcome.state}: {outcome.why.splitlines()[0]}"
+    elif id(upstream) not in runs:
+        why = f"the run of {node}, which it comes after, is not known here: submit again"
+    else:
+        return False
+    candidate.outcome = Outcome(State.NOT_SUBMITTED, why=why)
+    return True
+
+
+def _decide(candidate: Candidate, before: RecordedRun, job: Job | None, lacking: str) -> None:
+    node, run = before.run.node, before.run
+    if job is not None and job.state.failed:
+        reason = f" ({job.reason})" if job.state is JobState.UPSTREAM_FAILED else ""
+        why = f"{node} ended {job.state}{reason}: job {run.job}; {BOTH}"
+        candidate.outcome = Outcome(State.UPSTREAM_FAILED, run.job, before.launch.id, why)
+    elif job is not None and job.state is JobState.UNKNOWN:
+        why = f"whether {node}, which it comes after, ended well is not known: {job.reason}"
+        candidate.outcome = Outcome(State.NOT_SUBMITTED, why=why)
+    elif lacking:
+        candidate.outcome = Outcome(State.UPSTREAM_FAILED, run.job, before.launch.id, lacking)
+    else:
+        prepared = candidate.request.prepared
+        upstream = UpstreamRun(
+            node=node,
+            point=run.point,
+            launch=before.launch.id,
+            commit=run.commit.sha,
+            directory=run.directory,
+            job=run.job,
+            brought=prepared.brought,
+        )
+        in_pack = run.submission.startswith(f"{GroupingKind.PACK}-")
+        waits = job is None or job.state.live
+        request = replace(candidate.request, before=Before(upstream, waits, in_pack))
+        candidate.request = request
+
+
+def _lacking(
+    pairs: Sequence[tuple[Candidate, RecordedRun]], jobs: Mapping[str, Job], connect: Connect
+) -> dict[int, str]:
+    """Return what completed upstreams lack, by the `id` of the candidate that brings it."""
+    wanted: dict[Remote, dict[str, set[str]]] = {}
+    for each, run in pairs:
+        job = jobs.get(run.run.directory)
+        if job is not None and job.state is JobState.COMPLETED:
+            of_remote = wanted.setdefault(each.request.remote, {})
+            of_remote.setdefault(run.run.directory, set()).update(
+                each.request.prepared.brought.values()
+            )
+    found = {remote: missing_files(files, remote, connect) for remote, files in wanted.items()}
+    lacking = {}
+    for each, run in pairs:
+        missing = found.get(each.request.remote, {}).get(run.run.directory, {})
+        brought = each.request.prepared.brought.values()
+        if why := next((missing[source] for source in brought if source in missing), ""):
+            lacking[id(each)] = f"{run.run.node}: {why}"
+    return lacking
+
+
+def missing_files(
+    wanted: Mapping[str, Iterable[str]], remote: Remote, connect: Connect
+) -> dict[str, dict[str, str]]:
+    """Return what is wrong with files that completed runs should have left, one request for all.
+
+    Args:
+        wanted: Paths, by run directory.
+        remote: Where the run directories are.
+        connect: Returns the connection to a remote.
+
+    Returns:
+        Why a file cannot be brought, by run directory and path.
+
+    Raises:
+        RemoteError: The remote cannot be asked.
+
+    """
+    listed = [
+        ListedRun(directory, [glob.escape(path) for path in sorted(paths)])
+        for directory, paths in wanted.items()
+        if paths
+    ]
+    missing: dict[str, dict[str, str]] = {}
+    for event in connect(remote).ask(ListOutputs(remote.runs, listed)) if listed else ():
+        if isinstance(event, Outputs):
+            there = {file.path for file in event.files if file.size} | {*event.links}
+            below = [file.path for file in event.files]
+            missing[event.directory] = {
+                path: _wrong(event, path)
+                for path in wanted[event.directory]
+                if path not in there and not any(each.startswith(path + "/") for each in below)
+            }
+    return missing
+
+
+def _wrong(outputs: Outputs, path: str) -> str:
+    if outputs.gone:
+        return (
+            f"its run directory {outputs.directory} is gone: purged? {path}, which is brought from "
+            f"there, is lost: {BOTH} where it was not collected, else --remex-again does"
+        )
+    empty = any(file.path == path for file in outputs.files)
+    return (
+        f"it completed, and {path} in {outputs.directory} is {'empty' if empty else 'not there'}: "
+        f"correct what should write it, and send it again with --remex-again"
+    )

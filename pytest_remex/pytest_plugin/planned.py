@@ -1,0 +1,162 @@
+"""The experiments of a plan, what comes after what, and what keeps some back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from pytest_remex.collect.query import Connect, query
+from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.interaction import counted
+from pytest_remex.launch.decision import Decision, KnownRuns, recorded_job
+from pytest_remex.launch.recognition import EarlierRun
+from pytest_remex.launch.session import reached_by
+from pytest_remex.launch.submissions import Cost
+from pytest_remex.launch.upstreams import missing_files
+from pytest_remex.model import Remote, Sweep
+from pytest_remex.records.index import RecordedRun
+from pytest_remex.repo.workspace import Prepared
+from pytest_remex.sbatch.header import format_duration
+
+SENT = frozenset({Decision.NEW, Decision.FINISH, Decision.AGAIN, Decision.RETRY})
+SENT_ONCE_MORE = frozenset({Decision.AGAIN, Decision.RETRY})
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedExperiment:
+    """An experiment of a plan, what submit does with it, and its point's run on another base.
+
+    `retried` is its own run, where that is to be run once more, and `recipe` the one that it is
+    made by then. `run` is its own run, `upstream` the experiment that it comes after.
+    """
+
+    prepared: Prepared
+    remote: Remote
+    decision: Decision
+    title: str
+    earlier: EarlierRun | None
+    retried: RecordedRun | None = None
+    recipe: int = 0
+    run: RecordedRun | None = None
+    upstream: PlannedExperiment | None = None
+
+    def decide(self, decision: Decision, job: Job | None) -> Decision:
+        """Return what submit does with an experiment that comes after this one.
+
+        Args:
+            decision: What it does by what is known of that one alone.
+            job: That one's job as a query last saw it.
+
+        """
+        again = self.decision in SENT_ONCE_MORE and decision is Decision.ALREADY
+        return Decision.RETRY if again and job is not None and job.state.ended else decision
+
+
+def tree(planned: Sequence[PlannedExperiment]) -> Iterator[str]:
+    """Return the stages, each with what is sent of it and what that costs; nothing without any."""
+    sweeps = {
+        each.prepared.experiment.sweep.name: each.prepared.experiment.sweep for each in planned
+    }
+    if not any(sweep.after for sweep in sweeps.values()):
+        return
+    yield "stages:"
+    for name, sweep in sweeps.items():
+        of_stage = [each for each in planned if each.prepared.experiment.sweep.name == name]
+        sent = [
+            (each.prepared.header, each.prepared.footprint)
+            for each in of_stage
+            if each.decision in SENT
+        ]
+        asked = f"asks for {Cost.of(sent)}" if sent else "has nothing to send"
+        branch = "    " * _depth(sweep) + ("└── " if sweep.after else "")
+        yield f"{branch}{name}: {counted(len(of_stage), 'experiment')}, {asked}"
+
+
+def _depth(sweep: Sweep) -> int:
+    """Return how many sweeps a sweep comes after, without the first."""
+    return 0 if sweep.after is None or sweep.after.after is None else 1 + _depth(sweep.after)
+
+
+def kept_back(
+    planned: Iterable[PlannedExperiment], unreachable: Collection[Remote], connect: Connect
+) -> list[str]:
+    """Return why experiments would not be sent whose upstreams are used as they are.
+
+    Args:
+        planned: The experiments.
+        unreachable: Remotes that are not asked.
+        connect: Returns the connection to a remote.
+
+    Raises:
+        RemoteError: A remote cannot be asked.
+
+    """
+    pairs = [
+        (each, each.upstream.run)
+        for each in planned
+        if each.decision in SENT
+        and each.upstream is not None
+        and each.upstream.run is not None
+        and each.upstream.decision not in SENT
+        and each.remote not in unreachable
+    ]
+    asked = {run.run.directory: (run, each.remote) for each, run in pairs}
+    jobs = query(reached_by(asked.values()), connect)
+    wanted: dict[Remote, dict[str, set[str]]] = {}
+    for each, run in pairs:
+        if jobs[run.run.directory].state is JobState.COMPLETED:
+            files = wanted.setdefault(each.remote, {}).setdefault(run.run.directory, set())
+            files.update(each.prepared.brought.values())
+    missing = {
+        directory: lacking
+        for remote, directories in wanted.items()
+        for directory, lacking in missing_files(directories, remote, connect).items()
+    }
+    whys = Counter(
+        why
+        for each, run in pairs
+        if (why := _why(each, run, jobs[run.run.directory], missing.get(run.run.directory, {})))
+    )
+    return [f"{counted(count, 'experiment')} UPSTREAM FAILED: {why}" for why, count in whys.items()]
+
+
+def _why(planned: PlannedExperiment, before: RecordedRun, job: Job, missing: dict[str, str]) -> str:
+    if job.state.failed:
+        return f"{before.run.node} ended {job.state}: job {job.id}; --remex-retry sends it again"
+    lacking = (missing[path] for path in planned.prepared.brought.values() if path in missing)
+    why = next(lacking, "")
+    return f"{before.run.node}: {why}" if why else ""
+
+
+def title_of(decision: Decision, known: KnownRuns, prepared: Prepared) -> str:
+    """Return an experiment's title in a plan."""
+    run = known.asked
+    if run is None or decision is Decision.NEW:
+        return "NEW"
+    job = run.run.job
+    titles = {
+        Decision.FINISH: f"INTERRUPTED at {run.run.stage}",
+        Decision.AGAIN: f"AGAIN after job {job}",
+        Decision.RETRY: f"RETRY after job {job}{_why_retried(known, prepared)}",
+        Decision.UNJUDGED: f"NOT JUDGED job {job}",
+        Decision.ELSEWHERE: f"BEING SUBMITTED by {run.record.owner or 'another client'}",
+        Decision.OTHER_BASE: f"ON ANOTHER BASE {run.launch.base[:7]} job {job}",
+        Decision.ASK: f"RETRY if job {job} failed",
+    }
+    by = f" by {run.launch.by}" if run.launch.by and not run.record.own else ""
+    return titles.get(decision, f"ALREADY SUBMITTED job {job}{by}")
+
+
+def _why_retried(known: KnownRuns, prepared: Prepared) -> str:
+    job = recorded_job(known.asked)
+    if job is None or known.asked is None or known.purged:
+        return ""
+    if job.state is JobState.COMPLETED:
+        return ", whose check failed"
+    if job.state is not JobState.TIMEOUT:
+        return f", {job.state}"
+    limits = (known.asked.run.header.time_limit, prepared.header.time_limit)
+    before, now = ("no limit" if each is None else format_duration(each) for each in limits)
+    again = "and again" if before == now else "now"
+    return f", TIMEOUT after {before}, {again} {now}"

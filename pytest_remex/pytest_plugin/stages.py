@@ -1,0 +1,115 @@
+"""Items of sweeps that come after others: their order, and the upstreams that a selection lacks."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from pytest_remex.errors import SweepError
+from pytest_remex.model import Config, Sweep
+from pytest_remex.pytest_plugin.items import experiments, parameters_of, point_of, sweep_for
+from pytest_remex.sweep import sweep_of, upstream_at
+
+Key: TypeAlias = tuple[str, str, str]
+"""A point of a sweep, in whatever module object: its file, its name, the point as text."""
+COLLECTED = pytest.StashKey[list[pytest.Function]]()
+"""All experiments that were collected, also those that were deselected."""
+ADDED = pytest.StashKey[bool]()
+"""Set on items that the user did not select."""
+
+
+def is_imported(collector: object, name: str, function: object) -> bool:
+    """Return whether a module has a sweep only because it imported it from where it is defined."""
+    module = getattr(collector, "module", None) if isinstance(collector, pytest.Module) else None
+    home = sys.modules.get(getattr(function, "__module__", ""))
+    if module is None or home is None or home is module:
+        return False
+    is_there = any(each is function for each in vars(home).values())
+    same_file = getattr(home, "__file__", None) == getattr(module, "__file__", "")
+    return is_there and not same_file and sweep_of(function) is not None and bool(name)
+
+
+def key_of(plan: Sweep, point: Config) -> Key:
+    """Return what names a point of a sweep."""
+    return plan.file, plan.name, json.dumps(point, sort_keys=True)
+
+
+def key_of_item(item: pytest.Function) -> Key:
+    """Return what names an experiment."""
+    return key_of(sweep_for(item), point_of(item))
+
+
+def upstream_key(item: pytest.Function) -> Key | None:
+    """Return what names the experiment that an item comes after; None where there is none."""
+    before = upstream_at(sweep_for(item), point_of(item))
+    return key_of(before.sweep, before.point) if before else None
+
+
+def in_order(session: pytest.Session, *, complete: bool) -> list[pytest.Function] | None:
+    """Return the session's experiments, each after its upstream; None where they stay as they are.
+
+    Args:
+        session: The session, when what is deselected was taken away.
+        complete: Add the upstreams that are not among them.
+
+    Raises:
+        SweepError: An upstream cannot be collected, or is parametrized besides.
+
+    """
+    chosen = experiments(session.items)
+    if not any(sweep_for(item).after for item in chosen):
+        return None
+    found = {key_of_item(item): item for item in chosen}
+    others = {key_of_item(item): item for item in session.stash.get(COLLECTED, [])}
+    others |= found
+    ordered: dict[Key, pytest.Function] = {}
+
+    def take(item: pytest.Function) -> None:
+        before = upstream_key(item)
+        if before is not None:
+            if complete and before not in others:
+                others.update(_collected(session, item))
+            upstream = (others if complete else found).get(before)
+            if upstream is not None and before not in ordered:
+                take(upstream)
+        ordered.setdefault(key_of_item(item), item)
+
+    for item in chosen:
+        take(item)
+    _mark_added(ordered.values(), chosen)
+    several = [item for item in chosen if ordered[key_of_item(item)] is not item]
+    return [*ordered.values(), *several]
+
+
+def _mark_added(items: Collection[pytest.Function], chosen: Sequence[pytest.Function]) -> None:
+    here = {id(item) for item in chosen}
+    afters = {key for item in items if (key := upstream_key(item))}
+    for item in items:
+        if key_of_item(item) in afters and parameters_of(item):
+            raise SweepError(
+                f"{item.nodeid} is parametrized by pytest.mark.parametrize too, and another sweep "
+                f"comes after it: make that a dimension of the sweep"
+            )
+        if id(item) not in here:
+            item.stash[ADDED] = True
+
+
+def _collected(
+    session: pytest.Session, item: pytest.Function
+) -> Iterator[tuple[Key, pytest.Function]]:
+    """Collect the file of an item's upstream, which the command line does not name."""
+    before = sweep_for(item).after
+    path = Path(before.file) if before else Path()
+    if before is None or not path.is_file():
+        raise SweepError(
+            f"{item.nodeid} comes after {before.name if before else '?'}, whose file {path} is not "
+            f"there"
+        )
+    module = pytest.Module.from_parent(session, path=path)
+    for each in experiments(list(session.genitems(module))):
+        yield key_of_item(each), each

@@ -1,0 +1,62 @@
+"""Checks of what is written as arguments of `@sweep(...)`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+from pytest_remex.errors import SweepError
+from pytest_remex.model import REPLICATE, Dimension
+
+MOST = 10_000
+"""Replicates of a point at most."""
+
+
+def texts(values: object, keyword: str) -> tuple[str, ...]:
+    """Return a list of strings. Raises `SweepError` for anything else."""
+    if isinstance(values, str):
+        raise SweepError(f"{keyword}={values!r} is one string: write {keyword}=[{values!r}]")
+    if not isinstance(values, Iterable):
+        raise SweepError(f"{keyword}={values!r}: write a list of strings")
+    return tuple(text(value, keyword) for value in values)
+
+
+def listed(value: object) -> object:
+    """Return one string, or nothing, as a list; anything else as it is."""
+    return [value] if isinstance(value, str) else value or ()
+
+
+def text(value: object, keyword: str) -> str:
+    """Return a string of one line that is not empty. Raises `SweepError` for anything else."""
+    if not isinstance(value, str) or not value.strip():
+        raise SweepError(f"{keyword}: {value!r} must be a string, and not empty")
+    if "\n" in value or "\0" in value:
+        raise SweepError(f"{keyword}: {value!r} contains a line break or NUL: remove it")
+    return value
+
+
+def script_path(script: str) -> str:
+    """Return the path of a batch script. Raises `SweepError` for one outside the repository."""
+    written = text(script, "script")
+    path = PurePosixPath(written)
+    if (
+        path.is_absolute()
+        or written.endswith("/")
+        or {"..", ".remex"} & {*path.parts}
+        or not path.name
+        or written.startswith("-")
+    ):
+        raise SweepError(
+            f"script={script!r} must be the path of a file in the repository, from its top, such "
+            f"as 'run.sbatch' or 'jobs/long.sbatch'"
+        )
+    return str(path)
+
+
+def replicates_of(number: object) -> tuple[Dimension, ...]:
+    """Return the dimension that counts replicates; none where there is one. Raises `SweepError`."""
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 < number <= MOST:
+        raise SweepError(f"replicates={number!r}: write how many runs each point gets, 1 or more")
+    if number == 1:
+        return ()
+    return (Dimension((REPLICATE,), tuple((each,) for each in range(1, number + 1))),)

@@ -1,0 +1,149 @@
+"""Sweeps that come after others on a real Slurm: dependencies, links, failures, retries."""
+
+from __future__ import annotations
+
+import re
+
+from support.invariants import Snapshot, assert_clean
+from support.sites import WITH_ACCOUNTING, WITH_AND_WITHOUT_ACCOUNTING
+from support.stages import let_go, mend, runs_of, write_chain
+
+SHOWN = re.compile(r"sweeps\.py::(\S+) ([A-Z][A-Z ]*[A-Z])(?: job (\S+))?")
+
+
+def told(done):
+    """Return the word and the job of each experiment."""
+    return {name: (word.removesuffix(" job"), job) for name, word, job in SHOWN.findall(done.text)}
+
+
+def dependencies(cluster):
+    """Return what each job that is queued waits for, by its id."""
+    rows = cluster.run("squeue", "-h", "-r", "-o", "%i %E").splitlines()
+    return {job: waits for job, _, waits in (row.partition(" ") for row in rows)}
+
+
+@WITH_AND_WITHOUT_ACCOUNTING
+def test_failed_upstream_is_retried(user, cluster):
+    """All stages go at once; what hangs on a failed job does not run; a retry sends these only."""
+    write_chain(user)
+    before = Snapshot.of(user.repository)
+    plan = user.pytest("--remex-plan").well()
+    assert "asks for 6 jobs" in plan
+    jobs = {name: job for name, (word, job) in told(user.submit()).items()}
+    waits = dependencies(cluster)
+    for name, job in jobs.items():
+        stage, _, point = name.partition("[")
+        if stage == "evolve":
+            assert f"afterok:{jobs['birth[' + point.partition('-')[0] + ']']}" in waits[job]
+    let_go(user)
+    cluster.wait()
+    status = user.pytest("--remex-status", "-v")
+    assert status.code == 1, status.text
+    states = {name: word for name, (word, _) in told(status).items()}
+    assert states == {
+        "birth[mass=1]": "COMPLETED",
+        "birth[mass=2]": "FAILED",
+        "evolve[mass=1-alpha=1.8]": "COMPLETED",
+        "evolve[mass=2-alpha=1.8]": "UPSTREAM FAILED",
+        "death[mass=1-alpha=1.8]": "COMPLETED",
+        "death[mass=2-alpha=1.8]": "UPSTREAM FAILED",
+    }
+    again = user.pytest("--remex-submit").well()
+    assert "6 already submitted" in again
+    mend(user)
+    retry = told(user.submit("--remex-retry"))
+    sent = {name for name, (word, _) in retry.items() if word == "SUBMITTED"}
+    assert sent == {"birth[mass=2]", "evolve[mass=2-alpha=1.8]", "death[mass=2-alpha=1.8]"}
+    collect = user.collect().well()
+    assert collect.text.count(" PASSED ") == 6
+    assert runs_of(user, "birth") == [1, 1, 1]
+    assert sorted(runs_of(user, "evolve")) == sorted(runs_of(user, "death")) == [0, 1, 1]
+    assert_clean(user, before)
+
+
+@WITH_ACCOUNTING
+def test_file_that_is_not_there(user, cluster):
+    """A job whose upstream completed without the file does not run, and says which file."""
+    write_chain(user, how="empty")
+    user.submit()
+    let_go(user)
+    cluster.wait()
+    status = user.pytest("--remex-status", "-v")
+    states = {name: word for name, (word, _) in told(status).items()}
+    assert states["birth[mass=2]"] == "COMPLETED"
+    assert (
+        states["evolve[mass=2-alpha=1.8]"] == states["death[mass=2-alpha=1.8]"] == "UPSTREAM FAILED"
+    )
+    assert "final.mod of main_birth" in status
+    mend(user)
+    retry = told(user.submit("--remex-retry"))
+    sent = {name for name, (word, _) in retry.items() if word == "SUBMITTED"}
+    assert sent == {"birth[mass=2]", "evolve[mass=2-alpha=1.8]", "death[mass=2-alpha=1.8]"}
+    user.collect().well()
+
+
+@WITH_ACCOUNTING
+def test_arrays(user, cluster):
+    """Arrays wait task by task where they fit, and else one array for each upstream."""
+    write_chain(user, alphas="[1.8, 2.0]", how="exit")
+    jobs = {name: job for name, (_, job) in told(user.submit("--remex-array")).items()}
+    arrays = {name: job.partition("_")[0] for name, job in jobs.items()}
+    assert arrays["birth[mass=1]"] == arrays["birth[mass=2]"]
+    assert arrays["evolve[mass=1-alpha=1.8]"] == arrays["evolve[mass=1-alpha=2.0]"]
+    assert arrays["evolve[mass=1-alpha=1.8]"] != arrays["evolve[mass=2-alpha=1.8]"]
+    let_go(user)
+    cluster.wait()
+    states = {name: word for name, (word, _) in told(user.pytest("--remex-status", "-v")).items()}
+    assert {states[name] for name in states if "mass=1" in name} == {"COMPLETED"}
+    failed = {states[name] for name in states if "mass=2" in name and "birth" not in name}
+    assert failed == {"UPSTREAM FAILED"}
+    mend(user)
+    user.submit("--remex-retry", "--remex-array")
+    user.collect().well()
+
+
+@WITH_ACCOUNTING
+def test_array_task_by_task(user, cluster):
+    """An array whose tasks come one to one after those of another is one sbatch: aftercorr."""
+    write_chain(user, alphas="[1.8]", how="exit")
+    jobs = {name: job for name, (_, job) in told(user.submit("--remex-array")).items()}
+    assert len({job.partition("_")[0] for job in jobs.values()}) == 3
+    waits = dependencies(cluster)
+    assert all("aftercorr" in waits[job] for name, job in jobs.items() if "birth" not in name)
+    let_go(user)
+    cluster.wait()
+    states = {name: word for name, (word, _) in told(user.pytest("--remex-status", "-v")).items()}
+    assert states["death[mass=1-alpha=1.8]"] == "COMPLETED"
+    assert states["death[mass=2-alpha=1.8]"] == "UPSTREAM FAILED"
+
+
+@WITH_ACCOUNTING
+def test_packs(user, cluster, disbatch):
+    """Packs wait for the packs before them; only a run that failed keeps others back."""
+    write_chain(user, how="exit")
+    user.submit("--remex-pack=2")
+    let_go(user)
+    cluster.wait()
+    states = {name: word for name, (word, _) in told(user.pytest("--remex-status", "-v")).items()}
+    assert states["death[mass=1-alpha=1.8]"] == "COMPLETED"
+    assert (
+        states["evolve[mass=2-alpha=1.8]"] == states["death[mass=2-alpha=1.8]"] == "UPSTREAM FAILED"
+    )
+    mend(user)
+    user.submit("--remex-retry", "--remex-pack=2")
+    user.collect().well()
+
+
+def test_cancelled_upstream(user, cluster):
+    """A cancel of an upstream says what hangs on it, which does not run."""
+    write_chain(user, how="well")
+    user.submit()
+    cancel = user.pytest("--remex-cancel", "-k", "birth and mass:2").plain()
+    assert "2 jobs hung on what was cancelled" in cancel
+    assert "evolve[mass=2-alpha=1.8]" in cancel
+    let_go(user)
+    cluster.wait()
+    states = {name: word for name, (word, _) in told(user.pytest("--remex-status", "-v")).items()}
+    assert states["birth[mass=2]"] == "CANCELLED"
+    assert states["death[mass=2-alpha=1.8]"] == "UPSTREAM FAILED"
+    assert states["death[mass=1-alpha=1.8]"] == "COMPLETED"

@@ -1,0 +1,311 @@
+"""Sweeps that come after others: on this machine, with real git and the local scheduler."""
+
+from __future__ import annotations
+
+import csv
+import re
+
+import pytest
+
+CHAIN = """
+from pytest_remex import sweep
+
+def write(experiment, text):
+    (experiment.path / "input.txt").write_text(text + "\\n")
+
+@sweep({"a": [1, 2]}, fetch=["result.txt"])
+def first(experiment):
+    write(experiment, f"first {experiment.config['a']}")
+    run = yield
+    run.record(size=len(run.read("result.txt")))
+
+@sweep({"b": [1, 2]}, base_config={"c": 7}, after=first, fetch=["result.txt"])
+def second(experiment):
+    assert experiment.config == {"c": 7, "b": experiment.point["b"]}
+    assert experiment.upstream.config == {"a": experiment.point["a"]}
+    write(experiment, f"second {experiment.config['b']}")
+    experiment.upstream.bring("result.txt", "begin/start.txt")
+    run = yield
+    assert run.upstream.path.name != run.path.name
+    assert run.upstream.read("result.txt") == f"first {experiment.point['a']}\\n"
+    run.record(both=run.upstream.experiment.id)
+
+@sweep(after=second, fetch=["seen.txt"])
+def third(experiment):
+    write(experiment, "third")
+    experiment.upstream.bring("result.txt")
+    run = yield
+    assert run.upstream.upstream.experiment.sweep.name == "first"
+"""
+SCRIPT = """\
+#!/bin/sh
+#SBATCH -J tiny
+#SBATCH -o job.out
+#SBATCH -t 5
+while grep -q wait input.txt && ! test -e ../go; do sleep 0.05; done
+if grep -q "fail" input.txt && ! test -e ../mended; then exit 3; fi
+if grep -q "empty" input.txt; then : > result.txt; exit 0; fi
+if grep -q third input.txt; then cp result.txt seen.txt; exit 0; fi
+cat begin/start.txt >/dev/null 2>&1 || ! grep -q second input.txt || exit 4
+cp input.txt result.txt
+"""
+
+
+@pytest.fixture
+def chain(empty_project):
+    """Return a project with a chain of three sweeps: 2, 4 and 4 experiments."""
+    empty_project.commit(run_sbatch=SCRIPT)
+    empty_project.write("conftest.py", READER)
+    empty_project.sweeps(CHAIN)
+    return empty_project
+
+
+READER = """
+def pytest_remex_read(path):
+    return path.read_text()
+"""
+
+
+def rows(project, sweep):
+    """Return the rows of a sweep's results."""
+    return list(csv.DictReader((project.output / sweep / "results.csv").read_text().splitlines()))
+
+
+def words(result):
+    """Return each experiment's word by its name."""
+    shown = r"^sweeps\.py::(\S+) ([A-Z][A-Z ]+[A-Z])"
+    found = re.findall(shown, result.stdout.str(), re.MULTILINE)
+    return {name: word.removesuffix(" job") for name, word in found}
+
+
+def test_a_chain_runs(chain):
+    """All stages go in one command; what is brought is there; results hold the measures above."""
+    result = chain.submit("-v")
+    assert list(words(result).values()) == ["SUBMITTED"] * 10
+    assert "third[a=2-b=1]" in words(result)
+    chain.wait()
+    for folder in chain.run_directories():
+        if "second" in folder.name:
+            link = folder / "begin" / "start.txt"
+            assert link.is_symlink()
+            assert link.read_text().startswith("first")
+            assert not str(link.readlink()).startswith("/")
+    result = chain.pytest("--remex-collect", "-v")
+    assert result.ret == 0
+    assert list(words(result).values()) == ["PASSED"] * 10
+    assert [row["first.size"] for row in rows(chain, "second")] == ["8"] * 4
+    third = rows(chain, "third")
+    assert [row["second.both"] for row in third] == ["a=1", "a=1", "a=2", "a=2"]
+    assert [row["first.size"] for row in third] == ["8"] * 4
+    assert [(row["a"], row["b"]) for row in third] == [
+        ("1", "1"),
+        ("1", "2"),
+        ("2", "1"),
+        ("2", "2"),
+    ]
+    again = chain.pytest("--remex-submit", "-v")
+    assert set(words(again).values()) == {"ALREADY SUBMITTED"}
+    assert len(chain.jobs()) == 10
+
+
+def spoil(project, word):
+    """Have the job of first[a=2] read a word that makes it fail, or leave nothing."""
+    plain = """f"first {experiment.config['a']}")"""
+    project.edit("sweeps.py", plain, f"{plain[:-1]} + ' {word}' * (experiment.config['a'] == 2))")
+
+
+def test_upstream_that_fails(chain):
+    """What comes after a failed run is UPSTREAM FAILED; a retry sends both, and nothing else."""
+    spoil(chain, "fail")
+    chain.ran()
+    status = chain.pytest("--remex-status", "-v")
+    assert status.ret == 1
+    told = words(status)
+    assert told["first[a=2]"] == "FAILED"
+    assert told["second[a=2-b=1]"] == told["third[a=2-b=2]"] == "UPSTREAM FAILED"
+    assert told["third[a=1-b=2]"] == "COMPLETED"
+    status.stdout.fnmatch_lines(["stage first", "*stage second", "*stage third"])
+    plan = chain.pytest("--remex-plan", "--remex-retry", "-v")
+    assert words(plan)["third[a=2-b=1]"] == "RETRY"
+    assert words(plan)["third[a=1-b=1]"] == "ALREADY SUBMITTED"
+    (chain.runs / "mended").touch()
+    retry = chain.submit("--remex-retry", "-v")
+    sent = [name for name, word in words(retry).items() if word == "SUBMITTED"]
+    points = ["a=2-b=1", "a=2-b=2"]
+    assert sent == [
+        "first[a=2]",
+        *(f"{stage}[{p}]" for stage in ("second", "third") for p in points),
+    ]
+    chain.wait()
+    assert set(words(chain.pytest("--remex-status", "-v")).values()) == {"COMPLETED"}
+
+
+def test_file_that_is_empty(chain):
+    """A job does not run without what it brings, and names it; a retry runs the upstream anew."""
+    spoil(chain, "empty")
+    chain.ran("-k", "first or second")
+    told = words(status := chain.pytest("--remex-status", "-v", "-k", "second"))
+    assert told == {
+        "second[a=1-b=1]": "COMPLETED",
+        "second[a=1-b=2]": "COMPLETED",
+        "second[a=2-b=1]": "UPSTREAM FAILED",
+        "second[a=2-b=2]": "UPSTREAM FAILED",
+    }
+    status.stdout.fnmatch_lines(["*result.txt of main_first*is empty*"])
+    retry = words(chain.submit("--remex-retry", "-v", "-k", "second"))
+    assert [name for name, word in retry.items() if word == "SUBMITTED"] == [
+        "first[a=2]",
+        "second[a=2-b=1]",
+        "second[a=2-b=2]",
+    ]
+
+
+def test_plan_of_a_purged_upstream(chain):
+    """Plan and submit say that a completed upstream's file is gone, before anything is sent."""
+    chain.ran("-k", "first")
+    for folder in chain.run_directories():
+        (folder / "result.txt").unlink()
+    plan = chain.pytest("--remex-plan", "-k", "second")
+    assert plan.ret == 1
+    plan.stdout.fnmatch_lines(
+        [
+            "stages:",
+            "first: 2 experiments, has nothing to send",
+            "└── second: 4 experiments, asks for 4 jobs*",
+            "*2 experiments UPSTREAM FAILED: sweeps.py::first?a=1?: it completed, and result.txt*",
+        ]
+    )
+    submit = chain.pytest("--remex-submit", "-k", "second")
+    assert submit.ret == 1
+    assert len(chain.jobs()) == 2
+    submit.stdout.fnmatch_lines(["*UPSTREAM FAILED: sweeps.py::first*result.txt*not there*"])
+
+
+def test_selection_brings_upstreams(chain):
+    """Submit adds what a selection comes after, with -k and where another file is named alone."""
+    chain.write("more_sweep.py", MORE)
+    chain.git("config", "core.excludesFile", str(chain.write("ignore", "more_sweep.py\nignore\n")))
+    told = words(chain.submit("-v", "-k", "third and a:1"))
+    assert told == dict.fromkeys(
+        [
+            "first[a=1]",
+            "second[a=1-b=1]",
+            "third[a=1-b=1]",
+            "second[a=1-b=2]",
+            "third[a=1-b=2]",
+        ],
+        "SUBMITTED",
+    )
+    chain.wait()
+    result = chain.submit("-v", "more_sweep.py")
+    result.stdout.fnmatch_lines(
+        ["sweeps.py::first[[]a=1] ALREADY*", "more_sweep.py::more[[]a=1-d=1] SUBMITTED*"]
+    )
+    assert "more_sweep.py::first" not in result.stdout.str()
+    everything = chain.pytest(
+        "--collect-only", "-q", "--remex-status", "more_sweep.py", "sweeps.py"
+    )
+    assert "more_sweep.py::first" not in everything.stdout.str()
+    assert "sweeps.py::first[a=1]" in everything.stdout.str()
+
+
+MORE = """
+from pytest_remex import sweep
+from sweeps import first
+
+@sweep({"d": [1]}, after=first)
+def more(experiment):
+    (experiment.path / "input.txt").write_text("more\\n")
+"""
+
+
+def test_collect_of_the_last_stage(chain):
+    """A collect of one stage judges it alone, shows the runs before, and takes their measures."""
+    chain.ran()
+    chain.pytest("--remex-collect", "-k", "first")
+    result = chain.pytest("--remex-collect", "-v", "-k", "second and a:1")
+    assert set(words(result)) == {"second[a=1-b=1]", "second[a=1-b=2]"}
+    result.stdout.fnmatch_lines(["upstream, not judged: sweeps.py::first?a=1? COMPLETED job *"])
+    assert [row["first.size"] for row in rows(chain, "second")] == ["8", "8"]
+    before = chain.jobs()
+    chain.pytest("--remex-cancel", "-k", "second")
+    assert chain.jobs() == before
+
+
+def test_what_is_the_same(chain):
+    """Another patch of the upstream, or another file brought, makes another experiment."""
+    chain.ran("-k", "second and b:1")
+    assert set(words(chain.submit("-v", "-k", "second and b:1")).values()) == {"ALREADY SUBMITTED"}
+    chain.edit(
+        "sweeps.py", 'bring("result.txt", "begin/start.txt")', 'bring("result.txt", "start")'
+    )
+    told = words(chain.submit("-v", "-k", "second and b:1"))
+    assert [told[f"first[a={a}]"] for a in (1, 2)] == ["ALREADY SUBMITTED"] * 2
+    assert told["second[a=1-b=1]"] == "SUBMITTED"
+    chain.edit("sweeps.py", 'f"first {', 'f"First {')
+    told = words(chain.submit("-v", "-k", "second and b:1"))
+    assert set(told.values()) == {"SUBMITTED"}
+
+
+def test_build_once(empty_project):
+    """A sweep without dimensions builds; the grid after it brings the program, in each run."""
+    project = empty_project
+    project.write("src/code.c", "one\n")
+    project.commit(build_sbatch=BUILD, run_sbatch=RUN)
+    project.sweeps(GRID)
+    project.ran()
+    assert project.pytest("--remex-collect").ret == 0
+    assert sum("build" in path.name for path in project.run_directories()) == 1
+    project.commit(input_txt="another base\n")
+    told = words(project.submit("-v", "--remex-new-base"))
+    assert told.pop("build") == "ALREADY SUBMITTED"
+    assert set(told.values()) == {"SUBMITTED"}
+
+
+BUILD = "#!/bin/sh\n#SBATCH -o job.out\nmkdir bin; echo 'cat input.txt' > bin/code\n"
+RUN = "#!/bin/sh\n#SBATCH -o job.out\nsh bin/code > out\n"
+GRID = """
+from pytest_remex import sweep
+
+@sweep(inputs=["src/**"], script="build.sbatch")
+def build(experiment): ...
+
+@sweep({"n": [1, 2, 3]}, after=build, fetch=["out"])
+def grid(experiment):
+    with open("input.txt", "a") as file:
+        file.write(f"{experiment.config['n']}\\n")
+    experiment.upstream.bring("bin/code")
+    run = yield
+    assert str(experiment.point["n"]) in (run.path / "out").read_text()
+"""
+
+
+@pytest.mark.parametrize(
+    ("sweeps", "said"),
+    [
+        ('@sweep({"a": [1]}, after=one)\ndef two(e): ...', "'a' is a dimension here and in*'one'*"),
+        ("@sweep(after=one, name='one')\ndef two(e): ...", "*comes after a sweep of its own name*"),
+        (
+            "@sweep(after='one')\ndef two(e): ...",
+            "after='one': write the name of a sweep function*",
+        ),
+    ],
+)
+def test_refused(empty_project, sweeps, said):
+    """A name in both stages, a cycle, and what is no sweep are refused with the line."""
+    first = 'from pytest_remex import sweep\n\n@sweep({"a": [1]})\ndef one(e): ...\n\n'
+    (empty_project.path / "sweeps.py").write_text(first + sweeps + "\n")
+    result = empty_project.pytest("--remex-plan")
+    assert result.ret != 0
+    result.stdout.fnmatch_lines([f"*{said}*"])
+
+
+@pytest.mark.parametrize(
+    "target", ["../x", "/x", ".remex/x", "notes/about", "notes", "input.txt/x"]
+)
+def test_refused_targets(chain, target):
+    """What would leave the run directory, or lie in the way of its files, is refused at plan."""
+    chain.edit("sweeps.py", '"begin/start.txt"', repr(target))
+    result = chain.pytest("--remex-plan", "-k", "second and a:1 and b:1")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*bring: *"])

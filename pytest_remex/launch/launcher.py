@@ -300,9 +300,8 @@ class Launcher:
         if session := self._sessions.get(record.launch.id):
             yield session.journal
             return
-        journal = Journal.resume(record)
-        yield journal
-        journal.close()
+        with closing(Journal.resume(record)) as journal:
+            yield journal
 
     def _committed(self, requests: Sequence[SubmitRequest]) -> pipeline.Batch:
         session = self._session(requests[0])

@@ -7,6 +7,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +15,6 @@ from pathlib import Path
 from pytest_remex import names
 from pytest_remex.common.claims import TakenBy
 from pytest_remex.common.records import LaunchOpened, OpenLaunch, RecordPart
-from pytest_remex.errors import RemexError
 from pytest_remex.hookspecs import ContinueProbe
 from pytest_remex.interaction import one_line
 from pytest_remex.launch.before import Before
@@ -225,11 +225,14 @@ def begin(
         except FileExistsError:
             time.sleep(PAUSE)
             continue
-        publisher = publisher_for(launch, launch.id, workspace.git, connection)
-        session = LaunchSession(launch, journal, workspace, connection, publisher, grouping)
-        if _is_opened(session):
-            session.fill_from(request.prepared.inputs)
-            return session
+        with ExitStack() as unless_opened:
+            unless_opened.callback(journal.discard)
+            publisher = publisher_for(launch, launch.id, workspace.git, connection)
+            session = LaunchSession(launch, journal, workspace, connection, publisher, grouping)
+            if _is_opened(session):
+                session.fill_from(request.prepared.inputs)
+                unless_opened.pop_all()
+                return session
         time.sleep(PAUSE)
 
 
@@ -244,15 +247,8 @@ def _is_opened(session: LaunchSession) -> bool:
     head = journal.written(0)
     remote = session.launch.remote
     request = OpenLaunch(remote.runs, journal.name, head.decode(), remote.host is None)
-    try:
-        opened = any(isinstance(each, LaunchOpened) for each in session.connection.ask(request))
-    except RemexError:
-        journal.discard()
-        raise
-    if not opened:
-        journal.discard()
     session.copied = len(head)
-    return opened
+    return any(isinstance(each, LaunchOpened) for each in session.connection.ask(request))
 
 
 def resume(
@@ -270,8 +266,11 @@ def resume(
     connection = services.connect(launch.remote)
     journal = Journal.resume(record)
     worker = journal.name.replace(ADDED, "+")
-    publisher = publisher_for(launch, worker, workspace.git, connection, record.tips)
-    session = LaunchSession(launch, journal, workspace, connection, publisher, grouping)
+    with ExitStack() as unless_resumed:
+        unless_resumed.callback(journal.close)
+        publisher = publisher_for(launch, worker, workspace.git, connection, record.tips)
+        session = LaunchSession(launch, journal, workspace, connection, publisher, grouping)
+        unless_resumed.pop_all()
     if launch.remote.via != recorded.remote.via:
         session.warnings += withdraw_from_origin(workspace.git, worker, record.tips)
     session.introduced = set(record.runs) if session.is_own else set()

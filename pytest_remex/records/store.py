@@ -288,10 +288,13 @@ class Journal:
             os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """Sync and close the file, unless writing it has failed already."""
-        if self._fault is None:
-            self.sync()
-            self._file.close()
+        """Sync and close the file; if writing it has failed already, close it as it is."""
+        try:
+            if self._fault is None:
+                self.sync()
+        finally:
+            with suppress(OSError):
+                self._file.close()
 
     def _append(self, objects: Iterable[Json]) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -359,8 +359,8 @@ def _clean_up(record: LaunchRecord, repos: Mapping[Remote, Repo], services: Serv
     for remote, repo in repos.items():
         if is_same_place(remote, record.launch.remote):
             session = resume(record, repo, remote, services, Grouping())
-            finish(session)
-            session.journal.close()
+            with closing(session.journal):
+                finish(session)
             return
 
 

@@ -6,6 +6,7 @@ directories say is checked as a record is that comes from there.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,11 +48,12 @@ def adopt(connection: Connection, launches: Path, known: Iterable[str]) -> list[
             found.setdefault((event.facts.launch, event.facts.token), []).append(event)
     written = []
     for runs in found.values():
-        try:
-            record = _record(runs, connection.remote, launches)
-            check_names(record)
-        except (RecordError, SweepError):
-            continue  # it says what it could not be
+        usable = [each for each in runs if _is_usable(each, connection.remote, launches)]
+        if not usable:
+            continue
+        (base, _), *_ = Counter(each.facts.parent for each in usable).most_common(1)
+        ours = [each for each in usable if each.facts.parent == base]  # a launch has one base
+        record = _record(ours, connection.remote, launches)
         journal = Journal.resume(record)
         journal.write(event for run in record.runs.values() for event in introduction(run))
         journal.close()
@@ -91,6 +93,15 @@ class CommitsThere:
         return {event.sha: event for event in events if isinstance(event, Patched)}
 
 
+def _is_usable(found: FoundRun, remote: Remote, launches: Path) -> bool:
+    """Return whether a run directory says of itself only what can be."""
+    try:
+        check_names(_record([found], remote, launches))
+    except (RecordError, SweepError):
+        return False
+    return True
+
+
 def _is_of_its_launch(found: FoundRun) -> bool:
     """Return whether a run directory is where its launch placed it: its job may have moved it."""
     launch, sha = found.facts.launch, found.facts.sha
@@ -116,7 +127,7 @@ def _record(found: Sequence[FoundRun], remote: Remote, launches: Path) -> Launch
         remote=remote,
         by=first.owner,
     )
-    runs = {each.facts.sha: _run(each) for each in found if each.facts.parent == facts.parent}
+    runs = {each.facts.sha: _run(each) for each in found}
     return LaunchRecord(launch, runs, record_path(launches, launch.id), own=False, home=launches)
 
 

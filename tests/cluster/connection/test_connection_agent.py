@@ -125,7 +125,7 @@ def take_no_more(port):
         with suppress(OSError), ExitStack() as stack:
             end = socket.socket(fileno=int(file.name))
             stack.callback(end.detach)
-            if end.getpeername()[1] == port:
+            if end.family == socket.AF_INET and end.getpeername()[1] == port:
                 end.shutdown(socket.SHUT_WR)
 
 

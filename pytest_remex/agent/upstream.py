@@ -89,9 +89,13 @@ def options_of(submission: LocatedSubmission) -> List[str]:
 
 def _link(run: str, target: str, source: str) -> None:
     path = os.path.join(run, target)
+    folder = os.path.dirname(path)
+    inside = os.path.join(os.path.realpath(run), os.path.dirname(target))
+    if os.path.realpath(folder) != os.path.normpath(inside):
+        raise UnreadableError(folder, "it leads out of the run directory: bring to another path")
     try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        to = os.path.relpath(source, os.path.dirname(path))
+        os.makedirs(folder, exist_ok=True)
+        to = os.path.relpath(source, folder)
         if os.path.islink(path):
             if os.readlink(path) == to:
                 return

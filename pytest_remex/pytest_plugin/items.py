@@ -82,7 +82,7 @@ def experiment_of(item: pytest.Function, path: Path, recipe: int = 0) -> Experim
 
 
 def use_recipe(item: pytest.Function, path: Path, recipe: int) -> None:
-    """Give another recipe to the next call of the sweep function."""
+    """Make the next call of the sweep function use another recipe."""
     item.funcargs[FIXTURE] = experiment_of(item, path, recipe)
 
 

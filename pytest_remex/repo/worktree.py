@@ -187,7 +187,7 @@ class _SavedFolder:
 
 
 def _pinned(folder: bytes) -> Signature:
-    """Give a folder the time that shows whether anything was made or removed in it."""
+    """Set a folder's time to the fixed one, which any change in the folder replaces."""
     os.utime(folder, ns=(PINNED, PINNED))
     return folder_signature(folder)
 
@@ -234,7 +234,7 @@ class Pins:
         return os.path.join(self._root, path) if path else self._root
 
     def pin(self, path: bytes) -> None:
-        """Give a file or folder the fixed modification time, and remember its state."""
+        """Set a file or folder's modification time to the fixed one, and remember its state."""
         full = self.full(path)
         os.utime(full, ns=(PINNED, PINNED), follow_symlinks=False)
         if path in self._known_folders:

@@ -27,7 +27,7 @@ class Opened:
         return WebDriverWait(self.driver, PATIENCE).until(lambda _: true())
 
     def resize(self, width, height=900):
-        """Give the window a size, as a phone or a large screen has; the next page has its own."""
+        """Set the window's size, as of a phone or a large screen; the next page has its own."""
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 

@@ -105,6 +105,7 @@ class AgentClient:
         self._error_reader = threading.Thread(
             target=self._read_errors, name="remex-read-errors", daemon=True
         )
+        self._threads = [self._reader, self._error_reader]
         self._reader.start()
         self._error_reader.start()
         try:
@@ -115,7 +116,9 @@ class AgentClient:
             self.close()
             raise
         if shared:
-            threading.Thread(target=self._keep_alive, name="remex-alive", daemon=True).start()
+            alive = threading.Thread(target=self._keep_alive, name="remex-alive", daemon=True)
+            self._threads.append(alive)
+            alive.start()
 
     def ask(self, request: Request) -> Iterator[Event]:
         """Send a request now, and iterate over the events of its answer.
@@ -147,8 +150,8 @@ class AgentClient:
         self._ended = self._ended or f"the connection to {self._place} is closed"
         self._closed.set()
         self._channel.close()
-        self._reader.join(1)
-        self._error_reader.join(1)
+        for thread in self._threads:
+            thread.join(1)
 
     def _events(self, number: int, request: Request, work: str) -> Iterator[Event]:
         unread, asked = self._unread[number], frozenset(_objects(request))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -19,3 +20,10 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session", autouse=True)
 def _requirements(requirements):
     """Let no test here run without what a cluster needs."""
+
+
+@pytest.fixture
+def socket_folder():
+    """Yield a folder whose path is short: the path of a socket has at most 107 bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)

@@ -72,9 +72,9 @@ def test_round_trips(user, sshd, transport):
     assert [count.sessions for count in used] == [1, 1, 1, 1] or used[1].sessions == 2
 
 
-def test_over_an_open_connection(user, home, sshd, tmp_path):
+def test_over_an_open_connection(user, home, sshd, socket_folder):
     """Where the user's ssh has a connection open, no command logs in, and the doctor says so."""
-    sshd.client(home, lines=f"  ControlPath {tmp_path}/control\n")
+    sshd.client(home, lines=f"  ControlPath {socket_folder}/control\n")
     user.ini(remex_transport="auto")
     doctor = user.pytest("--remex-doctor").well()
     assert "log in once by `ssh -fNM cluster`" in doctor

@@ -19,9 +19,9 @@ pytestmark = pytest.mark.transports("openssh")
 
 
 @pytest.fixture
-def master(home, server, tmp_path):
+def master(home, server, tmp_path, socket_folder):
     """Yield a function that logs in by `ssh -fNM`, as users do once a day; its end logs out."""
-    path = tmp_path / "control %h"
+    path = socket_folder / "control %h"
     server.client(home, lines=f'  ControlPath "{path}"\n')
     ssh = ["ssh", "-F", home / ".ssh" / "config"]
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RemexError
-from pytest_remex.model import Experiment, Remote, Repo, Run
+from pytest_remex.experiment import Experiment, Run
+from pytest_remex.model import Remote, Repo
 from pytest_remex.sweep import optional, sweep
 
 if TYPE_CHECKING:

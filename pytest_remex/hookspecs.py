@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pytest_remex.common.jobs import Job
-    from pytest_remex.model import Config, Experiment, Run, Scalar
+    from pytest_remex.experiment import Experiment, Run
+    from pytest_remex.model import Config, Scalar
 
 hookspec = pluggy.HookspecMarker("pytest")
 """The same marker as pytest's; these hooks are also called without pytest."""

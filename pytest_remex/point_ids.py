@@ -6,7 +6,8 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from pytest_remex.model import REPLICATE, Config, Dimension, Experiment, Sweep, Value
+from pytest_remex.experiment import Experiment
+from pytest_remex.model import REPLICATE, Config, Dimension, Sweep, Value
 
 _SHOWN = 6
 """Floats with more significant digits than this are shortened."""

@@ -50,9 +50,9 @@ from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.repo.workspace import Named, Prepared, Workspace, Workspaces
 from pytest_remex.sweep import expand, sweep_of
 from pytest_remex.sweep_file import SweepFunction, call_of, experiment_at, sweep_functions
-from pytest_remex.tables.publish import Published, Target, publish
+from pytest_remex.tables.publish import Published, publish
 from pytest_remex.tables.readers import hooks_of
-from pytest_remex.tables.recorded import RecordedRows, measures_of_upstream
+from pytest_remex.tables.recorded import RecordedRows, Target, measures_of_upstream
 from pytest_remex.transport import Connections, connect
 
 if TYPE_CHECKING:

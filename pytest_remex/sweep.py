@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import ParamSpec, TypeAlias, TypeVar, cast
 
 from pytest_remex.errors import SweepError
-from pytest_remex.model import SCRIPT, Config, Dimension, OptionalOutput, Run, Sweep, Value
+from pytest_remex.experiment import Run
+from pytest_remex.model import SCRIPT, Config, Dimension, OptionalOutput, Sweep, Value
 from pytest_remex.point_ids import float_texts, point_id
 from pytest_remex.sweep_arguments import listed, replicates_of, script_path, text, texts
 from pytest_remex.upstream import Upstream, config_at, refuse_cycle

@@ -6,12 +6,9 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
 
 from pytest_remex.errors import SweepError
-
-if TYPE_CHECKING:
-    from pytest_remex.model import Config, Sweep
+from pytest_remex.model import Config, Sweep
 
 _SHA256 = 64
 """Hexadecimal digits of a SHA-256."""

@@ -34,7 +34,8 @@ from pytest_remex.collect.pipeline import CollectedRun
 from pytest_remex.collect.recorder import RunRecorder
 from pytest_remex.common.jobs import JobState
 from pytest_remex.errors import RemexError, RemoteError
-from pytest_remex.model import Config, Experiment, Run, Scalar, Sweep
+from pytest_remex.experiment import Experiment, Run
+from pytest_remex.model import Config, Scalar, Sweep
 from pytest_remex.repo.git import without_git_variables
 from pytest_remex.repo.workspace import Workspace
 from pytest_remex.sweep import SweepCall

@@ -26,7 +26,8 @@ from pytest_remex.io import replace_file
 
 if TYPE_CHECKING:
     from pytest_remex.collect.judge import JudgedRun
-    from pytest_remex.model import Experiment, Scalar
+    from pytest_remex.experiment import Experiment
+    from pytest_remex.model import Scalar
 
 FileState: TypeAlias = "list[int] | None"
 """Size and modification time (ns) of a file or folder; None where there is none."""

@@ -23,8 +23,9 @@ from pytest_remex import names
 from pytest_remex.collect.failure import config_differences, config_omissions
 from pytest_remex.collect.hooks import naming_hook
 from pytest_remex.errors import SweepError
+from pytest_remex.experiment import Experiment
 from pytest_remex.io import writing
-from pytest_remex.model import Config, Experiment, Sweep
+from pytest_remex.model import Config, Sweep
 from pytest_remex.repo.commits import Patch
 from pytest_remex.repo.git import Git, without_git_variables
 from pytest_remex.repo.inputs import InputRules

@@ -55,9 +55,9 @@ from pytest_remex.pytest_plugin.selection import NOT_ENDED, RecordedRunsMode
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.repo.workspace import Workspaces
 from pytest_remex.tables.merge import ZIP
-from pytest_remex.tables.publish import Published, Target, publish
+from pytest_remex.tables.publish import Published, publish
 from pytest_remex.tables.readers import BuiltInReaders
-from pytest_remex.tables.recorded import RecordedRows, measures_of_upstream
+from pytest_remex.tables.recorded import RecordedRows, Target, measures_of_upstream
 
 SHOWN = 5
 """The most left-out outputs that a message names."""

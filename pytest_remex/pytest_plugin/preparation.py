@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from pytest_remex.experiment import Experiment
 from pytest_remex.launch.preparation import Inspect, check_config, rules_of, run_patch, warnings_of
 from pytest_remex.launch.preparation import prepare as prepare_experiment
-from pytest_remex.model import Experiment, Repo
+from pytest_remex.model import Repo
 from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.items import (
     arguments,

@@ -16,7 +16,7 @@ from pytest_remex.collect.removal import job_with_removal, read_removal
 from pytest_remex.collect.watch import OutputWatcher
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RemoteError
-from pytest_remex.model import Run
+from pytest_remex.experiment import Run
 from pytest_remex.pytest_plugin.board import ROWS, Board, BoardRow, lines_around
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
 from pytest_remex.pytest_plugin.items import experiment_of, skip, sweep_for

@@ -19,6 +19,7 @@ from _pytest.runner import runtestprotocol
 
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.errors import RemexError
+from pytest_remex.experiment import Experiment
 from pytest_remex.hookspecs import Continuation, ContinueProbe
 from pytest_remex.interaction import Progress, counted
 from pytest_remex.launch.continuation import (
@@ -31,7 +32,7 @@ from pytest_remex.launch.continuation import (
 from pytest_remex.launch.options import Folders
 from pytest_remex.launch.outcomes import Candidate, Outcome, State, unjudged_text
 from pytest_remex.launch.submitter import Submitter
-from pytest_remex.model import Experiment, Remote, Repo
+from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin import preparation
 from pytest_remex.pytest_plugin.anchor import anchor_of
 from pytest_remex.pytest_plugin.facts import note_facts, prepared_facts, properties_of

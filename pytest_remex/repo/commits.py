@@ -18,8 +18,9 @@ from functools import cached_property
 from pathlib import Path
 
 from pytest_remex.errors import RepositoryError
+from pytest_remex.experiment import Experiment
 from pytest_remex.io import AGAIN
-from pytest_remex.model import Commit, Experiment
+from pytest_remex.model import Commit
 from pytest_remex.point_ids import full_id
 from pytest_remex.repo.git import Git, Process, is_alive
 from pytest_remex.repo.trees import Edit, ObjectHash, Tree, TreeEntry

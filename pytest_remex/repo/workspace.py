@@ -11,7 +11,8 @@ from pathlib import Path
 
 from pytest_remex.common.paths import unplaceable
 from pytest_remex.errors import RepositoryError, SweepError
-from pytest_remex.model import Commit, Config, Experiment, Identity, Repo
+from pytest_remex.experiment import Experiment
+from pytest_remex.model import Commit, Config, Identity, Repo
 from pytest_remex.repo.commits import Committer, Patch
 from pytest_remex.repo.git import Git
 from pytest_remex.repo.identity import Footprint, InputTree

@@ -21,7 +21,7 @@ from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun
 from pytest_remex.io import prepare_output_folder, replace_file, writing
 from pytest_remex.tables.merge import INDEX, LAUNCHES, read_old
-from pytest_remex.tables.recorded import discard, recorded_rows, results_folder
+from pytest_remex.tables.recorded import Target, discard, recorded_rows, results_folder
 from pytest_remex.tables.table import Table
 
 if TYPE_CHECKING:
@@ -32,21 +32,6 @@ MAKERS = ("pytest-remex", "pandas", "plotly", "Pillow", "Jinja2")
 """The packages whose version affects the content of the files."""
 OURS = "pytest_remex."
 FILES = ("results.csv", "results.json", "report.html", "links")
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where and how to publish.
-
-    `output` is the output folder; `launch` is the launch to show, None for each experiment's
-    newest; `layout` is the layout of the links, `links` or `flat`; `portable` asks for a zip with
-    the report and the outputs that it links to.
-    """
-
-    output: Path
-    launch: str | None = None
-    layout: str = "links"
-    portable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,21 @@ FORMAT = 1
 """The format version of the lines that this release writes, and the newest that it reads."""
 FIELDS = tuple(field.name for field in fields(Row))
 UNFINISHED = "the collect ended before its check was finished"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where and how to publish.
+
+    `output` is the output folder; `launch` is the launch to show, None for each experiment's
+    newest; `layout` is the layout of the links, `links` or `flat`; `portable` asks for a zip with
+    the report and the outputs that it links to.
+    """
+
+    output: Path
+    launch: str | None = None
+    layout: str = "links"
+    portable: bool = False
 
 
 def results_folder(output: Path, sweep: str, launch: str | None) -> Path:

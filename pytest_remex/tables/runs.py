@@ -10,7 +10,8 @@ import pluggy
 from pytest_remex.collect.judge import make_run
 from pytest_remex.collect.pipeline import CollectedRun, WantedRun, collect_offline
 from pytest_remex.errors import RemexError
-from pytest_remex.model import Experiment, Run, Value
+from pytest_remex.experiment import Experiment, Run
+from pytest_remex.model import Value
 from pytest_remex.records.copies import read_all_copies
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.merge import merged

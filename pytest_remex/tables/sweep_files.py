@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun
@@ -16,11 +15,8 @@ from pytest_remex.tables.frame import frame
 from pytest_remex.tables.links import rebuild_links
 from pytest_remex.tables.merge import INDEX, LAUNCHES, ZIP, read_old, write_results
 from pytest_remex.tables.page import bases, counts_of, make_page, when_of
-from pytest_remex.tables.recorded import recorded_rows, row_of
+from pytest_remex.tables.recorded import Target, recorded_rows, row_of
 from pytest_remex.tables.table import CSV, Table, read_table
-
-if TYPE_CHECKING:
-    from pytest_remex.tables.publish import Target
 
 
 def write(

@@ -27,7 +27,7 @@ from pytest_remex.errors import ConnectionLostError, RemoteError
 from pytest_remex.transport.base import connection_lost, last_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pytest_remex.common.protocol import Event, Request
     from pytest_remex.transport.base import Channel
@@ -101,13 +101,9 @@ class AgentClient:
         self._closed = threading.Event()
         self._writing = threading.Lock()
         self._ended: str | None = None
-        self._reader = threading.Thread(target=self._read, name="remex-read", daemon=True)
-        self._error_reader = threading.Thread(
-            target=self._read_errors, name="remex-read-errors", daemon=True
-        )
-        self._threads = [self._reader, self._error_reader]
-        self._reader.start()
-        self._error_reader.start()
+        self._threads: list[threading.Thread] = []
+        self._reader = self._start(self._read, "remex-read")
+        self._error_reader = self._start(self._read_errors, "remex-read-errors")
         try:
             manners = {"nice": NICE, "silence": SILENCE} if shared else {}
             start = json.dumps({"nonce": self._nonce, "modules": modules, **manners})
@@ -116,9 +112,7 @@ class AgentClient:
             self.close()
             raise
         if shared:
-            alive = threading.Thread(target=self._keep_alive, name="remex-alive", daemon=True)
-            self._threads.append(alive)
-            alive.start()
+            self._start(self._keep_alive, "remex-alive")
 
     def ask(self, request: Request) -> Iterator[Event]:
         """Send a request now, and iterate over the events of its answer.
@@ -152,6 +146,12 @@ class AgentClient:
         self._channel.close()
         for thread in self._threads:
             thread.join(1)
+
+    def _start(self, work: Callable[[], None], name: str) -> threading.Thread:
+        thread = threading.Thread(target=work, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+        return thread
 
     def _events(self, number: int, request: Request, work: str) -> Iterator[Event]:
         unread, asked = self._unread[number], frozenset(_objects(request))

@@ -8,9 +8,9 @@ from types import ModuleType
 
 import pytest
 
+from pytest_remex.experiment import Experiment
 from pytest_remex.extensions.mesa.plugin import MesaHooks
 from pytest_remex.launch.preparation import check_config
-from pytest_remex.model import Experiment
 from pytest_remex.sweep import SweepCall, expand, sweep_of
 from pytest_remex.tables.readers import hooks_of
 

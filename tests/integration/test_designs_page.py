@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from pytest_remex.model import Experiment
+from pytest_remex.experiment import Experiment
 from pytest_remex.point_ids import point_id
 from pytest_remex.sweep import SweepCall, expand, sweep_of
 

@@ -8,7 +8,7 @@ import pytest
 from pytest_remex import Remote, Repo
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RemoteError, SweepError
-from pytest_remex.model import Run
+from pytest_remex.experiment import Run
 
 
 @pytest.mark.parametrize("state", JobState)

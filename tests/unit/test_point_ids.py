@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_remex.model import Experiment
+from pytest_remex.experiment import Experiment
 from pytest_remex.point_ids import full_id, full_point_id, point_id, short_texts
 from pytest_remex.sweep import expand, sweep, sweep_of
 

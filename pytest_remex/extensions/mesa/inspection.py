@@ -20,9 +20,9 @@ from pytest_remex.namelists.values import is_bare, kind_of, parse_literal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from pytest_remex.experiment import Experiment
     from pytest_remex.extensions.mesa.chains import EffectiveConfig, Origin
     from pytest_remex.extensions.mesa.roots import Roots
-    from pytest_remex.model import Experiment
     from pytest_remex.namelists.values import Literal
 
 _CHAINED = frozenset(group for group in MESA_GROUPS if not group.startswith("astero"))

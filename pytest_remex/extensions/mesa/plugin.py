@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from pytest_remex.experiment import Experiment, Run
     from pytest_remex.extensions.mesa.inspection import KnownControls
     from pytest_remex.hookspecs import ContinueProbe, RunFile
-    from pytest_remex.model import Config, Experiment, Run, Scalar
+    from pytest_remex.model import Config, Scalar
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -18,8 +18,8 @@ from pytest_remex.hookspecs import ContinueProbe, RunFile
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pytest_remex.experiment import Experiment, Run
     from pytest_remex.extensions.mesa.chains import EffectiveConfig
-    from pytest_remex.model import Experiment, Run
 
 PHOTOS = "photos"
 """Where MESA puts photos, unless `photo_directory` of star/defaults/controls.defaults says else."""

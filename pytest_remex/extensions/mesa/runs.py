@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    from pytest_remex.model import Run
+    from pytest_remex.experiment import Run
 
 VERSION = 2
 """Of what `measures` finds: part of the key, so that a newer version reads again."""

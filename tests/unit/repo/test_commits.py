@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_remex.model import Experiment
+from pytest_remex.experiment import Experiment
 from pytest_remex.repo import commits
 from pytest_remex.repo.commits import Committer, listing
 from pytest_remex.repo.trees import EXECUTABLE, LINK, Edit

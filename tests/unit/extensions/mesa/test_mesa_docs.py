@@ -13,9 +13,10 @@ import pytest
 from mesa_samples import columns
 
 from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.experiment import Experiment, Run
 from pytest_remex.extensions.mesa import RunFile, effective_config, find_restart
 from pytest_remex.extensions.mesa.restarts import WorkDirectory
-from pytest_remex.model import Experiment, Run, Sweep
+from pytest_remex.model import Sweep
 from pytest_remex.sweep import expand, sweep_of
 
 PAGE = Path(__file__).parents[4] / "docs" / "mesa.md"

@@ -12,13 +12,14 @@ from mesa_samples import DEFAULTS, columns
 
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RemexError
+from pytest_remex.experiment import Experiment, Run
 from pytest_remex.extensions import mesa
 from pytest_remex.extensions.mesa import InlistWarning
 from pytest_remex.extensions.mesa.inspection import inspect
 from pytest_remex.extensions.mesa.outputs import read_output
 from pytest_remex.extensions.mesa.plugin import MesaHooks
 from pytest_remex.hookspecs import Continuation, RunFile
-from pytest_remex.model import Experiment, Run, Sweep
+from pytest_remex.model import Sweep
 
 ORIGINALS = {"inlist": b"", "inlist_project": b""}
 """As if the patch had written all of them."""

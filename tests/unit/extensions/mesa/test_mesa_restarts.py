@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.experiment import Experiment, Run
 from pytest_remex.extensions.mesa import RunFile, effective_config, find_restart, photo_folders
 from pytest_remex.extensions.mesa.joblog import scan
 from pytest_remex.extensions.mesa.restarts import probe_of, restart_of
-from pytest_remex.model import Experiment, Run, Sweep
+from pytest_remex.model import Sweep
 
 RE = """\
 photo_directory=photos

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from pytest_remex.errors import NamelistError
+from pytest_remex.experiment import Experiment
 from pytest_remex.extensions.mesa import InlistWarning, effective_config, patch_inlist
 from pytest_remex.extensions.mesa.inspection import KnownControls, inspect
 from pytest_remex.extensions.mesa.roots import config_of, named_files
-from pytest_remex.model import Experiment, Sweep
+from pytest_remex.model import Sweep
 
 
 def reads(group, name):

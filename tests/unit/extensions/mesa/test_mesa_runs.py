@@ -10,9 +10,10 @@ import pytest
 from mesa_samples import columns
 
 from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.experiment import Experiment, Run
 from pytest_remex.extensions.mesa import stop_allowed
 from pytest_remex.extensions.mesa.runs import endings, last_photo, measures, measures_keys, photos
-from pytest_remex.model import Experiment, Run, Sweep
+from pytest_remex.model import Sweep
 
 LOG = """\
  save photos/x050 for model      50

@@ -1,0 +1,221 @@
+"""What a sweep function works with: the experiment before its `yield`, the run after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from pytest_remex.common.jobs import Job
+from pytest_remex.errors import RemoteError, SweepError
+from pytest_remex.model import REPLICATE, Config, Sweep
+from pytest_remex.upstream import Upstream
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """One point of the grid, as a sweep function sees it: the fixture `experiment`.
+
+    Args:
+        sweep: The sweep that it belongs to.
+        id: Its name in the sweep, such as `initial_mass=10-initial_y=0.27`.
+        point: The values of the parameters that vary.
+        config: The sweep's base config, updated with the point.
+        path: A scratch checkout of the base commit. The function's changes in it, before its
+            `yield`, become the experiment's commit.
+        recipe: The variant of the patch to use: one of the sweep's `recipes`.
+        comes_after: What `upstream` returns; None where its sweep comes after no other.
+
+    Example:
+        >>> def tams(experiment):
+        ...     inlist = experiment.path / "inlist_project"
+        ...     inlist.write_text(f"initial_mass = {experiment.config['initial_mass']}")
+
+    """
+
+    sweep: Sweep = field(repr=False)
+    id: str
+    point: Config = field(repr=False)
+    config: Config
+    path: Path = field(repr=False)
+    sbatch_options: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    recipe: Config = field(default_factory=dict, repr=False)
+    comes_after: Upstream | None = field(default=None, repr=False)
+
+    @property
+    def replicate(self) -> int:
+        """Which of the point's replicates it is, from 1 on: for a seed, say."""
+        number = self.point.get(REPLICATE) if self.sweep.is_replicated else 1
+        return number if isinstance(number, int) else 1
+
+    @property
+    def upstream(self) -> Upstream:
+        """The experiment that this one comes after, where its sweep has `after=`."""
+        if self.comes_after is None:
+            raise SweepError(f"sweep {self.sweep.name} has no after=: it comes after no other")
+        return self.comes_after
+
+    @property
+    def asked(self) -> Config:
+        """The config that the patch should write: the recipe's values override the sweep's."""
+        return {name: self.recipe.get(name, value) for name, value in self.config.items()}
+
+    def sbatch(self, **options: str | int) -> None:
+        """Set options of sbatch for this experiment, before its `yield`.
+
+        They say when and where it may run. They override the script's header; `--remex-sbatch` on
+        the command line overrides them.
+
+        Args:
+            options: Long names with `_` for `-`, such as `time`, `mem`, `partition`, `mail_type`.
+
+        Example:
+            >>> def tams(experiment):
+            ...     if experiment.config["initial_mass"] > 50:
+            ...         experiment.sbatch(time="2-0", mem="8G")
+
+        """
+        for name, value in options.items():
+            self.sbatch_options[name.replace("_", "-")] = str(value)
+
+
+class Recorder(Protocol):
+    """Stores what a sweep function records: see `Run.record` and `Run.curve`."""
+
+    def record(self, measures: Mapping[str, object]) -> None:
+        """Store measures."""
+
+    def curve(  # noqa: PLR0913 - as Run.curve
+        self,
+        name: str,
+        x: Sequence[float],
+        y: Sequence[float],
+        *,
+        x_label: str,
+        y_label: str,
+        x_reversed: bool,
+    ) -> None:
+        """Store a curve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An experiment that ran, as a sweep function gets it back from `yield`.
+
+    Args:
+        path: The folder of the fetched outputs.
+        config: The config read back from the files that ran; None if it could not be read.
+        job: The job's id, state, exit code, and times in seconds.
+        output: The file with the job's standard output; None if it was not fetched.
+        experiment: The experiment that ran.
+        reader: Reads an output file by its kind.
+        recorder: Stores what is recorded; None if the run is not being judged.
+        upstream: The run that it came after, with what was fetched of it; None where there is none.
+
+    Example:
+        >>> def tams(experiment):
+        ...     run = yield
+        ...     history = run.read("LOGS/history.data")
+        ...     assert history.center_h1.iloc[-1] < 1e-3
+
+    """
+
+    path: Path
+    config: Config | None = field(repr=False)
+    job: Job = field(repr=False)
+    output: Path | None = field(repr=False)
+    experiment: Experiment = field(repr=False)
+    reader: Callable[[Path, Mapping[str, object]], object] = field(repr=False)
+    recorder: Recorder | None = field(default=None, repr=False)
+    upstream: Run | None = field(default=None, repr=False)
+
+    @property
+    def log(self) -> str:
+        """The text of the job's output; empty if it was not fetched."""
+        return "" if self.output is None else self.output.read_text("utf-8", "replace")
+
+    def read(self, name: str, **options: object) -> Any:  # noqa: ANN401 - the file's reader decides
+        """Read an output with the reader for its kind of file.
+
+        Args:
+            name: The output's path in the run directory.
+            options: Options of the reader, such as `columns=[...]` for a table.
+
+        Returns:
+            The result of the reader, such as a DataFrame for a CSV file.
+
+        Raises:
+            RemoteError: The output was not fetched.
+            SweepError: `name` leaves the run directory.
+
+        """
+        path = (self.path / name).resolve()
+        if not path.is_relative_to(self.path.resolve()):
+            raise SweepError(f"{name!r} leaves the run directory: use the path of an output in it")
+        if not path.exists():
+            raise RemoteError(
+                f"{name!r} is not among the fetched outputs in {self.path}: "
+                f"add it to the sweep's fetch=[...], or check whether the job wrote it"
+            )
+        return self.reader(path, options)
+
+    def record(self, measures: Mapping[str, object] | None = None, /, **more: object) -> None:
+        """Record measures: columns of the results, kept whatever happens afterwards.
+
+        Args:
+            measures: Numbers (also nan), texts and booleans by name, as in `{"L1 error": 0.01}`.
+            more: The same, as keyword arguments.
+
+        Raises:
+            SweepError: A name was recorded before, or is the name of a parameter or of a column of
+                the results; or a value has another type. Earlier measures are kept.
+
+        Example:
+            >>> def tams(experiment):
+            ...     run = yield
+            ...     run.record(age=run.read("LOGS/history.data").star_age.iloc[-1])
+
+        """
+        recorder = self._recorder()
+        recorder.record(measures or {})
+        recorder.record(more)
+
+    def curve(  # noqa: PLR0913 - the contract with users
+        self,
+        name: str,
+        x: Sequence[float],
+        y: Sequence[float],
+        *,
+        x_label: str = "",
+        y_label: str = "",
+        x_reversed: bool = False,
+    ) -> None:
+        """Record a curve at full resolution: the report shows it, `curves("tams")` returns it.
+
+        Args:
+            name: The curve's name; curves of the same name are drawn in one figure.
+            x: The x values of its points, in the order of the line.
+            y: The y values; a value that is not finite makes a gap.
+            x_label: The title of the x axis.
+            y_label: The title of the y axis.
+            x_reversed: Whether x increases to the left, as in a Hertzsprung-Russell diagram.
+
+        Raises:
+            SweepError: The name was recorded before, or x and y are not equally many numbers.
+
+        Example:
+            >>> def tams(experiment):
+            ...     run = yield
+            ...     history = run.read("LOGS/history.data")
+            ...     run.curve("radius", history.star_age, history.radius, x_label="age (yr)")
+
+        """
+        self._recorder().curve(name, x, y, x_label=x_label, y_label=y_label, x_reversed=x_reversed)
+
+    def _recorder(self) -> Recorder:
+        if self.recorder is None:
+            raise SweepError(
+                "this run is not being judged: record in the sweep function, after its yield"
+            )
+        return self.recorder

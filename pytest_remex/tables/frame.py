@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from pytest_remex.collect.recorder import read_curves
+from pytest_remex.collect.spread import spread_of
 from pytest_remex.common.jobs import JobState
 from pytest_remex.errors import RemexError
 from pytest_remex.model import REPLICATE
@@ -202,9 +203,8 @@ def _spread(found: pd.DataFrame) -> pd.DataFrame:
         group = found.iloc[several]
         row = {name: group[name].iloc[0] for name in names}
         for name in measures:
-            values = group[name].dropna().astype("float64")
-            row |= {name: values.mean(), f"{name}.spread": values.std()}
-            row[f"{name}.count"] = len(values)
+            its = spread_of(group[name].dropna().astype("float64"))
+            row |= {name: its.mean, f"{name}.spread": its.spread, f"{name}.count": its.count}
         rows.append(row)
     table = pd.DataFrame(rows)
     dimensions = [each for each in found.attrs["dimensions"] if each != [REPLICATE]]

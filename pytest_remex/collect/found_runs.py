@@ -18,7 +18,8 @@ from pytest_remex.errors import RecordError, SweepError
 from pytest_remex.model import SCRIPT, Commit, Remote
 from pytest_remex.point_ids import function_of
 from pytest_remex.records.copies import check_names
-from pytest_remex.records.schema import Launch, RunRecord, Stage, introduction
+from pytest_remex.records.launch import Launch
+from pytest_remex.records.schema import RunRecord, Stage, introduction
 from pytest_remex.records.store import Journal, LaunchRecord, record_path
 from pytest_remex.sbatch.header import Header, parse_header
 from pytest_remex.transport import Connection

@@ -43,7 +43,7 @@ from pytest_remex.upstream import Upstream
 
 
 class RunPendingError(RemexError):
-    """A run cannot be judged yet: its job has not ended, or its state is unknown."""
+    """A run cannot be judged: its job has not ended, is unknown, or its outputs are elsewhere."""
 
 
 class RunFailedError(RemexError):
@@ -139,7 +139,8 @@ class RunJudge:
         """Note the last lines of the job's output, and check that the job completed.
 
         Raises:
-            RunPendingError: The job has not ended, or its state is unknown.
+            RunPendingError: The job has not ended, its state is unknown, or somebody else has
+                collected the run, whose directory is gone since.
             RunFailedError: The job ended without success.
 
         """
@@ -149,6 +150,8 @@ class RunJudge:
         job = self.collected.job
         if job.state is JobState.UNKNOWN or job.state.live:
             raise RunPendingError(job.reason or f"the job is {job.state}")
+        if job.state is JobState.PURGED and self.collected.run.collected is not None:
+            raise RunPendingError(job.reason)
         if job.state is not JobState.COMPLETED:
             raise RunFailedError(job_failure(self.collected))
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from pytest_remex.io import replace_file, writing
 
 if TYPE_CHECKING:
+    from pytest_remex.records.schema import RunRecord
     from pytest_remex.repo.trees import Edit
 
 FileVersion: TypeAlias = tuple[int, int]
@@ -84,6 +85,11 @@ def read_outputs(folder: Path) -> FetchedOutputs:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return FetchedOutputs()
+
+
+def is_only_elsewhere(run: RunRecord, outputs: FetchedOutputs) -> bool:
+    """Return whether a run's directory is gone, and only others fetched all of its outputs."""
+    return run.collected is not None and outputs.gone and not outputs.complete
 
 
 def write_outputs(folder: Path, outputs: FetchedOutputs) -> None:

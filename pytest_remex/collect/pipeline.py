@@ -12,18 +12,22 @@ from pytest_remex.collect.logs import log_patterns
 from pytest_remex.collect.manifest import (
     FetchedOutputs,
     first_present,
+    is_only_elsewhere,
     read_outputs,
     write_outputs,
 )
 from pytest_remex.collect.query import Connect, query
-from pytest_remex.collect.removal import job_with_removal, read_removal
+from pytest_remex.collect.removal import job_with_removal, read_removal, today
+from pytest_remex.collect.shared_events import share
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.common.parts import ListedRun
 from pytest_remex.common.protocol import ListOutputs, Outputs
 from pytest_remex.interaction import Progress
 from pytest_remex.model import OptionalOutput, Remote, Sweep
+from pytest_remex.records.collection import Collected
 from pytest_remex.records.index import RecordedRun, RunIndex
-from pytest_remex.records.schema import Launch, RunRecord
+from pytest_remex.records.launch import Launch, whoami
+from pytest_remex.records.schema import RunRecord
 from pytest_remex.transport import Connection, TransferProgress
 
 
@@ -145,7 +149,23 @@ def collect(
     fetched: dict[str, CollectedRun] = {}
     for remote, group in _by_remote(wanted).items():
         fetched |= _fetch(_Listing(group, connect(remote), options.largest), folder, progress)
-    return [fetched.get(each.run.directory, each) for each in here]
+    collected = [fetched.get(each.run.directory, each) for each in here]
+    share([each.recorded for each in collected if _is_news(each)], _told, connect)
+    return collected
+
+
+def _is_news(each: CollectedRun) -> bool:
+    """Return whether all outputs of a run are here, and the records do not say that anybody's are.
+
+    This is also so after a collect that was interrupted.
+    """
+    is_complete = each.outputs.complete and each.outputs.job == each.job.id == each.run.job
+    return is_complete and each.run.collected is None
+
+
+def _told(runs: list[RecordedRun]) -> list[Collected]:
+    jobs = {each.run.commit.sha: each.run.job for each in runs}
+    return [Collected(whoami(), today(), jobs)]
 
 
 def wanted_upstreams(runs: Iterable[WantedRun], index: RunIndex) -> list[WantedRun]:
@@ -197,14 +217,23 @@ def _refuse(remote: Remote) -> Connection:
 
 def _on_this_machine(wanted: WantedRun, jobs: Mapping[str, Job], folder: Path) -> CollectedRun:
     run = wanted.recorded.run
-    return CollectedRun(
-        wanted.recorded,
-        wanted.sweep,
-        job=job_with_removal(jobs[run.directory], folder / run.directory),
-        folder=folder / run.directory,
-        outputs=read_outputs(folder / run.directory),
-        logs=log_patterns(run),
+    here = folder / run.directory
+    outputs, job = read_outputs(here), job_with_removal(jobs[run.directory], here)
+    job = _job_if_elsewhere(run, job, outputs)
+    return CollectedRun(wanted.recorded, wanted.sweep, job, here, outputs, log_patterns(run))
+
+
+def _job_if_elsewhere(run: RunRecord, job: Job, outputs: FetchedOutputs) -> Job:
+    """Return a run's job; it is PURGED if the run directory is gone, but others have outputs."""
+    if not is_only_elsewhere(run, outputs) or run.collected is None:
+        return job
+    who = run.collected
+    why = (
+        f"collected by {who.by} on {who.on}, and its run directory is gone since: copy "
+        f"{run.directory} from the folder runs of the remex-output there, or run it once more "
+        f"with --remex-submit --remex-again"
     )
+    return job._replace(state=JobState.PURGED, reason=why)
 
 
 def _is_wanted(each: CollectedRun, options: FetchOptions) -> bool:
@@ -314,4 +343,4 @@ def _keep(each: CollectedRun) -> CollectedRun:
     outputs = replace(each.outputs, gone=bool(each.missing or each.missing_config))
     if outputs != each.outputs:
         write_outputs(each.folder, outputs)
-    return replace(each, outputs=outputs)
+    return replace(each, outputs=outputs, job=_job_if_elsewhere(each.run, each.job, outputs))

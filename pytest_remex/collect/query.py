@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import TypeAlias
 
+from pytest_remex.collect.shared_events import share
 from pytest_remex.common.jobs import RELEASED_AGAIN, Job, JobState
 from pytest_remex.common.parts import RunJob
 from pytest_remex.common.protocol import Query, RunState
-from pytest_remex.common.records import AppendRecord, RecordPart
-from pytest_remex.errors import RemexError, RemoteError
+from pytest_remex.errors import RemexError
 from pytest_remex.interaction import counted
 from pytest_remex.model import Remote
-from pytest_remex.records.copies import packed
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import Ended, RunRecord, Stage
-from pytest_remex.records.store import Journal, LaunchRecord
 from pytest_remex.transport import Connection
 
 Connect: TypeAlias = Callable[[Remote], Connection]
@@ -69,12 +67,7 @@ def query(  # noqa: PLR0913 - what is asked, and how
         jobs |= told
         by_directory = {recorded.run.directory: recorded for recorded in group}
         ended = [by_directory[name] for name in told if told[name].state.ended]
-        for part in _record_final(ended, told):
-            # This also records the end for other clients. If it fails, such as on a full disk, the
-            # next command appends what is missing.
-            with suppress(RemoteError):
-                for _ in connect(remote).ask(AppendRecord(remote.runs, part)):
-                    pass
+        share(ended, partial(_ends, told), connect)
     return jobs
 
 
@@ -172,19 +165,9 @@ def _queried(run: RunRecord, *, release: bool) -> RunJob:
     return RunJob(run.directory, run.job, released)
 
 
-def _record_final(runs: list[RecordedRun], jobs: Mapping[str, Job]) -> list[RecordPart]:
-    """Write the ends of jobs into the launch records; return what was written of each."""
-    by_record: dict[int, tuple[LaunchRecord, list[RecordedRun]]] = {}
-    written: list[RecordPart] = []
-    for recorded in runs:
-        _, group = by_record.setdefault(id(recorded.record), (recorded.record, []))
-        group.append(recorded)
-    for record, group in by_record.values():
-        journal = Journal.resume(record)
-        journal.write(Ended(each.run.commit.sha, jobs[each.run.directory]) for each in group)
-        written.append(packed(journal.name, journal.start, journal.written(journal.start)))
-        journal.close()
-    return written
+def _ends(jobs: Mapping[str, Job], runs: Iterable[RecordedRun]) -> Iterator[Ended]:
+    for each in runs:
+        yield Ended(each.run.commit.sha, jobs[each.run.directory])
 
 
 def _unknown(recorded: RecordedRun, why: str) -> Job:

@@ -139,10 +139,15 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
 
 
+def today() -> str:
+    """Return today's date, as the user counts days."""
+    return date.today().isoformat()  # noqa: DTZ011 - not as UTC counts them
+
+
 def _remember(folder: Path, *, directory: bool = False, outputs: bool = False) -> None:
     before = read_removal(folder)
     note = RemovalNote(
-        when=date.today().isoformat(),  # noqa: DTZ011 - a day as the user counts days
+        when=today(),
         directory=before.directory or directory,
         outputs=before.outputs or outputs,
         collected=before.collected or read_outputs(folder).complete,

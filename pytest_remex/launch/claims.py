@@ -8,11 +8,12 @@ from pathlib import Path
 from pytest_remex.common.claims import Claim, Condition, JobOfRun, TakenBy, WantedClaim
 from pytest_remex.launch.decision import is_continued_elsewhere
 from pytest_remex.launch.outcomes import Candidate, Outcome, State
-from pytest_remex.launch.session import LaunchSession, SubmitRequest, whoami
+from pytest_remex.launch.session import LaunchSession, SubmitRequest
 from pytest_remex.model import Commit
 from pytest_remex.records.copies import check_names
 from pytest_remex.records.index import RecordedRun
-from pytest_remex.records.schema import Launch, RunRecord
+from pytest_remex.records.launch import Launch, whoami
+from pytest_remex.records.schema import RunRecord
 from pytest_remex.records.store import LaunchRecord, record_path
 
 ROUNDS = 3

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from pytest_remex.collect.manifest import read_judged, read_outputs
+from pytest_remex.collect.manifest import is_only_elsewhere, read_judged, read_outputs
 from pytest_remex.collect.pipeline import WantedRun, collect
 from pytest_remex.collect.query import Connect, query
 from pytest_remex.collect.removal import read_removal
@@ -165,14 +165,16 @@ def _decide_by_job(
 
 
 def is_purged(recorded: RecordedRun | None, folder: Path) -> bool:
-    """Return whether a run was removed, or its directory disappeared before it was collected.
+    """Return whether a run was removed, or its directory disappeared before anybody collected it.
 
     `folder` is the folder of the fetched outputs.
     """
     if recorded is None or not recorded.run.stage.settled:
         return False
-    outputs = folder / recorded.run.directory
-    return read_outputs(outputs).gone or read_removal(outputs).purged
+    here = folder / recorded.run.directory
+    outputs = read_outputs(here)
+    is_lost = outputs.gone and not is_only_elsewhere(recorded.run, outputs)
+    return is_lost or read_removal(here).purged
 
 
 def recorded_verdict(recorded: RecordedRun | None, folder: Path) -> str:

@@ -14,7 +14,7 @@ from pytest_remex import names
 from pytest_remex.common.parts import Source
 from pytest_remex.common.protocol import ListTips, Tips
 from pytest_remex.errors import RepositoryError
-from pytest_remex.records.schema import Launch
+from pytest_remex.records.launch import Launch
 from pytest_remex.repo.git import Git
 from pytest_remex.transport import Connection
 

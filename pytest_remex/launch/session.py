@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import secrets
-import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
@@ -25,13 +23,8 @@ from pytest_remex.launch.recognition import EarlierRun
 from pytest_remex.model import Remote, Repo
 from pytest_remex.records.copies import packed
 from pytest_remex.records.index import RecordedRun
-from pytest_remex.records.schema import (
-    Launch,
-    RunRecord,
-    Stage,
-    StageReached,
-    introduction,
-)
+from pytest_remex.records.launch import Launch, whoami
+from pytest_remex.records.schema import RunRecord, Stage, StageReached, introduction
 from pytest_remex.records.store import ADDED, Journal, LaunchRecord, changed
 from pytest_remex.repo.inputs import Inputs
 from pytest_remex.repo.workspace import Prepared, Workspace, Workspaces
@@ -234,11 +227,6 @@ def begin(
                 unless_opened.pop_all()
                 return session
         time.sleep(PAUSE)
-
-
-def whoami() -> str:
-    """Return the user and machine that launch, as `user@machine`."""
-    return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 def _is_opened(session: LaunchSession) -> bool:

@@ -21,7 +21,8 @@ from pytest_remex.common.records import RecordPart
 from pytest_remex.errors import RecordError, SweepError
 from pytest_remex.io import prepare_output_folder, writing
 from pytest_remex.model import Remote
-from pytest_remex.records.schema import FORMAT, RunRecord, launch_from_json
+from pytest_remex.records.launch import FORMAT, launch_from_json
+from pytest_remex.records.schema import RunRecord
 from pytest_remex.records.store import (
     ADDED,
     LaunchRecord,

@@ -13,8 +13,9 @@ from pytest_remex.interaction import counted
 from pytest_remex.model import Commit, Config, Identity, Remote
 from pytest_remex.point_ids import function_of
 from pytest_remex.records.copies import Copies
+from pytest_remex.records.launch import Launch
 from pytest_remex.records.merge import merged
-from pytest_remex.records.schema import Launch, Renamed, RunRecord, Stage
+from pytest_remex.records.schema import Renamed, RunRecord, Stage
 from pytest_remex.records.store import LaunchRecord, read_records
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from pytest_remex.records.collection import Collection
 from pytest_remex.records.schema import Renamed, RunRecord, Stage
 from pytest_remex.records.store import LaunchRecord, is_addition
 
@@ -76,6 +77,7 @@ def _further(one: RunRecord, other: RunRecord) -> RunRecord:
     found = replace(
         ahead,
         final=ahead.final or (behind.final if same else None),
+        collected=_collected(ahead, behind.collected),
         command=ahead.command or known,  # copies have none
         identity=ahead.identity or behind.identity,
     )
@@ -86,15 +88,25 @@ def _further(one: RunRecord, other: RunRecord) -> RunRecord:
     return found
 
 
+def _collected(run: RunRecord, other: Collection | None) -> Collection | None:
+    """Return who collected a run's job, by its own file or by another one."""
+    is_about_its_job = other is not None and other.job == run.job
+    return run.collected or (other if is_about_its_job else None)
+
+
 def _progress(run: RunRecord) -> tuple[int, int]:
     return run.job_number, ORDER.index(run.stage)
 
 
 def _noted(run: RunRecord, notes: Mapping[str, Any]) -> RunRecord:
-    """Return a run with another file's notes on it: its final state and its names."""
+    """Return a run with another file's notes: its final state, who collected it, its names."""
     final = notes.get("final")
     is_end = run.final is None and getattr(final, "id", None) == run.job
-    found = replace(run, final=final if is_end else run.final)
+    found = replace(
+        run,
+        final=final if is_end else run.final,
+        collected=_collected(run, notes.get("collected")),
+    )
     for names in notes.get("renamed", ()):
         found = names.apply(found)
     return found

@@ -15,9 +15,9 @@ from typing import Any, TypeAlias
 
 from pytest_remex.common.jobs import Job
 from pytest_remex.common.typed_json import from_json, to_json
-from pytest_remex.interaction import one_line
-from pytest_remex.model import Commit, Config, Identity, Remote
+from pytest_remex.model import Commit, Config, Identity
 from pytest_remex.point_ids import function_of
+from pytest_remex.records.collection import Collected, Collection
 from pytest_remex.records.fields import (
     Json,
     field,
@@ -26,18 +26,11 @@ from pytest_remex.records.fields import (
     identity_from_json,
     identity_to_json,
     json_object,
-    optional,
     texts,
 )
+from pytest_remex.records.launch import Launch
 from pytest_remex.records.upstream_run import UpstreamRun
 from pytest_remex.sbatch.header import Header
-
-FORMAT = 1
-"""The version of launch records that this release writes, and the newest that it reads."""
-
-
-class NewerFormatError(ValueError):
-    """A launch record has a format that this release does not know."""
 
 
 class Stage(StrEnum):
@@ -87,6 +80,8 @@ class RunRecord:
     """Options for sbatch that override the script's header; `header` is the result."""
     final: Job | None = None
     """The job's final state, once a query has seen it."""
+    collected: Collection | None = None
+    """Who fetched all of its job's outputs first, and when."""
     identity: Identity | None = None
     """The identity by the first recipe; None if a release without fingerprints wrote the record."""
     recipe: int = 0
@@ -102,24 +97,6 @@ class RunRecord:
     def may_have_job(self) -> bool:
         """Whether it has or may have a job: its submission has begun, or it was continued."""
         return self.stage in MAY_HAVE_JOB or self.job_number > 1
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """The head of a launch record: what was launched, from where, to where, and why (`note`)."""
-
-    id: str
-    token: str
-    name: str
-    branch: str
-    base: str
-    base_config: Config
-    fetch: tuple[str, ...]
-    config_file: str | None
-    remote: Remote
-    note: str = ""
-    by: str = ""
-    """Who launched it, and from where: `user@machine`."""
 
 
 def own_config(launch: Launch, run: RunRecord) -> Config:
@@ -208,7 +185,7 @@ class Swept:
     worker: str
 
 
-Event: TypeAlias = Committed | StageReached | Ended | Renamed | Pushing | Tidied | Swept
+Event: TypeAlias = Committed | StageReached | Ended | Collected | Renamed | Pushing | Tidied | Swept
 
 
 def introduction(run: RunRecord) -> Iterator[Event]:
@@ -224,65 +201,6 @@ def introduction(run: RunRecord) -> Iterator[Event]:
             job_number=run.job_number,
             command=run.command,
         )
-
-
-def launch_to_json(launch: Launch) -> dict[str, Any]:
-    """Return a launch as the first line of its record."""
-    remote = launch.remote
-    return {
-        "remex": FORMAT,
-        "launch": launch.id,
-        "token": launch.token,
-        **({"by": launch.by} if launch.by else {}),
-        "sweep": launch.name,
-        "branch": launch.branch,
-        "base": launch.base,
-        "base_config": launch.base_config,
-        "fetch": launch.fetch,
-        "config_file": launch.config_file,
-        "remote": {
-            "host": remote.host,
-            "clone": remote.clone,
-            "runs": remote.runs,
-            "via": remote.via,
-            "shared": remote.shared,
-        },
-        **({"note": launch.note} if launch.note else {}),
-    }
-
-
-def launch_from_json(data: Json) -> Launch:
-    """Return the launch in the first line of a record.
-
-    Raises:
-        NewerFormatError: The record has a newer format.
-        ValueError: A field is missing or of another type; the message names it.
-
-    """
-    version = data.get("remex")
-    if isinstance(version, int) and version > FORMAT:
-        raise NewerFormatError(version)
-    remote = json_object(data, "remote")
-    via: Any = field(remote, "via", str)  # Remote checks it
-    return Launch(
-        id=field(data, "launch", str),
-        token=field(data, "token", str),
-        name=field(data, "sweep", str),
-        branch=field(data, "branch", str),
-        base=field(data, "base", str),
-        base_config=json_object(data, "base_config"),
-        fetch=texts(data, "fetch"),
-        config_file=optional(data, "config_file", str),
-        remote=Remote(
-            host=optional(remote, "host", str),
-            clone=field(remote, "clone", str),
-            runs=field(remote, "runs", str),
-            via=via,
-            shared=texts(remote, "shared"),
-        ),
-        note=one_line(field(data, "note", str)) if "note" in data else "",
-        by=field(data, "by", str) if "by" in data else "",
-    )
 
 
 def run_to_json(run: RunRecord) -> dict[str, Any]:
@@ -347,6 +265,8 @@ def event_to_json(event: Event) -> dict[str, Any]:  # noqa: PLR0911 - one for ea
             return {"state": stage, "commit": commit, **present}
         case Ended(commit, final):
             return {"state": "ENDED", "commit": commit, "final": to_json(final)}
+        case Collected():
+            return event.to_json()
         case Renamed():
             facts = {k: v for k, v in asdict(event).items() if v or k != "sweep"}
             return {"state": "RENAMED", **facts}
@@ -373,6 +293,8 @@ def event_from_json(data: Json, base: str) -> Event | None:  # noqa: PLR0911 - o
             return Committed(run_from_json(data, base))
         case "ENDED":
             return Ended(field(data, "commit", str), from_json(Job, json_object(data, "final")))
+        case "COLLECTED":
+            return Collected.from_json(data)
         case "RENAMED":
             return Renamed(
                 commit=field(data, "commit", str),

@@ -6,11 +6,9 @@ record says how far the launch may have got.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import secrets
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -20,14 +18,20 @@ from typing import Any
 
 from pytest_remex.errors import RecordError, SweepError
 from pytest_remex.io import AGAIN, unwritable, writing
+from pytest_remex.records.collection import Collected
 from pytest_remex.records.fields import Json
-from pytest_remex.records.schema import (
+from pytest_remex.records.launch import (
     FORMAT,
+    Launch,
+    NewerFormatError,
+    launch_from_json,
+    launch_to_json,
+)
+from pytest_remex.records.lines import check, encoded, parsed
+from pytest_remex.records.schema import (
     Committed,
     Ended,
     Event,
-    Launch,
-    NewerFormatError,
     Pushing,
     Renamed,
     RunRecord,
@@ -36,12 +40,8 @@ from pytest_remex.records.schema import (
     Tidied,
     event_from_json,
     event_to_json,
-    launch_from_json,
-    launch_to_json,
 )
 
-_CHECKSUM = re.compile(rb', "crc": "([0-9a-f]{8})"}')
-_CHECKSUM_SIZE = len(b', "crc": "00000000"}')
 SUFFIX = ".jsonl"
 ADDED = "~"
 """Separates the launch from the output folder's id in the name of an addition to a record."""
@@ -119,11 +119,11 @@ def read_record(path: Path) -> LaunchRecord | None:
         return None
     state, number = _State(is_addition(path)), 1
     try:
-        launch = launch_from_json(_parsed(lines[0]))  # first: it refuses newer formats
-        _check(lines[0])
+        launch = launch_from_json(parsed(lines[0]))  # first: it refuses newer formats
+        check(lines[0])
         for number, line in enumerate(lines[1:], start=2):  # noqa: B007 - named in errors
-            _check(line)
-            event = event_from_json(_parsed(line), launch.base)
+            check(line)
+            event = event_from_json(parsed(line), launch.base)
             if event is not None:
                 state.apply(event)
     except (ValueError, RecursionError, SweepError) as error:
@@ -161,13 +161,12 @@ class _State:
             case StageReached():
                 self._changes_of(event.commit).update(_changes(event))
             case Committed(run):
-                before = self.introduced.get(sha := run.commit.sha)
-                if before is not None and before.node != run.node:
-                    self.renamed.setdefault(sha, []).extend(map(Renamed.of, (before, run)))
-                self.introduced[sha] = run
-                self.changes[sha] = {}
+                self._introduce(run)
             case Ended(commit, final):
                 self._changes_of(commit)["final"] = final
+            case Collected():
+                for sha, collection in event.collections().items():
+                    self._changes_of(sha)["collected"] = collection
             case Renamed(commit):
                 self._changes_of(commit)
                 self.renamed.setdefault(commit, []).append(event)
@@ -178,6 +177,13 @@ class _State:
                 self.tidied = True
             case Swept(worker):
                 self.swept.add(worker)
+
+    def _introduce(self, run: RunRecord) -> None:
+        before = self.introduced.get(sha := run.commit.sha)
+        if before is not None and before.node != run.node:
+            self.renamed.setdefault(sha, []).extend(map(Renamed.of, (before, run)))
+        self.introduced[sha] = run
+        self.changes[sha] = {}
 
     def runs(self) -> dict[str, RunRecord]:
         """Return the runs in their current state, by commit."""
@@ -209,7 +215,8 @@ def changed(run: RunRecord, event: StageReached) -> RunRecord:
 
 
 def _changes(event: StageReached) -> dict[str, Any]:
-    changes: dict[str, Any] = {"stage": event.stage, "why": event.why or "", "final": None}
+    changes: dict[str, Any] = dict.fromkeys(("final", "collected"))
+    changes |= {"stage": event.stage, "why": event.why or ""}
     given = {name: getattr(event, name) for name in _KEPT}
     return changes | {name: value for name, value in given.items() if value is not None}
 
@@ -298,7 +305,7 @@ class Journal:
 
     def _append(self, objects: Iterable[Json]) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        lines = b"".join(_line({"time": now, **each}) for each in objects)
+        lines = b"".join(encoded({"time": now, **each}) for each in objects)
         if lines:
             with self._writing():
                 self._file.write(lines)
@@ -325,26 +332,6 @@ def _lines(path: Path) -> list[bytes]:
         why = error.strerror or error
         raise RecordError(f"{path} cannot be read ({why}): fix that, and {AGAIN}") from error
     return lines
-
-
-def _line(data: Json) -> bytes:
-    """Return a line of a record; its last field is a checksum of the rest."""
-    text = json.dumps(data, ensure_ascii=False).encode("utf-8", "backslashreplace")[:-1]
-    return b'%s, "crc": "%08x"}\n' % (text, zlib.crc32(text))
-
-
-def _check(line: bytes) -> None:
-    """Raise `ValueError` if a line's checksum is wrong; lines of earlier releases have none."""
-    checked = _CHECKSUM.fullmatch(line, max(0, len(line) - _CHECKSUM_SIZE))
-    if checked and int(checked[1], 16) != zlib.crc32(line[:-_CHECKSUM_SIZE]):
-        raise ValueError("its checksum is wrong: it was changed after it was written")
-
-
-def _parsed(line: bytes) -> Json:
-    data = json.loads(line.decode())
-    if not isinstance(data, dict):
-        raise ValueError("it is not a JSON object")  # noqa: TRY004 - damaged data, not a bug
-    return data
 
 
 def _unreadable(path: Path, line: int, error: Exception) -> RecordError:

@@ -1,7 +1,10 @@
 """Runs that no launch record tells of: of releases that kept none in the runs folder, or purged."""
 
+import csv
+import getpass
 import json
 import shutil
+import socket
 import time
 
 import pytest
@@ -104,6 +107,85 @@ def test_an_end_outlives_the_output_folder(project):
     shutil.rmtree(project.runs / ".remex/local")
     project.submit().assert_outcomes(skipped=3)
     project.pytest("--remex-status").stdout.fnmatch_lines(["*= 3 completed in *"])
+
+
+@pytest.fixture
+def collected(project):
+    """Return a project whose runs were collected, by an output folder that is gone since."""
+    project.write("pytest.ini", "[pytest]\nremex_runs = elsewhere/runs\n")
+    project.runs = project.path / "elsewhere/runs"
+    project.ran()
+    project.pytest("--remex-collect").assert_outcomes(passed=3)
+    shutil.move(project.output, project.path / "elsewhere/laptop")
+    return project
+
+
+def marks(project):
+    """Return how many lines of the records in the runs folder say that runs were collected."""
+    records = (project.runs / ".remex/launches").iterdir()
+    return sum(path.read_text().count('"COLLECTED"') for path in records)
+
+
+def test_a_fresh_clone_is_told_who_collected_what_was_purged(collected):
+    """It is no failure: the message says who has the outputs since when, and how to get them."""
+    for run in collected.run_directories():
+        shutil.rmtree(run)
+    result = collected.pytest("--remex-collect", "-rs")
+    result.assert_outcomes(skipped=3)
+    who = f"{getpass.getuser()}@{socket.gethostname()}"
+    told = f"*collected by {who} on ????-??-??, and its run directory is gone since*"
+    result.stdout.fnmatch_lines([told])
+    assert result.ret == 0
+    with (collected.output / "grid/results.csv").open(newline="") as file:
+        assert {row["state"] for row in csv.DictReader(file)} == {"PURGED"}
+    again = collected.pytest("--remex-collect", "--remex-offline", "-rs")
+    again.stdout.fnmatch_lines([told])
+    collected.submit("--remex-retry").assert_outcomes(skipped=3)
+    assert len(collected.jobs()) == 3
+
+
+@pytest.mark.parametrize("way", ["copy", "again"])
+def test_what_that_message_names_works(collected, way):
+    """The outputs copied from there are judged; --remex-again runs what it is asked for."""
+    for run in collected.run_directories():
+        shutil.rmtree(run)
+    collected.pytest("--remex-collect").assert_outcomes(skipped=3)
+    if way == "copy":
+        there = collected.path / "elsewhere/laptop/runs"
+        shutil.copytree(there, collected.output / "runs", dirs_exist_ok=True)
+    else:
+        collected.ran("--remex-again")
+    collected.pytest("--remex-collect").assert_outcomes(passed=3)
+
+
+def test_a_collect_marks_once_what_it_fetched(collected):
+    """A second output folder fetches what is still there, and leaves the first one's mark."""
+    assert marks(collected) == 1
+    collected.pytest("--remex-collect").assert_outcomes(passed=3)
+    collected.pytest("--remex-collect").assert_outcomes(passed=3)
+    assert marks(collected) == 1
+
+
+def test_a_mark_that_was_not_made_is_made_later(collected):
+    """After a collect that was killed before its mark, the next one makes it."""
+    laptop = collected.path / "elsewhere/laptop"
+    for folder in (laptop / "launches", collected.runs / ".remex/launches"):
+        (path,) = folder.glob("*.jsonl")
+        lines = path.read_text().splitlines(keepends=True)
+        path.write_text("".join(line for line in lines if "COLLECTED" not in line))
+    shutil.move(laptop, collected.output)
+    collected.pytest("--remex-collect").assert_outcomes(passed=3)
+    assert marks(collected) == 1
+
+
+def test_a_collect_from_a_runs_folder_that_takes_no_record(project):
+    """A runs folder in which nothing can be written, as on a full disk, is no fault of it."""
+    project.write("pytest.ini", "[pytest]\nremex_runs = elsewhere/runs\n")
+    project.runs = project.path / "elsewhere/runs"
+    project.ran()
+    shutil.rmtree(project.runs / ".remex/launches")
+    (project.runs / ".remex/launches").write_text("in the way")
+    project.pytest("--remex-collect").assert_outcomes(passed=3)
 
 
 def test_a_status_where_nothing_can_be_written(project):

@@ -15,8 +15,9 @@ from pytest_remex.agent.slurm.ownership import Listing, LocatedJob
 from pytest_remex.common.jobs import by_array
 from pytest_remex.model import Commit, Identity, Remote
 from pytest_remex.records.index import RunIndex
+from pytest_remex.records.launch import Launch
 from pytest_remex.records.merge import merged
-from pytest_remex.records.schema import Committed, Launch, RunRecord, Stage, StageReached
+from pytest_remex.records.schema import Committed, RunRecord, Stage, StageReached
 from pytest_remex.records.store import Journal, read_record
 from pytest_remex.repo.trees import ObjectHash, Tree, TreeEntry
 from pytest_remex.report import Page, write_report

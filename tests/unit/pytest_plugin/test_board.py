@@ -14,7 +14,8 @@ from pytest_remex.model import Commit, Remote
 from pytest_remex.pytest_plugin.board import Board, BoardRow, lines_around
 from pytest_remex.pytest_plugin.short_text import by_words, short, shortened
 from pytest_remex.records.index import RecordedRun
-from pytest_remex.records.schema import Launch, RunRecord, Stage
+from pytest_remex.records.launch import Launch
+from pytest_remex.records.schema import RunRecord, Stage
 from pytest_remex.records.store import LaunchRecord
 from pytest_remex.sbatch.header import parse_header
 

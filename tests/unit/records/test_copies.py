@@ -11,17 +11,11 @@ from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.common.records import RecordPart
 from pytest_remex.errors import RecordError
 from pytest_remex.model import Commit, Remote
+from pytest_remex.records.collection import Collected
 from pytest_remex.records.copies import Copies
 from pytest_remex.records.index import RunIndex
-from pytest_remex.records.schema import (
-    Committed,
-    Ended,
-    Launch,
-    Renamed,
-    RunRecord,
-    Stage,
-    StageReached,
-)
+from pytest_remex.records.launch import Launch
+from pytest_remex.records.schema import Committed, Ended, Renamed, RunRecord, Stage, StageReached
 from pytest_remex.records.store import Journal
 from pytest_remex.sbatch.header import parse_header
 
@@ -186,6 +180,18 @@ def test_what_happens_to_anothers_run_goes_into_an_addition(tmp_path, theirs):
     assert addition.stem.startswith(f"{record.launch.id}~")
     (again,) = RunIndex.read(made.launches, [REMOTE]).records
     assert again.runs[SHA].final == Job("7", JobState.COMPLETED)
+
+
+@pytest.mark.parametrize(("job", "by"), [("7", "ada@laptop"), ("6", None)])
+def test_who_collected_anothers_run(tmp_path, theirs, job, by):
+    """An addition tells it, for the job that the run has."""
+    made = taken(tmp_path, theirs)
+    (record,) = index(made).records
+    journal = Journal.resume(record)
+    journal.write([Collected("ada@laptop", "2026-03-01", {SHA: job})])
+    journal.close()
+    (again,) = RunIndex.read(made.launches, [REMOTE]).records
+    assert getattr(again.runs[SHA].collected, "by", None) == by
 
 
 def test_who_got_further_counts(tmp_path, theirs):

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RecordError
 from pytest_remex.model import Commit, Identity, Remote
+from pytest_remex.records.collection import Collected, Collection
 from pytest_remex.records.index import RunIndex
+from pytest_remex.records.launch import Launch
 from pytest_remex.records.schema import (
     Committed,
     Ended,
-    Launch,
     Pushing,
     Renamed,
     RunRecord,
@@ -244,3 +245,27 @@ def test_unreadable(tmp_path):
     """A record that cannot be read is named, with the reason and the fix."""
     with pytest.raises(RecordError, match=r"cannot be read \(Is a directory\): fix that, and run"):
         read_record(tmp_path)
+
+
+def test_who_collected_a_run(journal):
+    """It counts for the job that was collected: not after the run was continued."""
+    journal.write([StageReached(SHA, Stage.RELEASED, job="7")])
+    journal.write([Collected("ada@laptop", "2026-03-01", {SHA: "7"})])
+    assert read_record(journal.path).runs[SHA].collected == Collection(
+        "7", "ada@laptop", "2026-03-01"
+    )
+    journal.write([StageReached(SHA, Stage.RELEASED, job="8", job_number=2)])
+    assert read_record(journal.path).runs[SHA].collected is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"jobs": {SHA: 7}}, {"jobs": []}, {"by": None}, {"on": "\x1b[2J"}, {"jobs": {"f": "7"}}],
+)
+def test_a_damaged_mark_of_a_collect(journal, wrong):
+    """It is refused with its line."""
+    data = {**Collected("ada@laptop", "2026-03-01", {SHA: "7"}).to_json(), **wrong}
+    with journal.path.open("a") as file:
+        file.write(json.dumps(data) + "\n")
+    with pytest.raises(RecordError, match="damaged in line 3"):
+        read_record(journal.path)

@@ -1,0 +1,104 @@
+"""The head of a launch record: its first line, which describes the launch.
+
+A change that every reader must understand raises `FORMAT`; newer formats are refused.
+"""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_remex.interaction import one_line
+from pytest_remex.model import Config, Remote
+from pytest_remex.records.fields import Json, field, json_object, optional, texts
+
+FORMAT = 1
+"""The version of launch records that this release writes, and the newest that it reads."""
+
+
+class NewerFormatError(ValueError):
+    """A launch record has a format that this release does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """The head of a launch record: what was launched, from where, to where, and why (`note`)."""
+
+    id: str
+    token: str
+    name: str
+    branch: str
+    base: str
+    base_config: Config
+    fetch: tuple[str, ...]
+    config_file: str | None
+    remote: Remote
+    note: str = ""
+    by: str = ""
+    """Who launched it, and from where: `user@machine`."""
+
+
+def whoami() -> str:
+    """Return the user and machine of this process, as `user@machine`."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def launch_to_json(launch: Launch) -> dict[str, Any]:
+    """Return a launch as the first line of its record."""
+    remote = launch.remote
+    return {
+        "remex": FORMAT,
+        "launch": launch.id,
+        "token": launch.token,
+        **({"by": launch.by} if launch.by else {}),
+        "sweep": launch.name,
+        "branch": launch.branch,
+        "base": launch.base,
+        "base_config": launch.base_config,
+        "fetch": launch.fetch,
+        "config_file": launch.config_file,
+        "remote": {
+            "host": remote.host,
+            "clone": remote.clone,
+            "runs": remote.runs,
+            "via": remote.via,
+            "shared": remote.shared,
+        },
+        **({"note": launch.note} if launch.note else {}),
+    }
+
+
+def launch_from_json(data: Json) -> Launch:
+    """Return the launch in the first line of a record.
+
+    Raises:
+        NewerFormatError: The record has a newer format.
+        ValueError: A field is missing or of another type; the message names it.
+
+    """
+    version = data.get("remex")
+    if isinstance(version, int) and version > FORMAT:
+        raise NewerFormatError(version)
+    remote = json_object(data, "remote")
+    via: Any = field(remote, "via", str)  # Remote checks it
+    return Launch(
+        id=field(data, "launch", str),
+        token=field(data, "token", str),
+        name=field(data, "sweep", str),
+        branch=field(data, "branch", str),
+        base=field(data, "base", str),
+        base_config=json_object(data, "base_config"),
+        fetch=texts(data, "fetch"),
+        config_file=optional(data, "config_file", str),
+        remote=Remote(
+            host=optional(remote, "host", str),
+            clone=field(remote, "clone", str),
+            runs=field(remote, "runs", str),
+            via=via,
+            shared=texts(remote, "shared"),
+        ),
+        note=one_line(field(data, "note", str)) if "note" in data else "",
+        by=field(data, "by", str) if "by" in data else "",
+    )

@@ -8,6 +8,9 @@ from pathlib import Path
 from sphinx.application import Sphinx
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "tools"))
+
+import reference  # noqa: E402 - it lies in tools/
 
 project = "pytest-remex"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
@@ -25,14 +28,15 @@ autodoc_typehints = "description"
 napoleon_use_rtype = False
 
 
-def write_options(_app: Sphinx) -> None:
-    """Write what `pytest --help` says of options and ini keys to files that the reference shows."""
+def write_tables(_app: Sphinx) -> None:
+    """Write what the code says of itself to files that the reference shows."""
     folder = HERE / "_build"
     folder.mkdir(exist_ok=True)
     groups = [part for part in shown(width=100).split("\n\n") if part.startswith("remex")]
     keys = [line.strip() for line in shown(width=300).splitlines() if line.startswith("  remex_")]
     (folder / "options.txt").write_text("\n\n".join(groups) + "\n")
     (folder / "ini_keys.txt").write_text("\n".join(keys) + "\n")
+    reference.write(folder)
 
 
 def shown(width: int) -> str:
@@ -49,4 +53,4 @@ def shown(width: int) -> str:
 
 def setup(app: Sphinx) -> None:
     """See Sphinx."""
-    app.connect("builder-inited", write_options)
+    app.connect("builder-inited", write_tables)

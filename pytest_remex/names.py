@@ -11,13 +11,27 @@ from pytest_remex.errors import SweepError
 LONGEST = 255
 """The most bytes in a file name on the file systems of clusters (NAME_MAX)."""
 
-FIRST_COLUMNS = ("node", "id")
-LAST_COLUMNS = (
-    "state", "verdict", "reason", "elapsed", "core_hours", "job", "commit", "base",
-    "run_directory", "path", "outputs", "launch", "note",
-)  # fmt: skip
-COLUMNS = frozenset(FIRST_COLUMNS + LAST_COLUMNS)
-"""The columns of the results about the experiment itself."""
+FIRST_COLUMNS = {
+    "node": "the experiment's node ID",
+    "id": "its id in the grid, such as `initial_mass=10`",
+}
+LAST_COLUMNS = {
+    "state": "the job's state",
+    "verdict": "PASSED, FAILED, SKIPPED, or the state of a job that has not ended",
+    "reason": "why it failed, or why it was not judged",
+    "elapsed": "how long the job ran, in seconds",
+    "core_hours": "cores times hours",
+    "job": "the job's id",
+    "commit": "the commit that ran: base commit + patch",
+    "base": "the base commit",
+    "run_directory": "the run directory's name on the cluster",
+    "path": "the folder of the fetched outputs, relative to the table's folder",
+    "outputs": "the names of the fetched outputs, as a list",
+    "launch": "the launch's id",
+    "note": "what `--remex-note` said",
+}
+COLUMNS = frozenset([*FIRST_COLUMNS, *LAST_COLUMNS])
+"""The columns of the results about the experiment itself; the two tables say what each holds."""
 
 CHANGED = "CHANGED SINCE LAUNCH"
 """Added to the verdict of a run that the current patch would not make."""

@@ -46,7 +46,7 @@ JUDGED = "judged.json"
 """In the `.remex/` of a folder of outputs: the outcome of the checks."""
 
 SCRIPT = "run.sbatch"
-"""The batch script, in the folder of an array or a pack and, by default, in run directories."""
+"""In the folder of an array or a pack: the batch script; also the default in run directories."""
 SUBMISSION = "submission.json"
 """In the folder of an array or a pack: what it submits, for a client that resumes the launch."""
 MEMBERS = "runs"
@@ -119,7 +119,7 @@ def settled_job(notes: str, job_number: int) -> str:
 
 
 def unit(job_number: int) -> str:
-    """Return the name of the file in a run directory that says which sbatch submits its job."""
+    """Return the name of the file in a run directory's `.remex/` that says who submits its job."""
     return f"unit-{job_number}"
 
 

@@ -25,14 +25,23 @@ class State(StrEnum):
     """The state of an experiment on its way to a job."""
 
     WAITING = "WAITING"
+    """Its turn has not come."""
     SENDING = "SENDING"
+    """On its way."""
     SUBMITTED = "SUBMITTED"
+    """It has a job now, and `--remex-plan` would say that it is new."""
     ALREADY = "ALREADY SUBMITTED"
+    """It had a run already, and none was made."""
     OTHER_BASE = "ON ANOTHER BASE"
+    """Its point has a run on another base: `--remex-new-base` submits it."""
     UNJUDGED = "NOT JUDGED"
+    """It completed, and no collect here has judged it: `--remex-retry=check` needs that."""
     UPSTREAM_FAILED = "UPSTREAM FAILED"
+    """The run that it comes after failed, so it was not submitted."""
     NOT_SUBMITTED = "NOT SUBMITTED"
+    """It has no job; the reason says why."""
     UNKNOWN = "UNKNOWN"
+    """Nobody knows yet whether it has a job: run the same command again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,7 @@ def _rsync() -> Check:
     check = _program("rsync", ["rsync", "--version"])
     if check.state == FINE:
         return check
-    return check._replace(state=NOTE, found=f"{check.found}: files come through the agent")
+    return check._replace(state=NOTE, found=f"{check.found}: files are copied through the agent")
 
 
 def _clone(request: protocol.Examine) -> Iterator[Check]:

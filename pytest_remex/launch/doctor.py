@@ -122,7 +122,7 @@ def _other_way(connection: Connection) -> Iterator[Check]:
 def _rsync_here() -> Check:
     if fault := rsync_fault():
         fix = "install rsync 3.1 or newer: a grid of many files comes faster"
-        return Check("rsync here", NOTE, f"{fault}: files come through the agent", fix)
+        return Check("rsync here", NOTE, f"{fault}: files are copied through the agent", fix)
     return Check("rsync here", FINE, "rsync")
 
 

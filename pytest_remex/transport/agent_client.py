@@ -1,6 +1,6 @@
 """The client's end of the conversation with the agent; `common.protocol` defines it.
 
-Lines of the agent begin with a nonce; everything else on its stdout is the noise of login files.
+The agent's lines begin with a nonce; anything else on its stdout is noise from login files.
 """
 
 from __future__ import annotations
@@ -52,30 +52,30 @@ WORK: dict[type, str] = {
     protocol.Remove: "run directories were removed",
     protocol.Tidy: "temporary files of the launch were removed",
 }
-"""What is under way during a request, a clause for the message of a lost connection."""
+"""What each request does, a clause for the error of a connection that was lost meanwhile."""
 
 NICE = 10
-"""How much an agent yields to others on a login node."""
+"""The agent's nice value on a login node, which others use too."""
 SILENCE = 600.0
-"""Seconds without a line from here after which an agent on a login node ends."""
+"""Seconds without a line from the client after which an agent on a login node ends."""
 _KEPT = 2000
 """Bytes of noise and of stderr to keep for a message."""
 LARGEST = 1 << 28
-"""Bytes of one answer at most: what 100,000 outputs of a run take is a tenth of it."""
+"""The most bytes of one answer: the list of 100,000 outputs of a run takes a tenth of it."""
 _EXIT_TIMEOUT = 5.0
 
 
 class AgentClient:
-    """The agent at the other end of a channel. One thread at a time may ask.
+    """The agent at the other end of a channel. Only one thread at a time may use it.
 
     Args:
         channel: A program that runs `agent.BOOT`.
         modules: The agent's sources, `agent.bundle()`.
         place: Where it runs, for messages.
         idle_timeout: Seconds without a line from the agent, while a request is under way, after
-            which the connection counts as lost (the agent sends a beat every 5).
-        shared: Whether other people work there too: the agent is then niced, and ends where
-            nothing came from here for `SILENCE` seconds, as over a link that is dead.
+            which the connection counts as lost (the agent sends a heartbeat every 5).
+        shared: Whether other people work there too: the agent is then niced, and ends if
+            nothing arrives for `SILENCE` seconds, for example over a dead link.
     """
 
     def __init__(
@@ -119,8 +119,8 @@ class AgentClient:
 
         Raises:
             RemoteError: The answer is an error, or the agent did not start.
-            ConnectionLostError: The rest of the answer cannot come; what was requested may or
-                may not have been done.
+            ConnectionLostError: The rest of the answer will not come; the request may or may not
+                have been carried out.
         """
         if self._ended:
             raise ConnectionLostError(self._ended)
@@ -140,7 +140,7 @@ class AgentClient:
         return last_lines(b"\n".join(self._noise)[-_KEPT:])
 
     def close(self) -> None:
-        """End the agent; it finishes what it cannot leave half done."""
+        """End the agent; it first completes any step that must not be left half done."""
         self._ended = self._ended or f"the connection to {self._place} is closed"
         self._closed.set()
         self._channel.close()
@@ -164,15 +164,15 @@ class AgentClient:
                     return
                 if isinstance(event, Error):
                     raise self._error(event)
-                if strays := [name for name in _subjects(event) if asked and name not in asked]:
-                    what = f"an answer from {self._place} is about {strays[0]!r}, not asked for"
+                if wrong := [name for name in _subjects(event) if asked and name not in asked]:
+                    what = f"{self._place} answered about {wrong[0]!r}, which was not requested"
                     raise self._lost(what, work)
                 yield event
         finally:
             del self._unread[number]
 
     def _receive(self, work: str) -> None:
-        """Receive one event, and put it with the request that it answers."""
+        """Receive one event, and queue it for the request that it answers."""
         number, event = self._next_event(work)
         if not number and isinstance(event, Error):  # from before the first request
             raise self._error(event)
@@ -185,7 +185,7 @@ class AgentClient:
         try:
             line = self._lines.get(timeout=self._idle_timeout)
         except queue.Empty:
-            what = f"nothing came from {self._place} for {self._idle_timeout:g} s"
+            what = f"{self._place} sent nothing for {self._idle_timeout:g} s"
             raise self._lost(what, work) from None
         if line is None:
             raise self._no_more(work)
@@ -194,8 +194,8 @@ class AgentClient:
             return decode_event(whole(line + b"\n"))
         except CutLineError as error:
             what = (
-                f"an answer from {self._place} did not arrive whole ({last_lines(line)!r}; does a "
-                f"login file there leave a program that writes in the background?)"
+                f"an answer from {self._place} arrived incomplete ({last_lines(line)!r}; does a "
+                f"login file there start a program that writes in the background?)"
             )
             raise self._lost(what, work) from error
         except ValueError as error:
@@ -253,7 +253,7 @@ class AgentClient:
         return error
 
     def _no_more(self, work: str) -> RemoteError:
-        """Return why no more lines come: the agent never started, it ended, or the link broke."""
+        """Return why no more lines come: the agent did not start, it ended, or the link broke."""
         if self._is_endless:
             return self._lost(f"an answer from {self._place} has over {LARGEST} bytes", work)
         code = self._channel.wait(_EXIT_TIMEOUT)
@@ -272,7 +272,7 @@ class AgentClient:
         return error
 
     def _last_output(self) -> str:
-        """Return the last output outside the protocol, for a message."""
+        """Return the last output that is not part of the protocol, for a message."""
         noise = b"\n".join(self._noise)[-_KEPT:]
         text = last_lines(bytes(self._stderr) or noise)
         return f", after {text!r}" if text else ""

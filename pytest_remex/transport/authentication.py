@@ -34,11 +34,11 @@ _Challenge = tuple[str, str, _Questions]
 
 
 class Login:
-    """One login, in as many steps as the server demands; what paramiko calls an auth strategy.
+    """One login, in as many steps as the server requires: an auth strategy, in paramiko's words.
 
     Args:
         settings: The host, and the user's keys for it.
-        prompt: Asks the user; without it, a login that has to ask fails.
+        prompt: Asks the user; without it, a login that needs an answer fails.
     """
 
     def __init__(self, settings: HostSettings, prompt: Prompt | None) -> None:
@@ -51,7 +51,7 @@ class Login:
         """Log in.
 
         Raises:
-            RemoteError: The server refuses everything that can be offered, or hung up.
+            RemoteError: The server refused every key, answer and password, or hung up.
         """
         agent = KeyAgent(self._settings.agent) if self._settings.agent else None
         attempts: dict[str, Iterator[list[str]]] = {
@@ -70,7 +70,7 @@ class Login:
                 agent.close()
 
     def _accepted_methods(self, transport: paramiko.Transport) -> list[str]:
-        """Ask which methods the server accepts, by a login without any."""
+        """Ask which methods the server accepts, by trying to log in without any."""
         transport.auth_timeout = _ANSWER_TIMEOUT
         try:
             return transport.auth_none(self._settings.user)
@@ -78,7 +78,7 @@ class Login:
             return list(error.allowed_types)
 
     def _step(self, methods: list[str], attempts: dict[str, Iterator[list[str]]]) -> list[str]:
-        """Make attempts until one succeeds, and return the methods that are still needed."""
+        """Try until an attempt succeeds, and return the methods that are still needed."""
         for method, attempt in attempts.items():
             if method in methods and (needed := next(attempt, None)) is not None:
                 return needed
@@ -91,20 +91,20 @@ class Login:
         )
 
     def _other_way(self) -> str:
-        """Return when the ssh command would do, a clause of its own."""
+        """Return when the ssh command would work, as a clause; it may be empty."""
         if self._not_loaded:
             keys = ", ".join(map(str, self._not_loaded))
             return f"; only ssh can use {keys}: set remex_transport = openssh"
         return (
             f"; {self._settings.by_ssh}"
             if self._settings.by_ssh
-            else ("; where it does, remex_transport = openssh goes through it")
+            else "; if it does, set remex_transport = openssh"
         )
 
     def _try_keys(
         self, transport: paramiko.Transport, agent: KeyAgent | None
     ) -> Iterator[list[str]]:
-        """Yield the methods that are still needed after each key that was accepted."""
+        """Offer each key; yield the methods that are still needed after each accepted one."""
 
         def ask(text: str) -> str:
             return self._ask(text, echo=False)
@@ -113,7 +113,7 @@ class Login:
             self._tried.append(name)
             try:
                 yield transport.auth_publickey(self._settings.user, key)
-            except paramiko.SSHException as error:  # also of a key agent that does not sign
+            except paramiko.SSHException as error:  # also if a key agent does not sign
                 _raise_if_disconnected(transport, error)
 
     def _try_questions(self, transport: paramiko.Transport) -> Iterator[list[str]]:
@@ -136,7 +136,7 @@ class Login:
                 _raise_if_disconnected(transport, error)
 
     def _interact(self, transport: paramiko.Transport) -> list[str]:
-        """Ask the user the server's questions in this thread: paramiko asks them in its own."""
+        """Ask the user the server's questions in this thread; paramiko calls from its own."""
         challenges: queue.SimpleQueue[_Challenge | None] = queue.SimpleQueue()
         answers: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
 
@@ -157,7 +157,7 @@ class Login:
         return step.result()
 
     def _answer(self, title: str, text: str, questions: Iterable[tuple[str, bool]]) -> list[str]:
-        """Ask each question; the server's text above them goes before the first."""
+        """Ask each question; show the server's introduction before the first."""
         above = "".join(f"{part.strip()}\n" for part in (title, text) if part.strip())
         answers = []
         for question, echo in questions:
@@ -168,8 +168,8 @@ class Login:
     def _ask(self, text: str, *, echo: bool) -> str:
         if self._prompt is None:
             raise RemoteError(
-                f"{self._settings.name} asks {text.strip()!r}, and you are not asked now: at a "
-                f"terminal {AGAIN}, or load the key into a key agent (ssh-add)"
+                f"{self._settings.name} asks {text.strip()!r}, but you cannot be prompted now: "
+                f"{AGAIN} in a terminal, or load the key into a key agent (ssh-add)"
                 f"{'; ' if self._settings.by_ssh else ''}{self._settings.by_ssh}"
             )
         return self._prompt(text, echo=echo)
@@ -178,7 +178,7 @@ class Login:
         tried = ", ".join(self._tried)
         too_many = (
             "; if that fails too and your key agent holds many keys (servers limit failed "
-            "attempts, MaxAuthTries), name the right one by IdentityFile and set "
+            "attempts, MaxAuthTries), name the right key by IdentityFile and set "
             "IdentitiesOnly yes in ~/.ssh/config"
         )
         return RemoteError(
@@ -194,7 +194,7 @@ def _raise_if_disconnected(transport: paramiko.Transport, error: paramiko.SSHExc
 
 
 class KeyAgent(AgentSSH):
-    """The ssh key agent at a socket; it has no keys if nothing answers there."""
+    """The ssh key agent at a socket; it has no keys if nothing answers."""
 
     def __init__(self, path: str) -> None:
         super().__init__()
@@ -211,7 +211,7 @@ class KeyAgent(AgentSSH):
 
 
 class AgentForwarding:
-    """Lets programs on the other side use the key agent here, as ForwardAgent asks for.
+    """Lets programs on the cluster use the key agent here, as ForwardAgent asks for.
 
     Args:
         path: The key agent's socket.
@@ -221,7 +221,7 @@ class AgentForwarding:
         self._path = path
 
     def offer(self, channel: paramiko.Channel) -> None:
-        """Offer the key agent to the program that will run at the end of a channel."""
+        """Offer the key agent to the program that a channel will run."""
         channel.request_forward_agent(self._connect)
 
     def _connect(self, channel: paramiko.Channel) -> None:
@@ -260,8 +260,8 @@ def offered_keys(
 ) -> Iterator[tuple[str, paramiko.PKey]]:
     """Yield each key with its name for messages, in ssh's order: the key agent's, then files.
 
-    Keys that need a passphrase come last. `ask` asks for one when it is needed; an empty answer
-    leaves the key out. `not_loaded` is called with a key of a kind that paramiko does not know.
+    Keys that need a passphrase come last. `ask` asks for it when it is needed; an empty answer
+    skips the key. `not_loaded` is called with each key of a type that paramiko does not know.
     """
     named = {_public_key(path): path for path in settings.identities}
     held = list(agent.get_keys()) if agent else []
@@ -286,14 +286,14 @@ def offered_keys(
 
 
 def _is_private(path: Path) -> bool:
-    """Return whether a file holds a private key, of whatever kind."""
+    """Return whether a file holds a private key of any type."""
     with contextlib.suppress(OSError), path.open("rb") as file:
         return b"PRIVATE KEY" in file.read(100)
     return False
 
 
 def _public_key(path: Path) -> bytes:
-    """Return the public key beside a key's file, empty if there is none."""
+    """Return the public key next to a private key's file; empty if there is none."""
     half = path if path.suffix == ".pub" else path.with_name(path.name + ".pub")
     with contextlib.suppress(OSError, ValueError, IndexError):
         return base64.b64decode(half.read_text().split()[1])
@@ -307,7 +307,7 @@ def _unlock(path: Path, ask: Callable[[str], str]) -> paramiko.PKey | None:
         if not passphrase:
             return None
         with contextlib.suppress(ValueError, paramiko.SSHException):
-            secret: Any = passphrase.encode()  # bytes at run time, whatever the stubs say
+            secret: Any = passphrase.encode()  # the stubs are wrong: it takes bytes
             return paramiko.PKey.from_path(path, secret)
     raise RemoteError(
         f"wrong passphrase for {path}, {_TRIES} times: check it by `ssh-keygen -y -f {path}`"

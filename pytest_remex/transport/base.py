@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from pytest_remex.transport.transfer import Transfer
 
 Notify = Callable[[str], None]
-"""Shows the user a line about something that takes long."""
+"""Shows the user a line, such as why something takes long."""
 
 FABRIC = "Fabric"
-"""The way of a connection that is our own login."""
+"""The `way` of a connection that is our own login."""
 
 CHUNK = 1 << 16
 """Bytes to read from a pipe at a time: Linux's default pipe capacity."""
@@ -36,8 +36,8 @@ def connection_lost(what: str, work: str) -> ConnectionLostError:
     """Return the error for a connection that was lost during some work.
 
     Args:
-        what: What happened, a clause that names the place: "the connection to cluster broke".
-        work: What was under way, a clause: "jobs were submitted".
+        what: What happened, as a clause that names the place: "the connection to cluster broke".
+        work: What was being done, as a clause: "jobs were submitted".
     """
     return ConnectionLostError(
         f"{what} while {work}: it is unknown how far that got; "
@@ -65,11 +65,11 @@ class Prompt(Protocol):
     """Asks the user for a passphrase, a password, or a second factor."""
 
     def __call__(self, text: str, *, echo: bool) -> str:
-        """Show `text` and return the answer; `echo` says whether the typing may show."""
+        """Show `text` and return the answer, which is shown while it is typed if `echo`."""
 
 
 class Channel(Protocol):
-    """A running program. Each reading method may be called in a thread of its own."""
+    """A running program. Its stdout and stderr may be read in two threads."""
 
     def read(self) -> bytes:
         """Wait for the next bytes of its stdout; empty at the end, or if the connection broke."""
@@ -97,7 +97,7 @@ class Transport(Protocol):
 
     Attributes:
         place: Its name in messages.
-        way: What the connection is, in words.
+        way: How the connection was made, in words.
     """
 
     place: str

@@ -91,12 +91,12 @@ class Connection:
 
     @property
     def way(self) -> str:
-        """What the connection is, in words."""
+        """How the connection was made, in words."""
         return self._transport.way
 
     @property
     def other_way(self) -> str:
-        """What another transport would do that this one does not; empty if nothing."""
+        """What another transport could do and this one cannot; empty if nothing."""
         if self.remote.host is None or self.way != FABRIC:
             return ""
         return host_settings(self.remote.host).by_ssh
@@ -114,14 +114,14 @@ class Connection:
         Raises:
             RemoteError: The agent did not start, or answered with an error.
             ConnectionLostError: The connection or the agent broke, or was silent for too long;
-                what was requested may or may not have been done.
+                the request may or may not have been carried out.
         """
         if self._agent is None:
             self._agent = self._start_agent()
         return self._agent.ask(request)
 
     def host(self) -> Host:
-        """Return what the remote is. The agent is asked once. Raises as `ask` does."""
+        """Return a description of the remote; the agent is asked once. Raises as `ask` does."""
         if self._host is None:
             remote = self.remote
             request = LookAtHost(remote.clone, remote.runs, self.scheduler)
@@ -133,11 +133,11 @@ class Connection:
         return self._host
 
     def examine(self, needs: Needs = NOTHING, *, thorough: bool = False) -> Iterator[Check]:
-        """Examine whether a launch is possible there, line by line. Raises as `ask` does.
+        """Check whether a launch is possible there, and yield each check. Raises as `ask` does.
 
         Args:
-            needs: What the launch will take.
-            thorough: Also ask Slurm's controller and the clock, which may take seconds.
+            needs: What the launch will use.
+            thorough: Also check Slurm's controller and the clock, which may take seconds.
         """
         remote, through_origin = self.remote, self.remote.via == "origin"
         request = Examine(
@@ -147,7 +147,7 @@ class Connection:
 
     @property
     def broken(self) -> bool:
-        """Whether the link or the agent is gone, so that no request can be sent any more."""
+        """Whether the link broke or the agent ended, so that no request can be sent any more."""
         return self._lost or (self._agent is not None and self._agent.ended)
 
     @property
@@ -162,9 +162,9 @@ class Connection:
         destination: Path,
         progress: Callable[[TransferProgress], None] | None = None,
     ) -> list[str]:
-        """Copy files from there, keeping their modification times and following no links.
+        """Copy files from there with their modification times; symbolic links are not followed.
 
-        A reader of `destination` never sees half a file.
+        A reader of `destination` never sees an incomplete file.
 
         Args:
             source: A folder there, an absolute path.
@@ -207,7 +207,7 @@ class Connection:
     def _copy(self, transfer: Transfer) -> None:
         try:
             self._transport.copy(transfer)
-        except NoChannelError:  # the agent holds the only one that the server allows
+        except NoChannelError:  # the server allows only one, which the agent uses
             self._end_agent()
             self._transport.copy(transfer)
 
@@ -253,9 +253,9 @@ class Connections:
         return self._open[remote]
 
     def drop_broken(self) -> None:
-        """Close those whose link broke, to be opened again without asking the user anything.
+        """Close those whose link broke; `to` opens them again without prompting the user.
 
-        A second factor is asked for once: nobody may be there to type it again.
+        A second factor is asked for only once: the user may have left by then.
         """
         self._prompt = None
         for remote in [each for each, connection in self._open.items() if connection.broken]:

@@ -1,4 +1,4 @@
-"""Host certificates: what the `@cert-authority` lines of known_hosts files vouch for, as in ssh."""
+"""Host certificates, which `@cert-authority` lines in known_hosts files vouch for, as in ssh."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PARTS = {"ssh-rsa": 2, "ssh-ed25519": 1}
 
 @dataclass(frozen=True, slots=True)
 class HostCertificate:
-    """A certificate as it came from a host: nothing of it is true before `fault` says so.
+    """A certificate as a host sent it: not to be trusted unless `fault` returns "".
 
     Attributes:
         authority: The public key that signed it.
@@ -35,13 +35,13 @@ class HostCertificate:
     def fault(self, hostname: str) -> str:
         """Return why it does not vouch for a host; empty if it does."""
         if not self._is_genuine():
-            return "its signature is wrong, or of a kind that is not accepted"
+            return "its signature is wrong, or of a type that is not accepted"
         if self._role != _HOST:
-            return "it is not a host's"
+            return "it is not a host certificate"
         if self._critical:
-            return "it has options that are not known"
+            return "it has unknown critical options"
         if hostname.lower() not in self._principals:
-            return f"it is for {', '.join(self._principals) or 'no host by name'}"
+            return f"it is for {', '.join(self._principals) or 'no host'}"
         now = time.time()
         if now < self._after:
             return f"it is valid from {_day(self._after)} on"
@@ -60,7 +60,7 @@ class HostCertificate:
 
 
 def certificate_of(key: paramiko.PKey) -> HostCertificate | None:
-    """Return the certificate that came with a host key, None if it came alone."""
+    """Return the certificate that came with a host key; None if none came."""
     blob = key.public_blob and key.public_blob.key_blob
     if not blob:
         return None
@@ -101,4 +101,4 @@ def _day(seconds: int) -> str:
     try:
         return time.strftime("%Y-%m-%d", time.gmtime(seconds))
     except (OverflowError, OSError, ValueError):
-        return "a day that no calendar has"
+        return "a date out of range"

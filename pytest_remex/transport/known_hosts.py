@@ -1,7 +1,7 @@
-"""Host keys: only a key that a known_hosts file holds is accepted.
+"""Checks of host keys: only a key in a known_hosts file is accepted.
 
 The files are read by `ssh-keygen -F`, which knows hashed names, patterns, other ports and
-`@cert-authority` lines; paramiko's own reader knows them only in part.
+`@cert-authority` lines; paramiko's own reader does not know all of them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _KRL = b"SSHKRL\n"
 _RSA = ("rsa-sha2-512", "rsa-sha2-256")
 _AUTHORITY = "CA"
 _REVOKED = "REVOKED"
-_NO_AUTHORITY = "no authority is known that could vouch for it"
+_NO_AUTHORITY = "no known certificate authority could vouch for it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class KnownKey:
 
 
 class KnownHostsPolicy(paramiko.MissingHostKeyPolicy):
-    """Checks every host key: the ssh client that it serves is given no known keys of its own.
+    """Checks every host key, since the ssh client that uses it has no known keys of its own.
 
     As in ssh, a key that is known without a port is valid on any port of that host.
     """
@@ -64,7 +64,7 @@ class KnownHostsPolicy(paramiko.MissingHostKeyPolicy):
         """Accept a known key by returning.
 
         Raises:
-            RemoteError: The key is unknown, revoked, or another than the known one.
+            RemoteError: The key is unknown or revoked, or differs from the known one.
         """
         del client, hostname
         certificate = certificate_of(key)
@@ -77,9 +77,9 @@ class KnownHostsPolicy(paramiko.MissingHostKeyPolicy):
         raise self._changed(key, others[0]) if others else self._unknown(key, why)
 
     def algorithms(self, offered: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the key types, those that can be checked first: the server then sends such a one.
+        """Return the offered key types, checkable ones first: the server sends a key of the first.
 
-        Where a certificate authority is known, these are all certified ones.
+        If a certificate authority is known, those are all the certified types.
         """
         types = [known.key_type for known in self._all_known if not known.marker]
         wanted = [name for each in types for name in (_RSA if each == "ssh-rsa" else (each,))]
@@ -89,7 +89,7 @@ class KnownHostsPolicy(paramiko.MissingHostKeyPolicy):
         return (*first, *(name for name in offered if name not in first))
 
     def _check_revoked(self, key: paramiko.PKey, certificate: HostCertificate | None) -> None:
-        """Raise `RemoteError` if a key, or the authority that certified it, is revoked."""
+        """Raise `RemoteError` if a key or the authority that certified it is revoked."""
         blobs = {key.asbytes(): key.get_base64()}
         if certificate is not None:
             blobs[certificate.authority] = base64.b64encode(certificate.authority).decode()
@@ -112,7 +112,7 @@ class KnownHostsPolicy(paramiko.MissingHostKeyPolicy):
             return f"another authority, {fingerprint(certificate.authority)}, certified it"
         host = self._settings
         fault = certificate.fault(host.hostname if host.known_as.startswith("[") else host.known_as)
-        return fault and f"its certificate does not count: {fault}"
+        return fault and f"its certificate is not valid: {fault}"
 
     @property
     def _authorities(self) -> set[bytes]:
@@ -139,10 +139,10 @@ class KnownHostsPolicy(paramiko.MissingHostKeyPolicy):
 
     def _unknown(self, key: paramiko.PKey, why: str) -> RemoteError:
         types = sorted({known.marker or known.key_type for known in self._known})
-        held = f"they hold only: {', '.join(types)}" if types else "they do not name this host"
+        held = f"they have only: {', '.join(types)}" if types else "they do not name this host"
         vouched = f"{held}, and {why}" if self._authorities else held
         return RemoteError(
-            f"{self._describe(key)} is unknown to the known_hosts files ({vouched}). "
+            f"{self._describe(key)} is not in your known_hosts files ({vouched}). "
             f"Compare it with the one that the cluster's "
             f"operators publish, then {self._how_to_add(certified=bool(self._authorities))}"
         )
@@ -150,8 +150,8 @@ class KnownHostsPolicy(paramiko.MissingHostKeyPolicy):
     def _how_to_add(self, *, certified: bool) -> str:
         """Return how to add the key to a known_hosts file.
 
-        ssh itself does not add a key that a certificate covers, nor any to a HOME that it does
-        not use.
+        ssh itself does not add a key that has a certificate, and it adds none in HOME if it uses
+        another home.
         """
         host = self._settings
         file = host.new_keys_file or home() / ".ssh" / "known_hosts"
@@ -182,9 +182,9 @@ def _lines_of(name: str, file: Path) -> list[KnownKey]:
 
 
 def _is_revoked(blob: bytes, text: str, file: Path) -> bool:
-    """Return whether a RevokedHostKeys file holds a key; it is a KRL, or a list of keys.
+    """Return whether a key is in a RevokedHostKeys file, which is a KRL or a list of keys.
 
-    As for ssh, it must be readable.
+    The file must be readable, as ssh requires.
     """
     try:
         if not file.is_file():
@@ -224,5 +224,5 @@ def _parse(comment: str, line: str, file: Path) -> KnownKey | None:
     number, _, marker = where.strip().partition(" ")
     try:
         return KnownKey(words[1], base64.b64decode(words[2]), marker, file, int(number))
-    except (binascii.Error, ValueError):  # a line that holds no key
+    except (binascii.Error, ValueError):  # a line without a key
         return None

@@ -1,4 +1,4 @@
-"""The transport on this machine: no ssh, no login shell, no rsync."""
+"""The transport for jobs on this machine, without ssh, login shell or rsync."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 SETTLED = 2.0
-"""Seconds since a file was written to after which it is taken for whole, and linked to."""
+"""Seconds since the last write after which a file counts as complete, and is hard-linked."""
 
 
 class LocalTransport:
@@ -31,7 +31,7 @@ class LocalTransport:
     place = way = "this machine"
 
     def __init__(self) -> None:
-        # A program may be started while a patch runs, whose working directory is the checkout.
+        # a program may be started while a patch runs, which changes the working directory
         self._folder = Path.cwd()
 
     def python(self, program: str) -> LocalChannel:
@@ -39,7 +39,7 @@ class LocalTransport:
         return LocalChannel([sys.executable, "-I", "-u", "-c", program], self._folder)
 
     def copy(self, transfer: Transfer) -> None:
-        """See `Transport`. Copies unchanged files too: comparing them would cost no less."""
+        """See `Transport`. Unchanged files are copied too: to compare them costs as much."""
         _copy(transfer)
 
     def close(self) -> None:
@@ -47,7 +47,7 @@ class LocalTransport:
 
 
 class LocalChannel:
-    """A program on this machine, in a session of its own: Ctrl-C reaches pytest alone."""
+    """A program on this machine, in its own session, so that only pytest gets a Ctrl-C."""
 
     def __init__(self, words: Sequence[str], folder: Path | None = None) -> None:
         self._process = subprocess.Popen(
@@ -78,7 +78,7 @@ class LocalChannel:
             rest = rest[stdin.write(rest) :]
 
     def wait(self, seconds: float) -> int | None:
-        """See `Channel`. For a program that a signal ended: 128 plus its number, as in a shell."""
+        """See `Channel`. If a signal ended the program: 128 plus the signal, as in a shell."""
         try:
             code = self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -86,7 +86,7 @@ class LocalChannel:
         return code if code >= 0 else 128 - code
 
     def close(self) -> None:
-        """See `Channel`. Kills a program that has not ended five seconds after its stdin."""
+        """See `Channel`. Kills the program if it does not end within five seconds."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         if self.wait(5) is None:
@@ -95,7 +95,7 @@ class LocalChannel:
 
 
 def _read(stream: IO[bytes] | None) -> bytes:
-    """Read what is there, and close the stream at its end: only the reader knows when that is."""
+    """Read what has arrived; close the stream at its end, which only the reader notices."""
     if stream is None or stream.closed:
         return b""
     data = stream.read(CHUNK)
@@ -105,7 +105,7 @@ def _read(stream: IO[bytes] | None) -> bytes:
 
 
 def _copy(transfer: Transfer) -> None:
-    """Copy files; those that are missing, unreadable, or behind a symbolic link are left out."""
+    """Copy files; skip those that are missing, unreadable, or behind a symbolic link."""
     root = os.path.realpath(transfer.source)
     if not os.path.isdir(root):  # noqa: PTH112 - as below
         raise RemoteError(f"the runs folder {transfer.source} cannot be read: check remex_runs")
@@ -129,7 +129,7 @@ def _copy(transfer: Transfer) -> None:
 
 
 def _open(path: str) -> int | None:
-    """Open a regular file; return None for anything else, and for what may not be read."""
+    """Open a regular file; return None for anything else, and for an unreadable file."""
     try:
         opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
@@ -141,10 +141,10 @@ def _open(path: str) -> int | None:
 
 
 def _copy_file(opened: int, source: str, part: Path, target: Path) -> int:
-    """Put an open file into its place, without its bytes being stored twice; return its size.
+    """Hard-link or copy an open file to `target`; return its size.
 
-    Where a hard link cannot be made it is copied, with the time that it had at the start: a file
-    that grows meanwhile is then newer than its copy.
+    A copy gets the modification time that the file had at the start: if the file grows meanwhile,
+    it is newer than its copy.
     """
     with os.fdopen(opened, "rb") as file:
         status = os.fstat(opened)
@@ -161,9 +161,9 @@ def _copy_file(opened: int, source: str, part: Path, target: Path) -> int:
 
 
 def _link(source: str, status: os.stat_result, part: Path, target: Path) -> bool:
-    """Make `target` the same file as an open one; return False if that cannot be.
+    """Hard-link an open file to `target`; return False if it must be copied.
 
-    A file that was written to just now may still be: it is copied.
+    A file that was written to just now may not be complete: it is copied.
     """
     if time.time() - status.st_mtime < SETTLED:
         return False
@@ -175,7 +175,7 @@ def _link(source: str, status: os.stat_result, part: Path, target: Path) -> bool
     linked = part.lstat()
     if (linked.st_dev, linked.st_ino) != (status.st_dev, status.st_ino):
         return False
-    # a rename onto another name of the same file does nothing
+    # renaming a file onto another hard link of itself does nothing
     target.unlink(missing_ok=True)
     part.replace(target)
     return True

@@ -1,7 +1,7 @@
-"""Programs that a login shell starts, and their greeting: nothing is sent before that came.
+"""Programs that a login shell starts. Nothing is sent to one before it has sent its greeting.
 
-A login file may start another shell, which would run what it is sent as its script, or ask a
-question, which would take it for the answer. So the program first reports that it runs.
+A login file may start another shell, which would run whatever it is sent as a script, or ask a
+question, which would take that as the answer. So the program first reports that it runs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 APART = "7<&0 8>&1 </dev/null >&2"
 """Redirections that keep a shell's login files away from the program's streams.
 
-What login files read is empty, and what they write, in the background too, goes to stderr.
+Login files read from an empty stdin; what they write, also in the background, goes to stderr.
 """
 _TAKE_STREAMS_BACK = """\
 for kept, stream in ((7, 0), (8, 1)):
@@ -66,31 +66,31 @@ _FIX = (
 _EXIT_TIMEOUT = 5.0
 _UNPACK = "import base64,sys;exec(base64.b64decode(sys.argv[1]))"
 LINGER = 5.0
-"""Seconds without output between checks whether the program ended, others may hold its streams."""
+"""Seconds without output before checking whether the program ended: others may hold its pipes."""
 
 
 class ShellChannel(Channel, Protocol):
-    """A program that a login shell starts: its output is read as it comes, until it greets."""
+    """A program that a login shell starts; until its greeting, `receive` reads its output."""
 
     def receive(self, seconds: float) -> tuple[bytes | None, bytes]:
-        """Wait so long for output.
+        """Wait so many seconds for output.
 
         Returns:
-            What came on its stdout: None for nothing yet, empty for its end. And on its stderr.
+            New bytes of its stdout (None for nothing yet, empty for its end), and of its stderr.
         """
 
     def begin(self, rest: bytes) -> None:
-        """Let the program be read as a `Channel`; `rest` came already."""
+        """Let the program be read as a `Channel` from now on; `rest` was read already."""
 
 
 class Greeting:
-    """The greeting of one program, and what came before and after it.
+    """The greeting of one program, and the output before and after it.
 
-    The mark is joined there from two halves: a shell that echoes its commands does not greet.
+    The program joins its mark from two halves, so a shell that echoes commands does not print it.
 
     Attributes:
-        word: "ready", or "closed" where the shell closed the kept streams; empty before it came.
-        rest: What came after it.
+        word: "ready", or "closed" if the shell closed the saved streams; empty before it came.
+        rest: The output after it.
         ended: Whether the program's stdout has ended.
     """
 
@@ -105,10 +105,10 @@ class Greeting:
         self._stderr = b""
 
     def before(self, program: str, *, separate_streams: bool) -> str:
-        """Return the program that greets and continues as `program`.
+        """Return a program that prints the greeting and then runs `program`.
 
-        With `separate_streams`, for a shell behind `SEPARATE_STREAMS`, it first takes its streams
-        back. Where the shell has closed them, as csh does, it greets by "closed" and ends.
+        With `separate_streams`, if the shell runs with `APART`, it first takes its streams back.
+        If the shell has closed them, as csh does, it greets with "closed" and ends.
         """
         take = _TAKE_STREAMS_BACK if separate_streams else ""
         return _GREET.format(take=take, halves=self._halves) + program
@@ -119,9 +119,9 @@ class Greeting:
         return self._stderr
 
     def wait(self, channel: ShellChannel, seconds: float, on_slow: Callable[[], None]) -> None:
-        """Read until the greeting came, the program ended or wrote too much, or time is up.
+        """Read until the greeting comes, the program ends or writes too much, or time is up.
 
-        `on_slow` is called once if that takes long.
+        If that takes long, `on_slow` is called once.
         """
         started = time.monotonic()
         slow = False
@@ -143,8 +143,8 @@ class Greeting:
 
         Args:
             place: Where the program was started, for the message.
-            code: The exit code, None if there is none.
-            seconds: How long the greeting was waited for.
+            code: The exit code; None if there is none.
+            seconds: How long `wait` waited.
         """
         output = self._last_output()
         if code == _COMMAND_NOT_FOUND and b"python3" in self._stderr:
@@ -157,7 +157,7 @@ class Greeting:
                 f"python3 did not start on {place} (exit code {code}{output}): check the login "
                 f"files there, or remex_shell"
             )
-        what = f"nothing came from it in {seconds:g} s"
+        what = f"it sent nothing for {seconds:g} s"
         if code == 0:
             what = "the shell there ended (exit code 0) before it started python3"
         elif self._size >= _MAX_NOISE:
@@ -169,7 +169,7 @@ class Greeting:
         )
 
     def _search(self, before: bytes, data: bytes) -> bytes:
-        """Search a stream for the greeting, and return what to keep of it for a message."""
+        """Search a stream for the greeting, and return its last bytes, for a message."""
         self._size += len(data)
         text = before + data
         if match := self._mark.search(text):
@@ -192,7 +192,7 @@ class ShellTransport(ABC):
     """
 
     way: str
-    """What the connection is, in words."""
+    """How the connection was made, in words."""
 
     def __init__(self, remote: Remote, notify: Notify, *, idle_timeout: float) -> None:
         self.place = str(remote.host)
@@ -206,7 +206,7 @@ class ShellTransport(ABC):
         """See `Transport`. The python3 that the login shell finds runs the program."""
         channel = self._start(program)
         if channel is None:
-            self._separate_streams = False  # the shell closes streams it does not know, as csh does
+            self._separate_streams = False  # the shell closes unknown streams, as csh does
             channel = self._start(program)
         if channel is None:
             raise RemoteError(
@@ -216,13 +216,13 @@ class ShellTransport(ABC):
         return channel
 
     def copy(self, transfer: Transfer) -> None:
-        """See `Transport`; by rsync, where both sides have one."""
+        """See `Transport`; by rsync if both sides have it."""
         if self._has_rsync:
             try:
                 pull(self, transfer, idle_timeout=self._idle_timeout)
             except NoRsyncError as error:
                 self._has_rsync = False
-                self._notify(f"{error}: files come through the agent")
+                self._notify(f"{error}: files are copied through the agent")
             else:
                 return
         pull_through_agent(self, transfer, idle_timeout=self._idle_timeout)
@@ -236,11 +236,11 @@ class ShellTransport(ABC):
         """Start a command of the login shell. Raises as `Transport.python` does."""
 
     def _words(self, redirections: str) -> Sequence[str]:
-        """Return the words that run those after them with these redirections, if any."""
+        """Return the words to put before a command so that it runs with these redirections."""
         return ("sh", "-c", f'exec "$@" {redirections}', "sh") if redirections else ()
 
     def _start(self, program: str) -> ShellChannel | None:
-        """Start a program and wait for its greeting; None if its streams were closed."""
+        """Start a program and wait for its greeting; return None if its streams were closed."""
         greeting = Greeting()
         text = greeting.before(program, separate_streams=self._separate_streams)
         words = self._words(APART if self._separate_streams else "")
@@ -267,16 +267,16 @@ class ShellTransport(ABC):
 
     def _notify_slow_start(self) -> None:
         self._notify(
-            f"python3 has not started on {self.place} yet: waiting for the login files there, "
-            f"at most {self._idle_timeout:g} s"
+            f"python3 has not started on {self.place} yet: waiting at most "
+            f"{self._idle_timeout:g} s for the login files there"
         )
 
 
 def login_command(shell: str, program: str, before: Sequence[str] = ()) -> bytes:
-    """Quote a Python program as one command for the user's login shell: the only place that quotes.
+    """Quote a Python program as one command for the user's login shell: all quoting is done here.
 
-    The program travels as base64: what is quoted has no line ends, `!` or quotes, which the csh
-    family and fish read in their own ways.
+    The program is sent as base64, without line ends, `!` and quotes, which csh and fish read in
+    their own ways.
 
     Args:
         shell: A command line that takes a command as its last argument: `Remote.shell`.

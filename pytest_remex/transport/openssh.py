@@ -1,7 +1,7 @@
-"""Clusters reached by the user's own ssh: its config, its host keys, the connections it has open.
+"""Clusters reached through the `ssh` command, with its config, host keys and open connections.
 
-Every program is a session over a master, a connection of ssh that others share: the one that the
-user has open (ControlPath in ssh_config), else one of ours, which ends with us.
+Every program is a session over a master, an ssh connection that sessions share: the one that the
+user has open (ControlPath in ssh_config), else one of ours, which ends with this process.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ _ALONE = (
     "-oRequestTTY=no",
     "-oForwardX11=no",
 )
-"""Options that leave out what an ssh_config adds for people at a terminal."""
+"""Options that switch off what an ssh_config adds for people at a terminal."""
 _CHANNEL_PAUSES = (0.05, 0.2, 0.5)
 _RETRY_PAUSES = (0.5, 1.0, 2.0)
 _NO_CHANNEL = (b"Session open refused", b"open failed", b"request failed")
 _LOGIN_TIMEOUT = 600.0
-"""Seconds for a login, of which a person may take most."""
+"""Seconds for a login: the user may take long to type."""
 _STEP = 0.005
 _LONGEST_PATH = 80
-"""Bytes that the path of a socket may have, for ssh to add some of its own."""
+"""The most bytes of a socket's path: ssh adds some of its own."""
 _KEEPER = """
 import os, signal, sys, threading
 ssh = os.fork()
@@ -67,7 +67,7 @@ threading.Thread(target=end_with_client, daemon=True).start()
 status = os.waitpid(ssh, 0)[1]
 os._exit(255 if status & 127 else status >> 8)
 """
-"""Runs ssh for as long as this process holds the other end of its stdin, even through kill -9."""
+"""Runs ssh until this process closes its end of the pipe to stdin, which kill -9 does too."""
 _ASKPASS = """
 import json, os, socket, sys
 with socket.socket(socket.AF_UNIX) as link:
@@ -79,7 +79,7 @@ if not answer:
     sys.exit(1)
 print(json.loads(answer.decode()))
 """
-"""What ssh runs to ask a question: it passes the question on to `_Questions`."""
+"""The program that ssh runs to ask a question; it passes the question on to `_Questions`."""
 _YES = ("yes", "y")
 _HUNG_UP = ("Connection closed by", "Connection reset by", "kex_exchange_identification")
 _UNREACHABLE = (
@@ -103,12 +103,12 @@ def log_in(
     *,
     idle_timeout: float,
 ) -> OpenSshTransport:
-    """Log in by ssh, which then ends with this process. Ask the user what ssh asks.
+    """Log in by ssh, which ends with this process. Pass on to the user what ssh asks.
 
     Args:
         remote: Where to log in.
-        settings: What ssh_config says of it.
-        prompt: Asks the user; without it ssh runs in its BatchMode.
+        settings: Its settings in ssh_config.
+        prompt: Asks the user; without it, ssh runs with BatchMode.
         notify: Shows the user a line.
         idle_timeout: Seconds without a sign of life after which the connection counts as lost.
 
@@ -129,7 +129,7 @@ def living_master(settings: HostSettings) -> Master | None:
 
 @dataclass(frozen=True, slots=True)
 class Master:
-    """A connection of ssh that others share: its socket, and how it is closed."""
+    """An ssh connection that sessions share: its socket, and how to close it."""
 
     host: str
     path: str
@@ -137,23 +137,23 @@ class Master:
     close: Callable[[], object] = field(default=lambda: None)
 
     def words(self, *options: str) -> list[str]:
-        """Return a command line that goes over this connection, and never opens another."""
+        """Return an ssh command line that uses this connection, and never opens another."""
         path = self.path.replace("%", "%%")
         over = ["-S", path, "-oControlMaster=no", "-oProxyCommand=false", "-oBatchMode=yes"]
         return ["ssh", *over, *options, *ssh_words(self.host)]
 
     def is_alive(self) -> bool:
-        """Ask whether the connection is open."""
+        """Return whether the connection is open."""
         words = self.words("-O", "check")
         done = subprocess.run(words, check=False, capture_output=True, stdin=subprocess.DEVNULL)
         return done.returncode == 0
 
 
 class OpenSshTransport(ShellTransport):
-    """A cluster at the end of a master.
+    """A cluster reached over a master.
 
     Args:
-        remote: See `ShellTransport`; as `notify` and `idle_timeout`.
+        remote: See `ShellTransport`, also for `notify` and `idle_timeout`.
         master: The connection.
     """
 
@@ -166,7 +166,7 @@ class OpenSshTransport(ShellTransport):
         self._mark = secrets.token_hex(16)
 
     def python(self, program: str) -> ShellChannel:
-        """See `Transport`. The server may not quite have closed the last session: try again."""
+        """See `Transport`. Retries: the server may still be closing the last session."""
         for pause in _CHANNEL_PAUSES:
             try:
                 return super().python(program)
@@ -194,7 +194,7 @@ class OpenSshTransport(ShellTransport):
     def _start_error(self, greeting: Greeting, channel: ShellChannel) -> RemoteError:
         if any(words in greeting.last_errors for words in _NO_CHANNEL):
             return NoChannelError(
-                f"{self.place} opens no further session ({last_lines(greeting.last_errors)}): "
+                f"{self.place} refused another session ({last_lines(greeting.last_errors)}): "
                 f"ask its operators about MaxSessions in sshd_config"
             )
         return super()._start_error(greeting, channel)
@@ -203,7 +203,7 @@ class OpenSshTransport(ShellTransport):
 def _log_in(
     settings: HostSettings, prompt: Prompt | None, notify: Notify, pauses: tuple[float, ...]
 ) -> Master:
-    """Open a master; try again if the server hung up before the login, as MaxStartups has it do."""
+    """Open a master; retry if the server hung up before the login, as sshd's MaxStartups does."""
     try:
         with contextlib.ExitStack() as unless_open:
             folder = _socket_folder()
@@ -254,7 +254,7 @@ def _start(
 
 
 def _same_home(settings: HostSettings) -> list[str]:
-    """Return options by which files in HOME count, where ssh would take another home's."""
+    """Return options that make ssh use files in HOME if it would use another home's."""
     if not home_differs():
         return []
     known = settings.new_keys_file or home() / ".ssh" / "known_hosts"
@@ -287,11 +287,11 @@ def _wait_for_login(
 
 def _refused(settings: HostSettings, text: str, questions: _Questions) -> RemoteError:
     """Return the error for an ssh that ended without a login; `text` is its stderr."""
-    said = last_lines(text.encode())
+    output = last_lines(text.encode())
     last = f"check that `ssh {settings.name}` works; then {AGAIN}"
     if questions.unanswered:
         return RemoteError(
-            f"{settings.name} asks {questions.unanswered!r}, and you are not asked now: {last}"
+            f"{settings.name} asks {questions.unanswered!r}, but you cannot be prompted now: {last}"
         )
     if _CHANGED in text:
         file = settings.new_keys_file or home() / ".ssh" / "known_hosts"
@@ -302,13 +302,13 @@ def _refused(settings: HostSettings, text: str, questions: _Questions) -> Remote
         )
     if _UNTRUSTED in text:
         return RemoteError(
-            f"the host key of {settings} is not accepted by ssh, nor in its known_hosts files "
-            f"({said}): log in once by `ssh {settings.name}`, and compare the key that it shows"
+            f"ssh did not accept the host key of {settings}, which is not in its known_hosts files "
+            f"({output}): log in once by `ssh {settings.name}`, and compare the key that it shows"
         )
     kind = UnreachableError if any(words in text for words in _UNREACHABLE) else RemoteError
     if kind is RemoteError:
-        return RemoteError(f"ssh could not log in to {settings} ({said}): {last}")
-    return UnreachableError(f"ssh cannot reach {settings} ({said}): check the network; {last}")
+        return RemoteError(f"ssh could not log in to {settings} ({output}): {last}")
+    return UnreachableError(f"ssh cannot reach {settings} ({output}): check the network; {last}")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -322,12 +322,12 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 class _Questions:
-    """Asks the user what ssh asks: passphrases, codes, and whether a host key is right.
+    """Passes on to the user what ssh asks: passphrases, codes, whether a host key is right.
 
     Attributes:
-        are_answered: Whether somebody answers.
-        unanswered: A question that nobody answered.
-        variables: The variables by which ssh asks here.
+        are_answered: Whether there is a prompt to ask the user with.
+        unanswered: A question that could not be asked.
+        variables: The environment variables that make ssh ask here.
     """
 
     def __init__(self, folder: Path, prompt: Prompt | None, notify: Notify) -> None:
@@ -350,13 +350,13 @@ class _Questions:
         }
 
     def answer_next(self, seconds: float) -> None:
-        """Answer a question that comes within so many seconds."""
+        """Wait so many seconds for a question, and answer it."""
         if select.select([self._listener], [], [], seconds)[0]:
             link, _ = self._listener.accept()
             with link.makefile("rb") as lines:
                 asked: Any = json.loads(lines.readline() or b'["", ""]')
             text, kind = str(asked[0]), str(asked[1])
-            self._open.append(link)  # ssh ends the program that shows what needs no answer
+            self._open.append(link)  # if no answer is needed, ssh itself ends the program
             if kind == "none":
                 self._notify(text)
                 return
@@ -365,7 +365,7 @@ class _Questions:
             self._open.pop().close()
 
     def _ask(self, text: str, kind: str) -> str | None:
-        """Return the answer; None if there is none, or where it is no."""
+        """Return the answer; None if there is none, or if it is "no"."""
         if self._prompt is None:
             self.unanswered = text.strip()
             return None
@@ -373,7 +373,7 @@ class _Questions:
         try:
             answer = self._prompt(text, echo=is_choice)
         except RemoteError:
-            if is_choice:  # nobody is there: ssh itself refuses the host key then
+            if is_choice:  # without an answer, ssh itself refuses the host key
                 return None
             raise
         return None if kind == "confirm" and answer.strip().lower() not in _YES else answer

@@ -1,4 +1,4 @@
-"""A program at the end of a session of the user's own ssh, a process here with three pipes."""
+"""A program on the cluster that an ssh process here runs, with three pipes."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 _STEP = 0.5
-"""Seconds that a thread waits for a pipe before it looks whether the program was closed."""
+"""Seconds that a thread waits for a pipe before it checks whether the program was closed."""
 _WAIT_STEP = 0.05
 _PIPE_SIZE = 1 << 20
-"""Bytes that a pipe may hold: with the default of 64 KiB large transfers are a tenth slower."""
+"""Capacity of a pipe: with the default of 64 KiB, large transfers are a tenth slower."""
 _CLOSE_TIMEOUT = 2.0
 _KEPT = 100
-"""Bytes of stderr in which the report of the end may have begun."""
+"""Bytes of stderr to keep, in which the line with the exit code may have begun."""
 SSH_FAILED = 255
-"""The exit code of ssh itself: of a link that broke, or of a program that a signal ended."""
+"""ssh's own exit code, if the link broke or a signal ended the program."""
 
 
 class SshProcess:
@@ -35,9 +35,9 @@ class SshProcess:
     Args:
         words: The command line of ssh.
         variables: The environment of ssh.
-        mark: What comes before the program's exit code on stderr: a session of ssh goes on for as
-            long as a login file's background job holds the program's streams.
-        is_alive: Tells whether the connection that the session goes over is open.
+        mark: The text before the program's exit code on stderr. The exit code is printed because
+            an ssh session lasts as long as a login file's background job holds the streams.
+        is_alive: Returns whether the connection of the session is open.
         idle_timeout: Seconds after which a program that accepts no data counts as lost.
     """
 
@@ -81,7 +81,7 @@ class SshProcess:
         self._rest = rest
 
     def read(self) -> bytes:
-        """See `Channel`. It ends with the program, though others may hold its stdout open."""
+        """See `Channel`. Ends with the program, even if others hold its stdout open."""
         if self._rest:
             rest, self._rest = self._rest, b""
             return rest
@@ -93,12 +93,12 @@ class SshProcess:
             if time.monotonic() - quiet_since > LINGER:
                 if was_over:
                     return b""
-                # What the program wrote last may come after its exit code: look once more.
+                # the program's last output may arrive after its exit code: read once more
                 quiet_since, was_over = time.monotonic(), self._code is not None
         return b""
 
     def read_error(self) -> bytes:
-        """See `Channel`; as `read`, without the report of the end."""
+        """See `Channel`. Like `read`, without the line that has the exit code."""
         while not self._closed:
             data = self._errors.read(_STEP)
             if data is not None and (not data or (data := self._without_report(data))):
@@ -128,7 +128,7 @@ class SshProcess:
         return None if code in (SSH_FAILED, None) and not self._is_alive() else code
 
     def close(self) -> None:
-        """See `Channel`. The program sees the end of its stdin; ssh is ended where it hangs."""
+        """See `Channel`. The program sees the end of its stdin; an ssh that hangs is ended."""
         self._input.close()
         self.wait(_CLOSE_TIMEOUT)
         self._closed = True
@@ -139,7 +139,7 @@ class SshProcess:
         self._errors.close()
 
     def _without_report(self, data: bytes) -> bytes:
-        """Return what came on stderr without the report of the end, which it remembers."""
+        """Return new bytes of stderr without the line that has the exit code, which is kept."""
         before = self._last_errors
         text = before + data
         self._last_errors = text[-_KEPT:]
@@ -150,7 +150,7 @@ class SshProcess:
 
 
 class _Pipe:
-    """The end of a pipe, which one thread may use while another closes it."""
+    """One end of a pipe; one thread may use it while another closes it."""
 
     def __init__(self, file: IO[bytes] | None) -> None:
         if file is None:
@@ -159,11 +159,11 @@ class _Pipe:
         self._lock = threading.Lock()
         self._is_closing = False
         os.set_blocking(file.fileno(), False)
-        with contextlib.suppress(OSError, AttributeError):  # Linux's alone
+        with contextlib.suppress(OSError, AttributeError):  # on Linux only
             fcntl.fcntl(file, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
 
     def read(self, seconds: float) -> bytes | None:
-        """Return what is there; None if nothing comes in time, empty at the end."""
+        """Return what has arrived; None if nothing arrives in time, empty at the end."""
         with self._lock:
             if self._is_closing:
                 return b""
@@ -172,7 +172,7 @@ class _Pipe:
             return os.read(self._file.fileno(), _PIPE_SIZE)
 
     def write(self, data: memoryview, seconds: float) -> int:
-        """Write what fits, and return how much; 0 where nothing fits in time."""
+        """Write what fits, and return how much; 0 if nothing fits in time."""
         with self._lock:
             if self._is_closing:
                 raise BrokenPipeError("its stdin is closed")
@@ -183,7 +183,7 @@ class _Pipe:
             return 0
 
     def close(self) -> None:
-        """Close it, once nobody uses it."""
+        """Close it, as soon as no thread uses it."""
         self._is_closing = True
         with self._lock:
             self._file.close()

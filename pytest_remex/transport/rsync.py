@@ -1,4 +1,4 @@
-"""Copying files from a cluster by rsync, over the connection that is already open."""
+"""Copying files from a cluster by rsync, over the open connection."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ if TYPE_CHECKING:
 _PARTIAL = ".remex-part"
 _PROGRESS = re.compile(rb"\s*(?P<bytes>\d+)\s+\d+%.*?(?:xfr#(?P<files>\d+)|$)")
 _SOME_MISSING = (0, 23, 24)
-"""Exit codes of a transfer that did all it could."""
+"""Exit codes of a transfer that copied everything that could be copied."""
 _FAULTS_HERE = (1, 3, 11, 22)
-"""Exit codes of faults on this machine, whatever became of the connection."""
+"""Exit codes for errors on this machine, not of the connection."""
 _NOT_STARTED = 127
-"""The exit code of a program that cannot be started."""
+"""The exit code for a program that could not be started."""
 _MIN_VERSION = (3, 1)
 _HAS_TRUST_SENDER = (3, 2, 5)
 _TERM_TIMEOUT = 2.0
 
 
 def pull(transport: Transport, transfer: Transfer, *, idle_timeout: float) -> None:
-    """Copy files; missing and unreadable ones are left out.
+    """Copy files; skip missing and unreadable ones.
 
     Raises:
         NoRsyncError: rsync is missing here or there, or is too old here.
         RemoteError: It failed.
-        ConnectionLostError: The connection broke, or was silent for `idle_timeout` seconds; parts
-            of files are kept for the next time.
+        ConnectionLostError: The connection broke, or was silent for `idle_timeout` seconds; the
+            next transfer continues the files that were begun.
     """
     version = _version()
     with (
@@ -88,7 +88,7 @@ def _follow(
 
 
 def _terminate(process: subprocess.Popen[bytes]) -> None:
-    """End rsync and its children; on SIGTERM it keeps the part of a file that it has."""
+    """End rsync and its children; on SIGTERM it keeps the part of a file that has arrived."""
     os.killpg(process.pid, signal.SIGTERM)
     try:
         process.wait(_TERM_TIMEOUT)
@@ -99,13 +99,13 @@ def _terminate(process: subprocess.Popen[bytes]) -> None:
 def rsync_command(
     transfer: Transfer, idle_timeout: float, shell: Sequence[str], version: tuple[int, ...]
 ) -> list[str]:
-    """Return the command that reads names from stdin, each ended by a NUL.
+    """Return rsync's command line; it reads names from stdin, each ended by a NUL.
 
-    Every file is compared with the one in `destination`, whatever its time: rsync's own quick
-    check looks at whole seconds. Both ends agree on the best compression they know; zstd at level 1
-    takes half the time of none at 10 MB/s, and little more on a fast link. `--trust-sender` skips
-    comparing each file that comes with each name in the list, which costs the square of their
-    number (13 s at 30,000) and gains nothing: only files asked for leave the staging folder.
+    Every file is compared with the one in `destination`, even with the same time: rsync's quick
+    check compares whole seconds. Both ends agree on the best compression they know; zstd at level 1
+    takes half the time of none at 10 MB/s, and little more on a fast link. Without
+    `--trust-sender`, rsync compares each file with each requested name (13 s for 30,000 files);
+    that check is not needed, since only requested files leave the staging folder.
 
     Args:
         transfer: The files.
@@ -138,7 +138,7 @@ def rsync_command(
 
 
 def read_progress(stream: IO[bytes]) -> Iterator[TransferProgress | None]:
-    """Yield rsync's progress as it comes; None for each second in which nothing came."""
+    """Yield rsync's progress as it comes; None for each second without any."""
     started = time.monotonic()
     files = 0
     for line in _lines(stream):
@@ -151,7 +151,7 @@ def read_progress(stream: IO[bytes]) -> Iterator[TransferProgress | None]:
 
 
 def _lines(stream: IO[bytes]) -> Iterator[bytes | None]:
-    """Split at line ends, and at the carriage returns by which rsync redraws its line."""
+    """Split at line ends, and at the carriage returns with which rsync redraws its line."""
     rest = b""
     with selectors.DefaultSelector() as selector:
         selector.register(stream, selectors.EVENT_READ)
@@ -168,11 +168,11 @@ def _lines(stream: IO[bytes]) -> Iterator[bytes | None]:
 
 
 def _check_exit(code: int, tunnel: RsyncTunnel, stderr: bytes, destination: Path) -> None:
-    """Raise the error that rsync's exit code stands for, unless only some files are missing."""
+    """Raise the error for rsync's exit code, unless only some files are missing."""
     if tunnel.fault:
         raise tunnel.fault
     if tunnel.code == _NOT_STARTED:
-        raise NoRsyncError(f"{tunnel.place}: rsync does not start there ({tunnel.stderr})")
+        raise NoRsyncError(f"{tunnel.place}: rsync does not start ({tunnel.stderr})")
     if tunnel.code is None and code not in (0, *_FAULTS_HERE):
         raise tunnel.lost("broke")
     if code in _SOME_MISSING:
@@ -184,7 +184,7 @@ def _check_exit(code: int, tunnel: RsyncTunnel, stderr: bytes, destination: Path
 
 
 def rsync_fault() -> str:
-    """Return why the rsync of this machine is of no use; empty if it is."""
+    """Return why this machine's rsync cannot be used; empty if it can."""
     try:
         _version()
     except NoRsyncError as error:
@@ -193,7 +193,7 @@ def rsync_fault() -> str:
 
 
 def _version() -> tuple[int, ...]:
-    """Return the version of this machine's rsync; raise `NoRsyncError` for none that will do."""
+    """Return the version of this machine's rsync; raise `NoRsyncError` if it cannot be used."""
     if shutil.which("rsync") is None:
         raise NoRsyncError("rsync is not on the PATH of this machine")
     run = subprocess.run(["rsync", "--version"], capture_output=True, check=False, text=True)
@@ -201,12 +201,12 @@ def _version() -> tuple[int, ...]:
     version = tuple(int(part or 0) for part in match.groups()) if match else (0,)
     if version < _MIN_VERSION:
         first = run.stdout.partition("\n")[0]
-        raise NoRsyncError(f"this machine's rsync ({first!r}) is not rsync 3.1 or newer")
+        raise NoRsyncError(f"rsync 3.1 or newer is needed on this machine; it has {first!r}")
     return version
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment without what changes rsync's behaviour, or how it prints numbers."""
+    """Return the environment without variables that change rsync's behaviour or number format."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("RSYNC_")}
     return {**kept, "LC_ALL": "C"}
 

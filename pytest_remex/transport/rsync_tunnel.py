@@ -1,4 +1,4 @@
-"""Joins an rsync here to one on the cluster, through a channel of the connection that is open.
+"""A tunnel from rsync here to rsync on the cluster, through the open connection.
 
 rsync here -> _SHELL -> RsyncTunnel -> channel -> login shell -> python3 -> rsync there
 """
@@ -38,15 +38,15 @@ except OSError as error:
 if not shutil.which("rsync"):
     report({missing!r})
     raise SystemExit(1)
-told = subprocess.Popen(["rsync", "--version"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-if not told.communicate()[0].startswith(b"rsync"):
+asked = subprocess.Popen(["rsync", "--version"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+if not asked.communicate()[0].startswith(b"rsync"):
     report({greets!r})
     raise SystemExit(1)
 os.nice(10)
 report("")
 os.execvp("rsync", {words!r})
 """
-"""The program that becomes rsync there; first it reports an error, or "" for none."""
+"""The program that execs rsync there; first it reports an error, or "" for none."""
 _MISSING = "rsync is not on the PATH there"
 _GREETS = "rsync there prints other text before its answer"
 _SHELL = """
@@ -57,20 +57,20 @@ with socket.socket(fileno=int(sys.argv[1])) as tunnel:
     os.close(1)
     sys.exit(int(tunnel.recv(16) or 255))
 """
-"""What rsync runs in place of ssh, as `python -I -S -c _SHELL FD HOST WORD...`.
+"""What rsync runs instead of ssh, as `python -I -S -c _SHELL FD HOST WORD...`.
 
-FD is one end of a socket pair, inherited from rsync; the other end is `RsyncTunnel`'s. It sends the
-words of the remote command and both streams there, and exits with the exit code that comes back.
+FD is one end of a socket pair, inherited from rsync; `RsyncTunnel` has the other. The program sends
+the words of the remote command and both its streams, and exits with the exit code that it receives.
 """
 _MAX_WORDS = 1 << 16
 _EXIT_TIMEOUT = 5.0
 _KEPT = 2000
 _FAILED = 255
-"""The exit code for rsync here where the one there has none, as ssh's."""
+"""The exit code that rsync here gets if the one there has none, as from ssh."""
 
 
 class RsyncTunnel:
-    """Serves one run of rsync; a context manager around that run.
+    """The tunnel for one run of rsync, a context manager around that run.
 
     Args:
         transport: Where the other rsync runs.
@@ -109,14 +109,14 @@ class RsyncTunnel:
         return last_lines(bytes(self._stderr))
 
     def start(self) -> None:
-        """Serve rsync, which has inherited `fd` by now."""
+        """Begin to carry data, once rsync has inherited `fd`."""
         self._theirs.close()
         self._thread.start()
 
     def check(self, idle_timeout: float) -> None:
-        """Raise `ConnectionLostError` if nothing came for so many seconds.
+        """Raise `ConnectionLostError` if nothing came for so many seconds since rsync started.
 
-        The start has a time limit of its own: the transport's.
+        For the start, the transport has a time limit of its own.
         """
         if self._channel and time.monotonic() - self._last_data > idle_timeout:
             raise self.lost(f"was silent for {idle_timeout:g} s")
@@ -142,7 +142,7 @@ class RsyncTunnel:
         self._ours.close()
 
     def _serve(self) -> None:
-        """Take rsync's streams from `_SHELL`, and carry them until rsync there ends."""
+        """Receive rsync's streams from `_SHELL`, and carry data until rsync there ends."""
         message, streams, _, _ = socket.recv_fds(self._ours, _MAX_WORDS, 2)
         if not streams:
             return
@@ -161,7 +161,7 @@ class RsyncTunnel:
                 self._ours.send(str(_FAILED if self.code is None else self.code).encode())
 
     def _carry(self, words: list[str], output: int, into: int) -> None:
-        """Start rsync there by `words`; carry `output` to its stdin, and its stdout to `into`."""
+        """Start rsync there with `words`; copy `output` to its stdin, and its stdout to `into`."""
         nonce = secrets.token_hex(8)
         program = _START_RSYNC.format(
             nonce=nonce, source=self._source, words=words, missing=_MISSING, greets=_GREETS
@@ -180,7 +180,7 @@ class RsyncTunnel:
         self.code = channel.wait(_EXIT_TIMEOUT)
 
     def _skip_noise(self, channel: Channel, mark: bytes) -> bytes:
-        """Wait for the line after which rsync starts, and return what follows it."""
+        """Wait for the line after which rsync starts, and return the bytes after it."""
         text = b""
         while data := channel.read():
             self._last_data = time.monotonic()

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pytest_remex.transport.base import Notify, Prompt
 
 _LOG = logging.getLogger("pytest_remex.paramiko")
-_LOG.propagate = False  # paramiko logs tracebacks of what our errors already say
+_LOG.propagate = False  # paramiko logs tracebacks of errors that we report ourselves
 _LOG.addHandler(logging.NullHandler())
 _RETRY_PAUSES = (0.5, 1.0, 2.0)
 _CHANNEL_PAUSES = (0.05, 0.2, 0.5)
@@ -89,7 +89,7 @@ def _log_in_to(
 def _open(
     host: HostSettings, gateway: fabric.Connection | None, prompt: Prompt | None
 ) -> fabric.Connection:
-    """Open a Fabric connection that uses our settings alone; host keys are always checked."""
+    """Open a Fabric connection that uses only our settings; host keys are always checked."""
     policy = KnownHostsPolicy(host)
     connection = _Hop(
         host.hostname,
@@ -117,9 +117,9 @@ def _open(
 
 
 def _transport_factory(policy: KnownHostsPolicy) -> Callable[..., paramiko.Transport]:
-    """Make transports that prefer host keys of known types, and the fastest ciphers.
+    """Return a factory of transports that prefer host keys of known types and fast ciphers.
 
-    On one core paramiko carries about 180 MB/s with AES-GCM, and 60 to 140 with its own choice.
+    On one core paramiko transfers about 180 MB/s with AES-GCM, and 60 to 140 with its own choice.
     """
 
     def make(sock: _SocketLike, disabled_algorithms: None = None) -> paramiko.Transport:
@@ -143,7 +143,7 @@ class _Transport(paramiko.Transport):
 
 
 class _Hop(fabric.Connection):  # type: ignore[misc]  # Fabric has no types
-    """A Fabric connection whose ProxyCommand runs as under ssh: by a shell, at a socket."""
+    """A Fabric connection whose ProxyCommand runs as ssh runs it: in a shell, with a socket."""
 
     def open_gateway(self) -> _SocketLike:
         if not isinstance(self.gateway, str):
@@ -186,7 +186,7 @@ def _explain(error: BaseException, host: HostSettings) -> RemoteError:
         case _ if _hung_up_early(error, host):
             text = (
                 f"{host} hung up before the login: check the network, "
-                f"or wait until fewer people log in there"
+                f"or wait until fewer people are logging in"
             )
         case paramiko.SSHException():
             text = f"SSH negotiation failed with {host} ({error}): see `ssh -v {host.name}`"
@@ -203,17 +203,17 @@ def _hung_up_early(error: BaseException, host: HostSettings) -> bool:
 
 
 def _timed_out(error: BaseException) -> bool:
-    """Return whether time ran out, which paramiko reports in four ways."""
+    """Return whether a timeout occurred, which paramiko reports in four ways."""
     timeout = isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError)
     return timeout or any(words in str(error) for words in _TIMEOUT_MESSAGES)
 
 
 class SshTransport(ShellTransport):
-    """A cluster at the end of a Fabric connection that has logged in.
+    """A cluster reached over a Fabric connection that is logged in.
 
     Args:
         ssh: The connection.
-        remote: See `ShellTransport`; as `notify` and `idle_timeout`.
+        remote: See `ShellTransport`, also for `notify` and `idle_timeout`.
         close: Logs out.
     """
 
@@ -238,7 +238,7 @@ class SshTransport(ShellTransport):
         self._forwarding = forwarding
 
     def close(self) -> None:
-        """Log out, of each host on the way."""
+        """Log out of each host on the way."""
         self._close()
 
     def _execute(self, command: bytes) -> SshChannel:
@@ -250,7 +250,7 @@ class SshTransport(ShellTransport):
                 channel.exec_command(command)
         except paramiko.ChannelException as error:
             raise NoChannelError(
-                f"{self.place} opens no further channel ({error.text}): "
+                f"{self.place} refused another channel ({error.text}): "
                 f"ask its operators about MaxSessions in sshd_config"
             ) from error
         except (paramiko.SSHException, OSError, EOFError) as error:
@@ -258,7 +258,7 @@ class SshTransport(ShellTransport):
         return SshChannel(channel, self._ssh, idle_timeout=self._idle_timeout)
 
     def _open_channel(self) -> paramiko.Channel:
-        """Open a channel; retry, since the server may not quite have closed the last one."""
+        """Open a channel; retry, since the server may still be closing the last one."""
         for pause in _CHANNEL_PAUSES:
             try:
                 return self._ssh.open_session(window_size=WINDOW, timeout=self._idle_timeout)

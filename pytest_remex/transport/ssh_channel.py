@@ -1,4 +1,4 @@
-"""A program at the end of a channel of paramiko's."""
+"""A program on the cluster at the end of a paramiko channel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 WINDOW = 1 << 22
-"""Bytes that a channel may carry ahead of its reader."""
+"""Bytes that a channel may receive before they are read."""
 _PIECE = 1 << 18
 """Bytes to send at a time: paramiko copies what it has not sent yet, so a large piece is slow."""
 _CLOSE_TIMEOUT = 2.0
@@ -43,7 +43,7 @@ class SshChannel:
             data = self._channel.recv(CHUNK)
         except TimeoutError:
             data = None
-        except EOFError:  # paramiko could not tell the other end that it may send more
+        except EOFError:  # paramiko could not allow the other end to send more
             data = b""
         ready = self._channel.recv_stderr_ready()
         return data, self._channel.recv_stderr(WINDOW) if ready else b""
@@ -54,9 +54,9 @@ class SshChannel:
         self._channel.settimeout(min(LINGER, self._idle_timeout))
 
     def read(self) -> bytes:
-        """See `Channel`. Waits however long it takes: the caller knows how long is too long.
+        """See `Channel`. Has no time limit: the caller knows how long is too long.
 
-        It ends with the program too, though a login file's background job may hold stdout open.
+        Ends with the program, even if a login file's background job holds stdout open.
         """
         if self._rest:
             rest, self._rest = self._rest, b""
@@ -64,7 +64,7 @@ class SshChannel:
         return self._receive(self._channel.recv)
 
     def read_error(self) -> bytes:
-        """See `Channel`; as `read`."""
+        """See `Channel`. Like `read`."""
         return self._receive(self._channel.recv_stderr)
 
     def _receive(self, receive: Callable[[int], bytes]) -> bytes:
@@ -75,9 +75,9 @@ class SshChannel:
             except TimeoutError:
                 if ended:
                     return b""
-                # What the program wrote last may come after its exit status: look once more.
+                # the program's last output may arrive after its exit status: read once more
                 ended = self._channel.exit_status_ready()
-            except EOFError:  # paramiko could not tell the other end that it may send more
+            except EOFError:  # paramiko could not allow the other end to send more
                 return b""
 
     def write(self, data: bytes) -> None:
@@ -91,7 +91,7 @@ class SshChannel:
         while piece:
             try:
                 piece = piece[self._channel.send(piece) :]
-            except TimeoutError:  # the channel's timeout, which is set for `read`
+            except TimeoutError:  # the channel has one timeout, which is set for `read`
                 if time.monotonic() > deadline:
                     raise
 
@@ -106,7 +106,7 @@ class SshChannel:
         return 128 if self._channel.eof_received and self._ssh.is_active() else None
 
     def close(self) -> None:
-        """See `Channel`. The program sees the end of its stdin, unless the connection is gone."""
+        """See `Channel`. The program sees the end of its stdin, unless the connection broke."""
         with (
             contextlib.suppress(OSError, paramiko.SSHException),
             break_after(_CLOSE_TIMEOUT, self._ssh),
@@ -116,9 +116,9 @@ class SshChannel:
 
 @contextlib.contextmanager
 def break_after(seconds: float, ssh: paramiko.Transport) -> Iterator[None]:
-    """Break a connection that accepts no more data: paramiko would wait for ever.
+    """Break a connection that accepts no more data, for which paramiko would wait for ever.
 
-    Raises `OSError` if it is gone, which paramiko reports as `EOFError`.
+    Raises `OSError` if it broke, which paramiko reports as `EOFError`.
     """
     timer = threading.Timer(seconds, ssh.close)
     timer.daemon = True
@@ -126,6 +126,6 @@ def break_after(seconds: float, ssh: paramiko.Transport) -> Iterator[None]:
     try:
         yield
     except EOFError as error:
-        raise ConnectionResetError("the connection is gone") from error
+        raise ConnectionResetError("the connection broke") from error
     finally:
         timer.cancel()

@@ -1,13 +1,13 @@
-"""The settings of a host in `~/.ssh/config`, as ssh itself reads them: by `ssh -G`.
+"""The settings of a host in `~/.ssh/config`, read by `ssh -G`.
 
 Paramiko's own reader does not know Include, and Fabric goes through the hops of a ProxyJump
 backwards.
 
-One home counts for config, known_hosts, keys and key agents alike: HOME. OpenSSH uses the home in
-the password database for all of these, and HOME for Include alone. Where the two differ, ssh is run
-as `ssh -F $HOME/.ssh/config`, so without the machine's own ssh_config, and a path in the password
-database's home stands for the same path in HOME: `ssh -G` does not tell which paths were written
-with a `~`. Files in the other home are never looked at.
+The home for config, known_hosts, keys and key agents is always HOME. OpenSSH uses the home in the
+password database for these, and HOME for Include only. If the two differ, ssh is run as
+`ssh -F $HOME/.ssh/config`, so without the machine's own ssh_config, and a path in the password
+database's home is replaced by the same path in HOME: `ssh -G` does not show which paths were
+written with a `~`. Files in the other home are never read.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _KEEPALIVE = 15
 
 @dataclass(frozen=True, slots=True)
 class HostSettings:
-    """How to reach one host, and how to log in there.
+    """How to reach one host and log in.
 
     Attributes:
         name: The host as the user wrote it.
@@ -41,7 +41,7 @@ class HostSettings:
         known_hosts: The known_hosts files that exist.
         new_keys_file: The known_hosts file to which ssh adds new host keys.
         revoked_keys_files: Files of keys that are valid for no host.
-        identities: The user's key files, in the order in which they are offered.
+        identities: The user's key files, in the order to offer them.
         identities_only: Whether the key agent offers only keys that `identities` names.
         agent: The key agent's socket.
         forwarded_agent: The socket of the key agent that programs there may use (ForwardAgent).
@@ -49,8 +49,8 @@ class HostSettings:
         proxy: A command whose stdin and stdout are the connection (ProxyCommand).
         timeout: Seconds to wait for the host at each step of connecting.
         keepalive: Seconds between signs of life on an idle connection.
-        control_path: The socket of the connection that ssh shares (ControlPath).
-        only_ssh: Ways of logging in that ssh_config names and only the ssh command knows.
+        control_path: The socket of a shared ssh connection (ControlPath).
+        only_ssh: Ways to log in that ssh_config names and only the ssh command supports.
     """
 
     name: str
@@ -74,11 +74,11 @@ class HostSettings:
 
     @property
     def by_ssh(self) -> str:
-        """What the ssh command would do that Fabric does not, a clause; empty if nothing."""
+        """What the ssh command could do and Fabric cannot, as a clause; empty if nothing."""
         if self.control_path is not None:
             return (
                 f"ssh_config has a ControlPath: log in once by `ssh -fNM {self.name}`, and every "
-                f"command here goes over that connection without asking"
+                f"command here uses that connection without asking again"
             )
         if self.only_ssh:
             named = " and ".join(self.only_ssh)
@@ -86,7 +86,7 @@ class HostSettings:
         return ""
 
     def __str__(self) -> str:
-        """Return the host as the user named it, with its address where that says more."""
+        """Return the host as the user named it, with its address if that differs."""
         address = f"{self.hostname}:{self.port}"
         name = self.name.rpartition("@")[2]
         return address if name in (self.hostname, address) else f"{name} ({address})"
@@ -132,19 +132,19 @@ def host_settings(name: str) -> HostSettings:
 
 
 def route(name: str) -> list[HostSettings]:
-    """Return the hosts to log in to, one through another; the last is `name`.
+    """Return the hosts to log in to, each through the one before; the last is `name`.
 
     As in ssh, only the first hop of a ProxyJump may have hops of its own.
 
     Raises:
-        RemoteError: As `host_settings`, or the hops go in a circle.
+        RemoteError: As `host_settings`, or the hops form a circle.
     """
     hops = [host_settings(name)]
     seen = {name}
     while hops[0].jumps:
         first, *others = hops[0].jumps
         if first in seen:
-            raise RemoteError(f"ProxyJump {first} goes in a circle: correct it in ~/.ssh/config")
+            raise RemoteError(f"ProxyJump {first} forms a circle: correct it in ~/.ssh/config")
         seen.add(first)
         hops[:0] = [host_settings(first), *map(host_settings, others)]
     return hops
@@ -176,26 +176,26 @@ def _ssh_values(name: str) -> dict[str, list[str]]:
 
 
 def ssh_words(name: str) -> list[str]:
-    """Return ssh's words for a host, and for the config in which it is; a command may follow."""
+    """Return ssh's arguments for a host and the config to read; a command may follow."""
     short = _NAME_AND_PORT.fullmatch(name)
     words = ["-p", short["port"], "--", short["name"]] if short else ["--", name]
     return [*config_options(), *words]
 
 
 def _only_ssh(first: dict[str, str]) -> tuple[str, ...]:
-    """Return the ways of logging in that ssh_config names and Fabric does not know here."""
+    """Return the ways to log in that ssh_config names and Fabric does not support here."""
     found = ["GSSAPIAuthentication"] if first.get("gssapiauthentication") == "yes" else []
     return (*found, *(["PKCS11Provider"] if _unless_none(first.get("pkcs11provider")) else []))
 
 
 def _files(*texts: str | None) -> tuple[Path, ...]:
-    """Return the files in ssh's lists, which are not quoted: a name may hold blanks."""
+    """Return the files in ssh's lists, which are not quoted: a name may contain blanks."""
     names = [name for text in texts if text for name in _possible_names(text)]
     return tuple(path for path in dict.fromkeys(map(path_from_ssh, names)) if _is_file(path))
 
 
 def _possible_names(text: str) -> list[str]:
-    """Return every run of words that begins like an absolute path."""
+    """Return every sequence of words that begins like an absolute path."""
     words = text.split(" ")
     starts = [at for at, word in enumerate(words) if word.startswith(("/", "~"))]
     return [" ".join(words[at:end]) for at in starts for end in range(at + 1, len(words) + 1)]
@@ -225,12 +225,12 @@ def _identities(values: dict[str, list[str]], first: dict[str, str]) -> tuple[Pa
 
 
 def _public_half(path: Path) -> Path:
-    """Return the path of a key's public half: where only that is here, a key agent has the key."""
+    """Return the path of a public key; if only that exists here, a key agent has the private."""
     return path.with_name(f"{path.name}.pub")
 
 
 def _agent(value: str | None) -> str | None:
-    """Return the key agent's socket, None if there is none."""
+    """Return the key agent's socket; None if there is none."""
     if value == "none":
         return None
     if value is None or value == "SSH_AUTH_SOCK":
@@ -280,7 +280,7 @@ def _number(value: str | None) -> float:
 
 
 def home() -> Path:
-    """Return HOME where that is an absolute path, else the home in the password database."""
+    """Return HOME if that is an absolute path, else the home in the password database."""
     name = os.environ.get("HOME", "")
     return Path(name) if name.startswith("/") else _password_database_home()
 
@@ -292,7 +292,7 @@ def home_differs() -> bool:
 
 
 def config_options() -> list[str]:
-    """Return ssh's options to read the config in HOME; none if it does so by itself."""
+    """Return ssh's options to read the config in HOME; none if ssh reads it by default."""
     if not home_differs():
         return []
     config = home() / ".ssh" / "config"
@@ -302,7 +302,7 @@ def config_options() -> list[str]:
 def path_from_ssh(name: str) -> Path:
     """Return the path for a name in which ssh may have put the password database's home."""
     path, ours, theirs = _path_as_written(name), home(), _password_database_home()
-    if name.startswith("//"):  # what `~` becomes where the home is /
+    if name.startswith("//"):  # ssh's expansion of `~` if the home is /
         path = Path("/" + name.lstrip("/"))
     moved = theirs / ".ssh" if theirs == Path("/") else theirs
     in_ours = ours.is_relative_to(theirs) and path.is_relative_to(ours)
@@ -312,7 +312,7 @@ def path_from_ssh(name: str) -> Path:
 
 
 def _path_as_written(name: str) -> Path:
-    """Return the path for a name that ssh printed as it was written, with `~` or without.
+    """Return the path for a name that ssh prints unexpanded, with `~` or without.
 
     Raises `RemoteError` for a `~name` if there is no such user.
     """

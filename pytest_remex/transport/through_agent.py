@@ -1,4 +1,4 @@
-"""Copying files without rsync: one stream from a program of the agent's."""
+"""Copying files without rsync, in one stream from a program of the agent."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _PARTIAL = ".remex-part"
 _AHEAD = 64
-"""How much of what came may wait to be written, in pieces as they come."""
+"""The most pieces that may wait to be written."""
 _MOST = 1 << 20
 """Bytes to copy at a time."""
 _KEPT = 2000
@@ -38,12 +38,12 @@ _STEP = 0.5
 
 
 def pull_through_agent(transport: Transport, transfer: Transfer, *, idle_timeout: float) -> None:
-    """Copy files; missing and unreadable ones are left out, and of a file only what is new comes.
+    """Copy files; skip missing and unreadable ones. Only what is new in a file is sent.
 
     Raises:
         RemoteError: It failed, there or here.
-        ConnectionLostError: The connection broke, or was silent for `idle_timeout` seconds; parts
-            of files are kept for the next time.
+        ConnectionLostError: The connection broke, or was silent for `idle_timeout` seconds; the
+            next transfer continues the files that were begun.
     """
     files = [_File.at(name, transfer) for name in transfer.names]
     nonce = secrets.token_hex(8)
@@ -70,7 +70,7 @@ def pull_through_agent(transport: Transport, transfer: Transfer, *, idle_timeout
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A file to copy: what is here of it, in `known`, and how much that is."""
+    """A file to copy; `known` is the file with what is here of it, `size` bytes."""
 
     name: str
     part: Path
@@ -80,7 +80,7 @@ class _File:
 
     @classmethod
     def at(cls, name: str, transfer: Transfer) -> _File:
-        """Look for the part that an earlier transfer left, then for the file itself."""
+        """Look for a part that an earlier transfer left, then for the complete file."""
         part = transfer.staging / _PARTIAL / name
         for known in (part, transfer.destination / name):
             try:
@@ -95,7 +95,7 @@ class _File:
 
 
 class _Copying:
-    """One transfer: writes each file into a part, and renames it when it is whole."""
+    """One transfer: writes each file as a part, and renames it when it is complete."""
 
     def __init__(self, transfer: Transfer, files: list[_File], stream: _Stream) -> None:
         self._transfer = transfer
@@ -108,7 +108,7 @@ class _Copying:
         self._bytes = 0
 
     def copy(self) -> None:
-        """Copy all files that come."""
+        """Write all files that arrive."""
         while True:
             number, size, mtime, start = HEADER.unpack(self._stream.read(HEADER.size))
             if number == LAST:
@@ -155,7 +155,7 @@ def _copy_start(source: BinaryIO, sink: BinaryIO, size: int) -> None:
 
 
 class _Stream:
-    """What comes from the program there, with a time limit for each part of it."""
+    """The output of the program there, with a time limit for each read."""
 
     def __init__(self, channel: Channel, place: str, idle_timeout: float) -> None:
         self._channel = channel
@@ -169,7 +169,7 @@ class _Stream:
         threading.Thread(target=self._receive_errors, name="remex-files", daemon=True).start()
 
     def line_after(self, mark: bytes) -> bytes:
-        """Skip what login files wrote, and return the rest of the line that the mark begins."""
+        """Skip the output of login files, and return the rest of the line after the mark."""
         text = b""
         while True:
             text += self._next()
@@ -181,7 +181,7 @@ class _Stream:
                 text = text[-len(mark) :]
 
     def read(self, size: int) -> bytes:
-        """Return the next bytes, so many."""
+        """Return the next `size` bytes."""
         parts, length = [self._rest], len(self._rest)
         while length < size:
             parts.append(self._next())
@@ -204,8 +204,8 @@ class _Stream:
         return data
 
     def damaged(self) -> RemoteError:
-        """Return the error for a stream that makes no sense."""
-        return self.lost("brought what is no file")
+        """Return the error for malformed data."""
+        return self.lost("carried malformed data")
 
     def lost(self, what: str) -> RemoteError:
         """Return the error for a connection that was lost; `what` happened to it."""
@@ -238,7 +238,7 @@ class _Stream:
             self._keep(data)
 
     def _keep(self, data: bytes) -> None:
-        """Keep what came, once there is room for it."""
+        """Queue what came, once there is room for it."""
         while not self._closed.is_set():
             with contextlib.suppress(queue.Full):
                 self._came.put(data, timeout=_STEP)

@@ -1,4 +1,4 @@
-"""Fetching files: into a staging folder, then each to its place by one rename."""
+"""Fetching files into a staging folder, from which each is renamed to its place."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STAGING = ".remex-staging"
 
 @dataclass(frozen=True, slots=True)
 class TransferProgress:
-    """How far a transfer is: files that are here, bytes that came, and bytes per second."""
+    """How far a transfer is: complete files, bytes received, and bytes per second."""
 
     files: int
     bytes: int
@@ -36,11 +36,11 @@ class Transfer:
     """Files to copy, with their modification times.
 
     Attributes:
-        source: The folder that they are copied from.
+        source: The folder to copy from.
         names: Their paths, relative to `source`.
-        staging: The folder that they are copied into.
-        destination: The folder that holds what was fetched before.
-        report: To be called now and then with the progress.
+        staging: The folder to copy into.
+        destination: The folder with the files of earlier transfers.
+        report: Called now and then with the progress.
     """
 
     source: str
@@ -51,7 +51,7 @@ class Transfer:
 
 
 def check_names(names: Iterable[str]) -> list[str]:
-    """Return the names without repetitions.
+    """Return the names without duplicates.
 
     Raises:
         RemoteError: A name could lead out of its folder.
@@ -73,27 +73,27 @@ def fetch(
 ) -> list[str]:
     """Let `copy` put files into a staging folder, and rename them into `destination`.
 
-    Where `copy` raises, the files that it finished are renamed all the same; parts of files stay in
-    the staging folder, for the next time.
+    If `copy` raises, the files that it completed are renamed all the same; parts of files stay in
+    the staging folder for the next time.
 
     Args:
-        copy: Copies files; it leaves out those that are missing.
+        copy: Copies files, and skips those that are missing.
         source: See `Transfer`.
         names: Names that `check_names` returned.
         destination: Where the files belong; made if it is missing.
         report: See `Transfer`.
 
     Returns:
-        The names that `copy` left out.
+        The names that `copy` skipped.
 
     Raises:
-        RemoteError: A file cannot be written; and whatever `copy` raises.
+        RemoteError: A file cannot be written. Errors of `copy` are passed on.
     """
     try:
         destination.mkdir(parents=True, exist_ok=True)
         with _staging_folder(destination) as staging:
             refuse_one_file(names, staging)
-            for name in names:  # left by a fetch that was killed, and perhaps old by now
+            for name in names:  # a fetch that was killed may have left old files
                 (staging / name).unlink(missing_ok=True)
             try:
                 copy(Transfer(source, names, staging, destination, report))
@@ -106,7 +106,7 @@ def fetch(
 
 
 def is_one_file(folder: Path, name: str, other: str) -> bool:
-    """Return whether the file system of a folder takes two names for one."""
+    """Return whether two names are the same file in the file system of a folder."""
     pairs = zip(name.split("/"), other.split("/"), strict=True)
     with tempfile.TemporaryDirectory(prefix="names-", dir=folder) as probe:
         for one, two in pairs:
@@ -119,11 +119,11 @@ def is_one_file(folder: Path, name: str, other: str) -> bool:
 def refuse_one_file(
     names: Iterable[str], folder: Path, is_one: Callable[[Path, str, str], bool] = is_one_file
 ) -> None:
-    """Refuse names that a file system here takes for one, as those of Macs do.
+    """Refuse names that would be the same file here, as on Macs.
 
     Raises:
-        RemoteError: Two names differ only in case, or in how Unicode writes them, and `folder` does
-            not tell them apart.
+        RemoteError: Two names differ only in case or in Unicode normalization, and the file system
+            of `folder` ignores that.
     """
     alike: dict[str, str] = {}
     for name in names:
@@ -131,9 +131,9 @@ def refuse_one_file(
         other = alike.setdefault(folded, name)
         if other != name and is_one(folder, other, name):
             raise RemoteError(
-                f"{other!r} and {name!r} would be one file in {folder.parent}, whose file system "
-                f"does not tell them apart: fetch only one of them, or set remex_output to a "
-                f"folder on another file system"
+                f"{other!r} and {name!r} would be the same file in {folder.parent}, on a file "
+                f"system that ignores their difference: fetch only one of them, or set "
+                f"remex_output to a folder on another file system"
             )
 
 
@@ -151,7 +151,7 @@ def disk_full(stderr: str, path: Path) -> RemoteError | None:
 
 @contextlib.contextmanager
 def _staging_folder(destination: Path) -> Iterator[Path]:
-    """Yield the staging folder that the last fetch may have left; a new one if another uses it."""
+    """Yield the usual staging folder; a new one if another process uses that."""
     shared = destination / STAGING
     FolderMaker(destination).make((STAGING,))
     lock = os.open(shared, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -165,7 +165,7 @@ def _staging_folder(destination: Path) -> Iterator[Path]:
 
 
 def _lock(folder: int) -> bool:
-    """Lock an open folder; return whether that worked: some network file systems have no locks."""
+    """Lock an open folder; return whether it worked: some network file systems have no locks."""
     try:
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -174,7 +174,7 @@ def _lock(folder: int) -> bool:
 
 
 def _publish(names: Iterable[str], staging: Path, destination: Path) -> list[str]:
-    """Rename what is in the staging folder to its place; return the names of what is not."""
+    """Rename the staged files to their places; return the names that are not staged."""
     missing = []
     folders = FolderMaker(destination)
     for name in names:
@@ -193,7 +193,7 @@ def _publish(names: Iterable[str], staging: Path, destination: Path) -> list[str
 
 @dataclass(frozen=True, slots=True)
 class FolderMaker:
-    """Makes folders below `root`, never through a symbolic link; remembers what it has `made`."""
+    """Makes folders below `root`, never through a symbolic link; `made` are those it made."""
 
     root: Path
     made: dict[tuple[str, ...], Path] = field(default_factory=dict)

@@ -138,11 +138,11 @@ def test_missing_python(user, shims, fixed):
 def test_missing_rsync(user, cluster, shims):
     """Without rsync on the cluster outputs come all the same, and that is said once."""
     shims.missing("rsync")
-    assert "files come through the agent" in user.pytest("--remex-doctor").well()
+    assert "files are copied through the agent" in user.pytest("--remex-doctor").well()
     user.submit()
     cluster.wait()
     collect = user.collect().well()
-    assert collect.text.count("files come through the agent") == 1
+    assert collect.text.count("files are copied through the agent") == 1
     assert collect.text.count(" PASSED ") == 3
 
 

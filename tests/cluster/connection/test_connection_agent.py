@@ -136,7 +136,7 @@ def test_frozen_link(opened, proxy):
     look(connection)
     proxy.freeze()
     started = time.monotonic()
-    with pytest.raises(ConnectionLostError, match="nothing came from cluster for 1 s"):
+    with pytest.raises(ConnectionLostError, match="cluster sent nothing for 1 s"):
         look(connection)
     connection.close()
     assert time.monotonic() - started < 4

@@ -43,7 +43,7 @@ def without_rsync(server):
 
 
 def test_missing_there(opened, server, runs, here):
-    """Where the cluster has no rsync, files come through the agent, and that is said once."""
+    """Where the cluster has no rsync, files are copied through the agent, and that is said once."""
     write(runs, "a")
     write(runs, "b")
     without_rsync(server)
@@ -52,7 +52,7 @@ def test_missing_there(opened, server, runs, here):
     connection.fetch(str(runs), ["a"], here)
     connection.fetch(str(runs), ["b"], here)
     assert files(here) == ["a", "b"]
-    said = "cluster: rsync is not on the PATH there: files come through the agent"
+    said = "cluster: rsync is not on the PATH there: files are copied through the agent"
     assert told == [said]
 
 
@@ -74,7 +74,8 @@ def test_greeting_there(opened, runs, here):
     opened(notify=told.append).fetch(str(runs), ["a"], here)
     assert files(here) == ["a"]
     (said,) = told
-    assert "rsync there prints other text before its answer: files come through the agent" in said
+    reason = "rsync there prints other text before its answer: files are copied through the agent"
+    assert reason in said
 
 
 @pytest.mark.usefixtures("openrsync")
@@ -85,12 +86,12 @@ def test_no_usable_rsync_here(opened, runs, here):
     opened(notify=told.append).fetch(str(runs), ["a"], here)
     assert files(here) == ["a"]
     (said,) = told
-    assert "rsync ('openrsync: protocol version 29" in said
-    assert "files come through the agent" in said
+    assert "it has 'openrsync: protocol version 29" in said
+    assert "files are copied through the agent" in said
 
 
 def test_missing_here(opened, runs, here, monkeypatch, tmp_path):
-    """Where this machine has no rsync, files come through the agent."""
+    """Where this machine has no rsync, files are copied through the agent."""
     told = []
     connection = opened(notify=told.append)
     look(connection)
@@ -98,7 +99,7 @@ def test_missing_here(opened, runs, here, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     connection.fetch(str(runs), ["a"], here)
     assert files(here) == ["a"]
-    assert told == ["rsync is not on the PATH of this machine: files come through the agent"]
+    assert told == ["rsync is not on the PATH of this machine: files are copied through the agent"]
 
 
 def test_runs_folder_missing(connection, runs, here):

@@ -264,7 +264,7 @@ def test_a_link_that_breaks_asks_for_no_second_code(home, runs):
         with pytest.raises(ConnectionLostError):
             list(connections.to(remote).ask(request))
         connections.drop_broken()
-        with pytest.raises(RemoteError, match="you are not asked now") as refused:
+        with pytest.raises(RemoteError, match="you cannot be prompted now") as refused:
             connections.to(remote)
         assert not isinstance(refused.value, UnreachableError)
         connections.close()

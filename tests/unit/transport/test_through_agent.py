@@ -137,7 +137,7 @@ def test_a_hostile_stream(there, here, stream, monkeypatch):
         f"sys.stdout.buffer.write(pathlib.Path({str(sent)!r}).read_bytes())\n"
     )
     monkeypatch.setattr("pytest_remex.agent.BOOT", boot)
-    with pytest.raises(RemoteError, match="brought what is no file"):
+    with pytest.raises(RemoteError, match="carried malformed data"):
         fetched(there, here, "a")
     assert [path for path in here.rglob("*") if path.is_file() and path.stat().st_size] == []
 
@@ -148,7 +148,7 @@ def test_names_that_are_one_file(tmp_path):
     refuse_one_file(names, tmp_path)
     assert list(tmp_path.iterdir()) == []
     for alike in (names[:2], names[2:4]):
-        with pytest.raises(RemoteError, match=r"would be one file in .*remex_output"):
+        with pytest.raises(RemoteError, match=r"would be the same file in .*remex_output"):
             refuse_one_file(alike, tmp_path, lambda *_: True)
     refuse_one_file(["a", "b", "a/b"], tmp_path, lambda *_: True)
 

@@ -16,13 +16,13 @@ from typing import Iterator, Optional, Set, Tuple, Type, TypeVar
 
 from pytest_remex.agent.errors import AgentError, UnreadableError
 from pytest_remex.common import paths
+from pytest_remex.common.disk import open_regular
 from pytest_remex.common.typed_json import TypedJsonError, loads
 
 LARGEST = 1 << 20
 """The most bytes that a file may have to be read."""
 _COUNT = itertools.count()
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 Typed = TypeVar("Typed")
@@ -173,15 +173,14 @@ def listing(folder: str) -> Iterator[str]:
 def _open(path: str, folder: Optional[int] = None) -> Optional[int]:
     """Open a regular file for reading; None if it does not exist."""
     try:
-        opened = os.open(path, _READ, dir_fd=folder)
+        opened = open_regular(path, folder)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         link = error.errno == errno.ELOOP
         why = "it is a link" if link else error.strerror or str(error)
         raise UnreadableError(path, why) from error
-    if not stat.S_ISREG(os.fstat(opened).st_mode):
-        os.close(opened)
+    if opened is None:
         raise UnreadableError(path, "it is not a regular file")
     return opened
 

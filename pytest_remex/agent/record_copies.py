@@ -16,6 +16,7 @@ from pytest_remex.agent import fs
 from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths
+from pytest_remex.common.disk import open_regular
 from pytest_remex.common.records import (
     AppendRecord,
     LaunchOpened,
@@ -34,7 +35,6 @@ SUFFIX = ".jsonl"
 _DIRECTORY = re.compile(r"(?P<head>.+)_time_(?P<stamp>\d{4}(_\d\d){5})_sha_[0-9a-f]{12}$")
 _STAMP = 20
 """Bytes of the time in a launch's name, with what is before it."""
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 def open_launch(request: OpenLaunch, reply: Reply) -> None:
@@ -172,8 +172,10 @@ def _whole_lines(path: str, start: int) -> bytes:
     Return nothing for a file that cannot be read, such as another user's.
     """
     try:
-        file = os.open(path, _READ)
+        file = open_regular(path)
     except OSError:
+        return b""
+    if file is None:
         return b""
     with os.fdopen(file, "rb") as stream:
         stream.seek(start)

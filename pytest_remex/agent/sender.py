@@ -8,11 +8,11 @@ out, and no link is followed.
 
 import json
 import os
-import stat
 import sys
 import zlib
 from typing import Any, BinaryIO, Dict, Optional
 
+from pytest_remex.common.disk import open_regular
 from pytest_remex.common.files import (
     HEADER,
     LAST,
@@ -22,8 +22,6 @@ from pytest_remex.common.files import (
     PIECE,
     digest_of_start,
 )
-
-_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 def start(line: Dict[str, Any]) -> None:
@@ -83,13 +81,9 @@ class _Sender:
         if not self._is_plain[folder]:
             return None
         try:
-            opened = os.open(os.path.join(self._source, name), _OPEN)
+            return open_regular(os.path.join(self._source, name))
         except OSError:
             return None
-        if stat.S_ISREG(os.fstat(opened).st_mode):
-            return opened
-        os.close(opened)
-        return None
 
     def _send(self, number: int, file: BinaryIO, size: int, digest: str) -> None:
         about = os.fstat(file.fileno())

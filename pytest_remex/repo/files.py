@@ -10,7 +10,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
-from pytest_remex.common.deep import is_too_deep, remove_tree
+from pytest_remex.common.disk import is_too_deep, open_regular, remove_tree
 
 Signature: TypeAlias = tuple[int, int, int, int, int]
 """Mode, size, modification and change time (ns), and inode."""
@@ -69,9 +69,11 @@ def read(path: bytes) -> bytes | None:
 
     Raises `OSError` if it cannot be opened, or is a link.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = open_regular(path)
+    if descriptor is None:
+        return None
     with open(descriptor, "rb") as file:
-        return file.read() if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+        return file.read()
 
 
 def scan(folder: bytes) -> Iterable[os.DirEntry[bytes]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import shutil
-import stat
 import warnings
 from base64 import b64encode
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 from zipfile import ZIP_DEFLATED, ZipFile
 
+from pytest_remex.common.disk import open_regular
 from pytest_remex.report.text import href
 
 if TYPE_CHECKING:
@@ -109,13 +109,10 @@ def open_inside(path: Path, root: Path) -> BinaryIO | None:
     try:
         if not path.resolve().is_relative_to(root):
             return None
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        handle = open_regular(path)
     except (OSError, ValueError):
         return None
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        return None
-    return os.fdopen(handle, "rb")
+    return None if handle is None else os.fdopen(handle, "rb")
 
 
 def _small(path: str, content: bytes) -> tuple[str, bytes]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from pytest_remex.common.disk import open_regular
 from pytest_remex.errors import RemoteError
 from pytest_remex.transport.base import CHUNK
 from pytest_remex.transport.transfer import STAGING, FolderMaker, TransferProgress, unwritable
@@ -131,13 +131,9 @@ def _copy(transfer: Transfer) -> None:
 def _open(path: str) -> int | None:
     """Open a regular file; return None for anything else, and for an unreadable file."""
     try:
-        opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        return open_regular(path)
     except OSError:
         return None
-    if stat.S_ISREG(os.fstat(opened).st_mode):
-        return opened
-    os.close(opened)
-    return None
 
 
 def _copy_file(opened: int, source: str, part: Path, target: Path) -> int:

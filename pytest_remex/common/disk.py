@@ -1,4 +1,4 @@
-"""Folders that a job or a patch made: it can make them deeper than any path or recursion goes."""
+"""Files and folders that a job or a patch made: links to anywhere, pipes, folders of any depth."""
 
 import itertools
 import os
@@ -10,6 +10,8 @@ DEEPEST = 100
 LONGEST = 2000
 """Bytes of the longest path below a run directory or checkout; Linux takes 4096 in all."""
 
+_Path = Union[bytes, str, "os.PathLike[str]"]
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -19,7 +21,30 @@ def is_too_deep(path: AnyStr) -> bool:
     return text.count(b"/") >= DEEPEST or len(text) > LONGEST
 
 
-def remove_tree(path: "Union[bytes, str, os.PathLike[str]]") -> None:
+def open_regular(
+    path: "Union[bytes, str, os.PathLike[str]]", folder: Optional[int] = None
+) -> Optional[int]:
+    """Open a regular file to read it, without following a link or waiting for a pipe's other end.
+
+    Args:
+        path: The file.
+        folder: An open folder that a relative path starts from.
+
+    Returns:
+        The descriptor; None for anything but a regular file.
+
+    Raises:
+        OSError: It cannot be opened; `ELOOP` where it is a link.
+
+    """
+    opened = os.open(path, _FILE, dir_fd=folder)
+    if stat.S_ISREG(os.fstat(opened).st_mode):
+        return opened
+    os.close(opened)
+    return None
+
+
+def remove_tree(path: _Path) -> None:
     """Remove a folder with all that is in it, and follow no link. Raises `OSError`.
 
     The folders in a folder are moved to the top before they are looked into.

@@ -231,6 +231,14 @@ class RunFiles:
         """Return a file's content as a type of `common.paths`; None if it does not exist."""
         return parse(kind, paths.in_run(self._run, name), self.read(name))
 
+    def modified(self, name: str) -> Optional[float]:
+        """Return when a file was written, in seconds since 1970; None if it does not exist."""
+        with self._opened() as folder:
+            if folder is not None:
+                with contextlib.suppress(FileNotFoundError):
+                    return os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime
+        return None
+
     def names(self) -> Set[str]:
         """Return the names of all files."""
         with self._opened() as folder:

@@ -13,7 +13,7 @@ from typing import Iterator, List, Optional
 from pytest_remex.agent import capacity, process
 from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.place import git
-from pytest_remex.agent.slurm import client, commands, groups
+from pytest_remex.agent.slurm import client, commands
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import protocol
 from pytest_remex.common.protocol import FAULT, FINE, NOTE, Check
@@ -36,7 +36,6 @@ def look_at_host(request: protocol.LookAtHost, reply: Reply) -> None:
         clone=request.clone,
         runs=runs,
         cores=process.cores(),
-        disbatch=groups.disbatch(),
         free_bytes=shutil.disk_usage(runs).free,
     )
     reply.send(host if local else host._replace(**client.limits()._asdict()))
@@ -81,8 +80,6 @@ def _checks(request: protocol.Examine) -> Iterator[Check]:
         if shutil.which("sbatch"):
             yield from capacity.jobs(request.needs)
     yield from _runs(request, local=local)
-    if request.needs.pack and not local:
-        yield _disbatch()
     if request.thorough:
         yield Check("clock", FINE, repr(time.time()))
 
@@ -211,11 +208,3 @@ def _owners(path: str) -> Check:
     found = f"{path}: members of the group {group} can run code as anyone who submits there"
     fix = f"share it only with people you trust with your account, or: chmod g-w {path}"
     return Check("runs folder", NOTE, found, fix)
-
-
-def _disbatch() -> Check:
-    path = groups.disbatch()
-    if path:
-        return Check("disBatch", FINE, path)
-    fix = "on the cluster: python3 -m pip install disbatch; or leave out --remex-pack"
-    return Check("disBatch", FAULT, "disBatch is not on PATH on the cluster", fix)

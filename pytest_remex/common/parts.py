@@ -58,13 +58,12 @@ class HeaderOptions(NamedTuple):
 
 
 class Needs(NamedTuple):
-    """What a launch needs: jobs, files and bytes in its run directories, arrays or packs."""
+    """What a launch needs: jobs, files and bytes in its run directories, job arrays."""
 
     jobs: int = 0
     files: int = 0
     size: int = 0
     array: bool = False
-    pack: bool = False
 
 
 class Array(NamedTuple):

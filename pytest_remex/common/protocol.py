@@ -27,8 +27,7 @@ SLURM, LOCAL = "slurm", "local"
 class Host(NamedTuple):
     """What the remote has. Disk space in bytes; None if it could not be determined.
 
-    `disbatch` is the path of disBatch, empty if it is not installed; `message_timeout` is Slurm's,
-    in seconds; `sacct` says whether accounting is available.
+    `message_timeout` is Slurm's, in seconds; `sacct` says whether accounting is available.
     """
 
     python: str
@@ -37,7 +36,6 @@ class Host(NamedTuple):
     clone: str
     runs: str
     cores: int
-    disbatch: str
     free_bytes: int
     slurm: Optional[str] = None
     sacct: bool = False

@@ -198,7 +198,6 @@ class Fitness:
             files=known.files * count // len(sizes),
             size=known.size * count // len(sizes),
             array=self._grouping.kind is GroupingKind.ARRAY,
-            pack=pack,
         )
 
 

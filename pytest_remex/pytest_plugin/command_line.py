@@ -101,7 +101,7 @@ def _sending_modifiers() -> list[Modifier]:
         Modifier(
             "pack",
             sending,
-            "many runs in one job, K at a time, with disBatch (default: one job per run)",
+            "many runs in one job, K at a time (default: one job per run)",
             {"type": _whole, "metavar": "K"},
         ),
         Modifier(

@@ -1,13 +1,15 @@
-"""Packs on a real Slurm with a real disBatch: many runs share one job, each has its own end."""
+"""Packs on a real Slurm: many runs share one job, and each has its own end."""
 
 import pytest
 from support.agent_launch import Launch, held
-from support.agents import AgentError, until
+from support.agents import until
 
 from pytest_remex.common.jobs import JobState
 from pytest_remex.common.parts import Pack, Submission
 
 SCRIPT = "#!/bin/bash\n#SBATCH --time=1\npwd\nexit $(cat code)\n"
+WAITS = '#!/bin/bash\n#SBATCH --time=1\n[ "$(cat code)" = wait ] || exit "$(cat code)"\nsleep 60\n'
+"""A run that ends at once with its code, or that waits for its job's end."""
 
 
 @pytest.fixture
@@ -18,18 +20,28 @@ def launch(site, tmp_path):
     made.close()
 
 
-def pack(launch, codes, **options):
+def pack(launch, codes, script=SCRIPT, lines=("#SBATCH --time=1",), **options):
     """Make run directories that end with these codes and return the submission that packs them."""
     for name, code in codes.items():
-        launch.add(name, SCRIPT)
+        launch.add(name, script)
         (launch.runs / name / "code").write_text(f"{code}\n")
-    packed = Pack(["#SBATCH --time=1"], "#!/bin/bash", **options)
+    packed = Pack(list(lines), "#!/bin/bash", **options)
     return Submission("p", list(codes), "remex:p", pack=packed)
 
 
-@pytest.mark.usefixtures("disbatch")
+def states(launch, names, job):
+    """Return the states of runs, by name."""
+    told, _ = launch.query(*[(name, job) for name in names])
+    return {name: str(one.state) for name, one in told.items()}
+
+
+def log(launch, job):
+    """Return what the runner printed."""
+    return (launch.runs / ".remex/arrays/L-p/log" / f"slurm-{job}.out").read_text()
+
+
 def test_a_pack_runs_all_in_one_job(launch):
-    """One sbatch, one job; each run has its own output, exit code and state."""
+    """One sbatch, one job; each run has its own output, exit code, state and time."""
     launch.shims.put()
     events = launch.submit(pack(launch, {"a": 0, "b": 3, "c": 0}, slots=2, time_limit=150))
     job = held(events)
@@ -37,27 +49,80 @@ def test_a_pack_runs_all_in_one_job(launch):
     assert len(launch.shims.calls()) == 1
     assert launch.query(*[(name, job) for name in "abc"])[0]["a"].state is JobState.HELD
     launch.release(job)
-
-    def ended():
-        told, _ = launch.query(*[(name, job) for name in "abc"])
-        states = {name: one.state for name, one in told.items()}
-        return states if set(states.values()) <= {"COMPLETED", "FAILED"} else None
-
-    assert until(ended, seconds=60) == {"a": "COMPLETED", "b": "FAILED", "c": "COMPLETED"}
+    ended = launch.cluster.wait(job)[job]
+    assert ended.state == "FAILED", "the job's exit code says that a run failed"
+    told, _ = launch.query(*[(name, job) for name in "abc"])
+    assert [(str(told[name].state), told[name].exit_code) for name in "abc"] == [
+        ("COMPLETED", 0),
+        ("FAILED", 3),
+        ("COMPLETED", 0),
+    ]
+    assert all(one.elapsed is not None for one in told.values())
     assert (launch.runs / "b" / f"slurm-{job}.out").read_text() == f"{launch.runs / 'b'}\n"
-    launch.cluster.run("scancel", job)
+    assert "3 runs: 1 failed, 0 did not end" in log(launch, job)
 
 
-@pytest.mark.usefixtures("disbatch")
+def test_over_several_nodes(launch):
+    """A job of several nodes has runs on all of them, each with the cores of one task."""
+    script = (
+        "#!/bin/bash\necho $SLURMD_NODENAME $SLURM_CPUS_PER_TASK $SLURM_NTASKS\n"
+        "until [ $(ls ../*/slurm-*.out | wc -l) -ge 4 ]; do sleep 0.1; done\n"
+    )
+    lines = ["#SBATCH --nodes=2", "#SBATCH --ntasks-per-node=2", "#SBATCH --cpus-per-task=2"]
+    submission = pack(launch, dict.fromkeys("abcdef", 0), script, lines, slots=4, time_limit=60)
+    job = held(launch.submit(submission))
+    launch.release(job)
+    assert launch.cluster.wait(job)[job].state == "COMPLETED", log(launch, job)
+    said = [(launch.runs / name / f"slurm-{job}.out").read_text().split() for name in "abcdef"]
+    assert {node for node, *_ in said} == {"n1", "n2"}
+    assert {tuple(rest) for _, *rest in said} == {("2", "1")}
+    assert set(states(launch, "abcdef", job).values()) == {"COMPLETED"}
+
+
 def test_a_cancelled_pack_cancels_what_did_not_run(launch):
-    """Runs of a pack that ended before it did are CANCELLED with it."""
+    """Runs of a pack that is cancelled before it ran are CANCELLED with it."""
     job = held(launch.submit(pack(launch, {"a": 0, "b": 0})))
     launch.cancel(job)
-    told, _ = launch.query(("a", job), ("b", job))
-    assert [one.state for one in told.values()] == ["CANCELLED"] * 2
+    assert states(launch, "ab", job) == dict.fromkeys("ab", "CANCELLED")
 
 
-@pytest.mark.usefixtures("disbatch")
+@pytest.mark.parametrize("lines", [(), ("#SBATCH --nodes=2", "#SBATCH --ntasks=2")])
+def test_cancelled_while_it_runs(launch, lines):
+    """What a cancel interrupts, or comes before, is CANCELLED; what has ended keeps its end."""
+    codes = {"a": 0, "b": 3, "c": "wait", "d": "wait", "e": 0}
+    submission = pack(launch, codes, WAITS, lines, slots=2 if lines else 1)
+    job = held(launch.submit(submission))
+    launch.release(job)
+    waiting = "cd" if lines else "c"
+    until(lambda: all((launch.runs / name / ".remex/started").exists() for name in waiting), 30)
+    running = states(launch, codes, job)
+    assert [running[name] for name in "abc"] == ["COMPLETED", "FAILED", "RUNNING"]
+    assert running["e"] == "PENDING"
+    launch.cancel(job)
+    launch.cluster.wait(job)
+    ended = states(launch, codes, job)
+    assert ended == {
+        "a": "COMPLETED", "b": "FAILED", "c": "CANCELLED", "d": "CANCELLED", "e": "CANCELLED"
+    }  # fmt: skip
+
+
+def test_requeued(launch):
+    """A job that Slurm requeues runs what had not ended, and nothing again."""
+    script = "#!/bin/bash\necho ran >> ran\n[ $(cat code) != wait ] || [ -e ../go ] || sleep 60\n"
+    submission = pack(launch, {"a": 0, "b": "wait", "c": 0}, script, ["#SBATCH --requeue"], slots=1)
+    job = held(launch.submit(submission))
+    launch.release(job)
+    until((launch.runs / "b/ran").exists, 30)
+    (launch.runs / "go").touch()
+    launch.cluster.run("scontrol", "requeue", job)
+    until(lambda: [one.state for one in launch.cluster.jobs() if one.id == job] == ["PENDING"], 30)
+    launch.cluster.run("scontrol", "update", f"jobid={job}", "starttime=now")
+    assert launch.cluster.wait(job, seconds=60)[job].state == "COMPLETED"
+    ran = {name: (launch.runs / name / "ran").read_text() for name in "abc"}
+    assert ran == {"a": "ran\n", "b": "ran\nran\n", "c": "ran\n"}
+    assert set(states(launch, "abc", job).values()) == {"COMPLETED"}
+
+
 def test_the_release_of_a_pack_is_made_again(launch):
     """Where Slurm has lost it, a query for its runs releases their one job, by one command."""
     launch.cluster.down()
@@ -68,9 +133,3 @@ def test_the_release_of_a_pack_is_made_again(launch):
     assert [each.held for each in launch.cluster.jobs() if each.id == job] == [False]
     commands = [call.arguments.split()[0] for call in launch.shims.calls("scontrol")]
     assert commands == ["-o", "release"]
-
-
-def test_without_disbatch_the_error_says_how_to_get_it(launch):
-    """A login node without disBatch refuses packs and names the package."""
-    with pytest.raises(AgentError, match="pip install disbatch"):
-        launch.submit(pack(launch, {"a": 0}))

@@ -1,10 +1,11 @@
-"""Job arrays on a real Slurm: one array job for many experiments, each with its own outcome."""
+"""Job arrays and packs on a real Slurm: one job for many experiments, each with its own outcome."""
 
 from __future__ import annotations
 
 import re
 
 import pytest
+from support.daemons import wait_until
 from support.invariants import Snapshot, assert_clean
 from support.launches import script
 from support.sites import WITH_ACCOUNTING, WITH_AND_WITHOUT_ACCOUNTING
@@ -75,3 +76,42 @@ def test_script_of_another_name(user, grouping):
     user.submit(*grouping)
     user.collect().well()
     assert _runs_of_each(user) == ["ran\n"] * 3
+
+
+@WITH_AND_WITHOUT_ACCOUNTING
+def test_pack(user, cluster, shims):
+    """A pack needs nothing on the cluster; what failed is sent again, what ended well stands."""
+    shims.submissions(":")
+    user.script(FAILS)
+    before = Snapshot.of(user.repository)
+    assert len(set(re.findall(r"SUBMITTED job (\d+)", user.submit("--remex-pack=2").text))) == 1
+    cluster.wait()
+    assert len(shims.calls()) == 1
+    states = {row["state"] for row in user.states().values()}
+    assert states == {"COMPLETED", "FAILED"}
+    assert "exit code 3" in user.collect().badly("1 failed, 2 passed")
+    (user.project.runs.parent / "fixed").touch()
+    user.submit("--remex-pack=2", "--remex-retry")
+    user.collect().well()
+    assert _runs_of_each(user) == ["ran\n"] * 4
+    assert_clean(user, before)
+
+
+@WITH_ACCOUNTING
+def test_time_limit_of_a_pack(user, cluster):
+    """What the pack's time limit interrupts or comes before is TIMEOUT, and is sent again."""
+    user.script("[ $mass != 2.0 ] || [ -e ../../fixed ] || sleep 300")
+    user.submit("--remex-pack=1")
+    (job,) = {job.id for job in cluster.jobs() if str(user.project.runs) in str(job.work_dir)}
+    wait_until(lambda: len([*user.project.runs.glob("*/ran")]) == 2, "the second run runs")
+    cluster.run("scontrol", "update", f"jobid={job}", "EndTime=now+1")
+    cluster.wait(job, seconds=90)
+    states = sorted(row["state"] for row in user.states().values())
+    assert states == ["COMPLETED", "TIMEOUT", "TIMEOUT"]
+    (user.project.runs.parent / "fixed").touch()
+    user.submit("--remex-pack=2", "--remex-retry")
+    user.collect().well()
+    ran = [
+        directory for directory in user.project.run_directories() if (directory / "ran").exists()
+    ]
+    assert len(ran) == 4

@@ -217,14 +217,6 @@ def test_hostile_text(user, cluster, tmp_path):
     assert sorted(path.read_text() for path in runs.glob("*/text")) == sorted(values)
 
 
-def test_pack_without_disbatch(user, fixed):
-    """A pack where there is no disBatch is refused before its record, and stays in nobody's way."""
-    done = user.pytest("--remex-submit", "--remex-pack=2").badly("disBatch is not on PATH")
-    assert "--remex-doctor" in done
-    assert not list(user.output.glob("launches/*.jsonl"))
-    fixed()
-
-
 def test_origin_refuses_and_the_connection_takes_over(user, cluster):
     """Where origin refuses the push, the fix that the message names works: via='connection'."""
     hook = user.project.origin / "hooks" / "pre-receive"

@@ -118,7 +118,7 @@ def test_array_task_by_task(user, cluster):
 
 
 @WITH_ACCOUNTING
-def test_packs(user, cluster, disbatch):
+def test_packs(user, cluster):
     """Packs wait for the packs before them; only a run that failed keeps others back."""
     write_chain(user, how="exit")
     user.submit("--remex-pack=2")

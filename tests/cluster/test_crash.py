@@ -27,6 +27,7 @@ CUTS = [
 ]
 """Shares of a submit's bytes: in the login, in opening a channel, in the agent's work."""
 ARRAY = ("--remex-array",)
+PACK = ("--remex-pack=2",)
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def before(user):
     return Snapshot.of(user.repository)
 
 
-@pytest.mark.parametrize("options", [(), ARRAY], ids=["single", "array"])
+@pytest.mark.parametrize("options", [(), ARRAY, PACK], ids=["single", "array", "pack"])
 def test_killed_at_each_edge(user, cluster, before, options):
     """A launch killed at each state of its record in turn is finished by the same command."""
     for state in EDGES:

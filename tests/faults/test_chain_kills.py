@@ -24,7 +24,6 @@ def proxy(sshd, home):
         yield proxy
 
 
-@pytest.mark.usefixtures("disbatch")
 def test_chain(user, cluster, proxy, chance, tally, number):
     """A chain that is hit up to three times ends with one job for each run, each link in place."""
     victim = VICTIMS[number % len(VICTIMS)]

@@ -41,7 +41,6 @@ def strike(cluster, user, proxy):
     return strike
 
 
-@pytest.mark.usefixtures("disbatch")
 def test_launch(user, cluster, strike, chance, tally, number):
     """A launch that is hit up to three times in a row ends with one job that ran for each run."""
     victim = VICTIMS[number % len(VICTIMS)]

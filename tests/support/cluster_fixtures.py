@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,8 +15,6 @@ from support.shims import Shims
 from support.sites import Site, Sites
 from support.slurm import SlurmCluster
 from support.sshd import SshServer
-
-DISBATCH = shutil.which("disBatch", path=Path(sys.executable).parent)
 
 
 @pytest.fixture(scope="session")
@@ -60,14 +56,6 @@ def sshd(site: Site) -> SshServer:
 def shims(site: Site) -> Shims:
     """Return the Shims that come first on the PATH of a login shell on `sshd`."""
     return site.shims
-
-
-@pytest.fixture
-def disbatch(site: Site) -> None:
-    """Put disBatch on the PATH of the login node."""
-    if DISBATCH is None:
-        pytest.skip("disbatch is not installed: pip install disbatch")
-    (site.shims.folder / "disBatch").symlink_to(DISBATCH)
 
 
 @pytest.fixture

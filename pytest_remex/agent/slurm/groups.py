@@ -2,8 +2,8 @@
 
 The folder has a link to each run directory, named by the run's index, and the scripts. In a job
 array each run is a task; Slurm opens its outputs in the run directory, through that link, so that
-Slurm's own messages about the task go there too. A pack is one allocation in which disBatch (PyPI:
-disbatch) starts short runs; the exit code that each run leaves tells how it ended.
+Slurm's own messages about the task go there too. A pack is one allocation in which `pack_runner`
+starts short runs; the exit code that each run leaves tells how it ended.
 """
 
 import math
@@ -11,11 +11,15 @@ import os
 import re
 import shlex
 import shutil
-from typing import Callable, Dict, List, NamedTuple, Optional
+import sys
+from importlib.abc import InspectLoader
+from types import ModuleType
+from typing import Callable, Dict, List, NamedTuple, Optional, cast
 
 from pytest_remex.agent import fs, upstream
 from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.fs import RunFiles
+from pytest_remex.agent.slurm import pack_runner
 from pytest_remex.agent.submissions import LocatedSubmission, interpreter
 from pytest_remex.common import filenames, paths
 from pytest_remex.common.jobs import Job, JobState, ranges
@@ -25,21 +29,21 @@ from pytest_remex.common.typed_json import dumps
 _EXIT_CODE = re.compile(r"[0-9]{1,3}$")
 LARGEST_LIST = 1 << 26
 """The most bytes of the list of runs in a group."""
-_TASKS = "tasks"
-"""disBatch's list of what to run, in the folder of a pack."""
 _ENTER = 'cd -P -- "./{index}" || exit 97\n'
 _RUN = r"""
+told_to_end=
 export SLURM_SUBMIT_DIR="$PWD"
 @COMMAND@ @SCRIPT@ &
 run=$!
-for name in HUP USR1 USR2 TERM; do trap "kill -s $name $run" "$name"; done
+for name in HUP USR1 USR2; do trap "kill -s $name $run" "$name"; done
+trap 'told_to_end=yes; kill -s TERM "$run" 2>/dev/null' TERM
 wait "$run"
 code=$?
 while kill -0 "$run" 2>/dev/null; do
     wait "$run"
     code=$?
 done
-echo "$code" > .remex/exit
+@INTERRUPTED@echo "$code" > .remex/exit
 exit "$code"
 """
 """Run the script in the current run directory, pass on signals, and save its exit code."""
@@ -52,13 +56,21 @@ _PACK_VARIABLES = {
 }
 """The variables with the values of filename patterns, for a run in a pack."""
 _PACK = """
-@DISBATCH@ -p ./log/ -c "${SLURM_CPUS_PER_TASK:-1}" tasks
+python=@PYTHON@
+[ -x "$python" ] || python=python3
+exec "$python" -I ./@RUNNER@
 """
+_INTERRUPTED = """\
+# what the end of the job interrupts has no exit code; both may have been told at the same moment
+[ "$code" -lt 128 ] || sleep 1
+[ -z "$told_to_end" ] || exit "$code"
+"""
+"""In a pack: whether it is the end of the whole job that ended the run."""
 _PACK_RUN = """\
 # a run of another submission is not run here
 [ "$(cat .remex/@UNIT@ 2>/dev/null)" = @NAME@ ] || exit 0
 # a requeued job runs only what did not end
-[ -e .remex/exit ] && exit 0
+[ -e .remex/exit ] && exit "$(cat .remex/exit)"
 : > .remex/started
 """
 
@@ -114,15 +126,10 @@ def run_of_task(folder: str, task: str) -> str:
 
 def packs(folder: str, directory: str) -> bool:
     """Return whether a folder is a pack's and lists a run as its member."""
-    if not os.path.exists(os.path.join(folder, _TASKS)):
+    if not os.path.exists(os.path.join(folder, pack_runner.TASK)):
         return False
     members = fs.read(os.path.join(folder, paths.MEMBERS), largest=LARGEST_LIST)
     return directory in (members or "").splitlines()
-
-
-def disbatch() -> str:
-    """Return disBatch's path; empty if it is not on PATH."""
-    return shutil.which("disBatch") or ""
 
 
 def join_pack(run: str, folder: str) -> None:
@@ -140,13 +147,21 @@ def job_of_member(job: Job, run: str) -> Job:
     files = RunFiles(run)
     names = files.names()
     if paths.EXIT in names:
-        return left_exit_code(run, job.id) or job
+        ended = left_exit_code(run, job.id)
+        return ended._replace(elapsed=_elapsed(files, paths.EXIT)) if ended else job
     if job.state is JobState.RUNNING and paths.STARTED not in names:
-        return job._replace(state=JobState.PENDING, reason=f"waits for its turn in job {job.id}")
+        reason = f"waits for its turn in job {job.id}"
+        return job._replace(state=JobState.PENDING, reason=reason, elapsed=None)
     if job.state in (JobState.COMPLETED, JobState.FAILED):
         reason = f"job {job.id} ended before this run finished"
         return job._replace(state=JobState.FAILED, reason=reason)
     return job
+
+
+def _elapsed(files: RunFiles, end: str) -> Optional[float]:
+    """Return how many seconds a run of a pack took until the file `end` was written."""
+    started, ended = files.modified(paths.STARTED), files.modified(end)
+    return None if started is None or ended is None else max(0.0, round(ended - started, 3))
 
 
 def left_exit_code(run: str, job: str) -> Optional[Job]:
@@ -186,11 +201,20 @@ def start_of(submission: LocatedSubmission) -> str:
     return "\n".join(["#!/bin/sh", *header.lines, "", run])
 
 
-def _run_script(shebang: str, script: str) -> str:
-    """Return shell code that runs a script in the run directory with the shebang's interpreter."""
+def _run_script(shebang: str, script: str, interrupted: str = "") -> str:
+    """Return shell code that runs a script in the run directory with the shebang's interpreter.
+
+    `interrupted` is shell code that comes before the exit code is saved.
+    """
     command = " ".join(shlex.quote(word) for word in interpreter(shebang + "\n"))
-    quoted = shlex.quote("./" + script)
-    return _RUN.replace("@SCRIPT@", quoted).replace("@COMMAND@", command)
+    text = _RUN.replace("@INTERRUPTED@", interrupted).replace("@COMMAND@", command)
+    return text.replace("@SCRIPT@", shlex.quote("./" + script))
+
+
+def _source(module: ModuleType) -> str:
+    """Return a module's source, which the agent has in memory alone."""
+    loader = cast("InspectLoader", module.__loader__)
+    return loader.get_source(module.__name__) or ""
 
 
 def _array_script(submission: LocatedSubmission, array: Array) -> str:
@@ -221,20 +245,17 @@ def _in_task(pattern: str) -> str:
 
 
 def _pack_scripts(submission: LocatedSubmission, pack: Pack) -> Dict[str, str]:
-    """Return a pack's scripts: the batch script, disBatch's task list, and each task's script."""
-    program = disbatch()
-    if not program:
-        message = "disBatch is not on the cluster's PATH: python3 -m pip install disbatch"
-        raise AgentError("slurm", message)
-    batch = _PACK.replace("@DISBATCH@", shlex.quote(program))
+    """Return a pack's scripts: the batch script, the runner, and the script that runs one run."""
+    batch = _PACK.replace("@PYTHON@", shlex.quote(sys.executable or "python3"))
+    batch = batch.replace("@RUNNER@", pack_runner.COPY)
     unit, name = paths.unit(submission.job_number), os.path.basename(submission.folder)
     begin = _PACK_RUN.replace("@UNIT@", unit).replace("@NAME@", shlex.quote(name))
     begin += _redirection(submission) + "\n" + _check(submission)
-    run = begin + _run_script(pack.shebang, submission.header.script)
+    run = begin + _run_script(pack.shebang, submission.header.script, _INTERRUPTED)
     return {
         paths.SCRIPT: "\n".join(["#!/bin/sh", *pack.header_lines, batch]),
-        _TASKS: "".join(f"sh ./task {index}\n" for index in range(len(submission.directories))),
-        "task": _ENTER.format(index="$1") + run,
+        pack_runner.COPY: _source(pack_runner),
+        pack_runner.TASK: _ENTER.format(index="$1") + run,
     }
 
 

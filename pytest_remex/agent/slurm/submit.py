@@ -192,6 +192,8 @@ def _sbatch(submission: LocatedSubmission, number: int, context: SubmitContext) 
     if number == 1:
         for run in submission.run_directories:
             RunFiles(run).remove(paths.EXIT)
+            if submission.pack is not None:
+                RunFiles(run).remove(paths.STARTED)
     note = attempts.begin(notes, job_number, number)
     if note is None:
         return SbatchResult(DOUBT)
@@ -227,6 +229,8 @@ def _tell(submission: LocatedSubmission, result: SbatchResult, reply: Reply) -> 
         RunFiles(run).write(paths.JOB, job + "\n")
         if submission.pack is not None:
             groups.join_pack(run, submission.folder)
+        elif submission.job_number > 1:
+            RunFiles(run).remove(paths.PACK)
     for key, directories in submission.asked.items():
         reply.send(Held(key, result.job, {name: jobs[name] for name in directories}))
 

@@ -6,7 +6,6 @@ import shutil
 
 import pytest
 
-from pytest_remex.common.parts import Needs
 from pytest_remex.common.protocol import FAULT, FINE, LOCAL, NOTE, SLURM, Examine
 
 
@@ -27,16 +26,9 @@ def test_what_is_fine(agent, repository, tmp_path):
 def test_all_faults_are_told_together(start_agent, tmp_path):
     """Missing programs, clone and runs folder come in one list, each with its fix."""
     agent = start_agent(PATH=str(tmp_path))
-    found = checks(
-        agent,
-        clone="/no/such",
-        runs="/no/runs",
-        scheduler=SLURM,
-        origin=True,
-        needs=Needs(pack=True),
-    )
+    found = checks(agent, clone="/no/such", runs="/no/runs", scheduler=SLURM, origin=True)
     faults = {name for name, check in found.items() if check.state == FAULT}
-    assert faults == {"git", "clone", "Slurm", "runs folder", "disBatch"}
+    assert faults == {"git", "clone", "Slurm", "runs folder"}
     assert all(found[name].fix for name in faults)
     assert found["runs folder"].fix == "mkdir -p /no/runs"
 

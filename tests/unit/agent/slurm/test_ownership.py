@@ -21,7 +21,7 @@ def runs(tmp_path):
     pack = tmp_path / ".remex" / "arrays" / "L-p"
     pack.mkdir()
     (pack / "runs").write_text("packed\n")
-    (pack / "tasks").write_text("")
+    (pack / "task").write_text("")
     (tmp_path / "packed" / ".remex" / "pack").write_text("L-p\n")
     return tmp_path
 

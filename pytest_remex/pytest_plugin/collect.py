@@ -243,8 +243,12 @@ class CollectMode(RecordedRunsMode):
     def _next_command(self, *, failed: bool) -> str:
         if failed:
             jobs = [judge.collected.job for judge in self._judges.values()]
-            checks = "" if any(job.state.failed for job in jobs) else "=check"
-            return f"--remex-submit --remex-retry{checks} sends what failed once more"
+            if any(job.state.failed for job in jobs):
+                return "--remex-submit --remex-retry sends what failed once more"
+            return (
+                "--remex-collect again where the check was wrong, without running anything; "
+                "--remex-submit --remex-retry=check sends what failed once more"
+            )
         if self._unsubmitted:
             return "--remex-submit sends what was not submitted"
         if self._pending():

@@ -73,6 +73,7 @@ class DryRun:
     def __init__(
         self, session: pytest.Session, settings: Settings, _items: Sequence[pytest.Function]
     ) -> None:
+        self._session = session
         self._config = session.config
         self._settings = settings
         self._terminal = Terminal(session.config)
@@ -324,6 +325,8 @@ class DryRun:
         return moved_bases(held, [each.prepared for each in self._planned])
 
     def _next_command(self) -> str:
+        if self._session.testsfailed and not self._planned:
+            return "correct what failed, then --remex-plan shows what a submit would send"
         if self._settings.mode is Mode.DRY:
             return "--remex-plan shows what a submit would send"
         if self._refusals:

@@ -17,7 +17,7 @@ from pytest_remex.launch.upstreams import missing_files
 from pytest_remex.model import Remote, Sweep
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.repo.workspace import Prepared
-from pytest_remex.sbatch.header import format_duration
+from pytest_remex.sbatch.durations import format_duration
 
 SENT = frozenset({Decision.NEW, Decision.FINISH, Decision.AGAIN, Decision.RETRY})
 SENT_ONCE_MORE = frozenset({Decision.AGAIN, Decision.RETRY})

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_remex.errors import SweepError
+from pytest_remex.sbatch.durations import parse_duration
 from pytest_remex.sbatch.options import Option, header_lines, parse_options
 
 SCHEDULING = frozenset(
@@ -169,4 +170,13 @@ def _named(origin: str, words: list[str]) -> Iterator[tuple[str, str]]:
                 f"{origin}: --{option.name} is not allowed here, only options that say when and "
                 f"where a job runs: write it into run.sbatch, in the repository or in the patch"
             )
+        if option.name == "time":
+            _check_time(origin, option.value)
         yield option.name, option.value
+
+
+def _check_time(origin: str, value: str) -> None:
+    try:
+        parse_duration(value)
+    except SweepError as error:
+        raise SweepError(f"{origin}: {error}") from None

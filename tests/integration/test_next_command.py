@@ -62,7 +62,9 @@ def test_after_failures(empty_project):
     assert "--remex-submit --remex-retry" in last_line(empty_project, "--remex-status")
     assert "--remex-submit --remex-retry" in last_line(empty_project, "--remex-collect")
     only = ("-k", "fine or bad")
-    assert "--remex-retry=check" in last_line(empty_project, "--remex-collect", *only)
+    again = last_line(empty_project, "--remex-collect", *only)
+    assert again.startswith("next: --remex-collect again where the check was wrong")
+    assert "--remex-retry=check" in again
     assert "pytest_remex.results('grid')" in last_line(empty_project, "--remex-collect", "-k=fine")
 
 
@@ -71,6 +73,10 @@ def test_after_patches_that_failed(empty_project):
     empty_project.sweeps(FAILING.replace('"input.txt")', '"no/such")'))
     line = last_line(empty_project, "--remex-submit")
     assert line == "next: --remex-plan shows what would be sent"
+    corrects = (
+        "nothing was sent: correct what failed, then --remex-plan shows what a submit would send"
+    )
+    assert last_line(empty_project, "--remex-plan") == last_line(empty_project) == corrects
 
 
 @pytest.mark.parametrize("mode", ["submit", "status", "collect"])

@@ -90,11 +90,21 @@ def test_what_is_refused(project, option, words):
     assert not project.record_paths()
 
 
-def test_bad_time(project):
-    """A time that sbatch does not take fails the experiments, with the value."""
+def test_bad_time(project, monkeypatch):
+    """A time that sbatch does not take is refused, with the value and where it was said."""
     result = project.pytest("--remex-plan", "--remex-sbatch=--time=soon")
-    result.assert_outcomes(failed=3)
-    result.stdout.fnmatch_lines(["*--time='soon' is not a time limit*"])
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--remex-sbatch: --time='soon' is not a time limit*"])
+    monkeypatch.setenv("REMEX_SBATCH", "-t soon")
+    result = project.pytest("--remex-submit")
+    result.stderr.fnmatch_lines(["*REMEX_SBATCH: --time='soon' is not a time limit*"])
+    monkeypatch.delenv("REMEX_SBATCH")
+    project.edit(
+        "sweeps.py", "    run = yield", '    experiment.sbatch(time="soon")\n    run = yield'
+    )
+    result = project.pytest("--remex-submit")
+    result.stdout.fnmatch_lines(["*experiment.sbatch: --time='soon' is not a time limit*"])
+    assert not project.record_paths()
 
 
 def test_environment_of_others(project, monkeypatch):

@@ -55,6 +55,21 @@ def label(name: str) -> str:
     return f"{plain}-{digest[:6]}"
 
 
+def safe_folder(name: str) -> str:
+    """Return a folder's name for any text; no two texts share a folder, whatever the letters' case.
+
+    Example:
+        >>> safe_folder("v1.2"), safe_folder("fix/eos")
+        ('v1.2', 'fix-eos~bc67a034')
+
+    """
+    plain = slug(name)[:100]
+    if plain == name == name.lower():
+        return plain
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{plain}~{digest[:8]}"
+
+
 def launch_id(name: str, when: datetime) -> str:
     """Return the id of a launch: `tams_2026_01_31_12_00_00`."""
     return f"{label(name)}_{when.strftime(STAMP)}"

@@ -40,6 +40,7 @@ from pytest_remex.repo.git import without_git_variables
 from pytest_remex.repo.workspace import Workspace
 from pytest_remex.sweep import SweepCall
 from pytest_remex.upstream import Upstream
+from pytest_remex.variant import GRID, Variant
 
 
 class RunPendingError(RemexError):
@@ -70,6 +71,8 @@ class JudgedRun:
     curves: Mapping[str, str] = field(default_factory=dict)
     before: Mapping[str, Scalar] = field(default_factory=dict)
     """The measures of what it came after, each as `<sweep>.<name>`."""
+    variant: Variant = GRID
+    """The variant of the grid that it is judged for."""
 
     @property
     def sweep(self) -> Sweep:

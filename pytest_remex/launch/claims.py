@@ -107,13 +107,14 @@ def run_of_claim(taken: TakenBy, request: SubmitRequest, run: RunRecord, home: P
         id=claim.launch,
         token=claim.token,
         name=sweep.name,
-        branch=sweep.branch,
+        branch=request.prepared.variant.branch_of(sweep.branch),
         base=claim.base,
         base_config=sweep.base_config,
         fetch=sweep.fetch,
         config_file=sweep.config_file,
         remote=request.remote,
         by=claim.by,
+        variant=request.prepared.variant,
     )
     there = replace(
         run,

@@ -19,6 +19,7 @@ from pytest_remex.interaction import Progress
 from pytest_remex.io import writing
 from pytest_remex.launch import pipeline
 from pytest_remex.launch.claims import run_of_claim, wanted_claim
+from pytest_remex.launch.naming import named_today
 from pytest_remex.launch.options import Folders, Grouping
 from pytest_remex.launch.pipeline import clean_up_after_crashes
 from pytest_remex.launch.recognition import EarlierRun, Recognizer
@@ -37,7 +38,6 @@ from pytest_remex.records.schema import (
     MAY_HAVE_JOB,
     Committed,
     Event,
-    Renamed,
     RunRecord,
     Stage,
     StageReached,
@@ -183,7 +183,7 @@ class Launcher:
         return None if recorded is None else recorded.run.recipe
 
     def find(self, prepared: Prepared, repo: Repo, remote: Remote) -> RecordedRun | None:
-        """Return an experiment's existing run, and record the experiment's current names for it.
+        """Return an experiment's existing run, and record how the experiment is called today.
 
         Raises `RecordError` if its launch record cannot be written.
         """
@@ -191,13 +191,13 @@ class Launcher:
         recorded = self.recognizer.find(prepared, git, local=local)
         if recorded:
             self._found.append(recorded)
-        if recorded is None or _is_named(recorded.run, prepared):
-            return recorded
-        names = _names(prepared, recorded)
-        if not any(_is_named(alias, prepared) for alias in recorded.run.aliases):
+        if recorded is None:
+            return None
+        run, events = named_today(recorded, prepared)
+        if events:
             with self._journal(recorded.record) as journal:
-                journal.write([names])
-        return RecordedRun(recorded.record, names.apply(recorded.run))
+                journal.write(events)
+        return RecordedRun(recorded.record, run)
 
     def prepare_continuation(
         self, recorded: RecordedRun, command: str, prepared: Prepared
@@ -362,23 +362,6 @@ def _new_run(prepared: Prepared, directory: str) -> RunRecord:
         identity=prepared.identity,
         sbatch=prepared.sbatch,
         recipe=prepared.recipe,
-    )
-
-
-def _is_named(run: RunRecord | Renamed, prepared: Prepared) -> bool:
-    return (run.node, dict(run.point)) == (prepared.node, dict(prepared.experiment.point))
-
-
-def _names(prepared: Prepared, recorded: RecordedRun) -> Renamed:
-    """Return the event that sets a run's names to the experiment's current ones."""
-    sweep, launched = prepared.experiment.sweep.name, recorded.launch.name
-    return Renamed(
-        commit=recorded.run.commit.sha,
-        node=prepared.node,
-        id=prepared.experiment.id,
-        point=prepared.experiment.point,
-        parameters=prepared.parameters,
-        sweep=sweep if sweep != launched else "",
     )
 
 

@@ -103,7 +103,7 @@ class Recognizer:
         """
         sweep, point = prepared.experiment.sweep.name, prepared.experiment.point
         found: EarlierRun | None = None
-        for recorded in self._index.of_point(sweep, point, local=local):
+        for recorded in self._index.of_point(sweep, point, prepared.variant, local=local):
             if recorded.run.parameters != prepared.parameters:
                 continue
             changed = self._changed_in_chain(recorded.launch.base, prepared, repository)

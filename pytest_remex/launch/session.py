@@ -210,6 +210,7 @@ def begin(
             remote=request.remote,
             note=one_line(note),
             by=whoami(),
+            variant=request.prepared.variant,
         )
         # all other names of this launch are shorter than this one
         names.run_directory(launch.branch, launch.id, request.prepared.commit.sha)
@@ -294,4 +295,5 @@ def launch_key(request: SubmitRequest) -> object:
         return request.resumed.record.launch.id
     prepared = request.prepared
     sweep, patterns = prepared.experiment.sweep.name, prepared.identity.patterns
-    return sweep, patterns, request.repo, prepared.commit.base, request.remote
+    base, variant = prepared.commit.base, prepared.variant
+    return sweep, patterns, request.repo, base, request.remote, variant

@@ -84,7 +84,7 @@ class Submitter:
         self._expected = 0
         self._launcher = Launcher(folders, services, options.grouping, options.note)
         self._candidates: list[Candidate] = []
-        self._by_node: dict[str, Candidate] = {}
+        self._by_key: dict[object, Candidate] = {}
         self._waiting: list[Candidate] = []
         self._sending: list[Candidate] = []
         self._batch: BackgroundBatch | None = None
@@ -129,7 +129,7 @@ class Submitter:
             RecordError: A launch record cannot be written.
         """
         known = self._known(prepared, repo, remote)
-        upstream = self._by_node.get(prepared.upstream.node) if prepared.upstream else None
+        upstream = self._by_key.get(prepared.upstream.key) if prepared.upstream else None
         options = self._options.of_experiment(chosen=prepared.chosen)
         decision = decide(known, options, recorded_job(known.asked))
         if decision is Decision.ALREADY and upstream and upstream.may_go_again:
@@ -140,7 +140,7 @@ class Submitter:
         )
         candidate = Candidate(request, known=known, upstream=upstream)
         self._candidates.append(candidate)
-        self._by_node[prepared.node] = candidate
+        self._by_key[prepared.key] = candidate
         if outcome := Outcome.unsent(known, decision):
             candidate.outcome = outcome
             self._workspaces.forget(prepared)

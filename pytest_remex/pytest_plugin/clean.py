@@ -59,7 +59,7 @@ class CleanMode(LookingMode):
             told = f"{counted(self._uncollected, 'run')} not collected yet"
             advice = "" if self._settings.yes else ": --remex-collect fetches the outputs first"
             self._terminal.say(told + advice, yellow=True)
-        self._terminal.say(f"next: {self._next_command(found=bool(many or self._outputs))}")
+        self._terminal.say_next(self._next_command(found=bool(many or self._outputs)))
         self._terminal.summary("remex clean")
 
     def _next_command(self, *, found: bool) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ from pytest_remex.pytest_plugin.items import (
     skip,
     sweep_for,
     use_recipe,
+    variant_of,
 )
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.preparation import body_of
@@ -97,7 +99,7 @@ class CollectMode(RecordedRunsMode):
             yield collected.folder
             return
         base = collected.launch.base
-        with preparation.checkout(self._workspaces, repo, base) as path:
+        with preparation.checkout(partial(self._workspaces.at, repo, base)) as path:
             yield path
 
     @pytest.hookimpl(tryfirst=True)
@@ -133,8 +135,9 @@ class CollectMode(RecordedRunsMode):
         node, parameters = node_of(item), parameters_of(item)
         judge = RunJudge(node, parameters, collected, keep, watch.on)
         judged = (each.result for each in self._judges.values())
-        before = measures_of_upstream(collected.upstream, judged, self._settings.output)
-        judge.result = replace(judge.result, before=before)
+        output, variant = self._settings.output, variant_of(item)
+        before = measures_of_upstream(collected.upstream, judged, output, variant)
+        judge.result = replace(judge.result, before=before, variant=variant)
         self._judges[item.nodeid] = judge
         return judge
 
@@ -217,7 +220,7 @@ class CollectMode(RecordedRunsMode):
         for state, count in sorted(self._pending().items()):
             self._terminal.say(f"{count} {state}", yellow=True)
         if next_command := self._next_command(failed=bool(failed)):
-            self._terminal.say(f"next: {next_command}")
+            self._terminal.say_next(next_command)
         self._terminal.summary("remex collect")
 
     def _causes(self) -> dict[str, str]:

@@ -70,6 +70,7 @@ def modifier_groups() -> dict[str, list[Modifier]]:
     return {
         "plan and submit": _sending_modifiers(),
         "status, collect and cancel": _looking_modifiers(),
+        "variants of the grid": _variant_modifiers(),
     }
 
 
@@ -169,6 +170,18 @@ def _looking_modifiers() -> list[Modifier]:
             "collect: also make a zip of the report and its linked outputs (default: no)",
         ),
         *_chosen_modifiers(),
+    ]
+
+
+def _variant_modifiers() -> list[Modifier]:
+    return [
+        Modifier(
+            "base",
+            frozenset({*Mode} - {Mode.DOCTOR}),
+            "the same grid on another branch, tag or commit, in place of branch= of all chosen "
+            "sweeps; its runs appear with this option only (default: no)",
+            {"metavar": "REF"},
+        ),
     ]
 
 

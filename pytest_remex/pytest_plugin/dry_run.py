@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,6 @@ from pytest_remex.pytest_plugin.items import (
     is_experiment,
     places_of,
     say,
-    sweep_for,
 )
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.planned import (
@@ -87,7 +87,7 @@ class DryRun:
         self._met: dict[tuple[Repo, Remote], None] = {}
         self._unreachable: set[Remote] = set()
         self._planned: list[PlannedExperiment] = []
-        self._by_node: dict[str, PlannedExperiment] = {}
+        self._by_key: dict[object, PlannedExperiment] = {}
         self._tried: set[str] = set()
         self._refusals: list[str] = []
         self._hooks = GuardedHooks(session.config.hook, self._terminal.note)
@@ -102,7 +102,8 @@ class DryRun:
         self, item: pytest.Function, repo: Repo, _remote: Remote
     ) -> AbstractContextManager[Path]:
         """Let an experiment use the scratch checkout of its base commit."""
-        return preparation.checkout(self._workspaces, repo, sweep_for(item).branch)
+        workspace = partial(preparation.workspace_of, self._workspaces, item, repo)
+        return preparation.checkout(workspace)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
@@ -159,7 +160,7 @@ class DryRun:
                 self._terminal.say(f"submit would be refused: {refusal}", red=True)
         if self._copies:
             self._terminal.say(f"patched checkouts: {self._copies.folder}")
-        self._terminal.say(f"nothing was sent: {self._next_command()}")
+        self._terminal.say_next(self._next_command(), "nothing was sent")
         self._terminal.summary(f"remex {self._settings.mode}")
 
     def _look_at_remotes(self) -> None:
@@ -250,7 +251,7 @@ class DryRun:
         if decision is Decision.ASK:
             known, job = self._jobs.look(known, remote)
             decision = decide(known, options, job)
-        upstream = self._by_node.get(prepared.upstream.node) if prepared.upstream else None
+        upstream = self._by_key.get(prepared.upstream.key) if prepared.upstream else None
         if upstream is not None:
             decision = upstream.decide(decision, recorded_job(known.run))
         title = title_of(decision, known, prepared)
@@ -261,7 +262,7 @@ class DryRun:
         planned = PlannedExperiment(
             prepared, remote, decision, title, known.earlier, retried, recipe, known.run, upstream
         )
-        self._by_node[prepared.node] = planned
+        self._by_key[prepared.key] = planned
         return planned
 
     def _with_recipe(self, item: pytest.Function, planned: PlannedExperiment) -> PlannedExperiment:

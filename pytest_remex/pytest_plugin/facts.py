@@ -13,7 +13,8 @@ from pytest_remex.common.jobs import Job
 from pytest_remex.common.typed_json import to_json
 from pytest_remex.errors import RemexError
 from pytest_remex.io import writing
-from pytest_remex.pytest_plugin.items import experiments, reason_of
+from pytest_remex.pytest_plugin.items import experiments, reason_of, variant_of
+from pytest_remex.records.fields import variant_to_json
 from pytest_remex.records.index import RecordedRun
 
 if TYPE_CHECKING:
@@ -108,6 +109,9 @@ class FactsFile:
     def _row(self, item: pytest.Item) -> dict[str, Any]:
         outcome, why = self._outcomes.get(item.nodeid, ("", ""))
         facts: dict[str, Any] = item.stash.get(FACTS, {})
+        variant = variant_to_json(variant_of(item))
+        if variant:
+            facts = {"variant": variant, **facts}
         return {"node": item.nodeid, "outcome": outcome, "why": why, **facts}
 
 

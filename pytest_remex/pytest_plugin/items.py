@@ -19,6 +19,7 @@ from pytest_remex.model import Config, Remote, Repo, Sweep, Value
 from pytest_remex.pytest_plugin import options
 from pytest_remex.sweep import plain, sweep_of, upstream_at
 from pytest_remex.upstream import config_at
+from pytest_remex.variant import GRID, Variant
 
 Markup = Mapping[str, bool]
 """Colours and other markup for pytest's terminal writer."""
@@ -37,6 +38,8 @@ WORD = pytest.StashKey[Word]()
 """The outcome's word for an item."""
 
 FIXTURE = "experiment"
+VARIANT = pytest.StashKey[Variant]()
+"""The variant of the grid that an item's experiment is of; the grid itself without one."""
 PLACES = ("repo", "remote")
 """The fixtures that say where experiments come from and where they run."""
 
@@ -59,6 +62,11 @@ def sweep_for(item: pytest.Function) -> Sweep:
             f"{item.nodeid} is not an experiment: decorate its function with @sweep(...)"
         )
     return plan
+
+
+def variant_of(item: pytest.Item) -> Variant:
+    """Return the variant of the grid that an experiment is of."""
+    return item.stash.get(VARIANT, GRID)
 
 
 def point_of(item: pytest.Function) -> Config:

@@ -57,7 +57,7 @@ class LogMode(LookingMode):
             self._terminal.say(f"{self._unsubmitted} not submitted", yellow=True)
         where = "--remex-status shows the state of the experiments"
         nothing = "--remex-submit sends what was not submitted"
-        self._terminal.say(f"next: {where if self._runs else nothing}")
+        self._terminal.say_next(where if self._runs else nothing)
         self._terminal.summary("remex log")
 
     def _begin(self, runs: Mapping[str, RecordedRun]) -> None:

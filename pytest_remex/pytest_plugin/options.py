@@ -17,6 +17,7 @@ from pytest_remex.model import CONTROL, Remote, Repo
 from pytest_remex.pytest_plugin.anchor import anchor_of
 from pytest_remex.pytest_plugin.command_line import INI_KEYS, MODES, Mode, modifier_groups
 from pytest_remex.sbatch.scheduling import OptionText, SbatchOptions
+from pytest_remex.variant import Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Settings:
     checkout: Path | None
     sbatch_defaults: tuple[OptionText, ...]
     sbatch: OptionText
+    variant: Variant
 
     def sbatch_options(self) -> SbatchOptions:
         """Return the options for sbatch. Raises `SweepError` if one is invalid."""
@@ -130,6 +132,7 @@ def settings(config: pytest.Config) -> Settings:
         ),
         sbatch=OptionText("--remex-sbatch", option.remex_sbatch or ""),
         checkout=option.remex_checkout and option.remex_checkout.absolute(),
+        variant=_variant(config),
     )
 
 
@@ -181,10 +184,17 @@ def _refuse_conflicts(config: pytest.Config) -> None:
     for each in (modifier for group in modifier_groups().values() for modifier in group):
         value = getattr(config.option, each.dest)
         if value is not None and value is not False and chosen not in each.modes:
-            wanted = " or ".join(sorted(f"--remex-{mode}" for mode in each.modes))
+            wanted = " or ".join(sorted(f"--remex-{mode}" for mode in each.modes - {Mode.DRY}))
             raise pytest.UsageError(f"--remex-{each.name} can only be used with {wanted}")
     if config.option.remex_array is not None and config.option.remex_pack is not None:
         raise pytest.UsageError("--remex-array and --remex-pack cannot be combined: choose one")
+
+
+def _variant(config: pytest.Config) -> Variant:
+    base = config.option.remex_base
+    if base is not None and (not base.strip() or not base.isprintable()):
+        raise pytest.UsageError(f"--remex-base={base!r}: name a branch, tag or commit")
+    return Variant(base=base or "")
 
 
 def _launching(config: pytest.Config) -> LaunchOptions:

@@ -24,6 +24,7 @@ from pytest_remex.pytest_plugin.items import (
     FIXTURE,
     ITEM,
     MODE,
+    VARIANT,
     WORD,
     CheckoutMode,
     experiments,
@@ -145,6 +146,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     items = experiments(session.items)
     if items and not session.config.option.collectonly:
         refuse_unread_conftests(session.config)
+        variant = options.settings(session.config).variant
+        for item in items:
+            item.stash[VARIANT] = variant
         try:
             mode = _mode_for(session, items)
         except RemexError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -25,25 +25,40 @@ from pytest_remex.pytest_plugin.items import (
     sbatch_options_of,
     sweep_for,
     use_recipe,
+    variant_of,
 )
 from pytest_remex.pytest_plugin.stages import ADDED, Key, key_of_item, upstream_key
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.repo.inputs import InputRules
-from pytest_remex.repo.workspace import Named, Prepared, Workspaces
+from pytest_remex.repo.workspace import Named, Prepared, Workspace, Workspaces
 from pytest_remex.sbatch.exit_codes import hidden_exit_codes
 from pytest_remex.sbatch.scheduling import NO_OPTIONS, SbatchOptions
 from pytest_remex.sweep import SweepCall, sweep_of
 from pytest_remex.tables.readers import BuiltInReaders
+from pytest_remex.variant import Variant
 
 SCRIPTS = pytest.StashKey[frozenset[str]]()
 """The scripts of the sweeps in a file."""
 
 
+def workspace_of(workspaces: Workspaces, item: pytest.Function, repo: Repo) -> Workspace:
+    """Return the workspace that an experiment is prepared in.
+
+    A base that the command line names and that does not exist ends the session.
+    """
+    variant, branch = variant_of(item), sweep_for(item).branch
+    if not variant.base:
+        with failing_plainly():
+            return workspaces.at(repo, branch)
+    with failing_plainly(item.session):
+        return workspaces.at(repo, variant.branch_of(branch), "--remex-base")
+
+
 @contextmanager
-def checkout(workspaces: Workspaces, repo: Repo, revision: str) -> Iterator[Path]:
+def checkout(workspace: Callable[[], Workspace]) -> Iterator[Path]:
     """Let an experiment use the scratch checkout of a base commit, and reset it afterwards."""
     with failing_plainly():
-        scratch = workspaces.at(repo, revision).scratch
+        scratch = workspace().scratch
     yield scratch.checkout()
     with failing_plainly():
         scratch.restore()
@@ -67,7 +82,7 @@ class Preparer:
         self._workspaces = workspaces
         self._terminal = terminal
         self._options = options
-        self._prepared: dict[Key, Prepared] = {}
+        self._prepared: dict[tuple[Variant, Key], Prepared] = {}
 
     def prepare(
         self, item: pytest.Function, inspect: Inspect | None = None, recipe: int = 0
@@ -79,8 +94,7 @@ class Preparer:
         """
         __tracebackhide__ = True
         repo, remote = places_of(item)
-        with failing_plainly():
-            workspace = self._workspaces.at(repo, sweep_for(item).branch)
+        workspace = workspace_of(self._workspaces, item, repo)
         path = workspace.scratch.path
         if recipe:
             use_recipe(item, path, recipe)
@@ -99,7 +113,7 @@ class Preparer:
         for warning in warnings_of(self._workspaces.git(repo), prepared):
             self._terminal.note(warning.text, warning.about or None)
         if not recipe:
-            self._prepared[key_of_item(item)] = prepared
+            self._prepared[variant_of(item), key_of_item(item)] = prepared
         return prepared
 
     def _named(self, item: pytest.Function, experiment: Experiment) -> Named:
@@ -108,8 +122,9 @@ class Preparer:
             node_of(item),
             experiment,
             parameters_of(item),
-            upstream=self._prepared.get(before) if before else None,
+            upstream=self._prepared.get((variant_of(item), before)) if before else None,
             chosen=ADDED not in item.stash,
+            variant=variant_of(item),
         )
 
     def prepare_again(

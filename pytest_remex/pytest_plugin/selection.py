@@ -31,6 +31,7 @@ from pytest_remex.pytest_plugin.items import (
     say,
     skip,
     sweep_for,
+    variant_of,
 )
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.terminal import Terminal
@@ -82,8 +83,11 @@ class RecordedRunsMode:
             self._known[repo, remote] = self._learn(repo, remote)
         self._index = self._known[repo, remote].index
         if not self._groups:
-            _refuse_unknown(self._settings.launch, self._known.values(), self._settings.launches)
-        return self._runs_on(remote, self._find_runs(self._known[repo, remote], items))
+            _refuse_unknown(self._settings, self._known.values())
+        found = self._find_runs(self._known[repo, remote], items)
+        if not found:
+            _refuse_unknown_bases(repo, items)
+        return self._runs_on(remote, found)
 
     def _runs_on(
         self, remote: Remote, recorded: Mapping[str, RecordedRun]
@@ -235,20 +239,37 @@ def may_hold_records(remote: Remote) -> bool:
     return remote.host is not None or Path(remote.runs).expanduser().exists()
 
 
-def _refuse_unknown(launch: str | None, known: Iterable[KnownThere], folder: Path) -> None:
-    """Refuse a launch that no record tells of, where all could be read."""
-    known = list(known)
-    launches = [record.launch.id for each in known for record in each.index.records]
-    if launch is not None and launch not in launches and not any(each.unread for each in known):
-        newest = ", ".join(dict.fromkeys(launches[-5:])) or "none"
-        raise RecordError(f"there is no launch {launch!r} in {folder}: the newest are {newest}")
+def _refuse_unknown(settings: Settings, known: Iterable[KnownThere]) -> None:
+    """Refuse a launch that no record tells of, where all could be read, or of another variant."""
+    wanted, known = settings.launch, list(known)
+    if wanted is None:
+        return
+    launches = {record.launch.id: record.launch for each in known for record in each.index.records}
+    if wanted not in launches and not any(each.unread for each in known):
+        newest = ", ".join([*launches][-5:]) or "none"
+        where = settings.launches
+        raise RecordError(f"there is no launch {wanted!r} in {where}: the newest are {newest}")
+    variant = launches[wanted].variant if wanted in launches else settings.variant
+    if variant != settings.variant:
+        fix = f"add {variant.options}" if variant else f"leave {settings.variant.options} out"
+        raise RecordError(f"the launch {wanted!r} is of another variant of the grid: {fix}")
+
+
+def _refuse_unknown_bases(repo: Repo, items: Iterable[pytest.Function]) -> None:
+    """Refuse a base that does not exist, where nothing is known to have run on it."""
+    for base in dict.fromkeys(variant_of(item).base for item in items):
+        if base:
+            from pytest_remex.repo.git import Git  # noqa: PLC0415 - seldom, as above
+
+            Git(repo.path).resolve(base, "--remex-base")
 
 
 def _newest(index: RunIndex, item: pytest.Function, launch: str | None) -> RecordedRun | None:
     """Return an item's newest run, even if it was recorded with all digits of its floats."""
-    node, point = node_of(item), point_of(item)
+    node, point, variant = node_of(item), point_of(item), variant_of(item)
     older = with_full_id(node, sweep_for(item), point)
-    return index.newest(node, point, launch) or index.newest(older, point, launch)
+    found = index.newest(node, point, launch, variant)
+    return found or index.newest(older, point, launch, variant)
 
 
 def _reached_by(remote: Remote, record: LaunchRecord) -> LaunchRecord:

@@ -61,7 +61,7 @@ class StatusMode(LookingMode):
                 self._terminal.say(f"{launch}: {note}")
         if self._unsubmitted:
             self._terminal.say(f"{self._unsubmitted} not submitted", yellow=True)
-        self._terminal.say(f"next: {self._next_command(rows)}")
+        self._terminal.say_next(self._next_command(rows))
         self._terminal.summary(f"remex {self._settings.mode}")
 
     def _next_command(self, rows: Sequence[BoardRow]) -> str:

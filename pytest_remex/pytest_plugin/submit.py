@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,6 @@ from pytest_remex.pytest_plugin.items import (
     say,
     set_word,
     skip,
-    sweep_for,
 )
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.preparation import ConfigChecks
@@ -104,7 +104,8 @@ class SubmitMode:
         self, item: pytest.Function, repo: Repo, _remote: Remote
     ) -> AbstractContextManager[Path]:
         """Let an experiment use the scratch checkout of its base commit."""
-        return preparation.checkout(self._workspaces, repo, sweep_for(item).branch)
+        workspace = partial(preparation.workspace_of, self._workspaces, item, repo)
+        return preparation.checkout(workspace)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
@@ -216,7 +217,7 @@ class SubmitMode:
         """Say what was submitted, what was not, and what to do next."""
         self._say_sent()
         self._say_left()
-        self._terminal.say(f"next: {self._next_command()}")
+        self._terminal.say_next(self._next_command())
         self._terminal.summary("remex submit")
 
     def progress(self) -> AbstractContextManager[Progress]:

@@ -19,6 +19,7 @@ from rich.progress import Progress as ProgressBars
 
 from pytest_remex.interaction import Progress, ask_at_terminal, clean, show_nothing
 from pytest_remex.model import Remote
+from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.anchor import Anchor, anchor_of
 from pytest_remex.pytest_plugin.items import Markup
 
@@ -31,6 +32,7 @@ class Terminal:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+        self._variant = options.settings(config).variant
         self._notes: dict[str, str] = {}
         self._lines: list[tuple[str, Markup]] = []
         self._targets: dict[Remote, None] = {}
@@ -49,13 +51,19 @@ class Terminal:
         """Store a line for the end."""
         self._lines.append((text, markup))
 
+    def say_next(self, command: str, said: str = "next") -> None:
+        """Store what to do next, with the options that ask for this variant of the grid."""
+        asked = self._variant.options
+        self.say(f"{said}: {command}" + (f" (with {asked})" if asked else ""))
+
     def summary(self, title: str) -> None:
         """Write the stored lines and warnings."""
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         if reporter is None or not (self._lines or self._notes):
             return
         where = " and ".join(dict.fromkeys(remote.place for remote in self._targets))
-        reporter.write_sep("-", f"{title} on {where}" if where else title)
+        named = f"{title}, {asked}" if (asked := self._variant.options) else title
+        reporter.write_sep("-", f"{named} on {where}" if where else named)
         notes: list[tuple[str, Markup]] = [
             (text, {"yellow": True}) for text in self._notes.values()
         ]

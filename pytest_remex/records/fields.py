@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 from pytest_remex.common.typed_json import LARGEST
 from pytest_remex.model import SCRIPT, Identity
 from pytest_remex.sbatch.header import Header
+from pytest_remex.variant import Variant
 
 Json: TypeAlias = Mapping[str, Any]
 Kind = TypeVar("Kind")
@@ -101,3 +102,14 @@ def header_from_json(data: Json) -> Header:
         partition=optional(data, "partition", str),
         script=field(data, "script", str) if "script" in data else SCRIPT,
     )
+
+
+def variant_to_json(variant: Variant) -> dict[str, Any]:
+    """Return a variant of the grid as JSON, with those of its fields that are set."""
+    return {name: value for name, value in asdict(variant).items() if value}
+
+
+def variant_from_json(data: Json) -> Variant:
+    """Return the variant in a line of a record; the grid itself where it names none."""
+    given = json_object(data, "variant") if "variant" in data else {}
+    return Variant(base=field(given, "base", str) if "base" in given else "")

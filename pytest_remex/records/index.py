@@ -17,6 +17,7 @@ from pytest_remex.records.launch import Launch
 from pytest_remex.records.merge import merged
 from pytest_remex.records.schema import Renamed, RunRecord, Stage
 from pytest_remex.records.store import LaunchRecord, read_records
+from pytest_remex.variant import GRID, Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,10 @@ class RecordedRun:
     def counts(self, *, local: bool) -> bool:
         """Return whether it was, or was about to be, submitted: here if `local`, else remotely."""
         return self.is_here(local=local) and self.run.stage not in {Stage.REFUSED, Stage.REJECTED}
+
+    def is_of(self, variant: Variant) -> bool:
+        """Return whether a variant of the grid has it."""
+        return variant == self.launch.variant or variant in self.run.variants
 
     def is_here(self, *, local: bool) -> bool:
         """Return whether it runs on this machine (`local`), or else on a cluster."""
@@ -161,21 +166,26 @@ class RunIndex:
         found = (each for each in self.records if (each.launch.id, each.launch.token) == wanted)
         return next(found, None)
 
-    def of_point(self, sweep: str, point: Config, *, local: bool) -> Iterator[RecordedRun]:
-        """Return the runs of a sweep's point that may have a job, the newest first."""
+    def of_point(
+        self, sweep: str, point: Config, variant: Variant = GRID, *, local: bool
+    ) -> Iterator[RecordedRun]:
+        """Return the runs of a point that may have a job, in a variant, the newest first."""
         runs = self._by_sweep.get((sweep, _text(point)), [])
-        return (each for each in runs if each.counts(local=local) and each.run.may_have_job)
+        here = (each for each in runs if each.is_of(variant) and each.counts(local=local))
+        return (each for each in here if each.run.may_have_job)
 
     def newest_first(self) -> Iterator[RecordedRun]:
         """Return all runs, newest launch first."""
         for record in reversed(self.records):
             yield from (RecordedRun(record, run) for run in record.runs.values())
 
-    def newest(self, node: str, point: Config, launch: str | None = None) -> RecordedRun | None:
-        """Return the newest run of an experiment, or its run in `launch`."""
+    def newest(
+        self, node: str, point: Config, launch: str | None = None, variant: Variant = GRID
+    ) -> RecordedRun | None:
+        """Return the newest run of an experiment in a variant of the grid, or that in `launch`."""
         key = node, _text(point)
         runs = (self._by_node.get(key, []), self._by_alias.get(key, []))
-        return _first(chain.from_iterable(runs), launch)
+        return _first(chain.from_iterable(runs), launch, variant)
 
     def newest_of_sweep(
         self, sweep: str, point: Config, launch: str | None = None
@@ -196,8 +206,11 @@ class RunIndex:
         return found
 
 
-def _first(runs: Iterable[RecordedRun], launch: str | None) -> RecordedRun | None:
-    return next((each for each in runs if launch in {None, each.launch.id}), None)
+def _first(
+    runs: Iterable[RecordedRun], launch: str | None, variant: Variant = GRID
+) -> RecordedRun | None:
+    of_launch = (each for each in runs if launch in {None, each.launch.id})
+    return next((each for each in of_launch if each.is_of(variant)), None)
 
 
 def _sweep_key(record: LaunchRecord, run: RunRecord) -> tuple[str, str]:

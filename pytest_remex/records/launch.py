@@ -12,7 +12,16 @@ from typing import Any
 
 from pytest_remex.interaction import one_line
 from pytest_remex.model import Config, Remote
-from pytest_remex.records.fields import Json, field, json_object, optional, texts
+from pytest_remex.records.fields import (
+    Json,
+    field,
+    json_object,
+    optional,
+    texts,
+    variant_from_json,
+    variant_to_json,
+)
+from pytest_remex.variant import GRID, Variant
 
 FORMAT = 1
 """The version of launch records that this release writes, and the newest that it reads."""
@@ -38,6 +47,8 @@ class Launch:
     note: str = ""
     by: str = ""
     """Who launched it, and from where: `user@machine`."""
+    variant: Variant = GRID
+    """The variant of the grid that was asked for."""
 
 
 def whoami() -> str:
@@ -67,6 +78,7 @@ def launch_to_json(launch: Launch) -> dict[str, Any]:
             "shared": remote.shared,
         },
         **({"note": launch.note} if launch.note else {}),
+        **({"variant": variant_to_json(launch.variant)} if launch.variant else {}),
     }
 
 
@@ -101,4 +113,5 @@ def launch_from_json(data: Json) -> Launch:
         ),
         note=one_line(field(data, "note", str)) if "note" in data else "",
         by=field(data, "by", str) if "by" in data else "",
+        variant=variant_from_json(data),
     )

@@ -80,6 +80,7 @@ def _further(one: RunRecord, other: RunRecord) -> RunRecord:
         collected=_collected(ahead, behind.collected),
         command=ahead.command or known,  # copies have none
         identity=ahead.identity or behind.identity,
+        variants=tuple(dict.fromkeys((*one.variants, *other.variants))),
     )
     if (one.node, one.point, one.aliases) == (other.node, other.point, other.aliases):
         return found
@@ -106,6 +107,7 @@ def _noted(run: RunRecord, notes: Mapping[str, Any]) -> RunRecord:
         run,
         final=final if is_end else run.final,
         collected=_collected(run, notes.get("collected")),
+        variants=tuple(dict.fromkeys((*run.variants, *notes.get("variants", ())))),
     )
     for names in notes.get("renamed", ()):
         found = names.apply(found)

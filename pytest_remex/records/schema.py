@@ -3,7 +3,7 @@
 A launch record is a file of JSON objects, one per line. The first is the head, which describes the
 launch; the others are events, named by their `state`. Fields and events that this release does not
 know are ignored. A change that every reader must understand raises `FORMAT`; newer formats are
-refused.
+refused. `head` has the first line.
 """
 
 from __future__ import annotations
@@ -27,10 +27,13 @@ from pytest_remex.records.fields import (
     identity_to_json,
     json_object,
     texts,
+    variant_from_json,
+    variant_to_json,
 )
 from pytest_remex.records.launch import Launch
 from pytest_remex.records.upstream_run import UpstreamRun
 from pytest_remex.sbatch.header import Header
+from pytest_remex.variant import Variant
 
 
 class Stage(StrEnum):
@@ -92,6 +95,8 @@ class RunRecord:
     aliases: tuple[Renamed, ...] = ()
     """Its names in other sweeps, which may still exist, for example in another clone."""
     upstream: UpstreamRun | None = None
+    variants: tuple[Variant, ...] = ()
+    """The variants of the grid that have it too, besides that of its launch."""
 
     @property
     def may_have_job(self) -> bool:
@@ -167,6 +172,14 @@ class Renamed:
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """Another variant of the grid has this run too: there it is the same experiment."""
+
+    commit: str
+    variant: Variant
+
+
+@dataclass(frozen=True, slots=True)
 class Pushing:
     """The commit `tip` is about to be pushed to the launch's temporary branch."""
 
@@ -185,7 +198,9 @@ class Swept:
     worker: str
 
 
-Event: TypeAlias = Committed | StageReached | Ended | Collected | Renamed | Pushing | Tidied | Swept
+Event: TypeAlias = (
+    Committed | StageReached | Ended | Collected | Renamed | Shared | Pushing | Tidied | Swept
+)
 
 
 def introduction(run: RunRecord) -> Iterator[Event]:
@@ -270,6 +285,8 @@ def event_to_json(event: Event) -> dict[str, Any]:  # noqa: PLR0911 - one for ea
         case Renamed():
             facts = {k: v for k, v in asdict(event).items() if v or k != "sweep"}
             return {"state": "RENAMED", **facts}
+        case Shared(commit, variant):
+            return {"state": "SHARED", "commit": commit, "variant": variant_to_json(variant)}
         case Pushing(tip):
             return {"state": "PUSHING", "tip": tip}
         case Tidied():
@@ -304,6 +321,8 @@ def event_from_json(data: Json, base: str) -> Event | None:  # noqa: PLR0911 - o
                 parameters=json_object(data, "parameters"),
                 sweep=field(data, "sweep", str) if "sweep" in data else "",
             )
+        case "SHARED":
+            return Shared(field(data, "commit", str), variant_from_json(data))
         case "SWEPT":
             return Swept(field(data, "worker", str))
         case "PUSHING":

@@ -35,6 +35,7 @@ from pytest_remex.records.schema import (
     Pushing,
     Renamed,
     RunRecord,
+    Shared,
     StageReached,
     Swept,
     Tidied,
@@ -170,6 +171,14 @@ class _State:
             case Renamed(commit):
                 self._changes_of(commit)
                 self.renamed.setdefault(commit, []).append(event)
+            case Shared(commit, variant):
+                known = self._changes_of(commit).setdefault("variants", ())
+                self.changes[commit]["variants"] = tuple(dict.fromkeys((*known, variant)))
+            case _:
+                self._apply_to_branch(event)
+
+    def _apply_to_branch(self, event: Pushing | Tidied | Swept) -> None:
+        match event:
             case Pushing(tip):
                 self.tips.append(tip)
                 self.tidied = False
@@ -183,7 +192,7 @@ class _State:
         if before is not None and before.node != run.node:
             self.renamed.setdefault(sha, []).extend(map(Renamed.of, (before, run)))
         self.introduced[sha] = run
-        self.changes[sha] = {}
+        self.changes[sha] = {"variants": self.changes.get(sha, {}).get("variants", ())}
 
     def runs(self) -> dict[str, RunRecord]:
         """Return the runs in their current state, by commit."""

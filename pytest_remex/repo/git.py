@@ -87,6 +87,10 @@ def without_git_variables() -> Iterator[None]:
         os.environb.update(before)
 
 
+BRANCH = "branch=..."
+"""What names a base, unless an option does."""
+
+
 @dataclass(frozen=True, slots=True)
 class Process:
     """A running git process, with its pipes."""
@@ -159,8 +163,8 @@ class Git:
         only = ("-c", "remote.origin.mirror=false")  # a mirror cannot be pushed ref by ref
         return self.attempt(*only, "push", "--quiet", "--no-verify", *arguments)
 
-    def resolve(self, revision: str) -> str:
-        """Return the sha of any commit-ish."""
+    def resolve(self, revision: str, given_by: str = BRANCH) -> str:
+        """Return the sha of any commit-ish; `given_by` is what to correct where it is unknown."""
         code, output, _ = self.attempt(
             "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
         )
@@ -168,7 +172,7 @@ class Git:
             raise RepositoryError(f"{self.top} has no commits yet: commit the simulation first")
         if code:
             raise RepositoryError(
-                f"unknown branch or commit {revision!r} in {self.top}: correct branch=..., or "
+                f"unknown branch or commit {revision!r} in {self.top}: correct {given_by}, or "
                 f"`git fetch` it; the branches are: {self._branches()}"
             )
         return output.strip()

@@ -14,13 +14,14 @@ from pytest_remex.errors import RepositoryError, SweepError
 from pytest_remex.experiment import Experiment
 from pytest_remex.model import Commit, Config, Identity, Repo
 from pytest_remex.repo.commits import Committer, Patch
-from pytest_remex.repo.git import Git
+from pytest_remex.repo.git import BRANCH, Git
 from pytest_remex.repo.identity import Footprint, InputTree
 from pytest_remex.repo.inputs import InputRules, Inputs
 from pytest_remex.repo.scratch import Scratch
 from pytest_remex.repo.trees import Edit
 from pytest_remex.sbatch.header import Header, parse_header
 from pytest_remex.upstream import staged_fingerprint
+from pytest_remex.variant import GRID, Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Named:
     parameters: Config
     upstream: Prepared | None = None
     chosen: bool = True
+    variant: Variant = GRID
 
     @property
     def brought(self) -> Mapping[str, str]:
@@ -80,6 +82,13 @@ class Prepared:
     """What it brings: from paths in its run directory to paths in its upstream's."""
     chosen: bool = True
     """Whether the user selected it: else it is there for what comes after it."""
+    variant: Variant = GRID
+    """The variant of the grid that it is prepared for."""
+
+    @property
+    def key(self) -> tuple[Variant, str]:
+        """What tells it from all others of a command."""
+        return self.variant, self.node
 
 
 class Workspace:
@@ -152,6 +161,7 @@ class Workspace:
             upstream=named.upstream,
             brought=named.brought,
             chosen=named.chosen,
+            variant=named.variant,
         )
 
     def _differs(self, edit: Edit) -> bool:
@@ -230,16 +240,16 @@ class Workspaces:
             self._contents[key] = RunContents(rules.inputs(self.git(repo).top), tuple(shared))
         return self._contents[key]
 
-    def at(self, repo: Repo, revision: str) -> Workspace:
-        """Return the workspace at a commit-ish of a repository."""
+    def at(self, repo: Repo, revision: str, given_by: str = BRANCH) -> Workspace:
+        """Return the workspace at a commit-ish of a repository; `given_by` is for messages."""
         name = repo, revision
         if name not in self._named:
-            self._named[name] = self._opened(repo, revision)
+            self._named[name] = self._opened(repo, revision, given_by)
         return self._named[name]
 
-    def _opened(self, repo: Repo, revision: str) -> Workspace:
+    def _opened(self, repo: Repo, revision: str, given_by: str) -> Workspace:
         repository = self.git(repo)
-        base = repository.resolve(revision)
+        base = repository.resolve(revision, given_by)
         if (repo, base) not in self._open:
             branch = repository.branch(revision)
             self._open[repo, base] = Workspace(

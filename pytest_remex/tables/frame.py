@@ -18,6 +18,7 @@ from pytest_remex.names import label
 from pytest_remex.tables.merge import LAUNCHES
 from pytest_remex.tables.recorded import RECORDED, read_with_recorded, recorded_launches
 from pytest_remex.tables.table import CSV, Kind, Table, kind_of
+from pytest_remex.variant import GRID, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -57,13 +58,14 @@ def _colour(word: object) -> str:
     return "color: #b91c1c" if failed else "color: #b45309"
 
 
-def results(
+def results(  # noqa: PLR0913 - the contract with users
     which: str | Path,
     *,
     launch: str | None = None,
     grid: bool = False,
     everything: bool = False,
     spread: bool = False,
+    base: str = "",
 ) -> pd.DataFrame:
     """Return the results of a sweep, one row per experiment.
 
@@ -83,6 +85,7 @@ def results(
         spread: One row a point, over its replicates: of each measure that is a number the mean, as
             `<name>.spread` the standard deviation (of a sample: NaN for one alone), and as
             `<name>.count` how many have it. Numbers alone are measures then.
+        base: The branch, tag or commit of `--remex-base`; empty for the grid itself.
 
     Raises:
         RemexError: The results do not exist, or are damaged.
@@ -93,7 +96,7 @@ def results(
         >>> results("tams", grid=True).age.to_xarray()  # doctest: +SKIP
 
     """
-    path = _find(which)
+    path = _find(which, Variant(base=base))
     paths = [path] if path.name != CSV else _paths(path.parent, launch, everything=everything)
     tables = [_read(path) for path in paths]
     if None not in tables:
@@ -110,7 +113,7 @@ def results(
 
 
 def curves(
-    which: str | Path, name: str | None = None, *, launch: str | None = None
+    which: str | Path, name: str | None = None, *, launch: str | None = None, base: str = ""
 ) -> pd.DataFrame:
     """Return the curves that a sweep's runs recorded, at full resolution, one row per point.
 
@@ -121,6 +124,7 @@ def curves(
         which: The sweep's name, searched for as by `results`; or the path of its folder.
         name: Only the curves of this name.
         launch: The id of a launch; by default the newest run of each experiment.
+        base: The branch, tag or commit of `--remex-base`; empty for the grid itself.
 
     Raises:
         RemexError: The results do not exist, no curve has that name, or a file is damaged.
@@ -129,7 +133,7 @@ def curves(
         >>> curves("tams", "radius").groupby("experiment").y.max()  # doctest: +SKIP
 
     """
-    table = results(which, launch=launch)
+    table = results(which, launch=launch, base=base)
     labels: dict[str, list[str]] = {}
     parts = [pd.DataFrame({"experiment": [], "name": [], "x": [], "y": []})]
     for row in table[table["path"].notna()].to_dict("records"):
@@ -216,18 +220,20 @@ def _is_number(values: pd.Series[Any]) -> bool:
     return values.dtype.name in {"int64", "Int64", "float64"}
 
 
-def _find(which: str | Path) -> Path:
+def _find(which: str | Path, variant: Variant = GRID) -> Path:
     given = Path(which).expanduser().absolute()
     if given.is_file():
         return given
     above = [Path.cwd(), *Path.cwd().parents]
-    for folder in (given, *(each / _OUTPUT / label(str(which)) for each in above)):
+    for sweep in (given, *(each / _OUTPUT / label(str(which)) for each in above)):
+        folder = sweep / variant.folder
         if (folder / LAUNCHES).is_dir() or any((folder / n).is_file() for n in (CSV, RECORDED)):
             return folder / CSV
     raise RemexError(
         f"no results of {str(which)!r}: neither a CSV, nor a folder that holds {CSV}, nor a sweep "
         f"in {_OUTPUT} of {Path.cwd()} or the folders above; "
-        f"run pytest --remex-collect there, or give the path"
+        f"run pytest --remex-collect {variant.options}".rstrip()
+        + " there, or give the path"
     )
 
 

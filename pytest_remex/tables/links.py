@@ -33,13 +33,14 @@ _KEPT_END = 80
 """How many characters at the end of a shortened name are kept: they contain the output's name."""
 
 
-def rebuild_links(
+def rebuild_links(  # noqa: PLR0913 - where, of what, and how they are named
     folder: Path,
     table: Table,
     *,
     template: str | None = None,
     namer: Namer | None = None,
     layout: str = "links",
+    root: Path | None = None,
 ) -> Path:
     """Rebuild the links of a sweep's results and return their folder, `links` in `folder`.
 
@@ -54,6 +55,7 @@ def rebuild_links(
         namer: Returns a link's name, given a row and the output's path in the run directory; None
             to use `template`.
         layout: `links`, or `flat` for names `<run directory>_<output>`.
+        root: The output folder; None for the folder above that of the sweep.
 
     Raises:
         SweepError: The template cannot be filled.
@@ -61,7 +63,8 @@ def rebuild_links(
 
     """
     name = _flat if layout == "flat" else _namer(table, template, namer)
-    links, wanted = folder / LINKS, dict(_distinct(list(_targets(folder, table, name))))
+    targets = list(_targets(folder, root or _above(folder), table, name))
+    links, wanted = folder / LINKS, dict(_distinct(targets))
     if _present(links) != wanted:
         with writing(links):
             _swap(links, wanted)
@@ -95,11 +98,17 @@ def _flat(row: Mapping[str, Value], _: str, short: str) -> str:
     return f"{row['run_directory']}_{short}"
 
 
-def _targets(folder: Path, table: Table, name: Callable[..., str]) -> Iterator[tuple[str, str]]:
+def _above(folder: Path) -> Path:
+    """Return the output folder, given the folder of a sweep or of one of its launches."""
+    return folder.parents[2] if folder.parent.name == LAUNCHES else folder.parent
+
+
+def _targets(
+    folder: Path, within: Path, table: Table, name: Callable[..., str]
+) -> Iterator[tuple[str, str]]:
     """Yield the safe name and the target of each output that may be linked to."""
     real, here = _resolver(), os.path.abspath(folder)
-    above = folder.parents[2] if folder.parent.name == LAUNCHES else folder.parent
-    root = real(os.path.abspath(above)) + os.sep
+    root = real(os.path.abspath(within)) + os.sep
     for row in table.rows:
         place, outputs = row["path"], row["outputs"]
         if not isinstance(place, str) or not isinstance(outputs, list):

@@ -51,7 +51,7 @@ def make_page(
     causes = _causes(table, notes)
     launches = sorted({(str(row["launch"]), str(row["note"] or "")) for row in table.rows})
     return Page(
-        title=launch.name,
+        title=f"{launch.name} {group[0].variant.title}".rstrip(),
         facts={
             **_bases(table, launch.base, launch.branch),
             "launches" if len(launches) > 1 else "launch": ", ".join(

@@ -23,6 +23,7 @@ from pytest_remex.io import prepare_output_folder, replace_file, writing
 from pytest_remex.tables.merge import INDEX, LAUNCHES, read_old
 from pytest_remex.tables.recorded import Target, discard, recorded_rows, results_folder
 from pytest_remex.tables.table import Table
+from pytest_remex.variant import Variant
 
 if TYPE_CHECKING:
     from pytest_remex.report import Portable
@@ -68,9 +69,9 @@ def publish(judged: Iterable[JudgedRun], target: Target, hooks: GuardedHooks) ->
         RemexError: They cannot be made or written; the message says why.
 
     """
-    by_sweep: dict[str, list[JudgedRun]] = {}
+    by_sweep: dict[tuple[str, Variant], list[JudgedRun]] = {}
     for each in judged:
-        by_sweep.setdefault(each.sweep.name, []).append(each)
+        by_sweep.setdefault((each.sweep.name, each.variant), []).append(each)
     prepare_output_folder(target.output)
     lock = FileLock(target.output / ".collect.lock")
     with writing(lock.lock_file):
@@ -86,9 +87,9 @@ def publish(judged: Iterable[JudgedRun], target: Target, hooks: GuardedHooks) ->
 
 
 def _publish_sweep(group: Sequence[JudgedRun], target: Target, hooks: GuardedHooks) -> Published:
-    sweep = group[0].sweep.name
-    folder = results_folder(target.output, sweep, None)
-    shown = results_folder(target.output, sweep, target.launch)
+    sweep, variant = group[0].sweep.name, group[0].variant
+    folder = results_folder(target.output, sweep, None, variant)
+    shown = results_folder(target.output, sweep, target.launch, variant)
     stamp = Stamp(shown, group, target)
     uniform = hooks.flat("pytest_remex_uniform")
     left = recorded_rows(shown, [each.node for each in group])

@@ -19,6 +19,7 @@ from pytest_remex.io import writing
 from pytest_remex.names import CHANGED, label
 from pytest_remex.tables.merge import LAUNCHES, Row, merged
 from pytest_remex.tables.table import CSV, DamagedTableError, Table, read_table
+from pytest_remex.variant import GRID, Variant
 
 if TYPE_CHECKING:
     from pytest_remex.collect.judge import JudgedRun
@@ -47,9 +48,9 @@ class Target:
     portable: bool = False
 
 
-def results_folder(output: Path, sweep: str, launch: str | None) -> Path:
+def results_folder(output: Path, sweep: str, launch: str | None, variant: Variant = GRID) -> Path:
     """Return the folder of a sweep's results, or of one launch's, in an output folder."""
-    folder = output / label(sweep)
+    folder = output / label(sweep) / variant.folder
     return folder if launch is None else folder / LAUNCHES / launch
 
 
@@ -70,7 +71,8 @@ class RecordedRows:
 
     def keep(self, judged: JudgedRun) -> None:
         """Write a run's current row, so that it survives a crash of this process."""
-        folder = results_folder(self._output, judged.sweep.name, self._launch)
+        sweep, variant = judged.sweep.name, judged.variant
+        folder = results_folder(self._output, sweep, self._launch, variant)
         row = row_of(judged)
         if not judged.verdict:
             row = replace(row, reason=UNFINISHED)
@@ -133,7 +135,10 @@ def _measures(judged: JudgedRun) -> dict[str, Scalar]:
 
 
 def measures_of_upstream(
-    upstream: CollectedRun | None, judged: Iterable[JudgedRun], output: Path
+    upstream: CollectedRun | None,
+    judged: Iterable[JudgedRun],
+    output: Path,
+    variant: Variant = GRID,
 ) -> dict[str, Scalar]:
     """Return the measures of a run that others came after, each as `<sweep>.<name>`.
 
@@ -141,6 +146,7 @@ def measures_of_upstream(
         upstream: The run; None for none.
         judged: The runs that this collect has judged: the others are in the tables.
         output: The output folder.
+        variant: The variant of the grid that they are of.
 
     """
     if upstream is None:
@@ -150,7 +156,7 @@ def measures_of_upstream(
         if each.collected.run.directory == directory:
             return {_prefixed(name, measure): value for measure, value in _measures(each).items()}
     try:
-        table = read_with_recorded(results_folder(output, name, None))
+        table = read_with_recorded(results_folder(output, name, None, variant))
     except DamagedTableError:
         return {}
     rows = table.rows if table else []

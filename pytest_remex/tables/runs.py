@@ -25,6 +25,7 @@ def runs(
     which: str | Path,
     *,
     launch: str | None = None,
+    base: str = "",
     plugins: Iterable[object] = (),
     **parameters: Value,
 ) -> list[Run]:
@@ -36,6 +37,7 @@ def runs(
     Args:
         which: The sweep's name, searched for as by `results`; or the path of its folder.
         launch: The id of a launch; by default the newest run of each point.
+        base: The branch, tag or commit of `--remex-base`; empty for the grid itself.
         plugins: Modules and objects with hooks that read outputs and configs; for MESA
             `[pytest_remex.extensions.mesa.plugin.MesaHooks()]`.
         parameters: Values that parameters have: the other points are left out.
@@ -49,7 +51,7 @@ def runs(
         ...     print(run.experiment.point, run.job.elapsed)
 
     """
-    table = results(which, launch=launch)
+    table = results(which, launch=launch, base=base)
     known = table.attrs.get("parameters", [])
     if unknown := [name for name in parameters if name not in known]:
         raise RemexError(

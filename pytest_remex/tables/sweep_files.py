@@ -58,6 +58,7 @@ def write(
             template=sweep.link_name,
             namer=lambda row, output: hooks.first("pytest_remex_link_name", row=row, output=output),
             layout=target.layout,
+            root=target.output,
         )
     return table, portable
 
@@ -85,25 +86,25 @@ def update_index(output: Path) -> None:
         RecordError: It cannot be written.
 
     """
-    folders = sorted(path.parent for path in output.glob(f"*/{CSV}"))
+    patterns = (f"*/{CSV}", f"*/bases/*/{CSV}")
+    folders = sorted(path.parent for pattern in patterns for path in output.glob(pattern))
     with writing(output / INDEX):
-        write_index(output / INDEX, [_sweep(folder) for folder in folders])
+        write_index(output / INDEX, [_sweep(folder, output) for folder in folders])
 
 
-def _sweep(folder: Path) -> Sweep:
+def _sweep(folder: Path, output: Path) -> Sweep:
+    place = folder.relative_to(output).as_posix()
     table = read_old(folder)
     launches = sorted((path.parent.name for path in folder.glob(f"{LAUNCHES}/*/{CSV}")), key=_time)
     names = {"report": "report.html", "results": CSV, "links": "links"}
     return Sweep(
-        name=folder.name,
+        name=place,
         when=when_of(launches[-1]) if launches else "",
         base=", ".join(base[:12] for base in bases(table)) if table else "",
         counts=counts_of(table) if table else {},
         launches=len(launches),
         links=tuple(
-            (name, f"{folder.name}/{file}")
-            for name, file in names.items()
-            if (folder / file).exists()
+            (name, f"{place}/{file}") for name, file in names.items() if (folder / file).exists()
         ),
     )
 

@@ -73,3 +73,18 @@ def test_too_long():
     """A name over 255 bytes is refused, with its length and the fix."""
     with pytest.raises(SweepError, match=r"has 3\d\d bytes, over 255: choose a shorter"):
         names.run_directory("main", names.launch_id("n" * 260, WHEN), SHA)
+
+
+@given(ANY, ANY)
+@example("fix/eos", "fix-eos")
+@example("Fix", "fix")
+@example("fix-eos~bc67a034", "fix/eos")
+@example("a" * 300, "a" * 301)
+def test_safe_folder(one, other):
+    """Two texts never share a folder, also where its system takes letters of both cases as one."""
+    folders = [names.safe_folder(each) for each in (one, other)]
+    assert (folders[0].lower() == folders[1].lower()) == (one == other)
+    for folder in folders:
+        assert 0 < len(folder) < 120
+        assert not {*folder} & {"/", "\0"}
+        assert folder not in {".", ".."}

@@ -19,12 +19,14 @@ from pytest_remex.records.schema import (
     Pushing,
     Renamed,
     RunRecord,
+    Shared,
     Stage,
     StageReached,
     Tidied,
 )
 from pytest_remex.records.store import Journal, read_record, read_records
 from pytest_remex.sbatch.header import parse_header
+from pytest_remex.variant import GRID, Variant
 
 SHA = "a" * 40
 TEXT = st.text() | st.text(alphabet=st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF))
@@ -269,3 +271,21 @@ def test_a_damaged_mark_of_a_collect(journal, wrong):
         file.write(json.dumps(data) + "\n")
     with pytest.raises(RecordError, match="damaged in line 3"):
         read_record(journal.path)
+
+
+def test_the_variants_of_a_run(journal, tmp_path):
+    """A run belongs to its launch's variant of the grid, and to those that share it."""
+    old, others = Variant(base="v1.2"), Variant(base="v1.3")
+    journal.write([Shared(SHA, old), Shared(SHA, old), Committed(run())])
+    index = RunIndex.read(journal.path.parent)
+    find = lambda variant: index.newest("sweeps.py::grid[a=1]", {"a": 1}, variant=variant)  # noqa: E731
+    assert find(GRID) is not None
+    assert find(old) is not None
+    assert find(others) is None
+    later = launch(id="grid_2027_01_31_12_00_00", variant=others)
+    beside = Journal.begin(tmp_path / "launches", later)
+    beside.write([Committed(run(sha="d" * 40))])
+    beside.close()
+    index = RunIndex.read(journal.path.parent)
+    assert find(GRID).run.commit.sha == SHA
+    assert find(others).run.commit.sha == "d" * 40

@@ -1,0 +1,58 @@
+"""Which variant of a grid is asked for: the grid as its sweeps say, or the same on another base.
+
+A run belongs to the variant that it was launched for, and appears with no other one, except where
+both make the same experiment. Each variant has tables, links and a report of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from pytest_remex.names import safe_folder
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A variant of a grid; without values it is the grid as its sweeps say, which is false.
+
+    Args:
+        base: What replaces `branch` of every sweep: a branch, tag or commit, as the user wrote it.
+
+    Example:
+        >>> Variant(base="v1.2").folder
+        PurePosixPath('bases/v1.2')
+
+    """
+
+    base: str = ""
+
+    def __bool__(self) -> bool:
+        """Return whether it is another grid than the one that the sweeps describe."""
+        return self != GRID
+
+    def branch_of(self, branch: str) -> str:
+        """Return the base of a sweep that names another one itself."""
+        return self.base or branch
+
+    @property
+    def folder(self) -> PurePosixPath:
+        """The folder of its tables, in the folder of a sweep's results."""
+        parts = [("bases", self.base)]
+        return PurePosixPath(
+            *(f"{kind}/{safe_folder(value)}" for kind, value in parts if value),
+        )
+
+    @property
+    def title(self) -> str:
+        """What tells it from others, for a message: `on v1.2`; empty for the grid itself."""
+        return f"on {self.base}" if self.base else ""
+
+    @property
+    def options(self) -> str:
+        """The options that ask for it; empty for the grid itself."""
+        return f"--remex-base={self.base}" if self.base else ""
+
+
+GRID = Variant()
+"""The grid as its sweeps say."""

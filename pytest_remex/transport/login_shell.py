@@ -65,8 +65,13 @@ _FIX = (
 )
 _EXIT_TIMEOUT = 5.0
 _UNPACK = "import base64,sys;exec(base64.b64decode(sys.argv[1]))"
+_STARTED_BY_LOGIN_FILES = ("zsh", "bash", "fish", "tcsh")
 LINGER = 5.0
 """Seconds without output before checking whether the program ended: others may hold its pipes."""
+
+
+class ShellEndedError(RemoteError):
+    """The login shell ended well without starting the program, as after a login file's `exec`."""
 
 
 class ShellChannel(Channel, Protocol):
@@ -162,7 +167,8 @@ class Greeting:
             what = "the shell there ended (exit code 0) before it started python3"
         elif self._size >= _MAX_NOISE:
             what = f"the shell wrote {self._size >> 20} MiB of other text"
-        return RemoteError(
+        kind = ShellEndedError if code == 0 else RemoteError
+        return kind(
             f"python3 did not start on {place}: {what}{output}. The usual cause is a login file "
             f"there (.bashrc, .bash_profile, .profile, .zshenv, .cshrc) that starts another shell, "
             f"asks a question or exits: {_FIX}. Nothing was sent there"
@@ -200,20 +206,15 @@ class ShellTransport(ABC):
         self._notify = notify
         self._idle_timeout = idle_timeout
         self._separate_streams = True
+        self._seen_shell = ""
         self._has_rsync = True
 
     def python(self, program: str) -> ShellChannel:
         """See `Transport`. The python3 that the login shell finds runs the program."""
-        channel = self._start(program)
-        if channel is None:
-            self._separate_streams = False  # the shell closes unknown streams, as csh does
-            channel = self._start(program)
-        if channel is None:
-            raise RemoteError(
-                f"python3 on {self.place} has no stdin and stdout: remex_shell = {self._shell!r} "
-                f"must start a shell that leaves them open"
-            )
-        return channel
+        try:
+            return self._start(program)
+        except ShellEndedError as error:
+            return self._start_with_other_shell(program, error)
 
     def copy(self, transfer: Transfer) -> None:
         """See `Transport`; by rsync if both sides have it."""
@@ -235,15 +236,47 @@ class ShellTransport(ABC):
     def _execute(self, command: bytes) -> ShellChannel:
         """Start a command of the login shell. Raises as `Transport.python` does."""
 
-    def _words(self, redirections: str) -> Sequence[str]:
-        """Return the words to put before a command so that it runs with these redirections."""
-        return ("sh", "-c", f'exec "$@" {redirections}', "sh") if redirections else ()
+    def _start_with_other_shell(self, program: str, error: ShellEndedError) -> ShellChannel:
+        """Start a program with SHELL set as it is in the shell that the login files start.
 
-    def _start(self, program: str) -> ShellChannel | None:
+        Most login files that do so look at SHELL first, so that they do it once.
+        """
+        if self._seen_shell:
+            raise error
+        for name in _STARTED_BY_LOGIN_FILES:
+            self._seen_shell = name
+            with contextlib.suppress(ShellEndedError):
+                channel = self._start(program)
+                self._notify(
+                    f"the login files on {self.place} start {name}: they were run with SHELL set "
+                    f"to it, so that they do not"
+                )
+                return channel
+        self._seen_shell = ""
+        raise error
+
+    def _start(self, program: str) -> ShellChannel:
+        channel = self._greeted(program)
+        if channel is None and self._separate_streams:
+            self._separate_streams = False  # the shell closes unknown streams, as csh does
+            channel = self._greeted(program)
+        if channel is None:
+            raise RemoteError(
+                f"python3 on {self.place} has no stdin and stdout: remex_shell = {self._shell!r} "
+                f"must start a shell that leaves them open"
+            )
+        return channel
+
+    def _words(self, variables: str, redirections: str) -> Sequence[str]:
+        """Return the words to put before a command so that it runs with these of a shell."""
+        script = f'{variables} exec "$@" {redirections}'
+        return ("sh", "-c", script, "sh") if variables or redirections else ()
+
+    def _greeted(self, program: str) -> ShellChannel | None:
         """Start a program and wait for its greeting; return None if its streams were closed."""
         greeting = Greeting()
         text = greeting.before(program, separate_streams=self._separate_streams)
-        words = self._words(APART if self._separate_streams else "")
+        words = self._words(self._variables(), APART if self._separate_streams else "")
         channel = self._execute(login_command(self._shell, text, words))
         with contextlib.ExitStack() as unless_ready:
             unless_ready.callback(channel.close)
@@ -255,6 +288,11 @@ class ShellTransport(ABC):
                 unless_ready.pop_all()
                 return channel
         return None
+
+    def _variables(self) -> str:
+        if not self._seen_shell:
+            return ""
+        return f'SHELL=$(command -v {self._seen_shell} || echo "$SHELL"); export SHELL;'
 
     def _start_error(self, greeting: Greeting, channel: ShellChannel) -> RemoteError:
         code = channel.wait(_EXIT_TIMEOUT) if greeting.ended else None

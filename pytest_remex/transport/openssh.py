@@ -178,9 +178,9 @@ class OpenSshTransport(ShellTransport):
         """Log out, unless the connection is the user's own."""
         self._master.close()
 
-    def _words(self, redirections: str) -> Sequence[str]:
+    def _words(self, variables: str, redirections: str) -> Sequence[str]:
         report = f"code=$?; echo >&2; echo {self._mark} $code >&2; exit $code"
-        return ("sh", "-c", f'"$@" {redirections}; {report}', "sh")
+        return ("sh", "-c", f'{variables} "$@" {redirections}; {report}', "sh")
 
     def _execute(self, command: bytes) -> SshProcess:
         return SshProcess(

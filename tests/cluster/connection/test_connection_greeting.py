@@ -55,6 +55,21 @@ def test_another_shell(server, opened, spied, shell):
     assert spied() == ""
 
 
+@pytest.mark.parametrize("shell", ["zsh", "fish", "tcsh"])
+def test_a_shell_that_is_started_once(server, opened, runs, here, shell):
+    """A login file that starts another shell, unless SHELL says that it did, is no fault."""
+    needs(shell)
+    program = shutil.which(shell)
+    login_file(server, f"[ $SHELL = {program} ] || {{ export SHELL={program}; exec {shell} -l; }}")
+    write(runs, "a", "text")
+    notes = []
+    connection = opened(notify=notes.append)
+    look(connection)
+    connection.fetch(str(runs), ["a"], here)
+    assert (here / "a").read_text() == "text"
+    assert [f"start {shell}: they were run with SHELL" in note for note in notes] == [True]
+
+
 @pytest.mark.parametrize(
     ("text", "login"),
     [

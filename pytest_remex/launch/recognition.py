@@ -157,7 +157,7 @@ class Recognizer:
         """
         handed_on: RecordedRun | None = None
         for each in runs:
-            if _is_other_replicate(each, prepared):
+            if _is_other_replicate(each, prepared) or _is_elsewhere(each, prepared):
                 continue
             if each.belongs_to(prepared.experiment.sweep.name, prepared.node):
                 return each
@@ -245,6 +245,14 @@ def _is_other_replicate(recorded: RecordedRun, prepared: Prepared) -> bool:
     if not prepared.experiment.sweep.is_replicated or recorded.run.identity is None:
         return False
     return recorded.run.identity.replicate != prepared.identity.replicate
+
+
+def _is_elsewhere(recorded: RecordedRun, prepared: Prepared) -> bool:
+    """Return whether a run is another remote's, where the grid runs on several."""
+    if prepared.remote is None or recorded.run.parameters == prepared.parameters:
+        return False
+    there, wanted = recorded.launch.remote, prepared.remote
+    return (there.host, there.runs) != (wanted.host, wanted.runs)
 
 
 def _has_completed(recorded: RecordedRun) -> bool:

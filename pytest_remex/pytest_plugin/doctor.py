@@ -14,7 +14,7 @@ from pytest_remex.common.protocol import FAULT, FINE, Check
 from pytest_remex.launch.doctor import diagnose
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.facts import note_facts
-from pytest_remex.pytest_plugin.items import fail, is_experiment, places_of, sweep_for
+from pytest_remex.pytest_plugin.items import fail, is_experiment, place_key, places_of, sweep_for
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.selection import NEEDED
 from pytest_remex.pytest_plugin.terminal import Terminal
@@ -24,7 +24,7 @@ _MARKUP = {FINE: {"green": True}, FAULT: {"red": True}}
 
 
 class DoctorMode:
-    """The plugin of the mode doctor; it checks the first experiment of each sweep file."""
+    """The plugin of the mode doctor; it checks the first experiment of a file on each remote."""
 
     def __init__(
         self, session: pytest.Session, settings: Settings, items: Sequence[pytest.Function]
@@ -35,7 +35,7 @@ class DoctorMode:
         self._scripts: dict[Path, dict[str, None]] = {}
         for item in items:
             self._scripts.setdefault(item.path, {})[sweep_for(item).script] = None
-        first = {item.path: item for item in reversed(items)}
+        first = {(item.path, place_key(item)): item for item in reversed(items)}
         others = [item for item in session.items if item not in first.values()]
         if others:
             session.items[:] = [item for item in session.items if item in first.values()]

@@ -17,6 +17,7 @@ from pytest_remex.experiment import Experiment
 from pytest_remex.interaction import clean
 from pytest_remex.model import Config, Remote, Repo, Sweep, Value
 from pytest_remex.pytest_plugin import options
+from pytest_remex.pytest_plugin.remotes import remotes_of
 from pytest_remex.sweep import plain, sweep_of, upstream_at
 from pytest_remex.upstream import config_at
 from pytest_remex.variant import GRID, Variant
@@ -127,6 +128,22 @@ def place_key(item: pytest.Function) -> object:
     return (*(id(definitions[name][-1]) for name in PLACES), *sorted(others))
 
 
+def only_remote_of(item: pytest.Function) -> Remote | None:
+    """Return the remote that an experiment is for; None if its grid runs in one place.
+
+    A fixture `remote` with parameters makes an experiment of its own for each of them.
+    """
+    others = item.callspec.params.keys() - {FIXTURE}
+    if not others:
+        return None
+    definitions = item._fixtureinfo.name2fixturedefs  # noqa: SLF001 - as in `arguments`
+    asked = ["remote"]
+    for name in asked:
+        for one in definitions.get(name, ()):
+            asked += [each for each in one.argnames if each not in asked]
+    return places_of(item)[1] if others & {*asked} else None
+
+
 def checked_places(repo: object, remote: object) -> tuple[Repo, Remote]:
     """Return the values of the two fixtures. Raises `SweepError` if one has a wrong type."""
     if not isinstance(repo, Repo):
@@ -208,6 +225,8 @@ def _first_line(text: str) -> str:
 
 
 def _recordable(name: str, value: object) -> Value:
+    if isinstance(value, Remote):
+        return value.runs if value.host is None else value.place
     try:
         return json.loads(json.dumps(plain(value, name)))  # type: ignore[no-any-return]
     except SweepError:
@@ -248,6 +267,14 @@ def fixtures_of(config: pytest.Config) -> ModuleType:
         except pytest.UsageError as error:
             pytest.fail(str(error), pytrace=False)
 
+    @pytest.fixture(scope="session")
+    def remotes() -> Mapping[str, Remote]:
+        """Describe the remotes that the configuration names, by name, for a fixture `remote`."""
+        try:
+            return remotes_of(config)
+        except SweepError as error:
+            fail(str(error))
+
     @pytest.fixture
     def experiment(repo: Repo, remote: Remote) -> Iterator[Experiment]:
         """One point of a sweep's grid, with a scratch checkout of its base commit."""
@@ -257,7 +284,7 @@ def fixtures_of(config: pytest.Config) -> ModuleType:
 
     # pytest finds fixtures in modules and classes, but not session fixtures in an instance
     plugin = ModuleType("remex-fixtures")
-    vars(plugin).update(repo=repo, remote=remote, experiment=experiment)
+    vars(plugin).update(repo=repo, remote=remote, remotes=remotes, experiment=experiment)
     return plugin
 
 

@@ -34,6 +34,7 @@ from pytest_remex.pytest_plugin.items import (
     shorten_reason,
     word_of,
 )
+from pytest_remex.pytest_plugin.remotes import remotes_of
 from pytest_remex.pytest_plugin.stages import COLLECTED, in_order, is_imported
 from pytest_remex.sweep import SWEEP_FILES, expand, sweep_of
 
@@ -150,6 +151,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         for item in items:
             item.stash[VARIANT] = variant
         try:
+            remotes_of(session.config)
             mode = _mode_for(session, items)
         except RemexError as error:
             raise pytest.UsageError(str(error)) from error

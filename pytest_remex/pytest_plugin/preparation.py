@@ -20,6 +20,7 @@ from pytest_remex.pytest_plugin.items import (
     experiment_of,
     fail,
     failing_plainly,
+    only_remote_of,
     parameters_of,
     places_of,
     sbatch_options_of,
@@ -125,6 +126,7 @@ class Preparer:
             upstream=self._prepared.get((variant_of(item), before)) if before else None,
             chosen=ADDED not in item.stash,
             variant=variant_of(item),
+            remote=only_remote_of(item),
         )
 
     def prepare_again(

@@ -12,7 +12,7 @@ from pathlib import Path
 from pytest_remex.common.paths import unplaceable
 from pytest_remex.errors import RepositoryError, SweepError
 from pytest_remex.experiment import Experiment
-from pytest_remex.model import Commit, Config, Identity, Repo
+from pytest_remex.model import Commit, Config, Identity, Remote, Repo
 from pytest_remex.repo.commits import Committer, Patch
 from pytest_remex.repo.git import BRANCH, Git
 from pytest_remex.repo.identity import Footprint, InputTree
@@ -38,6 +38,7 @@ class Named:
 
     `upstream` is the experiment that it comes after; None where that is not known, or there is
     none. `chosen` says that the user selected it: else it is there for what comes after it.
+    `remote` is where it must run; None where its grid runs in one place.
     """
 
     node: str
@@ -46,6 +47,7 @@ class Named:
     upstream: Prepared | None = None
     chosen: bool = True
     variant: Variant = GRID
+    remote: Remote | None = None
 
     @property
     def brought(self) -> Mapping[str, str]:
@@ -82,6 +84,8 @@ class Prepared:
     """What it brings: from paths in its run directory to paths in its upstream's."""
     chosen: bool = True
     """Whether the user selected it: else it is there for what comes after it."""
+    remote: Remote | None = None
+    """Where it must run; None where its grid runs in one place."""
     variant: Variant = GRID
     """The variant of the grid that it is prepared for."""
 
@@ -117,7 +121,7 @@ class Workspace:
         self._shows = shows
         self._headers: dict[tuple[str, bytes], Header] = {}
         self._input_trees: dict[Inputs, InputTree] = {}
-        self._nodes: dict[tuple[str, str, int], str] = {}
+        self._nodes: dict[object, str] = {}
 
     def prepare(
         self, named: Named, header: Header, patch: Patch, contents: RunContents
@@ -162,6 +166,7 @@ class Workspace:
             brought=named.brought,
             chosen=named.chosen,
             variant=named.variant,
+            remote=named.remote,
         )
 
     def _differs(self, edit: Edit) -> bool:
@@ -170,7 +175,7 @@ class Workspace:
 
     def _refuse_equal_inputs(self, named: Named, identity: Identity) -> None:
         experiment = named.experiment
-        key = experiment.sweep.name, identity.fingerprint, identity.replicate
+        key = experiment.sweep.name, identity.fingerprint, identity.replicate, named.remote
         first = self._nodes.setdefault(key, named.node)
         if first != named.node:
             raise SweepError(

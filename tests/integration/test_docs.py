@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "example_project" / "README.md", *(ROOT / "docs").glob("*.md")]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-SETTING = re.compile(r"^ *(remex_\w+ *=|def (remote|repo)\b)", re.MULTILINE)
+SETTING = re.compile(r"^ *(remex_\w+ *=|def (remote|repo)\(\))", re.MULTILINE)
 
 NATIVE_TOML = 9
 """The release of pytest that reads `[tool.pytest]`."""

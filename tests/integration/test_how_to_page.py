@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from pytest_remex import results
 from pytest_remex.config.yaml_file import read_yaml
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to.md").read_text("utf-8")
 WORKFLOWS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-LEFT_OUT, COMPARED = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+LEFT_OUT, COMPARED, ON_BOTH = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+(CLUSTERS,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
 PLUGINS = "-p pytest_remex.pytest_plugin.plugin -p no:cacheprovider"
 
 
@@ -111,3 +113,22 @@ def test_compared_with_files(project):
     changed.write_text("result: another\n")
     offline = project.pytest("--remex-collect", "--remex-offline", *plugins)
     offline.assert_outcomes(passed=1, failed=1)
+
+
+def here(project, table):
+    """Return a table of remotes with this machine in place of the clusters."""
+    local = re.sub(r"^(host|clone) = .*\n", "", table, flags=re.MULTILINE)
+    return local.replace("/scratch/me", str(project.path / "scratch"))
+
+
+def test_several_clusters(project):
+    """One command sends the grid to both clusters, and -k chooses those of one."""
+    project.write("pyproject.toml", here(project, CLUSTERS))
+    project.write("conftest.py", ON_BOTH)
+    project.write(".git/info/exclude", "scratch/\npyproject.toml\n")
+    project.pytest("--remex-submit").assert_outcomes(passed=6)
+    waited = project.pytest("--remex-status", "--remex-wait", "-k", "rusty")
+    waited.stdout.fnmatch_lines(["*= 3 deselected, 3 completed in *"])
+    project.pytest("--remex-status", "--remex-wait")
+    project.pytest("--remex-collect").assert_outcomes(passed=6)
+    assert {*results(project.output / "grid")["remote"]} == {"rusty", "popeye"}

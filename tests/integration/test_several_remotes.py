@@ -1,8 +1,11 @@
-"""Sweeps of one command that run in several places."""
+"""Sweeps of one command that run in several places, and remotes with names."""
 
+import re
 import shutil
 
 import pytest
+
+from pytest_remex import results
 
 REMOTE = """
 import pytest
@@ -80,3 +83,171 @@ def test_a_parametrized_remote(project):
     project.write(".git/info/exclude", "runs/\n")
     status = project.pytest("--remex-status")
     status.stdout.fnmatch_lines(["*= 6 skipped in *"])
+
+
+SEVERAL = """
+[tool.remex.remotes.one]
+runs = "{runs}/one"
+[tool.remex.remotes.two]
+runs = "{runs}/two"
+"""
+NAMED = """
+import pytest
+
+@pytest.fixture(scope="session", params=["one", "two"])
+def remote(request, remotes):
+    return remotes[request.param]
+"""
+
+
+@pytest.fixture
+def several(project):
+    """Return a project whose configuration names two remotes, both on this machine."""
+    project.write("pyproject.toml", SEVERAL.format(runs=project.path / "runs"))
+    project.write(".git/info/exclude", "runs/\npyproject.toml\n")
+    return project
+
+
+def words(result):
+    """Return the word of each experiment, by its id."""
+    shown = re.findall(r"::grid\[(\S+)\] (\S.*?) +\[", result.stdout.str())
+    return {name: re.sub(r" job \S+| \(.*", "", word) for name, word in shown}
+
+
+def names_in(folder):
+    """Return the names of the run directories in a folder."""
+    return {each.name for each in folder.iterdir() if each.name != ".remex"}
+
+
+def test_one_grid_on_two_remotes(several):
+    """A parametrized fixture runs the same grid on both; board, table and report say which."""
+    several.write("conftest.py", NAMED)
+    several.pytest("sweeps.py").assert_outcomes(passed=6)
+    assert [*words(several.pytest("--remex-plan", "-v")).values()] == ["NEW"] * 6
+    assert [*words(several.submit("-v")).values()] == ["SUBMITTED"] * 6
+    status = several.pytest("--remex-status", "--remex-wait", "-v")
+    status.stdout.fnmatch_lines(["*remote*", "*= 6 completed in *"])
+    for mode in ("plan", "submit"):
+        found = words(several.pytest(f"--remex-{mode}", "-v"))
+        assert [*found.values()] == ["ALREADY SUBMITTED"] * 6
+    several.pytest("--remex-collect").assert_outcomes(passed=6)
+    table = results(several.output / "grid")
+    for name in ("one", "two"):
+        rows = table[table["remote"] == name]
+        assert sorted(rows["a"]) == [1, 2, 3]
+        assert {*rows["run_directory"]} == names_in(several.path / "runs" / name)
+    assert "remote" in (several.output / "grid" / "report.html").read_text()
+    assert (several.output / "grid" / "links" / "a=1_remote=two_result.txt").is_symlink()
+
+
+def test_another_remote_is_added(several):
+    """What a grid had on one remote counts there once it has another one, which gets its own."""
+    alone = NAMED.replace(', params=["one", "two"]', "").replace("request.param", "'one'")
+    several.write("conftest.py", alone)
+    several.submit()
+    several.pytest("--remex-status", "--remex-wait")
+    several.write("conftest.py", NAMED)
+    found = words(several.submit("-v"))
+    assert {found[f"one-a={a}"] for a in (1, 2, 3)} == {"ALREADY SUBMITTED"}
+    assert {found[f"two-a={a}"] for a in (1, 2, 3)} == {"SUBMITTED"}
+    several.pytest("--remex-status", "--remex-wait").stdout.fnmatch_lines(["*= 6 completed in *"])
+
+
+def test_remotes_as_parameters(several):
+    """Where the parameters are remotes themselves, the column shows their places."""
+    runs = several.path / "runs"
+    several.write(
+        "conftest.py",
+        f"""
+        import pytest
+        from pytest_remex import Remote
+
+        PLACES = [Remote(None, "", runs) for runs in ("{runs}/a", "{runs}/b")]
+
+        @pytest.fixture(scope="session", params=PLACES)
+        def remote(request):
+            return request.param
+        """,
+    )
+    several.submit("-k", "a=1")
+    several.pytest("--remex-status", "--remex-wait", "-k", "a=1")
+    several.pytest("--remex-collect", "-k", "a=1").assert_outcomes(passed=2)
+    assert {*results(several.output / "grid")["remote"]} == {f"{runs}/a", f"{runs}/b"}
+
+
+def test_doctor_looks_at_each(several):
+    """Doctor checks each remote of a sweep file, and names its runs folder."""
+    several.write("conftest.py", NAMED)
+    doctor = several.pytest("--remex-doctor")
+    doctor.assert_outcomes(passed=2)
+    for name in ("one", "two"):
+        doctor.stdout.fnmatch_lines([f"ok * runs folder: {several.path}/runs/{name}"])
+
+
+def test_sections_of_an_ini_file(several):
+    """pytest.ini takes the same keys in sections; remex_shell is the default of `shell`."""
+    (several.path / "pyproject.toml").unlink()
+    several.write(
+        "pytest.ini",
+        """
+        [pytest]
+        remex_shell = sh -c
+        [remex.remotes.one]
+        host = me@cluster
+        clone = ~/clone
+        runs = ~/runs
+        shared = data src
+        [remex.remotes.two]
+        host = other
+        clone = c
+        runs = r
+        via = connection
+        shell = zsh -lc
+        transport = openssh
+        """,
+    )
+    several.write(
+        "test_remotes.py",
+        """
+        from pytest_remex import Remote
+
+        def test_remotes(remotes):
+            assert [*remotes] == ["one", "two"]
+            one = Remote("me@cluster", "~/clone", "~/runs", shared=["data", "src"], shell="sh -c")
+            two = Remote("other", "c", "r", via="connection", shell="zsh -lc")
+            assert remotes == {"one": one, "two": two}
+            assert remotes["two"].transport == "openssh"
+        """,
+    )
+    several.pytest("test_remotes.py").assert_outcomes(passed=1)
+
+
+TABLE = '[tool.remex.remotes.one]\nhost = "h"\nclone = "c"\nruns = "r"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (TABLE + 'hots = "h"', "one] has no key 'hots': did you mean 'host'? its keys are host,*"),
+        (TABLE.replace('clone = "c"', ""), "one] lacks clone: write clone = *"),
+        ("[tool.remex.remotes.one]", "one] lacks runs: write runs = *"),
+        (TABLE + "shell = 3", "one]: shell = 3: write a text"),
+        (TABLE + "shared = [1]", "one]: shared = [[]1]: write a list of texts"),
+        (TABLE + 'via = "mail"', "one]: via='mail': write 'origin' or 'connection'"),
+        (TABLE.replace('"h"', '"-h"'), "one]: '-h' is not a host name*"),
+        (TABLE.replace("remotes.one", 'remotes."a/b"'), "a/b]: use letters, digits*in the name"),
+        ("[tool.remex.remotes]\none = 3", "one] is no table*"),
+        (
+            TABLE + TABLE.replace("remotes.one", "remotes.two"),
+            "*one and two have one runs folder, h:r: give each*",
+        ),
+    ],
+)
+def test_wrong_tables(several, text, why):
+    """A table that cannot be used is refused, with what is wrong and what to write."""
+    (several.path / "pytest.ini").write_text("[pytest]\n")
+    several.write("pyproject.toml", text)
+    several.write("conftest.py", NAMED)
+    result = several.pytest("--remex-plan")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*{why}"])

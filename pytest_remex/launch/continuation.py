@@ -209,15 +209,15 @@ def shown(how: Continuation) -> str:
     """Describe how a run continues, for a plan."""
     if how.command:
         reason = f" ({how.reason})" if how.reason else ""
-        return f"goes on with {shlex.join(how.command)}{reason}"
-    return f"starts afresh: {how.reason or 'no extension says how it goes on'}"
+        return f"continues with {shlex.join(how.command)}{reason}"
+    return f"starts over: {how.reason or 'no extension says how it continues'}"
 
 
 def told(how: Continuation, count: int) -> str:
     """Return a line on how many runs continue in a way."""
     words = shown(how)
     if count > 1:
-        words = words.replace("goes on with", "go on with", 1).replace("starts", "start", 1)
+        words = words.replace("continues with", "continue with", 1).replace("starts", "start", 1)
     return f"{counted(count, 'experiment')} whose job was ended early {words}"
 
 

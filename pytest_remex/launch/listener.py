@@ -52,7 +52,7 @@ class QuietListener:
         return True
 
     def continuation(self, _ended: EndedEarly, _experiment: Experiment) -> Continuation:
-        """Begin afresh: extensions are not asked."""
+        """Start over: extensions are not asked."""
         return Continuation()
 
     def submitted(self, launch: str, jobs: Mapping[str, str]) -> None:

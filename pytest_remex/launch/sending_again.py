@@ -1,4 +1,4 @@
-"""Decides how an experiment is sent once more: by which recipe, afresh or in its run directory."""
+"""Decides how an experiment is sent again: by which recipe, and whether in its run directory."""
 
 from __future__ import annotations
 

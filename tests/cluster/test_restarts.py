@@ -85,7 +85,7 @@ def stars(experiment):
 """
 PHOTOS = {"single": "x100", "binary": "x100", "redirected": "x100", "elsewhere": "x100",
           "beside": "../shots/x100", "old": "100"}  # fmt: skip
-"""The newest whole photo of each kind of run."""
+"""The newest complete photo of each kind of run."""
 
 
 @pytest.fixture
@@ -145,8 +145,8 @@ def test_time_limits(user, cluster, stars):
         line = next(
             each for each in plan.text.splitlines() if f"RETRY after job {jobs[kind]}," in each
         )
-        assert f", goes on with ./re {photo}" in line
-    assert "starts afresh: there is no complete photo in photos" in plan
+        assert f", continues with ./re {photo}" in line
+    assert "starts over: there is no complete photo in photos" in plan
     jobs = jobs_of(user.submit("--remex-retry"))
     assert set(jobs) == set(kinds)
     assert [len(directories(user)[kind]) for kind in kinds] == [1] * len(PHOTOS) + [2]
@@ -205,8 +205,8 @@ def test_stages(user, cluster, stars):
     started(user, ["skipping", "chained"])
     ended(user, cluster, jobs)
     plan = user.pytest("--remex-plan", "--remex-retry").well()
-    assert "goes on with ./rn (the script runs again in the same directory and skips" in plan
-    assert "starts afresh: it has stages, and `./re x050` would go on in stage 2 of 3" in plan
+    assert "continues with ./rn (the script runs again in the same directory and skips" in plan
+    assert "starts over: it has stages, and `./re x050` would continue in stage 2 of 3" in plan
     user.submit("--remex-retry", "-k", "skipping")
     assert user.collect("-k", "skipping").well().text.count(" PASSED ") == 1
     (path,) = directories(user)["skipping"]
@@ -257,7 +257,7 @@ def test_a_node_that_fails(user, cluster, stars):
         assert row["state"] == "NODE_FAIL"
     finally:
         cluster.run("scontrol", "update", f"nodename={nodes}", "state=resume", check=False)
-    assert "goes on with ./re x100" in user.submit("--remex-retry")
+    assert "continues with ./re x100" in user.submit("--remex-retry")
     (path,) = user.project.run_directories()
     wait_until((path / "restarts").exists, "it goes on", 60)
 
@@ -276,6 +276,6 @@ def test_preempted(user, cluster, stars):
         cluster.wait(seconds=60)
         (row,) = user.states().values()
         assert row["state"] == "PREEMPTED"
-    assert "goes on with ./re x100" in user.submit("--remex-retry")
+    assert "continues with ./re x100" in user.submit("--remex-retry")
     (path,) = user.project.run_directories()
     wait_until((path / "restarts").exists, "it goes on", 60)

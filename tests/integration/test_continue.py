@@ -80,14 +80,14 @@ def test_what_lies_in_the_run_directory_decides(empty_project):
     plan = empty_project.pytest("--remex-plan", "--remex-retry")
     plan.stdout.fnmatch_lines(
         [
-            "*[[]a=1[]]  RETRY after job 1, TIMEOUT *, goes on with cp photos/x100 result.txt (*",
-            "*[[]a=2[]]  RETRY after job 2, TIMEOUT after *, starts afresh: there is no photo",
-            "1 experiment whose job was ended early goes on with cp photos/x100 result.txt *",
-            "1 experiment whose job was ended early starts afresh: there is no photo",
+            "*[[]a=1[]]  RETRY after job 1, TIMEOUT *, continues with cp photos/x100 result.txt (*",
+            "*[[]a=2[]]  RETRY after job 2, TIMEOUT after *, starts over: there is no photo",
+            "1 experiment whose job was ended early continues with cp photos/x100 result.txt *",
+            "1 experiment whose job was ended early starts over: there is no photo",
         ]
     )
     submit = empty_project.submit("--remex-retry")
-    submit.stdout.fnmatch_lines(["1 experiment whose job was ended early starts afresh: *"])
+    submit.stdout.fnmatch_lines(["1 experiment whose job was ended early starts over: *"])
     empty_project.wait()
     assert len(empty_project.run_directories()) == 3
     first = next(path for path in empty_project.run_directories() if (path / "photos").is_dir())

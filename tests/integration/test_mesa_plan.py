@@ -54,16 +54,14 @@ def planned(empty_project):
 def test_a_group_that_is_not_read(planned):
     """Two experiments that would be the same star are told at plan, with the lines to add."""
     said = planned("inlist_project", "kap.Zbase", [0.01, 0.02])
-    said.fnmatch_lines(
-        ["MESA does not read &kap of inlist_project, and so not zbase: inlist reads *"]
-    )
+    said.fnmatch_lines(["MESA ignores zbase in &kap of inlist_project: inlist reads *"])
     said.fnmatch_lines(["*from it: add read_extra_kap_inlist(1) = .true. and extra_kap_inlist_na*"])
 
 
 def test_a_file_outside_the_chain(planned):
     """Names that no inlist in the chain has are among them."""
     said = planned("inlist_other", "controls.my_thing", [1], inlist_other="&controls\n/\n")
-    said.fnmatch_lines(["MESA does not read &controls of inlist_other, and so not my_thing: *"])
+    said.fnmatch_lines(["MESA ignores my_thing in &controls of inlist_other: *"])
 
 
 def test_an_overridden_setting(planned):
@@ -87,7 +85,7 @@ def test_a_star_of_a_binary(planned):
         "inlist2", "mixing_length_alpha", [2.0], **files, inlist=binary.replace("2'", "1'")
     )
     said.fnmatch_lines(
-        ["MESA does not read &controls of inlist2, *: inlist1 does not lead*&controls of inlist1"]
+        ["MESA ignores * in &controls of inlist2: no inlist that inlist1 reads*of inlist1"]
     )
 
 
@@ -99,7 +97,7 @@ def test_the_root_that_the_script_names(planned):
     said = planned("inlist_main", "initial_mass", [2.0], config_file="inlist_main", **files)
     said.no_fnmatch_line("*does not read*")
     said = planned("inlist_project", "initial_mass", [2.0], **files)
-    said.fnmatch_lines(["MESA does not read &controls of inlist_project, *inlist_main*"])
+    said.fnmatch_lines(["MESA ignores * in &controls of inlist_project: *inlist_main*"])
 
 
 def test_a_value_of_the_wrong_kind(planned, tmp_path, monkeypatch):
@@ -140,7 +138,7 @@ SHOTS = PROJECT.replace("= 3", "= 3\n photo_directory = 'shots'")
         ({"re": RE, "run.sbatch": "#!/bin/sh\n./rn\n"}, "nothing * runs $REMEX_COMMAND: end its *"),
         (
             {"re": RE, "run.sbatch": TAKEN, "inlist_project": SHOTS},
-            "`re` looks for photos in photos, and does not look in shots: set its photo_directory*",
+            "`re` looks for photos in photos, not in shots: set its photo_directory*",
         ),
         ({"re": RE, "run.sbatch": TAKEN, "rn": STAGES}, "it has stages, *: add a script re_all*"),
         ({"re": RE, "run.sbatch": TAKEN, "rn": STAGES, "re_all": "#!/bin/bash\n"}, ""),
@@ -149,7 +147,7 @@ SHOTS = PROJECT.replace("= 3", "= 3\n photo_directory = 'shots'")
 def test_what_keeps_a_run_from_going_on(planned, files, said):
     """It is told before the first job, once, when the work directory can still be changed."""
     plan = planned("inlist_project", "initial_mass", [2.0, 3.0], **files)
-    line = "a run that is ended early would start afresh: "
+    line = "a run that is ended early would start over: "
     if said:
         plan.fnmatch_lines([line + said])
         assert str(plan).count(line) == 1

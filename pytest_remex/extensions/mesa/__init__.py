@@ -70,7 +70,7 @@ _HOMES = {
 }
 
 
-if not TYPE_CHECKING:  # a type checker would take any name for one of the package's
+if not TYPE_CHECKING:  # with this, a type checker would accept any name of the package
 
     def __getattr__(name: str) -> object:
         """Load a public name from its module."""

@@ -1,7 +1,7 @@
-"""Read tables fast whose rows are equally long, with words that end at the same places, as MESA's.
+"""Read tables whose rows have equal length and aligned columns, as MESA's do, faster than pandas.
 
-In such rows no words need to be looked for: the blanks are left out, and so are columns that nobody
-asked for, before the parser sees the rest. The numbers go straight to where they stay.
+Where every column is, is known from the first row: blanks and unwanted columns are removed before
+the parser reads the rest, and the numbers are written directly into the arrays of the table.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _EXACT_SINCE = (3, 1)
 PRECISION: Literal["round_trip"] | None = (
     "round_trip" if tuple(map(int, pd.__version__.split(".")[:2])) < _EXACT_SINCE else None
 )
-"""What older pandas needs to read floats bit by bit; newer ones do, and warn when asked to."""
+"""The option with which older pandas reads floats exactly; newer pandas does, and warns of it."""
 
 _LEAST, _MOST, _PARTS = 2_000_000, 10_000_000, 16
-"""Bytes of a file that are parsed before they become numbers: a sixteenth, within these."""
+"""Bytes of a file to parse at a time: a sixteenth of it, within these limits."""
 _BLOCKS = 8
-"""Of each such part: one is packed at a time."""
+"""Blocks in each such part: one is packed at a time."""
 _FEWEST_ROWS = 256
 _MOST_INTEGERS = 90
-"""Columns of integers: each is kept on its own, and pandas warns of tables of 100 pieces."""
+"""The most integer columns: each is a separate array, and pandas warns of tables of 100 arrays."""
 _BLANK, _TAB, _NEWLINE, _DELETE = b" \t\n\x7f"
 _WORD = re.compile(rb"\S+")
 _INTEGER = re.compile(rb"[+-]?\d+")
@@ -44,19 +44,20 @@ _SPECIAL = re.compile(r"[+-]?(?:inf(?:inity)?|nan)", re.IGNORECASE)
 
 
 class _Layout(NamedTuple):
-    """How the rows of a file stand."""
+    """The layout of a file's rows."""
 
     rows: int
+    """The number of rows."""
     length: int
-    """Of a row in bytes, with its line break."""
+    """Bytes in a row, with its line break."""
     words: tuple[bytes, ...]
-    """Those of the first row."""
+    """The words of the first row."""
     ends: tuple[int, ...]
-    """Where each word ends, from the row's beginning."""
+    """Where each word ends, in bytes from the start of the row."""
 
     @property
     def at_once(self) -> int:
-        """How many rows are parsed before they become numbers."""
+        """How many rows to parse at a time."""
         size = max(_LEAST, min(_MOST, self.rows * self.length // _PARTS))
         return max(_FEWEST_ROWS, size // self.length)
 
@@ -64,17 +65,17 @@ class _Layout(NamedTuple):
 def read_aligned(
     path: Path, start: int, names: Sequence[str], columns: Sequence[str]
 ) -> pd.DataFrame | None:
-    """Read the rows of a file that are all as its first one is; a last row cut off is left out.
+    """Read the rows of a file if all have the layout of the first; a last row cut off is dropped.
 
     Args:
         path: The file.
         start: Where the first row begins, in bytes.
-        names: The names of all its columns, each another.
+        names: The names of all its columns, without duplicates.
         columns: The columns to read, in the order of the file.
 
     Returns:
-        The numbers, as int64 or float64; None if something is not a number, or a row is not as the
-        others are: damaged, or written by another program.
+        The numbers, as int64 or float64; None if something is not a number, or if a row has
+        another layout: it is damaged, or written by another program.
     """
     if is_packed(path) or not columns:
         return None
@@ -115,7 +116,7 @@ def plain(word: object) -> float | int | str:
 
 
 def _layout_of(file: BinaryIO, start: int, columns: int) -> _Layout | None:
-    """Return how the first row stands; None if the rest of the file cannot be as it is."""
+    """Return the layout of the first row; None if the other rows cannot have the same."""
     file.seek(start)
     first = file.readline(LONGEST_LINE)
     words = list(_WORD.finditer(first))
@@ -130,7 +131,7 @@ def _layout_of(file: BinaryIO, start: int, columns: int) -> _Layout | None:
 
 
 def _fill(targets: Sequence[Target], rows: _PackedRows) -> bool:
-    """Parse rows into arrays; whether all of them were numbers."""
+    """Parse rows into arrays; return whether all were numbers."""
     at = 0
     for part in _parts(rows, len(targets)):
         end = at + len(part)
@@ -144,7 +145,7 @@ def _fill(targets: Sequence[Target], rows: _PackedRows) -> bool:
 
 
 def _numbers(column: pd.Series, kind: str) -> Sequence[float] | Target | None:
-    """Return a column's numbers, those that Fortran alone writes too; None if some are none."""
+    """Return a column's numbers, including forms that only Fortran writes; None if one is not."""
     if column.dtype.kind in {kind, "i"}:
         return column.to_numpy()
     if kind == "i" or column.dtype.kind in "bu":
@@ -167,22 +168,22 @@ def _parts(rows: _PackedRows, columns: int) -> Iterator[pd.DataFrame]:
             low_memory=False,
             float_precision=PRECISION,
             quoting=csv.QUOTE_NONE,
-        ) as parts:  # type: ignore[call-overload]  # it asks for less of a file than its stubs say
+        ) as parts:  # type: ignore[call-overload]  # the stubs require more methods than it uses
             yield from parts
     except pd.errors.EmptyDataError:
         return
 
 
 class _PackedRows:
-    """The rows as the parser asks for them: a tab between words, without most of the blanks.
+    """A file of the rows for the parser, with a tab between words and without most blanks.
 
-    Deliberately not a file of the io module: pandas would decode those, and encode again.
+    Deliberately not a class of the io module: pandas would decode its bytes, and encode them again.
     """
 
     def __init__(self, file: BinaryIO, layout: _Layout, kept: Sequence[int]) -> None:
         self.layout = layout
         self.sound = True
-        """Whether all rows so far are as the first one is."""
+        """Whether all rows so far have the layout of the first."""
         self._file = file
         self._left = layout.rows
         self._begins = np.array([0, *layout.ends[:-1]])
@@ -204,7 +205,7 @@ class _PackedRows:
         return data[:size] if size >= 0 else data
 
     def _block(self) -> bytes:
-        """Return the next rows, packed; nothing if one of them is not as the others are."""
+        """Return the next rows, packed; nothing if one of them has another layout."""
         count = min(self._left, self.layout.at_once // _BLOCKS)
         self._left -= count
         data = self._file.read(count * self.layout.length)
@@ -217,7 +218,7 @@ class _PackedRows:
         return self._packed(table, np.flatnonzero(highest > _BLANK)) if self.sound else b""
 
     def _are_even(self, lowest: np.ndarray, highest: np.ndarray) -> bool:
-        """Whether rows are text of one length in which words end where those of the first do."""
+        """Return whether all rows are text and their words end where those of the first do."""
         return bool(
             lowest[-1] == highest[-1] == _NEWLINE
             and lowest[:-1].min() >= _BLANK
@@ -227,7 +228,7 @@ class _PackedRows:
         )
 
     def _packed(self, table: np.ndarray, used: np.ndarray) -> bytes:
-        """Return the words of the columns that are kept; `used` is where no row has a blank."""
+        """Return the words of the columns to keep; at the places `used`, some row has text."""
         begins = used[np.searchsorted(used, self._begins[self._kept])]
         ends = self._ends[self._kept]
         places = np.cumsum(ends - begins + 1)

@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     Names = Mapping[str, tuple["Origin", ...]]
 
 ROOT_MARK = ":"
-"""Between a root's name and a group's: `inlist1:controls`."""
+"""The separator between a root's name and a group's: `inlist1:controls`."""
 _DEEPEST = 10
 _READ = re.compile(r"read_extra_\w+?_inlist(?:\((\d)\)|(\d))?")
 _FILE = re.compile(r"extra_\w+?_inlist(?:_name(?:\((\d)\))?|(\d)_name)")
 _STARS = ("inlist_names(1)", "inlist_names(2)")
 _STAR_FILES = ("inlist1", "inlist2")
-"""The stars' inlists where `inlist_names` is not given: binary/defaults/binary_job.defaults."""
+"""The stars' inlists if `inlist_names` is not set: binary/defaults/binary_job.defaults."""
 
 
 class Origin(NamedTuple):
-    """A value given to a setting, and where: the name in lower case, subscript, file and line."""
+    """A value of a setting and where it is set: name in lower case, subscript, file and line."""
 
     group: str
     name: str
@@ -44,37 +44,37 @@ class Origin(NamedTuple):
     path: Path
     line: int
     placeholder: bool = False
-    """Whether the value is a template's, such as `<<rate>>`, and has no kind yet."""
+    """Whether the value is a placeholder of a template, such as `<<rate>>`, without a type yet."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EffectiveConfig(Mapping[str, "Value"]):
     """The settings with which MESA starts, combined from all files that it reads.
 
-    A name is looked up in any case, as `initial_mass`, `x_ctrl(6)` or `controls.x_ctrl(6)`; the
-    bare name of an array is the list of its elements from 1 on. A plain name that several groups
-    hold is not found. Settings that no inlist gives have MESA's defaults and are not here.
+    A name is `initial_mass`, `x_ctrl(6)` or `controls.x_ctrl(6)`, in upper or lower case; the bare
+    name of an array is the list of its elements from 1 on. A name without its group is not found
+    if several groups have it. Settings that no inlist sets have MESA's defaults and are not here.
 
-    The stars of a binary, and the stages of a run, each have their own groups, named
-    `inlist1:controls`. A name without that mark is found where all that hold it agree.
+    The stars of a binary, and the stages of a run, have their own groups, named
+    `inlist1:controls`. A name without that prefix is found if all that have it agree.
     """
 
     given: Mapping[str, Mapping[str, tuple[Origin, ...]]]
-    """By group and name, every value given, in the order in which MESA reads them."""
+    """By group and name, every value that is set, in the order in which MESA reads them."""
     files: Mapping[str, frozenset[Path]]
-    """By group, the files in which MESA looks for it."""
+    """By group, the files from which MESA reads it."""
 
     def origin(self, name: str) -> Origin:
-        """Return where the value of a setting that counts is given; raises `KeyError`."""
+        """Return where the effective value of a setting is set; raises `KeyError`."""
         return self.origins(name)[-1]
 
     def origins(self, name: str) -> tuple[Origin, ...]:
-        """Return where values are given to a setting, the last counts; raises `KeyError`."""
+        """Return where a setting is set; the last one is effective. Raises `KeyError`."""
         group, key = self._split(name)
         return self._only(name, [names for _, names in self._groups(group) if key in names])[key]
 
     def __getitem__(self, name: str) -> Value:
-        """Return the value that counts; raises `KeyError`."""
+        """Return the effective value; raises `KeyError`."""
         group, key = self._split(name)
         holders = [
             names for _, names in self._groups(group) if key in names or f"{key}(1)" in names
@@ -82,7 +82,7 @@ class EffectiveConfig(Mapping[str, "Value"]):
         return _value(self._only(name, holders), key)
 
     def __iter__(self) -> Iterator[str]:
-        """Go through the names, with their group where several groups hold one."""
+        """Iterate over the names, with the group if several groups have the same name."""
         count: dict[str, int] = {}
         for names in self.given.values():
             for key in names:
@@ -95,7 +95,7 @@ class EffectiveConfig(Mapping[str, "Value"]):
         return sum(map(len, self.given.values()))
 
     def _only(self, name: str, holders: list[Names]) -> Names:
-        """Return the one that holds a name; of several stars or stages any, where they agree."""
+        """Return the one that has a name; any of several stars or stages if they agree."""
         key = self._split(name)[1]
         homes = {
             one.group
@@ -137,18 +137,18 @@ def _elements(names: Names, name: str) -> Iterator[tuple[Origin, ...]]:
 def effective_config(root: str | Path | Sequence[str | Path]) -> EffectiveConfig:
     """Follow the inlists from the first one, as MESA does, and combine their settings.
 
-    In each group of the root, `read_extra_controls_inlist(1) = .true.` reads the group also from
-    the file `extra_controls_inlist_name(1)`, in the folder of the root (older MESA writes
-    `read_extra_controls_inlist1`, `extra_controls_inlist1_name`), and so on from there: what a file
-    reads overrides what it says itself, a later one overrides an earlier one. Of a binary the
-    stars' inlists, `inlist_names(1:2)` of &binary_job, are followed too.
+    In each group of the root, `read_extra_controls_inlist(1) = .true.` makes MESA read the group
+    also from the file `extra_controls_inlist_name(1)` in the folder of the root (older MESA writes
+    `read_extra_controls_inlist1`, `extra_controls_inlist1_name`), and so on from there. A file that
+    is read overrides the one that reads it, and a later file overrides an earlier one. In a binary,
+    the stars' inlists, `inlist_names(1:2)` of &binary_job, are followed too.
     Sources: star/private/ctrls_io.f90 and binary/private/binary_job_ctrls_io.f90 of MESA.
 
     Args:
         root: The inlist that MESA starts from; several for the stages of a run.
 
     Returns:
-        The settings, as a mapping that also tells where each is given.
+        The settings, as a mapping that also knows where each is set.
 
     Raises:
         NamelistError: A file is missing, is not a namelist file, or is more than 10 files away.
@@ -172,11 +172,11 @@ def follow(
 
     Args:
         roots: The first inlists.
-        folder: Where MESA runs, to which the names in inlists are relative; by default the root's.
+        folder: Where MESA runs; file names in inlists are relative to it. By default the root's.
 
     Returns:
-        The settings, and for each group that could not be followed the reason: its settings are
-        left out, for half a chain does not tell what counts.
+        The settings, and for each group that could not be followed the reason. Its settings are
+        left out, since a file that was not read may override them.
 
     Raises:
         NamelistError: A root itself cannot be read.
@@ -200,11 +200,11 @@ def follow(
 
 
 def overridden(effective: EffectiveConfig, config: Mapping[str, object]) -> Iterator[str]:
-    """Yield which values of a config are in an inlist but overridden by one that is read later.
+    """Yield which values of a config are set in an inlist but overridden by one read later.
 
     Args:
         effective: What MESA reads.
-        config: Values by name, as `effective` takes them; names that it lacks are left out.
+        config: Values by name, as `effective` names them; names that it does not have are skipped.
 
     Yields:
         One sentence per setting, with both files and lines.
@@ -220,7 +220,7 @@ def overridden(effective: EffectiveConfig, config: Mapping[str, object]) -> Iter
 
 
 def override(name: str, meant: Origin, last: Origin) -> str:
-    """Return a sentence that a value is overridden by another one."""
+    """Return the sentence that one value is overridden by another."""
     return (
         f"{name} = {meant.value!r} in {meant.path.name} line {meant.line} is overridden by "
         f"{last.value!r} in {last.path.name} line {last.line}"
@@ -230,7 +230,7 @@ def override(name: str, meant: Origin, last: Origin) -> str:
 def _stars(
     chain: _Chain, root: Path, mark: str, problems: dict[str, NamelistError]
 ) -> Iterator[tuple[str, Path, list[str]]]:
-    """Yield the root, and the stars' inlists if it is a binary's: a mark, the file, its groups."""
+    """Yield a root and, for a binary, the stars' inlists: the prefix, the file, its groups."""
     groups = list(first_groups(chain.load(root).groups))
     yield mark, root, groups
     if "binary_job" not in groups:
@@ -238,7 +238,7 @@ def _stars(
     try:
         values = _by_key(chain.read("binary_job", root, 1, set()))
     except NamelistError:
-        return  # told with the group itself
+        return  # reported with the group itself
     for key, usual in zip(_STARS, _STAR_FILES, strict=True):
         given = values.get(key)
         path = chain.folder / (str(given[-1].value) if given else usual)
@@ -262,21 +262,21 @@ class _Chain:
         return self.loaded[path]
 
     def read(self, group: str, path: Path, level: int, read: set[Path]) -> Iterator[Origin]:
-        """Yield what `path` says in `group`, then what the files that it reads say."""
+        """Yield the values that `path` sets in `group`, then those of the files that it reads."""
         if level > _DEEPEST:
             raise NamelistError(
-                f"{path.name} is more than {_DEEPEST} inlists deep in &{group}: MESA stops there, "
-                f"see whether an inlist reads itself"
+                f"{path.name} is more than {_DEEPEST} inlists deep in &{group}: MESA stops there; "
+                f"check whether an inlist reads itself"
             )
         inlist = self.load(path)
         read.add(path)
         try:
-            said = _said(inlist.text, group)
+            contents = _contents(inlist.text, group)
         except NamelistError as error:
             raise NamelistError(f"{path}: {error}") from None
-        for name, subscript, value, line, bare in said.values:
+        for name, subscript, value, line, bare in contents.values:
             yield Origin(group, name, subscript, value, path, line, bare)
-        for name in said.files:
+        for name in contents.files:
             child = self.folder / name
             if not child.is_file():
                 raise self.missing(path, group, child)
@@ -289,15 +289,17 @@ class _Chain:
         )
 
 
-class _Said(NamedTuple):
-    """What a text says in a group: name, subscript, value, line, whether it is bare; its files."""
+class _Contents(NamedTuple):
+    """The contents of a group in one file."""
 
     values: tuple[tuple[str, str, Literal, int, bool], ...]
+    """The name, subscript, value and line of each setting, and whether the value is bare."""
     files: tuple[str, ...]
+    """The files from which MESA reads the group next."""
 
 
-@lru_cache(maxsize=128)  # All experiments of a sweep have the same few texts, but for their own.
-def _said(text: str, group: str) -> _Said:
+@lru_cache(maxsize=128)  # the experiments of a sweep share most of their inlists
+def _contents(text: str, group: str) -> _Contents:
     found = group_values(text, group)
     values = tuple(
         (
@@ -310,7 +312,7 @@ def _said(text: str, group: str) -> _Said:
         for one in found
     )
     last = {key: one.value for key, one in last_values(found).items()}
-    return _Said(values, tuple(_extra_files(last)))
+    return _Contents(values, tuple(_extra_files(last)))
 
 
 def _extra_files(values: Mapping[str, Literal]) -> list[str]:

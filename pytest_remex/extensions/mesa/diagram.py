@@ -1,4 +1,4 @@
-"""The Hertzsprung-Russell diagram of a sweep: the track of each run, as a curve of the report."""
+"""The Hertzsprung-Russell diagram of a sweep: the track of each run as a curve of the report."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COLUMNS = ("log_Teff", "log_L")
 
 
 def hr_tracks(results: pd.DataFrame, folder: Path) -> list[Curve]:
-    """Return the tracks of all runs whose history has `log_Teff` and `log_L`, in full.
+    """Return the full tracks of all runs whose history has `log_Teff` and `log_L`.
 
     The column `path` of `results` is relative to `folder`.
     """
@@ -49,13 +49,13 @@ def _history(folder: Path) -> pd.DataFrame | None:
     path = find_history(folder)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", TableWarning)  # a damaged row is no part of the curve
+            warnings.simplefilter("ignore", TableWarning)  # damaged rows are not drawn
             return read_history(path, _COLUMNS) if path and _may_be_drawn(path) else None
     except RemexError:
         return None
 
 
 def _may_be_drawn(path: Path) -> bool:
-    """Look at a history's first lines before all of it is read."""
+    """Return whether a history has the columns, from its first lines."""
     header = header_of(path)
     return header is not None and set(_COLUMNS) <= set(header.columns)

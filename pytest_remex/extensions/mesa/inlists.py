@@ -1,4 +1,4 @@
-"""Read and patch inlists: the files that hold MESA's namelists."""
+"""Read and patch inlists, the files with MESA's namelists."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ binary_job_ctrls_io.f90, eos/private/eos_ctrls_io.f90, kap/private/kap_ctrls_io.
 
 Namelist: TypeAlias = "dict[str, Literal]"
 _TEXT_LENGTH = 256
-"""Characters that most of MESA's text controls hold: `strlen` in its const/public/const_def.f90."""
+"""The length of most of MESA's text controls: `strlen` in its const/public/const_def.f90."""
 
 
 class InlistWarning(UserWarning):
-    """An inlist can be read, but a simulation may read it differently than its author meant."""
+    """An inlist can be read, but a simulation may read it differently from what was meant."""
 
 
 class Inlist(NamedTuple):
-    """An inlist's text, which encoded again gives the file's bytes, and its groups."""
+    """An inlist: its text, which encodes to the file's bytes, and its groups."""
 
     path: Path
     text: str
@@ -60,23 +60,24 @@ class Inlist(NamedTuple):
 def patch_inlist(path: str | Path, settings: Mapping[str, object]) -> None:
     """Change settings of an inlist; every other byte is kept.
 
-    A name is `initial_mass`, `x_ctrl(6)` or `controls.x_ctrl(6)`, in any case. Without its group it
-    must stand in exactly one group of the file; with it a new setting is added at the group's end,
-    and a group that MESA reads and the file lacks, such as `&kap`, at the end of the file. Of
-    groups that repeat, as GYRE's, the second is `mode(2)`. Values are in MESA's units.
+    A name is `initial_mass`, `x_ctrl(6)` or `controls.x_ctrl(6)`, in upper or lower case. A name
+    without its group must be set in exactly one group of the file. With its group, a new setting is
+    added at the end of the group, and a missing group that MESA reads, such as `&kap`, at the end
+    of the file. Groups of the same name, as in GYRE, are counted: `mode(2)`. Values are in MESA's
+    units.
 
     Args:
         path: The inlist; a symbolic link is refused.
-        settings: Values by name, or such mappings by group. Numbers, bools, texts and lists of
-            them are written as Fortran, `Raw("1d-3")` as it is; `remove("name")` makes settings
-            that take a setting out. A float without a fraction is written as an integer, which
-            integer and real controls both take, unless a real number stands there.
+        settings: Values by name, or by group and name. Numbers, bools, texts and lists of them are
+            written as Fortran, and `Raw("1d-3")` unchanged; `remove("name")` returns settings that
+            remove one. A float without a fraction is written as an integer, which integer and real
+            controls both accept, unless it replaces a real number.
 
     Raises:
         NamelistError: The file cannot be read, or a name or value cannot be used. The file
-            is then as it was.
+            is unchanged then.
 
-    Warns with `InlistWarning` of text longer than MESA keeps, and of a group that is there twice.
+    Warns with `InlistWarning` of text that MESA would cut off, and of a group that appears twice.
 
     Example:
         >>> patch_inlist("inlist_project", {"initial_mass": 12.5, "kap.Zbase": 0.014})
@@ -97,9 +98,9 @@ def patch_inlist(path: str | Path, settings: Mapping[str, object]) -> None:
 def read_inlist(path: str | Path) -> dict[str, dict[str, Literal]]:
     """Read an inlist as `{group: {name: value}}`, all names in lower case.
 
-    Array elements are named `x_ctrl(6)`; a list comes element by element, and an empty value not
-    at all. Where a name is there twice, the last counts, where a group does, the first, with an
-    `InlistWarning`: so does a Fortran read.
+    Array elements are named `x_ctrl(6)`; a list is returned element by element, and an empty value
+    is left out. As in Fortran, the last of two equal names counts, and the first of two equal
+    groups, with an `InlistWarning`.
 
     Args:
         path: The file, in UTF-8 or Latin-1.
@@ -124,14 +125,14 @@ def read_inlist(path: str | Path) -> dict[str, dict[str, Literal]]:
 
 
 def read_namelists(path: str | Path) -> dict[str, Namelist | list[Namelist]]:
-    """Read the namelists of any program, with all groups of a name: GYRE's input has many `&mode`.
+    """Read the namelists of any program, also groups that repeat, such as GYRE's `&mode`.
 
     Args:
         path: The file, in UTF-8 or Latin-1.
 
     Returns:
-        The values by group and name; a list of such mappings where a group repeats, in the order
-        of the file. Names are in lower case, array elements `x(6)`.
+        The values by group and name; for a group that repeats, a list of such mappings in the
+        order of the file. Names are in lower case, array elements are `x(6)`.
 
     Raises:
         NamelistError: The file is not a namelist file; the message names the line.
@@ -152,7 +153,7 @@ def read_namelists(path: str | Path) -> dict[str, Namelist | list[Namelist]]:
 
 
 def load(path: Path) -> Inlist:
-    """Read a file and find its groups; raises `NamelistError` if either cannot be."""
+    """Read a file and find its groups; raises `NamelistError` if that fails."""
     try:
         return parse(path, path.read_bytes())
     except OSError as error:
@@ -160,7 +161,7 @@ def load(path: Path) -> Inlist:
 
 
 def parse(path: Path, data: bytes) -> Inlist:
-    """Find the groups in what is, or was, a file's bytes; raises `NamelistError`."""
+    """Find the groups in a file's bytes, perhaps of an earlier commit; raises `NamelistError`."""
     text, encoding = decode(data)
     try:
         return Inlist(path, text, encoding, _groups(text))
@@ -169,14 +170,14 @@ def parse(path: Path, data: bytes) -> Inlist:
 
 
 def values_in(inlist: Inlist) -> dict[str, dict[str, Literal]]:
-    """Return the values that each group sets; raises `NamelistError` for too long a list."""
+    """Return the values that each group sets; raises `NamelistError` if a list is too long."""
     return {
         name: {key: one.value for key, one in last_values(group_values(inlist.text, name)).items()}
         for name in first_groups(inlist.groups)
     }
 
 
-# All experiments of a sweep have the same few texts, and each one's own is looked at several times.
+# the experiments of a sweep share most of their inlists, and each is parsed several times
 @functools.lru_cache(maxsize=32)
 def _groups(text: str) -> tuple[Group, ...]:
     return tuple(scan(text))
@@ -184,7 +185,7 @@ def _groups(text: str) -> tuple[Group, ...]:
 
 @functools.lru_cache(maxsize=128)
 def group_values(text: str, group: str) -> tuple[Assignment, ...]:
-    """Return what a text's first group of a name sets, in order; raises `NamelistError`."""
+    """Return the assignments in the first group of a name, in order; raises `NamelistError`."""
     found = first_groups(_groups(text)).get(group)
     return tuple(assignments(text, found)) if found else ()
 
@@ -205,7 +206,7 @@ def _store(inlist: Inlist, patched: str) -> None:
             f"{inlist.path} is in {inlist.encoding}, which has no {error.object[error.start]!r}: "
             f"convert the file to UTF-8, or use another text"
         ) from None
-    # not write_bytes: ext4 waits for the disk where a file was emptied first
+    # not write_bytes: ext4 waits for the disk if a file was truncated first
     with inlist.path.open("r+b") as file:
         file.write(data)
         file.truncate()
@@ -217,11 +218,11 @@ def _warn(path: str | Path, found: Iterable[str]) -> None:
 
 
 def doubts(inlist: Inlist) -> Iterator[str]:
-    """Yield warnings for places that Fortran may read differently."""
+    """Yield warnings of places that Fortran may read differently."""
     yield from repeated_groups(inlist)
     text, groups = inlist.text, inlist.groups
     if groups and "\n" not in text[groups[-1].behind :]:
-        yield f"no line break behind the end of &{groups[-1].name}: gfortran needs one: add it"
+        yield f"no line break after the end of &{groups[-1].name}, but gfortran needs one: add it"
     for group in groups:
         for setting in group.settings:
             if len(setting.items) > 1 and is_split(text, setting):
@@ -245,7 +246,7 @@ def repeated_groups(inlist: Inlist) -> Iterator[str]:
 
 
 def numbers_groups(settings: Mapping[str, object]) -> bool:
-    """Whether groups are told apart by number, as `mode(2).l`: then a repeated one is meant."""
+    """Return whether settings count groups, as `mode(2).l`: then repeated groups are intended."""
     named = [
         name if isinstance(value, Mapping) else name.rpartition(".")[0]
         for name, value in settings.items()
@@ -259,4 +260,4 @@ def long_texts(settings: Mapping[str, object]) -> Iterator[str]:
         if isinstance(value, Mapping):
             yield from long_texts(value)
         elif isinstance(value, str) and len(value.encode()) > _TEXT_LENGTH:
-            yield f"{name} has {len(value.encode())} bytes: MESA keeps {_TEXT_LENGTH} of most texts"
+            yield f"{name} has {len(value.encode())} bytes: MESA cuts most texts at {_TEXT_LENGTH}"

@@ -1,6 +1,6 @@
 """Warn of problems in a patched work directory before anything is submitted.
 
-Settings that MESA does not read, that are overridden, or that an installed MESA does not know.
+Problems are settings that MESA does not read, that are overridden, or that MESA does not know.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pytest_remex.namelists.values import Literal
 
 _CHAINED = frozenset(group for group in MESA_GROUPS if not group.startswith("astero"))
-"""Groups that are read through `read_extra_..._inlist`; astero's files have fixed names."""
+"""Groups with `read_extra_..._inlist`; the files of astero have fixed names."""
 _DEFAULT = re.compile(
     r"^[ \t]*([A-Za-z]\w*)[^=!'\"\n]*=[ \t]*('[^'\n]*'|\"[^\"\n]*\"|[^\s,!]*)",
     re.ASCII | re.MULTILINE,
@@ -42,15 +42,15 @@ _TYPED = re.compile(
 )
 _DIMENSIONS = re.compile(r"\([^)]*\)")
 _DECLARATIONS = ("*/private/*controls*.inc", "*/public/*controls*.inc")
-"""Where MESA's source declares its controls with their types."""
+"""The files in which MESA's source declares its controls with their types."""
 _WORD = re.compile(r"[A-Za-z]\w*", re.ASCII)
 _SOURCES = ("*/private/*.f90", "*/private/*.inc", "*/public/*.f90", "*/public/*.inc")
 _EXTRA = re.compile(r"(?:read_)?extra_(\w+?)_inlist(?:\d|_name|\d_name)?")
-"""Names that lead to further files: MESA knows them in each group, and few defaults files do."""
+"""Names of further files to read: MESA has them in each group, but few defaults files list them."""
 _GROUPS = {"astero_search": "astero_search_controls", "astero_pgstar": "astero_pgstar_controls"}
 """Defaults files that are not named after their group."""
 _NEAR_GROUP = 0.85
-"""How alike a misspelt group is, by difflib: `contols` 0.93, `simplex_search_controls` 0.76."""
+"""How similar a misspelt group is, by difflib: `contols` 0.93, `simplex_search_controls` 0.76."""
 
 
 class Patched(NamedTuple):
@@ -63,7 +63,7 @@ class Patched(NamedTuple):
 
 
 class Work(NamedTuple):
-    """A work directory: where it starts, and what is read from there."""
+    """A work directory: the inlists that MESA starts from, and what it reads from there."""
 
     folder: Path
     roots: Roots
@@ -75,16 +75,16 @@ def inspect(
     controls: KnownControls | None,
     originals: Mapping[str, bytes] | None = None,
 ) -> list[str]:
-    """Return warnings: what MESA does not read of a patch, what is overridden or unknown to MESA.
+    """Return warnings of patched settings that MESA does not read, does not know or overrides.
 
     Args:
         experiment: Its path is the patched checkout.
-        controls: What an installed MESA knows; None leaves names and kinds unchecked.
-        originals: The bytes, in the base commit, of the files that the patch changed: with them
-            every patched setting is looked at, without them those named in the experiment's config.
+        controls: The controls of an installed MESA; None leaves names and types unchecked.
+        originals: The bytes, in the base commit, of the files that the patch changed. With them
+            every patched setting is checked, without them only those in the experiment's config.
 
     Returns:
-        One sentence each; none if there is no inlist.
+        One sentence for each problem; none if there is no inlist.
     """
     said: list[str] = []
     top, named = experiment.path, experiment.sweep.config_files
@@ -126,7 +126,7 @@ def _patched(folder: Path, originals: Mapping[str, bytes]) -> Iterator[Patched]:
 
 
 def _work_folder(top: Path, path: Path) -> Path:
-    """Return the folder where MESA runs that reads a file: the nearest one that has `inlist`."""
+    """Return the folder where MESA runs that reads a file: the nearest that has an `inlist`."""
     for folder in path.parents:
         if folder == top or (folder / ROOT).is_file():
             return folder
@@ -134,7 +134,7 @@ def _work_folder(top: Path, path: Path) -> Path:
 
 
 def _unread(work: Work, patched: Iterable[Patched]) -> Iterator[str]:
-    """Say which patched settings have no effect: they are not read, or overridden."""
+    """Yield a warning for patched settings without effect: not read, or overridden."""
     read = {group: set(map(_identity, files)) for group, files in work.effective.files.items()}
     unread: dict[tuple[Path, str], list[str]] = {}
     for one in patched:
@@ -149,18 +149,18 @@ def _unread(work: Work, patched: Iterable[Patched]) -> Iterator[str]:
 
 
 def _is_handled(work: Work, path: Path) -> bool:
-    """Whether a script names the file: it may copy or link it to where it is read."""
+    """Return whether a script names the file: it may copy or link it to where MESA reads it."""
     return is_mentioned(work.folder, _shown(work, path))
 
 
 def _readers(read: Mapping[str, set[tuple[int, int]]], path: Path) -> list[str]:
-    """Return the groups that are read from a file."""
+    """Return the groups that MESA reads from a file."""
     wanted = _identity(path)
     return [group for group, files in read.items() if wanted in files]
 
 
 def _identity(path: Path) -> tuple[int, int]:
-    """Return what is the same for all names of a file."""
+    """Return device and inode, which are the same for all names of a file."""
     status = path.stat()
     return status.st_dev, status.st_ino
 
@@ -175,17 +175,17 @@ def _not_read(work: Work, path: Path, group: str, keys: list[str], others: list[
     roots = " or ".join(stars or (_shown(work, root) for root in work.roots.paths))
     name = _shown(work, path)
     reads = f"{roots} reads only {' and '.join(others)} from it" if others else (
-        f"{roots} does not lead there"
+        f"no inlist that {roots} reads names that file"
     )  # fmt: skip
     return (
-        f"MESA does not read &{group} of {name}, and so not {', '.join(keys)}: {reads}: add "
+        f"MESA ignores {', '.join(keys)} in &{group} of {name}: {reads}: add "
         f"read_extra_{group}_inlist(1) = .true. and extra_{group}_inlist_name(1) = '{name}' to "
         f"&{group} of {roots}"
     )
 
 
 def _overridden(effective: EffectiveConfig, one: Patched, places: Iterable[str]) -> Iterator[str]:
-    """Say so where another value counts from all roots that read the setting."""
+    """Yield a warning if another value is effective, from all roots that read the setting."""
     said = []
     for group in places:
         names = effective.given.get(group, {})
@@ -219,22 +219,22 @@ def _doubts(effective: EffectiveConfig, controls: KnownControls) -> Iterator[str
 
 @dataclass(frozen=True, slots=True)
 class KnownControls:
-    """The settings that each namelist group of an installed MESA takes, all in lower case."""
+    """The settings of each namelist group of an installed MESA, all in lower case."""
 
     names: Mapping[str, frozenset[str]]
     """By group, the names, without subscripts."""
     kinds: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    """By group and name, the default's kind: number, logical or text; some are not known."""
+    """By group and name, the default's type: number, logical or text; some are not known."""
     integers: frozenset[str] = frozenset()
-    """Names that the source declares as integers, where it is there."""
+    """Names that the source declares as integers, if MESA's source is installed."""
 
     def doubt(self, group: str, name: str) -> str | None:
         """Return why MESA may not know a setting of a group.
 
         Args:
-            group: Its name in lower case. One that MESA lacks may be the user's own: it is doubted
-                only where it is nearly MESA's and that group knows the name.
-            name: The setting's, in lower case, without a subscript.
+            group: Its name in lower case. A group that MESA does not have may be the user's own:
+                it is doubted only if it resembles one of MESA's that has the setting.
+            name: The setting's name in lower case, without a subscript.
 
         Returns:
             A sentence, or None if MESA knows the setting.
@@ -256,15 +256,15 @@ class KnownControls:
         return f"&{group} of this MESA has no {name}{hint}"
 
     def kind_doubt(self, group: str, name: str, value: Literal) -> str | None:
-        """Return why MESA cannot read a value, by the kind of the setting's default.
+        """Return why MESA cannot read a value, from the type of the setting's default.
 
         Args:
             group: The group's name in lower case.
-            name: The setting's, in lower case, without a subscript.
-            value: The value that an inlist gives.
+            name: The setting's name in lower case, without a subscript.
+            value: The value in an inlist.
 
         Returns:
-            A sentence, or None if the kinds are the same, or are not known.
+            A sentence, or None if the types are the same, or are not known.
         """
         if isinstance(value, float) and name in self.integers:
             return f"{name} is an integer in this MESA, which cannot read {value!r}"
@@ -275,16 +275,16 @@ class KnownControls:
 
 
 def load_controls(folder: Path) -> KnownControls:
-    """Read the names and kinds of all controls from a folder laid out as `$MESA_DIR`.
+    """Read the names and types of all controls from a folder laid out as `$MESA_DIR`.
 
-    Source: the files `star/defaults/controls.defaults` and their like, and the `namelist`
-    statements of MESA's Fortran, where it is there: the defaults files lack some names.
+    Source: files such as `star/defaults/controls.defaults`, and the `namelist` statements of
+    MESA's Fortran code if it is there: the defaults files lack some names.
 
     Args:
-        folder: As `$MESA_DIR`; it need not be a built MESA.
+        folder: As `$MESA_DIR`; MESA need not be built.
 
     Returns:
-        What the groups take.
+        The settings of each group.
 
     Raises:
         NamelistError: There is no defaults file.
@@ -304,7 +304,7 @@ def load_controls(folder: Path) -> KnownControls:
                 kinds[group, name.lower()] = kind_of(parse_literal(literal))
     if not names:
         raise NamelistError(
-            f"{folder} holds no */defaults/*.defaults: set MESA_DIR, or remex_mesa_dir, to MESA's "
+            f"{folder} has no */defaults/*.defaults: set MESA_DIR, or remex_mesa_dir, to MESA's "
             f"folder, or unset it"
         )
     for group, found in _declared(folder):

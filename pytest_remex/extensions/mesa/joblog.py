@@ -1,4 +1,4 @@
-"""Read from a MESA job's output, as a stream, why it ended and which photos it saved."""
+"""Read, from a MESA job's output, why it ended and which photos it saved, as a stream."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LONGEST_LINE = 1 << 16
 _LONGEST_REASON = 200
 
 _LABEL = r"^(?:[ \t]*\d+:)?[ \t]*"
-"""What may stand before MESA's words: blanks, and the task's number from `srun -l`."""
+"""What may precede MESA's words: blanks, and the task's number from `srun -l`."""
 
 _TERMINATION = re.compile(_LABEL + r"termination code:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
 _TERMINATED = re.compile(_LABEL + r"terminated evolution:?[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
@@ -33,17 +33,17 @@ _SIGNALS = ("Segmentation fault", "Killed", "Aborted", "Floating point exception
 _SIGNAL = re.compile(
     rf"(?:line \d+:[ \t]+\d+[ \t]+|srun: error: .* task .*: )({'|'.join(_SIGNALS)})"
 )
-"""What the shell or srun says of a program that a signal ended."""
+"""The message of the shell or srun for a program that a signal ended."""
 _REDIRECTED = re.compile(r"(?:&?>>?|\btee(?:[ \t]+-\w+)*)[ \t]*[\"']?(?:\./)?([\w$][\w./${}-]*)")
 _VARIABLE = re.compile(r"\$(?:\w+|\{\w+\})")
 _LETTER = re.compile(r"[A-Za-z]")
 
 
 class JobLog(NamedTuple):
-    """What a job's output says; if a run was continued, the last message counts."""
+    """The facts in a job's output; if a run was continued, those of the last job."""
 
     termination_code: str = ""
-    """MESA's word where a stopping condition was met."""
+    """MESA's termination code, if a stopping condition was met."""
     terminated_evolution: str = ""
     """Why MESA gave up."""
     crash: str = ""
@@ -51,16 +51,16 @@ class JobLog(NamedTuple):
     saved: tuple[str, ...] = ()
     """The files of the last photo saved, without their folder: `x100`, or `b_x100`, `1_x100`."""
     restarted: str = ""
-    """The photo that the last continuation began with."""
+    """The photo from which the run was last continued."""
 
     @property
     def photo(self) -> str:
-        """The last photo known to be there, as `./re` takes it: `x100`, of a binary too."""
+        """The last photo known to exist, as `./re` names it: `x100`, also for a binary."""
         return photo_name(self.saved[0]) if self.saved else self.restarted
 
 
 def photo_name(file: str) -> str:
-    """Return the name by which `./re` knows a photo: `b_x100`, `1_x100` and `2_x100` are `x100`.
+    """Return `./re`'s name for a photo: `x100` for `b_x100`, `1_x100` and `2_x100`.
 
     Source: binary/private/binary_photos.f90 of MESA.
     """
@@ -68,7 +68,7 @@ def photo_name(file: str) -> str:
 
 
 def scan(blocks: Iterable[str]) -> JobLog:
-    """Find what a job's output says.
+    """Find the facts in a job's output.
 
     Sources: star/job/run_star_support.f90, star/private/photo_out.f90 and
     binary/private/binary_photos.f90 of MESA, and libgfortran's messages.
@@ -77,7 +77,7 @@ def scan(blocks: Iterable[str]) -> JobLog:
         blocks: The text in pieces of whole lines.
 
     Returns:
-        What was found; of everything the last.
+        The last one of each fact.
     """
     log = JobLog()
     for block in blocks:
@@ -86,12 +86,12 @@ def scan(blocks: Iterable[str]) -> JobLog:
 
 
 def read_log(paths: Iterable[Path]) -> JobLog:
-    """Read files of a job's output, one behind the other, a megabyte at a time."""
+    """Read files of a job's output, one after the other, a megabyte at a time."""
     return scan(block for path in paths for block in _blocks(path))
 
 
 def columns(log: JobLog) -> dict[str, str]:
-    """Return what is known of why a run ended, as columns of the results."""
+    """Return why a run ended, as far as it is known, as columns of the results."""
     found = {
         "termination_code": log.termination_code,
         "terminated_evolution": log.terminated_evolution,
@@ -101,7 +101,7 @@ def columns(log: JobLog) -> dict[str, str]:
 
 
 def log_names(scripts: Mapping[str, str]) -> list[str]:
-    """Return the files to which scripts send a program's output: `./rn > out.txt`, `| tee log`.
+    """Return the files to which scripts redirect output: `./rn > out.txt`, `| tee log`.
 
     `*` stands for a variable in a name: `out_$SLURM_JOB_ID.txt`.
     """
@@ -118,7 +118,7 @@ def log_names(scripts: Mapping[str, str]) -> list[str]:
 
 
 def _blocks(path: Path) -> Iterator[str]:
-    """Yield whole lines; of a line that never ends, its pieces."""
+    """Yield whole lines; a very long line is yielded in pieces."""
     rest = b""
     with path.open("rb") as file:
         while data := file.read(_BLOCK):
@@ -131,7 +131,7 @@ def _blocks(path: Path) -> Iterator[str]:
 
 def _with_block(log: JobLog, block: str) -> JobLog:
     restarted = _last(_RESTARTED, ("restart from ",), block)
-    if restarted:  # what was said before is another job's
+    if restarted:  # everything before is from an earlier job
         log = JobLog(restarted=restarted[1])
         block = block[restarted.end() :]
     code = _last(_TERMINATION, ("termination code:",), block)
@@ -149,7 +149,7 @@ def _with_block(log: JobLog, block: str) -> JobLog:
     if crash and (not code or crash.start() > code.start()):
         reason = " ".join(crash[1].split())[:_LONGEST_REASON]
         weak = reason.startswith(("STOP", "ERROR STOP", *_SIGNALS))
-        if not (weak and (log.crash or log.termination_code)):  # a program may stop so in the end
+        if not (weak and (log.crash or log.termination_code)):  # a finished program may stop so
             log = log._replace(crash=reason)
     if saved:
         files = tuple(file.strip().rpartition("/")[2] for file in saved[1].split(","))
@@ -170,7 +170,7 @@ _CRASH_WORDS = (
 def _last(pattern: re.Pattern[str], words: tuple[str, ...], block: str) -> re.Match[str] | None:
     """Return the last match of a pattern whose lines have one of these words.
 
-    Only such lines are searched, from the end: to look for a word is much faster.
+    Only such lines are searched, from the end: finding a word is much faster.
     """
     found: list[re.Match[str]] = []
     for word in words:

@@ -1,7 +1,7 @@
-"""The layout of MESA's output files: the header, and the rows for a parser.
+"""The layout of MESA's output files: reads the header, and feeds the rows to a parser.
 
-Numbers of the header's columns, their names, their values, a blank line, numbers and names of the
-columns; then the rows. Source: star/private/history.f90 and profile.f90 of MESA.
+The lines are: numbers of the header's columns, their names, their values, a blank line, numbers of
+the columns, their names; then the rows. Source: star/private/history.f90 and profile.f90 of MESA.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ class Header(NamedTuple):
     columns: tuple[str, ...]
 
     def values(self) -> dict[str, str]:
-        """Return the header's values as they are written, by name."""
+        """Return the header's values by name, as they are written."""
         return dict(zip(self.names, _WORD.findall(self.words), strict=False))
 
 
 def open_table(path: Path) -> BinaryIO:
-    """Open a file for reading, through gzip where its first bytes say so; raises `OSError`."""
+    """Open a file for reading, through gzip if its first bytes are gzip's; raises `OSError`."""
     return cast("BinaryIO", gzip.open(path)) if is_packed(path) else path.open("rb")
 
 
 def is_packed(path: Path) -> bool:
-    """Whether a file begins as gzip's do; raises `OSError`."""
+    """Return whether a file begins as gzip files do; raises `OSError`."""
     with path.open("rb") as file:
         return file.read(len(_GZIP)) == _GZIP
 
 
 def read_header(file: BinaryIO) -> Header | None:
-    """Read the lines above the rows; None, at any place of the file, where it has no such layout.
+    """Read the lines above the rows; return None if the file has another layout.
 
-    Raises `OSError`, and what gzip raises, if the file cannot be read.
+    The file's position is not restored. Raises `OSError` or gzip's errors if it cannot be read.
     """
     lines: list[bytes] = []
     for _ in range(HEADER_LINES):
@@ -62,7 +62,7 @@ def read_header(file: BinaryIO) -> Header | None:
 
 
 def header_of(path: Path) -> Header | None:
-    """Read a file's first lines; None if they are not MESA's, or cannot be read."""
+    """Return the header of a file; None if it is not MESA's, or cannot be read."""
     try:
         with open_table(path) as file:
             return read_header(file)
@@ -76,7 +76,7 @@ def numbers_of(columns: Sequence[object]) -> list[bytes]:
 
 
 def _may_follow(lines: Sequence[bytes]) -> bool:
-    """Whether the last of the lines is as it is in MESA's files, given those above it."""
+    """Return whether the last of these lines can follow the others in MESA's layout."""
     match len(lines):
         case 1 | 5:
             words = lines[-1].split()
@@ -90,21 +90,21 @@ def _may_follow(lines: Sequence[bytes]) -> bool:
 
 
 def _without_returns(data: bytes) -> bytes:
-    # pandas ends a row at each of them, also in the middle of a line.
+    # pandas ends a row at each carriage return, also in the middle of a line
     return data.replace(b"\r", b" ")
 
 
 class Rows:
-    """The bytes of a file as the parser asks for them, and what they say of the rows.
+    """A file of the rows for the parser, which notices damage while they are read.
 
-    Deliberately not a file of the io module: pandas would decode those, and encode again.
+    Deliberately not a class of the io module: pandas would decode its bytes, and encode them again.
     """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._tail = b""
         self.sound = True
-        """Whether no byte is NUL."""
+        """Whether no byte so far is NUL."""
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._file)
@@ -121,12 +121,12 @@ class Rows:
 
     @property
     def cut(self) -> bool:
-        """Whether the last row has no line break: a killed job left half of it."""
+        """Whether the last row has no line break: a killed job wrote only part of it."""
         return bool(self._tail.strip())
 
 
 class CarefulRows(Rows):
-    """The rows of a file that are whole, by the number of their words; the others are counted."""
+    """The rows of a file with the right number of words; the others are dropped and counted."""
 
     def __init__(self, file: BinaryIO, header: Header) -> None:
         super().__init__(file)
@@ -149,7 +149,7 @@ class CarefulRows(Rows):
         return data[:size] if size >= 0 else data
 
     def _good(self) -> Iterator[bytes]:
-        """Yield whole rows; the file's last one, where it is damaged, is left out uncounted."""
+        """Yield undamaged rows; a damaged row at the end of the file is dropped, not counted."""
         bad = 0
         for line, words in self._without_headers():
             self.dropped += bad
@@ -159,7 +159,7 @@ class CarefulRows(Rows):
                 yield _without_returns(line)
 
     def _without_headers(self) -> Iterator[tuple[bytes, list[bytes]]]:
-        """Yield lines and their words, without the header that a run wrote again in the middle."""
+        """Yield lines and their words; drop headers that a run wrote again in the middle."""
         held: list[tuple[bytes, list[bytes]]] = []
         values_follow = False
         while line := self._file.readline(LONGEST_LINE):
@@ -173,7 +173,7 @@ class CarefulRows(Rows):
                 continue
             yield from held
             held = []
-            if words == numbers_of(words):  # the numbers above names, or a row of small numbers
+            if words == numbers_of(words):  # the line above the names, or a row of small numbers
                 held.append((line, words))
             else:
                 yield line, words

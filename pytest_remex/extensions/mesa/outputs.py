@@ -32,23 +32,23 @@ _PROFILES = ["model_number", "priority", "profile_number"]
 _MODEL = "model_number"
 _INDEX = "profiles.index"
 _OTHERS = 2
-"""Columns that a table must have to be MESA's, where its name does not end in .data."""
+"""Columns by which a table is recognized as MESA's if its name does not end in .data."""
 
 
 def read_output(
     path: Path, columns: Sequence[str] | None = None
 ) -> pd.DataFrame | Mapping[str, Mapping[str, Literal]] | None:
-    """Read a history, a profile, their index or an inlist, gzipped or not, whatever its name.
+    """Read a history, a profile, a profiles.index or an inlist of any name, gzipped or not.
 
     Args:
         path: The output.
-        columns: The columns to read of a history or profile; by default all.
+        columns: The columns of a history or profile to read; by default all.
 
     Returns:
-        A table, or the groups of an inlist; None for what is none of these.
+        A table, or the groups of an inlist; None for any other file.
 
     Raises:
-        RemexError: A file that looks like one of them cannot be read, or lacks a column.
+        RemexError: A file that looks like one of these cannot be read, or lacks a column.
     """
     if not path.is_file():
         return None
@@ -60,17 +60,17 @@ def read_output(
 def read_history(path: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Read a history.data, binary_history.data or any file of that layout, gzipped or not.
 
-    Numbers as Fortran writes them (`1.25-105`, `-1d99`) are floats, `****` is NaN. A last row that
-    was cut off is left out; other damaged rows too, with a `TableWarning`.
+    Fortran's numbers (`1.25-105`, `-1d99`) become floats, and `****` NaN. A last row that was cut
+    off is left out; other damaged rows too, with a `TableWarning`.
 
     Args:
-        path: The file; its name does not matter.
-        columns: The columns to read, in this order; by default all. A few are read many times
-            faster, and damage in the others need not be noticed.
+        path: The file, of any name.
+        columns: The columns to read, in this order; by default all. Reading only a few is much
+            faster, but may not notice damage in the others.
 
     Returns:
-        One row per model, in MESA's units; a model that was computed again after a restart is kept
-        in its last version. The header is in `.attrs`.
+        One row per model, in MESA's units; of a model that was computed again after a restart, the
+        last row. The header is in `.attrs`.
 
     Raises:
         RemexError: The file cannot be read, has another layout, or lacks a column.
@@ -86,7 +86,7 @@ def read_profile(path: str | Path, columns: Sequence[str] | None = None) -> pd.D
     """Read a profile, gzipped or not.
 
     Args:
-        path: The file; its name does not matter.
+        path: The file, of any name.
         columns: The columns to read, in this order; by default all.
 
     Returns:
@@ -109,8 +109,8 @@ def read_profiles_index(path: str | Path) -> pd.DataFrame:
         path: The file.
 
     Returns:
-        The columns model_number, priority, profile_number. A profile that was written again after
-        a restart is kept in its last version.
+        The columns model_number, priority, profile_number; for a profile that was written again
+        after a restart, the last row.
 
     Raises:
         RemexError: The file cannot be read, or has another layout.
@@ -120,24 +120,24 @@ def read_profiles_index(path: str | Path) -> pd.DataFrame:
         rows = [[int(word) for word in line.split()] for line in lines if line.strip()]
         table = pd.DataFrame(rows, columns=_PROFILES)
     except ValueError as error:
-        raise RemexError(f"{path} is no profiles.index: {error}") from None
+        raise RemexError(f"{path} is not a profiles.index file: {error}") from None
     return _without_redone(table)
 
 
 def read_columns(
     path: str | Path, columns: Sequence[str] | None = None, *, models: bool = True
 ) -> pd.DataFrame:
-    """Read a file of MESA's layout; rows of models that a later row overrides are left out.
+    """Read a file with MESA's layout.
 
-    Raises `RemexError` as `read_history` does. `models` is whether a row is a model, where the
-    file has model numbers at all.
+    Raises `RemexError` as `read_history` does. If `models` is true and the file has model numbers,
+    only the last row of each model is kept.
     """
     try:
         with open_table(Path(path)) as file:
             header = read_header(file)
             if header is None:
                 raise RemexError(
-                    f"{path} is no output of MESA: it does not begin with numbered columns"
+                    f"{path} is not an output of MESA: it does not begin with numbered columns"
                 )
             start = file.tell()
         names = distinct(header.columns)
@@ -163,7 +163,7 @@ def _wanted(path: str | Path, names: list[str], columns: Sequence[str] | None) -
         raise RemexError(f"columns={columns!r} is one string: write columns=[{columns!r}]")
     for name in columns:
         if name not in names:
-            import difflib  # noqa: PLC0415 - it is for this error alone
+            import difflib  # noqa: PLC0415 - only this error needs it
 
             near = difflib.get_close_matches(name, names, n=3)
             hint = f": did you mean {' or '.join(near)}?" if near else ": see its sixth line"
@@ -172,7 +172,7 @@ def _wanted(path: str | Path, names: list[str], columns: Sequence[str] | None) -
 
 
 def _whole_lines(path: str | Path) -> list[str]:
-    """Return the lines without the last one where that was cut off."""
+    """Return the lines, without the last one if it was cut off."""
     try:
         with open_table(Path(path)) as file:
             text = file.read().decode("utf-8", "replace")
@@ -184,7 +184,7 @@ def _whole_lines(path: str | Path) -> list[str]:
 
 
 def _without_redone(table: pd.DataFrame) -> pd.DataFrame:
-    """Leave out the models that a restart computed again, all but the last time."""
+    """Keep only the last row of each model: restarts compute some models again."""
     numbers = table[_MODEL]
     if len(numbers) and numbers.is_monotonic_increasing and numbers.is_unique:
         return table
@@ -193,7 +193,7 @@ def _without_redone(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _read_inlist(path: Path) -> Mapping[str, Mapping[str, Literal]] | None:
-    # Who reads tables alone needs none of what reads inlists.
+    # imported here: reading tables does not need it
     from pytest_remex.extensions.mesa.inlists import load, read_inlist  # noqa: PLC0415
     from pytest_remex.extensions.mesa.roots import is_inlist  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""MESA's part in pytest-remex: hooks that forward, and load what they need when they are called."""
+"""The hooks of the MESA extension; each loads the module that does the work when it is called."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the hooks, where pytest-remex itself is on."""
+    """Register the hooks if pytest-remex itself is on."""
     if hasattr(config.hook, "pytest_remex_read"):
         config.pluginmanager.register(MesaHooks(config), "remex_mesa_hooks")
 
 
 class MesaHooks:
-    """What MESA adds; without a `config`, as in a script, $MESA_DIR names MESA's folder."""
+    """The extension's hooks; without a `config`, as in scripts, $MESA_DIR is MESA's folder."""
 
     def __init__(self, config: pytest.Config | None = None) -> None:
         self._inspected: set[str] = set()
@@ -44,7 +44,7 @@ class MesaHooks:
 
     @pytest.hookimpl(trylast=True)
     def pytest_remex_read(self, path: Path, options: Mapping[str, Any]) -> object | None:
-        """Read histories, profiles, their index, and inlists; `columns` is the option of tables."""
+        """Read histories, profiles, profiles.index, inlists; tables take the option `columns`."""
         from pytest_remex.errors import RemexError  # noqa: PLC0415 - start-up
         from pytest_remex.extensions.mesa.outputs import read_output  # noqa: PLC0415 - start-up
 
@@ -52,7 +52,7 @@ class MesaHooks:
         unknown = ", ".join(sorted(options.keys() - {"columns"}))
         if found is not None and unknown:
             raise RemexError(
-                f"{path.name} is read with the option columns alone: leave out {unknown}"
+                f"{path.name} can be read with the option columns only: leave out {unknown}"
             )
         return found
 
@@ -60,7 +60,7 @@ class MesaHooks:
     def pytest_remex_config(
         self, path: Path, config_file: str | Sequence[str] | None
     ) -> Config | None:
-        """Return the effective config: all inlists that MESA reads, taken together."""
+        """Return the effective config, combined from all inlists that MESA reads."""
         from pytest_remex.extensions.mesa.roots import config_of  # noqa: PLC0415 - start-up
 
         return config_of(path, config_file)
@@ -70,7 +70,7 @@ class MesaHooks:
     ) -> Sequence[str] | None:
         """Warn of settings that MESA will not read, that are overridden, or that MESA lacks.
 
-        Of a sweep's first experiment, warn also where runs could not go on from their photos.
+        For a sweep's first experiment, also warn if runs could not continue from their photos.
         """
         from pytest_remex.errors import NamelistError  # noqa: PLC0415 - start-up
         from pytest_remex.extensions.mesa.inspection import inspect  # noqa: PLC0415 - start-up
@@ -85,7 +85,7 @@ class MesaHooks:
     def pytest_remex_measures(self, run: Run) -> Mapping[str, Scalar] | None:
         """Add why the evolution ended, its first and last model, and the last photo.
 
-        What was found is kept in pytest's cache, and found again while the files are as they were.
+        They are kept in pytest's cache for as long as the files do not change.
         """
         from pytest_remex.extensions.mesa import runs  # noqa: PLC0415 - start-up
 
@@ -99,12 +99,12 @@ class MesaHooks:
         return found or None
 
     def pytest_remex_uniform(self) -> Sequence[str]:
-        """Name the version of MESA: rows of several are not to be compared unawares."""
+        """Name the version of MESA, so that a table with several versions is noticed."""
         return ["mesa_version"]
 
     @pytest.hookimpl(trylast=True)
     def pytest_remex_continue_probe(self, experiment: Experiment) -> ContinueProbe | None:
-        """Ask for the photos, and the models that stages end with, of a MESA work directory."""
+        """Request the list of photos, and of models that stages end with, of a MESA run."""
         from pytest_remex.extensions.mesa.restarts import probe_of  # noqa: PLC0415 - start-up
 
         return probe_of(experiment)
@@ -113,7 +113,7 @@ class MesaHooks:
     def pytest_remex_continue(
         self, run: Run, files: Sequence[RunFile] | None, memo: object
     ) -> Continuation | None:
-        """Continue from the newest whole photo: `./re x150`."""
+        """Continue from the newest complete photo: `./re x150`."""
         from pytest_remex.extensions.mesa.restarts import restart_of  # noqa: PLC0415 - start-up
 
         how = restart_of(run, files, memo)
@@ -126,7 +126,7 @@ class MesaHooks:
         return hr_tracks(results, folder)
 
     def _stuck(self, experiment: Experiment) -> list[str]:
-        """Say, once for each sweep, why runs that are ended early could not go on."""
+        """Return, once for each sweep, why runs that are ended early could not continue."""
         if experiment.sweep.name in self._inspected:
             return []
         from pytest_remex.extensions.mesa import restarts  # noqa: PLC0415 - start-up
@@ -134,7 +134,7 @@ class MesaHooks:
         self._inspected.add(experiment.sweep.name)
         work = restarts.WorkDirectory.read(experiment)
         why = restarts.obstacle(work) if work else ""
-        return [f"a run that is ended early would start afresh: {why}"] if why else []
+        return [f"a run that is ended early would start over: {why}"] if why else []
 
     @cached_property
     def _controls(self) -> KnownControls | None:

@@ -1,4 +1,4 @@
-"""From which photo a MESA run can go on, and with which command."""
+"""Decides from which photo a MESA run continues, and with which command."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from pytest_remex.extensions.mesa.chains import EffectiveConfig
 
 PHOTOS = "photos"
-"""Where MESA puts photos, unless `photo_directory` of star/defaults/controls.defaults says else."""
+"""The default of `photo_directory` in star/defaults/controls.defaults."""
 
 _PHOTO = re.compile(r"(?:([b12])_)?(x?\d+)")
 _CHOOSES = re.compile(r"\bls\s+-\w*t\w*|most_recent")
 _SKIPS = re.compile(r"(?:-[fes]|test\s+-[fes])\s+[\"']?\S+\.mod\b")
 _DEFAULT = re.compile(r"REMEX_COMMAND:-([^}\n]+)\}")
 _SMALLEST = 0.5
-"""Of the size of the photo before: photos of one star grow slowly, and half of one was cut off."""
+"""The least size relative to the photo before: photos grow slowly; a much smaller is cut off."""
 _LOOKS = re.compile(r"\bphoto_dir\w*=[\"']?(?:\./)?([\w.][^\s\"';$]*)")
 _BOTH = ("1", "2")
 _COMMAND = b"REMEX_COMMAND"
 _LONGEST = 1 << 16
-"""Bytes of a file of the checkout that are looked at."""
+"""Bytes of a file of the checkout to read."""
 _RESTARTING = ("re", "re_all")
 _NOT_TAKEN = (
     "nothing in the work directory runs $REMEX_COMMAND: end its batch script with "
@@ -46,21 +46,21 @@ _MODELS = "*.mod"
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """How a run goes on."""
+    """How a run continues."""
 
     command: tuple[str, ...]
-    """What takes the place of `./rn`, as words; empty if the run starts afresh."""
+    """The words of the command to run instead of `./rn`; empty if the run starts over."""
     photo: str
-    """The photo, as `./re` takes it, or ""."""
+    """The photo, as `./re` names it, or ""."""
     reason: str
-    """A sentence that says why so."""
+    """Why, in a sentence."""
 
 
 def photo_folders(config: EffectiveConfig | None) -> list[str]:
     """Return the folders of a run directory that hold photos.
 
     Args:
-        config: The run's effective config: `photo_directory` counts in each group that has it.
+        config: The run's effective config; each group may have its `photo_directory`.
 
     Returns:
         Paths relative to the run directory; `photos` unless the config says otherwise.
@@ -79,18 +79,18 @@ def find_restart(
     folders: Sequence[str] = (PHOTOS,),
     stars: Collection[str] = _BOTH,
 ) -> Restart:
-    """Decide how a run goes on, from its run directory and the job's output.
+    """Decide how a run continues, from its run directory and the job's output.
 
-    A photo of a binary is complete with its three files (two where the other star is a point mass,
-    as the job's output or other photos tell). Sources: star/work/re,
-    binary/private/binary_photos.f90 and star/test_suite/test_suite_helpers of MESA.
+    A photo of a binary has three files; two if the other star is a point mass, which the job's
+    output or other photos show. Sources: star/work/re, binary/private/binary_photos.f90 and
+    star/test_suite/test_suite_helpers of MESA.
 
     Args:
-        files: The files of the run directory's photo folders and top folder; None if they could
-            not be listed, and only the job's output tells.
-        texts: The scripts of the work directory, `re` and `re_all` among them, by name; where
-            there are none, `re` is taken to be MESA's.
-        log: What the job's output says.
+        files: The files in the run directory's photo folders and top folder; None if they could
+            not be listed: then only the job's output is used.
+        texts: The scripts of the work directory by name, also `re` and `re_all`; if there are
+            none, `re` is assumed to be MESA's.
+        log: The facts in the job's output.
         folders: The photo folders: see `photo_folders`.
         stars: Which stars of a binary MESA evolves, "1" or "2": the other is a point mass.
 
@@ -115,17 +115,17 @@ def find_restart(
     if not name:
         return _afresh(
             f"{_wrong_folder(looks, folders)}: `cp -rp {folders[0]} {looks}` in the run directory "
-            f"lets it go on from {photo}"
+            f"lets it continue from {photo}"
         )
     return _staged(name, files or (), texts, everywhere) or Restart(
-        ("./re", name), photo, "from its newest whole photo"
+        ("./re", name), photo, "from its newest complete photo"
     )
 
 
 def obstacle(work: WorkDirectory) -> str:
-    """Return why a run of a work directory could not go on, whatever photos it has; "" if it can.
+    """Return why runs of a work directory could never continue from a photo; "" if they can.
 
-    A work directory without `re` is not meant to.
+    Runs without a script `re` are not meant to.
     """
     if "re" not in work.texts:
         return ""
@@ -136,14 +136,14 @@ def obstacle(work: WorkDirectory) -> str:
     running = _running(work.texts)
     several = len(do_one_stages(running.values())) > 1 or len(stage_files(running.values())[0]) > 1
     if several and "re_all" not in work.texts and not _skips(running):
-        return f"it has stages, and `./re` goes on with one of them alone: {_ADD_RE_ALL}"
+        return f"it has stages, and `./re` continues only one of them: {_ADD_RE_ALL}"
     return ""
 
 
 def newest_photo(
     files: Collection[RunFile], log: JobLog, folders: Sequence[str], stars: Collection[str]
 ) -> str:
-    """Return the newest photo of which all files are there and whole, as `./re` takes it, or ""."""
+    """Return the newest complete photo, as `./re` names it; "" if there is none."""
     photos: dict[str, dict[str, RunFile]] = {}
     broken: set[str] = set()
     sizes: dict[str, int] = {}
@@ -168,7 +168,7 @@ def newest_photo(
 
 
 def probe_of(experiment: Experiment) -> ContinueProbe | None:
-    """Return what is to be listed of a run of a work directory; None for another program's.
+    """Return which files of a MESA run to list; None if another program runs.
 
     Its memo is the `WorkDirectory`.
     """
@@ -179,15 +179,15 @@ def probe_of(experiment: Experiment) -> ContinueProbe | None:
 
 
 def restart_of(run: Run, files: Sequence[RunFile] | None, memo: object) -> Restart | None:
-    """Decide how a run goes on, from what was listed of it, and from its output where that is here.
+    """Decide how a run continues, from the listed files and from its output if that was fetched.
 
     Args:
         run: The run.
-        files: What was listed; None if the output alone tells.
-        memo: Its `WorkDirectory`; anything else is another program's run.
+        files: The listed files; None if there is only the output.
+        memo: Its `WorkDirectory`; anything else if another program runs.
 
     Returns:
-        The command and the reason; None if no listing and no output tell of MESA.
+        The command and the reason; None if neither files nor output are from MESA.
     """
     log = read_log(log_files(run.output, run.path))
     if not isinstance(memo, WorkDirectory):
@@ -203,22 +203,22 @@ def restart_of(run: Run, files: Sequence[RunFile] | None, memo: object) -> Resta
 
 @dataclass(frozen=True, slots=True)
 class WorkDirectory:
-    """What the patched checkout of a run says of restarts."""
+    """What the patched checkout of a run says about restarts."""
 
     texts: Mapping[str, str]
     """Its scripts, by name: those that run, and those that restart."""
     folders: tuple[str, ...]
     """Its photo folders."""
     listed: tuple[str, ...]
-    """These, and the folder where `re` looks for photos, if they are in the work directory."""
+    """The photo folders, and the folder where `re` looks, that are in the work directory."""
     stars: tuple[str, ...]
     """Which stars of a binary MESA evolves: the other is a point mass, without photos."""
     not_executable: tuple[str, ...]
-    """Which of the scripts that restart a run cannot be executed."""
+    """Those scripts for restarts that are not executable."""
     takes_command: bool
     """Whether a file there mentions $REMEX_COMMAND."""
     committed: frozenset[tuple[str, int]]
-    """Photos and models that stand in the checkout, and are not the run's: paths and sizes."""
+    """Paths and sizes of photos and models that are committed, so were not made by the run."""
 
     @classmethod
     def read(cls, experiment: Experiment) -> WorkDirectory | None:
@@ -251,12 +251,12 @@ class WorkDirectory:
         )
 
     def has(self, file: RunFile) -> bool:
-        """Whether a file of the run directory came with the checkout."""
+        """Return whether a file of the run directory came with the checkout."""
         return (file.path, file.size) in self.committed
 
 
 def _evolved(config: EffectiveConfig | None) -> tuple[str, ...]:
-    """Return which stars of a binary are evolved; both, unless its inlist says otherwise."""
+    """Return which stars of a binary MESA evolves: both, unless the inlist says otherwise."""
     both = config.get("binary_job.evolve_both_stars", True) if config is not None else True
     return _BOTH if both is not False else ("1",)
 
@@ -275,9 +275,9 @@ def _afresh(reason: str) -> Restart:
 
 
 def _needed(photos: Mapping[str, Collection[str]], stars: Collection[str]) -> set[str]:
-    """Return the marks of the files that make a photo: "" for a star; b, 1 and 2 for a binary.
+    """Return the prefixes of a photo's files: "" for a star; b, 1 and 2 for a binary.
 
-    A star that no photo of several has is a point mass, of which MESA writes none.
+    If there are several photos and none has a file of one star, that star is a point mass.
     """
     seen = {star for stars in photos.values() for star in stars}
     if "b" not in seen:
@@ -286,7 +286,7 @@ def _needed(photos: Mapping[str, Collection[str]], stars: Collection[str]) -> se
 
 
 def _is_whole(name: str, stars: Collection[str], needed: set[str], log: JobLog) -> bool:
-    """Whether all files of a photo are there: those that the output says were saved, or all."""
+    """Return whether a photo has all files that the output says were saved, else all needed."""
     saved = {file[0] if photo_name(file) != file else "" for file in log.saved}
     if saved and photo_name(log.saved[0]) == name:
         needed = saved
@@ -294,19 +294,19 @@ def _is_whole(name: str, stars: Collection[str], needed: set[str], log: JobLog) 
 
 
 def _looks_elsewhere(text: str, folders: Sequence[str]) -> str:
-    """Return the folder where `re` looks for photos, if MESA does not put them there; "" if so."""
+    """Return the folder where `re` looks for photos if MESA saves them elsewhere; else ""."""
     found = None if any(folder in text for folder in folders) else _LOOKS.search(text)
     return found[1].rstrip("/") if found else ""
 
 
 def _wrong_folder(looks: str, folders: Sequence[str]) -> str:
-    return f"`re` looks for photos in {looks}, and does not look in {' or '.join(folders)}"
+    return f"`re` looks for photos in {looks}, not in {' or '.join(folders)}"
 
 
 def _as_re_takes_it(photo: str, files: Collection[RunFile], looks: str) -> str:
-    """Return the path of a photo from the folder where `re` looks, if that can be; "" if not.
+    """Return a photo's path relative to the folder where `re` looks; "" if that does not exist.
 
-    It can where that folder is there; a binary's `re` puts a mark before what it is given.
+    A binary's `re` adds a prefix to the name that it is given.
     """
     if any(each.path.startswith(f"{looks}/") and photo_name(each.path) == photo for each in files):
         return photo
@@ -318,16 +318,16 @@ def _as_re_takes_it(photo: str, files: Collection[RunFile], looks: str) -> str:
 def _staged(
     photo: str, files: Collection[RunFile], texts: Mapping[str, str], folders: Sequence[str]
 ) -> Restart | None:
-    """Decide for a run of several stages; None for one that `./re` finishes."""
+    """Decide for a run of several stages; None if `./re` finishes the run."""
     running = _running(texts)
     stages = do_one_stages(running.values())
     if len(stages) < 2 and len(stage_files(running.values())[0]) < 2:  # noqa: PLR2004 - several
         return None
     if "re_all" in texts:
-        return Restart(("./re_all", photo), photo, f"./re_all goes on from photo {photo}")
+        return Restart(("./re_all", photo), photo, f"./re_all continues from photo {photo}")
     if _skips(running):
-        said = "the script runs again in the same directory and skips stages whose model is there"
-        return Restart(_usual_command(running), "", said)
+        why = "the script runs again in the same directory and skips stages whose model exists"
+        return Restart(_usual_command(running), "", why)
     tops = {file.path: file for file in files if "/" not in file.path}
     done = [stage.model for stage in stages if stage.model in tops]
     last = tops[done[-1]].modified if done else 0.0
@@ -335,7 +335,7 @@ def _staged(
         return None
     where = f" in stage {len(done) + 1} of {len(stages)}" if stages else ""
     return _afresh(
-        f"it has stages, and `./re {photo}` would go on{where} without the later ones: "
+        f"it has stages, and `./re {photo}` would continue{where} without the later ones: "
         f"{_ADD_RE_ALL}"
     )
 
@@ -345,12 +345,12 @@ def _running(texts: Mapping[str, str]) -> dict[str, str]:
 
 
 def _skips(texts: Mapping[str, str]) -> bool:
-    """Whether scripts skip stages whose model is there."""
+    """Return whether scripts skip stages whose model exists."""
     return any(_SKIPS.search(text) for text in texts.values())
 
 
 def _usual_command(texts: Mapping[str, str]) -> tuple[str, ...]:
-    """Return what the batch script runs without a restart: the default of $REMEX_COMMAND."""
+    """Return the batch script's default of $REMEX_COMMAND, which runs without a restart."""
     found = next(filter(None, map(_DEFAULT.search, texts.values())), None)
     return tuple(found[1].split()) if found else ("./rn",)
 

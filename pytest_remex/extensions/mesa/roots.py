@@ -1,4 +1,4 @@
-"""Which inlists MESA starts from in a work directory: what its scripts say, else `inlist`."""
+"""Finds the inlists that MESA starts from in a work directory: named in scripts, or `inlist`."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from pytest_remex.model import Config
 
 ROOT = "inlist"
-"""The file that MESA starts from, unless MESA_INLIST names another one."""
+"""The file that MESA starts from unless MESA_INLIST names another."""
 
 SCRIPT = "run.sbatch"
 _LONGEST = 1 << 16
-"""Bytes of a script that are looked at."""
+"""Bytes of a script to read."""
 _CALLED = re.compile(r"(?:\./|\b(?:bash|sh|source)[ \t]+(?:\./)?)([A-Za-z_][\w.-]*)")
 _HERE = re.compile(r"^(?:\$PWD/|\$SLURM_SUBMIT_DIR/|\./)+")
 _INLIST_VARIABLE = re.compile(r"\bMESA_INLIST=[\"']?([^\s\"';|&]+)")
@@ -49,27 +49,27 @@ class Roots(NamedTuple):
 
     paths: tuple[Path, ...]
     sure: bool
-    """Whether these are all: not where a script names a file that is not here, or a variable."""
+    """Whether these are all: false if a script names a missing file, or a variable."""
 
 
 def is_inlist(path: Path) -> bool:
-    """Whether a file is a namelist file, by its name."""
+    """Return whether a file is a namelist file, judging by its name."""
     return path.name.startswith(ROOT) or path.suffix in _NAMELISTS
 
 
 def named_files(config_file: str | Sequence[str] | None) -> list[str]:
-    """Return a sweep's `config_file` as a list, whether it names none, one or several files."""
+    """Return a sweep's `config_file` as a list: it may be None, one file or several."""
     if config_file is None:
         return []
     return [config_file] if isinstance(config_file, str) else list(config_file)
 
 
 def find_roots(folder: Path, config_file: str | Sequence[str] | None) -> Roots:
-    """Find the inlists that MESA starts from in a work directory, or in what was fetched of it.
+    """Find the inlists that MESA starts from in a work directory, or in a run's outputs.
 
-    Stages count before `inlist`: headers that `do_one` takes, or that a script copies or links to
-    `inlist`; then the file that MESA_INLIST names, then `inlist`. A named config file that none
-    of them reads is what the user says it is: the root.
+    They are the inlists of stages (arguments of `do_one`, or files that a script copies or links
+    to `inlist`), else the file that MESA_INLIST names, else `inlist`. Config files of the sweep
+    that none of these reads are roots too, and the only ones if these read none.
     Source: `MESA_INLIST` in star/job/run_star_support.f90; `do_one` in
     star/test_suite/test_suite_helpers of MESA.
 
@@ -78,7 +78,7 @@ def find_roots(folder: Path, config_file: str | Sequence[str] | None) -> Roots:
         config_file: The sweep's, relative to `folder`.
 
     Returns:
-        The roots that are there, and whether they are all.
+        The roots that exist, and whether they are all.
     """
     said, sure = _named_by(tuple(scripts(folder).values()))
     names = list(said)
@@ -98,18 +98,18 @@ def find_roots(folder: Path, config_file: str | Sequence[str] | None) -> Roots:
 
 
 def config_of(folder: Path, config_file: str | Sequence[str] | None) -> Config | None:
-    """Return the settings that count in a work directory, or in what was fetched of it.
+    """Return the effective settings of a work directory, or of a run's outputs.
 
-    Half a chain does not tell what ran, for a file that is not here may override what is: a group
-    that needs such a file is left out, with an `InlistWarning`. Named files that no inlist reads
-    and that are none by name, as GYRE's or a YAML file, are read beside them as what they are.
+    A missing file may override the others, so a group that reads one is left out, with an
+    `InlistWarning`. Config files of the sweep that are not inlists by name, such as GYRE's or a
+    YAML file, are read too.
 
     Args:
         folder: The work directory, or a run's outputs.
         config_file: The sweep's, one or several, relative to `folder`: see `find_roots`.
 
     Returns:
-        The settings; None if there is no inlist among them, or nothing can be told.
+        The settings; None if there is no inlist, or no group could be read completely.
     """
     names = named_files(config_file)
     inlists = [name for name in names if Path(name).name.startswith(ROOT)]
@@ -127,7 +127,7 @@ def config_of(folder: Path, config_file: str | Sequence[str] | None) -> Config |
 
 
 def _own(named: Sequence[Path], config: EffectiveConfig, folder: Path) -> EffectiveConfig | None:
-    """Return what named files say that are a star of a binary or a stage: they go before others."""
+    """Return the settings of config files that are a binary's star or a stage: they come first."""
     marks = {group.split(ROOT_MARK)[-2] for group in config.files if ROOT_MARK in group}
     own = [path for path in named if path.name in marks]
     return follow(own, folder)[0] if own else None
@@ -139,7 +139,7 @@ def _followed(roots: Sequence[Path], folder: Path) -> EffectiveConfig | None:
     except NamelistError as error:
         config, problems = EffectiveConfig({}, {}), {"": error}
     for problem in dict.fromkeys(map(str, problems.values())):
-        said = f"the config that ran is not read back: {problem}"
+        said = f"the config that ran could not be read back: {problem}"
         warnings.warn(said, InlistWarning, stacklevel=2)
     return config if config or not problems else None
 
@@ -147,8 +147,7 @@ def _followed(roots: Sequence[Path], folder: Path) -> EffectiveConfig | None:
 def scripts(folder: Path, names: Sequence[str] = ()) -> dict[str, str]:
     """Return the texts of scripts in a folder, by name, at most 64 kB of each.
 
-    They are those of these names, or else run.sbatch, or else `rn`, and those in the folder that
-    they call.
+    They are `names`, else run.sbatch, else `rn`, and the scripts in the folder that these call.
     """
     found: dict[str, str] = {}
     waiting = list(names) or ([SCRIPT] if (folder / SCRIPT).is_file() else ["rn"])
@@ -166,20 +165,20 @@ def scripts(folder: Path, names: Sequence[str] = ()) -> dict[str, str]:
     return found
 
 
-@lru_cache(maxsize=64)  # All experiments of a grid have the same scripts, nearly always.
+@lru_cache(maxsize=64)  # nearly always, all experiments of a grid have the same scripts
 def _called(text: str) -> tuple[str, ...]:
     return tuple(_CALLED.findall(text))
 
 
 @lru_cache(maxsize=64)
 def _named_by(texts: tuple[str, ...]) -> tuple[tuple[str, ...], bool]:
-    """Return the first inlists that scripts name, and whether these are all."""
+    """Return the inlists that scripts start from, and whether these are all."""
     names, sure = stage_files(texts)
     return tuple(names or _variable(texts)), sure
 
 
 class Stage(NamedTuple):
-    """A part of a staged run: its inlist, and the model file that it ends with, "" if not known."""
+    """A stage of a run: its inlist, and the model file that it ends with, "" if unknown."""
 
     inlist: str
     model: str
@@ -197,7 +196,7 @@ def do_one_stages(texts: Iterable[str]) -> list[Stage]:
 
 
 def stage_files(texts: Iterable[str]) -> tuple[list[str], bool]:
-    """Return the inlists that scripts make `inlist` of, in order, and whether all are known."""
+    """Return the files that scripts copy or link to `inlist`, and whether all are known."""
     names: list[str] = []
     sure = True
     for command in _commands(texts):
@@ -226,7 +225,7 @@ def _commands(texts: Iterable[str]) -> Iterator[str]:
         yield from _commands_of(text)
 
 
-@lru_cache(maxsize=64)  # All experiments of a grid have the same scripts, nearly always.
+@lru_cache(maxsize=64)  # nearly always, all experiments of a grid have the same scripts
 def _commands_of(text: str) -> tuple[str, ...]:
     """Return the simple commands of a script, without comments; `${...}` is written `$...`."""
     found: list[str] = []
@@ -237,7 +236,7 @@ def _commands_of(text: str) -> tuple[str, ...]:
 
 
 def is_mentioned(folder: Path, name: str) -> bool:
-    """Whether a script names a file, or a pattern that fits it, as one does that copies it."""
+    """Return whether a script names a file or a matching pattern, perhaps to copy it."""
     if name == ROOT:
         return False
     words = (word for text in scripts(folder).values() for word in _words_of(text))
@@ -256,7 +255,7 @@ def _present(folder: Path, names: Iterable[str]) -> list[Path]:
 
 
 def _files(roots: Sequence[Path], folder: Path) -> set[Path]:
-    """Return the files that are read from roots, as far as their chains are here."""
+    """Return the files that MESA reads from these roots, as far as they exist."""
     try:
         files = follow(roots, folder)[0].files if roots else {}
     except NamelistError:

@@ -1,4 +1,4 @@
-"""The columns of the results that a MESA run adds; a key tells whether they are still right."""
+"""The columns that a MESA run adds to the results, and a key that changes when they may."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_remex.experiment import Run
 
 VERSION = 2
-"""Of what `measures` finds: part of the key, so that a newer version reads again."""
+"""The version of `measures`; it is part of the key, so that a newer version reads again."""
 
 _PHOTOS = "photos"
 _PHOTO = re.compile(r"(?:[b12]_)?x?\d+")
@@ -33,16 +33,16 @@ _MODEL = "model_number"
 
 
 def measures(output: str | Path | None, folder: Path) -> dict[str, str | int]:
-    """Return the columns of the results that a MESA run adds; none for another program's.
+    """Return the columns that a MESA run adds to the results; none if another program ran.
 
     Args:
         output: The job's output: its text, or its file, which is read as a stream; None if it
-            is not here.
-        folder: The run's outputs. Files to which its scripts send MESA's output are read too.
+            was not fetched.
+        folder: The run's outputs. Files to which its scripts redirect MESA's output are read too.
 
     Returns:
         `termination_code`, `terminated_evolution` and `crash`, which say why it ended;
-        `last_photo`, as `./re` takes it; `photos`, how many photo files are among the outputs;
+        `last_photo`, as `./re` names it; `photos`, how many photo files are among the outputs;
         `min_model` and `max_model`, the first and last model number of the history;
         `mesa_version` from its header.
     """
@@ -58,15 +58,15 @@ def measures(output: str | Path | None, folder: Path) -> dict[str, str | int]:
 
 
 def measures_keys(output: Path | None, folder: Path) -> tuple[str, str]:
-    """Return where to keep what `measures` found, and a key that tells whether it still holds.
+    """Return where to cache the measures, and a key that changes when they may.
 
     Args:
         output: The job's output, or None.
         folder: The run's outputs.
 
     Returns:
-        Two texts of hex digits: the first is the run's, from its path; the second changes when a
-        file changes from which `measures` reads, by its path, size and time of change.
+        Two texts of hex digits. The first is a hash of the run's path; the second, of the path,
+        size and modification time of each file that `measures` reads.
     """
     read = [*log_files(output, folder), *(folder / _PHOTOS / name for name in photos(folder))]
     history = find_history(folder)
@@ -82,15 +82,15 @@ def _digest(state: list[str]) -> str:
 
 
 def stop_allowed(run: Run, allowed: Iterable[str]) -> bool:
-    """Tell whether a run ended with one of these termination codes.
+    """Return whether a run ended with one of these termination codes.
 
     Args:
-        run: What `yield` returned.
+        run: The run that `yield` returned.
         allowed: MESA's termination codes, such as `xa_central_lower_limit`: `termination_code_str`
             in star_data/private/star_data_def.inc of MESA.
 
     Returns:
-        True if the last termination code is one of them; False also where there is none.
+        True if the last termination code is one of them; False also if there is none.
 
     Example:
         >>> run = yield
@@ -101,7 +101,7 @@ def stop_allowed(run: Run, allowed: Iterable[str]) -> bool:
 
 
 def log_files(output: Path | None, folder: Path) -> list[Path]:
-    """Return the files that hold MESA's output: the job's, and those that a script redirects to."""
+    """Return the files with MESA's output: the job's, and those that scripts redirect to."""
     names = joblog.log_names(scripts(folder))
     found = [path for name in names for path in _named(folder, name)]
     redirected = [path for path in found if path.is_file()]
@@ -111,7 +111,7 @@ def log_files(output: Path | None, folder: Path) -> list[Path]:
 
 
 def _named(folder: Path, name: str) -> list[Path]:
-    """Return the files of a name, the newest last where it has a `*`."""
+    """Return the files of a name, in which `*` matches anything; the newest is last."""
     if "*" not in name:
         return [folder / name]
     found = [path for path in folder.glob(name) if path.is_file()]
@@ -119,14 +119,14 @@ def _named(folder: Path, name: str) -> list[Path]:
 
 
 def last_photo(log: str | JobLog, folder: Path) -> str | None:
-    """Name the last photo of a run, as `./re` takes it: a binary's three files have one name.
+    """Return the last photo of a run, as `./re` names it: a binary's three files have one name.
 
     Args:
-        log: The text of the job's output, or what was found in it.
-        folder: The run's outputs, in whose `photos` it is looked for if the output names none.
+        log: The text of the job's output, or the facts in it.
+        folder: The run's outputs; their folder `photos` is searched if the output names none.
 
     Returns:
-        Such as `x150`, or None.
+        A name such as `x150`, or None.
     """
     known = (joblog.scan([log]) if isinstance(log, str) else log).photo
     here = photos(folder)
@@ -134,12 +134,12 @@ def last_photo(log: str | JobLog, folder: Path) -> str | None:
 
 
 def endings(log: str) -> dict[str, str]:
-    """Return the columns of the results that say why an evolution ended, from a log's text."""
+    """Return why an evolution ended, from a log's text, as columns of the results."""
     return joblog.columns(joblog.scan([log]))
 
 
 def photos(folder: Path) -> list[str]:
-    """List the photo files in the folder `photos` of a run's outputs, the newest last."""
+    """Return the photo files in the folder `photos` of a run's outputs, the newest last."""
     here = folder / _PHOTOS
     found = [path for path in here.iterdir() if path.is_file()] if here.is_dir() else []
     photo_files = [path for path in found if _PHOTO.fullmatch(path.name)]
@@ -158,7 +158,7 @@ def find_history(folder: Path) -> Path | None:
 
 
 def as_scalars(kept: object, key: str) -> dict[str, str | int] | None:
-    """Return measures that were kept as JSON with a key; None for what is no such thing."""
+    """Return measures that were cached as JSON with this key; None for anything else."""
     found = kept.get("found") if isinstance(kept, dict) and kept.get("key") == key else None
     if not isinstance(found, dict):
         return None
@@ -184,7 +184,7 @@ def _history_facts(path: Path) -> dict[str, str | int]:
             if _MODEL in header.columns:
                 place, width = header.columns.index(_MODEL), len(header.columns)
                 first = next(_models(file, place, width), None)
-                if not is_packed(path):  # a packed one is read through
+                if not is_packed(path):  # a gzipped file is read from start to end
                     _go_to_tail(file)
                 last = deque(_models(file, place, width), maxlen=1)
                 if first is not None:
@@ -195,7 +195,7 @@ def _history_facts(path: Path) -> dict[str, str | int]:
 
 
 def _go_to_tail(file: BinaryIO) -> None:
-    """Go to the first whole row of a plain file's last 256 kB, or stay where that is behind."""
+    """Seek to the first whole row in a plain file's last 256 kB, but never backwards."""
     start = file.tell()
     end = file.seek(0, os.SEEK_END)
     file.seek(max(start, end - _TAIL))
@@ -204,7 +204,7 @@ def _go_to_tail(file: BinaryIO) -> None:
 
 
 def _models(file: BinaryIO, place: int, width: int) -> Iterator[int]:
-    """Yield the model numbers of whole rows, from where the file is."""
+    """Yield the model numbers of whole rows, from the file's position."""
     for line in file:
         words = line.split()
         if line.endswith(b"\n") and len(words) == width and words[place].isdigit():

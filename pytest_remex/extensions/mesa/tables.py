@@ -1,4 +1,4 @@
-"""Read MESA's tables as streams: damaged rows are left out, and memory holds the numbers alone."""
+"""Read MESA's tables as streams: damaged rows are left out, and only the numbers are in memory."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from pytest_remex.extensions.mesa.layout import Header
 
 _AT_ONCE = 5_000_000
-"""Bytes that are parsed before they become numbers."""
+"""Bytes to parse at a time."""
 _WIDTH = 41
-"""Characters of a column: `fmt` in star/private/history.f90 of MESA; others are narrower."""
+"""Most characters in a column: `fmt` in star/private/history.f90 of MESA."""
 _FEWEST_ROWS = 256
 
 
@@ -30,20 +30,20 @@ class TableWarning(UserWarning):
 
 
 def read_rows(path: Path, header: Header, start: int, columns: Sequence[str]) -> pd.DataFrame:
-    """Read the rows of a file, which stand behind its header.
+    """Read the rows of a file, after its header.
 
-    MESA's rows are equally long and quickly read; others are read as they are; where something in
-    them is not a table of numbers, they are read again with care, and damaged rows are left out
-    with a `TableWarning`.
+    Rows of equal length, as MESA's, are read by the fast way; others by pandas. If something in
+    them is not a number, the rows are checked one by one, and damaged rows are left out with a
+    `TableWarning`.
 
     Args:
         path: The file.
-        header: What was read above.
+        header: The file's header.
         start: Where the first row begins, in bytes of the unpacked file.
         columns: The columns to keep, in this order.
 
     Returns:
-        The rows, numbers as int64 or float64; a column is text where half its words are.
+        The rows, numbers as int64 or float64; a column is text if half its words are.
     """
     names = distinct(header.columns)
     table = read_aligned(path, start, names, columns)
@@ -65,7 +65,7 @@ def read_rows(path: Path, header: Header, start: int, columns: Sequence[str]) ->
 
 
 def distinct(names: Iterable[str]) -> list[str]:
-    """Tell repeated names apart: `a`, `a.1`, `a.2`."""
+    """Make repeated names distinct: `a`, `a.1`, `a.2`."""
     seen: Counter[str] = Counter()
     found = []
     for name in names:
@@ -89,7 +89,7 @@ def _read_as_they_are(
 
 
 def _parts(rows: Rows, names: list[str], keep: list[str]) -> list[pd.DataFrame] | None:
-    """Parse rows, so many bytes of them at a time; None if one has too many words."""
+    """Parse rows in parts; return None if one has too many words."""
     try:
         with pd.read_csv(
             rows,
@@ -102,7 +102,7 @@ def _parts(rows: Rows, names: list[str], keep: list[str]) -> list[pd.DataFrame] 
             float_precision=PRECISION,
             encoding_errors="replace",
             quoting=csv.QUOTE_NONE,
-        ) as parts:  # type: ignore[call-overload]  # it asks for less of a file than its stubs say
+        ) as parts:  # type: ignore[call-overload]  # the stubs require more methods than it uses
             return [part if len(part.columns) == len(keep) else part[keep] for part in parts]
     except pd.errors.EmptyDataError:
         return []
@@ -111,7 +111,7 @@ def _parts(rows: Rows, names: list[str], keep: list[str]) -> list[pd.DataFrame] 
 
 
 def _joined(parts: list[pd.DataFrame] | None) -> pd.DataFrame | None:
-    """Make one table, with Fortran's numbers read where a whole column holds some; None if none."""
+    """Join the parts to one table, and convert columns of Fortran's numbers; None if no parts."""
     parts = [part for part in parts or [] if len(part)]
     if not parts:
         return None
@@ -129,12 +129,12 @@ def _is_numeric(table: pd.DataFrame, name: Hashable) -> bool:
 
 
 def _is_sound(table: pd.DataFrame, last: str) -> bool:
-    """Whether all is numbers, and no row ended early: such a one lacks its last word."""
+    """Return whether all words are numbers and no row is short: a short row lacks its last word."""
     return all(_is_numeric(table, name) for name in table) and not table[last].isna().any()
 
 
 def _without_words(table: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Leave out the rows with a word in a column of numbers; a column of words stays as it is."""
+    """Drop rows with a word in a column of numbers; columns of words are unchanged."""
     bad = pd.Series(data=False, index=table.index)
     mixed = []
     for name in table:

@@ -265,6 +265,6 @@ def test_the_script_of_stages_is_continued_by_re_all(staged, tmp_path):
     assert how.command == ("./re_all", "x100")
     without = {name: text for name, text in work.texts.items() if name != "re_all"}
     assert (
-        "would go on in stage 1 of 2"
+        "would continue in stage 1 of 2"
         in find_restart([RunFile("photos/x100", 9, 1.0)], without).reason
     )

@@ -98,5 +98,5 @@ def test_integers_are_known_from_the_source(mesa):
 
 def test_a_folder_that_is_not_mesa_is_named(tmp_path):
     """The message says which setting to fix."""
-    with pytest.raises(NamelistError, match=r"holds no \*/defaults/\*.defaults: set MESA_DIR"):
+    with pytest.raises(NamelistError, match=r"has no \*/defaults/\*.defaults: set MESA_DIR"):
         load_controls(tmp_path)

@@ -191,7 +191,7 @@ def test_a_gzipped_table_is_read(tmp_path):
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "1 2\na b\n", "1\na\n2\n\nx\ny\n1\n"])
 def test_another_layout_is_an_error(history, text):
     """Numbered columns are what the layout begins with."""
-    with pytest.raises(RemexError, match="is no output of MESA"):
+    with pytest.raises(RemexError, match="is not an output of MESA"):
         history(text)
 
 
@@ -216,5 +216,5 @@ def test_the_index_of_profiles(tmp_path):
     expected = {"model_number": [1, 50], "priority": [1, 1], "profile_number": [1, 4]}
     pd.testing.assert_frame_equal(table, pd.DataFrame(expected))
     path.write_text("  1 models\n 1 x 1\n")
-    with pytest.raises(RemexError, match=r"is no profiles.index"):
+    with pytest.raises(RemexError, match=r"is not a profiles.index"):
         read_profiles_index(path)

@@ -203,7 +203,7 @@ def test_a_repeated_group_is_named(patched):
 
 def test_text_longer_than_mesa_keeps_is_named(patched):
     """Fortran cuts text silently; MESA's controls hold 256 characters."""
-    with pytest.warns(InlistWarning, match="pump.label has 257 bytes: MESA keeps 256"):
+    with pytest.warns(InlistWarning, match="pump.label has 257 bytes: MESA cuts most texts at 256"):
         patched({"pump.label": "x" * 257})
     with warnings.catch_warnings():
         warnings.simplefilter("error")

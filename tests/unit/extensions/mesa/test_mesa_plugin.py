@@ -59,7 +59,7 @@ def test_outputs_are_read_by_their_kind(hooks, tmp_path):
         assert hooks.pytest_remex_read(path=tmp_path / name, options={}).x.tolist() == [2, 3]
     some = hooks.pytest_remex_read(path=tmp_path / name, options={"columns": ["x"]})
     assert list(some) == ["x"]
-    with pytest.raises(RemexError, match=r"columns alone: leave out column$"):
+    with pytest.raises(RemexError, match=r"columns only: leave out column$"):
         hooks.pytest_remex_read(path=tmp_path / name, options={"column": ["x"]})
     (tmp_path / "profiles.index").write_text(" 1 models\n 5 1 1\n")
     assert (
@@ -117,7 +117,7 @@ def test_other_files_beside_inlists(hooks, work):
 def test_half_a_chain_is_no_config(pytestconfig, work):
     """A file that was not fetched may override what is here, so nothing is said of what ran."""
     (work / "inlist_project").unlink()
-    with pytest.warns(InlistWarning, match="not read back: .* or fetch it with the outputs"):
+    with pytest.warns(InlistWarning, match="not be read back: .* or fetch it with the outputs"):
         assert MesaHooks(pytestconfig).pytest_remex_config(work, None) is None
 
 
@@ -159,7 +159,7 @@ def test_a_wrong_mesa_folder_and_a_broken_inlist_are_told_too(pytestconfig, monk
     monkeypatch.setenv("MESA_DIR", "/nowhere")
     hooks = MesaHooks(pytestconfig)
     (said,) = hooks.pytest_remex_inspect(experiment(work, initial_mass=12), ORIGINALS)
-    assert said.startswith("/nowhere holds no */defaults/*.defaults")
+    assert said.startswith("/nowhere has no */defaults/*.defaults")
     (work / "inlist_project").write_text("&controls\n")
     assert "&controls has no end" in hooks.pytest_remex_inspect(experiment(work), ORIGINALS)[-1]
 
@@ -200,7 +200,7 @@ def test_a_run_goes_on_from_its_last_photo(hooks, tmp_path):
 
 
 def test_the_photos_of_a_work_directory_are_asked_for(hooks, work):
-    """Its photo folder is listed on the cluster, and the newest whole photo goes on."""
+    """Its photo folder is listed on the cluster, and the newest complete photo goes on."""
     (work / "run.sbatch").write_text("${REMEX_COMMAND:-./rn}\n")
     (work / "re").write_text("cp photos/$1 restart_photo && ./star\n")
     (work / "re").chmod(0o755)
@@ -208,7 +208,7 @@ def test_the_photos_of_a_work_directory_are_asked_for(hooks, work):
     assert probe.patterns == ("photos/*", "*.mod")
     files = [RunFile("photos/x050", 900, 100.0), RunFile("photos/x100", 900, 200.0)]
     how = hooks.pytest_remex_continue(run=run(work, ""), files=files, memo=probe.memo)
-    assert how == Continuation(("./re", "x100"), "from its newest whole photo")
+    assert how == Continuation(("./re", "x100"), "from its newest complete photo")
     how = hooks.pytest_remex_continue(run=run(work, ""), files=[], memo=probe.memo)
     assert how == Continuation((), "there is no complete photo in photos")
 

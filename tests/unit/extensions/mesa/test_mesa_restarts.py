@@ -85,8 +85,10 @@ def test_photos_are_looked_for_where_mesa_puts_them(tmp_path):
     assert find_restart(files, {"re": there}, None, folders).command == ("./re", "x100")
     elsewhere = find_restart(files[:1], {"re": RE}, None, folders)
     assert elsewhere.command == ()
-    assert "`re` looks for photos in photos, and does not look in shots" in elsewhere.reason
-    assert "`cp -rp shots photos` in the run directory lets it go on from x100" in elsewhere.reason
+    assert "`re` looks for photos in photos, not in shots" in elsewhere.reason
+    assert (
+        "`cp -rp shots photos` in the run directory lets it continue from x100" in elsewhere.reason
+    )
 
 
 def test_re_may_be_shown_another_folder_from_its_own():
@@ -103,7 +105,7 @@ def test_re_may_be_shown_another_folder_from_its_own():
 
 
 def test_without_a_photo_the_reason_is_said():
-    """A run that starts afresh says why, at plan."""
+    """A run that starts over says why, at plan."""
     assert find_restart([], {"re": RE}).reason == "there is no complete photo in photos"
     assert "has no `re`" in find_restart(listing("x100"), {"rn": "./star"}).reason
 
@@ -128,7 +130,7 @@ def test_stages_say_why_they_cannot_go_on():
     """`re` would run one stage and not the later ones."""
     first = find_restart(listing("x100"), STAGES)
     assert first.command == ()
-    assert "`./re x100` would go on in stage 1 of 2 without the later ones" in first.reason
+    assert "`./re x100` would continue in stage 1 of 2 without the later ones" in first.reason
 
 
 def test_the_last_stage_goes_on():

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from pytest_remex.common.jobs import Job
 from pytest_remex.errors import RemoteError, SweepError
-from pytest_remex.model import REPLICATE, Config, Sweep
+from pytest_remex.model import Config, Sweep
 from pytest_remex.upstream import Upstream
 
 
@@ -46,8 +46,7 @@ class Experiment:
     @property
     def replicate(self) -> int:
         """Which of the point's replicates it is, from 1 on: for a seed, say."""
-        number = self.point.get(REPLICATE) if self.sweep.is_replicated else 1
-        return number if isinstance(number, int) else 1
+        return self.sweep.replicate_in(self.point)
 
     @property
     def upstream(self) -> Upstream:

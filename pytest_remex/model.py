@@ -74,6 +74,25 @@ class Sweep:
         """Whether its points, or those of a sweep that it comes after, have replicates."""
         return self.replicates > 1 or (self.after is not None and self.after.is_replicated)
 
+    @property
+    def counts_replicates(self) -> bool:
+        """Whether `replicate` counts replicates in its points: unless a parameter is called so."""
+        return self.is_replicated or all(REPLICATE not in each.names for each in self.dimensions)
+
+    @property
+    def stated_replicates(self) -> int:
+        """How many replicates of a point `replicates=` asks for, here or in a sweep before it."""
+        return max(self.replicates, self.after.stated_replicates if self.after else 1)
+
+    def replicate_in(self, point: Config) -> int:
+        """Return which replicate a point is, from 1 on."""
+        number = point.get(REPLICATE) if self.counts_replicates else 1
+        return number if isinstance(number, int) else 1
+
+    def is_added(self, point: Config) -> bool:
+        """Return whether a point is a replicate beside the grid: above those that are stated."""
+        return self.replicate_in(point) > self.stated_replicates
+
     def recipe(self, number: int) -> Config:
         """Return a recipe; an empty one if the sweep does not (or no longer) have that many."""
         return self.recipes[number] if number < len(self.recipes) else {}

@@ -17,7 +17,7 @@ _ALL = 17
 
 def point_id(sweep: Sweep, point: Config) -> str:
     """Return a point's id in its sweep: floats have as few digits as keep them different."""
-    counted = REPLICATE if sweep.is_replicated else None
+    counted = REPLICATE if sweep.counts_replicates else None
     return "-".join(
         f"r{value}"
         if name == counted

@@ -46,6 +46,7 @@ from pytest_remex.launch.preparation import prepare, rules_of, run_patch, warnin
 from pytest_remex.launch.submitter import Submitter
 from pytest_remex.model import CONTROL, Config, Remote, Repo, Scalar, Sweep
 from pytest_remex.point_ids import point_id
+from pytest_remex.records.added import added_to, points_with_added
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.repo.workspace import Named, Prepared, Workspace, Workspaces
 from pytest_remex.sweep import expand, sweep_of
@@ -54,6 +55,7 @@ from pytest_remex.tables.publish import Published, publish
 from pytest_remex.tables.readers import hooks_of
 from pytest_remex.tables.recorded import RecordedRows, Target, measures_of_upstream
 from pytest_remex.transport import Connections, connect
+from pytest_remex.variant import GRID
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -193,7 +195,9 @@ def collect(  # noqa: PLR0913 - the contract with users
         for one in zip(submitted, collected, strict=True):
             before = measures_of_upstream(one[1].upstream, judged, folder)
             judged.append(_judge(*one, place, before))
-        return {each.sweep: _frame(each) for each in publish(judged, Target(folder), hooks)}
+        added = added_to(((each.sweep, GRID) for each in submitted), index.newest_first())
+        target = Target(folder, added=added)
+        return {each.sweep: _frame(each) for each in publish(judged, target, hooks)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,11 +311,12 @@ class _Place:
 
 def _find_runs(functions: Iterable[SweepFunction], index: RunIndex) -> list[_Submitted]:
     found: list[_Submitted] = []
+    known = [each for each in index.newest_first() if each.is_of(GRID)]
     for function in functions:
         sweep = sweep_of(function) or Sweep("")
         runs = [
             _Submitted(function, sweep, point, recorded)
-            for point in expand(sweep)
+            for point in points_with_added(sweep, known)
             if (recorded := index.newest_of_sweep(sweep.name, point))
         ]
         if not runs:

@@ -74,7 +74,7 @@ def _answer(runs: str, wanted: WantedClaim) -> Union[Claimed, TakenBy, ClaimFaul
     except AgentError as error:
         return ClaimFault(sha, str(error))
     if found.claim.job == wanted.claim.job:
-        return Claimed(sha, found.claim.name, found.claim.replicate)
+        return Claimed(sha, found.claim.name)
     return TakenBy(sha, found.claim, condition, job, found.owner)
 
 
@@ -87,9 +87,6 @@ def _claim(runs: str, wanted: WantedClaim) -> Tuple[Found, Condition, str]:
         newest = _newest(runs, _read(runs, claim))
         if newest.claim.job == claim.job:
             return newest, Condition.PLACED, ""
-        if wanted.another:
-            claim = claim._replace(replicate=claim.replicate + 1, generation=1)
-            continue
         condition, job = _condition(runs, newest.claim)
         over = newest.claim.job == wanted.over
         if over and wanted.unplaced and condition is Condition.UNPLACED:

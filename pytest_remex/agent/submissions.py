@@ -100,7 +100,7 @@ def check_scripts(submission: LocatedSubmission) -> None:
         if blob and blob not in (_blob_of_file(path, blob), _blob_of_link(path, blob)):
             raise ChangedScriptError(
                 f"{path} was changed after it was copied from its commit: restore it, or make a new"
-                " run with --remex-again"
+                " run with --remex-retry=all"
             )
 
 

@@ -71,14 +71,12 @@ class WantedClaim(NamedTuple):
 
     `over` is the experiment's previous job, which has ended as far as the client knows, so that
     this one may follow it. `unplaced` means that the previous job's run directory will never be
-    made, because this client does not have its commit. `another` asks for a replicate, with the
-    next free number.
+    made, because this client does not have its commit.
     """
 
     claim: Claim
     over: Optional[JobOfRun] = None
     unplaced: bool = False
-    another: bool = False
 
 
 class Condition(str, Enum):
@@ -102,7 +100,6 @@ class Claimed(NamedTuple):
 
     sha: str
     name: str
-    replicate: int
 
 
 class TakenBy(NamedTuple):

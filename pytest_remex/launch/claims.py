@@ -48,7 +48,7 @@ def wanted_claim(session: LaunchSession, request: SubmitRequest, run: RunRecord)
         return WantedClaim(claim)
     over = request.over
     job = JobOfRun(over.launch.token, over.run.commit.sha, over.run.job_number)
-    return WantedClaim(claim, job, not over.run.stage.settled, request.another)
+    return WantedClaim(claim, job, not over.run.stage.settled and not request.afresh)
 
 
 def follow(candidate: Candidate, taken: TakenBy, run: RecordedRun | None) -> bool:

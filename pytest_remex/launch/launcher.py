@@ -362,6 +362,7 @@ def _new_run(prepared: Prepared, directory: str) -> RunRecord:
         identity=prepared.identity,
         sbatch=prepared.sbatch,
         recipe=prepared.recipe,
+        added=prepared.experiment.sweep.is_added(prepared.experiment.point),
     )
 
 

@@ -45,6 +45,7 @@ class Resubmit(StrEnum):
     FORGOTTEN = "forgotten"
     """Those whose job failed, and those that Slurm has no trace of."""
     ALWAYS = "always"
+    """All, whatever became of their runs."""
 
     @property
     def is_certain(self) -> bool:
@@ -62,17 +63,19 @@ class LaunchOptions:
     """The user's choices for a launch.
 
     `confirm` is the most jobs that a launch may have; None means any number. `new_base` also
-    submits experiments with a run on another base. `note` is the reason, stored in the record.
+    submits experiments with a run on another base. `again` adds a replicate to each point. `note`
+    is the reason, stored in the record.
     """
 
     grouping: Grouping = Grouping()
     resubmit: Resubmit = Resubmit.NEVER
     confirm: int | None = None
     new_base: bool = False
+    again: bool = False
     note: str = ""
 
     def of_experiment(self, *, chosen: bool) -> LaunchOptions:
-        """Return the options for an experiment; what the user did not select gets no replicate."""
+        """Return the options for an experiment; what the user did not select is not run again."""
         if chosen or self.resubmit is not Resubmit.ALWAYS:
             return self
         return replace(self, resubmit=Resubmit.NEVER)

@@ -85,7 +85,7 @@ class Outcome:
             return cls.unfinished(run.launch.id, run.record.owner)
         why = (
             f"another client of launch {run.launch.id} began to continue it and has not finished: "
-            f"have --remex-submit run there again, or --remex-again here, which starts it over"
+            f"have --remex-submit run there again, or --remex-retry=all here, to start it over"
         )
         return cls(State.UNKNOWN, "", run.launch.id, why)
 

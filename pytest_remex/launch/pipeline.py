@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pytest_remex import names
 from pytest_remex.common.claims import Claimed, ClaimFault, ClaimRuns, TakenBy, WantedClaim
@@ -45,15 +45,14 @@ from pytest_remex.launch.push import publisher_for
 from pytest_remex.launch.session import LaunchSession, Services, is_same_place, resume
 from pytest_remex.launch.submissions import Submission, form_submissions
 from pytest_remex.model import Remote, Repo
+from pytest_remex.records.index import own_config
 from pytest_remex.records.schema import (
     HAS_JOB,
-    Committed,
     Pushing,
     RunRecord,
     Stage,
     Swept,
     Tidied,
-    own_config,
 )
 from pytest_remex.records.store import Journal, LaunchRecord
 from pytest_remex.repo.trees import blobs_at
@@ -168,13 +167,8 @@ def _publish(session: LaunchSession, batch: Batch, shas: Sequence[str]) -> Sourc
 def _note_claims(session: LaunchSession, answers: Iterable[object]) -> None:
     for event in answers:
         match event:
-            case Claimed(sha, name, replicate):
+            case Claimed(sha, name):
                 session.claims[sha] = name
-                run = session.runs[sha]
-                if run.identity and run.identity.replicate != replicate:
-                    numbered = replace(run, identity=replace(run.identity, replicate=replicate))
-                    session.journal.write([Committed(numbered)])
-                    session.add([numbered])
             case TakenBy(sha, claim):
                 session.taken[sha] = event
                 why = f"{claim.by} submits it in launch {claim.launch}"

@@ -16,6 +16,7 @@ from pytest_remex.common.jobs import JobState
 from pytest_remex.common.records import Patched
 from pytest_remex.errors import RepositoryError, SweepError
 from pytest_remex.model import Commit, Remote
+from pytest_remex.records.added import replicate_of
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.records.schema import Stage
 from pytest_remex.repo.git import Git
@@ -65,6 +66,10 @@ class Recognizer:
         self._commit_is_gone: set[str] = set()
         self._recomputed: dict[tuple[Git, Inputs], Mapping[str, Sequence[RecordedRun]]] = {}
         self._differing: dict[tuple[Git, str, str, Inputs], tuple[str, ...]] = {}
+
+    def runs(self) -> Iterator[RecordedRun]:
+        """Return all runs, the newest first."""
+        return self._index.newest_first()
 
     def find(self, prepared: Prepared, repository: Git, *, local: bool) -> RecordedRun | None:
         """Return the newest run of an experiment that was, or was to be, submitted.
@@ -242,9 +247,8 @@ def _change(entry: Sequence[str], script: str, patched: Patched) -> Edit | TreeE
 
 
 def _is_other_replicate(recorded: RecordedRun, prepared: Prepared) -> bool:
-    if not prepared.experiment.sweep.is_replicated or recorded.run.identity is None:
-        return False
-    return recorded.run.identity.replicate != prepared.identity.replicate
+    number = replicate_of(recorded.run, prepared.experiment.sweep)
+    return number != prepared.experiment.replicate
 
 
 def _is_elsewhere(recorded: RecordedRun, prepared: Prepared) -> bool:

@@ -41,8 +41,8 @@ class SubmitRequest:
     `resumed` is the run to resume, because its launch was interrupted or its job is continued.
     `retried` is the run whose job must have failed for a new run to be submitted, `probe` what
     extensions want to list for it; `earlier` is set if it is on another base. `over` is the newest
-    run of the experiment, which the new one follows, or replicates with `another`. `before` is the
-    run that it comes after.
+    run of the experiment, which the new one follows, with `afresh` whatever became of it. `before`
+    is the run that it comes after.
     """
 
     prepared: Prepared
@@ -53,7 +53,7 @@ class SubmitRequest:
     earlier: EarlierRun | None = None
     probe: ContinueProbe | FailedProbe | None = None
     over: RecordedRun | None = None
-    another: bool = False
+    afresh: bool = False
     before: Before | None = None
     recipes: Mapping[int, Prepared] = field(default_factory=dict)
     """The experiment prepared for a retry, by recipe number."""

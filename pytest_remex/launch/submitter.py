@@ -82,7 +82,7 @@ class Submitter:
         services = Services(workspaces, connections.to)
         self._fitness = Fitness(connections.to, options.grouping)
         self._expected = 0
-        self._launcher = Launcher(folders, services, options.grouping, options.note)
+        self.launcher = Launcher(folders, services, options.grouping, options.note)
         self._candidates: list[Candidate] = []
         self._by_key: dict[object, Candidate] = {}
         self._waiting: list[Candidate] = []
@@ -96,7 +96,7 @@ class Submitter:
         """The error after which nothing more was sent."""
         self.cost = Cost(0, 0.0, 0, Footprint(0, 0))
         """The cost of what was submitted."""
-        self._again = SendingAgain(self._launcher, listener)
+        self._again = SendingAgain(self.launcher, listener)
         self.continuations = self._again.continuations
 
     def expect(self, count: int) -> None:
@@ -154,22 +154,14 @@ class Submitter:
         elif decision is Decision.RETRY:
             candidate.request = request.made_by(known.recipe_after(None))
         if decision is not Decision.FINISH:
-            over, another = self._launcher.newest(prepared, remote), decision is Decision.AGAIN
-            candidate.request = replace(candidate.request, over=over, another=another)
+            over, afresh = self.launcher.newest(prepared, remote), decision is Decision.AGAIN
+            candidate.request = replace(candidate.request, over=over, afresh=afresh)
         self._waiting.append(candidate)
         return candidate
 
     def meet(self, repo: Repo, remote: Remote) -> list[str]:
         """See `Launcher.meet`; if that fails, nothing can be submitted."""
-        return self._launcher.meet(repo, remote)
-
-    def is_recorded(self, prepared: Prepared, repo: Repo, remote: Remote) -> bool:
-        """Return whether an experiment already has a run that was, or was to be, submitted."""
-        return self._launcher.is_recorded(prepared, repo, remote)
-
-    def recipe_of(self, prepared: Prepared, repo: Repo, remote: Remote) -> int | None:
-        """Return the recipe of an experiment's run; None if it has no run."""
-        return self._launcher.recipe_of(prepared, repo, remote)
+        return self.launcher.meet(repo, remote)
 
     def moved(self) -> list[str]:
         """Return messages on the experiments whose points have runs on other bases."""
@@ -181,13 +173,13 @@ class Submitter:
         return moved_bases(held, [each.request.prepared for each in self._candidates])
 
     def _known(self, prepared: Prepared, repo: Repo, remote: Remote) -> KnownRuns:
-        run = self._launcher.find(prepared, repo, remote)
+        run = self.launcher.find(prepared, repo, remote)
         if run is not None and not self._options.resubmit.is_retry:
             return KnownRuns(run)
-        earlier = self._launcher.find_elsewhere(prepared, repo, remote)
+        earlier = self.launcher.find_elsewhere(prepared, repo, remote)
         recipes = len(prepared.experiment.sweep.recipes)
         known = KnownRuns.for_retry(run, earlier, self._folders.runs, recipes)
-        return replace(known, lacks=run is not None and self._launcher.recognizer.lacks(run))
+        return replace(known, lacks=run is not None and self.launcher.recognizer.lacks(run))
 
     def advance(self, *, last: bool) -> None:
         """Send waiting experiments once they fill a batch; with `last`, send them now and wait.
@@ -220,8 +212,8 @@ class Submitter:
         self._while_sending.close()
         if self._batch is not None:
             self._abandon(self._batch)
-        notes = self._launcher.notes
-        warnings = [*self._fitness.notes, *self._launcher.close(ask=self.fault is None)]
+        notes = self.launcher.notes
+        warnings = [*self._fitness.notes, *self.launcher.close(ask=self.fault is None)]
         if self._options.note and one_line(self._options.note) not in notes:
             warnings.append(
                 "the note was not stored: no launch was begun, and a resumed one keeps its own"
@@ -267,7 +259,7 @@ class Submitter:
                 if not sending:
                     return
                 sending = [each for each in sending if self._again.decide(each, retries)]
-                send = self._launcher.commit([each.request for each in sending])
+                send = self.launcher.commit([each.request for each in sending])
             except Exception as error:  # noqa: BLE001 - a fault that nobody reports would look like success
                 self._fail(self._waiting.pop(0), error)
                 self._listener.goes_on()
@@ -297,9 +289,7 @@ class Submitter:
         """Return those that can be sent now: what they come after, if anything, is settled."""
         ready = [each for each in self._waiting if each.is_ready]
         upstreams = {id(each.upstream): each.upstream for each in ready if each.upstream}
-        runs = {
-            key: run for key, each in upstreams.items() if (run := run_of(each, self._launcher))
-        }
+        runs = {key: run for key, each in upstreams.items() if (run := run_of(each, self.launcher))}
         find_befores(ready, runs, self._connections.to)
         self._waiting = _still_waiting(self._waiting)
         return _still_waiting(ready)
@@ -336,7 +326,7 @@ class Submitter:
             return
         sent, self._sending, self._batch = self._sending, [], None
         for candidate, run in zip(sent, runs, strict=True):
-            candidate.outcome = Outcome.of_run(run, self._launcher.launch_of(candidate.request))
+            candidate.outcome = Outcome.of_run(run, self.launcher.launch_of(candidate.request))
         self._tell(sent)
         try:
             self._yield_to_others(sent)
@@ -345,19 +335,19 @@ class Submitter:
 
     def _yield_to_others(self, sent: Sequence[Candidate]) -> None:
         """Respect earlier claims of other clients; continue what they have not finished."""
-        taken = [(each, claim) for each in sent if (claim := self._launcher.taken(each.request))]
+        taken = [(each, claim) for each in sent if (claim := self.launcher.taken(each.request))]
         if not taken:
             return
-        self._launcher.read_again(each.request.remote for each, _ in taken)
+        self.launcher.read_again(each.request.remote for each, _ in taken)
         for each, claim in taken:
-            if follow(each, claim, self._launcher.claimed_run(each.request, claim)):
+            if follow(each, claim, self.launcher.claimed_run(each.request, claim)):
                 self._waiting.append(each)
 
     def _lose(self, error: Exception) -> None:
         """Sort the experiments of a failed batch: some may have jobs, the others wait again."""
         sent, self._sending, self._batch = self._sending, [], None
         for each in sent:
-            may_have_job = self._launcher.may_have_job(each.request)
+            may_have_job = self.launcher.may_have_job(each.request)
             each.outcome = Outcome(State.UNKNOWN if may_have_job else State.WAITING)
         unsent = [each for each in sent if each.outcome.state is State.WAITING]
         self._waiting = [*unsent, *self._waiting]

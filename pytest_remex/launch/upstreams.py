@@ -177,10 +177,10 @@ def _wrong(outputs: Outputs, path: str) -> str:
     if outputs.gone:
         return (
             f"its run directory {outputs.directory} is gone: purged? {path}, which is brought from "
-            f"there, is lost: {BOTH} where it was not collected, else --remex-again does"
+            f"there, is lost: {BOTH} where it was not collected, else --remex-retry=all does"
         )
     empty = any(file.path == path for file in outputs.files)
     return (
         f"it completed, and {path} in {outputs.directory} is {'empty' if empty else 'not there'}: "
-        f"correct what should write it, and send it again with --remex-again"
+        f"correct what should write it, and send it again with --remex-retry=all"
     )

@@ -15,7 +15,7 @@ from pytest_remex.collect.failure import causes_of
 from pytest_remex.collect.watch import estimate
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.interaction import clean, counted
-from pytest_remex.model import Value
+from pytest_remex.model import REPLICATE, Value
 from pytest_remex.names import launch_time
 from pytest_remex.pytest_plugin.short_text import by_words, middle, short, shortened
 from pytest_remex.records.index import RecordedRun
@@ -58,6 +58,10 @@ class BoardRow:
     def point(self) -> Mapping[str, Value]:
         """The values that distinguish it from others of its sweep."""
         return {**self.recorded.run.point, **self.recorded.run.parameters}
+
+    def value(self, name: str) -> Value:
+        """Return a parameter's value; where some are replicates, the others are the first ones."""
+        return self.point.get(name, 1 if name == REPLICATE else None)
 
     @property
     def last(self) -> str:
@@ -330,12 +334,11 @@ def _naming(shown: Sequence[BoardRow], every: Sequence[BoardRow]) -> list[_Colum
     if len({row.recorded.launch.name for row in every}) > 1:
         names = [row.recorded.launch.name for row in shown]
         columns.append(_Column("sweep", [Text(middle(clean(name))) for name in names], names=True))
-    points = [row.point for row in every]
-    names = list(dict.fromkeys(name for point in points for name in point))
+    names = list(dict.fromkeys(name for row in every for name in row.point))
     for name in names:
-        texts = short([point.get(name) for point in points])
+        texts = short([row.value(name) for row in every])
         if len(set(texts.values())) > 1:
-            cells = [Text(texts[repr(row.point.get(name))]) for row in shown]
+            cells = [Text(texts[repr(row.value(name))]) for row in shown]
             columns.append(_Column(middle(clean(name)), cells, names=True))
     if not columns:
         columns.append(

@@ -31,7 +31,7 @@ from pytest_remex.collect.pipeline import (
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RemexError
 from pytest_remex.interaction import clean, counted
-from pytest_remex.model import Remote, Repo
+from pytest_remex.model import Remote, Repo, Sweep
 from pytest_remex.names import CHANGED
 from pytest_remex.pytest_plugin import preparation
 from pytest_remex.pytest_plugin.anchor import node_of
@@ -80,11 +80,15 @@ class CollectMode(RecordedRunsMode):
         self._watches: dict[str, Watch] = {}
         self._others: Sequence[CollectedRun] = ()
         self._recorded_rows = RecordedRows(settings.output, settings.launch, self._terminal.note)
-        self._sweeps = {item.nodeid: sweep_for(item) for item in items}
+        self._sweeps: dict[str, Sweep] = {}
+        self._adopt(items)
         readers = BuiltInReaders(lambda: session.config.hook)
         session.config.pluginmanager.register(readers, "remex-readers")
         self._examples = ExamplesOfFailures(session.config, self._causes)
         session.config.pluginmanager.register(self._examples, "remex-failures")
+
+    def _adopt(self, items: Sequence[pytest.Function]) -> None:
+        self._sweeps |= {item.nodeid: sweep_for(item) for item in items}
 
     @contextmanager
     def checkout(self, item: pytest.Function, repo: Repo, remote: Remote) -> Iterator[Path]:
@@ -262,12 +266,16 @@ class CollectMode(RecordedRunsMode):
     def _publish(self) -> bool:
         """Publish, and report where, or why not; return whether everything was written."""
         settings = self._settings
-        target = Target(
-            settings.output, settings.launch, settings.layout, portable=settings.portable
-        )
         # a run that was removed after a collect keeps its row
         judges = [each for each in self._judges.values() if not was_cleaned(each.collected)]
         results = [judge.result for judge in judges]
+        target = Target(
+            settings.output,
+            settings.launch,
+            settings.layout,
+            portable=settings.portable,
+            added=self._added_to((each.sweep, each.variant) for each in results),
+        )
         try:
             published = publish(results, target, self._hooks(self._config.hook))
         except RemexError as error:

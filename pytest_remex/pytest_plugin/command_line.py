@@ -78,16 +78,8 @@ def _sending_modifiers() -> list[Modifier]:
     sending = frozenset({Mode.PLAN, Mode.SUBMIT})
     array = {"nargs": "?", "type": _whole, "const": 0, "metavar": "N"}
     return [
-        Modifier("retry", sending, "also experiments whose job failed (default: no)"),
-        Modifier(
-            "retry=check",
-            sending,
-            "the same, and those that failed their check in the last collect (default: no)",
-        ),
-        Modifier(
-            "retry=forgotten", sending, "the same, and jobs Slurm has no trace of (default: no)"
-        ),
-        Modifier("again", sending, "also experiments that have a run already (default: no)"),
+        *_retry_modifiers(sending),
+        Modifier("again", sending, "add a replicate to each chosen experiment (default: no)"),
         Modifier(
             "new-base",
             sending,
@@ -114,6 +106,18 @@ def _sending_modifiers() -> list[Modifier]:
         ),
         *_plan_or_submit_modifiers(),
     ]
+
+
+def _retry_modifiers(sending: frozenset[Mode]) -> list[Modifier]:
+    texts = {
+        "retry": "also experiments whose job failed (default: no)",
+        "retry=check": "the same, and those that failed their check in the last collect "
+        "(default: no)",
+        "retry=forgotten": "the same, and jobs Slurm has no trace of (default: no)",
+        "retry=all": "all once more, whatever became of their runs; the new ones count "
+        "(default: no)",
+    }
+    return [Modifier(name, sending, text) for name, text in texts.items()]
 
 
 def _plan_or_submit_modifiers() -> list[Modifier]:

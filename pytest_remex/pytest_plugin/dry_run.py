@@ -42,6 +42,7 @@ from pytest_remex.pytest_plugin.items import (
     is_experiment,
     places_of,
     say,
+    skip,
 )
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.planned import (
@@ -53,6 +54,7 @@ from pytest_remex.pytest_plugin.planned import (
     tree,
 )
 from pytest_remex.pytest_plugin.preparation import ConfigChecks
+from pytest_remex.pytest_plugin.replicates import NOT_HERE, AskedReplicates
 from pytest_remex.pytest_plugin.selection import bases_in, may_hold_records
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.records.copies import Copies, additions_besides
@@ -71,7 +73,7 @@ class DryRun:
     """The plugin of the dry run and of the mode plan."""
 
     def __init__(
-        self, session: pytest.Session, settings: Settings, _items: Sequence[pytest.Function]
+        self, session: pytest.Session, settings: Settings, items: Sequence[pytest.Function]
     ) -> None:
         self._session = session
         self._config = session.config
@@ -86,6 +88,8 @@ class DryRun:
         self._jobs = JobStates(index, self._connections.to)
         self._met: dict[tuple[Repo, Remote], None] = {}
         self._unreachable: set[Remote] = set()
+        again = settings.launching.again
+        self._replicates = AskedReplicates(session, items, again=again)
         self._planned: list[PlannedExperiment] = []
         self._by_key: dict[object, PlannedExperiment] = {}
         self._tried: set[str] = set()
@@ -120,6 +124,11 @@ class DryRun:
             preparation.refuse_without_upstream(prepared)
             with failing_plainly(pyfuncitem.session):
                 self._meet(repo, remote)
+                runs, local = self._recognizer.runs, remote.host is None
+                self._replicates.learn(pyfuncitem, runs, local=local)
+            if not self._replicates.has(pyfuncitem):
+                say(pyfuncitem, "NOT SUBMITTED")
+                skip(NOT_HERE)
         planned = self._with_recipe(pyfuncitem, self._plan(prepared, repo, remote))
         self._planned.append(planned)
         if planned.retried is not None:

@@ -200,7 +200,7 @@ def _variant(config: pytest.Config) -> Variant:
 def _launching(config: pytest.Config) -> LaunchOptions:
     option = config.option
     chosen = {
-        Resubmit.ALWAYS: option.remex_again,
+        Resubmit.ALWAYS: option.remex_retry_all,
         Resubmit.CHECK: option.remex_retry_check,
         Resubmit.FORGOTTEN: option.remex_retry_forgotten,
         Resubmit.FAILED: option.remex_retry,
@@ -210,6 +210,7 @@ def _launching(config: pytest.Config) -> LaunchOptions:
         resubmit=next((each for each, asked in chosen.items() if asked), Resubmit.NEVER),
         confirm=None if option.remex_yes else _count(config, "remex_confirm"),
         new_base=option.remex_new_base,
+        again=option.remex_again,
         note=option.remex_note or "",
     )
 

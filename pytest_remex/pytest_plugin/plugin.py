@@ -35,8 +35,9 @@ from pytest_remex.pytest_plugin.items import (
     word_of,
 )
 from pytest_remex.pytest_plugin.remotes import remotes_of
+from pytest_remex.pytest_plugin.replicates import points_of
 from pytest_remex.pytest_plugin.stages import COLLECTED, in_order, is_imported
-from pytest_remex.sweep import SWEEP_FILES, expand, sweep_of
+from pytest_remex.sweep import SWEEP_FILES, sweep_of
 
 ENDED_WELL = frozenset({"passed", "completed"})
 """The outcomes that are shown as a dot in pytest's short output."""
@@ -116,7 +117,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     plan = sweep_of(metafunc.function)
     if plan is None:
         return
-    points = expand(plan)
+    points = points_of(metafunc.config, plan)
     ids = [point_id(plan, point) or pytest.HIDDEN_PARAM for point in points]
     metafunc.parametrize(FIXTURE, points, ids=ids, indirect=True)
 
@@ -128,7 +129,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     others: list[pytest.Item] = []
     dry = options.mode(config) is Mode.DRY
     if items:
-        items[0].session.stash[COLLECTED] = experiments(items)
+        items[0].session.stash.setdefault(COLLECTED, []).extend(experiments(items))
     for item in items:
         found = is_experiment(item)
         if found:

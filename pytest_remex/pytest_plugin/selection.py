@@ -17,7 +17,7 @@ from pytest_remex.collect.poll import Pace, poll
 from pytest_remex.collect.sync import sync
 from pytest_remex.common.jobs import Job
 from pytest_remex.errors import RecordError, RemoteError
-from pytest_remex.model import Remote, Repo
+from pytest_remex.model import Config, Remote, Repo, Sweep
 from pytest_remex.point_ids import with_full_id
 from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.failures import FailuresToldElsewhere
@@ -34,10 +34,13 @@ from pytest_remex.pytest_plugin.items import (
     variant_of,
 )
 from pytest_remex.pytest_plugin.options import Settings
+from pytest_remex.pytest_plugin.replicates import NOT_HERE, add_recorded
 from pytest_remex.pytest_plugin.terminal import Terminal
+from pytest_remex.records.added import added_to
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.records.store import LaunchRecord
 from pytest_remex.transport import Connections
+from pytest_remex.variant import Variant
 
 NOT_ENDED = 10
 """The exit code if nothing failed, but some experiments have not ended."""
@@ -57,6 +60,7 @@ class RecordedRunsMode:
     def __init__(
         self, session: pytest.Session, settings: Settings, items: Sequence[pytest.Function]
     ) -> None:
+        self._session = session
         self._config = session.config
         self._settings = settings
         self._terminal = Terminal(session.config)
@@ -82,12 +86,26 @@ class RecordedRunsMode:
         if (repo, remote) not in self._known:
             self._known[repo, remote] = self._learn(repo, remote)
         self._index = self._known[repo, remote].index
+        runs = list(self._index.newest_first())
+        more = add_recorded(self._session, items, runs, local=remote.host is None)
+        self._adopt(more)
+        items = [*items, *more]
         if not self._groups:
             _refuse_unknown(self._settings, self._known.values())
         found = self._find_runs(self._known[repo, remote], items)
         if not found:
             _refuse_unknown_bases(repo, items)
         return self._runs_on(remote, found)
+
+    def _added_to(
+        self, plans: Iterable[tuple[Sweep, Variant]]
+    ) -> Mapping[tuple[str, Variant], Sequence[Config]]:
+        """Return the replicates beside the grids of sweeps, in all places that were asked."""
+        indexes = (known.index for known in self._known.values())
+        return added_to(plans, [each for index in indexes for each in index.newest_first()])
+
+    def _adopt(self, items: Sequence[pytest.Function]) -> None:
+        """Take up items: those of the session, later the replicates that it learns of."""
 
     def _runs_on(
         self, remote: Remote, recorded: Mapping[str, RecordedRun]
@@ -149,8 +167,10 @@ class RecordedRunsMode:
 
     def _skip_unsubmitted(self, item: pytest.Function) -> NoReturn:
         """Skip an experiment that has no run, and count it."""
-        self._unsubmitted += 1
         say(item, "NOT SUBMITTED")
+        if sweep_for(item).is_added(point_of(item)):
+            skip(NOT_HERE)
+        self._unsubmitted += 1
         skip("not submitted: --remex-submit sends it")
 
 
@@ -166,10 +186,14 @@ class LookingMode(RecordedRunsMode):
     ) -> None:
         super().__init__(session, settings, items)
         self._runs: dict[str, RecordedRun] = {}
-        self._items = {item.nodeid: item for item in items}
+        self._items: dict[str, pytest.Function] = {}
         self._told: set[str] = set()
         told = FailuresToldElsewhere(session.config, self._told)
         session.config.pluginmanager.register(told, "remex-failures")
+        self._adopt(items)
+
+    def _adopt(self, items: Sequence[pytest.Function]) -> None:
+        self._items |= {item.nodeid: item for item in items}
         for item in items:
             # only the fixtures that say where the runs are
             item.fixturenames[:] = [name for name in item.fixturenames if name in NEEDED]

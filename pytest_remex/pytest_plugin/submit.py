@@ -39,6 +39,7 @@ from pytest_remex.pytest_plugin.anchor import anchor_of
 from pytest_remex.pytest_plugin.facts import note_facts, prepared_facts, properties_of
 from pytest_remex.pytest_plugin.items import (
     Word,
+    experiments,
     fail,
     failing_plainly,
     is_experiment,
@@ -49,6 +50,7 @@ from pytest_remex.pytest_plugin.items import (
 )
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.preparation import ConfigChecks
+from pytest_remex.pytest_plugin.replicates import NOT_HERE, AskedReplicates
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.repo.workspace import Prepared, Workspaces
 from pytest_remex.transport import Connections
@@ -92,6 +94,7 @@ class SubmitMode:
             self,
         )
         self._submitter.expect(len(items))
+        self._replicates = AskedReplicates(session, items, again=settings.launching.again)
         self._checks = ConfigChecks(session.config, self._terminal)
         self._preparer = preparation.Preparer(
             self._workspaces, self._terminal, settings.sbatch_options()
@@ -115,12 +118,13 @@ class SubmitMode:
             return None
         repo, remote = places_of(pyfuncitem)
         self._meet(repo, remote)
+        self._learn(pyfuncitem, remote)
 
         probes: list[ContinueProbe | FailedProbe] = []
 
         def check(prepared: Prepared, _originals: Mapping[str, bytes]) -> None:
             # a recorded run was checked when it was recorded
-            if not self._submitter.is_recorded(prepared, repo, remote):
+            if not self._submitter.launcher.is_recorded(prepared, repo, remote):
                 self._checks.check(prepared.experiment)
             elif self._retries and (probe := probe_of(self._hook, prepared.experiment)):
                 probes.append(probe)
@@ -152,11 +156,22 @@ class SubmitMode:
         if remote.host is None and Path(remote.runs).is_relative_to(self._output):
             self._runs_inside[str(self._output)] = None
 
+    def _learn(self, item: pytest.Function, remote: Remote) -> None:
+        """Add the replicates of a place that are not in a grid, the first time."""
+        __tracebackhide__ = True
+        with failing_plainly(self._session):
+            local = remote.host is None
+            if self._replicates.learn(item, self._submitter.launcher.recognizer.runs, local=local):
+                self._submitter.expect(len(experiments(self._session.items)))
+        if not self._replicates.has(item):
+            say(item, "NOT SUBMITTED")
+            skip(NOT_HERE)
+
     def _recipes(
         self, item: pytest.Function, prepared: Prepared, repo: Repo, remote: Remote
     ) -> dict[int, Prepared]:
         """Return an experiment prepared for a retry: by its run's recipe, and by the next one."""
-        last = self._submitter.recipe_of(prepared, repo, remote) if self._retries else None
+        last = self._submitter.launcher.recipe_of(prepared, repo, remote) if self._retries else None
         if last is None:
             return {}
         known = range(1, len(prepared.experiment.sweep.recipes))

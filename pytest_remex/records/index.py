@@ -56,6 +56,13 @@ class RecordedRun:
         return (self.launch.remote.host is None) == local
 
 
+def own_config(launch: Launch, run: RunRecord) -> Config:
+    """Return a run's config, without the parameters of what it comes after."""
+    before = run.upstream.point if run.upstream else {}
+    own = {name: value for name, value in run.point.items() if name not in before}
+    return {**launch.base_config, **own}
+
+
 class RunIndex:
     """Index the runs of all launch records by commit, fingerprint, node id and sweep."""
 

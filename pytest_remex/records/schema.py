@@ -30,7 +30,6 @@ from pytest_remex.records.fields import (
     variant_from_json,
     variant_to_json,
 )
-from pytest_remex.records.launch import Launch
 from pytest_remex.records.upstream_run import UpstreamRun
 from pytest_remex.sbatch.header import Header
 from pytest_remex.variant import Variant
@@ -97,18 +96,13 @@ class RunRecord:
     upstream: UpstreamRun | None = None
     variants: tuple[Variant, ...] = ()
     """The variants of the grid that have it too, besides that of its launch."""
+    added: bool = False
+    """Whether it is a replicate that --remex-again added to the grid."""
 
     @property
     def may_have_job(self) -> bool:
         """Whether it has or may have a job: its submission has begun, or it was continued."""
         return self.stage in MAY_HAVE_JOB or self.job_number > 1
-
-
-def own_config(launch: Launch, run: RunRecord) -> Config:
-    """Return a run's config, without the parameters of what it comes after."""
-    before = run.upstream.point if run.upstream else {}
-    own = {name: value for name, value in run.point.items() if name not in before}
-    return {**launch.base_config, **own}
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +231,7 @@ def run_to_json(run: RunRecord) -> dict[str, Any]:
 def _optional_fields(run: RunRecord) -> dict[str, Any]:
     before = run.upstream.to_json() if run.upstream else None
     facts = {"sbatch": list(run.sbatch), "recipe": run.recipe, "sweep": run.sweep}
-    return {**facts, "upstream": before}
+    return {**facts, "upstream": before, "added": run.added}
 
 
 def run_from_json(data: Json, base: str) -> RunRecord:
@@ -255,6 +249,7 @@ def run_from_json(data: Json, base: str) -> RunRecord:
         recipe=field(data, "recipe", int) if "recipe" in data else 0,
         sweep=field(data, "sweep", str) if "sweep" in data else "",
         upstream=UpstreamRun.of(data),
+        added=field(data, "added", bool) if "added" in data else False,
     )
 
 

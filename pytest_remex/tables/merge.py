@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_remex.model import REPLICATE
 from pytest_remex.names import COLUMNS, FIRST_COLUMNS, LAST_COLUMNS
 from pytest_remex.tables.table import DamagedTableError, Table, read_table, write_table
 
@@ -132,11 +133,9 @@ def _merged(
     points: Sequence[Mapping[str, object]] | None = None,
 ) -> Table:
     if points is not None:
-        swept = sorted({name for point in points for name in point})
-        today = {tuple(_cell(point[name]) for name in swept) for point in points}
-        flat = [
-            one for one in flat if tuple(_cell(one[0].point.get(name)) for name in swept) in today
-        ]
+        swept = _swept(points)
+        today = {_cells(point, swept) for point in points}
+        flat = [one for one in flat if _cells(one[0].point, swept) in today]
     kept = _kept(old, [row for row, _ in flat], points) if old else {}
     new: dict[str, Mapping[str, Value]] = {
         row.node: {**values, "path": os.path.relpath(row.path, folder) if row.path else None}
@@ -145,6 +144,9 @@ def _merged(
     together = [*(kept | new).values()]
     roles = _roles([row for row, _ in flat], old.roles if old else {}, together)
     names = tuple(tuple(_point_name(name) for name in each) for each in dimensions)
+    if roles.get(REPLICATE) == "point" and (REPLICATE,) not in names:
+        names = (*names, (REPLICATE,))  # some were added: the points of the grid are the first
+        together = [{**row, REPLICATE: row.get(REPLICATE) or 1} for row in together]
     filled = [{name: row.get(name) for name in roles} for row in together]
     return Table(names, roles, filled)
 
@@ -167,14 +169,14 @@ def _kept(
     }
     if points is None:
         return kept
-    swept = sorted({name for point in points for name in point})
+    swept = _swept(points)
     named = sorted({*swept, *(name for row in rows for name in row.point)})
     gone = set(old.names("point")) - {_point_name(name) for name in named}
-    today = {tuple(_cell(point[name]) for name in swept) for point in points}
-    nodes = {tuple(_cell(row.point.get(name)) for name in named): row.node for row in rows}
+    today = {_cells(point, swept) for point in points}
+    nodes = {_cells(row.point, named): row.node for row in rows}
 
     def cells(row: Mapping[str, Value], names: Sequence[str]) -> tuple[str, ...]:
-        return tuple(_cell(row.get(_point_name(name))) for name in names)
+        return _cells(row, [_point_name(name) for name in names])
 
     return {
         node: row
@@ -183,6 +185,16 @@ def _kept(
         and nodes.get(cells(row, named), node) == node
         and all(row.get(name) is None for name in gone)
     }
+
+
+def _swept(points: Sequence[Mapping[str, object]]) -> list[str]:
+    return sorted({name for point in points for name in point})
+
+
+def _cells(row: Mapping[str, object], names: Sequence[str]) -> tuple[str, ...]:
+    """Return parameters as text; where some points are replicates, the others are the first."""
+    values = ((row.get(name), name) for name in names)
+    return tuple(_cell(1 if v is None and name == REPLICATE else v) for v, name in values)
 
 
 def _cell(value: object) -> str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from pytest_remex.variant import GRID, Variant
 if TYPE_CHECKING:
     from pytest_remex.collect.judge import JudgedRun
     from pytest_remex.collect.pipeline import CollectedRun
-    from pytest_remex.model import Scalar
+    from pytest_remex.model import Config, Scalar
 
 RECORDED = "recorded.jsonl"
 FORMAT = 1
@@ -39,13 +39,15 @@ class Target:
 
     `output` is the output folder; `launch` is the launch to show, None for each experiment's
     newest; `layout` is the layout of the links, `links` or `flat`; `portable` asks for a zip with
-    the report and the outputs that it links to.
+    the report and the outputs that it links to; `added` are the replicates beside the grids, by the
+    sweep's name and variant.
     """
 
     output: Path
     launch: str | None = None
     layout: str = "links"
     portable: bool = False
+    added: Mapping[tuple[str, Variant], Sequence[Config]] = field(default_factory=dict)
 
 
 def results_folder(output: Path, sweep: str, launch: str | None, variant: Variant = GRID) -> Path:

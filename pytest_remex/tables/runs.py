@@ -13,9 +13,8 @@ from pytest_remex.errors import RemexError
 from pytest_remex.experiment import Experiment, Run
 from pytest_remex.model import Value
 from pytest_remex.records.copies import read_all_copies
-from pytest_remex.records.index import RecordedRun
+from pytest_remex.records.index import RecordedRun, own_config
 from pytest_remex.records.merge import merged
-from pytest_remex.records.schema import own_config
 from pytest_remex.records.store import read_records
 from pytest_remex.tables.frame import results
 from pytest_remex.tables.readers import hooks_of

@@ -39,9 +39,8 @@ def write(
     dimensions = [dimension.names for dimension in sweep.dimensions]
     nodes = [each.node for each in group]
     rows = [*recorded_rows(shown, nodes), *(row_of(each) for each in group)]
-    table = write_results(
-        folder, rows, dimensions=dimensions, launch=target.launch, points=expand(sweep)
-    )
+    points = [*expand(sweep), *target.added.get((sweep.name, group[0].variant), ())]
+    table = write_results(folder, rows, dimensions=dimensions, launch=target.launch, points=points)
     for each in group:
         if each.note_changed:
             write_judged(each.collected.folder, each.note)

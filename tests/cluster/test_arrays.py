@@ -31,7 +31,7 @@ def test_array(user, cluster, shims):
     assert [index for _, index in SUBMITTED.findall(retry.text)] == ["0"]
     cluster.wait()
     user.collect().well()
-    again = user.submit("--remex-array", "--remex-again")
+    again = user.submit("--remex-array", "--remex-retry=all")
     assert len(SUBMITTED.findall(again.text)) == 3
     cluster.wait()
     assert _runs_of_each(user) == ["ran\n"] * 7

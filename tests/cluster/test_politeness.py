@@ -59,9 +59,9 @@ def test_the_calls_of_each_mode(user, cluster, calls, count):
     found["--remex-collect, once more"] = calls("--remex-collect")
     cluster.down()
     found["--remex-submit --remex-array"] = calls(
-        "--remex-submit", "--remex-again", "--remex-array"
+        "--remex-submit", "--remex-retry=all", "--remex-array"
     )
-    calls("--remex-submit", "--remex-again")
+    calls("--remex-submit", "--remex-retry=all")
     found["--remex-cancel"] = calls("--remex-cancel")
     assert found == documented(count)
 

@@ -197,7 +197,7 @@ def test_variables(empty_project, plain, other, names, monkeypatch):
         for name, value in names.items():
             patched.setenv(name, value.format(path=project.path, other=other))
         results = [project.pytest(mode) for mode in ("sweeps.py", "--remex-plan")]
-        results.append(project.pytest("--remex-submit", "--remex-again"))
+        results.append(project.pytest("--remex-submit", "--remex-retry=all"))
     for result in results:
         result.assert_outcomes(passed=2)
     assert (of_user(project.path), of_user(other)) == before
@@ -212,7 +212,7 @@ def test_variables_that_a_patch_sets(empty_project, plain, other):
         f"GIT_INDEX_FILE='{other}/.git/index', GIT_SSH_COMMAND='false', GIT_WORK_TREE='{other}')",
     )
     before = of_user(other), git_variables()
-    empty_project.submit("--remex-again")
+    empty_project.submit("--remex-retry=all")
     assert (of_user(other), git_variables()) == before
     assert empty_project.committed() == plain * 2
 
@@ -291,7 +291,7 @@ def test_configuration(empty_project, plain, hostile, where, monkeypatch):
     (info / "sparse-checkout").write_text("/notes/\n")
     for mode in ("sweeps.py", "--remex-plan"):
         empty_project.pytest(mode).assert_outcomes(passed=2)
-    empty_project.submit("--remex-again")
+    empty_project.submit("--remex-retry=all")
     assert empty_project.committed() == plain * 2
     assert not (hostile / "program-ran").exists()
     assert not list((empty_project.path / ".git/logs").rglob("remex*"))
@@ -305,7 +305,7 @@ def test_replaced_and_grafted_commits(empty_project, plain):
     fake = project.git("commit-tree", tree, "-m", "another date")
     project.git("replace", base, fake)
     project.write(".git/info/grafts", f"{base} {fake}\n")
-    project.submit("--remex-again")
+    project.submit("--remex-retry=all")
     assert project.committed() == plain * 2
 
 

@@ -282,10 +282,10 @@ def test_patch_of_what_is_no_input(project, mode, name, declared, words):
     assert not project.record_paths()
 
 
-def test_again(project):
-    """--remex-again replicates what was submitted before, in a launch of its own."""
+def test_retry_of_all(project):
+    """--remex-retry=all runs what was submitted before once more, in a launch of its own."""
     project.submit()
-    project.submit("--remex-again").assert_outcomes(passed=3)
+    project.submit("--remex-retry=all").assert_outcomes(passed=3)
     assert len(project.jobs()) == 6
     assert len(project.record_paths()) == len(project.run_directories()) / 3 == 2
 

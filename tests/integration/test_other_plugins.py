@@ -68,7 +68,7 @@ def test_a_late_outcome(project):
     assert set(map(tuple, seen(project, "make")["grid[a=1]"])) == set(passed())
     assert seen(project, "log") == {f"grid[a={a}]": passed("skipped") for a in (1, 2, 3)}
     project.write("pytest.ini", "[pytest]\nremex_confirm = 1\n")
-    result = project.pytest("--remex-submit", "--remex-again", "-rf")
+    result = project.pytest("--remex-submit", "--remex-retry=all", "-rf")
     result.stdout.fnmatch_lines(["FAILED sweeps.py::grid[[]a=1] - Failed: not submitted: this*"])
     assert seen(project, "log") == {"grid[a=1]": passed("failed")}
 

@@ -35,10 +35,10 @@ def test_plan_of_a_grown_grid(project):
     assert len(project.jobs()) == 3
 
 
-def test_plan_of_a_replicate(project):
-    """A plan with --remex-again counts what it would submit again."""
+def test_plan_of_all_once_more(project):
+    """A plan with --remex-retry=all counts what it would submit again."""
     project.submit()
-    result = project.pytest("--remex-plan", "--remex-again")
+    result = project.pytest("--remex-plan", "--remex-retry=all")
     result.stdout.fnmatch_lines(
         ["--remex-submit asks for 3 jobs*; 3 already submitted, 3 of them once more"]
     )

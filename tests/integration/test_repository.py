@@ -187,7 +187,7 @@ def test_equal_commits_everywhere(project):
             return pytest_remex.Repo("other")
         """,
     )
-    project.submit("--remex-again")
+    project.submit("--remex-retry=all")
     assert project.committed() == first * 2
 
 

@@ -32,11 +32,10 @@ def claim(by="ann", **changes):
     return Claim(**{**facts, **changes})
 
 
-def want(by="ann", over=None, **changes):
+def want(by="ann", over=None, *, unplaced=False, **changes):
     """Return a claim that is asked for, with `over` after the claim that is over."""
     job = over.job if over else None
-    flags = {key: changes.pop(key) for key in ("unplaced", "another") if key in changes}
-    return WantedClaim(claim(by, **changes), job, **flags)
+    return WantedClaim(claim(by, **changes), job, unplaced=unplaced)
 
 
 def ask(agent, runs, *wanted):
@@ -68,18 +67,19 @@ def name(generation=1, replicate=0):
 def test_the_first_client_gets_an_experiment(agent, tmp_path):
     """The second one learns whose it is; the first one may ask again."""
     for _ in range(2):
-        assert ask(agent, tmp_path, want()) == [Claimed("sha_ann", name(), 0)]
+        assert ask(agent, tmp_path, want()) == [Claimed("sha_ann", name())]
     (taken,) = ask(agent, tmp_path, want("bob"))
     assert taken == TakenBy("sha_bob", claim(), Condition.UNPLACED, "")
 
 
-def test_each_replicate_that_is_asked_for_is_claimed(agent, tmp_path):
-    """Two clients that ask for one more get two; each may ask again."""
+def test_each_replicate_is_claimed_by_itself(agent, tmp_path):
+    """Of two clients that claim the same replicate one has it; the next number is free."""
     ask(agent, tmp_path, want())
-    for _ in range(2):
-        (one,) = ask(agent, tmp_path, want("bob", another=True))
-        (two,) = ask(agent, tmp_path, want("eve", another=True))
-        assert (one.replicate, two.replicate) == (1, 2)
+    second = [want(by, replicate=1) for by in ("bob", "eve")]
+    assert ask(agent, tmp_path, second[0]) == [Claimed("sha_bob", name(replicate=1))]
+    (taken,) = ask(agent, tmp_path, second[1])
+    assert taken.claim.by == "bob@laptop"
+    assert ask(agent, tmp_path, want("eve", replicate=2)) == [Claimed("sha_eve", name(replicate=2))]
 
 
 def test_one_of_many_clients_wins_each_experiment(start_agent, tmp_path):
@@ -116,14 +116,14 @@ def test_a_purged_run_is_told_as_such(agent, tmp_path):
     (tmp_path / ".remex/claims" / f"{name()}.placed").touch()
     assert ask(agent, tmp_path, want("bob"))[0].condition is Condition.PURGED
     after = want("bob", over=claim())
-    assert ask(agent, tmp_path, after) == [Claimed("sha_bob", name(2), 0)]
+    assert ask(agent, tmp_path, after) == [Claimed("sha_bob", name(2))]
 
 
 def test_a_directory_that_is_anothers_makes_room(agent, tmp_path):
     """A claim whose directory can never be made gives way to the next generation."""
     ask(agent, tmp_path, want())
     (make_run(tmp_path) / "run.json").write_text('{"token": "somebody"}')
-    assert ask(agent, tmp_path, want("bob")) == [Claimed("sha_bob", name(2), 0)]
+    assert ask(agent, tmp_path, want("bob")) == [Claimed("sha_bob", name(2))]
 
 
 def test_a_rejected_run_makes_room_for_the_next_generation(agent, tmp_path):
@@ -131,7 +131,7 @@ def test_a_rejected_run_makes_room_for_the_next_generation(agent, tmp_path):
     ask(agent, tmp_path, want())
     reject(make_run(tmp_path))
     for _ in range(2):
-        assert ask(agent, tmp_path, want("bob")) == [Claimed("sha_bob", name(2), 0)]
+        assert ask(agent, tmp_path, want("bob")) == [Claimed("sha_bob", name(2))]
     (taken,) = ask(agent, tmp_path, want("eve"))
     assert taken.claim.by == "bob@laptop"
 
@@ -139,7 +139,7 @@ def test_a_rejected_run_makes_room_for_the_next_generation(agent, tmp_path):
 def test_one_of_two_retries_follows_what_is_over(agent, tmp_path):
     """Who comes second learns of the first's run."""
     ask(agent, tmp_path, want())
-    assert ask(agent, tmp_path, want("bob", over=claim())) == [Claimed("sha_bob", name(2), 0)]
+    assert ask(agent, tmp_path, want("bob", over=claim())) == [Claimed("sha_bob", name(2))]
     (taken,) = ask(agent, tmp_path, want("eve", over=claim()))
     assert taken.claim.by == "bob@laptop"
 
@@ -148,7 +148,7 @@ def test_a_run_that_will_never_be_made_is_buried(agent, tmp_path):
     """Its name is taken, so that its slow owner finds it so; one that was made stays."""
     ask(agent, tmp_path, want())
     after = want("bob", over=claim(), unplaced=True)
-    assert ask(agent, tmp_path, after) == [Claimed("sha_bob", name(2), 0)]
+    assert ask(agent, tmp_path, after) == [Claimed("sha_bob", name(2))]
     with pytest.raises(OSError, match="not empty"):
         (tmp_path / "other").mkdir() or (tmp_path / "other").rename(tmp_path / "run_ann")
     make_run(tmp_path, "bob")

@@ -1,0 +1,276 @@
+"""Items of replicates beside a sweep's grid: those that are recorded, and what --remex-again adds.
+
+What this machine's launch records tell of is collected like the grid. What a runs folder tells of
+is known only once a mode has connected: then items are added to the session that is running.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from pytest_remex.errors import RecordError
+from pytest_remex.model import Config, Sweep
+from pytest_remex.pytest_plugin import options
+from pytest_remex.pytest_plugin.anchor import anchor_of
+from pytest_remex.pytest_plugin.items import (
+    VARIANT,
+    by_place,
+    experiments,
+    parameters_of,
+    place_key,
+    point_of,
+    sweep_for,
+    variant_of,
+)
+from pytest_remex.pytest_plugin.stages import ADDED, COLLECTED, Key, key_of, key_of_item
+from pytest_remex.records.added import Replicates, points_with_added, without_replicate
+from pytest_remex.records.copies import FOLDER
+from pytest_remex.records.index import RecordedRun
+from pytest_remex.records.store import SUFFIX, LaunchRecord, read_record
+from pytest_remex.repo.git import Git
+from pytest_remex.sweep import upstream_at
+from pytest_remex.variant import Variant
+
+MARK = b'"added": true'
+"""What the line of a launch record has that introduces a replicate beside the grid."""
+SweepKey: TypeAlias = tuple[str, str]
+"""A sweep, in whatever module object: its file and its name."""
+ONLY = pytest.StashKey[Mapping[SweepKey, Sequence[Config]]]()
+"""The points to collect, instead of the grids, where a file is collected once more."""
+RECORDED = pytest.StashKey[Sequence[RecordedRun]]()
+"""The runs of the records that tell of replicates beside the grid, the newest first."""
+NOT_HERE = "a replicate that was added elsewhere: --remex-again adds one here"
+
+
+def points_of(config: pytest.Config, plan: Sweep) -> list[Config]:
+    """Return the points of a sweep that are to be collected."""
+    if (only := config.stash.get(ONLY, None)) is not None:
+        return list(only.get((plan.file, plan.name), ()))
+    variant = options.settings(config).variant
+    runs = [each for each in _recorded_here(config) if each.is_of(variant)]
+    return list(points_with_added(plan, runs))
+
+
+def _recorded_here(config: pytest.Config) -> Sequence[RecordedRun]:
+    """Return the runs of the records on this machine that tell of replicates beside a grid."""
+    if RECORDED not in config.stash:
+        anchor = anchor_of(config)
+        records: list[LaunchRecord] = []
+        own, copies = anchor.output / "launches", anchor.output / FOLDER
+        for path in (*own.glob(f"*{SUFFIX}"), *copies.rglob(f"*{SUFFIX}")):
+            # the mode tells of records that cannot be read
+            with suppress(RecordError, OSError):
+                if MARK in path.read_bytes() and (record := read_record(path)):
+                    records.append(record)
+        git = Git(anchor.folder) if records else None
+        ours = [each for each in records if git and git.has(each.launch.base)]
+        ours.sort(key=lambda each: each.launch.id[-19:], reverse=True)
+        config.stash[RECORDED] = [
+            RecordedRun(each, run) for each in ours for run in each.runs.values()
+        ]
+    return config.stash[RECORDED]
+
+
+def add_recorded(
+    session: pytest.Session,
+    items: Sequence[pytest.Function],
+    runs: Sequence[RecordedRun],
+    *,
+    local: bool,
+) -> list[pytest.Function]:
+    """Add the replicates that are recorded in a place and have no item yet; return their items.
+
+    Args:
+        session: The session.
+        items: The items that run in that place.
+        runs: The runs of the launch records, the newest first.
+        local: Whether the place is this machine.
+
+    """
+    new: list[pytest.Function] = []
+    for variant, its in _by_variant(items).items():
+        here = [each for each in runs if each.is_here(local=local) and each.is_of(variant)]
+        wanted = {
+            key_of(plan, point): point
+            for plan in _sweeps_of(its)
+            for point in Replicates(plan, here).points
+        }
+        new += _collected(session, its, wanted)
+    if new:
+        config = session.config
+        config.hook.pytest_collection_modifyitems(session=session, config=config, items=new)
+    _append(session, new)
+    return new
+
+
+class AskedReplicates:
+    """The replicates of a plan or a submit: recorded ones, and those that --remex-again adds.
+
+    Args:
+        session: The session.
+        items: The experiments.
+        again: Whether to add a replicate to each point that was chosen.
+
+    """
+
+    def __init__(
+        self, session: pytest.Session, items: Sequence[pytest.Function], *, again: bool
+    ) -> None:
+        self._session = session
+        self._groups = by_place(items)
+        self._again = again
+        self._known: set[tuple[object, Variant, Key]] = set()
+
+    def learn(
+        self, item: pytest.Function, runs: Callable[[], Iterable[RecordedRun]], *, local: bool
+    ) -> bool:
+        """Add items where an item is the first of its place; return whether there are more now.
+
+        Args:
+            item: The item.
+            runs: Returns the runs of the launch records, the newest first.
+            local: Whether that place is this machine.
+
+        Raises:
+            SweepError: A sweep cannot count its replicates.
+
+        """
+        group = self._groups.pop(place_key(item), None)
+        if group is None:
+            return False
+        known = list(runs())
+        new = add_recorded(self._session, group, known, local=local)
+        for variant, items in _by_variant(group).items():
+            here = [each for each in known if each.is_here(local=local) and each.is_of(variant)]
+            for plan in _sweeps_of(items):
+                points = Replicates(plan, here).points
+                place = place_key(item)
+                self._known |= {(place, variant, key_of(plan, point)) for point in points}
+            chosen = [each for each in items if ADDED not in each.stash]
+            if self._again and chosen:
+                new += self._add(chosen, here)
+        return bool(new)
+
+    def has(self, item: pytest.Function) -> bool:
+        """Return whether an item is of the grid, or of a replicate that this place knows."""
+        is_added = sweep_for(item).is_added(point_of(item))
+        known = place_key(item), variant_of(item), key_of_item(item)
+        return not is_added or known in self._known
+
+    def _add(
+        self, chosen: Sequence[pytest.Function], here: Sequence[RecordedRun]
+    ) -> list[pytest.Function]:
+        """Add a replicate to each point, with those of pytest's parameters that were chosen."""
+        by_sweep = {_sweep_key(plan): Replicates(plan, here) for plan in _sweeps_of(chosen)}
+        asked: dict[str, Config | None] = {}
+        wanted: dict[Key, Config] = {}
+        for item in chosen:
+            plan, base = sweep_for(item), _base_key(item)
+            if base not in asked:
+                asked[base] = point = by_sweep[_sweep_key(plan)].next(point_of(item))
+                if point is not None:
+                    _want(wanted, plan, point)
+        place = place_key(chosen[0])
+        self._known |= {(place, variant_of(chosen[0]), key) for key in wanted}
+        parameters = {(_base_key(item), repr(parameters_of(item))) for item in chosen}
+        new = [
+            each
+            for each in _collected(self._session, chosen, wanted)
+            if (base := _base_key(each)) not in asked
+            or (base, repr(parameters_of(each))) in parameters
+        ]
+        _append(self._session, new)
+        return new
+
+
+def _want(wanted: dict[Key, Config], plan: Sweep, point: Config) -> None:
+    """Add a point, after the replicate that it comes after where that is beside its grid too."""
+    before = upstream_at(plan, point)
+    if before is not None and before.sweep.is_added(before.point):
+        _want(wanted, before.sweep, before.point)
+    wanted.setdefault(key_of(plan, point), point)
+
+
+def _base_key(item: pytest.Function) -> str:
+    """Return what all replicates of an item's point share."""
+    return repr(key_of(sweep_for(item), without_replicate(point_of(item))))
+
+
+def _collected(
+    session: pytest.Session, items: Sequence[pytest.Function], wanted: Mapping[Key, Config]
+) -> list[pytest.Function]:
+    """Collect points of sweeps from the files that define them, without those that have items."""
+    if not wanted:
+        return []
+    variant, collected = variant_of(items[0]), session.stash.get(COLLECTED, [])
+    have = {
+        (key_of_item(each), place_key(each))
+        for each in (*collected, *experiments(session.items))
+        if each.stash.get(VARIANT, variant) == variant
+    }
+    place = place_key(items[0])
+    only: dict[SweepKey, list[Config]] = {}
+    for key, point in wanted.items():
+        if (key, place) not in have:
+            only.setdefault(key[:2], []).append(point)
+    if not only:
+        return []
+    sources = [each for each in (*items, *collected) if _sweep_key(sweep_for(each)) in only]
+    found = _collected_again(session, sources, only)
+    new = [
+        each
+        for each in found
+        if place_key(each) == place
+        and (key := key_of_item(each)) in wanted
+        and (key, place) not in have
+    ]
+    for each in new:
+        each.stash[VARIANT] = variant
+    return new
+
+
+def _collected_again(
+    session: pytest.Session,
+    items: Iterable[pytest.Function],
+    only: Mapping[SweepKey, Sequence[Config]],
+) -> list[pytest.Function]:
+    """Collect the files of items once more, with these points in place of the grids."""
+    modules: dict[Path, pytest.Module] = {}
+    for each in items:
+        if (module := each.getparent(pytest.Module)) is not None:
+            modules.setdefault(module.path, module)
+    found: list[pytest.Function] = []
+    session.config.stash[ONLY] = only
+    try:
+        for path, module in modules.items():
+            again = pytest.Module.from_parent(module.parent, path=path)
+            found += experiments(list(session.genitems(again)))
+    finally:
+        del session.config.stash[ONLY]
+    return found
+
+
+def _by_variant(items: Iterable[pytest.Function]) -> dict[Variant, list[pytest.Function]]:
+    found: dict[Variant, list[pytest.Function]] = {}
+    for item in items:
+        found.setdefault(variant_of(item), []).append(item)
+    return found
+
+
+def _append(session: pytest.Session, new: Sequence[pytest.Function]) -> None:
+    session.items.extend(new)
+    session.testscollected += len(new)
+
+
+def _sweeps_of(items: Iterable[pytest.Function]) -> list[Sweep]:
+    """Return the sweeps of experiments, without repetition."""
+    return list({_sweep_key(plan): plan for plan in map(sweep_for, items)}.values())
+
+
+def _sweep_key(plan: Sweep) -> SweepKey:
+    return plan.file, plan.name

@@ -252,7 +252,8 @@ def _prepared(
         contents = workspaces.contents(target.repo, rules, target.remote.shared)
         before = experiment.comes_after
         upstream = known.get(f"{before.sweep.name}[{before.id}]") if before else None
-        named = Named(_node(target, function, point), experiment, {}, upstream)
+        node = _node(target, function, point)
+        named = Named(node, experiment, {}, upstream, remote=target.remote)
         prepared = prepare(named, workspace, contents)
         known[f"{sweep.name}[{experiment.id}]"] = prepared
     finally:

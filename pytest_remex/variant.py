@@ -1,4 +1,4 @@
-"""Which variant of a grid is asked for: the grid as its sweeps say, or the same on another base.
+"""Which variant of a grid is asked for: as its sweeps say, on another base, or on another remote.
 
 A run belongs to the variant that it was launched for, and appears with no other one, except where
 both make the same experiment. Each variant has tables, links and a report of its own.
@@ -18,6 +18,7 @@ class Variant:
 
     Args:
         base: What replaces `branch` of every sweep: a branch, tag or commit, as the user wrote it.
+        remote: The name of the remote that it runs on.
 
     Example:
         >>> Variant(base="v1.2").folder
@@ -26,6 +27,7 @@ class Variant:
     """
 
     base: str = ""
+    remote: str = ""
 
     def __bool__(self) -> bool:
         """Return whether it is another grid than the one that the sweeps describe."""
@@ -36,9 +38,14 @@ class Variant:
         return self.base or branch
 
     @property
+    def texts(self) -> str:
+        """All that it names, for a check of what may be shown."""
+        return self.base + self.remote
+
+    @property
     def folder(self) -> PurePosixPath:
         """The folder of its tables, in the folder of a sweep's results."""
-        parts = [("bases", self.base)]
+        parts = [("bases", self.base), ("remotes", self.remote)]
         return PurePosixPath(
             *(f"{kind}/{safe_folder(value)}" for kind, value in parts if value),
         )
@@ -46,12 +53,14 @@ class Variant:
     @property
     def title(self) -> str:
         """What tells it from others, for a message: `on v1.2`; empty for the grid itself."""
-        return f"on {self.base}" if self.base else ""
+        parts = [("on", self.base), ("at", self.remote)]
+        return " ".join(f"{word} {value}" for word, value in parts if value)
 
     @property
     def options(self) -> str:
         """The options that ask for it; empty for the grid itself."""
-        return f"--remex-base={self.base}" if self.base else ""
+        parts = [("base", self.base), ("remote", self.remote)]
+        return " ".join(f"--remex-{name}={value}" for name, value in parts if value)
 
 
 GRID = Variant()

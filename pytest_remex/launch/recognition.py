@@ -252,11 +252,16 @@ def _is_other_replicate(recorded: RecordedRun, prepared: Prepared) -> bool:
 
 
 def _is_elsewhere(recorded: RecordedRun, prepared: Prepared) -> bool:
-    """Return whether a run is another remote's, where the grid runs on several."""
-    if prepared.remote is None or recorded.run.parameters == prepared.parameters:
+    """Return whether a run is another remote's, where the grid runs on several.
+
+    What has the same runs folder is the same remote, whatever its name.
+    """
+    names = {each.remote for each in (recorded.launch.variant, *recorded.run.variants)}
+    is_same = not prepared.pinned or recorded.run.parameters == prepared.parameters
+    if prepared.variant.remote in names and is_same:
         return False
     there, wanted = recorded.launch.remote, prepared.remote
-    return (there.host, there.runs) != (wanted.host, wanted.runs)
+    return wanted is None or (there.host, there.runs) != (wanted.host, wanted.runs)
 
 
 def _has_completed(recorded: RecordedRun) -> bool:

@@ -186,6 +186,13 @@ def _variant_modifiers() -> list[Modifier]:
             "sweeps; its runs appear with this option only (default: no)",
             {"metavar": "REF"},
         ),
+        Modifier(
+            "remote",
+            frozenset(Mode),
+            "the same grid on a remote that [tool.remex.remotes.NAME] describes; its runs appear "
+            "with this option only (default: where the fixture remote or remex_host says)",
+            {"metavar": "NAME"},
+        ),
     ]
 
 

@@ -128,20 +128,36 @@ def place_key(item: pytest.Function) -> object:
     return (*(id(definitions[name][-1]) for name in PLACES), *sorted(others))
 
 
-def only_remote_of(item: pytest.Function) -> Remote | None:
-    """Return the remote that an experiment is for; None if its grid runs in one place.
+def is_pinned(item: pytest.Function) -> bool:
+    """Return whether a run on another remote is not an experiment's own.
 
-    A fixture `remote` with parameters makes an experiment of its own for each of them.
+    So it is where the fixture `remote` has parameters, and each makes experiments of its own.
     """
     others = item.callspec.params.keys() - {FIXTURE}
     if not others:
-        return None
+        return False
     definitions = item._fixtureinfo.name2fixturedefs  # noqa: SLF001 - as in `arguments`
     asked = ["remote"]
     for name in asked:
         for one in definitions.get(name, ()):
             asked += [each for each in one.argnames if each not in asked]
-    return places_of(item)[1] if others & {*asked} else None
+    return bool(others & {*asked})
+
+
+def refuse_own_remote(items: Iterable[pytest.Function]) -> None:
+    """Refuse a fixture `remote` of the user's where the command line chooses a remote too.
+
+    Raises:
+        SweepError: There is one; the message says where.
+
+    """
+    for item in items:
+        function = item._fixtureinfo.name2fixturedefs["remote"][-1].func  # noqa: SLF001 - as above
+        if (name := variant_of(item).remote) and function.__module__ != __name__:
+            raise SweepError(
+                f"--remex-remote={name}, and the fixture remote in {function.__code__.co_filename} "
+                f"says where {item.nodeid} runs: leave the option out, or remove the fixture"
+            )
 
 
 def checked_places(repo: object, remote: object) -> tuple[Repo, Remote]:

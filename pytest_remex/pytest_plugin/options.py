@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
+from pytest_remex.errors import SweepError
 from pytest_remex.io import prepare_output_folder
 from pytest_remex.launch.options import Grouping, GroupingKind, LaunchOptions, Resubmit
 from pytest_remex.model import CONTROL, Remote, Repo
 from pytest_remex.pytest_plugin.anchor import anchor_of
 from pytest_remex.pytest_plugin.command_line import INI_KEYS, MODES, Mode, modifier_groups
+from pytest_remex.pytest_plugin.remotes import remotes_of
 from pytest_remex.sbatch.scheduling import OptionText, SbatchOptions
 from pytest_remex.variant import Variant
 
@@ -148,10 +150,14 @@ def default_repo(config: pytest.Config) -> Repo:
 
 
 def default_remote(config: pytest.Config) -> Remote:
-    """Return the remote from the ini keys; this machine if they set none."""
+    """Return the remote that --remex-remote names, or the ini keys describe; or this machine."""
+    if chosen := _remote_name(config):
+        return remotes_of(config)[chosen]
     host, clone, runs, shell = (
         str(config.getini(f"remex_{key}")) for key in ("host", "clone", "runs", "shell")
     )
+    if not (host or runs):
+        _refuse_no_choice(config)
     if not host:
         here = (
             Path(os.path.expandvars(runs)).expanduser()
@@ -166,6 +172,16 @@ def default_remote(config: pytest.Config) -> Remote:
                 f"{'clone' if key == 'remex_clone' else 'folder for runs'} on the cluster"
             )
     return Remote(host, clone, runs, shell=shell, transport=_transport(config))
+
+
+def _refuse_no_choice(config: pytest.Config) -> None:
+    """Refuse to run on this machine where the configuration names remotes, and none is chosen."""
+    names = [*remotes_of(config)]
+    if names and mode(config) is not Mode.DRY:
+        raise pytest.UsageError(
+            f"the configuration names the {'remotes' if names[1:] else 'remote'} "
+            f"{' and '.join(names)}: choose with --remex-remote={names[0]}, here or in addopts"
+        )
 
 
 def _transport(config: pytest.Config) -> Any:  # noqa: ANN401 - one of the words of Remote
@@ -194,7 +210,22 @@ def _variant(config: pytest.Config) -> Variant:
     base = config.option.remex_base
     if base is not None and (not base.strip() or not base.isprintable()):
         raise pytest.UsageError(f"--remex-base={base!r}: name a branch, tag or commit")
-    return Variant(base=base or "")
+    return Variant(base=base or "", remote=_remote_name(config))
+
+
+def _remote_name(config: pytest.Config) -> str:
+    """Return the name of the remote that the command line chooses; empty if it chooses none."""
+    name: str | None = config.option.remex_remote
+    if name is None:
+        return ""
+    try:
+        known = remotes_of(config)
+    except SweepError as error:
+        raise pytest.UsageError(str(error)) from None
+    if name in known:
+        return name
+    names = f"names {' and '.join(known)}" if known else f"has no [tool.remex.remotes.{name}]"
+    raise pytest.UsageError(f"--remex-remote={name!r}: the configuration {names}")
 
 
 def _launching(config: pytest.Config) -> LaunchOptions:

@@ -30,6 +30,7 @@ from pytest_remex.pytest_plugin.items import (
     experiments,
     fixtures_of,
     is_experiment,
+    refuse_own_remote,
     set_word,
     shorten_reason,
     word_of,
@@ -153,6 +154,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             item.stash[VARIANT] = variant
         try:
             remotes_of(session.config)
+            refuse_own_remote(items)
             mode = _mode_for(session, items)
         except RemexError as error:
             raise pytest.UsageError(str(error)) from error

@@ -20,7 +20,7 @@ from pytest_remex.pytest_plugin.items import (
     experiment_of,
     fail,
     failing_plainly,
-    only_remote_of,
+    is_pinned,
     parameters_of,
     places_of,
     sbatch_options_of,
@@ -126,7 +126,8 @@ class Preparer:
             upstream=self._prepared.get((variant_of(item), before)) if before else None,
             chosen=ADDED not in item.stash,
             variant=variant_of(item),
-            remote=only_remote_of(item),
+            remote=places_of(item)[1],
+            pinned=is_pinned(item),
         )
 
     def prepare_again(

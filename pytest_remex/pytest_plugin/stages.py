@@ -12,7 +12,13 @@ import pytest
 
 from pytest_remex.errors import SweepError
 from pytest_remex.model import Config, Sweep
-from pytest_remex.pytest_plugin.items import experiments, parameters_of, point_of, sweep_for
+from pytest_remex.pytest_plugin.items import (
+    experiments,
+    is_pinned,
+    parameters_of,
+    point_of,
+    sweep_for,
+)
 from pytest_remex.sweep import sweep_of, upstream_at
 
 Key: TypeAlias = tuple[str, str, str]
@@ -91,9 +97,14 @@ def _mark_added(items: Collection[pytest.Function], chosen: Sequence[pytest.Func
     afters = {key for item in items if (key := upstream_key(item))}
     for item in items:
         if key_of_item(item) in afters and parameters_of(item):
+            fix = (
+                "choose one with --remex-remote=NAME"
+                if is_pinned(item)
+                else ("make that a dimension of the sweep")
+            )
             raise SweepError(
-                f"{item.nodeid} is parametrized by pytest.mark.parametrize too, and another sweep "
-                f"comes after it: make that a dimension of the sweep"
+                f"{item.nodeid} has parameters of fixtures or of pytest.mark.parametrize too, and "
+                f"another sweep comes after it: {fix}"
             )
         if id(item) not in here:
             item.stash[ADDED] = True

@@ -189,12 +189,12 @@ def check_names(record: LaunchRecord) -> None:
     names = [(_FILE, launch.id), (_HEX, launch.token), (_HEX, launch.base)]
     names += [each for run in record.runs.values() for each in _names(run)]
     wrong = [text for kind, text in names if not kind.fullmatch(text)]
-    about = launch.by + launch.variant.base
+    about = launch.by + launch.variant.texts
     if path.stem.partition(ADDED)[0] != launch.id or not about.isprintable():
         wrong.append(launch.id)
     for run in record.runs.values():
         shown = [run.node, run.id, run.taken, run.sweep, *(each.node for each in run.aliases)]
-        shown += [variant.base for variant in run.variants]
+        shown += [variant.texts for variant in run.variants]
         wrong += [text for text in shown if not text.isprintable()]
         wrong += [line for line in run.header.lines if not line.startswith("#SBATCH")]
     if wrong:

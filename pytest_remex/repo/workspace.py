@@ -38,7 +38,7 @@ class Named:
 
     `upstream` is the experiment that it comes after; None where that is not known, or there is
     none. `chosen` says that the user selected it: else it is there for what comes after it.
-    `remote` is where it must run; None where its grid runs in one place.
+    `remote` is where it is to run; `pinned` that its grid runs in several places.
     """
 
     node: str
@@ -48,6 +48,7 @@ class Named:
     chosen: bool = True
     variant: Variant = GRID
     remote: Remote | None = None
+    pinned: bool = False
 
     @property
     def brought(self) -> Mapping[str, str]:
@@ -85,7 +86,9 @@ class Prepared:
     chosen: bool = True
     """Whether the user selected it: else it is there for what comes after it."""
     remote: Remote | None = None
-    """Where it must run; None where its grid runs in one place."""
+    """Where it is to run."""
+    pinned: bool = False
+    """Whether its grid runs in several places, and a run in another one is not its own."""
     variant: Variant = GRID
     """The variant of the grid that it is prepared for."""
 
@@ -167,6 +170,7 @@ class Workspace:
             chosen=named.chosen,
             variant=named.variant,
             remote=named.remote,
+            pinned=named.pinned,
         )
 
     def _differs(self, edit: Edit) -> bool:
@@ -175,7 +179,8 @@ class Workspace:
 
     def _refuse_equal_inputs(self, named: Named, identity: Identity) -> None:
         experiment = named.experiment
-        key = experiment.sweep.name, identity.fingerprint, identity.replicate, named.remote
+        place = named.remote if named.pinned else None
+        key = experiment.sweep.name, identity.fingerprint, identity.replicate, place
         first = self._nodes.setdefault(key, named.node)
         if first != named.node:
             raise SweepError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,7 @@ def results(  # noqa: PLR0913 - the contract with users
     everything: bool = False,
     spread: bool = False,
     base: str = "",
+    remote: str = "",
 ) -> pd.DataFrame:
     """Return the results of a sweep, one row per experiment.
 
@@ -86,6 +88,8 @@ def results(  # noqa: PLR0913 - the contract with users
             `<name>.spread` the standard deviation (of a sample: NaN for one alone), and as
             `<name>.count` how many have it. Numbers alone are measures then.
         base: The branch, tag or commit of `--remex-base`; empty for the grid itself.
+        remote: The name of `--remex-remote`; or of a grid that one command runs on several remotes
+            the value of the column `remote`. Empty for the grid itself.
 
     Raises:
         RemexError: The results do not exist, or are damaged.
@@ -96,11 +100,11 @@ def results(  # noqa: PLR0913 - the contract with users
         >>> results("tams", grid=True).age.to_xarray()  # doctest: +SKIP
 
     """
-    path = _find(which, Variant(base=base))
+    path = _find(which, Variant(base=base, remote=remote))
     paths = [path] if path.name != CSV else _paths(path.parent, launch, everything=everything)
     tables = [_read(path) for path in paths]
     if None not in tables:
-        found = frame(_together([table for table in tables if table]))
+        found = _on_remote(frame(_together([table for table in tables if table])), remote)
         if spread:
             found, everything = _spread(found), False
         return _grid(found, ["launch"] if everything else []) if grid else found
@@ -113,7 +117,12 @@ def results(  # noqa: PLR0913 - the contract with users
 
 
 def curves(
-    which: str | Path, name: str | None = None, *, launch: str | None = None, base: str = ""
+    which: str | Path,
+    name: str | None = None,
+    *,
+    launch: str | None = None,
+    base: str = "",
+    remote: str = "",
 ) -> pd.DataFrame:
     """Return the curves that a sweep's runs recorded, at full resolution, one row per point.
 
@@ -125,6 +134,7 @@ def curves(
         name: Only the curves of this name.
         launch: The id of a launch; by default the newest run of each experiment.
         base: The branch, tag or commit of `--remex-base`; empty for the grid itself.
+        remote: The name of `--remex-remote`; empty for the grid itself.
 
     Raises:
         RemexError: The results do not exist, no curve has that name, or a file is damaged.
@@ -133,7 +143,7 @@ def curves(
         >>> curves("tams", "radius").groupby("experiment").y.max()  # doctest: +SKIP
 
     """
-    table = results(which, launch=launch, base=base)
+    table = results(which, launch=launch, base=base, remote=remote)
     labels: dict[str, list[str]] = {}
     parts = [pd.DataFrame({"experiment": [], "name": [], "x": [], "y": []})]
     for row in table[table["path"].notna()].to_dict("records"):
@@ -220,6 +230,13 @@ def _is_number(values: pd.Series[Any]) -> bool:
     return values.dtype.name in {"int64", "Int64", "float64"}
 
 
+def _on_remote(found: pd.DataFrame, remote: str) -> pd.DataFrame:
+    """Return the rows of a remote, where the table has those of several."""
+    if not remote or "remote" not in found.attrs["parameters"]:
+        return found
+    return found[found["remote"] == remote]
+
+
 def _find(which: str | Path, variant: Variant = GRID) -> Path:
     given = Path(which).expanduser().absolute()
     if given.is_file():
@@ -229,12 +246,24 @@ def _find(which: str | Path, variant: Variant = GRID) -> Path:
         folder = sweep / variant.folder
         if (folder / LAUNCHES).is_dir() or any((folder / n).is_file() for n in (CSV, RECORDED)):
             return folder / CSV
+    if variant.remote and (several := _table_of_several(which, variant)):
+        return several
     raise RemexError(
         f"no results of {str(which)!r}: neither a CSV, nor a folder that holds {CSV}, nor a sweep "
         f"in {_OUTPUT} of {Path.cwd()} or the folders above; "
         f"run pytest --remex-collect {variant.options}".rstrip()
         + " there, or give the path"
     )
+
+
+def _table_of_several(which: str | Path, variant: Variant) -> Path | None:
+    """Return the table of a grid that one command runs on several remotes, if it is such a one."""
+    try:
+        path = _find(which, replace(variant, remote=""))
+    except RemexError:
+        return None
+    table = _read(path)
+    return path if table and "remote" in table.names("point") else None
 
 
 def _paths(folder: Path, launch: str | None, *, everything: bool) -> list[Path]:

@@ -25,6 +25,7 @@ def runs(
     *,
     launch: str | None = None,
     base: str = "",
+    remote: str = "",
     plugins: Iterable[object] = (),
     **parameters: Value,
 ) -> list[Run]:
@@ -37,6 +38,7 @@ def runs(
         which: The sweep's name, searched for as by `results`; or the path of its folder.
         launch: The id of a launch; by default the newest run of each point.
         base: The branch, tag or commit of `--remex-base`; empty for the grid itself.
+        remote: The remote, as for `results`.
         plugins: Modules and objects with hooks that read outputs and configs; for MESA
             `[pytest_remex.extensions.mesa.plugin.MesaHooks()]`.
         parameters: Values that parameters have: the other points are left out.
@@ -50,7 +52,7 @@ def runs(
         ...     print(run.experiment.point, run.job.elapsed)
 
     """
-    table = results(which, launch=launch, base=base)
+    table = results(which, launch=launch, base=base, remote=remote)
     known = table.attrs.get("parameters", [])
     if unknown := [name for name in parameters if name not in known]:
         raise RemexError(

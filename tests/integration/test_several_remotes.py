@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from pytest_remex import results
+from pytest_remex import results, runs
 
 REMOTE = """
 import pytest
@@ -221,6 +221,127 @@ def test_sections_of_an_ini_file(several):
     )
     several.pytest("test_remotes.py").assert_outcomes(passed=1)
 
+
+ON = "--remex-remote=two"
+
+
+def test_a_chosen_remote(several):
+    """The option sends the grid there; its runs appear with it alone, and have their own tables."""
+    assert [*words(several.submit("-v", ON)).values()] == ["SUBMITTED"] * 3
+    assert len(names_in(several.path / "runs" / "two")) == 3
+    assert [*words(several.submit("-v", ON)).values()] == ["ALREADY SUBMITTED"] * 3
+    first = "--remex-remote=one"
+    assert [*words(several.pytest("--remex-plan", "-v", first)).values()] == ["NEW"] * 3
+    assert [*words(several.submit("-v", first)).values()] == ["SUBMITTED"] * 3
+    shutil.rmtree(several.output / "launches")
+    status = several.pytest("--remex-status", "--remex-wait", ON)
+    status.stdout.fnmatch_lines(["*remex status, --remex-remote=two*", "*= 3 completed in *"])
+    several.pytest("--remex-collect", ON).assert_outcomes(passed=3)
+    several.pytest("--remex-status", "--remex-wait", first).stdout.fnmatch_lines(
+        ["*= 3 completed*"]
+    )
+    several.pytest("--remex-collect", first).assert_outcomes(passed=3)
+    for name in ("one", "two"):
+        folder = several.output / "grid" / "remotes" / name
+        assert {*results("grid", remote=name)["run_directory"]} == names_in(
+            several.path / "runs" / name
+        )
+        assert f"grid at {name}" in (folder / "report.html").read_text()
+        assert [run.experiment.point for run in runs("grid", remote=name, a=2)] == [{"a": 2}]
+    assert not (several.output / "grid" / "results.csv").exists()
+    index = (several.output / "index.html").read_text()
+    assert "grid/remotes/one/report.html" in index
+    several.pytest("--remex-clean", "--remex-yes", ON)
+    assert not names_in(several.path / "runs" / "two")
+    assert len(names_in(several.path / "runs" / "one")) == 3
+
+
+def test_a_choice_is_asked_for(several):
+    """Where remotes have names and none is chosen, a mode refuses; a dry run needs none."""
+    several.pytest("sweeps.py").assert_outcomes(passed=3)
+    result = several.pytest("--remex-submit")
+    result.assert_outcomes(errors=3)
+    result.stdout.fnmatch_lines(
+        ["the configuration names the remotes one and two: choose with --remex-remote=one, *"]
+    )
+    several.write("pytest.ini", "[pytest]\naddopts = --remex-remote=one\n")
+    several.submit()
+    assert len(names_in(several.path / "runs" / "one")) == 3
+    assert len(names_in(several.path / "runs" / "one")) == 3
+    several.pytest("--remex-doctor", ON).stdout.fnmatch_lines(["ok * runs folder: */runs/two"])
+
+
+def test_the_same_place_by_another_way(several):
+    """What a fixture or remex_runs sent to a remote's runs folder is the remote's, by its name."""
+    several.write("pytest.ini", f"[pytest]\nremex_runs = {several.path}/runs/two\n")
+    several.submit()
+    assert [*words(several.submit("-v", ON)).values()] == ["ALREADY SUBMITTED"] * 3
+    several.pytest("--remex-status", "--remex-wait", ON).stdout.fnmatch_lines(["*= 3 completed*"])
+    several.pytest("--remex-status").stdout.fnmatch_lines(["*= 3 completed in *"])
+    assert len(names_in(several.path / "runs" / "two")) == 3
+
+
+def test_wrong_choices(several):
+    """An unknown name is refused with the known ones, and so is a fixture beside the option."""
+    unknown = several.pytest("--remex-plan", "--remex-remote=three")
+    unknown.stderr.fnmatch_lines(["*--remex-remote='three': the configuration names one and two"])
+    several.write("conftest.py", NAMED)
+    both = several.pytest("--remex-plan", ON)
+    both.stderr.fnmatch_lines(
+        ["*--remex-remote=two, and the fixture remote in */conftest.py says*"]
+    )
+    (several.path / "pyproject.toml").unlink()
+    none = several.pytest("--remex-plan", ON)
+    none.stderr.fnmatch_lines(["*the configuration has no *tool.remex.remotes.two]"])
+
+
+def test_base_and_remote(several):
+    """Both options together ask for a grid of its own."""
+    several.git("tag", "v1")
+    several.commit(input_txt="new\n")
+    several.submit(ON, "--remex-base=v1")
+    several.pytest("--remex-status", ON).assert_outcomes(skipped=3)
+    both = (ON, "--remex-base=v1")
+    several.pytest("--remex-status", "--remex-wait", *both).stdout.fnmatch_lines(
+        ["*= 3 completed*"]
+    )
+    several.pytest("--remex-collect", *both).assert_outcomes(passed=3)
+    assert len(results("grid", base="v1", remote="two")) == 3
+
+
+def test_results_of_a_column(several):
+    """Where one command runs a grid on several remotes, `remote=` chooses the rows of one."""
+    several.write("conftest.py", NAMED)
+    several.submit("-k", "a=1")
+    several.pytest("--remex-status", "--remex-wait", "-k", "a=1")
+    several.pytest("--remex-collect", "-k", "a=1")
+    assert [*results("grid", remote="two")["remote"]] == ["two"]
+    assert len(runs("grid", remote="two")) == 1
+
+
+def test_stages_on_parametrized_remotes(several):
+    """A stage after another one cannot run on several remotes in one command: the option can."""
+    several.write("conftest.py", NAMED)
+    several.sweeps(STAGES)
+    refused = several.pytest("--remex-plan")
+    refused.stderr.fnmatch_lines(["*another sweep comes after it: choose one with --remex-remote*"])
+    (several.path / "conftest.py").unlink()
+    several.submit(ON)
+    waited = several.pytest("--remex-status", "--remex-wait", ON)
+    waited.stdout.fnmatch_lines(["*= 2 completed in *"])
+
+
+STAGES = """
+from pytest_remex import sweep
+
+@sweep({"a": [1]})
+def first(experiment):
+    (experiment.path / "input.txt").write_text("first")
+
+@sweep({"b": [1]}, after=first)
+def second(experiment):
+    experiment.upstream.bring("result.txt", "before.txt")
+"""
 
 TABLE = '[tool.remex.remotes.one]\nhost = "h"\nclone = "c"\nruns = "r"\n'
 

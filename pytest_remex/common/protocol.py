@@ -285,6 +285,7 @@ class Submit(NamedTuple):
 
     `patience` is how many seconds one sbatch may take, `limit_patience` how many seconds to retry
     against a submit limit, `width` how many sbatch run at a time; None for the agent's default.
+    `rate` is the most sbatch per second; None for no limit.
     """
 
     runs: str
@@ -295,6 +296,7 @@ class Submit(NamedTuple):
     patience: Optional[float] = None
     limit_patience: Optional[float] = None
     width: Optional[int] = None
+    rate: Optional[float] = None
     part: records.RecordPart = records.NO_PART
 
 

@@ -64,7 +64,7 @@ class LaunchOptions:
 
     `confirm` is the most jobs that a launch may have; None means any number. `new_base` also
     submits experiments with a run on another base. `again` adds a replicate to each point. `note`
-    is the reason, stored in the record.
+    is the reason, stored in the record. `rate` is the most sbatch per second; None for no limit.
     """
 
     grouping: Grouping = Grouping()
@@ -73,6 +73,7 @@ class LaunchOptions:
     new_base: bool = False
     again: bool = False
     note: str = ""
+    rate: float | None = None
 
     def of_experiment(self, *, chosen: bool) -> LaunchOptions:
         """Return the options for an experiment; what the user did not select is not run again."""

@@ -241,6 +241,7 @@ def _submit_held(session: LaunchSession, shas: Sequence[str], progress: Progress
             )
             for each in submissions
         ],
+        rate=session.rate,
         part=session.next_part(),
     )
     for event in session.connection.ask(request):

@@ -88,6 +88,8 @@ class Services:
     connect: Callable[[Remote], Connection]
     copied: dict[str, int] = field(default_factory=dict)
     """How many bytes of each launch record the runs folders have."""
+    rate: float | None = None
+    """The most sbatch per second; None for no limit."""
 
 
 @dataclass(slots=True)
@@ -122,6 +124,8 @@ class LaunchSession:
     """Other clients' claims on the same experiments, by commit."""
     befores: dict[str, Before] = field(default_factory=dict)
     """What runs come after, by commit."""
+    rate: float | None = None
+    """The most sbatch per second; None for no limit."""
 
     @property
     def worker(self) -> str:
@@ -223,6 +227,7 @@ def begin(
             unless_opened.callback(journal.discard)
             publisher = publisher_for(launch, launch.id, workspace.git, connection)
             session = LaunchSession(launch, journal, workspace, connection, publisher, grouping)
+            session.rate = services.rate
             if _is_opened(session):
                 session.fill_from(request.prepared.inputs)
                 unless_opened.pop_all()
@@ -260,6 +265,7 @@ def resume(
         publisher = publisher_for(launch, worker, workspace.git, connection, record.tips)
         session = LaunchSession(launch, journal, workspace, connection, publisher, grouping)
         unless_resumed.pop_all()
+    session.rate = services.rate
     if launch.remote.via != recorded.remote.via:
         session.warnings += withdraw_from_origin(workspace.git, worker, record.tips)
     session.introduced = set(record.runs) if session.is_own else set()

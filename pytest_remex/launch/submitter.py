@@ -79,7 +79,7 @@ class Submitter:
         self._folders = folders
         self._options = options
         self._listener = listener
-        services = Services(workspaces, connections.to)
+        services = Services(workspaces, connections.to, rate=options.rate)
         self._fitness = Fitness(connections.to, options.grouping)
         self._expected = 0
         self.launcher = Launcher(folders, services, options.grouping, options.note)

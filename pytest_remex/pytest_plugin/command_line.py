@@ -56,6 +56,7 @@ INI_KEYS = (
     ("repo", ".", "path of the repository on this machine, relative to rootdir"),
     ("output", "remex-output", "folder for launch records, outputs, results and report"),
     ("confirm", "1000", "most jobs that submit allows without --remex-yes"),
+    ("rate", "", "most sbatch calls per second of a submit, such as 2 or 0.5; empty: no limit"),
     ("poll", "30", "seconds between queries of a cluster while --remex-wait waits"),
     ("shell", "bash -lc", "shell on the cluster that starts our programs"),
     ("transport", "auto", "ssh client: fabric, openssh (ssh), or auto (ssh if it is connected)"),

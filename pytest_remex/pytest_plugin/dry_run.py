@@ -343,7 +343,9 @@ class DryRun:
             return "--remex-doctor checks what submit would refuse"
         if any(each.decision in SENT | {Decision.ASK} for each in self._planned):
             launching = self._settings.launching
-            asked = launching != LaunchOptions(confirm=launching.confirm, note=launching.note)
+            asked = launching != LaunchOptions(
+                confirm=launching.confirm, note=launching.note, rate=launching.rate
+            )
             is_changed = asked or bool(self._settings.sbatch.text)
             return f"--remex-submit {'with the same options ' if is_changed else ''}sends it"
         if any(each.decision is Decision.UNJUDGED for each in self._planned):

@@ -21,6 +21,9 @@ from pytest_remex.pytest_plugin.remotes import remotes_of
 from pytest_remex.sbatch.scheduling import OptionText, SbatchOptions
 from pytest_remex.variant import Variant
 
+SLOWEST, FASTEST = 0.01, 1000.0
+"""The sbatch calls per second that `remex_rate` can ask for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -243,6 +246,7 @@ def _launching(config: pytest.Config) -> LaunchOptions:
         new_base=option.remex_new_base,
         again=option.remex_again,
         note=option.remex_note or "",
+        rate=_rate(config),
     )
 
 
@@ -266,6 +270,16 @@ def _count(config: pytest.Config, key: str) -> int:
     if not text.isdecimal():
         raise pytest.UsageError(f"{key} = {text!r}: write a whole number")
     return int(text)
+
+
+def _rate(config: pytest.Config) -> float | None:
+    text = str(config.getini("remex_rate")).strip()
+    if not text:
+        return None
+    if not re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII) or not SLOWEST <= float(text) <= FASTEST:
+        what = f"remex_rate = {text!r}: write how many sbatch calls there may be per second"
+        raise pytest.UsageError(f"{what}, from {SLOWEST:g} to {FASTEST:g}, or nothing for no limit")
+    return float(text)
 
 
 def _bytes(config: pytest.Config, key: str) -> int | None:

@@ -108,12 +108,12 @@ def test_cancelled_while_it_runs(launch, lines):
 
 def test_requeued(launch):
     """A job that Slurm requeues runs what had not ended, and nothing again."""
-    script = "#!/bin/bash\necho ran >> ran\n[ $(cat code) != wait ] || [ -e ../go ] || sleep 60\n"
+    wait = "[ $(cat code) = 0 ] || [ -e waits ] || { touch waits; sleep 60; }"
+    script = f"#!/bin/bash\necho ran >> ran\n{wait}\n"
     submission = pack(launch, {"a": 0, "b": "wait", "c": 0}, script, ["#SBATCH --requeue"], slots=1)
     job = held(launch.submit(submission))
     launch.release(job)
-    until((launch.runs / "b/ran").exists, 30)
-    (launch.runs / "go").touch()
+    until((launch.runs / "b/waits").exists, 30)
     launch.cluster.run("scontrol", "requeue", job)
     until(lambda: [one.state for one in launch.cluster.jobs() if one.id == job] == ["PENDING"], 30)
     launch.cluster.run("scontrol", "update", f"jobid={job}", "starttime=now")

@@ -347,3 +347,14 @@ def test_a_script_that_is_not_its_commits_is_refused(launch):
     (refused,) = launch.submit(together._replace(directories=directories))
     assert "fourth/run.sbatch was changed after" in refused.message
     assert len(launch.shims.calls()) == 1
+
+
+def test_the_rate_of_sbatch(launch, tmp_path):
+    """The k-th sbatch of a request with a rate starts no sooner than k pauses after it."""
+    launch.cluster.down()
+    launch.shims.put(f"date +%s.%N >>{tmp_path}/times", "sbatch")
+    agent, began = launch.agent(), time.time()
+    runs = [launch.add(f"r{number}") for number in range(6)]
+    assert len(launch.submit(*runs, agent=agent, rate=5.0)) == 6
+    times = sorted(map(float, (tmp_path / "times").read_text().split()))
+    assert [k for k, at in enumerate(times, start=1) if at < began + k / 5] == []

@@ -11,12 +11,23 @@ from support.agent_launch import Launch as OwnLaunch
 from support.agent_launch import held
 from support.agents import Agent, AgentError, Repository
 from support.sites import WITH_ACCOUNTING
+from support.slurm import version
 
 from pytest_remex.common.jobs import JobState
 from pytest_remex.common.parts import RunJob
-from pytest_remex.common.protocol import LOCAL, SLURM, LookAtHost, Query
+from pytest_remex.common.protocol import (
+    LOCAL,
+    SLURM,
+    Cancel,
+    LookAtHost,
+    Query,
+    Release,
+    Released,
+)
 
 NOBODY = 65534
+LIMITS_RATES = (23, 2)
+"""From this Slurm on a controller can limit each user's requests."""
 
 
 @pytest.fixture
@@ -82,3 +93,26 @@ def test_a_job_of_another_user(site, shared, nobody, hidden):
     if hidden:
         assert "it belongs to root" in told.job.reason
     assert launch.jobs("r")[0].held
+
+
+@pytest.mark.skipif(version() < LIMITS_RATES, reason="this Slurm cannot limit requests")
+def test_requests_above_the_controllers_rate(site, shared, nobody):
+    """A controller that limits a user's requests (not root's) refuses none of ours for good."""
+    launch = OwnLaunch(site, shared / "runs")
+    runs = [launch.add(f"r{number}") for number in range(15)]
+    for path in (launch.runs, *launch.runs.rglob("*")):
+        os.chown(path, NOBODY, NOBODY)
+    limits = "rl_enable,rl_bucket_size=3,rl_refill_rate=2,rl_log_freq=0"
+    agent = nobody(**site.cluster.variables)
+    with site.cluster.changed(SlurmctldParameters=limits):
+        site.cluster.down()
+        events = agent.ask(launch.request(*runs, patience=180.0))
+        jobs = {name: job for event in events for name, job in event.jobs.items()}
+        asked = [RunJob(name, job) for name, job in jobs.items()]
+        released = agent.ask(Release(str(launch.runs), SLURM, asked))
+        told = agent.ask(Query(str(launch.runs), SLURM, asked))
+        agent.ask(Cancel(str(launch.runs), SLURM, asked))
+    assert sorted(jobs) == sorted(run.key for run in runs)
+    assert released == [Released(list(jobs.values()))]
+    assert {each.job.state for each in told} == {JobState.PENDING}
+    assert "limit" in (site.cluster.folder / "slurmctld.log").read_text()

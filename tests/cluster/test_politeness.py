@@ -78,3 +78,14 @@ touch {running}/$$; ls {running} | wc -l >>{seen}; sleep 0.3
     user.sweep(*(1.0 + number for number in range(10)))
     user.submit()
     assert 2 <= max(map(int, seen.read_text().split())) <= 4
+
+
+def test_the_rate_of_a_submit(user, cluster, shims, tmp_path):
+    """remex_rate reaches the cluster: sbatch is called once in so many seconds."""
+    cluster.down()
+    user.ini(remex_rate="0.5")
+    shims.submissions(f"date +%s.%N >>{tmp_path}/times")
+    user.submit()
+    times = sorted(map(float, (tmp_path / "times").read_text().split()))
+    assert len(times) == 3
+    assert times[-1] - times[0] > 2, "without a rate they start within the same half second"

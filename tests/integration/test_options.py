@@ -84,6 +84,10 @@ def test_wait_takes_seconds(project, option):
     ("line", "message"),
     [
         ("remex_confirm = many", "ERROR: remex_confirm = 'many': write a whole number"),
+        *(
+            (f"remex_rate = {each}", f"ERROR: remex_rate = {each!r}: write how many*")
+            for each in ("0", "-1", "fast", "1e3", "nan")
+        ),
         ("remex_layout = tree", "ERROR: remex_layout = 'tree': write links or flat"),
         (
             "remex_transport = carrier",

@@ -1,6 +1,6 @@
 """What sbatch says when Slurm refuses a job for good, for now, or in a way that leaves doubt.
 
-The words are those of slurm_errno.c in Slurm 22.05, as sbatch prints them.
+The words are those of slurm_errno.c in Slurm 22.05 (a rate limit: 24.11), as sbatch prints them.
 """
 
 FAILED = "Batch job submission failed: "
@@ -45,6 +45,7 @@ PERMANENT = (
 )
 
 LIMIT = (
+    f"{FAILED}Rate limit exceeded, please retry momentarily",
     f"AssocMaxSubmitJobLimit\n{POLICY}",
     f"QOSMaxSubmitJobPerUserLimit\n{POLICY}",
     UNAVAILABLE,

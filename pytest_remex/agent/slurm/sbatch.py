@@ -72,6 +72,24 @@ class Launcher:
                         process.signal_group(pid, signal.SIGKILL)
 
 
+class Pace:
+    """Keep calls apart: at most `rate` a second, whatever the threads; None for no limit."""
+
+    def __init__(self, rate: Optional[float]) -> None:
+        self._pause = 1 / rate if rate else 0.0
+        self._lock = threading.Lock()
+        self._last = time.monotonic()  # an earlier request may have just made a call
+
+    def wait(self) -> None:
+        """Wait until one more call may be made."""
+        if not self._pause:
+            return
+        with self._lock:
+            self._last = max(time.monotonic(), self._last + self._pause)
+            due = self._last
+        time.sleep(max(0.0, due - time.monotonic()))
+
+
 class LimitWatch:
     """Decide whether to retry after a submit limit; an accepted job resets the timer.
 
@@ -130,7 +148,9 @@ _FAILED = "Batch job submission failed: "
 _NO_ROOM = "Resource temporarily unavailable to start"
 """That there are too many processes, say: it is tried again, as a limit of Slurm's is."""
 _POLICY = "Job violates accounting/QOS policy"
-_LIMITS = re.compile(r"MaxSubmitJob|GrpSubmitJob|MaxSubmitPA|Resource temporarily unavailable")
+_LIMITS = re.compile(
+    r"MaxSubmitJob|GrpSubmitJob|MaxSubmitPA|Resource temporarily unavailable|Rate limit exceeded"
+)
 _REASON = re.compile(r"^sbatch: error: (?:Assoc|QOS)\w+$", re.MULTILINE)
 _REFUSED = (
     "Access/permission denied",

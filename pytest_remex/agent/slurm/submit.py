@@ -16,6 +16,7 @@ from pytest_remex.agent.slurm.sbatch import (
     REJECTED,
     Launcher,
     LimitWatch,
+    Pace,
     SbatchResult,
     refuses,
 )
@@ -52,6 +53,7 @@ class SubmitContext(NamedTuple):
     limit: LimitWatch
     submitted: List[SubmittedJob]
     width: int
+    pace: Pace
 
 
 def submit(request: Submit, reply: Reply) -> None:
@@ -64,7 +66,8 @@ def submit(request: Submit, reply: Reply) -> None:
         reply.send(fault)
     _tell_ignored(submissions, reply)
     with contextlib.closing(Launcher(patience)) as launcher:
-        context = SubmitContext(reply, launcher, limit, [], request.width or WIDTH)
+        width, pace = request.width or WIDTH, Pace(request.rate)
+        context = SubmitContext(reply, launcher, limit, [], width, pace)
         doubtful = _each(submissions, _continue, context)
         doubtful += _verify(context)
         if doubtful:
@@ -175,12 +178,20 @@ def _attempt(submission: LocatedSubmission, number: int, context: SubmitContext)
     while True:
         if limit.over:
             return SbatchResult(LIMIT, words=limit.message)
+        if not _wait_for_turn(context):
+            return SbatchResult(LIMIT, words="the client has gone")
         result = _sbatch(submission, number, context)
         if result.kind == HELD:
             limit.reset()
         if result.kind != LIMIT or context.reply.gone or not limit.wait(result.words):
             return result
         number += 1
+
+
+def _wait_for_turn(context: SubmitContext) -> bool:
+    """Wait until the rate allows another sbatch; return whether the client is still there."""
+    context.pace.wait()
+    return not context.reply.gone
 
 
 def _sbatch(submission: LocatedSubmission, number: int, context: SubmitContext) -> SbatchResult:

@@ -1,5 +1,8 @@
 """What sbatch says means a job, a refusal, a limit, or doubt."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,3 +74,26 @@ def test_a_limit_on_size_is_not_a_submit_limit():
         " (job submit limit, user's size and/or time limits)\n"
     )
     assert sbatch.judge(said, 1).kind == "rejected"
+
+
+def test_pace():
+    """Whatever the threads, the k-th call comes no sooner than k pauses after the beginning."""
+    began, pace = time.monotonic(), sbatch.Pace(50)
+
+    def call(_):
+        pace.wait()
+        return time.monotonic()
+
+    with ThreadPoolExecutor(4) as threads:
+        called = sorted(threads.map(call, range(12)))
+    early = [k for k, at in enumerate(called, start=1) if at < began + k / 50]
+    assert not early
+
+
+def test_no_pace():
+    """Without a rate nothing is waited for."""
+    pace = sbatch.Pace(None)
+    began = time.thread_time(), time.monotonic()
+    for _ in range(1000):
+        pace.wait()
+    assert time.monotonic() - began[1] < 1 + time.thread_time() - began[0]

@@ -62,7 +62,7 @@ def drawing() -> str:
             *(f"    {room}" for room in alone),
             "```",
             "",
-            f"Below all of these, and without arrows here: {below}.",
+            f"Without arrows here, since all may import them: {below}.",
             "",
         ]
     )

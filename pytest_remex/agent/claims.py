@@ -9,7 +9,7 @@ import contextlib
 import os
 import re
 import shutil
-from typing import NamedTuple, Tuple, Union
+from typing import FrozenSet, NamedTuple, Optional, Tuple, Union
 
 from pytest_remex.agent import fs, process, record_copies
 from pytest_remex.agent.errors import AgentError, UnreadableError
@@ -47,10 +47,11 @@ class Found(NamedTuple):
 def claim_runs(request: ClaimRuns, reply: Reply) -> None:
     """Store the part of the launch record that lists the experiments, then claim them."""
     record_copies.keep(request.runs, request.part)
+    known = frozenset(request.known)
 
     def answer(wanted: WantedClaim) -> None:
         reply.raise_if_gone()
-        reply.send(_answer(request.runs, wanted))
+        reply.send(_answer(request.runs, wanted, known))
 
     process.in_parallel(request.wanted, answer, WIDTH)
 
@@ -67,10 +68,12 @@ def mark_placed(runs: str, name: str) -> None:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
 
 
-def _answer(runs: str, wanted: WantedClaim) -> Union[Claimed, TakenBy, ClaimFault]:
+def _answer(
+    runs: str, wanted: WantedClaim, known: FrozenSet[str]
+) -> Union[Claimed, TakenBy, ClaimFault]:
     sha = wanted.claim.sha
     try:
-        found, condition, job = _claim(runs, wanted)
+        found, condition, job = _rival(runs, wanted, known) or _claim(runs, wanted)
     except AgentError as error:
         return ClaimFault(sha, str(error))
     if found.claim.job == wanted.claim.job:
@@ -96,6 +99,48 @@ def _claim(runs: str, wanted: WantedClaim) -> Tuple[Found, Condition, str]:
             return newest, condition, job
         claim = claim._replace(generation=newest.claim.generation + 1)
     return Found(claim), Condition.UNPLACED, ""
+
+
+def _rival(
+    runs: str, wanted: WantedClaim, known: FrozenSet[str]
+) -> Optional[Tuple[Found, Condition, str]]:
+    """Claim a point; return the claim of a client that was faster, with another fingerprint.
+
+    Fingerprints differ where clients exclude other files, or start from other base commits. A
+    client that did not know of the other's launch could not ask its user.
+    """
+    claim, number = wanted.claim, 1
+    if not wanted.point:
+        return None
+    if not _FINGERPRINT.match(wanted.point):
+        raise AgentError("request", f"{wanted.point!r} is not a digest of a point")
+    while True:
+        path = paths.claimed_point(runs, wanted.point, number)
+        fs.make_common(runs, os.path.dirname(path))
+        if fs.create(path, dumps(claim, CLAIM_FORMAT)):
+            return None
+        there = _of_point(path)
+        if there is not None and there.launch not in known and _is_recorded(runs, there):
+            if there.fingerprint == claim.fingerprint:
+                return None  # the claim of the fingerprint decides
+            condition, job = _condition(runs, there)
+            return Found(there, record_copies.owner(os.lstat(path).st_uid)), condition, job
+        number += 1
+
+
+def _of_point(path: str) -> Optional[Claim]:
+    """Return the claim in a point's file; None if it cannot be used, as it is only a precaution."""
+    try:
+        found = loads(Claim, fs.read(path) or "", CLAIM_FORMAT)
+        return _checked(found, found.name)
+    except TypedJsonError:
+        return None
+
+
+def _is_recorded(runs: str, there: Claim) -> bool:
+    """Return whether a launch's record can be read here, so that the next command knows it."""
+    is_name = os.path.basename(there.launch) == there.launch
+    return is_name and os.access(paths.launch_record(runs, there.launch), os.R_OK)
 
 
 def _gives_way(condition: Condition, *, over: bool) -> bool:

@@ -231,7 +231,7 @@ def _job_if_elsewhere(run: RunRecord, job: Job, outputs: FetchedOutputs) -> Job:
     why = (
         f"collected by {who.by} on {who.on}, and its run directory is gone since: copy "
         f"{run.directory} from the folder runs of the remex-output there, or run it once more "
-        f"with --remex-submit --remex-again"
+        f"with --remex-submit --remex-retry=all"
     )
     return job._replace(state=JobState.PURGED, reason=why)
 

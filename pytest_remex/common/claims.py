@@ -71,12 +71,14 @@ class WantedClaim(NamedTuple):
 
     `over` is the experiment's previous job, which has ended as far as the client knows, so that
     this one may follow it. `unplaced` means that the previous job's run directory will never be
-    made, because this client does not have its commit.
+    made, because this client does not have its commit. `point` is a digest of what is equal for all
+    clients, whatever they exclude from the fingerprint; empty if the user wants a further job.
     """
 
     claim: Claim
     over: Optional[JobOfRun] = None
     unplaced: bool = False
+    point: str = ""
 
 
 class Condition(str, Enum):
@@ -123,11 +125,15 @@ class ClaimFault(NamedTuple):
 
 
 class ClaimRuns(NamedTuple):
-    """Claim experiments, after appending `part` of the launch record, which lists them."""
+    """Claim experiments, after appending `part` of the launch record, which lists them.
+
+    `known` are the launches that the client decided by.
+    """
 
     runs: str
     part: RecordPart
     wanted: List[WantedClaim]
+    known: List[str] = []  # noqa: RUF012 - never changed, and NamedTuple has no factory
 
 
 Request = ClaimRuns

@@ -128,6 +128,11 @@ def claim(runs: str, name: str, mark: str = "") -> str:
     return os.path.join(runs, REMEX, "claims", name) + (f".{mark}" if mark else "")
 
 
+def claimed_point(runs: str, key: str, number: int) -> str:
+    """Return the file that names the launch which claimed a point; see `claims.WantedClaim`."""
+    return os.path.join(runs, REMEX, "points", key[:2], f"{key[2:]}.{number}")
+
+
 def launch_records(runs: str) -> str:
     """Return the folder that holds the copies of launch records."""
     return os.path.join(runs, REMEX, "launches")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from pytest_remex.launch.outcomes import Candidate, Outcome, State
 from pytest_remex.launch.session import LaunchSession, SubmitRequest
 from pytest_remex.model import Commit
 from pytest_remex.records.copies import check_names
+from pytest_remex.records.fields import variant_to_json
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.launch import Launch, whoami
 from pytest_remex.records.schema import RunRecord
@@ -44,11 +47,21 @@ def wanted_claim(session: LaunchSession, request: SubmitRequest, run: RunRecord)
     )
     if run.job_number > 1:
         return WantedClaim(claim, claim.job._replace(job_number=run.job_number - 1))
-    if request.over is None or request.resumed is not None:
+    if request.resumed is not None:
         return WantedClaim(claim)
+    if request.over is None:
+        return WantedClaim(claim, point=_digest(session, claim))
     over = request.over
     job = JobOfRun(over.launch.token, over.run.commit.sha, over.run.job_number)
     return WantedClaim(claim, job, not over.run.stage.settled and not request.afresh)
+
+
+def _digest(session: LaunchSession, claim: Claim) -> str:
+    """Return a digest of an experiment's point: equal for all clients of the cluster's clone."""
+    variant = variant_to_json(session.launch.variant)
+    told = [session.clone, claim.sweep, variant, claim.point, claim.replicate]
+    text = json.dumps(told, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def follow(candidate: Candidate, taken: TakenBy, run: RecordedRun | None) -> bool:
@@ -66,8 +79,10 @@ def follow(candidate: Candidate, taken: TakenBy, run: RecordedRun | None) -> boo
     outcome = _outcome_of(taken) or (run and Outcome.of_released(run))
     if outcome is None and run is not None and is_continued_elsewhere(run):
         outcome = Outcome.unfinished_run(run)
-    if outcome is not None or run is None or candidate.rounds == ROUNDS:
-        claim = taken.claim
+    claim = taken.claim
+    # Its commit has other inputs: the user decides, with the next command.
+    is_other = claim.fingerprint != candidate.request.prepared.identity.fingerprint
+    if outcome is not None or run is None or is_other or candidate.rounds == ROUNDS:
         candidate.outcome = outcome or Outcome.unfinished(claim.launch, claim.by)
         return False
     candidate.request = replace(candidate.request, resumed=run, retried=None)

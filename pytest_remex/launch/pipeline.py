@@ -128,7 +128,8 @@ def send(batch: Batch, progress: Progress) -> list[RunRecord]:
     session.journal.sync()
     # the agent claims while the commits are pushed
     claims = [batch.wanted[sha] for sha in jobless]
-    request = ClaimRuns(session.launch.remote.runs, session.next_part(), claims)
+    known = session.known_launches
+    request = ClaimRuns(session.launch.remote.runs, session.next_part(), claims, known)
     answers = session.connection.ask(request)
     source = _publish(session, batch, jobless)
     _note_claims(session, answers)
@@ -146,7 +147,7 @@ def finish(session: LaunchSession) -> None:
     session.publisher.withdraw()
     launch, runs = session.launch, session.launch.remote.runs
     worker = "" if session.is_own else session.worker
-    tidying = session.connection.ask(Tidy(_clone(session), runs, launch.id, launch.token, worker))
+    tidying = session.connection.ask(Tidy(session.clone, runs, launch.id, launch.token, worker))
     for _ in tidying:
         pass
     session.journal.write([Tidied()])
@@ -181,7 +182,7 @@ def _place(session: LaunchSession, source: Source, shas: Sequence[str], progress
     launch, remote = session.launch, session.launch.remote
     placed: list[str] = []
     request = Place(
-        clone=_clone(session),
+        clone=session.clone,
         runs=remote.runs,
         launch=launch.id,
         token=launch.token,
@@ -303,11 +304,6 @@ def _release(session: LaunchSession, shas: Sequence[str]) -> None:
 def _whole_job(job: str) -> str:
     """Return the id of a task's whole array: releasing it releases all its tasks."""
     return str(JobId.parse(job)._replace(task=""))
-
-
-def _clone(session: LaunchSession) -> str:
-    remote = session.launch.remote
-    return remote.clone if remote.host is not None else str(session.workspace.git.top)
 
 
 def clean_up_after_crashes(

@@ -126,6 +126,20 @@ class LaunchSession:
     """What runs come after, by commit."""
     rate: float | None = None
     """The most sbatch per second; None for no limit."""
+    copied_records: Mapping[str, int] = field(default_factory=dict)
+    """The records, by name, that this client has read or sent; its decisions rest on them."""
+
+    @property
+    def clone(self) -> str:
+        """The clone's path on the cluster; on this machine the repository's."""
+        if self.launch.remote.host is None:
+            return str(self.workspace.git.top)
+        return self.connection.host().clone
+
+    @property
+    def known_launches(self) -> list[str]:
+        """The launches that this client's decisions rest on."""
+        return sorted({name.partition(ADDED)[0] for name in self.copied_records})
 
     @property
     def worker(self) -> str:
@@ -228,6 +242,7 @@ def begin(
             publisher = publisher_for(launch, launch.id, workspace.git, connection)
             session = LaunchSession(launch, journal, workspace, connection, publisher, grouping)
             session.rate = services.rate
+            session.copied_records = services.copied
             if _is_opened(session):
                 session.fill_from(request.prepared.inputs)
                 unless_opened.pop_all()
@@ -269,6 +284,7 @@ def resume(
     if launch.remote.via != recorded.remote.via:
         session.warnings += withdraw_from_origin(workspace.git, worker, record.tips)
     session.introduced = set(record.runs) if session.is_own else set()
+    session.copied_records = services.copied
     session.copied = services.copied.get(journal.name, 0)
     session.add(record.runs.values())
     session.in_doubt = frozenset(

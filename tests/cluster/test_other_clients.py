@@ -175,6 +175,24 @@ def test_two_clients_submit_at_the_same_moment(user, other, cluster, options):
         assert_clean(each, before)
 
 
+def test_two_clients_that_exclude_other_files(user, other, cluster):
+    """Their fingerprints differ, and still each experiment gets one job at the same moment.
+
+    Slow patches let both read the runs folder before the other one's launch is there.
+    """
+    for each in (user, other):
+        each.edit("    patch_inlist(", "    __import__('time').sleep(2)\n    patch_inlist(")
+    odd = ("-o", "remex_control=docs/")  # README is an input then
+    started = [
+        each.start("--remex-submit", "-v", *options) for each, options in ((user, ()), (other, odd))
+    ]
+    for process in started:
+        finished(process)
+    for each, options in ((user, ()), (other, odd)):
+        assert len(ALREADY.findall(each.submit(*options).text)) == 3
+    assert_once(user, cluster, 3)
+
+
 def test_a_damaged_record_there_is_told(user, other, cluster):
     """It is not used, and all others are."""
     user.submit()

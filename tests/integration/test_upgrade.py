@@ -146,7 +146,7 @@ def test_a_fresh_clone_is_told_who_collected_what_was_purged(collected):
 
 @pytest.mark.parametrize("way", ["copy", "again"])
 def test_what_that_message_names_works(collected, way):
-    """The outputs copied from there are judged; --remex-again runs what it is asked for."""
+    """The outputs copied from there are judged; --remex-retry=all runs what it is asked for."""
     for run in collected.run_directories():
         shutil.rmtree(run)
     collected.pytest("--remex-collect").assert_outcomes(skipped=3)
@@ -154,7 +154,7 @@ def test_what_that_message_names_works(collected, way):
         there = collected.path / "elsewhere/laptop/runs"
         shutil.copytree(there, collected.output / "runs", dirs_exist_ok=True)
     else:
-        collected.ran("--remex-again")
+        collected.ran("--remex-retry=all")
     collected.pytest("--remex-collect").assert_outcomes(passed=3)
 
 

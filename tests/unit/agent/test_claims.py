@@ -32,15 +32,15 @@ def claim(by="ann", **changes):
     return Claim(**{**facts, **changes})
 
 
-def want(by="ann", over=None, *, unplaced=False, **changes):
+def want(by="ann", over=None, *, unplaced=False, point="", **changes):
     """Return a claim that is asked for, with `over` after the claim that is over."""
     job = over.job if over else None
-    return WantedClaim(claim(by, **changes), job, unplaced=unplaced)
+    return WantedClaim(claim(by, **changes), job, unplaced=unplaced, point=point)
 
 
-def ask(agent, runs, *wanted):
+def ask(agent, runs, *wanted, known=()):
     """Claim, and return the answers in the order of the claims."""
-    events = agent.ask(ClaimRuns(str(runs), RecordPart(), list(wanted)))
+    events = agent.ask(ClaimRuns(str(runs), RecordPart(), list(wanted), list(known)))
     order = [each.claim.sha for each in wanted]
     return sorted(events, key=lambda event: order.index(event.sha))
 
@@ -98,6 +98,86 @@ def test_one_of_many_clients_wins_each_experiment(start_agent, tmp_path):
     won = [e.sha for events in answers.values() for e in events if isinstance(e, Claimed)]
     assert sorted(won, key=int) == [str(n) for n in range(50)]
     assert sum(len(events) for events in answers.values()) == 200
+
+
+POINT = "9" * 64
+
+
+@pytest.fixture
+def by_ann(agent, tmp_path):
+    """Return a runs folder where Ann's recorded launch has a point."""
+    (tmp_path / ".remex/launches").mkdir(parents=True)
+    (tmp_path / ".remex/launches/L_ann.jsonl").touch()
+    assert isinstance(ask(agent, tmp_path, want(point=POINT))[0], Claimed)
+    return tmp_path
+
+
+def test_a_point_is_one_clients_whatever_it_excludes(agent, by_ann):
+    """Who did not know of the other's launch learns of it, though its fingerprint differs."""
+    for _ in range(2):
+        (taken,) = ask(agent, by_ann, want("bob", fingerprint="77aabb", point=POINT))
+        assert taken == TakenBy("sha_bob", claim(), Condition.UNPLACED, "")
+    assert not (by_ann / ".remex/claims/77").exists()
+    (again,) = ask(agent, by_ann, want(point=POINT))
+    assert again == Claimed("sha_ann", name())
+
+
+def test_a_point_follows_what_the_client_knew(agent, by_ann):
+    """Who knew of the launch has decided; but of two such clients one is faster."""
+    for _ in range(2):
+        bob = want("bob", fingerprint="77aabb", point=POINT)
+        assert isinstance(ask(agent, by_ann, bob, known=["L_ann"])[0], Claimed)
+    (by_ann / ".remex/launches/L_bob.jsonl").touch()
+    eve = want("eve", fingerprint="55aabb", point=POINT)
+    (taken,) = ask(agent, by_ann, eve, known=["L_ann"])
+    assert taken.claim.by == "bob@laptop"
+
+
+@pytest.mark.parametrize("way", ["no record", "damaged", "elsewhere", "same inputs"])
+def test_a_point_that_does_not_count(agent, by_ann, way):
+    """It is a precaution: what no launch record tells of keeps nobody from submitting."""
+    bob = want("bob", fingerprint="77aabb", point=POINT)
+    (path,) = (by_ann / ".remex/points").glob("*/*")
+    if way == "no record":
+        (by_ann / ".remex/launches/L_ann.jsonl").unlink()
+    elif way == "damaged":
+        path.write_text('{"fingerprint": []}')
+    elif way == "elsewhere":
+        path.write_text(path.read_text().replace('"run_ann"', '"../run_ann"'))
+    else:
+        path.write_text(path.read_text().replace(PRINT, "77aabb"))
+    assert isinstance(ask(agent, by_ann, bob)[0], Claimed)
+
+
+@pytest.mark.parametrize("point", ["../../../x", "zz" * 32, "9"])
+def test_a_points_name_stays_in_its_folder(agent, tmp_path, point):
+    """What is no digest claims nothing."""
+    (fault,) = ask(agent, tmp_path, want(point=point))
+    assert isinstance(fault, ClaimFault)
+    assert not (tmp_path / ".remex").exists()
+
+
+def test_one_of_many_clients_wins_each_point(start_agent, tmp_path):
+    """Four clients with four fingerprints for the same 50 points get each of them once."""
+    (tmp_path / ".remex/launches").mkdir(parents=True)
+    answers = {}
+
+    def client(number, by):
+        points = [f"{n:064x}" for n in range(50)]
+        wanted = [
+            want(by, fingerprint=f"{number}{n:06x}", sha=str(n), point=point)
+            for n, point in enumerate(points)
+        ]
+        (tmp_path / f".remex/launches/L_{by}.jsonl").touch()
+        answers[by] = ask(start_agent(), tmp_path, *wanted)
+
+    threads = [threading.Thread(target=client, args=each) for each in enumerate("abcd")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    won = [e.sha for events in answers.values() for e in events if isinstance(e, Claimed)]
+    assert sorted(won, key=int) == [str(n) for n in range(50)]
 
 
 def test_what_became_of_a_claim_is_told(agent, tmp_path):

@@ -65,6 +65,8 @@ __all__ = ["SubmittedJob", "collect", "submit"]
 
 CONFIRM = 1000
 """The most jobs that are submitted without `yes`: the default of remex_confirm."""
+CONFIRM_BYTES = 10 * 1000**3
+"""The most bytes that are fetched without `yes`: the default of remex_confirm_bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,7 @@ def collect(  # noqa: PLR0913 - the contract with users
     names: Iterable[str] | None = None,
     offline: bool = False,
     max_file: int | None = None,
+    yes: bool = False,
     plugins: Iterable[object] = (),
 ) -> dict[str, pd.DataFrame]:
     """Fetch and judge the newest runs of a file's sweeps, publish and return their results.
@@ -163,6 +166,7 @@ def collect(  # noqa: PLR0913 - the contract with users
         names: The names of the sweeps to collect; None for all in the file.
         offline: Make no connection; judge the outputs on this machine.
         max_file: Leave larger outputs, in bytes, on the cluster; None for no limit.
+        yes: Allow more than 10 GB to be fetched.
         plugins: Modules and objects with `pytest_remex_*` hooks.
 
     Returns:
@@ -187,7 +191,8 @@ def collect(  # noqa: PLR0913 - the contract with users
         runs = [WantedRun(_reached_by(remote, each.recorded), each.sweep) for each in submitted]
         connect_to = None if offline else connection_to
         others = pipeline.wanted_upstreams(runs, index)
-        fetched = _collect([*runs, *others], folder / "runs", connect_to, largest=max_file)
+        options = FetchOptions(largest=max_file, most=None if yes else CONFIRM_BYTES)
+        fetched = _collect([*runs, *others], folder / "runs", connect_to, options)
         collected = pipeline.with_upstreams(fetched[: len(runs)], fetched[len(runs) :])
         recorded = RecordedRows(folder, None, _warn)
         place = _Place(repo or Repo("."), remote, workspaces, hooks, recorded)
@@ -339,11 +344,10 @@ def _reached_by(remote: Remote | None, recorded: RecordedRun) -> RecordedRun:
 
 
 def _collect(
-    runs: Sequence[WantedRun], folder: Path, connect_to: Connect | None, *, largest: int | None
+    runs: Sequence[WantedRun], folder: Path, connect_to: Connect | None, options: FetchOptions
 ) -> list[CollectedRun]:
     if connect_to is None:
         return pipeline.collect_offline(runs, folder)
-    options = FetchOptions(largest=largest)
     return pipeline.collect(runs, connect_to, folder, show_nothing, options)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich import filesize
 
+from pytest_remex.collect.amount import WantedFile, refuse_above
 from pytest_remex.collect.logs import log_patterns
 from pytest_remex.collect.manifest import (
     FetchedOutputs,
@@ -105,11 +106,12 @@ class FetchOptions:
     """What to fetch of runs.
 
     `partial`: also fetch outputs of running jobs. Files of more than `largest` bytes stay on the
-    cluster; None for no limit.
+    cluster; None for no limit. More than `most` bytes in all are refused; None for no limit.
     """
 
     partial: bool = False
     largest: int | None = None
+    most: int | None = None
 
 
 def collect_offline(runs: Iterable[WantedRun], folder: Path) -> list[CollectedRun]:
@@ -138,7 +140,7 @@ def collect(
         options: What to fetch of each run.
 
     Raises:
-        RemoteError: A remote cannot be reached, or a transfer fails.
+        RemoteError: A remote cannot be reached, a transfer fails, or there is too much to fetch.
         RecordError: A note or a launch record cannot be written.
 
     """
@@ -147,8 +149,13 @@ def collect(
     here = [_on_this_machine(each, jobs, folder) for each in runs]
     wanted = [each for each in here if _is_wanted(each, options)]
     fetched: dict[str, CollectedRun] = {}
-    for remote, group in _by_remote(wanted).items():
-        fetched |= _fetch(_Listing(group, connect(remote), options.largest), folder, progress)
+    listed = [
+        _list(group, connect(remote), progress, options)
+        for remote, group in _by_remote(wanted).items()
+    ]
+    refuse_above(options.most, (file for each in listed for file in each.wanted_files()))
+    for each_listed in listed:
+        fetched |= _fetch(each_listed, folder, progress)
     collected = [fetched.get(each.run.directory, each) for each in here]
     share([each.recorded for each in collected if _is_news(each)], _told, connect)
     return collected
@@ -255,11 +262,30 @@ def _by_remote(runs: Sequence[CollectedRun]) -> dict[Remote, list[CollectedRun]]
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """Runs on one remote whose outputs are listed; files above `largest` bytes are not fetched."""
+    """Runs on one remote, and a listing of their outputs by run directory.
+
+    Files above `largest` bytes are not fetched.
+    """
 
     runs: Sequence[CollectedRun]
     connection: Connection
     largest: int | None
+    listed: Mapping[str, FetchedOutputs] = field(default_factory=dict)
+
+    @property
+    def stale(self) -> list[tuple[CollectedRun, str]]:
+        """The files that are missing here or have changed, each with its run."""
+        return [
+            (each, name)
+            for each in self.runs
+            for name in each.outputs.stale(self.listed[each.run.directory].files)
+        ]
+
+    def wanted_files(self) -> Iterator[WantedFile]:
+        """Yield what is to be fetched."""
+        for each, name in self.stale:
+            size, _ = self.listed[each.run.directory].files[name]
+            yield WantedFile(name, size, each.patterns)
 
     def ask(self) -> dict[str, FetchedOutputs]:
         """List the current outputs of each run, by run directory."""
@@ -285,15 +311,17 @@ def _listed(event: Outputs, patterns: tuple[str, ...]) -> FetchedOutputs:
     )
 
 
+def _list(
+    runs: Sequence[CollectedRun], connection: Connection, progress: Progress, options: FetchOptions
+) -> _Listing:
+    progress("listing", 0, len(runs))
+    listing = _Listing(runs, connection, options.largest)
+    return replace(listing, listed=listing.ask())
+
+
 def _fetch(listing: _Listing, folder: Path, progress: Progress) -> dict[str, CollectedRun]:
     runs, connection = listing.runs, listing.connection
-    progress("listing", 0, len(runs))
-    listed = listing.ask()
-    stale = [
-        f"{each.run.directory}/{name}"
-        for each in runs
-        for name in each.outputs.stale(listed[each.run.directory].files)
-    ]
+    stale = [f"{each.run.directory}/{name}" for each, name in listing.stale]
     gone: set[str] = set()
     if stale:
         progress("fetching", 0, len(stale))
@@ -303,7 +331,7 @@ def _fetch(listing: _Listing, folder: Path, progress: Progress) -> dict[str, Col
 
         gone = set(connection.fetch(connection.host().runs, stale, folder, progress=tell))
     again = listing.ask()
-    return {each.run.directory: _noted(each, listed, again, gone) for each in runs}
+    return {each.run.directory: _noted(each, listing.listed, again, gone) for each in runs}
 
 
 def _speed(moved: TransferProgress) -> str:

@@ -337,7 +337,7 @@ class CollectMode(RecordedRunsMode):
                 self._connections.to,
                 self._settings.runs,
                 progress,
-                FetchOptions(self._settings.partial, self._settings.largest),
+                FetchOptions(self._settings.partial, self._settings.largest, self._settings.most),
             )
 
     def _wait(self, runs: Mapping[str, RecordedRun]) -> None:

@@ -56,6 +56,7 @@ INI_KEYS = (
     ("repo", ".", "path of the repository on this machine, relative to rootdir"),
     ("output", "remex-output", "folder for launch records, outputs, results and report"),
     ("confirm", "1000", "most jobs that submit allows without --remex-yes"),
+    ("confirm_bytes", "10G", "most bytes that collect fetches without --remex-yes; 0: no limit"),
     ("rate", "", "most sbatch calls per second of a submit, such as 2 or 0.5; empty: no limit"),
     ("poll", "30", "seconds between queries of a cluster while --remex-wait waits"),
     ("shell", "bash -lc", "shell on the cluster that starts our programs"),
@@ -137,8 +138,9 @@ def _plan_or_submit_modifiers() -> list[Modifier]:
         ),
         Modifier(
             "yes",
-            frozenset({Mode.SUBMIT, Mode.CLEAN}),
-            "submit: allow more jobs than remex_confirm; clean: remove (default: no)",
+            frozenset({Mode.SUBMIT, Mode.COLLECT, Mode.CLEAN}),
+            "submit, collect: go above remex_confirm, remex_confirm_bytes; clean: remove "
+            "(default: no)",
         ),
     ]
 

@@ -31,7 +31,7 @@ class Settings:
 
     `wait` is None for no wait, else the most seconds (0: no limit); `poll` is the least number of
     seconds between queries of a cluster; `largest` is how many bytes an output may have to be
-    fetched, None for no limit.
+    fetched, `most` how many a collect may fetch in all, None for no limit.
     """
 
     mode: Mode
@@ -44,6 +44,7 @@ class Settings:
     portable: bool
     wait: float | None
     largest: int | None
+    most: int | None
     poll: float
     launch: str | None
     json: Path | None
@@ -126,6 +127,7 @@ def settings(config: pytest.Config) -> Settings:
         portable=option.remex_portable,
         wait=option.remex_wait,
         largest=_bytes(config, "remex_max_file"),
+        most=None if option.remex_yes else _bytes(config, "remex_confirm_bytes") or None,
         poll=float(_count(config, "remex_poll")),
         launch=option.remex_launch,
         json=option.remex_json,

@@ -1,8 +1,10 @@
-"""remex_max_file: outputs above it are named and stay where they are; and runs that are refused."""
+"""remex_max_file and remex_confirm_bytes: what is too large stays where it is, and is told."""
 
 import shutil
 
 import pytest
+
+from pytest_remex import RemexError, Repo, scripting
 
 SWEEP = """
 from pytest_remex import optional, sweep
@@ -89,13 +91,51 @@ def test_output_that_became_too_large(sized):
     project.pytest("--remex-collect").assert_outcomes(failed=1)
 
 
+@pytest.mark.parametrize("key", ["remex_max_file", "remex_confirm_bytes"])
 @pytest.mark.parametrize("value", ["1X", "-1", "1 G B", "much"])
-def test_bad_limit(project, value):
+def test_bad_limit(project, key, value):
     """What is no size is refused with the value."""
-    project.write("pytest.ini", f"[pytest]\nremex_max_file = {value}\n")
+    project.write("pytest.ini", f"[pytest]\n{key} = {value}\n")
     result = project.pytest("--remex-collect")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert f"remex_max_file = {value!r}: write a size, such as 500M or 2G" in result.stderr.str()
+    assert f"{key} = {value!r}: write a size, such as 500M or 2G" in result.stderr.str()
+
+
+def test_more_than_is_fetched_unasked(sized):
+    """Where a collect would fetch too much it says of what, and fetches nothing without consent."""
+    project = sized("20M", limit="1G")
+    project.write("pytest.ini", "[pytest]\nremex_confirm_bytes = 10M\n")
+    result = project.pytest("--remex-collect")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*would fetch 21.0 MB in 3 files, above remex_confirm_bytes = 10.0 MB: nothing was*",
+            "large.bin: 21.0 MB in 1 file; result.txt: 5 bytes in 1 file; job.out: 0 bytes in*",
+            "add --remex-yes to fetch it*",
+        ]
+    )
+    assert not list((project.output / "runs").glob("*/*"))
+    project.pytest("--remex-collect", "--remex-yes").assert_outcomes(passed=1)
+    project.pytest("--remex-collect").assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("limit", ["0", "", "30M"])
+def test_as_much_as_is_fetched_unasked(sized, limit):
+    """Below the limit, or without one, a collect asks for nothing."""
+    project = sized("20M", limit="1G")
+    project.write("pytest.ini", f"[pytest]\nremex_confirm_bytes = {limit}\n")
+    project.pytest("--remex-collect").assert_outcomes(passed=1)
+
+
+def test_more_than_a_script_fetches_unasked(sized, monkeypatch):
+    """The same in scripts, where the consent is yes=True."""
+    project = sized("20M", limit="1G")
+    monkeypatch.setattr(scripting, "CONFIRM_BYTES", 10_000_000)
+    sweeps, repo = project.path / "sweeps.py", Repo(project.path)
+    with pytest.raises(RemexError, match=r"(?s)would fetch 21\.0 MB.*yes=True"):
+        scripting.collect(sweeps, repo=repo, output=project.output)
+    table = scripting.collect(sweeps, repo=repo, output=project.output, yes=True)
+    assert list(table["one"]["verdict"]) == ["PASSED"]
 
 
 def test_run_directory_that_became_a_link(project, tmp_path):

@@ -6,7 +6,7 @@ MODIFIERS = {
     "--remex-retry": "--remex-plan or --remex-submit",
     "--remex-again": "--remex-plan or --remex-submit",
     "--remex-array": "--remex-plan or --remex-submit",
-    "--remex-yes": "--remex-clean or --remex-submit",
+    "--remex-yes": "--remex-clean or --remex-collect or --remex-submit",
     "--remex-wait": "--remex-collect or --remex-status",
     "--remex-offline": "--remex-collect",
     "--remex-partial": "--remex-collect",

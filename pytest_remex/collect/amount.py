@@ -51,7 +51,7 @@ def refuse_above(most: int | None, files: Iterable[WantedFile]) -> None:
         f"this collect would fetch {_amount([each.size for each in files])}, above "
         f"remex_confirm_bytes = {filesize.decimal(most)}: nothing was fetched\n"
         f"{'; '.join([*told, *more])}\n"
-        f"add --remex-yes to fetch it (in a script: yes=True), or choose fewer experiments with -k, "
+        f"add --remex-yes to fetch it (in a script: yes=True), or choose fewer experiments (-k) "
         f"or fewer files with fetch= or remex_max_file"
     )
 

@@ -104,7 +104,7 @@ def _watches() -> list[Watch]:
     watches: list[Watch] = []
 
     def audit(event: str, arguments: tuple[object, ...]) -> None:
-        if watches:
+        if watches and not _is_import(event):
             for each in tuple(watches):
                 try:
                     each.note(event, arguments[0] if arguments else None)
@@ -115,15 +115,25 @@ def _watches() -> list[Watch]:
     return watches
 
 
+def _is_import(event: str) -> bool:
+    """Return whether a folder is listed to find a module, whose code counts by itself."""
+    if event != "os.listdir":
+        return False
+    caller = sys._getframe(2).f_code  # noqa: SLF001 - of the audit hook
+    return caller.co_filename == "<frozen importlib._bootstrap_external>"
+
+
 class VerdictKeeper:
     """Keeps verdicts, and finds those that still hold.
 
     Args:
         settings: What else decides: texts, such as the ini file's.
+        started_by: Files of the code of the process that started this one.
 
     """
 
-    def __init__(self, settings: Iterable[str]) -> None:
+    def __init__(self, settings: Iterable[str], started_by: Iterable[str] = ()) -> None:
+        self._started_by = tuple(started_by)
         self._begun = time.time_ns()
         self._settings = [str(VERSION), sys.version, *settings, *_packages(), *_own_files()]
         self._digests: dict[str, str] = {}
@@ -155,7 +165,7 @@ class VerdictKeeper:
             self.drop(folder)
             return
         apart = (*code, str(experiment.path), os.path.realpath(experiment.path))
-        opened = [path for path in watch.opened if not (_is_installed(path) or _is_in(path, apart))]
+        opened = [path for path in watch.opened if not (is_installed(path) or _is_in(path, apart))]
         opened = [path for path in opened if not _is_in(path, [str(folder / ".remex")])]
         opened += map(str, folder.glob(".remex/curves/*"))
         note = KeptVerdict(
@@ -195,10 +205,11 @@ class VerdictKeeper:
         if len(sys.modules) != self._modules:
             self._modules = len(sys.modules)
             files = {getattr(each, "__file__", None) for each in list(sys.modules.values())}
+            files.update(self._started_by)
             self._code = {
                 path: self._digest(path)
                 for path in sorted(each for each in files if isinstance(each, str))
-                if not _is_installed(path)
+                if not is_installed(path)
             }
         return self._code
 
@@ -253,7 +264,8 @@ def _is_in(path: str, places: Iterable[str]) -> bool:
     return any(path == place or path.startswith(place + os.sep) for place in places)
 
 
-def _is_installed(path: str) -> bool:
+def is_installed(path: str) -> bool:
+    """Return whether a file is of Python, of an installed package or of this one."""
     return path.startswith((*_installed_folders(), *_NO_FILES, _OURS + os.sep))
 
 

@@ -118,6 +118,13 @@ def collect_offline(runs: Iterable[WantedRun], folder: Path) -> list[CollectedRu
     """Return runs with the outputs on this machine; no connection is made."""
     runs = list(runs)
     jobs = query([each.recorded for each in runs], _refuse, offline=True)
+    return on_this_machine(runs, jobs, folder)
+
+
+def on_this_machine(
+    runs: Iterable[WantedRun], jobs: Mapping[str, Job], folder: Path
+) -> list[CollectedRun]:
+    """Return runs with the outputs on this machine, given the job of each run directory."""
     return [_on_this_machine(each, jobs, folder) for each in runs]
 
 

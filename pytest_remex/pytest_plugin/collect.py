@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
-import pluggy
 import pytest
 from rich import filesize
 
 from pytest_remex.collect.failure import causes_of, oversized
-from pytest_remex.collect.hooks import GuardedHooks
-from pytest_remex.collect.judge import JudgedRun, RunJudge, RunPendingError
-from pytest_remex.collect.kept import KeptVerdict, VerdictKeeper, Watch
+from pytest_remex.collect.kept import is_installed
 from pytest_remex.collect.pipeline import (
     CollectedRun,
     FetchOptions,
@@ -28,38 +25,30 @@ from pytest_remex.collect.pipeline import (
     was_cleaned,
     with_upstreams,
 )
-from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.common.jobs import Job
 from pytest_remex.errors import RemexError
-from pytest_remex.interaction import clean, counted
+from pytest_remex.interaction import counted
 from pytest_remex.model import Remote, Repo, Sweep
-from pytest_remex.names import CHANGED
-from pytest_remex.pytest_plugin import preparation
 from pytest_remex.pytest_plugin.anchor import node_of
-from pytest_remex.pytest_plugin.facts import note_facts, run_facts
 from pytest_remex.pytest_plugin.failures import ExamplesOfFailures
+from pytest_remex.pytest_plugin.handover import DIED, detach, has_died, has_verdict
 from pytest_remex.pytest_plugin.items import (
-    FIXTURE,
-    experiment_of,
+    PROCESSES,
+    experiments,
     failing_plainly,
     is_experiment,
-    parameters_of,
-    places_of,
-    reason_of,
-    say,
-    skip,
     sweep_for,
-    use_recipe,
-    variant_of,
 )
+from pytest_remex.pytest_plugin.judging import Collect, Judging, note_verdict
 from pytest_remex.pytest_plugin.options import Settings
-from pytest_remex.pytest_plugin.preparation import body_of
 from pytest_remex.pytest_plugin.selection import NOT_ENDED, RecordedRunsMode
 from pytest_remex.records.index import RecordedRun
-from pytest_remex.repo.workspace import Workspaces
 from pytest_remex.tables.merge import ZIP
 from pytest_remex.tables.publish import Published, publish
-from pytest_remex.tables.readers import BuiltInReaders
-from pytest_remex.tables.recorded import RecordedRows, Target, measures_of_upstream
+from pytest_remex.tables.recorded import Target
+
+if TYPE_CHECKING:
+    from pytest_remex.pytest_plugin.workers import JudgingProcesses
 
 SHOWN = 5
 """The most left-out outputs that a message names."""
@@ -72,18 +61,20 @@ class CollectMode(RecordedRunsMode):
         self, session: pytest.Session, settings: Settings, items: Sequence[pytest.Function]
     ) -> None:
         super().__init__(session, settings, items)
-        self._workspaces = Workspaces(kept=False)
         self._collected: dict[str, CollectedRun] = {}
-        self._judges: dict[str, RunJudge] = {}
-        self._keeper = VerdictKeeper(_ini_texts(session.config))
-        self._kept: dict[str, KeptVerdict] = {}
-        self._watches: dict[str, Watch] = {}
+        collect = Collect(uuid4().hex, _program())
+        self._judging = Judging(session.config, settings, self._terminal.note, collect)
+        self._workers: JudgingProcesses | None = None
+        if (number := session.config.stash.get(PROCESSES, 1)) > 1:
+            from pytest_remex.pytest_plugin.workers import (  # noqa: PLC0415 - it imports pytest-xdist
+                JudgingProcesses,
+            )
+
+            self._workers = JudgingProcesses(session, number, collect, self._terminal.note)
+            session.config.pluginmanager.register(self._workers, "remex-workers")
         self._others: Sequence[CollectedRun] = ()
-        self._recorded_rows = RecordedRows(settings.output, settings.launch, self._terminal.note)
         self._sweeps: dict[str, Sweep] = {}
         self._adopt(items)
-        readers = BuiltInReaders(lambda: session.config.hook)
-        session.config.pluginmanager.register(readers, "remex-readers")
         self._examples = ExamplesOfFailures(session.config, self._causes)
         session.config.pluginmanager.register(self._examples, "remex-failures")
 
@@ -94,17 +85,33 @@ class CollectMode(RecordedRunsMode):
     def checkout(self, item: pytest.Function, repo: Repo, remote: Remote) -> Iterator[Path]:
         """Yield a checkout of the base commit of the experiment's launch, if it will be judged."""
         with failing_plainly(item.session):
-            self._collect_with(item, repo, remote)
+            runs = self._collect_with(item, repo, remote)
+        if self._workers is not None and runs:
+            self._share(self._workers, item, runs)
         collected = self._collected.get(item.nodeid)
         if collected is None:
             self._skip_unsubmitted(item)
-        judge = self._judge(item, collected)
-        if collected.job.state is not JobState.COMPLETED or self._still_holds(item, judge):
-            yield collected.folder
-            return
-        base = collected.launch.base
-        with preparation.checkout(partial(self._workspaces.at, repo, base)) as path:
+        with self._judging.checkout(item, collected, repo) as path:
             yield path
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> bool | None:
+        """Report what another process judged, in the item's turn."""
+        if self._workers is None or not self._workers.has(item):
+            return None
+        reports = self._workers.wait_for(item)
+        if reports is None or not isinstance(item, pytest.Function):
+            return None
+        self._take(item, reports)
+        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        for report in reports:
+            item.ihook.pytest_runtest_logreport(report=report)
+        if error := _torn_down(item, nextitem):
+            item.ihook.pytest_runtest_logreport(report=error)
+        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
@@ -112,89 +119,54 @@ class CollectMode(RecordedRunsMode):
         __tracebackhide__ = True
         if not is_experiment(pyfuncitem):
             return None
-        judge = self._judges[pyfuncitem.nodeid]
-        collected = judge.collected
-        outputs = str(collected.folder) if collected.outputs.files else None
-        note_facts(pyfuncitem, **run_facts(collected.recorded, collected.job), outputs=outputs)
-        with failing_plainly():
-            _check_job(judge, pyfuncitem)
-            if kept := self._kept.get(pyfuncitem.nodeid):
-                judge.take(kept)
-                return _passed(judge, pyfuncitem)
-            base = judge.collected.launch.base
-            workspace = self._workspaces.at(places_of(pyfuncitem)[0], base)
-            recipe = judge.collected.run.recipe
-            use_recipe(pyfuncitem, workspace.scratch.path, recipe)
-            experiment = experiment_of(pyfuncitem, workspace.scratch.path, recipe)
-            judge.check(experiment, body_of(pyfuncitem), workspace, self._hooks(pyfuncitem.ihook))
-        return _passed(judge, pyfuncitem)
-
-    def _judge(self, item: pytest.Function, collected: CollectedRun) -> RunJudge:
-        watch = self._watches[item.nodeid] = Watch(doubtful=_depends_on_more(item))
-
-        def keep(result: JudgedRun) -> None:
-            with watch.off():
-                self._recorded_rows.keep(result)
-
-        node, parameters = node_of(item), parameters_of(item)
-        judge = RunJudge(node, parameters, collected, keep, watch.on)
-        judged = (each.result for each in self._judges.values())
-        output, variant = self._settings.output, variant_of(item)
-        before = measures_of_upstream(collected.upstream, judged, output, variant)
-        judge.result = replace(judge.result, before=before, variant=variant)
-        self._judges[item.nodeid] = judge
-        return judge
-
-    def _still_holds(self, item: pytest.Function, judge: RunJudge) -> bool:
-        """Return whether the verdict of an earlier collect is taken."""
-        experiment = experiment_of(item, judge.collected.folder, judge.collected.run.recipe)
-        # a check may read what the run before left, which is not watched
-        is_alone = judge.collected.run.upstream is None
-        is_asked = not self._settings.fresh and judge.collected.outputs.complete and is_alone
-        kept = self._keeper.find(judge.result, experiment) if is_asked else None
-        if kept is not None:
-            self._kept[item.nodeid] = kept
-        return kept is not None
-
-    def _keep(self, item: pytest.Function, judge: RunJudge, *, passed: bool) -> None:
-        """Keep a verdict for the next collect, or forget the one that was kept."""
-        collected = judge.collected
-        if not passed:
-            self._keeper.drop(collected.folder)
-        elif collected.run.upstream is not None:
-            return
-        elif collected.outputs.complete and item.nodeid not in self._kept:
-            workspace = self._workspaces.at(places_of(item)[0], collected.launch.base)
-            experiment = experiment_of(item, workspace.scratch.path, collected.run.recipe)
-            try:
-                self._keeper.keep(judge.result, experiment, self._watches[item.nodeid])
-            except RemexError as error:
-                self._terminal.note(f"verdicts are not kept: {error}")
+        self._judging.judge(pyfuncitem)
+        return True
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, Any, Any]:
         """Store each verdict for the results."""
-        judge = self._judges.get(item.nodeid)
-        if judge and call.excinfo and _is_about_output(judge, call.excinfo.value):
-            item.add_report_section("call", "job output, last lines", clean(judge.result.note.log))
+        self._judging.add_output(item, call)
         report: pytest.TestReport = yield
-        if judge is not None and (call.when == "call" or report.failed):
-            error = call.excinfo.value if call.excinfo else None
-            judge.conclude(report.outcome, reason_of(report), error)
-            result = judge.result
-            note_facts(
-                item, verdict=result.verdict, cause=result.note.cause, measures=result.measures
-            )
-            if isinstance(item, pytest.Function):
-                self._keep(item, judge, passed=report.passed)
+        self._judging.conclude(item, call, report)
         return report
+
+    def _share(
+        self, workers: JudgingProcesses, item: pytest.Function, runs: Mapping[str, CollectedRun]
+    ) -> None:
+        """Have other processes judge runs, except that of this item, whose turn it is."""
+        items = {each.nodeid: each for each in experiments(self._session.items)}
+        checked = {
+            node: each
+            for node, each in runs.items()
+            if node != item.nodeid
+            and workers.know(node)
+            and self._judging.needs_check(items[node], each)
+        }
+        if len(checked) > 1:
+            workers.add(checked)
+
+    def _take(self, item: pytest.Function, reports: Sequence[pytest.TestReport]) -> None:
+        """Take the verdict of another process, or that it died."""
+        is_judged, is_dead = has_verdict(reports), has_died(reports)
+        if not (is_judged or is_dead):
+            return
+        judge = self._judging.begin(item, self._collected[item.nodeid])
+        for report in reports:
+            judge.result, notes = detach(report, judge.result)
+            for note in notes:
+                self._terminal.note(note)
+        if is_dead:
+            self._judging.conclude_dead(item, DIED)
+        note_verdict(item, judge.result)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
         """Publish the results, and close all connections after the last fixture."""
         try:
+            if self._workers is not None:
+                self._end(self._workers)
             published = self._publish()
             if session.exitstatus == pytest.ExitCode.OK and not published:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -203,7 +175,15 @@ class CollectMode(RecordedRunsMode):
             return (yield)
         finally:
             self._connections.close()
-            self._workspaces.close()
+            self._judging.close()
+
+    def _end(self, workers: JudgingProcesses) -> None:
+        """End the processes that judge; what they judged past the first failure does not count."""
+        workers.close()
+        if self._session.shouldfail:
+            left = {node_of(item) for item in workers.unfinished}
+            for sweep in {each.name for each in self._sweeps.values()}:
+                self._judging.rows.drop(sweep, self._settings.variant, left)
 
     def pytest_terminal_summary(self) -> None:
         """Group failures by cause, and say what has not ended and where the results are."""
@@ -212,8 +192,8 @@ class CollectMode(RecordedRunsMode):
         for cause, count in Counter(failed.values()).most_common():
             self._terminal.say(f"{count} failed: {cause}", red=True)
         self._say_oversized()
-        if self._kept:
-            what = counted(len(self._kept), "verdict")
+        if self._judging.kept:
+            what = counted(len(self._judging.kept), "verdict")
             self._terminal.say(
                 f"{what} kept, as nothing changed that the checks were made of: --remex-fresh "
                 f"judges all"
@@ -229,7 +209,7 @@ class CollectMode(RecordedRunsMode):
 
     def _causes(self) -> dict[str, str]:
         """Return the cause of each failure by node id."""
-        judged = {node: judge.result for node, judge in self._judges.items()}
+        judged = {node: judge.result for node, judge in self._judging.judges.items()}
         failed = {node: each for node, each in judged.items() if each.verdict == "FAILED"}
         causes = causes_of([(each.note.cause, each.reason) for each in failed.values()])
         return dict(zip(failed, causes, strict=True))
@@ -237,7 +217,7 @@ class CollectMode(RecordedRunsMode):
     def _say_oversized(self) -> None:
         large = [
             f"{judge.collected.run.directory}/{name}"
-            for judge in self._judges.values()
+            for judge in self._judging.judges.values()
             for name in oversized(judge.collected)
         ]
         if large:
@@ -249,7 +229,7 @@ class CollectMode(RecordedRunsMode):
 
     def _next_command(self, *, failed: bool) -> str:
         if failed:
-            jobs = [judge.collected.job for judge in self._judges.values()]
+            jobs = [judge.collected.job for judge in self._judging.judges.values()]
             if any(job.state.failed for job in jobs):
                 return "--remex-submit --remex-retry sends what failed once more"
             return (
@@ -260,14 +240,16 @@ class CollectMode(RecordedRunsMode):
             return "--remex-submit sends what was not submitted"
         if self._pending():
             return "--remex-status --remex-wait waits until all have ended"
-        names = list(dict.fromkeys(judge.result.sweep.name for judge in self._judges.values()))
+        names = list(
+            dict.fromkeys(judge.result.sweep.name for judge in self._judging.judges.values())
+        )
         return f"pytest_remex.results({names[0]!r}) in Python gives the table" if names else ""
 
     def _publish(self) -> bool:
         """Publish, and report where, or why not; return whether everything was written."""
         settings = self._settings
         # a run that was removed after a collect keeps its row
-        judges = [each for each in self._judges.values() if not was_cleaned(each.collected)]
+        judges = [each for each in self._judging.judges.values() if not was_cleaned(each.collected)]
         results = [judge.result for judge in judges]
         target = Target(
             settings.output,
@@ -277,7 +259,7 @@ class CollectMode(RecordedRunsMode):
             added=self._added_to((each.sweep, each.variant) for each in results),
         )
         try:
-            published = publish(results, target, self._hooks(self._config.hook))
+            published = publish(results, target, self._judging.hooks(self._config.hook))
         except RemexError as error:
             self._terminal.say(str(error), red=True)
             return False
@@ -303,18 +285,19 @@ class CollectMode(RecordedRunsMode):
                 names = ", ".join(left_out[:SHOWN]) + (", ..." if left_out[SHOWN:] else "")
                 self._terminal.say(f"left out of the zip: {len(left_out)}: {names}", yellow=True)
 
-    def _hooks(self, relay: pluggy.HookRelay) -> GuardedHooks:
-        return GuardedHooks(relay, self._terminal.note)
-
-    def _collect_with(self, item: pytest.Function, repo: Repo, remote: Remote) -> None:
+    def _collect_with(
+        self, item: pytest.Function, repo: Repo, remote: Remote
+    ) -> Mapping[str, CollectedRun]:
         """Collect, the first time, the runs of all items that run where this one does."""
         runs = self._find_runs_with(item, repo, remote)
         if runs is None:
-            return
+            return {}
         if self._settings.wait is not None:
             self._wait(runs)
         wanted = [WantedRun(run, self._sweeps[node]) for node, run in runs.items()]
-        self._collected |= zip(runs, self._fetch_all(wanted), strict=True)
+        collected = dict(zip(runs, self._fetch_all(wanted), strict=True))
+        self._collected |= collected
+        return collected
 
     def _fetch_all(self, runs: Sequence[WantedRun]) -> list[CollectedRun]:
         """Fetch runs, and what they came after, which is not judged where it was not selected."""
@@ -352,48 +335,24 @@ class CollectMode(RecordedRunsMode):
             self._tell_end({node: jobs[each.run.directory] for node, each in runs.items()})
 
     def _pending(self) -> Counter[str]:
-        jobs = [judge.collected.job for judge in self._judges.values()]
+        jobs = [judge.collected.job for judge in self._judging.judges.values()]
         pending = Counter(str(job.state) for job in jobs if not job.state.ended)
         if self._unsubmitted:
             pending["NOT SUBMITTED"] = self._unsubmitted
         return pending
 
 
-def _ini_texts(config: pytest.Config) -> list[str]:
-    """Return what the ini file and -o say."""
-    path = config.inipath
-    text = path.read_text("utf-8", "replace") if path is not None else ""
-    return [text, *map(str, config.option.override_ini or ())]
+def _program() -> list[str]:
+    """Return the file of the program that pytest runs in, if it has one."""
+    path = getattr(sys.modules["__main__"], "__file__", None)
+    return [path] if path and not is_installed(path) else []
 
 
-def _depends_on_more(item: pytest.Function) -> bool:
-    """Return whether a check may depend on more than its run and its code: on other fixtures."""
-    known = {FIXTURE, "repo", "remote", *item.callspec.params}
-    return bool(set(item.fixturenames) - known) or item.get_closest_marker("xfail") is not None
+def _torn_down(item: pytest.Item, nextitem: pytest.Item | None) -> pytest.TestReport | None:
+    """Tear down the fixtures that items judged here have left and the next item does not use.
 
-
-def _passed(judge: RunJudge, item: pytest.Function) -> bool:
-    if judge.result.note.changed:
-        say(item, f"PASSED, {CHANGED}", yellow=True)
-    return True
-
-
-def _is_about_output(judge: RunJudge, error: BaseException) -> bool:
-    """Return whether a job's last lines may explain a failure: not if an assertion failed."""
-    has_completed = judge.collected.job.state is JobState.COMPLETED
-    return has_completed and bool(judge.result.note.log) and not isinstance(error, AssertionError)
-
-
-def _check_job(judge: RunJudge, item: pytest.Function) -> None:
-    """Skip an experiment whose job has not ended."""
-    __tracebackhide__ = True
-    if was_cleaned(judge.collected):
-        say(item, "PURGED")
-        skip(judge.collected.job.reason)
-    try:
-        judge.check_job()
-    except RunPendingError as pending:
-        job = judge.collected.job
-        partial = ", PARTIAL outputs" if judge.collected.outputs.files else ""
-        say(item, f"{job.state} job {job.id}".strip() + partial)
-        skip(str(pending))
+    Return a report if that failed.
+    """
+    state = item.session._setupstate  # noqa: SLF001 - as pytest's own pytest_runtest_teardown does
+    call = pytest.CallInfo.from_call(lambda: state.teardown_exact(nextitem), "teardown")
+    return pytest.TestReport.from_item_and_call(item, call) if call.excinfo else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,9 +35,9 @@ def note_facts(item: pytest.Item, **facts: object) -> None:
 
 
 def properties_of(facts: dict[str, Any]) -> list[tuple[str, object]]:
-    """Return facts as properties of a junit file."""
+    """Return facts as properties of a junit file: numbers and text, for other processes too."""
     return [
-        (_PROPERTIES[name], value)
+        (_PROPERTIES[name], _plain(value))
         for name, value in facts.items()
         if name in _PROPERTIES and value not in (None, "")
     ]
@@ -123,6 +124,8 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a mode notes
         case list() | tuple():
             return [_plain(one) for one in value]
         case float() if not math.isfinite(value):
+            return str(value)
+        case Enum():
             return str(value)
         case str() | int() | float() | None:
             return value

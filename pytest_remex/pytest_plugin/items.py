@@ -50,6 +50,11 @@ def is_experiment(item: pytest.Item | None) -> bool:
     return isinstance(item, pytest.Function) and sweep_of(item.obj) is not None
 
 
+def judges_for_another(config: pytest.Config) -> bool:
+    """Return whether this process judges runs for the one that started it."""
+    return WORKER_INPUT in getattr(config, "workerinput", {})
+
+
 def experiments(items: Sequence[pytest.Item]) -> list[pytest.Function]:
     """Return the items that are experiments."""
     return [item for item in items if isinstance(item, pytest.Function) and is_experiment(item)]
@@ -182,13 +187,14 @@ def say(item: pytest.Item, word: str, *, counted: str = "", **markup: bool) -> N
 
 def set_word(report: pytest.TestReport, word: Word) -> None:
     """Set the word that is shown for a report."""
-    vars(report)["remex_word"] = word._replace(text=clean(word.text))
+    # a plain tuple, which pytest-xdist can send to another process
+    vars(report)["remex_word"] = (clean(word.text), dict(word.markup), word.counted)
 
 
 def word_of(report: pytest.CollectReport | pytest.TestReport) -> Word | None:
     """Return the word that was set for a report, if any."""
-    word: Word | None = getattr(report, "remex_word", None)
-    return word
+    word: tuple[str, Markup, str] | None = getattr(report, "remex_word", None)
+    return Word(*word) if word else None
 
 
 def fail(why: str) -> NoReturn:
@@ -259,6 +265,10 @@ class CheckoutMode(Protocol):
 
 
 MODE = pytest.StashKey[CheckoutMode]()
+PROCESSES = pytest.StashKey[int]()
+"""How many processes -n of pytest-xdist asks for."""
+WORKER_INPUT = "remex_collect"
+"""What a process of pytest-xdist that judges for a collect has in its input."""
 ITEM = pytest.StashKey[pytest.Item]()
 """The item whose fixtures are being set up."""
 

@@ -149,6 +149,16 @@ def mode(config: pytest.Config) -> Mode:
     return modes[0]
 
 
+def processes(config: pytest.Config) -> int:
+    """Return how many processes -n of pytest-xdist asks for; one for a debugger."""
+    wanted = config.option.numprocesses
+    if wanted in {"auto", "logical"}:
+        wanted = config.hook.pytest_xdist_auto_num_workers(config=config)
+    if not wanted or config.getoption("usepdb", default=False):
+        return 1
+    return min(int(wanted), int(config.option.maxprocesses or wanted))
+
+
 def default_repo(config: pytest.Config) -> Repo:
     """Return the repository from the ini keys."""
     return Repo(config.rootpath / str(config.getini("remex_repo")))

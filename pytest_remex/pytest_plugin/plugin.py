@@ -24,12 +24,14 @@ from pytest_remex.pytest_plugin.items import (
     FIXTURE,
     ITEM,
     MODE,
+    PROCESSES,
     VARIANT,
     WORD,
     CheckoutMode,
     experiments,
     fixtures_of,
     is_experiment,
+    judges_for_another,
     refuse_own_remote,
     set_word,
     shorten_reason,
@@ -59,12 +61,16 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Handle --remex-init; keep the modes in one process, because they share a connection."""
+    """Handle --remex-init; keep the modes in one process, because they share a connection.
+
+    With -n of pytest-xdist a collect has its checks run by other processes: see `workers`.
+    """
     if config.option.remex_init:
         from pytest_remex.pytest_plugin.init import init  # noqa: PLC0415 - start-up
 
         return init(config)
     if options.mode(config) is not Mode.DRY and config.pluginmanager.has_plugin("xdist"):
+        config.stash[PROCESSES] = options.processes(config)
         config.option.dist = "no"
         config.option.numprocesses = None
         config.option.tx = []
@@ -160,7 +166,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             raise pytest.UsageError(str(error)) from error
         session.config.stash[MODE] = mode
         session.config.pluginmanager.register(mode, "remex-mode")
-        if (path := session.config.option.remex_json) is not None:
+        path = session.config.option.remex_json
+        if path is not None and not judges_for_another(session.config):
             from pytest_remex.pytest_plugin.facts import FactsFile  # noqa: PLC0415 - few ask for it
 
             facts = FactsFile(session.config, path.absolute())
@@ -254,6 +261,8 @@ def _mode_for(session: pytest.Session, items: Sequence[pytest.Function]) -> Chec
     """Return the plugin of the chosen mode. Raises `RemexError` if it cannot start."""
     chosen = options.settings(session.config)
     module, name = _MODES[chosen.mode]
+    if judges_for_another(session.config):
+        module, name = "judge_worker", "JudgeWorker"
     mode = getattr(import_module(f"pytest_remex.pytest_plugin.{module}"), name)
     plugin: CheckoutMode = mode(session, chosen, items)
     return plugin

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_remex.errors import RecordError
-from pytest_remex.io import writing
+from pytest_remex.io import replace_file, writing
 from pytest_remex.names import CHANGED, label
 from pytest_remex.tables.merge import LAUNCHES, Row, merged
 from pytest_remex.tables.table import CSV, DamagedTableError, Table, read_table
@@ -30,6 +30,8 @@ RECORDED = "recorded.jsonl"
 FORMAT = 1
 """The format version of the lines that this release writes, and the newest that it reads."""
 FIELDS = tuple(field.name for field in fields(Row))
+COLLECT = "collect"
+"""The field of a line that names the collect which wrote it."""
 UNFINISHED = "the collect ended before its check was finished"
 
 
@@ -63,13 +65,17 @@ class RecordedRows:
         output: The output folder.
         launch: The launch that is collected; None for each experiment's newest.
         tell: Called with a message if a row cannot be written; it is then written at the end.
+        collect: Names the collect in its rows, which several processes may write.
 
     """
 
-    def __init__(self, output: Path, launch: str | None, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, output: Path, launch: str | None, tell: Callable[[str], None], collect: str = ""
+    ) -> None:
         self._output = output
         self._launch = launch
         self._tell = tell
+        self._collect = collect
 
     def keep(self, judged: JudgedRun) -> None:
         """Write a run's current row, so that it survives a crash of this process."""
@@ -80,6 +86,7 @@ class RecordedRows:
             row = replace(row, reason=UNFINISHED)
         facts = {
             "format": FORMAT,
+            COLLECT: self._collect,
             "dimensions": [dimension.names for dimension in judged.sweep.dimensions],
             **{name: getattr(row, name) for name in FIELDS},
             "path": os.path.relpath(row.path, folder) if row.path else None,
@@ -89,6 +96,25 @@ class RecordedRows:
                 _append(folder / RECORDED, json.dumps(facts).encode() + b"\n")
         except RecordError as error:
             self._tell(str(error))
+
+    def measures(self, judged: JudgedRun) -> dict[str, Scalar]:
+        """Return what this collect has recorded of a run, whichever process judged it."""
+        lines = _lines(
+            results_folder(self._output, judged.sweep.name, self._launch, judged.variant)
+        )
+        found = [facts for _, facts in lines if self._is_of(facts, {judged.node})]
+        return dict(found[-1]["measures"]) if found else {}
+
+    def drop(self, sweep: str, variant: Variant, nodes: Container[str]) -> None:
+        """Remove the rows that this collect has recorded of experiments. Raises `RecordError`."""
+        folder = results_folder(self._output, sweep, self._launch, variant)
+        lines = _lines(folder)
+        left = [line for line, facts in lines if not self._is_of(facts, nodes)]
+        if len(left) < len(lines):
+            replace_file(folder / RECORDED, b"".join(each + b"\n" for each in left).decode("ascii"))
+
+    def _is_of(self, facts: Mapping[str, Any], nodes: Container[str]) -> bool:
+        return facts.get(COLLECT) == self._collect and facts.get("node") in nodes
 
 
 def _append(path: Path, line: bytes) -> None:
@@ -214,23 +240,35 @@ def discard(folder: Path) -> None:
 
 def _read(folder: Path) -> dict[str, tuple[Row, Sequence[Sequence[str]]]]:
     """Return the newest row of each node id, with the parameter names of each dimension."""
+    return {row.node: (row, dimensions) for row, dimensions in _parsed(folder)}
+
+
+def _lines(folder: Path) -> list[tuple[bytes, dict[str, Any]]]:
+    """Return the lines of the file, each with what it says: nothing if it was cut short."""
     try:
         lines = (folder / RECORDED).read_bytes().splitlines()
     except OSError:
+        return []
+    return [(line, _facts(line)) for line in lines]
+
+
+def _facts(line: bytes) -> dict[str, Any]:
+    try:
+        facts = json.loads(line)
+    except ValueError:  # a line that a kill or a full disk cut short
         return {}
-    return {row.node: (row, dimensions) for row, dimensions in _parsed(lines, folder)}
+    return facts if isinstance(facts, dict) else {}
 
 
-def _parsed(lines: Iterable[bytes], folder: Path) -> Iterator[tuple[Row, Sequence[Sequence[str]]]]:
-    for line in lines:
+def _parsed(folder: Path) -> Iterator[tuple[Row, Sequence[Sequence[str]]]]:
+    for _, facts in _lines(folder):
         try:
-            facts = json.loads(line)
             if facts["format"] > FORMAT:
                 continue
             path = facts["path"] and folder / facts["path"]
             row = {name: value for name, value in facts.items() if name in FIELDS}
             yield Row(**{**row, "path": path}), facts["dimensions"]
-        except (ValueError, KeyError, TypeError):  # a line that a kill or a full disk cut short
+        except (ValueError, KeyError, TypeError):
             continue
 
 

@@ -208,7 +208,7 @@ def test_outcomes_come_in_order(empty_project):
 
 @pytest.mark.skipif(not importlib.util.find_spec("xdist"), reason="needs pytest-xdist")
 def test_xdist_is_off_in_modes(project):
-    """Under -n a mode runs in one process: one launch, one batch."""
+    """Under -n a mode that judges nothing runs in one process: one launch, one batch."""
     result = project.pytest_alone("-p", "xdist", "-n", "2", "--remex-submit", "-v")
     result.assert_outcomes(passed=3)
     result.stdout.no_fnmatch_line("*[[]gw0[]]*")

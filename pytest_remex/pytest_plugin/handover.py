@@ -1,0 +1,114 @@
+"""What the processes of a collect tell each other: the runs to judge, and the verdicts.
+
+It is text, JSON in ASCII: whatever a file's name or a job's output has in it gets through.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from pytest_remex.collect.judge import JudgedRun
+from pytest_remex.collect.manifest import JudgedNote
+from pytest_remex.collect.pipeline import CollectedRun
+from pytest_remex.common.jobs import Job
+from pytest_remex.common.typed_json import from_json, to_json
+from pytest_remex.pytest_plugin.judging import Collect
+
+DIED = (
+    "the process that judged this ended without a verdict: it crashed, was killed, or the memory "
+    "was not enough; collect this one alone, with -k and without -n, to see where"
+)
+"""What is reported of an experiment whose process died."""
+_JUDGED = "remex_judged"
+"""The attribute of a report with a verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a process that judges is told when it is started: the collect, and a file of runs."""
+
+    collect: Collect
+    runs: Path
+
+    def text(self) -> str:
+        """Return it as text."""
+        return json.dumps({"runs": str(self.runs), **asdict(self.collect)})
+
+    @classmethod
+    def of(cls, text: str) -> Task:
+        """Return what a text says."""
+        told = json.loads(text)
+        return cls(Collect(told["id"], tuple(told["code"])), Path(told["runs"]))
+
+
+def append_runs(path: Path, runs: Mapping[str, CollectedRun]) -> None:
+    """Add runs, by node id, to the file of runs."""
+    with path.open("a", encoding="ascii") as file:
+        for node, collected in runs.items():
+            jobs = {each.run.directory: to_json(each.job) for each in _with_upstreams(collected)}
+            told = {"node": node, "directory": collected.run.directory, "jobs": jobs}
+            file.write(f"{json.dumps(told)}\n")
+
+
+def _with_upstreams(collected: CollectedRun) -> Iterable[CollectedRun]:
+    each: CollectedRun | None = collected
+    while each is not None:
+        yield each
+        each = each.upstream
+
+
+@dataclass(frozen=True, slots=True)
+class RunsTold:
+    """The file of runs: the run directory of each node id, the job of each run directory."""
+
+    directories: Mapping[str, str]
+    jobs: Mapping[str, Job]
+
+    @classmethod
+    def read(cls, path: Path) -> RunsTold:
+        """Read the file."""
+        lines = [json.loads(line) for line in path.read_text("ascii").splitlines()]
+        jobs = {name: job for each in lines for name, job in each["jobs"].items()}
+        return cls(
+            {each["node"]: each["directory"] for each in lines},
+            {name: from_json(Job, job) for name, job in jobs.items()},
+        )
+
+
+def attach(report: pytest.TestReport, result: JudgedRun, notes: Sequence[str]) -> None:
+    """Attach a verdict, and notes for the user, to a report that goes to another process."""
+    told = {
+        "verdict": result.verdict,
+        "reason": result.reason,
+        "measures": dict(result.measures),
+        "curves": dict(result.curves),
+        "note": asdict(result.note),
+        "note_changed": result.note_changed,
+        "notes": list(notes),
+    }
+    vars(report)[_JUDGED] = json.dumps(told)
+
+
+def has_verdict(reports: Iterable[pytest.TestReport]) -> bool:
+    """Return whether one of the reports has a verdict."""
+    return any(_JUDGED in vars(report) for report in reports)
+
+
+def has_died(reports: Iterable[pytest.TestReport]) -> bool:
+    """Return whether one of the reports tells that the process died."""
+    return any(report.longrepr == DIED for report in reports)
+
+
+def detach(report: pytest.TestReport, result: JudgedRun) -> tuple[JudgedRun, Sequence[str]]:
+    """Return a run's result, as far as a report tells of it, and the notes."""
+    text = vars(report).pop(_JUDGED, None)
+    if text is None:
+        return result, ()
+    told = json.loads(text)
+    notes, note = told.pop("notes"), JudgedNote(**told.pop("note"))
+    return replace(result, note=note, **told), notes

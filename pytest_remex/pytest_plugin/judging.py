@@ -1,0 +1,243 @@
+"""Judge runs in the items of a pytest run, in this process or for the one that started it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import pluggy
+import pytest
+
+from pytest_remex.collect.hooks import GuardedHooks
+from pytest_remex.collect.judge import JudgedRun, RunJudge, RunPendingError
+from pytest_remex.collect.kept import KeptVerdict, VerdictKeeper, Watch
+from pytest_remex.collect.pipeline import CollectedRun, was_cleaned
+from pytest_remex.common.jobs import JobState
+from pytest_remex.errors import RemexError
+from pytest_remex.interaction import clean
+from pytest_remex.model import Repo
+from pytest_remex.names import CHANGED
+from pytest_remex.pytest_plugin import preparation
+from pytest_remex.pytest_plugin.anchor import node_of
+from pytest_remex.pytest_plugin.facts import note_facts, run_facts
+from pytest_remex.pytest_plugin.items import (
+    FIXTURE,
+    experiment_of,
+    failing_plainly,
+    parameters_of,
+    places_of,
+    reason_of,
+    say,
+    skip,
+    use_recipe,
+    variant_of,
+)
+from pytest_remex.pytest_plugin.options import Settings
+from pytest_remex.pytest_plugin.preparation import body_of
+from pytest_remex.repo.workspace import Workspaces
+from pytest_remex.tables.readers import BuiltInReaders
+from pytest_remex.tables.recorded import RecordedRows, measures_of_upstream
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """A collect that several processes may share.
+
+    `id` names it in what they record; `code` are the files of the program that started it.
+    """
+
+    id: str
+    code: Sequence[str]
+
+
+class Judging:
+    """Judges the runs of a pytest run's items, and keeps verdicts for the next collect.
+
+    Args:
+        config: The config of the pytest run.
+        settings: Its settings.
+        tell: Called with notes for the user.
+        collect: The collect that it is a part of.
+
+    """
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        settings: Settings,
+        tell: Callable[[str], None],
+        collect: Collect,
+    ) -> None:
+        self._settings = settings
+        self._tell = tell
+        self._workspaces = Workspaces(kept=False)
+        self._keeper = VerdictKeeper(_ini_texts(config), collect.code)
+        self._found: dict[str, KeptVerdict | None] = {}
+        self._watches: dict[str, Watch] = {}
+        self.rows = RecordedRows(settings.output, settings.launch, tell, collect.id)
+        self.judges: dict[str, RunJudge] = {}
+        """The judges of the items that have had their turn, by node id."""
+        self.kept: dict[str, KeptVerdict] = {}
+        """The verdicts of an earlier collect that were taken, by node id."""
+        readers = BuiltInReaders(lambda: config.hook)
+        config.pluginmanager.register(readers, "remex-readers")
+
+    def begin(self, item: pytest.Function, collected: CollectedRun) -> RunJudge:
+        """Return a new judge of an item's run."""
+        watch = self._watches[item.nodeid] = Watch(doubtful=_depends_on_more(item))
+
+        def keep(result: JudgedRun) -> None:
+            with watch.off():
+                self.rows.keep(result)
+
+        node, parameters = node_of(item), parameters_of(item)
+        judge = RunJudge(node, parameters, collected, keep, watch.on)
+        judged = (each.result for each in self.judges.values())
+        output, variant = self._settings.output, variant_of(item)
+        before = measures_of_upstream(collected.upstream, judged, output, variant)
+        judge.result = replace(judge.result, before=before, variant=variant)
+        self.judges[item.nodeid] = judge
+        outputs = str(collected.folder) if collected.outputs.files else None
+        note_facts(item, **run_facts(collected.recorded, collected.job), outputs=outputs)
+        return judge
+
+    def needs_check(self, item: pytest.Function, collected: CollectedRun) -> bool:
+        """Return whether an item's own check has to run."""
+        is_completed = collected.job.state is JobState.COMPLETED
+        return is_completed and self._find(item, collected) is None
+
+    @contextmanager
+    def checkout(
+        self, item: pytest.Function, collected: CollectedRun, repo: Repo
+    ) -> Iterator[Path]:
+        """Yield a checkout of the base commit of an item's launch, if its check has to run."""
+        self.begin(item, collected)
+        if not self.needs_check(item, collected):
+            yield collected.folder
+            return
+        base = collected.launch.base
+        with preparation.checkout(partial(self._workspaces.at, repo, base)) as path:
+            yield path
+
+    def judge(self, item: pytest.Function) -> None:
+        """Judge an item's run: its job, outputs, config and own check."""
+        __tracebackhide__ = True
+        judge = self.judges[item.nodeid]
+        with failing_plainly():
+            _check_job(judge, item)
+            if kept := self._find(item, judge.collected):
+                self.kept[item.nodeid] = kept
+                judge.take(kept)
+            else:
+                base, recipe = judge.collected.launch.base, judge.collected.run.recipe
+                workspace = self._workspaces.at(places_of(item)[0], base)
+                use_recipe(item, workspace.scratch.path, recipe)
+                experiment = experiment_of(item, workspace.scratch.path, recipe)
+                judge.check(experiment, body_of(item), workspace, self.hooks(item.ihook))
+        if judge.result.note.changed:
+            say(item, f"PASSED, {CHANGED}", yellow=True)
+
+    def add_output(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+        """Add a job's last lines to an item's report, where they may explain its failure."""
+        judge = self.judges.get(item.nodeid)
+        if judge and call.excinfo and _is_about_output(judge, call.excinfo.value):
+            item.add_report_section("call", "job output, last lines", clean(judge.result.note.log))
+
+    def conclude(
+        self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport
+    ) -> RunJudge | None:
+        """Set the verdict if a report decides it, and return the judge then."""
+        judge = self.judges.get(item.nodeid)
+        if judge is None or not (call.when == "call" or report.failed):
+            return None
+        error = call.excinfo.value if call.excinfo else None
+        judge.conclude(report.outcome, reason_of(report), error)
+        note_verdict(item, judge.result)
+        if isinstance(item, pytest.Function):
+            self._keep(item, judge, passed=report.passed)
+        return judge
+
+    def conclude_dead(self, item: pytest.Function, why: str) -> None:
+        """Set the verdict of a run whose check ended the process that ran it."""
+        judge = self.judges[item.nodeid]
+        judge.check_job()
+        recorded = self.rows.measures(judge.result)
+        judge.result = replace(judge.result, measures=recorded)
+        judge.conclude("failed", why)
+        self._keeper.drop(judge.collected.folder)
+
+    def hooks(self, relay: pluggy.HookRelay) -> GuardedHooks:
+        """Return hooks whose failures are told and left out."""
+        return GuardedHooks(relay, self._tell)
+
+    def close(self) -> None:
+        """Remove the scratch checkouts."""
+        self._workspaces.close()
+
+    def _find(self, item: pytest.Function, collected: CollectedRun) -> KeptVerdict | None:
+        """Return the verdict of an earlier collect, if it still holds."""
+        if item.nodeid not in self._found:
+            experiment = experiment_of(item, collected.folder, collected.run.recipe)
+            # a check may read what the run before left, which is not watched
+            is_alone = collected.run.upstream is None
+            is_asked = not self._settings.fresh and collected.outputs.complete and is_alone
+            run = JudgedRun(node_of(item), parameters_of(item), collected)
+            self._found[item.nodeid] = self._keeper.find(run, experiment) if is_asked else None
+        return self._found[item.nodeid]
+
+    def _keep(self, item: pytest.Function, judge: RunJudge, *, passed: bool) -> None:
+        """Keep a verdict for the next collect, or forget the one that was kept."""
+        collected = judge.collected
+        if not passed:
+            self._keeper.drop(collected.folder)
+        elif collected.run.upstream is not None:
+            return
+        elif collected.outputs.complete and item.nodeid not in self.kept:
+            workspace = self._workspaces.at(places_of(item)[0], collected.launch.base)
+            experiment = experiment_of(item, workspace.scratch.path, collected.run.recipe)
+            try:
+                self._keeper.keep(judge.result, experiment, self._watches[item.nodeid])
+            except RemexError as error:
+                self._tell(f"verdicts are not kept: {error}")
+
+
+def note_verdict(item: pytest.Item, result: JudgedRun) -> None:
+    """Store the facts about a verdict for the JSON file."""
+    note_facts(item, verdict=result.verdict, cause=result.note.cause, measures=result.measures)
+
+
+def _ini_texts(config: pytest.Config) -> list[str]:
+    """Return what the ini file and -o say."""
+    path = config.inipath
+    text = path.read_text("utf-8", "replace") if path is not None else ""
+    return [text, *map(str, config.option.override_ini or ())]
+
+
+def _depends_on_more(item: pytest.Function) -> bool:
+    """Return whether a check may depend on more than its run and its code: on other fixtures."""
+    known = {FIXTURE, "repo", "remote", *item.callspec.params}
+    return bool(set(item.fixturenames) - known) or item.get_closest_marker("xfail") is not None
+
+
+def _is_about_output(judge: RunJudge, error: BaseException) -> bool:
+    """Return whether a job's last lines may explain a failure: not if an assertion failed."""
+    has_completed = judge.collected.job.state is JobState.COMPLETED
+    return has_completed and bool(judge.result.note.log) and not isinstance(error, AssertionError)
+
+
+def _check_job(judge: RunJudge, item: pytest.Function) -> None:
+    """Skip an experiment whose job has not ended."""
+    __tracebackhide__ = True
+    if was_cleaned(judge.collected):
+        say(item, "PURGED")
+        skip(judge.collected.job.reason)
+    try:
+        judge.check_job()
+    except RunPendingError as pending:
+        job = judge.collected.job
+        partial = ", PARTIAL outputs" if judge.collected.outputs.files else ""
+        say(item, f"{job.state} job {job.id}".strip() + partial)
+        skip(str(pending))

@@ -1,0 +1,230 @@
+"""Processes of pytest-xdist that judge runs; this is the only module that knows xdist.
+
+pytest-xdist starts them, each collects the items as this process did, and each is given one item
+after the other. This process takes their reports in the order of the items.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, Literal
+
+import pytest
+from execnet import XSpec
+from xdist.workermanage import NodeManager, WorkerController
+
+from pytest_remex.collect.pipeline import CollectedRun
+from pytest_remex.pytest_plugin.handover import DIED, Task, append_runs
+from pytest_remex.pytest_plugin.items import WORKER_INPUT
+from pytest_remex.pytest_plugin.judging import Collect
+
+GIVEN = 2
+"""How many items a process has: it does the first only when it knows of the second."""
+SECONDS = 2.0
+"""How long a process may take to end before it is interrupted, and again before it is killed."""
+
+
+class JudgingProcesses:
+    """Processes that judge runs.
+
+    Args:
+        session: The session of this process.
+        number: The most processes at a time.
+        collect: The collect that they are a part of.
+        tell: Called with notes for the user.
+
+    """
+
+    def __init__(
+        self, session: pytest.Session, number: int, collect: Collect, tell: Callable[[str], None]
+    ) -> None:
+        self._items = list(session.items)
+        self._config = session.config
+        self._number = number
+        self._tell = tell
+        self._folder = tempfile.TemporaryDirectory(prefix="remex-judging-")
+        self._task = Task(collect, Path(self._folder.name) / "runs.jsonl")
+        self._events: SimpleQueue[tuple[str, dict[str, Any]]] = SimpleQueue()
+        self._manager: NodeManager | None = None
+        self._specs: deque[XSpec] = deque()
+        self._numbers = {item.nodeid: number for number, item in enumerate(self._items)}
+        self._waiting: deque[int] = deque()
+        self._given: dict[WorkerController, deque[int]] = {}
+        self._ready: set[WorkerController] = set()
+        self._begun: set[int] = set()
+        self._left: set[int] = set()
+        self._reports: dict[int, list[pytest.TestReport]] = {}
+        self._ended: set[int] = set()
+
+    def add(self, runs: Mapping[str, CollectedRun]) -> None:
+        """Have the runs of items judged, by node id, in the order of the items."""
+        append_runs(self._task.runs, runs)
+        numbers = sorted(self._numbers[node] for node in runs)
+        self._left.update(numbers)
+        self._waiting.extend(numbers)
+        self._start_what_is_missing()
+
+    def know(self, node: str) -> bool:
+        """Return whether the processes have an item: not one that was added after collection."""
+        return node in self._numbers
+
+    def has(self, item: pytest.Item) -> bool:
+        """Return whether an item is judged by one of the processes."""
+        return self._numbers.get(item.nodeid) in self._left
+
+    def wait_for(self, item: pytest.Item) -> Sequence[pytest.TestReport] | None:
+        """Wait for an item's reports; None if it has to be judged by this process after all.
+
+        If the process died, the reports end with the one of `died`.
+        """
+        number = self._numbers[item.nodeid]
+        while number in self._left and number not in self._ended:
+            self._handle(*self._events.get())
+        if number not in self._left:
+            return None
+        self._left.discard(number)
+        return self._reports.pop(number, [])
+
+    def close(self) -> None:
+        """End all processes: those that are idle at once, others when they are interrupted."""
+        if self._manager is not None:
+            for node in self._given:
+                node.shutdown()
+            if not self._ends_within(SECONDS):
+                self._interrupt()
+                self._ends_within(SECONDS)
+            self._manager.EXIT_TIMEOUT = 1
+            self._manager.teardown_nodes()
+            self._manager = None
+        self._folder.cleanup()
+
+    @property
+    def unfinished(self) -> list[pytest.Item]:
+        """The items whose verdicts were not waited for."""
+        return [self._items[number] for number in self._left]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: WorkerController) -> None:
+        """Tell a process of the collect; see pytest-xdist."""
+        node.workerinput[WORKER_INPUT] = self._task.text()
+
+    def _start_what_is_missing(self) -> None:
+        usable = [node for node in self._given if not node.shutting_down]
+        for _ in range(min(self._number, len(self._waiting)) - len(usable)):
+            if self._manager is None:
+                self._manager = NodeManager(self._config, ["popen"] * self._number)
+                self._specs.extend(self._manager.specs)
+            spec = self._specs.popleft() if self._specs else XSpec("popen")
+            self._given[self._manager.setup_node(spec, self._events.put)] = deque()
+
+    def _handle(self, event: str, about: dict[str, Any]) -> None:
+        match event:
+            case "collectionfinish":
+                self._begin(about["node"], about["ids"])
+            case "logstart":
+                self._begun.add(self._given[about["node"]][0])
+            case "testreport":
+                report = about["rep"]
+                self._reports.setdefault(report.item_index, []).append(report)
+            case "runtest_protocol_complete":
+                self._given[about["node"]].popleft()
+                self._ended.add(about["item_index"])
+                self._feed(about["node"])
+            case "workerfinished" | "errordown":
+                self._end(about["node"], about.get("error"))
+            case "warning_recorded":
+                self._config.hook.pytest_warning_recorded.call_historic(kwargs=about)
+            case "internal_error":
+                error = str(about["formatted_error"]).splitlines()[-1:]
+                self._give_up(f"judged in this process, as another one failed: {' '.join(error)}")
+
+    def _begin(self, node: WorkerController, nodes: Sequence[str]) -> None:
+        here = [item.nodeid for item in self._items]
+        if list(nodes) != here:
+            pairs = zip(nodes, here, strict=False)
+            other = next((pair for pair in pairs if len({*pair}) > 1), (len(nodes), len(here)))
+            self._give_up(
+                f"another process found other experiments ({other[0]} for {other[1]}): judged in "
+                f"this one; for -n a sweep must have the same points in the same order each time"
+            )
+            return
+        self._ready.add(node)
+        self._feed(node)
+
+    def _feed(self, node: WorkerController) -> None:
+        """Give a process its next items, or let it end."""
+        given = self._given[node]
+        count = min(GIVEN - len(given), len(self._waiting))
+        numbers = [self._waiting.popleft() for _ in range(count)]
+        given.extend(numbers)
+        if numbers:
+            with suppress(OSError):  # it has died, and `_end` gives them to another
+                node.send_runtest_some(numbers)
+        if not self._waiting:
+            node.shutdown()
+
+    def _end(self, node: WorkerController, error: object) -> None:
+        """Take in that a process has ended: what it began has failed, others judge the rest."""
+        given = self._given.pop(node, deque())
+        self._config.hook.pytest_testnodedown(node=node, error=error)
+        if error is not None and node in self._ready:
+            if given and given[0] in self._begun:
+                died = given.popleft()
+                self._reports[died] = _of_died(self._items[died], self._reports.get(died, []))
+                self._ended.add(died)
+            self._waiting.extendleft(reversed(given))
+            self._start_what_is_missing()
+        elif given or error is not None:
+            self._give_up(f"judged in this process, as another one ended early: {error or '-'}")
+
+    def _give_up(self, why: str) -> None:
+        """Leave to this process what is not judged yet."""
+        self._tell(why)
+        self._waiting.clear()
+        self._left &= self._ended.union(*self._given.values())
+        for node in self._given:
+            node.shutdown()
+
+    def _interrupt(self) -> None:
+        for node in self._given:
+            with suppress(ProcessLookupError):
+                os.kill(node.gateway._rinfo().pid, signal.SIGINT)  # noqa: SLF001 - known since its start
+
+    def _ends_within(self, seconds: float) -> bool:
+        """Return whether all processes end in time."""
+        end = time.monotonic() + seconds
+        while self._given and time.monotonic() < end:
+            with suppress(Empty):
+                event, about = self._events.get(timeout=0.1)
+                if event in {"workerfinished", "errordown"}:
+                    self._given.pop(about["node"], None)
+        return not self._given
+
+
+def _of_died(item: pytest.Item, reports: Sequence[pytest.TestReport]) -> list[pytest.TestReport]:
+    """Return the reports of an item whose process died, as far as they came and what is missing."""
+    phases = {report.when for report in reports}
+    failed: Literal["call", "teardown"] = "teardown" if "call" in phases else "call"
+    missing = [_report(item, "failed", DIED, failed)]
+    if failed == "call":
+        missing.append(_report(item, "passed", None, "teardown"))
+    return [*reports, *missing]
+
+
+def _report(
+    item: pytest.Item,
+    outcome: Literal["passed", "failed"],
+    why: str | None,
+    when: Literal["call", "teardown"],
+) -> pytest.TestReport:
+    return pytest.TestReport(
+        item.nodeid, item.location, {}, outcome, why, when, user_properties=item.user_properties
+    )

@@ -43,6 +43,22 @@ class Dimension:
 
 
 @dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How far a measure may be from what it is compared with; one bound that holds is enough.
+
+    Args:
+        rel: The largest relative difference; None for no such bound.
+        abs: The largest absolute difference; None for no such bound.
+        sigma: With replicates: the largest difference of the means, in standard errors of it.
+
+    """
+
+    rel: float | None = None
+    abs: float | None = None
+    sigma: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
 class Sweep:
     """A decorated function's dimensions, base config and options."""
 
@@ -68,6 +84,8 @@ class Sweep:
     file: str = field(default="", compare=False)  # where its function is written
     replicates: int = 1
     """How often each point is run; above 1 the last dimension counts them, and is no parameter."""
+    tolerance: Mapping[str, Tolerance] = field(default_factory=dict)
+    """By the measure's name, "" for all others: how far they may be from those of another base."""
 
     @property
     def is_replicated(self) -> bool:

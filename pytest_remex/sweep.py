@@ -16,7 +16,14 @@ from pytest_remex.errors import SweepError
 from pytest_remex.experiment import Run
 from pytest_remex.model import SCRIPT, Config, Dimension, OptionalOutput, Sweep, Value
 from pytest_remex.point_ids import float_texts, point_id
-from pytest_remex.sweep_arguments import listed, replicates_of, script_path, text, texts
+from pytest_remex.sweep_arguments import (
+    listed,
+    replicates_of,
+    script_path,
+    text,
+    texts,
+    tolerances_of,
+)
 from pytest_remex.upstream import Upstream, config_at, refuse_cycle
 
 P = ParamSpec("P")
@@ -46,6 +53,7 @@ def sweep(  # noqa: PLR0913 - the contract with users
     recipes: Sequence[Mapping[str, object]] | None = None,
     after: Callable[..., object] | None = None,
     replicates: int = 1,
+    tolerance: float | Mapping[str, object] | None = None,
 ) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Make a function a sweep: one experiment for each point of the grid.
 
@@ -76,6 +84,10 @@ def sweep(  # noqa: PLR0913 - the contract with users
             of these dimensions, and `experiment.upstream` is the experiment that comes before.
         replicates: How often each point is run; ids end in `-r1`, `-r2` ..., and
             `experiment.replicate` counts from 1 on, for a seed.
+        tolerance: How far measures may be from those of another base, for `--remex-against`: a
+            number (relative), or by the measure's name a number or `{"rel": 1e-6}`,
+            `{"abs": 1e-3}`, both, or `{"sigma": 3}` for replicates. Default: whole numbers, text
+            and booleans must be equal, other numbers within 1e-9, relative.
 
     Returns:
         A decorator, which returns the function in a form that pytest can collect.
@@ -93,8 +105,6 @@ def sweep(  # noqa: PLR0913 - the contract with users
         ...     assert "terminated" in run.log
 
     """
-    if callable(dimensions):
-        raise SweepError("@sweep is used without parentheses: write @sweep() or @sweep({...})")
     before = _upstream_sweep(after)
     grid = _grid(dimensions or {}, before, replicates)
     unnamed = Sweep(
@@ -111,6 +121,7 @@ def sweep(  # noqa: PLR0913 - the contract with users
         recipes=_recipes(recipes),
         after=before,
         replicates=replicates,
+        tolerance=tolerances_of(tolerance),
     )
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
@@ -265,6 +276,8 @@ def _grid(
     dimensions: Dimensions, before: Sweep | None, replicates: object
 ) -> tuple[Dimension, ...]:
     """Return the dimensions of a sweep, those of the sweep that it comes after first."""
+    if callable(dimensions):
+        raise SweepError("@sweep is used without parentheses: write @sweep() or @sweep({...})")
     own = tuple(_dimension(names, values) for names, values in dimensions.items())
     own += replicates_of(replicates)
     _refuse_repeated_names(own)

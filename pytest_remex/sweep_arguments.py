@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
 from pytest_remex.errors import SweepError
-from pytest_remex.model import REPLICATE, Dimension
+from pytest_remex.model import REPLICATE, Dimension, Tolerance
 
 MOST = 10_000
 """Replicates of a point at most."""
@@ -60,3 +61,28 @@ def replicates_of(number: object) -> tuple[Dimension, ...]:
     if number == 1:
         return ()
     return (Dimension((REPLICATE,), tuple((each,) for each in range(1, number + 1))),)
+
+
+def tolerances_of(given: object) -> dict[str, Tolerance]:
+    """Return tolerances by the measure's name, "" for all others. Raises `SweepError`."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        return {"": _tolerance(given, "tolerance")}
+    for name in given:
+        if not isinstance(name, str) or not name:
+            raise SweepError(f"tolerance: {name!r} must be the name of a measure")
+    return {name: _tolerance(one, f"tolerance of {name!r}") for name, one in given.items()}
+
+
+def _tolerance(given: object, title: str) -> Tolerance:
+    bounds = given if isinstance(given, Mapping) else {"rel": given}
+    if unknown := set(bounds) - {"rel", "abs", "sigma"}:
+        raise SweepError(f"{title}: {min(map(str, unknown))!r}: known are rel, abs and sigma")
+    return Tolerance(**{name: _bound(one, f"{title}: {name}") for name, one in bounds.items()})
+
+
+def _bound(given: object, title: str) -> float:
+    if not isinstance(given, int | float) or isinstance(given, bool) or not 0 <= given < math.inf:
+        raise SweepError(f"{title} = {given!r}: write a number, 0 or more")
+    return float(given)

@@ -39,6 +39,7 @@ from pytest_remex.records.schema import (
     Committed,
     Event,
     RunRecord,
+    Shared,
     Stage,
     StageReached,
 )
@@ -50,6 +51,7 @@ from pytest_remex.records.store import (
 )
 from pytest_remex.repo.workspace import Prepared
 from pytest_remex.sweep_file import SweepFiles
+from pytest_remex.variant import Variant
 
 
 class Launcher:
@@ -125,6 +127,12 @@ class Launcher:
         """Return the run of a request, where a launch of this command has it."""
         session = self._sessions.get(launch_key(request))
         return session.recorded(request.sha) if session else None
+
+    def share(self, request: SubmitRequest, variant: Variant) -> None:
+        """Record that another variant of the grid has a request's run, which was just sent."""
+        session = self._sessions.get(launch_key(request))
+        if session is not None and session.launch.variant != variant:
+            session.journal.write([Shared(request.sha, variant)])
 
     def taken(self, request: SubmitRequest) -> TakenBy | None:
         """Return the earlier claim of another client on a request's experiment, if any."""

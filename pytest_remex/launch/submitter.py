@@ -35,6 +35,7 @@ from pytest_remex.launch.listener import Listener
 from pytest_remex.launch.options import Folders, GroupingKind, LaunchOptions
 from pytest_remex.launch.outcomes import Candidate, Outcome, State
 from pytest_remex.launch.recognition import moved_bases
+from pytest_remex.launch.same import SameExperiments
 from pytest_remex.launch.sending_again import SendingAgain
 from pytest_remex.launch.session import Services, SubmitRequest, probes_of, reached_by
 from pytest_remex.launch.submissions import Cost, array_advice
@@ -96,6 +97,7 @@ class Submitter:
         """The error after which nothing more was sent."""
         self.cost = Cost(0, 0.0, 0, Footprint(0, 0))
         """The cost of what was submitted."""
+        self._same = SameExperiments(self.launcher)
         self._again = SendingAgain(self.launcher, listener)
         self.continuations = self._again.continuations
 
@@ -140,11 +142,13 @@ class Submitter:
         )
         candidate = Candidate(request, known=known, upstream=upstream)
         self._candidates.append(candidate)
-        self._by_key[prepared.key] = candidate
+        self._by_key[prepared.key] = first = self._same.first(candidate)
         if outcome := Outcome.unsent(known, decision):
             candidate.outcome = outcome
             self._workspaces.forget(prepared)
             return candidate
+        if first is not candidate:
+            return self._same.share(candidate, first)
         if decision is Decision.FINISH:
             candidate.request = replace(request, resumed=known.run)
         elif decision is Decision.ASK:
@@ -201,6 +205,7 @@ class Submitter:
         """
         if self._batch is not None:
             self._receive(self._batch)
+        self._same.settle()
         return self._listener.goes_on()
 
     def close(self) -> list[str]:

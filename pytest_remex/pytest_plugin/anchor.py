@@ -25,6 +25,8 @@ class Anchor:
     moved_to: Path | None = None
 
 
+NODE = pytest.StashKey[str]()
+"""The node id of an experiment, for an item whose own node id names a variant of the grid too."""
 _ANCHOR = pytest.StashKey[Anchor]()
 
 
@@ -55,10 +57,10 @@ def repository_of(folder: Path) -> Path:
 
 def node_of(item: pytest.Item) -> str:
     """Return an item's node id relative to the anchor."""
-    top = anchor_of(item.config).folder
+    top, node = anchor_of(item.config).folder, item.stash.get(NODE, item.nodeid)
     if top == item.config.rootpath or not item.path.is_relative_to(top):
-        return item.nodeid
-    _file, *names = item.nodeid.split("::", 1)
+        return node
+    _file, *names = node.split("::", 1)
     return "::".join([item.path.relative_to(top).as_posix(), *names])
 
 

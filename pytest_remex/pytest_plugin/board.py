@@ -53,6 +53,8 @@ class BoardRow:
     cause: str = ""
     said: str = ""
     progress: float | None = None
+    variant: str = ""
+    """The title of its variant of the grid."""
 
     @property
     def point(self) -> Mapping[str, Value]:
@@ -112,7 +114,8 @@ class Board:
 
 def _stages(rows: Sequence[BoardRow]) -> Mapping[str, Sequence[BoardRow]]:
     """Return the rows by stage, the first one first; all in one group where there are none."""
-    if not any(row.recorded.run.upstream for row in rows):
+    is_one = len({row.variant for row in rows}) < 2  # noqa: PLR2004 - one variant of the grid
+    if is_one and not any(row.recorded.run.upstream for row in rows):
         return {"": rows}
     directories = {row.recorded.run.directory: row.recorded for row in rows}
 
@@ -128,7 +131,8 @@ def _stages(rows: Sequence[BoardRow]) -> Mapping[str, Sequence[BoardRow]]:
 
     stages: dict[str, list[BoardRow]] = {}
     for row in sorted(rows, key=depth):
-        stages.setdefault(row.recorded.launch.name, []).append(row)
+        name = row.recorded.launch.name if is_one else f"{row.recorded.launch.name} {row.variant}"
+        stages.setdefault(name.rstrip(), []).append(row)
     return stages
 
 

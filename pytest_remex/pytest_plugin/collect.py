@@ -29,6 +29,7 @@ from pytest_remex.common.jobs import Job
 from pytest_remex.errors import RemexError
 from pytest_remex.interaction import counted
 from pytest_remex.model import Remote, Repo, Sweep
+from pytest_remex.pytest_plugin.against import compare_with_reference
 from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.failures import ExamplesOfFailures
 from pytest_remex.pytest_plugin.handover import DIED, detach, has_died, has_verdict
@@ -77,6 +78,8 @@ class CollectMode(RecordedRunsMode):
         self._adopt(items)
         self._examples = ExamplesOfFailures(session.config, self._causes)
         session.config.pluginmanager.register(self._examples, "remex-failures")
+        judges = self._judging.judges
+        compare_with_reference(self._config, settings, self._terminal, items, judges)
 
     def _adopt(self, items: Sequence[pytest.Function]) -> None:
         self._sweeps |= {item.nodeid: sweep_for(item) for item in items}
@@ -211,6 +214,8 @@ class CollectMode(RecordedRunsMode):
         """Return the cause of each failure by node id."""
         judged = {node: judge.result for node, judge in self._judging.judges.items()}
         failed = {node: each for node, each in judged.items() if each.verdict == "FAILED"}
+        if against := self._settings.against:
+            failed = {node: each for node, each in failed.items() if each.variant != against}
         causes = causes_of([(each.note.cause, each.reason) for each in failed.values()])
         return dict(zip(failed, causes, strict=True))
 

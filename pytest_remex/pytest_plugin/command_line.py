@@ -196,6 +196,13 @@ def _variant_modifiers() -> list[Modifier]:
             "with this option only (default: where the fixture remote or remex_host says)",
             {"metavar": "NAME"},
         ),
+        Modifier(
+            "against",
+            frozenset({Mode.PLAN, Mode.SUBMIT, Mode.STATUS, Mode.COLLECT}),
+            "the grid and the same on another branch, tag or commit; collect: judge each "
+            "experiment by its measures there, within the sweep's tolerance (default: no)",
+            {"metavar": "REF"},
+        ),
     ]
 
 

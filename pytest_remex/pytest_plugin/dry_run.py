@@ -29,6 +29,7 @@ from pytest_remex.launch.options import LaunchOptions
 from pytest_remex.launch.outcomes import unjudged_text
 from pytest_remex.launch.preparation import CheckoutCopies, Inspect
 from pytest_remex.launch.recognition import Recognizer, moved_bases
+from pytest_remex.launch.same import key_of
 from pytest_remex.launch.session import reached_by
 from pytest_remex.launch.submissions import Cost, array_advice, written
 from pytest_remex.model import Remote, Repo
@@ -92,6 +93,7 @@ class DryRun:
         self._replicates = AskedReplicates(session, items, again=again)
         self._planned: list[PlannedExperiment] = []
         self._by_key: dict[object, PlannedExperiment] = {}
+        self._same: dict[object, Prepared] = {}
         self._tried: set[str] = set()
         self._refusals: list[str] = []
         self._hooks = GuardedHooks(session.config.hook, self._terminal.note)
@@ -264,6 +266,9 @@ class DryRun:
         if upstream is not None:
             decision = upstream.decide(decision, recorded_job(known.run))
         title = title_of(decision, known, prepared)
+        same = self._same.setdefault(key_of(prepared, remote), prepared)
+        if same is not prepared and decision in SENT:
+            decision, title = Decision.ALREADY, f"THE SAME AS {same.variant.title or 'today'}"
         retried = known.run if decision is Decision.RETRY else None
         recipe = known.recipe_after(recorded_job(retried))
         if retried is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,13 @@ class Settings:
     sbatch_defaults: tuple[OptionText, ...]
     sbatch: OptionText
     variant: Variant
+    against: Variant | None
+
+    @property
+    def asked(self) -> str:
+        """The options that ask for other variants of the grid; empty for the grid itself."""
+        against = f"--remex-against={self.against.base}" if self.against else ""
+        return f"{self.variant.options} {against}".strip()
 
     def sbatch_options(self) -> SbatchOptions:
         """Return the options for sbatch. Raises `SweepError` if one is invalid."""
@@ -140,6 +147,7 @@ def settings(config: pytest.Config) -> Settings:
         sbatch=OptionText("--remex-sbatch", option.remex_sbatch or ""),
         checkout=option.remex_checkout and option.remex_checkout.absolute(),
         variant=_variant(config),
+        against=_against(config),
     )
 
 
@@ -222,10 +230,21 @@ def _refuse_conflicts(config: pytest.Config) -> None:
 
 
 def _variant(config: pytest.Config) -> Variant:
-    base = config.option.remex_base
+    return Variant(base=_base(config, "base"), remote=_remote_name(config))
+
+
+def _against(config: pytest.Config) -> Variant | None:
+    base, variant = _base(config, "against"), _variant(config)
+    if base and base == variant.base:
+        raise pytest.UsageError(f"--remex-base and --remex-against are both {base!r}: name another")
+    return replace(variant, base=base) if base else None
+
+
+def _base(config: pytest.Config, name: str) -> str:
+    base: str | None = getattr(config.option, f"remex_{name}")
     if base is not None and (not base.strip() or not base.isprintable()):
-        raise pytest.UsageError(f"--remex-base={base!r}: name a branch, tag or commit")
-    return Variant(base=base or "", remote=_remote_name(config))
+        raise pytest.UsageError(f"--remex-{name}={base!r}: name a branch, tag or commit")
+    return base or ""
 
 
 def _remote_name(config: pytest.Config) -> str:

@@ -25,7 +25,6 @@ from pytest_remex.pytest_plugin.items import (
     ITEM,
     MODE,
     PROCESSES,
-    VARIANT,
     WORD,
     CheckoutMode,
     experiments,
@@ -40,6 +39,7 @@ from pytest_remex.pytest_plugin.items import (
 from pytest_remex.pytest_plugin.remotes import remotes_of
 from pytest_remex.pytest_plugin.replicates import points_of
 from pytest_remex.pytest_plugin.stages import COLLECTED, in_order, is_imported
+from pytest_remex.pytest_plugin.variants import put_variants
 from pytest_remex.sweep import SWEEP_FILES, sweep_of
 
 ENDED_WELL = frozenset({"passed", "completed"})
@@ -70,7 +70,8 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 
         return init(config)
     if options.mode(config) is not Mode.DRY and config.pluginmanager.has_plugin("xdist"):
-        config.stash[PROCESSES] = options.processes(config)
+        # a comparison with another base needs the other side's measures at hand
+        config.stash[PROCESSES] = 1 if config.option.remex_against else options.processes(config)
         config.option.dist = "no"
         config.option.numprocesses = None
         config.option.tx = []
@@ -152,12 +153,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Register the mode's plugin if there are experiments."""
     _put_in_order(session)
+    if experiments(session.items):
+        chosen = options.settings(session.config)
+        put_variants(session, chosen.variant, [chosen.against] if chosen.against else [])
     items = experiments(session.items)
     if items and not session.config.option.collectonly:
         refuse_unread_conftests(session.config)
-        variant = options.settings(session.config).variant
-        for item in items:
-            item.stash[VARIANT] = variant
         try:
             remotes_of(session.config)
             refuse_own_remote(items)

@@ -13,7 +13,7 @@ from pytest_remex.experiment import Experiment
 from pytest_remex.launch.preparation import Inspect, check_config, rules_of, run_patch, warnings_of
 from pytest_remex.launch.preparation import prepare as prepare_experiment
 from pytest_remex.model import Repo
-from pytest_remex.pytest_plugin.anchor import node_of
+from pytest_remex.pytest_plugin.anchor import NODE, node_of
 from pytest_remex.pytest_plugin.items import (
     arguments,
     experiment_in,
@@ -52,7 +52,12 @@ def workspace_of(workspaces: Workspaces, item: pytest.Function, repo: Repo) -> W
         with failing_plainly():
             return workspaces.at(repo, branch)
     with failing_plainly(item.session):
-        return workspaces.at(repo, variant.branch_of(branch), "--remex-base")
+        return workspaces.at(repo, variant.branch_of(branch), _option(item))
+
+
+def _option(item: pytest.Item) -> str:
+    """Return the option that names an experiment's base."""
+    return "--remex-against" if NODE in item.stash else "--remex-base"
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from pytest_remex.pytest_plugin.items import (
     variant_of,
 )
 from pytest_remex.pytest_plugin.stages import ADDED, COLLECTED, Key, key_of, key_of_item
+from pytest_remex.pytest_plugin.variants import like
 from pytest_remex.records.added import Replicates, points_with_added, without_replicate
 from pytest_remex.records.copies import FOLDER
 from pytest_remex.records.index import RecordedRun
@@ -229,9 +230,7 @@ def _collected(
         and (key := key_of_item(each)) in wanted
         and (key, place) not in have
     ]
-    for each in new:
-        each.stash[VARIANT] = variant
-    return new
+    return [like(items[0], each) for each in new]
 
 
 def _collected_again(

@@ -19,7 +19,7 @@ from pytest_remex.errors import RemoteError
 from pytest_remex.experiment import Run
 from pytest_remex.pytest_plugin.board import ROWS, Board, BoardRow, lines_around
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
-from pytest_remex.pytest_plugin.items import experiment_of, skip, sweep_for
+from pytest_remex.pytest_plugin.items import experiment_of, skip, sweep_for, variant_of
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.selection import NOT_ENDED, LookingMode
 from pytest_remex.records.index import RecordedRun
@@ -172,10 +172,11 @@ class StatusMode(LookingMode):
 
     def _row(self, node: str, recorded: RecordedRun, job: Job) -> BoardRow:
         said = self._watcher.of(recorded)
+        variant = variant_of(self._items[node]).title if node in self._items else ""
         if job.state is JobState.COMPLETED:
-            return BoardRow(node, recorded, job)
+            return BoardRow(node, recorded, job, variant=variant)
         progress = self._progress(node, job, said.text) if job.state.live and said.text else None
-        return BoardRow(node, recorded, job, said.cause, said.line, progress)
+        return BoardRow(node, recorded, job, said.cause, said.line, progress, variant)
 
     def _progress(self, node: str, job: Job, text: str) -> float | None:
         """Return a job's progress, as a hook reads it from its output."""

@@ -32,7 +32,7 @@ class Terminal:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._variant = options.settings(config).variant
+        self._asked = options.settings(config).asked
         self._notes: dict[str, str] = {}
         self._lines: list[tuple[str, Markup]] = []
         self._targets: dict[Remote, None] = {}
@@ -53,8 +53,7 @@ class Terminal:
 
     def say_next(self, command: str, said: str = "next") -> None:
         """Store what to do next, with the options that ask for this variant of the grid."""
-        asked = self._variant.options
-        self.say(f"{said}: {command}" + (f" (with {asked})" if asked else ""))
+        self.say(f"{said}: {command}" + (f" (with {self._asked})" if self._asked else ""))
 
     def summary(self, title: str) -> None:
         """Write the stored lines and warnings."""
@@ -62,7 +61,7 @@ class Terminal:
         if reporter is None or not (self._lines or self._notes):
             return
         where = " and ".join(dict.fromkeys(remote.place for remote in self._targets))
-        named = f"{title}, {asked}" if (asked := self._variant.options) else title
+        named = f"{title}, {self._asked}" if self._asked else title
         reporter.write_sep("-", f"{named} on {where}" if where else named)
         notes: list[tuple[str, Markup]] = [
             (text, {"yellow": True}) for text in self._notes.values()

@@ -85,8 +85,8 @@ def update_index(output: Path) -> None:
         RecordError: It cannot be written.
 
     """
-    kinds = ("", "bases/*/", "remotes/*/", "bases/*/remotes/*/")
-    patterns = [f"*/{kind}{CSV}" for kind in kinds]
+    sides = ("", "bases/*/", "remotes/*/", "bases/*/remotes/*/")
+    patterns = [f"*/{side}{kind}{CSV}" for kind in ("", "against/*/") for side in sides]
     folders = sorted(path.parent for pattern in patterns for path in output.glob(pattern))
     with writing(output / INDEX):
         write_index(output / INDEX, [_sweep(folder, output) for folder in folders])

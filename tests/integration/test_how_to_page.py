@@ -14,7 +14,7 @@ from pytest_remex.config.yaml_file import read_yaml
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to.md").read_text("utf-8")
 WORKFLOWS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-LEFT_OUT, COMPARED, ON_BOTH = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+LEFT_OUT, COMPARED, TOLERANT, ON_BOTH = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 (CLUSTERS,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
 PLUGINS = "-p pytest_remex.pytest_plugin.plugin -p no:cacheprovider"
 
@@ -132,3 +132,15 @@ def test_several_clusters(project):
     project.pytest("--remex-status", "--remex-wait")
     project.pytest("--remex-collect").assert_outcomes(passed=6)
     assert {*results(project.output / "grid")["remote"]} == {"rusty", "popeye"}
+
+
+def test_a_tolerance(project):
+    """The sweep of the page, with its tolerance, is planned on both bases."""
+    project.sweeps(
+        "from pytest_remex import sweep\n"
+        + TOLERANT.replace(
+            "): ...", '):\n    (experiment.path / "input.txt").write_text(experiment.id)\n'
+        )
+    )
+    plan = project.pytest("--remex-plan", "--remex-against=main")
+    plan.assert_outcomes(passed=6)

@@ -1,0 +1,209 @@
+"""Compare measures with those of the same experiment on another base, within tolerances."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from pytest_remex.collect.spread import Spread, spread_of
+from pytest_remex.model import Scalar, Tolerance
+
+Measures: TypeAlias = Mapping[str, Scalar]
+
+FLOATS = Tolerance(rel=1e-9)
+"""What holds for numbers that are not whole, where the sweep says nothing."""
+EXACT = Tolerance()
+_VISIBLE = 5e-4
+"""The smallest relative difference that is told in percent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How one measure compares.
+
+    Attributes:
+        name: The measure.
+        delta: By how much it is larger than there; None for what is no number, or NaN.
+        sigma: The same in standard errors of the difference, with replicates.
+        text: What differs, in words; empty where it is equal.
+        fails: Whether it is beyond what is allowed.
+
+    """
+
+    name: str
+    delta: float | None = None
+    sigma: float | None = None
+    text: str = ""
+    fails: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """An experiment's measures beside those on another base; `title` says which, as `on v1.2`.
+
+    `only_here` and `only_there` are measures that one side lacks, which is no failure.
+    """
+
+    title: str
+    differences: tuple[Difference, ...]
+    only_here: tuple[str, ...] = ()
+    only_there: tuple[str, ...] = ()
+
+    @property
+    def failure(self) -> str:
+        """What differs by more than is allowed, on one line; empty where nothing does."""
+        return "; ".join(each.text for each in self.differences if each.fails)
+
+
+def compare(
+    here: Sequence[Measures],
+    there: Sequence[Measures],
+    tolerances: Mapping[str, Tolerance],
+    title: str,
+) -> Comparison:
+    """Compare the measures of an experiment, or of all replicates of a point.
+
+    NaN is equal to NaN. What `tolerances` does not name is compared by its entry ""; without one,
+    whole numbers, text and booleans must be equal, and other numbers within 1e-9.
+
+    Args:
+        here: The measures of each replicate; of one run without replicates.
+        there: The same on the other base.
+        tolerances: How far a measure may be, by its name.
+        title: How messages call the other base.
+
+    """
+    names = [list(dict.fromkeys(name for each in side for name in each)) for side in (here, there)]
+    both = [name for name in names[0] if name in names[1]]
+    return Comparison(
+        title,
+        tuple(
+            _difference(name, _values(here, name), _values(there, name), tolerances, title)
+            for name in both
+        ),
+        tuple(name for name in names[0] if name not in both),
+        tuple(name for name in names[1] if name not in both),
+    )
+
+
+def _values(side: Iterable[Measures], name: str) -> list[Scalar]:
+    return [each[name] for each in side if name in each]
+
+
+def _difference(
+    name: str,
+    here: Sequence[Scalar],
+    there: Sequence[Scalar],
+    tolerances: Mapping[str, Tolerance],
+    title: str,
+) -> Difference:
+    tolerance = _tolerance_of(name, [*here, *there], tolerances)
+    if not all(map(_is_number, (*here, *there))):
+        return _of_words(name, here, there, title)
+    if len(here) == len(there) == 1:
+        return _of_numbers(name, _number(here[0]), _number(there[0]), tolerance, title)
+    one, other = (spread_of(map(_number, side)) for side in (here, there))
+    return _of_spreads(name, one, other, tolerance, title)
+
+
+def _tolerance_of(
+    name: str, values: Iterable[Scalar], tolerances: Mapping[str, Tolerance]
+) -> Tolerance:
+    if name in tolerances:
+        return tolerances[name]
+    return tolerances.get("", FLOATS) if any(type(each) is float for each in values) else EXACT
+
+
+def _is_number(value: Scalar) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _number(value: Scalar) -> float:
+    return value if isinstance(value, int | float) else math.nan
+
+
+def _of_words(name: str, here: Sequence[Scalar], there: Sequence[Scalar], title: str) -> Difference:
+    one, other = (sorted(map(repr, side)) for side in (here, there))
+    if one == other:
+        return Difference(name)
+    shown = [", ".join(dict.fromkeys(side)) for side in (one, other)]
+    text = f"{name} {shown[0]:.60}, {title} {shown[1]:.60} (must be equal)"
+    return Difference(name, text=text, fails=True)
+
+
+def _of_numbers(
+    name: str, here: float, there: float, tolerance: Tolerance, title: str
+) -> Difference:
+    if here == there or (math.isnan(here) and math.isnan(there)):
+        return Difference(name, None if math.isnan(here) else 0.0)
+    if not (math.isfinite(here) and math.isfinite(there)):
+        text = f"{name} {here}, {title} {there} (must be equal)"
+        return Difference(name, text=text, fails=True)
+    delta, (one, other) = here - there, _told(here, there)
+    shown = _shown_delta(delta, there, tolerance)
+    text = f"{name} {one}, {title} {other} ({shown}, {_allowed(tolerance)})"
+    return Difference(name, delta, None, text, not _is_within(delta, there, tolerance))
+
+
+def _of_spreads(
+    name: str, here: Spread, there: Spread, tolerance: Tolerance, title: str
+) -> Difference:
+    errors = [
+        each.spread / math.sqrt(each.count) if each.count > 1 and each.spread else 0.0
+        for each in (here, there)
+    ]
+    error = math.hypot(*errors)
+    if not error or not math.isfinite(error) or not math.isfinite(here.mean - there.mean):
+        return _of_numbers(name, here.mean, there.mean, tolerance, title)
+    delta = here.mean - there.mean
+    sigma = delta / error
+    one, other = _told(here.mean, there.mean)
+    text = (
+        f"{name} {one} ± {_short(errors[0])}, {title} {other} ± {_short(errors[1])}: differs by "
+        f"{abs(sigma):.1f} sigma (allowed {tolerance.sigma:g})"
+    )
+    fails = abs(sigma) > tolerance.sigma and not _is_within(delta, there.mean, tolerance)
+    return Difference(name, delta, sigma, text, fails)
+
+
+def _is_within(delta: float, there: float, tolerance: Tolerance) -> bool:
+    relative, absolute = tolerance.rel or 0.0, tolerance.abs or 0.0
+    return abs(delta) <= max(relative * abs(there), absolute)
+
+
+def _allowed(tolerance: Tolerance) -> str:
+    bounds = [_short(tolerance.rel)] if tolerance.rel else []
+    bounds += [f"±{_short(tolerance.abs)}"] if tolerance.abs else []
+    return f"allowed {' or '.join(bounds)}" if bounds else "must be equal"
+
+
+def _shown_delta(delta: float, there: float, tolerance: Tolerance) -> str:
+    if not there or (tolerance.abs is not None and tolerance.rel is None):
+        return f"{'+' * (delta > 0)}{_short(delta)}"
+    relative = delta / abs(there)
+    if abs(relative) < _VISIBLE:
+        return f"{'+' * (delta > 0)}{_short(relative)} of it"
+    return f"{100 * relative:+.1f} %" if abs(relative) < 10 else f"{relative:+.3g} times it"  # noqa: PLR2004 - then percent say less
+
+
+def _short(value: float) -> str:
+    return _tidy(f"{value:.2g}")
+
+
+def _told(one: float, other: float) -> tuple[str, str]:
+    """Return two numbers with as few digits as tell them apart, three at least."""
+    if isinstance(one, int) and isinstance(other, int):
+        return str(one), str(other)
+    for digits in range(3, 17):
+        texts = [f"{each:#.{digits}g}" for each in (one, other)]
+        if texts[0] != texts[1]:
+            return _tidy(texts[0]), _tidy(texts[1])
+    return repr(one), repr(other)
+
+
+def _tidy(text: str) -> str:
+    """Write 1.02e+07 as 1.02e7."""
+    number, e, power = text.partition("e")
+    return f"{number}e{int(power)}" if e else number.removesuffix(".")

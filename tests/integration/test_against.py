@@ -1,0 +1,190 @@
+"""A grid judged by its measures on another base: --remex-against=REF."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from pytest_remex import results
+
+SWEEP = """
+from pytest_remex import sweep
+
+@sweep({"a": range(1, 13)}, fetch=["result.txt"], TOLERANCE)
+def grid(experiment):
+    inlist = experiment.path / "input.txt"
+    inlist.write_text(f"{experiment.config['a']} {inlist.read_text()}")
+    run = yield
+    a, *moved = (run.path / "result.txt").read_text().split()
+    run.record(age=1e7 * (1.02 if f"moved{a}" in moved else 1.0), steps=int(a), word="x")
+    run.curve("track", [0, 1], [0, int(a)])
+"""
+AGAINST = "--remex-against=v1.2"
+NODES = [f"grid[a={a}]" for a in range(1, 13)]
+
+
+def words(result):
+    """Return each experiment's word by its name."""
+    found = re.findall(r"sweeps\.py::(\S+\](?: on \S+)?) ([A-Z][A-Z ]+[A-Z])", result.stdout.str())
+    return {name: word.removesuffix(" job") for name, word in found}
+
+
+@pytest.fixture
+def moved(empty_project):
+    """Return a project in which a commit moves exactly 3 of 12 points."""
+    empty_project.sweeps(SWEEP.replace("TOLERANCE", "tolerance=1e-6"))
+    empty_project.commit(input_txt="old\n")
+    empty_project.git("tag", "v1.2")
+    empty_project.commit(input_txt="moved3 moved7 moved11\n")
+    return empty_project
+
+
+def test_a_change_that_moves_three_of_twelve(moved):
+    """Submit sends what either side lacks; collect fails what differs, and shows both."""
+    moved.ran("-k", "a:1]")
+    assert words(moved.pytest("--remex-plan", "-v", AGAINST)) == {
+        **dict.fromkeys(NODES, "NEW"),
+        "grid[a=1]": "ALREADY SUBMITTED",
+        **dict.fromkeys([f"{node} on v1.2" for node in NODES], "NEW"),
+    }
+    sent = moved.submit("-v", AGAINST)
+    assert list(words(sent).values()).count("SUBMITTED") == 23
+    assert set(words(moved.submit("-v", AGAINST)).values()) == {"ALREADY SUBMITTED"}
+    moved.wait()
+    moved.pytest("--remex-status", AGAINST).stdout.fnmatch_lines(
+        ["stage grid on v1.2", "stage grid", "*= 24 completed in *"], consecutive=False
+    )
+    collected = moved.pytest("--remex-collect", AGAINST)
+    collected.stdout.fnmatch_lines(
+        [
+            "12 experiments compared with v1.2: 3 differ, 9 do not",
+            "FAILED sweeps.py::grid[[]a=3] - age 1.02e7, on v1.2 1.00e7 (+2.0 %, allowed 1e-6)",
+            "FAILED sweeps.py::grid[[]a=7] - *",
+            "FAILED sweeps.py::grid[[]a=11] - *",
+            "*= 3 failed, 9 passed, 12 on v1.2 in *",
+        ]
+    )
+    assert collected.ret == 1
+    folder = moved.output / "grid" / "against" / "v1.2"
+    table = results(folder)
+    assert list(table["version"]) == ["today"] * 12 + ["v1.2"] * 12
+    assert sorted(table["age difference"].dropna())[-3:] == [2e5] * 3
+    assert sorted(table["age difference"].dropna())[:9] == [0.0] * 9
+    assert "track" in (folder / "report.html").read_text()
+    assert "grid/against/v1.2/report.html" in (moved.output / "index.html").read_text()
+    # what a collect without the option says is not touched
+    assert set(results(moved.output / "grid")["verdict"]) == {"PASSED"}
+    assert set(results("grid", base="v1.2")["verdict"]) == {"PASSED"}
+    moved.pytest("--remex-collect").assert_outcomes(passed=12)
+    retry = moved.pytest("--remex-plan", "-v", "--remex-retry=check")
+    assert set(words(retry).values()) == {"ALREADY SUBMITTED"}
+
+
+def test_a_wider_tolerance(moved):
+    """What the sweep allows passes; the tolerance is today's, and runs nothing again."""
+    moved.ran("-k", "a:3", AGAINST)
+    moved.sweeps(SWEEP.replace("TOLERANCE", "tolerance={'age': {'abs': 3e5}, 'none': 1}"))
+    collected = moved.pytest("--remex-collect", "-k", "a:3", AGAINST)
+    assert collected.ret == 0
+    collected.stdout.fnmatch_lines(
+        ["1 experiment compared with v1.2: 0 differ, 1 do not", "tolerance names *: none"]
+    )
+
+
+def test_points_and_measures_of_one_side(moved):
+    """What one side lacks is said, and fails nothing."""
+    moved.ran("-k", "a:1]", AGAINST)
+    moved.ran("-k", "a:2]")
+    sweep = (
+        (moved.path / "sweeps.py")
+        .read_text()
+        .replace("word=", "**{'new' if len(moved) > 1 else 'old': 1}, word=")
+    )
+    moved.sweeps(sweep)
+    collected = moved.pytest("--remex-collect", "-v", "-k", "a:1] or a:2]", AGAINST)
+    collected.stdout.fnmatch_lines(
+        [
+            "*::grid[[]a=1] on v1.2 PASSED*",
+            "*::grid[[]a=2] on v1.2 NOT SUBMITTED*",
+            "1 experiment compared with v1.2: 0 differ, 1 do not",
+            "1 experiment not compared: no measures on v1.2",
+            "measures only here: new",
+            "measures only on v1.2: old",
+        ]
+    )
+    assert collected.ret == 10
+
+
+def test_a_failed_check_on_the_other_base(moved):
+    """A check that fails on the other base is said there, and is no failure of today's grid."""
+    check = SWEEP.replace("TOLERANCE", "tolerance=1") + "    assert 'old' not in moved\n"
+    moved.sweeps(check)
+    moved.ran("-k", "a:1]", AGAINST)
+    collected = moved.pytest("--remex-collect", "-v", "-k", "a:1]", AGAINST)
+    assert collected.ret == 0
+    collected.stdout.fnmatch_lines(
+        [
+            "*::grid[[]a=1] on v1.2 FAILED*",
+            "*::grid[[]a=1] PASSED*",
+            "1 experiment compared with v1.2: 0 differ, 1 do not",
+        ]
+    )
+    assert list(results("grid", base="v1.2")["verdict"]) == ["FAILED"]
+
+
+def test_the_same_experiments(moved):
+    """Where both bases have the same inputs, each point runs once, is planned once, and agrees."""
+    moved.git("tag", "same")
+    moved.commit(README_md="no job reads this\n")
+    against = "--remex-against=same"
+    plan = moved.pytest("--remex-plan", "-v", "-k", "a:3", against)
+    assert words(plan) == {"grid[a=3] on same": "NEW", "grid[a=3]": "THE SAME AS"}
+    sent = moved.submit("-v", "-k", "a:3", against)
+    assert words(sent) == {"grid[a=3] on same": "SUBMITTED", "grid[a=3]": "ALREADY SUBMITTED"}
+    moved.wait()
+    assert len(moved.run_directories()) == 1
+    assert words(moved.submit("-v", "-k", "a:3")) == {"grid[a=3]": "ALREADY SUBMITTED"}
+    for options in ([], [against], ["--remex-base=same"]):
+        assert moved.pytest("--remex-collect", "-k", "a:3", *options).ret == 0
+
+
+REPLICATES = """
+from pytest_remex import sweep
+
+@sweep({"a": [1]}, replicates=3, fetch=["result.txt"], tolerance={"x": {"sigma": SIGMA}})
+def grid(experiment):
+    inlist = experiment.path / "input.txt"
+    inlist.write_text(f"{experiment.replicate} {inlist.read_text()}")
+    run = yield
+    seed, shift = map(float, (run.path / "result.txt").read_text().split())
+    run.record(x=seed + shift)
+"""
+
+
+def test_replicates(empty_project):
+    """Means are compared in sigma; the point's last replicate has the verdict."""
+    project = empty_project
+    project.sweeps(REPLICATES.replace("SIGMA", "3"))
+    project.commit(input_txt="0.0\n")
+    project.git("tag", "v1.2")
+    project.commit(input_txt="0.5\n")
+    project.ran(AGAINST)
+    collected = project.pytest("--remex-collect", AGAINST)
+    assert collected.ret == 0
+    collected.stdout.fnmatch_lines(["x differs by 0.6 sigma at most, in sweeps.py::grid[[]a=1-r3]"])
+    project.sweeps(REPLICATES.replace("SIGMA", "0.5"))
+    project.pytest("--remex-collect", AGAINST).stdout.fnmatch_lines(
+        ["x 2.50 ± 0.58, on v1.2 2.00 ± 0.58: differs by 0.6 sigma (allowed 0.5)"]
+    )
+
+
+def test_refused(moved):
+    """A base that does not exist, or that is compared with itself, is refused."""
+    unknown = moved.pytest("--remex-submit", "--remex-against=v9")
+    unknown.stdout.fnmatch_lines(["*'v9' in *: correct --remex-against, or *"])
+    assert not moved.record_paths()
+    itself = moved.pytest("--remex-plan", "--remex-base=v1.2", AGAINST)
+    itself.stderr.fnmatch_lines(["*--remex-base and --remex-against are both 'v1.2'*"])
+    wrong = moved.pytest("--remex-clean", AGAINST)
+    wrong.stderr.fnmatch_lines(["*--remex-against can only be used with --remex-collect or *"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -190,6 +190,8 @@ class Remote:
         transport: How this machine gets there: `"fabric"`, by a login of our own; `"openssh"`, by
             the ssh command, with all that it knows (GSSAPI, security keys, open connections);
             `"auto"`, by ssh where it has a connection open (ControlMaster), else by Fabric.
+        transfer_host: `user@machine` or an alias through which outputs are fetched, such as a data
+            node, where `runs` is the same folder; empty: through `host`.
 
     Raises:
         SweepError: A value is invalid, such as a host that begins with `-`.
@@ -206,11 +208,23 @@ class Remote:
     shared: Sequence[str] = ()
     shell: str = "bash -lc"
     transport: Literal["auto", "fabric", "openssh"] = field(default="auto", compare=False)
+    transfer_host: str = field(default="", compare=False)
 
     @property
     def place(self) -> str:
         """The place as text: `cluster:/path/runs`, or `this machine`."""
         return "this machine" if self.host is None else f"{self.host}:{self.runs}"
+
+    def reached_as(self, other: Remote) -> Remote:
+        """Return this place, reached as another remote on its host is now; else as it is."""
+        if self.host != other.host:
+            return self
+        return replace(
+            self,
+            shell=other.shell,
+            transport=other.transport,
+            transfer_host=other.transfer_host,
+        )
 
     def __post_init__(self) -> None:
         """Check the values, and convert paths to text."""
@@ -222,6 +236,10 @@ class Remote:
             raise SweepError(f"transport={self.transport!r}: write 'auto', 'fabric' or 'openssh'")
         if self.host is not None and (not self.host or self.host.startswith("-")):
             raise SweepError(f"{self.host!r} is not a host name: write user@machine, or None")
+        if self.transfer_host.startswith("-"):
+            raise SweepError(f"transfer_host={self.transfer_host!r}: write user@machine")
+        if self.transfer_host and self.host is None:
+            raise SweepError(f"transfer_host={self.transfer_host!r} needs a host beside it")
         object.__setattr__(self, "clone", str(self.clone))
         object.__setattr__(self, "runs", str(self.runs))
         object.__setattr__(self, "shared", tuple(map(str, self.shared)))

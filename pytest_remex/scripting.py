@@ -335,10 +335,9 @@ def _find_runs(functions: Iterable[SweepFunction], index: RunIndex) -> list[_Sub
 
 
 def _reached_by(remote: Remote | None, recorded: RecordedRun) -> RecordedRun:
-    there = recorded.launch.remote
-    if remote is None or remote.host != there.host:
+    if remote is None:
         return recorded
-    reached = replace(there, shell=remote.shell, transport=remote.transport)
+    reached = recorded.launch.remote.reached_as(remote)
     launch = replace(recorded.launch, remote=reached)
     return RecordedRun(replace(recorded.record, launch=launch), recorded.run)
 

@@ -199,10 +199,8 @@ def wanted_upstreams(runs: Iterable[WantedRun], index: RunIndex) -> list[WantedR
 
 
 def _reached_as(launch: Launch, other: Launch) -> Launch:
-    """Return a launch that is reached as another one on the same host: its shell may differ."""
-    if launch.remote.host != other.remote.host:
-        return launch
-    return replace(launch, remote=replace(launch.remote, shell=other.remote.shell))
+    """Return a launch that is reached as another one if it is on the same host."""
+    return replace(launch, remote=launch.remote.reached_as(other.remote))
 
 
 def with_upstreams(

@@ -194,7 +194,13 @@ def default_remote(config: pytest.Config) -> Remote:
                 f"remex_host = {host} is set but {key} is not: set it to the path of the "
                 f"{'clone' if key == 'remex_clone' else 'folder for runs'} on the cluster"
             )
-    return Remote(host, clone, runs, shell=shell, transport=_transport(config))
+    through = str(config.getini("remex_transfer_host"))
+    try:
+        return Remote(
+            host, clone, runs, shell=shell, transport=_transport(config), transfer_host=through
+        )
+    except SweepError as error:
+        raise pytest.UsageError(f"remex_host or remex_transfer_host: {error}") from None
 
 
 def _refuse_no_choice(config: pytest.Config) -> None:

@@ -297,10 +297,6 @@ def _newest(index: RunIndex, item: pytest.Function, launch: str | None) -> Recor
 
 
 def _reached_by(remote: Remote, record: LaunchRecord) -> LaunchRecord:
-    """Return a record with the shell of `remote` if it is the same host: it may have changed."""
-    recorded = record.launch.remote
-    if recorded.host != remote.host:
-        return record
-    reached = replace(recorded, shell=remote.shell, transport=remote.transport)
-    launch = replace(record.launch, remote=reached)
-    return replace(record, launch=launch)
+    """Return a record that is reached as `remote` if it is the same host."""
+    reached = record.launch.remote.reached_as(remote)
+    return replace(record, launch=replace(record.launch, remote=reached))

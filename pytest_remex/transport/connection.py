@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_remex import agent
@@ -56,8 +58,13 @@ def connect(
     """
     if remote.host is None:
         return Connection(remote, LocalTransport(), idle_timeout=idle_timeout)
-    transport = _log_in(remote, prompt, notify or (lambda _: None), idle_timeout)
-    return Connection(remote, transport, idle_timeout=idle_timeout)
+    tell = notify or (lambda _: None)
+    transport = _log_in(remote, prompt, tell, idle_timeout)
+    if not remote.transfer_host:
+        return Connection(remote, transport, idle_timeout=idle_timeout)
+    data = replace(remote, host=remote.transfer_host, transfer_host="")
+    log_in = partial(_log_in, data, prompt, tell, idle_timeout)
+    return Connection(remote, transport, idle_timeout=idle_timeout, log_in_for_files=log_in)
 
 
 def _log_in(remote: Remote, prompt: Prompt | None, notify: Notify, timeout: float) -> Transport:
@@ -80,10 +87,19 @@ NOTHING = Needs()
 class Connection:
     """An open connection to a remote, a context manager. One thread at a time may use it."""
 
-    def __init__(self, remote: Remote, transport: Transport, *, idle_timeout: float) -> None:
+    def __init__(
+        self,
+        remote: Remote,
+        transport: Transport,
+        *,
+        idle_timeout: float,
+        log_in_for_files: Callable[[], Transport] | None = None,
+    ) -> None:
         self.remote = remote
         self.closed = False
         self._transport = transport
+        self._log_in_for_files = log_in_for_files
+        self._file_transport: Transport | None = None
         self._idle_timeout = idle_timeout
         self._agent: AgentClient | None = None
         self._host: Host | None = None
@@ -183,12 +199,23 @@ class Connection:
         if not names:
             return []
         report = progress or (lambda _: None)
-        return fetch(self._copy, source, names, destination.absolute(), report)
+        if self._log_in_for_files is None:
+            return fetch(self._copy, source, names, destination.absolute(), report)
+        missing = fetch(self._copy_elsewhere, source, names, destination.absolute(), report)
+        if len(missing) == len(names):
+            raise RemoteError(
+                f"{self.remote.transfer_host} has none of the {len(names)} files to fetch in "
+                f"{source}: correct transfer_host (remex_transfer_host), which must see the same "
+                f"runs folder as {self.remote.host}"
+            )
+        return missing
 
     def close(self) -> None:
         """End the agent and the connection; jobs continue to run."""
         self.closed = True
         self._end_agent()
+        if self._file_transport is not None:
+            self._file_transport.close()
         self._transport.close()
 
     def _start_agent(self) -> AgentClient:
@@ -210,6 +237,21 @@ class Connection:
         except NoChannelError:  # the server allows only one, which the agent uses
             self._end_agent()
             self._transport.copy(transfer)
+
+    def _copy_elsewhere(self, transfer: Transfer) -> None:
+        """Copy through the transfer host, where the first transfer logs in."""
+        if self._file_transport is None and self._log_in_for_files is not None:
+            self._file_transport = self._log_in_for_files()
+        if self._file_transport is None:
+            return
+        try:
+            self._file_transport.copy(transfer)
+        except ConnectionLostError:  # the next transfer logs in again
+            self._file_transport.close()
+            self._file_transport = None
+            raise
+        except RemoteError as error:
+            raise RemoteError(f"{error}; outputs come through it as transfer_host") from error
 
     def _end_agent(self) -> None:
         """End the agent; the next request starts another."""

@@ -79,5 +79,17 @@ def test_read_what_is_not_here(run):
 def test_a_remote_is_a_place(tmp_path):
     """How this machine gets there does not tell remotes apart, and is one of three ways."""
     assert Remote("a", transport="openssh") == Remote("a")
+    assert Remote("a", transfer_host="data") == Remote("a")
     with pytest.raises(SweepError, match="write 'auto', 'fabric' or 'openssh'"):
         Remote("a", transport="carrier")
+
+
+def test_transfer_host():
+    """It is a host's name beside a host; a recorded remote on the same host takes today's."""
+    for host, value in (("a", "-oProxyCommand=x"), (None, "data")):
+        with pytest.raises(SweepError, match="transfer_host="):
+            Remote(host, transfer_host=value)
+    today = Remote("a", shell="sh -c", transfer_host="data")
+    reached = Remote("a", runs="/r").reached_as(today)
+    assert (reached.runs, reached.shell, reached.transfer_host) == ("/r", "sh -c", "data")
+    assert Remote("b").reached_as(today).transfer_host == ""

@@ -89,7 +89,7 @@ def test_transfer_host():
     for host, value in (("a", "-oProxyCommand=x"), (None, "data")):
         with pytest.raises(SweepError, match="transfer_host="):
             Remote(host, transfer_host=value)
-    today = Remote("a", shell="sh -c", transfer_host="data")
+    today = Remote("a", transport="openssh", transfer_host="data")
     reached = Remote("a", runs="/r").reached_as(today)
-    assert (reached.runs, reached.shell, reached.transfer_host) == ("/r", "sh -c", "data")
+    assert (reached.runs, reached.transport, reached.transfer_host) == ("/r", "openssh", "data")
     assert Remote("b").reached_as(today).transfer_host == ""

@@ -33,7 +33,7 @@ try:
     os.chdir({source!r})
 except OSError as error:
     report("the runs folder %s cannot be read (%s): check remex_runs"
-        % ({source!r}, error.strerror))
+        % (os.fsdecode({source!r}), error.strerror))
     raise SystemExit(1)
 if not shutil.which("rsync"):
     report({missing!r})

@@ -1,0 +1,259 @@
+"""What RemoteExperiments left: run directories, downloaded files, and pickled sweeps.
+
+A folder of downloads has files `<run directory>_<file>`; a sweep is a dictionary in a pickle.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from pytest_remex import names
+from pytest_remex.common.paths import REMEX
+from pytest_remex.errors import RecordError, RemexError, SweepError
+from pytest_remex.model import SCRIPT, Scalar, Sweep
+from pytest_remex.remote_experiments.plain_pickle import load_plain
+from pytest_remex.sbatch.header import Header, parse_header
+from pytest_remex.sweep import expand, sweep, sweep_of
+
+if TYPE_CHECKING:
+    import pluggy
+
+    from pytest_remex.model import Config
+    from pytest_remex.repo.git import Git
+
+_RUN = re.compile(
+    r"(?P<label>.+)_time_(?P<time>\d{4}(?:_\d\d){5})_sha_(?P<sha>[0-9a-f]{4,40})(?:_(?P<file>.+))?",
+    re.DOTALL,
+)
+_PICKLE = re.compile(r".*_(\d{4}(?:_\d\d){5})\.pkl", re.DOTALL)
+_LOG = re.compile(r"slurm-(\d+)\.out")
+_NO_HEADER = "#!/bin/sh\n"
+
+
+@dataclass(slots=True)
+class OldRun:
+    """A run directory, or what was downloaded of one: its outputs by their names in it."""
+
+    directory: str
+    label: str
+    when: datetime
+    sha: str
+    files: dict[str, Path] = field(default_factory=dict)
+    script: str = _NO_HEADER
+
+    @property
+    def header(self) -> Header:
+        """What its script asked for, where it is there."""
+        try:
+            return parse_header(self.script, SCRIPT)
+        except SweepError:
+            return parse_header(_NO_HEADER, SCRIPT)
+
+    @property
+    def job(self) -> str:
+        """The job's id, where the name of Slurm's output has it."""
+        found = {said[1] for name in self.files if (said := _LOG.fullmatch(name))}
+        return found.pop() if len(found) == 1 else ""
+
+
+@dataclass(frozen=True, slots=True)
+class OldSweep:
+    """A sweep and its runs, each with its point; `base` is how its base commit begins."""
+
+    sweep: Sweep
+    when: datetime
+    base: str
+    runs: Sequence[tuple[Config, OldRun]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What to take of the runs: patterns of outputs, and the config file to read back."""
+
+    fetch: tuple[str, ...]
+    config_file: str | None
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """All that is taken of a run directory, Slurm's own output too."""
+        own = (self.config_file,) if self.config_file else ()
+        return tuple(dict.fromkeys((*self.fetch, *own, "slurm-*.out")))
+
+
+def read_runs(folder: Path, wish: Wish) -> dict[str, OldRun]:
+    """Return the runs in a folder by the names of their directories.
+
+    Raises:
+        RecordError: The folder cannot be read.
+
+    """
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise RecordError(f"{folder} cannot be read ({error.strerror}): name a folder") from None
+    found: dict[str, OldRun] = {}
+    for entry in entries:
+        if (parts := _RUN.fullmatch(entry.name)) is None:
+            continue
+        is_folder = entry.is_dir(follow_symlinks=False)
+        if is_folder == bool(parts["file"]) or Path(entry.path, REMEX).exists():
+            continue
+        directory = entry.name.removesuffix(f"_{parts['file']}")
+        with suppress(ValueError):  # a 13th month: no time
+            when = datetime.strptime(parts["time"], names.STAMP)  # noqa: DTZ007 - local, as it was
+            run = OldRun(directory, parts["label"], when, parts["sha"])
+            run = found.setdefault(directory, run)
+            if is_folder:
+                _look_inside(run, Path(entry.path), wish)
+            elif entry.is_file(follow_symlinks=False) and parts["file"] not in {".", "..", REMEX}:
+                run.files[_full_name(parts["file"], wish)] = Path(entry.path)
+    return found
+
+
+def _look_inside(run: OldRun, folder: Path, wish: Wish) -> None:
+    """Add the wanted files of a run directory; links are left there."""
+    real = folder.resolve()
+    for path in (path for pattern in wish.patterns for path in folder.glob(pattern)):
+        name = path.relative_to(folder)
+        if path.is_file() and path.resolve() == real / name:
+            run.files[name.as_posix()] = path
+    with suppress(OSError, UnicodeError):
+        run.script = (folder / SCRIPT).read_text("utf-8")
+
+
+def _full_name(name: str, wish: Wish) -> str:
+    """Return the name in the run directory of a file that was downloaded without its folder."""
+    return next((each for each in wish.patterns if PurePosixPath(each).name == name), name)
+
+
+def pickled_sweeps(
+    paths: Iterable[Path], runs: Mapping[str, OldRun], wish: Wish
+) -> Iterator[OldSweep]:
+    """Yield the pickled sweeps with those of their runs that are here.
+
+    Raises:
+        RecordError: A file is no pickled sweep.
+        SweepError: Its dimensions are refused, as by `@sweep`.
+
+    """
+    for path in paths:
+        facts, said = load_plain(path), _PICKLE.fullmatch(path.name)
+        if not isinstance(facts, dict) or not {"name", "branch", "dimensions"} <= facts.keys():
+            raise RecordError(f"{path} is no sweep: it has no name, branch and dimensions")
+        made = _sweep_of(facts, wish)
+        shas = [str(sha) for sha in facts.get("run_shas", ())]
+        when = datetime.strptime(said[1], names.STAMP) if said else None  # noqa: DTZ007 - as above
+        label = f"{facts['branch']}_{facts['name']}"
+        found = [(point, _run_of(label, sha, when, runs)) for point, sha in _points(made, shas)]
+        here = [(point, run) for point, run in found if run is not None]
+        if absent := len(found) - len(here):
+            warnings.warn(f"{path}: {absent} of its {len(found)} runs are not here", stacklevel=3)
+        if here:
+            first = min(run.when for _, run in here)
+            yield OldSweep(made, when or first, str(facts.get("parent_sha", "")), here)
+
+
+def _points(made: Sweep, shas: Sequence[str]) -> Iterator[tuple[Config, str]]:
+    """Yield the points with the commits of their runs, which are in the grid's order."""
+    return iter(zip(expand(made), shas, strict=False))
+
+
+def _sweep_of(facts: Mapping[str, Any], wish: Wish) -> Sweep:
+    """Return a sweep as the decorator makes it. Raises `SweepError` for one that it refuses."""
+
+    def function() -> None: ...
+
+    function.__name__ = str(facts["name"])
+    decorated = sweep(
+        facts["dimensions"],
+        base_config=facts.get("base_config") or {},
+        branch=facts["branch"] or None,
+        name=str(facts["name"]),
+        fetch=wish.fetch,
+        config_file=wish.config_file,
+    )(function)
+    made = sweep_of(decorated)
+    if made is None:  # the decorator always leaves one
+        raise RemexError(f"no sweep could be made of {facts['name']}")
+    return made
+
+
+def _run_of(
+    label: str, sha: str, when: datetime | None, runs: Mapping[str, OldRun]
+) -> OldRun | None:
+    """Return the newest run with a commit's short id that was there when its sweep was saved."""
+    fitting = [
+        run
+        for run in runs.values()
+        if (run.label, run.sha) == (label, sha) and (when is None or run.when <= when)
+    ]
+    return max(fitting, key=lambda run: run.when, default=None)
+
+
+def sweeps_by_name(
+    runs: Sequence[OldRun], git: Git, wish: Wish, hook: pluggy.HookRelay
+) -> Iterator[OldSweep]:
+    """Yield sweeps of runs that no pickle tells of, by the names of their directories.
+
+    Their points are the settings in which their config files differ.
+    """
+    branches = git.run("for-each-ref", "--format=%(refname:short)", "refs/heads").split()
+    labels = sorted({run.label for run in runs})
+    for label in labels:
+        group = [run for run in runs if run.label == label]
+        known = [each for each in branches if label.startswith(f"{each}_")]
+        branch = max(known, key=len, default="")
+        name = label.removeprefix(f"{branch}_") if branch else label
+        points = _differing_settings(group, wish, hook)
+        facts: dict[str, Any] = {"name": name, "branch": branch, "dimensions": {}}
+        if names_ := tuple(points[0]):
+            facts["dimensions"] = {names_: [tuple(point.values()) for point in points]}
+        made = _sweep_of(facts, wish)
+        first = min(run.when for run in group)
+        yield OldSweep(made, first, "", list(zip(expand(made), group, strict=True)))
+
+
+def _differing_settings(
+    runs: Sequence[OldRun], wish: Wish, hook: pluggy.HookRelay
+) -> list[dict[str, Any]]:
+    """Return each run's settings that differ between runs; its directory if these do not."""
+    found = [_settings(run, wish.config_file, hook) for run in runs]
+    names_ = [
+        name
+        for name in dict.fromkeys(name for settings in found for name in settings)
+        if len({repr(settings.get(name)) for settings in found}) > 1
+    ]
+    points = [{name: settings.get(name) for name in names_} for settings in found]
+    if len({repr(point) for point in points}) < len(runs):
+        return [{"run": run.directory} for run in runs]
+    return points
+
+
+def _settings(run: OldRun, config_file: str | None, hook: pluggy.HookRelay) -> dict[str, Scalar]:
+    path = run.files.get(config_file or "")
+    if path is None:
+        return {}
+    with suppress(RemexError):
+        return settings_in(hook.pytest_remex_config(path=path.parent, config_file=path.name))
+    return {}
+
+
+def settings_in(config: Mapping[Any, Any] | None) -> dict[str, Scalar]:
+    """Return the single values of a config by name, without the names of groups."""
+    return dict(_leaves(config or {}))
+
+
+def _leaves(config: Mapping[Any, Any]) -> Iterator[tuple[str, Scalar]]:
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value)
+        elif value is None or isinstance(value, str | int | float | bool):
+            yield str(name), value

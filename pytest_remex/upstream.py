@@ -25,6 +25,7 @@ class Upstream:
         config: Its config.
         comes_after: The experiment that it comes after itself; None for none.
         brought: What was brought so far: from paths in the run directory to paths in its own.
+        copied: Those of the paths in the run directory that are copies.
 
     Example:
         >>> def evolve(experiment):
@@ -39,6 +40,7 @@ class Upstream:
     config: Config
     comes_after: Upstream | None = field(default=None, repr=False)
     brought: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    copied: set[str] = field(default_factory=set, repr=False, compare=False)
 
     @property
     def upstream(self) -> Upstream:
@@ -47,14 +49,16 @@ class Upstream:
             raise SweepError(f"sweep {self.sweep.name} comes after no other: it has no after=")
         return self.comes_after
 
-    def bring(self, source: str, target: str | None = None) -> None:
+    def bring(self, source: str, target: str | None = None, *, copy: bool = False) -> None:
         """Have a file or folder of its run directory lie in this one when the job starts.
 
-        It is a link. The job is not run where what it points to is missing or empty.
+        The job is not run where it is missing or empty.
 
         Args:
             source: The path in the upstream's run directory, such as `final.mod`.
             target: The path in this run directory; None for the same.
+            copy: Whether it is a copy, which the job may change, and not a link. A job that starts
+                over gets a new one; one that goes on where its run was ended keeps its own.
 
         Raises:
             SweepError: A path is absolute, leaves the run directory, or `target` is there already.
@@ -64,6 +68,8 @@ class Upstream:
         if to in self.brought:
             raise SweepError(f"bring: {to!r} is brought twice: give one of them another name")
         self.brought[to] = _path(source)
+        if copy:
+            self.copied.add(to)
 
 
 def _path(text: str) -> str:

@@ -25,18 +25,29 @@ fail() {
     echo @CODE@ > .remex/@EXIT@
     exit @CODE@
 }
-brought() {
+there() {
     # what another node wrote may show late
     for pause in 1 1 2 2 0; do
-        if [ -d "./$1" ]; then
-            [ -n "$(ls -A "./$1")" ] && return
-        elif [ -s "./$1" ]; then
+        if [ -d "$1" ]; then
+            [ -n "$(ls -A "$1")" ] && return
+        elif [ -s "$1" ]; then
             return
         fi
         sleep "$pause"
     done
-    if [ -e "./$1" ]; then fail "$2 of $3 is empty"; fi
+    if [ -e "$1" ]; then fail "$2 of $3 is empty"; fi
     fail "$2 of $3 is not there"
+}
+brought() {
+    there "./$1" "$2" "$3"
+}
+copied() {
+    # a run that goes on where it was ended has its own already
+    if [ -n "${REMEX_COMMAND:-}" ] && [ -e "./$1" ]; then return; fi
+    there "../$3/$2" "$2" "$3"
+    rm -rf .remex/copy "./$1"
+    cp -rpL "../$3/$2" .remex/copy && chmod -R u+w .remex/copy && mv .remex/copy "./$1" ||
+        fail "$2 of $3 could not be copied"
 }
 ended() {
     [ "$(cat "../$1/.remex/@EXIT@" 2>/dev/null)" = 0 ] || fail "$1 did not end with exit code 0"
@@ -60,7 +71,10 @@ def prepare(submission: LocatedSubmission, start: str = "") -> None:
         if not os.path.isdir(run):
             continue
         for target, source in upstream.brought.items():
-            _link(run, target, os.path.join(submission.runs, upstream.directory, source))
+            if target in upstream.copied:
+                _make_folder(run, target)
+            else:
+                _link(run, target, os.path.join(submission.runs, upstream.directory, source))
         RunFiles(run).write(paths.CHECK, _check(upstream))
         if start:
             RunFiles(run).write(paths.START, start)
@@ -87,14 +101,22 @@ def options_of(submission: LocatedSubmission) -> List[str]:
     return options
 
 
-def _link(run: str, target: str, source: str) -> None:
-    path = os.path.join(run, target)
-    folder = os.path.dirname(path)
+def _make_folder(run: str, target: str) -> str:
+    """Make the folder of a path in a run directory; return it."""
+    folder = os.path.dirname(os.path.join(run, target))
     inside = os.path.join(os.path.realpath(run), os.path.dirname(target))
     if os.path.realpath(folder) != os.path.normpath(inside):
         raise UnreadableError(folder, "it leads out of the run directory: bring to another path")
     try:
         os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise UnreadableError(folder, f"it cannot be made ({error.strerror})") from error
+    return folder
+
+
+def _link(run: str, target: str, source: str) -> None:
+    path, folder = os.path.join(run, target), _make_folder(run, target)
+    try:
         to = os.path.relpath(source, folder)
         if os.path.islink(path):
             if os.readlink(path) == to:
@@ -114,5 +136,6 @@ def _check(upstream: Upstream) -> str:
         lines.append(f"ended {shlex.quote(upstream.directory)}\n")
     for target, source in upstream.brought.items():
         words = (target, source, upstream.directory)
-        lines.append(f"brought {' '.join(map(shlex.quote, words))}\n")
+        how = "copied" if target in upstream.copied else "brought"
+        lines.append(f"{how} {' '.join(map(shlex.quote, words))}\n")
     return "".join([*lines, "exit 0\n"])

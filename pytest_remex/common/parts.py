@@ -87,12 +87,14 @@ class Upstream(NamedTuple):
     """The run that a run comes after.
 
     `brought` leads from paths in the run directory to paths in the upstream's; `has_exit_code` says
-    that the upstream's exit code lies there, and must be 0.
+    that the upstream's exit code lies there, and must be 0. `copied` are those of the paths in the
+    run directory that are copies; the others are links.
     """
 
     directory: str
     brought: Dict[str, str] = {}  # noqa: RUF012 - never changed, and NamedTuple has no factory
     has_exit_code: bool = False
+    copied: List[str] = []  # noqa: RUF012 - as brought
 
 
 class Submission(NamedTuple):

@@ -27,7 +27,8 @@ class Before:
         """What the job looks for when it starts; None for nothing."""
         if not self.run.brought and not self.in_pack:
             return None
-        return Upstream(self.run.directory, dict(self.run.brought), self.in_pack)
+        run = self.run
+        return Upstream(run.directory, dict(run.brought), self.in_pack, list(run.copied))
 
 
 def dependency_of(befores: Sequence[Before]) -> str:
@@ -50,6 +51,22 @@ def dependency_of(befores: Sequence[Before]) -> str:
     jobs = dict.fromkeys(JobId.parse(each.run.job).on_cluster for each in waiting)
     kind = "afterany" if any(each.in_pack for each in waiting) else "afterok"
     return ":".join([kind, *jobs])
+
+
+def clusters_of(befores: Sequence[Before]) -> list[str]:
+    """Return sbatch's option for the cluster that has the jobs which a submission waits for.
+
+    There is none where they are on the default cluster, or on several: then their numbers are those
+    of a federation, which are unique.
+
+    Example:
+        >>> run = UpstreamRun("n", {}, "l", "c", "d", "12;east")
+        >>> clusters_of([Before(run, waits=True)])
+        ['--clusters=east']
+
+    """
+    known = {JobId.parse(each.run.job).cluster for each in befores if each.waits}
+    return [f"--clusters={known.pop()}"] if len(known) == 1 and known != {""} else []
 
 
 def _array_of(befores: Sequence[Before]) -> str:

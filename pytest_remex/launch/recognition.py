@@ -90,8 +90,13 @@ class Recognizer:
         return self._first(prepared, (each for each in alike if each.is_here(local=local)))
 
     def lacks(self, recorded: RecordedRun) -> bool:
-        """Return whether what came after a run is known not to have found what it brings."""
-        job = recorded.run.job
+        """Return whether what came after a run is known not to have found what it brings.
+
+        Where the run itself ended badly that says nothing of what it left: it may go on.
+        """
+        job, final = recorded.run.job, recorded.run.final
+        if final is not None and final.state.failed:
+            return False
         finals = [
             each.run.final
             for each in self._index.hanging_on(recorded.run.directory)

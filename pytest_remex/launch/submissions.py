@@ -14,7 +14,7 @@ from rich import filesize
 from pytest_remex.common import parts
 from pytest_remex.errors import SweepError
 from pytest_remex.interaction import counted
-from pytest_remex.launch.before import Before, dependency_of, fits_array, key_of
+from pytest_remex.launch.before import Before, clusters_of, dependency_of, fits_array, key_of
 from pytest_remex.launch.options import Grouping, GroupingKind
 from pytest_remex.records.schema import RunRecord
 from pytest_remex.repo.identity import Footprint
@@ -88,7 +88,11 @@ class Submission:
             array=self._array(limit) if self.kind is GroupingKind.ARRAY else None,
             pack=self._pack(limit) if self.kind is GroupingKind.PACK else None,
             in_doubt=in_doubt,
-            options=[*(["--open-mode=append"] if first.command else []), *first.sbatch],
+            options=[
+                *(["--open-mode=append"] if first.command else []),
+                *first.sbatch,
+                *clusters_of([*before.values()]),
+            ],
             scripts={run.directory: scripts[run.commit.sha] for run in self.runs},
             dependency=dependency_of([*before.values()]),
             upstreams=checks,

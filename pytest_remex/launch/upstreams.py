@@ -20,6 +20,7 @@ from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.upstream_run import UpstreamRun
 
 BOTH = "--remex-submit --remex-retry sends it and what hangs on it again"
+APART = "it runs on another remote than {node}, which it comes after: let both run on one"
 _USED = frozenset({State.SUBMITTED, State.ALREADY, State.UNJUDGED})
 """States in which an experiment has a run that others may come after."""
 
@@ -74,7 +75,7 @@ def _keep_back(candidate: Candidate, runs: Mapping[int, RecordedRun]) -> bool:
         return False
     node, outcome = upstream.request.prepared.node, upstream.outcome
     if upstream.request.remote != candidate.request.remote:
-        why = f"it runs on another remote than {node}, which it comes after: let both run on one"
+        why = APART.format(node=node)
     elif outcome.state is State.UPSTREAM_FAILED:
         candidate.outcome = Outcome(State.UPSTREAM_FAILED, why=outcome.why)
         return True
@@ -109,6 +110,7 @@ def _decide(candidate: Candidate, before: RecordedRun, job: Job | None, lacking:
             directory=run.directory,
             job=run.job,
             brought=prepared.brought,
+            copied=tuple(sorted(prepared.copied)),
         )
         in_pack = run.submission.startswith(f"{GroupingKind.PACK}-")
         waits = job is None or job.state.live

@@ -13,7 +13,7 @@ from pytest_remex.launch.decision import Decision, KnownRuns, recorded_job
 from pytest_remex.launch.recognition import EarlierRun
 from pytest_remex.launch.session import reached_by
 from pytest_remex.launch.submissions import Cost
-from pytest_remex.launch.upstreams import missing_files
+from pytest_remex.launch.upstreams import APART, missing_files
 from pytest_remex.model import Remote, Sweep
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.repo.workspace import Prepared
@@ -92,12 +92,18 @@ def kept_back(
         RemoteError: A remote cannot be asked.
 
     """
+    after = [each for each in planned if each.decision in SENT and each.upstream is not None]
+    apart = Counter(
+        APART.format(node=each.upstream.prepared.node)
+        for each in after
+        if each.upstream is not None and each.upstream.remote != each.remote
+    )
     pairs = [
         (each, each.upstream.run)
-        for each in planned
-        if each.decision in SENT
-        and each.upstream is not None
+        for each in after
+        if each.upstream is not None
         and each.upstream.run is not None
+        and each.upstream.remote == each.remote
         and each.upstream.decision not in SENT
         and each.remote not in unreachable
     ]
@@ -118,7 +124,10 @@ def kept_back(
         for each, run in pairs
         if (why := _why(each, run, jobs[run.run.directory], missing.get(run.run.directory, {})))
     )
-    return [f"{counted(count, 'experiment')} UPSTREAM FAILED: {why}" for why, count in whys.items()]
+    return [
+        *(f"{counted(count, 'experiment')}: {why}" for why, count in apart.items()),
+        *(f"{counted(count, 'experiment')} UPSTREAM FAILED: {why}" for why, count in whys.items()),
+    ]
 
 
 def _why(planned: PlannedExperiment, before: RecordedRun, job: Job, missing: dict[str, str]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_remex.model import Config
-from pytest_remex.records.fields import Json, json_object
+from pytest_remex.records.fields import Json, json_object, texts
 from pytest_remex.records.fields import field as read
 
 
@@ -26,6 +26,8 @@ class UpstreamRun:
     directory: str
     job: str
     brought: Mapping[str, str] = field(default_factory=dict)
+    copied: tuple[str, ...] = ()
+    """Those of the paths in this one's run directory that are copies."""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as an object of a launch record."""
@@ -37,6 +39,7 @@ class UpstreamRun:
             "directory": self.directory,
             "job": self.job,
             "brought": self.brought,
+            **({"copied": list(self.copied)} if self.copied else {}),
         }
 
     @classmethod
@@ -58,4 +61,5 @@ class UpstreamRun:
             directory=read(data, "directory", str),
             job=read(data, "job", str),
             brought=brought,
+            copied=texts(data, "copied") if "copied" in data else (),
         )

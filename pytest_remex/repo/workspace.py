@@ -56,6 +56,12 @@ class Named:
         before = self.experiment.comes_after
         return before.brought if before else {}
 
+    @property
+    def copied(self) -> frozenset[str]:
+        """Those of the paths in its run directory that are copies."""
+        before = self.experiment.comes_after
+        return frozenset(before.copied if before else ())
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -83,6 +89,8 @@ class Prepared:
     """The experiment that it comes after."""
     brought: Mapping[str, str] = field(default_factory=dict)
     """What it brings: from paths in its run directory to paths in its upstream's."""
+    copied: frozenset[str] = frozenset()
+    """Those of the paths in its run directory that are copies."""
     chosen: bool = True
     """Whether the user selected it: else it is there for what comes after it."""
     remote: Remote | None = None
@@ -167,6 +175,7 @@ class Workspace:
             special=patch.special,
             upstream=named.upstream,
             brought=named.brought,
+            copied=named.copied,
             chosen=named.chosen,
             variant=named.variant,
             remote=named.remote,

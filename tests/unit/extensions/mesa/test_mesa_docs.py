@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -46,15 +44,6 @@ PROJECT = """\
   initial_z = 0.02
 /
 """
-PROGRAM = """\
-program star
-  character(9) :: mass
-  open (10, file='inlist_project')
-  read (10, '(a)') mass
-  print '(2a)', 'evolved ', trim(mass)
-end program
-"""
-MK = "#!/bin/sh\necho compiled >> ${COUNT:?}\nsleep 0.3\ngfortran -o star src/star.f90\n"
 
 
 def block(name):
@@ -77,21 +66,6 @@ def tams():
     space = {"__name__": "sweeps"}
     exec(compile(block("sweeps.py"), str(PAGE), "exec"), space)  # noqa: S102 - the page's own code
     return space["tams"]
-
-
-@pytest.fixture
-def base(tmp_path):
-    """Make the read-only copy of a base commit's source that run directories link to."""
-    folder = tmp_path / "base"
-    for name in ("src/star.f90", "make/makefile"):
-        (folder / name).parent.mkdir(parents=True)
-        (folder / name).write_text(PROGRAM)
-    paths = [path for path in folder.rglob("*") if path != folder]
-    for path in paths:
-        path.chmod(path.stat().st_mode & ~0o222)
-    yield folder
-    for path in paths:
-        path.chmod(path.stat().st_mode | 0o200)
 
 
 def first_experiment(function, path):
@@ -159,49 +133,6 @@ def judged(tams, work, log):
     with pytest.raises(StopIteration) as end:
         body.send(run)
     return end.value.value
-
-
-@pytest.mark.skipif(not shutil.which("gfortran"), reason="gfortran is not installed")
-@pytest.mark.parametrize("changed", [False, True], ids=["shared", "changed source"])
-def test_the_script_compiles_once_per_base_commit(tmp_path, base, changed):
-    """Of three runs at once one compiles for all that link to the source; others for themselves."""
-    runs = [run_directory(tmp_path, base, number) for number in range(3)]
-    if changed:
-        (runs[0] / "src").unlink()
-        (runs[0] / "src").mkdir()
-        (runs[0] / "src" / "star.f90").write_text(PROGRAM)
-    count = tmp_path / "count"
-    environment = {**os.environ, "COUNT": str(count)}
-    with ThreadPoolExecutor() as pool:
-        done = list(pool.map(lambda run: script(run, environment), runs))
-    assert [one.stdout for one in done] == [f"evolved mass = {n}\n" for n in range(3)], done
-    assert count.read_text().splitlines() == ["compiled"] * (2 if changed else 1)
-    continued = script(runs[1], {**environment, "REMEX_COMMAND": "./re x150"})
-    assert continued.stdout == "from x150\n"
-
-
-def run_directory(folder, base, number):
-    run = folder / f"run{number}"
-    run.mkdir()
-    files = {
-        "mk": MK,
-        "rn": "#!/bin/sh\n./star\n",
-        "re": '#!/bin/sh\necho "from $1"\n',
-        "run.sbatch": block("run.sbatch"),
-        "inlist_project": f"mass = {number}\n",
-    }
-    for name, text in files.items():
-        (run / name).write_text(text)
-        (run / name).chmod(0o755)
-    for shared in ("src", "make"):
-        (run / shared).symlink_to(base / shared)
-    return run
-
-
-def script(run, environment):
-    return subprocess.run(
-        ["bash", "run.sbatch"], cwd=run, env=environment, capture_output=True, text=True, check=True
-    )
 
 
 STAR = """\

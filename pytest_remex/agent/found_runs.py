@@ -22,7 +22,7 @@ LARGEST = 1 << 20
 def find_runs(request: FindRuns, reply: Reply) -> None:
     """Tell what run directories without a record say of themselves, where they have a job."""
     known = {*request.known, *record_copies.names(request.runs)}
-    for directory in record_copies.untold(request.runs, known):
+    for directory in record_copies.unrecorded(request.runs, known):
         reply.raise_if_gone()
         try:
             found = _found(request.runs, directory)

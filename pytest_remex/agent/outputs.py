@@ -59,14 +59,14 @@ def _check_runs(runs: str) -> None:
 
 
 def _piece(run: str, match: Match, part: LogPart) -> LogText:
-    told = LogText(part.directory, part.pattern, match.path)
+    reply = LogText(part.directory, part.pattern, match.path)
     if match.link:
-        return told._replace(refused="it is a link, and links are not followed")
+        return reply._replace(refused="it is a link, and links are not followed")
     try:
         start, size, text = fs.read_piece(os.path.join(run, match.path), part.start, part.most)
     except UnreadableError as error:
-        return told._replace(refused=error.why)
-    return told._replace(start=start, size=size, text=text)
+        return reply._replace(refused=error.why)
+    return reply._replace(start=start, size=size, text=text)
 
 
 def _outputs(path: str, run: ListedRun, request: ListOutputs) -> Outputs:
@@ -90,17 +90,17 @@ def _outputs(path: str, run: ListedRun, request: ListOutputs) -> Outputs:
         )
     limit = request.largest
     large = {match.path for match in files if limit is not None and match.size > limit}
-    told = sorted(OutputFile(match.path, match.size, match.mtime_ns) for match in files)
+    listed = sorted(OutputFile(match.path, match.size, match.mtime_ns) for match in files)
     return Outputs(
         directory=run.directory,
-        files=[file for file in told if file.path not in large],
+        files=[file for file in listed if file.path not in large],
         links=sorted(match.path for match in every.values() if match.link),
         missing=[
             pattern
             for pattern, several in matches.items()
             if all(match.path in large for match in several)
         ],
-        too_large=[file for file in told if file.path in large],
+        too_large=[file for file in listed if file.path in large],
     )
 
 

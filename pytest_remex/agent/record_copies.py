@@ -26,7 +26,7 @@ from pytest_remex.common.records import (
     RecordLacking,
     RecordPart,
     RecordRefused,
-    RunsUntold,
+    RunsWithoutRecord,
 )
 
 LARGEST = 64 << 20
@@ -73,8 +73,8 @@ def read_records(request: ReadRecords, reply: Reply) -> None:
     for record, known in sorted(request.known.items()):
         if sizes.get(record, 0) < known:
             reply.send(RecordLacking(record, sizes.get(record, 0)))
-    if untold(request.runs, {*request.known, *sizes}):
-        reply.send(RunsUntold())
+    if unrecorded(request.runs, {*request.known, *sizes}):
+        reply.send(RunsWithoutRecord())
 
 
 def append(runs: str, part: RecordPart) -> bool:
@@ -128,16 +128,16 @@ def names(runs: str) -> Set[str]:
     return {record for record, _, _ in _records(runs)}
 
 
-def untold(runs: str, records: Iterable[str]) -> List[str]:
+def unrecorded(runs: str, records: Iterable[str]) -> List[str]:
     """Return the run directories of launches without a record; their names tell the launch."""
-    told: Dict[str, Set[str]] = {}
+    recorded: Dict[str, Set[str]] = {}
     for record in records:
         launch = record.partition("~")[0]
-        told.setdefault(launch[-_STAMP + 1 :], set()).add("_" + launch[:-_STAMP])
+        recorded.setdefault(launch[-_STAMP + 1 :], set()).add("_" + launch[:-_STAMP])
     found = []
     for name in fs.listing(runs):
         match = _DIRECTORY.match(name)
-        if match and not match["head"].endswith(tuple(told.get(match["stamp"], ()))):
+        if match and not match["head"].endswith(tuple(recorded.get(match["stamp"], ()))):
             found.append(name)
     return sorted(found)
 

@@ -32,20 +32,20 @@ def remove(request: Remove, reply: Reply) -> None:
 
 
 def _removed(runs: str, run: RemovableRun, *, only_measure: bool) -> Removed:
-    told = Removed(run.directory)
+    reply = Removed(run.directory)
     path = os.path.join(runs, run.directory)
     try:
         if not os.path.lexists(path):
-            return told._replace(gone=True)
+            return reply._replace(gone=True)
         why = _why_not(path, run)
         if why:
-            return told._replace(refused=why)
+            return reply._replace(refused=why)
         files, size = _measure(path)
         if not only_measure:
             _take_away(runs, path)
     except (OSError, UnreadableError) as error:
-        return told._replace(refused=str(error))
-    return told._replace(files=files, bytes=size)
+        return reply._replace(refused=str(error))
+    return reply._replace(files=files, bytes=size)
 
 
 def _why_not(path: str, run: RemovableRun) -> str:

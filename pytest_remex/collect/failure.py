@@ -45,8 +45,8 @@ def job_failure(collected: CollectedRun) -> str:
     job, remote = collected.job, collected.launch.remote
     place = f"{remote.host}:" if remote.host else ""
     path = f"{remote.runs}/{collected.run.directory}"
-    said = "" if job.state in _NOT_RUN else telling_line(output_of(collected))
-    reason = f"{_reason(job)}: {said}" if said else _reason(job)
+    line = "" if job.state in _NOT_RUN else telling_line(output_of(collected))
+    reason = f"{_reason(job)}: {line}" if line else _reason(job)
     shown = [reason, *_figures(job), f"run directory: {place}{path}"]
     tail = last_lines(collected)
     if tail:
@@ -229,8 +229,8 @@ def job_cause(job: Job, output: str) -> str:
     how = str(job.state)
     if job.state is JobState.FAILED and job.exit_code is not None:
         how = f"signal {job.signal}" if job.signal else f"exit {job.exit_code}"
-    said = telling_line(output)
-    return f"{how}: {said}" if said else how
+    line = telling_line(output)
+    return f"{how}: {line}" if line else how
 
 
 def output_of(collected: CollectedRun) -> str:

@@ -32,7 +32,7 @@ class GuardedHooks:
     def __init__(self, relay: pluggy.HookRelay, tell: Callable[[str], None]) -> None:
         self.relay = relay
         self._tell = tell
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def call(self, name: str, **arguments: object) -> list[Any]:
         """Return the results of a hook's implementations that are not None, the last one first."""
@@ -60,10 +60,10 @@ class GuardedHooks:
 
     def _tell_once(self, hook: pluggy.HookImpl, name: str, error: Exception) -> None:
         place = _place(hook, error)
-        if f"{name} {place}" not in self._told:
-            self._told.add(f"{name} {place}")
-            said = "".join(traceback.format_exception_only(error)).strip()
-            self._tell(f"the hook {name} at {place} raised {said}; its result is left out")
+        if f"{name} {place}" not in self._reported:
+            self._reported.add(f"{name} {place}")
+            message = "".join(traceback.format_exception_only(error)).strip()
+            self._tell(f"the hook {name} at {place} raised {message}; its result is left out")
 
 
 @contextmanager
@@ -86,9 +86,9 @@ def naming_hook(caller: pluggy.HookCaller) -> Iterator[None]:
         raising = [hook for hook in caller.get_hookimpls() if Path(_file(hook)) in frames]
         if not raising or str(getattr(raising[-1].function, "__module__", "")).startswith(OURS):
             raise
-        said = "".join(traceback.format_exception_only(error)).strip()
+        message = "".join(traceback.format_exception_only(error)).strip()
         place = _place(raising[-1], error)
-        raise SweepError(f"the hook {caller.name} at {place} raised {said}") from error
+        raise SweepError(f"the hook {caller.name} at {place} raised {message}") from error
 
 
 def _file(hook: pluggy.HookImpl) -> str:

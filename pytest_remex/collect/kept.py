@@ -164,8 +164,10 @@ class VerdictKeeper:
         if watch.doubtful or any(self._is_new(path) for path in code):
             self.drop(folder)
             return
-        apart = (*code, str(experiment.path), os.path.realpath(experiment.path))
-        opened = [path for path in watch.opened if not (is_installed(path) or _is_in(path, apart))]
+        excluded = (*code, str(experiment.path), os.path.realpath(experiment.path))
+        opened = [
+            path for path in watch.opened if not (is_installed(path) or _is_in(path, excluded))
+        ]
         opened = [path for path in opened if not _is_in(path, [str(folder / ".remex")])]
         opened += map(str, folder.glob(".remex/curves/*"))
         note = KeptVerdict(

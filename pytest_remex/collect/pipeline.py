@@ -164,7 +164,7 @@ def collect(
     for each_listed in listed:
         fetched |= _fetch(each_listed, folder, progress)
     collected = [fetched.get(each.run.directory, each) for each in here]
-    share([each.recorded for each in collected if _is_news(each)], _told, connect)
+    share([each.recorded for each in collected if _is_news(each)], _collected_events, connect)
     return collected
 
 
@@ -177,7 +177,7 @@ def _is_news(each: CollectedRun) -> bool:
     return is_complete and each.run.collected is None
 
 
-def _told(runs: list[RecordedRun]) -> list[Collected]:
+def _collected_events(runs: list[RecordedRun]) -> list[Collected]:
     jobs = {each.run.commit.sha: each.run.job for each in runs}
     return [Collected(whoami(), today(), jobs)]
 

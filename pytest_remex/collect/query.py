@@ -61,13 +61,13 @@ def query(  # noqa: PLR0913 - what is asked, and how
             directory = recorded.run.directory
             jobs[directory] = job or _unknown(recorded, "not queried: offline")
     for remote, group in unknown.items():
-        told = _query_remote(group, connect(remote), certain=certain, release=release)
+        answers = _query_remote(group, connect(remote), certain=certain, release=release)
         if explain:
-            told |= _upstream_failed(group, told, connect(remote))
-        jobs |= told
+            answers |= _upstream_failed(group, answers, connect(remote))
+        jobs |= answers
         by_directory = {recorded.run.directory: recorded for recorded in group}
-        ended = [by_directory[name] for name in told if told[name].state.ended]
-        share(ended, partial(_ends, told), connect)
+        ended = [by_directory[name] for name in answers if answers[name].state.ended]
+        share(ended, partial(_ends, answers), connect)
     return jobs
 
 
@@ -131,7 +131,7 @@ def _query_remote(
 def _upstream_failed(
     runs: list[RecordedRun], jobs: Mapping[str, Job], connection: Connection
 ) -> dict[str, Job]:
-    """Return the jobs that Slurm cancelled since what they come after failed, told so."""
+    """Return the jobs that Slurm cancelled because their upstream failed, as UPSTREAM FAILED."""
     cancelled = {
         recorded.run.directory: recorded.run.upstream
         for recorded in runs

@@ -96,8 +96,8 @@ def remove_directories(
 
     """
     removed = _ask(runs, connect, only_measure=False)
-    for directory, told in removed.items():
-        if not told.refused:
+    for directory, reply in removed.items():
+        if not reply.refused:
             _remember(folder / directory, directory=True)
     return removed
 

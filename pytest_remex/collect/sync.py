@@ -12,7 +12,7 @@ from pytest_remex.common.records import (
     RecordLacking,
     RecordPart,
     RecordRefused,
-    RunsUntold,
+    RunsWithoutRecord,
 )
 from pytest_remex.records.copies import Copies
 from pytest_remex.transport import Connection
@@ -35,8 +35,8 @@ def sync(connection: Connection, launches: Path) -> Mapping[str, int]:
     """
     copies = Copies(launches, connection.remote)
     known = copies.known()
-    elsewhere, lacking, has_untold = _read(connection, copies, known)
-    if has_untold:
+    elsewhere, lacking, has_unrecorded = _read(connection, copies, known)
+    if has_unrecorded:
         lacking += [RecordLacking(each, 0) for each in adopt(connection, launches, known)]
     for missing in lacking:
         part = copies.part(missing.record, missing.size)
@@ -60,15 +60,15 @@ def _read(
     """
     elsewhere: list[str] = []
     lacking: list[RecordLacking] = []
-    has_untold = False
+    has_unrecorded = False
     for event in connection.ask(ReadRecords(connection.remote.runs, dict(known))):
         if isinstance(event, RecordLacking):
             lacking.append(event)
-        elif isinstance(event, RunsUntold):
-            has_untold = True
+        elif isinstance(event, RunsWithoutRecord):
+            has_unrecorded = True
         elif isinstance(event, RecordPart):
             if not take_all and copies.is_own(event.record):
                 elsewhere.append(event.record)
             else:
                 copies.take(event)
-    return elsewhere, lacking, has_untold
+    return elsewhere, lacking, has_unrecorded

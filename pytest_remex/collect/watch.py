@@ -25,7 +25,7 @@ _STARTED = frozenset({JobState.RUNNING, JobState.COMPLETING, JobState.SUSPENDED}
 
 
 @dataclass(frozen=True, slots=True)
-class Saying:
+class OutputSummary:
     """What a job's output says: its end, the most important line, and the cause if it failed."""
 
     text: str = ""
@@ -45,11 +45,11 @@ class OutputWatcher:
     def __init__(self, folder: Path, connect: Connect) -> None:
         self._folder = folder
         self._connect = connect
-        self._said: dict[str, Saying] = {}
+        self._summaries: dict[str, OutputSummary] = {}
 
-    def of(self, recorded: RecordedRun) -> Saying:
+    def of(self, recorded: RecordedRun) -> OutputSummary:
         """Return what is known about a run's output."""
-        return self._said.get(recorded.run.directory, Saying())
+        return self._summaries.get(recorded.run.directory, OutputSummary())
 
     def look(self, watched: Sequence[tuple[RecordedRun, Job]]) -> None:
         """Read the output of runs with their jobs; one request per remote.
@@ -66,22 +66,24 @@ class OutputWatcher:
         texts = {name: text_of(pieces) for name, pieces in ends.items()}
         for recorded, _ in running:
             text = texts.get(recorded.run.directory, "")
-            self._said[recorded.run.directory] = Saying(text, last_line(text))
+            self._summaries[recorded.run.directory] = OutputSummary(text, last_line(text))
         for recorded, job in failed:
             text = texts.get(recorded.run.directory, "")
             cause = "" if job.state in _WITHOUT_OUTPUT else job_cause(job, text)
-            self._said[recorded.run.directory] = Saying(text, telling_line(text), cause)
+            self._summaries[recorded.run.directory] = OutputSummary(text, telling_line(text), cause)
             if text:
                 self._keep(recorded, job, cause, text)
 
     def _is_known(self, recorded: RecordedRun, job: Job) -> bool:
         directory = recorded.run.directory
-        if directory in self._said and self._said[directory].cause:
+        if directory in self._summaries and self._summaries[directory].cause:
             return True
         note = read_judged(self._folder / directory)
         if not note.cause or note.job not in {job.id, _SEEN + job.id}:
             return False
-        self._said[directory] = Saying(note.log, note.cause.partition(": ")[2], note.cause)
+        self._summaries[directory] = OutputSummary(
+            note.log, note.cause.partition(": ")[2], note.cause
+        )
         return True
 
     def _keep(self, recorded: RecordedRun, job: Job, cause: str, text: str) -> None:
@@ -111,13 +113,13 @@ def estimate(jobs: Sequence[tuple[Job, float | None]]) -> str:
     if not whole:
         return f"{left}: no estimate before one has completed"
     mean = fmean(whole)
-    by = f"by {counted(len(whole), 'job')} of {spoken(mean)}" + (" on average" * (len(whole) > 1))
+    by = f"by {counted(len(whole), 'job')} of {readable(mean)}" + (" on average" * (len(whole) > 1))
     if not running:
-        return f"{left}: about {spoken(mean)} each, {by}"
+        return f"{left}: about {readable(mean)} each, {by}"
     rest = [_rest(job, progress, mean) for job, progress in running]
     waiting = mean * (len(live) - len(running))
     seconds = max(*rest, (sum(rest) + waiting) / len(running))
-    return f"{left}: about {spoken(seconds)} to go, {by}"
+    return f"{left}: about {readable(seconds)} to go, {by}"
 
 
 def _whole_times(jobs: Sequence[tuple[Job, float | None]]) -> list[float]:
@@ -135,7 +137,7 @@ def _rest(job: Job, progress: float | None, mean: float) -> float:
     return max(0.0, rest)
 
 
-def spoken(seconds: float) -> str:
+def readable(seconds: float) -> str:
     """Format a duration for people: `40 s`, `12 min`, `3 h`, `2 days`."""
     if seconds < 1.5 * _MINUTE:
         return f"{seconds:.0f} s" if seconds >= 1 else "1 s"

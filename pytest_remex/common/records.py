@@ -36,8 +36,8 @@ class RecordRefused(NamedTuple):
     record: str
 
 
-class RunsUntold(NamedTuple):
-    """There are run directories of launches that no record tells of."""
+class RunsWithoutRecord(NamedTuple):
+    """There are run directories of launches without a record."""
 
 
 class RunFacts(NamedTuple):
@@ -128,13 +128,13 @@ class ReadPatches(NamedTuple):
 
 Request = Union[OpenLaunch, ReadRecords, AppendRecord, FindRuns, ReadPatches]
 Event = Union[
-    LaunchOpened, LaunchTaken, RecordPart, RecordLacking, RecordRefused, RunsUntold, FoundRun,
-    Patched,
+    LaunchOpened, LaunchTaken, RecordPart, RecordLacking, RecordRefused, RunsWithoutRecord,
+    FoundRun, Patched,
 ]  # fmt: skip
 
 CONVERSATION: Dict[Type[Any], Tuple[Type[Any], ...]] = {
     OpenLaunch: (LaunchOpened, LaunchTaken),
-    ReadRecords: (RecordPart, RecordLacking, RunsUntold),
+    ReadRecords: (RecordPart, RecordLacking, RunsWithoutRecord),
     AppendRecord: (RecordRefused,),
     FindRuns: (FoundRun,),
     ReadPatches: (Patched,),

@@ -183,8 +183,8 @@ def _unmarked(settings: Mapping[str, object]) -> tuple[dict[str, object], set[st
 def _refuse_unknown(groups: Mapping[str, Group], target: Target) -> None:
     known = {setting.name for setting in target.group.settings} if target.group else set()
     if target.name not in known:
-        said = unknown_setting(groups, target.key, target.name).partition("to add it")[0]
-        raise NamelistError(f"{said}to add it, write add({{{target.key!r}: ...}})")
+        message = unknown_setting(groups, target.key, target.name).partition("to add it")[0]
+        raise NamelistError(f"{message}to add it, write add({{{target.key!r}: ...}})")
 
 
 def _full_name(groups: Mapping[str, Group], written: str) -> str:

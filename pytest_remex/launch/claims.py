@@ -59,8 +59,8 @@ def wanted_claim(session: LaunchSession, request: SubmitRequest, run: RunRecord)
 def _digest(session: LaunchSession, claim: Claim) -> str:
     """Return a digest of an experiment's point: equal for all clients of the cluster's clone."""
     variant = variant_to_json(session.launch.variant)
-    told = [session.clone, claim.sweep, variant, claim.point, claim.replicate]
-    text = json.dumps(told, sort_keys=True, default=str)
+    parts = [session.clone, claim.sweep, variant, claim.point, claim.replicate]
+    text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
 
 

@@ -213,7 +213,7 @@ def shown(how: Continuation) -> str:
     return f"starts over: {how.reason or 'no extension says how it continues'}"
 
 
-def told(how: Continuation, count: int) -> str:
+def continuation_summary(how: Continuation, count: int) -> str:
     """Return a line on how many runs continue in a way."""
     words = shown(how)
     if count > 1:

@@ -186,8 +186,8 @@ class Fitness:
                 return False
             _refuse(connection, checks)
             self._fit.add(remote)
-            told = [each for each in checks if each.state == NOTE and each.name in CAPACITY]
-            self.notes += [f"{each.found}: {each.fix}" for each in told]
+            notes = [each for each in checks if each.state == NOTE and each.name in CAPACITY]
+            self.notes += [f"{each.found}: {each.fix}" for each in notes]
         return True
 
     def _needs(self, sizes: Sequence[Footprint], unseen: int) -> Needs:

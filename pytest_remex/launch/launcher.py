@@ -226,11 +226,11 @@ class Launcher:
             command=command,
             submission="",
         )
-        told = replace(recorded.run, header=prepared.header, sbatch=prepared.sbatch)
-        events: list[Event] = [event] if told == recorded.run else [Committed(told), event]
+        updated = replace(recorded.run, header=prepared.header, sbatch=prepared.sbatch)
+        events: list[Event] = [event] if updated == recorded.run else [Committed(updated), event]
         with self._journal(recorded.record) as journal:
             journal.write(events)
-        run = changed(told, event)
+        run = changed(updated, event)
         record = replace(recorded.record, runs={**recorded.record.runs, sha: run})
         return RecordedRun(record, run)
 

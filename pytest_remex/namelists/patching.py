@@ -175,17 +175,17 @@ def _refuse_whole_array(text: str, target: Target) -> None:
 def _removals(text: str, groups: Mapping[str, Group], target: Target) -> Iterator[Edit]:
     """Remove all statements of a setting; a bare name also removes its elements."""
     of_name = _of_name(target)
-    gone = [setting for setting in of_name if target.subscript in ("", setting.subscript)]
-    if not gone:
+    removed = [setting for setting in of_name if target.subscript in ("", setting.subscript)]
+    if not removed:
         raise NamelistError(unknown_setting(groups, target.written, target.name))
     for setting in of_name:
         given = _places(text, setting)
-        if target.subscript in given and (len(given) > 1 or setting not in gone):
+        if target.subscript in given and (len(given) > 1 or setting not in removed):
             raise NamelistError(
                 f"{target.key} is part of the list on line {line_at(text, setting.start)}: "
                 f"give {setting.key} another list"
             )
-    yield from (_removal(text, setting) for setting in gone)
+    yield from (_removal(text, setting) for setting in removed)
 
 
 def _removal(text: str, setting: Setting) -> Edit:

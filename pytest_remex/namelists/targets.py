@@ -102,8 +102,8 @@ def unknown_setting(groups: Mapping[str, Group], written: str, name: str) -> str
         for setting in found.settings
     }
     near = set(difflib.get_close_matches(name, here.values(), n=3))
-    alike = [full for full, short in here.items() if short in near]
-    hint = f"did you mean {_listed(alike)}? " if alike else ""
+    similar = [full for full, short in here.items() if short in near]
+    hint = f"did you mean {_listed(similar)}? " if similar else ""
     if not groups:
         return f"{written} is in no group: there are no groups here"
     full = _listed(f"{group}.{written}" for group in groups)

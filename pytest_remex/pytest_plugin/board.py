@@ -43,7 +43,7 @@ CAUSES = 8
 class BoardRow:
     """An experiment and its job.
 
-    `cause` is why it failed, equal for those that failed alike; `said` the last line of its output;
+    `cause` is why it failed, the same for those that failed alike; `last_line` is of its output;
     `progress` is its progress from 0 to 1, if known.
     """
 
@@ -51,7 +51,7 @@ class BoardRow:
     recorded: RecordedRun
     job: Job
     cause: str = ""
-    said: str = ""
+    last_line: str = ""
     progress: float | None = None
     variant: str = ""
     """The title of its variant of the grid."""
@@ -71,10 +71,10 @@ class BoardRow:
         job = self.job
         reason = "" if job.reason in {"None", "NonZeroExitCode"} else job.reason
         if job.state.failed:
-            return self.said or reason
+            return self.last_line or reason
         if self.progress is not None:
-            return f"{self.progress:.0%} {self.said}".rstrip()
-        return self.said or reason
+            return f"{self.progress:.0%} {self.last_line}".rstrip()
+        return self.last_line or reason
 
 
 class Board:
@@ -138,11 +138,11 @@ def _stages(rows: Sequence[BoardRow]) -> Mapping[str, Sequence[BoardRow]]:
 
 def lines_around(rows: Sequence[BoardRow], width: int) -> int:
     """Return how many lines a board has besides its rows, at most, on a terminal of some width."""
-    told = [*_head(rows), *(f"{count} failed: {cause}" for cause, count in _causes(rows))]
+    texts = [*_head(rows), *(f"{count} failed: {cause}" for cause, count in _causes(rows))]
     stages = _stages(rows)
     states = sum(len({row.job.state for row in stage}) for stage in stages.values())
     states += _OF_A_STAGE * (len(stages) - 1)
-    return states + sum(-(-cell_len(text) // width) for text in told) + _TITLE_AND_END
+    return states + sum(-(-cell_len(text) // width) for text in texts) + _TITLE_AND_END
 
 
 def _head(rows: Sequence[BoardRow]) -> list[str]:
@@ -276,11 +276,11 @@ _LAYOUTS = (
 
 
 def _table(shown: Sequence[BoardRow], every: Sequence[BoardRow], options: ConsoleOptions) -> Table:
-    said = [clean(row.last) for row in shown]
+    last_lines = [clean(row.last) for row in shown]
     kept, last = _laid_out(
         [*_naming(shown, every), *_job_columns(shown, ascii_only=options.ascii_only)],
         options.max_width,
-        max(map(cell_len, said), default=0),
+        max(map(cell_len, last_lines), default=0),
     )
     table = Table(box=None, padding=(0, 1), header_style="bold", pad_edge=False)
     for column in kept:
@@ -292,7 +292,7 @@ def _table(shown: Sequence[BoardRow], every: Sequence[BoardRow], options: Consol
         )
     if last:
         table.add_column("reason or output"[:last], no_wrap=True, width=last)
-        kept.append(_Column("", [Text(by_words(text, last), style="dim") for text in said]))
+        kept.append(_Column("", [Text(by_words(text, last), style="dim") for text in last_lines]))
     for cells in zip(*(column.cells for column in kept), strict=True):
         table.add_row(*cells)
     return table

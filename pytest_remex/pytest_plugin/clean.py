@@ -56,9 +56,9 @@ class CleanMode(LookingMode):
         if not many and not self._outputs:
             self._terminal.say("there is nothing to remove")
         elif self._uncollected and self._settings.only != "outputs":
-            told = f"{counted(self._uncollected, 'run')} not collected yet"
+            text = f"{counted(self._uncollected, 'run')} not collected yet"
             advice = "" if self._settings.yes else ": --remex-collect fetches the outputs first"
-            self._terminal.say(told + advice, yellow=True)
+            self._terminal.say(text + advice, yellow=True)
         self._terminal.say_next(self._next_command(found=bool(many or self._outputs)))
         self._terminal.summary("remex clean")
 
@@ -81,8 +81,8 @@ class CleanMode(LookingMode):
                 self._directories |= remove_directories(ended, self._connections.to, folder)
             else:
                 self._directories |= measure_directories(ended, self._connections.to)
-        told = {name: self._directories[name] for name in names if name in self._directories}
-        there = {name for name, each in told.items() if not (each.gone or each.refused)}
+        removed = {name: self._directories[name] for name in names if name in self._directories}
+        there = {name for name, each in removed.items() if not (each.gone or each.refused)}
         self._uncollected += len(there - complete)
         if self._settings.yes:
             for name in self._outputs.keys() & set(names):
@@ -95,15 +95,15 @@ class CleanMode(LookingMode):
         if not self._has_ended(recorded):
             say(item, f"LEFT, {job.state} job {job.id}")
             skip("its job has not ended, or its state is unknown")
-        told = self._directories.get(directory)
-        if told is not None and told.refused:
-            fail(f"the run directory {directory} was not removed: {told.refused}")
-        is_there = told is not None and not told.gone
+        reply = self._directories.get(directory)
+        if reply is not None and reply.refused:
+            fail(f"the run directory {directory} was not removed: {reply.refused}")
+        is_there = reply is not None and not reply.gone
         files, size = self._outputs.get(directory, (0, 0))
         if not is_there and not files:
             say(item, "NOTHING TO REMOVE")
             skip("there is nothing to remove")
-        files, size = files + (told.files if told else 0), size + (told.bytes if told else 0)
+        files, size = files + (reply.files if reply else 0), size + (reply.bytes if reply else 0)
         if not self._settings.yes:
             say(item, f"WOULD REMOVE {_size(files, size)}")
             skip("--remex-yes removes it")

@@ -275,8 +275,8 @@ class CollectMode(RecordedRunsMode):
     def _say_published(self, each: Published) -> None:
         if len(each.bases) > 1:
             rows = ", ".join(f"{count} on {base[:12]}" for base, count in each.bases.most_common())
-            told = f"the results of {each.sweep} have rows of {len(each.bases)} bases: {rows}"
-            self._terminal.say(told, yellow=True)
+            text = f"the results of {each.sweep} have rows of {len(each.bases)} bases: {rows}"
+            self._terminal.say(text, yellow=True)
         for name, counts in each.mixed.items():
             shown = ", ".join(f"{count} with {value}" for value, count in counts.most_common())
             self._terminal.say(f"{each.sweep} mixes several {name}: {shown}", yellow=True)

@@ -15,7 +15,7 @@ from pytest_remex.collect.found_runs import CommitsThere
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.sync import sync
 from pytest_remex.errors import RemexError, RemoteError
-from pytest_remex.launch.continuation import LookAhead, told
+from pytest_remex.launch.continuation import LookAhead, continuation_summary
 from pytest_remex.launch.continuation import shown as shown_continuation
 from pytest_remex.launch.decision import (
     Decision,
@@ -164,7 +164,7 @@ class DryRun:
             if advice := array_advice((each.prepared.header for each in sent), grouping):
                 self._terminal.say(advice, yellow=True)
             for how, count in self._ahead.counts().items():
-                self._terminal.say(told(how, count), yellow=not how.command)
+                self._terminal.say(continuation_summary(how, count), yellow=not how.command)
             for message in self._moved():
                 self._terminal.say(message, yellow=True)
             for refusal in self._refusals:
@@ -191,8 +191,8 @@ class DryRun:
             try:
                 self._connections.to(remote)
             except RemexError as error:
-                told = "could not be asked whether it takes this"
-                self._terminal.note(f"{remote.place} {told}: {error}")
+                problem = "could not be asked whether it takes this"
+                self._terminal.note(f"{remote.place} {problem}: {error}")
                 continue
             try:
                 fitness.refuse_unfit({remote: sizes})

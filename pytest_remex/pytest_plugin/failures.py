@@ -63,7 +63,7 @@ class ExamplesOfFailures:
         return [group[0] for group in groups.values()]
 
 
-class FailuresToldElsewhere:
+class FailuresReportedElsewhere:
     """Keep pytest from printing failures that are shown elsewhere, unless the user asks for it.
 
     Args:

@@ -20,7 +20,7 @@ from pytest_remex.errors import RecordError, RemoteError
 from pytest_remex.model import Config, Remote, Repo, Sweep
 from pytest_remex.point_ids import with_full_id
 from pytest_remex.pytest_plugin.anchor import node_of
-from pytest_remex.pytest_plugin.failures import FailuresToldElsewhere
+from pytest_remex.pytest_plugin.failures import FailuresReportedElsewhere
 from pytest_remex.pytest_plugin.items import (
     by_place,
     failing_plainly,
@@ -187,9 +187,9 @@ class LookingMode(RecordedRunsMode):
         super().__init__(session, settings, items)
         self._runs: dict[str, RecordedRun] = {}
         self._items: dict[str, pytest.Function] = {}
-        self._told: set[str] = set()
-        told = FailuresToldElsewhere(session.config, self._told)
-        session.config.pluginmanager.register(told, "remex-failures")
+        self._reported: set[str] = set()
+        reporter = FailuresReportedElsewhere(session.config, self._reported)
+        session.config.pluginmanager.register(reporter, "remex-failures")
         self._adopt(items)
 
     def _adopt(self, items: Sequence[pytest.Function]) -> None:
@@ -210,7 +210,7 @@ class LookingMode(RecordedRunsMode):
         """Show a job's state as an item's outcome, which pytest has nothing more to print of."""
         say(item, word, counted=str(job.state).lower(), **markup)
         if job.state.failed:
-            self._told.add(item.nodeid)
+            self._reported.add(item.nodeid)
 
     @contextmanager
     def checkout(self, _item: pytest.Function, repo: Repo, _remote: Remote) -> Iterator[Path]:

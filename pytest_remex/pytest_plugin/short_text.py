@@ -56,8 +56,8 @@ def shortened(texts: Sequence[str], width: int) -> Sequence[str]:
     if max(map(cell_len, texts), default=0) <= width or all(map(_is_number, filter(None, texts))):
         return texts
     distinct = list(dict.fromkeys(texts))
-    start = _alike(distinct)
-    end = _alike([text[start:][::-1] for text in distinct])
+    start = _common_start(distinct)
+    end = _common_start([text[start:][::-1] for text in distinct])
     cores = {
         text: _core(text, _to_word(text, start), _to_word(text[::-1], end)) for text in distinct
     }
@@ -68,7 +68,7 @@ def shortened(texts: Sequence[str], width: int) -> Sequence[str]:
     return texts
 
 
-def _alike(texts: Sequence[str]) -> int:
+def _common_start(texts: Sequence[str]) -> int:
     """Return how many characters different texts have in common at their start."""
     return len(commonprefix(texts)) if len(texts) > 1 else 0  # noqa: RUF071 - characters are meant
 

@@ -100,7 +100,7 @@ class StatusMode(LookingMode):
         return {each.run.node: each for each in found if each.run.directory not in known}
 
     def _wait(self, runs: Sequence[RecordedRun]) -> None:
-        told: Counter[JobState] = Counter()
+        reported: Counter[JobState] = Counter()
         with self._terminal.live() as show:
             for jobs in self._polled(runs):
                 self._look(jobs)
@@ -108,8 +108,8 @@ class StatusMode(LookingMode):
                 around = lines_around(rows, self._terminal.console().width)
                 show(Board(rows, self._terminal.height(around)))
                 counts = Counter(job.state for job in jobs.values())
-                if counts != told:
-                    told = counts
+                if counts != reported:
+                    reported = counts
                     self._terminal.log(", ".join(f"{n} {state}" for state, n in counts.items()))
         if self._jobs and not any(job.state.live for job in self._jobs.values()):
             self._tell_end({node: row.job for node, row in self._rows.items()})
@@ -138,13 +138,13 @@ class StatusMode(LookingMode):
         word = f"{job.state} job {job.id}".strip()
         self._count(item, word, job, **_markup(job.state))
         if self._is_failure(recorded, job):
-            said = self._rows[item.nodeid]
-            self._failed[item.nodeid] = f"{word}: {said.cause or job.reason}".removesuffix(": ")
+            row = self._rows[item.nodeid]
+            self._failed[item.nodeid] = f"{word}: {row.cause or job.reason}".removesuffix(": ")
 
     def _note(self, item: pytest.Function, recorded: RecordedRun, job: Job) -> None:
         row = self._rows[item.nodeid]
-        told = {"cause": row.cause, "output": row.said, "progress": row.progress}
-        note_facts(item, **run_facts(recorded, job), **told)
+        facts = {"cause": row.cause, "output": row.last_line, "progress": row.progress}
+        note_facts(item, **run_facts(recorded, job), **facts)
 
     def _is_failure(self, recorded: RecordedRun, job: Job) -> bool:
         """Return whether a job fails its item: not if the run was removed after a collect."""
@@ -171,12 +171,14 @@ class StatusMode(LookingMode):
         }
 
     def _row(self, node: str, recorded: RecordedRun, job: Job) -> BoardRow:
-        said = self._watcher.of(recorded)
+        summary = self._watcher.of(recorded)
         variant = variant_of(self._items[node]).title if node in self._items else ""
         if job.state is JobState.COMPLETED:
             return BoardRow(node, recorded, job, variant=variant)
-        progress = self._progress(node, job, said.text) if job.state.live and said.text else None
-        return BoardRow(node, recorded, job, said.cause, said.line, progress, variant)
+        progress = (
+            self._progress(node, job, summary.text) if job.state.live and summary.text else None
+        )
+        return BoardRow(node, recorded, job, summary.cause, summary.line, progress, variant)
 
     def _progress(self, node: str, job: Job, text: str) -> float | None:
         """Return a job's progress, as a hook reads it from its output."""

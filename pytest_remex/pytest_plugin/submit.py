@@ -27,8 +27,8 @@ from pytest_remex.launch.continuation import (
     EndedEarly,
     FailedProbe,
     continuation_of,
+    continuation_summary,
     probe_of,
-    told,
 )
 from pytest_remex.launch.options import Folders
 from pytest_remex.launch.outcomes import Candidate, Outcome, State, unjudged_text
@@ -274,7 +274,7 @@ class SubmitMode:
                 where = " and ".join(self._runs_inside)
                 self._terminal.say(f"the runs are in {where}: deleting that deletes the runs")
         for how, count in submitter.continuations.items():
-            self._terminal.say(told(how, count), yellow=not how.command)
+            self._terminal.say(continuation_summary(how, count), yellow=not how.command)
         if already := submitter.count(State.ALREADY):
             self._terminal.say(f"{already} already submitted")
         if unjudged := submitter.count(State.UNJUDGED):

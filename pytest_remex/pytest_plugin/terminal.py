@@ -51,9 +51,9 @@ class Terminal:
         """Store a line for the end."""
         self._lines.append((text, markup))
 
-    def say_next(self, command: str, said: str = "next") -> None:
+    def say_next(self, command: str, label: str = "next") -> None:
         """Store what to do next, with the options that ask for this variant of the grid."""
-        self.say(f"{said}: {command}" + (f" (with {self._asked})" if self._asked else ""))
+        self.say(f"{label}: {command}" + (f" (with {self._asked})" if self._asked else ""))
 
     def summary(self, title: str) -> None:
         """Write the stored lines and warnings."""

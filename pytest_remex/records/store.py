@@ -205,8 +205,8 @@ class _State:
     def notes(self) -> dict[str, dict[str, Any]]:
         """Return the changes to runs that this file does not introduce, by commit."""
         return {
-            sha: {**said, "renamed": self.renamed.get(sha, [])}
-            for sha, said in self.changes.items()
+            sha: {**change, "renamed": self.renamed.get(sha, [])}
+            for sha, change in self.changes.items()
             if sha not in self.introduced
         }
 

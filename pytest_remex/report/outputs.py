@@ -57,9 +57,9 @@ class Thumbnails:
         if not self.inside and not self.left_out:
             return ""
         size = sum(map(len, self.inside.values())) / 1e6
-        said = f"{len(self.inside)} small images are inside this page ({size:.1f} MB"
-        said += f" of at most {BUDGET / 1e6:.0f} MB)"
-        return f"{said}; {self.left_out} more are only linked." if self.left_out else f"{said}."
+        text = f"{len(self.inside)} small images are inside this page ({size:.1f} MB"
+        text += f" of at most {BUDGET / 1e6:.0f} MB)"
+        return f"{text}; {self.left_out} more are only linked." if self.left_out else f"{text}."
 
 
 def thumbnails(folder: Path, page: Page, root: Path, budget: int = BUDGET) -> Thumbnails:

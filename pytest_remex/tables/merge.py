@@ -171,7 +171,7 @@ def _kept(
         return kept
     swept = _swept(points)
     named = sorted({*swept, *(name for row in rows for name in row.point)})
-    gone = set(old.names("point")) - {_point_name(name) for name in named}
+    dropped = set(old.names("point")) - {_point_name(name) for name in named}
     today = {_cells(point, swept) for point in points}
     nodes = {_cells(row.point, named): row.node for row in rows}
 
@@ -183,7 +183,7 @@ def _kept(
         for node, row in kept.items()
         if cells(row, swept) in today
         and nodes.get(cells(row, named), node) == node
-        and all(row.get(name) is None for name in gone)
+        and all(row.get(name) is None for name in dropped)
     }
 
 
@@ -211,9 +211,9 @@ def _roles(
     """Return every column's role in order; old measures that no row has any more are dropped."""
     new = {_point_name(name): "point" for row in rows for name in row.point}
     new |= {_measure_name(name, row): "measure" for row in rows for name in row.measures}
-    gone = {name: role for name, role in old.items() if role != "about" and name not in new}
-    held = {name for name in gone if any(row.get(name) is not None for row in merged)}
-    roles = new | {name: role for name, role in gone.items() if name in held}
+    dropped = {name: role for name, role in old.items() if role != "about" and name not in new}
+    held = {name for name in dropped if any(row.get(name) is not None for row in merged)}
+    roles = new | {name: role for name, role in dropped.items() if name in held}
     return {
         **dict.fromkeys(FIRST_COLUMNS, "about"),
         **{name: role for name, role in roles.items() if role == "point"},

@@ -58,7 +58,7 @@ def make_page(
                 f"{each} ({note})" if note else each for each, note in launches
             ),
             "cluster": launch.remote.host or "this machine",
-            "core-hours used": _spoken(sum(map(_core_hours, table.rows))),
+            "core-hours used": _hours_text(sum(map(_core_hours, table.rows))),
             **{f"mixed {name}": rows_of(counts) for name, counts in table.mixed(uniform).items()},
         },
         dimensions=tuple(table.names("point")),
@@ -106,7 +106,7 @@ def _core_hours(row: TableRow) -> float:
     return used if isinstance(used, int | float) else 0.0
 
 
-def _spoken(hours: float) -> str:
+def _hours_text(hours: float) -> str:
     return f"{hours:,.0f}" if hours >= 100 else f"{hours:.3g}"  # noqa: PLR2004 - three digits
 
 

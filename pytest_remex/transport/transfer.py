@@ -125,10 +125,10 @@ def refuse_one_file(
         RemoteError: Two names differ only in case or in Unicode normalization, and the file system
             of `folder` ignores that.
     """
-    alike: dict[str, str] = {}
+    seen: dict[str, str] = {}
     for name in names:
         folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
-        other = alike.setdefault(folded, name)
+        other = seen.setdefault(folded, name)
         if other != name and is_one(folder, other, name):
             raise RemoteError(
                 f"{other!r} and {name!r} would be the same file in {folder.parent}, on a file "

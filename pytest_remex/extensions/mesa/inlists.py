@@ -120,7 +120,7 @@ def read_inlist(path: str | Path) -> dict[str, dict[str, Literal]]:
         values = values_in(inlist)
     except NamelistError as error:
         raise NamelistError(f"{path}: {error}") from None
-    _warn(path, doubts(inlist))
+    _warn(path, ambiguities(inlist))
     return values
 
 
@@ -212,12 +212,12 @@ def _store(inlist: Inlist, patched: str) -> None:
         file.truncate()
 
 
-def _warn(path: str | Path, found: Iterable[str]) -> None:
-    for doubt in found:
-        warnings.warn(f"{path}: {doubt}", InlistWarning, stacklevel=3)
+def _warn(path: str | Path, problems: Iterable[str]) -> None:
+    for problem in problems:
+        warnings.warn(f"{path}: {problem}", InlistWarning, stacklevel=3)
 
 
-def doubts(inlist: Inlist) -> Iterator[str]:
+def ambiguities(inlist: Inlist) -> Iterator[str]:
     """Yield warnings of places that Fortran may read differently."""
     yield from repeated_groups(inlist)
     text, groups = inlist.text, inlist.groups

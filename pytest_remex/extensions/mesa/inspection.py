@@ -86,7 +86,7 @@ def inspect(
     Returns:
         One sentence for each problem; none if there is no inlist.
     """
-    said: list[str] = []
+    warnings: list[str] = []
     top, named = experiment.path, experiment.sweep.config_files
     try:
         patched = [] if originals is None else list(_patched(top, originals))
@@ -100,15 +100,15 @@ def inspect(
         try:
             effective, problems = follow(roots.paths, folder)
         except NamelistError as error:
-            said.append(str(error))
+            warnings.append(str(error))
             continue
-        said += map(str, problems.values())
+        warnings += map(str, problems.values())
         if originals is None:
-            said += overridden(effective, experiment.config)
+            warnings += overridden(effective, experiment.config)
         here = [one for one in patched if _work_folder(top, one.path) == folder]
-        said += _unread(Work(folder, roots, effective), here)
-        said += _doubts(effective, controls) if controls else ()
-    return list(dict.fromkeys(said))
+        warnings += _unread(Work(folder, roots, effective), here)
+        warnings += _unknown(effective, controls) if controls else ()
+    return list(dict.fromkeys(warnings))
 
 
 def _patched(folder: Path, originals: Mapping[str, bytes]) -> Iterator[Patched]:
@@ -141,7 +141,7 @@ def _unread(work: Work, patched: Iterable[Patched]) -> Iterator[str]:
         places = [group for group in _readers(read, one.path) if _bare(group) == one.group]
         if places:
             yield from _overridden(work.effective, one, places)
-        elif work.roots.sure and one.group in _CHAINED and not _is_handled(work, one.path):
+        elif work.roots.complete and one.group in _CHAINED and not _is_handled(work, one.path):
             unread.setdefault((one.path, one.group), []).append(one.key)
     for (path, group), keys in unread.items():
         others = dict.fromkeys(f"&{_bare(each)}" for each in _readers(read, path))
@@ -186,15 +186,15 @@ def _not_read(work: Work, path: Path, group: str, keys: list[str], others: list[
 
 def _overridden(effective: EffectiveConfig, one: Patched, places: Iterable[str]) -> Iterator[str]:
     """Yield a warning if another value is effective, from all roots that read the setting."""
-    said = []
+    warnings = []
     for group in places:
         names = effective.given.get(group, {})
         origins = names.get(one.key) or names.get(f"{one.key}(1)", ())
         meant = _last_in(origins, one)
         if meant is None or origins[-1].value == one.value:
             return
-        said.append(override(f"{group}.{one.key}", meant, origins[-1]))
-    yield from said
+        warnings.append(override(f"{group}.{one.key}", meant, origins[-1]))
+    yield from warnings
 
 
 def _last_in(origins: Iterable[Origin], one: Patched) -> Origin | None:
@@ -206,7 +206,7 @@ def _shown(work: Work, path: Path) -> str:
     return str(path.relative_to(work.folder)) if path.is_relative_to(work.folder) else path.name
 
 
-def _doubts(effective: EffectiveConfig, controls: KnownControls) -> Iterator[str]:
+def _unknown(effective: EffectiveConfig, controls: KnownControls) -> Iterator[str]:
     for names in effective.given.values():
         for origins in names.values():
             for one in origins:

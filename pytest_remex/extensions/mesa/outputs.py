@@ -146,8 +146,8 @@ def read_columns(
         needed = [*wanted, *([_MODEL] if history and _MODEL not in wanted else [])]
         table = read_rows(Path(path), header, start, needed)
     except (OSError, EOFError, zlib.error) as error:
-        said = getattr(error, "strerror", None) or error
-        raise RemexError(f"{path} cannot be read: {said}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise RemexError(f"{path} cannot be read: {reason}") from None
     if history:
         table = _without_redone(table)
     if needed != wanted:
@@ -177,8 +177,8 @@ def _whole_lines(path: str | Path) -> list[str]:
         with open_table(Path(path)) as file:
             text = file.read().decode("utf-8", "replace")
     except (OSError, EOFError, zlib.error) as error:
-        said = getattr(error, "strerror", None) or error
-        raise RemexError(f"{path} cannot be read: {said}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise RemexError(f"{path} cannot be read: {reason}") from None
     lines = text.splitlines(keepends=True)
     return lines if not lines or lines[-1].endswith("\n") else lines[:-1]
 

@@ -75,11 +75,11 @@ class MesaHooks:
         from pytest_remex.errors import NamelistError  # noqa: PLC0415 - start-up
         from pytest_remex.extensions.mesa.inspection import inspect  # noqa: PLC0415 - start-up
 
-        said = self._stuck(experiment)
+        warnings = self._stuck(experiment)
         try:
-            return [*said, *inspect(experiment, self._controls, originals)] or None
+            return [*warnings, *inspect(experiment, self._controls, originals)] or None
         except NamelistError as error:
-            return [*said, str(error), *inspect(experiment, None, originals)]
+            return [*warnings, str(error), *inspect(experiment, None, originals)]
 
     @pytest.hookimpl(trylast=True)
     def pytest_remex_measures(self, run: Run) -> Mapping[str, Scalar] | None:

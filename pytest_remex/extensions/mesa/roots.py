@@ -48,7 +48,7 @@ class Roots(NamedTuple):
     """The inlists that MESA starts from, in the order of the stages."""
 
     paths: tuple[Path, ...]
-    sure: bool
+    complete: bool
     """Whether these are all: false if a script names a missing file, or a variable."""
 
 
@@ -80,21 +80,21 @@ def find_roots(folder: Path, config_file: str | Sequence[str] | None) -> Roots:
     Returns:
         The roots that exist, and whether they are all.
     """
-    said, sure = _named_by(tuple(scripts(folder).values()))
-    names = list(said)
+    starts, complete = _named_by(tuple(scripts(folder).values()))
+    names = list(starts)
     roots = _present(folder, names)
-    if not names and sure:
+    if not names and complete:
         roots = _present(folder, [ROOT])
     elif len(roots) < len(names):
-        sure = False
+        complete = False
     named = [path for path in _present(folder, named_files(config_file)) if is_inlist(path)]
     alone = [path for path in named if path not in roots]
     if alone:
         reached = _files(roots, folder)
         alone = [path for path in alone if path not in reached]
     if alone and len(alone) == len(named):
-        return Roots(tuple(named), sure=True)
-    return Roots(tuple(dict.fromkeys([*roots, *alone])), sure)
+        return Roots(tuple(named), complete=True)
+    return Roots(tuple(dict.fromkeys([*roots, *alone])), complete)
 
 
 def config_of(folder: Path, config_file: str | Sequence[str] | None) -> Config | None:
@@ -139,8 +139,8 @@ def _followed(roots: Sequence[Path], folder: Path) -> EffectiveConfig | None:
     except NamelistError as error:
         config, problems = EffectiveConfig({}, {}), {"": error}
     for problem in dict.fromkeys(map(str, problems.values())):
-        said = f"the config that ran could not be read back: {problem}"
-        warnings.warn(said, InlistWarning, stacklevel=2)
+        message = f"the config that ran could not be read back: {problem}"
+        warnings.warn(message, InlistWarning, stacklevel=2)
     return config if config or not problems else None
 
 
@@ -173,8 +173,8 @@ def _called(text: str) -> tuple[str, ...]:
 @lru_cache(maxsize=64)
 def _named_by(texts: tuple[str, ...]) -> tuple[tuple[str, ...], bool]:
     """Return the inlists that scripts start from, and whether these are all."""
-    names, sure = stage_files(texts)
-    return tuple(names or _variable(texts)), sure
+    names, complete = stage_files(texts)
+    return tuple(names or _variable(texts)), complete
 
 
 class Stage(NamedTuple):
@@ -198,17 +198,17 @@ def do_one_stages(texts: Iterable[str]) -> list[Stage]:
 def stage_files(texts: Iterable[str]) -> tuple[list[str], bool]:
     """Return the files that scripts copy or link to `inlist`, and whether all are known."""
     names: list[str] = []
-    sure = True
+    complete = True
     for command in _commands(texts):
         found = _STAGE.fullmatch(command)
         written = (found[1] or found[2] or found[3]).strip("\"'") if found else "$1"
         name = _HERE.sub("", written)
         if name in {"$1", "$@"}:  # the body of do_one itself
             continue
-        sure = sure and "$" not in name
+        complete = complete and "$" not in name
         if "$" not in name:
             names.append(name)
-    return list(dict.fromkeys(names)), sure
+    return list(dict.fromkeys(names)), complete
 
 
 def _variable(texts: Iterable[str]) -> list[str]:

@@ -3,7 +3,7 @@
 import pytest
 
 from pytest_remex.collect.logs import last_line
-from pytest_remex.collect.watch import estimate, spoken
+from pytest_remex.collect.watch import estimate, readable
 from pytest_remex.common.jobs import Job, JobState
 
 
@@ -46,9 +46,9 @@ def test_by_progress():
     ("seconds", "words"),
     [(0, "1 s"), (42, "42 s"), (750, "12 min"), (9000, "2 h"), (90000, "25 h"), (260000, "3 days")],
 )
-def test_spoken(seconds, words):
+def test_readable(seconds, words):
     """Durations are told as one says them."""
-    assert spoken(seconds) == words
+    assert readable(seconds) == words
 
 
 @pytest.mark.parametrize(

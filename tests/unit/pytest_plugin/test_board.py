@@ -32,7 +32,7 @@ def row(number, state=JobState.COMPLETED, launch=LAUNCH, **facts):
     run = RunRecord(
         "n", f"id {number}", point, {}, Commit("c", "t", "b"), f"d{number}", HEADER, Stage.RELEASED
     )
-    mine = {key: facts.pop(key) for key in ("cause", "said", "progress") if key in facts}
+    mine = {key: facts.pop(key) for key in ("cause", "last_line", "progress") if key in facts}
     job = Job(str(100 + number), state, **{"elapsed": 60.0, "time_limit": 600.0, **facts})
     return BoardRow("n", RecordedRun(LaunchRecord(launch, {}, Path()), run), job, **mine)
 
@@ -49,7 +49,7 @@ def test_columns():
     """Where experiments run is told first; the columns are the parameters that vary."""
     rows = [
         row(1, point={"mass": 1.0, "z": 0.02, "net": "a"}),
-        row(2, JobState.RUNNING, said="step 7", point={"mass": 2.5, "z": 0.02, "net": "a"}),
+        row(2, JobState.RUNNING, last_line="step 7", point={"mass": 2.5, "z": 0.02, "net": "a"}),
     ]
     lines = shown(rows)
     assert lines[:2] == [
@@ -122,7 +122,7 @@ def test_bar_of_the_time_limit_stays(name, value):
                 "mixing_length_alpha": n / 7,
                 "net": f"pp_cno_{n}_extras",
             },
-            said="ERROR: feed too large",
+            last_line="ERROR: feed too large",
         )
         for n in range(3)
     ]
@@ -187,7 +187,7 @@ ROWS = st.lists(
 def test_any_terminal(given_rows, width):
     """Whatever experiments and output there are, no line is wider than the terminal."""
     rows = [
-        row(number, state, point=point, said=said)
+        row(number, state, point=point, last_line=said)
         for number, (state, point, said) in enumerate(given_rows)
     ]
     assert all(cell_len(line) <= width for line in shown(rows, width))

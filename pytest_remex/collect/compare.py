@@ -184,8 +184,8 @@ def _shown_delta(delta: float, there: float, tolerance: Tolerance) -> str:
         return f"{'+' * (delta > 0)}{_short(delta)}"
     relative = delta / abs(there)
     if abs(relative) < _VISIBLE:
-        return f"{'+' * (delta > 0)}{_short(relative)} of it"
-    return f"{100 * relative:+.1f} %" if abs(relative) < 10 else f"{relative:+.3g} times it"  # noqa: PLR2004 - then percent say less
+        return f"{'+' * (delta > 0)}{_short(relative)} relative"
+    return f"{100 * relative:+.1f} %" if abs(relative) < 10 else f"{relative:+.3g} times as much"  # noqa: PLR2004 - then percent say less
 
 
 def _short(value: float) -> str:

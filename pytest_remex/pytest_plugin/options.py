@@ -280,7 +280,7 @@ def _launching(config: pytest.Config) -> LaunchOptions:
         grouping=_grouping(config),
         resubmit=next((each for each, asked in chosen.items() if asked), Resubmit.NEVER),
         confirm=None if option.remex_yes else _count(config, "remex_confirm"),
-        new_base=option.remex_new_base,
+        new_base=option.remex_new_base or bool(option.remex_against),
         again=option.remex_again,
         note=option.remex_note or "",
         rate=_rate(config),

@@ -40,6 +40,19 @@ def moved(empty_project):
     return empty_project
 
 
+def test_a_grid_that_ran_before_the_change(empty_project):
+    """What ran before the change is REF's, and today's side is sent without another option."""
+    empty_project.sweeps(SWEEP.replace("TOLERANCE", "tolerance=1e-6"))
+    empty_project.commit(input_txt="old\n")
+    empty_project.git("tag", "v1.2")
+    empty_project.ran()
+    empty_project.commit(input_txt="moved3\n")
+    assert words(empty_project.submit("-v", AGAINST)) == {
+        **dict.fromkeys(NODES, "SUBMITTED"),
+        **dict.fromkeys([f"{node} on v1.2" for node in NODES], "ALREADY SUBMITTED"),
+    }
+
+
 def test_a_change_that_moves_three_of_twelve(moved):
     """Submit sends what either side lacks; collect fails what differs, and shows both."""
     moved.ran("-k", "a:1]")

@@ -29,7 +29,12 @@ def failure(here, there, tolerance=None):
         (1.02e7, 1.00e7, {"age": {"rel": 0.02}}, ""),
         (1.02e7, 1.00e7, {"age": {"rel": 1e-6, "abs": 3e5}}, ""),
         (1.5, 1.0, {"age": {"abs": 0.1}}, "age 1.50, on v1.2 1.00 (+0.5, allowed ±0.1)"),
-        (1.0, 1.0 + 1e-8, None, "age 1.00000000, on v1.2 1.00000001 (-1e-8 of it, allowed 1e-9)"),
+        (
+            1.0,
+            1.0 + 1e-8,
+            None,
+            "age 1.00000000, on v1.2 1.00000001 (-1e-8 relative, allowed 1e-9)",
+        ),
         (1.0, 1.0 + 1e-10, None, ""),
         (5, 4, None, "age 5, on v1.2 4 (+25.0 %, must be equal)"),
         (5, 4, 0.5, "age 5, on v1.2 4 (+25.0 %, must be equal)"),
@@ -42,7 +47,7 @@ def failure(here, there, tolerance=None):
         (math.nan, math.nan, None, ""),
         (math.inf, math.inf, None, ""),
         (math.nan, 1.0, 1.0, "age nan, on v1.2 1.0 (must be equal)"),
-        (100.0, 1.0, None, "age 100, on v1.2 1.00 (+99 times it, allowed 1e-9)"),
+        (100.0, 1.0, None, "age 100, on v1.2 1.00 (+99 times as much, allowed 1e-9)"),
     ],
 )
 def test_one_measure(here, there, tolerance, text):

@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from pytest_remex.collect.notes import read_note
 from pytest_remex.io import replace_file
 
 if TYPE_CHECKING:
@@ -232,7 +233,7 @@ class VerdictKeeper:
 
 def _read(folder: Path) -> KeptVerdict | None:
     try:
-        note = json.loads((folder / KEPT_NOTE).read_bytes().decode("utf-8", "surrogateescape"))
+        note = read_note(folder / KEPT_NOTE)
         return KeptVerdict(
             str(note["made_of"]),
             dict(note["code"]),
@@ -240,7 +241,7 @@ def _read(folder: Path) -> KeptVerdict | None:
             dict(note["measures"]),
             dict(note["curves"]),
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None
 
 

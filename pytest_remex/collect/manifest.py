@@ -11,6 +11,7 @@ from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from pytest_remex.collect.notes import read_note
 from pytest_remex.io import replace_file, writing
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class JudgedNote:
 def read_outputs(folder: Path) -> FetchedOutputs:
     """Return the note in a run's folder; if it is missing or damaged, nothing counts as fetched."""
     try:
-        note = json.loads((folder / OUTPUTS_NOTE).read_bytes().decode("utf-8", "surrogateescape"))
+        note = read_note(folder / OUTPUTS_NOTE)
         return FetchedOutputs(
             files={name: (int(size), int(time)) for name, (size, time) in note["files"].items()},
             patterns=tuple(note["patterns"]),
@@ -83,7 +84,7 @@ def read_outputs(folder: Path) -> FetchedOutputs:
             gone=bool(note.get("gone", False)),
             too_large={name: int(size) for name, size in note.get("too_large", {}).items()},
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return FetchedOutputs()
 
 
@@ -113,7 +114,7 @@ def write_outputs(folder: Path, outputs: FetchedOutputs) -> None:
 def read_judged(folder: Path) -> JudgedNote:
     """Return the note in a run's folder; an empty one if it is missing or damaged."""
     try:
-        note = json.loads((folder / JUDGED_NOTE).read_bytes())
+        note = read_note(folder / JUDGED_NOTE)
         return JudgedNote(
             job=str(note["job"]),
             patch=str(note["patch"]),
@@ -123,7 +124,7 @@ def read_judged(folder: Path) -> JudgedNote:
             cause=str(note.get("cause", "")),
             verdict=str(note.get("verdict", "")),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError):
         return JudgedNote()
 
 

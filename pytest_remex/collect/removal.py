@@ -14,6 +14,7 @@ from datetime import date
 from pathlib import Path
 
 from pytest_remex.collect.manifest import read_outputs
+from pytest_remex.collect.notes import read_note
 from pytest_remex.collect.query import Connect
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.common.parts import RemovableRun
@@ -47,14 +48,14 @@ class RemovalNote:
 def read_removal(folder: Path) -> RemovalNote:
     """Return the note in a run's folder of outputs; an empty one if there is none."""
     try:
-        note = json.loads((folder / NOTE).read_bytes())
+        note = read_note(folder / NOTE)
         return RemovalNote(
             when=str(note["when"]),
             directory=note["directory"] is True,
             outputs=note["outputs"] is True,
             collected=note["collected"] is True,
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError):
         return RemovalNote()
 
 

@@ -164,7 +164,7 @@ def _read_sidecar(path: Path) -> _Sidecar | None:
         version = found["version"]
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedTableError(
             f"{path} cannot be read ({error!r}): collect again, or remove it"
         ) from None

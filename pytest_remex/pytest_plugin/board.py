@@ -97,8 +97,7 @@ class Board:
             if len(self._stages) > 1:
                 yield Text(f"stage {clean(name)}", "bold")
             yield from self._stage(rows, options)
-        for cause, count in _causes(self._all):
-            yield Text(f"{count} failed: {cause}", "red")
+        yield from (Text(line, "red") for line in _causes(self._all))
         if left := estimate([(each.job, each.progress) for each in self._all]):
             yield Text(left)
 
@@ -138,7 +137,7 @@ def _stages(rows: Sequence[BoardRow]) -> Mapping[str, Sequence[BoardRow]]:
 
 def lines_around(rows: Sequence[BoardRow], width: int) -> int:
     """Return how many lines a board has besides its rows, at most, on a terminal of some width."""
-    texts = [*_head(rows), *(f"{count} failed: {cause}" for cause, count in _causes(rows))]
+    texts = [*_head(rows), *_causes(rows)]
     stages = _stages(rows)
     states = sum(len({row.job.state for row in stage}) for stage in stages.values())
     states += _OF_A_STAGE * (len(stages) - 1)
@@ -175,13 +174,16 @@ def _bars(rows: Sequence[BoardRow], *, ascii_only: bool) -> Table:
     return table
 
 
-def _causes(rows: Sequence[BoardRow]) -> list[tuple[str, int]]:
-    failed = [(row.cause, row.job.reason) for row in rows if row.job.state.failed]
-    found = Counter(causes_of(failed)).most_common()
-    shown = found[:CAUSES]
+def _causes(rows: Sequence[BoardRow]) -> list[str]:
+    """Return a line for each cause of failure, the most frequent first."""
+    failed = [row for row in rows if row.job.state.failed]
+    words = ["purged" if row.job.state is JobState.PURGED else "failed" for row in failed]
+    causes = causes_of([(row.cause, row.job.reason) for row in failed])
+    found = Counter(zip(words, causes, strict=True)).most_common()
+    lines = [f"{count} {word}: {cause}" for (word, cause), count in found[:CAUSES]]
     if rest := found[CAUSES:]:
-        shown.append((f"for {len(rest)} other causes", sum(count for _, count in rest)))
-    return shown
+        lines.append(f"{sum(count for _, count in rest)} for {len(rest)} other causes")
+    return lines
 
 
 # Rows --------------------------------------------------------------------------------------------

@@ -100,6 +100,12 @@ def test_failures_by_cause():
     ]
 
 
+def test_what_was_removed_did_not_fail():
+    """A run that its user removed is counted as purged, not as failed."""
+    lines = shown([row(1, JobState.PURGED, cause="removed"), row(2, JobState.FAILED, cause="no")])
+    assert lines[-2:] == ["1 purged: removed", "1 failed: no"]
+
+
 def test_exit_codes_are_causes():
     """Failures that differ in their exit code have different causes, whatever they said."""
     causes = ["exit 1: no root in 7", "exit 3: no root in 8", "exit 1", "exit 3"]

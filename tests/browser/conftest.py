@@ -28,7 +28,7 @@ SWITCHES = (
 
 @pytest.fixture(scope="session")
 def chromium(tmp_path_factory):
-    """Return a Chromium; skip where there is none, which under CI=true is a failure."""
+    """Return a Chromium; skip the test if there is none, or fail it if CI=true."""
     programs = shutil.which("chromium"), shutil.which("chromedriver")
     if None in programs:
         refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip

@@ -21,7 +21,7 @@ def tick(report, *rows):
 
 @pytest.fixture
 def pictured(tmp_path):
-    """Return the page of experiments that each have a picture, which lies beside the page."""
+    """Return a page of experiments, each with a picture that is stored next to the page."""
     page = waves()
     rows = []
     for place, row in enumerate(page.rows):
@@ -224,7 +224,7 @@ def test_an_image_is_enlarged_and_turned_by_key(show, pictured):
 
 
 def test_images_are_inside_the_page(show, pictured, tmp_path):
-    """Mailed alone, the page still shows its images, small ones, and says what it holds."""
+    """Without its folder, the page still shows small images, and says what it contains."""
     write_report(tmp_path / "polytropes" / "report.html", pictured)
     report = show(pictured)
     assert "23 small images are inside this page" in report.one("#images-note").text

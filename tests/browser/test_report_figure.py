@@ -52,7 +52,7 @@ def test_the_shape_of_the_grid_chooses_the_figure(show, page, tab, kind):
 
 
 def test_parameters_that_vary_together_are_one_axis(show):
-    """A pair of parameters that always change together is drawn as one, and both are told."""
+    """Two parameters that always change together are drawn as one, and both are named."""
     page = polytropes(n=N)
     rows = [
         dataclasses.replace(r, values={**r.values, "gamma": 1 + r.values["n"]}) for r in page.rows

@@ -99,7 +99,7 @@ def test_search_finds_hostile_text(show):
 
 
 def test_links_lead_to_files_beside_the_page_only(show):
-    """A colon is part of a name, never a scheme; what is not relative is no link."""
+    """A colon is part of a name, never a scheme; only relative paths become links."""
     outputs = (
         ("odd", "../runs/a b/100%/ü?#.csv"),
         ("script", "javascript:window.hacked=1"),

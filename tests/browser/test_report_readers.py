@@ -1,4 +1,4 @@
-"""Who reads a report otherwise: without scripts, with a screen reader, on paper."""
+"""Reports are readable without scripts, with a screen reader, and on paper."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_without_scripts_the_plain_table_is_shown(without_scripts, tmp_path):
 
 
 def test_a_page_that_a_browser_cannot_run_is_plain(chromium, tmp_path):
-    """Where a browser lacks what the scripts need, the plain table takes their place."""
+    """If a browser lacks features that the scripts need, the plain table is shown."""
     script = "delete globalThis.DecompressionStream"
     made = chromium.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
     try:
@@ -140,7 +140,7 @@ def test_every_experiment_is_printed(show):
 
 
 def test_the_index_leads_to_every_sweep(show, chromium):
-    """The index has no script: a sweep's name leads to its page, its counts stand beside it."""
+    """The index has no script: it shows each sweep's name, a link to its page, and its counts."""
     report = show(waves())
     links = (("waves", "waves/report.html"), ("results.csv", "waves/results.csv"))
     (report.folder / "waves").mkdir()

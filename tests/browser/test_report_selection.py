@@ -1,4 +1,4 @@
-"""The one selection of a report: whatever sets it, table, figure and address follow."""
+"""A report has one selection: table, figure and address always show the same."""
 # ruff: noqa: PD011 - a row's values are no array
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def test_a_brush_in_the_points_selects_their_ranges(show):
 
 
 def test_a_click_on_a_point_ticks_and_opens_its_row(show):
-    """A point leads to its row, whatever was sorted before, and rings it in the figure."""
+    """A click on a point shows its row, however the table is sorted, and marks the point."""
     report = show(waves())
     values = waves().rows[3].values
     report.click(report.pixel(values["resolution"], values["l1"]))
@@ -161,13 +161,13 @@ def test_a_link_or_a_reload_brings_everything_back(show):
      '#{"f":{"l1":{"has":5}},"v":{"x":"<b>","tab":"<b>","axes":[1],"show":5},"q":["x"]}'],
 )  # fmt: skip
 def test_an_address_of_another_page_does_no_harm(show, fragment):
-    """What this page does not know is left aside."""
+    """Names in the address that this page does not know are ignored."""
     report = show(waves(), fragment=fragment)
     assert "24 experiments" in report.count()
 
 
 def test_a_cause_selects_its_group(show):
-    """Reasons stand above the table, grouped; a click selects those that failed so."""
+    """Reasons are above the table, grouped; a click selects the experiments of that reason."""
     page = polytropes(n=[round(i / 20, 2) for i in range(60)])
     report = show(page)
     causes = report.all("#causes li button")
@@ -257,7 +257,7 @@ def copied_of_all(report, clipboard):
 
 
 def test_the_link_that_is_copied_brings_the_selection(show, clipboard):
-    """Whoever gets the link sees the same selection."""
+    """The link shows the same selection to everyone."""
     report = show(waves())
     report.search("lax")
     report.menu("Copy", "Link to this view")

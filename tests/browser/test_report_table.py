@@ -23,7 +23,7 @@ def test_a_click_on_a_header_sorts_by_number(show):
 
 
 def test_experiments_without_a_measure_sort_together(show):
-    """What has no value comes first or last, never between values."""
+    """Rows without a value come first or last, never between values."""
     report = show(polytropes(n=N))
     report.header("first_zero").find_element("css selector", ".dt-column-title").click()
     shown = report.column("first_zero")
@@ -131,6 +131,6 @@ def test_one_experiment_is_open_from_the_start(show):
 
 
 def test_no_experiments_are_a_page_too(show):
-    """A sweep of which nothing is known yet has a report."""
+    """A sweep without any results has a report."""
     report = show(polytropes(n=[]))
     assert "No experiments" in report.one("#table tbody").text

@@ -21,7 +21,7 @@ def launch(site, tmp_path):
 
 @pytest.fixture
 def foreign(launch, tmp_path):
-    """Return a held job of the same user that is nobody's run."""
+    """Return a held job of the same user that belongs to no run."""
     (tmp_path / "x.sh").write_text("#!/bin/sh\n")
     job = launch.cluster.run("sbatch", "--parsable", "--hold", "x.sh", cwd=tmp_path).strip()
     yield job
@@ -29,7 +29,7 @@ def foreign(launch, tmp_path):
 
 
 def settled(events):
-    """Return the job that was told last, of one submission."""
+    """Return the job of one submission that was reported last."""
     assert isinstance(events[-1], Held), events
     return events[-1].job
 
@@ -42,7 +42,7 @@ def still_held(launch, job):
 @pytest.mark.parametrize("number", [1, NO_JOB, "7;east", "Submitted batch job 8"])
 @pytest.mark.parametrize("then", [faults.TIMES_OUT, "kill -9 $$", "exit 3", faults.HANGS])
 def test_a_number_before_a_failure_is_no_job(launch, number, then):
-    """What sbatch printed before it failed, died or hung is tried again, as it left no job."""
+    """If sbatch printed text and then failed, died or hung without a job, it is tried again."""
     launch.shims.put(faults.says(number, then), times=1)
     job = held(launch.submit(launch.add("r")))
     assert [found.id for found in launch.jobs("r")] == [job] == [launch.noted("r")]
@@ -77,7 +77,7 @@ def test_a_job_behind_a_failure_is_found(launch, fault):
 
 @pytest.mark.parametrize("code", ["exit 1", "exit 0"])
 def test_a_refusal_with_a_number_is_a_refusal(launch, code):
-    """A number before a definite refusal costs a look, not another attempt, whatever the status."""
+    """A number before a definite refusal costs one query, not another attempt."""
     launch.shims.put(faults.says(1, REJECTED.replace("exit 1", code)))
     submission = launch.add("r")
     for _ in range(2):
@@ -96,7 +96,7 @@ def test_a_limit_with_a_number_is_tried_again(launch):
 
 @pytest.mark.parametrize("known", [True, False])
 def test_a_number_that_a_wrapper_made_up_is_found_out(launch, foreign, known):
-    """An exit status of 0 with a number that is no job, or another's, ends with the run's own."""
+    """If sbatch exits with 0 and a wrong number, the run still gets its own job."""
     launch.shims.put(faults.says(foreign if known else NO_JOB, "exit 0"), times=1)
     submissions = [launch.add("r"), launch.add("s")]
     told = {event.key: event.job for event in launch.submit(*submissions, width=1)}
@@ -117,7 +117,7 @@ def test_a_wrapper_that_never_submits_is_told(launch):
 
 
 def test_a_job_hidden_behind_another_number_is_found(launch):
-    """Where the only line like an id is another number, the folder's job is adopted."""
+    """If the only line like an id is another number, the folder's job is adopted."""
     launch.shims.put(faults.MISLEADS)
     job = settled(launch.submit(launch.add("r")))
     assert [found.id for found in launch.jobs("r")] == [job]
@@ -155,7 +155,7 @@ def test_good_answers_cost_one_listing(launch):
 
 @pytest.mark.parametrize("code", [0, 1])
 def test_an_array_that_nobody_asked_for_is_refused(launch, code):
-    """Several jobs in the place of one are cancelled while they are held, and told."""
+    """If sbatch made several jobs for one run, they are cancelled while held, with a message."""
     launch.shims.put(f'"$REAL" "$1" "$2" "$3" --array=0-2 run.sbatch; exit {code}')
     submission = launch.add("r")
     launch.submit(submission)
@@ -167,7 +167,7 @@ def test_an_array_that_nobody_asked_for_is_refused(launch, code):
 
 
 def test_release_does_not_count_what_runs_elsewhere(launch, tmp_path):
-    """A job of another folder that runs already is not told as released."""
+    """A running job of another folder is not reported as released."""
     (tmp_path / "x.sh").write_text("#!/bin/sh\nsleep 20\n")
     other = launch.cluster.run("sbatch", "--parsable", "x.sh", cwd=tmp_path).strip()
     released, refused = launch.release(other)

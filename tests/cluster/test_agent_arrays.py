@@ -138,7 +138,7 @@ def test_tasks_are_cancelled_by_one_request(launch):
 
 
 def test_cancelling_one_task_leaves_the_others(launch):
-    """A task can be cancelled alone, before the array was released."""
+    """A single task can be cancelled before the array was released."""
     jobs = jobs_of(launch.submit(array(launch, "r0", "r1", "r2")))
     assert launch.cancel(jobs["r1"]) == [Cancelled(jobs["r1"])]
     told, _ = launch.query(*jobs.items())
@@ -146,7 +146,7 @@ def test_cancelling_one_task_leaves_the_others(launch):
 
 
 def test_a_number_that_came_twice_is_not_taken_for_ours(launch):
-    """Tasks of another array of ours, and a job that has an array's number, are not this run's."""
+    """Tasks of another array of ours, and jobs with an array's number, do not count for a run."""
     number = held(launch.submit(array(launch, "r0", "r1")))
     launch.add("lost")
     single = held(launch.submit(launch.add("single")))
@@ -159,7 +159,7 @@ def test_a_number_that_came_twice_is_not_taken_for_ours(launch):
 
 
 def test_other_runs_under_the_same_key_are_refused(launch):
-    """An array's folder is for its runs alone."""
+    """An array's folder is only for its runs."""
     submission = array(launch, "r0", "r1")
     held(launch.submit(submission))
     with pytest.raises(AgentError, match="for other runs"):

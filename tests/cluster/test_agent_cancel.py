@@ -1,4 +1,4 @@
-"""The agent cancels jobs of ours on a real Slurm, and never one that has the number of ours."""
+"""The agent cancels our jobs on a real Slurm, and never others with a reused number."""
 
 import pytest
 from support.agent_launch import Launch, held
@@ -36,7 +36,7 @@ def another(launch, *options):
 
 
 def test_a_number_that_slurm_gave_to_another_job_is_left_alone(launch, tmp_path):
-    """A job lost in a crash after its state was seen is not cancelled in another's shape."""
+    """If a job was lost in a crash, another job with its number is not cancelled."""
     with forgotten(launch.cluster, tmp_path):
         job = held(launch.submit(launch.add("r")))
         assert launch.query(("r", job))[0]["r"].state is JobState.HELD
@@ -48,7 +48,7 @@ def test_a_number_that_slurm_gave_to_another_job_is_left_alone(launch, tmp_path)
 
 
 def test_others_are_left_alone_beside_ours(launch):
-    """Of several numbers ours are cancelled, and an array's task elsewhere is not."""
+    """Of several numbers only our jobs are cancelled, not an array's task elsewhere."""
     job = held(launch.submit(launch.add("r")))
     other, array = another(launch), another(launch, "--array=0-1")
     done, *refused = cancel(launch, job, other, f"{array}_1")
@@ -59,7 +59,7 @@ def test_others_are_left_alone_beside_ours(launch):
 
 
 def test_an_unknown_number_is_told(launch):
-    """A job that Slurm does not list is not told as cancelled."""
+    """A job that Slurm does not list is not reported as cancelled."""
     assert cancel(launch, "987654") == [
         "Slurm no longer lists job 987654: --remex-status shows what became of it"
     ]

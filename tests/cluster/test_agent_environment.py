@@ -1,4 +1,4 @@
-"""Variables of a login environment do not change what is submitted, nor how Slurm is read."""
+"""Variables of a login environment change neither submissions nor parsing of Slurm."""
 
 import pytest
 from support.agent_launch import Launch, held

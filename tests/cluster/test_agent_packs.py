@@ -88,7 +88,7 @@ def test_a_cancelled_pack_cancels_what_did_not_run(launch):
 
 @pytest.mark.parametrize("lines", [(), ("#SBATCH --nodes=2", "#SBATCH --ntasks=2")])
 def test_cancelled_while_it_runs(launch, lines):
-    """What a cancel interrupts, or comes before, is CANCELLED; what has ended keeps its end."""
+    """Runs that a cancel interrupts or prevents are CANCELLED; ended runs keep their states."""
     codes = {"a": 0, "b": 3, "c": "wait", "d": "wait", "e": 0}
     submission = pack(launch, codes, WAITS, lines, slots=2 if lines else 1)
     job = held(launch.submit(submission))

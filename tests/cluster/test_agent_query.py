@@ -36,7 +36,7 @@ def ask(launch, name, job):
 
 @WITH_AND_WITHOUT_ACCOUNTING
 def test_a_finished_job(launch):
-    """State, exit code and signal are told while the controller remembers the job."""
+    """State, exit code and signal are reported while the controller remembers the job."""
     good = run(launch, "good", "#!/bin/sh\n")
     bad = run(launch, "bad", "#!/bin/sh\n#SBATCH -t 2\nexit 7\n")
     killed = run(launch, "killed", "#!/bin/sh\nkill -9 $$\n")
@@ -51,7 +51,7 @@ def test_a_finished_job(launch):
 
 @WITH_AND_WITHOUT_ACCOUNTING
 def test_live_jobs(launch):
-    """Held, pending and running jobs are told apart."""
+    """Held, pending and running jobs are distinguished."""
     job = held(launch.submit(launch.add("r", "#!/bin/sh\ntouch on\nsleep 60\n")))
     assert ask(launch, "r", job).state == "HELD"
     launch.cluster.down()
@@ -65,7 +65,7 @@ def test_live_jobs(launch):
 
 
 def test_a_final_state_is_remembered(launch):
-    """A state that was seen once is told after Slurm has forgotten the job."""
+    """A state that was seen once is reported after Slurm has forgotten the job."""
     job = run(launch, "r", "#!/bin/sh\nexit 3\n")
     seen = ask(launch, "r", job)
     launch.shims.put("exit 0", "squeue")
@@ -75,7 +75,7 @@ def test_a_final_state_is_remembered(launch):
 
 
 def test_the_exit_code_file_is_the_last_source(launch):
-    """Without accounting, a job that Slurm forgot is told by the exit code that it left."""
+    """Without accounting, the state of a forgotten job comes from the exit code that it wrote."""
     job = run(launch, "r", "#!/bin/sh\ntrap 'echo $? > .remex/exit' EXIT\nexit 5\n")
     launch.shims.put("exit 0", "squeue")
     launch.shims.put("exit 1", "scontrol")
@@ -105,7 +105,7 @@ def test_what_nobody_knows_is_unknown(launch):
 
 @WITH_ACCOUNTING
 def test_accounting_answers_for_a_job_that_the_controller_forgot(launch):
-    """After MinJobAge sacct tells the job, whatever the time of day it was submitted."""
+    """After MinJobAge sacct reports the job, whenever it was submitted."""
     job = run(launch, "r", "#!/bin/sh\nsleep 1\nexit 6\n")
     launch.shims.put("exit 0", "squeue")
 
@@ -191,7 +191,7 @@ def claim(launch, name, job):
 
 
 def test_scontrol_goes_before_what_a_job_wrote(launch):
-    """What a job left in its run directory does not count where the controller knows better."""
+    """A file of the job in its run directory does not count if the controller knows better."""
     job = run(launch, "r", "#!/bin/sh\nexit 6\n")
     claim(launch, "r", job)
     launch.shims.put("exit 0", "squeue")
@@ -201,7 +201,7 @@ def test_scontrol_goes_before_what_a_job_wrote(launch):
 
 @WITH_ACCOUNTING
 def test_sacct_goes_before_what_a_job_wrote(launch):
-    """What a job left in its run directory does not count where the accounting knows better."""
+    """A file that a job wrote in its run directory does not count if accounting knows better."""
     job = run(launch, "r", "#!/bin/sh\nexit 6\n")
     until(lambda: ask(launch, "r", job).source == "sacct")
     claim(launch, "r", job)
@@ -239,7 +239,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("forgotten", [False, True])
 def test_a_damaged_file_is_its_runs_fault_alone(launch, forgotten):
-    """Slurm's word counts while it has one; then the run is UNKNOWN, and all others are told."""
+    """Slurm's state counts while it has one; then the run is UNKNOWN, and others are reported."""
     names = [*HOSTILE, "good"]
     script = "#!/bin/sh\n"
     held_jobs = {name: held(launch.submit(launch.add(name, script))) for name in names}
@@ -280,7 +280,7 @@ def test_a_run_directory_that_became_a_link(launch, tmp_path):
 
 @pytest.mark.parametrize("listed", [True, False])
 def test_a_number_that_a_task_of_another_array_has(launch, tmp_path, listed):
-    """A job lost in a crash is not taken for the task that got its number, whoever tells of it."""
+    """A job lost in a crash is never confused with the task that got its number."""
     command = ["sbatch", "--parsable", "--array=0-2", "--output=/dev/null", "--wrap=true"]
     array = launch.cluster.run(*command, cwd=tmp_path).strip()
     launch.cluster.wait(array)

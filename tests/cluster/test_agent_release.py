@@ -1,4 +1,4 @@
-"""A job is released for sure: whatever squeue shows, and where Slurm has lost the release."""
+"""A job is reliably released, whatever squeue shows, and again if Slurm lost the release."""
 
 import pytest
 from support.agent_launch import Launch, held
@@ -37,7 +37,7 @@ def array_of(launch, *names):
 
 
 def test_a_job_that_squeue_does_not_list_yet_is_released(launch, tmp_path):
-    """A listing from before the submission is no proof: the controller is asked for the job."""
+    """A listing from before the submission proves nothing: the controller is asked."""
     stale(launch, tmp_path)
     jobs = [held(launch.submit(launch.add(name))) for name in ("a", "b")]
     assert launch.release(*jobs) == [Released(jobs)]
@@ -45,7 +45,7 @@ def test_a_job_that_squeue_does_not_list_yet_is_released(launch, tmp_path):
 
 
 def test_a_job_that_nobody_can_tell_of_is_not_said_to_be_released(launch, tmp_path):
-    """Where the listing is stale and the controller does not answer, the job counts as held."""
+    """If the listing is stale and the controller does not answer, the job counts as held."""
     stale(launch, tmp_path)
     job = held(launch.submit(launch.add("r")))
     launch.shims.put("echo 'Unable to contact slurm controller' >&2; exit 1", "scontrol")
@@ -91,7 +91,7 @@ def test_the_release_of_an_array_is_made_again(launch):
 
 
 def test_what_an_administrator_holds_stays_held(launch):
-    """A hold that is not the user's is none of ours to end."""
+    """A hold by an administrator is not released."""
     job = held(launch.submit(launch.add("r")))
     launch.release(job)
     launch.cluster.run("scontrol", "hold", job)
@@ -100,7 +100,7 @@ def test_what_an_administrator_holds_stays_held(launch):
 
 
 def test_a_job_of_the_number_elsewhere_is_not_released(launch, tmp_path):
-    """A number that is another's job by now is not released, though the record says ours was."""
+    """If our job's number belongs to another job now, that job is not released."""
     command = ["sbatch", "--parsable", "--hold", "--wrap=true", "--output=/dev/null"]
     other = launch.cluster.run(*command, cwd=tmp_path).strip()
     launch.add("r")
@@ -110,7 +110,7 @@ def test_a_job_of_the_number_elsewhere_is_not_released(launch, tmp_path):
 
 
 def test_a_forgotten_job_is_told_with_the_way_out(launch):
-    """A job of which Slurm, asked and answering, has no trace can be sent again on demand."""
+    """If Slurm answers and has no trace of a job, its experiment can be sent again on demand."""
     launch.add("r")
     job = launch.query(("r", "99999"), certain=True)[0]["r"]
     assert job.is_forgotten

@@ -1,4 +1,4 @@
-"""The agent submits to a real Slurm exactly once, whatever sbatch, the link and it itself do."""
+"""The agent submits to a real Slurm exactly once, whatever sbatch, link and agent do."""
 
 import contextlib
 import hashlib
@@ -70,7 +70,7 @@ def test_submitting_again_finds_the_job(launch):
     "fault", [faults.CHATTERS, faults.ACCEPTS_THEN_TIMES_OUT, faults.ACCEPTS_THEN_HANGS]
 )
 def test_an_accepted_job_is_adopted(launch, fault):
-    """A job that Slurm took without saying so is found by its folder; there is no second sbatch."""
+    """A job that Slurm accepted silently is found by its folder, without a second sbatch."""
     launch.shims.put(fault)
     job = held(launch.submit(launch.add("r")))
     assert [found.id for found in launch.jobs("r")] == [job]
@@ -119,7 +119,7 @@ def test_a_job_accepted_after_all_is_an_orphan_and_cancelled(launch):
 
 
 def test_another_users_of_the_folder_is_not_adopted(launch):
-    """A job in the run directory whose comment is not ours is left alone."""
+    """A job in the run directory with another comment is not touched."""
     launch.shims.put(faults.TIMES_OUT, times=1)
     submission = launch.add("r")
     other = launch.cluster.run(
@@ -155,7 +155,7 @@ def test_an_agent_killed_between_note_and_sbatch(launch):
 
 
 def test_an_sbatch_on_another_login_node_is_waited_for(launch):
-    """Where the attempt's machine cannot be looked at, its sbatch gets its whole time."""
+    """If the attempt was made on another machine, its sbatch gets its full time."""
     submission = launch.add("r")
     note = launch.runs / "r" / ".remex" / "submit-1.1"
     note.write_text(json.dumps({"host": "login2", "pid": 1, "birth": "x"}) + "\n")
@@ -215,7 +215,7 @@ def test_an_id_with_a_cluster_is_kept_whole(launch):
 
 @pytest.mark.parametrize("words", PERMANENT)
 def test_a_refusal_is_told_in_slurms_words(launch, words):
-    """A definite refusal is told at once, and again without another sbatch."""
+    """A definite refusal is reported at once, and later without another sbatch."""
     launch.shims.put(faults.rejects(words))
     submission = launch.add("r")
     for _ in range(2):
@@ -228,7 +228,7 @@ def test_a_refusal_is_told_in_slurms_words(launch, words):
 
 @pytest.mark.parametrize("words", LIMIT)
 def test_a_submit_limit_is_tried_against_for_a_while(launch, words):
-    """A submission goes through once the limit is gone, and is told apart when it stays."""
+    """A submission succeeds after the limit is lifted; a lasting limit is reported as such."""
     launch.shims.put(faults.rejects(words), times=1)
     held(launch.submit(launch.add("a")))
     assert len(launch.shims.calls()) == 2
@@ -282,7 +282,7 @@ def test_a_frozen_controller_is_waited_for(launch):
 
 
 def test_an_sbatch_that_outlives_its_agent_is_adopted(launch):
-    """The agent does not wait for an sbatch that hangs once its client has gone; its job counts."""
+    """After its client disconnects, the agent does not wait for an sbatch that hangs."""
     launch.shims.put(faults.ACCEPTS_THEN_HANGS, times=1)
     submission = launch.add("r")
     agent = launch.agent(grace=0.5)
@@ -329,7 +329,7 @@ def test_an_agent_killed_at_any_moment_makes_one_job_each(launch):
 
 
 def test_a_script_that_is_not_its_commits_is_refused(launch):
-    """No sbatch is called for it, neither alone nor in an array."""
+    """No sbatch is called for it, neither for a single run nor in an array."""
     text = "#!/bin/sh\necho ran >> ran\n"
     blob = hashlib.sha1(f"blob {len(text)}\0{text}".encode(), usedforsecurity=False).hexdigest()
     same, other = (launch.add(name)._replace(scripts={name: blob}) for name in ("same", "other"))

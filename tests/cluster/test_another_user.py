@@ -1,4 +1,4 @@
-"""Two users on one clone and one runs folder: what is another's is told as theirs, never lost."""
+"""Two users on one clone and runs folder: another user's runs are named, never lost."""
 
 import os
 import shutil
@@ -78,7 +78,7 @@ def test_a_clone_of_another_user(shared, nobody):
 @WITH_ACCOUNTING
 @pytest.mark.parametrize("hidden", [False, True])
 def test_a_job_of_another_user(site, shared, nobody, hidden):
-    """Its state is told where Slurm shows it; where it does not, it is not lost nor forgotten."""
+    """Its state is reported if Slurm shows it; if not, it is neither lost nor forgotten."""
     launch = OwnLaunch(site, shared / "runs")
     site.cluster.down()
     job = held(launch.submit(launch.add("r")))
@@ -97,7 +97,7 @@ def test_a_job_of_another_user(site, shared, nobody, hidden):
 
 @pytest.mark.skipif(version() < LIMITS_RATES, reason="this Slurm cannot limit requests")
 def test_requests_above_the_controllers_rate(site, shared, nobody):
-    """A controller that limits a user's requests (not root's) refuses none of ours for good."""
+    """If the controller limits a user's requests (not root's), ours succeed in the end."""
     launch = OwnLaunch(site, shared / "runs")
     runs = [launch.add(f"r{number}") for number in range(15)]
     for path in (launch.runs, *launch.runs.rglob("*")):

@@ -67,7 +67,7 @@ def _runs_of_each(user):
 
 @pytest.mark.parametrize("grouping", [(), ("--remex-array",)])
 def test_script_of_another_name(user, grouping):
-    """A sweep's own script is what sbatch runs, alone and in arrays; its name is the job's."""
+    """A sweep's own script is run, for single runs and arrays, under its job name."""
     text = script().replace("#SBATCH --job-name=star\n", "").replace("slurm.out", "%x.out")
     user.project.commit({"jobs/a long.sbatch": text})
     sweeps = user.repository / "sweeps.py"
@@ -80,7 +80,7 @@ def test_script_of_another_name(user, grouping):
 
 @WITH_AND_WITHOUT_ACCOUNTING
 def test_pack(user, cluster, shims):
-    """A pack needs nothing on the cluster; what failed is sent again, what ended well stands."""
+    """A pack needs nothing on the cluster; only its failed runs are sent again."""
     shims.submissions(":")
     user.script(FAILS)
     before = Snapshot.of(user.repository)
@@ -99,7 +99,7 @@ def test_pack(user, cluster, shims):
 
 @WITH_ACCOUNTING
 def test_time_limit_of_a_pack(user, cluster):
-    """What the pack's time limit interrupts or comes before is TIMEOUT, and is sent again."""
+    """Runs that a pack's time limit interrupts or prevents are TIMEOUT, and are sent again."""
     user.script("[ $mass != 2.0 ] || [ -e ../../fixed ] || sleep 300")
     user.submit("--remex-pack=1")
     (job,) = {job.id for job in cluster.jobs() if str(user.project.runs) in str(job.work_dir)}

@@ -1,4 +1,4 @@
-"""What a cluster, an origin or a clone cannot do: one plain message, a fix, nothing lost."""
+"""Faults of cluster, origin or clone: one plain message, a fix, nothing is lost."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_origin_refuses(user, fixed):
 
 
 def test_two_origins(user, fixed, tmp_path):
-    """Where the clone's origin is a fork, both are named, and each of the fixes works."""
+    """If the clone's origin is a fork, both are named, and each of the fixes works."""
     fork = tmp_path / "fork.git"
     git(tmp_path, "clone", "--quiet", "--bare", str(user.project.origin), str(fork))
     git(user.project.clone, "remote", "set-url", "origin", str(fork))
@@ -83,7 +83,7 @@ def test_token_in_origin(user, fixed, tmp_path):
 
 
 def test_unknown_host(user):
-    """A host that nobody knows is named."""
+    """A host name that cannot be resolved is named."""
     user.ini(remex_host="cluster.invalid")
     _connect_badly(user, "cluster.invalid")
 
@@ -128,7 +128,7 @@ def test_runs_folder_not_writable(user, fixed):
 
 
 def test_missing_python(user, shims, fixed):
-    """A login node without python3 is told so."""
+    """A login node without python3 is reported."""
     shims.missing("python3")
     _connect_badly(user, "python3", "3.6")
     shims.remove()
@@ -136,7 +136,7 @@ def test_missing_python(user, shims, fixed):
 
 
 def test_missing_rsync(user, cluster, shims):
-    """Without rsync on the cluster outputs come all the same, and that is said once."""
+    """Without rsync on the cluster, outputs are fetched all the same, with one message."""
     shims.missing("rsync")
     assert "files are copied through the agent" in user.pytest("--remex-doctor").well()
     user.submit()
@@ -159,7 +159,7 @@ def test_garbage_collected(user, cluster, fixed):
 
 @pytest.mark.parametrize("place", ["repository", "clone"])
 def test_stale_locks(user, cluster, place):
-    """Locks that a crashed git left on index, HEAD and config are in nobody's way."""
+    """Locks that a crashed git left on index, HEAD and config do no harm."""
     folder = getattr(user.project, place) / ".git"
     locks = [folder / "index.lock", folder / "HEAD.lock", folder / "config.lock"]
     for lock in locks:
@@ -170,7 +170,7 @@ def test_stale_locks(user, cluster, place):
 
 
 def test_stale_ref_lock(user, fixed):
-    """A lock on all packed refs of the clone is named, and after its removal the launch goes on."""
+    """A lock on the clone's packed refs is named; after its removal the launch continues."""
     lock = user.project.clone / ".git" / "packed-refs.lock"
     lock.touch()
     done = user.pytest("--remex-submit").plain()

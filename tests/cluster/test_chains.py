@@ -24,7 +24,7 @@ def dependencies(cluster):
 
 @WITH_AND_WITHOUT_ACCOUNTING
 def test_failed_upstream_is_retried(user, cluster):
-    """All stages go at once; what hangs on a failed job does not run; a retry sends these only."""
+    """All stages are sent at once; after a failure the rest does not run until a retry."""
     write_chain(user)
     before = Snapshot.of(user.repository)
     plan = user.pytest("--remex-plan").well()
@@ -135,7 +135,7 @@ def test_packs(user, cluster):
 
 
 def test_cancelled_upstream(user, cluster):
-    """A cancel of an upstream says what hangs on it, which does not run."""
+    """A cancel of an upstream names what comes after it, which does not run."""
     write_chain(user, how="well")
     user.submit()
     cancel = user.pytest("--remex-cancel", "-k", "birth and mass:2").plain()

@@ -47,7 +47,7 @@ def test_the_scripts_comment_is_kept(user, cluster):
 
 @pytest.mark.parametrize("rewritten", [False, True])
 def test_a_job_is_adopted_by_its_folder(launch, rewritten):
-    """A job that Slurm took without saying so is found, whatever comment it has."""
+    """A job that Slurm accepted silently is found, whatever comment it has."""
     before = REWRITES if rewritten else ""
     launch.shims.put(before + faults.ACCEPTS_THEN_TIMES_OUT)
     submission = launch.add("r") if rewritten else of_its_own(launch, "r")
@@ -58,7 +58,7 @@ def test_a_job_is_adopted_by_its_folder(launch, rewritten):
 
 
 def test_a_late_job_is_cancelled_without_a_comment_of_ours(launch):
-    """Of two held jobs in one folder the one that nobody counts on is cancelled."""
+    """Of two held jobs in one folder, the one that is not recorded is cancelled."""
     launch.shims.put(faults.TIMES_OUT, times=1)
     submission = of_its_own(launch, "r")
     job = held(launch.submit(submission, patience=0.5))
@@ -69,7 +69,7 @@ def test_a_late_job_is_cancelled_without_a_comment_of_ours(launch):
 
 
 def test_a_job_of_the_users_own_is_left_alone(launch):
-    """Where each attempt's job is known, another held job in the folder is not ours to cancel."""
+    """If each attempt's job is known, another held job in the folder is not cancelled."""
     job = held(launch.submit(of_its_own(launch, "r")))
     command = ["sbatch", "--parsable", "--hold", "run.sbatch"]
     mine = launch.cluster.run(*command, cwd=launch.runs / "r").strip()

@@ -1,4 +1,4 @@
-"""Exactly once: whatever dies when, the same command run again finishes the launch.
+"""Exactly once: after a kill at any time, the same command finishes the launch.
 
 `make faults` does the same with hundreds of kills and cuts.
 """
@@ -60,7 +60,7 @@ def test_killed_at_random(user, cluster, batch):
 
 @pytest.mark.parametrize("cut", CUTS)
 def test_link_cut(user, cluster, sshd, before, cut):
-    """A link cut after so many bytes is told with host and fix, and the same command goes on."""
+    """A link cut after some bytes is reported with host and fix; the same command continues."""
     direction, share = cut
     with Proxy(sshd.port) as proxy:
         sshd.client(user.home, proxy.port)
@@ -147,7 +147,7 @@ def test_two_from_one_folder(user, cluster, shims, before):
 
 
 def test_two_clones(user, cluster, home, before, tmp_path):
-    """Two users who launch at the same time from two clones do not disturb each other."""
+    """Two users can launch at the same time from two clones."""
     git(tmp_path, "clone", "--quiet", str(user.project.origin), "second")
     places = (user.project.origin, user.project.clone, user.project.runs)
     other = User(Project(tmp_path / "second", *places), home)

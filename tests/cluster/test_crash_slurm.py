@@ -1,4 +1,4 @@
-"""Exactly once when Slurm is at fault: lost answers, late jobs, a dead controller, reused ids."""
+"""Exactly once when Slurm fails: lost answers, late jobs, a dead controller, reused ids."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_controller_stopped(user, cluster, before):
 
 
 def test_controller_frozen(user, cluster, before):
-    """A controller that answers nobody for a while leaves one job for each experiment."""
+    """If the controller does not answer for a while, each experiment still has one job."""
     with cluster.changed(**QUICK):
         process = user.start("--remex-submit")
         wait_until(lambda: _has(user, "PLACED"), "the run directories are placed")
@@ -173,7 +173,7 @@ def test_without_slurmdbd(user, cluster, before):
 
 @WITH_ACCOUNTING
 def test_requeued(user, cluster):
-    """A job that was requeued is told by its last run."""
+    """A requeued job is reported with the state of its last run."""
     user.script("[ -e again ] || { touch again; sleep 60; }")
     user.sweep(1.0)
     (job,) = jobs_of(_events_of_submit(user))
@@ -237,7 +237,7 @@ def test_a_release_that_was_lost(user, cluster, shims, command, options):
 
 
 def test_a_lost_release_is_not_made_again_before_a_cancel(user, cluster, shims):
-    """What is to be cancelled does not start first."""
+    """A job that is to be cancelled does not start first."""
     cluster.down()
     user.sweep(1.0)
     user.submit()
@@ -271,7 +271,7 @@ def test_a_squeue_from_a_cache(user, cluster, shims, tmp_path):
 
 
 def test_forgotten_jobs_are_sent_again_on_demand(user, cluster, shims):
-    """--remex-retry=forgotten sends what Slurm has no trace of, and nothing that is alive."""
+    """--remex-retry=forgotten sends experiments of which Slurm has no trace, and no others."""
     user.sweep(1.0, 2.0)
     with cluster.changed(MinJobAge="2"):
         user.submit()

@@ -23,7 +23,7 @@ def disk():
 
 @pytest.fixture
 def launched(user, cluster, disk):
-    """Return a function that submits, is told so, makes room and submits again: all ran once."""
+    """Return a function that submits, fails, makes room and submits again: all ran once."""
 
     def launched(runs, *words):
         before = Snapshot.of(user.repository)
@@ -39,7 +39,7 @@ def launched(user, cluster, disk):
 
 @pytest.mark.parametrize("pages", [3, 15])
 def test_runs_folder(user, disk, launched, pages):
-    """A runs folder without room for all run directories is named, and goes on with room."""
+    """A runs folder without space for all run directories is named; with space it continues."""
     user.ini(remex_runs=str(disk.folder))
     disk.fill(leave=pages * PAGE)
     full = f"cannot write to {disk.folder}: the file system is full; free some space there"
@@ -47,7 +47,7 @@ def test_runs_folder(user, disk, launched, pages):
 
 
 def test_runs_folder_without_room(user, disk, launched):
-    """Where the files alone have no room, nothing is begun: no record, no branch, no directory."""
+    """If inodes are missing, nothing is begun: no record, no branch, no directory."""
     user.ini(remex_runs=str(disk.folder))
     disk.fill()
     launched(disk.folder, f"but {disk.folder} has only 0 bytes free")
@@ -66,7 +66,7 @@ def test_clone(user, disk, launched, pages):
 
 @pytest.mark.parametrize("pages", [1, 2])
 def test_launch_record(user, disk, launched, pages):
-    """A launch whose record cannot go on is stopped, wherever that is, and finished later."""
+    """A launch whose record cannot be written stops at that point, and is finished later."""
     user.output = disk.folder / "output"
     user.ini(remex_output=str(user.output))
     disk.fill(leave=pages * PAGE)
@@ -76,7 +76,7 @@ def test_launch_record(user, disk, launched, pages):
 
 @pytest.mark.parametrize("pages", [0, 4, 10, 15])
 def test_fetched_outputs(user, cluster, disk, pages):
-    """An output folder without room is named, wherever a collect stops, and the next goes on."""
+    """A full output folder is named, wherever a collect stops, and the next one continues."""
     user.output = disk.folder / "output"
     user.ini(remex_output=str(user.output))
     user.submit()

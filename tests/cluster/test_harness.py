@@ -47,7 +47,7 @@ def test_accounting_answers(cluster, project):
 
 @WITH_ACCOUNTING
 def test_accounting_stopped(cluster):
-    """Without slurmdbd sacct fails, and sbatch and squeue go on."""
+    """Without slurmdbd sacct fails, but sbatch and squeue work."""
     with cluster.accounting.slurmdbd.stopped():
         with pytest.raises(RuntimeError, match="Problem talking to the database"):
             cluster.run("sacct", "-n")
@@ -57,7 +57,7 @@ def test_accounting_stopped(cluster):
 
 @WITH_ACCOUNTING
 def test_submit_limit(cluster):
-    """A submit limit refuses the job above it, and is gone after the block."""
+    """A submit limit refuses the job above it, and is removed after the block."""
     with cluster.submit_limit(1):
         cluster.run("sbatch", "--hold", "--wrap=true")
         with pytest.raises(RuntimeError, match="AssocMaxSubmitJobLimit"):
@@ -99,7 +99,7 @@ def test_changed_host_key(home, sshd):
 
 
 def test_max_startups(home, sshd):
-    """With MaxStartups 1 a connection beside one that is logging in is dropped."""
+    """With MaxStartups 1 a second connection during a login is dropped."""
     with (
         sshd.with_options(MaxStartups="1"),
         socket.create_connection(("127.0.0.1", sshd.port)) as waiting,

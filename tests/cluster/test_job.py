@@ -73,7 +73,7 @@ def test_round_trips(user, sshd, transport):
 
 
 def test_over_an_open_connection(user, home, sshd, socket_folder):
-    """Where the user's ssh has a connection open, no command logs in, and the doctor says so."""
+    """If the user's ssh has an open connection, no command logs in, and doctor says so."""
     sshd.client(home, lines=f"  ControlPath {socket_folder}/control\n")
     user.ini(remex_transport="auto")
     doctor = user.pytest("--remex-doctor").well()
@@ -119,7 +119,7 @@ def test_failed_jobs(user, cluster):
 
 
 def test_cancel(user, cluster):
-    """Cancelled experiments are told as such, the others go on; --remex-retry sends them again."""
+    """Cancelled experiments are CANCELLED, the others run; --remex-retry sends them again."""
     cluster.down()
     user.submit()
     first = "-k=initial_mass=1.0"
@@ -165,7 +165,7 @@ def test_held_by_user(user, cluster):
 
 @pytest.mark.parametrize("options", [(), ("--remex-array",)], ids=["single", "array"])
 def test_rejected_for_good(user, cluster, options):
-    """What Slurm refuses fails that experiment with Slurm's words; the others go on."""
+    """An experiment that Slurm refuses fails with Slurm's message; the others run."""
     sweeps = user.repository / "sweeps.py"
     patch = (
         "script = experiment.path / 'run.sbatch'\n"

@@ -8,7 +8,7 @@ from support.sites import WITH_ACCOUNTING
 
 @WITH_ACCOUNTING
 def test_backs_off(user, cluster, shims):
-    """Under a submit limit a launch waits for earlier jobs to end, and goes on."""
+    """Under a submit limit a launch waits for earlier jobs to end, and continues."""
     shims.put()
     for _ in range(2):
         cluster.run("sbatch", "--wrap=sleep 4", "--output=/dev/null")
@@ -20,7 +20,7 @@ def test_backs_off(user, cluster, shims):
 
 @WITH_ACCOUNTING
 def test_more_than_may_be_submitted(user, cluster):
-    """A launch above MaxSubmitJobs is told of it, and doctor shows the limit."""
+    """A launch above MaxSubmitJobs says so, and doctor shows the limit."""
     cluster.down()
     with cluster.submit_limit(2):
         doctor = user.pytest("--remex-doctor").well()
@@ -37,7 +37,7 @@ def test_more_than_may_be_submitted(user, cluster):
 
 @WITH_ACCOUNTING
 def test_a_limit_of_the_qos(user, cluster):
-    """Above MaxSubmitJobsPerUser of a QOS the rest is told, and the same command sends it later."""
+    """Above MaxSubmitJobsPerUser of a QOS the rest is named, and sent by the same command later."""
     limit = ("sacctmgr", "-i", "modify", "qos", "name=normal", "set")
     cluster.run(*limit, "MaxSubmitJobsPerUser=2")
     try:

@@ -1,4 +1,4 @@
-"""What status and log show of jobs on a real cluster: output, causes, and what is left."""
+"""Status and log show output, causes and remaining time of jobs on a real cluster."""
 
 import re
 
@@ -36,7 +36,7 @@ def test_board_and_log(user):
 
 
 def test_clean(user, cluster):
-    """Run directories on the cluster go when that is agreed to, never a live job's; it is told."""
+    """Clean removes run directories on the cluster only with consent, never of a live job."""
     user.script("if [ $mass = 3.0 ]; then sleep 300; fi")
     user.submit()
     user.pytest("--remex-status", "--remex-wait=5").told()

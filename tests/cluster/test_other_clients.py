@@ -76,7 +76,7 @@ def test_a_lost_output_folder_costs_nothing(user, cluster):
 
 
 def test_another_client_cancels(user, other, cluster):
-    """Jobs that one client submitted are cancelled by another, and both are told the same."""
+    """Jobs that one client submitted can be cancelled by another, and both report the same."""
     user.script("sleep 60")
     git(other.repository, "pull", "--quiet")
     user.submit()
@@ -88,7 +88,7 @@ def test_another_client_cancels(user, other, cluster):
 
 
 def test_another_client_retries(user, other, cluster):
-    """What failed is sent once more by another client, and the first one then knows that run."""
+    """Another client sends a failed experiment again, and the first one then knows that run."""
     user.script("[ $mass != 2.0 ] || [ -e ../../mended ] || exit 3")
     git(other.repository, "pull", "--quiet")
     user.submit()
@@ -106,7 +106,7 @@ def test_another_client_retries(user, other, cluster):
 @pytest.mark.parametrize("edge", EDGES)
 @pytest.mark.parametrize("options", [((), ()), (ARRAY, ()), ((), ARRAY)], ids=str)
 def test_another_client_finishes_what_was_killed(user, other, cluster, edge, options):
-    """Whatever a killed client had come to, and whatever the groups are, each runs once."""
+    """Wherever a client was killed, and however runs are grouped, each runs once."""
     theirs, ours = options
     before = Snapshot.of(other.repository)
     kill_at(user, edge, 1, *theirs)
@@ -135,7 +135,7 @@ def test_two_clients_are_killed_in_turns(user, other, cluster, chance):
 
 @pytest.mark.parametrize("edge", ["COMMITTED", "PUSHED", "PLACED", "HELD"])
 def test_another_client_cannot_have_the_commits(user, other, cluster, edge):
-    """On another base it takes over what was not placed, and submits what was from where it is."""
+    """On another base it takes over runs that were not placed, and submits placed runs."""
     kill_at(user, edge)
     other.project.commit({"README": "More about a test's star.\n"})
     other.submit()
@@ -204,7 +204,7 @@ def test_a_damaged_record_there_is_told(user, other, cluster):
 
 
 def test_records_that_were_purged_are_put_back(user, other, cluster):
-    """A purge of scratch that took the records is undone by whoever still has them."""
+    """Records that a purge of scratch deleted are restored by any client that has them."""
     user.submit()
     shutil.rmtree(user.project.runs / ".remex" / "launches")
     user.pytest("--remex-status").well()
@@ -240,7 +240,7 @@ def test_a_launchs_name_is_one_clients(user, other, cluster):
 
 
 def test_what_is_left_are_the_runs(user, other, cluster):
-    """Runs whose records and claims are gone are found from a clone without their commits."""
+    """Runs without records and claims are found from a clone without their commits."""
     jobs = re.findall(r"SUBMITTED job (\d+)", user.submit().text)
     cluster.wait()
     for name in ("launches", "claims"):

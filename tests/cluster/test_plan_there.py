@@ -1,4 +1,4 @@
-"""A plan of what goes to a cluster: what it asks there, and what it says where it cannot."""
+"""A plan queries the cluster, and says so if it cannot."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_retries(user, cluster):
 
 
 def test_what_would_be_refused(user, cluster):
-    """What the cluster does not take is told by plan as by submit, and nothing is written."""
+    """Plan reports what the cluster would refuse, as submit does, and writes nothing."""
     user.project.runs.chmod(0o777)
     plan = user.pytest("--remex-plan").badly("submit would be refused: ")
     assert "is writable for everyone" in plan
@@ -31,7 +31,7 @@ def test_what_would_be_refused(user, cluster):
 
 
 def test_without_a_connection(user, sshd, cluster):
-    """Where the cluster cannot be reached a plan says so, and shows what it knows."""
+    """If the cluster cannot be reached, a plan says so, and shows what it knows."""
     user.submit()
     cluster.wait()
     sshd.daemon.stop()

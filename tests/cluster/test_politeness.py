@@ -11,7 +11,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "hpc.md"
 
 
 def documented(count):
-    """Return the calls that the page tells of, by row and program, for so many experiments."""
+    """Return the page's number of calls, by row and program, for so many experiments."""
     rows = re.findall(r"^\| `(--remex-[^|]*?)`([^|]*)\|(.*)\|$", PAGE.read_text(), re.MULTILINE)
     return {
         command + rest.rstrip(): dict(
@@ -23,7 +23,7 @@ def documented(count):
 
 
 def _value(cell, count):
-    """Return what `N + 1` and its like stand for."""
+    """Return the value of an expression such as `N + 1`."""
     words = cell.strip().replace("N", str(count)).split(" + ")
     return sum(int(word) for word in words)
 
@@ -45,7 +45,7 @@ def calls(user, shims):
 @WITH_ACCOUNTING
 @pytest.mark.parametrize("count", [3, 12])
 def test_the_calls_of_each_mode(user, cluster, calls, count):
-    """Each mode calls each program as often as docs/hpc.md says, whatever the number."""
+    """Each mode calls each program as often as docs/hpc.md says, for any number of runs."""
     cluster.down()
     user.sweep(*(1.0 + number for number in range(count)))
     found = {

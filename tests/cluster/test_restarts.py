@@ -1,4 +1,4 @@
-"""Runs that Slurm ended early go on from their photos, with stand-ins for MESA's rn and re."""
+"""Runs that Slurm ended early continue from their photos, with substitutes for MESA's scripts."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def ended(user, cluster, jobs):
 
 @WITH_AND_WITHOUT_ACCOUNTING
 def test_time_limits(user, cluster, stars):
-    """Every kind goes on in its run directory, twice, and one without a photo says it does not."""
+    """Every kind of run continues in its run directory, twice; one without a photo says why not."""
     kinds = [*PHOTOS, "nothing"]
     stars(*kinds)
     jobs = jobs_of(user.submit())
@@ -229,7 +229,7 @@ def stars(experiment):
 
 @WITH_AND_WITHOUT_ACCOUNTING
 def test_a_recipe(user, cluster, stars):
-    """What failed on the cluster is tried there with the next recipe, and is one experiment."""
+    """A run that failed on the cluster is retried with the next recipe, as one experiment."""
     stars("single")
     (user.repository / "sweeps.py").write_text(RECIPES)
     user.submit()
@@ -245,7 +245,7 @@ def test_a_recipe(user, cluster, stars):
 
 @WITH_ACCOUNTING
 def test_a_node_that_fails(user, cluster, stars):
-    """NODE_FAIL goes on as a time limit does."""
+    """A run continues after NODE_FAIL as after a time limit."""
     stars("single")
     user.submit()
     started(user, ["single"])
@@ -263,7 +263,7 @@ def test_a_node_that_fails(user, cluster, stars):
 
 
 def test_preempted(user, cluster, stars):
-    """PREEMPTED goes on as a time limit does."""
+    """A run continues after PREEMPTED as after a time limit."""
     stars("single")
     with cluster.changed(PreemptType="preempt/partition_prio", PreemptMode="CANCEL"):
         nodes = ",".join(cluster.layout.nodes)

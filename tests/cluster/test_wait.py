@@ -1,4 +1,4 @@
-"""--remex-wait is meant for days: it outlives a broken link, and Ctrl-C ends it alone."""
+"""--remex-wait may last days: it survives a broken link, and Ctrl-C ends only the wait."""
 
 import signal
 import time
@@ -48,7 +48,7 @@ def test_a_broken_link_is_opened_again(waiting, cluster, proxy, mode):
 
 
 def test_an_unreachable_cluster_is_tried_with_growing_pauses(waiting, sshd, cluster, proxy):
-    """While the login node is down the wait goes on, ever more seldom."""
+    """While the login node is down, the wait continues with exponential back-off."""
     process = waiting("--remex-status")
     sshd.daemon.stop()
     proxy.cut()
@@ -63,7 +63,7 @@ def test_an_unreachable_cluster_is_tried_with_growing_pauses(waiting, sshd, clus
 
 @pytest.mark.parametrize("mode", ["--remex-status", "--remex-collect"])
 def test_ctrl_c_ends_the_wait_alone(waiting, cluster, mode):
-    """It says that the jobs go on, without a line of a traceback."""
+    """It says that the jobs continue, without a traceback."""
     process = waiting(mode)
     process.send_signal(signal.SIGINT)
     text, _ = process.communicate(timeout=30)

@@ -34,7 +34,7 @@ def test_lag(user, cluster, shims, tmp_path, lag, options):
 
 @pytest.mark.parametrize("lag", [listings.blind, listings.cached], ids=["blind", "cached"])
 def test_lag_while_cancelling(user, cluster, shims, tmp_path, lag):
-    """What a listing does not show yet is not told as cancelled; the next command cancels it."""
+    """A job that a listing does not show yet is not reported as cancelled, but is later."""
     user.script("sleep 300")
     user.submit()
     shims.put(lag(tmp_path, LAG), "squeue")

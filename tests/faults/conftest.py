@@ -66,5 +66,5 @@ def tally(request):
 
 @pytest.fixture
 def chance(request):
-    """Return random choices that depend on the seed and on the test's name alone."""
+    """Return random choices that depend only on the seed and the test's name."""
     return random.Random(f"{request.config.stash[SEED]} {request.node.nodeid}")  # noqa: S311

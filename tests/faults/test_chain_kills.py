@@ -1,4 +1,4 @@
-"""A chain of stages under kills: whatever dies when, each run is made once, after its upstream."""
+"""A chain of stages under kills: each run is made once, after its upstream."""
 
 from __future__ import annotations
 

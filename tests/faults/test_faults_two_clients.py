@@ -41,7 +41,7 @@ def test_same_moment(user, other, cluster, tally, race):
 
 
 def test_killed_in_turns(user, other, cluster, chance, tally, number):
-    """Whoever is killed when, and loses its output folder, each experiment has one job at last."""
+    """After kills of either client, and lost output folders, each experiment has one job."""
     clients = (user, other)
     if chance.random() < 0.5:
         for each in clients:

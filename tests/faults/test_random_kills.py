@@ -1,4 +1,4 @@
-"""Kills and cuts at random moments: whatever dies when, the same command run again finishes."""
+"""Kills and cuts at random moments: the same command, run again, finishes."""
 
 from __future__ import annotations
 

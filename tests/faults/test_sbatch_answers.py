@@ -1,4 +1,4 @@
-"""What sbatch says wrong at each of a launch's calls; a call that hangs takes three minutes."""
+"""Wrong answers of sbatch at each call of a launch; a call that hangs takes three minutes."""
 
 from __future__ import annotations
 

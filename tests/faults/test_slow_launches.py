@@ -11,7 +11,7 @@ from support.sites import WITH_ACCOUNTING, WITH_AND_WITHOUT_ACCOUNTING
 
 @WITH_AND_WITHOUT_ACCOUNTING
 def test_time_limit(user, cluster):
-    """A job that hits its time limit is told as TIMEOUT, with its output."""
+    """A job that hits its time limit is reported as TIMEOUT, with its output."""
     user.script("sleep 600")
     user.sweep(1.0)
     user.submit()

@@ -123,7 +123,7 @@ class Project:
         )
 
     def submit(self, *arguments):
-        """Submit, and give the result of a run that must have gone well."""
+        """Submit, and return the result of a run that must succeed."""
         result = self.pytest("--remex-submit", *arguments)
         assert result.ret == 0
         return result
@@ -156,7 +156,7 @@ class Project:
         return path.read_text() if path.exists() else ""
 
     def release_waiting(self):
-        """Let jobs go on that wait."""
+        """Let waiting jobs continue."""
         (self.runs / "go").touch()
 
     def jobs(self):

@@ -1,4 +1,4 @@
-"""What may be corrected after a launch, without running anything again; and purged runs."""
+"""Corrections after a launch that rerun nothing; and purged runs."""
 
 import csv
 import json
@@ -81,7 +81,7 @@ def test_a_config_file_named_later_is_read_back(project):
 
 
 def test_a_purged_run_is_told_and_retried(project):
-    """A run directory that is gone is told as such, with the fix: retry, which plan shows too."""
+    """A missing run directory is reported with the fix, a retry, which plan shows too."""
     project.ran()
     for folder in project.run_directories():
         shutil.rmtree(folder)
@@ -98,7 +98,7 @@ def test_a_purged_run_is_told_and_retried(project):
 
 
 def test_a_purged_run_does_not_pass_unread(project):
-    """Where only the config is read back, a run directory that is gone is told as well."""
+    """A missing run directory is also reported if only the config is read back."""
     project.sweeps(SETTINGS.replace('fetch=["result.txt"], ', ""))
     project.ran()
     for folder in project.run_directories():

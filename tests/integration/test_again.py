@@ -134,7 +134,7 @@ def test_stages(empty_project):
 
 
 def test_parameter_of_that_name(empty_project):
-    """A sweep with a parameter that is called replicate cannot count them, and is told so."""
+    """A sweep with a parameter called replicate cannot have replicates, and a message says so."""
     project = empty_project
     write(project)
     project.edit("sweeps.py", '"a"', '"replicate"')

@@ -95,7 +95,7 @@ def test_a_change_that_moves_three_of_twelve(moved):
 
 
 def test_a_wider_tolerance(moved):
-    """What the sweep allows passes; the tolerance is today's, and runs nothing again."""
+    """Differences within the current tolerance pass, without running anything again."""
     moved.ran("-k", "a:3", AGAINST)
     moved.sweeps(SWEEP.replace("TOLERANCE", "tolerance={'age': {'abs': 3e5}, 'none': 1}"))
     collected = moved.pytest("--remex-collect", "-k", "a:3", AGAINST)
@@ -106,7 +106,7 @@ def test_a_wider_tolerance(moved):
 
 
 def test_points_and_measures_of_one_side(moved):
-    """What one side lacks is said, and fails nothing."""
+    """Points that one side lacks are named, and are no failure."""
     moved.ran("-k", "a:1]", AGAINST)
     moved.ran("-k", "a:2]")
     sweep = (
@@ -130,7 +130,7 @@ def test_points_and_measures_of_one_side(moved):
 
 
 def test_a_failed_check_on_the_other_base(moved):
-    """A check that fails on the other base is said there, and is no failure of today's grid."""
+    """A check that fails on the other base is reported there, and does not fail this grid."""
     check = SWEEP.replace("TOLERANCE", "tolerance=1") + "    assert 'old' not in moved\n"
     moved.sweeps(check)
     moved.ran("-k", "a:1]", AGAINST)
@@ -147,7 +147,7 @@ def test_a_failed_check_on_the_other_base(moved):
 
 
 def test_the_same_experiments(moved):
-    """Where both bases have the same inputs, each point runs once, is planned once, and agrees."""
+    """If both bases have the same inputs, each point runs once, is planned once, and agrees."""
     moved.git("tag", "same")
     moved.commit(README_md="no job reads this\n")
     against = "--remex-against=same"

@@ -1,4 +1,4 @@
-"""One anchor: the top of the repository, whatever folder pytest is started in."""
+"""Paths are relative to the top of the repository, whatever folder pytest is started in."""
 
 import json
 import re

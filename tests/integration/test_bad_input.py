@@ -11,7 +11,7 @@ LFS = "*.data filter=lfs diff=lfs merge=lfs -text\n"
 
 
 def refused(result, *messages):
-    """Assert a failure by messages alone; give all that was shown."""
+    """Assert a failure that shows only messages; return all output."""
     text = result.stdout.str() + result.stderr.str()
     assert result.ret not in {0, 5, 10}
     for message in messages:
@@ -62,7 +62,7 @@ def test_repository_that_does_not_exist(project):
 
 
 def test_repository_without_commits(project):
-    """A repository without a commit is told to get one."""
+    """In a repository without a commit, the message asks for one."""
     (project.path / ".git").rename(project.path / "moved")
     project.git("init", "--quiet")
     refused(project.pytest("--remex-plan"), "has no commits yet: commit the simulation first")
@@ -93,7 +93,7 @@ def test_lfs(project):
 
 
 def test_lfs_without_files(project):
-    """LFS in a comment, or for files that the base does not have, is no reason to refuse."""
+    """LFS in a comment, or for files that the base does not have, is not refused."""
     project.commit(**{".gitattributes": f"# {LFS}*.h5 filter=lfs\n*.txt text\n"})
     project.pytest("--remex-plan").assert_outcomes(passed=3)
 
@@ -181,7 +181,7 @@ def grid(experiment):
     ],
 )
 def test_patch_into_folders_that_are_kept(empty_project, edit, path):
-    """A patch that makes .remex or a .git fails alone, at plan already; the others go on."""
+    """A patch that makes .remex or a .git fails, already at plan; the others continue."""
     empty_project.sweeps(FIRST_ALONE.format(edit=edit))
     for mode in ("--remex-plan", "--remex-submit"):
         result = empty_project.pytest(mode)
@@ -227,7 +227,7 @@ names = [{name}] * {depth}
 
 @pytest.mark.parametrize(("name", "depth"), [("'d'", 200), ("'d'", 3000), ("'d' * 200", 30)])
 def test_patch_with_folders_without_end(empty_project, name, depth):
-    """A patch that makes paths longer than any can be fails alone, and nothing of it is left."""
+    """A patch that makes too long paths fails by itself, and leaves nothing behind."""
     before = set(Path(tempfile.gettempdir()).glob(f"remex-scratch-*-{os.getpid()}-*"))
     edit = DEEP.format(name=name, depth=depth)
     empty_project.sweeps(FIRST_ALONE.format(edit=edit))
@@ -239,7 +239,7 @@ def test_patch_with_folders_without_end(empty_project, name, depth):
 
 
 def test_patch_that_removes_its_checkout(empty_project):
-    """A patch that removes all files, .git too, fails alone or not at all; the next ones go on."""
+    """A patch that removes all files, also .git, fails at most itself; the next ones continue."""
     empty_project.sweeps("""
         import shutil
         from pytest_remex import sweep
@@ -337,7 +337,7 @@ def test_launches_that_is_a_file(project):
 
 
 def test_runs_folder_that_is_gone(project):
-    """Runs whose folder is gone are named by status, and never FAILED."""
+    """Runs whose folder no longer exists are named by status, and never FAILED."""
     project.submit()
     project.wait()
     project.runs.rename(project.path / "moved")
@@ -348,7 +348,7 @@ def test_runs_folder_that_is_gone(project):
 
 @pytest.mark.parametrize("mode", [(), ("--remex-plan",), ("--remex-submit",)])
 def test_output_folder_that_is_not_committed(project, mode):
-    """A folder of the job's output that no run directory has is told once, before it runs."""
+    """If the folder of the job's output does not exist, a message says so before it runs."""
     project.edit("run.sbatch", "-o job.out", "-o logs/%j.out")
     project.commit()
     result = project.pytest("sweeps.py", *mode)

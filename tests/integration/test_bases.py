@@ -46,7 +46,7 @@ def two(empty_project):
 
 
 def test_a_grid_on_another_base(two):
-    """It runs REF's files by today's sweep, beside the grid itself, and has tables of its own."""
+    """It runs REF's files with the current sweep, and has its own tables."""
     two.ran()
     two.pytest("--remex-collect").assert_outcomes(passed=3)
     before = (two.output / "grid" / "results.csv").read_text()
@@ -101,7 +101,7 @@ def test_a_launch_of_another_variant(two):
 
 
 def test_the_same_experiment(two):
-    """What has the same inputs on both bases runs once, and both know the run."""
+    """A point with the same inputs on both bases runs once, and both know the run."""
     two.git("tag", "v1.3")
     two.commit(README_md="no job reads this\n")
     two.ran()
@@ -135,7 +135,7 @@ def test_no_such_base(two, mode):
 
 
 def test_refused_options(two):
-    """An empty base is refused, and so is the option where it means nothing."""
+    """An empty base is refused, and so is the option in modes without a base."""
     empty = two.pytest("--remex-plan", "--remex-base=")
     empty.stderr.fnmatch_lines(["*--remex-base='': name a branch, tag or commit"])
     doctor = two.pytest("--remex-doctor", ON)
@@ -161,7 +161,7 @@ def second(experiment):
 
 
 def test_stages(two):
-    """What a sweep comes after is on the base too, whatever its branch= is."""
+    """The upstream of a sweep is on that base too, whatever its branch= is."""
     two.sweeps(STAGES)
     two.ran("-k", "second", ON)
     two.pytest("--remex-status", "--remex-wait", ON)

@@ -91,7 +91,7 @@ def interrupt_in_second_patch(running, project, times=1):
 
 
 def test_outcomes_in_order(batches):
-    """All batches of a sweep are one launch, and each experiment's outcome stands in its order."""
+    """All batches of a sweep are one launch, and outcomes are in the order of experiments."""
     result = batches.pytest_alone("--remex-submit", "-v")
     result.stdout.fnmatch_lines([f"*a={a}[]] SUBMITTED job {a} *" for a in (1, 2, 3)])
     result.stdout.fnmatch_lines(["3 experiments submitted in launch grid_*"])
@@ -99,7 +99,7 @@ def test_outcomes_in_order(batches):
 
 
 def test_next_one_is_prepared_meanwhile(batches):
-    """The second experiment is patched while the first one's batch is in flight."""
+    """The second experiment is patched while the first one's batch is sent."""
     running = batches.start("--remex-submit", MODE="meets")
     text, _ = running.communicate(timeout=60)
     assert running.returncode == 0, text
@@ -128,7 +128,7 @@ def test_interrupt_twice(batches):
 
 
 def test_lost_agent(batches):
-    """A batch whose agent dies says so once; what follows is not sent, and the fix is named."""
+    """If a batch's agent dies, one message says so with the fix; later batches are not sent."""
     running = batches.start("--remex-submit", "-v", MODE="breaks")
     text, _ = running.communicate(timeout=60)
     assert running.returncode == pytest.ExitCode.INTERRUPTED, text

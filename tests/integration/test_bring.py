@@ -1,4 +1,4 @@
-"""What a run brings from the one before: a link or a copy, also of a run that went on."""
+"""A run brings files of its upstream as links or copies, also of a continued run."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def told(result):
 
 
 def test_copy(empty_project):
-    """A job changes its copy alone; once more from the start, it gets a new one."""
+    """A job changes only its own copy; if it starts over, it gets a new one."""
     project = empty_project
     write(project, stops=("second {exp", "second stop {exp"))
     project.ran()
@@ -79,7 +79,7 @@ def test_copy(empty_project):
 
 
 def test_upstream_that_went_on(empty_project):
-    """An upstream that was ended early and goes on in its directory hands on what it made then."""
+    """The files of an upstream that was ended early and continued are those of its end."""
     project = empty_project
     write(project, slow=("first {exp", "first slow {exp"))
     (project.path / "conftest.py").write_text(CONFTEST)

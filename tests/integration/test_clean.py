@@ -12,7 +12,7 @@ def folders(project):
 
 
 def test_nothing_is_removed_unasked(project):
-    """Without --remex-yes it is said what and how much would be removed, and nothing is."""
+    """Without --remex-yes clean says what it would remove and how much, and removes nothing."""
     project.ran()
     project.pytest("--remex-collect", "-k", "1 or 2")
     result = project.pytest("--remex-clean", "-v")
@@ -49,7 +49,7 @@ def test_run_directories_alone(project):
 
 
 def test_all_of_what_was_collected(project):
-    """What was collected and then removed is PURGED, is no failure, and keeps its results."""
+    """A run that was collected and then removed is PURGED, not failed, and keeps its results."""
     project.ran()
     project.pytest("--remex-collect")
     table = (project.output / "grid" / "results.csv").read_text()
@@ -70,7 +70,7 @@ def test_all_of_what_was_collected(project):
 
 
 def test_before_it_was_collected(project):
-    """What was removed before it was collected has failed, and a retry sends it again."""
+    """A run that was removed before it was collected has failed, and a retry sends it again."""
     project.ran()
     result = project.pytest("--remex-clean", "--remex-yes", "-k", "2")
     result.stdout.fnmatch_lines(["1 run not collected yet*"])
@@ -116,7 +116,7 @@ def test_live_jobs_are_left_alone(empty_project):
 
 @pytest.mark.parametrize("change", ["link", "foreign", "resubmitted"])
 def test_what_is_not_the_run_is_left_alone(project, change):
-    """A link, another's folder, and a run that has another job by now are not removed."""
+    """Links, folders of others, and runs with a newer job are not removed."""
     project.ran("-k", "1")
     (folder,) = project.run_directories()
     if change == "link":
@@ -133,7 +133,7 @@ def test_what_is_not_the_run_is_left_alone(project, change):
 
 
 def test_links_and_closed_folders(project):
-    """What links in a run directory lead to stays, and folders that nobody may write to go."""
+    """Targets of links in a run directory stay; read-only folders are removed."""
     project.ran("-k", "1")
     (folder,) = project.run_directories()
     (project.path / "kept").mkdir()
@@ -149,7 +149,7 @@ def test_links_and_closed_folders(project):
 
 
 def test_an_interrupted_removal_is_finished(project):
-    """What a removal left behind when it was killed is removed by the next one."""
+    """Files that a killed removal left behind are removed by the next one."""
     project.ran("-k", "1 or 2")
     left = project.runs / ".remex" / "removed" / "left"
     left.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The code blocks of README and docs are code: they parse, and name what there is."""
+"""The code blocks of README and docs parse, and name things that exist."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def loaded(text, name):
 
 @pytest.mark.parametrize("code", SECTIONS)
 def test_five_lines(tmp_path, code):
-    """Every point's patch applies, changes its file alone, and its config is read back."""
+    """Every point's patch applies, changes only its file, and its config is read back."""
     blocks = SECTIONS[code]
     module = loaded(blocks["sweep"], "sweeps")
     ((plan, function),) = [

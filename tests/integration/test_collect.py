@@ -68,7 +68,7 @@ def test_report(collected):
 
 
 def test_report_is_fresh(collected):
-    """The report is left alone where nothing changed, and made anew where something did."""
+    """The report is not rewritten if nothing changed, and is rewritten if something did."""
     page = collected.output / "grid" / "report.html"
     text, written = page.read_text(), page.stat().st_mtime_ns
     collected.pytest("--remex-collect")
@@ -137,7 +137,7 @@ def test_collecting_twice(collected):
 
 
 def test_states_are_recorded_together(collected):
-    """Final states go into a launch record at one time, whatever the number of runs."""
+    """Final states are written into a launch record in one go, for any number of runs."""
     (record,) = (collected.output / "launches").glob("*.jsonl")
     events = [json.loads(line) for line in record.read_text().splitlines()]
     ended = [event["time"] for event in events if event.get("state") == "ENDED"]
@@ -145,7 +145,7 @@ def test_states_are_recorded_together(collected):
 
 
 def test_offline_judging(collected):
-    """An edited assertion judges old outputs anew, without the runs."""
+    """An edited assertion judges old outputs again, without running anything."""
     (collected.runs / "gone").mkdir()
     for folder in collected.run_directories():
         folder.rename(collected.path / folder.name)
@@ -169,7 +169,7 @@ def test_assertion_failure(collected):
 
 
 def test_changed_since_launch(collected):
-    """Where the patch no longer makes the recorded commit, the verdict says so."""
+    """If the patch no longer makes the recorded commit, the verdict says so."""
     collected.edit(
         "sweeps.py",
         "(experiment.path",
@@ -215,7 +215,7 @@ def test_partial_outputs(empty_project):
 
 
 def test_collected_hook(project):
-    """A conftest.py is told of the results."""
+    """The hook pytest_remex_collected gets the results."""
     project.write(
         "conftest.py",
         "def pytest_remex_collected(results, folder):\n"

@@ -7,7 +7,7 @@ BROKEN = "raise RuntimeError('this file must not be imported')\n"
 
 
 def plain_outcome(result):
-    """Assert that a failure shows messages alone."""
+    """Assert that a failure shows only messages."""
     text = result.stdout.str() + result.stderr.str()
     assert "Traceback" not in text
     assert "pytest_remex/" not in text
@@ -30,7 +30,7 @@ def test_a_walk_leaves_sweeps_in_test_files_alone(project):
 
 
 def test_a_walk_leaves_outputs_alone(empty_project):
-    """Files in fetched outputs are no tests, whatever their names."""
+    """Files in fetched outputs are not collected as tests, whatever their names."""
     empty_project.write("remex-output/runs/one/test_of_a_run.py", BROKEN)
     empty_project.write("test_unit.py", TEST)
     empty_project.pytest().assert_outcomes(passed=1)
@@ -163,7 +163,7 @@ def test_base_config_and_point(empty_project):
 
 
 def test_every_patch_starts_from_the_base(empty_project):
-    """What one experiment did to the checkout is gone for the next."""
+    """Changes of one experiment to the checkout are undone before the next."""
     empty_project.sweeps("""
         import shutil
         from pytest_remex import sweep
@@ -256,7 +256,7 @@ def test_refusals(empty_project, decorator, message):
 
 
 def test_missing_parentheses(empty_project):
-    """@sweep without parentheses is told from a sweep."""
+    """@sweep without parentheses is recognized and refused."""
     empty_project.sweeps("from pytest_remex import sweep\n@sweep\ndef one(): pass\n")
     result = empty_project.pytest("sweeps.py")
     result.stdout.fnmatch_lines(["*write @sweep() or @sweep({...})"])
@@ -272,7 +272,7 @@ def test_missing_parentheses(empty_project):
     ],
 )
 def test_bad_bodies(empty_project, body, message):
-    """A body that is no sweep's fails its experiment by message."""
+    """A body that cannot be a sweep's fails its experiment with a message."""
     empty_project.sweeps(f"from pytest_remex import sweep\n@sweep()\n{body}\n")
     if "yield" in body:
         empty_project.ran()

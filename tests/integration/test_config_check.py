@@ -38,7 +38,7 @@ def test_patch_that_forgets_a_parameter(project_with_config, mode):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_good_config(project_with_config, mode):
-    """Names that the file does not have are told once, and are no error."""
+    """Names that the file does not have are reported once, not as an error."""
     project = project_with_config
     project.sweeps(SWEEP.format(file="config.json", value="experiment.config['a']"))
     result = project.pytest("sweeps.py", *mode)
@@ -90,7 +90,7 @@ def test_config_hook_of_conftest(project_with_config):
 
 
 def test_recorded_experiment_is_not_checked_again(project_with_config):
-    """What was submitted stays submitted, whatever a reader says of it today."""
+    """A submitted experiment stays submitted, even if a reader fails now."""
     project = project_with_config
     project.sweeps(SWEEP.format(file="config.json", value="experiment.config['a']"))
     project.submit()

@@ -1,4 +1,4 @@
-"""A run that hit its time limit goes on in its run directory, where an extension knows how."""
+"""A run that hit its time limit continues in its run directory if an extension knows how."""
 
 CONFTEST = """
 def pytest_remex_continue(run):
@@ -37,7 +37,7 @@ def test_continued(empty_project):
 
 
 def test_continued_without_a_collect(empty_project):
-    """The log that tells how to go on is fetched when it is not here yet."""
+    """The log that shows how to continue is fetched if it is not here yet."""
     empty_project.commit(run_sbatch=SCRIPT)
     empty_project.sweeps(SWEEPS)
     (empty_project.path / "conftest.py").write_text(CONFTEST)
@@ -72,7 +72,7 @@ WITH_PHOTOS = """\
 
 
 def test_what_lies_in_the_run_directory_decides(empty_project):
-    """Plan and submit list what the extension asks for; what has nothing to go on says so."""
+    """Plan and submit list the files that the extension requests, and runs that cannot continue."""
     empty_project.commit(run_sbatch=WITH_PHOTOS)
     empty_project.sweeps(SWEEPS)
     (empty_project.path / "conftest.py").write_text(PROBING)

@@ -35,7 +35,7 @@ def test_faults(project):
 
 
 def test_hidden_exit_codes(project):
-    """A script whose last command hides a crash is told by doctor, plan and submit."""
+    """A script whose last command hides a crash is named by doctor, plan and submit."""
     project.commit(run_sbatch="#!/bin/sh\n${REMEX_COMMAND:-./rn}\n", rn="#!/bin/sh\n./star\ndate\n")
     said = "rn ends in `date`, which hides the exit code of `./star`*"
     result = project.pytest("--remex-doctor")

@@ -1,4 +1,4 @@
-"""--remex-json with every mode, and what junit files tell of an experiment's job."""
+"""--remex-json with every mode, and an experiment's job in junit files."""
 
 import json
 import re
@@ -39,14 +39,14 @@ def test_every_mode(project):
 
 
 def test_what_was_not_submitted(project):
-    """What has no run is in the file too, with its outcome."""
+    """Experiments without a run are in the file too, with their outcome."""
     row = facts(project, "--remex-status")
     assert row["outcome"] == "skipped"
     assert row["why"].startswith("not submitted")
 
 
 def test_measures_that_json_has_no_word_for(project):
-    """A measure that is no finite number is written as text: other tools read the file."""
+    """A measure that is not finite is written as text, since other tools read the file."""
     project.sweeps("""
         from pytest_remex import sweep
         @sweep({"a": [1]})
@@ -64,7 +64,7 @@ def test_measures_that_json_has_no_word_for(project):
 
 @pytest.mark.parametrize("mode", ["--remex-plan", "--remex-collect"])
 def test_file_that_cannot_be_written(project, mode):
-    """A file that cannot be written is told with its path, and fails the command."""
+    """A file that cannot be written is named, and fails the command."""
     project.ran()
     result = project.pytest(mode, "--remex-json", "run.sbatch/facts.json")
     assert result.ret == pytest.ExitCode.TESTS_FAILED

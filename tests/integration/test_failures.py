@@ -1,4 +1,4 @@
-"""What a collect says of runs that failed, have not ended, or are not known."""
+"""A collect's messages on runs that failed, have not ended, or are not known."""
 
 import csv
 
@@ -49,7 +49,7 @@ def test_failed_job(empty_project):
 
 @pytest.mark.parametrize("ci", ["", "true"])
 def test_many_failures(empty_project, monkeypatch, ci):
-    """Each cause is told at length once, with its values; then each failure has a line.
+    """Each cause is shown in full once, with its values; then each failure has a line.
 
     So it is in CI, where pytest's summary shortens nothing. What NumPy writes around a number is
     left out, and the output of jobs that completed as well.
@@ -129,7 +129,7 @@ def test_reading_what_was_not_fetched(empty_project):
 
 
 def test_config_mismatch(empty_project):
-    """Where the config that ran is not the config asked for, both are shown and it fails."""
+    """If the config that ran is not the config asked for, both are shown and it fails."""
     script = (
         empty_project.path / "run.sbatch"
     ).read_text() + "echo '{\"mass\": 1}' > settings.json\n"
@@ -154,7 +154,7 @@ def test_config_mismatch(empty_project):
 
 
 def test_not_submitted(project):
-    """What was never submitted is skipped and says so."""
+    """Experiments that were never submitted are skipped, with that reason."""
     result = project.pytest("--remex-collect", "-v")
     result.assert_outcomes(skipped=3)
     result.stdout.fnmatch_lines(["*a=1] NOT SUBMITTED*"])

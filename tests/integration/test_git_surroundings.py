@@ -1,4 +1,4 @@
-"""Neither the caller's git variables nor anybody's git configuration act on what is done."""
+"""Neither the caller's git variables nor any git configuration changes the result."""
 
 import os
 import subprocess
@@ -107,7 +107,7 @@ VARIABLES = {
 
 @pytest.fixture
 def hostile(tmp_path_factory):
-    """Return a home whose configuration would change what git does, and what its programs leave."""
+    """Return a home whose git configuration would change results, and traces of its programs."""
     home = tmp_path_factory.mktemp("home")
     program = home / "program"
     program.write_text(f"#!/bin/sh\ntouch {home}/program-ran\nexit 1\n")
@@ -205,7 +205,7 @@ def test_variables(empty_project, plain, other, names, monkeypatch):
 
 
 def test_variables_that_a_patch_sets(empty_project, plain, other):
-    """A patch that sets git's variables changes no command of ours, nor its successor's."""
+    """A patch that sets git's variables changes neither our commands nor the next patch's."""
     swept(
         empty_project,
         f"import os; assert 'GIT_DIR' not in os.environ; os.environ.update(GIT_DIR='{other}/.git', "
@@ -218,7 +218,7 @@ def test_variables_that_a_patch_sets(empty_project, plain, other):
 
 
 def test_git_in_a_patch(empty_project, other, monkeypatch):
-    """Git that a patch starts acts on the checkout, whatever repository a hook named."""
+    """Git in a patch works on the checkout, whatever repository a hook named."""
     swept(
         empty_project,
         "import subprocess; experiment.config['a'] == 1 and subprocess.run("
@@ -318,7 +318,7 @@ def refs(repository):
 
 @pytest.mark.parametrize("where", ["home", "repository"])
 def test_push(empty_project, hostile, where, tmp_path_factory, monkeypatch):
-    """Exactly our branch arrives at origin, and is deleted again, whatever the settings of push."""
+    """Only our branch is pushed to origin, and deleted again, whatever push settings say."""
     project = empty_project
     origin = tmp_path_factory.mktemp("origin")
     project.git("init", "--quiet", "--bare", origin)

@@ -26,7 +26,7 @@ TEXTS = [
 
 
 def escaped(project):
-    """Return what hostile text made where it has no business."""
+    """Return files that hostile text created outside of its place."""
     above = [*project.path.glob("owned"), *project.path.parent.glob("owned")]
     return [*above, *project.runs.rglob("owned")]
 

@@ -1,4 +1,4 @@
-"""What the page of short answers shows works."""
+"""The answers on the how-to page work."""
 
 import os
 import re
@@ -43,7 +43,7 @@ def run_step(project, script):
 
 
 def test_the_workflows(project):
-    """The steps submit, take what has not ended for neutral, and fail where a job failed."""
+    """The steps submit, accept jobs that have not ended, and fail if a job failed."""
     submitting, collecting = map(steps, WORKFLOWS)
     assert all("fetch-depth: 0" in each for each in WORKFLOWS)
     project.sweeps(

@@ -47,7 +47,7 @@ def test_equal_points_of_two_sweeps(project):
 
 
 def test_a_sweep_grows_into_another(project):
-    """A sweep that gets a point which another sweep has gets a run of it; both keep theirs."""
+    """If two sweeps have the same point, each has its own run of it."""
     text = (project.path / "sweeps.py").read_text()
     other = text.replace("def grid(", "def other(")
     (project.path / "others.py").write_text(other.replace("[1, 2, 3]", "[4]"))
@@ -80,7 +80,7 @@ def test_a_renamed_sweep_comes_back(project):
 
 
 def test_renamed_sweep_on_another_base(project):
-    """The runs of a sweep that was renamed are told where the base moves after that."""
+    """The runs of a renamed sweep are named if the base moves after that."""
     project.ran()
     project.edit("sweeps.py", "def grid", "def new_name")
     project.submit().assert_outcomes(skipped=3)
@@ -165,7 +165,7 @@ def test_commit_of_a_file_that_is_no_declared_input(project):
 
 
 def test_changed_source(project):
-    """A base whose inputs changed is told, and costs nothing unasked."""
+    """A base with changed inputs is reported, and nothing is sent without consent."""
     project.ran("-k", "a=1 or a=2")
     base = project.git("rev-parse", "--short=7", "HEAD")
     project.pytest("--remex-collect").assert_outcomes(passed=2, skipped=1)
@@ -193,7 +193,7 @@ def test_new_base(project):
 
 @pytest.mark.parametrize("fix", ["branch", "remex_control"])
 def test_fix_for_a_new_base(project, fix):
-    """What the message names works: staying on the base, or naming the file that no job reads."""
+    """The fixes in the message work: staying on the base, or naming the file that no job reads."""
     project.ran()
     base = project.git("rev-parse", "--short=7", "HEAD")
     project.commit(notes_txt="more\n")
@@ -270,7 +270,7 @@ def test_more_time_is_the_same_experiment(project):
     ],
 )
 def test_patch_of_what_is_no_input(project, mode, name, declared, words):
-    """A patch that changes what is no input is refused with the path and the fix, in each mode."""
+    """A patch that changes a file that is not an input is refused with path and fix."""
     project.edit("sweeps.py", "fetch=", declared + "fetch=")
     project.edit("sweeps.py", '"input.txt")', f'"{name}")')
     if name == "sweeps.py":

@@ -1,4 +1,4 @@
-"""What the plugin loads, and when."""
+"""The modules that the plugin loads, and when."""
 
 import json
 import subprocess
@@ -46,7 +46,7 @@ def test_plain_pytest(empty_project):
 
 
 def test_dry_run_loads_no_connection(project):
-    """A dry run loads git, and neither the connection nor pandas."""
+    """A dry run loads git, but neither the connection nor pandas."""
     project.write(
         "conftest.py",
         """

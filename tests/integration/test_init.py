@@ -1,4 +1,4 @@
-"""--remex-init: what a repository lacks for its first sweep, which then runs as it stands."""
+"""--remex-init writes what a repository lacks for its first sweep, which then runs."""
 
 import pytest
 
@@ -67,7 +67,7 @@ def test_nothing_to_vary(bare):
 
 
 def test_nothing_is_overwritten(project):
-    """What is there is kept, byte by byte, and told."""
+    """Existing files are kept, byte for byte, and named."""
     (project.path / "sweeps.py").unlink()
     project.write("sweep_mine.py", "mine\n")
     project.write("config.yaml", "a: 1\n")
@@ -101,7 +101,7 @@ def test_outside_of_a_repository(bare):
 
 
 def test_with_a_mode(bare):
-    """A mode beside it is refused, and nothing is written."""
+    """Another mode together with it is refused, and nothing is written."""
     result = bare.pytest("--remex-init", "--remex-submit")
     result.stderr.fnmatch_lines(["*--remex-init cannot be combined with --remex-submit"])
     assert not (bare.path / "run.sbatch").exists()

@@ -166,7 +166,7 @@ def test_interrupt_in_a_patch(empty_project):
 
 
 def test_two_at_once(project):
-    """A second submit from the same output folder, meanwhile, is told to wait."""
+    """A second submit from the same output folder meanwhile is asked to wait."""
     project.write("conftest.py", SLOW)
     running = project.start("--remex-submit")
     end = time.monotonic() + 30

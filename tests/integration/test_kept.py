@@ -69,7 +69,7 @@ def test_what_did_not_change_is_not_judged_again(collected):
 
 
 def test_lost_results_come_from_kept_verdicts(collected):
-    """Where results and report are gone, they are written as they were, and no check runs."""
+    """If results and report were deleted, they are written again, and no check runs."""
     table = scaled(collected)
     for name in ("results.csv", "results.json", "report.html"):
         (collected.output / "grid" / name).unlink()
@@ -107,7 +107,7 @@ def test_an_output_that_changed_is_judged_again(collected):
 
 
 def test_a_lost_curve_is_recorded_again(collected):
-    """Where the file of a recorded curve is gone or changed, its run is judged again."""
+    """If the file of a recorded curve is missing or changed, its run is judged again."""
     curves = sorted((collected.output / "runs").glob("*/.remex/curves/*"))
     curves[0].unlink()
     os.utime(curves[1], ns=(1, 1))

@@ -1,4 +1,4 @@
-"""What was recorded before a collect was killed is in the results, without another collect."""
+"""Measures recorded before a collect was killed are in the results, without another one."""
 
 import os
 import signal
@@ -42,7 +42,7 @@ def killed(empty_project, monkeypatch):
 
 
 def kill_in_second(project):
-    """Start a collect, and kill it where it has recorded the second run's first measures."""
+    """Start a collect, and kill it after it has recorded the second run's first measures."""
     reached = project.path / "reached"
     reached.unlink(missing_ok=True)
     process = project.start("--remex-collect")
@@ -93,7 +93,7 @@ def test_next_collect_of_all(killed):
 
 
 def test_killed_after_a_collect(killed):
-    """Where an earlier collect left a table, newer rows win, and the others stay."""
+    """If an earlier collect left a table, newer rows win, and the others stay."""
     (killed.path / "go").touch()
     killed.pytest("--remex-collect")
     (killed.path / "go").unlink()
@@ -113,7 +113,7 @@ def test_damaged_lines(killed):
 
 
 def test_points_that_the_sweep_has_no_more(killed):
-    """What was recorded of a point that was taken out of the sweep goes into no new table."""
+    """Measures of a point that was removed from the sweep go into no new table."""
     (killed.path / "go").touch()
     killed.edit("sweeps.py", "[1, 2, 3]", "[2, 3]")
     killed.pytest("--remex-collect")

@@ -1,4 +1,4 @@
-"""remex_max_file and remex_confirm_bytes: what is too large stays where it is, and is told."""
+"""remex_max_file and remex_confirm_bytes: large outputs stay on the cluster, and are named."""
 
 import shutil
 
@@ -80,7 +80,7 @@ def test_raised_limit(sized):
 
 
 def test_output_that_became_too_large(sized):
-    """What was fetched of an output before it grew above the limit is not taken for it."""
+    """An old copy of an output that grew above the limit does not count as the output."""
     project = sized(500_000)
     project.pytest("--remex-collect").assert_outcomes(passed=1)
     (folder,) = project.run_directories()
@@ -94,7 +94,7 @@ def test_output_that_became_too_large(sized):
 @pytest.mark.parametrize("key", ["remex_max_file", "remex_confirm_bytes"])
 @pytest.mark.parametrize("value", ["1X", "-1", "1 G B", "much"])
 def test_bad_limit(project, key, value):
-    """What is no size is refused with the value."""
+    """A value that is not a size is refused, and shown."""
     project.write("pytest.ini", f"[pytest]\n{key} = {value}\n")
     result = project.pytest("--remex-collect")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -102,7 +102,7 @@ def test_bad_limit(project, key, value):
 
 
 def test_more_than_is_fetched_unasked(sized):
-    """Where a collect would fetch too much it says of what, and fetches nothing without consent."""
+    """If a collect would fetch too much, it says what, and fetches nothing without consent."""
     project = sized("20M", limit="1G")
     project.write("pytest.ini", "[pytest]\nremex_confirm_bytes = 10M\n")
     result = project.pytest("--remex-collect")

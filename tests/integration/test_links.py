@@ -1,4 +1,4 @@
-"""Nothing outside the checkout is read, changed or removed, whatever links there are."""
+"""Nothing outside of the checkout is read, changed or removed, whatever links exist."""
 
 import os
 import shutil
@@ -267,7 +267,7 @@ def test_a_script_that_is_a_link_within(empty_project):
 
 
 def test_a_killed_pytest_left_a_link(project, outside):
-    """What a killed pytest left is removed later, and nothing through a link in its place."""
+    """Files that a killed pytest left are removed later, and nothing through a link."""
     ended = subprocess.Popen(["true"])
     ended.wait()
     scratch = Path(tempfile.gettempdir())

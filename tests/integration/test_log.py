@@ -80,7 +80,7 @@ def test_log_is_followed(talking):
 
 
 def test_log_that_is_interrupted(talking):
-    """Ctrl-C ends the following and says that the job goes on."""
+    """Ctrl-C stops following and says that the job goes on."""
     process = talking.start("--remex-log", "-k", "wait")
     for line in process.stdout:
         if "followed until the job has ended" in line:
@@ -94,7 +94,7 @@ def test_log_that_is_interrupted(talking):
 
 
 def test_log_that_was_fetched(talking):
-    """Where the run directory is gone, what was fetched before is shown, and where it is."""
+    """If the run directory no longer exists, the fetched copy is shown, with its path."""
     talking.pytest("--remex-collect", "-k", "one")
     for folder in talking.run_directories():
         if (folder / "input.txt").read_text() in ("one\n", "two\n"):
@@ -106,7 +106,7 @@ def test_log_that_was_fetched(talking):
 
 
 def test_log_of_what_was_not_submitted(project):
-    """What was not submitted has no log, and is skipped."""
+    """An experiment that was not submitted has no log, and is skipped."""
     result = project.pytest("--remex-log", "-v")
     result.assert_outcomes(skipped=3)
     result.stdout.fnmatch_lines(["*NOT SUBMITTED*"])

@@ -18,7 +18,7 @@ def block(name):
 
 
 def test_compile_once(empty_project):
-    """Three runs bring the program of one build; another inlist builds nothing anew."""
+    """Three runs bring the program of one build; another inlist does not rebuild."""
     project = empty_project
     files = {"mk": MK, "rn": "#!/bin/sh\n./star\n", "src/star.sh": STAR, "make/makefile": "all:\n"}
     for name, text in {**files, "inlist_project": INLIST}.items():

@@ -1,4 +1,4 @@
-"""What a plan says of MESA's inlists, before a core-hour is spent."""
+"""A plan's warnings about MESA's inlists, before a core-hour is spent."""
 
 import re
 
@@ -52,7 +52,7 @@ def planned(empty_project):
 
 
 def test_a_group_that_is_not_read(planned):
-    """Two experiments that would be the same star are told at plan, with the lines to add."""
+    """Plan warns of two experiments that would be the same star, with the lines to add."""
     said = planned("inlist_project", "kap.Zbase", [0.01, 0.02])
     said.fnmatch_lines(["MESA ignores zbase in &kap of inlist_project: inlist reads *"])
     said.fnmatch_lines(["*from it: add read_extra_kap_inlist(1) = .true. and extra_kap_inlist_na*"])
@@ -65,7 +65,7 @@ def test_a_file_outside_the_chain(planned):
 
 
 def test_an_overridden_setting(planned):
-    """What stands further down wins."""
+    """The later line wins."""
     inlist = CHAIN.replace("&controls", "&controls\n initial_mass = 1")
     said = planned("inlist", "initial_mass", [5], inlist=inlist)
     said.fnmatch_lines(["*initial_mass = 5 in inlist line 6 is overridden by 3 in inlist_project*"])
@@ -145,7 +145,7 @@ SHOTS = PROJECT.replace("= 3", "= 3\n photo_directory = 'shots'")
     ],
 )
 def test_what_keeps_a_run_from_going_on(planned, files, said):
-    """It is told before the first job, once, when the work directory can still be changed."""
+    """It is reported once, before the first job, when the work directory can still be changed."""
     plan = planned("inlist_project", "initial_mass", [2.0, 3.0], **files)
     line = "a run that is ended early would start over: "
     if said:

@@ -69,7 +69,7 @@ def test_after_failures(empty_project):
 
 
 def test_after_patches_that_failed(empty_project):
-    """Where no patch applies, a submit says how to see why."""
+    """If no patch applies, submit says how to see why."""
     empty_project.sweeps(FAILING.replace('"input.txt")', '"no/such")'))
     line = last_line(empty_project, "--remex-submit")
     assert line == "next: --remex-plan shows what would be sent"
@@ -81,7 +81,7 @@ def test_after_patches_that_failed(empty_project):
 
 @pytest.mark.parametrize("mode", ["submit", "status", "collect"])
 def test_named_commands_are_options(project, mode):
-    """What is named are options that pytest knows."""
+    """The options in the message are known to pytest."""
     project.ran()
     line = last_line(project, f"--remex-{mode}")
     known = project.pytest("--help").stdout.str()

@@ -45,7 +45,7 @@ def test_note_of_hostile_text(project):
 
 
 def test_note_that_is_not_kept(project):
-    """Where no launch begins, a message says that the note was not stored."""
+    """If no launch begins, a message says that the note was not stored."""
     project.ran()
     result = project.submit(f"--remex-note={WHY}")
     result.stdout.fnmatch_lines(["the note was not stored: no launch was begun, *"])

@@ -61,7 +61,7 @@ def test_reports_in_order(project):
 
 
 def test_a_late_outcome(project):
-    """What is known only after the batch was sent is in the reports that are logged."""
+    """Facts that are known only after the batch was sent are in the logged reports."""
     project.ran()
     project.write("conftest.py", RECORDER)
     project.submit("--remex-retry").assert_outcomes(skipped=3)

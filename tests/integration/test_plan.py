@@ -77,7 +77,7 @@ def test_plan_of_nothing_new(project):
 
 
 def test_cost(project):
-    """Core-hours are tasks times cores times the time limit; jobs without one are told."""
+    """Core-hours are tasks times cores times the time limit; jobs without one are named."""
     project.commit(run_sbatch="#!/bin/sh\n#SBATCH -n 4 -c 2\n#SBATCH -t 1-00\n")
     result = project.pytest("--remex-plan")
     result.stdout.fnmatch_lines(["*asks for 3 jobs*at most 576 core-hours*"])
@@ -143,7 +143,7 @@ def test_remote_that_does_not_take_it(project):
 
 
 def test_remote_that_cannot_be_asked(project):
-    """A plan says where it could not connect, and shows the rest; the dry run asks nobody."""
+    """A plan says where it could not connect, and shows the rest; the dry run does not connect."""
     ini = "[pytest]\nremex_host = nowhere.invalid\nremex_clone = ~/c\nremex_runs = ~/r\n"
     project.write("pytest.ini", ini)
     result = project.pytest("--remex-plan")

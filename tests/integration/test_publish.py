@@ -1,4 +1,4 @@
-"""What a collect writes beside the table: causes, launches, the index, a zip, several bases."""
+"""The files that a collect writes: causes, launches, the index, a zip, several bases."""
 
 import csv
 from zipfile import ZipFile
@@ -27,7 +27,7 @@ def rows(project):
 
 
 def test_causes_of_assertions(empty_project):
-    """Failed assertions are told once, as they are written, with the range of the values."""
+    """Failed assertions are shown once, as in the source, with the range of the values."""
     empty_project.sweeps(ASSERTING.replace(', "the scheme does not converge"', ""))
     empty_project.ran()
     result = empty_project.pytest("--remex-collect")
@@ -38,7 +38,7 @@ def test_causes_of_assertions(empty_project):
 
 
 def test_causes_of_jobs(project):
-    """Failed jobs are told by exit code and the telling line of their output, without job ids."""
+    """Failed jobs are grouped by exit code and the best line of their output, without job ids."""
     project.edit("sweeps.py", 'f"a = ', 'f"fail a = ')
     script = (project.path / "run.sbatch").read_text()
     project.commit(run_sbatch=script.replace('"no convergence"', '"ERROR: feed too large"'))
@@ -93,7 +93,7 @@ def pytest_remex_figures(results, folder):
 
 
 def test_curves_of_a_hook(project):
-    """A hook's curves are the page's own; what cannot be drawn is told there, and ends nothing."""
+    """A hook's curves are drawn by the page; a figure that cannot be drawn is named there."""
     project.write("conftest.py", CURVES)
     project.ran()
     project.pytest("--remex-collect").assert_outcomes(passed=3)
@@ -145,7 +145,7 @@ def pytest_remex_measures(run):
 
 
 def test_several_versions_are_told(project):
-    """A column that should be one in all rows, and is not, is told in summary and report."""
+    """A column that should be the same in all rows, but is not, is named in summary and report."""
     (project.path / "conftest.py").write_text(VERSIONS)
     project.edit("sweeps.py", '2 * experiment.config["a"]', "7")
     project.ran()

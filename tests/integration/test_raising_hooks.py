@@ -1,4 +1,4 @@
-"""A user's hook that raises is named with its place, in every mode; all else goes on."""
+"""A user's hook that raises is named with its place, in every mode; the rest continues."""
 
 import time
 
@@ -54,7 +54,7 @@ def run_modes(project):
 
 @pytest.mark.parametrize("name", [*ADDING, *TOLD])
 def test_hook_that_adds(project, name):
-    """It is a warning, told once in a mode; table, verdicts, links and report are there."""
+    """It is one warning per mode; table, verdicts, links and report are written."""
     told = write_hook(project, name)
     shown = run_modes(project)
     counts = {mode: text.count(told) for mode, text in shown.items()}
@@ -66,7 +66,7 @@ def test_hook_that_adds(project, name):
 
 
 def test_progress(project):
-    """Where the hook that reads how far a job is raises, status shows the rest."""
+    """If the hook that reads a job's progress raises, status shows the rest."""
     project.edit("sweeps.py", 'f"a = {experiment.config', 'f"wait = {experiment.config')
     project.submit()
     told = write_hook(project, "progress")
@@ -81,7 +81,7 @@ def test_progress(project):
 
 @pytest.mark.parametrize("mode", ["plan", "submit", "collect"])
 def test_reader_of_configs(project, mode):
-    """What was to be compared cannot be: the experiments fail, each by one plain message."""
+    """If the config cannot be compared, each experiment fails with one plain message."""
     if mode == "collect":
         project.ran()
     told = write_hook(project, "config")
@@ -104,7 +104,7 @@ TIMEOUT = """\
 
 @pytest.mark.parametrize("name", ["continue_probe", "continue"])
 def test_hook_that_continues(project, name):
-    """What it cannot say how to go on is not begun anew, and the other runs are retried."""
+    """A run that it cannot continue does not start over, and the other runs are retried."""
     project.commit(run_sbatch=TIMEOUT)
     project.ran()
     told = write_hook(project, name)

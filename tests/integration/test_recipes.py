@@ -1,4 +1,4 @@
-"""Recipes: variants of a patch that are tried in turn where a point fails."""
+"""Recipes: variants of a patch that are tried in turn if a point fails."""
 
 import csv
 
@@ -109,7 +109,7 @@ def test_a_recipe_that_changes_nothing_is_told(empty_project):
 
 
 def test_a_check_is_looked_at_before_its_next_recipe(empty_project):
-    """What completed and was not judged is not sent, and it is said what to do."""
+    """A run that completed and was not judged is not sent, and a message says what to do."""
     project = empty_project
     project.sweeps(SWEEPS)
     project.ran("-k", "a:check")

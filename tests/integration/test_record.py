@@ -29,7 +29,7 @@ def rows(project):
 
 
 def test_measures_outlive_a_failed_assertion(empty_project):
-    """What was recorded before an assertion failed is in results and report, marked FAILED."""
+    """Measures recorded before an assertion failed are in results and report, marked FAILED."""
     empty_project.sweeps(RECORDING)
     empty_project.ran()
     empty_project.pytest("--remex-collect").assert_outcomes(passed=1, failed=1)
@@ -158,7 +158,7 @@ def test_a_user_s_hooks_win_over_mesa_s(empty_project):
 
 
 def test_a_raising_reader_fails_its_experiment_alone(empty_project):
-    """Where a hook that reads configs raises, that experiment fails, and the table is written."""
+    """If a hook that reads configs raises, that experiment fails, and the table is written."""
     empty_project.sweeps(RECORDING.replace("assert a != 2", "pass"))
     empty_project.write(
         "conftest.py",
@@ -179,7 +179,7 @@ def test_a_raising_reader_fails_its_experiment_alone(empty_project):
 
 
 def test_measures_of_a_hook(empty_project):
-    """Measures of a hook are kept beside those of the function, which win."""
+    """Measures of a hook are kept with those of the function, which take precedence."""
     empty_project.sweeps(RECORDING.replace("assert a != 2", "pass"))
     empty_project.write(
         "conftest.py",

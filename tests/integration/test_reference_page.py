@@ -68,7 +68,7 @@ def test_all_columns(project, reference):
 
 
 def test_all_files(project, reference):
-    """What a grid leaves in the runs folder and in remex-output is named."""
+    """The page names all files of a grid in the runs folder and in remex-output."""
     project.edit("sweeps.py", "[1, 2, 3]", "[1, 2]")
     project.ran("--remex-array")
     project.edit("sweeps.py", "[1, 2]", "[1, 2, 3]")

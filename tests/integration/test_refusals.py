@@ -25,7 +25,7 @@ def test_runs_folder_that_everybody_can_write_to(project):
 
 
 def test_output_folder_without_locks(project, monkeypatch):
-    """Where the file system of the output folder locks no files, the message names remex_output."""
+    """If the file system of the output folder has no locks, the message names remex_output."""
 
     def refuse(_file, _operation):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
@@ -53,7 +53,7 @@ def small(project):
 
 
 def test_run_directories_that_do_not_fit(project, small):
-    """Nothing of a launch is sent that would fill the disk, in whatever batches it goes."""
+    """A launch that would fill the disk sends nothing, even if it has several batches."""
     small.fill(leave=9_000_000)
     result = project.pytest("--remex-submit")
     assert result.ret == pytest.ExitCode.INTERRUPTED
@@ -67,7 +67,7 @@ def test_run_directories_that_do_not_fit(project, small):
 
 
 def test_run_directories_that_fit(project, small):
-    """What was submitted already does not count: the rest is sent where it fits."""
+    """Submitted experiments do not count: the rest is sent if it fits."""
     project.ran("-k", "not a=1")
     small.fill(leave=5_000_000)
     project.submit().assert_outcomes(passed=1, skipped=2)

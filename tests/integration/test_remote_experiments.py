@@ -102,7 +102,7 @@ def test_as_any_other_run(old):
 
 
 def test_more_is_fetched(old):
-    """What an import did not take is fetched by a collect while the run directory is there."""
+    """Outputs that an import skipped are fetched by a collect while the run directory exists."""
     imported(old, sweeps=old.path / "batches", fetch=[])
     old.sweeps(SWEEPS)
     old.pytest("--remex-collect").assert_outcomes(passed=3)
@@ -120,7 +120,7 @@ def test_old_run_directories_are_not_removed(old):
 
 
 def test_again(old):
-    """Importing again adds what is new, and leaves rows alone that a collect has judged."""
+    """Importing again adds new runs, and does not change rows that a collect has judged."""
     late = next((old.path / "old").glob("*_23_sha_*"))
     late.rename(old.path / "late")
     with pytest.warns(UserWarning, match="1 of its 3 runs are not here"):
@@ -135,7 +135,7 @@ def test_again(old):
 
 
 def test_without_a_pickle(old):
-    """Runs of which no sweep tells have the settings as points in which they differ."""
+    """The points of runs without a sweep are the settings in which they differ."""
     found = imported(old)["grid"]
     assert list(found["a"]) == [1, 2, 3]
     assert found.attrs["parameters"] == ["a"]
@@ -189,7 +189,7 @@ def test_same_short_ids(old):
 
 
 class Trap:
-    """What runs a command when it is unpickled."""
+    """An object that runs a command when it is unpickled."""
 
     def __reduce__(self):
         """See pickle."""
@@ -232,7 +232,7 @@ def test_damaged_pickles(old, content):
 
 
 def test_lists_that_contain_themselves(old):
-    """Such data ends the check too, and is no sweep."""
+    """Such data ends the check too, and does not become a sweep."""
     path = old.path / "batches" / "grid_2021_01_12_10_30_00.pkl"
     path.write_bytes(pickle.dumps(LOOP))
     with pytest.raises(RecordError, match="is no sweep"):
@@ -240,7 +240,7 @@ def test_lists_that_contain_themselves(old):
 
 
 def test_names_of_other_things(old):
-    """Links, our own run directories, wrong times and paths that lead out are left alone."""
+    """Links, our own run directories, wrong times and paths that lead out are skipped."""
     folder = old.path / "old"
     first = next(folder.iterdir())
     shutil.rmtree(first / "LOGS")

@@ -62,7 +62,7 @@ def test_replicates(empty_project, seed):
 
 
 def test_more_than_one_later(empty_project):
-    """The run of a sweep without replicates is the first one where it gets some."""
+    """When a sweep gets replicates, its old run is the first replicate."""
     project = empty_project
     write(project, 1, "1")
     assert set(words(project.submit("-v"))) == {"grid[a=1]", "grid[a=2]"}
@@ -95,7 +95,7 @@ def test_refused(empty_project, number):
 
 
 def test_stages(empty_project):
-    """What comes after a sweep with replicates comes after each of them."""
+    """A sweep after one with replicates comes after each of them."""
     project = empty_project
     after = "\n@sweep({'b': [1]}, after=grid)\ndef later(experiment): ...\n"
     project.sweeps(SWEEP.replace("REPLICATES", "2").replace("SEED", "0") + after)

@@ -172,7 +172,7 @@ def test_warning_of_ignored_files(empty_project):
 
 
 def test_equal_commits_everywhere(project):
-    """Two clones make the same commits, whoever and whenever."""
+    """Two clones make the same commits, for any user at any time."""
     other = project.path / "other"
     project.git("clone", "--quiet", str(project.path), str(other))
     project.git("config", "user.name", "Someone Else", folder=other)

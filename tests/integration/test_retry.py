@@ -112,7 +112,7 @@ def test_retry_of_failed_checks(empty_project):
 
 
 def test_retry_of_what_was_never_judged(empty_project):
-    """A run that completed and was never collected is not sent, and it is said what to do."""
+    """A run that completed and was never collected is not sent, and a message says what to do."""
     empty_project.sweeps(CHECKED)
     empty_project.ran()
     result = empty_project.submit("--remex-retry=check", "-v", "-rs")
@@ -161,7 +161,7 @@ def test_corrected_check(empty_project):
 
 
 def test_retry_does_not_take_the_next_word(project):
-    """What follows --remex-retry is a path, as before the option took a value."""
+    """A word after --remex-retry is a path, as before the option took a value."""
     project.pytest("--remex-plan", "--remex-retry", "sweeps.py").assert_outcomes(passed=3)
     result = project.pytest("--remex-plan", "--remex-retry=all")
     assert result.ret == 4

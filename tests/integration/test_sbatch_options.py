@@ -83,7 +83,7 @@ def test_more_time_for_a_retry(project):
     ],
 )
 def test_what_is_refused(project, option, words):
-    """What would change the experiment, or is no option, is refused before anything is done."""
+    """Options that would change the experiment, or are unknown, are refused before anything."""
     result = project.pytest("--remex-submit", f"--remex-sbatch={option}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"*--remex-sbatch*{words}*"])
@@ -91,7 +91,7 @@ def test_what_is_refused(project, option, words):
 
 
 def test_bad_time(project, monkeypatch):
-    """A time that sbatch does not take is refused, with the value and where it was said."""
+    """A time that sbatch does not accept is refused, with the value and its origin."""
     result = project.pytest("--remex-plan", "--remex-sbatch=--time=soon")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*--remex-sbatch: --time='soon' is not a time limit*"])

@@ -62,7 +62,7 @@ def test_submit(project):
 
 
 def test_submit_twice(project):
-    """What has a run, whoever submitted it, gets no other and comes back with its job."""
+    """An experiment that has a run, of any user, gets no other and is returned with its job."""
     project.submit("-k", "a=1 or a=2")
     assert submit(project) == nodes([1, 2], new=False) + nodes([3], new=True, first=3)
     assert len(project.jobs()) == 3
@@ -98,7 +98,7 @@ def test_unknown_fixture(project):
 
 
 def test_unusable_place(project):
-    """What stands in the way of a whole batch is raised as it is, and the next call goes on."""
+    """A fault of a whole batch is raised unchanged, and the next call continues."""
     project.output.mkdir()
     project.runs.write_text("a file, and no folder")
     assert str(project.runs) in submit(project)

@@ -1,4 +1,4 @@
-"""What chooses and shows tests chooses and shows experiments."""
+"""Options that select and show tests select and show experiments."""
 
 import importlib.util
 import xml.etree.ElementTree as ET

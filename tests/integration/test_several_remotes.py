@@ -31,7 +31,7 @@ def two(project):
 
 
 def place(project, name, scope="session"):
-    """Write where the sweeps of a folder run."""
+    """Write the remote of a folder's sweeps."""
     text = REMOTE.format(scope=scope, runs=str(project.path / "runs" / name))
     project.write(f"{name}/conftest.py", text)
 
@@ -141,7 +141,7 @@ def test_one_grid_on_two_remotes(several):
 
 
 def test_another_remote_is_added(several):
-    """What a grid had on one remote counts there once it has another one, which gets its own."""
+    """A grid's runs on one remote still count there if it gets another remote."""
     alone = NAMED.replace(', params=["one", "two"]', "").replace("request.param", "'one'")
     several.write("conftest.py", alone)
     several.submit()
@@ -154,7 +154,7 @@ def test_another_remote_is_added(several):
 
 
 def test_remotes_as_parameters(several):
-    """Where the parameters are remotes themselves, the column shows their places."""
+    """If the parameters are remotes themselves, the column shows their places."""
     runs = several.path / "runs"
     several.write(
         "conftest.py",
@@ -226,7 +226,7 @@ ON = "--remex-remote=two"
 
 
 def test_a_chosen_remote(several):
-    """The option sends the grid there; its runs appear with it alone, and have their own tables."""
+    """The option sends the grid there; its runs appear only with it, in their own tables."""
     assert [*words(several.submit("-v", ON)).values()] == ["SUBMITTED"] * 3
     assert len(names_in(several.path / "runs" / "two")) == 3
     assert [*words(several.submit("-v", ON)).values()] == ["ALREADY SUBMITTED"] * 3
@@ -272,7 +272,7 @@ def test_a_choice_is_asked_for(several):
 
 
 def test_the_same_place_by_another_way(several):
-    """What a fixture or remex_runs sent to a remote's runs folder is the remote's, by its name."""
+    """Runs that a fixture or remex_runs sent to a remote's runs folder belong to that remote."""
     several.write("pytest.ini", f"[pytest]\nremex_runs = {several.path}/runs/two\n")
     several.submit()
     assert [*words(several.submit("-v", ON)).values()] == ["ALREADY SUBMITTED"] * 3
@@ -282,7 +282,7 @@ def test_the_same_place_by_another_way(several):
 
 
 def test_wrong_choices(several):
-    """An unknown name is refused with the known ones, and so is a fixture beside the option."""
+    """An unknown name is refused with the known ones, and so is a fixture with the option."""
     unknown = several.pytest("--remex-plan", "--remex-remote=three")
     unknown.stderr.fnmatch_lines(["*--remex-remote='three': the configuration names one and two"])
     several.write("conftest.py", NAMED)
@@ -310,7 +310,7 @@ def test_base_and_remote(several):
 
 
 def test_results_of_a_column(several):
-    """Where one command runs a grid on several remotes, `remote=` chooses the rows of one."""
+    """If one command runs a grid on several remotes, `remote=` selects the rows of one."""
     several.write("conftest.py", NAMED)
     several.submit("-k", "a=1")
     several.pytest("--remex-status", "--remex-wait", "-k", "a=1")

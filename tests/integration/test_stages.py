@@ -115,7 +115,7 @@ def spoil(project, word):
 
 
 def test_upstream_that_fails(chain):
-    """What comes after a failed run is UPSTREAM FAILED; a retry sends both, and nothing else."""
+    """A run after a failed one is UPSTREAM FAILED; a retry sends both, and nothing else."""
     spoil(chain, "fail")
     chain.ran()
     status = chain.pytest("--remex-status", "-v")
@@ -141,7 +141,7 @@ def test_upstream_that_fails(chain):
 
 
 def test_file_that_is_empty(chain):
-    """A job does not run without what it brings, and names it; a retry runs the upstream anew."""
+    """A job without its upstream's file does not run, and names it; a retry reruns the upstream."""
     spoil(chain, "empty")
     chain.ran("-k", "first or second")
     told = words(status := chain.pytest("--remex-status", "-v", "-k", "second"))
@@ -161,7 +161,7 @@ def test_file_that_is_empty(chain):
 
 
 def test_plan_of_a_purged_upstream(chain):
-    """Plan and submit say that a completed upstream's file is gone, before anything is sent."""
+    """Plan and submit name a missing file of a completed upstream before anything is sent."""
     chain.ran("-k", "first")
     for folder in chain.run_directories():
         (folder / "result.txt").unlink()
@@ -182,7 +182,7 @@ def test_plan_of_a_purged_upstream(chain):
 
 
 def test_selection_brings_upstreams(chain):
-    """Submit adds what a selection comes after, with -k and where another file is named alone."""
+    """Submit adds the upstreams of a selection, by -k or by file."""
     chain.write("more_sweep.py", MORE)
     chain.git("config", "core.excludesFile", str(chain.write("ignore", "more_sweep.py\nignore\n")))
     told = words(chain.submit("-v", "-k", "third and a:1"))
@@ -220,7 +220,7 @@ def more(experiment):
 
 
 def test_collect_of_the_last_stage(chain):
-    """A collect of one stage judges it alone, shows the runs before, and takes their measures."""
+    """A collect of one stage judges only it, shows the upstream runs, and uses their measures."""
     chain.ran()
     chain.pytest("--remex-collect", "-k", "first")
     result = chain.pytest("--remex-collect", "-v", "-k", "second and a:1")
@@ -292,7 +292,7 @@ def grid(experiment):
     ],
 )
 def test_refused(empty_project, sweeps, said):
-    """A name in both stages, a cycle, and what is no sweep are refused with the line."""
+    """A name in both stages, a cycle, and an upstream that is not a sweep are refused."""
     first = 'from pytest_remex import sweep\n\n@sweep({"a": [1]})\ndef one(e): ...\n\n'
     (empty_project.path / "sweeps.py").write_text(first + sweeps + "\n")
     result = empty_project.pytest("--remex-plan")
@@ -304,7 +304,7 @@ def test_refused(empty_project, sweeps, said):
     "target", ["../x", "/x", ".remex/x", "notes/about", "notes", "input.txt/x"]
 )
 def test_refused_targets(chain, target):
-    """What would leave the run directory, or lie in the way of its files, is refused at plan."""
+    """Paths that leave the run directory, or conflict with its files, are refused at plan."""
     chain.edit("sweeps.py", '"begin/start.txt"', repr(target))
     result = chain.pytest("--remex-plan", "-k", "second and a:1 and b:1")
     assert result.ret == 1

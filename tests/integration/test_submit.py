@@ -109,7 +109,7 @@ def test_fixtures_configure(project):
 
 
 def test_confirmation(project):
-    """Above remex_confirm jobs nothing is submitted without --remex-yes, and the cost is told."""
+    """Above remex_confirm jobs nothing is submitted without --remex-yes, and the cost is shown."""
     project.write("pytest.ini", "[pytest]\nremex_confirm = 2\n")
     result = project.pytest("--remex-submit")
     assert result.ret != 0
@@ -121,7 +121,7 @@ def test_confirmation(project):
 
 
 def test_hook(project):
-    """A conftest.py is told of what was submitted, by launch and node id."""
+    """The hook pytest_remex_submitted gets the submitted jobs, by launch and node id."""
     project.write(
         "conftest.py",
         """
@@ -145,7 +145,7 @@ def test_array(project):
 
 @pytest.mark.parametrize("patch", ["raise ValueError('no such mass')", "assert 1 == 2"])
 def test_patch_that_fails(empty_project, patch):
-    """A patch that raises fails its experiment alone, and shows the user's own lines only."""
+    """A patch that raises fails only its experiment, and shows only the user's lines."""
     empty_project.sweeps(f"""
         from pytest_remex import sweep
         @sweep({{"a": [1, 2]}})
@@ -161,7 +161,7 @@ def test_patch_that_fails(empty_project, patch):
 
 
 def test_jobs_outlive_pytest(empty_project):
-    """A job goes on after pytest has ended, with the #SBATCH header's name, output and limit."""
+    """A job continues after pytest has ended, with the #SBATCH header's name, output and limit."""
     empty_project.commit(
         run_sbatch="""\
         #!/bin/sh

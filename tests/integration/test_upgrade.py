@@ -59,7 +59,7 @@ def test_runs_without_a_record_on_another_base(forgotten):
 
 
 def test_retry_of_a_run_without_a_record(project):
-    """What failed is sent once more, and only that."""
+    """Only failed experiments are sent again."""
     project.write("pytest.ini", "[pytest]\nremex_runs = elsewhere/runs\n")
     project.runs = project.path / "elsewhere/runs"
     failing = "'fail\\n' if experiment.config['a'] == 2 else f\"a = {experiment.config['a']}\\n\""
@@ -79,7 +79,7 @@ def test_retry_of_a_run_without_a_record(project):
     ],
 )  # fmt: skip
 def test_a_hostile_run_directory(forgotten, name, value):
-    """What says of itself what cannot be is not used; the others are."""
+    """Run directories with impossible contents are not used; the others are."""
     first = min(forgotten.run_directories())
     path = first / ".remex/run.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), name: value}))

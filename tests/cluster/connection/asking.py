@@ -1,4 +1,4 @@
-"""What many tests of the connection do."""
+"""Helpers of the connection's tests."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from pytest_remex.errors import ConnectionLostError, RemoteError
     ],
 )
 def test_noisy_shell(server, opened, rc):
-    """What start-up files write to either stream, much or little, does not disturb."""
+    """Output of start-up files on either stream, much or little, does no harm."""
     server.shell(rc)
     look(opened())
 
@@ -60,7 +60,7 @@ def test_wrong_shell(opened, shell):
 
 
 def test_other_shells(opened):
-    """The command works in a shell that is no login shell."""
+    """The command works in a shell that is not a login shell."""
     look(opened(login_shell="env -i PATH=/usr/bin:/bin sh -c"))
 
 
@@ -111,7 +111,7 @@ def test_cut_anywhere(opened, proxy, count):
 
 
 def test_close_of_a_link_that_is_gone(opened, proxy):
-    """A link that is gone, which only the next packet would find out, closes without a word."""
+    """A dead link, which only the next packet would detect, closes silently."""
     connection = opened()
     look(connection)
     proxy.freeze()
@@ -120,7 +120,7 @@ def test_close_of_a_link_that_is_gone(opened, proxy):
 
 
 def take_no_more(port):
-    """Have the system refuse what this process sends to `port`, as on a link that is gone."""
+    """Make the system refuse what this process sends to `port`, as on a dead link."""
     for file in Path("/proc/self/fd").iterdir():
         with suppress(OSError), ExitStack() as stack:
             end = socket.socket(fileno=int(file.name))

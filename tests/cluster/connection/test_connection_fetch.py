@@ -56,7 +56,7 @@ def test_outside(connection, runs, here, name):
 
 
 def test_links_there(connection, runs, here, tmp_path):
-    """Links on the cluster are neither followed nor made; what cannot be fetched is named."""
+    """Links on the cluster are neither followed nor copied; files not fetched are named."""
     secret = write(tmp_path, "secret")
     write(runs, "a")
     (runs / "link").symlink_to(secret)
@@ -70,7 +70,7 @@ def test_links_there(connection, runs, here, tmp_path):
 
 
 def test_links_here(connection, runs, here, tmp_path):
-    """A link in the way here is not gone through."""
+    """A link in the path of an output here is not followed."""
     write(runs, "run/a")
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -82,7 +82,7 @@ def test_links_here(connection, runs, here, tmp_path):
 
 
 def test_link_replaced(connection, runs, here, tmp_path):
-    """A link that lies where a file belongs is replaced, and what it points at is left alone."""
+    """A link in the place of a file is replaced, and its target is not changed."""
     write(runs, "a", "new")
     target = write(tmp_path, "target", "old")
     here.mkdir()
@@ -93,7 +93,7 @@ def test_link_replaced(connection, runs, here, tmp_path):
 
 
 def test_never_deletes(connection, runs, here):
-    """What lies here and was not asked for stays."""
+    """Files here that were not requested stay."""
     write(here, "run/notes", "mine")
     write(runs, "run/a")
     connection.fetch(str(runs), ["run/a"], here)
@@ -101,7 +101,7 @@ def test_never_deletes(connection, runs, here):
 
 
 def test_changed_again(connection, runs, here):
-    """A file that changed is fetched anew."""
+    """A changed file is fetched again."""
     write(runs, "a", "old")
     connection.fetch(str(runs), ["a"], here)
     write(runs, "a", "new", when=1_800_000_000_000_000_000)
@@ -111,7 +111,7 @@ def test_changed_again(connection, runs, here):
 
 @pytest.mark.transports("fabric", "openssh")
 def test_changed_within_a_second(connection, runs, here):
-    """A file of the same size that changed within the same second is fetched anew."""
+    """A file of the same size that changed within the same second is fetched again."""
     write(runs, "a", "old", when=1_700_000_000_100_000_000)
     connection.fetch(str(runs), ["a"], here)
     write(runs, "a", "new", when=1_700_000_000_200_000_000)

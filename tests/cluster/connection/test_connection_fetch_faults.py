@@ -23,7 +23,7 @@ def test_noisy_shell(opened, server, runs, here):
 
 @pytest.mark.transports("fabric", "openssh")
 def test_one_channel(opened, server, runs, here):
-    """Where the server allows one channel, the agent makes room for the fetch and comes back."""
+    """If the server allows one channel, the agent ends for the fetch and is started again."""
     write(runs, "a")
     with server.with_options(MaxSessions="1"):
         connection = opened()
@@ -43,7 +43,7 @@ def without_rsync(server):
 
 
 def test_missing_there(opened, server, runs, here):
-    """Where the cluster has no rsync, files are copied through the agent, and that is said once."""
+    """If the cluster has no rsync, files are copied through the agent, with one message."""
     write(runs, "a")
     write(runs, "b")
     without_rsync(server)
@@ -68,7 +68,7 @@ def greeting(server):
 
 @pytest.mark.usefixtures("greeting")
 def test_greeting_there(opened, runs, here):
-    """An rsync whose script greets, and so breaks its protocol, is told, and files come without."""
+    """If a wrapper of rsync prints to stdout, a message says so, and the agent copies files."""
     write(runs, "a")
     told = []
     opened(notify=told.append).fetch(str(runs), ["a"], here)
@@ -80,7 +80,7 @@ def test_greeting_there(opened, runs, here):
 
 @pytest.mark.usefixtures("openrsync")
 def test_no_usable_rsync_here(opened, runs, here):
-    """An rsync here that is another program, or too old, is named, and files come without it."""
+    """An rsync here that is another program or too old is named, and the agent copies files."""
     write(runs, "a")
     told = []
     opened(notify=told.append).fetch(str(runs), ["a"], here)
@@ -103,7 +103,7 @@ def test_missing_here(opened, runs, here, monkeypatch, tmp_path):
 
 
 def test_runs_folder_missing(connection, runs, here):
-    """A runs folder that is gone is named."""
+    """A runs folder that no longer exists is named."""
     with pytest.raises(RemoteError, match="nowhere"):
         connection.fetch(str(runs / "nowhere"), ["a"], here)
 

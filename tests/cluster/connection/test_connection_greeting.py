@@ -37,7 +37,7 @@ def login_file(server, text, name=".bash_profile"):
 
 
 def needs(shell):
-    """Skip where a shell is not on this machine."""
+    """Skip the test if a shell is not on this machine."""
     if not shutil.which(shell):
         pytest.skip(f"{shell} is not on this machine")
 
@@ -57,7 +57,7 @@ def test_another_shell(server, opened, spied, shell):
 
 @pytest.mark.parametrize("shell", ["zsh", "fish", "tcsh"])
 def test_a_shell_that_is_started_once(server, opened, runs, here, shell):
-    """A login file that starts another shell, unless SHELL says that it did, is no fault."""
+    """A login file that starts another shell unless SHELL names it does no harm."""
     needs(shell)
     program = shutil.which(shell)
     login_file(server, f"[ $SHELL = {program} ] || {{ export SHELL={program}; exec {shell} -l; }}")
@@ -111,7 +111,7 @@ def test_what_the_message_says_to_do(server, opened, text, login):
     ],
 )
 def test_login_file_apart(server, opened, runs, here, text):
-    """What a login file reads is empty, what it writes is skipped, and all goes on after it."""
+    """A login file gets no input, its output is skipped, and the program runs after it."""
     if text in ("zsh", "fish", "tcsh"):
         needs(text)
     login_file(server, text)
@@ -228,7 +228,7 @@ def test_death_beside_a_job(server, opened):
     ],
 )
 def test_an_account_without_a_shell(server, opened, command, words):
-    """What a restricted account answers is shown; one that runs what it is sent works."""
+    """The answer of a restricted account is shown; an account that runs commands works."""
     with server.with_options(ForceCommand=command), pytest.raises(RemoteError, match=words):
         look(opened())
     with server.with_options(ForceCommand='rbash -c "$SSH_ORIGINAL_COMMAND"'):

@@ -187,7 +187,7 @@ def test_host_without_certificate(home, server, opened, certify):
 @pytest.mark.fabric_only("ssh checks host keys in its own words")
 @pytest.mark.parametrize("place", ["marker", "file"])
 def test_revoked_authority(home, server, opened, certify, place, tmp_path):
-    """What a revoked authority certified is refused."""
+    """A certificate of a revoked authority is refused."""
     authority = (home / "authority.pub").read_text()
     if place == "marker":
         with known(home).open("a") as file:
@@ -204,7 +204,7 @@ def test_revoked_authority(home, server, opened, certify, place, tmp_path):
 
 
 def test_revoked(home, server, opened):
-    """A revoked key is refused, whatever else names it."""
+    """A revoked key is refused even if another line accepts it."""
     line = server.known_host()
     known(home).write_text(f"{line}\n@revoked {line}\n")
     with pytest.raises(RemoteError, match="is marked @revoked"):
@@ -215,7 +215,7 @@ def test_revoked(home, server, opened):
 @pytest.mark.parametrize("names", ["*", "[127.0.0.1]:*", "127.0.0.*,[127.0.0.*]:*"])
 @pytest.mark.parametrize("plain", [False, True])
 def test_revoked_by_pattern(home, server, opened, names, plain):
-    """A key that is revoked under a pattern is refused, also where it is known by a hashed name."""
+    """A key that is revoked by a pattern is refused even if a hashed name accepts it."""
     key = " ".join(server.known_host().split()[1:])
     known(home).write_text(f"127.0.0.1 {key}\n" if plain else server.known_host() + "\n")
     subprocess.run(["ssh-keygen", "-H", "-f", known(home)], check=True, capture_output=True)
@@ -270,7 +270,7 @@ def test_known_elsewhere(home, server, opened, tmp_path):
 
 
 def test_key_of_known_kind(home, server, opened, tmp_path):
-    """Where the server has several keys, it is asked for the kind that is known."""
+    """If the server has several keys, it is asked for a known type."""
     second = tmp_path / "ecdsa"
     words = ["ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", str(second)]
     subprocess.run(words, check=True, capture_output=True)

@@ -137,7 +137,7 @@ def test_wrong_key(home, server, opened, tmp_path):
 
 
 def test_certificate(home, server, opened, tmp_path):
-    """A key whose certificate lies beside it logs in where only its authority is known."""
+    """A key with its certificate can log in if the server knows only the authority."""
     authority, key = tmp_path / "authority", tmp_path / "signed"
     make_key(authority)
     make_key(key)
@@ -238,7 +238,7 @@ def test_second_factor_given_up(home, second_factor, opened):
 
 @pytest.mark.fabric_only("ssh asks and refuses in its own words")
 def test_password(home, second_factor, opened):
-    """Where the server takes a password alone, it is asked for by user and host."""
+    """If the server accepts only a password, the prompt names user and host."""
     second_factor.client(home)
     user = Typist("wrong", "123456")
     with second_factor.with_options(PasswordAuthentication="yes", AuthenticationMethods="password"):
@@ -247,7 +247,7 @@ def test_password(home, second_factor, opened):
 
 
 def test_a_link_that_breaks_asks_for_no_second_code(home, runs):
-    """What is opened again by itself asks nobody: the user may have gone home."""
+    """A connection that reopens by itself prompts nobody: the user may have left."""
     asked = []
 
     def prompt(text, *, echo):
@@ -305,7 +305,7 @@ def test_the_key_agent_is_forwarded(forwarding, opened, is_there):
 
 
 def test_a_key_agent_that_is_gone_is_no_fault(home, server, opened, monkeypatch):
-    """Without an agent to forward, programs find one that does not answer, and go on."""
+    """Without an agent to forward, programs find one that does not answer, and continue."""
     monkeypatch.setenv("SSH_AUTH_SOCK", str(home / "gone"))
     write_config(home, server, f"IdentityFile {server.key}", "ForwardAgent yes")
     channel = opened()._transport.python(LIST_KEYS)

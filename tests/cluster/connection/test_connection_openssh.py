@@ -38,7 +38,7 @@ def to_cluster(runs, transport="auto"):
 
 
 def test_an_open_connection_is_used(master, server, runs, here):
-    """Where ssh has a connection open, all goes over it, and nobody logs in again."""
+    """If ssh has an open connection, everything uses it, and there is no login."""
     master()
     write(runs, "a")
     before = server.counts()
@@ -66,7 +66,7 @@ def test_no_open_connection(master, server, runs):
 
 
 def test_an_open_connection_that_ends(master, home, runs):
-    """A connection of ssh that ends meanwhile is a lost link, and nobody logs in instead."""
+    """If ssh's connection ends meanwhile, the link is lost, and there is no new login."""
     master()
     connection = connect(to_cluster(runs))
     look(connection)
@@ -78,7 +78,7 @@ def test_an_open_connection_that_ends(master, home, runs):
 
 
 def test_passphrase(home, server, opened, tmp_path):
-    """What ssh asks for a key goes to the user, again after a wrong answer."""
+    """A question of ssh for a passphrase is shown to the user, again after a wrong answer."""
     key = tmp_path / "locked"
     key.write_bytes(server.key.read_bytes())
     key.chmod(0o600)
@@ -111,7 +111,7 @@ def test_an_unknown_host_key(home, server, opened):
 
 
 def test_a_changed_host_key(server, opened):
-    """A changed host key is refused, whoever could answer."""
+    """A changed host key is refused, also with a terminal."""
     server.change_host_key()
     with pytest.raises(RemoteError, match=r"host key of cluster .* has CHANGED.*ssh-keygen -R"):
         opened(prompt=Typist())
@@ -146,7 +146,7 @@ def test_a_key_that_only_ssh_can_use(home, server, runs, tmp_path):
 
 
 def test_second_factor_without_anybody(home, runs):
-    """A code that nobody can type is not waited for."""
+    """Without a terminal, there is no wait for a code."""
     with SshServer(code="123456") as server:
         server.client(home)
         started = time.monotonic()
@@ -193,7 +193,7 @@ def _is_running(home):
 
 @pytest.mark.parametrize("name", ["remex 100%", "n" * 90])
 def test_any_temporary_folder(opened, tmp_path, monkeypatch, name):
-    """The sockets find a place, whatever the folder for temporary files is called."""
+    """Sockets have a short path even if the temporary folder's path is long."""
     folder = tmp_path / name
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", os.fspath(folder))

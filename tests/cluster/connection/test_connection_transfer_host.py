@@ -79,7 +79,7 @@ def test_a_link_that_breaks(connection, link, runs, here):
 
 
 def test_a_host_that_refuses(connection, data, runs, here):
-    """A transfer host that cannot be reached is told by its name."""
+    """A transfer host that cannot be reached is named."""
     write(runs, "a")
     data.daemon.stop()
     try:

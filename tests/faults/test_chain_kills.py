@@ -6,7 +6,7 @@ import pytest
 from support.invariants import Snapshot, assert_clean, assert_ran_once
 from support.kills import Moment, disturb, kill_agents
 from support.proxy import Proxy
-from support.stages import let_go, runs_of, write_chain
+from support.stages import let_go, mend, runs_of, write_chain
 
 GROUPINGS = {"plain": (), "array": ("--remex-array",), "pack": ("--remex-pack=2",)}
 VICTIMS = ("client", "agent", "link")
@@ -24,13 +24,18 @@ def proxy(sshd, home):
         yield proxy
 
 
+def hits(user, cluster, proxy):
+    """Return what ends a command, by what it hits."""
+    return {"client": user.kill, "agent": lambda: kill_agents(cluster), "link": proxy.cut}
+
+
 def test_chain(user, cluster, proxy, chance, tally, number):
     """A chain that is hit up to three times ends with one job for each run, each link in place."""
     victim = VICTIMS[number % len(VICTIMS)]
     grouping = list(GROUPINGS)[number // len(VICTIMS) % len(GROUPINGS)]
     options = GROUPINGS[grouping]
     write_chain(user, how="well")
-    hits = {"client": user.kill, "agent": lambda: kill_agents(cluster), "link": proxy.cut}
+    hit = hits(user, cluster, proxy)[victim]
     waits = chance.random() < 0.5  # the first stage runs until the others are submitted
     if not waits:
         let_go(user)
@@ -38,7 +43,7 @@ def test_chain(user, cluster, proxy, chance, tally, number):
     with tally.case(f"{victim} hit while launching a chain ({grouping})") as case:
         for _ in range(chance.randint(1, MOST)):
             moment = Moment.of_a_launch(chance, EXPERIMENTS)
-            case.injected(disturb(user, moment, hits[victim], "--remex-submit", *options))
+            case.injected(disturb(user, moment, hit, "--remex-submit", *options))
         user.submit(*options)
         let_go(user)
         user.pytest("--remex-status").told()
@@ -47,4 +52,53 @@ def test_chain(user, cluster, proxy, chance, tally, number):
         assert_ran_once(user, cluster, EXPERIMENTS)
         assert [runs_of(user, stage) for stage in STAGES] == [[1, 1]] * len(STAGES)
         assert user.collect().well().text.count(" PASSED ") == EXPERIMENTS
+        assert_clean(user, before)
+
+
+def test_retry(user, cluster, proxy, chance, tally, number):
+    """A retry that is hit up to three times sends what failed and what hangs on it, once each."""
+    victim = VICTIMS[number % len(VICTIMS)]
+    grouping = list(GROUPINGS)[number // len(VICTIMS) % len(GROUPINGS)]
+    options = ("--remex-submit", "--remex-retry", *GROUPINGS[grouping])
+    write_chain(user, how=("exit", "empty")[number % 2])
+    before = Snapshot.of(user.repository)
+    user.submit(*GROUPINGS[grouping])
+    let_go(user)
+    cluster.wait()
+    mend(user)
+    if chance.random() < 0.5:  # else only the retry itself learns how the jobs ended
+        user.pytest("--remex-status").told()
+    with tally.case(f"{victim} hit while retrying a chain ({grouping})") as case:
+        for _ in range(chance.randint(1, MOST)):
+            moment = Moment.of_a_launch(chance, EXPERIMENTS // 2)
+            hit = hits(user, cluster, proxy)[victim]
+            case.injected(disturb(user, moment, hit, *options))
+        user.pytest(*options).well()
+        cluster.wait()
+        user.pytest(*options).well()  # what the interrupted commands could not know yet
+        assert user.collect().well().text.count(" PASSED ") == EXPERIMENTS
+        assert runs_of(user, "birth") == [1, 1, 1]
+        assert [sum(runs_of(user, stage)) for stage in STAGES[1:]] == [2, 2]
+        assert_clean(user, before)
+
+
+def test_replicates(user, cluster, proxy, chance, tally, number):
+    """What --remex-again had begun when it was hit is finished by a plain submit, once each."""
+    victim = VICTIMS[number % len(VICTIMS)]
+    grouping = list(GROUPINGS)[number // len(VICTIMS) % len(GROUPINGS)]
+    options = GROUPINGS[grouping]
+    write_chain(user, how="well")
+    let_go(user)
+    before = Snapshot.of(user.repository)
+    user.submit(*options)
+    with tally.case(f"{victim} hit while adding replicates ({grouping})") as case:
+        for _ in range(chance.randint(1, MOST)):
+            moment = Moment.of_a_launch(chance, EXPERIMENTS)
+            hit = hits(user, cluster, proxy)[victim]
+            case.injected(disturb(user, moment, hit, "--remex-submit", "--remex-again", *options))
+        user.submit(*options)
+        known = len(user.states())
+        case.check(user, known)
+        assert_ran_once(user, cluster, known)
+        assert user.collect().well().text.count(" PASSED ") == known
         assert_clean(user, before)

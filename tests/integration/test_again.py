@@ -96,7 +96,7 @@ def test_another_clone(empty_project):
     shutil.rmtree(project.output)
     assert words(project.pytest("--remex-submit", "-v"))["grid[a=2-r2]"] == "ALREADY SUBMITTED"
     shutil.rmtree(project.output)
-    project.pytest("--remex-collect").assert_outcomes(passed=4)
+    project.pytest("--remex-collect", "-n", "2").assert_outcomes(passed=4)
     assert list(results(project.output / "grid")["replicate"]) == [1, 1, 2, 2]
     shutil.rmtree(project.output)
     chosen = project.pytest("--remex-submit", "--remex-again", "-v", "-k", "a=1")

@@ -121,6 +121,22 @@ def _collected(
             f"{item.nodeid} comes after {before.name if before else '?'}, whose file {path} is not "
             f"there"
         )
-    module = pytest.Module.from_parent(session, path=path)
+    module = pytest.Module.from_parent(_folder_of(session, path), path=path)
     for each in experiments(list(session.genitems(module))):
         yield key_of_item(each), each
+
+
+def _folder_of(session: pytest.Session, path: Path) -> pytest.Collector:
+    """Return the collector of a file's folder, whose conftest.py is read, as are those above."""
+    parent: pytest.Collector = session
+    root = session.config.rootpath
+    if not path.is_relative_to(root):
+        return session
+    names = path.relative_to(root).parts[:-1]
+    for folder in (root, *(root.joinpath(*names[: place + 1]) for place in range(len(names)))):
+        hook = session.gethookproxy(folder.parent)
+        found = hook.pytest_collect_directory(path=folder, parent=parent)
+        if found is not None:
+            parent = found
+            session.config.hook.pytest_make_collect_report(collector=parent)
+    return parent

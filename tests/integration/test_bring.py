@@ -130,3 +130,21 @@ def test_another_remote(empty_project):
     plan.stdout.fnmatch_lines([f"submit would be refused: 1 experiment: {said}*"])
     submit = project.pytest("--remex-submit", "more/later_sweep.py")
     submit.stdout.fnmatch_lines([f"*not submitted: {said}*"])
+
+
+def test_remote_of_a_folder(empty_project):
+    """An upstream that is added runs where the conftest.py of its own folder says."""
+    project = empty_project
+    write(project)
+    project.write("pytest.ini", "[pytest]\npythonpath = .\n")
+    runs = repr(str(project.path / "elsewhere"))
+    first = (project.path / "sweeps.py").read_text().partition("@sweep({'b'")[0]
+    (project.path / "sweeps.py").unlink()
+    project.write("up/first_sweep.py", first.partition('@sweep({"b"')[0])
+    project.write("down/later_sweep.py", LATER.replace("from sweeps", "from up.first_sweep"))
+    for folder in ("up", "down"):
+        project.write(f"{folder}/conftest.py", OTHER.replace("RUNS", runs))
+    submit = project.pytest("--remex-submit", "-v", "down")
+    submit.stdout.fnmatch_lines(["up/first_sweep.py::first?a=1? SUBMITTED*"])
+    submit.assert_outcomes(passed=2)
+    assert len([*(project.path / "elsewhere").glob("*_later_*")]) == 1

@@ -111,7 +111,7 @@ def test_an_end_outlives_the_output_folder(project):
 
 @pytest.fixture
 def collected(project):
-    """Return a project whose runs were collected, by an output folder that is gone since."""
+    """Return a project whose runs were collected by an output folder that no longer exists."""
     project.write("pytest.ini", "[pytest]\nremex_runs = elsewhere/runs\n")
     project.runs = project.path / "elsewhere/runs"
     project.ran()
@@ -127,7 +127,7 @@ def marks(project):
 
 
 def test_a_fresh_clone_is_told_who_collected_what_was_purged(collected):
-    """It is no failure: the message says who has the outputs since when, and how to get them."""
+    """It is not a failure: the message says who has the outputs, and how to get them."""
     for run in collected.run_directories():
         shutil.rmtree(run)
     result = collected.pytest("--remex-collect", "-rs")
@@ -146,7 +146,7 @@ def test_a_fresh_clone_is_told_who_collected_what_was_purged(collected):
 
 @pytest.mark.parametrize("way", ["copy", "again"])
 def test_what_that_message_names_works(collected, way):
-    """The outputs copied from there are judged; --remex-retry=all runs what it is asked for."""
+    """Outputs copied from there are judged; --remex-retry=all reruns the selected experiments."""
     for run in collected.run_directories():
         shutil.rmtree(run)
     collected.pytest("--remex-collect").assert_outcomes(skipped=3)
@@ -159,7 +159,7 @@ def test_what_that_message_names_works(collected, way):
 
 
 def test_a_collect_marks_once_what_it_fetched(collected):
-    """A second output folder fetches what is still there, and leaves the first one's mark."""
+    """A second output folder fetches existing outputs, and keeps the first one's note."""
     assert marks(collected) == 1
     collected.pytest("--remex-collect").assert_outcomes(passed=3)
     collected.pytest("--remex-collect").assert_outcomes(passed=3)
@@ -179,7 +179,7 @@ def test_a_mark_that_was_not_made_is_made_later(collected):
 
 
 def test_a_collect_from_a_runs_folder_that_takes_no_record(project):
-    """A runs folder in which nothing can be written, as on a full disk, is no fault of it."""
+    """A runs folder that cannot be written, as on a full disk, is not an error of status."""
     project.write("pytest.ini", "[pytest]\nremex_runs = elsewhere/runs\n")
     project.runs = project.path / "elsewhere/runs"
     project.ran()

@@ -93,7 +93,7 @@ def failing(empty_project):
 
 
 def test_status_of_failures(failing):
-    """A failed job is a failed item; failures are told once by cause, and what runs by its output.
+    """A failed job is a failed item; each cause is shown once, and output of running jobs.
 
     pytest's last line counts states, and no section is printed for each failure.
     """
@@ -115,7 +115,7 @@ def test_status_of_failures(failing):
 
 
 def test_status_that_cannot_ask(failing):
-    """What keeps a status from asking is told in full: no board tells it."""
+    """An error that prevents a query is shown in full, without a board."""
     failing.write("conftest.py", REMOTE)
     result = failing.pytest("--remex-status")
     assert result.ret != 0
@@ -148,7 +148,7 @@ def test_status_exit_codes(project):
 
 
 def test_hook_for_progress_that_returns_nonsense(failing):
-    """A progress that is no part of 1 is told, and left out."""
+    """A progress that is not between 0 and 1 is reported and ignored."""
     failing.write("conftest.py", "def pytest_remex_progress(run):\n    return '25%'\n")
     result = failing.pytest("--remex-status")
     result.stdout.fnmatch_lines(["*the hook pytest_remex_progress returned '25%': return 0 to 1*"])
@@ -156,7 +156,7 @@ def test_hook_for_progress_that_returns_nonsense(failing):
 
 
 def test_output_that_acts_on_a_terminal(empty_project):
-    """Escapes in a job's output change nothing in the terminal of whoever looks."""
+    """Escape sequences in a job's output do not reach the terminal."""
     empty_project.edit(
         "run.sbatch", "cat input.txt", r"printf 'a\033]0;owned\007\033[31mred\033[2J'"
     )
@@ -171,7 +171,7 @@ def test_output_that_acts_on_a_terminal(empty_project):
 
 
 def test_status_before_submit(project):
-    """What was not submitted is skipped and says so; nothing is written."""
+    """Experiments that were not submitted are skipped, with that reason; nothing is written."""
     result = project.pytest("--remex-status", "-v")
     result.assert_outcomes(skipped=3)
     result.stdout.fnmatch_lines(["*a=1] NOT SUBMITTED*"])
@@ -179,7 +179,7 @@ def test_status_before_submit(project):
 
 
 def test_status_runs_no_body(waiting):
-    """Status asks for states; neither bodies nor their other fixtures run."""
+    """Status queries states; neither sweep bodies nor their other fixtures run."""
     result = waiting.pytest("--remex-status", "-v")
     assert result.ret == 10
     result.stdout.fnmatch_lines(["*= 2 running, 2 pending in *"])
@@ -208,7 +208,7 @@ def test_wait(waiting):
 
 
 def test_wait_that_is_interrupted(waiting):
-    """Ctrl-C ends the wait, says that the jobs go on, and shows where they are."""
+    """Ctrl-C ends the wait, says that the jobs go on, and shows their states."""
     process = waiting.start("--remex-status", "--remex-wait")
     for line in process.stdout:
         if "RUNNING" in line:
@@ -246,7 +246,7 @@ def test_cancel(waiting):
 
 
 def test_cancel_a_part(waiting):
-    """Cancel ends the jobs of the chosen experiments alone."""
+    """Cancel ends only the jobs of the selected experiments."""
     waiting.pytest("--remex-cancel", "-k", "1")
     waiting.release_waiting()
     waiting.wait()
@@ -263,7 +263,7 @@ def test_cancel_what_has_ended(project):
 
 
 def test_queue_that_was_killed(waiting):
-    """A run whose queue process died is NODE_FAIL, and the others go on with the next command."""
+    """A run whose queue process died is NODE_FAIL, and the next command continues the others."""
     waiting.pytest("--remex-status", "--remex-wait=1")
     os.kill(queue_of(waiting.runs), signal.SIGKILL)
     waiting.release_waiting()
@@ -274,7 +274,7 @@ def test_queue_that_was_killed(waiting):
 
 
 def test_json_that_cannot_be_written(project):
-    """A file for scripts that cannot be written is told with its path, and fails the command."""
+    """A JSON file that cannot be written is named, and fails the command."""
     project.ran()
     result = project.pytest("--remex-status", "--remex-json", "run.sbatch/status.json")
     assert result.ret == pytest.ExitCode.TESTS_FAILED

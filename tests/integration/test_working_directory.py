@@ -41,7 +41,7 @@ def test_runs_are_patched(project):
 
 
 def test_patch_that_raises(project):
-    """The working directory is restored where a patch raises or changes it."""
+    """The working directory is restored if a patch raises or changes it."""
     project.sweeps("""
         import os
         from pathlib import Path
@@ -83,6 +83,6 @@ def test_checkout_option(project):
 
 
 def test_checkout_option_needs_plan(project):
-    """--remex-checkout can only be used with --remex-plan alone."""
+    """--remex-checkout can only be used with --remex-plan."""
     result = project.pytest("sweeps.py", "--remex-checkout=there")
     result.stderr.fnmatch_lines(["*--remex-checkout can only be used with --remex-plan"])

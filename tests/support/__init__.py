@@ -1,1 +1,1 @@
-"""What cluster tests and benchmarks share: a real Slurm, a real sshd, and faults for both."""
+"""Helpers of cluster tests and benchmarks: a real Slurm, a real sshd, and faults for both."""

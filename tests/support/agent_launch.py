@@ -60,11 +60,11 @@ class Launch:
         return [event for event in events if not isinstance(event, Waiting)]
 
     def release(self, *jobs):
-        """Release jobs and return the events; one that was not submitted here is told as r's."""
+        """Release jobs and return the events; one that was not submitted here belongs to r."""
         return self.agent().ask(Release(str(self.runs), SLURM, self._runs_of(jobs)))
 
     def cancel(self, *jobs):
-        """Cancel jobs and return the events; one that was not submitted here is told as r's."""
+        """Cancel jobs and return the events; one that was not submitted here belongs to r."""
         return self.agent().ask(Cancel(str(self.runs), SLURM, self._runs_of(jobs)))
 
     def _runs_of(self, jobs):

@@ -19,7 +19,7 @@ from support.sshd import SshServer
 
 @pytest.fixture(scope="session")
 def requirements() -> None:
-    """Skip where a real cluster cannot be had; under CI=true that is a failure."""
+    """Skip the test if a real cluster is not possible; with CI=true that is a failure."""
     if missing := lacking():
         refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
         refuse(f"a real Slurm and sshd on this machine need {', '.join(missing)}")

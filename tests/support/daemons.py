@@ -67,7 +67,7 @@ class Daemon:
         return self.process is not None and self.process.poll() is None
 
     def launch(self) -> None:
-        """Start the program without waiting for it to serve; nothing happens where it runs."""
+        """Start the program, unless it runs, without waiting for it to serve."""
         if self.running:
             return
         with self.output.open("ab") as output:

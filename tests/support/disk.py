@@ -43,7 +43,7 @@ class SmallDisk:
 
     @classmethod
     def refused(cls) -> str:
-        """Say why this user may mount none; empty where it may."""
+        """Return why this user may not mount one; empty if it may."""
         try:
             with cls():
                 return ""

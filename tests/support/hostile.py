@@ -58,7 +58,7 @@ ODD = (
 
 
 def hostile(canary: Path) -> st.SearchStrategy[str]:
-    """Return any text; much of it makes the file `canary` where it is ever run or opened."""
+    """Return any text; much of it creates the file `canary` if it is ever run or opened."""
     attack = st.sampled_from(ATTACKS).map(lambda text: text.format(canary=canary))
     part = attack | st.sampled_from(ODD) | st.text(max_size=20)
     return st.lists(part, min_size=1, max_size=3).map("".join)

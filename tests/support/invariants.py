@@ -1,4 +1,4 @@
-"""What must hold after any crash, once the same command has been run again."""
+"""The invariants after any crash, once the same command has been run again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEPT = ("index", "HEAD", "config", "ORIG_HEAD", "FETCH_HEAD", "packed-refs", "in
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A repository as its user sees it: every file, and what git keeps beside its objects."""
+    """A snapshot of a repository: every file, and all files of git except objects."""
 
     files: dict[str, str]
     refs: str
@@ -60,7 +60,7 @@ def _entries(folder: Path) -> tuple[str, ...]:
 
 
 def jobs_below(cluster: SlurmCluster, runs: Path) -> dict[str, list[SlurmJob]]:
-    """Return the jobs that the controller remembers of a runs folder, by what each was to run.
+    """Return the jobs of a runs folder that the controller remembers, by their runs.
 
     That is a run directory, or an array's folder and the number of the task.
     """
@@ -90,7 +90,7 @@ def assert_once(user: User, cluster: SlurmCluster, count: int) -> None:
 
 
 def assert_ran_once(user: User, cluster: SlurmCluster, count: int) -> dict[str, list[SlurmJob]]:
-    """Assert that so many experiments ran once each, in jobs of which each had one released.
+    """Assert that so many experiments ran once each, with one released job each.
 
     Returns:
         The jobs, as `jobs_below` returns them.

@@ -61,7 +61,7 @@ class Moment:
         earlier: int = 0,
         longest: float = LONGEST,
     ) -> bool:
-        """Wait for the moment; return False where the command ended before it."""
+        """Wait for the moment; return False if the command ended before it."""
         deadline = time.monotonic() + longest
         while process.poll() is None and _lines(user, self.state) < earlier + self.count:
             assert time.monotonic() < deadline, f"no {self.state} within {longest} s"

@@ -72,18 +72,18 @@ class Done:
         return words in self.text
 
     def plain(self) -> Done:
-        """Fail where a traceback of the plugin or of pytest shows; give itself."""
+        """Fail if the output has a traceback of the plugin or of pytest; return itself."""
         for sign in ("Traceback (most recent", "INTERNALERROR", "pytest_remex/", "Warning:"):
             assert sign not in self.text, self.text
         return self
 
     def well(self) -> Done:
-        """Fail where the command did; give itself."""
+        """Fail if the command failed; return itself."""
         assert self.code == 0, self.text
         return self.plain()
 
     def told(self) -> Done:
-        """Fail where a status did not tell; whatever states it told of. Give itself."""
+        """Fail if a status could not report states, whatever they are; return itself."""
         assert self.code in {0, 1, 10}, self.text
         return self.plain()
 
@@ -180,7 +180,7 @@ class User:
         return self.pytest("--remex-collect", "-v", "--remex-wait=60", *arguments)
 
     def states(self) -> dict[str, dict[str, Any]]:
-        """Ask where the experiments are; give what --remex-json says, by run directory."""
+        """Query the experiments; return the contents of --remex-json, by run directory."""
         path = self.home / "status.json"
         self.pytest("--remex-status", f"--remex-json={path}").told()
         return {row["directory"]: row for row in json.loads(path.read_text())}

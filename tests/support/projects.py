@@ -43,7 +43,7 @@ FILES = {"inlist_project": INLIST, "run.sbatch": SCRIPT, "README": "A test's sta
 
 @dataclass(frozen=True)
 class Project:
-    """Where a project's parts are: three repositories and the folder of run directories."""
+    """The paths of a project: three repositories and the folder of run directories."""
 
     repository: Path
     origin: Path

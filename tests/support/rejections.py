@@ -1,4 +1,4 @@
-"""What sbatch says when Slurm refuses a job for good, for now, or in a way that leaves doubt.
+"""The messages of sbatch for a refusal that is final, temporary, or unclear.
 
 The words are those of slurm_errno.c in Slurm 22.05 (a rate limit: 24.11), as sbatch prints them.
 """

@@ -1,4 +1,4 @@
-"""What this machine must have for a real Slurm and a real sshd."""
+"""The requirements on this machine for a real Slurm and a real sshd."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "
 
 
 def lacking() -> list[str]:
-    """Name what stands in the way of the cluster tests; an empty list: they can run."""
+    """Return what prevents the cluster tests; an empty list means that they can run."""
     missing = [f"the program {name}" for name in PROGRAMS if not shutil.which(name, path=PATH)]
     if not sys.platform.startswith("linux"):
         return ["Linux"]

@@ -59,7 +59,7 @@ def accepts_late(seconds: float) -> str:
 
 
 def says(number: object, then: str) -> str:
-    """Return a fault: it prints a number that is no job of this call, then does something else."""
+    """Return a fault that prints a number of another job, then does something else."""
     return f"echo {shlex.quote(str(number))}\n{then}"
 
 
@@ -71,7 +71,7 @@ def rejects(message: str) -> str:
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a shim: who called, where, and with what arguments (joined by a space)."""
+    """One call of a shim: the caller, its folder, and the arguments (joined by a space)."""
 
     parent: int
     folder: Path
@@ -86,7 +86,7 @@ class Shims:
         self.folder = folder
 
     def put(self, fault: str = "", program: str = "sbatch", times: int = 1_000_000) -> None:
-        """Put a shim in place; after so many calls it only forwards. Counting starts anew."""
+        """Install a shim; after so many calls it only forwards. Counting starts again."""
         real = shutil.which(program)
         if real is None:
             raise FileNotFoundError(f"{program}: not on PATH, so a shim cannot wrap it")
@@ -98,7 +98,7 @@ class Shims:
         script.rename(self.folder / program)
 
     def submissions(self, fault: str, times: int = 1_000_000) -> None:
-        """Put a fault before sbatch that neither meets nor counts `sbatch --version`."""
+        """Put a fault before sbatch that ignores and does not count `sbatch --version`."""
         self.put(fault, times=times)
         script = self.folder / "sbatch"
         first, real, rest = script.read_text().split("\n", 2)

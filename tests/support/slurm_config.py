@@ -29,7 +29,7 @@ DEFAULTS = {
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a cluster's files and ports are; `accounting_port` None: it keeps no accounts."""
+    """A cluster's files and ports; without accounting, `accounting_port` is None."""
 
     name: str
     folder: Path

@@ -37,7 +37,7 @@ EVENTS = {
 
 @dataclass(frozen=True)
 class Counts:
-    """What sshd has logged: connections it took, log-ins, sessions (commands, shells, subsystems).
+    """The counts in sshd's log: connections, logins, sessions (commands, shells, subsystems).
 
     `refused` counts connections past MaxStartups, of which sshd logs at most one a minute.
     """
@@ -143,7 +143,7 @@ class SshServer:
 
     @contextmanager
     def with_options(self, **options: str) -> Iterator[None]:
-        """Run with other sshd_config lines for the length of a with block; sessions go on."""
+        """Run with other sshd_config lines during a with block; sessions continue."""
         before = self._options
         self._restart_with(before | options)
         try:

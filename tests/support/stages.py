@@ -76,7 +76,7 @@ def write_chain(user: User, alphas: str = "[1.8]", how: str = "exit") -> None:
 
 
 def let_go(user: User) -> None:
-    """Let the jobs go on."""
+    """Let the jobs continue."""
     (user.project.runs / ".go").touch()
 
 

@@ -1,4 +1,4 @@
-"""What became of the faults that a campaign injected: tried, survived, lost, doubled."""
+"""The results of a campaign's faults: tried, survived, lost, doubled."""
 
 from __future__ import annotations
 

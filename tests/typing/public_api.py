@@ -1,4 +1,4 @@
-"""What a type checker knows of the public API: mypy reads this file, and nothing runs it."""
+"""The public API as a type checker sees it: mypy reads this file; it is never run."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

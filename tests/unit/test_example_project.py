@@ -56,7 +56,7 @@ def read(path):
 
 @pytest.mark.parametrize("index", [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5])
 def test_radius(simulate, sweeps, index):
-    """The surface is where the analytic solutions and the tables have it."""
+    """The surface is that of the analytic solutions and the tables."""
     history, done = simulate(polytropic_index=index, **COARSE)
     assert history[-1]["xi"] == pytest.approx(sweeps.RADIUS[index], abs=2e-9)
     assert re.search(r"surface at xi = \d", done.stdout)

@@ -61,7 +61,7 @@ def grows_in_line(work, *needs):
 
 
 def test_more_than_in_line_is_seen():
-    """What compares each with all is not taken for in line."""
+    """A function that compares each with all is recognized as quadratic."""
     ok, _ = grows_in_line(lambda count: [[a == b for b in range(count)] for a in range(count)], int)
     assert not ok
 
@@ -81,7 +81,7 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize("is_array", [True, False])
 def test_whose_jobs_are(folder, is_array):
-    """The jobs of an array, or single ones, are told from others', cancelled and looked up."""
+    """Jobs of an array, or single ones, are recognized, cancelled and looked up in linear time."""
 
     def make(count):
         runs = folder()
@@ -168,7 +168,7 @@ def test_launch_records(folder):
 
 
 def test_trees():
-    """Ids of changed trees cost by the changed folders alone."""
+    """The cost of a changed tree's id grows only with the changed folders."""
 
     def look(count):
         entries = [TreeEntry(b"%d/%d" % (n % 10, n), "100644", "1" * 40) for n in range(count)]

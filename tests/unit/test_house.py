@@ -1,4 +1,4 @@
-"""What neither ruff nor import-linter, whose contracts are in pyproject.toml, can check."""
+"""Rules that neither ruff nor import-linter can check."""
 
 import ast
 import sys

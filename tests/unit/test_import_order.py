@@ -53,6 +53,6 @@ def test_public_functions_are_not_hidden(order):
 
 
 def test_no_module_has_a_public_name():
-    """No module beside `sweep`, which is imported first, is named as something public."""
+    """No module has the name of something public, except `sweep`, which is imported first."""
     taken = {name.rpartition(".")[2] for name in MODULES if name.count(".") == 1}
     assert taken & PROMISED == {"sweep"}

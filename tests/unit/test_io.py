@@ -1,4 +1,4 @@
-"""How a file that cannot be written is told."""
+"""Messages for files that cannot be written."""
 
 import errno
 import os

@@ -45,7 +45,7 @@ def run(tmp_path):
 
 
 def test_log(run):
-    """The log is the text of the job's output, whatever its bytes; empty where none is here."""
+    """The log is the text of the job's output, for any bytes; empty if there is none."""
     assert run.log == ""
     (run.path / "slurm.out").write_bytes(b"caf\xe9\r\n")
     assert replace(run, output=run.path / "slurm.out").log == "caf\ufffd\n"
@@ -85,7 +85,7 @@ def test_a_remote_is_a_place(tmp_path):
 
 
 def test_transfer_host():
-    """It is a host's name beside a host; a recorded remote on the same host takes today's."""
+    """It applies to a host; a recorded remote on the same host uses the current one."""
     for host, value in (("a", "-oProxyCommand=x"), (None, "data")):
         with pytest.raises(SweepError, match="transfer_host="):
             Remote(host, transfer_host=value)

@@ -24,7 +24,7 @@ ANY = st.text(max_size=60)
 @example("-rf")
 @example("")
 def test_slug(text):
-    """A slug is a plain file name, and no option, whatever the text."""
+    """A slug is a plain file name, and not an option, for any text."""
     slug = names.slug(text)
     assert slug
     assert not slug.startswith(("-", "."))

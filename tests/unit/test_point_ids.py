@@ -49,7 +49,7 @@ def test_unique_whatever_the_values(values):
 
 
 def test_order_does_not_matter():
-    """The values of a grid in another order, or beside others, have the same texts."""
+    """The values of a grid in another order, or with others, have the same texts."""
     values = list(np.linspace(0, 1, 8))
     assert sorted(ids(a=values)) == sorted(ids(a=values[::-1]))
     assert {*ids(a=values)} < {*ids(a=[*values, 5.123456789, 6.0])}

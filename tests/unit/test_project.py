@@ -1,4 +1,4 @@
-"""What the repository says of itself holds: versions agree, links lead somewhere."""
+"""The repository is consistent: versions agree, links have targets."""
 
 import re
 import tomllib

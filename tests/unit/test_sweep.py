@@ -1,4 +1,4 @@
-"""The decorator, the grid that it stands for, and the call of a sweep function."""
+"""The decorator, its grid, and the call of a sweep function."""
 
 import json
 import math
@@ -87,7 +87,7 @@ def test_plain_values(value, expected):
 
 @given(JSON)
 def test_json_values_stay(value):
-    """What JSON can hold is kept as it is, and comes back from JSON."""
+    """JSON values are kept unchanged, and are read back from JSON."""
     assert plain(value, "x") == value
     assert json.loads(json.dumps(plain(value, "x"))) == value
 
@@ -108,7 +108,7 @@ def test_only_what_json_holds(value):
 
 @given(st.lists(st.text(), min_size=1, unique=True))
 def test_any_text_makes_points(texts):
-    """Different texts are different points, whatever they hold."""
+    """Different texts are different points, whatever they contain."""
     points = expand(plan({"text": texts}, name="grid"))
     assert [point["text"] for point in points] == texts
     assert len({point_id(point) for point in points}) == len(texts)
@@ -134,7 +134,7 @@ def test_script_and_inputs():
     [(None, ()), ("a", ("a",)), (["a", "b"], ("a", "b")), (("a",), ("a",)), ([], ())],
 )
 def test_config_files(config_file, files):
-    """A config file may be one or a list; the first is the one of those who read one."""
+    """A config file may be one or a list; readers of a single one use the first."""
     found = plan(name="grid", config_file=config_file)
     assert found.config_files == files
     assert found.config_file == (files[0] if files else None)
@@ -178,7 +178,7 @@ def test_texts_that_cannot_be_meant(options, words):
 
 @pytest.mark.parametrize("pattern", ["", "  ", None, 3, "a\0"])
 def test_optional_takes_a_pattern(pattern):
-    """`optional` refuses what is no pattern."""
+    """`optional` refuses a text that is not a pattern."""
     with pytest.raises(SweepError, match=r"^optional: "):
         optional(pattern)
 
@@ -191,7 +191,7 @@ def called(function, *arguments):
 
 
 def test_yield_gives_the_run():
-    """What comes after yield gets the run, and its return is the measures."""
+    """The code after yield gets the run, and returns the measures."""
 
     def star():
         run = yield
@@ -233,7 +233,7 @@ def test_close_runs_finally():
 
 
 def test_check_raises_the_users_own():
-    """What a check raises is the user's own exception."""
+    """A check raises the user's own exception."""
 
     def star():
         yield
@@ -245,7 +245,7 @@ def test_check_raises_the_users_own():
 
 @pytest.mark.parametrize("value", [3, [1], "text"])
 def test_measures_are_a_dict(value):
-    """A return that is no dict is refused, with its value."""
+    """A return value that is not a dict is refused, and shown."""
 
     def star():
         yield

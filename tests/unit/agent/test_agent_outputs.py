@@ -94,7 +94,7 @@ def test_a_pattern_that_leaves_is_refused(agent, run, pattern):
 
 
 def test_a_run_directory_that_is_a_link_is_refused(agent, run, tmp_path):
-    """Nothing behind it is listed, and the reason is told."""
+    """Its contents are not listed, and the reason is reported."""
     run.rename(tmp_path / "archive")
     run.symlink_to(tmp_path / "archive")
     outputs = ask(agent, run, "a.out", "**")
@@ -103,14 +103,14 @@ def test_a_run_directory_that_is_a_link_is_refused(agent, run, tmp_path):
 
 
 def test_a_run_directory_that_is_gone(agent, run):
-    """A run directory that is not there is told apart from one without outputs."""
+    """A missing run directory is distinguished from one without outputs."""
     assert not ask(agent, run, "nothing").gone
     gone = ask(agent, run.parent / "other", "nothing")
     assert (gone.gone, gone.files, gone.missing) == (True, [], ["nothing"])
 
 
 def test_a_runs_folder_that_is_gone(agent, run):
-    """Without the runs folder nothing is said of its run directories: it may not be mounted."""
+    """Without the runs folder its run directories do not count as missing: it may be unmounted."""
     run.parent.rename(run.parent.parent / "away")
     with pytest.raises(AgentError, match=r"is missing: is its file system mounted"):
         ask(agent, run, "a.out")
@@ -127,13 +127,13 @@ def test_the_newest_files_are_listed(agent, run):
 
 
 def read_end(agent, run, pattern, start=-4, most=100):
-    """Return what is told of one piece of a job's output."""
+    """Return the answer for one piece of a job's output."""
     parts = [LogPart(run.name, pattern, start, most)]
     return agent.ask(ReadLogs(str(run.parent), parts))
 
 
 def test_pieces_of_output(agent, run):
-    """A piece of a job's output is told with its place, from the end or from a byte on."""
+    """A piece of a job's output comes with its position, from the end or from a byte on."""
     (run / "a.out").write_bytes(b"0123456789\xff")
     (end,) = read_end(agent, run, "*.out")
     assert (end.path, end.start, end.size, end.text) == ("a.out", 7, 11, "789\udcff")
@@ -145,7 +145,7 @@ def test_pieces_of_output(agent, run):
 
 @pytest.mark.parametrize("pattern", ["LOGS/link", "way_out/secret", "pipe", "way_out"])
 def test_output_that_is_no_file(agent, run, pattern):
-    """Output behind a link, or in a pipe, is told as not read, and nothing waits for it."""
+    """Output behind a link, or in a pipe, is refused, and nothing waits for it."""
     os.mkfifo(run / "pipe")
     told = read_end(agent, run, pattern)
     assert [bool(each.refused) for each in told] == [True] * len(told)
@@ -153,7 +153,7 @@ def test_output_that_is_no_file(agent, run, pattern):
 
 
 def test_output_of_a_run_directory_that_is_a_link(agent, run):
-    """Nothing is read where the run directory is a link, or a pattern leaves it."""
+    """Nothing is read if the run directory is a link, or a pattern leaves it."""
     (run.parent / "linked").symlink_to(run)
     assert read_end(agent, run.parent / "linked", "a.out") == []
     with pytest.raises(AgentError, match="leaves the run directory"):
@@ -161,7 +161,7 @@ def test_output_of_a_run_directory_that_is_a_link(agent, run):
 
 
 def test_folders_without_end(agent, run):
-    """A run whose job made folders in folders without end is refused alone, where it is asked."""
+    """A run whose job nested folders without end is refused, and the others are listed."""
     deep = run / "LOGS" / "deep"
     (deep / "/".join(["d"] * 150)).mkdir(parents=True)
     (run.parent / "other").mkdir()

@@ -1,4 +1,4 @@
-"""What a launch takes is compared with disk, quota and limits of jobs before anything is sent."""
+"""The needs of a launch are compared with disk, quota and job limits before it is sent."""
 
 import os
 from pathlib import Path
@@ -23,7 +23,7 @@ LFS = """\
 
 
 def source_of(path):
-    """Return what is mounted where a folder lies."""
+    """Return the mount of a folder."""
     found = "", ""
     for line in Path("/proc/self/mounts").read_text().splitlines():
         source, place, *_ = line.split()
@@ -91,7 +91,7 @@ def test_quota_of_files(examined, tmp_path):
 
 @pytest.mark.parametrize("text", ["", "Disk quotas for user me (uid 1): none\n", "no such host\n"])
 def test_no_quota(examined, tmp_path, text):
-    """Where no quota is told, there is no line about one, and nothing is refused."""
+    """If no quota is known, there is no line about one, and nothing is refused."""
     program(tmp_path / "bin", "quota", text, code=1)
     assert "quota" not in examined(size=1, files=1)
 
@@ -113,7 +113,7 @@ def slurm(folder, limits, queued=()):
 
 
 def test_more_jobs_than_may_be_submitted(examined, tmp_path):
-    """A launch above MaxSubmitJobs is told how many it may have, and how it goes on."""
+    """A launch above MaxSubmitJobs says how many jobs are allowed, and how it continues."""
     slurm(tmp_path / "bin", "5|2|normal", queued=["1", "2_1", "2_2"])
     assert examined(SLURM, jobs=2)["jobs"].state == FINE
     found = examined(SLURM, jobs=3)["jobs"]
@@ -126,7 +126,7 @@ def test_more_jobs_than_may_be_submitted(examined, tmp_path):
 
 
 def test_limits_that_are_not_told(examined, tmp_path):
-    """Where Slurm tells no limit, there is no line about jobs."""
+    """If Slurm has no limit, there is no line about jobs."""
     slurm(tmp_path / "bin", "||normal")
     assert "jobs" not in examined(SLURM, jobs=10**6)
 

@@ -113,7 +113,7 @@ def by_ann(agent, tmp_path):
 
 
 def test_a_point_is_one_clients_whatever_it_excludes(agent, by_ann):
-    """Who did not know of the other's launch learns of it, though its fingerprint differs."""
+    """A client that does not know the other's launch learns of it, with another fingerprint."""
     for _ in range(2):
         (taken,) = ask(agent, by_ann, want("bob", fingerprint="77aabb", point=POINT))
         assert taken == TakenBy("sha_bob", claim(), Condition.UNPLACED, "")
@@ -123,7 +123,7 @@ def test_a_point_is_one_clients_whatever_it_excludes(agent, by_ann):
 
 
 def test_a_point_follows_what_the_client_knew(agent, by_ann):
-    """Who knew of the launch has decided; but of two such clients one is faster."""
+    """A client that knows the launch has decided; of two such clients one is faster."""
     for _ in range(2):
         bob = want("bob", fingerprint="77aabb", point=POINT)
         assert isinstance(ask(agent, by_ann, bob, known=["L_ann"])[0], Claimed)
@@ -135,7 +135,7 @@ def test_a_point_follows_what_the_client_knew(agent, by_ann):
 
 @pytest.mark.parametrize("way", ["no record", "damaged", "elsewhere", "same inputs"])
 def test_a_point_that_does_not_count(agent, by_ann, way):
-    """It is a precaution: what no launch record tells of keeps nobody from submitting."""
+    """A run without a launch record does not prevent a submission."""
     bob = want("bob", fingerprint="77aabb", point=POINT)
     (path,) = (by_ann / ".remex/points").glob("*/*")
     if way == "no record":
@@ -151,7 +151,7 @@ def test_a_point_that_does_not_count(agent, by_ann, way):
 
 @pytest.mark.parametrize("point", ["../../../x", "zz" * 32, "9"])
 def test_a_points_name_stays_in_its_folder(agent, tmp_path, point):
-    """What is no digest claims nothing."""
+    """A text that is not a digest claims nothing."""
     (fault,) = ask(agent, tmp_path, want(point=point))
     assert isinstance(fault, ClaimFault)
     assert not (tmp_path / ".remex").exists()
@@ -191,7 +191,7 @@ def test_what_became_of_a_claim_is_told(agent, tmp_path):
 
 
 def test_a_purged_run_is_told_as_such(agent, tmp_path):
-    """Its directory was there, and is gone: it is not submitted again unasked."""
+    """A run whose directory was removed is not submitted again without a request."""
     ask(agent, tmp_path, want())
     (tmp_path / ".remex/claims" / f"{name()}.placed").touch()
     assert ask(agent, tmp_path, want("bob"))[0].condition is Condition.PURGED
@@ -207,7 +207,7 @@ def test_a_directory_that_is_anothers_makes_room(agent, tmp_path):
 
 
 def test_a_rejected_run_makes_room_for_the_next_generation(agent, tmp_path):
-    """What Slurm refused may be claimed again, once."""
+    """A run that Slurm refused may be claimed again, once."""
     ask(agent, tmp_path, want())
     reject(make_run(tmp_path))
     for _ in range(2):
@@ -217,7 +217,7 @@ def test_a_rejected_run_makes_room_for_the_next_generation(agent, tmp_path):
 
 
 def test_one_of_two_retries_follows_what_is_over(agent, tmp_path):
-    """Who comes second learns of the first's run."""
+    """The second client learns of the first's run."""
     ask(agent, tmp_path, want())
     assert ask(agent, tmp_path, want("bob", over=claim())) == [Claimed("sha_bob", name(2))]
     (taken,) = ask(agent, tmp_path, want("eve", over=claim()))
@@ -257,7 +257,7 @@ def test_a_claim_of_a_newer_release_is_refused(agent, tmp_path):
 
 @pytest.mark.parametrize("fingerprint", ["../../x", "", "3f", "xyz123"])
 def test_a_claims_name_stays_in_its_folder(agent, tmp_path, fingerprint):
-    """What is no fingerprint claims nothing."""
+    """A text that is not a fingerprint claims nothing."""
     (fault,) = ask(agent, tmp_path, want(fingerprint=fingerprint))
     assert isinstance(fault, ClaimFault)
     assert not (tmp_path / ".remex/claims").exists()
@@ -276,7 +276,7 @@ def group(*runs):
 
 
 def test_a_run_belongs_to_one_submission(agent, tmp_path):
-    """Whatever a second client asks for, alone or in other arrays, each run keeps its job."""
+    """If a second client asks for other groups, each run keeps its job."""
     for one in "abcd":
         make_run(tmp_path, one)
     first = local_jobs(agent, tmp_path, Submission("run_a", ["run_a"]), group("run_b", "run_c"))

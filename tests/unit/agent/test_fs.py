@@ -1,4 +1,4 @@
-"""What a job left in its run directory's `.remex` neither hangs, leads away nor ends anything."""
+"""Files of a job in `.remex` cannot block a query, lead out of it, or end it."""
 
 import os
 
@@ -75,14 +75,14 @@ def test_what_is_no_small_regular_file_is_not_read(run, make):
     ],
 )
 def test_a_damaged_file_is_told(run, text, why):
-    """What is wrong is named, and is never another error."""
+    """The fault is named, with the right kind of error."""
     (run / ".remex" / paths.STATE).write_text(text)
     with pytest.raises(UnreadableError, match=why):
         RunFiles(str(run)).load(Job, paths.STATE)
 
 
 def test_fields_of_a_later_release_are_ignored(run):
-    """What the version before wrote is read, and so is a field that this one does not know."""
+    """Files of the earlier version are read, and so are unknown fields."""
     (run / ".remex" / paths.STATE).write_text('{"id": "1", "state": "FAILED", "new": [1]}')
     assert RunFiles(str(run)).load(Job, paths.STATE) == Job("1", JobState.FAILED)
 
@@ -136,7 +136,7 @@ def test_writing_replaces_what_is_in_the_way(run):
 
 
 def test_a_run_directory_that_is_gone(tmp_path):
-    """Nothing is there to read, nothing is made, and a submission is told to place it again."""
+    """Nothing is read or made, and a submission says that it must be placed again."""
     files = RunFiles(str(tmp_path / "gone"))
     assert (files.read(paths.EXIT), files.names()) == (None, set())
     files.write(paths.STATE, "x")

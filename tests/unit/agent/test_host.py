@@ -34,7 +34,7 @@ def test_all_faults_are_told_together(start_agent, tmp_path):
 
 
 def test_programs_that_print_other_text(start_agent, repository, tmp_path):
-    """A git and an rsync in scripts that greet on stdout are told, and how to correct it."""
+    """Wrappers of git and rsync that print to stdout are reported, with the fix."""
     for name in ("git", "rsync"):
         program = tmp_path / "bin" / name
         program.parent.mkdir(exist_ok=True)
@@ -50,7 +50,7 @@ def test_programs_that_print_other_text(start_agent, repository, tmp_path):
 
 
 def test_runs_folder_that_everybody_can_write_to(agent, tmp_path):
-    """A world-writable runs folder is a fault: who can write there can run code as the user."""
+    """A world-writable runs folder is a fault: anyone could run code as the user."""
     runs = tmp_path / "runs"
     runs.mkdir()
     runs.chmod(0o777)
@@ -61,7 +61,7 @@ def test_runs_folder_that_everybody_can_write_to(agent, tmp_path):
 
 
 def test_a_sticky_folder_is_refused_too(agent, tmp_path):
-    """In one as /tmp, others could make what is missing first; a folder of one's own is named."""
+    """In a folder like /tmp, others could make missing folders first; use an own folder."""
     runs = tmp_path / "runs"
     runs.mkdir()
     runs.chmod(0o1777)
@@ -71,7 +71,7 @@ def test_a_sticky_folder_is_refused_too(agent, tmp_path):
 
 
 def test_a_folder_that_a_group_shares_is_told(agent, tmp_path):
-    """Who is in the group can run code as anyone who submits there: it is used, and said."""
+    """A group-writable runs folder is used, with a warning: the group can run code."""
     tmp_path.chmod(0o2770)
     check = checks(agent, runs=str(tmp_path), scheduler=SLURM)["runs folder"]
     assert check.state == NOTE
@@ -81,7 +81,7 @@ def test_a_folder_that_a_group_shares_is_told(agent, tmp_path):
 
 @pytest.mark.parametrize("name", ["100%", "back\\slash"])
 def test_a_path_that_slurm_would_read_as_a_pattern(agent, tmp_path, name):
-    """Slurm expands `%` in where a job's output goes, and takes backslashes away."""
+    """Slurm expands `%` in the path of a job's output, and removes backslashes."""
     runs = tmp_path / name
     runs.mkdir()
     check = checks(agent, runs=str(runs), scheduler=SLURM)["runs folder"]

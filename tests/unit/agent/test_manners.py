@@ -46,7 +46,7 @@ def status(process, name):
 
 
 def test_it_yields_to_others(guest, tmp_path):
-    """It is niced, and so is what it starts, where the client says that others work there."""
+    """The agent and its children are niced if the client says that others work there."""
     told = tmp_path / "told"
     agent = guest(f"nice > {told}; exit 1", nice=10)
     agent.ask(query(tmp_path))
@@ -55,7 +55,7 @@ def test_it_yields_to_others(guest, tmp_path):
 
 
 def test_it_ends_with_its_client_though_slurm_hangs(guest, tmp_path):
-    """A command that never answers keeps neither the agent nor itself alive."""
+    """A command that never answers is ended, and the agent too."""
     pid = tmp_path / "pid"
     agent = guest(f"echo $$ > {pid}; exec sleep 1000", grace=0.5)
     agent.write(encode_request(1, query(tmp_path)))
@@ -77,7 +77,7 @@ def test_it_ends_where_its_client_is_silent(guest, tmp_path):
 
 
 def test_a_program_that_prints_for_ever_takes_no_memory(guest, tmp_path):
-    """What squeue may print is bounded; more is no answer."""
+    """The output of squeue is bounded; if there is more, it does not count."""
     agent = guest("exec yes 0123456789012345678901234567890123456789")
     (told,) = agent.ask(query(tmp_path))
     assert "squeue printed more than 64 MB" in told.job.reason
@@ -86,7 +86,7 @@ def test_a_program_that_prints_for_ever_takes_no_memory(guest, tmp_path):
 
 
 def test_a_long_listing_takes_little_memory(guest, tmp_path):
-    """Two thousand runs among twenty thousand jobs are told within 100 MB."""
+    """Two thousand runs among twenty thousand jobs are reported within 100 MB."""
     row = "\\036{0}\\037{0}\\037RUNNING\\037None\\0371:00\\0375:00\\0371\\0371G\\037c\\037{1}/r{0}"
     line = row.replace("{0}", "%d").replace("{1}", str(tmp_path))
     agent = guest(f"exec awk 'BEGIN {{ for (i = 1; i <= 20000; i++) printf \"{line}\", i, i, i }}'")

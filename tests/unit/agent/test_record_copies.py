@@ -38,7 +38,7 @@ def test_a_launchs_name_is_one_clients(agent, tmp_path):
 
 
 def test_a_client_reads_what_it_lacks(agent, tmp_path):
-    """A client gets the rest of what it knows a part of, and is told what the folder lacks."""
+    """A client gets the rest of records that it knows in part, and learns what is missing."""
     runs = str(tmp_path)
     assert agent.ask(AppendRecord(runs, part("L", 0, "one\ntwo\n"))) == []
     assert agent.ask(AppendRecord(runs, part("L", 4, "two\nthree\n"))) == []
@@ -49,7 +49,7 @@ def test_a_client_reads_what_it_lacks(agent, tmp_path):
 
 
 def test_a_half_line_is_not_sent(agent, tmp_path):
-    """What a writer has not finished comes with the next question."""
+    """A line that a writer has not finished comes with the next request."""
     agent.ask(AppendRecord(str(tmp_path), part("L", 0, "one\ntw")))
     (event,) = agent.ask(ReadRecords(str(tmp_path), {}))
     assert text_of(event) == "one\n"

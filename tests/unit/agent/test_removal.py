@@ -24,13 +24,13 @@ def run(tmp_path):
 
 
 def remove(agent, run, asked=RUN, *, only_measure=False):
-    """Ask for one removal and return what is told."""
+    """Request one removal and return the answer."""
     (told,) = agent.ask(Remove(str(run.parent), [asked], only_measure))
     return told
 
 
 def test_measured_and_removed(agent, run):
-    """A run directory is measured, then removed, then gone."""
+    """A run directory is measured, then removed, then missing."""
     measured = remove(agent, run, only_measure=True)
     assert (measured.files, measured.refused) == (3, "")
     assert run.is_dir()
@@ -52,7 +52,7 @@ def test_measured_and_removed(agent, run):
     ],
 )
 def test_another_run(agent, run, asked):
-    """What is not the run that the record tells of, or no name of one, is left alone."""
+    """A directory that is not the recorded run, or has no valid name, is not removed."""
     (run.parent / ".remex").mkdir(exist_ok=True)
     assert remove(agent, run, asked).refused
     assert (run / "out").read_text() == "12345"
@@ -60,7 +60,7 @@ def test_another_run(agent, run, asked):
 
 
 def test_another_users_run(agent, run):
-    """Another user's run directory is left alone, also where the runs folder is shared."""
+    """Another user's run directory is not removed, also in a shared runs folder."""
     if os.geteuid() != 0:
         pytest.skip("only root can give a file to another user")
     os.chown(run, 12345, -1)
@@ -69,7 +69,7 @@ def test_another_users_run(agent, run):
 
 
 def test_folder_that_became_a_link(agent, run, tmp_path):
-    """Where a run directory, or its own .remex, is a link, nothing is removed."""
+    """If a run directory, or its .remex, is a link, nothing is removed."""
     (run / ".remex").rename(tmp_path / "elsewhere")
     (run / ".remex").symlink_to(tmp_path / "elsewhere")
     assert "link" in remove(agent, run).refused
@@ -96,7 +96,7 @@ def test_folders_without_end(agent, run, depth):
 
 
 def test_links_that_somebody_put_there(agent, run, tmp_path):
-    """Whoever can write to the runs folder cannot have files elsewhere removed by a link."""
+    """Users who can write to the runs folder cannot have files elsewhere removed by a link."""
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "file").touch()
     removed = run.parent / ".remex" / "removed"

@@ -1,4 +1,4 @@
-"""The serve loop: JSON lines behind a nonce, on any python from 3.6, whatever else is said."""
+"""The serve loop: JSON lines after a nonce, on any python from 3.6, despite other output."""
 
 import json
 import os
@@ -95,7 +95,7 @@ def test_a_login_node_without_slurm_or_git(start_agent, tmp_path):
     ],
 )
 def test_a_request_that_cannot_be_read_is_answered(agent, tmp_path, text, words):
-    """What is wrong with it is told, and the agent goes on."""
+    """Its fault is reported, and the agent continues."""
     agent.write(framed(text))
     _, error = event_in(agent.process.stdout.readline())
     assert error.kind == "request"
@@ -111,7 +111,7 @@ def test_a_scheduler_that_is_not_there_is_named(agent, tmp_path):
 
 
 def test_a_fault_of_the_agent_is_an_answer(agent, tmp_path):
-    """An exception that nobody expected ends its request with its last lines, not the agent."""
+    """An unexpected exception ends its request with its last lines, not the agent."""
     with pytest.raises(AgentError, match=r"ValueError: .*embedded null") as caught:
         agent.ask(ListOutputs(str(tmp_path), [ListedRun("a\0b", ["x"])]))
     assert caught.value.kind == "internal"
@@ -119,7 +119,7 @@ def test_a_fault_of_the_agent_is_an_answer(agent, tmp_path):
 
 
 def test_a_module_in_the_login_folder_is_not_imported(tmp_path):
-    """A user's own json.py in the login folder does not stand in for python's."""
+    """A user's own json.py in the login folder is not imported."""
     (tmp_path / "json.py").write_text("raise SystemExit('not mine')")
     start = json.dumps({"nonce": NONCE, "modules": bundle()})
     done = subprocess.run(
@@ -146,7 +146,7 @@ def test_a_cut_request_ends_the_agent(tmp_path):
 
 @pytest.mark.parametrize("taken", [slice(0, 100), slice(5000, 5400), slice(-400, -1)])
 def test_a_start_of_which_a_part_is_missing(taken):
-    """What another program took out of the start line is told, and no part of it is run."""
+    """A start line from which another program read a part is reported, and not run."""
     line = bytearray(json.dumps({"nonce": NONCE, "modules": bundle()}).encode() + b"\n")
     del line[taken]
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""What a run brings lies in its run directory, wherever links there lead."""
+"""Brought files are in the run directory, wherever links there lead."""
 
 import pytest
 

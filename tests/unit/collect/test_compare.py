@@ -1,4 +1,4 @@
-"""Measures beside those of the same experiment on another base."""
+"""Measures are compared with those of the same experiment on another base."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**60
 
 
 def failure(here, there, tolerance=None):
-    """Return what is said of one measure that differs by more than is allowed."""
+    """Return the message for one measure that differs too much."""
     tolerances = tolerances_of(tolerance)
     return compare([{"age": here}], [{"age": there}], tolerances, "on v1.2").failure
 
@@ -57,7 +57,7 @@ def test_one_measure(here, there, tolerance, text):
 
 @given(NUMBERS, NUMBERS, st.floats(0, 1), st.floats(0, 1e9))
 def test_bounds(here, there, rel, most):
-    """Either bound is enough, and whatever fails says how both sides read."""
+    """Either bound is enough, and a failure shows both values."""
     found = failure(here, there, {"age": {"rel": rel, "abs": most}})
     is_within = abs(float(here) - float(there)) <= max(rel * abs(float(there)), most)
     assert (found == "") == (is_within or here == there)
@@ -67,7 +67,7 @@ def test_bounds(here, there, rel, most):
 
 
 def test_measures_of_one_side():
-    """What one side lacks is named, and is no failure."""
+    """Measures that one side lacks are named, and are no failure."""
     found = compare([{"a": 1, "new": 2}], [{"old": 3, "a": 1}], {}, "on v1.2")
     assert (found.only_here, found.only_there, found.failure) == (("new",), ("old",), "")
 

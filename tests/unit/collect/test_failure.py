@@ -34,7 +34,7 @@ from pytest_remex.common.jobs import Job, JobState
     ],
 )
 def test_no_difference(asked, ran):
-    """What was asked for and is not there, or is written otherwise, is no difference."""
+    """Settings that are missing, or spelled differently, are no difference."""
     assert config_differences(asked, ran) == []
 
 
@@ -91,7 +91,7 @@ def failing(function):
 
 
 def test_assertion():
-    """An assertion is told as it is written, without its message; other errors are none."""
+    """An assertion is shown as in the source, without its message; other errors are not."""
     l1 = 0.5
 
     def check():

@@ -1,4 +1,4 @@
-"""The two notes beside fetched outputs."""
+"""The two notes stored with fetched outputs."""
 
 import os
 
@@ -27,7 +27,7 @@ NAMES = st.text(min_size=1) | st.binary(min_size=1).map(os.fsdecode)
     complete=st.booleans(),
 )
 def test_round_trip(tmp_path_factory, files, missing, complete):
-    """What is noted comes back, whatever the files' names."""
+    """Notes are read back unchanged, for any file names."""
     folder = tmp_path_factory.mktemp("run")
     outputs = FetchedOutputs(
         files=files, patterns=("*",), missing=tuple(missing), complete=complete
@@ -45,7 +45,7 @@ def test_damaged_note(tmp_path, text):
 
 
 def test_stale():
-    """What is new, or of another size or time, is fetched again."""
+    """Files that are new, or have another size or time, are fetched again."""
     here = FetchedOutputs({"same": (1, 2), "size": (1, 2), "time": (1, 2), "gone": (1, 2)})
     assert here.stale({"same": (1, 2), "size": (3, 2), "time": (1, 3), "new": (0, 0)}) == [
         "size", "time", "new",
@@ -62,7 +62,7 @@ def test_damaged_judged_note(tmp_path, text):
 
 @given(log=st.text(), diff=st.text())
 def test_judged_note_returns(tmp_path_factory, log, diff):
-    """What is noted of a judged run comes back, whatever the text, and no draft is left."""
+    """Notes of a judged run are read back, for any text, and no draft is left."""
     folder = tmp_path_factory.mktemp("run")
     (folder / ".remex").mkdir()
     note = JudgedNote("7", "digest", changed=True, diff=diff, log=log)

@@ -1,4 +1,4 @@
-"""What is left, in words, by the jobs that completed and the progress of those that run."""
+"""The remaining time, from jobs that completed and the progress of running ones."""
 
 import pytest
 
@@ -13,12 +13,12 @@ def jobs(*states):
 
 
 def test_nothing_left():
-    """Nothing is said where all have ended."""
+    """If all have ended, there is no estimate."""
     assert estimate(jobs(("COMPLETED", 5.0, None), ("FAILED", 5.0, None))) == ""
 
 
 def test_no_grounds():
-    """No time is named before a job has completed or told its progress."""
+    """There is no time before a job has completed or reported progress."""
     told = estimate(jobs(("RUNNING", 5.0, None), ("PENDING", None, None), ("FAILED", 1.0, None)))
     assert told.startswith("2 jobs left, 1 of them running: no estimate before one")
 
@@ -31,7 +31,7 @@ def test_by_completed_jobs():
 
 
 def test_none_is_running():
-    """Where none runs, nobody can tell how many will at a time."""
+    """If no job runs, the number of simultaneous jobs is unknown."""
     told = estimate(jobs(("COMPLETED", 600.0, None), ("HELD", None, None), ("HELD", None, None)))
     assert told == "2 jobs left, 0 of them running: about 10 min each, by 1 job of 10 min"
 
@@ -47,7 +47,7 @@ def test_by_progress():
     [(0, "1 s"), (42, "42 s"), (750, "12 min"), (9000, "2 h"), (90000, "25 h"), (260000, "3 days")],
 )
 def test_readable(seconds, words):
-    """Durations are told as one says them."""
+    """Durations are formatted as one says them."""
     assert readable(seconds) == words
 
 

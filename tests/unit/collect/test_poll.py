@@ -1,4 +1,4 @@
-"""Polling backs off exponentially, and goes on only as long as a job is live."""
+"""Polling backs off exponentially, and continues only while a job is live."""
 
 from types import SimpleNamespace
 
@@ -101,5 +101,5 @@ def test_pauses_of_a_broken_link_grow_and_do_not_count_as_an_answer(clock, monke
 
 
 def test_unknown_is_not_waited_for(clock):
-    """Unknown states alone are not waited for."""
+    """There is no wait for jobs of unknown state only."""
     assert len(list(poll.until_ended(asking(JobState.UNKNOWN), 0))) == 1

@@ -1,4 +1,4 @@
-"""What a sweep function records of its run: measures and curves."""
+"""A sweep function records measures and curves."""
 
 import math
 
@@ -56,7 +56,7 @@ def test_nan_is_kept(recorder):
     "value", [None, [1, 2], {"a": 1}, 1j, b"x", np.array([1.0]), np.datetime64("2026-01-01"), max]
 )
 def test_another_type_is_refused(recorder, value):
-    """What is no number, text or boolean is refused by its key; those before it stay."""
+    """A value that is not a number, text or boolean is refused by key; earlier ones stay."""
     with pytest.raises(SweepError, match=r"the measure 'age' is .*, of type \w+: "):
         recorder.record({"before": 1, "age": value})
     assert recorder.measures == {"before": 1}

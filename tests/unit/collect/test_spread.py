@@ -50,6 +50,6 @@ def test_infinite():
 
 
 def test_equal():
-    """Equal values have no spread, whatever rounding does to their mean."""
+    """Equal values have a spread of exactly 0, despite rounding of their mean."""
     assert spread_of([0.1] * 3).spread == pytest.approx(0.0, abs=1e-16)
     assert spread_of([2, 2]) == Spread(2.0, 0.0, 2)

@@ -1,4 +1,4 @@
-"""What a check opens is seen, what is ours is not, and watching never ends what is watched."""
+"""Files that a check opens are noted, ours are not, and watching never fails the check."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from pytest_remex.collect.kept import Watch
 
 
 def test_what_is_opened_is_noted(tmp_path, monkeypatch):
-    """Files and folders that are opened are noted, by relative names too; what is ours is not."""
+    """Opened files and folders are noted, also by relative names; ours are not."""
     (tmp_path / "file").write_text("x")
     (tmp_path / "ours").write_text("x")
     monkeypatch.chdir(tmp_path)
@@ -35,7 +35,7 @@ def test_a_program_is_a_doubt():
 
 
 def test_watching_ends_nothing(tmp_path, monkeypatch):
-    """Where a name cannot be made out, as in a folder that is gone, it is a doubt and no error."""
+    """A name that cannot be resolved, as in a removed folder, makes the verdict doubtful."""
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)

@@ -33,7 +33,7 @@ def test_ids_by_cluster():
 
 
 def test_ids_by_array():
-    """An array's tasks are named by one word, in whatever order they come; so many at most."""
+    """An array's tasks are named by one word, in any order, up to a limit."""
     assert by_array(["12_5", "7", "12_0", "12_1", "13_4"]) == {
         "7": ["7"],
         "12_[0-1,5]": ["12_0", "12_1", "12_5"],
@@ -46,6 +46,6 @@ def test_ids_by_array():
 
 @given(st.text())
 def test_an_unknown_word_is_unknown(word):
-    """A word that is no state never counts as an end."""
+    """An unknown word never counts as an end."""
     state = JobState(word)
     assert state.value == word or (state is JobState.UNKNOWN and not state.ended)

@@ -27,5 +27,5 @@ VISIBLE = st.characters(categories=("L", "N", "P", "S"), exclude_characters="/")
 
 @given(st.text(alphabet=VISIBLE, min_size=1))
 def test_no_token_stays(token):
-    """No token stays, whatever it holds."""
+    """No token stays, whatever its characters."""
     assert redact(f"https://user:{token}@host/x") == "https://***@host/x"

@@ -69,7 +69,7 @@ def test_what_does_not_fit_is_named(changed, words):
 
 
 def test_versions():
-    """No version is 1; a newer one is refused, whatever else the file holds."""
+    """A missing version means 1; a newer one is refused, whatever the file contains."""
     job = Job("1", JobState.FAILED)
     assert loads(Job, '{"id": "1", "state": "FAILED"}', 1) == job
     assert loads(Job, dumps(job, 1), 1) == job

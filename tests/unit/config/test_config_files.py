@@ -115,7 +115,7 @@ def make(tmp_path):
 
 @pytest.mark.parametrize(("name", "text", "asked", "pieces"), CHANGED)
 def test_only_the_value_changes(make, name, text, asked, pieces):
-    """A patch changes the characters of the values alone, and they are read back."""
+    """A patch changes only the characters of the values, and they are read back."""
     path = make(name, text)
     patch_config(path, asked)
     wanted = text
@@ -153,7 +153,7 @@ def test_only_the_value_changes(make, name, text, asked, pieces):
     ],
 )  # fmt: skip
 def test_add(make, name, text, added, wanted):
-    """What a file lacks is refused, and added by `add`, with its section."""
+    """A setting that a file lacks is refused, and added by `add`, with its section."""
     path = make(name, text)
     if "<<" not in text:
         with pytest.raises(ConfigError, match=r"is not in it: .*add\("):
@@ -237,7 +237,7 @@ def test_remove(make, name, text, gone, wanted):
     ],
 )
 def test_refusals(make, name, text, asked, message):
-    """What a file cannot take is refused by name, and the file stays as it was."""
+    """A value that a format does not have is refused by name, and the file is unchanged."""
     path = make(name, text)
     if message is None:
         patch_config(path, asked)

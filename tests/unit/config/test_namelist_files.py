@@ -1,4 +1,4 @@
-"""Namelists of any code, whatever the file's name."""
+"""Namelists of any code, in files of any name."""
 
 import pytest
 
@@ -99,7 +99,7 @@ def test_what_is_read(make):
 
 
 def test_add_and_remove(make):
-    """New settings are added by `add`, with their group, also where there are no groups."""
+    """New settings are added by `add`, with their group, also in files without groups."""
     path = make("gyre.in", GYRE)
     patch_config(path, {**add({"osc.outer_bound": "VACUUM", "grid.w_osc": 10.5}), **remove("tag")})
     found = read_config(path)

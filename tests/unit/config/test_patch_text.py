@@ -19,7 +19,7 @@ def template(tmp_path):
 
 
 def test_values(template):
-    """Each placeholder becomes its value, and a value is no placeholder."""
+    """Each placeholder is replaced by its value, and values are not replaced again."""
     patch_text(template, {"@T@": "{{ steps }}", "{{ steps }}": 100})
     assert template.read_text() == "variable T equal {{ steps }}   # @T\nrun 100\n"
 
@@ -53,7 +53,7 @@ def test_values_as_numpy_has_them(template):
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=5), max_size=5))
 def test_any_value(tmp_path_factory, values):
-    """Any texts are put in, whatever they hold."""
+    """Any text can be inserted."""
     path = tmp_path_factory.mktemp("any") / "t"
     marks = {f"<{number}>": value for number, value in enumerate(values)}
     path.write_bytes("|".join(marks).encode())

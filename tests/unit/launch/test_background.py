@@ -18,7 +18,7 @@ def interrupt():
 
 
 def test_result_and_progress():
-    """The steps of a batch are shown by who waits for it, in order and before its result."""
+    """The steps of a batch are shown to the thread that waits, in order, before its result."""
     shown = []
 
     def send(progress):
@@ -33,7 +33,7 @@ def test_result_and_progress():
 
 
 def test_error():
-    """What ends a batch is raised by who waits for it."""
+    """The error that ends a batch is raised in the thread that waits for it."""
 
     def send(_progress):
         raise RemoteError("the link broke")
@@ -55,7 +55,7 @@ def test_abandon():
 
 
 def test_interrupts():
-    """The first Ctrl-C is put off and told, a second one is not, and then all is as before."""
+    """The first Ctrl-C is delayed, with a message, the second is not; then all is restored."""
     before, told = signal.getsignal(signal.SIGINT), []
     with deferred_interrupts(lambda: told.append("now")) as interrupts:
         interrupt()

@@ -1,4 +1,4 @@
-"""What a submit does with an experiment."""
+"""The decisions of submit on an experiment."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -42,14 +42,14 @@ def elsewhere(state=None):
 
 @pytest.mark.parametrize("options", OPTIONS)
 def test_new(options):
-    """An experiment without a run is submitted, whatever the user chose."""
+    """An experiment without a run is submitted, with any option."""
     assert decide(KnownRuns(), options) is Decision.NEW
 
 
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("stage", [stage for stage in Stage if not stage.settled])
 def test_interrupted(stage, options):
-    """A run whose launch was interrupted at any stage is finished, whatever the user chose."""
+    """A run whose launch was interrupted at any stage is finished, with any option."""
     assert decide(known(stage), options, Job("1", JobState.FAILED)) is Decision.FINISH
 
 
@@ -61,7 +61,7 @@ def test_interrupted_elsewhere(stage):
 
 @pytest.mark.parametrize("stage", [stage for stage in Stage if not stage.settled])
 def test_continued_elsewhere(stage):
-    """A run that another client was continuing has a command there alone: it is not begun again."""
+    """A run that another client was continuing is not started again: only it has the command."""
     here = recorded(stage)
     there = replace(here, run=replace(here.run, job_number=2))
     assert decide(KnownRuns(there), NEVER) is Decision.ELSEWHERE
@@ -73,7 +73,7 @@ def test_continued_elsewhere(stage):
 
 @pytest.mark.parametrize("state", JobState)
 def test_submitted(state):
-    """A run that was submitted is left alone, submitted again, or retried where its job failed."""
+    """A submitted run is not sent, sent again, or retried if its job failed."""
     run, job = known(Stage.RELEASED), Job("1", state)
     assert decide(run, NEVER, job) is Decision.ALREADY
     assert decide(run, ALWAYS, job) is Decision.AGAIN
@@ -91,7 +91,7 @@ def test_state_that_is_not_known():
 
 @pytest.mark.parametrize("options", OPTIONS)
 def test_completed_on_another_base(options):
-    """What completed on another base is sent only on demand for the new one."""
+    """A point that completed on another base is sent to the new one only on request."""
     job = Job("1", JobState.COMPLETED)
     assert decide(elsewhere(JobState.COMPLETED), options, job) is Decision.OTHER_BASE
     new_base = LaunchOptions(resubmit=options.resubmit, new_base=True)
@@ -99,7 +99,7 @@ def test_completed_on_another_base(options):
 
 
 def test_failed_on_another_base():
-    """What failed on another base is sent by a retry, and not without one."""
+    """A point that failed on another base is sent by a retry, and not without one."""
     run, job = elsewhere(JobState.FAILED), Job("1", JobState.FAILED)
     assert decide(run, NEVER, job) is Decision.OTHER_BASE
     assert decide(run, RETRY, job) is Decision.RETRY
@@ -107,7 +107,7 @@ def test_failed_on_another_base():
 
 
 def test_failed_here_and_completed_elsewhere():
-    """A retry leaves alone what failed on this base and completed on another one."""
+    """A retry does not send a point that failed on this base and completed on another."""
     runs = KnownRuns(known(Stage.RELEASED).run, elsewhere(JobState.COMPLETED).earlier)
     assert decide(runs, RETRY, Job("1", JobState.FAILED)) is Decision.ALREADY
 
@@ -133,7 +133,7 @@ CHECK = LaunchOptions(resubmit=Resubmit.CHECK)
     ],
 )
 def test_retry_by_verdict(verdict, expected):
-    """With check, a completed run is retried where its check failed; unknown is told apart."""
+    """With check, a completed run is retried if its check failed; unknown is distinguished."""
     run = KnownRuns(recorded(Stage.RELEASED), verdict=verdict)
     completed = Job("1", JobState.COMPLETED)
     assert decide(run, CHECK, completed) is expected
@@ -145,7 +145,7 @@ def test_retry_by_verdict(verdict, expected):
 
 
 def test_verdict_here_and_run_elsewhere():
-    """A check that failed on today's base is retried, whatever completed on another one."""
+    """A check that failed on the current base is retried, even if it passed on another."""
     earlier = elsewhere(JobState.COMPLETED).earlier
     completed, failed = Job("1", JobState.COMPLETED), Job("1", JobState.FAILED)
     runs = KnownRuns(recorded(Stage.RELEASED), earlier, verdict="FAILED")
@@ -155,7 +155,7 @@ def test_verdict_here_and_run_elsewhere():
 
 
 def test_verdict_elsewhere():
-    """What completed and failed its check on another base is retried on today's."""
+    """A run that completed and failed its check on another base is retried on the current."""
     earlier, completed = elsewhere(JobState.COMPLETED).earlier, Job("1", JobState.COMPLETED)
     assert decide(KnownRuns(None, earlier, verdict="FAILED"), CHECK, completed) is Decision.RETRY
     assert decide(KnownRuns(None, earlier, verdict="PASSED"), CHECK, completed) is (
@@ -183,7 +183,7 @@ def test_the_recipe_of_a_retry(state):
     [("", Decision.UNJUDGED), ("FAILED", Decision.RETRY), ("PASSED", Decision.ALREADY)],
 )
 def test_a_failed_check_with_a_recipe_left(verdict, decision):
-    """A plain retry tries the next recipe on it; where none is left, it is left alone."""
+    """A plain retry tries the next recipe; if none is left, the run is not sent."""
     done = Job("1", JobState.COMPLETED)
     known = KnownRuns(recorded(Stage.RELEASED), verdict=verdict, recipes=2)
     assert decide(known, RETRY, done) is decision

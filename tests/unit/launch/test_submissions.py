@@ -1,4 +1,4 @@
-"""What one sbatch submits, and what a launch asks for, in numbers and in words."""
+"""The runs that one sbatch submits, and the cost of a launch, in numbers and in words."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The corpus tool is no part of the package: its tests find it in the repository's tools."""
+"""The corpus tool is not in the package: its tests import it from the repository's tools."""
 
 from __future__ import annotations
 

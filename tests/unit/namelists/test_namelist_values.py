@@ -44,7 +44,7 @@ from pytest_remex.namelists.values import format_value, parse_literal
     ],
 )
 def test_a_python_value_becomes_fortran(value, text):
-    """Numbers keep their kind, text is quoted, lists stand on one line."""
+    """Numbers keep their type, text is quoted, lists are on one line."""
     assert format_value("name", value) == text
 
 
@@ -74,7 +74,7 @@ def test_what_no_namelist_holds_is_refused(value, message):
 @settings(deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False) | st.integers() | st.booleans() | st.text())
 def test_values_survive_the_way_to_fortran_and_back(value):
-    """What is written is read as it was, bit by bit, with its kind."""
+    """Written values are read back exactly, with their types."""
     try:
         text = format_value("name", value)
     except NamelistError:

@@ -46,7 +46,7 @@ def shown(rows, width=80, most=30, **options):
 
 
 def test_columns():
-    """Where experiments run is told first; the columns are the parameters that vary."""
+    """The remote is shown first; the columns are the parameters that vary."""
     rows = [
         row(1, point={"mass": 1.0, "z": 0.02, "net": "a"}),
         row(2, JobState.RUNNING, last_line="step 7", point={"mass": 2.5, "z": 0.02, "net": "a"}),
@@ -80,7 +80,7 @@ def test_columns():
 
 
 def test_several_sweeps():
-    """Where there are several sweeps a column names them."""
+    """If there are several sweeps, a column names them."""
     other = replace(LAUNCH, id="zams_2026_01_31_12_30_00", name="zams")
     lines = shown([row(1), row(2, launch=other)])
     assert lines[1].startswith("launch zams_2026_01_31_12_30_00 and 1 older one, ")
@@ -88,7 +88,7 @@ def test_several_sweeps():
 
 
 def test_failures_by_cause():
-    """Failures of one cause are told once, with the numbers left out that differ."""
+    """Failures of one cause are shown once, without the numbers that differ."""
     causes = ["exit 3: ERROR: feed too large"] * 2 + [
         "exit 1: no root in 7",
         "exit 1: no root in 8",
@@ -107,7 +107,7 @@ def test_what_was_removed_did_not_fail():
 
 
 def test_exit_codes_are_causes():
-    """Failures that differ in their exit code have different causes, whatever they said."""
+    """Failures with different exit codes have different causes, even with equal output."""
     causes = ["exit 1: no root in 7", "exit 3: no root in 8", "exit 1", "exit 3"]
     lines = shown([row(n, JobState.FAILED, cause=cause) for n, cause in enumerate(causes)])
     assert lines[-4:] == [f"1 failed: {cause}" for cause in causes]
@@ -159,7 +159,7 @@ def test_most_telling_rows():
 
 @pytest.mark.parametrize("width", [60, 80, 140])
 def test_a_board_fits_a_low_terminal(width):
-    """With as many rows as are left, a live board is no higher than the terminal."""
+    """A live board, with the rows that fit, is no higher than the terminal."""
     states = [*JobState] * 20
     rows = [
         row(n, state, cause=f"exit {n}: {'long ' * 30}", point={"mixing_length_alpha": n})
@@ -201,7 +201,7 @@ def test_any_terminal(given_rows, width):
 
 @given(st.text("ab \t", max_size=80), st.integers(16, 40))
 def test_cut_between_words(text, width):
-    """A line is cut between words, unless one word alone is too long."""
+    """A line is cut between words, unless a single word is too long."""
     cut = by_words(text, width)
     assert cell_len(cut) <= width
     words = text.split()

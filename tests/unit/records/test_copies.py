@@ -25,7 +25,7 @@ HEADER = parse_header("#!/bin/sh\n#SBATCH -t 5\n")
 
 
 def launch(**changes):
-    """Return a launch of another client, whose name for the cluster is another."""
+    """Return a launch of another client, which has another name for the cluster."""
     facts = {
         "id": "tams_2026_01_31_12_00_00", "token": "ab" * 8, "name": "tams", "branch": "main",
         "base": BASE, "base_config": {}, "fetch": (), "config_file": None,
@@ -85,7 +85,7 @@ def rewritten(path, old, new):
 
 
 def test_a_copy_is_taken_in_parts(tmp_path, theirs):
-    """What is known grows with each part, and a part that comes again changes nothing."""
+    """The copy grows with each part, and a part that comes again changes nothing."""
     made, size = copies(tmp_path), theirs.stat().st_size
     first = theirs.read_bytes().index(b"\n") + 1
     made.take(part(theirs, 0, first))
@@ -124,7 +124,7 @@ def test_records_of_another_user_are_kept_apart(tmp_path, theirs):
     ],
 )
 def test_a_hostile_or_damaged_copy_is_not_used(tmp_path, theirs, old, new):
-    """It is told, and all others are used."""
+    """It is reported, and all others are used."""
     made = taken(tmp_path, rewritten(theirs, old, new))
     found = index(made)
     assert found.records == []
@@ -140,20 +140,20 @@ def test_the_commands_of_a_copy_are_not_run(tmp_path, theirs):
 
 @pytest.mark.parametrize("name", ["../x", ".x", "a/b", "x" * 300, "x~1", "x y"])
 def test_a_copys_name_stays_in_its_folder(tmp_path, theirs, name):
-    """A record of such a name is refused."""
+    """A record with such a name is refused."""
     with pytest.raises(RecordError, match="an invalid launch record"):
         taken(tmp_path, theirs, record=name)
 
 
 @pytest.mark.parametrize("owner", ["../x", "a/b", "-x", " "])
 def test_an_owners_name_stays_in_its_folder(tmp_path, theirs, owner):
-    """An account of such a name is refused."""
+    """An account with such a name is refused."""
     with pytest.raises(RecordError, match="an invalid launch record"):
         taken(tmp_path, theirs, owner=owner)
 
 
 def test_a_newer_record_asks_for_an_upgrade(tmp_path, theirs):
-    """What it says cannot be guessed."""
+    """Its contents cannot be guessed."""
     made = taken(tmp_path, rewritten(theirs, '"remex": 1', '"remex": 99'))
     with pytest.raises(RecordError, match="upgrade"):
         made.read()
@@ -195,7 +195,7 @@ def test_who_collected_anothers_run(tmp_path, theirs, job, by):
 
 
 def test_who_got_further_counts(tmp_path, theirs):
-    """A run that another client submitted has that job, whatever the first writer knows of it."""
+    """A run that another client submitted has that job, even if the first writer has none."""
     made = taken(tmp_path, rewritten(theirs, '"state": "RELEASED"', '"state": "PLACED"'))
     (record,) = index(made).records
     journal = Journal.resume(record)
@@ -217,7 +217,7 @@ def test_an_end_of_another_job_does_not_count(tmp_path, theirs):
 
 
 def test_an_own_record_is_known_with_its_whole_lines(tmp_path):
-    """A last line that a crash cut short is not; nor is a record of another remote."""
+    """A last line that a crash cut short is not used, and neither is another remote's record."""
     made = copies(tmp_path)
     own = Journal.begin(made.launches, launch(remote=REMOTE))
     own.close()
@@ -232,7 +232,7 @@ def test_an_own_record_is_known_with_its_whole_lines(tmp_path):
 
 
 def test_another_clients_names_for_a_run_are_added_to_its_own(tmp_path, theirs):
-    """A client whose sweep is called otherwise does not take the run from the first one's."""
+    """A client whose sweep has another name does not take over the run."""
     made = taken(tmp_path, theirs)
     (record,) = index(made).records
     journal = Journal.resume(record)

@@ -126,7 +126,7 @@ def test_renamed():
 
 
 def test_continued():
-    """A run that was continued has a second job, and the command that goes on."""
+    """A continued run has a second job, and the command that continues it."""
     (run,) = record_of("local", "continued").runs.values()
     assert (run.job_number, run.command, run.job) == (2, "./go-on 'photo 1'", "8")
     assert run.submission == run.directory + "-2"
@@ -172,7 +172,7 @@ def test_goes_on(tmp_path):
 
 @pytest.mark.parametrize("place", ["local", "slurm"])
 def test_notes_of_outputs(place):
-    """What was fetched and judged of each run is known, so that nothing is fetched again."""
+    """Fetched and judged outputs of each run are known, so nothing is fetched again."""
     folders = list((FORMAT1 / place / "outputs").iterdir())
     assert folders
     for folder in folders:

@@ -1,4 +1,4 @@
-"""Launch records: what is written comes back, whatever the text, and damage is named."""
+"""Launch records are read back unchanged, for any text, and damage is named."""
 
 import json
 from contextlib import suppress
@@ -65,7 +65,7 @@ def journal(tmp_path):
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(point=POINTS, node=TEXT, name=TEXT, why=TEXT)
 def test_any_text_comes_back(tmp_path_factory, point, node, name, why):
-    """What is written comes back as it was, lines and lone surrogates included."""
+    """Records are read back unchanged, also with line breaks and lone surrogates."""
     folder = tmp_path_factory.mktemp("launches")
     begun = launch(name=name, base_config=point)
     identity = Identity("f" * 40, "p" * 16, ((why, "100644", "d" * 40), (name, "", "")), 2)
@@ -110,7 +110,7 @@ def test_renamed(journal):
 
 
 def test_every_cut_can_be_read(journal):
-    """Cut after any byte, the record reads up to its last whole line, and goes on from there."""
+    """Cut after any byte, a record is read up to its last whole line, and continued there."""
     journal.write([StageReached(SHA, Stage.RELEASED, job="7", why="é\n")])
     whole = journal.path.read_bytes()
     for length in range(len(whole)):
@@ -215,7 +215,7 @@ def test_order(tmp_path):
 
 
 def test_history(tmp_path):
-    """The newest run is found by identity, whatever its message, and by node and point."""
+    """The newest run is found by identity, for any message, and by node and point."""
     for name, sha in (
         ("grid_2026_01_01_00_00_00", "1" * 40),
         ("grid_2026_02_01_00_00_00", "2" * 40),

@@ -31,7 +31,7 @@ def committer(repository, base):
 
 
 def experiment(mass):
-    """Return an experiment of a sweep over masses, with text in it that is no ASCII."""
+    """Return an experiment of a sweep over masses, with non-ASCII text."""
     point = {"mass": mass, "name": "\u03b1\udcff"}
     return Experiment(Sweep("star"), f"mass={mass}", point, point, Path())
 
@@ -63,7 +63,7 @@ def test_ids_are_gits(repository, base, committer, edits):
 
 
 def test_the_same_twice(repository, committer):
-    """What is committed twice and forgotten once is written; what is forgotten is not."""
+    """A commit made twice and forgotten once is written; a forgotten commit is not."""
     twice, never = (committer.commit(experiment(each), EDITS[1]) for each in (1, 2))
     assert committer.commit(experiment(1), EDITS[1]) == twice
     committer.forget(twice.sha)

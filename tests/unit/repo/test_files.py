@@ -19,7 +19,7 @@ TARGETS = st.one_of(
 
 @given(st.dictionaries(st.sampled_from(PATHS), TARGETS), st.lists(PARTS, min_size=1, max_size=6))
 def test_as_the_system_does(links, parts):
-    """What is inside is where the system finds it; what the system finds outside is outside."""
+    """A path is inside if and only if the operating system resolves it inside."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder).resolve() / "root"
         (root / "d/g").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""What makes an experiment the same, held against trees that git itself writes."""
+"""Fingerprints, compared with trees that git itself writes."""
 
 import os
 import subprocess
@@ -110,7 +110,7 @@ def test_scheduling_does_not_count(repository, base):
 
 
 def test_other_sweeps_script(repository, base):
-    """The sweep's script is the one that it names; the time in another's counts as any text."""
+    """Only the sweep's own script loses its scheduling options; others count unchanged."""
     inputs = Inputs(script="other.sbatch")
     tree = read_input_tree(repository.client, base, inputs)
     assert tree.fingerprint([edit("other.sbatch", "#!/bin/sh\n")]) == tree.fingerprint()
@@ -118,7 +118,7 @@ def test_other_sweeps_script(repository, base):
 
 
 def test_mode_of_the_script_counts(repository, base):
-    """A script that becomes executable, or a link, is another input."""
+    """A script that becomes executable, or a link, is a different input."""
     tree = read_input_tree(repository.client, base, INPUTS)
     found = {tree.fingerprint([edit("run.sbatch", SCRIPT, mode)]) for mode in ("100644", "100755")}
     assert len(found | {tree.fingerprint([edit("run.sbatch", "src/a", "120000")])}) == 3
@@ -170,7 +170,7 @@ def test_declared_inputs(repository, base):
 
 
 def test_differing(repository, base):
-    """What was changed, added, removed and moved is listed by path, whatever the path holds."""
+    """Changed, added, removed and moved files are listed by path, for any path."""
     repository.git("mv", "src/eos.f90", "src/moved.f90")
     later = repository.commit(inlist="n\n", **{'a "b"\t\n': "new"})
     expected = ('a "b"\t\n', "inlist", "src/eos.f90", "src/moved.f90")
@@ -181,7 +181,7 @@ def test_differing(repository, base):
 
 
 def test_script_that_sbatch_refuses(repository):
-    """The script's fault in a patch is an error; one in the base is no more once it is patched."""
+    """A fault of the script in a patch is an error; one in the base is not if it is patched."""
     base = repository.commit(**{"run.sbatch": PLAIN})
     tree = read_input_tree(repository.client, base, INPUTS)
     with pytest.raises(SweepError, match="dos2unix"):

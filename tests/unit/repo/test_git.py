@@ -1,4 +1,4 @@
-"""What is asked of git, and how it answers."""
+"""Requests to git, and its answers."""
 
 import subprocess
 
@@ -31,7 +31,7 @@ def test_resolve(repository):
 
 @pytest.mark.parametrize("revision", ["nowhere", "--all", "-h", "", "main..main", "a\nb", "HEAD:"])
 def test_unknown_revision(repository, revision):
-    """What is no commit is refused by name, and is never an option."""
+    """A text that is not a commit is refused by name, and never becomes an option."""
     with pytest.raises(RepositoryError, match=r"unknown branch or commit .*the branches are: main"):
         repository.resolve(revision)
 
@@ -56,7 +56,7 @@ def test_origin_without_token(repository):
 
 
 def test_update_ref_is_guarded(repository):
-    """A ref moves only from where it is known to be."""
+    """A ref is only moved from its expected commit."""
     sha = repository.resolve("HEAD")
     repository.update_ref("refs/remex/a", sha, None)
     assert repository.ref("refs/remex/a") == sha

@@ -128,7 +128,7 @@ def ignoring(repository):
 
 @pytest.mark.parametrize("pattern", ["", "  ", "#", "/", "!", "\\", "a\nb", "a\0b", "[z-a]"])
 def test_bad_patterns(pattern):
-    """What is no pattern, or matches nothing, is refused with its origin."""
+    """A text that is not a pattern, or matches nothing, is refused with its origin."""
     with pytest.raises(SweepError, match=r"^remex_control: the pattern .* or remove it$"):
         Inputs(control=[pattern])
     with pytest.raises(SweepError, match=r"^inputs: the pattern"):

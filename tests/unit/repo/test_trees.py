@@ -39,7 +39,7 @@ def entries(files):
 @EXAMPLES
 @given(FILES, FILES, st.data())
 def test_as_git_writes_them(repository, first, second, data):
-    """The id of any tree, and of any changed one, is git's, in whatever order the changes come."""
+    """The id of any tree, and of any changed one, equals git's, for any order of changes."""
     width = len(repository.git("hash-object", "--stdin"))
     before = laid({}, first, width)
     after = laid(before, second, width)
@@ -55,7 +55,7 @@ def test_as_git_writes_them(repository, first, second, data):
 
 
 def test_file_and_folder_of_one_name(repository):
-    """A file that comes where a folder was takes all of it away, and the other way round."""
+    """A file that replaces a folder removes all of it, and the other way round."""
     width = len(repository.git("hash-object", "--stdin"))
     one, other = ("100644", "1" * width), ("100755", "2" * width)
     tree = Tree(entries({b"d/x": one, b"d/y/z": one, b"f": one}), ObjectHash("0" * width))
@@ -66,7 +66,7 @@ def test_file_and_folder_of_one_name(repository):
 
 
 def test_nothing_is_left(repository):
-    """A folder without files is gone; without any files the tree is git's empty one."""
+    """A folder without files disappears; without any files the tree is git's empty one."""
     empty = repository.git("hash-object", "-t", "tree", "--stdin")
     files = {b"a/b/c": ("100644", "1" * len(empty))}
     tree = Tree(entries(files), ObjectHash(empty))

@@ -62,7 +62,7 @@ def one_row(**fields):
     ],
 )
 def test_a_cell_holds_the_value_exactly(value, cell):
-    """What JavaScript's numbers cannot hold goes in as text."""
+    """Numbers that JavaScript cannot represent are written as text."""
     made = one_row(values={"n": value})
     assert cells(made, made.rows[0])[2] == cell
 
@@ -83,7 +83,7 @@ def test_empty_columns_are_not_shown():
 
 
 def test_columns_that_do_not_vary_fold_away():
-    """What is the same in every row is no column, but is told."""
+    """A value that is the same in every row is not a column, but is shown."""
     made = page([1, 2], [3, 3])
     found = described(made)
     assert (found["b"].constant, found["b"].shown) == (True, False)
@@ -99,7 +99,7 @@ def test_keys_are_unique():
 
 
 def test_causes_are_grouped_and_counted():
-    """A cause, or else a reason's first line, groups what went wrong; what passed has none."""
+    """Failures are grouped by cause, or by a reason's first line; passed rows have neither."""
     rows = [
         Row("a", "FAILED", reason="assert l1 < 0.02\n0.3"),
         Row("b", "FAILED", reason="assert 0.5 < 0.02", cause="assert l1 < 0.02"),

@@ -18,7 +18,7 @@ image = pytest.importorskip("PIL.Image")
 
 @pytest.fixture
 def folder(tmp_path):
-    """Return the folder of a page, beside one of outputs."""
+    """Return the folder of a page, next to one of outputs."""
     (tmp_path / "sweep").mkdir()
     (tmp_path / "runs").mkdir()
     return tmp_path / "sweep"
@@ -48,7 +48,7 @@ def test_a_large_image_is_made_small(folder):
 
 
 def test_the_budget_is_kept_and_said(folder):
-    """What goes beyond is only linked; the first image of each row comes first."""
+    """Images above the budget are only linked; the first image of each row comes first."""
     for n in range(6):
         draw(folder.parent / "runs" / f"{n}.png", (400, 300))
     made = page(*(f"../runs/{n}.png" for n in range(6)))
@@ -153,14 +153,14 @@ def test_nothing_outside_goes_in(output):
 
 
 def test_the_budget_is_kept(output):
-    """What is beyond it is named."""
+    """Images above it are named."""
     report = output / "sweep" / "report.html"
     made = write_portable(output / "a.zip", report, PAGE, output, budget=3999)
     assert made.left_out == ("../runs/a/out.csv", "../runs/a/gone")
 
 
 def test_a_failed_zip_leaves_the_old_one(output):
-    """Where the report cannot be read, what was there stays, and no draft is left."""
+    """If the report cannot be read, the old one stays, and no draft is left."""
     (output / "a.zip").write_text("old")
     with pytest.raises(OSError, match="none"):
         write_portable(output / "a.zip", output / "none.html", PAGE, output)

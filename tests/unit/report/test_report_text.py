@@ -19,7 +19,7 @@ TEXT = st.text(st.characters(exclude_categories=()))
 
 @given(TEXT)
 def test_clean_text_can_be_written_and_holds_no_control(text):
-    """What is left is UTF-8, without controls, surrogates and bidirectional overrides."""
+    """The result is UTF-8, without controls, surrogates and bidirectional overrides."""
     cleaned = clean(text)
     cleaned.encode()
     assert {unicodedata.category(letter) for letter in cleaned if letter not in "\n\t"}.isdisjoint(
@@ -30,7 +30,7 @@ def test_clean_text_can_be_written_and_holds_no_control(text):
 
 @given(st.text(st.characters(exclude_categories=("C",))))
 def test_ordinary_text_stays(text):
-    """Letters, signs and spaces of any script are left alone."""
+    """Letters, signs and spaces of any script are not changed."""
     assert clean(text) == text
 
 

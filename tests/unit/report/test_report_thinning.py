@@ -63,13 +63,13 @@ def test_a_gap_stays_a_gap():
 
 
 def test_a_curve_needs_as_many_y_as_x():
-    """What cannot be a curve is refused with a word."""
+    """Data that cannot be a curve is refused with a reason."""
     with pytest.raises(ValueError, match="as many y as x"):
         thin([1, 2], [1], 10)
 
 
 def test_curves_find_their_rows():
-    """By run directory or by node; one of nobody is left out."""
+    """Curves are assigned by run directory or node; others are left out."""
     rows = [Row("a", "PASSED", directory="run_a"), Row("b", "PASSED")]
     curves = [Curve(name, "r", [1, 2], [3, math.inf], "x", "y") for name in ("b", "run_a", "c")]
     (found,) = curve_data(Page("sweep", rows=rows, curves=curves))

@@ -80,7 +80,7 @@ def test_the_file_takes_the_place_of_the_old_one(tmp_path):
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
-    """Where the page cannot be put in place, what was there stays, and no draft is left."""
+    """If the page cannot be written, the old one stays, and no draft is left."""
     path = tmp_path / "report.html"
     path.mkdir()
     with pytest.raises(OSError, match=r"report\.html"):
@@ -94,7 +94,7 @@ def test_equal_pages_are_equal_files(tmp_path):
 
 
 def test_the_page_needs_no_package(tmp_path, monkeypatch):
-    """Plotly is asked for only where a sweep brings figures of its own."""
+    """Plotly is needed only if a sweep has its own figures."""
     monkeypatch.setitem(sys.modules, "plotly.offline", None)
     monkeypatch.setitem(sys.modules, "itables", None)
     assert "<script" in written(tmp_path, PAGE)
@@ -121,7 +121,7 @@ def test_the_policy_admits_the_pages_own_code_and_no_other(tmp_path):
 
 @pytest.mark.parametrize(("figure", "compiled"), [(go.Bar(), False), (go.Scattergl(), True)])
 def test_only_figures_that_compile_are_let_to(tmp_path, figure, compiled):
-    """The policy admits `eval` only where a sweep's own figure needs it."""
+    """The policy allows `eval` only if a sweep's own figure needs it."""
     text = written(tmp_path, Page("p", figures=[go.Figure(figure)]))
     assert ("'unsafe-eval'" in rules(text)["script-src"]) == compiled
 
@@ -136,7 +136,7 @@ def test_details_are_packed_in_order(tmp_path):
 
 
 def test_libraries_are_pinned_with_their_licences():
-    """Each library says where it is from, and the files that it consists of are here."""
+    """Each library has its origin, and all its files are here."""
     vendor = files("pytest_remex.report") / "vendor"
     libraries = json.loads((vendor / "libraries.json").read_text("utf-8"))
     named = {target for library in libraries for target in library["files"].values()}

@@ -69,7 +69,7 @@ def test_what_hides_an_exit_code_is_told(tmp_path, name):
 
 @pytest.mark.parametrize("name", TELLING)
 def test_what_tells_the_exit_code_is_fine(tmp_path, name):
-    """The program fails, and so does the script: nothing is said."""
+    """If the program fails, so does the script: there is no warning."""
     folder = work(tmp_path, TELLING[name])
     assert code(folder) != 0
     assert hidden_exit_codes(folder) == []
@@ -77,7 +77,7 @@ def test_what_tells_the_exit_code_is_fine(tmp_path, name):
 
 @pytest.mark.parametrize("name", [name for name in HIDING if "./star" in HIDING[name]])
 def test_the_fixes_fix(tmp_path, name):
-    """What a message says to write has the script fail with its program."""
+    """With the fix in the message, the script fails when its program fails."""
     (said,) = hidden_exit_codes(work(tmp_path, HIDING[name]))
     if "pipefail" in said:
         folder = work(tmp_path, f"set -o pipefail\n{HIDING[name]}")

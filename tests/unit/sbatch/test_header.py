@@ -124,7 +124,7 @@ def test_core_hours():
     ],
 )
 def test_refusals(script, words):
-    """What cannot be a run is refused with its value and the fix."""
+    """Options that cannot be a run's are refused with the value and the fix."""
     with pytest.raises(SweepError, match=words):
         parse_header(script.encode())
 
@@ -174,7 +174,7 @@ def test_durations_return(seconds):
     ],
 )
 def test_output_patterns(options, job, patterns):
-    """A job's output is where the filename pattern puts it, when that is in its run directory."""
+    """A job's output is found by its filename pattern, if that is in the run directory."""
     assert output_patterns(header(f"#SBATCH {options}"), job, user="me") == patterns
 
 

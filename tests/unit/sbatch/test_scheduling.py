@@ -1,4 +1,4 @@
-"""What is left of a batch script without when and where it may run."""
+"""A batch script without the options that say when and where it may run."""
 
 import pytest
 from hypothesis import given, settings
@@ -28,7 +28,7 @@ def script(*lines):
     ],
 )  # fmt: skip
 def test_left_out(line):
-    """Every spelling of when, where, and who is told is left out, wherever it is."""
+    """Every spelling of options on when, where and notification is removed, in any line."""
     plain = script("#SBATCH -n 4", "#SBATCH --gres=gpu:1 # one")
     for lines in ((line, "-n 4", "--gres=gpu:1 # one"), ("-n 4", "--gres=gpu:1 # one", line)):
         assert without_scheduling(script(*(f"#SBATCH {each}" for each in lines))) == plain
@@ -44,7 +44,7 @@ def test_left_out(line):
     ],
 )  # fmt: skip
 def test_kept(line):
-    """What the job gets to compute with stays, and what is not known, byte for byte."""
+    """Options on resources, and unknown ones, stay byte for byte."""
     before = script(f"#SBATCH  {line}   # with a comment", "#SBATCH -t 10")
     assert without_scheduling(before) == script(f"#SBATCH  {line}   # with a comment")
 

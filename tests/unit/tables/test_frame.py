@@ -26,7 +26,7 @@ def test_found_from_below(folder, monkeypatch, write, row):
 
 
 def test_found_by_any_name(folder, write, row):
-    """A sweep is found by the name that it was given, also where its folder's is another."""
+    """A sweep is found by its given name, also if its folder has another name."""
     write(folder.with_name(label("my sweep")), row("a", mass=1))
     assert list(results("my sweep").mass) == [1]
 
@@ -113,7 +113,7 @@ def timed(call):
     "before", ["", "import pytest_remex.tables.frame, pytest_remex.tables.merge; "]
 )
 def test_public_name(before):
-    """`pytest_remex.results` is the function, whatever was imported before."""
+    """`pytest_remex.results` is the function, in any order of imports."""
     code = f"{before}from pytest_remex import results; results('tams')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "no results of 'tams'" in done.stderr

@@ -96,7 +96,7 @@ def test_an_older_launch_leaves_the_table_alone(folder, write, row):
 
 
 def test_only_an_older_launch(folder, write, row):
-    """A launch's table is found where the sweep has none of its own yet."""
+    """A launch's table is found if the sweep has none yet."""
     write(folder, row("a", mass=1), launch=FIRST)
     assert list(results("tams", launch=FIRST).id) == ["a"]
     assert list(results("tams", everything=True).id) == ["a"]
@@ -115,7 +115,7 @@ def test_today_s_points(folder, write, row):
 
 
 def test_the_base_of_an_older_table(folder, write, row):
-    """A table that calls the base commit `parent` is read, and goes on as `base`."""
+    """A table that calls the base commit `parent` is read, and then has `base`."""
     write(folder, replace(row("a", mass=1), base="b" * 40))
     for name in ("results.csv", "results.json"):
         path = folder / name

@@ -101,7 +101,7 @@ def test_arrays(tmp_path):
 
 
 def test_parquet(tmp_path):
-    """A Parquet file is a DataFrame, of which some columns may be read; a damaged one is told."""
+    """A Parquet file is read as a DataFrame, or some of its columns; damage is reported."""
     path = tmp_path / "a.parquet"
     pd.DataFrame({"t": [1.0, 2.0], "x": ["a", "b"]}).to_parquet(path)
     assert list(read(path).x) == ["a", "b"]
@@ -135,7 +135,7 @@ def test_absent(tmp_path):
 
 
 def test_light():
-    """Importing the readers loads neither pandas nor ruamel.yaml."""
+    """Importing the readers does not load pandas or ruamel.yaml."""
     code = (
         "import sys, pytest_remex.tables.readers;"
         "heavy = {'pandas', 'ruamel', 'tomlkit', 'json5', 'numpy', 'h5py', 'pyarrow'};"

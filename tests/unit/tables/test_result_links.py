@@ -87,7 +87,7 @@ def test_equal_names_in_folders(root):
 
 
 def test_equal_names_of_experiments(root):
-    """Links that would have one name are told apart, and keep their suffix."""
+    """Links that would have one name get distinct names, and keep their suffix."""
     rows = [experiment(root, node, mass=mass) for node, mass in (("a", "x/"), ("b", "x\n"))]
     found = link(root, *rows)
     assert sorted(found.values()) == ["a history.data", "b history.data"]
@@ -97,7 +97,7 @@ def test_equal_names_of_experiments(root):
 
 
 def test_names_that_differ_in_case(root):
-    """Names that some file systems take for one are told apart."""
+    """Names that would be one file on some file systems are made distinct."""
     found = link(root, experiment(root, "a", mass="X"), experiment(root, "b", mass="x"))
     assert len({name.casefold() for name in found}) == 2
 
@@ -132,7 +132,7 @@ def test_template(root):
 
 
 def test_namer(root):
-    """A hook's name is made safe; where it gives none, the template names the link."""
+    """A hook's name is made safe; if it returns none, the template names the link."""
     rows = [experiment(root, "a", ["out", "log"], mass=1), experiment(root, "b", ["out"], mass=2)]
     found = link(
         root,
@@ -150,7 +150,7 @@ def test_flat(root):
 
 
 def test_nothing_outside(root, tmp_path):
-    """What lies outside the output folder, is a link itself, or is not there, is not linked."""
+    """Files that are outside the output folder, links or missing are not linked."""
     secret = tmp_path / "secret"
     secret.write_text("secret")
     row = experiment(root, "a", ["out"], mass=1)
@@ -163,7 +163,7 @@ def test_nothing_outside(root, tmp_path):
 
 
 def test_rebuilt(root):
-    """Links of what is gone go, and what a crash left is swept up."""
+    """Links to missing files are removed, and so are a crash's temporary files."""
     folder = root / "tams"
     for leftover in (".links.new", ".links.old"):
         (folder / leftover).mkdir(parents=True)
@@ -197,7 +197,7 @@ def test_nothing_changed(root):
 
 
 def test_links_that_is_a_link(root, tmp_path):
-    """A `links` that leads elsewhere is replaced, and what it led to is left alone."""
+    """A `links` that is a link is replaced, and its target is not changed."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "mine").write_text("mine")

@@ -1,4 +1,4 @@
-"""The table on disk: damage, crashes, and what lies beside it."""
+"""The table on disk: damage, crashes, and its companion files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_damage(folder, damage, words, write, row):
 
 
 def test_a_collect_replaces_a_damaged_table(folder, write, row):
-    """A table that cannot be read does not stand in a collect's way; a newer version's does."""
+    """A damaged table does not stop a collect; a table of a newer version does."""
     write(folder, row("a", mass=1), row("b", mass=2))
     change(folder, ",1,", ",one,")
     write(folder, row("b", mass=2))
@@ -57,7 +57,7 @@ def change(folder, old, new, suffix="csv"):
 
 @pytest.mark.parametrize("name", ["results.csv", "results.json"])
 def test_a_crash_leaves_the_old_table(folder, monkeypatch, write, row, name):
-    """A write that dies at either file is told, and leaves the table that was there, alone."""
+    """A write that fails at either file is reported, and leaves only the old table."""
     write(folder, row("a", mass=1))
 
     def die(file):
@@ -73,7 +73,7 @@ def test_a_crash_leaves_the_old_table(folder, monkeypatch, write, row, name):
 
 
 def test_sidecar(folder, write, row):
-    """The JSON beside the table says what each column is."""
+    """The JSON file of a table has the type of each column."""
     write(folder, row("a", mass=1, measures={"age": 1.5}))
     sidecar = json.loads((folder / "results.json").read_text())
     assert sidecar["dimensions"] == [["mass"]]
@@ -93,7 +93,7 @@ VALUES = (
     columns=st.lists(st.tuples(VALUES, VALUES), max_size=4), names=st.sets(st.text(), max_size=4)
 )
 def test_what_is_passed_on_is_what_was_written(tmp_path_factory, columns, names):
-    """The table that a write returns is the one that a later read finds, whatever the values."""
+    """The table that a write returns equals the one that is read later, for any values."""
     folder = tmp_path_factory.mktemp("sweep")
     columns = {"node": ("a", "b"), **dict(zip(sorted(names), columns, strict=False))}
     rows = [{name: values[index] for name, values in columns.items()} for index in range(2)]
@@ -162,7 +162,7 @@ def test_cells_return(values):
 
 
 def test_pandas_reads_the_csv(folder, write, row):
-    """The CSV alone is a table for other tools."""
+    """The CSV by itself is a table for other tools."""
     write(folder, row("a", mass=0.1, measures={"ok": True}), row("b", mass=1e-7))
     table = pd.read_csv(folder / "results.csv")
     assert list(table.mass) == [0.1, 1e-7]

@@ -99,7 +99,7 @@ def test_noise_within_a_line(talk, noise):
 
 @pytest.mark.parametrize("text", ["not JSON", '{"id": 1, "event": "Dance"}', '{"id": 1}'])
 def test_line_that_is_no_event(talk, text):
-    """A whole line that is no event of the protocol ends the conversation, and is quoted."""
+    """A line that is not an event of the protocol ends the conversation, and is quoted."""
     line = b"%d %s\n" % (len(text), text.encode())
     with pytest.raises(ConnectionLostError, match=r"answer from there cannot be decoded \(.*"):
         talk(f"send({line!r})\n{END}")
@@ -171,7 +171,7 @@ def test_death(talk):
 
 
 def test_never_started(talk):
-    """A program that never answers is no lost connection: nothing was requested of it."""
+    """A program that never answers is not a lost connection: nothing was requested."""
     with pytest.raises(RemoteError, match=r"did not start on there \(exit code 1.*boom") as raised:
         talk(END, agent="raise SystemExit('boom')")
     assert not isinstance(raised.value, ConnectionLostError)
@@ -197,7 +197,7 @@ def test_large_both_ways(talk):
 
 
 def test_answers_of_two_requests():
-    """Events go to the request that they answer, in whatever order the answers are read."""
+    """Events belong to the request that they answer, in any order of reading."""
     channel = LocalChannel([sys.executable, "-I", "-c", AGENT])
     client = AgentClient(channel, "", place="there", idle_timeout=5)
     try:

@@ -21,7 +21,7 @@ def test_local_agent(tmp_path):
 
 
 def test_one_connection_for_each_remote(tmp_path):
-    """A remote is connected to once; after `close` it is connected to anew."""
+    """A remote is connected to once, and again after `close`."""
     connections = Connections(pytest.fail, print)
     here, there = (Remote(None, runs=str(tmp_path / name)) for name in "ab")
     first = connections.to(here)
@@ -33,7 +33,7 @@ def test_one_connection_for_each_remote(tmp_path):
 
 
 def test_local_default_loads_no_ssh():
-    """Without a host, neither Fabric nor paramiko is loaded: they take half a second."""
+    """Without a host, Fabric and paramiko are not loaded: they take half a second."""
     program = (
         "import sys; from pytest_remex import Remote; from pytest_remex.transport import connect\n"
         "connect(Remote(None)).close(); print({'fabric', 'paramiko', 'invoke'} & set(sys.modules))"

@@ -34,7 +34,7 @@ def write(tmp_path, text, age):
 
 
 def test_settled_output_is_linked(tmp_path, fetched):
-    """What was not written to of late takes no more room; fetched again it stays whole."""
+    """A settled output is hard-linked, and stays complete when it is fetched again."""
     path = write(tmp_path, "x", age=10)
     for _ in range(2):
         here = fetched("r/out") / "r" / "out"
@@ -44,7 +44,7 @@ def test_settled_output_is_linked(tmp_path, fetched):
 
 
 def test_output_that_may_grow_is_copied(tmp_path, fetched):
-    """What is being written to is copied, with its time; once it is settled, it is linked."""
+    """A file that is being written is copied, with its time, and linked once it is settled."""
     path = write(tmp_path, "x", age=0)
     here = fetched("r/out") / "r" / "out"
     assert not here.samefile(path)

@@ -18,7 +18,7 @@ TEXT = st.text(
 @settings(max_examples=20, deadline=None)
 @given(text=TEXT)
 def test_words_of_rsync(text):
-    """Rsync splits a quoted word back into what it was."""
+    """Rsync splits a quoted word back into the original."""
     show = (
         "import sys; open(sys.argv[1], 'wb').write(sys.argv[2].encode('utf-8', 'surrogateescape'))"
     )

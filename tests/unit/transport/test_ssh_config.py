@@ -169,7 +169,7 @@ def test_home_by_another_path(recorded, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("value", [None, "", "relative"])
 def test_home_of_no_use(recorded, monkeypatch, value):
-    """Where HOME is no absolute path, the recorded home counts."""
+    """If HOME is not an absolute path, the password database's home counts."""
     monkeypatch.delenv("HOME") if value is None else monkeypatch.setenv("HOME", value)
     assert home() == recorded
     assert config_options() == []
@@ -177,7 +177,7 @@ def test_home_of_no_use(recorded, monkeypatch, value):
 
 @pytest.mark.parametrize("name", ["/.ssh/known_hosts", "//.ssh/known_hosts"])
 def test_recorded_home_is_the_root(configure, recorded, monkeypatch, name):
-    """Where the recorded home is /, as in containers, only its .ssh is moved."""
+    """If the password database's home is /, as in containers, only its .ssh is replaced."""
     folder = configure()
     fields = [*pwd.getpwuid(0)[:5], "/", "/bin/sh"]
     monkeypatch.setattr(pwd, "getpwuid", lambda _: pwd.struct_passwd(fields))

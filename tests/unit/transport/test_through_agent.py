@@ -15,7 +15,7 @@ from pytest_remex.transport.transfer import fetch, refuse_one_file
 
 @dataclass
 class Fetched:
-    """What came: progress, and bytes over the channel."""
+    """The result of a transfer: progress, and bytes over the channel."""
 
     place = way = "here"
     reports: list = field(default_factory=list)
@@ -64,7 +64,7 @@ def fetched(there, here, *names):
 
 
 def test_only_what_changed(there, here):
-    """What is here already stays there; of a file that grew its end comes; another comes whole."""
+    """Unchanged files are not sent; of a file that grew, only its end; others in full."""
     start = os.urandom(300_000)
     (there / "a").write_bytes(start)
     assert fetched(there, here, "a").size > 300_000
@@ -80,7 +80,7 @@ def test_only_what_changed(there, here):
 
 
 def test_compressed(there, here):
-    """What can be compressed is."""
+    """Compressible data is compressed."""
     (there / "a").write_text("1.25 " * 200_000)
     assert fetched(there, here, "a").size < 20_000
 
@@ -96,7 +96,7 @@ def test_progress(there, here):
 
 
 def test_a_part_is_gone_on_with(there, here):
-    """What a transfer that broke left of a file does not come again."""
+    """The part of a file that a broken transfer left is not sent again."""
     data = os.urandom(500_000)
     (there / "a").write_bytes(data)
     part = here / ".remex-staging" / ".remex-part" / "a"
@@ -143,7 +143,7 @@ def test_a_hostile_stream(there, here, stream, monkeypatch):
 
 
 def test_names_that_are_one_file(tmp_path):
-    """Names that a file system takes for one are refused where it does, and only there."""
+    """Names that would be one file are refused only on file systems where they would be."""
     names = ["run/LOGS/history", "run/logs/history", "run/caf\u00e9", "run/cafe\u0301", "run/b"]
     refuse_one_file(names, tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -154,7 +154,7 @@ def test_names_that_are_one_file(tmp_path):
 
 
 def test_names_that_differ_in_case(there, here):
-    """Where the file system tells them apart, both come."""
+    """If the file system distinguishes them, both are fetched."""
     (there / "A").write_text("A")
     (there / "a").write_text("a")
     fetched(there, here, "A", "a")

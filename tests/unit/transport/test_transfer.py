@@ -30,7 +30,7 @@ def test_names_that_could_leave(name):
 
 
 def copier(*contents):
-    """Return a copy function that stages the given names with themselves as text, then goes on."""
+    """Return a copy function that stages the given names as files, then continues."""
 
     def copy(transfer):
         for name in contents:
@@ -47,7 +47,7 @@ def nothing(_):
 
 
 def test_staged_files_are_renamed(tmp_path):
-    """What was staged is in its place, what was not is named, and the staging folder is gone."""
+    """Staged files are in place, others are named, and the staging folder is removed."""
     assert fetch(copier("a", "b/c"), "", ["a", "b/c", "d"], tmp_path, nothing) == ["d"]
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == [
         "a",
@@ -57,20 +57,20 @@ def test_staged_files_are_renamed(tmp_path):
 
 
 def test_finished_files_survive_a_break(tmp_path):
-    """Where the copy breaks off, what it finished is in its place all the same."""
+    """If the copy breaks off, the files that it completed are in place all the same."""
     with pytest.raises(KeyError):
         fetch(copier("a", KeyError()), "", ["a", "b"], tmp_path, nothing)
     assert (tmp_path / "a").read_text() == "a"
 
 
 def test_only_what_was_asked_for(tmp_path):
-    """What was staged and not asked for does not get out."""
+    """Staged files that were not requested are not published."""
     fetch(copier("a", "b"), "", ["a"], tmp_path, nothing)
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def test_folder_in_the_way(tmp_path):
-    """A folder that lies where a file belongs is named."""
+    """A folder in the place of a file is named."""
     (tmp_path / "a").mkdir()
     with pytest.raises(RemoteError, match="a is in the way"):
         fetch(copier("a"), "", ["a"], tmp_path, nothing)

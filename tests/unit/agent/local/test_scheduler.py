@@ -123,7 +123,7 @@ def test_a_failing_script_is_a_failed_job_with_its_exit_code(runs):
     ],
 )
 def test_a_script_that_cannot_start_fails_with_the_reason(runs, script, reason):
-    """What is wrong with a script is the job's reason."""
+    """The fault of a script is the job's reason."""
     job = runs.run("r", script)
     assert job.state is JobState.FAILED
     assert reason in job.reason
@@ -140,7 +140,7 @@ def test_output_patterns_and_slurm_variables(runs):
 
 
 def test_a_time_limit_ends_the_whole_process_group(runs):
-    """After its time limit a job is TIMEOUT, and what it started is gone too."""
+    """After its time limit a job is TIMEOUT, and its child processes have ended too."""
     job = runs.run("r", "#!/bin/sh\nsleep 600 &\necho $! > child\nwait\n", time_limit=0.3)
     assert job.state is JobState.TIMEOUT
     child = int((runs.folder / "r" / "child").read_text())
@@ -162,7 +162,7 @@ def test_cancel_ends_running_and_waiting_jobs(runs):
 
 
 def test_submitting_twice_gives_the_same_job(runs, start_agent):
-    """A second submit of the same job number, by any agent, finds the first one's job."""
+    """A second submit of the same job number, by any agent, finds the first job."""
     runs.add("r", "#!/bin/sh\n")
     first = runs.submit(runs.submission("r"))["r"]
     assert runs.submit(runs.submission("r"), agent=start_agent())["r"].job == first.job
@@ -191,7 +191,7 @@ def test_at_most_one_job_a_core(runs):
 
 
 def test_jobs_outlive_the_agent(runs, start_agent):
-    """A job goes on when the agent that released it is killed."""
+    """A job continues when the agent that released it is killed."""
     runs.agent = start_agent()
     runs.add("r", "#!/bin/sh\ntouch started\nsleep 1\ntouch ended\n")
     job = runs.submit(runs.submission("r"))["r"].job
@@ -204,7 +204,7 @@ def test_jobs_outlive_the_agent(runs, start_agent):
 
 
 def test_a_killed_queue_loses_only_what_ran(runs):
-    """What ran under a killed queue is NODE_FAIL and ended; what waited runs under the next."""
+    """Running jobs of a killed queue are ended as NODE_FAIL; waiting jobs run under the next."""
     cores = len(os.sched_getaffinity(0))
     long = [f"long{number}" for number in range(cores)]
     for name in long:
@@ -249,7 +249,7 @@ def test_an_unknown_job_is_lost(runs):
     ids=["type", "nested", "newer"],
 )
 def test_a_damaged_state_is_that_jobs_fault_alone(runs, text):
-    """A job whose file cannot be read is UNKNOWN with the reason, and the others are told."""
+    """A job whose file cannot be read is UNKNOWN with the reason; the others are reported."""
     runs.add("a", "#!/bin/sh\n")
     runs.add("b", "#!/bin/sh\n")
     held = runs.submit(runs.submission("a"), runs.submission("b"))

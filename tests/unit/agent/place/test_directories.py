@@ -149,7 +149,7 @@ def test_placing_again_finds_what_is_placed(place, repository):
 
 
 def test_a_folder_of_somebody_else_is_refused(place, repository):
-    """What lies in the way is named and untouched; the other run is placed."""
+    """A file in the way is named and not changed; the other run is placed."""
     base = repository.commit({"run.sbatch": SCRIPT})
     (place.runs / "folder").mkdir()
     (place.runs / "folder" / "f").write_text("x")
@@ -261,7 +261,7 @@ VARIABLES = {
 
 @pytest.mark.parametrize("where", ["clone", "home", "variables"])
 def test_the_clusters_git_settings(start_agent, repository, tmp_path, where):
-    """Neither configuration nor variables there change what is fetched, or what is placed."""
+    """Git's configuration and variables there do not change what is fetched or placed."""
     base = repository.commit({"run.sbatch": SCRIPT, "a": b"1", "gone": b"1"})
     run = repository.commit({"run.sbatch": SCRIPT, "\u00e4".encode(): b"1\n"}, base["sha"])
     repository.git("update-ref", "refs/heads/main", base["sha"])
@@ -374,7 +374,7 @@ def test_a_killed_agent_leaves_no_half_run_directory(repository, tmp_path, start
 
 
 def test_shared_paths_are_linked_from_one_copy(place, repository):
-    """Shared paths are links to a read-only copy, except where the run changes them."""
+    """Shared paths are links to a read-only copy, unless the run changes them."""
     files = {"run.sbatch": SCRIPT, "data/a": b"1", "data/sub/b": b"2", "bin": ("100755", b"3")}
     base = repository.commit(files)
     same = repository.commit({**files, "inlist": b"x"}, base["sha"])
@@ -424,7 +424,7 @@ def test_a_full_disk_is_one_clear_error(place, repository, tmp_path):
 
 
 def test_a_runs_folder_for_many_users_stays_one(place, repository):
-    """What all launches share has the runs folder's own permissions."""
+    """Files that all launches share have the runs folder's permissions."""
     place.runs.chmod(0o2770)
     base = repository.commit({"run.sbatch": SCRIPT, "data": b"1"})
     place(base, ("r", base), shared=["data"])

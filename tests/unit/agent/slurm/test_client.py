@@ -1,4 +1,4 @@
-"""Slurm's commands take what they are given, and no more."""
+"""Slurm's commands get exactly the given arguments."""
 
 from pytest_remex.agent.slurm import client
 

@@ -13,14 +13,14 @@ CHANGES = [
 
 
 def test_only_who_where_and_when_reach_sbatch():
-    """What changes the job itself is left out and named; the rest is as the login files say."""
+    """Variables that change the job itself are removed and named; others are kept."""
     variables = {**CHOSEN, **{f"SBATCH_{name}": "1" for name in CHANGES}, "SLURM_HINT": "x"}
     assert commands.variables_for_submission(variables) == CHOSEN
     assert commands.ignored_variables(variables) == sorted(f"SBATCH_{name}" for name in CHANGES)
 
 
 def test_an_allocation_does_not_leak():
-    """Of the job that somebody logged in from, only the way to its cluster is left."""
+    """Of the variables of the job from which a user logged in, only its cluster is kept."""
     leaked = {"SLURM_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "3", "SLURM_CPUS_PER_TASK": "64",
               "SLURM_CPU_BIND": "quiet,mask_cpu:0x1", "SLURM_MEM_PER_CPU": "1"}  # fmt: skip
     kept = {"SLURM_CONF": "/etc/slurm.conf", "SBATCH_ACCOUNT": "a"}

@@ -1,4 +1,4 @@
-"""A number is ours only where its job starts in the run directory, or in its array's or pack's."""
+"""A number is ours only if its job starts in the run directory, or its array's or pack's."""
 
 import pytest
 
@@ -60,7 +60,7 @@ def test_where_a_runs_job_may_start(runs):
 
 
 def test_a_pack_is_known_without_the_run_directory(runs):
-    """A member whose run directory became a link is told by the pack's own list."""
+    """A member whose run directory became a link is recognized by the pack's own list."""
     (runs / "packed").rename(runs / "elsewhere")
     (runs / "packed").symlink_to(runs / "elsewhere")
     member = located(runs, "packed", "9")
@@ -89,7 +89,7 @@ def test_an_arrays_last_task_has_the_arrays_number(runs):
 
 
 def test_a_heterogeneous_job_is_no_other_job(runs):
-    """The parts of one (`7+0`, `7+1`) have its number, and start where it does."""
+    """The components of a job (`7+0`, `7+1`) have its number, and start in the same folder."""
     listing = listed(("7+0", "7", runs / "single"), ("7+1", "8", runs / "single"))
     assert not listing.is_another(located(runs, "single", "7"))
 

@@ -74,7 +74,7 @@ def test_as_many_as_tasks(job):
 
 
 def test_variables_of_a_run(job):
-    """A run is told its one task and that task's cores, as in a job of its own."""
+    """A run gets variables for one task and its cores, as in a separate job."""
     pack = job("env >env-$1", 1)
     pack.start(
         SLURM_TASKS_PER_NODE="2", SLURM_NTASKS="2", SLURM_NPROCS="2", SLURM_CPUS_PER_TASK="4"
@@ -102,7 +102,7 @@ def test_signals(job, number, all_started):
 
 
 def test_a_worker_that_ended(job):
-    """Where a node's worker cannot be started, the runs that it was given did not end."""
+    """If a node's worker cannot be started, its runs have no end."""
     pack = job("touch ran-$1", 3)
     (pack.folder / "scontrol").write_text("#!/bin/sh\necho n1; echo n2\n")
     (pack.folder / "srun").write_text("#!/bin/sh\nexit 1\n")

@@ -1,4 +1,4 @@
-"""What squeue, sacct and scontrol print, read: recorded from Slurm 22.05, with other forms."""
+"""Output of squeue, sacct and scontrol is parsed: recorded from Slurm 22.05, and variants."""
 
 import pytest
 from hypothesis import given
@@ -102,7 +102,7 @@ def test_settings_and_limits():
 
 
 def test_a_folder_in_what_scontrol_shows():
-    """A job's folder is compared whole, whatever its name holds."""
+    """A job's folder is compared as a whole, whatever its name contains."""
     text = "JobId=1 Command=/r/a b/run.sbatch WorkDir=/r/a b StdErr=/r/a b/x StdIn=/dev/null\n"
     assert parse.shows_folder(text, {"/x", "/r/a b"})
     assert not parse.shows_folder(text, {"/r", "/r/a b/c"})
@@ -110,7 +110,7 @@ def test_a_folder_in_what_scontrol_shows():
 
 
 def test_scontrol_words_of_a_hostile_folder_do_not_count():
-    """What looks like a word in a folder's name does not stand in for the real one."""
+    """A folder's name that looks like a `Name=value` word does not replace the real one."""
     text = "JobId=1 JobState=RUNNING Reason=None WorkDir=/x JobState=COMPLETED ExitCode=9:0\n"
     assert parse.shown(text)["JobState"] == "RUNNING"
 
@@ -123,5 +123,5 @@ def test_scontrol_words_of_a_hostile_folder_do_not_count():
      ("", "", "UNKNOWN")],
 )  # fmt: skip
 def test_states(word, reason, state):
-    """Slurm's words become ours; one that nobody has seen yet is UNKNOWN."""
+    """Slurm's states become ours; an unknown word is UNKNOWN."""
     assert parse.state_of(word, reason) == state

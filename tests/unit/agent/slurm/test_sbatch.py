@@ -1,4 +1,4 @@
-"""What sbatch says means a job, a refusal, a limit, or doubt."""
+"""Output of sbatch means a job, a refusal, a limit, or doubt."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -28,14 +28,14 @@ def test_an_id_is_found_among_chatter(said, job):
     "said", ["123\n", "123;east\n", "Submitted batch job 9\n", "1\nsbatch: error: " + PERMANENT[0]]
 )
 def test_an_id_counts_only_with_a_good_end(said, code):
-    """A number from an sbatch that failed, or whose end nobody saw, is in doubt."""
+    """A number from an sbatch that failed, or whose exit code is unknown, is in doubt."""
     assert sbatch.judge(said, code).kind == "doubt"
 
 
 @pytest.mark.parametrize("words", [*PERMANENT[:3], *LIMIT, *DOUBTFUL])
 @pytest.mark.parametrize("number", ["", "5\n"])
 def test_a_good_end_with_words_of_failure_is_doubt(number, words):
-    """A wrapper that loses the exit status makes neither a job of a number nor a refusal."""
+    """With a wrapper that loses the exit status, a number is neither a job nor a refusal."""
     assert sbatch.judge(f"{number}sbatch: error: {words}\n", 0).kind == "doubt"
 
 
@@ -55,7 +55,7 @@ def test_no_words_make_a_job_of_a_failure(said, code):
 
 @pytest.mark.parametrize("said", PERMANENT)
 def test_refusals(said):
-    """Definite refusals are told in Slurm's words, where sbatch is known to have failed."""
+    """Definite refusals are reported in Slurm's words if sbatch is known to have failed."""
     assert sbatch.judge(said, 1) == sbatch.SbatchResult(sbatch.REJECTED, words=said)
     assert sbatch.judge(said, None).kind == "doubt"
 

@@ -54,7 +54,7 @@ def rows(draw):
 
 @st.composite
 def damaged(draw):
-    """Draw rows of which a job left some damaged: a cut anywhere, and what it wrote behind."""
+    """Draw rows, some damaged by a killed job: cut anywhere, with later output appended."""
     data = draw(rows())
     begin = draw(st.integers(0, len(data)))
     end = draw(st.integers(begin, min(len(data), begin + 150)))
@@ -71,14 +71,14 @@ def read(path, data, **options):
 
 
 def uneven(data):
-    """Return the same rows, of which the first is longer than the others."""
+    """Return the same rows, with a longer first row."""
     return data.replace(b"\n", b"   \n", 1)
 
 
 @given(rows() | damaged())
 @SLOW
 def test_the_result_is_that_of_the_other_way(tmp_path, data):
-    """Values, kinds and warnings are the same, whatever stands between the rows."""
+    """Values, types and warnings are the same, whatever is between the rows."""
     path = tmp_path / "history.data"
     table, said = read(path, data)
     other, said_then = read(path, uneven(data))

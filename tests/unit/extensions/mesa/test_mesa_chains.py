@@ -113,7 +113,7 @@ def test_ten_inlists_deep_and_no_more(work):
 
 
 def test_a_patched_setting_that_is_overridden_is_told(work):
-    """A value of the config that stands in an inlist, but not in the last, has no effect."""
+    """A value of the config in an inlist that a later one overrides has no effect."""
     root = work(
         inlist="&controls\nmass = 12\ny = 1\nz = 2\n" + reads("controls", "a") + "/\n",
         a="&controls\nmass = 3.5\nz = 2\n/\n",

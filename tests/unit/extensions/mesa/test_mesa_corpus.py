@@ -22,7 +22,7 @@ def folder(tmp_path):
 
 @needs_gfortran
 def test_a_folder_of_inlists_holds_what_is_promised(folder, capsys):
-    """Every file parses, gfortran agrees, and every setting changes alone."""
+    """Every file parses, gfortran agrees, and every setting can be changed by itself."""
     assert corpus.main([str(folder)]) == 0
     printed = capsys.readouterr().out
     assert f"{len(HAZARDS)} files read" in printed
@@ -32,7 +32,7 @@ def test_a_folder_of_inlists_holds_what_is_promised(folder, capsys):
 
 @needs_gfortran
 def test_a_name_without_a_value_is_declared(tmp_path, capsys):
-    """Gfortran is told of it, in whatever place, so that it does not fail for want of it."""
+    """It is declared for gfortran, wherever it is, so that reading does not fail."""
     text = "&e\n a = ! none\n b(3) =\n b(1) = 'x'\n c(2:4) =\n d = 1 ! one\n g = 3*\n/\n"
     (tmp_path / "inlist").write_text(text)
     assert corpus.main([str(tmp_path)]) == 0
@@ -59,7 +59,7 @@ def test_without_gfortran_the_second_opinion_counts(folder, monkeypatch, capsys)
 
 
 def test_differences_are_told(folder):
-    """What gfortran reads otherwise, does not read, or cannot declare, is a disagreement."""
+    """Values that gfortran reads differently, does not read, or cannot declare, disagree."""
     sample = read_sample(folder / "more" / "inlist0")
     found = compare(sample, "engine", Answer(5010, "no such name", {"mass": 9.0}))
     assert [one.what for one in found] == [

@@ -173,7 +173,7 @@ def staged(tmp_path):
 
 
 def test_the_script_of_stages_does_what_is_left(staged, tmp_path):
-    """A photo goes to the stage that was cut, and the later ones follow; an older one is no use."""
+    """The interrupted stage gets the photo, then later stages run; old photos are not used."""
     photo = tmp_path / "photos" / "x100"
     assert staged("./rn", cut="zams") == (1, ["zams anew"])
     photo.touch()
@@ -189,7 +189,7 @@ def test_the_script_of_stages_does_what_is_left(staged, tmp_path):
 
 
 def test_the_script_of_stages_is_continued_by_re_all(staged, tmp_path):
-    """The extension knows its stages, and that re_all goes on with them."""
+    """The extension finds its stages, and continues them with re_all."""
     work = WorkDirectory.read(Experiment(Sweep("stages"), "id", {}, {}, tmp_path))
     assert staged("./rn", cut="zams")[0] == 1
     how = find_restart([RunFile("photos/x100", 9, 1.0)], work.texts)

@@ -105,7 +105,7 @@ def test_values_are_read_as_they_were_meant(path, namelist):
 @relaxed
 @given(namelists())
 def test_setting_anything_changes_only_its_bytes(path, namelist):
-    """Each scalar and each element can be set, alone."""
+    """Each scalar and each element can be set by itself."""
     path.write_bytes(namelist[0].encode())
     found = list(changes(sample_of(path)))
     assert [one for one in found if isinstance(one, Disagreement)] == []
@@ -129,7 +129,7 @@ def test_setting_what_is_there_again_changes_nothing(path, namelist, names):
 @relaxed
 @given(st.text(st.sampled_from("&$/!'\"=(),*:\n ab1.%"), max_size=60) | st.text(max_size=60))
 def test_any_text_is_scanned_or_refused_in_words(text):
-    """Whatever a file holds, there is no other error, and spans lie in order within the text."""
+    """For any file there is no other error, and spans are in order within the text."""
     try:
         groups = scan(text)
     except ValueError as error:  # pragma: no cover - a failure of the scanner
@@ -148,7 +148,7 @@ def test_any_text_is_scanned_or_refused_in_words(text):
 @relaxed
 @given(namelists())
 def test_f90nml_agrees_where_it_is_right(path, namelist):
-    """An independent parser reads the same values; where it cannot, gfortran is asked below."""
+    """An independent parser reads the same values; for the others, see gfortran below."""
     text, _ = namelist
     path.write_bytes(text.encode())
     theirs = read_with_f90nml(text.replace("\r\n", "\n"))

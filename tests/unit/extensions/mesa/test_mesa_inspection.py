@@ -57,7 +57,7 @@ def test_names_of_the_defaults_files_are_known(mesa):
     ],
 )
 def test_a_name_that_is_not_known_is_doubted(mesa, group, name, doubt):
-    """The nearest name or the right group is told; a user's own group is left alone."""
+    """The nearest name or the right group is suggested; a user's own group is not checked."""
     assert load_controls(mesa).doubt(group, name) == doubt
 
 

@@ -66,7 +66,7 @@ def test_a_placeholder_may_become_anything(patched, tmp_path, mark, value):
 
 
 def test_text_in_quotes_is_no_placeholder(patched):
-    """Where a text stands, a number cannot be read."""
+    """A number cannot replace a text."""
     with pytest.raises(NamelistError, match=r"engine\.label is a text on line 2, and 3 a number"):
         patched({"label": 3}, "&engine\n label = '<<x>>'\n/\n")
 
@@ -111,7 +111,7 @@ def test_a_structure_is_given_as_a_whole(patched):
 
 
 def test_a_list_takes_the_place_of_its_elements(patched):
-    """Lines of the elements in the list are gone, and those of other elements stay."""
+    """Lines of the elements in the list are removed, and those of other elements stay."""
     text = "&engine\n w(1) = 5 ! one\n mass = 1\n w(2) = 6\n w(7) = 7.5\n/\n"
     after = "&engine\n w = 1.0, 2.5 ! one\n mass = 1\n w(7) = 7.5\n/\n"
     assert patched({"w": [1.0, 2.5]}, text) == after

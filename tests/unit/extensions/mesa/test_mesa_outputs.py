@@ -118,7 +118,7 @@ DAMAGE = {
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_row_is_left_out(history, damage):
-    """What a killed job left in the middle is dropped with a warning; the rest stays numbers."""
+    """Damaged rows in the middle are dropped with a warning; the rest stays numbers."""
     rows = [f"{n} .{n} {n}" for n in (1, 2, 4, 5, 6)]
     lines = [f"   {row}\n" for row in rows]
     with pytest.warns(TableWarning, match=r"history.data: .*damaged rows? (is|are) left out"):
@@ -133,7 +133,7 @@ def test_a_damaged_row_is_left_out(history, damage):
     deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_rows_survive_damage_between_them(tmp_path, data):
-    """Whatever stands between whole rows, they are all read, bit by bit, and nothing else is."""
+    """All whole rows are read exactly, and nothing else is, whatever is between them."""
     count = data.draw(st.integers(4, 9))
     values = data.draw(st.lists(st.floats(allow_nan=False), min_size=count, max_size=count))
     damage = data.draw(st.sampled_from(sorted(DAMAGE)))

@@ -96,7 +96,7 @@ def test_a_name_given_twice_is_refused(patched):
 
 
 def test_a_file_without_groups_says_so(patched):
-    """There is nothing to name where there is no group."""
+    """Without groups, the message suggests none."""
     with pytest.raises(NamelistError, match="there are no groups here"):
         patched({"mass": 1}, "only prose\n")
 
@@ -110,14 +110,14 @@ def test_a_file_without_groups_says_so(patched):
     ],
 )
 def test_a_value_that_would_not_be_read_is_refused(patched, value, message):
-    """The kind of the value that stands there is the kind that the simulation reads."""
+    """The type of the present value is the type that the simulation reads."""
     with pytest.raises(NamelistError, match=message):
         patched({"mass": value})
 
 
 @pytest.mark.parametrize("text", ["1 / &x", "1\n/\n&x\n", "'open", "", "! no", "a = 3", "3 ! c"])
 def test_raw_text_stays_inside_its_setting(patched, text):
-    """Raw text that is no value, or more than one setting's value, is refused."""
+    """Raw text that is not exactly one setting's value is refused."""
     with pytest.raises(NamelistError, match="is not a Fortran value"):
         patched({"mass": Raw(text)})
 
@@ -145,7 +145,7 @@ def test_a_setting_is_removed(patched, names, old, new):
 
 
 def test_every_statement_of_a_removed_setting_goes(patched):
-    """A setting that appears twice is gone for good, lists over several lines included."""
+    """All statements of a setting are removed, also lists over several lines."""
     text = "&engine\n  w = 1,\n  2\n  w(5) = 2 ! c\n  w = 3\n  mass = 1\n/\n"
     assert patched(remove("w"), text) == "&engine\n  ! c\n  mass = 1\n/\n"
 
@@ -178,13 +178,13 @@ def test_an_element_that_a_later_list_sets_gets_a_line_of_its_own(patched):
 
 
 def test_an_element_given_several_values_is_not_cut(patched):
-    """A Fortran read goes on with the next elements, so a list may stand behind one element."""
+    """A Fortran read continues with the next elements, so an element may get a list."""
     text = "&engine\n  w(2) = 3, 4\n/\n"
     assert patched({"w(2)": 9}, text) == text.replace("/", "  w(2) = 9\n/")
 
 
 def test_an_empty_group_gets_a_line(patched):
-    """There is no line whose indentation to take: three blanks."""
+    """Without a line to copy the indentation from, it is three blanks."""
     assert patched({"pump.rate": 2}, "&pump\n/\n") == "&pump\n   rate = 2\n/\n"
     assert patched({"pump.rate": 2}, "&pump /") == "&pump\n   rate = 2\n/\n"
     assert patched({"pump.rate": 2}, "&pump\n&end\n") == "&pump\n   rate = 2\n&end\n"

@@ -53,7 +53,7 @@ def run(path, log, state=JobState.TIMEOUT):
 
 
 def test_outputs_are_read_by_their_kind(hooks, tmp_path):
-    """A history, a profile, their index and an inlist come back as what they are."""
+    """A history, a profile, a profiles.index and an inlist are recognized."""
     for name in ("history.data", "binary_history.data", "profile12.data"):
         (tmp_path / name).write_text(columns("model_number x", ["1 2", "2 3"]))
         assert hooks.pytest_remex_read(path=tmp_path / name, options={}).x.tolist() == [2, 3]
@@ -82,14 +82,14 @@ def test_outputs_are_read_by_their_kind(hooks, tmp_path):
     ],
 )
 def test_files_of_others_are_left_to_others(tmp_path, pytestconfig, name, text):
-    """The answer is None for what is not MESA's, whatever it is called."""
+    """The answer is None for a file that is not MESA's, whatever its name."""
     (tmp_path / name).write_text(text)
     assert MesaHooks(pytestconfig).pytest_remex_read(tmp_path / name, {}) is None
     assert MesaHooks(pytestconfig).pytest_remex_read(tmp_path / "missing.data", {}) is None
 
 
 def test_the_config_that_ran_is_the_effective_one(hooks, work):
-    """All inlists of the chain count, also where the sweep names one of them."""
+    """All inlists of the chain count, also if the sweep names one of them."""
     for config_file in (None, "inlist_project"):
         config = hooks.pytest_remex_config(path=work, config_file=config_file)
         assert config["initial_mass"] == 12
@@ -97,7 +97,7 @@ def test_the_config_that_ran_is_the_effective_one(hooks, work):
 
 
 def test_a_config_that_is_no_inlist_is_left_to_others(pytestconfig, tmp_path):
-    """What is no inlist by its name, and what no inlist reads, is left to others."""
+    """Files that are not inlists by name, and are not read by one, are left to other readers."""
     (tmp_path / "params.json").write_text("{}")
     (tmp_path / "run.nml").write_text("&controls\n initial_mass = 3\n/\n")
     hooks = MesaHooks(pytestconfig)
@@ -107,7 +107,7 @@ def test_a_config_that_is_no_inlist_is_left_to_others(pytestconfig, tmp_path):
 
 
 def test_other_files_beside_inlists(hooks, work):
-    """A file that no inlist reads is read beside them, as what it is."""
+    """A file that no inlist reads is read too, in its own format."""
     (work / "gyre.in").write_text("&mode\n l = 0\n/\n&mode\n l = 1\n/\n")
     config = hooks.pytest_remex_config(path=work, config_file=["inlist", "gyre.in"])
     assert [config["initial_mass"], config["mode(2).l"]] == [12, 1]
@@ -115,7 +115,7 @@ def test_other_files_beside_inlists(hooks, work):
 
 
 def test_half_a_chain_is_no_config(pytestconfig, work):
-    """A file that was not fetched may override what is here, so nothing is said of what ran."""
+    """A file that was not fetched may override others, so the config is unknown."""
     (work / "inlist_project").unlink()
     with pytest.warns(InlistWarning, match="not be read back: .* or fetch it with the outputs"):
         assert MesaHooks(pytestconfig).pytest_remex_config(work, None) is None
@@ -200,7 +200,7 @@ def test_a_run_goes_on_from_its_last_photo(hooks, tmp_path):
 
 
 def test_the_photos_of_a_work_directory_are_asked_for(hooks, work):
-    """Its photo folder is listed on the cluster, and the newest complete photo goes on."""
+    """Its photo folder is listed on the cluster, and the newest complete photo is used."""
     (work / "run.sbatch").write_text("${REMEX_COMMAND:-./rn}\n")
     (work / "re").write_text("cp photos/$1 restart_photo && ./star\n")
     (work / "re").chmod(0o755)
@@ -228,7 +228,7 @@ def test_the_ini_key_names_mesa_s_folder(monkeypatch, tmp_path):
 
 
 def test_every_public_name_is_listed_and_explained():
-    """`dir` and `help` show what there is; each docstring tells what comes in and out."""
+    """`dir` and `help` show all names; each docstring has its arguments and result."""
     assert set(mesa.__all__) <= set(dir(mesa))
     for name in mesa.__all__:
         assert getattr(mesa, name).__doc__, name
@@ -266,7 +266,7 @@ def test_nothing_heavy_is_loaded_at_the_start():
 
 
 def test_every_patched_setting_is_looked_at(work):
-    """With the base commit's files, a setting that the config does not name is told too."""
+    """With the base commit's files, settings that the config does not name are checked too."""
     base = (work / "inlist").read_bytes()
     (work / "inlist").write_bytes(base.replace(b"&controls", b"&controls\n  zbase = 0.01"))
     originals = {"inlist": base, "gone": b"", "notes.txt": b"&x"}

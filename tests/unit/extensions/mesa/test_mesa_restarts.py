@@ -1,4 +1,4 @@
-"""From which photo a run goes on, and with which command."""
+"""From which photo a run continues, and with which command."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_photos_are_looked_for_where_mesa_puts_them(tmp_path):
 
 
 def test_re_may_be_shown_another_folder_from_its_own():
-    """Where the folder of MESA's `re` is there, `re` takes a path from it; a binary's cannot."""
+    """If the folder of MESA's `re` exists, `re` accepts a relative path; a binary's does not."""
     kept = RunFile("photos/.gitkeep", 0, 99.0)
     shots = [*listing("x050", "x100", folder="shots"), kept]
     assert find_restart(shots, {"re": RE}, None, ["shots"]).command == ("./re", "../shots/x100")
@@ -142,7 +142,7 @@ def test_the_last_stage_goes_on():
 
 
 def test_scripts_that_know_their_stages_are_used():
-    """`re_all` takes a photo; a script that skips what is done is run again where it was."""
+    """`re_all` takes a photo; a script that skips finished stages is run again in place."""
     assert find_restart(listing("x100"), {**STAGES, "re_all": ""}).command == ("./re_all", "x100")
     skips = {
         **STAGES,
@@ -169,7 +169,7 @@ def work(tmp_path):
 
 
 def of(path, files, log="", **sweep):
-    """Return how a run of a work directory goes on, of which files were listed."""
+    """Return how a run of a work directory continues, from its listed files."""
     probe = probe_of(Experiment(Sweep("tams", **sweep), "id", {}, {}, path))
     (path / "slurm.out").write_text(log)
     return restart_of(run(path), files, probe.memo)
@@ -191,7 +191,7 @@ def test_without_a_listing_the_fetched_output_tells(work):
 
 
 def test_a_script_that_is_not_executable_is_run_by_bash(work):
-    """A work directory that was copied without its modes goes on all the same."""
+    """A work directory that was copied without its modes can continue all the same."""
     path = work()
     (path / "re").chmod(0o644)
     assert of(path, listing("x100")).command == ("bash", "./re", "x100")
@@ -210,7 +210,7 @@ def test_what_came_with_the_checkout_is_not_the_run_s(work):
 
 
 def test_a_script_that_does_not_take_the_command_is_told(work):
-    """It would begin anew in the same directory, over the outputs of the first job."""
+    """It would start over in the same directory, over the outputs of the first job."""
     path = work(run_sbatch="./rn\n")
     assert "nothing in the work directory runs $REMEX_COMMAND" in of(path, listing("x1")).reason
     path = work(run_sbatch="python3 drive.py\n", **{"drive.py": "os.environ['REMEX_COMMAND']"})
@@ -218,7 +218,7 @@ def test_a_script_that_does_not_take_the_command_is_told(work):
 
 
 def test_photos_outside_the_run_directory_are_not_listed(work):
-    """The output alone tells of them."""
+    """Only the output shows them."""
     path = work(inlist="&controls\n photo_directory = '/scratch/photos'\n/\n", re="./star\n")
     assert probe_of(Experiment(Sweep("tams"), "id", {}, {}, path)).patterns == ("*.mod",)
     log = " save /scratch/photos/x100 for model 100\n"
@@ -226,7 +226,7 @@ def test_photos_outside_the_run_directory_are_not_listed(work):
 
 
 def test_a_point_mass_has_no_photos(work):
-    """Of a binary of which one star is evolved, the first photo has two files."""
+    """If one star of a binary is evolved, the first photo has two files."""
     job = "&binary_job\n evolve_both_stars = .false.\n/\n"
     files = listing("b_x050", "1_x050")
     assert of(work(inlist=job), files).command == ("./re", "x050")

@@ -61,7 +61,7 @@ def work(tmp_path):
 
 @pytest.fixture
 def said(work):
-    """Patch files of a work directory: gives what is said of it at plan."""
+    """Patch files of a work directory, and return the warnings of a plan."""
 
     def plan(files, patches, config_file=None, controls=None):
         folder = work(files)
@@ -77,7 +77,7 @@ def said(work):
 
 
 def test_the_stars_of_a_binary_are_followed(work):
-    """Each star has its own groups; a plain name is found where both agree."""
+    """Each star has its own groups; a plain name is found if both agree."""
     config = effective_config(work(BINARY) / "inlist")
     assert config["first:controls.alpha"] == 1.8
     assert config["second:controls.alpha"] == 2.0
@@ -97,7 +97,7 @@ def test_a_missing_star_is_an_error(work):
 
 
 def test_a_star_s_override_is_told(said):
-    """The patched value stands in a star's inlist, and is overridden in the file that it reads."""
+    """The patched value is in a star's inlist, and overridden by a file that this reads."""
     assert (
         said(BINARY, {"inlist_project": {"binary_job.w": 1}}, ["first", "second", "inlist_project"])
         == []
@@ -111,7 +111,7 @@ def test_a_star_s_override_is_told(said):
 
 
 def test_a_named_config_file_wins_over_inlist(work):
-    """What no chain reads is a root of its own; several count together."""
+    """A file that no chain reads is a root too; several are combined."""
     folder = work(
         {"inlist": group("controls", " mass = 1\n"), "inlist_x": group("controls", " mass = 2\n")}
     )
@@ -181,7 +181,7 @@ def test_mesa_inlist_is_the_root(work, said, script):
     ],
 )
 def test_what_a_script_does_elsewhere_is_not_guessed(said, script):
-    """A root that is not here, or a file that a script copies: nothing is said to be unread."""
+    """If a root is missing, or a script copies a file, nothing is reported as ignored."""
     files = {
         "inlist": group("controls", child="inlist_project"),
         "inlist_project": group("controls", " mass = 2\n"),
@@ -214,7 +214,7 @@ def test_stages_are_judged_by_their_own_header(work, said, script):
 
 
 def test_stages_that_a_variable_names_are_not_guessed(work, said):
-    """Nothing is said to be unread where the script's inlists are not known."""
+    """Nothing is reported as ignored if the script's inlists are not known."""
     files = {**STAGES, "rn": "for i in a b; do\n cp head_$i inlist\n ./star\ndone\n"}
     assert config_of(work(files), None) is None
     assert config_of(work(files), "inlist_a")["mass"] == 1
@@ -240,7 +240,7 @@ def test_a_group_that_the_chain_does_not_read_is_told(said):
 
 
 def test_the_fix_that_is_told_works(said):
-    """With the lines that the message asks for, nothing is said any more."""
+    """With the lines that the message suggests, there is no warning any more."""
     files = {
         "inlist": group("controls") + group("kap", child="inlist_p"),
         "inlist_p": group("kap", " zbase = 1\n"),
@@ -284,7 +284,7 @@ def test_a_value_of_another_kind_than_the_default_is_told(said):
 
 
 def test_a_group_with_a_missing_file_is_left_out(work):
-    """The other groups tell what ran; of that group nothing is said."""
+    """The other groups are read; that group is left out."""
     folder = work({"inlist": group("controls", " a = 1\n") + group("pgstar", child="gone")})
     with pytest.warns(InlistWarning, match="not be read back: inlist reads &pgstar from 'gone'"):
         assert dict(config_of(folder, None)) == {"a": 1}

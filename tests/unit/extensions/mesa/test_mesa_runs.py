@@ -120,7 +120,7 @@ def test_the_first_and_last_model_are_columns(tmp_path, pack):
 
 
 def test_a_long_log_is_read_as_a_stream(tmp_path):
-    """Memory does not grow with the output, not even where it is one endless line."""
+    """Memory does not grow with the output, not even if it is one endless line."""
     path = tmp_path / "slurm.out"
     with path.open("w") as file:
         for number in range(300_000):
@@ -135,7 +135,7 @@ def test_a_long_log_is_read_as_a_stream(tmp_path):
 
 
 def test_redirected_output_is_read(tmp_path):
-    """A third of MESA's users send it to a file: it is read where it was fetched."""
+    """Many users redirect MESA's output to a file: it is read if it was fetched."""
     (tmp_path / "slurm.out").write_text("date\n")
     (tmp_path / "run.sbatch").write_text("./rn 2>&1 | tee -a logs.txt\n# ./rn > old.txt\n")
     (tmp_path / "rn").write_text("./star > out.txt 2> /dev/null\ncat < ../x > ../../outside\n")
@@ -149,7 +149,7 @@ def test_redirected_output_is_read(tmp_path):
 
 
 def test_output_whose_name_has_a_variable_is_read(tmp_path):
-    """The newest counts of several jobs'; a variable alone, or a folder, names nothing."""
+    """Of several jobs' files the newest counts; a bare variable, or a folder, names none."""
     script = './rn > "log_${SLURM_JOB_ID}.txt" 2>&1\n./a | tee $LOG\n./b >$HOME/all.txt\n'
     (tmp_path / "run.sbatch").write_text(script)
     (tmp_path / "LOGS").mkdir()

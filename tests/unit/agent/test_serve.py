@@ -181,7 +181,7 @@ def test_no_start(tmp_path):
 def test_the_bundle_is_one_harmless_word():
     """The packed sources hold nothing that a shell would run, and are small on a bad link."""
     assert re.fullmatch(r"[A-Za-z0-9+/=]+", bundle())
-    assert len(bundle()) < 120_000
+    assert len(bundle()) < 130_000
 
 
 def test_signs_of_life_while_it_works(start_agent, tmp_path):

@@ -56,6 +56,7 @@ bench: $(VENV)/.test  ## measure against hand-written floors
 	$(BIN)/python benchmarks/launch.py
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/collect.py
+	$(BIN)/python benchmarks/judging.py
 	$(BIN)/python benchmarks/report.py
 
 clean:

@@ -69,7 +69,7 @@ def main() -> int:
 
 def _fetch(count: int, kilobytes: tuple[int, ...], runs: int) -> list[Target]:
     print(f"\n{count} finished runs of three files of {kilobytes} kB: seconds")
-    with _finished(count, kilobytes) as site:
+    with finished(count, kilobytes) as site:
         names = [f"{run.name}/{name}" for run in site.project.run_directories() for name in OUTPUTS]
         rounds = iter(range(2 * runs))
         figures = measure(
@@ -91,7 +91,7 @@ def _fetch(count: int, kilobytes: tuple[int, ...], runs: int) -> list[Target]:
 
 def _look(count: int, runs: int) -> list[Target]:
     print(f"\n{count} runs, fetched already: seconds")
-    with _finished(count, SMALL) as site:
+    with finished(count, SMALL) as site:
         first = measure({COLLECT: lambda: _collect(site, "remex-output")}, 1)
         figures = measure(
             {
@@ -112,7 +112,7 @@ def _look(count: int, runs: int) -> list[Target]:
 
 
 @contextmanager
-def _finished(count: int, kilobytes: tuple[int, ...]) -> Iterator[Loopback]:
+def finished(count: int, kilobytes: tuple[int, ...]) -> Iterator[Loopback]:
     """Return a cluster with so many runs whose jobs have ended."""
     with loopback(more_files()) as site:
         write_sweep(site.project.repository, count, fetch=OUTPUTS[:2])

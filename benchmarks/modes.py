@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from statistics import median
 
-from collect import SMALL, _finished
+from collect import SMALL, finished
 from loopback import Loopback, loopback, use_memory
 from star import more_files, write_sweep
 
@@ -66,7 +66,7 @@ def _round(count: int, figures: Figures) -> None:
             write_sweep(site.project.repository, count)
             for name, words in ways.items():
                 _measure(site, name, words, figures)
-    with _finished(count, SMALL) as site:
+    with finished(count, SMALL) as site:
         for name in ("collect", "collect, nothing changed"):
             _measure(site, name, ("--remex-collect",), figures)
 

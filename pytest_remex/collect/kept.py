@@ -231,6 +231,11 @@ class VerdictKeeper:
         return self._digests[path]
 
 
+def has_kept(runs: Path) -> bool:
+    """Return whether a verdict is kept in the folder of outputs, though it may not hold."""
+    return next(runs.glob(f"*/{KEPT_NOTE}"), None) is not None
+
+
 def _read(folder: Path) -> KeptVerdict | None:
     try:
         note = read_note(folder / KEPT_NOTE)

@@ -14,7 +14,7 @@ import pytest
 from rich import filesize
 
 from pytest_remex.collect.failure import causes_of, oversized
-from pytest_remex.collect.kept import is_installed
+from pytest_remex.collect.kept import has_kept, is_installed
 from pytest_remex.collect.pipeline import (
     CollectedRun,
     FetchOptions,
@@ -73,6 +73,8 @@ class CollectMode(RecordedRunsMode):
 
             self._workers = JudgingProcesses(session, number, collect, self._terminal.note)
             session.config.pluginmanager.register(self._workers, "remex-workers")
+            if settings.fresh or not has_kept(settings.runs):
+                self._workers.start(len(items) - 1)
         self._others: Sequence[CollectedRun] = ()
         self._sweeps: dict[str, Sweep] = {}
         self._adopt(items)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -47,6 +48,7 @@ class JudgingProcesses:
         self, session: pytest.Session, number: int, collect: Collect, tell: Callable[[str], None]
     ) -> None:
         self._items = list(session.items)
+        self._nodes = [item.nodeid for item in self._items]
         self._config = session.config
         self._number = number
         self._tell = tell
@@ -55,6 +57,9 @@ class JudgingProcesses:
         self._events: SimpleQueue[tuple[str, dict[str, Any]]] = SimpleQueue()
         self._manager: NodeManager | None = None
         self._specs: deque[XSpec] = deque()
+        self._lock = threading.Lock()
+        """Held while items are given to processes, also as a process asks, in a thread of xdist."""
+        self._is_told = False
         self._numbers = {item.nodeid: number for number, item in enumerate(self._items)}
         self._waiting: deque[int] = deque()
         self._given: dict[WorkerController, deque[int]] = {}
@@ -64,12 +69,20 @@ class JudgingProcesses:
         self._reports: dict[int, list[pytest.TestReport]] = {}
         self._ended: set[int] = set()
 
+    def start(self, number: int) -> None:
+        """Start at most so many processes before it is known what they judge."""
+        self._start(min(self._number, number))
+
     def add(self, runs: Mapping[str, CollectedRun]) -> None:
         """Have the runs of items judged, by node id, in the order of the items."""
         append_runs(self._task.runs, runs)
         numbers = sorted(self._numbers[node] for node in runs)
         self._left.update(numbers)
-        self._waiting.extend(numbers)
+        with self._lock:
+            self._waiting.extend(numbers)
+            self._is_told = True
+            for node in self._ready & self._given.keys():
+                self._feed(node)
         self._start_what_is_missing()
 
     def know(self, node: str) -> bool:
@@ -118,26 +131,42 @@ class JudgingProcesses:
 
     def _start_what_is_missing(self) -> None:
         usable = [node for node in self._given if not node.shutting_down]
-        for _ in range(min(self._number, len(self._waiting)) - len(usable)):
+        self._start(min(self._number, len(self._waiting)) - len(usable))
+
+    def _start(self, number: int) -> None:
+        for _ in range(number):
             if self._manager is None:
                 self._manager = NodeManager(self._config, ["popen"] * self._number)
                 self._specs.extend(self._manager.specs)
             spec = self._specs.popleft() if self._specs else XSpec("popen")
-            self._given[self._manager.setup_node(spec, self._events.put)] = deque()
+            self._given.setdefault(self._manager.setup_node(spec, self._take_in), deque())
+
+    def _take_in(self, event: tuple[str, dict[str, Any]]) -> None:
+        """Take an event from a thread of pytest-xdist: a process that is idle gets items at once.
+
+        All else waits for the turn of an item.
+        """
+        name, about = event
+        with self._lock:
+            if name == "collectionfinish" and about["ids"] == self._nodes:
+                self._ready.add(about["node"])
+                self._feed(about["node"])
+            elif name == "runtest_protocol_complete":
+                self._given[about["node"]].popleft()
+                self._feed(about["node"])
+        self._events.put(event)
 
     def _handle(self, event: str, about: dict[str, Any]) -> None:
         match event:
             case "collectionfinish":
-                self._begin(about["node"], about["ids"])
+                self._compare(about["ids"])
             case "logstart":
-                self._begun.add(self._given[about["node"]][0])
+                self._begun.add(self._numbers[about["nodeid"]])
             case "testreport":
                 report = about["rep"]
                 self._reports.setdefault(report.item_index, []).append(report)
             case "runtest_protocol_complete":
-                self._given[about["node"]].popleft()
                 self._ended.add(about["item_index"])
-                self._feed(about["node"])
             case "workerfinished" | "errordown":
                 self._end(about["node"], about.get("error"))
             case "warning_recorded":
@@ -146,22 +175,22 @@ class JudgingProcesses:
                 error = str(about["formatted_error"]).splitlines()[-1:]
                 self._give_up(f"judged in this process, as another one failed: {' '.join(error)}")
 
-    def _begin(self, node: WorkerController, nodes: Sequence[str]) -> None:
-        here = [item.nodeid for item in self._items]
-        if list(nodes) != here:
+    def _compare(self, nodes: Sequence[str]) -> None:
+        """Leave all to this process where another one has other items."""
+        here = self._nodes
+        if nodes != here:
             pairs = zip(nodes, here, strict=False)
             other = next((pair for pair in pairs if len({*pair}) > 1), (len(nodes), len(here)))
             self._give_up(
                 f"another process found other experiments ({other[0]} for {other[1]}): judged in "
                 f"this one; for -n a sweep must have the same points in the same order each time"
             )
-            return
-        self._ready.add(node)
-        self._feed(node)
 
     def _feed(self, node: WorkerController) -> None:
-        """Give a process its next items, or let it end."""
-        given = self._given[node]
+        """Give a process its next items, or let it end; the lock is held."""
+        if not self._is_told or node.shutting_down:
+            return
+        given = self._given.setdefault(node, deque())
         count = min(GIVEN - len(given), len(self._waiting))
         numbers = [self._waiting.popleft() for _ in range(count)]
         given.extend(numbers)
@@ -180,7 +209,8 @@ class JudgingProcesses:
                 died = given.popleft()
                 self._reports[died] = _of_died(self._items[died], self._reports.get(died, []))
                 self._ended.add(died)
-            self._waiting.extendleft(reversed(given))
+            with self._lock:
+                self._waiting.extendleft(reversed(given))
             self._start_what_is_missing()
         elif given or error is not None:
             self._give_up(f"judged in this process, as another one ended early: {error or '-'}")
@@ -188,7 +218,8 @@ class JudgingProcesses:
     def _give_up(self, why: str) -> None:
         """Leave to this process what is not judged yet."""
         self._tell(why)
-        self._waiting.clear()
+        with self._lock:
+            self._waiting.clear()
         self._left &= self._ended.union(*self._given.values())
         for node in self._given:
             node.shutdown()

@@ -145,6 +145,7 @@ def _run(found: FoundRun) -> RunRecord:
         stage=Stage.RELEASED,
         job=found.job,
         job_number=found.job_number,
+        added=facts.added,
     )
 
 

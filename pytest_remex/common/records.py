@@ -52,6 +52,7 @@ class RunFacts(NamedTuple):
     id: str
     point: Dict[str, Any]
     config: Dict[str, Any]
+    added: bool = False
 
 
 class FoundRun(NamedTuple):

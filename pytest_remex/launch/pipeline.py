@@ -207,6 +207,8 @@ def _placement(session: LaunchSession, run: RunRecord) -> Placement:
     meta: dict[str, object] = {"node": run.node, "id": run.id, "point": run.point, "config": config}
     if run.identity:
         meta |= {"fingerprint": run.identity.fingerprint, "replicate": run.identity.replicate}
+    if run.added:
+        meta["added"] = True
     return Placement(
         directory=run.directory,
         sha=run.commit.sha,

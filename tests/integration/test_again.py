@@ -96,11 +96,26 @@ def test_another_clone(empty_project):
     shutil.rmtree(project.output)
     assert words(project.pytest("--remex-submit", "-v"))["grid[a=2-r2]"] == "ALREADY SUBMITTED"
     shutil.rmtree(project.output)
-    project.pytest("--remex-collect", "-n", "2").assert_outcomes(passed=4)
+    collect = project.pytest_alone("-p", "xdist", "--remex-collect", "-n", "2")
+    collect.assert_outcomes(passed=4)
     assert list(results(project.output / "grid")["replicate"]) == [1, 1, 2, 2]
     shutil.rmtree(project.output)
     chosen = project.pytest("--remex-submit", "--remex-again", "-v", "-k", "a=1")
     assert told(chosen, "SUBMITTED") == ["grid[a=1-r3]"]
+
+
+def test_records_that_were_purged(empty_project):
+    """A client learns what was added from the run directories if no record is left."""
+    project = empty_project
+    write(project, "0")
+    project.write("pytest.ini", "[pytest]\nremex_runs = runs\n")
+    project.submit("-k", "a=1")
+    project.submit("-k", "a=1", "--remex-again")
+    project.wait()
+    shutil.rmtree(project.output)
+    shutil.rmtree(project.path / "runs" / ".remex" / "launches")
+    status = words(project.pytest("--remex-status", "-v"))
+    assert status["grid[a=1]"] == status["grid[a=1-r2]"] == "COMPLETED"
 
 
 def test_interrupted(empty_project):

@@ -53,7 +53,7 @@ from pytest_remex.sweep import expand, sweep_of
 from pytest_remex.sweep_file import SweepFunction, call_of, experiment_at, sweep_functions
 from pytest_remex.tables.publish import Published, publish
 from pytest_remex.tables.readers import hooks_of
-from pytest_remex.tables.recorded import RecordedRows, Target, measures_of_upstream
+from pytest_remex.tables.recorded import RecordedRows, Target, UpstreamMeasures
 from pytest_remex.transport import Connections, connect
 from pytest_remex.variant import GRID
 
@@ -197,9 +197,10 @@ def collect(  # noqa: PLR0913 - the contract with users
         recorded = RecordedRows(folder, None, _warn)
         place = _Place(repo or Repo("."), remote, workspaces, hooks, recorded)
         judged: list[JudgedRun] = []
+        measures = UpstreamMeasures(folder)
         for one in zip(submitted, collected, strict=True):
-            before = measures_of_upstream(one[1].upstream, judged, folder)
-            judged.append(_judge(*one, place, before))
+            judged.append(_judge(*one, place, measures.of(one[1].upstream)))
+            measures.add(judged[-1])
         added = added_to(((each.sweep, GRID) for each in submitted), index.newest_first())
         target = Target(folder, added=added)
         return {each.sweep: _frame(each) for each in publish(judged, target, hooks)}

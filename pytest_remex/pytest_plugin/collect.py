@@ -40,7 +40,7 @@ from pytest_remex.pytest_plugin.items import (
     is_experiment,
     sweep_for,
 )
-from pytest_remex.pytest_plugin.judging import Collect, Judging, note_verdict
+from pytest_remex.pytest_plugin.judging import Collect, Judging
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.selection import NOT_ENDED, RecordedRunsMode
 from pytest_remex.records.index import RecordedRun
@@ -164,7 +164,7 @@ class CollectMode(RecordedRunsMode):
                 self._terminal.note(note)
         if is_dead:
             self._judging.conclude_dead(item, DIED)
-        note_verdict(item, judge.result)
+        self._judging.note(item)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:

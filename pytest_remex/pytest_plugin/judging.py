@@ -39,7 +39,7 @@ from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.preparation import body_of
 from pytest_remex.repo.workspace import Workspaces
 from pytest_remex.tables.readers import BuiltInReaders
-from pytest_remex.tables.recorded import RecordedRows, measures_of_upstream
+from pytest_remex.tables.recorded import RecordedRows, UpstreamMeasures
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,7 @@ class Judging:
         self._found: dict[str, KeptVerdict | None] = {}
         self._watches: dict[str, Watch] = {}
         self.rows = RecordedRows(settings.output, settings.launch, tell, collect.id)
+        self._upstreams = UpstreamMeasures(settings.output, settings.variant)
         self.judges: dict[str, RunJudge] = {}
         """The judges of the items that have had their turn, by node id."""
         self.kept: dict[str, KeptVerdict] = {}
@@ -95,10 +96,8 @@ class Judging:
 
         node, parameters = node_of(item), parameters_of(item)
         judge = RunJudge(node, parameters, collected, keep, watch.on)
-        judged = (each.result for each in self.judges.values())
-        output, variant = self._settings.output, variant_of(item)
-        before = measures_of_upstream(collected.upstream, judged, output, variant)
-        judge.result = replace(judge.result, before=before, variant=variant)
+        before = self._upstreams.of(collected.upstream)
+        judge.result = replace(judge.result, before=before, variant=variant_of(item))
         self.judges[item.nodeid] = judge
         outputs = str(collected.folder) if collected.outputs.files else None
         note_facts(item, **run_facts(collected.recorded, collected.job), outputs=outputs)
@@ -155,10 +154,16 @@ class Judging:
             return None
         error = call.excinfo.value if call.excinfo else None
         judge.conclude(report.outcome, reason_of(report), error)
-        note_verdict(item, judge.result)
+        self.note(item)
         if isinstance(item, pytest.Function):
             self._keep(item, judge, passed=report.passed)
         return judge
+
+    def note(self, item: pytest.Item) -> None:
+        """Note an item's verdict for the JSON file, and for what comes after its run."""
+        result = self.judges[item.nodeid].result
+        self._upstreams.add(result)
+        note_facts(item, verdict=result.verdict, cause=result.note.cause, measures=result.measures)
 
     def conclude_dead(self, item: pytest.Function, why: str) -> None:
         """Set the verdict of a run whose check ended the process that ran it."""
@@ -202,11 +207,6 @@ class Judging:
                 self._keeper.keep(judge.result, experiment, self._watches[item.nodeid])
             except RemexError as error:
                 self._tell(f"verdicts are not kept: {error}")
-
-
-def note_verdict(item: pytest.Item, result: JudgedRun) -> None:
-    """Store the facts about a verdict for the JSON file."""
-    note_facts(item, verdict=result.verdict, cause=result.note.cause, measures=result.measures)
 
 
 def _ini_texts(config: pytest.Config) -> list[str]:

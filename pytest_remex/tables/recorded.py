@@ -162,36 +162,55 @@ def _measures(judged: JudgedRun) -> dict[str, Scalar]:
     return {**(recipe if judged.sweep.recipes else {}), **judged.measures, **judged.before}
 
 
-def measures_of_upstream(
-    upstream: CollectedRun | None,
-    judged: Iterable[JudgedRun],
-    output: Path,
-    variant: Variant = GRID,
-) -> dict[str, Scalar]:
-    """Return the measures of a run that others came after, each as `<sweep>.<name>`.
+class UpstreamMeasures:
+    """Looks up the measures of runs that others came after.
 
     Args:
-        upstream: The run; None for none.
-        judged: The runs that this collect has judged: the others are in the tables.
-        output: The output folder.
+        output: The output folder, for those that another collect has judged.
         variant: The variant of the grid that they are of.
 
     """
-    if upstream is None:
-        return {}
-    name, directory = upstream.sweep.name, upstream.run.directory
-    for each in judged:
-        if each.collected.run.directory == directory:
-            return {_prefixed(name, measure): value for measure, value in _measures(each).items()}
-    try:
-        table = read_with_recorded(results_folder(output, name, None, variant))
-    except DamagedTableError:
-        return {}
-    rows = table.rows if table else []
-    row = next((row for row in rows if row.get("run_directory") == directory), {})
-    measures = table.names("measure") if table and row else ()
-    found = {_prefixed(name, measure): row.get(measure) for measure in measures}
-    return {key: value for key, value in found.items() if not isinstance(value, list | dict)}
+
+    def __init__(self, output: Path, variant: Variant = GRID) -> None:
+        self._output = output
+        self._variant = variant
+        self._judged: dict[str, JudgedRun] = {}
+        self._earlier: dict[str, dict[str, dict[str, Scalar]]] = {}
+
+    def add(self, judged: JudgedRun) -> None:
+        """Add a run that this collect has judged."""
+        self._judged[judged.collected.run.directory] = judged
+
+    def of(self, upstream: CollectedRun | None) -> dict[str, Scalar]:
+        """Return the measures of a run, each as `<sweep>.<name>`; of none there are none."""
+        if upstream is None:
+            return {}
+        name, directory = upstream.sweep.name, upstream.run.directory
+        if directory in self._judged:
+            measures = _measures(self._judged[directory])
+        else:
+            if name not in self._earlier:
+                self._earlier[name] = self._in_tables(name)
+            measures = self._earlier[name].get(directory, {})
+        return {_prefixed(name, measure): value for measure, value in measures.items()}
+
+    def _in_tables(self, sweep: str) -> dict[str, dict[str, Scalar]]:
+        """Return the measures in a sweep's results by run directory, read once for all of them."""
+        try:
+            table = read_with_recorded(results_folder(self._output, sweep, None, self._variant))
+        except DamagedTableError:
+            return {}
+        if table is None:
+            return {}
+        measures = table.names("measure")
+        found: dict[str, dict[str, Scalar]] = {}
+        for row in table.rows:
+            cells = {name: row.get(name) for name in measures}
+            plain = {
+                name: cell for name, cell in cells.items() if not isinstance(cell, list | dict)
+            }
+            found.setdefault(str(row.get("run_directory")), plain)
+        return found
 
 
 def _prefixed(sweep: str, measure: str) -> str:

@@ -12,19 +12,22 @@ import pytest
 from pytest_remex.agent.slurm import control, parse
 from pytest_remex.agent.slurm.commands import FIELD, ROW
 from pytest_remex.agent.slurm.ownership import Listing, LocatedJob
-from pytest_remex.common.jobs import by_array
-from pytest_remex.model import Commit, Identity, Remote
-from pytest_remex.records.index import RunIndex
+from pytest_remex.collect.manifest import FetchedOutputs
+from pytest_remex.collect.pipeline import CollectedRun
+from pytest_remex.common.jobs import Job, JobState, by_array
+from pytest_remex.model import Commit, Identity, Remote, Sweep
+from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.records.launch import Launch
 from pytest_remex.records.merge import merged
 from pytest_remex.records.schema import Committed, RunRecord, Stage, StageReached
-from pytest_remex.records.store import Journal, read_record
+from pytest_remex.records.store import Journal, LaunchRecord, read_record
 from pytest_remex.repo.trees import ObjectHash, Tree, TreeEntry
 from pytest_remex.report import Page, write_report
 from pytest_remex.report import Row as PageRow
 from pytest_remex.sbatch.header import parse_header
 from pytest_remex.tables.links import rebuild_links
 from pytest_remex.tables.merge import Row, write_results
+from pytest_remex.tables.recorded import UpstreamMeasures
 
 FEW = 60
 """Runs of the smaller of two counts; what is done once is little beside them."""
@@ -215,6 +218,41 @@ def test_tables_and_links(folder):
 
     ok, counts = grows_in_line(look, make)
     assert ok, counts
+
+
+def test_measures_of_upstreams(folder):
+    """The results of what runs came after are read once, not for each run that comes after."""
+
+    def make(count):
+        root, rows = folder(), []
+        for number in range(count):
+            run = record(number)
+            rows.append(
+                Row(node=run.node, id=run.id, point=run.point, launch=LAUNCH, state="COMPLETED",
+                    verdict="PASSED", measures={"m": number}, run_directory=run.directory)
+            )  # fmt: skip
+        write_results(root / "grid", rows, dimensions=[["a"]])
+        return root, [upstream(number, root) for number in range(count)]
+
+    def look(made):
+        root, runs = made
+        measures = UpstreamMeasures(root)
+        assert [measures.of(each) for each in runs] == [{"grid.m": n} for n in range(len(runs))]
+
+    ok, counts = grows_in_line(look, make)
+    assert ok, counts
+
+
+def upstream(number, folder):
+    """Return a run of the sweep `grid` that has been fetched."""
+    launch = Launch(
+        id=LAUNCH, token="0123", name="grid", branch="main", base="b" * 40, base_config={},
+        fetch=(), config_file=None, remote=Remote("cluster", "clone", "runs"),
+    )  # fmt: skip
+    run = record(number)
+    recorded = RecordedRun(LaunchRecord(launch, {run.commit.sha: run}, folder), run)
+    job = Job("1", JobState.COMPLETED)
+    return CollectedRun(recorded, Sweep("grid"), job, folder, FetchedOutputs(), ())
 
 
 def test_the_report(folder):

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pytest_remex import names
@@ -215,9 +215,10 @@ def begin(
     sweep, base = request.prepared.experiment.sweep, request.prepared.commit.base
     workspace = services.workspaces.at(request.repo, base)
     connection = services.connect(request.remote)
+    ahead = timedelta()
     while True:
         launch = Launch(
-            id=names.launch_id(sweep.name, datetime.now().astimezone()),
+            id=names.launch_id(sweep.name, datetime.now().astimezone() + ahead),
             token=secrets.token_hex(8),
             name=sweep.name,
             branch=workspace.branch,
@@ -235,7 +236,7 @@ def begin(
         try:
             journal = Journal.begin(folder, launch)
         except FileExistsError:
-            time.sleep(PAUSE)
+            ahead += _next_name(request)
             continue
         with ExitStack() as unless_opened:
             unless_opened.callback(journal.discard)
@@ -247,7 +248,18 @@ def begin(
                 session.fill_from(request.prepared.inputs)
                 unless_opened.pop_all()
                 return session
-        time.sleep(PAUSE)
+        ahead += _next_name(request)
+
+
+def _next_name(request: SubmitRequest) -> timedelta:
+    """Return how far ahead the next name to try is; wait where it is the time that makes it new.
+
+    A command that launches on many bases does not wait a second for each.
+    """
+    if request.prepared.variant.base:
+        return timedelta(seconds=1)
+    time.sleep(PAUSE)
+    return timedelta()
 
 
 def _is_opened(session: LaunchSession) -> bool:

@@ -21,6 +21,7 @@ class Mode(StrEnum):
     CANCEL = "cancel"
     CLEAN = "clean"
     DOCTOR = "doctor"
+    BISECT = "bisect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def modifier_groups() -> dict[str, list[Modifier]]:
     return {
         "plan and submit": _sending_modifiers(),
         "status, collect and cancel": _looking_modifiers(),
-        "variants of the grid": _variant_modifiers(),
+        "variants of the grid": [*_variant_modifiers(), *_bisect_modifiers()],
     }
 
 
@@ -90,19 +91,19 @@ def _sending_modifiers() -> list[Modifier]:
         ),
         Modifier(
             "array",
-            sending,
+            sending | {Mode.BISECT},
             "submit job arrays, at most N tasks at a time (default: one job per run; N: no limit)",
             array,
         ),
         Modifier(
             "pack",
-            sending,
+            sending | {Mode.BISECT},
             "many runs in one job, K at a time (default: one job per run)",
             {"type": _whole, "metavar": "K"},
         ),
         Modifier(
             "sbatch",
-            sending,
+            sending | {Mode.BISECT},
             "options for sbatch that override the script's header: '--time=4:00:00 --mem=8G'"
             " (default: remex_sbatch, then $REMEX_SBATCH)",
             {"metavar": "OPTIONS"},
@@ -133,13 +134,13 @@ def _plan_or_submit_modifiers() -> list[Modifier]:
         ),
         Modifier(
             "note",
-            frozenset({Mode.SUBMIT}),
+            frozenset({Mode.SUBMIT, Mode.BISECT}),
             "submit: the reason, shown in status, results and report (default: none)",
             {"metavar": "WHY"},
         ),
         Modifier(
             "yes",
-            frozenset({Mode.SUBMIT, Mode.COLLECT, Mode.CLEAN}),
+            frozenset({Mode.SUBMIT, Mode.COLLECT, Mode.CLEAN, Mode.BISECT}),
             "submit, collect: go above remex_confirm, remex_confirm_bytes; clean: remove "
             "(default: no)",
         ),
@@ -152,7 +153,7 @@ def _looking_modifiers() -> list[Modifier]:
     return [
         Modifier(
             "wait",
-            looking,
+            looking | {Mode.BISECT},
             "status, collect: wait until all have ended, or S seconds "
             "(default: do not wait; S: no limit)",
             wait,
@@ -185,7 +186,7 @@ def _variant_modifiers() -> list[Modifier]:
     return [
         Modifier(
             "base",
-            frozenset({*Mode} - {Mode.DOCTOR}),
+            frozenset({*Mode} - {Mode.DOCTOR, Mode.BISECT}),
             "the same grid on another branch, tag or commit, in place of branch= of all chosen "
             "sweeps; its runs appear with this option only (default: no)",
             {"metavar": "REF"},
@@ -207,11 +208,22 @@ def _variant_modifiers() -> list[Modifier]:
     ]
 
 
+def _bisect_modifiers() -> list[Modifier]:
+    return [
+        Modifier(
+            "round",
+            frozenset({Mode.BISECT}),
+            "bisect: try at most N commits at a time (default: 32)",
+            {"type": _whole, "metavar": "N"},
+        ),
+    ]
+
+
 def _chosen_modifiers() -> list[Modifier]:
     return [
         Modifier(
             "launch",
-            frozenset({*Mode} - {Mode.DRY, Mode.PLAN, Mode.SUBMIT, Mode.DOCTOR}),
+            frozenset({Mode.STATUS, Mode.COLLECT, Mode.LOG, Mode.CANCEL, Mode.CLEAN}),
             "use an older launch (default: each experiment's newest run)",
             {"metavar": "ID"},
         ),
@@ -223,8 +235,8 @@ def _chosen_modifiers() -> list[Modifier]:
         ),
         Modifier(
             "json",
-            frozenset({*Mode} - {Mode.DRY}),
-            "every mode: also write each experiment's facts to FILE, as JSON (default: no)",
+            frozenset({*Mode} - {Mode.DRY, Mode.BISECT}),
+            "also write each experiment's facts to FILE, as JSON; not in bisect (default: no)",
             {"type": Path, "metavar": "FILE"},
         ),
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,8 @@ from pytest_remex.pytest_plugin.remotes import remotes_of
 from pytest_remex.sbatch.scheduling import OptionText, SbatchOptions
 from pytest_remex.variant import Variant
 
+ROUND = 32
+"""The most commits that a bisection tries at a time, unless the user says otherwise."""
 SLOWEST, FASTEST = 0.01, 1000.0
 """The sbatch calls per second that `remex_rate` can ask for."""
 
@@ -55,6 +56,8 @@ class Settings:
     sbatch: OptionText
     variant: Variant
     against: Variant | None
+    bisect: tuple[str, str] | None
+    round: int
 
     @property
     def asked(self) -> str:
@@ -94,6 +97,12 @@ def add_options(parser: pytest.Parser) -> None:
             const=mode,
             help=text,
         )
+    modes.addoption(
+        "--remex-bisect",
+        metavar="GOOD..BAD",
+        help="find the commit that changed the verdict or a measure of the selected experiments; "
+        "run again, it goes on",
+    )
     modes.addoption(
         "--remex-init",
         action="store_true",
@@ -148,13 +157,19 @@ def settings(config: pytest.Config) -> Settings:
         checkout=option.remex_checkout and option.remex_checkout.absolute(),
         variant=_variant(config),
         against=_against(config),
+        bisect=_bisect(config),
+        round=config.option.remex_round or ROUND,
     )
 
 
 def mode(config: pytest.Config) -> Mode:
     """Return the mode; the default is the dry run."""
-    modes: Sequence[Mode] = config.option.remex_modes or [Mode.DRY]
-    return modes[0]
+    return next(iter(_modes(config)), Mode.DRY)
+
+
+def _modes(config: pytest.Config) -> list[Mode]:
+    bisect = [] if config.option.remex_bisect is None else [Mode.BISECT]
+    return [*(config.option.remex_modes or []), *bisect]
 
 
 def processes(config: pytest.Config) -> int:
@@ -221,7 +236,7 @@ def _transport(config: pytest.Config) -> Any:  # noqa: ANN401 - one of the words
 
 
 def _refuse_conflicts(config: pytest.Config) -> None:
-    modes = config.option.remex_modes or []
+    modes = _modes(config)
     if len(set(modes)) > 1:
         named = " and ".join(f"--remex-{each}" for each in modes)
         raise pytest.UsageError(f"{named} cannot be combined: choose one")
@@ -244,6 +259,19 @@ def _against(config: pytest.Config) -> Variant | None:
     if base and base == variant.base:
         raise pytest.UsageError(f"--remex-base and --remex-against are both {base!r}: name another")
     return replace(variant, base=base) if base else None
+
+
+def _bisect(config: pytest.Config) -> tuple[str, str] | None:
+    """Return the two commits of --remex-bisect; the second one is HEAD where none is named."""
+    given: str | None = config.option.remex_bisect
+    if given is None:
+        return None
+    good, dots, bad = (each.strip() for each in given.partition(".."))
+    if not good or not dots or bad.startswith(".") or not given.isprintable():
+        raise pytest.UsageError(
+            f"--remex-bisect={given!r}: name two commits, GOOD..BAD, such as v1.2..main"
+        )
+    return good, bad or "HEAD"
 
 
 def _base(config: pytest.Config, name: str) -> str:

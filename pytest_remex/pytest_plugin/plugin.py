@@ -71,7 +71,8 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         return init(config)
     if options.mode(config) is not Mode.DRY and config.pluginmanager.has_plugin("xdist"):
         # a comparison with another base needs the other side's measures at hand
-        config.stash[PROCESSES] = 1 if config.option.remex_against else options.processes(config)
+        is_alone = config.option.remex_against or config.option.remex_bisect
+        config.stash[PROCESSES] = 1 if is_alone else options.processes(config)
         config.option.dist = "no"
         config.option.numprocesses = None
         config.option.tx = []
@@ -178,7 +179,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def _put_in_order(session: pytest.Session) -> None:
     """Have each experiment after its upstream, which is added where something is to be made."""
-    complete = options.mode(session.config) in {Mode.DRY, Mode.PLAN, Mode.SUBMIT}
+    complete = options.mode(session.config) in {Mode.DRY, Mode.PLAN, Mode.SUBMIT, Mode.BISECT}
     try:
         ordered = in_order(session, complete=complete)
     except SweepError as error:
@@ -254,6 +255,7 @@ _MODES = {
     Mode.CANCEL: ("cancel", "CancelMode"),
     Mode.CLEAN: ("clean", "CleanMode"),
     Mode.DOCTOR: ("doctor", "DoctorMode"),
+    Mode.BISECT: ("bisect", "BisectMode"),
 }
 """The module and class of each mode's plugin, imported only when needed."""
 

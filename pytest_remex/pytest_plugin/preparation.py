@@ -52,7 +52,9 @@ def workspace_of(workspaces: Workspaces, item: pytest.Function, repo: Repo) -> W
         with failing_plainly():
             return workspaces.at(repo, branch)
     with failing_plainly(item.session):
-        return workspaces.at(repo, variant.branch_of(branch), _option(item))
+        workspaces.base(repo, variant.base, _option(item))
+    with failing_plainly():
+        return workspaces.at(repo, variant.base)
 
 
 def _option(item: pytest.Item) -> str:

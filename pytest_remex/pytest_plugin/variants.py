@@ -24,7 +24,7 @@ def put_variants(session: pytest.Session, asked: Variant, others: Sequence[Varia
     here = experiments(session.items)
     for item in here:
         item.stash[VARIANT] = asked
-    more = [_in_variant(item, variant) for variant in others for item in here]
+    more = [in_variant(item, variant) for variant in others for item in here]
     if more:
         rest = [item for item in session.items if not is_experiment(item)]
         session.items[:] = [*rest, *more, *here]
@@ -33,7 +33,7 @@ def put_variants(session: pytest.Session, asked: Variant, others: Sequence[Varia
 def like(item: pytest.Function, new: pytest.Function) -> pytest.Function:
     """Return a new item as one of the variant of the grid that another item is of."""
     if NODE in item.stash:
-        return _in_variant(new, variant_of(item))
+        return in_variant(new, variant_of(item))
     new.stash[VARIANT] = variant_of(item)
     return new
 
@@ -52,7 +52,7 @@ class _OfVariant(pytest.Function):
         return type(super().id).parse(self.nodeid)
 
 
-def _in_variant(item: pytest.Function, variant: Variant) -> pytest.Function:
+def in_variant(item: pytest.Function, variant: Variant) -> pytest.Function:
     """Return another item for an experiment."""
     kind: Any = type("Function", (_OfVariant, type(item)), {})
     made: pytest.Function = kind.from_parent(

@@ -242,6 +242,7 @@ class Workspaces:
         self._kept = kept
         self._shows = shows
         self._git: dict[Repo, Git] = {}
+        self._bases: dict[tuple[Repo, str], str] = {}
         self._named: dict[tuple[Repo, str], Workspace] = {}
         self._contents: dict[tuple[Repo, InputRules, tuple[str, ...]], RunContents] = {}
         self._open: dict[tuple[Repo, str], Workspace] = {}
@@ -259,16 +260,25 @@ class Workspaces:
             self._contents[key] = RunContents(rules.inputs(self.git(repo).top), tuple(shared))
         return self._contents[key]
 
-    def at(self, repo: Repo, revision: str, given_by: str = BRANCH) -> Workspace:
-        """Return the workspace at a commit-ish of a repository; `given_by` is for messages."""
+    def at(self, repo: Repo, revision: str) -> Workspace:
+        """Return the workspace at a commit-ish of a repository."""
         name = repo, revision
         if name not in self._named:
-            self._named[name] = self._opened(repo, revision, given_by)
+            self._named[name] = self._opened(repo, revision)
         return self._named[name]
 
-    def _opened(self, repo: Repo, revision: str, given_by: str) -> Workspace:
-        repository = self.git(repo)
-        base = repository.resolve(revision, given_by)
+    def base(self, repo: Repo, revision: str, given_by: str = BRANCH) -> str:
+        """Return the sha of a commit-ish; `given_by` is what to correct where it is unknown.
+
+        Raises `RepositoryError`.
+        """
+        name = repo, revision
+        if name not in self._bases:
+            self._bases[name] = self.git(repo).resolve(revision, given_by)
+        return self._bases[name]
+
+    def _opened(self, repo: Repo, revision: str) -> Workspace:
+        repository, base = self.git(repo), self.base(repo, revision)
         if (repo, base) not in self._open:
             branch = repository.branch(revision)
             self._open[repo, base] = Workspace(

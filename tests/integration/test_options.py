@@ -5,9 +5,9 @@ import pytest
 MODIFIERS = {
     "--remex-retry": "--remex-plan or --remex-submit",
     "--remex-again": "--remex-plan or --remex-submit",
-    "--remex-array": "--remex-plan or --remex-submit",
-    "--remex-yes": "--remex-clean or --remex-collect or --remex-submit",
-    "--remex-wait": "--remex-collect or --remex-status",
+    "--remex-array": "--remex-bisect or --remex-plan or --remex-submit",
+    "--remex-yes": "--remex-bisect or --remex-clean or --remex-collect or --remex-submit",
+    "--remex-wait": "--remex-bisect or --remex-collect or --remex-status",
     "--remex-offline": "--remex-collect",
     "--remex-partial": "--remex-collect",
     "--remex-launch=x": " or ".join(

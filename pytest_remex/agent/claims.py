@@ -133,7 +133,7 @@ def _of_point(path: str) -> Optional[Claim]:
     try:
         found = loads(Claim, fs.read(path) or "", CLAIM_FORMAT)
         return _checked(found, found.name)
-    except TypedJsonError:
+    except (TypedJsonError, UnreadableError):
         return None
 
 

@@ -1,6 +1,7 @@
 """Claims in a runs folder, through the agent."""
 
 import json
+import os
 import threading
 
 import pytest
@@ -133,7 +134,10 @@ def test_a_point_follows_what_the_client_knew(agent, by_ann):
     assert taken.claim.by == "bob@laptop"
 
 
-@pytest.mark.parametrize("way", ["no record", "damaged", "elsewhere", "same inputs"])
+WAYS = ["no record", "damaged", "pipe", "link", "folder", "nested", "elsewhere", "same inputs"]
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_a_point_that_does_not_count(agent, by_ann, way):
     """A run without a launch record does not prevent a submission."""
     bob = want("bob", fingerprint="77aabb", point=POINT)
@@ -142,6 +146,17 @@ def test_a_point_that_does_not_count(agent, by_ann, way):
         (by_ann / ".remex/launches/L_ann.jsonl").unlink()
     elif way == "damaged":
         path.write_text('{"fingerprint": []}')
+    elif way == "pipe":
+        path.unlink()
+        os.mkfifo(path)
+    elif way == "link":
+        path.unlink()
+        path.symlink_to("/dev/zero")
+    elif way == "folder":
+        path.unlink()
+        path.mkdir()
+    elif way == "nested":
+        path.write_text("[" * 100_000)
     elif way == "elsewhere":
         path.write_text(path.read_text().replace('"run_ann"', '"../run_ann"'))
     else:

@@ -64,6 +64,8 @@ def mark_placed(runs: str, name: str) -> None:
         raise AgentError("request", f"{name!r} cannot name a claim")
     path = paths.claim(runs, name, "placed")
     fs.make_common(runs, os.path.dirname(path))
+    if fs.link(paths.claim(runs, name), path) is not None:
+        return
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
 
@@ -86,7 +88,7 @@ def _claim(runs: str, wanted: WantedClaim) -> Tuple[Found, Condition, str]:
     claim = wanted.claim._replace(generation=1)
     if not _FINGERPRINT.match(claim.fingerprint):
         raise AgentError("request", f"{claim.fingerprint!r} is not a fingerprint")
-    while not _create(runs, claim):
+    while not _create(runs, claim, wanted.point):
         newest = _newest(runs, _read(runs, claim))
         if newest.claim.job == claim.job:
             return newest, Condition.PLACED, ""
@@ -117,7 +119,7 @@ def _rival(
     while True:
         path = paths.claimed_point(runs, wanted.point, number)
         fs.make_common(runs, os.path.dirname(path))
-        if fs.create(path, dumps(claim, CLAIM_FORMAT)):
+        if fs.create(path, dumps(claim, CLAIM_FORMAT), synced=True):
             return None
         there = _of_point(path)
         if there is not None and there.launch not in known and _is_recorded(runs, there):
@@ -147,10 +149,16 @@ def _gives_way(condition: Condition, *, over: bool) -> bool:
     return over or condition in (Condition.REJECTED, Condition.TAKEN)
 
 
-def _create(runs: str, claim: Claim) -> bool:
-    path = paths.claim(runs, claim.name)
+def _create(runs: str, claim: Claim, point: str) -> bool:
+    """Create a claim; one that is also its point's shares that file."""
+    path, text = paths.claim(runs, claim.name), dumps(claim, CLAIM_FORMAT)
     fs.make_common(runs, os.path.dirname(path))
-    return fs.create(path, dumps(claim, CLAIM_FORMAT), synced=True)
+    if point:
+        of_point = paths.claimed_point(runs, point, 1)
+        linked = fs.link(of_point, path) if fs.read(of_point) == text else None
+        if linked is not None:
+            return linked
+    return fs.create(path, text, synced=True)
 
 
 def _read(runs: str, claim: Claim) -> Found:

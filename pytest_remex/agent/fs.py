@@ -132,6 +132,29 @@ def create(path: str, text: str, folder: Optional[int] = None, *, synced: bool =
     return True
 
 
+def link(existing: str, path: str) -> Optional[bool]:
+    """Give a file of this account another name, which takes no inode.
+
+    Returns:
+        False if the name is taken; None if there is no such file, or it cannot be linked.
+
+    """
+    try:
+        about = os.lstat(existing)
+        if not stat.S_ISREG(about.st_mode) or about.st_uid != os.geteuid():
+            return None
+        os.link(existing, path, follow_symlinks=False)
+    except FileExistsError:
+        return False
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return None
+    return True
+
+
 def remove(path: str, folder: Optional[int] = None) -> bool:
     """Delete a file; return False if it does not exist."""
     try:

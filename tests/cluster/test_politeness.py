@@ -89,3 +89,35 @@ def test_the_rate_of_a_submit(user, cluster, shims, tmp_path):
     times = sorted(map(float, (tmp_path / "times").read_text().split()))
     assert len(times) == 3
     assert times[-1] - times[0] > 2, "without a rate they start within the same half second"
+
+
+INODES = re.compile(r"^\| `(--remex-submit[^`]*)` \| (\d+) \| (\d+) \|", re.MULTILINE)
+
+
+@pytest.mark.parametrize("options", [(), ("--remex-array",), ("--remex-pack=2",)])
+def test_the_inodes_of_a_run(user, cluster, options):
+    """Bookkeeping takes as many inodes for each run as docs/hpc.md says, and no more later."""
+    cluster.down()
+    user.submit(*options)
+    submitted = _inodes_of_a_run(user.project)
+    cluster.up()
+    cluster.wait()
+    user.collect().well()
+    user.collect().well()
+    documented = {
+        words: (int(one), int(two)) for words, one, two in INODES.findall(PAGE.read_text())
+    }
+    command = " ".join(("--remex-submit", *options))
+    assert (submitted, _inodes_of_a_run(user.project)) == documented[command]
+
+
+def _inodes_of_a_run(project):
+    """Count the inodes of one run, those that the runs folder keeps for it included."""
+    first, *others = project.run_directories()
+    own = project.runs / ".remex"
+    entries = [first / ".remex", *(first / ".remex").rglob("*")]
+    shared = [path for name in ("claims", "points") for path in (own / name).glob("*/*")]
+    shared += [path for path in own.glob("arrays/*/*") if path.is_symlink()]
+    inodes = {path.lstat().st_ino for path in shared}
+    assert len(inodes) % (1 + len(others)) == 0
+    return len({path.lstat().st_ino for path in entries}) + len(inodes) // (1 + len(others))

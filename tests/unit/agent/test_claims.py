@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from pytest_remex.agent.claims import mark_placed
 from pytest_remex.common.claims import (
     Claim,
     Claimed,
@@ -302,3 +303,27 @@ def test_a_run_belongs_to_one_submission(agent, tmp_path):
     }
     alone = local_jobs(agent, tmp_path, *(Submission(f"run_{n}", [f"run_{n}"]) for n in "abcd"))
     assert alone == {**first, "run_d": again["run_d"]}
+
+
+def test_a_claim_takes_one_inode(agent, tmp_path):
+    """A claim, its point's file and its mark are one file with three names."""
+    ask(agent, tmp_path, want(point="5d" * 32))
+    mark_placed(str(tmp_path), name())
+    files = [path for path in (tmp_path / ".remex").rglob("*") if path.is_file()]
+    assert len(files) == 3
+    assert len({path.stat().st_ino for path in files}) == 1
+
+
+def test_another_claim_on_a_point(agent, tmp_path):
+    """The claim of a client that came second to a point is a file of its own."""
+    ask(agent, tmp_path, want(point="5d" * 32))
+    ask(agent, tmp_path, want("bob", point="5d" * 32, fingerprint="4b" * 3), known=["L_ann"])
+    text = (tmp_path / ".remex/claims" / claim(fingerprint="4b" * 3).name).read_text()
+    assert '"bob"' in text
+
+
+def test_a_mark_without_its_claim(tmp_path):
+    """Where the claim was purged the mark is made all the same, and once."""
+    for _ in range(2):
+        mark_placed(str(tmp_path), name())
+    assert (tmp_path / ".remex/claims" / f"{name()}.placed").is_file()

@@ -121,3 +121,18 @@ def _inodes_of_a_run(project):
     inodes = {path.lstat().st_ino for path in shared}
     assert len(inodes) % (1 + len(others)) == 0
     return len({path.lstat().st_ino for path in entries}) + len(inodes) // (1 + len(others))
+
+
+def test_the_clone_keeps_no_launch(user, cluster):
+    """After a launch the clone's git can collect what it brought, and the runs stand."""
+    git = ("git", "-C", str(user.project.clone))
+    before = cluster.run(*git, "for-each-ref")
+    user.submit()
+    cluster.wait()
+    shas = [event["commit"] for event in user.events() if "commit" in event and "tree" in event]
+    assert cluster.run(*git, "for-each-ref") == before
+    cluster.run(*git, "gc", "--quiet", "--prune=now")
+    there = [cluster.run(*git, "cat-file", "-t", sha, check=False).strip() for sha in shas]
+    assert there == [""] * 3
+    user.collect().well()
+    assert "ALREADY SUBMITTED" in user.submit()

@@ -1,4 +1,4 @@
-"""What a sweep function works with: the experiment before its `yield`, the run after it."""
+"""The arguments of a sweep function: the experiment before its `yield`, the run after it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Experiment:
         path: A scratch checkout of the base commit. The function's changes in it, before its
             `yield`, become the experiment's commit.
         recipe: The variant of the patch to use: one of the sweep's `recipes`.
-        comes_after: What `upstream` returns; None where its sweep comes after no other.
+        comes_after: The value of `upstream`; None if its sweep comes after no other.
 
     Example:
         >>> def tams(experiment):
@@ -110,7 +110,7 @@ class Run:
         experiment: The experiment that ran.
         reader: Reads an output file by its kind.
         recorder: Stores what is recorded; None if the run is not being judged.
-        upstream: The run that it came after, with what was fetched of it; None where there is none.
+        upstream: The run that it came after, with its fetched outputs; None if there is none.
 
     Example:
         >>> def tams(experiment):
@@ -160,7 +160,7 @@ class Run:
         return self.reader(path, options)
 
     def record(self, measures: Mapping[str, object] | None = None, /, **more: object) -> None:
-        """Record measures: columns of the results, kept whatever happens afterwards.
+        """Record measures: columns of the results, kept even if an assertion fails later.
 
         Args:
             measures: Numbers (also nan), texts and booleans by name, as in `{"L1 error": 0.01}`.

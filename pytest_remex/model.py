@@ -83,7 +83,7 @@ class Sweep:
     """The sweep that it comes after, whose dimensions are the first of `dimensions`."""
     file: str = field(default="", compare=False)  # where its function is written
     replicates: int = 1
-    """How often each point is run; above 1 the last dimension counts them, and is no parameter."""
+    """How often each point is run; above 1, the last dimension counts them."""
     tolerance: Mapping[str, Tolerance] = field(default_factory=dict)
     """By the measure's name, "" for all others: how far they may be from those of another base."""
 
@@ -108,7 +108,7 @@ class Sweep:
         return number if isinstance(number, int) else 1
 
     def is_added(self, point: Config) -> bool:
-        """Return whether a point is a replicate beside the grid: above those that are stated."""
+        """Return whether a point is an added replicate, above those that the sweep states."""
         return self.replicate_in(point) > self.stated_replicates
 
     def recipe(self, number: int) -> Config:
@@ -189,7 +189,7 @@ class Remote:
             `bash -lc COMMAND`.
         transport: How this machine gets there: `"fabric"`, by a login of our own; `"openssh"`, by
             the ssh command, with all that it knows (GSSAPI, security keys, open connections);
-            `"auto"`, by ssh where it has a connection open (ControlMaster), else by Fabric.
+            `"auto"`: ssh if it has an open connection (ControlMaster), else Fabric.
         transfer_host: `user@machine` or an alias through which outputs are fetched, such as a data
             node, where `runs` is the same folder; empty: through `host`.
 
@@ -239,7 +239,7 @@ class Remote:
         if self.transfer_host.startswith("-"):
             raise SweepError(f"transfer_host={self.transfer_host!r}: write user@machine")
         if self.transfer_host and self.host is None:
-            raise SweepError(f"transfer_host={self.transfer_host!r} needs a host beside it")
+            raise SweepError(f"transfer_host={self.transfer_host!r} needs a host too")
         object.__setattr__(self, "clone", str(self.clone))
         object.__setattr__(self, "runs", str(self.runs))
         object.__setattr__(self, "shared", tuple(map(str, self.shared)))

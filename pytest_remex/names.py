@@ -56,7 +56,7 @@ def label(name: str) -> str:
 
 
 def safe_folder(name: str) -> str:
-    """Return a folder's name for any text; no two texts share a folder, whatever the letters' case.
+    """Return a folder's name for any text; different texts get different folders, in any case.
 
     Example:
         >>> safe_folder("v1.2"), safe_folder("fix/eos")

@@ -241,14 +241,12 @@ def _script(found: Found) -> str:
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", found.top.name).strip("-") or "job"
     shown = found.config_file if found.config_file and found.parameter else _OWN_CONFIG
     command = found.program or f"cat {_quoted(shown)}"
-    comment = (
-        "" if found.program else "# Put the command of your program here, in the place of cat:\n"
-    )
+    comment = "" if found.program else "# Put the command of your program here, instead of cat:\n"
     return f"""#!/bin/bash
 #SBATCH --job-name={name}
 #SBATCH --output=slurm.out
 #SBATCH --time=00:10:00
-# What Slurm runs in the folder of one experiment, which holds the repository's files.
+# The script that Slurm runs in each run directory, which has the repository's files.
 set -e
 {comment}{command}
 """

@@ -55,7 +55,7 @@ def script_path(script: str) -> str:
 
 
 def replicates_of(number: object) -> tuple[Dimension, ...]:
-    """Return the dimension that counts replicates; none where there is one. Raises `SweepError`."""
+    """Return the dimension that counts replicates; none if there is one. Raises `SweepError`."""
     if not isinstance(number, int) or isinstance(number, bool) or not 0 < number <= MOST:
         raise SweepError(f"replicates={number!r}: write how many runs each point gets, 1 or more")
     if number == 1:

@@ -1,4 +1,4 @@
-"""What an experiment sees of the one that it comes after, and brings from its run directory."""
+"""The upstream of an experiment, and the files to bring from its run directory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Upstream:
         point: The parameters that vary there, with their values here.
         config: Its config.
         comes_after: The experiment that it comes after itself; None for none.
-        brought: What was brought so far: from paths in the run directory to paths in its own.
+        brought: The files to bring so far: paths in the run directory, and in the upstream's.
         copied: Those of the paths in the run directory that are copies.
 
     Example:
@@ -52,13 +52,13 @@ class Upstream:
     def bring(self, source: str, target: str | None = None, *, copy: bool = False) -> None:
         """Have a file or folder of its run directory lie in this one when the job starts.
 
-        The job is not run where it is missing or empty.
+        The job does not run if it is missing or empty.
 
         Args:
             source: The path in the upstream's run directory, such as `final.mod`.
             target: The path in this run directory; None for the same.
             copy: Whether it is a copy, which the job may change, and not a link. A job that starts
-                over gets a new one; one that goes on where its run was ended keeps its own.
+                over gets a new one; one that continues keeps its own.
 
         Raises:
             SweepError: A path is absolute, leaves the run directory, or `target` is there already.
@@ -108,7 +108,7 @@ def staged_fingerprint(tree: str, upstream: str, brought: Mapping[str, str]) -> 
     Args:
         tree: The git tree id of its own inputs.
         upstream: The fingerprint of the other.
-        brought: What it brings: from paths in its run directory to paths in the other's.
+        brought: The files to bring: paths in its run directory, and the paths in the other's.
 
     Returns:
         As many hexadecimal digits as `tree` has.

@@ -17,7 +17,7 @@ class Variant:
     """A variant of a grid; without values it is the grid as its sweeps say, which is false.
 
     Args:
-        base: What replaces `branch` of every sweep: a branch, tag or commit, as the user wrote it.
+        base: The branch, tag or commit that replaces `branch` of every sweep, as written.
         remote: The name of the remote that it runs on.
 
     Example:
@@ -52,7 +52,7 @@ class Variant:
 
     @property
     def title(self) -> str:
-        """What tells it from others, for a message: `on v1.2`; empty for the grid itself."""
+        """Its name in messages: `on v1.2`; empty for the grid itself."""
         parts = [("on", self.base), ("at", self.remote)]
         return " ".join(f"{word} {value}" for word, value in parts if value)
 

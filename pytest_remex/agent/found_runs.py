@@ -1,7 +1,7 @@
-"""Runs that no launch record in the runs folder tells of: what their directories say of them.
+"""Describe runs without a launch record in the runs folder, from their run directories.
 
 Releases before 0.2 kept no records there, and a purge may have taken those that were. The patches
-of such runs are read from the clone, where it still has their commits.
+of such runs are read from the clone, if it still has their commits.
 """
 
 import os
@@ -84,7 +84,7 @@ def _rows(patch: Dict[bytes, objects.TreeEntry]) -> Iterator[List[str]]:
 
 
 def _script(request: ReadPatches, patch: Dict[bytes, objects.TreeEntry]) -> Optional[str]:
-    """Return the script as the patch left it, where it changed it."""
+    """Return the script after the patch, if the patch changed it."""
     entry = patch.get(os.fsencode(request.script))
     if entry is None or entry.mode == stage.GONE:
         return None

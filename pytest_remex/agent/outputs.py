@@ -17,7 +17,7 @@ from pytest_remex.common.parts import ListedRun, LogPart
 from pytest_remex.common.paths import REMEX
 from pytest_remex.common.protocol import ListOutputs, LogText, OutputFile, Outputs, ReadLogs
 
-_TOO_DEEP = f"it has more than {DEEPEST} folders in each other, or paths over {LONGEST} bytes"
+_TOO_DEEP = f"it has folders nested deeper than {DEEPEST}, or paths over {LONGEST} bytes"
 _MAGIC = frozenset("*?[")
 
 

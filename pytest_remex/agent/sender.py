@@ -74,7 +74,7 @@ class _Sender:
         self._sink.write(HEADER.pack(LAST, 0, 0, 0))
 
     def _open(self, name: str) -> Optional[int]:
-        """Open a regular file; None for anything else, and for what lies behind a link."""
+        """Open a regular file; return None for anything else, and for a path through a link."""
         folder = os.path.dirname(os.path.join(self._source, name))
         if folder not in self._is_plain:
             self._is_plain[folder] = os.path.realpath(folder) == folder

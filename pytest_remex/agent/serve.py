@@ -73,7 +73,7 @@ def start(line: Dict[str, Any]) -> None:
 def _watch(wire: Wire, silence: Optional[float], grace: float) -> None:
     """End this process `grace` seconds after the client disconnected or was silent too long.
 
-    Unfinished work is given up then; an sbatch goes on, and its note records the result.
+    Unfinished work is given up then; an sbatch continues, and its note records the result.
     """
     while not wire.gone.wait(LOOK):
         if silence is not None and wire.silent_for() > silence:

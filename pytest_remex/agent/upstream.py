@@ -42,7 +42,7 @@ brought() {
     there "./$1" "$2" "$3"
 }
 copied() {
-    # a run that goes on where it was ended has its own already
+    # a continued run has its own already
     if [ -n "${REMEX_COMMAND:-}" ] && [ -e "./$1" ]; then return; fi
     there "../$3/$2" "$2" "$3"
     rm -rf .remex/copy "./$1"
@@ -60,7 +60,7 @@ def prepare(submission: LocatedSubmission, start: str = "") -> None:
 
     Args:
         submission: The submission.
-        start: The script that is submitted in place of a single run's own; empty for none.
+        start: The script to submit instead of a single run's own; empty for none.
 
     Raises:
         UnreadableError: Something is in the way in a run directory.
@@ -81,7 +81,7 @@ def prepare(submission: LocatedSubmission, start: str = "") -> None:
 
 
 def explain(job: Job, run: str) -> Job:
-    """Return a job that failed, with what its check did not find where that made it fail."""
+    """Return a failed job, as UPSTREAM FAILED with the missing file if its check ended it."""
     if job.state is not JobState.FAILED or job.exit_code != EXIT_CODE:
         return job
     with contextlib.suppress(UnreadableError):

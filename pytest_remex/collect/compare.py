@@ -13,10 +13,10 @@ from pytest_remex.model import Scalar, Tolerance
 Measures: TypeAlias = Mapping[str, Scalar]
 
 FLOATS = Tolerance(rel=1e-9)
-"""What holds for numbers that are not whole, where the sweep says nothing."""
+"""The tolerance for floats if the sweep does not set one."""
 EXACT = Tolerance()
 _VISIBLE = 5e-4
-"""The smallest relative difference that is told in percent."""
+"""The smallest relative difference that is shown in percent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,10 @@ class Difference:
 
     Attributes:
         name: The measure.
-        delta: By how much it is larger than there; None for what is no number, or NaN.
+        delta: The value here minus the value there; None if one is NaN or not a number.
         sigma: The same in standard errors of the difference, with replicates.
-        text: What differs, in words; empty where it is equal.
-        fails: Whether it is beyond what is allowed.
+        text: The difference in words; empty if the values are equal.
+        fails: Whether it is beyond the tolerance.
 
     """
 
@@ -41,7 +41,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """An experiment's measures beside those on another base; `title` says which, as `on v1.2`.
+    """An experiment's measures compared with another base; `title` names it: `on v1.2`.
 
     `only_here` and `only_there` are measures that one side lacks, which is no failure.
     """
@@ -53,7 +53,7 @@ class Comparison:
 
     @property
     def failure(self) -> str:
-        """What differs by more than is allowed, on one line; empty where nothing does."""
+        """The differences beyond their tolerances, on one line; empty if there are none."""
         return "; ".join(each.text for each in self.differences if each.fails)
 
 
@@ -65,14 +65,14 @@ def compare(
 ) -> Comparison:
     """Compare the measures of an experiment, or of all replicates of a point.
 
-    NaN is equal to NaN. What `tolerances` does not name is compared by its entry ""; without one,
+    NaN equals NaN. Measures that `tolerances` does not name use its entry ""; without one,
     whole numbers, text and booleans must be equal, and other numbers within 1e-9.
 
     Args:
         here: The measures of each replicate; of one run without replicates.
         there: The same on the other base.
-        tolerances: How far a measure may be, by its name.
-        title: How messages call the other base.
+        tolerances: The tolerance of each measure, by name.
+        title: The name of the other base in messages.
 
     """
     names = [list(dict.fromkeys(name for each in side for name in each)) for side in (here, there)]

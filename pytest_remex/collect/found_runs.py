@@ -1,7 +1,7 @@
-"""Runs that the runs folder has and no launch record tells of: additions of our own tell of them.
+"""Write additions to launch records for runs that have no record in the runs folder.
 
-Releases before 0.2 kept no records there, and a purge may have taken those that were. What their
-directories say is checked as a record is that comes from there.
+Releases before 0.2 kept no records there, and a purge may have deleted others. What their
+directories say is checked like a record from there.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NO_HEADER = "#!/bin/sh\n"
 
 
 def adopt(connection: Connection, launches: Path, known: Iterable[str]) -> list[str]:
-    """Write of runs that no record tells of.
+    """Write additions for runs without a record.
 
     Args:
         connection: The connection to their remote.
@@ -36,7 +36,7 @@ def adopt(connection: Connection, launches: Path, known: Iterable[str]) -> list[
         known: The names of the records that are here.
 
     Returns:
-        The names of the additions that tell of them now.
+        The names of the additions.
 
     Raises:
         RemoteError: The remote cannot be asked.

@@ -142,8 +142,8 @@ class RunJudge:
         """Note the last lines of the job's output, and check that the job completed.
 
         Raises:
-            RunPendingError: The job has not ended, its state is unknown, or somebody else has
-                collected the run, whose directory is gone since.
+            RunPendingError: The job has not ended, its state is unknown, or another user has
+                collected the run, whose directory no longer exists.
             RunFailedError: The job ended without success.
 
         """

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pytest_remex.model import Scalar
 
 FileState: TypeAlias = "list[int] | None"
-"""Size and modification time (ns) of a file or folder; None where there is none."""
+"""Size and modification time (ns) of a file or folder; None if it does not exist."""
 
 KEPT_NOTE = ".remex/kept.json"
 VERSION = 1
@@ -142,7 +142,7 @@ class VerdictKeeper:
         self._modules = 0
 
     def find(self, judged: JudgedRun, experiment: Experiment) -> KeptVerdict | None:
-        """Return the verdict that was kept of a run; None where it does not hold."""
+        """Return the stored verdict on a run; None if it is no longer valid."""
         kept = _read(judged.collected.folder)
         if kept is None or kept.made_of != self._made_of(judged, experiment):
             return None
@@ -154,11 +154,11 @@ class VerdictKeeper:
         return kept if same else None
 
     def keep(self, judged: JudgedRun, experiment: Experiment, watch: Watch) -> None:
-        """Keep the verdict on a run whose check passed, where there is no doubt.
+        """Store the verdict on a run whose check passed, unless its inputs are doubtful.
 
         The path of the experiment is the checkout that was patched, which does not count.
 
-        Raises `RecordError` where it cannot be written.
+        Raises `RecordError` if it cannot be written.
         """
         folder = judged.collected.folder
         code = self._loaded_code()

@@ -89,7 +89,7 @@ def read_outputs(folder: Path) -> FetchedOutputs:
 
 
 def is_only_elsewhere(run: RunRecord, outputs: FetchedOutputs) -> bool:
-    """Return whether a run's directory is gone, and only others fetched all of its outputs."""
+    """Return whether a run's directory no longer exists, and only others have its outputs."""
     return run.collected is not None and outputs.gone and not outputs.complete
 
 

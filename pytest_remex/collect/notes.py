@@ -1,4 +1,4 @@
-"""Read notes beside fetched outputs, which may be copies from elsewhere: they can hold anything."""
+"""Read notes stored with outputs; these may be copies from elsewhere and contain anything."""
 
 from __future__ import annotations
 

@@ -236,12 +236,12 @@ def _on_this_machine(wanted: WantedRun, jobs: Mapping[str, Job], folder: Path) -
 
 
 def _job_if_elsewhere(run: RunRecord, job: Job, outputs: FetchedOutputs) -> Job:
-    """Return a run's job; it is PURGED if the run directory is gone, but others have outputs."""
+    """Return a run's job; PURGED if its directory no longer exists, but others have outputs."""
     if not is_only_elsewhere(run, outputs) or run.collected is None:
         return job
     who = run.collected
     why = (
-        f"collected by {who.by} on {who.on}, and its run directory is gone since: copy "
+        f"collected by {who.by} on {who.on}, and its run directory no longer exists: copy "
         f"{run.directory} from the folder runs of the remex-output there, or run it once more "
         f"with --remex-submit --remex-retry=all"
     )

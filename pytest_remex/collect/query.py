@@ -1,4 +1,4 @@
-"""Query the states of runs: one request per remote, whatever the number of runs."""
+"""Query the states of runs: one request per remote, for any number of runs."""
 
 from __future__ import annotations
 

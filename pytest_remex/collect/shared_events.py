@@ -22,7 +22,7 @@ def share(
 ) -> None:
     """Record what became of runs, here and for all clients of their runs folders.
 
-    What the runs folder does not take, such as on a full disk, the next command appends.
+    If the runs folder cannot be written, as on a full disk, the next command appends them.
 
     Args:
         runs: The runs.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 class Spread:
     """Of several values: the mean, the sample standard deviation, and how many there are.
 
-    `mean` is nan where there is no value, and `spread` where there are fewer than two.
+    `mean` is nan if there is no value, and `spread` if there are fewer than two.
     """
 
     mean: float

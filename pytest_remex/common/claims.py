@@ -82,10 +82,10 @@ class WantedClaim(NamedTuple):
 
 
 class Condition(str, Enum):
-    """What became of a claim, judging by its run directory.
+    """The state of a claim, judging by its run directory.
 
     UNPLACED: the directory has not been made yet. PLACED: it exists, with no job recorded.
-    SUBMITTED: it has a job. REJECTED: Slurm refused the job. PURGED: it existed and is gone. TAKEN:
+    SUBMITTED: it has a job. REJECTED: Slurm refused the job. PURGED: it no longer exists. TAKEN:
     something else has the directory's name.
     """
 

@@ -6,7 +6,7 @@ import stat
 from typing import AnyStr, Iterator, List, Optional, Union
 
 DEEPEST = 100
-"""Folders in each other that are looked into."""
+"""The deepest nesting of folders to read."""
 LONGEST = 2000
 """Bytes of the longest path below a run directory or checkout; Linux takes 4096 in all."""
 
@@ -16,7 +16,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def is_too_deep(path: AnyStr) -> bool:
-    """Return whether a relative path is one that nobody can mean to be copied."""
+    """Return whether a relative path can never be copied."""
     text = os.fsencode(path)
     return text.count(b"/") >= DEEPEST or len(text) > LONGEST
 
@@ -34,7 +34,7 @@ def open_regular(
         The descriptor; None for anything but a regular file.
 
     Raises:
-        OSError: It cannot be opened; `ELOOP` where it is a link.
+        OSError: It cannot be opened; `ELOOP` if it is a link.
 
     """
     opened = os.open(path, _FILE, dir_fd=folder)
@@ -73,7 +73,7 @@ def _empty(folder: int, top: int, numbers: "Iterator[int]") -> List[str]:
         if not stat.S_ISDIR(mode):
             os.unlink(name, dir_fd=folder)
             continue
-        if mode & stat.S_IRWXU != stat.S_IRWXU:  # the system asks for them where it is moved
+        if mode & stat.S_IRWXU != stat.S_IRWXU:  # needed to move it
             os.chmod(name, stat.S_IRWXU, dir_fd=folder)
         there = name if folder == top else _free_name(top, numbers)
         if folder != top:

@@ -46,7 +46,7 @@ class JobState(str, Enum):
     LOST = "LOST"
     """Slurm gave it an id and then lost it."""
     PURGED = "PURGED"
-    """Its run directory is gone."""
+    """Its run directory no longer exists."""
     UNKNOWN = "UNKNOWN"
     """Could not be determined; never counted as failed."""
 

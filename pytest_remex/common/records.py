@@ -41,7 +41,7 @@ class RunsWithoutRecord(NamedTuple):
 
 
 class RunFacts(NamedTuple):
-    """What a run directory says of itself: see `paths.RunNote`, and what the launch adds to it."""
+    """The description in a run directory, see `paths.RunNote`, with facts of the launch."""
 
     launch: str
     token: str
@@ -56,7 +56,7 @@ class RunFacts(NamedTuple):
 
 
 class FoundRun(NamedTuple):
-    """A run that has a job, and that no record tells of; `owner` is another user whose it is.
+    """A run with a job but without a record; `owner` is its user if that is another.
 
     `script` is what its script holds now, as far as it can be read.
     """
@@ -70,7 +70,7 @@ class FoundRun(NamedTuple):
 
 
 class Patched(NamedTuple):
-    """What a commit changed in its base: path, mode and blob; `script` is what that holds then."""
+    """The changes of a commit to its base: path, mode and blob; `script` is its new text."""
 
     sha: str
     changed: List[List[str]]
@@ -88,7 +88,7 @@ class LaunchTaken(NamedTuple):
 class OpenLaunch(NamedTuple):
     """Claim a launch's name in the runs folder, with the first line of its record.
 
-    `makes_runs` says that the runs folder is made where there is none, as on this machine.
+    `makes_runs` says to make a missing runs folder, as on this machine.
     """
 
     runs: str
@@ -112,14 +112,14 @@ class AppendRecord(NamedTuple):
 
 
 class FindRuns(NamedTuple):
-    """Tell the runs of launches without a record; `known` are the records that the client has."""
+    """Describe runs of launches without a record; the client has the records `known`."""
 
     runs: str
     known: List[str]
 
 
 class ReadPatches(NamedTuple):
-    """Tell what commits, each with its tree, changed in their base, where the clone has them."""
+    """Return the changes of commits, each with its tree, to their base, if the clone has them."""
 
     clone: str
     base: str

@@ -119,8 +119,8 @@ def refuse_other_changes(
     place = difference(changed_data(before, changes), found)
     if place is not None:
         raise ConfigError(
-            f"{names} cannot be changed alone: {full_name(place)} would get another value than "
-            f"expected"
+            f"{names} cannot be changed separately: {full_name(place)} would get another value "
+            f"than expected"
         )
 
 

@@ -1,4 +1,4 @@
-"""What a run comes after, and what that means for sbatch."""
+"""The upstream of a run, and the resulting options of sbatch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_remex.records.upstream_run import UpstreamRun
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What a run comes after, as it is known when the run is sent.
+    """The upstream of a run, as known when the run is sent.
 
     `waits` says that the upstream's job has not ended; `in_pack` that it shares its job with the
     other runs of a pack.
@@ -24,7 +24,7 @@ class Before:
 
     @property
     def to_check(self) -> Upstream | None:
-        """What the job looks for when it starts; None for nothing."""
+        """What the job checks when it starts; None for nothing."""
         if not self.run.brought and not self.in_pack:
             return None
         run = self.run
@@ -32,10 +32,10 @@ class Before:
 
 
 def dependency_of(befores: Sequence[Before]) -> str:
-    """Return the dependency of one sbatch, as its option takes it; empty where it waits for none.
+    """Return sbatch's option for the dependency; empty if it waits for no job.
 
     Args:
-        befores: What each of its runs comes after, in the order of an array's tasks.
+        befores: The upstream of each of its runs, in the order of an array's tasks.
 
     Example:
         >>> run = UpstreamRun("n", {}, "l", "c", "d", "12_0")

@@ -97,7 +97,7 @@ def _outcome_of(taken: TakenBy) -> Outcome | None:
     if taken.condition is Condition.SUBMITTED:
         return Outcome(State.ALREADY, taken.job, claim.launch, by=claim.by)
     if taken.condition is Condition.PURGED:
-        why = f"its run directory {claim.directory} is gone: purged? {AGAIN}"
+        why = f"its run directory {claim.directory} no longer exists: purged? {AGAIN}"
         return Outcome(State.ALREADY, taken.job, claim.launch, why, claim.by)
     if taken.owner:
         return Outcome.unfinished(claim.launch, f"{taken.owner} ({claim.by})")

@@ -28,12 +28,12 @@ from pytest_remex.records.schema import Stage
 
 
 class Decision(StrEnum):
-    """What a submit does with an experiment."""
+    """The decision of submit on an experiment."""
 
     NEW = "submit: it has no run"
-    FINISH = "go on with the launch that was interrupted"
-    AGAIN = "submit once more, whatever became of its run"
-    RETRY = "submit once more: its job or its check failed"
+    FINISH = "finish the launch that was interrupted"
+    AGAIN = "submit again, whatever the state of its run"
+    RETRY = "submit again: its job or its check failed"
     ASK = "look at its job's state, which decides"
     UNJUDGED = "nothing: whether its check passed is not recorded"
     ELSEWHERE = "nothing: another client or user is submitting it"
@@ -60,7 +60,7 @@ class KnownRuns:
 
     @property
     def is_of_no_use(self) -> bool:
-        """Whether what its own run left is gone, or is not what comes after it needs."""
+        """Whether the outputs of its own run are missing, or not what the downstream needs."""
         return self.purged or self.lacks
 
     @classmethod

@@ -124,7 +124,7 @@ class Launcher:
         return self.recognizer.newest(prepared, local=remote.host is None)
 
     def sent_run(self, request: SubmitRequest) -> RecordedRun | None:
-        """Return the run of a request, where a launch of this command has it."""
+        """Return the run of a request, if a launch of this command has it."""
         session = self._sessions.get(launch_key(request))
         return session.recorded(request.sha) if session else None
 

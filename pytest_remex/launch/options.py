@@ -45,7 +45,7 @@ class Resubmit(StrEnum):
     FORGOTTEN = "forgotten"
     """Those whose job failed, and those that Slurm has no trace of."""
     ALWAYS = "always"
-    """All, whatever became of their runs."""
+    """All, whatever the state of their runs."""
 
     @property
     def is_certain(self) -> bool:

@@ -41,7 +41,7 @@ class State(StrEnum):
     NOT_SUBMITTED = "NOT SUBMITTED"
     """It has no job; the reason says why."""
     UNKNOWN = "UNKNOWN"
-    """Nobody knows yet whether it has a job: run the same command again."""
+    """It is not known yet whether it has a job: run the same command again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Outcome:
 
     @classmethod
     def unfinished_run(cls, run: RecordedRun) -> Outcome:
-        """Return the outcome of an experiment whose run only another client can go on with."""
+        """Return the outcome of an experiment whose run only another client can continue."""
         if not is_continued_elsewhere(run):
             return cls.unfinished(run.launch.id, run.record.owner)
         why = (
@@ -95,7 +95,7 @@ class Outcome:
         run, launch = earlier.recorded.run, earlier.recorded.launch
         why = f"{'completed' if earlier.completed else 'submitted'} on base {launch.base[:7]}"
         if not earlier.changed:
-            why += f", by commit {run.commit.sha[:7]}, which is gone"
+            why += f", by commit {run.commit.sha[:7]}, which no longer exists"
         return cls(State.OTHER_BASE, run.job, launch.id, why)
 
     @classmethod
@@ -155,13 +155,13 @@ class Candidate:
 
     @property
     def may_go_again(self) -> bool:
-        """Whether it is to be sent once more as far as is known, or hangs on one that is."""
+        """Whether it will be sent again, as far as known, or comes after one that will."""
         waits = self.known.run is not None and self.outcome.state is State.WAITING
         return waits or (self.upstream is not None and self.upstream.may_go_again)
 
     @property
     def upstream_goes_again(self) -> bool:
-        """Whether what it comes after is sent once more by this command."""
+        """Whether this command sends its upstream again."""
         before, sent = self.upstream, {State.WAITING, State.SENDING, State.SUBMITTED}
         return before is not None and before.known.run is not None and before.outcome.state in sent
 

@@ -318,7 +318,7 @@ def clean_up_after_crashes(
 
     Args:
         records: All launch records.
-        open_launches: The launches of this command, which are left alone.
+        open_launches: The launches of this command, which are not touched.
         repos: This command's remotes, each with its repository; launches on other remotes are left
             alone.
         services: Access to repositories and remotes.

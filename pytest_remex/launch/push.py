@@ -58,13 +58,13 @@ def withdraw_from_origin(repository: Git, launch: str, tips: Sequence[str]) -> l
     """Remove the branch that a launch pushed before it went on over the connection.
 
     Returns:
-        A warning where that could not be done.
+        A warning if that failed.
 
     """
     try:
         ThroughOrigin(repository, launch, tips).withdraw()
     except RepositoryError as error:
-        return [f"the launch goes on over the connection; what it left on origin stays: {error}"]
+        return [f"the launch continues over the connection; its branch on origin stays: {error}"]
     return []
 
 

@@ -35,7 +35,7 @@ class EarlierRun:
 
     recorded: RecordedRun
     changed: tuple[str, ...]
-    """None where the base is the same, and its commit is gone: what differs cannot be told."""
+    """None if the base is the same and its commit no longer exists: nothing to compare with."""
 
     @property
     def completed(self) -> bool:
@@ -92,7 +92,7 @@ class Recognizer:
     def lacks(self, recorded: RecordedRun) -> bool:
         """Return whether what came after a run is known not to have found what it brings.
 
-        Where the run itself ended badly that says nothing of what it left: it may go on.
+        If the run itself failed, its files say nothing: it may continue.
         """
         job, final = recorded.run.job, recorded.run.final
         if final is not None and final.state.failed:
@@ -257,9 +257,9 @@ def _is_other_replicate(recorded: RecordedRun, prepared: Prepared) -> bool:
 
 
 def _is_elsewhere(recorded: RecordedRun, prepared: Prepared) -> bool:
-    """Return whether a run is another remote's, where the grid runs on several.
+    """Return whether a run belongs to another of the remotes on which the grid runs.
 
-    What has the same runs folder is the same remote, whatever its name.
+    Remotes with the same runs folder are the same, whatever their names.
     """
     names = {each.remote for each in (recorded.launch.variant, *recorded.run.variants)}
     is_same = not prepared.pinned or recorded.run.parameters == prepared.parameters
@@ -306,7 +306,7 @@ def _message(total: int, base: str, group: Sequence[tuple[Prepared, EarlierRun]]
     if not earlier.changed:
         return (
             f"{_counts(group, total)} on base {short}, and {'its' if len(group) == 1 else 'their'} "
-            f"commits are gone, here and there: whether they had these inputs cannot be told\n"
+            f"commits no longer exist, here and there, so their inputs cannot be compared\n"
             f"not sent: --remex-new-base sends {those}"
         )
     return (

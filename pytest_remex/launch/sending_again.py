@@ -16,11 +16,11 @@ from pytest_remex.launch.session import SubmitRequest
 
 
 class SendingAgain:
-    """Decides how runs are retried; `continuations` counts how those go on that were ended early.
+    """Decides how runs are retried; `continuations` counts how runs that ended early continue.
 
     Args:
         launcher: Notes which runs are continued.
-        listener: Knows how a run goes on.
+        listener: Knows how a run continues.
 
     """
 
@@ -30,7 +30,7 @@ class SendingAgain:
         self.continuations: Counter[Continuation] = Counter()
 
     def decide(self, candidate: Candidate, retries: Retries) -> bool:
-        """Decide how a run is retried; return False where a hook that should say so raised."""
+        """Decide how a run is retried; return False if the hook that should decide raised."""
         request = candidate.request
         if request.retried:
             request = request.made_by(retries.recipe(candidate.known))
@@ -46,7 +46,7 @@ class SendingAgain:
         return True
 
     def _continued(self, request: SubmitRequest, retries: Retries) -> SubmitRequest:
-        """Return a request to go on in the run directory, where a run ended early and can go on."""
+        """Return a request to continue in the run directory, if the run ended early and can."""
         ended = retries.ended_early(request.retried) if request.retried else None
         if request.retried is None or ended is None or request.on_new_base:
             return request

@@ -123,7 +123,7 @@ class LaunchSession:
     taken: dict[str, TakenBy] = field(default_factory=dict)
     """Other clients' claims on the same experiments, by commit."""
     befores: dict[str, Before] = field(default_factory=dict)
-    """What runs come after, by commit."""
+    """The upstreams of runs, by commit."""
     rate: float | None = None
     """The most sbatch per second; None for no limit."""
     copied_records: Mapping[str, int] = field(default_factory=dict)
@@ -172,7 +172,7 @@ class LaunchSession:
         self.introduced.update(new)
 
     def recorded(self, sha: str) -> RecordedRun | None:
-        """Return the run of a commit as it is recorded by now; None where there is none."""
+        """Return the run of a commit as it is recorded now; None if there is none."""
         if sha not in self.runs:
             return None
         record = LaunchRecord(self.launch, self.runs, self.journal.path)
@@ -319,7 +319,7 @@ def reached_by(runs: Iterable[tuple[RecordedRun, Remote]]) -> list[RecordedRun]:
 
 
 def is_same_place(one: Remote, other: Remote) -> bool:
-    """Return whether two remotes are the same place, whatever their other settings."""
+    """Return whether two remotes are the same place; other settings are ignored."""
     return (one.host, one.clone, one.runs) == (other.host, other.clone, other.runs)
 
 

@@ -26,10 +26,10 @@ ALIKE = 100
 
 
 def array_advice(headers: Iterable[Header], grouping: Grouping) -> str:
-    """Return what to tell of many jobs that ask for the same; empty where there is nothing.
+    """Return the advice for many jobs with equal requests; empty if there is none.
 
     Args:
-        headers: What each job asks for.
+        headers: The header of each job.
         grouping: How the user has runs grouped.
 
     """
@@ -68,7 +68,7 @@ class Submission:
         Args:
             grouping: How runs are grouped.
             scripts: The blob of each run's script, by commit.
-            befores: What runs come after, by commit.
+            befores: The upstreams of runs, by commit.
             in_doubt: Whether it may have been submitted before.
         """
         first = self.runs[0]

@@ -7,7 +7,7 @@
           |              |              |                   Ctrl-C came twice
           |              |              '--> WAITING        the batch failed before its sbatch
           |              +--> ALREADY        its last job needs no retry
-          |              '--> NOT SUBMITTED  a fault came up: told with the first of the batch
+          |              '--> NOT SUBMITTED  an error: reported with the first of the batch
           '--> ALREADY                       it has a run
 
 One batch at a time is SENDING, in another thread, while the next one is prepared and WAITING. After
@@ -241,7 +241,7 @@ class Submitter:
         return sum(each.outcome.state is state for each in self._candidates)
 
     def array_advice(self) -> str:
-        """Return what to tell of jobs that could be an array."""
+        """Return the advice for jobs that could be an array."""
         sent = [each for each in self._candidates if each.outcome.state is State.SUBMITTED]
         there = [each.request for each in sent if each.request.remote.host is not None]
         return array_advice((each.prepared.header for each in there), self._options.grouping)

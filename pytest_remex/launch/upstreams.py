@@ -19,7 +19,7 @@ from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.upstream_run import UpstreamRun
 
-BOTH = "--remex-submit --remex-retry sends it and what hangs on it again"
+BOTH = "--remex-submit --remex-retry sends it and the experiments after it again"
 APART = "it runs on another remote than {node}, which it comes after: let both run on one"
 _USED = frozenset({State.SUBMITTED, State.ALREADY, State.UNJUDGED})
 """States in which an experiment has a run that others may come after."""
@@ -50,7 +50,7 @@ def find_befores(
 
 
 def run_of(candidate: Candidate, launcher: Launcher) -> RecordedRun | None:
-    """Return the run of an experiment that is submitted, by whoever; None where it is not known."""
+    """Return the submitted run of an experiment, of any user; None if none is known."""
     request, outcome = candidate.request, candidate.outcome
     if outcome.state is State.SUBMITTED:
         return launcher.sent_run(request)
@@ -178,8 +178,9 @@ def missing_files(
 def _wrong(outputs: Outputs, path: str) -> str:
     if outputs.gone:
         return (
-            f"its run directory {outputs.directory} is gone: purged? {path}, which is brought from "
-            f"there, is lost: {BOTH} where it was not collected, else --remex-retry=all does"
+            f"its run directory {outputs.directory} no longer exists: purged? {path}, which is "
+            f"brought from there, is lost: {BOTH} if it was not collected, else --remex-retry=all "
+            f"does"
         )
     empty = any(file.path == path for file in outputs.files)
     return (

@@ -39,14 +39,14 @@ def compare_with_reference(
     items: Sequence[pytest.Function],
     judges: Mapping[str, RunJudge],
 ) -> None:
-    """Have a collect compare its experiments with another base, where the user asks for that.
+    """Let a collect compare its experiments with another base, if the user asks for it.
 
     Args:
         config: The config of the pytest run.
         settings: What the command line says.
         terminal: The terminal for the summary.
         items: All items, those on the other base first.
-        judges: What the collect knows of items by their node ids, as soon as it does.
+        judges: The collect's judges by node id, once they exist.
 
     """
     if settings.against is not None:
@@ -62,7 +62,7 @@ class AgainstReference:
         reference: The variant that experiments are compared with; its items come first.
         terminal: The terminal for the summary.
         items: All items.
-        judges: What the collect knows of items by their node ids, as soon as it does.
+        judges: The collect's judges by node id, once they exist.
 
     """
 

@@ -30,13 +30,13 @@ WIDTH = 30
 LIMIT_WIDTH = 6
 """Characters of a bar of how much of its time limit a job has used."""
 LONGEST = 44
-"""Characters of an experiment's id, where no parameter varies."""
+"""Characters of an experiment's id, if no parameter varies."""
 _TITLE_AND_END = 6
-"""Lines of the columns' titles, and of what stands below the rows and the causes."""
+"""Lines of the columns' titles, and below the rows and causes."""
 _OF_A_STAGE = 3
 """Lines that each further stage takes: its name, a title, and how many are hidden."""
 CAUSES = 8
-"""Causes of failures that are told."""
+"""The most causes of failures to show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class BoardRow:
         return {**self.recorded.run.point, **self.recorded.run.parameters}
 
     def value(self, name: str) -> Value:
-        """Return a parameter's value; where some are replicates, the others are the first ones."""
+        """Return a parameter's value; if some runs are replicates, the others are the first."""
         return self.point.get(name, 1 if name == REPLICATE else None)
 
     @property
@@ -112,7 +112,7 @@ class Board:
 
 
 def _stages(rows: Sequence[BoardRow]) -> Mapping[str, Sequence[BoardRow]]:
-    """Return the rows by stage, the first one first; all in one group where there are none."""
+    """Return the rows by stage, in order; all in one group if there are no stages."""
     is_one = len({row.variant for row in rows}) < 2  # noqa: PLR2004 - one variant of the grid
     if is_one and not any(row.recorded.run.upstream for row in rows):
         return {"": rows}
@@ -136,7 +136,7 @@ def _stages(rows: Sequence[BoardRow]) -> Mapping[str, Sequence[BoardRow]]:
 
 
 def lines_around(rows: Sequence[BoardRow], width: int) -> int:
-    """Return how many lines a board has besides its rows, at most, on a terminal of some width."""
+    """Return the most lines that a board has above and below its rows, for a terminal's width."""
     texts = [*_head(rows), *_causes(rows)]
     stages = _stages(rows)
     states = sum(len({row.job.state for row in stage}) for stage in stages.values())
@@ -316,7 +316,7 @@ def _job_columns(shown: Sequence[BoardRow], *, ascii_only: bool) -> list[_Column
 def _laid_out(columns: Sequence[_Column], width: int, longest: int) -> tuple[list[_Column], int]:
     """Return the columns in the first layout that fits, and the width of the last column.
 
-    Where even the narrowest is too wide, names are left out from the last one.
+    If even the narrowest is too wide, the last names are left out.
     """
     filled = [each for each in columns if any(cell.plain for cell in each.cells)]
     kept: list[_Column] = filled

@@ -19,7 +19,7 @@ from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import MAY_HAVE_JOB
 
 SHOWN = 5
-"""Jobs that are named of those that hang on what was cancelled."""
+"""The most downstream jobs of cancelled ones to name."""
 
 
 class CancelMode(StatusMode):
@@ -57,7 +57,7 @@ class CancelMode(StatusMode):
         ]
 
     def pytest_terminal_summary(self) -> None:
-        """Show the board, and what hangs on what was cancelled."""
+        """Show the board, and the jobs that come after cancelled ones."""
         if self._hanging:
             names = [f"{each.run.node} job {each.run.job}" for each in self._hanging]
             shown = ", ".join(names[:SHOWN]) + (", ..." if names[SHOWN:] else "")

@@ -68,7 +68,7 @@ class CleanMode(LookingMode):
         return "--remex-status shows what is left"
 
     def _begin(self, runs: Mapping[str, RecordedRun]) -> None:
-        """Measure what may go, and remove it where the user agreed."""
+        """Measure what can be removed, and remove it if the user agreed."""
         self._jobs |= query(runs.values(), self._connections.to, release=False)
         ended = [each for each in runs.values() if self._has_ended(each)]
         folder, names = self._settings.runs, [each.run.directory for each in ended]

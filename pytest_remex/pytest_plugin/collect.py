@@ -191,7 +191,7 @@ class CollectMode(RecordedRunsMode):
                 self._judging.rows.drop(sweep, self._settings.variant, left)
 
     def pytest_terminal_summary(self) -> None:
-        """Group failures by cause, and say what has not ended and where the results are."""
+        """Group failures by cause, and name the runs that have not ended and the results."""
         self._examples.show_all()
         failed = self._causes()
         for cause, count in Counter(failed.values()).most_common():
@@ -238,10 +238,10 @@ class CollectMode(RecordedRunsMode):
         if failed:
             jobs = [judge.collected.job for judge in self._judging.judges.values()]
             if any(job.state.failed for job in jobs):
-                return "--remex-submit --remex-retry sends what failed once more"
+                return "--remex-submit --remex-retry sends failed experiments again"
             return (
-                "--remex-collect again where the check was wrong, without running anything; "
-                "--remex-submit --remex-retry=check sends what failed once more"
+                "--remex-collect again if the check was wrong, without running anything; "
+                "--remex-submit --remex-retry=check sends failed experiments again"
             )
         if self._unsubmitted:
             return "--remex-submit sends what was not submitted"
@@ -295,7 +295,7 @@ class CollectMode(RecordedRunsMode):
     def _collect_with(
         self, item: pytest.Function, repo: Repo, remote: Remote
     ) -> Mapping[str, CollectedRun]:
-        """Collect, the first time, the runs of all items that run where this one does."""
+        """On the first call, collect the runs of all items on the same remote."""
         runs = self._find_runs_with(item, repo, remote)
         if runs is None:
             return {}

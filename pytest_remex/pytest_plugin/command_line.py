@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 class Mode(StrEnum):
-    """What a pytest run does with experiments."""
+    """The mode of a pytest run."""
 
     DRY = "dry run"
     PLAN = "plan"
@@ -118,7 +118,7 @@ def _retry_modifiers(sending: frozenset[Mode]) -> list[Modifier]:
         "retry=check": "the same, and those that failed their check in the last collect "
         "(default: no)",
         "retry=forgotten": "the same, and jobs Slurm has no trace of (default: no)",
-        "retry=all": "all once more, whatever became of their runs; the new ones count "
+        "retry=all": "all again, whatever the state of their runs; the new runs count "
         "(default: no)",
     }
     return [Modifier(name, sending, text) for name, text in texts.items()]
@@ -187,7 +187,7 @@ def _variant_modifiers() -> list[Modifier]:
         Modifier(
             "base",
             frozenset({*Mode} - {Mode.DOCTOR, Mode.BISECT}),
-            "the same grid on another branch, tag or commit, in place of branch= of all chosen "
+            "the same grid on another branch, tag or commit, instead of branch= of all chosen "
             "sweeps; its runs appear with this option only (default: no)",
             {"metavar": "REF"},
         ),
@@ -195,7 +195,7 @@ def _variant_modifiers() -> list[Modifier]:
             "remote",
             frozenset(Mode),
             "the same grid on a remote that [tool.remex.remotes.NAME] describes; its runs appear "
-            "with this option only (default: where the fixture remote or remex_host says)",
+            "with this option only (default: as the fixture remote or remex_host says)",
             {"metavar": "NAME"},
         ),
         Modifier(

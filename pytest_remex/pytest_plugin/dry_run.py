@@ -179,7 +179,7 @@ class DryRun:
         for place, problem in self._jobs.problems.items():
             self._terminal.note(f"{place.place} could not be asked about jobs: {problem}")
         for problem in self._ahead.look(self._connections.to):
-            self._terminal.note(f"how a retried experiment goes on is not known: {problem}")
+            self._terminal.note(f"it is not known how a retried experiment continues: {problem}")
         footprints: dict[Remote, list[Footprint]] = {}
         for each in self._planned:
             if each.decision in SENT and each.decision is not Decision.FINISH:
@@ -358,7 +358,7 @@ class DryRun:
         return "--remex-status shows the state of the experiments"
 
     def _summary(self) -> str:
-        """Return what submit would request, and what it would leave alone."""
+        """Return what submit would request, and what it would not send."""
         sent = [
             (each.prepared.header, each.prepared.footprint)
             for each in self._planned
@@ -374,7 +374,7 @@ class DryRun:
         nothing = "sends what failed" if counts[Decision.ASK] else "has nothing to send"
         parts = [
             f"--remex-submit {f'asks for {Cost.of(sent)}' if sent else nothing}",
-            f"{submitted} already submitted" + (f", {again} of them once more" if again else ""),
+            f"{submitted} already submitted" + (f", {again} of them again" if again else ""),
         ]
         if self._planned and not sent:
             total = Footprint.total(each.prepared.footprint for each in self._planned)

@@ -1,6 +1,6 @@
-"""What the processes of a collect tell each other: the runs to judge, and the verdicts.
+"""Messages between the processes of a collect: the runs to judge, and the verdicts.
 
-It is text, JSON in ASCII: whatever a file's name or a job's output has in it gets through.
+They are JSON in ASCII, so any file name and any output of a job can be sent.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pytest_remex.pytest_plugin.judging import Collect
 
 DIED = (
     "the process that judged this ended without a verdict: it crashed, was killed, or the memory "
-    "was not enough; collect this one alone, with -k and without -n, to see where"
+    "was not enough; collect only this one, with -k and without -n, to see where"
 )
 """What is reported of an experiment whose process died."""
 _JUDGED = "remex_judged"
@@ -30,7 +30,7 @@ _JUDGED = "remex_judged"
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a process that judges is told when it is started: the collect, and a file of runs."""
+    """The start data of a process that judges: the collect, and a file of runs."""
 
     collect: Collect
     runs: Path
@@ -105,7 +105,7 @@ def has_died(reports: Iterable[pytest.TestReport]) -> bool:
 
 
 def detach(report: pytest.TestReport, result: JudgedRun) -> tuple[JudgedRun, Sequence[str]]:
-    """Return a run's result, as far as a report tells of it, and the notes."""
+    """Return a run's result, as far as a report has it, and the notes."""
     text = vars(report).pop(_JUDGED, None)
     if text is None:
         return result, ()

@@ -150,7 +150,7 @@ def is_pinned(item: pytest.Function) -> bool:
 
 
 def refuse_own_remote(items: Iterable[pytest.Function]) -> None:
-    """Refuse a fixture `remote` of the user's where the command line chooses a remote too.
+    """Refuse a fixture `remote` of the user if the command line also chooses a remote.
 
     Raises:
         SweepError: There is one; the message says where.
@@ -268,7 +268,7 @@ MODE = pytest.StashKey[CheckoutMode]()
 PROCESSES = pytest.StashKey[int]()
 """How many processes -n of pytest-xdist asks for."""
 WORKER_INPUT = "remex_collect"
-"""What a process of pytest-xdist that judges for a collect has in its input."""
+"""The key of a collect's data in the input of a pytest-xdist process."""
 ITEM = pytest.StashKey[pytest.Item]()
 """The item whose fixtures are being set up."""
 

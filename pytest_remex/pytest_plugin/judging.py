@@ -175,7 +175,7 @@ class Judging:
         self._keeper.drop(judge.collected.folder)
 
     def hooks(self, relay: pluggy.HookRelay) -> GuardedHooks:
-        """Return hooks whose failures are told and left out."""
+        """Return hooks whose failures are reported and ignored."""
         return GuardedHooks(relay, self._tell)
 
     def close(self) -> None:

@@ -219,7 +219,7 @@ def default_remote(config: pytest.Config) -> Remote:
 
 
 def _refuse_no_choice(config: pytest.Config) -> None:
-    """Refuse to run on this machine where the configuration names remotes, and none is chosen."""
+    """Refuse to run on this machine if the configuration names remotes, and none is chosen."""
     names = [*remotes_of(config)]
     if names and mode(config) is not Mode.DRY:
         raise pytest.UsageError(

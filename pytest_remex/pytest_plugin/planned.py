@@ -45,7 +45,7 @@ class PlannedExperiment:
         """Return what submit does with an experiment that comes after this one.
 
         Args:
-            decision: What it does by what is known of that one alone.
+            decision: The decision on this experiment, without its upstream.
             job: That one's job as a query last saw it.
 
         """

@@ -111,7 +111,7 @@ def pytest_pycollect_makeitem(
 ) -> list[pytest.Item] | None:
     """Make every sweep use the fixture `experiment`, even without an argument of that name.
 
-    A sweep that a file imports is collected where it is defined, and nowhere else.
+    A sweep that a file imports is collected only where it is defined.
     """
     if sweep_of(obj) is not None:
         if is_imported(collector, name, obj):

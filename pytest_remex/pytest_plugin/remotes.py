@@ -59,7 +59,7 @@ def _tables(config: pytest.Config) -> Iterator[tuple[str, str, Mapping[str, obje
             if not NAME.fullmatch(name):
                 raise SweepError(f"{title}: use letters, digits, `_`, `.` and `-` in the name")
             if not isinstance(table, dict):
-                raise SweepError(f"{title} is no table: write host, clone and runs below it")
+                raise SweepError(f"{title} is not a table: write host, clone and runs below it")
             yield title, name, table
 
 

@@ -1,7 +1,7 @@
-"""Items of replicates beside a sweep's grid: those that are recorded, and what --remex-again adds.
+"""Items of added replicates: recorded ones, and those that --remex-again adds.
 
-What this machine's launch records tell of is collected like the grid. What a runs folder tells of
-is known only once a mode has connected: then items are added to the session that is running.
+Replicates in this machine's launch records are collected like the grid. Those in a runs folder
+are known only once a mode has connected: then items are added to the running session.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ from pytest_remex.sweep import upstream_at
 from pytest_remex.variant import Variant
 
 MARK = b'"added": true'
-"""What the line of a launch record has that introduces a replicate beside the grid."""
+"""The text in a launch record's line that introduces an added replicate."""
 SweepKey: TypeAlias = tuple[str, str]
-"""A sweep, in whatever module object: its file and its name."""
+"""A sweep, by its file and its name."""
 ONLY = pytest.StashKey[Mapping[SweepKey, Sequence[Config]]]()
-"""The points to collect, instead of the grids, where a file is collected once more."""
+"""The points to collect instead of the grids, if a file is collected again."""
 RECORDED = pytest.StashKey[Sequence[RecordedRun]]()
-"""The runs of the records that tell of replicates beside the grid, the newest first."""
+"""The recorded runs of added replicates, the newest first."""
 NOT_HERE = "a replicate that was added elsewhere: --remex-again adds one here"
 
 
@@ -58,13 +58,13 @@ def points_of(config: pytest.Config, plan: Sweep) -> list[Config]:
 
 
 def _recorded_here(config: pytest.Config) -> Sequence[RecordedRun]:
-    """Return the runs of the records on this machine that tell of replicates beside a grid."""
+    """Return the runs of added replicates in this machine's records."""
     if RECORDED not in config.stash:
         anchor = anchor_of(config)
         records: list[LaunchRecord] = []
         own, copies = anchor.output / "launches", anchor.output / FOLDER
         for path in (*own.glob(f"*{SUFFIX}"), *copies.rglob(f"*{SUFFIX}")):
-            # the mode tells of records that cannot be read
+            # the mode reports unreadable records
             with suppress(RecordError, OSError):
                 if MARK in path.read_bytes() and (record := read_record(path)):
                     records.append(record)
@@ -130,7 +130,7 @@ class AskedReplicates:
     def learn(
         self, item: pytest.Function, runs: Callable[[], Iterable[RecordedRun]], *, local: bool
     ) -> bool:
-        """Add items where an item is the first of its place; return whether there are more now.
+        """Add items if an item is the first on its remote; return whether there are more now.
 
         Args:
             item: The item.
@@ -190,7 +190,7 @@ class AskedReplicates:
 
 
 def _want(wanted: dict[Key, Config], plan: Sweep, point: Config) -> None:
-    """Add a point, after the replicate that it comes after where that is beside its grid too."""
+    """Add a point, after its upstream's replicate if that is an added one too."""
     before = upstream_at(plan, point)
     if before is not None and before.sweep.is_added(before.point):
         _want(wanted, before.sweep, before.point)
@@ -238,7 +238,7 @@ def _collected_again(
     items: Iterable[pytest.Function],
     only: Mapping[SweepKey, Sequence[Config]],
 ) -> list[pytest.Function]:
-    """Collect the files of items once more, with these points in place of the grids."""
+    """Collect the files of items again, with these points instead of the grids."""
     modules: dict[Path, pytest.Module] = {}
     for each in items:
         if (module := each.getparent(pytest.Module)) is not None:

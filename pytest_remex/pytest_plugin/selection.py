@@ -73,7 +73,7 @@ class RecordedRunsMode:
     def _find_runs_with(
         self, item: pytest.Function, repo: Repo, remote: Remote
     ) -> dict[str, RecordedRun] | None:
-        """Return the runs by node id of all items that run where this one does, the first time.
+        """On the first call, return the runs by node id of all items on the same remote.
 
         Raises:
             RecordError: No launch record has the requested launch.
@@ -100,7 +100,7 @@ class RecordedRunsMode:
     def _added_to(
         self, plans: Iterable[tuple[Sweep, Variant]]
     ) -> Mapping[tuple[str, Variant], Sequence[Config]]:
-        """Return the replicates beside the grids of sweeps, in all places that were asked."""
+        """Return the added replicates of sweeps, on all remotes that were read."""
         indexes = (known.index for known in self._known.values())
         return added_to(plans, [each for index in indexes for each in index.newest_first()])
 
@@ -264,7 +264,7 @@ def may_hold_records(remote: Remote) -> bool:
 
 
 def _refuse_unknown(settings: Settings, known: Iterable[KnownThere]) -> None:
-    """Refuse a launch that no record tells of, where all could be read, or of another variant."""
+    """Refuse a launch without a record, if all could be read, or of another variant."""
     wanted, known = settings.launch, list(known)
     if wanted is None:
         return

@@ -1,4 +1,4 @@
-"""Text and numbers made short enough for a column, and still told apart."""
+"""Text and numbers made short enough for a column, and still distinct."""
 
 from __future__ import annotations
 
@@ -74,13 +74,13 @@ def _common_start(texts: Sequence[str]) -> int:
 
 
 def _core(text: str, start: int, end: int) -> str:
-    """Return a text without its start and end, for which there is a sign where that is shorter."""
+    """Return a text without its start and end, with an ellipsis for each if that is shorter."""
     before, after = "…" if start > 1 else text[:start], "…" if end > 1 else text[len(text) - end :]
     return f"{before}{text[start : len(text) - end]}{after}"
 
 
 def _to_word(text: str, place: int) -> int:
-    """Return the place in a text, or before it, where a word begins."""
+    """Return the position of the start of a word, at or before a place in a text."""
     while place and text[place - 1 : place].isalnum():
         place -= 1
     return place
@@ -103,7 +103,7 @@ def middle(text: str, width: int = WIDEST) -> str:
 
 
 def by_words(text: str, width: int) -> str:
-    """Return the beginning of a text in one line, cut between words where that is possible."""
+    """Return the beginning of a text on one line, cut between words if possible."""
     line = " ".join(text.split())
     if cell_len(line) <= width:
         return line

@@ -22,7 +22,7 @@ from pytest_remex.pytest_plugin.items import (
 from pytest_remex.sweep import sweep_of, upstream_at
 
 Key: TypeAlias = tuple[str, str, str]
-"""A point of a sweep, in whatever module object: its file, its name, the point as text."""
+"""A point of a sweep: its file, its name, the point as text."""
 COLLECTED = pytest.StashKey[list[pytest.Function]]()
 """All experiments that were collected, also those that were deselected."""
 ADDED = pytest.StashKey[bool]()
@@ -30,7 +30,7 @@ ADDED = pytest.StashKey[bool]()
 
 
 def is_imported(collector: object, name: str, function: object) -> bool:
-    """Return whether a module has a sweep only because it imported it from where it is defined."""
+    """Return whether a module imported a sweep that is defined in another."""
     module = getattr(collector, "module", None) if isinstance(collector, pytest.Module) else None
     home = sys.modules.get(getattr(function, "__module__", ""))
     if module is None or home is None or home is module:
@@ -51,7 +51,7 @@ def key_of_item(item: pytest.Function) -> Key:
 
 
 def upstream_key(item: pytest.Function) -> Key | None:
-    """Return what names the experiment that an item comes after; None where there is none."""
+    """Return the key of the experiment that an item comes after; None if there is none."""
     before = upstream_at(sweep_for(item), point_of(item))
     return key_of(before.sweep, before.point) if before else None
 
@@ -64,7 +64,7 @@ def in_order(session: pytest.Session, *, complete: bool) -> list[pytest.Function
         complete: Add the upstreams that are not among them.
 
     Raises:
-        SweepError: An upstream cannot be collected, or is parametrized besides.
+        SweepError: An upstream cannot be collected, or is also parametrized.
 
     """
     chosen = experiments(session.items)

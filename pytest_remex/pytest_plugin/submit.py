@@ -300,7 +300,7 @@ class SubmitMode:
         if any(map(count, (State.WAITING, State.UNKNOWN, State.NOT_SUBMITTED))):
             return "the same command again, once that is fixed; --remex-doctor checks the rest"
         if count(State.UPSTREAM_FAILED):
-            return "--remex-submit --remex-retry sends what failed, and what hangs on it"
+            return "--remex-submit --remex-retry sends failed experiments, and those after them"
         if count(State.SUBMITTED):
             return "--remex-status --remex-wait, then --remex-collect"
         if count(State.UNJUDGED):

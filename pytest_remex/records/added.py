@@ -1,4 +1,4 @@
-"""Replicates that --remex-again added: points beside a sweep's grid, such as `mass=10-r2`.
+"""Replicates that --remex-again added to a sweep's grid, such as `mass=10-r2`.
 
 The launch records say which there are, so every client of a runs folder knows them.
 """
@@ -68,7 +68,7 @@ class Replicates:
         ]
 
     def next(self, point: Config) -> Config | None:
-        """Return the next replicate of a point; None where one that was begun is not finished.
+        """Return the next replicate of a point; None if one was begun and not finished.
 
         Raises:
             SweepError: A parameter of the sweep is called `replicate`.

@@ -1,4 +1,4 @@
-"""What a launch record says of runs whose outputs were fetched completely."""
+"""Lines of a launch record on runs whose outputs were fetched completely."""
 
 from __future__ import annotations
 
@@ -41,5 +41,5 @@ class Collected:
         by, on = field(data, "by", str), field(data, "on", str)
         for text in (by, on, *jobs.values()):
             if not isinstance(text, str) or not text.isprintable():
-                raise ValueError(f"{text!r:.60} is no text that can be shown")
+                raise ValueError(f"{text!r:.60} is not a printable text")
         return cls(by, on, jobs)

@@ -110,7 +110,7 @@ def variant_to_json(variant: Variant) -> dict[str, Any]:
 
 
 def variant_from_json(data: Json) -> Variant:
-    """Return the variant in a line of a record; the grid itself where it names none."""
+    """Return the variant in a line of a record; the grid itself if it names none."""
     given = json_object(data, "variant") if "variant" in data else {}
     return Variant(
         **{name: field(given, name, str) for name in ("base", "remote") if name in given}

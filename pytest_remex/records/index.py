@@ -79,7 +79,7 @@ class RunIndex:
                 if run.taken:
                     continue  # another launch has the experiment
                 recorded = RecordedRun(record, run)
-                if run.upstream is None:  # else base and tree alone do not tell it from others
+                if run.upstream is None:  # else base and tree do not identify it
                     self._by_identity.setdefault(run.commit.identity, []).append(recorded)
                 if run.identity:
                     self._by_fingerprint.setdefault(run.identity.fingerprint, []).append(recorded)

@@ -95,7 +95,7 @@ class RunRecord:
     """Its names in other sweeps, which may still exist, for example in another clone."""
     upstream: UpstreamRun | None = None
     variants: tuple[Variant, ...] = ()
-    """The variants of the grid that have it too, besides that of its launch."""
+    """Other variants of the grid that have it too."""
     added: bool = False
     """Whether it is a replicate that --remex-again added to the grid."""
 
@@ -198,7 +198,7 @@ Event: TypeAlias = (
 
 
 def introduction(run: RunRecord) -> Iterator[Event]:
-    """Return the events that tell of a run, and how far it got."""
+    """Return the events of a run, and its stage."""
     yield Committed(run)
     if run.stage is not Stage.COMMITTED:
         yield StageReached(

@@ -1,4 +1,4 @@
-"""What a launch record says of the run that another run comes after."""
+"""The upstream of a run in a launch record."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class UpstreamRun:
 
     @classmethod
     def of(cls, data: Json) -> UpstreamRun | None:
-        """Return that of a run, from the line that introduces it; None where it has none."""
+        """Return the upstream of a run, from the line that introduces it; None if it has none."""
         return cls.from_json(json_object(data, "upstream")) if "upstream" in data else None
 
     @classmethod

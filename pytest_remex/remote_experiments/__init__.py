@@ -125,7 +125,7 @@ def import_runs(  # noqa: PLR0913 - a call with names, as those of `scripting`
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where runs are imported to, and where they are from."""
+    """The destination and the origin of imported runs."""
 
     output: Path
     git: Git
@@ -194,7 +194,7 @@ def _run_record(
 def _recorded(
     group: OldSweep, base: str, number: int, runs: Sequence[RunRecord], place: _Place
 ) -> LaunchRecord:
-    """Write what a launch record does not have yet; return the record with that alone."""
+    """Write runs that a launch record does not have yet; return the record with only these."""
     launches, sweep = place.output / "launches", group.sweep
     about = f"{sweep.branch}\n{sweep.name}\n{group.when}\n{base}"
     token = hashlib.sha256(about.encode()).hexdigest()[:16]

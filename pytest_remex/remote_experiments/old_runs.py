@@ -1,4 +1,4 @@
-"""What RemoteExperiments left: run directories, downloaded files, and pickled sweeps.
+"""Read the files of RemoteExperiments: run directories, downloaded files, pickled sweeps.
 
 A folder of downloads has files `<run directory>_<file>`; a sweep is a dictionary in a pickle.
 """
@@ -51,7 +51,7 @@ class OldRun:
 
     @property
     def header(self) -> Header:
-        """What its script asked for, where it is there."""
+        """The header of its script, if that exists."""
         try:
             return parse_header(self.script, SCRIPT)
         except SweepError:
@@ -59,7 +59,7 @@ class OldRun:
 
     @property
     def job(self) -> str:
-        """The job's id, where the name of Slurm's output has it."""
+        """The job's id, if the name of Slurm's output has it."""
         found = {said[1] for name in self.files if (said := _LOG.fullmatch(name))}
         return found.pop() if len(found) == 1 else ""
 
@@ -140,14 +140,14 @@ def pickled_sweeps(
     """Yield the pickled sweeps with those of their runs that are here.
 
     Raises:
-        RecordError: A file is no pickled sweep.
+        RecordError: A file is not a pickled sweep.
         SweepError: Its dimensions are refused, as by `@sweep`.
 
     """
     for path in paths:
         facts, said = load_plain(path), _PICKLE.fullmatch(path.name)
         if not isinstance(facts, dict) or not {"name", "branch", "dimensions"} <= facts.keys():
-            raise RecordError(f"{path} is no sweep: it has no name, branch and dimensions")
+            raise RecordError(f"{path} is not a sweep: it has no name, branch and dimensions")
         made = _sweep_of(facts, wish)
         shas = [str(sha) for sha in facts.get("run_shas", ())]
         when = datetime.strptime(said[1], names.STAMP) if said else None  # noqa: DTZ007 - as above
@@ -201,7 +201,7 @@ def _run_of(
 def sweeps_by_name(
     runs: Sequence[OldRun], git: Git, wish: Wish, hook: pluggy.HookRelay
 ) -> Iterator[OldSweep]:
-    """Yield sweeps of runs that no pickle tells of, by the names of their directories.
+    """Yield sweeps of runs without a pickle, from the names of their directories.
 
     Their points are the settings in which their config files differ.
     """

@@ -49,7 +49,7 @@ def load_plain(path: Path) -> object:
 
 
 def _check(value: object, seen: set[int], depth: int) -> None:
-    """Refuse what is not plain, or contains itself. What was seen is not looked at again."""
+    """Refuse data that is not plain, or contains itself; each object is checked once."""
     if isinstance(value, _PLAIN):
         return
     if not isinstance(value, dict | list | tuple):

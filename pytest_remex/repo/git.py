@@ -61,7 +61,7 @@ receivepack, insteadOf, proxy, credentials, ssh) and to comparing their own work
 filters, fileMode), which only `status` does."""
 
 STORING_POINTERS = frozenset({"lfs", "annex"})
-"""Filters that store a pointer instead of the file, whatever commands they have."""
+"""Filters that store a pointer instead of the file, with any commands."""
 FIXED = git_environment.FIXED | {
     "GIT_DISCOVERY_ACROSS_FILESYSTEM": "1",
     "GIT_OPTIONAL_LOCKS": "0",
@@ -88,7 +88,7 @@ def without_git_variables() -> Iterator[None]:
 
 
 BRANCH = "branch=..."
-"""What names a base, unless an option does."""
+"""The origin of a base's name in messages, unless an option names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ class Git:
         return self.attempt(*only, "push", "--quiet", "--no-verify", *arguments)
 
     def resolve(self, revision: str, given_by: str = BRANCH) -> str:
-        """Return the sha of any commit-ish; `given_by` is what to correct where it is unknown."""
+        """Return the sha of any commit-ish; `given_by` names the setting in an error."""
         code, output, _ = self.attempt(
             "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
         )

@@ -194,11 +194,11 @@ class Inputs:
             return (
                 f"{is_one} by remex_control = {self._control_text}: if the job reads {it}, change "
                 f"remex_control in the ini file so that it does not match {it}; if not, let the "
-                f"patch leave {it} alone"
+                f"patch not change {it}"
             )
         return (
             f"which inputs={self._declared_text} does not include, so the job would not find "
-            f"{it}: add {it} to inputs, or let the patch leave {it} alone"
+            f"{it}: add {it} to inputs, or let the patch not change {it}"
         )
 
 

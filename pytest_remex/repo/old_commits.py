@@ -33,7 +33,7 @@ class _Known:
 
 
 def find_commits(git: Git, wanted: Iterable[Wanted]) -> dict[Wanted, Commit]:
-    """Return the commits that are still in a repository, also where no branch has them.
+    """Return the commits that still exist in a repository, also without a branch.
 
     An id of four digits may mean several by now: it is the one that patches the wanted base and was
     made nearest to the time.
@@ -54,7 +54,7 @@ def find_commits(git: Git, wanted: Iterable[Wanted]) -> dict[Wanted, Commit]:
 
 
 def keep_commits(git: Git, ref: str, commits: Sequence[Commit], token: str) -> None:
-    """Keep commits from garbage collection by a ref, besides those that it keeps already."""
+    """Add commits to a ref that keeps them from garbage collection."""
     tip = git.ref(ref)
     new = [each.sha for each in commits if not (tip and git.contains(each.sha, tip))]
     if new:

@@ -132,7 +132,7 @@ class Scratch:
     def _patch(self, changes: Changes) -> Patch:
         if deep := next(filter(is_too_deep, changes.added), None):
             raise SweepError(
-                f"the patch makes more than {DEEPEST} folders in each other, or a path over "
+                f"the patch nests folders deeper than {DEEPEST}, or makes a path over "
                 f"{LONGEST} bytes: {os.fsdecode(deep)[:60]}..."
             )
         ignored = self._ignored.among(changes.added)
@@ -243,7 +243,7 @@ class Scratch:
 
 
 class _Ignored:
-    """Decide which new files are ignored, by the checkout's .gitignore files alone.
+    """Decide which new files are ignored, only by the checkout's .gitignore files.
 
     The user's own lists (core.excludesFile, .git/info/exclude) exist on one machine only, but the
     same patch must make the same commit everywhere. So git runs in an empty repository below

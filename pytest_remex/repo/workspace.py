@@ -26,7 +26,7 @@ from pytest_remex.variant import GRID, Variant
 
 @dataclass(frozen=True, slots=True)
 class RunContents:
-    """What run directories contain: which files are inputs, and which paths are links."""
+    """The contents of run directories: which files are inputs, and which paths are links."""
 
     inputs: Inputs
     shared: tuple[str, ...] = ()
@@ -52,7 +52,7 @@ class Named:
 
     @property
     def brought(self) -> Mapping[str, str]:
-        """What it brings: from paths in its run directory to paths in its upstream's."""
+        """The files that it brings: paths in its run directory, and the paths in its upstream's."""
         before = self.experiment.comes_after
         return before.brought if before else {}
 
@@ -88,13 +88,13 @@ class Prepared:
     upstream: Prepared | None = None
     """The experiment that it comes after."""
     brought: Mapping[str, str] = field(default_factory=dict)
-    """What it brings: from paths in its run directory to paths in its upstream's."""
+    """The files that it brings: paths in its run directory, and the paths in its upstream's."""
     copied: frozenset[str] = frozenset()
     """Those of the paths in its run directory that are copies."""
     chosen: bool = True
     """Whether the user selected it: else it is there for what comes after it."""
     remote: Remote | None = None
-    """Where it is to run."""
+    """The remote on which it will run."""
     pinned: bool = False
     """Whether its grid runs in several places, and a run in another one is not its own."""
     variant: Variant = GRID
@@ -102,7 +102,7 @@ class Prepared:
 
     @property
     def key(self) -> tuple[Variant, str]:
-        """What tells it from all others of a command."""
+        """Its key among all experiments of a command."""
         return self.variant, self.node
 
 

@@ -172,7 +172,7 @@ def write_portable(
     """Write a zip of a report and of the outputs that it links to, so that its links lead there.
 
     Args:
-        archive: The zip to write, in place of what was there.
+        archive: The zip to write or replace.
         report: The report, already written.
         page: What it shows.
         root: The output folder that the report and its outputs lie in; the zip's names begin

@@ -1,4 +1,4 @@
-"""Text, numbers and links that are safe to show in a browser, whatever a job wrote."""
+"""Make text, numbers and links of a job safe to show in a browser."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def tail(text: str) -> str:
 
 
 def href(path: str) -> str:
-    """Return a relative path percent-encoded for an `href` or `src`; "" where it is not relative.
+    """Return a relative path percent-encoded for an `href` or `src`; "" if it is not relative.
 
     A colon is encoded too, so that no text is a scheme such as `javascript:`; bytes of a name that
     are no UTF-8 keep their value.

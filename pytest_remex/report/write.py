@@ -55,7 +55,7 @@ _UNSAFE = {code: f"\\u{code:04x}" for code in map(ord, "<>&\u2028\u2029")}
 
 
 def write_report(path: Path, page: Page, root: Path | None = None) -> None:
-    """Write `page` to `path` as one self-contained HTML file, in place of what was there.
+    """Write `page` to `path` as one self-contained HTML file, replacing an old one.
 
     Args:
         path: The file to write.

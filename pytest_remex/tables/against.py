@@ -1,4 +1,4 @@
-"""The table and page that show a grid beside the same grid on another base."""
+"""The table and page that compare a grid with the same grid on another base."""
 
 from __future__ import annotations
 

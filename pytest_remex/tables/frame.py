@@ -86,7 +86,7 @@ def results(  # noqa: PLR0913 - the contract with users
         everything: All launches together.
         spread: One row a point, over its replicates: of each measure that is a number the mean, as
             `<name>.spread` the standard deviation (of a sample: NaN for one alone), and as
-            `<name>.count` how many have it. Numbers alone are measures then.
+            `<name>.count` how many have it. Only numbers are measures then.
         base: The branch, tag or commit of `--remex-base`; empty for the grid itself.
         remote: The name of `--remex-remote`; or of a grid that one command runs on several remotes
             the value of the column `remote`. Empty for the grid itself.
@@ -231,7 +231,7 @@ def _is_number(values: pd.Series[Any]) -> bool:
 
 
 def _on_remote(found: pd.DataFrame, remote: str) -> pd.DataFrame:
-    """Return the rows of a remote, where the table has those of several."""
+    """Return the rows of a remote, if the table has those of several."""
     if not remote or "remote" not in found.attrs["parameters"]:
         return found
     return found[found["remote"] == remote]

@@ -192,7 +192,7 @@ def _swept(points: Sequence[Mapping[str, object]]) -> list[str]:
 
 
 def _cells(row: Mapping[str, object], names: Sequence[str]) -> tuple[str, ...]:
-    """Return parameters as text; where some points are replicates, the others are the first."""
+    """Return parameters as text; if some points are replicates, the others are the first."""
     values = ((row.get(name), name) for name in names)
     return tuple(_cell(1 if v is None and name == REPLICATE else v) for v, name in values)
 

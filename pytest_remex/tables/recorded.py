@@ -37,7 +37,7 @@ UNFINISHED = "the collect ended before its check was finished"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where and how to publish.
+    """The settings for publishing.
 
     `output` is the output folder; `launch` is the launch to show, None for each experiment's
     newest; `layout` is the layout of the links, `links` or `flat`; `portable` asks for a zip with

@@ -81,7 +81,7 @@ def _log_in(remote: Remote, prompt: Prompt | None, notify: Notify, timeout: floa
 
 
 NOTHING = Needs()
-"""What a launch takes that is not known yet."""
+"""The needs of a launch that are not known yet."""
 
 
 class Connection:
@@ -239,7 +239,7 @@ class Connection:
             self._transport.copy(transfer)
 
     def _copy_elsewhere(self, transfer: Transfer) -> None:
-        """Copy through the transfer host, where the first transfer logs in."""
+        """Copy through the transfer host; the first transfer logs in there."""
         if self._file_transport is None and self._log_in_for_files is not None:
             self._file_transport = self._log_in_for_files()
         if self._file_transport is None:

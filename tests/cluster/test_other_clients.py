@@ -255,7 +255,7 @@ def test_what_is_left_are_the_runs(user, other, cluster):
     git(other.project.clone, "reflog", "expire", "--expire=now", "--all")
     git(other.project.clone, "gc", "--quiet", "--prune=now")
     gone = other.submit()
-    assert "their commits are gone, here and there" in gone
+    assert "their commits no longer exist, here and there" in gone
     assert "not sent: --remex-new-base sends them" in gone
     assert len(ALREADY.findall(user.submit().text)) == 3
     assert_ran_once(user, cluster, 3)

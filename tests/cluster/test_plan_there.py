@@ -12,7 +12,7 @@ def test_retries(user, cluster):
     cluster.wait()
     plan = user.pytest("--remex-plan", "--remex-retry", "-v").well()
     assert "--remex-submit asks for 1 job, " in plan
-    assert "3 already submitted, 1 of them once more" in plan
+    assert "3 already submitted, 1 of them again" in plan
     assert ", FAILED " in plan
     retry = user.submit("--remex-retry")
     assert retry.text.count(" SUBMITTED job") - retry.text.count("ALREADY SUBMITTED job") == 1

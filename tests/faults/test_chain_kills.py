@@ -56,7 +56,7 @@ def test_chain(user, cluster, proxy, chance, tally, number):
 
 
 def test_retry(user, cluster, proxy, chance, tally, number):
-    """A retry that is hit up to three times sends what failed and what hangs on it, once each."""
+    """A retry that is hit up to three times sends failed runs and those after them, once each."""
     victim = VICTIMS[number % len(VICTIMS)]
     grouping = list(GROUPINGS)[number // len(VICTIMS) % len(GROUPINGS)]
     options = ("--remex-submit", "--remex-retry", *GROUPINGS[grouping])

@@ -91,7 +91,7 @@ def test_a_purged_run_is_told_and_retried(project):
         ["*the run directory is gone (purged?)*--remex-submit --remex-retry*"]
     )
     plan = project.pytest("--remex-plan", "--remex-retry")
-    plan.stdout.fnmatch_lines(["*3 jobs*3 of them once more*"])
+    plan.stdout.fnmatch_lines(["*3 jobs*3 of them again*"])
     project.ran("--remex-retry")
     assert len(project.jobs()) == 6
     project.pytest("--remex-collect").assert_outcomes(passed=3)

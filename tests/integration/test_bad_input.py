@@ -234,7 +234,7 @@ def test_patch_with_folders_without_end(empty_project, name, depth):
     for mode in ("--remex-plan", "--remex-submit"):
         result = empty_project.pytest(mode)
         result.assert_outcomes(failed=1, passed=1)
-        refused(result, "the patch makes more than 100 folders in each other, or a path over")
+        refused(result, "the patch nests folders deeper than 100, or makes a path over")
     assert set(Path(tempfile.gettempdir()).glob(f"remex-scratch-*-{os.getpid()}-*")) == before
 
 

@@ -63,7 +63,7 @@ def test_after_failures(empty_project):
     assert "--remex-submit --remex-retry" in last_line(empty_project, "--remex-collect")
     only = ("-k", "fine or bad")
     again = last_line(empty_project, "--remex-collect", *only)
-    assert again.startswith("next: --remex-collect again where the check was wrong")
+    assert again.startswith("next: --remex-collect again if the check was wrong")
     assert "--remex-retry=check" in again
     assert "pytest_remex.results('grid')" in last_line(empty_project, "--remex-collect", "-k=fine")
 

@@ -40,7 +40,7 @@ def test_plan_of_all_once_more(project):
     project.submit()
     result = project.pytest("--remex-plan", "--remex-retry=all")
     result.stdout.fnmatch_lines(
-        ["--remex-submit asks for 3 jobs*; 3 already submitted, 3 of them once more"]
+        ["--remex-submit asks for 3 jobs*; 3 already submitted, 3 of them again"]
     )
 
 
@@ -59,7 +59,7 @@ def test_plan_of_a_retry_of_failures(project):
             "*a=1] RETRY after job 1, FAILED*",
             "*a=2] RETRY after job 2, FAILED*",
             "*a=3] ALREADY SUBMITTED job 3*",
-            "--remex-submit asks for 2 jobs*; 3 already submitted, 2 of them once more",
+            "--remex-submit asks for 2 jobs*; 3 already submitted, 2 of them again",
             "nothing was sent: --remex-submit with the same options sends it",
         ]
     )

@@ -207,8 +207,8 @@ LOOP.append(LOOP)
         (OrderedDict(a=1), r"it contains collections\.OrderedDict"),
         ({"name": {1, 2}}, "it contains a set"),
         ({"name": b"bytes"}, r"it contains (a bytes|_codecs\.encode)"),
-        ([], "is no sweep: it has no name, branch and dimensions"),
-        ({"name": "x"}, "is no sweep"),
+        ([], "is not a sweep: it has no name, branch and dimensions"),
+        ({"name": "x"}, "is not a sweep"),
     ],
 )
 def test_pickles_of_anything_else(old, value, why, capsys):
@@ -235,7 +235,7 @@ def test_lists_that_contain_themselves(old):
     """Such data ends the check too, and does not become a sweep."""
     path = old.path / "batches" / "grid_2021_01_12_10_30_00.pkl"
     path.write_bytes(pickle.dumps(LOOP))
-    with pytest.raises(RecordError, match="is no sweep"):
+    with pytest.raises(RecordError, match="is not a sweep"):
         imported(old, sweeps=path)
 
 

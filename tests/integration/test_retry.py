@@ -97,7 +97,7 @@ def test_retry_of_failed_checks(empty_project):
             "*good] ALREADY SUBMITTED job 1*",
             "*bad] RETRY after job 2, whose check failed*",
             "*fail] RETRY after job 3*",
-            "--remex-submit asks for 2 jobs*; 3 already submitted, 2 of them once more*",
+            "--remex-submit asks for 2 jobs*; 3 already submitted, 2 of them again*",
         ]
     )
     result = empty_project.submit("--remex-retry=check", "-v")
@@ -154,7 +154,7 @@ def test_corrected_check(empty_project):
     empty_project.sweeps(CHECKED.replace(', "fail"', ""))
     empty_project.ran()
     result = empty_project.pytest("--remex-collect")
-    result.stdout.fnmatch_lines(["next: *--remex-submit --remex-retry=check sends what failed *"])
+    result.stdout.fnmatch_lines(["next: *--remex-submit --remex-retry=check sends failed *"])
     empty_project.edit("sweeps.py", '== "good"', 'in {"good", "bad"}')
     empty_project.pytest("--remex-collect", "--remex-offline").assert_outcomes(passed=2)
     empty_project.submit("--remex-retry=check").assert_outcomes(skipped=2)

@@ -61,7 +61,7 @@ def test_more_time_for_a_retry(project):
     more.stdout.fnmatch_lines(
         [
             "*a=1] *RETRY after job 1, TIMEOUT after 00:00:01, now 00:05:00",
-            "*asks for 1 job, at most 0.08333 core-hours, *1 of them once more; 1 with * --time=5",
+            "*asks for 1 job, at most 0.08333 core-hours, *1 of them again; 1 with * --time=5",
         ]
     )
     project.release_waiting()

@@ -357,7 +357,7 @@ TABLE = '[tool.remex.remotes.one]\nhost = "h"\nclone = "c"\nruns = "r"\n'
         (TABLE + 'via = "mail"', "one]: via='mail': write 'origin' or 'connection'"),
         (TABLE.replace('"h"', '"-h"'), "one]: '-h' is not a host name*"),
         (TABLE.replace("remotes.one", 'remotes."a/b"'), "a/b]: use letters, digits*in the name"),
-        ("[tool.remex.remotes]\none = 3", "one] is no table*"),
+        ("[tool.remex.remotes]\none = 3", "one] is not a table*"),
         (
             TABLE + TABLE.replace("remotes.one", "remotes.two"),
             "*one and two have one runs folder, h:r: give each*",

@@ -133,7 +133,7 @@ def test_a_fresh_clone_is_told_who_collected_what_was_purged(collected):
     result = collected.pytest("--remex-collect", "-rs")
     result.assert_outcomes(skipped=3)
     who = f"{getpass.getuser()}@{socket.gethostname()}"
-    told = f"*collected by {who} on ????-??-??, and its run directory is gone since*"
+    told = f"*collected by {who} on ????-??-??, and its run directory no longer exists*"
     result.stdout.fnmatch_lines([told])
     assert result.ret == 0
     with (collected.output / "grid/results.csv").open(newline="") as file:

@@ -27,7 +27,7 @@ _MEMORY_UNIT = 1 if os.uname().sysname == "Darwin" else 1024
 
 
 _CHECKED = ("/bin/sh", "-c", upstream.CHECK + 'exec "$@"', "sh")
-"""What the command of a job begins with that comes after another."""
+"""The start of the command of a job that comes after another."""
 
 
 class Slots:

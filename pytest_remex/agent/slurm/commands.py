@@ -86,7 +86,7 @@ def cancel(jobs: List[str], cluster: str = "") -> List[str]:
 
 
 def cancel_held(jobs: List[str], cluster: str = "") -> List[str]:
-    """Cancel whole jobs that are pending; one that was released and runs by now is left alone."""
+    """Cancel pending jobs as a whole; a job that was released and runs is not cancelled."""
     return ["scancel", *_of(cluster), "-t", "PENDING", *jobs]
 
 

@@ -61,7 +61,7 @@ python=@PYTHON@
 exec "$python" -I ./@RUNNER@
 """
 _INTERRUPTED = """\
-# what the end of the job interrupts has no exit code; both may have been told at the same moment
+# a run that the end of the job interrupts has no exit code; both may be signalled at once
 [ "$code" -lt 128 ] || sleep 1
 [ -z "$told_to_end" ] || exit "$code"
 """
@@ -212,7 +212,7 @@ def _run_script(shebang: str, script: str, interrupted: str = "") -> str:
 
 
 def _source(module: ModuleType) -> str:
-    """Return a module's source, which the agent has in memory alone."""
+    """Return a module's source, which the agent has only in memory."""
     loader = cast("InspectLoader", module.__loader__)
     return loader.get_source(module.__name__) or ""
 

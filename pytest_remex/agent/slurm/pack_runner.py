@@ -4,7 +4,7 @@ The job starts a copy of this file that lies in the pack's folder: it needs Pyth
 else. The first process hands out the runs, by their index, to one worker on each node, which starts
 them with the pack's `task` script; a worker gets the next run as soon as one of its runs has ended.
 On nodes other than the job's first, srun starts the worker. A job that is told to end (SIGTERM)
-starts no more runs; other signals are for the runs alone.
+starts no more runs; other signals are only for the runs.
 
     first process                   worker, one on each node
     INDEX ->                    <-  NODE INDEX EXIT_CODE        a line each, any number of them
@@ -115,7 +115,7 @@ class Pack:
 
 
 class Runs:
-    """The runs of one worker; each that has ended is told on stdout."""
+    """The runs of one worker; each end is reported on stdout."""
 
     def __init__(self, node: str, cores: str) -> None:
         self._node = node

@@ -73,7 +73,7 @@ class Launcher:
 
 
 class Pace:
-    """Keep calls apart: at most `rate` a second, whatever the threads; None for no limit."""
+    """Limits calls to `rate` per second over all threads; None for no limit."""
 
     def __init__(self, rate: Optional[float]) -> None:
         self._pause = 1 / rate if rate else 0.0

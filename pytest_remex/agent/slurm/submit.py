@@ -179,7 +179,7 @@ def _attempt(submission: LocatedSubmission, number: int, context: SubmitContext)
         if limit.over:
             return SbatchResult(LIMIT, words=limit.message)
         if not _wait_for_turn(context):
-            return SbatchResult(LIMIT, words="the client has gone")
+            return SbatchResult(LIMIT, words="the client has disconnected")
         result = _sbatch(submission, number, context)
         if result.kind == HELD:
             limit.reset()

@@ -168,8 +168,8 @@ def test_folders_without_end(agent, run):
     (run.parent / "other" / "x").touch()
     listed = [ListedRun(run.name, ["**/x"]), ListedRun("other", ["**/x"])]
     refused, fine = agent.ask(ListOutputs(str(run.parent), listed))
-    assert "LOGS cannot be used: it has more than 100 folders in each other" in refused.refused
+    assert "LOGS cannot be used: it has folders nested deeper than 100" in refused.refused
     assert names(fine) == ["x"]
     assert names(ask(agent, run, "*.out")) == ["a.out"]
     (log,) = agent.ask(ReadLogs(str(run.parent), [LogPart(run.name, "**/none.out", -10, 10)]))
-    assert "more than 100 folders" in log.refused
+    assert "nested deeper than 100" in log.refused

@@ -207,7 +207,7 @@ def test_remove(make, name, text, gone, wanted):
             "a.yaml",
             "a: &x {b: 1}\nc: *x\n",
             {"a.b": 2},
-            r"a\.b cannot be changed alone: c\.b would",
+            r"a\.b cannot be changed separately: c\.b would",
         ),
         ("a.yaml", "a: &x {b: 1}\nc: *x\n", {"c.b": 2}, "is an alias"),
         ("a.yaml", "a: 1\n---\na: 2\n", {"a": 2}, "cannot be read as YAML: "),

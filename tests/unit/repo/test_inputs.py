@@ -154,7 +154,7 @@ def test_patch_of_control_files():
     assert refusal(Inputs(), "inlist", "README.md") == (
         "grid[a=1]: the patch changes README.md, a control file by remex_control = README* docs/ "
         "*.ipynb: if the job reads it, change remex_control in the ini file so that it does not "
-        "match it; if not, let the patch leave it alone"
+        "match it; if not, let the patch not change it"
     )
     Inputs(control=["docs/", "*.ipynb"]).refuse(
         [Edit(b"README.md", "100644", b"")], "the fix", always
@@ -171,7 +171,7 @@ def test_patch_outside_declared_inputs():
     assert refusal(Inputs(["src/**"]), "src/a", *paths) == (
         "grid[a=1]: the patch changes other0, other1, other2, other3, other4 and 2 more, which "
         "inputs=['src/**'] does not include, so the job would not find them: add them to "
-        "inputs, or let the patch leave them alone"
+        "inputs, or let the patch not change them"
     )
 
 

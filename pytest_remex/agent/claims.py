@@ -153,12 +153,17 @@ def _create(runs: str, claim: Claim, point: str) -> bool:
     """Create a claim; one that is also its point's shares that file."""
     path, text = paths.claim(runs, claim.name), dumps(claim, CLAIM_FORMAT)
     fs.make_common(runs, os.path.dirname(path))
-    if point:
-        of_point = paths.claimed_point(runs, point, 1)
-        linked = fs.link(of_point, path) if fs.read(of_point) == text else None
-        if linked is not None:
-            return linked
-    return fs.create(path, text, synced=True)
+    of_point = paths.claimed_point(runs, point, 1) if point else ""
+    linked = fs.link(of_point, path) if of_point and _reads(of_point, text) else None
+    return fs.create(path, text, synced=True) if linked is None else linked
+
+
+def _reads(path: str, text: str) -> bool:
+    """Return whether a file has this content; one that cannot be read has not."""
+    try:
+        return fs.read(path) == text
+    except UnreadableError:
+        return False
 
 
 def _read(runs: str, claim: Claim) -> Found:

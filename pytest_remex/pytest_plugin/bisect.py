@@ -17,6 +17,7 @@ import pytest
 from pytest_remex.collect.bisection import next_round
 from pytest_remex.collect.judge import JudgedRun
 from pytest_remex.interaction import counted
+from pytest_remex.launch.outcomes import State
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.anchor import node_of
@@ -66,12 +67,13 @@ class _Judging(CollectMode):
 class _Sending(SubmitMode):
     """A submit of a round."""
 
-    def end(self) -> None:
-        """Send what is left, and close it."""
+    def end(self) -> int:
+        """Send what is left, close it, and return how many experiments were submitted."""
         ending = self.pytest_sessionfinish()
         next(ending)
         with suppress(StopIteration):
             ending.send(None)
+        return self._submitter.count(State.SUBMITTED)
 
     @property
     def terminal(self) -> Terminal:
@@ -154,7 +156,7 @@ class BisectMode:
     def pytest_terminal_summary(self) -> None:
         """Name the commits that made the change, or how far the search has come."""
         if self._sent:
-            self._terminal.say(f"{counted(self._sent, 'experiment')} of this round submitted")
+            self._terminal.say(f"{counted(self._sent, 'experiment')} submitted")
         for node, search in self._searches.items():
             for line in search.told():
                 self._terminal.say(f"{node}: {line}", green=search.is_done)
@@ -209,19 +211,18 @@ class BisectMode:
         mode = _Sending(self._session, self._settings, items)
         self._is_sending = True
         self._run(mode, items)
-        mode.end()
+        self._sent += mode.end()
         self._is_sending = False
         self._terminal.take(mode.terminal)
         for node, place in wanted:
             if node in self._searches:
                 self._searches[node].send(place)
-        self._sent += len(items)
 
     def _run(self, mode: CollectMode | SubmitMode, items: Sequence[pytest.Function]) -> None:
         """Run items by a mode, as pytest's own loop does."""
         session, manager = self._session, self._config.pluginmanager
         session.items[:] = items
-        session.testscollected = len(items)
+        session.testscollected = len(self._copies)
         self._config.stash[MODE] = mode
         manager.register(mode, "remex-round")
         try:

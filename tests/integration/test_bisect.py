@@ -49,7 +49,7 @@ def test_thirty_two_commits_at_once(history):
     commit(history, end=" wait")
     first = bisect(history)
     assert first.ret == 10
-    first.stdout.fnmatch_lines(["33 experiments of *", "next: the same command *"])
+    first.stdout.fnmatch_lines(["33 experiments submitted", "next: the same command *"])
     assert len(history.run_directories()) == 33
     history.release_waiting()
     history.wait()

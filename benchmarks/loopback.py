@@ -30,7 +30,7 @@ BUSY = ("PYTHONDONTWRITEBYTECODE", "SLURM_CONF")
 """What this process may have in its environment and a user's shell does not."""
 ONLY_OURS = {
     "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-    "PYTEST_PLUGINS": "pytest_remex.pytest_plugin.plugin,pytest_remex.extensions.mesa.plugin",
+    "PYTEST_PLUGINS": "pytest_remex.plugin,pytest_remex.extensions.mesa.plugin",
 }
 """As where only this package is installed: the tests' own plugins take their time too."""
 GIT_WORDS = "git_words"

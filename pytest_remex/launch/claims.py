@@ -59,7 +59,7 @@ def wanted_claim(session: LaunchSession, request: SubmitRequest, run: RunRecord)
 def _digest(session: LaunchSession, claim: Claim) -> str:
     """Return a digest of an experiment's point: equal for all clients of the cluster's clone."""
     variant = variant_to_json(session.launch.variant)
-    parts = [session.clone, claim.sweep, variant, claim.point, claim.replicate]
+    parts = [session.clone, claim.node, variant, claim.replicate]
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
 

@@ -27,7 +27,7 @@ import pytest_remex.report
 import pytest_remex.tables.sweep_files  # noqa: F401 - see above
 from pytest_remex.agent.local.store import Store, lock
 
-PLUGINS = ("-p", "pytest_remex.pytest_plugin.plugin", "-p", "pytest_remex.extensions.mesa.plugin")
+PLUGINS = ("-p", "pytest_remex.plugin", "-p", "pytest_remex.extensions.mesa.plugin")
 
 SCRIPT = """\
 #!/bin/sh

@@ -16,7 +16,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "how-to.md").read_text("utf-8")
 WORKFLOWS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 LEFT_OUT, COMPARED, TOLERANT, ON_BOTH = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 (CLUSTERS,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
-PLUGINS = "-p pytest_remex.pytest_plugin.plugin -p no:cacheprovider"
+PLUGINS = "-p pytest_remex.plugin -p no:cacheprovider"
 
 
 def steps(workflow):

@@ -18,7 +18,7 @@ def loaded(statement):
 
 @pytest.mark.parametrize(
     "module",
-    ["pytest_remex", "pytest_remex.pytest_plugin.plugin", "pytest_remex.extensions.mesa.plugin"],
+    ["pytest_remex", "pytest_remex.plugin", "pytest_remex.extensions.mesa.plugin"],
 )
 def test_nothing_heavy_is_loaded(module):
     """Importing the package and its plugins loads nothing that takes long."""

@@ -37,7 +37,6 @@ from pytest_remex.pytest_plugin.items import (
     word_of,
 )
 from pytest_remex.pytest_plugin.remotes import remotes_of
-from pytest_remex.pytest_plugin.replicates import points_of
 from pytest_remex.pytest_plugin.stages import COLLECTED, in_order, is_imported
 from pytest_remex.pytest_plugin.variants import put_variants
 from pytest_remex.sweep import SWEEP_FILES, sweep_of
@@ -126,6 +125,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     plan = sweep_of(metafunc.function)
     if plan is None:
         return
+    from pytest_remex.pytest_plugin.replicates import points_of  # noqa: PLC0415 - GitPython
+
     points = points_of(metafunc.config, plan)
     ids = [point_id(plan, point) or pytest.HIDDEN_PARAM for point in points]
     metafunc.parametrize(FIXTURE, points, ids=ids, indirect=True)

@@ -22,7 +22,6 @@ from pytest_remex.collect.failure import (
     output_of,
 )
 from pytest_remex.collect.hooks import GuardedHooks, naming_hook
-from pytest_remex.collect.kept import KeptVerdict
 from pytest_remex.collect.manifest import (
     JudgedNote,
     first_present,
@@ -134,9 +133,9 @@ class RunJudge:
         with self._watch():
             self._check_by_function(run, call, hooks)
 
-    def take(self, kept: KeptVerdict) -> None:
+    def take(self, measures: Mapping[str, Scalar], curves: Mapping[str, str]) -> None:
         """Take what an earlier check recorded, which holds still."""
-        self.result = replace(self.result, measures=kept.measures, curves=kept.curves)
+        self.result = replace(self.result, measures=measures, curves=curves)
 
     def check_job(self) -> None:
         """Note the last lines of the job's output, and check that the job completed.

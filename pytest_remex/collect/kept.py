@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from pytest_remex.collect.notes import read_note
+from pytest_remex.collect.manifest import read_note
 from pytest_remex.io import replace_file
 
 if TYPE_CHECKING:

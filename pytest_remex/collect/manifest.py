@@ -1,4 +1,7 @@
-"""The fetched outputs of a run, and the two notes next to them: outputs.json and judged.json."""
+"""The fetched outputs of a run, and the two notes next to them: outputs.json and judged.json.
+
+Notes may be copies from elsewhere: what is read in them can be anything.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from glob import has_magic
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pytest_remex.collect.notes import read_note
+from pytest_remex.common.disk import open_regular
 from pytest_remex.io import replace_file, writing
 
 if TYPE_CHECKING:
@@ -23,6 +26,8 @@ FileVersion: TypeAlias = tuple[int, int]
 
 OUTPUTS_NOTE = ".remex/outputs.json"
 JUDGED_NOTE = ".remex/judged.json"
+LARGEST = 256 << 20
+"""The most bytes of a note; one about 100,000 outputs has fewer than a tenth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,3 +174,26 @@ def _is_plain(path: Path) -> bool:
         return stat.S_ISREG(path.lstat().st_mode)
     except (OSError, ValueError):
         return False
+
+
+def read_note(path: Path) -> dict[str, Any]:
+    """Return the object in a note.
+
+    Raises:
+        ValueError: It is missing, no regular file, too large or damaged.
+
+    """
+    try:
+        opened = open_regular(path)
+        if opened is None:
+            raise ValueError(f"{path} is not a regular file")
+        with open(opened, "rb") as file:  # noqa: PTH123 - a descriptor
+            content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise ValueError(f"{path} has more than {LARGEST} bytes")
+        found = json.loads(content.decode("utf-8", "surrogateescape"))
+    except (OSError, RecursionError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} has no JSON object")  # noqa: TRY004 - damaged data, not a bug
+    return found

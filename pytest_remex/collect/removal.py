@@ -13,8 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
-from pytest_remex.collect.manifest import read_outputs
-from pytest_remex.collect.notes import read_note
+from pytest_remex.collect.manifest import read_note, read_outputs
 from pytest_remex.collect.query import Connect
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.common.parts import RemovableRun

@@ -129,7 +129,7 @@ class Judging:
             _check_job(judge, item)
             if kept := self._find(item, judge.collected):
                 self.kept[item.nodeid] = kept
-                judge.take(kept)
+                judge.take(kept.measures, kept.curves)
             else:
                 base, recipe = judge.collected.launch.base, judge.collected.run.recipe
                 workspace = self._workspaces.at(places_of(item)[0], base)

@@ -19,7 +19,7 @@ from typing import Any
 from pytest_remex.errors import RecordError, SweepError
 from pytest_remex.io import AGAIN, unwritable, writing
 from pytest_remex.records.collection import Collected
-from pytest_remex.records.fields import Json
+from pytest_remex.records.fields import Json, check, encoded, parsed
 from pytest_remex.records.launch import (
     FORMAT,
     Launch,
@@ -27,7 +27,6 @@ from pytest_remex.records.launch import (
     launch_from_json,
     launch_to_json,
 )
-from pytest_remex.records.lines import check, encoded, parsed
 from pytest_remex.records.schema import (
     Committed,
     Ended,

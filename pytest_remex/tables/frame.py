@@ -237,6 +237,23 @@ def _on_remote(found: pd.DataFrame, remote: str) -> pd.DataFrame:
     return found[found["remote"] == remote]
 
 
+def all_sweeps(variant: Variant) -> list[Path]:
+    """Return the folders of all sweeps with results of this variant, in the nearest output folder.
+
+    Raises:
+        RemexError: There is no output folder.
+
+    """
+    for above in (Path.cwd(), *Path.cwd().parents):
+        if (above / _OUTPUT).is_dir():
+            folders = sorted((above / _OUTPUT).iterdir())
+            return [folder for folder in folders if (folder / variant.folder / CSV).is_file()]
+    raise RemexError(
+        f"no folder {_OUTPUT} in {Path.cwd()} or the folders above: run pytest --remex-collect "
+        f"there, or give the path of a sweep's folder"
+    )
+
+
 def _find(which: str | Path, variant: Variant = GRID) -> Path:
     given = Path(which).expanduser().absolute()
     if given.is_file():

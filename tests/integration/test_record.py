@@ -66,6 +66,41 @@ def test_curves_and_runs_come_back(empty_project, monkeypatch):
     assert '"xLabel":"t"' in page
 
 
+TWO_SWEEPS = """
+from pytest_remex import sweep
+
+@sweep({"a": [1, 2]}, base_config={"z": 0.02}, branch="main", fetch=["result.txt"])
+def one(experiment):
+    (experiment.path / "input.txt").write_text(f"a = {experiment.config['a']}\\n")
+    yield
+
+@sweep({"a": [2, 3], "b": [4]}, base_config={"z": 0.03}, branch="main", fetch=["result.txt"])
+def other(experiment):
+    (experiment.path / "input.txt").write_text(f"b = {experiment.config['a']}\\n")
+    yield
+"""
+
+
+def test_runs_of_all_sweeps(empty_project, monkeypatch):
+    """`runs` without a sweep searches all for the values that a config has, varied or not."""
+    empty_project.sweeps(TWO_SWEEPS)
+    empty_project.ran()
+    empty_project.pytest("--remex-collect").assert_outcomes(passed=4)
+    monkeypatch.chdir(empty_project.path)
+
+    def nodes(**chosen):
+        return [
+            (run.experiment.sweep.name, run.experiment.id) for run in pytest_remex.runs(**chosen)
+        ]
+
+    assert nodes(a=2) == [("one", "a=2"), ("other", "a=2-b=4")]
+    assert nodes(z=0.03) == [("other", "a=2-b=4"), ("other", "a=3-b=4")]
+    assert nodes(a=1, z=0.03) == []
+    assert len(nodes()) == 4
+    with pytest.raises(pytest_remex.RemexError, match=r"no config has 'c': there are a, b, z"):
+        nodes(c=1)
+
+
 @pytest.mark.parametrize(
     ("code", "why"),
     [

@@ -47,7 +47,7 @@ def wanted_claim(session: LaunchSession, request: SubmitRequest, run: RunRecord)
     )
     if run.job_number > 1:
         return WantedClaim(claim, claim.job._replace(job_number=run.job_number - 1))
-    if request.resumed is not None:
+    if request.resumed is not None and request.over is None:
         return WantedClaim(claim)
     if request.over is None:
         return WantedClaim(claim, point=_digest(session, claim))

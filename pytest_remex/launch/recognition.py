@@ -25,6 +25,8 @@ from pytest_remex.repo.inputs import Inputs
 from pytest_remex.repo.trees import LINK, Edit, TreeEntry, patches_of
 from pytest_remex.repo.workspace import Prepared
 
+TIME = 19
+"""Characters of the time at the end of a launch's id."""
 SHOWN = 5
 """The most changed files that a message names."""
 
@@ -88,6 +90,22 @@ class Recognizer:
         """Return the newest run of an experiment, even if it was refused or rejected."""
         alike = self._index.alike(prepared.commit, prepared.identity)
         return self._first(prepared, (each for each in alike if each.is_here(local=local)))
+
+    def failed_before(self, recorded: RecordedRun, prepared: Prepared) -> RecordedRun | None:
+        """Return the run that a retry was to follow, which a crash left without a claim.
+
+        That is an older one that failed, or did not leave what came after it needed.
+        """
+        time = recorded.launch.id[-TIME:]
+        older = (
+            each
+            for each in self._index.alike(prepared.commit, prepared.identity)
+            if each.launch.id[-TIME:] < time and each.counts(local=recorded.is_here(local=True))
+        )
+        found = self._first(prepared, older)
+        if found is None or found.run.final is None:
+            return None
+        return found if found.run.final.state.failed or self.lacks(found) else None
 
     def lacks(self, recorded: RecordedRun) -> bool:
         """Return whether what came after a run is known not to have found what it brings.

@@ -41,6 +41,7 @@ from pytest_remex.launch.session import Services, SubmitRequest, probes_of, reac
 from pytest_remex.launch.submissions import Cost, array_advice
 from pytest_remex.launch.upstreams import find_befores, run_of
 from pytest_remex.model import Remote, Repo
+from pytest_remex.records.index import RecordedRun
 from pytest_remex.repo.identity import Footprint
 from pytest_remex.repo.workspace import Prepared, Workspaces
 from pytest_remex.transport import Connections
@@ -157,11 +158,16 @@ class Submitter:
             candidate.request = replace(request, retried=known.run)  # it may be continued
         elif decision is Decision.RETRY:
             candidate.request = request.made_by(known.recipe_after(None))
-        if decision is not Decision.FINISH:
-            over, afresh = self.launcher.newest(prepared, remote), decision is Decision.AGAIN
-            candidate.request = replace(candidate.request, over=over, afresh=afresh)
+        over, afresh = self._followed(candidate.request), decision is Decision.AGAIN
+        candidate.request = replace(candidate.request, over=over, afresh=afresh)
         self._waiting.append(candidate)
         return candidate
+
+    def _followed(self, request: SubmitRequest) -> RecordedRun | None:
+        """Return the run that a request's run follows, if it has one."""
+        if request.resumed is None:
+            return self.launcher.newest(request.prepared, request.remote)
+        return self.launcher.recognizer.failed_before(request.resumed, request.prepared)
 
     def meet(self, repo: Repo, remote: Remote) -> list[str]:
         """See `Launcher.meet`; if that fails, nothing can be submitted."""

@@ -1,5 +1,6 @@
 """--remex-retry and --remex-launch: which runs are repeated, and which are looked at."""
 
+import json
 import shutil
 
 FLAKY = """
@@ -25,6 +26,28 @@ def test_retry(empty_project):
     result = empty_project.submit("--remex-retry", "-v")
     result.stdout.fnmatch_lines(["*fine] ALREADY SUBMITTED job 1*", "*fail] SUBMITTED job 3*"])
     assert len(empty_project.run_directories()) == 3
+
+
+def test_retry_that_was_killed_before_its_claim(empty_project):
+    """The same command goes on with a retry that only its record tells of."""
+    project = empty_project
+    project.sweeps(FLAKY)
+    project.ran()
+    project.pytest("--remex-status")
+    project.ran("--remex-retry")
+    launch = project.record_paths()[-1].stem
+    for record in project.path.rglob(f"{launch}.jsonl"):
+        lines = record.read_text().splitlines(keepends=True)
+        record.write_text("".join(lines[:2]))
+    for claim in (project.runs / ".remex" / "claims").glob("*/*"):
+        if claim.suffix != ".placed" and json.loads(claim.read_text())["launch"] == launch:
+            claim.unlink()
+            claim.with_name(f"{claim.name}.placed").unlink()
+    for directory in project.run_directories():
+        if launch[-19:] in directory.name:
+            shutil.rmtree(directory)
+    result = project.submit("--remex-retry", "-v")
+    result.stdout.fnmatch_lines(["*fine] ALREADY SUBMITTED job 1*", "*fail] SUBMITTED job 4*"])
 
 
 def test_retry_of_a_live_run(empty_project):

@@ -35,6 +35,7 @@ def waiting(empty_project):
     """Return a project with four experiments that wait until they are let go."""
     empty_project.sweeps("STATUS = False\n" + WAITING)
     empty_project.submit()
+    empty_project.until(says=["1", "2"])
     empty_project.edit("sweeps.py", "STATUS = False", "STATUS = True")
     return empty_project
 

@@ -56,4 +56,4 @@ def test_note_goes_with_submit(project):
     """A note says why something was submitted: no other mode takes one."""
     result = project.pytest("--remex-collect", "--remex-note=x")
     assert result.ret == 4
-    result.stderr.fnmatch_lines(["*--remex-note can only be used with --remex-bisect or --remex-submit"])
+    result.stderr.fnmatch_lines(["*--remex-note can only be used with * or --remex-submit"])

@@ -47,6 +47,15 @@ def test_links(page):
             assert anchor in anchors(path), f"{target}#{anchor}"
 
 
+def test_contents_of_the_site():
+    """Each page of the docs is in the site's contents."""
+    docs = ROOT / "docs"
+    index = (docs / "index.md").read_text()
+    named = set(re.findall(r"^[\w/-]+$", index, re.MULTILINE))
+    pages = {str(page.relative_to(docs).with_suffix("")) for page in docs.rglob("*.md")}
+    assert pages - {"index"} <= named
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_modules_that_pages_name(page):
     """A module that a page names by its path is there."""

@@ -51,3 +51,8 @@ def disk_error(error: BaseException, folder: str) -> AgentError:
         why = _FULL[error.errno]
         return AgentError("disk", f"cannot write to {folder}: {why}; free some space there")
     return AgentError("disk", f"cannot write to {folder}: {error}; fix that and try again")
+
+
+def no_runs_folder(runs: str) -> AgentError:
+    """Return the error for a runs folder that does not exist, though there are runs of it."""
+    return AgentError("runs", f"there is no runs folder {runs}: is its file system mounted?")

@@ -14,7 +14,7 @@ import socket
 import stat
 from typing import Iterator, Optional, Set, Tuple, Type, TypeVar
 
-from pytest_remex.agent.errors import AgentError, UnreadableError
+from pytest_remex.agent.errors import UnreadableError, no_runs_folder
 from pytest_remex.common import paths
 from pytest_remex.common.disk import open_regular
 from pytest_remex.common.typed_json import TypedJsonError, loads
@@ -180,7 +180,7 @@ def make_common(runs: str, path: str) -> None:
     if os.path.isdir(path):
         return
     if path == runs:
-        raise AgentError("runs", f"the runs folder {runs} is missing: is its file system mounted?")
+        raise no_runs_folder(runs)
     make_common(runs, os.path.dirname(path))
     with contextlib.suppress(FileExistsError):
         os.mkdir(path)

@@ -10,7 +10,7 @@ import stat
 from typing import Iterator, List, NamedTuple
 
 from pytest_remex.agent import fs
-from pytest_remex.agent.errors import AgentError, UnreadableError
+from pytest_remex.agent.errors import AgentError, UnreadableError, no_runs_folder
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common.disk import DEEPEST, LONGEST, is_too_deep
 from pytest_remex.common.parts import ListedRun, LogPart
@@ -55,7 +55,7 @@ def read_logs(request: ReadLogs, reply: Reply) -> None:
 
 def _check_runs(runs: str) -> None:
     if not os.path.isdir(runs):
-        raise AgentError("runs", f"the runs folder {runs} is missing: is its file system mounted?")
+        raise no_runs_folder(runs)
 
 
 def _piece(run: str, match: Match, part: LogPart) -> LogText:

@@ -10,7 +10,7 @@ import stat
 from typing import List, Tuple
 
 from pytest_remex.agent import fs
-from pytest_remex.agent.errors import AgentError, UnreadableError
+from pytest_remex.agent.errors import AgentError, UnreadableError, no_runs_folder
 from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import disk, paths
@@ -23,7 +23,7 @@ def remove(request: Remove, reply: Reply) -> None:
     """Measure run directories, and remove them unless only the size is asked for."""
     runs = request.runs
     if not os.path.isdir(runs):
-        raise AgentError("runs", f"the runs folder {runs} is missing: is its file system mounted?")
+        raise no_runs_folder(runs)
     if not request.only_measure:
         _empty(paths.removed(runs))
     for run in request.removable:

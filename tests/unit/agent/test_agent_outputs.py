@@ -112,7 +112,7 @@ def test_a_run_directory_that_is_gone(agent, run):
 def test_a_runs_folder_that_is_gone(agent, run):
     """Without the runs folder its run directories do not count as missing: it may be unmounted."""
     run.parent.rename(run.parent.parent / "away")
-    with pytest.raises(AgentError, match=r"is missing: is its file system mounted"):
+    with pytest.raises(AgentError, match=r"no runs folder .*: is its file system mounted"):
         ask(agent, run, "a.out")
 
 

@@ -62,7 +62,7 @@ def test_a_runs_folder_that_is_not_there(agent, tmp_path):
     assert agent.ask(ReadRecords(str(runs), {"L": 7})) == []
     opened = OpenLaunch(str(runs), "tams_1", "{}\n")
     for request in (AppendRecord(str(runs), part("L", 0, "one\n")), opened):
-        with pytest.raises(AgentError, match=r"is missing: is its file system mounted"):
+        with pytest.raises(AgentError, match=r"no runs folder .*: is its file system mounted"):
             agent.ask(request)
     assert not runs.exists()
     assert agent.ask(opened._replace(makes_runs=True)) == [LaunchOpened()]

@@ -14,6 +14,7 @@ from support.invariants import (
     assert_once,
     assert_ran_once,
     executions,
+    prune,
 )
 from support.kills import EDGES, Moment, disturb, kill_at
 from support.launches import finished
@@ -128,6 +129,7 @@ def test_two_clients_are_killed_in_turns(user, other, cluster, chance):
     assert_ran_once(user, cluster, 3)
     for each, before in zip((user, other), befores, strict=True):
         assert len(DONE.findall(each.submit().text)) == 3
+        prune(each, before)
         assert_clean(each, before)
     assert {*user.states()} == {*other.states()}
     assert_ran_once(user, cluster, 3)

@@ -6,10 +6,9 @@ import re
 import shutil
 
 import pytest
-from support.invariants import Snapshot, assert_clean, assert_ran_once
+from support.invariants import Snapshot, assert_clean, assert_ran_once, prune
 from support.kills import Moment, disturb
 from support.launches import finished
-from support.projects import git
 
 RACES = 20
 EXPERIMENTS = 3
@@ -69,9 +68,5 @@ def _assert_agreed(user, other, befores):
     """Assert that both clients tell the same states, and left nothing behind."""
     assert user.states() == other.states()
     for each, before in zip((user, other), befores, strict=True):
-        # whoever lost its records does not know the branches that it pushed: git still lists them
-        git(each.repository, "fetch", "--quiet", "--prune")
-        (each.repository / ".git" / "FETCH_HEAD").unlink(missing_ok=True)
-        if ".git/packed-refs" not in before.files:  # git makes one where it prunes
-            (each.repository / ".git" / "packed-refs").unlink(missing_ok=True)
+        prune(each, before)
         assert_clean(each, before)

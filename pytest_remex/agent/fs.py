@@ -133,7 +133,7 @@ def create(path: str, text: str, folder: Optional[int] = None, *, synced: bool =
 
 
 def link(existing: str, path: str) -> Optional[bool]:
-    """Give a file of this account another name, which takes no inode.
+    """Create another name for a file of this account, which takes no inode.
 
     Returns:
         False if the name is taken; None if there is no such file, or it cannot be linked.

@@ -187,7 +187,7 @@ class JudgingProcesses:
             )
 
     def _feed(self, node: WorkerController) -> None:
-        """Give a process its next items, or let it end; the lock is held."""
+        """Send a process its next items, or end it. The caller holds the lock."""
         if not self._is_told or node.shutting_down:
             return
         given = self._given.setdefault(node, deque())
@@ -195,7 +195,7 @@ class JudgingProcesses:
         numbers = [self._waiting.popleft() for _ in range(count)]
         given.extend(numbers)
         if numbers:
-            with suppress(OSError):  # it has died, and `_end` gives them to another
+            with suppress(OSError):  # it has died, and `_end` passes them on
                 node.send_runtest_some(numbers)
         if not self._waiting:
             node.shutdown()

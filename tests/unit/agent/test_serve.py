@@ -1,5 +1,6 @@
 """The serve loop: JSON lines after a nonce, on any python from 3.6, despite other output."""
 
+import ast
 import json
 import os
 import re
@@ -7,19 +8,44 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from support.agents import NONCE, Agent, AgentError, event_in
 
-from pytest_remex.agent import BOOT, bundle
+from pytest_remex import agent as package
+from pytest_remex.agent import BOOT, ROOMS, bundle, without_docstrings
 from pytest_remex.common.framing import encode_request
 from pytest_remex.common.parts import ListedRun
 from pytest_remex.common.protocol import LOCAL, SLURM, Beat, ListOutputs, LookAtHost
+
+TOP = Path(package.__file__).parents[1]
+MODULES = [path for room in ROOMS for path in sorted((TOP / room).rglob("*.py"))]
 
 
 def framed(text):
     """Return a request's JSON as the line that the agent takes."""
     return b"%d %s\n" % (len(text), text)
+
+
+def code(source):
+    """Return all statements and their lines, as text, with empty docstrings."""
+    tree = ast.parse(source)
+    for each in docstrings(tree):
+        each.value = ast.Constant("", lineno=each.lineno)
+    places = [each.lineno for each in ast.walk(tree) if isinstance(each, ast.stmt)]
+    return ast.dump(tree), places
+
+
+def docstrings(tree):
+    """Return the statements that are only a text."""
+    return [
+        each
+        for each in ast.walk(tree)
+        if isinstance(each, ast.Expr)
+        and isinstance(each.value, ast.Constant)
+        and isinstance(each.value.value, str)
+    ]
 
 
 def test_a_look_at_the_host_tells_what_is_there(agent, repository, tmp_path):
@@ -181,7 +207,17 @@ def test_no_start(tmp_path):
 def test_the_bundle_is_one_harmless_word():
     """The packed sources hold nothing that a shell would run, and are small on a bad link."""
     assert re.fullmatch(r"[A-Za-z0-9+/=]+", bundle())
-    assert len(bundle()) < 130_000
+    assert len(bundle()) < 100_000
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(TOP)))
+def test_only_docstrings_are_left_out(path):
+    """What is sent of a module is the same code on the same lines, with empty docstrings."""
+    here = path.read_text()
+    there = without_docstrings(here)
+    assert code(there) == code(here)
+    assert there.count("\n") == here.count("\n")
+    assert not any(each.value.value for each in docstrings(ast.parse(there)))
 
 
 def test_signs_of_life_while_it_works(start_agent, tmp_path):

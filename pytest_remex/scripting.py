@@ -34,7 +34,6 @@ from pytest_remex.collect import pipeline
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun, RunFailedError, RunJudge, RunPendingError
 from pytest_remex.collect.pipeline import CollectedRun, FetchOptions, WantedRun
-from pytest_remex.collect.query import Connect
 from pytest_remex.collect.sync import sync
 from pytest_remex.errors import RemexError, first_line
 from pytest_remex.interaction import ask_at_terminal, show_nothing
@@ -54,7 +53,7 @@ from pytest_remex.sweep_file import SweepFunction, call_of, experiment_at, sweep
 from pytest_remex.tables.publish import Published, publish
 from pytest_remex.tables.readers import hooks_of
 from pytest_remex.tables.recorded import RecordedRows, Target, UpstreamMeasures
-from pytest_remex.transport import Connections, connect
+from pytest_remex.transport import Connect, Connections, connect
 from pytest_remex.variant import GRID
 
 if TYPE_CHECKING:

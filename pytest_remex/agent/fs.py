@@ -16,7 +16,7 @@ from typing import Iterator, Optional, Set, Tuple, Type, TypeVar
 
 from pytest_remex.agent.errors import UnreadableError, no_runs_folder
 from pytest_remex.common import paths
-from pytest_remex.common.disk import open_regular
+from pytest_remex.common.files import open_regular
 from pytest_remex.common.typed_json import TypedJsonError, loads
 
 LARGEST = 1 << 20

@@ -12,7 +12,7 @@ from typing import Iterator, List, NamedTuple
 from pytest_remex.agent import fs
 from pytest_remex.agent.errors import AgentError, UnreadableError, no_runs_folder
 from pytest_remex.agent.wire import Reply
-from pytest_remex.common.disk import DEEPEST, LONGEST, is_too_deep
+from pytest_remex.common.files import DEEPEST, LONGEST, is_too_deep
 from pytest_remex.common.parts import ListedRun, LogPart
 from pytest_remex.common.paths import REMEX
 from pytest_remex.common.protocol import ListOutputs, LogText, OutputFile, Outputs, ReadLogs

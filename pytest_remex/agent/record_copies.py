@@ -16,7 +16,7 @@ from pytest_remex.agent import fs
 from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths
-from pytest_remex.common.disk import open_regular
+from pytest_remex.common.files import open_regular
 from pytest_remex.common.records import (
     AppendRecord,
     LaunchOpened,

@@ -13,7 +13,8 @@ from pytest_remex.agent import fs
 from pytest_remex.agent.errors import AgentError, UnreadableError, no_runs_folder
 from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.wire import Reply
-from pytest_remex.common import disk, paths
+from pytest_remex.common import paths
+from pytest_remex.common.files import remove_tree
 from pytest_remex.common.parts import RemovableRun
 from pytest_remex.common.paths import RunNote
 from pytest_remex.common.protocol import Remove, Removed
@@ -87,7 +88,7 @@ def _take_away(runs: str, path: str) -> None:
     fs.make_common(runs, away)
     target = os.path.join(away, f"{os.path.basename(path)}.{fs.unique()}")
     os.rename(path, target)
-    disk.remove_tree(target)
+    remove_tree(target)
 
 
 def _empty(folder: str) -> None:
@@ -98,7 +99,7 @@ def _empty(folder: str) -> None:
         path = os.path.join(folder, name)
         with contextlib.suppress(OSError):
             try:
-                disk.remove_tree(path)
+                remove_tree(path)
             except NotADirectoryError:
                 os.unlink(path)
 

@@ -12,7 +12,6 @@ import sys
 import zlib
 from typing import Any, BinaryIO, Dict, Optional
 
-from pytest_remex.common.disk import open_regular
 from pytest_remex.common.files import (
     HEADER,
     LAST,
@@ -21,6 +20,7 @@ from pytest_remex.common.files import (
     PACKED,
     PIECE,
     digest_of_start,
+    open_regular,
 )
 
 

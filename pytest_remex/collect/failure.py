@@ -17,7 +17,7 @@ from pytest_remex.collect.pipeline import CollectedRun
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.interaction import clean
 from pytest_remex.model import Config, Value
-from pytest_remex.sbatch.durations import format_duration
+from pytest_remex.sbatch.options import format_duration
 
 TAIL_LINES = 30
 TAIL_BYTES = 1 << 16

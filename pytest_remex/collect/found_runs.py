@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_remex import names
-from pytest_remex.collect.query import Connect
 from pytest_remex.common.records import FindRuns, FoundRun, Patched, ReadPatches
 from pytest_remex.errors import RecordError, SweepError
 from pytest_remex.model import SCRIPT, Commit, Remote
@@ -22,7 +21,7 @@ from pytest_remex.records.launch import Launch
 from pytest_remex.records.schema import RunRecord, Stage, introduction
 from pytest_remex.records.store import Journal, LaunchRecord, record_path
 from pytest_remex.sbatch.header import Header, parse_header
-from pytest_remex.transport import Connection
+from pytest_remex.transport import Connect, Connection
 
 _NO_HEADER = "#!/bin/sh\n"
 

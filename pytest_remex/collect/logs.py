@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pytest_remex.collect.query import Connect, query
+from pytest_remex.collect.query import query
 from pytest_remex.common.parts import LogPart
 from pytest_remex.common.protocol import LogText, ReadLogs
 from pytest_remex.interaction import clean
@@ -16,6 +16,7 @@ from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import RunRecord
 from pytest_remex.sbatch.header import output_patterns
+from pytest_remex.transport import Connect
 
 END = 8192
 """How many bytes at the end of a job's output are read to see its progress or failure."""

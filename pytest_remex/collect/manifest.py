@@ -14,7 +14,7 @@ from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pytest_remex.common.disk import open_regular
+from pytest_remex.common.files import open_regular
 from pytest_remex.io import replace_file, writing
 
 if TYPE_CHECKING:

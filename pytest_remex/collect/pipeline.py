@@ -17,19 +17,19 @@ from pytest_remex.collect.manifest import (
     read_outputs,
     write_outputs,
 )
-from pytest_remex.collect.query import Connect, query
+from pytest_remex.collect.query import query, recorded_jobs
 from pytest_remex.collect.removal import job_with_removal, read_removal, today
-from pytest_remex.collect.shared_events import share
+from pytest_remex.collect.sync import share
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.common.parts import ListedRun
 from pytest_remex.common.protocol import ListOutputs, Outputs
 from pytest_remex.interaction import Progress
 from pytest_remex.model import OptionalOutput, Remote, Sweep
-from pytest_remex.records.collection import Collected
+from pytest_remex.records.fields import Collected
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.records.launch import Launch, whoami
 from pytest_remex.records.schema import RunRecord
-from pytest_remex.transport import Connection, TransferProgress
+from pytest_remex.transport import Connect, Connection, TransferProgress
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class FetchOptions:
 def collect_offline(runs: Iterable[WantedRun], folder: Path) -> list[CollectedRun]:
     """Return runs with the outputs on this machine; no connection is made."""
     runs = list(runs)
-    jobs = query([each.recorded for each in runs], _refuse, offline=True)
+    jobs = recorded_jobs(each.recorded for each in runs)
     return on_this_machine(runs, jobs, folder)
 
 
@@ -221,10 +221,6 @@ def was_cleaned(collected: CollectedRun) -> bool:
     """Return whether the user removed a run after it had been collected."""
     is_purged = collected.job.state is JobState.PURGED
     return is_purged and read_removal(collected.folder).collected
-
-
-def _refuse(remote: Remote) -> Connection:
-    raise AssertionError(f"a connection to {remote} was requested while offline")
 
 
 def _on_this_machine(wanted: WantedRun, jobs: Mapping[str, Job], folder: Path) -> CollectedRun:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
 
-from pytest_remex.collect.shared_events import share
+from pytest_remex.collect.sync import share
 from pytest_remex.common.jobs import RELEASED_AGAIN, Job, JobState
 from pytest_remex.common.parts import RunJob
 from pytest_remex.common.protocol import Query, RunState
@@ -15,22 +15,34 @@ from pytest_remex.interaction import counted
 from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import Ended, RunRecord, Stage
-from pytest_remex.transport import Connection
+from pytest_remex.transport import Connect, Connection
 
-Connect: TypeAlias = Callable[[Remote], Connection]
-"""Returns the connection to a remote, and opens it if there is none yet."""
 SHOWN = 5
 """The most jobs that a message names."""
 
 
-def query(  # noqa: PLR0913 - what is asked, and how
-    runs: Iterable[RecordedRun],
-    connect: Connect,
-    *,
-    offline: bool = False,
-    certain: bool = False,
-    release: bool = True,
-    explain: bool = True,
+@dataclass(frozen=True, slots=True)
+class QueryOptions:
+    """What a query does, besides reading the states of jobs."""
+
+    certain: bool = False
+    """Report a job as forgotten only if the controller itself was asked about it."""
+    release: bool = True
+    """Release jobs that are held despite a recorded release, unless their script asks for that."""
+    explain: bool = True
+    """Query the upstreams of jobs that were cancelled before they started: one may have failed."""
+
+
+def recorded_jobs(runs: Iterable[RecordedRun]) -> dict[str, Job]:
+    """Return each run's job by run directory, as the launch records tell; no connection is made."""
+    return {
+        each.run.directory: _recorded_job(each) or _unknown(each, "not queried: offline")
+        for each in runs
+    }
+
+
+def query(
+    runs: Iterable[RecordedRun], connect: Connect, options: QueryOptions = QueryOptions()
 ) -> dict[str, Job]:
     """Return each run's job by run directory; what could not be determined is UNKNOWN.
 
@@ -39,12 +51,7 @@ def query(  # noqa: PLR0913 - what is asked, and how
     Args:
         runs: The runs.
         connect: Returns the connection to a remote.
-        offline: Use only the launch records.
-        certain: Report a job as forgotten only if the controller itself was asked about it.
-        release: Release jobs again that are held despite a recorded release, unless their script
-            asks to be held.
-        explain: Query the upstreams of jobs that were cancelled before they started: if one
-            failed, that is the reason.
+        options: What to do besides reading the states of jobs.
 
     Raises:
         RemoteError: A remote cannot be queried.
@@ -54,15 +61,13 @@ def query(  # noqa: PLR0913 - what is asked, and how
     jobs: dict[str, Job] = {}
     unknown: dict[Remote, list[RecordedRun]] = {}
     for recorded in runs:
-        job = _recorded_job(recorded)
-        if job is None and not offline:
-            unknown.setdefault(recorded.launch.remote, []).append(recorded)
+        if job := _recorded_job(recorded):
+            jobs[recorded.run.directory] = job
         else:
-            directory = recorded.run.directory
-            jobs[directory] = job or _unknown(recorded, "not queried: offline")
+            unknown.setdefault(recorded.launch.remote, []).append(recorded)
     for remote, group in unknown.items():
-        answers = _query_remote(group, connect(remote), certain=certain, release=release)
-        if explain:
+        answers = _query_remote(group, connect(remote), options)
+        if options.explain:
             answers |= _upstream_failed(group, answers, connect(remote))
         jobs |= answers
         by_directory = {recorded.run.directory: recorded for recorded in group}
@@ -108,7 +113,7 @@ def _recorded_job(recorded: RecordedRun) -> Job | None:
 
 
 def _query_remote(
-    runs: list[RecordedRun], connection: Connection, *, certain: bool, release: bool
+    runs: list[RecordedRun], connection: Connection, options: QueryOptions
 ) -> dict[str, Job]:
     by_directory = {recorded.run.directory: recorded for recorded in runs}
     jobs = {
@@ -118,9 +123,9 @@ def _query_remote(
     request = Query(
         runs=connection.remote.runs,
         scheduler=connection.scheduler,
-        queried=[_queried(recorded.run, release=release) for recorded in runs],
+        queried=[_queried(recorded.run, options) for recorded in runs],
         cancel_orphans=True,
-        certain=certain,
+        certain=options.certain,
     )
     for event in connection.ask(request):
         if isinstance(event, RunState):
@@ -160,8 +165,8 @@ def _never_started(job: Job) -> bool:
     return job.state is JobState.CANCELLED and not job.elapsed
 
 
-def _queried(run: RunRecord, *, release: bool) -> RunJob:
-    released = release and run.stage is Stage.RELEASED and not run.header.held
+def _queried(run: RunRecord, options: QueryOptions) -> RunJob:
+    released = options.release and run.stage is Stage.RELEASED and not run.header.held
     return RunJob(run.directory, run.job, released)
 
 

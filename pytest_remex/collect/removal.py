@@ -14,7 +14,6 @@ from datetime import date
 from pathlib import Path
 
 from pytest_remex.collect.manifest import read_note, read_outputs
-from pytest_remex.collect.query import Connect
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.common.parts import RemovableRun
 from pytest_remex.common.paths import REMEX
@@ -22,6 +21,7 @@ from pytest_remex.common.protocol import Remove, Removed
 from pytest_remex.io import replace_file, writing
 from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun
+from pytest_remex.transport import Connect
 
 NOTE = f"{REMEX}/removed.json"
 

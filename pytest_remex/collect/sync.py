@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from pytest_remex.collect.found_runs import adopt
@@ -14,8 +15,12 @@ from pytest_remex.common.records import (
     RecordRefused,
     RunsWithoutRecord,
 )
-from pytest_remex.records.copies import Copies
-from pytest_remex.transport import Connection
+from pytest_remex.errors import RemoteError
+from pytest_remex.records.copies import Copies, packed
+from pytest_remex.records.index import RecordedRun
+from pytest_remex.records.schema import Event
+from pytest_remex.records.store import Journal, LaunchRecord
+from pytest_remex.transport import Connect, Connection
 
 
 def sync(connection: Connection, launches: Path) -> Mapping[str, int]:
@@ -72,3 +77,38 @@ def _read(
             else:
                 copies.take(event)
     return elsewhere, lacking, has_unrecorded
+
+
+def share(
+    runs: Iterable[RecordedRun],
+    events: Callable[[list[RecordedRun]], Iterable[Event]],
+    connect: Connect,
+) -> None:
+    """Record what became of runs, here and for all clients of their runs folders.
+
+    If the runs folder cannot be written, as on a full disk, the next command appends them.
+
+    Args:
+        runs: The runs.
+        events: Returns the events about runs of one launch.
+        connect: Returns the connection to a remote.
+
+    Raises:
+        RecordError: A launch record cannot be written.
+
+    """
+    by_record: dict[int, tuple[LaunchRecord, list[RecordedRun]]] = {}
+    for recorded in runs:
+        _, group = by_record.setdefault(id(recorded.record), (recorded.record, []))
+        group.append(recorded)
+    for record, group in by_record.values():
+        journal = Journal.resume(record)
+        try:
+            journal.write(events(group))
+            part = packed(journal.name, journal.start, journal.written(journal.start))
+        finally:
+            journal.close()
+        remote = record.launch.remote
+        with suppress(RemoteError):
+            for _ in connect(remote).ask(AppendRecord(remote.runs, part)):
+                pass

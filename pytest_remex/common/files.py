@@ -1,8 +1,112 @@
-"""The stream of files from the agent, for a client that has no rsync to use: see agent.sender."""
+"""Files on both sides: those that a job or a patch made, and the stream that carries them.
+
+A job or a patch may make links to anywhere, pipes, and folders of any depth. The stream is for a
+client that has no rsync to use: see agent.sender.
+"""
 
 import hashlib
+import itertools
+import os
+import stat
 import struct
-from typing import BinaryIO
+from typing import AnyStr, BinaryIO, Iterator, List, Optional, Union
+
+DEEPEST = 100
+"""The deepest nesting of folders to read."""
+LONGEST = 2000
+"""Bytes of the longest path below a run directory or checkout; Linux takes 4096 in all."""
+
+_Path = Union[bytes, str, "os.PathLike[str]"]
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def is_too_deep(path: AnyStr) -> bool:
+    """Return whether a relative path can never be copied."""
+    text = os.fsencode(path)
+    return text.count(b"/") >= DEEPEST or len(text) > LONGEST
+
+
+def open_regular(
+    path: "Union[bytes, str, os.PathLike[str]]", folder: Optional[int] = None
+) -> Optional[int]:
+    """Open a regular file to read it, without following a link or waiting for a pipe's other end.
+
+    Args:
+        path: The file.
+        folder: An open folder that a relative path starts from.
+
+    Returns:
+        The descriptor; None for anything but a regular file.
+
+    Raises:
+        OSError: It cannot be opened; `ELOOP` if it is a link.
+
+    """
+    opened = os.open(path, _FILE, dir_fd=folder)
+    if stat.S_ISREG(os.fstat(opened).st_mode):
+        return opened
+    os.close(opened)
+    return None
+
+
+def remove_tree(path: _Path) -> None:
+    """Remove a folder with all that is in it, and follow no link. Raises `OSError`.
+
+    The folders in a folder are moved to the top before they are looked into.
+    """
+    top, numbers = _open(os.fspath(path), None), itertools.count()
+    try:
+        names = _empty(top, top, numbers)
+        while names:
+            name = names.pop()
+            folder = _open(name, top)
+            try:
+                names += _empty(folder, top, numbers)
+            finally:
+                os.close(folder)
+            os.rmdir(name, dir_fd=top)
+    finally:
+        os.close(top)
+    os.rmdir(path)
+
+
+def _empty(folder: int, top: int, numbers: "Iterator[int]") -> List[str]:
+    """Remove an open folder's files, move its folders to the top, and return their names there."""
+    found = []
+    for name in os.listdir(folder):
+        mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+        if not stat.S_ISDIR(mode):
+            os.unlink(name, dir_fd=folder)
+            continue
+        if mode & stat.S_IRWXU != stat.S_IRWXU:  # needed to move it
+            os.chmod(name, stat.S_IRWXU, dir_fd=folder)
+        there = name if folder == top else _free_name(top, numbers)
+        if folder != top:
+            os.rename(name, there, src_dir_fd=folder, dst_dir_fd=top)
+        found.append(there)
+    return found
+
+
+def _open(name: "Union[bytes, str]", above: Optional[int]) -> int:
+    """Open a folder that is not a link, and let its owner read and write in it."""
+    try:
+        folder = os.open(name, _FOLDER, dir_fd=above)
+    except PermissionError:
+        os.chmod(name, stat.S_IRWXU, dir_fd=above)
+        folder = os.open(name, _FOLDER, dir_fd=above)
+    os.fchmod(folder, stat.S_IRWXU)
+    return folder
+
+
+def _free_name(folder: int, numbers: "Iterator[int]") -> str:
+    while True:
+        name = f"removed.{os.getpid()}.{next(numbers)}"
+        try:
+            os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return name
+
 
 HEADER = struct.Struct(">IQqQ")
 """A file's number in the request, its size, its time of modification, and where its rest begins."""

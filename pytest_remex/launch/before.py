@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pytest_remex.common.jobs import JobId
 from pytest_remex.common.parts import Upstream
-from pytest_remex.records.upstream_run import UpstreamRun
+from pytest_remex.records.fields import UpstreamRun
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ import pluggy
 from pytest_remex.collect.hooks import naming_hook
 from pytest_remex.collect.judge import make_run
 from pytest_remex.collect.pipeline import CollectedRun, WantedRun, collect_offline
-from pytest_remex.collect.query import Connect
 from pytest_remex.common.jobs import JobState
 from pytest_remex.common.parts import ListedRun
 from pytest_remex.common.protocol import ListOutputs, Outputs
@@ -23,6 +22,7 @@ from pytest_remex.hookspecs import Continuation, ContinueProbe, RunFile
 from pytest_remex.interaction import counted
 from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun
+from pytest_remex.transport import Connect
 
 ENDED_EARLY = frozenset({JobState.TIMEOUT, JobState.PREEMPTED, JobState.NODE_FAIL})
 """The states of a job that was ended by something other than its program."""

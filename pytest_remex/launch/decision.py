@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pytest_remex.collect.manifest import is_only_elsewhere, read_judged, read_outputs
 from pytest_remex.collect.pipeline import WantedRun, collect
-from pytest_remex.collect.query import Connect, query
+from pytest_remex.collect.query import QueryOptions, query
 from pytest_remex.collect.removal import read_removal
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RemexError
@@ -25,6 +25,7 @@ from pytest_remex.launch.session import is_same_place, reached_by
 from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.records.schema import Stage
+from pytest_remex.transport import Connect
 
 
 class Decision(StrEnum):
@@ -269,7 +270,7 @@ class Retries:
         *,
         certain: bool = False,
     ) -> None:
-        self._jobs = query(runs, connect, certain=certain)
+        self._jobs = query(runs, connect, QueryOptions(certain=certain))
         early = [run for run in runs if self._job(run).state in ENDED_EARLY]
         wanted = [WantedRun.as_launched(run) for run in early]
         fetched = collect(wanted, connect, folder, progress) if early else []

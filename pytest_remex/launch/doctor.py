@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pytest_remex.common.parts import Needs
@@ -18,7 +18,7 @@ from pytest_remex.model import Remote, Repo
 from pytest_remex.repo.git import Git
 from pytest_remex.repo.identity import Footprint
 from pytest_remex.sbatch.exit_codes import hidden_exit_codes
-from pytest_remex.transport import Connection, rsync_fault
+from pytest_remex.transport import Connect, Connection, rsync_fault
 
 CAPACITY = frozenset({"jobs", "disk", "quota"})
 """The checks whose notes a launch shows too."""
@@ -30,7 +30,7 @@ def diagnose(
     repo: Repo,
     remote: Remote,
     output: Path,
-    connect: Callable[[Remote], Connection],
+    connect: Connect,
     scripts: Iterable[str] = (),
 ) -> Iterator[Check]:
     """Check a repository and a remote; nothing is written to either.
@@ -152,7 +152,7 @@ class Fitness:
 
     """
 
-    def __init__(self, connect: Callable[[Remote], Connection], grouping: Grouping) -> None:
+    def __init__(self, connect: Connect, grouping: Grouping) -> None:
         self._connect = connect
         self._grouping = grouping
         self._fit: set[Remote] = set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ from pytest_remex.records.schema import RunRecord, Stage, StageReached, introduc
 from pytest_remex.records.store import ADDED, Journal, LaunchRecord, changed
 from pytest_remex.repo.inputs import Inputs
 from pytest_remex.repo.workspace import Prepared, Workspace, Workspaces
-from pytest_remex.transport import Connection
+from pytest_remex.transport import Connect, Connection
 
 PAUSE = 0.2
 """Seconds to wait before trying another name: a launch's name contains the time in seconds."""
@@ -85,7 +85,7 @@ class Services:
     """A launch's access to repositories and remotes."""
 
     workspaces: Workspaces
-    connect: Callable[[Remote], Connection]
+    connect: Connect
     copied: dict[str, int] = field(default_factory=dict)
     """How many bytes of each launch record the runs folders have."""
     rate: float | None = None

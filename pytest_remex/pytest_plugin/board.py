@@ -19,7 +19,7 @@ from pytest_remex.model import REPLICATE, Value
 from pytest_remex.names import launch_time
 from pytest_remex.pytest_plugin.short_text import by_words, middle, short, shortened
 from pytest_remex.records.index import RecordedRun
-from pytest_remex.sbatch.durations import format_duration
+from pytest_remex.sbatch.options import format_duration
 
 ROWS = 30
 """Rows that are shown without -v; failures come first."""

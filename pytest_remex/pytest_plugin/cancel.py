@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from pytest_remex.collect.query import query
+from pytest_remex.collect.query import QueryOptions, query
 from pytest_remex.common.jobs import Job
 from pytest_remex.common.parts import RunJob
 from pytest_remex.common.protocol import Cancel, NotCancelled
@@ -34,10 +34,10 @@ class CancelMode(StatusMode):
 
     def _begin(self, runs: Mapping[str, RecordedRun]) -> None:
         """Query the runs, cancel live jobs, and query them again."""
-        jobs = query(runs.values(), self._connections.to, release=False)
+        jobs = query(runs.values(), self._connections.to, QueryOptions(release=False))
         live = [each for each in runs.values() if not jobs[each.run.directory].state.ended]
         self._cancel([each for each in live if jobs[each.run.directory].state.live])
-        after = query(live, self._connections.to, release=False, explain=False)
+        after = query(live, self._connections.to, QueryOptions(release=False, explain=False))
         self._look({**jobs, **after})
         self._hanging = [*self._hanging, *self._hanging_on(live)]
 

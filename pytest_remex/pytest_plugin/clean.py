@@ -8,7 +8,7 @@ import pytest
 from rich import filesize
 
 from pytest_remex.collect.manifest import read_outputs
-from pytest_remex.collect.query import query
+from pytest_remex.collect.query import QueryOptions, query
 from pytest_remex.collect.removal import (
     measure_directories,
     measure_outputs,
@@ -69,7 +69,7 @@ class CleanMode(LookingMode):
 
     def _begin(self, runs: Mapping[str, RecordedRun]) -> None:
         """Measure what can be removed, and remove it if the user agreed."""
-        self._jobs |= query(runs.values(), self._connections.to, release=False)
+        self._jobs |= query(runs.values(), self._connections.to, QueryOptions(release=False))
         ended = [each for each in runs.values() if self._has_ended(each)]
         folder, names = self._settings.runs, [each.run.directory for each in ended]
         if self._settings.only != "runs":

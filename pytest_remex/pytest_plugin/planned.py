@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pytest_remex.collect.query import Connect, query
+from pytest_remex.collect.query import query
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.interaction import counted
 from pytest_remex.launch.decision import Decision, KnownRuns, recorded_job
@@ -17,7 +17,8 @@ from pytest_remex.launch.upstreams import APART, missing_files
 from pytest_remex.model import Remote, Sweep
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.repo.workspace import Prepared
-from pytest_remex.sbatch.durations import format_duration
+from pytest_remex.sbatch.options import format_duration
+from pytest_remex.transport import Connect
 
 SENT = frozenset({Decision.NEW, Decision.FINISH, Decision.AGAIN, Decision.RETRY})
 SENT_ONCE_MORE = frozenset({Decision.AGAIN, Decision.RETRY})

@@ -1,16 +1,17 @@
-"""The JSON of launch records: lines with checksums, typed fields, headers, identities."""
+"""The JSON of launch records: lines with checksums, typed fields, the parts of a run or launch."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from pytest_remex.common.typed_json import LARGEST
-from pytest_remex.model import SCRIPT, Identity
+from pytest_remex.model import SCRIPT, Config, Identity
 from pytest_remex.sbatch.header import Header
 from pytest_remex.variant import Variant
 
@@ -141,3 +142,93 @@ def variant_from_json(data: Json) -> Variant:
     return Variant(
         **{name: field(given, name, str) for name in ("base", "remote") if name in given}
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """Who fetched all outputs of a run's job, as `user@machine`, and on which day."""
+
+    job: str
+    by: str
+    on: str
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """All outputs of jobs were fetched; `jobs` are their ids, by commit."""
+
+    by: str
+    on: str
+    jobs: Mapping[str, str]
+
+    def collections(self) -> dict[str, Collection]:
+        """Return what this says of each run, by commit."""
+        return {sha: Collection(job, self.by, self.on) for sha, job in self.jobs.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a line of a launch record."""
+        return {"state": "COLLECTED", "by": self.by, "on": self.on, "jobs": self.jobs}
+
+    @classmethod
+    def from_json(cls, data: Json) -> Collected:
+        """Return it from a launch record. Raises `ValueError` for a field of another type."""
+        jobs = json_object(data, "jobs")
+        by, on = field(data, "by", str), field(data, "on", str)
+        for text in (by, on, *jobs.values()):
+            if not isinstance(text, str) or not text.isprintable():
+                raise ValueError(f"{text!r:.60} is not a printable text")
+        return cls(by, on, jobs)
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRun:
+    """The run that another one comes after, and what is brought from its run directory.
+
+    `job` is its job when the other was submitted; `brought` leads from paths in the other's run
+    directory to paths in this one's.
+    """
+
+    node: str
+    point: Config
+    launch: str
+    commit: str
+    directory: str
+    job: str
+    brought: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    copied: tuple[str, ...] = ()
+    """Those of the paths in this one's run directory that are copies."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as an object of a launch record."""
+        return {
+            "node": self.node,
+            "point": self.point,
+            "launch": self.launch,
+            "commit": self.commit,
+            "directory": self.directory,
+            "job": self.job,
+            "brought": self.brought,
+            **({"copied": list(self.copied)} if self.copied else {}),
+        }
+
+    @classmethod
+    def of(cls, data: Json) -> UpstreamRun | None:
+        """Return the upstream of a run, from the line that introduces it; None if it has none."""
+        return cls.from_json(json_object(data, "upstream")) if "upstream" in data else None
+
+    @classmethod
+    def from_json(cls, data: Json) -> UpstreamRun:
+        """Return it from a launch record. Raises `ValueError` for a field of another type."""
+        brought = json_object(data, "brought")
+        if not all(isinstance(source, str) for source in brought.values()):
+            raise ValueError(f"'brought' is {brought!r:.60}, not paths by paths")
+        return cls(
+            node=field(data, "node", str),
+            point=json_object(data, "point"),
+            launch=field(data, "launch", str),
+            commit=field(data, "commit", str),
+            directory=field(data, "directory", str),
+            job=field(data, "job", str),
+            brought=brought,
+            copied=texts(data, "copied") if "copied" in data else (),
+        )

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pytest_remex.records.collection import Collection
+from pytest_remex.records.fields import Collection
 from pytest_remex.records.schema import Renamed, RunRecord, Stage
 from pytest_remex.records.store import LaunchRecord, is_addition
 

@@ -17,9 +17,11 @@ from pytest_remex.common.jobs import Job
 from pytest_remex.common.typed_json import from_json, to_json
 from pytest_remex.model import Commit, Config, Identity
 from pytest_remex.point_ids import function_of
-from pytest_remex.records.collection import Collected, Collection
 from pytest_remex.records.fields import (
+    Collected,
+    Collection,
     Json,
+    UpstreamRun,
     field,
     header_from_json,
     header_to_json,
@@ -30,7 +32,6 @@ from pytest_remex.records.fields import (
     variant_from_json,
     variant_to_json,
 )
-from pytest_remex.records.upstream_run import UpstreamRun
 from pytest_remex.sbatch.header import Header
 from pytest_remex.variant import Variant
 

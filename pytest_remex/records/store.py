@@ -18,8 +18,7 @@ from typing import Any
 
 from pytest_remex.errors import RecordError, SweepError
 from pytest_remex.io import AGAIN, unwritable, writing
-from pytest_remex.records.collection import Collected
-from pytest_remex.records.fields import Json, check, encoded, parsed
+from pytest_remex.records.fields import Collected, Json, check, encoded, parsed
 from pytest_remex.records.launch import (
     FORMAT,
     Launch,

@@ -28,7 +28,7 @@ from pytest_remex.errors import RemexError, RepositoryError
 from pytest_remex.io import prepare_output_folder, writing
 from pytest_remex.model import Commit, Remote, Repo
 from pytest_remex.point_ids import point_id
-from pytest_remex.records.collection import Collected
+from pytest_remex.records.fields import Collected
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.launch import Launch, whoami
 from pytest_remex.records.schema import Ended, Event, RunRecord, Stage, introduction
@@ -43,7 +43,7 @@ from pytest_remex.remote_experiments.old_runs import (
     sweeps_by_name,
 )
 from pytest_remex.repo.git import Git
-from pytest_remex.repo.old_commits import Wanted, find_commits, keep_commits
+from pytest_remex.repo.history import Wanted, find_commits, keep_commits
 from pytest_remex.tables.publish import publish
 from pytest_remex.tables.readers import hooks_of
 from pytest_remex.tables.recorded import Target, results_folder

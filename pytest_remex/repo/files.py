@@ -10,7 +10,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
-from pytest_remex.common.disk import is_too_deep, open_regular, remove_tree
+from pytest_remex.common.files import is_too_deep, open_regular, remove_tree
 
 Signature: TypeAlias = tuple[int, int, int, int, int]
 """Mode, size, modification and change time (ns), and inode."""

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from pytest_remex.common.disk import DEEPEST, LONGEST, is_too_deep
+from pytest_remex.common.files import DEEPEST, LONGEST, is_too_deep
 from pytest_remex.errors import RepositoryError, SweepError
 from pytest_remex.repo.commits import Blob, Blobs, Patch, listing
 from pytest_remex.repo.files import (

@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_remex.common.disk import remove_tree
+from pytest_remex.common.files import remove_tree
 from pytest_remex.errors import SweepError
 from pytest_remex.repo.files import (
     Signature,

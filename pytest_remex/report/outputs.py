@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 from zipfile import ZIP_DEFLATED, ZipFile
 
-from pytest_remex.common.disk import open_regular
+from pytest_remex.common.files import open_regular
 from pytest_remex.report.text import href
 
 if TYPE_CHECKING:

@@ -15,8 +15,7 @@ from pytest_remex.common import filenames
 from pytest_remex.common.jobs import JobId
 from pytest_remex.errors import SweepError
 from pytest_remex.model import SCRIPT
-from pytest_remex.sbatch.durations import parse_duration
-from pytest_remex.sbatch.options import header_lines, read_options
+from pytest_remex.sbatch.options import header_lines, parse_duration, read_options
 from pytest_remex.sbatch.scheduling import as_line
 
 

@@ -1,4 +1,4 @@
-"""Split a batch script's #SBATCH lines into options, by the rules of sbatch and getopt.
+"""Split #SBATCH lines into options, and read times, by the rules of sbatch and getopt.
 
 Source: sbatch(1) of Slurm 22.05; the tests compare each spelling with what sbatch does.
 """
@@ -173,3 +173,37 @@ def _long_name(name: str) -> str:
         if full.startswith(name) and name.startswith(shortest):
             return full
     return name
+
+
+def parse_duration(text: str) -> float | None:
+    """Parse a time limit in one of sbatch's formats; return seconds, or None for no limit.
+
+    The formats: minutes, minutes:seconds, hours:minutes:seconds, days-hours, days-hours:minutes,
+    days-hours:minutes:seconds; and 0, -1, INFINITE or UNLIMITED.
+
+    Raises:
+        SweepError: The text has none of these formats.
+
+    """
+    if text.upper() in {"-1", "INFINITE", "UNLIMITED"}:
+        return None
+    if not re.fullmatch(r"\d+(-\d+(:\d+){0,2}|(:\d+){0,2})", text, re.ASCII):
+        raise SweepError(
+            f"--time={text!r} is not a time limit: write minutes, hours:minutes:seconds "
+            f"or days-hours:minutes:seconds"
+        )
+    days, dash, rest = text.rpartition("-")
+    fields = [int(each) for each in rest.split(":")]
+    if not dash and len(fields) < 3:  # noqa: PLR2004 - without days, and below three fields, minutes lead
+        fields.insert(0, 0)
+    hours, minutes, seconds = (*fields, 0, 0)[:3]
+    return float(int(days or 0) * 86400 + hours * 3600 + minutes * 60 + seconds) or None
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration as Slurm writes it: `00:05:00`, `1-02:03:04`."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    clock = f"{hour:02d}:{minute:02d}:{second:02d}"
+    return f"{days}-{clock}" if days else clock

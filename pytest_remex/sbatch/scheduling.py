@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_remex.errors import SweepError
-from pytest_remex.sbatch.durations import parse_duration
-from pytest_remex.sbatch.options import Option, header_lines, parse_options
+from pytest_remex.sbatch.options import Option, header_lines, parse_duration, parse_options
 
 SCHEDULING = frozenset(
     {

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import tomllib
+import zlib
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,12 +19,6 @@ from pytest_remex.config import Settings, read_config
 from pytest_remex.config.files import NAMELIST, load
 from pytest_remex.config.yaml_file import read_yaml
 from pytest_remex.errors import ConfigError, RemexError
-from pytest_remex.tables.array_readers import (
-    read_hdf5,
-    read_netcdf,
-    read_numpy,
-    read_packed_text,
-)
 
 if TYPE_CHECKING:
     from pytest_remex.model import Config
@@ -144,12 +140,51 @@ def _path(path: Path) -> object:
     return path
 
 
+def _numpy(path: Path) -> object:
+    """Read a .npy as an array, or a .npz as arrays by name; pickled objects are refused."""
+    import numpy as np  # noqa: PLC0415 - takes a tenth of a second to load
+
+    found = np.load(path, allow_pickle=False)
+    if isinstance(found, np.lib.npyio.NpzFile):
+        with found:
+            return dict(found)
+    return found
+
+
+def _netcdf(path: Path) -> object:
+    """Read a whole netCDF file as an xarray Dataset."""
+    try:
+        import h5netcdf  # noqa: F401, PLC0415 - an extra, xarray's engine
+        import xarray as xr  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise RemexError(f"{path} is netCDF: pip install 'pytest-remex[netcdf]'") from None
+    return xr.load_dataset(path)
+
+
+def _hdf5(path: Path) -> object:
+    """Open an HDF5 file for reading; its data are read on access."""
+    try:
+        import h5py  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise RemexError(f"{path} is HDF5: pip install 'pytest-remex[hdf5]'") from None
+    return h5py.File(path, "r")
+
+
+def _packed_text(path: Path) -> object:
+    """Return the text of a gzipped file."""
+    try:
+        with gzip.open(path, "rt", encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except (EOFError, zlib.error) as error:
+        raise ValueError(error) from error
+
+
 _READERS: Mapping[str, Callable[[Path], object]] = {
     ".csv": _table,
     ".parquet": _parquet,
-    **dict.fromkeys((".npy", ".npz"), read_numpy),
-    **dict.fromkeys((".nc", ".nc4"), read_netcdf),
-    **dict.fromkeys((".h5", ".hdf5"), read_hdf5),
+    **dict.fromkeys((".npy", ".npz"), _numpy),
+    **dict.fromkeys((".nc", ".nc4"), _netcdf),
+    **dict.fromkeys((".h5", ".hdf5"), _hdf5),
     ".json": _json,
     ".toml": _toml,
     **dict.fromkeys((".yaml", ".yml"), _yaml),
@@ -167,7 +202,7 @@ _WITH_OPTIONS: Mapping[object, Callable[[Path, Mapping[str, object]], object]] =
     _parquet: _parquet,
 }
 """The readers that take options."""
-_PACKED: Mapping[object, Callable[[Path], object]] = {_table: _table, _text: read_packed_text}
+_PACKED: Mapping[object, Callable[[Path], object]] = {_table: _table, _text: _packed_text}
 """The reader of a gzipped file, by the reader of its content."""
 
 

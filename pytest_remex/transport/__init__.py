@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from pytest_remex.transport.base import Prompt
-from pytest_remex.transport.connection import Connection, Connections, connect
+from pytest_remex.transport.connection import Connect, Connection, Connections, connect
 from pytest_remex.transport.rsync import rsync_fault
 from pytest_remex.transport.transfer import TransferProgress
 
-__all__ = ["Connection", "Connections", "Prompt", "TransferProgress", "connect", "rsync_fault"]
+__all__ = [
+    "Connect",
+    "Connection",
+    "Connections",
+    "Prompt",
+    "TransferProgress",
+    "connect",
+    "rsync_fault",
+]

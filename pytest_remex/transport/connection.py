@@ -21,13 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
     from types import TracebackType
-    from typing import Self
+    from typing import Self, TypeAlias
 
     from pytest_remex.common.protocol import Event, Request
     from pytest_remex.model import Remote
     from pytest_remex.transport.base import Notify, Prompt, Transport
     from pytest_remex.transport.transfer import Transfer, TransferProgress
 
+Connect: TypeAlias = "Callable[[Remote], Connection]"
+"""Returns the connection to a remote, and opens it if there is none yet."""
 IDLE_TIMEOUT = 60.0
 """Seconds without a sign of life after which a connection counts as lost."""
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from pytest_remex.common.disk import open_regular
+from pytest_remex.common.files import open_regular
 from pytest_remex.errors import RemoteError
 from pytest_remex.transport.base import CHUNK
 from pytest_remex.transport.transfer import STAGING, FolderMaker, TransferProgress, unwritable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_remex.launch.before import Before, clusters_of, dependency_of, fits_array, key_of
-from pytest_remex.records.upstream_run import UpstreamRun
+from pytest_remex.records.fields import UpstreamRun
 
 
 def before(job, *, waits=True, in_pack=False, **changes):

@@ -11,8 +11,8 @@ from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.common.records import RecordPart
 from pytest_remex.errors import RecordError
 from pytest_remex.model import Commit, Remote
-from pytest_remex.records.collection import Collected
 from pytest_remex.records.copies import Copies
+from pytest_remex.records.fields import Collected
 from pytest_remex.records.index import RunIndex
 from pytest_remex.records.launch import Launch
 from pytest_remex.records.schema import Committed, Ended, Renamed, RunRecord, Stage, StageReached

@@ -11,7 +11,7 @@ from pytest_remex.agent.local.store import Store, tasks
 from pytest_remex.agent.slurm import attempts
 from pytest_remex.agent.slurm.groups import left_exit_code
 from pytest_remex.collect.manifest import read_judged, read_outputs
-from pytest_remex.collect.query import query
+from pytest_remex.collect.query import recorded_jobs
 from pytest_remex.common import paths
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.records.index import RecordedRun, RunIndex
@@ -107,7 +107,7 @@ def test_what_became_of_jobs():
     for place in ("local", "slurm"):
         for record in read_records(FORMAT1 / place / "launches"):
             runs = [RecordedRun(record, run) for run in record.runs.values()]
-            found = query(runs, None, offline=True)
+            found = recorded_jobs(runs)
             jobs[place, record.launch.name] = [str(job.state) for job in found.values()]
     assert jobs["local", "plain"] == jobs["slurm", "plain"] == ["COMPLETED", "COMPLETED", "FAILED"]
     assert jobs["slurm", "group"] == ["COMPLETED"] * 2

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RecordError
 from pytest_remex.model import Commit, Identity, Remote
-from pytest_remex.records.collection import Collected, Collection
+from pytest_remex.records.fields import Collected, Collection
 from pytest_remex.records.index import RunIndex
 from pytest_remex.records.launch import Launch
 from pytest_remex.records.schema import (

@@ -41,7 +41,7 @@ from pytest_remex.common.protocol import (
 from pytest_remex.common.records import AppendRecord
 from pytest_remex.interaction import Progress, counted
 from pytest_remex.launch.options import Grouping
-from pytest_remex.launch.push import publisher_for
+from pytest_remex.launch.push import forget_removed_branches, publisher_for
 from pytest_remex.launch.session import LaunchSession, Services, is_same_place, resume
 from pytest_remex.launch.submissions import Submission, form_submissions
 from pytest_remex.model import Remote, Repo
@@ -314,7 +314,7 @@ def clean_up_after_crashes(
     repos: Mapping[Remote, Repo],
     services: Services,
 ) -> list[str]:
-    """Remove the temporary branches and staged files of interrupted launches.
+    """Remove the temporary branches and staged files of interrupted launches, and refs to them.
 
     Args:
         records: All launch records.
@@ -345,6 +345,9 @@ def clean_up_after_crashes(
             _clean_up(record, repos, services)
         if record.left and not record.owner and not left:
             _sweep(record, repos, services)
+    uses_origin = (remote for remote in repos if remote.host and remote.via == "origin")
+    for repo in {repos[remote] for remote in uses_origin}:
+        forget_removed_branches(services.workspaces.git(repo))
     return warnings
 
 

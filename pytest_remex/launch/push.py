@@ -15,11 +15,15 @@ from pytest_remex.common.parts import Source
 from pytest_remex.common.protocol import ListTips, Tips
 from pytest_remex.errors import RepositoryError
 from pytest_remex.records.launch import Launch
+from pytest_remex.repo.commits import gathered_subject
 from pytest_remex.repo.git import Git
 from pytest_remex.transport import Connection
 
 GONE = ("remote ref does not exist", "stale info")
 """Git's messages if the branch to delete no longer exists, or no longer is ours."""
+
+TRACKING = "refs/remotes/origin/"
+"""Where git keeps the tips of origin's branches that it has seen."""
 
 
 class Publisher(Protocol):
@@ -66,6 +70,39 @@ def withdraw_from_origin(repository: Git, launch: str, tips: Sequence[str]) -> l
     except RepositoryError as error:
         return [f"the launch continues over the connection; its branch on origin stays: {error}"]
     return []
+
+
+def forget_removed_branches(repository: Git) -> None:
+    """Remove git's remote-tracking refs of temporary branches that origin no longer has.
+
+    A client that was killed keeps one if another client removed the branch, and so does a fetch
+    that was made during a launch. A ref is removed only if its commit was made for that branch.
+
+    Raises:
+        RepositoryError: Origin cannot be asked.
+
+    """
+    seen = _tracked_branches(repository)
+    if not seen:
+        return
+    listing = repository.run("ls-remote", "--refs", "origin", "refs/heads/remex/*")
+    there = {line.partition("\trefs/heads/")[2] for line in listing.splitlines()}
+    for branch, commit in seen.items():
+        if branch not in there:
+            # the ref stays if another process has pushed again, or is writing it
+            repository.attempt("update-ref", "--no-deref", "-d", f"{TRACKING}{branch}", commit)
+
+
+def _tracked_branches(repository: Git) -> dict[str, str]:
+    """Return the temporary branches of launches that git has seen on origin, with their commits."""
+    form = "--format=%(objectname) %(refname) %(subject)"
+    found = {}
+    for line in repository.run("for-each-ref", form, f"{TRACKING}remex/").splitlines():
+        commit, ref, subject = line.split(" ", 2)
+        branch = ref.removeprefix(TRACKING)
+        if subject == gathered_subject(names.keep_ref(branch.removeprefix("remex/"))):
+            found[branch] = commit
+    return found
 
 
 class Here:

@@ -203,7 +203,7 @@ class Committer:
         """
         self._write_commits([sha for sha in dict.fromkeys(shas) if sha in self._unwritten])
         tip = self._git.ref(ref)
-        message = f"experiments for {ref}\n\n[skip ci]\nremex-token: {token}\n".encode()
+        message = f"{gathered_subject(ref)}\n\n[skip ci]\nremex-token: {token}\n".encode()
         parents = [*([tip] if tip else []), *(self._marks.get(sha, sha) for sha in shas)]
         mark = self._write(message, parents, [], like=self.base)
         sha, _ = self._query([f"get-mark {mark}\n", "checkpoint\nprogress written\n"])
@@ -298,6 +298,11 @@ class Committer:
             errors = self._stream.stderr.read().decode(errors="replace").strip()
             raise RepositoryError(f"git fast-import could not commit in {self._git.top}: {errors}")
         return line
+
+
+def gathered_subject(ref: str) -> str:
+    """Return the first line in the message of a commit that `ref` was pointed to."""
+    return f"experiments for {ref}"
 
 
 def _remove_leftovers(repository: Git) -> None:

@@ -14,7 +14,6 @@ from support.invariants import (
     assert_once,
     assert_ran_once,
     executions,
-    prune,
 )
 from support.kills import EDGES, Moment, disturb, kill_at
 from support.launches import finished
@@ -109,14 +108,15 @@ def test_another_client_retries(user, other, cluster):
 def test_another_client_finishes_what_was_killed(user, other, cluster, edge, options):
     """Wherever a client was killed, and however runs are grouped, each runs once."""
     theirs, ours = options
-    before = Snapshot.of(other.repository)
+    befores = [Snapshot.of(each.repository) for each in (user, other)]
     kill_at(user, edge, 1, *theirs)
     other.submit(*ours)
     assert_once(other, cluster, 3)
     assert len(re.findall("COMPLETED job", other.pytest("--remex-status", "-v").well().text)) == 3
     assert len(ALREADY.findall(user.submit(*theirs).text)) == 3
     assert_once(user, cluster, 3)
-    assert_clean(other, before)
+    for each, before in zip((user, other), befores, strict=True):
+        assert_clean(each, before)
 
 
 def test_two_clients_are_killed_in_turns(user, other, cluster, chance):
@@ -129,7 +129,6 @@ def test_two_clients_are_killed_in_turns(user, other, cluster, chance):
     assert_ran_once(user, cluster, 3)
     for each, before in zip((user, other), befores, strict=True):
         assert len(DONE.findall(each.submit().text)) == 3
-        prune(each, before)
         assert_clean(each, before)
     assert {*user.states()} == {*other.states()}
     assert_ran_once(user, cluster, 3)

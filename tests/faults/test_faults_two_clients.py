@@ -6,7 +6,7 @@ import re
 import shutil
 
 import pytest
-from support.invariants import Snapshot, assert_clean, assert_ran_once, prune
+from support.invariants import Snapshot, assert_clean, assert_ran_once
 from support.kills import Moment, disturb
 from support.launches import finished
 
@@ -68,5 +68,4 @@ def _assert_agreed(user, other, befores):
     """Assert that both clients tell the same states, and left nothing behind."""
     assert user.states() == other.states()
     for each, before in zip((user, other), befores, strict=True):
-        prune(each, before)
         assert_clean(each, before)

@@ -106,16 +106,6 @@ def assert_ran_once(user: User, cluster: SlurmCluster, count: int) -> dict[str, 
     return jobs
 
 
-def prune(user: User, before: Snapshot) -> None:
-    """Let git forget the branches on origin that another client removed.
-
-    A client that was killed, or lost its records, does not know that they are gone.
-    """
-    git(user.repository, "remote", "prune", "origin")
-    if ".git/packed-refs" not in before.files:  # git makes one if it prunes
-        (user.repository / ".git" / "packed-refs").unlink(missing_ok=True)
-
-
 def assert_clean(user: User, before: Snapshot) -> None:
     """Assert that no temporary branch is left, and that the user's repository is as it was."""
     project = user.project

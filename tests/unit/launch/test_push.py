@@ -1,0 +1,131 @@
+"""What git remembers of temporary branches that origin no longer has."""
+
+import subprocess
+
+import pytest
+
+from pytest_remex.errors import RepositoryError
+from pytest_remex.launch.push import ThroughOrigin, forget_removed_branches
+from pytest_remex.repo.commits import Committer, listing
+from pytest_remex.repo.git import Git
+
+LAUNCH = "tams_2026_01_31_12_00_00"
+OTHER = f"{LAUNCH}+0a1b2c3d"
+
+
+class Repository:
+    """A repository with an origin, and what git has seen there."""
+
+    def __init__(self, folder):
+        self.path = folder / "repository"
+        self.origin = folder / "origin.git"
+        for path, bare in ((self.path, ()), (self.origin, ("--bare",))):
+            path.mkdir()
+            run(path, "init", "--quiet", "--initial-branch=main", *bare)
+        run(self.path, "commit", "--quiet", "--allow-empty", "--message", "base")
+        run(self.path, "remote", "add", "origin", self.origin)
+        run(self.path, "push", "--quiet", "origin", "main")
+        self.git = Git(self.path)
+
+    def push(self, launch):
+        """Push the temporary branch of a launch, and return its commit."""
+        base = run(self.path, "rev-parse", "main")
+        committer = Committer(self.git, base, dict(listing(self.git, base)))
+        tip = committer.gather(f"refs/remex/{launch}", [base], "token")
+        committer.close()
+        ThroughOrigin(self.git, launch).publish(tip)
+        return tip
+
+    def remove_there(self, launch):
+        """Remove a branch on origin, as another client does."""
+        run(self.origin, "branch", "--quiet", "-D", f"remex/{launch}")
+
+    def tracked(self):
+        """Return the branches that git has seen on origin."""
+        refs = run(self.path, "for-each-ref", "--format=%(refname)", "refs/remotes")
+        return [ref.removeprefix("refs/remotes/origin/") for ref in refs.split()]
+
+    def files(self):
+        """Return the files in git's folder, without objects."""
+        folder = self.path / ".git"
+        paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+        return {path for path in paths if path.parts[0] != "objects"}
+
+
+def run(folder, *words):
+    """Run git and return its output, stripped."""
+    identity = ("-c", "user.name=A", "-c", "user.email=a@b")
+    done = subprocess.run(["git", "-C", folder, *identity, *words], check=True, capture_output=True)
+    return done.stdout.decode().strip()
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """Return a repository with an origin."""
+    return Repository(tmp_path)
+
+
+def test_only_what_origin_no_longer_has(repository):
+    """The ref of a branch that was removed there goes; that of a living launch stays."""
+    for launch in (LAUNCH, OTHER):
+        repository.push(launch)
+    repository.remove_there(LAUNCH)
+    forget_removed_branches(repository.git)
+    assert repository.tracked() == ["main", f"remex/{OTHER}"]
+    repository.remove_there(OTHER)
+    forget_removed_branches(repository.git)
+    assert repository.tracked() == ["main"]
+
+
+def test_refs_that_the_user_made(repository):
+    """A ref that is named otherwise than its commit says, or points elsewhere, is not touched."""
+    tip = repository.push(LAUNCH)
+    repository.remove_there(LAUNCH)
+    run(repository.path, "update-ref", "refs/remotes/origin/remex/mine", tip)
+    run(repository.path, "update-ref", "refs/remotes/origin/remex/main", "main")
+    forget_removed_branches(repository.git)
+    assert repository.tracked() == ["main", "remex/main", "remex/mine"]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_nothing_else_is_left(repository, packed):
+    """No packed line of the ref stays, and no file appears in git's folder."""
+    if packed:
+        run(repository.path, "pack-refs", "--all")
+    before = repository.files()
+    repository.push(LAUNCH)
+    if packed:
+        run(repository.path, "pack-refs", "--all")
+    repository.remove_there(LAUNCH)
+    forget_removed_branches(repository.git)
+    run(repository.path, "update-ref", "-d", f"refs/remex/{LAUNCH}")
+    assert repository.files() == before
+    packed_refs = repository.path / ".git/packed-refs"
+    assert not packed_refs.exists() or "remex" not in packed_refs.read_text()
+
+
+def test_a_log_that_a_fetch_wrote(tmp_path, repository):
+    """The log goes with the ref, in a clone that has only fetched too."""
+    clone = tmp_path / "clone"
+    repository.push(LAUNCH)
+    run(tmp_path, "clone", "--quiet", repository.origin, clone)
+    tip = repository.push(OTHER)
+    run(clone, "fetch", "--quiet", "origin")
+    log = clone / f".git/logs/refs/remotes/origin/remex/{OTHER}"
+    assert tip in log.read_text()
+    for launch in (LAUNCH, OTHER):
+        repository.remove_there(launch)
+    forget_removed_branches(Git(clone))
+    assert not log.exists()
+    assert not log.parent.exists()
+
+
+def test_origin_is_asked_only_if_there_is_something(repository):
+    """Without such refs origin is not reached; with one, its error is reported."""
+    run(repository.path, "remote", "set-url", "origin", repository.path / "nowhere")
+    forget_removed_branches(repository.git)
+    run(repository.path, "remote", "set-url", "origin", repository.origin)
+    repository.push(LAUNCH)
+    run(repository.path, "remote", "set-url", "origin", repository.path / "nowhere")
+    with pytest.raises(RepositoryError, match="ls-remote"):
+        forget_removed_branches(repository.git)

@@ -37,6 +37,7 @@ CHANGED = "CHANGED SINCE LAUNCH"
 """Added to the verdict of a run that the current patch would not make."""
 
 STAMP = "%Y_%m_%d_%H_%M_%S"
+_SUBMITTED = re.compile(r"_time_(\d{4}(?:_\d\d){5})_sha_[0-9a-f]+$")
 
 
 def slug(text: str) -> str:
@@ -78,6 +79,15 @@ def launch_id(name: str, when: datetime) -> str:
 def launch_time(launch: str) -> datetime:
     """Return the time in a launch's id."""
     return datetime.strptime(launch[-19:], STAMP)  # noqa: DTZ007 - local time, as it was named
+
+
+def submit_time(directory: str) -> datetime | None:
+    """Return when a run was submitted, from its run directory's name; None if it has no time."""
+    found = _SUBMITTED.search(directory)
+    try:
+        return datetime.strptime(found[1], STAMP) if found else None  # noqa: DTZ007 - local time
+    except ValueError:
+        return None
 
 
 def temporary_branch(launch: str) -> str:

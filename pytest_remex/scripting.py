@@ -385,8 +385,8 @@ def _check(judge: RunJudge, submitted: _Submitted, workspace: Workspace, place: 
 
 
 def _frame(published: Published) -> pd.DataFrame:
-    from pytest_remex.tables import frame  # noqa: PLC0415 - pandas takes half a second
+    from pytest_remex.tables import frame, lookup  # noqa: PLC0415 - pandas takes half a second
 
     if published.table is None:
         return frame.results(published.folder)
-    return frame.frame(frame.with_absolute_paths(published.table, published.folder))
+    return frame.frame(lookup.with_absolute_paths(published.table, published.folder))

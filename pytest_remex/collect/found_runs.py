@@ -123,7 +123,7 @@ def _record(found: Sequence[FoundRun], remote: Remote, launches: Path) -> Launch
         base=facts.parent,
         base_config={k: v for k, v in facts.config.items() if k not in facts.point},
         fetch=(),
-        config_file=None,
+        config_files=(),
         remote=remote,
         by=first.owner,
     )

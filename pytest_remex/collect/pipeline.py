@@ -43,9 +43,11 @@ class WantedRun:
     def as_launched(cls, recorded: RecordedRun) -> WantedRun:
         """Return a run for which to fetch what its launch asked for."""
         launch = recorded.launch
-        files = (launch.config_file,) if launch.config_file else ()
         sweep = Sweep(
-            launch.name, base_config=launch.base_config, fetch=launch.fetch, config_files=files
+            launch.name,
+            base_config=launch.base_config,
+            fetch=launch.fetch,
+            config_files=launch.config_files,
         )
         return cls(recorded, sweep)
 

@@ -192,6 +192,15 @@ def full_name(place: Place) -> str:
     return text.removeprefix(".")
 
 
+def leaves(data: object, place: Place = ()) -> Iterator[Place]:
+    """Yield the place of each value that is not a mapping; a list is one value."""
+    if isinstance(data, Mapping):
+        for key, value in data.items():
+            yield from leaves(value, (*place, key))
+    elif place:
+        yield place
+
+
 def difference(wanted: object, found: object, place: Place = ()) -> Place | None:
     """Return the first place where two configs differ; None if they are equal."""
     if isinstance(wanted, dict) and isinstance(found, dict):
@@ -292,7 +301,7 @@ def _change(data: Mapping[str, object], name: str, value: object, *, may_be_new:
 
 
 def _unknown(data: Mapping[str, object], name: str, value: object) -> str:
-    known = {full_name(place): str(place[-1]) for place in _leaves(data, ())}
+    known = {full_name(place): str(place[-1]) for place in leaves(data)}
     last = name.rpartition(".")[2]
     near = {
         *difflib.get_close_matches(name, known, n=3),
@@ -357,14 +366,6 @@ def _sections(data: object, place: Place) -> Iterator[tuple[Place, object]]:
         if isinstance(value, Mapping):
             yield (*place, key), value
         yield from _sections(value, (*place, key))
-
-
-def _leaves(data: object, place: Place) -> Iterator[Place]:
-    if isinstance(data, Mapping):
-        for key, value in data.items():
-            yield from _leaves(value, (*place, key))
-    elif place:
-        yield place
 
 
 def _same(one: object, other: object) -> bool:

@@ -126,7 +126,7 @@ def run_of_claim(taken: TakenBy, request: SubmitRequest, run: RunRecord, home: P
         base=claim.base,
         base_config=sweep.base_config,
         fetch=sweep.fetch,
-        config_file=sweep.config_file,
+        config_files=sweep.config_files,
         remote=request.remote,
         by=claim.by,
         variant=request.prepared.variant,

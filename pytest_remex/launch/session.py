@@ -225,7 +225,7 @@ def begin(
             base=base,
             base_config=sweep.base_config,
             fetch=sweep.fetch,
-            config_file=sweep.config_file,
+            config_files=sweep.config_files,
             remote=request.remote,
             note=one_line(note),
             by=whoami(),

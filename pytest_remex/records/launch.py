@@ -42,7 +42,7 @@ class Launch:
     base: str
     base_config: Config
     fetch: tuple[str, ...]
-    config_file: str | None
+    config_files: tuple[str, ...]
     remote: Remote
     note: str = ""
     by: str = ""
@@ -69,7 +69,8 @@ def launch_to_json(launch: Launch) -> dict[str, Any]:
         "base": launch.base,
         "base_config": launch.base_config,
         "fetch": launch.fetch,
-        "config_file": launch.config_file,
+        "config_file": launch.config_files[0] if launch.config_files else None,
+        **({"config_files": launch.config_files} if len(launch.config_files) > 1 else {}),
         "remote": {
             "host": remote.host,
             "clone": remote.clone,
@@ -103,7 +104,7 @@ def launch_from_json(data: Json) -> Launch:
         base=field(data, "base", str),
         base_config=json_object(data, "base_config"),
         fetch=texts(data, "fetch"),
-        config_file=optional(data, "config_file", str),
+        config_files=_config_files(data),
         remote=Remote(
             host=optional(remote, "host", str),
             clone=field(remote, "clone", str),
@@ -115,3 +116,10 @@ def launch_from_json(data: Json) -> Launch:
         by=field(data, "by", str) if "by" in data else "",
         variant=variant_from_json(data),
     )
+
+
+def _config_files(data: Json) -> tuple[str, ...]:
+    """Return the config files; earlier releases know only the first."""
+    first = optional(data, "config_file", str)
+    several = texts(data, "config_files") if "config_files" in data else ()
+    return several or (() if first is None else (first,))

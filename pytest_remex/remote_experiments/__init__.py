@@ -214,7 +214,7 @@ def _recorded(
         base=base,
         base_config=sweep.base_config,
         fetch=sweep.fetch,
-        config_file=sweep.config_file,
+        config_files=sweep.config_files,
         remote=place.remote,
         by=whoami(),
     )
@@ -255,7 +255,7 @@ def _link_or_copy(path: Path, target: Path) -> None:
 
 
 def _rows(new: Sequence[WantedRun], folder: Path, hooks: GuardedHooks) -> list[JudgedRun]:
-    """Return a row for each run: the settings that its config file has, and when it was made."""
+    """Return a row for each run, with the settings that its config file has."""
     return [_row(each, hooks) for each in collect_offline(new, folder)]
 
 
@@ -263,18 +263,5 @@ def _row(collected: CollectedRun, hooks: GuardedHooks) -> JudgedRun:
     config = read_config(collected.folder, collected.sweep, hooks.relay)
     settings = settings_in(config)
     point = collected.run.point
-    date = collected.run.directory.rpartition("_time_")[2][:19]
     measures = {name: value for name, value in settings.items() if name not in point}
-    return JudgedRun(
-        collected.run.node,
-        {},
-        collected,
-        reason=ENDED,
-        measures={"date": _iso(date), **measures},
-    )
-
-
-def _iso(stamp: str) -> str:
-    """Return a time as in names of directories in the form `2021-01-12T10:21:25`."""
-    year, month, day, *clock = stamp.split("_")
-    return f"{year}-{month}-{day}T{':'.join(clock)}"
+    return JudgedRun(collected.run.node, {}, collected, reason=ENDED, measures=measures)

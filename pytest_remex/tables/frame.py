@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,19 +13,19 @@ from pytest_remex.collect.spread import spread_of
 from pytest_remex.common.jobs import JobState
 from pytest_remex.errors import RemexError
 from pytest_remex.model import REPLICATE
-from pytest_remex.names import label
-from pytest_remex.tables.merge import LAUNCHES
-from pytest_remex.tables.recorded import RECORDED, read_with_recorded, recorded_launches
-from pytest_remex.tables.table import CSV, Kind, Table, kind_of
-from pytest_remex.variant import GRID, Variant
+from pytest_remex.names import submit_time
+from pytest_remex.tables.lookup import CONFIG, find_tables, read_tables
+from pytest_remex.tables.readers import read_csv
+from pytest_remex.tables.table import Kind, kind_of
+from pytest_remex.variant import Variant
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Iterable, Sequence
 
     from pytest_remex.model import Value
+    from pytest_remex.tables.table import Table
 
-_OUTPUT = "remex-output"
-_EXACT_BY_DEFAULT = (3, 1)
+_DIRECTORY, _DATE = "run_directory", "date"
 _DTYPES = {Kind.BOOL: "bool", Kind.INT: "int64", Kind.FLOAT: "float64", Kind.JSON: "object"}
 _NULLABLE = _DTYPES | {Kind.BOOL: "boolean", Kind.INT: "Int64"}
 
@@ -68,13 +66,15 @@ def results(  # noqa: PLR0913 - the contract with users
     spread: bool = False,
     base: str = "",
     remote: str = "",
+    config: bool | Sequence[str] = False,
+    plugins: Iterable[object] = (),
 ) -> pd.DataFrame:
     """Return the results of a sweep, one row per experiment.
 
     The columns are the experiment's node id and id, its parameters, its measures, and state,
-    verdict, reason, elapsed (s), job, commit, base, run_directory, path (of its outputs,
-    absolute), outputs (their names), launch and note; `.attrs` names the `dimensions`,
-    `parameters` and `measures`.
+    verdict, reason, elapsed (s), job, commit, base, date (of the submit), run_directory, path (of
+    its outputs, absolute), outputs (their names), launch and note; `.attrs` names the
+    `dimensions`, `parameters` and `measures`.
 
     Args:
         which: The sweep's name, searched for in `remex-output` in the working directory and its
@@ -90,30 +90,38 @@ def results(  # noqa: PLR0913 - the contract with users
         base: The branch, tag or commit of `--remex-base`; empty for the grid itself.
         remote: The name of `--remex-remote`; or of a grid that one command runs on several remotes
             the value of the column `remote`. Empty for the grid itself.
+        config: Add the settings of the runs' config files, read back from the outputs: True for
+            all, or the names of some. They come after the measures, and `.attrs` names them as
+            `config`. One with the name of another column is `config.<name>`.
+        plugins: With `config`, modules and objects with hooks that read configs, as for `runs`.
 
     Raises:
-        RemexError: The results do not exist, or are damaged.
+        RemexError: The results do not exist, or are damaged; or no config could be read back.
 
     A notebook shows states and verdicts in colour.
 
     Example:
         >>> results("tams", grid=True).age.to_xarray()  # doctest: +SKIP
+        >>> results("tams", config=["mixing_length_alpha"])  # doctest: +SKIP
 
     """
-    path = _find(which, Variant(base=base, remote=remote))
-    paths = [path] if path.name != CSV else _paths(path.parent, launch, everything=everything)
-    tables = [_read(path) for path in paths]
-    if None not in tables:
-        found = _on_remote(frame(_together([table for table in tables if table])), remote)
-        if spread:
-            found, everything = _spread(found), False
-        return _grid(found, ["launch"] if everything else []) if grid else found
-    if grid or spread or len(paths) > 1:
-        raise RemexError(
-            f"{paths[0]} has no results.json beside it, which says what its columns are: "
-            f"collect again, or leave out grid, spread and everything"
-        )
-    return read_csv(path)
+    paths = find_tables(which, Variant(base=base, remote=remote), launch, everything=everything)
+    table = read_tables(paths, remote)
+    if table is None:
+        if grid or spread or config or len(paths) > 1:
+            raise RemexError(
+                f"{paths[0]} has no results.json beside it, which says what its columns are: "
+                f"collect again, or leave out grid, spread, config and everything"
+            )
+        return read_csv(paths[0])
+    if config:
+        from pytest_remex.tables.runs import with_config  # noqa: PLC0415 - loads git and Rich
+
+        table = with_config(table, None if config is True else config, plugins)
+    found = frame(table)
+    if spread:
+        found, everything = _spread(found), False
+    return _grid(found, ["launch"] if everything else []) if grid else found
 
 
 def curves(
@@ -172,33 +180,18 @@ def _named(found: pd.DataFrame, name: str) -> pd.DataFrame:
     return chosen
 
 
-def read_csv(path: Path, **options: Any) -> pd.DataFrame:  # noqa: ANN401 - those of pandas
-    """Read any CSV with a header line as a DataFrame; floats are exact."""
-    if "columns" in options:  # the name of this option in other readers
-        options["usecols"] = options.pop("columns")
-    if tuple(map(int, pd.__version__.split(".")[:2])) < _EXACT_BY_DEFAULT:
-        options.setdefault("float_precision", "round_trip")
-    found: pd.DataFrame = pd.read_csv(path, **options)
-    return found
-
-
-def read_parquet(path: Path, **options: Any) -> pd.DataFrame:  # noqa: ANN401 - those of pandas
-    """Return a Parquet file as a DataFrame; `columns` reads some of it."""
-    try:
-        found: pd.DataFrame = pd.read_parquet(path, **options)
-    except ImportError:
-        raise RemexError(f"{path} is Parquet: pip install 'pytest-remex[parquet]'") from None
-    return found
-
-
 def frame(table: Table) -> pd.DataFrame:
     """Return a table as a DataFrame; missing values are NaN, or NA for ints and bools."""
     columns = {name: _series([row[name] for row in table.rows]) for name in table.roles}
     found = Results(columns)
+    if _DATE not in columns and _DIRECTORY in columns:
+        dates = [submit_time(str(row[_DIRECTORY])) for row in table.rows]
+        found.insert(list(columns).index(_DIRECTORY), _DATE, pd.to_datetime(pd.Series(dates)))
     found.attrs = {
         "dimensions": [list(names) for names in table.dimensions],
         "parameters": table.names("point"),
         "measures": table.names("measure"),
+        "config": table.names(CONFIG),
     }
     return found
 
@@ -228,101 +221,6 @@ def _spread(found: pd.DataFrame) -> pd.DataFrame:
 
 def _is_number(values: pd.Series[Any]) -> bool:
     return values.dtype.name in {"int64", "Int64", "float64"}
-
-
-def _on_remote(found: pd.DataFrame, remote: str) -> pd.DataFrame:
-    """Return the rows of a remote, if the table has those of several."""
-    if not remote or "remote" not in found.attrs["parameters"]:
-        return found
-    return found[found["remote"] == remote]
-
-
-def all_sweeps(variant: Variant) -> list[Path]:
-    """Return the folders of all sweeps with results of this variant, in the nearest output folder.
-
-    Raises:
-        RemexError: There is no output folder.
-
-    """
-    for above in (Path.cwd(), *Path.cwd().parents):
-        if (above / _OUTPUT).is_dir():
-            folders = sorted((above / _OUTPUT).iterdir())
-            return [folder for folder in folders if (folder / variant.folder / CSV).is_file()]
-    raise RemexError(
-        f"no folder {_OUTPUT} in {Path.cwd()} or the folders above: run pytest --remex-collect "
-        f"there, or give the path of a sweep's folder"
-    )
-
-
-def _find(which: str | Path, variant: Variant = GRID) -> Path:
-    given = Path(which).expanduser().absolute()
-    if given.is_file():
-        return given
-    above = [Path.cwd(), *Path.cwd().parents]
-    for sweep in (given, *(each / _OUTPUT / label(str(which)) for each in above)):
-        folder = sweep / variant.folder
-        if (folder / LAUNCHES).is_dir() or any((folder / n).is_file() for n in (CSV, RECORDED)):
-            return folder / CSV
-    if variant.remote and (several := _table_of_several(which, variant)):
-        return several
-    raise RemexError(
-        f"no results of {str(which)!r}: neither a CSV, nor a folder that holds {CSV}, nor a sweep "
-        f"in {_OUTPUT} of {Path.cwd()} or the folders above; "
-        f"run pytest --remex-collect {variant.options}".rstrip()
-        + " there, or give the path"
-    )
-
-
-def _table_of_several(which: str | Path, variant: Variant) -> Path | None:
-    """Return the table of a grid that one command runs on several remotes, if it is such a one."""
-    try:
-        path = _find(which, replace(variant, remote=""))
-    except RemexError:
-        return None
-    table = _read(path)
-    return path if table and "remote" in table.names("point") else None
-
-
-def _paths(folder: Path, launch: str | None, *, everything: bool) -> list[Path]:
-    collected = {path.parent.name for path in folder.glob(f"{LAUNCHES}/*/{CSV}")}
-    collected |= recorded_launches(folder)
-    launches = {launch: folder / LAUNCHES / launch / CSV for launch in collected}
-    if launch is None:
-        newest = [folder / CSV]
-        return [launches[each] for each in sorted(launches)] or newest if everything else newest
-    if launch not in launches:
-        known = ", ".join(sorted(launches)) or "none"
-        raise RemexError(
-            f"launch={launch!r} has no results in {folder}: there are {known}; "
-            f"run pytest --remex-collect --remex-launch={launch}"
-        )
-    return [launches[launch]]
-
-
-def _read(path: Path) -> Table | None:
-    """Read a table, and make the paths in it absolute."""
-    table = read_with_recorded(path.parent) if path.name == CSV else None
-    return None if table is None else with_absolute_paths(table, path.parent)
-
-
-def with_absolute_paths(table: Table, folder: Path) -> Table:
-    """Return a folder's table with absolute paths of outputs."""
-
-    def absolute(place: Value) -> Value:
-        return os.path.normpath(f"{folder}/{place}") if isinstance(place, str) else None
-
-    rows = [{**row, "path": absolute(row["path"])} for row in table.rows]
-    return Table(table.dimensions, table.roles, rows)
-
-
-def _together(tables: Sequence[Table]) -> Table:
-    """Concatenate tables; the dimensions and the order of columns are those of the newest."""
-    newest = tables[-1]
-    roles = dict(newest.roles)
-    for table in tables:
-        roles |= {name: role for name, role in table.roles.items() if name not in roles}
-    rows = [{name: row.get(name) for name in roles} for table in tables for row in table.rows]
-    return Table(newest.dimensions, roles, rows)
 
 
 def _series(values: list[Value]) -> pd.Series[Any]:

@@ -102,10 +102,10 @@ def _flat(row: Row) -> dict[str, Value]:
     with the name of such a column or of a parameter becomes `measure.<name>`.
     """
     return {
-        **{name: _plain(getattr(row, name)) for name in FIRST_COLUMNS},
-        **{_point_name(name): _plain(value) for name, value in row.point.items()},
-        **{_measure_name(name, row): _plain(value) for name, value in row.measures.items()},
-        **{name: _plain(getattr(row, name)) for name in LAST_COLUMNS if name != "path"},
+        **{name: plain(getattr(row, name)) for name in FIRST_COLUMNS},
+        **{_point_name(name): plain(value) for name, value in row.point.items()},
+        **{_measure_name(name, row): plain(value) for name, value in row.measures.items()},
+        **{name: plain(getattr(row, name)) for name in LAST_COLUMNS if name != "path"},
     }
 
 
@@ -199,10 +199,10 @@ def _cells(row: Mapping[str, object], names: Sequence[str]) -> tuple[str, ...]:
 
 def _cell(value: object) -> str:
     """Return a parameter's value as text, which is equal for values that are equal in a table."""
-    plain = _plain(value)
-    if isinstance(plain, int) and not isinstance(plain, bool) and abs(plain) <= _EXACT:
-        plain = float(plain)
-    return json.dumps(plain, sort_keys=True)
+    cell = plain(value)
+    if isinstance(cell, int) and not isinstance(cell, bool) and abs(cell) <= _EXACT:
+        cell = float(cell)
+    return json.dumps(cell, sort_keys=True)
 
 
 def _roles(
@@ -230,7 +230,7 @@ def _measure_name(name: str, row: Row) -> str:
     return f"measure.{name}" if name in COLUMNS or name in row.point else name
 
 
-def _plain(value: object) -> Value:
+def plain(value: object) -> Value:
     """Convert a value for JSON: NumPy scalars to plain Python, everything else unknown to text."""
     if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
         value = value.tolist()
@@ -242,7 +242,7 @@ def _plain(value: object) -> Value:
         case float():
             return float(value)
         case Mapping():
-            return {str(key): _plain(each) for key, each in value.items()}
+            return {str(key): plain(each) for key, each in value.items()}
         case list() | tuple():
-            return [_plain(each) for each in value]
+            return [plain(each) for each in value]
     return str(value)

@@ -21,8 +21,12 @@ from pytest_remex.config.yaml_file import read_yaml
 from pytest_remex.errors import ConfigError, RemexError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from pytest_remex.model import Config
 
+_EXACT_BY_DEFAULT = (3, 1)
+"""The first pandas whose floats are exact without being asked for it."""
 hookimpl = pluggy.HookimplMarker("pytest")
 
 
@@ -97,10 +101,19 @@ def read(path: Path, options: Mapping[str, object] = MappingProxyType({})) -> ob
         ) from error
 
 
-def _table(path: Path, options: Mapping[str, object] = MappingProxyType({})) -> object:
-    # pandas takes half a second to import.
-    from pytest_remex.tables.frame import read_csv  # noqa: PLC0415 - see above
+def read_csv(path: Path, **options: Any) -> pd.DataFrame:  # noqa: ANN401 - those of pandas
+    """Read any CSV with a header line as a DataFrame; floats are exact."""
+    import pandas as pd  # noqa: PLC0415 - takes half a second to load
 
+    if "columns" in options:  # the name of this option in other readers
+        options["usecols"] = options.pop("columns")
+    if tuple(map(int, pd.__version__.split(".")[:2])) < _EXACT_BY_DEFAULT:
+        options.setdefault("float_precision", "round_trip")
+    found: pd.DataFrame = pd.read_csv(path, **options)
+    return found
+
+
+def _table(path: Path, options: Mapping[str, object] = MappingProxyType({})) -> object:
     try:
         return read_csv(path, **options)
     except TypeError as error:
@@ -108,10 +121,12 @@ def _table(path: Path, options: Mapping[str, object] = MappingProxyType({})) -> 
 
 
 def _parquet(path: Path, options: Mapping[str, object] = MappingProxyType({})) -> object:
-    from pytest_remex.tables.frame import read_parquet  # noqa: PLC0415 - as above
+    import pandas as pd  # noqa: PLC0415 - as above
 
     try:
-        return read_parquet(path, **options)
+        return pd.read_parquet(path, **options)  # type: ignore[call-overload]
+    except ImportError:
+        raise RemexError(f"{path} is Parquet: pip install 'pytest-remex[parquet]'") from None
     except TypeError as error:
         message = f"{path.name}: {error}; see the arguments of pandas.read_parquet"
         raise RemexError(message) from error

@@ -1,6 +1,7 @@
 """Measures and curves that a sweep function records, and where they come back."""
 
 import csv
+from datetime import datetime
 
 import pytest
 
@@ -99,6 +100,62 @@ def test_runs_of_all_sweeps(empty_project, monkeypatch):
     assert len(nodes()) == 4
     with pytest.raises(pytest_remex.RemexError, match=r"no config has 'c': there are a, b, z"):
         nodes(c=1)
+
+
+SETTINGS = """
+import json
+from pytest_remex import sweep
+
+@sweep({"a": [1, 2]}, base_config={"z": 0.02}, config_file=["settings.json", "more.json"])
+def grid(experiment):
+    own = {"a": experiment.config["a"], "z": 0.02, "job": 1, "size": {"x": 1, "y": 2}}
+    other = {"job": 5, "b": experiment.config["a"] / 2, "tilt": {"x": 0, "list": [1, 2]}}
+    (experiment.path / "settings.json").write_text(json.dumps(own))
+    (experiment.path / "more.json").write_text(json.dumps(other))
+    run = yield
+    run.record(y=experiment.config["a"])
+"""
+
+
+def test_configs_read_back_are_columns(empty_project, monkeypatch):
+    """`results` adds the settings of all config files, read back, and the date of the submit."""
+    for name in ("settings.json", "more.json"):
+        empty_project.write(name, "{}")
+    empty_project.commit()
+    empty_project.sweeps(SETTINGS)
+    empty_project.ran()
+    empty_project.pytest("--remex-collect").assert_outcomes(passed=2)
+    monkeypatch.chdir(empty_project.path)
+    plain = pytest_remex.results("grid")
+    ago = datetime.now() - plain["date"]  # noqa: DTZ005 - local time, as in the names
+    assert list(plain["date"].index) == [0, 1]
+    assert ago.dt.total_seconds().between(0, 600).all()
+    assert "b" not in plain
+    found = pytest_remex.results("grid", config=True)
+    read = ["z", "config.job", "size.x", "config.y", "b", "tilt.x", "list"]
+    assert found.attrs["config"] == read
+    assert list(found)[2:12] == ["a", "y", *read, "state"]
+    assert found["b"].tolist() == [0.5, 1.0]
+    assert found["config.job"].tolist() == [1, 1]
+    assert found["list"].tolist() == [[1, 2], [1, 2]]
+    assert found[list(plain)].equals(plain)
+    some = pytest_remex.results("grid", config=["a", "size.y", "tilt.x"], grid=True)
+    assert some["config.a"].tolist() == [1, 2]
+    assert some["size.y"].tolist() == [2, 2]
+    assert "b" not in some
+    with pytest.raises(pytest_remex.RemexError, match="no config that was read back has 'bb'"):
+        pytest_remex.results("grid", config=["b", "bb"])
+    assert pytest_remex.runs("grid", a=2)[0].config["b"] == 1.0
+
+
+def test_no_config_to_read_back(empty_project, monkeypatch):
+    """Of a sweep without config files `results` says how to have one read back."""
+    empty_project.sweeps(RECORDING)
+    empty_project.ran()
+    empty_project.pytest("--remex-collect")
+    monkeypatch.chdir(empty_project.path)
+    with pytest.raises(pytest_remex.RemexError, match=r"no config was read back .* config_file="):
+        pytest_remex.results("grid", config=True)
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_run_directories(old):
     assert list(found["commit"]) == old.shas
     assert {*found["base"]} == {old.base}
     assert list(found["job"]) == ["701", "702", "703"]
-    assert list(found["date"]) == [f"2021-01-12T10:21:2{n}" for n in (1, 2, 3)]
+    assert [str(each) for each in found["date"]] == [f"2021-01-12 10:21:2{n}" for n in (1, 2, 3)]
     assert {*found["reason"]} == {ENDED}
     assert {*found["launch"]} == {"grid_2021_01_12_10_30_00"}
     assert results("grid").equals(found)

@@ -148,7 +148,7 @@ def test_launch_records(folder):
     """Records are written, read, put together from two files, and looked up."""
     facts = {
         "id": LAUNCH, "token": "0123", "name": "grid", "branch": "main", "base": "b" * 40,
-        "base_config": {}, "fetch": (), "config_file": None,
+        "base_config": {}, "fetch": (), "config_files": (),
         "remote": Remote("cluster", "clone", "runs"),
     }  # fmt: skip
 
@@ -247,7 +247,7 @@ def upstream(number, folder):
     """Return a run of the sweep `grid` that has been fetched."""
     launch = Launch(
         id=LAUNCH, token="0123", name="grid", branch="main", base="b" * 40, base_config={},
-        fetch=(), config_file=None, remote=Remote("cluster", "clone", "runs"),
+        fetch=(), config_files=(), remote=Remote("cluster", "clone", "runs"),
     )  # fmt: skip
     run = record(number)
     recorded = RecordedRun(LaunchRecord(launch, {run.commit.sha: run}, folder), run)

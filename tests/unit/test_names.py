@@ -62,6 +62,15 @@ def test_run_directory():
 
 
 @given(ANY, ANY)
+def test_submit_time(branch, name):
+    """A run directory's name holds the time of its submit; other names hold none."""
+    directory = names.run_directory(branch, names.launch_id(name, WHEN), SHA)
+    assert names.submit_time(directory) == WHEN
+    for other in ("", "main_tams", directory.replace("_01_31_", "_13_31_"), f"{directory}/out"):
+        assert names.submit_time(other) is None
+
+
+@given(ANY, ANY)
 def test_run_directories_are_file_names(branch, name):
     """Any branch and name make one file name, of bytes that every file system takes."""
     directory = names.run_directory(branch, names.launch_id(name, WHEN), SHA)

@@ -21,7 +21,7 @@ from pytest_remex.sbatch.header import parse_header
 
 HEADER = parse_header("#!/bin/sh\n")
 LAUNCH = Launch(
-    "tams_2026_01_31_12_00_00", "", "tams", "main", "2a423a0" + "0" * 33, {}, (), None,
+    "tams_2026_01_31_12_00_00", "", "tams", "main", "2a423a0" + "0" * 33, {}, (), (),
     Remote("cluster", "clone", "/runs"),
 )  # fmt: skip
 

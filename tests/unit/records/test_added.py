@@ -30,7 +30,7 @@ def plan_of(replicates=1, name="a"):
 
 def recorded(point, stage=Stage.RELEASED, *, added=True, sweep="grid", tidied=True, taken=""):
     """Return a run as a launch record has it."""
-    launch = Launch("l", "t", sweep, "main", "base", {}, (), None, Remote(None))
+    launch = Launch("l", "t", sweep, "main", "base", {}, (), (), Remote(None))
     identity = Identity("f", "p", replicate=point.get("replicate", 1) - 1)
     run = RunRecord(
         "n", "i", point, {}, Commit("c", "t", "base"), "d", HEADER, stage,

@@ -28,7 +28,7 @@ def launch(**changes):
     """Return a launch of another client, which has another name for the cluster."""
     facts = {
         "id": "tams_2026_01_31_12_00_00", "token": "ab" * 8, "name": "tams", "branch": "main",
-        "base": BASE, "base_config": {}, "fetch": (), "config_file": None,
+        "base": BASE, "base_config": {}, "fetch": (), "config_files": (),
         "remote": Remote("me@login", "/elsewhere", "/runs"), "by": "ann@laptop",
     }  # fmt: skip
     return Launch(**{**facts, **changes})

@@ -79,7 +79,7 @@ def test_launch():
     """The head of a record says what was launched, from where, to where."""
     launch = record_of("slurm", "plain").launch
     assert (launch.name, launch.branch, launch.fetch) == ("plain", "main", ("result.txt",))
-    assert (launch.base_config, launch.config_file) == ({"z": 0.02}, None)
+    assert (launch.base_config, launch.config_files) == ({"z": 0.02}, ())
     remote = launch.remote
     assert (remote.host, remote.clone, remote.runs) == (
         "cluster",

@@ -37,7 +37,7 @@ def launch(**changes):
     """Return a launch."""
     facts = {
         "id": "grid_2026_01_31_12_00_00", "token": "0123", "name": "grid", "branch": "main",
-        "base": "b" * 40, "base_config": {}, "fetch": ("a", "b"), "config_file": None,
+        "base": "b" * 40, "base_config": {}, "fetch": ("a", "b"), "config_files": (),
         "remote": Remote("user@machine", "clone", "runs", "connection", ("data",)),
     }  # fmt: skip
     return Launch(**{**facts, **changes})
@@ -60,6 +60,15 @@ def journal(tmp_path):
     made.write([Committed(run())])
     yield made
     made.close()
+
+
+@pytest.mark.parametrize("files", [(), ("a",), ("a", "b")])
+def test_config_files_come_back(tmp_path, files):
+    """A record holds all config files; earlier releases read the first."""
+    Journal.begin(tmp_path, begun := launch(config_files=files)).close()
+    assert read_record(tmp_path / f"{begun.id}.jsonl").launch.config_files == files
+    first = json.loads((tmp_path / f"{begun.id}.jsonl").read_text().partition("\n")[0])
+    assert first["config_file"] == next(iter(files), None)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

@@ -18,14 +18,19 @@ def test_columns(folder, write, row):
     table = results("tams")
     assert list(table) == [
         *("node", "id", "mass", "age", "state", "verdict", "reason", "elapsed", "core_hours"),
-        *("job", "commit", "base", "run_directory", "path", "outputs", "launch", "note"),
+        *("job", "commit", "base", "date", "run_directory", "path", "outputs", "launch", "note"),
     ]
     assert table.loc[0, ["node", "state", "job"]].to_list() == [
         "sweeps.py::tams[a]",
         "COMPLETED",
         "123",
     ]
-    assert table.attrs == {"dimensions": [["mass"]], "parameters": ["mass"], "measures": ["age"]}
+    assert table.attrs == {
+        "dimensions": [["mass"]],
+        "parameters": ["mass"],
+        "measures": ["age"],
+        "config": [],
+    }
     assert not isinstance(table.index, pd.MultiIndex)
 
 

@@ -15,7 +15,7 @@ PACKAGE = "pytest_remex"
 PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
 BEGIN = "<!-- rooms: made by tools/draw_rooms.py; `make docs` draws it again -->\n"
 END = "<!-- end of rooms -->\n"
-EVERYWHERE = {"errors", "model", "names", "io", "common"}
+EVERYWHERE = {"errors", "model", "names", "io", "temporary", "common"}
 """The words and the shared room, which nearly every other one imports: drawn without arrows."""
 
 

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from pytest_remex import temporary
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.pipeline import WantedRun, wanted_upstreams
 from pytest_remex.collect.removal import job_with_removal, read_removal
@@ -184,7 +185,7 @@ class StatusMode(LookingMode):
         """Return a job's progress, as a hook reads it from its output."""
         if node not in self._items or not self._config.hook.pytest_remex_progress.get_hookimpls():
             return None
-        with TemporaryDirectory() as folder:
+        with TemporaryDirectory(prefix=temporary.prefix("output")) as folder:
             output = Path(folder) / "output"
             output.write_text(text, "utf-8", "replace")
             experiment = experiment_of(self._items[node], output.parent)

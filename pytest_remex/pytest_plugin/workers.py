@@ -22,6 +22,7 @@ import pytest
 from execnet import XSpec
 from xdist.workermanage import NodeManager, WorkerController
 
+from pytest_remex import temporary
 from pytest_remex.collect.pipeline import CollectedRun
 from pytest_remex.pytest_plugin.handover import DIED, Task, append_runs
 from pytest_remex.pytest_plugin.items import WORKER_INPUT
@@ -52,7 +53,7 @@ class JudgingProcesses:
         self._config = session.config
         self._number = number
         self._tell = tell
-        self._folder = tempfile.TemporaryDirectory(prefix="remex-judging-")
+        self._folder = tempfile.TemporaryDirectory(prefix=temporary.prefix("judging"))
         self._task = Task(collect, Path(self._folder.name) / "runs.jsonl")
         self._events: SimpleQueue[tuple[str, dict[str, Any]]] = SimpleQueue()
         self._manager: NodeManager | None = None

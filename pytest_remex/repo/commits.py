@@ -22,8 +22,9 @@ from pytest_remex.experiment import Experiment
 from pytest_remex.io import AGAIN
 from pytest_remex.model import Commit
 from pytest_remex.point_ids import full_id
-from pytest_remex.repo.git import Git, Process, is_alive
+from pytest_remex.repo.git import Git, Process
 from pytest_remex.repo.trees import Edit, ObjectHash, Tree, TreeEntry
+from pytest_remex.temporary import is_alive
 
 IDENTITY = "pytest-remex <pytest-remex@localhost>"
 REFS = "refs/remex-commits/"

@@ -20,6 +20,7 @@ from typing import IO, NoReturn
 
 import git
 
+from pytest_remex import temporary
 from pytest_remex.common import git_environment
 from pytest_remex.common.paths import unplaceable
 from pytest_remex.common.redact import redact
@@ -231,7 +232,7 @@ class Git:
     ) -> None:
         """Refuse files whose stored form differs from the checked-out file."""
         names = "".join(f"{path}\0" for path in paths).encode(errors="surrogateescape")
-        with tempfile.TemporaryDirectory(prefix="remex-index-") as folder:
+        with tempfile.TemporaryDirectory(prefix=temporary.prefix("index")) as folder:
             # Attributes from the base commit, not from the work tree or the user's index.
             index = {"GIT_INDEX_FILE": f"{folder}/index", "GIT_ATTR_NOSYSTEM": "1"}
             self.run("read-tree", base, env=index)
@@ -319,17 +320,6 @@ def _filtered(top: Path, path: str, name: str) -> str:
         f"filters of .gitattributes are not supported; commit the file itself, or keep it on the "
         f"cluster and name its path in the config"
     )
-
-
-def is_alive(pid: int) -> bool:
-    """Return whether a process is running on this machine."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _start(folder: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> Process:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pytest_remex import temporary
 from pytest_remex.common.paths import unplaceable
 from pytest_remex.errors import RepositoryError, SweepError
 from pytest_remex.experiment import Experiment
@@ -126,7 +127,9 @@ class Workspace:
         self.base = base
         self.branch = branch
         self.scratch = Scratch(repository, base)
-        self._objects = None if kept else tempfile.TemporaryDirectory(prefix="remex-objects-")
+        self._objects = (
+            None if kept else tempfile.TemporaryDirectory(prefix=temporary.prefix("objects"))
+        )
         quarantine = Path(self._objects.name) if self._objects else None
         self.committer = Committer(repository, base, self.scratch.files, quarantine)
         self._shows = shows

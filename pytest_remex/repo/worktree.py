@@ -11,16 +11,13 @@ contents, and nothing behind a link is read.
 from __future__ import annotations
 
 import os
-import re
-import socket
 import stat
 import tempfile
 from collections.abc import Collection, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_remex.common.files import remove_tree
+from pytest_remex import temporary
 from pytest_remex.errors import SweepError
 from pytest_remex.repo.files import (
     Signature,
@@ -31,13 +28,11 @@ from pytest_remex.repo.files import (
     signature,
     within,
 )
-from pytest_remex.repo.git import Git, is_alive
+from pytest_remex.repo.git import Git
 
 PINNED = 1_000_000_007_123_456_789
 """The modification time (ns) of every unchanged file; nothing else sets this one."""
 
-PREFIX = "remex-scratch-"
-"""Prefix of the folders of scratch checkouts; host and process id follow."""
 POINTER = b".git"
 """The file in the checkout by which git finds the repository."""
 SURROGATES = "surrogateescape"
@@ -52,9 +47,9 @@ class Worktree:
     """
 
     def __init__(self, repository: Git, base: str) -> None:
-        remove_stale()
-        self.home = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{socket.gethostname()}-{os.getpid()}-"))
-        self.path = self.home / f"{PREFIX}{self.home.name[-8:]}"
+        temporary.remove_abandoned()
+        self.home = Path(tempfile.mkdtemp(prefix=temporary.prefix("scratch")))
+        self.path = self.home / f"remex-scratch-{self.home.name[-8:]}"
         self.path.mkdir()
         folder = self.home / "git"
         _make_repository(folder, self.path, repository, base)
@@ -80,7 +75,7 @@ class Worktree:
 
     def remove(self) -> None:
         """Remove the checkout and its repository."""
-        _remove(self.home)
+        temporary.remove(self.home)
 
     def _identify_home(self) -> tuple[int, int]:
         mode, *_, inode = folder_signature(os.fsencode(self.home))
@@ -113,28 +108,6 @@ def _in_quotes(path: bytes) -> bytes:
     for special, written in ((b"\\", b"\\\\"), (b'"', b'\\"'), (b"\n", b"\\n"), (b"\t", b"\\t")):
         path = path.replace(special, written)
     return b'"' + path + b'"'
-
-
-def remove_stale() -> None:
-    """Remove this user's checkouts that killed pytests on this machine left behind."""
-    pattern = re.compile(rf"{PREFIX}{re.escape(socket.gethostname())}-(\d+)-[^/]+")
-    with os.scandir(tempfile.gettempdir()) as entries:
-        ours = [entry for entry in entries if pattern.fullmatch(entry.name)]
-    for entry in ours:
-        owner = pattern.fullmatch(entry.name)
-        with suppress(FileNotFoundError):  # another pytest removes it too
-            is_ours = entry.stat(follow_symlinks=False).st_uid == os.getuid()
-            if owner and is_ours and not is_alive(int(owner[1])):
-                _remove(Path(entry.path))
-
-
-def _remove(home: Path) -> None:
-    """Remove a checkout and the folder around it; no link is followed."""
-    if home.is_symlink():
-        home.unlink()
-    else:
-        with suppress(OSError):
-            remove_tree(home)
 
 
 class _SavedFile:

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from pytest_remex import temporary
 from pytest_remex.errors import RemoteError, UnreachableError
 from pytest_remex.io import AGAIN
 from pytest_remex.transport.base import NoChannelError, last_lines
@@ -223,10 +224,10 @@ def _log_in(
 
 
 def _socket_folder() -> Path:
-    folder = tempfile.mkdtemp(prefix="remex-ssh-")
+    folder = tempfile.mkdtemp(prefix=temporary.prefix("ssh"))
     if len(os.fsencode(folder)) > _LONGEST_PATH:
         Path(folder).rmdir()
-        folder = tempfile.mkdtemp(prefix="remex-ssh-", dir="/tmp")
+        folder = tempfile.mkdtemp(prefix=temporary.prefix("ssh"), dir=temporary.SHORT)
     return Path(folder)
 
 

@@ -41,8 +41,7 @@ def test_chain(user, cluster, proxy, chance, tally, number):
         let_go(user)
     before = Snapshot.of(user.repository)
     with tally.case(f"{victim} hit while launching a chain ({grouping})") as case:
-        for _ in range(chance.randint(1, MOST)):
-            moment = Moment.of_a_launch(chance, EXPERIMENTS)
+        for moment in Moment.of_launches(chance, EXPERIMENTS, MOST):
             case.injected(disturb(user, moment, hit, "--remex-submit", *options))
         user.submit(*options)
         let_go(user)
@@ -69,8 +68,7 @@ def test_retry(user, cluster, proxy, chance, tally, number):
     if chance.random() < 0.5:  # else only the retry itself learns how the jobs ended
         user.pytest("--remex-status").told()
     with tally.case(f"{victim} hit while retrying a chain ({grouping})") as case:
-        for _ in range(chance.randint(1, MOST)):
-            moment = Moment.of_a_launch(chance, EXPERIMENTS // 2)
+        for moment in Moment.of_launches(chance, EXPERIMENTS // 2, MOST):
             hit = hits(user, cluster, proxy)[victim]
             case.injected(disturb(user, moment, hit, *options))
         user.pytest(*options).well()
@@ -92,8 +90,7 @@ def test_replicates(user, cluster, proxy, chance, tally, number):
     before = Snapshot.of(user.repository)
     user.submit(*options)
     with tally.case(f"{victim} hit while adding replicates ({grouping})") as case:
-        for _ in range(chance.randint(1, MOST)):
-            moment = Moment.of_a_launch(chance, EXPERIMENTS)
+        for moment in Moment.of_launches(chance, EXPERIMENTS, MOST):
             hit = hits(user, cluster, proxy)[victim]
             case.injected(disturb(user, moment, hit, "--remex-submit", "--remex-again", *options))
         user.submit(*options)

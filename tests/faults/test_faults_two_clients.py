@@ -47,9 +47,8 @@ def test_killed_in_turns(user, other, cluster, chance, tally, number):
             each.batches(1)
     befores = [Snapshot.of(each.repository) for each in clients]
     with tally.case("kills of two clients in turns") as case:
-        for _ in range(chance.randint(1, MOST)):
+        for moment in Moment.of_launches(chance, EXPERIMENTS, MOST):
             someone, grouping = chance.choice(clients), chance.choice([*GROUPINGS])
-            moment = Moment.of_a_launch(chance, EXPERIMENTS)
             arguments = ("--remex-submit", *GROUPINGS[grouping])
             case.injected(disturb(someone, moment, someone.kill, *arguments))
             if chance.random() < 0.25:

@@ -50,8 +50,7 @@ def test_launch(user, cluster, strike, chance, tally, number):
         user.batches(1)
     before = Snapshot.of(user.repository)
     with tally.case(f"{victim} hit while launching ({grouping})") as case:
-        for _ in range(chance.randint(1, MOST)):
-            moment = Moment.of_a_launch(chance, EXPERIMENTS)
+        for moment in Moment.of_launches(chance, EXPERIMENTS, MOST):
             hit = lambda: strike(victim)  # noqa: E731
             case.injected(disturb(user, moment, hit, "--remex-submit", *options))
         user.submit(*options)

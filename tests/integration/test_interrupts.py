@@ -25,6 +25,21 @@ def write(self, objects):
 Journal._append = write
 """
 
+PATCH = """
+import os
+import signal
+from pytest_remex.repo.workspace import Workspace
+
+prepare = Workspace.prepare
+
+def killed(*arguments):
+    if os.environ.get("KILL_AT") == "patch":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return prepare(*arguments)
+
+Workspace.prepare = killed
+"""
+
 SLOW = """
 import pathlib
 import time
@@ -116,6 +131,22 @@ def test_renamed_after_a_crash(project):
     project.edit("sweeps.py", "def grid", "def new_name")
     assert project.pytest("--remex-submit").ret == 0
     ran_once(project)
+
+
+@pytest.mark.parametrize("mode", [(), ("--remex-plan",), ("--remex-submit",)], ids=str)
+def test_killed_in_a_patch(project, tmp_path, mode):
+    """What a pytest that was killed left among temporary files is removed by the next one."""
+    area = tmp_path / "temporary"
+    area.mkdir()
+    project.write("conftest.py", PATCH)
+    killed = project.start("sweeps.py", *mode, KILL_AT="patch", TMPDIR=str(area))
+    killed.communicate(timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    assert list(area.iterdir()) != []
+    dry_run = project.start("sweeps.py", TMPDIR=str(area))
+    dry_run.communicate(timeout=60)
+    assert dry_run.returncode == 0
+    assert list(area.iterdir()) == []
 
 
 def test_interrupt_finishes_the_batch(project):

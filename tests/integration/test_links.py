@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_remex.temporary import prefix
+
 PRECIOUS = "#!/bin/sh of the user:"
 
 SWEEP = """
@@ -271,10 +273,11 @@ def test_a_killed_pytest_left_a_link(project, outside):
     ended = subprocess.Popen(["true"])
     ended.wait()
     scratch = Path(tempfile.gettempdir())
-    home = scratch / f"remex-scratch-{os.uname().nodename}-{ended.pid}-abcdefgh"
+    named = prefix("scratch").replace(f"-{os.getpid()}-", f"-{ended.pid}-")
+    home = scratch / f"{named}abcdefgh"
     home.mkdir()
     (home / "remex-scratch-abcdefgh").symlink_to(outside)
-    replaced = scratch / f"remex-scratch-{os.uname().nodename}-{ended.pid}-ijklmnop"
+    replaced = scratch / f"{named}ijklmnop"
     replaced.symlink_to(outside)
     before = content(outside)
     project.pytest("sweeps.py").assert_outcomes(passed=3)

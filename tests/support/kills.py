@@ -54,6 +54,19 @@ class Moment:
         count = random.randint(1, experiments) if several else int(bool(state))
         return cls(state, count, random.uniform(0, 0.3 if state else 1.5))
 
+    @classmethod
+    def of_launches(cls, random: random.Random, experiments: int, most: int) -> list[Moment]:
+        """Draw moments of one to `most` launches in a row.
+
+        A launch that continues another comes to few states: a time after its start hits it more
+        often.
+        """
+        later = range(random.randint(0, most - 1))
+        return [
+            cls.of_a_launch(random, experiments),
+            *(cls("", 0, random.uniform(0.3, 2.5)) for _ in later),
+        ]
+
     def wait(
         self,
         user: User,

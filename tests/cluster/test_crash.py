@@ -28,6 +28,7 @@ CUTS = [
 """Shares of a submit's bytes: in the login, in opening a channel, in the agent's work."""
 ARRAY = ("--remex-array",)
 PACK = ("--remex-pack=2",)
+AGAINST = "--remex-against=v1.2"
 
 
 @pytest.fixture
@@ -45,6 +46,23 @@ def test_killed_at_each_edge(user, cluster, before, options, jobs):
         kill_at(user, state, 1, *options)
     user.submit(*options)
     _assert_launched(user, cluster, before, jobs)
+
+
+@pytest.mark.parametrize("changed", ["inlist_project", "README"])
+def test_killed_between_two_bases(user, cluster, changed):
+    """Both sides of a comparison, killed within each and between them, are sent once each."""
+    git(user.repository, "tag", "v1.2")
+    text = (user.repository / changed).read_text()
+    user.project.commit({changed: text + "! changed\n"})
+    before = Snapshot.of(user.repository)
+    for state, count in (("COMMITTED", 4), ("PUSHING", 2), ("HELD", 2), ("TIDIED", 1)):
+        kill_at(user, state, count, AGAINST)
+    user.submit(AGAINST)
+    assert_ran_once(user, cluster, 3 if changed == "README" else 6)  # no job reads README
+    assert_clean(user, before)
+    assert user.collect(AGAINST).well().text.count(" PASSED ") == 6
+    for options in ((), ("--remex-base=v1.2",)):
+        assert user.collect(*options).well().text.count(" PASSED ") == 3
 
 
 @pytest.mark.parametrize("batch", [1, 3])

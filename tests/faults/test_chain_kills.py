@@ -1,10 +1,11 @@
-"""A chain of stages under kills: each run is made once, after its upstream."""
+"""Chains, replicates and comparisons under kills: each run is made once, after its upstream."""
 
 from __future__ import annotations
 
 import pytest
 from support.invariants import Snapshot, assert_clean, assert_ran_once
 from support.kills import Moment, disturb, kill_agents
+from support.projects import git
 from support.proxy import Proxy
 from support.stages import let_go, mend, runs_of, write_chain
 
@@ -12,6 +13,7 @@ GROUPINGS = {"plain": (), "array": ("--remex-array",), "pack": ("--remex-pack=2"
 VICTIMS = ("client", "agent", "link")
 EXPERIMENTS = 6
 STAGES = ("birth", "evolve", "death")
+AGAINST = "--remex-against=v1.2"
 MOST = 3
 """Faults in a row, before the command is left alone."""
 
@@ -98,4 +100,31 @@ def test_replicates(user, cluster, proxy, chance, tally, number):
         case.check(user, known)
         assert_ran_once(user, cluster, known)
         assert user.collect().well().text.count(" PASSED ") == known
+        assert_clean(user, before)
+
+
+def test_against(user, cluster, proxy, chance, tally, number):
+    """A chain that is sent on two bases, and hit up to three times, runs once on each."""
+    victim = VICTIMS[number % len(VICTIMS)]
+    grouping = list(GROUPINGS)[number // len(VICTIMS) % len(GROUPINGS)]
+    options = ("--remex-submit", AGAINST, *GROUPINGS[grouping])
+    write_chain(user, how="well")
+    let_go(user)
+    git(user.repository, "tag", "v1.2")
+    is_same = chance.random() < 0.3  # no job reads README: both bases share each run
+    user.project.commit({"README" if is_same else "code": "changed\n"})
+    before = Snapshot.of(user.repository)
+    with tally.case(f"{victim} hit while both sides of a comparison are sent ({grouping})") as case:
+        for _ in range(chance.randint(1, MOST)):
+            moment = Moment.of_a_launch(chance, 2 * EXPERIMENTS)
+            hit = hits(user, cluster, proxy)[victim]
+            case.injected(disturb(user, moment, hit, *options))
+        user.pytest(*options).well()
+        cluster.wait()
+        known = EXPERIMENTS if is_same else 2 * EXPERIMENTS
+        case.check(user, known)
+        assert_ran_once(user, cluster, known)
+        assert user.collect(AGAINST).well().text.count(" PASSED ") == 2 * EXPERIMENTS
+        for other in ((), ("--remex-base=v1.2",)):
+            assert user.collect(*other).well().text.count(" PASSED ") == EXPERIMENTS
         assert_clean(user, before)

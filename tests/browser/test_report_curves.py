@@ -60,6 +60,39 @@ def test_curves_take_the_colour_of_any_parameter(show):
     assert len(colours) == 2
 
 
+def test_curves_of_two_versions(show):
+    """A point on two versions is two curves of their own colour; of more points, two dashes."""
+    page = waves()
+    numbers = {"resolution": [16, 32, 64, 128], "courant": [0.2, 0.4, 0.8]}
+    rows = [
+        dataclasses.replace(
+            row,
+            node=row.node.partition("waves")[0] + "-".join(f"{k}={row.values[k]}" for k in numbers),
+            values={
+                "version": {"upwind": "today", "lax": "v1.2"}[row.values["scheme"]],
+                **{name: value for name, value in row.values.items() if name != "scheme"},
+            },
+        )
+        for row in page.rows
+    ]
+    report = show(waves(dimensions=("version", *numbers), rows=rows))
+    report.tab("Curves")
+    assert report.chosen()["Dashes"] == "version"
+    report.search("resolution=64-courant=0.4")
+    looks = [(one["name"], one["lineStyle"]["type"]) for one in report.series("line")]
+    assert looks == [("version=today", "solid"), ("version=v1.2", "dashed")]
+    assert len({one["color"] for one in report.series("line")}) == 2
+    entries = report.figure()["legend"][0]["data"]
+    assert [entry["name"] for entry in entries] == [name for name, _ in looks]
+    assert entries[0]["icon"] != entries[1]["icon"]
+    report.search("courant=0.4")
+    lines = report.series("line")
+    assert [one["lineStyle"]["type"] for one in lines] == ["solid"] * 4 + ["dashed"] * 4
+    assert [one["color"] for one in lines[:4]] == [one["color"] for one in lines[4:]]
+    report.choose("Dashes", "none")
+    report.until(lambda: {one["lineStyle"]["type"] for one in report.series("line")} == {"solid"})
+
+
 def test_a_curve_runs_as_its_sweep_says(show):
     """Of several curves one is chosen; a reversed axis is reversed; observed data lies over it."""
     curves = [

@@ -3,6 +3,11 @@
 const MOST_CURVES = 200;
 const MOST_NAMED = 40; // curves, at most, of which each has a name in the legend
 const CURVES = new Map();
+const DASHES = [
+  { type: "solid", icon: "roundRect" },
+  { type: "dashed", icon: "path://M0,0h7v4h-7z M9,0h7v4h-7z" },
+  { type: "dotted", icon: "path://M0,0h4v4h-4z M6,0h4v4h-4z M12,0h4v4h-4z" },
+];
 
 // The curves of a name, unpacked once: {row, x, y} each.
 function curvesOf(described) {
@@ -46,6 +51,11 @@ function shades(column, rows) {
   return { of: (row) => mixed(part(row)), bar: { ...scale, low, high } };
 }
 
+// The lines of curves by a column: solid, dashed or dotted.
+function dashesOf(column) {
+  return (row) => DASHES[column ? Math.max(column.levels.indexOf(column.values[row]), 0) % DASHES.length : 0];
+}
+
 async function curvesView(selection, place) {
   const described = readJson("curves");
   const overlays = readJson("figures").overlays;
@@ -54,8 +64,8 @@ async function curvesView(selection, place) {
   all = await curvesOf(one());
   let loaded = one();
   const view = figureView(selection, place, () => {}, {
-    names: ["tint"],
-    controls: ({ tint }) => [
+    names: ["tint", "dashes"],
+    controls: ({ tint, dashes }) => [
       chooser(
         "Curve",
         described.map(({ name }) => [name, name]),
@@ -68,15 +78,23 @@ async function curvesView(selection, place) {
         (tint ?? firstTint(selection))?.key ?? "",
         (key) => selection.set({ tint: key || "none" }),
       ),
+      chooser(
+        "Dashes",
+        [["", "none"], ...dashColumns(selection).map(({ key, title }) => [key, title])],
+        dashesChosen(selection, dashes)?.key ?? "",
+        (key) => selection.set({ dashes: key || "none" }),
+      ),
       checkbox("log x", selection.state.v.curvelogx === true, (on) => selection.set({ curvelogx: on })),
       checkbox("log y", selection.state.v.curvelogy === true, (on) => selection.set({ curvelogy: on })),
       checkbox("only ticked", selection.state.v.curveticked === true, (on) =>
         selection.set({ curveticked: on }),
       ),
     ],
-    build: ({ tint }, theme, total) => {
+    build: ({ tint, dashes }, theme, total) => {
       const by = selection.state.v.tint === "none" ? null : (tint ?? firstTint(selection));
-      return curvesOption(selection, { described: one(), all, tint: by, overlays }, theme, total);
+      const dashed = dashesChosen(selection, dashes);
+      const shown = { described: one(), all, overlays, tint: by, chosen: Boolean(tint), dashes: dashed };
+      return curvesOption(selection, shown, theme, total);
     },
   });
   const update = () => {
@@ -95,17 +113,33 @@ function firstTint(selection) {
   return selection.byKey.get(firstFigure(selection).x) ?? null;
 }
 
-function curvesOption(selection, { described, all, tint, overlays }, theme, total) {
+// The columns with so few values that the lines of each can differ.
+function dashColumns(selection) {
+  return figureColumns(selection).filter(({ levels }) => levels.length <= DASHES.length);
+}
+
+// The column that is chosen for dashes; at first a parameter of words, such as a version.
+function dashesChosen(selection, chosen) {
+  if (selection.state.v.dashes === "none") return null;
+  const words = dashColumns(selection).filter((one) => one.kind === "dimension" && !one.numeric);
+  return chosen ?? words[0] ?? null;
+}
+
+function curvesOption(selection, { described, all, overlays, tint, chosen, dashes }, theme, total) {
   const { v } = selection.state;
   const wanted = all.filter(({ row }) => selection.has(row) && (!v.curveticked || selection.ticked.has(row)));
   const drawn = wanted.length > MOST_CURVES ? sample(wanted, MOST_CURVES) : wanted;
   const rows = drawn.map(({ row }) => row);
-  const { of, bar } = shades(tint, rows);
+  // a colour that nobody chose is to tell curves apart
+  const alike = !chosen && tint && new Set(rows.map((row) => tint.values[row])).size === 1;
+  const { of, bar } = shades(alike ? null : tint, rows);
+  const lineOf = dashesOf(dashes);
   const lines = drawn.map(({ row, x, y }, place) =>
     lineSeries(differing(selection, row, rows), x, y, {
       color: of(row, place),
       row,
       width: selection.ticked.has(row) ? 3 : 1.5,
+      type: lineOf(row).type,
     }),
   );
   const laid = overlays
@@ -113,6 +147,7 @@ function curvesOption(selection, { described, all, tint, overlays }, theme, tota
     .map((one) => overlaySeries(one, theme));
   const told = lines.length <= MOST_NAMED ? [...lines, ...laid] : laid;
   const names = [...new Set(told.map(({ name }) => name))];
+  const icons = new Map(lines.map(({ name }, place) => [name, lineOf(rows[place]).icon]));
   const scale = bar && lines.length > MOST_NAMED;
   const beside = curvesLegend(names, theme, total, scale);
   const dimension = { dimension: 3, seriesIndex: lines.length + laid.length };
@@ -133,7 +168,11 @@ function curvesOption(selection, { described, all, tint, overlays }, theme, tota
         gap: 28,
       }),
       yAxis: curveAxis(described.yLabel, { log: v.curvelogy === true, theme, gap: 48 }),
-      legend: { ...beside.legend, ...LINES },
+      legend: {
+        ...beside.legend,
+        ...LINES,
+        data: names.map((name) => ({ name, icon: icons.get(name) ?? LINES.icon })),
+      },
       visualMap: scale ? { ...colourBar(tint, theme, bar, dimension), ...beside.bar } : undefined,
       tooltip: tooltip(selection, theme, [], ({ seriesIndex }) => drawn[seriesIndex]?.row),
       series: [...lines, ...laid, { type: "scatter", data: [], silent: true }],
@@ -161,7 +200,7 @@ function curvesLegend(names, theme, { width, height }, scale) {
   return { legend, right: 12, room: top - height + room, bar: flatBar(height) };
 }
 
-function lineSeries(name, x, y, { color, row, width = 1.5, dashed = false }) {
+function lineSeries(name, x, y, { color, row, width = 1.5, type = "solid" }) {
   return {
     type: "line",
     name,
@@ -169,7 +208,7 @@ function lineSeries(name, x, y, { color, row, width = 1.5, dashed = false }) {
     showSymbol: false,
     connectNulls: false,
     color,
-    lineStyle: { width, color, type: dashed ? "dashed" : "solid" },
+    lineStyle: { width, color, type },
     itemStyle: { color },
     emphasis: { focus: "series" },
     triggerLineEvent: true,

@@ -15,7 +15,7 @@ from pytest_remex.model import Commit
 from pytest_remex.records.copies import check_names
 from pytest_remex.records.fields import variant_to_json
 from pytest_remex.records.index import RecordedRun
-from pytest_remex.records.launch import Launch, whoami
+from pytest_remex.records.launch import whoami
 from pytest_remex.records.schema import RunRecord
 from pytest_remex.records.store import LaunchRecord, record_path
 
@@ -117,20 +117,9 @@ def run_of_claim(taken: TakenBy, request: SubmitRequest, run: RunRecord, home: P
         RecordError: The claim has a name that pytest-remex would never write.
 
     """
-    claim, sweep = taken.claim, request.prepared.experiment.sweep
-    launch = Launch(
-        id=claim.launch,
-        token=claim.token,
-        name=sweep.name,
-        branch=request.prepared.variant.branch_of(sweep.branch),
-        base=claim.base,
-        base_config=sweep.base_config,
-        fetch=sweep.fetch,
-        config_files=sweep.config_files,
-        remote=request.remote,
-        by=claim.by,
-        variant=request.prepared.variant,
-    )
+    claim = taken.claim
+    launch = request.launch(claim.launch, claim.token)
+    launch = replace(launch, base=claim.base, by=claim.by)
     there = replace(
         run,
         commit=Commit(claim.sha, claim.tree, claim.base),

@@ -5,20 +5,15 @@ A retry depends on the state of the last job, which one query determines for a w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 from pytest_remex.collect.manifest import is_only_elsewhere, read_judged, read_outputs
-from pytest_remex.collect.pipeline import WantedRun, collect
-from pytest_remex.collect.query import QueryOptions, query
+from pytest_remex.collect.query import query
 from pytest_remex.collect.removal import read_removal
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RemexError
-from pytest_remex.hookspecs import ContinueProbe
-from pytest_remex.interaction import Progress
-from pytest_remex.launch.continuation import ENDED_EARLY, EndedEarly, FailedProbe, list_files
 from pytest_remex.launch.options import LaunchOptions, Resubmit
 from pytest_remex.launch.recognition import EarlierRun
 from pytest_remex.launch.session import is_same_place, reached_by
@@ -247,52 +242,3 @@ class JobStates:
             self._jobs |= query(reached_by(runs), self._connect)
         except RemexError as error:
             self.problems[place] = str(error)
-
-
-class Retries:
-    """Decide whether runs are retried: one query for all, one fetch for those ended early.
-
-    `probes` are what extensions want to list for runs, by run directory; `folder` is for fetched
-    outputs. With `certain`, a job counts as forgotten only if the controller itself was asked about
-    it.
-
-    Raises `RemoteError` if the remote cannot be queried, and `RecordError` if the answer cannot be
-    recorded.
-    """
-
-    def __init__(  # noqa: PLR0913 - where to ask, what, and how sure the answer must be
-        self,
-        runs: Sequence[RecordedRun],
-        probes: Mapping[str, ContinueProbe | FailedProbe],
-        connect: Connect,
-        folder: Path,
-        progress: Progress,
-        *,
-        certain: bool = False,
-    ) -> None:
-        self._jobs = query(runs, connect, QueryOptions(certain=certain))
-        early = [run for run in runs if self._job(run).state in ENDED_EARLY]
-        wanted = [WantedRun.as_launched(run) for run in early]
-        fetched = collect(wanted, connect, folder, progress) if early else []
-        self._ended_early: Mapping[str, EndedEarly] = {
-            each.collected.run.directory: each for each in list_files(fetched, probes, connect)
-        }
-
-    def decide(self, known: KnownRuns, options: LaunchOptions) -> Decision:
-        """Return what submit does with an experiment whose run was queried."""
-        return decide(known, options, self._job(known.asked) if known.asked else None)
-
-    def has_ended(self, known: KnownRuns) -> bool:
-        """Return whether the job of an experiment's run has ended, well or not."""
-        return known.asked is not None and self._job(known.asked).state.ended
-
-    def recipe(self, known: KnownRuns) -> int:
-        """Return the recipe for a retry."""
-        return known.recipe_after(self._job(known.asked) if known.asked else None)
-
-    def ended_early(self, run: RecordedRun) -> EndedEarly | None:
-        """Return a run whose job was ended early, with its outputs; None for any other."""
-        return self._ended_early.get(run.run.directory)
-
-    def _job(self, run: RecordedRun) -> Job:
-        return self._jobs[run.run.directory]

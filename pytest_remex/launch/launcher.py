@@ -19,10 +19,9 @@ from pytest_remex.interaction import Progress
 from pytest_remex.io import writing
 from pytest_remex.launch import pipeline
 from pytest_remex.launch.claims import run_of_claim, wanted_claim
-from pytest_remex.launch.naming import named_today
 from pytest_remex.launch.options import Folders, Grouping
 from pytest_remex.launch.pipeline import clean_up_after_crashes
-from pytest_remex.launch.recognition import EarlierRun, Recognizer
+from pytest_remex.launch.recognition import EarlierRun, Recognizer, named_today
 from pytest_remex.launch.session import (
     LaunchSession,
     Services,
@@ -314,7 +313,7 @@ class Launcher:
     def _committed(self, requests: Sequence[SubmitRequest]) -> pipeline.Batch:
         session = self._session(requests[0])
         runs = [_run_of(session, request) for request in requests]
-        session.befores |= {each.sha: each.before for each in requests if each.before}
+        session.dependencies |= {each.sha: each.dependency for each in requests if each.dependency}
         pairs = zip(requests, runs, strict=True)
         wanted = [wanted_claim(session, request, run) for request, run in pairs]
         made = {request.prepared.commit.sha for request in requests}
@@ -344,18 +343,18 @@ def _by_launch(requests: Sequence[SubmitRequest]) -> list[list[int]]:
 
 
 def _run_of(session: LaunchSession, request: SubmitRequest) -> RunRecord:
-    before = request.before.run if request.before else None
+    upstream = request.dependency.run if request.dependency else None
     if request.resumed:
         run = request.resumed.run
         if run.job_number > session.runs[run.commit.sha].job_number:
             session.add([run])
-        if before and run.upstream != before and run.stage not in MAY_HAVE_JOB:
-            run = replace(run, upstream=before)
+        if upstream and run.upstream != upstream and run.stage not in MAY_HAVE_JOB:
+            run = replace(run, upstream=upstream)
             session.introduce_again(run)
         return run
     launch, sha = session.launch, request.prepared.commit.sha
     run = _new_run(request.prepared, names.run_directory(launch.branch, launch.id, sha))
-    return replace(run, upstream=before)
+    return replace(run, upstream=upstream)
 
 
 def _new_run(prepared: Prepared, directory: str) -> RunRecord:

@@ -1,7 +1,9 @@
-"""The states of an experiment on its way to a job; `submitter` draws them."""
+"""The states of an experiment on its way to a job, which `submitter` draws, and their reasons."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -10,6 +12,10 @@ from pytest_remex.launch.recognition import EarlierRun
 from pytest_remex.launch.session import SubmitRequest
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import RunRecord, Stage
+from pytest_remex.repo.workspace import Prepared
+
+SHOWN = 5
+"""The most changed files that a message names."""
 
 
 def unjudged_text(count: int) -> str:
@@ -174,3 +180,56 @@ class Candidate:
             case State.UNKNOWN:
                 return bool(self.outcome.why)
         return True
+
+
+def moved_bases(
+    held: Iterable[tuple[Prepared, EarlierRun]], selected: Iterable[Prepared]
+) -> list[str]:
+    """Return a message for each sweep and base.
+
+    Args:
+        held: The experiments that are not submitted, with their points' runs.
+        selected: All experiments of the command.
+    """
+    totals = Counter(each.experiment.sweep.name for each in selected)
+    groups: dict[tuple[str, str, bool], list[tuple[Prepared, EarlierRun]]] = {}
+    for prepared, earlier in held:
+        base, is_known = earlier.recorded.launch.base, bool(earlier.changed)
+        key = prepared.experiment.sweep.name, base, is_known
+        groups.setdefault(key, []).append((prepared, earlier))
+    return [_message(totals[sweep], base, group) for (sweep, base, _), group in groups.items()]
+
+
+def _message(total: int, base: str, group: Sequence[tuple[Prepared, EarlierRun]]) -> str:
+    prepared, earlier = group[0]
+    short, today = base[:7], prepared.commit.base[:7]
+    those = "it" if len(group) == 1 else "them"
+    if not earlier.changed:
+        return (
+            f"{_counts(group, total)} on base {short}, and {'its' if len(group) == 1 else 'their'} "
+            f"commits no longer exist, here and there, so their inputs cannot be compared\n"
+            f"not sent: --remex-new-base sends {those}"
+        )
+    return (
+        f"{_counts(group, total)} on base {short}; since then changed: {_some(earlier.changed)}\n"
+        f'not sent: --remex-new-base sends {those} on {today}; branch="{short}" in '
+        f"@sweep(...) stays with that base; and if no job reads what changed, name it in the ini "
+        f"key remex_control"
+    )
+
+
+def _counts(group: Sequence[tuple[Prepared, EarlierRun]], total: int) -> str:
+    completed = sum(earlier.completed for _, earlier in group)
+    others = len(group) - completed
+    if not others:
+        return f"{completed} of these {total} completed"
+    if not completed:
+        return f"{others} of these {total} {'was' if others == 1 else 'were'} submitted"
+    more = f"{others} more {'was' if others == 1 else 'were'} submitted"
+    return f"{completed} of these {total} completed, and {more},"
+
+
+def _some(paths: Sequence[str]) -> str:
+    shown = [path if path.isprintable() else ascii(path) for path in paths[:SHOWN]]
+    more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
+    return ", ".join(shown) + more

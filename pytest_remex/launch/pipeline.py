@@ -239,7 +239,7 @@ def _submit_held(session: LaunchSession, shas: Sequence[str], progress: Progress
             each.request(
                 session.grouping,
                 scripts,
-                session.befores,
+                session.dependencies,
                 in_doubt=not session.in_doubt.isdisjoint(each.shas),
             )
             for each in submissions
@@ -279,7 +279,7 @@ def _submissions(session: LaunchSession, ready: Sequence[RunRecord]) -> list[Sub
     for run in session.runs.values():
         members.setdefault(run.submission, []).append(run)
     longest = session.connection.host().max_array_size or DEFAULT_ARRAY_SIZE
-    return form_submissions(ready, members, session.grouping, longest, session.befores)
+    return form_submissions(ready, members, session.grouping, longest, session.dependencies)
 
 
 def _release(session: LaunchSession, shas: Sequence[str]) -> None:

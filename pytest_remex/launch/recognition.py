@@ -1,12 +1,11 @@
 """Recognize experiments in the launch records: their own runs, and runs on another base.
 
-For a run on another base, a message says which inputs have changed since, and what to do.
+A run may be recorded under another name than the experiment has today.
 """
 
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from pytest_remex.errors import RepositoryError, SweepError
 from pytest_remex.model import Commit, Remote
 from pytest_remex.records.added import replicate_of
 from pytest_remex.records.index import RecordedRun, RunIndex
-from pytest_remex.records.schema import Stage
+from pytest_remex.records.schema import Event, Renamed, RunRecord, Shared, Stage
 from pytest_remex.repo.git import Git
 from pytest_remex.repo.identity import differing, read_input_tree
 from pytest_remex.repo.inputs import Inputs
@@ -27,8 +26,6 @@ from pytest_remex.repo.workspace import Prepared
 
 TIME = 19
 """Characters of the time at the end of a launch's id."""
-SHOWN = 5
-"""The most changed files that a message names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,54 +296,38 @@ def _is_lost(recorded: RecordedRun, sha: str, repository: Git) -> bool:
     return run.stage in begun and run.commit.sha != sha and not repository.has(run.commit.sha)
 
 
-def moved_bases(
-    held: Iterable[tuple[Prepared, EarlierRun]], selected: Iterable[Prepared]
-) -> list[str]:
-    """Return a message for each sweep and base.
+def named_today(recorded: RecordedRun, prepared: Prepared) -> tuple[RunRecord, list[Event]]:
+    """Return a run under an experiment's names, and what its record does not say of that yet.
 
     Args:
-        held: The experiments that are not submitted, with their points' runs.
-        selected: All experiments of the command.
+        recorded: The run.
+        prepared: The experiment, which has this run: maybe of another sweep, or of another variant
+            of the grid.
+
     """
-    totals = Counter(each.experiment.sweep.name for each in selected)
-    groups: dict[tuple[str, str, bool], list[tuple[Prepared, EarlierRun]]] = {}
-    for prepared, earlier in held:
-        base, is_known = earlier.recorded.launch.base, bool(earlier.changed)
-        key = prepared.experiment.sweep.name, base, is_known
-        groups.setdefault(key, []).append((prepared, earlier))
-    return [_message(totals[sweep], base, group) for (sweep, base, _), group in groups.items()]
+    run, events = recorded.run, list[Event]()
+    if not recorded.is_of(prepared.variant):
+        events.append(Shared(run.commit.sha, prepared.variant))
+    if not _is_named(run, prepared):
+        names = _names(prepared, recorded)
+        if not any(_is_named(alias, prepared) for alias in run.aliases):
+            events.append(names)
+        run = names.apply(run)
+    return run, events
 
 
-def _message(total: int, base: str, group: Sequence[tuple[Prepared, EarlierRun]]) -> str:
-    prepared, earlier = group[0]
-    short, today = base[:7], prepared.commit.base[:7]
-    those = "it" if len(group) == 1 else "them"
-    if not earlier.changed:
-        return (
-            f"{_counts(group, total)} on base {short}, and {'its' if len(group) == 1 else 'their'} "
-            f"commits no longer exist, here and there, so their inputs cannot be compared\n"
-            f"not sent: --remex-new-base sends {those}"
-        )
-    return (
-        f"{_counts(group, total)} on base {short}; since then changed: {_some(earlier.changed)}\n"
-        f'not sent: --remex-new-base sends {those} on {today}; branch="{short}" in '
-        f"@sweep(...) stays with that base; and if no job reads what changed, name it in the ini "
-        f"key remex_control"
+def _is_named(run: RunRecord | Renamed, prepared: Prepared) -> bool:
+    return (run.node, dict(run.point)) == (prepared.node, dict(prepared.experiment.point))
+
+
+def _names(prepared: Prepared, recorded: RecordedRun) -> Renamed:
+    """Return the event that sets a run's names to the experiment's current ones."""
+    sweep, launched = prepared.experiment.sweep.name, recorded.launch.name
+    return Renamed(
+        commit=recorded.run.commit.sha,
+        node=prepared.node,
+        id=prepared.experiment.id,
+        point=prepared.experiment.point,
+        parameters=prepared.parameters,
+        sweep=sweep if sweep != launched else "",
     )
-
-
-def _counts(group: Sequence[tuple[Prepared, EarlierRun]], total: int) -> str:
-    completed = sum(earlier.completed for _, earlier in group)
-    others = len(group) - completed
-    if not others:
-        return f"{completed} of these {total} completed"
-    if not completed:
-        return f"{others} of these {total} {'was' if others == 1 else 'were'} submitted"
-    more = f"{others} more {'was' if others == 1 else 'were'} submitted"
-    return f"{completed} of these {total} completed, and {more},"
-
-
-def _some(paths: Sequence[str]) -> str:
-    shown = [path if path.isprintable() else ascii(path) for path in paths[:SHOWN]]
-    more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
-    return ", ".join(shown) + more

@@ -15,8 +15,8 @@ from pytest_remex.common.claims import TakenBy
 from pytest_remex.common.records import LaunchOpened, OpenLaunch, RecordPart
 from pytest_remex.hookspecs import ContinueProbe
 from pytest_remex.interaction import one_line
-from pytest_remex.launch.before import Before
 from pytest_remex.launch.continuation import FailedProbe
+from pytest_remex.launch.dependency import Dependency
 from pytest_remex.launch.options import Grouping
 from pytest_remex.launch.push import Publisher, publisher_for, withdraw_from_origin
 from pytest_remex.launch.recognition import EarlierRun
@@ -41,8 +41,8 @@ class SubmitRequest:
     `resumed` is the run to resume, because its launch was interrupted or its job is continued.
     `retried` is the run whose job must have failed for a new run to be submitted, `probe` what
     extensions want to list for it; `earlier` is set if it is on another base. `over` is the newest
-    run of the experiment, which the new one follows, with `afresh` whatever became of it. `before`
-    is the run that it comes after.
+    run of the experiment, which the new one follows, with `afresh` whatever became of it.
+    `dependency` is the run that it comes after.
     """
 
     prepared: Prepared
@@ -54,7 +54,7 @@ class SubmitRequest:
     probe: ContinueProbe | FailedProbe | None = None
     over: RecordedRun | None = None
     afresh: bool = False
-    before: Before | None = None
+    dependency: Dependency | None = None
     recipes: Mapping[int, Prepared] = field(default_factory=dict)
     """The experiment prepared for a retry, by recipe number."""
 
@@ -66,6 +66,24 @@ class SubmitRequest:
     def on_new_base(self) -> bool:
         """Whether the retried run is on another base."""
         return self.earlier is not None and self.retried is self.earlier.recorded
+
+    def launch(self, name: str, token: str) -> Launch:
+        """Return the launch of this id that the request belongs to."""
+        prepared = self.prepared
+        sweep, variant = prepared.experiment.sweep, prepared.variant
+        return Launch(
+            id=name,
+            token=token,
+            name=sweep.name,
+            branch=variant.branch_of(sweep.branch),
+            base=prepared.commit.base,
+            base_config=sweep.base_config,
+            fetch=sweep.fetch,
+            config_files=sweep.config_files,
+            remote=self.remote,
+            by=whoami(),
+            variant=variant,
+        )
 
     @property
     def sha(self) -> str:
@@ -122,7 +140,7 @@ class LaunchSession:
     """The names of the claims of runs, by commit."""
     taken: dict[str, TakenBy] = field(default_factory=dict)
     """Other clients' claims on the same experiments, by commit."""
-    befores: dict[str, Before] = field(default_factory=dict)
+    dependencies: dict[str, Dependency] = field(default_factory=dict)
     """The upstreams of runs, by commit."""
     rate: float | None = None
     """The most sbatch per second; None for no limit."""
@@ -217,20 +235,9 @@ def begin(
     connection = services.connect(request.remote)
     ahead = timedelta()
     while True:
-        launch = Launch(
-            id=names.launch_id(sweep.name, datetime.now().astimezone() + ahead),
-            token=secrets.token_hex(8),
-            name=sweep.name,
-            branch=workspace.branch,
-            base=base,
-            base_config=sweep.base_config,
-            fetch=sweep.fetch,
-            config_files=sweep.config_files,
-            remote=request.remote,
-            note=one_line(note),
-            by=whoami(),
-            variant=request.prepared.variant,
-        )
+        name = names.launch_id(sweep.name, datetime.now().astimezone() + ahead)
+        launch = request.launch(name, secrets.token_hex(8))
+        launch = replace(launch, branch=workspace.branch, note=one_line(note))
         # all other names of this launch are shorter than this one
         names.run_directory(launch.branch, launch.id, request.prepared.commit.sha)
         try:

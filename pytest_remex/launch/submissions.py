@@ -14,13 +14,19 @@ from rich import filesize
 from pytest_remex.common import parts
 from pytest_remex.errors import SweepError
 from pytest_remex.interaction import counted
-from pytest_remex.launch.before import Before, clusters_of, dependency_of, fits_array, key_of
+from pytest_remex.launch.dependency import (
+    Dependency,
+    clusters_option,
+    dependency_option,
+    fits_array,
+    waiting_key,
+)
 from pytest_remex.launch.options import Grouping, GroupingKind
 from pytest_remex.records.schema import RunRecord
 from pytest_remex.repo.identity import Footprint
 from pytest_remex.sbatch.header import Header, core_hours, has_comment
 
-NO_BEFORES: Mapping[str, Before] = MappingProxyType({})
+NO_DEPENDENCIES: Mapping[str, Dependency] = MappingProxyType({})
 ALIKE = 100
 """Jobs that ask for the same, above which an array is worth a word."""
 
@@ -59,7 +65,7 @@ class Submission:
         self,
         grouping: Grouping,
         scripts: Mapping[str, str],
-        befores: Mapping[str, Before],
+        dependencies: Mapping[str, Dependency],
         *,
         in_doubt: bool,
     ) -> parts.Submission:
@@ -68,16 +74,18 @@ class Submission:
         Args:
             grouping: How runs are grouped.
             scripts: The blob of each run's script, by commit.
-            befores: The upstreams of runs, by commit.
+            dependencies: The upstreams of runs, by commit.
             in_doubt: Whether it may have been submitted before.
         """
         first = self.runs[0]
         limit = grouping.limit if grouping.kind is self.kind else 0
         sha_or_key = first.commit.sha if self.kind is GroupingKind.SINGLE else self.key
-        before = {
-            run.directory: befores[sha] for run in self.runs if (sha := run.commit.sha) in befores
+        upstreams = {
+            run.directory: dependencies[sha]
+            for run in self.runs
+            if (sha := run.commit.sha) in dependencies
         }
-        checks = {name: check for name, each in before.items() if (check := each.to_check)}
+        checks = {name: check for name, each in upstreams.items() if (check := each.to_check)}
         return parts.Submission(
             key=self.key,
             directories=[run.directory for run in self.runs],
@@ -91,10 +99,10 @@ class Submission:
             options=[
                 *(["--open-mode=append"] if first.command else []),
                 *first.sbatch,
-                *clusters_of([*before.values()]),
+                *clusters_option([*upstreams.values()]),
             ],
             scripts={run.directory: scripts[run.commit.sha] for run in self.runs},
-            dependency=dependency_of([*before.values()]),
+            dependency=dependency_option([*upstreams.values()]),
             upstreams=checks,
         )
 
@@ -123,7 +131,7 @@ def form_submissions(
     members: Mapping[str, Sequence[RunRecord]],
     grouping: Grouping,
     size: int,
-    befores: Mapping[str, Before] = NO_BEFORES,
+    dependencies: Mapping[str, Dependency] = NO_DEPENDENCIES,
 ) -> list[Submission]:
     """Divide runs among submissions.
 
@@ -132,8 +140,8 @@ def form_submissions(
         members: All runs of each earlier submission, by its key.
         grouping: How the others are grouped: by equal headers, or each by itself.
         size: The most runs in an array.
-        befores: What runs come after, by commit; in a group all wait for one job, or for one array
-            task by task.
+        dependencies: The upstreams of runs, by commit; in a group all wait for one job, or for
+            one array task by task.
 
     Returns:
         The submissions; each run is in one of them.
@@ -151,7 +159,7 @@ def form_submissions(
     if grouping.kind is GroupingKind.SINGLE:
         return [*formed.values(), *map(_single, new)]
     longest = size if grouping.kind is GroupingKind.ARRAY else len(new)
-    groups = _alike(new, longest, befores, by_task=grouping.kind is GroupingKind.ARRAY)
+    groups = _alike(new, longest, dependencies, by_task=grouping.kind is GroupingKind.ARRAY)
     return [*formed.values(), *(_group(group, grouping.kind) for group in groups)]
 
 
@@ -175,7 +183,7 @@ def _single(run: RunRecord) -> Submission:
 
 
 def _alike(
-    runs: Sequence[RunRecord], size: int, befores: Mapping[str, Before], *, by_task: bool
+    runs: Sequence[RunRecord], size: int, dependencies: Mapping[str, Dependency], *, by_task: bool
 ) -> list[Sequence[RunRecord]]:
     """Return groups of at most `size` runs with equal headers, which wait for the same."""
     alike: dict[tuple[str, ...], list[RunRecord]] = {}
@@ -186,21 +194,21 @@ def _alike(
     return [
         group[start : start + size]
         for several in alike.values()
-        for group in _waiting_alike(several, size, befores, by_task=by_task)
+        for group in _waiting_alike(several, size, dependencies, by_task=by_task)
         for start in range(0, len(group), size)
     ]
 
 
 def _waiting_alike(
-    runs: Sequence[RunRecord], size: int, befores: Mapping[str, Before], *, by_task: bool
+    runs: Sequence[RunRecord], size: int, dependencies: Mapping[str, Dependency], *, by_task: bool
 ) -> Iterable[Sequence[RunRecord]]:
     """Return groups of runs that wait for one job, or all of them where each waits for one task."""
-    before = [befores.get(run.commit.sha) for run in runs]
-    if not any(before) or (by_task and len(runs) <= size and fits_array(before)):
+    waits = [dependencies.get(run.commit.sha) for run in runs]
+    if not any(waits) or (by_task and len(runs) <= size and fits_array(waits)):
         return [runs]
     groups: dict[str, list[RunRecord]] = {}
-    for run, each in zip(runs, before, strict=True):
-        groups.setdefault(key_of(each), []).append(run)
+    for run, each in zip(runs, waits, strict=True):
+        groups.setdefault(waiting_key(each), []).append(run)
     return groups.values()
 
 

@@ -28,18 +28,17 @@ from pytest_remex.interaction import one_line, show_nothing
 from pytest_remex.launch.background import BackgroundBatch, deferred_interrupts
 from pytest_remex.launch.claims import follow
 from pytest_remex.launch.continuation import FailedProbe
-from pytest_remex.launch.decision import Decision, KnownRuns, Retries, decide, recorded_job
+from pytest_remex.launch.decision import Decision, KnownRuns, decide, recorded_job
 from pytest_remex.launch.doctor import Fitness
 from pytest_remex.launch.launcher import Launcher
 from pytest_remex.launch.listener import Listener
 from pytest_remex.launch.options import Folders, GroupingKind, LaunchOptions
-from pytest_remex.launch.outcomes import Candidate, Outcome, State
-from pytest_remex.launch.recognition import moved_bases
-from pytest_remex.launch.same import SameExperiments
-from pytest_remex.launch.sending_again import SendingAgain
+from pytest_remex.launch.outcomes import Candidate, Outcome, State, moved_bases
+from pytest_remex.launch.retry import Retries, RetryPlanner
 from pytest_remex.launch.session import Services, SubmitRequest, probes_of, reached_by
+from pytest_remex.launch.shared_runs import SharedRuns
 from pytest_remex.launch.submissions import Cost, array_advice
-from pytest_remex.launch.upstreams import find_befores, run_of
+from pytest_remex.launch.upstreams import find_dependencies, run_of
 from pytest_remex.model import Remote, Repo
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.repo.identity import Footprint
@@ -98,9 +97,9 @@ class Submitter:
         """The error after which nothing more was sent."""
         self.cost = Cost(0, 0.0, 0, Footprint(0, 0))
         """The cost of what was submitted."""
-        self._same = SameExperiments(self.launcher)
-        self._again = SendingAgain(self.launcher, listener)
-        self.continuations = self._again.continuations
+        self._shared = SharedRuns(self.launcher)
+        self._retry_planner = RetryPlanner(self.launcher, listener)
+        self.continuations = self._retry_planner.continuations
 
     def expect(self, count: int) -> None:
         """Set how many experiments may come: above the limit, none is sent before all are known."""
@@ -143,13 +142,13 @@ class Submitter:
         )
         candidate = Candidate(request, known=known, upstream=upstream)
         self._candidates.append(candidate)
-        self._by_key[prepared.key] = first = self._same.first(candidate)
+        self._by_key[prepared.key] = first = self._shared.first(candidate)
         if outcome := Outcome.unsent(known, decision):
             candidate.outcome = outcome
             self._workspaces.forget(prepared)
             return candidate
         if first is not candidate:
-            return self._same.share(candidate, first)
+            return self._shared.share(candidate, first)
         if decision is Decision.FINISH:
             candidate.request = replace(request, resumed=known.run)
         elif decision is Decision.ASK:
@@ -211,7 +210,7 @@ class Submitter:
         """
         if self._batch is not None:
             self._receive(self._batch)
-        self._same.settle()
+        self._shared.settle()
         return self._listener.goes_on()
 
     def close(self) -> list[str]:
@@ -269,7 +268,7 @@ class Submitter:
                 sending = self._ready()
                 if not sending:
                     return
-                sending = [each for each in sending if self._again.decide(each, retries)]
+                sending = [each for each in sending if self._retry_planner.decide(each, retries)]
                 send = self.launcher.commit([each.request for each in sending])
             except Exception as error:  # noqa: BLE001 - a fault that nobody reports would look like success
                 self._fail(self._waiting.pop(0), error)
@@ -301,7 +300,7 @@ class Submitter:
         ready = [each for each in self._waiting if each.is_ready]
         upstreams = {id(each.upstream): each.upstream for each in ready if each.upstream}
         runs = {key: run for key, each in upstreams.items() if (run := run_of(each, self.launcher))}
-        find_befores(ready, runs, self._connections.to)
+        find_dependencies(ready, runs, self._connections.to)
         self._waiting = _still_waiting(self._waiting)
         return _still_waiting(ready)
 

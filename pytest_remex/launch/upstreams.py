@@ -10,7 +10,7 @@ from pytest_remex.collect.query import query
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.common.parts import ListedRun
 from pytest_remex.common.protocol import ListOutputs, Outputs
-from pytest_remex.launch.before import Before
+from pytest_remex.launch.dependency import Dependency
 from pytest_remex.launch.launcher import Launcher
 from pytest_remex.launch.options import GroupingKind
 from pytest_remex.launch.outcomes import Candidate, Outcome, State
@@ -26,7 +26,7 @@ _USED = frozenset({State.SUBMITTED, State.ALREADY, State.UNJUDGED})
 """States in which an experiment has a run that others may come after."""
 
 
-def find_befores(
+def find_dependencies(
     candidates: Iterable[Candidate], runs: Mapping[int, RecordedRun], connect: Connect
 ) -> None:
     """Set what candidates come after, or the outcome of those that this keeps back.
@@ -90,23 +90,23 @@ def _keep_back(candidate: Candidate, runs: Mapping[int, RecordedRun]) -> bool:
     return True
 
 
-def _decide(candidate: Candidate, before: RecordedRun, job: Job | None, lacking: str) -> None:
-    node, run = before.run.node, before.run
+def _decide(candidate: Candidate, upstream: RecordedRun, job: Job | None, lacking: str) -> None:
+    node, run = upstream.run.node, upstream.run
     if job is not None and job.state.failed:
         reason = f" ({job.reason})" if job.state is JobState.UPSTREAM_FAILED else ""
         why = f"{node} ended {job.state}{reason}: job {run.job}; {BOTH}"
-        candidate.outcome = Outcome(State.UPSTREAM_FAILED, run.job, before.launch.id, why)
+        candidate.outcome = Outcome(State.UPSTREAM_FAILED, run.job, upstream.launch.id, why)
     elif job is not None and job.state is JobState.UNKNOWN:
         why = f"whether {node}, which it comes after, ended well is not known: {job.reason}"
         candidate.outcome = Outcome(State.NOT_SUBMITTED, why=why)
     elif lacking:
-        candidate.outcome = Outcome(State.UPSTREAM_FAILED, run.job, before.launch.id, lacking)
+        candidate.outcome = Outcome(State.UPSTREAM_FAILED, run.job, upstream.launch.id, lacking)
     else:
         prepared = candidate.request.prepared
-        upstream = UpstreamRun(
+        brought = UpstreamRun(
             node=node,
             point=run.point,
-            launch=before.launch.id,
+            launch=upstream.launch.id,
             commit=run.commit.sha,
             directory=run.directory,
             job=run.job,
@@ -115,8 +115,8 @@ def _decide(candidate: Candidate, before: RecordedRun, job: Job | None, lacking:
         )
         in_pack = run.submission.startswith(f"{GroupingKind.PACK}-")
         waits = job is None or job.state.live
-        request = replace(candidate.request, before=Before(upstream, waits, in_pack))
-        candidate.request = request
+        dependency = Dependency(brought, waits, in_pack)
+        candidate.request = replace(candidate.request, dependency=dependency)
 
 
 def _lacking(

@@ -26,11 +26,11 @@ from pytest_remex.launch.decision import (
 )
 from pytest_remex.launch.doctor import Fitness
 from pytest_remex.launch.options import LaunchOptions
-from pytest_remex.launch.outcomes import unjudged_text
+from pytest_remex.launch.outcomes import moved_bases, unjudged_text
 from pytest_remex.launch.preparation import CheckoutCopies, Inspect
-from pytest_remex.launch.recognition import Recognizer, moved_bases
-from pytest_remex.launch.same import key_of
+from pytest_remex.launch.recognition import Recognizer
 from pytest_remex.launch.session import reached_by
+from pytest_remex.launch.shared_runs import experiment_key
 from pytest_remex.launch.submissions import Cost, array_advice, written
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin import preparation
@@ -266,7 +266,7 @@ class DryRun:
         if upstream is not None:
             decision = upstream.decide(decision, recorded_job(known.run))
         title = title_of(decision, known, prepared)
-        same = self._same.setdefault(key_of(prepared, remote), prepared)
+        same = self._same.setdefault(experiment_key(prepared, remote), prepared)
         if same is not prepared and decision in SENT:
             decision, title = Decision.ALREADY, f"THE SAME AS {same.variant.title or 'today'}"
         retried = known.run if decision is Decision.RETRY else None

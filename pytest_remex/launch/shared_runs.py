@@ -1,4 +1,4 @@
-"""Experiments of one command that are one and the same, of two variants of the grid."""
+"""Experiments that share a run: one command may have the same of two variants of the grid."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pytest_remex.launch.outcomes import Candidate, Outcome, State
 from pytest_remex.model import Remote
 from pytest_remex.repo.workspace import Prepared
 
-_ON_ITS_WAY = frozenset({State.WAITING, State.SENDING})
+_NOT_SENT = frozenset({State.WAITING, State.SENDING})
 
 
-class SameExperiments:
-    """Finds experiments that the command has already, whose run they share.
+class SharedRuns:
+    """Find experiments of one command that are the same, and have them share a run.
 
     Args:
-        launcher: Notes who shares a run.
+        launcher: Records which variants share a run.
 
     """
 
@@ -26,7 +26,7 @@ class SameExperiments:
 
     def first(self, candidate: Candidate) -> Candidate:
         """Return the first experiment with a candidate's inputs, which may be itself."""
-        key = key_of(candidate.request.prepared, candidate.request.remote)
+        key = experiment_key(candidate.request.prepared, candidate.request.remote)
         return self._first.setdefault(key, candidate)
 
     def share(self, candidate: Candidate, first: Candidate) -> Candidate:
@@ -35,17 +35,17 @@ class SameExperiments:
         return candidate
 
     def settle(self) -> None:
-        """Set the outcomes of those whose run was sent, or was not."""
-        left = []
+        """Set the outcomes of experiments whose shared run has an outcome now."""
+        unsettled = []
         for candidate, first in self._sharing:
             outcome = first.outcome
-            if outcome.state in _ON_ITS_WAY:
-                left.append((candidate, first))
+            if outcome.state in _NOT_SENT:
+                unsettled.append((candidate, first))
                 continue
             candidate.outcome = outcome
             if outcome.state is State.SUBMITTED:
                 candidate.outcome = self._shared(candidate, outcome, first)
-        self._sharing = left
+        self._sharing = unsettled
 
     def _shared(self, candidate: Candidate, outcome: Outcome, first: Candidate) -> Outcome:
         try:
@@ -55,7 +55,7 @@ class SameExperiments:
         return Outcome(State.ALREADY, outcome.job, outcome.launch)
 
 
-def key_of(prepared: Prepared, remote: Remote) -> object:
-    """Return what is equal for experiments that are the same."""
+def experiment_key(prepared: Prepared, remote: Remote) -> object:
+    """Return a key that is equal for experiments that can share a run."""
     identity, sweep = prepared.identity, prepared.experiment.sweep.name
     return sweep, identity.fingerprint, identity.replicate, remote

@@ -1,4 +1,4 @@
-"""The upstream of a run, and the resulting options of sbatch."""
+"""What a run waits for: the job of its upstream, and the options of sbatch for that."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_remex.records.fields import UpstreamRun
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
+class Dependency:
     """The upstream of a run, as known when the run is sent.
 
     `waits` says that the upstream's job has not ended; `in_pack` that it shares its job with the
@@ -31,29 +31,29 @@ class Before:
         return Upstream(run.directory, dict(run.brought), self.in_pack, list(run.copied))
 
 
-def dependency_of(befores: Sequence[Before]) -> str:
+def dependency_option(dependencies: Sequence[Dependency]) -> str:
     """Return sbatch's option for the dependency; empty if it waits for no job.
 
     Args:
-        befores: The upstream of each of its runs, in the order of an array's tasks.
+        dependencies: The upstream of each of its runs, in the order of an array's tasks.
 
     Example:
         >>> run = UpstreamRun("n", {}, "l", "c", "d", "12_0")
-        >>> dependency_of([Before(run, waits=True)])
+        >>> dependency_option([Dependency(run, waits=True)])
         'afterok:12_0'
 
     """
-    waiting = [each for each in befores if each.waits]
+    waiting = [each for each in dependencies if each.waits]
     if not waiting:
         return ""
-    if array := _array_of(befores):
+    if array := _array_of(dependencies):
         return f"aftercorr:{array}"
     jobs = dict.fromkeys(JobId.parse(each.run.job).on_cluster for each in waiting)
     kind = "afterany" if any(each.in_pack for each in waiting) else "afterok"
     return ":".join([kind, *jobs])
 
 
-def clusters_of(befores: Sequence[Before]) -> list[str]:
+def clusters_option(dependencies: Sequence[Dependency]) -> list[str]:
     """Return sbatch's option for the cluster that has the jobs which a submission waits for.
 
     There is none where they are on the default cluster, or on several: then their numbers are those
@@ -61,28 +61,28 @@ def clusters_of(befores: Sequence[Before]) -> list[str]:
 
     Example:
         >>> run = UpstreamRun("n", {}, "l", "c", "d", "12;east")
-        >>> clusters_of([Before(run, waits=True)])
+        >>> clusters_option([Dependency(run, waits=True)])
         ['--clusters=east']
 
     """
-    known = {JobId.parse(each.run.job).cluster for each in befores if each.waits}
+    known = {JobId.parse(each.run.job).cluster for each in dependencies if each.waits}
     return [f"--clusters={known.pop()}"] if len(known) == 1 and known != {""} else []
 
 
-def _array_of(befores: Sequence[Before]) -> str:
+def _array_of(dependencies: Sequence[Dependency]) -> str:
     """Return the array of which each task comes before the run in its place; empty for none."""
-    ids = [JobId.parse(each.run.job) for each in befores]
+    ids = [JobId.parse(each.run.job) for each in dependencies]
     in_place = all(one.task == str(place) for place, one in enumerate(ids))
     numbers = {one.number for one in ids}
     return numbers.pop() if len(ids) > 1 and in_place and len(numbers) == 1 else ""
 
 
-def fits_array(befores: Sequence[Before | None]) -> bool:
+def fits_array(dependencies: Sequence[Dependency | None]) -> bool:
     """Return whether runs, in this order, come one to one after the tasks of one array."""
-    known = [each for each in befores if each is not None and each.waits]
-    return len(known) == len(befores) and bool(_array_of(known))
+    known = [each for each in dependencies if each is not None and each.waits]
+    return len(known) == len(dependencies) and bool(_array_of(known))
 
 
-def key_of(before: Before | None) -> str:
+def waiting_key(dependency: Dependency | None) -> str:
     """Return the job that a run waits for, by which runs are grouped; empty for none."""
-    return before.run.job if before and before.waits else ""
+    return dependency.run.job if dependency and dependency.waits else ""

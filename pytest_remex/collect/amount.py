@@ -45,12 +45,12 @@ def refuse_above(most: int | None, files: Iterable[WantedFile]) -> None:
     for each in files:
         sizes.setdefault(each.pattern, []).append(each.size)
     largest = sorted(sizes, key=lambda pattern: -sum(sizes[pattern]))
-    told = [f"{pattern}: {_amount(sizes[pattern])}" for pattern in largest[:SHOWN]]
+    named = [f"{pattern}: {_amount(sizes[pattern])}" for pattern in largest[:SHOWN]]
     more = [f"{len(largest) - SHOWN} more patterns"] if len(largest) > SHOWN else []
     raise RemoteError(
         f"this collect would fetch {_amount([each.size for each in files])}, above "
         f"remex_confirm_bytes = {filesize.decimal(most)}: nothing was fetched\n"
-        f"{'; '.join([*told, *more])}\n"
+        f"{'; '.join([*named, *more])}\n"
         f"add --remex-yes to fetch it (in a script: yes=True), or choose fewer experiments (-k) "
         f"or fewer files with fetch= or remex_max_file"
     )

@@ -155,7 +155,7 @@ class Candidate:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the experiment that it comes after, if there is one, is on its way no more."""
+        """Whether the experiment that it comes after, if there is one, has an outcome."""
         way = {State.WAITING, State.SENDING}
         return self.upstream is None or self.upstream.outcome.state not in way
 

@@ -158,7 +158,7 @@ class BisectMode:
         if self._sent:
             self._terminal.say(f"{counted(self._sent, 'experiment')} submitted")
         for node, search in self._searches.items():
-            for line in search.told():
+            for line in search.report():
                 self._terminal.say(f"{node}: {line}", green=search.is_done)
         if not all(search.is_done for search in self._searches.values()):
             self._terminal.say("next: the same command goes on; --remex-wait waits for all rounds")

@@ -71,8 +71,8 @@ class Search:
         if place in self.open:
             self._pending.add(place)
 
-    def told(self) -> Iterator[str]:
-        """Return what to tell of the search."""
+    def report(self) -> Iterator[str]:
+        """Return what the search has found, line by line."""
         if fault := self._fault:
             yield fault
             return

@@ -138,8 +138,8 @@ def test_the_ticked_are_compared(show):
     assert lines["steps"] == ["320", "640\n+320 (+100 %)"]
     first, second = (waves().rows[place].values["l1"] for place in (2, 15))
     assert float(lines["l1"][0]) == pytest.approx(first, rel=1e-4)
-    told = re.search(r"\((.*) %\)", lines["l1"][1]).group(1)
-    assert float(told) == pytest.approx(100 * (second - first) / first, rel=1e-2)
+    percent = re.search(r"\((.*) %\)", lines["l1"][1]).group(1)
+    assert float(percent) == pytest.approx(100 * (second - first) / first, rel=1e-2)
     assert lines["Base"] == [base[:12] for base in BASES]
     diff = report.one("#view .diff").text
     assert "-+nx = 64" in diff

@@ -63,8 +63,8 @@ def test_each_task_runs_in_its_own_run_directory(launch):
         assert output.splitlines() == [f"{task} star", str(folder)]
         assert (folder / ".remex" / "exit").read_text() == f"{task * 2}\n"
         assert launch.noted(f"r{task}") == f"{number}_{task}"
-    told, _ = launch.query(*jobs.items())
-    states = [(told[name].state, told[name].exit_code) for name in jobs]
+    answers, _ = launch.query(*jobs.items())
+    states = [(answers[name].state, answers[name].exit_code) for name in jobs]
     assert states == [("COMPLETED", 0), ("FAILED", 2), ("FAILED", 4)]
 
 
@@ -90,8 +90,8 @@ def test_a_throttle_limits_what_runs(launch):
     jobs = jobs_of(launch.submit(array(launch, "r0", "r1", "r2", script=script, throttle=1)))
     launch.release(*jobs.values())
     launch.cluster.wait(jobs["r0"].partition("_")[0], seconds=60)
-    told, _ = launch.query(*jobs.items())
-    assert [job.state for job in told.values()] == ["COMPLETED"] * 3
+    answers, _ = launch.query(*jobs.items())
+    assert [job.state for job in answers.values()] == ["COMPLETED"] * 3
 
 
 def test_an_array_is_adopted_whole(launch):
@@ -117,8 +117,8 @@ def test_a_warning_signal_reaches_the_users_script(launch):
     launch.cluster.run("scancel", "--batch", "--signal=USR1", jobs["r0"])
     until((launch.runs / "r0" / "warned").exists)
     launch.cluster.wait(jobs["r0"].partition("_")[0])
-    told, _ = launch.query(*jobs.items())
-    assert told["r0"].exit_code == 9
+    answers, _ = launch.query(*jobs.items())
+    assert answers["r0"].exit_code == 9
 
 
 def test_tasks_are_cancelled_by_one_request(launch):
@@ -141,8 +141,8 @@ def test_cancelling_one_task_leaves_the_others(launch):
     """A single task can be cancelled before the array was released."""
     jobs = jobs_of(launch.submit(array(launch, "r0", "r1", "r2")))
     assert launch.cancel(jobs["r1"]) == [Cancelled(jobs["r1"])]
-    told, _ = launch.query(*jobs.items())
-    assert [told[name].state for name in jobs] == ["HELD", "CANCELLED", "HELD"]
+    answers, _ = launch.query(*jobs.items())
+    assert [answers[name].state for name in jobs] == ["HELD", "CANCELLED", "HELD"]
 
 
 def test_a_number_that_came_twice_is_not_taken_for_ours(launch):
@@ -150,12 +150,12 @@ def test_a_number_that_came_twice_is_not_taken_for_ours(launch):
     number = held(launch.submit(array(launch, "r0", "r1")))
     launch.add("lost")
     single = held(launch.submit(launch.add("single")))
-    told, _ = launch.query(("lost", f"{number}_0"))
-    assert told["lost"].state is JobState.LOST
-    told, _ = launch.query(("lost", f"{single}_0"))
-    assert told["lost"].state is JobState.LOST
-    told, _ = launch.query(("r0", f"{number}_0"), ("single", single))
-    assert [told[name].state for name in ("r0", "single")] == ["HELD", "HELD"]
+    answers, _ = launch.query(("lost", f"{number}_0"))
+    assert answers["lost"].state is JobState.LOST
+    answers, _ = launch.query(("lost", f"{single}_0"))
+    assert answers["lost"].state is JobState.LOST
+    answers, _ = launch.query(("r0", f"{number}_0"), ("single", single))
+    assert [answers[name].state for name in ("r0", "single")] == ["HELD", "HELD"]
 
 
 def test_other_runs_under_the_same_key_are_refused(launch):

@@ -65,8 +65,8 @@ def test_a_job_is_what_its_script_says(login, variables):
     assert seen.get("SLURM_UMASK") != "0777"
     set_by_slurm = {"SLURM_JOB_ID", "SLURM_JOBID", "SLURM_UMASK"}
     assert {name for name in variables if name in seen} <= set_by_slurm
-    told, _ = launch.query(("r", job))
-    assert told["r"].state is JobState.COMPLETED
+    answers, _ = launch.query(("r", job))
+    assert answers["r"].state is JobState.COMPLETED
 
 
 def test_what_did_not_count_is_told_once(login):
@@ -104,6 +104,6 @@ def test_a_cluster_of_the_login_is_asked_too(login, cluster, variable, lost):
     if lost:
         launch.shims.put('"$REAL" "$@" >/dev/null; echo "sbatch: error: lost" >&2; exit 1')
     job = submitted(launch, launch.add("r", SCRIPT))
-    number, _, told = job.partition(";")
-    assert told == name
+    number, _, there = job.partition(";")
+    assert there == name
     assert ran(launch, "r", job)["SLURM_JOB_ID"] == number

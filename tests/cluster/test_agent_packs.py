@@ -31,8 +31,8 @@ def pack(launch, codes, script=SCRIPT, lines=("#SBATCH --time=1",), **options):
 
 def states(launch, names, job):
     """Return the states of runs, by name."""
-    told, _ = launch.query(*[(name, job) for name in names])
-    return {name: str(one.state) for name, one in told.items()}
+    answers, _ = launch.query(*[(name, job) for name in names])
+    return {name: str(one.state) for name, one in answers.items()}
 
 
 def log(launch, job):
@@ -51,13 +51,13 @@ def test_a_pack_runs_all_in_one_job(launch):
     launch.release(job)
     ended = launch.cluster.wait(job)[job]
     assert ended.state == "FAILED", "the job's exit code says that a run failed"
-    told, _ = launch.query(*[(name, job) for name in "abc"])
-    assert [(str(told[name].state), told[name].exit_code) for name in "abc"] == [
+    answers, _ = launch.query(*[(name, job) for name in "abc"])
+    assert [(str(answers[name].state), answers[name].exit_code) for name in "abc"] == [
         ("COMPLETED", 0),
         ("FAILED", 3),
         ("COMPLETED", 0),
     ]
-    assert all(one.elapsed is not None for one in told.values())
+    assert all(one.elapsed is not None for one in answers.values())
     assert (launch.runs / "b" / f"slurm-{job}.out").read_text() == f"{launch.runs / 'b'}\n"
     assert "3 runs: 1 failed, 0 did not end" in log(launch, job)
 
@@ -128,8 +128,8 @@ def test_the_release_of_a_pack_is_made_again(launch):
     launch.cluster.down()
     job = held(launch.submit(pack(launch, {"a": 0, "b": 0})))
     launch.shims.put(program="scontrol")
-    told, _ = launch.query(("a", job), ("b", job), released={"a", "b"})
-    assert {one.state for one in told.values()} == {JobState.PENDING}
+    answers, _ = launch.query(("a", job), ("b", job), released={"a", "b"})
+    assert {one.state for one in answers.values()} == {JobState.PENDING}
     assert [each.held for each in launch.cluster.jobs() if each.id == job] == [False]
     commands = [call.arguments.split()[0] for call in launch.shims.calls("scontrol")]
     assert commands == ["-o", "release"]

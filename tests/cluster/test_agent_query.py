@@ -44,8 +44,8 @@ def test_a_finished_job(launch):
         "COMPLETED",
         0,
     )
-    told = ask(launch, "bad", bad)
-    assert (told.state, told.exit_code, told.time_limit) == ("FAILED", 7, 120.0)
+    answer = ask(launch, "bad", bad)
+    assert (answer.state, answer.exit_code, answer.time_limit) == ("FAILED", 7, 120.0)
     assert ask(launch, "killed", killed).signal == 9
 
 
@@ -79,28 +79,28 @@ def test_the_exit_code_file_is_the_last_source(launch):
     job = run(launch, "r", "#!/bin/sh\ntrap 'echo $? > .remex/exit' EXIT\nexit 5\n")
     launch.shims.put("exit 0", "squeue")
     launch.shims.put("exit 1", "scontrol")
-    told = ask(launch, "r", job)
-    assert (told.state, told.exit_code, told.source) == ("FAILED", 5, "exit file")
+    answer = ask(launch, "r", job)
+    assert (answer.state, answer.exit_code, answer.source) == ("FAILED", 5, "exit file")
 
 
 def test_scontrol_is_asked_for_what_squeue_hides(launch):
     """A job that squeue does not list is looked up in the controller."""
     job = run(launch, "r", "#!/bin/sh\nexit 4\n")
     launch.shims.put("exit 0", "squeue")
-    told = ask(launch, "r", job)
-    assert (told.state, told.exit_code, told.source) == ("FAILED", 4, "scontrol")
+    answer = ask(launch, "r", job)
+    assert (answer.state, answer.exit_code, answer.source) == ("FAILED", 4, "scontrol")
 
 
 def test_what_nobody_knows_is_unknown(launch):
     """A job without a source is UNKNOWN and says so; a source that failed is named."""
     launch.add("r")
-    told = ask(launch, "r", "99999")
-    assert (told.state, told.exit_code) == ("UNKNOWN", None)
-    assert "no accounting" in told.reason
+    answer = ask(launch, "r", "99999")
+    assert (answer.state, answer.exit_code) == ("UNKNOWN", None)
+    assert "no accounting" in answer.reason
     with launch.cluster.controller.stopped():
-        told = ask(launch, "r", "99999")
-    assert told.state == "UNKNOWN"
-    assert "squeue failed" in told.reason
+        answer = ask(launch, "r", "99999")
+    assert answer.state == "UNKNOWN"
+    assert "squeue failed" in answer.reason
 
 
 @WITH_ACCOUNTING
@@ -109,11 +109,11 @@ def test_accounting_answers_for_a_job_that_the_controller_forgot(launch):
     job = run(launch, "r", "#!/bin/sh\nsleep 1\nexit 6\n")
     launch.shims.put("exit 0", "squeue")
 
-    def told():
+    def from_accounting():
         found = ask(launch, "r", job)
         return found if found.source == "sacct" else None
 
-    found = until(told)
+    found = until(from_accounting)
     assert (found.state, found.exit_code) == ("FAILED", 6)
 
 
@@ -122,9 +122,9 @@ def test_accounting_that_is_down_is_no_answer(launch):
     """With slurmdbd stopped a forgotten job is UNKNOWN, and sacct is named."""
     launch.add("r")
     with launch.cluster.accounting.slurmdbd.stopped():
-        told = ask(launch, "r", "99999")
-    assert told.state == "UNKNOWN"
-    assert "sacct failed" in told.reason
+        answer = ask(launch, "r", "99999")
+    assert answer.state == "UNKNOWN"
+    assert "sacct failed" in answer.reason
 
 
 @WITH_AND_WITHOUT_ACCOUNTING
@@ -165,8 +165,8 @@ def test_a_job_of_another_cluster_is_asked_for_there(launch):
     name = launch.cluster.layout.name
     job = run(launch, "r", "#!/bin/sh\nexit 2\n")
     launch.shims.put(f'[ "$1 $2" = "-M {name}" ] && shift 2 || exit 1\nexec "$REAL" "$@"', "squeue")
-    told = ask(launch, "r", f"{job};{name}")
-    assert (told.id, told.state) == (f"{job};{name}", "FAILED")
+    answer = ask(launch, "r", f"{job};{name}")
+    assert (answer.id, answer.state) == (f"{job};{name}", "FAILED")
 
 
 def test_many_jobs_take_one_squeue(launch, tmp_path):
@@ -177,9 +177,9 @@ def test_many_jobs_take_one_squeue(launch, tmp_path):
     for program in ("squeue", "sacct", "scontrol"):
         launch.shims.put(f"echo {program} >> {calls}", program)
     start = time.monotonic()
-    told, _ = launch.query(*jobs)
+    answers, _ = launch.query(*jobs)
     assert time.monotonic() - start < 2
-    assert {job.state for job in told.values()} == {"HELD"}
+    assert {job.state for job in answers.values()} == {"HELD"}
     assert calls.read_text() == "squeue\n"
 
 
@@ -195,8 +195,8 @@ def test_scontrol_goes_before_what_a_job_wrote(launch):
     job = run(launch, "r", "#!/bin/sh\nexit 6\n")
     claim(launch, "r", job)
     launch.shims.put("exit 0", "squeue")
-    told = ask(launch, "r", job)
-    assert (told.state, told.exit_code, told.source) == ("FAILED", 6, "scontrol")
+    answer = ask(launch, "r", job)
+    assert (answer.state, answer.exit_code, answer.source) == ("FAILED", 6, "scontrol")
 
 
 @WITH_ACCOUNTING
@@ -207,8 +207,8 @@ def test_sacct_goes_before_what_a_job_wrote(launch):
     claim(launch, "r", job)
     launch.shims.put("exit 0", "squeue")
     launch.shims.put("exit 1", "scontrol")
-    told = ask(launch, "r", job)
-    assert (told.state, told.exit_code, told.source) == ("FAILED", 6, "sacct")
+    answer = ask(launch, "r", job)
+    assert (answer.state, answer.exit_code, answer.source) == ("FAILED", 6, "sacct")
 
 
 @WITH_ACCOUNTING
@@ -223,8 +223,8 @@ def test_accounts_that_cannot_be_asked_make_nobody_else_believed(launch):
     )
     with launch.cluster.accounting.slurmdbd.stopped():
         assert ask(launch, "r", job).state == "UNKNOWN"
-    told = until(lambda: (found := ask(launch, "r", job)).state == "FAILED" and found)
-    assert (told.exit_code, told.source) == (6, "sacct")
+    answer = until(lambda: (found := ask(launch, "r", job)).state == "FAILED" and found)
+    assert (answer.exit_code, answer.source) == (6, "sacct")
 
 
 HOSTILE = {
@@ -273,9 +273,9 @@ def test_a_run_directory_that_became_a_link(launch, tmp_path):
     assert [path.name for path in (secret / ".remex").iterdir()] == ["exit"]
     launch.shims.put("exit 0", "squeue")
     launch.shims.put("exit 1", "scontrol")
-    told = ask(launch, "r", job)
-    assert (told.state, told.source) == (JobState.UNKNOWN, "")
-    assert "is a link, and links are not followed" in told.reason
+    answer = ask(launch, "r", job)
+    assert (answer.state, answer.source) == (JobState.UNKNOWN, "")
+    assert "is a link, and links are not followed" in answer.reason
 
 
 @pytest.mark.parametrize("listed", [True, False])

@@ -58,9 +58,9 @@ def test_a_job_that_nobody_can_tell_of_is_not_said_to_be_released(launch, tmp_pa
 def test_a_release_that_slurm_lost_is_made_again(launch):
     """A query releases what its user holds though its release was recorded, and nothing else."""
     jobs = {name: held(launch.submit(launch.add(name))) for name in ("lost", "kept")}
-    told, _ = launch.query(*jobs.items(), released={"lost"})
-    assert (told["lost"].state, told["lost"].reason) == (JobState.PENDING, RELEASED_AGAIN)
-    assert told["kept"].state is JobState.HELD
+    answers, _ = launch.query(*jobs.items(), released={"lost"})
+    assert (answers["lost"].state, answers["lost"].reason) == (JobState.PENDING, RELEASED_AGAIN)
+    assert answers["kept"].state is JobState.HELD
     assert [launch.jobs(name)[0].held for name in jobs] == [False, True]
 
 
@@ -70,9 +70,9 @@ def test_a_listing_from_before_the_release(launch, tmp_path):
     stale(launch, tmp_path)
     launch.release(job)
     launch.shims.put(program="scontrol")
-    told, _ = launch.query(("r", job), released={"r"})
-    assert told["r"].state is JobState.PENDING
-    assert "older than its release" in told["r"].reason
+    answers, _ = launch.query(("r", job), released={"r"})
+    assert answers["r"].state is JobState.PENDING
+    assert "older than its release" in answers["r"].reason
     assert "release" not in {call.arguments.split()[0] for call in launch.shims.calls("scontrol")}
 
 
@@ -80,8 +80,8 @@ def test_the_release_of_an_array_is_made_again(launch):
     """All its tasks are released by one command, after a look at the controller."""
     (event,) = launch.submit(array_of(launch, "a", "b", "c"))
     launch.shims.put(program="scontrol")
-    told, _ = launch.query(*event.jobs.items(), released={"a", "b", "c"})
-    assert {job.state for job in told.values()} == {JobState.PENDING}
+    answers, _ = launch.query(*event.jobs.items(), released={"a", "b", "c"})
+    assert {job.state for job in answers.values()} == {JobState.PENDING}
     assert [call.arguments.split()[0] for call in launch.shims.calls("scontrol")] == [
         "-o",
         "release",
@@ -95,8 +95,8 @@ def test_what_an_administrator_holds_stays_held(launch):
     job = held(launch.submit(launch.add("r")))
     launch.release(job)
     launch.cluster.run("scontrol", "hold", job)
-    told, _ = launch.query(("r", job), released={"r"})
-    assert (told["r"].state, told["r"].reason) == (JobState.HELD, "JobHeldAdmin")
+    answers, _ = launch.query(("r", job), released={"r"})
+    assert (answers["r"].state, answers["r"].reason) == (JobState.HELD, "JobHeldAdmin")
 
 
 def test_a_job_of_the_number_elsewhere_is_not_released(launch, tmp_path):
@@ -104,8 +104,8 @@ def test_a_job_of_the_number_elsewhere_is_not_released(launch, tmp_path):
     command = ["sbatch", "--parsable", "--hold", "--wrap=true", "--output=/dev/null"]
     other = launch.cluster.run(*command, cwd=tmp_path).strip()
     launch.add("r")
-    told, _ = launch.query(("r", other), released={"r"})
-    assert told["r"].state is JobState.LOST
+    answers, _ = launch.query(("r", other), released={"r"})
+    assert answers["r"].state is JobState.LOST
     assert {job.id: job.held for job in launch.cluster.jobs()}[other]
 
 
@@ -131,6 +131,6 @@ def test_a_partial_listing_makes_no_live_job_forgotten(launch):
     jobs = {name: held(launch.submit(launch.add(name))) for name in ("a", "b")}
     launch.add("gone")
     launch.shims.put(f'"$REAL" "$@" | grep -v {jobs["a"]}; exit 0', "squeue")
-    told, _ = launch.query(*jobs.items(), ("gone", "99999"), certain=True)
-    assert (told["a"].state, told["a"].source) == (JobState.HELD, "scontrol")
-    assert told["gone"].is_forgotten
+    answers, _ = launch.query(*jobs.items(), ("gone", "99999"), certain=True)
+    assert (answers["a"].state, answers["a"].source) == (JobState.HELD, "scontrol")
+    assert answers["gone"].is_forgotten

@@ -85,13 +85,13 @@ def test_a_job_of_another_user(site, shared, nobody, hidden):
     agent = nobody(**site.cluster.variables)
     request = Query(str(launch.runs), SLURM, [RunJob("r", job, released=True)], certain=True)
     with site.cluster.changed(**({"PrivateData": "jobs"} if hidden else {})):
-        (told,) = agent.ask(request)
+        (event,) = agent.ask(request)
     launch.close()
-    assert (told.job.state, told.job.is_forgotten) == (
+    assert (event.job.state, event.job.is_forgotten) == (
         (JobState.UNKNOWN, False) if hidden else (JobState.HELD, False)
     )
     if hidden:
-        assert "it belongs to root" in told.job.reason
+        assert "it belongs to root" in event.job.reason
     assert launch.jobs("r")[0].held
 
 
@@ -110,9 +110,9 @@ def test_requests_above_the_controllers_rate(site, shared, nobody):
         jobs = {name: job for event in events for name, job in event.jobs.items()}
         asked = [RunJob(name, job) for name, job in jobs.items()]
         released = agent.ask(Release(str(launch.runs), SLURM, asked))
-        told = agent.ask(Query(str(launch.runs), SLURM, asked))
+        events = agent.ask(Query(str(launch.runs), SLURM, asked))
         agent.ask(Cancel(str(launch.runs), SLURM, asked))
     assert sorted(jobs) == sorted(run.key for run in runs)
     assert released == [Released(list(jobs.values()))]
-    assert {each.job.state for each in told} == {JobState.PENDING}
+    assert {each.job.state for each in events} == {JobState.PENDING}
     assert "limit" in (site.cluster.folder / "slurmctld.log").read_text()

@@ -11,9 +11,14 @@ from support.stages import let_go, mend, runs_of, write_chain
 SHOWN = re.compile(r"sweeps\.py::(\S+) ([A-Z][A-Z ]*[A-Z])(?: job (\S+))?")
 
 
-def told(done):
+def states_and_jobs(done):
     """Return the word and the job of each experiment."""
     return {name: (word.removesuffix(" job"), job) for name, word, job in SHOWN.findall(done.text)}
+
+
+def states_of(done):
+    """Return the word of each experiment."""
+    return {name: word for name, (word, _) in states_and_jobs(done).items()}
 
 
 def dependencies(cluster):
@@ -29,7 +34,7 @@ def test_failed_upstream_is_retried(user, cluster):
     before = Snapshot.of(user.repository)
     plan = user.pytest("--remex-plan").well()
     assert "asks for 6 jobs" in plan
-    jobs = {name: job for name, (word, job) in told(user.submit()).items()}
+    jobs = {name: job for name, (word, job) in states_and_jobs(user.submit()).items()}
     waits = dependencies(cluster)
     for name, job in jobs.items():
         stage, _, point = name.partition("[")
@@ -39,7 +44,7 @@ def test_failed_upstream_is_retried(user, cluster):
     cluster.wait()
     status = user.pytest("--remex-status", "-v")
     assert status.code == 1, status.text
-    states = {name: word for name, (word, _) in told(status).items()}
+    states = states_of(status)
     assert states == {
         "birth[mass=1]": "COMPLETED",
         "birth[mass=2]": "FAILED",
@@ -51,7 +56,7 @@ def test_failed_upstream_is_retried(user, cluster):
     again = user.pytest("--remex-submit").well()
     assert "6 already submitted" in again
     mend(user)
-    retry = told(user.submit("--remex-retry"))
+    retry = states_and_jobs(user.submit("--remex-retry"))
     sent = {name for name, (word, _) in retry.items() if word == "SUBMITTED"}
     assert sent == {"birth[mass=2]", "evolve[mass=2-alpha=1.8]", "death[mass=2-alpha=1.8]"}
     collect = user.collect().well()
@@ -69,14 +74,14 @@ def test_file_that_is_not_there(user, cluster):
     let_go(user)
     cluster.wait()
     status = user.pytest("--remex-status", "-v")
-    states = {name: word for name, (word, _) in told(status).items()}
+    states = states_of(status)
     assert states["birth[mass=2]"] == "COMPLETED"
     assert (
         states["evolve[mass=2-alpha=1.8]"] == states["death[mass=2-alpha=1.8]"] == "UPSTREAM FAILED"
     )
     assert "final.mod of main_birth" in status
     mend(user)
-    retry = told(user.submit("--remex-retry"))
+    retry = states_and_jobs(user.submit("--remex-retry"))
     sent = {name for name, (word, _) in retry.items() if word == "SUBMITTED"}
     assert sent == {"birth[mass=2]", "evolve[mass=2-alpha=1.8]", "death[mass=2-alpha=1.8]"}
     user.collect().well()
@@ -86,14 +91,14 @@ def test_file_that_is_not_there(user, cluster):
 def test_arrays(user, cluster):
     """Arrays wait task by task where they fit, and else one array for each upstream."""
     write_chain(user, alphas="[1.8, 2.0]", how="exit")
-    jobs = {name: job for name, (_, job) in told(user.submit("--remex-array")).items()}
+    jobs = {name: job for name, (_, job) in states_and_jobs(user.submit("--remex-array")).items()}
     arrays = {name: job.partition("_")[0] for name, job in jobs.items()}
     assert arrays["birth[mass=1]"] == arrays["birth[mass=2]"]
     assert arrays["evolve[mass=1-alpha=1.8]"] == arrays["evolve[mass=1-alpha=2.0]"]
     assert arrays["evolve[mass=1-alpha=1.8]"] != arrays["evolve[mass=2-alpha=1.8]"]
     let_go(user)
     cluster.wait()
-    states = {name: word for name, (word, _) in told(user.pytest("--remex-status", "-v")).items()}
+    states = states_of(user.pytest("--remex-status", "-v"))
     assert {states[name] for name in states if "mass=1" in name} == {"COMPLETED"}
     failed = {states[name] for name in states if "mass=2" in name and "birth" not in name}
     assert failed == {"UPSTREAM FAILED"}
@@ -106,13 +111,13 @@ def test_arrays(user, cluster):
 def test_array_task_by_task(user, cluster):
     """An array whose tasks come one to one after those of another is one sbatch: aftercorr."""
     write_chain(user, alphas="[1.8]", how="exit")
-    jobs = {name: job for name, (_, job) in told(user.submit("--remex-array")).items()}
+    jobs = {name: job for name, (_, job) in states_and_jobs(user.submit("--remex-array")).items()}
     assert len({job.partition("_")[0] for job in jobs.values()}) == 3
     waits = dependencies(cluster)
     assert all("aftercorr" in waits[job] for name, job in jobs.items() if "birth" not in name)
     let_go(user)
     cluster.wait()
-    states = {name: word for name, (word, _) in told(user.pytest("--remex-status", "-v")).items()}
+    states = states_of(user.pytest("--remex-status", "-v"))
     assert states["death[mass=1-alpha=1.8]"] == "COMPLETED"
     assert states["death[mass=2-alpha=1.8]"] == "UPSTREAM FAILED"
 
@@ -124,7 +129,7 @@ def test_packs(user, cluster):
     user.submit("--remex-pack=2")
     let_go(user)
     cluster.wait()
-    states = {name: word for name, (word, _) in told(user.pytest("--remex-status", "-v")).items()}
+    states = states_of(user.pytest("--remex-status", "-v"))
     assert states["death[mass=1-alpha=1.8]"] == "COMPLETED"
     assert (
         states["evolve[mass=2-alpha=1.8]"] == states["death[mass=2-alpha=1.8]"] == "UPSTREAM FAILED"
@@ -143,7 +148,7 @@ def test_cancelled_upstream(user, cluster):
     assert "evolve[mass=2-alpha=1.8]" in cancel
     let_go(user)
     cluster.wait()
-    states = {name: word for name, (word, _) in told(user.pytest("--remex-status", "-v")).items()}
+    states = states_of(user.pytest("--remex-status", "-v"))
     assert states["birth[mass=2]"] == "CANCELLED"
     assert states["death[mass=2-alpha=1.8]"] == "UPSTREAM FAILED"
     assert states["death[mass=1-alpha=1.8]"] == "COMPLETED"

@@ -41,8 +41,8 @@ def test_accounting_answers(cluster, project):
     sbatch = ["sbatch", "--parsable", "--comment=remex:abc", "run.sbatch"]
     job = cluster.run(*sbatch, cwd=project.clone).strip()
     sacct = ["sacct", "-nXP", "-j", job, "-o", "JobIDRaw,State,Comment,WorkDir"]
-    told = f"{job}|COMPLETED|remex:abc|{project.clone}"
-    wait_until(lambda: cluster.run(*sacct).strip() == told, "sacct tells the job")
+    message = f"{job}|COMPLETED|remex:abc|{project.clone}"
+    wait_until(lambda: cluster.run(*sacct).strip() == message, "sacct tells the job")
 
 
 @WITH_ACCOUNTING

@@ -25,11 +25,11 @@ def test_more_than_may_be_submitted(user, cluster):
     with cluster.submit_limit(2):
         doctor = user.pytest("--remex-doctor").well()
         assert "jobs: at most 2 in the queue at a time (MaxSubmitJobs), now 0" in doctor
-        told = user.pytest("--remex-submit", "-v")
+        done = user.pytest("--remex-submit", "-v")
         assert (
             "at most 2 in the queue at a time (MaxSubmitJobs), now 0, and this launch has 3: "
             "run the same command again for the rest, once some have ended"
-        ) in told
+        ) in done
     cluster.up()
     user.submit()
     assert_once(user, cluster, 3)
@@ -42,10 +42,10 @@ def test_a_limit_of_the_qos(user, cluster):
     cluster.run(*limit, "MaxSubmitJobsPerUser=2")
     try:
         cluster.down()
-        told = user.pytest("--remex-submit", "-v", seconds=200)
-        assert told.text.count("] SUBMITTED job") == 2
-        assert told.text.count("QOSMaxSubmitJobPerUserLimit") >= 1
-        told.badly("run the same command again for the rest")
+        done = user.pytest("--remex-submit", "-v", seconds=200)
+        assert done.text.count("] SUBMITTED job") == 2
+        assert done.text.count("QOSMaxSubmitJobPerUserLimit") >= 1
+        done.badly("run the same command again for the rest")
         cluster.up()
         cluster.wait()
         user.submit()

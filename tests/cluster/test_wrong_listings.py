@@ -23,8 +23,8 @@ def test_lag(user, cluster, shims, tmp_path, lag, options):
     before = Snapshot.of(user.repository)
     shims.put(lag(tmp_path, LAG), "squeue")
     user.pytest("--remex-submit", *options).plain()
-    told = {row["state"] for row in user.states().values()}
-    assert told <= NOT_WRONG
+    states = {row["state"] for row in user.states().values()}
+    assert states <= NOT_WRONG
     shims.remove()
     user.pytest("--remex-submit", *options).well()
     user.pytest("--remex-status").told()
@@ -38,8 +38,8 @@ def test_lag_while_cancelling(user, cluster, shims, tmp_path, lag):
     user.script("sleep 300")
     user.submit()
     shims.put(lag(tmp_path, LAG), "squeue")
-    told = user.pytest("--remex-cancel", "-v").plain().text.count("] CANCELLED job")
-    wait_until(lambda: told <= len(cancelled(user, cluster)), "what was told is true")
+    shown = user.pytest("--remex-cancel", "-v").plain().text.count("] CANCELLED job")
+    wait_until(lambda: shown <= len(cancelled(user, cluster)), "what was told is true")
     shims.remove()
     user.pytest("--remex-cancel").plain()
     wait_until(lambda: len(cancelled(user, cluster)) == 3, "all are cancelled")

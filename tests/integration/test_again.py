@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 
 import pytest
+from support.projects import shown_states
 
 from pytest_remex import results
 
@@ -27,15 +27,9 @@ def write(project, seed=SEED, replicates=""):
     project.sweeps(SWEEP.replace("SEED", seed).replace("REPLICATES", replicates))
 
 
-def words(result):
-    """Return each experiment's word by its name."""
-    found = re.findall(r"sweeps\.py::(\S+) ([A-Z][A-Z ]+[A-Z])", result.stdout.str())
-    return {name: word.removesuffix(" job") for name, word in found}
-
-
-def told(result, word):
-    """Return the names of the experiments with a word."""
-    return [name for name, its in words(result).items() if its == word]
+def names_in(result, state):
+    """Return the names of the experiments in a state."""
+    return [name for name, its in shown_states(result).items() if its == state]
 
 
 @pytest.mark.parametrize("seed", [SEED, "0"])
@@ -45,14 +39,14 @@ def test_again(empty_project, seed):
     write(project, seed)
     project.submit()
     plan = project.pytest("--remex-plan", "--remex-again", "-v")
-    assert told(plan, "NEW") == ["grid[a=1-r2]", "grid[a=2-r2]"]
-    assert told(project.submit("-v", "--remex-again"), "SUBMITTED") == told(plan, "NEW")
+    assert names_in(plan, "NEW") == ["grid[a=1-r2]", "grid[a=2-r2]"]
+    assert names_in(project.submit("-v", "--remex-again"), "SUBMITTED") == names_in(plan, "NEW")
     once_more = project.submit("-v", "--remex-again", "-k", "a=1 and not r2")
-    assert told(once_more, "SUBMITTED") == ["grid[a=1-r3]"]
+    assert names_in(once_more, "SUBMITTED") == ["grid[a=1-r3]"]
     names = ["grid[a=1]", "grid[a=2]", "grid[a=1-r2]", "grid[a=1-r3]", "grid[a=2-r2]"]
-    assert words(project.submit("-v")) == dict.fromkeys(names, "ALREADY SUBMITTED")
+    assert shown_states(project.submit("-v")) == dict.fromkeys(names, "ALREADY SUBMITTED")
     project.wait()
-    assert told(project.pytest("--remex-status", "-v"), "COMPLETED") == names
+    assert names_in(project.pytest("--remex-status", "-v"), "COMPLETED") == names
     project.pytest("--remex-collect").assert_outcomes(passed=5)
     project.pytest("--remex-collect", "-k", "a=2 and r2").assert_outcomes(passed=1)
     table = results(project.output / "grid")
@@ -70,7 +64,7 @@ def test_above_what_is_stated(empty_project):
     project = empty_project
     write(project, replicates=", replicates=2")
     project.submit()
-    added = told(project.submit("-v", "--remex-again"), "SUBMITTED")
+    added = names_in(project.submit("-v", "--remex-again"), "SUBMITTED")
     assert added == ["grid[a=1-r3]", "grid[a=2-r3]"]
     project.wait()
     project.pytest("--remex-collect").assert_outcomes(passed=6)
@@ -78,11 +72,11 @@ def test_above_what_is_stated(empty_project):
     project.pytest("--remex-collect", "-k", "r1").assert_outcomes(passed=2)
     assert len(results(project.output / "grid")) == 6
     write(project, replicates=", replicates=3")
-    assert set(words(project.submit("-v")).values()) == {"ALREADY SUBMITTED"}
+    assert set(shown_states(project.submit("-v")).values()) == {"ALREADY SUBMITTED"}
     write(project, replicates="")
-    told_now = words(project.pytest("--remex-status", "-v"))
-    assert "grid[a=1-r2]" not in told_now
-    assert told_now["grid[a=1-r3]"] == "COMPLETED"
+    states_now = shown_states(project.pytest("--remex-status", "-v"))
+    assert "grid[a=1-r2]" not in states_now
+    assert states_now["grid[a=1-r3]"] == "COMPLETED"
 
 
 def test_another_clone(empty_project):
@@ -94,14 +88,16 @@ def test_another_clone(empty_project):
     project.submit("--remex-again")
     project.wait()
     shutil.rmtree(project.output)
-    assert words(project.pytest("--remex-submit", "-v"))["grid[a=2-r2]"] == "ALREADY SUBMITTED"
+    assert (
+        shown_states(project.pytest("--remex-submit", "-v"))["grid[a=2-r2]"] == "ALREADY SUBMITTED"
+    )
     shutil.rmtree(project.output)
     collect = project.pytest_alone("-p", "xdist", "--remex-collect", "-n", "2")
     collect.assert_outcomes(passed=4)
     assert list(results(project.output / "grid")["replicate"]) == [1, 1, 2, 2]
     shutil.rmtree(project.output)
     chosen = project.pytest("--remex-submit", "--remex-again", "-v", "-k", "a=1")
-    assert told(chosen, "SUBMITTED") == ["grid[a=1-r3]"]
+    assert names_in(chosen, "SUBMITTED") == ["grid[a=1-r3]"]
 
 
 def test_records_that_were_purged(empty_project):
@@ -114,7 +110,7 @@ def test_records_that_were_purged(empty_project):
     project.wait()
     shutil.rmtree(project.output)
     shutil.rmtree(project.path / "runs" / ".remex" / "launches")
-    status = words(project.pytest("--remex-status", "-v"))
+    status = shown_states(project.pytest("--remex-status", "-v"))
     assert status["grid[a=1]"] == status["grid[a=1-r2]"] == "COMPLETED"
 
 
@@ -129,8 +125,10 @@ def test_interrupted(empty_project):
         lines = record.read_text().splitlines(keepends=True)
         assert "TIDIED" in lines[-1]
         record.write_text("".join(lines[:-1]))
-    assert set(words(project.submit("-v", "--remex-again")).values()) == {"ALREADY SUBMITTED"}
-    assert len(told(project.submit("-v", "--remex-again"), "SUBMITTED")) == 2
+    assert set(shown_states(project.submit("-v", "--remex-again")).values()) == {
+        "ALREADY SUBMITTED"
+    }
+    assert len(names_in(project.submit("-v", "--remex-again"), "SUBMITTED")) == 2
 
 
 def test_stages(empty_project):
@@ -140,11 +138,11 @@ def test_stages(empty_project):
     stage = (SWEEP + after).replace("SEED", "0")
     project.sweeps(stage.replace("REPLICATES", ""))
     project.submit()
-    added = told(project.submit("-v", "--remex-again", "-k", "later and a=1"), "SUBMITTED")
+    added = names_in(project.submit("-v", "--remex-again", "-k", "later and a=1"), "SUBMITTED")
     assert added == ["later[a=1-b=1-r2]"]
     project.sweeps(stage.replace("REPLICATES", ", replicates=2"))
     project.submit()
-    added = told(project.submit("-v", "--remex-again", "-k", "later and a=2"), "SUBMITTED")
+    added = names_in(project.submit("-v", "--remex-again", "-k", "later and a=2"), "SUBMITTED")
     assert added == ["grid[a=2-r3]", "later[a=2-r3-b=1]"]
 
 

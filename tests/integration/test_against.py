@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
+from support.projects import shown_states
 
 from pytest_remex import results
 
@@ -24,12 +23,6 @@ AGAINST = "--remex-against=v1.2"
 NODES = [f"grid[a={a}]" for a in range(1, 13)]
 
 
-def words(result):
-    """Return each experiment's word by its name."""
-    found = re.findall(r"sweeps\.py::(\S+\](?: on \S+)?) ([A-Z][A-Z ]+[A-Z])", result.stdout.str())
-    return {name: word.removesuffix(" job") for name, word in found}
-
-
 @pytest.fixture
 def moved(empty_project):
     """Return a project in which a commit moves exactly 3 of 12 points."""
@@ -47,7 +40,7 @@ def test_a_grid_that_ran_before_the_change(empty_project):
     empty_project.git("tag", "v1.2")
     empty_project.ran()
     empty_project.commit(input_txt="moved3\n")
-    assert words(empty_project.submit("-v", AGAINST)) == {
+    assert shown_states(empty_project.submit("-v", AGAINST)) == {
         **dict.fromkeys(NODES, "SUBMITTED"),
         **dict.fromkeys([f"{node} on v1.2" for node in NODES], "ALREADY SUBMITTED"),
     }
@@ -56,14 +49,14 @@ def test_a_grid_that_ran_before_the_change(empty_project):
 def test_a_change_that_moves_three_of_twelve(moved):
     """Submit sends what either side lacks; collect fails what differs, and shows both."""
     moved.ran("-k", "a:1]")
-    assert words(moved.pytest("--remex-plan", "-v", AGAINST)) == {
+    assert shown_states(moved.pytest("--remex-plan", "-v", AGAINST)) == {
         **dict.fromkeys(NODES, "NEW"),
         "grid[a=1]": "ALREADY SUBMITTED",
         **dict.fromkeys([f"{node} on v1.2" for node in NODES], "NEW"),
     }
     sent = moved.submit("-v", AGAINST)
-    assert list(words(sent).values()).count("SUBMITTED") == 23
-    assert set(words(moved.submit("-v", AGAINST)).values()) == {"ALREADY SUBMITTED"}
+    assert list(shown_states(sent).values()).count("SUBMITTED") == 23
+    assert set(shown_states(moved.submit("-v", AGAINST)).values()) == {"ALREADY SUBMITTED"}
     moved.wait()
     moved.pytest("--remex-status", AGAINST).stdout.fnmatch_lines(
         ["stage grid on v1.2", "stage grid", "*= 24 completed in *"], consecutive=False
@@ -91,7 +84,7 @@ def test_a_change_that_moves_three_of_twelve(moved):
     assert set(results("grid", base="v1.2")["verdict"]) == {"PASSED"}
     moved.pytest("--remex-collect").assert_outcomes(passed=12)
     retry = moved.pytest("--remex-plan", "-v", "--remex-retry=check")
-    assert set(words(retry).values()) == {"ALREADY SUBMITTED"}
+    assert set(shown_states(retry).values()) == {"ALREADY SUBMITTED"}
 
 
 def test_a_wider_tolerance(moved):
@@ -152,12 +145,18 @@ def test_the_same_experiments(moved):
     moved.commit(README_md="no job reads this\n")
     against = "--remex-against=same"
     plan = moved.pytest("--remex-plan", "-v", "-k", "a:3", against)
-    assert words(plan) == {"grid[a=3] on same": "NEW", "grid[a=3]": "THE SAME AS"}
+    assert shown_states(plan) == {
+        "grid[a=3] on same": "NEW",
+        "grid[a=3]": "THE SAME AS",
+    }
     sent = moved.submit("-v", "-k", "a:3", against)
-    assert words(sent) == {"grid[a=3] on same": "SUBMITTED", "grid[a=3]": "ALREADY SUBMITTED"}
+    assert shown_states(sent) == {
+        "grid[a=3] on same": "SUBMITTED",
+        "grid[a=3]": "ALREADY SUBMITTED",
+    }
     moved.wait()
     assert len(moved.run_directories()) == 1
-    assert words(moved.submit("-v", "-k", "a:3")) == {"grid[a=3]": "ALREADY SUBMITTED"}
+    assert shown_states(moved.submit("-v", "-k", "a:3")) == {"grid[a=3]": "ALREADY SUBMITTED"}
     for options in ([], [against], ["--remex-base=same"]):
         assert moved.pytest("--remex-collect", "-k", "a:3", *options).ret == 0
 

@@ -353,7 +353,7 @@ def test_output_folder_that_is_not_committed(project, mode):
     project.commit()
     result = project.pytest("sweeps.py", *mode)
     result.assert_outcomes(passed=3)
-    told = "run.sbatch writes its output into logs/, which run directories do not have"
-    assert result.stdout.str().count(told) == 1
+    message = "run.sbatch writes its output into logs/, which run directories do not have"
+    assert result.stdout.str().count(message) == 1
     project.commit(**{"logs/.gitkeep": ""})
     assert "writes its output into" not in project.pytest("--remex-plan").stdout.str()

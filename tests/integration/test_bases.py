@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 
 import pytest
+from support.projects import shown_states
 
 from pytest_remex import results, runs
 
@@ -22,12 +22,6 @@ def grid(experiment):
     run.record(word=word, double=2 * int(a))
 """
 ON = "--remex-base=v1.2"
-
-
-def words(result):
-    """Return each experiment's word by its name."""
-    found = re.findall(r"sweeps\.py::(\S+) ([A-Z][A-Z ]+[A-Z])", result.stdout.str())
-    return {name: word.removesuffix(" job") for name, word in found}
 
 
 def all_are(word):
@@ -51,10 +45,10 @@ def test_a_grid_on_another_base(two):
     two.pytest("--remex-collect").assert_outcomes(passed=3)
     before = (two.output / "grid" / "results.csv").read_text()
     plan = two.pytest("--remex-plan", "-v", ON)
-    assert words(plan) == all_are("NEW")
+    assert shown_states(plan) == all_are("NEW")
     plan.stdout.fnmatch_lines(["*remex plan, --remex-base=v1.2*", "*nothing was sent: *"])
-    assert words(two.submit("-v", ON)) == all_are("SUBMITTED")
-    assert words(two.submit("-v", ON)) == all_are("ALREADY SUBMITTED")
+    assert shown_states(two.submit("-v", ON)) == all_are("SUBMITTED")
+    assert shown_states(two.submit("-v", ON)) == all_are("ALREADY SUBMITTED")
     two.wait()
     two.pytest("--remex-status", ON).stdout.fnmatch_lines(["*= 3 completed in *"])
     collected = two.pytest("--remex-collect", ON)
@@ -80,9 +74,9 @@ def test_runs_do_not_appear_without_the_option(two):
     for mode in ("status", "collect", "log", "cancel", "clean"):
         two.pytest(f"--remex-{mode}").assert_outcomes(skipped=3)
     assert not (two.output / "grid" / "results.csv").exists()
-    assert words(two.submit("-v")) == all_are("SUBMITTED")
+    assert shown_states(two.submit("-v")) == all_are("SUBMITTED")
     two.wait()
-    assert words(two.submit("-v", ON)) == all_are("ALREADY SUBMITTED")
+    assert shown_states(two.submit("-v", ON)) == all_are("ALREADY SUBMITTED")
     two.pytest("--remex-collect").assert_outcomes(passed=3)
     assert list(results(two.output / "grid")["word"]) == ["new"] * 3
     removed = two.pytest("--remex-clean", "--remex-yes", ON)
@@ -105,7 +99,7 @@ def test_the_same_experiment(two):
     two.git("tag", "v1.3")
     two.commit(README_md="no job reads this\n")
     two.ran()
-    assert words(two.submit("-v", "--remex-base=v1.3")) == all_are("ALREADY SUBMITTED")
+    assert shown_states(two.submit("-v", "--remex-base=v1.3")) == all_are("ALREADY SUBMITTED")
     assert len(two.run_directories()) == 3
     for options in ([], ["--remex-base=v1.3"]):
         two.pytest("--remex-status", *options).stdout.fnmatch_lines(["*= 3 completed in *"])
@@ -120,9 +114,9 @@ def test_a_moved_branch(two):
     two.ran("--remex-base=eos")
     two.git("branch", "--force", "eos", "main")
     plan = two.pytest("--remex-plan", "-v", "--remex-base=eos")
-    assert words(plan) == all_are("ON ANOTHER BASE")
+    assert shown_states(plan) == all_are("ON ANOTHER BASE")
     sent = two.submit("-v", "--remex-base=eos", "--remex-new-base")
-    assert words(sent) == all_are("SUBMITTED")
+    assert shown_states(sent) == all_are("SUBMITTED")
 
 
 @pytest.mark.parametrize("mode", ["plan", "submit", "status", "collect", "clean"])

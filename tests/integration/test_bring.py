@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from support.projects import shown_states
 
 from pytest_remex import results
 
@@ -55,12 +55,6 @@ def write(project, copy="True", **changes):
     project.sweeps(text)
 
 
-def told(result):
-    """Return each experiment's word by its name."""
-    found = re.findall(r"sweeps\.py::(\S+) ([A-Z][A-Z ]+[A-Z])", result.stdout.str())
-    return {name: word.removesuffix(" job") for name, word in found}
-
-
 def test_copy(empty_project):
     """A job changes only its own copy; if it starts over, it gets a new one."""
     project = empty_project
@@ -70,7 +64,10 @@ def test_copy(empty_project):
     assert (folders["first"] / "model" / "state").read_text() == "whole\n"
     assert not (folders["second"] / "work").is_symlink()
     assert (folders["second"] / "work" / "state").read_text() == "whole\nchanged\n"
-    assert set(told(project.pytest("--remex-status", "-v")).values()) == {"COMPLETED", "FAILED"}
+    assert set(shown_states(project.pytest("--remex-status", "-v")).values()) == {
+        "COMPLETED",
+        "FAILED",
+    }
     (project.runs / "fixed").touch()
     project.ran("--remex-retry")
     project.pytest("--remex-collect").assert_outcomes(passed=3)
@@ -84,11 +81,11 @@ def test_upstream_that_went_on(empty_project):
     write(project, slow=("first {exp", "first slow {exp"))
     (project.path / "conftest.py").write_text(CONFTEST)
     project.ran()
-    states = told(project.pytest("--remex-status", "-v"))
+    states = shown_states(project.pytest("--remex-status", "-v"))
     assert states["first[a=1]"] == "TIMEOUT"
     assert states["second[a=1-b=2]"] == "UPSTREAM FAILED"
     before = project.run_directories()
-    retry = told(project.submit("--remex-retry", "-v"))
+    retry = shown_states(project.submit("--remex-retry", "-v"))
     assert set(retry.values()) == {"SUBMITTED"}
     project.wait()
     firsts = [path for path in project.run_directories() if "_first_" in path.name]

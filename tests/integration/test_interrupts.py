@@ -177,9 +177,9 @@ def test_interrupt_in_a_patch(empty_project):
         @sweep({"a": [1, 2, 3]})
         def grid(experiment):
             (experiment.path / "input.txt").write_text(f"a = {experiment.config['a']}\\n")
-            told = pathlib.Path(__file__).with_name("in-patch")
-            if experiment.config["a"] == 3 and not told.exists():
-                told.touch()
+            marker = pathlib.Path(__file__).with_name("in-patch")
+            if experiment.config["a"] == 3 and not marker.exists():
+                marker.touch()
                 time.sleep(30)
         """)
     running = empty_project.start("--remex-submit")

@@ -127,12 +127,12 @@ def test_rows_of_several_bases_are_told(project):
     project.ran("-k", "a:3", "--remex-new-base")
     second = project.git("rev-parse", "HEAD")
     result = project.pytest("--remex-collect")
-    told = f"the results of grid have rows of 2 bases: 2 on {first[:12]}, 1 on {second[:12]}"
-    result.stdout.fnmatch_lines([told])
+    message = f"the results of grid have rows of 2 bases: 2 on {first[:12]}, 1 on {second[:12]}"
+    result.stdout.fnmatch_lines([message])
     assert [row["base"] for row in rows(project).values()] == [first, first, second]
     page = (project.output / "grid" / "report.html").read_text()
     assert f"{first[:12]} (2 rows), {second[:12]} (1 rows)" in page
-    project.pytest("--remex-collect").stdout.fnmatch_lines([told])
+    project.pytest("--remex-collect").stdout.fnmatch_lines([message])
 
 
 VERSIONS = """
@@ -149,10 +149,10 @@ def test_several_versions_are_told(project):
     (project.path / "conftest.py").write_text(VERSIONS)
     project.edit("sweeps.py", '2 * experiment.config["a"]', "7")
     project.ran()
-    told = "grid mixes several program: 2 with 1.0, 1 with 2.0"
+    message = "grid mixes several program: 2 with 1.0, 1 with 2.0"
     for _ in range(2):
         result = project.pytest("--remex-collect")
-        result.stdout.fnmatch_lines([told])
+        result.stdout.fnmatch_lines([message])
         result.stdout.no_fnmatch_line("*mixes several double*")
     page = (project.output / "grid" / "report.html").read_text()
     assert "mixed program" in page

@@ -55,9 +55,9 @@ def run_modes(project):
 @pytest.mark.parametrize("name", [*ADDING, *TOLD])
 def test_hook_that_adds(project, name):
     """It is one warning per mode; table, verdicts, links and report are written."""
-    told = write_hook(project, name)
+    message = write_hook(project, name)
     shown = run_modes(project)
-    counts = {mode: text.count(told) for mode, text in shown.items()}
+    counts = {mode: text.count(message) for mode, text in shown.items()}
     assert set(counts.values()) <= {0, 1}
     assert sum(counts.values()), shown
     assert "PASSED" in (project.output / "grid" / "results.csv").read_text()
@@ -69,12 +69,12 @@ def test_progress(project):
     """If the hook that reads a job's progress raises, status shows the rest."""
     project.edit("sweeps.py", 'f"a = {experiment.config', 'f"wait = {experiment.config')
     project.submit()
-    told = write_hook(project, "progress")
+    message = write_hook(project, "progress")
     end = time.monotonic() + 30
-    while told not in (shown := project.pytest("--remex-status").stdout.str()):
+    while message not in (shown := project.pytest("--remex-status").stdout.str()):
         assert time.monotonic() < end, shown  # the first job has written nothing yet
         time.sleep(0.1)
-    assert shown.count(told) == 1
+    assert shown.count(message) == 1
     assert "RUNNING" in shown
     project.release_waiting()
 
@@ -84,11 +84,11 @@ def test_reader_of_configs(project, mode):
     """If the config cannot be compared, each experiment fails with one plain message."""
     if mode == "collect":
         project.ran()
-    told = write_hook(project, "config")
+    message = write_hook(project, "config")
     result = project.pytest(f"--remex-{mode}")
     result.assert_outcomes(failed=3)
     text = result.stdout.str()
-    assert told in text
+    assert message in text
     assert "INTERNALERROR" not in text
     assert "pytest_remex/" not in text
 
@@ -107,13 +107,13 @@ def test_hook_that_continues(project, name):
     """A run that it cannot continue does not start over, and the other runs are retried."""
     project.commit(run_sbatch=TIMEOUT)
     project.ran()
-    told = write_hook(project, name)
+    message = write_hook(project, name)
     if name == "continue_probe":  # without one, only submit fetches what decides
         plan = project.pytest("--remex-plan", "--remex-retry")
-        plan.stdout.fnmatch_lines([f"*{told}*"])
+        plan.stdout.fnmatch_lines([f"*{message}*"])
     result = project.pytest("--remex-submit", "--remex-retry", "-v")
     result.assert_outcomes(passed=2, failed=1)
-    result.stdout.fnmatch_lines(["*a=2] FAILED*", f"*{told}*"])
+    result.stdout.fnmatch_lines(["*a=2] FAILED*", f"*{message}*"])
     text = result.stdout.str()
     assert text.count("Traceback") == 0
     assert "pytest_remex/" not in text

@@ -208,14 +208,14 @@ def test_a_raising_hook_is_a_warning(project):
         ("figures", 6, "ZeroDivisionError: *"),
         ("link_name", 9, "KeyError: *"),
     ):
-        told = f"the hook pytest_remex_{name} at */conftest.py:{line} raised {said}"
+        message = f"the hook pytest_remex_{name} at */conftest.py:{line} raised {said}"
         assert (
             len(
                 [1 for each in result.outlines if each.startswith(f"the hook pytest_remex_{name} ")]
             )
             == 1
         )
-        result.stdout.fnmatch_lines_random([f"{told}*"])
+        result.stdout.fnmatch_lines_random([f"{message}*"])
     assert [row["verdict"] for row in rows(project).values()] == ["PASSED"] * 3
     assert len(list((project.output / "grid" / "links").iterdir())) == 6
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
+from support.projects import shown_states
 
 from pytest_remex import results
 
@@ -27,23 +26,17 @@ def write(project, replicates, seed="experiment.replicate"):
     project.sweeps(SWEEP.replace("REPLICATES", str(replicates)).replace("SEED", seed))
 
 
-def words(result):
-    """Return each experiment's word by its name."""
-    found = re.findall(r"sweeps\.py::(\S+) ([A-Z][A-Z ]+[A-Z])", result.stdout.str())
-    return {name: word.removesuffix(" job") for name, word in found}
-
-
 @pytest.mark.parametrize("seed", ["experiment.replicate", "0"])
 def test_replicates(empty_project, seed):
     """Each has a job, also where all have the same files; submitting twice and more adds none."""
     project = empty_project
     write(project, 2, seed)
     names = [f"grid[a={a}-r{number}]" for a in (1, 2) for number in (1, 2)]
-    assert words(project.submit("-v")) == dict.fromkeys(names, "SUBMITTED")
-    assert words(project.submit("-v")) == dict.fromkeys(names, "ALREADY SUBMITTED")
+    assert shown_states(project.submit("-v")) == dict.fromkeys(names, "SUBMITTED")
+    assert shown_states(project.submit("-v")) == dict.fromkeys(names, "ALREADY SUBMITTED")
     write(project, 3, seed)
-    told = words(project.submit("-v"))
-    assert {name for name, word in told.items() if word == "SUBMITTED"} == {
+    states = shown_states(project.submit("-v"))
+    assert {name for name, word in states.items() if word == "SUBMITTED"} == {
         "grid[a=1-r3]",
         "grid[a=2-r3]",
     }
@@ -65,11 +58,11 @@ def test_more_than_one_later(empty_project):
     """When a sweep gets replicates, its old run is the first replicate."""
     project = empty_project
     write(project, 1, "1")
-    assert set(words(project.submit("-v"))) == {"grid[a=1]", "grid[a=2]"}
+    assert set(shown_states(project.submit("-v"))) == {"grid[a=1]", "grid[a=2]"}
     write(project, 2, "1")
-    told = words(project.submit("-v"))
-    assert told["grid[a=1-r1]"] == "ALREADY SUBMITTED"
-    assert told["grid[a=1-r2]"] == "SUBMITTED"
+    states = shown_states(project.submit("-v"))
+    assert states["grid[a=1-r1]"] == "ALREADY SUBMITTED"
+    assert states["grid[a=1-r2]"] == "SUBMITTED"
 
 
 def test_another_clone(empty_project):
@@ -79,8 +72,8 @@ def test_another_clone(empty_project):
     project.write("pytest.ini", "[pytest]\nremex_runs = runs\n")
     project.submit()
     (project.output / "launches").rename(project.path / "lost.log")
-    told = words(project.submit("-v"))
-    assert set(told.values()) == {"ALREADY SUBMITTED"}
+    states = shown_states(project.submit("-v"))
+    assert set(states.values()) == {"ALREADY SUBMITTED"}
     runs = [path.name for path in (project.path / "runs").iterdir()]
     assert len(runs) == 6 + 1  # and .remex
 
@@ -99,8 +92,8 @@ def test_stages(empty_project):
     project = empty_project
     after = "\n@sweep({'b': [1]}, after=grid)\ndef later(experiment): ...\n"
     project.sweeps(SWEEP.replace("REPLICATES", "2").replace("SEED", "0") + after)
-    told = words(project.submit("-v"))
-    assert [name for name in told if "later" in name] == [
+    states = shown_states(project.submit("-v"))
+    assert [name for name in states if "later" in name] == [
         f"later[a={a}-r{number}-b=1]" for a in (1, 2) for number in (1, 2)
     ]
-    assert set(told.values()) == {"SUBMITTED"}
+    assert set(states.values()) == {"SUBMITTED"}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-import re
 
 import pytest
+from support.projects import shown_states
 
 CHAIN = """
 from pytest_remex import sweep
@@ -71,18 +71,11 @@ def rows(project, sweep):
     return list(csv.DictReader((project.output / sweep / "results.csv").read_text().splitlines()))
 
 
-def words(result):
-    """Return each experiment's word by its name."""
-    shown = r"^sweeps\.py::(\S+) ([A-Z][A-Z ]+[A-Z])"
-    found = re.findall(shown, result.stdout.str(), re.MULTILINE)
-    return {name: word.removesuffix(" job") for name, word in found}
-
-
 def test_a_chain_runs(chain):
     """All stages go in one command; what is brought is there; results hold the measures above."""
     result = chain.submit("-v")
-    assert list(words(result).values()) == ["SUBMITTED"] * 10
-    assert "third[a=2-b=1]" in words(result)
+    assert list(shown_states(result).values()) == ["SUBMITTED"] * 10
+    assert "third[a=2-b=1]" in shown_states(result)
     chain.wait()
     for folder in chain.run_directories():
         if "second" in folder.name:
@@ -92,7 +85,7 @@ def test_a_chain_runs(chain):
             assert not str(link.readlink()).startswith("/")
     result = chain.pytest("--remex-collect", "-v")
     assert result.ret == 0
-    assert list(words(result).values()) == ["PASSED"] * 10
+    assert list(shown_states(result).values()) == ["PASSED"] * 10
     assert [row["first.size"] for row in rows(chain, "second")] == ["8"] * 4
     third = rows(chain, "third")
     assert [row["second.both"] for row in third] == ["a=1", "a=1", "a=2", "a=2"]
@@ -104,7 +97,7 @@ def test_a_chain_runs(chain):
         ("2", "2"),
     ]
     again = chain.pytest("--remex-submit", "-v")
-    assert set(words(again).values()) == {"ALREADY SUBMITTED"}
+    assert set(shown_states(again).values()) == {"ALREADY SUBMITTED"}
     assert len(chain.jobs()) == 10
 
 
@@ -120,39 +113,39 @@ def test_upstream_that_fails(chain):
     chain.ran()
     status = chain.pytest("--remex-status", "-v")
     assert status.ret == 1
-    told = words(status)
-    assert told["first[a=2]"] == "FAILED"
-    assert told["second[a=2-b=1]"] == told["third[a=2-b=2]"] == "UPSTREAM FAILED"
-    assert told["third[a=1-b=2]"] == "COMPLETED"
+    states = shown_states(status)
+    assert states["first[a=2]"] == "FAILED"
+    assert states["second[a=2-b=1]"] == states["third[a=2-b=2]"] == "UPSTREAM FAILED"
+    assert states["third[a=1-b=2]"] == "COMPLETED"
     status.stdout.fnmatch_lines(["stage first", "*stage second", "*stage third"])
     plan = chain.pytest("--remex-plan", "--remex-retry", "-v")
-    assert words(plan)["third[a=2-b=1]"] == "RETRY"
-    assert words(plan)["third[a=1-b=1]"] == "ALREADY SUBMITTED"
+    assert shown_states(plan)["third[a=2-b=1]"] == "RETRY"
+    assert shown_states(plan)["third[a=1-b=1]"] == "ALREADY SUBMITTED"
     (chain.runs / "mended").touch()
     retry = chain.submit("--remex-retry", "-v")
-    sent = [name for name, word in words(retry).items() if word == "SUBMITTED"]
+    sent = [name for name, word in shown_states(retry).items() if word == "SUBMITTED"]
     points = ["a=2-b=1", "a=2-b=2"]
     assert sent == [
         "first[a=2]",
         *(f"{stage}[{p}]" for stage in ("second", "third") for p in points),
     ]
     chain.wait()
-    assert set(words(chain.pytest("--remex-status", "-v")).values()) == {"COMPLETED"}
+    assert set(shown_states(chain.pytest("--remex-status", "-v")).values()) == {"COMPLETED"}
 
 
 def test_file_that_is_empty(chain):
     """A job without its upstream's file does not run, and names it; a retry reruns the upstream."""
     spoil(chain, "empty")
     chain.ran("-k", "first or second")
-    told = words(status := chain.pytest("--remex-status", "-v", "-k", "second"))
-    assert told == {
+    states = shown_states(status := chain.pytest("--remex-status", "-v", "-k", "second"))
+    assert states == {
         "second[a=1-b=1]": "COMPLETED",
         "second[a=1-b=2]": "COMPLETED",
         "second[a=2-b=1]": "UPSTREAM FAILED",
         "second[a=2-b=2]": "UPSTREAM FAILED",
     }
     status.stdout.fnmatch_lines(["*result.txt of main_first*is empty*"])
-    retry = words(chain.submit("--remex-retry", "-v", "-k", "second"))
+    retry = shown_states(chain.submit("--remex-retry", "-v", "-k", "second"))
     assert [name for name, word in retry.items() if word == "SUBMITTED"] == [
         "first[a=2]",
         "second[a=2-b=1]",
@@ -185,8 +178,8 @@ def test_selection_brings_upstreams(chain):
     """Submit adds the upstreams of a selection, by -k or by file."""
     chain.write("more_sweep.py", MORE)
     chain.git("config", "core.excludesFile", str(chain.write("ignore", "more_sweep.py\nignore\n")))
-    told = words(chain.submit("-v", "-k", "third and a:1"))
-    assert told == dict.fromkeys(
+    states = shown_states(chain.submit("-v", "-k", "third and a:1"))
+    assert states == dict.fromkeys(
         [
             "first[a=1]",
             "second[a=1-b=1]",
@@ -224,7 +217,7 @@ def test_collect_of_the_last_stage(chain):
     chain.ran()
     chain.pytest("--remex-collect", "-k", "first")
     result = chain.pytest("--remex-collect", "-v", "-k", "second and a:1")
-    assert set(words(result)) == {"second[a=1-b=1]", "second[a=1-b=2]"}
+    assert set(shown_states(result)) == {"second[a=1-b=1]", "second[a=1-b=2]"}
     result.stdout.fnmatch_lines(["upstream, not judged: sweeps.py::first?a=1? COMPLETED job *"])
     assert [row["first.size"] for row in rows(chain, "second")] == ["8", "8"]
     before = chain.jobs()
@@ -235,16 +228,18 @@ def test_collect_of_the_last_stage(chain):
 def test_what_is_the_same(chain):
     """Another patch of the upstream, or another file brought, makes another experiment."""
     chain.ran("-k", "second and b:1")
-    assert set(words(chain.submit("-v", "-k", "second and b:1")).values()) == {"ALREADY SUBMITTED"}
+    assert set(shown_states(chain.submit("-v", "-k", "second and b:1")).values()) == {
+        "ALREADY SUBMITTED"
+    }
     chain.edit(
         "sweeps.py", 'bring("result.txt", "begin/start.txt")', 'bring("result.txt", "start")'
     )
-    told = words(chain.submit("-v", "-k", "second and b:1"))
-    assert [told[f"first[a={a}]"] for a in (1, 2)] == ["ALREADY SUBMITTED"] * 2
-    assert told["second[a=1-b=1]"] == "SUBMITTED"
+    states = shown_states(chain.submit("-v", "-k", "second and b:1"))
+    assert [states[f"first[a={a}]"] for a in (1, 2)] == ["ALREADY SUBMITTED"] * 2
+    assert states["second[a=1-b=1]"] == "SUBMITTED"
     chain.edit("sweeps.py", 'f"first {', 'f"First {')
-    told = words(chain.submit("-v", "-k", "second and b:1"))
-    assert set(told.values()) == {"SUBMITTED"}
+    states = shown_states(chain.submit("-v", "-k", "second and b:1"))
+    assert set(states.values()) == {"SUBMITTED"}
 
 
 def test_build_once(empty_project):
@@ -257,9 +252,9 @@ def test_build_once(empty_project):
     assert project.pytest("--remex-collect").ret == 0
     assert sum("build" in path.name for path in project.run_directories()) == 1
     project.commit(input_txt="another base\n")
-    told = words(project.submit("-v", "--remex-new-base"))
-    assert told.pop("build") == "ALREADY SUBMITTED"
-    assert set(told.values()) == {"SUBMITTED"}
+    states = shown_states(project.submit("-v", "--remex-new-base"))
+    assert states.pop("build") == "ALREADY SUBMITTED"
+    assert set(states.values()) == {"SUBMITTED"}
 
 
 BUILD = "#!/bin/sh\n#SBATCH -o job.out\nmkdir bin; echo 'cat input.txt' > bin/code\n"

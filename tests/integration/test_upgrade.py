@@ -133,13 +133,13 @@ def test_a_fresh_clone_is_told_who_collected_what_was_purged(collected):
     result = collected.pytest("--remex-collect", "-rs")
     result.assert_outcomes(skipped=3)
     who = f"{getpass.getuser()}@{socket.gethostname()}"
-    told = f"*collected by {who} on ????-??-??, and its run directory no longer exists*"
-    result.stdout.fnmatch_lines([told])
+    message = f"*collected by {who} on ????-??-??, and its run directory no longer exists*"
+    result.stdout.fnmatch_lines([message])
     assert result.ret == 0
     with (collected.output / "grid/results.csv").open(newline="") as file:
         assert {row["state"] for row in csv.DictReader(file)} == {"PURGED"}
     again = collected.pytest("--remex-collect", "--remex-offline", "-rs")
-    again.stdout.fnmatch_lines([told])
+    again.stdout.fnmatch_lines([message])
     collected.submit("--remex-retry").assert_outcomes(skipped=3)
     assert len(collected.jobs()) == 3
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass, fields
 from pathlib import Path
+
+import pytest
 
 INLIST = """\
 &star_job
@@ -111,3 +114,10 @@ def git(folder: Path, *arguments: str) -> str:
     if result.returncode:
         raise RuntimeError(f"{' '.join(command)}: {result.stderr}")
     return result.stdout.strip()
+
+
+def shown_states(result: pytest.RunResult) -> dict[str, str]:
+    """Return the state that pytest's verbose output shows of each experiment, by its id."""
+    pattern = r"^sweeps\.py::(\S+(?: on \S+)?) ([A-Z][A-Z ]+[A-Z])"
+    shown = re.findall(pattern, result.stdout.str(), re.MULTILINE)
+    return {name: state.removesuffix(" job") for name, state in shown}

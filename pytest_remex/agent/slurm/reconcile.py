@@ -181,7 +181,7 @@ def _wait_until_quiet(
     """Wait until no sbatch can still be accepted; return jobs that appear in notes meanwhile."""
     jobs: Dict[str, str] = {}
     start = _clock(submissions[0].notes)
-    told = 0.0
+    announced = 0.0
     while True:
         now = _clock(submissions[0].notes)
         quiet = now
@@ -196,9 +196,9 @@ def _wait_until_quiet(
                 )
         if quiet <= now:
             return jobs
-        if quiet > told:
+        if quiet > announced:
             reply.send(Waiting(round(quiet - now, 1)))
-            told = quiet
+            announced = quiet
         _pause(min(LOOK, quiet - now), reply)
 
 

@@ -52,8 +52,8 @@ def units_of(asked: Iterable[LocatedSubmission], scripts: Scripts = groups.scrip
             except UnreadableError as error:
                 faults.append(InDoubt(submission.key, str(error), directories))
                 continue
-            told = dict(units[unit.folder].asked) if unit.folder in units else {}
-            units[unit.folder] = unit._replace(asked={**told, submission.key: directories})
+            others = dict(units[unit.folder].asked) if unit.folder in units else {}
+            units[unit.folder] = unit._replace(asked={**others, submission.key: directories})
     return Units(list(units.values()), faults)
 
 

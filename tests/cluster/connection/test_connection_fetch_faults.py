@@ -47,13 +47,13 @@ def test_missing_there(opened, server, runs, here):
     write(runs, "a")
     write(runs, "b")
     without_rsync(server)
-    told = []
-    connection = opened(notify=told.append)
+    notices = []
+    connection = opened(notify=notices.append)
     connection.fetch(str(runs), ["a"], here)
     connection.fetch(str(runs), ["b"], here)
     assert files(here) == ["a", "b"]
     said = "cluster: rsync is not on the PATH there: files are copied through the agent"
-    assert told == [said]
+    assert notices == [said]
 
 
 @pytest.fixture
@@ -70,10 +70,10 @@ def greeting(server):
 def test_greeting_there(opened, runs, here):
     """If a wrapper of rsync prints to stdout, a message says so, and the agent copies files."""
     write(runs, "a")
-    told = []
-    opened(notify=told.append).fetch(str(runs), ["a"], here)
+    notices = []
+    opened(notify=notices.append).fetch(str(runs), ["a"], here)
     assert files(here) == ["a"]
-    (said,) = told
+    (said,) = notices
     reason = "rsync there prints other text before its answer: files are copied through the agent"
     assert reason in said
 
@@ -82,24 +82,26 @@ def test_greeting_there(opened, runs, here):
 def test_no_usable_rsync_here(opened, runs, here):
     """An rsync here that is another program or too old is named, and the agent copies files."""
     write(runs, "a")
-    told = []
-    opened(notify=told.append).fetch(str(runs), ["a"], here)
+    notices = []
+    opened(notify=notices.append).fetch(str(runs), ["a"], here)
     assert files(here) == ["a"]
-    (said,) = told
+    (said,) = notices
     assert "it has 'openrsync: protocol version 29" in said
     assert "files are copied through the agent" in said
 
 
 def test_missing_here(opened, runs, here, monkeypatch, tmp_path):
     """Where this machine has no rsync, files are copied through the agent."""
-    told = []
-    connection = opened(notify=told.append)
+    notices = []
+    connection = opened(notify=notices.append)
     look(connection)
     write(runs, "a")
     monkeypatch.setenv("PATH", str(tmp_path))
     connection.fetch(str(runs), ["a"], here)
     assert files(here) == ["a"]
-    assert told == ["rsync is not on the PATH of this machine: files are copied through the agent"]
+    assert notices == [
+        "rsync is not on the PATH of this machine: files are copied through the agent"
+    ]
 
 
 def test_runs_folder_missing(connection, runs, here):

@@ -15,15 +15,15 @@ COMMANDS = "scancel scontrol sbatch squeue sacct kill rm git rsync remex_agent i
 @pytest.fixture
 def spied(server, tmp_path):
     """Yield a function that returns which commands of those in the agent's text were run."""
-    told = tmp_path / "spied"
+    log = tmp_path / "spied"
     folder = tmp_path / "spies"
     folder.mkdir()
     for name in COMMANDS.split():
-        (folder / name).write_text(f'#!/bin/sh\necho "{name} $*" >> {told}\n')
+        (folder / name).write_text(f'#!/bin/sh\necho "{name} $*" >> {log}\n')
         (folder / name).chmod(0o755)
     server.variables["PATH"] = f"{folder}:{os.environ['PATH']}"
     with server.with_options():
-        yield lambda: told.read_text() if told.exists() else ""
+        yield lambda: log.read_text() if log.exists() else ""
     del server.variables["PATH"]
     with server.with_options():
         pass
@@ -48,8 +48,8 @@ def test_another_shell(server, opened, spied, shell):
     needs(shell)
     login_file(server, f"exec {shell}")
     started = time.monotonic()
-    told = r"python3 did not start on cluster.*login file there .*remex_shell"
-    with pytest.raises(RemoteError, match=told):
+    message = r"python3 did not start on cluster.*login file there .*remex_shell"
+    with pytest.raises(RemoteError, match=message):
         look(opened(idle_timeout=20))
     assert time.monotonic() - started < 10
     assert spied() == ""
@@ -176,10 +176,10 @@ def test_slow_start(server, opened, monkeypatch):
     """The user is notified of a start that takes long."""
     monkeypatch.setattr("pytest_remex.transport.login_shell._SLOW", 0.5)
     login_file(server, "sleep 2")
-    told = []
-    look(opened(notify=told.append))
-    assert len(told) == 1
-    assert "python3 has not started on cluster yet" in told[0]
+    notices = []
+    look(opened(notify=notices.append))
+    assert len(notices) == 1
+    assert "python3 has not started on cluster yet" in notices[0]
 
 
 def test_login_file_changes_before_rsync(server, opened, spied, runs, here):
@@ -197,9 +197,9 @@ def test_login_file_changes_before_rsync(server, opened, spied, runs, here):
 def test_reader_beside_the_agent(server, opened, spied, runs):
     """Input that another program takes from the agent is noticed, and no part of it is acted on."""
     server.shell("cat <&0 > /dev/null &\nsleep 0.2")
-    told = r"did not arrive complete|arrived incomplete|cluster sent nothing for 2 s"
+    message = r"did not arrive complete|arrived incomplete|cluster sent nothing for 2 s"
     for _ in range(3):
-        with pytest.raises(RemoteError, match=told):
+        with pytest.raises(RemoteError, match=message):
             list(opened(idle_timeout=2).ask(large_request(runs, 1_000_000)))
     assert spied() == ""
 

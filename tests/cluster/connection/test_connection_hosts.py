@@ -19,8 +19,8 @@ def known(home):
 
 
 def fingerprint(key):
-    told = subprocess.run(["ssh-keygen", "-lf", key], check=True, capture_output=True, text=True)
-    return told.stdout.split()[1]
+    done = subprocess.run(["ssh-keygen", "-lf", key], check=True, capture_output=True, text=True)
+    return done.stdout.split()[1]
 
 
 @pytest.mark.fabric_only("ssh checks host keys in its own words")

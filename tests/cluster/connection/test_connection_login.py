@@ -131,8 +131,10 @@ def test_wrong_key(home, server, opened, tmp_path):
     """A refused login names the user, the key that was tried and what the server accepts."""
     make_key(tmp_path / "wrong")
     write_config(home, server, f"IdentityFile {tmp_path / 'wrong'}")
-    told = rf"127.0.0.1 refused the login of '{server.user}': it accepts publickey; tried: .*wrong"
-    with pytest.raises(RemoteError, match=told):
+    message = (
+        rf"127.0.0.1 refused the login of '{server.user}': it accepts publickey; tried: .*wrong"
+    )
+    with pytest.raises(RemoteError, match=message):
         opened()
 
 

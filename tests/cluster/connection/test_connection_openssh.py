@@ -137,8 +137,8 @@ def test_a_key_that_only_ssh_can_use(home, server, runs, tmp_path):
         "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n"
     )
     config.write_text(config.read_text().replace(str(server.key), str(strange)))
-    told = r"only ssh can use .*strange: set remex_transport = openssh"
-    with pytest.raises(RemoteError, match=told):
+    message = r"only ssh can use .*strange: set remex_transport = openssh"
+    with pytest.raises(RemoteError, match=message):
         connect(to_cluster(runs, "fabric"))
     server.client(home, lines="  GSSAPIAuthentication yes\n")
     with connect(to_cluster(runs)) as connection:
@@ -185,10 +185,10 @@ def test_nothing_stays_after_a_kill(home, server, runs):
 
 
 def _is_running(home):
-    told = subprocess.run(
+    listed = subprocess.run(
         ["ps", "-eww", "-o", "args"], check=True, capture_output=True, text=True
     ).stdout
-    return f"-F {home}/.ssh/config" in told
+    return f"-F {home}/.ssh/config" in listed
 
 
 @pytest.mark.parametrize("name", ["remex 100%", "n" * 90])

@@ -147,9 +147,9 @@ def test_pieces_of_output(agent, run):
 def test_output_that_is_no_file(agent, run, pattern):
     """Output behind a link, or in a pipe, is refused, and nothing waits for it."""
     os.mkfifo(run / "pipe")
-    told = read_end(agent, run, pattern)
-    assert [bool(each.refused) for each in told] == [True] * len(told)
-    assert not any(each.text for each in told)
+    answers = read_end(agent, run, pattern)
+    assert [bool(each.refused) for each in answers] == [True] * len(answers)
+    assert not any(each.text for each in answers)
 
 
 def test_output_of_a_run_directory_that_is_a_link(agent, run):

@@ -47,11 +47,11 @@ def status(process, name):
 
 def test_it_yields_to_others(guest, tmp_path):
     """The agent and its children are niced if the client says that others work there."""
-    told = tmp_path / "told"
-    agent = guest(f"nice > {told}; exit 1", nice=10)
+    output = tmp_path / "nice"
+    agent = guest(f"nice > {output}; exit 1", nice=10)
     agent.ask(query(tmp_path))
     assert os.getpriority(os.PRIO_PROCESS, agent.process.pid) == 10
-    assert told.read_text() == "10\n"
+    assert output.read_text() == "10\n"
 
 
 def test_it_ends_with_its_client_though_slurm_hangs(guest, tmp_path):
@@ -79,8 +79,8 @@ def test_it_ends_where_its_client_is_silent(guest, tmp_path):
 def test_a_program_that_prints_for_ever_takes_no_memory(guest, tmp_path):
     """The output of squeue is bounded; if there is more, it does not count."""
     agent = guest("exec yes 0123456789012345678901234567890123456789")
-    (told,) = agent.ask(query(tmp_path))
-    assert "squeue printed more than 64 MB" in told.job.reason
+    (event,) = agent.ask(query(tmp_path))
+    assert "squeue printed more than 64 MB" in event.job.reason
     assert status(agent.process, "VmHWM") < 400_000
     assert subprocess.run(["pgrep", "-P", str(agent.process.pid)], check=False).returncode == 1
 
@@ -91,8 +91,8 @@ def test_a_long_listing_takes_little_memory(guest, tmp_path):
     line = row.replace("{0}", "%d").replace("{1}", str(tmp_path))
     agent = guest(f"exec awk 'BEGIN {{ for (i = 1; i <= 20000; i++) printf \"{line}\", i, i, i }}'")
     asked = [RunJob(f"r{number}", str(number)) for number in range(1, 2001)]
-    told = agent.ask(Query(str(tmp_path), SLURM, asked))
-    assert {str(event.job.state) for event in told} == {"RUNNING"}
+    events = agent.ask(Query(str(tmp_path), SLURM, asked))
+    assert {str(event.job.state) for event in events} == {"RUNNING"}
     assert status(agent.process, "VmHWM") < 100_000
 
 

@@ -25,8 +25,8 @@ def run(tmp_path):
 
 def remove(agent, run, asked=RUN, *, only_measure=False):
     """Request one removal and return the answer."""
-    (told,) = agent.ask(Remove(str(run.parent), [asked], only_measure))
-    return told
+    (event,) = agent.ask(Remove(str(run.parent), [asked], only_measure))
+    return event
 
 
 def test_measured_and_removed(agent, run):

@@ -142,6 +142,6 @@ def test_what_to_ask_for_more_of(tmp_path, state, option):
         logs=("job.out",),
         outputs=FetchedOutputs(),
     )
-    told = job_failure(collected)
-    assert f'--remex-submit --remex-retry --remex-sbatch="{option}"' in told
-    assert "ssh box less '/runs/main_grid/job.out'" in told
+    message = job_failure(collected)
+    assert f'--remex-submit --remex-retry --remex-sbatch="{option}"' in message
+    assert "ssh box less '/runs/main_grid/job.out'" in message

@@ -19,27 +19,27 @@ def test_nothing_left():
 
 def test_no_grounds():
     """There is no time before a job has completed or reported progress."""
-    told = estimate(jobs(("RUNNING", 5.0, None), ("PENDING", None, None), ("FAILED", 1.0, None)))
-    assert told.startswith("2 jobs left, 1 of them running: no estimate before one")
+    text = estimate(jobs(("RUNNING", 5.0, None), ("PENDING", None, None), ("FAILED", 1.0, None)))
+    assert text.startswith("2 jobs left, 1 of them running: no estimate before one")
 
 
 def test_by_completed_jobs():
     """Jobs that wait take their turns in as many places as run now."""
     completed, running = ("COMPLETED", 600.0, None), ("RUNNING", 300.0, None)
-    told = estimate(jobs(completed, running, running, *[("PENDING", None, None)] * 4))
-    assert told == "6 jobs left, 2 of them running: about 25 min to go, by 1 job of 10 min"
+    text = estimate(jobs(completed, running, running, *[("PENDING", None, None)] * 4))
+    assert text == "6 jobs left, 2 of them running: about 25 min to go, by 1 job of 10 min"
 
 
 def test_none_is_running():
     """If no job runs, the number of simultaneous jobs is unknown."""
-    told = estimate(jobs(("COMPLETED", 600.0, None), ("HELD", None, None), ("HELD", None, None)))
-    assert told == "2 jobs left, 0 of them running: about 10 min each, by 1 job of 10 min"
+    text = estimate(jobs(("COMPLETED", 600.0, None), ("HELD", None, None), ("HELD", None, None)))
+    assert text == "2 jobs left, 0 of them running: about 10 min each, by 1 job of 10 min"
 
 
 def test_by_progress():
     """The slowest job that runs is waited for."""
-    told = estimate(jobs(("RUNNING", 60.0, 0.5), ("RUNNING", 60.0, 0.1)))
-    assert "about 9 min to go, by 2 jobs of 6 min on average" in told
+    text = estimate(jobs(("RUNNING", 60.0, 0.5), ("RUNNING", 60.0, 0.1)))
+    assert "about 9 min to go, by 2 jobs of 6 min on average" in text
 
 
 @pytest.mark.parametrize(

@@ -41,8 +41,8 @@ def test_requests_come_back_as_they_were(number, request):
 def test_events_come_back_as_they_were(number, event):
     """Every event survives its line."""
     line = framing.encode_event(number, event)
-    told, read = framing.decode_event(framing.whole(line))
-    assert (told, framing.encode_event(number, read)) == (number, line)
+    number_read, read = framing.decode_event(framing.whole(line))
+    assert (number_read, framing.encode_event(number, read)) == (number, line)
 
 
 @given(REQUESTS, st.data())

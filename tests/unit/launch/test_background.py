@@ -56,13 +56,13 @@ def test_abandon():
 
 def test_interrupts():
     """The first Ctrl-C is delayed, with a message, the second is not; then all is restored."""
-    before, told = signal.getsignal(signal.SIGINT), []
-    with deferred_interrupts(lambda: told.append("now")) as interrupts:
+    before, calls = signal.getsignal(signal.SIGINT), []
+    with deferred_interrupts(lambda: calls.append("now")) as interrupts:
         interrupt()
         assert list(interrupts) == [signal.SIGINT]
         with pytest.raises(KeyboardInterrupt):
             interrupt()
-    assert told == ["now"]
+    assert calls == ["now"]
     assert signal.getsignal(signal.SIGINT) is before
 
 

@@ -132,18 +132,18 @@ def test_bar_of_the_time_limit_stays(name, value):
         )
         for n in range(3)
     ]
-    told = [line for line in shown(rows) if {"OUT_OF_MEMORY", "█░░░░░"} <= {*line.split()}]
-    assert len(told) == 3
-    assert all("ERROR: feed" in line for line in told)
-    assert len({line.split("  10")[0] for line in told}) == 3
+    shown_lines = [line for line in shown(rows) if {"OUT_OF_MEMORY", "█░░░░░"} <= {*line.split()}]
+    assert len(shown_lines) == 3
+    assert all("ERROR: feed" in line for line in shown_lines)
+    assert len({line.split("  10")[0] for line in shown_lines}) == 3
 
 
 def test_each_state_is_shown():
     """Some rows of each state are shown, of each way to fail as well."""
     states = [JobState.FAILED] * 50 + [JobState.TIMEOUT] * 3 + [JobState.COMPLETED] * 50
     lines = shown([row(number, state) for number, state in enumerate(states)], most=20)
-    told = [line.split()[2] for line in lines[6:26]]
-    assert told == ["FAILED"] * 12 + ["TIMEOUT"] * 3 + ["COMPLETED"] * 5
+    states = [line.split()[2] for line in lines[6:26]]
+    assert states == ["FAILED"] * 12 + ["TIMEOUT"] * 3 + ["COMPLETED"] * 5
 
 
 def test_most_telling_rows():
@@ -151,8 +151,8 @@ def test_most_telling_rows():
     states = [JobState.COMPLETED] * 100 + [JobState.FAILED] * 50 + [JobState.RUNNING] * 50
     rows = [row(number, state) for number, state in enumerate(states)]
     lines = shown(rows, most=30)
-    told = [line.split()[2] for line in lines[6:36]]
-    assert told == ["FAILED"] * 20 + ["RUNNING"] * 5 + ["COMPLETED"] * 5
+    states = [line.split()[2] for line in lines[6:36]]
+    assert states == ["FAILED"] * 20 + ["RUNNING"] * 5 + ["COMPLETED"] * 5
     assert "and 170 more: -v shows them all" in lines
     assert len(shown(rows, most=None)) > 200
 

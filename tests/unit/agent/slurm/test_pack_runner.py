@@ -79,8 +79,8 @@ def test_variables_of_a_run(job):
     pack.start(
         SLURM_TASKS_PER_NODE="2", SLURM_NTASKS="2", SLURM_NPROCS="2", SLURM_CPUS_PER_TASK="4"
     ).communicate(timeout=30)
-    told = (pack.folder / "env-0").read_text().splitlines()
-    assert {"SLURM_NTASKS=1", "SLURM_TASKS_PER_NODE=1", "SLURM_CPUS_PER_TASK=4"} <= set(told)
+    lines = (pack.folder / "env-0").read_text().splitlines()
+    assert {"SLURM_NTASKS=1", "SLURM_TASKS_PER_NODE=1", "SLURM_CPUS_PER_TASK=4"} <= set(lines)
 
 
 @pytest.mark.parametrize(

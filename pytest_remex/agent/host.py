@@ -36,7 +36,6 @@ def look_at_host(request: protocol.LookAtHost, reply: Reply) -> None:
         clone=request.clone,
         runs=runs,
         cores=process.cores(),
-        free_bytes=shutil.disk_usage(runs).free,
     )
     reply.send(host if local else host._replace(**client.limits()._asdict()))
 

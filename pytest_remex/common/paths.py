@@ -40,11 +40,6 @@ STATE = "state.json"
 SUBMIT = "submit-"
 """Prefix of the files about attempts to submit."""
 
-OUTPUTS = "outputs.json"
-"""In the `.remex/` of a folder of outputs: the files that were fetched."""
-JUDGED = "judged.json"
-"""In the `.remex/` of a folder of outputs: the outcome of the checks."""
-
 SCRIPT = "run.sbatch"
 """In the folder of an array or a pack: the batch script; also the default in run directories."""
 SUBMISSION = "submission.json"

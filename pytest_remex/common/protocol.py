@@ -36,7 +36,6 @@ class Host(NamedTuple):
     clone: str
     runs: str
     cores: int
-    free_bytes: int
     slurm: Optional[str] = None
     sacct: bool = False
     max_array_size: Optional[int] = None

@@ -133,11 +133,6 @@ def last_photo(log: str | JobLog, folder: Path) -> str | None:
     return known or (joblog.photo_name(here[-1]) if here else None)
 
 
-def endings(log: str) -> dict[str, str]:
-    """Return why an evolution ended, from a log's text, as columns of the results."""
-    return joblog.columns(joblog.scan([log]))
-
-
 def photos(folder: Path) -> list[str]:
     """Return the photo files in the folder `photos` of a run's outputs, the newest last."""
     here = folder / _PHOTOS

@@ -11,8 +11,8 @@ from mesa_samples import columns
 
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.experiment import Experiment, Run
-from pytest_remex.extensions.mesa import stop_allowed
-from pytest_remex.extensions.mesa.runs import endings, last_photo, measures, measures_keys, photos
+from pytest_remex.extensions.mesa import joblog, stop_allowed
+from pytest_remex.extensions.mesa.runs import last_photo, measures, measures_keys, photos
 from pytest_remex.model import Sweep
 
 LOG = """\
@@ -25,6 +25,11 @@ LOG = """\
  stop because star_age >= max_age
  termination code: xa_central_lower_limit
 """
+
+
+def endings(log):
+    """Return what the results say of a log's end."""
+    return joblog.columns(joblog.scan([log]))
 
 
 def test_the_last_termination_code_is_a_column():

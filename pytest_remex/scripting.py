@@ -35,8 +35,8 @@ from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun, RunFailedError, RunJudge, RunPendingError
 from pytest_remex.collect.pipeline import CollectedRun, FetchOptions, WantedRun
 from pytest_remex.collect.sync import sync
+from pytest_remex.display import ask_at_terminal, show_nothing
 from pytest_remex.errors import RemexError, first_line
-from pytest_remex.interaction import ask_at_terminal, show_nothing
 from pytest_remex.io import prepare_output_folder
 from pytest_remex.launch.listener import QuietListener
 from pytest_remex.launch.options import Folders, LaunchOptions

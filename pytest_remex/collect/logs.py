@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pytest_remex.collect.query import query
 from pytest_remex.common.parts import LogPart
 from pytest_remex.common.protocol import LogText, ReadLogs
-from pytest_remex.interaction import clean
+from pytest_remex.display import clean
 from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import RunRecord

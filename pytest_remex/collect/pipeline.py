@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich import filesize
 
-from pytest_remex.collect.amount import WantedFile, refuse_above
+from pytest_remex.collect.fetch_limit import WantedFile, refuse_above
 from pytest_remex.collect.logs import log_patterns
 from pytest_remex.collect.manifest import (
     FetchedOutputs,
@@ -23,7 +23,7 @@ from pytest_remex.collect.sync import share
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.common.parts import ListedRun
 from pytest_remex.common.protocol import ListOutputs, Outputs
-from pytest_remex.interaction import Progress
+from pytest_remex.display import Progress
 from pytest_remex.model import OptionalOutput, Remote, Sweep
 from pytest_remex.records.fields import Collected
 from pytest_remex.records.index import RecordedRun, RunIndex

@@ -10,8 +10,8 @@ from pytest_remex.collect.sync import share
 from pytest_remex.common.jobs import RELEASED_AGAIN, Job, JobState
 from pytest_remex.common.parts import RunJob
 from pytest_remex.common.protocol import Query, RunState
+from pytest_remex.display import counted
 from pytest_remex.errors import RemexError
-from pytest_remex.interaction import counted
 from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import Ended, RunRecord, Stage

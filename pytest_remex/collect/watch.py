@@ -11,7 +11,7 @@ from pytest_remex.collect.failure import TAIL_LINES, job_cause, telling_line
 from pytest_remex.collect.logs import last_line, read_ends, text_of
 from pytest_remex.collect.manifest import JudgedNote, read_judged, write_judged
 from pytest_remex.common.jobs import Job, JobState
-from pytest_remex.interaction import counted
+from pytest_remex.display import counted
 from pytest_remex.io import writing
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.transport import Connect

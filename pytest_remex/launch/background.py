@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import TypeAlias
 
-from pytest_remex.interaction import Progress
+from pytest_remex.display import Progress
 from pytest_remex.records.schema import RunRecord
 
 Step: TypeAlias = tuple[str, int, int, str]

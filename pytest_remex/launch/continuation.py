@@ -16,10 +16,10 @@ from pytest_remex.collect.pipeline import CollectedRun, WantedRun, collect_offli
 from pytest_remex.common.jobs import JobState
 from pytest_remex.common.parts import ListedRun
 from pytest_remex.common.protocol import ListOutputs, Outputs
+from pytest_remex.display import counted
 from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.experiment import Experiment
 from pytest_remex.hookspecs import Continuation, ContinueProbe, RunFile
-from pytest_remex.interaction import counted
 from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.transport import Connect

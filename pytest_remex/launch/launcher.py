@@ -14,8 +14,8 @@ from pytest_remex.collect.found_runs import CommitsThere
 from pytest_remex.collect.query import release_again
 from pytest_remex.collect.sync import sync
 from pytest_remex.common.claims import TakenBy
+from pytest_remex.display import Progress
 from pytest_remex.errors import RecordError, RemexError
-from pytest_remex.interaction import Progress
 from pytest_remex.io import writing
 from pytest_remex.launch import pipeline
 from pytest_remex.launch.claims import run_of_claim, wanted_claim

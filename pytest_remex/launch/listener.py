@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
+from pytest_remex.display import Progress, show_nothing
 from pytest_remex.experiment import Experiment
 from pytest_remex.hookspecs import Continuation
-from pytest_remex.interaction import Progress, show_nothing
 from pytest_remex.launch.continuation import EndedEarly
 
 

@@ -39,7 +39,7 @@ from pytest_remex.common.protocol import (
     Tidy,
 )
 from pytest_remex.common.records import AppendRecord
-from pytest_remex.interaction import Progress, counted
+from pytest_remex.display import Progress, counted
 from pytest_remex.launch.options import Grouping
 from pytest_remex.launch.push import forget_removed_branches, publisher_for
 from pytest_remex.launch.session import LaunchSession, Services, is_same_place, resume

@@ -11,9 +11,9 @@ from pathlib import Path
 from pytest_remex.collect.pipeline import WantedRun, collect
 from pytest_remex.collect.query import QueryOptions, query
 from pytest_remex.common.jobs import Job
+from pytest_remex.display import Progress
 from pytest_remex.errors import SweepError
 from pytest_remex.hookspecs import Continuation, ContinueProbe
-from pytest_remex.interaction import Progress
 from pytest_remex.launch.continuation import ENDED_EARLY, EndedEarly, FailedProbe, list_files
 from pytest_remex.launch.decision import Decision, KnownRuns, decide
 from pytest_remex.launch.launcher import Launcher

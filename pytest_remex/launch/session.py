@@ -13,8 +13,8 @@ from pathlib import Path
 from pytest_remex import names
 from pytest_remex.common.claims import TakenBy
 from pytest_remex.common.records import LaunchOpened, OpenLaunch, RecordPart
+from pytest_remex.display import one_line
 from pytest_remex.hookspecs import ContinueProbe
-from pytest_remex.interaction import one_line
 from pytest_remex.launch.continuation import FailedProbe
 from pytest_remex.launch.dependency import Dependency
 from pytest_remex.launch.options import Grouping

@@ -12,8 +12,8 @@ from types import MappingProxyType
 from rich import filesize
 
 from pytest_remex.common import parts
+from pytest_remex.display import counted
 from pytest_remex.errors import SweepError
-from pytest_remex.interaction import counted
 from pytest_remex.launch.dependency import (
     Dependency,
     clusters_option,

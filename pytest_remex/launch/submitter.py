@@ -22,9 +22,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 
+from pytest_remex.display import one_line, show_nothing
 from pytest_remex.errors import RemexError
 from pytest_remex.hookspecs import ContinueProbe
-from pytest_remex.interaction import one_line, show_nothing
 from pytest_remex.launch.background import BackgroundBatch, deferred_interrupts
 from pytest_remex.launch.claims import follow
 from pytest_remex.launch.continuation import FailedProbe

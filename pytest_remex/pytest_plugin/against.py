@@ -11,8 +11,8 @@ import pytest
 
 from pytest_remex.collect.compare import Comparison, compare
 from pytest_remex.collect.judge import JudgedRun, RunJudge
+from pytest_remex.display import counted
 from pytest_remex.errors import RemexError
-from pytest_remex.interaction import counted
 from pytest_remex.model import REPLICATE
 from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.items import (

@@ -16,7 +16,7 @@ import pytest
 
 from pytest_remex.collect.bisection import next_round
 from pytest_remex.collect.judge import JudgedRun
-from pytest_remex.interaction import counted
+from pytest_remex.display import counted
 from pytest_remex.launch.outcomes import State
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin import options

@@ -14,10 +14,15 @@ from rich.text import Text
 from pytest_remex.collect.failure import causes_of
 from pytest_remex.collect.watch import estimate
 from pytest_remex.common.jobs import Job, JobState
-from pytest_remex.interaction import clean, counted
+from pytest_remex.display import clean, counted
 from pytest_remex.model import REPLICATE, Value
 from pytest_remex.names import launch_time
-from pytest_remex.pytest_plugin.short_text import by_words, middle, short, shortened
+from pytest_remex.pytest_plugin.shortening import (
+    cut_between_words,
+    cut_middle,
+    shorten_texts,
+    shorten_values,
+)
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.sbatch.options import format_duration
 
@@ -243,8 +248,10 @@ class _Column:
         """Return the column on less room: a name with its title on several lines, shortened."""
         if not self.names:
             return self.narrow or self
-        parts = [middle(part, width) for part in self.title.replace("_", "_\n").split("\n") if part]
-        texts = shortened([cell.plain for cell in self.cells], width)
+        parts = [
+            cut_middle(part, width) for part in self.title.replace("_", "_\n").split("\n") if part
+        ]
+        texts = shorten_texts([cell.plain for cell in self.cells], width)
         return replace(self, title="\n".join(parts), cells=[Text(text) for text in texts])
 
 
@@ -294,7 +301,9 @@ def _table(shown: Sequence[BoardRow], every: Sequence[BoardRow], options: Consol
         )
     if last:
         table.add_column("reason or output"[:last], no_wrap=True, width=last)
-        kept.append(_Column("", [Text(by_words(text, last), style="dim") for text in last_lines]))
+        kept.append(
+            _Column("", [Text(cut_between_words(text, last), style="dim") for text in last_lines])
+        )
     for cells in zip(*(column.cells for column in kept), strict=True):
         table.add_row(*cells)
     return table
@@ -339,18 +348,20 @@ def _naming(shown: Sequence[BoardRow], every: Sequence[BoardRow]) -> list[_Colum
     columns = []
     if len({row.recorded.launch.name for row in every}) > 1:
         names = [row.recorded.launch.name for row in shown]
-        columns.append(_Column("sweep", [Text(middle(clean(name))) for name in names], names=True))
+        columns.append(
+            _Column("sweep", [Text(cut_middle(clean(name))) for name in names], names=True)
+        )
     names = list(dict.fromkeys(name for row in every for name in row.point))
     for name in names:
-        texts = short([row.value(name) for row in every])
+        texts = shorten_values([row.value(name) for row in every])
         if len(set(texts.values())) > 1:
             cells = [Text(texts[repr(row.value(name))]) for row in shown]
-            columns.append(_Column(middle(clean(name)), cells, names=True))
+            columns.append(_Column(cut_middle(clean(name)), cells, names=True))
     if not columns:
         columns.append(
             _Column(
                 "experiment",
-                [Text(middle(clean(_name(row)), LONGEST)) for row in shown],
+                [Text(cut_middle(clean(_name(row)), LONGEST)) for row in shown],
                 names=True,
             )
         )

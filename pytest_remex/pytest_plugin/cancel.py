@@ -10,7 +10,7 @@ from pytest_remex.collect.query import QueryOptions, query
 from pytest_remex.common.jobs import Job
 from pytest_remex.common.parts import RunJob
 from pytest_remex.common.protocol import Cancel, NotCancelled
-from pytest_remex.interaction import counted
+from pytest_remex.display import counted
 from pytest_remex.model import Remote
 from pytest_remex.pytest_plugin.items import fail
 from pytest_remex.pytest_plugin.options import Settings

@@ -18,7 +18,7 @@ from pytest_remex.collect.removal import (
 )
 from pytest_remex.common.jobs import Job
 from pytest_remex.common.protocol import Removed
-from pytest_remex.interaction import counted
+from pytest_remex.display import counted
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
 from pytest_remex.pytest_plugin.items import fail, say, skip
 from pytest_remex.pytest_plugin.options import Settings

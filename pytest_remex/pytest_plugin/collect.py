@@ -26,8 +26,8 @@ from pytest_remex.collect.pipeline import (
     with_upstreams,
 )
 from pytest_remex.common.jobs import Job
+from pytest_remex.display import counted
 from pytest_remex.errors import RemexError
-from pytest_remex.interaction import counted
 from pytest_remex.model import Remote, Repo, Sweep
 from pytest_remex.pytest_plugin.against import compare_with_reference
 from pytest_remex.pytest_plugin.anchor import node_of

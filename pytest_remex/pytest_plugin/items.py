@@ -12,9 +12,9 @@ from typing import NamedTuple, NoReturn, Protocol
 
 import pytest
 
+from pytest_remex.display import clean
 from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.experiment import Experiment
-from pytest_remex.interaction import clean
 from pytest_remex.model import Config, Remote, Repo, Sweep, Value
 from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.remotes import remotes_of

@@ -16,8 +16,8 @@ from pytest_remex.collect.judge import JudgedRun, RunJudge, RunPendingError
 from pytest_remex.collect.kept import KeptVerdict, VerdictKeeper, Watch
 from pytest_remex.collect.pipeline import CollectedRun, was_cleaned
 from pytest_remex.common.jobs import JobState
+from pytest_remex.display import clean
 from pytest_remex.errors import RemexError
-from pytest_remex.interaction import clean
 from pytest_remex.model import Repo
 from pytest_remex.names import CHANGED
 from pytest_remex.pytest_plugin import preparation

@@ -14,7 +14,7 @@ from pytest_remex.collect.manifest import all_present
 from pytest_remex.collect.query import query
 from pytest_remex.common.jobs import Job
 from pytest_remex.common.protocol import LogText
-from pytest_remex.interaction import clean
+from pytest_remex.display import clean
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.selection import LookingMode

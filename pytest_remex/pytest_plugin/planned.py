@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pytest_remex.collect.query import query
 from pytest_remex.common.jobs import Job, JobState
-from pytest_remex.interaction import counted
+from pytest_remex.display import counted
 from pytest_remex.launch.decision import Decision, KnownRuns, recorded_job
 from pytest_remex.launch.recognition import EarlierRun
 from pytest_remex.launch.session import reached_by

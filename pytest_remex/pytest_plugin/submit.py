@@ -19,10 +19,10 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from pytest_remex.collect.hooks import GuardedHooks
+from pytest_remex.display import Progress, counted
 from pytest_remex.errors import RemexError
 from pytest_remex.experiment import Experiment
 from pytest_remex.hookspecs import Continuation, ContinueProbe
-from pytest_remex.interaction import Progress, counted
 from pytest_remex.launch.continuation import (
     EndedEarly,
     FailedProbe,

@@ -8,7 +8,7 @@ from pytest_remex.collect.bisection import Known, narrowed
 from pytest_remex.collect.compare import compare
 from pytest_remex.collect.judge import JudgedRun
 from pytest_remex.common.jobs import JobState
-from pytest_remex.interaction import clean, counted
+from pytest_remex.display import clean, counted
 from pytest_remex.model import Tolerance
 from pytest_remex.repo.history import HistoryCommit
 

@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBars
 
-from pytest_remex.interaction import Progress, ask_at_terminal, clean, show_nothing
+from pytest_remex.display import Progress, ask_at_terminal, clean, show_nothing
 from pytest_remex.model import Remote
 from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.anchor import Anchor, anchor_of

@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
-from pytest_remex.interaction import counted
+from pytest_remex.display import counted
 from pytest_remex.model import Commit, Config, Identity, Remote
 from pytest_remex.point_ids import function_of
 from pytest_remex.records.copies import Copies

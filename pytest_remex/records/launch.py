@@ -10,7 +10,7 @@ import socket
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_remex.interaction import one_line
+from pytest_remex.display import one_line
 from pytest_remex.model import Config, Remote
 from pytest_remex.records.fields import (
     Json,

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_remex.interaction import clean
+from pytest_remex.display import clean
 from pytest_remex.report.text import href, tone
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_remex.interaction import clean
+from pytest_remex.display import clean
 from pytest_remex.report.page import Curve, Overlay
 
 if TYPE_CHECKING:

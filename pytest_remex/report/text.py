@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from pytest_remex.interaction import clean
+from pytest_remex.display import clean
 
 if TYPE_CHECKING:
     from pytest_remex.model import Scalar

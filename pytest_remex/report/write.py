@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pytest_remex.interaction import clean
+from pytest_remex.display import clean
 from pytest_remex.report.columns import axes, cause, causes, cells, columns
 from pytest_remex.report.curves import curve_data, fault_of, overlay_data
 from pytest_remex.report.outputs import thumbnails

@@ -14,8 +14,8 @@ from pytest_remex.sweep import expand
 from pytest_remex.tables.frame import frame
 from pytest_remex.tables.links import rebuild_links
 from pytest_remex.tables.merge import INDEX, LAUNCHES, ZIP, read_old, write_results
-from pytest_remex.tables.page import bases, counts_of, make_page, when_of
 from pytest_remex.tables.recorded import Target, recorded_rows, row_of
+from pytest_remex.tables.report_data import bases, counts_of, make_page, when_of
 from pytest_remex.tables.table import CSV, Table, read_table
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.model import Commit, Remote
 from pytest_remex.pytest_plugin.board import Board, BoardRow, lines_around
-from pytest_remex.pytest_plugin.short_text import by_words, short, shortened
+from pytest_remex.pytest_plugin.shortening import cut_between_words, shorten_texts, shorten_values
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.launch import Launch
 from pytest_remex.records.schema import RunRecord, Stage
@@ -202,7 +202,7 @@ def test_any_terminal(given_rows, width):
 @given(st.text("ab \t", max_size=80), st.integers(16, 40))
 def test_cut_between_words(text, width):
     """A line is cut between words, unless a single word is too long."""
-    cut = by_words(text, width)
+    cut = cut_between_words(text, width)
     assert cell_len(cut) <= width
     words = text.split()
     kept = cut.removesuffix("…").split()
@@ -222,7 +222,7 @@ def test_cut_between_words(text, width):
 )
 def test_short_values(values, texts):
     """Numbers have as few digits as tell them apart; text is one line that only shows itself."""
-    assert list(short(values).values()) == texts
+    assert list(shorten_values(values).values()) == texts
 
 
 TEXTS = st.lists(st.text("abc_/é星", max_size=40), min_size=1, max_size=8)
@@ -231,7 +231,7 @@ TEXTS = st.lists(st.text("abc_/é星", max_size=40), min_size=1, max_size=8)
 @given(TEXTS, st.integers(8, 24))
 def test_shortened_texts_stay_apart(texts, width):
     """Texts that were different are so when they are short, and equal ones are equal."""
-    short = shortened(texts, width)
+    short = shorten_texts(texts, width)
     assert len(set(short)) == len(set(texts))
     assert len(set(zip(texts, short, strict=True))) == len(set(texts))
 
@@ -246,7 +246,7 @@ def test_shortened_texts_stay_apart(texts, width):
 )
 def test_what_texts_have_in_common_goes_first(texts, short):
     """The start and the end that all have are left out, then middles; numbers stay whole."""
-    assert list(shortened(texts, 8)) == short
+    assert list(shorten_texts(texts, 8)) == short
 
 
 def test_nothing_to_show():

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_remex.common.jobs import JobState
-from pytest_remex.interaction import clean
+from pytest_remex.display import clean
 from pytest_remex.report.text import duration, head, href, shown, tail, tone
 
 TEXT = st.text(st.characters(exclude_categories=()))

@@ -8,8 +8,8 @@ from fnmatch import fnmatchcase
 
 from rich import filesize
 
+from pytest_remex.display import counted
 from pytest_remex.errors import RemoteError
-from pytest_remex.interaction import counted
 
 SHOWN = 5
 """The most patterns that a message names."""

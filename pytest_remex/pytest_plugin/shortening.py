@@ -8,7 +8,7 @@ from os.path import commonprefix
 
 from rich.cells import cell_len, set_cell_size
 
-from pytest_remex.interaction import clean
+from pytest_remex.display import clean
 from pytest_remex.model import Value
 
 EXACT = 6
@@ -17,7 +17,7 @@ WIDEST = 24
 """Characters of a value, at most, if that tells values apart."""
 
 
-def short(values: Sequence[Value]) -> dict[str, str]:
+def shorten_values(values: Sequence[Value]) -> dict[str, str]:
     """Return values as text by their `repr`: numbers in full where that is short.
 
     Others have as few digits as tell them apart.
@@ -44,11 +44,11 @@ def _shown(value: Value, digits: int) -> str:
     if isinstance(value, float):
         return f"{value:.{digits}g}"
     if isinstance(value, str):
-        return middle(clean(" ".join(value.split())), WIDEST + 4 * (digits - 3))
-    return middle(clean(json.dumps(value, ensure_ascii=False)), WIDEST + 4 * (digits - 3))
+        return cut_middle(clean(" ".join(value.split())), WIDEST + 4 * (digits - 3))
+    return cut_middle(clean(json.dumps(value, ensure_ascii=False)), WIDEST + 4 * (digits - 3))
 
 
-def shortened(texts: Sequence[str], width: int) -> Sequence[str]:
+def shorten_texts(texts: Sequence[str], width: int) -> Sequence[str]:
     """Return texts of at most `width` characters that are as different as before, if there are any.
 
     What all have at their start and end goes first, then their middles. Numbers stay whole.
@@ -62,7 +62,7 @@ def shortened(texts: Sequence[str], width: int) -> Sequence[str]:
         text: _core(text, _to_word(text, start), _to_word(text[::-1], end)) for text in distinct
     }
     for room in (width, *range(width + 1, WIDEST)):
-        short = {text: middle(core, room) for text, core in cores.items()}
+        short = {text: cut_middle(core, room) for text, core in cores.items()}
         if len(set(short.values())) == len(distinct):
             return [short[text] for text in texts]
     return texts
@@ -94,7 +94,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def middle(text: str, width: int = WIDEST) -> str:
+def cut_middle(text: str, width: int = WIDEST) -> str:
     """Return a text of at most `width` characters, its middle left out."""
     if cell_len(text) <= width:
         return text
@@ -102,7 +102,7 @@ def middle(text: str, width: int = WIDEST) -> str:
     return f"{text[: width - 1 - half]}…{text[len(text) - half :]}"
 
 
-def by_words(text: str, width: int) -> str:
+def cut_between_words(text: str, width: int) -> str:
     """Return the beginning of a text on one line, cut between words if possible."""
     line = " ".join(text.split())
     if cell_len(line) <= width:

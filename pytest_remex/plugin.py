@@ -27,6 +27,7 @@ from pytest_remex.pytest_plugin.items import (
     PROCESSES,
     WORD,
     CheckoutMode,
+    ReportsNotShown,
     experiments,
     fixtures_of,
     is_experiment,
@@ -142,7 +143,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[0].session.stash.setdefault(COLLECTED, []).extend(experiments(items))
     for item in items:
         found = is_experiment(item)
-        if found:
+        if found and config.option.keyword:
             item.extra_keyword_matches.add(item.name.replace("=", ":"))
         keep = not found or item.session.isinitpath(item.path) if dry else found
         (kept if keep else others).append(item)
@@ -169,6 +170,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             raise pytest.UsageError(str(error)) from error
         session.config.stash[MODE] = mode
         session.config.pluginmanager.register(mode, "remex-mode")
+        if reporter := session.config.pluginmanager.get_plugin("terminalreporter"):
+            shown = ReportsNotShown(reporter.stats)
+            session.config.pluginmanager.register(shown, "remex-reports")
         path = session.config.option.remex_json
         if path is not None and not judges_for_another(session.config):
             from pytest_remex.pytest_plugin.facts import FactsFile  # noqa: PLC0415 - few ask for it

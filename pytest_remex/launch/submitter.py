@@ -136,7 +136,7 @@ class Submitter:
         decision = decide(known, options, recorded_job(known.asked))
         if decision is Decision.ALREADY and upstream and upstream.may_go_again:
             decision = Decision.ASK
-        made = {0: prepared, **(recipes or {})}
+        made = {0: prepared, **recipes} if recipes else {}
         request = SubmitRequest(
             prepared, repo, remote, earlier=known.earlier, probe=probe, recipes=made
         )

@@ -30,7 +30,8 @@ _PROPERTIES = {"job_id": "remex_job", "state": "remex_state", "elapsed": "remex_
 
 def note_facts(item: pytest.Item, **facts: object) -> None:
     """Store facts about an item's experiment, for the JSON file and for junit files."""
-    item.stash.setdefault(FACTS, {}).update(facts)
+    if item.config.option.remex_json is not None:
+        item.stash.setdefault(FACTS, {}).update(facts)
     item.user_properties += properties_of(facts)
 
 

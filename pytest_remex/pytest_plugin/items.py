@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple, NoReturn, Protocol
@@ -76,9 +77,9 @@ def variant_of(item: pytest.Item) -> Variant:
 
 
 def point_of(item: pytest.Function) -> Config:
-    """Return an experiment's point."""
+    """Return an experiment's point: the grid's own object, which is not to be changed."""
     point = item.callspec.params[FIXTURE]
-    return dict(point) if isinstance(point, Mapping) else {}
+    return point if isinstance(point, dict) else {}
 
 
 def parameters_of(item: pytest.Function) -> Config:
@@ -89,7 +90,7 @@ def parameters_of(item: pytest.Function) -> Config:
 
 def experiment_of(item: pytest.Function, path: Path, recipe: int = 0) -> Experiment:
     """Return the experiment for its sweep function; `path` is its checkout or outputs folder."""
-    plan, point = sweep_for(item), point_of(item)
+    plan, point = sweep_for(item), dict(point_of(item))
     config, before = config_at(plan, point), upstream_at(plan, point)
     return Experiment(
         plan, item.callspec.id, point, config, path, recipe=plan.recipe(recipe), comes_after=before
@@ -182,13 +183,20 @@ def arguments(item: pytest.Function) -> dict[str, object]:
 
 def say(item: pytest.Item, word: str, *, counted: str = "", **markup: bool) -> None:
     """Set the word that is shown as an item's outcome, and the word that it is counted as."""
-    item.stash[WORD] = Word(clean(word), markup, counted)
+    item.stash[WORD] = Word(clean(word), _markup(tuple(markup.items())), counted)
+
+
+@lru_cache(maxsize=64)
+def _markup(markup: tuple[tuple[str, bool], ...]) -> Markup:
+    """Return markup as one object for all items that have it."""
+    return dict(markup)
 
 
 def set_word(report: pytest.TestReport, word: Word) -> None:
     """Set the word that is shown for a report."""
     # a plain tuple, which pytest-xdist can send to another process
-    vars(report)["remex_word"] = (clean(word.text), dict(word.markup), word.counted)
+    markup = _markup(tuple(word.markup.items()))
+    vars(report)["remex_word"] = (clean(word.text), markup, word.counted)
 
 
 def word_of(report: pytest.CollectReport | pytest.TestReport) -> Word | None:
@@ -253,6 +261,24 @@ def _recordable(name: str, value: object) -> Value:
         return json.loads(json.dumps(plain(value, name)))  # type: ignore[no-any-return]
     except SweepError:
         return repr(value)
+
+
+class ReportsNotShown:
+    """A plugin that keeps pytest's terminal from storing reports that it never shows.
+
+    It stores all reports until the end. Two of an experiment's three, on its set-up and teardown,
+    say nothing if they passed, and take 2 kB.
+    """
+
+    def __init__(self, stored: Mapping[str, list[object]]) -> None:
+        self._stored = stored
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Remove a report that the terminal has just stored."""
+        unnamed = self._stored.get("", [])
+        if unnamed and unnamed[-1] is report and report.passed and not report.sections:
+            unnamed.pop()
 
 
 class CheckoutMode(Protocol):

@@ -23,6 +23,7 @@ from pytest_remex.pytest_plugin.items import (
     is_pinned,
     parameters_of,
     places_of,
+    point_of,
     sbatch_options_of,
     sweep_for,
     use_recipe,
@@ -111,7 +112,8 @@ class Preparer:
             run_patch(body, path)
         body.close()
         given = experiment_of(item, path, recipe)
-        experiment = replace(given, sbatch_options=sbatch_options_of(item))
+        # it is kept with all others of the grid, so its point is not a copy
+        experiment = replace(given, point=point_of(item), sbatch_options=sbatch_options_of(item))
         if (used := experiment_in(item)) and used.comes_after:
             experiment = replace(experiment, comes_after=used.comes_after)
         with failing_plainly():

@@ -8,6 +8,8 @@ import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
+from sys import intern
 from typing import Any, TypeAlias, TypeVar
 
 from pytest_remex.common.typed_json import LARGEST
@@ -97,12 +99,12 @@ def identity_from_json(data: Json) -> Identity:
     for entry in field(data, "changed", list):
         match entry:
             case [str(path), str(mode), str(blob)]:
-                changed.append((path, mode, blob))
+                changed.append((intern(path), intern(mode), blob))
             case _:
                 raise ValueError(f"'changed' has {entry!r:.60}, not a path, a mode and a blob")
     return Identity(
         fingerprint=field(data, "fingerprint", str),
-        patterns=field(data, "patterns", str),
+        patterns=intern(field(data, "patterns", str)),
         changed=tuple(changed),
         replicate=field(data, "replicate", int),
         inputs=field(data, "inputs", str) if "inputs" in data else "",
@@ -117,7 +119,7 @@ def header_to_json(header: Header) -> dict[str, Any]:
 
 def header_from_json(data: Json) -> Header:
     """Return the header that `header_to_json` was given."""
-    return Header(
+    header = Header(
         lines=texts(data, "lines"),
         shebang=field(data, "shebang", str),
         output=optional(data, "output", str),
@@ -129,6 +131,13 @@ def header_from_json(data: Json) -> Header:
         partition=optional(data, "partition", str),
         script=field(data, "script", str) if "script" in data else SCRIPT,
     )
+    return _shared(header)
+
+
+@lru_cache(maxsize=256)
+def _shared(header: Header) -> Header:
+    """Return one object for equal headers: most runs of a launch have the same."""
+    return header
 
 
 def variant_to_json(variant: Variant) -> dict[str, Any]:

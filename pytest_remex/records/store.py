@@ -114,13 +114,14 @@ def read_record(path: Path) -> LaunchRecord | None:
 
     """
     lines = _lines(path)
-    if not lines:
+    head = next(lines, None)
+    if head is None:
         return None
     state, number = _State(is_addition(path)), 1
     try:
-        launch = launch_from_json(parsed(lines[0]))  # first: it refuses newer formats
-        check(lines[0])
-        for number, line in enumerate(lines[1:], start=2):  # noqa: B007 - named in errors
+        launch = launch_from_json(parsed(head))  # first: it refuses newer formats
+        check(head)
+        for number, line in enumerate(lines, start=2):  # noqa: B007 - named in errors
             check(line)
             event = event_from_json(parsed(line), launch.base)
             if event is not None:
@@ -332,13 +333,16 @@ class Journal:
             raise self._fault from error
 
 
-def _lines(path: Path) -> list[bytes]:
+def _lines(path: Path) -> Iterator[bytes]:
+    """Yield a record's lines, without one that a crash cut short; a large record has many."""
     try:
-        *lines, _unfinished = path.read_bytes().split(b"\n")
+        with path.open("rb") as file:
+            for line in file:
+                if line.endswith(b"\n"):
+                    yield line[:-1]
     except OSError as error:
         why = error.strerror or error
         raise RecordError(f"{path} cannot be read ({why}): fix that, and {AGAIN}") from error
-    return lines
 
 
 def _unreadable(path: Path, line: int, error: Exception) -> RecordError:

@@ -141,7 +141,8 @@ class _Unwritten:
 class Committer:
     """Make commits on `base`, which has these files.
 
-    `quarantine` keeps their objects out of the user's repository.
+    With a `quarantine`, commits are only computed. If that needs git, it writes them there, and not
+    into the user's repository.
     """
 
     def __init__(
@@ -182,7 +183,7 @@ class Committer:
         sha = self._hash.commit(head.encode() + b"\n" + message)
         if sha in self._unwritten:
             self._unwritten[sha].experiments += 1
-        elif sha not in self._marks:
+        elif sha not in self._marks and self._quarantine is None:
             self._unwritten[sha] = _Unwritten(message, edits)
             self._bytes += self._unwritten[sha].size
             if self._bytes > UNWRITTEN_SIZE:

@@ -24,6 +24,9 @@ from pytest_remex.sbatch.header import Header, parse_header
 from pytest_remex.upstream import staged_fingerprint
 from pytest_remex.variant import GRID, Variant
 
+NO_PATHS: frozenset[str] = frozenset()
+"""One object for all experiments."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunContents:
@@ -61,7 +64,7 @@ class Named:
     def copied(self) -> frozenset[str]:
         """Those of the paths in its run directory that are copies."""
         before = self.experiment.comes_after
-        return frozenset(before.copied if before else ())
+        return frozenset(before.copied) if before else NO_PATHS
 
 
 @dataclass(frozen=True, slots=True)

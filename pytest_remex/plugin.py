@@ -44,6 +44,8 @@ from pytest_remex.sweep import SWEEP_FILES, sweep_of
 
 ENDED_WELL = frozenset({"passed", "completed"})
 """The outcomes that are shown as a dot in pytest's short output."""
+FROZEN_TOGETHER = 500
+"""After so many items, what is left of them is excluded from garbage collection."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -180,6 +182,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             facts = FactsFile(session.config, path.absolute())
             session.config.pluginmanager.register(facts, "remex-facts")
         _freeze()
+        session.config.pluginmanager.register(PeriodicFreeze(), "remex-freeze")
 
 
 def _put_in_order(session: pytest.Session) -> None:
@@ -282,6 +285,24 @@ def _unfreeze_at_end_of(config: pytest.Config) -> None:
     Call it first: pytest runs cleanups in reverse order, and one of them collects garbage.
     """
     config.add_cleanup(gc.unfreeze)
+
+
+class PeriodicFreeze:
+    """Excludes from garbage collection what the experiments so far leave behind, now and then.
+
+    Reports, commits and verdicts live to the end. Left to itself, the garbage collector visits them
+    all again and again.
+    """
+
+    def __init__(self) -> None:
+        self._ended = 0
+
+    def pytest_runtest_logfinish(self) -> None:
+        """Count the items that have ended."""
+        self._ended += 1
+        if self._ended % FROZEN_TOGETHER == 0:
+            gc.collect()  # what is frozen is never removed
+            gc.freeze()
 
 
 def _freeze() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from pytest_remex.errors import NamelistError
 from pytest_remex.extensions.mesa.inlists import group_values, load
+from pytest_remex.known_files import files_now
 from pytest_remex.namelists.namelist import line_at, split_name
 from pytest_remex.namelists.targets import first_groups
 from pytest_remex.namelists.values import is_quoted, key_of, last_values
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pytest_remex.extensions.mesa.inlists import Inlist
+    from pytest_remex.known_files import Files
     from pytest_remex.model import Value
     from pytest_remex.namelists.values import Literal
 
@@ -166,13 +168,14 @@ def effective_config(root: str | Path | Sequence[str | Path]) -> EffectiveConfig
 
 
 def follow(
-    roots: Sequence[str | Path], folder: Path | None = None
-) -> tuple[EffectiveConfig, dict[str, NamelistError]]:
+    roots: Sequence[str | Path], folder: Path | None = None, files: Files | None = None
+) -> tuple[EffectiveConfig, Mapping[str, NamelistError]]:
     """Follow the inlists from one or several roots.
 
     Args:
         roots: The first inlists.
         folder: Where MESA runs; file names in inlists are relative to it. By default the root's.
+        files: The files as they are now.
 
     Returns:
         The settings, and for each group that could not be followed the reason. Its settings are
@@ -181,12 +184,19 @@ def follow(
     Raises:
         NamelistError: A root itself cannot be read.
     """
+    now = files or files_now()
+    starts = [Path(root) for root in roots]
+    return now.computed((follow, *starts, folder), lambda: _follow(starts, folder, now))
+
+
+def _follow(
+    starts: Sequence[Path], folder: Path | None, now: Files
+) -> tuple[EffectiveConfig, Mapping[str, NamelistError]]:
     given: dict[str, Mapping[str, tuple[Origin, ...]]] = {}
     files: dict[str, frozenset[Path]] = {}
     problems: dict[str, NamelistError] = {}
-    starts = [Path(root) for root in roots]
     for root in starts:
-        chain = _Chain(folder or root.parent, {})
+        chain = _Chain(folder or root.parent, now)
         mark = f"{root.name}{ROOT_MARK}" if len(starts) > 1 else ""
         for name, path, groups in _stars(chain, root, mark, problems):
             for group in groups:
@@ -242,7 +252,7 @@ def _stars(
     for key, usual in zip(_STARS, _STAR_FILES, strict=True):
         given = values.get(key)
         path = chain.folder / (str(given[-1].value) if given else usual)
-        if path.is_file():
+        if chain.now.is_file(str(path)):
             star = list(first_groups(chain.load(path).groups))
             yield f"{mark}{path.name}{ROOT_MARK}", path, star
         elif given:
@@ -251,14 +261,15 @@ def _stars(
 
 @dataclass(frozen=True, slots=True)
 class _Chain:
-    """The files read so far, each once."""
+    """The files in the folder where MESA runs."""
 
     folder: Path
-    loaded: dict[Path, Inlist]
+    now: Files
+    loaded: dict[Path, Inlist] = field(default_factory=dict)
 
     def load(self, path: Path) -> Inlist:
         if path not in self.loaded:
-            self.loaded[path] = load(path)
+            self.loaded[path] = load(path, self.now)
         return self.loaded[path]
 
     def read(self, group: str, path: Path, level: int, read: set[Path]) -> Iterator[Origin]:
@@ -278,7 +289,7 @@ class _Chain:
             yield Origin(group, name, subscript, value, path, line, bare)
         for name in contents.files:
             child = self.folder / name
-            if not child.is_file():
+            if not self.now.is_file(str(child)):
                 raise self.missing(path, group, child)
             yield from self.read(group, child, level + 1, read)
 

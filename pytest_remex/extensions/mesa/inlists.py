@@ -17,6 +17,7 @@ from pytest_remex.namelists.values import assignments, is_split, last_values
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from pytest_remex.known_files import Files
     from pytest_remex.namelists.namelist import Group
     from pytest_remex.namelists.values import Assignment, Literal
 
@@ -117,7 +118,7 @@ def read_inlist(path: str | Path) -> dict[str, dict[str, Literal]]:
     """
     inlist = load(Path(path))
     try:
-        values = values_in(inlist)
+        values = {group: dict(found) for group, found in values_in(inlist).items()}
     except NamelistError as error:
         raise NamelistError(f"{path}: {error}") from None
     _warn(path, ambiguities(inlist))
@@ -152,10 +153,11 @@ def read_namelists(path: str | Path) -> dict[str, Namelist | list[Namelist]]:
     return {name: groups if len(groups) > 1 else groups[0] for name, groups in found.items()}
 
 
-def load(path: Path) -> Inlist:
+def load(path: Path, files: Files | None = None) -> Inlist:
     """Read a file and find its groups; raises `NamelistError` if that fails."""
     try:
-        return parse(path, path.read_bytes())
+        data = files.content(str(path)) if files else None
+        return parse(path, path.read_bytes() if data is None else data)
     except OSError as error:
         raise NamelistError(f"{path}: {error.strerror}: name an inlist of the checkout") from error
 
@@ -169,11 +171,16 @@ def parse(path: Path, data: bytes) -> Inlist:
         raise NamelistError(f"{path}: {error}") from None
 
 
-def values_in(inlist: Inlist) -> dict[str, dict[str, Literal]]:
+def values_in(inlist: Inlist) -> Mapping[str, Mapping[str, Literal]]:
     """Return the values that each group sets; raises `NamelistError` if a list is too long."""
+    return _values(inlist.text)
+
+
+@functools.lru_cache(maxsize=32)
+def _values(text: str) -> Mapping[str, Mapping[str, Literal]]:
     return {
-        name: {key: one.value for key, one in last_values(group_values(inlist.text, name)).items()}
-        for name in first_groups(inlist.groups)
+        name: {key: one.value for key, one in last_values(group_values(text, name)).items()}
+        for name in first_groups(_groups(text))
     }
 
 

@@ -15,14 +15,16 @@ from pytest_remex.errors import NamelistError
 from pytest_remex.extensions.mesa.chains import ROOT_MARK, follow, overridden, override
 from pytest_remex.extensions.mesa.inlists import MESA_GROUPS, load, parse, values_in
 from pytest_remex.extensions.mesa.roots import ROOT, find_roots, is_inlist, is_mentioned
+from pytest_remex.known_files import files_now
 from pytest_remex.namelists.values import is_bare, kind_of, parse_literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from pytest_remex.experiment import Experiment
-    from pytest_remex.extensions.mesa.chains import EffectiveConfig, Origin
+    from pytest_remex.extensions.mesa.chains import EffectiveConfig
     from pytest_remex.extensions.mesa.roots import Roots
+    from pytest_remex.known_files import Files
     from pytest_remex.namelists.values import Literal
 
 _CHAINED = frozenset(group for group in MESA_GROUPS if not group.startswith("astero"))
@@ -68,12 +70,14 @@ class Work(NamedTuple):
     folder: Path
     roots: Roots
     effective: EffectiveConfig
+    files: Files
 
 
 def inspect(
     experiment: Experiment,
     controls: KnownControls | None,
     originals: Mapping[str, bytes] | None = None,
+    files: Files | None = None,
 ) -> list[str]:
     """Return warnings of patched settings that MESA does not read, does not know or overrides.
 
@@ -82,87 +86,90 @@ def inspect(
         controls: The controls of an installed MESA; None leaves names and types unchecked.
         originals: The bytes, in the base commit, of the files that the patch changed. With them
             every patched setting is checked, without them only those in the experiment's config.
+        files: The files as they are now.
 
     Returns:
         One sentence for each problem; none if there is no inlist.
     """
     warnings: list[str] = []
+    now = files or files_now()
     top, named = experiment.path, experiment.sweep.config_files
     try:
-        patched = [] if originals is None else list(_patched(top, originals))
+        patched = [] if originals is None else list(_patched(top, originals, now))
     except NamelistError as error:
         return [str(error)]
-    folders = dict.fromkeys([top, *(_work_folder(top, one.path) for one in patched)])
-    for folder in folders:
-        roots = find_roots(folder, named)
+    homes = {path: _work_folder(top, path, now) for path in {one.path: None for one in patched}}
+    for folder in dict.fromkeys([top, *homes.values()]):
+        roots = find_roots(folder, named, now)
         if not roots.paths:
             continue
         try:
-            effective, problems = follow(roots.paths, folder)
+            effective, problems = follow(roots.paths, folder, now)
         except NamelistError as error:
             warnings.append(str(error))
             continue
         warnings += map(str, problems.values())
         if originals is None:
             warnings += overridden(effective, experiment.config)
-        here = [one for one in patched if _work_folder(top, one.path) == folder]
-        warnings += _unread(Work(folder, roots, effective), here)
+        here = [one for one in patched if homes[one.path] == folder]
+        warnings += _unread(Work(folder, roots, effective, now), here)
         warnings += _unknown(effective, controls) if controls else ()
     return list(dict.fromkeys(warnings))
 
 
-def _patched(folder: Path, originals: Mapping[str, bytes]) -> Iterator[Patched]:
+def _patched(folder: Path, originals: Mapping[str, bytes], files: Files) -> Iterator[Patched]:
     """Yield the settings whose values the patch changed or added."""
     for name, data in originals.items():
         path = folder / name
-        if not (is_inlist(path) and path.is_file()):
+        if not (is_inlist(path) and files.is_file(str(path))):
             continue
         before = values_in(parse(path, data))
-        for group, values in values_in(load(path)).items():
+        for group, values in values_in(load(path, files)).items():
             old = before.get(group, {})
             for key, new in values.items():
                 if key not in old or old[key] != new:
                     yield Patched(path, group, key, new)
 
 
-def _work_folder(top: Path, path: Path) -> Path:
+def _work_folder(top: Path, path: Path, files: Files) -> Path:
     """Return the folder where MESA runs that reads a file: the nearest that has an `inlist`."""
     for folder in path.parents:
-        if folder == top or (folder / ROOT).is_file():
+        if folder == top or files.is_file(f"{folder}/{ROOT}"):
             return folder
     return top
 
 
 def _unread(work: Work, patched: Iterable[Patched]) -> Iterator[str]:
     """Yield a warning for patched settings without effect: not read, or overridden."""
-    read = {group: set(map(_identity, files)) for group, files in work.effective.files.items()}
     unread: dict[tuple[Path, str], list[str]] = {}
     for one in patched:
-        places = [group for group in _readers(read, one.path) if _bare(group) == one.group]
+        places = [group for group in _readers(work, one.path) if _bare(group) == one.group]
         if places:
-            yield from _overridden(work.effective, one, places)
+            yield from _overridden(work, one, places)
         elif work.roots.complete and one.group in _CHAINED and not _is_handled(work, one.path):
             unread.setdefault((one.path, one.group), []).append(one.key)
     for (path, group), keys in unread.items():
-        others = dict.fromkeys(f"&{_bare(each)}" for each in _readers(read, path))
+        others = dict.fromkeys(f"&{_bare(each)}" for each in _readers(work, path))
         yield _not_read(work, path, group, keys, list(others))
 
 
 def _is_handled(work: Work, path: Path) -> bool:
     """Return whether a script names the file: it may copy or link it to where MESA reads it."""
-    return is_mentioned(work.folder, _shown(work, path))
+    return is_mentioned(work.folder, _shown(work, path), work.files)
 
 
-def _readers(read: Mapping[str, set[tuple[int, int]]], path: Path) -> list[str]:
+def _readers(work: Work, path: Path) -> list[str]:
     """Return the groups that MESA reads from a file."""
-    wanted = _identity(path)
-    return [group for group, files in read.items() if wanted in files]
+    return [
+        group
+        for group, read in work.effective.files.items()
+        if any(_is_same(work, path, each) for each in read)
+    ]
 
 
-def _identity(path: Path) -> tuple[int, int]:
-    """Return device and inode, which are the same for all names of a file."""
-    status = path.stat()
-    return status.st_dev, status.st_ino
+def _is_same(work: Work, one: Path, other: Path) -> bool:
+    """Return whether two paths are names of the same file."""
+    return one == other or work.files.identity(str(one)) == work.files.identity(str(other))
 
 
 def _bare(group: str) -> str:
@@ -184,26 +191,25 @@ def _not_read(work: Work, path: Path, group: str, keys: list[str], others: list[
     )
 
 
-def _overridden(effective: EffectiveConfig, one: Patched, places: Iterable[str]) -> Iterator[str]:
+def _overridden(work: Work, one: Patched, places: Iterable[str]) -> Iterator[str]:
     """Yield a warning if another value is effective, from all roots that read the setting."""
     warnings = []
     for group in places:
-        names = effective.given.get(group, {})
+        names = work.effective.given.get(group, {})
         origins = names.get(one.key) or names.get(f"{one.key}(1)", ())
-        meant = _last_in(origins, one)
+        same = (each for each in origins if each.value == one.value)
+        meant = next(
+            (each for each in reversed(tuple(same)) if _is_same(work, each.path, one.path)), None
+        )
         if meant is None or origins[-1].value == one.value:
             return
         warnings.append(override(f"{group}.{one.key}", meant, origins[-1]))
     yield from warnings
 
 
-def _last_in(origins: Iterable[Origin], one: Patched) -> Origin | None:
-    found = [each for each in origins if each.value == one.value and each.path.samefile(one.path)]
-    return found[-1] if found else None
-
-
 def _shown(work: Work, path: Path) -> str:
-    return str(path.relative_to(work.folder)) if path.is_relative_to(work.folder) else path.name
+    name, top = str(path), f"{work.folder}/"
+    return name.removeprefix(top) if name.startswith(top) else path.name
 
 
 def _unknown(effective: EffectiveConfig, controls: KnownControls) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_remex.hookspecs import Continuation
+from pytest_remex.known_files import KnownFiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,6 +39,7 @@ class MesaHooks:
 
     def __init__(self, config: pytest.Config | None = None) -> None:
         self._inspected: set[str] = set()
+        self._files = KnownFiles()
         self._cache: pytest.Cache | None = getattr(config, "cache", None)
         named = config.getini("remex_mesa_dir") if config is not None else ""
         self._folder = str(named or os.environ.get("MESA_DIR", ""))
@@ -63,7 +65,7 @@ class MesaHooks:
         """Return the effective config, combined from all inlists that MESA reads."""
         from pytest_remex.extensions.mesa.roots import config_of  # noqa: PLC0415 - start-up
 
-        return config_of(path, config_file)
+        return config_of(path, config_file, self._files.now())
 
     def pytest_remex_inspect(
         self, experiment: Experiment, originals: Mapping[str, bytes]
@@ -75,11 +77,11 @@ class MesaHooks:
         from pytest_remex.errors import NamelistError  # noqa: PLC0415 - start-up
         from pytest_remex.extensions.mesa.inspection import inspect  # noqa: PLC0415 - start-up
 
-        warnings = self._stuck(experiment)
+        warnings, files = self._stuck(experiment), self._files.now()
         try:
-            return [*warnings, *inspect(experiment, self._controls, originals)] or None
+            return [*warnings, *inspect(experiment, self._controls, originals, files)] or None
         except NamelistError as error:
-            return [*warnings, str(error), *inspect(experiment, None, originals)]
+            return [*warnings, str(error), *inspect(experiment, None, originals, files)]
 
     @pytest.hookimpl(trylast=True)
     def pytest_remex_measures(self, run: Run) -> Mapping[str, Scalar] | None:

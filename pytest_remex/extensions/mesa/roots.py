@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import warnings
 from collections import ChainMap
@@ -16,10 +15,12 @@ from pytest_remex.config import read_config
 from pytest_remex.errors import NamelistError
 from pytest_remex.extensions.mesa.chains import ROOT_MARK, EffectiveConfig, follow
 from pytest_remex.extensions.mesa.inlists import InlistWarning
+from pytest_remex.known_files import files_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from pytest_remex.known_files import Files
     from pytest_remex.model import Config
 
 ROOT = "inlist"
@@ -64,7 +65,9 @@ def named_files(config_file: str | Sequence[str] | None) -> list[str]:
     return [config_file] if isinstance(config_file, str) else list(config_file)
 
 
-def find_roots(folder: Path, config_file: str | Sequence[str] | None) -> Roots:
+def find_roots(
+    folder: Path, config_file: str | Sequence[str] | None, files: Files | None = None
+) -> Roots:
     """Find the inlists that MESA starts from in a work directory, or in a run's outputs.
 
     They are the inlists of stages (arguments of `do_one`, or files that a script copies or links
@@ -76,28 +79,37 @@ def find_roots(folder: Path, config_file: str | Sequence[str] | None) -> Roots:
     Args:
         folder: The work directory.
         config_file: The sweep's, relative to `folder`.
+        files: The files as they are now.
 
     Returns:
         The roots that exist, and whether they are all.
     """
-    starts, complete = _named_by(tuple(scripts(folder).values()))
+    now, config_files = files or files_now(), named_files(config_file)
+    key = (find_roots, folder, *config_files)
+    return now.computed(key, lambda: _find_roots(folder, config_files, now))
+
+
+def _find_roots(folder: Path, config_files: Sequence[str], files: Files) -> Roots:
+    starts, complete = _named_by(tuple(scripts(folder, files=files).values()))
     names = list(starts)
-    roots = _present(folder, names)
+    roots = _present(folder, names, files)
     if not names and complete:
-        roots = _present(folder, [ROOT])
+        roots = _present(folder, [ROOT], files)
     elif len(roots) < len(names):
         complete = False
-    named = [path for path in _present(folder, named_files(config_file)) if is_inlist(path)]
+    named = [path for path in _present(folder, config_files, files) if is_inlist(path)]
     alone = [path for path in named if path not in roots]
     if alone:
-        reached = _files(roots, folder)
+        reached = _files(roots, folder, files)
         alone = [path for path in alone if path not in reached]
     if alone and len(alone) == len(named):
         return Roots(tuple(named), complete=True)
     return Roots(tuple(dict.fromkeys([*roots, *alone])), complete)
 
 
-def config_of(folder: Path, config_file: str | Sequence[str] | None) -> Config | None:
+def config_of(
+    folder: Path, config_file: str | Sequence[str] | None, files: Files | None = None
+) -> Config | None:
     """Return the effective settings of a work directory, or of a run's outputs.
 
     A missing file may override the others, so a group that reads one is left out, with an
@@ -107,17 +119,19 @@ def config_of(folder: Path, config_file: str | Sequence[str] | None) -> Config |
     Args:
         folder: The work directory, or a run's outputs.
         config_file: The sweep's, one or several, relative to `folder`: see `find_roots`.
+        files: The files as they are now.
 
     Returns:
         The settings; None if there is no inlist, or no group could be read completely.
     """
+    now = files or files_now()
     names = named_files(config_file)
     inlists = [name for name in names if Path(name).name.startswith(ROOT)]
-    roots = find_roots(folder, inlists).paths
-    config = _followed(roots, folder) if roots else None
-    own = _own(_present(folder, names), config, folder) if config else None
+    roots = find_roots(folder, inlists, now).paths
+    config = _followed(roots, folder, now) if roots else None
+    own = _own(_present(folder, names, now), config, folder, now) if config else None
     read = frozenset().union(*config.files.values()) if config else frozenset()
-    paths = _present(folder, (name for name in names if name not in inlists))
+    paths = _present(folder, (name for name in names if name not in inlists), now)
     others = [path for path in paths if path not in read]
     if names and not inlists and len(others) == len(paths):
         return None
@@ -126,16 +140,18 @@ def config_of(folder: Path, config_file: str | Sequence[str] | None) -> Config |
     return ChainMap(*known) if others or own else config
 
 
-def _own(named: Sequence[Path], config: EffectiveConfig, folder: Path) -> EffectiveConfig | None:
+def _own(
+    named: Sequence[Path], config: EffectiveConfig, folder: Path, files: Files
+) -> EffectiveConfig | None:
     """Return the settings of config files that are a binary's star or a stage: they come first."""
     marks = {group.split(ROOT_MARK)[-2] for group in config.files if ROOT_MARK in group}
     own = [path for path in named if path.name in marks]
-    return follow(own, folder)[0] if own else None
+    return follow(own, folder, files)[0] if own else None
 
 
-def _followed(roots: Sequence[Path], folder: Path) -> EffectiveConfig | None:
+def _followed(roots: Sequence[Path], folder: Path, files: Files) -> EffectiveConfig | None:
     try:
-        config, problems = follow(roots, folder)
+        config, problems = follow(roots, folder, files)
     except NamelistError as error:
         config, problems = EffectiveConfig({}, {}), {"": error}
     for problem in dict.fromkeys(map(str, problems.values())):
@@ -144,21 +160,18 @@ def _followed(roots: Sequence[Path], folder: Path) -> EffectiveConfig | None:
     return config if config or not problems else None
 
 
-def scripts(folder: Path, names: Sequence[str] = ()) -> dict[str, str]:
+def scripts(folder: Path, names: Sequence[str] = (), files: Files | None = None) -> dict[str, str]:
     """Return the texts of scripts in a folder, by name, at most 64 kB of each.
 
     They are `names`, else run.sbatch, else `rn`, and the scripts in the folder that these call.
     """
+    now, top = files or files_now(), str(folder)
     found: dict[str, str] = {}
-    waiting = list(names) or ([SCRIPT] if (folder / SCRIPT).is_file() else ["rn"])
+    waiting = list(names) or ([SCRIPT] if now.is_file(f"{top}/{SCRIPT}") else ["rn"])
     while waiting:
         name = waiting.pop(0)
-        path = os.path.join(folder, name)  # noqa: PTH118 - a thousand folders have the same names
-        if name in found or not os.path.isfile(path):  # noqa: PTH113 - see above
-            continue
-        with open(path, "rb") as file:  # noqa: PTH123 - see above
-            data = file.read(_LONGEST)
-        if b"\0" in data:
+        data = None if name in found else now.content(f"{top}/{name}", _LONGEST)
+        if data is None or b"\0" in data:
             continue
         found[name] = data.decode("utf-8", "replace")
         waiting += _called(found[name])
@@ -235,11 +248,15 @@ def _commands_of(text: str) -> tuple[str, ...]:
     return tuple(each for each in found if each)
 
 
-def is_mentioned(folder: Path, name: str) -> bool:
+def is_mentioned(folder: Path, name: str, files: Files) -> bool:
     """Return whether a script names a file or a matching pattern, perhaps to copy it."""
     if name == ROOT:
         return False
-    words = (word for text in scripts(folder).values() for word in _words_of(text))
+    return files.computed((is_mentioned, folder, name), lambda: _is_mentioned(folder, name, files))
+
+
+def _is_mentioned(folder: Path, name: str, files: Files) -> bool:
+    words = (word for text in scripts(folder, files=files).values() for word in _words_of(text))
     return any(fnmatchcase(name, word) for word in words)
 
 
@@ -250,14 +267,14 @@ def _words_of(text: str) -> frozenset[str]:
     return frozenset(_HERE.sub("", word) for word in words if _LETTER.search(word))
 
 
-def _present(folder: Path, names: Iterable[str]) -> list[Path]:
-    return [folder / name for name in names if (folder / name).is_file()]
+def _present(folder: Path, names: Iterable[str], files: Files) -> list[Path]:
+    return [path for name in names if files.is_file(str(path := folder / name))]
 
 
-def _files(roots: Sequence[Path], folder: Path) -> set[Path]:
+def _files(roots: Sequence[Path], folder: Path, files: Files) -> set[Path]:
     """Return the files that MESA reads from these roots, as far as they exist."""
     try:
-        files = follow(roots, folder)[0].files if roots else {}
+        found = follow(roots, folder, files)[0].files if roots else {}
     except NamelistError:
         return set(roots)
-    return {path for read in files.values() for path in read} | set(roots)
+    return {path for read in found.values() for path in read} | set(roots)

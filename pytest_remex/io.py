@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,7 +65,10 @@ def prepare_output_folder(folder: Path) -> None:
     """
     ignore = folder / ".gitignore"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            # a runs folder in it may not be writable for everyone
+            folder.chmod(stat.S_IMODE(folder.stat().st_mode) & ~stat.S_IWOTH)
         if not ignore.exists():
             _replace(ignore, "# made by pytest-remex\n*\n")
     except OSError as error:

@@ -30,9 +30,11 @@ from pytest_remex.pytest_plugin.items import (
     ReportsNotShown,
     experiments,
     fixtures_of,
+    forget_xfail,
     is_experiment,
     judges_for_another,
     refuse_own_remote,
+    refuse_test_cases,
     set_word,
     shorten_reason,
     word_of,
@@ -46,6 +48,8 @@ ENDED_WELL = frozenset({"passed", "completed"})
 """The outcomes that are shown as a dot in pytest's short output."""
 FROZEN_TOGETHER = 500
 """After so many items, what is left of them is excluded from garbage collection."""
+JUDGING = frozenset({Mode.COLLECT, Mode.BISECT})
+"""The modes that call checks."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -166,6 +170,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         refuse_unread_conftests(session.config)
         try:
             remotes_of(session.config)
+            refuse_test_cases(items)
             refuse_own_remote(items)
             mode = _mode_for(session, items)
         except RemexError as error:
@@ -225,10 +230,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, Any, Any]:
     """Add the outcome's word to reports, and one line on why an experiment failed."""
     report: pytest.TestReport = yield
     if is_experiment(item):
+        if call.excinfo is None and options.mode(item.config) not in JUDGING:
+            forget_xfail(report)
         shorten_reason(report)
     if word := item.stash.get(WORD, None):
         set_word(report, word)

@@ -125,6 +125,7 @@ def sweep(  # noqa: PLR0913 - the contract with users
     )
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        _refuse_other_than_function(function)
         return _mark(function, _named(unnamed, name or function.__name__, function))
 
     return decorate
@@ -262,6 +263,19 @@ def _mark(function: Callable[P, T], plan: Sweep) -> Callable[P, T]:
     setattr(experiment, ATTRIBUTE, plan)
     experiment.__test__ = True  # type: ignore[attr-defined]
     return experiment
+
+
+def _refuse_other_than_function(function: object) -> None:
+    if isinstance(function, staticmethod | classmethod):
+        kind = type(function).__name__
+        raise SweepError(f"@sweep is above @{kind}: write @{kind} above @sweep")
+    if not inspect.isfunction(inspect.unwrap(function)):  # type: ignore[arg-type]
+        raise SweepError(f"@sweep decorates {function!r}: it must decorate a function or a method")
+    if found := sweep_of(function):
+        raise SweepError(
+            f"{found.name!r} is a sweep already: write all dimensions in one @sweep, which varies "
+            f"each of them with all others"
+        )
 
 
 def _named(unnamed: Sweep, name: str, function: Callable[..., object]) -> Sweep:

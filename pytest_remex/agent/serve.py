@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 import sys
 import threading
 import time
@@ -62,6 +63,7 @@ def start(line: Dict[str, Any]) -> None:
         queue.run_queue(line["queue"])
         return
     os.nice(line.get("nice", 0))
+    os.umask(os.umask(0o077) | stat.S_IWOTH)  # whoever can write to a run can run code as its user
     wire = Wire(line["nonce"], sys.stdin.buffer, sys.stdout.buffer)
     limits = line.get("silence"), line.get("grace", GRACE)
     threading.Thread(target=_watch, args=(wire, *limits), daemon=True).start()

@@ -316,12 +316,15 @@ class DryRun:
 
     def _shows_next(self) -> bool:
         """Return whether the diff of the next experiment is shown."""
-        planned, verbose = self._settings.mode is Mode.PLAN, self._config.getoption("verbose") > 0
-        return planned and (verbose or len(self._planned) < SHOWN)
+        planned = self._settings.mode is Mode.PLAN
+        return planned and (self._is_verbose or len(self._planned) < SHOWN)
+
+    @property
+    def _is_verbose(self) -> bool:
+        return bool(self._config.getoption("verbose", default=0) > 0)  # 0: -p no:terminal
 
     def _show_diffs(self) -> None:
-        verbose = self._config.getoption("verbose") > 0
-        shown = self._planned if verbose else self._planned[:SHOWN]
+        shown = self._planned if self._is_verbose else self._planned[:SHOWN]
         for each in shown:
             how = self._ahead.of(each.retried)
             title = f"{each.title}, {shown_continuation(how)}" if how else each.title

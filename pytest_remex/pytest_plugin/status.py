@@ -52,7 +52,7 @@ class StatusMode(LookingMode):
         """Show the board."""
         rows = list(self._rows.values())
         if rows:
-            most = None if self._config.getoption("verbose") > 0 else ROWS
+            most = None if self._config.getoption("verbose", default=0) > 0 else ROWS
             with self._terminal.lifted():
                 self._terminal.console().print(Board(rows, most))
         for launch, note in sorted(

@@ -358,7 +358,6 @@ def _add_outcome(
             failure = pytest.CallInfo.from_call(lambda: fail(why), "call").excinfo
             call.outcome = "failed"
             call.longrepr = item.repr_failure(failure) if failure else why
-            vars(call).pop("wasxfail", None)  # the mark xfail is about a run, and there is none
 
 
 def _word(outcome: Outcome) -> str:

@@ -114,15 +114,22 @@ class Blobs:
 
 
 def listing(repository: Git, commit: str) -> Iterator[tuple[bytes, Blob]]:
-    """Return a commit's files by path."""
+    """Return a commit's files by path. Raises `RepositoryError` if git cannot read all of them."""
     process = repository.stream("ls-tree", "-r", "-l", "-z", "--full-tree", commit)
     process.stdin.close()
-    for line in process.stdout.read().split(b"\0"):
+    output = process.stdout.read()
+    code, errors = process.end()
+    where = f"{commit[:12]} in {repository.top}"
+    if code:
+        raise RepositoryError(f"git cannot list the files of {where} ({errors}): run `git fsck`")
+    for line in output.split(b"\0"):
         if line:
             facts, _, path = line.partition(b"\t")
             mode, _, sha, size = facts.decode().split()
+            if size == "BAD":  # the file is damaged or missing
+                name = os.fsdecode(path)
+                raise RepositoryError(f"git cannot read {name} of {where}: run `git fsck`")
             yield path, Blob(mode, sha, 0 if size == "-" else int(size))
-    process.end()
 
 
 @dataclass(slots=True)

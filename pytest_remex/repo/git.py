@@ -153,7 +153,7 @@ class Git:
         """
         code, output, errors = self.stream(*arguments, env=env).communicate()
         words = redact(errors.decode(errors="replace")).strip()
-        return code, output.decode(errors="surrogateescape"), words
+        return code, os.fsdecode(output), words
 
     def stream(self, *arguments: str, env: Mapping[str, str] | None = None) -> Process:
         """Start a git process and return it; Ctrl-C at the terminal does not reach it."""
@@ -194,6 +194,8 @@ class Git:
     @functools.cached_property
     def edited(self) -> list[str]:
         """The tracked files with uncommitted edits, at the time of the first access."""
+        if self.top == self.folder:  # a bare repository
+            return []
         output = self.run("status", "--porcelain", "-z", "--untracked-files=no", "--no-renames")
         return sorted(line[3:] for line in output.split("\0") if line)
 
@@ -231,7 +233,7 @@ class Git:
         self, base: str, paths: Sequence[str], is_refused: Callable[[str], bool]
     ) -> None:
         """Refuse files whose stored form differs from the checked-out file."""
-        names = "".join(f"{path}\0" for path in paths).encode(errors="surrogateescape")
+        names = os.fsencode("".join(f"{path}\0" for path in paths))
         with tempfile.TemporaryDirectory(prefix=temporary.prefix("index")) as folder:
             # Attributes from the base commit, not from the work tree or the user's index.
             index = {"GIT_INDEX_FILE": f"{folder}/index", "GIT_ATTR_NOSYSTEM": "1"}
@@ -250,7 +252,7 @@ class Git:
         if code:
             words = errors.decode(errors="replace").strip()
             raise RepositoryError(f"git check-attr failed in {self.top}: {words}")
-        fields = output.decode(errors="surrogateescape").split("\0")
+        fields = os.fsdecode(output).split("\0")
         for path, value in zip(fields[0::3], fields[2::3], strict=False):
             if is_refused(value):
                 raise RepositoryError(_filtered(self.top, path, value))

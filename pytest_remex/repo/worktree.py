@@ -35,7 +35,6 @@ PINNED = 1_000_000_007_123_456_789
 
 POINTER = b".git"
 """The file in the checkout by which git finds the repository."""
-SURROGATES = "surrogateescape"
 
 
 class Worktree:
@@ -90,8 +89,8 @@ def _make_repository(folder: Path, checkout: Path, repository: Git, base: str) -
     (folder / "objects/info/alternates").write_bytes(_in_quotes(lent) + b"\n")
     refs = repository.run("for-each-ref", "--format=%(objectname) %(refname)")
     kept = [line for line in refs.splitlines() if " refs/remex" not in line]
-    (folder / "packed-refs").write_text("".join(f"{line}\n" for line in kept), errors=SURROGATES)
-    (folder / "HEAD").write_text(f"{base}\n")
+    (folder / "packed-refs").write_bytes(os.fsencode("".join(f"{line}\n" for line in kept)))
+    (folder / "HEAD").write_text(f"{base}\n", "ascii")
     sha256 = len(base) == 64  # noqa: PLR2004 - hexadecimal digits
     settings = [
         b"[include]\n\tpath = " + _in_quotes(os.fsencode(repository.folder / "config")),

@@ -76,6 +76,18 @@ def test_shallow_clone(project):
     refused(project.pytest("--remex-submit"), "shallow clone", "git fetch --unshallow")
 
 
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [("HEAD:notes", "Could not read"), ("HEAD:notes/about", "cannot read notes/about")],
+)
+def test_damaged_repository(project, path, words):
+    """A folder or file of the base that git has lost is named, and never left out silently."""
+    sha = project.git("rev-parse", path)
+    (project.path / ".git" / "objects" / sha[:2] / sha[2:]).unlink()
+    for result in both(project):
+        refused(result, words)
+
+
 def test_submodule(project):
     """A repository with submodules is refused, and the first one named."""
     project.git("clone", "--quiet", str(project.path), "lib")

@@ -264,6 +264,29 @@ def test_missing_parentheses(empty_project):
 
 
 @pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("sweep()(len)", "*:2: @sweep decorates <built-in function len>: it must decorate a func*"),
+        ("sweep()(int)", "*:2: @sweep decorates <class 'int'>: it must decorate a function*"),
+        ("sweep()(staticmethod(len))", "*:2: @sweep is above @staticmethod: write @static*"),
+        ("class T:\n @sweep()\n @classmethod\n def one(cls): pass", "*:3: @sweep is above @class*"),
+        ("@sweep({'b': [1]})\n@sweep({'a': [1]})\ndef one(): pass", "*:2: 'one' is a sweep alr*"),
+        (
+            "import unittest\nclass T(unittest.TestCase):\n @sweep()\n def test_one(self): pass",
+            "*sweeps.py::T::test_one: the methods of a unittest.TestCase get no fixtures: *",
+        ),
+    ],
+)
+def test_no_function(empty_project, code, message):
+    """@sweep above what pytest cannot call with fixtures, or above a sweep, is refused."""
+    empty_project.sweeps(f"from pytest_remex import sweep\n{code}\n")
+    result = empty_project.pytest("sweeps.py")
+    assert result.ret in {pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR}
+    (result.stderr if "unittest" in code else result.stdout).fnmatch_lines([message])
+    plain_outcome(result)
+
+
+@pytest.mark.parametrize(
     ("body", "message"),
     [
         ("async def one(): pass", "*sweep one is async: write a plain function"),

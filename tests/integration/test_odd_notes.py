@@ -87,11 +87,24 @@ def test_repository_at_an_odd_path(project):
 
 def test_few_variables(project):
     """Without HOME, in the locale C, with folders that are missing, at a terminal of one column."""
+    project.commit(é_txt="a name that the locale C cannot show\n")
+    project.git("branch", "é")
     variables = {key: value for key, value in os.environ.items() if key != "HOME"}
     odd = {"TMPDIR": "/no/such", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     shown = {"COLUMNS": "1", "LINES": "1", "TERM": "dumb"}
     path = f"/no/such:.::{os.environ['PATH']}"
     whole_day(project.path, {**variables, **odd, **shown, "PATH": path})
+
+
+def test_no_umask(project):
+    """With umask 000, what a submit writes is not writable for everyone, so it is not refused."""
+    command = [sys.executable, "-m", "pytest", "-p", "remex", "--remex-submit", "sweeps.py"]
+    done = subprocess.run(command, cwd=project.path, umask=0, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout
+    project.wait()
+    made = [project.output, project.runs, *project.runs.rglob("*")]
+    assert any(path.name == "result.txt" for path in made)
+    assert [path for path in made if not path.is_symlink() and path.stat().st_mode & 0o002] == []
 
 
 def test_low_limits(project):

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 RECORDER = """
 import json
 import pathlib
@@ -83,3 +85,10 @@ def test_tmp_path(empty_project):
             (experiment.path / "input.txt").write_text((tmp_path / "draft").read_text())
         """)
     empty_project.submit().assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize("mode", [(), ("--remex-plan",), ("--remex-submit",), ("--remex-status",)])
+def test_without_a_terminal(project, mode):
+    """Every mode works where pytest has no terminal plugin."""
+    result = project.pytest("-p", "no:terminal", "sweeps.py", *mode)
+    assert result.ret == (10 if mode == ("--remex-status",) else 0)

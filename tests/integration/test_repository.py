@@ -240,3 +240,11 @@ def test_equal_trees(empty_project):
         )
         assert "Traceback" not in result.stdout.str()
     assert len(empty_project.jobs()) == 2
+
+
+def test_bare(project, tmp_path_factory):
+    """A bare repository, which has no uncommitted edits, can be the one of the experiments."""
+    bare = tmp_path_factory.mktemp("bare")
+    project.git("clone", "--quiet", "--bare", str(project.path), str(bare))
+    project.write("pytest.ini", f"[pytest]\nremex_repo = {bare}\n")
+    project.submit().assert_outcomes(passed=3)

@@ -84,6 +84,26 @@ def test_skip_and_xfail(empty_project):
     assert empty_project.jobs() == []
 
 
+def test_strict_xfail(empty_project):
+    """A strict xfail is about the check: only collect fails where the check passes after all."""
+    empty_project.sweeps("""
+        import pytest
+        from pytest_remex import sweep
+        @pytest.mark.xfail(reason="known", strict=True)
+        @sweep({"a": [1, 2]})
+        def stalls(experiment):
+            (experiment.path / "input.txt").write_text(str(experiment.config["a"]))
+            run = yield
+            assert experiment.config["a"] == 1
+        """)
+    empty_project.pytest("sweeps.py").assert_outcomes(passed=2)
+    empty_project.pytest("--remex-plan").assert_outcomes(passed=2)
+    empty_project.submit().assert_outcomes(passed=2)
+    empty_project.submit().assert_outcomes(skipped=2)
+    empty_project.wait()
+    empty_project.pytest("--remex-collect").assert_outcomes(xfailed=1, failed=1)
+
+
 def test_parametrize(empty_project):
     """Stacked parametrize multiplies the grid, and the launch record keeps its parameters."""
     empty_project.sweeps("""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_remex.errors import RepositoryError
 from pytest_remex.experiment import Experiment
 from pytest_remex.repo import commits
 from pytest_remex.repo.commits import Committer, listing
@@ -43,6 +44,14 @@ EDITS = [
     (Edit(b"src/a"), Edit(b"src/b/c"), Edit(b"src", LINK, b"inlist")),
     (Edit(b"\xff/\n", "100644", b"bytes"),),
 ]
+
+
+def test_listing_of_a_damaged_base(repository, base):
+    """A folder that git has lost is an error, not a shorter list."""
+    tree = repository.git("rev-parse", f"{base}:src/b")
+    (repository.client.folder / "objects" / tree[:2] / tree[2:]).unlink()
+    with pytest.raises(RepositoryError, match=r"cannot list the files .* run `git fsck`"):
+        dict(listing(repository.client, base))
 
 
 @pytest.mark.parametrize("edits", EDITS)

@@ -127,7 +127,7 @@ def submit(  # noqa: PLR0913 - the contract with users
         prepare_output_folder(folder)
         options = LaunchOptions(confirm=None if yes else CONFIRM, new_base=new_base, note=note)
         with _submitter(folder, target, options) as (submitter, workspaces):
-            for fault in submitter.meet(repo, remote):
+            for fault in submitter.read_records(repo, remote):
                 _warn(fault)
             submitter.expect(len(points))
             candidates: list[Candidate] = []

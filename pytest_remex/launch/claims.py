@@ -47,13 +47,14 @@ def wanted_claim(session: LaunchSession, request: SubmitRequest, run: RunRecord)
     )
     if run.job_number > 1:
         return WantedClaim(claim, claim.job._replace(job_number=run.job_number - 1))
-    if request.resumed is not None and request.over is None:
+    if request.resumed is not None and request.previous is None:
         return WantedClaim(claim)
-    if request.over is None:
+    if request.previous is None:
         return WantedClaim(claim, point=_digest(session, claim))
-    over = request.over
-    job = JobOfRun(over.launch.token, over.run.commit.sha, over.run.job_number)
-    return WantedClaim(claim, job, not over.run.stage.settled and not request.afresh)
+    previous = request.previous
+    run = previous.run
+    job = JobOfRun(previous.launch.token, run.commit.sha, run.job_number)
+    return WantedClaim(claim, job, not run.stage.settled and not request.unconditional)
 
 
 def _digest(session: LaunchSession, claim: Claim) -> str:

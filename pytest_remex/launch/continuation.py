@@ -147,7 +147,7 @@ def continuation_of(
     return Continuation(tuple(answer or ()))
 
 
-class LookAhead:
+class ContinuationPreview:
     """Find out how retried runs would continue, without fetching or submitting anything.
 
     `folder` is the folder of the fetched outputs.
@@ -173,7 +173,7 @@ class LookAhead:
         if final is not None and final.state in ENDED_EARLY and self._probe is not None:
             self._waiting.append((recorded, experiment, self._probe))
 
-    def look(self, connect: Connect) -> list[str]:
+    def determine(self, connect: Connect) -> list[str]:
         """List the requested files, if any, and let extensions decide.
 
         Returns:

@@ -16,7 +16,7 @@ from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RemexError
 from pytest_remex.launch.options import LaunchOptions, Resubmit
 from pytest_remex.launch.recognition import EarlierRun
-from pytest_remex.launch.session import is_same_place, reached_by
+from pytest_remex.launch.session import SubmitRequest, is_same_place, reached_by
 from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.records.schema import Stage
@@ -43,8 +43,8 @@ class KnownRuns:
 
     `purged` means that the outputs of its own run are gone without having been fetched: see
     `is_purged`. `verdict` is that of the run that a retry depends on: see `recorded_verdict`.
-    `recipes` is the sweep's number of recipes. `lacks` means that a run after it did not find the
-    files that it brings.
+    `recipes` is the sweep's number of recipes. `is_incomplete` means that a run after it did not
+    find the files that it brings.
     """
 
     run: RecordedRun | None = None
@@ -52,23 +52,20 @@ class KnownRuns:
     purged: bool = False
     verdict: str = ""
     recipes: int = 0
-    lacks: bool = False
+    is_incomplete: bool = False
 
     @property
-    def is_of_no_use(self) -> bool:
+    def is_useless(self) -> bool:
         """Whether the outputs of its own run are missing, or not what the downstream needs."""
-        return self.purged or self.lacks
+        return self.purged or self.is_incomplete
 
-    @classmethod
-    def for_retry(
-        cls, run: RecordedRun | None, earlier: EarlierRun | None, folder: Path, recipes: int = 0
-    ) -> KnownRuns:
+    def with_notes(self, folder: Path) -> KnownRuns:
         """Include what collects recorded in the folder of the fetched outputs."""
-        found = cls(run, earlier, is_purged(run, folder), recipes=recipes)
-        return replace(found, verdict=recorded_verdict(found.asked, folder))
+        verdict = recorded_verdict(self.decisive_run, folder)
+        return replace(self, purged=is_purged(self.run, folder), verdict=verdict)
 
     @property
-    def asked(self) -> RecordedRun | None:
+    def decisive_run(self) -> RecordedRun | None:
         """The run that a retry depends on: its own, if it has one."""
         return self.run or (self.earlier.recorded if self.earlier else None)
 
@@ -125,7 +122,7 @@ def is_continued_elsewhere(recorded: RecordedRun) -> bool:
 
 
 def _decide_by_run(known: KnownRuns, options: LaunchOptions, job: Job | None) -> Decision:
-    if known.is_of_no_use:
+    if known.is_useless:
         return Decision.RETRY
     completed_elsewhere = known.earlier is not None and known.earlier.completed
     if completed_elsewhere and not options.new_base and not _may_fail_check(known, options, job):
@@ -158,6 +155,20 @@ def _decide_by_job(
         by_verdict = {"": Decision.UNJUDGED, "FAILED": Decision.RETRY}
         return by_verdict.get(known.verdict, otherwise)
     return otherwise
+
+
+def request_for(decision: Decision, request: SubmitRequest, known: KnownRuns) -> SubmitRequest:
+    """Return the request by which a decision to submit is carried out."""
+    match decision:
+        case Decision.FINISH:
+            return replace(request, resumed=known.run)
+        case Decision.ASK:
+            return replace(request, retried=known.decisive_run)
+        case Decision.RETRY if not known.is_useless:
+            return replace(request, retried=known.run)  # it may be continued
+        case Decision.RETRY:
+            return request.made_by(known.recipe_after(None))
+    return request
 
 
 def is_purged(recorded: RecordedRun | None, folder: Path) -> bool:
@@ -210,24 +221,24 @@ class JobStates:
         """Do not query a remote that has just failed to answer."""
         self._asked.add(remote)
 
-    def look(self, known: KnownRuns, remote: Remote) -> tuple[KnownRuns, Job | None]:
+    def query_if_needed(self, known: KnownRuns, remote: Remote) -> tuple[KnownRuns, Job | None]:
         """Return what is known about an experiment, and its last job, queried if needed.
 
         The first call queries all runs of that remote. The job is None if that failed.
         """
-        asked = known.asked
-        if asked is None or asked.run.final is not None:
-            return known, recorded_job(asked)
-        place = asked.launch.remote
+        decisive = known.decisive_run
+        if decisive is None or decisive.run.final is not None:
+            return known, recorded_job(decisive)
+        place = decisive.launch.remote
         if is_same_place(place, remote):
             place = remote
         if place not in self._asked:
             self._asked.add(place)
             self._ask(place)
-        job = self._jobs.get(asked.run.directory)
+        job = self._jobs.get(decisive.run.directory)
         if known.run is None or job is None or not job.state.ended:
             return known, job
-        ended = RecordedRun(asked.record, replace(asked.run, final=job))
+        ended = RecordedRun(decisive.record, replace(decisive.run, final=job))
         return replace(known, run=ended), job
 
     def _ask(self, place: Remote) -> None:

@@ -83,7 +83,7 @@ class Launcher:
             folder.mkdir(parents=True, exist_ok=True)
             self._acquire()
         self._own = read_records(folder)
-        self._met: set[tuple[Repo, Remote]] = set()
+        self._read: set[tuple[Repo, Remote]] = set()
         self._has: dict[str, bool] = {}
         self._index = RunIndex(self._own)
         self.recognizer = self._recognizer_of(self._index)
@@ -98,7 +98,7 @@ class Launcher:
         """The notes of these launches; a resumed launch keeps its own."""
         return [session.launch.note for session in self._sessions.values()]
 
-    def meet(self, repo: Repo, remote: Remote) -> list[str]:
+    def read_records(self, repo: Repo, remote: Remote) -> list[str]:
         """Read, once, the launch records in a remote's runs folder.
 
         Returns:
@@ -108,12 +108,12 @@ class Launcher:
             RemexError: The remote cannot be queried, or one of its records cannot be used.
 
         """
-        if (repo, remote) in self._met:
+        if (repo, remote) in self._read:
             return []
         if remote not in self._repos:
             self._read_runs_folder(remote)
         self._repos[remote] = repo
-        self._met.add((repo, remote))
+        self._read.add((repo, remote))
         self._has.clear()
         self._learn()
         return self._index.faults
@@ -289,7 +289,7 @@ class Launcher:
     def _has_base(self, base: str) -> bool:
         """Return whether a repository of this command has a commit."""
         if base not in self._has:
-            repositories = [self._services.workspaces.git(repo) for repo, _ in self._met]
+            repositories = [self._services.workspaces.git(repo) for repo, _ in self._read]
             self._has[base] = any(each.has(base) for each in repositories)
         return self._has[base]
 

@@ -21,7 +21,7 @@ class Listener(Protocol):
     def interrupted(self) -> None:
         """Handle Ctrl-C while a batch is being sent: no other should be sent."""
 
-    def goes_on(self) -> bool:
+    def may_continue(self) -> bool:
         """Handle changed outcomes; return whether to send more."""
 
     def continuation(self, ended: EndedEarly, experiment: Experiment) -> Continuation:
@@ -45,7 +45,7 @@ class QuietListener:
         """Remember it."""
         self._interrupted = True
 
-    def goes_on(self) -> bool:
+    def may_continue(self) -> bool:
         """Raise KeyboardInterrupt where Ctrl-C came; else return True."""
         if self._interrupted:
             raise KeyboardInterrupt

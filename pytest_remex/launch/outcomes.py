@@ -113,8 +113,8 @@ class Outcome:
     @classmethod
     def unsent(cls, known: KnownRuns, decision: Decision) -> Outcome | None:
         """Return the outcome of an experiment that gets no new run; None if it is submitted."""
-        if known.asked is not None and decision is Decision.UNJUDGED:
-            return cls.unjudged(known.asked)
+        if known.decisive_run is not None and decision is Decision.UNJUDGED:
+            return cls.unjudged(known.decisive_run)
         if known.run is not None and decision is Decision.ELSEWHERE:
             return cls.unfinished_run(known.run)
         if known.run is not None and decision is Decision.ALREADY:
@@ -160,13 +160,13 @@ class Candidate:
         return self.upstream is None or self.upstream.outcome.state not in way
 
     @property
-    def may_go_again(self) -> bool:
+    def may_be_resent(self) -> bool:
         """Whether it will be sent again, as far as known, or comes after one that will."""
         waits = self.known.run is not None and self.outcome.state is State.WAITING
-        return waits or (self.upstream is not None and self.upstream.may_go_again)
+        return waits or (self.upstream is not None and self.upstream.may_be_resent)
 
     @property
-    def upstream_goes_again(self) -> bool:
+    def upstream_is_resent(self) -> bool:
         """Whether this command sends its upstream again."""
         before, sent = self.upstream, {State.WAITING, State.SENDING, State.SUBMITTED}
         return before is not None and before.known.run is not None and before.outcome.state in sent

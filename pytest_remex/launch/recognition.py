@@ -102,9 +102,9 @@ class Recognizer:
         found = self._first(prepared, older)
         if found is None or found.run.final is None:
             return None
-        return found if found.run.final.state.failed or self.lacks(found) else None
+        return found if found.run.final.state.failed or self.is_incomplete(found) else None
 
-    def lacks(self, recorded: RecordedRun) -> bool:
+    def is_incomplete(self, recorded: RecordedRun) -> bool:
         """Return whether what came after a run is known not to have found what it brings.
 
         If the run itself failed, its files say nothing: it may continue.

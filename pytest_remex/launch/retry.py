@@ -56,15 +56,15 @@ class Retries:
 
     def decide(self, known: KnownRuns, options: LaunchOptions) -> Decision:
         """Return what submit does with an experiment whose run was queried."""
-        return decide(known, options, self._job(known.asked) if known.asked else None)
+        return decide(known, options, self._job(known.decisive_run) if known.decisive_run else None)
 
     def has_ended(self, known: KnownRuns) -> bool:
         """Return whether the job of an experiment's run has ended, well or not."""
-        return known.asked is not None and self._job(known.asked).state.ended
+        return known.decisive_run is not None and self._job(known.decisive_run).state.ended
 
     def recipe(self, known: KnownRuns) -> int:
         """Return the recipe for a retry."""
-        return known.recipe_after(self._job(known.asked) if known.asked else None)
+        return known.recipe_after(self._job(known.decisive_run) if known.decisive_run else None)
 
     def ended_early(self, run: RecordedRun) -> EndedEarly | None:
         """Return a run whose job was ended early, with its outputs; None for any other."""
@@ -93,7 +93,7 @@ class RetryPlanner:
         request = candidate.request
         if request.retried:
             request = request.made_by(retries.recipe(candidate.known))
-            if candidate.upstream_goes_again:
+            if candidate.upstream_is_resent:
                 candidate.request = request
                 return True
             try:

@@ -40,9 +40,9 @@ class SubmitRequest:
 
     `resumed` is the run to resume, because its launch was interrupted or its job is continued.
     `retried` is the run whose job must have failed for a new run to be submitted, `probe` what
-    extensions want to list for it; `earlier` is set if it is on another base. `over` is the newest
-    run of the experiment, which the new one follows, with `afresh` whatever became of it.
-    `dependency` is the run that it comes after.
+    extensions want to list for it; `earlier` is set if it is on another base. `previous` is the
+    newest run of the experiment, which the new one follows, with `unconditional` whatever became
+    of it. `dependency` is the run that it comes after.
     """
 
     prepared: Prepared
@@ -52,8 +52,8 @@ class SubmitRequest:
     retried: RecordedRun | None = None
     earlier: EarlierRun | None = None
     probe: ContinueProbe | FailedProbe | None = None
-    over: RecordedRun | None = None
-    afresh: bool = False
+    previous: RecordedRun | None = None
+    unconditional: bool = False
     dependency: Dependency | None = None
     recipes: Mapping[int, Prepared] = field(default_factory=dict)
     """The experiment prepared for a retry, by recipe number."""

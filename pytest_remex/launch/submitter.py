@@ -28,7 +28,7 @@ from pytest_remex.hookspecs import ContinueProbe
 from pytest_remex.launch.background import BackgroundBatch, deferred_interrupts
 from pytest_remex.launch.claims import follow
 from pytest_remex.launch.continuation import FailedProbe
-from pytest_remex.launch.decision import Decision, KnownRuns, decide, recorded_job
+from pytest_remex.launch.decision import Decision, KnownRuns, decide, recorded_job, request_for
 from pytest_remex.launch.doctor import Fitness
 from pytest_remex.launch.launcher import Launcher
 from pytest_remex.launch.listener import Listener
@@ -133,8 +133,8 @@ class Submitter:
         known = self._known(prepared, repo, remote)
         upstream = self._by_key.get(prepared.upstream.key) if prepared.upstream else None
         options = self._options.of_experiment(chosen=prepared.chosen)
-        decision = decide(known, options, recorded_job(known.asked))
-        if decision is Decision.ALREADY and upstream and upstream.may_go_again:
+        decision = decide(known, options, recorded_job(known.decisive_run))
+        if decision is Decision.ALREADY and upstream and upstream.may_be_resent:
             decision = Decision.ASK
         made = {0: prepared, **recipes} if recipes else {}
         request = SubmitRequest(
@@ -149,28 +149,24 @@ class Submitter:
             return candidate
         if first is not candidate:
             return self._shared.share(candidate, first)
-        if decision is Decision.FINISH:
-            candidate.request = replace(request, resumed=known.run)
-        elif decision is Decision.ASK:
-            candidate.request = replace(request, retried=known.asked)
-        elif decision is Decision.RETRY and not known.is_of_no_use:
-            candidate.request = replace(request, retried=known.run)  # it may be continued
-        elif decision is Decision.RETRY:
-            candidate.request = request.made_by(known.recipe_after(None))
-        over, afresh = self._followed(candidate.request), decision is Decision.AGAIN
-        candidate.request = replace(candidate.request, over=over, afresh=afresh)
+        request = request_for(decision, request, known)
+        candidate.request = replace(
+            request,
+            previous=self._previous(request),
+            unconditional=decision is Decision.AGAIN,
+        )
         self._waiting.append(candidate)
         return candidate
 
-    def _followed(self, request: SubmitRequest) -> RecordedRun | None:
-        """Return the run that a request's run follows, if it has one."""
+    def _previous(self, request: SubmitRequest) -> RecordedRun | None:
+        """Return the run that a request's run follows, if there is one."""
         if request.resumed is None:
             return self.launcher.newest(request.prepared, request.remote)
         return self.launcher.recognizer.failed_before(request.resumed, request.prepared)
 
-    def meet(self, repo: Repo, remote: Remote) -> list[str]:
-        """See `Launcher.meet`; if that fails, nothing can be submitted."""
-        return self.launcher.meet(repo, remote)
+    def read_records(self, repo: Repo, remote: Remote) -> list[str]:
+        """See `Launcher.read_records`; if that fails, nothing can be submitted."""
+        return self.launcher.read_records(repo, remote)
 
     def moved(self) -> list[str]:
         """Return messages on the experiments whose points have runs on other bases."""
@@ -187,8 +183,9 @@ class Submitter:
             return KnownRuns(run)
         earlier = self.launcher.find_elsewhere(prepared, repo, remote)
         recipes = len(prepared.experiment.sweep.recipes)
-        known = KnownRuns.for_retry(run, earlier, self._folders.runs, recipes)
-        return replace(known, lacks=run is not None and self.launcher.recognizer.lacks(run))
+        is_incomplete = run is not None and self.launcher.recognizer.is_incomplete(run)
+        known = KnownRuns(run, earlier, recipes=recipes, is_incomplete=is_incomplete)
+        return known.with_notes(self._folders.runs)
 
     def advance(self, *, last: bool) -> None:
         """Send waiting experiments once they fill a batch; with `last`, send them now and wait.
@@ -196,12 +193,12 @@ class Submitter:
         Raises KeyboardInterrupt after a second Ctrl-C; the batch continues.
         """
         if last or len(self._waiting) >= self._batch_size:
-            goes_on = self.wait()
-            while goes_on and self._waiting and self.fault is None:
+            may_continue = self.wait()
+            while may_continue and self._waiting and self.fault is None:
                 self._start(last=last)
                 if not last:
                     return
-                goes_on = self.wait()
+                may_continue = self.wait()
 
     def wait(self) -> bool:
         """Wait for the running batch to end; return whether to send more.
@@ -211,7 +208,7 @@ class Submitter:
         if self._batch is not None:
             self._receive(self._batch)
         self._shared.settle()
-        return self._listener.goes_on()
+        return self._listener.may_continue()
 
     def close(self) -> list[str]:
         """Finish the launches, and close everything; a batch that is still running is abandoned.
@@ -272,7 +269,7 @@ class Submitter:
                 send = self.launcher.commit([each.request for each in sending])
             except Exception as error:  # noqa: BLE001 - a fault that nobody reports would look like success
                 self._fail(self._waiting.pop(0), error)
-                self._listener.goes_on()
+                self._listener.may_continue()
                 return
             self.cost += _cost([each.request for each in sending])
             for each in sending:
@@ -290,7 +287,7 @@ class Submitter:
                     candidate.known, retries.decide(candidate.known, self._options)
                 )
                 if outcome and not (
-                    candidate.upstream_goes_again and retries.has_ended(candidate.known)
+                    candidate.upstream_is_resent and retries.has_ended(candidate.known)
                 ):
                     candidate.outcome = outcome
         return _still_waiting(self._waiting)

@@ -15,7 +15,7 @@ from pytest_remex.collect.found_runs import CommitsThere
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.sync import sync
 from pytest_remex.errors import RemexError, RemoteError
-from pytest_remex.launch.continuation import LookAhead, continuation_summary
+from pytest_remex.launch.continuation import ContinuationPreview, continuation_summary
 from pytest_remex.launch.continuation import shown as shown_continuation
 from pytest_remex.launch.decision import (
     Decision,
@@ -87,7 +87,7 @@ class DryRun:
         self._sweeps = SweepFiles(anchor_of(session.config).folder)
         self._recognizer = self._recognizer_of(index, ())
         self._jobs = JobStates(index, self._connections.to)
-        self._met: dict[tuple[Repo, Remote], None] = {}
+        self._read: dict[tuple[Repo, Remote], None] = {}
         self._unreachable: set[Remote] = set()
         again = settings.launching.again
         self._replicates = AskedReplicates(session, items, again=again)
@@ -97,7 +97,7 @@ class DryRun:
         self._tried: set[str] = set()
         self._refusals: list[str] = []
         self._hooks = GuardedHooks(session.config.hook, self._terminal.note)
-        self._ahead = LookAhead(session.config.hook, settings.runs)
+        self._preview = ContinuationPreview(session.config.hook, settings.runs)
         self._checks = ConfigChecks(session.config, self._terminal)
         self._preparer = preparation.Preparer(
             self._workspaces, self._terminal, settings.sbatch_options()
@@ -125,7 +125,7 @@ class DryRun:
         if self._settings.mode is Mode.PLAN:
             preparation.refuse_without_upstream(prepared)
             with failing_plainly(pyfuncitem.session):
-                self._meet(repo, remote)
+                self._read_records(repo, remote)
                 runs, local = self._recognizer.runs, remote.host is None
                 self._replicates.learn(pyfuncitem, runs, local=local)
             if not self._replicates.has(pyfuncitem):
@@ -134,7 +134,7 @@ class DryRun:
         planned = self._with_recipe(pyfuncitem, self._plan(prepared, repo, remote))
         self._planned.append(planned)
         if planned.retried is not None:
-            self._ahead.add(planned.retried, prepared.experiment)
+            self._preview.add(planned.retried, prepared.experiment)
         note_facts(pyfuncitem, **prepared_facts(prepared), plan=planned.title)
         if self._settings.mode is Mode.PLAN:
             say(pyfuncitem, planned.title)
@@ -163,7 +163,7 @@ class DryRun:
             grouping = self._settings.launching.grouping
             if advice := array_advice((each.prepared.header for each in sent), grouping):
                 self._terminal.say(advice, yellow=True)
-            for how, count in self._ahead.counts().items():
+            for how, count in self._preview.counts().items():
                 self._terminal.say(continuation_summary(how, count), yellow=not how.command)
             for message in self._moved():
                 self._terminal.say(message, yellow=True)
@@ -178,7 +178,7 @@ class DryRun:
         """Check whether the remotes can take what is planned, and how retried runs continue."""
         for place, problem in self._jobs.problems.items():
             self._terminal.note(f"{place.place} could not be asked about jobs: {problem}")
-        for problem in self._ahead.look(self._connections.to):
+        for problem in self._preview.determine(self._connections.to):
             self._terminal.note(f"it is not known how a retried experiment continues: {problem}")
         footprints: dict[Remote, list[Footprint]] = {}
         for each in self._planned:
@@ -214,16 +214,16 @@ class DryRun:
         experiment = prepared.experiment
         self._checks.check(experiment)
         if self._settings.launching.resubmit.is_retry:
-            self._ahead.probe(experiment)
+            self._preview.probe(experiment)
         facts = {"experiment": experiment, "originals": originals}
         for warning in self._hooks.flat("pytest_remex_inspect", **facts):
             self._terminal.note(warning)
         if self._copies:
             self._copies.copy(experiment)
 
-    def _meet(self, repo: Repo, remote: Remote) -> None:
+    def _read_records(self, repo: Repo, remote: Remote) -> None:
         """Read the launch records in a remote's runs folder, once, if it can be reached."""
-        if (repo, remote) in self._met:
+        if (repo, remote) in self._read:
             return
         if may_hold_records(remote):
             try:
@@ -231,9 +231,9 @@ class DryRun:
             except RemoteError as error:
                 self._terminal.note(f"planned only from the records on this machine: {error}")
                 self._unreachable.add(remote)
-        self._met[repo, remote] = None
-        known = [bases_in(repo) for repo, _ in self._met]
-        remotes = [remote for _, remote in self._met]
+        self._read[repo, remote] = None
+        known = [bases_in(repo) for repo, _ in self._read]
+        remotes = [remote for _, remote in self._read]
         launches = self._settings.launches
         self._own += additions_besides(launches, self._own)
         copies = [Copies(launches, each) for each in remotes]
@@ -255,12 +255,13 @@ class DryRun:
         known, options = KnownRuns(run, earlier), self._settings.launching
         if options.resubmit.is_retry:
             recipes = len(prepared.experiment.sweep.recipes)
-            known = KnownRuns.for_retry(run, earlier, self._settings.runs, recipes)
-            known = replace(known, lacks=run is not None and self._recognizer.lacks(run))
+            is_incomplete = run is not None and self._recognizer.is_incomplete(run)
+            known = KnownRuns(run, earlier, recipes=recipes, is_incomplete=is_incomplete)
+            known = known.with_notes(self._settings.runs)
         options = options.of_experiment(chosen=prepared.chosen)
-        decision = decide(known, options, recorded_job(known.asked))
+        decision = decide(known, options, recorded_job(known.decisive_run))
         if decision is Decision.ASK:
-            known, job = self._jobs.look(known, remote)
+            known, job = self._jobs.query_if_needed(known, remote)
             decision = decide(known, options, job)
         upstream = self._by_key.get(prepared.upstream.key) if prepared.upstream else None
         if upstream is not None:
@@ -326,7 +327,7 @@ class DryRun:
     def _show_diffs(self) -> None:
         shown = self._planned if self._is_verbose else self._planned[:SHOWN]
         for each in shown:
-            how = self._ahead.of(each.retried)
+            how = self._preview.of(each.retried)
             title = f"{each.title}, {shown_continuation(how)}" if how else each.title
             self._terminal.say(f"{each.prepared.node}  {title}", bold=True)
             for line in each.prepared.diff.splitlines() or ["(no change: this is the base itself)"]:

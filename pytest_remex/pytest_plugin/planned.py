@@ -141,7 +141,7 @@ def _why(planned: PlannedExperiment, before: RecordedRun, job: Job, missing: dic
 
 def title_of(decision: Decision, known: KnownRuns, prepared: Prepared) -> str:
     """Return an experiment's title in a plan."""
-    run = known.asked
+    run = known.decisive_run
     if run is None or decision is Decision.NEW:
         return "NEW"
     job = run.run.job
@@ -159,14 +159,14 @@ def title_of(decision: Decision, known: KnownRuns, prepared: Prepared) -> str:
 
 
 def _why_retried(known: KnownRuns, prepared: Prepared) -> str:
-    job = recorded_job(known.asked)
-    if job is None or known.asked is None or known.purged:
+    job = recorded_job(known.decisive_run)
+    if job is None or known.decisive_run is None or known.purged:
         return ""
     if job.state is JobState.COMPLETED:
         return ", whose check failed"
     if job.state is not JobState.TIMEOUT:
         return f", {job.state}"
-    limits = (known.asked.run.header.time_limit, prepared.header.time_limit)
+    limits = (known.decisive_run.run.header.time_limit, prepared.header.time_limit)
     before, now = ("no limit" if each is None else format_duration(each) for each in limits)
     again = "and again" if before == now else "now"
     return f", TIMEOUT after {before}, {again} {now}"

@@ -117,7 +117,7 @@ class SubmitMode:
         if not is_experiment(pyfuncitem):
             return None
         repo, remote = places_of(pyfuncitem)
-        self._meet(repo, remote)
+        self._read_records(repo, remote)
         self._learn(pyfuncitem, remote)
 
         probes: list[ContinueProbe | FailedProbe] = []
@@ -143,11 +143,11 @@ class SubmitMode:
             skip(_why_not_sent(candidate.outcome))
         return True
 
-    def _meet(self, repo: Repo, remote: Remote) -> None:
+    def _read_records(self, repo: Repo, remote: Remote) -> None:
         """Read the launch records in a remote's runs folder; if that fails, submit nothing."""
         __tracebackhide__ = True
         try:
-            faults = self._submitter.meet(repo, remote)
+            faults = self._submitter.read_records(repo, remote)
         except RemexError as error:
             self._session.shouldstop = f"remex: {error}".splitlines()[0]
             fail(f"not submitted: {error}")
@@ -246,7 +246,7 @@ class SubmitMode:
         )
         self._session.shouldstop = "remex: Ctrl-C"
 
-    def goes_on(self) -> bool:
+    def may_continue(self) -> bool:
         """See `Listener`: report the known outcomes, after which pytest may want to stop."""
         if self._submitter.fault is not None:
             self._session.shouldstop = f"remex: {self._submitter.fault}".splitlines()[0]

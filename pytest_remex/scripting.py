@@ -30,10 +30,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_remex.collect import pipeline
+from pytest_remex.collect.fetch import FetchOptions, fetch_outputs
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun, RunFailedError, RunJudge, RunPendingError
-from pytest_remex.collect.pipeline import CollectedRun, FetchOptions, WantedRun
+from pytest_remex.collect.runs import (
+    CollectedRun,
+    WantedRun,
+    collect_offline,
+    wanted_upstreams,
+    with_upstreams,
+)
 from pytest_remex.collect.sync import sync
 from pytest_remex.display import ask_at_terminal, show_nothing
 from pytest_remex.errors import RemexError, first_line
@@ -189,10 +195,10 @@ def collect(  # noqa: PLR0913 - the contract with users
         submitted = _find_runs(functions, index)
         runs = [WantedRun(_reached_by(remote, each.recorded), each.sweep) for each in submitted]
         connect_to = None if offline else connection_to
-        others = pipeline.wanted_upstreams(runs, index)
+        others = wanted_upstreams(runs, index)
         options = FetchOptions(largest=max_file, most=None if yes else CONFIRM_BYTES)
         fetched = _collect([*runs, *others], folder / "runs", connect_to, options)
-        collected = pipeline.with_upstreams(fetched[: len(runs)], fetched[len(runs) :])
+        collected = with_upstreams(fetched[: len(runs)], fetched[len(runs) :])
         recorded = RecordedRows(folder, None, _warn)
         place = _Place(repo or Repo("."), remote, workspaces, hooks, recorded)
         judged: list[JudgedRun] = []
@@ -346,8 +352,8 @@ def _collect(
     runs: Sequence[WantedRun], folder: Path, connect_to: Connect | None, options: FetchOptions
 ) -> list[CollectedRun]:
     if connect_to is None:
-        return pipeline.collect_offline(runs, folder)
-    return pipeline.collect(runs, connect_to, folder, show_nothing, options)
+        return collect_offline(runs, folder)
+    return fetch_outputs(runs, connect_to, folder, show_nothing, options)
 
 
 def _judge(

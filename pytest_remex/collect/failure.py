@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pytest_remex.collect.manifest import all_present, first_present
-from pytest_remex.collect.pipeline import CollectedRun
+from pytest_remex.collect.runs import CollectedRun
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.display import clean
 from pytest_remex.model import Config, Value

@@ -29,8 +29,8 @@ from pytest_remex.collect.manifest import (
     patch_digest,
     read_judged,
 )
-from pytest_remex.collect.pipeline import CollectedRun
 from pytest_remex.collect.recorder import RunRecorder
+from pytest_remex.collect.runs import CollectedRun
 from pytest_remex.common.jobs import JobState
 from pytest_remex.errors import RemexError, RemoteError
 from pytest_remex.experiment import Experiment, Run

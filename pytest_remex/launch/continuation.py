@@ -12,7 +12,7 @@ import pluggy
 
 from pytest_remex.collect.hooks import naming_hook
 from pytest_remex.collect.judge import make_run
-from pytest_remex.collect.pipeline import CollectedRun, WantedRun, collect_offline
+from pytest_remex.collect.runs import CollectedRun, WantedRun, collect_offline
 from pytest_remex.common.jobs import JobState
 from pytest_remex.common.parts import ListedRun
 from pytest_remex.common.protocol import ListOutputs, Outputs

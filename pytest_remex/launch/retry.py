@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_remex.collect.pipeline import WantedRun, collect
+from pytest_remex.collect.fetch import fetch_outputs
 from pytest_remex.collect.query import QueryOptions, query
+from pytest_remex.collect.runs import WantedRun
 from pytest_remex.common.jobs import Job
 from pytest_remex.display import Progress
 from pytest_remex.errors import SweepError
@@ -49,7 +50,7 @@ class Retries:
         self._jobs = query(runs, connect, QueryOptions(certain=certain))
         early = [run for run in runs if self._job(run).state in ENDED_EARLY]
         wanted = [WantedRun.as_launched(run) for run in early]
-        fetched = collect(wanted, connect, folder, progress) if early else []
+        fetched = fetch_outputs(wanted, connect, folder, progress) if early else []
         self._ended_early: Mapping[str, EndedEarly] = {
             each.collected.run.directory: each for each in list_files(fetched, probes, connect)
         }

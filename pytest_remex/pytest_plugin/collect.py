@@ -14,12 +14,11 @@ import pytest
 from rich import filesize
 
 from pytest_remex.collect.failure import causes_of, oversized
+from pytest_remex.collect.fetch import FetchOptions, fetch_outputs
 from pytest_remex.collect.kept import has_kept, is_installed
-from pytest_remex.collect.pipeline import (
+from pytest_remex.collect.runs import (
     CollectedRun,
-    FetchOptions,
     WantedRun,
-    collect,
     collect_offline,
     wanted_upstreams,
     was_cleaned,
@@ -322,7 +321,7 @@ class CollectMode(RecordedRunsMode):
         if self._settings.offline:
             return collect_offline(runs, self._settings.runs)
         with self._terminal.progress() as progress:
-            return collect(
+            return fetch_outputs(
                 runs,
                 self._connections.to,
                 self._settings.runs,

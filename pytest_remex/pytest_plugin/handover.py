@@ -14,7 +14,7 @@ import pytest
 
 from pytest_remex.collect.judge import JudgedRun
 from pytest_remex.collect.manifest import JudgedNote
-from pytest_remex.collect.pipeline import CollectedRun
+from pytest_remex.collect.runs import CollectedRun
 from pytest_remex.common.jobs import Job
 from pytest_remex.common.typed_json import from_json, to_json
 from pytest_remex.pytest_plugin.judging import Collect

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pytest_remex.collect.pipeline import (
+from pytest_remex.collect.runs import (
     CollectedRun,
     WantedRun,
     on_this_machine,

@@ -14,7 +14,7 @@ import pytest
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun, RunJudge, RunPendingError
 from pytest_remex.collect.kept import KeptVerdict, VerdictKeeper, Watch
-from pytest_remex.collect.pipeline import CollectedRun, was_cleaned
+from pytest_remex.collect.runs import CollectedRun, was_cleaned
 from pytest_remex.common.jobs import JobState
 from pytest_remex.display import clean
 from pytest_remex.errors import RemexError

@@ -12,8 +12,8 @@ import pytest
 
 from pytest_remex import temporary
 from pytest_remex.collect.hooks import GuardedHooks
-from pytest_remex.collect.pipeline import WantedRun, wanted_upstreams
 from pytest_remex.collect.removal import job_with_removal, read_removal
+from pytest_remex.collect.runs import WantedRun, wanted_upstreams
 from pytest_remex.collect.watch import OutputWatcher
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RemoteError

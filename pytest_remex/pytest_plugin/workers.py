@@ -23,7 +23,7 @@ from execnet import XSpec
 from xdist.workermanage import NodeManager, WorkerController
 
 from pytest_remex import temporary
-from pytest_remex.collect.pipeline import CollectedRun
+from pytest_remex.collect.runs import CollectedRun
 from pytest_remex.pytest_plugin.handover import DIED, Task, append_runs
 from pytest_remex.pytest_plugin.items import WORKER_INPUT
 from pytest_remex.pytest_plugin.judging import Collect

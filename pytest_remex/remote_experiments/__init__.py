@@ -21,8 +21,8 @@ from pytest_remex import names
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun, read_config
 from pytest_remex.collect.manifest import FetchedOutputs, write_outputs
-from pytest_remex.collect.pipeline import CollectedRun, WantedRun, collect_offline
 from pytest_remex.collect.removal import today
+from pytest_remex.collect.runs import CollectedRun, WantedRun, collect_offline
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RemexError, RepositoryError
 from pytest_remex.io import prepare_output_folder, writing

@@ -23,7 +23,7 @@ from pytest_remex.variant import GRID, Variant
 
 if TYPE_CHECKING:
     from pytest_remex.collect.judge import JudgedRun
-    from pytest_remex.collect.pipeline import CollectedRun
+    from pytest_remex.collect.runs import CollectedRun
     from pytest_remex.model import Config, Scalar
 
 RECORDED = "recorded.jsonl"

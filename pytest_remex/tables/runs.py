@@ -9,7 +9,7 @@ from pathlib import Path
 import pluggy
 
 from pytest_remex.collect.judge import make_run, read_config
-from pytest_remex.collect.pipeline import CollectedRun, WantedRun, collect_offline
+from pytest_remex.collect.runs import CollectedRun, WantedRun, collect_offline
 from pytest_remex.config.settings import Place, full_name, leaves, value_at
 from pytest_remex.errors import RemexError
 from pytest_remex.experiment import Experiment, Run

@@ -13,7 +13,7 @@ from pytest_remex.agent.slurm import control, parse
 from pytest_remex.agent.slurm.commands import FIELD, ROW
 from pytest_remex.agent.slurm.ownership import Listing, LocatedJob
 from pytest_remex.collect.manifest import FetchedOutputs
-from pytest_remex.collect.pipeline import CollectedRun
+from pytest_remex.collect.runs import CollectedRun
 from pytest_remex.common.jobs import Job, JobState, by_array
 from pytest_remex.model import Commit, Identity, Remote, Sweep
 from pytest_remex.records.index import RecordedRun, RunIndex

@@ -4,103 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from rich import filesize
 
-from pytest_remex.collect.fetch_limit import WantedFile, refuse_above
-from pytest_remex.collect.logs import log_patterns
-from pytest_remex.collect.manifest import (
-    FetchedOutputs,
-    first_present,
-    is_only_elsewhere,
-    read_outputs,
-    write_outputs,
-)
-from pytest_remex.collect.query import query, recorded_jobs
-from pytest_remex.collect.removal import job_with_removal, read_removal, today
+from pytest_remex.collect.manifest import FetchedOutputs, write_outputs
+from pytest_remex.collect.query import query
+from pytest_remex.collect.removal import today
+from pytest_remex.collect.runs import CollectedRun, WantedRun, job_if_elsewhere, on_this_machine
 from pytest_remex.collect.sync import share
-from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.common.jobs import JobState
 from pytest_remex.common.parts import ListedRun
 from pytest_remex.common.protocol import ListOutputs, Outputs
-from pytest_remex.display import Progress
-from pytest_remex.model import OptionalOutput, Remote, Sweep
+from pytest_remex.display import Progress, counted
+from pytest_remex.errors import RemoteError
+from pytest_remex.model import Remote
 from pytest_remex.records.fields import Collected
-from pytest_remex.records.index import RecordedRun, RunIndex
-from pytest_remex.records.launch import Launch, whoami
-from pytest_remex.records.schema import RunRecord
+from pytest_remex.records.index import RecordedRun
+from pytest_remex.records.launch import whoami
 from pytest_remex.transport import Connect, Connection, TransferProgress
 
-
-@dataclass(frozen=True, slots=True)
-class WantedRun:
-    """A run to collect; `sweep` is the current sweep, which says what to fetch."""
-
-    recorded: RecordedRun
-    sweep: Sweep
-
-    @classmethod
-    def as_launched(cls, recorded: RecordedRun) -> WantedRun:
-        """Return a run for which to fetch what its launch asked for."""
-        launch = recorded.launch
-        sweep = Sweep(
-            launch.name,
-            base_config=launch.base_config,
-            fetch=launch.fetch,
-            config_files=launch.config_files,
-        )
-        return cls(recorded, sweep)
-
-
-@dataclass(frozen=True, slots=True)
-class CollectedRun:
-    """A run with its job's state, and the outputs that are on this machine, in `folder`.
-
-    `sweep` is the current sweep; `logs` are globs for its job's output in its run directory,
-    standard output first.
-    """
-
-    recorded: RecordedRun
-    sweep: Sweep
-    job: Job
-    folder: Path
-    outputs: FetchedOutputs
-    logs: tuple[str, ...]
-    upstream: CollectedRun | None = None
-    """The run that it came after."""
-
-    @property
-    def run(self) -> RunRecord:
-        """The run."""
-        return self.recorded.run
-
-    @property
-    def launch(self) -> Launch:
-        """The run's launch."""
-        return self.recorded.launch
-
-    @property
-    def patterns(self) -> tuple[str, ...]:
-        """The globs of everything to fetch."""
-        wanted = (*self.sweep.fetch, *self.sweep.config_files, *self.logs)
-        return tuple(dict.fromkeys(map(str, wanted)))
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """The globs that must match an output, but match none on this machine."""
-        found = set(self.outputs.patterns) - set(self.outputs.missing)
-        wanted = (str(each) for each in self.sweep.fetch if not isinstance(each, OptionalOutput))
-        return tuple(each for each in wanted if each not in found and not self._is_here(each))
-
-    @property
-    def missing_config(self) -> tuple[str, ...]:
-        """The config files that are not on this machine."""
-        return tuple(name for name in self.sweep.config_files if not self._is_here(name))
-
-    def _is_here(self, pattern: str) -> bool:
-        path = first_present(self.folder, [pattern])
-        # a copy from before a file became too large does not count
-        return path is not None and str(path.relative_to(self.folder)) not in self.outputs.too_large
+SHOWN = 5
+"""The most patterns that a message names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,21 +42,7 @@ class FetchOptions:
     most: int | None = None
 
 
-def collect_offline(runs: Iterable[WantedRun], folder: Path) -> list[CollectedRun]:
-    """Return runs with the outputs on this machine; no connection is made."""
-    runs = list(runs)
-    jobs = recorded_jobs(each.recorded for each in runs)
-    return on_this_machine(runs, jobs, folder)
-
-
-def on_this_machine(
-    runs: Iterable[WantedRun], jobs: Mapping[str, Job], folder: Path
-) -> list[CollectedRun]:
-    """Return runs with the outputs on this machine, given the job of each run directory."""
-    return [_on_this_machine(each, jobs, folder) for each in runs]
-
-
-def collect(
+def fetch_outputs(
     runs: Iterable[WantedRun],
     connect: Connect,
     folder: Path,
@@ -155,14 +67,14 @@ def collect(
     """
     runs = list(runs)
     jobs = query([each.recorded for each in runs], connect)
-    here = [_on_this_machine(each, jobs, folder) for each in runs]
+    here = on_this_machine(runs, jobs, folder)
     wanted = [each for each in here if _is_wanted(each, options)]
     fetched: dict[str, CollectedRun] = {}
     listed = [
         _list(group, connect(remote), progress, options)
         for remote, group in _by_remote(wanted).items()
     ]
-    refuse_above(options.most, (file for each in listed for file in each.wanted_files()))
+    _refuse_above(options.most, (file for each in listed for file in each.wanted_files()))
     for each_listed in listed:
         fetched |= _fetch(each_listed, folder, progress)
     collected = [fetched.get(each.run.directory, each) for each in here]
@@ -182,68 +94,6 @@ def _is_news(each: CollectedRun) -> bool:
 def _collected_events(runs: list[RecordedRun]) -> list[Collected]:
     jobs = {each.run.commit.sha: each.run.job for each in runs}
     return [Collected(whoami(), today(), jobs)]
-
-
-def wanted_upstreams(runs: Iterable[WantedRun], index: RunIndex) -> list[WantedRun]:
-    """Return the runs that runs came after, and those before, as far as they are recorded."""
-    found: dict[str, WantedRun] = {}
-    for each in runs:
-        run, sweep = each.recorded.run, each.sweep.after
-        while run.upstream is not None and sweep is not None:
-            before = index.of_directory(run.upstream.directory)
-            if before is None:
-                break
-            record = replace(before.record, launch=_reached_as(before.launch, each.recorded.launch))
-            wanted = WantedRun(RecordedRun(record, before.run), sweep)
-            found[before.run.directory] = wanted
-            run, sweep = before.run, sweep.after
-    return list(found.values())
-
-
-def _reached_as(launch: Launch, other: Launch) -> Launch:
-    """Return a launch that is reached as another one if it is on the same host."""
-    return replace(launch, remote=launch.remote.reached_as(other.remote))
-
-
-def with_upstreams(
-    collected: Iterable[CollectedRun], others: Iterable[CollectedRun]
-) -> list[CollectedRun]:
-    """Return collected runs, each with the run that it came after, among them or `others`."""
-    collected = list(collected)
-    known = {each.run.directory: each for each in (*collected, *others)}
-
-    def linked(each: CollectedRun) -> CollectedRun:
-        before = known.get(each.run.upstream.directory) if each.run.upstream else None
-        return replace(each, upstream=linked(before)) if before else each
-
-    return [linked(each) for each in collected]
-
-
-def was_cleaned(collected: CollectedRun) -> bool:
-    """Return whether the user removed a run after it had been collected."""
-    is_purged = collected.job.state is JobState.PURGED
-    return is_purged and read_removal(collected.folder).collected
-
-
-def _on_this_machine(wanted: WantedRun, jobs: Mapping[str, Job], folder: Path) -> CollectedRun:
-    run = wanted.recorded.run
-    here = folder / run.directory
-    outputs, job = read_outputs(here), job_with_removal(jobs[run.directory], here)
-    job = _job_if_elsewhere(run, job, outputs)
-    return CollectedRun(wanted.recorded, wanted.sweep, job, here, outputs, log_patterns(run))
-
-
-def _job_if_elsewhere(run: RunRecord, job: Job, outputs: FetchedOutputs) -> Job:
-    """Return a run's job; PURGED if its directory no longer exists, but others have outputs."""
-    if not is_only_elsewhere(run, outputs) or run.collected is None:
-        return job
-    who = run.collected
-    why = (
-        f"collected by {who.by} on {who.on}, and its run directory no longer exists: copy "
-        f"{run.directory} from the folder runs of the remex-output there, or run it once more "
-        f"with --remex-submit --remex-retry=all"
-    )
-    return job._replace(state=JobState.PURGED, reason=why)
 
 
 def _is_wanted(each: CollectedRun, options: FetchOptions) -> bool:
@@ -284,11 +134,11 @@ class _Listing:
             for name in each.outputs.stale(self.listed[each.run.directory].files)
         ]
 
-    def wanted_files(self) -> Iterator[WantedFile]:
+    def wanted_files(self) -> Iterator[_WantedFile]:
         """Yield what is to be fetched."""
         for each, name in self.stale:
             size, _ = self.listed[each.run.directory].files[name]
-            yield WantedFile(name, size, each.patterns)
+            yield _WantedFile(name, size, each.patterns)
 
     def ask(self) -> dict[str, FetchedOutputs]:
         """List the current outputs of each run, by run directory."""
@@ -374,4 +224,49 @@ def _keep(each: CollectedRun) -> CollectedRun:
     outputs = replace(each.outputs, gone=bool(each.missing or each.missing_config))
     if outputs != each.outputs:
         write_outputs(each.folder, outputs)
-    return replace(each, outputs=outputs, job=_job_if_elsewhere(each.run, each.job, outputs))
+    return replace(each, outputs=outputs, job=job_if_elsewhere(each.run, each.job, outputs))
+
+
+@dataclass(frozen=True, slots=True)
+class _WantedFile:
+    """An output to fetch: its path in the run directory, size in bytes, and the run's patterns."""
+
+    name: str
+    size: int
+    patterns: Sequence[str]
+
+    @property
+    def pattern(self) -> str:
+        """The pattern that it is fetched for: the first one that matches it."""
+        matching = (each for each in self.patterns if fnmatchcase(self.name, each))
+        return next(matching, self.name.partition("/")[0])
+
+
+def _refuse_above(most: int | None, files: Iterable[_WantedFile]) -> None:
+    """Refuse to fetch more bytes than `most` in all; None means any number.
+
+    Raises:
+        RemoteError: The files have more; the message says how much, by pattern.
+
+    """
+    files = list(files)
+    total = sum(each.size for each in files)
+    if most is None or total <= most:
+        return
+    sizes: dict[str, list[int]] = {}
+    for each in files:
+        sizes.setdefault(each.pattern, []).append(each.size)
+    largest = sorted(sizes, key=lambda pattern: -sum(sizes[pattern]))
+    named = [f"{pattern}: {_amount(sizes[pattern])}" for pattern in largest[:SHOWN]]
+    more = [f"{len(largest) - SHOWN} more patterns"] if len(largest) > SHOWN else []
+    raise RemoteError(
+        f"this collect would fetch {_amount([each.size for each in files])}, above "
+        f"remex_confirm_bytes = {filesize.decimal(most)}: nothing was fetched\n"
+        f"{'; '.join([*named, *more])}\n"
+        f"add --remex-yes to fetch it (in a script: yes=True), or choose fewer experiments (-k) "
+        f"or fewer files with fetch= or remex_max_file"
+    )
+
+
+def _amount(sizes: Sequence[int]) -> str:
+    return f"{filesize.decimal(sum(sizes))} in {counted(len(sizes), 'file')}"

@@ -26,6 +26,7 @@ from pytest_remex.pytest_plugin.items import (
     MODE,
     PROCESSES,
     WORD,
+    WORKERS,
     CheckoutMode,
     ReportsNotShown,
     experiments,
@@ -104,6 +105,23 @@ def pytest_configure(config: pytest.Config) -> None:
     sweeps = config.getini("remex_sweeps")
     if sweeps and config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args[:] = [str(config.rootpath / path) for path in sweeps]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Start the processes that judge for a collect: they collect items while this one does."""
+    config = session.config
+    number = config.stash.get(PROCESSES, 1) - 1
+    if number < 1 or options.mode(config) is not Mode.COLLECT or config.option.collectonly:
+        return
+    from pytest_remex.collect.kept import has_kept  # noqa: PLC0415 - start-up
+    from pytest_remex.pytest_plugin.workers import JudgingProcesses  # noqa: PLC0415 - pytest-xdist
+
+    workers = JudgingProcesses(config, number)
+    config.pluginmanager.register(workers, WORKERS)
+    settings = options.settings(config)
+    if settings.fresh or not has_kept(settings.runs):
+        workers.start()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

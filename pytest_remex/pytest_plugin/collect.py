@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import pytest
 from rich import filesize
 
 from pytest_remex.collect.failure import causes_of, oversized
 from pytest_remex.collect.fetch import FetchOptions, fetch_outputs
-from pytest_remex.collect.kept import has_kept, is_installed
 from pytest_remex.collect.runs import (
     CollectedRun,
     WantedRun,
@@ -33,7 +30,7 @@ from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.failures import ExamplesOfFailures
 from pytest_remex.pytest_plugin.handover import DIED, detach, has_died, has_verdict
 from pytest_remex.pytest_plugin.items import (
-    PROCESSES,
+    WORKERS,
     experiments,
     failing_plainly,
     is_experiment,
@@ -62,18 +59,11 @@ class CollectMode(RecordedRunsMode):
     ) -> None:
         super().__init__(session, settings, items)
         self._collected: dict[str, CollectedRun] = {}
-        collect = Collect(uuid4().hex, _program())
+        self._workers: JudgingProcesses | None = session.config.pluginmanager.get_plugin(WORKERS)
+        collect = self._workers.collect if self._workers else Collect.new()
         self._judging = Judging(session.config, settings, self._terminal.note, collect)
-        self._workers: JudgingProcesses | None = None
-        if (number := session.config.stash.get(PROCESSES, 1)) > 1:
-            from pytest_remex.pytest_plugin.workers import (  # noqa: PLC0415 - it imports pytest-xdist
-                JudgingProcesses,
-            )
-
-            self._workers = JudgingProcesses(session, number, collect, self._terminal.note)
-            session.config.pluginmanager.register(self._workers, "remex-workers")
-            if settings.fresh or not has_kept(settings.runs):
-                self._workers.start(len(items) - 1)
+        if self._workers is not None:
+            self._workers.expect(session.items, self._terminal.note)
         self._others: Sequence[CollectedRun] = ()
         self._sweeps: dict[str, Sweep] = {}
         self._adopt(items)
@@ -103,9 +93,7 @@ class CollectMode(RecordedRunsMode):
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> bool | None:
         """Report what another process judged, in the item's turn."""
-        if self._workers is None or not self._workers.has(item):
-            return None
-        reports = self._workers.wait_for(item)
+        reports = self._workers.wait_for(item) if self._workers is not None else None
         if reports is None or not isinstance(item, pytest.Function):
             return None
         self._take(item, reports)
@@ -139,7 +127,7 @@ class CollectMode(RecordedRunsMode):
     def _share(
         self, workers: JudgingProcesses, item: pytest.Function, runs: Mapping[str, CollectedRun]
     ) -> None:
-        """Have other processes judge runs, except that of this item, whose turn it is."""
+        """Let other processes judge runs too, except that of this item, whose turn it is."""
         items = {each.nodeid: each for each in experiments(self._session.items)}
         checked = {
             node: each
@@ -148,7 +136,7 @@ class CollectMode(RecordedRunsMode):
             and workers.know(node)
             and self._judging.needs_check(items[node], each)
         }
-        if len(checked) > 1:
+        if checked:
             workers.add(checked)
 
     def _take(self, item: pytest.Function, reports: Sequence[pytest.TestReport]) -> None:
@@ -346,12 +334,6 @@ class CollectMode(RecordedRunsMode):
         if self._unsubmitted:
             pending["NOT SUBMITTED"] = self._unsubmitted
         return pending
-
-
-def _program() -> list[str]:
-    """Return the file of the program that pytest runs in, if it has one."""
-    path = getattr(sys.modules["__main__"], "__file__", None)
-    return [path] if path and not is_installed(path) else []
 
 
 def _torn_down(item: pytest.Item, nextitem: pytest.Item | None) -> pytest.TestReport | None:

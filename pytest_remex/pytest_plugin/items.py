@@ -320,6 +320,8 @@ class CheckoutMode(Protocol):
 MODE = pytest.StashKey[CheckoutMode]()
 PROCESSES = pytest.StashKey[int]()
 """How many processes -n of pytest-xdist asks for."""
+WORKERS = "remex-workers"
+"""The name of the plugin that has other processes judge."""
 WORKER_INPUT = "remex_collect"
 """The key of a collect's data in the input of a pytest-xdist process."""
 ITEM = pytest.StashKey[pytest.Item]()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,11 @@ class JudgeWorker(RecordedRunsMode):
             collected = self._collected(item, repo, remote)
         with self._judging.checkout(item, collected, repo) as path:
             yield path
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self) -> None:
+        """Import what reads tables, while the other process fetches them."""
+        import_module("pytest_remex.tables.frame")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:

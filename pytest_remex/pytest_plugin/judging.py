@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 import pluggy
 import pytest
 
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun, RunJudge, RunPendingError
-from pytest_remex.collect.kept import KeptVerdict, VerdictKeeper, Watch
+from pytest_remex.collect.kept import KeptVerdict, VerdictKeeper, Watch, is_installed
 from pytest_remex.collect.runs import CollectedRun, was_cleaned
 from pytest_remex.common.jobs import JobState
 from pytest_remex.display import clean
@@ -51,6 +53,12 @@ class Collect:
 
     id: str
     code: Sequence[str]
+
+    @classmethod
+    def new(cls) -> Collect:
+        """Return the collect that this process begins."""
+        path = getattr(sys.modules["__main__"], "__file__", None)
+        return cls(uuid4().hex, [path] if path and not is_installed(path) else [])
 
 
 class Judging:

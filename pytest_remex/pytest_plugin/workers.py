@@ -1,7 +1,7 @@
 """Processes of pytest-xdist that judge runs; this is the only module that knows xdist.
 
-pytest-xdist starts them, each collects the items as this process did, and each is given one item
-after the other. This process takes their reports in the order of the items.
+pytest-xdist starts them, each collects the items as this process does, and each is given items from
+the end. This process judges from the beginning, and takes their reports in the order of the items.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -35,54 +35,63 @@ SECONDS = 2.0
 
 
 class JudgingProcesses:
-    """Processes that judge runs.
+    """Processes that judge runs for this one.
 
     Args:
-        session: The session of this process.
+        config: The config of this process.
         number: The most processes at a time.
-        collect: The collect that they are a part of.
-        tell: Called with notes for the user.
 
     """
 
-    def __init__(
-        self, session: pytest.Session, number: int, collect: Collect, tell: Callable[[str], None]
-    ) -> None:
-        self._items = list(session.items)
-        self._nodes = [item.nodeid for item in self._items]
-        self._config = session.config
+    def __init__(self, config: pytest.Config, number: int) -> None:
+        self.collect = Collect.new()
+        """The collect that they are a part of."""
+        self._config = config
         self._number = number
-        self._tell = tell
+        self._tell: Callable[[str], None] = lambda _note: None
+        self._items: list[pytest.Item] = []
+        self._nodes: list[str] = []
         self._folder = tempfile.TemporaryDirectory(prefix=temporary.prefix("judging"))
-        self._task = Task(collect, Path(self._folder.name) / "runs.jsonl")
+        self._task = Task(self.collect, Path(self._folder.name) / "runs.jsonl")
         self._events: SimpleQueue[tuple[str, dict[str, Any]]] = SimpleQueue()
         self._manager: NodeManager | None = None
         self._specs: deque[XSpec] = deque()
+        self._starter = threading.Thread(target=self._start, args=(number,))
         self._lock = threading.Lock()
         """Held while items are given to processes, also as a process asks, in a thread of xdist."""
         self._is_told = False
-        self._numbers = {item.nodeid: number for number, item in enumerate(self._items)}
-        self._waiting: deque[int] = deque()
+        self._numbers: dict[str, int] = {}
+        self._waiting: dict[int, None] = {}
+        """The numbers of the items that no process has taken yet."""
         self._given: dict[WorkerController, deque[int]] = {}
-        self._ready: set[WorkerController] = set()
+        self._collected: dict[WorkerController, Sequence[str]] = {}
+        """The node ids of the items that each process has collected."""
+        self._used: set[WorkerController] = set()
         self._begun: set[int] = set()
         self._left: set[int] = set()
         self._reports: dict[int, list[pytest.TestReport]] = {}
         self._ended: set[int] = set()
 
-    def start(self, number: int) -> None:
-        """Start at most so many processes before it is known what they judge."""
-        self._start(min(self._number, number))
+    def start(self) -> None:
+        """Start all processes before it is known what they judge, and do not wait for it."""
+        self._starter.start()
+
+    def expect(self, items: Sequence[pytest.Item], tell: Callable[[str], None]) -> None:
+        """Take in the items of this process, and whom to tell notes for the user."""
+        self._wait_for_start()
+        self._items, self._nodes = list(items), [item.nodeid for item in items]
+        self._numbers = {node: number for number, node in enumerate(self._nodes)}
+        self._tell = tell
 
     def add(self, runs: Mapping[str, CollectedRun]) -> None:
-        """Have the runs of items judged, by node id, in the order of the items."""
+        """Have the runs of items judged, by node id, as far as this process does not come first."""
         append_runs(self._task.runs, runs)
         numbers = sorted(self._numbers[node] for node in runs)
         self._left.update(numbers)
         with self._lock:
-            self._waiting.extend(numbers)
+            self._waiting.update(dict.fromkeys(numbers))
             self._is_told = True
-            for node in self._ready & self._given.keys():
+            for node in self._given:
                 self._feed(node)
         self._start_what_is_missing()
 
@@ -90,17 +99,16 @@ class JudgingProcesses:
         """Return whether the processes have an item: not one that was added after collection."""
         return node in self._numbers
 
-    def has(self, item: pytest.Item) -> bool:
-        """Return whether an item is judged by one of the processes."""
-        return self._numbers.get(item.nodeid) in self._left
-
     def wait_for(self, item: pytest.Item) -> Sequence[pytest.TestReport] | None:
-        """Wait for an item's reports; None if it has to be judged by this process after all.
+        """Wait for an item's reports; None if it is this process that judges it.
 
-        If the process died, the reports end with the one of `died`.
+        If the process that judged it died, the reports end with the one of `died`.
         """
-        number = self._numbers[item.nodeid]
+        number = self._numbers.get(item.nodeid, -1)
+        self._handle_all()
         while number in self._left and number not in self._ended:
+            if self._take(number):
+                return None
             self._handle(*self._events.get())
         if number not in self._left:
             return None
@@ -109,11 +117,16 @@ class JudgingProcesses:
 
     def close(self) -> None:
         """End all processes: those that are idle at once, others when they are interrupted."""
+        self._wait_for_start()
         if self._manager is not None:
+            with self._lock:
+                self._waiting.clear()
+            self._handle_all()
             for node in self._given:
                 node.shutdown()
+            self._signal(signal.SIGKILL, self._given.keys() - self._used)  # nothing to tear down
             if not self._ends_within(SECONDS):
-                self._interrupt()
+                self._signal(signal.SIGINT, self._given)
                 self._ends_within(SECONDS)
             self._manager.EXIT_TIMEOUT = 1
             self._manager.teardown_nodes()
@@ -125,10 +138,19 @@ class JudgingProcesses:
         """The items whose verdicts were not waited for."""
         return [self._items[number] for number in self._left]
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        """End all processes where the collection of items failed; see pytest."""
+        self.close()
+
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: WorkerController) -> None:
         """Tell a process of the collect; see pytest-xdist."""
         node.workerinput[WORKER_INPUT] = self._task.text()
+
+    def _wait_for_start(self) -> None:
+        if self._starter.is_alive():
+            self._starter.join()
 
     def _start_what_is_missing(self) -> None:
         usable = [node for node in self._given if not node.shutting_down]
@@ -149,13 +171,18 @@ class JudgingProcesses:
         """
         name, about = event
         with self._lock:
-            if name == "collectionfinish" and about["ids"] == self._nodes:
-                self._ready.add(about["node"])
+            if name == "collectionfinish":
+                self._collected[about["node"]] = about["ids"]
                 self._feed(about["node"])
             elif name == "runtest_protocol_complete":
                 self._given[about["node"]].popleft()
                 self._feed(about["node"])
         self._events.put(event)
+
+    def _handle_all(self) -> None:
+        """Take in all that has come."""
+        while not self._events.empty():
+            self._handle(*self._events.get())
 
     def _handle(self, event: str, about: dict[str, Any]) -> None:
         match event:
@@ -187,15 +214,26 @@ class JudgingProcesses:
                 f"this one; for -n a sweep must have the same points in the same order each time"
             )
 
+    def _take(self, number: int) -> bool:
+        """Return whether this process is to judge an item: no other has taken it."""
+        with self._lock:
+            if number not in self._waiting:
+                return False
+            del self._waiting[number]
+        self._left.discard(number)
+        return True
+
     def _feed(self, node: WorkerController) -> None:
         """Send a process its next items, or end it. The caller holds the lock."""
-        if not self._is_told or node.shutting_down:
+        is_ready = self._is_told and self._collected.get(node) == self._nodes
+        if not is_ready or node.shutting_down:
             return
         given = self._given.setdefault(node, deque())
         count = min(GIVEN - len(given), len(self._waiting))
-        numbers = [self._waiting.popleft() for _ in range(count)]
+        numbers = [self._waiting.popitem()[0] for _ in range(count)]
         given.extend(numbers)
         if numbers:
+            self._used.add(node)
             with suppress(OSError):  # it has died, and `_end` passes them on
                 node.send_runtest_some(numbers)
         if not self._waiting:
@@ -205,13 +243,13 @@ class JudgingProcesses:
         """Take in that a process has ended: what it began has failed, others judge the rest."""
         given = self._given.pop(node, deque())
         self._config.hook.pytest_testnodedown(node=node, error=error)
-        if error is not None and node in self._ready:
+        if error is not None and node in self._collected:
             if given and given[0] in self._begun:
                 died = given.popleft()
                 self._reports[died] = _of_died(self._items[died], self._reports.get(died, []))
                 self._ended.add(died)
             with self._lock:
-                self._waiting.extendleft(reversed(given))
+                self._waiting.update(dict.fromkeys(sorted(given)))
             self._start_what_is_missing()
         elif given or error is not None:
             self._give_up(f"judged in this process, as another one ended early: {error or '-'}")
@@ -225,10 +263,11 @@ class JudgingProcesses:
         for node in self._given:
             node.shutdown()
 
-    def _interrupt(self) -> None:
-        for node in self._given:
+    @staticmethod
+    def _signal(number: int, nodes: Iterable[WorkerController]) -> None:
+        for node in nodes:
             with suppress(ProcessLookupError):
-                os.kill(node.gateway._rinfo().pid, signal.SIGINT)  # noqa: SLF001 - known since its start
+                os.kill(node.gateway._rinfo().pid, number)  # noqa: SLF001 - known since its start
 
     def _ends_within(self, seconds: float) -> bool:
         """Return whether all processes end in time."""

@@ -114,6 +114,12 @@ class Files:
         self._seen[Files.content, key] = self._read[key]
         return self._read[key]
 
+    def is_link(self, path: str) -> bool:
+        """Return whether there is a symbolic link at a path."""
+        found = os.path.islink(path)  # noqa: PTH114 - for speed
+        self._seen[Files.is_link, (path,)] = found
+        return found
+
     def identity(self, path: str) -> tuple[int, int] | None:
         """Return a file's device and inode, which are the same for all of its names."""
         status = self._regular(path)

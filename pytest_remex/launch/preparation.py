@@ -13,7 +13,6 @@ import warnings
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +78,7 @@ def prepare(
     words = options.words(experiment.sbatch_options)
     header = overridden(workspace.header(experiment.sweep.script), words)
     refuse_missing_config_file(experiment, workspace.scratch.files)
-    launch = names.launch_id(experiment.sweep.name, datetime.now().astimezone())
-    names.run_directory(workspace.branch, launch, workspace.base)  # refuses one that is too long
+    workspace.refuse_long_name(experiment.sweep.name)
     made: list[Prepared] = []
 
     def look(patch: Patch, originals: Mapping[str, bytes]) -> None:

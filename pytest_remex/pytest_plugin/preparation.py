@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_remex.experiment import Experiment
+from pytest_remex.known_files import KnownFiles
 from pytest_remex.launch.preparation import Inspect, check_config, rules_of, run_patch, warnings_of
 from pytest_remex.launch.preparation import prepare as prepare_experiment
 from pytest_remex.model import Repo
@@ -196,11 +197,13 @@ class ConfigChecks:
     def __init__(self, config: pytest.Config, terminal: Terminal) -> None:
         self._hook = config.hook
         self._terminal = terminal
+        self._files = KnownFiles()
         config.pluginmanager.register(BuiltInReaders(lambda: config.hook), "remex-readers")
 
     def check(self, experiment: Experiment) -> None:
         """Check an experiment whose `path` is the patched checkout. Raises `SweepError`."""
         for remark in check_config(experiment, self._hook):
             self._terminal.note(remark)
-        for script in hidden_exit_codes(experiment.path, experiment.sweep.script):
-            self._terminal.note(script)
+        path, script, files = experiment.path, experiment.sweep.script, self._files.now()
+        for why in hidden_exit_codes(path, script, files):
+            self._terminal.note(why)

@@ -159,9 +159,9 @@ class AskedReplicates:
 
     def has(self, item: pytest.Function) -> bool:
         """Return whether an item is of the grid, or of a replicate that this place knows."""
-        is_added = sweep_for(item).is_added(point_of(item))
-        known = place_key(item), variant_of(item), key_of_item(item)
-        return not is_added or known in self._known
+        if not sweep_for(item).is_added(point_of(item)):
+            return True
+        return (place_key(item), variant_of(item), key_of_item(item)) in self._known
 
     def _add(
         self, chosen: Sequence[pytest.Function], here: Sequence[RecordedRun]

@@ -20,7 +20,7 @@ from pathlib import Path
 from pytest_remex.errors import RepositoryError
 from pytest_remex.experiment import Experiment
 from pytest_remex.io import AGAIN
-from pytest_remex.model import Commit
+from pytest_remex.model import Commit, Config
 from pytest_remex.point_ids import full_id
 from pytest_remex.repo.git import Git, Process
 from pytest_remex.repo.trees import Edit, ObjectHash, Tree, TreeEntry
@@ -38,6 +38,7 @@ UNWRITTEN_SIZE = 64 << 20
 """The most bytes of patches in memory whose commits are not written yet."""
 ANSWERS = 250
 """Commits to write before git is asked for their ids."""
+_FLAT = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",\n ", ": "))
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,9 +331,17 @@ def _remove_crash_reports(repository: Git) -> None:
 
 
 def _message(experiment: Experiment) -> bytes:
-    config = json.dumps(experiment.config, sort_keys=True, ensure_ascii=False, indent=1)
+    config = _indented(experiment.config)
     message = f"{experiment.sweep.name} {full_id(experiment)}\n\n{config}\n"
     return message.encode("utf-8", "backslashreplace")
+
+
+def _indented(config: Config) -> str:
+    """Return a config as JSON, as `json.dumps` does with `indent=1`, which is slow."""
+    if any(isinstance(value, list | tuple | dict) for value in config.values()):
+        return json.dumps(config, sort_keys=True, ensure_ascii=False, indent=1)
+    line = _FLAT.encode(config)
+    return f"{{\n {line[1:-1]}\n}}" if config else line
 
 
 def _quoted(path: bytes) -> bytes:

@@ -82,7 +82,11 @@ class Scratch:
         Raises `SweepError` if the path goes through a link that leaves the checkout.
         """
         self._refuse_lost_root()
-        path = follow(os.fsencode(name), link_targets_in(self._root))
+        given = os.fsencode(name)
+        blob = self._files.get(given)
+        if blob is not None and blob.mode != LINK and self._pins.is_unchanged(given):
+            return self._blobs.read(blob)
+        path = follow(given, link_targets_in(self._root))
         if path is None:
             raise SweepError(
                 f"{name} is reached through a link that leaves the checkout, and files outside are "
@@ -199,16 +203,18 @@ class Scratch:
     def _revert(self, changes: Changes) -> None:
         for path in changes.lost_folders:
             remove(self._pins.full(path))
-        for folder in changes.folders:
-            self._remove_untracked(folder)
         made = list(within(changes.lost_folders, self._folders))
+        holding = {*map(os.path.dirname, changes.changed)}.difference(made, changes.folders)
+        # an inspection may have added files since
+        for folder in (*changes.folders, *filter(self._pins.is_edited, holding)):
+            self._remove_untracked(folder)
         for folder in made:
             os.mkdir(self._pins.full(folder))
         for path in changes.changed:
             remove(self._pins.full(path))
             self._write(path)
         self._worktree.restore()
-        for folder in {*changes.folders, *made}:
+        for folder in {*changes.folders, *made, *holding}:
             self._pins.pin(folder)
         self._checked_out = False
 

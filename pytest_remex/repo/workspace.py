@@ -7,9 +7,10 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
-from pytest_remex import temporary
+from pytest_remex import names, temporary
 from pytest_remex.common.paths import unplaceable
 from pytest_remex.errors import RepositoryError, SweepError
 from pytest_remex.experiment import Experiment
@@ -139,6 +140,7 @@ class Workspace:
         self._headers: dict[tuple[str, bytes], Header] = {}
         self._input_trees: dict[Inputs, InputTree] = {}
         self._nodes: dict[object, str] = {}
+        self._short: set[str] = set()
 
     def prepare(
         self, named: Named, header: Header, patch: Patch, contents: RunContents
@@ -217,6 +219,13 @@ class Workspace:
         if key not in self._headers:
             self._headers[key] = parse_header(text, script)
         return self._headers[key]
+
+    def refuse_long_name(self, sweep: str) -> None:
+        """Raise `SweepError` if the names of a sweep's run directories would be too long."""
+        if sweep not in self._short:
+            launch = names.launch_id(sweep, datetime.now().astimezone())
+            names.run_directory(self.branch, launch, self.base)
+            self._short.add(sweep)
 
     def input_tree(self, inputs: Inputs) -> InputTree:
         """Return the inputs in the base, for the fingerprints of a sweep's experiments."""

@@ -158,6 +158,12 @@ class _SavedFolder:
                 remove(entry.path)
 
 
+def _above(path: bytes) -> Iterator[bytes]:
+    """Yield the folders above a file, without the root."""
+    while path := os.path.dirname(path):
+        yield path
+
+
 def _pinned(folder: bytes) -> Signature:
     """Set a folder's time to the fixed one, which any change in the folder replaces."""
     os.utime(folder, ns=(PINNED, PINNED))
@@ -217,6 +223,19 @@ class Pins:
     def mode(self, folder: bytes) -> int:
         """Return the permissions that a folder had when it was pinned."""
         return stat.S_IMODE(self._folders[folder][1][0])
+
+    def is_unchanged(self, path: bytes) -> bool:
+        """Return whether a file is as it was pinned, and in the folder where it was."""
+        full, pinned = self._files[path]
+        return signature(full) == pinned and all(map(self._is_folder, _above(path)))
+
+    def is_edited(self, folder: bytes) -> bool:
+        """Return whether anything was added to a folder, or removed, since it was pinned."""
+        full, pinned = self._folders[folder]
+        return folder_signature(full) != pinned
+
+    def _is_folder(self, path: bytes) -> bool:
+        return stat.S_ISDIR(signature(self.full(path))[0])
 
     def changes(self) -> Changes:
         """Return the differences from the pinned state."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from pytest_remex.known_files import Files, files_now
 from pytest_remex.model import SCRIPT
 
 LONGEST = 1 << 16
@@ -72,12 +73,15 @@ class Command(NamedTuple):
         return named or not self.name or self.words[-2:] == ("exit", "0")
 
 
-def hidden_exit_codes(checkout: Path, script: str = SCRIPT) -> list[str]:
+def hidden_exit_codes(
+    checkout: Path, script: str = SCRIPT, files: Files | None = None
+) -> Sequence[str]:
     """Return a sentence for each script that hides the exit code of its program.
 
     Args:
         checkout: The working directory of the batch script.
         script: The batch script's path, relative to it.
+        files: The files as they are now.
 
     Returns:
         The sentences, also for scripts in the checkout that the batch script calls.
@@ -87,12 +91,18 @@ def hidden_exit_codes(checkout: Path, script: str = SCRIPT) -> list[str]:
         ['rn ends in `date`, which hides the exit code of `./star`: ...']
 
     """
+    now = files or files_now()
+    key = (hidden_exit_codes, checkout, script)
+    return now.computed(key, lambda: _hidden_exit_codes(checkout, script, now))
+
+
+def _hidden_exit_codes(checkout: Path, script: str, files: Files) -> list[str]:
     found: list[str] = []
     texts: dict[str, str] = {}
     waiting = [script]
     while waiting:
         name = waiting.pop(0)
-        text = texts.get(name) or _shell_script(checkout / name)
+        text = texts.get(name) or _shell_script(str(checkout / name), files)
         if name in texts or not text:
             continue
         texts[name] = text
@@ -102,12 +112,11 @@ def hidden_exit_codes(checkout: Path, script: str = SCRIPT) -> list[str]:
     return found
 
 
-def _shell_script(path: Path) -> str:
+def _shell_script(path: str, files: Files) -> str:
     """Return the text of a shell script, "" for any other file."""
-    if not path.is_file() or path.is_symlink():
+    data = None if files.is_link(path) else files.content(path, LONGEST)
+    if data is None:
         return ""
-    with path.open("rb") as file:
-        data = file.read(LONGEST)
     first = data.split(b"\n", 1)[0]
     if b"\0" in data or (first.startswith(b"#!") and b"sh" not in first):
         return ""

@@ -1,9 +1,12 @@
 """Commits whose ids are computed here, held against those that git makes."""
 
+import json
 import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pytest_remex.errors import RepositoryError
 from pytest_remex.experiment import Experiment
@@ -69,6 +72,22 @@ def test_ids_are_gits(repository, base, committer, edits):
     assert len(changed) == len(edits)
     assert "\\udcff" in repository.git("log", "-1", "--format=%B", made.sha)
     repository.git("fsck", "--strict")
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda below: st.lists(below) | st.dictionaries(st.text(), below),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.text(), VALUES))
+def test_config_in_a_message(config):
+    """The config in a commit's message is always what json.dumps writes, with one space."""
+    expected = json.dumps(config, sort_keys=True, ensure_ascii=False, indent=1)
+    made = Experiment(Sweep("star"), "1", {}, config, Path())
+    message = commits._message(made).decode("utf-8", "surrogatepass")
+    assert message.partition("\n\n")[2] == f"{expected}\n"
 
 
 def test_the_same_twice(repository, committer):

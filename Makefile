@@ -48,16 +48,10 @@ picture: $(VENV)/.demo  ## make docs/report.png anew, with Chromium
 corpus: $(VENV)/.test  ## read and patch every inlist below DIR, against the oracles
 	PYTHONPATH=tools $(BIN)/python -m mesa_corpus "$(DIR)"
 
-bench: $(VENV)/.test  ## measure against hand-written floors
+bench: $(VENV)/.test  ## measure against floors; BENCH="--quick --json FILE" for few and small
 	sh tools/install_test_system.sh
-	$(BIN)/python benchmarks/inlist.py
-	$(BIN)/python benchmarks/fingerprints.py
-	$(BIN)/python benchmarks/modes.py
-	$(BIN)/python benchmarks/launch.py
-	$(BIN)/python benchmarks/scale.py
-	$(BIN)/python benchmarks/collect.py
-	$(BIN)/python benchmarks/judging.py
-	$(BIN)/python benchmarks/report.py
+	$(BIN)/python -m pip install --quiet -e ".[mesa]"
+	$(BIN)/python benchmarks/run.py $(BENCH)
 
 clean:
 	rm -rf $(VENV) $(LOWEST) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,24 +1,18 @@
 """Time `pytest --remex-collect`, the whole command, against one rsync of the same files.
 
-    python benchmarks/collect.py
-
-It needs root, the packages that tests/cluster needs, and memory or disk for the files, three times.
 The outputs and exit codes are written into the run directories by hand, and the controller forgets
 the jobs, as one does that keeps no accounts: ten thousand real jobs would take an hour.
 """
 
 from __future__ import annotations
 
-import argparse
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
 
-from figures import Target, measure, print_ratios, print_targets, ratio
-from loopback import Loopback, loopback, use_memory
+from figures import Figures
+from loopback import Loopback, loopback
 from star import more_files, write_sweep
 
 OUTPUTS = ("LOGS/history.data", "LOGS/final.data", "slurm.out")
@@ -26,8 +20,10 @@ OUTPUTS = ("LOGS/history.data", "LOGS/final.data", "slurm.out")
 COLLECT = "pytest --remex-collect"
 RSYNC = "floor: one rsync -a of the same files"
 AGAIN = "pytest --remex-collect, nothing changed"
-SMALL = (2, 2, 2)
-"""Kilobytes of the outputs where the transfer is not what is timed."""
+REPORT = "the report"
+SMALL, LARGE = (2, 2, 2), (200, 2, 2)
+"""Kilobytes of the outputs, where many runs are fetched and where large ones are."""
+QUICK = {"count": 20, "many": 50}
 
 CONFTEST = """\
 import time
@@ -49,66 +45,52 @@ print(len(frame), time.perf_counter() - begun)
 """
 
 
-def main() -> int:
-    """Measure and print; the exit code says whether the targets are met."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--n", type=int, default=1000, help="runs to fetch (default 1000)")
-    parser.add_argument("--many", type=int, default=10_000, help="runs to look at (default 10000)")
-    parser.add_argument("--kilobytes", type=int, nargs=3, default=(200, 2, 2), metavar="KB",
-                        help="sizes of the three outputs (default 200 2 2)")  # fmt: skip
-    parser.add_argument("--runs", type=int, default=3, help="rounds (default 3)")
-    options = parser.parse_args()
-    use_memory()
-    targets = [
-        *_fetch(options.n, tuple(options.kilobytes), options.runs),
-        *_look(options.many, options.runs),
-    ]
-    print()
-    return print_targets(targets)
+def measure(runs: int, count: int = 1000, many: int = 10_000) -> list[Figures]:
+    """Time collects of a few runs with large outputs, and of many with small ones."""
+    return [_large(count, runs), *_many(many, runs)]
 
 
-def _fetch(count: int, kilobytes: tuple[int, ...], runs: int) -> list[Target]:
-    print(f"\n{count} finished runs of three files of {kilobytes} kB: seconds")
-    with finished(count, kilobytes) as site:
-        names = [f"{run.name}/{name}" for run in site.project.run_directories() for name in OUTPUTS]
-        rounds = iter(range(2 * runs))
-        figures = measure(
-            {
-                COLLECT: lambda: _collect(site, f"output_{next(rounds)}"),
-                RSYNC: lambda: site.rsync(names, site.home / f"copy_{next(rounds)}").seconds,
-            },
-            runs,
-        )
-        figures |= measure({AGAIN: lambda: _collect(site, "output_0")}, runs)
-    print_ratios(figures, {RSYNC: "rsync"})
-    beyond = median(figures[COLLECT]) - 1.5 * median(figures[RSYNC])
-    print(f"collect / rsync: {ratio(figures, COLLECT, RSYNC):.2f}")
-    return [
-        Target(f"seconds beyond 1.5 times rsync, for {count} runs", beyond, 5.0),
-        Target(f"seconds where nothing changed at {count}", median(figures[AGAIN]), 3.0),
-    ]
+def _large(count: int, runs: int) -> Figures:
+    title = f"collects of {count} runs with outputs of {LARGE} kB"
+    figures = Figures(title, "s", {RSYNC: "rsync", AGAIN: "empty"})
+    with finished(count, LARGE) as site:
+        _collect_all(site, figures, runs)
+    beyond = figures.median(COLLECT) - 1.5 * figures.median(RSYNC)
+    figures.target("seconds beyond 1.5 times rsync", beyond, 5.0)
+    figures.target("seconds where nothing changed", figures.median(AGAIN), 3.0)
+    return figures
 
 
-def _look(count: int, runs: int) -> list[Target]:
-    print(f"\n{count} runs, fetched already: seconds")
+def _many(count: int, runs: int) -> list[Figures]:
+    title = f"collects of {count} runs with outputs of {SMALL} kB"
+    figures = Figures(title, "s", {RSYNC: "rsync", AGAIN: "empty"})
+    sizes = Figures(f"the report of {count} runs", "MB")
     with finished(count, SMALL) as site:
-        first = measure({COLLECT: lambda: _collect(site, "remex-output")}, 1)
-        figures = measure(
-            {
-                AGAIN: lambda: _collect(site, "remex-output"),
-                "results()": lambda: _results(site, count),
-                "the report": lambda: _report_seconds(site),
-            },
-            runs,
-        )
-        megabytes = _report(site).stat().st_size / 1e6
-    print_ratios(first | figures, {COLLECT: "the first"})
-    return [
-        Target(f"seconds where nothing changed at {count}", median(figures[AGAIN]), 15.0),
-        Target(f"seconds of results() of {count}", median(figures["results()"]), 1.0),
-        Target(f"seconds to write the report of {count}", median(figures["the report"]), 10.0),
-        Target(f"MB of the report of {count}", megabytes, 20.0),
-    ]
+        _collect_all(site, figures, runs)
+        ways = {"results()": lambda: _results(site, count), REPORT: lambda: _report_seconds(site)}
+        figures.measure(ways, runs)
+        sizes.add(REPORT, _report(site).stat().st_size / 1e6)
+    least = figures.median(RSYNC) + figures.median(AGAIN)
+    figures.target("the first / (rsync + nothing changed)", figures.median(COLLECT) / least, 1.3)
+    figures.target("seconds where nothing changed", figures.median(AGAIN), 15.0)
+    figures.target("seconds of results()", figures.median("results()"), 1.0)
+    figures.target("seconds to write the report", figures.median(REPORT), 10.0)
+    sizes.target("MB of the report", sizes.median(REPORT), 20.0)
+    return [figures, sizes]
+
+
+def _collect_all(site: Loopback, figures: Figures, runs: int) -> None:
+    """Collect all runs for the first time, copy them with rsync, and collect again."""
+    names = [f"{run.name}/{name}" for run in site.project.run_directories() for name in OUTPUTS]
+    for number in range(runs):
+        output = "remex-output" if number == 0 else f"output_{number}"
+        copy = site.home / f"copy_{number}"
+        ways = {
+            COLLECT: lambda output=output: _collect(site, output),
+            RSYNC: lambda copy=copy: site.rsync(names, copy).seconds,
+            AGAIN: lambda output=output: _collect(site, output),
+        }
+        figures.measure(ways, 1)
 
 
 @contextmanager
@@ -171,7 +153,3 @@ def _report_seconds(site: Loopback) -> float:
     listener.unlink()
     begun = float((site.project.repository / "collected_at").read_text())
     return _report(site).stat().st_mtime - begun
-
-
-if __name__ == "__main__":
-    sys.exit(main())

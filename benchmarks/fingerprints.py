@@ -1,23 +1,23 @@
 """Fingerprint 10,000 experiments of one edited file each, on a base of 20,000 files.
 
-    python benchmarks/fingerprints.py
-
-Prints processor time: of reading the base once, and of all experiments. The last column is what
-hashing alone takes, of the tree objects that differ: what no program can do without.
+Processor time of reading the base once, and of all experiments. The floor is hashing alone, of the
+tree objects that differ: what no program can do without.
 """
 
 from __future__ import annotations
 
 import hashlib
-import sys
 import time
 from collections.abc import Callable
+
+from figures import Figures
 
 from pytest_remex.repo.commits import Blob
 from pytest_remex.repo.identity import InputTree
 from pytest_remex.repo.inputs import Inputs
 from pytest_remex.repo.trees import Edit
 
+QUICK: dict[str, int] = {}
 FILES, EXPERIMENTS, TARGET = 20_000, 10_000, 2.0
 SHAPES = {
     "200 folders": lambda n: f"src/d{n // 1000}/e{n // 100 % 10}/file{n}.f90",
@@ -27,19 +27,20 @@ SHAPES = {
 EDITED = {"200 folders": 12_345, "a file at the top": 0, "one folder": 12_345}
 
 
-def main() -> int:
-    """Time each shape of a base; the exit code says whether those with folders meet the target."""
-    print(f"{'':20}{'base':>10}{'experiments':>14}{'hashing alone':>16}   (s)")
-    met = True
+def measure(runs: int) -> list[Figures]:
+    """Time each shape of a base."""
+    figures = Figures(f"fingerprints of {EXPERIMENTS} experiments on {FILES} files", "processor s")
     for title, name in SHAPES.items():
         files = {name(n).encode(): Blob("100644", digest(n), 1000) for n in range(FILES)}
-        start = time.process_time()
-        tree = InputTree("0" * 40, files, Inputs(), None)
-        base = time.process_time() - start
-        took = fingerprinting(tree, name(EDITED[title]).encode())
-        print(f"{title:20}{base:10.2f}{took:14.2f}{hashing(title, name):16.2f}")
-        met = met and (took <= TARGET or title == "one folder")
-    return 0 if met else 1
+        for _ in range(runs):
+            start = time.process_time()
+            tree = InputTree("0" * 40, files, Inputs(), None)
+            figures.add(f"{title}: the base, once", time.process_time() - start)
+            figures.add(title, fingerprinting(tree, name(EDITED[title]).encode()))
+            figures.add(f"{title}: floor, hashing alone", hashing(title, name))
+        if title != "one folder":
+            figures.target(f"processor s, {title}", figures.median(title), TARGET)
+    return [figures]
 
 
 def digest(number: int) -> str:
@@ -71,7 +72,3 @@ def hashing(title: str, name: Callable[[int], str]) -> float:
         for content in contents:
             hashlib.sha1(content, usedforsecurity=False).digest()
     return time.process_time() - start
-
-
-if __name__ == "__main__":
-    sys.exit(main())

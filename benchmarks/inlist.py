@@ -1,43 +1,47 @@
-"""Read and patch inlists: this package and f90nml side by side, in one run.
+"""Read and patch inlists: this package and f90nml side by side.
 
-    python benchmarks/inlist.py
-
-Prints the shortest of many times in ms (load on the machine only adds), and what this package aims
-at. The inlists are generated: one as large as the median one of MESA's test suite, 1.3 kB, and one
-of 24 kB.
+The inlists are generated: one as large as the median one of MESA's test suite, 1.3 kB, and one of
+24 kB.
 """
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import f90nml
+from figures import Figures
 
 from pytest_remex.extensions.mesa import patch_inlist, read_inlist
 
+QUICK: dict[str, int] = {}
 REPEATS = 51
 TARGETS = {"median": (40, 0.5), "large": (700, 5.0)}
 """Settings of the inlist, and the time in ms that reading it, and patching it, may take."""
 
 
-def main() -> int:
-    """Time both packages; the exit code says whether the targets are met."""
-    print(f"{'':24}{'bytes':>8}{'here':>9}{'f90nml':>9}{'target':>9}   (ms)")
-    met = True
+def measure(runs: int) -> list[Figures]:
+    """Time both packages: a figure is the shortest of many times, for load only adds."""
+    return [_compare(size, *TARGETS[size], runs) for size in TARGETS]
+
+
+def _compare(size: str, settings: int, most: float, runs: int) -> Figures:
+    figures = Figures(f"inlists: {size}, {len(inlist(settings))} bytes", "ms")
     with tempfile.TemporaryDirectory() as name:
-        for size, (settings, target) in TARGETS.items():
-            path = Path(name) / f"inlist_{size}"
-            path.write_text(inlist(settings))
-            for task, ours, theirs in tasks(path):
-                here, there = seconds(ours, path) * 1e3, seconds(theirs, path) * 1e3
-                row = f"{path.stat().st_size:8}{here:9.3f}{there:9.3f}{target:9.1f}"
-                print(f"{size + ' inlist, ' + task:24}{row}")
-                met = met and here <= target
-    return 0 if met else 1
+        path = Path(name) / f"inlist_{size}"
+        path.write_text(inlist(settings))
+        for task, ours, theirs in tasks(path):
+            ways = {
+                f"{task} here": lambda ours=ours: seconds(ours, path) * 1e3,
+                f"{task} with f90nml": lambda theirs=theirs: seconds(theirs, path) * 1e3,
+            }
+            figures.measure(ways, runs)
+            here, there = ways
+            figures.target(f"{task} / f90nml's", figures.ratio(here, there), 1)
+            figures.target(f"ms to {task}", figures.median(here), most)
+    return figures
 
 
 def inlist(settings: int) -> str:
@@ -83,7 +87,3 @@ def seconds(task: Callable[[], object], path: Path) -> float:
         task()
         times.append(time.perf_counter() - start)
     return min(times)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

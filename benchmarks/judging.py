@@ -1,21 +1,17 @@
 """Time checks that read a MESA history: by one process and by several, and where verdicts are kept.
 
-    python benchmarks/judging.py
-
-It needs root, the packages that tests/cluster needs, pytest-xdist, and memory or disk for the
-histories, twice. They are fetched before; all ways are whole commands.
+They need pytest-xdist, and memory or disk for a copy of each history.
 """
 
 from __future__ import annotations
 
-import argparse
-import shutil
-import sys
-from statistics import median
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from collect import OUTPUTS, SMALL, finished
-from figures import Target, measure, print_ratios, print_targets, ratio
-from loopback import Loopback, use_memory
+from figures import Figures
+from loopback import Loopback
+from measured import Ran
 from tables import write_history
 
 SWEEP = """\
@@ -33,56 +29,52 @@ def star(experiment):
 """
 ONE = "one process judges all"
 SEVERAL = "{} processes judge all"
+QUICK = {"count": 10, "kept": 10}
 KEPT = "no check runs: all verdicts are kept"
 
 
-def main() -> int:
-    """Measure and print; the exit code says whether the targets are met."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--n", type=int, default=300, help="experiments (default 300)")
-    parser.add_argument("--megabytes", type=int, default=5, help="of a history (default 5)")
-    parser.add_argument("--processes", type=int, default=2, help="of -n (default 2)")
-    parser.add_argument("--runs", type=int, default=3, help="rounds (default 3)")
-    options = parser.parse_args()
-    use_memory()
-    several = SEVERAL.format(options.processes)
-    print(f"\n{options.n} checks that read {options.megabytes} MB each: seconds")
-    with finished(options.n, SMALL) as site:
-        _write(site, options.n, options.megabytes)
-        site.pytest("--remex-collect", "--remex-yes")
-        together = ("--remex-fresh", "-p", "xdist", "-n", str(options.processes))
-        figures = measure(
+def measure(
+    runs: int, count: int = 300, kept: int = 1000, megabytes: int = 5, processes: int = 2
+) -> list[Figures]:
+    """Time checks that read histories, and a collect of runs whose verdicts are kept."""
+    together = ("--remex-fresh", "-p", "xdist", "-n", str(processes))
+    several = SEVERAL.format(processes)
+    figures = Figures(f"checks of {count} runs that read {megabytes} MB each", "s", {ONE: "one"})
+    with _collected(count, megabytes) as site:
+        figures.measure(
             {
-                ONE: lambda: _collect(site, "--remex-fresh"),
-                several: lambda: _collect(site, *together),
-                KEPT: lambda: _collect(site),
+                ONE: lambda: _collect(site, "--remex-fresh").seconds,
+                several: lambda: _collect(site, *together).seconds,
             },
-            options.runs,
+            runs,
         )
-    print_ratios(figures, {ONE: "one"})
-    print()
-    name = f"{options.processes} processes / one, for {options.n} checks of {options.megabytes} MB"
-    kept = f"seconds of {options.n} kept verdicts on {options.megabytes} MB"
-    return print_targets(
-        [
-            Target(name, ratio(figures, several, ONE), 0.62),
-            Target(kept, median(figures[KEPT]), 4.0),
-        ]
-    )
+    figures.target(f"{processes} processes / one", figures.ratio(several, ONE), 0.62)
+    again = Figures(f"a second collect of {kept} runs, {megabytes} MB each", "s")
+    with _collected(kept, megabytes) as site:
+        again.measure({KEPT: lambda: _collect_kept(site, kept)}, runs)
+    again.target("seconds", again.median(KEPT), 4.0)
+    return [figures, again]
 
 
-def _write(site: Loopback, count: int, megabytes: int) -> None:
-    """Write the sweep, and the same history into each run directory."""
-    (site.project.repository / "sweeps.py").write_text(SWEEP.format(count=count))
-    made = site.home / OUTPUTS[0].rpartition("/")[2]
-    write_history(made, megabytes)
-    for run in site.project.run_directories():
-        shutil.copyfile(made, run / OUTPUTS[0])
+@contextmanager
+def _collected(count: int, megabytes: int) -> Iterator[Loopback]:
+    """Return a cluster whose runs have been collected once; their histories are links to one."""
+    with finished(count, SMALL) as site:
+        (site.project.repository / "sweeps.py").write_text(SWEEP.format(count=count))
+        made = site.home / "history.data"
+        write_history(made, megabytes)
+        for run in site.project.run_directories():
+            (run / OUTPUTS[0]).unlink()
+            (run / OUTPUTS[0]).hardlink_to(made)
+        site.pytest("--remex-collect", "--remex-yes")
+        yield site
 
 
-def _collect(site: Loopback, *words: str) -> float:
-    return site.pytest("--remex-collect", *words).seconds
+def _collect_kept(site: Loopback, count: int) -> float:
+    ran = _collect(site)
+    assert f"{count} verdicts kept" in ran.output, ran.output[-2000:]
+    return ran.seconds
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _collect(site: Loopback, *words: str) -> Ran:
+    return site.pytest("--remex-collect", *words)

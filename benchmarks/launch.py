@@ -1,23 +1,17 @@
-"""Time `pytest --remex-submit`, the whole command, against hand-written floors, in one run.
+"""Time `pytest --remex-submit`, the whole command, against hand-written floors.
 
-    python benchmarks/launch.py
-
-It needs root and the packages that tests/cluster needs. Every figure is of a fresh cluster on
-loopback; rounds alternate between the ways, and medians are compared.
+Every figure is of a fresh cluster on loopback; rounds alternate between the ways.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Callable
-from dataclasses import astuple, fields
+from dataclasses import fields
 from math import ceil
-from statistics import median
 
 import floors
-from figures import Target, measure, print_ratios, print_targets, ratio
-from loopback import Loopback, Traffic, loopback, use_memory
+from figures import Figures
+from loopback import Loopback, Traffic, loopback
 from measured import Ran
 from star import more_files, write_sweep
 
@@ -36,24 +30,14 @@ LATENCY = 50
 NEAR = 100
 """Experiments of the launches with and without latency."""
 
+QUICK = {"count": 30}
+
 Way = Callable[[Loopback, int], Ran]
 
 
-def main() -> int:
-    """Measure and print; the exit code says whether the targets are met."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--n", type=int, default=1000, help="experiments (default 1000)")
-    parser.add_argument("--runs", type=int, default=3, help="rounds (default 3)")
-    parser.add_argument("--ssh", action="store_true", help="the user reaches origin through ssh")
-    options = parser.parse_args()
-    use_memory()
-    targets = [
-        *_speed(options.n, options.runs, through_ssh=options.ssh),
-        *_latency(options.runs, through_ssh=options.ssh),
-        *_traffic(options.n, through_ssh=options.ssh),
-    ]
-    print()
-    return print_targets(targets)
+def measure(runs: int, count: int = 1000) -> list[Figures]:
+    """Time launches, add latency, and count what they cost other machines."""
+    return [_speed(count, runs), _latency(runs), _traffic(count)]
 
 
 def submit(site: Loopback, count: int, *options: str) -> Ran:
@@ -74,71 +58,57 @@ def _ways() -> dict[str, Way]:
     }
 
 
-def _speed(count: int, runs: int, *, through_ssh: bool) -> list[Target]:
-    print(f"\n{count} experiments of 11 files: seconds until the command has ended")
-    ways = {
-        name: lambda way=way: _seconds(way, count, through_ssh=through_ssh)
-        for name, way in _ways().items()
-    }
-    figures = measure(ways, runs)
-    print_ratios(figures, {LOOP: "bash loop", PYTHON: "Python"})
-    best = min((LOOP, PYTHON), key=lambda name: median(figures[name]))
-    return [
-        Target(f"{SINGLE} / bash loop", ratio(figures, SINGLE, LOOP), 0.8),
-        Target(f"{SINGLE} / the best floor", ratio(figures, SINGLE, best), 2.0),
-        Target(f"{ARRAY} / bash loop", ratio(figures, ARRAY, LOOP), 0.5),
-    ]
+def _speed(count: int, runs: int) -> Figures:
+    floors = {LOOP: "bash loop", PYTHON: "Python"}
+    figures = Figures(f"launches of {count} experiments of 11 files", "s", floors)
+    figures.measure(
+        {name: lambda way=way: _seconds(way, count) for name, way in _ways().items()}, runs
+    )
+    best = min(floors, key=figures.median)
+    figures.target(f"{SINGLE} / bash loop", figures.ratio(SINGLE, LOOP), 0.8)
+    figures.target(f"{SINGLE} / the best floor", figures.ratio(SINGLE, best), 2.0)
+    figures.target(f"{ARRAY} / bash loop", figures.ratio(ARRAY, LOOP), 0.5)
+    return figures
 
 
-def _latency(runs: int, *, through_ssh: bool) -> list[Target]:
-    print(f"\n{NEAR} experiments, and {LATENCY} ms of latency each way")
-    ways = {
-        f"{latency} ms": lambda latency=latency: _seconds(
-            submit, NEAR, through_ssh=through_ssh, latency=latency
-        )
-        for latency in (0, LATENCY)
-    }
-    figures = measure(ways, runs)
-    print_ratios(figures, {"0 ms": "0 ms"})
-    added = median(figures[f"{LATENCY} ms"]) - median(figures["0 ms"])
-    return [Target(f"seconds that {LATENCY} ms of latency add to {NEAR} experiments", added, 3.0)]
+def _latency(runs: int) -> Figures:
+    near, far = "0 ms", f"{LATENCY} ms"
+    figures = Figures(f"launches of {NEAR} experiments, with latency each way", "s", {near: near})
+    figures.measure(
+        {
+            f"{latency} ms": lambda latency=latency: _seconds(submit, NEAR, latency)
+            for latency in (0, LATENCY)
+        },
+        runs,
+    )
+    added = figures.median(far) - figures.median(near)
+    figures.target(f"seconds that {LATENCY} ms of latency add", added, 3.0)
+    return figures
 
 
-def _traffic(count: int, *, through_ssh: bool) -> list[Target]:
-    print("\ntraffic of one launch")
-    names = [field.name for field in fields(Traffic)]
-    print("".join(f"{name:>17}" for name in ["experiments", *names]))
-    few, many = (_launched(each, through_ssh=through_ssh) for each in (FEW, count))
-    for each, traffic in ((FEW, few), (count, many)):
-        print("".join(f"{figure:17}" for figure in [each, *astuple(traffic)]))
+def _traffic(count: int) -> Figures:
+    figures = Figures(f"traffic of a launch of {FEW}, and of {count}", "times")
+    few, many = (_launched(each) for each in (FEW, count))
     batches = ceil(count / BATCH) - 1
-    pushes = batches if through_ssh else 0
-    return [
-        Target(f"{name} at {count} beyond those at {FEW}, batches apart", more, 0)
-        for name, more in (
-            ("connections", many.connections - few.connections - pushes),
-            ("log-ins", many.authentications - few.authentications - pushes),
-            ("sessions", many.sessions - few.sessions - pushes),
-            ("pushes", many.pushes - few.pushes - batches),
-            ("fetches", many.fetches - few.fetches - batches),
-        )
-    ]
+    for part in (each.name for each in fields(Traffic)):
+        one, other = getattr(few, part), getattr(many, part)
+        figures.add(f"{part} at {FEW}", one)
+        figures.add(f"{part} at {count}", other)
+        allowed = batches if part in {"pushes", "fetches"} else 0
+        figures.target(f"{part} beyond those at {FEW}, batches apart", other - one - allowed, 0)
+    return figures
 
 
-def _launched(count: int, *, through_ssh: bool) -> Traffic:
-    with loopback(more_files(), through_ssh=through_ssh) as site:
+def _launched(count: int) -> Traffic:
+    with loopback(more_files()) as site:
         site.watch_git()
         submit(site, count)
         return site.traffic()
 
 
-def _seconds(way: Way, count: int, *, through_ssh: bool, latency: float = 0) -> float:
-    with loopback(more_files(), latency=latency, through_ssh=through_ssh) as site:
+def _seconds(way: Way, count: int, latency: float = 0) -> float:
+    with loopback(more_files(), latency=latency) as site:
         ran = way(site, count)
         if site.queued() != count:
             raise RuntimeError(f"{site.queued()} of {count} jobs are queued:\n{ran.output}")
         return ran.seconds
-
-
-if __name__ == "__main__":
-    sys.exit(main())

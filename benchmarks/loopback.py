@@ -127,6 +127,8 @@ class Loopback:
             "HOME": str(self.home),
             "PATH": f"{self.home / 'bin'}:{os.environ['PATH']}",
             "GIT_SSH_COMMAND": " ".join(["ssh", *self._ssh_options()]),
+            # else a session of pytest may take its time to remove what older ones left
+            "PYTEST_DEBUG_TEMPROOT": str(self.home),
         }
         folder = self.project.repository
         return run(words, folder=folder, environment=kept | changed, text=text, codes=codes)
@@ -143,13 +145,12 @@ def loopback(
     files: Mapping[str, str],
     *,
     latency: float = 0,
-    through_ssh: bool = False,
     settings: Mapping[str, str] | None = None,
 ) -> Iterator[Loopback]:
     """Start a cluster and make a project with these files, for the length of a with block.
 
-    `latency` is in ms each way between the user and the cluster. `through_ssh` says that the user
-    reaches origin through ssh too. `settings` are lines of slurm.conf.
+    `latency` is in ms each way between the user and the cluster; `settings` are lines of
+    slurm.conf.
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="remex-bench-")))
@@ -164,8 +165,6 @@ def loopback(
         if files:
             project.commit(dict(files))
             git(project.clone, "pull", "--quiet", "--ff-only")
-        if through_ssh:
-            git(project.repository, "remote", "set-url", "origin", f"{host}:{project.origin}")
         started = Loopback(cluster, sshd, project, home, host)
         started.configure()
         yield started

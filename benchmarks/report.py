@@ -1,7 +1,5 @@
 """Time the report of 10,000 experiments, to write and to open, against its data as bare JSON.
 
-    python benchmarks/report.py [EXPERIMENTS]
-
 It is opened where chromium and chromedriver are installed.
 """
 
@@ -9,15 +7,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from statistics import median
 
-from figures import Target, measure, print_ratios, print_targets
+from figures import Figures
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.ui import WebDriverWait
@@ -31,6 +27,8 @@ TABLE = "open it in chromium, until the table can be used"
 FIGURES = "open it in chromium, until the figure is drawn"
 FILTER = "filter by a verdict, table and heat map drawn"
 BRUSH = "filter by a range of both axes, as a brush does"
+MOST = {WRITE: 10.0, PAINT: 2.0, FIGURES: 5.0, FILTER: 0.3, BRUSH: 0.3}
+QUICK = {"count": 500}
 ANSWER = "return performance.getEntriesByName('answer').at(-1).duration"
 PRESS_FAILED = "document.querySelectorAll('#verdicts button')[1].click()"
 BRUSHED = """
@@ -41,9 +39,11 @@ chart.dispatchAction({ type: "brushEnd", areas })
 SWITCHES = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run")
 
 
-def main(experiments: int) -> int:
-    """Measure, print, and return 1 where a target is missed."""
-    page = make_page(experiments)
+def measure(runs: int, count: int = 10_000) -> list[Figures]:
+    """Write and open the report of so many experiments."""
+    page = make_page(count)
+    figures = Figures(f"the report of {count} experiments", "s", {FLOOR: "json"})
+    sizes = Figures(f"the report of {count} experiments, its size", "MB", {FLOOR: "json"})
     with tempfile.TemporaryDirectory() as folder:
         report, bare = Path(folder, "report.html"), Path(folder, "bare.json")
         ways = {
@@ -55,19 +55,14 @@ def main(experiments: int) -> int:
             FILTER: lambda: load(report, "figures", PRESS_FAILED),
             BRUSH: lambda: load(report, "figures", BRUSHED),
         }
-        found = measure(ways if has_browser() else dict(list(ways.items())[:2]), runs=3)
-        sizes = [path.stat().st_size / 1e6 for path in (report, bare)]
-    print_ratios(found, {FLOOR: "json"})
-    print(f"size: {sizes[0]:.1f} MB, of bare JSON {sizes[1]:.1f} MB")
-    targets = [Target("s to write", median(found[WRITE]), 10), Target("MB", sizes[0], 20)]
-    if TABLE in found:
-        targets += [
-            Target("s until something is seen", median(found[PAINT]), 2),
-            Target("s until the figure is drawn", median(found[FIGURES]), 5),
-            Target("s to filter", median(found[FILTER]), 0.3),
-            Target("s to brush", median(found[BRUSH]), 0.3),
-        ]
-    return print_targets(targets)
+        figures.measure(ways if has_browser() else dict(list(ways.items())[:2]), runs)
+        for name, path in ((WRITE, report), (FLOOR, bare)):
+            sizes.add(name, path.stat().st_size / 1e6)
+    for name, most in MOST.items():
+        if name in figures.rounds:
+            figures.target(name, figures.median(name), most)
+    sizes.target("MB", sizes.median(WRITE), 20)
+    return [figures, sizes]
 
 
 def as_json(page: Page) -> str:
@@ -145,7 +140,3 @@ def load(report: Path, stage: str, script: str = "") -> float:
             if script:
                 found = chrome.execute_script(f"{script}; {ANSWER}")
     return float(found) / 1000
-
-
-if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000))

@@ -1,8 +1,5 @@
 """Read histories with this package, mesa_reader and pandas: whole processes, time and peak memory.
 
-    pip install mesa-reader
-    python benchmarks/tables.py
-
 The files are generated as MESA writes them: 60 columns of 41 characters, of 7, 60 and 200 MB. Each
 round runs all ways, one behind the other, in a process of its own, imports included; the package is
 compiled before, as pip does when it installs one. On a machine that does other things too, the
@@ -11,21 +8,20 @@ processors' seconds say more than the clock's.
 
 from __future__ import annotations
 
-import argparse
 import compileall
 import os
 import random
 import sys
 import tempfile
 from pathlib import Path
-from statistics import median
 
-from figures import Target, print_ratios, print_targets, ratio
+from figures import Figures
 from measured import Ran, run
 
 import pytest_remex
 
 SIZES = (7, 60, 200)
+QUICK = {"sizes": (7,)}
 COLUMNS = 60
 OURS = "read_history"
 SOME = "read_history, 3 of the columns"
@@ -41,51 +37,35 @@ WAYS = {
     PANDAS: "import pandas; pandas.read_csv({path!r}, sep=r'\\s+', skiprows=5)",
 }
 IMPORTS = {OURS: "import pandas, pytest_remex", THEIRS: "import mesa_reader"}
-"""What each needs before it reads: the difference is the reading."""
+"""What each needs before it reads."""
 
 
-def main() -> int:
-    """Measure and print; the exit code says whether the targets are met."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="MB")
-    parser.add_argument("--runs", type=int, default=9, help="rounds (default 9)")
-    options = parser.parse_args()
+def measure(runs: int, sizes: tuple[int, ...] = SIZES) -> list[Figures]:
+    """Run all ways on a file of each size."""
     compileall.compile_dir(Path(pytest_remex.__file__).parent, quiet=1)
-    targets: list[Target] = []
     with tempfile.TemporaryDirectory() as name:
-        for size in options.sizes:
-            path = Path(name) / "history.data"
-            write_history(path, size)
-            targets += compare(path, size, options.runs)
-    print()
-    return print_targets(targets)
+        path = Path(name) / "history.data"
+        return [each for size in sizes for each in _compare(path, size, runs)]
 
 
-def compare(path: Path, size: int, runs: int) -> list[Target]:
-    """Run all ways on one file, and print ratios, medians and the range."""
-    ran: dict[str, list[Ran]] = {name: [] for name in WAYS}
+def _compare(path: Path, size: int, runs: int) -> list[Figures]:
+    """Run all ways on one file: wall time, processor time and peak memory of whole processes."""
+    write_history(path, size)
+    floors = {THEIRS: "mesa_reader", PANDAS: "pandas"}
+    wall = Figures(f"a history of {size} MB", "s", floors)
+    busy = Figures(f"a history of {size} MB, processor time", "s", floors)
+    memory = Figures(f"a history of {size} MB, peak memory", "MB", floors)
     for _ in range(runs):
         for name, code in WAYS.items():
-            ran[name].append(process(code.format(path=str(path))))
-    seconds = {name: [one.seconds for one in each] for name, each in ran.items()}
-    busy = {name: [one.busy for one in each] for name, each in ran.items()}
-    memory = {name: [one.megabytes for one in each] for name, each in ran.items()}
-    floors = {THEIRS: "mesa_reader", PANDAS: "pandas"}
-    print(f"\n{size} MB: seconds of the whole process")
-    print_ratios(seconds, floors)
-    print(f"{size} MB: seconds of the processors")
-    print_ratios(busy, floors)
-    print(f"{size} MB: peak memory of the whole process")
-    print_ratios(memory, floors, unit="MB")
-    idle = {name: process(code).megabytes for name, code in IMPORTS.items()}
-    grown = {name: median(memory[name]) - idle[name] for name in IMPORTS}
-    print(f"without the imports: {grown[OURS]:.0f} MB here, {grown[THEIRS]:.0f} MB mesa_reader")
-    pairs = [one / other for one, other in zip(seconds[OURS], seconds[THEIRS], strict=True)]
-    return [
-        Target(f"time at {size} MB / mesa_reader's, median of pairs", median(pairs), 1),
-        Target(f"processors' time at {size} MB / mesa_reader's", ratio(busy, OURS, THEIRS), 1),
-        Target(f"memory at {size} MB / mesa_reader's", ratio(memory, OURS, THEIRS), 1),
-    ]
+            ran = process(code.format(path=str(path)))
+            wall.add(name, ran.seconds)
+            busy.add(name, ran.busy)
+            memory.add(name, ran.megabytes)
+    for each in (wall, busy, memory):
+        each.target("ours / mesa_reader's", each.ratio(OURS, THEIRS), 1)
+    for name, code in IMPORTS.items():
+        memory.add(f"{name}, only its imports", process(code).megabytes)
+    return [wall, busy, memory]
 
 
 def process(code: str) -> Ran:
@@ -106,7 +86,3 @@ def write_history(path: Path, megabytes: int) -> None:
             number += 1
             values = (numbers.gauss(0, 1) * 10 ** numbers.randint(-30, 30) for _ in names[1:])
             file.write(f"{number:>41}" + "".join(f"{one:41.16E}" for one in values) + "\n")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal, TypeAlias
 
 from pytest_remex.errors import SweepError
@@ -160,6 +160,9 @@ class Repo:
         path: A folder in its work tree. `~` is the home folder; a relative path is relative to the
             working directory.
 
+    Raises:
+        SweepError: The path is neither a string nor a path.
+
     Example:
         >>> Repo("~/codes/star").path
         PosixPath('/home/me/codes/star')
@@ -169,6 +172,8 @@ class Repo:
     path: Path
 
     def __init__(self, path: str | Path) -> None:
+        if not isinstance(path, str | PurePath):
+            raise SweepError(f"Repo({path!r}): write the repository's path as a string")
         object.__setattr__(self, "path", Path(path).expanduser().absolute())
 
 
@@ -228,11 +233,14 @@ class Remote:
 
     def __post_init__(self) -> None:
         """Check the values, and convert paths to text."""
-        if isinstance(self.shared, str):
-            raise SweepError(f"shared={self.shared!r} is one string: write shared=[...]")
-        if self.via not in {"origin", "connection"}:
+        for name in ("host", "clone", "runs", "shell", "transfer_host"):
+            if name != "host" or self.host is not None:
+                object.__setattr__(self, name, _text(getattr(self, name), name))
+        if isinstance(self.shared, str | bytes) or not isinstance(self.shared, Iterable):
+            raise SweepError(f"shared={self.shared!r} is no list of paths: write shared=[...]")
+        if self.via not in ("origin", "connection"):
             raise SweepError(f"via={self.via!r}: write 'origin' or 'connection'")
-        if self.transport not in {"auto", "fabric", "openssh"}:
+        if self.transport not in ("auto", "fabric", "openssh"):
             raise SweepError(f"transport={self.transport!r}: write 'auto', 'fabric' or 'openssh'")
         if self.host is not None and (not self.host or self.host.startswith("-")):
             raise SweepError(f"{self.host!r} is not a host name: write user@machine, or None")
@@ -240,6 +248,11 @@ class Remote:
             raise SweepError(f"transfer_host={self.transfer_host!r}: write user@machine")
         if self.transfer_host and self.host is None:
             raise SweepError(f"transfer_host={self.transfer_host!r} needs a host too")
-        object.__setattr__(self, "clone", str(self.clone))
-        object.__setattr__(self, "runs", str(self.runs))
         object.__setattr__(self, "shared", tuple(map(str, self.shared)))
+
+
+def _text(value: object, name: str) -> str:
+    """Return a string, or a path as one. Raises `SweepError` for anything else."""
+    if not isinstance(value, str | PurePath):
+        raise SweepError(f"Remote(..., {name}={value!r}): write a string")
+    return str(value)

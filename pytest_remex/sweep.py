@@ -17,10 +17,15 @@ from pytest_remex.experiment import Run
 from pytest_remex.model import SCRIPT, Config, Dimension, OptionalOutput, Sweep, Value
 from pytest_remex.point_ids import float_texts, point_id
 from pytest_remex.sweep_arguments import (
+    by_name,
+    dimension_names,
     listed,
+    name_of_sweep,
+    refuse_repeated_names,
     replicates_of,
     script_path,
     text,
+    text_or_none,
     texts,
     tolerances_of,
 )
@@ -105,16 +110,16 @@ def sweep(  # noqa: PLR0913 - the contract with users
         ...     assert "terminated" in run.log
 
     """
-    before = _upstream_sweep(after)
+    before, parameters = _upstream_sweep(after), by_name(base_config, "base_config")
     grid = _grid(dimensions or {}, before, replicates)
     unnamed = Sweep(
         name="",
         dimensions=grid,
-        base_config={key: plain(value, key) for key, value in (base_config or {}).items()},
-        branch=branch or "HEAD",
+        base_config={key: plain(value, key) for key, value in parameters.items()},
+        branch=text_or_none(branch or None, "branch") or "HEAD",
         fetch=texts(fetch, "fetch"),
         config_files=texts(listed(config_file), "config_file"),
-        link_name=link_name,
+        link_name=text_or_none(link_name, "link_name"),
         inputs=None if inputs is None else texts(inputs, "inputs"),
         script=script_path(script),
         float_texts=float_texts(grid),
@@ -126,7 +131,7 @@ def sweep(  # noqa: PLR0913 - the contract with users
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         _refuse_other_than_function(function)
-        return _mark(function, _named(unnamed, name or function.__name__, function))
+        return _mark(function, _named(unnamed, name_of_sweep(name, function), function))
 
     return decorate
 
@@ -292,9 +297,11 @@ def _grid(
     """Return the dimensions of a sweep, those of the sweep that it comes after first."""
     if callable(dimensions):
         raise SweepError("@sweep is used without parentheses: write @sweep() or @sweep({...})")
+    if not isinstance(dimensions, Mapping):
+        raise SweepError(f"{dimensions!r} must be a dict of dimensions: {{'name': [values]}}")
     own = tuple(_dimension(names, values) for names, values in dimensions.items())
     own += replicates_of(replicates)
-    _refuse_repeated_names(own)
+    refuse_repeated_names(own)
     if before is None:
         return own
     _refuse_names_of_both(own, before)
@@ -302,9 +309,7 @@ def _grid(
 
 
 def _dimension(key: str | tuple[str, ...], values: Iterable[object]) -> Dimension:
-    names = (key,) if isinstance(key, str) else tuple(key)
-    if not all(names) or not names:
-        raise SweepError(f"dimension {key!r}: its key must be a name or a tuple of names")
+    names = dimension_names(key)
     if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
         raise SweepError(f"dimension {_title(names)}: {values!r} must be a list of values")
     rows = tuple(_row(key, names, value) for value in values)
@@ -333,7 +338,8 @@ def _recipes(recipes: Sequence[Mapping[str, object]] | None) -> tuple[Config, ..
     for recipe in recipes:
         if not isinstance(recipe, Mapping):
             raise SweepError(f"recipes: {recipe!r} must be a dict of names and values")
-        values = {str(name): plain(value, str(name)) for name, value in recipe.items()}
+        named = by_name(recipe, "recipes")
+        values = {name: plain(value, name) for name, value in named.items()}
         if values in found:
             raise SweepError(f"recipes: {values!r} appears twice: remove one")
         found.append(values)
@@ -344,14 +350,6 @@ def _recipes(recipes: Sequence[Mapping[str, object]] | None) -> tuple[Config, ..
 
 def _title(names: tuple[str, ...]) -> str:
     return repr(names[0]) if len(names) == 1 else repr(names)
-
-
-def _refuse_repeated_names(dimensions: Sequence[Dimension]) -> None:
-    known: set[str] = set()
-    for name in (name for dimension in dimensions for name in dimension.names):
-        if name in known:
-            raise SweepError(f"{name!r} is in two dimensions: leave it in one")
-        known.add(name)
 
 
 def _upstream_sweep(after: object) -> Sweep | None:

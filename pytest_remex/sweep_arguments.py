@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePosixPath
 
 from pytest_remex.errors import SweepError
@@ -36,6 +36,46 @@ def text(value: object, keyword: str) -> str:
     return value
 
 
+def text_or_none(value: object, keyword: str) -> str | None:
+    """Return a string that is not empty, or None. Raises `SweepError` for anything else."""
+    return None if value is None else text(value, keyword)
+
+
+def by_name(values: object, keyword: str) -> Mapping[str, object]:
+    """Return a dict whose keys are names, {} for None. Raises `SweepError` for anything else."""
+    if values is not None and not isinstance(values, Mapping):
+        raise SweepError(f"{keyword}={values!r} must be a dict of names and values")
+    for name in values or {}:
+        stored_name(name, keyword)
+    return values or {}
+
+
+def name_of_sweep(name: object, function: Callable[..., object]) -> str:
+    """Return a sweep's name, its function's for None. Raises `SweepError` for an empty one."""
+    if name is None:
+        return function.__name__
+    if not isinstance(name, str) or not name:
+        raise SweepError(f"name={name!r} must be a string, and not empty")
+    return name
+
+
+def stored_name(name: object, title: str) -> str:
+    """Return a name that every file can hold. Raises `SweepError` for anything else."""
+    if not isinstance(name, str) or not name:
+        raise SweepError(f"{title}: {name!r} must be a name: a string that is not empty")
+    if not name.isascii() and name != name.encode(errors="replace").decode():
+        raise SweepError(f"{title}: {name!r} has half a character, which no file can hold")
+    return name
+
+
+def dimension_names(key: object) -> tuple[str, ...]:
+    """Return the names that are the key of a dimension. Raises `SweepError` for anything else."""
+    names = key if isinstance(key, tuple) else (key,)
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise SweepError(f"dimension {key!r}: its key must be a name or a tuple of names")
+    return tuple(stored_name(name, f"dimension {key!r}") for name in names)
+
+
 def script_path(script: str) -> str:
     """Return the path of a batch script. Raises `SweepError` for one outside the repository."""
     written = text(script, "script")
@@ -52,6 +92,15 @@ def script_path(script: str) -> str:
             f"as 'run.sbatch' or 'jobs/long.sbatch'"
         )
     return str(path)
+
+
+def refuse_repeated_names(dimensions: Iterable[Dimension]) -> None:
+    """Refuse a name in two dimensions. Raises `SweepError`."""
+    known: set[str] = set()
+    for name in (name for dimension in dimensions for name in dimension.names):
+        if name in known:
+            raise SweepError(f"{name!r} is in two dimensions: leave it in one")
+        known.add(name)
 
 
 def replicates_of(number: object) -> tuple[Dimension, ...]:

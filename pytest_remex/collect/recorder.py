@@ -22,6 +22,7 @@ from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.io import writing
 from pytest_remex.model import Config, Scalar
 from pytest_remex.names import COLUMNS, slug
+from pytest_remex.sweep_arguments import stored_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,8 +90,7 @@ class RunRecorder:
         self.curves[name] = write_curve(self._folder, curve)
 
     def _refuse_name(self, name: object) -> None:
-        if not isinstance(name, str) or not name:
-            raise SweepError(f"a measure's name is {name!r}: it must be a string, not empty")
+        stored_name(name, "a measure")
         if name in self.measures:
             raise SweepError(f"the measure {name!r} is recorded twice: choose another name")
         if name in self._parameters:

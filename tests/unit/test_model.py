@@ -1,6 +1,6 @@
 """The words: states, and what a run lets a sweep read."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,20 @@ def test_repo_is_a_description(tmp_path, monkeypatch):
     assert Repo("code") == Repo(tmp_path / "code")
     assert Repo("~/code").path == Path.home() / "code"
     assert Remote("a") != Remote("b")
+
+
+@pytest.mark.parametrize("value", [5, True, b"x", ["x"], {"x": 1}, {"x"}, object()])
+@pytest.mark.parametrize("name", [field.name for field in fields(Remote)])
+def test_what_is_no_description(name, value):
+    """Remote and Repo take no other types than they say; both take paths."""
+    if name == "shared" and isinstance(value, list | dict | set):
+        assert Remote("a", shared=value).shared
+    else:
+        with pytest.raises(SweepError):
+            Remote(**{"host": "a", name: value})
+    with pytest.raises(SweepError):
+        Repo(value)
+    assert Remote("a", Path("/c"), Path("/r")) == Remote("a", "/c", "/r")
 
 
 @pytest.fixture

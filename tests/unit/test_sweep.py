@@ -1,7 +1,10 @@
 """The decorator, its grid, and the call of a sweep function."""
 
+import inspect
 import json
 import math
+from collections.abc import Hashable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +32,23 @@ JSON = st.recursive(
 def plan(*arguments, **options):
     """Return the sweep of a decorated function."""
     return sweep_of(sweep(*arguments, **options)(lambda: None))
+
+
+ODD = [0, 1.5, True, "", "\ud800", b"x", Path("x"), [], [None], {}, {1: 2}, {"": 1}, {"\ud800": 1}]
+ODD += [{("a", 1): [1]}, {"a": object()}, object(), len, {"x"}, iter([1]), ("a",), "{x", ["[", "!"]]
+
+
+@pytest.mark.parametrize("given", ODD, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "name", [name for name in inspect.signature(sweep).parameters if name != "dimensions"]
+)
+def test_any_argument(name, given):
+    """Whatever is given, it is accepted or refused as ours; names are text that files can hold."""
+    with suppress(SweepError):
+        plan({"a": [1]}, **{name: given})
+    with suppress(SweepError):
+        found = plan({given: [1]} if isinstance(given, Hashable) else given)
+        assert all(name.encode() for each in found.dimensions for name in each.names)
 
 
 def test_product_in_the_order_given():

@@ -16,6 +16,7 @@ from pytest_remex.common.records import (
     RunsWithoutRecord,
 )
 from pytest_remex.errors import RemoteError
+from pytest_remex.model import Remote
 from pytest_remex.records.copies import Copies, packed
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import Event
@@ -51,6 +52,11 @@ def sync(connection: Connection, launches: Path) -> Mapping[str, int]:
     if elsewhere:  # another output folder, a copy or backup of this one, has continued the record
         _read(connection, copies, copies.known() | dict.fromkeys(elsewhere, 0), take_all=True)
     return copies.known()
+
+
+def may_hold_records(remote: Remote) -> bool:
+    """Return whether a runs folder may exist: a local one does not before the first submit."""
+    return remote.host is not None or Path(remote.runs).expanduser().exists()
 
 
 def _read(

@@ -3,36 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 
 import pytest
 
-from pytest_remex.collect.found_runs import CommitsThere
 from pytest_remex.collect.hooks import GuardedHooks
-from pytest_remex.collect.sync import sync
-from pytest_remex.errors import RemexError, RemoteError
+from pytest_remex.errors import RemexError
 from pytest_remex.launch.continuation import ContinuationPreview, continuation_summary
 from pytest_remex.launch.continuation import shown as shown_continuation
 from pytest_remex.launch.decision import (
     Decision,
-    JobStates,
-    KnownRuns,
-    decide,
-    recorded_job,
 )
 from pytest_remex.launch.doctor import Fitness
-from pytest_remex.launch.options import LaunchOptions
+from pytest_remex.launch.options import Folders, LaunchOptions
 from pytest_remex.launch.outcomes import moved_bases, unjudged_text
+from pytest_remex.launch.plan import (
+    SENT,
+    SENT_ONCE_MORE,
+    PlannedExperiment,
+    Planner,
+    kept_back,
+    tree,
+)
 from pytest_remex.launch.preparation import CheckoutCopies, Inspect
-from pytest_remex.launch.recognition import Recognizer
-from pytest_remex.launch.session import reached_by
-from pytest_remex.launch.shared_runs import experiment_key
 from pytest_remex.launch.submissions import Cost, array_advice, written
-from pytest_remex.model import Remote, Repo
+from pytest_remex.model import Remote
 from pytest_remex.pytest_plugin import preparation
 from pytest_remex.pytest_plugin.anchor import anchor_of
 from pytest_remex.pytest_plugin.command_line import Mode
@@ -46,70 +42,40 @@ from pytest_remex.pytest_plugin.items import (
     skip,
 )
 from pytest_remex.pytest_plugin.options import Settings
-from pytest_remex.pytest_plugin.planned import (
-    SENT,
-    SENT_ONCE_MORE,
-    PlannedExperiment,
-    kept_back,
-    title_of,
-    tree,
-)
-from pytest_remex.pytest_plugin.preparation import ConfigChecks
-from pytest_remex.pytest_plugin.replicates import NOT_HERE, AskedReplicates
-from pytest_remex.pytest_plugin.selection import bases_in, may_hold_records
-from pytest_remex.pytest_plugin.terminal import Terminal
-from pytest_remex.records.copies import Copies, additions_besides
-from pytest_remex.records.index import RunIndex
-from pytest_remex.records.store import read_records
+from pytest_remex.pytest_plugin.preparation import PreparingMode
+from pytest_remex.pytest_plugin.replicates import NOT_HERE
 from pytest_remex.repo.identity import Footprint
 from pytest_remex.repo.workspace import Prepared, Workspaces
-from pytest_remex.sweep_file import SweepFiles
 from pytest_remex.transport import Connections
 
 SHOWN = 20
 """How many diffs a plan shows without -v."""
 
 
-class DryRun:
+class DryRun(PreparingMode):
     """The plugin of the dry run and of the mode plan."""
 
     def __init__(
         self, session: pytest.Session, settings: Settings, items: Sequence[pytest.Function]
     ) -> None:
-        self._session = session
-        self._config = session.config
-        self._settings = settings
-        self._terminal = Terminal(session.config)
-        self._workspaces = Workspaces(kept=False, shows=self._shows_next)
+        workspaces = Workspaces(kept=False, shows=self._shows_next)
+        super().__init__(session, settings, items, workspaces)
         self._connections = Connections(self._terminal.prompt, self._terminal.announce)
-        self._own = read_records(settings.launches)
-        index = RunIndex(self._own if settings.mode is Mode.DRY else ())
-        self._sweeps = SweepFiles(anchor_of(session.config).folder)
-        self._recognizer = self._recognizer_of(index, ())
-        self._jobs = JobStates(index, self._connections.to)
-        self._read: dict[tuple[Repo, Remote], None] = {}
-        self._unreachable: set[Remote] = set()
-        again = settings.launching.again
-        self._replicates = AskedReplicates(session, items, again=again)
+        self._planner = Planner(
+            Folders(settings.launches, settings.runs, anchor_of(session.config).folder),
+            settings.launching,
+            workspaces,
+            self._connections.to,
+            self._terminal.note,
+        )
+        if settings.mode is Mode.DRY:
+            self._planner.use_own_records()
         self._planned: list[PlannedExperiment] = []
-        self._by_key: dict[object, PlannedExperiment] = {}
-        self._same: dict[object, Prepared] = {}
         self._tried: set[str] = set()
         self._refusals: list[str] = []
         self._hooks = GuardedHooks(session.config.hook, self._terminal.note)
         self._preview = ContinuationPreview(session.config.hook, settings.runs)
-        self._checks = ConfigChecks(session.config, self._terminal)
-        self._preparer = preparation.Preparer(
-            self._workspaces, self._terminal, settings.sbatch_options()
-        )
         self._copies = CheckoutCopies(settings.checkout) if settings.checkout else None
-
-    def checkout(
-        self, item: pytest.Function, repo: Repo, _remote: Remote
-    ) -> AbstractContextManager[Path]:
-        """Let an experiment use the scratch checkout of its base commit."""
-        workspace = partial(preparation.workspace_of, self._workspaces, item, repo)
-        return preparation.checkout(workspace)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
@@ -125,13 +91,13 @@ class DryRun:
         if self._settings.mode is Mode.PLAN:
             preparation.refuse_without_upstream(prepared)
             with failing_plainly(pyfuncitem.session):
-                self._read_records(repo, remote)
-                runs, local = self._recognizer.runs, remote.host is None
+                self._planner.read_records(repo, remote)
+                runs, local = self._planner.runs, remote.host is None
                 self._replicates.learn(pyfuncitem, runs, local=local)
             if not self._replicates.has(pyfuncitem):
                 say(pyfuncitem, "NOT SUBMITTED")
                 skip(NOT_HERE)
-        planned = self._with_recipe(pyfuncitem, self._plan(prepared, repo, remote))
+        planned = self._with_recipe(pyfuncitem, self._planner.plan(prepared, repo, remote))
         self._planned.append(planned)
         if planned.retried is not None:
             self._preview.add(planned.retried, prepared.experiment)
@@ -176,7 +142,7 @@ class DryRun:
 
     def _look_at_remotes(self) -> None:
         """Check whether the remotes can take what is planned, and how retried runs continue."""
-        for place, problem in self._jobs.problems.items():
+        for place, problem in self._planner.problems.items():
             self._terminal.note(f"{place.place} could not be asked about jobs: {problem}")
         for problem in self._preview.determine(self._connections.to):
             self._terminal.note(f"it is not known how a retried experiment continues: {problem}")
@@ -186,7 +152,7 @@ class DryRun:
                 footprints.setdefault(each.remote, []).append(each.prepared.footprint)
         fitness = Fitness(self._connections.to, self._settings.launching.grouping)
         for remote, sizes in footprints.items():
-            if remote in self._unreachable or remote in self._jobs.problems:
+            if remote in self._planner.unreachable or remote in self._planner.problems:
                 continue
             try:
                 self._connections.to(remote)
@@ -204,7 +170,7 @@ class DryRun:
 
     def _look_at_upstreams(self) -> None:
         """See whether upstreams that are used as they are keep experiments back."""
-        problems = {*self._unreachable, *self._jobs.problems}
+        problems = {*self._planner.unreachable, *self._planner.problems}
         try:
             self._refusals += kept_back(self._planned, problems, self._connections.to)
         except RemexError as error:
@@ -220,65 +186,6 @@ class DryRun:
             self._terminal.note(warning)
         if self._copies:
             self._copies.copy(experiment)
-
-    def _read_records(self, repo: Repo, remote: Remote) -> None:
-        """Read the launch records in a remote's runs folder, once, if it can be reached."""
-        if (repo, remote) in self._read:
-            return
-        if may_hold_records(remote):
-            try:
-                sync(self._connections.to(remote), self._settings.launches)
-            except RemoteError as error:
-                self._terminal.note(f"planned only from the records on this machine: {error}")
-                self._unreachable.add(remote)
-        self._read[repo, remote] = None
-        known = [bases_in(repo) for repo, _ in self._read]
-        remotes = [remote for _, remote in self._read]
-        launches = self._settings.launches
-        self._own += additions_besides(launches, self._own)
-        copies = [Copies(launches, each) for each in remotes]
-        index = RunIndex.of(self._own, copies, lambda base: any(has(base) for has in known))
-        self._recognizer = self._recognizer_of(index, {*remotes} - self._unreachable)
-        self._jobs = JobStates(index, self._connections.to)
-        for each in self._unreachable:
-            self._jobs.leave_out(each)
-        for fault in index.faults:
-            self._terminal.note(fault)
-
-    def _recognizer_of(self, index: RunIndex, met: Container[Remote]) -> Recognizer:
-        return Recognizer(index, self._sweeps.have, CommitsThere(self._connections.to, met))
-
-    def _plan(self, prepared: Prepared, repo: Repo, remote: Remote) -> PlannedExperiment:
-        git, local = self._workspaces.git(repo), remote.host is None
-        run = self._recognizer.find(prepared, git, local=local)
-        earlier = self._recognizer.find_elsewhere(prepared, git, local=local)
-        known, options = KnownRuns(run, earlier), self._settings.launching
-        if options.resubmit.is_retry:
-            recipes = len(prepared.experiment.sweep.recipes)
-            is_incomplete = run is not None and self._recognizer.is_incomplete(run)
-            known = KnownRuns(run, earlier, recipes=recipes, is_incomplete=is_incomplete)
-            known = known.with_notes(self._settings.runs)
-        options = options.of_experiment(chosen=prepared.chosen)
-        decision = decide(known, options, recorded_job(known.decisive_run))
-        if decision is Decision.ASK:
-            known, job = self._jobs.query_if_needed(known, remote)
-            decision = decide(known, options, job)
-        upstream = self._by_key.get(prepared.upstream.key) if prepared.upstream else None
-        if upstream is not None:
-            decision = upstream.decide(decision, recorded_job(known.run))
-        title = title_of(decision, known, prepared)
-        same = self._same.setdefault(experiment_key(prepared, remote), prepared)
-        if same is not prepared and decision in SENT:
-            decision, title = Decision.ALREADY, f"THE SAME AS {same.variant.title or 'today'}"
-        retried = known.run if decision is Decision.RETRY else None
-        recipe = known.recipe_after(recorded_job(retried))
-        if retried is not None:
-            (retried,) = reached_by([(retried, remote)])
-        planned = PlannedExperiment(
-            prepared, remote, decision, title, known.earlier, retried, recipe, known.run, upstream
-        )
-        self._by_key[prepared.key] = planned
-        return planned
 
     def _with_recipe(self, item: pytest.Function, planned: PlannedExperiment) -> PlannedExperiment:
         """Return what a retry would submit for an experiment whose sweep has recipes.

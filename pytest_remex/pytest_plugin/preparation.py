@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from pytest_remex.experiment import Experiment
 from pytest_remex.known_files import KnownFiles
 from pytest_remex.launch.preparation import Inspect, check_config, rules_of, run_patch, warnings_of
 from pytest_remex.launch.preparation import prepare as prepare_experiment
-from pytest_remex.model import Repo
+from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.anchor import NODE, node_of
 from pytest_remex.pytest_plugin.items import (
     arguments,
@@ -30,6 +31,8 @@ from pytest_remex.pytest_plugin.items import (
     use_recipe,
     variant_of,
 )
+from pytest_remex.pytest_plugin.options import Settings
+from pytest_remex.pytest_plugin.replicates import AskedReplicates
 from pytest_remex.pytest_plugin.stages import ADDED, Key, key_of_item, upstream_key
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.repo.inputs import InputRules
@@ -207,3 +210,30 @@ class ConfigChecks:
         path, script, files = experiment.path, experiment.sweep.script, self._files.now()
         for why in hidden_exit_codes(path, script, files):
             self._terminal.note(why)
+
+
+
+class PreparingMode:
+    """The base of the modes that run patches: the dry run, plan and submit."""
+
+    def __init__(
+        self,
+        session: pytest.Session,
+        settings: Settings,
+        items: Sequence[pytest.Function],
+        workspaces: Workspaces,
+    ) -> None:
+        self._session = session
+        self._config = session.config
+        self._settings = settings
+        self._terminal = Terminal(session.config)
+        self._workspaces = workspaces
+        self._replicates = AskedReplicates(session, items, again=settings.launching.again)
+        self._checks = ConfigChecks(session.config, self._terminal)
+        self._preparer = Preparer(workspaces, self._terminal, settings.sbatch_options())
+
+    def checkout(
+        self, item: pytest.Function, repo: Repo, _remote: Remote
+    ) -> AbstractContextManager[Path]:
+        """Let an experiment use the scratch checkout of its base commit."""
+        return checkout(partial(workspace_of, self._workspaces, item, repo))

@@ -14,7 +14,7 @@ import pytest
 
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.poll import Pace, poll
-from pytest_remex.collect.sync import sync
+from pytest_remex.collect.sync import may_hold_records, sync
 from pytest_remex.common.jobs import Job
 from pytest_remex.errors import RecordError, RemoteError
 from pytest_remex.model import Config, Remote, Repo, Sweep
@@ -256,11 +256,6 @@ def bases_in(repo: Repo) -> Callable[[str], bool]:
         return Git(repo.path).has(base)
 
     return has
-
-
-def may_hold_records(remote: Remote) -> bool:
-    """Return whether a runs folder may exist: a local one does not before the first submit."""
-    return remote.host is not None or Path(remote.runs).expanduser().exists()
 
 
 def _refuse_unknown(settings: Settings, known: Iterable[KnownThere]) -> None:

@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -49,9 +48,8 @@ from pytest_remex.pytest_plugin.items import (
     skip,
 )
 from pytest_remex.pytest_plugin.options import Settings
-from pytest_remex.pytest_plugin.preparation import ConfigChecks
-from pytest_remex.pytest_plugin.replicates import NOT_HERE, AskedReplicates
-from pytest_remex.pytest_plugin.terminal import Terminal
+from pytest_remex.pytest_plugin.preparation import PreparingMode
+from pytest_remex.pytest_plugin.replicates import NOT_HERE
 from pytest_remex.repo.workspace import Prepared, Workspaces
 from pytest_remex.transport import Connections
 
@@ -73,17 +71,15 @@ class HeldItem:
         return self.reports is not None and (candidate is None or candidate.settled)
 
 
-class SubmitMode:
+class SubmitMode(PreparingMode):
     """The plugin of the mode submit, and the listener of its `Submitter`."""
 
     def __init__(
         self, session: pytest.Session, settings: Settings, items: Sequence[pytest.Function]
     ) -> None:
-        self._session = session
-        self._hook = session.config.hook
-        self._terminal = Terminal(session.config)
-        self._workspaces = Workspaces(kept=True)
+        super().__init__(session, settings, items, Workspaces(kept=True))
         settings.prepare_output()
+        self._hook = session.config.hook
         self._output = settings.output
         self._runs_inside: dict[str, None] = {}
         self._submitter = Submitter(
@@ -94,21 +90,9 @@ class SubmitMode:
             self,
         )
         self._submitter.expect(len(items))
-        self._replicates = AskedReplicates(session, items, again=settings.launching.again)
-        self._checks = ConfigChecks(session.config, self._terminal)
-        self._preparer = preparation.Preparer(
-            self._workspaces, self._terminal, settings.sbatch_options()
-        )
         self._retries = settings.launching.resubmit.is_retry
         self._held: deque[HeldItem] = deque()
         self._seconds_sending = 0.0
-
-    def checkout(
-        self, item: pytest.Function, repo: Repo, _remote: Remote
-    ) -> AbstractContextManager[Path]:
-        """Let an experiment use the scratch checkout of its base commit."""
-        workspace = partial(preparation.workspace_of, self._workspaces, item, repo)
-        return preparation.checkout(workspace)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:

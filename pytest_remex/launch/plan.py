@@ -1,23 +1,32 @@
-"""The experiments of a plan, what comes after what, and what keeps some back."""
+"""Plan what a submit would do with each experiment, from the launch records and job states."""
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pytest_remex.collect.found_runs import CommitsThere
 from pytest_remex.collect.query import query
+from pytest_remex.collect.sync import may_hold_records, sync
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.display import counted
-from pytest_remex.launch.decision import Decision, KnownRuns, recorded_job
-from pytest_remex.launch.recognition import EarlierRun
+from pytest_remex.errors import RemoteError
+from pytest_remex.launch.decision import Decision, JobStates, KnownRuns, decide, recorded_job
+from pytest_remex.launch.options import Folders, LaunchOptions
+from pytest_remex.launch.recognition import EarlierRun, Recognizer
 from pytest_remex.launch.session import reached_by
+from pytest_remex.launch.shared_runs import experiment_key
 from pytest_remex.launch.submissions import Cost
 from pytest_remex.launch.upstreams import APART, missing_files
-from pytest_remex.model import Remote, Sweep
-from pytest_remex.records.index import RecordedRun
-from pytest_remex.repo.workspace import Prepared
+from pytest_remex.model import Remote, Repo, Sweep
+from pytest_remex.records.copies import Copies, additions_besides
+from pytest_remex.records.index import RecordedRun, RunIndex
+from pytest_remex.records.store import read_records
+from pytest_remex.repo.workspace import Prepared, Workspaces
 from pytest_remex.sbatch.options import format_duration
+from pytest_remex.sweep_file import SweepFiles
 from pytest_remex.transport import Connect
 
 SENT = frozenset({Decision.NEW, Decision.FINISH, Decision.AGAIN, Decision.RETRY})
@@ -52,6 +61,130 @@ class PlannedExperiment:
         """
         again = self.decision in SENT_ONCE_MORE and decision is Decision.ALREADY
         return Decision.RETRY if again and job is not None and job.state.ended else decision
+
+
+class Planner:
+    """Plan what a submit does with each experiment; `read_records` comes before `plan`.
+
+    Args:
+        folders: The folders of launch records and fetched outputs.
+        options: The user's choices for the launch.
+        workspaces: The workspaces of the experiments.
+        connect: Returns the connection to a remote.
+        note: Shows the user a message.
+
+    """
+
+    def __init__(
+        self,
+        folders: Folders,
+        options: LaunchOptions,
+        workspaces: Workspaces,
+        connect: Connect,
+        note: Callable[[str], None],
+    ) -> None:
+        self._folders = folders
+        self._options = options
+        self._workspaces = workspaces
+        self._connect = connect
+        self._note = note
+        self._sweeps = SweepFiles(folders.top)
+        self._own = read_records(folders.launches)
+        self._read: dict[tuple[Repo, Remote], None] = {}
+        self._unreachable: set[Remote] = set()
+        self._by_key: dict[object, PlannedExperiment] = {}
+        self._same: dict[object, Prepared] = {}
+        self._use(RunIndex(()))
+
+    @property
+    def unreachable(self) -> set[Remote]:
+        """The remotes whose runs folder could not be read."""
+        return self._unreachable
+
+    @property
+    def problems(self) -> Mapping[Remote, str]:
+        """Why remotes could not be queried about jobs."""
+        return self._jobs.problems
+
+    def runs(self) -> Iterable[RecordedRun]:
+        """Return the runs of all records that were read, the newest first."""
+        return self._recognizer.runs()
+
+    def use_own_records(self) -> None:
+        """Plan by this machine's launch records alone."""
+        self._use(RunIndex(self._own))
+
+    def read_records(self, repo: Repo, remote: Remote) -> None:
+        """Read the launch records in a remote's runs folder, once, if it can be reached."""
+        if (repo, remote) in self._read:
+            return
+        if may_hold_records(remote):
+            try:
+                sync(self._connect(remote), self._folders.launches)
+            except RemoteError as error:
+                self._note(f"planned only from the records on this machine: {error}")
+                self._unreachable.add(remote)
+        self._read[repo, remote] = None
+        self._own += additions_besides(self._folders.launches, self._own)
+        copies = [Copies(self._folders.launches, each) for _, each in self._read]
+        self._use(RunIndex.of(self._own, copies, functools.cache(self._has_base)))
+
+    def plan(self, prepared: Prepared, repo: Repo, remote: Remote) -> PlannedExperiment:
+        """Return what a submit would do with an experiment."""
+        known = self._known_runs(prepared, repo, remote)
+        known, decision = self._decide(known, prepared, remote)
+        upstream = self._by_key.get(prepared.upstream.key) if prepared.upstream else None
+        if upstream is not None:
+            decision = upstream.decide(decision, recorded_job(known.run))
+        title = title_of(decision, known, prepared)
+        same = self._same.setdefault(experiment_key(prepared, remote), prepared)
+        if same is not prepared and decision in SENT:
+            decision, title = Decision.ALREADY, f"THE SAME AS {same.variant.title or 'today'}"
+        retried = known.run if decision is Decision.RETRY else None
+        recipe = known.recipe_after(recorded_job(retried))
+        if retried is not None:
+            (retried,) = reached_by([(retried, remote)])
+        planned = PlannedExperiment(
+            prepared, remote, decision, title, known.earlier, retried, recipe, known.run, upstream
+        )
+        self._by_key[prepared.key] = planned
+        return planned
+
+    def _known_runs(self, prepared: Prepared, repo: Repo, remote: Remote) -> KnownRuns:
+        git, local = self._workspaces.git(repo), remote.host is None
+        run = self._recognizer.find(prepared, git, local=local)
+        earlier = self._recognizer.find_elsewhere(prepared, git, local=local)
+        if not self._options.resubmit.is_retry:
+            return KnownRuns(run, earlier)
+        recipes = len(prepared.experiment.sweep.recipes)
+        is_incomplete = run is not None and self._recognizer.is_incomplete(run)
+        known = KnownRuns(run, earlier, recipes=recipes, is_incomplete=is_incomplete)
+        return known.with_notes(self._folders.runs)
+
+    def _decide(
+        self, known: KnownRuns, prepared: Prepared, remote: Remote
+    ) -> tuple[KnownRuns, Decision]:
+        """Return the decision on an experiment, and what is known then: jobs may be queried."""
+        options = self._options.of_experiment(chosen=prepared.chosen)
+        decision = decide(known, options, recorded_job(known.decisive_run))
+        if decision is not Decision.ASK:
+            return known, decision
+        known, job = self._jobs.query_if_needed(known, remote)
+        return known, decide(known, options, job)
+
+    def _use(self, index: RunIndex) -> None:
+        """Plan by the runs of an index."""
+        met = {remote for _, remote in self._read} - self._unreachable
+        commits = CommitsThere(self._connect, met)
+        self._recognizer = Recognizer(index, self._sweeps.have, commits)
+        self._jobs = JobStates(index, self._connect)
+        for each in self._unreachable:
+            self._jobs.leave_out(each)
+        for fault in index.faults:
+            self._note(fault)
+
+    def _has_base(self, base: str) -> bool:
+        return any(self._workspaces.git(repo).has(base) for repo, _ in self._read)
 
 
 def tree(planned: Sequence[PlannedExperiment]) -> Iterator[str]:

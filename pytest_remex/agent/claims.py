@@ -50,7 +50,7 @@ def claim_runs(request: ClaimRuns, reply: Reply) -> None:
     known = frozenset(request.known)
 
     def answer(wanted: WantedClaim) -> None:
-        reply.raise_if_gone()
+        reply.raise_if_disconnected()
         reply.send(_answer(request.runs, wanted, known))
 
     process.in_parallel(request.wanted, answer, WIDTH)

@@ -30,7 +30,7 @@ class UnreadableError(AgentError):
         self.why = why
 
 
-class LinkGoneError(Exception):
+class DisconnectedError(Exception):
     """The client has disconnected: start nothing new."""
 
 

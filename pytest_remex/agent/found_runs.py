@@ -23,7 +23,7 @@ def find_runs(request: FindRuns, reply: Reply) -> None:
     """Tell what run directories without a record say of themselves, where they have a job."""
     known = {*request.known, *record_copies.names(request.runs)}
     for directory in record_copies.unrecorded(request.runs, known):
-        reply.raise_if_gone()
+        reply.raise_if_disconnected()
         try:
             found = _found(request.runs, directory)
         except UnreadableError:
@@ -42,7 +42,7 @@ def read_patches(request: ReadPatches, reply: Reply) -> None:
     present = [(sha, tree) for sha, tree in request.commits if tree in here]
     patches = objects.changes(request.clone, [(base, tree) for _, tree in present])
     for number, (sha, _) in enumerate(present):
-        reply.raise_if_gone()
+        reply.raise_if_disconnected()
         patch = patches[number]
         reply.send(Patched(sha, [*_rows(patch)], _script(request, patch)))
 

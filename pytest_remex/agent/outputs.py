@@ -34,7 +34,7 @@ def list_outputs(request: ListOutputs, reply: Reply) -> None:
     """Send, for each run, the files that match its patterns, and the patterns without a match."""
     _check_runs(request.runs)
     for run in request.listed:
-        reply.raise_if_gone()
+        reply.raise_if_disconnected()
         reply.send(_outputs(os.path.join(request.runs, run.directory), run, request))
 
 
@@ -42,7 +42,7 @@ def read_logs(request: ReadLogs, reply: Reply) -> None:
     """Send the requested pieces of jobs' output."""
     _check_runs(request.runs)
     for part in request.parts:
-        reply.raise_if_gone()
+        reply.raise_if_disconnected()
         run = os.path.join(request.runs, part.directory)
         try:
             match = None if os.path.islink(run) else next(find(run, part.pattern), None)

@@ -65,7 +65,7 @@ def read_records(request: ReadRecords, reply: Reply) -> None:
         sizes[record] = about.st_size
         known = request.known.get(record, 0)
         if about.st_size > known:
-            reply.raise_if_gone()
+            reply.raise_if_disconnected()
             data = _whole_lines(path, known)
             if data:
                 packed = base64.b64encode(zlib.compress(data, 6)).decode("ascii")

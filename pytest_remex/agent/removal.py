@@ -28,7 +28,7 @@ def remove(request: Remove, reply: Reply) -> None:
     if not request.only_measure:
         _empty(paths.removed(runs))
     for run in request.removable:
-        reply.raise_if_gone()
+        reply.raise_if_disconnected()
         reply.send(_removed(runs, run, only_measure=request.only_measure))
 
 

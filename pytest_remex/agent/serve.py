@@ -10,7 +10,7 @@ import traceback
 from typing import Any, Callable, Dict, Optional, Tuple
 
 from pytest_remex.agent import claims, found_runs, host, outputs, process, record_copies, removal
-from pytest_remex.agent.errors import AgentError, LinkGoneError, disk_error, is_full
+from pytest_remex.agent.errors import AgentError, DisconnectedError, disk_error, is_full
 from pytest_remex.agent.local import queue, scheduler
 from pytest_remex.agent.place import directories
 from pytest_remex.agent.slurm import control, query, submit
@@ -77,7 +77,7 @@ def _watch(wire: Wire, silence: Optional[float], grace: float) -> None:
 
     Unfinished work is given up then; an sbatch continues, and its note records the result.
     """
-    while not wire.gone.wait(LOOK):
+    while not wire.disconnected.wait(LOOK):
         if silence is not None and wire.silent_for() > silence:
             wire.hang_up()
     time.sleep(grace)
@@ -96,7 +96,7 @@ def serve(wire: Wire, modules: str) -> None:
         finally:
             done.set()
             pulse.join()
-        if wire.gone.is_set():
+        if wire.disconnected.is_set():
             return
 
 
@@ -113,7 +113,7 @@ def answer(request: Request, reply: Reply) -> None:
     """Carry out one request and send how it ended."""
     try:
         _handler(request)(_absolute(request), reply)
-    except LinkGoneError:
+    except DisconnectedError:
         return
     except AgentError as error:
         reply.end(error.event())

@@ -6,7 +6,7 @@ import threading
 import time
 from typing import BinaryIO, List, Optional, Union
 
-from pytest_remex.agent.errors import LinkGoneError
+from pytest_remex.agent.errors import DisconnectedError
 from pytest_remex.common.framing import KEEP_ALIVE, CutLineError, encode_event, whole
 from pytest_remex.common.protocol import Beat, End, Error, Event
 
@@ -20,7 +20,7 @@ class Wire:
     """Lines over two byte streams; `gone` is set once the client has disconnected."""
 
     def __init__(self, nonce: str, source: BinaryIO, sink: BinaryIO) -> None:
-        self.gone = threading.Event()
+        self.disconnected = threading.Event()
         self._mark = nonce.encode("ascii") + b" "
         self._source = source
         self._sink = sink
@@ -53,7 +53,7 @@ class Wire:
                 self._sink.write(b"".join(lines))
                 self._sink.flush()
             except (OSError, ValueError):
-                self.gone.set()
+                self.disconnected.set()
 
     def silent_for(self) -> float:
         """Return the seconds since the client last sent anything."""
@@ -61,7 +61,7 @@ class Wire:
 
     def hang_up(self) -> None:
         """Treat the client as disconnected."""
-        self.gone.set()
+        self.disconnected.set()
         self._lines.put(None)
 
     def beat(self, stop: threading.Event) -> None:
@@ -93,14 +93,14 @@ class Reply:
         self.modules = modules
 
     @property
-    def gone(self) -> bool:
+    def disconnected(self) -> bool:
         """Whether the client has disconnected, so that nothing new may be started."""
-        return self._wire.gone.is_set()
+        return self._wire.disconnected.is_set()
 
-    def raise_if_gone(self) -> None:
-        """Raise `LinkGoneError` if the client has disconnected."""
-        if self.gone:
-            raise LinkGoneError
+    def raise_if_disconnected(self) -> None:
+        """Raise `DisconnectedError` if the client has disconnected."""
+        if self.disconnected:
+            raise DisconnectedError
 
     def send(self, event: Event) -> None:
         """Send an event to the client."""

@@ -175,16 +175,16 @@ def _list(
 def _fetch(listing: _Listing, folder: Path, progress: Progress) -> dict[str, CollectedRun]:
     runs, connection = listing.runs, listing.connection
     stale = [f"{each.run.directory}/{name}" for each, name in listing.stale]
-    gone: set[str] = set()
+    vanished: set[str] = set()
     if stale:
         progress("fetching", 0, len(stale))
 
         def tell(moved: TransferProgress) -> None:
             progress("fetching", moved.files, len(stale), _speed(moved))
 
-        gone = set(connection.fetch(connection.host().runs, stale, folder, progress=tell))
+        vanished = set(connection.fetch(connection.host().runs, stale, folder, progress=tell))
     again = listing.ask()
-    return {each.run.directory: _noted(each, listing.listed, again, gone) for each in runs}
+    return {each.run.directory: _noted(each, listing.listed, again, vanished) for each in runs}
 
 
 def _speed(moved: TransferProgress) -> str:
@@ -195,9 +195,9 @@ def _noted(
     each: CollectedRun,
     before: Mapping[str, FetchedOutputs],
     after: Mapping[str, FetchedOutputs],
-    gone: set[str],
+    vanished: set[str],
 ) -> CollectedRun:
-    """Record what was fetched of a run; `gone` are files that disappeared before the copy."""
+    """Record what was fetched of a run; `vanished` are files that disappeared before the copy."""
     directory = each.run.directory
     if before[directory].gone:
         return _keep(each)
@@ -206,7 +206,7 @@ def _noted(
     files = {
         name: version
         for name, version in before[directory].files.items()
-        if f"{directory}/{name}" not in gone
+        if f"{directory}/{name}" not in vanished
     }
     unchanged = files == dict(after[directory].files)
     outputs = replace(

@@ -36,7 +36,7 @@ def submit(request: protocol.Submit, reply: Reply) -> None:
     for fault in faults:
         reply.send(fault)
     for submission in submissions:
-        reply.raise_if_gone()
+        reply.raise_if_disconnected()
         try:
             job = _claim(store, submission, environment, first)
             first = max(first, int(job) + 1)

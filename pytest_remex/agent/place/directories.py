@@ -80,7 +80,7 @@ def _place_all(request: Place, reply: Reply, scratch: str) -> None:
     with contextlib.closing(objects.Blobs(clone)) as blobs:
         stage.copy_shared(shared, runs, blobs, scratch)
         for start in range(0, len(missing), BATCH):
-            reply.raise_if_gone()
+            reply.raise_if_disconnected()
             batch = missing[start : start + BATCH]
             _build(blobs, scratch, batch, shared, changes[start : start + BATCH])
             for run in batch:

@@ -61,7 +61,7 @@ def release_held(jobs: List[LocatedJob], listing: Listing, reply: Reply) -> Dict
     unlisted = [job for job in left.values() if not listing.lists(job)]
     held |= _look_up(unlisted, refused)
     # scontrol waits for a crashed controller, which may come back with other jobs
-    reply.raise_if_gone()
+    reply.raise_if_disconnected()
     refused.update(_release([left[number] for number in sorted(held)]))
     return refused
 

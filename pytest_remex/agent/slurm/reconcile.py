@@ -320,5 +320,5 @@ def _clock(notes: str) -> float:
 def _pause(seconds: float, reply: Reply) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        reply.raise_if_gone()
+        reply.raise_if_disconnected()
         time.sleep(max(0.0, min(0.1, deadline - time.monotonic())))

@@ -73,7 +73,7 @@ def submit(request: Submit, reply: Reply) -> None:
         if doubtful:
             timeouts = Timeouts(patience, min(client.message_timeout(), patience))
             _settle(doubtful, timeouts, context)
-    reply.raise_if_gone()
+    reply.raise_if_disconnected()
 
 
 def _tell_ignored(submissions: List[LocatedSubmission], reply: Reply) -> None:
@@ -87,7 +87,7 @@ def _verify(context: SubmitContext) -> List[LocatedSubmission]:
     submitted = context.submitted[:]
     doubtful: List[LocatedSubmission] = []
     context.submitted.clear()
-    if context.reply.gone:
+    if context.reply.disconnected:
         return doubtful
     for submission, result in verify(submitted):
         if result.kind == DOUBT:
@@ -125,7 +125,7 @@ def _each(
     doubtful: List[LocatedSubmission] = []
 
     def carry_out(submission: LocatedSubmission) -> None:
-        if context.reply.gone:
+        if context.reply.disconnected:
             return
         try:
             result = act(submission, context)
@@ -183,7 +183,7 @@ def _attempt(submission: LocatedSubmission, number: int, context: SubmitContext)
         result = _sbatch(submission, number, context)
         if result.kind == HELD:
             limit.reset()
-        if result.kind != LIMIT or context.reply.gone or not limit.wait(result.words):
+        if result.kind != LIMIT or context.reply.disconnected or not limit.wait(result.words):
             return result
         number += 1
 
@@ -191,7 +191,7 @@ def _attempt(submission: LocatedSubmission, number: int, context: SubmitContext)
 def _wait_for_turn(context: SubmitContext) -> bool:
     """Wait until the rate allows another sbatch; return whether the client is still there."""
     context.pace.wait()
-    return not context.reply.gone
+    return not context.reply.disconnected
 
 
 def _sbatch(submission: LocatedSubmission, number: int, context: SubmitContext) -> SbatchResult:

@@ -212,7 +212,6 @@ class ConfigChecks:
             self._terminal.note(why)
 
 
-
 class PreparingMode:
     """The base of the modes that run patches: the dry run, plan and submit."""
 

@@ -136,7 +136,10 @@ class VerdictKeeper:
     def __init__(self, settings: Iterable[str], started_by: Iterable[str] = ()) -> None:
         self._started_by = tuple(started_by)
         self._begun = time.time_ns()
-        self._settings = [str(VERSION), sys.version, *settings, *_packages(), *_own_files()]
+        # a digest, as it is part of the facts of each run
+        self._settings = _digest_of(
+            [str(VERSION), sys.version, *settings, *_packages(), *_own_files()]
+        )
         self._digests: dict[str, str] = {}
         self._code: dict[str, str] = {}
         self._modules = 0
@@ -200,8 +203,7 @@ class VerdictKeeper:
             asdict(collected.outputs),
             {name: _state(str(folder / name)) for name in collected.outputs.files},
         ]
-        text = json.dumps(facts, sort_keys=True, default=str)
-        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        return _digest_of(facts)
 
     def _loaded_code(self) -> dict[str, str]:
         """Return the digests of the files of the modules that no package has brought."""
@@ -248,6 +250,11 @@ def _read(folder: Path) -> KeptVerdict | None:
         )
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _digest_of(facts: object) -> str:
+    text = json.dumps(facts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _state(path: str) -> FileState:

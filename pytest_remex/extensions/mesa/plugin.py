@@ -87,11 +87,11 @@ class MesaHooks:
     def pytest_remex_measures(self, run: Run) -> Mapping[str, Scalar] | None:
         """Add why the evolution ended, its first and last model, and the last photo.
 
-        They are kept in pytest's cache for as long as the files do not change.
+        Those from large logs are kept in pytest's cache for as long as the files do not change.
         """
         from pytest_remex.extensions.mesa import runs  # noqa: PLC0415 - start-up
 
-        if self._cache is None:
+        if self._cache is None or not runs.has_large_logs(run.output, run.path):
             return runs.measures(run.output, run.path) or None
         place, key = runs.measures_keys(run.output, run.path)
         found = runs.as_scalars(self._cache.get(f"remex/mesa/{place}", None), key)

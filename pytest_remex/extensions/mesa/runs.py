@@ -29,6 +29,7 @@ _PHOTOS = "photos"
 _PHOTO = re.compile(r"(?:[b12]_)?x?\d+")
 _HISTORY = ("LOGS/history.data", "history.data", "LOGS*/history.data", "*/history.data")
 _TAIL = 1 << 18
+_LARGE = 1 << 20
 _MODEL = "model_number"
 
 
@@ -55,6 +56,11 @@ def measures(output: str | Path | None, folder: Path) -> dict[str, str | int]:
         found["photos"] = len(here)
     history = find_history(folder)
     return found | (_history_facts(history) if history else {})
+
+
+def has_large_logs(output: Path | None, folder: Path) -> bool:
+    """Return whether `measures` takes longer to read the logs than to look up what was cached."""
+    return sum(path.stat().st_size for path in log_files(output, folder)) > _LARGE
 
 
 def measures_keys(output: Path | None, folder: Path) -> tuple[str, str]:

@@ -178,12 +178,13 @@ def test_measures_of_a_mesa_run(hooks, tmp_path):
 
 
 def test_measures_are_found_once(hooks, tmp_path, monkeypatch):
-    """While log and outputs are as they were, they come from pytest's cache."""
-    one = run(tmp_path, " termination code: max_age\n")
+    """While a large log and the outputs are as they were, they come from pytest's cache."""
+    steps = "a line of a step\n" * 70_000
+    one = run(tmp_path, f"{steps} termination code: max_age\n")
     first = hooks.pytest_remex_measures(run=one)
     monkeypatch.setattr("pytest_remex.extensions.mesa.joblog.read_log", None)
     assert hooks.pytest_remex_measures(run=one) == first
-    one.output.write_text(" termination code: x\n")
+    one.output.write_text(f"{steps} termination code: x\n")
     with pytest.raises(TypeError):
         hooks.pytest_remex_measures(run=one)
 

@@ -45,6 +45,13 @@ from pytest_remex.pytest_plugin.stages import COLLECTED, in_order, is_imported
 from pytest_remex.pytest_plugin.variants import put_variants
 from pytest_remex.sweep import SWEEP_FILES, sweep_of
 
+_DOING = {
+    Mode.DRY: "trying",
+    Mode.PLAN: "planning",
+    Mode.SUBMIT: "preparing",
+    Mode.COLLECT: "judging",
+}
+"""What each mode does with the experiments one by one."""
 ENDED_WELL = frozenset({"passed", "completed"})
 """The outcomes that are shown as a dot in pytest's short output."""
 FROZEN_TOGETHER = 500
@@ -198,6 +205,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         if reporter := session.config.pluginmanager.get_plugin("terminalreporter"):
             shown = ReportsNotShown(reporter.stats)
             session.config.pluginmanager.register(shown, "remex-reports")
+            _show_progress(session)
         path = session.config.option.remex_json
         if path is not None and not judges_for_another(session.config):
             from pytest_remex.pytest_plugin.facts import FactsFile  # noqa: PLC0415 - few ask for it
@@ -206,6 +214,16 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             session.config.pluginmanager.register(facts, "remex-facts")
         _freeze()
         session.config.pluginmanager.register(PeriodicFreeze(), "remex-freeze")
+
+
+def _show_progress(session: pytest.Session) -> None:
+    """Let a large grid's progress be seen, unless another process shows it."""
+    from pytest_remex.pytest_plugin.terminal import ItemsProgress  # noqa: PLC0415 - Rich
+
+    if not judges_for_another(session.config):
+        doing = _DOING.get(options.mode(session.config), "looking at")
+        progress = ItemsProgress(session, doing)
+        session.config.pluginmanager.register(progress, "remex-progress")
 
 
 def _put_in_order(session: pytest.Session) -> None:

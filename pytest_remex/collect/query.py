@@ -10,7 +10,7 @@ from pytest_remex.collect.sync import share
 from pytest_remex.common.jobs import RELEASED_AGAIN, Job, JobState
 from pytest_remex.common.parts import RunJob
 from pytest_remex.common.protocol import Query, RunState
-from pytest_remex.display import counted
+from pytest_remex.display import Progress, counted, show_nothing
 from pytest_remex.errors import RemexError
 from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun
@@ -31,6 +31,8 @@ class QueryOptions:
     """Release jobs that are held despite a recorded release, unless their script asks for that."""
     explain: bool = True
     """Query the upstreams of jobs that were cancelled before they started: one may have failed."""
+    progress: Progress = show_nothing
+    """Called with the number of jobs whose state is known."""
 
 
 def recorded_jobs(runs: Iterable[RecordedRun]) -> dict[str, Job]:
@@ -127,9 +129,13 @@ def _query_remote(
         cancel_orphans=True,
         certain=options.certain,
     )
+    known = 0
+    options.progress("asking about jobs", known, len(runs))
     for event in connection.ask(request):
         if isinstance(event, RunState):
             jobs[event.directory] = event.job
+            known += 1
+            options.progress("asking about jobs", known, len(runs))
     return jobs
 
 

@@ -34,6 +34,7 @@ from pytest_remex.pytest_plugin.items import (
     experiments,
     failing_plainly,
     is_experiment,
+    stopped_after,
     sweep_for,
 )
 from pytest_remex.pytest_plugin.judging import Collect, Judging
@@ -195,7 +196,8 @@ class CollectMode(RecordedRunsMode):
             self._terminal.say(f"upstream, not judged: {where}")
         for state, count in sorted(self._pending().items()):
             self._terminal.say(f"{count} {state}", yellow=True)
-        if next_command := self._next_command(failed=bool(failed)):
+        stopped = stopped_after(len(self._judging.judges), self._session)
+        if next_command := stopped or self._next_command(failed=bool(failed)):
             self._terminal.say_next(next_command)
         self._terminal.summary("remex collect")
 

@@ -40,6 +40,8 @@ from pytest_remex.pytest_plugin.items import (
     places_of,
     say,
     skip,
+    stopped_after,
+    was_stopped,
 )
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.preparation import PreparingMode
@@ -111,7 +113,7 @@ class DryRun(PreparingMode):
         """Check the remotes, and remove the scratch checkouts, after the last fixture."""
         self._workspaces.close()
         try:
-            if self._settings.mode is Mode.PLAN:
+            if self._settings.mode is Mode.PLAN and not was_stopped(session):
                 self._look_at_remotes()
         finally:
             self._connections.close()
@@ -120,7 +122,7 @@ class DryRun(PreparingMode):
 
     def pytest_terminal_summary(self) -> None:
         """Show the plan."""
-        if self._settings.mode is Mode.PLAN:
+        if self._settings.mode is Mode.PLAN and not was_stopped(self._session):
             self._show_diffs()
             for line in tree(self._planned):
                 self._terminal.say(line)
@@ -137,7 +139,8 @@ class DryRun(PreparingMode):
                 self._terminal.say(f"submit would be refused: {refusal}", red=True)
         if self._copies:
             self._terminal.say(f"patched checkouts: {self._copies.folder}")
-        self._terminal.say_next(self._next_command(), "nothing was sent")
+        stopped = stopped_after(len(self._planned), self._session)
+        self._terminal.say_next(stopped or self._next_command(), "nothing was sent")
         self._terminal.summary(f"remex {self._settings.mode}")
 
     def _look_at_remotes(self) -> None:

@@ -242,6 +242,18 @@ def failing_plainly(session: pytest.Session | None = None) -> Iterator[None]:
         fail(str(error))
 
 
+def was_stopped(session: pytest.Session) -> bool:
+    """Return whether a run ended before its last item, by Ctrl-C or an error about all items."""
+    return session.exitstatus == pytest.ExitCode.INTERRUPTED
+
+
+def stopped_after(done: int, session: pytest.Session) -> str:
+    """Return what to do after a run that was stopped; empty if it was not."""
+    total = len(session.items)
+    text = f"the same command again (stopped after {done} of {total} experiments)"
+    return text if was_stopped(session) else ""
+
+
 def skip(why: str) -> NoReturn:
     """Skip the item; pytest shows the sweep's location, not this line."""
     raise pytest.skip.Exception(clean(why), _use_item_location=True)

@@ -16,6 +16,7 @@ from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.poll import Pace, poll
 from pytest_remex.collect.sync import may_hold_records, sync
 from pytest_remex.common.jobs import Job
+from pytest_remex.display import Progress, show_nothing
 from pytest_remex.errors import RecordError, RemoteError
 from pytest_remex.model import Config, Remote, Repo, Sweep
 from pytest_remex.point_ids import with_full_id
@@ -127,9 +128,11 @@ class RecordedRunsMode:
         hooks = GuardedHooks(self._config.hook, self._terminal.note)
         hooks.call("pytest_remex_ended", jobs=jobs)
 
-    def _polled(self, runs: Sequence[RecordedRun]) -> Iterator[Mapping[str, Job]]:
+    def _polled(
+        self, runs: Sequence[RecordedRun], progress: Progress = show_nothing
+    ) -> Iterator[Mapping[str, Job]]:
         """Query runs, repeatedly if the user waits for them."""
-        pace = Pace(self._settings.wait, self._settings.poll, self._terminal.announce)
+        pace = Pace(self._settings.wait, self._settings.poll, self._terminal.announce, progress)
         return poll(runs, self._connections, pace)
 
     def _learn(self, repo: Repo, remote: Remote) -> KnownThere:

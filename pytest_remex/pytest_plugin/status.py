@@ -20,7 +20,13 @@ from pytest_remex.errors import RemoteError
 from pytest_remex.experiment import Run
 from pytest_remex.pytest_plugin.board import ROWS, Board, BoardRow, lines_around
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
-from pytest_remex.pytest_plugin.items import experiment_of, skip, sweep_for, variant_of
+from pytest_remex.pytest_plugin.items import (
+    experiment_of,
+    skip,
+    sweep_for,
+    variant_of,
+    was_stopped,
+)
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.selection import NOT_ENDED, LookingMode
 from pytest_remex.records.index import RecordedRun
@@ -66,6 +72,8 @@ class StatusMode(LookingMode):
         self._terminal.summary(f"remex {self._settings.mode}")
 
     def _next_command(self, rows: Sequence[BoardRow]) -> str:
+        if not rows and was_stopped(self._session):
+            return "the same command again: stopped before the states were known"
         states = [row.job.state for row in rows]
         if any(state.live for state in states):
             return "--remex-status --remex-wait waits until all have ended"
@@ -80,8 +88,9 @@ class StatusMode(LookingMode):
         runs = {**runs, **self._upstreams(runs)}
         self._runs |= runs
         if self._settings.wait is None:
-            for jobs in self._polled(list(runs.values())):
-                self._look(jobs)
+            with self._terminal.progress() as progress:
+                for jobs in self._polled(list(runs.values()), progress):
+                    self._look(jobs)
             return
         try:
             self._wait(list(runs.values()))

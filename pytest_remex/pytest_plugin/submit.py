@@ -46,6 +46,7 @@ from pytest_remex.pytest_plugin.items import (
     say,
     set_word,
     skip,
+    stopped_after,
 )
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.preparation import PreparingMode
@@ -216,7 +217,10 @@ class SubmitMode(PreparingMode):
         """Say what was submitted, what was not, and what to do next."""
         self._say_sent()
         self._say_left()
-        self._terminal.say_next(self._next_command())
+        sent = self._submitter.count(State.SUBMITTED)
+        is_fault = self._submitter.fault is not None
+        stopped = "" if is_fault else stopped_after(sent, self._session)
+        self._terminal.say_next(stopped or self._next_command())
         self._terminal.summary("remex submit")
 
     def progress(self) -> AbstractContextManager[Progress]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from datetime import datetime
+from contextlib import ExitStack, contextmanager, nullcontext
+from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from textwrap import TextWrapper
 from typing import TYPE_CHECKING
@@ -17,7 +19,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBars
 
-from pytest_remex.display import Progress, ask_at_terminal, clean, show_nothing
+from pytest_remex.display import Progress, ask_at_terminal, clean
 from pytest_remex.model import Remote
 from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.anchor import Anchor, anchor_of
@@ -25,6 +27,42 @@ from pytest_remex.pytest_plugin.items import Markup
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+
+
+AT_A_TERMINAL, IN_A_LOG = 10.0, 60.0
+"""Seconds between two lines on the progress of something."""
+
+
+class ProgressLines:
+    """Lines on how far something is and how long the rest will take; none if it is over soon.
+
+    Args:
+        write: Writes a line.
+        pause: Seconds from the beginning of a phase to its first line, and between its lines.
+
+    """
+
+    def __init__(self, write: Callable[[str], None], pause: float) -> None:
+        self._write = write
+        self._pause = pause
+        self._phase = ""
+        self._begun = self._next = 0.0
+        self._from = 0
+
+    def tell(self, phase: str, done: int, total: int, detail: str = "") -> None:
+        """Take note of a phase's progress, and write a line if one is due."""
+        now = time.monotonic()
+        if phase != self._phase:
+            self._phase, self._from = phase, done
+            self._begun, self._next = now, now + self._pause
+        if now < self._next:
+            return
+        self._next = now + self._pause
+        parts = [f"{phase} {done} of {total}", *([detail] if detail else [])]
+        if done > self._from:
+            seconds = (now - self._begun) / (done - self._from) * (total - done)
+            parts.append(f"{timedelta(seconds=round(seconds))} left")
+        self._write(", ".join(parts))
 
 
 class Terminal:
@@ -115,30 +153,35 @@ class Terminal:
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:
-        """Show the progress of a phase, if there is a terminal."""
+        """Show the progress of a phase: bars on a terminal, elsewhere a line a minute."""
         if not self._is_interactive():
-            yield show_nothing
+            yield ProgressLines(self.log, IN_A_LOG).tell
             return
-        with (
-            self._between_letters(),
-            ProgressBars(
-                TextColumn("remex: {task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[detail]}"),
-                TimeRemainingColumn(),
-                console=Console(file=sys.stdout),
-                transient=True,
-            ) as bars,
-        ):
+        with ExitStack() as stack:
             tasks: dict[str, TaskID] = {}
+
+            def start() -> ProgressBars:
+                stack.enter_context(self._between_letters())
+                return stack.enter_context(_bars())
+
+            bars = cache(start)  # not before there is something to show: a login may ask first
 
             def show(phase: str, done: int, total: int, detail: str = "") -> None:
                 if phase not in tasks:
-                    tasks[phase] = bars.add_task(phase, total=total, detail=detail)
-                bars.update(tasks[phase], completed=done, total=total, detail=detail)
+                    tasks[phase] = bars().add_task(phase, total=total, detail=detail)
+                bars().update(tasks[phase], completed=done, total=total, detail=detail)
 
             yield show
+
+    def progress_of_items(self) -> Progress:
+        """Return what writes lines between those of the items, every few seconds."""
+        pause = AT_A_TERMINAL if self._is_interactive() else IN_A_LOG
+        return ProgressLines(self._write_between, pause).tell
+
+    def _write_between(self, text: str) -> None:
+        with self._between_letters():
+            sys.stdout.write(f"{datetime.now().astimezone():%H:%M:%S} remex: {text}\n")
+            sys.stdout.flush()
 
     def console(self) -> Console:
         """Return a rich console on the terminal; use it while the capture is suspended."""
@@ -185,3 +228,38 @@ class Terminal:
         # sys.stdout is pytest's capture here; only its reporter knows the real output
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         return reporter is not None and bool(reporter.isatty)
+
+
+class ItemsProgress:
+    """A plugin that says how many of a large grid's experiments are done, and the time left.
+
+    Args:
+        session: The pytest run.
+        doing: What is done with them, such as "judging".
+
+    """
+
+    def __init__(self, session: pytest.Session, doing: str) -> None:
+        self._session = session
+        self._doing = doing
+        self._done = 0
+        self._tell = Terminal(session.config).progress_of_items()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self) -> None:
+        """Say so before an item, if it is time; the first one connects, so it does not count."""
+        if self._done:
+            self._tell(self._doing, self._done, len(self._session.items))
+        self._done += 1
+
+
+def _bars() -> ProgressBars:
+    return ProgressBars(
+        TextColumn("remex: {task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[detail]}"),
+        TimeRemainingColumn(),
+        console=Console(file=sys.stdout),
+        transient=True,
+    )

@@ -213,3 +213,37 @@ def test_two_at_once(project):
     running.communicate(timeout=60)
     assert running.returncode == 0
     ran_once(project)
+
+
+SLEEPY = """
+import pathlib
+import time
+
+from pytest_remex import sweep
+
+@sweep({"a": [*range(50)]})
+def grid(experiment):
+    (experiment.path / "input.txt").write_text(f"a = {experiment.config['a']}\\n")
+    if experiment.config["a"] == 10:
+        pathlib.Path(__file__).with_name("in-flight").touch()
+        time.sleep(60)
+    yield
+"""
+
+
+def test_interrupted_plan(project):
+    """Ctrl-C in a plan says in one line how far it came and what is next, and leaves nothing."""
+    project.sweeps(SLEEPY)
+    refs = project.refs()
+    running = project.start("--remex-plan")
+    end = time.monotonic() + 30
+    while not (project.path / "in-flight").exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    printed = running.communicate(timeout=60)[0]
+    line = "nothing was sent: the same command again (stopped after 10 of 50 experiments)"
+    assert line in printed.splitlines()
+    assert "asks for" not in printed
+    assert project.refs() == refs
+    assert not any((project.path / ".git" / "worktrees").glob("*"))

@@ -95,7 +95,7 @@ def _plan(site: Loopback, count: int) -> float:
 
 
 def _disk(site: Loopback) -> float:
-    """Submit runs that share the data; give their disk over that of one checkout."""
+    """Submit runs that share the data; return their disk over that of one checkout."""
     share(site, (DATA,))
     write_sweep(site.project.repository, SHARING)
     ran = site.pytest("--remex-submit", "--remex-array")

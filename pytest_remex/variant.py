@@ -1,7 +1,7 @@
-"""Which variant of a grid is asked for: as its sweeps say, on another base, or on another remote.
+"""Variants of a grid: the same sweeps on another base (--remex-base) or remote (--remex-remote).
 
-A run belongs to the variant that it was launched for, and appears with no other one, except where
-both make the same experiment. Each variant has tables, links and a report of its own.
+A run belongs to the variant that it was launched for. It appears with another one only if both make
+the same experiment. Each variant has tables, links and a report of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pytest_remex.names import safe_folder
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A variant of a grid; without values it is the grid as its sweeps say, which is false.
+    """A variant of a grid. Without values it is `GRID`, the grid as its sweeps say, which is false.
 
     Args:
         base: The branch, tag or commit that replaces `branch` of every sweep, as written.
@@ -30,16 +30,16 @@ class Variant:
     remote: str = ""
 
     def __bool__(self) -> bool:
-        """Return whether it is another grid than the one that the sweeps describe."""
+        """Return whether the command line replaces what the sweeps say."""
         return self != GRID
 
     def branch_of(self, branch: str) -> str:
-        """Return the base of a sweep that names another one itself."""
+        """Return the base for a sweep whose own one is `branch`."""
         return self.base or branch
 
     @property
     def texts(self) -> str:
-        """All that it names, for a check of what may be shown."""
+        """Its values as one text, for a check that they can be shown."""
         return self.base + self.remote
 
     @property
@@ -58,7 +58,7 @@ class Variant:
 
     @property
     def options(self) -> str:
-        """The options that ask for it; empty for the grid itself."""
+        """The options of the command line for it; empty for the grid itself."""
         parts = [("base", self.base), ("remote", self.remote)]
         return " ".join(f"--remex-{name}={value}" for name, value in parts if value)
 

@@ -62,7 +62,7 @@ def adopt(connection: Connection, launches: Path, known: Iterable[str]) -> list[
 
 
 @dataclass(frozen=True, slots=True)
-class CommitsThere:
+class RemoteCommits:
     """The commits that only the clones of remotes have: see `patches`.
 
     `met` are the remotes that answered before; no other is asked.

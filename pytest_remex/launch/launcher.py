@@ -10,7 +10,7 @@ from functools import partial
 from filelock import FileLock, Timeout
 
 from pytest_remex import names
-from pytest_remex.collect.found_runs import CommitsThere
+from pytest_remex.collect.found_runs import RemoteCommits
 from pytest_remex.collect.query import release_again
 from pytest_remex.collect.sync import sync
 from pytest_remex.common.claims import TakenBy
@@ -170,8 +170,8 @@ class Launcher:
         self.recognizer = self._recognizer_of(self._index)
 
     def _recognizer_of(self, index: RunIndex) -> Recognizer:
-        there = CommitsThere(self._services.connect, self._repos)
-        return Recognizer(index, self._sweeps.have, there)
+        remote_commits = RemoteCommits(self._services.connect, self._repos)
+        return Recognizer(index, self._sweeps.have, remote_commits)
 
     def find_elsewhere(self, prepared: Prepared, repo: Repo, remote: Remote) -> EarlierRun | None:
         """Return the run of an experiment's point on an older base with different inputs."""
@@ -180,13 +180,11 @@ class Launcher:
 
     def is_recorded(self, prepared: Prepared, repo: Repo, remote: Remote) -> bool:
         """Return whether an experiment already has a run that was, or was to be, submitted."""
-        git, local = self._services.workspaces.git(repo), remote.host is None
-        return self.recognizer.find(prepared, git, local=local) is not None
+        return self._recognize(prepared, repo, remote) is not None
 
     def recipe_of(self, prepared: Prepared, repo: Repo, remote: Remote) -> int | None:
         """Return the recipe of an experiment's run; None if it has no run."""
-        git, local = self._services.workspaces.git(repo), remote.host is None
-        recorded = self.recognizer.find(prepared, git, local=local)
+        recorded = self._recognize(prepared, repo, remote)
         return None if recorded is None else recorded.run.recipe
 
     def find(self, prepared: Prepared, repo: Repo, remote: Remote) -> RecordedRun | None:
@@ -194,17 +192,19 @@ class Launcher:
 
         Raises `RecordError` if its launch record cannot be written.
         """
-        git, local = self._services.workspaces.git(repo), remote.host is None
-        recorded = self.recognizer.find(prepared, git, local=local)
-        if recorded:
-            self._found.append(recorded)
+        recorded = self._recognize(prepared, repo, remote)
         if recorded is None:
             return None
+        self._found.append(recorded)
         run, events = named_today(recorded, prepared)
         if events:
             with self._journal(recorded.record) as journal:
                 journal.write(events)
         return RecordedRun(recorded.record, run)
+
+    def _recognize(self, prepared: Prepared, repo: Repo, remote: Remote) -> RecordedRun | None:
+        git, local = self._services.workspaces.git(repo), remote.host is None
+        return self.recognizer.find(prepared, git, local=local)
 
     def prepare_continuation(
         self, recorded: RecordedRun, command: str, prepared: Prepared

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_remex.collect.found_runs import CommitsThere
+from pytest_remex.collect.found_runs import RemoteCommits
 from pytest_remex.collect.query import query
 from pytest_remex.collect.sync import may_hold_records, sync
 from pytest_remex.common.jobs import Job, JobState
@@ -175,7 +175,7 @@ class Planner:
     def _use(self, index: RunIndex) -> None:
         """Plan by the runs of an index."""
         met = {remote for _, remote in self._read} - self._unreachable
-        commits = CommitsThere(self._connect, met)
+        commits = RemoteCommits(self._connect, met)
         self._recognizer = Recognizer(index, self._sweeps.have, commits)
         self._jobs = JobStates(index, self._connect)
         for each in self._unreachable:

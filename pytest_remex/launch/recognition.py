@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from pytest_remex.collect.found_runs import CommitsThere
+from pytest_remex.collect.found_runs import RemoteCommits
 from pytest_remex.common.jobs import JobState
 from pytest_remex.common.records import Patched
 from pytest_remex.errors import RepositoryError, SweepError
@@ -51,18 +51,18 @@ class Recognizer:
 
     Args:
         index: The runs of the launch records.
-        is_there: Tells of a node id whether its sweep is there still.
-        there: The commits that are not here.
+        sweep_exists: Returns whether the sweep of a node id still exists.
+        remote_commits: The commits that only remotes have.
 
     """
 
     def __init__(
-        self, index: RunIndex, is_there: Callable[[str], bool], there: CommitsThere
+        self, index: RunIndex, sweep_exists: Callable[[str], bool], remote_commits: RemoteCommits
     ) -> None:
         self._index = index
-        self._is_there = is_there
-        self._there = there
-        self._commit_is_gone: set[str] = set()
+        self._sweep_exists = sweep_exists
+        self._remote_commits = remote_commits
+        self._missing_commits: set[str] = set()
         self._recomputed: dict[tuple[Git, Inputs], Mapping[str, Sequence[RecordedRun]]] = {}
         self._differing: dict[tuple[Git, str, str, Inputs], tuple[str, ...]] = {}
 
@@ -132,7 +132,7 @@ class Recognizer:
             if recorded.run.parameters != prepared.parameters:
                 continue
             changed = self._changed_in_chain(recorded.launch.base, prepared, repository)
-            is_unknown = recorded.run.commit.sha in self._commit_is_gone
+            is_unknown = recorded.run.commit.sha in self._missing_commits
             if not changed and not is_unknown:
                 if found is None:
                     return None
@@ -187,7 +187,7 @@ class Recognizer:
             if each.belongs_to(prepared.experiment.sweep.name, prepared.node):
                 return each
             nodes = [each.run.node, *(alias.node for alias in each.run.aliases)]
-            if handed_on is None and not any(map(self._is_there, nodes)):
+            if handed_on is None and not any(map(self._sweep_exists, nodes)):
                 handed_on = each
         return handed_on
 
@@ -229,8 +229,8 @@ class Recognizer:
         commits = [each.run.commit for each in runs]
         patches = patches_of(repository, base, commits, inputs.script)
         absent = [e for e in runs if e.run.identity is None and e.run.commit.sha not in patches]
-        patches |= self._patches_there(base, absent, inputs)
-        self._commit_is_gone.update({each.run.commit.sha for each in absent} - patches.keys())
+        patches |= self._remote_patches(base, absent, inputs)
+        self._missing_commits.update({each.run.commit.sha for each in absent} - patches.keys())
         for each in runs:
             patch: Sequence[Edit | TreeEntry] | None = patches.get(each.run.commit.sha)
             identity = each.run.identity
@@ -239,7 +239,7 @@ class Recognizer:
             if patch is not None:
                 yield each, patch
 
-    def _patches_there(
+    def _remote_patches(
         self, base: str, runs: Sequence[RecordedRun], inputs: Inputs
     ) -> dict[str, list[Edit | TreeEntry]]:
         """Return the patches of commits that only remotes have, as far as these do."""
@@ -249,7 +249,7 @@ class Recognizer:
         script = os.fsdecode(inputs.script)
         found: dict[str, list[Edit | TreeEntry]] = {}
         for remote, commits in remotes.items():
-            for sha, patched in self._there.patches(remote, base, commits, script).items():
+            for sha, patched in self._remote_commits.patches(remote, base, commits, script).items():
                 found[sha] = [_change(entry, script, patched) for entry in patched.changed]
         return found
 

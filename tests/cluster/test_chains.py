@@ -6,7 +6,7 @@ import re
 
 from support.invariants import Snapshot, assert_clean
 from support.sites import WITH_ACCOUNTING, WITH_AND_WITHOUT_ACCOUNTING
-from support.stages import let_go, mend, runs_of, write_chain
+from support.stages import let_go, let_jobs_succeed, runs_of, write_chain
 
 SHOWN = re.compile(r"sweeps\.py::(\S+) ([A-Z][A-Z ]*[A-Z])(?: job (\S+))?")
 
@@ -55,7 +55,7 @@ def test_failed_upstream_is_retried(user, cluster):
     }
     again = user.pytest("--remex-submit").well()
     assert "6 already submitted" in again
-    mend(user)
+    let_jobs_succeed(user)
     retry = states_and_jobs(user.submit("--remex-retry"))
     sent = {name for name, (word, _) in retry.items() if word == "SUBMITTED"}
     assert sent == {"birth[mass=2]", "evolve[mass=2-alpha=1.8]", "death[mass=2-alpha=1.8]"}
@@ -80,7 +80,7 @@ def test_file_that_is_not_there(user, cluster):
         states["evolve[mass=2-alpha=1.8]"] == states["death[mass=2-alpha=1.8]"] == "UPSTREAM FAILED"
     )
     assert "final.mod of main_birth" in status
-    mend(user)
+    let_jobs_succeed(user)
     retry = states_and_jobs(user.submit("--remex-retry"))
     sent = {name for name, (word, _) in retry.items() if word == "SUBMITTED"}
     assert sent == {"birth[mass=2]", "evolve[mass=2-alpha=1.8]", "death[mass=2-alpha=1.8]"}
@@ -102,7 +102,7 @@ def test_arrays(user, cluster):
     assert {states[name] for name in states if "mass=1" in name} == {"COMPLETED"}
     failed = {states[name] for name in states if "mass=2" in name and "birth" not in name}
     assert failed == {"UPSTREAM FAILED"}
-    mend(user)
+    let_jobs_succeed(user)
     user.submit("--remex-retry", "--remex-array")
     user.collect().well()
 
@@ -134,7 +134,7 @@ def test_packs(user, cluster):
     assert (
         states["evolve[mass=2-alpha=1.8]"] == states["death[mass=2-alpha=1.8]"] == "UPSTREAM FAILED"
     )
-    mend(user)
+    let_jobs_succeed(user)
     user.submit("--remex-retry", "--remex-pack=2")
     user.collect().well()
 

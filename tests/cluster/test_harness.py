@@ -120,7 +120,7 @@ def test_second_factor(tmp_path):
 
 
 def log_in(home, code):
-    """Log in with OpenSSH, which has a program ask for the code; give the exit code."""
+    """Log in with OpenSSH, which has a program ask for the code; return the exit code."""
     ask = home / "ask"
     ask.write_text(f'#!/bin/sh\necho "$1" >>"${{0%/*}}/asked"\necho {code}\n')
     ask.chmod(0o755)

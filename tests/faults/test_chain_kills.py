@@ -7,7 +7,7 @@ from support.invariants import Snapshot, assert_clean, assert_ran_once
 from support.kills import Moment, disturb, kill_agents
 from support.projects import git
 from support.proxy import Proxy
-from support.stages import let_go, mend, runs_of, write_chain
+from support.stages import let_go, let_jobs_succeed, runs_of, write_chain
 
 GROUPINGS = {"plain": (), "array": ("--remex-array",), "pack": ("--remex-pack=2",)}
 VICTIMS = ("client", "agent", "link")
@@ -66,7 +66,7 @@ def test_retry(user, cluster, proxy, chance, tally, number):
     user.submit(*GROUPINGS[grouping])
     let_go(user)
     cluster.wait()
-    mend(user)
+    let_jobs_succeed(user)
     if chance.random() < 0.5:  # else only the retry itself learns how the jobs ended
         user.pytest("--remex-status").told()
     with tally.case(f"{victim} hit while retrying a chain ({grouping})") as case:

@@ -23,7 +23,7 @@ def refused(result, *messages):
 
 
 def both(project):
-    """Plan, and submit, what must be refused; give both results."""
+    """Plan, and submit, what must be refused; return both results."""
     results = project.pytest("--remex-plan"), project.pytest("--remex-submit")
     assert project.jobs() == []
     assert not any(name.startswith("refs/remex") for name in project.refs())

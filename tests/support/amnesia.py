@@ -37,7 +37,7 @@ def forgotten(cluster: SlurmCluster, folder: Path) -> Iterator[None]:
 
 
 def occupy(cluster: SlurmCluster, jobs: Iterable[str]) -> set[str]:
-    """Let the user's other held jobs have the numbers of these; give those that they got."""
+    """Let the user's other held jobs have the numbers of these; return those that they got."""
     wanted = {job.partition("_")[0] for job in jobs}
     command = ["sbatch", "--parsable", "--hold", "--wrap=true", "--output=/dev/null"]
     got = {cluster.run(*command).strip() for _ in range(len(wanted) + 2)}

@@ -88,7 +88,7 @@ class Done:
         return self.plain()
 
     def badly(self, *words: str) -> Done:
-        """Fail unless the command failed and said these words plainly; give itself."""
+        """Fail unless the command failed and said these words plainly; return itself."""
         assert self.code not in {0, 3, 10}, self.text
         for each in words:
             assert each in self.text, self.text

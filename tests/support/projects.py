@@ -54,7 +54,7 @@ class Project:
     runs: Path
 
     def commit(self, files: dict[str, str], message: str = "change") -> str:
-        """Write files in the user's repository, commit and push them; give the sha."""
+        """Write files in the user's repository, commit and push them; return the sha."""
         for name, text in files.items():
             path = self.repository / name
             path.parent.mkdir(parents=True, exist_ok=True)

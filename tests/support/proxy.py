@@ -74,7 +74,7 @@ class Proxy:
             self._budget[direction] = count
 
     def spend(self, direction: Direction, data: bytes) -> bytes:
-        """Count what is to be forwarded now; give the part of it that the cut allows."""
+        """Count what is to be forwarded now; return the part of it that the cut allows."""
         self._flowing.wait()
         with self._lock:
             allowed = data[: int(min(len(data), self._budget[direction]))]

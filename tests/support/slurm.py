@@ -122,7 +122,7 @@ class SlurmCluster:
     def run(
         self, *command: str, cwd: Path | None = None, check: bool = True, timeout: float = 60
     ) -> str:
-        """Run a program with this cluster selected; give its output, RuntimeError if it fails."""
+        """Run a program with this cluster selected; return its output, RuntimeError if it fails."""
         result = subprocess.run(
             command,
             env=self.environment,
@@ -144,7 +144,7 @@ class SlurmCluster:
         return [_job(line) for line in lines.splitlines()]
 
     def wait(self, *ids: str, seconds: float = 30) -> dict[str, SlurmJob]:
-        """Wait until these jobs (default: all) have left the queue; give the remembered by id."""
+        """Wait until these jobs (default: all) have left the queue; return those known by id."""
         live = ["squeue", "-h", "-o", "%i", *(["-j", ",".join(ids)] if ids else [])]
         wait_until(lambda: not self.run(*live, check=False).strip(), "jobs have ended", seconds)
         return {job.id: job for job in self.jobs()}

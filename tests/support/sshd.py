@@ -115,7 +115,7 @@ class SshServer:
         (self.home / ".bashrc").write_text(rc)
 
     def client(self, home: Path, port: int | None = None, lines: str = "") -> str:
-        """Write .ssh/config and .ssh/known_hosts into a client's home; give the host's name.
+        """Write .ssh/config and .ssh/known_hosts into a client's home; return the host's name.
 
         `port` is a proxy's where there is one; `lines` are added to the host's entry. The
         plugin finds these files by HOME; OpenSSH goes by the password database: `ssh -F`.

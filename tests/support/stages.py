@@ -80,7 +80,7 @@ def let_go(user: User) -> None:
     (user.project.runs / ".go").touch()
 
 
-def mend(user: User) -> None:
+def let_jobs_succeed(user: User) -> None:
     """Let the jobs of mass 2 end well from now on."""
     (user.project.runs / ".fixed").touch()
 

@@ -1,6 +1,7 @@
 """List files in run directories by pattern, and read pieces of jobs' output.
 
-No link is followed, and nothing outside the run directory is read.
+No link is followed, except where names and sizes are asked for through links; nothing outside the
+run directory is read.
 """
 
 import fnmatch
@@ -79,7 +80,9 @@ def _outputs(path: str, run: ListedRun, request: ListOutputs) -> Outputs:
     if not _is_run_directory(path):
         return Outputs(run.directory, [], [], list(run.patterns), gone=True)
     try:
-        matches = {pattern: list(find(path, pattern)) for pattern in run.patterns}
+        matches = {
+            each: list(find(path, each, through_links=run.through_links)) for each in run.patterns
+        }
     except UnreadableError as error:
         return Outputs(run.directory, [], [], list(run.patterns), refused=str(error))
     every = {match.path: match for several in matches.values() for match in several}
@@ -115,10 +118,11 @@ def _is_run_directory(path: str) -> bool:
     return True
 
 
-def find(run: str, pattern: str) -> Iterator[Match]:
+def find(run: str, pattern: str, *, through_links: bool = False) -> Iterator[Match]:
     """Return the matches of a pattern, as in pathlib's glob; a folder matches all files below it.
 
-    Only the name itself matches `.remex`.
+    Only the name itself matches `.remex`. With `through_links`, links to files, and to folders that
+    the pattern names, count as what they lead to, but not the folders below.
 
     Raises:
         AgentError: The pattern leaves the run directory.
@@ -130,38 +134,49 @@ def find(run: str, pattern: str) -> Iterator[Match]:
         raise AgentError(
             "request", f"pattern {pattern!r} leaves the run directory; make it relative"
         )
-    yield from _match(run, "", parts)
+    yield from _match(_Search(run, through_links), "", parts)
 
 
-def _match(run: str, path: str, parts: List[str]) -> Iterator[Match]:
+class _Search(NamedTuple):
+    run: str
+    through_links: bool
+    behind_link: bool = False
+
+
+def _match(search: _Search, path: str, parts: List[str]) -> Iterator[Match]:
+    full = os.path.join(search.run, path)
     try:
-        about = os.lstat(os.path.join(run, path))
+        about = os.lstat(full)
+        if stat.S_ISLNK(about.st_mode) and search.through_links and "**" not in parts:
+            target = os.stat(full)
+            if stat.S_ISDIR(target.st_mode) if parts else stat.S_ISREG(target.st_mode):
+                search, about = search._replace(behind_link=True), target
     except OSError:
         return
     if stat.S_ISLNK(about.st_mode):
         yield Match(path, link=True, size=about.st_size, mtime_ns=about.st_mtime_ns)
-    elif stat.S_ISDIR(about.st_mode):
-        yield from _match_below(run, path, parts or ["**"])
+    elif stat.S_ISDIR(about.st_mode) and (parts or not search.behind_link):
+        yield from _match_below(search, path, parts or ["**"])
     elif stat.S_ISREG(about.st_mode) and parts in ([], ["**"]):
         yield Match(path, link=False, size=about.st_size, mtime_ns=about.st_mtime_ns)
 
 
-def _match_below(run: str, path: str, parts: List[str]) -> Iterator[Match]:
+def _match_below(search: _Search, path: str, parts: List[str]) -> Iterator[Match]:
     if is_too_deep(path):
-        inside = os.path.join(run, path.partition("/")[0])
+        inside = os.path.join(search.run, path.partition("/")[0])
         raise UnreadableError(inside, _TOO_DEEP)
     head, rest = parts[0], parts[1:]
     if head == "**":
         if rest:
-            yield from _match_below(run, path, rest)
-        for name in _names(run, path):
-            yield from _match(run, os.path.join(path, name), parts)
+            yield from _match_below(search, path, rest)
+        for name in _names(search.run, path):
+            yield from _match(search, os.path.join(path, name), parts)
     elif _MAGIC.isdisjoint(head):
-        yield from _match(run, os.path.join(path, head), rest)
+        yield from _match(search, os.path.join(path, head), rest)
     else:
-        for name in _names(run, path):
+        for name in _names(search.run, path):
             if fnmatch.fnmatchcase(name, head):
-                yield from _match(run, os.path.join(path, name), rest)
+                yield from _match(search, os.path.join(path, name), rest)
 
 
 def _names(run: str, path: str) -> List[str]:

@@ -157,7 +157,12 @@ class RemovableRun(NamedTuple):
 
 
 class ListedRun(NamedTuple):
-    """A run whose outputs are to be listed, by glob patterns relative to its run directory."""
+    """A run whose outputs are to be listed, by glob patterns relative to its run directory.
+
+    With `through_links`, names and sizes are also listed in folders that are links, as a job of
+    the run would find them; nothing is read or fetched through them.
+    """
 
     directory: str
     patterns: List[str]
+    through_links: bool = False

@@ -101,7 +101,7 @@ def list_files(
     for each in runs:
         probe = probes.get(each.run.directory)
         if isinstance(probe, ContinueProbe):
-            listed = ListedRun(each.run.directory, list(probe.patterns))
+            listed = ListedRun(each.run.directory, list(probe.patterns), through_links=True)
             wanted.setdefault(each.launch.remote, []).append(listed)
     found: dict[str, Listing] = {}
     for remote, group in wanted.items():

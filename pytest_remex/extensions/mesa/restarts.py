@@ -30,6 +30,8 @@ _SKIPS = re.compile(r"(?:-[fes]|test\s+-[fes])\s+[\"']?\S+\.mod\b")
 _DEFAULT = re.compile(r"REMEX_COMMAND:-([^}\n]+)\}")
 _SMALLEST = 0.5
 """The least size relative to the photo before: photos grow slowly; a much smaller is cut off."""
+_SMALLEST_NEWEST = 0.9
+"""The same for the newest photo, which a kill may have cut off; the one before costs little."""
 _LOOKS = re.compile(r"\bphoto_dir\w*=[\"']?(?:\./)?([\w.][^\s\"';$]*)")
 _BOTH = ("1", "2")
 _COMMAND = b"REMEX_COMMAND"
@@ -131,6 +133,8 @@ def obstacle(work: WorkDirectory) -> str:
         return ""
     if not work.takes_command:
         return _NOT_TAKEN
+    if work.shared:
+        return _shared(work.shared)
     if looks := _looks_elsewhere(work.texts["re"], work.folders):
         return f"{_wrong_folder(looks, work.folders)}: set its photo_directory to that"
     running = _running(work.texts)
@@ -147,13 +151,17 @@ def newest_photo(
     photos: dict[str, dict[str, RunFile]] = {}
     broken: set[str] = set()
     sizes: dict[str, int] = {}
-    for file in sorted(files, key=lambda file: (file.modified, file.path)):
-        folder, _, name = file.path.rpartition("/")
-        match = _PHOTO.fullmatch(name)
-        if not match or folder not in folders:
-            continue
+    found = [
+        (file, match)
+        for file in sorted(files, key=lambda file: (file.modified, file.path))
+        if file.path.rpartition("/")[0] in folders
+        and (match := _PHOTO.fullmatch(file.path.rpartition("/")[2]))
+    ]
+    newest = found[-1][1][2] if found else ""
+    for file, match in found:
         star = match[1] or ""
-        if name not in log.saved and file.size < _SMALLEST * sizes.get(star, 0):
+        smallest = _SMALLEST_NEWEST if match[2] == newest else _SMALLEST
+        if match[0] not in log.saved and file.size < smallest * sizes.get(star, 0):
             broken.add(match[2])
             continue
         sizes[star] = file.size
@@ -194,6 +202,8 @@ def restart_of(run: Run, files: Sequence[RunFile] | None, memo: object) -> Resta
         return find_restart(None, {}, log) if log.photo else None
     if not memo.takes_command:
         return _afresh(_NOT_TAKEN)
+    if memo.shared:
+        return _afresh(_shared(memo.shared))
     listed = files is not None and all(map(_is_inside, memo.folders))
     new = [each for each in files or () if not memo.has(each)] if listed else None
     how = find_restart(new, memo.texts, log, memo.folders, memo.stars)
@@ -211,6 +221,8 @@ class WorkDirectory:
     """Its photo folders."""
     listed: tuple[str, ...]
     """The photo folders, and the folder where `re` looks, that are in the work directory."""
+    shared: str
+    """A photo folder that is committed as a link to a place that all runs share; else ""."""
     stars: tuple[str, ...]
     """Which stars of a binary MESA evolves: the other is a point mass, without photos."""
     not_executable: tuple[str, ...]
@@ -235,13 +247,15 @@ class WorkDirectory:
         folders = photo_folders(config)
         looks = _looks_elsewhere(texts.get("re", ""), folders)
         inside = [name for name in (*folders, looks) if name and _is_inside(name)]
-        photos = [path for name in inside for path in _files(top / name)]
+        shared = [name for name in inside if not _stays(top / name, top)]
+        photos = [path for name in inside if name not in shared for path in _files(top / name)]
         known = [*filter(lambda path: _PHOTO.fullmatch(path.name), photos), *top.glob(_MODELS)]
         committed = {(str(path.relative_to(top)), path.stat().st_size) for path in known}
         return cls(
             texts=texts,
             folders=tuple(folders),
             listed=tuple(inside),
+            shared=next(iter(shared), ""),
             stars=_evolved(config),
             not_executable=tuple(
                 name for name in _RESTARTING if name in texts and not os.access(top / name, os.X_OK)
@@ -268,6 +282,18 @@ def _head(path: Path) -> bytes:
 
 def _is_inside(folder: str) -> bool:
     return not folder.startswith("/") and ".." not in folder.split("/")
+
+
+def _stays(path: Path, top: Path) -> bool:
+    """Return whether a path, with the links in it, is in the work directory."""
+    return path.resolve().is_relative_to(top.resolve())
+
+
+def _shared(folder: str) -> str:
+    return (
+        f"{folder} is committed as a link to a folder that all runs would share: let the job make "
+        f"the link, to a folder of its own"
+    )
 
 
 def _afresh(reason: str) -> Restart:

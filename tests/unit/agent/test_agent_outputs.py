@@ -25,9 +25,9 @@ def run(tmp_path):
     return folder
 
 
-def ask(agent, run, *patterns):
+def ask(agent, run, *patterns, through_links=False):
     """Ask for one run directory's outputs."""
-    listed = [ListedRun(run.name, list(patterns))]
+    listed = [ListedRun(run.name, list(patterns), through_links)]
     (outputs,) = agent.ask(ListOutputs(str(run.parent), listed))
     return outputs
 
@@ -173,3 +173,30 @@ def test_folders_without_end(agent, run):
     assert names(ask(agent, run, "*.out")) == ["a.out"]
     (log,) = agent.ask(ReadLogs(str(run.parent), [LogPart(run.name, "**/none.out", -10, 10)]))
     assert "nested deeper than 100" in log.refused
+
+
+def test_through_links(agent, run):
+    """On request, names and sizes are listed in folders that are links, but not all below them."""
+    (run / "way_out" / "deep").mkdir()
+    (run / "way_out" / "deep" / "more").write_text("x")
+    (run / "lost").symlink_to(run / "nowhere")
+    (run / "all").mkdir()
+    (run / "all" / "up").symlink_to("/")
+    (run / "loop").symlink_to("loop")
+
+    def listed(*patterns):
+        return ask(agent, run, *patterns, through_links=True)
+
+    assert names(listed("way_out/*")) == ["way_out/secret"]
+    assert listed("way_out/*").files[0].size == 1
+    assert names(listed("way_out/deep/*")) == ["way_out/deep/more"]
+    assert names(listed("way_out/secret")) == ["way_out/secret"]
+    assert names(listed("LOGS/*")) == [
+        "LOGS/deep/x",
+        "LOGS/history.data",
+        "LOGS/link",
+        "LOGS/p1.data",
+    ]
+    for nothing in ("way_out", "way_out/**", "lost", "lost/*", "all/*", "loop/*", "**/secret"):
+        assert names(listed(nothing)) == []
+    assert names(ask(agent, run, "way_out/*")) == []

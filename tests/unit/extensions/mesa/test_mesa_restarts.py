@@ -53,6 +53,25 @@ def test_half_a_photo_is_none():
     assert find_restart(files, {"re": RE}, saved).photo == "x150"
 
 
+@pytest.mark.parametrize(
+    ("sizes", "photo"),
+    [
+        ((900, 1000, 600), "x100"),  # the newest may be cut off: the one before costs little
+        ((900, 1000, 0), "x100"),
+        ((900, 1000, 950), "x150"),
+        ((900, 600, 610), "x150"),  # a smaller star, whose photos are small from then on
+    ],
+)
+def test_the_newest_photo_may_be_cut_off(sizes, photo):
+    """Photos change in size slowly; only the newest one can have been cut off by the kill."""
+    names = ("x050", "x100", "x150")
+    files = [
+        RunFile(f"photos/{name}", size, at)
+        for at, (name, size) in enumerate(zip(names, sizes, strict=True))
+    ]
+    assert find_restart(files, {"re": RE}).photo == photo
+
+
 def test_a_binary_s_photo_has_all_its_files():
     """`b_`, `1_` and `2_` together are the photo that `re` takes by its plain name."""
     files = listing("1_x050", "2_x050", "b_x050", "1_x100", "2_x100", "b_x100")
@@ -223,6 +242,20 @@ def test_photos_outside_the_run_directory_are_not_listed(work):
     assert probe_of(Experiment(Sweep("tams"), "id", {}, {}, path)).patterns == ("*.mod",)
     log = " save /scratch/photos/x100 for model 100\n"
     assert of(path, [], log).command == ("./re", "x100")
+
+
+def test_a_committed_link_is_not_the_run_s_own(work, tmp_path_factory):
+    """Photos behind a committed link may be another run's; one inside the run directory is not."""
+    path, elsewhere = work(), tmp_path_factory.mktemp("scratch")
+    (elsewhere / "x900").write_text("another star")
+    (path / "photos").symlink_to(elsewhere)
+    how = of(path, listing("x900"))
+    assert how.command == ()
+    assert "photos is committed as a link to a folder that all runs would share" in how.reason
+    (path / "photos").unlink()
+    (path / "photos").symlink_to("own")
+    (path / "own").mkdir()
+    assert of(path, listing("x100")).command == ("./re", "x100")
 
 
 def test_a_point_mass_has_no_photos(work):

@@ -28,7 +28,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pytest_remex.collect.fetch import FetchOptions, fetch_outputs
 from pytest_remex.collect.hooks import GuardedHooks
@@ -42,18 +42,18 @@ from pytest_remex.collect.runs import (
 )
 from pytest_remex.collect.sync import sync
 from pytest_remex.display import ask_at_terminal, show_nothing
-from pytest_remex.errors import RemexError, first_line
+from pytest_remex.errors import RemexError, SweepError, first_line
 from pytest_remex.io import prepare_output_folder
+from pytest_remex.launch.continuation import FailedProbe, probe_of
 from pytest_remex.launch.listener import QuietListener
-from pytest_remex.launch.options import Folders, LaunchOptions
-from pytest_remex.launch.outcomes import Candidate, State
-from pytest_remex.launch.preparation import prepare, rules_of, run_patch, warnings_of
+from pytest_remex.launch.options import Folders, LaunchOptions, Resubmit
+from pytest_remex.launch.outcomes import Candidate, State, unjudged_text
 from pytest_remex.launch.submitter import Submitter
-from pytest_remex.model import CONTROL, Config, Remote, Repo, Scalar, Sweep
-from pytest_remex.point_ids import point_id
+from pytest_remex.launch.sweep_calls import SweepCalls, SweepPoint
+from pytest_remex.model import Config, Remote, Repo, Scalar, Sweep
 from pytest_remex.records.added import added_to, points_with_added
 from pytest_remex.records.index import RecordedRun, RunIndex
-from pytest_remex.repo.workspace import Named, Prepared, Workspace, Workspaces
+from pytest_remex.repo.workspace import Prepared, Workspace, Workspaces
 from pytest_remex.sweep import expand, sweep_of
 from pytest_remex.sweep_file import SweepFunction, call_of, experiment_at, sweep_functions
 from pytest_remex.tables.publish import Published, publish
@@ -64,6 +64,9 @@ from pytest_remex.variant import GRID
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pluggy
+
+    from pytest_remex.hookspecs import ContinueProbe
 
 __all__ = ["SubmittedJob", "collect", "submit"]
 
@@ -95,12 +98,13 @@ def submit(  # noqa: PLR0913 - the contract with users
     yes: bool = False,
     new_base: bool = False,
     note: str = "",
+    retry: Literal["", "failed", "check"] = "",
+    plugins: Iterable[object] = (),
 ) -> list[SubmittedJob]:
     """Submit the experiments of a sweep file, as `pytest --remex-submit` does, without pytest.
 
-    Submitting twice is safe: an experiment that already has a run does not get another one. Nothing
-    is retried, so only the first of a sweep's recipes is used; to retry, use `pytest --remex-submit
-    --remex-retry`. Sweep functions can have the arguments `experiment`, `repo` and `remote`;
+    Submitting twice is safe: an experiment that already has a run does not get another one, unless
+    `retry` asks for it. Sweep functions can have the arguments `experiment`, `repo` and `remote`;
     conftest.py is not read.
 
     Args:
@@ -113,12 +117,17 @@ def submit(  # noqa: PLR0913 - the contract with users
         new_base: Also submit experiments that have a run on another base, if inputs have changed
             since; otherwise the job of that run is returned, with a warning.
         note: The reason for the launch; stored in the launch record, the results and the report.
+        retry: Also submit again what `--remex-retry` would: with `failed`, experiments whose job
+            failed, by the sweep's next recipe if it has several; with `check`, also those that
+            completed and failed their check in the last collect.
+        plugins: Modules and objects with `pytest_remex_*` hooks, which are told of the jobs, and
+            say how runs continue whose job was ended early; without them those start over.
 
     Returns:
         The jobs, in the order of the file and of each sweep's grid.
 
     Raises:
-        SweepError: A sweep cannot be used as written, or there is no sweep of a name.
+        SweepError: A sweep or an argument cannot be used as written, or a sweep is not in the file.
         RemexError: An experiment could not be submitted; earlier ones may have been. Call it again
             for the others.
 
@@ -126,25 +135,32 @@ def submit(  # noqa: PLR0913 - the contract with users
         >>> submit("sweeps.py", repo=Repo("."), remote=Remote(None, runs="~/runs"))
     """
     path, folder = Path(sweep_file).absolute(), Path(output).expanduser().absolute()
+    if retry not in {"", Resubmit.FAILED, Resubmit.CHECK}:
+        raise SweepError(f"retry={retry!r} is not known: write 'failed' or 'check'")
+    resubmit = Resubmit(retry) if retry else Resubmit.NEVER
+    hooks = GuardedHooks(hooks_of(plugins), _warn)
     with sweep_functions(path, names, complete=True) as functions:
         sweeps = [(function, sweep) for function in functions if (sweep := sweep_of(function))]
-        target = _Target(path, repo, remote, [sweep.script for _, sweep in sweeps])
-        points = [(f, sweep, point) for f, sweep in sweeps for point in expand(sweep)]
+        points = [SweepPoint(f, sweep, point) for f, sweep in sweeps for point in expand(sweep)]
         prepare_output_folder(folder)
-        options = LaunchOptions(confirm=None if yes else CONFIRM, new_base=new_base, note=note)
-        with _submitter(folder, target, options) as (submitter, workspaces):
+        options = LaunchOptions(
+            resubmit=resubmit, confirm=None if yes else CONFIRM, new_base=new_base, note=note
+        )
+        with _submitter(repo, folder, options, hooks) as (submitter, workspaces):
             for fault in submitter.read_records(repo, remote):
                 _warn(fault)
             submitter.expect(len(points))
+            scripts = [sweep.script for _, sweep in sweeps]
+            calls = SweepCalls(path, repo, remote, scripts, workspaces, _warn)
             candidates: list[Candidate] = []
-            known: dict[str, Prepared] = {}
             for each in points:
-                prepared = _prepared(each, target, workspaces, known)
-                candidates.append(submitter.add(prepared, repo, remote))
+                candidates.append(_add(each, calls, submitter, hooks.relay if retry else None))
                 submitter.advance(last=False)
             submitter.advance(last=True)
         for message in submitter.moved():
             _warn(message)
+        if unjudged := submitter.count(State.UNJUDGED):
+            _warn(unjudged_text(unjudged))
     _raise_for_failed(submitter, candidates)
     return [_job(each) for each in candidates]
 
@@ -211,25 +227,14 @@ def collect(  # noqa: PLR0913 - the contract with users
         return {each.sweep: _frame(each) for each in publish(judged, target, hooks)}
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """A file's sweeps, their repository, and the remote that they run on."""
-
-    path: Path
-    repo: Repo
-    remote: Remote
-    scripts: Sequence[str]
-    """The batch scripts of all sweeps in the file."""
-
-
 @contextmanager
 def _submitter(
-    output: Path, target: _Target, options: LaunchOptions
+    repo: Repo, output: Path, options: LaunchOptions, hooks: GuardedHooks
 ) -> Iterator[tuple[Submitter, Workspaces]]:
     workspaces = Workspaces(kept=True)
     connections = Connections(ask_at_terminal, _warn)
-    folders = Folders(output / "launches", output / "runs", target.repo.path.resolve())
-    submitter = Submitter(workspaces, connections, folders, options, QuietListener())
+    folders = Folders(output / "launches", output / "runs", repo.path.resolve())
+    submitter = Submitter(workspaces, connections, folders, options, QuietListener(hooks))
     try:
         yield submitter, workspaces
     finally:
@@ -237,41 +242,20 @@ def _submitter(
             _warn(text)
 
 
-def _node(target: _Target, function: SweepFunction, point: Config) -> str:
-    """Return the node ID that pytest would use with the repository as its rootdir."""
-    top, file = target.repo.path.resolve(), target.path.resolve()
-    shown = file.relative_to(top).as_posix() if file.is_relative_to(top) else target.path.name
-    title = f"[{point_id(sweep_of(function) or Sweep(''), point)}]" if point else ""
-    return f"{shown}::{getattr(function, '__name__', '')}{title}"
+def _add(
+    at: SweepPoint, calls: SweepCalls, submitter: Submitter, hooks: pluggy.HookRelay | None
+) -> Candidate:
+    """Prepare an experiment and add it to the batch; `hooks` are asked how runs are continued."""
+    probes: list[ContinueProbe | FailedProbe] = []
 
+    def look(prepared: Prepared, _originals: Mapping[str, bytes]) -> None:
+        if hooks is not None and (probe := probe_of(hooks, prepared.experiment)):
+            probes.append(probe)
 
-def _prepared(
-    each: tuple[SweepFunction, Sweep, Config],
-    target: _Target,
-    workspaces: Workspaces,
-    known: dict[str, Prepared],
-) -> Prepared:
-    """Prepare an experiment; `known` are those prepared so far, by sweep and id."""
-    function, sweep, point = each
-    workspace = workspaces.at(target.repo, sweep.branch)
-    experiment = experiment_at(sweep, point, workspace.scratch.checkout())
-    call = call_of(function, experiment, target.repo, target.remote)
-    try:
-        run_patch(call, workspace.scratch.path)
-        call.close()
-        rules = rules_of(sweep, [target.path], target.scripts, CONTROL)
-        contents = workspaces.contents(target.repo, rules, target.remote.shared)
-        before = experiment.comes_after
-        upstream = known.get(f"{before.sweep.name}[{before.id}]") if before else None
-        node = _node(target, function, point)
-        named = Named(node, experiment, {}, upstream, remote=target.remote)
-        prepared = prepare(named, workspace, contents)
-        known[f"{sweep.name}[{experiment.id}]"] = prepared
-    finally:
-        workspace.scratch.restore()
-    for warning in warnings_of(workspaces.git(target.repo), prepared):
-        _warn(warning.text)
-    return prepared
+    repo, remote, prepared = calls.repo, calls.remote, calls.prepare(at, look)
+    last = submitter.launcher.recipe_of(prepared, repo, remote) if hooks is not None else None
+    recipes = calls.for_retry(prepared, at, last)
+    return submitter.add(prepared, repo, remote, next(iter(probes), None), recipes)
 
 
 def _raise_for_failed(submitter: Submitter, candidates: Sequence[Candidate]) -> None:

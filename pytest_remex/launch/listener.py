@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
+from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.display import Progress, show_nothing
 from pytest_remex.experiment import Experiment
 from pytest_remex.hookspecs import Continuation
-from pytest_remex.launch.continuation import EndedEarly
+from pytest_remex.launch.continuation import EndedEarly, continuation_of
 
 
 class Listener(Protocol):
@@ -32,9 +33,15 @@ class Listener(Protocol):
 
 
 class QuietListener:
-    """The listener of a script: it shows nothing, and stops where Ctrl-C came."""
+    """The listener of a script: it shows nothing, and stops where Ctrl-C came.
 
-    def __init__(self) -> None:
+    Args:
+        hooks: The hooks that are told of jobs, and asked how runs continue.
+
+    """
+
+    def __init__(self, hooks: GuardedHooks) -> None:
+        self._hooks = hooks
         self._interrupted = False
 
     def progress(self) -> AbstractContextManager[Progress]:
@@ -51,9 +58,10 @@ class QuietListener:
             raise KeyboardInterrupt
         return True
 
-    def continuation(self, _ended: EndedEarly, _experiment: Experiment) -> Continuation:
-        """Start over: extensions are not asked."""
-        return Continuation()
+    def continuation(self, ended: EndedEarly, experiment: Experiment) -> Continuation:
+        """Ask the hooks."""
+        return continuation_of(self._hooks.relay, ended, experiment)
 
     def submitted(self, launch: str, jobs: Mapping[str, str]) -> None:
-        """Do nothing."""
+        """Inform the hooks."""
+        self._hooks.call("pytest_remex_submitted", launch=launch, jobs=jobs)

@@ -23,15 +23,14 @@ echo "DATE: the first model"
 case $(cat kind) in
 nothing) ;;
 elsewhere | beside) mkdir shots; echo photo >shots/x050; sleep 0.1; echo photo >shots/x100 ;;
-linked)
+redirected)  # on a scratch disk
     there=$(dirname "$(dirname "$PWD")")/scratch-$(basename "$PWD")
     mkdir "$there"
     ln -s "$there" photos
     echo photo >photos/x050; sleep 0.1; echo photo >photos/x100 ;;
-cut)
-    mkdir photos
-    head -c 90000 /dev/zero >photos/x050; head -c 100000 /dev/zero >photos/x100; sleep 0.1
-    head -c 65536 /dev/zero >photos/x150 ;;
+single)  # the kill cuts off a photo
+    mkdir photos; echo photo >photos/x050; sleep 0.1; echo photo >photos/x100; sleep 0.1
+    echo pho >photos/x150 ;;
 old) mkdir photos; echo photo >photos/050; sleep 0.1; echo photo >photos/100 ;;
 binary)
     mkdir photos
@@ -93,7 +92,7 @@ def stars(experiment):
     assert run.read("LOGS/history.data").model_number.iloc[-1] == 200
 """
 PHOTOS = {"single": "x100", "binary": "x100", "redirected": "x100", "elsewhere": "x100",
-          "beside": "../shots/x100", "old": "100", "linked": "x100", "cut": "x100"}  # fmt: skip
+          "beside": "../shots/x100", "old": "100"}  # fmt: skip
 """The newest complete photo of each kind of run."""
 
 

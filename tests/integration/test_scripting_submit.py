@@ -1,5 +1,6 @@
 """pytest_remex.scripting.submit: a launch from a plain Python process."""
 
+import csv
 import json
 import os
 import subprocess
@@ -77,6 +78,75 @@ def test_named_sweeps(project):
     ]
     assert "no sweep 'third'" in submit(project, names=["third"])
     assert len(project.jobs()) == 3
+
+
+RECIPES = """
+from pytest_remex import sweep
+
+@sweep({"a": [1, 2, 3]}, recipes=[{}, {"step": 2}, {"step": 3}], fetch=["result.txt"])
+def grid(experiment):
+    a, step = experiment.config["a"], experiment.recipe.get("step", 1)
+    text = f"a = {a}\\nstep = {step}\\n" + ("fail\\n" if (a, step) == (2, 1) else "")
+    (experiment.path / "input.txt").write_text(text)
+    run = yield
+    assert a < 3 or step == 3, f"step {step}"
+"""
+
+
+def test_retry_with_recipes(project):
+    """What failed is submitted again, by the next recipe; `check` is for what failed its check."""
+    project.sweeps(RECIPES)
+    assert submit(project) == nodes([1, 2, 3], new=True)
+    project.wait()
+    project.pytest("--remex-collect").assert_outcomes(passed=1, failed=2)
+    assert [each[3] for each in submit(project)] == [False] * 3
+    again = submit(project, retry="failed", names=["grid"])
+    assert [each[2:] for each in again] == [["1", False], ["4", True], ["5", True]]
+    project.wait()
+    project.pytest("--remex-collect").assert_outcomes(passed=2, failed=1)
+    assert [each[2:] for each in submit(project, retry="check")][2] == ["6", True]
+    project.wait()
+    project.pytest("--remex-collect").assert_outcomes(passed=3)
+    with (project.output / "grid" / "results.csv").open(newline="") as file:
+        assert [row["recipe"] for row in csv.DictReader(file)] == ["0", "1", "2"]
+    assert [each[3] for each in submit(project, retry="check")] == [False] * 3
+    assert "retry='always' is not known: write 'failed' or 'check'" in submit(
+        project, retry="always"
+    )
+
+
+def test_a_recipe_without_effect(project):
+    """A recipe that makes the same files as the first is refused when it is to be tried."""
+    project.sweeps(RECIPES.replace("experiment.recipe.get", "{}.get"))
+    submit(project)
+    project.wait()
+    assert "recipe 1 of a=2, {'step': 2}, makes the same files" in submit(project, retry="failed")
+
+
+def test_hooks_say_how_runs_continue(project):
+    """`plugins` are told of the jobs, and asked what to list of runs that are retried."""
+    project.write("hooks.py", HOOKS)
+    program = "import hooks; from pytest_remex import Remote, Repo, scripting; "
+    program += "scripting.submit('sweeps.py', repo=Repo('.'), retry='failed', plugins=[hooks], "
+    program += "remote=Remote(None, runs='remex-output/local'))"
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", program], cwd=project.path, capture_output=True, text=True,
+            timeout=60, check=True,
+        ).stdout.split()
+        for _ in range(2)
+    ]  # fmt: skip
+    assert told[0][-1] == "3"
+    assert told[1] == ["probed"] * 3
+
+
+HOOKS = """
+def pytest_remex_continue_probe(experiment):
+    print("probed")
+
+def pytest_remex_submitted(launch, jobs):
+    print(len(jobs))
+"""
 
 
 def test_confirmation(project):

@@ -1,0 +1,107 @@
+"""Prepare the experiments of a sweep file by calling its functions, for scripts: without pytest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_remex.errors import SweepError
+from pytest_remex.launch.preparation import prepare, rules_of, run_patch, warnings_of
+from pytest_remex.model import CONTROL, Config, Remote, Repo, Sweep
+from pytest_remex.point_ids import point_id
+from pytest_remex.repo.workspace import Named, Prepared, Workspaces
+from pytest_remex.sweep_file import SweepFunction, call_of, experiment_at
+
+if TYPE_CHECKING:
+    from pytest_remex.launch.preparation import Inspect
+
+
+@dataclass(frozen=True, slots=True)
+class SweepPoint:
+    """A point of a sweep, with the function that patches its experiment."""
+
+    function: SweepFunction
+    sweep: Sweep
+    point: Config
+
+
+@dataclass(frozen=True, slots=True)
+class SweepCalls:
+    """Calls the functions of a sweep file up to their `yield`, and commits what they change.
+
+    `scripts` are the batch scripts of all sweeps in the file; `tell` is called with warnings.
+    """
+
+    path: Path
+    repo: Repo
+    remote: Remote
+    scripts: Sequence[str]
+    workspaces: Workspaces
+    tell: Callable[[str], None]
+    _prepared: dict[str, Prepared] = field(default_factory=dict)
+    """Those prepared so far, by sweep and id."""
+
+    def prepare(self, at: SweepPoint, inspect: Inspect | None = None) -> Prepared:
+        """Prepare the experiment at a point, by the first of the sweep's recipes.
+
+        Raises `RemexError` if it cannot be prepared.
+        """
+        prepared = self._prepare(at, inspect, 0)
+        self._prepared[f"{at.sweep.name}[{prepared.experiment.id}]"] = prepared
+        return prepared
+
+    def for_retry(
+        self, first: Prepared, at: SweepPoint, last: int | None
+    ) -> Mapping[int, Prepared]:
+        """Return an experiment prepared for a retry: by its run's recipe, and by the next one.
+
+        Args:
+            first: The experiment by the first recipe, which identifies it.
+            at: Its point.
+            last: The number of its run's recipe; None if it has no run.
+
+        Raises:
+            SweepError: A recipe makes the same files as the first one.
+
+        """
+        numbers = range(1, len(at.sweep.recipes)) if last is not None else ()
+        return {
+            each: self._again(first, at, each) for each in numbers if each - (last or 0) in (0, 1)
+        }
+
+    def _again(self, first: Prepared, at: SweepPoint, recipe: int) -> Prepared:
+        made = self._prepare(at, None, recipe)
+        if made.identity.fingerprint == first.identity.fingerprint:
+            raise SweepError(
+                f"recipe {recipe} of {first.experiment.id}, {made.experiment.recipe!r}, makes the "
+                f"same files as the first one: read experiment.recipe in the patch"
+            )
+        return replace(made, identity=first.identity, recipe=recipe)
+
+    def _prepare(self, at: SweepPoint, inspect: Inspect | None, recipe: int) -> Prepared:
+        workspace = self.workspaces.at(self.repo, at.sweep.branch)
+        experiment = experiment_at(at.sweep, at.point, workspace.scratch.checkout(), recipe)
+        call = call_of(at.function, experiment, self.repo, self.remote)
+        try:
+            run_patch(call, workspace.scratch.path)
+            call.close()
+            rules = rules_of(at.sweep, [self.path], self.scripts, CONTROL)
+            contents = self.workspaces.contents(self.repo, rules, self.remote.shared)
+            before = experiment.comes_after
+            upstream = self._prepared.get(f"{before.sweep.name}[{before.id}]") if before else None
+            named = Named(self._node(at), experiment, {}, upstream, remote=self.remote)
+            prepared = prepare(named, workspace, contents, inspect)
+        finally:
+            workspace.scratch.restore()
+        for warning in warnings_of(self.workspaces.git(self.repo), prepared):
+            self.tell(warning.text)
+        return prepared
+
+    def _node(self, at: SweepPoint) -> str:
+        """Return the node ID that pytest would use with the repository as its rootdir."""
+        top, file = self.repo.path.resolve(), self.path.resolve()
+        shown = file.relative_to(top).as_posix() if file.is_relative_to(top) else self.path.name
+        title = f"[{point_id(at.sweep, at.point)}]" if at.point else ""
+        return f"{shown}::{getattr(at.function, '__name__', '')}{title}"

@@ -135,9 +135,7 @@ def submit(  # noqa: PLR0913 - the contract with users
         >>> submit("sweeps.py", repo=Repo("."), remote=Remote(None, runs="~/runs"))
     """
     path, folder = Path(sweep_file).absolute(), Path(output).expanduser().absolute()
-    if retry not in {"", Resubmit.FAILED, Resubmit.CHECK}:
-        raise SweepError(f"retry={retry!r} is not known: write 'failed' or 'check'")
-    resubmit = Resubmit(retry) if retry else Resubmit.NEVER
+    resubmit = _resubmit(retry)
     hooks = GuardedHooks(hooks_of(plugins), _warn)
     with sweep_functions(path, names, complete=True) as functions:
         sweeps = [(function, sweep) for function in functions if (sweep := sweep_of(function))]
@@ -256,6 +254,12 @@ def _add(
     last = submitter.launcher.recipe_of(prepared, repo, remote) if hooks is not None else None
     recipes = calls.for_retry(prepared, at, last)
     return submitter.add(prepared, repo, remote, next(iter(probes), None), recipes)
+
+
+def _resubmit(retry: str) -> Resubmit:
+    if retry not in {"", Resubmit.FAILED, Resubmit.CHECK}:
+        raise SweepError(f"retry={retry!r} is not known: write 'failed' or 'check'")
+    return Resubmit(retry) if retry else Resubmit.NEVER
 
 
 def _raise_for_failed(submitter: Submitter, candidates: Sequence[Candidate]) -> None:

@@ -181,7 +181,7 @@ class DryRun(PreparingMode):
 
     def _inspect(self, prepared: Prepared, originals: Mapping[str, bytes]) -> None:
         experiment = prepared.experiment
-        self._checks.check(experiment)
+        self._checks.check(experiment, originals)
         if self._settings.launching.resubmit.is_retry:
             self._preview.probe(experiment)
         facts = {"experiment": experiment, "originals": originals}
@@ -218,8 +218,8 @@ class DryRun(PreparingMode):
     def _inspect_recipe(self, number: int, planned: PlannedExperiment) -> Inspect:
         """Return what checks a recipe, and copies the checkout of the one that a retry sends."""
 
-        def inspect(made: Prepared, _originals: Mapping[str, bytes]) -> None:
-            self._checks.check(made.experiment)
+        def inspect(made: Prepared, originals: Mapping[str, bytes]) -> None:
+            self._checks.check(made.experiment, originals)
             if self._copies and planned.retried and number == planned.recipe:
                 self._copies.copy(made.experiment)
 

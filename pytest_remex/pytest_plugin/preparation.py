@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_remex.collect.hooks import GuardedHooks
+from pytest_remex.errors import SweepError
 from pytest_remex.experiment import Experiment
 from pytest_remex.known_files import KnownFiles
 from pytest_remex.launch.preparation import Inspect, check_config, rules_of, run_patch, warnings_of
@@ -201,15 +203,36 @@ class ConfigChecks:
         self._hook = config.hook
         self._terminal = terminal
         self._files = KnownFiles()
+        self._hooks = GuardedHooks(config.hook, terminal.note)
         config.pluginmanager.register(BuiltInReaders(lambda: config.hook), "remex-readers")
 
-    def check(self, experiment: Experiment) -> None:
-        """Check an experiment whose `path` is the patched checkout. Raises `SweepError`."""
-        for remark in check_config(experiment, self._hook):
-            self._terminal.note(remark)
+    def check(self, experiment: Experiment, originals: Mapping[str, bytes]) -> None:
+        """Check an experiment whose `path` is the patched checkout.
+
+        `originals` are the bytes, in the base commit, of the files that the patch changed. Raises
+        `SweepError`, with what extensions say about the parameters.
+        """
+        try:
+            for remark in check_config(experiment, self._hook):
+                self._terminal.note(remark)
+        except SweepError as error:
+            raise SweepError(
+                "\n".join([str(error), *self._reasons(experiment, originals)])
+            ) from None
         path, script, files = experiment.path, experiment.sweep.script, self._files.now()
         for why in hidden_exit_codes(path, script, files):
             self._terminal.note(why)
+
+    def _reasons(self, experiment: Experiment, originals: Mapping[str, bytes]) -> list[str]:
+        """Return the warnings of extensions that name a parameter, and note the others."""
+        facts = {"experiment": experiment, "originals": originals}
+        reasons = []
+        for warning in self._hooks.flat("pytest_remex_inspect", **facts):
+            if any(name.rpartition(".")[2].lower() in warning.lower() for name in experiment.asked):
+                reasons.append(warning)
+            else:
+                self._terminal.note(warning)
+        return reasons
 
 
 class PreparingMode:

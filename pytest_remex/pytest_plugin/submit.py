@@ -107,10 +107,10 @@ class SubmitMode(PreparingMode):
 
         probes: list[ContinueProbe | FailedProbe] = []
 
-        def check(prepared: Prepared, _originals: Mapping[str, bytes]) -> None:
+        def check(prepared: Prepared, originals: Mapping[str, bytes]) -> None:
             # a recorded run was checked when it was recorded
             if not self._submitter.launcher.is_recorded(prepared, repo, remote):
-                self._checks.check(prepared.experiment)
+                self._checks.check(prepared.experiment, originals)
             elif self._retries and (probe := probe_of(self._hook, prepared.experiment)):
                 probes.append(probe)
 
@@ -161,8 +161,8 @@ class SubmitMode(PreparingMode):
             return {}
         known = range(1, len(prepared.experiment.sweep.recipes))
 
-        def check(made: Prepared, _originals: Mapping[str, bytes]) -> None:
-            self._checks.check(made.experiment)
+        def check(made: Prepared, originals: Mapping[str, bytes]) -> None:
+            self._checks.check(made.experiment, originals)
 
         return {
             number: self._preparer.prepare_again(prepared, item, check, number)

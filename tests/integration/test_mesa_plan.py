@@ -71,6 +71,34 @@ def test_an_overridden_setting(planned):
     said.fnmatch_lines(["*initial_mass = 5 in inlist line 6 is overridden by 3 in inlist_project*"])
 
 
+@pytest.mark.parametrize("mode", ["--remex-plan", "--remex-submit"])
+@pytest.mark.parametrize(
+    ("file", "why"),
+    [
+        (
+            "inlist",
+            "*initial_mass = 5 in inlist line 6 is overridden by 3 in inlist_project line *",
+        ),
+        ("inlist_other", "MESA ignores initial_mass in &controls of inlist_other: no inlist *"),
+    ],
+)
+def test_why_the_config_is_another(empty_project, mode, file, why):
+    """A config that is not the one asked for is refused with the reason, in plan and submit."""
+    files = {
+        "inlist": CHAIN.replace("&controls", "&controls\n initial_mass = 1"),
+        "inlist_project": PROJECT,
+        "inlist_other": "&controls\n initial_mass = 1\n/\n",
+    }
+    for name, text in files.items():
+        empty_project.write(name, text)
+    empty_project.commit("work")
+    sweeps = SWEEPS.format(values=[5], file=file, setting="initial_mass", config_file=None)
+    empty_project.sweeps(sweeps.replace('"value"', '"initial_mass"'))
+    result = empty_project.pytest(mode)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*initial_mass: asked for 5, the checkout has 3;*", why])
+
+
 def test_a_star_of_a_binary(planned):
     """`inlist_names` leads to the stars' inlists, and what they read counts."""
     binary = "&binary_job\n inlist_names(1) = 'inlist1'\n inlist_names(2) = 'inlist2'\n/\n"

@@ -128,17 +128,18 @@ class _SavedFolder:
     """A folder's files, to restore those that were changed and remove new ones."""
 
     def __init__(self, root: bytes) -> None:
-        self._root = root
         self._files = {path: _SavedFile(root + b"/" + path) for path in below(root, b"")}
-        folders = sorted(_folders_below(root, b""))
-        self._folders = {folder: _pinned(os.path.join(root, folder)) for folder in folders}
+        self._full = {each: os.path.join(root, each) for each in _folders_below(root, b"")}
+        self._folders = {each: _pinned(self._full[each]) for each in sorted(self._full)}
 
     def restore(self) -> None:
         changed = [
-            folder for folder, pinned in self._folders.items() if self._is_not(folder, pinned)
+            folder
+            for folder, pinned in self._folders.items()
+            if folder_signature(self._full[folder]) != pinned
         ]
         for folder in changed:
-            full = os.path.join(self._root, folder)
+            full = self._full[folder]
             if not stat.S_ISDIR(signature(full)[0]):
                 remove(full)
                 os.makedirs(full)
@@ -146,13 +147,10 @@ class _SavedFolder:
         for file in self._files.values():
             file.restore()
         for folder in changed:
-            self._folders[folder] = _pinned(os.path.join(self._root, folder))
-
-    def _is_not(self, folder: bytes, pinned: Signature) -> bool:
-        return folder_signature(os.path.join(self._root, folder)) != pinned
+            self._folders[folder] = _pinned(self._full[folder])
 
     def _remove_new(self, folder: bytes) -> None:
-        for entry in scan(os.path.join(self._root, folder)):
+        for entry in scan(self._full[folder]):
             path = os.path.join(folder, entry.name)
             if path not in self._files and path not in self._folders:
                 remove(entry.path)

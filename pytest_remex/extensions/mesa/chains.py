@@ -185,7 +185,7 @@ def follow(
         NamelistError: A root itself cannot be read.
     """
     now = files or files_now()
-    starts = [Path(root) for root in roots]
+    starts = [root if isinstance(root, Path) else Path(root) for root in roots]
     return now.computed((follow, *starts, folder), lambda: _follow(starts, folder, now))
 
 

@@ -83,9 +83,10 @@ def patch_inlist(path: str | Path, settings: Mapping[str, object]) -> None:
     Example:
         >>> patch_inlist("inlist_project", {"initial_mass": 12.5, "kap.Zbase": 0.014})
     """
-    if Path(path).is_symlink():
-        raise NamelistError(f"{path} is a link to {Path(path).readlink()}: name that file")
-    inlist = load(Path(path))
+    file = path if isinstance(path, Path) else Path(path)
+    if file.is_symlink():
+        raise NamelistError(f"{path} is a link to {file.readlink()}: name that file")
+    inlist = load(file)
     try:
         patched = patch_groups(inlist.text, numbered_groups(inlist.groups), settings, MESA_GROUPS)
     except NamelistError as error:

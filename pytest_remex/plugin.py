@@ -191,6 +191,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         chosen = options.settings(session.config)
         put_variants(session, chosen.variant, [chosen.against] if chosen.against else [])
     items = experiments(session.items)
+    if len(items) == len(session.items) and hasattr(session.config.option, "forked"):
+        session.config.option.forked = False  # of pytest-forked: experiments share a connection
     if items and not session.config.option.collectonly:
         refuse_unread_conftests(session.config)
         try:

@@ -92,3 +92,31 @@ def test_without_a_terminal(project, mode):
     """Every mode works where pytest has no terminal plugin."""
     result = project.pytest("-p", "no:terminal", "sweeps.py", *mode)
     assert result.ret == (10 if mode == ("--remex-status",) else 0)
+
+
+FORKED = """
+import os
+import pytest
+from _pytest.runner import runtestprotocol
+
+def pytest_addoption(parser):
+    parser.addoption("--forked", action="store_true")
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item, nextitem):
+    if item.config.getoption("forked"):
+        child = os.fork()
+        if not child:
+            runtestprotocol(item, nextitem=nextitem, log=False)
+            os._exit(0)
+        os.waitpid(child, 0)
+        return True
+"""
+
+
+def test_forked(project):
+    """The option --forked of pytest-forked does not part experiments, which share a connection."""
+    project.write("conftest.py", FORKED)
+    project.pytest("--forked", "sweeps.py").assert_outcomes(passed=3)
+    project.ran("--forked")
+    project.pytest("--remex-collect", "--forked").assert_outcomes(passed=3)

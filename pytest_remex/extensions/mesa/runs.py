@@ -22,12 +22,18 @@ if TYPE_CHECKING:
 
     from pytest_remex.experiment import Run
 
-VERSION = 2
+VERSION = 3
 """The version of `measures`; it is part of the key, so that a newer version reads again."""
 
 _PHOTOS = "photos"
 _PHOTO = re.compile(r"(?:[b12]_)?x?\d+")
-_HISTORY = ("LOGS/history.data", "history.data", "LOGS*/history.data", "*/history.data")
+_HISTORY = tuple(
+    f"{name}{suffix}"
+    for name in ("LOGS/history.data", "history.data", "LOGS*/history.data", "*/history.data",
+                 "**/*history*.data", "**/*history*.txt")
+    for suffix in ("", ".gz")
+)  # fmt: skip
+"""Where a history is looked for: MESA's names first, then names that inlists often set."""
 _TAIL = 1 << 18
 _LARGE = 1 << 20
 _MODEL = "model_number"

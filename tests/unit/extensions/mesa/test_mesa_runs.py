@@ -194,3 +194,22 @@ def test_a_stop_is_allowed_or_not(tmp_path):
     assert not stop_allowed(run, ["max_age"])
     output.write_text("")
     assert not stop_allowed(run, ["", "max_age"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "LOGS/history.data.gz",
+        "LOGS_10/history.data",
+        "out/LOGS_10/history_10.data",
+        "history_M1.5.txt",
+    ],
+)
+def test_histories_of_other_names(tmp_path, name):
+    """A history is found where an inlist puts it, compressed or not."""
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = b"1\nversion_number\n'r24'\n\n1 2\nmodel_number star_age\n1 1e9\n200 2e9\n"
+    path.write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+    (tmp_path / "history_columns.list").write_text("star_age\n")
+    assert measures(None, tmp_path) == {"mesa_version": "r24", "min_model": 1, "max_model": 200}

@@ -276,7 +276,7 @@ def _note_answer(session: LaunchSession, event: Held | Rejected | InDoubt) -> li
 
 def _submissions(session: LaunchSession, ready: Sequence[RunRecord]) -> list[Submission]:
     members: dict[str, list[RunRecord]] = {}
-    for run in session.runs.values():
+    for run in session.members({each.submission for each in ready}):
         members.setdefault(run.submission, []).append(run)
     longest = session.connection.host().max_array_size or DEFAULT_ARRAY_SIZE
     return form_submissions(ready, members, session.grouping, longest, session.dependencies)
@@ -284,9 +284,7 @@ def _submissions(session: LaunchSession, ready: Sequence[RunRecord]) -> list[Sub
 
 def _release(session: LaunchSession, shas: Sequence[str]) -> None:
     keys = {session.runs[sha].submission for sha in shas}
-    held = [
-        run for run in session.runs.values() if run.stage is Stage.HELD and run.submission in keys
-    ]
+    held = [run for run in session.members(keys) if run.stage is Stage.HELD]
     asked = [RunJob(run.directory, run.job) for run in held if not run.header.held]
     session.journal.sync()
     refused: dict[str, tuple[Stage, str]] = {}

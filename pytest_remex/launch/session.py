@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -124,6 +124,8 @@ class LaunchSession:
     """All runs of the launch so far, by commit."""
     commits: dict[str, str] = field(default_factory=dict)
     """The commit of each run directory."""
+    submissions: dict[str, dict[str, None]] = field(default_factory=dict)
+    """The commits that are or were in each submission, by its key."""
     in_doubt: frozenset[str] = frozenset()
     """The commits whose submission by an earlier command was interrupted."""
     left_out: tuple[str, ...] = ()
@@ -174,6 +176,8 @@ class LaunchSession:
         for run in runs:
             self.runs[run.commit.sha] = run
             self.commits[run.directory] = run.commit.sha
+            if run.submission:
+                self._note_submission(run.submission, [run.commit.sha])
 
     def fill_from(self, inputs: Inputs) -> None:
         """Set what run directories contain: declared inputs, or all files if none are declared."""
@@ -208,6 +212,14 @@ class LaunchSession:
         self.copied += len(data)
         return part
 
+    def members(self, keys: Collection[str]) -> list[RunRecord]:
+        """Return the runs in some submissions; all runs of a launch are too many for each batch."""
+        shas = dict.fromkeys(sha for key in keys for sha in self.submissions.get(key, ()))
+        return [self.runs[sha] for sha in shas if self.runs[sha].submission in keys]
+
+    def _note_submission(self, key: str, shas: Iterable[str]) -> None:
+        self.submissions.setdefault(key, {}).update(dict.fromkeys(shas))
+
     def reach(self, shas: Iterable[str], stage: Stage, **facts: str) -> None:
         """Write that runs have reached a stage, and update them.
 
@@ -221,6 +233,8 @@ class LaunchSession:
         self.journal.write(events)
         for event in events:
             self.runs[event.commit] = changed(self.runs[event.commit], event)
+        if key := facts.get("submission"):
+            self._note_submission(key, (event.commit for event in events))
 
 
 def begin(

@@ -9,12 +9,14 @@ import sys
 
 import pytest
 
-from pytest_remex.agent.slurm import control, parse
+from pytest_remex.agent.errors import AgentError
+from pytest_remex.agent.slurm import client, control, parse
 from pytest_remex.agent.slurm.commands import FIELD, ROW
 from pytest_remex.agent.slurm.ownership import Listing, LocatedJob
 from pytest_remex.collect.manifest import FetchedOutputs
 from pytest_remex.collect.runs import CollectedRun
 from pytest_remex.common.jobs import Job, JobState, by_array
+from pytest_remex.launch.session import LaunchSession
 from pytest_remex.model import Commit, Identity, Remote, Sweep
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.records.launch import Launch
@@ -127,6 +129,54 @@ def test_one_scancel_for_an_array(folder, monkeypatch):
     monkeypatch.setattr(control.client, "run", run)
     assert control._cancel([f"7_{task}" for task in range(1000)], "") == {}
     assert asked == [["scancel", "7_[0-999]"]]
+
+
+def test_only_the_new_array_is_listed(tmp_path, monkeypatch):
+    """Releasing an array asks Slurm about that array, however many jobs the user has."""
+    asked = []
+
+    class Ran:
+        ok, out = False, ""
+
+        def message(self):
+            return "slurm_load_jobs error: Invalid job id specified"
+
+    def run(words):
+        asked.append(words)
+        return Ran()
+
+    monkeypatch.setattr(client, "run", run)
+    one, other = (LocatedJob(f"r{n}", str(tmp_path), f"{n}_0", "") for n in (7, 8))
+    assert Listing.ask("", [one, one]).rows == []
+    assert asked.pop()[-4:-2] == ["-j", "7"]
+    with pytest.raises(AgentError):
+        Listing.ask("", [one, other])
+    assert "-j" not in asked.pop()
+
+
+def test_batches_of_a_launch(folder):
+    """What a batch costs does not depend on how many batches were sent before."""
+    facts = {
+        "id": LAUNCH, "token": "0123", "name": "grid", "branch": "main", "base": "b" * 40,
+        "base_config": {}, "fetch": (), "config_files": (),
+        "remote": Remote("cluster", "clone", "runs"),
+    }  # fmt: skip
+
+    def look(count):
+        journal = Journal.begin(folder(), Launch(**facts))
+        session = LaunchSession(journal=journal, launch=Launch(**facts), workspace=None,
+                                connection=None, publisher=None)  # fmt: skip
+        for number in range(count):
+            run = record(number)
+            session.add([run])
+            key = f"array{number // 10}"
+            session.reach([run.commit.sha], Stage.SUBMITTING, submission=key)
+            assert run.commit.sha in {each.commit.sha for each in session.members({key})}
+        assert session.members({"none", ""}) == []
+        journal.close()
+
+    ok, counts = grows_in_line(look, lambda count: count)
+    assert ok, counts
 
 
 def record(number, launch=LAUNCH):

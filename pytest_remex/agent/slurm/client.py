@@ -4,7 +4,7 @@ import functools
 import os
 import shutil
 import time
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from pytest_remex.agent import process
 from pytest_remex.agent.errors import AgentError
@@ -73,9 +73,17 @@ def message_timeout() -> float:
     return float(_first_number(config.get("MessageTimeout")) or 10)
 
 
-def listing(cluster: str = "") -> List[SqueueRow]:
-    """Return the user's jobs that the controller remembers; an error of kind slurm if it fails."""
-    ran = run(commands.listing(cluster))
+def listing(cluster: str = "", numbers: Iterable[str] = ()) -> List[SqueueRow]:
+    """Return the user's jobs that the controller remembers; an error of kind slurm if it fails.
+
+    `numbers` are the only jobs that matter. If it is one, such as an array, then only its rows are
+    asked for: the rows of all earlier arrays would make each further one cost more.
+    """
+    wanted = set(numbers)
+    job = wanted.pop() if len(wanted) == 1 else ""
+    ran = run(commands.listing(cluster, job))
+    if job and not ran.ok and _NO_SUCH_JOB in ran.message():
+        return []
     if not ran.ok:
         raise AgentError("slurm", f"squeue failed: {ran.message()}")
     return parse.listing(ran.out)

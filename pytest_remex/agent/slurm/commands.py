@@ -42,10 +42,11 @@ def config() -> List[str]:
     return ["scontrol", "show", "config"]
 
 
-def listing(cluster: str = "") -> List[str]:
-    """List the user's jobs that the controller remembers, one row per task."""
+def listing(cluster: str = "", job: str = "") -> List[str]:
+    """List the user's jobs that the controller remembers, or one of them; one row per task."""
     layout = ROW + FIELD.join(LISTED)
-    return ["squeue", *_of(cluster), *_MINE, "-u", str(os.getuid()), "-o", layout]
+    only = ["-j", job] if job else []
+    return ["squeue", *_of(cluster), *_MINE, "-u", str(os.getuid()), *only, "-o", layout]
 
 
 def queued() -> List[str]:

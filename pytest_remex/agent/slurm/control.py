@@ -38,7 +38,7 @@ class Refusal(NamedTuple):
 def release(request: Release, reply: Reply) -> None:
     """Release our jobs that are held by the user; jobs no longer held count as released."""
     for cluster, jobs in locate(request.runs, request.jobs).items():
-        refused = release_held(jobs, Listing.ask(cluster), reply)
+        refused = release_held(jobs, Listing.ask(cluster, jobs), reply)
         reply.send(Released([job.id for job in jobs if job.number not in refused]))
         for job in jobs:
             refusal = refused.get(job.number)

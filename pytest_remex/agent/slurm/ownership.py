@@ -137,9 +137,9 @@ class Listing:
                 self._starts.setdefault(number, set()).add(start)
 
     @classmethod
-    def ask(cls, cluster: str) -> "Listing":
-        """Ask the controller; an error of kind slurm if it does not answer."""
-        return cls(client.listing(cluster))
+    def ask(cls, cluster: str, jobs: Iterable[LocatedJob] = ()) -> "Listing":
+        """Ask the controller about all jobs of the user, or only these; fails as `listing`."""
+        return cls(client.listing(cluster, [job.number for job in jobs]))
 
     def row(self, job: LocatedJob) -> Optional[SqueueRow]:
         """Return the row of a run's own job; None if there is none."""

@@ -80,7 +80,8 @@ def verify(submitted: List[SubmittedJob]) -> Iterator[Tuple[LocatedSubmission, S
     for cluster, some in clusters.items():
         rows: Dict[str, List[SqueueRow]] = {}
         try:
-            for row in client.listing(cluster):
+            numbers = [JobId.parse(one.job).on_cluster for one in some]
+            for row in client.listing(cluster, numbers):
                 rows.setdefault(number_of(row.id), []).append(row)
         except AgentError:
             continue

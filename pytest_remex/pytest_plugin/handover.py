@@ -42,8 +42,8 @@ class Task:
     @classmethod
     def of(cls, text: str) -> Task:
         """Return what a text says."""
-        told = json.loads(text)
-        return cls(Collect(told["id"], tuple(told["code"])), Path(told["runs"]))
+        data = json.loads(text)
+        return cls(Collect(data["id"], tuple(data["code"])), Path(data["runs"]))
 
 
 def append_runs(path: Path, runs: Mapping[str, CollectedRun]) -> None:
@@ -51,8 +51,8 @@ def append_runs(path: Path, runs: Mapping[str, CollectedRun]) -> None:
     with path.open("a", encoding="ascii") as file:
         for node, collected in runs.items():
             jobs = {each.run.directory: to_json(each.job) for each in _with_upstreams(collected)}
-            told = {"node": node, "directory": collected.run.directory, "jobs": jobs}
-            file.write(f"{json.dumps(told)}\n")
+            data = {"node": node, "directory": collected.run.directory, "jobs": jobs}
+            file.write(f"{json.dumps(data)}\n")
 
 
 def _with_upstreams(collected: CollectedRun) -> Iterable[CollectedRun]:
@@ -63,14 +63,14 @@ def _with_upstreams(collected: CollectedRun) -> Iterable[CollectedRun]:
 
 
 @dataclass(frozen=True, slots=True)
-class RunsTold:
+class RunsFile:
     """The file of runs: the run directory of each node id, the job of each run directory."""
 
     directories: Mapping[str, str]
     jobs: Mapping[str, Job]
 
     @classmethod
-    def read(cls, path: Path) -> RunsTold:
+    def read(cls, path: Path) -> RunsFile:
         """Read the file."""
         lines = [json.loads(line) for line in path.read_text("ascii").splitlines()]
         jobs = {name: job for each in lines for name, job in each["jobs"].items()}
@@ -82,7 +82,7 @@ class RunsTold:
 
 def attach(report: pytest.TestReport, result: JudgedRun, notes: Sequence[str]) -> None:
     """Attach a verdict, and notes for the user, to a report that goes to another process."""
-    told = {
+    data = {
         "verdict": result.verdict,
         "reason": result.reason,
         "measures": dict(result.measures),
@@ -91,7 +91,7 @@ def attach(report: pytest.TestReport, result: JudgedRun, notes: Sequence[str]) -
         "note_changed": result.note_changed,
         "notes": list(notes),
     }
-    vars(report)[_JUDGED] = json.dumps(told)
+    vars(report)[_JUDGED] = json.dumps(data)
 
 
 def has_verdict(reports: Iterable[pytest.TestReport]) -> bool:
@@ -109,6 +109,6 @@ def detach(report: pytest.TestReport, result: JudgedRun) -> tuple[JudgedRun, Seq
     text = vars(report).pop(_JUDGED, None)
     if text is None:
         return result, ()
-    told = json.loads(text)
-    notes, note = told.pop("notes"), JudgedNote(**told.pop("note"))
-    return replace(result, note=note, **told), notes
+    data = json.loads(text)
+    notes, note = data.pop("notes"), JudgedNote(**data.pop("note"))
+    return replace(result, note=note, **data), notes

@@ -19,7 +19,7 @@ from pytest_remex.collect.runs import (
     with_upstreams,
 )
 from pytest_remex.model import Remote, Repo
-from pytest_remex.pytest_plugin.handover import RunsTold, Task, attach
+from pytest_remex.pytest_plugin.handover import RunsFile, Task, attach
 from pytest_remex.pytest_plugin.items import (
     WORKER_INPUT,
     fail,
@@ -41,7 +41,7 @@ class JudgeWorker(RecordedRunsMode):
         super().__init__(session, replace(settings, offline=True), items)
         given: Any = session.config
         self._task = Task.of(given.workerinput[WORKER_INPUT])
-        self._told = RunsTold({}, {})
+        self._runs_file = RunsFile({}, {})
         self._notes: list[str] = []
         self._judging = Judging(session.config, settings, self._notes.append, self._task.collect)
         session.config.option.maxfail = 0  # the process that started this one counts all failures
@@ -90,20 +90,22 @@ class JudgeWorker(RecordedRunsMode):
         if (repo, remote) not in self._known:
             self._known[repo, remote] = self._learn(repo, remote)
         index = self._known[repo, remote].index
-        if item.nodeid not in self._told.directories:
-            self._told = RunsTold.read(self._task.runs)
-        recorded = index.of_directory(self._told.directories.get(item.nodeid, ""))
+        if item.nodeid not in self._runs_file.directories:
+            self._runs_file = RunsFile.read(self._task.runs)
+        recorded = index.of_directory(self._runs_file.directories.get(item.nodeid, ""))
         if recorded is None:
             fail(
                 f"{item.nodeid} was fetched, but its launch record cannot be found by the process "
                 f"that judges it: collect without -n"
             )
         run = WantedRun(recorded, sweep_for(item))
-        jobs, folder = self._told.jobs, self._settings.runs
+        jobs, folder = self._runs_file.jobs, self._settings.runs
         (collected,) = on_this_machine([run], jobs, folder)
-        others = [each for each in wanted_upstreams([run], index) if _is_told(each, self._told)]
+        others = [
+            each for each in wanted_upstreams([run], index) if _is_listed(each, self._runs_file)
+        ]
         return with_upstreams([collected], on_this_machine(others, jobs, folder))[0]
 
 
-def _is_told(wanted: WantedRun, told: RunsTold) -> bool:
-    return wanted.recorded.run.directory in told.jobs
+def _is_listed(wanted: WantedRun, runs: RunsFile) -> bool:
+    return wanted.recorded.run.directory in runs.jobs

@@ -59,7 +59,7 @@ class JudgingProcesses:
         self._starter = threading.Thread(target=self._start, args=(number,))
         self._lock = threading.Lock()
         """Held while items are given to processes, also as a process asks, in a thread of xdist."""
-        self._is_told = False
+        self._is_announced = False
         self._numbers: dict[str, int] = {}
         self._waiting: dict[int, None] = {}
         """The numbers of the items that no process has taken yet."""
@@ -90,7 +90,7 @@ class JudgingProcesses:
         self._left.update(numbers)
         with self._lock:
             self._waiting.update(dict.fromkeys(numbers))
-            self._is_told = True
+            self._is_announced = True
             for node in self._given:
                 self._feed(node)
         self._start_what_is_missing()
@@ -225,7 +225,7 @@ class JudgingProcesses:
 
     def _feed(self, node: WorkerController) -> None:
         """Send a process its next items, or end it. The caller holds the lock."""
-        is_ready = self._is_told and self._collected.get(node) == self._nodes
+        is_ready = self._is_announced and self._collected.get(node) == self._nodes
         if not is_ready or node.shutting_down:
             return
         given = self._given.setdefault(node, deque())

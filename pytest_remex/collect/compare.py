@@ -150,9 +150,14 @@ def _of_numbers(
 def _of_spreads(
     name: str, here: Spread, there: Spread, tolerance: Tolerance, title: str
 ) -> Difference:
+    # one run says nothing of its spread: it is taken to be that of the other side
+    spreads = [
+        each.spread if each.count > 1 else other.spread
+        for each, other in ((here, there), (there, here))
+    ]
     errors = [
-        each.spread / math.sqrt(each.count) if each.count > 1 and each.spread else 0.0
-        for each in (here, there)
+        spread / math.sqrt(each.count) if spread and each.count else 0.0
+        for spread, each in zip(spreads, (here, there), strict=True)
     ]
     error = math.hypot(*errors)
     if not error or not math.isfinite(error) or not math.isfinite(here.mean - there.mean):

@@ -80,6 +80,7 @@ class AgainstReference:
         self._judges = judges
         here = [item for item in items if variant_of(item) != reference]
         self._left = Counter(map(_point_key, here))
+        self._late: list[pytest.Function] = []
         self._here: dict[str, list[JudgedRun]] = {}
         self._there: dict[str, list[JudgedRun]] = {}
         self._comparisons: dict[str, Comparison] = {}
@@ -94,6 +95,8 @@ class AgainstReference:
         judge = self._judges.get(item.nodeid)
         judged = judge.result if judge else None
         if isinstance(item, pytest.Function) and (call.when == "call" or not report.passed):
+            if self._left[_point_key(item)] <= 0:
+                self._late.append(item)  # an added replicate that only the runs folder knew of
             if variant_of(item) == self._reference:
                 self._take_reference(item, report, judged)
             else:
@@ -135,6 +138,11 @@ class AgainstReference:
         there = [name for each in compared for name in each.only_there]
         self._say_only(self._reference.title, there)
         self._say_sigmas()
+        if self._late:
+            what = counted(len(self._late), "added replicate")
+            self._terminal.say(
+                f"{what} became known only now: the same command again compares all", yellow=True
+            )
         self._say_unknown_tolerances()
 
     def _say_only(self, side: str, names: Iterable[str]) -> None:
@@ -182,19 +190,23 @@ class AgainstReference:
         self._left[key] -= 1
         if judged is not None:
             self._here.setdefault(key, []).append(judged)
-        if self._left[key] > 0:
+        if self._left[key]:
             return  # the last replicate of a point is judged for all
-        here = [each.measures for each in self._here.get(key, []) if each.measures]
+        here = [each for each in self._here.get(key, []) if each.measures]
         there = [each.measures for each in self._there.get(key, []) if each.measures]
         if not here or not there:
             side = self._reference.title if here else self._settings.variant.title or "here"
             self._uncompared[node] = f"no measures {side}"
             return
-        found = compare(here, there, sweep_for(item).tolerance, self._reference.title)
-        self._comparisons[node] = found
-        if found.failure and report.passed:
+        measures, tolerance = [each.measures for each in here], sweep_for(item).tolerance
+        found = compare(measures, there, tolerance, self._reference.title)
+        self._comparisons[here[-1].node] = found
+        if found.failure and (report.passed or judged is None):
             report.outcome = "failed"
             report.longrepr = found.failure
+            if judged is None:  # a replicate that only the other side has: skipped in its setup
+                report.when = "call"
+                set_word(report, Word("FAILED", {}))
 
 
 def _point_key(item: pytest.Function) -> str:

@@ -70,7 +70,7 @@ class CancelMode(StatusMode):
 
     def _cancel(self, runs: Sequence[RecordedRun]) -> None:
         by_remote: dict[Remote, list[RunJob]] = {}
-        for each in runs:
+        for each in {each.run.directory: each for each in runs}.values():  # variants may share one
             by_remote.setdefault(each.launch.remote, []).append(
                 RunJob(each.run.directory, each.run.job)
             )

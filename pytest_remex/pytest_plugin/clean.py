@@ -70,7 +70,8 @@ class CleanMode(LookingMode):
     def _begin(self, runs: Mapping[str, RecordedRun]) -> None:
         """Measure what can be removed, and remove it if the user agreed."""
         self._jobs |= query(runs.values(), self._connections.to, QueryOptions(release=False))
-        ended = [each for each in runs.values() if self._has_ended(each)]
+        by_name = {each.run.directory: each for each in runs.values()}  # variants may share a run
+        ended = [each for each in by_name.values() if self._has_ended(each)]
         folder, names = self._settings.runs, [each.run.directory for each in ended]
         if self._settings.only != "runs":
             measured = {name: measure_outputs(folder / name) for name in names}

@@ -239,7 +239,7 @@ class CollectMode(RecordedRunsMode):
         names = list(
             dict.fromkeys(judge.result.sweep.name for judge in self._judging.judges.values())
         )
-        return f"pytest_remex.results({names[0]!r}) in Python gives the table" if names else ""
+        return _where_results_are(names[0], self._settings) if names else ""
 
     def _publish(self) -> bool:
         """Publish, and report where, or why not; return whether everything was written."""
@@ -346,3 +346,13 @@ def _torn_down(item: pytest.Item, nextitem: pytest.Item | None) -> pytest.TestRe
     state = item.session._setupstate  # noqa: SLF001 - as pytest's own pytest_runtest_teardown does
     call = pytest.CallInfo.from_call(lambda: state.teardown_exact(nextitem), "teardown")
     return pytest.TestReport.from_item_and_call(item, call) if call.excinfo else None
+
+
+def _where_results_are(sweep: str, settings: Settings) -> str:
+    if settings.against is not None:
+        return "the compared page has both sides in one table, and their curves in one figure"
+    variant = settings.variant
+    texts = [f"{sweep!r}"]
+    texts += [f"base={variant.base!r}"] if variant.base else []
+    texts += [f"remote={variant.remote!r}"] if variant.remote else []
+    return f"pytest_remex.results({', '.join(texts)}) in Python gives the table"

@@ -200,7 +200,7 @@ def _variant_modifiers() -> list[Modifier]:
         ),
         Modifier(
             "against",
-            frozenset({Mode.PLAN, Mode.SUBMIT, Mode.STATUS, Mode.COLLECT}),
+            frozenset({*Mode} - {Mode.DRY, Mode.DOCTOR, Mode.BISECT}),
             "the grid and the same on another branch, tag or commit; collect: judge each "
             "experiment by its measures there, within the sweep's tolerance (default: no)",
             {"metavar": "REF"},

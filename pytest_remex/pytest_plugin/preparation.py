@@ -17,7 +17,7 @@ from pytest_remex.known_files import KnownFiles
 from pytest_remex.launch.preparation import Inspect, check_config, rules_of, run_patch, warnings_of
 from pytest_remex.launch.preparation import prepare as prepare_experiment
 from pytest_remex.model import Remote, Repo
-from pytest_remex.pytest_plugin.anchor import NODE, node_of
+from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.items import (
     arguments,
     experiment_in,
@@ -37,6 +37,7 @@ from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.replicates import AskedReplicates
 from pytest_remex.pytest_plugin.stages import ADDED, Key, key_of_item, upstream_key
 from pytest_remex.pytest_plugin.terminal import Terminal
+from pytest_remex.pytest_plugin.variants import base_option
 from pytest_remex.repo.inputs import InputRules
 from pytest_remex.repo.workspace import Named, Prepared, Workspace, Workspaces
 from pytest_remex.sbatch.exit_codes import hidden_exit_codes
@@ -59,14 +60,9 @@ def workspace_of(workspaces: Workspaces, item: pytest.Function, repo: Repo) -> W
         with failing_plainly():
             return workspaces.at(repo, branch)
     with failing_plainly(item.session):
-        workspaces.base(repo, variant.base, _option(item))
+        workspaces.base(repo, variant.base, base_option(item))
     with failing_plainly():
         return workspaces.at(repo, variant.base)
-
-
-def _option(item: pytest.Item) -> str:
-    """Return the option that names an experiment's base."""
-    return "--remex-against" if NODE in item.stash else "--remex-base"
 
 
 @contextmanager

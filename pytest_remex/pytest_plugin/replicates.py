@@ -52,8 +52,9 @@ def points_of(config: pytest.Config, plan: Sweep) -> list[Config]:
     """Return the points of a sweep that are to be collected."""
     if (only := config.stash.get(ONLY, None)) is not None:
         return list(only.get((plan.file, plan.name), ()))
-    variant = options.settings(config).variant
-    runs = [each for each in _recorded_here(config) if each.is_of(variant)]
+    chosen = options.settings(config)
+    variants = [chosen.variant, *([chosen.against] if chosen.against else [])]
+    runs = [each for each in _recorded_here(config) if any(map(each.is_of, variants))]
     return list(points_with_added(plan, runs))
 
 

@@ -37,6 +37,7 @@ from pytest_remex.pytest_plugin.items import (
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.replicates import NOT_HERE, add_recorded
 from pytest_remex.pytest_plugin.terminal import Terminal
+from pytest_remex.pytest_plugin.variants import base_option
 from pytest_remex.records.added import added_to
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.records.store import LaunchRecord
@@ -94,8 +95,7 @@ class RecordedRunsMode:
         if not self._groups:
             _refuse_unknown(self._settings, self._known.values())
         found = self._find_runs(self._known[repo, remote], items)
-        if not found:
-            _refuse_unknown_bases(repo, items)
+        _refuse_unknown_bases(repo, items, found)
         return self._runs_on(remote, found)
 
     def _added_to(
@@ -277,13 +277,18 @@ def _refuse_unknown(settings: Settings, known: Iterable[KnownThere]) -> None:
         raise RecordError(f"the launch {wanted!r} is of another variant of the grid: {fix}")
 
 
-def _refuse_unknown_bases(repo: Repo, items: Iterable[pytest.Function]) -> None:
+def _refuse_unknown_bases(
+    repo: Repo, items: Iterable[pytest.Function], found: Mapping[str, RecordedRun]
+) -> None:
     """Refuse a base that does not exist, where nothing is known to have run on it."""
-    for base in dict.fromkeys(variant_of(item).base for item in items):
-        if base:
+    by_base: dict[str, list[pytest.Function]] = {}
+    for item in items:
+        by_base.setdefault(variant_of(item).base, []).append(item)
+    for base, its in by_base.items():
+        if base and not any(item.nodeid in found for item in its):
             from pytest_remex.repo.git import Git  # noqa: PLC0415 - seldom, as above
 
-            Git(repo.path).resolve(base, "--remex-base")
+            Git(repo.path).resolve(base, base_option(its[0]))
 
 
 def _newest(index: RunIndex, item: pytest.Function, launch: str | None) -> RecordedRun | None:

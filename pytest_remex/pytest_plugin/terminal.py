@@ -96,7 +96,8 @@ class Terminal:
 
     def say_next(self, command: str, label: str = "next") -> None:
         """Store what to do next, with the options that ask for this variant of the grid."""
-        self.say(f"{label}: {command}" + (f" (with {self._asked})" if self._asked else ""))
+        takes_them = bool(self._asked) and "--remex-" in command
+        self.say(f"{label}: {command}" + (f" (with {self._asked})" if takes_them else ""))
 
     def summary(self, title: str) -> None:
         """Write the stored lines and warnings."""

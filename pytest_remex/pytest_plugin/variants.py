@@ -38,6 +38,11 @@ def like(item: pytest.Function, new: pytest.Function) -> pytest.Function:
     return new
 
 
+def base_option(item: pytest.Item) -> str:
+    """Return the option that names an experiment's base."""
+    return "--remex-against" if NODE in item.stash else "--remex-base"
+
+
 class _OfVariant(pytest.Function):
     """An item for an experiment of another variant, which its node id names."""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from support.invariants import Snapshot, assert_clean
+from support.projects import git
 from support.sites import WITH_ACCOUNTING, WITH_AND_WITHOUT_ACCOUNTING
 from support.stages import let_go, let_jobs_succeed, runs_of, write_chain
 
-SHOWN = re.compile(r"sweeps\.py::(\S+) ([A-Z][A-Z ]*[A-Z])(?: job (\S+))?")
+SHOWN = re.compile(r"sweeps\.py::(\S+)(?: on v1\.2)? ([A-Z][A-Z ]*[A-Z])(?: job (\S+))?")
 
 
 def states_and_jobs(done):
@@ -137,6 +138,24 @@ def test_packs(user, cluster):
     let_jobs_succeed(user)
     user.submit("--remex-retry", "--remex-pack=2")
     user.collect().well()
+
+
+def test_cancel_of_both_sides(user, cluster):
+    """A cancel against another base ends the selected jobs of both, and no other."""
+    write_chain(user, how="well")
+    git(user.repository, "tag", "v1.2")
+    user.project.commit({"code": "changed\n"})
+    user.submit("--remex-against=v1.2")
+    cancel = user.pytest("--remex-cancel", "-k", "birth and mass:2", "--remex-against=v1.2")
+    assert "4 jobs hung on what was cancelled" in cancel.plain()
+    let_go(user)
+    cluster.wait()
+    for options in ((), ("--remex-base=v1.2",)):
+        status = user.pytest("--remex-status", "-v", *options)
+        states = states_of(status)
+        assert states["birth[mass=2]"] == "CANCELLED", status.text
+        assert states["death[mass=2-alpha=1.8]"] == "UPSTREAM FAILED"
+        assert states["death[mass=1-alpha=1.8]"] == "COMPLETED"
 
 
 def test_cancelled_upstream(user, cluster):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from support.projects import shown_states
 
@@ -191,6 +193,103 @@ def test_replicates(empty_project):
     )
 
 
+def test_added_replicates(empty_project):
+    """The two sides may have different numbers of replicates; all of both count."""
+    project = empty_project
+    project.sweeps(REPLICATES.replace("replicates=3, ", "").replace("SIGMA", "3"))
+    project.commit(input_txt="0.0\n")
+    project.git("tag", "v1.2")
+    project.commit(input_txt="9.0\n")
+    project.ran(AGAINST)
+    alone = project.pytest("--remex-collect", AGAINST)
+    alone.stdout.fnmatch_lines(["FAILED * - x 10.0, on v1.2 1.00 (+900.0 %, must be equal)"])
+    for _ in range(2):
+        project.ran("--remex-again", "--remex-base=v1.2", "-k", "not r2")
+    plan = project.pytest("--remex-plan", "-v", AGAINST)
+    assert shown_states(plan)["grid[a=1-r3]"] == "NOT SUBMITTED"
+    assert shown_states(plan)["grid[a=1-r3] on v1.2"] == "ALREADY SUBMITTED"
+    # one run here: 10 - 2, in errors of sqrt(1 + 1/3)
+    collected = project.pytest("--remex-collect", "-v", AGAINST)
+    said = "x 10.0 ± 1, on v1.2 2.00 ± 0.58: differs by 6.9 sigma (allowed 3)"
+    collected.stdout.fnmatch_lines(
+        [
+            "*::grid[[]a=1] PASSED*",
+            "*::grid[[]a=1-r3] FAILED*",
+            said,
+        ]
+    )
+    assert collected.ret == 1
+    table = results(project.output / "grid" / "against" / "v1.2")
+    assert list(table["x difference"].dropna()) == [8.0]
+    project.ran("--remex-again", AGAINST, "-k", "not r2 and not r3")
+    wider = REPLICATES.replace("replicates=3, ", "").replace("SIGMA", "20")
+    project.sweeps(wider)
+    passed = project.pytest("--remex-collect", AGAINST)
+    assert passed.ret == 0
+    passed.stdout.fnmatch_lines(
+        ["1 experiment compared with v1.2: 0 differ, 1 do not", "x differs by * sigma at most, *"]
+    )
+
+
+def test_replicates_that_became_known_late(empty_project):
+    """A client without records says that it compares what it learned of with the next command."""
+    project = empty_project
+    project.sweeps(REPLICATES.replace("replicates=3, ", "").replace("SIGMA", "20"))
+    project.write("pytest.ini", "[pytest]\nremex_runs = runs\n")
+    project.commit(input_txt="0.0\n")
+    project.git("tag", "v1.2")
+    project.commit(input_txt="9.0\n")
+    project.submit(AGAINST)
+    project.submit("--remex-again", AGAINST)
+    project.wait()
+    shutil.rmtree(project.output)
+    first = project.pytest("--remex-collect", AGAINST)
+    first.stdout.fnmatch_lines(
+        ["2 added replicates became known only now: the same command again compares all"]
+    )
+    second = project.pytest("--remex-collect", AGAINST)
+    assert "became known" not in second.stdout.str()
+    second.stdout.fnmatch_lines(["x differs by 12.7 sigma at most, in *"])
+
+
+def test_other_modes(moved):
+    """Status, log, cancel and clean work on both sides, also where these share a run."""
+    moved.edit("sweeps.py", "{inlist.read_text()}", "wait {inlist.read_text()}")
+    moved.git("tag", "same")
+    moved.commit(README_md="no job reads this\n")
+    three = ("-k", "a=1]")
+    moved.submit(*three, AGAINST)
+    moved.submit(*three, "--remex-against=same")
+    assert len(moved.run_directories()) == 2
+    both = ["grid[a=1]", "grid[a=1] on v1.2"]
+    log = moved.pytest("--remex-log", *three, AGAINST)
+    log.stdout.fnmatch_lines([f"=== *::grid[[]a=1]{side} *" for side in (" on v1.2", "")])
+    cancelled = moved.pytest("--remex-cancel", "-v", *three, "--remex-against=same")
+    assert shown_states(cancelled) == {"grid[a=1] on same": "CANCELLED", "grid[a=1]": "CANCELLED"}
+    left = shown_states(moved.pytest("--remex-status", "-v", *three, AGAINST))
+    assert left["grid[a=1]"] == "CANCELLED"
+    assert left["grid[a=1] on v1.2"] in {"PENDING", "RUNNING"}
+    cancelled = moved.pytest("--remex-cancel", "-v", *three, AGAINST)
+    assert shown_states(cancelled) == dict.fromkeys(both, "CANCELLED")
+    asked = moved.pytest("--remex-clean", *three, AGAINST)
+    asked.stdout.fnmatch_lines(["would be removed: 2 run directories*", "next: *(with *v1.2)"])
+    cleaned = moved.pytest("--remex-clean", "--remex-yes", *three, AGAINST)
+    cleaned.stdout.fnmatch_lines(["removed: 2 run directories*"])
+    assert not moved.run_directories()
+
+
+@pytest.mark.parametrize("mode", ["status", "collect", "log", "cancel", "clean"])
+def test_no_such_base(moved, mode):
+    """A base that does not exist is refused before anything is done on the other side."""
+    moved.edit("sweeps.py", "{inlist.read_text()}", "wait {inlist.read_text()}")
+    moved.submit("-k", "a=1]")
+    result = moved.pytest(f"--remex-{mode}", "-k", "a=1]", "--remex-against=v9")
+    assert result.ret
+    result.stdout.fnmatch_lines(["*'v9' in *: correct --remex-against, or *"])
+    status = shown_states(moved.pytest("--remex-status", "-v", "-k", "a=1]"))
+    assert status["grid[a=1]"] in {"PENDING", "RUNNING"}
+
+
 def test_refused(moved):
     """A base that does not exist, or that is compared with itself, is refused."""
     unknown = moved.pytest("--remex-submit", "--remex-against=v9")
@@ -198,5 +297,5 @@ def test_refused(moved):
     assert not moved.record_paths()
     itself = moved.pytest("--remex-plan", "--remex-base=v1.2", AGAINST)
     itself.stderr.fnmatch_lines(["*--remex-base and --remex-against are both 'v1.2'*"])
-    wrong = moved.pytest("--remex-clean", AGAINST)
-    wrong.stderr.fnmatch_lines(["*--remex-against can only be used with --remex-collect or *"])
+    wrong = moved.pytest("--remex-doctor", AGAINST)
+    wrong.stderr.fnmatch_lines(["*--remex-against can only be used with --remex-cancel or *"])

@@ -83,6 +83,20 @@ def test_replicates():
         "x 2.00 ± 0.58, on v1.2 2.50 ± 0.58: differs by 0.6 sigma (allowed 0.5)"
     )
     assert not compare(here, there, tolerances_of({"x": {"sigma": 0.5, "abs": 1}}), "").failure
+
+
+def test_one_run_against_replicates():
+    """One run has the spread of the other side's replicates; a side without spread has none."""
+    several, one = [{"x": 1.0}, {"x": 2.0}, {"x": 3.0}], [{"x": 5.0}]
+    (difference,) = compare(one, several, {}, "on v1.2").differences
+    assert difference.sigma == pytest.approx(3 / math.sqrt(1 + 1 / 3))
+    assert not difference.fails
+    (turned,) = compare(several, one, {}, "on v1.2").differences
+    assert turned.sigma == pytest.approx(-difference.sigma)
+    alike = [{"x": 2.0}] * 3
+    assert compare(one, alike, {}, "on v1.2").failure == (
+        "x 5.00, on v1.2 2.00 (+150.0 %, allowed 1e-9)"
+    )
     same = [{"x": 1.0}, {"x": 1.0}]
     assert "must be equal" not in compare(same, same, {}, "on v1.2").failure
     assert compare(same, [{"x": 2.0}, {"x": 2.0}], {}, "on v1.2").failure

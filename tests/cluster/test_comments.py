@@ -1,4 +1,4 @@
-"""The script's own comment is kept, and sites may write another: jobs are found by their folder."""
+"""Sites may write a comment or a folder of their own: jobs are found by their run directory."""
 
 import pytest
 from support import shims as faults
@@ -55,6 +55,14 @@ def test_a_job_is_adopted_by_its_folder(launch, rewritten):
     (found,) = launch.jobs("r")
     assert (found.id, found.comment) == (job, "site:audited" if rewritten else "app: mesa")
     assert len(launch.shims.calls()) == 1
+
+
+def test_a_site_that_chooses_a_folder(launch):
+    """A site's own sbatch that adds a folder does not keep jobs from their run directories."""
+    launch.shims.submissions('set -- --chdir=/tmp --job-name=site "$@"')
+    job = held(launch.submit(launch.add("r")))
+    (found,) = launch.jobs("r")
+    assert (found.id, len(launch.shims.calls())) == (job, 1)
 
 
 def test_a_late_job_is_cancelled_without_a_comment_of_ours(launch):

@@ -336,7 +336,7 @@ def test_output_that_is_a_file(project):
     project.write("remex-output", "a file")
     refused(
         project.pytest("--remex-submit"),
-        f"{project.path / 'remex-output'} cannot be written (File exists): move away what is in",
+        f"{project.path / 'remex-output'} cannot be written (Not a directory): move away what is",
     )
     assert (project.path / "remex-output").read_text() == "a file"
 

@@ -91,9 +91,12 @@ def cancel_held(jobs: List[str], cluster: str = "") -> List[str]:
     return ["scancel", *_of(cluster), "-t", "PENDING", *jobs]
 
 
-def submit(comment: str, options: List[str], script: str) -> List[str]:
-    """Submit a script in the current folder, held, with more options; "" keeps its own comment."""
-    ours = [f"--comment={comment}"] if comment else []
+def submit(folder: str, comment: str, options: List[str], script: str) -> List[str]:
+    """Submit a script in a folder, held, with more options; "" keeps its own comment.
+
+    The folder is named, since a site's own sbatch may add another, and the last one counts.
+    """
+    ours = [f"--chdir={os.path.realpath(folder)}", *([f"--comment={comment}"] if comment else [])]
     return ["sbatch", *SUBMITTED, *ours, *options, script]
 
 

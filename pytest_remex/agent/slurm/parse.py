@@ -50,13 +50,18 @@ class SacctRow(NamedTuple):
 
 def listing(text: str) -> List[SqueueRow]:
     """Parse squeue's rows; text before the first row mark (`CLUSTER: name`) is skipped."""
-    rows = (row.rstrip("\n").split(FIELD) for row in text.split(ROW)[1:])
+    rows = (row.rstrip("\n").split(FIELD) for row in whole_lines(text).split(ROW)[1:])
     return [_listed(row) for row in rows if len(row) == len(LISTED)]
+
+
+def whole_lines(text: str) -> str:
+    """Return a listing without a last line that was cut short: its last field may be wrong."""
+    return text[: text.rfind("\n") + 1]
 
 
 def exit_codes(text: str) -> Dict[str, Tuple[int, int]]:
     """Parse exit codes and signals by job id."""
-    rows = (line.rstrip().rpartition(" ") for line in text.splitlines())
+    rows = (line.rstrip().rpartition(" ") for line in whole_lines(text).splitlines())
     return {job.strip(): exit_code(code) for job, _, code in rows if job and code[0].isdigit()}
 
 
@@ -187,7 +192,7 @@ def _listed(row: List[str]) -> SqueueRow:
 
 def _account_rows(text: str) -> Iterator[Dict[str, str]]:
     row: List[str] = []
-    for line in text.split("\n"):
+    for line in whole_lines(text).split("\n"):
         parts = line.split(FIELD)
         if len(parts) == len(ACCOUNTED):
             if row:

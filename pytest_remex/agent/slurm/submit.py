@@ -217,7 +217,7 @@ def _sbatch(submission: LocatedSubmission, number: int, context: SubmitContext) 
     group = groups.group_of(submission)
     options = [*submission.options, *(group.options if group else [])]
     options += upstream.options_of(submission)
-    words = commands.submit(submission.comment, options, submission.script)
+    words = commands.submit(submission.folder, submission.comment, options, submission.script)
     variables = {**commands.variables_for_submission(os.environ), **submission.environment}
     code = context.launcher.run(words, submission.folder, note, variables)
     result = attempts.end(note, code)

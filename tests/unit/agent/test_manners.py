@@ -88,7 +88,7 @@ def test_a_program_that_prints_for_ever_takes_no_memory(guest, tmp_path):
 def test_a_long_listing_takes_little_memory(guest, tmp_path):
     """Two thousand runs among twenty thousand jobs are reported within 100 MB."""
     row = "\\036{0}\\037{0}\\037RUNNING\\037None\\0371:00\\0375:00\\0371\\0371G\\037c\\037{1}/r{0}"
-    line = row.replace("{0}", "%d").replace("{1}", str(tmp_path))
+    line = row.replace("{0}", "%d").replace("{1}", str(tmp_path)) + "\\n"
     agent = guest(f"exec awk 'BEGIN {{ for (i = 1; i <= 20000; i++) printf \"{line}\", i, i, i }}'")
     asked = [RunJob(f"r{number}", str(number)) for number in range(1, 2001)]
     events = agent.ask(Query(str(tmp_path), SLURM, asked))

@@ -73,7 +73,7 @@ class Cluster:
         list(poll.poll(self.runs, self, poll.Pace(limit, 30.0, self.announced.append)))
         return [pause for pause in self.clock if pause != self.takes]
 
-    def _answer(self, runs, _connect):
+    def _answer(self, runs, _connect, _options):
         if self.clock and self.breaks:
             self.breaks -= 1
             raise ConnectionLostError("the link broke: what then")

@@ -42,6 +42,19 @@ def test_any_work_directory_is_read_back(folder):
     assert read.work_dir == folder
 
 
+def test_cut_listings():
+    """Wherever a listing ends, no row that was cut is read: its folder would be another one."""
+    whole = SQUEUE.replace("|\n%j", "|%j")
+    rows = parse.listing(whole)
+    jobs = parse.accounts(SACCT.replace("|\n%j", "|%j"))
+    for end in range(len(whole)):
+        found = parse.listing(whole[:end])
+        assert found == rows[: len(found)]
+    for end in range(len(SACCT)):
+        found = parse.accounts(SACCT.replace("|\n%j", "|%j")[:end])
+        assert all(jobs[job].work_dir == row.work_dir for job, row in found.items())
+
+
 def test_exit_codes():
     """A wait status and, as newer versions may write, `code:signal`."""
     text = "1          1792   \n2_0        9      \n3          0:15  \nslurm_load_jobs error: no\n"

@@ -1,7 +1,7 @@
 """Call hooks of users and extensions; if one raises, report it and continue without it.
 
 This is for hooks that only add something. If a reader of outputs or configs raises, the experiment
-fails, because its data could not be checked.
+fails with that message, because its data could not be checked.
 """
 
 from __future__ import annotations

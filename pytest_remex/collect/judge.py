@@ -230,7 +230,8 @@ def make_run(collected: CollectedRun, experiment: Experiment, hook: pluggy.HookR
     """Return the run for its sweep function; the hooks read its config and its files."""
 
     def read(path: Path, options: Mapping[str, object]) -> object:
-        content = hook.pytest_remex_read(path=path, options=options)
+        with naming_hook(hook.pytest_remex_read):
+            content = hook.pytest_remex_read(path=path, options=options)
         if content is None:
             raise RemoteError(
                 f"no reader knows {path.name}: read run.path / {path.name!r} yourself, or "

@@ -1,4 +1,4 @@
-"""Remove run directories and fetched outputs, and record what was removed.
+"""Remove run directories and fetched outputs, record what was removed, and find what was purged.
 
 The record is `<outputs>/.remex/removed.json`; it stays when the outputs themselves are removed.
 """
@@ -9,15 +9,15 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from pytest_remex.collect.manifest import read_note, read_outputs
+from pytest_remex.collect.manifest import read_note, read_outputs, write_outputs
 from pytest_remex.common.jobs import Job, JobState
-from pytest_remex.common.parts import RemovableRun
+from pytest_remex.common.parts import ListedRun, RemovableRun
 from pytest_remex.common.paths import REMEX
-from pytest_remex.common.protocol import Remove, Removed
+from pytest_remex.common.protocol import ListOutputs, Outputs, Remove, Removed
 from pytest_remex.io import replace_file, writing
 from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun
@@ -68,6 +68,62 @@ def job_with_removal(job: Job, folder: Path) -> Job:
     before = "" if note.collected else ", before it was collected"
     why = f"removed with --remex-clean on {note.when}{before}"
     return job._replace(state=JobState.PURGED, reason=why)
+
+
+class PurgedRuns:
+    """Find completed runs whose directory no longer exists; each is looked for once.
+
+    Args:
+        folder: The folder for outputs.
+        connect: Returns the connection to a remote.
+
+    """
+
+    def __init__(self, folder: Path, connect: Connect) -> None:
+        self._folder = folder
+        self._connect = connect
+        self._looked_for: set[str] = set()
+        self._gone: set[str] = set()
+
+    def look_for(self, runs: Iterable[RecordedRun]) -> None:
+        """Look for run directories. Raises `RemoteError` if a remote cannot be asked."""
+        wanted: dict[Remote, list[str]] = {}
+        for each in runs:
+            if each.run.directory not in self._looked_for:
+                wanted.setdefault(each.launch.remote, []).append(each.run.directory)
+        for remote, directories in wanted.items():
+            connection = self._connect(remote)
+            listed = [ListedRun(directory, []) for directory in directories]
+            for event in connection.ask(ListOutputs(connection.remote.runs, listed)):
+                if isinstance(event, Outputs) and event.gone:
+                    self._gone.add(event.directory)
+            self._looked_for.update(directories)
+
+    def job(self, recorded: RecordedRun, job: Job) -> Job:
+        """Return a completed run's job: PURGED if its outputs are gone with its directory.
+
+        A retry sends such a run again, also without a collect in between.
+
+        Raises:
+            RecordError: That cannot be noted.
+
+        """
+        run = recorded.run
+        folder = self._folder / run.directory
+        if run.directory not in self._gone or read_removal(folder).directory:
+            return job
+        outputs = read_outputs(folder)
+        if outputs.complete:
+            return job._replace(reason="collected, run directory is gone")
+        if not outputs.gone:
+            outputs = replace(outputs, gone=True)
+            write_outputs(folder, outputs)
+        if who := run.collected:
+            had, fix = f"collected by {who.by} on {who.on}", "--remex-collect says what to copy"
+        else:
+            had, fix = "not collected", "--remex-submit --remex-retry runs it again"
+        why = f"{had}, run directory is gone: {fix}"
+        return job._replace(state=JobState.PURGED, reason=why)
 
 
 def measure_directories(runs: Iterable[RecordedRun], connect: Connect) -> dict[str, Removed]:

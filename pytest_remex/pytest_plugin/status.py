@@ -12,11 +12,11 @@ import pytest
 
 from pytest_remex import temporary
 from pytest_remex.collect.hooks import GuardedHooks
-from pytest_remex.collect.removal import job_with_removal, read_removal
+from pytest_remex.collect.removal import PurgedRuns, job_with_removal, read_removal
 from pytest_remex.collect.runs import WantedRun, wanted_upstreams
 from pytest_remex.collect.watch import OutputWatcher
 from pytest_remex.common.jobs import Job, JobState
-from pytest_remex.errors import RemoteError
+from pytest_remex.errors import RemexError, RemoteError
 from pytest_remex.experiment import Run
 from pytest_remex.pytest_plugin.board import ROWS, Board, BoardRow, lines_around
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
@@ -43,6 +43,7 @@ class StatusMode(LookingMode):
         self._rows: Mapping[str, BoardRow] = {}
         self._failed: dict[str, str] = {}
         self._watcher = OutputWatcher(settings.runs, self._connections.to)
+        self._purged = PurgedRuns(settings.runs, self._connections.to)
         self._hooks = GuardedHooks(session.config.hook, self._terminal.note)
         self._was_interrupted = False
 
@@ -77,7 +78,7 @@ class StatusMode(LookingMode):
         states = [row.job.state for row in rows]
         if any(state.live for state in states):
             return "--remex-status --remex-wait waits until all have ended"
-        if any(state.failed for state in states):
+        if any(self._is_failure(row.recorded, row.job) for row in rows):
             return "--remex-collect shows why, --remex-submit --remex-retry submits them again"
         if any(state.ended for state in states):
             return "--remex-collect fetches and judges the outputs"
@@ -128,6 +129,7 @@ class StatusMode(LookingMode):
         """Store the jobs' states, and read their output."""
         folder = self._settings.runs
         self._jobs |= {name: job_with_removal(job, folder / name) for name, job in jobs.items()}
+        self._note_purged()
         watched = [
             (recorded, self._jobs[recorded.run.directory])
             for recorded in self._runs.values()
@@ -138,6 +140,20 @@ class StatusMode(LookingMode):
         except RemoteError as error:
             self._terminal.note(f"the jobs' output could not be read: {error}", "output")
         self._rows = self._make_rows()
+
+    def _note_purged(self) -> None:
+        """Update the jobs of completed runs whose directory no longer exists."""
+        completed = [
+            (recorded, job)
+            for recorded in self._runs.values()
+            if (job := self._jobs.get(recorded.run.directory)) and job.state is JobState.COMPLETED
+        ]
+        try:
+            self._purged.look_for(recorded for recorded, _ in completed)
+            for recorded, job in completed:
+                self._jobs[recorded.run.directory] = self._purged.job(recorded, job)
+        except RemexError as error:
+            self._terminal.note(f"it is unknown which run directories were purged: {error}")
 
     def _show(self, item: pytest.Function, recorded: RecordedRun) -> None:
         __tracebackhide__ = True
@@ -157,10 +173,10 @@ class StatusMode(LookingMode):
         note_facts(item, **run_facts(recorded, job), **facts)
 
     def _is_failure(self, recorded: RecordedRun, job: Job) -> bool:
-        """Return whether a job fails its item: not if the run was removed after a collect."""
+        """Return whether a job fails its item: not if the run disappeared after a collect."""
         folder = self._settings.runs / recorded.run.directory
-        was_cleaned = job.state is JobState.PURGED and read_removal(folder).collected
-        return job.state.failed and not was_cleaned
+        is_collected = read_removal(folder).collected or recorded.run.collected is not None
+        return job.state.failed and not (job.state is JobState.PURGED and is_collected)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from pytest_remex import hookspecs
+from pytest_remex.collect.hooks import naming_hook
 from pytest_remex.config import Settings, read_config
 from pytest_remex.config.files import NAMELIST, load
 from pytest_remex.config.yaml_file import read_yaml
@@ -63,9 +64,10 @@ class BuiltInReaders:
     def _config(self, path: Path) -> dict[str, Any] | None:
         known = load(path).format
         # Our namelist reader finds names such as mode(2).l, which a plain mapping does not.
-        content = (
-            None if known is NAMELIST else self._hook().pytest_remex_read(path=path, options={})
-        )
+        content, hook = None, self._hook().pytest_remex_read
+        if known is not NAMELIST:
+            with naming_hook(hook):
+                content = hook(path=path, options={})
         if isinstance(content, Mapping):
             return Settings(content)
         return read_config(path) if known else None

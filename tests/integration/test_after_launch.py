@@ -97,6 +97,51 @@ def test_a_purged_run_is_told_and_retried(project):
     project.pytest("--remex-collect").assert_outcomes(passed=3)
 
 
+def test_status_of_purged_runs(project):
+    """A purged run that was collected is COMPLETED in words; others are PURGED, and retried."""
+    project.ran()
+    project.pytest("--remex-collect", "-k", "1").assert_outcomes(passed=1)
+    before = project.pytest("--remex-status")
+    assert before.ret == 0
+    before.stdout.no_fnmatch_line("*is gone*")
+    for folder in project.run_directories():
+        shutil.rmtree(folder)
+    status = project.pytest("--remex-status", "--remex-json=facts.json")
+    assert status.ret == 1
+    status.stdout.fnmatch_lines(
+        [
+            "PURGED    2 *",
+            "COMPLETED 1 *",
+            "*COMPLETED *collected, run directory is gone*",
+            "2 purged: not collected, run directory is gone: *--remex-retry runs it again",
+        ]
+    )
+    facts = {
+        each["point"]["a"]: each for each in json.loads((project.path / "facts.json").read_text())
+    }
+    assert [facts[a]["state"] for a in (1, 2, 3)] == ["COMPLETED", "PURGED", "PURGED"]
+    assert [facts[a]["outcome"] for a in (1, 2, 3)] == ["passed", "failed", "failed"]
+    assert facts[1]["reason"] == "collected, run directory is gone"
+    assert project.pytest("--remex-status", "-k", "1").ret == 0
+    project.ran("--remex-retry")
+    assert len(project.jobs()) == 5
+    project.pytest("--remex-collect").assert_outcomes(passed=3)
+
+
+def test_status_of_a_runs_folder_that_is_not_mounted(project):
+    """If the whole runs folder is missing, no run counts as purged."""
+    project.write("pytest.ini", "[pytest]\nremex_runs = elsewhere/runs\n")
+    project.runs = project.path / "elsewhere/runs"
+    project.ran()
+    assert project.pytest("--remex-status").ret == 0
+    project.runs.rename(project.path / "elsewhere/unmounted")
+    status = project.pytest("--remex-status")
+    status.stdout.no_fnmatch_line("*PURGED*")
+    (project.path / "elsewhere/unmounted").rename(project.runs)
+    assert project.pytest("--remex-status").ret == 0
+    project.submit("--remex-retry").assert_outcomes(skipped=3)
+
+
 def test_a_purged_run_does_not_pass_unread(project):
     """A missing run directory is also reported if only the config is read back."""
     project.sweeps(SETTINGS.replace('fetch=["result.txt"], ', ""))

@@ -1,5 +1,6 @@
 """A user's hook that raises is named with its place, in every mode; the rest continues."""
 
+import textwrap
 import time
 
 import pytest
@@ -91,6 +92,61 @@ def test_reader_of_configs(project, mode):
     assert message in text
     assert "INTERNALERROR" not in text
     assert "pytest_remex/" not in text
+
+
+RAISING_READER = """\
+    def refuse(text):
+        if "2" in text:
+            raise ValueError("no luck")
+
+    def pytest_remex_read(path):
+        refuse(path.read_text())
+    """
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("-v", "--tb=long"), ("--tb=native",), ("-p", "xdist.plugin", "-n2")], ids=str
+)
+def test_reader_of_outputs(project, options):
+    """The run whose output cannot be read fails, with the hook's place; the others are judged."""
+    project.edit("sweeps.py", '(run.path / "result.txt").read_text()', 'run.read("result.txt")')
+    project.ran()
+    project.write("conftest.py", RAISING_READER)
+    result = project.pytest("--remex-collect", *options)
+    result.assert_outcomes(passed=2, failed=1)
+    text = result.stdout.str() + result.stderr.str()
+    assert f"the hook pytest_remex_read at {project.path}/conftest.py:3 raised ValueError" in text
+    for frames_of in ("pluggy/", "_hookexec", "pytest_remex/", "INTERNALERROR"):
+        assert frames_of not in text
+    table = (project.output / "grid" / "results.csv").read_text()
+    assert (table.count("PASSED"), table.count("FAILED")) == (2, 1)
+
+
+SETTINGS = """\
+    from pytest_remex import sweep
+
+    @sweep({"a": [1, 2, 3]}, config_file="settings.json")
+    def grid(experiment):
+        (experiment.path / "settings.json").write_text('{"a": %s}' % experiment.config["a"])
+        yield
+    """
+
+
+@pytest.mark.parametrize("mode", ["plan", "submit", "collect"])
+def test_reader_of_outputs_reads_configs(project, mode):
+    """A reader that raises for a config file is named too; the other experiments continue."""
+    project.write("settings.json", "{}")
+    project.commit()
+    project.sweeps(textwrap.dedent(SETTINGS))
+    if mode == "collect":
+        project.ran()
+    project.write("conftest.py", RAISING_READER)
+    result = project.pytest(f"--remex-{mode}")
+    result.assert_outcomes(passed=2, failed=1)
+    text = result.stdout.str()
+    assert f"the hook pytest_remex_read at {project.path}/conftest.py:3 raised ValueError" in text
+    for frames_of in ("pluggy/", "_hookexec", "pytest_remex/", "INTERNALERROR"):
+        assert frames_of not in text
 
 
 TIMEOUT = """\

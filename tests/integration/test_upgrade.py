@@ -96,14 +96,14 @@ def test_a_run_directory_without_a_job(forgotten, job):
 
 
 def test_an_end_outlives_the_output_folder(project):
-    """What a status saw is known to others at once, also where the run directories are purged."""
+    """What a status saw is known to others at once, also where the runs' own notes are purged."""
     project.write("pytest.ini", "[pytest]\nremex_runs = elsewhere/runs\n")
     project.runs = project.path / "elsewhere/runs"
     project.ran()
     project.pytest("--remex-status").stdout.fnmatch_lines(["*= 3 completed in *"])
     shutil.rmtree(project.output)
     for run in project.run_directories():
-        shutil.rmtree(run)
+        shutil.rmtree(run / ".remex")
     shutil.rmtree(project.runs / ".remex/local")
     project.submit().assert_outcomes(skipped=3)
     project.pytest("--remex-status").stdout.fnmatch_lines(["*= 3 completed in *"])
@@ -130,6 +130,11 @@ def test_a_fresh_clone_is_told_who_collected_what_was_purged(collected):
     """It is not a failure: the message says who has the outputs, and how to get them."""
     for run in collected.run_directories():
         shutil.rmtree(run)
+    status = collected.pytest("--remex-status")
+    assert status.ret == 0
+    status.stdout.fnmatch_lines(
+        ["PURGED 3 *", "3 purged: collected by *: --remex-collect says what to copy"]
+    )
     result = collected.pytest("--remex-collect", "-rs")
     result.assert_outcomes(skipped=3)
     who = f"{getpass.getuser()}@{socket.gethostname()}"

@@ -156,7 +156,7 @@ def test_good_answers_cost_one_listing(launch):
 @pytest.mark.parametrize("code", [0, 1])
 def test_an_array_that_nobody_asked_for_is_refused(launch, code):
     """If sbatch made several jobs for one run, they are cancelled while held, with a message."""
-    launch.shims.put(f'"$REAL" "$1" "$2" "$3" --array=0-2 run.sbatch; exit {code}')
+    launch.shims.put(f'"$REAL" "$1" "$2" "$3" "$4" --array=0-2 run.sbatch; exit {code}')
     submission = launch.add("r")
     launch.submit(submission)
     (event,) = launch.submit(submission)

@@ -336,7 +336,8 @@ def test_output_that_is_a_file(project):
     project.write("remex-output", "a file")
     refused(
         project.pytest("--remex-submit"),
-        f"{project.path / 'remex-output'} cannot be written (Not a directory): move away what is",
+        f"{project.path / 'remex-output'} cannot be written (Not a directory): ",
+        "move away what is in its place or choose another folder (remex_output)",
     )
     assert (project.path / "remex-output").read_text() == "a file"
 

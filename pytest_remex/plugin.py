@@ -118,8 +118,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Start the processes that judge for a collect: they collect items while this one does."""
     config = session.config
-    number = config.stash.get(PROCESSES, 1) - 1
-    if number < 1 or options.mode(config) is not Mode.COLLECT or config.option.collectonly:
+    number = config.stash.get(PROCESSES, 1)
+    if number <= 1 or options.mode(config) is not Mode.COLLECT or config.option.collectonly:
         return
     from pytest_remex.collect.kept import has_kept  # noqa: PLC0415 - start-up
     from pytest_remex.pytest_plugin.workers import JudgingProcesses  # noqa: PLC0415 - pytest-xdist

@@ -65,6 +65,8 @@ class CollectMode(RecordedRunsMode):
         self._judging = Judging(session.config, settings, self._terminal.note, collect)
         if self._workers is not None:
             self._workers.expect(session.items, self._terminal.note)
+        self._reports: dict[str, Mapping[str | None, pytest.TestReport]] = {}
+        """Other processes' reports on items that are set up here, by node id and phase."""
         self._others: Sequence[CollectedRun] = ()
         self._sweeps: dict[str, Sweep] = {}
         self._adopt(items)
@@ -82,10 +84,16 @@ class CollectMode(RecordedRunsMode):
         with failing_plainly(item.session):
             runs = self._collect_with(item, repo, remote)
         if self._workers is not None and runs:
-            self._share(self._workers, item, runs)
+            self._share(self._workers, runs)
         collected = self._collected.get(item.nodeid)
         if collected is None:
             self._skip_unsubmitted(item)
+        reports = self._workers.wait_for(item) if self._workers is not None else None
+        if reports is not None:
+            self._take(item, reports)
+            self._reports[item.nodeid] = {report.when: report for report in reports}
+            yield collected.folder
+            return
         with self._judging.checkout(item, collected, repo) as path:
             yield path
 
@@ -112,7 +120,8 @@ class CollectMode(RecordedRunsMode):
         __tracebackhide__ = True
         if not is_experiment(pyfuncitem):
             return None
-        self._judging.judge(pyfuncitem)
+        if pyfuncitem.nodeid not in self._reports:
+            self._judging.judge(pyfuncitem)
         return True
 
     @pytest.hookimpl(wrapper=True)
@@ -122,20 +131,18 @@ class CollectMode(RecordedRunsMode):
         """Store each verdict for the results."""
         self._judging.add_output(item, call)
         report: pytest.TestReport = yield
+        if call.excinfo is None and (theirs := self._reports.get(item.nodeid)):
+            return theirs.get(call.when, report)
         self._judging.conclude(item, call, report)
         return report
 
-    def _share(
-        self, workers: JudgingProcesses, item: pytest.Function, runs: Mapping[str, CollectedRun]
-    ) -> None:
-        """Let other processes judge runs too, except that of this item, whose turn it is."""
+    def _share(self, workers: JudgingProcesses, runs: Mapping[str, CollectedRun]) -> None:
+        """Have other processes judge all runs whose check has to run."""
         items = {each.nodeid: each for each in experiments(self._session.items)}
         checked = {
             node: each
             for node, each in runs.items()
-            if node != item.nodeid
-            and workers.know(node)
-            and self._judging.needs_check(items[node], each)
+            if workers.know(node) and self._judging.needs_check(items[node], each)
         }
         if checked:
             workers.add(checked)

@@ -1,7 +1,8 @@
 """Processes of pytest-xdist that judge runs; this is the only module that knows xdist.
 
-pytest-xdist starts them, each collects the items as this process does, and each is given items from
-the end. This process judges from the beginning, and takes their reports in the order of the items.
+pytest-xdist starts them, each collects the items as this process does, and each is given one item
+after the other. This process runs no check, which might end it: it takes their reports in the order
+of the items.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class JudgingProcesses:
         """Held while items are given to processes, also as a process asks, in a thread of xdist."""
         self._is_announced = False
         self._numbers: dict[str, int] = {}
-        self._waiting: dict[int, None] = {}
+        self._waiting: deque[int] = deque()
         """The numbers of the items that no process has taken yet."""
         self._given: dict[WorkerController, deque[int]] = {}
         self._collected: dict[WorkerController, Sequence[str]] = {}
@@ -84,12 +85,12 @@ class JudgingProcesses:
         self._tell = tell
 
     def add(self, runs: Mapping[str, CollectedRun]) -> None:
-        """Have the runs of items judged, by node id, as far as this process does not come first."""
+        """Have the runs of items judged, by node id, in the order of the items."""
         append_runs(self._task.runs, runs)
         numbers = sorted(self._numbers[node] for node in runs)
         self._left.update(numbers)
         with self._lock:
-            self._waiting.update(dict.fromkeys(numbers))
+            self._waiting.extend(numbers)
             self._is_announced = True
             for node in self._given:
                 self._feed(node)
@@ -100,15 +101,12 @@ class JudgingProcesses:
         return node in self._numbers
 
     def wait_for(self, item: pytest.Item) -> Sequence[pytest.TestReport] | None:
-        """Wait for an item's reports; None if it is this process that judges it.
+        """Wait for an item's reports; None if it has to be judged by this process.
 
         If the process that judged it died, the reports end with the one of `died`.
         """
         number = self._numbers.get(item.nodeid, -1)
-        self._handle_all()
         while number in self._left and number not in self._ended:
-            if self._take(number):
-                return None
             self._handle(*self._events.get())
         if number not in self._left:
             return None
@@ -121,7 +119,8 @@ class JudgingProcesses:
         if self._manager is not None:
             with self._lock:
                 self._waiting.clear()
-            self._handle_all()
+            while not self._events.empty():
+                self._handle(*self._events.get())
             for node in self._given:
                 node.shutdown()
             self._signal(signal.SIGKILL, self._given.keys() - self._used)  # nothing to tear down
@@ -179,11 +178,6 @@ class JudgingProcesses:
                 self._feed(about["node"])
         self._events.put(event)
 
-    def _handle_all(self) -> None:
-        """Take in all that has come."""
-        while not self._events.empty():
-            self._handle(*self._events.get())
-
     def _handle(self, event: str, about: dict[str, Any]) -> None:
         match event:
             case "collectionfinish":
@@ -214,15 +208,6 @@ class JudgingProcesses:
                 f"this one; for -n a sweep must have the same points in the same order each time"
             )
 
-    def _take(self, number: int) -> bool:
-        """Return whether this process is to judge an item: no other has taken it."""
-        with self._lock:
-            if number not in self._waiting:
-                return False
-            del self._waiting[number]
-        self._left.discard(number)
-        return True
-
     def _feed(self, node: WorkerController) -> None:
         """Send a process its next items, or end it. The caller holds the lock."""
         is_ready = self._is_announced and self._collected.get(node) == self._nodes
@@ -230,7 +215,7 @@ class JudgingProcesses:
             return
         given = self._given.setdefault(node, deque())
         count = min(GIVEN - len(given), len(self._waiting))
-        numbers = [self._waiting.popitem()[0] for _ in range(count)]
+        numbers = [self._waiting.popleft() for _ in range(count)]
         given.extend(numbers)
         if numbers:
             self._used.add(node)
@@ -249,7 +234,7 @@ class JudgingProcesses:
                 self._reports[died] = _of_died(self._items[died], self._reports.get(died, []))
                 self._ended.add(died)
             with self._lock:
-                self._waiting.update(dict.fromkeys(sorted(given)))
+                self._waiting.extendleft(reversed(given))
             self._start_what_is_missing()
         elif given or error is not None:
             self._give_up(f"judged in this process, as another one ended early: {error or '-'}")

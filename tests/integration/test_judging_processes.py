@@ -16,31 +16,16 @@ SWEEP = """
 import os, sys, time
 from pytest_remex import sweep
 
-IS_HELPER = sys.argv[0] == "-c"
-
-def wait_for_helper():
-    end = time.monotonic() + 30
-    while "-n" in sys.argv and not os.path.exists("helped") and time.monotonic() < end:
-        time.sleep(0.02)
-
 @sweep({"a": [1, 2, 3, 4, 5, 6]}, fetch=["result.txt"])
 def grid(experiment):
     a = experiment.config["a"]
     (experiment.path / "input.txt").write_text(f"a = {a}\\n" + ("fail" if a == 5 else ""))
     run = yield
     os.makedirs(f"judged/{a} {os.getpid()} {time.time_ns()}")  # opens no file
-    os.makedirs("helped", exist_ok=True) if IS_HELPER else wait_for_helper()
     print("judging", a)
     run.record(double=2 * a, nothing=float("nan"), text="\\u00e9\\udcff")
     run.curve("c", [1, 2], [a, 3])
     assert a not in (3, 4), f"{a} is wrong"
-"""
-SAYS_WHEN_COLLECTED = """
-import os, sys, pytest
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_finish():
-    sys.argv[0] == "-c" and os.makedirs("helped")
 """
 
 
@@ -130,7 +115,7 @@ def test_a_process_that_dies(ran):
     ran.edit(
         "sweeps.py",
         "    assert a not in",
-        "    if a == 4 and IS_HELPER: os.kill(os.getpid(), 9)\n    assert a not in",
+        "    if a == 4: os.kill(os.getpid(), 9)\n    assert a not in",
     )
     result = collect(ran, "-n", "2")
     result.assert_outcomes(passed=3, failed=3)
@@ -140,6 +125,19 @@ def test_a_process_that_dies(ran):
     assert rows["4"] == ("8", "FAILED")
     assert rows["6"] == ("12", "PASSED")
     assert judged(ran)[0] == [1, 2, 3, 4, 6]
+
+
+def test_the_first_experiment_ends_its_process(ran):
+    """A check that ends its process ends no collect, also if it is the first one."""
+    ran.edit("sweeps.py", "    assert a not in", "    if a == 1: os._exit(3)\n    assert a not in")
+    result = collect(ran, "-n", "2")
+    result.assert_outcomes(passed=2, failed=4)
+    result.stdout.fnmatch_lines(["*the process that judged this ended without a verdict*"])
+    with (ran.output / "grid" / "results.csv").open(newline="") as file:
+        rows = {row["a"]: (row["double"], row["verdict"]) for row in csv.DictReader(file)}
+    assert rows["1"] == ("2", "FAILED")
+    assert rows["2"] == ("4", "PASSED")
+    assert (ran.output / "grid" / "report.html").exists()
 
 
 def test_interrupt(ran):
@@ -167,9 +165,8 @@ def test_experiments_that_differ(ran):
     ran.edit(
         "sweeps.py",
         "[1, 2, 3, 4, 5, 6]",
-        "[1, 2, 3, 4, 5, 6, *[7] * IS_HELPER]",
+        "[1, 2, 3, 4, 5, 6, *[7] * (sys.argv[0] == '-c')]",
     )
-    ran.write("conftest.py", SAYS_WHEN_COLLECTED)
     result = collect(ran, "-n", "2")
     result.assert_outcomes(passed=3, failed=3)
     result.stdout.fnmatch_lines(["another process found other experiments*"])

@@ -4,6 +4,7 @@ import errno
 import os
 from typing import Optional
 
+from pytest_remex.agent import limits
 from pytest_remex.common.protocol import Error
 from pytest_remex.common.redact import redact
 
@@ -50,7 +51,8 @@ def disk_error(error: BaseException, folder: str) -> AgentError:
     if isinstance(error, OSError) and error.errno in _FULL:
         why = _FULL[error.errno]
         return AgentError("disk", f"cannot write to {folder}: {why}; free some space there")
-    return AgentError("disk", f"cannot write to {folder}: {error}; fix that and try again")
+    why = limits.shortage(error) or f"{error}; fix that and try again"
+    return AgentError("disk", f"cannot write to {folder}: {why}")
 
 
 def no_runs_folder(runs: str) -> AgentError:

@@ -89,7 +89,9 @@ def _program(name: str, words: List[str]) -> Check:
         fix = f"load {name}'s module in a login file on the cluster, or install it"
         return Check(name, FAULT, f"{name} is not on PATH on the cluster", fix)
     if ran.code == process.NOT_STARTED:
-        fix = "end some of your processes there (limits: ulimit -a), or use another login node"
+        fix = (
+            "raise that limit in the login files there, end programs of yours, or use another node"
+        )
         return Check(name, FAULT, ran.message(), fix)
     lines = ran.out.splitlines()
     if lines and not lines[0].startswith(name):

@@ -26,7 +26,7 @@ from typing import (
     TypeVar,
 )
 
-from pytest_remex.agent import fs
+from pytest_remex.agent import fs, limits
 from pytest_remex.common.redact import redact
 
 MISSING = 127
@@ -58,7 +58,8 @@ class Ran(NamedTuple):
         """Return the program's error message, without credentials."""
         if self.code is None:
             return "no answer in time"
-        return redact(self.err.strip() or self.out.strip() or f"exit code {self.code}")
+        said = self.err.strip() or self.out.strip()
+        return redact(limits.with_limits(said) if said else limits.ended(self.code))
 
 
 def run(

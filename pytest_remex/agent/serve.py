@@ -9,7 +9,16 @@ import time
 import traceback
 from typing import Any, Callable, Dict, Optional, Tuple
 
-from pytest_remex.agent import claims, found_runs, host, outputs, process, record_copies, removal
+from pytest_remex.agent import (
+    claims,
+    found_runs,
+    host,
+    limits,
+    outputs,
+    process,
+    record_copies,
+    removal,
+)
 from pytest_remex.agent.errors import AgentError, DisconnectedError, disk_error, is_full
 from pytest_remex.agent.local import queue, scheduler
 from pytest_remex.agent.place import directories
@@ -64,12 +73,18 @@ def start(line: Dict[str, Any]) -> None:
         return
     os.nice(line.get("nice", 0))
     os.umask(os.umask(0o077) | stat.S_IWOTH)  # whoever can write to a run can run code as its user
-    wire = Wire(line["nonce"], sys.stdin.buffer, sys.stdout.buffer)
-    limits = line.get("silence"), line.get("grace", GRACE)
-    threading.Thread(target=_watch, args=(wire, *limits), daemon=True).start()
-    serve(wire, line["modules"])
+    limits.need_little_memory()
+    code = 0
+    try:
+        wire = Wire(line["nonce"], sys.stdin.buffer, sys.stdout.buffer)
+        patience = line.get("silence"), line.get("grace", GRACE)
+        threading.Thread(target=_watch, args=(wire, *patience), daemon=True).start()
+        serve(wire, line["modules"])
+    except Exception as error:  # noqa: BLE001 - stderr is all that still reaches the client
+        code = 1
+        os.write(2, f"{limits.shortage(error) or traceback.format_exc()}\n".encode())
     # a thread may still wait for stdin, and a normal exit would wait for that thread
-    os._exit(0)
+    os._exit(code)
 
 
 def _watch(wire: Wire, silence: Optional[float], grace: float) -> None:
@@ -134,9 +149,9 @@ def _handler(request: Request) -> Callable[[Any, Reply], None]:
 def _fault(error: Exception, request: Request) -> protocol.Error:
     if is_full(error):
         return disk_error(error, getattr(request, "runs", "")).event()
-    if isinstance(error, MemoryError):
-        limit = "ulimit -v, there, tells how much it may have"
-        return protocol.Error("memory", f"the agent got no more memory ({limit}): ask for more")
+    lacked = limits.shortage(error)
+    if lacked is not None:
+        return protocol.Error("limit", lacked)
     trace = "".join(traceback.format_exc().splitlines(keepends=True)[-TRACE:])
     return protocol.Error("internal", redact(f"{type(error).__name__}: {error}"), redact(trace))
 

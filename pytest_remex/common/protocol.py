@@ -218,8 +218,8 @@ class End(NamedTuple):
 class Error(NamedTuple):
     """The request failed.
 
-    `kind` is one of clone, runs, git, slurm, disk, python, request, internal; `detail` is for a bug
-    in the agent.
+    `kind` is one of clone, runs, git, slurm, disk, limit, python, request, internal; `detail` is
+    for a bug in the agent.
     """
 
     kind: str

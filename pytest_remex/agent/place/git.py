@@ -83,6 +83,8 @@ def check_clone(clone: str) -> None:
         message = f"{clone} belongs to another user, so git refuses to use it"
         trust = f"git config --global --add safe.directory {clone}"
         raise AgentError("clone", f"{message}; if you trust that user, run on the cluster: {trust}")
+    if ran.code == process.NOT_STARTED:
+        raise AgentError("git", ran.message())
     if not ran.ok:
         raise AgentError("clone", f"{clone} is not a git repository: {ran.message()}")
     if len(ran.out.splitlines()) > 1:

@@ -118,5 +118,6 @@ def test_a_login_node_without_room_for_a_process():
     )
     missing, not_started, accounts = done.stdout.splitlines()
     assert missing == "127"
-    assert not_started == "126 true was not started: Too many open files"
-    assert accounts == "AgentError sacct failed: sacct was not started: Too many open files"
+    why = "was not started: Too many open files (`ulimit -n` is 4 open files)"
+    assert not_started == f"126 true {why}"
+    assert accounts == f"AgentError sacct failed: sacct {why}"

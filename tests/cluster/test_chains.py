@@ -118,9 +118,15 @@ def test_array_task_by_task(user, cluster):
     assert all("aftercorr" in waits[job] for name, job in jobs.items() if "birth" not in name)
     let_go(user)
     cluster.wait()
-    states = states_of(user.pytest("--remex-status", "-v"))
-    assert states["death[mass=1-alpha=1.8]"] == "COMPLETED"
-    assert states["death[mass=2-alpha=1.8]"] == "UPSTREAM FAILED"
+    status = user.pytest("--remex-status", "-v")
+    assert states_of(status) == {
+        "birth[mass=1]": "COMPLETED",
+        "birth[mass=2]": "FAILED",
+        "evolve[mass=1-alpha=1.8]": "COMPLETED",
+        "evolve[mass=2-alpha=1.8]": "UPSTREAM FAILED",
+        "death[mass=1-alpha=1.8]": "COMPLETED",
+        "death[mass=2-alpha=1.8]": "UPSTREAM FAILED",
+    }, status.text
 
 
 @WITH_ACCOUNTING

@@ -1,4 +1,4 @@
-"""A squeue that lags behind the controller, or leaves rows out: no job is lost, held or doubled."""
+"""A squeue or sacct that lags, or leaves rows out: no job is lost, held or doubled."""
 
 from __future__ import annotations
 
@@ -71,3 +71,28 @@ def test_partial(user, cluster, shims, fault, options):
     assert_once(user, cluster, 3)
     assert_clean(user, before)
     user.collect().well()
+
+
+@pytest.mark.parametrize("squeue", ["", "exit 0"], ids=["listed", "blind"])
+@WITH_ACCOUNTING
+def test_early_account(user, cluster, shims, squeue):
+    """Sacct's row of tasks that had not started does not count for one that completed since."""
+    user.submit("--remex-array")
+    cluster.wait()
+    wait_until(lambda: accounted(user, cluster) == ["COMPLETED"] * 3, "sacct knows all tasks")
+    shims.put(listings.EARLY, "sacct")
+    assert accounted(user, cluster, shims.folder / "sacct") == ["CANCELLED"]
+    shims.put(squeue, "squeue")
+    user.pytest("--remex-status").well()
+    assert {row["state"] for row in user.states().values()} == {"COMPLETED"}
+    assert "3 already submitted" in user.pytest("--remex-submit", "--remex-retry").well()
+    user.collect().well()
+
+
+def accounted(user, cluster, sacct="sacct"):
+    """Return the states of the user's jobs in sacct."""
+    rows = cluster.run(
+        str(sacct), "-n", "-X", "-P", "--delimiter=\x1f", "-o", "jobid,jobidraw,state,workdir"
+    )
+    mine = [row.split("\x1f") for row in rows.splitlines() if str(user.project.runs) in row]
+    return [state for _, _, state, _ in mine]

@@ -1,4 +1,4 @@
-"""Faults of squeue for shims: a cache that lags, rows that are missing."""
+"""Faults of squeue and sacct for shims: a cache that lags, rows that are missing or too early."""
 
 from __future__ import annotations
 
@@ -16,6 +16,15 @@ PARTIAL_AND_FAILED = '"$REAL" "$@" | awk "NR % 2"; exit 1'
 
 CUT = '"$REAL" "$@" | head -c 150; exit 0'
 """The listing ends within a row."""
+
+EARLY = r"""
+"$REAL" "$@" | sed -E 's/^([0-9]+)_0(\x1f[^\x1f]*\x1f)COMPLETED/\1_[0-2]\2CANCELLED/' |
+    sed -E '/^[0-9]+_[12]\x1f/d'
+exit 0"""
+"""One row says that all three tasks of an array were cancelled before they started.
+
+slurmdbd has such a row for a moment when the first of the tasks is cancelled.
+"""
 
 
 def blind(folder: Path, seconds: float) -> str:

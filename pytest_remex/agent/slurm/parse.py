@@ -32,7 +32,10 @@ class SqueueRow(NamedTuple):
 
 
 class SacctRow(NamedTuple):
-    """A job of sacct, with the highest memory of its steps."""
+    """A job of sacct, with the highest memory of its steps.
+
+    `shared` says that the row stands for several tasks of an array, which have not started.
+    """
 
     id: str
     raw: str
@@ -46,6 +49,7 @@ class SacctRow(NamedTuple):
     cores: Optional[int]
     comment: str
     work_dir: str
+    shared: bool
 
 
 def listing(text: str) -> List[SqueueRow]:
@@ -225,6 +229,7 @@ def _accounted(task: str, row: Dict[str, str]) -> SacctRow:
         cores=_number(row["AllocCPUS"]) or None,
         comment=row["Comment"],
         work_dir=row["WorkDir"],
+        shared="[" in row["JobID"],
     )
 
 

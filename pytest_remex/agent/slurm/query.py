@@ -15,6 +15,7 @@ from pytest_remex.agent.errors import AgentError, UnreadableError
 from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.slurm import client, control, groups, parse
 from pytest_remex.agent.slurm.ownership import Listing, LocatedJob, locate
+from pytest_remex.agent.slurm.parse import SacctRow
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths
 from pytest_remex.common.jobs import (
@@ -41,6 +42,7 @@ class Answers:
 
     `failures` are the messages of sources that failed. `reused` are the run directories whose job's
     number now belongs to another job, `denied` those whose job the controller does not know.
+    `doubtful` are answers that count only if no better source has one.
     """
 
     def __init__(self) -> None:
@@ -49,6 +51,7 @@ class Answers:
         self.failures: List[str] = []
         self.reused: Set[str] = set()
         self.denied: Set[str] = set()
+        self.doubtful: Dict[str, Job] = {}
 
     def unknown(self, asked: List[LocatedJob]) -> List[LocatedJob]:
         """Return the jobs about which nothing is known yet."""
@@ -114,6 +117,9 @@ def _by_age(one: LocatedJob) -> Tuple[int, str]:
 def _ask_others(asked: List[LocatedJob], cluster: str, answers: Answers, *, certain: bool) -> None:
     _ask_sacct(asked, cluster, answers)
     _ask_scontrol(asked, answers, certain=certain)
+    for one in answers.unknown(asked):
+        if one.directory in answers.doubtful:
+            answers.jobs[one.directory] = answers.doubtful[one.directory]
     if not answers.failures:
         _ask_run_directories(asked, answers)
         _find_lost(answers.unknown(asked), cluster, answers)
@@ -208,7 +214,7 @@ def _ask_sacct(asked: List[LocatedJob], cluster: str, answers: Answers) -> None:
         for one in wanting:
             account = accounts.get(one.job)
             if account is not None and one.owns(account.work_dir):
-                _take_account(one, parse.from_account(account), answers)
+                _take_account(one, account, answers)
 
 
 def _ask_scontrol(asked: List[LocatedJob], answers: Answers, *, certain: bool) -> None:
@@ -284,11 +290,20 @@ def _wants_account(job: Optional[Job]) -> bool:
     return job is None or (job.state in FINAL and job.memory is None and job.source == "squeue")
 
 
-def _take_account(one: LocatedJob, job: Job, answers: Answers) -> None:
-    """Use sacct's row of a live job only if the controller does not answer: sacct lags behind."""
-    listed = one.directory in answers.jobs
-    if job.state in FINAL or (answers.failures and not listed):
-        answers.jobs[one.directory] = job
-    elif not listed:
+def _take_account(one: LocatedJob, account: SacctRow, answers: Answers) -> None:
+    """Use sacct's row as far as it does not contradict the controller: sacct lags behind.
+
+    If one task of an array is cancelled, then the row of all that have not started says CANCELLED,
+    until the others have rows of their own.
+    """
+    job, listed = parse.from_account(account), answers.jobs.get(one.directory)
+    if listed is not None:
+        if job.state is listed.state:
+            answers.jobs[one.directory] = job
+    elif job.state not in FINAL and not answers.failures:
         why = f"sacct says {job.state}, but squeue does not list job {one.id}"
         answers.hints[one.directory] = why
+    elif account.shared:
+        answers.doubtful[one.directory] = job
+    else:
+        answers.jobs[one.directory] = job

@@ -65,6 +65,7 @@ def test_sacct():
     """Steps give the peak memory; tasks that never started share a row."""
     jobs = parse.accounts(SACCT)
     assert sorted(jobs) == ["1", "2_2", "3_0", "3_1", "3_2", "3_7"]
+    assert [job for job, row in jobs.items() if row.shared] == ["3_0", "3_1", "3_2", "3_7"]
     first = jobs["1"]
     assert (first.exit_code, first.signal, first.elapsed, first.time_limit) == (7, 0, 1, 180.0)
     assert (first.memory, first.memory_limit) == (3120 << 10, 100 << 20)

@@ -168,7 +168,8 @@ class RunJudge:
         """
         note, verdict = self.result.note, _verdict(outcome, self.collected)
         cause = self._cause(error) if outcome == "failed" else ""
-        self._note(note, replace(note, cause=cause, verdict=verdict))
+        files = self.collected.sweep.config_files
+        self._note(note, replace(note, cause=cause, verdict=verdict, config_files=files))
         self.result = replace(self.result, verdict=verdict, reason=reason)
         if self.result.measures:
             self._keep(self.result)

@@ -63,7 +63,7 @@ class JudgedNote:
     `job` is the judged job, `patch` the digest of the current patch; `changed` means that this
     patch did not make the commit that ran; `diff` is the patch as text, `log` the last lines of the
     job's output; `cause` is equal for runs that failed alike; `verdict` names the outcome, empty if
-    a release before 0.2 judged the run.
+    a release before 0.2 judged the run; `config_files` are those that the sweep named then.
     """
 
     job: str = ""
@@ -73,6 +73,21 @@ class JudgedNote:
     log: str = ""
     cause: str = ""
     verdict: str = ""
+    config_files: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, note: Mapping[str, Any]) -> JudgedNote:
+        """Return a note from parsed JSON. Raises `KeyError` or `TypeError` if it is none."""
+        return cls(
+            job=str(note["job"]),
+            patch=str(note["patch"]),
+            changed=bool(note["changed"]),
+            diff=str(note["diff"]),
+            log=str(note["log"]),
+            cause=str(note.get("cause", "")),
+            verdict=str(note.get("verdict", "")),
+            config_files=tuple(map(str, note.get("config_files", ()))),
+        )
 
 
 def read_outputs(folder: Path) -> FetchedOutputs:
@@ -119,16 +134,7 @@ def write_outputs(folder: Path, outputs: FetchedOutputs) -> None:
 def read_judged(folder: Path) -> JudgedNote:
     """Return the note in a run's folder; an empty one if it is missing or damaged."""
     try:
-        note = read_note(folder / JUDGED_NOTE)
-        return JudgedNote(
-            job=str(note["job"]),
-            patch=str(note["patch"]),
-            changed=bool(note["changed"]),
-            diff=str(note["diff"]),
-            log=str(note["log"]),
-            cause=str(note.get("cause", "")),
-            verdict=str(note.get("verdict", "")),
-        )
+        return JudgedNote.from_json(read_note(folder / JUDGED_NOTE))
     except (ValueError, KeyError, TypeError):
         return JudgedNote()
 

@@ -110,5 +110,5 @@ def detach(report: pytest.TestReport, result: JudgedRun) -> tuple[JudgedRun, Seq
     if text is None:
         return result, ()
     data = json.loads(text)
-    notes, note = data.pop("notes"), JudgedNote(**data.pop("note"))
+    notes, note = data.pop("notes"), JudgedNote.from_json(data.pop("note"))
     return replace(result, note=note, **data), notes

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import ChainMap, Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pluggy
 
 from pytest_remex.collect.judge import make_run, read_config
+from pytest_remex.collect.manifest import read_judged
 from pytest_remex.collect.runs import CollectedRun, WantedRun, collect_offline
 from pytest_remex.config.settings import Place, full_name, leaves, value_at
 from pytest_remex.errors import RemexError
@@ -122,7 +124,7 @@ def _configs(folders: Sequence[Path], hook: pluggy.HookRelay) -> dict[str, Confi
     """Return the config of each folder of outputs that has one, by the folder's path."""
     found = {}
     for folder, recorded in zip(folders, _recorded(folders), strict=True):
-        config = read_config(folder, WantedRun.as_launched(recorded).sweep, hook)
+        config = read_config(folder, _as_judged(recorded, folder).sweep, hook)
         if config is not None:
             found[str(folder)] = config
     return found
@@ -202,8 +204,16 @@ def _read(
 ) -> list[Run]:
     if not chosen:
         return []
-    wanted = [WantedRun.as_launched(each) for each in chosen]
-    return [_run(each, hook) for each in collect_offline(wanted, folders[0].parent)]
+    folder = folders[0].parent
+    wanted = [_as_judged(each, folder / each.run.directory) for each in chosen]
+    return [_run(each, hook) for each in collect_offline(wanted, folder)]
+
+
+def _as_judged(recorded: RecordedRun, folder: Path) -> WantedRun:
+    """Return a run with the config files that the sweep named when it was collected."""
+    wanted = WantedRun.as_launched(recorded)
+    files = read_judged(folder).config_files
+    return replace(wanted, sweep=replace(wanted.sweep, config_files=files)) if files else wanted
 
 
 def _run(each: CollectedRun, hook: pluggy.HookRelay) -> Run:

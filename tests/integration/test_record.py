@@ -148,6 +148,20 @@ def test_configs_read_back_are_columns(empty_project, monkeypatch):
     assert pytest_remex.runs("grid", a=2)[0].config["b"] == 1.0
 
 
+def test_config_file_named_after_the_launch(empty_project, monkeypatch):
+    """A config file that the sweep names only when it collects is read back by `results`."""
+    for name in ("settings.json", "more.json"):
+        empty_project.write(name, "{}")
+    empty_project.commit()
+    empty_project.sweeps(SETTINGS.replace(', config_file=["settings.json", "more.json"]', ""))
+    empty_project.ran()
+    empty_project.sweeps(SETTINGS)
+    empty_project.pytest("--remex-collect").assert_outcomes(passed=2)
+    monkeypatch.chdir(empty_project.path)
+    assert pytest_remex.results("grid", config=["b"])["b"].tolist() == [0.5, 1.0]
+    assert pytest_remex.runs("grid", a=2)[0].config["b"] == 1.0
+
+
 def test_no_config_to_read_back(empty_project, monkeypatch):
     """Of a sweep without config files `results` says how to have one read back."""
     empty_project.sweeps(RECORDING)

@@ -37,6 +37,20 @@ def unwritable(what: object, error: OSError, otherwise: str = "fix that") -> str
 
 
 @contextmanager
+def working_in(folder: Path) -> Iterator[None]:
+    """Make a folder the working directory meanwhile, even if the one before was removed."""
+    before = os.open(".", getattr(os, "O_PATH", os.O_RDONLY))
+    try:
+        os.chdir(folder)
+        try:
+            yield
+        finally:
+            os.fchdir(before)
+    finally:
+        os.close(before)
+
+
+@contextmanager
 def writing(what: object) -> Iterator[None]:
     """Convert any `OSError` while writing `what` to a `RecordError` with `unwritable`'s message."""
     try:

@@ -71,6 +71,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     config = pluginmanager.get_plugin("pytestconfig")
     if isinstance(config, pytest.Config):
         pluginmanager.register(fixtures_of(config))
+    pluginmanager.register(RemovedFolder())
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -332,6 +333,24 @@ def _unfreeze_at_end_of(config: pytest.Config) -> None:
     Call it first: pytest runs cleanups in reverse order, and one of them collects garbage.
     """
     config.add_cleanup(gc.unfreeze)
+
+
+class RemovedFolder:
+    """Says in a line that pytest's own folder was removed, which pytest does in a traceback."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_cmdline_main(self, config: pytest.Config) -> Generator[None, object, object]:
+        """See pytest."""
+        try:
+            return (yield)
+        except FileNotFoundError as error:
+            folder = config.invocation_params.dir
+            if MODE not in config.stash or folder.is_dir():
+                raise
+            raise pytest.UsageError(
+                f"the folder {folder}, in which pytest was started, was removed meanwhile, so that "
+                f"there is no summary: run the same command again in a folder that exists"
+            ) from error
 
 
 class PeriodicFreeze:

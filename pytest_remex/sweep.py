@@ -7,13 +7,13 @@ import inspect
 import itertools
 import math
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
 from typing import ParamSpec, TypeAlias, TypeVar, cast
 
 from pytest_remex.errors import SweepError
 from pytest_remex.experiment import Run
+from pytest_remex.io import working_in
 from pytest_remex.model import SCRIPT, Config, Dimension, OptionalOutput, Sweep, Value
 from pytest_remex.point_ids import float_texts, point_id
 from pytest_remex.sweep_arguments import (
@@ -224,7 +224,7 @@ class SweepCall:
 
         """
         __tracebackhide__ = True
-        with chdir(checkout):
+        with working_in(checkout):
             self._start()
 
     def _start(self) -> None:

@@ -174,7 +174,7 @@ class Committer:
         self._bytes = 0
         self._marks: dict[str, str] = {}
         self._count = 0
-        self._ref = f"{REFS}{socket.gethostname()}-{os.getpid()}"
+        self._ref = _own_ref()
         self._quarantine = quarantine
         _remove_leftovers(repository)
 
@@ -313,6 +313,17 @@ class Committer:
 def gathered_subject(ref: str) -> str:
     """Return the first line in the message of a commit that `ref` was pointed to."""
     return f"experiments for {ref}"
+
+
+def refuse_locked_refs(repository: Git) -> None:
+    """Raise `RepositoryError` if no ref can be removed: a launch's would be left behind."""
+    code, _, errors = repository.attempt("update-ref", "--no-deref", "-d", _own_ref())
+    if code:
+        raise RepositoryError(f"git cannot remove refs in {repository.top}: {errors}")
+
+
+def _own_ref() -> str:
+    return f"{REFS}{socket.gethostname()}-{os.getpid()}"
 
 
 def _remove_leftovers(repository: Git) -> None:

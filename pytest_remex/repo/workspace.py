@@ -15,7 +15,7 @@ from pytest_remex.common.paths import unplaceable
 from pytest_remex.errors import RepositoryError, SweepError
 from pytest_remex.experiment import Experiment
 from pytest_remex.model import Commit, Config, Identity, Remote, Repo
-from pytest_remex.repo.commits import Committer, Patch
+from pytest_remex.repo.commits import Committer, Patch, refuse_locked_refs
 from pytest_remex.repo.git import BRANCH, Git
 from pytest_remex.repo.identity import Footprint, InputTree
 from pytest_remex.repo.inputs import InputRules, Inputs
@@ -127,6 +127,8 @@ class Workspace:
         shows: Callable[[], bool] = bool,
     ) -> None:
         repository.refuse_unsupported(base)
+        if kept:
+            refuse_locked_refs(repository)
         self.git = repository
         self.base = base
         self.branch = branch
@@ -261,6 +263,7 @@ class Workspaces:
         self._named: dict[tuple[Repo, str], Workspace] = {}
         self._contents: dict[tuple[Repo, InputRules, tuple[str, ...]], RunContents] = {}
         self._open: dict[tuple[Repo, str], Workspace] = {}
+        self._refused: dict[tuple[Repo, str], str] = {}
 
     def git(self, repo: Repo) -> Git:
         """Return git in a repository."""
@@ -294,11 +297,17 @@ class Workspaces:
 
     def _opened(self, repo: Repo, revision: str) -> Workspace:
         repository, base = self.git(repo), self.base(repo, revision)
+        if (repo, base) in self._refused:
+            raise RepositoryError(self._refused[repo, base])
         if (repo, base) not in self._open:
             branch = repository.branch(revision)
-            self._open[repo, base] = Workspace(
-                repository, base, branch, kept=self._kept, shows=self._shows
-            )
+            try:
+                self._open[repo, base] = Workspace(
+                    repository, base, branch, kept=self._kept, shows=self._shows
+                )
+            except RepositoryError as error:
+                self._refused[repo, base] = str(error)  # not found again for each experiment
+                raise
         return self._open[repo, base]
 
     def forget(self, prepared: Prepared) -> None:

@@ -32,11 +32,12 @@ class LocalTransport:
 
     def __init__(self) -> None:
         # a program may be started while a patch runs, which changes the working directory
-        self._folder = Path.cwd()
+        self._folder = _working_directory()
 
     def python(self, program: str) -> LocalChannel:
         """See `Transport`."""
-        return LocalChannel([sys.executable, "-I", "-u", "-c", program], self._folder)
+        folder = self._folder if self._folder.is_dir() else _working_directory()
+        return LocalChannel([sys.executable, "-I", "-u", "-c", program], folder)
 
     def copy(self, transfer: Transfer) -> None:
         """See `Transport`. Unchanged files are copied too: to compare them costs as much."""
@@ -44,6 +45,14 @@ class LocalTransport:
 
     def close(self) -> None:
         """See `Transport`; there is no connection."""
+
+
+def _working_directory() -> Path:
+    """Return the working directory; the root if it was removed."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return Path("/")
 
 
 class LocalChannel:

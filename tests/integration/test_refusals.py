@@ -71,3 +71,50 @@ def test_run_directories_that_fit(project, small):
     project.ran("-k", "not a=1")
     small.fill(leave=5_000_000)
     project.submit().assert_outcomes(passed=1, skipped=2)
+
+
+def test_a_lock_that_git_left(project):
+    """Refs that cannot be removed are refused once, with git's fix; without the lock it works."""
+    lock = project.path / ".git" / "packed-refs.lock"
+    lock.touch()
+    result = project.pytest("--remex-submit")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*cannot remove refs in*packed-refs.lock': File exists*"])
+    assert not project.record_paths()
+    assert not [ref for ref in project.refs() if ref.startswith("refs/remex")]
+    lock.unlink()
+    project.submit()
+    assert len(project.jobs()) == 3
+
+
+REMOVES = """
+    import os
+    from pathlib import Path
+    from pytest_remex import sweep
+
+    @sweep({"a": [1, 2]})
+    def removes(experiment):
+        Path("input.txt").write_text(str(experiment.config["a"]))
+        os.rmdir(FOLDER)
+"""
+
+
+@pytest.mark.parametrize(
+    ("mode", "then"), [("--remex-plan", {"passed": 2}), ("--remex-submit", {"skipped": 2})]
+)
+def test_a_working_directory_that_is_removed(empty_project, monkeypatch, mode, then):
+    """Without its working directory pytest says so in a line; what was sent is not sent again."""
+    below = empty_project.path / "below"
+    text = REMOVES.replace(
+        "os.rmdir(FOLDER)", f"os.path.exists(p := {str(below)!r}) and os.rmdir(p)"
+    )
+    empty_project.sweeps(text)
+    below.mkdir()
+    monkeypatch.chdir(below)
+    result = empty_project.pytest_alone("../sweeps.py", mode)
+    monkeypatch.chdir(empty_project.path)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stdout.fnmatch_lines(["../sweeps.py ..*"])
+    result.stderr.fnmatch_lines([f"*the folder {below}, in which*was removed meanwhile*"])
+    result.stderr.no_fnmatch_line("*Traceback*")
+    empty_project.pytest(mode).assert_outcomes(**then)

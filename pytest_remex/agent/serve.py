@@ -1,5 +1,6 @@
 """Serve requests one after the other until the client disconnects."""
 
+import importlib
 import os
 import re
 import stat
@@ -9,20 +10,8 @@ import time
 import traceback
 from typing import Any, Callable, Dict, Optional, Tuple
 
-from pytest_remex.agent import (
-    claims,
-    found_runs,
-    host,
-    limits,
-    outputs,
-    process,
-    record_copies,
-    removal,
-)
+from pytest_remex.agent import limits, process
 from pytest_remex.agent.errors import AgentError, DisconnectedError, disk_error, is_full
-from pytest_remex.agent.local import queue, scheduler
-from pytest_remex.agent.place import directories
-from pytest_remex.agent.slurm import control, query, submit
 from pytest_remex.agent.wire import Reply, Wire
 from pytest_remex.common import framing, protocol, records
 from pytest_remex.common.claims import ClaimRuns
@@ -30,33 +19,38 @@ from pytest_remex.common.protocol import LOCAL, SLURM, Request
 from pytest_remex.common.redact import redact
 from pytest_remex.common.typed_json import TypedJsonError
 
-HANDLERS: Dict[Tuple[type, str], Callable[[Any, Reply], None]] = {
-    (protocol.LookAtHost, SLURM): host.look_at_host,
-    (protocol.LookAtHost, LOCAL): host.look_at_host,
-    (protocol.Examine, SLURM): host.examine,
-    (protocol.Examine, LOCAL): host.examine,
-    (protocol.ListTips, ""): directories.list_tips,
-    (protocol.Place, ""): directories.place,
-    (protocol.Submit, SLURM): submit.submit,
-    (protocol.Submit, LOCAL): scheduler.submit,
-    (protocol.Release, SLURM): control.release,
-    (protocol.Release, LOCAL): scheduler.release,
-    (protocol.Query, SLURM): query.query,
-    (protocol.Query, LOCAL): scheduler.query,
-    (protocol.Cancel, SLURM): control.cancel,
-    (protocol.Cancel, LOCAL): scheduler.cancel,
-    (protocol.ListOutputs, ""): outputs.list_outputs,
-    (protocol.ReadLogs, ""): outputs.read_logs,
-    (protocol.Remove, ""): removal.remove,
-    (records.OpenLaunch, ""): record_copies.open_launch,
-    (records.ReadRecords, ""): record_copies.read_records,
-    (records.AppendRecord, ""): record_copies.append_record,
-    (records.FindRuns, ""): found_runs.find_runs,
-    (records.ReadPatches, ""): found_runs.read_patches,
-    (ClaimRuns, ""): claims.claim_runs,
-    (protocol.Tidy, ""): directories.tidy,
+PACKAGE = "pytest_remex.agent."
+HANDLERS: Dict[Tuple[type, str], str] = {
+    (protocol.LookAtHost, SLURM): "host.look_at_host",
+    (protocol.LookAtHost, LOCAL): "host.look_at_host",
+    (protocol.Examine, SLURM): "host.examine",
+    (protocol.Examine, LOCAL): "host.examine",
+    (protocol.ListTips, ""): "place.directories.list_tips",
+    (protocol.Place, ""): "place.directories.place",
+    (protocol.Submit, SLURM): "slurm.submit.submit",
+    (protocol.Submit, LOCAL): "local.scheduler.submit",
+    (protocol.Release, SLURM): "slurm.control.release",
+    (protocol.Release, LOCAL): "local.scheduler.release",
+    (protocol.Query, SLURM): "slurm.query.query",
+    (protocol.Query, LOCAL): "local.scheduler.query",
+    (protocol.Cancel, SLURM): "slurm.control.cancel",
+    (protocol.Cancel, LOCAL): "local.scheduler.cancel",
+    (protocol.ListOutputs, ""): "outputs.list_outputs",
+    (protocol.ReadLogs, ""): "outputs.read_logs",
+    (protocol.Remove, ""): "removal.remove",
+    (records.OpenLaunch, ""): "record_copies.open_launch",
+    (records.ReadRecords, ""): "record_copies.read_records",
+    (records.AppendRecord, ""): "record_copies.append_record",
+    (records.FindRuns, ""): "found_runs.find_runs",
+    (records.ReadPatches, ""): "found_runs.read_patches",
+    (ClaimRuns, ""): "claims.claim_runs",
+    (protocol.Tidy, ""): "place.directories.tidy",
 }
-"""The function that answers a request, by its type and the scheduler that it names."""
+"""The function that answers a request, by its type and the scheduler that it names.
+
+Its module is imported with the first such request: to compile all of them, from their sources,
+takes a tenth of a second on each connection.
+"""
 LOOK = 1.0
 """Seconds between checks whether the client is silent."""
 GRACE = 15.0
@@ -69,7 +63,7 @@ TRACE = 12
 def start(line: Dict[str, Any]) -> None:
     """Do what the start line says: serve a client, send files, or run a runs folder's queue."""
     if "queue" in line:
-        queue.run_queue(line["queue"])
+        _imported("local.queue.run_queue")(line["queue"])
         return
     os.nice(line.get("nice", 0))
     os.umask(os.umask(0o077) | stat.S_IWOTH)  # whoever can write to a run can run code as its user
@@ -141,9 +135,17 @@ def answer(request: Request, reply: Reply) -> None:
 def _handler(request: Request) -> Callable[[Any, Reply], None]:
     name = getattr(request, "scheduler", "")
     try:
-        return HANDLERS[type(request), name]
+        handler = HANDLERS[type(request), name]
     except KeyError:
         raise AgentError("request", f"there is no scheduler {name!r} for this request") from None
+    return _imported(handler)
+
+
+def _imported(function: str) -> Callable[..., None]:
+    """Return a function of the agent by its module and name."""
+    module, _, name = function.rpartition(".")
+    found: Callable[..., None] = getattr(importlib.import_module(PACKAGE + module), name)
+    return found
 
 
 def _fault(error: Exception, request: Request) -> protocol.Error:

@@ -1,6 +1,8 @@
 """The serve loop: JSON lines after a nonce, on any python from 3.6, despite other output."""
 
 import ast
+import importlib
+import inspect
 import json
 import os
 import re
@@ -15,9 +17,11 @@ from support.agents import NONCE, Agent, AgentError, event_in
 
 from pytest_remex import agent as package
 from pytest_remex.agent import BOOT, ROOMS, bundle, without_docstrings
+from pytest_remex.agent.serve import HANDLERS, PACKAGE
 from pytest_remex.common.framing import encode_request
 from pytest_remex.common.parts import ListedRun
 from pytest_remex.common.protocol import LOCAL, SLURM, Beat, ListOutputs, LookAtHost
+from pytest_remex.common.records import ReadRecords
 
 TOP = Path(package.__file__).parents[1]
 MODULES = [path for room in ROOMS for path in sorted((TOP / room).rglob("*.py"))]
@@ -127,6 +131,29 @@ def test_a_request_that_cannot_be_read_is_answered(agent, tmp_path, text, words)
     assert error.kind == "request"
     assert words in error.message
     assert agent.ask(LookAtHost("", str(tmp_path), LOCAL))
+
+
+@pytest.mark.parametrize("handler", sorted(set(HANDLERS.values())))
+def test_a_function_answers_each_request(handler):
+    """Each name in the table of handlers is a function of the agent, which takes two arguments."""
+    module, _, name = handler.rpartition(".")
+    function = getattr(importlib.import_module(PACKAGE + module), name)
+    assert len(inspect.signature(function).parameters) == 2
+
+
+def test_a_request_imports_only_what_answers_it(tmp_path):
+    """An agent that was asked for launch records has not compiled what submits and queries."""
+    start = json.dumps({"nonce": NONCE, "modules": bundle(), "run": "serve"})
+    request = encode_request(1, ReadRecords(str(tmp_path), {}))
+    done = subprocess.run(
+        [sys.executable, "-v", "-u", "-c", BOOT],
+        input=start.encode() + b"\n" + request,
+        check=False,
+        capture_output=True,
+    )
+    imported = set(re.findall(rb"import '(pytest_remex\.[\w.]+)'", done.stderr))
+    assert b"pytest_remex.agent.record_copies" in imported
+    assert not {each for each in imported if b".slurm" in each or b".local" in each}
 
 
 def test_a_scheduler_that_is_not_there_is_named(agent, tmp_path):

@@ -36,6 +36,8 @@ NOT_STARTED = 126
 _MISSING = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ELOOP)
 LARGEST = 1 << 26
 """The most bytes that a program may print: squeue prints about 300 per job."""
+_LINGER = 2.0
+"""Seconds without output after which a program that has ended is not waited for any longer."""
 _RUNNING: Set[int] = set()
 """The programs that `run` waits for, to be terminated when the client has disconnected."""
 
@@ -113,7 +115,10 @@ class _TooMuchError(Exception):
 def _exchange(
     process: "subprocess.Popen[bytes]", data: bytes, timeout: float
 ) -> Tuple[bytes, bytes]:
-    """Write a program's input and read its outputs; raise `TimeoutError` or `_TooMuchError`."""
+    """Write a program's input and read its outputs; raise `TimeoutError` or `_TooMuchError`.
+
+    A script round a command may start a program in the background that keeps the outputs open.
+    """
     stdin, out, err = process.stdin, process.stdout, process.stderr
     assert stdin and out and err  # noqa: S101, PT018 - three pipes, as asked for
     read = {out: bytearray(), err: bytearray()}
@@ -124,9 +129,12 @@ def _exchange(
             selector.register(stream, selectors.EVENT_READ, kept)
         selector.register(stdin, selectors.EVENT_WRITE)
         while selector.get_map():
-            ready = selector.select(max(0.0, deadline - time.monotonic()))
-            if not ready:
+            left = max(0.0, deadline - time.monotonic())
+            ready = selector.select(min(left, _LINGER))
+            if not ready and left <= _LINGER:
                 raise TimeoutError
+            if not ready and process.poll() is not None:
+                break
             for key, _ in ready:
                 if key.fileobj is stdin:
                     rest = _feed(stdin, rest)

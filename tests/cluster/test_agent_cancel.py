@@ -5,6 +5,7 @@ from support.agent_launch import Launch, held
 from support.amnesia import forgotten, occupy
 
 from pytest_remex.common.jobs import JobState
+from pytest_remex.common.parts import Array
 from pytest_remex.common.protocol import Cancelled, NotCancelled
 
 
@@ -73,3 +74,19 @@ def test_nothing_is_cancelled_unseen(launch):
     assert why == "squeue failed: no answer: run the same command again"
     launch.shims.remove()
     assert state(launch, job) == "PENDING"
+
+
+@pytest.mark.parametrize("array", [None, Array([], "#!/bin/sh")], ids=["single", "array"])
+def test_a_job_that_squeue_does_not_list_is_cancelled(launch, array):
+    """A listing that lacks a job is no answer: the controller says whether it is ours."""
+    submission = launch.add("r")
+    if array:
+        submission = submission._replace(key="array-1", array=array, comment="remex:a")
+    (event,) = launch.submit(submission)
+    job = event.jobs["r"]
+    launch.shims.put("exit 0", "squeue")
+    assert cancel(launch, job) == [None]
+    launch.shims.remove()
+    # a pending task of an array that is cancelled alone leaves no trace
+    states = {one.id: one.state for one in launch.cluster.jobs()}
+    assert states.get(job, "CANCELLED") == "CANCELLED"

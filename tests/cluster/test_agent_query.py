@@ -8,6 +8,7 @@ import pytest
 from support.agent_launch import Launch, held
 from support.agents import until
 from support.sites import WITH_ACCOUNTING, WITH_AND_WITHOUT_ACCOUNTING
+from support.wrappers import UNREACHABLE, refuses
 
 from pytest_remex.common.jobs import JobState
 from pytest_remex.common.protocol import NotReleased
@@ -138,7 +139,7 @@ def test_a_job_whose_number_went_to_another_is_lost(launch):
 
 @WITH_ACCOUNTING
 def test_a_job_is_lost_only_where_accounting_proves_it(launch):
-    """Accounts from before and after a job, and none of it, make it LOST; else it is UNKNOWN."""
+    """Accounts from before and after it, none of it, and the controller's word make a job LOST."""
     run(launch, "a", "#!/bin/sh\n")
     last = run(launch, "b", "#!/bin/sh\n")
     until(lambda: ask(launch, "b", last).source == "sacct")
@@ -148,7 +149,10 @@ def test_a_job_is_lost_only_where_accounting_proves_it(launch):
     newest = run(launch, "c", "#!/bin/sh\n")
     until(lambda: ask(launch, "c", newest).source == "sacct")
     launch.shims.put("exit 0", "squeue")
-    launch.shims.put("exit 1", "scontrol")
+    launch.shims.put(refuses(UNREACHABLE), "scontrol")
+    answer = ask(launch, "r", last)
+    assert (answer.state, UNREACHABLE in answer.reason) == ("UNKNOWN", True)
+    launch.shims.put(refuses("slurm_load_jobs error: Invalid job id specified"), "scontrol")
     until(lambda: ask(launch, "r", last).state == "LOST")
 
 

@@ -179,10 +179,10 @@ class User:
         """Wait until all jobs have ended, and collect."""
         return self.pytest("--remex-collect", "-v", "--remex-wait=60", *arguments)
 
-    def states(self) -> dict[str, dict[str, Any]]:
+    def states(self, seconds: float = LONGEST) -> dict[str, dict[str, Any]]:
         """Query the experiments; return the contents of --remex-json, by run directory."""
         path = self.home / "status.json"
-        self.pytest("--remex-status", f"--remex-json={path}").told()
+        self.pytest("--remex-status", f"--remex-json={path}", seconds=seconds).told()
         return {row["directory"]: row for row in json.loads(path.read_text())}
 
     def events(self) -> list[dict[str, Any]]:

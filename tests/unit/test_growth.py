@@ -101,7 +101,7 @@ def test_whose_jobs_are(folder, is_array):
             jobs.append(LocatedJob(f"r{number}", str(runs), job, ""))
             rows.append((job, str(number + 1000), "PENDING", "JobHeldUser", "0:00", "1:00", "1",
                          "0", "remex:x", str(start)))  # fmt: skip
-        text = "".join(ROW + FIELD.join(row) + "\n" for row in rows)
+        text = "".join(ROW + FIELD.join(row) + FIELD + "\n" for row in rows)
         return jobs, text
 
     def look(made):

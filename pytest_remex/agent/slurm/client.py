@@ -16,6 +16,7 @@ PATIENCE = 120.0
 LENGTH = 30_000
 """The most bytes of job ids in one command; Linux allows 128 kB in one argument."""
 _NO_SUCH_JOB = "Invalid job id"
+_DISABLED = "accounting storage is disabled"
 
 
 class NoAccountingError(AgentError):
@@ -118,16 +119,18 @@ def shown(job: str, cluster: str = "") -> str:
     Raises an error of kind slurm if it does not answer.
     """
     ran = run(commands.show(job, cluster))
-    if ran.ok:
-        return ran.out
-    if _NO_SUCH_JOB in ran.message():
+    text = parse.described(ran.out)
+    if ran.ok and text:
+        return text
+    if _NO_SUCH_JOB in ran.err + ran.out:
         return ""
     raise AgentError("slurm", f"scontrol failed: {ran.message()}")
 
 
 def run(words: List[str], patience: float = PATIENCE) -> process.Ran:
-    """Run a command without the user's own filter and format variables."""
-    return process.run(words, timeout=patience, env=commands.variables_for_questions(os.environ))
+    """Run a command without the user's own filter and format variables, and without colours."""
+    ran = process.run(words, timeout=patience, env=commands.variables_for_questions(os.environ))
+    return ran._replace(out=parse.without_colours(ran.out), err=parse.without_colours(ran.err))
 
 
 def chunks(jobs: List[str]) -> List[List[str]]:
@@ -150,11 +153,16 @@ def moment(seconds: float) -> str:
 
 def _accounts(words: List[str]) -> Dict[str, SacctRow]:
     ran = run(words)
-    if ran.code == process.MISSING or "accounting storage is disabled" in ran.err:
+    if ran.code == process.MISSING or _is_disabled(ran):
         raise NoAccountingError("slurm", "this cluster has no accounting")
     if not ran.ok:
         raise AgentError("slurm", f"sacct failed: {ran.message()}")
     return parse.accounts(ran.out)
+
+
+def _is_disabled(ran: process.Ran) -> bool:
+    """Return whether sacct answered only that there is no accounting; a script may redirect it."""
+    return _DISABLED in ran.err or (_DISABLED in ran.out and not parse.accounts(ran.out))
 
 
 def _first_number(text: Optional[str]) -> Optional[int]:

@@ -1,7 +1,8 @@
 """The Slurm commands that the agent runs, for Slurm 19.05 to 26.05, and their variables.
 
-Listings use control characters between fields and before rows, because a work directory may contain
-any other character. `squeue --json` appeared in 21.08 and has changed since, so it is not used.
+Listings use control characters after fields and before rows, because a work directory may contain
+any other character, and a site's script round the command may add lines of its own. `squeue --json`
+appeared in 21.08 and has changed since, so it is not used.
 
 sbatch takes options from SBATCH_* and SLURM_* variables, which override the script's own. Login
 files set them, and so does Slurm in an allocation that someone logs in from. An experiment is
@@ -44,7 +45,7 @@ def config() -> List[str]:
 
 def listing(cluster: str = "", job: str = "") -> List[str]:
     """List the user's jobs that the controller remembers, or one of them; one row per task."""
-    layout = ROW + FIELD.join(LISTED)
+    layout = ROW + "".join(field + FIELD for field in LISTED)
     only = ["-j", job] if job else []
     return ["squeue", *_of(cluster), *_MINE, "-u", str(os.getuid()), *only, "-o", layout]
 
@@ -114,7 +115,8 @@ def qualities() -> List[str]:
 SUBMITTED = ("--parsable", "--hold")
 """The options of each sbatch command that we run."""
 _MINE = ("-h", "-a", "-r", "-t", "all")
-_PARSABLE = ("-n", "-P", f"--delimiter={FIELD}")
+_PARSABLE = ("-n", "-p", f"--delimiter={FIELD}")
+"""Without a header, and with the delimiter after the last field too."""
 
 
 def _of(cluster: str) -> List[str]:

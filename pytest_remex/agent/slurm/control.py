@@ -1,7 +1,7 @@
 """Release and cancel Slurm jobs, but only those that are ours."""
 
 import os
-from typing import Dict, Iterable, List, NamedTuple, Set
+from typing import Dict, Iterable, List, NamedTuple, Set, Tuple
 
 from pytest_remex.agent import fs, process
 from pytest_remex.agent.errors import AgentError, UnreadableError
@@ -24,6 +24,8 @@ from pytest_remex.common.protocol import (
 _WIDTH = 4
 _FEWEST = 50
 """The least number of jobs for one scontrol, which contacts the controller for each in turn."""
+_MOST = 50
+"""The most jobs that scontrol is asked about because squeue does not list them."""
 _LOST = "Slurm lost job {} and gave its id to another job: --remex-retry submits it again"
 _GONE = "Slurm no longer lists job {}: --remex-status shows what became of it"
 
@@ -120,20 +122,33 @@ def _look_up(jobs: List[LocatedJob], refused: Dict[str, Refusal]) -> Set[str]:
     A job that the controller does not know is not held: a query tells what became of it.
     """
     held: Set[str] = set()
-
-    def ask(job: LocatedJob) -> None:
-        try:
-            text = client.shown(job.number, job.cluster)
-        except AgentError as error:
-            refused[job.number] = Refusal(f"{error}: run the same command again")
-            return
-        if text and not parse.shows_folder(text, job.work_dirs()):
+    texts, failure = _shown(jobs)
+    for job in jobs:
+        text = texts.get(job.number)
+        if text is None:
+            refused[job.number] = Refusal(failure)
+        elif text and not parse.shows_folder(text, job.work_dirs()):
             refused[job.number] = _lost(job)
         elif parse.shows_held(text):
             held.add(job.number)
-
-    process.in_parallel(jobs, ask, _WIDTH)
     return held
+
+
+def _shown(jobs: Iterable[LocatedJob]) -> Tuple[Dict[str, str], str]:
+    """Return the controller's descriptions of jobs by number, and why some are missing.
+
+    If it does not answer, it is asked about no further job: each of them may take minutes.
+    """
+    texts: Dict[str, str] = {}
+
+    def ask(job: LocatedJob) -> None:
+        texts[job.number] = client.shown(job.number, job.cluster)
+
+    try:
+        process.in_parallel({job.number: job for job in jobs}.values(), ask, _WIDTH)
+    except AgentError as error:
+        return texts, f"{error}: run the same command again"
+    return texts, ""
 
 
 def _release(jobs: List[LocatedJob]) -> Dict[str, Refusal]:
@@ -160,14 +175,24 @@ def _shares(numbers: List[str]) -> List[List[str]]:
 
 
 def _not_ours(jobs: List[LocatedJob], cluster: str) -> Dict[str, Refusal]:
-    """Return, by id, why a job must not be cancelled: its id is not ours, or not listed."""
+    """Return, by id, why a job must not be cancelled: its id is not ours, or not known.
+
+    A listing may be older than a job: the controller is asked about some that are missing from it.
+    """
     try:
         listing = Listing.ask(cluster)
     except AgentError as error:
         why = Refusal(f"{error}: run the same command again")
         return {job.job: why for job in jobs}
-    gone = {job.job: Refusal(_GONE.format(job.job)) for job in jobs if not listing.lists(job)}
-    return {**gone, **{job.job: _lost(job) for job in jobs if listing.is_another(job)}}
+    refused = {job.job: _lost(job) for job in jobs if listing.is_another(job)}
+    unlisted = {job.number: job for job in jobs if not listing.lists(job)}
+    texts, failure = _shown(list(unlisted.values())[:_MOST])
+    for job in jobs:
+        text = texts.get(job.number, "")
+        if job.number in unlisted and not parse.shows_folder(text, job.work_dirs()):
+            gone = Refusal(failure or _GONE.format(job.job))
+            refused[job.job] = _lost(job) if text else gone
+    return refused
 
 
 def _cancel(jobs: List[str], cluster: str) -> Dict[str, Refusal]:

@@ -12,7 +12,7 @@ from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 from pytest_remex.agent import fs
 from pytest_remex.agent.errors import UnreadableError
 from pytest_remex.agent.slurm import client, groups
-from pytest_remex.agent.slurm.parse import SqueueRow
+from pytest_remex.agent.slurm.parse import SqueueRow, without_colours
 from pytest_remex.common import paths
 from pytest_remex.common.jobs import JobId, number_of
 from pytest_remex.common.parts import RunJob
@@ -24,9 +24,10 @@ _QUOTES = str.maketrans("\"'", "``")
 def spellings(folder: str) -> Set[str]:
     """Return the spellings of a folder in a job's WorkDir; sacct replaces quotes by backticks.
 
-    The folder's path contains no links: `serve` resolves the runs folder.
+    Colours are removed from Slurm's answers. The folder's path contains no links: `serve` resolves
+    the runs folder.
     """
-    return {folder, folder.translate(_QUOTES)}
+    return {folder, folder.translate(_QUOTES), without_colours(folder)}
 
 
 class LocatedJob(NamedTuple):

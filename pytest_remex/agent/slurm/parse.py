@@ -9,6 +9,9 @@ from pytest_remex.common.jobs import Job, JobState
 _SIZE = re.compile(r"([\d.]+)([KMGTP]?)([nc]?)$")
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
 _SETTING = re.compile(r"^(\w+)\s*= (.*?)\s*$", re.MULTILINE)
+_COLOURS = re.compile(r"\x1b\[[0-9;:]*m")
+_EXIT_CODE = re.compile(r"(\d+)(?::(\d+))?$", re.ASCII)
+_JOB = re.compile(r"^[ \t]*JobId=", re.MULTILINE)
 
 
 class SqueueRow(NamedTuple):
@@ -52,21 +55,27 @@ class SacctRow(NamedTuple):
     shared: bool
 
 
+def without_colours(text: str) -> str:
+    """Return text without the colours that a site's script round a command may add."""
+    return _COLOURS.sub("", text)
+
+
 def listing(text: str) -> List[SqueueRow]:
-    """Parse squeue's rows; text before the first row mark (`CLUSTER: name`) is skipped."""
-    rows = (row.rstrip("\n").split(FIELD) for row in whole_lines(text).split(ROW)[1:])
-    return [_listed(row) for row in rows if len(row) == len(LISTED)]
-
-
-def whole_lines(text: str) -> str:
-    """Return a listing without a last line that was cut short: its last field may be wrong."""
-    return text[: text.rfind("\n") + 1]
+    """Parse squeue's rows; what is before, between and after them is not Slurm's."""
+    rows = (row.split(FIELD) for row in text.split(ROW)[1:])
+    return [_listed(row[:-1]) for row in rows if len(row) == len(LISTED) + 1]
 
 
 def exit_codes(text: str) -> Dict[str, Tuple[int, int]]:
     """Parse exit codes and signals by job id."""
     rows = (line.rstrip().rpartition(" ") for line in whole_lines(text).splitlines())
-    return {job.strip(): exit_code(code) for job, _, code in rows if job and code[0].isdigit()}
+    codes = ((job.strip(), exit_code(code)) for job, _, code in rows)
+    return {job: code for job, code in codes if job and code}
+
+
+def whole_lines(text: str) -> str:
+    """Return a listing without a last line that was cut short: its last field may be wrong."""
+    return text[: text.rfind("\n") + 1]
 
 
 def accounts(text: str) -> Dict[str, SacctRow]:
@@ -95,6 +104,12 @@ def shown(text: str) -> Dict[str, str]:
     return first
 
 
+def described(text: str) -> str:
+    """Return what scontrol shows of a job, without what a site's script printed before it."""
+    found = _JOB.search(text)
+    return text[found.start() :] if found else ""
+
+
 def shows_folder(text: str, names: Iterable[str]) -> bool:
     """Return whether `scontrol -o show job` shows a job whose WorkDir is one of these names."""
     padded = text.replace("\n", " ") + " "
@@ -103,7 +118,11 @@ def shows_folder(text: str, names: Iterable[str]) -> bool:
 
 def shows_held(text: str) -> bool:
     """Return whether `scontrol -o show job` shows a job that is held by its user."""
-    return " JobState=PENDING Reason=JobHeldUser " in text.replace("\n", " ")
+    described_jobs = (shown(line) for line in text.splitlines() if _JOB.match(line))
+    return any(
+        job.get("JobState") == "PENDING" and job.get("Reason") == "JobHeldUser"
+        for job in described_jobs
+    )
 
 
 def settings(text: str) -> Dict[str, str]:
@@ -133,12 +152,13 @@ def _lowest(limits: Iterable[str]) -> Optional[int]:
     return min((int(limit) for limit in limits if limit.isdigit()), default=None)
 
 
-def exit_code(text: str) -> Tuple[int, int]:
-    """Parse `code:signal`, or a wait status, as (code, signal)."""
-    if ":" in text:
-        code, _, number = text.partition(":")
-        return int(code), int(number)
-    return int(text) >> 8, int(text) & 0x7F
+def exit_code(text: str) -> Optional[Tuple[int, int]]:
+    """Parse `code:signal`, or a wait status, as (code, signal); None if it is neither."""
+    match = _EXIT_CODE.match(text.strip())
+    if match is None:
+        return None
+    code, number = match.groups()
+    return (int(code), int(number)) if number else (int(code) >> 8, int(code) & 0x7F)
 
 
 def duration(text: str) -> Optional[float]:
@@ -179,7 +199,7 @@ def tasks(name: str) -> Iterator[str]:
 
 
 def _listed(row: List[str]) -> SqueueRow:
-    job, raw, word, reason, elapsed, limit, cores, memory, comment, folder = row
+    job, raw, word, reason, elapsed, limit, cores, memory, comment, folder = _unpadded(row)
     return SqueueRow(
         id=job,
         raw=raw,
@@ -194,19 +214,27 @@ def _listed(row: List[str]) -> SqueueRow:
     )
 
 
+def _unpadded(row: List[str]) -> List[str]:
+    """Return a row's fields without the blanks of a script that aligns columns.
+
+    Job ids have no blanks. The last field is a folder, whose own name may begin or end with some.
+    """
+    fields = [field.strip() for field in row]
+    return fields if row[0] != fields[0] else [*fields[:-1], row[-1]]
+
+
 def _account_rows(text: str) -> Iterator[Dict[str, str]]:
+    """Yield sacct's rows; a work directory whose name contains a line break has several lines."""
     row: List[str] = []
-    for line in whole_lines(text).split("\n"):
+    for line in text.split("\n"):
         parts = line.split(FIELD)
-        if len(parts) == len(ACCOUNTED):
-            if row:
-                yield _named(row)
+        if len(parts) >= len(ACCOUNTED):
             row = parts
-        elif row and line:
-            # a work directory whose name contains a line break
-            row[-1] += "\n" + line
-    if row:
-        yield _named(row)
+        elif row:
+            row = [*row[:-1], row[-1] + "\n" + parts[0], *parts[1:]]
+        if len(row) == len(ACCOUNTED) + 1:
+            yield _named(_unpadded(row[:-1]))
+            row = []
 
 
 def _named(row: List[str]) -> Dict[str, str]:
@@ -214,7 +242,7 @@ def _named(row: List[str]) -> Dict[str, str]:
 
 
 def _accounted(task: str, row: Dict[str, str]) -> SacctRow:
-    code, number = exit_code(row["ExitCode"]) if row["ExitCode"] else (None, None)
+    code, number = exit_code(row["ExitCode"]) or (None, None)
     minutes = _number(row["TimelimitRaw"])
     return SacctRow(
         id=task,
@@ -313,7 +341,7 @@ def from_account(account: SacctRow) -> Job:
 
 def from_scontrol(job: str, shown: Dict[str, str]) -> Job:
     """Return a job as `scontrol show job` reports it."""
-    code, number = exit_code(shown.get("ExitCode", "0:0"))
+    code, number = exit_code(shown.get("ExitCode", "0:0")) or (None, None)
     reason = shown.get("Reason", "")
     return Job(
         id=job,

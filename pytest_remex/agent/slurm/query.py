@@ -3,8 +3,8 @@
 Slurm comes first: squeue, sacct, scontrol, each asked for what the earlier ones did not know. Files
 in a run directory may have been written by a job: they count only if Slurm has forgotten the job.
 If a source fails, that is no answer: the state stays UNKNOWN. LOST makes the user submit again, so
-it needs proof: the job's number belongs to another job, or the accounting has jobs from before and
-after it, but not this one.
+it needs proof: the job's number belongs to another job, or the controller does not know the job and
+the accounting has jobs from before and after it, but not this one.
 """
 
 import contextlib
@@ -152,8 +152,8 @@ def _own_state(one: LocatedJob, job: Job) -> Job:
 
 def _find_lost(asked: List[LocatedJob], cluster: str, answers: Answers) -> None:
     lost = [one for one in asked if one.directory in answers.reused]
-    unproven = [one for one in asked if one.directory not in answers.reused and not one.owner]
-    for one in [*lost, *_not_accounted(unproven, cluster)]:
+    denied = [one for one in asked if one.directory in answers.denied and not one.owner]
+    for one in [*lost, *_not_accounted(denied, cluster)]:
         job = Job(one.job, JobState.LOST, _LOST.format(one.job), source="slurm")
         answers.jobs[one.directory] = job
 
@@ -230,7 +230,8 @@ def _ask_scontrol(asked: List[LocatedJob], answers: Answers, *, certain: bool) -
             return
         try:
             text = client.shown(one.job, one.cluster)
-        except AgentError:
+        except AgentError as error:
+            answers.hints.update((each.directory, str(error)) for each in left[count:])
             return
         if not text and not certain and count == 0:
             answers.denied.update(each.directory for each in left)

@@ -78,17 +78,22 @@ def verify(submitted: List[SubmittedJob]) -> Iterator[Tuple[LocatedSubmission, S
     for one in submitted:
         clusters.setdefault(JobId.parse(one.job).cluster, []).append(one)
     for cluster, some in clusters.items():
-        rows: Dict[str, List[SqueueRow]] = {}
-        try:
-            numbers = [JobId.parse(one.job).on_cluster for one in some]
-            for row in client.listing(cluster, numbers):
-                rows.setdefault(number_of(row.id), []).append(row)
-        except AgentError:
-            continue
-        for one in some:
-            result = _check(one, rows.get(JobId.parse(one.job).on_cluster, []))
-            if result is not None:
-                yield one.submission, result
+        with contextlib.suppress(AgentError):
+            yield from _verify_on(cluster, some)
+
+
+def _verify_on(
+    cluster: str, submitted: List[SubmittedJob]
+) -> Iterator[Tuple[LocatedSubmission, SbatchResult]]:
+    rows: Dict[str, List[SqueueRow]] = {JobId.parse(one.job).on_cluster: [] for one in submitted}
+    for row in client.listing(cluster, rows):
+        rows.setdefault(number_of(row.id), []).append(row)
+    found = [(one, rows[JobId.parse(one.job).on_cluster]) for one in submitted]
+    # those last that are not listed: the controller is asked about each, until it does not answer
+    for one, its_rows in sorted(found, key=lambda pair: not pair[1]):
+        result = _check(one, its_rows)
+        if result is not None:
+            yield one.submission, result
 
 
 def _check(submitted: SubmittedJob, rows: List[SqueueRow]) -> Optional[SbatchResult]:
@@ -119,10 +124,7 @@ def _is_of(submitted: SubmittedJob, rows: List[SqueueRow]) -> bool:
         return all(row.work_dir in names for row in rows)
     # a site may answer squeue from a cache: ask the controller itself
     job = JobId.parse(submitted.job)
-    try:
-        return parse.shows_folder(client.shown(job.on_cluster, job.cluster), names)
-    except AgentError:
-        return True
+    return parse.shows_folder(client.shown(job.on_cluster, job.cluster), names)
 
 
 def _tasks_of(job: JobId) -> Set[str]:

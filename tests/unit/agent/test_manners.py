@@ -85,10 +85,20 @@ def test_a_program_that_prints_for_ever_takes_no_memory(guest, tmp_path):
     assert subprocess.run(["pgrep", "-P", str(agent.process.pid)], check=False).returncode == 1
 
 
+def test_what_a_program_leaves_behind_is_not_waited_for(guest, tmp_path):
+    """A program in the background that keeps squeue's outputs open does not delay its answer."""
+    row = "1\\0371\\037RUNNING\\037None\\0371:00\\0375:00\\0371\\0371G\\037c\\037"
+    agent = guest(f"sleep 30 &\nprintf '\\036{row}{tmp_path}/r\\037\\n'")
+    start = time.monotonic()
+    (event,) = agent.ask(query(tmp_path))
+    assert str(event.job.state) == "RUNNING"
+    assert time.monotonic() - start < 20
+
+
 def test_a_long_listing_takes_little_memory(guest, tmp_path):
     """Two thousand runs among twenty thousand jobs are reported within 100 MB."""
-    row = "\\036{0}\\037{0}\\037RUNNING\\037None\\0371:00\\0375:00\\0371\\0371G\\037c\\037{1}/r{0}"
-    line = row.replace("{0}", "%d").replace("{1}", str(tmp_path)) + "\\n"
+    row = "\\036%d\\037%d\\037RUNNING\\037None\\0371:00\\0375:00\\0371\\0371G\\037c"
+    line = f"{row}\\037{tmp_path}/r%d\\037\\n"
     agent = guest(f"exec awk 'BEGIN {{ for (i = 1; i <= 20000; i++) printf \"{line}\", i, i, i }}'")
     asked = [RunJob(f"r{number}", str(number)) for number in range(1, 2001)]
     events = agent.ask(Query(str(tmp_path), SLURM, asked))

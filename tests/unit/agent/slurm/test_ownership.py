@@ -37,7 +37,7 @@ def listed(*rows):
         (job, raw, "PENDING", "JobHeldUser", "0:00", "1:00", "1", "0", "remex:x", str(folder))
         for job, raw, folder in rows
     ]
-    return Listing(parse.listing("".join(ROW + FIELD.join(row) + "\n" for row in fields)))
+    return Listing(parse.listing("".join(ROW + FIELD.join(row) + FIELD + "\n" for row in fields)))
 
 
 def test_where_a_runs_job_may_start(runs):

@@ -11,16 +11,16 @@ SQUEUE = (
     "CLUSTER: there\n"
     "\x1e2_0\x1f2\x1fPENDING\x1fJobHeldUser\x1f0:00\x1f3:00\x1f1\x1f100M\x1fremex:arr"
     "\x1f/runs/odd dir|\n"
-    '%j "x"\n'
-    "\x1e1\x1f1\x1fCOMPLETED\x1fNone\x1f1-02:00:01\x1fUNLIMITED\x1f4\x1f0\x1f(null)\x1f/runs/r\n"
+    '%j "x"\x1f\n'
+    "\x1e1\x1f1\x1fCOMPLETED\x1fNone\x1f1-02:00:01\x1fUNLIMITED\x1f4\x1f0\x1f(null)\x1f/runs/r\x1f\n"
 )
 SACCT = (
     "1\x1f1\x1fFAILED\x1f7:0\x1f1\x1f3\x1f\x1f100M\x1f1\x1fremex:abc\x1f/runs/odd dir|\n"
-    "%j `x`\n"
-    "1.batch\x1f1.batch\x1fFAILED\x1f7:0\x1f1\x1f\x1f3120K\x1f\x1f1\x1f\x1f\n"
-    "1.0\x1f1.0\x1fCOMPLETED\x1f0:0\x1f1\x1f\x1f2.5M\x1f\x1f1\x1f\x1f\n"
-    "2_2\x1f9\x1fCANCELLED by 1000\x1f0:15\x1f65\x1fUNLIMITED\x1f\x1f4Gc\x1f2\x1f\x1f/runs/2\n"
-    "3_[0-2,7%2]\x1f3\x1fPENDING\x1f0:0\x1f0\x1f3\x1f\x1f100Mn\x1f0\x1f\x1f/runs/3\n"
+    "%j `x`\x1f\n"
+    "1.batch\x1f1.batch\x1fFAILED\x1f7:0\x1f1\x1f\x1f3120K\x1f\x1f1\x1f\x1f\x1f\n"
+    "1.0\x1f1.0\x1fCOMPLETED\x1f0:0\x1f1\x1f\x1f2.5M\x1f\x1f1\x1f\x1f\x1f\n"
+    "2_2\x1f9\x1fCANCELLED by 1000\x1f0:15\x1f65\x1fUNLIMITED\x1f\x1f4Gc\x1f2\x1f\x1f/runs/2\x1f\n"
+    "3_[0-2,7%2]\x1f3\x1fPENDING\x1f0:0\x1f0\x1f3\x1f\x1f100Mn\x1f0\x1f\x1f/runs/3\x1f\n"
 )
 
 
@@ -38,7 +38,7 @@ def test_squeue():
 def test_any_work_directory_is_read_back(folder):
     """Whatever a folder is called, its row gives it back."""
     row = ["7", "7", "RUNNING", "None", "0:01", "1:00", "1", "0", "remex:x", folder]
-    (read,) = parse.listing(ROW + FIELD.join(row) + "\n")
+    (read,) = parse.listing(ROW + FIELD.join(row) + FIELD + "\n")
     assert read.work_dir == folder
 
 
@@ -55,9 +55,24 @@ def test_cut_listings():
         assert all(jobs[job].work_dir == row.work_dir for job, row in found.items())
 
 
+def test_what_a_script_adds():
+    """Lines before, between and after rows, and blanks round fields, change no row."""
+    banner = "Thank you: 12 jobs.\n"
+    rows, jobs = parse.listing(SQUEUE), parse.accounts(SACCT)
+    assert parse.listing(banner + SQUEUE.replace(FIELD + "\n", f"{FIELD}  \n{banner}")) == rows
+    assert parse.accounts(banner + SACCT.replace(FIELD + "\n", f"{FIELD}  \n{banner}")) == jobs
+    assert parse.listing(SQUEUE.replace(FIELD, f"  {FIELD} ")) == rows
+    assert parse.accounts(SACCT.replace(FIELD, f"  {FIELD} ")) == jobs
+    shown = f"{banner}JobId=7 JobState=PENDING  Reason=JobHeldUser  WorkDir=/r  StdErr=/x\n{banner}"
+    assert parse.shows_held(parse.described(shown))
+    assert parse.shows_folder(parse.described(shown), {"/r"})
+    assert parse.described(banner) == ""
+
+
 def test_exit_codes():
     """A wait status and, as newer versions may write, `code:signal`."""
     text = "1          1792   \n2_0        9      \n3          0:15  \nslurm_load_jobs error: no\n"
+    text += "return on the 2nd\n"
     assert parse.exit_codes(text) == {"1": (7, 0), "2_0": (0, 9), "3": (0, 15)}
 
 

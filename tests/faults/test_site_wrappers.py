@@ -1,0 +1,110 @@
+"""A site's scripts round squeue, sacct and scontrol: a right answer, or UNKNOWN with the reason."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+from support import wrappers
+from support.daemons import wait_until
+from support.invariants import Snapshot, assert_clean, assert_once, jobs_below
+
+EXPERIMENTS = 3
+LONG = 1500.0
+"""Seconds that a command may take if each question hangs."""
+NOT_WRONG = {"PENDING", "HELD", "RUNNING", "COMPLETING", "COMPLETED", "UNKNOWN"}
+SQUEUE = {
+    "SQUEUE_FORMAT": "%i", "SQUEUE_FORMAT2": "JobID", "SQUEUE_STATES": "R", "SQUEUE_SORT": "-i",
+    "SQUEUE_ARRAY": "1", "SQUEUE_USERS": "nobody", "SLURM_TIME_FORMAT": "relative",
+}  # fmt: skip
+SACCT = {
+    "SACCT_FORMAT": "JobID", "SACCT_FEDERATION": "1", "SLURM_TIME_FORMAT": "%s",
+    "SLURM_BITSTR_LEN": "4",
+}  # fmt: skip
+WRAPPERS = {
+    "padded": wrappers.PADDED,
+    "coloured": wrappers.COLOURED,
+    "noisy": wrappers.NOISY,
+    "unreachable": wrappers.refuses(wrappers.UNREACHABLE),
+    "silent": wrappers.refuses(wrappers.UNREACHABLE, code=0),
+    "friendly": wrappers.refuses("Slurm is busy, try again later", code=0, stream=1),
+    "sometimes": wrappers.refuses_often(wrappers.TIMED_OUT),
+    "child": wrappers.LEAVES_A_CHILD,
+    "hangs": wrappers.HANGS,
+}
+OF_ONE = {
+    ("sacct", "disabled"): wrappers.refuses(wrappers.DISABLED),
+    ("sacct", "disabled on stdout"): wrappers.refuses(wrappers.DISABLED, stream=1),
+    ("squeue", "variables"): wrappers.exports(**SQUEUE),
+    ("sacct", "variables"): wrappers.exports(**SACCT),
+}
+FAULTS = {
+    (program, name): fault
+    for program in ("squeue", "sacct", "scontrol")
+    for name, fault in WRAPPERS.items()
+} | OF_ONE
+GROUPINGS = ((), ("--remex-array",))
+CASES = [
+    pytest.param(
+        "accounting" if program == "sacct" or count % 4 > 1 else "plain",
+        program,
+        name,
+        GROUPINGS[count % 2],
+        id=f"{program}-{name.replace(' ', '-')}",
+    )
+    for count, (program, name) in enumerate(FAULTS)
+]
+with_each_wrapper = pytest.mark.parametrize(
+    ("site", "program", "name", "options"), CASES, indirect=["site"]
+)
+
+
+@with_each_wrapper
+def test_from_submit_to_collect(user, cluster, shims, tally, program, name, options):
+    """Each command ends in time; nothing wrong is reported; without it all have run once."""
+    before = Snapshot.of(user.repository)
+    with tally.case(f"{program} {name}") as case:
+        case.injected()
+        shims.put(FAULTS[program, name], program)
+        user.pytest("--remex-submit", *options, seconds=LONG).plain()
+        states = user.states(seconds=LONG)
+        assert {row["state"] for row in states.values()} <= NOT_WRONG, states
+        user.pytest("--remex-collect", "--remex-wait=15", seconds=LONG).told()
+        shims.remove()
+        user.submit(*options)
+        assert_once(user, cluster, EXPERIMENTS)
+        case.check(user, EXPERIMENTS)
+        assert_clean(user, before)
+        assert user.collect().well().text.count(" PASSED ") == EXPERIMENTS
+
+
+@with_each_wrapper
+def test_cancel_and_retry(user, cluster, shims, tally, program, name, options):
+    """What is reported as cancelled is; a retry sends each once; without it all are finished."""
+    go = user.project.runs / "go"
+    user.script(f"[ -e {shlex.quote(str(go))} ] || sleep 300")
+    user.submit(*options)
+    with tally.case(f"{program} {name}") as case:
+        case.injected()
+        shims.put(FAULTS[program, name], program)
+        done = user.pytest("--remex-cancel", "-v", seconds=LONG).plain()
+        shown = done.text.count("] CANCELLED job")
+        wait_until(lambda: shown <= len(ended(user, cluster, "CANCELLED")), "what was told is true")
+        shims.remove()
+        user.pytest("--remex-cancel").plain()
+        wait_until(lambda: len(ended(user, cluster, "CANCELLED")) == EXPERIMENTS, "all are")
+        go.touch()
+        shims.put(FAULTS[program, name], program)
+        retry = ("--remex-submit", "--remex-retry", *options)
+        user.pytest(*retry, seconds=LONG).plain()
+        shims.remove()
+        user.pytest(*retry).well()
+        cluster.wait()
+        assert len(ended(user, cluster, "COMPLETED")) == EXPERIMENTS
+        assert user.collect().well().text.count(" PASSED ") == EXPERIMENTS
+
+
+def ended(user, cluster, state):
+    """Return the user's jobs that ended in a state."""
+    several = jobs_below(cluster, user.project.runs).values()
+    return [job for jobs in several for job in jobs if job.state == state]

@@ -25,7 +25,8 @@ from pytest_remex.pytest_plugin.items import (
     variant_of,
 )
 from pytest_remex.pytest_plugin.options import Settings
-from pytest_remex.pytest_plugin.terminal import Terminal
+from pytest_remex.pytest_plugin.terminal import PATHS, Terminal
+from pytest_remex.tables.merge import INDEX
 from pytest_remex.variant import Variant
 
 SHOWN = 5
@@ -112,16 +113,25 @@ class AgainstReference:
         for each in (one for several in self._here.values() for one in several):
             groups.setdefault(each.sweep.name, []).append(each)
         others = [one for several in self._there.values() for one in several]
+        folders = []
         for name, here in groups.items():
             there = [each for each in others if each.sweep.name == name]
+            if not any(each.measures for each in (*here, *there)):
+                continue  # such as a build
             try:
-                folder = write_comparison(
-                    here, there, self._comparisons, self._reference, self._settings.output
+                folders.append(
+                    write_comparison(
+                        here, there, self._comparisons, self._reference, self._settings.output
+                    )
                 )
             except RemexError as error:
                 self._terminal.say(str(error), red=True)
                 session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
-            else:
+        if len(folders) > PATHS:
+            pages = self._settings.output / INDEX
+            self._terminal.say(f"compared: {counted(len(folders), 'page')}: {pages}", green=True)
+        else:
+            for folder in folders:
                 self._terminal.say(f"compared: {folder / 'report.html'}", green=True)
 
     @pytest.hookimpl(tryfirst=True)

@@ -40,8 +40,9 @@ from pytest_remex.pytest_plugin.items import (
 from pytest_remex.pytest_plugin.judging import Collect, Judging
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.selection import NOT_ENDED, RecordedRunsMode
+from pytest_remex.pytest_plugin.terminal import PATHS
 from pytest_remex.records.index import RecordedRun
-from pytest_remex.tables.merge import ZIP
+from pytest_remex.tables.merge import INDEX, ZIP
 from pytest_remex.tables.publish import Published, publish
 from pytest_remex.tables.recorded import Target
 
@@ -243,10 +244,10 @@ class CollectMode(RecordedRunsMode):
             return "--remex-submit sends what was not submitted"
         if self._pending():
             return "--remex-status --remex-wait waits until all have ended"
-        names = list(
-            dict.fromkeys(judge.result.sweep.name for judge in self._judging.judges.values())
-        )
-        return _where_results_are(names[0], self._settings) if names else ""
+        results = [judge.result for judge in self._judging.judges.values()]
+        # the first sweep that measured something: an upstream often only builds
+        first = next((each for each in results if each.measures), next(iter(results), None))
+        return _where_results_are(first.sweep.name, self._settings) if first else ""
 
     def _publish(self) -> bool:
         """Publish, and report where, or why not; return whether everything was written."""
@@ -267,10 +268,19 @@ class CollectMode(RecordedRunsMode):
             self._terminal.say(str(error), red=True)
             return False
         for each in published:
-            self._say_published(each)
+            self._say_bases(each)
+        if len(published) > PATHS and settings.launch is None:
+            pages = settings.output / INDEX
+            self._terminal.say(f"{len(published)} reports and results: {pages}", green=True)
+        else:
+            for each in published:
+                self._terminal.say(f"report:  {each.folder / 'report.html'}", green=True)
+                self._terminal.say(f"results: {each.folder / 'results.csv'}", green=True)
+        for each in published:
+            self._say_zip(each)
         return True
 
-    def _say_published(self, each: Published) -> None:
+    def _say_bases(self, each: Published) -> None:
         if len(each.bases) > 1:
             rows = ", ".join(f"{count} on {base[:12]}" for base, count in each.bases.most_common())
             text = f"the results of {each.sweep} have rows of {len(each.bases)} bases: {rows}"
@@ -278,8 +288,8 @@ class CollectMode(RecordedRunsMode):
         for name, counts in each.mixed.items():
             shown = ", ".join(f"{count} with {value}" for value, count in counts.most_common())
             self._terminal.say(f"{each.sweep} mixes several {name}: {shown}", yellow=True)
-        self._terminal.say(f"report:  {each.folder / 'report.html'}", green=True)
-        self._terminal.say(f"results: {each.folder / 'results.csv'}", green=True)
+
+    def _say_zip(self, each: Published) -> None:
         if each.portable is not None:
             size = filesize.decimal(each.portable.size)
             files = f"{each.portable.files} files, {size} of outputs"

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 
+PATHS = 2
+"""The most sweeps whose reports are named one by one; of more, the index is named."""
 AT_A_TERMINAL, IN_A_LOG = 10.0, 60.0
 """Seconds between two lines on the progress of something."""
 

@@ -299,3 +299,36 @@ def test_refused(moved):
     itself.stderr.fnmatch_lines(["*--remex-base and --remex-against are both 'v1.2'*"])
     wrong = moved.pytest("--remex-doctor", AGAINST)
     wrong.stderr.fnmatch_lines(["*--remex-against can only be used with --remex-cancel or *"])
+
+
+CHAIN = """
+from pytest_remex import sweep
+
+@sweep()
+def build(experiment): ...
+
+def measure(experiment):
+    (experiment.path / "input.txt").write_text(f"{experiment.point}")
+    yield
+    return {"x": 1}
+
+for name in ("one", "two", "three"):
+    globals()[name] = sweep({name: [1]}, after=build, name=name)(measure)
+"""
+
+
+def test_several_sweeps_of_which_one_measures_nothing(moved):
+    """Only what was measured is compared, and a few lines say where everything is."""
+    moved.sweeps(CHAIN)
+    moved.ran(AGAINST)
+    collected = moved.pytest("--remex-collect", AGAINST)
+    assert collected.ret == 0
+    pages = moved.output / "index.html"
+    collected.stdout.fnmatch_lines_random(
+        [f"8 reports and results: {pages}", f"compared: 3 pages: {pages}"]
+    )
+    assert not (moved.output / "build" / "against").exists()
+    assert not [line for line in collected.outlines if line.endswith("results.csv")]
+    alone = moved.pytest("--remex-collect", "-k", "build or one")
+    alone.stdout.fnmatch_lines(["next: pytest_remex.results('one') in Python gives the table"])
+    assert len([line for line in alone.outlines if line.endswith("results.csv")]) == 2

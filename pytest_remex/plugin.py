@@ -20,25 +20,27 @@ from pytest_remex.point_ids import point_id
 from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.anchor import anchor_of, refuse_unread_conftests
 from pytest_remex.pytest_plugin.command_line import Mode
+from pytest_remex.pytest_plugin.item_outcomes import (
+    WORD,
+    forget_xfail,
+    set_word,
+    shorten_reason,
+    word_of,
+)
 from pytest_remex.pytest_plugin.items import (
     FIXTURE,
     ITEM,
     MODE,
     PROCESSES,
-    WORD,
     WORKERS,
     CheckoutMode,
     ReportsNotShown,
     experiments,
     fixtures_of,
-    forget_xfail,
     is_experiment,
     judges_for_another,
     refuse_own_remote,
     refuse_test_cases,
-    set_word,
-    shorten_reason,
-    word_of,
 )
 from pytest_remex.pytest_plugin.remotes import remotes_of
 from pytest_remex.pytest_plugin.stages import COLLECTED, in_order, is_imported

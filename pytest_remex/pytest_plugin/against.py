@@ -15,15 +15,8 @@ from pytest_remex.display import counted
 from pytest_remex.errors import RemexError
 from pytest_remex.model import REPLICATE
 from pytest_remex.pytest_plugin.anchor import node_of
-from pytest_remex.pytest_plugin.items import (
-    Word,
-    parameters_of,
-    point_of,
-    reason_of,
-    set_word,
-    sweep_for,
-    variant_of,
-)
+from pytest_remex.pytest_plugin.item_outcomes import Word, fail_report, reason_of, set_word
+from pytest_remex.pytest_plugin.items import parameters_of, point_of, sweep_for, variant_of
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.terminal import PATHS, Terminal
 from pytest_remex.tables.merge import INDEX
@@ -212,8 +205,7 @@ class AgainstReference:
         found = compare(measures, there, tolerance, self._reference.title)
         self._comparisons[here[-1].node] = found
         if found.failure and (report.passed or judged is None):
-            report.outcome = "failed"
-            report.longrepr = found.failure
+            fail_report(item, report, found.failure)
             if judged is None:  # a replicate that only the other side has: skipped in its setup
                 report.when = "call"
                 set_word(report, Word("FAILED", {}))

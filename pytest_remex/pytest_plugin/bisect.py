@@ -22,14 +22,8 @@ from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.collect import CollectMode
-from pytest_remex.pytest_plugin.items import (
-    MODE,
-    Word,
-    point_of,
-    reason_of,
-    set_word,
-    sweep_for,
-)
+from pytest_remex.pytest_plugin.item_outcomes import Word, reason_of, set_word
+from pytest_remex.pytest_plugin.items import MODE, point_of, sweep_for
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.selection import NOT_ENDED
 from pytest_remex.pytest_plugin.stages import ADDED

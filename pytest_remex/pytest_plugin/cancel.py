@@ -12,7 +12,7 @@ from pytest_remex.common.parts import RunJob
 from pytest_remex.common.protocol import Cancel, NotCancelled
 from pytest_remex.display import counted
 from pytest_remex.model import Remote
-from pytest_remex.pytest_plugin.items import fail
+from pytest_remex.pytest_plugin.item_outcomes import fail
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.status import StatusMode
 from pytest_remex.records.index import RecordedRun

@@ -20,7 +20,7 @@ from pytest_remex.common.jobs import Job
 from pytest_remex.common.protocol import Removed
 from pytest_remex.display import counted
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
-from pytest_remex.pytest_plugin.items import fail, say, skip
+from pytest_remex.pytest_plugin.item_outcomes import fail, say, skip
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.selection import LookingMode
 from pytest_remex.records.index import RecordedRun

@@ -29,10 +29,10 @@ from pytest_remex.pytest_plugin.against import compare_with_reference
 from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.failures import ExamplesOfFailures
 from pytest_remex.pytest_plugin.handover import DIED, detach, has_died, has_verdict
+from pytest_remex.pytest_plugin.item_outcomes import failing_plainly
 from pytest_remex.pytest_plugin.items import (
     WORKERS,
     experiments,
-    failing_plainly,
     is_experiment,
     stopped_after,
     sweep_for,

@@ -14,7 +14,8 @@ from pytest_remex.common.protocol import FAULT, FINE, Check
 from pytest_remex.launch.doctor import diagnose
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.facts import note_facts
-from pytest_remex.pytest_plugin.items import fail, is_experiment, place_key, places_of, sweep_for
+from pytest_remex.pytest_plugin.item_outcomes import fail
+from pytest_remex.pytest_plugin.items import is_experiment, place_key, places_of, sweep_for
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.selection import NEEDED
 from pytest_remex.pytest_plugin.terminal import Terminal

@@ -33,13 +33,10 @@ from pytest_remex.pytest_plugin import preparation
 from pytest_remex.pytest_plugin.anchor import anchor_of
 from pytest_remex.pytest_plugin.command_line import Mode
 from pytest_remex.pytest_plugin.facts import note_facts, prepared_facts
+from pytest_remex.pytest_plugin.item_outcomes import Markup, failing_plainly, say, skip
 from pytest_remex.pytest_plugin.items import (
-    Markup,
-    failing_plainly,
     is_experiment,
     places_of,
-    say,
-    skip,
     stopped_after,
     was_stopped,
 )

@@ -14,7 +14,8 @@ from pytest_remex.common.jobs import Job
 from pytest_remex.common.typed_json import to_json
 from pytest_remex.errors import RemexError
 from pytest_remex.io import writing
-from pytest_remex.pytest_plugin.items import experiments, reason_of, variant_of
+from pytest_remex.pytest_plugin.item_outcomes import reason_of
+from pytest_remex.pytest_plugin.items import experiments, variant_of
 from pytest_remex.records.fields import variant_to_json
 from pytest_remex.records.index import RecordedRun
 

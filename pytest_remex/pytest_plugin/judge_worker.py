@@ -20,13 +20,8 @@ from pytest_remex.collect.runs import (
 )
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.handover import RunsFile, Task, attach
-from pytest_remex.pytest_plugin.items import (
-    WORKER_INPUT,
-    fail,
-    failing_plainly,
-    is_experiment,
-    sweep_for,
-)
+from pytest_remex.pytest_plugin.item_outcomes import fail, failing_plainly
+from pytest_remex.pytest_plugin.items import WORKER_INPUT, is_experiment, sweep_for
 from pytest_remex.pytest_plugin.judging import Judging
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.selection import RecordedRunsMode

@@ -18,12 +18,11 @@ from pytest_remex.launch.preparation import Inspect, check_config, rules_of, run
 from pytest_remex.launch.preparation import prepare as prepare_experiment
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.anchor import node_of
+from pytest_remex.pytest_plugin.item_outcomes import fail, failing_plainly
 from pytest_remex.pytest_plugin.items import (
     arguments,
     experiment_in,
     experiment_of,
-    fail,
-    failing_plainly,
     is_pinned,
     parameters_of,
     places_of,

@@ -22,15 +22,13 @@ from pytest_remex.model import Config, Remote, Repo, Sweep
 from pytest_remex.point_ids import with_full_id
 from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.failures import FailuresReportedElsewhere
+from pytest_remex.pytest_plugin.item_outcomes import failing_plainly, say, skip
 from pytest_remex.pytest_plugin.items import (
     by_place,
-    failing_plainly,
     is_experiment,
     place_key,
     places_of,
     point_of,
-    say,
-    skip,
     sweep_for,
     variant_of,
 )

@@ -20,13 +20,8 @@ from pytest_remex.errors import RemexError, RemoteError
 from pytest_remex.experiment import Run
 from pytest_remex.pytest_plugin.board import ROWS, Board, BoardRow, lines_around
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
-from pytest_remex.pytest_plugin.items import (
-    experiment_of,
-    skip,
-    sweep_for,
-    variant_of,
-    was_stopped,
-)
+from pytest_remex.pytest_plugin.item_outcomes import skip
+from pytest_remex.pytest_plugin.items import experiment_of, sweep_for, variant_of, was_stopped
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.selection import NOT_ENDED, LookingMode
 from pytest_remex.records.index import RecordedRun

@@ -36,16 +36,19 @@ from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin import preparation
 from pytest_remex.pytest_plugin.anchor import anchor_of
 from pytest_remex.pytest_plugin.facts import note_facts, prepared_facts, properties_of
-from pytest_remex.pytest_plugin.items import (
+from pytest_remex.pytest_plugin.item_outcomes import (
     Word,
-    experiments,
     fail,
+    fail_report,
     failing_plainly,
-    is_experiment,
-    places_of,
     say,
     set_word,
     skip,
+)
+from pytest_remex.pytest_plugin.items import (
+    experiments,
+    is_experiment,
+    places_of,
     stopped_after,
 )
 from pytest_remex.pytest_plugin.options import Settings
@@ -343,9 +346,7 @@ def _add_outcome(
                 State.UPSTREAM_FAILED: "UPSTREAM FAILED: ",
             }
             why = words.get(outcome.state, "") + outcome.why
-            failure = pytest.CallInfo.from_call(lambda: fail(why), "call").excinfo
-            call.outcome = "failed"
-            call.longrepr = item.repr_failure(failure) if failure else why
+            fail_report(item, call, why)
 
 
 def _word(outcome: Outcome) -> str:

@@ -23,7 +23,7 @@ from pytest_remex.display import Progress, ask_at_terminal, clean
 from pytest_remex.model import Remote
 from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.anchor import Anchor, anchor_of
-from pytest_remex.pytest_plugin.items import Markup
+from pytest_remex.pytest_plugin.item_outcomes import Markup
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

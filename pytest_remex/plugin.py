@@ -107,6 +107,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.keyword = config.option.keyword.replace("=", ":")
     if chosen.mode is Mode.DRY:
         return
+    gc.freeze()  # the garbage collector would visit pytest's own objects with each module imported
     # with folding, -rs would show the first one's word, with its job, for all
     config.option.fold_skipped = False
     for pattern in SWEEP_FILES:

@@ -15,9 +15,8 @@ from pytest_remex.display import counted
 from pytest_remex.errors import RemoteError
 from pytest_remex.launch.decision import Decision, JobStates, KnownRuns, decide, recorded_job
 from pytest_remex.launch.options import Folders, LaunchOptions
-from pytest_remex.launch.recognition import EarlierRun, Recognizer
+from pytest_remex.launch.recognition import EarlierRun, Recognizer, experiment_key
 from pytest_remex.launch.session import reached_by
-from pytest_remex.launch.shared_runs import experiment_key
 from pytest_remex.launch.submissions import Cost
 from pytest_remex.launch.upstreams import APART, missing_files
 from pytest_remex.model import Remote, Repo, Sweep

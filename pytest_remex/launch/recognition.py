@@ -254,6 +254,12 @@ class Recognizer:
         return found
 
 
+def experiment_key(prepared: Prepared, remote: Remote) -> object:
+    """Return a key that is equal for experiments that can share a run."""
+    identity, sweep = prepared.identity, prepared.experiment.sweep.name
+    return sweep, identity.fingerprint, identity.replicate, remote
+
+
 def _tree_entry(entry: Sequence[str]) -> TreeEntry:
     path, mode, blob = entry
     return TreeEntry(os.fsencode(path), mode, blob)

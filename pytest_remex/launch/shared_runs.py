@@ -5,8 +5,7 @@ from __future__ import annotations
 from pytest_remex.errors import RecordError
 from pytest_remex.launch.launcher import Launcher
 from pytest_remex.launch.outcomes import Candidate, Outcome, State
-from pytest_remex.model import Remote
-from pytest_remex.repo.workspace import Prepared
+from pytest_remex.launch.recognition import experiment_key
 
 _NOT_SENT = frozenset({State.WAITING, State.SENDING})
 
@@ -53,9 +52,3 @@ class SharedRuns:
         except RecordError as error:
             return Outcome(State.UNKNOWN, outcome.job, outcome.launch, str(error))
         return Outcome(State.ALREADY, outcome.job, outcome.launch)
-
-
-def experiment_key(prepared: Prepared, remote: Remote) -> object:
-    """Return a key that is equal for experiments that can share a run."""
-    identity, sweep = prepared.identity, prepared.experiment.sweep.name
-    return sweep, identity.fingerprint, identity.replicate, remote

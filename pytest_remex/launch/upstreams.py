@@ -5,13 +5,13 @@ from __future__ import annotations
 import glob
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pytest_remex.collect.query import query
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.common.parts import ListedRun
 from pytest_remex.common.protocol import ListOutputs, Outputs
 from pytest_remex.launch.dependency import Dependency
-from pytest_remex.launch.launcher import Launcher
 from pytest_remex.launch.options import GroupingKind
 from pytest_remex.launch.outcomes import Candidate, Outcome, State
 from pytest_remex.launch.session import reached_by
@@ -19,6 +19,9 @@ from pytest_remex.model import Remote
 from pytest_remex.records.fields import UpstreamRun
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.transport import Connect
+
+if TYPE_CHECKING:
+    from pytest_remex.launch.launcher import Launcher
 
 BOTH = "--remex-submit --remex-retry sends it and the experiments after it again"
 APART = "it runs on another remote than {node}, which it comes after: let both run on one"

@@ -14,10 +14,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from _pytest.pathlib import bestrelpath
-from rich.console import Console, RenderableType
-from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as ProgressBars
 
 from pytest_remex.display import Progress, ask_at_terminal, clean
 from pytest_remex.model import Remote
@@ -27,6 +23,10 @@ from pytest_remex.pytest_plugin.item_outcomes import Markup
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+
+    from rich.console import Console, RenderableType
+    from rich.progress import Progress as ProgressBars
+    from rich.progress import TaskID
 
 
 PATHS = 2
@@ -188,6 +188,8 @@ class Terminal:
 
     def console(self) -> Console:
         """Return a rich console on the terminal; use it while the capture is suspended."""
+        from rich.console import Console  # noqa: PLC0415 - not before something is drawn
+
         return Console(file=sys.stdout, soft_wrap=not sys.stdout.isatty())
 
     def height(self, around: int) -> int:
@@ -213,6 +215,8 @@ class Terminal:
         if not self._is_interactive():
             yield lambda _shown: None
             return
+        from rich.live import Live  # noqa: PLC0415 - as above
+
         with self._between_letters(), Live(console=self.console(), transient=True) as shown:
             yield lambda table: shown.update(table, refresh=True)
 
@@ -257,12 +261,15 @@ class ItemsProgress:
 
 
 def _bars() -> ProgressBars:
-    return ProgressBars(
-        TextColumn("remex: {task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[detail]}"),
-        TimeRemainingColumn(),
+    from rich import progress  # noqa: PLC0415 - as above
+    from rich.console import Console  # noqa: PLC0415 - as above
+
+    return progress.Progress(
+        progress.TextColumn("remex: {task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TextColumn("{task.fields[detail]}"),
+        progress.TimeRemainingColumn(),
         console=Console(file=sys.stdout),
         transient=True,
     )

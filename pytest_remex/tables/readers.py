@@ -16,9 +16,6 @@ import pluggy
 
 from pytest_remex import hookspecs
 from pytest_remex.collect.hooks import naming_hook
-from pytest_remex.config import Settings, read_config
-from pytest_remex.config.files import NAMELIST, load
-from pytest_remex.config.yaml_file import read_yaml
 from pytest_remex.errors import ConfigError, RemexError
 
 if TYPE_CHECKING:
@@ -62,6 +59,9 @@ class BuiltInReaders:
         return ChainMap(*configs) if len(configs) > 1 else next(iter(configs), None)
 
     def _config(self, path: Path) -> dict[str, Any] | None:
+        from pytest_remex.config import Settings, read_config  # noqa: PLC0415 - all formats
+        from pytest_remex.config.files import NAMELIST, load  # noqa: PLC0415 - as above
+
         known = load(path).format
         # Our namelist reader finds names such as mode(2).l, which a plain mapping does not.
         content, hook = None, self._hook().pytest_remex_read
@@ -144,6 +144,8 @@ def _toml(path: Path) -> object:
 
 def _yaml(path: Path) -> object:
     try:
+        from pytest_remex.config.yaml_file import read_yaml  # noqa: PLC0415 - as above
+
         return read_yaml(path.read_text("utf-8-sig"))
     except ConfigError as error:
         raise RemexError(f"{path}: {error}") from None

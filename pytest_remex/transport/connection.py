@@ -10,11 +10,9 @@ from pytest_remex import agent
 from pytest_remex.common.parts import Needs
 from pytest_remex.common.protocol import LOCAL, SLURM, Check, Examine, Host, LookAtHost
 from pytest_remex.errors import ConnectionLostError, RemoteError
-from pytest_remex.transport import openssh
 from pytest_remex.transport.agent_client import AgentClient
 from pytest_remex.transport.base import FABRIC, NoChannelError
 from pytest_remex.transport.local import LocalTransport
-from pytest_remex.transport.ssh_config import host_settings
 from pytest_remex.transport.transfer import check_names, fetch
 
 if TYPE_CHECKING:
@@ -72,6 +70,9 @@ def connect(
 def _log_in(remote: Remote, prompt: Prompt | None, notify: Notify, timeout: float) -> Transport:
     """Log in as `Remote.transport` says."""
     if remote.transport != "fabric":
+        from pytest_remex.transport import openssh  # noqa: PLC0415 - jobs on this machine: no ssh
+        from pytest_remex.transport.ssh_config import host_settings  # noqa: PLC0415 - as above
+
         settings = host_settings(str(remote.host))
         if master := openssh.living_master(settings):
             return openssh.OpenSshTransport(remote, notify, master, idle_timeout=timeout)
@@ -117,6 +118,8 @@ class Connection:
         """What another transport could do and this one cannot; empty if nothing."""
         if self.remote.host is None or self.way != FABRIC:
             return ""
+        from pytest_remex.transport.ssh_config import host_settings  # noqa: PLC0415 - as above
+
         return host_settings(self.remote.host).by_ssh
 
     @property

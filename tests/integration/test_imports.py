@@ -57,3 +57,36 @@ def test_dry_run_loads_no_connection(project):
     )
     result = project.pytest_alone("sweeps.py", "-s", "-p", "no:hypothesispytest")
     result.stdout.fnmatch_lines(["*LOADED [[]'git']*"])
+
+
+NOT_NEEDED = {
+    "--remex-plan": {
+        "pytest_remex.launch.launcher",
+        "pytest_remex.tables.frame",
+        "pytest_remex.report.page",
+    },
+    "--remex-submit": {"pytest_remex.launch.plan", "pytest_remex.tables.frame"},
+}
+"""Modules that a mode for jobs on this machine does not need, besides those of the others."""
+NEVER = {"pytest_remex.config", "pytest_remex.transport.openssh", "rich.console", "rich.progress"}
+"""Modules that are needed only where a config is read back, a host is named, or bars are drawn."""
+
+
+@pytest.mark.parametrize("mode", NOT_NEEDED)
+def test_a_mode_loads_only_what_it_needs(project, mode):
+    """A plan, and a submit that finds all submitted, load no ssh, no config formats, no bars."""
+    project.submit()
+    project.write(
+        "conftest.py",
+        """
+        import json, sys
+        def pytest_unconfigure():
+            with open("loaded.json", "w") as file:
+                json.dump(sorted(sys.modules), file)
+        """,
+    )
+    result = project.pytest_alone(mode, "-p", "no:hypothesispytest")
+    result.stdout.fnmatch_lines(["*3 already submitted*"])
+    modules = set(json.loads((project.path / "loaded.json").read_text()))
+    assert "pytest_remex.transport.local" in modules
+    assert not modules & (NOT_NEEDED[mode] | NEVER | {*HEAVY} - {"git", "rich", "filelock"})

@@ -11,7 +11,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_remex.config import read_config
 from pytest_remex.errors import NamelistError
 from pytest_remex.extensions.mesa.chains import ROOT_MARK, EffectiveConfig, follow
 from pytest_remex.extensions.mesa.inlists import InlistWarning
@@ -135,8 +134,11 @@ def config_of(
     others = [path for path in paths if path not in read]
     if names and not inlists and len(others) == len(paths):
         return None
-    found = [own, config, *map(read_config, others)]
-    known: list[Any] = [each for each in found if each is not None]
+    known: list[Any] = [each for each in (own, config) if each is not None]
+    if others:
+        from pytest_remex.config import read_config  # noqa: PLC0415 - start-up
+
+        known += map(read_config, others)
     return ChainMap(*known) if others or own else config
 
 

@@ -168,7 +168,7 @@ def test_two_clones(user, cluster, home, before, tmp_path):
     """Two users can launch at the same time from two clones."""
     git(tmp_path, "clone", "--quiet", str(user.project.origin), "second")
     places = (user.project.origin, user.project.clone, user.project.runs)
-    other = User(Project(tmp_path / "second", *places), home)
+    other = User(Project(tmp_path / "second", *places), home, user.forks)
     other.sweep(4.0, 5.0, 6.0)
     started = [each.start("--remex-submit") for each in (user, other)]
     try:

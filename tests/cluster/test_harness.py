@@ -1,6 +1,7 @@
 """The harness itself: a real Slurm, a real sshd, and the faults that the other tests inject."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -215,3 +216,29 @@ def names(process, folders):
     except OSError:
         return False
     return any(folder.encode() in text for folder in folders)
+
+
+def test_forked_commands_are_commands(forks, tmp_path):
+    """A fork has its arguments, folder, environment and exit code, and ends by a signal."""
+    (tmp_path / "test_it.py").write_text(
+        "import os, sys, time\n\n\n"
+        "def test_it():\n    print(sys.argv[1:], os.getcwd(), os.environ['NAME'])\n"
+        "    assert 0\n\n\n"
+        "def test_long():\n    print('begun', flush=True)\n    time.sleep(600)\n"
+    )
+    variables = {"NAME": "a value", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    short = forks.pytest(["test_it.py", "-k", "it and not long"], tmp_path, variables)
+    text, _ = short.communicate(60)
+    assert short.wait() == short.poll() == 1
+    assert f"['test_it.py', '-k', 'it and not long'] {tmp_path} a value" in text
+    for number in (signal.SIGINT, signal.SIGKILL):
+        long = forks.pytest(["test_it.py", "-s", "-k", "long"], tmp_path, variables)
+        assert any("begun" in line for line in iter(long.stdout.readline, ""))
+        with pytest.raises(subprocess.TimeoutExpired):
+            long.communicate(0.1)
+        assert long.poll() is None
+        long.send_signal(number)
+        text, _ = long.communicate(60)
+        assert ("KeyboardInterrupt" in text) == (number == signal.SIGINT)
+        assert long.returncode == (2 if number == signal.SIGINT else -number)
+        long.kill()  # nothing, as it has ended

@@ -208,7 +208,7 @@ def test_records_that_were_purged_are_put_back(user, other, cluster):
     """Records that a purge of scratch deleted are restored by any client that has them."""
     user.submit()
     shutil.rmtree(user.project.runs / ".remex" / "launches")
-    user.pytest("--remex-status").well()
+    user.pytest("--remex-status", "--remex-wait=60").well()
     assert len(ALREADY.findall(other.submit().text)) == 3
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from support.forks import Forks
 from support.launches import User
 from support.projects import Project, copy_project, git, make_project
 from support.requirements import lacking
@@ -86,17 +87,31 @@ def project(tmp_path: Path, project_template: Project) -> Project:
     return copy_project(project_template, tmp_path)
 
 
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """Yield the Forks that start a user's commands."""
+    with Forks() as forks:
+        yield forks
+
+
+@pytest.fixture(scope="session")
+def other_forks() -> Iterator[Forks]:
+    """Yield the Forks on another user's machine: each machine hashes text in its own way."""
+    with Forks() as forks:
+        yield forks
+
+
 @pytest.fixture
-def user(project: Project, home: Path) -> Iterator[User]:
+def user(project: Project, home: Path, forks: Forks) -> Iterator[User]:
     """Yield a User with a sweep of three experiments, whose jobs count how often they ran."""
-    user = User(project, home)
+    user = User(project, home, forks)
     user.script()
     yield user
     user.close()
 
 
 @pytest.fixture
-def other(user: User, sshd: SshServer, tmp_path: Path) -> Iterator[User]:
+def other(user: User, sshd: SshServer, tmp_path: Path, other_forks: Forks) -> Iterator[User]:
     """Yield a second User, with a fresh clone on another machine, and the same account there."""
     git(tmp_path, "clone", "--quiet", str(user.project.origin), "second")
     git(tmp_path / "second", "config", "user.name", "Another User")
@@ -104,6 +119,6 @@ def other(user: User, sshd: SshServer, tmp_path: Path) -> Iterator[User]:
     places = (user.project.origin, user.project.clone, user.project.runs)
     other_home = tmp_path / "other home"
     sshd.client(other_home)
-    other = User(Project(tmp_path / "second", *places), other_home)
+    other = User(Project(tmp_path / "second", *places), other_home, other_forks)
     yield other
     other.close()

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 from support.launches import LONGEST, finished
 
 if TYPE_CHECKING:
-    import subprocess
-
+    from support.forks import Fork
     from support.launches import User
     from support.slurm import SlurmCluster
 
@@ -70,7 +69,7 @@ class Moment:
     def wait(
         self,
         user: User,
-        process: subprocess.Popen[str],
+        process: Fork,
         earlier: int = 0,
         longest: float = LONGEST,
     ) -> bool:
@@ -140,7 +139,7 @@ def kill_after(user: User, seconds: float, *arguments: str) -> bool:
     return _kill(process)
 
 
-def _kill(process: subprocess.Popen[str]) -> bool:
+def _kill(process: Fork) -> bool:
     killed = process.poll() is None
     process.kill()
     process.communicate(timeout=LONGEST)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
 from dataclasses import dataclass
+from subprocess import TimeoutExpired
 from typing import TYPE_CHECKING, Any
 
 from support.sshd import HOST, TRANSPORT
@@ -16,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from support.forks import Fork, Forks
     from support.projects import Project
 
 PLUGINS = ("-p", "remex", "-p", "remex_mesa", "-p", "no:cacheprovider")
@@ -98,12 +97,13 @@ class Done:
 class User:
     """Runs pytest commands in a project's repository; `close` ends what still runs."""
 
-    def __init__(self, project: Project, home: Path) -> None:
+    def __init__(self, project: Project, home: Path, forks: Forks) -> None:
         self.project = project
         self.home = home
+        self.forks = forks
         self.repository = project.repository
         self.output = self.repository / "remex-output"
-        self._started: list[subprocess.Popen[str]] = []
+        self._started: list[Fork] = []
         self.ini()
         self.sweep(1.0, 2.0, 3.0)
 
@@ -151,19 +151,10 @@ class User:
         """Commit run.sbatch: see `script`."""
         self.project.commit({"run.sbatch": script(body, lines)})
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str) -> Fork:
         """Start a pytest command."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", *PLUGINS, "sweeps.py", *arguments],
-            cwd=self.repository,
-            env=self._environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            # What a shell starts in the background ignores Ctrl-C, and so would its children.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
-        )
+        command = [*PLUGINS, "sweeps.py", *arguments]
+        process = self.forks.pytest(command, self.repository, self._environment())
         self._started.append(process)
         return process
 
@@ -200,7 +191,7 @@ class User:
         """End the commands that still run, and wait for their ends."""
         self.kill()
         for process in self._started:
-            if process.stdout and not process.stdout.closed:
+            if not process.stdout.closed:
                 process.communicate(timeout=LONGEST)
 
     def _environment(self) -> dict[str, str]:
@@ -216,15 +207,15 @@ class User:
         }
 
 
-def finished(process: subprocess.Popen[str], seconds: float = LONGEST) -> Done:
+def finished(process: Fork, seconds: float = LONGEST) -> Done:
     """Wait for a command's end; TimeoutExpired after so many seconds, and the command is killed."""
     try:
         text, _ = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
+    except TimeoutExpired:
         process.kill()
         process.communicate(timeout=LONGEST)
         raise
-    return Done(process.returncode, text)
+    return Done(process.wait(), text)
 
 
 def jobs_of(events: Iterable[dict[str, Any]]) -> list[str]:

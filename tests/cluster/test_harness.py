@@ -221,9 +221,9 @@ def names(process, folders):
 def test_forked_commands_are_commands(forks, tmp_path):
     """A fork has its arguments, folder, environment and exit code, and ends by a signal."""
     (tmp_path / "test_it.py").write_text(
-        "import os, sys, time\n\n\n"
+        "import os, subprocess, sys, time\n\n\n"
         "def test_it():\n    print(sys.argv[1:], os.getcwd(), os.environ['NAME'])\n"
-        "    assert 0\n\n\n"
+        "    subprocess.run(['cat'], check=True)\n    assert 0\n\n\n"
         "def test_long():\n    print('begun', flush=True)\n    time.sleep(600)\n"
     )
     variables = {"NAME": "a value", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}

@@ -97,10 +97,11 @@ class Server:
         for process, (_, status) in self._running.items():
             os.close(process)
             status.close()
-        self._control.close()
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        empty = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(empty, self._control.detach())  # the control socket is standard input
         os.dup2(output, 1)
         os.dup2(output, 2)
+        os.close(empty)
         os.close(output)
 
 

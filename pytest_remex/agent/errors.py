@@ -8,7 +8,11 @@ from pytest_remex.agent import limits
 from pytest_remex.common.protocol import Error
 from pytest_remex.common.redact import redact
 
-_FULL = {errno.ENOSPC: "the file system is full", errno.EDQUOT: "your quota is used up"}
+_UNWRITABLE = {
+    errno.ENOSPC: "the file system is full; free some space there",
+    errno.EDQUOT: "your quota is used up; free some space there",
+    errno.EROFS: "it is on a read-only file system; make that writable, or choose another folder",
+}
 
 
 class AgentError(Exception):
@@ -35,22 +39,21 @@ class DisconnectedError(Exception):
     """The client has disconnected: start nothing new."""
 
 
-def is_full(error: BaseException) -> bool:
-    """Return whether an error means that the disk is full or the user's quota is used up."""
-    return isinstance(error, OSError) and error.errno in _FULL
+def is_unwritable(error: BaseException) -> bool:
+    """Return whether an error means that a disk is full or read-only, or a quota is used up."""
+    return isinstance(error, OSError) and error.errno in _UNWRITABLE
 
 
-def full_disk_error(message: str, folder: str) -> Optional[AgentError]:
-    """Return an error if the message of a program that writes below `folder` says disk full."""
-    numbers = [number for number in _FULL if os.strerror(number) in message]
+def unwritable_error(message: str, folder: str) -> Optional[AgentError]:
+    """Return an error if a program that writes below `folder` says that it cannot."""
+    numbers = [number for number in _UNWRITABLE if os.strerror(number) in message]
     return disk_error(OSError(numbers[0], message), folder) if numbers else None
 
 
 def disk_error(error: BaseException, folder: str) -> AgentError:
     """Return the error for a failed write below `folder`."""
-    if isinstance(error, OSError) and error.errno in _FULL:
-        why = _FULL[error.errno]
-        return AgentError("disk", f"cannot write to {folder}: {why}; free some space there")
+    if isinstance(error, OSError) and error.errno in _UNWRITABLE:
+        return AgentError("disk", f"cannot write to {folder}: {_UNWRITABLE[error.errno]}")
     why = limits.shortage(error) or f"{error}; fix that and try again"
     return AgentError("disk", f"cannot write to {folder}: {why}")
 

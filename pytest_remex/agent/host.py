@@ -11,7 +11,7 @@ import time
 from typing import Iterator, List, Optional
 
 from pytest_remex.agent import capacity, process
-from pytest_remex.agent.errors import AgentError
+from pytest_remex.agent.errors import AgentError, no_runs_folder
 from pytest_remex.agent.place import git
 from pytest_remex.agent.slurm import client, commands
 from pytest_remex.agent.wire import Reply
@@ -24,11 +24,16 @@ PATIENCE = 20.0
 
 
 def look_at_host(request: protocol.LookAtHost, reply: Reply) -> None:
-    """Report user, host, folders and limits; an error names the path that cannot be used."""
+    """Report user, host, folders and limits; an error names the path that cannot be used.
+
+    A client that only reads there needs the runs folder alone, which may be read-only.
+    """
     local = request.scheduler == protocol.LOCAL
-    if request.clone:
+    if request.clone and not request.reads_only:
         git.check_clone(request.clone)
-    runs = _usable_runs(request.runs, create=local)
+    if request.reads_only and not os.path.isdir(request.runs):
+        raise no_runs_folder(request.runs)
+    runs = request.runs if request.reads_only else _usable_runs(request.runs, create=local)
     host = protocol.Host(
         python=platform.python_version(),
         user=getpass.getuser(),
@@ -37,7 +42,8 @@ def look_at_host(request: protocol.LookAtHost, reply: Reply) -> None:
         runs=runs,
         cores=process.cores(),
     )
-    reply.send(host if local else host._replace(**client.limits()._asdict()))
+    brief = local or request.reads_only
+    reply.send(host if brief else host._replace(**client.limits()._asdict()))
 
 
 def _usable_runs(path: str, *, create: bool) -> str:

@@ -10,7 +10,13 @@ import stat
 from typing import List, Tuple
 
 from pytest_remex.agent import fs
-from pytest_remex.agent.errors import AgentError, UnreadableError, no_runs_folder
+from pytest_remex.agent.errors import (
+    AgentError,
+    UnreadableError,
+    disk_error,
+    is_unwritable,
+    no_runs_folder,
+)
 from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths
@@ -45,7 +51,8 @@ def _removed(runs: str, run: RemovableRun, *, only_measure: bool) -> Removed:
         if not only_measure:
             _take_away(runs, path)
     except (OSError, UnreadableError) as error:
-        return reply._replace(refused=str(error))
+        refused = str(disk_error(error, runs) if is_unwritable(error) else error)
+        return reply._replace(refused=refused)
     return reply._replace(files=files, bytes=size)
 
 

@@ -11,7 +11,7 @@ import traceback
 from typing import Any, Callable, Dict, Optional, Tuple
 
 from pytest_remex.agent import limits, process
-from pytest_remex.agent.errors import AgentError, DisconnectedError, disk_error, is_full
+from pytest_remex.agent.errors import AgentError, DisconnectedError, disk_error, is_unwritable
 from pytest_remex.agent.wire import Reply, Wire
 from pytest_remex.common import framing, protocol, records
 from pytest_remex.common.claims import ClaimRuns
@@ -149,7 +149,7 @@ def _imported(function: str) -> Callable[..., None]:
 
 
 def _fault(error: Exception, request: Request) -> protocol.Error:
-    if is_full(error):
+    if is_unwritable(error):
         return disk_error(error, getattr(request, "runs", "")).event()
     lacked = limits.shortage(error)
     if lacked is not None:

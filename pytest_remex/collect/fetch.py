@@ -182,7 +182,7 @@ def _fetch(listing: _Listing, folder: Path, progress: Progress) -> dict[str, Col
         def tell(moved: TransferProgress) -> None:
             progress("fetching", moved.files, len(stale), _speed(moved))
 
-        vanished = set(connection.fetch(connection.host().runs, stale, folder, progress=tell))
+        vanished = set(connection.fetch(connection.runs(), stale, folder, progress=tell))
     again = listing.ask()
     return {each.run.directory: _noted(each, listing.listed, again, vanished) for each in runs}
 

@@ -232,11 +232,12 @@ class Beat(NamedTuple):
 
 
 class LookAtHost(NamedTuple):
-    """Describe the remote; an error if the clone, the runs folder or the scheduler is missing."""
+    """Describe the remote; an error if its folders cannot be used (`reads_only`: only `runs`)."""
 
     clone: str
     runs: str
     scheduler: str
+    reads_only: bool = False
 
 
 class ListTips(NamedTuple):

@@ -144,14 +144,19 @@ class Connection:
     def host(self) -> Host:
         """Return a description of the remote; the agent is asked once. Raises as `ask` does."""
         if self._host is None:
-            remote = self.remote
-            request = LookAtHost(remote.clone, remote.runs, self.scheduler)
-            for event in self.ask(request):
-                if isinstance(event, Host):
-                    self._host = event
-        if self._host is None:
-            raise RemoteError(f"the agent on {self._transport.place} did not describe its host")
+            self._host = self._look(reads_only=False)
         return self._host
+
+    def runs(self) -> str:
+        """Return the runs folder's absolute path; nothing needs to be writable there."""
+        return (self._host or self._look(reads_only=True)).runs
+
+    def _look(self, *, reads_only: bool) -> Host:
+        request = LookAtHost(self.remote.clone, self.remote.runs, self.scheduler, reads_only)
+        for event in self.ask(request):
+            if isinstance(event, Host):
+                return event
+        raise RemoteError(f"the agent on {self._transport.place} did not describe its host")
 
     def examine(self, needs: Needs = NOTHING, *, thorough: bool = False) -> Iterator[Check]:
         """Check whether a launch is possible there, and yield each check. Raises as `ask` does.

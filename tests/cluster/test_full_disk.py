@@ -144,6 +144,20 @@ def test_read_only_while_collecting(user, disk, placed):
     assert user.collect().well().text.count(" PASSED ") == 3
 
 
+def test_collect_only_reads_there(user, disk, placed):
+    """Outputs are fetched from a read-only runs folder, and after the clone was removed."""
+    placed("runs")
+    user.submit()
+    user.pytest("--remex-status", "--remex-wait=60").well()
+    shutil.rmtree(user.project.clone)
+    disk.set_read_only(read_only=True)
+    assert user.collect().well().text.count(" PASSED ") == 3
+    refused = user.pytest("--remex-clean", "--remex-yes").badly(str(disk.folder))
+    assert "read-only file system; make that writable" in refused
+    disk.set_read_only(read_only=False)
+    user.pytest("--remex-clean", "--remex-yes").well()
+
+
 @pytest.mark.parametrize("place", ["output", "runs", "clone"])
 def test_no_more_files(user, disk, placed, place):
     """A disk with bytes left and no room for files is named as full, and the launch is finished."""

@@ -97,6 +97,7 @@ def test_replicates(user, cluster, proxy, chance, tally, number):
             case.injected(disturb(user, moment, hit, "--remex-submit", "--remex-again", *options))
         user.submit(*options)
         known = len(user.states())
+        cluster.wait()
         case.check(user, known)
         assert_ran_once(user, cluster, known)
         assert user.collect().well().text.count(" PASSED ") == known

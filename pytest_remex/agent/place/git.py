@@ -10,7 +10,7 @@ import time
 from typing import Dict, List
 
 from pytest_remex.agent import fs, process
-from pytest_remex.agent.errors import AgentError, full_disk_error
+from pytest_remex.agent.errors import AgentError, unwritable_error
 from pytest_remex.agent.process import Ran
 from pytest_remex.common import git_environment
 from pytest_remex.common.parts import Source
@@ -66,7 +66,7 @@ def ask(clone: str, *words: str, text: str = "") -> str:
     ran = run(clone, *words, text=text)
     if not ran.ok:
         error = AgentError("git", f"git {words[0]} failed in {clone}: {ran.message()}")
-        raise full_disk_error(ran.message(), clone) or error
+        raise unwritable_error(ran.message(), clone) or error
     return ran.out
 
 
@@ -165,7 +165,7 @@ def _checked(clone: str, ran: Ran) -> None:
     if ran.ok:
         return
     message = ran.message()
-    full = full_disk_error(message, clone)
+    full = unwritable_error(message, clone)
     if full is not None:
         raise full
     fix = "check that `git fetch origin` works in it"

@@ -19,7 +19,7 @@ from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import MAY_HAVE_JOB
 
 SHOWN = 5
-"""The most downstream jobs of cancelled ones to name."""
+"""The most jobs to name that cancelling others affects."""
 
 
 class CancelMode(StatusMode):
@@ -36,10 +36,33 @@ class CancelMode(StatusMode):
         """Query the runs, cancel live jobs, and query them again."""
         jobs = query(runs.values(), self._connections.to, QueryOptions(release=False))
         live = [each for each in runs.values() if not jobs[each.run.directory].state.ended]
+        self._keep_shared(live)
         self._cancel([each for each in live if jobs[each.run.directory].state.live])
         after = query(live, self._connections.to, QueryOptions(release=False, explain=False))
         self._look({**jobs, **after})
-        self._hanging = [*self._hanging, *self._hanging_on(live)]
+        cancelled = [each for each in live if each.run.job not in self._not_cancelled]
+        self._hanging = [*self._hanging, *self._hanging_on(cancelled)]
+
+    def _keep_shared(self, runs: Sequence[RecordedRun]) -> None:
+        """Keep the jobs of packs in which other runs are live that were not selected."""
+        selected = {each.run.directory for each in self._runs.values()}
+        jobs = {(each.launch.id, each.run.job) for each in runs}
+        others = [
+            RecordedRun(record, run)
+            for record in {each.launch.id: each.record for each in runs}.values()
+            for run in record.runs.values()
+            if (record.launch.id, run.job) in jobs and run.directory not in selected
+        ]
+        if not others:
+            return
+        states = query(others, self._connections.to, QueryOptions(release=False, explain=False))
+        names: dict[str, list[str]] = {}
+        for each in others:
+            if not states[each.run.directory].state.ended:
+                names.setdefault(each.run.job, []).append(each.run.node)
+        for job, some in names.items():
+            shown = ", ".join(some[:SHOWN]) + (", ..." if some[SHOWN:] else "")
+            self._not_cancelled[job] = f"it also runs {shown}, not selected: select these as well"
 
     def _hanging_on(self, runs: Sequence[RecordedRun]) -> list[RecordedRun]:
         """Return the runs that come after some, and were not selected themselves."""
@@ -71,6 +94,8 @@ class CancelMode(StatusMode):
     def _cancel(self, runs: Sequence[RecordedRun]) -> None:
         by_remote: dict[Remote, list[RunJob]] = {}
         for each in {each.run.directory: each for each in runs}.values():  # variants may share one
+            if each.run.job in self._not_cancelled:
+                continue
             by_remote.setdefault(each.launch.remote, []).append(
                 RunJob(each.run.directory, each.run.job)
             )

@@ -97,6 +97,17 @@ def test_pack(user, cluster, shims):
     assert_clean(user, before)
 
 
+def test_cancel_of_a_part_of_a_pack(user, cluster):
+    """A cancel of some runs of a pack, which is one job, leaves it and names the others."""
+    user.script("sleep 300")
+    user.submit("--remex-pack=2")
+    refused = user.pytest("--remex-cancel", "-k", "initial_mass:2").badly("1 failed")
+    assert "it also runs sweeps.py::tams[initial_mass=1.0], sweeps.py::tams[" in refused
+    assert {row["state"] for row in user.states().values()} <= {"PENDING", "RUNNING"}
+    user.pytest("--remex-cancel").well()
+    assert {row["state"] for row in user.states().values()} == {"CANCELLED"}
+
+
 @WITH_ACCOUNTING
 def test_time_limit_of_a_pack(user, cluster):
     """Runs that a pack's time limit interrupts or prevents are TIMEOUT, and are sent again."""

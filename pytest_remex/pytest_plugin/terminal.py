@@ -20,6 +20,7 @@ from pytest_remex.model import Remote
 from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.anchor import Anchor, anchor_of
 from pytest_remex.pytest_plugin.item_outcomes import Markup
+from pytest_remex.pytest_plugin.items import MODE
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -273,3 +274,24 @@ def _bars() -> ProgressBars:
         console=Console(file=sys.stdout),
         transient=True,
     )
+
+
+class EarlyInterrupt:
+    """A plugin that says what to do after a Ctrl-C that came before the mode had begun."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._came = False
+
+    @pytest.hookimpl
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Note a Ctrl-C: errors in collection come by this hook too."""
+        self._came = type(excinfo.value) is KeyboardInterrupt
+
+    @pytest.hookimpl
+    def pytest_terminal_summary(self) -> None:
+        """Say it, as the mode's own plugin is not there to do so."""
+        if self._came and MODE not in self._config.stash:
+            terminal = Terminal(self._config)
+            terminal.say_next("the same command again: stopped before anything was asked or sent")
+            terminal.summary(f"remex {options.mode(self._config)}")

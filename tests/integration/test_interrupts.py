@@ -247,3 +247,20 @@ def test_interrupted_plan(project):
     assert "asks for" not in printed
     assert project.refs() == refs
     assert not any((project.path / ".git" / "worktrees").glob("*"))
+
+
+@pytest.mark.parametrize("mode", ["--remex-plan", "--remex-submit", "--remex-collect"])
+def test_interrupted_collection(project, mode):
+    """Ctrl-C while pytest still collects says that nothing was sent, and what is next."""
+    project.sweeps("import pathlib, time\npathlib.Path('imported').touch()\ntime.sleep(60)\n")
+    running = project.start(mode)
+    end = time.monotonic() + 30
+    while not (project.path / "imported").exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    text, _ = running.communicate(timeout=60)
+    assert running.returncode == pytest.ExitCode.INTERRUPTED
+    assert "Traceback" not in text
+    line = "next: the same command again: stopped before anything was asked or sent"
+    assert line in text.splitlines()

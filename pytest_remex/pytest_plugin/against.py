@@ -206,6 +206,8 @@ class AgainstReference:
         self._comparisons[here[-1].node] = found
         if found.failure and (report.passed or judged is None):
             fail_report(item, report, found.failure)
+            if crash := getattr(report.longrepr, "reprcrash", None):
+                crash.message = found.failure  # without the type of the exception
             if judged is None:  # a replicate that only the other side has: skipped in its setup
                 report.when = "call"
                 set_word(report, Word("FAILED", {}))

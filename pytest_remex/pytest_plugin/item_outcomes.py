@@ -81,11 +81,9 @@ def skip(why: str) -> NoReturn:
 
 
 def fail_report(item: pytest.Item, report: pytest.TestReport, why: str) -> None:
-    """Let a report tell a failure; before pytest 9 the summary has no line of a plain text."""
+    """Let a report tell a failure; pytest 8's summary has no line of one that is plain text."""
     failure = pytest.CallInfo.from_call(lambda: fail(why), "call").excinfo
     report.outcome, report.longrepr = "failed", item.repr_failure(failure) if failure else why
-    if crash := getattr(report.longrepr, "reprcrash", None):
-        crash.message = _first_line(why)
 
 
 def reason_of(report: pytest.TestReport) -> str:

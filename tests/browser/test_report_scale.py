@@ -11,9 +11,13 @@ import pytest
 from polytropes import polytropes
 from selenium.webdriver.common.keys import Keys
 
-BUSY = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-"""How much longer everything takes on a machine that others use too."""
-PAINTED, LOADED, ANSWERED = 2 * BUSY, 5 * BUSY, 0.3 * BUSY  # seconds
+PAINTED, LOADED, ANSWERED = 2, 5, 0.3
+"""Seconds on a machine that does nothing else."""
+
+
+def busy():
+    """Return how much longer everything takes now, on a machine that others use too."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +30,8 @@ def test_ten_thousand_experiments_are_painted_loaded_and_drawn(show, many):
     """The page is seen in 2 s, the table can be used, and the figure is drawn, in 5 s at most."""
     report = show(many)
     at = "return performance.getEntriesByName(arguments[0])[0].startTime / 1000"
-    assert report.run(at, "first-contentful-paint") < PAINTED
-    assert report.run(at, "figures") < LOADED
+    assert report.run(at, "first-contentful-paint") < PAINTED * busy()
+    assert report.run(at, "figures") < LOADED * busy()
     assert report.count() == "10,000 experiments"
 
 
@@ -53,7 +57,7 @@ def test_ten_thousand_experiments_are_filtered_and_brushed_at_once(show, many, t
     answered(lambda: None)
     assert 0 < int(report.count().split(" ")[0].replace(",", "")) < 10_000
     answered(report.one("#clear").click)
-    assert median(times) < ANSWERED, times
+    assert median(times) < ANSWERED * busy(), times
 
 
 def brush(report, tab):
@@ -76,7 +80,7 @@ def test_ten_thousand_rows_are_sorted_and_opened(show, many):
     assert report.column("n") == ["3.98"]
     report.one(".opener button").send_keys(Keys.ENTER)
     assert "rotation = 49" in report.until(report.opened)[0].text
-    assert time.monotonic() - start < LOADED
+    assert time.monotonic() - start < LOADED * busy()
 
 
 def test_ten_thousand_experiments_are_a_file_of_12_megabytes_at_most(show, many):
@@ -90,4 +94,4 @@ def test_three_hundred_points_open_in_two_seconds(show, many):
     """Nobody waits for the figure of a middling grid."""
     report = show(dataclasses.replace(many, rows=many.rows[:300]))
     at = "return performance.getEntriesByName('figures')[0].startTime / 1000"
-    assert report.run(at) < 2 * BUSY
+    assert report.run(at) < 2 * busy()

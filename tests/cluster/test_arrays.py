@@ -105,6 +105,7 @@ def test_cancel_of_a_part_of_a_pack(user, cluster):
     assert "it also runs sweeps.py::tams[initial_mass=1.0], sweeps.py::tams[" in refused
     assert {row["state"] for row in user.states().values()} <= {"PENDING", "RUNNING"}
     user.pytest("--remex-cancel").well()
+    cluster.wait()
     assert {row["state"] for row in user.states().values()} == {"CANCELLED"}
 
 

@@ -300,7 +300,7 @@ def _take_account(one: LocatedJob, account: SacctRow, answers: Answers) -> None:
     job, listed = parse.from_account(account), answers.jobs.get(one.directory)
     if listed is not None:
         if job.state is listed.state:
-            answers.jobs[one.directory] = job
+            answers.jobs[one.directory] = _completed(job, listed)
     elif job.state not in FINAL and not answers.failures:
         why = f"sacct says {job.state}, but squeue does not list job {one.id}"
         answers.hints[one.directory] = why
@@ -308,3 +308,11 @@ def _take_account(one: LocatedJob, account: SacctRow, answers: Answers) -> None:
         answers.doubtful[one.directory] = job
     else:
         answers.jobs[one.directory] = job
+
+
+def _completed(job: Job, listed: Job) -> Job:
+    """Return a job as sacct has it, with what only squeue has: a row may not be whole yet."""
+    missing = {
+        name: known for name, known in listed._asdict().items() if getattr(job, name) is None
+    }
+    return job._replace(**missing)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import inspect
 import json
 import os
 import sys
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_remex.collect.manifest import read_note
-from pytest_remex.io import replace_file
+from pytest_remex.io import replace_file, working_in
 
 if TYPE_CHECKING:
     from pytest_remex.collect.judge import JudgedRun
@@ -43,6 +44,7 @@ _DOUBTS = (
     "socket.getaddrinfo", "socket.sendto", "sqlite3.connect", "subprocess.Popen", "urllib.Request",
 )  # fmt: skip
 """Audit events of what depends on more than files."""
+_WORKING_IN = inspect.unwrap(working_in).__code__
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def _watches() -> list[Watch]:
     watches: list[Watch] = []
 
     def audit(event: str, arguments: tuple[object, ...]) -> None:
-        if watches and not _is_import(event):
+        if watches and not (_is_import(event) or _is_return(event)):
             for each in tuple(watches):
                 try:
                     each.note(event, arguments[0] if arguments else None)
@@ -122,6 +124,11 @@ def _is_import(event: str) -> bool:
         return False
     caller = sys._getframe(2).f_code  # noqa: SLF001 - of the audit hook
     return caller.co_filename == "<frozen importlib._bootstrap_external>"
+
+
+def _is_return(event: str) -> bool:
+    """Return whether the working directory is opened to return to it, which reads nothing there."""
+    return event == "open" and sys._getframe(2).f_code is _WORKING_IN  # noqa: SLF001 - as above
 
 
 class VerdictKeeper:

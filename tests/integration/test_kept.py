@@ -68,6 +68,14 @@ def test_what_did_not_change_is_not_judged_again(collected):
     assert (page.read_bytes(), scaled(collected)) == (before, table)
 
 
+def test_a_new_file_beside_the_sweeps(collected):
+    """A file that appears in the repository, which no check has read, has nothing judged again."""
+    collected.write("notes_of_today", "new")
+    result = collected.pytest("--remex-collect")
+    result.stdout.fnmatch_lines(["3 verdicts kept, as nothing changed*"])
+    assert judged(collected) == 0
+
+
 def test_lost_results_come_from_kept_verdicts(collected):
     """If results and report were deleted, they are written again, and no check runs."""
     table = scaled(collected)

@@ -181,6 +181,8 @@ def test_requeued(user, cluster):
     cluster.run("scontrol", "requeue", job)
     wait_until(lambda: _jobs(user, cluster)[0].state == "PENDING", "the job waits again")
     assert {row["state"] for row in user.states().values()} == {"PENDING"}
+    first = f"spool/*/job{int(job):05d}"
+    wait_until(lambda: not [*cluster.folder.glob(first)], "its node has tidied up")
     cluster.run("scontrol", "update", f"jobid={job}", "starttime=now")
     cluster.wait(seconds=150)
     user.collect().well()

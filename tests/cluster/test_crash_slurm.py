@@ -51,7 +51,7 @@ def test_doubtful_answers(user, cluster, shims):
     before = Snapshot.of(user.repository)
     with cluster.changed(**QUICK):
         user.submit()
-    assert_once(user, cluster, 5)
+        assert_once(user, cluster, 5)
     assert_clean(user, before)
     assert user.collect().well().text.count(" PASSED ") == 5
 
@@ -73,7 +73,7 @@ def test_a_number_that_is_no_job(user, cluster, shims, fault, options):
     shims.submissions(fault, times=1)
     with cluster.changed(**QUICK):
         user.submit(*options)
-    assert_once(user, cluster, 3)
+        assert_once(user, cluster, 3)
     assert_clean(user, before)
     assert user.collect().well().text.count(" PASSED ") == 3
 
@@ -85,7 +85,7 @@ def test_agent_killed(user, cluster, shims, before, options):
     with cluster.changed(**QUICK):
         user.pytest("--remex-submit", *options).badly("run the same command again")
         user.submit(*options)
-    assert_once(user, cluster, 3)
+        assert_once(user, cluster, 3)
     assert_clean(user, before)
 
 
@@ -107,7 +107,7 @@ def test_controller_stopped(user, cluster, before):
             user.pytest("--remex-submit", seconds=300).badly()
             assert "UNKNOWN" in user.pytest("--remex-status", "-v").plain()
         user.submit()
-    assert_once(user, cluster, 3)
+        assert_once(user, cluster, 3)
     assert_clean(user, before)
 
 
@@ -120,7 +120,7 @@ def test_controller_frozen(user, cluster, before):
             time.sleep(4)
         if finished(process).plain().code:
             user.submit()
-    assert_once(user, cluster, 3)
+        assert_once(user, cluster, 3)
     assert_clean(user, before)
 
 

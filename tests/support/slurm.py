@@ -146,7 +146,10 @@ class SlurmCluster:
     def wait(self, *ids: str, seconds: float = 30) -> dict[str, SlurmJob]:
         """Wait until these jobs (default: all) have left the queue; return those known by id."""
         live = ["squeue", "-h", "-o", "%i", *(["-j", ",".join(ids)] if ids else [])]
-        wait_until(lambda: not self.run(*live, check=False).strip(), "jobs have ended", seconds)
+        try:
+            wait_until(lambda: not self.run(*live, check=False).strip(), "jobs have ended", seconds)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}:\n{self.run('squeue', '-l')}") from error
         return {job.id: job for job in self.jobs()}
 
     def wait_saved(self, since: float) -> None:

@@ -7,6 +7,8 @@ import os
 import pytest
 from support.disk import SmallDisk
 
+from pytest_remex.launch import submitter
+
 
 def test_runs_folder_that_everybody_can_write_to(project):
     """The launch is refused before its record begins, and the fix that is named works."""
@@ -38,11 +40,11 @@ def test_output_folder_without_locks(project, monkeypatch):
 
 
 @pytest.fixture
-def small(project):
+def small(project, monkeypatch):
     """Return a file system of 16 MB that holds the runs folder; run directories take 4 MB each."""
     if why := SmallDisk.refused():
         pytest.skip(f"no small file system can be mounted: {why}")
-    project.write("conftest.py", "from pytest_remex.launch import submitter\nsubmitter.BATCH = 1\n")
+    monkeypatch.setattr(submitter, "BATCH", 1)
     with (project.path / "table.bin").open("wb") as file:
         file.write(bytes(4_000_000))
     with SmallDisk() as disk:

@@ -63,9 +63,8 @@ def test_commits(project):
     project.submit()
     (ref,) = (name for name in project.refs() if name.startswith("refs/remex/"))
     shas = project.committed()
-    assert len(shas) == 3
-    for sha in shas:
-        project.git("merge-base", "--is-ancestor", sha, ref)
+    parents = project.git("show", "-s", "--format=%P", ref).split()
+    assert parents == shas
     for number, sha in enumerate(shas, start=1):
         assert project.git("show", "-s", "--format=%P", sha) == project.git("rev-parse", "HEAD")
         assert project.git("show", f"{sha}:input.txt") == f"a = {number}"

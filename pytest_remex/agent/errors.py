@@ -2,7 +2,7 @@
 
 import errno
 import os
-from typing import Optional
+from typing import Optional, Tuple
 
 from pytest_remex.agent import limits
 from pytest_remex.common.protocol import Error
@@ -56,6 +56,14 @@ def disk_error(error: BaseException, folder: str) -> AgentError:
         return AgentError("disk", f"cannot write to {folder}: {_UNWRITABLE[error.errno]}")
     why = limits.shortage(error) or f"{error}; fix that and try again"
     return AgentError("disk", f"cannot write to {folder}: {why}")
+
+
+def missing_program(name: str, *, local: bool) -> Tuple[str, str]:
+    """Return what is said of a program that is not there, and the fix."""
+    if local:
+        return f"{name} is not on PATH on this machine", "install it, or add its folder to PATH"
+    fix = f"load {name}'s module in a login file on the cluster, or install it"
+    return f"{name} is not on PATH on the cluster", fix
 
 
 def no_runs_folder(runs: str) -> AgentError:

@@ -11,7 +11,7 @@ import time
 from typing import Iterator, List, Optional
 
 from pytest_remex.agent import capacity, process
-from pytest_remex.agent.errors import AgentError, no_runs_folder
+from pytest_remex.agent.errors import AgentError, missing_program, no_runs_folder
 from pytest_remex.agent.place import git
 from pytest_remex.agent.slurm import client, commands
 from pytest_remex.agent.wire import Reply
@@ -30,7 +30,7 @@ def look_at_host(request: protocol.LookAtHost, reply: Reply) -> None:
     """
     local = request.scheduler == protocol.LOCAL
     if request.clone and not request.reads_only:
-        git.check_clone(request.clone)
+        git.check_clone(request.clone, local=local)
     if request.reads_only and not os.path.isdir(request.runs):
         raise no_runs_folder(request.runs)
     runs = request.runs if request.reads_only else _usable_runs(request.runs, create=local)
@@ -76,7 +76,7 @@ def examine(request: protocol.Examine, reply: Reply) -> None:
 def _checks(request: protocol.Examine) -> Iterator[Check]:
     local = request.scheduler == protocol.LOCAL
     yield Check("python3", FINE, platform.python_version())
-    yield _program("git", ["git", "--version"])
+    yield _program("git", ["git", "--version"], local=local)
     if request.clone:
         yield from _clone(request)
     if not local:
@@ -89,11 +89,11 @@ def _checks(request: protocol.Examine) -> Iterator[Check]:
         yield Check("clock", FINE, repr(time.time()))
 
 
-def _program(name: str, words: List[str]) -> Check:
+def _program(name: str, words: List[str], *, local: bool = False) -> Check:
     ran = process.run(words, timeout=PATIENCE)
     if ran.code == process.MISSING:
-        fix = f"load {name}'s module in a login file on the cluster, or install it"
-        return Check(name, FAULT, f"{name} is not on PATH on the cluster", fix)
+        found, fix = missing_program(name, local=local)
+        return Check(name, FAULT, found, fix)
     if ran.code == process.NOT_STARTED:
         fix = (
             "raise that limit in the login files there, end programs of yours, or use another node"
@@ -115,7 +115,7 @@ def _rsync() -> Check:
 
 def _clone(request: protocol.Examine) -> Iterator[Check]:
     try:
-        git.check_clone(request.clone)
+        git.check_clone(request.clone, local=request.scheduler == protocol.LOCAL)
     except AgentError as error:
         make = f"git clone <address of origin> {request.clone}"
         fix = make if error.kind == "clone" else "correct git there first"

@@ -179,6 +179,6 @@ def _expanded(name: str, path: str) -> str:
     found = os.path.expandvars(found)
     unset = _VARIABLE.search(found)
     if unset is not None:
-        message = f"{path} uses the variable {unset.group()}, which is not set on the cluster"
+        message = f"{path} uses the variable {unset.group()}, which is not set there"
         raise AgentError(name, f"{message}: set it in a login file, or write out the path")
     return found

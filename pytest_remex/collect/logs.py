@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pytest_remex.collect.query import query
+from pytest_remex.collect.query import QueryOptions, query
 from pytest_remex.common.parts import LogPart
 from pytest_remex.common.protocol import LogText, ReadLogs
 from pytest_remex.display import clean
@@ -78,7 +78,12 @@ class NewText:
 
 
 def follow(
-    recorded: RecordedRun, ends: Sequence[LogText], connect: Connect, *, least: float = 0.0
+    recorded: RecordedRun,
+    ends: Sequence[LogText],
+    connect: Connect,
+    options: QueryOptions,
+    *,
+    least: float = 0.0,
 ) -> Iterator[NewText]:
     """Yield what is added to a run's output, until its job has ended.
 
@@ -86,11 +91,12 @@ def follow(
         recorded: The run.
         ends: What was read before, as returned by `read_ends`.
         connect: Returns the connection to a remote.
+        options: What each query of the scheduler does.
         least: The least number of seconds between queries of the scheduler.
 
     Raises:
         RemoteError: A remote cannot be queried.
-        RecordError: A final state cannot be written.
+        RecordError: A final state cannot be written, and the options do not say otherwise.
 
     """
     log, asking = _FollowedLog(recorded, ends), FIRST
@@ -98,7 +104,7 @@ def follow(
     while True:
         yield from log.read(connect)
         if time.monotonic() - asked >= max(asking, least):
-            job = query([recorded], connect)[recorded.run.directory]
+            job = query([recorded], connect, options)[recorded.run.directory]
             asked, asking = time.monotonic(), min(asking * GROWTH, LAST)
             if not job.state.live:
                 yield from log.read(connect)

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_remex.collect.query import QueryOptions, query
 from pytest_remex.common.jobs import Job
-from pytest_remex.display import Progress, show_nothing
 from pytest_remex.errors import ConnectionLostError, UnreachableError
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.transport import Connections
@@ -34,13 +33,13 @@ class Pace:
         limit: Seconds to wait in all: None to query once, 0 for no limit.
         least: The least number of seconds between polls of a cluster; local polls are quicker.
         announce: Shows a line to the user.
-        progress: Shows how many jobs are known.
+        options: What each query does.
     """
 
     limit: float | None
     least: float
     announce: Callable[[str], None]
-    progress: Progress = show_nothing
+    options: QueryOptions = field(default_factory=QueryOptions)
 
 
 def poll(
@@ -63,7 +62,7 @@ def poll(
             if (job := jobs.get(recorded.run.directory)) is None or not job.state.ended
         ]
         asked, is_first = time.monotonic(), not jobs
-        jobs.update(query(left, connections.to, QueryOptions(progress=pace.progress)))
+        jobs.update(query(left, connections.to, pace.options))
         took = 0.0 if is_first else time.monotonic() - asked  # the first one logs in
         return dict(jobs)
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import NoReturn
 
 from pytest_remex.collect.sync import share
 from pytest_remex.common.jobs import RELEASED_AGAIN, Job, JobState
 from pytest_remex.common.parts import RunJob
 from pytest_remex.common.protocol import Query, RunState
 from pytest_remex.display import Progress, counted, show_nothing
-from pytest_remex.errors import RemexError
+from pytest_remex.errors import RecordError, RemexError
 from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import Ended, RunRecord, Stage
@@ -19,6 +20,10 @@ from pytest_remex.transport import Connect, Connection
 
 SHOWN = 5
 """The most jobs that a message names."""
+
+
+def _raise(error: RecordError) -> NoReturn:
+    raise error
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,8 @@ class QueryOptions:
     """Query the upstreams of jobs that were cancelled before they started: one may have failed."""
     progress: Progress = show_nothing
     """Called with the number of jobs whose state is known."""
+    unrecorded: Callable[[RecordError], None] = _raise
+    """Called if final states cannot be written into the launch records; raises the error."""
 
 
 def recorded_jobs(runs: Iterable[RecordedRun]) -> dict[str, Job]:
@@ -57,7 +64,7 @@ def query(
 
     Raises:
         RemoteError: A remote cannot be queried.
-        RecordError: A launch record cannot be written.
+        RecordError: A launch record cannot be written, and the options do not say otherwise.
 
     """
     jobs: dict[str, Job] = {}
@@ -74,7 +81,10 @@ def query(
         jobs |= answers
         by_directory = {recorded.run.directory: recorded for recorded in group}
         ended = [by_directory[name] for name in answers if answers[name].state.ended]
-        share(ended, partial(_ends, answers), connect)
+        try:
+            share(ended, partial(_ends, answers), connect)
+        except RecordError as error:
+            options.unrecorded(error)
     return jobs
 
 

@@ -56,7 +56,7 @@ class OutputWatcher:
 
         Raises:
             RemoteError: A remote cannot be queried.
-            RecordError: A note cannot be written.
+            RecordError: A note cannot be written; by then everything was read.
 
         """
         failed = [pair for pair in watched if pair[1].state.failed and not self._is_known(*pair)]
@@ -71,8 +71,8 @@ class OutputWatcher:
             text = texts.get(recorded.run.directory, "")
             cause = "" if job.state in _WITHOUT_OUTPUT else job_cause(job, text)
             self._summaries[recorded.run.directory] = OutputSummary(text, telling_line(text), cause)
-            if text:
-                self._keep(recorded, job, cause, text)
+        for recorded, job in failed:
+            self._keep(recorded, job, self._summaries[recorded.run.directory])
 
     def _is_known(self, recorded: RecordedRun, job: Job) -> bool:
         directory = recorded.run.directory
@@ -86,12 +86,14 @@ class OutputWatcher:
         )
         return True
 
-    def _keep(self, recorded: RecordedRun, job: Job, cause: str, text: str) -> None:
+    def _keep(self, recorded: RecordedRun, job: Job, summary: OutputSummary) -> None:
+        if not summary.text:
+            return
         folder = self._folder / recorded.run.directory
-        log = "\n".join(text.splitlines()[-TAIL_LINES:])
+        log = "\n".join(summary.text.splitlines()[-TAIL_LINES:])
         with writing(folder):
             (folder / ".remex").mkdir(parents=True, exist_ok=True)
-        write_judged(folder, JudgedNote(job=_SEEN + job.id, log=log, cause=cause))
+        write_judged(folder, JudgedNote(job=_SEEN + job.id, log=log, cause=summary.cause))
 
 
 _WITHOUT_OUTPUT = frozenset({JobState.REJECTED, JobState.LOST, JobState.PURGED})

@@ -68,7 +68,8 @@ def _repository(repo: Repo, remote: Remote, scripts: Iterable[str]) -> Iterator[
         base = git.resolve("HEAD")
         git.refuse_unsupported(base)
     except RemexError as error:
-        yield Check("repository", FAULT, str(error), "set remex_repo, or the fixture repo")
+        fix = "correct that, or name another repository: remex_repo, or the fixture repo"
+        yield Check("repository", FAULT, str(error), fix)
         return
     yield Check("repository", FINE, f"{git.top} at {base[:12]}")
     for script in scripts:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
-from pytest_remex.collect.query import QueryOptions, query
+from pytest_remex.collect.query import query
 from pytest_remex.common.jobs import Job
 from pytest_remex.common.parts import RunJob
 from pytest_remex.common.protocol import Cancel, NotCancelled
@@ -34,11 +35,12 @@ class CancelMode(StatusMode):
 
     def _begin(self, runs: Mapping[str, RecordedRun]) -> None:
         """Query the runs, cancel live jobs, and query them again."""
-        jobs = query(runs.values(), self._connections.to, QueryOptions(release=False))
+        options = replace(self._looking, release=False)
+        jobs = query(runs.values(), self._connections.to, options)
         live = [each for each in runs.values() if not jobs[each.run.directory].state.ended]
         self._keep_shared(live)
         self._cancel([each for each in live if jobs[each.run.directory].state.live])
-        after = query(live, self._connections.to, QueryOptions(release=False, explain=False))
+        after = query(live, self._connections.to, replace(options, explain=False))
         self._look({**jobs, **after})
         cancelled = [each for each in live if each.run.job not in self._not_cancelled]
         self._hanging = [*self._hanging, *self._hanging_on(cancelled)]
@@ -55,7 +57,8 @@ class CancelMode(StatusMode):
         ]
         if not others:
             return
-        states = query(others, self._connections.to, QueryOptions(release=False, explain=False))
+        options = replace(self._looking, release=False, explain=False)
+        states = query(others, self._connections.to, options)
         names: dict[str, list[str]] = {}
         for each in others:
             if not states[each.run.directory].state.ended:

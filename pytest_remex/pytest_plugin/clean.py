@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from rich import filesize
 
 from pytest_remex.collect.manifest import read_outputs
-from pytest_remex.collect.query import QueryOptions, query
+from pytest_remex.collect.query import query
 from pytest_remex.collect.removal import (
     measure_directories,
     measure_outputs,
@@ -69,7 +70,8 @@ class CleanMode(LookingMode):
 
     def _begin(self, runs: Mapping[str, RecordedRun]) -> None:
         """Measure what can be removed, and remove it if the user agreed."""
-        self._jobs |= query(runs.values(), self._connections.to, QueryOptions(release=False))
+        options = replace(self._looking, release=False)
+        self._jobs |= query(runs.values(), self._connections.to, options)
         by_name = {each.run.directory: each for each in runs.values()}  # variants may share a run
         ended = [each for each in by_name.values() if self._has_ended(each)]
         folder, names = self._settings.runs, [each.run.directory for each in ended]

@@ -46,24 +46,26 @@ class LogMode(LookingMode):
 
     def pytest_terminal_summary(self) -> None:
         """Show the output, and what to do next."""
-        shown = dict(list(self._runs.items())[:MOST])
+        runs, jobs = self._runs.items(), self._jobs
+        known = {node: recorded for node, recorded in runs if recorded.run.directory in jobs}
+        shown = dict(list(known.items())[:MOST])
         if not self._was_followed:
             with self._terminal.lifted():
                 for node, recorded in shown.items():
                     self._write_all(node, recorded)
-        if hidden := len(self._runs) - len(shown):
+        if hidden := len(known) - len(shown):
             self._terminal.say(f"{hidden} more are not shown: select with -k", yellow=True)
         if self._unsubmitted:
             self._terminal.say(f"{self._unsubmitted} not submitted", yellow=True)
         where = "--remex-status shows the state of the experiments"
         nothing = "--remex-submit sends what was not submitted"
-        self._terminal.say_next(where if self._runs else nothing)
+        self._terminal.say_next(where if known else nothing)
         self._terminal.summary("remex log")
 
     def _begin(self, runs: Mapping[str, RecordedRun]) -> None:
         """Read the ends of all output; follow that of a single run, which has not ended."""
         chosen = list(runs.items())
-        self._jobs |= query(runs.values(), self._connections.to)
+        self._jobs |= query(runs.values(), self._connections.to, self._looking)
         most = min(LARGEST, max(LEAST, TOTAL // max(1, len(chosen))))
         shown = [recorded for _, recorded in chosen[:MOST]]
         self._ends |= read_ends(shown, self._connections.to, most)
@@ -86,7 +88,7 @@ class LogMode(LookingMode):
             self._write_all(node, recorded)
             _write("[followed until the job has ended; Ctrl-C stops]\n")
             least = self._settings.poll if recorded.launch.remote.host is not None else 0.0
-            for new in follow(recorded, ends, self._connections.to, least=least):
+            for new in follow(recorded, ends, self._connections.to, self._looking, least=least):
                 if new.path != path:
                     path = new.path
                     _write(f"==> {clean(path)} <==\n")
@@ -95,7 +97,7 @@ class LogMode(LookingMode):
             self._was_interrupted = True
             self._terminal.say("stopped following: the job goes on", yellow=True)
         else:
-            self._jobs |= query([recorded], self._connections.to)
+            self._jobs |= query([recorded], self._connections.to, self._looking)
             job = self._jobs[recorded.run.directory]
             self._terminal.say(f"job {job.id} ended {job.state}", red=job.state.failed)
 

@@ -14,10 +14,11 @@ import pytest
 
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.poll import Pace, poll
+from pytest_remex.collect.query import QueryOptions
 from pytest_remex.collect.sync import may_hold_records, sync
 from pytest_remex.common.jobs import Job
 from pytest_remex.display import Progress, show_nothing
-from pytest_remex.errors import RecordError, RemoteError
+from pytest_remex.errors import RecordError, RemexError
 from pytest_remex.model import Config, Remote, Repo, Sweep
 from pytest_remex.point_ids import with_full_id
 from pytest_remex.pytest_plugin.anchor import node_of
@@ -48,10 +49,10 @@ NOT_ENDED = 10
 
 @dataclass(frozen=True, slots=True)
 class KnownThere:
-    """What is known of the runs on a remote; `unread` is why its runs folder was not asked."""
+    """What is known of the runs on a remote; `unread` is why its runs folder was not read."""
 
     index: RunIndex
-    unread: RemoteError | None
+    unread: RemexError | None
 
 
 class RecordedRunsMode:
@@ -69,6 +70,7 @@ class RecordedRunsMode:
         self._known: dict[tuple[Repo, Remote], KnownThere] = {}
         self._unsubmitted = 0
         self._index = RunIndex([])
+        self._looking = QueryOptions(unrecorded=self._note_unrecorded)
 
     def _find_runs_with(
         self, item: pytest.Function, repo: Repo, remote: Remote
@@ -77,7 +79,7 @@ class RecordedRunsMode:
 
         Raises:
             RecordError: No launch record has the requested launch.
-            RemoteError: The runs folder cannot be queried for runs that are not known here.
+            RemexError: The runs folder cannot be read for runs that are not known here.
 
         """
         items = self._groups.pop(place_key(item), None)
@@ -130,8 +132,13 @@ class RecordedRunsMode:
         self, runs: Sequence[RecordedRun], progress: Progress = show_nothing
     ) -> Iterator[Mapping[str, Job]]:
         """Query runs, repeatedly if the user waits for them."""
-        pace = Pace(self._settings.wait, self._settings.poll, self._terminal.announce, progress)
+        options = replace(self._looking, progress=progress)
+        pace = Pace(self._settings.wait, self._settings.poll, self._terminal.announce, options)
         return poll(runs, self._connections, pace)
+
+    def _note_unrecorded(self, error: RecordError) -> None:
+        """Note that ends of jobs are not recorded, which only costs the next command a query."""
+        self._terminal.note(str(error), "records")
 
     def _learn(self, repo: Repo, remote: Remote) -> KnownThere:
         """Return the index of what is known here and in a remote's runs folder."""
@@ -156,13 +163,13 @@ class RecordedRunsMode:
             self._terminal.note(f"what others launched there is not known: {known.unread}")
         return found
 
-    def _read_runs_folder(self, remote: Remote) -> RemoteError | None:
+    def _read_runs_folder(self, remote: Remote) -> RemexError | None:
         """Read the launch records in the runs folder; return the error if that failed."""
         if self._settings.offline or not may_hold_records(remote):
             return None
         try:
             sync(self._connections.to(remote), self._settings.launches)
-        except RemoteError as error:
+        except RemexError as error:
             return error
         return None
 

@@ -16,7 +16,7 @@ from pytest_remex.collect.removal import PurgedRuns, job_with_removal, read_remo
 from pytest_remex.collect.runs import WantedRun, wanted_upstreams
 from pytest_remex.collect.watch import OutputWatcher
 from pytest_remex.common.jobs import Job, JobState
-from pytest_remex.errors import RemexError, RemoteError
+from pytest_remex.errors import RecordError, RemexError, RemoteError
 from pytest_remex.experiment import Run
 from pytest_remex.pytest_plugin.board import ROWS, Board, BoardRow, lines_around
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
@@ -134,6 +134,8 @@ class StatusMode(LookingMode):
             self._watcher.look(watched)
         except RemoteError as error:
             self._terminal.note(f"the jobs' output could not be read: {error}", "output")
+        except RecordError as error:
+            self._note_unrecorded(error)
         self._rows = self._make_rows()
 
     def _note_purged(self) -> None:

@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
 
-import git
-
 from pytest_remex import temporary
 from pytest_remex.common import git_environment
 from pytest_remex.common.paths import unplaceable
@@ -342,10 +340,22 @@ def _start(folder: Path, arguments: Sequence[str], environment: Mapping[str, str
             f"git could not be started in {folder} ({error.strerror}): install git, and check that "
             f"it is on PATH"
         ) from error
-    owner = git.Git.AutoInterrupt(popen, command)
+    owner = _owner_of(popen, folder)
     if popen.stdin is None or popen.stdout is None or popen.stderr is None:
         raise RepositoryError(f"git was started in {folder} without pipes")
     return Process(popen.stdin, popen.stdout, popen.stderr, popen, owner)
+
+
+def _owner_of(popen: subprocess.Popen[bytes], folder: Path) -> object:
+    """Return an object whose deletion ends a git process."""
+    try:
+        # importing it runs git, which a broken configuration of the user's makes fail
+        from git import Git as GitPython  # noqa: PLC0415
+    except ImportError as error:
+        _, errors = popen.communicate()
+        words = redact(errors.decode(errors="replace")).strip() or str(error).partition("\n")[0]
+        raise RepositoryError(f"git cannot be used in {folder}: {words}") from error
+    return GitPython.AutoInterrupt(popen, popen.args)
 
 
 @contextmanager

@@ -348,3 +348,25 @@ def test_push(empty_project, hostile, where, tmp_path_factory, monkeypatch):
     through.withdraw()
     assert refs(origin) == before
     assert not (hostile / "program-ran").exists()
+
+
+@pytest.mark.parametrize("without", ["git", "a readable ~/.gitconfig"])
+def test_no_git(project, without, monkeypatch):
+    """Where git cannot be used, its words are shown, and status still reports the runs."""
+    project.ran()
+    with monkeypatch.context() as patched:
+        if without == "git":
+            patched.setenv("PATH", str(project.path))
+        else:
+            at_home(project.path, patched)
+            project.write(".gitconfig", "[user\n")
+        refused = [project.pytest_alone(mode) for mode in ("--remex-plan", "--remex-submit")]
+        status = project.pytest_alone("--remex-status")
+    (project.path / ".gitconfig").unlink(missing_ok=True)
+    for result in refused:
+        text = result.stdout.str()
+        assert "install git, and check" in text or "bad config line 1 in file" in text, text
+        assert "Traceback" not in text
+        assert "site-packages" not in text
+    status.stdout.fnmatch_lines(["*COMPLETED 3*"])
+    assert project.submit().parseoutcomes() == {"skipped": 3}

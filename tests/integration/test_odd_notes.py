@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from support.disk import SmallDisk
 
 OUTPUTS = (
     '{"files": {"result.txt": [%s, 1]}, "patterns": [], "missing": [], "links": [], "job": "1",'
@@ -55,6 +56,33 @@ def test_outputs_archived_behind_links(project, tmp_path_factory):
         run.rename(archive / run.name)
         run.symlink_to(archive / run.name)
     project.pytest("--remex-collect").assert_outcomes(passed=3)
+
+
+@pytest.fixture
+def disk():
+    """Yield a SmallDisk; skip where this user may mount none."""
+    if why := SmallDisk.refused():
+        pytest.skip(f"no small file system can be mounted: {why}")
+    with SmallDisk() as disk:
+        yield disk
+
+
+def test_looking_at_runs_whose_records_cannot_be_written(project, disk):
+    """Status and log tell what they found, and what they could not write down."""
+    project.output, project.runs = disk.folder, project.path / "runs"
+    project.write("pytest.ini", f"[pytest]\nremex_output = {disk.folder}\nremex_runs = runs\n")
+    project.edit("sweeps.py", 'f"a = ', """f"{'fail' * (experiment.config['a'] == 2)} a = """)
+    project.ran()
+    disk.set_read_only(read_only=True)
+    seen = [project.pytest("--remex-status"), project.pytest("--remex-log")]
+    disk.set_read_only(read_only=False)
+    for result, words in zip(seen, ("no convergence", "==> job.out <=="), strict=True):
+        assert result.ret in {0, 1}
+        text = result.stdout.str()
+        assert words in text
+        assert text.count(f"{disk.folder}/launches") == 1
+        assert "(Read-only file system)" in text
+    assert "cannot be written" not in project.pytest("--remex-status").stdout.str()
 
 
 def whole_day(folder, variables, prepare=None):

@@ -6,11 +6,13 @@ A launch's commits are fetched into a ref of their own.
 import base64
 import os
 import random
+import re
+import shlex
 import time
-from typing import Dict, List
+from typing import Dict, List, Optional
 
 from pytest_remex.agent import fs, process
-from pytest_remex.agent.errors import AgentError, unwritable_error
+from pytest_remex.agent.errors import AgentError, missing_program, unwritable_error
 from pytest_remex.agent.process import Ran
 from pytest_remex.common import git_environment
 from pytest_remex.common.parts import Source
@@ -26,6 +28,7 @@ _CONTENTION = (
     "reference already exists",
 )
 
+_LOCK = re.compile(r"Unable to create '(?P<path>[^'\n]+\.lock)': File exists")
 PATIENCE = 3600.0
 """Seconds for one git command; a fetch over a slow link can take long."""
 _SETTINGS = (
@@ -65,24 +68,36 @@ def ask(clone: str, *words: str, text: str = "") -> str:
     """Run git in the clone and return its output; an error of kind git if it fails."""
     ran = run(clone, *words, text=text)
     if not ran.ok:
-        error = AgentError("git", f"git {words[0]} failed in {clone}: {ran.message()}")
-        raise unwritable_error(ran.message(), clone) or error
+        message = ran.message()
+        error = AgentError("git", f"git {words[0]} failed in {clone}: {message}")
+        raise unwritable_error(message, clone) or locked_error(message, clone) or error
     return ran.out
 
 
-def check_clone(clone: str) -> None:
+def locked_error(message: str, clone: str) -> Optional[AgentError]:
+    """Return an error with the fix if git says that a lock is in its way."""
+    found = _LOCK.search(message)
+    if found is None:
+        return None
+    path = found["path"]
+    what = f"{path} exists: git runs in {clone}, or was killed there and left it behind"
+    fix = f"once no git runs there any more, remove it on the cluster: rm {shlex.quote(path)}"
+    return AgentError("git", f"{what}; {fix}, and run the same command again")
+
+
+def check_clone(clone: str, *, local: bool = False) -> None:
     """Raise an error of kind clone if the folder is not a git repository that git can use."""
     if not os.path.isdir(clone):
         message = f"the clone {clone} does not exist; clone the repository there first"
         raise AgentError("clone", message)
     ran = run(clone, "rev-parse", "--git-dir")
     if ran.code == process.MISSING:
-        message = "git is not on PATH on the cluster; load its module in a login file"
-        raise AgentError("git", message)
+        raise AgentError("git", "; ".join(missing_program("git", local=local)))
     if "dubious ownership" in ran.err:
         message = f"{clone} belongs to another user, so git refuses to use it"
         trust = f"git config --global --add safe.directory {clone}"
-        raise AgentError("clone", f"{message}; if you trust that user, run on the cluster: {trust}")
+        where = "here" if local else "on the cluster"
+        raise AgentError("clone", f"{message}; if you trust that user, run {where}: {trust}")
     if ran.code == process.NOT_STARTED:
         raise AgentError("git", ran.message())
     if not ran.ok:
@@ -165,9 +180,9 @@ def _checked(clone: str, ran: Ran) -> None:
     if ran.ok:
         return
     message = ran.message()
-    full = unwritable_error(message, clone)
-    if full is not None:
-        raise full
+    known = unwritable_error(message, clone) or locked_error(message, clone)
+    if known is not None:
+        raise known
     fix = "check that `git fetch origin` works in it"
     if "prerequisite" in message:
         fix = f"run `git fetch origin` in {clone} so that it has the base commit"

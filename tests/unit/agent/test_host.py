@@ -5,8 +5,9 @@ import os
 import shutil
 
 import pytest
+from support.agents import AgentError
 
-from pytest_remex.common.protocol import FAULT, FINE, LOCAL, NOTE, SLURM, Examine
+from pytest_remex.common.protocol import FAULT, FINE, LOCAL, NOTE, SLURM, Examine, LookAtHost
 
 
 def checks(agent, **fields):
@@ -31,6 +32,16 @@ def test_all_faults_are_told_together(start_agent, tmp_path):
     assert faults == {"git", "clone", "Slurm", "runs folder"}
     assert all(found[name].fix for name in faults)
     assert found["runs folder"].fix == "mkdir -p /no/runs"
+
+
+def test_a_missing_program_is_missing_here(start_agent, repository, tmp_path):
+    """Without git, the local target speaks of this machine, and not of a cluster."""
+    agent = start_agent(PATH=str(tmp_path))
+    found = checks(agent, clone=str(repository.path), runs=str(tmp_path))
+    assert "not on PATH on this machine" in found["git"].found
+    assert "cluster" not in "".join(each.found + each.fix for each in found.values())
+    with pytest.raises(AgentError, match="git is not on PATH on this machine; install it"):
+        agent.ask(LookAtHost(str(repository.path), str(tmp_path), LOCAL))
 
 
 def test_programs_that_print_other_text(start_agent, repository, tmp_path):

@@ -84,7 +84,7 @@ def test_variables_are_expanded(start_agent, tmp_path):
     odd.mkdir()
     (host,) = agent.ask(LookAtHost("", f"{odd}/runs", LOCAL))
     assert host.runs == f"{odd}/runs"
-    with pytest.raises(AgentError, match=r"the variable \$NOWHERE, which is not set on"):
+    with pytest.raises(AgentError, match=r"the variable \$NOWHERE, which is not set there"):
         agent.ask(LookAtHost("", "$NOWHERE/runs", LOCAL))
 
 

@@ -58,8 +58,6 @@ class Ran(NamedTuple):
 
     def message(self) -> str:
         """Return the program's error message, without credentials."""
-        if self.code is None:
-            return "no answer in time"
         said = self.err.strip() or self.out.strip()
         return redact(limits.with_limits(said) if said else limits.ended(self.code))
 
@@ -85,7 +83,7 @@ def run(
             out, err = _exchange(process, os.fsencode(text), timeout)
         except (TimeoutError, subprocess.TimeoutExpired):
             signal_group(process.pid, signal.SIGKILL)
-            return Ran(None, "", "")
+            return Ran(None, "", f"no answer within {timeout:.0f} s")
         except _TooMuchError:
             signal_group(process.pid, signal.SIGKILL)
             return Ran(1, "", f"{words[0]} printed more than {LARGEST >> 20} MB")

@@ -13,10 +13,16 @@ from pytest_remex.agent.slurm.parse import SacctRow, SqueueRow
 
 PATIENCE = 120.0
 """Seconds for one command; a busy controller answers late."""
+SHORT = 10.0
+"""Seconds for a command whose program has just let us wait in vain."""
+MEMORY = 600.0
+"""Seconds for which that is remembered: a wait for jobs may last days, and programs recover."""
 LENGTH = 30_000
 """The most bytes of job ids in one command; Linux allows 128 kB in one argument."""
 _NO_SUCH_JOB = "Invalid job id"
 _DISABLED = "accounting storage is disabled"
+_HUNG: Dict[Tuple[str, str], float] = {}
+"""When a program last did not answer within its full time, by its name and the cluster's."""
 
 
 class NoAccountingError(AgentError):
@@ -128,8 +134,18 @@ def shown(job: str, cluster: str = "") -> str:
 
 
 def run(words: List[str], patience: float = PATIENCE) -> process.Ran:
-    """Run a command without the user's own filter and format variables, and without colours."""
-    ran = process.run(words, timeout=patience, env=commands.variables_for_questions(os.environ))
+    """Run a command without the user's own filter and format variables, and without colours.
+
+    One that hangs would take its full time again and again: until it answers, it gets less.
+    """
+    asked = words[0], commands.cluster_of(words)
+    has_hung = time.monotonic() - _HUNG.get(asked, -MEMORY) < MEMORY
+    seconds = min(patience, SHORT) if has_hung else patience
+    ran = process.run(words, timeout=seconds, env=commands.variables_for_questions(os.environ))
+    if ran.code is not None:
+        _HUNG.pop(asked, None)
+    elif not has_hung:
+        _HUNG[asked] = time.monotonic()
     return ran._replace(out=parse.without_colours(ran.out), err=parse.without_colours(ran.err))
 
 

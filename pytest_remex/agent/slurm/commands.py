@@ -112,15 +112,21 @@ def qualities() -> List[str]:
     return ["sacctmgr", "-n", "-P", "show", "qos", "format=Name,MaxSubmitPU,MaxJobsPU"]
 
 
+def cluster_of(words: List[str]) -> str:
+    """Return the cluster that a command asks; empty for the default one."""
+    return words[2] if words[1:2] == [_CLUSTER] else ""
+
+
 SUBMITTED = ("--parsable", "--hold")
 """The options of each sbatch command that we run."""
+_CLUSTER = "-M"
 _MINE = ("-h", "-a", "-r", "-t", "all")
 _PARSABLE = ("-n", "-p", f"--delimiter={FIELD}")
 """Without a header, and with the delimiter after the last field too."""
 
 
 def _of(cluster: str) -> List[str]:
-    return ["-M", cluster] if cluster else []
+    return [_CLUSTER, cluster] if cluster else []
 
 
 _PREFIXES = (

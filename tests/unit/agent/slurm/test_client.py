@@ -1,6 +1,23 @@
-"""Slurm's commands get exactly the given arguments."""
+"""Slurm's commands get exactly the given arguments, and not their full time again and again."""
+
+import time
+
+import pytest
 
 from pytest_remex.agent.slurm import client
+
+
+@pytest.fixture
+def squeue(tmp_path, monkeypatch):
+    """Return a function that makes squeue a shell script."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    def put(body):
+        (tmp_path / "new").write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / "new").chmod(0o755)
+        (tmp_path / "new").rename(tmp_path / "squeue")
+
+    return put
 
 
 def test_ids_are_split_to_fit_a_command_line():
@@ -10,3 +27,40 @@ def test_ids_are_split_to_fit_a_command_line():
     assert [job for part in parts for job in part] == jobs
     assert all(len(",".join(part)) <= client.LENGTH for part in parts)
     assert client.chunks([]) == []
+
+
+def seconds_of(words, patience):
+    """Return how long a command took, and how it ended."""
+    start = time.monotonic()
+    ran = client.run(words, patience)
+    return time.monotonic() - start, ran
+
+
+def test_a_program_that_hung_gets_less_time_until_it_answers(squeue, monkeypatch):
+    """Only the first of several questions waits in full, also where another cluster answers."""
+    monkeypatch.setattr(client, "SHORT", 0.2)
+    squeue("[ $1 = -M ] || exec sleep 60")
+    took, ran = seconds_of(["squeue", "-h"], 2)
+    assert took >= 2
+    assert ran.message() == "no answer within 2 s"
+    assert client.run(["squeue", "-M", "east"], 20).ok
+    took, ran = seconds_of(["squeue", "-a"], 20)
+    assert (took < 10, ran.code) == (True, None)
+    squeue("exit 0")
+    monkeypatch.setattr(client, "SHORT", 20)
+    assert client.run(["squeue"], 20).ok
+    monkeypatch.setattr(client, "SHORT", 0)
+    squeue("sleep 0.5")
+    assert client.run(["squeue"], 20).ok
+
+
+def test_a_program_gets_its_full_time_again_later(squeue, monkeypatch):
+    """A wait for days does not give up on a program that hung once and is slow since."""
+    monkeypatch.setattr(client, "SHORT", 0)
+    monkeypatch.setattr(client, "MEMORY", 1.0)
+    squeue("exec sleep 60")
+    assert client.run(["squeue"], 0.2).code is None
+    assert client.run(["squeue"], 20).code is None
+    time.sleep(1)
+    squeue("sleep 0.5")
+    assert client.run(["squeue"], 20).ok

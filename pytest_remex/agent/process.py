@@ -58,6 +58,8 @@ class Ran(NamedTuple):
 
     def message(self) -> str:
         """Return the program's error message, without credentials."""
+        if self.code is None:
+            return self.err
         said = self.err.strip() or self.out.strip()
         return redact(limits.with_limits(said) if said else limits.ended(self.code))
 

@@ -9,6 +9,7 @@ import pytest
 from support.daemons import wait_until
 from support.invariants import Snapshot, assert_clean, assert_ran_once, jobs_below
 from support.kills import Moment, disturb, kill_agents
+from support.launches import finished
 from support.proxy import Proxy
 
 GROUPINGS = {"plain": (), "array": ("--remex-array",), "pack": ("--remex-pack=2",)}
@@ -144,19 +145,28 @@ def live(user, cluster):
     return [job for jobs in several for job in jobs if job.state not in ended]
 
 
-@pytest.mark.parametrize("victim", VICTIMS)
-def test_waiting(user, cluster, strike, tally, victim):
-    """A wait that is hit touches no job, and the next one sees the end."""
+def test_waiting(user, cluster, strike, chance, tally, number):
+    """A wait that is hit up to three times touches no job; it or the next one sees the end."""
+    victim = VICTIMS[number % len(VICTIMS)]
+    mode = ("--remex-status", "--remex-collect")[number // len(VICTIMS) % 2]
     go = user.project.runs / "go"
     user.script(f"while [ ! -e {shlex.quote(str(go))} ]; do sleep 0.2; done")
     user.submit()
     with tally.case(f"{victim} hit while waiting") as case:
-        moment = Moment("", 0, 3)
-        case.injected(disturb(user, moment, lambda: (strike(victim), go.touch()), *WAIT))
-        user.pytest("--remex-status", "--remex-wait=60").well()
-        go.unlink()
+        process = user.start(mode, WAIT)
+        for _ in range(chance.randint(1, MOST)):
+            if process.poll() is not None:
+                finished(process).plain()
+                process = user.start(mode, WAIT)
+            met = Moment("", 0, chance.uniform(0.5, 6)).wait(user, process)
+            strike(victim)
+            case.injected(met)
+        go.touch()
+        finished(process).plain()
+        user.pytest(mode, WAIT).well()
         case.check(user, EXPERIMENTS)
+        assert_ran_once(user, cluster, EXPERIMENTS)
 
 
 YES = "--remex-yes"
-WAIT = ("--remex-status", "--remex-wait=60")
+WAIT = "--remex-wait=60"

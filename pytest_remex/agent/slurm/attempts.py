@@ -76,14 +76,15 @@ class Attempt(NamedTuple):
 
 
 def begin(notes: str, job_number: int, number: int) -> Optional[int]:
-    """Create the note of a new attempt and return it open; None if it exists already."""
+    """Create the note of a new attempt and return it open; None if it exists already.
+
+    It never exists without its first line: an attempt of an unknown author, which may still run
+    elsewhere, is waited for.
+    """
     path = paths.attempt(notes, job_number, number)
-    try:
-        note = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
-    except FileExistsError:
+    if not fs.create(path, json.dumps(_author_and_time()) + "\n"):
         return None
-    os.write(note, json.dumps(_author_and_time()).encode("ascii") + b"\n")
-    return note
+    return os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW)
 
 
 def end(note: int, code: int) -> SbatchResult:

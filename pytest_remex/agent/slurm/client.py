@@ -20,9 +20,10 @@ MEMORY = 600.0
 LENGTH = 30_000
 """The most bytes of job ids in one command; Linux allows 128 kB in one argument."""
 _NO_SUCH_JOB = "Invalid job id"
+_HANGS = "no answer within {:.0f} s, and later none within {:.0f} s"
 _DISABLED = "accounting storage is disabled"
-_HUNG: Dict[Tuple[str, str], float] = {}
-"""When a program last did not answer within its full time, by its name and the cluster's."""
+_HUNG: Dict[Tuple[str, str], "_Hang"] = {}
+"""How a program last did not answer within its full time, by its name and the cluster's."""
 
 
 class NoAccountingError(AgentError):
@@ -38,6 +39,13 @@ class Limits(NamedTuple):
     max_submit: Optional[int]
     max_jobs: Optional[int]
     message_timeout: Optional[int]
+
+
+class _Hang(NamedTuple):
+    """A program that did not answer: when we gave it up, and after how many seconds."""
+
+    ended: float
+    seconds: float
 
 
 @functools.lru_cache(maxsize=1)
@@ -139,13 +147,17 @@ def run(words: List[str], patience: float = PATIENCE) -> process.Ran:
     One that hangs would take its full time again and again: until it answers, it gets less.
     """
     asked = words[0], commands.cluster_of(words)
-    has_hung = time.monotonic() - _HUNG.get(asked, -MEMORY) < MEMORY
-    seconds = min(patience, SHORT) if has_hung else patience
+    earlier = _HUNG.get(asked)
+    if earlier and time.monotonic() - earlier.ended > MEMORY:
+        earlier = None
+    seconds = min(patience, SHORT) if earlier else patience
     ran = process.run(words, timeout=seconds, env=commands.variables_for_questions(os.environ))
     if ran.code is not None:
         _HUNG.pop(asked, None)
-    elif not has_hung:
-        _HUNG[asked] = time.monotonic()
+    elif earlier:
+        return ran._replace(err=_HANGS.format(earlier.seconds, seconds))
+    else:
+        _HUNG[asked] = _Hang(time.monotonic(), seconds)
     return ran._replace(out=parse.without_colours(ran.out), err=parse.without_colours(ran.err))
 
 

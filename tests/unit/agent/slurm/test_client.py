@@ -38,14 +38,15 @@ def seconds_of(words, patience):
 
 def test_a_program_that_hung_gets_less_time_until_it_answers(squeue, monkeypatch):
     """Only the first of several questions waits in full, also where another cluster answers."""
-    monkeypatch.setattr(client, "SHORT", 0.2)
+    monkeypatch.setattr(client, "SHORT", 1)
     squeue("[ $1 = -M ] || exec sleep 60")
     took, ran = seconds_of(["squeue", "-h"], 2)
     assert took >= 2
     assert ran.message() == "no answer within 2 s"
     assert client.run(["squeue", "-M", "east"], 20).ok
     took, ran = seconds_of(["squeue", "-a"], 20)
-    assert (took < 10, ran.code) == (True, None)
+    assert took < 10
+    assert ran.message() == "no answer within 2 s, and later none within 1 s"
     squeue("exit 0")
     monkeypatch.setattr(client, "SHORT", 20)
     assert client.run(["squeue"], 20).ok

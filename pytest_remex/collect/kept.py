@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import inspect
 import json
 import os
 import sys
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_remex.collect.manifest import read_note
-from pytest_remex.io import replace_file, working_in
+from pytest_remex.io import replace_file
 
 if TYPE_CHECKING:
     from pytest_remex.collect.judge import JudgedRun
@@ -44,7 +43,8 @@ _DOUBTS = (
     "socket.getaddrinfo", "socket.sendto", "sqlite3.connect", "subprocess.Popen", "urllib.Request",
 )  # fmt: skip
 """Audit events of what depends on more than files."""
-_WORKING_IN = inspect.unwrap(working_in).__code__
+_O_PATH = getattr(os, "O_PATH", 0)
+"""The flag of a descriptor through which nothing can be read; not every system has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def _watches() -> list[Watch]:
     watches: list[Watch] = []
 
     def audit(event: str, arguments: tuple[object, ...]) -> None:
-        if watches and not (_is_import(event) or _is_return(event)):
+        if watches and not (_is_import(event) or _reads_nothing(event, arguments)):
             for each in tuple(watches):
                 try:
                     each.note(event, arguments[0] if arguments else None)
@@ -126,9 +126,10 @@ def _is_import(event: str) -> bool:
     return caller.co_filename == "<frozen importlib._bootstrap_external>"
 
 
-def _is_return(event: str) -> bool:
-    """Return whether the working directory is opened to return to it, which reads nothing there."""
-    return event == "open" and sys._getframe(2).f_code is _WORKING_IN  # noqa: SLF001 - as above
+def _reads_nothing(event: str, arguments: tuple[object, ...]) -> bool:
+    """Return whether a path is opened only to be able to return to it, as `working_in` does."""
+    flags = arguments[2:3] if event == "open" else ()
+    return any(isinstance(each, int) and each & _O_PATH for each in flags)
 
 
 class VerdictKeeper:

@@ -24,13 +24,13 @@ def test_array(user, cluster, shims):
     assert {index for _, index in first} == {"0", "1", "2"}
     assert len({number for number, _ in first}) == len(shims.calls()) == 1
     cluster.wait()
-    collect = user.collect().badly("1 failed, 2 passed")
+    collect = user.collect().failed("1 failed, 2 passed")
     assert "exit code 3" in collect
     (user.project.runs.parent / "fixed").touch()
     retry = user.submit("--remex-array", "--remex-retry")
     assert [index for _, index in SUBMITTED.findall(retry.text)] == ["0"]
     cluster.wait()
-    user.collect().well()
+    user.collect().succeeded()
     again = user.submit("--remex-array", "--remex-retry=all")
     assert len(SUBMITTED.findall(again.text)) == 3
     cluster.wait()
@@ -44,7 +44,7 @@ def test_throttle(user, cluster):
     user.script("sleep 1; ls ../*/now 2>/dev/null | wc -l >seen; touch now; sleep 1; rm now")
     user.sweep(1.0, 2.0, 3.0, 4.0)
     user.submit("--remex-array=2")
-    user.collect().well()
+    user.collect().succeeded()
     seen = [int((path / "seen").read_text()) for path in user.project.run_directories()]
     assert max(seen) <= 1
 
@@ -55,7 +55,7 @@ def test_split(user, cluster, shims):
     user.sweep(*(1.0 + number for number in range(7)))
     with cluster.changed(MaxArraySize="5"):
         submitted = SUBMITTED.findall(user.submit("--remex-array").text)
-        user.collect().well()
+        user.collect().succeeded()
     assert len(submitted) == 7
     assert len({number for number, _ in submitted}) == len(shims.calls()) == 2
     assert _runs_of_each(user) == ["ran\n"] * 7
@@ -74,7 +74,7 @@ def test_script_of_another_name(user, grouping):
     named = sweeps.read_text().replace("    fetch=", '    script="jobs/a long.sbatch",\n    fetch=')
     sweeps.write_text(named.replace('"slurm.out"', '"a long.sbatch.out"'))
     user.submit(*grouping)
-    user.collect().well()
+    user.collect().succeeded()
     assert _runs_of_each(user) == ["ran\n"] * 3
 
 
@@ -89,10 +89,10 @@ def test_pack(user, cluster, shims):
     assert len(shims.calls()) == 1
     states = {row["state"] for row in user.states().values()}
     assert states == {"COMPLETED", "FAILED"}
-    assert "exit code 3" in user.collect().badly("1 failed, 2 passed")
+    assert "exit code 3" in user.collect().failed("1 failed, 2 passed")
     (user.project.runs.parent / "fixed").touch()
     user.submit("--remex-pack=2", "--remex-retry")
-    user.collect().well()
+    user.collect().succeeded()
     assert _runs_of_each(user) == ["ran\n"] * 4
     assert_clean(user, before)
 
@@ -101,10 +101,10 @@ def test_cancel_of_a_part_of_a_pack(user, cluster):
     """A cancel of some runs of a pack, which is one job, leaves it and names the others."""
     user.script("sleep 300")
     user.submit("--remex-pack=2")
-    refused = user.pytest("--remex-cancel", "-k", "initial_mass:2").badly("1 failed")
+    refused = user.pytest("--remex-cancel", "-k", "initial_mass:2").failed("1 failed")
     assert "it also runs sweeps.py::tams[initial_mass=1.0], sweeps.py::tams[" in refused
     assert {row["state"] for row in user.states().values()} <= {"PENDING", "RUNNING"}
-    user.pytest("--remex-cancel").well()
+    user.pytest("--remex-cancel").succeeded()
     cluster.wait()
     assert {row["state"] for row in user.states().values()} == {"CANCELLED"}
 
@@ -122,7 +122,7 @@ def test_time_limit_of_a_pack(user, cluster):
     assert states == ["COMPLETED", "TIMEOUT", "TIMEOUT"]
     (user.project.runs.parent / "fixed").touch()
     user.submit("--remex-pack=2", "--remex-retry")
-    user.collect().well()
+    user.collect().succeeded()
     ran = [
         directory for directory in user.project.run_directories() if (directory / "ran").exists()
     ]

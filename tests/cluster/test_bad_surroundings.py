@@ -31,7 +31,7 @@ def _submit_badly(user, *words):
 
 def _connect_badly(user, *words):
     """Submit to what cannot be asked: nothing is prepared then."""
-    done = user.pytest("--remex-submit").badly(*words)
+    done = user.pytest("--remex-submit").failed(*words)
     assert done.text.count("\nnot submitted:") == 1, done.text
     return done
 
@@ -76,7 +76,7 @@ def test_token_in_origin(user, fixed, tmp_path):
     assert TOKEN not in done
     git(user.project.clone, "remote", "set-url", "origin", str(user.project.origin))
     fixed()
-    user.collect().well()
+    user.collect().succeeded()
     kept = [path for path in user.output.rglob("*") if path.is_file()]
     kept += [path for path in user.project.runs.rglob("*") if path.is_file()]
     assert not [path for path in kept if TOKEN.encode() in path.read_bytes()]
@@ -138,10 +138,10 @@ def test_missing_python(user, shims, fixed):
 def test_missing_rsync(user, cluster, shims):
     """Without rsync on the cluster, outputs are fetched all the same, with one message."""
     shims.missing("rsync")
-    assert "files are copied through the agent" in user.pytest("--remex-doctor").well()
+    assert "files are copied through the agent" in user.pytest("--remex-doctor").succeeded()
     user.submit()
     cluster.wait()
-    collect = user.collect().well()
+    collect = user.collect().succeeded()
     assert collect.text.count("files are copied through the agent") == 1
     assert collect.text.count(" PASSED ") == 3
 
@@ -153,7 +153,7 @@ def test_garbage_collected(user, cluster, fixed):
     for place in (user.repository, user.project.origin, user.project.clone):
         git(place, "gc", "--quiet", "--prune=now")
     cluster.wait()
-    user.collect().well()
+    user.collect().succeeded()
     assert [git(user.repository, "cat-file", "-t", sha) for sha in commits] == ["commit"] * 3
 
 
@@ -173,7 +173,7 @@ def test_stale_ref_lock(user, fixed):
     """A lock on the clone's packed refs is named; after its removal the launch continues."""
     lock = user.project.clone / ".git" / "packed-refs.lock"
     lock.touch()
-    done = user.pytest("--remex-submit").plain()
+    done = user.pytest("--remex-submit").without_traceback()
     assert done.code == 0 or "packed-refs.lock" in done
     lock.unlink()
     fixed()
@@ -184,7 +184,7 @@ def test_host_without_places(user):
     text = (user.repository / "pytest.ini").read_text()
     lines = [line for line in text.splitlines() if not line.startswith("remex_runs")]
     (user.repository / "pytest.ini").write_text("\n".join(lines))
-    user.pytest("--remex-submit").badly(f"remex_host = {HOST}", "remex_runs")
+    user.pytest("--remex-submit").failed(f"remex_host = {HOST}", "remex_runs")
 
 
 def test_hostile_text(user, cluster, tmp_path):
@@ -210,9 +210,9 @@ def test_hostile_text(user, cluster, tmp_path):
         )
         .replace('    config_file="inlist_project",\n', "")
     )
-    submit = user.pytest("--remex-submit").well()
+    submit = user.pytest("--remex-submit").succeeded()
     cluster.wait()
-    user.collect().well()
+    user.collect().succeeded()
     assert not list(tmp_path.rglob("owned")), submit.text
     assert sorted(path.read_text() for path in runs.glob("*/text")) == sorted(values)
 

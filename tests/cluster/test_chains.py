@@ -33,7 +33,7 @@ def test_failed_upstream_is_retried(user, cluster):
     """All stages are sent at once; after a failure the rest does not run until a retry."""
     write_chain(user)
     before = Snapshot.of(user.repository)
-    plan = user.pytest("--remex-plan").well()
+    plan = user.pytest("--remex-plan").succeeded()
     assert "asks for 6 jobs" in plan
     jobs = {name: job for name, (word, job) in states_and_jobs(user.submit()).items()}
     waits = dependencies(cluster)
@@ -54,13 +54,13 @@ def test_failed_upstream_is_retried(user, cluster):
         "death[mass=1-alpha=1.8]": "COMPLETED",
         "death[mass=2-alpha=1.8]": "UPSTREAM FAILED",
     }
-    again = user.pytest("--remex-submit").well()
+    again = user.pytest("--remex-submit").succeeded()
     assert "6 already submitted" in again
     let_jobs_succeed(user)
     retry = states_and_jobs(user.submit("--remex-retry"))
     sent = {name for name, (word, _) in retry.items() if word == "SUBMITTED"}
     assert sent == {"birth[mass=2]", "evolve[mass=2-alpha=1.8]", "death[mass=2-alpha=1.8]"}
-    collect = user.collect().well()
+    collect = user.collect().succeeded()
     assert collect.text.count(" PASSED ") == 6
     assert runs_of(user, "birth") == [1, 1, 1]
     assert sorted(runs_of(user, "evolve")) == sorted(runs_of(user, "death")) == [0, 1, 1]
@@ -85,7 +85,7 @@ def test_file_that_is_not_there(user, cluster):
     retry = states_and_jobs(user.submit("--remex-retry"))
     sent = {name for name, (word, _) in retry.items() if word == "SUBMITTED"}
     assert sent == {"birth[mass=2]", "evolve[mass=2-alpha=1.8]", "death[mass=2-alpha=1.8]"}
-    user.collect().well()
+    user.collect().succeeded()
 
 
 @WITH_ACCOUNTING
@@ -105,7 +105,7 @@ def test_arrays(user, cluster):
     assert failed == {"UPSTREAM FAILED"}
     let_jobs_succeed(user)
     user.submit("--remex-retry", "--remex-array")
-    user.collect().well()
+    user.collect().succeeded()
 
 
 @WITH_ACCOUNTING
@@ -143,7 +143,7 @@ def test_packs(user, cluster):
     )
     let_jobs_succeed(user)
     user.submit("--remex-retry", "--remex-pack=2")
-    user.collect().well()
+    user.collect().succeeded()
 
 
 def test_cancel_of_both_sides(user, cluster):
@@ -153,7 +153,7 @@ def test_cancel_of_both_sides(user, cluster):
     user.project.commit({"code": "changed\n"})
     user.submit("--remex-against=v1.2")
     cancel = user.pytest("--remex-cancel", "-k", "birth and mass:2", "--remex-against=v1.2")
-    assert "4 jobs hung on what was cancelled" in cancel.plain()
+    assert "4 jobs hung on what was cancelled" in cancel.without_traceback()
     let_go(user)
     cluster.wait()
     for options in ((), ("--remex-base=v1.2",)):
@@ -168,7 +168,7 @@ def test_cancelled_upstream(user, cluster):
     """A cancel of an upstream names what comes after it, which does not run."""
     write_chain(user, how="well")
     user.submit()
-    cancel = user.pytest("--remex-cancel", "-k", "birth and mass:2").plain()
+    cancel = user.pytest("--remex-cancel", "-k", "birth and mass:2").without_traceback()
     assert "2 jobs hung on what was cancelled" in cancel
     assert "evolve[mass=2-alpha=1.8]" in cancel
     let_go(user)

@@ -42,7 +42,7 @@ def test_the_scripts_comment_is_kept(user, cluster):
     ours = [job for job in cluster.jobs() if user.project.runs in job.work_dir.parents]
     assert {job.comment for job in ours} == {"app: mesa"}
     assert_once(user, cluster, 4)
-    assert user.collect().well().text.count(" PASSED ") == 4
+    assert user.collect().succeeded().text.count(" PASSED ") == 4
 
 
 @pytest.mark.parametrize("rewritten", [False, True])

@@ -60,9 +60,9 @@ def test_killed_between_two_bases(user, cluster, changed):
     user.submit(AGAINST)
     assert_ran_once(user, cluster, 3 if changed == "README" else 6)  # no job reads README
     assert_clean(user, before)
-    assert user.collect(AGAINST).well().text.count(" PASSED ") == 6
+    assert user.collect(AGAINST).succeeded().text.count(" PASSED ") == 6
     for options in ((), ("--remex-base=v1.2",)):
-        assert user.collect(*options).well().text.count(" PASSED ") == 3
+        assert user.collect(*options).succeeded().text.count(" PASSED ") == 3
 
 
 @pytest.mark.parametrize("batch", [1, 3])
@@ -85,7 +85,7 @@ def test_link_cut(user, cluster, sshd, before, cut):
         total = _bytes_of_a_submit(user, proxy, direction)
         user.sweep(4.0, 5.0, 6.0)
         proxy.cut_after(int(total * share), direction)
-        done = user.pytest("--remex-submit").plain()
+        done = user.pytest("--remex-submit").without_traceback()
         if done.code:
             _assert_link_lost(done)
         user.submit()
@@ -110,9 +110,9 @@ def test_link_cut_while_asking(user, cluster, sshd, shims, mode):
         process = user.start(mode)
         wait_until(asked.exists, "the agent asks squeue", seconds=60)
         proxy.cut()
-        _assert_link_lost(finished(process).plain())
+        _assert_link_lost(finished(process).without_traceback())
         shims.remove()
-        user.pytest(mode).told()
+        user.pytest(mode).reported()
 
 
 def _assert_link_lost(done):
@@ -159,8 +159,8 @@ def test_two_from_one_folder(user, cluster, shims, before):
     shims.submissions("sleep 8")
     first = user.start("--remex-submit")
     wait_until(lambda: _has(user, "COMMITTED"), "the first is under way")
-    user.pytest("--remex-submit").badly("another pytest is submitting from")
-    finished(first).well()
+    user.pytest("--remex-submit").failed("another pytest is submitting from")
+    finished(first).succeeded()
     _assert_launched(user, cluster, before)
 
 
@@ -173,7 +173,7 @@ def test_two_clones(user, cluster, home, before, tmp_path):
     started = [each.start("--remex-submit") for each in (user, other)]
     try:
         for each, process in zip((user, other), started, strict=True):
-            done = finished(process).plain()
+            done = finished(process).without_traceback()
             if done.code:  # the same second makes the same name: one of them is told so
                 assert "launch again" in done or "run the same command again" in done
                 each.submit()
@@ -188,7 +188,7 @@ def _has(user, state):
 
 
 def _assert_launched(user, cluster, before, jobs=3):
-    user.pytest("--remex-status").told()
+    user.pytest("--remex-status").reported()
     assert len(assert_ran_once(user, cluster, 3)) == jobs
     assert_clean(user, before)
-    assert user.collect().well().text.count(" PASSED ") == 3
+    assert user.collect().succeeded().text.count(" PASSED ") == 3

@@ -53,7 +53,7 @@ def test_doubtful_answers(user, cluster, shims):
         user.submit()
         assert_once(user, cluster, 5)
     assert_clean(user, before)
-    assert user.collect().well().text.count(" PASSED ") == 5
+    assert user.collect().succeeded().text.count(" PASSED ") == 5
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_number_that_is_no_job(user, cluster, shims, fault, options):
         user.submit(*options)
         assert_once(user, cluster, 3)
     assert_clean(user, before)
-    assert user.collect().well().text.count(" PASSED ") == 3
+    assert user.collect().succeeded().text.count(" PASSED ") == 3
 
 
 @SINGLE_AND_ARRAY
@@ -83,7 +83,7 @@ def test_agent_killed(user, cluster, shims, before, options):
     """A far side killed by its own sbatch, whose job Slurm has, ends with one job each."""
     shims.submissions(faults.KILLS_PARENT, times=1)
     with cluster.changed(**QUICK):
-        user.pytest("--remex-submit", *options).badly("run the same command again")
+        user.pytest("--remex-submit", *options).failed("run the same command again")
         user.submit(*options)
         assert_once(user, cluster, 3)
     assert_clean(user, before)
@@ -96,7 +96,7 @@ def test_late_job_is_swept(user, cluster, shims):
     with cluster.changed(**QUICK):
         user.submit()
     wait_until(lambda: len(_jobs(user, cluster)) == 2, "the late job is there", seconds=30)
-    user.pytest("--remex-status").told()
+    user.pytest("--remex-status").reported()
     assert_once(user, cluster, 1)
 
 
@@ -104,8 +104,8 @@ def test_controller_stopped(user, cluster, before):
     """Without a controller a launch ends plainly; the same command finishes it."""
     with cluster.changed(**QUICK):
         with cluster.controller.stopped():
-            user.pytest("--remex-submit", seconds=300).badly()
-            assert "UNKNOWN" in user.pytest("--remex-status", "-v").plain()
+            user.pytest("--remex-submit", seconds=300).failed()
+            assert "UNKNOWN" in user.pytest("--remex-status", "-v").without_traceback()
         user.submit()
         assert_once(user, cluster, 3)
     assert_clean(user, before)
@@ -118,7 +118,7 @@ def test_controller_frozen(user, cluster, before):
         wait_until(lambda: _has(user, "PLACED"), "the run directories are placed")
         with cluster.controller.frozen():
             time.sleep(4)
-        if finished(process).plain().code:
+        if finished(process).without_traceback().code:
             user.submit()
         assert_once(user, cluster, 3)
     assert_clean(user, before)
@@ -133,11 +133,11 @@ def test_acknowledged_and_lost(user, cluster, state, options, tmp_path):
     jobs = [event["job"] for event in user.events() if event.get("state") == "HELD"]
     foreign = occupy(cluster, jobs)
     assert foreign
-    user.pytest("--remex-submit", *options).plain()
+    user.pytest("--remex-submit", *options).without_traceback()
     rows = user.states().values()
     lost = [row["state"] for row in rows if row["job_id"].partition("_")[0] in foreign]
     assert set(lost) == {"LOST"}
-    user.pytest("--remex-cancel").plain()
+    user.pytest("--remex-cancel").without_traceback()
     listed = {job.id: job for job in cluster.jobs()}
     assert [listed[number] for number in foreign if not listed[number].held] == []
     again = user.submit("--remex-retry", *options)
@@ -167,7 +167,7 @@ def test_without_slurmdbd(user, cluster, before):
     with cluster.accounting.slurmdbd.stopped():
         user.submit()
         assert_once(user, cluster, 3)
-        user.collect().well()
+        user.collect().succeeded()
     assert_clean(user, before)
 
 
@@ -185,7 +185,7 @@ def test_requeued(user, cluster):
     wait_until(lambda: not [*cluster.folder.glob(first)], "its node has tidied up")
     cluster.run("scontrol", "update", f"jobid={job}", "starttime=now")
     cluster.wait(seconds=150)
-    user.collect().well()
+    user.collect().succeeded()
 
 
 def _events_of_submit(user):
@@ -230,7 +230,7 @@ def test_a_release_that_was_lost(user, cluster, shims, command, options):
     cluster.start()
     cluster.down()
     assert {job.held for job in _jobs(user, cluster)} == {True}
-    done = user.pytest(command, *options, "-v").plain()
+    done = user.pytest(command, *options, "-v").without_traceback()
     assert {job.held for job in _jobs(user, cluster)} == {False}
     if command == "--remex-submit":
         assert "held though recorded as released" in done
@@ -246,7 +246,7 @@ def test_a_lost_release_is_not_made_again_before_a_cancel(user, cluster, shims):
     (job,) = _jobs(user, cluster)
     cluster.run("scontrol", "uhold", job.id)
     shims.put(program="scontrol")
-    user.pytest("--remex-cancel").plain()
+    user.pytest("--remex-cancel").without_traceback()
     assert [call for call in shims.calls("scontrol") if "release" in call.arguments] == []
     assert [job.state for job in _jobs(user, cluster)] == ["CANCELLED"]
 
@@ -278,7 +278,7 @@ def test_forgotten_jobs_are_sent_again_on_demand(user, cluster, shims):
     with cluster.changed(MinJobAge="2"):
         user.submit()
         wait_until(lambda: not _jobs(user, cluster), "the jobs are forgotten", seconds=60)
-        assert "--remex-retry=forgotten" in user.pytest("--remex-status", "-v").plain()
+        assert "--remex-retry=forgotten" in user.pytest("--remex-status", "-v").without_traceback()
     cluster.down()
     again = user.submit("--remex-retry=forgotten")
     assert again.text.count("] SUBMITTED job") == 2

@@ -5,20 +5,10 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from support.disk import SmallDisk
 from support.invariants import Snapshot, assert_clean, jobs_below
 
 PAGE = 4096
 """Bytes that a file takes at least."""
-
-
-@pytest.fixture
-def disk():
-    """Return a SmallDisk; skip where this user may mount none."""
-    if why := SmallDisk.refused():
-        pytest.skip(f"no small file system can be mounted: {why}")
-    with SmallDisk() as disk:
-        yield disk
 
 
 @pytest.fixture
@@ -27,7 +17,7 @@ def launched(user, cluster, disk):
 
     def launched(runs, *words):
         before = Snapshot.of(user.repository)
-        user.pytest("--remex-submit").badly(*words, "run the same command")
+        user.pytest("--remex-submit").failed(*words, "run the same command")
         disk.empty()
         user.submit()
         cluster.wait()
@@ -81,12 +71,12 @@ def test_fetched_outputs(user, cluster, disk, pages):
     user.ini(remex_output=str(user.output))
     user.submit()
     cluster.wait()
-    user.pytest("--remex-status").told()  # the final states are in the record
+    user.pytest("--remex-status").reported()  # the final states are in the record
     disk.fill(leave=pages * PAGE)
     full = " cannot be written (No space left on device): free some space there, and run the same"
-    user.collect().badly(f"{user.output}/", full)
+    user.collect().failed(f"{user.output}/", full)
     disk.empty()
-    assert user.collect().well().text.count(" PASSED ") == 3
+    assert user.collect().succeeded().text.count(" PASSED ") == 3
     assert len(list(user.output.glob("*/links/*"))) == 6
     assert list(user.output.glob("*/report.html"))
 
@@ -97,7 +87,7 @@ def test_output_folder(user, disk):
     user.ini(remex_output=str(user.output))
     disk.fill()
     full = f"{user.output} cannot be written (No space left on device): free some space there"
-    user.pytest("--remex-submit").badly(full, "run the same command again")
+    user.pytest("--remex-submit").failed(full, "run the same command again")
     disk.empty()
     user.submit()
     assert "*" in (user.output / ".gitignore").read_text().splitlines()
@@ -126,36 +116,36 @@ def test_read_only(user, cluster, disk, placed, place):
     """A read-only place is named before anything is sent, and the launch goes well without."""
     folder = placed(place)
     disk.set_read_only(read_only=True)
-    user.pytest("--remex-submit").badly(str(folder), "ead-only file system")
+    user.pytest("--remex-submit").failed(str(folder), "ead-only file system")
     assert not jobs_below(cluster, user.project.runs)
     disk.set_read_only(read_only=False)
     user.submit()
-    assert user.collect().well().text.count(" PASSED ") == 3
+    assert user.collect().succeeded().text.count(" PASSED ") == 3
 
 
 def test_read_only_while_collecting(user, disk, placed):
     """Outputs that cannot be written are named, and fetched once they can."""
     folder = placed("output")
     user.submit()
-    user.pytest("--remex-status", "--remex-wait=60").well()
+    user.pytest("--remex-status", "--remex-wait=60").succeeded()
     disk.set_read_only(read_only=True)
-    user.collect().badly(str(folder), "ead-only file system")
+    user.collect().failed(str(folder), "ead-only file system")
     disk.set_read_only(read_only=False)
-    assert user.collect().well().text.count(" PASSED ") == 3
+    assert user.collect().succeeded().text.count(" PASSED ") == 3
 
 
 def test_collect_only_reads_there(user, disk, placed):
     """Outputs are fetched from a read-only runs folder, and after the clone was removed."""
     placed("runs")
     user.submit()
-    user.pytest("--remex-status", "--remex-wait=60").well()
+    user.pytest("--remex-status", "--remex-wait=60").succeeded()
     shutil.rmtree(user.project.clone)
     disk.set_read_only(read_only=True)
-    assert user.collect().well().text.count(" PASSED ") == 3
-    refused = user.pytest("--remex-clean", "--remex-yes").badly(str(disk.folder))
+    assert user.collect().succeeded().text.count(" PASSED ") == 3
+    refused = user.pytest("--remex-clean", "--remex-yes").failed(str(disk.folder))
     assert "read-only file system; make that writable" in refused
     disk.set_read_only(read_only=False)
-    user.pytest("--remex-clean", "--remex-yes").well()
+    user.pytest("--remex-clean", "--remex-yes").succeeded()
 
 
 @pytest.mark.parametrize("place", ["output", "runs", "clone"])
@@ -163,7 +153,7 @@ def test_no_more_files(user, disk, placed, place):
     """A disk with bytes left and no room for files is named as full, and the launch is finished."""
     placed(place)
     disk.take_inodes()
-    user.pytest("--remex-submit").badly(str(disk.folder), "free some space")
+    user.pytest("--remex-submit").failed(str(disk.folder), "free some space")
     disk.give_inodes()
     user.submit()
-    assert user.collect().well().text.count(" PASSED ") == 3
+    assert user.collect().succeeded().text.count(" PASSED ") == 3

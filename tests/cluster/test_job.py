@@ -21,16 +21,16 @@ ALREADY = re.compile(r"sweeps\.py::tams\[\S+\] ALREADY SUBMITTED job (\d+)")
 def test_whole_job(user, cluster, sshd):
     """Plan, submit, status, collect and a second submit say and leave what the README promises."""
     before = Snapshot.of(user.repository)
-    plan = user.pytest("--remex-plan").well()
+    plan = user.pytest("--remex-plan").succeeded()
     assert "+   initial_mass = 3.0" in plan
     assert "asks for 3 jobs" in plan
     assert not user.project.run_directories()
     submit = user.submit()
     jobs = SUBMITTED.findall(submit.text)
     assert sorted(jobs) == sorted(job.id for job in _jobs(cluster, user))
-    status = user.pytest("--remex-status", "--remex-wait=60").told()
+    status = user.pytest("--remex-status", "--remex-wait=60").reported()
     assert "COMPLETED 3" in status
-    collect = user.collect().well()
+    collect = user.collect().succeeded()
     assert collect.text.count(" PASSED ") == 3
     _assert_results(user, jobs)
     again = user.submit()
@@ -62,7 +62,7 @@ def test_round_trips(user, sshd, transport):
     used = []
     for masses in ([1.0, 2.0, 3.0], [4.0 + number for number in range(30)]):
         user.sweep(*masses)
-        for command in (user.submit, lambda: user.collect().well()):
+        for command in (user.submit, lambda: user.collect().succeeded()):
             before = sshd.counts()
             command()
             used.append(sshd.counts() - before)
@@ -76,17 +76,17 @@ def test_over_an_open_connection(user, home, sshd, socket_folder):
     """If the user's ssh has an open connection, no command logs in, and doctor says so."""
     sshd.client(home, lines=f"  ControlPath {socket_folder}/control\n")
     user.ini(remex_transport="auto")
-    doctor = user.pytest("--remex-doctor").well()
+    doctor = user.pytest("--remex-doctor").succeeded()
     assert "log in once by `ssh -fNM cluster`" in doctor
     assert "rsync here: rsync" in doctor
     ssh = ["ssh", "-F", home / ".ssh" / "config", "cluster"]
     subprocess.run([*ssh, "-fNM"], check=True, stdout=DEVNULL, stderr=DEVNULL)
     try:
         before = sshd.counts()
-        assert "by your ssh, over its open connection" in user.pytest("--remex-doctor").well()
+        assert "by your ssh, over its open connection" in user.pytest("--remex-doctor").succeeded()
         user.submit()
-        user.pytest("--remex-status").told()
-        assert user.collect().well().text.count(" PASSED ") == 3
+        user.pytest("--remex-status").reported()
+        assert user.collect().succeeded().text.count(" PASSED ") == 3
         assert (sshd.counts() - before).connections == 0
     finally:
         subprocess.run([*ssh, "-O", "exit"], check=True, capture_output=True)
@@ -106,7 +106,7 @@ def test_failed_jobs(user, cluster):
     check = "assert run.config['initial_mass'] != 2.0, 'too light'\n    history ="
     sweeps.write_text(sweeps.read_text().replace("history =", check, 1))
     user.submit()
-    collect = user.collect().badly("3 failed, 1 passed")
+    collect = user.collect().failed("3 failed, 1 passed")
     assert "exit code 3" in collect
     assert "no convergence" in collect
     assert "too light" in collect
@@ -123,14 +123,14 @@ def test_cancel(user, cluster):
     cluster.down()
     user.submit()
     first = "-k=initial_mass=1.0"
-    cancelled = user.pytest("--remex-cancel", "-v", first).well()
+    cancelled = user.pytest("--remex-cancel", "-v", first).succeeded()
     assert cancelled.text.count("CANCELLED job") == 1
     cluster.up()
-    collect = user.collect().badly("1 failed, 2 passed")
+    collect = user.collect().failed("1 failed, 2 passed")
     assert "CANCELLED" in collect
     retry = user.submit("--remex-retry")
     assert len(SUBMITTED.findall(retry.text)) == 1
-    user.collect().well()
+    user.collect().succeeded()
 
 
 def test_without_origin(user, cluster, sshd):
@@ -141,7 +141,7 @@ def test_without_origin(user, cluster, sshd):
     user.remote("via='connection', shared=['tables']")
     before = Snapshot.of(user.repository)
     user.submit()
-    user.collect().well()
+    user.collect().succeeded()
     assert_once(user, cluster, 3)
     assert_clean(user, before)
     for directory in user.project.run_directories():
@@ -156,11 +156,11 @@ def test_held_by_user(user, cluster):
     user.submit()
     (job,) = _jobs(cluster, user)
     assert job.held
-    status = user.pytest("--remex-status", "-v").told()
+    status = user.pytest("--remex-status", "-v").reported()
     assert f"HELD job {job.id}" in status
     assert len(ALREADY.findall(user.submit().text)) == 1
     cluster.run("scontrol", "release", job.id)
-    user.collect().well()
+    user.collect().succeeded()
 
 
 @pytest.mark.parametrize("options", [(), ("--remex-array",)], ids=["single", "array"])
@@ -175,6 +175,6 @@ def test_rejected_for_good(user, cluster, options):
         "    run = yield"
     )
     sweeps.write_text(sweeps.read_text().replace("run = yield", patch, 1))
-    submit = user.pytest("--remex-submit", "-v", *options).badly("1 failed, 2 passed")
+    submit = user.pytest("--remex-submit", "-v", *options).failed("1 failed, 2 passed")
     assert "invalid partition specified: nowhere" in submit
-    user.collect("-k", "not 2.0").well()
+    user.collect("-k", "not 2.0").succeeded()

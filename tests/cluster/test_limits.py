@@ -23,7 +23,7 @@ def test_more_than_may_be_submitted(user, cluster):
     """A launch above MaxSubmitJobs says so, and doctor shows the limit."""
     cluster.down()
     with cluster.submit_limit(2):
-        doctor = user.pytest("--remex-doctor").well()
+        doctor = user.pytest("--remex-doctor").succeeded()
         assert "jobs: at most 2 in the queue at a time (MaxSubmitJobs), now 0" in doctor
         done = user.pytest("--remex-submit", "-v")
         assert (
@@ -45,7 +45,7 @@ def test_a_limit_of_the_qos(user, cluster):
         done = user.pytest("--remex-submit", "-v", seconds=200)
         assert done.text.count("] SUBMITTED job") == 2
         assert done.text.count("QOSMaxSubmitJobPerUserLimit") >= 1
-        done.badly("run the same command again for the rest")
+        done.failed("run the same command again for the rest")
         cluster.up()
         cluster.wait()
         user.submit()

@@ -39,6 +39,6 @@ def test_more_is_fetched_from_there(user, tmp_path):
         output=user.output,
     )
     user.sweep(1.0)
-    user.collect().well()
+    user.collect().succeeded()
     assert list(results(user.output / "tams")["age"]) == [2e9]
     assert place.is_dir()

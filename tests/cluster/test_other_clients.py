@@ -46,15 +46,15 @@ def test_a_fresh_clone_knows_all(user, other, cluster):
     before = Snapshot.of(other.repository)
     jobs = re.findall(r"SUBMITTED job (\d+)", user.submit().text)
     cluster.wait()
-    plan = other.pytest("--remex-plan").well()
+    plan = other.pytest("--remex-plan").succeeded()
     assert len(re.findall(r"ALREADY SUBMITTED job \d+ by \w+@", plan.text)) == 3
     again = other.submit()
     assert len(ALREADY.findall(again.text)) == 3
     assert "3 already submitted" in again
-    status = other.pytest("--remex-status", "-v").well()
+    status = other.pytest("--remex-status", "-v").succeeded()
     assert re.findall(r"COMPLETED job (\d+)", status.text) == jobs
-    user.collect().well()
-    other.collect().well()
+    user.collect().succeeded()
+    other.collect().succeeded()
     assert results_of(other) == results_of(user)
     assert_once(user, cluster, 3)
     assert_clean(other, before)
@@ -63,14 +63,14 @@ def test_a_fresh_clone_knows_all(user, other, cluster):
 def test_a_lost_output_folder_costs_nothing(user, cluster):
     """After `rm -r remex-output` the same runs are found, and the results are the same."""
     user.submit()
-    user.collect().well()
+    user.collect().succeeded()
     results = results_of(user)
     shutil.rmtree(user.output)
     assert len(ALREADY.findall(user.submit().text)) == 3
-    user.collect().well()
+    user.collect().succeeded()
     assert results_of(user) == results
     shutil.rmtree(user.output)
-    user.collect().well()
+    user.collect().succeeded()
     assert results_of(user) == results
     assert_once(user, cluster, 3)
 
@@ -80,7 +80,7 @@ def test_another_client_cancels(user, other, cluster):
     user.script("sleep 60")
     git(other.repository, "pull", "--quiet")
     user.submit()
-    other.pytest("--remex-cancel").well()
+    other.pytest("--remex-cancel").succeeded()
     cluster.wait()
     states = [row["state"] for row in user.states().values()]
     assert states == ["CANCELLED"] * 3
@@ -92,13 +92,13 @@ def test_another_client_retries(user, other, cluster):
     user.script("[ $mass != 2.0 ] || [ -e ../../mended ] || exit 3")
     git(other.repository, "pull", "--quiet")
     user.submit()
-    user.collect().badly("1 failed, 2 passed")
+    user.collect().failed("1 failed, 2 passed")
     (user.project.runs.parent / "mended").touch()
     retried = other.submit("--remex-retry")
     (job,) = re.findall(r"\] SUBMITTED job (\d+)", retried.text)
-    other.collect().well()
-    user.collect().well()
-    assert f"COMPLETED job {job}" in user.pytest("--remex-status", "-v").well()
+    other.collect().succeeded()
+    user.collect().succeeded()
+    assert f"COMPLETED job {job}" in user.pytest("--remex-status", "-v").succeeded()
     assert results_of(user) == results_of(other)
     assert len(ALREADY.findall(user.submit("--remex-retry").text)) == 3
 
@@ -112,7 +112,9 @@ def test_another_client_finishes_what_was_killed(user, other, cluster, edge, opt
     kill_at(user, edge, 1, *theirs)
     other.submit(*ours)
     assert_once(other, cluster, 3)
-    assert len(re.findall("COMPLETED job", other.pytest("--remex-status", "-v").well().text)) == 3
+    assert (
+        len(re.findall("COMPLETED job", other.pytest("--remex-status", "-v").succeeded().text)) == 3
+    )
     assert len(ALREADY.findall(user.submit(*theirs).text)) == 3
     assert_once(user, cluster, 3)
     for each, before in zip((user, other), befores, strict=True):
@@ -168,7 +170,7 @@ def test_two_clients_submit_at_the_same_moment(user, other, cluster, options):
         for each, chosen in zip((user, other), options, strict=True)
     ]
     for process in started:
-        done = finished(process).well()
+        done = finished(process).succeeded()
         assert len(re.findall(r"\] (?:ALREADY )?SUBMITTED job", done.text)) == 3
     assert_once(user, cluster, 3)
     assert {*user.states()} == {*other.states()}
@@ -208,7 +210,7 @@ def test_records_that_were_purged_are_put_back(user, other, cluster):
     """Records that a purge of scratch deleted are restored by any client that has them."""
     user.submit()
     shutil.rmtree(user.project.runs / ".remex" / "launches")
-    user.pytest("--remex-status", "--remex-wait=60").well()
+    user.pytest("--remex-status", "--remex-wait=60").succeeded()
     assert len(ALREADY.findall(other.submit().text)) == 3
 
 
@@ -247,10 +249,10 @@ def test_what_is_left_are_the_runs(user, other, cluster):
     for name in ("launches", "claims"):
         shutil.rmtree(user.project.runs / ".remex" / name)
     other.project.commit({"README": "More about a test's star.\n"})
-    plan = other.pytest("--remex-plan").well()
+    plan = other.pytest("--remex-plan").succeeded()
     assert re.findall(r"\]  ALREADY SUBMITTED job (\d+)", plan.text) == jobs
     assert len(ALREADY.findall(other.submit().text)) == 3
-    other.collect().well()
+    other.collect().succeeded()
     shutil.rmtree(other.output)
     shutil.rmtree(user.project.runs / ".remex/launches")
     git(other.project.clone, "reflog", "expire", "--expire=now", "--all")

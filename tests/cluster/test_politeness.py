@@ -102,8 +102,8 @@ def test_the_inodes_of_a_run(user, cluster, options):
     submitted = _inodes_of_a_run(user.project)
     cluster.up()
     cluster.wait()
-    user.collect().well()
-    user.collect().well()
+    user.collect().succeeded()
+    user.collect().succeeded()
     documented = {
         words: (int(one), int(two)) for words, one, two in INODES.findall(PAGE.read_text())
     }
@@ -134,5 +134,5 @@ def test_the_clone_keeps_no_launch(user, cluster):
     cluster.run(*git, "gc", "--quiet", "--prune=now")
     there = [cluster.run(*git, "cat-file", "-t", sha, check=False).strip() for sha in shas]
     assert there == [""] * 3
-    user.collect().well()
+    user.collect().succeeded()
     assert "ALREADY SUBMITTED" in user.submit()

@@ -32,5 +32,5 @@ def test_replicates(user, cluster, grouping):
     again = user.submit("--remex-again", "-v", *options)
     assert set(NAMES.findall(again.text)) == {f"initial_mass={m}-r4" for m in (1.0, 2.0)}
     assert_ran_once(user, cluster, 8)
-    assert user.collect("-v").well().text.count(" PASSED ") == 8
+    assert user.collect("-v").succeeded().text.count(" PASSED ") == 8
     assert_clean(user, before)

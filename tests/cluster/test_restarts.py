@@ -148,7 +148,7 @@ def test_time_limits(user, cluster, stars):
     jobs = jobs_of(user.submit())
     started(user, kinds)
     ended(user, cluster, jobs)
-    plan = user.pytest("--remex-plan", "--remex-retry").well()
+    plan = user.pytest("--remex-plan", "--remex-retry").succeeded()
     for kind, photo in PHOTOS.items():
         line = next(
             each for each in plan.text.splitlines() if f"RETRY after job {jobs[kind]}," in each
@@ -166,7 +166,7 @@ def test_time_limits(user, cluster, stars):
     limits = {cluster.run("squeue", "-h", "-a", "-t", "all", "-j", job, "-o", "%l").strip()
               for job in jobs.values()}  # fmt: skip
     assert limits == {"7:00"}
-    collect = user.collect().well()
+    collect = user.collect().succeeded()
     assert collect.text.count(" PASSED ") == len(PHOTOS)
     for kind, photo in PHOTOS.items():
         (path,) = directories(user)[kind]
@@ -212,11 +212,11 @@ def test_stages(user, cluster, stars):
     jobs = jobs_of(user.submit())
     started(user, ["skipping", "chained"])
     ended(user, cluster, jobs)
-    plan = user.pytest("--remex-plan", "--remex-retry").well()
+    plan = user.pytest("--remex-plan", "--remex-retry").succeeded()
     assert "continues with ./rn (the script runs again in the same directory and skips" in plan
     assert "starts over: it has stages, and `./re x050` would continue in stage 2 of 3" in plan
     user.submit("--remex-retry", "-k", "skipping")
-    assert user.collect("-k", "skipping").well().text.count(" PASSED ") == 1
+    assert user.collect("-k", "skipping").succeeded().text.count(" PASSED ") == 1
     (path,) = directories(user)["skipping"]
     log = (path / "slurm.out").read_text()
     assert (log.count("stage a.mod"), log.count("stage b.mod")) == (1, 2)
@@ -241,10 +241,10 @@ def test_a_recipe(user, cluster, stars):
     stars("single")
     (user.repository / "sweeps.py").write_text(RECIPES)
     user.submit()
-    user.collect().badly("1 failed")
-    assert "with recipe 1" in user.pytest("--remex-plan", "--remex-retry").well()
+    user.collect().failed("1 failed")
+    assert "with recipe 1" in user.pytest("--remex-plan", "--remex-retry").succeeded()
     assert len(jobs_of(user.submit("--remex-retry"))) == 1
-    user.collect().well()
+    user.collect().succeeded()
     lines = (user.output / "stars" / "results.csv").read_text().splitlines()
     (row,) = csv.DictReader(lines)
     assert (row["recipe"], row["step"], row["state"]) == ("1", "2", "COMPLETED")

@@ -22,8 +22,8 @@ def test_two_versions_and_the_commit_between(user):
     assert collected.code == 1, collected.text
     assert collected.text.count("age 2.04e9, on v1.2 2.00e9 (+2.0 %, allowed 1e-9)") >= 3
     assert "3 experiments compared with v1.2: 3 differ, 0 do not" in collected
-    user.collect().well()
-    found = user.pytest("--remex-bisect=v1.2..main", "-k", "2.0", *POLL).well()
+    user.collect().succeeded()
+    found = user.pytest("--remex-bisect=v1.2..main", "-k", "2.0", *POLL).succeeded()
     assert " Use another table (" in found, found.text
     assert "age 2.04e9, on " in found
     assert "3 experiments submitted" in found  # both ends have run already

@@ -22,12 +22,12 @@ def test_lag(user, cluster, shims, tmp_path, lag, options):
     """With a listing that is seconds old, submit and the status after it end with one job each."""
     before = Snapshot.of(user.repository)
     shims.put(lag(tmp_path, LAG), "squeue")
-    user.pytest("--remex-submit", *options).plain()
+    user.pytest("--remex-submit", *options).without_traceback()
     states = {row["state"] for row in user.states().values()}
     assert states <= NOT_WRONG
     shims.remove()
-    user.pytest("--remex-submit", *options).well()
-    user.pytest("--remex-status").told()
+    user.pytest("--remex-submit", *options).succeeded()
+    user.pytest("--remex-status").reported()
     assert_once(user, cluster, 3)
     assert_clean(user, before)
 
@@ -38,10 +38,10 @@ def test_lag_while_cancelling(user, cluster, shims, tmp_path, lag):
     user.script("sleep 300")
     user.submit()
     shims.put(lag(tmp_path, LAG), "squeue")
-    shown = user.pytest("--remex-cancel", "-v").plain().text.count("] CANCELLED job")
+    shown = user.pytest("--remex-cancel", "-v").without_traceback().text.count("] CANCELLED job")
     wait_until(lambda: shown <= len(cancelled(user, cluster)), "what was told is true")
     shims.remove()
-    user.pytest("--remex-cancel").plain()
+    user.pytest("--remex-cancel").without_traceback()
     wait_until(lambda: len(cancelled(user, cluster)) == 3, "all are cancelled")
 
 
@@ -62,15 +62,15 @@ def test_partial(user, cluster, shims, fault, options):
     """Rows that are missing, or cut, make no job lost, failed or submitted twice."""
     before = Snapshot.of(user.repository)
     shims.put(fault, "squeue")
-    user.pytest("--remex-submit", *options).plain()
+    user.pytest("--remex-submit", *options).without_traceback()
     assert {row["state"] for row in user.states().values()} <= NOT_WRONG
-    user.pytest("--remex-submit", *options).plain()
+    user.pytest("--remex-submit", *options).without_traceback()
     shims.remove()
-    user.pytest("--remex-submit", *options).well()
-    user.pytest("--remex-status").told()
+    user.pytest("--remex-submit", *options).succeeded()
+    user.pytest("--remex-status").reported()
     assert_once(user, cluster, 3)
     assert_clean(user, before)
-    user.collect().well()
+    user.collect().succeeded()
 
 
 @pytest.mark.parametrize("squeue", ["", "exit 0"], ids=["listed", "blind"])
@@ -83,10 +83,10 @@ def test_early_account(user, cluster, shims, squeue):
     shims.put(listings.EARLY, "sacct")
     assert accounted(user, cluster, shims.folder / "sacct") == ["CANCELLED"]
     shims.put(squeue, "squeue")
-    user.pytest("--remex-status").well()
+    user.pytest("--remex-status").succeeded()
     assert {row["state"] for row in user.states().values()} == {"COMPLETED"}
-    assert "3 already submitted" in user.pytest("--remex-submit", "--remex-retry").well()
-    user.collect().well()
+    assert "3 already submitted" in user.pytest("--remex-submit", "--remex-retry").succeeded()
+    user.collect().succeeded()
 
 
 def accounted(user, cluster, sacct="sacct"):

@@ -47,12 +47,12 @@ def test_chain(user, cluster, proxy, chance, tally, number):
             case.injected(disturb(user, moment, hit, "--remex-submit", *options))
         user.submit(*options)
         let_go(user)
-        user.pytest("--remex-status").told()
+        user.pytest("--remex-status").reported()
         cluster.wait()
         case.check(user, EXPERIMENTS)
         assert_ran_once(user, cluster, EXPERIMENTS)
         assert [runs_of(user, stage) for stage in STAGES] == [[1, 1]] * len(STAGES)
-        assert user.collect().well().text.count(" PASSED ") == EXPERIMENTS
+        assert user.collect().succeeded().text.count(" PASSED ") == EXPERIMENTS
         assert_clean(user, before)
 
 
@@ -68,15 +68,15 @@ def test_retry(user, cluster, proxy, chance, tally, number):
     cluster.wait()
     let_jobs_succeed(user)
     if chance.random() < 0.5:  # else only the retry itself learns how the jobs ended
-        user.pytest("--remex-status").told()
+        user.pytest("--remex-status").reported()
     with tally.case(f"{victim} hit while retrying a chain ({grouping})") as case:
         for moment in Moment.of_launches(chance, EXPERIMENTS // 2, MOST):
             hit = hits(user, cluster, proxy)[victim]
             case.injected(disturb(user, moment, hit, *options))
-        user.pytest(*options).well()
+        user.pytest(*options).succeeded()
         cluster.wait()
-        user.pytest(*options).well()  # what the interrupted commands could not know yet
-        assert user.collect().well().text.count(" PASSED ") == EXPERIMENTS
+        user.pytest(*options).succeeded()  # what the interrupted commands could not know yet
+        assert user.collect().succeeded().text.count(" PASSED ") == EXPERIMENTS
         assert runs_of(user, "birth") == [1, 1, 1]
         assert [sum(runs_of(user, stage)) for stage in STAGES[1:]] == [2, 2]
         assert_clean(user, before)
@@ -100,7 +100,7 @@ def test_replicates(user, cluster, proxy, chance, tally, number):
         cluster.wait()
         case.check(user, known)
         assert_ran_once(user, cluster, known)
-        assert user.collect().well().text.count(" PASSED ") == known
+        assert user.collect().succeeded().text.count(" PASSED ") == known
         assert_clean(user, before)
 
 
@@ -120,12 +120,12 @@ def test_against(user, cluster, proxy, chance, tally, number):
             moment = Moment.of_a_launch(chance, 2 * EXPERIMENTS)
             hit = hits(user, cluster, proxy)[victim]
             case.injected(disturb(user, moment, hit, *options))
-        user.pytest(*options).well()
+        user.pytest(*options).succeeded()
         cluster.wait()
         known = EXPERIMENTS if is_same else 2 * EXPERIMENTS
         case.check(user, known)
         assert_ran_once(user, cluster, known)
-        assert user.collect(AGAINST).well().text.count(" PASSED ") == 2 * EXPERIMENTS
+        assert user.collect(AGAINST).succeeded().text.count(" PASSED ") == 2 * EXPERIMENTS
         for other in ((), ("--remex-base=v1.2",)):
-            assert user.collect(*other).well().text.count(" PASSED ") == EXPERIMENTS
+            assert user.collect(*other).succeeded().text.count(" PASSED ") == EXPERIMENTS
         assert_clean(user, before)

@@ -34,7 +34,7 @@ def test_cut(user, cluster, sshd, chance, tally, number, totals):
         share = chance.uniform(0, 1) if number % 4 < 2 else chance.uniform(0.9, 1)
         with tally.case(f"link cut after so many bytes {way}") as case:
             proxy.cut_after(int(totals[way] * share), way)
-            user.pytest("--remex-submit").plain()
+            user.pytest("--remex-submit").without_traceback()
             case.injected(proxy.cuts)
             sshd.client(user.home)
             user.submit()

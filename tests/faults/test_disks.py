@@ -6,7 +6,6 @@ import shutil
 
 import pytest
 from support.daemons import wait_until
-from support.disk import SmallDisk
 from support.invariants import Snapshot, assert_clean, assert_ran_once, jobs_below
 
 EXPERIMENTS = 3
@@ -14,15 +13,6 @@ PLACES = (
     "output", "report", "temporary", "home", "runs", "clone", "temporary-there", "home-there",
 )  # fmt: skip
 FAULTS = ("full", "read-only")
-
-
-@pytest.fixture
-def disk():
-    """Return a SmallDisk; skip where this user may mount none."""
-    if why := SmallDisk.refused():
-        pytest.skip(f"no small file system can be mounted: {why}")
-    with SmallDisk() as disk:
-        yield disk
 
 
 @pytest.fixture
@@ -70,7 +60,7 @@ def broken(user, disk):
         else:
             disk.set_read_only(read_only=True)
         try:
-            done = user.pytest(*arguments).plain()
+            done = user.pytest(*arguments).without_traceback()
         finally:
             if fault == "full":
                 disk.empty()
@@ -95,18 +85,18 @@ def test_each_command(user, cluster, placed, broken, tally, place, fault):
         cluster.wait()
         broken(fault, "--remex-status")
         broken(fault, "--remex-collect")
-        assert user.collect().well().text.count(" PASSED ") == EXPERIMENTS
+        assert user.collect().succeeded().text.count(" PASSED ") == EXPERIMENTS
         case.check(user, EXPERIMENTS)
         assert_ran_once(user, cluster, EXPERIMENTS)
         cluster.down()
         user.sweep(4.0, 5.0)
         user.submit()
         broken(fault, "--remex-cancel")
-        user.pytest("--remex-cancel").plain()
+        user.pytest("--remex-cancel").without_traceback()
         wait_until(lambda: len(cancelled(user, cluster)) == 2, "all are cancelled")
-        user.pytest("--remex-status").told()
+        user.pytest("--remex-status").reported()
         broken(fault, "--remex-clean", "--remex-yes")
-        user.pytest("--remex-clean", "--remex-yes").well()
+        user.pytest("--remex-clean", "--remex-yes").succeeded()
         assert len(user.project.run_directories()) == EXPERIMENTS
         user.sweep(1.0, 2.0, 3.0)
         assert_clean(user, before)

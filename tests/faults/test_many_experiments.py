@@ -30,9 +30,9 @@ def test_interrupted_and_finished(user, cluster, tally, options, record_property
             moment = Moment("HELD", int(MANY * share), 0)
             met = moment.wait(user, process, longest=LONG)
             process.send_signal(hit)
-            finished(process, LONG).plain()
+            finished(process, LONG).without_traceback()
             case.injected(met)
-        user.pytest(*submit, seconds=LONG).well()
+        user.pytest(*submit, seconds=LONG).succeeded()
         record_property("seconds", round(time.monotonic() - begun))
         jobs = jobs_below(cluster, user.project.runs)
         live = [sum(job.state == "PENDING" for job in several) for several in jobs.values()]
@@ -43,6 +43,6 @@ def test_interrupted_and_finished(user, cluster, tally, options, record_property
         assert not any(job.held for several in jobs.values() for job in several)
         assert len(user.project.run_directories()) == MANY
         assert_clean(user, before)
-    user.pytest("--remex-cancel", seconds=LONG).well()
+    user.pytest("--remex-cancel", seconds=LONG).succeeded()
     several = jobs_below(cluster, user.project.runs).values()
     assert {job.state for jobs in several for job in jobs} == {"CANCELLED"}

@@ -20,7 +20,7 @@ def test_many_small_outputs(user, cluster, record_property):
     user.submit()
     cluster.wait(seconds=600)
     begun = time.monotonic()
-    user.pytest("--remex-collect", seconds=900).well()
+    user.pytest("--remex-collect", seconds=900).succeeded()
     record_property("seconds", round(time.monotonic() - begun))
     (there,) = user.project.run_directories()
     here = user.output / "runs" / there.name / "many"
@@ -28,7 +28,7 @@ def test_many_small_outputs(user, cluster, record_property):
     last = f"part.{FILES - 1:06d}"
     assert (here / last).read_bytes() == (there / "many" / last).read_bytes()
     before = (here / last).stat()
-    user.pytest("--remex-collect", seconds=900).well()
+    user.pytest("--remex-collect", seconds=900).succeeded()
     assert (here / last).stat() == before
 
 
@@ -90,13 +90,13 @@ def test_outputs_that_change(user, cluster, changing, action):
     end = changing(action)
     try:
         for _ in range(3):
-            user.pytest("--remex-collect").well()
+            user.pytest("--remex-collect").succeeded()
     finally:
         end()
     open_runs = [each for each in user.project.run_directories() if not complete(user, each)]
     for directory in open_runs:
         (directory / "LOGS" / "large.data").write_bytes(os.urandom(1_000_000))
-    user.pytest("--remex-collect").well()
+    user.pytest("--remex-collect").succeeded()
     for directory in open_runs:
         fetched = user.output / "runs" / directory.name / "LOGS" / "large.data"
         assert fetched.read_bytes() == (directory / "LOGS" / "large.data").read_bytes()

@@ -55,7 +55,7 @@ def test_launch(user, cluster, strike, chance, tally, number):
             hit = lambda: strike(victim)  # noqa: E731
             case.injected(disturb(user, moment, hit, "--remex-submit", *options))
         user.submit(*options)
-        user.pytest("--remex-status").told()
+        user.pytest("--remex-status").reported()
         cluster.wait()
         case.check(user, EXPERIMENTS)
         assert_ran_once(user, cluster, EXPERIMENTS)
@@ -74,7 +74,7 @@ def test_collect(user, cluster, strike, chance, tally, number):
             moment = Moment("", 0, chance.uniform(0.3, 2.5))
             case.injected(disturb(user, moment, lambda: strike(victim), "--remex-collect"))
             assert_no_part(user)
-        assert user.collect().well().text.count(" PASSED ") == EXPERIMENTS
+        assert user.collect().succeeded().text.count(" PASSED ") == EXPERIMENTS
         case.check(user, EXPERIMENTS)
         assert len(assert_no_part(user)) == EXPERIMENTS * 3
 
@@ -103,7 +103,7 @@ def test_cancel(user, cluster, strike, chance, tally, number, tmp_path):
         for _ in range(chance.randint(1, MOST)):
             moment = Moment("", 0, chance.uniform(0.3, 2.0))
             case.injected(disturb(user, moment, lambda: strike(victim), "--remex-cancel"))
-        user.pytest("--remex-cancel").plain()
+        user.pytest("--remex-cancel").without_traceback()
         wait_until(lambda: not live(user, cluster), "the jobs have ended", seconds=30)
         states = [row["state"] for row in user.states().values()]
         case.counts["experiments"] += EXPERIMENTS
@@ -119,7 +119,7 @@ def test_clean(user, cluster, strike, chance, tally, number):
     wait_until(lambda: len(live(user, cluster)) == 1, "two jobs have ended", seconds=60)
     is_collected = chance.random() < 0.5
     if is_collected:
-        user.pytest("--remex-collect").plain()
+        user.pytest("--remex-collect").without_traceback()
     kept = user.project.runs / "main_other_time_2026_01_01_00_00_00_sha_0123456789ab"
     (running,) = (path for path in user.project.run_directories() if not (path / "LOGS").exists())
     ended = next(path for path in user.project.run_directories() if path != running)
@@ -128,7 +128,7 @@ def test_clean(user, cluster, strike, chance, tally, number):
         for _ in range(chance.randint(1, MOST)):
             moment = Moment("", 0, chance.uniform(0.3, 2.5))
             case.injected(disturb(user, moment, lambda: strike(victim), "--remex-clean", YES))
-        user.pytest("--remex-clean", YES).well()
+        user.pytest("--remex-clean", YES).succeeded()
         case.counts["experiments"] += EXPERIMENTS
         states = [row["state"] for row in user.states().values()]
         assert sorted(states) == ["PURGED", "PURGED", "RUNNING"]
@@ -156,14 +156,14 @@ def test_waiting(user, cluster, strike, chance, tally, number):
         process = user.start(mode, WAIT)
         for _ in range(chance.randint(1, MOST)):
             if process.poll() is not None:
-                finished(process).plain()
+                finished(process).without_traceback()
                 process = user.start(mode, WAIT)
             met = Moment("", 0, chance.uniform(0.5, 6)).wait(user, process)
             strike(victim)
             case.injected(met)
         go.touch()
-        finished(process).plain()
-        user.pytest(mode, WAIT).well()
+        finished(process).without_traceback()
+        user.pytest(mode, WAIT).succeeded()
         case.check(user, EXPERIMENTS)
         assert_ran_once(user, cluster, EXPERIMENTS)
 

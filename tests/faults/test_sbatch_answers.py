@@ -32,7 +32,7 @@ def test_sbatch(user, cluster, shims, tally, name, call):
     before = Snapshot.of(user.repository)
     with cluster.changed(MessageTimeout="2"), tally.case(f"sbatch {name}") as case:
         shims.submissions(f"if [ $NUMBER = {call} ]; then\n{FAULTS[name]}\nfi")
-        user.pytest("--remex-submit", seconds=400).plain()
+        user.pytest("--remex-submit", seconds=400).without_traceback()
         case.injected(len(shims.calls()) >= call)
         shims.remove()
         user.submit()

@@ -66,16 +66,16 @@ def test_from_submit_to_collect(user, cluster, shims, tally, program, name, opti
     with tally.case(f"{program} {name}") as case:
         case.injected()
         shims.put(FAULTS[program, name], program)
-        user.pytest("--remex-submit", *options, seconds=LONG).plain()
+        user.pytest("--remex-submit", *options, seconds=LONG).without_traceback()
         states = user.states(seconds=LONG)
         assert {row["state"] for row in states.values()} <= NOT_WRONG, states
-        user.pytest("--remex-collect", "--remex-wait=15", seconds=LONG).told()
+        user.pytest("--remex-collect", "--remex-wait=15", seconds=LONG).reported()
         shims.remove()
         user.submit(*options)
         assert_once(user, cluster, EXPERIMENTS)
         case.check(user, EXPERIMENTS)
         assert_clean(user, before)
-        assert user.collect().well().text.count(" PASSED ") == EXPERIMENTS
+        assert user.collect().succeeded().text.count(" PASSED ") == EXPERIMENTS
 
 
 @with_each_wrapper
@@ -87,21 +87,21 @@ def test_cancel_and_retry(user, cluster, shims, tally, program, name, options):
     with tally.case(f"{program} {name}") as case:
         case.injected()
         shims.put(FAULTS[program, name], program)
-        done = user.pytest("--remex-cancel", "-v", seconds=LONG).plain()
+        done = user.pytest("--remex-cancel", "-v", seconds=LONG).without_traceback()
         shown = done.text.count("] CANCELLED job")
         wait_until(lambda: shown <= len(ended(user, cluster, "CANCELLED")), "what was told is true")
         shims.remove()
-        user.pytest("--remex-cancel").plain()
+        user.pytest("--remex-cancel").without_traceback()
         wait_until(lambda: len(ended(user, cluster, "CANCELLED")) == EXPERIMENTS, "all are")
         go.touch()
         shims.put(FAULTS[program, name], program)
         retry = ("--remex-submit", "--remex-retry", *options)
-        user.pytest(*retry, seconds=LONG).plain()
+        user.pytest(*retry, seconds=LONG).without_traceback()
         shims.remove()
-        user.pytest(*retry).well()
+        user.pytest(*retry).succeeded()
         cluster.wait()
         assert len(ended(user, cluster, "COMPLETED")) == EXPERIMENTS
-        assert user.collect().well().text.count(" PASSED ") == EXPERIMENTS
+        assert user.collect().succeeded().text.count(" PASSED ") == EXPERIMENTS
 
 
 def ended(user, cluster, state):

@@ -18,7 +18,7 @@ def test_time_limit(user, cluster):
     ((job,),) = jobs_below(cluster, user.project.runs).values()
     wait_until(lambda: next(user.project.runs.glob("*/ran"), None), "the job runs")
     cluster.run("scontrol", "update", f"jobid={job.id}", "EndTime=now+1")
-    collect = user.collect().badly("TIMEOUT")
+    collect = user.collect().failed("TIMEOUT")
     assert "a star of mass 1.0" in collect
 
 
@@ -27,7 +27,7 @@ def test_gives_up(user, cluster):
     """A launch over the limit submits what fits and says so; the same command sends the rest."""
     before = Snapshot.of(user.repository)
     with cluster.submit_limit(2):
-        limited = user.pytest("--remex-submit", "-v").badly("1 failed, 2 passed")
+        limited = user.pytest("--remex-submit", "-v").failed("1 failed, 2 passed")
         assert "submit limit" in limited
         assert "run the same command again" in limited
         cluster.wait()

@@ -107,9 +107,9 @@ def test_ctrl_c_at_a_terminal(user, cluster, chance, tally, number):
         wait_until(lambda: not processes_of(user), "all its processes have ended")
         wait_until(lambda: not list(agents(cluster)), "no agent is left")
         user.submit()
-        user.pytest("--remex-status").told()
+        user.pytest("--remex-status").reported()
         cluster.wait()
         case.check(user, EXPERIMENTS)
         assert_ran_once(user, cluster, EXPERIMENTS)
         assert_clean(user, before)
-        assert user.collect().well().text.count(" PASSED ") == EXPERIMENTS
+        assert user.collect().succeeded().text.count(" PASSED ") == EXPERIMENTS

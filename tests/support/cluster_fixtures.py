@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from support.disk import SmallDisk
 from support.forks import Forks
 from support.launches import User
 from support.projects import Project, copy_project, git, make_project
@@ -24,6 +25,15 @@ def requirements() -> None:
     if missing := lacking():
         refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
         refuse(f"a real Slurm and sshd on this machine need {', '.join(missing)}")
+
+
+@pytest.fixture
+def disk() -> Iterator[SmallDisk]:
+    """Yield a small file system; skip the test where this user may mount none."""
+    if why := SmallDisk.refused():
+        pytest.skip(f"no small file system can be mounted: {why}")
+    with SmallDisk() as disk:
+        yield disk
 
 
 @pytest.fixture(scope="session")

@@ -95,7 +95,7 @@ def disturb(user: User, moment: Moment, fault: Callable[[], object], *arguments:
     met = moment.wait(user, process, earlier)
     if met:
         fault()
-    finished(process).plain()
+    finished(process).without_traceback()
     return met
 
 

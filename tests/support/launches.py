@@ -70,28 +70,28 @@ class Done:
     def __contains__(self, words: str) -> bool:
         return words in self.text
 
-    def plain(self) -> Done:
+    def without_traceback(self) -> Done:
         """Fail if the output has a traceback of the plugin or of pytest; return itself."""
         for sign in ("Traceback (most recent", "INTERNALERROR", "pytest_remex/", "Warning:"):
             assert sign not in self.text, self.text
         return self
 
-    def well(self) -> Done:
+    def succeeded(self) -> Done:
         """Fail if the command failed; return itself."""
         assert self.code == 0, self.text
-        return self.plain()
+        return self.without_traceback()
 
-    def told(self) -> Done:
+    def reported(self) -> Done:
         """Fail if a status could not report states, whatever they are; return itself."""
         assert self.code in {0, 1, 10}, self.text
-        return self.plain()
+        return self.without_traceback()
 
-    def badly(self, *words: str) -> Done:
+    def failed(self, *words: str) -> Done:
         """Fail unless the command failed and said these words plainly; return itself."""
         assert self.code not in {0, 3, 10}, self.text
         for each in words:
             assert each in self.text, self.text
-        return self.plain()
+        return self.without_traceback()
 
 
 class User:
@@ -164,7 +164,7 @@ class User:
 
     def submit(self, *arguments: str) -> Done:
         """Submit, which must go well."""
-        return self.pytest("--remex-submit", "-v", *arguments).well()
+        return self.pytest("--remex-submit", "-v", *arguments).succeeded()
 
     def collect(self, *arguments: str) -> Done:
         """Wait until all jobs have ended, and collect."""
@@ -173,7 +173,7 @@ class User:
     def states(self, seconds: float = LONGEST) -> dict[str, dict[str, Any]]:
         """Query the experiments; return the contents of --remex-json, by run directory."""
         path = self.home / "status.json"
-        self.pytest("--remex-status", f"--remex-json={path}", seconds=seconds).told()
+        self.pytest("--remex-status", f"--remex-json={path}", seconds=seconds).reported()
         return {row["directory"]: row for row in json.loads(path.read_text())}
 
     def events(self) -> list[dict[str, Any]]:

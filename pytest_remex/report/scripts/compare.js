@@ -121,11 +121,11 @@ function difference(column, rows, at) {
   const by = own - first;
   const part =
     first === 0 || by === 0 ? "" : ` (${by > 0 ? "+" : ""}${digits((100 * by) / Math.abs(first), 3)} %)`;
-  const told =
+  const amount =
     column.kind === "elapsed"
       ? `${by < 0 ? "-" : "+"}${duration(Math.abs(by))}`
       : `${by > 0 ? "+" : ""}${digits(by, 4)}`;
-  return element("div", { className: "difference" }, by === 0 ? "equal" : told + part);
+  return element("div", { className: "difference" }, by === 0 ? "equal" : amount + part);
 }
 
 function comparedImages(selection, rows, details) {
@@ -178,12 +178,12 @@ function comparedLine(selection, rows, { row }, x, y, at) {
 }
 
 // A chart of half the width, its legend below.
-function pairChart(box, { described, lines, label }, told) {
+function pairChart(box, { described, lines, label }, title) {
   const theme = colours();
   const names = lines.map(({ name }) => name);
   const { legend, room } = legendBelow(names, theme, { width: box.clientWidth, top: HALF });
   box.style.height = `${HALF + room}px`;
-  const chart = new Chart(box, `${described.name} ${told}.`);
+  const chart = new Chart(box, `${described.name} ${title}.`);
   chart.draw({
     grid: {
       left: 10,
@@ -321,10 +321,10 @@ function galleryFigures(selection, items, columns = selection.varied) {
   const present = items.filter(({ href }) => href);
   return items.map((item) => {
     const text = pointText(selection, item.row);
-    const told = columns.length ? pointText(selection, item.row, columns) : "";
+    const name = columns.length ? pointText(selection, item.row, columns) : "";
     const good = selection.tone[item.row] === "good";
     const verdict = badge(selection.kind("verdict").values[item.row], selection.data.tones);
-    const caption = element("figcaption", {}, told, good && item.href ? "" : verdict);
+    const caption = element("figcaption", {}, name, good && item.href ? "" : verdict);
     if (!item.href) return element("figure", { className: "none" }, caption);
     const open = (event) => {
       event.preventDefault();

@@ -22,8 +22,8 @@ function allCurves() {
 
 // What names an experiment: the parameters that vary.
 function pointText(selection, row, columns = selection.varied) {
-  const told = columns.map((column) => `${column.title}=${column.text(row) || "none"}`);
-  return told.join(", ") || selection.kind("node").values[row];
+  const pairs = columns.map((column) => `${column.title}=${column.text(row) || "none"}`);
+  return pairs.join(", ") || selection.kind("node").values[row];
 }
 
 // What names an experiment among others: the parameters in which they differ; where they differ in
@@ -145,8 +145,8 @@ function curvesOption(selection, { described, all, overlays, tint, chosen, dashe
   const laid = overlays
     .filter(({ curve }) => curve === described.name)
     .map((one) => overlaySeries(one, theme));
-  const told = lines.length <= MOST_NAMED ? [...lines, ...laid] : laid;
-  const names = [...new Set(told.map(({ name }) => name))];
+  const named = lines.length <= MOST_NAMED ? [...lines, ...laid] : laid;
+  const names = [...new Set(named.map(({ name }) => name))];
   const icons = new Map(lines.map(({ name }, place) => [name, lineOf(rows[place]).icon]));
   const scale = bar && lines.length > MOST_NAMED;
   const beside = curvesLegend(names, theme, total, scale);
@@ -177,7 +177,7 @@ function curvesOption(selection, { described, all, overlays, tint, chosen, dashe
       tooltip: tooltip(selection, theme, [], ({ seriesIndex }) => drawn[seriesIndex]?.row),
       series: [...lines, ...laid, { type: "scatter", data: [], silent: true }],
     },
-    told: [
+    caption: [
       wanted.length > drawn.length ? `${drawn.length} of ${wanted.length} curves are drawn.` : "",
       described.thinned
         ? `Curves are thinned to ${described.most} points; no peak is lost. The full ones lie beside the outputs.`

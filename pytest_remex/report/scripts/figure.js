@@ -138,13 +138,13 @@ function axisOption(column, { log = false, theme, ends = {}, labels = {}, ...als
     nameTextStyle: { color: theme.ink, fontSize: 13 },
     axisLine: { lineStyle: { color: theme.rule } },
   };
-  const told = { color: theme.faint, hideOverlap: true };
+  const faint = { color: theme.faint, hideOverlap: true };
   if (words)
     return {
       type: "category",
       data: words,
       ...looks,
-      axisLabel: { ...told, width: 140, overflow: "break", ...labels },
+      axisLabel: { ...faint, width: 140, overflow: "break", ...labels },
       ...also,
     };
   const ticks = log ? logTicks(column, ends) : {};
@@ -154,7 +154,7 @@ function axisOption(column, { log = false, theme, ends = {}, labels = {}, ...als
     ...ends,
     ...looks,
     axisLabel: {
-      ...told,
+      ...faint,
       formatter: tickText(column),
       showMinLabel: false,
       showMaxLabel: false,
@@ -213,8 +213,8 @@ function tickText(column) {
 }
 
 function tipNode(selection, row, more = []) {
-  const told = [...new Set([...selection.varied, ...more])];
-  const lines = told.map((column) =>
+  const columns = [...new Set([...selection.varied, ...more])];
+  const lines = columns.map((column) =>
     element(
       "div",
       {},
@@ -339,7 +339,7 @@ function slicer(selection, name, column) {
   if (column) {
     const { levels } = column;
     const at = levels.indexOf(selection.state.f[column.key]?.in?.[0]) + 1;
-    const told = element("output", {}, at ? column.label(levels[at - 1]) : "all");
+    const chosen = element("output", {}, at ? column.label(levels[at - 1]) : "all");
     const slider = element("input", {
       type: "range",
       min: 0,
@@ -349,10 +349,10 @@ function slicer(selection, name, column) {
     });
     slider.addEventListener("input", () => {
       const value = Number(slider.value);
-      told.textContent = value ? column.label(levels[value - 1]) : "all";
+      chosen.textContent = value ? column.label(levels[value - 1]) : "all";
       selection.filter({ [column.key]: value ? { in: [levels[value - 1]] } : null });
     });
-    parts.push(element("label", { className: "slider" }, slider, ` ${column.title}: `, told));
+    parts.push(element("label", { className: "slider" }, slider, ` ${column.title}: `, chosen));
   }
   return parts;
 }
@@ -371,7 +371,7 @@ function formFiller(selection, form) {
 }
 
 // A view is made once in a place; `update` follows the selection, `controls` its settings. What
-// `build` returns has its option, what is told below it, and the room of a legend there.
+// `build` returns has its option, its caption, and the room of a legend there.
 function figureView(selection, place, go, { names, controls, build, tall = () => 440 }) {
   const forms = element("form", { className: "choices", onsubmit: (event) => event.preventDefault() });
   const box = element("div", { className: "figure" });
@@ -383,14 +383,14 @@ function figureView(selection, place, go, { names, controls, build, tall = () =>
     const chosen = settings(selection, names);
     refill(() => controls(chosen).flat());
     const total = { width: box.clientWidth, height: tall(chosen, box.clientWidth) };
-    const { option, told = "", label, room = 0 } = build(chosen, colours(), total);
+    const { option, caption = "", label, room = 0 } = build(chosen, colours(), total);
     const height = `${total.height + room}px`;
     if (box.style.height !== height) {
       box.style.height = height;
       chart.chart.resize();
     }
     box.setAttribute("aria-label", `${label} The table below holds the numbers.`);
-    note.textContent = told;
+    note.textContent = caption;
     chart.draw(option);
     chart.after?.();
   };
@@ -442,12 +442,12 @@ function colourScale(column) {
   const { at: plain, words } = scaleOf(column);
   const log = wantsLog(column);
   const at = log ? (row) => (plain(row) > 0 ? Math.log10(plain(row)) : null) : plain;
-  const told = (number) =>
+  const format = (number) =>
     Number.isFinite(number) ? (words?.[number] ?? digits(log ? 10 ** number : number, 4)) : "";
   const { low, high } = extent(column.values.map((_, row) => at(row)).filter((value) => value !== null));
   const part = (value) => (high > low ? (value - low) / (high - low) : 0.5);
   const shade = (row) => mixed(at(row) === null ? NaN : part(at(row)));
-  return { at, told, log, low, high, shade };
+  return { at, format, log, low, high, shade };
 }
 
 // A colour of the scale, by ECharts' own mixing.
@@ -462,7 +462,7 @@ function extent(values) {
 }
 
 // The bar of a colour scale, for these series, by a dimension of their points.
-function colourBar(column, theme, { low, high, told }, { dimension, seriesIndex }) {
+function colourBar(column, theme, { low, high, format }, { dimension, seriesIndex }) {
   const known = low <= high;
   return {
     type: "continuous",
@@ -475,7 +475,7 @@ function colourBar(column, theme, { low, high, told }, { dimension, seriesIndex 
     itemWidth: 16,
     min: known ? low : 0,
     max: known ? (high > low ? high : low + 1) : 1,
-    text: [`${column.unit}\n${told(high)}`, told(low)],
+    text: [`${column.unit}\n${format(high)}`, format(low)],
     textGap: 14,
     inRange: { color: ramp() },
     textStyle: { color: theme.ink, width: 120, overflow: "break", lineHeight: 15 },

@@ -97,7 +97,7 @@ function bulkSeries(data, [width, height], color, opacity = 1) {
 }
 
 function heatOption(selection, { x, by, y }, theme, total) {
-  const { at, told, log } = colourScale(y);
+  const { at, format, log } = colourScale(y);
   const cells = heatCells(selection, { x, by }, at);
   const filled = cells
     .filter((cell) => cell.known)
@@ -126,7 +126,7 @@ function heatOption(selection, { x, by, y }, theme, total) {
       },
     });
   const widest = Math.max(...x.levels.map((value) => textWidth(x.label(value))));
-  const bar = colourBar(y, theme, { ...ends, told }, { dimension: 2, seriesIndex: many ? 999 : 0 });
+  const bar = colourBar(y, theme, { ...ends, format }, { dimension: 2, seriesIndex: many ? 999 : 0 });
   return {
     option: {
       grid: { ...frame, bottom: frame.bottom + room },
@@ -140,7 +140,7 @@ function heatOption(selection, { x, by, y }, theme, total) {
         ...markedCells(cells, { many, size, theme }),
       ].filter(({ type, data }) => type === "heatmap" || data.length),
     },
-    told: heatNote(cells, y, { many, log }),
+    caption: heatNote(cells, y, { many, log }),
     label: `${y.title} over ${x.title} and ${by.title}, as a heat map.`,
     room,
   };
@@ -378,7 +378,7 @@ function parallelOption(selection, y, theme, total) {
         },
       ],
     },
-    told: parallelNote(selection, new Set(complete), drawn.length),
+    caption: parallelNote(selection, new Set(complete), drawn.length),
     label: `${columns.map(({ title }) => title).join(", ")} as parallel coordinates.`,
     room: narrow ? FLAT_ROOM : 0,
   };

@@ -110,7 +110,7 @@ function pointsOption(selection, chosen, flags, theme, total) {
       brush: brushOption(theme, places, places),
       series: [...drawn.series, ...laidOver(chosen, levels.length, theme)],
     },
-    told: pointsNote(selection, chosen),
+    caption: pointsNote(selection, chosen),
     label: `${y.title} against ${x.title}${chosen.colour ? `, coloured by ${chosen.colour.title}` : ""}.`,
     room: beside.room,
   };
@@ -122,8 +122,8 @@ function pointsLegend({ colour, symbol }, { names, series }, theme, total) {
   const scale = colour && isScale(colour);
   const shown = scale ? names.map((name) => ({ name, itemStyle: { color: theme.faint } })) : names;
   const several = names.length > 1;
-  const told = [...new Set([scale ? null : colour, symbol])].filter(Boolean).map((column) => column.title);
-  const title = { show: several, text: told.join(", "), textStyle: { width: 160, overflow: "break" } };
+  const titles = [...new Set([scale ? null : colour, symbol])].filter(Boolean).map((column) => column.title);
+  const title = { show: several, text: titles.join(", "), textStyle: { width: 160, overflow: "break" } };
   const bar = scale ? pointsBar(colour, theme, series) : undefined;
   if (total.width >= NARROW)
     return {

@@ -1,6 +1,6 @@
 // The one selection: what every filter, brush, pill and tick leaves, kept in the page's address.
 
-// A column's values, their kind, and how they are told.
+// A column's values, their kind, and how they are shown.
 class Column {
   constructor(described, place, rows) {
     Object.assign(this, described, { place });
@@ -162,10 +162,10 @@ class Selection {
 
   save() {
     const state = { ...this.state, t: [...this.ticked].map((row) => this.names[row]) };
-    const told = Object.entries(state).filter(
+    const chosen = Object.entries(state).filter(
       ([, value]) => value && (typeof value !== "object" || Object.keys(value).length),
     );
-    const text = told.length ? `#${encodeURIComponent(JSON.stringify(Object.fromEntries(told)))}` : "";
+    const text = chosen.length ? `#${encodeURIComponent(JSON.stringify(Object.fromEntries(chosen)))}` : "";
     history.replaceState(null, "", text || location.pathname + location.search);
   }
 
@@ -236,8 +236,8 @@ function searchTest(selection, text) {
 
 function filterText(column, filter) {
   if (filter.in) {
-    const told = filter.in.map((value) => column.label(value) || "nothing");
-    return `${column.title}: ${told.slice(0, 3).join(", ")}${told.length > 3 ? ` and ${told.length - 3} more` : ""}`;
+    const labels = filter.in.map((value) => column.label(value) || "nothing");
+    return `${column.title}: ${labels.slice(0, 3).join(", ")}${labels.length > 3 ? ` and ${labels.length - 3} more` : ""}`;
   }
   if (filter.has !== undefined) return `${column.title} has “${filter.has}”`;
   const [low, high] = [filter.min, filter.max].map((end) =>
@@ -359,12 +359,12 @@ function startBar(selection) {
         ? plural(rows, "experiment")
         : `${thousands(rows)} of ${plural(selection.size, "experiment")}`;
     if (find !== document.activeElement) find.value = selection.state.q;
-    const told = Object.entries(selection.state.f).map(([key, one]) =>
+    const conditions = Object.entries(selection.state.f).map(([key, one]) =>
       chip(filterText(selection.byKey.get(key), one), () => selection.filter({ [key]: null })),
     );
-    if (selection.state.k) told.push(chip("only ticked", () => selection.keepTicked(false)));
-    chips.replaceChildren(...told);
-    clear.hidden = !told.length && !selection.state.q;
+    if (selection.state.k) conditions.push(chip("only ticked", () => selection.keepTicked(false)));
+    chips.replaceChildren(...conditions);
+    clear.hidden = !conditions.length && !selection.state.q;
     ticks.replaceChildren(...tickButtons(selection));
   };
   selection.listeners.push(draw);

@@ -166,19 +166,21 @@ class Queue:
                 self._finish(job.task, final)
 
     def _cancel(self) -> None:
+        """Cancel jobs that are marked; the mark stays until they have ended."""
         for name in self._store.marked(CANCELLED):
-            for task in _tasks(self._store, name):
-                if name in (task.id, number_of(task.id)):
-                    self._cancel_task(task)
-            self._store.unmark(CANCELLED, name)
-
-    def _cancel_task(self, task: Task) -> None:
-        for job, _ in self._running:
-            if job.task.id == task.id:
+            named = [
+                task for task in _tasks(self._store, name) if name in (task.id, number_of(task.id))
+            ]
+            running = [job for job, _ in self._running if job.task in named]
+            for job in running:
                 job.end(JobState.CANCELLED)
-                return
-        if not self._unstarted(task):
-            return
+            for task in named:
+                if self._unstarted(task):
+                    self._cancel_unstarted(task)
+            if not running:
+                self._store.unmark(CANCELLED, name)
+
+    def _cancel_unstarted(self, task: Task) -> None:
         self._waiting = [waiting for waiting in self._waiting if waiting.id != task.id]
         reason = "cancelled before it started"
         self._finish(task, LocalState(JobState.CANCELLED, reason))

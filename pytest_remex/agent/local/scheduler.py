@@ -8,6 +8,7 @@ from pytest_remex.agent import fs, record_copies, upstream
 from pytest_remex.agent.errors import UnreadableError
 from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.local import queue
+from pytest_remex.agent.local.job import GRACE
 from pytest_remex.agent.local.store import CANCELLED, RELEASED, Store, tasks
 from pytest_remex.agent.slurm.units import units_of
 from pytest_remex.agent.submissions import (
@@ -22,7 +23,7 @@ from pytest_remex.common.git_environment import without_git_variables
 from pytest_remex.common.jobs import Job, JobState, number_of
 from pytest_remex.common.paths import LocalSpec, LocalState
 
-PATIENCE = 3.0
+PATIENCE = GRACE + 2.0
 """Seconds to wait for the queue to carry out a cancel."""
 
 
@@ -85,7 +86,7 @@ def query(request: protocol.Query, reply: Reply) -> None:
 
 
 def cancel(request: protocol.Cancel, reply: Reply) -> None:
-    """Cancel jobs, running or not, and wait a moment until that has happened."""
+    """Cancel jobs, running or not, and wait until they have ended."""
     store = Store(request.runs)
     missing = {run.job: _missing(store, run.job) for run in request.jobs}
     for job, why in missing.items():

@@ -161,6 +161,18 @@ def test_cancel_ends_running_and_waiting_jobs(runs):
     assert not (runs.folder / "b" / "started").exists()
 
 
+def test_a_cancel_waits_for_jobs_that_take_a_moment_to_end(runs):
+    """A job that tidies up when it is asked to end has ended when the cancel returns."""
+    path = runs.add(
+        "r", "#!/bin/sh\ntrap 'sleep 0.5; exit 1' TERM\ntouch started\nsleep 600 & wait\n"
+    )
+    job = runs.submit(runs.submission("r"))["r"].job
+    runs.release(job)
+    until((path / "started").exists)
+    runs.cancel(job)
+    assert runs.job("r", job).state is JobState.CANCELLED
+
+
 def test_submitting_twice_gives_the_same_job(runs, start_agent):
     """A second submit of the same job number, by any agent, finds the first job."""
     runs.add("r", "#!/bin/sh\n")

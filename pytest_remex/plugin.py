@@ -42,6 +42,7 @@ from pytest_remex.pytest_plugin.items import (
     refuse_own_remote,
     refuse_test_cases,
 )
+from pytest_remex.pytest_plugin.last_failures import remember_failed_checks
 from pytest_remex.pytest_plugin.remotes import remotes_of
 from pytest_remex.pytest_plugin.stages import COLLECTED, in_order, is_imported
 from pytest_remex.pytest_plugin.variants import put_variants
@@ -211,28 +212,28 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             raise pytest.UsageError(str(error)) from error
         session.config.stash[MODE] = mode
         session.config.pluginmanager.register(mode, "remex-mode")
+        if not judges_for_another(session.config):
+            _keep_track(session, items)
         if reporter := session.config.pluginmanager.get_plugin("terminalreporter"):
             shown = ReportsNotShown(reporter.stats)
             session.config.pluginmanager.register(shown, "remex-reports")
-            _show_progress(session)
-        path = session.config.option.remex_json
-        if path is not None and not judges_for_another(session.config):
-            from pytest_remex.pytest_plugin.facts import FactsFile  # noqa: PLC0415 - few ask for it
-
-            facts = FactsFile(session.config, path.absolute())
-            session.config.pluginmanager.register(facts, "remex-facts")
         _freeze()
         session.config.pluginmanager.register(PeriodicFreeze(), "remex-freeze")
 
 
-def _show_progress(session: pytest.Session) -> None:
-    """Let a large grid's progress be seen, unless another process shows it."""
-    from pytest_remex.pytest_plugin.terminal import ItemsProgress  # noqa: PLC0415 - Rich
+def _keep_track(session: pytest.Session, items: Sequence[pytest.Function]) -> None:
+    """Let a large grid's progress be seen, and the outcomes be kept as the user asks for it."""
+    config, mode = session.config, options.mode(session.config)
+    if config.pluginmanager.has_plugin("terminalreporter"):
+        from pytest_remex.pytest_plugin.terminal import ItemsProgress  # noqa: PLC0415 - Rich
 
-    if not judges_for_another(session.config):
-        doing = _DOING.get(options.mode(session.config), "looking at")
-        progress = ItemsProgress(session, doing)
-        session.config.pluginmanager.register(progress, "remex-progress")
+        progress = ItemsProgress(session, _DOING.get(mode, "looking at"))
+        config.pluginmanager.register(progress, "remex-progress")
+    remember_failed_checks(config, mode, items)
+    if (path := config.option.remex_json) is not None:
+        from pytest_remex.pytest_plugin.facts import FactsFile  # noqa: PLC0415 - few ask for it
+
+        config.pluginmanager.register(FactsFile(config, path.absolute()), "remex-facts")
 
 
 def _put_in_order(session: pytest.Session) -> None:

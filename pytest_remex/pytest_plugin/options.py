@@ -248,6 +248,12 @@ def _refuse_conflicts(config: pytest.Config) -> None:
             raise pytest.UsageError(f"--remex-{each.name} can only be used with {wanted}")
     if config.option.remex_array is not None and config.option.remex_pack is not None:
         raise pytest.UsageError("--remex-array and --remex-pack cannot be combined: choose one")
+    for name in ("setupplan", "setuponly"):  # the first implies the second
+        if chosen is not Mode.DRY and config.getoption(name, default=False):
+            raise pytest.UsageError(
+                f"--setup-{name.removeprefix('setup')} runs no experiment, so it cannot be used "
+                f"with --remex-{chosen}: --collect-only lists the experiments"
+            )
 
 
 def _variant(config: pytest.Config) -> Variant:

@@ -174,6 +174,36 @@ def test_last_failed(empty_project):
     assert len(empty_project.jobs()) == 3
 
 
+def test_last_failed_checks_stay_until_they_are_judged_again(project):
+    """After a plan and a dry run, --lf still has a submit send only what failed in the collect."""
+    project.ran()
+    project.edit("sweeps.py", "assert text ==", "assert experiment.id != 'a=2' and text ==")
+    project.pytest("--remex-collect").assert_outcomes(passed=2, failed=1)
+    project.pytest("sweeps.py").assert_outcomes(passed=3)
+    again = ("--lf", "--remex-retry=all")
+    project.pytest("--remex-plan", *again).assert_outcomes(passed=1)
+    for _ in range(2):
+        project.pytest("--remex-submit", *again).assert_outcomes(passed=1)
+    assert len(project.jobs()) == 5
+    project.wait()
+    project.edit("sweeps.py", "a=2", "a=9")
+    project.pytest("--remex-collect", "--lf").assert_outcomes(passed=1)
+    project.pytest("--remex-plan", "--lf").assert_outcomes(passed=3)
+
+
+@pytest.mark.parametrize("option", ["--setup-only", "--setup-plan"])
+def test_setting_up_only(project, option):
+    """What would run no experiment is refused in a mode: a collect keeps verdicts and measures."""
+    project.ran()
+    project.pytest("--remex-collect").assert_outcomes(passed=3)
+    table = (project.output / "grid" / "results.csv").read_text()
+    for mode in ("--remex-collect", "--remex-submit", "--remex-cancel"):
+        result = project.pytest(mode, option)
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines([f"*{option} runs no experiment*{mode}: --collect-only lists*"])
+    assert (project.output / "grid" / "results.csv").read_text() == table
+
+
 def test_collect_only(project):
     """--collect-only lists experiments by node id, and does nothing else."""
     result = project.pytest("--remex-submit", "--collect-only", "-q")

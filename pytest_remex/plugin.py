@@ -20,6 +20,7 @@ from pytest_remex.point_ids import point_id
 from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.anchor import anchor_of, refuse_unread_conftests
 from pytest_remex.pytest_plugin.command_line import Mode
+from pytest_remex.pytest_plugin.endings import PlainEnd
 from pytest_remex.pytest_plugin.item_outcomes import (
     WORD,
     forget_xfail,
@@ -74,7 +75,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     config = pluginmanager.get_plugin("pytestconfig")
     if isinstance(config, pytest.Config):
         pluginmanager.register(fixtures_of(config))
-    pluginmanager.register(RemovedFolder())
+    pluginmanager.register(PlainEnd())
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -340,24 +341,6 @@ def _unfreeze_at_end_of(config: pytest.Config) -> None:
     Call it first: pytest runs cleanups in reverse order, and one of them collects garbage.
     """
     config.add_cleanup(gc.unfreeze)
-
-
-class RemovedFolder:
-    """Says in a line that pytest's own folder was removed, which pytest does in a traceback."""
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_cmdline_main(self, config: pytest.Config) -> Generator[None, object, object]:
-        """See pytest."""
-        try:
-            return (yield)
-        except FileNotFoundError as error:
-            folder = config.invocation_params.dir
-            if MODE not in config.stash or folder.is_dir():
-                raise
-            raise pytest.UsageError(
-                f"the folder {folder}, in which pytest was started, was removed meanwhile, so that "
-                f"there is no summary: run the same command again in a folder that exists"
-            ) from error
 
 
 class PeriodicFreeze:

@@ -23,6 +23,10 @@ HALF_READ = "ignore:unclosed file .*pyc:ResourceWarning"
 """What Python warns of where Ctrl-C comes while it reads a module, whoever wrote that."""
 STARTED = b"test session starts"
 """What pytest shows first; until then, it says itself what a Ctrl-C interrupts."""
+ENDING = b"\n-----"
+"""What it shows when all items have ended; its last steps are too short to be met by chance."""
+MOMENTS = ((STARTED, 2.5), (ENDING, 0.08))
+"""After what is shown, and within how many seconds, Ctrl-C comes."""
 
 
 class Terminal:
@@ -38,9 +42,9 @@ class Terminal:
         self._before = termios.tcgetattr(self._keys)
         self._text = b""
 
-    def press_after(self, seconds):
-        """Type Ctrl-C so many seconds after the start; return False if the command ended before."""
-        while STARTED not in self._text:
+    def press_after(self, sign, seconds):
+        """Type Ctrl-C so many seconds after a sign; return False if the command ended before."""
+        while sign not in self._text:
             assert self._read(LONGEST), self._text
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -90,6 +94,7 @@ def processes_of(user):
 def test_ctrl_c_at_a_terminal(user, cluster, chance, tally, number):
     """Ctrl-C at any moment ends plainly, says what to do, and loses nothing."""
     mode = MODES[number % len(MODES)]
+    sign, most = MOMENTS[number // len(MODES) % len(MOMENTS)]
     user.ini(filterwarnings=f"error\n    {HALF_READ}")
     before = Snapshot.of(user.repository)
     if mode != "--remex-submit":
@@ -98,7 +103,7 @@ def test_ctrl_c_at_a_terminal(user, cluster, chance, tally, number):
             cluster.wait()
     with tally.case(f"Ctrl-C at a terminal: {mode}") as case:
         terminal = Terminal(user, mode)
-        met = terminal.press_after(chance.uniform(0, 2.5))
+        met = terminal.press_after(sign, chance.uniform(0, most))
         case.injected(met)
         done = terminal.finished()
         for sign in ("Traceback (most recent", "INTERNALERROR", "Warning:"):

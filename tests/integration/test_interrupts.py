@@ -264,3 +264,43 @@ def test_interrupted_collection(project, mode):
     assert "Traceback" not in text
     line = "next: the same command again: stopped before anything was asked or sent"
     assert line in text.splitlines()
+
+
+LATE = """
+import atexit
+import pathlib
+import time
+
+def late(*args):
+    pathlib.Path("at-the-end").touch()
+    time.sleep(60)
+
+{how}
+"""
+MOMENTS = {
+    "closing": ("pytest_sessionfinish = lambda: late()", True, 2),
+    "the summary": ("pytest_terminal_summary = lambda: late()", False, 2),
+    "the cleanup": ("pytest_unconfigure = lambda: late()", False, 2),
+    "Python's exit": ("atexit.register(late)", False, -signal.SIGINT),
+}
+
+
+@pytest.mark.parametrize(("how", "is_told", "code"), MOMENTS.values(), ids=[*MOMENTS])
+@pytest.mark.parametrize("mode", ["--remex-submit", "--remex-status"])
+def test_interrupted_after_the_last_item(project, mode, how, is_told, code):
+    """Ctrl-C while pytest ends shows no traceback, and what is next if no summary said so."""
+    project.write("conftest.py", LATE.format(how=how))
+    running = project.start(mode)
+    end = time.monotonic() + 30
+    while not (project.path / "at-the-end").exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    text, _ = running.communicate(timeout=60)
+    assert running.returncode == code
+    assert "Traceback" not in text, text
+    assert ("stopped by Ctrl-C before the summary was complete" in text) is is_told
+    assert sum(line.startswith("next: ") for line in text.splitlines()) == 1, text
+    (project.path / "conftest.py").unlink()
+    if mode == "--remex-submit":
+        ran_once(project)

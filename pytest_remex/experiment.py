@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from pytest_remex.common.jobs import Job
+from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RemoteError, SweepError
 from pytest_remex.model import Config, Sweep
 from pytest_remex.upstream import Upstream
@@ -152,6 +152,11 @@ class Run:
         path = (self.path / name).resolve()
         if not path.is_relative_to(self.path.resolve()):
             raise SweepError(f"{name!r} leaves the run directory: use the path of an output in it")
+        if not path.exists() and self.job.state is JobState.PURGED:
+            raise RemoteError(
+                f"{name!r} of {self.experiment.sweep.name}[{self.experiment.id}] is lost: "
+                f"{self.job.reason}"
+            )
         if not path.exists():
             raise RemoteError(
                 f"{name!r} is not among the fetched outputs in {self.path}: "

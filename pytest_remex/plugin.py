@@ -45,7 +45,7 @@ from pytest_remex.pytest_plugin.items import (
 )
 from pytest_remex.pytest_plugin.last_failures import remember_failed_checks
 from pytest_remex.pytest_plugin.remotes import remotes_of
-from pytest_remex.pytest_plugin.stages import COLLECTED, in_order, is_imported
+from pytest_remex.pytest_plugin.stages import COLLECTED, in_order, is_imported, note_left_out
 from pytest_remex.pytest_plugin.variants import put_variants
 from pytest_remex.sweep import SWEEP_FILES, sweep_of
 
@@ -286,6 +286,7 @@ def pytest_runtest_makereport(
         if call.excinfo is None and options.mode(item.config) not in JUDGING:
             forget_xfail(report)
         shorten_reason(report)
+        note_left_out(item, report)
     if word := item.stash.get(WORD, None):
         set_word(report, word)
     return report

@@ -65,6 +65,16 @@ class KnownRuns:
         return replace(self, purged=is_purged(self.run, folder), verdict=verdict)
 
     @property
+    def is_only_purged(self) -> bool:
+        """Whether its own run completed well, and only its outputs are missing.
+
+        What comes after it had these outputs, so a retry restores them for its own sake.
+        """
+        final = self.run.run.final if self.run else None
+        is_well = final is not None and final.state is JobState.COMPLETED
+        return self.purged and is_well and not self.is_incomplete and self.verdict != "FAILED"
+
+    @property
     def decisive_run(self) -> RecordedRun | None:
         """The run that a retry depends on: its own, if it has one."""
         return self.run or (self.earlier.recorded if self.earlier else None)

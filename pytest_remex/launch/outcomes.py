@@ -169,7 +169,9 @@ class Candidate:
     def upstream_is_resent(self) -> bool:
         """Whether this command sends its upstream again."""
         before, sent = self.upstream, {State.WAITING, State.SENDING, State.SUBMITTED}
-        return before is not None and before.known.run is not None and before.outcome.state in sent
+        if before is None or before.known.run is None or before.known.is_only_purged:
+            return False
+        return before.outcome.state in sent
 
     @property
     def settled(self) -> bool:

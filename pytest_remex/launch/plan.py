@@ -38,6 +38,7 @@ class PlannedExperiment:
 
     `retried` is its own run, where that is to be run once more, and `recipe` the one that it is
     made by then. `run` is its own run, `upstream` the experiment that it comes after.
+    `is_only_purged` is that of `KnownRuns`.
     """
 
     prepared: Prepared
@@ -49,6 +50,7 @@ class PlannedExperiment:
     recipe: int = 0
     run: RecordedRun | None = None
     upstream: PlannedExperiment | None = None
+    is_only_purged: bool = False
 
     def decide(self, decision: Decision, job: Job | None) -> Decision:
         """Return what submit does with an experiment that comes after this one.
@@ -58,7 +60,8 @@ class PlannedExperiment:
             job: That one's job as a query last saw it.
 
         """
-        again = self.decision in SENT_ONCE_MORE and decision is Decision.ALREADY
+        again = self.decision in SENT_ONCE_MORE and not self.is_only_purged
+        again = again and decision is Decision.ALREADY
         return Decision.RETRY if again and job is not None and job.state.ended else decision
 
 
@@ -144,8 +147,9 @@ class Planner:
         if retried is not None:
             (retried,) = reached_by([(retried, remote)])
         planned = PlannedExperiment(
-            prepared, remote, decision, title, known.earlier, retried, recipe, known.run, upstream
-        )
+            prepared, remote, decision, title, known.earlier, retried, recipe, known.run, upstream,
+            known.is_only_purged,
+        )  # fmt: skip
         self._by_key[prepared.key] = planned
         return planned
 

@@ -69,12 +69,8 @@ class CancelMode(StatusMode):
 
     def _hanging_on(self, runs: Sequence[RecordedRun]) -> list[RecordedRun]:
         """Return the runs that come after some, and were not selected themselves."""
-        found = {each.run.directory: each for each in runs}
-        left = list(runs)
-        while left:
-            more = self._index.hanging_on(left.pop().run.directory)
-            left += [each for each in more if each.run.directory not in found]
-            found |= {each.run.directory: each for each in more}
+        after = [each for run in runs for each in self._index.descending_from(run.run.directory)]
+        found = {each.run.directory: each for each in after}
         selected = {each.run.directory for each in self._runs.values()}
         return [
             each

@@ -9,7 +9,7 @@ import pytest
 from rich import filesize
 
 from pytest_remex.collect.manifest import read_outputs
-from pytest_remex.collect.query import query
+from pytest_remex.collect.query import QueryOptions, query
 from pytest_remex.collect.removal import (
     measure_directories,
     measure_outputs,
@@ -25,6 +25,7 @@ from pytest_remex.pytest_plugin.item_outcomes import fail, say, skip
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.selection import LookingMode
 from pytest_remex.records.index import RecordedRun
+from pytest_remex.records.schema import MAY_HAVE_JOB
 
 
 class CleanMode(LookingMode):
@@ -38,6 +39,7 @@ class CleanMode(LookingMode):
         self._directories: dict[str, Removed] = {}
         self._outputs: dict[str, tuple[int, int]] = {}
         self._uncollected = 0
+        self._needed_by: dict[str, str] = {}
 
     def pytest_sessionfinish(self) -> None:
         """Close the connections."""
@@ -74,6 +76,9 @@ class CleanMode(LookingMode):
         self._jobs |= query(runs.values(), self._connections.to, options)
         by_name = {each.run.directory: each for each in runs.values()}  # variants may share a run
         ended = [each for each in by_name.values() if self._has_ended(each)]
+        if self._settings.only != "outputs":
+            self._needed_by |= self._needed(ended)
+        ended = [each for each in ended if each.run.directory not in self._needed_by]
         folder, names = self._settings.runs, [each.run.directory for each in ended]
         if self._settings.only != "runs":
             measured = {name: measure_outputs(folder / name) for name in names}
@@ -91,6 +96,22 @@ class CleanMode(LookingMode):
             for name in self._outputs.keys() & set(names):
                 remove_outputs(folder / name)
 
+    def _needed(self, runs: Sequence[RecordedRun]) -> dict[str, str]:
+        """Return the nodes that may still need files of runs, by run directory."""
+        after = {each.run.directory: self._unended_after(each) for each in runs}
+        asked = {each.run.directory: each for some in after.values() for each in some}
+        options = QueryOptions(release=False, explain=False)
+        jobs = query(asked.values(), self._connections.to, options)
+        return {
+            directory: needing[0].run.node
+            for directory, some in after.items()
+            if (needing := [each for each in some if not jobs[each.run.directory].state.ended])
+        }
+
+    def _unended_after(self, recorded: RecordedRun) -> list[RecordedRun]:
+        after = self._index.descending_from(recorded.run.directory)
+        return [each for each in after if not each.run.final and each.run.stage in MAY_HAVE_JOB]
+
     def _show(self, item: pytest.Function, recorded: RecordedRun) -> None:
         __tracebackhide__ = True
         directory, job = recorded.run.directory, self._jobs[recorded.run.directory]
@@ -98,6 +119,9 @@ class CleanMode(LookingMode):
         if not self._has_ended(recorded):
             say(item, f"LEFT, {job.state} job {job.id}")
             skip("its job has not ended, or its state is unknown")
+        if (node := self._needed_by.get(directory)) is not None:
+            say(item, f"LEFT, needed by {node}")
+            skip(f"{node}, which comes after it, has not ended and may need its files")
         reply = self._directories.get(directory)
         if reply is not None and reply.refused:
             fail(f"the run directory {directory} was not removed: {reply.refused}")

@@ -34,7 +34,13 @@ from pytest_remex.pytest_plugin.items import (
 )
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.replicates import AskedReplicates
-from pytest_remex.pytest_plugin.stages import ADDED, Key, key_of_item, upstream_key
+from pytest_remex.pytest_plugin.stages import (
+    ADDED,
+    Key,
+    key_of_item,
+    skip_after_left_out,
+    upstream_key,
+)
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.pytest_plugin.variants import base_option
 from pytest_remex.repo.inputs import InputRules
@@ -104,6 +110,8 @@ class Preparer:
         """
         __tracebackhide__ = True
         repo, remote = places_of(item)
+        if not self._has_upstream(item):
+            skip_after_left_out(item)
         workspace = workspace_of(self._workspaces, item, repo)
         path = workspace.scratch.path
         if recipe:
@@ -126,6 +134,11 @@ class Preparer:
         if not recipe:
             self._prepared[variant_of(item), key_of_item(item)] = prepared
         return prepared
+
+    def _has_upstream(self, item: pytest.Function) -> bool:
+        """Return whether what an experiment comes after, if anything, was prepared."""
+        before = upstream_key(item)
+        return before is None or (variant_of(item), before) in self._prepared
 
     def _named(self, item: pytest.Function, experiment: Experiment) -> Named:
         before = upstream_key(item)

@@ -35,6 +35,7 @@ from pytest_remex.pytest_plugin.items import (
 )
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.replicates import NOT_HERE, add_recorded
+from pytest_remex.pytest_plugin.stages import skip_after_left_out
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.pytest_plugin.variants import base_option
 from pytest_remex.records.added import added_to
@@ -175,6 +176,7 @@ class RecordedRunsMode:
 
     def _skip_unsubmitted(self, item: pytest.Function) -> NoReturn:
         """Skip an experiment that has no run, and count it."""
+        skip_after_left_out(item)
         say(item, "NOT SUBMITTED")
         if sweep_for(item).is_added(point_of(item)):
             skip(NOT_HERE)

@@ -12,14 +12,17 @@ import pytest
 
 from pytest_remex.errors import SweepError
 from pytest_remex.model import Config, Sweep
+from pytest_remex.pytest_plugin.item_outcomes import reason_of, skip
 from pytest_remex.pytest_plugin.items import (
     experiments,
     is_pinned,
     parameters_of,
     point_of,
     sweep_for,
+    variant_of,
 )
 from pytest_remex.sweep import sweep_of, upstream_at
+from pytest_remex.variant import Variant
 
 Key: TypeAlias = tuple[str, str, str]
 """A point of a sweep: its file, its name, the point as text."""
@@ -27,6 +30,8 @@ COLLECTED = pytest.StashKey[list[pytest.Function]]()
 """All experiments that were collected, also those that were deselected."""
 ADDED = pytest.StashKey[bool]()
 """Set on items that the user did not select."""
+LEFT_OUT = pytest.StashKey[dict[tuple[Variant, Key], str]]()
+"""Why experiments of a session were skipped, or were not run because of their mark xfail."""
 
 
 def is_imported(collector: object, name: str, function: object) -> bool:
@@ -54,6 +59,25 @@ def upstream_key(item: pytest.Function) -> Key | None:
     """Return the key of the experiment that an item comes after; None if there is none."""
     before = upstream_at(sweep_for(item), point_of(item))
     return key_of(before.sweep, before.point) if before else None
+
+
+def note_left_out(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Note that an experiment is skipped, so that those after it are skipped too."""
+    if report.skipped and isinstance(item, pytest.Function):
+        why = str(getattr(report, "wasxfail", "")) or reason_of(report)
+        left_out = item.session.stash.setdefault(LEFT_OUT, {})
+        left_out[variant_of(item), key_of_item(item)] = why
+
+
+def skip_after_left_out(item: pytest.Function) -> None:
+    """Skip an experiment whose upstream was skipped."""
+    before = upstream_at(sweep_for(item), point_of(item))
+    left_out = item.session.stash.get(LEFT_OUT, {})
+    if before is None or not left_out:
+        return
+    why = left_out.get((variant_of(item), key_of(before.sweep, before.point)))
+    if why is not None:
+        skip(f"{before.sweep.name}[{before.id}], which it comes after, is skipped: {why}")
 
 
 def in_order(session: pytest.Session, *, complete: bool) -> list[pytest.Function] | None:

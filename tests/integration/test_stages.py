@@ -174,6 +174,60 @@ def test_plan_of_a_purged_upstream(chain):
     submit.stdout.fnmatch_lines(["*UPSTREAM FAILED: sweeps.py::first*result.txt*not there*"])
 
 
+@pytest.mark.parametrize("skips", ["patch", "mark"])
+def test_a_skipped_upstream_skips_what_comes_after_it(chain, skips):
+    """If an upstream is skipped, in its patch or by a mark, so are the experiments after it."""
+    if skips == "patch":
+        skip = "    if experiment.id == 'a=1': pytest.skip('too heavy')\n"
+        chain.edit(
+            "sweeps.py", '    write(experiment, f"first', skip + '    write(experiment, f"first'
+        )
+    else:
+        mark = '@pytest.mark.skipif(True, reason="too heavy")\n@sweep({"a": [1, 2]}'
+        chain.edit("sweeps.py", '@sweep({"a": [1, 2]}', mark)
+    chain.edit("sweeps.py", "from pytest_remex", "import pytest\nfrom pytest_remex")
+    left = 10 if skips == "mark" else 5
+    for mode in ("--remex-plan", "--remex-submit"):
+        result = chain.pytest(mode, "-rs")
+        result.assert_outcomes(passed=10 - left, skipped=left)
+        why = "*second[[]a=1-b=1], which it comes after, is skipped: first*is skipped: too heavy"
+        result.stdout.fnmatch_lines([why])
+    assert len(chain.jobs()) == 10 - left
+    chain.wait()
+    words = set(shown_states(chain.pytest("--remex-status", "-v")).values())
+    patched = {"COMPLETED", "SKIPPED", "NOT SUBMITTED"}  # a status runs no patch
+    assert words == ({"SKIPPED"} if skips == "mark" else patched)
+
+
+def test_clean_leaves_what_a_waiting_stage_needs(chain):
+    """The run directories of an upstream stay until all jobs after it have ended."""
+    chain.edit("sweeps.py", 'f"second', 'f"wait second')
+    chain.submit("-k", "first or second")
+    chain.until(ended=["1", "2"])
+    left = chain.pytest("--remex-clean", "--remex-yes", "-k", "first", "-rs")
+    left.assert_outcomes(skipped=2)
+    left.stdout.fnmatch_lines(["*second[[]a=1-b=?]*has not ended and may need its files*"])
+    chain.release_waiting()
+    chain.wait()
+    states = shown_states(chain.pytest("--remex-status", "-v", "-k", "second"))
+    assert set(states.values()) == {"COMPLETED"}
+    chain.pytest("--remex-clean", "--remex-yes", "-k", "first")
+    assert not [path for path in chain.run_directories() if "_first_" in path.name]
+
+
+def test_a_removed_upstream_is_not_a_reason_to_repeat_what_came_after_it(chain):
+    """A retry runs an upstream again whose outputs were removed, and no completed run after it."""
+    chain.ran("-k", "first or second")
+    chain.pytest("--remex-clean", "--remex-yes", "-k", "first")
+    collected = chain.pytest("--remex-collect", "-k", "second")
+    collected.stdout.fnmatch_lines(["*'result.txt' of first[[]a=1] is lost: removed with*"])
+    plan = shown_states(chain.pytest("--remex-plan", "-v", "--remex-retry", "-k", "second"))
+    again = shown_states(chain.submit("-v", "--remex-retry", "-k", "second"))
+    wanted = ["first[a=1]", "first[a=2]"]
+    assert [name for name, word in plan.items() if word == "RETRY"] == wanted
+    assert [name for name, word in again.items() if word == "SUBMITTED"] == wanted
+
+
 def test_selection_brings_upstreams(chain):
     """Submit adds the upstreams of a selection, by -k or by file."""
     chain.write("more_sweep.py", MORE)

@@ -116,10 +116,8 @@ def _rsync() -> Check:
 def _clone(request: protocol.Examine) -> Iterator[Check]:
     try:
         git.check_clone(request.clone, local=request.scheduler == protocol.LOCAL)
-    except AgentError as error:
-        make = f"git clone <address of origin> {request.clone}"
-        fix = make if error.kind == "clone" else "correct git there first"
-        yield Check("clone", FAULT, str(error), fix)
+    except git.CloneError as error:
+        yield Check("clone", FAULT, error.found, error.fix)
         return
     yield Check("clone", FINE, request.clone)
     if not request.origin:

@@ -76,7 +76,7 @@ def _repository(repo: Repo, remote: Remote, scripts: Iterable[str]) -> Iterator[
         yield from _exit_codes(Path(git.top), script)
     if remote.host is None or remote.via != "origin":
         return
-    code, _, words = git.attempt("ls-remote", "--exit-code", "origin", "HEAD")
+    code, _, words = git.attempt("ls-remote", "--exit-code", git.pushed_to(), "HEAD")
     where = git.origin() or "origin"
     if code:
         fix = f"git -C {git.top} ls-remote origin; or Remote(..., via='connection')"

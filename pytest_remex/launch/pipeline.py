@@ -144,12 +144,14 @@ def send(batch: Batch, progress: Progress) -> list[RunRecord]:
 
 def finish(session: LaunchSession) -> None:
     """Remove a launch's temporary branch and files. Raises `RemexError` if that fails."""
-    session.publisher.withdraw()
     launch, runs = session.launch, session.launch.remote.runs
     worker = "" if session.is_own else session.worker
-    tidying = session.connection.ask(Tidy(session.clone, runs, launch.id, launch.token, worker))
-    for _ in tidying:
-        pass
+    try:
+        session.publisher.withdraw()
+    finally:  # origin may let no branch be deleted
+        request = Tidy(session.clone, runs, launch.id, launch.token, worker)
+        for _ in session.connection.ask(request):
+            pass
     session.journal.write([Tidied()])
     for _ in session.connection.ask(AppendRecord(runs, session.next_part())):
         pass

@@ -126,7 +126,8 @@ class ThroughOrigin:
         self._git = repository
         self._branch = names.temporary_branch(launch)
         self._ref = f"refs/heads/{self._branch}"
-        self._pushed = self._pushed_earlier(tips) if tips else None
+        self._tips = set(tips)
+        self._pushed = self._pushed_earlier() if tips else None
 
     def publish(self, tip: str) -> Source:
         """See `Publisher`. Raises `RepositoryError` with git's message and the fix."""
@@ -139,14 +140,22 @@ class ThroughOrigin:
         """See `Publisher`. Raises `RepositoryError` if origin does not delete it."""
         if self._pushed is None:
             return
-        lease = f"--force-with-lease={self._ref}:{self._pushed}"
-        code, _, errors = self._git.push(lease, "origin", f":{self._ref}")
+        code, errors = self._delete(self._pushed)
+        if "stale info" in errors and (there := self._on_origin()):
+            # a push that seemed to fail may have arrived
+            code, errors = self._delete(self._own(there))
         if code and not any(word in errors for word in GONE):
             raise RepositoryError(
-                f"the temporary branch {self._branch} could not be deleted on origin ({errors}): "
-                f"the next --remex-submit tries again, or run `git push origin :{self._ref}`"
+                f"origin did not delete the temporary branch {self._branch}: {errors}\n"
+                f"the next --remex-submit tries again; if origin keeps every branch, delete it "
+                f"there, and use Remote(..., via='connection')"
             )
         self._pushed = None
+
+    def _delete(self, commit: str) -> tuple[int, str]:
+        lease = f"--force-with-lease={self._ref}:{commit}"
+        code, _, errors = self._git.push(lease, "origin", f":{self._ref}")
+        return code, errors
 
     def _push(self, tip: str) -> None:
         code, errors = self._try_push(tip, self._pushed or "")
@@ -166,20 +175,27 @@ class ThroughOrigin:
                 f"{self._on_origin() or 'no commit any more'}): delete it there if nobody needs "
                 f"it, or run the same command again in a second"
             )
+        fix = "check that you may push branches remex/... there"
+        if "'refs/heads/remex' exists" in errors:
+            fix = "rename the branch remex there"
         raise RepositoryError(
             f"origin ({origin}) refused the push of {self._branch}: {errors}\n"
-            f"check that you may push branches remex/... there, or use "
-            f"Remote(..., via='connection')"
+            f"{fix}, or use Remote(..., via='connection')"
         )
 
     def _try_push(self, tip: str, expected: str) -> tuple[int, str]:
         lease = f"--force-with-lease={self._ref}:{expected}"
+        self._tips.add(tip)
         code, _, errors = self._git.push(lease, "origin", f"{tip}:{self._ref}")
         return code, errors
 
-    def _pushed_earlier(self, tips: Sequence[str]) -> str | None:
+    def _pushed_earlier(self) -> str | None:
         commit = self._on_origin()
-        if commit is None or commit in tips:
+        return commit and self._own(commit)
+
+    def _own(self, commit: str) -> str:
+        """Return the commit that the branch is at. Raises `RepositoryError` if it is not ours."""
+        if commit in self._tips:
             return commit
         raise RepositoryError(
             f"the branch {self._branch} on origin is at {commit}, which this launch did not "
@@ -187,7 +203,7 @@ class ThroughOrigin:
         )
 
     def _on_origin(self) -> str | None:
-        listing = self._git.run("ls-remote", "origin", self._ref)
+        listing = self._git.run("ls-remote", self._git.pushed_to(), self._ref)
         return listing.split()[0] if listing.strip() else None
 
 

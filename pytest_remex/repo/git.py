@@ -61,6 +61,8 @@ filters, fileMode), which only `status` does."""
 
 STORING_POINTERS = frozenset({"lfs", "annex"})
 """Filters that store a pointer instead of the file, with any commands."""
+SHOWN = 25
+"""The most lines of git's errors that are kept: hooks on a server may print more."""
 FIXED = git_environment.FIXED | {
     "GIT_DISCOVERY_ACROSS_FILESYSTEM": "1",
     "GIT_OPTIONAL_LOCKS": "0",
@@ -138,20 +140,19 @@ class Git:
         """Run git and return its output; raises `RepositoryError` with git's message."""
         code, output, errors = self.attempt(*arguments, env=env)
         if code:
-            words = " ".join(arguments[:2])
+            words = redact(" ".join(arguments[:2]))
             raise RepositoryError(f"git {words} failed in {self.top}: {errors or output}")
         return output
 
     def attempt(
         self, *arguments: str, env: Mapping[str, str] | None = None
     ) -> tuple[int, str, str]:
-        """Run git and return exit code, output and errors; credentials in URLs are removed.
+        """Run git and return exit code, output and last errors, without credentials in URLs.
 
         Ctrl-C at the terminal does not reach it.
         """
         code, output, errors = self.stream(*arguments, env=env).communicate()
-        words = redact(errors.decode(errors="replace")).strip()
-        return code, os.fsdecode(output), words
+        return code, os.fsdecode(output), _last_lines(redact(errors.decode(errors="replace")))
 
     def stream(self, *arguments: str, env: Mapping[str, str] | None = None) -> Process:
         """Start a git process and return it; Ctrl-C at the terminal does not reach it."""
@@ -198,9 +199,17 @@ class Git:
         return sorted(line[3:] for line in output.split("\0") if line)
 
     def origin(self) -> str | None:
-        """Return origin's URL without credentials; None if there is no origin."""
-        code, output, _ = self.attempt("remote", "get-url", "origin")
+        """Return the URL that is pushed to, without credentials; None if there is no origin."""
+        code, output, _ = self.attempt("remote", "get-url", "--push", "origin")
         return None if code else redact(output.strip())
+
+    def pushed_to(self) -> str:
+        """Return the name or URL by which to ask the repository that is pushed to."""
+        found = self.attempt("config", "--get-all", "remote.origin.pushurl")[1].splitlines()
+        urls = [self.attempt("remote", "get-url", *way, "origin")[1] for way in ((), ("--push",))]
+        if found or urls[0] == urls[1]:
+            return found[0] if found else "origin"
+        return urls[1].strip()
 
     def refuse_unsupported(self, base: str) -> None:
         """Raise `RepositoryError` if a commit contains what a run directory cannot have."""
@@ -311,6 +320,12 @@ class Git:
     def _branches(self) -> str:
         names = self.run("for-each-ref", "--format=%(refname:short)", "refs/heads").split()
         return ", ".join(names[:8]) or "none"
+
+
+def _last_lines(words: str) -> str:
+    """Return the end of what git, or a hook on a server, said."""
+    lines = words.strip().splitlines()
+    return "\n".join([*(["..."] if lines[:-SHOWN] else []), *lines[-SHOWN:]])
 
 
 def _filtered(top: Path, path: str, name: str) -> str:

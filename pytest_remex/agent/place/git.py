@@ -48,6 +48,15 @@ _SETTINGS = (
 _ENVIRONMENT = dict(git_environment.FIXED, GIT_TERMINAL_PROMPT="0")
 
 
+class CloneError(AgentError):
+    """The clone cannot be used: what was found, and the fix."""
+
+    def __init__(self, kind: str, found: str, fix: str) -> None:
+        super().__init__(kind, f"{found}; {fix}")
+        self.found = found
+        self.fix = fix
+
+
 def environment() -> Dict[str, str]:
     """Return the environment for git: no prompts, messages in English, no replacement objects."""
     return dict(git_environment.without_git_variables(os.environ), **_ENVIRONMENT)
@@ -86,25 +95,26 @@ def locked_error(message: str, clone: str) -> Optional[AgentError]:
 
 
 def check_clone(clone: str, *, local: bool = False) -> None:
-    """Raise an error of kind clone if the folder is not a git repository that git can use."""
+    """Raise a `CloneError` if the folder is not a git repository that git can use."""
+    make = f"clone the repository there first: git clone <address of origin> {clone}"
     if not os.path.isdir(clone):
-        message = f"the clone {clone} does not exist; clone the repository there first"
-        raise AgentError("clone", message)
+        raise CloneError("clone", f"the clone {clone} does not exist", make)
     ran = run(clone, "rev-parse", "--git-dir")
     if ran.code == process.MISSING:
-        raise AgentError("git", "; ".join(missing_program("git", local=local)))
+        raise CloneError("git", *missing_program("git", local=local))
     if "dubious ownership" in ran.err:
-        message = f"{clone} belongs to another user, so git refuses to use it"
-        trust = f"git config --global --add safe.directory {clone}"
+        what = f"{clone} belongs to another user, so git refuses to use it"
         where = "here" if local else "on the cluster"
-        raise AgentError("clone", f"{message}; if you trust that user, run {where}: {trust}")
-    if ran.code == process.NOT_STARTED:
-        raise AgentError("git", ran.message())
+        trust = f"git config --global --add safe.directory {clone}"
+        raise CloneError("clone", what, f"if you trust that user, run {where}: {trust}")
+    if "not a git repository" in ran.err:
+        raise CloneError("clone", f"{clone} is not a git repository: {ran.message()}", make)
     if not ran.ok:
-        raise AgentError("clone", f"{clone} is not a git repository: {ran.message()}")
+        what = f"git cannot use the clone {clone}: {ran.message()}"
+        raise CloneError("git", what, "correct that there first")
     if len(ran.out.splitlines()) > 1:
-        message = f"git there prints more than its answer ({ran.out.splitlines()[0]!r:.80})"
-        raise AgentError("git", f"{message}: let what is around it write to stderr")
+        what = f"git there prints more than its answer ({ran.out.splitlines()[0]!r:.80})"
+        raise CloneError("git", what, "let what is around it write to stderr")
 
 
 def tips(clone: str) -> List[str]:
@@ -143,7 +153,7 @@ def _bring(clone: str, source: Source, refspec: str, scratch: str) -> None:
     if source.kind == "origin":
         ran = _fetch(clone, "--refmap=", "origin", refspec)
         if "find remote ref" in ran.err:
-            raise AgentError("git", _two_origins(clone, source))
+            raise AgentError("git", _not_on_origin(clone, source))
         _checked(clone, ran)
         return
     path = os.path.join(scratch, fs.unique() + ".bundle")
@@ -155,8 +165,13 @@ def _bring(clone: str, source: Source, refspec: str, scratch: str) -> None:
         fs.remove(path)
 
 
-def _two_origins(clone: str, source: Source) -> str:
+def _not_on_origin(clone: str, source: Source) -> str:
     theirs = redact(ask(clone, "remote", "get-url", "origin").strip())
+    if theirs == source.address:
+        return (
+            f"{source.ref} was pushed to {theirs}, but {clone} does not find it there: a hook or "
+            f"a setting of that repository hides or removes it; use Remote(..., via='connection')"
+        )
     return (
         f"{source.ref} was pushed to {source.address}, but it is not on the origin of {clone}, "
         f"which is {theirs}. If these are two repositories, run `git -C {clone} remote set-url "

@@ -25,6 +25,7 @@ class Blobs:
     """Read the clone's objects, each as a stream of chunks; `close` ends the git process."""
 
     def __init__(self, clone: str) -> None:
+        self._clone = clone
         self._process = subprocess.Popen(
             git.command(clone, "cat-file", "--batch"),
             stdin=subprocess.PIPE,
@@ -54,9 +55,7 @@ class Blobs:
         for name in names:
             _, _, size = self._out.readline().rpartition(b" ")
             if not size.strip().isdigit():
-                missing = os.fsdecode(name)
-                message = f"object {missing} is not in the clone; fetch it there, or place again"
-                raise AgentError("git", message)
+                raise AgentError("git", _lacking(self._clone, os.fsdecode(name)))
             yield int(size), self._chunks(int(size))
         feeder.join()
 
@@ -83,6 +82,16 @@ class Blobs:
     def _out(self) -> IO[bytes]:
         assert self._process.stdout is not None  # noqa: S101 - a pipe, as asked for
         return self._process.stdout
+
+
+def _lacking(clone: str, blob: str) -> str:
+    """Say that the clone lacks a file: it is damaged, or partial and its origin does not answer."""
+    ran = git.run(clone, "cat-file", "-p", blob)  # once more, for git's own words
+    words = f" ({' '.join(ran.message().split())})" if ran.err.strip() else ""
+    return (
+        f"git cannot read the object {blob} in {clone}{words}: clone the repository there again, "
+        f"and not with --filter if its origin cannot be reached from there"
+    )
 
 
 def tree(clone: str, sha: str) -> List[TreeEntry]:

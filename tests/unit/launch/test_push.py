@@ -29,12 +29,18 @@ class Repository:
 
     def push(self, launch):
         """Push the temporary branch of a launch, and return its commit."""
+        self.publisher(launch)
+        return run(self.path, "rev-parse", f"refs/remex/{launch}")
+
+    def publisher(self, launch):
+        """Push the temporary branch of a launch, and return what pushed it."""
         base = run(self.path, "rev-parse", "main")
         committer = Committer(self.git, base, dict(listing(self.git, base)))
         tip = committer.gather(f"refs/remex/{launch}", [base], "token")
         committer.close()
-        ThroughOrigin(self.git, launch).publish(tip)
-        return tip
+        publisher = ThroughOrigin(self.git, launch)
+        publisher.publish(tip)
+        return publisher
 
     def remove_there(self, launch):
         """Remove a branch on origin, as another client does."""
@@ -129,3 +135,73 @@ def test_origin_is_asked_only_if_there_is_something(repository):
     run(repository.path, "remote", "set-url", "origin", repository.path / "nowhere")
     with pytest.raises(RepositoryError, match="ls-remote"):
         forget_removed_branches(repository.git)
+
+
+@pytest.mark.parametrize("way", ["pushurl", "pushInsteadOf"])
+def test_a_push_goes_elsewhere_than_a_fetch(repository, tmp_path, way):
+    """An interrupted push is found where it went, and its branch is removed there."""
+    primary = tmp_path / "primary.git"
+    run(tmp_path, "clone", "--quiet", "--bare", repository.origin, primary)
+    if way == "pushurl":
+        run(repository.path, "config", "remote.origin.pushurl", primary)
+    else:
+        run(repository.path, "config", f"url.{primary}.pushInsteadOf", repository.origin)
+    tip = repository.push(LAUNCH)
+    assert run(primary, "rev-parse", f"remex/{LAUNCH}") == tip
+    again = ThroughOrigin(repository.git, LAUNCH, [tip])
+    assert again.publish(tip).address == str(primary)
+    again.withdraw()
+    for place in (primary, repository.origin):
+        assert run(place, "for-each-ref", "--format=%(refname)") == "refs/heads/main"
+
+
+def test_no_message_has_a_token(repository):
+    """The address that is asked about an interrupted push is shown without credentials."""
+    address = "https://me:secret@127.0.0.1:1/star.git"
+    run(repository.path, "config", "remote.origin.pushurl", address)
+    with pytest.raises(RepositoryError, match="ls-remote https://") as refused:
+        ThroughOrigin(repository.git, LAUNCH, ["0" * 40])
+    assert "secret" not in str(refused.value)
+
+
+def test_a_branch_that_origin_moved(repository):
+    """A branch to which a hook on origin added a commit is named, and left."""
+    publisher = repository.publisher(LAUNCH)
+    moved = run(repository.origin, "commit-tree", f"remex/{LAUNCH}^{{tree}}", "-m", "by a hook")
+    run(repository.origin, "update-ref", f"refs/heads/remex/{LAUNCH}", moved)
+    with pytest.raises(RepositoryError, match=f"is at {moved}, which this launch did not push"):
+        publisher.withdraw()
+    repository.remove_there(LAUNCH)
+    publisher.withdraw()
+
+
+def test_a_hook_that_says_much(repository):
+    """Of what a hook on origin prints, the last lines are shown."""
+    hook = repository.origin / "hooks/pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nseq 100000\necho only release branches here\nexit 1\n")
+    hook.chmod(0o755)
+    with pytest.raises(RepositoryError, match="only release branches here") as refused:
+        repository.publisher(LAUNCH)
+    assert len(str(refused.value)) < 3000
+
+
+def test_a_branch_in_the_way(repository):
+    """A branch of the user's that is called as our folder of branches is named, with the fix."""
+    run(repository.path, "push", "--quiet", "origin", "main:remex")
+    with pytest.raises(RepositoryError, match="rename the branch remex there"):
+        repository.publisher(LAUNCH)
+
+
+def test_a_push_that_arrived_though_it_failed(repository):
+    """If one of two repositories that are pushed to refuses, the branch is removed on the other."""
+    publisher = repository.publisher(LAUNCH)
+    for address in (repository.origin, "/nowhere"):
+        run(repository.path, "remote", "set-url", "--add", "--push", "origin", address)
+    parent = f"refs/remex/{LAUNCH}"
+    tip = run(repository.path, "commit-tree", "main^{tree}", "-p", parent, "-m", "more")
+    with pytest.raises(RepositoryError, match="/nowhere"):
+        publisher.publish(tip)
+    run(repository.path, "remote", "set-url", "--delete", "--push", "origin", "/nowhere")
+    publisher.withdraw()
+    assert run(repository.origin, "for-each-ref", "--format=%(refname)") == "refs/heads/main"

@@ -1,12 +1,14 @@
 """Git in the clone: what is in its way is named, with a fix that works."""
 
+import os
 import shlex
 import subprocess
 
 import pytest
 from support.agents import AgentError
 
-from pytest_remex.common.protocol import Tidied, Tidy
+from pytest_remex.common.parts import Placement, Source
+from pytest_remex.common.protocol import SLURM, Examine, Place, Tidied, Tidy
 
 
 def test_a_lock_of_a_killed_git(agent, repository, tmp_path):
@@ -23,3 +25,43 @@ def test_a_lock_of_a_killed_git(agent, repository, tmp_path):
     assert not lock.exists()
     assert agent.ask(tidy) == [Tidied()]
     assert repository.git("for-each-ref", "refs/remex-placing") == ""
+
+
+CLONES = {
+    "another user's": ("chown nobody {}", "belongs to another user", "safe.directory"),
+    "no repository": ("rm -r {}/.git", "is not a git repository", "git clone"),
+    "damaged": ("echo [ >> {}/.git/config", "bad config line", "correct that there"),
+}
+
+
+@pytest.mark.parametrize(("command", "found", "fix"), CLONES.values(), ids=CLONES)
+def test_a_clone_that_git_refuses(agent, repository, tmp_path, command, found, fix):
+    """The check says what git said, and only the fix for that."""
+    if command.startswith("chown") and os.geteuid():
+        pytest.skip("only root can give a file to another user")
+    subprocess.run(["sh", "-c", command.format(repository.path)], check=True)
+    checks = agent.ask(Examine(str(repository.path), str(tmp_path), SLURM))
+    (clone,) = (check for check in checks if check.name == "clone")
+    assert found in clone.found
+    assert fix in clone.fix
+    others = {each for _, _, each in CLONES.values()} - {fix}
+    assert not [each for each in others if each in clone.found + clone.fix]
+
+
+def test_an_object_that_the_clone_lacks(agent, repository, tmp_path):
+    """A commit whose file is missing is refused with git's words and what to do."""
+    run = repository.commit({"run.sbatch": b"#!/bin/sh\n", "a": b"1"})
+    blob = repository.git("rev-parse", f"{run['sha']}:a")
+    (repository.path / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    request = Place(
+        clone=str(repository.path),
+        runs=str(tmp_path),
+        launch="L",
+        token="T",
+        base=run["sha"],
+        source=Source("here", run["sha"]),
+        shared=[],
+        placements=[Placement("r", **run)],
+    )
+    with pytest.raises(AgentError, match=f"cannot read the object {blob} in .*clone the repo"):
+        agent.ask(request)

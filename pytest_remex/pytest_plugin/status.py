@@ -77,6 +77,8 @@ class StatusMode(LookingMode):
             return "--remex-collect shows why, --remex-submit --remex-retry submits them again"
         if any(state.ended for state in states):
             return "--remex-collect fetches and judges the outputs"
+        if any(row.job.state is JobState.UNKNOWN and row.job.id for row in rows):
+            return "the same command again, once the reason of each UNKNOWN is dealt with"
         return "--remex-submit sends what was not submitted"
 
     def _begin(self, runs: Mapping[str, RecordedRun]) -> None:

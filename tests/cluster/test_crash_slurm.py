@@ -107,6 +107,9 @@ def test_controller_stopped(user, cluster, before):
             user.pytest("--remex-submit", seconds=300).failed()
             assert "UNKNOWN" in user.pytest("--remex-status", "-v").without_traceback()
         user.submit()
+        with cluster.controller.stopped():
+            status = user.pytest("--remex-status").reported()
+            assert "next: the same command again, once the reason of each UNKNOWN" in status
         assert_once(user, cluster, 3)
     assert_clean(user, before)
 

@@ -101,7 +101,7 @@ def test_cancel(user, cluster, strike, chance, tally, number, tmp_path):
     other = cluster.run("sbatch", "--parsable", "--hold", "--wrap=true", cwd=tmp_path).strip()
     with tally.case(f"{victim} hit while cancelling ({grouping})") as case:
         for _ in range(chance.randint(1, MOST)):
-            moment = Moment("", 0, chance.uniform(0.3, 2.0))
+            moment = Moment("", 0, chance.uniform(0.1, 0.9))
             case.injected(disturb(user, moment, lambda: strike(victim), "--remex-cancel"))
         user.pytest("--remex-cancel").without_traceback()
         wait_until(lambda: not live(user, cluster), "the jobs have ended", seconds=30)

@@ -84,15 +84,17 @@ def test_cancel_and_retry(user, cluster, shims, tally, program, name, options):
     go = user.project.runs / "go"
     user.script(f"[ -e {shlex.quote(str(go))} ] || sleep 300")
     user.submit(*options)
+    # of an array that has not started, squeue has one row
+    wait_until(lambda: len(those(user, cluster, "RUNNING")) == EXPERIMENTS, "all run")
     with tally.case(f"{program} {name}") as case:
         case.injected()
         shims.put(FAULTS[program, name], program)
         done = user.pytest("--remex-cancel", "-v", seconds=LONG).without_traceback()
         shown = done.text.count("] CANCELLED job")
-        wait_until(lambda: shown <= len(ended(user, cluster, "CANCELLED")), "what was told is true")
+        wait_until(lambda: shown <= len(those(user, cluster, "CANCELLED")), "what was told is true")
         shims.remove()
         user.pytest("--remex-cancel").without_traceback()
-        wait_until(lambda: len(ended(user, cluster, "CANCELLED")) == EXPERIMENTS, "all are")
+        wait_until(lambda: len(those(user, cluster, "CANCELLED")) == EXPERIMENTS, "all are")
         go.touch()
         shims.put(FAULTS[program, name], program)
         retry = ("--remex-submit", "--remex-retry", *options)
@@ -100,11 +102,11 @@ def test_cancel_and_retry(user, cluster, shims, tally, program, name, options):
         shims.remove()
         user.pytest(*retry).succeeded()
         cluster.wait()
-        assert len(ended(user, cluster, "COMPLETED")) == EXPERIMENTS
+        assert len(those(user, cluster, "COMPLETED")) == EXPERIMENTS
         assert user.collect().succeeded().text.count(" PASSED ") == EXPERIMENTS
 
 
-def ended(user, cluster, state):
-    """Return the user's jobs that ended in a state."""
+def those(user, cluster, state):
+    """Return the user's jobs that are in a state."""
     several = jobs_below(cluster, user.project.runs).values()
     return [job for jobs in several for job in jobs if job.state == state]

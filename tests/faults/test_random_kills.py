@@ -164,6 +164,7 @@ def test_waiting(user, cluster, strike, chance, tally, number):
         go.touch()
         finished(process).without_traceback()
         user.pytest(mode, WAIT).succeeded()
+        go.unlink()
         case.check(user, EXPERIMENTS)
         assert_ran_once(user, cluster, EXPERIMENTS)
 

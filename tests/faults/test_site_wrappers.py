@@ -1,4 +1,4 @@
-"""A site's scripts round squeue, sacct and scontrol: a right answer, or UNKNOWN with the reason."""
+"""A site's scripts round Slurm's programs: a right answer, or UNKNOWN with the reason."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ OF_ONE = {
     ("sacct", "disabled on stdout"): wrappers.refuses(wrappers.DISABLED, stream=1),
     ("squeue", "variables"): wrappers.exports(**SQUEUE),
     ("sacct", "variables"): wrappers.exports(**SACCT),
+    ("sacctmgr", "hangs"): wrappers.HANGS,
+    ("scancel", "hangs"): wrappers.HANGS,
 }
 FAULTS = {
     (program, name): fault
@@ -46,7 +48,7 @@ FAULTS = {
 GROUPINGS = ((), ("--remex-array",))
 CASES = [
     pytest.param(
-        "accounting" if program == "sacct" or count % 4 > 1 else "plain",
+        "accounting" if program.startswith("sacct") or count % 4 > 1 else "plain",
         program,
         name,
         GROUPINGS[count % 2],

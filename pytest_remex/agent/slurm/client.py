@@ -13,6 +13,8 @@ from pytest_remex.agent.slurm.parse import SacctRow, SqueueRow
 
 PATIENCE = 120.0
 """Seconds for one command; a busy controller answers late."""
+ENOUGH = 20.0
+"""Seconds for the accounting to tell limits, which a launch can do without."""
 SHORT = 10.0
 """Seconds for a command whose program has just let us wait in vain."""
 MEMORY = 600.0
@@ -66,7 +68,8 @@ def limits() -> Limits:
     answers: Dict[str, str] = {}
 
     def ask(name: str) -> None:
-        answers[name] = run(questions[name]).out
+        words = questions[name]
+        answers[name] = run(words, ENOUGH if words[0] == "sacctmgr" else PATIENCE).out
 
     process.in_parallel(questions, ask, len(questions))
     config = parse.settings(answers["config"])

@@ -13,9 +13,13 @@ import textwrap
 import time
 from pathlib import Path
 
+import git  # noqa: F401 - as the modules below
 import pytest
 
-# A pytest run in pytest forgets what it imported: what can be imported only once comes before.
+# A pytest run in pytest forgets what it imported: what can be imported only once comes before,
+# and what each would import again.
+import pytest_remex.extensions.mesa.chains
+import pytest_remex.extensions.mesa.roots
 import pytest_remex.pytest_plugin.cancel
 import pytest_remex.pytest_plugin.clean
 import pytest_remex.pytest_plugin.collect

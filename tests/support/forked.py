@@ -20,7 +20,7 @@ import time
 import warnings
 from typing import TypedDict
 
-THIRD_PARTY = ("pytest", "fabric", "jinja2", "pandas", "plotly", "rich.progress")
+THIRD_PARTY = ("pytest", "fabric", "git", "jinja2", "pandas", "plotly", "rich.progress")
 """What the plugin imports when it needs it."""
 
 LARGEST = 1 << 20

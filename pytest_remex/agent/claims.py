@@ -5,7 +5,6 @@ file system that clusters use. If a purge of scratch removed a claim, a client t
 creates it again.
 """
 
-import contextlib
 import os
 import re
 import shutil
@@ -64,10 +63,8 @@ def mark_placed(runs: str, name: str) -> None:
         raise AgentError("request", f"{name!r} cannot name a claim")
     path = paths.claim(runs, name, "placed")
     fs.make_common(runs, os.path.dirname(path))
-    if fs.link(paths.claim(runs, name), path) is not None:
-        return
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    if fs.link(paths.claim(runs, name), path) is None:
+        fs.create(path, "")
 
 
 def _answer(

@@ -12,7 +12,7 @@ import itertools
 import os
 import socket
 import stat
-from typing import Iterator, Optional, Set, Tuple, Type, TypeVar
+from typing import Iterator, Optional, Set, Tuple, Type, TypeVar, Union
 
 from pytest_remex.agent.errors import UnreadableError, no_runs_folder
 from pytest_remex.common import paths
@@ -184,7 +184,30 @@ def make_common(runs: str, path: str) -> None:
     make_common(runs, os.path.dirname(path))
     with contextlib.suppress(FileExistsError):
         os.mkdir(path)
+        share(path, runs)
         os.chmod(path, stat.S_IMODE(os.stat(runs).st_mode))
+
+
+def share(made: Union[str, int], above: Union[str, int]) -> None:
+    """Let the group that shares a folder read what was made in it, whatever the umask is.
+
+    Otherwise users with umask 077 could not read each other's claims and records.
+
+    Args:
+        made: The path, or an open file.
+        above: The folder, or an open folder; if its group cannot write to it, nothing is changed.
+
+    """
+    common = os.stat(above)
+    if not common.st_mode & stat.S_IWGRP:
+        return
+    about = os.stat(made)
+    mode = stat.S_IMODE(about.st_mode)
+    with contextlib.suppress(PermissionError):  # not a member of that group, or another user's
+        if about.st_gid != common.st_gid:
+            os.chown(made, -1, common.st_gid)
+    with contextlib.suppress(PermissionError):
+        os.chmod(made, mode | (mode & (stat.S_IRUSR | stat.S_IXUSR)) >> 3)
 
 
 def listing(folder: str) -> Iterator[str]:
@@ -211,6 +234,7 @@ def _open(path: str, folder: Optional[int] = None) -> Optional[int]:
 def _write(path: str, text: str, folder: Optional[int] = None, *, synced: bool = False) -> None:
     opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666, dir_fd=folder)
     with open(opened, "w", encoding="utf-8", errors="surrogateescape") as file:
+        share(opened, os.path.dirname(path) if folder is None else folder)
         file.write(text)
         if synced:
             file.flush()

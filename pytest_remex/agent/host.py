@@ -119,6 +119,13 @@ def _clone(request: protocol.Examine) -> Iterator[Check]:
     except git.CloneError as error:
         yield Check("clone", FAULT, error.found, error.fix)
         return
+    folder = git.unwritable_folder(request.clone)
+    if folder:
+        found = f"{folder}, into which commits are fetched, is not writable{_why_not(folder)}"
+        share = "config core.sharedRepository group"
+        fix = f"clone for yourself, or let its owner run: git -C {request.clone} {share}"
+        yield Check("clone", FAULT, found, f"{fix} && chmod -R g+rwX {os.path.dirname(folder)}")
+        return
     yield Check("clone", FINE, request.clone)
     if not request.origin:
         return

@@ -10,7 +10,7 @@ import os
 import stat
 from typing import Iterator, List, NamedTuple
 
-from pytest_remex.agent import fs
+from pytest_remex.agent import fs, record_copies
 from pytest_remex.agent.errors import AgentError, UnreadableError, no_runs_folder
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common.files import DEEPEST, LONGEST, is_too_deep
@@ -46,7 +46,7 @@ def read_logs(request: ReadLogs, reply: Reply) -> None:
         reply.raise_if_disconnected()
         run = os.path.join(request.runs, part.directory)
         try:
-            match = None if os.path.islink(run) else next(find(run, part.pattern), None)
+            match = None if os.path.islink(run) else next(_find(run, part.pattern), None)
         except UnreadableError as error:
             reply.send(LogText(part.directory, part.pattern, part.pattern, refused=error.why))
             continue
@@ -81,7 +81,7 @@ def _outputs(path: str, run: ListedRun, request: ListOutputs) -> Outputs:
         return Outputs(run.directory, [], [], list(run.patterns), gone=True)
     try:
         matches = {
-            each: list(find(path, each, through_links=run.through_links)) for each in run.patterns
+            each: list(_find(path, each, through_links=run.through_links)) for each in run.patterns
         }
     except UnreadableError as error:
         return Outputs(run.directory, [], [], list(run.patterns), refused=str(error))
@@ -116,6 +116,21 @@ def _is_run_directory(path: str) -> bool:
     except OSError:
         pass
     return True
+
+
+def _find(run: str, pattern: str, *, through_links: bool = False) -> Iterator[Match]:
+    """Return the matches in a run directory; `UnreadableError` if it exists and cannot be read."""
+    try:
+        os.close(os.open(os.path.join(run, "."), os.O_RDONLY | os.O_DIRECTORY))
+    except FileNotFoundError:
+        return iter(())
+    except OSError as error:
+        why = error.strerror or str(error)
+        owner = record_copies.owner(os.lstat(run).st_uid)
+        if owner and isinstance(error, PermissionError):
+            why = f"it is {owner}'s, and not readable for you (there: chmod -R g+rX {run})"
+        raise UnreadableError(run, why) from error
+    return find(run, pattern, through_links=through_links)
 
 
 def find(run: str, pattern: str, *, through_links: bool = False) -> Iterator[Match]:

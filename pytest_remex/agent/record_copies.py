@@ -94,6 +94,7 @@ def append(runs: str, part: RecordPart) -> bool:
     except PermissionError:
         return False
     try:
+        fs.share(file, os.path.dirname(path))
         size = os.fstat(file).st_size
         there = os.pread(file, len(data), part.offset)
         if size < part.offset or there != data[: len(there)]:

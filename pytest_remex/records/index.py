@@ -76,8 +76,8 @@ class RunIndex:
         """Why some records of the runs folder are ignored."""
         for record in reversed(self.records):
             for run in record.runs.values():
-                if run.taken:
-                    continue  # another launch has the experiment
+                if _is_no_run(record, run):
+                    continue
                 recorded = RecordedRun(record, run)
                 if run.upstream is None:  # else base and tree do not identify it
                     self._by_identity.setdefault(run.commit.identity, []).append(recorded)
@@ -215,12 +215,20 @@ class RunIndex:
         found: dict[tuple[str, str], list[RecordedRun]] = {}
         for record in reversed(self.records):
             for run in record.runs.values():
-                if run.taken:
+                if _is_no_run(record, run):
                     continue
                 found.setdefault(_sweep_key(record, run), []).append(RecordedRun(record, run))
         for known in chain.from_iterable(self._by_alias.values()):
             found.setdefault(_sweep_key(known.record, known.run), []).append(known)
         return found
+
+
+def _is_no_run(record: LaunchRecord, run: RunRecord) -> bool:
+    """Return whether another launch has the experiment, or another user tried in vain to have it.
+
+    That user may have been refused because the experiment is ours.
+    """
+    return bool(run.taken) or (bool(record.owner) and run.stage is Stage.REFUSED)
 
 
 def _first(

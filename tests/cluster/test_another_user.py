@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import stat
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -14,16 +16,20 @@ from support.sites import WITH_ACCOUNTING
 from support.slurm import version
 
 from pytest_remex.common.jobs import JobState
-from pytest_remex.common.parts import RunJob
+from pytest_remex.common.parts import ListedRun, RunJob
 from pytest_remex.common.protocol import (
+    FINE,
     LOCAL,
     SLURM,
     Cancel,
+    Examine,
+    ListOutputs,
     LookAtHost,
     Query,
     Release,
     Released,
 )
+from pytest_remex.common.records import LaunchOpened, OpenLaunch, ReadRecords
 
 NOBODY = 65534
 LIMITS_RATES = (23, 2)
@@ -116,3 +122,60 @@ def test_requests_above_the_controllers_rate(site, shared, nobody):
     assert released == [Released(list(jobs.values()))]
     assert {each.job.state for each in events} == {JobState.PENDING}
     assert "limit" in (site.cluster.folder / "slurmctld.log").read_text()
+
+
+def test_a_clone_that_only_its_owner_can_write_to(shared, nobody):
+    """It is refused before a launch, with what its owner can do, which works."""
+    repository = Repository(shared / "clone")
+    repository.commit({"a": b"1"})
+    (shared / "home/.gitconfig").write_text("[safe]\n\tdirectory = *\n")
+    runs = shared / "runs"
+    runs.mkdir()
+    os.chown(runs, NOBODY, NOBODY)
+    agent = nobody()
+    request = Examine(str(repository.path), str(runs), SLURM)
+    refused = {check.name: check for check in agent.ask(request)}["clone"]
+    assert "is not writable for you" in refused.found
+    shutil.chown(repository.path / ".git", group=NOBODY)
+    for path in (repository.path / ".git").rglob("*"):
+        shutil.chown(path, group=NOBODY)
+    share = refused.fix.partition("let its owner run: ")[2]
+    subprocess.run(["sh", "-c", share], check=True)
+    assert {check.name: check for check in agent.ask(request)}["clone"].state == FINE
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_what_users_of_a_group_can_read(shared, nobody, is_shared):
+    """With umask 077 too, claims in a shared runs folder can be read, and only there."""
+    runs = shared / "runs"
+    runs.mkdir()
+    shutil.chown(runs, group=NOBODY)
+    runs.chmod(0o2770 if is_shared else 0o700)
+    mask = os.umask(0o077)
+    try:
+        own = Agent()
+    finally:
+        os.umask(mask)
+    launch = "grid_2026_01_01_00_00_00"
+    opened = own.ask(OpenLaunch(str(runs), launch, '{"format": 1}\n'))
+    own.kill()
+    assert opened == [LaunchOpened()]
+    copy = runs / f".remex/launches/{launch}.jsonl"
+    assert stat.S_IMODE(copy.stat().st_mode) == (0o640 if is_shared else 0o600)
+    if is_shared:
+        (part,) = nobody().ask(ReadRecords(str(runs), {}))
+        assert (part.record, part.owner) == (launch, "root")
+
+
+def test_a_run_directory_that_cannot_be_read(shared, nobody):
+    """Its outputs do not count as missing: whose it is is reported, and what helps."""
+    run = shared / "runs/r"
+    run.mkdir(parents=True, mode=0o700)
+    (run / "result.txt").write_text("1\n")
+    agent = nobody()
+    request = ListOutputs(str(shared / "runs"), [ListedRun("r", ["result.txt"])])
+    (listed,) = agent.ask(request)
+    assert "it is root's, and not readable for you" in listed.refused
+    subprocess.run(["chmod", "-R", "o+rX", str(run)], check=True)
+    (listed,) = agent.ask(request)
+    assert [file.path for file in listed.files] == ["result.txt"]

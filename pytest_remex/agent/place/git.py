@@ -29,6 +29,8 @@ _CONTENTION = (
 )
 
 _LOCK = re.compile(r"Unable to create '(?P<path>[^'\n]+\.lock)': File exists")
+_PREFIX = 2
+"""Digits of an object's id that name the folder that it is in."""
 PATIENCE = 3600.0
 """Seconds for one git command; a fetch over a slow link can take long."""
 _SETTINGS = (
@@ -115,6 +117,17 @@ def check_clone(clone: str, *, local: bool = False) -> None:
     if len(ran.out.splitlines()) > 1:
         what = f"git there prints more than its answer ({ran.out.splitlines()[0]!r:.80})"
         raise CloneError("git", what, "let what is around it write to stderr")
+
+
+def unwritable_folder(clone: str) -> str:
+    """Return a folder of the clone that a fetch may write to and this user cannot; else nothing."""
+    words = ("rev-parse", "--git-path", "objects", "--git-path", "refs")
+    objects, refs = (os.path.join(clone, line) for line in ask(clone, *words).splitlines())
+    inside = [os.path.join(objects, name) for name in fs.listing(objects) if len(name) == _PREFIX]
+    for folder in [objects, refs, os.path.join(objects, "pack"), *sorted(inside)]:
+        if os.path.isdir(folder) and not os.access(folder, os.W_OK | os.X_OK):
+            return folder
+    return ""
 
 
 def tips(clone: str) -> List[str]:

@@ -185,12 +185,12 @@ def copy_shared(shared: SharedPaths, runs: str, blobs: Blobs, scratch: str) -> N
         copy = shared.copy_of(path)
         if not os.path.isdir(copy):
             built = os.path.join(scratch, ".shared-" + os.path.basename(copy))
-            _build_copy(entries, blobs, built)
+            _build_copy(runs, entries, blobs, built)
             fs.make_common(runs, os.path.dirname(copy))
             _publish_copy(built, copy)
 
 
-def _build_copy(entries: List[TreeEntry], blobs: Blobs, built: str) -> None:
+def _build_copy(runs: str, entries: List[TreeEntry], blobs: Blobs, built: str) -> None:
     check(entries)
     folder = Folder(built)
     fill(blobs, {entry: [folder] for entry in entries})
@@ -200,6 +200,8 @@ def _build_copy(entries: List[TreeEntry], blobs: Blobs, built: str) -> None:
             mode = os.lstat(path).st_mode
             if not stat.S_ISLNK(mode):
                 os.chmod(path, stat.S_IMODE(mode) & ~0o222)
+                fs.share(path, runs)
+    fs.share(built, runs)
 
 
 def _publish_copy(built: str, copy: str) -> None:

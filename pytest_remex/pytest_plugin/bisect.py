@@ -22,7 +22,7 @@ from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.collect import CollectMode
-from pytest_remex.pytest_plugin.item_outcomes import Word, reason_of, set_word
+from pytest_remex.pytest_plugin.item_outcomes import WORD, Word, reason_of, set_word
 from pytest_remex.pytest_plugin.items import MODE, point_of, sweep_for
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.selection import NOT_ENDED
@@ -131,7 +131,11 @@ class BisectMode:
         """Skip a commit whose patch does not apply; a verdict is no failure of the search."""
         report: pytest.TestReport = yield
         place = self._places.get(item.nodeid)
-        if place is None or not report.failed or self._session.shouldstop:
+        if place is None or report.passed or self._session.shouldstop:
+            return report
+        if report.skipped:
+            if self._is_sending and WORD not in item.stash:  # by the sweep, not by the submit
+                self._search(place).skip(place[1], reason_of(report))
             return report
         if self._is_sending:
             self._search(place).skip(place[1], reason_of(report))

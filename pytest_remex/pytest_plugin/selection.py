@@ -19,14 +19,15 @@ from pytest_remex.collect.sync import may_hold_records, sync
 from pytest_remex.common.jobs import Job
 from pytest_remex.display import Progress, show_nothing
 from pytest_remex.errors import RecordError, RemexError
-from pytest_remex.model import Config, Remote, Repo, Sweep
-from pytest_remex.point_ids import with_full_id
-from pytest_remex.pytest_plugin.anchor import node_of
+from pytest_remex.model import REPLICATE, Config, Remote, Repo, Sweep
+from pytest_remex.point_ids import function_of, point_id, with_full_id
+from pytest_remex.pytest_plugin.anchor import anchor_of, node_of
 from pytest_remex.pytest_plugin.failures import FailuresReportedElsewhere
 from pytest_remex.pytest_plugin.item_outcomes import failing_plainly, say, skip
 from pytest_remex.pytest_plugin.items import (
     by_place,
     is_experiment,
+    parameters_of,
     place_key,
     places_of,
     point_of,
@@ -38,9 +39,10 @@ from pytest_remex.pytest_plugin.replicates import NOT_HERE, add_recorded
 from pytest_remex.pytest_plugin.stages import skip_after_left_out
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.pytest_plugin.variants import base_option
-from pytest_remex.records.added import added_to
+from pytest_remex.records.added import added_to, replicate_of
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.records.store import LaunchRecord
+from pytest_remex.sweep_file import SweepFiles
 from pytest_remex.transport import Connections
 from pytest_remex.variant import Variant
 
@@ -71,6 +73,7 @@ class RecordedRunsMode:
         self._known: dict[tuple[Repo, Remote], KnownThere] = {}
         self._unsubmitted = 0
         self._index = RunIndex([])
+        self._files = SweepFiles(anchor_of(session.config).folder)
         self._looking = QueryOptions(unrecorded=self._note_unrecorded)
 
     def _find_runs_with(
@@ -156,7 +159,7 @@ class RecordedRunsMode:
         found = {
             item.nodeid: recorded
             for item in items
-            if (recorded := _newest(known.index, item, self._settings.launch))
+            if (recorded := _newest(known.index, item, self._settings.launch, self._files))
         }
         if known.unread and len(found) < len(items):
             raise known.unread
@@ -298,12 +301,38 @@ def _refuse_unknown_bases(
             Git(repo.path).resolve(base, base_option(its[0]))
 
 
-def _newest(index: RunIndex, item: pytest.Function, launch: str | None) -> RecordedRun | None:
+def _newest(
+    index: RunIndex, item: pytest.Function, launch: str | None, files: SweepFiles
+) -> RecordedRun | None:
     """Return an item's newest run, even if it was recorded with all digits of its floats."""
     node, point, variant = node_of(item), point_of(item), variant_of(item)
     older = with_full_id(node, sweep_for(item), point)
     found = index.newest(node, point, launch, variant)
-    return found or index.newest(older, point, launch, variant)
+    found = found or index.newest(older, point, launch, variant)
+    if found is not None:
+        return found
+    renamed = _under_other_names(index, item, files)
+    return next((each for each in renamed if launch in {None, each.launch.id}), None)
+
+
+def _under_other_names(
+    index: RunIndex, item: pytest.Function, files: SweepFiles
+) -> Iterator[RecordedRun]:
+    """Return an item's runs from before its sweep was moved to a file, or had `replicates`."""
+    node, point, sweep = node_of(item), point_of(item), sweep_for(item)
+    number = sweep.replicate_in(point)
+    points = [point]
+    if number == 1 and sweep.counts_replicates:
+        bare = {name: value for name, value in point.items() if name != REPLICATE}
+        points.append(bare if REPLICATE in point else {**point, REPLICATE: 1})
+    for each in points:
+        for recorded in index.of_sweep(sweep.name, each, variant_of(item)):
+            run = recorded.run
+            is_gone = function_of(run.node) == function_of(node) or not files.have(run.node)
+            is_same = replicate_of(run, sweep) == number and run.parameters == parameters_of(item)
+            if is_gone and is_same:
+                named = replace(run, node=node, id=point_id(sweep, point), point=point)
+                yield RecordedRun(recorded.record, named)
 
 
 def _reached_by(remote: Remote, record: LaunchRecord) -> LaunchRecord:

@@ -90,6 +90,10 @@ class Search:
             )
         elif len(suspects) == 1:
             yield f"first changed by {_shown(last)}: {self._difference(found.changed)}"
+            if last.is_merge:
+                one = last.short
+                branch = f"$(git merge-base {one}^1 {one}^2)..{one}^2"
+                yield f'    it is a merge: --remex-bisect="{branch}" searches the branch merged'
         else:
             difference = self._difference(found.changed)
             yield f"first changed by one of {len(suspects)} commits: {difference}"

@@ -210,6 +210,11 @@ class RunIndex:
         """Return the newest run of a sweep's point, whichever file the sweep was in."""
         return _first(self._by_sweep.get((sweep, _text(point)), []), launch)
 
+    def of_sweep(self, sweep: str, point: Config, variant: Variant = GRID) -> Iterator[RecordedRun]:
+        """Return the runs of a sweep's point in a variant of the grid, the newest first."""
+        runs = self._by_sweep.get((sweep, _text(point)), [])
+        return (each for each in runs if each.is_of(variant))
+
     @cached_property
     def _by_sweep(self) -> dict[tuple[str, str], list[RecordedRun]]:
         found: dict[tuple[str, str], list[RecordedRun]] = {}

@@ -11,17 +11,23 @@ from pytest_remex.model import Commit
 from pytest_remex.repo.commits import Committer, listing
 from pytest_remex.repo.git import Git
 
-_FORMAT = "%H%x1f%h%x1f%ad%x1f%s"
+_FORMAT = "%H%x1f%h%x1f%ad%x1f%P%x1f%s"
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryCommit:
-    """A commit, with its short sha, the date of its author (a day) and its subject."""
+    """A commit: its short sha, the date of its author (a day), its parents and its subject."""
 
     sha: str
     short: str
     date: str
+    parents: str
     subject: str
+
+    @property
+    def is_merge(self) -> bool:
+        """Whether it has several parents."""
+        return " " in self.parents
 
 
 def history(git: Git, good: str, bad: str, option: str) -> list[HistoryCommit]:
@@ -47,7 +53,7 @@ def history(git: Git, good: str, bad: str, option: str) -> list[HistoryCommit]:
     begin = git.run(*show, "--max-count=1", first)
     after = git.run(*show, "--first-parent", "--reverse", f"{first}..{last}")
     lines = [*begin.split("\n"), *after.split("\n")]
-    return [HistoryCommit(*line.split("\x1f", 3)) for line in lines if line]
+    return [HistoryCommit(*line.split("\x1f", 4)) for line in lines if line]
 
 
 SUBJECT = "Patch."

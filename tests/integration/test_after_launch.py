@@ -173,3 +173,18 @@ def test_a_purge_takes_nothing_that_was_fetched(project):
     assert len(kept) == 3
     notes = [json.loads((path.parent / ".remex/outputs.json").read_text()) for path in kept]
     assert all("result.txt" in note["files"] for note in notes)
+
+
+def test_a_sweep_that_was_moved_to_another_file(project):
+    """Status, collect and cancel know its runs at once, before any submit."""
+    project.edit("sweeps.py", "a = {experiment", "wait a = {experiment")
+    project.submit("-k", "a=1")
+    moved = project.path / "more_sweep.py"
+    (project.path / "sweeps.py").rename(moved)
+    with (project.path / ".git/info/exclude").open("a") as file:
+        file.write("more_sweep.py\n")
+    project.pytest("--remex-cancel").stdout.fnmatch_lines(["*1 cancelled*"])
+    project.pytest("--remex-status", "-k", "a=1").stdout.fnmatch_lines(["*1 failed*"])
+    # a sweep of the same name in a file of its own is another one
+    project.sweeps()
+    project.pytest("--remex-status", "more_sweep.py").assert_outcomes(skipped=3)

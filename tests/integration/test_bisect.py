@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+
 import pytest
 
 SWEEP = """
@@ -125,3 +128,34 @@ def test_refused(history):
     based = history.pytest("--remex-bisect=v1.2..main", "--remex-base=main")
     based.stderr.fnmatch_lines(["*--remex-base can only be used with *"])
     assert not history.record_paths()
+
+
+def test_a_commit_that_the_sweep_skips(history):
+    """A commit on which the patch calls pytest.skip is skipped, and the search ends."""
+    history.edit("sweeps.py", 'if "refused" in words:', 'if "skipped" in words: pytest.skip("old")')
+    history.edit("sweeps.py", '        raise ValueError("this does not apply")\n', "")
+    history.edit("sweeps.py", "from pytest_remex", "import pytest\nfrom pytest_remex")
+    commit(history, 4, 3, n2="skipped")
+    found = bisect(history, "--remex-wait")
+    assert found.ret == 0
+    found.stdout.fnmatch_lines(["*: first changed by one of 2 commits*", "*change 2*skipped: old"])
+
+
+def test_a_merge(history):
+    """If a merge made the change, the command is named that finds the commit in its branch."""
+    commit(history, 2)
+    history.git("checkout", "--quiet", "-b", "side")
+    history.commit("Side step", input_txt="2 fine aside\n")
+    history.commit("Side culprit", input_txt="2 moved\n")
+    history.git("checkout", "--quiet", "main")
+    history.commit("Elsewhere", other_txt="o\n")
+    history.git("merge", "--quiet", "--no-ff", "--message", "Merge side", "side")
+    found = bisect(history, "--remex-wait")
+    found.stdout.fnmatch_lines(
+        ["*: first changed by * Merge side (*", '*it is a merge: --remex-*"*']
+    )
+    (asked,) = re.findall(r'--remex-bisect="([^"]+)"', found.stdout.str())
+    words = subprocess.run(["sh", "-c", f'echo "{asked}"'], capture_output=True, check=True)
+    asked = words.stdout.decode().strip()
+    found = history.pytest(f"--remex-bisect={asked}", "-k", "mass:10", "--remex-wait")
+    found.stdout.fnmatch_lines(["*: first changed by * Side culprit (*"])

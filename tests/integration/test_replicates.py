@@ -97,3 +97,21 @@ def test_stages(empty_project):
         f"later[a={a}-r{number}-b=1]" for a in (1, 2) for number in (1, 2)
     ]
     assert set(states.values()) == {"SUBMITTED"}
+
+
+def test_runs_from_before_replicates(empty_project):
+    """Right after `replicates=` is written or deleted, status and collect show the first runs."""
+    project = empty_project
+    write(project, 1)
+    project.ran()
+    write(project, 2)
+    first = {"grid[a=1-r1]": "COMPLETED", "grid[a=2-r1]": "COMPLETED"}
+    second = {"grid[a=1-r2]": "NOT SUBMITTED", "grid[a=2-r2]": "NOT SUBMITTED"}
+    assert shown_states(project.pytest("--remex-status", "-v")) == first | second
+    project.pytest("--remex-collect").assert_outcomes(passed=2, skipped=2)
+    assert list(results(project.output / "grid")["value"]) == [11.0, 21.0]
+    project.ran()
+    assert len(project.jobs()) == 4
+    write(project, 1)
+    shown = shown_states(project.pytest("--remex-status", "-v"))
+    assert shown == {"grid[a=1]": "COMPLETED", "grid[a=2]": "COMPLETED"}

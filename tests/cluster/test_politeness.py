@@ -66,6 +66,18 @@ def test_the_calls_of_each_mode(user, cluster, calls, count):
     assert found == documented(count)
 
 
+def test_a_batch_lists_only_its_own_jobs(user, cluster, shims, tmp_path):
+    """Each listing of a submit has the jobs of its batch, and not those sent before."""
+    cluster.down()
+    user.submit()
+    rows = tmp_path / "rows"
+    shims.put(f'"$REAL" "$@" | tee -a {rows}; echo >>{rows}; exit 0', "squeue")
+    user.sweep(7.0, 8.0)
+    user.submit()
+    listings = rows.read_text().split("\n\n")
+    assert [listing.count("\x1e") for listing in listings if listing.strip()] == [2, 2]
+
+
 def test_four_programs_at_a_time(user, shims, tmp_path):
     """Of what the agent starts no more than four run at once."""
     running, seen = tmp_path / "running", tmp_path / "seen"

@@ -131,8 +131,8 @@ def test_one_scancel_for_an_array(folder, monkeypatch):
     assert asked == [["scancel", "7_[0-999]"]]
 
 
-def test_only_the_new_array_is_listed(tmp_path, monkeypatch):
-    """Releasing an array asks Slurm about that array, however many jobs the user has."""
+def test_only_the_new_jobs_are_listed(tmp_path, monkeypatch):
+    """Releasing a batch asks Slurm about its jobs, however many others the user has."""
     asked = []
 
     class Ran:
@@ -146,11 +146,13 @@ def test_only_the_new_array_is_listed(tmp_path, monkeypatch):
         return Ran()
 
     monkeypatch.setattr(client, "run", run)
-    one, other = (LocatedJob(f"r{n}", str(tmp_path), f"{n}_0", "") for n in (7, 8))
+    one, *others = (LocatedJob(f"r{n}", str(tmp_path), f"{n}_0", "") for n in range(7, 1008))
     assert Listing.ask("", [one, one]).rows == []
     assert asked.pop()[-4:-2] == ["-j", "7"]
+    assert Listing.ask("", [others[0], one]).rows == []
+    assert asked.pop()[-4:-2] == ["-j", "7,8"]
     with pytest.raises(AgentError):
-        Listing.ask("", [one, other])
+        Listing.ask("", [one, *others])
     assert "-j" not in asked.pop()
 
 

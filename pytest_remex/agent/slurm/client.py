@@ -21,6 +21,8 @@ MEMORY = 600.0
 """Seconds for which that is remembered: a wait for jobs may last days, and programs recover."""
 LENGTH = 30_000
 """The most bytes of job ids in one command; Linux allows 128 kB in one argument."""
+FEW = 1000
+"""The most jobs that squeue is asked for by number: it compares each job with each number."""
 _NO_SUCH_JOB = "Invalid job id"
 _HANGS = "no answer within {:.0f} s, and later none within {:.0f} s"
 _DISABLED = "accounting storage is disabled"
@@ -94,13 +96,13 @@ def message_timeout() -> float:
 def listing(cluster: str = "", numbers: Iterable[str] = ()) -> List[SqueueRow]:
     """Return the user's jobs that the controller remembers; an error of kind slurm if it fails.
 
-    `numbers` are the only jobs that matter. If it is one, such as an array, then only its rows are
-    asked for: the rows of all earlier arrays would make each further one cost more.
+    `numbers` are the only jobs that matter, and at most `FEW` of them are asked for by number:
+    the rows of all earlier batches would make each further one cost more.
     """
-    wanted = set(numbers)
-    job = wanted.pop() if len(wanted) == 1 else ""
-    ran = run(commands.listing(cluster, job))
-    if job and not ran.ok and _NO_SUCH_JOB in ran.message():
+    wanted = sorted(set(numbers), key=int)
+    jobs = wanted if len(wanted) <= FEW else []
+    ran = run(commands.listing(cluster, jobs))
+    if jobs and not ran.ok and _NO_SUCH_JOB in ran.message():
         return []
     if not ran.ok:
         raise AgentError("slurm", f"squeue failed: {ran.message()}")

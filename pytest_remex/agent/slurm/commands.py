@@ -11,7 +11,7 @@ defined by its commit: only variables that say who pays, where and when are pass
 
 import os
 import pwd
-from typing import Dict, List, Mapping, Set
+from typing import Dict, List, Mapping, Sequence, Set
 
 FIELD = "\x1f"
 ROW = "\x1e"
@@ -43,10 +43,10 @@ def config() -> List[str]:
     return ["scontrol", "show", "config"]
 
 
-def listing(cluster: str = "", job: str = "") -> List[str]:
-    """List the user's jobs that the controller remembers, or one of them; one row per task."""
+def listing(cluster: str = "", jobs: Sequence[str] = ()) -> List[str]:
+    """List the user's jobs that the controller remembers, or only `jobs`; one row per task."""
     layout = ROW + "".join(field + FIELD for field in LISTED)
-    only = ["-j", job] if job else []
+    only = ["-j", ",".join(jobs)] if jobs else []
     return ["squeue", *_of(cluster), *_MINE, "-u", str(os.getuid()), *only, "-o", layout]
 
 

@@ -79,6 +79,8 @@ def clean(text: str) -> str:
     Escape sequences are removed; control characters become their pictures; bidirectional overrides
     and surrogates (bytes that were not UTF-8) become escapes.
     """
+    if text.isascii() and text.isprintable():
+        return text  # as nearly always: a copy for each experiment takes memory
     text = _ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
     return _SURROGATES.sub(_escape, text.translate(_PICTURES))
 

@@ -127,11 +127,7 @@ def _recorded_job(recorded: RecordedRun) -> Job | None:
 def _query_remote(
     runs: list[RecordedRun], connection: Connection, options: QueryOptions
 ) -> dict[str, Job]:
-    by_directory = {recorded.run.directory: recorded for recorded in runs}
-    jobs = {
-        directory: _unknown(recorded, "the agent did not report its state")
-        for directory, recorded in by_directory.items()
-    }
+    jobs: dict[str, Job] = {}
     request = Query(
         runs=connection.remote.runs,
         scheduler=connection.scheduler,
@@ -146,6 +142,9 @@ def _query_remote(
             jobs[event.directory] = event.job
             known += 1
             options.progress("asking about jobs", known, len(runs))
+    for recorded in runs:
+        if recorded.run.directory not in jobs:
+            jobs[recorded.run.directory] = _unknown(recorded, "the agent did not report its state")
     return jobs
 
 

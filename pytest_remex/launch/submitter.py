@@ -131,6 +131,8 @@ class Submitter:
             RecordError: A launch record cannot be written.
         """
         known = self._known(prepared, repo, remote)
+        if known.run:
+            prepared = prepared.sharing(known.run.run.commit, known.run.run.identity)
         upstream = self._by_key.get(prepared.upstream.key) if prepared.upstream else None
         options = self._options.of_experiment(chosen=prepared.chosen)
         decision = decide(known, options, recorded_job(known.decisive_run))

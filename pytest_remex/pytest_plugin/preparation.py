@@ -36,6 +36,7 @@ from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.replicates import AskedReplicates
 from pytest_remex.pytest_plugin.stages import (
     ADDED,
+    STAGED,
     Key,
     key_of_item,
     skip_after_left_out,
@@ -131,7 +132,7 @@ class Preparer:
             prepared = prepare_experiment(named, workspace, contents, inspect, self._options)
         for warning in warnings_of(self._workspaces.git(repo), prepared):
             self._terminal.note(warning.text, warning.about or None)
-        if not recipe:
+        if not recipe and STAGED in item.session.stash:
             self._prepared[variant_of(item), key_of_item(item)] = prepared
         return prepared
 

@@ -30,6 +30,8 @@ COLLECTED = pytest.StashKey[list[pytest.Function]]()
 """All experiments that were collected, also those that were deselected."""
 ADDED = pytest.StashKey[bool]()
 """Set on items that the user did not select."""
+STAGED = pytest.StashKey[bool]()
+"""Set on a session in which experiments come after others: else nothing is kept for them."""
 LEFT_OUT = pytest.StashKey[dict[tuple[Variant, Key], str]]()
 """Why experiments of a session were skipped, or were not run because of their mark xfail."""
 
@@ -63,7 +65,7 @@ def upstream_key(item: pytest.Function) -> Key | None:
 
 def note_left_out(item: pytest.Item, report: pytest.TestReport) -> None:
     """Note that an experiment is skipped, so that those after it are skipped too."""
-    if report.skipped and isinstance(item, pytest.Function):
+    if report.skipped and isinstance(item, pytest.Function) and STAGED in item.session.stash:
         why = str(getattr(report, "wasxfail", "")) or reason_of(report)
         left_out = item.session.stash.setdefault(LEFT_OUT, {})
         left_out[variant_of(item), key_of_item(item)] = why
@@ -94,6 +96,7 @@ def in_order(session: pytest.Session, *, complete: bool) -> list[pytest.Function
     chosen = experiments(session.items)
     if not any(sweep_for(item).after for item in chosen):
         return None
+    session.stash[STAGED] = True
     found = {key_of_item(item): item for item in chosen}
     others = {key_of_item(item): item for item in session.stash.get(COLLECTED, [])}
     others |= found

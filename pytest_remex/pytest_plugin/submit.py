@@ -125,7 +125,7 @@ class SubmitMode(PreparingMode):
             probe = next(iter(probes), None)
             candidate = self._submitter.add(prepared, repo, remote, probe, recipes)
         pyfuncitem.stash[CANDIDATE] = candidate
-        note_facts(pyfuncitem, **prepared_facts(prepared))
+        note_facts(pyfuncitem, **prepared_facts(candidate.request.prepared))
         if candidate.outcome.state in NOT_SENT:
             say(pyfuncitem, _word(candidate.outcome))
             skip(_why_not_sent(candidate.outcome))

@@ -64,29 +64,20 @@ def own_config(launch: Launch, run: RunRecord) -> Config:
 
 
 class RunIndex:
-    """Index the runs of all launch records by commit, fingerprint, node id and sweep."""
+    """Index the runs of all launch records by commit, fingerprint, node id and sweep.
+
+    Each index is made when it is first needed: for many runs each takes memory.
+    """
 
     def __init__(self, records: Iterable[LaunchRecord]) -> None:
         self.records = list(records)
-        self._by_identity: dict[tuple[str, str], list[RecordedRun]] = {}
-        self._by_fingerprint: dict[str, list[RecordedRun]] = {}
-        self._by_node: dict[tuple[str, str], list[RecordedRun]] = {}
-        self._by_alias: dict[tuple[str, str], list[RecordedRun]] = {}
         self.faults: list[str] = []
         """Why some records of the runs folder are ignored."""
-        for record in reversed(self.records):
-            for run in record.runs.values():
-                if _is_no_run(record, run):
-                    continue
-                recorded = RecordedRun(record, run)
-                if run.upstream is None:  # else base and tree do not identify it
-                    self._by_identity.setdefault(run.commit.identity, []).append(recorded)
-                if run.identity:
-                    self._by_fingerprint.setdefault(run.identity.fingerprint, []).append(recorded)
-                self._by_node.setdefault((run.node, _text(run.point)), []).append(recorded)
-                for each in run.aliases:
-                    known = RecordedRun(record, each.apply(run))
-                    self._by_alias.setdefault((each.node, _text(each.point)), []).append(known)
+        self._newest_first = [
+            RecordedRun(record, run)
+            for record in reversed(self.records)
+            for run in record.runs.values()
+        ]
 
     @classmethod
     def read(
@@ -142,10 +133,10 @@ class RunIndex:
 
         They may belong to other sweeps.
         """
-        alike = self._by_fingerprint.get(identity.fingerprint, []) if identity else []
-        if identity and identity.inputs:
-            return iter(alike)
-        return chain(alike, self._by_identity.get(commit.identity, []))
+        if identity:
+            yield from self._by_fingerprint.get(identity.fingerprint, [])
+        if not (identity and identity.inputs):
+            yield from self._by_identity.get(commit.identity, [])
 
     def of_directory(self, directory: str) -> RecordedRun | None:
         """Return the run of a run directory."""
@@ -193,8 +184,7 @@ class RunIndex:
 
     def newest_first(self) -> Iterator[RecordedRun]:
         """Return all runs, newest launch first."""
-        for record in reversed(self.records):
-            yield from (RecordedRun(record, run) for run in record.runs.values())
+        return iter(self._newest_first)
 
     def newest(
         self, node: str, point: Config, launch: str | None = None, variant: Variant = GRID
@@ -215,25 +205,59 @@ class RunIndex:
         runs = self._by_sweep.get((sweep, _text(point)), [])
         return (each for each in runs if each.is_of(variant))
 
+    def _counted(self) -> Iterator[RecordedRun]:
+        """Return the runs without those that never were the experiment's."""
+        return (each for each in self._newest_first if not _is_no_run(each))
+
     @cached_property
-    def _by_sweep(self) -> dict[tuple[str, str], list[RecordedRun]]:
-        found: dict[tuple[str, str], list[RecordedRun]] = {}
-        for record in reversed(self.records):
-            for run in record.runs.values():
-                if _is_no_run(record, run):
-                    continue
-                found.setdefault(_sweep_key(record, run), []).append(RecordedRun(record, run))
-        for known in chain.from_iterable(self._by_alias.values()):
-            found.setdefault(_sweep_key(known.record, known.run), []).append(known)
+    def _by_identity(self) -> dict[tuple[str, str], list[RecordedRun]]:
+        runs = (each for each in self._counted() if each.run.upstream is None)
+        # with an upstream, base and tree do not identify a run
+        return _grouped(runs, lambda each: each.run.commit.identity)
+
+    @cached_property
+    def _by_fingerprint(self) -> dict[str, list[RecordedRun]]:
+        found: dict[str, list[RecordedRun]] = {}
+        for each in self._counted():
+            if each.run.identity:
+                found.setdefault(each.run.identity.fingerprint, []).append(each)
         return found
 
+    @cached_property
+    def _by_node(self) -> dict[tuple[str, str], list[RecordedRun]]:
+        return _grouped(self._counted(), _node_key)
 
-def _is_no_run(record: LaunchRecord, run: RunRecord) -> bool:
+    @cached_property
+    def _by_alias(self) -> dict[tuple[str, str], list[RecordedRun]]:
+        known = (
+            RecordedRun(each.record, alias.apply(each.run))
+            for each in self._counted()
+            for alias in each.run.aliases
+        )
+        return _grouped(known, _node_key)
+
+    @cached_property
+    def _by_sweep(self) -> dict[tuple[str, str], list[RecordedRun]]:
+        aliases = chain.from_iterable(self._by_alias.values())
+        return _grouped(chain(self._counted(), aliases), _sweep_key)
+
+
+def _grouped(
+    runs: Iterable[RecordedRun], key_of: Callable[[RecordedRun], tuple[str, str]]
+) -> dict[tuple[str, str], list[RecordedRun]]:
+    found: dict[tuple[str, str], list[RecordedRun]] = {}
+    for each in runs:
+        found.setdefault(key_of(each), []).append(each)
+    return found
+
+
+def _is_no_run(recorded: RecordedRun) -> bool:
     """Return whether another launch has the experiment, or another user tried in vain to have it.
 
     That user may have been refused because the experiment is ours.
     """
-    return bool(run.taken) or (bool(record.owner) and run.stage is Stage.REFUSED)
+    run, owner = recorded.run, recorded.record.owner
+    return bool(run.taken) or (bool(owner) and run.stage is Stage.REFUSED)
 
 
 def _first(
@@ -243,8 +267,12 @@ def _first(
     return next((each for each in of_launch if each.is_of(variant)), None)
 
 
-def _sweep_key(record: LaunchRecord, run: RunRecord) -> tuple[str, str]:
-    return run.sweep or record.launch.name, _text(run.point)
+def _node_key(recorded: RecordedRun) -> tuple[str, str]:
+    return recorded.run.node, _text(recorded.run.point)
+
+
+def _sweep_key(recorded: RecordedRun) -> tuple[str, str]:
+    return recorded.run.sweep or recorded.launch.name, _text(recorded.run.point)
 
 
 def _text(point: Config) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from sys import intern
 
 from pytest_remex import names, temporary
 from pytest_remex.common.paths import unplaceable
@@ -104,6 +105,12 @@ class Prepared:
     """Whether its grid runs in several places, and a run in another one is not its own."""
     variant: Variant = GRID
     """The variant of the grid that it is prepared for."""
+
+    def sharing(self, commit: Commit, identity: Identity | None) -> Prepared:
+        """Return it with the objects of its run's record, if they are equal: both are kept."""
+        if identity is None or (self.commit, self.identity) != (commit, identity):
+            return self
+        return replace(self, commit=commit, identity=identity)
 
     @property
     def key(self) -> tuple[Variant, str]:
@@ -328,7 +335,7 @@ def _identity(tree: InputTree, inputs: Inputs, patch: Patch) -> Identity:
     return Identity(
         fingerprint=tree.fingerprint(entries),
         patterns=inputs.digest,
-        changed=tuple((os.fsdecode(each.path), each.mode, each.sha) for each in entries),
+        changed=tuple((intern(os.fsdecode(each.path)), each.mode, each.sha) for each in entries),
     )
 
 

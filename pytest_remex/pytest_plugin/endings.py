@@ -5,12 +5,16 @@ from __future__ import annotations
 import atexit
 import signal
 from collections.abc import Generator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.command_line import Mode
 from pytest_remex.pytest_plugin.items import MODE
+
+if TYPE_CHECKING:
+    from _pytest._code import TracebackEntry
 
 IS_TOLD = pytest.StashKey[bool]()
 """Set once the lines of the mode's own are below pytest's summary."""
@@ -22,6 +26,13 @@ class PlainEnd:
     pytest itself handles Ctrl-C only until the last test has ended. What follows, such as closing
     connections and writing tables, may take seconds.
     """
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Leave out calls that Ctrl-C met at an instruction without a line: pytest fails there."""
+        shown = excinfo.traceback.filter(_has_line)
+        if shown and len(shown) < len(excinfo.traceback):
+            excinfo.traceback = shown
 
     @pytest.hookimpl(wrapper=True)
     def pytest_cmdline_main(self, config: pytest.Config) -> Generator[None, object, object]:
@@ -46,6 +57,13 @@ class PlainEnd:
             if _is_ours(config):
                 atexit.unregister(_end_at_once)
                 atexit.register(_end_at_once)
+
+
+def _has_line(entry: TracebackEntry) -> bool:
+    try:
+        return entry.lineno is not None
+    except TypeError:
+        return False
 
 
 def _is_ours(config: pytest.Config) -> bool:

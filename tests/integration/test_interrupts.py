@@ -304,3 +304,28 @@ def test_interrupted_after_the_last_item(project, mode, how, is_told, code):
     (project.path / "conftest.py").unlink()
     if mode == "--remex-submit":
         ran_once(project)
+
+
+WITHOUT_LINES = """
+from pytest_remex import sweep
+
+def interrupted():
+    raise KeyboardInterrupt
+
+interrupted.__code__ = interrupted.__code__.replace(co_linetable=b"")
+
+@sweep({"a": [1, 2, 3]})
+def grid(experiment):
+    interrupted()
+"""
+
+
+@pytest.mark.parametrize("mode", [(), ("--remex-submit",)])
+def test_interrupted_between_two_lines(empty_project, mode):
+    """Ctrl-C at an instruction that belongs to no line of code ends like any other."""
+    empty_project.sweeps(WITHOUT_LINES)
+    running = empty_project.start(*mode, "sweeps.py")
+    text, _ = running.communicate(timeout=60)
+    assert running.returncode == pytest.ExitCode.INTERRUPTED
+    assert "Traceback" not in text, text
+    assert "KeyboardInterrupt" in text

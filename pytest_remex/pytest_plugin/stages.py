@@ -12,7 +12,7 @@ import pytest
 
 from pytest_remex.errors import SweepError
 from pytest_remex.model import Config, Sweep
-from pytest_remex.pytest_plugin.item_outcomes import reason_of, skip
+from pytest_remex.pytest_plugin.item_outcomes import WORD, reason_of, skip
 from pytest_remex.pytest_plugin.items import (
     experiments,
     is_pinned,
@@ -64,8 +64,11 @@ def upstream_key(item: pytest.Function) -> Key | None:
 
 
 def note_left_out(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Note that an experiment is skipped, so that those after it are skipped too."""
-    if report.skipped and isinstance(item, pytest.Function) and STAGED in item.session.stash:
+    """Note that a sweep skips an experiment, so that those after it are skipped too."""
+    if not report.skipped or STAGED not in item.session.stash:
+        return
+    by_mode = WORD in item.stash  # such as what is already submitted
+    if isinstance(item, pytest.Function) and not by_mode:
         why = str(getattr(report, "wasxfail", "")) or reason_of(report)
         left_out = item.session.stash.setdefault(LEFT_OUT, {})
         left_out[variant_of(item), key_of_item(item)] = why

@@ -63,10 +63,22 @@ def missing_outputs(collected: CollectedRun) -> str | None:
         missing = (*missing, *collected.missing_config)
     linked = [name for name in outputs.links if name in collected.sweep.fetch]
     if linked:
-        return f"output {linked[0]} is a symbolic link on the cluster: links are not followed"
+        return _why_linked(collected, linked[0])
     if not missing:
         return None
     return _why_not_fetched(collected, missing) or _why_not_left(collected, missing)
+
+
+def _why_linked(collected: CollectedRun, name: str) -> str:
+    upstream = collected.run.upstream
+    source = upstream.brought.get(name) if upstream else None
+    if upstream is None or source is None:
+        return f"output {name} is a symbolic link on the cluster: links are not followed"
+    function = upstream.node.rpartition("::")[2].partition("[")[0]
+    return (
+        f"output {name} is a link to {source} of {upstream.node}: fetch {source} in the sweep "
+        f"{function}, read it as run.upstream.read({source!r}), and remove {name} from fetch=[...]"
+    )
 
 
 def _why_not_fetched(collected: CollectedRun, missing: Sequence[str]) -> str | None:

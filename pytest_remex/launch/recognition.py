@@ -131,7 +131,7 @@ class Recognizer:
         for recorded in self._index.of_point(sweep, point, prepared.variant, local=local):
             if recorded.run.parameters != prepared.parameters:
                 continue
-            changed = self._changed_in_chain(recorded.launch.base, prepared, repository)
+            changed = self._changed_in_chain(recorded, prepared, repository)
             is_unknown = recorded.run.commit.sha in self._missing_commits
             if not changed and not is_unknown:
                 if found is None:
@@ -143,12 +143,16 @@ class Recognizer:
             found = found or earlier
         return found
 
-    def _changed_in_chain(self, base: str, prepared: Prepared, repository: Git) -> tuple[str, ...]:
-        """Return the inputs that differ from a base, also those of what comes before."""
-        changed = self._changed_since(base, prepared, repository)
+    def _changed_in_chain(
+        self, recorded: RecordedRun, prepared: Prepared, repository: Git
+    ) -> tuple[str, ...]:
+        """Return the inputs that differ from a run's base, and from those of what it came after."""
+        changed = self._changed_since(recorded.launch.base, prepared, repository)
         if prepared.upstream is None:
             return changed
-        before = self._changed_in_chain(base, prepared.upstream, repository)
+        after = recorded.run.upstream
+        upstream = self._index.of_directory(after.directory) if after else None
+        before = self._changed_in_chain(upstream or recorded, prepared.upstream, repository)
         return tuple(dict.fromkeys((*before, *changed)))
 
     def _changed_since(self, base: str, prepared: Prepared, repository: Git) -> tuple[str, ...]:

@@ -145,3 +145,18 @@ def test_remote_of_a_folder(empty_project):
     submit.stdout.fnmatch_lines(["up/first_sweep.py::first?a=1? SUBMITTED*"])
     submit.assert_outcomes(passed=2)
     assert len([*(project.path / "elsewhere").glob("*_later_*")]) == 1
+
+
+def test_a_brought_link_in_fetch(empty_project):
+    """If `fetch` names a brought file, which is a link, the message says where to fetch it."""
+    write(
+        empty_project,
+        copy="False",
+        fetch=('fetch=["work/state"]', 'fetch=["mine"]'),
+        bring=('bring("model", "work"', 'bring("model/state", "mine"'),
+    )
+    empty_project.ran("-k", "b=1")
+    collected = empty_project.pytest("--remex-collect", "-k", "b=1")
+    collected.stdout.fnmatch_lines(
+        ["*output mine is a link to model/state of sweeps.py::first?a=1?: fetch model/state in *"]
+    )

@@ -360,3 +360,22 @@ def test_refused_targets(chain, target):
     result = chain.pytest("--remex-plan", "-k", "second and a:1 and b:1")
     assert result.ret == 1
     result.stdout.fnmatch_lines(["*bring: *"])
+
+
+def test_an_upstream_on_a_branch_of_its_own(chain):
+    """If the upstream's branch moves, all stages are ON ANOTHER BASE; an edited stage is new."""
+    chain.git("branch", "old")
+    chain.commit(new_txt="n\n")
+    chain.edit("sweeps.py", '@sweep({"a": [1, 2]}', '@sweep({"a": [1, 2]}, branch="old"')
+    chain.ran("-k", "first or second")
+    chain.edit("sweeps.py", 'f"second {', 'f"second try {')
+    plan = shown_states(chain.pytest("--remex-plan", "-v", "-k", "first or second"))
+    assert {name.partition("[")[0]: word for name, word in plan.items()} == {
+        "first": "ALREADY SUBMITTED",
+        "second": "NEW",
+    }
+    chain.edit("sweeps.py", 'f"second try {', 'f"second {')
+    chain.git("branch", "--force", "old", "main")
+    submit = shown_states(chain.submit("-v", "-k", "first or second"))
+    assert set(submit.values()) == {"ON ANOTHER BASE"}
+    assert len(chain.jobs()) == 6

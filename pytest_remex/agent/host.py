@@ -8,6 +8,7 @@ import shutil
 import socket
 import stat
 import time
+from shlex import quote
 from typing import Iterator, List, Optional
 
 from pytest_remex.agent import capacity, process
@@ -55,7 +56,8 @@ def _usable_runs(path: str, *, create: bool) -> str:
                 "runs", f"cannot make the runs folder {path}: {error.strerror}"
             ) from error
     if not os.path.isdir(path):
-        raise AgentError("runs", f"the runs folder {path} does not exist; run: mkdir -p {path}")
+        what = f"the runs folder {path} does not exist; run: mkdir -p {quote(path)}"
+        raise AgentError("runs", what)
     if not os.access(path, os.W_OK | os.X_OK):
         what = f"the runs folder {path} is not writable{_why_not(path)}; choose another one"
         raise AgentError("runs", what)
@@ -123,17 +125,17 @@ def _clone(request: protocol.Examine) -> Iterator[Check]:
     if folder:
         found = f"{folder}, into which commits are fetched, is not writable{_why_not(folder)}"
         share = "config core.sharedRepository group"
-        fix = f"clone for yourself, or let its owner run: git -C {request.clone} {share}"
-        yield Check("clone", FAULT, found, f"{fix} && chmod -R g+rwX {os.path.dirname(folder)}")
+        fix = f"clone for yourself, or let its owner run: git -C {quote(request.clone)} {share}"
+        above = quote(os.path.dirname(folder))
+        yield Check("clone", FAULT, found, f"{fix} && chmod -R g+rwX {above}")
         return
     yield Check("clone", FINE, request.clone)
     if not request.origin:
         return
     address = git.run(request.clone, "config", "remote.origin.url")
     if not address.ok:
-        fix = (
-            f"git -C {request.clone} remote add origin <address>, or Remote(..., via='connection')"
-        )
+        add = f"git -C {quote(request.clone)} remote add origin <address>"
+        fix = f"{add}, or Remote(..., via='connection')"
         yield Check("origin", FAULT, f"{request.clone} has no remote called origin", fix)
     else:
         yield _answer_of_origin(request.clone, address.out.strip())
@@ -144,7 +146,8 @@ def _answer_of_origin(clone: str, address: str) -> Check:
     ran = process.run(words, timeout=PATIENCE, env=git.environment())
     if ran.ok:
         return Check("origin", FINE, f"{address} answers")
-    fix = f"on the cluster: git -C {clone} ls-remote origin; or Remote(..., via='connection')"
+    ask = f"git -C {quote(clone)} ls-remote origin"
+    fix = f"on the cluster: {ask}; or Remote(..., via='connection')"
     return Check("origin", FAULT, f"{address} does not answer: {ran.message()}", fix)
 
 
@@ -185,17 +188,18 @@ def _runs(request: protocol.Examine, *, local: bool) -> Iterator[Check]:
 def _fault_of_folder(path: str, *, local: bool) -> Optional[Check]:
     name = "runs folder"
     if not os.path.isdir(path):
-        return Check(name, FAULT, f"the runs folder {path} does not exist", f"mkdir -p {path}")
+        what = f"the runs folder {path} does not exist"
+        return Check(name, FAULT, what, f"mkdir -p {quote(path)}")
     if not os.access(path, os.W_OK | os.X_OK):
         why = _why_not(path)
         another = "choose another one"
-        fix = f"chmod u+rwx {path}, or {another}" if "for you" in why else another
+        fix = f"chmod u+rwx {quote(path)}, or {another}" if "for you" in why else another
         return Check(name, FAULT, f"the runs folder {path} is not writable{why}", fix)
     mode = os.stat(path).st_mode
     if mode & 0o002:
         what = f"the runs folder {path} is writable for everyone, so anyone could run code as you"
-        own = f"make your own in it: mkdir -m 700 {os.path.join(path, getpass.getuser())}"
-        return Check(name, FAULT, what, own if mode & stat.S_ISVTX else f"chmod o-w {path}")
+        own = f"make your own in it: mkdir -m 700 {quote(os.path.join(path, getpass.getuser()))}"
+        return Check(name, FAULT, what, own if mode & stat.S_ISVTX else f"chmod o-w {quote(path)}")
     special = "" if local else _read_by_slurm(path)
     if special:
         what = f"the runs folder {path} has {special} in its path, which Slurm reads as a pattern"
@@ -218,5 +222,5 @@ def _owners(path: str) -> Check:
     except KeyError:
         group = str(about.st_gid)
     found = f"{path}: members of the group {group} can run code as anyone who submits there"
-    fix = f"share it only with people you trust with your account, or: chmod g-w {path}"
+    fix = f"share it only with people you trust with your account, or: chmod g-w {quote(path)}"
     return Check("runs folder", NOTE, found, fix)

@@ -7,6 +7,7 @@ run directory is read.
 import fnmatch
 import heapq
 import os
+import shlex
 import stat
 from typing import Iterator, List, NamedTuple
 
@@ -128,7 +129,8 @@ def _find(run: str, pattern: str, *, through_links: bool = False) -> Iterator[Ma
         why = error.strerror or str(error)
         owner = record_copies.owner(os.lstat(run).st_uid)
         if owner and isinstance(error, PermissionError):
-            why = f"it is {owner}'s, and not readable for you (there: chmod -R g+rX {run})"
+            share = f"chmod -R g+rX {shlex.quote(run)}"
+            why = f"it is {owner}'s, and not readable for you (there: {share})"
         raise UnreadableError(run, why) from error
     return find(run, pattern, through_links=through_links)
 

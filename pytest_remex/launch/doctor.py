@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -79,7 +80,8 @@ def _repository(repo: Repo, remote: Remote, scripts: Iterable[str]) -> Iterator[
     code, _, words = git.attempt("ls-remote", "--exit-code", git.pushed_to(), "HEAD")
     where = git.origin() or "origin"
     if code:
-        fix = f"git -C {git.top} ls-remote origin; or Remote(..., via='connection')"
+        top = shlex.quote(str(git.top))
+        fix = f"git -C {top} ls-remote origin; or Remote(..., via='connection')"
         yield Check("origin from here", FAULT, f"{where} does not answer: {words}", fix)
     else:
         yield Check("origin from here", FINE, where)

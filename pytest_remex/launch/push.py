@@ -163,12 +163,7 @@ class ThroughOrigin:
             code, errors = self._try_push(tip, "")  # another client deleted it as left over
         if not code:
             return
-        origin = self._git.origin()
-        if origin is None:
-            raise RepositoryError(
-                f"{self._git.top} has no remote called origin, through which commits reach the "
-                f"clone: `git remote add origin ...`, or use Remote(..., via='connection')"
-            )
+        origin = self._origin()
         if "stale info" in errors:
             raise RepositoryError(
                 f"the branch {self._branch} on {origin} belongs to another launch (it is at "
@@ -203,8 +198,22 @@ class ThroughOrigin:
         )
 
     def _on_origin(self) -> str | None:
-        listing = self._git.run("ls-remote", self._git.pushed_to(), self._ref)
+        code, listing, errors = self._git.attempt("ls-remote", self._git.pushed_to(), self._ref)
+        if code:
+            raise RepositoryError(
+                f"origin ({self._origin()}) does not answer: {errors}\n"
+                f"check `git ls-remote origin`, or use Remote(..., via='connection')"
+            )
         return listing.split()[0] if listing.strip() else None
+
+    def _origin(self) -> str:
+        origin = self._git.origin()
+        if origin is None:
+            raise RepositoryError(
+                f"{self._git.top} has no remote called origin, through which commits reach the "
+                f"clone: `git remote add origin ...`, or use Remote(..., via='connection')"
+            )
+        return origin
 
 
 class OverConnection:

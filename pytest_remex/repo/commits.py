@@ -122,7 +122,10 @@ def listing(repository: Git, commit: str) -> Iterator[tuple[bytes, Blob]]:
     code, errors = process.end()
     where = f"{commit[:12]} in {repository.top}"
     if code:
-        raise RepositoryError(f"git cannot list the files of {where} ({errors}): run `git fsck`")
+        fix = "run `git fsck`"
+        if "promisor" in errors:
+            fix = "it is a partial clone, which fetches them from its origin: make that reachable"
+        raise RepositoryError(f"git cannot list the files of {where} ({errors}): {fix}")
     for line in output.split(b"\0"):
         if line:
             facts, _, path = line.partition(b"\t")

@@ -168,8 +168,13 @@ class Git:
         code, output, _ = self.attempt(
             "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
         )
-        if code and revision == "HEAD":
+        if code and revision == "HEAD" and self._branches() == "none":
             raise RepositoryError(f"{self.top} has no commits yet: commit the simulation first")
+        if code and revision == "HEAD":
+            raise RepositoryError(
+                f"the branch that is checked out in {self.top} has no commits yet: commit the "
+                f"simulation first, or set {given_by} to one of: {self._branches()}"
+            )
         if code:
             raise RepositoryError(
                 f"unknown branch or commit {revision!r} in {self.top}: correct {given_by}, or "
@@ -307,7 +312,8 @@ class Git:
 
     def _folder(self, question: str) -> Path | None:
         code, output, errors = self.attempt("rev-parse", question)
-        if code and "not a git repository" not in errors and "work tree" not in errors:
+        # "not a git repository: PATH" is a work tree whose repository was moved or removed
+        if code and "not a git repository (or any" not in errors and "work tree" not in errors:
             raise RepositoryError(f"git cannot use {self.top}: {errors}")
         return None if code else Path(self.top, output.removesuffix("\n")).resolve()
 

@@ -61,11 +61,46 @@ def test_repository_that_does_not_exist(project):
     refused(project.pytest("--remex-submit"), "nowhere does not exist: set remex_repo")
 
 
+def test_a_work_tree_without_its_repository(project):
+    """A work tree whose repository was moved is no reason to make another one in it."""
+    project.git("worktree", "add", "--quiet", "other")
+    project.write("pytest.ini", "[pytest]\nremex_repo = other\n")
+    (project.path / ".git").rename(project.path / "moved")
+    result = project.pytest("--remex-plan")
+    refused(result, "git cannot use", "not a git repository: ")
+    assert "git init" not in result.stdout.str()
+
+
 def test_repository_without_commits(project):
     """In a repository without a commit, the message asks for one."""
     (project.path / ".git").rename(project.path / "moved")
     project.git("init", "--quiet")
     refused(project.pytest("--remex-plan"), "has no commits yet: commit the simulation first")
+
+
+def test_a_branch_without_commits(project):
+    """If only other branches have commits, these are named."""
+    project.git("checkout", "--quiet", "--orphan", "new")
+    refused(project.pytest("--remex-plan"), "has no commits yet", "set branch=... to one of: main")
+
+
+def test_partial_clone(project):
+    """Files that a partial clone lacks are fetched; if its origin is gone, that is the message."""
+    project.write("notes/old", "old\n")
+    project.commit()
+    project.git("branch", "old")
+    project.git("rm", "--quiet", "notes/old")
+    project.commit()
+    project.git("config", "uploadpack.allowFilter", "true")
+    project.git("config", "uploadpack.allowAnySHA1InWant", "true")
+    project.git("clone", "--quiet", "--filter=blob:none", f"file://{project.path}", "partial")
+    project.write("pytest.ini", "[pytest]\nremex_repo = partial\n")
+    project.edit("sweeps.py", "fetch=", 'branch="origin/old", fetch=')
+    address = project.git("remote", "get-url", "origin", folder="partial")
+    project.git("remote", "set-url", "origin", "/nowhere", folder="partial")
+    refused(project.pytest("--remex-plan"), "it is a partial clone", "make that reachable")
+    project.git("remote", "set-url", "origin", address, folder="partial")
+    project.pytest("--remex-plan").assert_outcomes(passed=3)
 
 
 def test_shallow_clone(project):

@@ -98,7 +98,7 @@ def locked_error(message: str, clone: str) -> Optional[AgentError]:
 
 def check_clone(clone: str, *, local: bool = False) -> None:
     """Raise a `CloneError` if the folder is not a git repository that git can use."""
-    make = f"clone the repository there first: git clone <address of origin> {clone}"
+    make = f"clone the repository there first: git clone <address of origin> {shlex.quote(clone)}"
     if not os.path.isdir(clone):
         raise CloneError("clone", f"the clone {clone} does not exist", make)
     ran = run(clone, "rev-parse", "--git-dir")
@@ -107,7 +107,7 @@ def check_clone(clone: str, *, local: bool = False) -> None:
     if "dubious ownership" in ran.err:
         what = f"{clone} belongs to another user, so git refuses to use it"
         where = "here" if local else "on the cluster"
-        trust = f"git config --global --add safe.directory {clone}"
+        trust = f"git config --global --add safe.directory {shlex.quote(clone)}"
         raise CloneError("clone", what, f"if you trust that user, run {where}: {trust}")
     if "not a git repository" in ran.err:
         raise CloneError("clone", f"{clone} is not a git repository: {ran.message()}", make)
@@ -185,10 +185,11 @@ def _not_on_origin(clone: str, source: Source) -> str:
             f"{source.ref} was pushed to {theirs}, but {clone} does not find it there: a hook or "
             f"a setting of that repository hides or removes it; use Remote(..., via='connection')"
         )
+    change = f"git -C {shlex.quote(clone)} remote set-url origin ..."
     return (
         f"{source.ref} was pushed to {source.address}, but it is not on the origin of {clone}, "
-        f"which is {theirs}. If these are two repositories, run `git -C {clone} remote set-url "
-        f"origin ...` on the cluster, or use Remote(..., via='connection')"
+        f"which is {theirs}. If these are two repositories, run `{change}` on the cluster, or use "
+        f"Remote(..., via='connection')"
     )
 
 

@@ -3,6 +3,7 @@
 import getpass
 import os
 import shutil
+import subprocess
 
 import pytest
 from support.agents import AgentError
@@ -42,6 +43,19 @@ def test_a_missing_program_is_missing_here(start_agent, repository, tmp_path):
     assert "cluster" not in "".join(each.found + each.fix for each in found.values())
     with pytest.raises(AgentError, match="git is not on PATH on this machine; install it"):
         agent.ask(LookAtHost(str(repository.path), str(tmp_path), LOCAL))
+
+
+def test_fixes_are_commands(agent, tmp_path):
+    """A command with a path that a shell would expand does what it says, and nothing else."""
+    odd = tmp_path / "$(touch owned) 'x'; runs"
+    for mode in (None, 0o707):
+        if mode:
+            odd.chmod(mode)
+        fault = checks(agent, runs=str(odd), scheduler=SLURM)["runs folder"]
+        assert fault.state == FAULT
+        subprocess.run(["sh", "-c", fault.fix], check=True)
+    assert checks(agent, runs=str(odd), scheduler=SLURM)["runs folder"].state == FINE
+    assert [path.name for path in tmp_path.iterdir()] == [odd.name]
 
 
 def test_programs_that_print_other_text(start_agent, repository, tmp_path):

@@ -159,7 +159,7 @@ def test_no_message_has_a_token(repository):
     """The address that is asked about an interrupted push is shown without credentials."""
     address = "https://me:secret@127.0.0.1:1/star.git"
     run(repository.path, "config", "remote.origin.pushurl", address)
-    with pytest.raises(RepositoryError, match="ls-remote https://") as refused:
+    with pytest.raises(RepositoryError, match=r"https://\*\*\*@127.*does not answer") as refused:
         ThroughOrigin(repository.git, LAUNCH, ["0" * 40])
     assert "secret" not in str(refused.value)
 
@@ -205,3 +205,17 @@ def test_a_push_that_arrived_though_it_failed(repository):
     run(repository.path, "remote", "set-url", "--delete", "--push", "origin", "/nowhere")
     publisher.withdraw()
     assert run(repository.origin, "for-each-ref", "--format=%(refname)") == "refs/heads/main"
+
+
+@pytest.mark.parametrize("remote", ["gone", "renamed"])
+def test_an_origin_that_is_not_there(repository, remote):
+    """A push and its repetition name both ways out."""
+    tip = repository.push(LAUNCH)
+    if remote == "renamed":
+        run(repository.path, "remote", "rename", "--no-progress", "origin", "upstream")
+    else:
+        run(repository.path, "remote", "set-url", "origin", "/nowhere")
+    words = {"gone": r"origin \(/nowhere\)", "renamed": "git remote add origin"}[remote]
+    for tips in ([], [tip]):
+        with pytest.raises(RepositoryError, match=f"(?s){words}.*via='connection'"):
+            ThroughOrigin(repository.git, LAUNCH, tips).publish(tip)

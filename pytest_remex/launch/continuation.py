@@ -11,7 +11,6 @@ from pathlib import Path
 import pluggy
 
 from pytest_remex.collect.hooks import naming_hook
-from pytest_remex.collect.judge import make_run
 from pytest_remex.collect.runs import CollectedRun, WantedRun, collect_offline
 from pytest_remex.common.jobs import JobState
 from pytest_remex.common.parts import ListedRun
@@ -137,6 +136,8 @@ def continuation_of(
         return _GONE
     if listing is not None and listing.refused:
         return Continuation(reason=listing.refused)
+    from pytest_remex.collect.judge import make_run  # noqa: PLC0415 - few launches need it
+
     run, caller = make_run(ended.collected, experiment, hooks), hooks.pytest_remex_continue
     with naming_hook(caller):
         answer: Continuation | Sequence[str] | None = caller(

@@ -78,6 +78,7 @@ class Launcher:
         self._sessions: dict[object, LaunchSession] = {}
         self._repos: dict[Remote, Repo] = {}
         self._found: list[RecordedRun] = []
+        self._recognized: tuple[Prepared | None, RecordedRun | None] = (None, None)
         self._lock = FileLock(folder / ".lock")
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -165,6 +166,7 @@ class Launcher:
         self._own += additions_besides(self._folder, self._own)
 
     def _learn(self) -> None:
+        self._recognized = None, None
         copies = [Copies(self._folder, each) for each in self._repos]
         self._index = RunIndex.of(self._own, copies, self._has_base)
         self.recognizer = self._recognizer_of(self._index)
@@ -203,8 +205,11 @@ class Launcher:
         return RecordedRun(recorded.record, run)
 
     def _recognize(self, prepared: Prepared, repo: Repo, remote: Remote) -> RecordedRun | None:
-        git, local = self._services.workspaces.git(repo), remote.host is None
-        return self.recognizer.find(prepared, git, local=local)
+        """Return an experiment's existing run; it is asked for several times in a row."""
+        if self._recognized[0] is not prepared:
+            git, local = self._services.workspaces.git(repo), remote.host is None
+            self._recognized = prepared, self.recognizer.find(prepared, git, local=local)
+        return self._recognized[1]
 
     def prepare_continuation(
         self, recorded: RecordedRun, command: str, prepared: Prepared

@@ -84,7 +84,9 @@ def prepare(
     def look(patch: Patch, originals: Mapping[str, bytes]) -> None:
         prepared = workspace.prepare(named, header, patch, contents)
         no_folder = _missing_output_folder(header, experiment.path)
-        made.append(replace(prepared, sbatch=words, no_folder=no_folder))
+        if words or no_folder:
+            prepared = replace(prepared, sbatch=words, no_folder=no_folder)
+        made.append(prepared)
         if inspect:
             inspect(made[0], originals)
 

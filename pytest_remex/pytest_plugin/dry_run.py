@@ -45,7 +45,6 @@ from pytest_remex.pytest_plugin.preparation import PreparingMode
 from pytest_remex.pytest_plugin.replicates import NOT_HERE
 from pytest_remex.repo.identity import Footprint
 from pytest_remex.repo.workspace import Prepared, Workspaces
-from pytest_remex.transport import Connections
 
 SHOWN = 20
 """How many diffs a plan shows without -v."""
@@ -59,7 +58,6 @@ class DryRun(PreparingMode):
     ) -> None:
         workspaces = Workspaces(kept=False, shows=self._shows_next)
         super().__init__(session, settings, items, workspaces)
-        self._connections = Connections(self._terminal.prompt, self._terminal.announce)
         self._planner = Planner(
             Folders(settings.launches, settings.runs, anchor_of(session.config).folder),
             settings.launching,

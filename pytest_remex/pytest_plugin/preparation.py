@@ -18,6 +18,7 @@ from pytest_remex.launch.preparation import Inspect, check_config, rules_of, run
 from pytest_remex.launch.preparation import prepare as prepare_experiment
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.anchor import node_of
+from pytest_remex.pytest_plugin.command_line import Mode
 from pytest_remex.pytest_plugin.item_outcomes import fail, failing_plainly
 from pytest_remex.pytest_plugin.items import (
     arguments,
@@ -50,6 +51,7 @@ from pytest_remex.sbatch.exit_codes import hidden_exit_codes
 from pytest_remex.sbatch.scheduling import NO_OPTIONS, SbatchOptions
 from pytest_remex.sweep import SweepCall, sweep_of
 from pytest_remex.tables.readers import BuiltInReaders
+from pytest_remex.transport import Connections
 from pytest_remex.variant import Variant
 
 SCRIPTS = pytest.StashKey[frozenset[str]]()
@@ -258,13 +260,16 @@ class PreparingMode:
         self._config = session.config
         self._settings = settings
         self._terminal = Terminal(session.config)
+        self._connections = Connections(self._terminal.prompt, self._terminal.announce)
         self._workspaces = workspaces
         self._replicates = AskedReplicates(session, items, again=settings.launching.again)
         self._checks = ConfigChecks(session.config, self._terminal)
         self._preparer = Preparer(workspaces, self._terminal, settings.sbatch_options())
 
     def checkout(
-        self, item: pytest.Function, repo: Repo, _remote: Remote
+        self, item: pytest.Function, repo: Repo, remote: Remote
     ) -> AbstractContextManager[Path]:
         """Let an experiment use the scratch checkout of its base commit."""
+        if self._settings.mode is not Mode.DRY:
+            self._connections.start_here(remote)  # while git makes the checkout
         return checkout(partial(workspace_of, self._workspaces, item, repo))

@@ -55,7 +55,6 @@ from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.preparation import PreparingMode
 from pytest_remex.pytest_plugin.replicates import NOT_HERE
 from pytest_remex.repo.workspace import Prepared, Workspaces
-from pytest_remex.transport import Connections
 
 CANDIDATE = pytest.StashKey[Candidate]()
 NOT_SENT = frozenset({State.ALREADY, State.OTHER_BASE, State.UNJUDGED})
@@ -88,7 +87,7 @@ class SubmitMode(PreparingMode):
         self._runs_inside: dict[str, None] = {}
         self._submitter = Submitter(
             self._workspaces,
-            Connections(self._terminal.prompt, self._terminal.announce),
+            self._connections,
             Folders(settings.launches, settings.runs, anchor_of(session.config).folder),
             settings.launching,
             self,

@@ -173,9 +173,7 @@ class Workspace:
             made = {edit.path for edit in patch.edits if edit.content is not None}
             _refuse_brought(named, made | {*self.scratch.files})
         tree = self.input_tree(inputs)
-        identity = replace(
-            _after(_identity(tree, inputs, patch), named), replicate=experiment.replicate - 1
-        )
+        identity = _after(_identity(tree, inputs, patch, experiment.replicate - 1), named)
         self._refuse_equal_inputs(named, identity)
         return Prepared(
             node=named.node,
@@ -330,12 +328,13 @@ class Workspaces:
             self._open.popitem()[1].close()
 
 
-def _identity(tree: InputTree, inputs: Inputs, patch: Patch) -> Identity:
+def _identity(tree: InputTree, inputs: Inputs, patch: Patch, replicate: int) -> Identity:
     entries = tree.entries(patch.edits)
     return Identity(
         fingerprint=tree.fingerprint(entries),
         patterns=inputs.digest,
         changed=tuple((intern(os.fsdecode(each.path)), each.mode, each.sha) for each in entries),
+        replicate=replicate,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -137,9 +138,11 @@ class Connection:
             ConnectionLostError: The connection or the agent broke, or was silent for too long;
                 the request may or may not have been carried out.
         """
-        if self._agent is None:
-            self._agent = self._start_agent()
-        return self._agent.ask(request)
+        return self._started().ask(request)
+
+    def start(self) -> None:
+        """Start the agent, which compiles its modules until it is first asked. Raises as `ask`."""
+        self._started()
 
     def host(self) -> Host:
         """Return a description of the remote; the agent is asked once. Raises as `ask` does."""
@@ -228,14 +231,20 @@ class Connection:
             self._file_transport.close()
         self._transport.close()
 
+    def _started(self) -> AgentClient:
+        if self._agent is None:
+            self._agent = self._start_agent()
+        return self._agent
+
     def _start_agent(self) -> AgentClient:
+        is_here = self.remote.host is None
         try:
             return AgentClient(
                 self._transport.python(agent.BOOT),
-                agent.bundle(),
+                agent.bundle(level=1) if is_here else agent.bundle(),
                 place=self._transport.place,
                 idle_timeout=self._idle_timeout,
-                shared=self.remote.host is not None,
+                shared=not is_here,
             )
         except ConnectionLostError:
             self._lost = True
@@ -303,6 +312,15 @@ class Connections:
                 hint = "--remex-doctor checks the connection step by step"
                 raise type(error)(f"{error}\n{hint}") from error
         return self._open[remote]
+
+    def start_here(self, remote: Remote) -> None:
+        """Start the agent early if it runs on this machine, where that prompts nobody.
+
+        If it does not start, the first request says why.
+        """
+        if remote.host is None and remote not in self._open:
+            with suppress(RemoteError):
+                self.to(remote).start()
 
     def drop_broken(self) -> None:
         """Close those whose link broke; `to` opens them again without prompting the user.

@@ -12,9 +12,8 @@ import re
 import shlex
 import shutil
 import sys
-from importlib.abc import InspectLoader
 from types import ModuleType
-from typing import Callable, Dict, List, NamedTuple, Optional, cast
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from pytest_remex.agent import fs, upstream
 from pytest_remex.agent.errors import AgentError
@@ -213,8 +212,9 @@ def _run_script(shebang: str, script: str, interrupted: str = "") -> str:
 
 def _source(module: ModuleType) -> str:
     """Return a module's source, which the agent has only in memory."""
-    loader = cast("InspectLoader", module.__loader__)
-    return loader.get_source(module.__name__) or ""
+    loader: Any = module.__loader__
+    source: str = loader.get_source(module.__name__)
+    return source
 
 
 def _array_script(submission: LocatedSubmission, array: Array) -> str:

@@ -1,5 +1,6 @@
 """Connections to this machine: the real agent in a subprocess."""
 
+import os
 import subprocess
 import sys
 
@@ -30,6 +31,26 @@ def test_one_connection_for_each_remote(tmp_path):
     connections.close()
     assert first.closed
     assert connections.to(here) is not first
+
+
+def test_the_agent_of_this_machine_starts_early(tmp_path):
+    """The agent of this machine can be started before it is asked; that opens no other place."""
+    connections = Connections(pytest.fail, print)
+    here = Remote(None, runs=str(tmp_path))
+    connections.start_here(here)
+    connections.start_here(Remote("nowhere.invalid", clone="/c", runs="/r"))
+    (agent,) = _agents()
+    assert connections.to(here).host().runs == str(tmp_path)
+    assert _agents() == [agent]
+    connections.close()
+    assert not _agents()
+
+
+def _agents():
+    """Return the ids of this process's children that run an agent."""
+    listed = ["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())]
+    rows = subprocess.run(listed, check=False, capture_output=True, text=True).stdout.split("\n")
+    return [row.split()[0] for row in rows if " -I -u -c " in row]
 
 
 def test_local_default_loads_no_ssh():

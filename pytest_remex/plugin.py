@@ -276,6 +276,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     item.config.stash[ITEM] = item
 
 
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_timeout_set_timer(item: pytest.Item) -> bool | None:
+    """Keep pytest-timeout from ending an experiment in a mode, where it may wait for a cluster."""
+    return True if is_experiment(item) and options.mode(item.config) is not Mode.DRY else None
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]

@@ -214,6 +214,9 @@ class SubmitMode(PreparingMode):
         finally:
             for warning in self._submitter.close():
                 self._terminal.note(warning)
+            is_left = self._submitter.left(State.WAITING) or self._submitter.left(State.UNKNOWN)
+            if is_left and self._session.exitstatus == pytest.ExitCode.OK:
+                self._session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self) -> None:
         """Say what was submitted, what was not, and what to do next."""

@@ -1,8 +1,11 @@
 """Other plugins beside this one: they see an experiment's reports as they see a test's."""
 
 import json
+import time
 
 import pytest
+
+from pytest_remex.launch import launcher
 
 RECORDER = """
 import json
@@ -120,3 +123,20 @@ def test_forked(project):
     project.pytest("--forked", "sweeps.py").assert_outcomes(passed=3)
     project.ran("--forked")
     project.pytest("--remex-collect", "--forked").assert_outcomes(passed=3)
+
+
+def test_timeout(project, monkeypatch):
+    """pytest-timeout's limit for a test ends neither a submit nor a wait; a patch has it."""
+    send = launcher._send
+    monkeypatch.setattr(launcher, "_send", lambda *batch: (time.sleep(1.2), send(*batch))[1])
+    limit = ("-p", "pytest_timeout", "--timeout=1", "--timeout-method=signal")
+    project.edit("sweeps.py", "a = {experiment", "wait a = {experiment")
+    project.submit(*limit).assert_outcomes(passed=3)
+    for mode in ("--remex-status", "--remex-collect"):
+        waited = project.pytest(mode, "--remex-wait=1.5", "-k", "a=1", *limit)
+        assert waited.ret == 10
+        waited.stdout.no_fnmatch_line("*Timeout*")
+    project.edit("sweeps.py", "    run = yield", "    import time; time.sleep(9)\n    run = yield")
+    tried = project.pytest("sweeps.py", "-k", "a=1", *limit)
+    tried.assert_outcomes(failed=1)
+    tried.stdout.fnmatch_lines(["*Timeout (>1.0s)*"])

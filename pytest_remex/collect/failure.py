@@ -9,10 +9,9 @@ import textwrap
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
-from fnmatch import fnmatchcase
 from pathlib import Path
 
-from pytest_remex.collect.manifest import all_present, first_present
+from pytest_remex.collect.manifest import all_present, belongs_to, first_present
 from pytest_remex.collect.runs import CollectedRun
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.display import clean
@@ -98,7 +97,7 @@ def _why_not_fetched(collected: CollectedRun, missing: Sequence[str]) -> str | N
 def _why_not_left(collected: CollectedRun, missing: Sequence[str]) -> str:
     for name, size in collected.outputs.too_large.items():
         for pattern in missing:
-            if fnmatchcase(name, pattern) or name.startswith(f"{pattern}/"):
+            if belongs_to(name, pattern):
                 return (
                     f"the output {name} ({_size(size)}) is larger than remex_max_file and stays on "
                     f"the cluster: raise the limit and collect again, or write "

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich import filesize
 
-from pytest_remex.collect.manifest import FetchedOutputs, write_outputs
+from pytest_remex.collect.manifest import FetchedOutputs, belongs_to, write_outputs
 from pytest_remex.collect.query import query
 from pytest_remex.collect.removal import today
 from pytest_remex.collect.runs import CollectedRun, WantedRun, job_if_elsewhere, on_this_machine
@@ -197,7 +197,7 @@ def _noted(
     after: Mapping[str, FetchedOutputs],
     vanished: set[str],
 ) -> CollectedRun:
-    """Record what was fetched of a run; `vanished` are files that disappeared before the copy."""
+    """Record what was fetched of a run; `vanished` are files that were not there to be copied."""
     directory = each.run.directory
     if before[directory].gone:
         return _keep(each)
@@ -215,8 +215,24 @@ def _noted(
         job=each.job.id,
         complete=unchanged and each.job.state.ended,
     )
+    unread = before[directory].files.keys() & after[directory].files.keys() - files.keys()
+    if unread:
+        outputs = _with_unread(outputs, before[directory].files, sorted(unread))
     write_outputs(each.folder, outputs)
     return replace(each, outputs=outputs)
+
+
+def _with_unread(
+    outputs: FetchedOutputs, listed: Iterable[str], unread: Sequence[str]
+) -> FetchedOutputs:
+    """Return outputs of which some are there, but cannot be read, such as another user's."""
+    lacking = []
+    for pattern in outputs.patterns:
+        matching = {name for name in listed if belongs_to(name, pattern)}
+        if matching and matching <= set(unread):
+            lacking.append(pattern)
+    why = f"{unread[0]} is there, but could not be read: check its permissions, and collect again"
+    return replace(outputs, missing=(*outputs.missing, *lacking), refused=why)
 
 
 def _keep(each: CollectedRun) -> CollectedRun:

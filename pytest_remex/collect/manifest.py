@@ -10,6 +10,7 @@ import json
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatchcase
 from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -173,6 +174,11 @@ def all_present(folder: Path, patterns: Sequence[str]) -> list[Path]:
     """Return the first regular file in a run's folder for each pattern that matches one."""
     found = [first_present(folder, [pattern]) for pattern in patterns]
     return list(dict.fromkeys(path for path in found if path is not None))
+
+
+def belongs_to(name: str, pattern: str) -> bool:
+    """Return whether a fetched file, by its path, is one that a pattern asks for."""
+    return fnmatchcase(name, pattern) or name.startswith(f"{pattern.rstrip('/')}/")
 
 
 def _is_plain(path: Path) -> bool:

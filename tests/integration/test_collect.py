@@ -6,6 +6,8 @@ import shutil
 
 import pytest
 
+from pytest_remex.transport import local
+
 
 def rows(project, name="grid"):
     """Return the results by experiment id."""
@@ -264,3 +266,18 @@ def test_json_status(collected):
     assert [(each["node"], each["state"]) for each in states] == [
         (f"sweeps.py::grid[a={a}]", "COMPLETED") for a in (1, 2, 3)
     ]
+
+
+def test_an_output_that_cannot_be_read(project, monkeypatch):
+    """It does not count as one that the job did not write, and is fetched once it can be read."""
+    project.edit("sweeps.py", '["result.txt"]', '["job.out", "res*"]')
+    project.ran()
+    opened = local._open
+    with monkeypatch.context() as patched:
+        # root, who may run this, can read every file
+        unreadable = lambda path: None if path.endswith("result.txt") else opened(path)  # noqa: E731
+        patched.setattr(local, "_open", unreadable)
+        result = project.pytest("--remex-collect")
+    result.assert_outcomes(failed=3)
+    result.stdout.fnmatch_lines(["the output res?* was not fetched: result.txt is there, but*"])
+    project.pytest("--remex-collect").assert_outcomes(passed=3)

@@ -23,7 +23,7 @@ from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 
 from pytest_remex.display import one_line, show_nothing
-from pytest_remex.errors import RemexError
+from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.hookspecs import ContinueProbe
 from pytest_remex.launch.background import BackgroundBatch, deferred_interrupts
 from pytest_remex.launch.claims import follow
@@ -129,11 +129,14 @@ class Submitter:
 
         Raises:
             RecordError: A launch record cannot be written.
+            SweepError: The experiment that it comes after was not added.
         """
         known = self._known(prepared, repo, remote)
         if known.run:
             prepared = prepared.sharing(known.run.run.commit, known.run.run.identity)
         upstream = self._by_key.get(prepared.upstream.key) if prepared.upstream else None
+        if prepared.upstream is not None and upstream is None:
+            raise SweepError(f"{prepared.upstream.node}, which it comes after, failed")
         options = self._options.of_experiment(chosen=prepared.chosen)
         decision = decide(known, options, recorded_job(known.decisive_run))
         if decision is Decision.ALREADY and upstream and upstream.may_be_resent:

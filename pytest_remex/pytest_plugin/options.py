@@ -248,6 +248,11 @@ def _refuse_conflicts(config: pytest.Config) -> None:
             raise pytest.UsageError(f"--remex-{each.name} can only be used with {wanted}")
     if config.option.remex_array is not None and config.option.remex_pack is not None:
         raise pytest.UsageError("--remex-array and --remex-pack cannot be combined: choose one")
+    if chosen is not Mode.DRY and config.getoption("trace", default=False):
+        raise pytest.UsageError(
+            f"with --trace no patch and no check would run, so it cannot be used with "
+            f"--remex-{chosen}: write breakpoint() into the sweep function, or use --pdb"
+        )
     for name in ("setupplan", "setuponly"):  # the first implies the second
         if chosen is not Mode.DRY and config.getoption(name, default=False):
             raise pytest.UsageError(

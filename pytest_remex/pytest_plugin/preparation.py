@@ -134,7 +134,8 @@ class Preparer:
             prepared = prepare_experiment(named, workspace, contents, inspect, self._options)
         for warning in warnings_of(self._workspaces.git(repo), prepared):
             self._terminal.note(warning.text, warning.about or None)
-        if not recipe and STAGED in item.session.stash:
+        # without its upstream it is refused, and so must be what comes after it
+        if not recipe and STAGED in item.session.stash and self._has_upstream(item):
             self._prepared[variant_of(item), key_of_item(item)] = prepared
         return prepared
 

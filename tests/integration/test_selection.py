@@ -204,6 +204,14 @@ def test_setting_up_only(project, option):
     assert (project.output / "grid" / "results.csv").read_text() == table
 
 
+def test_tracing(project):
+    """--trace is refused in a mode, since pytest's wrapper then runs no patch."""
+    result = project.pytest("--remex-submit", "--trace")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--trace no patch*--remex-submit: write breakpoint() into the*"])
+    assert not project.jobs()
+
+
 def test_collect_only(project):
     """--collect-only lists experiments by node id, and does nothing else."""
     result = project.pytest("--remex-submit", "--collect-only", "-q")

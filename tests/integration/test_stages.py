@@ -174,6 +174,28 @@ def test_plan_of_a_purged_upstream(chain):
     submit.stdout.fnmatch_lines(["*UPSTREAM FAILED: sweeps.py::first*result.txt*not there*"])
 
 
+@pytest.mark.parametrize("fails", ["patch", "fixture"])
+def test_an_upstream_that_cannot_be_prepared(chain, fails):
+    """If the first of three stages fails before it is sent, neither of the others is sent."""
+    if fails == "patch":
+        raises = "    1 / (experiment.id != 'a=1')\n"
+        chain.edit(
+            "sweeps.py", '    write(experiment, f"first', raises + '    write(experiment, f"first'
+        )
+    else:
+        raises = "if request.node.name == 'first[a=1]': raise RuntimeError('no licence')"
+        text = f"import pytest\n\n@pytest.fixture(autouse=True)\ndef once(request):\n    {raises}\n"
+        chain.write("conftest.py", READER + text)
+    for mode in ("--remex-plan", "--remex-submit"):
+        result = chain.pytest(mode, "-v")
+        assert result.ret == 1
+        states = shown_states(result)
+        after = [name for name in states if name.startswith(("second[a=1", "third[a=1"))]
+        assert {states[name] for name in after} == {"FAILED"}
+        assert len(after) == 4
+    assert len(chain.jobs()) == 5
+
+
 @pytest.mark.parametrize("skips", ["patch", "mark"])
 def test_a_skipped_upstream_skips_what_comes_after_it(chain, skips):
     """If an upstream is skipped, in its patch or by a mark, so are the experiments after it."""

@@ -27,7 +27,10 @@ _NO_SUCH_JOB = "Invalid job id"
 _HANGS = "no answer within {:.0f} s, and later none within {:.0f} s"
 _DISABLED = "accounting storage is disabled"
 _HUNG: Dict[Tuple[str, str], "_Hang"] = {}
-"""How a program last did not answer within its full time, by its name and the cluster's."""
+"""How a program last did not answer within its full time, by its name and the cluster's.
+
+It is kept for the agent's life, as the limits are: that is one command of one client.
+"""
 
 
 class NoAccountingError(AgentError):

@@ -16,7 +16,7 @@ from support.sites import WITH_ACCOUNTING
 from support.slurm import version
 
 from pytest_remex.common.jobs import JobState
-from pytest_remex.common.parts import ListedRun, RunJob
+from pytest_remex.common.parts import Array, ListedRun, RunJob, Submission
 from pytest_remex.common.protocol import (
     FINE,
     LOCAL,
@@ -179,3 +179,20 @@ def test_a_run_directory_that_cannot_be_read(shared, nobody):
     subprocess.run(["chmod", "-R", "o+rX", str(run)], check=True)
     (listed,) = agent.ask(request)
     assert [file.path for file in listed.files] == ["result.txt"]
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o700], ids=["readable", "private"])
+def test_an_array_of_another_user(site, shared, nobody, mode):
+    """Its tasks are never lost, also where the folder that tells whose they are is private."""
+    launch = OwnLaunch(site, shared / "runs")
+    names = [launch.add(f"r{number}").key for number in range(2)]
+    array = Array(["#SBATCH --time=1"], "#!/bin/sh")
+    (event,) = launch.submit(Submission("a", names, "remex:a", array=array))
+    (group,) = (launch.runs / ".remex/arrays").iterdir()
+    group.chmod(mode)
+    agent = nobody(**site.cluster.variables)
+    asked = [RunJob(name, event.jobs[name]) for name in names]
+    states = agent.ask(Query(str(launch.runs), SLURM, asked, certain=True))
+    launch.cancel(*event.jobs.values())
+    launch.close()
+    assert [state.job.state for state in states] == [JobState.HELD] * 2

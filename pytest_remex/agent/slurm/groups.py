@@ -173,12 +173,16 @@ def left_exit_code(run: str, job: str) -> Optional[Job]:
 
 
 def _build(submission: LocatedSubmission, texts: Dict[str, str], built: str) -> None:
+    log = os.path.join(built, "log")
     os.makedirs(paths.remex(built))
-    os.mkdir(os.path.join(built, "log"))
+    os.mkdir(log)
     for index, run in enumerate(submission.members):
         os.symlink(run, os.path.join(built, str(index)))
     for name, text in texts.items():
         fs.replace(os.path.join(built, name), text)
+    # other users tell by them whose the jobs are
+    for path in (built, log, paths.remex(built), *(os.path.join(built, name) for name in texts)):
+        fs.share(path, submission.runs)
 
 
 def _publish(built: str, folder: str) -> None:

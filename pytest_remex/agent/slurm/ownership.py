@@ -88,14 +88,21 @@ class LocatedJob(NamedTuple):
         above, name = os.path.split(work_dir)
         if above in spellings(paths.groups(self.runs)):
             group = os.path.join(paths.groups(self.runs), name)
-            # a name changed by sacct, see `spellings`, is not found
-            return self._is_in_group(group) or not os.path.isdir(group)
+            return self._may_be_in_group(group)
         return not work_dir or work_dir in spellings(self.path)
 
     def work_dirs(self) -> Set[str]:
         """Return all possible WorkDirs of this run's job."""
-        mine = [self.path, *(group for group in self._groups() if self._is_in_group(group))]
+        mine = [self.path, *filter(self._may_be_in_group, self._groups())]
         return {name for folder in mine for name in spellings(folder)}
+
+    def _may_be_in_group(self, group: str) -> bool:
+        """Return whether the run belongs to a group, or whether that cannot be known.
+
+        Another user's group may not be readable; a name changed by sacct, see `spellings`, is not
+        found. Neither proves that the job is not ours.
+        """
+        return self._is_in_group(group) or not os.access(group, os.R_OK | os.X_OK)
 
     def _is_in_group(self, group: str) -> bool:
         task = JobId.parse(self.job).task

@@ -19,6 +19,7 @@ OUTPUTS = ("LOGS/history.data", "LOGS/final.data", "slurm.out")
 """The first two are asked for by the sweep, the last is the job's log."""
 COLLECT = "pytest --remex-collect"
 RSYNC = "floor: one rsync -a of the same files"
+TRUSTING = "floor: the same with --trust-sender, so that it compares no names"
 AGAIN = "pytest --remex-collect, nothing changed"
 REPORT = "the report"
 SMALL, LARGE = (2, 2, 2), (200, 2, 2)
@@ -63,7 +64,7 @@ def _large(count: int, runs: int) -> Figures:
 
 def _many(count: int, runs: int) -> list[Figures]:
     title = f"collects of {count} runs with outputs of {SMALL} kB"
-    figures = Figures(title, "s", {RSYNC: "rsync", AGAIN: "empty"})
+    figures = Figures(title, "s", {RSYNC: "rsync", TRUSTING: "trusting", AGAIN: "empty"})
     sizes = Figures(f"the report of {count} runs", "MB")
     with finished(count, SMALL) as site:
         _collect_all(site, figures, runs)
@@ -84,10 +85,11 @@ def _collect_all(site: Loopback, figures: Figures, runs: int) -> None:
     names = [f"{run.name}/{name}" for run in site.project.run_directories() for name in OUTPUTS]
     for number in range(runs):
         output = "remex-output" if number == 0 else f"output_{number}"
-        copy = site.home / f"copy_{number}"
+        copy, trusting = (site.home / f"{name}_{number}" for name in ("copy", "trusting"))
         ways = {
             COLLECT: lambda output=output: _collect(site, output),
             RSYNC: lambda copy=copy: site.rsync(names, copy).seconds,
+            TRUSTING: lambda to=trusting: site.rsync(names, to, "--trust-sender").seconds,
             AGAIN: lambda output=output: _collect(site, output),
         }
         figures.measure(ways, 1)

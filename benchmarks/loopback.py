@@ -76,11 +76,11 @@ class Loopback:
         """Run a command on the cluster through OpenSSH, with `text` as its input."""
         return self._run(["ssh", *self._ssh_options(), self.host, *words], text=text)
 
-    def rsync(self, names: list[str], target: Path) -> Ran:
+    def rsync(self, names: list[str], target: Path, *options: str) -> Ran:
         """Copy files from the folder of run directories to a folder here."""
         door = " ".join(["ssh", *self._ssh_options()])
         source = f"{self.host}:{self.project.runs}/"
-        words = ["rsync", "-a", "--files-from=-", "-e", door, source, f"{target}/"]
+        words = ["rsync", "-a", *options, "--files-from=-", "-e", door, source, f"{target}/"]
         return self._run(words, text="\n".join(names))
 
     def configure(self, text: str = "") -> None:

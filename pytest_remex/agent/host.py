@@ -124,10 +124,7 @@ def _clone(request: protocol.Examine) -> Iterator[Check]:
     folder = git.unwritable_folder(request.clone)
     if folder:
         found = f"{folder}, into which commits are fetched, is not writable{_why_not(folder)}"
-        share = "config core.sharedRepository group"
-        fix = f"clone for yourself, or let its owner run: git -C {quote(request.clone)} {share}"
-        above = quote(os.path.dirname(folder))
-        yield Check("clone", FAULT, found, f"{fix} && chmod -R g+rwX {above}")
+        yield Check("clone", FAULT, found, _to_write(request.clone, folder))
         return
     yield Check("clone", FINE, request.clone)
     if not request.origin:
@@ -139,6 +136,14 @@ def _clone(request: protocol.Examine) -> Iterator[Check]:
         yield Check("origin", FAULT, f"{request.clone} has no remote called origin", fix)
     else:
         yield _answer_of_origin(request.clone, address.out.strip())
+
+
+def _to_write(clone: str, folder: str) -> str:
+    if "for you" not in _why_not(folder):
+        return "make that writable, or choose another clone"
+    share = f"git -C {quote(clone)} config core.sharedRepository group"
+    above = quote(os.path.dirname(folder))
+    return f"clone for yourself, or let its owner run: {share} && chmod -R g+rwX {above}"
 
 
 def _answer_of_origin(clone: str, address: str) -> Check:

@@ -322,7 +322,10 @@ def refuse_locked_refs(repository: Git) -> None:
     """Raise `RepositoryError` if no ref can be removed: a launch's would be left behind."""
     code, _, errors = repository.attempt("update-ref", "--no-deref", "-d", _own_ref())
     if code:
-        raise RepositoryError(f"git cannot remove refs in {repository.top}: {errors}")
+        raise RepositoryError(
+            f"git cannot remove refs in {repository.top}: {errors}\n"
+            f"check that you can write to {repository.folder}, and that no git left a lock there"
+        )
 
 
 def _own_ref() -> str:

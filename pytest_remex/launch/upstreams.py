@@ -186,6 +186,8 @@ def _wrong(outputs: Outputs, path: str) -> str:
             f"brought from there, is lost: {BOTH} if it was not collected, else --remex-retry=all "
             f"does"
         )
+    if outputs.refused:
+        return f"{path} cannot be brought from there: {outputs.refused}"
     empty = any(file.path == path for file in outputs.files)
     return (
         f"it completed, and {path} in {outputs.directory} is {'empty' if empty else 'not there'}: "

@@ -160,3 +160,19 @@ def test_a_brought_link_in_fetch(empty_project):
     collected.stdout.fnmatch_lines(
         ["*output mine is a link to model/state of sweeps.py::first?a=1?: fetch model/state in *"]
     )
+
+
+def test_an_upstream_whose_directory_is_not_read(empty_project, tmp_path_factory):
+    """What cannot be brought is not taken for what the upstream did not write."""
+    write(empty_project)
+    empty_project.ran("-k", "first")
+    (run,) = empty_project.run_directories()
+    archived = run.rename(tmp_path_factory.mktemp("archive") / run.name)
+    run.symlink_to(archived)
+    refused = empty_project.pytest("--remex-submit")
+    refused.assert_outcomes(skipped=1, failed=2)
+    refused.stdout.fnmatch_lines(["*model cannot be brought from there: *is a link, and links*"])
+    assert "--remex-retry=all" not in refused.stdout.str()
+    run.unlink()
+    archived.rename(run)
+    empty_project.submit().assert_outcomes(skipped=1, passed=2)

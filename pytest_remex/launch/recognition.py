@@ -126,9 +126,8 @@ class Recognizer:
 
         A completed run comes first; otherwise it must be the point's newest run.
         """
-        sweep, point = prepared.experiment.sweep.name, prepared.experiment.point
         found: EarlierRun | None = None
-        for recorded in self._index.of_point(sweep, point, prepared.variant, local=local):
+        for recorded in self._runs_of_point(prepared, local=local):
             if recorded.run.parameters != prepared.parameters:
                 continue
             changed = self._changed_in_chain(recorded, prepared, repository)
@@ -142,6 +141,26 @@ class Recognizer:
                 return earlier
             found = found or earlier
         return found
+
+    def _runs_of_point(self, prepared: Prepared, *, local: bool) -> list[RecordedRun]:
+        """Return the runs of an experiment's point that may have a job, the newest first.
+
+        If its sweep has none, a sweep that no longer exists may have been renamed: its runs of the
+        point count if their patches made the same files.
+        """
+        sweep, point = prepared.experiment.sweep.name, prepared.experiment.point
+        runs = list(self._index.of_point(sweep, point, prepared.variant, local=local))
+        made = prepared.identity.changed
+        if runs or not made:
+            return runs
+        return [
+            each
+            for each in self._index.at_point(point, prepared.variant, local=local)
+            if each.run.identity is not None
+            and each.run.identity.changed == made
+            and not _is_other_replicate(each, prepared)
+            and not any(map(self._sweep_exists, _nodes_of(each)))
+        ]
 
     def _changed_in_chain(
         self, recorded: RecordedRun, prepared: Prepared, repository: Git
@@ -190,8 +209,7 @@ class Recognizer:
                 continue
             if each.belongs_to(prepared.experiment.sweep.name, prepared.node):
                 return each
-            nodes = [each.run.node, *(alias.node for alias in each.run.aliases)]
-            if handed_on is None and not any(map(self._sweep_exists, nodes)):
+            if handed_on is None and not any(map(self._sweep_exists, _nodes_of(each))):
                 handed_on = each
         return handed_on
 
@@ -262,6 +280,11 @@ def experiment_key(prepared: Prepared, remote: Remote) -> object:
     """Return a key that is equal for experiments that can share a run."""
     identity, sweep = prepared.identity, prepared.experiment.sweep.name
     return sweep, identity.fingerprint, identity.replicate, remote
+
+
+def _nodes_of(recorded: RecordedRun) -> list[str]:
+    """Return all node ids that a run has had."""
+    return [recorded.run.node, *(alias.node for alias in recorded.run.aliases)]
 
 
 def _tree_entry(entry: Sequence[str]) -> TreeEntry:

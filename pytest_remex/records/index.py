@@ -182,6 +182,13 @@ class RunIndex:
         here = (each for each in runs if each.is_of(variant) and each.counts(local=local))
         return (each for each in here if each.run.may_have_job)
 
+    def at_point(
+        self, point: Config, variant: Variant = GRID, *, local: bool
+    ) -> Iterator[RecordedRun]:
+        """Return the runs that `of_point` returns, of all sweeps."""
+        here = (each for each in self._by_point.get(_text(point), []) if each.is_of(variant))
+        return (each for each in here if each.counts(local=local) and each.run.may_have_job)
+
     def newest_first(self) -> Iterator[RecordedRun]:
         """Return all runs, newest launch first."""
         return iter(self._newest_first)
@@ -235,6 +242,14 @@ class RunIndex:
             for alias in each.run.aliases
         )
         return _grouped(known, _node_key)
+
+    @cached_property
+    def _by_point(self) -> dict[str, list[RecordedRun]]:
+        found: dict[str, list[RecordedRun]] = {}
+        for each in self.newest_first():
+            if not each.run.taken:
+                found.setdefault(_text(each.run.point), []).append(each)
+        return found
 
     @cached_property
     def _by_sweep(self) -> dict[tuple[str, str], list[RecordedRun]]:

@@ -90,6 +90,23 @@ def test_renamed_sweep_on_another_base(project):
     result.stdout.fnmatch_lines(["*; since then changed: notes.txt"])
 
 
+def test_a_sweep_renamed_while_the_base_moved(project):
+    """Runs that made the same files for a sweep that is gone are named; with others it is new."""
+    project.ran()
+    project.commit(notes_txt="more\n")
+    project.edit("sweeps.py", "def grid", "def new_name")
+    result = project.submit()
+    result.assert_outcomes(skipped=3)
+    result.stdout.fnmatch_lines(["*; since then changed: notes.txt"])
+    project.edit("sweeps.py", "a = {experiment", "b = {experiment")
+    project.pytest("--remex-plan").stdout.fnmatch_lines(["*submit asks for 3 jobs*"])
+    # a sweep that still exists keeps its runs
+    text = (project.path / "sweeps.py").read_text().replace("b = {", "a = {")
+    project.sweeps(text.replace("new_name", "grid") + text.replace("new_name", "another"))
+    plan = project.pytest("--remex-plan", "-k", "another")
+    plan.stdout.fnmatch_lines(["*submit asks for 3 jobs*"])
+
+
 def test_renamed_sweep(project):
     """A sweep that is renamed keeps its runs."""
     project.ran()

@@ -20,6 +20,7 @@ from pytest_remex.launch.session import SubmitRequest, is_same_place, reached_by
 from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.records.schema import Stage
+from pytest_remex.repo.workspace import Prepared
 from pytest_remex.transport import Connect
 
 
@@ -63,6 +64,13 @@ class KnownRuns:
         """Include what collects recorded in the folder of the fetched outputs."""
         verdict = recorded_verdict(self.decisive_run, folder)
         return replace(self, purged=is_purged(self.run, folder), verdict=verdict)
+
+    def shared_with(self, prepared: Prepared) -> Prepared:
+        """Return an experiment with those objects of its run's record that are equal to its own."""
+        run = self.run.run if self.run else None
+        if run is None or (prepared.commit, prepared.identity) != (run.commit, run.identity):
+            return prepared
+        return replace(prepared, commit=run.commit, identity=run.identity or prepared.identity)
 
     @property
     def is_only_purged(self) -> bool:

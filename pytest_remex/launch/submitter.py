@@ -132,8 +132,7 @@ class Submitter:
             SweepError: The experiment that it comes after was not added.
         """
         known = self._known(prepared, repo, remote)
-        if known.run:
-            prepared = prepared.sharing(known.run.run.commit, known.run.run.identity)
+        prepared = known.shared_with(prepared)
         upstream = self._by_key.get(prepared.upstream.key) if prepared.upstream else None
         if prepared.upstream is not None and upstream is None:
             raise SweepError(f"{prepared.upstream.node}, which it comes after, failed")

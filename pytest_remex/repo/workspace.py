@@ -106,12 +106,6 @@ class Prepared:
     variant: Variant = GRID
     """The variant of the grid that it is prepared for."""
 
-    def sharing(self, commit: Commit, identity: Identity | None) -> Prepared:
-        """Return it with the objects of its run's record, if they are equal: both are kept."""
-        if identity is None or (self.commit, self.identity) != (commit, identity):
-            return self
-        return replace(self, commit=commit, identity=identity)
-
     @property
     def key(self) -> tuple[Variant, str]:
         """Its key among all experiments of a command."""

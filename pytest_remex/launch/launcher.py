@@ -275,7 +275,7 @@ class Launcher:
                 pipeline.finish(session)
         with _errors_as(warnings):
             warnings += clean_up_after_crashes(
-                self._index.records, self.launches, self._repos, self._services
+                self._index, self.launches, self._repos, self._services
             )
         if ask:
             warnings += release_again(self._left_alone(), self._services.connect)

@@ -45,7 +45,7 @@ from pytest_remex.launch.push import forget_removed_branches, publisher_for
 from pytest_remex.launch.session import LaunchSession, Services, is_same_place, resume
 from pytest_remex.launch.submissions import Submission, form_submissions
 from pytest_remex.model import Remote, Repo
-from pytest_remex.records.index import own_config
+from pytest_remex.records.index import RunIndex, own_config
 from pytest_remex.records.schema import (
     HAS_JOB,
     Pushing,
@@ -309,7 +309,7 @@ def _whole_job(job: str) -> str:
 
 
 def clean_up_after_crashes(
-    records: Iterable[LaunchRecord],
+    index: RunIndex,
     open_launches: Collection[str],
     repos: Mapping[Remote, Repo],
     services: Services,
@@ -317,7 +317,7 @@ def clean_up_after_crashes(
     """Remove the temporary branches and staged files of interrupted launches, and refs to them.
 
     Args:
-        records: All launch records.
+        index: All launch records.
         open_launches: The launches of this command, which are not touched.
         repos: This command's remotes, each with its repository; launches on other remotes are left
             alone.
@@ -330,10 +330,11 @@ def clean_up_after_crashes(
         RemexError: Something could not be removed.
     """
     warnings = []
-    for record in records:
+    for record in index.records:
         if record.launch.id in open_launches:
             continue
-        left = sum(not run.stage.settled for run in record.runs.values())
+        unsettled = [run for run in record.runs.values() if not run.stage.settled]
+        left = sum(not _is_elsewhere(index, record, run) for run in unsettled)
         if left and record.own:
             warnings.append(
                 f"launch {record.launch.id} was interrupted with "
@@ -349,6 +350,15 @@ def clean_up_after_crashes(
     for repo in {repos[remote] for remote in uses_origin}:
         forget_removed_branches(services.workspaces.git(repo))
     return warnings
+
+
+def _is_elsewhere(index: RunIndex, record: LaunchRecord, run: RunRecord) -> bool:
+    """Return whether another launch has submitted a run's experiment meanwhile."""
+    alike = index.alike(run.commit, run.identity)
+    others = (each for each in alike if each.run.directory != run.directory)
+    return any(
+        each.run.may_have_job and each.belongs_to(record.launch.name, run.node) for each in others
+    )
 
 
 def _clean_up(record: LaunchRecord, repos: Mapping[Remote, Repo], services: Services) -> None:

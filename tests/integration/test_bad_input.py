@@ -84,25 +84,6 @@ def test_a_branch_without_commits(project):
     refused(project.pytest("--remex-plan"), "has no commits yet", "set branch=... to one of: main")
 
 
-def test_partial_clone(project):
-    """Files that a partial clone lacks are fetched; if its origin is gone, that is the message."""
-    project.write("notes/old", "old\n")
-    project.commit()
-    project.git("branch", "old")
-    project.git("rm", "--quiet", "notes/old")
-    project.commit()
-    project.git("config", "uploadpack.allowFilter", "true")
-    project.git("config", "uploadpack.allowAnySHA1InWant", "true")
-    project.git("clone", "--quiet", "--filter=blob:none", f"file://{project.path}", "partial")
-    project.write("pytest.ini", "[pytest]\nremex_repo = partial\n")
-    project.edit("sweeps.py", "fetch=", 'branch="origin/old", fetch=')
-    address = project.git("remote", "get-url", "origin", folder="partial")
-    project.git("remote", "set-url", "origin", "/nowhere", folder="partial")
-    refused(project.pytest("--remex-plan"), "it is a partial clone", "make that reachable")
-    project.git("remote", "set-url", "origin", address, folder="partial")
-    project.pytest("--remex-plan").assert_outcomes(passed=3)
-
-
 def test_shallow_clone(project):
     """A shallow clone is refused, with the command that fixes it."""
     project.commit(notes_txt="more\n")

@@ -3,11 +3,13 @@
 import errno
 import fcntl
 import os
+import shutil
 
 import pytest
 from support.disk import SmallDisk
 
 from pytest_remex.launch import submitter
+from pytest_remex.records.fields import encoded, parsed
 
 
 def test_runs_folder_that_everybody_can_write_to(project):
@@ -120,3 +122,23 @@ def test_a_working_directory_that_is_removed(empty_project, monkeypatch, mode, t
     result.stderr.fnmatch_lines([f"*the folder {below}, in which*was removed meanwhile*"])
     result.stderr.no_fnmatch_line("*Traceback*")
     empty_project.pytest(mode).assert_outcomes(**then)
+
+
+def test_an_interrupted_launch_whose_runs_another_one_has(project):
+    """It is told as long as its runs were not submitted, and not once another client did that."""
+    project.submit()
+    (record,) = project.record_paths()
+    lines = [line for line in record.read_bytes().splitlines() if b"COMMITTED" in line]
+    head, *_ = record.read_bytes().splitlines()
+    stamp = record.stem.removeprefix("grid_").encode()
+    older = stamp.replace(b"2", b"1", 1)
+    made = [parsed(line.replace(stamp, older)) for line in (head, *lines)]
+    interrupted = record.with_name(record.name.replace(stamp.decode(), older.decode()))
+    interrupted.write_bytes(b"".join(map(encoded, made)))
+    assert "was interrupted" not in project.submit().stdout.str()
+    project.edit("sweeps.py", "[1, 2, 3]", "[4]")
+    record.unlink()
+    project.wait()
+    project.runs.rename(project.path / "lost")
+    shutil.rmtree(project.output / "from-cluster", ignore_errors=True)
+    assert "was interrupted with 3 runs not submitted" in project.submit().stdout.str()

@@ -248,3 +248,24 @@ def test_bare(project, tmp_path_factory):
     project.git("clone", "--quiet", "--bare", str(project.path), str(bare))
     project.write("pytest.ini", f"[pytest]\nremex_repo = {bare}\n")
     project.submit().assert_outcomes(passed=3)
+
+
+def test_partial_clone(project):
+    """Files that a partial clone lacks are fetched; if its origin is gone, that is the message."""
+    project.write("notes/old", "old\n")
+    project.commit()
+    project.git("branch", "old")
+    project.git("rm", "--quiet", "notes/old")
+    project.commit()
+    project.git("config", "uploadpack.allowFilter", "true")
+    project.git("config", "uploadpack.allowAnySHA1InWant", "true")
+    project.git("clone", "--quiet", "--filter=blob:none", f"file://{project.path}", "partial")
+    project.write("pytest.ini", "[pytest]\nremex_repo = partial\n")
+    project.edit("sweeps.py", "fetch=", 'branch="origin/old", fetch=')
+    address = project.git("remote", "get-url", "origin", folder="partial")
+    project.git("remote", "set-url", "origin", "/nowhere", folder="partial")
+    refused = project.pytest("--remex-plan")
+    refused.assert_outcomes(errors=3)
+    refused.stdout.fnmatch_lines(["*it is a partial clone*make that reachable*"])
+    project.git("remote", "set-url", "origin", address, folder="partial")
+    project.pytest("--remex-plan").assert_outcomes(passed=3)

@@ -133,3 +133,12 @@ def until(condition, seconds=20):
             return found
         time.sleep(0.05)
     return pytest.fail(f"nothing within {seconds} s")
+
+
+def has_ended(pid):
+    """Return whether a process has ended, even if its parent, often init, has not noticed yet."""
+    try:
+        about = Path(f"/proc/{pid}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return about.rpartition(b")")[2].split()[0] in (b"Z", b"X")

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.agents import Agent, until
+from support.agents import Agent, has_ended, until
 
 from pytest_remex.common.framing import KEEP_ALIVE, encode_request
 from pytest_remex.common.parts import RunJob
@@ -62,7 +62,7 @@ def test_it_ends_with_its_client_though_slurm_hangs(guest, tmp_path):
     until(lambda: pid.exists() and pid.read_text())
     agent.process.stdin.close()
     assert agent.process.wait(timeout=20) == 0
-    until(lambda: not Path(f"/proc/{int(pid.read_text())}").exists())
+    until(lambda: has_ended(int(pid.read_text())))
 
 
 def test_it_ends_where_its_client_is_silent(guest, tmp_path):

@@ -2,10 +2,9 @@
 
 import os
 import signal
-from pathlib import Path
 
 import pytest
-from support.agents import until
+from support.agents import has_ended, until
 
 from pytest_remex.agent.local.store import CANCELLED, RELEASED, Store
 from pytest_remex.common.jobs import JobState
@@ -144,7 +143,7 @@ def test_a_time_limit_ends_the_whole_process_group(runs):
     job = runs.run("r", "#!/bin/sh\nsleep 600 &\necho $! > child\nwait\n", time_limit=0.3)
     assert job.state is JobState.TIMEOUT
     child = int((runs.folder / "r" / "child").read_text())
-    until(lambda: not Path(f"/proc/{child}").exists())
+    until(lambda: has_ended(child))
 
 
 def test_cancel_ends_running_and_waiting_jobs(runs):
@@ -228,11 +227,11 @@ def test_a_killed_queue_loses_only_what_ran(runs):
         until(lambda name=name: _text(runs.folder / name / "pid"))
     queue = int(_text(runs.folder / long[0] / "queue"))
     os.kill(queue, signal.SIGKILL)
-    until(lambda: not Path(f"/proc/{queue}").exists() or _zombie(queue))
+    until(lambda: has_ended(queue))
     for name in long:
         assert runs.wait(name, held[name].job, "NODE_FAIL")
         pid = int((runs.folder / name / "pid").read_text())
-        until(lambda pid=pid: not Path(f"/proc/{pid}").exists())
+        until(lambda pid=pid: has_ended(pid))
     assert runs.wait("next", held["next"].job, "COMPLETED")
 
 
@@ -278,7 +277,3 @@ def test_a_damaged_state_is_that_jobs_fault_alone(runs, text):
 
 def _text(path):
     return path.exists() and path.read_text()
-
-
-def _zombie(pid):
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"

@@ -338,9 +338,8 @@ def clean_up_after_crashes(
         if left and record.own:
             warnings.append(
                 f"launch {record.launch.id} was interrupted with "
-                f"{counted(left, 'run')} not submitted: submit the same sweep again to "
-                f"finish it, or discard it with "
-                f"--remex-cancel --remex-launch={record.launch.id}"
+                f"{counted(left, 'run')} not submitted: submit the same points of "
+                f"{record.launch.name} again to finish it"
             )
         if record.tips and not record.tidied:
             _clean_up(record, repos, services)

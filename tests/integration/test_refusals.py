@@ -125,7 +125,7 @@ def test_a_working_directory_that_is_removed(empty_project, monkeypatch, mode, t
 
 
 def test_an_interrupted_launch_whose_runs_another_one_has(project):
-    """It is told as long as its runs were not submitted, and not once another client did that."""
+    """It is told until its runs are submitted, also if another client does that; the fix works."""
     project.submit()
     (record,) = project.record_paths()
     lines = [line for line in record.read_bytes().splitlines() if b"COMMITTED" in line]
@@ -141,4 +141,8 @@ def test_an_interrupted_launch_whose_runs_another_one_has(project):
     project.wait()
     project.runs.rename(project.path / "lost")
     shutil.rmtree(project.output / "from-cluster", ignore_errors=True)
-    assert "was interrupted with 3 runs not submitted" in project.submit().stdout.str()
+    told = "was interrupted with 3 runs not submitted: submit the same points of grid again"
+    assert told in project.submit().stdout.str()
+    project.edit("sweeps.py", "[4]", "[1, 2, 3]")
+    project.submit().assert_outcomes(passed=3)
+    assert "was interrupted" not in project.submit().stdout.str()

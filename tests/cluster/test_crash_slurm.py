@@ -186,6 +186,7 @@ def test_requeued(user, cluster):
     assert {row["state"] for row in user.states().values()} == {"PENDING"}
     first = f"spool/*/job{int(job):05d}"
     wait_until(lambda: not [*cluster.folder.glob(first)], "its node has tidied up")
+    time.sleep(2)  # Slurm dates in seconds, and a start in that of the requeue may be refused
     cluster.run("scontrol", "update", f"jobid={job}", "starttime=now")
     cluster.wait(seconds=150)
     user.collect().succeeded()

@@ -5,9 +5,9 @@ import json
 import re
 import signal
 import time
+from pathlib import Path
 
 import pytest
-from support.agents import has_ended
 
 pytest.importorskip("xdist")
 
@@ -154,7 +154,7 @@ def test_interrupt(ran):
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 2, output
-    assert all(map(has_ended, pids))
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
     with (ran.output / "grid" / "results.csv").open(newline="") as file:
         rows = {row["a"]: row["verdict"] for row in csv.DictReader(file)}
     assert (rows["1"], rows["2"]) == ("PASSED", "PASSED")

@@ -5,21 +5,25 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import IO, TypedDict, TypeVar
 
 import pytest
 
 from pytest_remex.agent import BOOT, bundle
 from pytest_remex.common.framing import decode_event, encode_request, whole
-from pytest_remex.common.protocol import End, Error
+from pytest_remex.common.protocol import End, Error, Event, Request
 
 NONCE = "nonce-of-the-tests"
+
+Found = TypeVar("Found")
 
 
 class AgentError(Exception):
     """The agent answered with an error."""
 
-    def __init__(self, error):
+    def __init__(self, error: Error) -> None:
         super().__init__(error.message)
         self.kind = error.kind
 
@@ -27,7 +31,12 @@ class AgentError(Exception):
 class Agent:
     """One agent process; `ask` returns the events of a request."""
 
-    def __init__(self, python=sys.executable, manners=None, **variables):
+    def __init__(
+        self,
+        python: str = sys.executable,
+        manners: Mapping[str, object] | None = None,
+        **variables: str,
+    ) -> None:
         self._number = 0
         self.process = subprocess.Popen(
             [python, "-u", "-c", BOOT],
@@ -35,21 +44,22 @@ class Agent:
             stdout=subprocess.PIPE,
             env={**os.environ, **variables},
         )
+        self._requests, self._answers = _pipes(self.process)
         start = {"nonce": NONCE, "modules": bundle(), **(manners or {})}
         self.write(json.dumps(start).encode() + b"\n")
 
-    def ask(self, request):
+    def ask(self, request: Request) -> list[Event]:
         """Send a request and return its events; AgentError for an error."""
         return list(self.events(request))
 
-    def events(self, request):
+    def events(self, request: Request) -> Iterator[Event]:
         """Send a request now, and iterate over its events as they come."""
         self._number += 1
         self.write(encode_request(self._number, request))
-        return self._answers(self._number)
+        return self._events(self._number)
 
-    def _answers(self, number):
-        for line in self.process.stdout:
+    def _events(self, number: int) -> Iterator[Event]:
+        for line in self._answers:
             answered, event = event_in(line)
             assert answered in (0, number)
             if isinstance(event, End):
@@ -60,48 +70,67 @@ class Agent:
                 yield event
         pytest.fail("the agent ended without an answer")
 
-    def write(self, line):
+    def write(self, line: bytes) -> None:
         """Send a line as it is."""
-        self.process.stdin.write(line)
-        self.process.stdin.flush()
+        self._requests.write(line)
+        self._requests.flush()
 
-    def close(self):
+    def close(self) -> None:
         """Hang up and wait for the agent's end."""
-        self.process.stdin.close()
+        self._requests.close()
         self.process.wait(timeout=30)
-        self.process.stdout.close()
+        self._answers.close()
 
-    def kill(self):
+    def kill(self) -> None:
         """End the agent as kill -9 does."""
         self.process.kill()
         self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
+        self._requests.close()
+        self._answers.close()
 
 
-def event_in(line):
+def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    return process.stdin, process.stdout
+
+
+def event_in(line: bytes) -> tuple[int, Event]:
     """Return the number and event in a line of the agent's."""
     return decode_event(whole(line.partition(NONCE.encode() + b" ")[2]))
+
+
+class PlacedCommit(TypedDict):
+    """A commit, as the fields of a run that is to be placed."""
+
+    sha: str
+    parent: str
+    tree: str
+    meta: dict[str, str]
 
 
 class Repository:
     """A git repository whose commits are made without a work tree's help."""
 
-    def __init__(self, path):
+    def __init__(self, path: Path) -> None:
         self.path = path
         subprocess.run(["git", "init", "-q", "-b", "main", str(path)], check=True)
         self.git("config", "user.name", "tester")
         self.git("config", "user.email", "tester@example.org")
 
-    def git(self, *words, data=None):
-        """Run git and give its output, stripped."""
+    def git(self, *words: str, data: bytes | None = None) -> str:
+        """Run git and return its output, stripped."""
         done = subprocess.run(
             ["git", "-C", str(self.path), *words], input=data, check=True, stdout=subprocess.PIPE
         )
         return done.stdout.decode(errors="surrogateescape").strip()
 
-    def commit(self, files, parent=None):
-        """Commit exactly these files, {path: bytes or (mode, bytes)}, and give the run to place."""
+    def commit(
+        self,
+        files: Mapping[str, bytes | tuple[str, bytes]],
+        parent: str | None = None,
+    ) -> PlacedCommit:
+        """Commit exactly these files, {path: bytes or (mode, bytes)}; return the run to place."""
         rows = []
         for path, content in files.items():
             mode, data = content if isinstance(content, tuple) else ("100644", content)
@@ -124,18 +153,18 @@ class Repository:
         return {"sha": sha, "parent": parent or sha, "tree": tree, "meta": {"id": "sweep::a"}}
 
 
-def until(condition, seconds=20):
-    """Wait for a condition and give what made it true."""
+def until(condition: Callable[[], Found], seconds: float = 20) -> Found:
+    """Wait until a condition holds, and return what it returned."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = condition()
         if found:
             return found
         time.sleep(0.05)
-    return pytest.fail(f"nothing within {seconds} s")
+    pytest.fail(f"nothing within {seconds} s")
 
 
-def has_ended(pid):
+def has_ended(pid: int | str) -> bool:
     """Return whether a process has ended, even if its parent, often init, has not noticed yet."""
     try:
         about = Path(f"/proc/{pid}/stat").read_bytes()

@@ -33,11 +33,11 @@ check: $(VENV)/.check  ## lint, format, types, imports, the page's scripts, and 
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tools/lint_scripts.py
-	$(BIN)/python tools/draw_rooms.py --check
+	$(BIN)/python tools/draw_packages.py --check
 	$(BIN)/vermin --quiet --no-tips --violations -t=3.6- pytest_remex/agent pytest_remex/common
 
-docs: $(VENV)/.check $(VENV)/.docs  ## draw the rooms into docs/architecture.md, and build the site into docs/_build/html
-	$(BIN)/python tools/draw_rooms.py
+docs: $(VENV)/.check $(VENV)/.docs  ## draw the packages into docs/architecture.md, and build the site into docs/_build/html
+	$(BIN)/python tools/draw_packages.py
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 	@echo "open this file: docs/_build/html/index.html"
 

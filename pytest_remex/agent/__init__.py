@@ -12,7 +12,7 @@ import zlib
 from typing import Collection
 
 PACKAGE = "pytest_remex"
-ROOMS = ("agent", "common")
+SENT = ("agent", "common")
 """The packages that are sent to the cluster."""
 
 BOOT = r"""
@@ -75,8 +75,8 @@ def bundle(only: Collection[str] = (), level: int = 6) -> str:
     """
     top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     sources = {PACKAGE: ""}
-    for room in ROOMS:
-        for folder, _, names in sorted(os.walk(os.path.join(top, room))):
+    for sent in SENT:
+        for folder, _, names in sorted(os.walk(os.path.join(top, sent))):
             package = ".".join([PACKAGE, *os.path.relpath(folder, top).split(os.sep)])
             for name in sorted(names):
                 module, suffix = os.path.splitext(name)

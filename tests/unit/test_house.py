@@ -54,6 +54,6 @@ def test_what_runs_on_the_cluster_needs_nothing_installed():
     """The agent, and what it shares with the client, import the standard library and each other."""
     sent = [path for path in FILES if path.relative_to(ROOT).parts[0] in SENT_TO_THE_CLUSTER]
     assert {path.relative_to(ROOT).parts[0] for path in sent} == set(SENT_TO_THE_CLUSTER)
-    present = sys.stdlib_module_names | {"pytest_remex"}  # import-linter says which of its rooms
+    present = sys.stdlib_module_names | {"pytest_remex"}  # import-linter says which of its packages
     foreign = {name_of(path): set(outside(path)) - present for path in sent}
     assert {name: packages for name, packages in foreign.items() if packages} == {}

@@ -16,7 +16,7 @@ import pytest
 from support.agents import NONCE, Agent, AgentError, event_in
 
 from pytest_remex import agent as package
-from pytest_remex.agent import BOOT, ROOMS, bundle, without_docstrings
+from pytest_remex.agent import BOOT, SENT, bundle, without_docstrings
 from pytest_remex.agent.serve import HANDLERS, PACKAGE
 from pytest_remex.common.framing import encode_request
 from pytest_remex.common.parts import ListedRun
@@ -24,7 +24,7 @@ from pytest_remex.common.protocol import LOCAL, SLURM, Beat, ListOutputs, LookAt
 from pytest_remex.common.records import ReadRecords
 
 TOP = Path(package.__file__).parents[1]
-MODULES = [path for room in ROOMS for path in sorted((TOP / room).rglob("*.py"))]
+MODULES = [path for package in SENT for path in sorted((TOP / package).rglob("*.py"))]
 
 
 def framed(text):

@@ -1,4 +1,4 @@
-"""Draw the rooms of the package and who imports whom, into docs/architecture.md.
+"""Draw the packages, and which imports which, into docs/architecture.md.
 
 Run by `make docs`. The picture is Mermaid text, made from the imports themselves by grimp (the
 library below import-linter); arrows that follow from others are left out.
@@ -11,55 +11,59 @@ from pathlib import Path
 
 import grimp
 
-PACKAGE = "pytest_remex"
+TOP = "pytest_remex"
 PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
-BEGIN = "<!-- rooms: made by tools/draw_rooms.py; `make docs` draws it again -->\n"
-END = "<!-- end of rooms -->\n"
+BEGIN = "<!-- packages: made by tools/draw_packages.py; `make docs` draws it again -->\n"
+END = "<!-- end of packages -->\n"
 EVERYWHERE = {"errors", "model", "names", "io", "temporary", "common"}
-"""The words and the shared room, which nearly every other one imports: drawn without arrows."""
+"""What nearly every other package imports: drawn without arrows."""
 
 
-def rooms() -> dict[str, set[str]]:
-    """Return the rooms, each with the rooms that it imports."""
-    graph = grimp.build_graph(PACKAGE, exclude_type_checking_imports=True)
+def packages() -> dict[str, set[str]]:
+    """Return the packages and top-level modules, each with those that it imports."""
+    graph = grimp.build_graph(TOP, exclude_type_checking_imports=True)
     found: dict[str, set[str]] = {}
-    for module in graph.modules - {PACKAGE}:
-        room = _room(module)
-        used = {_room(each) for each in graph.find_modules_directly_imported_by(module)}
-        found.setdefault(room, set()).update(used - {room, ""})
+    for module in graph.modules - {TOP}:
+        package = _package_of(module)
+        used = {_package_of(each) for each in graph.find_modules_directly_imported_by(module)}
+        found.setdefault(package, set()).update(used - {package, ""})
     return found
 
 
 def reduced(graph: dict[str, set[str]]) -> dict[str, set[str]]:
     """Return the graph without the arrows that follow from others."""
     return {
-        room: {
+        package: {
             used
             for used in imported
             if not any(used in _reached(graph, other) for other in imported - {used})
         }
-        for room, imported in graph.items()
+        for package, imported in graph.items()
     }
 
 
 def drawing() -> str:
     """Return the picture as a Mermaid block."""
     shown = {
-        room: imported - EVERYWHERE for room, imported in rooms().items() if room not in EVERYWHERE
+        package: imported - EVERYWHERE
+        for package, imported in packages().items()
+        if package not in EVERYWHERE
     }
     lines = [
-        f"    {room} --> {used}"
-        for room, imported in sorted(reduced(shown).items())
+        f"    {package} --> {used}"
+        for package, imported in sorted(reduced(shown).items())
         for used in sorted(imported)
     ]
-    alone = sorted(room for room in shown if not any(room in line.split() for line in lines))
+    alone = sorted(
+        package for package in shown if not any(package in line.split() for line in lines)
+    )
     below = ", ".join(sorted(EVERYWHERE))
     return "\n".join(
         [
             "```mermaid",
             "graph TD",
             *lines,
-            *(f"    {room}" for room in alone),
+            *(f"    {package}" for package in alone),
             "```",
             "",
             f"Without arrows here, since all may import them: {below}.",
@@ -68,7 +72,7 @@ def drawing() -> str:
     )
 
 
-def _room(module: str) -> str:
+def _package_of(module: str) -> str:
     return [*module.split("."), ""][1]
 
 

@@ -6,10 +6,8 @@ import hashlib
 import re
 from datetime import datetime
 
+from pytest_remex.common.paths import LONGEST_NAME
 from pytest_remex.errors import SweepError
-
-LONGEST = 255
-"""The most bytes in a file name on the file systems of clusters (NAME_MAX)."""
 
 FIRST_COLUMNS = {
     "node": "the experiment's node ID",
@@ -107,9 +105,9 @@ def run_directory(branch: str, launch: str, sha: str) -> str:
     """
     name, stamp = launch[:-20], launch[-19:]
     directory = f"{slug(branch)}_{name}_time_{stamp}_sha_{sha[:12]}"
-    if len(directory) > LONGEST:
+    if len(directory) > LONGEST_NAME:
         raise SweepError(
-            f"the run directory's name {directory!r} has {len(directory)} bytes, over {LONGEST}: "
-            f"choose a shorter name=... for the sweep, or a shorter name for the branch"
+            f"the run directory's name {directory!r} has {len(directory)} bytes, over "
+            f"{LONGEST_NAME}: choose a shorter name=... for the sweep, or a shorter branch name"
         )
     return directory

@@ -123,7 +123,7 @@ def _rival(
             if there.fingerprint == claim.fingerprint:
                 return None  # the claim of the fingerprint decides
             condition, job = _condition(runs, there)
-            return Found(there, record_copies.owner(os.lstat(path).st_uid)), condition, job
+            return Found(there, fs.owner(os.lstat(path))), condition, job
         number += 1
 
 
@@ -172,7 +172,7 @@ def _read(runs: str, claim: Claim) -> Found:
     except TypedJsonError as error:
         message = f"the claim {path} is damaged ({error}): remove it if its run does not matter"
         raise AgentError("runs", message) from error
-    return Found(found, record_copies.owner(os.lstat(path).st_uid))
+    return Found(found, fs.owner(os.lstat(path)))
 
 
 def _checked(found: Claim, name: str) -> Claim:

@@ -55,7 +55,7 @@ def _found(runs: str, directory: str) -> Optional[FoundRun]:
     if not job or facts is None:
         return None
     numbers = attempts.job_numbers(paths.remex(path)) or [1]
-    owner = record_copies.owner(os.lstat(path).st_uid)
+    owner = fs.owner(os.lstat(path))
     return FoundRun(directory, facts, job, numbers[-1], owner, _head(path))
 
 

@@ -10,6 +10,7 @@ import errno
 import functools
 import itertools
 import os
+import pwd
 import socket
 import stat
 from typing import Iterator, Optional, Set, Tuple, Type, TypeVar, Union
@@ -208,6 +209,16 @@ def share(made: Union[str, int], above: Union[str, int]) -> None:
             os.chown(made, -1, common.st_gid)
     with contextlib.suppress(PermissionError):
         os.chmod(made, mode | (mode & (stat.S_IRUSR | stat.S_IXUSR)) >> 3)
+
+
+def owner(about: os.stat_result) -> str:
+    """Return the name of the account that owns a file; empty for the current user."""
+    if about.st_uid == os.geteuid():
+        return ""
+    try:
+        return pwd.getpwuid(about.st_uid).pw_name
+    except KeyError:
+        return str(about.st_uid)
 
 
 def listing(folder: str) -> Iterator[str]:

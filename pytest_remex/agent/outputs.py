@@ -11,7 +11,7 @@ import shlex
 import stat
 from typing import Iterator, List, NamedTuple
 
-from pytest_remex.agent import fs, record_copies
+from pytest_remex.agent import fs
 from pytest_remex.agent.errors import AgentError, UnreadableError, no_runs_folder
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common.files import DEEPEST, LONGEST, is_too_deep
@@ -127,7 +127,7 @@ def _find(run: str, pattern: str, *, through_links: bool = False) -> Iterator[Ma
         return iter(())
     except OSError as error:
         why = error.strerror or str(error)
-        owner = record_copies.owner(os.lstat(run).st_uid)
+        owner = fs.owner(os.lstat(run))
         if owner and isinstance(error, PermissionError):
             share = f"chmod -R g+rX {shlex.quote(run)}"
             why = f"it is {owner}'s, and not readable for you (there: {share})"

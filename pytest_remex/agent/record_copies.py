@@ -6,7 +6,6 @@ other content belongs to another writer and is not changed.
 
 import base64
 import os
-import pwd
 import re
 import stat
 import zlib
@@ -69,7 +68,7 @@ def read_records(request: ReadRecords, reply: Reply) -> None:
             data = _whole_lines(path, known)
             if data:
                 packed = base64.b64encode(zlib.compress(data, 6)).decode("ascii")
-                reply.send(RecordPart(record, known, packed, owner(about.st_uid)))
+                reply.send(RecordPart(record, known, packed, fs.owner(about)))
     for record, known in sorted(request.known.items()):
         if sizes.get(record, 0) < known:
             reply.send(RecordLacking(record, sizes.get(record, 0)))
@@ -112,16 +111,6 @@ def keep(runs: str, part: RecordPart) -> None:
         path = _path(runs, part.record)
         message = f"{path} was changed by another output folder: run the same command again"
         raise AgentError("runs", message)
-
-
-def owner(number: int) -> str:
-    """Return the account name of a user id; empty for the current user."""
-    if number == os.geteuid():
-        return ""
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return str(number)
 
 
 def names(runs: str) -> Set[str]:

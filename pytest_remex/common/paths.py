@@ -16,6 +16,9 @@ from pytest_remex.common.jobs import JobState
 DISK_FORMAT = 1
 """The format version that this release writes, and the newest that it reads."""
 
+LONGEST_NAME = 255
+"""The most bytes in a file name on the file systems of clusters (NAME_MAX)."""
+
 REMEX = ".remex"
 """The folder of pytest-remex in a runs folder, a run directory or a folder of outputs."""
 

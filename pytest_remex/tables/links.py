@@ -16,9 +16,9 @@ from pathlib import Path, PurePosixPath
 from string import Formatter
 from typing import TYPE_CHECKING, TypeAlias
 
+from pytest_remex.common.paths import LONGEST_NAME
 from pytest_remex.errors import SweepError
 from pytest_remex.io import writing
-from pytest_remex.names import LONGEST
 from pytest_remex.tables.merge import LAUNCHES
 
 if TYPE_CHECKING:
@@ -230,14 +230,14 @@ def safe(name: str) -> str:
         shown = "".join(each if each.isprintable() else "_" for each in shown)
     if shown.startswith((".", "-", "~")) or not shown:
         shown = "_" + shown
-    return shown if len(shown.encode()) <= LONGEST else _shortened(shown, name)
+    return shown if len(shown.encode()) <= LONGEST_NAME else _shortened(shown, name)
 
 
 def with_hash(name: str, target: str) -> str:
     """Make an equal name unique: add a hash of its target before the suffix."""
     path = PurePosixPath(name)
     longer = f"{path.stem}~{_digest(target)}{path.suffix}"
-    return longer if len(longer.encode()) <= LONGEST else _shortened(name, target)
+    return longer if len(longer.encode()) <= LONGEST_NAME else _shortened(name, target)
 
 
 def _file_key(name: str) -> str:
@@ -247,8 +247,8 @@ def _file_key(name: str) -> str:
 
 def _shortened(name: str, whole: str) -> str:
     middle, end = f"~{_digest(whole)}~", name[-_KEPT_END:]
-    end = end.encode()[-(LONGEST // 2) :].decode(errors="ignore")
-    space = LONGEST - len(middle) - len(end.encode())
+    end = end.encode()[-(LONGEST_NAME // 2) :].decode(errors="ignore")
+    space = LONGEST_NAME - len(middle) - len(end.encode())
     return name.encode()[:space].decode(errors="ignore") + middle + end
 
 

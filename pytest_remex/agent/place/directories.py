@@ -12,7 +12,7 @@ from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.place import git, objects, stage
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths
-from pytest_remex.common.paths import RunNote
+from pytest_remex.common.paths import LONGEST_NAME, RunNote
 from pytest_remex.common.protocol import (
     Fetched,
     ListTips,
@@ -27,8 +27,6 @@ from pytest_remex.common.typed_json import FORMAT
 
 BATCH = 100
 """How many run directories are built together; a large file is open in all of them at once."""
-LONGEST = 255
-"""The most bytes in the name of a run directory."""
 
 
 class RunToPlace(NamedTuple):
@@ -102,8 +100,14 @@ def _runs_to_place(request: Place) -> List[RunToPlace]:
 def _answered(runs: str, run: RunToPlace, reply: Reply) -> bool:
     """Answer for a run directory that exists or cannot be made; return False if it is to make."""
     name = run.directory
-    if os.path.basename(name) != name or name.startswith(".") or len(os.fsencode(name)) > LONGEST:
-        message = f"{name!r} cannot name a run directory; it must be 1 to {LONGEST} bytes without /"
+    if (
+        os.path.basename(name) != name
+        or name.startswith(".")
+        or len(os.fsencode(name)) > LONGEST_NAME
+    ):
+        message = (
+            f"{name!r} cannot name a run directory; it must be 1 to {LONGEST_NAME} bytes without /"
+        )
         reply.send(PlaceRefused(name, message))
         return True
     path = os.path.join(runs, name)

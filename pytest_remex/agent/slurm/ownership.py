@@ -5,7 +5,6 @@ belongs to. This is checked wherever Slurm reports a job.
 """
 
 import os
-import pwd
 import time
 from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
@@ -61,15 +60,9 @@ class LocatedJob(NamedTuple):
     def owner(self) -> str:
         """The run's owner if that is another user, whose jobs Slurm may hide; else empty."""
         try:
-            uid = os.lstat(self.path).st_uid
+            return fs.owner(os.lstat(self.path))
         except OSError:
             return ""
-        if uid == os.getuid():
-            return ""
-        try:
-            return pwd.getpwuid(uid).pw_name
-        except KeyError:
-            return str(uid)
 
     @property
     def earliest(self) -> float:

@@ -1,7 +1,7 @@
 """The mode bisect: find the commit that changed the result of an experiment.
 
 Each round judges what has ended, and submits what is missing, by the modes collect and submit. What
-they find is in the records, so that the same command goes on where it stopped.
+they find is in the records, so that the same command continues where it stopped.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pytest_remex.collect.bisection import next_round
+from pytest_remex.collect.bisection import Search, next_round
 from pytest_remex.collect.judge import JudgedRun
 from pytest_remex.display import counted
 from pytest_remex.launch.outcomes import State
@@ -28,7 +28,6 @@ from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.selection import NOT_ENDED
 from pytest_remex.pytest_plugin.stages import ADDED
 from pytest_remex.pytest_plugin.submit import SubmitMode
-from pytest_remex.pytest_plugin.suspects import Search
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.pytest_plugin.variants import in_variant
 from pytest_remex.records.copies import read_all_copies
@@ -159,7 +158,9 @@ class BisectMode:
             for line in search.report():
                 self._terminal.say(f"{node}: {line}", green=search.is_done)
         if not all(search.is_done for search in self._searches.values()):
-            self._terminal.say("next: the same command goes on; --remex-wait waits for all rounds")
+            self._terminal.say(
+                "next: the same command continues; --remex-wait waits for all rounds"
+            )
         self._terminal.summary("remex bisect")
 
     def _search(self, place: tuple[str, int]) -> Search:

@@ -101,7 +101,7 @@ def add_options(parser: pytest.Parser) -> None:
         "--remex-bisect",
         metavar="GOOD..BAD",
         help="find the commit that changed the verdict or a measure of the selected experiments; "
-        "run again, it goes on",
+        "run it again to continue",
     )
     modes.addoption(
         "--remex-init",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import re
+from collections.abc import Sequence
 from typing import Protocol
 
 from pytest_remex.errors import RemoteError
@@ -71,6 +72,17 @@ def one_line(text: str) -> str:
 def counted(count: int, noun: str) -> str:
     """Return `1 experiment` or `2 experiments`."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def some_of(names: Sequence[str], most: int) -> str:
+    """Return names on one line, at most so many.
+
+    Example:
+        >>> some_of(["a", "b", "c"], 2)
+        'a, b, ...'
+
+    """
+    return ", ".join([*names[:most], *(["..."] if names[most:] else [])])
 
 
 def clean(text: str) -> str:

@@ -120,7 +120,7 @@ def _reconnecting(
                 raise
             seconds = min(pause, left)
             what = str(error).partition(": ")[0]
-            pace.announce(f"remex: {what}: reconnecting in {seconds:.0f} s; the jobs go on")
+            pace.announce(f"remex: {what}: reconnecting in {seconds:.0f} s; the jobs keep running")
             time.sleep(seconds)
             connections.drop_broken()
             pause = min(pause * RETRY_GROWTH, RETRY_LAST)

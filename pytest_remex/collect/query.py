@@ -11,7 +11,7 @@ from pytest_remex.collect.sync import share
 from pytest_remex.common.jobs import RELEASED_AGAIN, Job, JobState
 from pytest_remex.common.parts import RunJob
 from pytest_remex.common.protocol import Query, RunState
-from pytest_remex.display import Progress, counted, show_nothing
+from pytest_remex.display import Progress, counted, show_nothing, some_of
 from pytest_remex.errors import RecordError, RemexError
 from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun
@@ -109,7 +109,7 @@ def release_again(runs: Iterable[RecordedRun], connect: Connect) -> list[str]:
     stuck = [job.id for job in jobs.values() if job.reason == RELEASED_AGAIN]
     if not stuck:
         return []
-    named = ", ".join(stuck[:SHOWN]) + (", ..." if stuck[SHOWN:] else "")
+    named = some_of(stuck, SHOWN)
     return [f"{counted(len(stuck), 'job')} held though recorded as released: {named}: released"]
 
 

@@ -11,7 +11,7 @@ from pytest_remex.collect.query import query
 from pytest_remex.common.jobs import Job
 from pytest_remex.common.parts import RunJob
 from pytest_remex.common.protocol import Cancel, NotCancelled
-from pytest_remex.display import counted
+from pytest_remex.display import counted, some_of
 from pytest_remex.model import Remote
 from pytest_remex.pytest_plugin.item_outcomes import fail
 from pytest_remex.pytest_plugin.options import Settings
@@ -31,7 +31,7 @@ class CancelMode(StatusMode):
     ) -> None:
         super().__init__(session, settings, items)
         self._not_cancelled: dict[str, str] = {}
-        self._hanging: Sequence[RecordedRun] = ()
+        self._dependents: Sequence[RecordedRun] = ()
 
     def _begin(self, runs: Mapping[str, RecordedRun]) -> None:
         """Query the runs, cancel live jobs, and query them again."""
@@ -43,7 +43,7 @@ class CancelMode(StatusMode):
         after = query(live, self._connections.to, replace(options, explain=False))
         self._look({**jobs, **after})
         cancelled = [each for each in live if each.run.job not in self._not_cancelled]
-        self._hanging = [*self._hanging, *self._hanging_on(cancelled)]
+        self._dependents = [*self._dependents, *self._dependents_of(cancelled)]
 
     def _keep_shared(self, runs: Sequence[RecordedRun]) -> None:
         """Keep the jobs of packs in which other runs are live that were not selected."""
@@ -64,11 +64,11 @@ class CancelMode(StatusMode):
             if not states[each.run.directory].state.ended:
                 names.setdefault(each.run.job, []).append(each.run.node)
         for job, some in names.items():
-            shown = ", ".join(some[:SHOWN]) + (", ..." if some[SHOWN:] else "")
+            shown = some_of(some, SHOWN)
             self._not_cancelled[job] = f"it also runs {shown}, not selected: select these as well"
 
-    def _hanging_on(self, runs: Sequence[RecordedRun]) -> list[RecordedRun]:
-        """Return the runs that come after some, and were not selected themselves."""
+    def _dependents_of(self, runs: Sequence[RecordedRun]) -> list[RecordedRun]:
+        """Return the runs that come after these, and were not selected themselves."""
         after = [each for run in runs for each in self._index.descending_from(run.run.directory)]
         found = {each.run.directory: each for each in after}
         selected = {each.run.directory for each in self._runs.values()}
@@ -79,13 +79,13 @@ class CancelMode(StatusMode):
         ]
 
     def pytest_terminal_summary(self) -> None:
-        """Show the board, and the jobs that come after cancelled ones."""
-        if self._hanging:
-            names = [f"{each.run.node} job {each.run.job}" for each in self._hanging]
-            shown = ", ".join(names[:SHOWN]) + (", ..." if names[SHOWN:] else "")
+        """Show the status table, and the jobs that come after cancelled ones."""
+        if self._dependents:
+            names = [f"{each.run.node} job {each.run.job}" for each in self._dependents]
+            shown = some_of(names, SHOWN)
             self._terminal.say(
-                f"{counted(len(names), 'job')} hung on what was cancelled and will not run, "
-                f"UPSTREAM FAILED: {shown}",
+                f"{counted(len(names), 'job')} will not run, UPSTREAM FAILED, as what comes before "
+                f"was cancelled: {shown}",
                 yellow=True,
             )
         super().pytest_terminal_summary()

@@ -22,7 +22,7 @@ from pytest_remex.collect.runs import (
     with_upstreams,
 )
 from pytest_remex.common.jobs import Job
-from pytest_remex.display import counted
+from pytest_remex.display import counted, some_of
 from pytest_remex.errors import RemexError
 from pytest_remex.model import Remote, Repo, Sweep
 from pytest_remex.pytest_plugin.against import compare_with_reference
@@ -225,7 +225,7 @@ class CollectMode(RecordedRunsMode):
             for name in oversized(judge.collected)
         ]
         if large:
-            names = ", ".join(large[:SHOWN]) + (", ..." if large[SHOWN:] else "")
+            names = some_of(large, SHOWN)
             self._terminal.say(
                 f"outputs above remex_max_file stay on the cluster: {len(large)}: {names}",
                 yellow=True,
@@ -295,7 +295,7 @@ class CollectMode(RecordedRunsMode):
             files = f"{each.portable.files} files, {size} of outputs"
             self._terminal.say(f"zip:     {each.folder / ZIP} ({files})", green=True)
             if left_out := each.portable.left_out:
-                names = ", ".join(left_out[:SHOWN]) + (", ..." if left_out[SHOWN:] else "")
+                names = some_of(left_out, SHOWN)
                 self._terminal.say(f"left out of the zip: {len(left_out)}: {names}", yellow=True)
 
     def _collect_with(
@@ -343,7 +343,9 @@ class CollectMode(RecordedRunsMode):
                 for jobs in self._polled(list(runs.values())):
                     progress("waiting", sum(job.state.ended for job in jobs.values()), len(jobs))
         except KeyboardInterrupt:
-            pytest.exit("remex: stopped waiting: the jobs go on", pytest.ExitCode.INTERRUPTED)
+            pytest.exit(
+                "remex: stopped waiting: the jobs keep running", pytest.ExitCode.INTERRUPTED
+            )
         if jobs and not any(job.state.live for job in jobs.values()):
             self._tell_end({node: jobs[each.run.directory] for node, each in runs.items()})
 

@@ -1,4 +1,4 @@
-"""Limit the failures that pytest prints in full: one per cause, and none that the board shows."""
+"""Limit the failures that pytest prints in full: one per cause, none that status shows itself."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ class LogMode(LookingMode):
                 _write(new.text)
         except KeyboardInterrupt:
             self._was_interrupted = True
-            self._terminal.say("stopped following: the job goes on", yellow=True)
+            self._terminal.say("stopped following: the job keeps running", yellow=True)
         else:
             self._jobs |= query([recorded], self._connections.to, self._looking)
             job = self._jobs[recorded.run.directory]

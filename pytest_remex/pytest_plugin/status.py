@@ -18,12 +18,12 @@ from pytest_remex.collect.watch import OutputWatcher
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RecordError, RemexError, RemoteError
 from pytest_remex.experiment import Run
-from pytest_remex.pytest_plugin.board import ROWS, Board, BoardRow, lines_around
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
 from pytest_remex.pytest_plugin.item_outcomes import skip
 from pytest_remex.pytest_plugin.items import experiment_of, sweep_for, variant_of, was_stopped
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.selection import NOT_ENDED, LookingMode
+from pytest_remex.pytest_plugin.status_table import ROWS, StatusRow, StatusTable, lines_around
 from pytest_remex.records.index import RecordedRun
 
 
@@ -35,7 +35,7 @@ class StatusMode(LookingMode):
     ) -> None:
         super().__init__(session, settings, items)
         self._jobs: dict[str, Job] = {}
-        self._rows: Mapping[str, BoardRow] = {}
+        self._rows: Mapping[str, StatusRow] = {}
         self._failed: dict[str, str] = {}
         self._watcher = OutputWatcher(settings.runs, self._connections.to)
         self._purged = PurgedRuns(settings.runs, self._connections.to)
@@ -51,12 +51,12 @@ class StatusMode(LookingMode):
             session.exitstatus = NOT_ENDED
 
     def pytest_terminal_summary(self) -> None:
-        """Show the board."""
+        """Show the table."""
         rows = list(self._rows.values())
         if rows:
             most = None if self._config.getoption("verbose", default=0) > 0 else ROWS
             with self._terminal.lifted():
-                self._terminal.console().print(Board(rows, most))
+                self._terminal.console().print(StatusTable(rows, most))
         for launch, note in sorted(
             {(row.recorded.launch.id, row.recorded.launch.note) for row in rows}
         ):
@@ -67,7 +67,7 @@ class StatusMode(LookingMode):
         self._terminal.say_next(self._next_command(rows))
         self._terminal.summary(f"remex {self._settings.mode}")
 
-    def _next_command(self, rows: Sequence[BoardRow]) -> str:
+    def _next_command(self, rows: Sequence[StatusRow]) -> str:
         if not rows and was_stopped(self._session):
             return "the same command again: stopped before the states were known"
         states = [row.job.state for row in rows]
@@ -96,7 +96,7 @@ class StatusMode(LookingMode):
             if not self._jobs:
                 raise
             self._was_interrupted = True
-            self._terminal.say("stopped waiting: the jobs go on", yellow=True)
+            self._terminal.say("stopped waiting: the jobs keep running", yellow=True)
 
     def _upstreams(self, runs: Mapping[str, RecordedRun]) -> dict[str, RecordedRun]:
         """Return the runs, by node id, that the selected ones come after: shown, and no more."""
@@ -114,7 +114,7 @@ class StatusMode(LookingMode):
                 self._look(jobs)
                 rows = list(self._rows.values())
                 around = lines_around(rows, self._terminal.console().width)
-                show(Board(rows, self._terminal.height(around)))
+                show(StatusTable(rows, self._terminal.height(around)))
                 counts = Counter(job.state for job in jobs.values())
                 if counts != reported:
                     reported = counts
@@ -188,22 +188,22 @@ class StatusMode(LookingMode):
             report.longrepr = self._failed[item.nodeid]
         return report
 
-    def _make_rows(self) -> dict[str, BoardRow]:
+    def _make_rows(self) -> dict[str, StatusRow]:
         return {
             node: self._row(node, recorded, job)
             for node, recorded in self._runs.items()
             if (job := self._jobs.get(recorded.run.directory)) is not None
         }
 
-    def _row(self, node: str, recorded: RecordedRun, job: Job) -> BoardRow:
+    def _row(self, node: str, recorded: RecordedRun, job: Job) -> StatusRow:
         summary = self._watcher.of(recorded)
         variant = variant_of(self._items[node]).title if node in self._items else ""
         if job.state is JobState.COMPLETED:
-            return BoardRow(node, recorded, job, variant=variant)
+            return StatusRow(node, recorded, job, variant=variant)
         progress = (
             self._progress(node, job, summary.text) if job.state.live and summary.text else None
         )
-        return BoardRow(node, recorded, job, summary.cause, summary.line, progress, variant)
+        return StatusRow(node, recorded, job, summary.cause, summary.line, progress, variant)
 
     def _progress(self, node: str, job: Job, text: str) -> float | None:
         """Return a job's progress, as a hook reads it from its output."""

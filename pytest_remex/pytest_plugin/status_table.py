@@ -1,4 +1,4 @@
-"""The status board: counts, a row for each of the most important experiments, what is left."""
+"""The table of --remex-status: counts, a row for each of the most telling experiments, the rest."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ CAUSES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class BoardRow:
+class StatusRow:
     """An experiment and its job.
 
     `cause` is why it failed, the same for those that failed alike; `last_line` is of its output;
@@ -82,8 +82,8 @@ class BoardRow:
         return self.last_line or reason
 
 
-class Board:
-    """The board, for a rich console.
+class StatusTable:
+    """The status table, for a rich console.
 
     Args:
         rows: The experiments.
@@ -91,7 +91,7 @@ class Board:
 
     """
 
-    def __init__(self, rows: Sequence[BoardRow], most: int | None = ROWS) -> None:
+    def __init__(self, rows: Sequence[StatusRow], most: int | None = ROWS) -> None:
         self._all = rows
         self._most = most
         self._stages = _stages(rows)
@@ -106,7 +106,7 @@ class Board:
         if left := estimate([(each.job, each.progress) for each in self._all]):
             yield Text(left)
 
-    def _stage(self, rows: Sequence[BoardRow], options: ConsoleOptions) -> RenderResult:
+    def _stage(self, rows: Sequence[StatusRow], options: ConsoleOptions) -> RenderResult:
         shown = rows
         if self._most is not None:
             shown = _most_telling(rows, max(FEWEST, self._most // len(self._stages)))
@@ -116,14 +116,14 @@ class Board:
             yield Text(f"and {hidden} more: -v shows them all")
 
 
-def _stages(rows: Sequence[BoardRow]) -> Mapping[str, Sequence[BoardRow]]:
+def _stages(rows: Sequence[StatusRow]) -> Mapping[str, Sequence[StatusRow]]:
     """Return the rows by stage, in order; all in one group if there are no stages."""
     is_one = len({row.variant for row in rows}) < 2  # noqa: PLR2004 - one variant of the grid
     if is_one and not any(row.recorded.run.upstream for row in rows):
         return {"": rows}
     directories = {row.recorded.run.directory: row.recorded for row in rows}
 
-    def depth(row: BoardRow) -> int:
+    def depth(row: StatusRow) -> int:
         run, count = row.recorded.run, 0
         while run.upstream is not None:
             count += 1
@@ -133,15 +133,15 @@ def _stages(rows: Sequence[BoardRow]) -> Mapping[str, Sequence[BoardRow]]:
             run = before.run
         return count
 
-    stages: dict[str, list[BoardRow]] = {}
+    stages: dict[str, list[StatusRow]] = {}
     for row in sorted(rows, key=depth):
         name = row.recorded.launch.name if is_one else f"{row.recorded.launch.name} {row.variant}"
         stages.setdefault(name.rstrip(), []).append(row)
     return stages
 
 
-def lines_around(rows: Sequence[BoardRow], width: int) -> int:
-    """Return the most lines that a board has above and below its rows, for a terminal's width."""
+def lines_around(rows: Sequence[StatusRow], width: int) -> int:
+    """Return the most lines that a table has above and below its rows, for a terminal's width."""
     texts = [*_head(rows), *_causes(rows)]
     stages = _stages(rows)
     states = sum(len({row.job.state for row in stage}) for stage in stages.values())
@@ -149,7 +149,7 @@ def lines_around(rows: Sequence[BoardRow], width: int) -> int:
     return states + sum(-(-cell_len(text) // width) for text in texts) + _TITLE_AND_END
 
 
-def _head(rows: Sequence[BoardRow]) -> list[str]:
+def _head(rows: Sequence[StatusRow]) -> list[str]:
     """Return the head lines: where the runs are, their launches and their bases."""
     launches = {row.recorded.launch.id: row.recorded.launch for row in rows}
     ordered = sorted(launches.values(), key=lambda launch: launch.id[-19:])
@@ -169,7 +169,7 @@ def _when(launch: str) -> str:
         return "at an unknown time"
 
 
-def _bars(rows: Sequence[BoardRow], *, ascii_only: bool) -> Table:
+def _bars(rows: Sequence[StatusRow], *, ascii_only: bool) -> Table:
     counts = Counter(each.job.state for each in rows)
     table = Table.grid(padding=(0, 1))
     for state, count in sorted(counts.items(), key=lambda pair: _order(pair[0])):
@@ -179,7 +179,7 @@ def _bars(rows: Sequence[BoardRow], *, ascii_only: bool) -> Table:
     return table
 
 
-def _causes(rows: Sequence[BoardRow]) -> list[str]:
+def _causes(rows: Sequence[StatusRow]) -> list[str]:
     """Return a line for each cause of failure, the most frequent first."""
     failed = [row for row in rows if row.job.state.failed]
     words = ["purged" if row.job.state is JobState.PURGED else "failed" for row in failed]
@@ -194,7 +194,7 @@ def _causes(rows: Sequence[BoardRow]) -> list[str]:
 # Rows --------------------------------------------------------------------------------------------
 
 
-def _most_telling(rows: Sequence[BoardRow], most: int) -> list[BoardRow]:
+def _most_telling(rows: Sequence[StatusRow], most: int) -> list[StatusRow]:
     """Return the rows to show, in order: some of each state, then more of the first ones."""
     ordered = sorted(rows, key=lambda each: _order(each.job.state))
     if len(ordered) <= most:
@@ -284,7 +284,9 @@ _LAYOUTS = (
 """Layouts for ever narrower terminals: the first that fits is taken."""
 
 
-def _table(shown: Sequence[BoardRow], every: Sequence[BoardRow], options: ConsoleOptions) -> Table:
+def _table(
+    shown: Sequence[StatusRow], every: Sequence[StatusRow], options: ConsoleOptions
+) -> Table:
     last_lines = [clean(row.last) for row in shown]
     kept, last = _laid_out(
         [*_naming(shown, every), *_job_columns(shown, ascii_only=options.ascii_only)],
@@ -309,7 +311,7 @@ def _table(shown: Sequence[BoardRow], every: Sequence[BoardRow], options: Consol
     return table
 
 
-def _job_columns(shown: Sequence[BoardRow], *, ascii_only: bool) -> list[_Column]:
+def _job_columns(shown: Sequence[StatusRow], *, ascii_only: bool) -> list[_Column]:
     """Return the columns of what is known of the jobs."""
     limits = [_limit_bar(row.job, ascii_only=ascii_only) for row in shown]
     bars = _Column("of\nlimit", [limit[:LIMIT_WIDTH] for limit in limits])
@@ -343,7 +345,7 @@ def _laid_out(columns: Sequence[_Column], width: int, longest: int) -> tuple[lis
     return kept, 0
 
 
-def _naming(shown: Sequence[BoardRow], every: Sequence[BoardRow]) -> list[_Column]:
+def _naming(shown: Sequence[StatusRow], every: Sequence[StatusRow]) -> list[_Column]:
     """Return the columns that identify experiments: the sweep, and the parameters that vary."""
     columns = []
     if len({row.recorded.launch.name for row in every}) > 1:
@@ -368,7 +370,7 @@ def _naming(shown: Sequence[BoardRow], every: Sequence[BoardRow]) -> list[_Colum
     return columns
 
 
-def _name(row: BoardRow) -> str:
+def _name(row: StatusRow) -> str:
     return row.recorded.run.id or row.recorded.launch.name
 
 

@@ -153,7 +153,10 @@ def test_cancel_of_both_sides(user, cluster):
     user.project.commit({"code": "changed\n"})
     user.submit("--remex-against=v1.2")
     cancel = user.pytest("--remex-cancel", "-k", "birth and mass:2", "--remex-against=v1.2")
-    assert "4 jobs hung on what was cancelled" in cancel.without_traceback()
+    assert (
+        "4 jobs will not run, UPSTREAM FAILED, as what comes before was cancelled"
+        in cancel.without_traceback()
+    )
     let_go(user)
     cluster.wait()
     for options in ((), ("--remex-base=v1.2",)):
@@ -169,7 +172,7 @@ def test_cancelled_upstream(user, cluster):
     write_chain(user, how="well")
     user.submit()
     cancel = user.pytest("--remex-cancel", "-k", "birth and mass:2").without_traceback()
-    assert "2 jobs hung on what was cancelled" in cancel
+    assert "2 jobs will not run, UPSTREAM FAILED, as what comes before was cancelled" in cancel
     assert "evolve[mass=2-alpha=1.8]" in cancel
     let_go(user)
     cluster.wait()

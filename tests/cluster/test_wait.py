@@ -42,7 +42,7 @@ def test_a_broken_link_is_opened_again(waiting, cluster, proxy, mode):
     cluster.up()
     text, _ = process.communicate(timeout=60)
     assert process.returncode == 0, text
-    assert "reconnecting in 5 s; the jobs go on" in text
+    assert "reconnecting in 5 s; the jobs keep running" in text
     assert text.count("remex: reconnected") == 1
     assert text.count("COMPLETED job" if "status" in mode else "PASSED") == 3
 
@@ -68,7 +68,7 @@ def test_ctrl_c_ends_the_wait_alone(waiting, cluster, mode):
     process.send_signal(signal.SIGINT)
     text, _ = process.communicate(timeout=30)
     assert process.returncode == 2, text
-    assert "stopped waiting: the jobs go on" in text
+    assert "stopped waiting: the jobs keep running" in text
     assert "KeyboardInterrupt" not in text
     assert ".py:" not in text.replace("sweeps.py::", "")
     cluster.up()

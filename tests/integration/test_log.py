@@ -80,7 +80,7 @@ def test_log_is_followed(talking):
 
 
 def test_log_that_is_interrupted(talking):
-    """Ctrl-C stops following and says that the job goes on."""
+    """Ctrl-C stops following and says that the job keeps running."""
     process = talking.start("--remex-log", "-k", "wait")
     for line in process.stdout:
         if "followed until the job has ended" in line:
@@ -88,7 +88,7 @@ def test_log_that_is_interrupted(talking):
     process.send_signal(signal.SIGINT)
     text, _ = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert "stopped following: the job goes on" in text
+    assert "stopped following: the job keeps running" in text
     assert "KeyboardInterrupt" not in text
     assert "Traceback" not in text
 

@@ -120,7 +120,7 @@ def names_in(folder):
 
 
 def test_one_grid_on_two_remotes(several):
-    """A parametrized fixture runs the same grid on both; board, table and report say which."""
+    """A parametrized fixture runs the same grid on both; status, results and report say which."""
     several.write("conftest.py", NAMED)
     several.pytest("sweeps.py").assert_outcomes(passed=6)
     assert [*words(several.pytest("--remex-plan", "-v")).values()] == ["NEW"] * 6

@@ -116,7 +116,7 @@ def test_status_of_failures(failing):
 
 
 def test_status_that_cannot_ask(failing):
-    """An error that prevents a query is shown in full, without a board."""
+    """An error that prevents a query is shown in full, without a table."""
     failing.write("conftest.py", REMOTE)
     result = failing.pytest("--remex-status")
     assert result.ret != 0
@@ -209,7 +209,7 @@ def test_wait(waiting):
 
 
 def test_wait_that_is_interrupted(waiting):
-    """Ctrl-C ends the wait, says that the jobs go on, and shows their states."""
+    """Ctrl-C ends the wait, says that the jobs keep running, and shows their states."""
     process = waiting.start("--remex-status", "--remex-wait")
     for line in process.stdout:
         if "RUNNING" in line:
@@ -217,7 +217,7 @@ def test_wait_that_is_interrupted(waiting):
     process.send_signal(signal.SIGINT)
     text, _ = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert "stopped waiting: the jobs go on" in text
+    assert "stopped waiting: the jobs keep running" in text
     assert "2 running, 2 pending" in text
     assert "KeyboardInterrupt" not in text
     waiting.release_waiting()

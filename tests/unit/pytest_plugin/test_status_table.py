@@ -1,4 +1,4 @@
-"""The board fits any terminal, cuts no word, and shows the most telling rows."""
+"""The status table fits any terminal, cuts no word, and shows the most telling rows."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +11,8 @@ from rich.console import Console
 
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.model import Commit, Remote
-from pytest_remex.pytest_plugin.board import Board, BoardRow, lines_around
 from pytest_remex.pytest_plugin.shortening import cut_between_words, shorten_texts, shorten_values
+from pytest_remex.pytest_plugin.status_table import StatusRow, StatusTable, lines_around
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.launch import Launch
 from pytest_remex.records.schema import RunRecord, Stage
@@ -34,14 +34,14 @@ def row(number, state=JobState.COMPLETED, launch=LAUNCH, **facts):
     )
     mine = {key: facts.pop(key) for key in ("cause", "last_line", "progress") if key in facts}
     job = Job(str(100 + number), state, **{"elapsed": 60.0, "time_limit": 600.0, **facts})
-    return BoardRow("n", RecordedRun(LaunchRecord(launch, {}, Path()), run), job, **mine)
+    return StatusRow("n", RecordedRun(LaunchRecord(launch, {}, Path()), run), job, **mine)
 
 
 def shown(rows, width=80, most=30, **options):
-    """Return the lines of a board on a terminal of some width."""
+    """Return the lines of the table on a terminal of some width."""
     console = Console(width=width, color_system=None, legacy_windows=False, **options)
     with console.capture() as capture:
-        console.print(Board(rows, most))
+        console.print(StatusTable(rows, most))
     return [line.rstrip() for line in capture.get().splitlines()]
 
 
@@ -158,8 +158,8 @@ def test_most_telling_rows():
 
 
 @pytest.mark.parametrize("width", [60, 80, 140])
-def test_a_board_fits_a_low_terminal(width):
-    """A live board, with the rows that fit, is no higher than the terminal."""
+def test_a_table_fits_a_low_terminal(width):
+    """A live table, with the rows that fit, is no higher than the terminal."""
     states = [*JobState] * 20
     rows = [
         row(n, state, cause=f"exit {n}: {'long ' * 30}", point={"mixing_length_alpha": n})
@@ -250,5 +250,5 @@ def test_what_texts_have_in_common_goes_first(texts, short):
 
 
 def test_nothing_to_show():
-    """A board of no experiments is empty."""
+    """A table of no experiments is empty."""
     assert [line for line in shown([]) if line.strip()] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from pytest_remex.collect.poll import Pace, poll
 from pytest_remex.collect.query import QueryOptions
 from pytest_remex.collect.sync import may_hold_records, sync
 from pytest_remex.common.jobs import Job
-from pytest_remex.display import Progress, show_nothing
+from pytest_remex.display import Progress, counted, show_nothing
 from pytest_remex.errors import RecordError, RemexError
 from pytest_remex.model import REPLICATE, Config, Remote, Repo, Sweep
 from pytest_remex.point_ids import function_of, point_id, with_full_id
@@ -100,6 +101,10 @@ class RecordedRunsMode:
             _refuse_unknown(self._settings, self._known.values())
         found = self._find_runs(self._known[repo, remote], items)
         _refuse_unknown_bases(repo, items, found)
+        have = {sweep_for(item).name for item in items if item.nodeid in found}
+        lacking = [item for item in items if sweep_for(item).name not in have]
+        for note in _renamed(self._index, lacking, self._files, local=remote.host is None):
+            self._terminal.note(note)
         return self._runs_on(remote, found)
 
     def _added_to(
@@ -333,6 +338,30 @@ def _under_other_names(
             if is_gone and is_same:
                 named = replace(run, node=node, id=point_id(sweep, point), point=point)
                 yield RecordedRun(recorded.record, named)
+
+
+def _renamed(
+    index: RunIndex, items: Iterable[pytest.Function], files: SweepFiles, *, local: bool
+) -> Iterator[str]:
+    """Yield which sweeps without runs may be others renamed: removed ones had the same points.
+
+    Whether it is the same sweep is not known without a plan: its patch may make other files.
+    """
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for item in items:
+        at_point = index.at_point(point_of(item), variant_of(item), local=local)
+        same = (each for each in at_point if each.run.parameters == parameters_of(item))
+        former = next((each for each in same if not files.have(each.run.node)), None)
+        if former is not None:
+            old = former.run.sweep or former.launch.name
+            counts[sweep_for(item).name, function_of(former.run.node), old] += 1
+    for (name, function, old), count in counts.items():
+        has = "has" if count == 1 else "have"
+        yield (
+            f"{name} has no runs, but {counted(count, 'run')} of {function}, which no longer "
+            f'exists, {has} its points: if you renamed it, add name="{old}" to its @sweep, and all '
+            f"commands know them; --remex-plan and --remex-submit recognize those with equal inputs"
+        )
 
 
 def _reached_by(remote: Remote, record: LaunchRecord) -> LaunchRecord:

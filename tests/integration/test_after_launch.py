@@ -188,3 +188,22 @@ def test_a_sweep_that_was_moved_to_another_file(project):
     # a sweep of the same name in a file of its own is another one
     project.sweeps()
     project.pytest("--remex-status", "more_sweep.py").assert_outcomes(skipped=3)
+
+
+def test_a_sweep_that_was_renamed(project):
+    """Status and cancel name the runs of its points, and what brings them back."""
+    project.edit("sweeps.py", "a = {experiment", "wait a = {experiment")
+    project.submit("-k", "a=1")
+    project.edit("sweeps.py", "def grid", "def tams")
+    for mode in ("--remex-status", "--remex-cancel", "--remex-collect"):
+        result = project.pytest(mode)
+        result.assert_outcomes(skipped=3)
+        result.stdout.fnmatch_lines(['*tams has no runs, but 1 run of *grid*name="grid"*'])
+    plan = project.pytest("--remex-plan")
+    plan.stdout.fnmatch_lines(["*1 already submitted*"])
+    project.edit("sweeps.py", "@sweep(", '@sweep(name="grid", dimensions=')
+    project.pytest("--remex-cancel").stdout.fnmatch_lines(["*1 cancelled*"])
+    # the removed sweep is another one where this one has runs of its own
+    project.edit("sweeps.py", 'name="grid", ', "")
+    project.submit("-k", "a=1")
+    project.pytest("--remex-status").stdout.no_fnmatch_line("*has no runs*")

@@ -32,9 +32,11 @@ from pytest_remex.pytest_plugin.items import (
     FIXTURE,
     ITEM,
     MODE,
+    PARAMETERS,
     PROCESSES,
     WORKERS,
     CheckoutMode,
+    FunctionParameters,
     ReportsNotShown,
     experiments,
     fixtures_of,
@@ -113,6 +115,8 @@ def pytest_configure(config: pytest.Config) -> None:
     from pytest_remex.pytest_plugin.terminal import EarlyInterrupt  # noqa: PLC0415 - start-up
 
     config.pluginmanager.register(EarlyInterrupt(config), "remex-early-interrupt")
+    if chosen.mode is Mode.COLLECT:
+        config.pluginmanager.register(FunctionParameters(), PARAMETERS)
     # with folding, -rs would show the first one's word, with its job, for all
     config.option.fold_skipped = False
     for pattern in SWEEP_FILES:

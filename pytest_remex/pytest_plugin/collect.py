@@ -31,7 +31,9 @@ from pytest_remex.pytest_plugin.failures import ExamplesOfFailures
 from pytest_remex.pytest_plugin.handover import DIED, detach, has_died, has_verdict
 from pytest_remex.pytest_plugin.item_outcomes import failing_plainly
 from pytest_remex.pytest_plugin.items import (
+    PARAMETERS,
     WORKERS,
+    FunctionParameters,
     experiments,
     is_experiment,
     stopped_after,
@@ -255,12 +257,14 @@ class CollectMode(RecordedRunsMode):
         # a run that was removed after a collect keeps its row
         judges = [each for each in self._judging.judges.values() if not was_cleaned(each.collected)]
         results = [judge.result for judge in judges]
+        noted: FunctionParameters | None = self._config.pluginmanager.get_plugin(PARAMETERS)
         target = Target(
             settings.output,
             settings.launch,
             settings.layout,
             portable=settings.portable,
             added=self._added_to((each.sweep, each.variant) for each in results),
+            parameters=noted.known if noted else {},
         )
         try:
             published = publish(results, target, self._judging.hooks(self._config.hook))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +14,9 @@ import pytest
 from pytest_remex.errors import SweepError
 from pytest_remex.experiment import Experiment
 from pytest_remex.model import Config, Remote, Repo, Sweep, Value
+from pytest_remex.point_ids import function_of
 from pytest_remex.pytest_plugin import options
+from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.item_outcomes import fail
 from pytest_remex.pytest_plugin.remotes import remotes_of
 from pytest_remex.sweep import plain, sweep_of, upstream_at
@@ -218,6 +220,26 @@ class ReportsNotShown:
             unnamed.pop()
 
 
+class FunctionParameters:
+    """A plugin that notes the parameters of sweep functions beside the point, by node id.
+
+    Pytest makes the items of all values first, also of those that are deselected or not asked for.
+    """
+
+    def __init__(self) -> None:
+        self.known: dict[str, dict[str, Config]] = {}
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pycollect_makeitem(self) -> Generator[None, object, object]:
+        """Note those of one function."""
+        made = yield
+        for item in experiments(made) if isinstance(made, list) else ():
+            if parameters := parameters_of(item):
+                node = node_of(item)
+                self.known.setdefault(function_of(node), {})[node] = parameters
+        return made
+
+
 class CheckoutMode(Protocol):
     """The interface of a mode's plugin for the fixture `experiment`."""
 
@@ -230,6 +252,8 @@ class CheckoutMode(Protocol):
 MODE = pytest.StashKey[CheckoutMode]()
 PROCESSES = pytest.StashKey[int]()
 """How many processes -n of pytest-xdist asks for."""
+PARAMETERS = "remex-parameters"
+"""The name of the plugin that notes the parameters of sweep functions."""
 WORKERS = "remex-workers"
 """The name of the plugin that has other processes judge."""
 WORKER_INPUT = "remex_collect"

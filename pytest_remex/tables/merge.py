@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_remex.model import REPLICATE
 from pytest_remex.names import COLUMNS, FIRST_COLUMNS, LAST_COLUMNS
+from pytest_remex.point_ids import function_of
 from pytest_remex.tables.table import DamagedTableError, Table, read_table, write_table
 
 if TYPE_CHECKING:
@@ -25,6 +26,19 @@ INDEX, ZIP = "index.html", "report.zip"
 """The page of all sweeps in the output folder; the zip of a sweep's report and outputs."""
 _EXACT = 2**53
 """Up to this size a float holds a whole number exactly."""
+Parameters: TypeAlias = Mapping[str, Mapping[str, Mapping[str, object]]]
+"""For each sweep function, such as `sweeps.py::grid`: parameters beside the point, by node id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Today:
+    """What a sweep has now: its points, and the parameters that its function has beside them.
+
+    These come from fixtures or from `pytest.mark.parametrize`.
+    """
+
+    points: Sequence[Mapping[str, object]]
+    parameters: Parameters = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +75,7 @@ def write_results(
     *,
     dimensions: Sequence[Sequence[str]],
     launch: str | None = None,
-    points: Sequence[Mapping[str, object]] | None = None,
+    today: Today | None = None,
 ) -> Table:
     """Write rows into the tables of a sweep, and make its folder if needed.
 
@@ -73,8 +87,8 @@ def write_results(
         rows: The newest runs of experiments; or, with `launch`, the runs of that launch.
         dimensions: The parameter names of each dimension.
         launch: Write only the table of this launch, and do not change the sweep's table.
-        points: The current points of the sweep: rows of other points are removed from the sweep's
-            table, but not from those of launches. None keeps all.
+        today: What the sweep has now: other rows are removed from the sweep's table, but not from
+            those of launches. None keeps all.
 
     Returns:
         The sweep's table as written; or, with `launch`, that launch's table.
@@ -91,7 +105,7 @@ def write_results(
         for each in dict.fromkeys(row.launch for row, _ in flat)
     }
     if launch is None:
-        return _merge(folder, flat, dimensions, points)
+        return _merge(folder, flat, dimensions, today)
     return written[launch]
 
 
@@ -113,9 +127,9 @@ def _merge(
     folder: Path,
     flat: Sequence[tuple[Row, Mapping[str, Value]]],
     dimensions: Sequence[Sequence[str]],
-    points: Sequence[Mapping[str, object]] | None = None,
+    today: Today | None = None,
 ) -> Table:
-    return write_table(folder, _merged(folder, read_old(folder), flat, dimensions, points))
+    return write_table(folder, _merged(folder, read_old(folder), flat, dimensions, today))
 
 
 def merged(
@@ -130,18 +144,19 @@ def _merged(
     old: Table | None,
     flat: Sequence[tuple[Row, Mapping[str, Value]]],
     dimensions: Sequence[Sequence[str]],
-    points: Sequence[Mapping[str, object]] | None = None,
+    today: Today | None = None,
 ) -> Table:
+    points = today.points if today else None
     if points is not None:
         swept = _swept(points)
-        today = {_cells(point, swept) for point in points}
-        flat = [one for one in flat if _cells(one[0].point, swept) in today]
+        cells = {_cells(point, swept) for point in points}
+        flat = [one for one in flat if _cells(one[0].point, swept) in cells]
     kept = _kept(old, [row for row, _ in flat], points) if old else {}
     new: dict[str, Mapping[str, Value]] = {
         row.node: {**values, "path": os.path.relpath(row.path, folder) if row.path else None}
         for row, values in flat
     }
-    together = [*(kept | new).values()]
+    together = _without_removed(kept | new, today.parameters if today else {})
     roles = _roles([row for row, _ in flat], old.roles if old else {}, together)
     names = tuple(tuple(_point_name(name) for name in each) for each in dimensions)
     if roles.get(REPLICATE) == "point" and (REPLICATE,) not in names:
@@ -185,6 +200,25 @@ def _kept(
         and nodes.get(cells(row, named), node) == node
         and all(row.get(name) is None for name in dropped)
     }
+
+
+def _without_removed(
+    rows: Mapping[str, Mapping[str, Value]], parameters: Parameters
+) -> list[Mapping[str, Value]]:
+    """Return the rows without those of parameters that their functions no longer have."""
+    today = {
+        function: {_cells(each, sorted(each)) for each in alternatives.values()}
+        for function, alternatives in parameters.items()
+    }
+
+    def is_there(node: str, row: Mapping[str, Value]) -> bool:
+        alternatives = parameters.get(function_of(node))
+        if not alternatives or node in alternatives:
+            return True
+        names = sorted(next(iter(alternatives.values())))
+        return _cells(row, [_point_name(name) for name in names]) in today[function_of(node)]
+
+    return [row for node, row in rows.items() if is_there(node, row)]
 
 
 def _swept(points: Sequence[Mapping[str, object]]) -> list[str]:

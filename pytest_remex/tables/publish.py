@@ -153,7 +153,7 @@ def _is_ours_alone(hook: pluggy.HookRelay) -> bool:
 
 def _facts(group: Sequence[JudgedRun], target: Target) -> Iterator[object]:
     yield [_release(name) for name in MAKERS]
-    yield target.launch, target.layout, group[0].sweep
+    yield target.launch, target.layout, group[0].sweep, target.parameters
     for each in group:
         run, launch = each.collected.run, each.collected.launch
         yield launch.id, launch.remote.host, launch.note

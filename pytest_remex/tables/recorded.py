@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_remex.errors import RecordError
 from pytest_remex.io import replace_file, writing
 from pytest_remex.names import CHANGED, label
-from pytest_remex.tables.merge import LAUNCHES, Row, merged
+from pytest_remex.tables.merge import LAUNCHES, Parameters, Row, merged
 from pytest_remex.tables.table import CSV, DamagedTableError, Table, read_table
 from pytest_remex.variant import GRID, Variant
 
@@ -42,7 +42,7 @@ class Target:
     `output` is the output folder; `launch` is the launch to show, None for each experiment's
     newest; `layout` is the layout of the links, `links` or `flat`; `portable` asks for a zip with
     the report and the outputs that it links to; `added` are the replicates beside the grids, by the
-    sweep's name and variant.
+    sweep's name and variant; `parameters` are those of sweep functions beside the point.
     """
 
     output: Path
@@ -50,6 +50,7 @@ class Target:
     layout: str = "links"
     portable: bool = False
     added: Mapping[tuple[str, Variant], Sequence[Config]] = field(default_factory=dict)
+    parameters: Parameters = field(default_factory=dict)
 
 
 def results_folder(output: Path, sweep: str, launch: str | None, variant: Variant = GRID) -> Path:

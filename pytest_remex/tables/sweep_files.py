@@ -13,7 +13,7 @@ from pytest_remex.report import Page, Portable, Sweep, write_index, write_portab
 from pytest_remex.sweep import expand
 from pytest_remex.tables.frame import frame
 from pytest_remex.tables.links import rebuild_links
-from pytest_remex.tables.merge import INDEX, LAUNCHES, ZIP, read_old, write_results
+from pytest_remex.tables.merge import INDEX, LAUNCHES, ZIP, Today, read_old, write_results
 from pytest_remex.tables.recorded import Target, recorded_rows, row_of
 from pytest_remex.tables.report_data import bases, counts_of, make_page, when_of
 from pytest_remex.tables.table import CSV, Table, read_table
@@ -40,7 +40,8 @@ def write(
     nodes = [each.node for each in group]
     rows = [*recorded_rows(shown, nodes), *(row_of(each) for each in group)]
     points = [*expand(sweep), *target.added.get((sweep.name, group[0].variant), ())]
-    table = write_results(folder, rows, dimensions=dimensions, launch=target.launch, points=points)
+    today = Today(points, target.parameters)
+    table = write_results(folder, rows, dimensions=dimensions, launch=target.launch, today=today)
     for each in group:
         if each.note_changed:
             write_judged(each.collected.folder, each.note)

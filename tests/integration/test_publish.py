@@ -119,6 +119,40 @@ def test_only_today_s_grid(project, monkeypatch):
     assert list(pytest_remex.results("grid", everything=True).id) == ["a=1", "a=2", "a=3"]
 
 
+PARAMETRIZED = """
+import pytest
+from pytest_remex import sweep
+
+class Thing:
+    pass
+
+@pytest.fixture(params=["x", "y"])
+def code(request):
+    return request.param
+
+@pytest.mark.parametrize("thing", [Thing()])
+@sweep({"a": [1, 2]}, fetch=["result.txt"])
+def grid(experiment, code, thing):
+    (experiment.path / "input.txt").write_text(f"{code}{experiment.config['a']}")
+    run = yield
+"""
+
+
+def test_only_today_s_values_of_fixtures(empty_project):
+    """Rows of a removed value of a fixture leave the results, not those that are not selected."""
+    project = empty_project
+    project.sweeps(PARAMETRIZED)
+    project.ran()
+    project.pytest("--remex-collect").assert_outcomes(passed=4)
+    for selected, count in ((["-k", "a:1"], 2), (["sweeps.py::grid[y-a=1-thing0]"], 1)):
+        project.pytest("--remex-collect", *selected).assert_outcomes(passed=count)
+        assert {*rows(project)} == {f"{code}-a={a}-thing0" for code in "xy" for a in (1, 2)}
+    project.edit("sweeps.py", '["x", "y"]', '["y", "z"]')
+    project.pytest("--remex-collect", "-k", "a:1").assert_outcomes(passed=1, skipped=1)
+    assert {*rows(project)} == {"y-a=1-thing0", "y-a=2-thing0"}
+    assert len(pytest_remex.results(project.output / "grid", everything=True)) == 4
+
+
 def test_rows_of_several_bases_are_told(project):
     """Where rows ran on several base commits, each has its own, and summary and report say so."""
     project.ran()

@@ -28,7 +28,7 @@ from pytest_remex.report import Page, write_report
 from pytest_remex.report import Row as PageRow
 from pytest_remex.sbatch.header import parse_header
 from pytest_remex.tables.links import rebuild_links
-from pytest_remex.tables.merge import Row, write_results
+from pytest_remex.tables.merge import Row, Today, write_results
 from pytest_remex.tables.recorded import UpstreamMeasures
 
 FEW = 60
@@ -265,7 +265,7 @@ def test_tables_and_links(folder):
         root, rows = made
         for _ in range(2):
             points = [each.point for each in rows]
-            table = write_results(root / "grid", rows, dimensions=[["a"]], points=points)
+            table = write_results(root / "grid", rows, dimensions=[["a"]], today=Today(points))
         rebuild_links(root / "grid", table)
 
     ok, counts = grows_in_line(look, make)

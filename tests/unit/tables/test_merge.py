@@ -8,6 +8,7 @@ import pytest
 
 from pytest_remex.errors import RemexError
 from pytest_remex.tables.frame import results
+from pytest_remex.tables.merge import Today
 
 FIRST, SECOND = "tams_2026_01_01_00_00_00", "tams_2026_02_01_00_00_00"
 
@@ -69,7 +70,7 @@ def test_collecting_a_part_keeps_the_rest(folder, write, row):
     assert table.age["a"] == 1
     assert pd.isna(table.age["b"])
     assert table.years["b"] == 3.5
-    write(folder, row("c", mass=4), points=[{"mass": 2.0}, {"mass": 4}])
+    write(folder, row("c", mass=4), today=Today([{"mass": 2.0}, {"mass": 4}]))
     assert list(results("tams").id) == ["b", "c"]
     assert "age" not in results("tams")
     assert list(results("tams", launch=FIRST).id) == ["a", "b", "c"]
@@ -112,10 +113,10 @@ def test_only_an_older_launch(folder, write, row):
 def test_today_s_points(folder, write, row):
     """Rows of points, or of parameters, that the sweep has no more leave its table."""
     write(folder, row("a", mass=1, z=0.1), row("b", mass=2, z=0.1), row("c", mass=3))
-    write(folder, row("d", mass=4), points=[{"mass": 1}, {"mass": 3.0}, {"mass": 4}])
+    write(folder, row("d", mass=4), today=Today([{"mass": 1}, {"mass": 3.0}, {"mass": 4}]))
     assert list(results("tams").id) == ["c", "d"]
     moved = replace(row("c", mass=3), node="grids/sweeps.py::tams[c]")
-    write(folder, moved, points=[{"mass": 3}, {"mass": 4}])
+    write(folder, moved, today=Today([{"mass": 3}, {"mass": 4}]))
     assert list(results("tams").node) == ["sweeps.py::tams[d]", "grids/sweeps.py::tams[c]"]
 
 

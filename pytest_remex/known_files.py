@@ -1,4 +1,4 @@
-"""Files that are looked at for each experiment, and are nearly always the same.
+"""Files that are read for each experiment, and are nearly always the same.
 
 A file is read again only if its stat has changed. Two edits within one tick of the clock can leave
 the same stat, so what is read soon after a change is not kept (git calls such files racily clean).
@@ -18,7 +18,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 T = TypeVar("T")
 Signature: TypeAlias = tuple[int, int, int, int, int, int]
 """Device, inode, mode, size, modification and change time (ns)."""
-Look: TypeAlias = "tuple[Callable[..., object], tuple[object, ...]]"
+Lookup: TypeAlias = "tuple[Callable[..., object], tuple[object, ...]]"
 """A method of `Files`, and its arguments."""
 
 SETTLED = 2_000_000_000
@@ -33,15 +33,15 @@ MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EBADF, errno.ELOOP, errn
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """What was computed, and the answers of the looks that it was computed from."""
+    """What was computed, and the answers of the lookups that it was computed from."""
 
-    seen: dict[Look, object]
+    seen: dict[Lookup, object]
     value: object
 
 
 @dataclass(frozen=True, slots=True)
 class KnownFiles:
-    """What is known of files from earlier looks."""
+    """What is known of files from earlier lookups."""
 
     _contents: dict[tuple[str, int], tuple[Signature, bytes]] = field(default_factory=dict)
     _results: dict[Hashable, _Result] = field(default_factory=dict)
@@ -69,13 +69,13 @@ class KnownFiles:
         """Return the result that was kept under a key."""
         return self._results.get(key)
 
-    def keep(self, key: Hashable, seen: dict[Look, object], value: object) -> None:
+    def keep(self, key: Hashable, seen: dict[Lookup, object], value: object) -> None:
         """Keep a result, with what was seen for it."""
         _keep(self._results, key, _Result(seen, value))
 
 
 class Files:
-    r"""Files as they are at one moment: each is looked at once.
+    r"""Files as they are at one moment: each is looked up once.
 
     Example:
         >>> files = KnownFiles().now()
@@ -88,7 +88,7 @@ class Files:
         self._known = known
         self._status: dict[str, os.stat_result | None] = {}
         self._read: dict[tuple[str, int], bytes | None] = {}
-        self._seen: dict[Look, object] = {}
+        self._seen: dict[Lookup, object] = {}
 
     def is_file(self, path: str) -> bool:
         """Return whether there is a regular file at a path, or a link to one."""
@@ -126,16 +126,16 @@ class Files:
         return None if status is None else (status.st_dev, status.st_ino)
 
     def computed(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """Return what `compute` returns, or returned when all that it looks at was the same.
+        """Return what `compute` returns, or returned earlier if all that it reads is the same.
 
         Args:
             key: What the result depends on, besides files.
-            compute: Computes it, and looks at files only through this object.
+            compute: Computes it, and reads files only through this object.
 
         """
         known = self._known.result(key)
         if known is not None and all(
-            look(self, *of) == answer for (look, of), answer in known.seen.items()
+            method(self, *arguments) == answer for (method, arguments), answer in known.seen.items()
         ):
             return cast("T", known.value)
         outer, self._seen = self._seen, {}
@@ -155,7 +155,7 @@ class Files:
 
 
 def files_now() -> Files:
-    """Return the files as they are now, without any earlier look."""
+    """Return the files as they are now, without any earlier lookup."""
     return KnownFiles().now()
 
 

@@ -50,8 +50,8 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What was found in a repository: its top, config file, a parameter, script and so on."""
+class Project:
+    """A repository: its top folder, and what a first sweep needs of it; None for what it lacks."""
 
     top: Path
     config_file: str | None
@@ -63,7 +63,7 @@ class Found:
     origin: str | None
 
 
-def look(top: Path) -> Found:
+def inspect_project(top: Path) -> Project:
     """Search a repository for a config file, a parameter, and existing files.
 
     Args:
@@ -77,7 +77,7 @@ def look(top: Path) -> Found:
     candidates = [name for name in names if not _TOOLS.fullmatch(Path(name).name.lower())]
     config_file, parameter = _first_config(top, candidates)
     top_level = [name for name in names if "/" not in name]
-    return Found(
+    return Project(
         top=top,
         config_file=config_file,
         parameter=parameter,
@@ -89,15 +89,15 @@ def look(top: Path) -> Found:
     )
 
 
-def missing_files(found: Found) -> dict[str, str]:
+def missing_files(project: Project) -> dict[str, str]:
     """Return the texts of the missing files, by name."""
     files: dict[str, str] = {}
-    if found.sweep_file is None:
-        files[SWEEPS] = _sweeps(found)
-    if not found.has_script:
-        files[SCRIPT] = _script(found)
-    if found.settings_file is None:
-        files[SETTINGS] = _settings(found)
+    if project.sweep_file is None:
+        files[SWEEPS] = _sweeps(project)
+    if not project.has_script:
+        files[SCRIPT] = _script(project)
+    if project.settings_file is None:
+        files[SETTINGS] = _settings(project)
     return files
 
 
@@ -201,9 +201,9 @@ def _origin(top: Path) -> str | None:
     return match[1] if match else None
 
 
-def _sweeps(found: Found) -> str:
-    if found.config_file and found.parameter:
-        parameter, file = found.parameter, json.dumps(found.config_file)
+def _sweeps(project: Project) -> str:
+    if project.config_file and project.parameter:
+        parameter, file = project.parameter, json.dumps(project.config_file)
         imports = "from pytest_remex import sweep\nfrom pytest_remex.config import patch_config"
         patch = (
             f"patch_config({file}, experiment.config)  # in a scratch checkout, not in your files"
@@ -237,11 +237,11 @@ def first(experiment):
 '''
 
 
-def _script(found: Found) -> str:
-    name = re.sub(r"[^A-Za-z0-9_-]+", "-", found.top.name).strip("-") or "job"
-    shown = found.config_file if found.config_file and found.parameter else _OWN_CONFIG
-    command = found.program or f"cat {_quoted(shown)}"
-    comment = "" if found.program else "# Put the command of your program here, instead of cat:\n"
+def _script(project: Project) -> str:
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", project.top.name).strip("-") or "job"
+    shown = project.config_file if project.config_file and project.parameter else _OWN_CONFIG
+    command = project.program or f"cat {_quoted(shown)}"
+    comment = "" if project.program else "# Put the command of your program here, instead of cat:\n"
     return f"""#!/bin/bash
 #SBATCH --job-name={name}
 #SBATCH --output=slurm.out
@@ -252,10 +252,11 @@ set -e
 """
 
 
-def _settings(found: Found) -> str:
-    folder = re.sub(r"[^\w.-]+", "-", found.top.name) or "project"
+def _settings(project: Project) -> str:
+    folder = re.sub(r"[^\w.-]+", "-", project.top.name) or "project"
     origin = (
-        found.origin or "a repository that the cluster can reach, your `git remote add origin ...`"
+        project.origin
+        or "a repository that the cluster can reach, your `git remote add origin ...`"
     )
     return f"""[pytest]
 # Without these, jobs run on this machine. For a cluster take away the `# `.

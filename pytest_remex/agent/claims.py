@@ -36,7 +36,7 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{6,64}$")
 _NAME = re.compile(r"[0-9a-f]{2}/[0-9a-f]{4,62}\.[0-9a-f]{8}\.[0-9]+\.[0-9]+$")
 
 
-class Found(NamedTuple):
+class OwnedClaim(NamedTuple):
     """A claim, and the account of the user who owns its file if that is another user."""
 
     claim: Claim
@@ -80,7 +80,7 @@ def _answer(
     return TakenBy(sha, found.claim, condition, job, found.owner)
 
 
-def _claim(runs: str, wanted: WantedClaim) -> Tuple[Found, Condition, str]:
+def _claim(runs: str, wanted: WantedClaim) -> Tuple[OwnedClaim, Condition, str]:
     """Create a claim if the experiment is free; return the claim that counts, ours or another's."""
     claim = wanted.claim._replace(generation=1)
     if not _FINGERPRINT.match(claim.fingerprint):
@@ -92,17 +92,17 @@ def _claim(runs: str, wanted: WantedClaim) -> Tuple[Found, Condition, str]:
         condition, job = _condition(runs, newest.claim)
         over = newest.claim.job == wanted.over
         if over and wanted.unplaced and condition is Condition.UNPLACED:
-            _bury(runs, newest.claim)
+            _occupy_directory(runs, newest.claim)
             continue
-        if not _gives_way(condition, over=over and not wanted.unplaced):
+        if not _may_be_followed(condition, over=over and not wanted.unplaced):
             return newest, condition, job
         claim = claim._replace(generation=newest.claim.generation + 1)
-    return Found(claim), Condition.UNPLACED, ""
+    return OwnedClaim(claim), Condition.UNPLACED, ""
 
 
 def _rival(
     runs: str, wanted: WantedClaim, known: FrozenSet[str]
-) -> Optional[Tuple[Found, Condition, str]]:
+) -> Optional[Tuple[OwnedClaim, Condition, str]]:
     """Claim a point; return the claim of a client that was faster, with another fingerprint.
 
     Fingerprints differ where clients exclude other files, or start from other base commits. A
@@ -118,12 +118,12 @@ def _rival(
         fs.make_common(runs, os.path.dirname(path))
         if fs.create(path, dumps(claim, CLAIM_FORMAT), synced=True):
             return None
-        there = _of_point(path)
-        if there is not None and there.launch not in known and _is_recorded(runs, there):
-            if there.fingerprint == claim.fingerprint:
+        existing = _of_point(path)
+        if existing is not None and existing.launch not in known and _is_recorded(runs, existing):
+            if existing.fingerprint == claim.fingerprint:
                 return None  # the claim of the fingerprint decides
-            condition, job = _condition(runs, there)
-            return Found(there, fs.owner(os.lstat(path))), condition, job
+            condition, job = _condition(runs, existing)
+            return OwnedClaim(existing, fs.owner(os.lstat(path))), condition, job
         number += 1
 
 
@@ -136,13 +136,13 @@ def _of_point(path: str) -> Optional[Claim]:
         return None
 
 
-def _is_recorded(runs: str, there: Claim) -> bool:
+def _is_recorded(runs: str, existing: Claim) -> bool:
     """Return whether a launch's record can be read here, so that the next command knows it."""
-    is_name = os.path.basename(there.launch) == there.launch
-    return is_name and os.access(paths.launch_record(runs, there.launch), os.R_OK)
+    is_name = os.path.basename(existing.launch) == existing.launch
+    return is_name and os.access(paths.launch_record(runs, existing.launch), os.R_OK)
 
 
-def _gives_way(condition: Condition, *, over: bool) -> bool:
+def _may_be_followed(condition: Condition, *, over: bool) -> bool:
     return over or condition in (Condition.REJECTED, Condition.TAKEN)
 
 
@@ -156,14 +156,14 @@ def _create(runs: str, claim: Claim, point: str) -> bool:
 
 
 def _reads(path: str, text: str) -> bool:
-    """Return whether a file has this content; one that cannot be read has not."""
+    """Return whether a file has this content; one that cannot be read does not."""
     try:
         return fs.read(path) == text
     except UnreadableError:
         return False
 
 
-def _read(runs: str, claim: Claim) -> Found:
+def _read(runs: str, claim: Claim) -> OwnedClaim:
     path = paths.claim(runs, claim.name)
     try:
         found = _checked(loads(Claim, fs.read(path) or "", CLAIM_FORMAT), claim.name)
@@ -172,7 +172,7 @@ def _read(runs: str, claim: Claim) -> Found:
     except TypedJsonError as error:
         message = f"the claim {path} is damaged ({error}): remove it if its run does not matter"
         raise AgentError("runs", message) from error
-    return Found(found, fs.owner(os.lstat(path)))
+    return OwnedClaim(found, fs.owner(os.lstat(path)))
 
 
 def _checked(found: Claim, name: str) -> Claim:
@@ -181,49 +181,49 @@ def _checked(found: Claim, name: str) -> Claim:
     return found
 
 
-def _newest(runs: str, there: Found) -> Found:
+def _newest(runs: str, newest: OwnedClaim) -> OwnedClaim:
     while True:
-        after = there.claim._replace(generation=there.claim.generation + 1)
+        after = newest.claim._replace(generation=newest.claim.generation + 1)
         if not os.path.exists(paths.claim(runs, after.name)):
-            return there
-        there = _read(runs, after)
+            return newest
+        newest = _read(runs, after)
 
 
-def _condition(runs: str, there: Claim) -> Tuple[Condition, str]:
-    directory = os.path.join(runs, there.directory)
+def _condition(runs: str, existing: Claim) -> Tuple[Condition, str]:
+    directory = os.path.join(runs, existing.directory)
     if not os.path.lexists(directory):
-        placed = os.path.exists(paths.claim(runs, there.name, "placed"))
+        placed = os.path.exists(paths.claim(runs, existing.name, "placed"))
         return (Condition.PURGED if placed else Condition.UNPLACED), ""
     try:
         note = RunFiles(directory).load(RunNote, paths.RUN)
-        if note is None or (note.token, note.sha) != (there.token, there.sha):
+        if note is None or (note.token, note.sha) != (existing.token, existing.sha):
             return Condition.TAKEN, ""
-        return _submitted(directory, there)
+        return _submitted(directory, existing)
     except UnreadableError:
         return Condition.TAKEN, ""
 
 
-def _submitted(directory: str, there: Claim) -> Tuple[Condition, str]:
+def _submitted(directory: str, existing: Claim) -> Tuple[Condition, str]:
     job = (RunFiles(directory).read(paths.JOB) or "").strip()
-    if there.job_number == 1 and job:
+    if existing.job_number == 1 and job:
         return Condition.SUBMITTED, job
-    made = attempts.read(paths.remex(directory), there.job_number)
-    settled = attempts.settled(paths.remex(directory), there.job_number, made)
+    made = attempts.read(paths.remex(directory), existing.job_number)
+    settled = attempts.settled(paths.remex(directory), existing.job_number, made)
     if settled is not None:
         return Condition.SUBMITTED, settled
     rejected = bool(made) and made[-1].result.kind == REJECTED
     return (Condition.REJECTED if rejected else Condition.PLACED), ""
 
 
-def _bury(runs: str, there: Claim) -> None:
+def _occupy_directory(runs: str, existing: Claim) -> None:
     """Occupy the name of a run directory that was never made, so that no client can make it.
 
     A rename onto a folder that is not empty fails: a slower client finds the name taken.
     """
-    grave = os.path.join(runs, paths.REMEX, f"grave.{fs.unique()}")
-    os.makedirs(paths.remex(grave))
-    fs.replace(paths.in_run(grave, paths.RUN), dumps(RunNote(), paths.DISK_FORMAT))
+    made = os.path.join(runs, paths.REMEX, f"occupied.{fs.unique()}")
+    os.makedirs(paths.remex(made))
+    fs.replace(paths.in_run(made, paths.RUN), dumps(RunNote(), paths.DISK_FORMAT))
     try:
-        os.rename(grave, os.path.join(runs, there.directory))
+        os.rename(made, os.path.join(runs, existing.directory))
     except OSError:  # it was made meanwhile, or another client was as fast
-        shutil.rmtree(grave, ignore_errors=True)
+        shutil.rmtree(made, ignore_errors=True)

@@ -20,7 +20,7 @@ LARGEST = 1 << 20
 
 
 def find_runs(request: FindRuns, reply: Reply) -> None:
-    """Tell what run directories without a record say of themselves, where they have a job."""
+    """Send the descriptions in run directories without a record, if they have a job."""
     known = {*request.known, *record_copies.names(request.runs)}
     for directory in record_copies.unrecorded(request.runs, known):
         reply.raise_if_disconnected()
@@ -33,7 +33,7 @@ def find_runs(request: FindRuns, reply: Reply) -> None:
 
 
 def read_patches(request: ReadPatches, reply: Reply) -> None:
-    """Tell what commits changed in their base, as far as the clone has them."""
+    """Send what commits changed in their base, if the clone has them."""
     trees = {tree for _, tree in request.commits}
     here = _trees(request.clone, {request.base + "^{tree}", *trees})
     base = here.get(request.base + "^{tree}")

@@ -17,7 +17,7 @@ SOON = 0.05
 
 
 class Wire:
-    """Lines over two byte streams; `gone` is set once the client has disconnected."""
+    """Lines over two byte streams; `disconnected` is set once the client is gone."""
 
     def __init__(self, nonce: str, source: BinaryIO, sink: BinaryIO) -> None:
         self.disconnected = threading.Event()
@@ -35,7 +35,7 @@ class Wire:
         return self._lines.get()
 
     def send(self, number: int, event: Event) -> None:
-        """Write an event now; if the client has disconnected, set `gone` instead."""
+        """Write an event now; if that fails, set `disconnected`."""
         self.gather(number, event)
         self.flush()
 

@@ -51,7 +51,7 @@ class OutputWatcher:
         """Return what is known about a run's output."""
         return self._summaries.get(recorded.run.directory, OutputSummary())
 
-    def look(self, watched: Sequence[tuple[RecordedRun, Job]]) -> None:
+    def read(self, watched: Sequence[tuple[RecordedRun, Job]]) -> None:
         """Read the output of runs with their jobs; one request per remote.
 
         Raises:

@@ -35,13 +35,13 @@ class CancelMode(StatusMode):
 
     def _begin(self, runs: Mapping[str, RecordedRun]) -> None:
         """Query the runs, cancel live jobs, and query them again."""
-        options = replace(self._looking, release=False)
+        options = replace(self._query_options, release=False)
         jobs = query(runs.values(), self._connections.to, options)
         live = [each for each in runs.values() if not jobs[each.run.directory].state.ended]
         self._keep_shared(live)
         self._cancel([each for each in live if jobs[each.run.directory].state.live])
         after = query(live, self._connections.to, replace(options, explain=False))
-        self._look({**jobs, **after})
+        self._update({**jobs, **after})
         cancelled = [each for each in live if each.run.job not in self._not_cancelled]
         self._dependents = [*self._dependents, *self._dependents_of(cancelled)]
 
@@ -57,7 +57,7 @@ class CancelMode(StatusMode):
         ]
         if not others:
             return
-        options = replace(self._looking, release=False, explain=False)
+        options = replace(self._query_options, release=False, explain=False)
         states = query(others, self._connections.to, options)
         names: dict[str, list[str]] = {}
         for each in others:

@@ -23,12 +23,12 @@ from pytest_remex.display import counted
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
 from pytest_remex.pytest_plugin.item_outcomes import fail, say, skip
 from pytest_remex.pytest_plugin.options import Settings
-from pytest_remex.pytest_plugin.selection import LookingMode
+from pytest_remex.pytest_plugin.selection import QueryMode
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import MAY_HAVE_JOB
 
 
-class CleanMode(LookingMode):
+class CleanMode(QueryMode):
     """The plugin of the mode clean; without `--remex-yes` it only says what it would remove."""
 
     def __init__(
@@ -72,7 +72,7 @@ class CleanMode(LookingMode):
 
     def _begin(self, runs: Mapping[str, RecordedRun]) -> None:
         """Measure what can be removed, and remove it if the user agreed."""
-        options = replace(self._looking, release=False)
+        options = replace(self._query_options, release=False)
         self._jobs |= query(runs.values(), self._connections.to, options)
         by_name = {each.run.directory: each for each in runs.values()}  # variants may share a run
         ended = [each for each in by_name.values() if self._has_ended(each)]

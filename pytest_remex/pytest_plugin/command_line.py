@@ -73,7 +73,7 @@ def modifier_groups() -> dict[str, list[Modifier]]:
     """Return the modifiers, by the title of their group in the help."""
     return {
         "plan and submit": _sending_modifiers(),
-        "status, collect and cancel": _looking_modifiers(),
+        "status, collect and cancel": _query_modifiers(),
         "variants of the grid": [*_variant_modifiers(), *_bisect_modifiers()],
     }
 
@@ -147,13 +147,13 @@ def _plan_or_submit_modifiers() -> list[Modifier]:
     ]
 
 
-def _looking_modifiers() -> list[Modifier]:
-    looking = frozenset({Mode.STATUS, Mode.COLLECT})
+def _query_modifiers() -> list[Modifier]:
+    querying = frozenset({Mode.STATUS, Mode.COLLECT})
     wait = {"nargs": "?", "type": _seconds, "const": 0.0, "metavar": "S"}
     return [
         Modifier(
             "wait",
-            looking | {Mode.BISECT},
+            querying | {Mode.BISECT},
             "status, collect: wait until all have ended, or S seconds "
             "(default: do not wait; S: no limit)",
             wait,

@@ -90,7 +90,7 @@ class DryRun(PreparingMode):
             with failing_plainly(pyfuncitem.session):
                 self._planner.read_records(repo, remote)
                 runs, local = self._planner.runs, remote.host is None
-                self._replicates.learn(pyfuncitem, runs, local=local)
+                self._replicates.add_items(pyfuncitem, runs, local=local)
             if not self._replicates.has(pyfuncitem):
                 say(pyfuncitem, "NOT SUBMITTED")
                 skip(NOT_HERE)
@@ -109,7 +109,7 @@ class DryRun(PreparingMode):
         self._workspaces.close()
         try:
             if self._settings.mode is Mode.PLAN and not was_stopped(session):
-                self._look_at_remotes()
+                self._check_remotes()
         finally:
             self._connections.close()
         if self._refusals and session.exitstatus == pytest.ExitCode.OK:
@@ -138,7 +138,7 @@ class DryRun(PreparingMode):
         self._terminal.say_next(stopped or self._next_command(), "nothing was sent")
         self._terminal.summary(f"remex {self._settings.mode}")
 
-    def _look_at_remotes(self) -> None:
+    def _check_remotes(self) -> None:
         """Check whether the remotes can take what is planned, and how retried runs continue."""
         for place, problem in self._planner.problems.items():
             self._terminal.note(f"{place.place} could not be asked about jobs: {problem}")
@@ -164,9 +164,9 @@ class DryRun(PreparingMode):
                 self._refusals.append(str(error))
         for note in fitness.notes:
             self._terminal.note(note)
-        self._look_at_upstreams()
+        self._check_upstreams()
 
-    def _look_at_upstreams(self) -> None:
+    def _check_upstreams(self) -> None:
         """See whether upstreams that are used as they are keep experiments back."""
         problems = {*self._planner.unreachable, *self._planner.problems}
         try:

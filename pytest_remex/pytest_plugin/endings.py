@@ -16,8 +16,8 @@ from pytest_remex.pytest_plugin.items import MODE
 if TYPE_CHECKING:
     from _pytest._code import TracebackEntry
 
-IS_TOLD = pytest.StashKey[bool]()
-"""Set once the lines of the mode's own are below pytest's summary."""
+SUMMARY_WRITTEN = pytest.StashKey[bool]()
+"""Set once the mode has written its lines below pytest's summary."""
 
 
 class PlainEnd:
@@ -50,8 +50,8 @@ class PlainEnd:
         except KeyboardInterrupt:
             if not _is_ours(config):
                 raise
-            if not config.stash.get(IS_TOLD, False):
-                _tell(config)
+            if not config.stash.get(SUMMARY_WRITTEN, False):
+                _write_next_step(config)
             return pytest.ExitCode.INTERRUPTED
         finally:
             if _is_ours(config):
@@ -70,7 +70,7 @@ def _is_ours(config: pytest.Config) -> bool:
     return MODE in config.stash or options.mode(config) is not Mode.DRY
 
 
-def _tell(config: pytest.Config) -> None:
+def _write_next_step(config: pytest.Config) -> None:
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None:
         return

@@ -11,7 +11,7 @@ from pytest_remex.io import writing
 from pytest_remex.model import SCRIPT
 from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.anchor import repository_of
-from pytest_remex.starter import SETTINGS, SWEEPS, Found, look, missing_files
+from pytest_remex.starter import SETTINGS, SWEEPS, Project, inspect_project, missing_files
 
 
 def init(config: pytest.Config) -> int:
@@ -26,40 +26,40 @@ def init(config: pytest.Config) -> int:
         raise pytest.UsageError(f"--remex-init cannot be combined with --remex-{mode}")
     top = repository_of(config.invocation_params.dir)
     try:
-        found = look(top)
-        files = missing_files(found)
+        project = inspect_project(top)
+        files = missing_files(project)
         for name, text in files.items():
             with writing(top / name), (top / name).open("x", encoding="utf-8") as file:
                 file.write(text)
     except RemexError as error:
         raise pytest.UsageError(str(error)) from None
     print(f"remex init in {top}")  # noqa: T201 - pytest's terminal is not there yet
-    for line in (*_said(found, files), f"next: {_next(top, list(files), found)}"):
+    for line in (*_what_was_done(project, files), f"next: {_next(top, list(files), project)}"):
         print(line)  # noqa: T201 - see above
     return 0
 
 
-def _said(found: Found, files: dict[str, str]) -> list[str]:
+def _what_was_done(project: Project, files: dict[str, str]) -> list[str]:
     what = {
-        SWEEPS: f"varies {found.parameter.name} of {found.config_file}"
-        if found.parameter
+        SWEEPS: f"varies {project.parameter.name} of {project.config_file}"
+        if project.parameter
         else "found no config file with a number: writes parameters.json for your program",
-        SCRIPT: f"runs {found.program}"
-        if found.program
+        SCRIPT: f"runs {project.program}"
+        if project.program
         else "only prints the config file: put your program's command in it",
         SETTINGS: "jobs run on this machine: put your cluster's name in it",
     }
-    there = {SWEEPS: found.sweep_file, SCRIPT: SCRIPT, SETTINGS: found.settings_file}
+    there = {SWEEPS: project.sweep_file, SCRIPT: SCRIPT, SETTINGS: project.settings_file}
     return [
         f"wrote {name}: {what[name]}" if name in files else f"kept {there[name]}, as it is"
         for name in what
     ]
 
 
-def _next(top: Path, written: list[str], found: Found) -> str:
+def _next(top: Path, written: list[str], project: Project) -> str:
     commands = []
     if not (top / ".git").exists():
         commands += ["git init", "git add --all", 'git commit -m "First"']
     elif written:
         commands += [f"git add {' '.join(written)}", 'git commit -m "Add a first sweep"']
-    return " && ".join([*commands, f"pytest {found.sweep_file or SWEEPS}"])
+    return " && ".join([*commands, f"pytest {project.sweep_file or SWEEPS}"])

@@ -83,7 +83,7 @@ class JudgeWorker(RecordedRunsMode):
     def _collected(self, item: pytest.Function, repo: Repo, remote: Remote) -> CollectedRun:
         """Return the run that the other process has fetched for an item."""
         if (repo, remote) not in self._known:
-            self._known[repo, remote] = self._learn(repo, remote)
+            self._known[repo, remote] = self._read_known(repo, remote)
         index = self._known[repo, remote].index
         if item.nodeid not in self._runs_file.directories:
             self._runs_file = RunsFile.read(self._task.runs)

@@ -17,7 +17,7 @@ from pytest_remex.common.protocol import LogText
 from pytest_remex.display import clean
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
 from pytest_remex.pytest_plugin.options import Settings
-from pytest_remex.pytest_plugin.selection import LookingMode
+from pytest_remex.pytest_plugin.selection import QueryMode
 from pytest_remex.records.index import RecordedRun
 
 MOST = 50
@@ -26,7 +26,7 @@ TOTAL, LEAST, LARGEST = 1 << 20, 1 << 13, 1 << 18
 """How many bytes are shown: of all output together, and per file at least and at most."""
 
 
-class LogMode(LookingMode):
+class LogMode(QueryMode):
     """The plugin of the mode log."""
 
     def __init__(
@@ -65,7 +65,7 @@ class LogMode(LookingMode):
     def _begin(self, runs: Mapping[str, RecordedRun]) -> None:
         """Read the ends of all output; follow that of a single run, which has not ended."""
         chosen = list(runs.items())
-        self._jobs |= query(runs.values(), self._connections.to, self._looking)
+        self._jobs |= query(runs.values(), self._connections.to, self._query_options)
         most = min(LARGEST, max(LEAST, TOTAL // max(1, len(chosen))))
         shown = [recorded for _, recorded in chosen[:MOST]]
         self._ends |= read_ends(shown, self._connections.to, most)
@@ -88,7 +88,9 @@ class LogMode(LookingMode):
             self._write_all(node, recorded)
             _write("[followed until the job has ended; Ctrl-C stops]\n")
             least = self._settings.poll if recorded.launch.remote.host is not None else 0.0
-            for new in follow(recorded, ends, self._connections.to, self._looking, least=least):
+            for new in follow(
+                recorded, ends, self._connections.to, self._query_options, least=least
+            ):
                 if new.path != path:
                     path = new.path
                     _write(f"==> {clean(path)} <==\n")
@@ -97,7 +99,7 @@ class LogMode(LookingMode):
             self._was_interrupted = True
             self._terminal.say("stopped following: the job keeps running", yellow=True)
         else:
-            self._jobs |= query([recorded], self._connections.to, self._looking)
+            self._jobs |= query([recorded], self._connections.to, self._query_options)
             job = self._jobs[recorded.run.directory]
             self._terminal.say(f"job {job.id} ended {job.state}", red=job.state.failed)
 

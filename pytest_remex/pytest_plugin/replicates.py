@@ -128,7 +128,7 @@ class AskedReplicates:
         self._again = again
         self._known: set[tuple[object, Variant, Key]] = set()
 
-    def learn(
+    def add_items(
         self, item: pytest.Function, runs: Callable[[], Iterable[RecordedRun]], *, local: bool
     ) -> bool:
         """Add items if an item is the first on its remote; return whether there are more now.

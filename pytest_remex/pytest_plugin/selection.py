@@ -1,4 +1,4 @@
-"""The base of the modes that use launch records: the selected experiments and their runs."""
+"""The modes that use launch records: the selected experiments and their runs."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class KnownThere:
 
 
 class RecordedRunsMode:
-    """The base of the modes collect, status and cancel: a terminal, connections, recorded runs."""
+    """The base of the modes that use launch records: a terminal, connections, recorded runs."""
 
     def __init__(
         self, session: pytest.Session, settings: Settings, items: Sequence[pytest.Function]
@@ -75,7 +75,7 @@ class RecordedRunsMode:
         self._unsubmitted = 0
         self._index = RunIndex([])
         self._files = SweepFiles(anchor_of(session.config).folder)
-        self._looking = QueryOptions(unrecorded=self._note_unrecorded)
+        self._query_options = QueryOptions(unrecorded=self._note_unrecorded)
 
     def _find_runs_with(
         self, item: pytest.Function, repo: Repo, remote: Remote
@@ -91,7 +91,7 @@ class RecordedRunsMode:
         if items is None:
             return None
         if (repo, remote) not in self._known:
-            self._known[repo, remote] = self._learn(repo, remote)
+            self._known[repo, remote] = self._read_known(repo, remote)
         self._index = self._known[repo, remote].index
         runs = list(self._index.newest_first())
         more = add_recorded(self._session, items, runs, local=remote.host is None)
@@ -115,7 +115,7 @@ class RecordedRunsMode:
         return added_to(plans, [each for index in indexes for each in index.newest_first()])
 
     def _adopt(self, items: Sequence[pytest.Function]) -> None:
-        """Take up items: those of the session, later the replicates that it learns of."""
+        """Take in items: those of the session, later replicates that are found in a runs folder."""
 
     def _runs_on(
         self, remote: Remote, recorded: Mapping[str, RecordedRun]
@@ -133,7 +133,7 @@ class RecordedRunsMode:
     def _tell_end(self, jobs: Mapping[str, Job]) -> None:
         """Report the end of a wait, when all jobs have ended, at the terminal and to hooks."""
         failed = sum(job.state.failed for job in jobs.values())
-        self._terminal.call(f"{len(jobs)} ended" + (f", {failed} failed" if failed else ""))
+        self._terminal.alert(f"{len(jobs)} ended" + (f", {failed} failed" if failed else ""))
         hooks = GuardedHooks(self._config.hook, self._terminal.note)
         hooks.call("pytest_remex_ended", jobs=jobs)
 
@@ -141,7 +141,7 @@ class RecordedRunsMode:
         self, runs: Sequence[RecordedRun], progress: Progress = show_nothing
     ) -> Iterator[Mapping[str, Job]]:
         """Query runs, repeatedly if the user waits for them."""
-        options = replace(self._looking, progress=progress)
+        options = replace(self._query_options, progress=progress)
         pace = Pace(self._settings.wait, self._settings.poll, self._terminal.announce, options)
         return poll(runs, self._connections, pace)
 
@@ -149,7 +149,7 @@ class RecordedRunsMode:
         """Note that ends of jobs are not recorded, which only costs the next command a query."""
         self._terminal.note(str(error), "records")
 
-    def _learn(self, repo: Repo, remote: Remote) -> KnownThere:
+    def _read_known(self, repo: Repo, remote: Remote) -> KnownThere:
         """Return the index of what is known here and in a remote's runs folder."""
         unread = self._read_runs_folder(remote)
         index = RunIndex.read(self._settings.launches, [remote], bases_in(repo))
@@ -192,8 +192,8 @@ class RecordedRunsMode:
         skip("not submitted: --remex-submit sends it")
 
 
-class LookingMode(RecordedRunsMode):
-    """The base of the modes in which no sweep function runs: status, cancel, log, clean.
+class QueryMode(RecordedRunsMode):
+    """The base of the modes that call no sweep function: status, cancel, log, clean.
 
     Their items' outcomes are not test outcomes, so pytest's memory of the last failures, which
     `--lf` uses, is not changed.

@@ -22,12 +22,12 @@ from pytest_remex.pytest_plugin.facts import note_facts, run_facts
 from pytest_remex.pytest_plugin.item_outcomes import skip
 from pytest_remex.pytest_plugin.items import experiment_of, sweep_for, variant_of, was_stopped
 from pytest_remex.pytest_plugin.options import Settings
-from pytest_remex.pytest_plugin.selection import NOT_ENDED, LookingMode
+from pytest_remex.pytest_plugin.selection import NOT_ENDED, QueryMode
 from pytest_remex.pytest_plugin.status_table import ROWS, StatusRow, StatusTable, lines_around
 from pytest_remex.records.index import RecordedRun
 
 
-class StatusMode(LookingMode):
+class StatusMode(QueryMode):
     """The plugin of the mode status."""
 
     def __init__(
@@ -88,7 +88,7 @@ class StatusMode(LookingMode):
         if self._settings.wait is None:
             with self._terminal.progress() as progress:
                 for jobs in self._polled(list(runs.values()), progress):
-                    self._look(jobs)
+                    self._update(jobs)
             return
         try:
             self._wait(list(runs.values()))
@@ -111,7 +111,7 @@ class StatusMode(LookingMode):
         reported: Counter[JobState] = Counter()
         with self._terminal.live() as show:
             for jobs in self._polled(runs):
-                self._look(jobs)
+                self._update(jobs)
                 rows = list(self._rows.values())
                 around = lines_around(rows, self._terminal.console().width)
                 show(StatusTable(rows, self._terminal.height(around)))
@@ -122,7 +122,7 @@ class StatusMode(LookingMode):
         if self._jobs and not any(job.state.live for job in self._jobs.values()):
             self._tell_end({node: row.job for node, row in self._rows.items()})
 
-    def _look(self, jobs: Mapping[str, Job]) -> None:
+    def _update(self, jobs: Mapping[str, Job]) -> None:
         """Store the jobs' states, and read their output."""
         folder = self._settings.runs
         self._jobs |= {name: job_with_removal(job, folder / name) for name, job in jobs.items()}
@@ -133,7 +133,7 @@ class StatusMode(LookingMode):
             if recorded.run.directory in jobs
         ]
         try:
-            self._watcher.look(watched)
+            self._watcher.read(watched)
         except RemoteError as error:
             self._terminal.note(f"the jobs' output could not be read: {error}", "output")
         except RecordError as error:

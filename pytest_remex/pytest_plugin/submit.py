@@ -105,7 +105,7 @@ class SubmitMode(PreparingMode):
             return None
         repo, remote = places_of(pyfuncitem)
         self._read_records(repo, remote)
-        self._learn(pyfuncitem, remote)
+        self._add_replicates(pyfuncitem, remote)
 
         probes: list[ContinueProbe | FailedProbe] = []
 
@@ -143,12 +143,12 @@ class SubmitMode(PreparingMode):
         if remote.host is None and Path(remote.runs).is_relative_to(self._output):
             self._runs_inside[str(self._output)] = None
 
-    def _learn(self, item: pytest.Function, remote: Remote) -> None:
+    def _add_replicates(self, item: pytest.Function, remote: Remote) -> None:
         """Add the replicates of a place that are not in a grid, the first time."""
         __tracebackhide__ = True
         with failing_plainly(self._session):
-            local = remote.host is None
-            if self._replicates.learn(item, self._submitter.launcher.recognizer.runs, local=local):
+            runs, local = self._submitter.launcher.recognizer.runs, remote.host is None
+            if self._replicates.add_items(item, runs, local=local):
                 self._submitter.expect(len(experiments(self._session.items)))
         if not self._replicates.has(item):
             say(item, "NOT SUBMITTED")

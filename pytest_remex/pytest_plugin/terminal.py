@@ -19,7 +19,7 @@ from pytest_remex.display import Progress, ask_at_terminal, clean
 from pytest_remex.model import Remote
 from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.anchor import Anchor, anchor_of
-from pytest_remex.pytest_plugin.endings import IS_TOLD
+from pytest_remex.pytest_plugin.endings import SUMMARY_WRITTEN
 from pytest_remex.pytest_plugin.item_outcomes import Markup
 from pytest_remex.pytest_plugin.items import MODE
 
@@ -117,7 +117,7 @@ class Terminal:
         for text, markup in [*notes, *self._lines]:
             for line in self._by_words(clean(text)):
                 reporter.write_line(line, **markup)
-        self._config.stash[IS_TOLD] = True
+        self._config.stash[SUMMARY_WRITTEN] = True
 
     def _by_words(self, text: str) -> list[str]:
         """Return lines that break between words; on no terminal each stays one, for grep."""
@@ -204,7 +204,7 @@ class Terminal:
         if not self._is_interactive():
             self.announce(f"{datetime.now().astimezone():%H:%M:%S} {text}")
 
-    def call(self, text: str) -> None:
+    def alert(self, text: str) -> None:
         """Alert the user at the terminal: ring its bell, and set its title."""
         if self._is_interactive():
             with self._uncaptured():

@@ -34,9 +34,9 @@ from pytest_remex.records.launch import Launch, whoami
 from pytest_remex.records.schema import Ended, Event, RunRecord, Stage, introduction
 from pytest_remex.records.store import Journal, LaunchRecord, read_record, record_path
 from pytest_remex.remote_experiments.old_runs import (
+    ImportOptions,
     OldRun,
     OldSweep,
-    Wish,
     pickled_sweeps,
     read_runs,
     settings_in,
@@ -104,15 +104,15 @@ def import_runs(  # noqa: PLR0913 - a call with names, as those of `scripting`
 
     """
     target = Path(output).expanduser().absolute()
-    source, wish = Path(folder).expanduser().absolute(), Wish(tuple(fetch), config_file)
-    found = read_runs(source, wish)
+    source, options = Path(folder).expanduser().absolute(), ImportOptions(tuple(fetch), config_file)
+    found = read_runs(source, options)
     if not found:
         raise RemexError(f"{folder} has no run directories or files named <branch>_<name>_time_...")
     git, hooks = Git(repo.path), GuardedHooks(hooks_of(plugins), warnings.warn)
-    groups = list(pickled_sweeps(_pickles(sweeps), found, wish))
+    groups = list(pickled_sweeps(_pickles(sweeps), found, options))
     taken = {run.directory for group in groups for _, run in group.runs}
     rest = [run for run in found.values() if run.directory not in taken]
-    groups += sweeps_by_name(rest, git, wish, hooks.relay)
+    groups += sweeps_by_name(rest, git, options, hooks.relay)
     prepare_output_folder(target)
     place = _Place(target, git, remote or Remote(None, "", str(source)), sweep_file)
     new = [each for group in groups for each in _imported(group, place)]

@@ -75,8 +75,8 @@ class OldSweep:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What to take of the runs: patterns of outputs, and the config file to read back."""
+class ImportOptions:
+    """What to import of runs: patterns of outputs, and the config file to read back."""
 
     fetch: tuple[str, ...]
     config_file: str | None
@@ -88,7 +88,7 @@ class Wish:
         return tuple(dict.fromkeys((*self.fetch, *own, "slurm-*.out")))
 
 
-def read_runs(folder: Path, wish: Wish) -> dict[str, OldRun]:
+def read_runs(folder: Path, options: ImportOptions) -> dict[str, OldRun]:
     """Return the runs in a folder by the names of their directories.
 
     Raises:
@@ -112,16 +112,16 @@ def read_runs(folder: Path, wish: Wish) -> dict[str, OldRun]:
             run = OldRun(directory, parts["label"], when, parts["sha"])
             run = found.setdefault(directory, run)
             if is_folder:
-                _look_inside(run, Path(entry.path), wish)
+                _add_outputs(run, Path(entry.path), options)
             elif entry.is_file(follow_symlinks=False) and parts["file"] not in {".", "..", REMEX}:
-                run.files[_full_name(parts["file"], wish)] = Path(entry.path)
+                run.files[_full_name(parts["file"], options)] = Path(entry.path)
     return found
 
 
-def _look_inside(run: OldRun, folder: Path, wish: Wish) -> None:
+def _add_outputs(run: OldRun, folder: Path, options: ImportOptions) -> None:
     """Add the wanted files of a run directory; links are left there."""
     real = folder.resolve()
-    for path in (path for pattern in wish.patterns for path in folder.glob(pattern)):
+    for path in (path for pattern in options.patterns for path in folder.glob(pattern)):
         name = path.relative_to(folder)
         if path.is_file() and path.resolve() == real / name:
             run.files[name.as_posix()] = path
@@ -129,13 +129,13 @@ def _look_inside(run: OldRun, folder: Path, wish: Wish) -> None:
         run.script = (folder / SCRIPT).read_text("utf-8")
 
 
-def _full_name(name: str, wish: Wish) -> str:
+def _full_name(name: str, options: ImportOptions) -> str:
     """Return the name in the run directory of a file that was downloaded without its folder."""
-    return next((each for each in wish.patterns if PurePosixPath(each).name == name), name)
+    return next((each for each in options.patterns if PurePosixPath(each).name == name), name)
 
 
 def pickled_sweeps(
-    paths: Iterable[Path], runs: Mapping[str, OldRun], wish: Wish
+    paths: Iterable[Path], runs: Mapping[str, OldRun], options: ImportOptions
 ) -> Iterator[OldSweep]:
     """Yield the pickled sweeps with those of their runs that are here.
 
@@ -148,7 +148,7 @@ def pickled_sweeps(
         facts, said = load_plain(path), _PICKLE.fullmatch(path.name)
         if not isinstance(facts, dict) or not {"name", "branch", "dimensions"} <= facts.keys():
             raise RecordError(f"{path} is not a sweep: it has no name, branch and dimensions")
-        made = _sweep_of(facts, wish)
+        made = _sweep_of(facts, options)
         shas = [str(sha) for sha in facts.get("run_shas", ())]
         when = datetime.strptime(said[1], names.STAMP) if said else None  # noqa: DTZ007 - as above
         label = f"{facts['branch']}_{facts['name']}"
@@ -166,7 +166,7 @@ def _points(made: Sweep, shas: Sequence[str]) -> Iterator[tuple[Config, str]]:
     return iter(zip(expand(made), shas, strict=False))
 
 
-def _sweep_of(facts: Mapping[str, Any], wish: Wish) -> Sweep:
+def _sweep_of(facts: Mapping[str, Any], options: ImportOptions) -> Sweep:
     """Return a sweep as the decorator makes it. Raises `SweepError` for one that it refuses."""
 
     def function() -> None: ...
@@ -177,8 +177,8 @@ def _sweep_of(facts: Mapping[str, Any], wish: Wish) -> Sweep:
         base_config=facts.get("base_config") or {},
         branch=facts["branch"] or None,
         name=str(facts["name"]),
-        fetch=wish.fetch,
-        config_file=wish.config_file,
+        fetch=options.fetch,
+        config_file=options.config_file,
     )(function)
     made = sweep_of(decorated)
     if made is None:  # the decorator always leaves one
@@ -199,7 +199,7 @@ def _run_of(
 
 
 def sweeps_by_name(
-    runs: Sequence[OldRun], git: Git, wish: Wish, hook: pluggy.HookRelay
+    runs: Sequence[OldRun], git: Git, options: ImportOptions, hook: pluggy.HookRelay
 ) -> Iterator[OldSweep]:
     """Yield sweeps of runs without a pickle, from the names of their directories.
 
@@ -212,20 +212,20 @@ def sweeps_by_name(
         known = [each for each in branches if label.startswith(f"{each}_")]
         branch = max(known, key=len, default="")
         name = label.removeprefix(f"{branch}_") if branch else label
-        points = _differing_settings(group, wish, hook)
+        points = _differing_settings(group, options, hook)
         facts: dict[str, Any] = {"name": name, "branch": branch, "dimensions": {}}
         if names_ := tuple(points[0]):
             facts["dimensions"] = {names_: [tuple(point.values()) for point in points]}
-        made = _sweep_of(facts, wish)
+        made = _sweep_of(facts, options)
         first = min(run.when for run in group)
         yield OldSweep(made, first, "", list(zip(expand(made), group, strict=True)))
 
 
 def _differing_settings(
-    runs: Sequence[OldRun], wish: Wish, hook: pluggy.HookRelay
+    runs: Sequence[OldRun], options: ImportOptions, hook: pluggy.HookRelay
 ) -> list[dict[str, Any]]:
     """Return each run's settings that differ between runs; its directory if these do not."""
-    found = [_settings(run, wish.config_file, hook) for run in runs]
+    found = [_settings(run, options.config_file, hook) for run in runs]
     names_ = [
         name
         for name in dict.fromkeys(name for settings in found for name in settings)

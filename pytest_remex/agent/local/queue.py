@@ -96,10 +96,10 @@ class Queue:
     def work(self) -> None:
         """Run released jobs until there has been no work for a while."""
         busy = time.monotonic()
-        look = 0.0
+        next_check = 0.0
         while time.monotonic() - busy < IDLE:
-            if time.monotonic() >= look:
-                look = time.monotonic() + PAUSE
+            if time.monotonic() >= next_check:
+                next_check = time.monotonic() + PAUSE
                 self._cancel()
                 self._queue_up()
             self._reap()
@@ -140,7 +140,7 @@ class Queue:
         self._running.append((job, slot))
 
     def _may_start(self, task: Task, unfinished: Set[str]) -> bool:
-        """Return whether what a task comes after has ended well; where not, end the task."""
+        """Return whether what a task comes after has completed; if that failed, end it."""
         for before in before_of(task):
             state = None if before in unfinished else _state(self._store, before)
             if state is None or not state.state.ended:

@@ -155,13 +155,13 @@ def _release(jobs: List[LocatedJob]) -> Dict[str, Refusal]:
     """Release jobs on one cluster; return, by number, why some may still be held."""
     failed: Dict[str, Refusal] = {}
 
-    def let_go(numbers: List[str]) -> None:
+    def release_some(numbers: List[str]) -> None:
         ran = client.run(commands.release(numbers, jobs[0].cluster))
         if not ran.ok:
             refusal = Refusal(f"scontrol release failed: {ran.message()}")
             failed.update(dict.fromkeys(numbers, refusal))
 
-    process.in_parallel(_shares([job.number for job in jobs]), let_go, _WIDTH)
+    process.in_parallel(_shares([job.number for job in jobs]), release_some, _WIDTH)
     unanswered: Dict[str, Refusal] = {}
     # if scontrol fails for one job, it fails for all: ask the controller which one it is
     held = _look_up([job for job in jobs if job.number in failed], unanswered)

@@ -163,7 +163,7 @@ def resolve(submissions: List[LocatedSubmission], reply: Reply, timeouts: Timeou
     jobs: Dict[str, str] = {}
     # an existing job is found without a wait; that there is none is certain only after the wait
     with contextlib.suppress(AgentError):
-        jobs.update(_look(submissions))
+        jobs.update(_find_jobs(submissions))
     left = [submission for submission in submissions if submission.key not in jobs]
     if left:
         jobs.update(_wait_until_quiet(left, reply, timeouts))
@@ -171,7 +171,7 @@ def resolve(submissions: List[LocatedSubmission], reply: Reply, timeouts: Timeou
     for last in (False, True):
         if not left:
             break
-        jobs.update(_look(left))
+        jobs.update(_find_jobs(left))
         left = [submission for submission in left if submission.key not in jobs]
         if left and not last:
             _pause(timeouts.settle / 2, reply)
@@ -230,7 +230,7 @@ def _quiet_at(
     return overdue + timeouts.settle
 
 
-def _look(submissions: List[LocatedSubmission]) -> Dict[str, str]:
+def _find_jobs(submissions: List[LocatedSubmission]) -> Dict[str, str]:
     by_folder: Dict[str, List[Candidate]] = {}
     for candidate in _candidates(submissions):
         by_folder.setdefault(candidate.work_dir, []).append(candidate)

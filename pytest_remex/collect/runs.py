@@ -164,6 +164,6 @@ def job_if_elsewhere(run: RunRecord, job: Job, outputs: FetchedOutputs) -> Job:
     why = (
         f"collected by {who.by} on {who.on}, and its run directory no longer exists: copy "
         f"{run.directory} from the folder runs of the remex-output there, or run it once more "
-        f"with --remex-submit --remex-retry=all"
+        f"with --remex-submit --remex-retry=all, with -k so that no others run again"
     )
     return job._replace(state=JobState.PURGED, reason=why)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from rich import filesize
 
 from pytest_remex.collect.failure import causes_of, oversized
 from pytest_remex.collect.fetch import FetchOptions, fetch_outputs
+from pytest_remex.collect.manifest import is_only_elsewhere
 from pytest_remex.collect.runs import (
     CollectedRun,
     WantedRun,
@@ -207,7 +208,8 @@ class CollectMode(RecordedRunsMode):
         for state, count in sorted(self._pending().items()):
             self._terminal.say(f"{count} {state}", yellow=True)
         stopped = stopped_after(len(self._judging.judges), self._session)
-        if next_command := stopped or self._next_command(failed=bool(failed)):
+        self._say_elsewhere()
+        if next_command := stopped or self._next_command(failed):
             self._terminal.say_next(next_command)
         self._terminal.summary("remex collect")
 
@@ -233,10 +235,19 @@ class CollectMode(RecordedRunsMode):
                 yellow=True,
             )
 
-    def _next_command(self, *, failed: bool) -> str:
+    def _say_elsewhere(self) -> None:
+        """Say who has outputs that are not here, and that their run directories are gone."""
+        judged = [judge.collected for judge in self._judging.judges.values()]
+        reasons = [e.job.reason for e in judged if is_only_elsewhere(e.run, e.outputs)]
+        if reasons:
+            text = f"{counted(len(reasons), 'run')} not here"
+            example = ", for example" if reasons[1:] else ""
+            self._terminal.say(f"{text}{example}: {reasons[0]}", yellow=True)
+
+    def _next_command(self, failed: Collection[str]) -> str:
         if failed:
-            jobs = [judge.collected.job for judge in self._judging.judges.values()]
-            if any(job.state.failed for job in jobs):
+            judges = self._judging.judges.items()
+            if any(each.collected.job.state.failed for node, each in judges if node in failed):
                 return "--remex-submit --remex-retry sends failed experiments again"
             return (
                 "--remex-collect again if the check was wrong, without running anything; "

@@ -135,11 +135,11 @@ def test_a_fresh_clone_is_told_who_collected_what_was_purged(collected):
     status.stdout.fnmatch_lines(
         ["PURGED 3 *", "3 purged: collected by *: --remex-collect says what to copy"]
     )
-    result = collected.pytest("--remex-collect", "-rs")
+    result = collected.pytest("--remex-collect")
     result.assert_outcomes(skipped=3)
     who = f"{getpass.getuser()}@{socket.gethostname()}"
     message = f"*collected by {who} on ????-??-??, and its run directory no longer exists*"
-    result.stdout.fnmatch_lines([message])
+    result.stdout.fnmatch_lines([f"3 runs not here, for example: {message}"])
     assert result.ret == 0
     with (collected.output / "grid/results.csv").open(newline="") as file:
         assert {row["state"] for row in csv.DictReader(file)} == {"PURGED"}
@@ -147,6 +147,17 @@ def test_a_fresh_clone_is_told_who_collected_what_was_purged(collected):
     again.stdout.fnmatch_lines([message])
     collected.submit("--remex-retry").assert_outcomes(skipped=3)
     assert len(collected.jobs()) == 3
+
+
+def test_a_failed_check_beside_what_others_have(collected):
+    """The next command is about the check that failed, not about runs that only others have."""
+    shutil.rmtree(next(iter(collected.run_directories())))
+    collected.edit("sweeps.py", "    run = yield\n", "    run = yield\n    assert False\n")
+    result = collected.pytest("--remex-collect")
+    result.assert_outcomes(skipped=1, failed=2)
+    result.stdout.fnmatch_lines(
+        ["1 run not here: collected by *", "next: --remex-collect again if the check was wrong*"]
+    )
 
 
 @pytest.mark.parametrize("way", ["copy", "again"])

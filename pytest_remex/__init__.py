@@ -1,4 +1,10 @@
-"""Reproducible grids of experiments on a Slurm cluster: a test with a cluster job in the middle."""
+"""Reproducible grids of experiments on a Slurm cluster: a test with a cluster job in the middle.
+
+`@sweep(...)` makes a function a grid of experiments, for `pytest --remex-plan`, `--remex-submit`,
+`--remex-status` and `--remex-collect`. `results`, `curves` and `runs` read what was
+collected. Config files are changed by `pytest_remex.config`; scripts and notebooks submit and
+collect by `pytest_remex.scripting`; MESA's files are read by `pytest_remex.extensions.mesa`.
+"""
 
 from __future__ import annotations
 

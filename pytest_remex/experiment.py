@@ -24,6 +24,7 @@ class Experiment:
         config: The sweep's base config, updated with the point.
         path: A scratch checkout of the base commit. The function's changes in it, before its
             `yield`, become the experiment's commit.
+        sbatch_options: The options that `sbatch` has set, by their long names.
         recipe: The variant of the patch to use: one of the sweep's `recipes`.
         comes_after: The value of `upstream`; None if its sweep comes after no other.
 
@@ -50,7 +51,7 @@ class Experiment:
 
     @property
     def upstream(self) -> Upstream:
-        """The experiment that this one comes after, where its sweep has `after=`."""
+        """The experiment that this one comes after; `SweepError` if its sweep has no `after=`."""
         if self.comes_after is None:
             raise SweepError(f"sweep {self.sweep.name} has no after=: it comes after no other")
         return self.comes_after
@@ -68,6 +69,7 @@ class Experiment:
 
         Args:
             options: Long names with `_` for `-`, such as `time`, `mem`, `partition`, `mail_type`.
+                The submit refuses those that do more than say when and where a job runs.
 
         Example:
             >>> def tams(experiment):
@@ -147,6 +149,10 @@ class Run:
         Raises:
             RemoteError: The output was not fetched.
             SweepError: `name` leaves the run directory.
+
+        Example:
+            >>> run.read("LOGS/history.data", columns=["star_age"]).star_age.iloc[-1]
+            11524000.0
 
         """
         path = (self.path / name).resolve()

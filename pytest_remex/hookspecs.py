@@ -25,7 +25,14 @@ hookspec = pluggy.HookspecMarker("pytest")
 
 
 class RunFile(NamedTuple):
-    """A file: its path in the run directory, size in bytes, modification time in s."""
+    """A file in a run directory.
+
+    Args:
+        path: Its path in the run directory.
+        size: Its size in bytes.
+        modified: When it was last written, in seconds since 1970.
+
+    """
 
     path: str
     size: int

@@ -79,7 +79,16 @@ CONFIRM_BYTES = 10 * 1000**3
 
 @dataclass(frozen=True, slots=True)
 class SubmittedJob:
-    """An experiment that has a job; `new` means that this call submitted it."""
+    """An experiment that has a job.
+
+    Args:
+        node: The experiment's node id.
+        point: The values of the parameters that vary.
+        job: The job's id.
+        launch: The id of the launch that submitted it.
+        new: Whether this call submitted it.
+
+    """
 
     node: str
     point: Config
@@ -194,6 +203,10 @@ def collect(  # noqa: PLR0913 - the contract with users
     Raises:
         RemexError: The file or a sweep cannot be used, a sweep was never submitted, a cluster
             cannot be reached, or the results cannot be written.
+
+    Example:
+        >>> collect("sweeps.py", remote=Remote("me@cluster", "~/star", "~/runs"))["tams"].age.max()
+        11524000.0
 
     """
     folder = Path(output).expanduser().absolute()

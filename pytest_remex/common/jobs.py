@@ -97,10 +97,26 @@ FINAL = frozenset(state for state in JobState if state.ended) - {
 
 
 class Job(NamedTuple):
-    """What the scheduler reports about a run. Times in seconds, memory in bytes; None if unknown.
+    """What the scheduler reports about a run; None for a number that is unknown.
 
-    `source` says where this comes from: squeue, sacct, scontrol, exit file, record, local; or
-    FORGOTTEN.
+    Args:
+        id: `123`, or `123_7` for an array's task; with a cluster's name `123;name`.
+        state: Its state.
+        reason: Why it is in this state, in Slurm's words or ours; empty if there is nothing to say.
+        exit_code: The script's exit code.
+        signal: The signal that ended the script.
+        elapsed: How long it has run, in seconds.
+        time_limit: The most that it may run, in seconds.
+        memory: The most that it has used, in bytes.
+        memory_limit: The memory that it asked for, in bytes.
+        cores: How many cores it has.
+        source: Who reported this: squeue, sacct, scontrol, slurm, exit file, record or local; or
+            FORGOTTEN.
+
+    Example:
+        >>> Job("4711", JobState.TIMEOUT, elapsed=86412.0).state.failed
+        True
+
     """
 
     id: str

@@ -35,6 +35,9 @@ _SECTION = re.compile(r"([+-]?\d+)?:([+-]?\d+)?(?::([+-]?\d+))?", re.ASCII)
 class Raw:
     """Fortran text to write unchanged.
 
+    Args:
+        text: The text, such as `1d-3`.
+
     Example:
         >>> patch_inlist("inlist_project", {"varcontrol_target": Raw("1d-3")})
     """

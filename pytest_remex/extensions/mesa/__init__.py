@@ -1,6 +1,18 @@
 """MESA for pytest-remex: inlists and their chains, known controls, outputs, restarts.
 
-Modules are imported only when needed: pytest imports this package at every start.
+`patch_inlist` and `read_inlist` change and read an inlist, `effective_config` all inlists that MESA
+reads from it; `read_history`, `read_profile` and `read_profiles_index` return outputs as
+DataFrames; `load_controls` knows the settings of an installed MESA; `find_restart` finds the photo
+from which a run continues; `stop_allowed` checks why it ended.
+
+Example:
+    >>> @sweep({"initial_mass": [10, 15, 20]}, fetch=["LOGS/history.data"])
+    ... def tams(experiment):
+    ...     patch_inlist("inlist_project", experiment.config)
+    ...     run = yield
+    ...     assert stop_allowed(run, ["xa_central_lower_limit"])
+    ...     return {"age": read_history(run.path / "LOGS/history.data").star_age.iloc[-1]}
+
 """
 
 from __future__ import annotations
@@ -52,6 +64,7 @@ __all__ = [
     "stop_allowed",
 ]
 
+# pytest imports this package at every start, so its modules are imported when they are needed
 _HOMES = {
     f"{__name__}.chains": ("EffectiveConfig", "Origin", "effective_config"),
     f"{__name__}.inspection": ("KnownControls", "load_controls"),

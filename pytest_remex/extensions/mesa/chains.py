@@ -37,7 +37,19 @@ _STAR_FILES = ("inlist1", "inlist2")
 
 
 class Origin(NamedTuple):
-    """A value of a setting and where it is set: name in lower case, subscript, file and line."""
+    """A value of a setting, and where it is set.
+
+    Args:
+        group: The group's name in lower case.
+        name: The setting's name in lower case, without a subscript.
+        subscript: The subscript, such as `6`; empty if there is none.
+        value: The value, in MESA's units.
+        path: The inlist.
+        line: The line, from 1 on.
+        placeholder: Whether the value is a placeholder of a template, such as `<<rate>>`, which has
+            no type yet.
+
+    """
 
     group: str
     name: str
@@ -46,7 +58,6 @@ class Origin(NamedTuple):
     path: Path
     line: int
     placeholder: bool = False
-    """Whether the value is a placeholder of a template, such as `<<rate>>`, without a type yet."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,12 +70,19 @@ class EffectiveConfig(Mapping[str, "Value"]):
 
     The stars of a binary, and the stages of a run, have their own groups, named
     `inlist1:controls`. A name without that prefix is found if all that have it agree.
+
+    Args:
+        given: By group and name, every value that is set, in the order in which MESA reads them.
+        files: By group, the files from which MESA reads it.
+
+    Example:
+        >>> effective_config("inlist").origin("initial_mass").path.name
+        'inlist_project'
+
     """
 
     given: Mapping[str, Mapping[str, tuple[Origin, ...]]]
-    """By group and name, every value that is set, in the order in which MESA reads them."""
     files: Mapping[str, frozenset[Path]]
-    """By group, the files from which MESA reads it."""
 
     def origin(self, name: str) -> Origin:
         """Return where the effective value of a setting is set; raises `KeyError`."""

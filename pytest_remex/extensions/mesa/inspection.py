@@ -225,14 +225,18 @@ def _unknown(effective: EffectiveConfig, controls: KnownControls) -> Iterator[st
 
 @dataclass(frozen=True, slots=True)
 class KnownControls:
-    """The settings of each namelist group of an installed MESA, all in lower case."""
+    """The settings of each namelist group of an installed MESA, all in lower case.
+
+    Args:
+        names: By group, the names, without subscripts.
+        kinds: By group and name, the default's type: number, logical or text; some are not known.
+        integers: Names that the source declares as integers, if MESA's source is installed.
+
+    """
 
     names: Mapping[str, frozenset[str]]
-    """By group, the names, without subscripts."""
     kinds: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    """By group and name, the default's type: number, logical or text; some are not known."""
     integers: frozenset[str] = frozenset()
-    """Names that the source declares as integers, if MESA's source is installed."""
 
     def doubt(self, group: str, name: str) -> str | None:
         """Return why MESA may not know a setting of a group.

@@ -114,6 +114,10 @@ def read_profiles_index(path: str | Path) -> pd.DataFrame:
 
     Raises:
         RemexError: The file cannot be read, or has another layout.
+
+    Example:
+        >>> read_profiles_index("LOGS/profiles.index").profile_number.max()
+        8
     """
     lines = _whole_lines(path)[1:]
     try:

@@ -1,4 +1,4 @@
-"""Decides from which photo a MESA run continues, and with which command."""
+"""Decide from which photo a MESA run continues, and with which command."""
 
 from __future__ import annotations
 
@@ -48,14 +48,18 @@ _MODELS = "*.mod"
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """How a run continues."""
+    """How a run continues.
+
+    Args:
+        command: The words of the command to run instead of `./rn`; empty if the run starts over.
+        photo: The photo, as `./re` names it; empty if there is none, or `./re` chooses it itself.
+        reason: Why, in a clause.
+
+    """
 
     command: tuple[str, ...]
-    """The words of the command to run instead of `./rn`; empty if the run starts over."""
     photo: str
-    """The photo, as `./re` names it, or ""."""
     reason: str
-    """Why, in a sentence."""
 
 
 def photo_folders(config: EffectiveConfig | None) -> list[str]:

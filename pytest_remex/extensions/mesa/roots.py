@@ -1,4 +1,4 @@
-"""Finds the inlists that MESA starts from in a work directory: named in scripts, or `inlist`."""
+"""Find the inlists that MESA starts from in a work directory: named in scripts, or `inlist`."""
 
 from __future__ import annotations
 

@@ -105,8 +105,9 @@ def stop_allowed(run: Run, allowed: Iterable[str]) -> bool:
         True if the last termination code is one of them; False also if there is none.
 
     Example:
-        >>> run = yield
-        >>> run.record(stop_allowed=stop_allowed(run, ["xa_central_lower_limit", "max_age"]))
+        >>> def tams(experiment):
+        ...     run = yield
+        ...     run.record(stop_allowed=stop_allowed(run, ["xa_central_lower_limit", "max_age"]))
     """
     code = joblog.read_log(log_files(run.output, run.path)).termination_code
     return bool(code) and code in set(allowed)

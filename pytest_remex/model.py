@@ -141,7 +141,7 @@ class Identity:
 
     `fingerprint` is the git tree id of its inputs; `patterns` the digest of the rules that say what
     is an input; `changed` what its patch did to inputs: path, mode and blob of each, mode and blob
-    empty where it was removed. Where it comes after another experiment, `fingerprint` also covers
+    empty if it was removed. If it comes after another experiment, `fingerprint` also covers
     that one's and what is brought, and `inputs` is the tree id.
     """
 
@@ -237,7 +237,7 @@ class Remote:
             if name != "host" or self.host is not None:
                 object.__setattr__(self, name, _text(getattr(self, name), name))
         if isinstance(self.shared, str | bytes) or not isinstance(self.shared, Iterable):
-            raise SweepError(f"shared={self.shared!r} is no list of paths: write shared=[...]")
+            raise SweepError(f"shared={self.shared!r} is not a list of paths: write shared=[...]")
         if self.via not in ("origin", "connection"):
             raise SweepError(f"via={self.via!r}: write 'origin' or 'connection'")
         if self.transport not in ("auto", "fabric", "openssh"):

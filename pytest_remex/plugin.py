@@ -52,7 +52,7 @@ from pytest_remex.pytest_plugin.variants import put_variants
 from pytest_remex.sweep import SWEEP_FILES, sweep_of
 
 _DOING = {
-    Mode.DRY: "trying",
+    Mode.DRY: "patching",
     Mode.PLAN: "planning",
     Mode.SUBMIT: "preparing",
     Mode.COLLECT: "judging",
@@ -227,12 +227,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def _keep_track(session: pytest.Session, items: Sequence[pytest.Function]) -> None:
-    """Let a large grid's progress be seen, and the outcomes be kept as the user asks for it."""
+    """Show a large grid's progress, and keep the outcomes for --lf and --remex-json."""
     config, mode = session.config, options.mode(session.config)
     if config.pluginmanager.has_plugin("terminalreporter"):
         from pytest_remex.pytest_plugin.terminal import ItemsProgress  # noqa: PLC0415 - Rich
 
-        progress = ItemsProgress(session, _DOING.get(mode, "looking at"))
+        progress = ItemsProgress(session, _DOING.get(mode, "querying"))
         config.pluginmanager.register(progress, "remex-progress")
     remember_failed_checks(config, mode, items)
     if (path := config.option.remex_json) is not None:
@@ -242,7 +242,7 @@ def _keep_track(session: pytest.Session, items: Sequence[pytest.Function]) -> No
 
 
 def _put_in_order(session: pytest.Session) -> None:
-    """Have each experiment after its upstream, which is added where something is to be made."""
+    """Put each experiment after its upstream, which is added if experiments are to be made."""
     complete = options.mode(session.config) in {Mode.DRY, Mode.PLAN, Mode.SUBMIT, Mode.BISECT}
     try:
         ordered = in_order(session, complete=complete)

@@ -172,7 +172,7 @@ def expand(plan: Sweep) -> list[dict[str, Value]]:
 
 
 def upstream_at(plan: Sweep, point: Config) -> Upstream | None:
-    """Return the experiment that comes before a point of a sweep; None where none does."""
+    """Return the experiment that comes before a point of a sweep; None if none does."""
     before = plan.after
     if before is None:
         return None

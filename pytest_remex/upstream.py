@@ -50,7 +50,7 @@ class Upstream:
         return self.comes_after
 
     def bring(self, source: str, target: str | None = None, *, copy: bool = False) -> None:
-        """Have a file or folder of its run directory lie in this one when the job starts.
+        """Bring a file or folder of its run directory into this one before the job starts.
 
         The job does not run if it is missing or empty.
 

@@ -66,7 +66,7 @@ def bundle(only: Collection[str] = (), level: int = 6) -> str:
     """Return the agent's sources, packed into one word for the start line.
 
     Args:
-        only: The modules that are needed besides packages; all where none is named.
+        only: The modules that are needed besides packages; all if none is named.
         level: How well zlib compresses. For a pipe on this machine 1 will do: a quarter more bytes,
             20 ms less.
 

@@ -105,7 +105,7 @@ def _rival(
 ) -> Optional[Tuple[OwnedClaim, Condition, str]]:
     """Claim a point; return the claim of a client that was faster, with another fingerprint.
 
-    Fingerprints differ where clients exclude other files, or start from other base commits. A
+    Fingerprints differ if clients exclude other files, or start from other base commits. A
     client that did not know of the other's launch could not ask its user.
     """
     claim, number = wanted.claim, 1

@@ -1,6 +1,6 @@
 """List files in run directories by pattern, and read pieces of jobs' output.
 
-No link is followed, except where names and sizes are asked for through links; nothing outside the
+No link is followed, unless names and sizes are asked for through links; nothing outside the
 run directory is read.
 """
 

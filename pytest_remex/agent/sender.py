@@ -1,7 +1,7 @@
 """Send files to a client that has no rsync to use: one stream of what it lacks.
 
 After a line with a fault, or with none, a stream of records follows: a `HEADER`, and the rest of
-the file in pieces, each with its length before it, and packed where that makes it smaller; a piece
+the file in pieces, each with its length before it, and packed if that makes it smaller; a piece
 of no bytes ends the file, and the number `LAST` the stream. Missing and unreadable files are left
 out, and no link is followed.
 """

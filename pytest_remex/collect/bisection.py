@@ -23,7 +23,7 @@ class Known(Enum):
     NOTHING = "nothing"
     PENDING = "its job has not ended"
     SAME = "its result is that of the first commit"
-    CHANGED = "its result is another one"
+    CHANGED = "its result differs"
     SKIPPED = "it does not run there"
 
 
@@ -34,7 +34,7 @@ class Narrowed:
     Attributes:
         same: The last commit before the change that is known to be the same.
         changed: The first that is known to be changed.
-        untried: Those between, of which nothing is known yet.
+        untried: Those between about which nothing is known yet.
         pending: Those between whose jobs have not ended.
 
     """
@@ -46,7 +46,7 @@ class Narrowed:
 
     @property
     def suspects(self) -> range:
-        """The commits of which one made the change, as far as can be told now."""
+        """The commits of which one made the change, as far as is known."""
         return range(self.same + 1, self.changed + 1)
 
     @property
@@ -56,7 +56,7 @@ class Narrowed:
 
 
 def narrowed(known: Sequence[Known]) -> Narrowed | None:
-    """Return how far the search has come; None where the ends do not differ, or are not known.
+    """Return how far the search has come; None if the ends do not differ, or are not known.
 
     Args:
         known: What is known of each commit, the oldest first.
@@ -78,12 +78,12 @@ def narrowed(known: Sequence[Known]) -> Narrowed | None:
 def next_round(known: Sequence[Known], most: int) -> list[int]:
     """Return the commits to try next, none while those of a round are pending.
 
-    All at once where they are no more than `most`; else `most` of them, as far apart as can be. The
-    first round has both ends.
+    All at once if they are no more than `most`; else `most` of them, as far apart as possible. The
+    first round also has both ends.
 
     Args:
         known: What is known of each commit, the oldest first.
-        most: The largest number of commits of a round; the ends come on top of that.
+        most: The most commits of a round, without the ends.
 
     """
     found = narrowed(known)
@@ -108,7 +108,7 @@ class Search:
     """The search for the commit that changed one experiment.
 
     Args:
-        commits: The commits, the oldest first; the results on the others are compared with its.
+        commits: The commits, the oldest first, with whose result those of the others are compared.
         tolerance: How far measures may be from it.
 
     """
@@ -192,7 +192,7 @@ class Search:
 
     @property
     def _fault(self) -> str:
-        """Why there is nothing to search for; empty where there is, or that is not known yet."""
+        """Why there is nothing to search for; empty if there is, or if that is not known yet."""
         first, last = 0, len(self._commits) - 1
         for place in (first, last):
             if place in self._skipped:

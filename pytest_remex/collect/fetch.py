@@ -236,7 +236,7 @@ def _with_unread(
 
 
 def _keep(each: CollectedRun) -> CollectedRun:
-    """Keep what was fetched of a run whose directory is gone, and note it where that lacks some."""
+    """Keep what was fetched of a run whose directory is gone; note if outputs are missing."""
     outputs = replace(each.outputs, gone=bool(each.missing or each.missing_config))
     if outputs != each.outputs:
         write_outputs(each.folder, outputs)

@@ -127,7 +127,7 @@ class RunJudge:
         if wrong := config_differences(experiment.asked, run.config or {}):
             call.close()
             raise RunFailedError(
-                f"the config that ran is not the config asked for: {'; '.join(wrong)} (where the "
+                f"the config that ran is not the config asked for: {'; '.join(wrong)} (if the "
                 f"sweep says it wrongly, correct it and collect again)"
             )
         with self._watch():

@@ -81,7 +81,7 @@ class Watch:
 
     @contextmanager
     def off(self) -> Iterator[None]:
-        """Note nothing within, where what is ours reads and writes."""
+        """Note nothing within: this package itself reads and writes there."""
         watches = _watches()
         before = list(watches)
         watches.clear()

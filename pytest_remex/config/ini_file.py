@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from pytest_remex.config.nodes import Edit, apply_edits
 from pytest_remex.config.settings import Change
 from pytest_remex.errors import ConfigError
+from pytest_remex.namelists.patching import TextEdit, apply_edits
 
 _HEADER = re.compile(r"[ \t]*(?:\[([^\]\n]+)\]|<([^>\n]+)>)[ \t]*(?:[#;].*)?")
 _SETTING = re.compile(
@@ -74,7 +74,7 @@ def read_ini(text: str) -> dict[str, object]:
 def patch_ini(text: str, changes: Iterable[Change]) -> str:
     """Return a text with the changes made; everything else is kept."""
     sections = {section.name: section for section in _sections(text)}
-    edits: list[Edit] = []
+    edits: list[TextEdit] = []
     fresh: dict[str, list[str]] = {}
     for change in changes:
         *above, key = map(str, change.place)
@@ -88,10 +88,10 @@ def patch_ini(text: str, changes: Iterable[Change]) -> str:
         if line is None:
             fresh.setdefault(name, []).append(f"{key} = {written(change.value, change.name, '')}")
         elif change.removes:
-            edits.append(Edit(line.start, line.end, ""))
+            edits.append(TextEdit(line.start, line.end, ""))
         else:
             edits.append(
-                Edit(
+                TextEdit(
                     line.value_start,
                     line.value_end,
                     _spaced(text, line) + written(change.value, change.name, line.written),
@@ -203,7 +203,7 @@ def _spaced(text: str, line: Line) -> str:
     return " " if text[line.value_start - 1] in "=:" and not line.written else ""
 
 
-def _addition(text: str, sections: dict[str, Section], name: str, lines: list[str]) -> Edit:
+def _addition(text: str, sections: dict[str, Section], name: str, lines: list[str]) -> TextEdit:
     ending = "\r\n" if "\r\n" in text else "\n"
     body = "".join(line + ending for line in lines)
     section = sections.get(name)
@@ -212,4 +212,4 @@ def _addition(text: str, sections: dict[str, Section], name: str, lines: list[st
         body = f"{ending}{marks[0]}{name}{marks[1]}{ending}{body}"
     end = section.end if section else len(text)
     before = ending if end and not text[:end].endswith("\n") else ""
-    return Edit(end, end, before + body)
+    return TextEdit(end, end, before + body)

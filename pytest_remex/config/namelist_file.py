@@ -18,7 +18,7 @@ from pytest_remex.namelists.targets import (
     numbered_groups,
     unknown_setting,
 )
-from pytest_remex.namelists.values import Removal, assignments, last_values
+from pytest_remex.namelists.values import Removal, assignments, last_values, leading_elements
 
 _LAID_AROUND = "user_nl"
 _HEAD = f"&{_LAID_AROUND}\n"
@@ -137,20 +137,13 @@ def _settings(text: str, group: Group) -> dict[str, object]:
         name, subscript = split_name(key)
         if name in found and subscript.isdigit():
             continue
-        elements = list(_elements(values, name)) if subscript.isdigit() else []
+        elements = list(leading_elements(values, name)) if subscript.isdigit() else []
         count = sum(1 for each in values if split_name(each)[0] == name)
         if elements and len(elements) == count:
             found[name] = elements
         else:
             found[key] = value
     return found
-
-
-def _elements(values: Mapping[str, object], name: str) -> Iterator[object]:
-    place = 1
-    while (key := f"{name}({place})") in values:
-        yield values[key]
-        place += 1
 
 
 def _values(settings: Mapping[str, object], name: str, subscript: str) -> Iterator[object]:

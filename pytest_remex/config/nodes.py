@@ -4,18 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from pytest_remex.config.settings import Change, Place, full_name
 from pytest_remex.errors import ConfigError
-
-
-class Edit(NamedTuple):
-    """Replace the characters `start` to `end` of a text."""
-
-    start: int
-    end: int
-    new: str
+from pytest_remex.namelists.patching import TextEdit, apply_edits
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,25 +68,15 @@ def patch_nodes(text: str, changes: Iterable[Change], dialect: Dialect) -> str:
     return text
 
 
-def apply_edits(text: str, edits: Iterable[Edit]) -> str:
-    """Return a text with the edits made, which must not overlap."""
-    pieces: list[str] = []
-    position = 0
-    for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
-        pieces += text[position : edit.start], edit.new
-        position = edit.end
-    return "".join(pieces) + text[position:]
-
-
-def _replacement(text: str, node: Node, change: Change, dialect: Dialect) -> Edit:
+def _replacement(text: str, node: Node, change: Change, dialect: Dialect) -> TextEdit:
     old = text[node.start : node.last]
     if node.is_list and node.is_block and change.value and isinstance(change.value, list):
         line = text.rfind("\n", 0, node.start) + 1
         between = _line_break(text) + " " * (node.start - line) + "- "
         written = (dialect.write(one, change.name, "") for one in change.value)
-        return Edit(node.start, node.last, "- " + between.join(written))
+        return TextEdit(node.start, node.last, "- " + between.join(written))
     space = " " if not old and text[node.start - 1 : node.start] == ":" else ""
-    return Edit(node.start, node.last, space + dialect.write(change.value, change.name, old))
+    return TextEdit(node.start, node.last, space + dialect.write(change.value, change.name, old))
 
 
 def _line_break(text: str) -> str:
@@ -113,7 +95,9 @@ def _node_at(root: Node, change: Change) -> Node:
     return node
 
 
-def _additions(text: str, root: Node, changes: list[Change], dialect: Dialect) -> Iterator[Edit]:
+def _additions(
+    text: str, root: Node, changes: list[Change], dialect: Dialect
+) -> Iterator[TextEdit]:
     """Yield an edit for each existing section that gets new settings; a new section is one edit."""
     fresh: dict[Place, dict[str, object]] = {}
     for change in changes:
@@ -145,7 +129,7 @@ def _deepest(root: Node, place: Place) -> Place:
 
 def _addition(
     text: str, node: Node, values: dict[str, object], dialect: Dialect, name: str
-) -> Edit:
+) -> TextEdit:
     if not node.is_mapping:
         if text[node.start : node.end].startswith("*"):
             raise ConfigError(f"{name} is an alias: change what it stands for, or write it out")
@@ -157,30 +141,30 @@ def _addition(
         for key, value in values.items()
     ]
     if not node.entries:
-        return Edit(node.start, node.end, "{" + ", ".join(written) + "}")
+        return TextEdit(node.start, node.end, "{" + ", ".join(written) + "}")
     last = node.entries[-1]
     line = text.rfind("\n", 0, last.start) + 1
     indent = text[line : last.start]
     between = (
         f",\n{indent}" if not indent.strip() and "\n" in text[node.start : last.start] else ", "
     )
-    return Edit(last.node.end, last.node.end, "".join(between + one for one in written))
+    return TextEdit(last.node.end, last.node.end, "".join(between + one for one in written))
 
 
 def _block_addition(
     text: str, node: Node, values: dict[str, object], dialect: Dialect, name: str
-) -> Edit:
+) -> TextEdit:
     first = node.entries[0].start if node.entries else 0
     column = first - (text.rfind("\n", 0, first) + 1)
     ending = _line_break(text)
     lines = "".join(" " * column + line + ending for line in _block_lines(values, dialect, name))
     end = node.last
     if not text[:end] or text[end - 1] == "\n":
-        return Edit(end, end, lines)
+        return TextEdit(end, end, lines)
     found = text.find("\n", end)
     if found < 0:
-        return Edit(len(text), len(text), ending + lines)
-    return Edit(found + 1, found + 1, lines)
+        return TextEdit(len(text), len(text), ending + lines)
+    return TextEdit(found + 1, found + 1, lines)
 
 
 def _block_lines(values: dict[str, object], dialect: Dialect, name: str) -> Iterator[str]:
@@ -193,27 +177,27 @@ def _block_lines(values: dict[str, object], dialect: Dialect, name: str) -> Iter
             yield f"{dialect.write_key(key)}: {dialect.write(value, inner, '')}"
 
 
-def _removal(text: str, root: Node, change: Change) -> Edit:
+def _removal(text: str, root: Node, change: Change) -> TextEdit:
     *above, key = change.place
     holder = _node_at(root, Change(change.name, tuple(above), None))
     entry = holder.child(key)
     if entry is None or not holder.is_mapping:
         raise ConfigError(f"{change.name} cannot be removed on its own: give the whole list")
     if len(holder.entries) == 1:
-        return Edit(holder.start, holder.last, "{}")
+        return TextEdit(holder.start, holder.last, "{}")
     position = holder.entries.index(entry)
     following = holder.entries[position + 1 :]
     if holder.is_block:
         return _block_removal(text, entry, following[0].start if following else None)
     if following:
-        return Edit(entry.start, following[0].start, "")
-    return Edit(holder.entries[position - 1].node.end, entry.node.end, "")
+        return TextEdit(entry.start, following[0].start, "")
+    return TextEdit(holder.entries[position - 1].node.end, entry.node.end, "")
 
 
-def _block_removal(text: str, entry: Entry, following: int | None) -> Edit:
+def _block_removal(text: str, entry: Entry, following: int | None) -> TextEdit:
     """Remove the lines of an entry; after a list's dash, only the text up to the next entry."""
     line = text.rfind("\n", 0, entry.start) + 1
     if text[line : entry.start].strip() and following is not None:
-        return Edit(entry.start, following, "")
+        return TextEdit(entry.start, following, "")
     end = text.find("\n", entry.node.last) + 1 or len(text)
-    return Edit(line, end, "")
+    return TextEdit(line, end, "")

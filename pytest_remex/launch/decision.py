@@ -157,7 +157,7 @@ def _decide_by_earlier(known: KnownRuns, options: LaunchOptions, job: Job | None
 
 
 def _may_fail_check(known: KnownRuns, options: LaunchOptions, job: Job | None) -> bool:
-    """Return whether the check on a run decides, which its own base's inputs were judged by."""
+    """Return whether a retry depends on the verdict of the run's check, not on its job alone."""
     has_completed = job is None or job.state is JobState.COMPLETED
     return has_completed and (options.resubmit is Resubmit.CHECK or known.has_next_recipe)
 

@@ -56,7 +56,7 @@ def dependency_option(dependencies: Sequence[Dependency]) -> str:
 def clusters_option(dependencies: Sequence[Dependency]) -> list[str]:
     """Return sbatch's option for the cluster that has the jobs which a submission waits for.
 
-    There is none where they are on the default cluster, or on several: then their numbers are those
+    There is none if they are on the default cluster, or on several: then their numbers are those
     of a federation, which are unique.
 
     Example:

@@ -33,7 +33,7 @@ class Listener(Protocol):
 
 
 class QuietListener:
-    """The listener of a script: it shows nothing, and stops where Ctrl-C came.
+    """The listener of a script: it shows nothing, and stops after Ctrl-C.
 
     Args:
         hooks: The hooks that are told of jobs, and asked how runs continue.
@@ -53,7 +53,7 @@ class QuietListener:
         self._interrupted = True
 
     def may_continue(self) -> bool:
-        """Raise KeyboardInterrupt where Ctrl-C came; else return True."""
+        """Raise KeyboardInterrupt after Ctrl-C; else return True."""
         if self._interrupted:
             raise KeyboardInterrupt
         return True

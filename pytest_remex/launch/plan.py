@@ -36,7 +36,7 @@ SENT_ONCE_MORE = frozenset({Decision.AGAIN, Decision.RETRY})
 class PlannedExperiment:
     """An experiment of a plan, what submit does with it, and its point's run on another base.
 
-    `retried` is its own run, where that is to be run once more, and `recipe` the one that it is
+    `retried` is its own run, if that is to be run once more, and `recipe` the one that it is
     made by then. `run` is its own run, `upstream` the experiment that it comes after.
     `is_only_purged` is that of `KnownRuns`.
     """

@@ -46,7 +46,7 @@ class Recognizer:
     """Find the runs of experiments in launch records.
 
     Runs of another release, or of other rules about what an input is, are compared under today's
-    rules where the repository has their commits. The runs of a sweep that is no longer there may
+    rules if the repository has their commits. The runs of a sweep that is no longer there may
     be another's, which it was renamed to.
 
     Args:
@@ -114,7 +114,7 @@ class Recognizer:
             return False
         finals = [
             each.run.final
-            for each in self._index.hanging_on(recorded.run.directory)
+            for each in self._index.downstream_of(recorded.run.directory)
             if each.run.upstream and each.run.upstream.job == job
         ]
         return any(each and each.state is JobState.UPSTREAM_FAILED for each in finals)

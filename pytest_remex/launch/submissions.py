@@ -202,7 +202,7 @@ def _alike(
 def _waiting_alike(
     runs: Sequence[RunRecord], size: int, dependencies: Mapping[str, Dependency], *, by_task: bool
 ) -> Iterable[Sequence[RunRecord]]:
-    """Return groups of runs that wait for one job, or all of them where each waits for one task."""
+    """Return groups of runs that wait for one job; all in one if each waits for one task."""
     waits = [dependencies.get(run.commit.sha) for run in runs]
     if not any(waits) or (by_task and len(runs) <= size and fits_array(waits)):
         return [runs]

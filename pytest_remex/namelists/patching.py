@@ -35,7 +35,7 @@ _LARGEST = 2**31
 """Too large for MESA's integers: `integer` has four bytes in all of its controls."""
 
 
-class Edit(NamedTuple):
+class TextEdit(NamedTuple):
     """Replace the characters `start` to `end` of a text."""
 
     start: int
@@ -65,7 +65,7 @@ def patch_groups(
     Raises `NamelistError`, as `patch_text` does.
     """
     additions: dict[str, list[str]] = {}
-    edits: list[Edit] = []
+    edits: list[TextEdit] = []
     for target in find_targets(groups, settings, new_groups):
         if isinstance(target.value, Removal):
             edits += _removals(text, groups, target)
@@ -73,7 +73,7 @@ def patch_groups(
         new = _new_value(text, target)
         if elements := _element_lines(text, target):
             line = f"{target.written} = {new}"
-            edits.append(Edit(elements[0].start, elements[0].end, line))
+            edits.append(TextEdit(elements[0].start, elements[0].end, line))
             edits += [_removal(text, setting) for setting in elements[1:]]
         elif setting := _rewritable(text, target):
             edits.append(_replacement(setting, new))
@@ -83,7 +83,7 @@ def patch_groups(
     edits += [
         _addition(text, groups[name], lines) for name, lines in additions.items() if name in groups
     ]
-    patched = _apply(text, edits)
+    patched = apply_edits(text, edits)
     if settings:
         patched = _with_last_line_break(patched)
     return patched + "".join(_new_group(text, name, lines) for name, lines in missing.items())
@@ -133,10 +133,10 @@ def _element_lines(text: str, target: Target) -> list[Setting]:
     return touched if all(given[setting] <= listed for setting in touched) else []
 
 
-def _replacement(setting: Setting, new: str) -> Edit:
+def _replacement(setting: Setting, new: str) -> TextEdit:
     if not setting.items:
-        return Edit(setting.equals, setting.equals, f" {new}")
-    return Edit(setting.items[0].start, setting.end, new)
+        return TextEdit(setting.equals, setting.equals, f" {new}")
+    return TextEdit(setting.items[0].start, setting.end, new)
 
 
 def _new_value(text: str, target: Target) -> str:
@@ -172,7 +172,7 @@ def _refuse_whole_array(text: str, target: Target) -> None:
             )
 
 
-def _removals(text: str, groups: Mapping[str, Group], target: Target) -> Iterator[Edit]:
+def _removals(text: str, groups: Mapping[str, Group], target: Target) -> Iterator[TextEdit]:
     """Remove all statements of a setting; a bare name also removes its elements."""
     of_name = _of_name(target)
     removed = [setting for setting in of_name if target.subscript in ("", setting.subscript)]
@@ -188,25 +188,25 @@ def _removals(text: str, groups: Mapping[str, Group], target: Target) -> Iterato
     yield from (_removal(text, setting) for setting in removed)
 
 
-def _removal(text: str, setting: Setting) -> Edit:
+def _removal(text: str, setting: Setting) -> TextEdit:
     """Remove a statement, and its lines if nothing else is on them."""
     line = text.rfind("\n", 0, setting.start) + 1
     behind = _BEHIND.match(text, setting.end)
     end = behind.end() if behind else setting.end
     rest = _LINE_END.match(text, end)
     if rest and not text[line : setting.start].strip():
-        return Edit(line, rest.end(), "")
-    return Edit(setting.start, end, "")
+        return TextEdit(line, rest.end(), "")
+    return TextEdit(setting.start, end, "")
 
 
-def _addition(text: str, group: Group, lines: list[str]) -> Edit:
+def _addition(text: str, group: Group, lines: list[str]) -> TextEdit:
     """Add lines at the end of the group, indented like its last setting that begins a line."""
     indent, line_break = _indent(text, group), _line_break(text, group.start)
     new = "".join(f"{indent}{line}{line_break}" for line in lines)
     begin = text.rfind("\n", 0, group.end) + 1
     if begin > group.start and not text[begin : group.end].strip():
-        return Edit(begin, begin, new)
-    return Edit(len(text[: group.end].rstrip(_BLANK)), group.end, line_break + new)
+        return TextEdit(begin, begin, new)
+    return TextEdit(len(text[: group.end].rstrip(_BLANK)), group.end, line_break + new)
 
 
 def _new_group(text: str, name: str, lines: list[str]) -> str:
@@ -233,10 +233,11 @@ def _with_last_line_break(text: str) -> str:
     return text if text.endswith("\n") or not text else text + _line_break(text, 0)
 
 
-def _apply(text: str, edits: list[Edit]) -> str:
+def apply_edits(text: str, edits: Iterable[TextEdit]) -> str:
+    """Return a text with the edits made; of two that overlap, the second removes what is left."""
     pieces: list[str] = []
     position = 0
-    for edit in sorted(edits):
+    for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
         pieces += text[position : edit.start], edit.new
         position = max(position, edit.end)
     return "".join(pieces) + text[position:]

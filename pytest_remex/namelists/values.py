@@ -8,17 +8,18 @@ import os
 import re
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from pytest_remex.errors import NamelistError
 from pytest_remex.namelists.namelist import line_at
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
     from pytest_remex.namelists.namelist import Group, Setting
 
 Literal: TypeAlias = str | int | float | bool | complex
+T = TypeVar("T")
 
 _REAL = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[deqDEQ]?([+-]\d+)|[deqDEQ](\d+))?", re.ASCII)
 _COMPLEX = re.compile(r"\(\s*([^\s,]+)\s*,\s*([^\s,]+)\s*\)")
@@ -254,6 +255,20 @@ def _repeated(values: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
             yield from itertools.repeat((repeat[2], position), int(repeat[1]))
         else:
             yield literal, position
+
+
+def leading_elements(values: Mapping[str, T], name: str) -> Iterator[T]:
+    """Yield the values of an array's elements, by name in users' notation, from 1 to the first gap.
+
+    Example:
+        >>> list(leading_elements({"x(1)": 5, "x(2)": 6, "x(4)": 8}, "x"))
+        [5, 6]
+
+    """
+    place = 1
+    while (key := f"{name}({place})") in values:
+        yield values[key]
+        place += 1
 
 
 def _axis(part: str, *, first: bool) -> Iterable[int] | None:

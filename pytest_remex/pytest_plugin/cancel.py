@@ -69,7 +69,7 @@ class CancelMode(StatusMode):
 
     def _dependents_of(self, runs: Sequence[RecordedRun]) -> list[RecordedRun]:
         """Return the runs that come after these, and were not selected themselves."""
-        after = [each for run in runs for each in self._index.descending_from(run.run.directory)]
+        after = [each for run in runs for each in self._index.all_downstream_of(run.run.directory)]
         found = {each.run.directory: each for each in after}
         selected = {each.run.directory for each in self._runs.values()}
         return [

@@ -109,7 +109,7 @@ class CleanMode(QueryMode):
         }
 
     def _unended_after(self, recorded: RecordedRun) -> list[RecordedRun]:
-        after = self._index.descending_from(recorded.run.directory)
+        after = self._index.all_downstream_of(recorded.run.directory)
         return [each for each in after if not each.run.final and each.run.stage in MAY_HAVE_JOB]
 
     def _show(self, item: pytest.Function, recorded: RecordedRun) -> None:

@@ -328,7 +328,7 @@ class CollectMode(RecordedRunsMode):
         return collected
 
     def _fetch_all(self, runs: Sequence[WantedRun]) -> list[CollectedRun]:
-        """Fetch runs, and what they came after, which is not judged where it was not selected."""
+        """Fetch runs, and what they came after, which is not judged unless it was selected."""
         selected = {each.recorded.run.directory for each in runs}
         others = [
             each

@@ -166,7 +166,7 @@ def _query_modifiers() -> list[Modifier]:
         Modifier(
             "fresh",
             frozenset({Mode.COLLECT}),
-            "collect: judge all, also where nothing changed since a check passed (default: no)",
+            "collect: judge all, even if nothing changed since a check passed (default: no)",
         ),
         Modifier(
             "partial",

@@ -81,7 +81,7 @@ def skip(why: str) -> NoReturn:
 
 
 def fail_report(item: pytest.Item, report: pytest.TestReport, why: str) -> None:
-    """Let a report tell a failure; pytest 8's summary has no line of one that is plain text."""
+    """Make a report a failure; pytest 8's summary has no line for one that is plain text."""
     failure = pytest.CallInfo.from_call(lambda: fail(why), "call").excinfo
     report.outcome, report.longrepr = "failed", item.repr_failure(failure) if failure else why
 
@@ -98,7 +98,7 @@ def reason_of(report: pytest.TestReport) -> str:
 
 
 def forget_xfail(report: pytest.TestReport) -> None:
-    """Let an experiment whose check was not called pass, though its mark xfail expects a failure.
+    """Let an experiment pass whose check was not called, though its mark xfail expects a failure.
 
     The mark is about the check; `strict` would have an experiment fail that was submitted.
     """

@@ -121,7 +121,7 @@ def place_key(item: pytest.Function) -> object:
 def is_pinned(item: pytest.Function) -> bool:
     """Return whether a run on another remote is not an experiment's own.
 
-    So it is where the fixture `remote` has parameters, and each makes experiments of its own.
+    So it is if the fixture `remote` has parameters: each makes experiments of its own.
     """
     others = item.callspec.params.keys() - {FIXTURE}
     if not others:

@@ -145,7 +145,7 @@ class Judging:
             say(item, f"PASSED, {CHANGED}", yellow=True)
 
     def add_output(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-        """Add a job's last lines to an item's report, where they may explain its failure."""
+        """Add a job's last lines to an item's report, if they may explain its failure."""
         judge = self.judges.get(item.nodeid)
         if judge and call.excinfo and _is_about_output(judge, call.excinfo.value):
             item.add_report_section("call", "job output, last lines", clean(judge.result.note.log))

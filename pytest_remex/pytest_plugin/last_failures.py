@@ -39,7 +39,7 @@ class LastFailures:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
-        """Note which checks failed, or keep those in mind that had failed."""
+        """Note which checks failed, or keep those that had failed."""
         noted = self._cache.get(FAILED_CHECKS, None) or []
         if self._is_preparing:
             checks = self._nodes.intersection(noted)

@@ -273,7 +273,7 @@ def _against(config: pytest.Config) -> Variant | None:
 
 
 def _bisect(config: pytest.Config) -> tuple[str, str] | None:
-    """Return the two commits of --remex-bisect; the second one is HEAD where none is named."""
+    """Return the two commits of --remex-bisect; the second one is HEAD if none is named."""
     given: str | None = config.option.remex_bisect
     if given is None:
         return None

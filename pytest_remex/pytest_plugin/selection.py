@@ -269,7 +269,7 @@ def bases_in(repo: Repo) -> Callable[[str], bool]:
 
     @functools.cache
     def has(base: str) -> bool:
-        from pytest_remex.repo.git import Git  # noqa: PLC0415 - asked only where there are copies
+        from pytest_remex.repo.git import Git  # noqa: PLC0415 - asked only if there are copies
 
         return Git(repo.path).has(base)
 
@@ -295,7 +295,7 @@ def _refuse_unknown(settings: Settings, known: Iterable[KnownThere]) -> None:
 def _refuse_unknown_bases(
     repo: Repo, items: Iterable[pytest.Function], found: Mapping[str, RecordedRun]
 ) -> None:
-    """Refuse a base that does not exist, where nothing is known to have run on it."""
+    """Refuse a base that does not exist, unless something is known to have run on it."""
     by_base: dict[str, list[pytest.Function]] = {}
     for item in items:
         by_base.setdefault(variant_of(item).base, []).append(item)

@@ -18,7 +18,7 @@ WIDEST = 24
 
 
 def shorten_values(values: Sequence[Value]) -> dict[str, str]:
-    """Return values as text by their `repr`: numbers in full where that is short.
+    """Return values as text by their `repr`: numbers in full if they are short.
 
     Others have as few digits as tell them apart.
     """

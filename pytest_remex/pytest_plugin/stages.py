@@ -86,10 +86,10 @@ def skip_after_left_out(item: pytest.Function) -> None:
 
 
 def in_order(session: pytest.Session, *, complete: bool) -> list[pytest.Function] | None:
-    """Return the session's experiments, each after its upstream; None where they stay as they are.
+    """Return the session's experiments, each after its upstream; None if they stay as they are.
 
     Args:
-        session: The session, when what is deselected was taken away.
+        session: The session, without what was deselected.
         complete: Add the upstreams that are not among them.
 
     Raises:

@@ -13,7 +13,7 @@ from pytest_remex.variant import Variant
 
 
 def put_variants(session: pytest.Session, asked: Variant, others: Sequence[Variant]) -> None:
-    """Have each experiment of a session once for each variant of the grid that is asked for.
+    """Put each experiment of a session once for each variant of the grid that is asked for.
 
     Args:
         session: The session, with its experiments in order.

@@ -139,7 +139,7 @@ class JudgingProcesses:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
-        """End all processes where the collection of items failed; see pytest."""
+        """End all processes if the collection of items failed; see pytest."""
         self.close()
 
     @pytest.hookimpl(optionalhook=True)
@@ -198,7 +198,7 @@ class JudgingProcesses:
                 self._give_up(f"judged in this process, as another one failed: {' '.join(error)}")
 
     def _compare(self, nodes: Sequence[str]) -> None:
-        """Leave all to this process where another one has other items."""
+        """Leave all to this process if another one has other items."""
         here = self._nodes
         if nodes != here:
             pairs = zip(nodes, here, strict=False)

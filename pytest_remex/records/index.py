@@ -142,16 +142,18 @@ class RunIndex:
         """Return the run of a run directory."""
         return self._by_directory.get(directory)
 
-    def hanging_on(self, directory: str) -> list[RecordedRun]:
+    def downstream_of(self, directory: str) -> list[RecordedRun]:
         """Return the runs that come after the run of a run directory."""
         return self._by_upstream.get(directory, [])
 
-    def descending_from(self, directory: str) -> list[RecordedRun]:
+    def all_downstream_of(self, directory: str) -> list[RecordedRun]:
         """Return the runs that come after the run of a run directory, and those after them."""
         found: dict[str, RecordedRun] = {}
         left = [directory]
         while left:
-            more = [each for each in self.hanging_on(left.pop()) if each.run.directory not in found]
+            more = [
+                each for each in self.downstream_of(left.pop()) if each.run.directory not in found
+            ]
             found |= {each.run.directory: each for each in more}
             left += [each.run.directory for each in more]
         return list(found.values())

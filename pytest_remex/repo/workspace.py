@@ -42,7 +42,7 @@ class RunContents:
 class Named:
     """An experiment with its node ID, and the parameters that stacked `parametrize` marks add.
 
-    `upstream` is the experiment that it comes after; None where that is not known, or there is
+    `upstream` is the experiment that it comes after; None if that is not known, or there is
     none. `chosen` says that the user selected it: else it is there for what comes after it.
     `remote` is where it is to run; `pinned` that its grid runs in several places.
     """
@@ -285,7 +285,7 @@ class Workspaces:
         return self._named[name]
 
     def base(self, repo: Repo, revision: str, given_by: str = BRANCH) -> str:
-        """Return the sha of a commit-ish; `given_by` is what to correct where it is unknown.
+        """Return the sha of a commit-ish; `given_by` is what to correct if it is unknown.
 
         Raises `RepositoryError`.
         """

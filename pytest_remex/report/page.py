@@ -80,7 +80,7 @@ class Curve:
 class Overlay:
     """Observed or reference data that is laid over a figure of the page.
 
-    It is drawn where `x` and `y` are the columns of the figure, or where `curve` is the name of the
+    It is drawn if `x` and `y` are the columns of the figure, or if `curve` is the name of the
     curves that are shown.
     """
 

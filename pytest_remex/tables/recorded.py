@@ -183,7 +183,7 @@ class UpstreamMeasures:
         self._judged[judged.collected.run.directory] = judged
 
     def of(self, upstream: CollectedRun | None) -> dict[str, Scalar]:
-        """Return the measures of a run, each as `<sweep>.<name>`; of none there are none."""
+        """Return the measures of a run, each as `<sweep>.<name>`; none for None."""
         if upstream is None:
             return {}
         name, directory = upstream.sweep.name, upstream.run.directory

@@ -314,7 +314,7 @@ class Connections:
         return self._open[remote]
 
     def start_here(self, remote: Remote) -> None:
-        """Start the agent early if it runs on this machine, where that prompts nobody.
+        """Start the agent early if it runs on this machine: that asks the user nothing.
 
         If it does not start, the first request says why.
         """

@@ -202,7 +202,7 @@ def _possible_names(text: str) -> list[str]:
 
 
 def _new_keys_file(text: str | None) -> Path | None:
-    """Return the first known_hosts file: the whole text where only one is named."""
+    """Return the first known_hosts file: the whole text if only one is named."""
     if not text or text == "none":
         return None
     files = _files(text)

@@ -196,7 +196,7 @@ def _publish(built: str, folder: str) -> None:
 
 
 def start_of(submission: LocatedSubmission) -> str:
-    """Return the script of a single run whose upstream is looked at first; else nothing."""
+    """Return the script of a single run whose upstream is checked first; empty for any other."""
     if submission.grouped or not submission.upstreams:
         return ""
     header = submission.header

@@ -14,7 +14,7 @@ from pytest_remex.extensions.mesa.inlists import group_values, load
 from pytest_remex.known_files import files_now
 from pytest_remex.namelists.namelist import line_at, split_name
 from pytest_remex.namelists.targets import first_groups
-from pytest_remex.namelists.values import is_quoted, key_of, last_values
+from pytest_remex.namelists.values import is_quoted, key_of, last_values, leading_elements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -144,14 +144,7 @@ class EffectiveConfig(Mapping[str, "Value"]):
 def _value(names: Names, key: str) -> Value:
     if key in names:
         return cast("Value", names[key][-1].value)
-    return [cast("Value", origins[-1].value) for origins in _elements(names, key)]
-
-
-def _elements(names: Names, name: str) -> Iterator[tuple[Origin, ...]]:
-    place = 1
-    while f"{name}({place})" in names:
-        yield names[f"{name}({place})"]
-        place += 1
+    return [cast("Value", origins[-1].value) for origins in leading_elements(names, key)]
 
 
 def effective_config(root: str | Path | Sequence[str | Path]) -> EffectiveConfig:

@@ -2,7 +2,8 @@
 
 A file is read again only if its stat has changed. Two edits within one tick of the clock can leave
 the same stat, so what is read soon after a change is not kept (git calls such files racily clean).
-What was computed from files is computed again only if one of them has changed.
+What was computed from files is computed again only if one of them has changed. Files are read and
+written whole, with a third of the system calls that `open` needs.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ LARGEST = 1 << 20
 """Files of more bytes are not kept."""
 MOST = 64
 """The most files, and the most results, that are kept."""
+_READ = os.O_RDONLY | os.O_CLOEXEC
+_WRITE = os.O_WRONLY | os.O_CLOEXEC
 MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EBADF, errno.ELOOP, errno.ENAMETOOLONG})
 """The errors of paths where there is no file."""
 
@@ -58,8 +61,7 @@ class KnownFiles:
         if known is not None and known[0] == found:
             return known[1]
         read_at = time.time_ns()
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - for speed
-            content = file.read(most) or b""
+        content = read_whole(os.open(path, _READ), most)
         settled = max(status.st_mtime_ns, status.st_ctime_ns) + SETTLED < read_at
         if settled and len(content) <= LARGEST:
             _keep(self._contents, key, (found, content))
@@ -152,6 +154,51 @@ class Files:
             status = _status(path)
             self._status[path] = status if status and stat.S_ISREG(status.st_mode) else None
         return self._status[path]
+
+
+def read_whole(opened: int, most: int = -1) -> bytes:
+    """Read an open file to its end, or only its first bytes, and close it. Raises `OSError`."""
+    try:
+        size = os.fstat(opened).st_size + 1 if most < 0 else most
+        pieces = [os.read(opened, size)]
+        while most < 0 and pieces[-1]:
+            pieces.append(os.read(opened, size))
+    finally:
+        os.close(opened)
+    return b"".join(pieces)
+
+
+def read_file(path: str) -> bytes:
+    """Return a file's bytes. Raises `OSError`."""
+    return read_whole(os.open(path, _READ))
+
+
+def create_file(path: bytes, content: bytes) -> None:
+    """Write a new file. Raises `OSError`, also if there is one."""
+    created = os.open(path, _WRITE | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        _write(created, content)
+    finally:
+        os.close(created)
+
+
+def overwrite_file(path: str, content: bytes) -> None:
+    """Replace a file's bytes in its place. Raises `OSError`.
+
+    The file is not truncated first: ext4 would wait for the disk when it is closed.
+    """
+    opened = os.open(path, _WRITE)
+    try:
+        _write(opened, content)
+        os.ftruncate(opened, len(content))
+    finally:
+        os.close(opened)
+
+
+def _write(opened: int, content: bytes) -> None:
+    written = os.write(opened, content)
+    while written < len(content):
+        written += os.write(opened, content[written:])
 
 
 def files_now() -> Files:

@@ -44,6 +44,7 @@ from pytest_remex.pytest_plugin.items import (
     judges_for_another,
     refuse_own_remote,
     refuse_test_cases,
+    share_locations,
 )
 from pytest_remex.pytest_plugin.last_failures import remember_failed_checks
 from pytest_remex.pytest_plugin.remotes import remotes_of
@@ -215,6 +216,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             mode = _mode_for(session, items)
         except RemexError as error:
             raise pytest.UsageError(str(error)) from error
+        share_locations(items)
         session.config.stash[MODE] = mode
         session.config.pluginmanager.register(mode, "remex-mode")
         if not judges_for_another(session.config):

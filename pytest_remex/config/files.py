@@ -20,6 +20,7 @@ from pytest_remex.config.settings import (
 from pytest_remex.config.toml_file import patch_toml, read_toml
 from pytest_remex.config.yaml_file import patch_yaml, read_yaml
 from pytest_remex.errors import ConfigError
+from pytest_remex.known_files import overwrite_file
 
 _LARGEST = 1 << 25
 _INI_LINE = re.compile(r"[ \t]*(?:\[[^\]\n]+\]|<[\w/ ]+>|[\w.%/ ()-]+[ \t]*=.*)[ \t]*")
@@ -131,8 +132,6 @@ def store(config: ConfigText, text: str) -> None:
             f"convert the file to UTF-8, or use another text"
         ) from None
     try:
-        with config.path.open("r+b") as file:  # not write_bytes: ext4 would wait for the disk
-            file.write(data)
-            file.truncate()
+        overwrite_file(str(config.path), data)
     except OSError as error:
         raise ConfigError(f"{config.path} cannot be written: {error.strerror}") from error

@@ -148,6 +148,8 @@ class Recognizer:
         If its sweep has none, a sweep that no longer exists may have been renamed: its runs of the
         point count if their patches made the same files.
         """
+        if self._index.is_empty:
+            return []
         sweep, point = prepared.experiment.sweep.name, prepared.experiment.point
         runs = list(self._index.of_point(sweep, point, prepared.variant, local=local))
         made = prepared.identity.changed

@@ -5,6 +5,7 @@ The rules are those of the Fortran 2018 standard, section 13.11, as gfortran app
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -94,6 +95,7 @@ def scan(text: str) -> list[Group]:
     return groups
 
 
+@functools.lru_cache(maxsize=1024)  # all experiments of a sweep have nearly the same names
 def split_name(written: str) -> tuple[str, str]:
     """Split a written name into lower-case name and subscript: `X( 6 )` becomes `x` and `6`."""
     key = "".join(written.split()).lower()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import os
@@ -51,6 +52,7 @@ class Removal:
     """Marks a setting to remove; made by `remove`."""
 
 
+@functools.lru_cache(maxsize=1024)  # all experiments of a sweep have nearly the same values
 def parse_literal(text: str) -> Literal:
     """Return the Python value of one Fortran literal.
 

@@ -45,6 +45,18 @@ def experiments(items: Sequence[pytest.Item]) -> list[pytest.Function]:
     return [item for item in items if isinstance(item, pytest.Function) and is_experiment(item)]
 
 
+def share_locations(items: Iterable[pytest.Function]) -> None:
+    """Store each item's location, as pytest does when it reports one.
+
+    It would look for the file for each of them; all points of a sweep are in one file and line.
+    """
+    places: dict[object, tuple[str, int | None]] = {}
+    for item in items:
+        key = item.parent, item.function
+        file, line = places[key] = places.get(key) or item.location[:2]
+        vars(item)["location"] = file, line, item.getmodpath()
+
+
 def sweep_for(item: pytest.Function) -> Sweep:
     """Return an experiment's sweep. Raises `SweepError` for another item."""
     plan = sweep_of(item.obj)
@@ -81,6 +93,24 @@ def experiment_of(item: pytest.Function, path: Path, recipe: int = 0) -> Experim
     )
 
 
+def patched_experiment(item: pytest.Function, path: Path, recipe: int) -> Experiment:
+    """Return the experiment as its sweep function was given it, with what the function set in it.
+
+    It is kept with all others of the grid, so its point is not a copy.
+    """
+    plan, point, used = sweep_for(item), point_of(item), experiment_in(item)
+    return Experiment(
+        plan,
+        item.callspec.id,
+        point,
+        config_at(plan, point),
+        path,
+        sbatch_options=used.sbatch_options if used else {},
+        recipe=plan.recipe(recipe),
+        comes_after=(used.comes_after if used else None) or upstream_at(plan, point),
+    )
+
+
 def use_recipe(item: pytest.Function, path: Path, recipe: int) -> None:
     """Make the next call of the sweep function use another recipe."""
     item.funcargs[FIXTURE] = experiment_of(item, path, recipe)
@@ -90,12 +120,6 @@ def experiment_in(item: pytest.Function) -> Experiment | None:
     """Return the experiment that the sweep function was given."""
     given = item.funcargs[FIXTURE]
     return given if isinstance(given, Experiment) else None
-
-
-def sbatch_options_of(item: pytest.Function) -> dict[str, str]:
-    """Return the options that the sweep function set with `experiment.sbatch(...)`."""
-    given = experiment_in(item)
-    return given.sbatch_options if given else {}
 
 
 def places_of(item: pytest.Function) -> tuple[Repo, Remote]:

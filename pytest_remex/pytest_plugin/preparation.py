@@ -22,13 +22,10 @@ from pytest_remex.pytest_plugin.command_line import Mode
 from pytest_remex.pytest_plugin.item_outcomes import fail, failing_plainly
 from pytest_remex.pytest_plugin.items import (
     arguments,
-    experiment_in,
-    experiment_of,
     is_pinned,
     parameters_of,
+    patched_experiment,
     places_of,
-    point_of,
-    sbatch_options_of,
     sweep_for,
     use_recipe,
     variant_of,
@@ -102,6 +99,7 @@ class Preparer:
         self._terminal = terminal
         self._options = options
         self._prepared: dict[tuple[Variant, Key], Prepared] = {}
+        self._rules: dict[tuple[Path, object], InputRules] = {}
 
     def prepare(
         self, item: pytest.Function, inspect: Inspect | None = None, recipe: int = 0
@@ -123,14 +121,10 @@ class Preparer:
         with failing_plainly():
             run_patch(body, path)
         body.close()
-        given = experiment_of(item, path, recipe)
-        # it is kept with all others of the grid, so its point is not a copy
-        experiment = replace(given, point=point_of(item), sbatch_options=sbatch_options_of(item))
-        if (used := experiment_in(item)) and used.comes_after:
-            experiment = replace(experiment, comes_after=used.comes_after)
+        experiment = patched_experiment(item, path, recipe)
         with failing_plainly():
             named = self._named(item, experiment)
-            contents = self._workspaces.contents(repo, _rules_of(item), remote.shared)
+            contents = self._workspaces.contents(repo, self._rules_of(item), remote.shared)
             prepared = prepare_experiment(named, workspace, contents, inspect, self._options)
         for warning in warnings_of(self._workspaces.git(repo), prepared):
             self._terminal.note(warning.text, warning.about or None)
@@ -138,6 +132,13 @@ class Preparer:
         if not recipe and STAGED in item.session.stash and self._has_upstream(item):
             self._prepared[variant_of(item), key_of_item(item)] = prepared
         return prepared
+
+    def _rules_of(self, item: pytest.Function) -> InputRules:
+        """Return the rules for the inputs of an experiment's sweep."""
+        key = item.path, item.function
+        if key not in self._rules:
+            self._rules[key] = _rules_of(item)
+        return self._rules[key]
 
     def _has_upstream(self, item: pytest.Function) -> bool:
         """Return whether what an experiment comes after, if anything, was prepared."""

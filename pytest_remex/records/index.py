@@ -19,6 +19,9 @@ from pytest_remex.records.schema import Renamed, RunRecord, Stage
 from pytest_remex.records.store import LaunchRecord, read_records
 from pytest_remex.variant import GRID, Variant
 
+_text = json.JSONEncoder(sort_keys=True).encode
+"""Returns a point as text, for a key."""
+
 
 @dataclass(frozen=True, slots=True)
 class RecordedRun:
@@ -137,6 +140,11 @@ class RunIndex:
             yield from self._by_fingerprint.get(identity.fingerprint, [])
         if not (identity and identity.inputs):
             yield from self._by_identity.get(commit.identity, [])
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are no runs."""
+        return not self._newest_first
 
     def of_directory(self, directory: str) -> RecordedRun | None:
         """Return the run of a run directory."""
@@ -290,7 +298,3 @@ def _node_key(recorded: RecordedRun) -> tuple[str, str]:
 
 def _sweep_key(recorded: RecordedRun) -> tuple[str, str]:
     return recorded.run.sweep or recorded.launch.name, _text(recorded.run.point)
-
-
-def _text(point: Config) -> str:
-    return json.dumps(point, sort_keys=True)

@@ -20,6 +20,7 @@ from pathlib import Path
 from pytest_remex.errors import RepositoryError
 from pytest_remex.experiment import Experiment
 from pytest_remex.io import AGAIN
+from pytest_remex.known_files import create_file
 from pytest_remex.model import Commit, Config
 from pytest_remex.point_ids import full_id
 from pytest_remex.repo.git import Git, Process
@@ -83,11 +84,11 @@ class Blobs:
 
     def copy(self, blob: Blob, target: bytes) -> None:
         """Write a file's bytes to a new file; large files in chunks."""
+        if blob.size <= CACHED_SIZE:
+            create_file(target, self.read(blob))
+            return
         with open(target, "xb") as file:  # noqa: PTH123 - paths are bytes, as git's are
-            if blob.size <= CACHED_SIZE:
-                file.write(self.read(blob))
-            else:
-                file.writelines(self._chunks(blob.sha))
+            file.writelines(self._chunks(blob.sha))
 
     def close(self) -> None:
         """Stop git's process."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from pytest_remex.common.files import is_too_deep, open_regular, remove_tree
+from pytest_remex.known_files import read_whole
 
 Signature: TypeAlias = tuple[int, int, int, int, int]
 """Mode, size, modification and change time (ns), and inode."""
@@ -72,8 +73,7 @@ def read(path: bytes) -> bytes | None:
     descriptor = open_regular(path)
     if descriptor is None:
         return None
-    with open(descriptor, "rb") as file:
-        return file.read()
+    return read_whole(descriptor)
 
 
 def scan(folder: bytes) -> Iterable[os.DirEntry[bytes]]:

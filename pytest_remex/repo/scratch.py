@@ -147,8 +147,8 @@ class Scratch:
         edits.sort(key=lambda edit: (edit.content is not None, edit.path))
         links = self._leaving_after(edits).items()
         shown = tuple((os.fsdecode(path), os.fsdecode(to)) for path, to in sorted(links))
-        reachable = (path for path in (*kept, *changes.changed) if path not in gone)
-        special = sorted(os.fsdecode(path) for path in reachable if self._is_special(path))
+        without = [each.path for each in edits if each.content is None and each.path not in gone]
+        special = sorted(os.fsdecode(path) for path in without if self._is_special(path))
         left_out = tuple(sorted(map(os.fsdecode, ignored)))
         return Patch(tuple(edits), left_out, shown, tuple(special))
 

@@ -334,3 +334,37 @@ def test_experiment_outside_a_sweep(empty_project):
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*test_it uses the fixture experiment but is not a sweep*"])
     plain_outcome(result)
+
+
+LOCATIONS = """
+import pytest
+from pathlib import Path
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    file, line, name = item.reportinfo()
+    assert item.location == (str(Path(file).relative_to(item.config.rootpath)), line, name)
+    return (yield)
+"""
+
+
+def test_each_experiment_has_its_location(empty_project):
+    """Experiments are reported at the line of their own function, with their own names."""
+    empty_project.write("conftest.py", LOCATIONS)
+    empty_project.sweeps("""
+        from pytest_remex import sweep
+        @sweep({"a": [1, 2]})
+        def first(experiment):
+            (experiment.path / "out.txt").write_text(f"{experiment.id}")
+        class TestTwo:
+            @sweep({"a": [1, 2]})
+            def second(self, experiment):
+                (experiment.path / "out.txt").write_text(f"{experiment.id}")
+        class TestThree:
+            @sweep({"a": [1, 2]}, name="third")
+            def second(self, experiment):
+                (experiment.path / "out.txt").write_text(f"{experiment.id}")
+    """)
+    again = (empty_project.path / "sweeps.py").read_text().replace("out.txt", "again.txt")
+    empty_project.write("grids/a_sweep.py", again)
+    empty_project.pytest("sweeps.py", "grids/a_sweep.py").assert_outcomes(passed=12)

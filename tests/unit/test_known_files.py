@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from pytest_remex.known_files import LARGEST, MOST, KnownFiles
+from pytest_remex.known_files import (
+    LARGEST,
+    MOST,
+    KnownFiles,
+    create_file,
+    overwrite_file,
+    read_file,
+)
 
 OLD = str(Path(__file__))
 """A file that was not changed just now."""
@@ -125,3 +132,33 @@ def test_little_is_kept(tmp_path):
         known.now().computed(number, lambda: None)
     assert known.now().content(str(large)) == bytes(LARGEST + 1)
     assert len(known._contents) == len(known._results) == MOST
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"a", os.urandom(300_000)], ids=["empty", "short", "long"]
+)
+def test_files_written_and_read(content, tmp_path):
+    """A file holds the bytes that were written last, however long it was before."""
+    path = tmp_path / "inlist"
+    create_file(os.fsencode(path), content)
+    assert read_file(str(path)) == content == path.read_bytes()
+    overwrite_file(str(path), b"shorter")
+    assert path.read_bytes() == b"shorter"
+    overwrite_file(str(path), content)
+    assert read_file(str(path)) == content
+
+
+def test_a_file_of_no_stated_size():
+    """A file whose size is not known before it is read, as in /proc, is read to its end."""
+    assert read_file("/proc/self/cmdline") == Path("/proc/self/cmdline").read_bytes()
+
+
+def test_files_that_cannot_be_written(tmp_path):
+    """A file is created only where there is none, and overwritten only where there is one."""
+    path = tmp_path / "inlist"
+    with pytest.raises(FileNotFoundError):
+        overwrite_file(str(path), b"1")
+    path.write_bytes(b"0")
+    with pytest.raises(FileExistsError):
+        create_file(os.fsencode(path), b"1")
+    assert path.read_bytes() == b"0"

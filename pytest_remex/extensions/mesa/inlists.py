@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from pytest_remex.errors import NamelistError
+from pytest_remex.known_files import overwrite_file, read_file
 from pytest_remex.namelists.namelist import line_at, scan
 from pytest_remex.namelists.patching import patch_groups
 from pytest_remex.namelists.targets import first_groups, numbered_groups
@@ -56,6 +57,10 @@ class Inlist(NamedTuple):
     text: str
     encoding: str
     groups: tuple[Group, ...]
+
+    def source(self, group: Group) -> str:
+        """Return the text of a group."""
+        return self.text[group.start : group.behind]
 
 
 def patch_inlist(path: str | Path, settings: Mapping[str, object]) -> None:
@@ -119,7 +124,7 @@ def read_inlist(path: str | Path) -> dict[str, dict[str, Literal]]:
     """
     inlist = load(Path(path))
     try:
-        values = {group: dict(found) for group, found in values_in(inlist).items()}
+        values = {group: dict(values_of(inlist, group)) for group in first_groups(inlist.groups)}
     except NamelistError as error:
         raise NamelistError(f"{path}: {error}") from None
     _warn(path, ambiguities(inlist))
@@ -158,7 +163,7 @@ def load(path: Path, files: Files | None = None) -> Inlist:
     """Read a file and find its groups; raises `NamelistError` if that fails."""
     try:
         data = files.content(str(path)) if files else None
-        return parse(path, path.read_bytes() if data is None else data)
+        return parse(path, read_file(str(path)) if data is None else data)
     except OSError as error:
         raise NamelistError(f"{path}: {error.strerror}: name an inlist of the checkout") from error
 
@@ -172,17 +177,14 @@ def parse(path: Path, data: bytes) -> Inlist:
         raise NamelistError(f"{path}: {error}") from None
 
 
-def values_in(inlist: Inlist) -> Mapping[str, Mapping[str, Literal]]:
-    """Return the values that each group sets; raises `NamelistError` if a list is too long."""
-    return _values(inlist.text)
+def values_of(inlist: Inlist, group: str) -> Mapping[str, Literal]:
+    """Return the values that a group sets; raises `NamelistError` if a list is too long."""
+    return _values(inlist.text, group)
 
 
-@functools.lru_cache(maxsize=32)
-def _values(text: str) -> Mapping[str, Mapping[str, Literal]]:
-    return {
-        name: {key: one.value for key, one in last_values(group_values(text, name)).items()}
-        for name in first_groups(_groups(text))
-    }
+@functools.lru_cache(maxsize=128)
+def _values(text: str, group: str) -> Mapping[str, Literal]:
+    return {key: one.value for key, one in last_values(group_values(text, group)).items()}
 
 
 # the experiments of a sweep share most of their inlists, and each is parsed several times
@@ -214,10 +216,7 @@ def _store(inlist: Inlist, patched: str) -> None:
             f"{inlist.path} is in {inlist.encoding}, which has no {error.object[error.start]!r}: "
             f"convert the file to UTF-8, or use another text"
         ) from None
-    # not write_bytes: ext4 waits for the disk if a file was truncated first
-    with inlist.path.open("r+b") as file:
-        file.write(data)
-        file.truncate()
+    overwrite_file(str(inlist.path), data)
 
 
 def _warn(path: str | Path, problems: Iterable[str]) -> None:

@@ -8,14 +8,16 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_remex.errors import NamelistError
 from pytest_remex.extensions.mesa.chains import ROOT_MARK, follow, overridden, override
-from pytest_remex.extensions.mesa.inlists import MESA_GROUPS, load, parse, values_in
+from pytest_remex.extensions.mesa.inlists import MESA_GROUPS, load, parse, values_of
 from pytest_remex.extensions.mesa.roots import ROOT, find_roots, is_inlist, is_mentioned
 from pytest_remex.known_files import files_now
+from pytest_remex.namelists.targets import first_groups
 from pytest_remex.namelists.values import is_bare, kind_of, parse_literal
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from pytest_remex.experiment import Experiment
     from pytest_remex.extensions.mesa.chains import EffectiveConfig
+    from pytest_remex.extensions.mesa.inlists import Inlist
     from pytest_remex.extensions.mesa.roots import Roots
     from pytest_remex.known_files import Files
     from pytest_remex.namelists.values import Literal
@@ -120,15 +123,27 @@ def inspect(
 def _patched(folder: Path, originals: Mapping[str, bytes], files: Files) -> Iterator[Patched]:
     """Yield the settings whose values the patch changed or added."""
     for name, data in originals.items():
-        path = folder / name
+        path = _joined(folder, name)
         if not (is_inlist(path) and files.is_file(str(path))):
             continue
-        before = values_in(parse(path, data))
-        for group, values in values_in(load(path, files)).items():
-            old = before.get(group, {})
-            for key, new in values.items():
+        before, after = parse(path, data), load(path, files)
+        for group in _changed_groups(before, after):
+            old = values_of(before, group)
+            for key, new in values_of(after, group).items():
                 if key not in old or old[key] != new:
                     yield Patched(path, group, key, new)
+
+
+def _changed_groups(before: Inlist, after: Inlist) -> list[str]:
+    """Return the groups whose text differs, or that were added."""
+    old = {name: before.source(group) for name, group in first_groups(before.groups).items()}
+    new = {name: after.source(group) for name, group in first_groups(after.groups).items()}
+    return [name for name, text in new.items() if old.get(name) != text]
+
+
+@lru_cache(maxsize=64)  # the experiments of a sweep have one checkout, and change the same files
+def _joined(folder: Path, name: str) -> Path:
+    return folder / name
 
 
 def _work_folder(top: Path, path: Path, files: Files) -> Path:

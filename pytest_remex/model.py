@@ -220,6 +220,10 @@ class Remote:
         """The place as text: `cluster:/path/runs`, or `this machine`."""
         return "this machine" if self.host is None else f"{self.host}:{self.runs}"
 
+    def is_same_place(self, other: Remote) -> bool:
+        """Return whether another remote is the same place; other settings are ignored."""
+        return (self.host, self.clone, self.runs) == (other.host, other.clone, other.runs)
+
     def reached_as(self, other: Remote) -> Remote:
         """Return this place, reached as another remote on its host is now; else as it is."""
         if self.host != other.host:

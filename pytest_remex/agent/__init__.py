@@ -32,29 +32,35 @@ if sys.version_info < (3, 6):
     text = json.dumps({"id": 0, "event": "Error", "kind": "python", "message": words})
     sys.stdout.write("\n%s %d %s\n" % (start["nonce"], len(text), text))
     sys.exit(3)
-import base64, importlib.machinery, zlib
-try:
-    sources = json.loads(zlib.decompress(base64.b64decode(start["modules"])).decode("utf-8"))
-except (ValueError, zlib.error):
-    sys.exit(cut)
-class Bundle:
-    def find_spec(self, name, path=None, target=None):
-        if name in sources:
-            is_package = any(other.startswith(name + ".") for other in sources)
-            return importlib.machinery.ModuleSpec(name, self, is_package=is_package)
-    def create_module(self, spec):
-        return None
-    def exec_module(self, module):
-        name = module.__name__
-        exec(compile(sources[name], "<%s>" % name, "exec"), vars(module))
-    def get_source(self, name):
-        return sources[name]
-sys.meta_path.insert(0, Bundle())  # not made of importlib.abc, which takes 25 ms to import
+import importlib.machinery
+if start["modules"].startswith("/"):
+    package = sys.modules["pytest_remex"] = type(sys)("pytest_remex")
+    package.__path__ = [start["modules"]]
+else:
+    import base64, zlib
+    try:
+        sources = json.loads(zlib.decompress(base64.b64decode(start["modules"])).decode("utf-8"))
+    except (ValueError, zlib.error):
+        sys.exit(cut)
+    class Bundle:
+        def find_spec(self, name, path=None, target=None):
+            if name in sources:
+                is_package = any(other.startswith(name + ".") for other in sources)
+                return importlib.machinery.ModuleSpec(name, self, is_package=is_package)
+        def create_module(self, spec):
+            return None
+        def exec_module(self, module):
+            name = module.__name__
+            exec(compile(sources[name], "<%s>" % name, "exec"), vars(module))
+        def get_source(self, name):
+            return sources[name]
+    sys.meta_path.insert(0, Bundle())  # not made of importlib.abc, which takes 25 ms to import
 importlib.import_module("pytest_remex.agent." + start.get("run", "serve")).start(start)
 """
 """The program for `python3 -u -c`: reads one line of JSON, {"nonce", "modules"}, then serves.
 
-With "run" the line names another module of the agent's than `serve`.
+"modules" is a `bundle`, or on this machine the package's `folder`, where Python keeps the modules
+compiled. With "run" the line names another module of the agent's than `serve`.
 """
 SENDER = ("pytest_remex.agent.sender", "pytest_remex.common.files")
 """The modules that `sender` needs, besides their packages."""
@@ -62,29 +68,34 @@ SENDER = ("pytest_remex.agent.sender", "pytest_remex.common.files")
 _DOCSTRING = re.compile(r'^( *)r?"""(?=\S)(.*?)"""$', re.DOTALL | re.MULTILINE)
 
 
-def bundle(only: Collection[str] = (), level: int = 6) -> str:
+def folder() -> str:
+    """Return the folder of the package, of which the agent on this machine imports its modules.
+
+    It does not run the package's own `__init__`, which imports much that only the client needs.
+    """
+    return os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def bundle(only: Collection[str] = ()) -> str:
     """Return the agent's sources, packed into one word for the start line.
 
     Args:
         only: The modules that are needed besides packages; all if none is named.
-        level: How well zlib compresses. For a pipe on this machine 1 will do: a quarter more bytes,
-            20 ms less.
 
     Docstrings are left out, a quarter of all. The package's own `__init__` is left empty: what it
     exports needs a newer Python than 3.6.
     """
-    top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    sources = {PACKAGE: ""}
+    top, sources = folder(), {PACKAGE: ""}
     for sent in SENT:
-        for folder, _, names in sorted(os.walk(os.path.join(top, sent))):
-            package = ".".join([PACKAGE, *os.path.relpath(folder, top).split(os.sep)])
+        for here, _, names in sorted(os.walk(os.path.join(top, sent))):
+            package = ".".join([PACKAGE, *os.path.relpath(here, top).split(os.sep)])
             for name in sorted(names):
                 module, suffix = os.path.splitext(name)
                 full = package if module == "__init__" else f"{package}.{module}"
                 if suffix == ".py" and (not only or full in only or full == package):
-                    with open(os.path.join(folder, name), encoding="utf-8") as file:
+                    with open(os.path.join(here, name), encoding="utf-8") as file:
                         sources[full] = without_docstrings(file.read())
-    return base64.b64encode(zlib.compress(json.dumps(sources).encode(), level)).decode()
+    return base64.b64encode(zlib.compress(json.dumps(sources).encode())).decode()
 
 
 def without_docstrings(source: str) -> str:

@@ -85,7 +85,7 @@ class Wire:
 
 
 class Reply:
-    """The answer to one request; `modules` is the agent's bundle, to start another one."""
+    """The answer to one request; `modules` are the agent's, to start another one."""
 
     def __init__(self, wire: Wire, number: int, modules: str) -> None:
         self._wire = wire

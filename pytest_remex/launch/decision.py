@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_remex.collect.manifest import is_only_elsewhere, read_judged, read_outputs
 from pytest_remex.collect.query import query
@@ -16,12 +17,14 @@ from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RemexError
 from pytest_remex.launch.options import LaunchOptions, Resubmit
 from pytest_remex.launch.recognition import EarlierRun
-from pytest_remex.launch.session import SubmitRequest, is_same_place, reached_by
 from pytest_remex.model import Remote
-from pytest_remex.records.index import RecordedRun, RunIndex
+from pytest_remex.records.index import RecordedRun, RunIndex, reached_by
 from pytest_remex.records.schema import Stage
 from pytest_remex.repo.workspace import Prepared
 from pytest_remex.transport import Connect
+
+if TYPE_CHECKING:
+    from pytest_remex.launch.session import SubmitRequest
 
 
 class Decision(StrEnum):
@@ -248,7 +251,7 @@ class JobStates:
         if decisive is None or decisive.run.final is not None:
             return known, recorded_job(decisive)
         place = decisive.launch.remote
-        if is_same_place(place, remote):
+        if place.is_same_place(remote):
             place = remote
         if place not in self._asked:
             self._asked.add(place)
@@ -265,7 +268,7 @@ class JobStates:
             for each in self._index.newest_first()
             if each.run.stage is Stage.RELEASED
             and each.run.final is None
-            and is_same_place(each.launch.remote, place)
+            and each.launch.remote.is_same_place(place)
         ]
         try:
             self._jobs |= query(reached_by(runs), self._connect)

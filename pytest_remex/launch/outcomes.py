@@ -6,13 +6,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from pytest_remex.launch.decision import Decision, KnownRuns, is_continued_elsewhere
 from pytest_remex.launch.recognition import EarlierRun
-from pytest_remex.launch.session import SubmitRequest
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import RunRecord, Stage
 from pytest_remex.repo.workspace import Prepared
+
+if TYPE_CHECKING:
+    from pytest_remex.launch.session import SubmitRequest
 
 SHOWN = 5
 """The most changed files that a message names."""

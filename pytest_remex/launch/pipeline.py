@@ -42,7 +42,7 @@ from pytest_remex.common.records import AppendRecord
 from pytest_remex.display import Progress, counted
 from pytest_remex.launch.options import Grouping
 from pytest_remex.launch.push import forget_removed_branches, publisher_for
-from pytest_remex.launch.session import LaunchSession, Services, is_same_place, resume
+from pytest_remex.launch.session import LaunchSession, Services, resume
 from pytest_remex.launch.submissions import Submission, form_submissions
 from pytest_remex.model import Remote, Repo
 from pytest_remex.records.index import RunIndex, own_config
@@ -362,7 +362,7 @@ def _is_elsewhere(index: RunIndex, record: LaunchRecord, run: RunRecord) -> bool
 
 def _clean_up(record: LaunchRecord, repos: Mapping[Remote, Repo], services: Services) -> None:
     for remote, repo in repos.items():
-        if is_same_place(remote, record.launch.remote):
+        if remote.is_same_place(record.launch.remote):
             session = resume(record, repo, remote, services, Grouping())
             with closing(session.journal):
                 finish(session)
@@ -373,7 +373,7 @@ def _sweep(record: LaunchRecord, repos: Mapping[Remote, Repo], services: Service
     """Remove what other clients, which may never return, left of a finished launch."""
     launch = record.launch
     for remote, repo in repos.items():
-        if not is_same_place(remote, launch.remote):
+        if not remote.is_same_place(launch.remote):
             continue
         git, connection = services.workspaces.git(repo), services.connect(remote)
         clone = remote.clone if remote.host is not None else str(git.top)

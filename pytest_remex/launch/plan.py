@@ -16,12 +16,11 @@ from pytest_remex.errors import RemoteError
 from pytest_remex.launch.decision import Decision, JobStates, KnownRuns, decide, recorded_job
 from pytest_remex.launch.options import Folders, LaunchOptions
 from pytest_remex.launch.recognition import EarlierRun, Recognizer, experiment_key
-from pytest_remex.launch.session import reached_by
 from pytest_remex.launch.submissions import Cost
 from pytest_remex.launch.upstreams import APART, missing_files
 from pytest_remex.model import Remote, Repo, Sweep
 from pytest_remex.records.copies import Copies, additions_besides
-from pytest_remex.records.index import RecordedRun, RunIndex
+from pytest_remex.records.index import RecordedRun, RunIndex, reached_by
 from pytest_remex.records.store import read_records
 from pytest_remex.repo.workspace import Prepared, Workspaces
 from pytest_remex.sbatch.options import format_duration

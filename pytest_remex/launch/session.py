@@ -303,7 +303,7 @@ def resume(
     """
     recorded = record.launch
     workspace = services.workspaces.at(repo, recorded.base)
-    same = is_same_place(recorded.remote, remote)
+    same = recorded.remote.is_same_place(remote)
     launch = replace(recorded, remote=remote) if same else recorded
     connection = services.connect(launch.remote)
     journal = Journal.resume(record)
@@ -324,24 +324,6 @@ def resume(
         sha for sha, run in record.runs.items() if run.stage in {Stage.SUBMITTING, Stage.INDOUBT}
     )
     return session
-
-
-def reached_by(runs: Iterable[tuple[RecordedRun, Remote]]) -> list[RecordedRun]:
-    """Return runs with the current remotes if these are the same places, to share a connection."""
-    records: dict[tuple[Path, Remote], LaunchRecord] = {}
-    found = []
-    for recorded, remote in runs:
-        record = recorded.record
-        if is_same_place(record.launch.remote, remote):
-            launch = replace(record.launch, remote=remote)
-            record = records.setdefault((record.path, remote), replace(record, launch=launch))
-        found.append(RecordedRun(record, recorded.run))
-    return found
-
-
-def is_same_place(one: Remote, other: Remote) -> bool:
-    """Return whether two remotes are the same place; other settings are ignored."""
-    return (one.host, one.clone, one.runs) == (other.host, other.clone, other.runs)
 
 
 def launch_key(request: SubmitRequest) -> object:

@@ -35,12 +35,12 @@ from pytest_remex.launch.listener import Listener
 from pytest_remex.launch.options import Folders, GroupingKind, LaunchOptions
 from pytest_remex.launch.outcomes import Candidate, Outcome, State, moved_bases
 from pytest_remex.launch.retry import Retries, RetryPlanner
-from pytest_remex.launch.session import Services, SubmitRequest, probes_of, reached_by
+from pytest_remex.launch.session import Services, SubmitRequest, probes_of
 from pytest_remex.launch.shared_runs import SharedRuns
 from pytest_remex.launch.submissions import Cost, array_advice
 from pytest_remex.launch.upstreams import find_dependencies, run_of
 from pytest_remex.model import Remote, Repo
-from pytest_remex.records.index import RecordedRun
+from pytest_remex.records.index import RecordedRun, reached_by
 from pytest_remex.repo.identity import Footprint
 from pytest_remex.repo.workspace import Prepared, Workspaces
 from pytest_remex.transport import Connections

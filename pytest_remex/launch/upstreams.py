@@ -14,10 +14,9 @@ from pytest_remex.common.protocol import ListOutputs, Outputs
 from pytest_remex.launch.dependency import Dependency
 from pytest_remex.launch.options import GroupingKind
 from pytest_remex.launch.outcomes import Candidate, Outcome, State
-from pytest_remex.launch.session import reached_by
 from pytest_remex.model import Remote
 from pytest_remex.records.fields import UpstreamRun
-from pytest_remex.records.index import RecordedRun
+from pytest_remex.records.index import RecordedRun, reached_by
 from pytest_remex.transport import Connect
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -57,6 +57,19 @@ class RecordedRun:
     def is_here(self, *, local: bool) -> bool:
         """Return whether it runs on this machine (`local`), or else on a cluster."""
         return (self.launch.remote.host is None) == local
+
+
+def reached_by(runs: Iterable[tuple[RecordedRun, Remote]]) -> list[RecordedRun]:
+    """Return runs with the current remotes if these are the same places, to share a connection."""
+    records: dict[tuple[Path, Remote], LaunchRecord] = {}
+    found = []
+    for recorded, remote in runs:
+        record = recorded.record
+        if record.launch.remote.is_same_place(remote):
+            launch = replace(record.launch, remote=remote)
+            record = records.setdefault((record.path, remote), replace(record, launch=launch))
+        found.append(RecordedRun(record, recorded.run))
+    return found
 
 
 def own_config(launch: Launch, run: RunRecord) -> Config:

@@ -70,7 +70,7 @@ class AgentClient:
 
     Args:
         channel: A program that runs `agent.BOOT`.
-        modules: The agent's sources, `agent.bundle()`.
+        modules: The agent's sources, `agent.bundle()`, or `agent.folder()` on this machine.
         place: Where it runs, for messages.
         idle_timeout: Seconds without a line from the agent, while a request is under way, after
             which the connection counts as lost (the agent sends a heartbeat every 5).

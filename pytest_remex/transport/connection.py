@@ -141,7 +141,7 @@ class Connection:
         return self._started().ask(request)
 
     def start(self) -> None:
-        """Start the agent, which compiles its modules until it is first asked. Raises as `ask`."""
+        """Start the agent, which imports its modules until it is first asked. Raises as `ask`."""
         self._started()
 
     def host(self) -> Host:
@@ -241,7 +241,7 @@ class Connection:
         try:
             return AgentClient(
                 self._transport.python(agent.BOOT),
-                agent.bundle(level=1) if is_here else agent.bundle(),
+                agent.folder() if is_here else agent.bundle(),
                 place=self._transport.place,
                 idle_timeout=self._idle_timeout,
                 shared=not is_here,

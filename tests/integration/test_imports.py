@@ -62,14 +62,23 @@ def test_dry_run_loads_no_connection(project):
 NOT_NEEDED = {
     "--remex-plan": {
         "pytest_remex.launch.launcher",
+        "pytest_remex.launch.session",
         "pytest_remex.tables.frame",
         "pytest_remex.report.page",
     },
     "--remex-submit": {"pytest_remex.launch.plan", "pytest_remex.tables.frame"},
 }
 """Modules that a mode for jobs on this machine does not need, besides those of the others."""
-NEVER = {"pytest_remex.config", "pytest_remex.transport.openssh", "rich.console", "rich.progress"}
-"""Modules that are needed only where a config is read back, a host is named, or bars are drawn."""
+NEVER = {
+    "pytest_remex.config",
+    "pytest_remex.extensions.mesa.chains",
+    "pytest_remex.extensions.mesa.restarts",
+    "pytest_remex.namelists.values",
+    "pytest_remex.transport.openssh",
+    "rich.console",
+    "rich.progress",
+}
+"""Needed only where a config is read back, a host is named, bars are drawn, or for inlists."""
 
 
 @pytest.mark.parametrize("mode", NOT_NEEDED)

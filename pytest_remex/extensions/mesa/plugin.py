@@ -74,10 +74,15 @@ class MesaHooks:
 
         For a sweep's first experiment, also warn if runs could not continue from their photos.
         """
+        from pytest_remex.extensions.mesa.roots import is_work_directory  # noqa: PLC0415 - start-up
+
+        files = self._files.now()
+        if not is_work_directory(experiment, originals, files):
+            return None
         from pytest_remex.errors import NamelistError  # noqa: PLC0415 - start-up
         from pytest_remex.extensions.mesa.inspection import inspect  # noqa: PLC0415 - start-up
 
-        warnings, files = self._stuck(experiment), self._files.now()
+        warnings = self._stuck(experiment)
         try:
             return [*warnings, *inspect(experiment, self._controls, originals, files)] or None
         except NamelistError as error:

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_remex.errors import NamelistError
-from pytest_remex.extensions.mesa.chains import ROOT_MARK, EffectiveConfig, follow
-from pytest_remex.extensions.mesa.inlists import InlistWarning
 from pytest_remex.known_files import files_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from pytest_remex.experiment import Experiment
+    from pytest_remex.extensions.mesa.chains import EffectiveConfig
     from pytest_remex.known_files import Files
     from pytest_remex.model import Config
 
@@ -55,6 +55,20 @@ class Roots(NamedTuple):
 def is_inlist(path: Path) -> bool:
     """Return whether a file is a namelist file, judging by its name."""
     return path.name.startswith(ROOT) or path.suffix in _NAMELISTS
+
+
+def is_work_directory(experiment: Experiment, changed: Iterable[str], files: Files) -> bool:
+    """Return whether a checkout is MESA's: it has an inlist or `re`, or its patch wrote an inlist.
+
+    Args:
+        experiment: Its path is the patched checkout.
+        changed: The files that the patch changed.
+        files: The files as they are now.
+    """
+    top = experiment.path
+    if any(is_inlist(Path(name)) for name in changed) or files.is_file(f"{top}/re"):
+        return True
+    return bool(find_roots(top, experiment.sweep.config_files, files).paths)
 
 
 def named_files(config_file: str | Sequence[str] | None) -> list[str]:
@@ -146,12 +160,18 @@ def _own(
     named: Sequence[Path], config: EffectiveConfig, folder: Path, files: Files
 ) -> EffectiveConfig | None:
     """Return the settings of config files that are a binary's star or a stage: they come first."""
+    from pytest_remex.extensions.mesa.chains import ROOT_MARK, follow  # noqa: PLC0415 - as below
+
     marks = {group.split(ROOT_MARK)[-2] for group in config.files if ROOT_MARK in group}
     own = [path for path in named if path.name in marks]
     return follow(own, folder, files)[0] if own else None
 
 
 def _followed(roots: Sequence[Path], folder: Path, files: Files) -> EffectiveConfig | None:
+    # most projects without MESA get no further than looking for roots
+    from pytest_remex.extensions.mesa.chains import EffectiveConfig, follow  # noqa: PLC0415
+    from pytest_remex.extensions.mesa.inlists import InlistWarning  # noqa: PLC0415
+
     try:
         config, problems = follow(roots, folder, files)
     except NamelistError as error:
@@ -275,6 +295,8 @@ def _present(folder: Path, names: Iterable[str], files: Files) -> list[Path]:
 
 def _files(roots: Sequence[Path], folder: Path, files: Files) -> set[Path]:
     """Return the files that MESA reads from these roots, as far as they exist."""
+    from pytest_remex.extensions.mesa.chains import follow  # noqa: PLC0415 - as above
+
     try:
         found = follow(roots, folder, files)[0].files if roots else {}
     except NamelistError:

@@ -16,7 +16,7 @@ import pytest
 from support.agents import NONCE, Agent, AgentError, event_in
 
 from pytest_remex import agent as package
-from pytest_remex.agent import BOOT, SENT, bundle, without_docstrings
+from pytest_remex.agent import BOOT, SENT, bundle, folder, without_docstrings
 from pytest_remex.agent.serve import HANDLERS, PACKAGE
 from pytest_remex.common.framing import encode_request
 from pytest_remex.common.parts import ListedRun
@@ -141,9 +141,10 @@ def test_a_function_answers_each_request(handler):
     assert len(inspect.signature(function).parameters) == 2
 
 
-def test_a_request_imports_only_what_answers_it(tmp_path):
-    """An agent that was asked for launch records has not compiled what submits and queries."""
-    start = json.dumps({"nonce": NONCE, "modules": bundle(), "run": "serve"})
+@pytest.mark.parametrize("modules", [bundle, folder])
+def test_a_request_imports_only_what_answers_it(tmp_path, modules):
+    """An agent that was asked for launch records has not imported what submits and queries."""
+    start = json.dumps({"nonce": NONCE, "modules": modules(), "run": "serve"})
     request = encode_request(1, ReadRecords(str(tmp_path), {}))
     done = subprocess.run(
         [sys.executable, "-v", "-u", "-c", BOOT],
@@ -153,6 +154,7 @@ def test_a_request_imports_only_what_answers_it(tmp_path):
     )
     imported = set(re.findall(rb"import '(pytest_remex\.[\w.]+)'", done.stderr))
     assert b"pytest_remex.agent.record_copies" in imported
+    assert {each.split(b".")[1] for each in imported} == {b"agent", b"common"}
     assert not {each for each in imported if b".slurm" in each or b".local" in each}
 
 

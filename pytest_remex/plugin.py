@@ -21,6 +21,7 @@ from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.anchor import anchor_of, refuse_unread_conftests
 from pytest_remex.pytest_plugin.command_line import Mode
 from pytest_remex.pytest_plugin.endings import PlainEnd
+from pytest_remex.pytest_plugin.failures import remember_failed_checks
 from pytest_remex.pytest_plugin.item_outcomes import (
     WORD,
     forget_xfail,
@@ -46,7 +47,6 @@ from pytest_remex.pytest_plugin.items import (
     refuse_test_cases,
     share_locations,
 )
-from pytest_remex.pytest_plugin.last_failures import remember_failed_checks
 from pytest_remex.pytest_plugin.remotes import remotes_of
 from pytest_remex.pytest_plugin.stages import COLLECTED, in_order, is_imported, note_left_out
 from pytest_remex.pytest_plugin.variants import put_variants

@@ -184,7 +184,7 @@ class Committer:
 
     def commit(self, experiment: Experiment, edits: Sequence[Edit]) -> Commit:
         """Commit a patch on the base; without edits the commit is empty. `gather` writes it."""
-        message = _message(experiment)
+        message = message_of(experiment)
         if not self._computes:
             mark = self._write(message, [self.base], edits)
             sha, root = self._query([f"get-mark {mark}\n", f'ls {mark} ""\n'])
@@ -348,7 +348,8 @@ def _remove_crash_reports(repository: Git) -> None:
             report.unlink(missing_ok=True)
 
 
-def _message(experiment: Experiment) -> bytes:
+def message_of(experiment: Experiment) -> bytes:
+    """Return the message of an experiment's commit: sweep, id with all digits, and config."""
     config = _indented(experiment.config)
     message = f"{experiment.sweep.name} {full_id(experiment)}\n\n{config}\n"
     return message.encode("utf-8", "backslashreplace")

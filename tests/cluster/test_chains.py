@@ -7,7 +7,7 @@ import re
 from support.invariants import Snapshot, assert_clean
 from support.projects import git
 from support.sites import WITH_ACCOUNTING, WITH_AND_WITHOUT_ACCOUNTING
-from support.stages import let_go, let_jobs_succeed, runs_of, write_chain
+from support.stages import let_jobs_continue, let_jobs_succeed, runs_of, write_chain
 
 SHOWN = re.compile(r"sweeps\.py::(\S+)(?: on v1\.2)? ([A-Z][A-Z ]*[A-Z])(?: job (\S+))?")
 
@@ -41,7 +41,7 @@ def test_failed_upstream_is_retried(user, cluster):
         stage, _, point = name.partition("[")
         if stage == "evolve":
             assert f"afterok:{jobs['birth[' + point.partition('-')[0] + ']']}" in waits[job]
-    let_go(user)
+    let_jobs_continue(user)
     cluster.wait()
     status = user.pytest("--remex-status", "-v")
     assert status.code == 1, status.text
@@ -72,7 +72,7 @@ def test_file_that_is_not_there(user, cluster):
     """A job whose upstream completed without the file does not run, and says which file."""
     write_chain(user, how="empty")
     user.submit()
-    let_go(user)
+    let_jobs_continue(user)
     cluster.wait()
     status = user.pytest("--remex-status", "-v")
     states = states_of(status)
@@ -97,7 +97,7 @@ def test_arrays(user, cluster):
     assert arrays["birth[mass=1]"] == arrays["birth[mass=2]"]
     assert arrays["evolve[mass=1-alpha=1.8]"] == arrays["evolve[mass=1-alpha=2.0]"]
     assert arrays["evolve[mass=1-alpha=1.8]"] != arrays["evolve[mass=2-alpha=1.8]"]
-    let_go(user)
+    let_jobs_continue(user)
     cluster.wait()
     states = states_of(user.pytest("--remex-status", "-v"))
     assert {states[name] for name in states if "mass=1" in name} == {"COMPLETED"}
@@ -116,7 +116,7 @@ def test_array_task_by_task(user, cluster):
     assert len({job.partition("_")[0] for job in jobs.values()}) == 3
     waits = dependencies(cluster)
     assert all("aftercorr" in waits[job] for name, job in jobs.items() if "birth" not in name)
-    let_go(user)
+    let_jobs_continue(user)
     cluster.wait()
     status = user.pytest("--remex-status", "-v")
     assert states_of(status) == {
@@ -134,7 +134,7 @@ def test_packs(user, cluster):
     """Packs wait for the packs before them; only a run that failed keeps others back."""
     write_chain(user, how="exit")
     user.submit("--remex-pack=2")
-    let_go(user)
+    let_jobs_continue(user)
     cluster.wait()
     states = states_of(user.pytest("--remex-status", "-v"))
     assert states["death[mass=1-alpha=1.8]"] == "COMPLETED"
@@ -157,7 +157,7 @@ def test_cancel_of_both_sides(user, cluster):
         "4 jobs will not run, UPSTREAM FAILED, as what comes before was cancelled"
         in cancel.without_traceback()
     )
-    let_go(user)
+    let_jobs_continue(user)
     cluster.wait()
     for options in ((), ("--remex-base=v1.2",)):
         status = user.pytest("--remex-status", "-v", *options)
@@ -174,7 +174,7 @@ def test_cancelled_upstream(user, cluster):
     cancel = user.pytest("--remex-cancel", "-k", "birth and mass:2").without_traceback()
     assert "2 jobs will not run, UPSTREAM FAILED, as what comes before was cancelled" in cancel
     assert "evolve[mass=2-alpha=1.8]" in cancel
-    let_go(user)
+    let_jobs_continue(user)
     cluster.wait()
     states = states_of(user.pytest("--remex-status", "-v"))
     assert states["birth[mass=2]"] == "CANCELLED"

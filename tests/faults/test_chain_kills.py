@@ -7,7 +7,7 @@ from support.invariants import Snapshot, assert_clean, assert_ran_once
 from support.kills import Moment, disturb, kill_agents
 from support.projects import git
 from support.proxy import Proxy
-from support.stages import let_go, let_jobs_succeed, runs_of, write_chain
+from support.stages import let_jobs_continue, let_jobs_succeed, runs_of, write_chain
 
 GROUPINGS = {"plain": (), "array": ("--remex-array",), "pack": ("--remex-pack=2",)}
 VICTIMS = ("client", "agent", "link")
@@ -40,13 +40,13 @@ def test_chain(user, cluster, proxy, chance, tally, number):
     hit = hits(user, cluster, proxy)[victim]
     waits = chance.random() < 0.5  # the first stage runs until the others are submitted
     if not waits:
-        let_go(user)
+        let_jobs_continue(user)
     before = Snapshot.of(user.repository)
     with tally.case(f"{victim} hit while launching a chain ({grouping})") as case:
         for moment in Moment.of_launches(chance, EXPERIMENTS, MOST):
             case.injected(disturb(user, moment, hit, "--remex-submit", *options))
         user.submit(*options)
-        let_go(user)
+        let_jobs_continue(user)
         user.pytest("--remex-status").reported()
         cluster.wait()
         case.check(user, EXPERIMENTS)
@@ -64,7 +64,7 @@ def test_retry(user, cluster, proxy, chance, tally, number):
     write_chain(user, how=("exit", "empty")[number % 2])
     before = Snapshot.of(user.repository)
     user.submit(*GROUPINGS[grouping])
-    let_go(user)
+    let_jobs_continue(user)
     cluster.wait()
     let_jobs_succeed(user)
     if chance.random() < 0.5:  # else only the retry itself learns how the jobs ended
@@ -88,7 +88,7 @@ def test_replicates(user, cluster, proxy, chance, tally, number):
     grouping = list(GROUPINGS)[number // len(VICTIMS) % len(GROUPINGS)]
     options = GROUPINGS[grouping]
     write_chain(user, how="well")
-    let_go(user)
+    let_jobs_continue(user)
     before = Snapshot.of(user.repository)
     user.submit(*options)
     with tally.case(f"{victim} hit while adding replicates ({grouping})") as case:
@@ -110,7 +110,7 @@ def test_against(user, cluster, proxy, chance, tally, number):
     grouping = list(GROUPINGS)[number // len(VICTIMS) % len(GROUPINGS)]
     options = ("--remex-submit", AGAINST, *GROUPINGS[grouping])
     write_chain(user, how="well")
-    let_go(user)
+    let_jobs_continue(user)
     git(user.repository, "tag", "v1.2")
     is_same = chance.random() < 0.3  # no job reads README: both bases share each run
     user.project.commit({"README" if is_same else "code": "changed\n"})

@@ -75,7 +75,7 @@ def write_chain(user: User, alphas: str = "[1.8]", how: str = "exit") -> None:
     (user.project.runs / ".how").write_text(how)
 
 
-def let_go(user: User) -> None:
+def let_jobs_continue(user: User) -> None:
     """Let the jobs continue."""
     (user.project.runs / ".go").touch()
 

@@ -31,7 +31,7 @@ def submit(request: protocol.Submit, reply: Reply) -> None:
     """Queue submissions as held jobs; one that was queued before keeps its job id."""
     record_copies.keep(request.runs, request.part)
     store = Store(request.runs)
-    environment = store.keep_environment(_environment())
+    environment = store.keep_environment(job_environment())
     first = store.next_id()
     submissions, faults = units_of(submissions_of(request), lambda _submission: {})
     for fault in faults:
@@ -190,6 +190,7 @@ def _elapsed(state: LocalState) -> Optional[float]:
     return state.elapsed
 
 
-def _environment() -> Dict[str, str]:
+def job_environment() -> Dict[str, str]:
+    """Return the variables that local jobs get from this process."""
     kept = without_git_variables(os.environ)
     return {name: text for name, text in kept.items() if not name.startswith("PYTEST_")}

@@ -40,7 +40,7 @@ def test_one_list_for_all(tmp_path, monkeypatch):
     for variables in (
         dict(line.partition("=")[::2] for line in printed.splitlines()),
         agents_git.environment(),
-        scheduler._environment(),
+        scheduler.job_environment(),
     ):
         assert variables["GIT_SSH_COMMAND"] == variables["GIT_PROXY_COMMAND"] == "kept"
         assert "dropped" not in variables.values()

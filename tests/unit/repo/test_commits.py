@@ -86,7 +86,7 @@ def test_config_in_a_message(config):
     """The config in a commit's message is always what json.dumps writes, with one space."""
     expected = json.dumps(config, sort_keys=True, ensure_ascii=False, indent=1)
     made = Experiment(Sweep("star"), "1", {}, config, Path())
-    message = commits._message(made).decode("utf-8", "surrogatepass")
+    message = commits.message_of(made).decode("utf-8", "surrogatepass")
     assert message.partition("\n\n")[2] == f"{expected}\n"
 
 

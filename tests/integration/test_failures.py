@@ -148,7 +148,7 @@ def test_config_mismatch(empty_project):
     result = empty_project.pytest("--remex-collect")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
-        ["the config that ran is not the config asked for: mass: asked for 2, ran with 1 (where*"]
+        ["the config that ran is not the config asked for: mass: asked for 2, ran with 1 (if*"]
     )
     plain_text(result)
 

@@ -61,7 +61,7 @@ def test_curves_take_the_colour_of_any_parameter(show):
 
 
 def test_curves_of_two_versions(show):
-    """A point on two versions is two curves of their own colour; of more points, two dashes."""
+    """A point has a curve for each version, told apart by colour; with more points, by dashes."""
     page = waves()
     numbers = {"resolution": [16, 32, 64, 128], "courant": [0.2, 0.4, 0.8]}
     rows = [
@@ -181,7 +181,7 @@ def test_the_compared_are_named_by_what_differs(show):
 
 
 def test_all_figures_of_a_comparison_are_saved(show, downloads):
-    """Curves and their residual are files of their own."""
+    """Curves and their residual are separate files."""
     report = show(waves())
     tick(report, 2, 14)
     report.press("Compare", "#ticks")
@@ -238,7 +238,7 @@ def test_any_image_is_chosen_and_sliced(show, pictured, tmp_path):
 
 
 def test_an_image_is_enlarged_and_turned_by_key(show, pictured):
-    """A click enlarges, the arrow keys go on and back, Escape closes."""
+    """A click enlarges, the arrow keys show the next and the previous one, Escape closes."""
     report = show(pictured)
     report.tab("Images")
     report.all(".matrix a")[0].click()

@@ -133,7 +133,7 @@ def test_what_is_not_selected_stays_faintly_in_place(show):
 
 
 def test_panels_follow_the_window(show):
-    """In a narrow window panels lie below each other, in a wide one side by side."""
+    """Panels are below each other in a narrow window, side by side in a wide one."""
     report = show(waves())
     lefts = {grid["left"] for grid in report.figure()["grid"]}
     assert len(lefts) == 3
@@ -159,7 +159,7 @@ LONG = "a rather long value that somebody chose for a parameter of words, number
 
 @pytest.mark.parametrize("width", [390, 1300])
 def test_no_label_is_cut_off(show, downloads, width):
-    """Long names of columns and values lie inside the figure, in every view, on a phone too."""
+    """Long names of columns and values stay inside the figure, in every view, on a phone too."""
     rows = [
         Row(
             f"node {n}{m}",
@@ -202,7 +202,7 @@ MEASURED = """
 
 
 def test_a_heat_map_holds_the_measure_at_its_parameters(show):
-    """A cell lies at its two parameters' levels."""
+    """A cell is at the levels of its two parameters."""
     report = show(PLANE)
     figure = report.figure()
     assert figure["xAxis"][0]["data"] == ["0", "0.5", "1", "1.5", "2"]
@@ -246,7 +246,7 @@ def test_a_brush_in_a_heat_map_selects_its_cells(show):
 
 
 def test_a_click_on_a_cell_of_several_selects_them(show):
-    """Where a further dimension lies in a cell, its experiments are selected together."""
+    """Experiments that share a cell because of a further dimension are selected together."""
     report = show(waves())
     report.tab("Heat map")
     assert "mean" in report.one("#view .note").text
@@ -256,7 +256,7 @@ def test_a_click_on_a_cell_of_several_selects_them(show):
 
 
 def test_a_range_marked_on_an_axis_selects(show):
-    """Parallel coordinates filter: what lies in the range stays, and the mark can be taken away."""
+    """Parallel coordinates filter: what is in the range stays, and the range can be removed."""
     report = show(waves())
     report.tab("Parallel")
     report.drag(report.axis_pixel("resolution", 0.8), report.axis_pixel("resolution", 0.25))

@@ -29,7 +29,7 @@ def without_scripts(chromium):
 
 
 def test_without_scripts_the_plain_table_is_shown(without_scripts, tmp_path):
-    """Every experiment is readable where scripts are switched off."""
+    """Every experiment is readable if scripts are switched off."""
     write_report(tmp_path / "report.html", polytropes(n=N))
     without_scripts.get((tmp_path / "report.html").as_uri())
     rows = without_scripts.find_elements(By.CSS_SELECTOR, ".plain tbody tr")
@@ -84,7 +84,7 @@ def test_the_views_are_reached_by_key(show):
 
 
 def test_a_menu_closes_on_escape(show):
-    """A menu opens and closes by key, and gives the focus back."""
+    """A menu opens and closes by key, and returns the focus."""
     report = show(waves())
     summary = report.all("#bar .menu summary")[0]
     summary.send_keys(Keys.ENTER)

@@ -97,7 +97,7 @@ def test_cancel_is_immune(login):
 @pytest.mark.parametrize("variable", ["SBATCH_CLUSTERS", "SLURM_CLUSTERS"])
 @pytest.mark.parametrize("lost", [False, True])
 def test_a_cluster_of_the_login_is_asked_too(login, cluster, variable, lost):
-    """A job on a named cluster has its name in its id, also where sbatch's answer was lost."""
+    """A job on a named cluster has its name in its id, even if sbatch's answer was lost."""
     config = cluster.run("scontrol", "show", "config")
     name = config.partition("ClusterName")[2].split()[1]
     launch = login({variable: name})

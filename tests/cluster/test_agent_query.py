@@ -157,7 +157,7 @@ def test_a_job_is_lost_only_where_accounting_proves_it(launch):
 
 
 def test_a_requeued_job_lives_again(launch):
-    """A remembered final state gives way when the site requeues the job."""
+    """A recorded final state no longer counts once the site requeues the job."""
     job = run(launch, "r", "#!/bin/sh\nexit 1\n")
     assert ask(launch, "r", job).state == "FAILED"
     launch.cluster.run("scontrol", "requeue", job)

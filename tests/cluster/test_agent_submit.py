@@ -261,7 +261,7 @@ def test_hostile_names_of_folders(odd):
 
 
 def test_a_stopped_controller_leaves_doubt(launch):
-    """While Slurm cannot be asked a submission is in doubt; afterwards it is settled."""
+    """A submission is in doubt while Slurm does not answer, and is settled afterwards."""
     submission = launch.add("r")
     with launch.cluster.controller.stopped():
         (event,) = launch.submit(submission, patience=1)

@@ -183,7 +183,7 @@ def test_a_run_directory_that_cannot_be_read(shared, nobody):
 
 @pytest.mark.parametrize("mode", [0o755, 0o700], ids=["readable", "private"])
 def test_an_array_of_another_user(site, shared, nobody, mode):
-    """Its tasks are never lost, also where the folder that tells whose they are is private."""
+    """Its tasks are never LOST, even if the folder that says whose they are is private."""
     launch = OwnLaunch(site, shared / "runs")
     names = [launch.add(f"r{number}").key for number in range(2)]
     array = Array(["#SBATCH --time=1"], "#!/bin/sh")

@@ -15,7 +15,7 @@ def pytest_remex_progress(run):
 
 
 def test_board_and_log(user):
-    """Status tells output, progress, causes and what is left in one query; log follows a job."""
+    """Status shows output, progress, causes and what is left in one query; log follows a job."""
     user.script(BODY)
     (user.repository / "conftest.py").write_text(PROGRESS)
     user.submit()

@@ -136,7 +136,7 @@ def _inodes_of_a_run(project):
 
 
 def test_the_clone_keeps_no_launch(user, cluster):
-    """After a launch the clone's git can collect what it brought, and the runs stand."""
+    """After a launch the clone's git can collect its objects, and the runs stay complete."""
     git = ("git", "-C", str(user.project.clone))
     before = cluster.run(*git, "for-each-ref")
     user.submit()

@@ -101,7 +101,7 @@ def test_another_clone(empty_project):
 
 
 def test_records_that_were_purged(empty_project):
-    """A client learns what was added from the run directories if no record is left."""
+    """A client finds added replicates in the run directories if no record is left."""
     project = empty_project
     write(project, "0")
     project.write("pytest.ini", "[pytest]\nremex_runs = runs\n")

@@ -232,7 +232,7 @@ def test_added_replicates(empty_project):
 
 
 def test_replicates_that_became_known_late(empty_project):
-    """A client without records says that it compares what it learned of with the next command."""
+    """A client without records says that the next command compares the replicates that it found."""
     project = empty_project
     project.sweeps(REPLICATES.replace("replicates=3, ", "").replace("SIGMA", "20"))
     project.write("pytest.ini", "[pytest]\nremex_runs = runs\n")
@@ -253,7 +253,7 @@ def test_replicates_that_became_known_late(empty_project):
 
 
 def test_other_modes(moved):
-    """Status, log, cancel and clean work on both sides, also where these share a run."""
+    """Status, log, cancel and clean work on both sides, even if these share a run."""
     moved.edit("sweeps.py", "{inlist.read_text()}", "wait {inlist.read_text()}")
     moved.git("tag", "same")
     moved.commit(README_md="no job reads this\n")

@@ -255,7 +255,7 @@ names = [{name}] * {depth}
 
 @pytest.mark.parametrize(("name", "depth"), [("'d'", 200), ("'d'", 3000), ("'d' * 200", 30)])
 def test_patch_with_folders_without_end(empty_project, name, depth):
-    """A patch that makes too long paths fails by itself, and leaves nothing behind."""
+    """A patch that makes too long paths fails alone, and leaves nothing behind."""
     before = set(Path(tempfile.gettempdir()).glob(f"remex-scratch-*-{os.getpid()}-*"))
     edit = DEEP.format(name=name, depth=depth)
     empty_project.sweeps(FIRST_ALONE.format(edit=edit))
@@ -334,7 +334,7 @@ def test_empty_record(project):
 
 @pytest.mark.parametrize("fixture", ["repo", "remote"])
 def test_wrong_fixture(project, fixture):
-    """A fixture that gives something else is named."""
+    """A fixture that returns something else is named."""
     project.write(
         "conftest.py",
         f"""

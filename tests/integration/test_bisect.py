@@ -73,7 +73,7 @@ def test_thirty_two_commits_at_once(history):
 
 
 def test_rounds(history):
-    """With rounds of a few, one command that waits goes on until the commit is found."""
+    """With small rounds, one command that waits continues until the commit is found."""
     commit(history)
     found = bisect(history, "--remex-round=3", "--remex-wait")
     assert found.ret == 0
@@ -90,7 +90,7 @@ def test_a_verdict(history):
 
 
 def test_commits_that_do_not_run(history):
-    """A job that fails and a patch that does not apply are skipped; what is left is told."""
+    """Failing jobs and patches that do not apply are skipped; the remaining commits are named."""
     commit(history, 8, 5, n4="fail", n3="refused")
     found = bisect(history, "--remex-wait")
     assert found.ret == 0
@@ -105,7 +105,7 @@ def test_commits_that_do_not_run(history):
 
 
 def test_nothing_changed(history):
-    """Where both ends agree, that is said, and nothing else is asked for."""
+    """If both ends agree, that is said, and nothing else is submitted."""
     commit(history, 3, 9)
     found = bisect(history, "--remex-wait")
     found.stdout.fnmatch_lines(["*: nothing changed: on * and * it PASSED, and all measures agree"])

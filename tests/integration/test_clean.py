@@ -32,7 +32,7 @@ def test_nothing_is_removed_unasked(project):
 
 
 def test_run_directories_alone(project):
-    """Where only run directories go, what was collected is judged as before; status tells it."""
+    """If only run directories are removed, collected runs are judged as before, as status says."""
     project.ran()
     assert project.pytest("--remex-collect").ret == 0
     result = project.pytest("--remex-clean", "--remex-only=runs", "--remex-yes", "-k", "1 or 2")

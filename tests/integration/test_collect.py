@@ -44,7 +44,7 @@ def test_results(collected):
 
 
 def test_outputs(collected):
-    """Outputs lie here as they lie in the run directory."""
+    """Outputs have the same paths here as in the run directory."""
     for folder in collected.run_directories():
         fetched = collected.output / "runs" / folder.name
         for name in ("result.txt", "job.out"):
@@ -103,7 +103,7 @@ def test_what_was_changed_is_mended(collected):
 
 
 def test_hooks_of_others(collected):
-    """Another's hooks are heard and asked also where nothing changed."""
+    """Hooks of another plugin are called even if nothing changed."""
     collected.write(
         "conftest.py",
         """
@@ -127,7 +127,7 @@ def test_hooks_of_others(collected):
 
 
 def test_collecting_twice(collected):
-    """A second collect fetches nothing again, and gives the same results."""
+    """A second collect fetches nothing again, and returns the same results."""
     files = sorted(collected.output.glob("runs/*/result.txt"))
     before = [file.stat().st_mtime_ns for file in files], rows(collected)
     for file in files:

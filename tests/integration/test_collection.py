@@ -117,7 +117,7 @@ def test_asserts_are_rewritten(empty_project):
 
 
 def test_asserts_are_rewritten_in_modes(empty_project):
-    """A mode that finds sweep files by itself rewrites their asserts too."""
+    """Asserts are also rewritten in sweep files that a mode finds without being told."""
     empty_project.sweeps("""
         from pytest_remex import sweep
         @sweep()
@@ -328,7 +328,7 @@ def test_fixtures_of_another_plugin(empty_project):
 
 
 def test_experiment_outside_a_sweep(empty_project):
-    """A test that asks for the fixture experiment learns how it becomes a sweep."""
+    """A test that asks for the fixture experiment is told how to become a sweep."""
     empty_project.write("test_it.py", "def test_it(experiment): pass\n")
     result = empty_project.pytest()
     result.assert_outcomes(errors=1)

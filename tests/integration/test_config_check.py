@@ -48,7 +48,7 @@ def test_good_config(project_with_config, mode):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_misspelt_config_file(project_with_config, mode):
-    """A config_file that is not in the checkout is an error that tells the near names."""
+    """A config_file that is not in the checkout is an error that names similar ones."""
     project = project_with_config
     project.sweeps(SWEEP.format(file="confg.json", value="experiment.config['a']"))
     result = project.pytest("sweeps.py", *mode)

@@ -22,7 +22,7 @@ def test_this_machine(project):
 
 
 def test_faults(project):
-    """A fault fails, and tells the command that fixes it."""
+    """A fault fails, with the command that fixes it."""
     project.runs.mkdir(parents=True)
     project.runs.chmod(0o777)
     result = project.pytest("--remex-doctor")

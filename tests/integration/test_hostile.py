@@ -119,7 +119,7 @@ def test_undecodable_file_name(empty_project):
 
 
 def test_fetch_cannot_leave(project):
-    """fetch= names what lies in the run directory, and nothing above it."""
+    """fetch= names files in the run directory, and nothing above it."""
     project.edit("sweeps.py", '"result.txt"', '"../../../input.txt"')
     project.submit()
     project.wait()

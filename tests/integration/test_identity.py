@@ -252,7 +252,7 @@ def test_record_without_fingerprints(project):
 
 
 def test_interrupted_before_a_control_file_was_committed(project):
-    """A launch that was interrupted is finished on its own base where nothing else changed."""
+    """An interrupted launch is finished on its own base if nothing else changed."""
     project.edit("run.sbatch", "-t 5", "-t 5 -H")
     project.commit()
     project.submit()

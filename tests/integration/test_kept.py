@@ -133,7 +133,7 @@ def test_a_lost_curve_is_recorded_again(collected):
     ],
 )
 def test_a_doubt_has_it_judged(collected, before, after):
-    """A check that starts a program, has fixtures of its own or may fail is judged each time."""
+    """A check that starts a program, has further fixtures or may fail is judged each time."""
     collected.edit("sweeps.py", before, after)
     for _ in range(2):
         assert collected.pytest("--remex-collect").ret == 0

@@ -143,7 +143,7 @@ def test_a_value_of_the_wrong_kind(planned, tmp_path, monkeypatch):
 
 
 def test_a_user_s_own_group(planned):
-    """It is not MESA's to read, and gives no false alarm; a missing &eos is added."""
+    """A group that MESA does not read causes no false alarm; a missing &eos is added."""
     own = "&simplex_search_controls\n chi2 = 1\n/\n"
     said = planned("inlist_own", "chi2", [2.0], inlist_own=own)
     said.no_fnmatch_line("*does not read*")

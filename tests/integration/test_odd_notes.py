@@ -20,7 +20,7 @@ ODD = "a:b -x %j 'q\" $(touch canary) \\ ; \u00fc e\u0301\n#"
 
 @pytest.mark.parametrize("name", NAMES)
 def test_damaged_notes(project, name):
-    """What such a note tells of is fetched or judged again; nothing is submitted again."""
+    """What a damaged note is about is fetched or judged again; nothing is submitted again."""
     project.edit("sweeps.py", "[1, 2, 3]", "[1, 2, 3, 4, 5]")
     project.ran()
     project.pytest("--remex-collect").assert_outcomes(passed=5)
@@ -68,7 +68,7 @@ def disk():
 
 
 def test_looking_at_runs_whose_records_cannot_be_written(project, disk):
-    """Status and log tell what they found, and what they could not write down."""
+    """Status and log show what they found, and what could not be recorded."""
     project.output, project.runs = disk.folder, project.path / "runs"
     project.write("pytest.ini", f"[pytest]\nremex_output = {disk.folder}\nremex_runs = runs\n")
     project.edit("sweeps.py", 'f"a = ', """f"{'fail' * (experiment.config['a'] == 2)} a = """)

@@ -92,7 +92,7 @@ def test_tmp_path(empty_project):
 
 @pytest.mark.parametrize("mode", [(), ("--remex-plan",), ("--remex-submit",), ("--remex-status",)])
 def test_without_a_terminal(project, mode):
-    """Every mode works where pytest has no terminal plugin."""
+    """Every mode works if pytest has no terminal plugin."""
     result = project.pytest("-p", "no:terminal", "sweeps.py", *mode)
     assert result.ret == (10 if mode == ("--remex-status",) else 0)
 

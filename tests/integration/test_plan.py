@@ -21,7 +21,7 @@ def test_plan(project):
 
 
 def test_plan_of_a_grown_grid(project):
-    """A plan tells new points from those that were submitted."""
+    """A plan distinguishes new points from submitted ones."""
     project.submit()
     project.edit("sweeps.py", "[1, 2, 3]", "[1, 2, 3, 4]")
     result = project.pytest("--remex-plan", "-v")
@@ -127,7 +127,7 @@ def test_kinds_of_edits(empty_project):
 
 
 def test_remote_that_does_not_take_it(project):
-    """A plan asks the remote, and tells in one list why submit would be refused."""
+    """A plan asks the remote, and lists all reasons why submit would be refused."""
     project.runs.mkdir(parents=True)
     project.runs.chmod(0o777)
     result = project.pytest("--remex-plan")

@@ -128,7 +128,7 @@ def test_a_check_is_looked_at_before_its_next_recipe(empty_project):
     ],
 )
 def test_recipes_that_cannot_be_used(empty_project, recipes, said):
-    """The sweep file tells at once."""
+    """Recipes that cannot be used are refused when the sweep file is read."""
     empty_project.sweeps(SWEEPS.replace(MORE, f"recipes={recipes}"))
     result = empty_project.pytest("sweeps.py")
     result.stdout.fnmatch_lines([f"*{said}*"])

@@ -125,7 +125,7 @@ def test_a_working_directory_that_is_removed(empty_project, monkeypatch, mode, t
 
 
 def test_an_interrupted_launch_whose_runs_another_one_has(project):
-    """It is told until its runs are submitted, also if another client does that; the fix works."""
+    """The warning stays until its runs are submitted, by any client; the fix works."""
     project.submit()
     (record,) = project.record_paths()
     lines = [line for line in record.read_bytes().splitlines() if b"COMMITTED" in line]

@@ -144,7 +144,7 @@ def test_without_a_pickle(old):
 
 
 def test_downloads(old):
-    """Downloaded files go where their names belong in the run directory."""
+    """Downloaded files get the paths that their names have in the run directory."""
     for place in list((old.path / "old").iterdir()):
         for name in ("run.json", "LOGS/result.txt"):
             path = place / name

@@ -28,7 +28,7 @@ def write(project, replicates, seed="experiment.replicate"):
 
 @pytest.mark.parametrize("seed", ["experiment.replicate", "0"])
 def test_replicates(empty_project, seed):
-    """Each has a job, also where all have the same files; submitting twice and more adds none."""
+    """Each has a job, even if all have the same files; submitting again adds none."""
     project = empty_project
     write(project, 2, seed)
     names = [f"grid[a={a}-r{number}]" for a in (1, 2) for number in (1, 2)]

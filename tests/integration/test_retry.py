@@ -29,7 +29,7 @@ def test_retry(empty_project):
 
 
 def test_retry_that_was_killed_before_its_claim(empty_project):
-    """The same command goes on with a retry that only its record tells of."""
+    """The same command continues a retry that only its record names."""
     project = empty_project
     project.sweeps(FLAKY)
     project.ran()

@@ -29,7 +29,7 @@ def test_plan_shows_the_core_hours_that_follow(project):
 
 
 def test_options_are_recorded(project):
-    """The record tells what was asked for; without options it has no such field."""
+    """The record says what was asked for; without options it has no such field."""
     project.submit("-k", "a=1")
     project.submit("--remex-sbatch", "-t 60 --mem=8G", "-k", "a=2")
     assert introduced(project) == [(None, 300.0), (["--time=60", "--mem=8G"], 3600.0)]

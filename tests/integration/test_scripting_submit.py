@@ -124,7 +124,7 @@ def test_a_recipe_without_effect(project):
 
 
 def test_hooks_say_how_runs_continue(project):
-    """`plugins` are told of the jobs, and asked what to list of runs that are retried."""
+    """`plugins` receive the jobs, and are asked what to list of runs that are retried."""
     project.write("hooks.py", HOOKS)
     program = "import hooks; from pytest_remex import Remote, Repo, scripting; "
     program += "scripting.submit('sweeps.py', repo=Repo('.'), retry='failed', plugins=[hooks], "

@@ -232,7 +232,7 @@ def test_junit(project):
 
 
 def test_junit_failures(empty_project):
-    """--junitxml holds a failed patch's message, also where reports were held back."""
+    """--junitxml has a failed patch's message, even if reports were held back."""
     empty_project.sweeps(FAILING)
     empty_project.pytest("--remex-submit", "--junitxml=out.xml")
     suite = ET.parse(empty_project.path / "out.xml").getroot()[0]  # noqa: S314 - ours

@@ -37,7 +37,7 @@ def place(project, name, scope="session"):
 
 
 def test_all_places_are_asked(two):
-    """Without its own records, each mode learns from the runs folders of all chosen items."""
+    """Without its own records, each mode reads the runs folders of all chosen items."""
     for number in range(2):
         shutil.rmtree(two.output)
         order = ("one", "two") if number else ("two", "one")
@@ -296,7 +296,7 @@ def test_wrong_choices(several):
 
 
 def test_base_and_remote(several):
-    """Both options together ask for a grid of its own."""
+    """Both options together name one more variant of the grid."""
     several.git("tag", "v1")
     several.commit(input_txt="new\n")
     several.submit(ON, "--remex-base=v1")

@@ -72,7 +72,7 @@ def test_commits(project):
 
 
 def test_two_sweeps(project):
-    """Each sweep of a file is a launch of its own."""
+    """Each sweep of a file is a separate launch."""
     text = (project.path / "sweeps.py").read_text()
     second = text.replace("grid", "other").replace("a = {", "b = {")
     project.write("sweeps.py", text + second)

@@ -41,7 +41,7 @@ def waiting(empty_project):
 
 
 def test_status(project):
-    """Status tells each experiment's state and job, in a table and item by item."""
+    """Status shows each experiment's state and job, in a table and item by item."""
     project.ran()
     result = project.pytest("--remex-status", "-v")
     assert result.ret == 0
@@ -141,7 +141,7 @@ def test_status_leaves_the_last_failures_alone(failing):
 
 
 def test_status_exit_codes(project):
-    """Status exits with 10 where nothing failed, and something is not submitted or not ended."""
+    """Status exits with 10 if nothing failed, and something is not submitted or not ended."""
     assert project.pytest("--remex-status").ret == 10
     project.ran("-k", "1")
     assert project.pytest("--remex-status").ret == 10
@@ -195,7 +195,7 @@ def pytest_remex_ended(jobs):
 
 
 def test_wait(waiting):
-    """--remex-wait ends when all have ended, tells changes on the way, and calls a hook."""
+    """--remex-wait ends when all have ended, reports changes meanwhile, and calls a hook."""
     waiting.release_waiting()
     waiting.write("conftest.py", ENDED)
     result = waiting.pytest("--remex-status", "--remex-wait", "-s")

@@ -63,7 +63,7 @@ def test_radius(simulate, sweeps, index):
 
 
 def test_uniform_sphere(simulate):
-    """For n = 0 every row lies on the analytic solution, and the density does not vary."""
+    """For n = 0 every row agrees with the analytic solution, and the density is constant."""
     history, _ = simulate(polytropic_index=0.0, **COARSE)
     assert len(history) > 10
     for row in history:

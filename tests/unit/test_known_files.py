@@ -154,7 +154,7 @@ def test_a_file_of_no_stated_size():
 
 
 def test_files_that_cannot_be_written(tmp_path):
-    """A file is created only where there is none, and overwritten only where there is one."""
+    """A file is created only if there is none, and overwritten only if there is one."""
     path = tmp_path / "inlist"
     with pytest.raises(FileNotFoundError):
         overwrite_file(str(path), b"1")

@@ -91,7 +91,7 @@ def test_read_what_is_not_here(run):
 
 
 def test_a_remote_is_a_place(tmp_path):
-    """How this machine gets there does not tell remotes apart, and is one of three ways."""
+    """Remotes that are only reached in another way are equal; there are three transports."""
     assert Remote("a", transport="openssh") == Remote("a")
     assert Remote("a", transfer_host="data") == Remote("a")
     with pytest.raises(SweepError, match="write 'auto', 'fabric' or 'openssh'"):

@@ -135,7 +135,7 @@ def test_any_text_makes_points(texts):
 
 
 def test_points_of_equal_ids():
-    """Points that one id would name are refused, also where their values differ in type."""
+    """Points with the same id are refused, even if their values differ in type."""
     with pytest.raises(SweepError, match="two points are 'a=1'"):
         plan({"a": [1, "1"]}, name="grid")
 

@@ -298,7 +298,7 @@ def forwarding(request, home, server, key_agent, monkeypatch):
     indirect=["forwarding"],
 )
 def test_the_key_agent_is_forwarded(forwarding, opened, is_there):
-    """Programs on the cluster may use the key agent where ForwardAgent says so, and only there."""
+    """Programs on the cluster may use the key agent if ForwardAgent says so, and only then."""
     transport = opened()._transport
     for _ in range(2):
         channel = transport.python(LIST_KEYS)

@@ -105,7 +105,7 @@ def test_a_program_that_a_limit_stopped(tmp_path, number, value, words, message)
 
 
 def test_a_file_that_may_not_be_that_large(tmp_path):
-    """A file that cannot be written because of `ulimit -f` is told with the limit and the fix."""
+    """A file that `ulimit -f` keeps from being written is an error with the limit and the fix."""
     (message,) = run(WRITING, tmp_path)
     assert message.startswith(
         "cannot write to runs: [Errno 27] File too large (`ulimit -f` is 8 kB)"
@@ -123,5 +123,5 @@ def test_what_is_no_limit_has_none():
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread")])
 def test_a_shortage_names_the_fix(error):
-    """A thread that cannot start and memory that is refused are told with what to do."""
+    """A thread that cannot start, or memory that is refused, is an error that says what to do."""
     assert "raise it in the login files there" in limits.shortage(error)

@@ -60,7 +60,7 @@ def test_patterns(agent, run, pattern, expected):
 
 
 def test_everything_is_all_but_our_own(agent, run):
-    """`**` gives every file, no link's target, and nothing of .remex; links are named."""
+    """`**` matches every file, no link's target, and nothing in .remex; links are named."""
     outputs = ask(agent, run, "**")
     assert names(outputs) == [
         ".hidden",

@@ -67,7 +67,7 @@ def name(generation=1, replicate=0):
 
 
 def test_the_first_client_gets_an_experiment(agent, tmp_path):
-    """The second one learns whose it is; the first one may ask again."""
+    """The second one is told whose it is; the first one may ask again."""
     for _ in range(2):
         assert ask(agent, tmp_path, want()) == [Claimed("sha_ann", name())]
     (taken,) = ask(agent, tmp_path, want("bob"))
@@ -115,7 +115,7 @@ def by_ann(agent, tmp_path):
 
 
 def test_a_point_is_one_clients_whatever_it_excludes(agent, by_ann):
-    """A client that does not know the other's launch learns of it, with another fingerprint."""
+    """A client that does not know the other's launch is told of it, despite another fingerprint."""
     for _ in range(2):
         (taken,) = ask(agent, by_ann, want("bob", fingerprint="77aabb", point=POINT))
         assert taken == TakenBy("sha_bob", claim(), Condition.UNPLACED, "")
@@ -216,7 +216,7 @@ def test_a_purged_run_is_told_as_such(agent, tmp_path):
 
 
 def test_a_directory_that_is_anothers_makes_room(agent, tmp_path):
-    """A claim whose directory can never be made gives way to the next generation."""
+    """A claim whose directory can never be made is followed by the next generation."""
     ask(agent, tmp_path, want())
     (make_run(tmp_path) / "run.json").write_text('{"token": "somebody"}')
     assert ask(agent, tmp_path, want("bob")) == [Claimed("sha_bob", name(2))]
@@ -233,7 +233,7 @@ def test_a_rejected_run_makes_room_for_the_next_generation(agent, tmp_path):
 
 
 def test_one_of_two_retries_follows_what_is_over(agent, tmp_path):
-    """The second client learns of the first's run."""
+    """The second client is told of the first one's run."""
     ask(agent, tmp_path, want())
     assert ask(agent, tmp_path, want("bob", over=claim())) == [Claimed("sha_bob", name(2))]
     (taken,) = ask(agent, tmp_path, want("eve", over=claim()))
@@ -315,7 +315,7 @@ def test_a_claim_takes_one_inode(agent, tmp_path):
 
 
 def test_another_claim_on_a_point(agent, tmp_path):
-    """The claim of a client that came second to a point is a file of its own."""
+    """The claim of the second client of a point is a separate file."""
     ask(agent, tmp_path, want(point="5d" * 32))
     ask(agent, tmp_path, want("bob", point="5d" * 32, fingerprint="4b" * 3), known=["L_ann"])
     text = (tmp_path / ".remex/claims" / claim(fingerprint="4b" * 3).name).read_text()

@@ -123,7 +123,7 @@ def test_nothing_is_read_or_written_through_a_link(run, tmp_path, which):
 
 
 def test_writing_replaces_what_is_in_the_way(run):
-    """A FIFO or a link in a file's place gives way to the file; its target stays as it was."""
+    """A file replaces a FIFO or a link in its place; the link's target stays as it was."""
     (run / "target").write_text("kept")
     (run / ".remex" / paths.JOB).symlink_to("../target")
     os.mkfifo(run / ".remex" / paths.STATE)

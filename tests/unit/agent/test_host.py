@@ -130,7 +130,7 @@ def test_origin_that_does_not_answer(agent, repository, tmp_path):
 
 
 def test_clone_without_origin(agent, repository, tmp_path):
-    """A clone without origin is a fault where commits come through it."""
+    """A clone without origin is a fault if commits come through origin."""
     where = {"clone": str(repository.path), "runs": str(tmp_path)}
     assert checks(agent, **where, origin=True)["origin"].state == FAULT
     assert "origin" not in checks(agent, **where)

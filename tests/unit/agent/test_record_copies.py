@@ -38,7 +38,7 @@ def test_a_launchs_name_is_one_clients(agent, tmp_path):
 
 
 def test_a_client_reads_what_it_lacks(agent, tmp_path):
-    """A client gets the rest of records that it knows in part, and learns what is missing."""
+    """A client gets the rest of records that it knows in part, and is told what is missing."""
     runs = str(tmp_path)
     assert agent.ask(AppendRecord(runs, part("L", 0, "one\ntwo\n"))) == []
     assert agent.ask(AppendRecord(runs, part("L", 4, "two\nthree\n"))) == []

@@ -53,7 +53,7 @@ def docstrings(tree):
 
 
 def test_a_look_at_the_host_tells_what_is_there(agent, repository, tmp_path):
-    """The first request makes the local runs folder and tells absolute paths."""
+    """The first request makes the local runs folder, and returns absolute paths."""
     (host,) = agent.ask(LookAtHost(str(repository.path), str(tmp_path / "runs"), LOCAL))
     assert host.runs == str(tmp_path / "runs")
     assert (tmp_path / "runs").is_dir()

@@ -67,7 +67,7 @@ def test_difference(asked, ran, shown):
     ],
 )  # fmt: skip
 def test_telling_line(text, line):
-    """The first line that reads like an error tells; a number that is an error does not."""
+    """The first line that looks like an error is returned, not one with the size of an error."""
     assert telling_line(text) == line
 
 

@@ -67,7 +67,7 @@ def test_interrupts():
 
 
 def test_interrupts_in_a_thread():
-    """Outside of the main thread, where signals cannot be caught, nothing is put off."""
+    """Outside of the main thread, where signals cannot be caught, nothing is deferred."""
     before, seen = signal.getsignal(signal.SIGINT), []
 
     def run():

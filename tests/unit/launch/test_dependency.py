@@ -48,7 +48,7 @@ def test_cluster():
 
 
 def test_check():
-    """A job looks for what it brings when it starts, and tells copies from links."""
+    """A job checks what it brings when it starts, and distinguishes copies from links."""
     assert before("7").to_check is None
     brings = before("7", brought={"to": "from", "b": "b"}, copied=("b",)).to_check
     assert brings is not None

@@ -27,7 +27,7 @@ RUNS = [run(n, "#SBATCH -t 5" if n % 2 else "#SBATCH -t 9") for n in range(10)]
 
 
 def test_single_jobs():
-    """Without arrays each run is a submission of its own, named by its directory."""
+    """Without arrays each run is a separate submission, named by its directory."""
     submissions = form_submissions(RUNS, {}, Grouping(), 100)
     assert [each.key for each in submissions] == [f"run-{n}" for n in range(10)]
 

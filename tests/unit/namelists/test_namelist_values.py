@@ -66,7 +66,7 @@ def test_a_python_value_becomes_fortran(value, text):
     ],
 )
 def test_what_no_namelist_holds_is_refused(value, message):
-    """The message names the setting, the value and what to give."""
+    """The message names the setting, the value and the fix."""
     with pytest.raises(NamelistError, match=message):
         format_value("name", value)
 

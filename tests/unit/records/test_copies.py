@@ -184,7 +184,7 @@ def test_what_happens_to_anothers_run_goes_into_an_addition(tmp_path, theirs):
 
 @pytest.mark.parametrize(("job", "by"), [("7", "ada@laptop"), ("6", None)])
 def test_who_collected_anothers_run(tmp_path, theirs, job, by):
-    """An addition tells it, for the job that the run has."""
+    """An addition to the record says so, for the job that the run has."""
     made = taken(tmp_path, theirs)
     (record,) = index(made).records
     journal = Journal.resume(record)

@@ -194,7 +194,7 @@ def test_whose_a_run_directory_is(runs):
 
 
 def test_final_states(runs):
-    """`.remex/state.json` and the exit code left behind tell how a job ended."""
+    """`.remex/state.json` and the exit code left behind show how a job ended."""
     seen = 0
     for path in run_directories(runs):
         folder = str(path)

@@ -91,7 +91,7 @@ def test_any_text_comes_back(tmp_path_factory, point, node, name, why):
 
 
 def test_stages(journal):
-    """Each event moves its run, and the record tells what was pushed and tidied."""
+    """Each event moves its run, and the record says what was pushed and tidied."""
     journal.write([Pushing("d" * 40), StageReached(SHA, Stage.HELD, job="7", submission="u")])
     record = read_record(journal.path)
     assert (record.tips, record.tidied) == (("d" * 40,), False)

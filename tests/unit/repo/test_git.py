@@ -37,7 +37,7 @@ def test_unknown_revision(repository, revision):
 
 
 def test_detached(repository):
-    """A detached HEAD has a name of its own."""
+    """A detached HEAD has its own name."""
     repository.run("checkout", "--quiet", "--detach")
     assert repository.branch("HEAD") == "detached"
 

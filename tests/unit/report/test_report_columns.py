@@ -91,7 +91,7 @@ def test_columns_that_do_not_vary_fold_away():
 
 
 def test_keys_are_unique():
-    """A parameter named as a column of the report keeps its name; the report's gives way."""
+    """A parameter with the name of a column of the report keeps it; the report's is renamed."""
     made = Page("sweep", dimensions=("state",), rows=[Row("x", "PASSED", values={"state": 1})])
     keys = [column.key for column in columns(made, [cells(made, made.rows[0])])]
     assert len(set(keys)) == len(keys)

@@ -92,14 +92,14 @@ def test_a_verdict_has_a_tone(verdict, expected):
 
 
 def test_every_job_state_but_unknown_has_a_tone():
-    """A state that Slurm can give is not taken for an unknown word."""
+    """Every state but UNKNOWN has a tone."""
     toneless = {state for state in JobState if tone(state) == "unknown"}
     assert toneless == {JobState.UNKNOWN}
 
 
 @given(st.text(st.characters(exclude_categories=())))
 def test_a_link_is_relative_whatever_the_name(path):
-    """No text gives a scheme, a host, a query or a fragment."""
+    """No text becomes a scheme, a host, a query or a fragment."""
     parts = urlsplit(href(path))
     assert (parts.scheme, parts.netloc, parts.query, parts.fragment) == ("", "", "", "")
     assert not parts.path.startswith("/")

@@ -67,7 +67,7 @@ def unpacked(text):
 
 @given(JSON)
 def test_json_in_a_script_reads_back(value):
-    """An HTML parser gives the script's text whole, and JSON gives the value back."""
+    """An HTML parser returns the script's whole text, and JSON the same value."""
     parsed = Scripts(f'<script type="application/json">{script_json(value)}</script><p></p>')
     assert json.loads("".join(parsed.found["script"])) == value
 

@@ -68,7 +68,7 @@ def test_header_ends_at_the_first_command():
 
 
 def test_header_fields():
-    """A header gives its shebang, file names, partition and whether the job is to be held."""
+    """A header has its shebang, file names, partition and whether the job is to be held."""
     found = header("#SBATCH -o out.%j -e err -p long --hold")
     assert found.shebang == "#!/bin/bash"
     assert (found.output, found.error, found.partition) == ("out.%j", "err", "long")

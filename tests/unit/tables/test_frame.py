@@ -70,7 +70,7 @@ def test_grid_of_all_launches(folder, write, row):
 
 
 def test_grid_where_no_parameter_tells_alone(folder, write, row):
-    """A dimension whose parameters tell its values apart only together gets a level of both."""
+    """A dimension whose parameters identify its values only together gets a level of both."""
     pairs = [(1, 1), (1, 2), (2, 2)]
     write(folder, *(row(f"{a}{b}", a=a, b=b) for a, b in pairs), dimensions=[["a", "b"]])
     grid = results("tams", grid=True)

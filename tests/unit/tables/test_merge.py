@@ -49,7 +49,7 @@ def test_outputs_are_found(folder, monkeypatch, tmp_path, write, row):
 
 
 def test_names_taken(folder, write, row):
-    """Parameters and measures named as other columns keep columns of their own."""
+    """Parameters and measures with the names of other columns keep separate columns."""
     write(folder, row("a", state="on", mass=1, measures={"mass": 2, "job": 3}))
     table = results("tams")
     assert table.loc[0, ["parameter.state", "mass", "measure.mass", "measure.job"]].to_list() == [

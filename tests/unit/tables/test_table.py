@@ -156,13 +156,13 @@ def test_spreadsheet_formulas(folder, write, row):
 
 @given(st.lists(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()))
 def test_cells_return(values):
-    """Whatever a column holds, its cells give back."""
+    """The values of any column are read back from its cells."""
     kind = kind_of(values)
     assert decode(encode(values, kind), kind) == values
 
 
 def test_pandas_reads_the_csv(folder, write, row):
-    """The CSV by itself is a table for other tools."""
+    """The CSV alone is a table for other tools."""
     write(folder, row("a", mass=0.1, measures={"ok": True}), row("b", mass=1e-7))
     table = pd.read_csv(folder / "results.csv")
     assert list(table.mass) == [0.1, 1e-7]

@@ -210,7 +210,7 @@ def test_home_of_nobody(configure):
 
 
 def test_known_hosts_with_blanks(configure, tmp_path, monkeypatch):
-    """A name with blanks is found among others, and its words are no names of their own."""
+    """A name with blanks is found among others, and its words are not names."""
     folder = configure(f'Host *\n  UserKnownHostsFile {tmp_path}/one "{tmp_path}/keys of mine"\n')
     for name in ("one", "keys of mine", "of", "mine"):
         (tmp_path / name).touch()

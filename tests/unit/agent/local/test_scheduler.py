@@ -236,7 +236,7 @@ def test_a_killed_queue_loses_only_what_ran(runs):
 
 
 def test_an_array_runs_each_task_in_its_own_run_directory(runs):
-    """An array's tasks have ids, outputs and states of their own, at most `throttle` at once."""
+    """Each task of an array has its own id, output and state; at most `throttle` run at once."""
     names = ["t0", "t1", "t2"]
     for number, name in enumerate(names):
         runs.add(name, f"#!/bin/sh\necho $SLURM_ARRAY_TASK_ID\nexit {number}\n")

@@ -37,7 +37,7 @@ def seconds_of(words, patience):
 
 
 def test_a_program_that_hung_gets_less_time_until_it_answers(squeue, monkeypatch):
-    """Only the first of several questions waits in full, also where another cluster answers."""
+    """Only the first of several questions waits in full, even if another cluster answers."""
     monkeypatch.setattr(client, "SHORT", 1)
     squeue("[ $1 = -M ] || exec sleep 60")
     took, ran = seconds_of(["squeue", "-h"], 2)
@@ -56,7 +56,7 @@ def test_a_program_that_hung_gets_less_time_until_it_answers(squeue, monkeypatch
 
 
 def test_a_program_gets_its_full_time_again_later(squeue, monkeypatch):
-    """A wait for days does not give up on a program that hung once and is slow since."""
+    """A wait for days does not give up on a program that hung once and has been slow since."""
     monkeypatch.setattr(client, "SHORT", 0)
     monkeypatch.setattr(client, "MEMORY", 1.0)
     squeue("exec sleep 60")

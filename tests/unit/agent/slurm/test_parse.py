@@ -36,7 +36,7 @@ def test_squeue():
 
 @given(st.text(st.characters(exclude_characters="\x1e\x1f\n", exclude_categories=["Cs"])))
 def test_any_work_directory_is_read_back(folder):
-    """Whatever a folder is called, its row gives it back."""
+    """A folder of any name is read back from its row."""
     row = ["7", "7", "RUNNING", "None", "0:01", "1:00", "1", "0", "remex:x", folder]
     (read,) = parse.listing(ROW + FIELD.join(row) + FIELD + "\n")
     assert read.work_dir == folder

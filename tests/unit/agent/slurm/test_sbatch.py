@@ -19,7 +19,7 @@ from pytest_remex.agent.slurm import sbatch
      ('sbatch: warning: x\n77\n\n{"exit": 0}\n', "77")],
 )  # fmt: skip
 def test_an_id_is_found_among_chatter(said, job):
-    """The only line that is an id is the id, where sbatch ended well."""
+    """If sbatch succeeded, the only line that is an id is the job's id."""
     assert sbatch.judge(said, 0) == sbatch.SbatchResult(sbatch.HELD, job=job)
 
 

@@ -70,7 +70,7 @@ def test_a_file_is_read_only_where_its_switch_is_on(work):
 
 
 def test_names_are_looked_up_as_users_write_them(work):
-    """Case, blanks, group and subscript; an array's bare name gives its list."""
+    """Names may differ in case, blanks, group and subscript; an array's bare name is its list."""
     root = work(
         inlist="&controls\nX_CTRL(2) = 5\nx_ctrl(1) = 4\nname = 'a'\n/\n&kap\nname = 'b'\n/\n"
     )

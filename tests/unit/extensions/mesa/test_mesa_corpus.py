@@ -22,7 +22,7 @@ def folder(tmp_path):
 
 @needs_gfortran
 def test_a_folder_of_inlists_holds_what_is_promised(folder, capsys):
-    """Every file parses, gfortran agrees, and every setting can be changed by itself."""
+    """Every file parses, gfortran agrees, and every setting can be changed separately."""
     assert corpus.main([str(folder)]) == 0
     printed = capsys.readouterr().out
     assert f"{len(HAZARDS)} files read" in printed

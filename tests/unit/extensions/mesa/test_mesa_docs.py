@@ -75,7 +75,7 @@ def first_experiment(function, path):
 
 
 def test_the_sweep_s_patch_makes_a_config_that_counts(work, tams):
-    """The patched inlists, followed from `inlist`, give what the sweep asks for."""
+    """The patched inlists, followed from `inlist`, have the values that the sweep asks for."""
     experiment = first_experiment(tams, work)
     next(tams(experiment))
     config = effective_config(work / "inlist")
@@ -96,7 +96,7 @@ def test_the_sweep_s_patch_makes_a_config_that_counts(work, tams):
 
 
 def test_the_sweep_s_check_judges_a_run(work, tams):
-    """Outputs of the right layout pass and give the measures; a run that stopped early fails."""
+    """Outputs of the right layout pass and yield the measures; a run that stopped early fails."""
     names = "model_number star_age center_h1 he_core_mass log_L log_Teff"
     (work / "LOGS").mkdir()
     rows = ["1 1e5 0.7 0 3.9 4.3", "2 2e7 1e-4 2.5 4.2 4.2"]

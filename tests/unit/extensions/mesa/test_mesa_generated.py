@@ -105,7 +105,7 @@ def test_values_are_read_as_they_were_meant(path, namelist):
 @relaxed
 @given(namelists())
 def test_setting_anything_changes_only_its_bytes(path, namelist):
-    """Each scalar and each element can be set by itself."""
+    """Each scalar and each element can be set separately."""
     path.write_bytes(namelist[0].encode())
     found = list(changes(sample_of(path)))
     assert [one for one in found if isinstance(one, Disagreement)] == []

@@ -23,7 +23,7 @@ def inlist(tmp_path):
 
 @hazards
 def test_a_hazard_is_read_right(hazard, inlist):
-    """A Fortran read of the group gives the values that `read_inlist` gives."""
+    """A Fortran read of the group yields the values that `read_inlist` returns."""
     inlist.write_bytes(hazard.before)
     if hazard.warns:
         with pytest.warns(InlistWarning, match=hazard.warns):
@@ -42,7 +42,7 @@ def test_a_hazard_is_patched_right(hazard, inlist):
 
 
 def test_a_group_without_end_is_refused(inlist):
-    """A group inside a group is an error that gives the line, and the file stays as it is."""
+    """A group inside a group is an error that names the line, and the file stays as it is."""
     text = b"&engine\n  mass = 3\n\n\n&pump\n  rate = 2\n/\n"
     inlist.write_bytes(text)
     with pytest.raises(NamelistError, match="line 5: &pump inside &engine: missing '/'"):

@@ -48,7 +48,7 @@ def test_a_float_is_written_as_the_number_that_stands_there(patched, old, value,
 
 
 def test_a_new_setting_of_a_whole_number_has_no_point(patched):
-    """Where nothing tells the kind, an integer is what both kinds can read."""
+    """If nothing shows the kind, an integer is written, which both kinds can read."""
     assert "steps = 1000\n" in patched({"engine.steps": 1e3}, "&engine\n/\n")
     assert "w(2) = 2.0\n" in patched({"w(2)": 2.0}, "&engine\n w(1) = 0.5\n/\n")
 

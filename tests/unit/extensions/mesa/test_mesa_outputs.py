@@ -178,7 +178,7 @@ def test_some_columns_are_read_in_the_order_asked_for(tmp_path):
 
 
 def test_a_gzipped_table_is_read(tmp_path):
-    """The first bytes tell, not the name; one that was cut off is an error in words."""
+    """The first bytes decide, not the name; a file that was cut off is an error with a message."""
     path = tmp_path / "history_M1.5.txt"
     packed = gzip.compress(columns("model_number x", [f"{n} .5" for n in range(500)]).encode())
     path.write_bytes(packed)

@@ -122,7 +122,7 @@ def test_half_a_chain_is_no_config(pytestconfig, work):
 
 
 def test_doubts_are_told_before_anything_is_sent(pytestconfig, monkeypatch, work):
-    """Overridden settings and unknown names, each in a sentence that gives the line."""
+    """Overridden settings and unknown names are each reported in a sentence with the line."""
     with (work / "inlist").open("a") as file:
         file.write("&kap\n zbas = 1\n/\n")
     for name, text in DEFAULTS.items():

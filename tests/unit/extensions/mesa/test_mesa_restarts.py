@@ -218,7 +218,7 @@ def test_a_script_that_is_not_executable_is_run_by_bash(work):
 
 
 def test_what_came_with_the_checkout_is_not_the_run_s(work):
-    """A photo or model that is committed tells nothing, until the run has written its own."""
+    """A committed photo or model does not count until the run has written its own."""
     path = work(photos__x900="photo", **{"a.mod": "model"}, rn=STAGES["rn"])
     committed = [RunFile("photos/x900", 5, 300.0), RunFile("a.mod", 5, 300.0)]
     assert of(path, committed).command == ()

@@ -89,7 +89,7 @@ def test_the_stars_of_a_binary_are_followed(work):
 
 
 def test_a_missing_star_is_an_error(work):
-    """A name that `inlist_names` gives must be there."""
+    """A file that `inlist_names` names must exist."""
     folder = work(BINARY)
     (folder / "second").unlink()
     with pytest.raises(NamelistError, match="inlist reads &binary_job from 'second', which is not"):
@@ -124,7 +124,7 @@ def test_a_named_config_file_wins_over_inlist(work):
 
 
 def test_a_named_star_or_stage_goes_before_the_others(work):
-    """A plain name means its own setting, where another star or stage has another value."""
+    """A plain name means the file's own setting if another star or stage has another value."""
     folder = work(BINARY)
     assert "alpha" not in config_of(folder, "inlist")
     config = config_of(folder, "second")
@@ -272,7 +272,7 @@ def test_a_work_directory_below_the_repository_has_its_own_root(said):
 
 
 def test_a_value_of_another_kind_than_the_default_is_told(said):
-    """A new setting has nothing in the file to compare with; MESA's defaults tell."""
+    """A new setting has nothing in the file to compare with, so MESA's defaults decide."""
     known = KnownControls(
         {"controls": frozenset({"flag", "n", "name"})},
         {("controls", "flag"): "logical", ("controls", "n"): "number"},

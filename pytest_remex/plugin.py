@@ -113,9 +113,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if chosen.mode is Mode.DRY:
         return
     gc.freeze()  # the garbage collector would visit pytest's own objects with each module imported
-    from pytest_remex.pytest_plugin.terminal import EarlyInterrupt  # noqa: PLC0415 - start-up
+    from pytest_remex.pytest_plugin.terminal import NothingBegun  # noqa: PLC0415 - start-up
 
-    config.pluginmanager.register(EarlyInterrupt(config), "remex-early-interrupt")
+    config.pluginmanager.register(NothingBegun(config), "remex-nothing-begun")
     if chosen.mode is Mode.COLLECT:
         config.pluginmanager.register(FunctionParameters(), PARAMETERS)
     # with folding, -rs would show the first one's word, with its job, for all

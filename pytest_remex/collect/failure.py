@@ -20,11 +20,6 @@ from pytest_remex.sbatch.options import format_duration
 
 TAIL_LINES = 30
 TAIL_BYTES = 1 << 16
-_MORE = {
-    JobState.TIMEOUT: ' --remex-sbatch="--time=..."',
-    JobState.OUT_OF_MEMORY: ' --remex-sbatch="--mem=..."',
-}
-"""The option that gives a run more time or memory."""
 _NOT_RUN = frozenset({JobState.REJECTED, JobState.LOST, JobState.PURGED})
 
 
@@ -51,7 +46,7 @@ def job_failure(collected: CollectedRun) -> str:
     if tail:
         shown.append(f"the last lines of its output:\n{_indented(tail)}")
     if job.state is not JobState.REJECTED:
-        shown.append(_what_next(remote.host, path, collected.logs) + _MORE.get(job.state, ""))
+        shown.append(_what_next(remote.host, path, collected.logs) + _more(job))
     return "\n".join(shown)
 
 
@@ -167,6 +162,17 @@ def _figures(job: Job) -> list[str]:
         limit = f" of {_size(job.memory_limit)} allowed" if job.memory_limit else ""
         figures.append(f"used {_size(job.memory)} of memory{limit}")
     return [", ".join(figures)] if figures else []
+
+
+def _more(job: Job) -> str:
+    """Return the option that gives a run more time or memory, if it had too little."""
+    if job.state is JobState.TIMEOUT:
+        return ' --remex-sbatch="--time=..."'
+    # some sites end such a job without saying so in its state
+    is_above = bool(job.memory and job.memory_limit and job.memory >= job.memory_limit)
+    if job.state is JobState.OUT_OF_MEMORY or is_above:
+        return ' --remex-sbatch="--mem=..."'
+    return ""
 
 
 def _what_next(host: str | None, path: str, patterns: tuple[str, ...]) -> str:

@@ -115,13 +115,15 @@ def estimate(jobs: Sequence[tuple[Job, float | None]]) -> str:
     if not whole:
         return f"{left}: no estimate before one has completed"
     mean = fmean(whole)
-    by = f"by {counted(len(whole), 'job')} of {readable(mean)}" + (" on average" * (len(whole) > 1))
+    known = f"{counted(len(whole), 'job')} of {readable(mean)}" + (" on average" * (len(whole) > 1))
     if not running:
-        return f"{left}: about {readable(mean)} each, {by}"
+        return f"{left}: about {readable(mean)} each, by {known}"
+    if any(not progress and (job.elapsed or 0.0) > mean for job, progress in running):
+        return f"{left}: no estimate, as one runs longer than {known}"
     rest = [_rest(job, progress, mean) for job, progress in running]
     waiting = mean * (len(live) - len(running))
     seconds = max(*rest, (sum(rest) + waiting) / len(running))
-    return f"{left}: about {readable(seconds)} to go, {by}"
+    return f"{left}: about {readable(seconds)} to go, by {known}"
 
 
 def _whole_times(jobs: Sequence[tuple[Job, float | None]]) -> list[float]:

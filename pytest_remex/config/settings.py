@@ -311,7 +311,8 @@ def _unknown(data: Mapping[str, object], name: str, value: object) -> str:
     hint = f"did you mean {' or '.join(sorted(near)[:5])}? " if near else ""
     if isinstance(value, Removal):
         return f"{name} is not in it: {hint or 'leave out its removal'}".rstrip()
-    return f"{name} is not in it: {hint}To add it, write add({{{name!r}: ...}})"
+    to_add = "To add" if hint else "to add"
+    return f"{name} is not in it: {hint}{to_add} it, write add({{{name!r}: ...}})"
 
 
 def _new_place(data: Mapping[str, object], name: str) -> Place:

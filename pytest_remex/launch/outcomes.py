@@ -215,9 +215,11 @@ def _message(total: int, base: str, group: Sequence[tuple[Prepared, EarlierRun]]
             f"commits no longer exist, here and there, so their inputs cannot be compared\n"
             f"not sent: --remex-new-base sends {those}"
         )
+    has_failed = any(each.failed for _, each in group)
+    retry = "--remex-retry sends what failed, " if has_failed else ""
     return (
         f"{_counts(group, total)} on base {short}; since then changed: {_some(earlier.changed)}\n"
-        f'not sent: --remex-new-base sends {those} on {today}; branch="{short}" in '
+        f'not sent: {retry}--remex-new-base sends {those} on {today}; branch="{short}" in '
         f"@sweep(...) stays with that base; and if no job reads what changed, name it in the ini "
         f"key remex_control"
     )
@@ -225,13 +227,14 @@ def _message(total: int, base: str, group: Sequence[tuple[Prepared, EarlierRun]]
 
 def _counts(group: Sequence[tuple[Prepared, EarlierRun]], total: int) -> str:
     completed = sum(earlier.completed for _, earlier in group)
-    others = len(group) - completed
-    if not others:
-        return f"{completed} of these {total} completed"
-    if not completed:
-        return f"{others} of these {total} {'was' if others == 1 else 'were'} submitted"
-    more = f"{others} more {'was' if others == 1 else 'were'} submitted"
-    return f"{completed} of these {total} completed, and {more},"
+    failed = sum(earlier.failed for _, earlier in group)
+    others = len(group) - completed - failed
+    submitted = f"{'was' if others == 1 else 'were'} submitted"
+    counts = [(completed, "completed"), (failed, "failed"), (others, submitted)]
+    (first, verb), *more = [(number, each) for number, each in counts if number]
+    text = f"{first} of these {total} {verb}"
+    texts = [text, *(f"{number} more {each}" for number, each in more)]
+    return f"{', '.join(texts[:-1])}, and {texts[-1]}," if more else text
 
 
 def _some(paths: Sequence[str]) -> str:

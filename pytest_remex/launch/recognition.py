@@ -41,6 +41,12 @@ class EarlierRun:
         """Whether its job is known to have completed."""
         return _has_completed(self.recorded)
 
+    @property
+    def failed(self) -> bool:
+        """Whether its job is known to have failed."""
+        final = self.recorded.run.final
+        return final is not None and final.state.failed
+
 
 class Recognizer:
     """Find the runs of experiments in launch records.

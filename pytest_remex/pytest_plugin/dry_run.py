@@ -261,7 +261,9 @@ class DryRun(PreparingMode):
                 confirm=launching.confirm, note=launching.note, rate=launching.rate
             )
             is_changed = asked or bool(self._settings.sbatch.text)
-            return f"--remex-submit {'with the same options ' if is_changed else ''}sends it"
+            is_alone = bool(self._planner.unreachable)
+            once = ", once --remex-doctor finds no fault" * is_alone
+            return f"--remex-submit {'with the same options ' if is_changed else ''}sends it{once}"
         if any(each.decision is Decision.UNJUDGED for each in self._planned):
             return "--remex-collect shows whose check failed"
         return "--remex-status shows the state of the experiments"

@@ -278,8 +278,11 @@ def _bars() -> ProgressBars:
     )
 
 
-class EarlyInterrupt:
-    """A plugin that says what to do after a Ctrl-C that came before the mode had begun."""
+class NothingBegun:
+    """A plugin that says what to do if the mode did not begin.
+
+    A Ctrl-C came before, or there was no sweep.
+    """
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -291,9 +294,21 @@ class EarlyInterrupt:
         self._came = type(excinfo.value) is KeyboardInterrupt
 
     @pytest.hookimpl
-    def pytest_terminal_summary(self) -> None:
+    def pytest_terminal_summary(
+        self, terminalreporter: pytest.TerminalReporter, exitstatus: int
+    ) -> None:
         """Say it, as the mode's own plugin is not there to do so."""
-        if self._came and MODE not in self._config.stash:
-            terminal = Terminal(self._config)
+        if MODE in self._config.stash:
+            return
+        terminal, mode = Terminal(self._config), options.mode(self._config)
+        if self._came:
             terminal.say_next("the same command again: stopped before anything was asked or sent")
-            terminal.summary(f"remex {options.mode(self._config)}")
+        elif deselected := len(terminalreporter.stats.get("deselected", ())):
+            terminal.say_next(f"select some with -k, or without it: all {deselected} were left out")
+        elif exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+            where = ", ".join(self._config.args)
+            terminal.say_next(
+                f"name the file with the sweeps, such as pytest sweeps.py --remex-{mode}, or set "
+                f"remex_sweeps: there are none in {where}"
+            )
+        terminal.summary(f"remex {mode}")

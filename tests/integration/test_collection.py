@@ -75,6 +75,16 @@ def test_modes_find_sweep_files(project):
     result.stdout.fnmatch_lines(["*g2[[]a=20]*", "*g1[[]a=10]*", "*sweeps.py::grid[[]a=1]*"])
 
 
+def test_a_folder_without_sweeps(project):
+    """A mode that finds no sweep, or selects none, says what to type."""
+    (project.path / "thesis").mkdir()
+    nothing = project.pytest("--remex-status", "thesis")
+    assert nothing.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    nothing.stdout.fnmatch_lines(["next: name the file with the sweeps, such as *sweeps.py *"])
+    none = project.pytest("--remex-status", "-k", "a:17")
+    none.stdout.fnmatch_lines(["next: select some with -k, or without it: all 3 were left out"])
+
+
 def test_only_sweeps_run_in_a_mode(project):
     """In a mode tests are deselected, and the count shows."""
     project.write("test_unit.py", "def test_fails(): assert False\n")

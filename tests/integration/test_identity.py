@@ -181,6 +181,23 @@ def test_commit_of_a_file_that_is_no_declared_input(project):
     project.pytest("--remex-collect").assert_outcomes(passed=3)
 
 
+def test_a_corrected_script(project):
+    """Where the earlier runs failed, plan and submit say so, and name what sends them again."""
+    project.edit("run.sbatch", "cat input.txt", "grep -v 3 input.txt || exit")
+    project.commit()
+    project.ran()
+    project.pytest("--remex-status").assert_outcomes(failed=1)
+    project.edit("run.sbatch", "grep -v 3 input.txt || exit", "cat input.txt")
+    project.commit()
+    message = "2 of these 3 completed, and 1 more failed, on base *; since then changed: run.sbatch"
+    fix = "not sent: --remex-retry sends what failed, --remex-new-base sends them on *"
+    for mode in ("--remex-plan", "--remex-submit"):
+        project.pytest(mode).stdout.fnmatch_lines([message, fix])
+    project.ran("--remex-retry")
+    assert len(project.jobs()) == 4
+    project.pytest("--remex-collect").assert_outcomes(passed=3)
+
+
 def test_changed_source(project):
     """A base with changed inputs is reported, and nothing is sent without consent."""
     project.ran("-k", "a=1 or a=2")

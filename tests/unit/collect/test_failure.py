@@ -129,13 +129,18 @@ def test_any_text_has_a_cause(failures):
 
 
 @pytest.mark.parametrize(
-    ("state", "option"), [(JobState.TIMEOUT, "--time=..."), (JobState.OUT_OF_MEMORY, "--mem=...")]
+    ("job", "option"),
+    [
+        (Job("7", JobState.TIMEOUT), "--time=..."),
+        (Job("7", JobState.OUT_OF_MEMORY), "--mem=..."),
+        (Job("7", JobState.FAILED, memory=432, memory_limit=105), "--mem=..."),
+    ],
 )
-def test_what_to_ask_for_more_of(tmp_path, state, option):
+def test_what_to_ask_for_more_of(tmp_path, job, option):
     """A job that reached a limit names the option that raises it for the retry."""
     remote = SimpleNamespace(host="box", runs="/runs")
     collected = SimpleNamespace(
-        job=Job("7", state),
+        job=job,
         launch=SimpleNamespace(remote=remote),
         run=SimpleNamespace(directory="main_grid"),
         folder=tmp_path,

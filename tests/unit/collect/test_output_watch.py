@@ -30,6 +30,12 @@ def test_by_completed_jobs():
     assert text == "6 jobs left, 2 of them running: about 25 min to go, by 1 job of 10 min"
 
 
+def test_longer_than_all_before():
+    """A job that runs longer than those before it is no ground for a time: points may differ."""
+    text = estimate(jobs(("COMPLETED", 1.0, None), ("RUNNING", 20.0, None)))
+    assert text.endswith(" running: no estimate, as one runs longer than 1 job of 1 s")
+
+
 def test_none_is_running():
     """If no job runs, the number of simultaneous jobs is unknown."""
     text = estimate(jobs(("COMPLETED", 600.0, None), ("HELD", None, None), ("HELD", None, None)))

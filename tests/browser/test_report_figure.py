@@ -281,7 +281,7 @@ def test_marks_stay_on_their_axes(show):
 
 
 def test_a_brush_never_loses_what_lies_in_it(show):
-    """Where values differ in their ninth digit, the range that is brushed is as fine."""
+    """If values differ in their ninth digit, the range that is brushed is as fine."""
     report = show(waves())
     report.choose("Panels", "none")
     report.choose("Up", "mass")

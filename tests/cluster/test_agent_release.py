@@ -65,7 +65,7 @@ def test_a_release_that_slurm_lost_is_made_again(launch):
 
 
 def test_a_listing_from_before_the_release(launch, tmp_path):
-    """Where squeue answers from a cache, what was released is not said to be released again."""
+    """If squeue answers from a cache, what was released is not said to be released again."""
     job = held(launch.submit(launch.add("r")))
     stale(launch, tmp_path)
     launch.release(job)

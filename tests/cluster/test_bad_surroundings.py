@@ -218,7 +218,7 @@ def test_hostile_text(user, cluster, tmp_path):
 
 
 def test_origin_refuses_and_the_connection_takes_over(user, cluster):
-    """Where origin refuses the push, the fix that the message names works: via='connection'."""
+    """If origin refuses the push, the fix that the message names works: via='connection'."""
     hook = user.project.origin / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\nexit 1\n")
     hook.chmod(0o755)

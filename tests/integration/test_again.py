@@ -60,7 +60,7 @@ def test_again(empty_project, seed):
 
 
 def test_above_what_is_stated(empty_project):
-    """Where replicates= states some, each point gets the next number, not each replicate."""
+    """If replicates= states some, each point gets the next number, not each replicate."""
     project = empty_project
     write(project, replicates=", replicates=2")
     project.submit()

@@ -86,7 +86,7 @@ def test_before_it_was_collected(project):
 
 
 def test_outputs_alone(project):
-    """Where only the outputs here go, the next collect fetches them again."""
+    """If only the outputs here are removed, the next collect fetches them again."""
     project.ran()
     project.pytest("--remex-collect")
     project.pytest("--remex-clean", "--remex-only=outputs", "--remex-yes")

@@ -352,7 +352,7 @@ def test_push(empty_project, hostile, where, tmp_path_factory, monkeypatch):
 
 @pytest.mark.parametrize("without", ["git", "a readable ~/.gitconfig"])
 def test_no_git(project, without, monkeypatch):
-    """Where git cannot be used, its words are shown, and status still reports the runs."""
+    """If git cannot be used, its message is shown, and status still reports the runs."""
     project.ran()
     with monkeypatch.context() as patched:
         if without == "git":

@@ -78,7 +78,7 @@ NEVER = {
     "rich.console",
     "rich.progress",
 }
-"""Needed only where a config is read back, a host is named, bars are drawn, or for inlists."""
+"""Needed only if a config is read back, a host is named, bars are drawn, or for inlists."""
 
 
 @pytest.mark.parametrize("mode", NOT_NEEDED)

@@ -92,7 +92,7 @@ def test_settings_in_pyproject(bare):
 
 
 def test_outside_of_a_repository(bare):
-    """Where git knows nothing yet, the next command begins with git init."""
+    """If there is no git repository yet, the next command begins with git init."""
     (bare.path / ".git").rename(bare.path / "elsewhere")
     result = bare.pytest("--remex-init")
     result.stdout.fnmatch_lines(

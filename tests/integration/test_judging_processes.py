@@ -161,7 +161,7 @@ def test_interrupt(ran):
 
 
 def test_experiments_that_differ(ran):
-    """Where other processes find other points, this process judges all, and says why."""
+    """If other processes find other points, this process judges all, and says why."""
     ran.edit(
         "sweeps.py",
         "[1, 2, 3, 4, 5, 6]",

@@ -60,7 +60,7 @@ def test_output_above_the_limit(sized):
 
 @pytest.mark.parametrize("pattern", ['optional("large.bin")', '"*"', '"."'])
 def test_optional_output_above_the_limit(sized, pattern):
-    """Where others match, or it is optional, a large output is only named."""
+    """If others match, or it is optional, a large output is only named."""
     project = sized("5G", pattern)
     result = project.pytest("--remex-collect")
     result.assert_outcomes(passed=1)
@@ -128,7 +128,7 @@ def test_as_much_as_is_fetched_unasked(sized, limit):
 
 
 def test_more_than_a_script_fetches_unasked(sized, monkeypatch):
-    """The same in scripts, where the consent is yes=True."""
+    """The same holds in scripts, with the consent yes=True."""
     project = sized("20M", limit="1G")
     monkeypatch.setattr(scripting, "CONFIRM_BYTES", 10_000_000)
     sweeps, repo = project.path / "sweeps.py", Repo(project.path)

@@ -56,7 +56,7 @@ def test_after_a_submit(project):
 
 
 def test_after_failures(empty_project):
-    """Where jobs or checks failed, the option that sends them again is named."""
+    """If jobs or checks failed, the option that sends them again is named."""
     empty_project.sweeps(FAILING)
     empty_project.ran()
     assert "--remex-submit --remex-retry" in last_line(empty_project, "--remex-status")

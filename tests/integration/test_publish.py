@@ -154,7 +154,7 @@ def test_only_today_s_values_of_fixtures(empty_project):
 
 
 def test_rows_of_several_bases_are_told(project):
-    """Where rows ran on several base commits, each has its own, and summary and report say so."""
+    """If rows ran on several base commits, each has its own, and summary and report say so."""
     project.ran()
     first = project.git("rev-parse", "HEAD")
     project.commit(**{"notes.txt": "another base\n"})

@@ -159,7 +159,7 @@ def test_downloads(old):
 
 
 def test_commits_that_are_gone(old):
-    """Where git has removed them, the outputs are usable all the same, and the base is known."""
+    """If git has removed them, the outputs are usable all the same, and the base is known."""
     old.git("reflog", "expire", "--expire=now", "--all")
     old.git("gc", "--quiet", "--prune=now")
     found = imported(old, sweeps=old.path / "batches")["grid"]

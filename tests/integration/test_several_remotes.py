@@ -257,7 +257,7 @@ def test_a_chosen_remote(several):
 
 
 def test_a_choice_is_asked_for(several):
-    """Where remotes have names and none is chosen, a mode refuses; a dry run needs none."""
+    """If remotes have names and none is chosen, a mode refuses; a dry run needs none."""
     several.pytest("sweeps.py").assert_outcomes(passed=3)
     result = several.pytest("--remex-submit")
     result.assert_outcomes(errors=3)

@@ -96,7 +96,7 @@ def test_a_run_directory_without_a_job(forgotten, job):
 
 
 def test_an_end_outlives_the_output_folder(project):
-    """What a status saw is known to others at once, also where the runs' own notes are purged."""
+    """What a status saw is known to others at once, even if the runs' own notes are purged."""
     project.write("pytest.ini", "[pytest]\nremex_runs = elsewhere/runs\n")
     project.runs = project.path / "elsewhere/runs"
     project.ran()

@@ -1,4 +1,4 @@
-"""A real Slurm on this machine: munge, slurmctld, nodes and, where asked, accounting."""
+"""A real Slurm on this machine: munge, slurmctld, nodes and, if requested, accounting."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pytest_remex.io import writing
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS])
 def test_file_system_without_locks(number):
-    """Where files cannot be locked, the message names the setting that moves them."""
+    """If files cannot be locked, the message names the setting that moves them."""
     with (
         pytest.raises(RecordError, match=r"x cannot be written \(.*set remex_output to"),
         writing("x"),

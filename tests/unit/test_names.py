@@ -90,7 +90,7 @@ def test_too_long():
 @example("fix-eos~bc67a034", "fix/eos")
 @example("a" * 300, "a" * 301)
 def test_safe_folder(one, other):
-    """Two texts never share a folder, also where its system takes letters of both cases as one."""
+    """Two texts never share a folder, even if its file system ignores case."""
     folders = [names.safe_folder(each) for each in (one, other)]
     assert (folders[0].lower() == folders[1].lower()) == (one == other)
     for folder in folders:

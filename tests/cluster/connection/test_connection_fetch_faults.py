@@ -91,7 +91,7 @@ def test_no_usable_rsync_here(opened, runs, here):
 
 
 def test_missing_here(opened, runs, here, monkeypatch, tmp_path):
-    """Where this machine has no rsync, files are copied through the agent."""
+    """If this machine has no rsync, files are copied through the agent."""
     notices = []
     connection = opened(notify=notices.append)
     look(connection)

@@ -175,7 +175,7 @@ def test_another_authority(home, opened, certify):
 
 @pytest.mark.fabric_only("ssh checks host keys in its own words")
 def test_host_without_certificate(home, server, opened, certify):
-    """Where only an authority is known, a key that came without a certificate is refused."""
+    """If only an authority is known, a key that came without a certificate is refused."""
     del certify
     with pytest.raises(RemoteError, match="CA, and it came without a certificate"):
         opened()

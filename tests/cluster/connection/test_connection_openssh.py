@@ -54,7 +54,7 @@ def test_an_open_connection_is_used(master, server, runs, here):
 
 
 def test_no_open_connection(master, server, runs):
-    """Where none is open, auto logs in through Fabric, and knows what would save the login."""
+    """If none is open, auto logs in through Fabric, and knows what would save the login."""
     before = server.counts()
     with connect(to_cluster(runs)) as connection:
         look(connection)

@@ -323,7 +323,7 @@ def test_another_claim_on_a_point(agent, tmp_path):
 
 
 def test_a_mark_without_its_claim(tmp_path):
-    """Where the claim was purged the mark is made all the same, and once."""
+    """If the claim was purged, the mark is still made, once."""
     for _ in range(2):
         mark_placed(str(tmp_path), name())
     assert (tmp_path / ".remex/claims" / f"{name()}.placed").is_file()

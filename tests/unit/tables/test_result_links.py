@@ -76,7 +76,7 @@ def test_named_by_what_varies(root):
 
 
 def test_one_experiment(root):
-    """Where nothing varies, the output's name is enough."""
+    """If nothing varies, the output's name is enough."""
     assert list(link(root, experiment(root, "a", mass=10))) == ["history.data"]
 
 

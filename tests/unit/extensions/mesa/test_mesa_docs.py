@@ -137,7 +137,7 @@ def judged(tams, work, log):
 
 STAR = """\
 #!/bin/bash
-# evolves a stage, from a photo where one is given, until its model is written
+# evolves a stage, from a photo if one is given, until its model is written
 stage=$(cat inlist)
 echo "$stage ${1:-anew}" >> "$LOG"
 [ "$stage" = "$CUT" ] && exit 1

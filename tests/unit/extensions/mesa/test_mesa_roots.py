@@ -135,7 +135,7 @@ def test_a_named_star_or_stage_goes_before_the_others(work):
 
 
 def test_a_named_file_of_the_chain_is_read_with_all_that_overrides_it(work):
-    """Where `inlist` leads to the named file, what MESA takes is what counts."""
+    """If `inlist` leads to the named file, what MESA takes counts."""
     late = " read_extra_controls_inlist(2) = T\n extra_controls_inlist_name(2) = 'inlist_late'\n"
     folder = work(
         {

@@ -51,6 +51,10 @@ from pytest_remex.tables.readers import BuiltInReaders
 from pytest_remex.transport import Connections
 from pytest_remex.variant import Variant
 
+CONNECTS_FIRST = frozenset({Mode.SUBMIT})
+"""The modes that ask a cluster before the first patch: a plan asks after it."""
+STARTS_AGENT_FIRST = frozenset({Mode.PLAN, Mode.SUBMIT})
+"""The modes that ask an agent on this machine."""
 SCRIPTS = pytest.StashKey[frozenset[str]]()
 """The scripts of the sweeps in a file."""
 
@@ -272,6 +276,6 @@ class PreparingMode:
         self, item: pytest.Function, repo: Repo, remote: Remote
     ) -> AbstractContextManager[Path]:
         """Let an experiment use the scratch checkout of its base commit."""
-        if self._settings.mode is not Mode.DRY:
-            self._connections.start_here(remote)  # while git makes the checkout
+        if self._settings.mode in (CONNECTS_FIRST if remote.host else STARTS_AGENT_FIRST):
+            self._connections.begin(remote)  # while git makes the checkout
         return checkout(partial(workspace_of, self._workspaces, item, repo))

@@ -38,8 +38,8 @@ class LocalTransport:
         """See `Transport`."""
         folder = self._folder if self._folder.is_dir() else _working_directory()
         # -I ignores the variable by which the user asks for no compiled files
-        options = ["-I", "-u", *(["-B"] if sys.dont_write_bytecode else [])]
-        return LocalChannel([sys.executable, *options, "-c", program], folder)
+        options = ["-B"] if sys.dont_write_bytecode else []
+        return LocalChannel([sys.executable, *options, "-I", "-u", "-c", program], folder)
 
     def copy(self, transfer: Transfer) -> None:
         """See `Transport`. Unchanged files are copied too: to compare them costs as much."""

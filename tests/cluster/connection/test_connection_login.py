@@ -3,6 +3,8 @@
 import os
 import re
 import subprocess
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -236,6 +238,43 @@ def test_second_factor_given_up(home, second_factor, opened):
         pytest.raises(KeyboardInterrupt),
     ):
         opened(prompt=interrupted)
+
+
+def test_a_login_that_is_begun_early_asks_when_it_is_needed(home, second_factor, runs):
+    """Until somebody waits for the connection, no question is shown; then, in that thread."""
+    second_factor.client(home)
+    asked = []
+
+    def prompt(text, *, echo):
+        asked.append(threading.current_thread())
+        return "123456"
+
+    remote = Remote("cluster", runs=str(runs))
+    connections = Connections(prompt, lambda _: None)
+    with second_factor.with_options(AuthenticationMethods="publickey,keyboard-interactive"):
+        connections.begin(remote)
+        wait_until(lambda: second_factor.counts().connections, "the login has begun")
+        time.sleep(1)
+        assert not asked
+        look(connections.to(remote))
+        connections.close()
+    assert asked == [threading.current_thread()]
+
+
+def test_a_login_that_nobody_waits_for_is_given_up(home, second_factor, runs):
+    """A command that ends before it needs its connection shows no question, and leaves none."""
+    second_factor.client(home)
+    connections = Connections(pytest.fail, pytest.fail)
+    with second_factor.with_options(AuthenticationMethods="publickey,keyboard-interactive"):
+        connections.begin(Remote("cluster", runs=str(runs)))
+        wait_until(lambda: second_factor.counts().connections, "the login has begun")
+        connections.close()
+        wait_until(lambda: not _logins(), "the login has ended")
+
+
+def _logins():
+    """Return the threads of logins that have not ended."""
+    return [each for each in threading.enumerate() if each.name == "remex-connect"]
 
 
 @pytest.mark.fabric_only("ssh asks and refuses in its own words")

@@ -34,11 +34,10 @@ def test_one_connection_for_each_remote(tmp_path):
 
 
 def test_the_agent_of_this_machine_starts_early(tmp_path):
-    """The agent of this machine can be started before it is asked; that opens no other place."""
+    """The agent of this machine can be started before it is asked."""
     connections = Connections(pytest.fail, print)
     here = Remote(None, runs=str(tmp_path))
-    connections.start_here(here)
-    connections.start_here(Remote("nowhere.invalid", clone="/c", runs="/r"))
+    connections.begin(here)
     (agent,) = _agents()
     assert connections.to(here).host().runs == str(tmp_path)
     assert _agents() == [agent]

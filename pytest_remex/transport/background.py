@@ -1,0 +1,101 @@
+"""Connecting to a cluster in a thread, while the caller does other work."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Protocol
+
+from pytest_remex.errors import RemoteError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_remex.transport.base import Notify, Prompt
+    from pytest_remex.transport.connection import Connection
+
+
+class Connector(Protocol):
+    """Opens a connection: `connect` for a certain remote."""
+
+    def __call__(self, *, prompt: Prompt | None, notify: Notify) -> Connection:
+        """Return the open connection."""
+
+
+class BackgroundConnection:
+    """Connect and start the agent in a thread. Whoever waits for the result is asked questions.
+
+    Nobody is prompted or notified before, so the caller can first report what is wrong elsewhere.
+
+    Args:
+        connect: Opens the connection.
+        prompt: See `connect`; called in the thread that waits.
+        notify: See `connect`; called in the thread that waits.
+    """
+
+    def __init__(self, connect: Connector, prompt: Prompt | None, notify: Notify) -> None:
+        self._prompt = prompt
+        self._notify = notify
+        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._answers: SimpleQueue[str | BaseException] = SimpleQueue()
+        self._made: Future[Connection] = Future()
+        # a daemon thread: a host that does not answer must not keep the command from ending
+        self._thread = threading.Thread(
+            target=self._run, args=(connect,), name="remex-connect", daemon=True
+        )
+        self._thread.start()
+
+    def result(self) -> Connection:
+        """Wait for the connection, and return it. Raises as `connect` does."""
+        for call in iter(self._calls.get, None):
+            call()
+        return self._made.result()
+
+    def abandon(self) -> None:
+        """Close the connection once it is made; the user is asked nothing more."""
+        self._answers.put(RemoteError("the command ended before it connected"))
+        self._made.add_done_callback(_close)
+
+    def _run(self, connect: Connector) -> None:
+        ask = None if self._prompt is None else partial(self._ask, self._prompt)
+        try:
+            connection = connect(prompt=ask, notify=self._tell)
+            with suppress(RemoteError):  # the first request says why
+                connection.start()
+            self._made.set_result(connection)
+        except BaseException as error:  # noqa: BLE001 - raised by `result`
+            self._made.set_exception(error)
+        finally:
+            self._calls.put(None)
+
+    def _ask(self, prompt: Prompt, text: str, *, echo: bool) -> str:
+        """Have the waiting thread prompt the user; later logins prompt from their own thread."""
+        if threading.current_thread() is not self._thread:
+            return prompt(text, echo=echo)
+
+        def answer() -> None:
+            try:
+                self._answers.put(prompt(text, echo=echo))
+            except BaseException as error:  # noqa: BLE001 - raised in the thread that asked
+                self._answers.put(error)
+
+        self._calls.put(answer)
+        found = self._answers.get()
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    def _tell(self, text: str) -> None:
+        """Have the waiting thread notify the user; programs that start later do so themselves."""
+        if threading.current_thread() is self._thread:
+            self._calls.put(partial(self._notify, text))
+        else:
+            self._notify(text)
+
+
+def _close(made: Future[Connection]) -> None:
+    if made.exception() is None:
+        made.result().close()

@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Literal
 from pytest_remex.collect.fetch import FetchOptions, fetch_outputs
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun, RunFailedError, RunJudge, RunPendingError
+from pytest_remex.collect.manifest import check_digest
 from pytest_remex.collect.runs import (
     CollectedRun,
     WantedRun,
@@ -362,7 +363,7 @@ def _judge(
 ) -> JudgedRun:
     run = collected.run
     judge = RunJudge(run.node, run.parameters, collected, place.recorded.keep)
-    judge.result = replace(judge.result, before=before)
+    judge.result = replace(judge.result, before=before, check=check_digest(submitted.function))
     try:
         judge.check_job()
     except RunPendingError as pending:

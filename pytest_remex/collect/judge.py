@@ -72,6 +72,8 @@ class JudgedRun:
     """The measures of what it came after, each as `<sweep>.<name>`."""
     variant: Variant = GRID
     """The variant of the grid that it is judged for."""
+    check: str = ""
+    """The digest of the sweep function's check."""
 
     @property
     def sweep(self) -> Sweep:
@@ -169,7 +171,10 @@ class RunJudge:
         note, verdict = self.result.note, _verdict(outcome, self.collected)
         cause = self._cause(error) if outcome == "failed" else ""
         files = self.collected.sweep.config_files
-        self._note(note, replace(note, cause=cause, verdict=verdict, config_files=files))
+        ran = self.collected.job.state is JobState.COMPLETED
+        check = self.result.check if ran else ""
+        judged = replace(note, cause=cause, verdict=verdict, config_files=files, check=check)
+        self._note(note, judged)
         self.result = replace(self.result, verdict=verdict, reason=reason)
         if self.result.measures:
             self._keep(self.result)

@@ -5,13 +5,18 @@ Notes may be copies from elsewhere: what is read in them can be anything.
 
 from __future__ import annotations
 
+import ast
+import functools
 import hashlib
+import inspect
 import json
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from glob import has_magic
+from itertools import dropwhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -64,7 +69,8 @@ class JudgedNote:
     `job` is the judged job, `patch` the digest of the current patch; `changed` means that this
     patch did not make the commit that ran; `diff` is the patch as text, `log` the last lines of the
     job's output; `cause` is equal for runs that failed alike; `verdict` names the outcome, empty if
-    a release before 0.2 judged the run; `config_files` are those that the sweep named then.
+    a release before 0.2 judged the run; `config_files` are those that the sweep named then; `check`
+    is the digest of the sweep function's check, empty if it did not run.
     """
 
     job: str = ""
@@ -75,6 +81,7 @@ class JudgedNote:
     cause: str = ""
     verdict: str = ""
     config_files: tuple[str, ...] = ()
+    check: str = ""
 
     @classmethod
     def from_json(cls, note: Mapping[str, Any]) -> JudgedNote:
@@ -88,6 +95,7 @@ class JudgedNote:
             cause=str(note.get("cause", "")),
             verdict=str(note.get("verdict", "")),
             config_files=tuple(map(str, note.get("config_files", ()))),
+            check=str(note.get("check", "")),
         )
 
 
@@ -157,6 +165,26 @@ def patch_digest(commit: str, edits: Iterable[Edit]) -> str:
         for part in (edit.path, edit.mode.encode(), edit.content or b""):
             total.update(b"%d:" % len(part) + part)
     return total.hexdigest()
+
+
+@functools.cache
+def check_digest(function: Callable[..., object]) -> str:
+    """Return a digest of the code after a sweep function's `yield`, without comments and layout.
+
+    It is empty if there is none, or if the source cannot be read.
+    """
+    try:
+        definition = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    except (OSError, SyntaxError):
+        return ""
+    body = definition.body if isinstance(definition, ast.FunctionDef) else []
+    after = dropwhile(lambda each: not any(map(_is_yield, ast.walk(each))), body)
+    code = "\n".join(map(ast.unparse, after))
+    return hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest() if code else ""
+
+
+def _is_yield(node: ast.AST) -> bool:
+    return isinstance(node, ast.Yield)
 
 
 def first_present(folder: Path, patterns: Sequence[str]) -> Path | None:

@@ -300,6 +300,12 @@ class CollectMode(RecordedRunsMode):
             rows = ", ".join(f"{count} on {base[:12]}" for base, count in each.bases.most_common())
             text = f"the results of {each.sweep} have rows of {len(each.bases)} bases: {rows}"
             self._terminal.say(text, yellow=True)
+        if each.earlier:
+            self._terminal.say(
+                f"{each.earlier} of {each.sweep} have verdicts and measures of an earlier check: "
+                f"--remex-collect --remex-offline without -k judges them again",
+                yellow=True,
+            )
         for name, counts in each.mixed.items():
             shown = ", ".join(f"{count} with {value}" for value, count in counts.most_common())
             self._terminal.say(f"{each.sweep} mixes several {name}: {shown}", yellow=True)

@@ -16,6 +16,7 @@ import pytest
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun, RunJudge, RunPendingError
 from pytest_remex.collect.kept import KeptVerdict, VerdictKeeper, Watch, is_installed
+from pytest_remex.collect.manifest import check_digest
 from pytest_remex.collect.runs import CollectedRun, was_cleaned
 from pytest_remex.common.jobs import JobState
 from pytest_remex.display import clean
@@ -102,7 +103,8 @@ class Judging:
         node, parameters = node_of(item), parameters_of(item)
         judge = RunJudge(node, parameters, collected, keep, watch.on)
         before = self._upstreams.of(collected.upstream)
-        judge.result = replace(judge.result, before=before, variant=variant_of(item))
+        check, variant = check_digest(item.function), variant_of(item)
+        judge.result = replace(judge.result, before=before, variant=variant, check=check)
         self.judges[item.nodeid] = judge
         outputs = str(collected.folder) if collected.outputs.files else None
         note_facts(item, **run_facts(collected.recorded, collected.job), outputs=outputs)

@@ -40,7 +40,7 @@ class Published:
     """The folder with a sweep's results and report; `table` is set if it was just written.
 
     `portable` describes the zip, if one was asked for; `uniform` are the columns that should have
-    the same value in all rows.
+    the same value in all rows. `earlier` says how many rows an earlier check judged, if some were.
     """
 
     sweep: str
@@ -48,6 +48,7 @@ class Published:
     table: Table | None
     portable: Portable | None = None
     uniform: Sequence[str] = ()
+    earlier: str = ""
 
     @property
     def bases(self) -> Counter[str]:
@@ -104,10 +105,11 @@ def _publish_sweep(group: Sequence[JudgedRun], target: Target, hooks: GuardedHoo
         discard(shown)
         sweep_files.announce(shown, hooks)
         return Published(sweep, shown, None, uniform=uniform)
-    table, portable = sweep_files.write(group, folder, shown, target, hooks)
-    stamp.renew()
+    table, portable, earlier = sweep_files.write(group, folder, shown, target, hooks)
+    if not earlier:  # it is to be said again as long as it is so
+        stamp.renew()
     discard(shown)
-    return Published(sweep, shown, table, portable, uniform)
+    return Published(sweep, shown, table, portable, uniform, earlier)
 
 
 class Stamp:

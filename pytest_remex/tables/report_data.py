@@ -12,6 +12,7 @@ from pytest_remex.collect.judge import JudgedRun
 from pytest_remex.collect.manifest import JudgedNote, read_judged
 from pytest_remex.collect.recorder import read_curves
 from pytest_remex.names import launch_time
+from pytest_remex.point_ids import function_of
 from pytest_remex.report import Curve, Launch, Page
 from pytest_remex.report import Row as PageRow
 from pytest_remex.report.curves import fault_of
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     TableRow = Mapping[str, Value]
 
+EARLIER_CHECK = "judged by an earlier check"
+"""The fact of a page that says how many rows that is so for."""
 IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp")
 
 
@@ -58,6 +61,7 @@ def make_page(
                 f"{each} ({note})" if note else each for each, note in launches
             ),
             "cluster": launch.remote.host or "this machine",
+            **_earlier_checks(group, table, notes),
             "core-hours used": _hours_text(sum(map(_core_hours, table.rows))),
             **{f"mixed {name}": rows_of(counts) for name, counts in table.mixed(uniform).items()},
         },
@@ -99,6 +103,21 @@ def _bases(table: Table, base: str, branch: str) -> dict[str, str]:
         return {"base commit": f"{base[:12]} ({branch})"}
     shown = ", ".join(f"{each[:12]} ({count} rows)" for each, count in found.items())
     return {"base commits": shown}
+
+
+def _earlier_checks(
+    group: Sequence[JudgedRun], table: Table, notes: Sequence[JudgedNote]
+) -> dict[str, str]:
+    """Return how many rows other code judged than the checks of today; nothing if there are none.
+
+    Their measures may mean something else, and other assertions may have held for them.
+    """
+    today = {function_of(each.node): each.check for each in group}
+    earlier = sum(
+        bool(note.check) and note.check != today.get(function_of(str(row["node"])), note.check)
+        for row, note in zip(table.rows, notes, strict=True)
+    )
+    return {EARLIER_CHECK: f"{earlier} of {len(notes)} rows"} if earlier else {}
 
 
 def _core_hours(row: TableRow) -> float:

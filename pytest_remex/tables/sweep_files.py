@@ -15,14 +15,17 @@ from pytest_remex.tables.frame import frame
 from pytest_remex.tables.links import rebuild_links
 from pytest_remex.tables.merge import INDEX, LAUNCHES, ZIP, Today, read_old, write_results
 from pytest_remex.tables.recorded import Target, recorded_rows, row_of
-from pytest_remex.tables.report_data import bases, counts_of, make_page, when_of
+from pytest_remex.tables.report_data import EARLIER_CHECK, bases, counts_of, make_page, when_of
 from pytest_remex.tables.table import CSV, Table, read_table
 
 
 def write(
     group: Sequence[JudgedRun], folder: Path, shown: Path, target: Target, hooks: GuardedHooks
-) -> tuple[Table, Portable | None]:
-    """Write the files of a sweep; return its table, and a description of the zip if one is made.
+) -> tuple[Table, Portable | None, str]:
+    """Write the files of a sweep.
+
+    Return its table, a description of the zip if one is made, and how many rows an earlier check
+    judged.
 
     Args:
         group: The sweep's judged experiments.
@@ -60,7 +63,7 @@ def write(
             layout=target.layout,
             root=target.output,
         )
-    return table, portable
+    return table, portable, page.facts.get(EARLIER_CHECK, "")
 
 
 def _write_report(page: Page, shown: Path, target: Target) -> Portable | None:

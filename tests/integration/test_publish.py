@@ -153,6 +153,25 @@ def test_only_today_s_values_of_fixtures(empty_project):
     assert len(pytest_remex.results(project.output / "grid", everything=True)) == 4
 
 
+def test_rows_of_an_earlier_check(project):
+    """Where the check was edited, rows that were not judged again are counted, each time."""
+    project.ran()
+    message = "*of grid have verdicts and measures of an earlier check*"
+    project.pytest("--remex-collect").stdout.no_fnmatch_line(message)
+    project.edit("sweeps.py", "[1, 2, 3]", "[1, 2, 3, 4]")
+    project.edit("sweeps.py", "    run = yield\n", "    # checked:\n    run = yield\n")
+    project.pytest("--remex-collect", "-k", "a:1").stdout.no_fnmatch_line(message)
+    project.edit("sweeps.py", "2 * experiment", "200 * experiment")
+    page = project.output / "grid" / "report.html"
+    for _ in range(2):
+        project.pytest("--remex-collect", "-k", "a:1").stdout.fnmatch_lines(
+            [f"2 of 3 rows {message[1:]}"]
+        )
+        assert "judged by an earlier check" in page.read_text()
+    project.pytest("--remex-collect", "--remex-offline").stdout.no_fnmatch_line(message)
+    assert "judged by an earlier check" not in page.read_text()
+
+
 def test_rows_of_several_bases_are_told(project):
     """If rows ran on several base commits, each has its own, and summary and report say so."""
     project.ran()

@@ -1,6 +1,7 @@
 """The two notes stored with fetched outputs."""
 
 import os
+from types import FunctionType
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from pytest_remex.collect.manifest import (
     OUTPUTS_NOTE,
     FetchedOutputs,
     JudgedNote,
+    check_digest,
     first_present,
     read_judged,
     read_outputs,
@@ -77,3 +79,32 @@ def test_first_present(tmp_path):
     (tmp_path / "a.out").symlink_to("b.out")
     assert first_present(tmp_path, ["x*", "*.out"]) == tmp_path / "b.out"
     assert first_present(tmp_path, ["nothing"]) is None
+
+
+def first(experiment):
+    experiment.path.touch()
+    run = yield
+    assert run.path.exists()  # it ran
+
+
+def same(experiment):
+    """Another patch."""
+    run = yield
+    assert run.path.exists()
+
+
+def other(_experiment):
+    run = yield
+    assert not run.path.exists()
+
+
+def without(_experiment):
+    pass
+
+
+def test_the_digest_of_a_check():
+    """It depends on the code after the yield, not on the patch, comments and layout."""
+    assert check_digest(first) == check_digest(same)
+    assert len({check_digest(each) for each in (first, other, without)}) == 3
+    nowhere = FunctionType(compile("1", "no file", "eval"), {})
+    assert check_digest(without) == check_digest(nowhere) == ""

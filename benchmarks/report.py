@@ -18,7 +18,7 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.ui import WebDriverWait
 
-from pytest_remex.report import Page, Row, write_report
+from pytest_remex.report import Page, ReportRow, write_report
 
 WRITE = "write the report"
 FLOOR = "floor: json.dumps of the same rows, written"
@@ -81,7 +81,7 @@ def make_page(experiments: int) -> Page:
     )
 
 
-def make_row(place: int) -> Row:
+def make_row(place: int) -> ReportRow:
     """Return an experiment of a grid of 100 values of n; one in ten fails."""
     n, rotation = (place % 100) / 25, place // 100 / 100
     failed = place % 10 == 7  # noqa: PLR2004 - any one in ten
@@ -91,7 +91,7 @@ def make_row(place: int) -> Row:
         for line in range(30)
     ]
     directory = f"main_polytropes_time_2031_05_04_10_11_12_sha_{place:012x}"
-    return Row(
+    return ReportRow(
         node=f"sweeps.py::polytropes[n={n}-rotation={rotation}]",
         verdict="FAILED" if failed else "PASSED",
         state="TIMEOUT" if failed else "COMPLETED",

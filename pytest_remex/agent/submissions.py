@@ -6,7 +6,7 @@ import stat
 from typing import Dict, List, NamedTuple, Optional
 
 from pytest_remex.common import parts, paths, protocol
-from pytest_remex.common.parts import Array, HeaderOptions, Pack, Upstream
+from pytest_remex.common.parts import Array, HeaderOptions, Pack, UpstreamFiles
 
 _LARGEST_SCRIPT = 1 << 26
 _SHA256 = 64
@@ -37,7 +37,7 @@ class LocatedSubmission(NamedTuple):
     options: List[str]
     scripts: Dict[str, str]
     dependency: str
-    upstreams: Dict[str, Upstream]
+    upstreams: Dict[str, UpstreamFiles]
     tasks: List[int]
     asked: Dict[str, List[str]]
 

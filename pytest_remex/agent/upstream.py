@@ -10,7 +10,7 @@ from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.submissions import LocatedSubmission
 from pytest_remex.common import paths
 from pytest_remex.common.jobs import Job, JobState
-from pytest_remex.common.parts import Upstream
+from pytest_remex.common.parts import UpstreamFiles
 
 EXIT_CODE = 78
 """The exit code of the check: sysexits.h calls it a configuration error."""
@@ -127,7 +127,7 @@ def _link(run: str, target: str, source: str) -> None:
         raise UnreadableError(path, f"it cannot be made a link ({error.strerror})") from error
 
 
-def _check(upstream: Upstream) -> str:
+def _check(upstream: UpstreamFiles) -> str:
     values = {"FAILED": paths.UPSTREAM_FAILED, "EXIT": paths.EXIT, "CODE": str(EXIT_CODE)}
     lines = [_CHECK]
     for name, value in values.items():

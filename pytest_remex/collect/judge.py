@@ -248,7 +248,7 @@ def make_run(collected: CollectedRun, experiment: Experiment, hook: pluggy.HookR
     before, upstream = collected.upstream, experiment.comes_after
     return Run(
         path=collected.folder,
-        config=read_config(collected.folder, experiment.sweep, hook),
+        config=read_back_config(collected.folder, experiment.sweep, hook),
         job=collected.job,
         output=first_present(collected.folder, collected.logs),
         experiment=experiment,
@@ -264,7 +264,7 @@ def _experiment_of(upstream: Upstream, folder: Path) -> Experiment:
     return Experiment(sweep, upstream.id, point, config, folder, comes_after=upstream.comes_after)
 
 
-def read_config(folder: Path, sweep: Sweep, hook: pluggy.HookRelay) -> Config | None:
+def read_back_config(folder: Path, sweep: Sweep, hook: pluggy.HookRelay) -> Config | None:
     """Read the config from a sweep's config files in a folder; None if no hook reads it."""
     files = sweep.config_files
     named = list(files) if len(files) > 1 else sweep.config_file

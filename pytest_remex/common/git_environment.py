@@ -45,6 +45,6 @@ def is_kept(name: str) -> bool:
     return not name.startswith("GIT_") or name in KEPT or name.startswith(KEPT_PREFIXES)
 
 
-def without_git_variables(variables: Mapping[str, str]) -> Dict[str, str]:
+def kept_variables(variables: Mapping[str, str]) -> Dict[str, str]:
     """Return the variables that are kept."""
     return {name: text for name, text in variables.items() if is_kept(name)}

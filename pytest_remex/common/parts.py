@@ -83,7 +83,7 @@ class Pack(NamedTuple):
     time_limit: Optional[float] = None
 
 
-class Upstream(NamedTuple):
+class UpstreamFiles(NamedTuple):
     """The run that a run comes after.
 
     `brought` leads from paths in the run directory to paths in the upstream's; `has_exit_code` says
@@ -120,7 +120,7 @@ class Submission(NamedTuple):
     options: List[str] = []  # noqa: RUF012 - as environment
     scripts: Dict[str, str] = {}  # noqa: RUF012 - as environment
     dependency: str = ""
-    upstreams: Dict[str, Upstream] = {}  # noqa: RUF012 - as environment
+    upstreams: Dict[str, UpstreamFiles] = {}  # noqa: RUF012 - as environment
 
 
 class RunJob(NamedTuple):

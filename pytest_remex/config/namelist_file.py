@@ -12,7 +12,7 @@ from pytest_remex.namelists.namelist import Group, scan, split_name
 from pytest_remex.namelists.patching import patch_groups
 from pytest_remex.namelists.targets import (
     NAME,
-    Target,
+    SettingTarget,
     find_targets,
     group_key,
     numbered_groups,
@@ -173,7 +173,7 @@ def _unmarked(settings: Mapping[str, object]) -> tuple[dict[str, object], set[st
     return plain, added
 
 
-def _refuse_unknown(groups: Mapping[str, Group], target: Target) -> None:
+def _refuse_unknown(groups: Mapping[str, Group], target: SettingTarget) -> None:
     known = {setting.name for setting in target.group.settings} if target.group else set()
     if target.name not in known:
         message = unknown_setting(groups, target.key, target.name).partition("to add it")[0]

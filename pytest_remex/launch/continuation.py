@@ -31,7 +31,7 @@ _GONE = Continuation(reason="its run directory is gone")
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class ProbedFiles:
     """The files in a run directory that match a probe; `refused` says why there are none."""
 
     files: tuple[RunFile, ...] = ()
@@ -54,7 +54,7 @@ class EndedEarly:
     """
 
     collected: CollectedRun
-    listing: Listing | None = None
+    listing: ProbedFiles | None = None
     memo: object = None
     fault: str = ""
 
@@ -102,7 +102,7 @@ def list_files(
         if isinstance(probe, ContinueProbe):
             listed = ListedRun(each.run.directory, list(probe.patterns), through_links=True)
             wanted.setdefault(each.launch.remote, []).append(listed)
-    found: dict[str, Listing] = {}
+    found: dict[str, ProbedFiles] = {}
     for remote, group in wanted.items():
         request = ListOutputs(remote.runs, group, newest=MOST_LISTED)
         for event in connect(remote).ask(request):
@@ -115,7 +115,7 @@ def list_files(
 
 
 def _ended_early(
-    collected: CollectedRun, probe: ContinueProbe | FailedProbe | None, listing: Listing | None
+    collected: CollectedRun, probe: ContinueProbe | FailedProbe | None, listing: ProbedFiles | None
 ) -> EndedEarly:
     if isinstance(probe, FailedProbe):
         return EndedEarly(collected, fault=probe.why)
@@ -222,6 +222,6 @@ def continuation_summary(how: Continuation, count: int) -> str:
     return f"{counted(count, 'experiment')} whose job was ended early {words}"
 
 
-def _listing(event: Outputs) -> Listing:
+def _listing(event: Outputs) -> ProbedFiles:
     files = (RunFile(each.path, each.size, each.mtime_ns / 1e9) for each in event.files)
-    return Listing(tuple(files), event.gone, event.refused)
+    return ProbedFiles(tuple(files), event.gone, event.refused)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_remex.common.jobs import JobId
-from pytest_remex.common.parts import Upstream
+from pytest_remex.common.parts import UpstreamFiles
 from pytest_remex.records.fields import UpstreamRun
 
 
@@ -23,12 +23,12 @@ class Dependency:
     in_pack: bool = False
 
     @property
-    def to_check(self) -> Upstream | None:
+    def to_check(self) -> UpstreamFiles | None:
         """What the job checks when it starts; None for nothing."""
         if not self.run.brought and not self.in_pack:
             return None
         run = self.run
-        return Upstream(run.directory, dict(run.brought), self.in_pack, list(run.copied))
+        return UpstreamFiles(run.directory, dict(run.brought), self.in_pack, list(run.copied))
 
 
 def dependency_option(dependencies: Sequence[Dependency]) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
 
     from pytest_remex.namelists.namelist import Group, Setting
-    from pytest_remex.namelists.targets import Target
+    from pytest_remex.namelists.targets import SettingTarget
     from pytest_remex.namelists.values import Literal
 
 _INDENT = "   "
@@ -89,7 +89,7 @@ def patch_groups(
     return patched + "".join(_new_group(text, name, lines) for name, lines in missing.items())
 
 
-def _of_name(target: Target) -> list[Setting]:
+def _of_name(target: SettingTarget) -> list[Setting]:
     settings = target.group.settings if target.group else ()
     return [setting for setting in settings if setting.name == target.name]
 
@@ -103,7 +103,7 @@ def _is_element(subscript: str) -> bool:
     return bool(subscript) and ":" not in subscript
 
 
-def _rewritable(text: str, target: Target) -> Setting | None:
+def _rewritable(text: str, target: SettingTarget) -> Setting | None:
     """Find the statement whose value can be replaced: it sets only this, and no later one does."""
     found: Setting | None = None
     for setting in _of_name(target):
@@ -116,7 +116,7 @@ def _rewritable(text: str, target: Target) -> Setting | None:
     return found
 
 
-def _element_lines(text: str, target: Target) -> list[Setting]:
+def _element_lines(text: str, target: SettingTarget) -> list[Setting]:
     """Return the statements that a list replaces: for `x` and two values `x(1) = 5`, `x(2) = 6`.
 
     There are none if a statement also sets an element that is not in the list, or if the array has
@@ -139,7 +139,7 @@ def _replacement(setting: Setting, new: str) -> TextEdit:
     return TextEdit(setting.items[0].start, setting.end, new)
 
 
-def _new_value(text: str, target: Target) -> str:
+def _new_value(text: str, target: SettingTarget) -> str:
     """Format the value; refuse one that the simulation could not read into the variable."""
     new = written(text, target, _of_name(target))
     is_list = isinstance(target.value, list | tuple)
@@ -163,7 +163,7 @@ def _refuse_broken(key: str, new: str) -> None:
         raise NamelistError(f"{key}: {new!r} is not a Fortran value: give numbers or quoted text")
 
 
-def _refuse_whole_array(text: str, target: Target) -> None:
+def _refuse_whole_array(text: str, target: SettingTarget) -> None:
     for setting in _of_name(target):
         if setting.subscript or len(_places(text, setting)) > 1:
             raise NamelistError(
@@ -172,7 +172,7 @@ def _refuse_whole_array(text: str, target: Target) -> None:
             )
 
 
-def _removals(text: str, groups: Mapping[str, Group], target: Target) -> Iterator[TextEdit]:
+def _removals(text: str, groups: Mapping[str, Group], target: SettingTarget) -> Iterator[TextEdit]:
     """Remove all statements of a setting; a bare name also removes its elements."""
     of_name = _of_name(target)
     removed = [setting for setting in of_name if target.subscript in ("", setting.subscript)]
@@ -251,7 +251,7 @@ class _Old(NamedTuple):
     line: int
 
 
-def written(text: str, target: Target, settings: Iterable[Setting]) -> str:
+def written(text: str, target: SettingTarget, settings: Iterable[Setting]) -> str:
     """Return the Fortran text of a target's value, of the same kind as the existing values.
 
     `settings` are the statements of that name in the group. A float without a fraction is written
@@ -287,7 +287,7 @@ def _kinds(known: Iterable[_Old]) -> set[str]:
     return {kind_of(one.value) for one in known}
 
 
-def _fitted(target: Target, known: list[_Old], new: object, place: str) -> object:
+def _fitted(target: SettingTarget, known: list[_Old], new: object, place: str) -> object:
     """Return the value to write; refuse one of another kind than the existing value."""
     if not isinstance(new, str | int | float):
         return new

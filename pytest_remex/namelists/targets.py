@@ -24,7 +24,7 @@ NAME = re.compile(
 )
 
 
-class Target(NamedTuple):
+class SettingTarget(NamedTuple):
     """What to change: a group of the text, a name in it, a subscript or "", and the value."""
 
     holder: str
@@ -74,7 +74,7 @@ def group_key(written: str) -> str:
 
 def find_targets(
     groups: Mapping[str, Group], settings: Mapping[str, object], new_groups: Container[str] = ()
-) -> list[Target]:
+) -> list[SettingTarget]:
     """Find the target of each name in `settings`, in the given order.
 
     Missing groups can be added if they are in `new_groups`.
@@ -82,7 +82,7 @@ def find_targets(
     Raises `NamelistError`, with the candidates, for a name that is in no group or several groups,
     or that appears twice.
     """
-    targets: list[Target] = []
+    targets: list[SettingTarget] = []
     seen: dict[tuple[str, str], list[str]] = {}
     for group, written, value in _flat(settings):
         target = _find(groups, group, written, value, new_groups)
@@ -124,7 +124,7 @@ def _find(
     written: str,
     given: object,
     new_groups: Container[str],
-) -> Target:
+) -> SettingTarget:
     match = NAME.fullmatch(written)
     if not match or (group and match[1]):
         raise NamelistError(
@@ -139,7 +139,7 @@ def _find(
         raise NamelistError(
             f"there is no &{group}: the groups are {_listed(f'&{name}' for name in groups)}"
         )
-    return Target(holder, groups.get(holder), match[2], name, subscript, value)
+    return SettingTarget(holder, groups.get(holder), match[2], name, subscript, value)
 
 
 def _only_holder(groups: Mapping[str, Group], written: str, name: str) -> str:

@@ -29,7 +29,7 @@ _JUDGED = "remex_judged"
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class JudgingTask:
     """The start data of a process that judges: the collect, and a file of runs."""
 
     collect: Collect
@@ -40,7 +40,7 @@ class Task:
         return json.dumps({"runs": str(self.runs), **asdict(self.collect)})
 
     @classmethod
-    def of(cls, text: str) -> Task:
+    def of(cls, text: str) -> JudgingTask:
         """Return what a text says."""
         data = json.loads(text)
         return cls(Collect(data["id"], tuple(data["code"])), Path(data["runs"]))

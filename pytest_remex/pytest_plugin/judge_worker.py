@@ -19,7 +19,7 @@ from pytest_remex.collect.runs import (
     with_upstreams,
 )
 from pytest_remex.model import Remote, Repo
-from pytest_remex.pytest_plugin.handover import RunsFile, Task, attach
+from pytest_remex.pytest_plugin.handover import JudgingTask, RunsFile, attach
 from pytest_remex.pytest_plugin.item_outcomes import fail, failing_plainly
 from pytest_remex.pytest_plugin.items import WORKER_INPUT, is_experiment, sweep_for
 from pytest_remex.pytest_plugin.judging import Judging
@@ -35,7 +35,7 @@ class JudgeWorker(RecordedRunsMode):
     ) -> None:
         super().__init__(session, replace(settings, offline=True), items)
         given: Any = session.config
-        self._task = Task.of(given.workerinput[WORKER_INPUT])
+        self._task = JudgingTask.of(given.workerinput[WORKER_INPUT])
         self._runs_file = RunsFile({}, {})
         self._notes: list[str] = []
         self._judging = Judging(session.config, settings, self._notes.append, self._task.collect)

@@ -25,7 +25,7 @@ from xdist.workermanage import NodeManager, WorkerController
 
 from pytest_remex import temporary
 from pytest_remex.collect.runs import CollectedRun
-from pytest_remex.pytest_plugin.handover import DIED, Task, append_runs
+from pytest_remex.pytest_plugin.handover import DIED, JudgingTask, append_runs
 from pytest_remex.pytest_plugin.items import WORKER_INPUT
 from pytest_remex.pytest_plugin.judging import Collect
 
@@ -53,7 +53,7 @@ class JudgingProcesses:
         self._items: list[pytest.Item] = []
         self._nodes: list[str] = []
         self._folder = tempfile.TemporaryDirectory(prefix=temporary.prefix("judging"))
-        self._task = Task(self.collect, Path(self._folder.name) / "runs.jsonl")
+        self._task = JudgingTask(self.collect, Path(self._folder.name) / "runs.jsonl")
         self._events: SimpleQueue[tuple[str, dict[str, Any]]] = SimpleQueue()
         self._manager: NodeManager | None = None
         self._specs: deque[XSpec] = deque()

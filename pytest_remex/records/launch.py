@@ -27,7 +27,7 @@ FORMAT = 1
 """The version of launch records that this release writes, and the newest that it reads."""
 
 
-class NewerFormatError(ValueError):
+class NewerRecordError(ValueError):
     """A launch record has a format that this release does not know."""
 
 
@@ -87,13 +87,13 @@ def launch_from_json(data: Json) -> Launch:
     """Return the launch in the first line of a record.
 
     Raises:
-        NewerFormatError: The record has a newer format.
+        NewerRecordError: The record has a newer format.
         ValueError: A field is missing or of another type; the message names it.
 
     """
     version = data.get("remex")
     if isinstance(version, int) and version > FORMAT:
-        raise NewerFormatError(version)
+        raise NewerRecordError(version)
     remote = json_object(data, "remote")
     via: Any = field(remote, "via", str)  # Remote checks it
     return Launch(

@@ -22,7 +22,7 @@ from pytest_remex.records.fields import Collected, Json, check, encoded, parsed
 from pytest_remex.records.launch import (
     FORMAT,
     Launch,
-    NewerFormatError,
+    NewerRecordError,
     launch_from_json,
     launch_to_json,
 )
@@ -346,7 +346,7 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 
 def _unreadable(path: Path, line: int, error: Exception) -> RecordError:
-    if isinstance(error, NewerFormatError):
+    if isinstance(error, NewerRecordError):
         return RecordError(
             f"{path} has format {error}, but this pytest-remex reads formats up to {FORMAT}: "
             f"upgrade it with `pip install -U pytest-remex`"

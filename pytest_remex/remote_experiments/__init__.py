@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from pytest_remex import names
 from pytest_remex.collect.hooks import GuardedHooks
-from pytest_remex.collect.judge import JudgedRun, read_config
+from pytest_remex.collect.judge import JudgedRun, read_back_config
 from pytest_remex.collect.manifest import FetchedOutputs, write_outputs
 from pytest_remex.collect.removal import today
 from pytest_remex.collect.runs import CollectedRun, WantedRun, collect_offline
@@ -260,7 +260,7 @@ def _rows(new: Sequence[WantedRun], folder: Path, hooks: GuardedHooks) -> list[J
 
 
 def _row(collected: CollectedRun, hooks: GuardedHooks) -> JudgedRun:
-    config = read_config(collected.folder, collected.sweep, hooks.relay)
+    config = read_back_config(collected.folder, collected.sweep, hooks.relay)
     settings = settings_in(config)
     point = collected.run.point
     measures = {name: value for name, value in settings.items() if name not in point}

@@ -131,7 +131,7 @@ class Git:
         if not path.is_dir():
             raise RepositoryError(f"repository {path} does not exist: set remex_repo, or Repo(...)")
         # a copy: a patch that changes os.environ must not affect our commands
-        self._environment = git_environment.without_git_variables(os.environ) | FIXED
+        self._environment = git_environment.kept_variables(os.environ) | FIXED
         self.top = path
         self.folder = self._folder("--git-common-dir") or self._refuse(path)
         self.top = self._folder("--show-toplevel") or self.folder

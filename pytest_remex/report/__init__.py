@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pytest_remex.report.outputs import Portable, write_portable
-from pytest_remex.report.page import Curve, Launch, Overlay, Page, Row, Sweep
+from pytest_remex.report.page import Curve, IndexedSweep, Overlay, Page, ReportLaunch, ReportRow
 from pytest_remex.report.write import write_index, write_report
 
 __all__ = [
     "Curve",
-    "Launch",
+    "IndexedSweep",
     "Overlay",
     "Page",
     "Portable",
-    "Row",
-    "Sweep",
+    "ReportLaunch",
+    "ReportRow",
     "write_index",
     "write_portable",
     "write_report",

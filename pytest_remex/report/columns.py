@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pytest_remex.model import Scalar
-    from pytest_remex.report.page import Page, Row
+    from pytest_remex.report.page import Page, ReportRow
 
 SHORT = 160
 """The most characters of a cause in the table; the details have the whole reason."""
@@ -84,7 +84,7 @@ def _free(key: str, taken: set[str]) -> str:
     return key
 
 
-def cells(page: Page, row: Row) -> list[Scalar]:
+def cells(page: Page, row: ReportRow) -> list[Scalar]:
     """Return a row's cells, in the order of `columns`."""
     return [
         clean(row.verdict),
@@ -101,7 +101,7 @@ def cells(page: Page, row: Row) -> list[Scalar]:
     ]
 
 
-def cause(row: Row) -> str:
+def cause(row: ReportRow) -> str:
     """Return the cause of a failed row, which it may share with others."""
     return clean(row.cause or row.reason).strip().split("\n", 1)[0][:SHORT]
 

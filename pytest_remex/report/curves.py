@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pytest_remex.report.page import Page, Row
+    from pytest_remex.report.page import Page, ReportRow
 
     Points = NDArray[np.float64]
 
@@ -95,7 +95,7 @@ def curve_data(page: Page) -> list[dict[str, Any]]:
     ]
 
 
-def _places(rows: Sequence[Row]) -> dict[str, int]:
+def _places(rows: Sequence[ReportRow]) -> dict[str, int]:
     """Return the position of each row by its node id and, with priority, by its run directory."""
     return {
         **{row.node: place for place, row in reversed(list(enumerate(rows)))},

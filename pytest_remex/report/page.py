@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ReportRow:
     """An experiment as the report shows it. Any text is allowed in any field.
 
     Attributes:
@@ -94,7 +94,7 @@ class Overlay:
 
 
 @dataclass(frozen=True, slots=True)
-class Launch:
+class ReportLaunch:
     """A launch of the page's sweep; `href` is its own page, relative to this one, if it has one."""
 
     id: str
@@ -123,14 +123,14 @@ class Page:
     facts: Mapping[str, str] = field(default_factory=dict)
     dimensions: tuple[str, ...] = ()
     measures: tuple[str, ...] = ()
-    rows: Sequence[Row] = ()
+    rows: Sequence[ReportRow] = ()
     figures: Sequence[object] = ()
     curves: Sequence[Curve] = ()
-    launches: Sequence[Launch] = ()
+    launches: Sequence[ReportLaunch] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
+class IndexedSweep:
     """A sweep as the index of all sweeps lists it.
 
     `links` are names and paths relative to the index: the first is the sweep's own page.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from pytest_remex.report.page import Page, Row, Sweep
+    from pytest_remex.report.page import IndexedSweep, Page, ReportRow
 
 CHUNK = 100
 """Rows whose long texts are packed together: opening one unpacks this many."""
@@ -197,7 +197,7 @@ def _table(page: Page, rows: Sequence[Sequence[object]]) -> dict[str, Any]:
     }
 
 
-def _chunks(rows: Sequence[Row]) -> list[str]:
+def _chunks(rows: Sequence[ReportRow]) -> list[str]:
     """Return the rows' details, packed `CHUNK` by `CHUNK`."""
     return [
         packed(json.dumps([_details(row) for row in rows[start : start + CHUNK]]))
@@ -205,7 +205,7 @@ def _chunks(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _details(row: Row) -> dict[str, object]:
+def _details(row: ReportRow) -> dict[str, object]:
     return {
         "node": clean(row.node),
         "commit": clean(row.commit),
@@ -220,7 +220,7 @@ def _details(row: Row) -> dict[str, object]:
     }
 
 
-def _images(row: Row) -> list[tuple[str, str]]:
+def _images(row: ReportRow) -> list[tuple[str, str]]:
     pairs = ((clean(PurePosixPath(path).name), href(path)) for path in row.images)
     return [(name, link) for name, link in pairs if link]
 
@@ -257,7 +257,7 @@ def _compiling(own: Sequence[Mapping[str, Any]]) -> list[str]:
     return ["'unsafe-eval'"] if any(trace.get("type") in _COMPILED for trace in traces) else []
 
 
-def write_index(path: Path, sweeps: Sequence[Sweep]) -> None:
+def write_index(path: Path, sweeps: Sequence[IndexedSweep]) -> None:
     """Write the index of `sweeps` to `path`, one HTML file that needs no script.
 
     Raises:

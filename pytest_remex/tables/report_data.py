@@ -13,8 +13,7 @@ from pytest_remex.collect.manifest import JudgedNote, read_judged
 from pytest_remex.collect.recorder import read_curves
 from pytest_remex.names import launch_time
 from pytest_remex.point_ids import function_of
-from pytest_remex.report import Curve, Launch, Page
-from pytest_remex.report import Row as PageRow
+from pytest_remex.report import Curve, Page, ReportLaunch, ReportRow
 from pytest_remex.report.curves import fault_of
 from pytest_remex.tables.merge import LAUNCHES, read_old
 from pytest_remex.tables.table import CSV, Table
@@ -151,12 +150,12 @@ def _failed(row: TableRow) -> bool:
     return str(row["verdict"]).startswith("FAILED")
 
 
-def _row(row: TableRow, table: Table, note: JudgedNote, cause: str) -> PageRow:
+def _row(row: TableRow, table: Table, note: JudgedNote, cause: str) -> ReportRow:
     path = str(row["path"]) if row["path"] else ""
     outputs = row["outputs"] if isinstance(row["outputs"], list) else []
     elapsed = row["elapsed"]
     hrefs = tuple((str(name), f"{path}/{name}") for name in outputs)
-    return PageRow(
+    return ReportRow(
         node=str(row["node"]),
         verdict=str(row["verdict"]),
         state=str(row["state"]),
@@ -200,7 +199,7 @@ def _is_drawn(figure: object) -> TypeGuard[Curve]:
     return isinstance(figure, Curve) and not fault_of(figure)
 
 
-def _launches(shown: Path) -> list[Launch]:
+def _launches(shown: Path) -> list[ReportLaunch]:
     """Return the sweep's launches, the newest first, each with its own page if it has one."""
     sweep = shown.parents[1] if shown.parent.name == LAUNCHES else shown
     found = [path.parent for path in (sweep / LAUNCHES).glob(f"*/{CSV}")]
@@ -208,11 +207,11 @@ def _launches(shown: Path) -> list[Launch]:
     return [_launch(folder, sweep, shown) for folder in newest_first]
 
 
-def _launch(folder: Path, sweep: Path, shown: Path) -> Launch:
+def _launch(folder: Path, sweep: Path, shown: Path) -> ReportLaunch:
     table = read_old(folder)
     has_page = (folder / "report.html").is_file()
     below = f"{LAUNCHES}/{folder.name}/report.html"
-    return Launch(
+    return ReportLaunch(
         id=folder.name,
         when=when_of(folder.name),
         base=next(iter(bases(table)), "") if table else "",

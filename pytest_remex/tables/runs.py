@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pluggy
 
-from pytest_remex.collect.judge import make_run, read_config
+from pytest_remex.collect.judge import make_run, read_back_config
 from pytest_remex.collect.manifest import read_judged
 from pytest_remex.collect.runs import CollectedRun, WantedRun, collect_offline
 from pytest_remex.config.settings import Place, full_name, leaves, value_at
@@ -124,7 +124,7 @@ def _configs(folders: Sequence[Path], hook: pluggy.HookRelay) -> dict[str, Confi
     """Return the config of each folder of outputs that has one, by the folder's path."""
     found = {}
     for folder, recorded in zip(folders, _recorded(folders), strict=True):
-        config = read_config(folder, _as_judged(recorded, folder).sweep, hook)
+        config = read_back_config(folder, _as_judged(recorded, folder).sweep, hook)
         if config is not None:
             found[str(folder)] = config
     return found

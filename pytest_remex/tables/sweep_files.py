@@ -9,7 +9,14 @@ from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun
 from pytest_remex.collect.manifest import write_judged
 from pytest_remex.io import writing
-from pytest_remex.report import Page, Portable, Sweep, write_index, write_portable, write_report
+from pytest_remex.report import (
+    IndexedSweep,
+    Page,
+    Portable,
+    write_index,
+    write_portable,
+    write_report,
+)
 from pytest_remex.sweep import expand
 from pytest_remex.tables.frame import frame
 from pytest_remex.tables.links import rebuild_links
@@ -96,12 +103,12 @@ def update_index(output: Path) -> None:
         write_index(output / INDEX, [_sweep(folder, output) for folder in folders])
 
 
-def _sweep(folder: Path, output: Path) -> Sweep:
+def _sweep(folder: Path, output: Path) -> IndexedSweep:
     place = folder.relative_to(output).as_posix()
     table = read_old(folder)
     launches = sorted((path.parent.name for path in folder.glob(f"{LAUNCHES}/*/{CSV}")), key=_time)
     names = {"report": "report.html", "results": CSV, "links": "links"}
-    return Sweep(
+    return IndexedSweep(
         name=place,
         when=when_of(launches[-1]) if launches else "",
         base=", ".join(base[:12] for base in bases(table)) if table else "",

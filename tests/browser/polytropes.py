@@ -7,7 +7,7 @@ import struct
 import zlib
 from functools import lru_cache
 
-from pytest_remex.report import Page, Row
+from pytest_remex.report import Page, ReportRow
 
 BASE = "9f31c2ab5d7e40668a1b0c2d3e4f5a6b7c8d9e0f"
 
@@ -70,7 +70,7 @@ def row(place, point):
     directory = f"main_polytropes_time_2031_05_04_10_11_12_sha_{place:012x}"
     here = f"../runs/{directory}"
     ended = state in {"COMPLETED", "TIMEOUT", "FAILED"}
-    return Row(
+    return ReportRow(
         node=f"sweeps.py::polytropes[{name}]",
         verdict=verdict,
         state=state,

@@ -10,7 +10,7 @@ from polytropes import polytropes
 from selenium.webdriver.common.keys import Keys
 from waves import waves
 
-from pytest_remex.report import Curve, Overlay, Page, Row
+from pytest_remex.report import Curve, Overlay, Page, ReportRow
 
 N = [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 0.25]
 PLANE = polytropes(n=N[:5], step=[0.005, 0.01, 0.02, 0.03])
@@ -161,7 +161,7 @@ LONG = "a rather long value that somebody chose for a parameter of words, number
 def test_no_label_is_cut_off(show, downloads, width):
     """Long names of columns and values stay inside the figure, in every view, on a phone too."""
     rows = [
-        Row(
+        ReportRow(
             f"node {n}{m}",
             "PASSED",
             values={

@@ -8,7 +8,7 @@ import pytest
 from polytropes import polytropes
 from selenium.webdriver import ActionChains
 
-from pytest_remex.report import Curve, Launch, Overlay, Page, Row
+from pytest_remex.report import Curve, Overlay, Page, ReportLaunch, ReportRow
 
 HOSTILE = [
     "</script><script>window.hacked = 1</script>",
@@ -26,7 +26,7 @@ HOSTILE = [
 def hostile(text):
     """Return a report in which every text is hostile."""
     rows = [
-        Row(
+        ReportRow(
             node=text,
             verdict=text,
             state=text,
@@ -45,7 +45,7 @@ def hostile(text):
         for n in range(4)
     ]
     curves = [Curve(f"{text}{n}", text, [0, 1], [n, 1], text, text) for n in range(4)]
-    launches = [Launch(text + str(n), text, text, {text: 1}, text) for n in range(2)]
+    launches = [ReportLaunch(text + str(n), text, text, {text: 1}, text) for n in range(2)]
     overlay = Overlay(text, [0, 1], [1, 2], text, "measure", text)
     return Page(
         text, {text: text}, (text, "word"), ("measure", "other", text + " "), rows,

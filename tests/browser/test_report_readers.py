@@ -14,7 +14,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from waves import waves
 
-from pytest_remex.report import Sweep, write_index, write_portable, write_report
+from pytest_remex.report import IndexedSweep, write_index, write_portable, write_report
 
 N = [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 0.25, 0.75, 1.25]
 NAMED = {"button", "tab", "slider", "combobox", "searchbox", "link", "img", "table", "checkbox"}
@@ -147,7 +147,7 @@ def test_the_index_leads_to_every_sweep(show, chromium):
     write_report(report.folder / "waves" / "report.html", waves())
     write_index(
         report.folder / "index.html",
-        [Sweep("waves", "2031-05-02 10:11", BASE, {"PASSED": 9970, "FAILED": 30}, 2, links)],
+        [IndexedSweep("waves", "2031-05-02 10:11", BASE, {"PASSED": 9970, "FAILED": 30}, 2, links)],
     )
     chromium.get((report.folder / "index.html").as_uri())
     cells = [cell.text for cell in report.all(".sweeps tbody :is(th, td)")]

@@ -15,7 +15,7 @@ from polytropes import polytropes
 from selenium.webdriver.common.by import By
 from waves import waves
 
-from pytest_remex.report import Launch
+from pytest_remex.report import ReportLaunch
 
 
 def drawn(report):
@@ -183,9 +183,9 @@ def test_a_cause_selects_its_group(show):
 def test_a_launch_is_chosen(show):
     """The page lists its launches; one that it holds selects its experiments, others are linked."""
     launches = [
-        Launch("waves_2031_05_02", "2 May", "11aa22bb33cc", {"PASSED": 12}),
-        Launch("waves_2031_05_01", "1 May", "9f31c2ab5d7e", {"PASSED": 9, "FAILED": 2}),
-        Launch("waves_2031_04_01", "1 April", "0", {"PASSED": 1}, "launches/x/report.html"),
+        ReportLaunch("waves_2031_05_02", "2 May", "11aa22bb33cc", {"PASSED": 12}),
+        ReportLaunch("waves_2031_05_01", "1 May", "9f31c2ab5d7e", {"PASSED": 9, "FAILED": 2}),
+        ReportLaunch("waves_2031_04_01", "1 April", "0", {"PASSED": 1}, "launches/x/report.html"),
     ]
     report = show(waves(launches=launches))
     report.one("#launches summary").click()

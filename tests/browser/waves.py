@@ -6,7 +6,7 @@ import itertools
 import math
 from functools import lru_cache
 
-from pytest_remex.report import Curve, Page, Row
+from pytest_remex.report import Curve, Page, ReportRow
 
 SCHEMES = {"upwind": 1, "lax": 2}
 GRID = {"scheme": list(SCHEMES), "courant": [0.2, 0.4, 0.8], "resolution": [16, 32, 64, 128]}
@@ -70,7 +70,7 @@ def row(place, point):
         "peak": max(advected(scheme, courant, cells)[1]),
         "mass": 1 + 1e-9 * place,
     }  # fmt: skip
-    return Row(
+    return ReportRow(
         node=f"sweeps.py::waves[{'-'.join(f'{key}={value}' for key, value in point.items())}]",
         verdict=verdict,
         state=state,

@@ -12,7 +12,7 @@ import pytest
 from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.slurm import client, control, parse
 from pytest_remex.agent.slurm.commands import FIELD, ROW
-from pytest_remex.agent.slurm.ownership import Listing, LocatedJob
+from pytest_remex.agent.slurm.ownership import JobListing, LocatedJob
 from pytest_remex.collect.manifest import FetchedOutputs
 from pytest_remex.collect.runs import CollectedRun
 from pytest_remex.common.jobs import Job, JobState, by_array
@@ -24,8 +24,7 @@ from pytest_remex.records.merge import merged
 from pytest_remex.records.schema import Committed, RunRecord, Stage, StageReached
 from pytest_remex.records.store import Journal, LaunchRecord, read_record
 from pytest_remex.repo.trees import ObjectHash, Tree, TreeEntry
-from pytest_remex.report import Page, write_report
-from pytest_remex.report import Row as PageRow
+from pytest_remex.report import Page, ReportRow, write_report
 from pytest_remex.sbatch.header import parse_header
 from pytest_remex.tables.links import rebuild_links
 from pytest_remex.tables.merge import Row, Today, write_results
@@ -106,7 +105,7 @@ def test_whose_jobs_are(folder, is_array):
 
     def look(made):
         jobs, text = made
-        listing = Listing(parse.listing(text))
+        listing = JobListing(parse.listing(text))
         assert all(listing.lists(job) and listing.row_is_held(job) for job in jobs)
         assert not any(listing.is_another(job) for job in jobs)
         by_array([job.job for job in jobs])
@@ -147,12 +146,12 @@ def test_only_the_new_jobs_are_listed(tmp_path, monkeypatch):
 
     monkeypatch.setattr(client, "run", run)
     one, *others = (LocatedJob(f"r{n}", str(tmp_path), f"{n}_0", "") for n in range(7, 1008))
-    assert Listing.ask("", [one, one]).rows == []
+    assert JobListing.ask("", [one, one]).rows == []
     assert asked.pop()[-4:-2] == ["-j", "7"]
-    assert Listing.ask("", [others[0], one]).rows == []
+    assert JobListing.ask("", [others[0], one]).rows == []
     assert asked.pop()[-4:-2] == ["-j", "7,8"]
     with pytest.raises(AgentError):
-        Listing.ask("", [one, *others])
+        JobListing.ask("", [one, *others])
     assert "-j" not in asked.pop()
 
 
@@ -312,7 +311,7 @@ def test_the_report(folder):
 
     def make(count):
         rows = [
-            PageRow(f"sweeps.py::grid[a={n}]", "PASSED", values={"a": n, "m": 1 / (n + 1)},
+            ReportRow(f"sweeps.py::grid[a={n}]", "PASSED", values={"a": n, "m": 1 / (n + 1)},
                     diff=f"+a = {n}", log="done")
             for n in range(count)
         ]  # fmt: skip

@@ -19,7 +19,7 @@ from pytest_remex.agent.submissions import (
 )
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths, protocol
-from pytest_remex.common.git_environment import without_git_variables
+from pytest_remex.common.git_environment import kept_variables
 from pytest_remex.common.jobs import Job, JobState, number_of
 from pytest_remex.common.paths import LocalSpec, LocalState
 
@@ -192,5 +192,5 @@ def _elapsed(state: LocalState) -> Optional[float]:
 
 def job_environment() -> Dict[str, str]:
     """Return the variables that local jobs get from this process."""
-    kept = without_git_variables(os.environ)
+    kept = kept_variables(os.environ)
     return {name: text for name, text in kept.items() if not name.startswith("PYTEST_")}

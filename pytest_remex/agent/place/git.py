@@ -61,7 +61,7 @@ class CloneError(AgentError):
 
 def environment() -> Dict[str, str]:
     """Return the environment for git: no prompts, messages in English, no replacement objects."""
-    return dict(git_environment.without_git_variables(os.environ), **_ENVIRONMENT)
+    return dict(git_environment.kept_variables(os.environ), **_ENVIRONMENT)
 
 
 def command(clone: str, *words: str) -> List[str]:

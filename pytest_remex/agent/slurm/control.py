@@ -6,7 +6,7 @@ from typing import Dict, Iterable, List, NamedTuple, Set, Tuple
 from pytest_remex.agent import fs, process
 from pytest_remex.agent.errors import AgentError, UnreadableError
 from pytest_remex.agent.slurm import attempts, client, commands, parse
-from pytest_remex.agent.slurm.ownership import Listing, LocatedJob, locate, spellings
+from pytest_remex.agent.slurm.ownership import JobListing, LocatedJob, locate, spellings
 from pytest_remex.agent.slurm.parse import SqueueRow
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths
@@ -40,7 +40,7 @@ class Refusal(NamedTuple):
 def release(request: Release, reply: Reply) -> None:
     """Release our jobs that are held by the user; jobs no longer held count as released."""
     for cluster, jobs in locate(request.runs, request.jobs).items():
-        refused = release_held(jobs, Listing.ask(cluster, jobs), reply)
+        refused = release_held(jobs, JobListing.ask(cluster, jobs), reply)
         reply.send(Released([job.id for job in jobs if job.number not in refused]))
         for job in jobs:
             refusal = refused.get(job.number)
@@ -48,7 +48,7 @@ def release(request: Release, reply: Reply) -> None:
                 reply.send(NotReleased(job.id, refusal.message, refusal.lost))
 
 
-def release_held(jobs: List[LocatedJob], listing: Listing, reply: Reply) -> Dict[str, Refusal]:
+def release_held(jobs: List[LocatedJob], listing: JobListing, reply: Reply) -> Dict[str, Refusal]:
     """Release those jobs on one cluster that their user holds.
 
     A listing may be older than a job: the controller is asked about jobs missing from it.
@@ -180,7 +180,7 @@ def _not_ours(jobs: List[LocatedJob], cluster: str) -> Dict[str, Refusal]:
     A listing may be older than a job: the controller is asked about some that are missing from it.
     """
     try:
-        listing = Listing.ask(cluster)
+        listing = JobListing.ask(cluster)
     except AgentError as error:
         why = Refusal(f"{error}: run the same command again")
         return {job.job: why for job in jobs}

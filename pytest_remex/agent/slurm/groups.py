@@ -74,20 +74,22 @@ _PACK_RUN = """\
 """
 
 
-class Group(NamedTuple):
+class GroupScripts(NamedTuple):
     """An array's or a pack's scripts, by name, and its options for sbatch."""
 
     scripts: Dict[str, str]
     options: List[str]
 
 
-def group_of(submission: LocatedSubmission) -> Optional[Group]:
+def group_of(submission: LocatedSubmission) -> Optional[GroupScripts]:
     """Return an array's or a pack's scripts and options; None for a single run."""
     if submission.array is not None:
         script = _array_script(submission, submission.array)
-        return Group({paths.SCRIPT: script}, _array_options(submission, submission.array))
+        return GroupScripts({paths.SCRIPT: script}, _array_options(submission, submission.array))
     if submission.pack is not None:
-        return Group(_pack_scripts(submission, submission.pack), _pack_options(submission.pack))
+        return GroupScripts(
+            _pack_scripts(submission, submission.pack), _pack_options(submission.pack)
+        )
     return None
 
 

@@ -121,7 +121,7 @@ def locate(runs: str, asked: Iterable[RunJob]) -> Dict[str, List[LocatedJob]]:
     return located
 
 
-class Listing:
+class JobListing:
     """The user's jobs that a controller currently remembers, by number."""
 
     def __init__(self, rows: List[SqueueRow]) -> None:
@@ -138,7 +138,7 @@ class Listing:
                 self._starts.setdefault(number, set()).add(start)
 
     @classmethod
-    def ask(cls, cluster: str, jobs: Iterable[LocatedJob] = ()) -> "Listing":
+    def ask(cls, cluster: str, jobs: Iterable[LocatedJob] = ()) -> "JobListing":
         """Ask the controller about all jobs of the user, or only these; fails as `listing`."""
         return cls(client.listing(cluster, [job.number for job in jobs]))
 

@@ -74,7 +74,7 @@ class Worker:
         self._process.send_signal(number)
 
 
-class Pack:
+class RunningPack:
     """The runs of a pack that are left to start, and the exit codes of those that ended."""
 
     def __init__(self, count: int) -> None:
@@ -195,7 +195,7 @@ def main(words: List[str]) -> int:
         return 0
     with open(RUNS, errors="surrogateescape") as file:
         count = sum(1 for _ in file)
-    pack = Pack(count)
+    pack = RunningPack(count)
     pack.run()
     failed = sum(code != 0 for code in pack.ended.values())
     _say(f"{count} runs: {failed} failed, {count - len(pack.ended)} did not end")

@@ -14,7 +14,7 @@ from pytest_remex.agent import upstream
 from pytest_remex.agent.errors import AgentError, UnreadableError
 from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.slurm import client, control, groups, parse
-from pytest_remex.agent.slurm.ownership import Listing, LocatedJob, locate
+from pytest_remex.agent.slurm.ownership import JobListing, LocatedJob, locate
 from pytest_remex.agent.slurm.parse import SacctRow
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths
@@ -76,7 +76,7 @@ def query(request: Query, reply: Reply) -> None:
 
 
 def _release_again(
-    asked: List[LocatedJob], listing: Listing, answers: Answers, reply: Reply
+    asked: List[LocatedJob], listing: JobListing, answers: Answers, reply: Reply
 ) -> None:
     """Release again jobs that are held although their release was recorded.
 
@@ -174,13 +174,13 @@ def _not_accounted(asked: List[LocatedJob], cluster: str) -> List[LocatedJob]:
     return [one for one in asked if first < int(one.number) < last and one.job not in known]
 
 
-def _ask_squeue(asked: List[LocatedJob], cluster: str, answers: Answers) -> Listing:
+def _ask_squeue(asked: List[LocatedJob], cluster: str, answers: Answers) -> JobListing:
     """Ask squeue for all the user's jobs, and for the exit codes of those that have ended."""
     try:
-        listing = Listing.ask(cluster)
+        listing = JobListing.ask(cluster)
     except AgentError as error:
         answers.failures.append(str(error))
-        return Listing([])
+        return JobListing([])
     for one in asked:
         row = listing.row(one)
         if row is not None:

@@ -36,7 +36,7 @@ UNWANTED = (
 )
 
 
-class SubmittedJob(NamedTuple):
+class ReportedJob(NamedTuple):
     """The job of an attempt: as sbatch reported it seconds ago, or `found` in Slurm."""
 
     submission: LocatedSubmission
@@ -52,7 +52,7 @@ class Timeouts(NamedTuple):
     settle: float
 
 
-class Candidate(NamedTuple):
+class PossibleJob(NamedTuple):
     """A job that may be a submission's; `id` names its cluster, and the array if it is a task."""
 
     id: str
@@ -69,12 +69,12 @@ class Resolution(NamedTuple):
     again: List[LocatedSubmission]
 
 
-def verify(submitted: List[SubmittedJob]) -> Iterator[Tuple[LocatedSubmission, SbatchResult]]:
+def verify(submitted: List[ReportedJob]) -> Iterator[Tuple[LocatedSubmission, SbatchResult]]:
     """Yield the submissions whose job is not what sbatch reported, with their new results.
 
     The notes are updated. If Slurm does not answer, sbatch is trusted.
     """
-    clusters: Dict[str, List[SubmittedJob]] = {}
+    clusters: Dict[str, List[ReportedJob]] = {}
     for one in submitted:
         clusters.setdefault(JobId.parse(one.job).cluster, []).append(one)
     for cluster, some in clusters.items():
@@ -83,7 +83,7 @@ def verify(submitted: List[SubmittedJob]) -> Iterator[Tuple[LocatedSubmission, S
 
 
 def _verify_on(
-    cluster: str, submitted: List[SubmittedJob]
+    cluster: str, submitted: List[ReportedJob]
 ) -> Iterator[Tuple[LocatedSubmission, SbatchResult]]:
     rows: Dict[str, List[SqueueRow]] = {JobId.parse(one.job).on_cluster: [] for one in submitted}
     for row in client.listing(cluster, rows):
@@ -96,7 +96,7 @@ def _verify_on(
             yield one.submission, result
 
 
-def _check(submitted: SubmittedJob, rows: List[SqueueRow]) -> Optional[SbatchResult]:
+def _check(submitted: ReportedJob, rows: List[SqueueRow]) -> Optional[SbatchResult]:
     submission = submitted.submission
     if not submitted.found and not _is_of(submitted, rows):
         attempts.disown(submission.notes, submission.job_number, submitted.attempt)
@@ -112,7 +112,7 @@ def _check(submitted: SubmittedJob, rows: List[SqueueRow]) -> Optional[SbatchRes
     )
 
 
-def _is_of(submitted: SubmittedJob, rows: List[SqueueRow]) -> bool:
+def _is_of(submitted: ReportedJob, rows: List[SqueueRow]) -> bool:
     submission = submitted.submission
     names = spellings(submission.folder)
     # an earlier job of the run has the same folder
@@ -148,7 +148,7 @@ def _in_words(tasks: Set[str]) -> str:
     return "one job" if tasks == {""} else f"an array of {len(tasks)} tasks"
 
 
-def _give_up(submitted: SubmittedJob, why: str) -> SbatchResult:
+def _give_up(submitted: ReportedJob, why: str) -> SbatchResult:
     job, submission = JobId.parse(submitted.job), submitted.submission
     client.run(commands.cancel_held([job.on_cluster], job.cluster))
     attempts.refuse(submission.notes, submission.job_number, submitted.attempt, why)
@@ -231,7 +231,7 @@ def _quiet_at(
 
 
 def _find_jobs(submissions: List[LocatedSubmission]) -> Dict[str, str]:
-    by_folder: Dict[str, List[Candidate]] = {}
+    by_folder: Dict[str, List[PossibleJob]] = {}
     for candidate in _candidates(submissions):
         by_folder.setdefault(candidate.work_dir, []).append(candidate)
     jobs = {}
@@ -243,7 +243,7 @@ def _find_jobs(submissions: List[LocatedSubmission]) -> Dict[str, str]:
     return jobs
 
 
-def _candidates(submissions: List[LocatedSubmission]) -> List[Candidate]:
+def _candidates(submissions: List[LocatedSubmission]) -> List[PossibleJob]:
     since = min(
         (
             attempt.touched
@@ -256,10 +256,10 @@ def _candidates(submissions: List[LocatedSubmission]) -> List[Candidate]:
     return [one for cluster in clusters for one in _on_cluster(cluster, since)]
 
 
-def _on_cluster(cluster: str, since: float) -> List[Candidate]:
+def _on_cluster(cluster: str, since: float) -> List[PossibleJob]:
     """List the user's jobs on a cluster; `since` is the time of the first attempt, 0 if none."""
     found = [
-        Candidate(
+        PossibleJob(
             with_cluster(number_of(row.id), cluster),
             row.comment,
             row.work_dir,
@@ -283,11 +283,11 @@ def _on_cluster(cluster: str, since: float) -> List[Candidate]:
         name = with_cluster(number_of(row.id), cluster)
         if name not in known:
             ended = parse.state_of(row.word) is JobState.CANCELLED
-            found.append(Candidate(name, row.comment, row.work_dir, held=False, ended=ended))
+            found.append(PossibleJob(name, row.comment, row.work_dir, held=False, ended=ended))
     return found
 
 
-def _keep_one(submission: LocatedSubmission, candidates: List[Candidate]) -> Optional[str]:
+def _keep_one(submission: LocatedSubmission, candidates: List[PossibleJob]) -> Optional[str]:
     """Choose the job that counts, the same for every agent, and cancel the others that are held.
 
     Our comment identifies a job, but a script's own comment is kept and a site may change it: then

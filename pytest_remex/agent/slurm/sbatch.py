@@ -21,7 +21,7 @@ LONGEST = 8.0
 """The longest pause in seconds between attempts against a submit limit."""
 
 
-class Launcher:
+class SbatchRunner:
     """Start sbatch processes; one thread watches them and kills those older than `patience`."""
 
     def __init__(self, patience: float) -> None:
@@ -72,7 +72,7 @@ class Launcher:
                         process.signal_group(pid, signal.SIGKILL)
 
 
-class Pace:
+class RateLimiter:
     """Limits calls to `rate` per second over all threads; None for no limit."""
 
     def __init__(self, rate: Optional[float]) -> None:

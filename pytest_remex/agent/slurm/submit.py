@@ -8,16 +8,16 @@ from pytest_remex.agent import process, record_copies, upstream
 from pytest_remex.agent.errors import AgentError, UnreadableError
 from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.slurm import attempts, client, commands, groups, units
-from pytest_remex.agent.slurm.reconcile import SubmittedJob, Timeouts, resolve, verify
+from pytest_remex.agent.slurm.reconcile import ReportedJob, Timeouts, resolve, verify
 from pytest_remex.agent.slurm.sbatch import (
     DOUBT,
     HELD,
     LIMIT,
     REJECTED,
-    Launcher,
     LimitWatch,
-    Pace,
+    RateLimiter,
     SbatchResult,
+    SbatchRunner,
     refuses,
 )
 from pytest_remex.agent.submissions import (
@@ -49,11 +49,11 @@ class SubmitContext(NamedTuple):
     """What an attempt needs; `submitted` are the jobs that were not verified in Slurm yet."""
 
     reply: Reply
-    launcher: Launcher
+    runner: SbatchRunner
     limit: LimitWatch
-    submitted: List[SubmittedJob]
+    submitted: List[ReportedJob]
     width: int
-    pace: Pace
+    rate_limiter: RateLimiter
 
 
 def submit(request: Submit, reply: Reply) -> None:
@@ -65,9 +65,9 @@ def submit(request: Submit, reply: Reply) -> None:
     for fault in faults:
         reply.send(fault)
     _tell_ignored(submissions, reply)
-    with contextlib.closing(Launcher(patience)) as launcher:
-        width, pace = request.width or WIDTH, Pace(request.rate)
-        context = SubmitContext(reply, launcher, limit, [], width, pace)
+    with contextlib.closing(SbatchRunner(patience)) as runner:
+        width, limiter = request.width or WIDTH, RateLimiter(request.rate)
+        context = SubmitContext(reply, runner, limit, [], width, limiter)
         doubtful = _each(submissions, _continue, context)
         doubtful += _verify(context)
         if doubtful:
@@ -110,7 +110,7 @@ def _settle(doubtful: List[LocatedSubmission], timeouts: Timeouts, context: Subm
             if submission.key in jobs:
                 job = jobs[submission.key]
                 number = len(attempts.read(submission.notes, submission.job_number))
-                context.submitted.append(SubmittedJob(submission, number, job, found=True))
+                context.submitted.append(ReportedJob(submission, number, job, found=True))
                 _tell(submission, SbatchResult(HELD, job=job), context.reply)
         doubtful = _each(again, _try_again, context)
         doubtful += _verify(context)
@@ -190,7 +190,7 @@ def _attempt(submission: LocatedSubmission, number: int, context: SubmitContext)
 
 def _wait_for_turn(context: SubmitContext) -> bool:
     """Wait until the rate allows another sbatch; return whether the client is still there."""
-    context.pace.wait()
+    context.rate_limiter.wait()
     return not context.reply.disconnected
 
 
@@ -219,12 +219,12 @@ def _sbatch(submission: LocatedSubmission, number: int, context: SubmitContext) 
     options += upstream.options_of(submission)
     words = commands.submit(submission.folder, submission.comment, options, submission.script)
     variables = {**commands.variables_for_submission(os.environ), **submission.environment}
-    code = context.launcher.run(words, submission.folder, note, variables)
+    code = context.runner.run(words, submission.folder, note, variables)
     result = attempts.end(note, code)
     if result.kind != HELD:
         return result
     job = result.job if number == 1 else attempts.adopt(notes, job_number, result.job)
-    context.submitted.append(SubmittedJob(submission, number, job))
+    context.submitted.append(ReportedJob(submission, number, job))
     return SbatchResult(HELD, job=job)
 
 

@@ -58,7 +58,7 @@ _NEAR_GROUP = 0.85
 """How similar a misspelt group is, by difflib: `contols` 0.93, `simplex_search_controls` 0.76."""
 
 
-class Patched(NamedTuple):
+class PatchedSetting(NamedTuple):
     """A setting whose value the patch changed or added."""
 
     path: Path
@@ -120,7 +120,9 @@ def inspect(
     return list(dict.fromkeys(warnings))
 
 
-def _patched(folder: Path, originals: Mapping[str, bytes], files: Files) -> Iterator[Patched]:
+def _patched(
+    folder: Path, originals: Mapping[str, bytes], files: Files
+) -> Iterator[PatchedSetting]:
     """Yield the settings whose values the patch changed or added."""
     for name, data in originals.items():
         path = _joined(folder, name)
@@ -131,7 +133,7 @@ def _patched(folder: Path, originals: Mapping[str, bytes], files: Files) -> Iter
             old = values_of(before, group)
             for key, new in values_of(after, group).items():
                 if key not in old or old[key] != new:
-                    yield Patched(path, group, key, new)
+                    yield PatchedSetting(path, group, key, new)
 
 
 def _changed_groups(before: Inlist, after: Inlist) -> list[str]:
@@ -154,7 +156,7 @@ def _work_folder(top: Path, path: Path, files: Files) -> Path:
     return top
 
 
-def _unread(work: Work, patched: Iterable[Patched]) -> Iterator[str]:
+def _unread(work: Work, patched: Iterable[PatchedSetting]) -> Iterator[str]:
     """Yield a warning for patched settings without effect: not read, or overridden."""
     unread: dict[tuple[Path, str], list[str]] = {}
     for one in patched:
@@ -206,7 +208,7 @@ def _not_read(work: Work, path: Path, group: str, keys: list[str], others: list[
     )
 
 
-def _overridden(work: Work, one: Patched, places: Iterable[str]) -> Iterator[str]:
+def _overridden(work: Work, one: PatchedSetting, places: Iterable[str]) -> Iterator[str]:
     """Yield a warning if another value is effective, from all roots that read the setting."""
     warnings = []
     for group in places:

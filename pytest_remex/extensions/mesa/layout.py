@@ -23,7 +23,7 @@ _GZIP = b"\x1f\x8b"
 _WORD = re.compile(r"'[^']*'|\"[^\"]*\"|\S+")
 
 
-class Header(NamedTuple):
+class TableHeader(NamedTuple):
     """The lines above the rows: names and words of the header, and the columns' names."""
 
     names: tuple[str, ...]
@@ -46,7 +46,7 @@ def is_packed(path: Path) -> bool:
         return file.read(len(_GZIP)) == _GZIP
 
 
-def read_header(file: BinaryIO) -> Header | None:
+def read_header(file: BinaryIO) -> TableHeader | None:
     """Read the lines above the rows; return None if the file has another layout.
 
     The file's position is not restored. Raises `OSError` or gzip's errors if it cannot be read.
@@ -58,10 +58,10 @@ def read_header(file: BinaryIO) -> Header | None:
         if not line.endswith(b"\n") or not _may_follow(lines):
             return None
     texts = [line.decode("utf-8", "replace") for line in lines]
-    return Header(tuple(texts[1].split()), texts[2], tuple(texts[5].split()))
+    return TableHeader(tuple(texts[1].split()), texts[2], tuple(texts[5].split()))
 
 
-def header_of(path: Path) -> Header | None:
+def header_of(path: Path) -> TableHeader | None:
     """Return the header of a file; None if it is not MESA's, or cannot be read."""
     try:
         with open_table(path) as file:
@@ -128,7 +128,7 @@ class Rows:
 class CarefulRows(Rows):
     """The rows of a file with the right number of words; the others are dropped and counted."""
 
-    def __init__(self, file: BinaryIO, header: Header) -> None:
+    def __init__(self, file: BinaryIO, header: TableHeader) -> None:
         super().__init__(file)
         self._columns = [name.encode() for name in header.columns]
         self._names = [name.encode() for name in header.names]

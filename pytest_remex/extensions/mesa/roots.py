@@ -212,18 +212,18 @@ def _named_by(texts: tuple[str, ...]) -> tuple[tuple[str, ...], bool]:
     return tuple(names or _variable(texts)), complete
 
 
-class Stage(NamedTuple):
+class DoOneStage(NamedTuple):
     """A stage of a run: its inlist, and the model file that it ends with, "" if unknown."""
 
     inlist: str
     model: str
 
 
-def do_one_stages(texts: Iterable[str]) -> list[Stage]:
+def do_one_stages(texts: Iterable[str]) -> list[DoOneStage]:
     """Return the stages that scripts run with `do_one inlist model logs`, in order."""
     found = (_DO_ONE.search(command) for command in _commands(texts))
     stages = [
-        Stage(_HERE.sub("", one[1].strip("\"'")), (one[2] or "").strip("\"'"))
+        DoOneStage(_HERE.sub("", one[1].strip("\"'")), (one[2] or "").strip("\"'"))
         for one in found
         if one
     ]

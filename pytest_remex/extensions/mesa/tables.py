@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
     from pathlib import Path
 
-    from pytest_remex.extensions.mesa.layout import Header
+    from pytest_remex.extensions.mesa.layout import TableHeader
 
 _AT_ONCE = 5_000_000
 """Bytes to parse at a time."""
@@ -29,7 +29,7 @@ class TableWarning(UserWarning):
     """Rows of a table were left out because they are damaged."""
 
 
-def read_rows(path: Path, header: Header, start: int, columns: Sequence[str]) -> pd.DataFrame:
+def read_rows(path: Path, header: TableHeader, start: int, columns: Sequence[str]) -> pd.DataFrame:
     """Read the rows of a file, after its header.
 
     Rows of equal length, as MESA's, are read by the fast way; others by pandas. If something in

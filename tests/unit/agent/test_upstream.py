@@ -5,7 +5,7 @@ import pytest
 from pytest_remex.agent import upstream
 from pytest_remex.agent.errors import UnreadableError
 from pytest_remex.agent.submissions import LocatedSubmission
-from pytest_remex.common.parts import HeaderOptions, Upstream
+from pytest_remex.common.parts import HeaderOptions, UpstreamFiles
 
 
 def submission(runs, **brought):
@@ -15,7 +15,7 @@ def submission(runs, **brought):
         key="second", runs=str(runs), notes=str(runs), folder=str(runs / "second"),
         directories=["second"], array=None, pack=None, comment="", job_number=0, environment={},
         header=header, in_doubt=False, options=[], scripts={}, dependency="",
-        upstreams={"second": Upstream("first", brought)}, tasks=[], asked={},
+        upstreams={"second": UpstreamFiles("first", brought)}, tasks=[], asked={},
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from pytest_remex.report import Page, Row
+from pytest_remex.report import Page, ReportRow
 from pytest_remex.report.columns import axes, causes, cells, columns
 
 
@@ -15,7 +15,7 @@ def page(*columns):
     """Return a page whose parameters a, b, c... have these values, row by row."""
     names = tuple("abcdefg"[: len(columns)])
     rows = [
-        Row("node", "PASSED", values=dict(zip(names, values, strict=True)))
+        ReportRow("node", "PASSED", values=dict(zip(names, values, strict=True)))
         for values in zip(*columns, strict=True)
     ]
     return Page("sweep", dimensions=names, rows=rows)
@@ -46,7 +46,7 @@ def test_no_rows_have_no_axes():
 
 def one_row(**fields):
     """Return the page of one row."""
-    return Page("sweep", dimensions=("n",), rows=[Row("node", "PASSED", **fields)])
+    return Page("sweep", dimensions=("n",), rows=[ReportRow("node", "PASSED", **fields)])
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,9 @@ def test_columns_that_do_not_vary_fold_away():
 
 def test_keys_are_unique():
     """A parameter with the name of a column of the report keeps it; the report's is renamed."""
-    made = Page("sweep", dimensions=("state",), rows=[Row("x", "PASSED", values={"state": 1})])
+    made = Page(
+        "sweep", dimensions=("state",), rows=[ReportRow("x", "PASSED", values={"state": 1})]
+    )
     keys = [column.key for column in columns(made, [cells(made, made.rows[0])])]
     assert len(set(keys)) == len(keys)
     assert {"state", "state_"} <= set(keys)
@@ -101,10 +103,10 @@ def test_keys_are_unique():
 def test_causes_are_grouped_and_counted():
     """Failures are grouped by cause, or by a reason's first line; passed rows have neither."""
     rows = [
-        Row("a", "FAILED", reason="assert l1 < 0.02\n0.3"),
-        Row("b", "FAILED", reason="assert 0.5 < 0.02", cause="assert l1 < 0.02"),
-        Row("c", "TIMEOUT", reason="time limit"),
-        Row("d", "PASSED", reason="a word on the side"),
-        Row("e", "FAILED"),
+        ReportRow("a", "FAILED", reason="assert l1 < 0.02\n0.3"),
+        ReportRow("b", "FAILED", reason="assert 0.5 < 0.02", cause="assert l1 < 0.02"),
+        ReportRow("c", "TIMEOUT", reason="time limit"),
+        ReportRow("d", "PASSED", reason="a word on the side"),
+        ReportRow("e", "FAILED"),
     ]
     assert causes(Page("sweep", rows=rows)) == [("assert l1 < 0.02", 2), ("time limit", 1)]

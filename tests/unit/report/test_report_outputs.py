@@ -10,7 +10,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from pytest_remex.report import Page, Row, write_portable, write_report
+from pytest_remex.report import Page, ReportRow, write_portable, write_report
 from pytest_remex.report.outputs import BUDGET, SIDE, SMALL, read_inside, thumbnails
 
 image = pytest.importorskip("PIL.Image")
@@ -32,7 +32,7 @@ def draw(path, size=(1200, 900)):
 def page(*images):
     """Return a page of rows that each have one image."""
     return Page(
-        "sweep", rows=[Row(str(n), "PASSED", images=(path,)) for n, path in enumerate(images)]
+        "sweep", rows=[ReportRow(str(n), "PASSED", images=(path,)) for n, path in enumerate(images)]
     )
 
 
@@ -115,7 +115,7 @@ def output(tmp_path):
 
 
 PAGE = Page("sweep", rows=[
-    Row("a", "PASSED", outputs=(("out.csv", "../runs/a/out.csv"), ("gone", "../runs/a/gone")))
+    ReportRow("a", "PASSED", outputs=(("out.csv", "../runs/a/out.csv"), ("gone", "../runs/a/gone")))
 ])  # fmt: skip
 
 
@@ -145,7 +145,7 @@ def test_nothing_outside_goes_in(output):
     secret.write_text("secret")
     (output / "runs" / "a" / "link").symlink_to(secret)
     outputs = (("1", "../../secret"), ("2", "../runs/a/link"), ("3", str(secret)))
-    page = dataclasses.replace(PAGE, rows=[Row("a", "PASSED", outputs=outputs)])
+    page = dataclasses.replace(PAGE, rows=[ReportRow("a", "PASSED", outputs=outputs)])
     made = write_portable(output / "a.zip", output / "sweep" / "report.html", page, output)
     assert made.files == 1
     assert ZipFile(output / "a.zip").namelist() == ["sweep/report.html"]

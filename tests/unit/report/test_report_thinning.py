@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_remex.report import Curve, Overlay, Page, Row
+from pytest_remex.report import Curve, Overlay, Page, ReportRow
 from pytest_remex.report.curves import LEAST, MOST, TOTAL, curve_data, overlay_data, thin
 
 FLOATS = st.floats(-1e6, 1e6) | st.just(math.nan)
@@ -70,7 +70,7 @@ def test_a_curve_needs_as_many_y_as_x():
 
 def test_curves_find_their_rows():
     """Curves are assigned by run directory or node; others are left out."""
-    rows = [Row("a", "PASSED", directory="run_a"), Row("b", "PASSED")]
+    rows = [ReportRow("a", "PASSED", directory="run_a"), ReportRow("b", "PASSED")]
     curves = [Curve(name, "r", [1, 2], [3, math.inf], "x", "y") for name in ("b", "run_a", "c")]
     (found,) = curve_data(Page("sweep", rows=rows, curves=curves))
     assert found["curves"] == [
@@ -82,7 +82,7 @@ def test_curves_find_their_rows():
 
 def test_many_curves_share_the_budget():
     """A page of many curves holds fewer points of each."""
-    rows = [Row(str(n), "PASSED") for n in range(1000)]
+    rows = [ReportRow(str(n), "PASSED") for n in range(1000)]
     line = list(range(5000))
     curves = [Curve(str(n), "r", line, line) for n in range(1000)]
     (found,) = curve_data(Page("sweep", rows=rows, curves=curves))

@@ -16,11 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_remex.report import Page, Row, Sweep, write_index, write_report
+from pytest_remex.report import IndexedSweep, Page, ReportRow, write_index, write_report
 from pytest_remex.report.write import CHUNK, LIBRARIES, script_json
 
 PAGE = Page("polytropes", {"cluster": "ada@login"}, ("n",), ("xi",), [
-    Row("sweeps.py::t[n=1]", "PASSED", values={"n": 1, "xi": 3.14159265}, diff="+n = 1", log="done")
+    ReportRow(
+        "sweeps.py::t[n=1]", "PASSED", values={"n": 1, "xi": 3.14159265}, diff="+n = 1", log="done"
+    )
 ])  # fmt: skip
 JSON = st.recursive(
     st.none()
@@ -128,7 +130,7 @@ def test_only_figures_that_compile_are_let_to(tmp_path, figure, compiled):
 
 def test_details_are_packed_in_order(tmp_path):
     """The details of row i are in chunk i // size, at i % size."""
-    rows = [Row(f"node {i}", "PASSED", diff=f"+{i}") for i in range(2 * CHUNK + 1)]
+    rows = [ReportRow(f"node {i}", "PASSED", diff=f"+{i}") for i in range(2 * CHUNK + 1)]
     data = json.loads(Scripts(written(tmp_path, Page("sweep", rows=rows))).found["details-data"][0])
     read = [json.loads(unpacked(chunk)) for chunk in data["chunks"]]
     assert [len(chunk) for chunk in read] == [CHUNK, CHUNK, 1]
@@ -152,9 +154,9 @@ def test_libraries_are_pinned_with_their_licences():
 
 
 SWEEPS = [
-    Sweep("tams", "2031-05-04 10:11", "9f31c2ab5d7e40668a1b", {"PASSED": 10, "FAILED": 2}, 3,
+    IndexedSweep("tams", "2031-05-04 10:11", "9f31c2ab5d7e40668a1b", {"PASSED": 10, "FAILED": 2}, 3,
           (("report", "tams/report.html"), ("results", "tams/results.csv"))),
-    Sweep("<b>&", links=(("report", "javascript:alert(1)"), ("away", "//example.org/"))),
+    IndexedSweep("<b>&", links=(("report", "javascript:alert(1)"), ("away", "//example.org/"))),
 ]  # fmt: skip
 
 

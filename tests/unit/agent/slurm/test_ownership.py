@@ -4,7 +4,7 @@ import pytest
 
 from pytest_remex.agent.slurm import parse
 from pytest_remex.agent.slurm.commands import FIELD, ROW
-from pytest_remex.agent.slurm.ownership import Listing, LocatedJob, locate
+from pytest_remex.agent.slurm.ownership import JobListing, LocatedJob, locate
 from pytest_remex.common.parts import RunJob
 
 
@@ -37,7 +37,9 @@ def listed(*rows):
         (job, raw, "PENDING", "JobHeldUser", "0:00", "1:00", "1", "0", "remex:x", str(folder))
         for job, raw, folder in rows
     ]
-    return Listing(parse.listing("".join(ROW + FIELD.join(row) + FIELD + "\n" for row in fields)))
+    return JobListing(
+        parse.listing("".join(ROW + FIELD.join(row) + FIELD + "\n" for row in fields))
+    )
 
 
 def test_where_a_runs_job_may_start(runs):

@@ -78,7 +78,7 @@ def test_a_limit_on_size_is_not_a_submit_limit():
 
 def test_pace():
     """Whatever the threads, the k-th call comes no sooner than k pauses after the beginning."""
-    began, pace = time.monotonic(), sbatch.Pace(50)
+    began, pace = time.monotonic(), sbatch.RateLimiter(50)
 
     def call(_):
         pace.wait()
@@ -92,7 +92,7 @@ def test_pace():
 
 def test_no_pace():
     """Without a rate nothing is waited for."""
-    pace = sbatch.Pace(None)
+    pace = sbatch.RateLimiter(None)
     began = time.thread_time(), time.monotonic()
     for _ in range(1000):
         pace.wait()

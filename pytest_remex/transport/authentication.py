@@ -60,7 +60,10 @@ class Login:
             "password": self._try_password(transport),
         }
         try:
-            methods = self._accepted_methods(transport)
+            transport.auth_timeout = _ANSWER_TIMEOUT
+            methods = self._by_named_key(attempts["publickey"])
+            if methods is None:
+                methods = self._accepted_methods(transport)
             while methods:  # a step that succeeded returns the methods still needed
                 methods = self._step(methods, attempts)
         except (paramiko.SSHException, OSError, EOFError) as error:
@@ -69,9 +72,16 @@ class Login:
             if agent:
                 agent.close()
 
+    def _by_named_key(self, attempt: Iterator[list[str]]) -> list[str] | None:
+        """Return the methods that are still needed after the login by a key for this host alone.
+
+        None if there is none, or the server refuses it. Over a slow link, asking first which
+        methods the server accepts would take as long as the login.
+        """
+        return next(attempt, None) if self._settings.identities_only else None
+
     def _accepted_methods(self, transport: paramiko.Transport) -> list[str]:
         """Ask which methods the server accepts, by trying to log in without any."""
-        transport.auth_timeout = _ANSWER_TIMEOUT
         try:
             return transport.auth_none(self._settings.user)
         except paramiko.BadAuthenticationType as error:

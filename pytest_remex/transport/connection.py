@@ -71,18 +71,20 @@ def connect(
 
 def _log_in(remote: Remote, prompt: Prompt | None, notify: Notify, timeout: float) -> Transport:
     """Log in as `Remote.transport` says."""
-    if remote.transport != "fabric":
-        from pytest_remex.transport import openssh  # noqa: PLC0415 - jobs on this machine: no ssh
-        from pytest_remex.transport.ssh_config import host_settings  # noqa: PLC0415 - as above
+    # jobs on this machine load no ssh
+    from pytest_remex.transport.ssh_config import host_settings  # noqa: PLC0415
 
-        settings = host_settings(str(remote.host))
+    settings = host_settings(str(remote.host))
+    if remote.transport != "fabric":
+        from pytest_remex.transport import openssh  # noqa: PLC0415 - as above
+
         if master := openssh.living_master(settings):
             return openssh.OpenSshTransport(remote, notify, master, idle_timeout=timeout)
         if remote.transport == "openssh":
             return openssh.log_in(remote, settings, prompt, notify, idle_timeout=timeout)
     from pytest_remex.transport.ssh import log_in  # noqa: PLC0415 - Fabric takes half a second
 
-    return log_in(remote, prompt, notify, idle_timeout=timeout)
+    return log_in(remote, settings, prompt, notify, idle_timeout=timeout)
 
 
 NOTHING = Needs()

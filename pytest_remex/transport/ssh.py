@@ -39,12 +39,18 @@ _TIMEOUT_MESSAGES = ("No existing session", "Timeout opening channel")
 
 
 def log_in(
-    remote: Remote, prompt: Prompt | None, notify: Notify, *, idle_timeout: float
+    remote: Remote,
+    settings: HostSettings,
+    prompt: Prompt | None,
+    notify: Notify,
+    *,
+    idle_timeout: float,
 ) -> SshTransport:
     """Log in to the remote's host once, through the hops of its ProxyJump.
 
     Args:
-        remote: Its `host` is `[user@]host[:port]` or an alias in ssh_config.
+        remote: Where to log in.
+        settings: How ssh would reach its host.
         prompt: Asks the user for passphrases and codes.
         notify: Shows the user a line if a program takes long to start there.
         idle_timeout: Seconds without a sign of life after which the connection counts as lost.
@@ -54,7 +60,7 @@ def log_in(
     """
     with contextlib.ExitStack() as opened:
         hops: list[fabric.Connection] = []
-        hosts = route(str(remote.host))
+        hosts = route(settings)
         for host in hosts:
             hops.append(_log_in_to(host, hops[-1] if hops else None, prompt))
             opened.callback(_close, hops[-1])

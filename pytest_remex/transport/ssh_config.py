@@ -131,16 +131,16 @@ def host_settings(name: str) -> HostSettings:
     )
 
 
-def route(name: str) -> list[HostSettings]:
-    """Return the hosts to log in to, each through the one before; the last is `name`.
+def route(host: HostSettings) -> list[HostSettings]:
+    """Return the hosts to log in to, each through the one before; the last is `host`.
 
     As in ssh, only the first hop of a ProxyJump may have hops of its own.
 
     Raises:
         RemoteError: As `host_settings`, or the hops form a circle.
     """
-    hops = [host_settings(name)]
-    seen = {name}
+    hops = [host]
+    seen = {host.name}
     while hops[0].jumps:
         first, *others = hops[0].jumps
         if first in seen:

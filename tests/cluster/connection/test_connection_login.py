@@ -16,7 +16,7 @@ from support.sshd import HOST, SshServer, make_key
 from pytest_remex import Remote
 from pytest_remex.common.protocol import ListOutputs
 from pytest_remex.errors import ConnectionLostError, RemoteError, UnreachableError
-from pytest_remex.transport import Connections, login_shell
+from pytest_remex.transport import Connections, connect, login_shell
 
 
 def write_config(home, server, *lines):
@@ -70,6 +70,48 @@ def test_one_authentication(server, opened, runs, tmp_path):
         connection.fetch(str(runs), ["a"], tmp_path / "here")
     counts = server.counts() - before
     assert (counts.connections, counts.authentications) == (1, 1)
+
+
+class Turns(Proxy):
+    """A proxy that counts how often the direction of what it forwards changes."""
+
+    count = 0
+    last = ""
+
+    def spend(self, direction, data):
+        if data and direction != self.last:
+            self.last, self.count = direction, self.count + 1
+        return super().spend(direction, data)
+
+
+@pytest.mark.fabric_only("ssh asks in its own order")
+def test_a_key_for_this_host_alone_is_offered_at_once(home, server, runs):
+    """With IdentitiesOnly, two round trips less: the server is not asked first what it accepts."""
+    counts = []
+    for line in ("IdentitiesOnly no", "IdentitiesOnly yes"):
+        with Turns(server.port, latency=20) as proxy:
+            server.client(home, proxy.port)
+            config = home / ".ssh" / "config"
+            config.write_text(config.read_text().replace("IdentitiesOnly yes", line))
+            with connect(Remote(HOST, runs=str(runs))) as connection:
+                look(connection)
+            counts.append(proxy.count)
+    assert counts[1] <= counts[0] - 4
+
+
+def test_a_key_that_is_refused_does_not_end_the_login(home, second_factor, opened, tmp_path):
+    """If the server refuses the key for this host alone, it is asked what else it accepts."""
+    second_factor.client(home)
+    make_key(tmp_path / "wrong")
+    config = home / ".ssh" / "config"
+    wrong = f"IdentityFile {tmp_path / 'wrong'}"
+    config.write_text(re.sub("IdentityFile .*", wrong, config.read_text()))
+    user = Typist("123456")
+    with second_factor.with_options(
+        AuthenticationMethods="publickey keyboard-interactive", PasswordAuthentication="no"
+    ):
+        look(opened(prompt=user))
+    assert len(user.asked) == 1
 
 
 @pytest.mark.fabric_only("ssh asks and refuses in its own words")

@@ -104,8 +104,8 @@ def test_route(configure):
         "Host far\n  ProxyJump one,me@two:22\nHost one\n  ProxyJump zero\nHost two\n  ProxyJump x\n"
         "Host direct\n  ProxyJump none\n"
     )
-    assert [host.hostname for host in route("far")] == ["zero", "one", "two", "far"]
-    assert [host.hostname for host in route("direct")] == ["direct"]
+    assert [host.hostname for host in route(host_settings("far"))] == ["zero", "one", "two", "far"]
+    assert [host.hostname for host in route(host_settings("direct"))] == ["direct"]
 
 
 def test_ssh_missing(configure, monkeypatch):

@@ -95,7 +95,7 @@ def bundle(only: Collection[str] = ()) -> str:
                 if suffix == ".py" and (not only or full in only or full == package):
                     with open(os.path.join(here, name), encoding="utf-8") as file:
                         sources[full] = without_docstrings(file.read())
-    return base64.b64encode(zlib.compress(json.dumps(sources).encode())).decode()
+    return base64.b64encode(zlib.compress(json.dumps(sources).encode(), 7)).decode()
 
 
 def without_docstrings(source: str) -> str:

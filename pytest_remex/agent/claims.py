@@ -7,7 +7,6 @@ creates it again.
 
 import os
 import re
-import shutil
 from typing import FrozenSet, NamedTuple, Optional, Tuple, Union
 
 from pytest_remex.agent import fs, process, record_copies
@@ -92,7 +91,7 @@ def _claim(runs: str, wanted: WantedClaim) -> Tuple[OwnedClaim, Condition, str]:
         condition, job = _condition(runs, newest.claim)
         over = newest.claim.job == wanted.over
         if over and wanted.unplaced and condition is Condition.UNPLACED:
-            _occupy_directory(runs, newest.claim)
+            fs.occupy(runs, newest.claim.directory, RunNote())
             continue
         if not _may_be_followed(condition, over=over and not wanted.unplaced):
             return newest, condition, job
@@ -213,17 +212,3 @@ def _submitted(directory: str, existing: Claim) -> Tuple[Condition, str]:
         return Condition.SUBMITTED, settled
     rejected = bool(made) and made[-1].result.kind == REJECTED
     return (Condition.REJECTED if rejected else Condition.PLACED), ""
-
-
-def _occupy_directory(runs: str, existing: Claim) -> None:
-    """Occupy the name of a run directory that was never made, so that no client can make it.
-
-    A rename onto a folder that is not empty fails: a slower client finds the name taken.
-    """
-    made = os.path.join(runs, paths.REMEX, f"occupied.{fs.unique()}")
-    os.makedirs(paths.remex(made))
-    fs.replace(paths.in_run(made, paths.RUN), dumps(RunNote(), paths.DISK_FORMAT))
-    try:
-        os.rename(made, os.path.join(runs, existing.directory))
-    except OSError:  # it was made meanwhile, or another client was as fast
-        shutil.rmtree(made, ignore_errors=True)

@@ -11,6 +11,7 @@ import functools
 import itertools
 import os
 import pwd
+import shutil
 import socket
 import stat
 from typing import Iterator, Optional, Set, Tuple, Type, TypeVar, Union
@@ -18,7 +19,7 @@ from typing import Iterator, Optional, Set, Tuple, Type, TypeVar, Union
 from pytest_remex.agent.errors import UnreadableError, no_runs_folder
 from pytest_remex.common import paths
 from pytest_remex.common.files import open_regular
-from pytest_remex.common.typed_json import TypedJsonError, loads
+from pytest_remex.common.typed_json import TypedJsonError, dumps, loads
 
 LARGEST = 1 << 20
 """The most bytes that a file may have to be read."""
@@ -219,6 +220,26 @@ def owner(about: os.stat_result) -> str:
         return pwd.getpwuid(about.st_uid).pw_name
     except KeyError:
         return str(about.st_uid)
+
+
+def occupy(runs: str, directory: str, note: paths.RunNote) -> None:
+    """Occupy the name of a run directory that was never made, so that no client can make it.
+
+    A rename onto a folder that is not empty fails: a slower client finds the name taken.
+
+    Args:
+        runs: The runs folder.
+        directory: The run directory's name.
+        note: Whose it is from now on; an empty note if it is nobody's.
+
+    """
+    made = os.path.join(runs, paths.REMEX, f"occupied.{unique()}")
+    os.makedirs(paths.remex(made))
+    replace(paths.in_run(made, paths.RUN), dumps(note, paths.DISK_FORMAT))
+    try:
+        os.rename(made, os.path.join(runs, directory))
+    except OSError:  # it was made meanwhile, or another client was as fast
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def listing(folder: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ from pytest_remex.agent import limits, process
 from pytest_remex.agent.errors import AgentError, DisconnectedError, disk_error, is_unwritable
 from pytest_remex.agent.wire import Reply, Wire
 from pytest_remex.common import framing, protocol, records
-from pytest_remex.common.claims import ClaimRuns
+from pytest_remex.common.claims import ClaimRuns, Discard
 from pytest_remex.common.protocol import LOCAL, SLURM, Request
 from pytest_remex.common.redact import redact
 from pytest_remex.common.typed_json import TypedJsonError
@@ -44,6 +44,8 @@ HANDLERS: Dict[Tuple[type, str], str] = {
     (records.FindRuns, ""): "found_runs.find_runs",
     (records.ReadPatches, ""): "found_runs.read_patches",
     (ClaimRuns, ""): "claims.claim_runs",
+    (Discard, SLURM): "slurm.discard.discard",
+    (Discard, LOCAL): "local.discard.discard",
     (protocol.Tidy, ""): "place.directories.tidy",
 }
 """The function that answers a request, by its type and the scheduler that it names.

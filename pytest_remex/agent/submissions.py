@@ -3,9 +3,11 @@
 import hashlib
 import os
 import stat
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Union
 
 from pytest_remex.common import parts, paths, protocol
+from pytest_remex.common.claims import Discard
+from pytest_remex.common.jobs import JobId
 from pytest_remex.common.parts import Array, HeaderOptions, Pack, UpstreamFiles
 
 _LARGEST_SCRIPT = 1 << 26
@@ -63,13 +65,21 @@ class LocatedSubmission(NamedTuple):
         """The paths of the run directories that it submits."""
         return [os.path.join(self.runs, self.directories[task]) for task in self.tasks]
 
+    def jobs_of_runs(self, job: str) -> Dict[str, str]:
+        """Return the job of each run directory that it submits, by its name."""
+        names = self.directories
+        if self.array is None:
+            return {names[task]: job for task in self.tasks}
+        array = JobId.parse(job)
+        return {names[task]: str(array._replace(task=str(task))) for task in self.tasks}
+
     def as_asked(self) -> parts.Submission:
         """Return it without its paths, for a client that resumes it later."""
         facts = {name: getattr(self, name) for name in parts.Submission._fields}
         return parts.Submission(**{**facts, "in_doubt": False})
 
 
-def submissions_of(request: protocol.Submit) -> List[LocatedSubmission]:
+def submissions_of(request: Union[protocol.Submit, Discard]) -> List[LocatedSubmission]:
     """Return the submissions of a request."""
     return [located(asked, request.runs, request.launch) for asked in request.submissions]
 
@@ -89,16 +99,16 @@ def located(asked: parts.Submission, runs: str, launch: str) -> LocatedSubmissio
     )
 
 
-class ChangedScriptError(Exception):
-    """A run's script differs from its commit; the message names it."""
+class RefusedError(Exception):
+    """A submission must not be made: its script was changed, or another client ended it."""
 
 
 def check_scripts(submission: LocatedSubmission) -> None:
-    """Raise `ChangedScriptError` if a run's script was changed since it was placed."""
+    """Raise `RefusedError` if a run's script was changed since it was placed."""
     for directory, blob in submission.scripts.items():
         path = os.path.join(submission.runs, directory, submission.header.script)
         if blob and blob not in (_blob_of_file(path, blob), _blob_of_link(path, blob)):
-            raise ChangedScriptError(
+            raise RefusedError(
                 f"{path} was changed after it was copied from its commit: restore it, or make a new"
                 " run with --remex-retry=all"
             )

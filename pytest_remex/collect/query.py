@@ -118,8 +118,11 @@ def _recorded_job(recorded: RecordedRun) -> Job | None:
     run = recorded.run
     if run.stage in {Stage.REFUSED, Stage.REJECTED}:
         return Job(run.job, JobState.REJECTED, run.why, source="record")
-    if not run.stage.settled and run.stage is not Stage.HELD:
-        why = f"its submission was interrupted at {run.stage}: run --remex-submit again"
+    if not run.settled and run.stage is not Stage.HELD:
+        why = (
+            f"its submission was interrupted at {run.stage}: run --remex-submit again to finish "
+            f"it, or --remex-cancel to end it"
+        )
         return Job(run.job, JobState.UNKNOWN, why, source="record")
     return run.final
 

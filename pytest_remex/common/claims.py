@@ -13,6 +13,7 @@ import hashlib
 from enum import Enum
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Type, Union
 
+from pytest_remex.common.parts import Placement, Submission
 from pytest_remex.common.records import RecordPart
 
 CLAIM_FORMAT = 1
@@ -136,8 +137,40 @@ class ClaimRuns(NamedTuple):
     known: List[str] = []  # noqa: RUF012 - never changed, and NamedTuple has no factory
 
 
-Request = ClaimRuns
-Event = Union[Claimed, TakenBy, ClaimFault]
+class Discard(NamedTuple):
+    """End the submission of runs of an interrupted launch, after keeping `part` of its record.
+
+    From then on no client can submit a job for these runs, and their claims give way to new ones.
+    A job that is still held is cancelled. `why` is what clients that try read; `discarded` are the
+    run directories, which are made, empty, if they do not exist.
+    """
+
+    runs: str
+    launch: str
+    token: str
+    scheduler: str
+    why: str
+    discarded: List[Placement]
+    submissions: List[Submission]
+    part: RecordPart
+
+
+class Discarded(NamedTuple):
+    """A run has no job, and can get none."""
+
+    directory: str
+
+
+class NotDiscarded(NamedTuple):
+    """A run has a job that is not held; or, if there is no `job`, why that is not known."""
+
+    directory: str
+    job: str = ""
+    message: str = ""
+
+
+Request = Union[ClaimRuns, Discard]
+Event = Union[Claimed, TakenBy, ClaimFault, Discarded, NotDiscarded]
 
 CONVERSATION: Dict[Type[Any], Tuple[Type[Any], ...]] = {
     ClaimRuns: (Claimed, TakenBy, ClaimFault),

@@ -386,6 +386,7 @@ CONVERSATION: Dict[Type[Any], Tuple[Type[Any], ...]] = {
     ListTips: (Tips,),
     **records.CONVERSATION,
     **claims.CONVERSATION,
+    claims.Discard: (claims.Discarded, claims.NotDiscarded, Waiting),
     Place: (Fetched, Placed, PlaceRefused),
     Submit: (Held, Rejected, InDoubt, SubmitWarning, Waiting),
     Release: (Released, NotReleased),

@@ -54,7 +54,7 @@ def wanted_claim(session: LaunchSession, request: SubmitRequest, run: RunRecord)
     previous = request.previous
     run = previous.run
     job = JobOfRun(previous.launch.token, run.commit.sha, run.job_number)
-    return WantedClaim(claim, job, not run.stage.settled and not request.unconditional)
+    return WantedClaim(claim, job, not run.settled and not request.unconditional)
 
 
 def _digest(session: LaunchSession, claim: Claim) -> str:

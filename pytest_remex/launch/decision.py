@@ -120,7 +120,7 @@ def decide(known: KnownRuns, options: LaunchOptions, job: Job | None = None) -> 
     """
     if known.run is None:
         return _decide_by_earlier(known, options, job)
-    if not known.run.run.stage.settled:
+    if not known.run.run.settled:
         return _decide_unfinished(known.run, options)
     match options.resubmit:
         case Resubmit.ALWAYS:
@@ -139,7 +139,7 @@ def _decide_unfinished(run: RecordedRun, options: LaunchOptions) -> Decision:
 def is_continued_elsewhere(recorded: RecordedRun) -> bool:
     """Return whether another client was continuing a run: its command is not taken from a copy."""
     run = recorded.run
-    return run.job_number > 1 and not run.command and not run.stage.settled
+    return run.job_number > 1 and not run.command and not run.settled
 
 
 def _decide_by_run(known: KnownRuns, options: LaunchOptions, job: Job | None) -> Decision:
@@ -154,7 +154,7 @@ def _decide_by_run(known: KnownRuns, options: LaunchOptions, job: Job | None) ->
 def _decide_by_earlier(known: KnownRuns, options: LaunchOptions, job: Job | None) -> Decision:
     if known.earlier is None or options.new_base:
         return Decision.NEW
-    if options.resubmit.is_retry and known.earlier.recorded.run.stage.settled:
+    if options.resubmit.is_retry and known.earlier.recorded.run.settled:
         return _decide_by_job(known, options, job, Decision.OTHER_BASE)
     return Decision.OTHER_BASE
 
@@ -197,7 +197,7 @@ def is_purged(recorded: RecordedRun | None, folder: Path) -> bool:
 
     `folder` is the folder of the fetched outputs.
     """
-    if recorded is None or not recorded.run.stage.settled:
+    if recorded is None or not recorded.run.settled:
         return False
     here = folder / recorded.run.directory
     outputs = read_outputs(here)

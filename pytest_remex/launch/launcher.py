@@ -7,16 +7,13 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 
-from filelock import FileLock, Timeout
-
 from pytest_remex import names
 from pytest_remex.collect.found_runs import RemoteCommits
 from pytest_remex.collect.query import release_again
 from pytest_remex.collect.sync import sync
 from pytest_remex.common.claims import TakenBy
 from pytest_remex.display import Progress
-from pytest_remex.errors import RecordError, RemexError
-from pytest_remex.io import writing
+from pytest_remex.errors import RemexError
 from pytest_remex.launch import pipeline
 from pytest_remex.launch.claims import run_of_claim, wanted_claim
 from pytest_remex.launch.options import Folders, Grouping
@@ -28,6 +25,7 @@ from pytest_remex.launch.session import (
     SubmitRequest,
     begin,
     launch_key,
+    lock_launches,
     resume,
 )
 from pytest_remex.model import Remote, Repo
@@ -79,10 +77,7 @@ class Launcher:
         self._repos: dict[Remote, Repo] = {}
         self._found: list[RecordedRun] = []
         self._recognized: tuple[Prepared | None, RecordedRun | None] = (None, None)
-        self._lock = FileLock(folder / ".lock")
-        with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            self._acquire()
+        self._lock = lock_launches(folder)
         self._own = read_records(folder)
         self._read: set[tuple[Repo, Remote]] = set()
         self._has: dict[str, bool] = {}
@@ -297,14 +292,6 @@ class Launcher:
             repositories = [self._services.workspaces.git(repo) for repo, _ in self._read]
             self._has[base] = any(each.has(base) for each in repositories)
         return self._has[base]
-
-    def _acquire(self) -> None:
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise RecordError(
-                f"another pytest is submitting from {self._folder}: wait until it has finished"
-            ) from None
 
     @contextmanager
     def _journal(self, record: LaunchRecord) -> Iterator[Journal]:

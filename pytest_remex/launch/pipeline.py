@@ -191,7 +191,7 @@ def _place(session: LaunchSession, source: Source, shas: Sequence[str], progress
         base=launch.base,
         source=source,
         shared=list(session.shared),
-        placements=[_placement(session, session.runs[sha]) for sha in shas],
+        placements=[placement_of(session, session.runs[sha]) for sha in shas],
         left_out=list(session.left_out),
         worker="" if session.is_own else session.worker,
     )
@@ -204,7 +204,8 @@ def _place(session: LaunchSession, source: Source, shas: Sequence[str], progress
     session.reach(placed, Stage.PLACED)
 
 
-def _placement(session: LaunchSession, run: RunRecord) -> Placement:
+def placement_of(session: LaunchSession, run: RunRecord) -> Placement:
+    """Return the run directory of a run, as the agent makes it."""
     config = own_config(session.launch, run)
     meta: dict[str, object] = {"node": run.node, "id": run.id, "point": run.point, "config": config}
     if run.identity:
@@ -223,7 +224,7 @@ def _placement(session: LaunchSession, run: RunRecord) -> Placement:
 
 def _submit_held(session: LaunchSession, shas: Sequence[str], progress: Progress) -> None:
     ready = [session.runs[sha] for sha in shas if session.runs[sha].stage is Stage.PLACED]
-    submissions = _submissions(session, ready)
+    submissions = submissions_of(session, ready)
     for submission in submissions:
         session.reach(submission.shas, Stage.SUBMITTING, submission=submission.key)
     session.journal.sync()
@@ -276,7 +277,8 @@ def _note_answer(session: LaunchSession, event: Held | Rejected | InDoubt) -> li
     return shas
 
 
-def _submissions(session: LaunchSession, ready: Sequence[RunRecord]) -> list[Submission]:
+def submissions_of(session: LaunchSession, ready: Sequence[RunRecord]) -> list[Submission]:
+    """Return the submissions that runs belong to, or are to form."""
     members: dict[str, list[RunRecord]] = {}
     for run in session.members({each.submission for each in ready}):
         members.setdefault(run.submission, []).append(run)
@@ -333,13 +335,13 @@ def clean_up_after_crashes(
     for record in index.records:
         if record.launch.id in open_launches:
             continue
-        unsettled = [run for run in record.runs.values() if not run.stage.settled]
+        unsettled = [run for run in record.runs.values() if not run.settled]
         left = sum(not _is_elsewhere(index, record, run) for run in unsettled)
         if left and record.own:
             warnings.append(
                 f"launch {record.launch.id} was interrupted with "
                 f"{counted(left, 'run')} not submitted: submit the same points of "
-                f"{record.launch.name} again to finish it"
+                f"{record.launch.name} again to finish it, or --remex-cancel them"
             )
         if record.tips and not record.tidied:
             _clean_up(record, repos, services)

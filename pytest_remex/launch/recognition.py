@@ -90,9 +90,14 @@ class Recognizer:
         return recorded
 
     def newest(self, prepared: Prepared, *, local: bool) -> RecordedRun | None:
-        """Return the newest run of an experiment, even if it was refused or rejected."""
+        """Return the newest run of an experiment, even if it was refused or rejected.
+
+        One that was discarded may never have been claimed: it counts only if there is no other.
+        """
         alike = self._index.alike(prepared.commit, prepared.identity)
-        return self._first(prepared, (each for each in alike if each.is_here(local=local)))
+        here = [each for each in alike if each.is_here(local=local)]
+        last = sorted(here, key=lambda each: each.run.discarded)
+        return self._first(prepared, last)
 
     def failed_before(self, recorded: RecordedRun, prepared: Prepared) -> RecordedRun | None:
         """Return the run that a retry was to follow, which a crash left without a claim.

@@ -10,15 +10,19 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from pytest_remex import names
 from pytest_remex.common.claims import TakenBy
 from pytest_remex.common.records import LaunchOpened, OpenLaunch, RecordPart
 from pytest_remex.display import one_line
+from pytest_remex.errors import RecordError
 from pytest_remex.hookspecs import ContinueProbe
+from pytest_remex.io import writing
 from pytest_remex.launch.continuation import FailedProbe
 from pytest_remex.launch.dependency import Dependency
 from pytest_remex.launch.options import Grouping
-from pytest_remex.launch.push import Publisher, publisher_for, withdraw_from_origin
+from pytest_remex.launch.push import Here, Publisher, publisher_for, withdraw_from_origin
 from pytest_remex.launch.recognition import EarlierRun
 from pytest_remex.model import Remote, Repo
 from pytest_remex.records.copies import packed
@@ -220,20 +224,20 @@ class LaunchSession:
     def _note_submission(self, key: str, shas: Iterable[str]) -> None:
         self.submissions.setdefault(key, {}).update(dict.fromkeys(shas))
 
-    def reach(self, shas: Iterable[str], stage: Stage, **facts: str) -> None:
+    def reach(self, shas: Iterable[str], stage: Stage, **facts: str | bool) -> None:
         """Write that runs have reached a stage, and update them.
 
         Args:
             shas: The commits of the runs.
             stage: The stage.
-            facts: Details of the stage: `job`, `submission` or `why`.
+            facts: Details of the stage, as fields of `StageReached`.
         """
         events = [StageReached(sha, stage, **facts) for sha in shas]  # type: ignore[arg-type]
         self.introduce(event.commit for event in events)
         self.journal.write(events)
         for event in events:
             self.runs[event.commit] = changed(self.runs[event.commit], event)
-        if key := facts.get("submission"):
+        if key := str(facts.get("submission", "")):
             self._note_submission(key, (event.commit for event in events))
 
 
@@ -313,17 +317,50 @@ def resume(
         publisher = publisher_for(launch, worker, workspace.git, connection, record.tips)
         session = LaunchSession(launch, journal, workspace, connection, publisher, grouping)
         unless_resumed.pop_all()
-    session.rate = services.rate
     if launch.remote.via != recorded.remote.via:
         session.warnings += withdraw_from_origin(workspace.git, worker, record.tips)
+    return _filled(session, record, services)
+
+
+def reopen(record: LaunchRecord, repo: Repo, services: Services) -> LaunchSession:
+    """Resume a launch that publishes nothing more. Raises `RemexError` as `resume` does."""
+    workspace = services.workspaces.at(repo, record.launch.base)
+    connection = services.connect(record.launch.remote)
+    journal = Journal.resume(record)
+    session = LaunchSession(record.launch, journal, workspace, connection, Here())
+    return _filled(session, record, services)
+
+
+def _filled(session: LaunchSession, record: LaunchRecord, services: Services) -> LaunchSession:
+    """Fill a session with what its record tells."""
+    session.rate = services.rate
     session.introduced = set(record.runs) if session.is_own else set()
     session.copied_records = services.copied
-    session.copied = services.copied.get(journal.name, 0)
+    session.copied = services.copied.get(session.journal.name, 0)
     session.add(record.runs.values())
     session.in_doubt = frozenset(
         sha for sha, run in record.runs.items() if run.stage in {Stage.SUBMITTING, Stage.INDOUBT}
     )
     return session
+
+
+def lock_launches(folder: Path) -> FileLock:
+    """Keep other commands from submitting from a folder of launch records, and return the lock.
+
+    Raises:
+        RecordError: Another command is submitting, or the folder cannot be written.
+
+    """
+    lock = FileLock(folder / ".lock")
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise RecordError(
+                f"another pytest is submitting from {folder}: wait until it has finished"
+            ) from None
+    return lock
 
 
 def launch_key(request: SubmitRequest) -> object:

@@ -1,23 +1,32 @@
-"""The mode cancel: cancel the unfinished jobs of the selected experiments."""
+"""The mode cancel: cancel the unfinished jobs of the selected experiments.
+
+Runs that an interrupted launch left without a job are discarded, so that they get none.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_remex.collect.query import query
-from pytest_remex.common.jobs import Job
+from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.common.parts import RunJob
 from pytest_remex.common.protocol import Cancel, NotCancelled
 from pytest_remex.display import counted, some_of
-from pytest_remex.model import Remote
+from pytest_remex.errors import RecordError, RemexError
+from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.item_outcomes import fail
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.status import StatusMode
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import MAY_HAVE_JOB
+
+if TYPE_CHECKING:
+    from pytest_remex.launch.session import Services
 
 SHOWN = 5
 """The most jobs to name that cancelling others affects."""
@@ -31,18 +40,70 @@ class CancelMode(StatusMode):
     ) -> None:
         super().__init__(session, settings, items)
         self._not_cancelled: dict[str, str] = {}
+        self._discarded: dict[str, Job] = {}
+        self._not_discarded: dict[str, str] = {}
         self._dependents: Sequence[RecordedRun] = ()
+
+    def _find_runs_with(
+        self, item: pytest.Function, repo: Repo, remote: Remote
+    ) -> dict[str, RecordedRun] | None:
+        """Discard what interrupted launches left, before jobs are cancelled."""
+        runs = super()._find_runs_with(item, repo, remote)
+        interrupted = [each for each in (runs or {}).values() if not each.run.settled]
+        if runs is None or not interrupted:
+            return runs
+        live = self._discard(interrupted, repo, remote)
+        return {node: live.get(each.run.directory, each) for node, each in runs.items()}
+
+    def _discard(
+        self, interrupted: Sequence[RecordedRun], repo: Repo, remote: Remote
+    ) -> Mapping[str, RecordedRun]:
+        """Discard runs that may get a job; return those that have one, by run directory."""
+        # seldom: every cancel would pay for the import
+        from pytest_remex.launch.discard import discard  # noqa: PLC0415
+        from pytest_remex.launch.session import Services, lock_launches  # noqa: PLC0415
+        from pytest_remex.repo.workspace import Workspaces  # noqa: PLC0415
+
+        try:
+            lock = lock_launches(self._settings.launches)
+        except RecordError as error:
+            why = dict.fromkeys((each.run.directory for each in interrupted), str(error))
+            self._not_discarded |= why
+            return {}
+        with ExitStack() as stack:
+            stack.callback(lock.release)
+            workspaces = stack.enter_context(closing(Workspaces(kept=True)))
+            services = Services(workspaces, self._connections.to)
+            found = discard(interrupted, repo, services)
+            self._clean_up(repo, remote, services)
+        self._not_discarded |= found.failed
+        cancelled = Job("", JobState.CANCELLED, "before it was submitted", source="record")
+        self._discarded |= dict.fromkeys(found.discarded, cancelled)
+        return found.live
+
+    def _clean_up(self, repo: Repo, remote: Remote, services: Services) -> None:
+        """Remove temporary branches and files of interrupted launches."""
+        from pytest_remex.launch.pipeline import clean_up_after_crashes  # noqa: PLC0415 - as above
+
+        try:
+            index = self._read_known(repo, remote).index
+            for warning in clean_up_after_crashes(index, (), {remote: repo}, services):
+                self._terminal.note(warning)
+        except RemexError as error:
+            self._terminal.note(f"not everything was cleaned up: {error}")
 
     def _begin(self, runs: Mapping[str, RecordedRun]) -> None:
         """Query the runs, cancel live jobs, and query them again."""
+        discarded = [each for each in runs.values() if each.run.directory in self._discarded]
         options = replace(self._query_options, release=False)
-        jobs = query(runs.values(), self._connections.to, options)
-        live = [each for each in runs.values() if not jobs[each.run.directory].state.ended]
+        others = [each for each in runs.values() if each.run.directory not in self._discarded]
+        jobs = query(others, self._connections.to, options)
+        live = [each for each in others if not jobs[each.run.directory].state.ended]
         self._keep_shared(live)
         self._cancel([each for each in live if jobs[each.run.directory].state.live])
         after = query(live, self._connections.to, replace(options, explain=False))
-        self._update({**jobs, **after})
-        cancelled = [each for each in live if each.run.job not in self._not_cancelled]
+        self._update({**jobs, **after, **self._discarded})
+        cancelled = discarded + [each for each in live if each.run.job not in self._not_cancelled]
         self._dependents = [*self._dependents, *self._dependents_of(cancelled)]
 
     def _keep_shared(self, runs: Sequence[RecordedRun]) -> None:
@@ -106,6 +167,8 @@ class CancelMode(StatusMode):
 
     def _show(self, item: pytest.Function, recorded: RecordedRun) -> None:
         __tracebackhide__ = True
+        if why := self._not_discarded.get(recorded.run.directory):
+            fail(f"its submission was not cancelled: {why}")
         if why := self._not_cancelled.get(recorded.run.job):
             fail(f"job {recorded.run.job} was not cancelled: {why}")
         super()._show(item, recorded)

@@ -160,7 +160,7 @@ class StatusMode(QueryMode):
         if job is None:
             skip("its state could not be determined")
         self._note(item, recorded, job)
-        word = f"{job.state} job {job.id}".strip()
+        word = f"{job.state} job {job.id}" if job.id else str(job.state)
         self._count(item, word, job, **_markup(job.state))
         if self._is_failure(recorded, job):
             row = self._rows[item.nodeid]

@@ -44,7 +44,7 @@ class Replicates:
 
     def _is_ours(self, recorded: RecordedRun) -> bool:
         run = recorded.run
-        return not run.taken and (run.sweep or recorded.launch.name) == self._plan.name
+        return not run.is_void and (run.sweep or recorded.launch.name) == self._plan.name
 
     @cached_property
     def _numbers(self) -> dict[str, int]:

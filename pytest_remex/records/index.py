@@ -187,7 +187,7 @@ class RunIndex:
     def _by_upstream(self) -> dict[str, list[RecordedRun]]:
         found: dict[str, list[RecordedRun]] = {}
         for each in self.newest_first():
-            if each.run.upstream and not each.run.taken:
+            if each.run.upstream and not each.run.is_void:
                 found.setdefault(each.run.upstream.directory, []).append(each)
         return found
 
@@ -235,20 +235,24 @@ class RunIndex:
         runs = self._by_sweep.get((sweep, _text(point)), [])
         return (each for each in runs if each.is_of(variant))
 
+    def _claimed(self) -> Iterator[RecordedRun]:
+        """Return the runs without those that another launch or user has."""
+        return (each for each in self._newest_first if not _is_elsewhere(each))
+
     def _counted(self) -> Iterator[RecordedRun]:
-        """Return the runs without those that never were the experiment's."""
-        return (each for each in self._newest_first if not _is_no_run(each))
+        """Return the runs that are an experiment's."""
+        return (each for each in self._claimed() if not each.run.is_void)
 
     @cached_property
     def _by_identity(self) -> dict[tuple[str, str], list[RecordedRun]]:
-        runs = (each for each in self._counted() if each.run.upstream is None)
+        runs = (each for each in self._claimed() if each.run.upstream is None)
         # with an upstream, base and tree do not identify a run
         return _grouped(runs, lambda each: each.run.commit.identity)
 
     @cached_property
     def _by_fingerprint(self) -> dict[str, list[RecordedRun]]:
         found: dict[str, list[RecordedRun]] = {}
-        for each in self._counted():
+        for each in self._claimed():
             if each.run.identity:
                 found.setdefault(each.run.identity.fingerprint, []).append(each)
         return found
@@ -270,7 +274,7 @@ class RunIndex:
     def _by_point(self) -> dict[str, list[RecordedRun]]:
         found: dict[str, list[RecordedRun]] = {}
         for each in self.newest_first():
-            if not each.run.taken:
+            if not each.run.is_void:
                 found.setdefault(_text(each.run.point), []).append(each)
         return found
 
@@ -289,7 +293,7 @@ def _grouped(
     return found
 
 
-def _is_no_run(recorded: RecordedRun) -> bool:
+def _is_elsewhere(recorded: RecordedRun) -> bool:
     """Return whether another launch has the experiment, or another user tried in vain to have it.
 
     That user may have been refused because the experiment is ours.

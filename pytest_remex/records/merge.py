@@ -80,6 +80,7 @@ def _further(one: RunRecord, other: RunRecord) -> RunRecord:
         collected=_collected(ahead, behind.collected),
         command=ahead.command or known,  # copies have none
         identity=ahead.identity or behind.identity,
+        discarded=ahead.discarded or (behind.discarded and _progress(one) == _progress(other)),
         variants=tuple(dict.fromkeys((*one.variants, *other.variants))),
     )
     if (one.node, one.point, one.aliases) == (other.node, other.point, other.aliases):

@@ -99,6 +99,18 @@ class RunRecord:
     """Other variants of the grid that have it too."""
     added: bool = False
     """Whether it is a replicate that --remex-again added to the grid."""
+    discarded: bool = False
+    """Whether it was cancelled before its launch had submitted it; the stage is REJECTED."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether its launch has nothing left to do for it; also if its job ended while held."""
+        return self.stage.settled or (self.stage is Stage.HELD and self.final is not None)
+
+    @property
+    def is_void(self) -> bool:
+        """Whether it is no run of its experiment: another client has that, or it was discarded."""
+        return bool(self.taken) or self.discarded
 
     @property
     def may_have_job(self) -> bool:
@@ -125,6 +137,7 @@ class StageReached:
     job_number: int | None = None
     command: str | None = None
     taken: str | None = None
+    discarded: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +274,7 @@ _STAGE_FIELDS = {
     "command": ("command", str),
     "submission": ("unit", str),
     "taken": ("taken", str),
+    "discarded": ("discarded", bool),
 }
 """The fields of `StageReached`, each with its JSON key and type."""
 

@@ -224,7 +224,7 @@ def changed(run: RunRecord, event: StageReached) -> RunRecord:
 
 def _changes(event: StageReached) -> dict[str, Any]:
     changes: dict[str, Any] = dict.fromkeys(("final", "collected"))
-    changes |= {"stage": event.stage, "why": event.why or ""}
+    changes |= {"stage": event.stage, "why": event.why or "", "discarded": bool(event.discarded)}
     given = {name: getattr(event, name) for name in _KEPT}
     return changes | {name: value for name, value in given.items() if value is not None}
 

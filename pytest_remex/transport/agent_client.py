@@ -42,6 +42,7 @@ WORK: dict[type, str] = {
     records.FindRuns: "runs without a record were read",
     records.ReadPatches: "the commits of earlier runs were read",
     claims.ClaimRuns: "experiments were claimed",
+    claims.Discard: "interrupted submissions were cancelled",
     protocol.Place: "run directories were placed",
     protocol.Submit: "jobs were submitted",
     protocol.Release: "jobs were released",

@@ -104,6 +104,28 @@ def test_kill(project, edge):
     ran_once(project)
 
 
+@pytest.mark.parametrize("edge", EDGES[1 : EDGES.index("RELEASED after")])
+def test_cancelled_after_a_kill(project, edge):
+    """Killed at any edge before a release, and cancelled, no job is left; submit starts anew."""
+    project.write("conftest.py", KILL)
+    project.start("--remex-submit", KILL_AT=edge).communicate(timeout=60)
+    began = project.run_directories()
+    result = project.pytest("--remex-cancel")
+    assert result.ret == 0
+    assert "interrupted" not in result.stdout.str()
+    if edge == "RELEASED before":  # its job has been released
+        return
+    project.pytest("--remex-status").stdout.fnmatch_lines(["3 not submitted"])
+    assert [sorted(path.iterdir()) for path in began] == [[path / ".remex"] for path in began]
+    project.submit().assert_outcomes(passed=3)
+    project.wait()
+    result = project.pytest("--remex-collect")
+    result.assert_outcomes(passed=3)
+    ran = [path for path in project.run_directories() if (path / "job.out").exists()]
+    assert len(ran) == 3
+    assert not set(ran) & set(began)
+
+
 def test_record_cut_in_a_line(project):
     """A record whose last line a crash cut short is read up to there, and finished."""
     project.write("conftest.py", KILL)

@@ -10,10 +10,11 @@ from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.local import queue
 from pytest_remex.agent.local.job import GRACE
 from pytest_remex.agent.local.store import CANCELLED, RELEASED, Store, tasks
+from pytest_remex.agent.slurm import attempts
 from pytest_remex.agent.slurm.units import units_of
 from pytest_remex.agent.submissions import (
-    ChangedScriptError,
     LocatedSubmission,
+    RefusedError,
     check_scripts,
     submissions_of,
 )
@@ -41,13 +42,13 @@ def submit(request: protocol.Submit, reply: Reply) -> None:
         try:
             job = _claim(store, submission, environment, first)
             first = max(first, int(job) + 1)
-            jobs = _jobs_of(submission, job)
+            jobs = jobs_of(submission, job)
             for directory in submission.run_directories:
                 RunFiles(directory).write(paths.JOB, jobs[os.path.basename(directory)] + "\n")
         except UnreadableError as error:
             for key, asked in submission.asked.items():
                 reply.send(protocol.InDoubt(key, str(error), asked))
-        except ChangedScriptError as error:
+        except RefusedError as error:
             for key, asked in submission.asked.items():
                 reply.send(protocol.Rejected(key, str(error), limit=False, directories=asked))
         else:
@@ -105,6 +106,9 @@ def _claim(store: Store, submission: LocatedSubmission, environment: str, first:
     job = fs.read(settled)
     if job is not None:
         return job.strip()
+    refused = attempts.refusal(submission.notes, submission.job_number)
+    if refused:
+        raise RefusedError(refused)
     check_scripts(submission)
     for directory in submission.run_directories:
         RunFiles(directory).remove(paths.EXIT)
@@ -143,7 +147,8 @@ def _appends(options: List[str]) -> bool:
     return bool(modes) and modes[-1].startswith("a")
 
 
-def _jobs_of(submission: LocatedSubmission, job: str) -> Dict[str, str]:
+def jobs_of(submission: LocatedSubmission, job: str) -> Dict[str, str]:
+    """Return the job of each run directory that a submission submits, by its name."""
     if not submission.grouped:
         return {submission.directories[0]: job}
     names = [submission.directories[task] for task in submission.tasks]

@@ -106,6 +106,13 @@ def refuse(notes: str, job_number: int, number: int, words: str) -> None:
     fs.remove(paths.settled_job(notes, job_number))
 
 
+def refusal(notes: str, job_number: int) -> str:
+    """Return why a submission was refused; empty if it was not."""
+    made = read(notes, job_number)
+    is_refused = bool(made) and made[-1].result.kind == REJECTED
+    return made[-1].result.words if is_refused else ""
+
+
 def disown(notes: str, job_number: int, number: int) -> None:
     """Mark a job as in doubt again, because Slurm does not have it for this submission."""
     close(paths.attempt(notes, job_number, number))

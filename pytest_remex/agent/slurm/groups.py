@@ -133,9 +133,17 @@ def packs(folder: str, directory: str) -> bool:
     return directory in (members or "").splitlines()
 
 
-def join_pack(run: str, folder: str) -> None:
-    """Record in a run directory which pack it belongs to."""
-    RunFiles(run).write(paths.PACK, os.path.basename(folder) + "\n")
+def note_jobs(submission: LocatedSubmission, job: str) -> Dict[str, str]:
+    """Record in each run directory which job it has, and which pack; return the jobs."""
+    jobs = submission.jobs_of_runs(job)
+    for directory, its_job in jobs.items():
+        files = RunFiles(os.path.join(submission.runs, directory))
+        files.write(paths.JOB, its_job + "\n")
+        if submission.pack is not None:
+            files.write(paths.PACK, os.path.basename(submission.folder) + "\n")
+        elif submission.job_number > 1:
+            files.remove(paths.PACK)
+    return jobs
 
 
 def pack_of(run: str) -> str:

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from typing import Callable, Dict, List, NamedTuple
+from typing import Callable, List, NamedTuple
 
 from pytest_remex.agent import process, record_copies, upstream
 from pytest_remex.agent.errors import AgentError, UnreadableError
@@ -21,14 +21,13 @@ from pytest_remex.agent.slurm.sbatch import (
     refuses,
 )
 from pytest_remex.agent.submissions import (
-    ChangedScriptError,
     LocatedSubmission,
+    RefusedError,
     check_scripts,
     submissions_of,
 )
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths
-from pytest_remex.common.jobs import JobId
 from pytest_remex.common.protocol import Held, InDoubt, Rejected, Submit, SubmitWarning
 from pytest_remex.common.redact import redact
 
@@ -198,7 +197,7 @@ def _sbatch(submission: LocatedSubmission, number: int, context: SubmitContext) 
     notes, job_number = submission.notes, submission.job_number
     try:
         check_scripts(submission)
-    except ChangedScriptError as error:
+    except RefusedError as error:
         return SbatchResult(REJECTED, words=str(error))
     if number == 1:
         for run in submission.run_directories:
@@ -234,14 +233,7 @@ def _tell(submission: LocatedSubmission, result: SbatchResult, reply: Reply) -> 
             limited = result.kind == LIMIT
             reply.send(Rejected(key, redact(result.words), limited, directories))
         return
-    jobs = _jobs_of_runs(submission, result.job)
-    for directory, job in jobs.items():
-        run = os.path.join(submission.runs, directory)
-        RunFiles(run).write(paths.JOB, job + "\n")
-        if submission.pack is not None:
-            groups.join_pack(run, submission.folder)
-        elif submission.job_number > 1:
-            RunFiles(run).remove(paths.PACK)
+    jobs = groups.note_jobs(submission, result.job)
     for key, directories in submission.asked.items():
         reply.send(Held(key, result.job, {name: jobs[name] for name in directories}))
 
@@ -249,11 +241,3 @@ def _tell(submission: LocatedSubmission, result: SbatchResult, reply: Reply) -> 
 def _tell_doubt(submission: LocatedSubmission, why: str, reply: Reply) -> None:
     for key, directories in submission.asked.items():
         reply.send(InDoubt(key, why, directories))
-
-
-def _jobs_of_runs(submission: LocatedSubmission, job: str) -> Dict[str, str]:
-    names = submission.directories
-    if submission.array is None:
-        return {names[task]: job for task in submission.tasks}
-    array = JobId.parse(job)
-    return {names[task]: str(array._replace(task=str(task))) for task in submission.tasks}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_remex.common import framing, protocol
+from pytest_remex.common import framing
 from pytest_remex.common.claims import Claim
 from pytest_remex.common.parts import Placement
 from pytest_remex.common.protocol import CONVERSATION
@@ -14,15 +14,10 @@ from pytest_remex.common.typed_json import LARGEST
 st.register_type_strategy(int, st.integers(-LARGEST, LARGEST))
 st.register_type_strategy(float, st.floats(-LARGEST, LARGEST))
 META = st.dictionaries(st.text(), st.none() | st.integers() | st.text())
-PLACEMENTS = st.lists(
-    st.builds(Placement, st.text(), st.text(), st.text(), st.text(), META), max_size=3
-)
+st.register_type_strategy(Placement, st.builds(Placement, meta=META))
 st.register_type_strategy(Claim, st.builds(Claim, point=META))
 st.register_type_strategy(RunFacts, st.builds(RunFacts, point=META, config=META))
-REQUESTS = st.one_of(
-    st.from_type(kind) if kind is not protocol.Place else st.builds(kind, placements=PLACEMENTS)
-    for kind in CONVERSATION
-)
+REQUESTS = st.one_of(st.from_type(kind) for kind in CONVERSATION)
 EVENTS = st.one_of(
     st.from_type(kind) for kind in {event for events in CONVERSATION.values() for event in events}
 )

@@ -1,0 +1,82 @@
+"""Cancel ends an interrupted launch, whatever it was interrupted at; a later submit starts anew."""
+
+import signal
+
+import pytest
+from support import shims as faults
+from support.daemons import wait_until
+from support.invariants import Snapshot, assert_clean, executions, jobs_below
+from support.kills import EDGES, kill_at
+from support.launches import finished
+
+NO_RELEASE = 'if [ "$1" = release ]; then exec sleep 30; fi'
+OPEN = EDGES[: EDGES.index("RELEASED")]
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("--remex-array",), ("--remex-pack=2",)], ids=["single", "array", "pack"]
+)
+def test_cancelled_after_each_kill(user, cluster, shims, options):
+    """Nothing is left of a launch that was killed at any state; submit sends each run once."""
+    before = Snapshot.of(user.repository)
+    shims.put(NO_RELEASE, "scontrol")
+    for state in OPEN:
+        _cancelled(user, cluster, before, state, *options)
+    shims.put(f'if [ "$1" = --parsable ]; then {faults.KILLS_PARENT}; fi')
+    _cancelled(user, cluster, before, "INDOUBT", *options)
+    shims.remove()
+    assert user.submit(*options).text.count("] SUBMITTED ") == 3
+    cluster.wait()
+    assert sum(executions(user).values()) == 3
+    assert user.collect().succeeded().text.count(" PASSED ") == 3
+    assert_clean(user, before)
+
+
+def _cancelled(user, cluster, before, state, *options):
+    kill_at(user, state, 3 if state == "COMMITTED" else 1, *options)
+    done = user.pytest("--remex-cancel", "-v").succeeded()
+    assert "3 cancelled in " in done, f"{state}\n{done.text}"
+    assert all(job.state == "CANCELLED" for job in _jobs(user, cluster)), (state, cluster.jobs())
+    assert_clean(user, before)
+    status = user.pytest("--remex-status", "-v").reported()
+    assert "3 not submitted" in status, f"{state}\n{status.text}"
+
+
+@pytest.mark.parametrize("state", ["PUSHED", "HELD"])
+def test_cancelled_by_another_client(user, other, cluster, shims, state):
+    """A client that is still at it finds its runs cancelled by another one, and sends new ones."""
+    before = Snapshot.of(user.repository)
+    shims.put(NO_RELEASE, "scontrol")
+    process = user.start("--remex-submit", "-v")
+    wait_until(lambda: any(each.get("state") == state for each in user.events()), state)
+    process.send_signal(signal.SIGSTOP)
+    assert "3 cancelled in " in other.pytest("--remex-cancel", "-v").succeeded()
+    process.send_signal(signal.SIGCONT)
+    finished(process).without_traceback()
+    assert all(job.state == "CANCELLED" for job in _jobs(user, cluster)), cluster.jobs()
+    shims.remove()
+    assert user.submit("--remex-retry").text.count("] SUBMITTED ") == 3
+    assert other.submit().text.count(" ALREADY SUBMITTED ") == 3
+    cluster.wait()
+    assert sum(executions(user).values()) == 3
+    assert_clean(user, before)
+
+
+def test_cancelled_retry(user, cluster):
+    """Where the launch was a retry, the failed run is again the one that counts."""
+    user.script("[ $mass != 2.0 ] || [ -e ../../fixed ] || exit 3")
+    user.submit()
+    cluster.wait()
+    user.pytest("--remex-status").reported()
+    kill_at(user, "PLACED", 1, "--remex-retry")
+    done = user.pytest("--remex-cancel", "-v").succeeded()
+    assert "2 completed, 1 cancelled in " in done, done.text
+    assert "1 failed, 2 completed in " in user.pytest("--remex-status").reported()
+    (user.project.runs.parent / "fixed").touch()
+    assert user.submit().text.count(" ALREADY SUBMITTED ") == 3
+    assert user.submit("--remex-retry").text.count("] SUBMITTED ") == 1
+    assert user.collect().succeeded().text.count(" PASSED ") == 3
+
+
+def _jobs(user, cluster):
+    return [job for some in jobs_below(cluster, user.project.runs).values() for job in some]

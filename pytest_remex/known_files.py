@@ -136,9 +136,7 @@ class Files:
 
         """
         known = self._known.result(key)
-        if known is not None and all(
-            method(self, *arguments) == answer for (method, arguments), answer in known.seen.items()
-        ):
+        if known is not None and self._confirms(known.seen):
             return cast("T", known.value)
         outer, self._seen = self._seen, {}
         try:
@@ -148,6 +146,13 @@ class Files:
             outer.update(self._seen)
             self._seen = outer
         return value
+
+    def _confirms(self, seen: dict[Lookup, object]) -> bool:
+        """Return whether all lookups have the answers that they had."""
+        for (method, arguments), answer in seen.items():
+            if method(self, *arguments) != answer:
+                return False
+        return True
 
     def _regular(self, path: str) -> os.stat_result | None:
         if path not in self._status:
@@ -190,7 +195,8 @@ def overwrite_file(path: str, content: bytes) -> None:
     opened = os.open(path, _WRITE)
     try:
         _write(opened, content)
-        os.ftruncate(opened, len(content))
+        if os.fstat(opened).st_size > len(content):
+            os.ftruncate(opened, len(content))
     finally:
         os.close(opened)
 

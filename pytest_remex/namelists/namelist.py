@@ -106,8 +106,10 @@ def split_name(written: str) -> tuple[str, str]:
 
 
 def _find_header(text: str, position: int) -> re.Match[str] | None:
-    matches = _HEADER.finditer(text, position)
-    return next((match for match in matches if match[1]), None)
+    for match in _HEADER.finditer(text, position):
+        if match[1]:
+            return match
+    return None
 
 
 def _scan_group(text: str, header: re.Match[str]) -> Group:

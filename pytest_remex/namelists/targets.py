@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -53,11 +52,10 @@ def first_groups(groups: Iterable[Group]) -> dict[str, Group]:
 
 def numbered_groups(groups: Iterable[Group]) -> dict[str, Group]:
     """Return all groups by name: the first `&mode` is `mode`, the next are `mode(2)`, ..."""
-    count: Counter[str] = Counter()
+    count: dict[str, int] = {}
     found: dict[str, Group] = {}
     for group in groups:
-        count[group.name] += 1
-        number = count[group.name]
+        number = count[group.name] = count.get(group.name, 0) + 1
         found[f"{group.name}({number})" if number > 1 else group.name] = group
     return found
 

@@ -124,9 +124,8 @@ class Preparer:
         body = body_of(item)
         with failing_plainly():
             run_patch(body, path)
-        body.close()
-        experiment = patched_experiment(item, path, recipe)
-        with failing_plainly():
+            body.close()
+            experiment = patched_experiment(item, path, recipe)
             named = self._named(item, experiment)
             contents = self._workspaces.contents(repo, self._rules_of(item), remote.shared)
             prepared = prepare_experiment(named, workspace, contents, inspect, self._options)

@@ -142,7 +142,7 @@ class AskedReplicates:
             SweepError: A sweep cannot count its replicates.
 
         """
-        group = self._groups.pop(place_key(item), None)
+        group = self._groups.pop(place_key(item), None) if self._groups else None
         if group is None:
             return False
         known = list(runs())

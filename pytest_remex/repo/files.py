@@ -88,13 +88,13 @@ def scan(folder: bytes) -> Iterable[os.DirEntry[bytes]]:
 def remove(path: bytes) -> None:
     """Remove a file or a folder, if it exists."""
     try:
-        status = os.lstat(path)
+        os.unlink(path)
     except (FileNotFoundError, NotADirectoryError):
         return
-    if stat.S_ISDIR(status.st_mode):
+    except (IsADirectoryError, PermissionError):  # which of them depends on the system
+        if not stat.S_ISDIR(os.lstat(path).st_mode):
+            raise
         remove_tree(path)
-    else:
-        os.unlink(path)
 
 
 def follow(path: bytes, target_of: LinkTarget) -> bytes | None:

@@ -85,7 +85,8 @@ def without_git_variables() -> Iterator[None]:
     finally:
         for name in _git_variables():
             del os.environb[name]
-        os.environb.update(before)
+        if before:
+            os.environb.update(before)
 
 
 BRANCH = "branch=..."

@@ -81,11 +81,11 @@ class Scratch:
 
         Raises `SweepError` if the path goes through a link that leaves the checkout.
         """
-        self._refuse_lost_root()
         given = os.fsencode(name)
         blob = self._files.get(given)
         if blob is not None and blob.mode != LINK and self._pins.is_unchanged(given):
             return self._blobs.read(blob)
+        self._refuse_lost_root()
         path = follow(given, link_targets_in(self._root))
         if path is None:
             raise SweepError(

@@ -207,6 +207,9 @@ class Pins:
 
     def full(self, path: bytes) -> bytes:
         """Return the absolute path of a path in the checkout."""
+        known = self._files.get(path) or self._folders.get(path)
+        if known is not None:
+            return known[0]
         return os.path.join(self._root, path) if path else self._root
 
     def pin(self, path: bytes) -> None:

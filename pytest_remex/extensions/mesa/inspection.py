@@ -148,12 +148,16 @@ def _joined(folder: Path, name: str) -> Path:
     return folder / name
 
 
+@lru_cache(maxsize=64)
+def _folders_below(top: Path, path: Path) -> tuple[Path, ...]:
+    """Return the folders between a checkout and a file in it, the file's own first."""
+    return tuple(folder for folder in path.parents if folder.is_relative_to(top) and folder != top)
+
+
 def _work_folder(top: Path, path: Path, files: Files) -> Path:
     """Return the folder where MESA runs that reads a file: the nearest that has an `inlist`."""
-    for folder in path.parents:
-        if folder == top or files.is_file(f"{folder}/{ROOT}"):
-            return folder
-    return top
+    inner = _folders_below(top, path)
+    return next((folder for folder in inner if files.is_file(f"{folder}/{ROOT}")), top)
 
 
 def _unread(work: Work, patched: Iterable[PatchedSetting]) -> Iterator[str]:

@@ -36,6 +36,8 @@ class QueryOptions:
     """Release jobs that are held despite a recorded release, unless their script asks for that."""
     explain: bool = True
     """Query the upstreams of jobs that were cancelled before they started: one may have failed."""
+    brief: bool = False
+    """Learn only which jobs ended or were released again: the others are UNKNOWN here."""
     progress: Progress = show_nothing
     """Called with the number of jobs whose state is known."""
     unrecorded: Callable[[RecordError], None] = _raise
@@ -103,7 +105,7 @@ def release_again(runs: Iterable[RecordedRun], connect: Connect) -> list[str]:
     """
     open_ends = [each for each in runs if each.run.stage is Stage.RELEASED and not each.run.final]
     try:
-        jobs = query(open_ends, connect)
+        jobs = query(open_ends, connect, QueryOptions(brief=True))
     except RemexError as error:
         return [f"could not determine whether jobs submitted earlier are held: {error}"]
     stuck = [job.id for job in jobs.values() if job.reason == RELEASED_AGAIN]
@@ -137,6 +139,7 @@ def _query_remote(
         queried=[_queried(recorded.run, options) for recorded in runs],
         cancel_orphans=True,
         certain=options.certain,
+        brief=options.brief,
     )
     known = 0
     options.progress("asking about jobs", known, len(runs))

@@ -18,7 +18,7 @@ define more of them. Paths are on the agent's machine; run directories are relat
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Type, Union
 
 from pytest_remex.common import claims, parts, records
-from pytest_remex.common.jobs import Job
+from pytest_remex.common.jobs import RELEASED_AGAIN, Job
 
 SLURM, LOCAL = "slurm", "local"
 """The schedulers that a request can name."""
@@ -315,7 +315,8 @@ class Query(NamedTuple):
     """Report the states of runs, and release again jobs that are held despite a recorded release.
 
     `cancel_orphans`: also cancel held jobs that belong to no run. `certain`: ask the controller for
-    each job that is missing from its listing, before reporting it as forgotten.
+    each job that is missing from its listing, before reporting it as forgotten. `brief`: report
+    only what changes a record or is worth a word: see `wants`.
     """
 
     runs: str
@@ -323,6 +324,11 @@ class Query(NamedTuple):
     queried: List[parts.RunJob]
     cancel_orphans: bool = False
     certain: bool = False
+    brief: bool = False
+
+    def wants(self, job: Job) -> bool:
+        """Return whether to report a job: if brief, only if it ended or was released again."""
+        return not self.brief or job.state.ended or job.reason == RELEASED_AGAIN
 
 
 class Cancel(NamedTuple):

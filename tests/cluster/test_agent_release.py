@@ -64,6 +64,13 @@ def test_a_release_that_slurm_lost_is_made_again(launch):
     assert [launch.jobs(name)[0].held for name in jobs] == [False, True]
 
 
+def test_a_brief_query_reports_what_it_released(launch):
+    """It leaves out jobs that wait as they should, and reports a release that it made again."""
+    jobs = {name: held(launch.submit(launch.add(name))) for name in ("lost", "kept")}
+    answers, _ = launch.query(*jobs.items(), released={"lost"}, brief=True)
+    assert {name: job.reason for name, job in answers.items()} == {"lost": RELEASED_AGAIN}
+
+
 def test_a_listing_from_before_the_release(launch, tmp_path):
     """If squeue answers from a cache, what was released is not said to be released again."""
     job = held(launch.submit(launch.add("r")))

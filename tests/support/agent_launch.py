@@ -93,13 +93,14 @@ class Launch:
         cancel_orphans: bool = False,
         certain: bool = False,
         released: Collection[str] = (),
+        brief: bool = False,
     ) -> tuple[dict[str, Job], list[Event]]:
         """Ask for (directory, job) pairs; return the jobs by directory, and the other events.
 
         `released` are the directories whose job's release is recorded.
         """
         queried = [RunJob(name, job, name in released) for name, job in runs]
-        request = Query(str(self.runs), SLURM, queried, cancel_orphans, certain)
+        request = Query(str(self.runs), SLURM, queried, cancel_orphans, certain, brief)
         events = self.agent().ask(request)
         states = [event for event in events if isinstance(event, RunState)]
         others: list[Event] = [event for event in events if not isinstance(event, RunState)]

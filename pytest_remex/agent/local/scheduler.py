@@ -83,7 +83,8 @@ def query(request: protocol.Query, reply: Reply) -> None:
             )
         except UnreadableError as error:
             job = Job(run.job, JobState.UNKNOWN, str(error), source="local")
-        reply.send(protocol.RunState(run.directory, job))
+        if request.wants(job):
+            reply.send(protocol.RunState(run.directory, job))
 
 
 def cancel(request: protocol.Cancel, reply: Reply) -> None:

@@ -69,7 +69,8 @@ def query(request: Query, reply: Reply) -> None:
             job = _own_state(one, answers.jobs[one.directory])._replace(id=one.id)
             job = upstream.explain(job, one.path)
             _remember(one.path, job)
-            reply.send(RunState(one.directory, job))
+            if request.wants(job):
+                reply.send(RunState(one.directory, job))
         if request.cancel_orphans:
             folders = [one.path for one in asked]
             control.cancel_orphans(listing.rows, cluster, request.runs, folders, reply)

@@ -105,6 +105,16 @@ def test_a_job_waits_until_it_is_released(runs):
     assert not (runs.folder / "r" / "ran").exists()
 
 
+def test_a_brief_query_reports_what_ended(runs):
+    """It leaves out jobs that have not ended, since it is asked for what is to be recorded."""
+    ended = runs.run("a", "#!/bin/sh\nexit 0\n")
+    runs.add("b", "#!/bin/sh\n")
+    held = runs.submit(runs.submission("b"))["b"].job
+    asked = [RunJob("a", ended.id), RunJob("b", held)]
+    events = runs.agent.ask(Query(str(runs.folder), LOCAL, asked, brief=True))
+    assert [(event.directory, event.job) for event in events] == [("a", ended)]
+
+
 def test_a_failing_script_is_a_failed_job_with_its_exit_code(runs):
     """Exit code 3 makes FAILED with 3; a signal makes FAILED with its number."""
     failed = runs.run("a", "#!/bin/sh\nexit 3\n")

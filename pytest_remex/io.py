@@ -67,7 +67,17 @@ def replace_file(path: Path, text: str, errors: str = "strict") -> None:
 
     """
     with writing(path):
-        _replace(path, text, errors)
+        replace_text(path, text, errors)
+
+
+def replace_text(path: Path, text: str, errors: str = "strict") -> None:
+    """Write a file as UTF-8, atomically, as `replace_file` does; raises `OSError`."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(text, "utf-8", errors)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def prepare_output_folder(folder: Path) -> None:
@@ -84,16 +94,7 @@ def prepare_output_folder(folder: Path) -> None:
             # a runs folder in it may not be writable for everyone
             folder.chmod(stat.S_IMODE(folder.stat().st_mode) & ~stat.S_IWOTH)
         if not ignore.exists():
-            _replace(ignore, "# made by pytest-remex\n*\n")
+            replace_text(ignore, "# made by pytest-remex\n*\n")
     except OSError as error:
         otherwise = "move away what is in its place or choose another folder (remex_output)"
         raise RecordError(unwritable(folder, error, otherwise)) from None
-
-
-def _replace(path: Path, text: str, errors: str = "strict") -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(text, "utf-8", errors)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -15,6 +15,9 @@ Value: TypeAlias = "Scalar | list[Value] | dict[str, Value]"
 
 Config: TypeAlias = Mapping[str, Value]
 
+LARGEST_EXACT = 2**53
+"""Up to this size a float holds any whole number exactly."""
+
 
 REPLICATE = "replicate"
 """The dimension that counts replicates, and its column in the results."""

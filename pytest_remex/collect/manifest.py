@@ -10,7 +10,6 @@ import functools
 import hashlib
 import inspect
 import json
-import stat
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,7 +19,7 @@ from itertools import dropwhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pytest_remex.common.files import open_regular
+from pytest_remex.common.files import is_regular, open_regular
 from pytest_remex.io import replace_file, writing
 
 if TYPE_CHECKING:
@@ -195,7 +194,7 @@ def first_present(folder: Path, patterns: Sequence[str]) -> Path | None:
         # for a name without wildcards the folder need not be listed
         for path in (sorted(folder.glob(pattern)) if has_magic(pattern) else [folder / pattern])
     )
-    return next((path for path in found if _is_plain(path)), None)
+    return next((path for path in found if is_regular(path)), None)
 
 
 def all_present(folder: Path, patterns: Sequence[str]) -> list[Path]:
@@ -207,13 +206,6 @@ def all_present(folder: Path, patterns: Sequence[str]) -> list[Path]:
 def belongs_to(name: str, pattern: str) -> bool:
     """Return whether a fetched file, by its path, is one that a pattern asks for."""
     return fnmatchcase(name, pattern) or name.startswith(f"{pattern.rstrip('/')}/")
-
-
-def _is_plain(path: Path) -> bool:
-    try:
-        return stat.S_ISREG(path.lstat().st_mode)
-    except (OSError, ValueError):
-        return False
 
 
 def read_note(path: Path) -> dict[str, Any]:

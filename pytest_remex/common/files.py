@@ -27,6 +27,14 @@ def is_too_deep(path: AnyStr) -> bool:
     return text.count(b"/") >= DEEPEST or len(text) > LONGEST
 
 
+def is_regular(path: "Union[str, os.PathLike[str]]") -> bool:
+    """Return whether a path is a regular file, and no link to one."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
 def open_regular(
     path: "Union[bytes, str, os.PathLike[str]]", folder: Optional[int] = None
 ) -> Optional[int]:

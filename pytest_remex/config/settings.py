@@ -14,6 +14,7 @@ from datetime import date, datetime, time
 from typing import TypeAlias
 
 from pytest_remex.errors import ConfigError
+from pytest_remex.model import LARGEST_EXACT
 from pytest_remex.namelists.values import Removal
 
 Place: TypeAlias = tuple[str | int, ...]
@@ -21,7 +22,6 @@ Place: TypeAlias = tuple[str | int, ...]
 
 _LARGEST = 1_000_000
 _DEEPEST = 100
-_EXACT = 2**53
 _ABSENT = object()
 _ELEMENT = re.compile(r"\[(\d+)\]")
 
@@ -252,7 +252,12 @@ def fitted(new: object, old: object) -> object:
         return new
     if isinstance(old, float) and isinstance(new, int) and float(new) == new:
         return float(new)
-    if isinstance(old, int) and isinstance(new, float) and new.is_integer() and abs(new) < _EXACT:
+    if (
+        isinstance(old, int)
+        and isinstance(new, float)
+        and new.is_integer()
+        and abs(new) < LARGEST_EXACT
+    ):
         return int(new)
     if isinstance(old, date) and isinstance(new, str):
         try:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_remex.display import clean
+from pytest_remex.model import LARGEST_EXACT
 from pytest_remex.report.text import href, tone
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 SHORT = 160
 """The most characters of a cause in the table; the details have the whole reason."""
-_EXACT = 2**53
 
 Axis = tuple[int, ...]
 """The positions, in a page's dimensions, of parameters that vary together."""
@@ -118,7 +118,7 @@ def _exact(value: Scalar) -> Scalar:
         return clean(value)
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    if isinstance(value, int) and abs(value) > _EXACT:
+    if isinstance(value, int) and abs(value) > LARGEST_EXACT:
         return str(value)
     return value
 

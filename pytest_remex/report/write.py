@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from base64 import b64encode
 from collections import Counter
 from dataclasses import asdict
@@ -18,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pytest_remex.display import clean
+from pytest_remex.io import replace_text
 from pytest_remex.report.columns import axes, cause, causes, cells, columns
 from pytest_remex.report.curves import curve_data, fault_of, overlay_data
 from pytest_remex.report.outputs import thumbnails
@@ -68,17 +68,7 @@ def write_report(path: Path, page: Page, root: Path | None = None) -> None:
         ValueError: A curve has not as many y as x.
     """
     small = thumbnails(path.parent, page, root or path.parent.parent)
-    replace(path, _html(page, small.inside, small.note))
-
-
-def replace(path: Path, text: str) -> None:
-    """Write text to a file atomically: readers see either the old or the new content."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(text, encoding="utf-8", newline="\n")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    replace_text(path, _html(page, small.inside, small.note))
 
 
 def _html(page: Page, small: Mapping[str, str], note: str) -> str:
@@ -278,4 +268,4 @@ def write_index(path: Path, sweeps: Sequence[IndexedSweep]) -> None:
         for one in sweeps
     ]
     text = template.render(sweeps=shown, styles=styles, title="Sweeps", policy=policy([], styles))
-    replace(path, text)
+    replace_text(path, text)

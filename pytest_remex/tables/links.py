@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import shutil
-import stat
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from string import Formatter
 from typing import TYPE_CHECKING, TypeAlias
 
+from pytest_remex.common.files import is_regular
 from pytest_remex.common.paths import LONGEST_NAME
 from pytest_remex.errors import SweepError
 from pytest_remex.io import writing
@@ -115,16 +115,9 @@ def _targets(
             continue
         for output, short in _short_outputs([str(each) for each in outputs]).items():
             path = os.path.normpath(os.path.join(here, place, output))
-            if (real(os.path.dirname(path)) + os.sep).startswith(root) and _is_plain(path):
+            if (real(os.path.dirname(path)) + os.sep).startswith(root) and is_regular(path):
                 target = os.path.normpath(os.path.join("..", place, output))
                 yield safe(str(name(row, output, short))), target
-
-
-def _is_plain(path: str) -> bool:
-    try:
-        return stat.S_ISREG(os.lstat(path).st_mode)
-    except (OSError, ValueError):
-        return False
 
 
 def _resolver() -> Callable[[str], str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from pytest_remex.model import REPLICATE
+from pytest_remex.model import LARGEST_EXACT, REPLICATE
 from pytest_remex.names import COLUMNS, FIRST_COLUMNS, LAST_COLUMNS
 from pytest_remex.point_ids import function_of
 from pytest_remex.tables.table import DamagedTableError, Table, read_table, write_table
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 LAUNCHES = "launches"
 INDEX, ZIP = "index.html", "report.zip"
 """The page of all sweeps in the output folder; the zip of a sweep's report and outputs."""
-_EXACT = 2**53
-"""Up to this size a float holds a whole number exactly."""
 Parameters: TypeAlias = Mapping[str, Mapping[str, Mapping[str, object]]]
 """For each sweep function, such as `sweeps.py::grid`: parameters beside the point, by node id."""
 
@@ -234,7 +232,7 @@ def _cells(row: Mapping[str, object], names: Sequence[str]) -> tuple[str, ...]:
 def _cell(value: object) -> str:
     """Return a parameter's value as text, which is equal for values that are equal in a table."""
     cell = plain(value)
-    if isinstance(cell, int) and not isinstance(cell, bool) and abs(cell) <= _EXACT:
+    if isinstance(cell, int) and not isinstance(cell, bool) and abs(cell) <= LARGEST_EXACT:
         cell = float(cell)
     return json.dumps(cell, sort_keys=True)
 

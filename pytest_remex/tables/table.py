@@ -27,7 +27,7 @@ from typing import TypedDict
 
 from pytest_remex.errors import RemexError
 from pytest_remex.io import writing
-from pytest_remex.model import Value
+from pytest_remex.model import LARGEST_EXACT, Value
 
 CSV = "results.csv"
 _QUOTED = re.compile(r'[",\r\n]')
@@ -192,7 +192,6 @@ def _staged(path: Path, text: str) -> Iterator[Path]:
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 _LARGEST_INT = 2**63 - 1
-_LARGEST_EXACT_FLOAT = 2**53
 
 
 class Kind(StrEnum):
@@ -217,7 +216,7 @@ def kind_of(values: Sequence[Value]) -> Kind:
         return Kind.BOOL
     if types == {int} and _largest(present) <= _LARGEST_INT:
         return Kind.INT
-    if types <= {int, float} and _largest(present) <= _LARGEST_EXACT_FLOAT:
+    if types <= {int, float} and _largest(present) <= LARGEST_EXACT:
         return Kind.FLOAT
     if types != {str}:
         return Kind.JSON

@@ -12,7 +12,7 @@ from pytest_remex.common.parts import Needs
 from pytest_remex.common.protocol import LOCAL, SLURM, Check, Examine, Host, LookAtHost
 from pytest_remex.errors import ConnectionLostError, RemoteError
 from pytest_remex.transport.agent_client import AgentClient
-from pytest_remex.transport.background import BackgroundConnection
+from pytest_remex.transport.background_connection import BackgroundConnection
 from pytest_remex.transport.base import FABRIC, NoChannelError
 from pytest_remex.transport.local import LocalTransport
 from pytest_remex.transport.transfer import check_names, fetch

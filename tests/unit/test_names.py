@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pytest_remex import names
+from pytest_remex.common.paths import LONGEST_NAME
 from pytest_remex.errors import SweepError
 
 WHEN = datetime(2026, 1, 31, 12, 0, 59)  # noqa: DTZ001 - local time
@@ -75,7 +76,7 @@ def test_run_directories_are_file_names(branch, name):
     """Any branch and name make one file name, of bytes that every file system takes."""
     directory = names.run_directory(branch, names.launch_id(name, WHEN), SHA)
     assert "/" not in directory
-    assert len(directory.encode()) <= names.LONGEST
+    assert len(directory.encode()) <= LONGEST_NAME
 
 
 def test_too_long():

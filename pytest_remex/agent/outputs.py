@@ -15,9 +15,9 @@ from pytest_remex.agent import fs
 from pytest_remex.agent.errors import AgentError, UnreadableError, no_runs_folder
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common.files import DEEPEST, LONGEST, is_too_deep
-from pytest_remex.common.parts import ListedRun, LogPart
+from pytest_remex.common.parts import ListedRun, LogPart, OutputFile
 from pytest_remex.common.paths import REMEX
-from pytest_remex.common.protocol import ListOutputs, LogText, OutputFile, Outputs, ReadLogs
+from pytest_remex.common.protocol import ListOutputs, LogText, Outputs, ReadLogs
 
 _TOO_DEEP = f"it has folders nested deeper than {DEEPEST}, or paths over {LONGEST} bytes"
 _MAGIC = frozenset("*?[")

@@ -1,4 +1,4 @@
-"""The building blocks of the protocol's requests: sources, run directories, submissions, runs."""
+"""The building blocks of the protocol's messages: sources, run directories, submissions, files."""
 
 import os
 from typing import Any, Dict, List, NamedTuple, Optional
@@ -166,3 +166,11 @@ class ListedRun(NamedTuple):
     directory: str
     patterns: List[str]
     through_links: bool = False
+
+
+class OutputFile(NamedTuple):
+    """A file: its path in the run directory, size in bytes, modification time in ns."""
+
+    path: str
+    size: int
+    mtime_ns: int

@@ -157,14 +157,6 @@ class NotCancelled(NamedTuple):
     message: str
 
 
-class OutputFile(NamedTuple):
-    """A file: its path in the run directory, size in bytes, modification time in ns."""
-
-    path: str
-    size: int
-    mtime_ns: int
-
-
 class Outputs(NamedTuple):
     """The files that match a run's patterns; `links` are symbolic links, which are not followed.
 
@@ -174,12 +166,12 @@ class Outputs(NamedTuple):
     """
 
     directory: str
-    files: List[OutputFile]
+    files: List[parts.OutputFile]
     links: List[str]
     missing: List[str]
     refused: str = ""
     gone: bool = False
-    too_large: List[OutputFile] = []  # noqa: RUF012 - never changed, and NamedTuple has no factory
+    too_large: List[parts.OutputFile] = []  # noqa: RUF012 - as Place.left_out
 
 
 class LogText(NamedTuple):

@@ -5,8 +5,8 @@ import os
 import pytest
 from support.agents import AgentError
 
-from pytest_remex.common.parts import ListedRun, LogPart
-from pytest_remex.common.protocol import ListOutputs, OutputFile, ReadLogs
+from pytest_remex.common.parts import ListedRun, LogPart, OutputFile
+from pytest_remex.common.protocol import ListOutputs, ReadLogs
 
 
 @pytest.fixture

@@ -21,6 +21,9 @@ from pytest_remex.sweep import SWEEP_FILES
 
 SWEEPS = "sweeps.py"
 SETTINGS = "pytest.ini"
+IGNORE = ".gitignore"
+CACHES = "__pycache__/"
+"""Python writes there whenever pytest runs: files in it would be inputs that always change."""
 
 _OWN_CONFIG = "parameters.json"
 """The file that the sweep writes if there is no config file."""
@@ -61,6 +64,8 @@ class Project:
     settings_file: str | None
     program: str | None
     origin: str | None
+    ignored: str | None
+    """What .gitignore says."""
 
 
 def inspect_project(top: Path) -> Project:
@@ -86,6 +91,9 @@ def inspect_project(top: Path) -> Project:
         settings_file=_settings_file(top),
         program=_program(top_level),
         origin=_origin(top),
+        ignored=ignore.read_text("utf-8", "replace")
+        if (ignore := top / IGNORE).is_file()
+        else None,
     )
 
 
@@ -98,7 +106,14 @@ def missing_files(project: Project) -> dict[str, str]:
         files[SCRIPT] = _script(project)
     if project.settings_file is None:
         files[SETTINGS] = _settings(project)
+    if project.ignored is None:
+        files[IGNORE] = f"{CACHES}\n"
     return files
+
+
+def ignores_caches(project: Project) -> bool:
+    """Return whether .gitignore seems to keep Python's caches out of the repository."""
+    return bool(re.search(r"__pycache__|\*\.py(?:c|\[)", project.ignored or ""))
 
 
 def _files(top: Path) -> Iterator[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 import shutil
 import warnings
 from collections import ChainMap
@@ -109,10 +110,21 @@ def rules_of(
     return InputRules(sweep.inputs, sweep.script, tuple(files), tuple(others), tuple(control))
 
 
+CACHE = "__pycache__"
+"""The folder in which Python keeps compiled files."""
+
+
 def warnings_of(repository: Git, prepared: Prepared) -> Iterator[PatchWarning]:
     """Yield warnings about what is not part of an experiment, though a user may think so."""
     inputs = prepared.inputs
-    if edited := [path for path in repository.edited if inputs.is_input(os.fsencode(path))]:
+    edited = [path for path in repository.edited if inputs.is_input(os.fsencode(path))]
+    if caches := sorted({path.partition(CACHE)[0] + CACHE for path in edited if CACHE in path}):
+        yield PatchWarning(
+            f"{_some(caches)}: git tracks Python's caches, which change with each run of pytest: "
+            f"git rm -r --cached {shlex.join(caches[:SHOWN])}, and add {CACHE}/ to .gitignore, and "
+            f"to remex_control if there are runs already"
+        )
+    if edited := [path for path in edited if CACHE not in path]:
         yield PatchWarning(
             f"{_some(edited)}: uncommitted edits are not part of the experiments; commit them to "
             f"include them"

@@ -11,7 +11,16 @@ from pytest_remex.io import writing
 from pytest_remex.model import SCRIPT
 from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.anchor import repository_of
-from pytest_remex.starter import SETTINGS, SWEEPS, Project, inspect_project, missing_files
+from pytest_remex.starter import (
+    CACHES,
+    IGNORE,
+    SETTINGS,
+    SWEEPS,
+    Project,
+    ignores_caches,
+    inspect_project,
+    missing_files,
+)
 
 
 def init(config: pytest.Config) -> int:
@@ -50,10 +59,14 @@ def _what_was_done(project: Project, files: dict[str, str]) -> list[str]:
         SETTINGS: "jobs run on this machine: put your cluster's name in it",
     }
     there = {SWEEPS: project.sweep_file, SCRIPT: SCRIPT, SETTINGS: project.settings_file}
-    return [
+    done = [
         f"wrote {name}: {what[name]}" if name in files else f"kept {there[name]}, as it is"
         for name in what
     ]
+    if IGNORE in files:
+        return [*done, f"wrote {IGNORE}: keeps Python's caches out of the experiments"]
+    add = f"add {CACHES} to {IGNORE}: Python's caches are no part of the experiments"
+    return done if ignores_caches(project) else [*done, add]
 
 
 def _next(top: Path, written: list[str], project: Project) -> str:

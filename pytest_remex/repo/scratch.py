@@ -140,16 +140,16 @@ class Scratch:
                 f"{LONGEST} bytes: {os.fsdecode(deep)[:60]}..."
             )
         ignored = self._ignored.among(changes.added)
-        kept = [path for path in changes.added if path not in ignored]
-        gone = changes.unreachable
-        edits = [Edit(path) if path in gone else self._edit(path) for path in changes.changed]
+        kept = [path for path in changes.added if path not in ignored and not _is_cache(path)]
+        gone, changed = changes.unreachable, (e for e in changes.changed if not _is_cache(e))
+        edits = [Edit(path) if path in gone else self._edit(path) for path in changed]
         edits += [self._edit(path) for path in kept]
         edits.sort(key=lambda edit: (edit.content is not None, edit.path))
         links = self._leaving_after(edits).items()
         shown = tuple((os.fsdecode(path), os.fsdecode(to)) for path, to in sorted(links))
         without = [each.path for each in edits if each.content is None and each.path not in gone]
         special = sorted(os.fsdecode(path) for path in without if self._is_special(path))
-        left_out = tuple(sorted(map(os.fsdecode, ignored)))
+        left_out = tuple(sorted(os.fsdecode(path) for path in ignored if not _is_cache(path)))
         return Patch(tuple(edits), left_out, shown, tuple(special))
 
     def _is_special(self, path: bytes) -> bool:
@@ -246,6 +246,14 @@ class Scratch:
                 f"the patch replaced or removed the checkout itself, {self.path}: change only the "
                 f"files in it"
             )
+
+
+def _is_cache(path: bytes) -> bool:
+    """Return whether Python keeps a compiled file there, which has the time of its source in it.
+
+    A patch that imports a module writes one, and would make another experiment each time.
+    """
+    return b"__pycache__" in path.split(b"/")[:-1]
 
 
 class _Ignored:

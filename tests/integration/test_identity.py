@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -196,6 +198,42 @@ def test_a_corrected_script(project):
     project.ran("--remex-retry")
     assert len(project.jobs()) == 4
     project.pytest("--remex-collect").assert_outcomes(passed=3)
+
+
+IMPORTING = """
+import subprocess, sys
+from pytest_remex import sweep
+
+@sweep({"a": [1, 2]}, fetch=["result.txt"])
+def grid(experiment):
+    subprocess.run([sys.executable, "setup.py", str(experiment.config["a"])], check=True)
+"""
+
+
+@pytest.mark.parametrize("tracked", [False, True])
+def test_a_patch_that_imports(empty_project, monkeypatch, tracked):
+    """What Python compiles for a patch, with the time of its source in it, makes nothing new."""
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    project = empty_project
+    project.sweeps(IMPORTING)
+    project.write("helper.py", "def write(a):\n    open('input.txt', 'w').write(f'a = {a}\\n')\n")
+    project.write("setup.py", "import sys, helper\nhelper.write(sys.argv[1])\n")
+    project.write(".gitignore", "")
+    if tracked:
+        subprocess.run([sys.executable, "setup.py", "0"], cwd=project.path, check=True)
+        compiled = list((project.path / "__pycache__").iterdir())
+    project.git("add", "--all")
+    project.git("commit", "--quiet", "--message", "Set up by a helper")
+    project.submit().assert_outcomes(passed=2)
+    if tracked:
+        project.write("__pycache__/" + compiled[0].name, "newer")
+    plan = project.pytest("--remex-plan")
+    plan.stdout.fnmatch_lines(["*nothing to send; 2 already submitted*"])
+    if tracked:
+        plan.stdout.fnmatch_lines(["__pycache__: git tracks*: git rm -r --cached __pycache__, *"])
+    else:
+        plan.stdout.no_fnmatch_line("*__pycache__*")
+    project.submit().assert_outcomes(skipped=2)
 
 
 def test_changed_source(project):

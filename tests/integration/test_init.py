@@ -113,3 +113,16 @@ def test_from_a_folder_below_the_top(bare, monkeypatch):
     assert bare.pytest("--remex-init").ret == 0
     assert (bare.path / "run.sbatch").exists()
     assert not (bare.path / "notes" / "sweeps.py").exists()
+
+
+def test_caches_are_kept_out(bare):
+    """Without a .gitignore one is written; if it lacks Python's caches, that is said."""
+    project = bare
+    (project.path / ".gitignore").unlink()
+    wrote = project.pytest("--remex-init")
+    wrote.stdout.fnmatch_lines(["wrote .gitignore: *", "next: git add * .gitignore && *"])
+    assert (project.path / ".gitignore").read_text() == "__pycache__/\n"
+    project.pytest("--remex-init").stdout.no_fnmatch_line("*.gitignore*")
+    project.write(".gitignore", "*.o\n")
+    project.pytest("--remex-init").stdout.fnmatch_lines(["add __pycache__/ to .gitignore: *"])
+    assert (project.path / ".gitignore").read_text() == "*.o\n"

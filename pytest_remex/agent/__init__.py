@@ -67,6 +67,9 @@ SENDER = ("pytest_remex.agent.sender", "pytest_remex.common.files")
 
 _DOCSTRING = re.compile(r'^( *)r?"""(?=\S)(.*?)"""$', re.DOTALL | re.MULTILINE)
 
+LOCAL = "local"
+"""The package in `agent` for jobs on this machine, which no cluster needs."""
+
 
 def folder() -> str:
     """Return the folder of the package, of which the agent on this machine imports its modules.
@@ -82,12 +85,14 @@ def bundle(only: Collection[str] = ()) -> str:
     Args:
         only: The modules that are needed besides packages; all if none is named.
 
-    Docstrings are left out, a quarter of all. The package's own `__init__` is left empty: what it
-    exports needs a newer Python than 3.6.
+    Docstrings are left out, a quarter of all, and what only this machine runs. The package's own
+    `__init__` is left empty: what it exports needs a newer Python than 3.6.
     """
     top, sources = folder(), {PACKAGE: ""}
     for sent in SENT:
         for here, _, names in sorted(os.walk(os.path.join(top, sent))):
+            if os.path.basename(here) == LOCAL:
+                continue
             package = ".".join([PACKAGE, *os.path.relpath(here, top).split(os.sep)])
             for name in sorted(names):
                 module, suffix = os.path.splitext(name)
@@ -95,7 +100,7 @@ def bundle(only: Collection[str] = ()) -> str:
                 if suffix == ".py" and (not only or full in only or full == package):
                     with open(os.path.join(here, name), encoding="utf-8") as file:
                         sources[full] = without_docstrings(file.read())
-    return base64.b64encode(zlib.compress(json.dumps(sources).encode(), 7)).decode()
+    return base64.b64encode(zlib.compress(json.dumps(sources).encode())).decode()
 
 
 def without_docstrings(source: str) -> str:

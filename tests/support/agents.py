@@ -35,6 +35,7 @@ class Agent:
         self,
         python: str = sys.executable,
         manners: Mapping[str, object] | None = None,
+        modules: str = "",
         **variables: str,
     ) -> None:
         self._number = 0
@@ -45,7 +46,7 @@ class Agent:
             env={**os.environ, **variables},
         )
         self._requests, self._answers = _pipes(self.process)
-        start = {"nonce": NONCE, "modules": bundle(), **(manners or {})}
+        start = {"nonce": NONCE, "modules": modules or bundle(), **(manners or {})}
         self.write(json.dumps(start).encode() + b"\n")
 
     def ask(self, request: Request) -> list[Event]:

@@ -15,8 +15,10 @@ PATIENCE = 120.0
 """Seconds for one command; a busy controller answers late."""
 ENOUGH = 20.0
 """Seconds for the accounting to tell limits, which a launch can do without."""
+ALTOGETHER = 150.0
+"""Seconds to wait in vain for all programs: those after the first that hangs get the rest."""
 SHORT = 10.0
-"""Seconds for a command whose program has just let us wait in vain."""
+"""Seconds for a command whose program has just let us wait in vain, and the least for any."""
 MEMORY = 600.0
 """Seconds for which that is remembered: a wait for jobs may last days, and programs recover."""
 LENGTH = 30_000
@@ -25,6 +27,7 @@ FEW = 1000
 """The most jobs that squeue is asked for by number: it compares each job with each number."""
 _NO_SUCH_JOB = "Invalid job id"
 _HANGS = "no answer within {:.0f} s, and later none within {:.0f} s"
+_ALSO = "no answer within {:.0f} s, after {} had not answered within {:.0f} s"
 _DISABLED = "accounting storage is disabled"
 _HUNG: Dict[Tuple[str, str], "_Hang"] = {}
 """How a program last did not answer within its full time, by its name and the cluster's.
@@ -152,13 +155,15 @@ def shown(job: str, cluster: str = "") -> str:
 def run(words: List[str], patience: float = PATIENCE) -> process.Ran:
     """Run a command without the user's own filter and format variables, and without colours.
 
-    One that hangs would take its full time again and again: until it answers, it gets less.
+    One that hangs would take its full time again and again: until it answers, it gets less. If
+    several hang, all of them share the time.
     """
     asked = words[0], commands.cluster_of(words)
-    earlier = _HUNG.get(asked)
-    if earlier and time.monotonic() - earlier.ended > MEMORY:
-        earlier = None
-    seconds = min(patience, SHORT) if earlier else patience
+    since = time.monotonic() - MEMORY
+    hung = {name: each for name, each in _HUNG.items() if each.ended > since}
+    earlier = hung.get(asked)
+    left = 0 if earlier else ALTOGETHER - sum(each.seconds for each in hung.values())
+    seconds = min(patience, max(SHORT, left))
     ran = process.run(words, timeout=seconds, env=commands.variables_for_questions(os.environ))
     if ran.code is not None:
         _HUNG.pop(asked, None)
@@ -166,6 +171,9 @@ def run(words: List[str], patience: float = PATIENCE) -> process.Ran:
         return ran._replace(err=_HANGS.format(earlier.seconds, seconds))
     else:
         _HUNG[asked] = _Hang(time.monotonic(), seconds)
+        if seconds < patience:
+            (program, _), first = max(hung.items(), key=lambda each: each[1].seconds)
+            return ran._replace(err=_ALSO.format(seconds, program, first.seconds))
     return ran._replace(out=parse.without_colours(ran.out), err=parse.without_colours(ran.err))
 
 

@@ -3,11 +3,21 @@
 import pytest
 from support.agents import Agent, Repository
 
+from pytest_remex.agent import folder
+
 
 @pytest.fixture
 def agent(tmp_path):
     """Return an agent process, hung up on at the end; its local jobs have slots of their own."""
     made = Agent(TMPDIR=str(tmp_path))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def agent_here(tmp_path):
+    """Return an agent as it runs on the user's machine, from the package's own folder."""
+    made = Agent(modules=folder(), TMPDIR=str(tmp_path))
     yield made
     made.close()
 

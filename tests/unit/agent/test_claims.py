@@ -291,17 +291,21 @@ def group(*runs):
     return Submission("array-" + "".join(runs), list(runs), array=Array([], "#!/bin/sh"))
 
 
-def test_a_run_belongs_to_one_submission(agent, tmp_path):
+def test_a_run_belongs_to_one_submission(agent_here, tmp_path):
     """If a second client asks for other groups, each run keeps its job."""
     for one in "abcd":
         make_run(tmp_path, one)
-    first = local_jobs(agent, tmp_path, Submission("run_a", ["run_a"]), group("run_b", "run_c"))
+    first = local_jobs(
+        agent_here, tmp_path, Submission("run_a", ["run_a"]), group("run_b", "run_c")
+    )
     assert set(first) == {"run_a", "run_b", "run_c"}
-    again = local_jobs(agent, tmp_path, group("run_a", "run_b", "run_d"))
+    again = local_jobs(agent_here, tmp_path, group("run_a", "run_b", "run_d"))
     assert {name: again[name] for name in ("run_a", "run_b")} == {
         name: first[name] for name in ("run_a", "run_b")
     }
-    alone = local_jobs(agent, tmp_path, *(Submission(f"run_{n}", [f"run_{n}"]) for n in "abcd"))
+    alone = local_jobs(
+        agent_here, tmp_path, *(Submission(f"run_{n}", [f"run_{n}"]) for n in "abcd")
+    )
     assert alone == {**first, "run_d": again["run_d"]}
 
 

@@ -6,6 +6,7 @@ import signal
 import pytest
 from support.agents import has_ended, until
 
+from pytest_remex.agent import folder
 from pytest_remex.agent.local.store import CANCELLED, RELEASED, Store
 from pytest_remex.common.jobs import JobState
 from pytest_remex.common.parts import Array, HeaderOptions, RunJob, Submission
@@ -78,9 +79,9 @@ class Runs:
 
 
 @pytest.fixture
-def runs(agent, tmp_path):
+def runs(agent_here, tmp_path):
     """Return a runs folder, driven through an agent; what still runs at the end is cancelled."""
-    made = Runs(agent, tmp_path / "runs")
+    made = Runs(agent_here, tmp_path / "runs")
     yield made
     store = Store(str(made.folder))
     for job in store.marked(RELEASED):
@@ -186,7 +187,9 @@ def test_submitting_twice_gives_the_same_job(runs, start_agent):
     """A second submit of the same job number, by any agent, finds the first job."""
     runs.add("r", "#!/bin/sh\n")
     first = runs.submit(runs.submission("r"))["r"]
-    assert runs.submit(runs.submission("r"), agent=start_agent())["r"].job == first.job
+    assert (
+        runs.submit(runs.submission("r"), agent=start_agent(modules=folder()))["r"].job == first.job
+    )
     assert runs.submit(runs.submission("r", job_number=2))["r"].job != first.job
 
 
@@ -213,14 +216,14 @@ def test_at_most_one_job_a_core(runs):
 
 def test_jobs_outlive_the_agent(runs, start_agent):
     """A job continues when the agent that released it is killed."""
-    runs.agent = start_agent()
+    runs.agent = start_agent(modules=folder())
     runs.add("r", "#!/bin/sh\ntouch started\nsleep 1\ntouch ended\n")
     job = runs.submit(runs.submission("r"))["r"].job
     runs.release(job)
     until((runs.folder / "r" / "started").exists)
     runs.agent.process.send_signal(signal.SIGKILL)
     until((runs.folder / "r" / "ended").exists)
-    runs.agent = start_agent()
+    runs.agent = start_agent(modules=folder())
     assert runs.wait("r", job, "COMPLETED")
 
 

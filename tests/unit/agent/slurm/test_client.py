@@ -1,5 +1,6 @@
 """Slurm's commands get exactly the given arguments, and not their full time again and again."""
 
+import shutil
 import time
 
 import pytest
@@ -52,6 +53,23 @@ def test_a_program_that_hung_gets_less_time_until_it_answers(squeue, monkeypatch
     assert client.run(["squeue"], 20).ok
     monkeypatch.setattr(client, "SHORT", 0)
     squeue("sleep 0.5")
+    assert client.run(["squeue"], 20).ok
+
+
+def test_several_programs_that_hang_share_the_time(squeue, tmp_path, monkeypatch):
+    """After one program hung, another one that hangs gets what is left, and says what hung."""
+    monkeypatch.setattr(client, "ALTOGETHER", 3.0)
+    monkeypatch.setattr(client, "SHORT", 0.5)
+    squeue("exec sleep 60")
+    for name in ("sacct", "scontrol"):
+        shutil.copy(tmp_path / "squeue", tmp_path / name)
+    assert client.run(["squeue"], 2).code is None
+    took, ran = seconds_of(["sacct"], 20)
+    assert 1 <= took < 2
+    assert ran.message() == "no answer within 1 s, after squeue had not answered within 2 s"
+    took, ran = seconds_of(["scontrol"], 20)
+    assert took < 1
+    squeue("exit 0")
     assert client.run(["squeue"], 20).ok
 
 

@@ -332,7 +332,7 @@ def reopen(record: LaunchRecord, repo: Repo, services: Services) -> LaunchSessio
 
 
 def _filled(session: LaunchSession, record: LaunchRecord, services: Services) -> LaunchSession:
-    """Fill a session with what its record tells."""
+    """Fill a session from its record."""
     session.rate = services.rate
     session.introduced = set(record.runs) if session.is_own else set()
     session.copied_records = services.copied

@@ -30,14 +30,14 @@ from pytest_remex.common.parts import Placement
 from pytest_remex.common.paths import RunNote
 from pytest_remex.common.redact import redact
 
-Job = Tuple[LocatedSubmission, str]
+SubmittedUnit = Tuple[LocatedSubmission, str]
 """A submission, and the job that it became."""
 BUSY = "another client submits it: run the same command again"
 
 
 def discard(request: Discard, reply: Reply) -> None:
     """End submissions: those without an attempt, those in doubt, and those with a held job."""
-    jobs: List[Job] = []
+    jobs: List[SubmittedUnit] = []
     doubtful: List[LocatedSubmission] = []
     for unit in units_to_end(request, reply, groups.scripts_of):
         reply.raise_if_disconnected()
@@ -131,7 +131,7 @@ def _empty(run: str) -> None:
             (remove_tree if is_folder else os.unlink)(path)
 
 
-def _resolved(doubtful: List[LocatedSubmission], why: str, reply: Reply) -> List[Job]:
+def _resolved(doubtful: List[LocatedSubmission], why: str, reply: Reply) -> List[SubmittedUnit]:
     """Find out what became of attempts in doubt; return those that became a job."""
     timeouts = Timeouts(PATIENCE, min(client.message_timeout(), PATIENCE))
     try:
@@ -145,9 +145,9 @@ def _resolved(doubtful: List[LocatedSubmission], why: str, reply: Reply) -> List
     return [(unit, found[unit.key]) for unit in doubtful if unit.key in found]
 
 
-def _end(jobs: List[Job], why: str, reply: Reply) -> None:
-    """Cancel jobs that are held and ours; the others are told."""
-    by_cluster: Dict[str, List[Job]] = {}
+def _end(jobs: List[SubmittedUnit], why: str, reply: Reply) -> None:
+    """Cancel the jobs that are held and ours, and answer for all runs."""
+    by_cluster: Dict[str, List[SubmittedUnit]] = {}
     for unit, job in jobs:
         groups.note_jobs(unit, job)
         by_cluster.setdefault(JobId.parse(job).cluster, []).append((unit, job))
@@ -163,7 +163,7 @@ def _end(jobs: List[Job], why: str, reply: Reply) -> None:
             answer(unit, reply)
 
 
-def _cancelled(jobs: List[Job], cluster: str) -> List[str]:
+def _cancelled(jobs: List[SubmittedUnit], cluster: str) -> List[str]:
     """Cancel those jobs on a cluster that are held; return the numbers that Slurm says ended so."""
     try:
         held = [number for number, words in _words(jobs, cluster).items() if words == {"HELD"}]
@@ -175,7 +175,7 @@ def _cancelled(jobs: List[Job], cluster: str) -> List[str]:
     return [number for number in held if is_done and after[number] <= {"CANCELLED"}]
 
 
-def _words(jobs: List[Job], cluster: str) -> Dict[str, Set[str]]:
+def _words(jobs: List[SubmittedUnit], cluster: str) -> Dict[str, Set[str]]:
     """Return the states of jobs by number, as far as they start where we submitted them."""
     folders = {number_of(job): spellings(unit.folder) for unit, job in jobs}
     found: Dict[str, Set[str]] = {number: set() for number in folders}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pytest_remex.transport.base import Prompt
-from pytest_remex.transport.connection import Connect, Connection, Connections, connect
+from pytest_remex.transport.connection import Connect, Connection, connect
+from pytest_remex.transport.connections import Connections
 from pytest_remex.transport.rsync import rsync_fault
 from pytest_remex.transport.transfer import TransferProgress
 

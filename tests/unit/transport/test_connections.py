@@ -8,7 +8,7 @@ from support.daemons import wait_until
 from pytest_remex import Remote
 from pytest_remex.errors import RemoteError
 from pytest_remex.transport import Connections, connect
-from pytest_remex.transport.background_connection import BackgroundConnection
+from pytest_remex.transport.connections import BackgroundConnection
 
 
 def asking(folder, *questions):

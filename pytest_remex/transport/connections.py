@@ -1,4 +1,4 @@
-"""Connecting to a cluster in a thread, while the caller does other work."""
+"""The connections of a pytest run, some of them made in a thread while other work is done."""
 
 from __future__ import annotations
 
@@ -10,12 +10,73 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_remex.errors import RemoteError
+from pytest_remex.transport.connection import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pytest_remex.model import Remote
     from pytest_remex.transport.base import Notify, Prompt
     from pytest_remex.transport.connection import Connection
+
+
+class Connections:
+    """The connections of a pytest run: one for each remote, opened when it is first needed.
+
+    Args:
+        prompt: See `connect`.
+        notify: See `connect`.
+    """
+
+    def __init__(self, prompt: Prompt, notify: Notify) -> None:
+        self._prompt: Prompt | None = prompt
+        self._notify = notify
+        self._open: dict[Remote, Connection] = {}
+        self._begun: dict[Remote, BackgroundConnection] = {}
+
+    def to(self, remote: Remote) -> Connection:
+        """Return the connection to a remote. Raises as `connect` does."""
+        if remote not in self._open:
+            begun = self._begun.pop(remote, None)
+            try:
+                self._open[remote] = begun.result() if begun else self._connect(remote)
+            except RemoteError as error:
+                hint = "--remex-doctor checks the connection step by step"
+                raise type(error)(f"{error}\n{hint}") from error
+        return self._open[remote]
+
+    def _connect(self, remote: Remote) -> Connection:
+        return connect(remote, prompt=self._prompt, notify=self._notify)
+
+    def begin(self, remote: Remote) -> None:
+        """Begin to connect, and start the agent, while other work is done; `to` waits for it.
+
+        The user is asked nothing before `to`, which also raises what went wrong.
+        """
+        if remote in self._open or remote in self._begun:
+            return
+        if remote.host is None:
+            with suppress(RemoteError):  # the first request says why
+                self.to(remote).start()
+        else:
+            to = partial(connect, remote)
+            self._begun[remote] = BackgroundConnection(to, self._prompt, self._notify)
+
+    def drop_broken(self) -> None:
+        """Close those whose link broke; `to` opens them again without prompting the user.
+
+        A second factor is asked for only once: the user may have left by then.
+        """
+        self._prompt = None
+        for remote in [each for each, connection in self._open.items() if connection.broken]:
+            self._open.pop(remote).close()
+
+    def close(self) -> None:
+        """Close them all."""
+        while self._begun:
+            self._begun.popitem()[1].abandon()
+        while self._open:
+            self._open.popitem()[1].close()
 
 
 class Connector(Protocol):

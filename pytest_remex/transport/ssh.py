@@ -125,10 +125,15 @@ def _open(
 def _transport_factory(policy: KnownHostsPolicy) -> Callable[..., paramiko.Transport]:
     """Return a factory of transports that prefer host keys of known types and fast ciphers.
 
+    They send each message at once, as ssh does: 40 ms less for a login, or a round trip.
+
     On one core paramiko transfers about 180 MB/s with AES-GCM, and 60 to 140 with its own choice.
     """
 
     def make(sock: _SocketLike, disabled_algorithms: None = None) -> paramiko.Transport:
+        if isinstance(sock, socket.socket) and sock.family in {socket.AF_INET, socket.AF_INET6}:
+            # else a message waits until the other end has confirmed the one before
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         transport = _Transport(sock, disabled_algorithms=disabled_algorithms)
         transport.policy = policy
         security = transport.get_security_options()

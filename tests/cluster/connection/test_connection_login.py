@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import threading
 import time
@@ -112,6 +113,13 @@ def test_a_key_that_is_refused_does_not_end_the_login(home, second_factor, opene
     ):
         look(opened(prompt=user))
     assert len(user.asked) == 1
+
+
+@pytest.mark.fabric_only("ssh opens its own socket")
+def test_a_small_message_is_sent_at_once(opened):
+    """The system does not hold it back until the one before it was confirmed."""
+    sock = opened()._transport._ssh.sock
+    assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @pytest.mark.fabric_only("ssh asks and refuses in its own words")

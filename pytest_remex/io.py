@@ -74,10 +74,11 @@ def replace_text(path: Path, text: str, errors: str = "strict") -> None:
     """Write a file as UTF-8, atomically, as `replace_file` does; raises `OSError`."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        draft.write_text(text, "utf-8", errors)
+        draft.write_bytes(text.encode("utf-8", errors))
         draft.replace(path)
-    finally:
+    except BaseException:
         draft.unlink(missing_ok=True)
+        raise
 
 
 def prepare_output_folder(folder: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import pluggy
@@ -226,8 +227,12 @@ class RunJudge:
     def _new_note(self) -> JudgedNote:
         return JudgedNote(job=self.collected.job.id, log=last_lines(self.collected))
 
+    @cached_property
+    def _has_notes(self) -> bool:
+        return has_notes(self.collected.folder)
+
     def _note(self, kept: JudgedNote, note: JudgedNote) -> None:
-        differs = note != kept and has_notes(self.collected.folder)
+        differs = note != kept and self._has_notes
         changed = self.result.note_changed or differs
         self.result = replace(self.result, note=note, note_changed=changed)
 

@@ -18,11 +18,11 @@ import sysconfig
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from pytest_remex.collect.manifest import read_note
+from pytest_remex.collect.manifest import fields_of, read_note
 from pytest_remex.io import replace_file
 
 if TYPE_CHECKING:
@@ -151,6 +151,7 @@ class VerdictKeeper:
         self._digests: dict[str, str] = {}
         self._code: dict[str, str] = {}
         self._modules = 0
+        self._real_path = functools.cache(os.path.realpath)
 
     def find(self, judged: JudgedRun, experiment: Experiment) -> KeptVerdict | None:
         """Return the stored verdict on a run; None if it is no longer valid."""
@@ -176,12 +177,13 @@ class VerdictKeeper:
         if watch.doubtful or any(self._is_new(path) for path in code):
             self.drop(folder)
             return
-        excluded = (*code, str(experiment.path), os.path.realpath(experiment.path))
+        excluded = (*code, str(experiment.path), self._real_path(str(experiment.path)))
         opened = [
             path for path in watch.opened if not (is_installed(path) or _is_in(path, excluded))
         ]
         opened = [path for path in opened if not _is_in(path, [str(folder / ".remex")])]
-        opened += map(str, folder.glob(".remex/curves/*"))
+        if judged.curves:
+            opened += map(str, folder.glob(".remex/curves/*"))
         note = KeptVerdict(
             self._made_of(judged, experiment),
             code,
@@ -189,7 +191,7 @@ class VerdictKeeper:
             judged.measures,
             judged.curves,
         )
-        replace_file(folder / KEPT_NOTE, json.dumps(asdict(note)), errors="surrogateescape")
+        replace_file(folder / KEPT_NOTE, json.dumps(fields_of(note)), errors="surrogateescape")
 
     @staticmethod
     def drop(folder: Path) -> None:
@@ -208,7 +210,7 @@ class VerdictKeeper:
             repr((collected.sweep.fetch, collected.sweep.config_files, collected.logs)),
             (run.commit.sha, run.commit.base, run.recipe, run.directory),
             repr(collected.job),
-            asdict(collected.outputs),
+            fields_of(collected.outputs),
             {name: _state(str(folder / name)) for name in collected.outputs.files},
         ]
         return _digest_of(facts)

@@ -12,7 +12,7 @@ import inspect
 import json
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from glob import has_magic
 from itertools import dropwhile
@@ -23,6 +23,7 @@ from pytest_remex.common.files import is_regular, open_regular
 from pytest_remex.io import replace_file, writing
 
 if TYPE_CHECKING:
+    from pytest_remex.collect.kept import KeptVerdict
     from pytest_remex.records.schema import RunRecord
     from pytest_remex.repo.trees import Edit
 
@@ -154,7 +155,12 @@ def has_notes(folder: Path) -> bool:
 
 def write_judged(folder: Path, note: JudgedNote) -> None:
     """Write the note into the folder of a run's outputs. Raises `RecordError`."""
-    replace_file(folder / JUDGED_NOTE, json.dumps(asdict(note)))
+    replace_file(folder / JUDGED_NOTE, json.dumps(fields_of(note)))
+
+
+def fields_of(data: FetchedOutputs | JudgedNote | KeptVerdict) -> dict[str, Any]:
+    """Return the fields of a note, for JSON; unlike `asdict` it copies no values."""
+    return {each.name: getattr(data, each.name) for each in fields(data)}
 
 
 def patch_digest(commit: str, edits: Iterable[Edit]) -> str:

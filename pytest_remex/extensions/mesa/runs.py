@@ -118,9 +118,14 @@ def log_files(output: Path | None, folder: Path) -> list[Path]:
     names = joblog.log_names(scripts(folder))
     found = [path for name in names for path in _named(folder, name)]
     redirected = [path for path in found if path.is_file()]
-    top = folder.resolve()
-    inside = [path for path in redirected if path.resolve().is_relative_to(top)]
+    inside = _inside(redirected, folder) if redirected else []
     return list(dict.fromkeys([*([output] if output and output.is_file() else []), *inside]))
+
+
+def _inside(paths: Iterable[Path], folder: Path) -> list[Path]:
+    """Return the paths that do not leave a folder by links."""
+    top = folder.resolve()
+    return [path for path in paths if path.resolve().is_relative_to(top)]
 
 
 def _named(folder: Path, name: str) -> list[Path]:

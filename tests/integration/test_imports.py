@@ -30,6 +30,15 @@ def test_results_load_pandas():
     assert loaded("from pytest_remex import results") <= {"pandas", "numpy"}
 
 
+def test_tables_are_loaded_while_others_judge():
+    """Where other processes judge, pandas is loaded before the tables are written."""
+    statement = (
+        "from pytest_remex.pytest_plugin import workers\n"
+        "assert 'pandas' not in sys.modules\nworkers.import_tables()"
+    )
+    assert {"pandas", "jinja2"} <= loaded(statement)
+
+
 def test_plain_pytest(empty_project):
     """A plain run of tests loads none of it either."""
     empty_project.write(

@@ -53,7 +53,8 @@ class Connections:
 
         The user is asked nothing before `to`, which also raises what went wrong.
         """
-        if remote in self._open or remote in self._begun:
+        had_broken = self._prompt is None  # then whoever uses the connection opens it again
+        if had_broken or remote in self._open or remote in self._begun:
             return
         if remote.host is None:
             with suppress(RemoteError):  # the first request says why
@@ -111,8 +112,12 @@ class BackgroundConnection:
 
     def result(self) -> Connection:
         """Wait for the connection, and return it. Raises as `connect` does."""
-        for call in iter(self._calls.get, None):
-            call()
+        try:
+            for call in iter(self._calls.get, None):
+                call()
+        except BaseException:  # Ctrl-C
+            self.abandon()
+            raise
         return self._made.result()
 
     def abandon(self) -> None:

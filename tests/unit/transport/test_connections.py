@@ -110,3 +110,14 @@ def test_an_error_waits_for_the_one_who_needs_the_connection():
     with pytest.raises(RemoteError, match=r"nowhere\.invalid[^\n]*\n--remex-doctor checks"):
         connections.to(remote)
     connections.close()
+
+
+def test_nothing_is_begun_after_a_link_broke(tmp_path):
+    """Whoever used the connection opens it again: a second login beside that one is not made."""
+    connections = Connections(pytest.fail, print)
+    connections.drop_broken()
+    before = threading.active_count()
+    connections.begin(Remote("nowhere.invalid", clone="/c", runs="/r"))
+    connections.begin(Remote(None, runs=str(tmp_path)))
+    assert threading.active_count() == before
+    connections.close()

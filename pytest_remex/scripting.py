@@ -59,7 +59,8 @@ from pytest_remex.sweep import expand, sweep_of
 from pytest_remex.sweep_file import SweepFunction, call_of, experiment_at, sweep_functions
 from pytest_remex.tables.publish import Published, publish
 from pytest_remex.tables.readers import hooks_of
-from pytest_remex.tables.recorded import RecordedRows, Target, UpstreamMeasures
+from pytest_remex.tables.recorded import RecordedRows, UpstreamMeasures
+from pytest_remex.tables.rows import PublishOptions
 from pytest_remex.transport import Connect, Connections, connect
 from pytest_remex.variant import GRID
 
@@ -235,8 +236,8 @@ def collect(  # noqa: PLR0913 - the contract with users
             judged.append(_judge(*one, place, measures.of(one[1].upstream)))
             measures.add(judged[-1])
         added = added_to(((each.sweep, GRID) for each in submitted), index.newest_first())
-        target = Target(folder, added=added)
-        return {each.sweep: _frame(each) for each in publish(judged, target, hooks)}
+        publishing = PublishOptions(folder, added=added)
+        return {each.sweep: _frame(each) for each in publish(judged, publishing, hooks)}
 
 
 @contextmanager
@@ -345,8 +346,7 @@ def _find_runs(functions: Iterable[SweepFunction], index: RunIndex) -> list[_Sub
 def _reached_by(remote: Remote | None, recorded: RecordedRun) -> RecordedRun:
     if remote is None:
         return recorded
-    reached = recorded.launch.remote.reached_as(remote)
-    launch = replace(recorded.launch, remote=reached)
+    launch = replace(recorded.launch, remote=recorded.launch.remote.reached_as(remote))
     return RecordedRun(replace(recorded.record, launch=launch), recorded.run)
 
 

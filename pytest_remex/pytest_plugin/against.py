@@ -19,7 +19,7 @@ from pytest_remex.pytest_plugin.item_outcomes import Word, fail_report, reason_o
 from pytest_remex.pytest_plugin.items import parameters_of, point_of, sweep_for, variant_of
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.terminal import PATHS, Terminal
-from pytest_remex.tables.merge import INDEX
+from pytest_remex.tables.rows import INDEX
 from pytest_remex.variant import Variant
 
 SHOWN = 5

@@ -45,9 +45,8 @@ from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.selection import NOT_ENDED, RecordedRunsMode
 from pytest_remex.pytest_plugin.terminal import PATHS
 from pytest_remex.records.index import RecordedRun
-from pytest_remex.tables.merge import INDEX, ZIP
 from pytest_remex.tables.publish import Published, publish
-from pytest_remex.tables.recorded import Target
+from pytest_remex.tables.rows import INDEX, ZIP, PublishOptions
 
 if TYPE_CHECKING:
     from pytest_remex.pytest_plugin.workers import JudgingProcesses
@@ -269,7 +268,7 @@ class CollectMode(RecordedRunsMode):
         judges = [each for each in self._judging.judges.values() if not was_cleaned(each.collected)]
         results = [judge.result for judge in judges]
         noted: FunctionParameters | None = self._config.pluginmanager.get_plugin(PARAMETERS)
-        target = Target(
+        options = PublishOptions(
             settings.output,
             settings.launch,
             settings.layout,
@@ -278,7 +277,7 @@ class CollectMode(RecordedRunsMode):
             parameters=noted.known if noted else {},
         )
         try:
-            published = publish(results, target, self._judging.hooks(self._config.hook))
+            published = publish(results, options, self._judging.hooks(self._config.hook))
         except RemexError as error:
             self._terminal.say(str(error), red=True)
             return False

@@ -46,7 +46,7 @@ from pytest_remex.repo.git import Git
 from pytest_remex.repo.history import Wanted, find_commits, keep_commits
 from pytest_remex.tables.publish import publish
 from pytest_remex.tables.readers import hooks_of
-from pytest_remex.tables.recorded import Target, results_folder
+from pytest_remex.tables.rows import PublishOptions, results_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,7 +116,7 @@ def import_runs(  # noqa: PLR0913 - a call with names, as those of `scripting`
     prepare_output_folder(target)
     place = _Place(target, git, remote or Remote(None, "", str(source)), sweep_file)
     new = [each for group in groups for each in _imported(group, place)]
-    publish(_rows(new, target / "runs", hooks), Target(target), hooks)
+    publish(_rows(new, target / "runs", hooks), PublishOptions(target), hooks)
     from pytest_remex.tables import frame  # noqa: PLC0415 - pandas takes half a second
 
     swept = dict.fromkeys(group.sweep.name for group in groups)

@@ -12,9 +12,9 @@ from pytest_remex.io import writing
 from pytest_remex.model import Scalar
 from pytest_remex.names import safe_folder
 from pytest_remex.report import write_report
-from pytest_remex.tables.merge import Row, merged
-from pytest_remex.tables.recorded import results_folder, row_of
+from pytest_remex.tables.merge import merged
 from pytest_remex.tables.report_data import make_page
+from pytest_remex.tables.rows import Row, results_folder, row_of
 from pytest_remex.tables.sweep_files import update_index
 from pytest_remex.tables.table import write_table
 from pytest_remex.variant import Variant

@@ -19,7 +19,7 @@ from pytest_remex.common.files import is_regular
 from pytest_remex.common.paths import LONGEST_NAME
 from pytest_remex.errors import SweepError
 from pytest_remex.io import writing
-from pytest_remex.tables.merge import LAUNCHES
+from pytest_remex.tables.rows import LAUNCHES
 
 if TYPE_CHECKING:
     from pytest_remex.model import Value

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from pytest_remex.errors import RemexError
 from pytest_remex.names import label
-from pytest_remex.tables.merge import LAUNCHES
 from pytest_remex.tables.recorded import RECORDED, read_with_recorded, recorded_launches
+from pytest_remex.tables.rows import LAUNCHES
 from pytest_remex.tables.table import CSV, Table
 from pytest_remex.variant import Variant
 

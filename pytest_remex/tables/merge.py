@@ -1,4 +1,4 @@
-"""The rows of the results, and how a collect merges them into existing tables.
+"""How a collect merges rows into the existing tables of results.
 
 <sweep>/results.csv                       one row per experiment, from its newest launch
 <sweep>/launches/<launch>/results.csv     the experiments of one launch
@@ -11,21 +11,16 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from pytest_remex.model import LARGEST_EXACT, REPLICATE
 from pytest_remex.names import COLUMNS, FIRST_COLUMNS, LAST_COLUMNS
 from pytest_remex.point_ids import function_of
+from pytest_remex.tables.rows import LAUNCHES, Parameters, Row
 from pytest_remex.tables.table import DamagedTableError, Table, read_table, write_table
 
 if TYPE_CHECKING:
     from pytest_remex.model import Value
-
-LAUNCHES = "launches"
-INDEX, ZIP = "index.html", "report.zip"
-"""The page of all sweeps in the output folder; the zip of a sweep's report and outputs."""
-Parameters: TypeAlias = Mapping[str, Mapping[str, Mapping[str, object]]]
-"""For each sweep function, such as `sweeps.py::grid`: parameters beside the point, by node id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,34 +32,6 @@ class Today:
 
     points: Sequence[Mapping[str, object]]
     parameters: Parameters = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One experiment's row of the results.
-
-    `point` and `measures` become separate columns. `elapsed` (in seconds) and `core_hours` are None
-    if unknown. `path` is the folder of the outputs on this machine, None if there are none, and
-    `outputs` are their names in it.
-    """
-
-    node: str
-    id: str
-    point: Mapping[str, object]
-    launch: str
-    state: str
-    verdict: str
-    measures: Mapping[str, object]
-    reason: str = ""
-    elapsed: float | None = None
-    core_hours: float | None = None
-    job: str = ""
-    commit: str = ""
-    base: str = ""
-    run_directory: str = ""
-    path: Path | None = None
-    outputs: Sequence[str] = ()
-    note: str = ""
 
 
 def write_results(

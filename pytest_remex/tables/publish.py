@@ -20,8 +20,9 @@ from filelock import FileLock
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun
 from pytest_remex.io import prepare_output_folder, replace_file, writing
-from pytest_remex.tables.merge import INDEX, LAUNCHES, read_old
-from pytest_remex.tables.recorded import Target, discard, recorded_rows, results_folder
+from pytest_remex.tables.merge import read_old
+from pytest_remex.tables.recorded import discard, recorded_rows
+from pytest_remex.tables.rows import INDEX, LAUNCHES, PublishOptions, results_folder
 from pytest_remex.tables.table import Table
 from pytest_remex.variant import Variant
 
@@ -63,7 +64,9 @@ class Published:
         return table.mixed(self.uniform) if table else {}
 
 
-def publish(judged: Iterable[JudgedRun], target: Target, hooks: GuardedHooks) -> list[Published]:
+def publish(
+    judged: Iterable[JudgedRun], options: PublishOptions, hooks: GuardedHooks
+) -> list[Published]:
     """Write each sweep's results, links and report, and return where they are.
 
     Raises:
@@ -73,29 +76,31 @@ def publish(judged: Iterable[JudgedRun], target: Target, hooks: GuardedHooks) ->
     by_sweep: dict[tuple[str, Variant], list[JudgedRun]] = {}
     for each in judged:
         by_sweep.setdefault((each.sweep.name, each.variant), []).append(each)
-    prepare_output_folder(target.output)
-    lock = FileLock(target.output / ".collect.lock")
+    prepare_output_folder(options.output)
+    lock = FileLock(options.output / ".collect.lock")
     with writing(lock.lock_file):
         held = lock.acquire()
     with held:
-        published = [_publish_sweep(group, target, hooks) for group in by_sweep.values()]
-        has_index = (target.output / INDEX).is_file()
+        published = [_publish_sweep(group, options, hooks) for group in by_sweep.values()]
+        has_index = (options.output / INDEX).is_file()
         if not has_index or any(each.table for each in published):
             from pytest_remex.tables.sweep_files import update_index  # noqa: PLC0415 - as below
 
-            update_index(target.output)
+            update_index(options.output)
         return published
 
 
-def _publish_sweep(group: Sequence[JudgedRun], target: Target, hooks: GuardedHooks) -> Published:
+def _publish_sweep(
+    group: Sequence[JudgedRun], options: PublishOptions, hooks: GuardedHooks
+) -> Published:
     sweep, variant = group[0].sweep.name, group[0].variant
-    folder = results_folder(target.output, sweep, None, variant)
-    shown = results_folder(target.output, sweep, target.launch, variant)
-    stamp = Stamp(shown, group, target)
+    folder = results_folder(options.output, sweep, None, variant)
+    shown = results_folder(options.output, sweep, options.launch, variant)
+    stamp = Stamp(shown, group, options)
     uniform = hooks.flat("pytest_remex_uniform")
     left = recorded_rows(shown, [each.node for each in group])
     changed = bool(left) or any(each.note_changed for each in group)
-    is_fresh = not (target.portable or changed) and _is_ours_alone(hooks.relay) and stamp.holds
+    is_fresh = not (options.portable or changed) and _is_ours_alone(hooks.relay) and stamp.holds
     if is_fresh and not hooks.relay.pytest_remex_collected.get_hookimpls():
         discard(shown)
         return Published(sweep, shown, None, uniform=uniform)
@@ -105,7 +110,7 @@ def _publish_sweep(group: Sequence[JudgedRun], target: Target, hooks: GuardedHoo
         discard(shown)
         sweep_files.announce(shown, hooks)
         return Published(sweep, shown, None, uniform=uniform)
-    table, portable, earlier = sweep_files.write(group, folder, shown, target, hooks)
+    table, portable, earlier = sweep_files.write(group, folder, shown, options, hooks)
     if not earlier:  # it is to be said again as long as it is so
         stamp.renew()
     discard(shown)
@@ -119,13 +124,13 @@ class Stamp:
     to import pandas and the report's libraries, or to write every row.
     """
 
-    def __init__(self, shown: Path, group: Sequence[JudgedRun], target: Target) -> None:
+    def __init__(self, shown: Path, group: Sequence[JudgedRun], options: PublishOptions) -> None:
         self._path = shown / STAMP
         launches = {each.collected.launch.id for each in group}
         folders = [shown, *(shown / LAUNCHES / launch for launch in sorted(launches))]
         self._files = [folder / name for folder in folders for name in FILES]
         self._made_of = hashlib.sha256()
-        for fact in _facts(group, target):
+        for fact in _facts(group, options):
             self._made_of.update(repr(fact).encode("utf-8", "backslashreplace"))
 
     @property
@@ -153,9 +158,9 @@ def _is_ours_alone(hook: pluggy.HookRelay) -> bool:
     return all(_module(plugin).startswith(OURS) for plugin in plugins)
 
 
-def _facts(group: Sequence[JudgedRun], target: Target) -> Iterator[object]:
+def _facts(group: Sequence[JudgedRun], options: PublishOptions) -> Iterator[object]:
     yield [_release(name) for name in MAKERS]
-    yield target.launch, target.layout, group[0].sweep, target.parameters
+    yield options.launch, options.layout, group[0].sweep, options.parameters
     for each in group:
         run, launch = each.collected.run, each.collected.launch
         yield launch.id, launch.remote.host, launch.note

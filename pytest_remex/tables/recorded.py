@@ -10,21 +10,21 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_remex.errors import RecordError
 from pytest_remex.io import replace_file, writing
-from pytest_remex.names import CHANGED, label
-from pytest_remex.tables.merge import LAUNCHES, Parameters, Row, merged
+from pytest_remex.tables.merge import merged
+from pytest_remex.tables.rows import LAUNCHES, Row, measures_of, results_folder, row_of
 from pytest_remex.tables.table import CSV, DamagedTableError, Table, read_table
 from pytest_remex.variant import GRID, Variant
 
 if TYPE_CHECKING:
     from pytest_remex.collect.judge import JudgedRun
     from pytest_remex.collect.runs import CollectedRun
-    from pytest_remex.model import Config, Scalar
+    from pytest_remex.model import Scalar
 
 RECORDED = "recorded.jsonl"
 FORMAT = 1
@@ -33,30 +33,6 @@ FIELDS = tuple(field.name for field in fields(Row))
 COLLECT = "collect"
 """The field of a line that names the collect which wrote it."""
 UNFINISHED = "the collect ended before its check was finished"
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The settings for publishing.
-
-    `output` is the output folder; `launch` is the launch to show, None for each experiment's
-    newest; `layout` is the layout of the links, `links` or `flat`; `portable` asks for a zip with
-    the report and the outputs that it links to; `added` are the replicates beside the grids, by the
-    sweep's name and variant; `parameters` are those of sweep functions beside the point.
-    """
-
-    output: Path
-    launch: str | None = None
-    layout: str = "links"
-    portable: bool = False
-    added: Mapping[tuple[str, Variant], Sequence[Config]] = field(default_factory=dict)
-    parameters: Parameters = field(default_factory=dict)
-
-
-def results_folder(output: Path, sweep: str, launch: str | None, variant: Variant = GRID) -> Path:
-    """Return the folder of a sweep's results, or of one launch's, in an output folder."""
-    folder = output / label(sweep) / variant.folder
-    return folder if launch is None else folder / LAUNCHES / launch
 
 
 class RecordedRows:
@@ -132,37 +108,6 @@ def _append(path: Path, line: bytes) -> None:
             return
 
 
-def row_of(judged: JudgedRun) -> Row:
-    """Return an experiment's row of the results."""
-    collected, job, run = judged.collected, judged.collected.job, judged.collected.run
-    verdict = judged.verdict or str(job.state)
-    return Row(
-        node=judged.node,
-        id=run.id,
-        point={**run.point, **judged.parameters},
-        launch=collected.launch.id,
-        state=str(job.state),
-        verdict=f"{verdict}, {CHANGED}" if judged.note.changed else verdict,
-        measures=_measures(judged),
-        reason=judged.reason,
-        elapsed=job.elapsed,
-        core_hours=None if job.elapsed is None else job.elapsed * (job.cores or 1) / 3600,
-        job=job.id,
-        commit=run.commit.sha,
-        base=run.commit.base,
-        run_directory=run.directory,
-        path=collected.folder if collected.outputs.files else None,
-        outputs=_outputs(collected),
-        note=collected.launch.note,
-    )
-
-
-def _measures(judged: JudgedRun) -> dict[str, Scalar]:
-    """Return the recorded measures, and the number of the recipe if the sweep has recipes."""
-    recipe: dict[str, Scalar] = {"recipe": judged.collected.run.recipe}
-    return {**(recipe if judged.sweep.recipes else {}), **judged.measures, **judged.before}
-
-
 class UpstreamMeasures:
     """Looks up the measures of runs that others came after.
 
@@ -188,7 +133,7 @@ class UpstreamMeasures:
             return {}
         name, directory = upstream.sweep.name, upstream.run.directory
         if directory in self._judged:
-            measures = _measures(self._judged[directory])
+            measures = measures_of(self._judged[directory])
         else:
             if name not in self._earlier:
                 self._earlier[name] = self._in_tables(name)
@@ -290,10 +235,3 @@ def _parsed(folder: Path) -> Iterator[tuple[Row, Sequence[Sequence[str]]]]:
             yield Row(**{**row, "path": path}), facts["dimensions"]
         except (ValueError, KeyError, TypeError):
             continue
-
-
-def _outputs(collected: CollectedRun) -> list[str]:
-    """Return the outputs' names, without config files that were fetched only to be read back."""
-    sweep = collected.sweep
-    unwanted = {*sweep.config_files} - {*sweep.fetch}
-    return sorted(name for name in collected.outputs.files if name not in unwanted)

@@ -20,14 +20,19 @@ from pytest_remex.report import (
 from pytest_remex.sweep import expand
 from pytest_remex.tables.frame import frame
 from pytest_remex.tables.links import rebuild_links
-from pytest_remex.tables.merge import INDEX, LAUNCHES, ZIP, Today, read_old, write_results
-from pytest_remex.tables.recorded import Target, recorded_rows, row_of
+from pytest_remex.tables.merge import Today, read_old, write_results
+from pytest_remex.tables.recorded import recorded_rows
 from pytest_remex.tables.report_data import EARLIER_CHECK, bases, counts_of, make_page, when_of
+from pytest_remex.tables.rows import INDEX, LAUNCHES, ZIP, PublishOptions, row_of
 from pytest_remex.tables.table import CSV, Table, read_table
 
 
 def write(
-    group: Sequence[JudgedRun], folder: Path, shown: Path, target: Target, hooks: GuardedHooks
+    group: Sequence[JudgedRun],
+    folder: Path,
+    shown: Path,
+    options: PublishOptions,
+    hooks: GuardedHooks,
 ) -> tuple[Table, Portable | None, str]:
     """Write the files of a sweep.
 
@@ -38,7 +43,7 @@ def write(
         group: The sweep's judged experiments.
         folder: The sweep's folder.
         shown: The folder of the launch to show, or the sweep's.
-        target: Which launch to show, the layout of the links, and whether to make a zip.
+        options: Which launch to show, the layout of the links, and whether to make a zip.
         hooks: The hooks that add figures, name links and receive the results.
 
     Raises:
@@ -49,9 +54,9 @@ def write(
     dimensions = [dimension.names for dimension in sweep.dimensions]
     nodes = [each.node for each in group]
     rows = [*recorded_rows(shown, nodes), *(row_of(each) for each in group)]
-    points = [*expand(sweep), *target.added.get((sweep.name, group[0].variant), ())]
-    today = Today(points, target.parameters)
-    table = write_results(folder, rows, dimensions=dimensions, launch=target.launch, today=today)
+    points = [*expand(sweep), *options.added.get((sweep.name, group[0].variant), ())]
+    today = Today(points, options.parameters)
+    table = write_results(folder, rows, dimensions=dimensions, launch=options.launch, today=today)
     for each in group:
         if each.note_changed:
             write_judged(each.collected.folder, each.note)
@@ -60,27 +65,27 @@ def write(
     added = hooks.call("pytest_remex_figures", results=results, folder=shown)
     figures = [figure for each in added for figure in each]
     page = make_page(group, table, shown, figures, hooks.flat("pytest_remex_uniform"))
-    portable = _write_report(page, shown, target)
+    portable = _write_report(page, shown, options)
     if shown == folder:
         rebuild_links(
             folder,
             table,
             template=sweep.link_name,
             namer=lambda row, output: hooks.first("pytest_remex_link_name", row=row, output=output),
-            layout=target.layout,
-            root=target.output,
+            layout=options.layout,
+            root=options.output,
         )
     return table, portable, page.facts.get(EARLIER_CHECK, "")
 
 
-def _write_report(page: Page, shown: Path, target: Target) -> Portable | None:
+def _write_report(page: Page, shown: Path, options: PublishOptions) -> Portable | None:
     report, archive = shown / "report.html", shown / ZIP
     with writing(report):
-        write_report(report, page, target.output)
-    if not target.portable:
+        write_report(report, page, options.output)
+    if not options.portable:
         return None
     with writing(archive):
-        return write_portable(archive, report, page, target.output)
+        return write_portable(archive, report, page, options.output)
 
 
 def announce(shown: Path, hooks: GuardedHooks) -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from pytest_remex.common.jobs import JobState
-from pytest_remex.tables.merge import Row, write_results
+from pytest_remex.tables.merge import write_results
+from pytest_remex.tables.rows import Row
 
 
 @pytest.fixture

@@ -83,6 +83,7 @@ def prepare(
     made: list[Prepared] = []
 
     def look(patch: Patch, originals: Mapping[str, bytes]) -> None:
+        _refuse_path_of_checkout(experiment, patch)
         prepared = workspace.prepare(named, header, patch, contents)
         no_folder = _missing_output_folder(header, experiment.path)
         if words or no_folder:
@@ -93,6 +94,24 @@ def prepare(
 
     workspace.scratch.take(look)
     return made[0]
+
+
+def _refuse_path_of_checkout(experiment: Experiment, patch: Patch) -> None:
+    """Refuse a patch that writes the path of its checkout into a file."""
+    path = os.fsencode(experiment.path)
+    named = [os.fsdecode(each.path) for each in patch.edits if path in (each.content or b"")]
+    if named:
+        raise SweepError(
+            f"{experiment.id}: the patch writes the path of its checkout, {experiment.path}, into "
+            f"{_some(named)}: no job finds anything there, and as it is another path each time, "
+            f"each submit would send the experiment again: write a relative path"
+        )
+
+
+def differing_files(prepared: Prepared, again: Prepared) -> list[str]:
+    """Return the files that two runs of a patch made differently, at most `SHOWN`."""
+    made, remade = (set(map(tuple, each.identity.changed)) for each in (prepared, again))
+    return sorted({entry[0] for entry in made ^ remade})[:SHOWN]
 
 
 def rules_of(

@@ -26,7 +26,7 @@ from pytest_remex.launch.plan import (
     kept_back,
     tree,
 )
-from pytest_remex.launch.preparation import CheckoutCopies, Inspect
+from pytest_remex.launch.preparation import CheckoutCopies, Inspect, differing_files
 from pytest_remex.launch.submissions import Cost, array_advice, written
 from pytest_remex.model import Remote
 from pytest_remex.pytest_plugin import preparation
@@ -69,6 +69,7 @@ class DryRun(PreparingMode):
             self._planner.use_own_records()
         self._planned: list[PlannedExperiment] = []
         self._tried: set[str] = set()
+        self._repeated: set[str] = set()
         self._refusals: list[str] = []
         self._hooks = GuardedHooks(session.config.hook, self._terminal.note)
         self._preview = ContinuationPreview(session.config.hook, settings.runs)
@@ -85,6 +86,7 @@ class DryRun(PreparingMode):
         prepared = self._preparer.prepare(pyfuncitem, self._inspect)
         if self._copies:
             self._copies.leave_out(prepared)
+        self._repeat_first(pyfuncitem, prepared)
         if self._settings.mode is Mode.PLAN:
             preparation.refuse_without_upstream(prepared)
             with failing_plainly(pyfuncitem.session):
@@ -184,6 +186,24 @@ class DryRun(PreparingMode):
             self._terminal.note(warning)
         if self._copies:
             self._copies.copy(experiment)
+
+    def _repeat_first(self, item: pytest.Function, prepared: Prepared) -> None:
+        """Run the patch of each sweep's first experiment once more: it must make the same files."""
+        __tracebackhide__ = True
+        experiment = prepared.experiment
+        if experiment.sweep.name in self._repeated:
+            return
+        self._repeated.add(experiment.sweep.name)
+        try:
+            again = self._preparer.prepare(item, _do_not_inspect)
+        except (Exception, pytest.fail.Exception, pytest.skip.Exception):  # noqa: BLE001 - as below
+            return  # it may only run once, for example because it makes a folder elsewhere
+        if differing := differing_files(prepared, again):
+            self._terminal.note(
+                f"{experiment.sweep.name}: the patch of {experiment.id} made other files when it "
+                f"ran again: {', '.join(differing)}; so each submit sends it again, as another "
+                f"experiment: give random numbers a fixed seed, and write no time into files"
+            )
 
     def _with_recipe(self, item: pytest.Function, planned: PlannedExperiment) -> PlannedExperiment:
         """Return what a retry would submit for an experiment whose sweep has recipes.
@@ -299,6 +319,10 @@ class DryRun(PreparingMode):
         if unjudged := counts[Decision.UNJUDGED]:
             parts.append(unjudged_text(unjudged))
         return "; ".join(parts)
+
+
+def _do_not_inspect(_prepared: Prepared, _originals: Mapping[str, bytes]) -> None:
+    pass
 
 
 def _markup(line: str) -> Markup:

@@ -1,5 +1,7 @@
 """--remex-plan: what a submit would send, and nothing sent."""
 
+import pytest
+
 
 def test_plan(project):
     """A plan shows each experiment's diff, whether it is new, and what all of them ask for."""
@@ -157,3 +159,43 @@ def test_remote_that_cannot_be_asked(project):
     )
     assert "nowhere.invalid" in result.stdout.str()
     assert "planned only from" not in project.pytest("sweeps.py").stdout.str()
+
+
+UNSTABLE = """
+import random, time
+from pytest_remex import sweep
+
+@sweep({"a": [1, 2]})
+def grid(experiment):
+    (experiment.path / "input.txt").write_text(f"{random.random()}")
+
+@sweep({"a": [1, 2]})
+def once(experiment, tmp_path):
+    (tmp_path / "made").mkdir()
+    (experiment.path / "input.txt").write_text(f"a = {experiment.config['a']}")
+"""
+
+
+@pytest.mark.parametrize("mode", [(), ("--remex-plan",)])
+def test_a_patch_that_makes_other_files_each_time(empty_project, mode):
+    """It is told before anything is sent; a patch that can only run once is not."""
+    empty_project.sweeps(UNSTABLE)
+    result = empty_project.pytest("sweeps.py", *mode)
+    result.assert_outcomes(passed=4)
+    told = [line for line in result.outlines if "made other files when it ran again" in line]
+    assert len(told) == 1
+    assert told[0].startswith(
+        "grid: the patch of a=1 made other files when it ran again: input.txt"
+    )
+
+
+def test_a_patch_that_writes_the_path_of_its_checkout(empty_project):
+    """It is refused, as that path is another one each time, and not there when the job runs."""
+    empty_project.sweeps(UNSTABLE.replace("{random.random()}", "{experiment.path}/out"))
+    for mode in ("--remex-plan", "--remex-submit"):
+        result = empty_project.pytest(mode, "-k", "grid")
+        result.assert_outcomes(failed=2)
+        result.stdout.fnmatch_lines(
+            ["*a=1: the patch writes the path of its checkout, *input.txt*"]
+        )
+    assert not empty_project.jobs()

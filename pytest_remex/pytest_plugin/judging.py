@@ -120,12 +120,13 @@ class Judging:
         self, item: pytest.Function, collected: CollectedRun, repo: Repo
     ) -> Iterator[Path]:
         """Yield a checkout of the base commit of an item's launch, if its check has to run."""
-        self.begin(item, collected)
         if not self.needs_check(item, collected):
+            self.begin(item, collected)
             yield collected.folder
             return
         base = collected.launch.base
         with preparation.checkout(partial(self._workspaces.at, repo, base)) as path:
+            self.begin(item, collected)  # a checkout that cannot be made says nothing about the run
             yield path
 
     def judge(self, item: pytest.Function) -> None:

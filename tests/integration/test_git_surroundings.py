@@ -352,15 +352,20 @@ def test_push(empty_project, hostile, where, tmp_path_factory, monkeypatch):
 
 @pytest.mark.parametrize("without", ["git", "a readable ~/.gitconfig"])
 def test_no_git(project, without, monkeypatch):
-    """If git cannot be used, its message is shown, and status still reports the runs."""
+    """If git cannot be used, its message is shown; status works, and no verdict is changed."""
     project.ran()
+    results = project.output / "grid/results.csv"
+    if kept := without == "git":
+        project.pytest("--remex-collect").assert_outcomes(passed=3)
+        judged = results.read_text()
     with monkeypatch.context() as patched:
         if without == "git":
             patched.setenv("PATH", str(project.path))
         else:
             at_home(project.path, patched)
             project.write(".gitconfig", "[user\n")
-        refused = [project.pytest_alone(mode) for mode in ("--remex-plan", "--remex-submit")]
+        modes = [["--remex-plan"], ["--remex-submit"], ["--remex-collect", "--remex-fresh"]]
+        refused = [project.pytest_alone(*mode) for mode in modes]
         status = project.pytest_alone("--remex-status")
     (project.path / ".gitconfig").unlink(missing_ok=True)
     for result in refused:
@@ -369,4 +374,6 @@ def test_no_git(project, without, monkeypatch):
         assert "Traceback" not in text
         assert "site-packages" not in text
     status.stdout.fnmatch_lines(["*COMPLETED 3*"])
+    refused[-1].assert_outcomes(errors=3)
+    assert results.read_text() == judged if kept else not results.exists()
     assert project.submit().parseoutcomes() == {"skipped": 3}

@@ -30,14 +30,21 @@ def all_sweeps(variant: Variant) -> list[Path]:
         RemexError: There is no output folder.
 
     """
-    for above in (Path.cwd(), *Path.cwd().parents):
-        if (above / _OUTPUT).is_dir():
-            folders = sorted((above / _OUTPUT).iterdir())
-            return [folder for folder in folders if (folder / variant.folder / CSV).is_file()]
+    if (found := _sweeps_here(variant)) is not None:
+        return found
     raise RemexError(
         f"no folder {_OUTPUT} in {Path.cwd()} or the folders above: run pytest --remex-collect "
         f"there, or give the path of a sweep's folder"
     )
+
+
+def _sweeps_here(variant: Variant) -> list[Path] | None:
+    """Return these folders; None if there is no output folder."""
+    for above in (Path.cwd(), *Path.cwd().parents):
+        if (above / _OUTPUT).is_dir():
+            folders = sorted((above / _OUTPUT).iterdir())
+            return [folder for folder in folders if (folder / variant.folder / CSV).is_file()]
+    return None
 
 
 def find_tables(
@@ -71,9 +78,11 @@ def _find(which: str | Path, variant: Variant) -> Path:
             return folder / CSV
     if variant.remote and (several := _table_of_several(which, variant)):
         return several
+    known = ", ".join(folder.name for folder in _sweeps_here(variant) or ())
+    others = f" (there are {known})" if known else ""
     raise RemexError(
-        f"no results of {str(which)!r}: neither a CSV, nor a folder that holds {CSV}, nor a sweep "
-        f"in {_OUTPUT} of {Path.cwd()} or the folders above; "
+        f"no results of {str(which)!r}{others}: neither a CSV, nor a folder that holds {CSV}, nor "
+        f"a sweep in {_OUTPUT} of {Path.cwd()} or the folders above; "
         f"run pytest --remex-collect {variant.options}".rstrip()
         + " there, or give the path"
     )

@@ -128,3 +128,10 @@ def test_the_base_of_an_older_table(folder, write, row):
         path.write_text(path.read_text().replace("base", "parent"))
     write(folder, row("b", mass=2))
     assert results("tams").base.to_list() == ["b" * 40, ""]
+
+
+def test_a_name_that_no_sweep_has(folder, write, row):
+    """The message names the sweeps that have results."""
+    write(folder, row("a", mass=10))
+    with pytest.raises(RemexError, match=r"no results of 'tam' \(there are tams\)"):
+        results("tam")

@@ -23,7 +23,8 @@ from pytest_remex.common.files import is_regular, open_regular
 from pytest_remex.io import replace_file, writing
 
 if TYPE_CHECKING:
-    from pytest_remex.collect.kept import KeptVerdict
+    from _typeshed import DataclassInstance
+
     from pytest_remex.records.schema import RunRecord
     from pytest_remex.repo.trees import Edit
 
@@ -158,7 +159,7 @@ def write_judged(folder: Path, note: JudgedNote) -> None:
     replace_file(folder / JUDGED_NOTE, json.dumps(fields_of(note)))
 
 
-def fields_of(data: FetchedOutputs | JudgedNote | KeptVerdict) -> dict[str, Any]:
+def fields_of(data: DataclassInstance) -> dict[str, Any]:
     """Return the fields of a note, for JSON; unlike `asdict` it copies no values."""
     return {each.name: getattr(data, each.name) for each in fields(data)}
 

@@ -122,8 +122,8 @@ def _recorded_job(recorded: RecordedRun) -> Job | None:
         return Job(run.job, JobState.REJECTED, run.why, source="record")
     if not run.settled and run.stage is not Stage.HELD:
         why = (
-            f"its submission was interrupted at {run.stage}: run --remex-submit again to finish "
-            f"it, or --remex-cancel to end it"
+            f"interrupted at {run.stage}: run --remex-submit again to finish it, "
+            f"or --remex-cancel to end it"
         )
         return Job(run.job, JobState.UNKNOWN, why, source="record")
     return run.final

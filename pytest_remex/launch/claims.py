@@ -15,7 +15,6 @@ from pytest_remex.model import Commit
 from pytest_remex.records.copies import check_names
 from pytest_remex.records.fields import variant_to_json
 from pytest_remex.records.index import RecordedRun
-from pytest_remex.records.launch import whoami
 from pytest_remex.records.schema import RunRecord
 from pytest_remex.records.store import LaunchRecord, record_path
 
@@ -24,8 +23,10 @@ ROUNDS = 3
 AGAIN = "--remex-submit --remex-retry sends it again"
 
 
-def wanted_claim(session: LaunchSession, request: SubmitRequest, run: RunRecord) -> WantedClaim:
-    """Return the claim for a run's next job."""
+def wanted_claim(
+    session: LaunchSession, request: SubmitRequest, run: RunRecord, by: str
+) -> WantedClaim:
+    """Return the claim for a run's next job; `by` is the user and machine that submit it."""
     launch, identity = session.launch, run.identity or request.prepared.identity
     claim = Claim(
         fingerprint=identity.fingerprint,
@@ -38,7 +39,7 @@ def wanted_claim(session: LaunchSession, request: SubmitRequest, run: RunRecord)
         sweep=launch.name,
         node=run.node,
         point=dict(run.point),
-        by=whoami(),
+        by=by,
         replicate=identity.replicate,
         job_number=run.job_number,
         recipe=run.recipe,

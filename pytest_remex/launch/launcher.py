@@ -31,6 +31,7 @@ from pytest_remex.launch.session import (
 from pytest_remex.model import Remote, Repo
 from pytest_remex.records.copies import Copies, additions_besides
 from pytest_remex.records.index import RecordedRun, RunIndex
+from pytest_remex.records.launch import whoami
 from pytest_remex.records.schema import (
     MAY_HAVE_JOB,
     Committed,
@@ -306,8 +307,8 @@ class Launcher:
         session = self._session(requests[0])
         runs = [_run_of(session, request) for request in requests]
         session.dependencies |= {each.sha: each.dependency for each in requests if each.dependency}
-        pairs = zip(requests, runs, strict=True)
-        wanted = [wanted_claim(session, request, run) for request, run in pairs]
+        pairs, by = zip(requests, runs, strict=True), whoami()
+        wanted = [wanted_claim(session, request, run, by) for request, run in pairs]
         made = {request.prepared.commit.sha for request in requests}
         return pipeline.commit(session, runs, wanted, made)
 

@@ -225,8 +225,7 @@ def placement_of(session: LaunchSession, run: RunRecord) -> Placement:
 def _submit_held(session: LaunchSession, shas: Sequence[str], progress: Progress) -> None:
     ready = [session.runs[sha] for sha in shas if session.runs[sha].stage is Stage.PLACED]
     submissions = submissions_of(session, ready)
-    for submission in submissions:
-        session.reach(submission.shas, Stage.SUBMITTING, submission=submission.key)
+    session.begin_submitting({each.key: each.shas for each in submissions})
     session.journal.sync()
     places = [(run.commit.sha, run.header.script) for each in submissions for run in each.runs]
     scripts = dict(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -232,13 +232,25 @@ class LaunchSession:
             stage: The stage.
             facts: Details of the stage, as fields of `StageReached`.
         """
-        events = [StageReached(sha, stage, **facts) for sha in shas]  # type: ignore[arg-type]
+        self._reach([StageReached(sha, stage, **facts) for sha in shas])  # type: ignore[arg-type]
+
+    def begin_submitting(self, submissions: Mapping[str, Sequence[str]]) -> None:
+        """Write that runs are being submitted: the commits of each submission, by its key."""
+        self._reach(
+            StageReached(sha, Stage.SUBMITTING, submission=key)
+            for key, shas in submissions.items()
+            for sha in shas
+        )
+        for key, shas in submissions.items():
+            self._note_submission(key, shas)
+
+    def _reach(self, stages: Iterable[StageReached]) -> None:
+        """Write what runs have reached, at once: a write may wait for the thread that patches."""
+        events = list(stages)
         self.introduce(event.commit for event in events)
         self.journal.write(events)
         for event in events:
             self.runs[event.commit] = changed(self.runs[event.commit], event)
-        if key := str(facts.get("submission", "")):
-            self._note_submission(key, (event.commit for event in events))
 
 
 def begin(

@@ -45,8 +45,10 @@ from pytest_remex.repo.identity import Footprint
 from pytest_remex.repo.workspace import Prepared, Workspaces
 from pytest_remex.transport import Connections
 
-BATCH = 250
-"""Experiments in a batch: they share round trips, and a crash interrupts only one batch."""
+LEAST = 100
+"""Experiments that are worth a batch of their own while no other one is being sent."""
+BATCH = 500
+"""The most in a batch: they share round trips, and a crash or Ctrl-C concerns only one batch."""
 GROUPED = 1000
 """Experiments in a batch of grouped runs: no array or pack is larger."""
 PATIENCE = 5.0
@@ -92,7 +94,7 @@ class Submitter:
         self._interrupts: Sequence[int] = ()
         self._while_sending = ExitStack()
         single = options.grouping.kind is GroupingKind.SINGLE
-        self._batch_size = BATCH if single else GROUPED
+        self._sizes = (min(LEAST, BATCH), BATCH) if single else (GROUPED, GROUPED)
         self.fault: Exception | None = None
         """The error after which nothing more was sent."""
         self.cost = Cost(0, 0.0, 0, Footprint(0, 0))
@@ -105,7 +107,7 @@ class Submitter:
         """Set how many experiments may come: above the limit, none is sent before all are known."""
         self._expected = count
         if self._options.confirm is not None and count > self._options.confirm:
-            self._batch_size = count
+            self._sizes = count, count
 
     def add(
         self,
@@ -154,11 +156,8 @@ class Submitter:
         if first is not candidate:
             return self._shared.share(candidate, first)
         request = request_for(decision, request, known)
-        candidate.request = replace(
-            request,
-            previous=self._previous(request),
-            unconditional=decision is Decision.AGAIN,
-        )
+        again = decision is Decision.AGAIN
+        candidate.request = replace(request, previous=self._previous(request), unconditional=again)
         self._waiting.append(candidate)
         return candidate
 
@@ -196,7 +195,8 @@ class Submitter:
 
         Raises KeyboardInterrupt after a second Ctrl-C; the batch continues.
         """
-        if last or len(self._waiting) >= self._batch_size:
+        is_sending = self._batch is not None and self._batch.running
+        if last or len(self._waiting) >= self._sizes[is_sending]:
             may_continue = self.wait()
             while may_continue and self._waiting and self.fault is None:
                 self._start(last=last)
@@ -314,7 +314,7 @@ class Submitter:
         unseen = 0 if last else max(0, self._expected - len(self._candidates))
         fits = self._fitness.refuse_unfit(footprints, unseen)
         if not fits:
-            self._batch_size = self._expected
+            self._sizes = self._expected, self._expected
         return fits
 
     def _retries(self) -> Retries:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,7 @@ from pytest_remex.repo.workspace import Prepared, Workspaces
 
 CANDIDATE = pytest.StashKey[Candidate]()
 NOT_SENT = frozenset({State.ALREADY, State.OTHER_BASE, State.UNJUDGED})
+FAILED = frozenset({State.NOT_SUBMITTED, State.UNKNOWN, State.UPSTREAM_FAILED})
 
 
 @dataclass(slots=True)
@@ -72,6 +74,13 @@ class HeldItem:
         """Whether its outcome is known; an item whose patch failed has no candidate."""
         candidate = self.item.stash.get(CANDIDATE, None)
         return self.reports is not None and (candidate is None or candidate.settled)
+
+    @property
+    def failed(self) -> bool:
+        """Whether one of its reports is, or will be, a failure."""
+        candidate = self.item.stash.get(CANDIDATE, None)
+        state = candidate.outcome.state if candidate else None
+        return state in FAILED or any(report.failed for report in self.reports or ())
 
 
 class SubmitMode(PreparingMode):
@@ -240,10 +249,14 @@ class SubmitMode(PreparingMode):
         self._session.shouldstop = "remex: Ctrl-C"
 
     def may_continue(self) -> bool:
-        """See `Listener`: report the known outcomes, after which pytest may want to stop."""
+        """See `Listener`: report a failure, after which pytest may want to stop.
+
+        What did not fail is reported later, while the next batch is being sent.
+        """
         if self._submitter.fault is not None:
             self._session.shouldstop = f"remex: {self._submitter.fault}".splitlines()[0]
-        self._report()
+        if any(held.failed for held in takewhile(lambda held: held.ready, self._held)):
+            self._report()
         return not self._stops
 
     def continuation(self, ended: EndedEarly, experiment: Experiment) -> Continuation:
@@ -342,7 +355,7 @@ def _add_outcome(
             set_word(call, Word(_word(outcome), {}))
             call.outcome = "skipped"
             call.longrepr = str(path), (line or 0) + 1, f"Skipped: {_why_not_sent(outcome)}"
-        case State.NOT_SUBMITTED | State.UNKNOWN | State.UPSTREAM_FAILED:
+        case state if state in FAILED:
             words = {
                 State.NOT_SUBMITTED: "not submitted: ",
                 State.UPSTREAM_FAILED: "UPSTREAM FAILED: ",

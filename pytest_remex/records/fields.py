@@ -7,7 +7,7 @@ import json
 import re
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from sys import intern
 from typing import Any, TypeAlias, TypeVar
@@ -21,11 +21,13 @@ Json: TypeAlias = Mapping[str, Any]
 Kind = TypeVar("Kind")
 _CHECKSUM = re.compile(rb', "crc": "([0-9a-f]{8})"}')
 _CHECKSUM_SIZE = len(b', "crc": "00000000"}')
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
+_HEADER = tuple(each.name for each in dataclasses.fields(Header))
 
 
 def encoded(data: Json) -> bytes:
     """Return a line of a record; its last field is a checksum of the rest."""
-    text = json.dumps(data, ensure_ascii=False).encode("utf-8", "backslashreplace")[:-1]
+    text = _ENCODER.encode(data).encode("utf-8", "backslashreplace")[:-1]
     return b'%s, "crc": "%08x"}\n' % (text, zlib.crc32(text))
 
 
@@ -113,8 +115,10 @@ def identity_from_json(data: Json) -> Identity:
 
 def header_to_json(header: Header) -> dict[str, Any]:
     """Return a script's header as JSON, with `script` only if it is not the default."""
-    facts = asdict(header)
-    return facts if header.script != SCRIPT else {k: v for k, v in facts.items() if k != "script"}
+    facts = {name: getattr(header, name) for name in _HEADER}
+    if header.script == SCRIPT:
+        del facts["script"]
+    return facts
 
 
 def header_from_json(data: Json) -> Header:
@@ -142,7 +146,8 @@ def _shared(header: Header) -> Header:
 
 def variant_to_json(variant: Variant) -> dict[str, Any]:
     """Return a variant of the grid as JSON, with those of its fields that are set."""
-    return {name: value for name, value in asdict(variant).items() if value}
+    given = {"base": variant.base, "remote": variant.remote}
+    return {name: value for name, value in given.items() if value}
 
 
 def variant_from_json(data: Json) -> Variant:

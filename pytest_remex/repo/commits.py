@@ -219,7 +219,7 @@ class Committer:
         tip = self._git.ref(ref)
         message = f"{gathered_subject(ref)}\n\n[skip ci]\nremex-token: {token}\n".encode()
         parents = [*([tip] if tip else []), *(self._marks.get(sha, sha) for sha in shas)]
-        mark = self._write(message, parents, [], like=self.base)
+        mark = self._write(message, parents, [], tree=self._base_tree)
         sha, _ = self._query([f"get-mark {mark}\n", "checkpoint\nprogress written\n"])
         self._git.update_ref(ref, sha, tip)
         return sha
@@ -266,7 +266,7 @@ class Committer:
                 )
 
     def _write(
-        self, message: bytes, parents: Sequence[str], edits: Sequence[Edit], like: str | None = None
+        self, message: bytes, parents: Sequence[str], edits: Sequence[Edit], tree: str = ""
     ) -> str:
         self._count += 1
         mark = f":{self._count}"
@@ -277,15 +277,16 @@ class Committer:
         self._data(message)
         first, *others = parents
         self._send(f"from {first}\n" + "".join(f"merge {parent}\n" for parent in others))
-        if like:
-            self._send("deleteall\n" + f'M 040000 {self._tree_of(like)} ""\n')
+        if tree:
+            self._send(f'deleteall\nM 040000 {tree} ""\n')
         for edit in edits:
             self._edit(edit)
         self._send("\n")
         return mark
 
-    def _tree_of(self, commit: str) -> str:
-        return self._git.run("rev-parse", f"{commit}^{{tree}}").strip()
+    @cached_property
+    def _base_tree(self) -> str:
+        return self._git.run("rev-parse", f"{self.base}^{{tree}}").strip()
 
     def _edit(self, edit: Edit) -> None:
         path = _quoted(edit.path)

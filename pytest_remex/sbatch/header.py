@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from pytest_remex.common import filenames
@@ -101,6 +102,7 @@ def _header(
     )
 
 
+@lru_cache(maxsize=256)
 def has_comment(header: Header) -> bool:
     """Return whether a script sets a comment of its own, as some sites require."""
     return "comment" in read_options(header.lines)

@@ -5,20 +5,38 @@ import time
 
 import pytest
 
+from pytest_remex.records.fields import parsed
+
 BATCHES_OF_ONE = """
 import os
 import pathlib
 import signal
 import time
+import pytest
 import pytest_remex.launch.submitter
 from pytest_remex.records.store import Journal
 
-pytest_remex.launch.submitter.BATCH = 1
+pytest_remex.launch.submitter.LEAST = 1
+pytest_remex.launch.submitter.BATCH = int(os.environ.get("BATCH", 1))
 written = Journal.write
 mode = os.environ.get("MODE", "")
+pushes = []
+
+@pytest.fixture(autouse=True)
+def ends(request):
+    yield
+    assert mode != "ends badly" or "a=1" not in request.node.name
+
+def pytest_runtest_logfinish(nodeid):
+    with pathlib.Path(__file__).with_name("reported").open("a") as file:
+        file.write(f"{nodeid} {len(pushes)}\\n")
 
 def write(self, events):
     events = list(events)
+    pushes.extend(event for event in events if hasattr(event, "tip"))
+    for event in events:
+        if mode == "taken" and getattr(getattr(event, "run", None), "id", "") == "a=1":
+            pathlib.Path(os.environ["RUNS"], event.run.directory).mkdir(parents=True)
     if not any(getattr(event, "stage", "") == "PLACED" for event in events):
         written(self, events)
         return
@@ -104,6 +122,36 @@ def test_next_one_is_prepared_meanwhile(batches):
     text, _ = running.communicate(timeout=60)
     assert running.returncode == 0, text
     assert_finishes(batches)
+
+
+def test_batch_that_is_not_full(batches):
+    """While none is being sent, a batch does not wait until it is full."""
+    running = batches.start("--remex-submit", MODE="meets", BATCH="9")
+    text, _ = running.communicate(timeout=60)
+    assert running.returncode == 0, text
+    (record,) = batches.record_paths()
+    states = [parsed(line).get("state") for line in record.read_bytes().splitlines()]
+    assert states.count("PUSHING") > 1
+    assert_finishes(batches)
+
+
+def test_reports_meanwhile(batches):
+    """The outcomes of a batch are reported while the next one is being sent."""
+    assert batches.pytest_alone("--remex-submit").ret == 0
+    reported = [line.split()[-1] for line in (batches.path / "reported").read_text().splitlines()]
+    assert reported == ["2", "3", "3"]
+
+
+@pytest.mark.parametrize(("mode", "sent"), [("ends badly", 1), ("taken", 0)])
+def test_failure_meanwhile(batches, monkeypatch, mode, sent):
+    """With -x, a failure after the patch stops the next batch, though it is prepared."""
+    monkeypatch.setenv("MODE", mode)
+    monkeypatch.setenv("RUNS", str(batches.runs))
+    result = batches.pytest_alone("--remex-submit", "-x")
+    assert result.ret in {pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED}
+    result.stdout.fnmatch_lines(["*a=1*"])
+    assert len(batches.jobs()) == sent
+    assert not (batches.path / "third-patch").exists()
 
 
 def test_interrupt_meanwhile(batches):

@@ -70,10 +70,9 @@ def _place_all(request: Place, reply: Reply, scratch: str) -> None:
     missing = [run for run in _runs_to_place(request) if not _answered(runs, run, reply)]
     if not missing:
         return
-    _check_commits(clone, missing)
+    base_tree = _check_commits(clone, base, missing)
     entries = objects.tree(clone, base)
     shared = stage.plan(paths.base(runs, base), request.shared, entries, request.left_out)
-    base_tree = git.ask(clone, "rev-parse", base + "^{tree}").strip()
     changes = objects.changes(clone, [(base_tree, run.note.tree) for run in missing])
     with contextlib.closing(objects.Blobs(clone)) as blobs:
         stage.copy_shared(shared, runs, blobs, scratch)
@@ -137,13 +136,16 @@ def _existing(path: str, run: RunToPlace) -> Union[Placed, PlaceRefused]:
     return PlaceRefused(run.directory, message)
 
 
-def _check_commits(clone: str, runs: List[RunToPlace]) -> None:
-    asked = "".join(run.note.sha + "^{tree}\n" for run in runs)
+def _check_commits(clone: str, base: str, runs: List[RunToPlace]) -> str:
+    """Check that the clone has the commits with their trees; return the tree of their base."""
+    asked = "".join(sha + "^{tree}\n" for sha in [base, *(run.note.sha for run in runs)])
     rows = git.ask(clone, "cat-file", "--batch-check", text=asked).splitlines()
+    base_tree, *trees = (row.split()[0] for row in rows)
     for number, run in enumerate(runs):
-        if rows[number].split()[0] != run.note.tree:
+        if trees[number] != run.note.tree:
             message = f"commit {run.note.sha} is not in {clone} with the tree {run.note.tree}"
             raise AgentError("git", message + "; launch again")
+    return base_tree
 
 
 def _build(

@@ -4,6 +4,7 @@ A launch's commits are fetched into a ref of their own.
 """
 
 import base64
+import functools
 import os
 import random
 import re
@@ -222,6 +223,7 @@ def _commit(clone: str, name: str) -> str:
     return run(clone, "rev-parse", "--verify", "--quiet", name + "^{commit}").out.strip()
 
 
+@functools.lru_cache(maxsize=None)
 def _version(clone: str) -> "tuple[int, ...]":
     words = ask(clone, "version").split()
     return tuple(int(part) for part in words[2].split(".")[:2] if part.isdigit())

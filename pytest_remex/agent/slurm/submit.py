@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from typing import Callable, List, NamedTuple
+from typing import Callable, Dict, List, NamedTuple
 
 from pytest_remex.agent import process, record_copies, upstream
 from pytest_remex.agent.errors import AgentError, UnreadableError
@@ -45,7 +45,11 @@ IGNORED = (
 
 
 class SubmitContext(NamedTuple):
-    """What an attempt needs; `submitted` are the jobs that were not verified in Slurm yet."""
+    """What an attempt needs.
+
+    `variables` are the environment of sbatch; `submitted` are the jobs that were not verified in
+    Slurm yet.
+    """
 
     reply: Reply
     runner: SbatchRunner
@@ -53,6 +57,7 @@ class SubmitContext(NamedTuple):
     submitted: List[ReportedJob]
     width: int
     rate_limiter: RateLimiter
+    variables: Dict[str, str]
 
 
 def submit(request: Submit, reply: Reply) -> None:
@@ -66,7 +71,8 @@ def submit(request: Submit, reply: Reply) -> None:
     _tell_ignored(submissions, reply)
     with contextlib.closing(SbatchRunner(patience)) as runner:
         width, limiter = request.width or WIDTH, RateLimiter(request.rate)
-        context = SubmitContext(reply, runner, limit, [], width, limiter)
+        variables = commands.variables_for_submission(os.environ)
+        context = SubmitContext(reply, runner, limit, [], width, limiter, variables)
         doubtful = _each(submissions, _continue, context)
         doubtful += _verify(context)
         if doubtful:
@@ -217,7 +223,7 @@ def _sbatch(submission: LocatedSubmission, number: int, context: SubmitContext) 
     options = [*submission.options, *(group.options if group else [])]
     options += upstream.options_of(submission)
     words = commands.submit(submission.folder, submission.comment, options, submission.script)
-    variables = {**commands.variables_for_submission(os.environ), **submission.environment}
+    variables = {**context.variables, **submission.environment}
     code = context.runner.run(words, submission.folder, note, variables)
     result = attempts.end(note, code)
     if result.kind != HELD:

@@ -68,7 +68,8 @@ PATCHES = {
     "absolute": "shutil.rmtree(notes); notes.symlink_to(OUTSIDE)",
     "relative": "shutil.rmtree(notes); notes.symlink_to(os.path.relpath(OUTSIDE, root))",
     "deeper": "shutil.rmtree(deep); deep.symlink_to(OUTSIDE)",
-    "nested": 'shutil.rmtree(deep); deep.symlink_to(OUTSIDE); (root / "new").symlink_to(deep)',
+    "nested": "shutil.rmtree(deep); deep.symlink_to(OUTSIDE); "
+    '(root / "new").symlink_to("notes/deep")',
     "both": "shutil.rmtree(notes); notes.mkdir(); deep.symlink_to(OUTSIDE)",
     "renamed": 'notes.rename(root / "old"); notes.symlink_to(OUTSIDE)',
     "parent": 'shutil.rmtree(deep); deep.symlink_to("../..")',

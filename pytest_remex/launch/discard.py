@@ -133,5 +133,7 @@ def _whole(
             continue
         named = some_of(others, SHOWN)
         why = f"it is submitted together with {named}, not selected: select these as well"
-        found.failed.update({e.directory: why for e in each.runs if e.directory in chosen})
+        # those that have a job are cancelled as any other, without the rest of their array
+        mine = (e for e in each.runs if e.directory in chosen and e.stage not in HAS_JOB)
+        found.failed.update({e.directory: why for e in mine})
     return whole

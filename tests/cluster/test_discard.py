@@ -62,6 +62,20 @@ def test_cancelled_by_another_client(user, other, cluster, shims, state):
     assert_clean(user, before)
 
 
+@pytest.mark.parametrize("options", [(), ("--remex-array",)], ids=["single", "array"])
+def test_some_cancelled(user, cluster, shims, options):
+    """Of an interrupted launch only what was selected is cancelled; a submit finishes the rest."""
+    shims.put(NO_RELEASE, "scontrol")
+    kill_at(user, "HELD", 3, *options)
+    done = user.pytest("--remex-cancel", "-v", "-k", "1.0").succeeded()
+    assert "1 cancelled in " in done, done.text
+    shims.remove()
+    assert user.submit("--remex-retry").text.count("] SUBMITTED ") == 3
+    cluster.wait()
+    assert sum(executions(user).values()) == 3
+    assert user.collect().succeeded().text.count(" PASSED ") == 3
+
+
 def test_cancelled_retry(user, cluster):
     """Where the launch was a retry, the failed run is again the one that counts."""
     user.script("[ $mass != 2.0 ] || [ -e ../../fixed ] || exit 3")

@@ -172,7 +172,7 @@ def test_batches_of_a_launch(folder):
             run = record(number)
             session.add([run])
             key = f"array{number // 10}"
-            session.reach([run.commit.sha], Stage.SUBMITTING, submission=key)
+            session.begin_submitting({key: [run.commit.sha]})
             assert run.commit.sha in {each.commit.sha for each in session.members({key})}
         assert session.members({"none", ""}) == []
         journal.close()

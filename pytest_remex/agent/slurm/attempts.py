@@ -19,6 +19,8 @@ from pytest_remex.common import paths
 from pytest_remex.common.jobs import JobId
 from pytest_remex.common.typed_json import from_json
 
+PIECE = 1 << 16
+"""The bytes that are read of the beginning and of the end of a note that is too large."""
 _ENDING = '{"exit":'
 """The beginning of the line about sbatch's end."""
 
@@ -156,11 +158,11 @@ def adopt(notes: str, job_number: int, job: str) -> str:
     return (fs.read(path) or job).strip()
 
 
-def is_orphan(notes: str, number: str) -> bool:
+def is_orphan(notes: str, number: str, *, is_marked: bool) -> bool:
     """Return whether one of our attempts made a job in a folder that belongs to no submission.
 
-    This needs proof: every submission has its job, and an attempt made another one, or may have.
-    Otherwise the job is the user's own.
+    This needs proof: every submission has its job, and an attempt made another one, or may have, or
+    the job has our comment (`is_marked`). Otherwise the job is the user's own.
     """
     made = {each: read(notes, each) for each in job_numbers(notes)}
     settled_on = [settled(notes, each, found) for each, found in made.items()]
@@ -170,7 +172,7 @@ def is_orphan(notes: str, number: str) -> bool:
     results = [attempt.result for found in made.values() for attempt in found]
     others = [JobId.parse(each.job).on_cluster for each in results if each.kind == HELD]
     more = any(each.kind == DOUBT for each in results) or not counted.issuperset(others)
-    return number not in counted and more
+    return number not in counted and (more or is_marked)
 
 
 def jobs_of_others(notes: str, job_number: int) -> Set[str]:
@@ -181,7 +183,7 @@ def jobs_of_others(notes: str, job_number: int) -> Set[str]:
 
 
 def _read(path: str, number: int) -> Attempt:
-    first, _, rest = (fs.read(path) or "").partition("\n")
+    first, _, rest = _text(path).partition("\n")
     said, last = _split(rest)
     ending = last
     while last:
@@ -194,6 +196,14 @@ def _read(path: str, number: int) -> Attempt:
         ending=ending,
         touched=os.lstat(path).st_mtime,
     )
+
+
+def _text(path: str) -> str:
+    """Return a note's text; if sbatch wrote megabytes, only its first and its last lines."""
+    if os.lstat(path).st_size <= fs.LARGEST:
+        return fs.read(path) or ""
+    begin, end = (fs.read_piece(path, start, PIECE)[2] for start in (0, -PIECE))
+    return begin.rpartition("\n")[0] + "\n" + end.partition("\n")[2]
 
 
 def _split(text: str) -> Tuple[str, Optional[Ending]]:

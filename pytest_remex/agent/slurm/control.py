@@ -217,7 +217,8 @@ def _note_cancelled(job: LocatedJob) -> None:
 
 def _is_orphan(row: SqueueRow, notes: str) -> bool:
     """Return whether a held job in the folder of these notes is ours and belongs to no run."""
+    is_marked = row.comment.startswith("remex:")
     try:
-        return bool(notes) and attempts.is_orphan(notes, number_of(row.id))
+        return bool(notes) and attempts.is_orphan(notes, number_of(row.id), is_marked=is_marked)
     except UnreadableError:
         return False

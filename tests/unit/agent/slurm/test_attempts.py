@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 from pytest_remex.agent.slurm import attempts
+from pytest_remex.agent.slurm.sbatch import DOUBT, HELD
 
 WITHOUT_ROOM = """
 import resource, sys
@@ -34,3 +35,16 @@ def test_there_is_no_note_without_its_author(tmp_path):
     assert done.stdout == "File too large\n"
     assert list(tmp_path.iterdir()) == []
     assert attempts.begin(str(tmp_path), 1, 1) is not None
+
+
+def test_a_note_with_megabytes(tmp_path):
+    """If sbatch writes too much to be read, its first and last lines count."""
+    for number, beginning in enumerate([b"7\n", b""], 1):
+        note = attempts.begin(str(tmp_path), 1, number)
+        os.write(note, beginning)
+        os.write(note, b"x is said\n" * 300_000)
+        attempts.end(note, 0)
+    first, second = attempts.read(str(tmp_path), 1)
+    assert (first.result.kind, first.result.job) == (HELD, "7")
+    assert (second.result.kind, second.ended) == (DOUBT, True)
+    assert first.author.host

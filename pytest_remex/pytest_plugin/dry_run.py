@@ -194,10 +194,9 @@ class DryRun(PreparingMode):
         if experiment.sweep.name in self._repeated:
             return
         self._repeated.add(experiment.sweep.name)
-        try:
-            again = self._preparer.prepare(item, _do_not_inspect)
-        except (Exception, pytest.fail.Exception, pytest.skip.Exception):  # noqa: BLE001 - as below
-            return  # it may only run once, for example because it makes a folder elsewhere
+        again = self._preparer.repeat(item)
+        if again is None:
+            return  # it can only run once, for example because it makes a folder elsewhere
         if differing := differing_files(prepared, again):
             self._terminal.note(
                 f"{experiment.sweep.name}: the patch of {experiment.id} made other files when it "
@@ -319,10 +318,6 @@ class DryRun(PreparingMode):
         if unjudged := counts[Decision.UNJUDGED]:
             parts.append(unjudged_text(unjudged))
         return "; ".join(parts)
-
-
-def _do_not_inspect(_prepared: Prepared, _originals: Mapping[str, bytes]) -> None:
-    pass
 
 
 def _markup(line: str) -> Markup:

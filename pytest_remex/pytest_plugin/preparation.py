@@ -118,7 +118,7 @@ class Preparer:
         if not self._has_upstream(item):
             skip_after_left_out(item)
         workspace = workspace_of(self._workspaces, item, repo)
-        path = workspace.scratch.path
+        path = workspace.scratch.checkout()
         if recipe:
             use_recipe(item, path, recipe)
         body = body_of(item)
@@ -160,6 +160,14 @@ class Preparer:
             remote=places_of(item)[1],
             pinned=is_pinned(item),
         )
+
+    def repeat(self, item: pytest.Function) -> Prepared | None:
+        """Run an experiment's patch once more; return None if it fails then."""
+        try:
+            return self.prepare(item)
+        except (Exception, pytest.fail.Exception, pytest.skip.Exception):  # noqa: BLE001 - the first run counts
+            workspace_of(self._workspaces, item, places_of(item)[0]).scratch.restore()
+            return None
 
     def prepare_again(
         self, first: Prepared, item: pytest.Function, inspect: Inspect, recipe: int

@@ -171,6 +171,8 @@ def grid(experiment):
 
 @sweep({"a": [1, 2]})
 def once(experiment, tmp_path):
+    if (tmp_path / "made").exists():
+        (experiment.path / "left.txt").write_text("left")
     (tmp_path / "made").mkdir()
     (experiment.path / "input.txt").write_text(f"a = {experiment.config['a']}")
 """
@@ -182,6 +184,7 @@ def test_a_patch_that_makes_other_files_each_time(empty_project, mode):
     empty_project.sweeps(UNSTABLE)
     result = empty_project.pytest("sweeps.py", *mode)
     result.assert_outcomes(passed=4)
+    result.stdout.no_fnmatch_line("*left.txt*")
     told = [line for line in result.outlines if "made other files when it ran again" in line]
     assert len(told) == 1
     assert told[0].startswith(

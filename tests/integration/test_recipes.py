@@ -133,3 +133,15 @@ def test_recipes_that_cannot_be_used(empty_project, recipes, said):
     result = empty_project.pytest("sweeps.py")
     result.stdout.fnmatch_lines([f"*{said}*"])
     assert result.ret != 0
+
+
+def test_a_recipe_that_raises_leaves_nothing_behind(empty_project):
+    """What its patch wrote until then is no part of the next experiment."""
+    raising = (
+        "    if experiment.recipe:\n        (experiment.path / 'left.txt').write_text('left')\n"
+    )
+    raising += "        raise ValueError\n"
+    empty_project.sweeps(SWEEPS.replace("    values = {", f"{raising}    values = {{", 1))
+    result = empty_project.pytest("--remex-plan", "-k", "good or job", "-v")
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.no_fnmatch_line("*+++ left.txt*")

@@ -150,6 +150,7 @@ def fetch(clone: str, launch: str, source: Source, scratch: str) -> None:
         ref = f"{REFS}/{launch}/{source.sha[:12]}"
         if _commit(clone, ref) != source.sha:
             _bring(clone, source, f"+{source.ref}:{ref}", scratch)
+            _forget_older(clone, launch, ref)
     if _commit(clone, source.sha) != source.sha:
         where = "origin" if source.kind == "origin" else clone
         message = f"commit {source.sha} is not in {clone} after the fetch; is it in {where}?"
@@ -161,6 +162,17 @@ def forget(clone: str, launch: str) -> None:
     listed = ask(clone, "for-each-ref", "--format=delete %(refname)", f"{REFS}/{launch}")
     if listed.strip():
         ask(clone, "update-ref", "--stdin", text=listed)
+
+
+def _forget_older(clone: str, launch: str, newest: str) -> None:
+    """Delete the refs of a launch's earlier batches, which its newest commit descends from.
+
+    With all of them, each fetch took longer than the last one: git looks at what refs reach.
+    """
+    listed = ask(clone, "for-each-ref", "--format=%(refname)", f"{REFS}/{launch}").split()
+    text = "".join(f"delete {ref}\n" for ref in listed if ref != newest)
+    if text:
+        run(clone, "update-ref", "--stdin", text=text)  # another agent may have been faster
 
 
 def _bring(clone: str, source: Source, refspec: str, scratch: str) -> None:

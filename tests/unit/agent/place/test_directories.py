@@ -216,7 +216,13 @@ def test_the_clone_is_not_touched(agent, repository, tmp_path):
     assert place(base, ("r", run), clone=str(clone.path), source=source)["r"] == Placed("r")
     assert place.files("r")[b"a"] == (False, b"2")
     assert _snapshot(clone) == before
-    assert len(clone.git("for-each-ref", "refs/remex-placing").splitlines()) == 1
+    later = repository.commit({"run.sbatch": SCRIPT, "a": b"3"}, run["sha"])
+    repository.git("update-ref", "refs/heads/remex/x", later["sha"])
+    source = Source("origin", later["sha"], "refs/heads/remex/x")
+    assert place(base, ("s", later), clone=str(clone.path), source=source)["s"] == Placed("s")
+    # the last batch's ref keeps the commits of all
+    (kept,) = clone.git("for-each-ref", "refs/remex-placing").splitlines()
+    assert kept.startswith(later["sha"])
     assert agent.ask(Tidy(str(clone.path), str(place.runs), "L", "T")) == [Tidied()]
     assert clone.git("for-each-ref", "refs/remex-placing") == ""
 

@@ -104,7 +104,8 @@ def _refuse_path_of_checkout(experiment: Experiment, patch: Patch) -> None:
         raise SweepError(
             f"{experiment.id}: the patch writes the path of its checkout, {experiment.path}, into "
             f"{_some(named)}: no job finds anything there, and as it is another path each time, "
-            f"each submit would send the experiment again: write a relative path"
+            f"each submit would send the experiment again: write a relative path, or have "
+            f".gitignore name what no job reads"
         )
 
 

@@ -178,7 +178,7 @@ class Link:
 def _wait_for_arrival(sink: socket.socket, seconds: float = 5) -> None:
     """Wait until all that was sent has arrived: a reset would take back what is on its way."""
     deadline = time.monotonic() + seconds
-    with suppress(OSError):
+    with suppress(OSError, ValueError):  # another thread may close it meanwhile
         while struct.unpack("i", fcntl.ioctl(sink, termios.TIOCOUTQ, bytes(4)))[0]:
             if time.monotonic() > deadline:
                 return

@@ -3,6 +3,7 @@
 import contextlib
 import getpass
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -24,10 +25,8 @@ GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL."""
 _MEMORY_UNIT = 1 if os.uname().sysname == "Darwin" else 1024
 """Bytes in the unit of ru_maxrss."""
-
-
-_CHECKED = ("/bin/sh", "-c", upstream.CHECK + 'exec "$@"', "sh")
-"""The start of the command of a job that comes after another."""
+_SHELL = f'read -r go || exit\n{upstream.CHECK}exec "$@" < /dev/null'
+"""Waits for `begin`, then runs the words after it; nothing runs if the queue is killed before."""
 
 
 class Slots:
@@ -65,7 +64,10 @@ class StartError(Exception):
 
 
 class RunningJob:
-    """A started task; `poll` it until it returns the final state."""
+    """The process of a task: `begin` it, then `poll` it until it returns the final state.
+
+    It waits for `begin`, so that it can be recorded first: whoever finds the record can end it.
+    """
 
     def __init__(self, store: Store, task: Task) -> None:
         self.task = task
@@ -80,6 +82,12 @@ class RunningJob:
         """Return the state to store while the job is running."""
         pid = self._process.pid
         return LocalState(JobState.RUNNING, started=self.started, pid=pid, birth=process.birth(pid))
+
+    def begin(self) -> None:
+        """Let the job run."""
+        assert self._process.stdin is not None  # noqa: S101 - a pipe, as asked for
+        with contextlib.suppress(BrokenPipeError), self._process.stdin as stdin:  # if it was killed
+            stdin.write(b"\n")
 
     def end(self, state: JobState) -> None:
         """Stop the job: SIGTERM now, SIGKILL later; `state` becomes its final state."""
@@ -125,9 +133,8 @@ def _start(store: Store, task: Task) -> "subprocess.Popen[bytes]":
     script = os.path.join(task.directory, task.spec.script)
     try:
         words = [*interpreter_of(script), script]
-        if os.path.lexists(paths.in_run(task.directory, paths.CHECK)):
-            words = [*_CHECKED, *words]
         environment = _environment(store, task)
+        _check_interpreter(words[0], task.directory, environment)
         out, err = _open_outputs(task)
     except ShebangError as error:
         raise StartError(f"{script} cannot run: {error}") from error
@@ -136,16 +143,22 @@ def _start(store: Store, task: Task) -> "subprocess.Popen[bytes]":
     with out, err:
         try:
             return subprocess.Popen(
-                words,
+                ["/bin/sh", "-c", _SHELL, "sh", *words],
                 cwd=task.directory,
                 env=environment,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
             )
         except OSError as error:
             raise StartError(f"cannot run {' '.join(words)}: {error.strerror}") from error
+
+
+def _check_interpreter(name: str, directory: str, environment: Dict[str, str]) -> None:
+    path = os.path.join(directory, name) if os.sep in name else name
+    if shutil.which(path, path=environment.get("PATH", os.defpath)) is None:
+        raise StartError(f"cannot run {name}: it does not exist here, or is not executable")
 
 
 def _open_outputs(task: Task) -> Tuple[BinaryIO, BinaryIO]:

@@ -128,15 +128,15 @@ class Queue:
             self._start(task, slot)
 
     def _start(self, task: Task, slot: IO[str]) -> None:
-        # recorded before the start: if this queue is killed here, the next must not start it again
-        self._store.write_state(task.id, LocalState(JobState.RUNNING, started=time.time()))
         try:
             job = RunningJob(self._store, task)
         except StartError as error:
             slot.close()
             self._finish(task, LocalState(JobState.FAILED, str(error), exit_code=1))
             return
+        # recorded before it runs: if this queue is killed, the next must not start it again
         self._store.write_state(task.id, job.state())
+        job.begin()
         self._running.append((job, slot))
 
     def _may_start(self, task: Task, unfinished: Set[str]) -> bool:

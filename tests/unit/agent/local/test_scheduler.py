@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 from support.agents import has_ended, until
@@ -19,6 +21,16 @@ from pytest_remex.common.protocol import (
     Release,
     Submit,
 )
+
+KILLED_QUEUE = """
+import os, signal, sys
+from pytest_remex.agent.local.job import RunningJob
+from pytest_remex.agent.local.store import Store, tasks
+store = Store(sys.argv[1])
+(task,) = tasks(store.spec(sys.argv[2]))
+print(RunningJob(store, task).state().pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 class Runs:
@@ -246,6 +258,20 @@ def test_a_killed_queue_loses_only_what_ran(runs):
         pid = int((runs.folder / name / "pid").read_text())
         until(lambda pid=pid: has_ended(pid))
     assert runs.wait("next", held["next"].job, "COMPLETED")
+
+
+def test_a_job_that_was_not_recorded_does_not_run(runs):
+    """A queue that is killed between starting a job's process and recording it leaves no job."""
+    runs.add("r", "#!/bin/sh\ntouch ran\n")
+    job = runs.submit(runs.submission("r"))["r"].job
+    words = [sys.executable, "-c", KILLED_QUEUE, str(runs.folder), job]
+    killed = subprocess.run(words, check=False, stdout=subprocess.PIPE, text=True)
+    assert killed.returncode == -signal.SIGKILL
+    until(lambda: has_ended(int(killed.stdout)))
+    assert not (runs.folder / "r" / "ran").exists()
+    runs.release(job)
+    assert runs.wait("r", job, "COMPLETED")
+    assert (runs.folder / "r" / "ran").exists()
 
 
 def test_an_array_runs_each_task_in_its_own_run_directory(runs):

@@ -9,18 +9,22 @@ from support.invariants import Snapshot, assert_clean, executions, jobs_below
 from support.kills import EDGES, kill_at
 from support.launches import finished
 
-NO_RELEASE = 'if [ "$1" = release ]; then exec sleep 30; fi'
+NO_RELEASE = 'if [ "$1" = release ]; then exec sleep 10; fi'
 OPEN = EDGES[: EDGES.index("RELEASED")]
+GROUPED = OPEN[OPEN.index("PLACED") :]
+"""Before these, nothing knows that runs are grouped."""
 
 
 @pytest.mark.parametrize(
-    "options", [(), ("--remex-array",), ("--remex-pack=2",)], ids=["single", "array", "pack"]
+    ("states", "options"),
+    [(OPEN, ()), (GROUPED, ("--remex-array",)), (GROUPED, ("--remex-pack=2",))],
+    ids=["single", "array", "pack"],
 )
-def test_cancelled_after_each_kill(user, cluster, shims, options):
+def test_cancelled_after_each_kill(user, cluster, shims, states, options):
     """Nothing is left of a launch that was killed at any state; submit sends each run once."""
     before = Snapshot.of(user.repository)
     shims.put(NO_RELEASE, "scontrol")
-    for state in OPEN:
+    for state in states:
         _cancelled(user, cluster, before, state, *options)
     shims.put(f'if [ "$1" = --parsable ]; then {faults.KILLS_PARENT}; fi')
     _cancelled(user, cluster, before, "INDOUBT", *options)

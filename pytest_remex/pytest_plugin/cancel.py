@@ -75,7 +75,8 @@ class CancelMode(StatusMode):
             workspaces = stack.enter_context(closing(Workspaces(kept=True)))
             services = Services(workspaces, self._connections.to)
             found = discard(interrupted, repo, services)
-            self._clean_up(repo, remote, services)
+            if not found.live:  # what ran is only recorded once it was queried
+                self._clean_up(repo, remote, services)
         self._not_discarded |= found.failed
         cancelled = Job("", JobState.CANCELLED, "before it was submitted", source="record")
         self._discarded |= dict.fromkeys(found.discarded, cancelled)

@@ -126,6 +126,16 @@ def test_cancelled_after_a_kill(project, edge):
     assert not set(ran) & set(began)
 
 
+def test_cancelled_after_its_jobs_ended(project):
+    """Jobs of an interrupted launch that ran meanwhile keep their outputs, and are collected."""
+    project.write("conftest.py", KILL)
+    project.start("--remex-submit", KILL_AT="RELEASED before").communicate(timeout=60)
+    project.wait()
+    project.pytest("--remex-cancel").stdout.fnmatch_lines(["=* 3 completed in *"])
+    ran_once(project)
+    project.pytest("--remex-collect").assert_outcomes(passed=3)
+
+
 def test_record_cut_in_a_line(project):
     """A record whose last line a crash cut short is read up to there, and finished."""
     project.write("conftest.py", KILL)

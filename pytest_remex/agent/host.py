@@ -14,7 +14,7 @@ from typing import Iterator, List, Optional
 from pytest_remex.agent import capacity, process
 from pytest_remex.agent.errors import AgentError, missing_program, no_runs_folder
 from pytest_remex.agent.place import git
-from pytest_remex.agent.slurm import client, commands
+from pytest_remex.agent.slurm import client
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import protocol
 from pytest_remex.common.protocol import FAULT, FINE, NOTE, Check
@@ -161,13 +161,13 @@ def _slurm(*, thorough: bool) -> Iterator[Check]:
         fix = "load Slurm's module in a login file on the cluster"
         yield Check("Slurm", FAULT, "sbatch is not on PATH on the cluster", fix)
         return
+    why = client.config_failure() if thorough else client.outage()
+    if why:
+        fix = "try again when it is up (on the cluster: scontrol ping)"
+        yield Check("Slurm", FAULT, f"Slurm's controller does not answer: {why}", fix)
+        return
     if not thorough:
         yield Check("Slurm", FINE, "sbatch")
-        return
-    ran = client.run(commands.config(), PATIENCE)
-    if not ran.ok:
-        fix = "on the cluster: scontrol ping"
-        yield Check("Slurm", FAULT, f"the controller does not answer: {ran.message()}", fix)
         return
     limits = client.limits()
     yield Check("Slurm", FINE, f"Slurm {limits.slurm}, arrays below {limits.max_array_size}")

@@ -16,7 +16,7 @@ from support.sites import WITH_ACCOUNTING
 from support.slurm import version
 
 from pytest_remex.common.jobs import JobState
-from pytest_remex.common.parts import Array, ListedRun, RunJob, Submission
+from pytest_remex.common.parts import Array, ListedRun, Pack, RunJob, Submission
 from pytest_remex.common.protocol import (
     FINE,
     LOCAL,
@@ -196,3 +196,24 @@ def test_an_array_of_another_user(site, shared, nobody, mode):
     launch.cancel(*event.jobs.values())
     launch.close()
     assert [state.job.state for state in states] == [JobState.HELD] * 2
+
+
+@pytest.mark.parametrize(("script", "ended"), [("true", "COMPLETED"), ("exit {}", "UNKNOWN")])
+def test_a_pack_of_another_user(site, shared, nobody, script, ended):
+    """If its run directories are private, its runs have the states that all of them must have."""
+    launch = OwnLaunch(site, shared / "runs")
+    codes = {"r0": 0, "r1": 3}
+    runs = [launch.add(name, script.format(code)) for name, code in codes.items()]
+    for run in runs:
+        (launch.runs / run.key).chmod(0o700)
+    packed = Pack(["#SBATCH --time=1"], "#!/bin/sh")
+    (event,) = launch.submit(Submission("p", list(codes), "remex:p", pack=packed))
+    agent = nobody(**site.cluster.variables)
+    asked = Query(str(launch.runs), SLURM, [RunJob(name, event.jobs[name]) for name in codes])
+    before = [state.job.state for state in agent.ask(asked)]
+    launch.release(*event.jobs.values())
+    site.cluster.wait()
+    after = [state.job.state for state in agent.ask(asked)]
+    launch.close()
+    assert before == [JobState.HELD] * 2
+    assert after == [JobState(ended)] * 2

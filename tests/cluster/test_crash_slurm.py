@@ -16,6 +16,9 @@ from support.sites import WITH_ACCOUNTING
 QUICK = {"MessageTimeout": "2"}
 """Seconds after which Slurm's answer is no longer awaited: doubt is short."""
 
+SLOW = 5
+"""Seconds by which an sbatch comes late, so that the controller has stopped before it."""
+
 SINGLE_AND_ARRAY = pytest.mark.parametrize(
     "options", [(), ("--remex-array",)], ids=["single", "array"]
 )
@@ -100,11 +103,26 @@ def test_late_job_is_swept(user, cluster, shims):
     assert_once(user, cluster, 1)
 
 
-def test_controller_stopped(user, cluster, before):
-    """Without a controller a launch ends plainly; the same command finishes it."""
+def test_no_controller(user, cluster, before):
+    """Without a controller nothing is sent, and nothing is left; submit and plan say why."""
+    with cluster.controller.stopped():
+        user.pytest("--remex-submit").failed(
+            "Slurm's controller does not answer", "try again when it is up", "nothing was sent"
+        )
+        user.pytest("--remex-plan").failed("submit would be refused: Slurm's controller")
+    assert not user.events()
+    assert not user.project.run_directories()
+    assert_clean(user, before)
+
+
+def test_controller_stopped(user, cluster, shims, before):
+    """If the controller stops, a launch ends plainly; the same command finishes it."""
+    shims.submissions(f"sleep {SLOW}")
     with cluster.changed(**QUICK):
+        process = user.start("--remex-submit")
+        wait_until(lambda: _has(user, "PLACED"), "the run directories are placed")
         with cluster.controller.stopped():
-            user.pytest("--remex-submit", seconds=300).failed()
+            finished(process, seconds=300).failed()
             assert "UNKNOWN" in user.pytest("--remex-status", "-v").without_traceback()
         user.submit()
         with cluster.controller.stopped():

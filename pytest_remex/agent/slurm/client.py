@@ -26,6 +26,8 @@ LENGTH = 30_000
 FEW = 1000
 """The most jobs that squeue is asked for by number: it compares each job with each number."""
 _NO_SUCH_JOB = "Invalid job id"
+_UNREACHABLE = "Unable to contact slurm controller"
+_DOWN = " is DOWN"
 _HANGS = "no answer within {:.0f} s, and later none within {:.0f} s"
 _ALSO = "no answer within {:.0f} s, after {} had not answered within {:.0f} s"
 _DISABLED = "accounting storage is disabled"
@@ -59,27 +61,49 @@ class _Hang(NamedTuple):
 
 
 @functools.lru_cache(maxsize=1)
-def limits() -> Limits:
-    """Return the cluster's version and limits; each agent asks for them once.
-
-    Raises an error of kind slurm if there is no sbatch.
-    """
-    if shutil.which("sbatch") is None:
-        message = "sbatch is not on PATH on the cluster; load Slurm's module in a login file"
-        raise AgentError("slurm", message)
+def _descriptions() -> Dict[str, process.Ran]:
+    """Ask the cluster for its version and settings; each agent asks once."""
     questions = {
         "version": commands.version(),
         "config": commands.config(),
         "associations": commands.associations(),
         "qualities": commands.qualities(),
     }
-    answers: Dict[str, str] = {}
+    answers: Dict[str, process.Ran] = {}
 
     def ask(name: str) -> None:
         words = questions[name]
-        answers[name] = run(words, ENOUGH if words[0] == "sacctmgr" else PATIENCE).out
+        answers[name] = run(words, ENOUGH if words[0] == "sacctmgr" else PATIENCE)
 
     process.in_parallel(questions, ask, len(questions))
+    return answers
+
+
+def config_failure() -> str:
+    """Return why the controller's settings are not known; empty if they are."""
+    ran = _descriptions()["config"]
+    return "" if ran.ok else ran.message()
+
+
+def outage() -> str:
+    """Return what Slurm's commands say if the controller is down; empty if it may answer.
+
+    A site's script round scontrol may fail in the same words, so a second question confirms it.
+    """
+    why = config_failure()
+    return why if _UNREACHABLE in why and _DOWN in run(commands.ping()).out else ""
+
+
+@functools.lru_cache(maxsize=1)
+def limits() -> Limits:
+    """Return the cluster's version and limits.
+
+    Raises an error of kind slurm if there is no sbatch.
+    """
+    if shutil.which("sbatch") is None:
+        message = "sbatch is not on PATH on the cluster; load Slurm's module in a login file"
+        raise AgentError("slurm", message)
+    answers = {name: ran.out for name, ran in _descriptions().items()}
     config = parse.settings(answers["config"])
     submitted, running = parse.job_limits(answers["associations"], answers["qualities"])
     accounting = config.get("AccountingStorageType", "").partition("/")[2] not in ("", "none")

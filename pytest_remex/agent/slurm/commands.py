@@ -43,6 +43,11 @@ def config() -> List[str]:
     return ["scontrol", "show", "config"]
 
 
+def ping() -> List[str]:
+    """Ask whether the controllers are up."""
+    return ["scontrol", "ping"]
+
+
 def listing(cluster: str = "", jobs: Sequence[str] = ()) -> List[str]:
     """List the user's jobs that the controller remembers, or only `jobs`; one row per task."""
     layout = ROW + "".join(field + FIELD for field in LISTED)

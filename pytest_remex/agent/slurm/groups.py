@@ -26,6 +26,8 @@ from pytest_remex.common.parts import Array, Pack
 from pytest_remex.common.typed_json import dumps
 
 _EXIT_CODE = re.compile(r"[0-9]{1,3}$")
+OF_ALL_MEMBERS = frozenset({JobState.HELD, JobState.PENDING, JobState.COMPLETED})
+"""The states of a pack's job that each of its runs has: it completes only if all have."""
 LARGEST_LIST = 1 << 26
 """The most bytes of the list of runs in a group."""
 _ENTER = 'cd -P -- "./{index}" || exit 97\n'

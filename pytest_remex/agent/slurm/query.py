@@ -146,7 +146,7 @@ def _own_state(one: LocatedJob, job: Job) -> Job:
     try:
         return groups.job_of_member(job, one.path) if groups.pack_of(one.path) else job
     except UnreadableError as error:
-        if one.is_packed():
+        if one.is_packed() and job.state not in groups.OF_ALL_MEMBERS:
             return Job(one.job, JobState.UNKNOWN, str(error))
         return job
 

@@ -135,7 +135,9 @@ class Git:
         self._environment = git_environment.kept_variables(os.environ) | FIXED
         self.top = path
         self.folder = self._folder("--git-common-dir") or self._refuse(path)
-        self.top = self._folder("--show-toplevel") or self.folder
+        top = self._folder("--show-toplevel")
+        # with core.worktree, git may not find the repository from its work tree
+        self.top = top if top and (top / ".git").exists() else self.folder
 
     def run(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
         """Run git and return its output; raises `RepositoryError` with git's message."""

@@ -69,6 +69,15 @@ def test_a_job_is_what_its_script_says(login, variables):
     assert answers["r"].state is JobState.COMPLETED
 
 
+def test_programs_that_read_options_as_posix_says(login):
+    """With POSIXLY_CORRECT set, jobs are still found by their numbers, with their exit codes."""
+    launch = login({"POSIXLY_CORRECT": "1"})
+    job = submitted(launch, launch.add("r", f"{SCRIPT}exit 3\n"))
+    ran(launch, "r", job)
+    answers, _ = launch.query(("r", job))
+    assert (answers["r"].state, answers["r"].exit_code) == (JobState.FAILED, 3)
+
+
 def test_what_did_not_count_is_told_once(login):
     """A warning names sbatch's variables that were left out; chosen ones count silently."""
     launch = login({"SBATCH_OUTPUT": "x", "SBATCH_WAIT": "1", "SBATCH_QOS": "", "SQUEUE_SORT": "i"})

@@ -250,6 +250,15 @@ def test_bare(project, tmp_path_factory):
     project.submit().assert_outcomes(passed=3)
 
 
+def test_work_tree_elsewhere(project, tmp_path_factory):
+    """A repository that keeps its work tree elsewhere (core.worktree) can be named by its path."""
+    folder = tmp_path_factory.mktemp("elsewhere") / "project.git"
+    (project.path / ".git").rename(folder)
+    project.git("config", "core.worktree", str(project.path), folder=str(folder))
+    project.write("pytest.ini", f"[pytest]\nremex_repo = {folder}\n")
+    project.submit().assert_outcomes(passed=3)
+
+
 def test_partial_clone(project):
     """Files that a partial clone lacks are fetched; if its origin is gone, that is the message."""
     project.write("notes/old", "old\n")

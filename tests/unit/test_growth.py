@@ -148,12 +148,12 @@ def test_only_the_new_jobs_are_listed(tmp_path, monkeypatch):
     monkeypatch.setattr(client, "run", run)
     one, *others = (LocatedJob(f"r{n}", str(tmp_path), f"{n}_0", "") for n in range(7, 1008))
     assert JobListing.ask("", [one, one]).rows == []
-    assert asked.pop()[-4:-2] == ["-j", "7"]
+    assert asked.pop()[-3] == "--jobs=7"
     assert JobListing.ask("", [others[0], one]).rows == []
-    assert asked.pop()[-4:-2] == ["-j", "7,8"]
+    assert asked.pop()[-3] == "--jobs=7,8"
     with pytest.raises(AgentError):
         JobListing.ask("", [one, *others])
-    assert "-j" not in asked.pop()
+    assert not any(word.startswith(("-j", "--jobs")) for word in asked.pop())
 
 
 def test_batches_of_a_launch(folder):

@@ -51,7 +51,7 @@ def ping() -> List[str]:
 def listing(cluster: str = "", jobs: Sequence[str] = ()) -> List[str]:
     """List the user's jobs that the controller remembers, or only `jobs`; one row per task."""
     layout = ROW + "".join(field + FIELD for field in LISTED)
-    only = ["-j", ",".join(jobs)] if jobs else []
+    only = [_jobs(jobs)] if jobs else []
     return ["squeue", *_of(cluster), *_MINE, "-u", str(os.getuid()), *only, "-o", layout]
 
 
@@ -62,7 +62,7 @@ def queued() -> List[str]:
 
 def exit_codes(jobs: List[str], cluster: str = "") -> List[str]:
     """List exit codes as wait statuses, in columns; `-o` has no letter for them."""
-    return ["squeue", *_of(cluster), *_MINE, "-j", ",".join(jobs), "-O", EXIT_CODES]
+    return ["squeue", *_of(cluster), *_MINE, _jobs(jobs), "-O", EXIT_CODES]
 
 
 def accounts(jobs: List[str], since: str, cluster: str = "") -> List[str]:
@@ -128,6 +128,11 @@ _CLUSTER = "-M"
 _MINE = ("-h", "-a", "-r", "-t", "all")
 _PARSABLE = ("-n", "-p", f"--delimiter={FIELD}")
 """Without a header, and with the delimiter after the last field too."""
+
+
+def _jobs(jobs: Sequence[str]) -> str:
+    """Return squeue's option for job ids, in one word: after two, POSIXLY_CORRECT ends options."""
+    return "--jobs=" + ",".join(jobs)
 
 
 def _of(cluster: str) -> List[str]:

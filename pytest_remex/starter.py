@@ -12,8 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_remex.config import Settings
-from pytest_remex.config.files import ConfigText, load
+from pytest_remex.config import ConfigText, Settings, load
 from pytest_remex.config.settings import find_places
 from pytest_remex.errors import ConfigError
 from pytest_remex.model import SCRIPT

@@ -59,8 +59,7 @@ class BuiltInReaders:
         return ChainMap(*configs) if len(configs) > 1 else next(iter(configs), None)
 
     def _config(self, path: Path) -> dict[str, Any] | None:
-        from pytest_remex.config import Settings, read_config  # noqa: PLC0415 - all formats
-        from pytest_remex.config.files import NAMELIST, load  # noqa: PLC0415 - as above
+        from pytest_remex.config import NAMELIST, Settings, load, read_config  # noqa: PLC0415 - all formats
 
         known = load(path).format
         # Our namelist reader finds names such as mode(2).l, which a plain mapping does not.

@@ -125,28 +125,40 @@ class Rows:
         return bool(self._tail.strip())
 
 
-class CarefulRows(Rows):
+class Pieces:
+    """A file for the parser that is made piece by piece; not of the io module, as `Rows`."""
+
+    _rest = b""
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._piece, b"")
+
+    def read(self, size: int = -1) -> bytes:
+        pieces, length = [self._rest], len(self._rest)
+        while (size < 0 or length < size) and (piece := self._piece()):
+            pieces.append(piece)
+            length += len(piece)
+        data = b"".join(pieces)
+        self._rest = data[size:] if size >= 0 else b""
+        return data[:size] if size >= 0 else data
+
+    def _piece(self) -> bytes:
+        """Return whole rows; nothing at the end."""
+        raise NotImplementedError
+
+
+class CarefulRows(Pieces):
     """The rows of a file with the right number of words; the others are dropped and counted."""
 
     def __init__(self, file: BinaryIO, header: TableHeader) -> None:
-        super().__init__(file)
+        self._file = file
         self._columns = [name.encode() for name in header.columns]
         self._names = [name.encode() for name in header.names]
         self._lines = self._good()
-        self._rest = b""
         self.dropped = 0
 
-    def read(self, size: int = -1) -> bytes:
-        blocks, length = [self._rest], len(self._rest)
-        while size < 0 or length < size:
-            line = next(self._lines, b"")
-            if not line:
-                break
-            blocks.append(line)
-            length += len(line)
-        data = b"".join(blocks)
-        self._rest = data[size:] if size >= 0 else b""
-        return data[:size] if size >= 0 else data
+    def _piece(self) -> bytes:
+        return next(self._lines, b"")
 
     def _good(self) -> Iterator[bytes]:
         """Yield undamaged rows; a damaged row at the end of the file is dropped, not counted."""

@@ -1,7 +1,8 @@
-"""MESA's output files as pandas DataFrames."""
+"""MESA's output files as pandas DataFrames, and the tracks of a sweep's runs as curves."""
 
 from __future__ import annotations
 
+import warnings
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,17 +11,20 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from pytest_remex.errors import RemexError
-from pytest_remex.extensions.mesa.aligned import plain
 from pytest_remex.extensions.mesa.layout import header_of, open_table, read_header
-from pytest_remex.extensions.mesa.tables import TableWarning, distinct, read_rows
+from pytest_remex.extensions.mesa.runs import find_history
+from pytest_remex.extensions.mesa.tables import TableWarning, distinct, plain, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pytest_remex.namelists.values import Literal
+    from pytest_remex.report import Curve
 
 __all__ = [
+    "DIAGRAM",
     "TableWarning",
+    "hr_tracks",
     "read_columns",
     "read_history",
     "read_output",
@@ -33,6 +37,8 @@ _MODEL = "model_number"
 _INDEX = "profiles.index"
 _OTHERS = 2
 """Columns by which a table is recognized as MESA's if its name does not end in .data."""
+DIAGRAM = "Hertzsprung-Russell diagram"
+_TRACK = ("log_Teff", "log_L")
 
 
 def read_output(
@@ -207,3 +213,46 @@ def _read_inlist(path: Path) -> Mapping[str, Mapping[str, Literal]] | None:
 def _is_table(path: Path) -> bool:
     header = header_of(path)
     return header is not None and (path.suffix == ".data" or len(header.columns) >= _OTHERS)
+
+
+def hr_tracks(results: pd.DataFrame, folder: Path) -> list[Curve]:
+    """Return the full tracks of all runs whose history has `log_Teff` and `log_L`.
+
+    The column `path` of `results` is relative to `folder`.
+    """
+    paths = [path for path in results.get("path", []) if isinstance(path, str) and path]
+    tracks = (_track(folder / path) for path in dict.fromkeys(paths))
+    return [track for track in tracks if track is not None]
+
+
+def _track(folder: Path) -> Curve | None:
+    history = _history(folder)
+    if history is None:
+        return None
+    from pytest_remex.report import Curve  # noqa: PLC0415 - reading tables does not need it
+
+    return Curve(
+        experiment=folder.name,
+        name=DIAGRAM,
+        x=history["log_Teff"].tolist(),
+        y=history["log_L"].tolist(),
+        x_label="log Teff / K",
+        y_label="log L / Lsun",
+        x_reversed=True,
+    )
+
+
+def _history(folder: Path) -> pd.DataFrame | None:
+    path = find_history(folder)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TableWarning)  # damaged rows are not drawn
+            return read_history(path, _TRACK) if path and _may_be_drawn(path) else None
+    except RemexError:
+        return None
+
+
+def _may_be_drawn(path: Path) -> bool:
+    """Return whether a history has the columns, from its first lines."""
+    header = header_of(path)
+    return header is not None and set(_TRACK) <= set(header.columns)

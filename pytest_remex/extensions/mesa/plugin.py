@@ -128,7 +128,7 @@ class MesaHooks:
 
     def pytest_remex_figures(self, results: pd.DataFrame, folder: Path) -> Sequence[object]:
         """Add a Hertzsprung-Russell diagram: the runs' tracks, as curves."""
-        from pytest_remex.extensions.mesa.diagram import hr_tracks  # noqa: PLC0415 - start-up
+        from pytest_remex.extensions.mesa.outputs import hr_tracks  # noqa: PLC0415 - start-up
 
         return hr_tracks(results, folder)
 

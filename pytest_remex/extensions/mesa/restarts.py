@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from pytest_remex.errors import NamelistError
 from pytest_remex.extensions.mesa.chains import follow
-from pytest_remex.extensions.mesa.joblog import JobLog, photo_name, read_log
 from pytest_remex.extensions.mesa.roots import do_one_stages, find_roots, scripts, stage_files
-from pytest_remex.extensions.mesa.runs import log_files
+from pytest_remex.extensions.mesa.runs import JobLog, log_files, photo_name, read_log
 from pytest_remex.hookspecs import ContinueProbe, RunFile
 
 if TYPE_CHECKING:

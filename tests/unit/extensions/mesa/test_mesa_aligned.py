@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_remex.extensions.mesa import TableWarning, read_history
-from pytest_remex.extensions.mesa.aligned import read_aligned
+from pytest_remex.extensions.mesa.tables import read_aligned
 
 NAMES = ("model_number", "star_age", "mix_type_1", "log_L")
 WORDS = {

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from mesa_samples import columns
 
-from pytest_remex.extensions.mesa.diagram import NAME, hr_tracks
+from pytest_remex.extensions.mesa.outputs import DIAGRAM, hr_tracks
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def test_every_run_with_a_track_has_a_curve(results, tmp_path):
     """One curve a run, in full, by its run directory; the temperature falls to the right."""
     tracks = hr_tracks(results, tmp_path / "tams")
     assert [track.experiment for track in tracks] == ["a", "b", "c"]
-    assert {(track.name, track.x_reversed) for track in tracks} == {(NAME, True)}
+    assert {(track.name, track.x_reversed) for track in tracks} == {(DIAGRAM, True)}
     assert all(len(track.x) == len(track.y) == 2500 for track in tracks)
     assert (tracks[0].y[0], tracks[0].y[-1]) == (0.0, 2.499)
 

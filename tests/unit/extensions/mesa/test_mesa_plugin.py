@@ -182,7 +182,7 @@ def test_measures_are_found_once(hooks, tmp_path, monkeypatch):
     steps = "a line of a step\n" * 70_000
     one = run(tmp_path, f"{steps} termination code: max_age\n")
     first = hooks.pytest_remex_measures(run=one)
-    monkeypatch.setattr("pytest_remex.extensions.mesa.joblog.read_log", None)
+    monkeypatch.setattr("pytest_remex.extensions.mesa.runs.read_log", None)
     assert hooks.pytest_remex_measures(run=one) == first
     one.output.write_text(f"{steps} termination code: x\n")
     with pytest.raises(TypeError):

@@ -7,8 +7,8 @@ import pytest
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.experiment import Experiment, Run
 from pytest_remex.extensions.mesa import RunFile, effective_config, find_restart, photo_folders
-from pytest_remex.extensions.mesa.joblog import scan
 from pytest_remex.extensions.mesa.restarts import probe_of, restart_of
+from pytest_remex.extensions.mesa.runs import scan_log
 from pytest_remex.model import Sweep
 
 RE = """\
@@ -49,7 +49,7 @@ def test_half_a_photo_is_none():
     files = [*listing("x050", "x100"), RunFile("photos/x150", 200, 200.0)]
     assert find_restart(files, {"re": RE}).photo == "x100"
     assert find_restart([*listing("x050"), RunFile("photos/x150", 0, 200.0)], {}).photo == "x050"
-    saved = scan([" save photos/x150 for model 150\n"])
+    saved = scan_log([" save photos/x150 for model 150\n"])
     assert find_restart(files, {"re": RE}, saved).photo == "x150"
 
 
@@ -82,9 +82,9 @@ def test_a_binary_s_photo_has_all_its_files():
     assert find_restart(listing("b_x050", "1_x050"), {"re": RE}).command == ()
     point_mass = listing("b_x050", "1_x050", "b_x100", "1_x100")
     assert find_restart(point_mass, {"re": RE}).command == ("./re", "x100")
-    log = scan([" save photos/b_x050, photos/1_x050 for model 50\n"])
+    log = scan_log([" save photos/b_x050, photos/1_x050 for model 50\n"])
     assert find_restart(point_mass[:2], {"re": RE}, log).command == ("./re", "x050")
-    log = scan([" save photos/b_x100, photos/1_x100, photos/2_x100 for model 100\n"])
+    log = scan_log([" save photos/b_x100, photos/1_x100, photos/2_x100 for model 100\n"])
     assert find_restart(listing("1_x100", "b_x100"), {"re": RE}, log).command == ()
 
 
@@ -142,7 +142,7 @@ def test_without_a_photo_the_reason_is_said():
 )
 def test_without_a_listing_the_output_tells(log, command):
     """The photo saved last, or the one that this job began with; else `re` may choose itself."""
-    assert find_restart(None, {"re": RE}, scan([log])).command == command
+    assert find_restart(None, {"re": RE}, scan_log([log])).command == command
 
 
 def test_stages_say_why_they_cannot_go_on():

@@ -11,8 +11,14 @@ from mesa_samples import columns
 
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.experiment import Experiment, Run
-from pytest_remex.extensions.mesa import joblog, stop_allowed
-from pytest_remex.extensions.mesa.runs import last_photo, measures, measures_keys, photos
+from pytest_remex.extensions.mesa import stop_allowed
+from pytest_remex.extensions.mesa.runs import (
+    last_photo,
+    measures,
+    measures_keys,
+    photos,
+    scan_log,
+)
 from pytest_remex.model import Sweep
 
 LOG = """\
@@ -29,7 +35,7 @@ LOG = """\
 
 def endings(log):
     """Return what the results say of a log's end."""
-    return joblog.columns(joblog.scan([log]))
+    return scan_log([log]).endings
 
 
 def test_the_last_termination_code_is_a_column():
@@ -76,7 +82,8 @@ def test_another_program_s_output_has_no_columns(tmp_path):
     """A run that is not MESA's gets no measures."""
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").touch()
-    assert measures("all done\nmy termination code: 3\n", tmp_path) == {}
+    (tmp_path / "slurm.out").write_text("all done\nmy termination code: 3\n")
+    assert measures(tmp_path / "slurm.out", tmp_path) == {}
 
 
 def test_photos_are_listed_the_newest_last(tmp_path):
@@ -87,7 +94,7 @@ def test_photos_are_listed_the_newest_last(tmp_path):
         (folder / name).touch()
         os.utime(folder / name, (at, at))
     assert photos(tmp_path) == ["x950", "1000", "x050", "b_x100"]
-    assert measures("", tmp_path) == {"last_photo": "x100", "photos": 4}
+    assert measures(None, tmp_path) == {"last_photo": "x100", "photos": 4}
 
 
 @pytest.mark.parametrize(
@@ -105,7 +112,7 @@ def test_photos_are_listed_the_newest_last(tmp_path):
 )
 def test_the_last_photo_is_the_one_that_the_output_names(tmp_path, log, photo):
     """Photos need not be fetched; a binary's three files have one name, which `re` takes."""
-    assert last_photo(log, tmp_path) == photo
+    assert last_photo(scan_log([log]), tmp_path) == photo
 
 
 @pytest.mark.parametrize("pack", [False, True])

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from pytest_remex.config.settings import Addition, Settings
 from pytest_remex.errors import NamelistError
 from pytest_remex.namelists.namelist import Group, scan, split_name
-from pytest_remex.namelists.patching import patch_groups
+from pytest_remex.namelists.patching import patch_text
 from pytest_remex.namelists.targets import (
     NAME,
     SettingTarget,
     find_targets,
     group_key,
     numbered_groups,
+    only_holder,
     unknown_setting,
 )
 from pytest_remex.namelists.values import Removal, assignments, last_values, leading_elements
@@ -66,7 +66,8 @@ def read_namelist(text: str) -> NamelistSettings:
 
     Raises `NamelistError`, with the line, if it is not a namelist file.
     """
-    groups, whole = _groups(text)
+    whole = _with_group(text)
+    groups = scan(whole)
     found: dict[str, list[dict[str, object]]] = {}
     for group in groups:
         found.setdefault(group.name, []).append(_settings(whole, group))
@@ -82,18 +83,18 @@ def patch_namelist(text: str, settings: Mapping[str, object]) -> str:
 
     Raises `NamelistError` for a name that is in no group or in several.
     """
-    groups, whole = _groups(text)
+    whole = _with_group(text)
     if whole == text:
-        return _patched(text, groups, settings)
+        return _patched(text, settings)
     try:
-        patched = _patched(whole, groups, {_LAID_AROUND: settings})
+        patched = _patched(whole, {_LAID_AROUND: settings})
     except NamelistError as error:
         raise NamelistError(str(error).replace(f"{_LAID_AROUND}.", "")) from None
     return patched.removeprefix(_HEAD).removesuffix(_TAIL)
 
 
-def _patched(text: str, groups: Sequence[Group], settings: Mapping[str, object]) -> str:
-    numbered = numbered_groups(groups)
+def _patched(text: str, settings: Mapping[str, object]) -> str:
+    numbered = numbered_groups(scan(text))
     given, added = _unmarked(settings)
     plain = {_full_name(numbered, name): value for name, value in given.items()}
     new_groups = {group_key(name.rpartition(".")[0]) for name in added} - numbered.keys()
@@ -101,32 +102,24 @@ def _patched(text: str, groups: Sequence[Group], settings: Mapping[str, object])
     for target, name in zip(targets, given, strict=True):
         if not (name in added or isinstance(target.value, Removal)):
             _refuse_unknown(numbered, target)
-    return patch_groups(text, numbered, plain, new_groups)
+    return patch_text(text, plain, new_groups)
 
 
 def has_groups(text: str) -> bool:
     """Whether a text has namelist groups."""
     try:
-        return bool(_scan(text))
+        return bool(scan(text))
     except NamelistError:
         return False
 
 
-def _groups(text: str) -> tuple[tuple[Group, ...], str]:
-    """Return the groups, and the text with them: a text without groups is wrapped in one."""
-    groups = _scan(text)
+def _with_group(text: str) -> str:
+    """Return a text with groups; one without is wrapped in a group."""
     lines = text.splitlines()
-    if groups or not any(map(str.strip, lines)) or not all(map(_LINE.fullmatch, lines)):
-        return groups, text
+    if scan(text) or not any(map(str.strip, lines)) or not all(map(_LINE.fullmatch, lines)):
+        return text
     ending = "" if text.endswith("\n") else "\n"
-    whole = f"{_HEAD}{text}{ending}{_TAIL}"
-    return _scan(whole), whole
-
-
-@functools.lru_cache(maxsize=8)
-def _scan(text: str) -> tuple[Group, ...]:
-    # All experiments of a sweep patch the same few texts.
-    return tuple(scan(text))
+    return f"{_HEAD}{text}{ending}{_TAIL}"
 
 
 def _settings(text: str, group: Group) -> dict[str, object]:
@@ -182,15 +175,5 @@ def _refuse_unknown(groups: Mapping[str, Group], target: SettingTarget) -> None:
 
 def _full_name(groups: Mapping[str, Group], written: str) -> str:
     """Return a name with its group, which may be left out if only one group has the name."""
-    if "." in written:
-        return written
-    name = split_name(written)[0]
-    holders = [
-        f"{key}.{written}"
-        for key, group in groups.items()
-        if any(setting.name == name for setting in group.settings)
-    ]
-    if len(holders) > 1:
-        shown = " or ".join(holders[:5])
-        raise NamelistError(f"{written} is in {len(holders)} groups: name one, {shown}")
-    return holders[0] if holders else written
+    holder = "" if "." in written else only_holder(groups, written)
+    return f"{holder}.{written}" if holder else written

@@ -81,7 +81,8 @@ def line_at(text: str, position: int) -> int:
     return text.count("\n", 0, position) + 1
 
 
-def scan(text: str) -> list[Group]:
+@functools.lru_cache(maxsize=64)  # all experiments of a sweep read and patch the same few texts
+def scan(text: str) -> tuple[Group, ...]:
     """Find every namelist group of `text`, in order, with all its settings.
 
     Raises `NamelistError`, with the line, if a group has no end or contains an invalid setting.
@@ -92,7 +93,7 @@ def scan(text: str) -> list[Group]:
         group = _scan_group(text, header)
         groups.append(group)
         position = group.behind
-    return groups
+    return tuple(groups)
 
 
 @functools.lru_cache(maxsize=1024)  # all experiments of a sweep have nearly the same names

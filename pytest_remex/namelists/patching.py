@@ -51,19 +51,7 @@ def patch_text(text: str, settings: Mapping[str, object], new_groups: Container[
 
     Raises `NamelistError`, which names the fix, if a name or value cannot be used.
     """
-    return patch_groups(text, numbered_groups(scan(text)), settings, new_groups)
-
-
-def patch_groups(
-    text: str,
-    groups: Mapping[str, Group],
-    settings: Mapping[str, object],
-    new_groups: Container[str] = (),
-) -> str:
-    """Do the same as `patch_text`, with the groups of `text` as returned by `numbered_groups`.
-
-    Raises `NamelistError`, as `patch_text` does.
-    """
+    groups = numbered_groups(scan(text))
     additions: dict[str, list[str]] = {}
     edits: list[TextEdit] = []
     for target in find_targets(groups, settings, new_groups):

@@ -92,6 +92,20 @@ def find_targets(
     return targets
 
 
+def only_holder(groups: Mapping[str, Group], written: str) -> str:
+    """Return the group that has a name, "" if none has; raises `NamelistError` if several have."""
+    name = split_name(written)[0]
+    holders = [
+        key
+        for key, group in groups.items()
+        if any(setting.name == name for setting in group.settings)
+    ]
+    if len(holders) > 1:
+        candidates = _listed(f"{group}.{written}" for group in holders[:5])
+        raise NamelistError(f"{written} is in {len(holders)} groups: name one, {candidates}")
+    return next(iter(holders), "")
+
+
 def unknown_setting(groups: Mapping[str, Group], written: str, name: str) -> str:
     """Return a message that a name is in no group, with similar names."""
     here = {
@@ -132,27 +146,15 @@ def _find(
     name, subscript = split_name(match[2])
     value = to_python(given)
     group = group or match[1]
-    holder = group_key(group) if group else _only_holder(groups, written, name)
+    firsts = {key: found for key, found in groups.items() if "(" not in key}  # Fortran reads these
+    holder = group_key(group) if group else only_holder(firsts, written)
+    if not holder:
+        raise NamelistError(unknown_setting(groups, written, name))
     if holder not in groups and (holder not in new_groups or isinstance(value, Removal)):
         raise NamelistError(
             f"there is no &{group}: the groups are {_listed(f'&{name}' for name in groups)}"
         )
     return SettingTarget(holder, groups.get(holder), match[2], name, subscript, value)
-
-
-def _only_holder(groups: Mapping[str, Group], written: str, name: str) -> str:
-    """Return the group that has a name; of repeated groups the first, which Fortran reads."""
-    holders = [
-        key
-        for key, group in groups.items()
-        if "(" not in key and any(setting.name == name for setting in group.settings)
-    ]
-    if not holders:
-        raise NamelistError(unknown_setting(groups, written, name))
-    if len(holders) > 1:
-        candidates = _listed(f"{group}.{written}" for group in holders)
-        raise NamelistError(f"{written} is in {len(holders)} groups: name one, {candidates}")
-    return holders[0]
 
 
 def _may_overlap(subscript: str, other: str) -> bool:

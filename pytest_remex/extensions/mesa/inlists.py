@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from pytest_remex.errors import NamelistError
 from pytest_remex.known_files import overwrite_file, read_file
 from pytest_remex.namelists.namelist import line_at, scan
-from pytest_remex.namelists.patching import patch_groups
-from pytest_remex.namelists.targets import first_groups, numbered_groups
+from pytest_remex.namelists.patching import patch_text
+from pytest_remex.namelists.targets import first_groups
 from pytest_remex.namelists.values import assignments, is_split, last_values
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def patch_inlist(path: str | Path, settings: Mapping[str, object]) -> None:
         raise NamelistError(f"{path} is a link to {file.readlink()}: name that file")
     inlist = load(file)
     try:
-        patched = patch_groups(inlist.text, numbered_groups(inlist.groups), settings, MESA_GROUPS)
+        patched = patch_text(inlist.text, settings, MESA_GROUPS)
     except NamelistError as error:
         raise NamelistError(f"{path}: {error}") from None
     repeated = () if numbers_groups(settings) else repeated_groups(inlist)
@@ -172,7 +172,7 @@ def parse(path: Path, data: bytes) -> Inlist:
     """Find the groups in a file's bytes, perhaps of an earlier commit; raises `NamelistError`."""
     text, encoding = decode(data)
     try:
-        return Inlist(path, text, encoding, _groups(text))
+        return Inlist(path, text, encoding, scan(text))
     except NamelistError as error:
         raise NamelistError(f"{path}: {error}") from None
 
@@ -187,16 +187,10 @@ def _values(text: str, group: str) -> Mapping[str, Literal]:
     return {key: one.value for key, one in last_values(group_values(text, group)).items()}
 
 
-# the experiments of a sweep share most of their inlists, and each is parsed several times
-@functools.lru_cache(maxsize=32)
-def _groups(text: str) -> tuple[Group, ...]:
-    return tuple(scan(text))
-
-
 @functools.lru_cache(maxsize=128)
 def group_values(text: str, group: str) -> tuple[Assignment, ...]:
     """Return the assignments in the first group of a name, in order; raises `NamelistError`."""
-    found = first_groups(_groups(text)).get(group)
+    found = first_groups(scan(text)).get(group)
     return tuple(assignments(text, found)) if found else ()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeAlias, TypeVar, cast
 
 from pytest_remex.errors import SweepError
-from pytest_remex.experiment import Run
+from pytest_remex.experiment import Run, Upstream, config_at, refuse_cycle
 from pytest_remex.io import working_in
 from pytest_remex.model import SCRIPT, Config, Dimension, OptionalOutput, Sweep, Value
 from pytest_remex.point_ids import float_texts, point_id
@@ -29,7 +29,6 @@ from pytest_remex.sweep_arguments import (
     texts,
     tolerances_of,
 )
-from pytest_remex.upstream import Upstream, config_at, refuse_cycle
 
 P = ParamSpec("P")
 T = TypeVar("T")

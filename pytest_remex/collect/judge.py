@@ -34,12 +34,11 @@ from pytest_remex.collect.recorder import RunRecorder
 from pytest_remex.collect.runs import CollectedRun
 from pytest_remex.common.jobs import JobState
 from pytest_remex.errors import RemexError, RemoteError
-from pytest_remex.experiment import Experiment, Run
+from pytest_remex.experiment import Experiment, Run, Upstream
 from pytest_remex.model import Config, Scalar, Sweep
 from pytest_remex.repo.git import without_git_variables
 from pytest_remex.repo.workspace import Workspace
 from pytest_remex.sweep import SweepCall
-from pytest_remex.upstream import Upstream
 from pytest_remex.variant import GRID, Variant
 
 

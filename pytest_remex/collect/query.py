@@ -1,9 +1,15 @@
-"""Query the states of runs: one request per remote, for any number of runs."""
+"""Query the states of runs: one request per remote, for any number of runs.
+
+A controller serves everyone: one that is waited on is polled with exponential back-off, at most
+every half minute by default, and less often the slower it answers. A wait may last days: a broken
+link is reopened automatically, as long as that does not need the user.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NoReturn
 
@@ -12,14 +18,20 @@ from pytest_remex.common.jobs import RELEASED_AGAIN, Job, JobState
 from pytest_remex.common.parts import RunJob
 from pytest_remex.common.protocol import Query, RunState
 from pytest_remex.display import Progress, counted, show_nothing, some_of
-from pytest_remex.errors import RecordError, RemexError
+from pytest_remex.errors import ConnectionLostError, RecordError, RemexError, UnreachableError
 from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import Ended, RunRecord, Stage
-from pytest_remex.transport import Connect, Connection
+from pytest_remex.transport import Connect, Connection, Connections
 
 SHOWN = 5
 """The most jobs that a message names."""
+FIRST, LAST, GROWTH = 1.0, 60.0, 1.3
+"""Exponential back-off of polls: first and longest pause in seconds, and the factor."""
+SHARE = 10.0
+"""The pause is at least this many times as long as the last answer took, except after the first."""
+RETRY_FIRST, RETRY_LAST, RETRY_GROWTH = 5.0, 300.0, 2.0
+"""The same back-off for attempts to reconnect."""
 
 
 def _raise(error: RecordError) -> NoReturn:
@@ -198,3 +210,118 @@ def _ends(jobs: Mapping[str, Job], runs: Iterable[RecordedRun]) -> Iterator[Ende
 
 def _unknown(recorded: RecordedRun, why: str) -> Job:
     return Job(recorded.run.job, JobState.UNKNOWN, why)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How to wait.
+
+    Attributes:
+        limit: Seconds to wait in all: None to query once, 0 for no limit.
+        least: The least number of seconds between polls of a cluster; local polls are quicker.
+        announce: Shows a line to the user.
+        options: What each query does.
+    """
+
+    limit: float | None
+    least: float
+    announce: Callable[[str], None]
+    options: QueryOptions = field(default_factory=QueryOptions)
+
+
+def poll(
+    runs: Sequence[RecordedRun], connections: Connections, pace: Pace
+) -> Iterator[dict[str, Job]]:
+    """Query runs until all jobs have ended, and yield all jobs by run directory each time.
+
+    A job that has ended is not queried again. A broken link is reopened; if that is impossible, or
+    if the first query fails, raises like `query`.
+    """
+    jobs: dict[str, Job] = {}
+    on_cluster = any(recorded.launch.remote.host is not None for recorded in runs)
+    took = 0.0
+
+    def ask() -> dict[str, Job]:
+        nonlocal took
+        left = [
+            recorded
+            for recorded in runs
+            if (job := jobs.get(recorded.run.directory)) is None or not job.state.ended
+        ]
+        asked, is_first = time.monotonic(), not jobs
+        jobs.update(query(left, connections.to, pace.options))
+        took = 0.0 if is_first else time.monotonic() - asked  # the first one logs in
+        return dict(jobs)
+
+    def ask_again() -> dict[str, Job]:
+        return _reconnecting(ask, connections, pace) if jobs else ask()
+
+    def least() -> float:
+        return max(pace.least if on_cluster else 0.0, SHARE * took)
+
+    yield from until_ended(ask_again, pace.limit, least)
+
+
+def until_ended(
+    ask: Callable[[], dict[str, Job]],
+    limit: float | None,
+    least: Callable[[], float] = lambda: 0.0,
+) -> Iterator[dict[str, Job]]:
+    """Yield the jobs repeatedly until all have ended, or `limit` seconds have passed.
+
+    If only jobs in the state UNKNOWN are left, the wait ends: they may stay so for ever.
+
+    Args:
+        ask: Returns the jobs.
+        limit: None to query once, 0 for no limit.
+        least: Returns the least number of seconds until the next query.
+
+    """
+    begun, pause = time.monotonic(), FIRST
+    while True:
+        jobs = ask()
+        yield jobs
+        left = _left(limit, time.monotonic() - begun)
+        if left <= 0 or not _any_live(jobs):
+            return
+        time.sleep(min(max(pause, least()), left))
+        pause = min(pause * GROWTH, LAST)
+
+
+def _reconnecting(
+    ask: Callable[[], dict[str, Job]], connections: Connections, pace: Pace
+) -> dict[str, Job]:
+    """Query, and if the link is broken reconnect and query again, with growing pauses.
+
+    Raises:
+        RemoteError: The cluster refuses the connection, or its login needs the user.
+
+    """
+    begun, pause = time.monotonic(), RETRY_FIRST
+    while True:
+        try:
+            jobs = ask()
+        except (ConnectionLostError, UnreachableError) as error:
+            left = _left(pace.limit, time.monotonic() - begun)
+            if left <= 0:
+                raise
+            seconds = min(pause, left)
+            what = str(error).partition(": ")[0]
+            pace.announce(f"remex: {what}: reconnecting in {seconds:.0f} s; the jobs keep running")
+            time.sleep(seconds)
+            connections.drop_broken()
+            pause = min(pause * RETRY_GROWTH, RETRY_LAST)
+        else:
+            if pause > RETRY_FIRST:
+                pace.announce("remex: reconnected")
+            return jobs
+
+
+def _any_live(jobs: Mapping[str, Job]) -> bool:
+    return any(job.state.live for job in jobs.values())
+
+
+def _left(limit: float | None, elapsed: float) -> float:
+    if limit is None:
+        return 0.0
+    return float("inf") if limit == 0 else limit - elapsed

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import getpass
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pytest_remex.collect.logs import log_patterns
 from pytest_remex.collect.manifest import (
     FetchedOutputs,
     first_present,
@@ -20,6 +21,7 @@ from pytest_remex.model import OptionalOutput, Sweep
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.records.launch import Launch
 from pytest_remex.records.schema import RunRecord
+from pytest_remex.sbatch.script import output_patterns
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,3 +169,13 @@ def job_if_elsewhere(run: RunRecord, job: Job, outputs: FetchedOutputs) -> Job:
         f"with --remex-submit --remex-retry=all, with -k so that no others run again"
     )
     return job._replace(state=JobState.PURGED, reason=why)
+
+
+def log_patterns(run: RunRecord) -> tuple[str, ...]:
+    """Return globs for a run's output in its run directory, standard output first."""
+    return output_patterns(run.header, run.job, user=_user())
+
+
+@functools.cache
+def _user() -> str:
+    return getpass.getuser()

@@ -18,7 +18,7 @@ from pytest_remex.launch.options import Grouping, GroupingKind
 from pytest_remex.model import Remote, Repo
 from pytest_remex.repo.git import Git
 from pytest_remex.repo.identity import Footprint
-from pytest_remex.sbatch.exit_codes import hidden_exit_codes
+from pytest_remex.sbatch.script import hidden_exit_codes
 from pytest_remex.transport import Connect, Connection, rsync_fault
 
 CAPACITY = frozenset({"jobs", "disk", "quota"})

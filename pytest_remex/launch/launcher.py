@@ -8,9 +8,8 @@ from dataclasses import replace
 from functools import partial
 
 from pytest_remex import names
-from pytest_remex.collect.found_runs import RemoteCommits
 from pytest_remex.collect.query import release_again
-from pytest_remex.collect.sync import sync
+from pytest_remex.collect.sync import RemoteCommits, sync
 from pytest_remex.common.claims import TakenBy
 from pytest_remex.display import Progress
 from pytest_remex.errors import RemexError

@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_remex.collect.found_runs import RemoteCommits
 from pytest_remex.collect.query import query
-from pytest_remex.collect.sync import may_hold_records, sync
+from pytest_remex.collect.sync import RemoteCommits, may_hold_records, sync
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.display import counted
 from pytest_remex.errors import RemoteError

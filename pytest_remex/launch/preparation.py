@@ -30,8 +30,8 @@ from pytest_remex.repo.commits import Patch
 from pytest_remex.repo.git import Git, without_git_variables
 from pytest_remex.repo.inputs import InputRules
 from pytest_remex.repo.workspace import Named, Prepared, RunContents, Workspace
-from pytest_remex.sbatch.header import Header, overridden
-from pytest_remex.sbatch.scheduling import NO_OPTIONS, SbatchOptions
+from pytest_remex.sbatch.options import NO_OPTIONS, SbatchOptions
+from pytest_remex.sbatch.script import Header, overridden
 from pytest_remex.sweep import SweepCall
 
 Inspect = Callable[[Prepared, Mapping[str, bytes]], None]

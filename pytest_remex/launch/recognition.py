@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from pytest_remex.collect.found_runs import RemoteCommits
+from pytest_remex.collect.sync import RemoteCommits
 from pytest_remex.common.jobs import JobState
 from pytest_remex.common.records import Patched
 from pytest_remex.errors import RepositoryError, SweepError

@@ -24,7 +24,7 @@ from pytest_remex.launch.dependency import (
 from pytest_remex.launch.options import Grouping, GroupingKind
 from pytest_remex.records.schema import RunRecord
 from pytest_remex.repo.identity import Footprint
-from pytest_remex.sbatch.header import Header, core_hours, has_comment
+from pytest_remex.sbatch.script import Header, core_hours, has_comment
 
 NO_DEPENDENCIES: Mapping[str, Dependency] = MappingProxyType({})
 ALIKE = 100

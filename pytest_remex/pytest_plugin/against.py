@@ -100,7 +100,7 @@ class AgainstReference:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the tables and pages of both sides."""
-        from pytest_remex.tables.against import write_comparison  # noqa: PLC0415 - pandas
+        from pytest_remex.tables.sweep_files import write_comparison  # noqa: PLC0415 - pandas
 
         groups: dict[str, list[JudgedRun]] = {}
         for each in (one for several in self._here.values() for one in several):

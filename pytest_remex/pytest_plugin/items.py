@@ -12,7 +12,7 @@ from typing import Protocol
 import pytest
 
 from pytest_remex.errors import SweepError
-from pytest_remex.experiment import Experiment
+from pytest_remex.experiment import Experiment, config_at
 from pytest_remex.model import Config, Remote, Repo, Sweep, Value
 from pytest_remex.point_ids import function_of
 from pytest_remex.pytest_plugin import options
@@ -20,7 +20,6 @@ from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.item_outcomes import fail
 from pytest_remex.pytest_plugin.remotes import remotes_of
 from pytest_remex.sweep import plain, sweep_of, upstream_at
-from pytest_remex.upstream import config_at
 from pytest_remex.variant import GRID, Variant
 
 FIXTURE = "experiment"

@@ -9,9 +9,10 @@ import pytest
 from rich import filesize
 
 from pytest_remex.collect.failure import ends_of
-from pytest_remex.collect.logs import follow, log_patterns, read_ends
 from pytest_remex.collect.manifest import all_present
 from pytest_remex.collect.query import query
+from pytest_remex.collect.runs import log_patterns
+from pytest_remex.collect.watch import follow, read_ends
 from pytest_remex.common.jobs import Job
 from pytest_remex.common.protocol import LogText
 from pytest_remex.display import clean

@@ -17,7 +17,7 @@ from pytest_remex.model import CONTROL, Remote, Repo
 from pytest_remex.pytest_plugin.anchor import anchor_of
 from pytest_remex.pytest_plugin.command_line import INI_KEYS, MODES, Mode, modifier_groups
 from pytest_remex.pytest_plugin.remotes import remotes_of
-from pytest_remex.sbatch.scheduling import OptionText, SbatchOptions
+from pytest_remex.sbatch.options import OptionText, SbatchOptions
 from pytest_remex.variant import Variant
 
 ROUND = 32

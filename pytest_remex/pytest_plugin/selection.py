@@ -14,8 +14,7 @@ from typing import NoReturn
 import pytest
 
 from pytest_remex.collect.hooks import GuardedHooks
-from pytest_remex.collect.poll import Pace, poll
-from pytest_remex.collect.query import QueryOptions
+from pytest_remex.collect.query import Pace, QueryOptions, poll
 from pytest_remex.collect.sync import may_hold_records, sync
 from pytest_remex.common.jobs import Job
 from pytest_remex.display import Progress, counted, show_nothing

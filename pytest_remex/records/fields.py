@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from pytest_remex.common.typed_json import LARGEST
 from pytest_remex.model import SCRIPT, Config, Identity
-from pytest_remex.sbatch.header import Header
+from pytest_remex.sbatch.script import Header
 from pytest_remex.variant import Variant
 
 Json: TypeAlias = Mapping[str, Any]

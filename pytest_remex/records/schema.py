@@ -32,7 +32,7 @@ from pytest_remex.records.fields import (
     variant_from_json,
     variant_to_json,
 )
-from pytest_remex.sbatch.header import Header
+from pytest_remex.sbatch.script import Header
 from pytest_remex.variant import Variant
 
 

@@ -20,7 +20,7 @@ from pytest_remex.common.paths import REMEX
 from pytest_remex.errors import RecordError, RemexError, SweepError
 from pytest_remex.model import SCRIPT, Scalar, Sweep
 from pytest_remex.remote_experiments.plain_pickle import load_plain
-from pytest_remex.sbatch.header import Header, parse_header
+from pytest_remex.sbatch.script import Header, parse_header
 from pytest_remex.sweep import expand, sweep, sweep_of
 
 if TYPE_CHECKING:

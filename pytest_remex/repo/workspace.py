@@ -14,7 +14,7 @@ from sys import intern
 from pytest_remex import names, temporary
 from pytest_remex.common.paths import unplaceable
 from pytest_remex.errors import RepositoryError, SweepError
-from pytest_remex.experiment import Experiment
+from pytest_remex.experiment import Experiment, staged_fingerprint
 from pytest_remex.model import Commit, Config, Identity, Remote, Repo
 from pytest_remex.repo.commits import Committer, Patch, refuse_locked_refs
 from pytest_remex.repo.git import BRANCH, Git
@@ -22,8 +22,7 @@ from pytest_remex.repo.identity import Footprint, InputTree
 from pytest_remex.repo.inputs import InputRules, Inputs
 from pytest_remex.repo.scratch import Scratch
 from pytest_remex.repo.trees import Edit
-from pytest_remex.sbatch.header import Header, parse_header
-from pytest_remex.upstream import staged_fingerprint
+from pytest_remex.sbatch.script import Header, parse_header
 from pytest_remex.variant import GRID, Variant
 
 NO_PATHS: frozenset[str] = frozenset()

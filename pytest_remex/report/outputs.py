@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from pytest_remex.common.files import open_regular
-from pytest_remex.report.text import href
+from pytest_remex.report.columns import href
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

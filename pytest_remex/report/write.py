@@ -18,11 +18,22 @@ from markupsafe import Markup
 
 from pytest_remex.display import clean
 from pytest_remex.io import replace_text
-from pytest_remex.report.columns import axes, cause, causes, cells, columns
+from pytest_remex.report.columns import (
+    axes,
+    cause,
+    causes,
+    cells,
+    columns,
+    duration,
+    head,
+    href,
+    shown,
+    tail,
+    tone,
+)
 from pytest_remex.report.curves import curve_data, fault_of, overlay_data
 from pytest_remex.report.outputs import thumbnails
 from pytest_remex.report.page import Curve, Overlay
-from pytest_remex.report.text import duration, head, href, shown, tail, tone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from pytest_remex.collect.compare import spread_of
 from pytest_remex.collect.recorder import read_curves
-from pytest_remex.collect.spread import spread_of
 from pytest_remex.common.jobs import JobState
 from pytest_remex.errors import RemexError
 from pytest_remex.model import REPLICATE

@@ -20,9 +20,8 @@ from filelock import FileLock
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun
 from pytest_remex.io import prepare_output_folder, replace_file, writing
-from pytest_remex.tables.merge import read_old
 from pytest_remex.tables.recorded import discard, recorded_rows
-from pytest_remex.tables.rows import INDEX, LAUNCHES, PublishOptions, results_folder
+from pytest_remex.tables.rows import INDEX, LAUNCHES, PublishOptions, read_old, results_folder
 from pytest_remex.tables.table import Table
 from pytest_remex.variant import Variant
 

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_remex.errors import RecordError
 from pytest_remex.io import replace_file, writing
-from pytest_remex.tables.merge import merged
-from pytest_remex.tables.rows import LAUNCHES, Row, measures_of, results_folder, row_of
+from pytest_remex.tables.rows import LAUNCHES, Row, measures_of, merged, results_folder, row_of
 from pytest_remex.tables.table import CSV, DamagedTableError, Table, read_table
 from pytest_remex.variant import GRID, Variant
 

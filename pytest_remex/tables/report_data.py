@@ -15,8 +15,7 @@ from pytest_remex.names import launch_time
 from pytest_remex.point_ids import function_of
 from pytest_remex.report import Curve, Page, ReportLaunch, ReportRow
 from pytest_remex.report.curves import fault_of
-from pytest_remex.tables.merge import read_old
-from pytest_remex.tables.rows import LAUNCHES
+from pytest_remex.tables.rows import LAUNCHES, read_old
 from pytest_remex.tables.table import CSV, Table
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_remex.extensions.mesa import Raw, patch_inlist
-from pytest_remex.sbatch.header import parse_header
+from pytest_remex.sbatch.script import parse_header
 from pytest_remex.sweep import expand, sweep_of
 
 EXAMPLE = Path(__file__).parents[2] / "example_project"

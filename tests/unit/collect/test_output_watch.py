@@ -2,8 +2,7 @@
 
 import pytest
 
-from pytest_remex.collect.logs import last_line
-from pytest_remex.collect.watch import estimate, readable
+from pytest_remex.collect.watch import estimate, last_line, readable
 from pytest_remex.common.jobs import Job, JobState
 
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pytest_remex.collect import poll
+from pytest_remex.collect import query
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import ConnectionLostError
 
@@ -13,8 +13,8 @@ from pytest_remex.errors import ConnectionLostError
 def clock(monkeypatch):
     """Return a clock that sleeping moves; it lists the pauses."""
     pauses = []
-    monkeypatch.setattr(poll.time, "sleep", pauses.append)
-    monkeypatch.setattr(poll.time, "monotonic", lambda: sum(pauses))
+    monkeypatch.setattr(query.time, "sleep", pauses.append)
+    monkeypatch.setattr(query.time, "monotonic", lambda: sum(pauses))
     return pauses
 
 
@@ -26,28 +26,28 @@ def asking(*states):
 
 def test_once_without_a_limit(clock):
     """Without waiting, one question is asked."""
-    assert len(list(poll.until_ended(asking(JobState.RUNNING), None))) == 1
+    assert len(list(query.until_ended(asking(JobState.RUNNING), None))) == 1
     assert clock == []
 
 
 def test_until_the_end(clock):
     """Asked until all have ended."""
-    found = list(poll.until_ended(asking(*[JobState.RUNNING] * 4, JobState.FAILED), 0))
+    found = list(query.until_ended(asking(*[JobState.RUNNING] * 4, JobState.FAILED), 0))
     assert [jobs["run"].state for jobs in found][-1] is JobState.FAILED
     assert len(found) == 5
 
 
 def test_back_off(clock):
     """The pauses grow, up to a limit."""
-    list(poll.until_ended(asking(JobState.PENDING), 3600))
-    assert clock[0] == poll.FIRST
+    list(query.until_ended(asking(JobState.PENDING), 3600))
+    assert clock[0] == query.FIRST
     assert clock[1] > clock[0]
-    assert max(clock) == poll.LAST
+    assert max(clock) == query.LAST
 
 
 def test_limit(clock):
     """The last pause ends at the limit, and one more question is asked then."""
-    found = list(poll.until_ended(asking(JobState.RUNNING), 10))
+    found = list(query.until_ended(asking(JobState.RUNNING), 10))
     assert sum(clock) == pytest.approx(10)
     assert len(found) == len(clock) + 1
 
@@ -61,7 +61,7 @@ class Cluster:
         run = SimpleNamespace(directory="run")
         self.runs = [SimpleNamespace(run=run, launch=SimpleNamespace(remote=remote))]
         self.announced = []
-        monkeypatch.setattr(poll, "query", self._answer)
+        monkeypatch.setattr(query, "query", self._answer)
 
     to = None
 
@@ -70,7 +70,7 @@ class Cluster:
 
     def wait(self, limit):
         """Wait for the runs; return the pauses between answers, without what those took."""
-        list(poll.poll(self.runs, self, poll.Pace(limit, 30.0, self.announced.append)))
+        list(query.poll(self.runs, self, query.Pace(limit, 30.0, self.announced.append)))
         return [pause for pause in self.clock if pause != self.takes]
 
     def _answer(self, runs, _connect, _options):
@@ -102,4 +102,4 @@ def test_pauses_of_a_broken_link_grow_and_do_not_count_as_an_answer(clock, monke
 
 def test_unknown_is_not_waited_for(clock):
     """There is no wait for jobs of unknown state only."""
-    assert len(list(poll.until_ended(asking(JobState.UNKNOWN), 0))) == 1
+    assert len(list(query.until_ended(asking(JobState.UNKNOWN), 0))) == 1

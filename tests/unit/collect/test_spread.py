@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_remex.collect.spread import Spread, spread_of
+from pytest_remex.collect.compare import Spread, spread_of
 
 FLOATS = st.floats(-1e15, 1e15, allow_nan=False)
 

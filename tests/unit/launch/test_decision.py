@@ -12,7 +12,7 @@ from pytest_remex.launch.recognition import EarlierRun
 from pytest_remex.model import Commit
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import RunRecord, Stage
-from pytest_remex.sbatch.header import parse_header
+from pytest_remex.sbatch.script import parse_header
 
 HEADER = parse_header("#!/bin/sh\n")
 FAILED = {state for state in JobState if state.failed}

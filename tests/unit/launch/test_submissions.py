@@ -9,7 +9,7 @@ from pytest_remex.launch.submissions import ALIKE, Cost, array_advice, form_subm
 from pytest_remex.model import Commit
 from pytest_remex.records.schema import RunRecord
 from pytest_remex.repo.identity import Footprint
-from pytest_remex.sbatch.header import parse_header
+from pytest_remex.sbatch.script import parse_header
 
 HOUR = parse_header("#!/bin/sh\n#SBATCH -n 2 -t 1:00:00\n")
 UNLIMITED = parse_header("#!/bin/sh\n#SBATCH -n 2\n")

@@ -17,7 +17,7 @@ from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.launch import Launch
 from pytest_remex.records.schema import RunRecord, Stage
 from pytest_remex.records.store import LaunchRecord
-from pytest_remex.sbatch.header import parse_header
+from pytest_remex.sbatch.script import parse_header
 
 HEADER = parse_header("#!/bin/sh\n")
 LAUNCH = Launch(

@@ -15,7 +15,7 @@ from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.launch import Launch
 from pytest_remex.records.schema import RunRecord, Stage
 from pytest_remex.records.store import LaunchRecord
-from pytest_remex.sbatch.header import parse_header
+from pytest_remex.sbatch.script import parse_header
 from pytest_remex.sweep import expand
 
 HEADER = parse_header("#!/bin/sh\n", "run.sbatch")

@@ -17,7 +17,7 @@ from pytest_remex.records.index import RunIndex
 from pytest_remex.records.launch import Launch
 from pytest_remex.records.schema import Committed, Ended, Renamed, RunRecord, Stage, StageReached
 from pytest_remex.records.store import Journal
-from pytest_remex.sbatch.header import parse_header
+from pytest_remex.sbatch.script import parse_header
 
 BASE, TREE, SHA = "b" * 40, "e" * 40, "c" * 40
 REMOTE = Remote("cluster", "/clone", "/runs")

@@ -25,7 +25,7 @@ from pytest_remex.records.schema import (
     Tidied,
 )
 from pytest_remex.records.store import Journal, read_record, read_records
-from pytest_remex.sbatch.header import parse_header
+from pytest_remex.sbatch.script import parse_header
 from pytest_remex.variant import GRID, Variant
 
 SHA = "a" * 40

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pytest_remex.common.jobs import JobState
 from pytest_remex.display import clean
-from pytest_remex.report.text import duration, head, href, shown, tail, tone
+from pytest_remex.report.columns import duration, head, href, shown, tail, tone
 
 TEXT = st.text(st.characters(exclude_categories=()))
 

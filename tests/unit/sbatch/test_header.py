@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_remex.errors import SweepError
-from pytest_remex.sbatch.header import core_hours, output_patterns, parse_header
 from pytest_remex.sbatch.options import format_duration, parse_duration
+from pytest_remex.sbatch.script import core_hours, output_patterns, parse_header
 
 
 def header(*lines):

@@ -5,8 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_remex.errors import SweepError
-from pytest_remex.sbatch.options import header_lines, read_options
-from pytest_remex.sbatch.scheduling import SCHEDULING, without_scheduling
+from pytest_remex.sbatch.options import SCHEDULING, header_lines, read_options, without_scheduling
 
 
 def script(*lines):

@@ -3,8 +3,7 @@
 import pytest
 
 from pytest_remex.common.jobs import JobState
-from pytest_remex.tables.merge import write_results
-from pytest_remex.tables.rows import Row
+from pytest_remex.tables.rows import Row, write_results
 
 
 @pytest.fixture

@@ -110,7 +110,7 @@ def timed(call):
 
 
 @pytest.mark.parametrize(
-    "before", ["", "import pytest_remex.tables.frame, pytest_remex.tables.merge; "]
+    "before", ["", "import pytest_remex.tables.frame, pytest_remex.tables.rows; "]
 )
 def test_public_name(before):
     """`pytest_remex.results` is the function, in any order of imports."""

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_remex.errors import RemexError
 from pytest_remex.tables.frame import results
-from pytest_remex.tables.merge import Today
+from pytest_remex.tables.rows import Today
 
 FIRST, SECOND = "tams_2026_01_01_00_00_00", "tams_2026_02_01_00_00_00"
 

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from pytest_remex.errors import SweepError
 from pytest_remex.tables.links import by_template, rebuild_links, safe, with_hash
-from pytest_remex.tables.merge import write_results
-from pytest_remex.tables.rows import Row
+from pytest_remex.tables.rows import Row, write_results
 from pytest_remex.tables.table import read_table
 
 LAUNCH = "tams_2026_01_01_00_00_00"

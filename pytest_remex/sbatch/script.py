@@ -1,19 +1,28 @@
-"""Find batch scripts whose last command hides the exit code of the program that they run.
+"""Read a batch script as sbatch does: what its header asks for, and where its output goes.
 
-A script ends with the exit code of its last command. If that is `date`, or the `tee` at the end of
-a pipe, a job whose program crashed counts as COMPLETED.
+Also find scripts whose last command hides the exit code of the program that they run. A script ends
+with the exit code of its last command. If that is `date`, or the `tee` at the end of a pipe, a job
+whose program crashed counts as COMPLETED.
+Sources: sbatch(1) of Slurm 22.05, sections DESCRIPTION, OPTIONS and "filename pattern"; the tests
+compare the result with sbatch's own.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from pytest_remex.common import filenames
+from pytest_remex.common.jobs import JobId
+from pytest_remex.errors import SweepError
 from pytest_remex.known_files import Files, files_now
 from pytest_remex.model import SCRIPT
+from pytest_remex.sbatch.options import as_line, header_lines, parse_duration, read_options
 
 LONGEST = 1 << 16
 """How many bytes of a script are read."""
@@ -186,3 +195,159 @@ def _command(before: str, text: str) -> Iterator[Command]:
 
 def _is_prefix(word: str) -> bool:
     return word in _KEYWORDS | _CONDITIONS or bool(_ASSIGNMENT.fullmatch(word))
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a batch script asks Slurm for; None if it does not say.
+
+    `lines` are its #SBATCH lines as written, `shebang` is its first line; `output` and `error` are
+    filename patterns; `time_limit` is in seconds (None also for unlimited); `held` is whether it
+    asks to be held; `cores` is the minimum that it asks for. `script` is its path in run
+    directories.
+    """
+
+    lines: tuple[str, ...]
+    shebang: str
+    output: str | None
+    error: str | None
+    name: str | None
+    time_limit: float | None
+    held: bool
+    cores: int
+    partition: str | None
+    script: str = SCRIPT
+
+
+def parse_header(text: bytes | str, script: str = SCRIPT) -> Header:
+    """Return what a batch script asks for.
+
+    Args:
+        text: The script's text.
+        script: The script's path in the run directory.
+
+    Raises:
+        SweepError: sbatch would refuse the script, or it cannot be a run because it asks for a job
+            array, a heterogeneous job, another working directory, or sbatch to wait.
+
+    """
+    try:
+        return _parsed(
+            text.decode(errors="surrogateescape") if isinstance(text, bytes) else text, script
+        )
+    except SweepError as error:
+        raise SweepError(f"{script}: {error}") from None
+
+
+def overridden(header: Header, words: Sequence[str]) -> Header:
+    """Return a header with options of sbatch's command line, which override its own.
+
+    Args:
+        header: The script's own header.
+        words: The options, as `SbatchOptions.words` returns them.
+
+    Raises:
+        SweepError: sbatch does not accept a value.
+
+    """
+    if not words:
+        return header
+    options = read_options([*header.lines, as_line(words)])
+    return _header(header.lines, header.shebang, options, header.script)
+
+
+def _parsed(text: str, script: str) -> Header:
+    lines = header_lines(text)
+    return _header(lines, text.partition("\n")[0].rstrip(), read_options(lines), script)
+
+
+def _header(
+    lines: tuple[str, ...], shebang: str, options: Mapping[str, str], script: str
+) -> Header:
+    _refuse(options)
+    return Header(
+        lines=lines,
+        shebang=shebang,
+        output=options.get("output"),
+        error=options.get("error"),
+        name=options.get("job-name"),
+        time_limit=parse_duration(options["time"]) if "time" in options else None,
+        held="hold" in options,
+        cores=_cores(options),
+        partition=options.get("partition"),
+        script=script,
+    )
+
+
+@lru_cache(maxsize=256)
+def has_comment(header: Header) -> bool:
+    """Return whether a script sets a comment of its own, as some sites require."""
+    return "comment" in read_options(header.lines)
+
+
+def output_patterns(header: Header, job_id: str, *, user: str = "") -> tuple[str, ...]:
+    """Return globs for a job's output files, relative to its run directory.
+
+    Standard output comes first. What only Slurm knows, such as a node's name, becomes `*`. Files
+    outside the run directory are left out.
+
+    Args:
+        header: The header of the job's script.
+        job_id: `123`, or `123_4` for an array's task.
+        user: The user's name on the cluster, if known.
+
+    """
+    job = JobId.parse(job_id)
+    default = filenames.ARRAY if job.task else filenames.SINGLE
+    fields = filenames.Fields(
+        # an array task's own job number is not that of its array
+        job=None if job.task else job.number or None,
+        array=job.number or None,
+        task=job.task or None,
+        name=header.name or PurePosixPath(header.script).name,
+        user=user or None,
+    )
+    patterns = (header.output or default, header.error)
+    expanded = [filenames.as_glob(each, fields) for each in patterns if each]
+    return tuple(dict.fromkeys(each for each in expanded if _is_inside(each)))
+
+
+def core_hours(header: Header) -> float | None:
+    """Return the most core-hours that a job can use; None if it has no time limit."""
+    return None if header.time_limit is None else header.cores * header.time_limit / 3600
+
+
+_REFUSED = {
+    "array": "makes a job array: remove it; to submit a sweep as an array use --remex-array",
+    "wait": "makes sbatch wait for the job: remove it; to wait use --remex-wait",
+    "test-only": "submits nothing: remove it",
+}
+
+
+def _refuse(options: Mapping[str, str]) -> None:
+    for name, why in _REFUSED.items():
+        if name in options:
+            raise SweepError(f"#SBATCH --{name} {options[name]}".rstrip() + f" {why}")
+    if options.get("chdir", ".") not in {".", "./"}:
+        raise SweepError(f"#SBATCH --chdir={options['chdir']} leaves the run directory: remove it")
+
+
+def _cores(options: Mapping[str, str]) -> int:
+    nodes = _count(options, "nodes")
+    tasks = nodes * max(_count(options, "ntasks-per-node"), _count(options, "tasks-per-node"))
+    if "ntasks" in options:
+        tasks = _count(options, "ntasks")
+    cores = tasks * _count(options, "cpus-per-task")
+    return max(cores, nodes * _count(options, "mincpus"))
+
+
+def _count(options: Mapping[str, str], name: str) -> int:
+    text = options.get(name, "1")
+    count = re.fullmatch(r"(\d+)([km]?)([-,:].*)?", text, re.ASCII | re.IGNORECASE)
+    if not count or not int(count[1]):
+        raise SweepError(f"#SBATCH --{name}={text!r} is not a count: write 1 or more")
+    return int(count[1]) * {"": 1, "k": 1024, "m": 1024**2}[count[2].lower()]
+
+
+def _is_inside(path: str) -> bool:
+    return not path.startswith("/") and ".." not in path.split("/")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytest_remex.errors import RemexError
 from pytest_remex.names import label
-from pytest_remex.tables.recorded import RECORDED, read_with_recorded, recorded_launches
+from pytest_remex.tables.recorded import RECORDED, read_with_recorded, recorded_rows
 from pytest_remex.tables.rows import LAUNCHES
 from pytest_remex.tables.table import CSV, Table
 from pytest_remex.variant import Variant
@@ -100,7 +100,7 @@ def _table_of_several(which: str | Path, variant: Variant) -> Path | None:
 
 def _paths(folder: Path, launch: str | None, *, everything: bool) -> list[Path]:
     collected = {path.parent.name for path in folder.glob(f"{LAUNCHES}/*/{CSV}")}
-    collected |= recorded_launches(folder)
+    collected |= {row.launch for row in recorded_rows(folder)}
     launches = {launch: folder / LAUNCHES / launch / CSV for launch in collected}
     if launch is None:
         newest = [folder / CSV]

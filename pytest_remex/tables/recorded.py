@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,7 +138,9 @@ class UpstreamMeasures:
             if name not in self._earlier:
                 self._earlier[name] = self._in_tables(name)
             measures = self._earlier[name].get(directory, {})
-        return {_prefixed(name, measure): value for measure, value in measures.items()}
+        return {
+            each if "." in each else f"{name}.{each}": value for each, value in measures.items()
+        }
 
     def _in_tables(self, sweep: str) -> dict[str, dict[str, Scalar]]:
         """Return the measures in a sweep's results by run directory, read once for all of them."""
@@ -145,21 +148,15 @@ class UpstreamMeasures:
             table = read_with_recorded(results_folder(self._output, sweep, None, self._variant))
         except DamagedTableError:
             return {}
-        if table is None:
-            return {}
-        measures = table.names("measure")
         found: dict[str, dict[str, Scalar]] = {}
-        for row in table.rows:
+        measures = table.names("measure") if table else []
+        for row in table.rows if table else ():
             cells = {name: row.get(name) for name in measures}
-            plain = {
-                name: cell for name, cell in cells.items() if not isinstance(cell, list | dict)
-            }
-            found.setdefault(str(row.get("run_directory")), plain)
+            found.setdefault(
+                str(row.get("run_directory")),
+                {name: cell for name, cell in cells.items() if not isinstance(cell, list | dict)},
+            )
         return found
-
-
-def _prefixed(sweep: str, measure: str) -> str:
-    return measure if "." in measure else f"{sweep}.{measure}"
 
 
 def recorded_rows(folder: Path, collected: Iterable[str] = ()) -> list[Row]:
@@ -172,11 +169,6 @@ def recorded_rows(folder: Path, collected: Iterable[str] = ()) -> list[Row]:
     """
     left_out = set(collected)
     return [row for row, _ in _read(folder).values() if row.node not in left_out]
-
-
-def recorded_launches(folder: Path) -> set[str]:
-    """Return the launches of such rows of a sweep."""
-    return {row.launch for row in recorded_rows(folder)}
 
 
 def read_with_recorded(folder: Path) -> Table | None:
@@ -204,7 +196,16 @@ def discard(folder: Path) -> None:
 
 def _read(folder: Path) -> dict[str, tuple[Row, Sequence[Sequence[str]]]]:
     """Return the newest row of each node id, with the parameter names of each dimension."""
-    return {row.node: (row, dimensions) for row, dimensions in _parsed(folder)}
+    found: dict[str, tuple[Row, Sequence[Sequence[str]]]] = {}
+    for _, facts in _lines(folder):
+        with suppress(ValueError, KeyError, TypeError):  # damaged: the table is without it
+            if facts["format"] <= FORMAT:
+                path = facts["path"] and folder / facts["path"]
+                row = Row(
+                    **{name: facts[name] for name in FIELDS if name in facts} | {"path": path}
+                )
+                found[row.node] = row, facts["dimensions"]
+    return found
 
 
 def _lines(folder: Path) -> list[tuple[bytes, dict[str, Any]]]:
@@ -222,15 +223,3 @@ def _facts(line: bytes) -> dict[str, Any]:
     except ValueError:  # a line that a kill or a full disk cut short
         return {}
     return facts if isinstance(facts, dict) else {}
-
-
-def _parsed(folder: Path) -> Iterator[tuple[Row, Sequence[Sequence[str]]]]:
-    for _, facts in _lines(folder):
-        try:
-            if facts["format"] > FORMAT:
-                continue
-            path = facts["path"] and folder / facts["path"]
-            row = {name: value for name, value in facts.items() if name in FIELDS}
-            yield Row(**{**row, "path": path}), facts["dimensions"]
-        except (ValueError, KeyError, TypeError):
-            continue

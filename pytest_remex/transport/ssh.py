@@ -1,4 +1,7 @@
-"""Logging in to a cluster through Fabric, over gateways, and running programs there."""
+"""Logging in to a cluster through Fabric, over gateways, and running programs there.
+
+A program is at the end of a paramiko channel.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import contextlib
 import logging
 import socket
 import subprocess
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -16,26 +20,139 @@ from paramiko.ssh_exception import NoValidConnectionsError
 from pytest_remex.errors import RemoteError, UnreachableError
 from pytest_remex.io import AGAIN
 from pytest_remex.transport.authentication import AgentForwarding, Login
-from pytest_remex.transport.base import FABRIC, NoChannelError
+from pytest_remex.transport.base import CHUNK, FABRIC, NoChannelError
 from pytest_remex.transport.known_hosts import KnownHostsPolicy
-from pytest_remex.transport.login_shell import ShellTransport
-from pytest_remex.transport.ssh_channel import WINDOW, SshChannel, break_after
+from pytest_remex.transport.login_shell import LINGER, ShellTransport
 from pytest_remex.transport.ssh_config import HostSettings, route
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from paramiko.transport import _SocketLike
 
     from pytest_remex.model import Remote
     from pytest_remex.transport.base import Notify, Prompt
 
+WINDOW = 1 << 22
+"""Bytes that a channel may receive before they are read."""
+_PIECE = 1 << 18
+"""Bytes to send at a time: paramiko copies what it has not sent yet, so a large piece is slow."""
+_CLOSE_TIMEOUT = 2.0
+_LINK_CHECK = 0.2
+"""Seconds for an ssh connection that has closed its channels to report that it broke."""
 _LOG = logging.getLogger("pytest_remex.paramiko")
 _LOG.propagate = False  # paramiko logs tracebacks of errors that we report ourselves
 _LOG.addHandler(logging.NullHandler())
 _RETRY_PAUSES = (0.5, 1.0, 2.0)
 _CHANNEL_PAUSES = (0.05, 0.2, 0.5)
 _TIMEOUT_MESSAGES = ("No existing session", "Timeout opening channel")
+
+
+class SshChannel:
+    """A program at the end of an ssh channel; see `ShellChannel`."""
+
+    def __init__(
+        self, channel: paramiko.Channel, ssh: paramiko.Transport, *, idle_timeout: float
+    ) -> None:
+        self._channel = channel
+        self._ssh = ssh
+        self._idle_timeout = idle_timeout
+        self._rest = b""
+
+    def receive(self, seconds: float) -> tuple[bytes | None, bytes]:
+        """See `ShellChannel`."""
+        data: bytes | None
+        try:
+            self._channel.settimeout(seconds)
+            data = self._channel.recv(CHUNK)
+        except TimeoutError:
+            data = None
+        except EOFError:  # paramiko could not allow the other end to send more
+            data = b""
+        ready = self._channel.recv_stderr_ready()
+        return data, self._channel.recv_stderr(WINDOW) if ready else b""
+
+    def begin(self, rest: bytes) -> None:
+        """See `ShellChannel`."""
+        self._rest = rest
+        self._channel.settimeout(min(LINGER, self._idle_timeout))
+
+    def read(self) -> bytes:
+        """See `Channel`. Has no time limit: the caller knows how long is too long.
+
+        Ends with the program, even if a login file's background job holds stdout open.
+        """
+        if self._rest:
+            rest, self._rest = self._rest, b""
+            return rest
+        return self._receive(self._channel.recv)
+
+    def read_error(self) -> bytes:
+        """See `Channel`. Like `read`."""
+        return self._receive(self._channel.recv_stderr)
+
+    def _receive(self, receive: Callable[[int], bytes]) -> bytes:
+        ended = False
+        while True:
+            try:
+                return receive(WINDOW)
+            except TimeoutError:
+                if ended:
+                    return b""
+                # the program's last output may arrive after its exit status: read once more
+                ended = self._channel.exit_status_ready()
+            except EOFError:  # paramiko could not allow the other end to send more
+                return b""
+
+    def write(self, data: bytes) -> None:
+        """See `Channel`. Raises `OSError` if a piece is not accepted in `idle_timeout` seconds."""
+        for start in range(0, len(data), _PIECE):
+            with break_after(self._idle_timeout, self._ssh):
+                self._send(data[start : start + _PIECE])
+
+    def _send(self, piece: bytes) -> None:
+        deadline = time.monotonic() + self._idle_timeout
+        while piece:
+            try:
+                piece = piece[self._channel.send(piece) :]
+            except TimeoutError:  # the channel has one timeout, which is set for `read`
+                if time.monotonic() > deadline:
+                    raise
+
+    def wait(self, seconds: float) -> int | None:
+        """See `Channel`. The exit code of a program that a signal ended is 128."""
+        if not self._channel.status_event.wait(seconds):
+            return None
+        code = self._channel.recv_exit_status()
+        if code >= 0:
+            return code
+        self._ssh.join(_LINK_CHECK)
+        return 128 if self._channel.eof_received and self._ssh.is_active() else None
+
+    def close(self) -> None:
+        """See `Channel`. The program sees the end of its stdin, unless the connection broke."""
+        with (
+            contextlib.suppress(OSError, paramiko.SSHException),
+            break_after(_CLOSE_TIMEOUT, self._ssh),
+        ):
+            self._channel.close()
+
+
+@contextlib.contextmanager
+def break_after(seconds: float, ssh: paramiko.Transport) -> Iterator[None]:
+    """Break a connection that accepts no more data, for which paramiko would wait for ever.
+
+    Raises `OSError` if it broke, which paramiko reports as `EOFError`.
+    """
+    timer = threading.Timer(seconds, ssh.close)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except EOFError as error:
+        raise ConnectionResetError("the connection broke") from error
+    finally:
+        timer.cancel()
 
 
 def log_in(

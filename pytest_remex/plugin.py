@@ -16,7 +16,7 @@ import pytest
 
 from pytest_remex import hookspecs
 from pytest_remex.errors import RemexError, SweepError
-from pytest_remex.point_ids import point_id
+from pytest_remex.names import point_id
 from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.anchor import anchor_of, refuse_unread_conftests
 from pytest_remex.pytest_plugin.command_line import Mode

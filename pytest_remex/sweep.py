@@ -15,7 +15,7 @@ from pytest_remex.errors import SweepError
 from pytest_remex.experiment import Run, Upstream, config_at, refuse_cycle
 from pytest_remex.io import working_in
 from pytest_remex.model import SCRIPT, Config, Dimension, OptionalOutput, Sweep, Value
-from pytest_remex.point_ids import float_texts, point_id
+from pytest_remex.names import float_texts, point_id
 from pytest_remex.sweep_arguments import (
     by_name,
     dimension_names,

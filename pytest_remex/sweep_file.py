@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from pytest_remex.errors import SweepError, first_line
 from pytest_remex.experiment import Experiment, config_at
 from pytest_remex.model import Config, Remote, Repo, Sweep
-from pytest_remex.point_ids import function_of, point_id
+from pytest_remex.names import function_of, point_id
 from pytest_remex.sweep import SweepCall, sweep_of, upstream_at
 
 if TYPE_CHECKING:

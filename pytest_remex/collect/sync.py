@@ -27,7 +27,7 @@ from pytest_remex.common.records import (
 )
 from pytest_remex.errors import RecordError, RemoteError, SweepError
 from pytest_remex.model import SCRIPT, Commit, Remote
-from pytest_remex.point_ids import function_of
+from pytest_remex.names import function_of
 from pytest_remex.records.copies import Copies, check_names, packed
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.launch import Launch

@@ -7,15 +7,14 @@ from collections.abc import Iterator, Mapping
 
 from pytest_remex.config.settings import Addition, Settings
 from pytest_remex.errors import NamelistError
-from pytest_remex.namelists.namelist import Group, scan, split_name
-from pytest_remex.namelists.patching import patch_text
-from pytest_remex.namelists.targets import (
+from pytest_remex.namelists.namelist import Group, numbered_groups, scan, split_name
+from pytest_remex.namelists.patching import (
     NAME,
     SettingTarget,
     find_targets,
     group_key,
-    numbered_groups,
     only_holder,
+    patch_text,
     unknown_setting,
 )
 from pytest_remex.namelists.values import Removal, assignments, last_values, leading_elements

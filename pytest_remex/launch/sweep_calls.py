@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_remex.errors import SweepError
 from pytest_remex.launch.preparation import prepare, rules_of, run_patch, warnings_of
 from pytest_remex.model import CONTROL, Config, Remote, Repo, Sweep
-from pytest_remex.point_ids import point_id
+from pytest_remex.names import point_id
 from pytest_remex.repo.workspace import Named, Prepared, Workspaces
 from pytest_remex.sweep_file import SweepFunction, call_of, experiment_at
 

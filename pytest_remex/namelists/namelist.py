@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pytest_remex.errors import NamelistError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _SKIP = r"(?:\s++|![^\n]*+)*+"
 _QUOTED = r"""'[^']*+(?:''[^']*+)*+'|"[^"]*+(?:""[^"]*+)*+\""""
@@ -104,6 +104,24 @@ def split_name(written: str) -> tuple[str, str]:
         return key, ""
     name, _, subscript = key[:-1].rpartition("(")
     return name, subscript
+
+
+def first_groups(groups: Iterable[Group]) -> dict[str, Group]:
+    """Return the first group of each name: the one that a Fortran read finds."""
+    firsts: dict[str, Group] = {}
+    for group in groups:
+        firsts.setdefault(group.name, group)
+    return firsts
+
+
+def numbered_groups(groups: Iterable[Group]) -> dict[str, Group]:
+    """Return all groups by name: the first `&mode` is `mode`, the next are `mode(2)`, ..."""
+    count: dict[str, int] = {}
+    found: dict[str, Group] = {}
+    for group in groups:
+        number = count[group.name] = count.get(group.name, 0) + 1
+        found[f"{group.name}({number})" if number > 1 else group.name] = group
+    return found
 
 
 def _find_header(text: str, position: int) -> re.Match[str] | None:

@@ -2,37 +2,154 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_remex.errors import NamelistError
-from pytest_remex.namelists.namelist import line_at, scan
-from pytest_remex.namelists.targets import find_targets, numbered_groups, unknown_setting
-from pytest_remex.namelists.values import (
-    Raw,
-    Removal,
-    elements,
-    expand,
-    format_value,
-    is_quoted,
-    kind_of,
-    to_python,
-)
+from pytest_remex.namelists.namelist import line_at, numbered_groups, scan, split_name
+from pytest_remex.namelists.values import Raw, Removal, expand, format_target, to_python
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator
 
     from pytest_remex.namelists.namelist import Group, Setting
-    from pytest_remex.namelists.targets import SettingTarget
-    from pytest_remex.namelists.values import Literal
 
+_GROUP_NAME = re.compile(r"(\w+?)\((\d+)\)", re.ASCII)
+NAME = re.compile(
+    r"\s*(?:([A-Za-z_]\w*(?:\s*\(\s*\d+\s*\))?)\s*\.\s*)?([A-Za-z_]\w*(?:\s*\([^()\n]+\)|\s*%\s*\w+)*)\s*",
+    re.ASCII,
+)
 _INDENT = "   "
 _BLANK = " \t"
 _BEHIND = re.compile(r"[ \t]*,?[ \t]*")
 _ONE_AXIS = re.compile(r"[-+:\d]*", re.ASCII)
 _LINE_END = re.compile(r"\r?\n")
-_LARGEST = 2**31
-"""Too large for MESA's integers: `integer` has four bytes in all of its controls."""
+
+
+class SettingTarget(NamedTuple):
+    """What to change: a group of the text, a name in it, a subscript or "", and the value."""
+
+    holder: str
+    """The group as users name it: `controls`, or `mode(2)` for the second `&mode`."""
+    group: Group | None
+    """None if the file does not have it, and it is to be added."""
+    written: str
+    """The name as the user wrote it, without its group."""
+    name: str
+    subscript: str
+    value: object
+
+    @property
+    def key(self) -> str:
+        """The full name, in users' notation: `controls.x_ctrl(6)`."""
+        return f"{self.holder}.{self.name}" + (f"({self.subscript})" if self.subscript else "")
+
+
+def group_key(written: str) -> str:
+    """Return a group's key in `numbered_groups`: `Mode( 1 )` becomes `mode`."""
+    key = "".join(written.split()).lower()
+    numbered = _GROUP_NAME.fullmatch(key)
+    if not numbered:
+        return key
+    name, number = numbered[1], int(numbered[2])
+    return name if number == 1 else f"{name}({number})"
+
+
+def find_targets(
+    groups: Mapping[str, Group], settings: Mapping[str, object], new_groups: Container[str] = ()
+) -> list[SettingTarget]:
+    """Find the target of each name in `settings`, in the given order.
+
+    Missing groups can be added if they are in `new_groups`.
+
+    Raises `NamelistError`, with the candidates, for a name that is in no group or several groups,
+    or that appears twice.
+    """
+    targets: list[SettingTarget] = []
+    seen: dict[tuple[str, str], list[str]] = {}
+    for group, written, value in _flat(settings):
+        target = _find(groups, group, written, value, new_groups)
+        others = seen.setdefault((target.holder, target.name), [])
+        if any(_may_overlap(target.subscript, other) for other in others):
+            raise NamelistError(f"{target.key} appears twice: give it once")
+        others.append(target.subscript)
+        targets.append(target)
+    return targets
+
+
+def only_holder(groups: Mapping[str, Group], written: str) -> str:
+    """Return the group that has a name, "" if none has; raises `NamelistError` if several have."""
+    name = split_name(written)[0]
+    holders = [
+        key
+        for key, group in groups.items()
+        if any(setting.name == name for setting in group.settings)
+    ]
+    if len(holders) > 1:
+        candidates = _listed(f"{group}.{written}" for group in holders[:5])
+        raise NamelistError(f"{written} is in {len(holders)} groups: name one, {candidates}")
+    return next(iter(holders), "")
+
+
+def unknown_setting(groups: Mapping[str, Group], written: str, name: str) -> str:
+    """Return a message that a name is in no group, with similar names."""
+    here = {
+        f"{group}.{setting.name}": setting.name
+        for group, found in groups.items()
+        for setting in found.settings
+    }
+    near = set(difflib.get_close_matches(name, here.values(), n=3))
+    similar = [full for full, short in here.items() if short in near]
+    hint = f"did you mean {_listed(similar)}? " if similar else ""
+    if not groups:
+        return f"{written} is in no group: there are no groups here"
+    full = _listed(f"{group}.{written}" for group in groups)
+    return f"{written} is in no group: {hint}to add it, name its group: {full}"
+
+
+def _flat(settings: Mapping[str, object]) -> Iterator[tuple[str | None, str, object]]:
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from ((name, inner, innermost) for inner, innermost in value.items())
+        else:
+            yield None, name, value
+
+
+def _find(
+    groups: Mapping[str, Group],
+    group: str | None,
+    written: str,
+    given: object,
+    new_groups: Container[str],
+) -> SettingTarget:
+    match = NAME.fullmatch(written)
+    if not match or (group and match[1]):
+        raise NamelistError(
+            f"{written!r} is not a setting's name: write initial_mass, x_ctrl(6) or "
+            f"controls.x_ctrl(6)"
+        )
+    name, subscript = split_name(match[2])
+    value = to_python(given)
+    group = group or match[1]
+    firsts = {key: found for key, found in groups.items() if "(" not in key}  # Fortran reads these
+    holder = group_key(group) if group else only_holder(firsts, written)
+    if not holder:
+        raise NamelistError(unknown_setting(groups, written, name))
+    if holder not in groups and (holder not in new_groups or isinstance(value, Removal)):
+        raise NamelistError(
+            f"there is no &{group}: the groups are {_listed(f'&{name}' for name in groups)}"
+        )
+    return SettingTarget(holder, groups.get(holder), match[2], name, subscript, value)
+
+
+def _may_overlap(subscript: str, other: str) -> bool:
+    return subscript == other or not (subscript and other) or ":" in subscript + other
+
+
+def _listed(names: Iterable[str]) -> str:
+    return " or ".join(names)
 
 
 class TextEdit(NamedTuple):
@@ -129,7 +246,7 @@ def _replacement(setting: Setting, new: str) -> TextEdit:
 
 def _new_value(text: str, target: SettingTarget) -> str:
     """Format the value; refuse one that the simulation could not read into the variable."""
-    new = written(text, target, _of_name(target))
+    new = format_target(text, target, _of_name(target))
     is_list = isinstance(target.value, list | tuple)
     items = target.value if isinstance(target.value, list | tuple) else [target.value]
     if any(isinstance(item, Raw) for item in items):
@@ -229,64 +346,3 @@ def apply_edits(text: str, edits: Iterable[TextEdit]) -> str:
         pieces += text[position : edit.start], edit.new
         position = max(position, edit.end)
     return "".join(pieces) + text[position:]
-
-
-class _Old(NamedTuple):
-    """A value in the file: its element, and its line."""
-
-    place: str
-    value: Literal
-    line: int
-
-
-def written(text: str, target: SettingTarget, settings: Iterable[Setting]) -> str:
-    """Return the Fortran text of a target's value, of the same kind as the existing values.
-
-    `settings` are the statements of that name in the group. A float without a fraction is written
-    without a decimal point, unless the existing value is real: Fortran reads `1000` into integers
-    and reals, but `1000.0` only into reals. A placeholder such as `<<rate>>` has no kind.
-
-    Raises `NamelistError` for a value of another kind, and for an element of a structure.
-    """
-    old = [_old(text, each) for each in settings]
-    if any(len(_kinds(each)) > 1 for each in old) and target.subscript:
-        raise NamelistError(
-            f"{target.key}: {target.name} has values of several kinds, like a structure: "
-            f"give {target.holder}.{target.name} a list of all of them"
-        )
-    known = [one for each in old for one in each]
-    if not isinstance(target.value, list | tuple):
-        return format_value(target.key, _fitted(target, known, target.value, target.subscript))
-    places = elements(target.subscript or ":")
-    items = [to_python(item) for item in target.value]
-    fitted = [_fitted(target, known, item, next(places, "")) for item in items]
-    return format_value(target.key, fitted)
-
-
-def _old(text: str, setting: Setting) -> list[_Old]:
-    return [
-        _Old(one.subscript or "1", one.value, line_at(text, one.position))
-        for one in expand(text, setting)
-        if not isinstance(one.value, str) or is_quoted(text, one.position)
-    ]
-
-
-def _kinds(known: Iterable[_Old]) -> set[str]:
-    return {kind_of(one.value) for one in known}
-
-
-def _fitted(target: SettingTarget, known: list[_Old], new: object, place: str) -> object:
-    """Return the value to write; refuse one of another kind than the existing value."""
-    if not isinstance(new, str | int | float):
-        return new
-    if len(_kinds(known)) > 1:
-        known = [one for one in known if one.place == (place or "1")]
-    for one in known:
-        if kind_of(one.value) != kind_of(new):
-            raise NamelistError(
-                f"{target.key} is a {kind_of(one.value)} on line {one.line}, and {new!r} a "
-                f'{kind_of(new)}: give a {kind_of(one.value)}, or Raw("...")'
-            )
-    real = any(isinstance(one.value, float) for one in known)
-    whole = isinstance(new, float) and new.is_integer() and abs(new) < _LARGEST
-    return int(new) if isinstance(new, float) and whole and not real else new

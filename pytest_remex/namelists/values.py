@@ -1,4 +1,7 @@
-"""Convert Fortran literals to Python values and back, and find the array elements they go to."""
+"""Convert Fortran literals to Python values and back, and find the array elements they go to.
+
+A new value has the kind of the one that it replaces.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
 
     from pytest_remex.namelists.namelist import Group, Setting
+    from pytest_remex.namelists.patching import SettingTarget
 
 Literal: TypeAlias = str | int | float | bool | complex
 T = TypeVar("T")
@@ -31,6 +35,8 @@ _LONGEST_COUNT = 6
 _REPEAT = re.compile(r"(\d+)\*(.*)", re.DOTALL | re.ASCII)
 _QUOTE = re.compile(r"(?:\d+\*)?['\"]", re.ASCII)
 _SECTION = re.compile(r"([+-]?\d+)?:([+-]?\d+)?(?::([+-]?\d+))?", re.ASCII)
+_LARGEST = 2**31
+"""Too large for MESA's integers: `integer` has four bytes in all of its controls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,3 +301,64 @@ def _product(axes: list[Iterable[int]]) -> Iterator[str]:
     for rest in _product(axes[1:]):
         for place in axes[0]:
             yield f"{place},{rest}"
+
+
+class _Old(NamedTuple):
+    """A value in the file: its element, and its line."""
+
+    place: str
+    value: Literal
+    line: int
+
+
+def format_target(text: str, target: SettingTarget, settings: Iterable[Setting]) -> str:
+    """Return the Fortran text of a target's value, of the same kind as the existing values.
+
+    `settings` are the statements of that name in the group. A float without a fraction is written
+    without a decimal point, unless the existing value is real: Fortran reads `1000` into integers
+    and reals, but `1000.0` only into reals. A placeholder such as `<<rate>>` has no kind.
+
+    Raises `NamelistError` for a value of another kind, and for an element of a structure.
+    """
+    old = [_old(text, each) for each in settings]
+    if any(len(_kinds(each)) > 1 for each in old) and target.subscript:
+        raise NamelistError(
+            f"{target.key}: {target.name} has values of several kinds, like a structure: "
+            f"give {target.holder}.{target.name} a list of all of them"
+        )
+    known = [one for each in old for one in each]
+    if not isinstance(target.value, list | tuple):
+        return format_value(target.key, _fitted(target, known, target.value, target.subscript))
+    places = elements(target.subscript or ":")
+    items = [to_python(item) for item in target.value]
+    fitted = [_fitted(target, known, item, next(places, "")) for item in items]
+    return format_value(target.key, fitted)
+
+
+def _old(text: str, setting: Setting) -> list[_Old]:
+    return [
+        _Old(one.subscript or "1", one.value, line_at(text, one.position))
+        for one in expand(text, setting)
+        if not isinstance(one.value, str) or is_quoted(text, one.position)
+    ]
+
+
+def _kinds(known: Iterable[_Old]) -> set[str]:
+    return {kind_of(one.value) for one in known}
+
+
+def _fitted(target: SettingTarget, known: list[_Old], new: object, place: str) -> object:
+    """Return the value to write; refuse one of another kind than the existing value."""
+    if not isinstance(new, str | int | float):
+        return new
+    if len(_kinds(known)) > 1:
+        known = [one for one in known if one.place == (place or "1")]
+    for one in known:
+        if kind_of(one.value) != kind_of(new):
+            raise NamelistError(
+                f"{target.key} is a {kind_of(one.value)} on line {one.line}, and {new!r} a "
+                f'{kind_of(new)}: give a {kind_of(one.value)}, or Raw("...")'
+            )
+    real = any(isinstance(one.value, float) for one in known)
+    whole = isinstance(new, float) and new.is_integer() and abs(new) < _LARGEST
+    return int(new) if isinstance(new, float) and whole and not real else new

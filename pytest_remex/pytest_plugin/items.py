@@ -14,7 +14,7 @@ import pytest
 from pytest_remex.errors import SweepError
 from pytest_remex.experiment import Experiment, config_at
 from pytest_remex.model import Config, Remote, Repo, Sweep, Value
-from pytest_remex.point_ids import function_of
+from pytest_remex.names import function_of
 from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.item_outcomes import fail

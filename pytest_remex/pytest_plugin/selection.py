@@ -20,7 +20,7 @@ from pytest_remex.common.jobs import Job
 from pytest_remex.display import Progress, counted, show_nothing
 from pytest_remex.errors import RecordError, RemexError
 from pytest_remex.model import REPLICATE, Config, Remote, Repo, Sweep
-from pytest_remex.point_ids import function_of, point_id, with_full_id
+from pytest_remex.names import function_of, point_id, with_full_id
 from pytest_remex.pytest_plugin.anchor import anchor_of, node_of
 from pytest_remex.pytest_plugin.failures import FailuresReportedElsewhere
 from pytest_remex.pytest_plugin.item_outcomes import failing_plainly, say, skip

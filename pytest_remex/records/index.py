@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pytest_remex.display import counted
 from pytest_remex.model import Commit, Config, Identity, Remote
-from pytest_remex.point_ids import function_of
+from pytest_remex.names import function_of
 from pytest_remex.records.copies import Copies
 from pytest_remex.records.launch import Launch
 from pytest_remex.records.merge import merged

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from pytest_remex.common.jobs import Job
 from pytest_remex.common.typed_json import from_json, to_json
 from pytest_remex.model import Commit, Config, Identity
-from pytest_remex.point_ids import function_of
+from pytest_remex.names import function_of
 from pytest_remex.records.fields import (
     Collected,
     Collection,

@@ -27,7 +27,7 @@ from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RemexError, RepositoryError
 from pytest_remex.io import prepare_output_folder, writing
 from pytest_remex.model import Commit, Remote, Repo
-from pytest_remex.point_ids import point_id
+from pytest_remex.names import point_id
 from pytest_remex.records.fields import Collected
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.launch import Launch, whoami

@@ -22,7 +22,7 @@ from pytest_remex.experiment import Experiment
 from pytest_remex.io import AGAIN
 from pytest_remex.known_files import create_file
 from pytest_remex.model import Commit, Config
-from pytest_remex.point_ids import full_id
+from pytest_remex.names import with_full_id
 from pytest_remex.repo.git import Git, Process
 from pytest_remex.repo.trees import Edit, ObjectHash, Tree, TreeEntry
 from pytest_remex.temporary import is_alive
@@ -352,7 +352,8 @@ def _remove_crash_reports(repository: Git) -> None:
 def message_of(experiment: Experiment) -> bytes:
     """Return the message of an experiment's commit: sweep, id with all digits, and config."""
     config = _indented(experiment.config)
-    message = f"{experiment.sweep.name} {full_id(experiment)}\n\n{config}\n"
+    title = with_full_id(experiment.id, experiment.sweep, experiment.point)
+    message = f"{experiment.sweep.name} {title}\n\n{config}\n"
     return message.encode("utf-8", "backslashreplace")
 
 

@@ -11,8 +11,7 @@ from pytest_remex.collect.failure import causes_of
 from pytest_remex.collect.judge import JudgedRun
 from pytest_remex.collect.manifest import JudgedNote, read_judged
 from pytest_remex.collect.recorder import read_curves
-from pytest_remex.names import launch_time
-from pytest_remex.point_ids import function_of
+from pytest_remex.names import function_of, launch_time
 from pytest_remex.report import Curve, Page, ReportLaunch, ReportRow
 from pytest_remex.report.curves import fault_of
 from pytest_remex.tables.rows import LAUNCHES, read_old

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_remex.model import LARGEST_EXACT, REPLICATE
-from pytest_remex.names import CHANGED, COLUMNS, FIRST_COLUMNS, LAST_COLUMNS, label
-from pytest_remex.point_ids import function_of
+from pytest_remex.names import CHANGED, COLUMNS, FIRST_COLUMNS, LAST_COLUMNS, function_of, label
 from pytest_remex.tables.table import DamagedTableError, Table, read_table, write_table
 from pytest_remex.variant import GRID, Variant
 

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from pytest_remex.experiment import Experiment
-from pytest_remex.point_ids import point_id
+from pytest_remex.names import point_id
 from pytest_remex.sweep import SweepCall, expand, sweep_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "designs.md"

@@ -30,7 +30,7 @@ def test_older_launches_are_found(project, monkeypatch):
     """A run that was recorded under an id with all digits is submitted, watched and collected."""
     project.sweeps(SWEEP)
     with monkeypatch.context() as older:
-        older.setattr(sys.modules["pytest_remex.point_ids"], "short_texts", lambda _: {})
+        older.setattr(sys.modules["pytest_remex.names"], "short_texts", lambda _: {})
         project.ran("-k", "3.14159")
     assert "a=3.141592653589793" in project.record_paths()[0].read_text()
     again = project.pytest("sweeps.py", "--remex-submit", "-k", "a=3.142")

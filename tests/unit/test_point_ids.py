@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_remex.experiment import Experiment
-from pytest_remex.point_ids import full_id, full_point_id, point_id, short_texts
+from pytest_remex.names import full_point_id, point_id, short_texts, with_full_id
 from pytest_remex.sweep import expand, sweep, sweep_of
 
 
@@ -61,4 +61,5 @@ def test_commits_are_named_by_all_digits(tmp_path):
     (point,) = expand(plan)
     experiment = Experiment(plan, f"x-{point_id(plan, point)}-y", point, point, tmp_path)
     assert experiment.id == "x-a=0.3333-b=2-y"
-    assert full_id(experiment) == f"x-{full_point_id(point)}-y" == f"x-a={1 / 3}-b=2-y"
+    full = with_full_id(experiment.id, experiment.sweep, experiment.point)
+    assert full == f"x-{full_point_id(point)}-y" == f"x-a={1 / 3}-b=2-y"

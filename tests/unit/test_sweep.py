@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pytest_remex import optional, sweep
 from pytest_remex.errors import SweepError
 from pytest_remex.model import OptionalOutput
-from pytest_remex.point_ids import full_point_id as point_id
+from pytest_remex.names import full_point_id as point_id
 from pytest_remex.sweep import SweepCall, expand, plain, sweep_of
 
 JSON = st.recursive(

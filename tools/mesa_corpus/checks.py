@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from mesa_corpus.gfortran import Claim
 from pytest_remex.errors import NamelistError
 from pytest_remex.extensions.mesa.inlists import decode, read_inlist
-from pytest_remex.namelists.namelist import scan
+from pytest_remex.namelists.namelist import first_groups, scan
 from pytest_remex.namelists.patching import patch_text
-from pytest_remex.namelists.targets import first_groups
 from pytest_remex.namelists.values import assignments, format_value, last_values
 
 if TYPE_CHECKING:

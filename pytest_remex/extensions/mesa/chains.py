@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from pytest_remex.errors import NamelistError
 from pytest_remex.extensions.mesa.inlists import group_values, load
 from pytest_remex.known_files import files_now
-from pytest_remex.namelists.namelist import line_at, split_name
-from pytest_remex.namelists.targets import first_groups
+from pytest_remex.namelists.namelist import first_groups, line_at, split_name
 from pytest_remex.namelists.values import is_quoted, key_of, last_values, leading_elements
 
 if TYPE_CHECKING:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from pytest_remex.errors import NamelistError
 from pytest_remex.known_files import overwrite_file, read_file
-from pytest_remex.namelists.namelist import line_at, scan
+from pytest_remex.namelists.namelist import first_groups, line_at, scan
 from pytest_remex.namelists.patching import patch_text
-from pytest_remex.namelists.targets import first_groups
 from pytest_remex.namelists.values import assignments, is_split, last_values
 
 if TYPE_CHECKING:

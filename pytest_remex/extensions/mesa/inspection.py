@@ -17,7 +17,7 @@ from pytest_remex.extensions.mesa.chains import ROOT_MARK, follow, overridden, o
 from pytest_remex.extensions.mesa.inlists import MESA_GROUPS, load, parse, values_of
 from pytest_remex.extensions.mesa.roots import ROOT, find_roots, is_inlist, is_mentioned
 from pytest_remex.known_files import files_now
-from pytest_remex.namelists.targets import first_groups
+from pytest_remex.namelists.namelist import first_groups
 from pytest_remex.namelists.values import is_bare, kind_of, parse_literal
 
 if TYPE_CHECKING:

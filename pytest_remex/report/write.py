@@ -31,9 +31,8 @@ from pytest_remex.report.columns import (
     tail,
     tone,
 )
-from pytest_remex.report.curves import curve_data, fault_of, overlay_data
 from pytest_remex.report.outputs import thumbnails
-from pytest_remex.report.page import Curve, Overlay
+from pytest_remex.report.page import Curve, Overlay, curve_data, fault_of, overlay_data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -13,7 +13,7 @@ from pytest_remex.collect.manifest import JudgedNote, read_judged
 from pytest_remex.collect.recorder import read_curves
 from pytest_remex.names import function_of, launch_time
 from pytest_remex.report import Curve, Page, ReportLaunch, ReportRow
-from pytest_remex.report.curves import fault_of
+from pytest_remex.report.page import fault_of
 from pytest_remex.tables.rows import LAUNCHES, read_old
 from pytest_remex.tables.table import CSV, Table
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_remex.report import Curve, Overlay, Page, ReportRow
-from pytest_remex.report.curves import LEAST, MOST, TOTAL, curve_data, overlay_data, thin
+from pytest_remex.report.page import LEAST, MOST, TOTAL, curve_data, overlay_data, thin
 
 FLOATS = st.floats(-1e6, 1e6) | st.just(math.nan)
 CURVES = st.lists(st.tuples(FLOATS, FLOATS), min_size=1, max_size=400)

@@ -23,7 +23,7 @@ TAIL_BYTES = 1 << 16
 _NOT_RUN = frozenset({JobState.REJECTED, JobState.LOST, JobState.PURGED})
 
 
-def last_lines(collected: CollectedRun, lines: int = TAIL_LINES) -> str:
+def last_lines(collected: CollectedRun) -> str:
     """Return the last lines of a job's output; empty if it is not on this machine."""
     path = first_present(collected.folder, collected.logs)
     if path is None:
@@ -31,7 +31,7 @@ def last_lines(collected: CollectedRun, lines: int = TAIL_LINES) -> str:
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - TAIL_BYTES))
         text = file.read().decode("utf-8", "replace")
-    return "\n".join(text.splitlines()[-lines:])
+    return "\n".join(text.splitlines()[-TAIL_LINES:])
 
 
 def job_failure(collected: CollectedRun) -> str:

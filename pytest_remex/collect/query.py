@@ -282,7 +282,7 @@ def until_ended(
         jobs = ask()
         yield jobs
         left = _left(limit, time.monotonic() - begun)
-        if left <= 0 or not _any_live(jobs):
+        if left <= 0 or not any(job.state.live for job in jobs.values()):
             return
         time.sleep(min(max(pause, least()), left))
         pause = min(pause * GROWTH, LAST)
@@ -315,10 +315,6 @@ def _reconnecting(
             if pause > RETRY_FIRST:
                 pace.announce("remex: reconnected")
             return jobs
-
-
-def _any_live(jobs: Mapping[str, Job]) -> bool:
-    return any(job.state.live for job in jobs.values())
 
 
 def _left(limit: float | None, elapsed: float) -> float:

@@ -118,16 +118,12 @@ def wanted_upstreams(runs: Iterable[WantedRun], index: RunIndex) -> list[WantedR
             before = index.of_directory(run.upstream.directory)
             if before is None:
                 break
-            record = replace(before.record, launch=_reached_as(before.launch, each.recorded.launch))
+            remote = before.launch.remote.reached_as(each.recorded.launch.remote)
+            record = replace(before.record, launch=replace(before.launch, remote=remote))
             wanted = WantedRun(RecordedRun(record, before.run), sweep)
             found[before.run.directory] = wanted
             run, sweep = before.run, sweep.after
     return list(found.values())
-
-
-def _reached_as(launch: Launch, other: Launch) -> Launch:
-    """Return a launch that is reached as another one if it is on the same host."""
-    return replace(launch, remote=launch.remote.reached_as(other.remote))
 
 
 def with_upstreams(

@@ -29,7 +29,7 @@ from pytest_remex.config.toml_file import patch_toml, read_toml
 from pytest_remex.config.yaml_file import patch_yaml, read_yaml
 from pytest_remex.errors import ConfigError
 from pytest_remex.known_files import overwrite_file
-from pytest_remex.namelists.values import Removal
+from pytest_remex.namelists.values import Removal, to_python
 
 __all__ = ["Settings", "add", "patch_config", "patch_text", "read_config", "remove"]
 _LARGEST = 1 << 25
@@ -165,10 +165,7 @@ def _format(config: ConfigText) -> Format:
 
 
 def _inserted(placeholder: str, value: object) -> str:
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, os.PathLike):
-        value = os.fspath(value)
+    value = to_python(value)
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ConfigError(f"{placeholder} is {value!r}: give a number, or the text to write")
     return str(value)

@@ -78,12 +78,9 @@ def _without_repeats(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
 @functools.lru_cache(maxsize=8)
 def _parse(text: str) -> Node:
     """Find the positions of values; the text has been parsed before and is known to be valid."""
-    tokens = [_Token(*_span(match), match[match.lastindex or 0]) for match in _TOKEN.finditer(text)]
+    found = ((match, match.lastindex or 0) for match in _TOKEN.finditer(text))
+    tokens = [_Token(*match.span(group), match[group]) for match, group in found]
     return _value(tokens[::-1])
-
-
-def _span(match: re.Match[str]) -> tuple[int, int]:
-    return match.span(match.lastindex or 0)
 
 
 def _value(tokens: list[_Token]) -> Node:

@@ -58,7 +58,7 @@ def patch_nodes(text: str, changes: Iterable[Change], dialect: Dialect) -> str:
     known = list(changes)
     root = dialect.parse(text)
     given = [change for change in known if not change.removes]
-    there = [change for change in given if _is_written(root, change.place)]
+    there = [change for change in given if _deepest(root, change.place) == change.place]
     edits = [_replacement(text, _node_at(root, each), each, dialect) for each in there]
     edits += _additions(text, root, [change for change in given if change not in there], dialect)
     text = apply_edits(text, edits)
@@ -110,10 +110,6 @@ def _additions(
     for place, values in fresh.items():
         node = _node_at(root, Change(full_name(place), place, None))
         yield _addition(text, node, values, dialect, full_name(place))
-
-
-def _is_written(root: Node, place: Place) -> bool:
-    return len(_deepest(root, place)) == len(place)
 
 
 def _deepest(root: Node, place: Place) -> Place:

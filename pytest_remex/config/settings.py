@@ -6,7 +6,6 @@ A config is a file's content: mappings with text keys, lists, and plain values.
 from __future__ import annotations
 
 import difflib
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import TypeAlias
 
 from pytest_remex.errors import ConfigError
 from pytest_remex.model import LARGEST_EXACT
-from pytest_remex.namelists.values import Removal
+from pytest_remex.namelists.values import Removal, to_python
 
 Place: TypeAlias = tuple[str | int, ...]
 """The path of a value from the top: keys of mappings, and positions in lists."""
@@ -223,11 +222,7 @@ def to_plain(value: object, name: str) -> object:
 
     Raises `ConfigError`, with the name, for a value that no config file can hold.
     """
-    if isinstance(value, os.PathLike):
-        value = os.fsdecode(value)
-    convert = getattr(value, "tolist", None)
-    value = convert() if callable(convert) else value
-    match value:
+    match value := to_python(value):
         case None | bool() | int() | float() | date() | datetime() | time():
             return value
         case str():

@@ -189,8 +189,8 @@ def patch_text(text: str, settings: Mapping[str, object], new_groups: Container[
         _addition(text, groups[name], lines) for name, lines in additions.items() if name in groups
     ]
     patched = apply_edits(text, edits)
-    if settings:
-        patched = _with_last_line_break(patched)
+    if settings and patched and not patched.endswith("\n"):
+        patched += _line_break(patched, 0)
     return patched + "".join(_new_group(text, name, lines) for name, lines in missing.items())
 
 
@@ -332,10 +332,6 @@ def _line_break(text: str, position: int) -> str:
     """Return the line break that the text uses from `position` on."""
     found = text.find("\n", position)
     return "\r\n" if found > 0 and text[found - 1] == "\r" else "\n"
-
-
-def _with_last_line_break(text: str) -> str:
-    return text if text.endswith("\n") or not text else text + _line_break(text, 0)
 
 
 def apply_edits(text: str, edits: Iterable[TextEdit]) -> str:

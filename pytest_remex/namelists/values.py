@@ -67,18 +67,26 @@ def parse_literal(text: str) -> Literal:
     first = text[0]
     if first in "'\"":
         return text[1:-1].replace(first * 2, first).replace("\n", "")
-    if real := _REAL.fullmatch(text):
-        mantissa, signed, unsigned = real.groups()
-        if signed or unsigned or "." in mantissa:
-            return float(f"{mantissa}e{signed or unsigned or 0}")
-        return int(mantissa)
+    number = parse_number(text)
+    if number is not None:
+        return number
     if logical := _LOGICAL.fullmatch(text):
         return (logical[1] or logical[2])[0] in "tT"
     if first == "(" and (pair := _COMPLEX.fullmatch(text)):
         parts = [parse_literal(part) for part in pair.groups()]
         numbers = [part for part in parts if isinstance(part, int | float)]
         return complex(*numbers) if len(numbers) == len(parts) else text
-    return float(text) if _SPECIAL.fullmatch(text) else text
+    return text
+
+
+def parse_number(text: str) -> int | float | None:
+    """Return the number that Fortran wrote, also as `1.25-105` or `-1d99`; None for other text."""
+    if real := _REAL.fullmatch(text):
+        mantissa, signed, unsigned = real.groups()
+        if signed or unsigned or "." in mantissa:
+            return float(f"{mantissa}e{signed or unsigned or 0}")
+        return int(mantissa)
+    return float(text) if _SPECIAL.fullmatch(text) else None
 
 
 def kind_of(value: Literal) -> str:

@@ -130,7 +130,10 @@ def update_index(output: Path) -> None:
 def _sweep(folder: Path, output: Path) -> IndexedSweep:
     place = folder.relative_to(output).as_posix()
     table = read_old(folder)
-    launches = sorted((path.parent.name for path in folder.glob(f"{LAUNCHES}/*/{CSV}")), key=_time)
+    launches = sorted(
+        (path.parent.name for path in folder.glob(f"{LAUNCHES}/*/{CSV}")),
+        key=lambda launch: launch[-19:],
+    )
     names = {"report": "report.html", "results": CSV, "links": "links"}
     return IndexedSweep(
         name=place,
@@ -142,10 +145,6 @@ def _sweep(folder: Path, output: Path) -> IndexedSweep:
             (name, f"{place}/{file}") for name, file in names.items() if (folder / file).exists()
         ),
     )
-
-
-def _time(launch: str) -> str:
-    return launch[-19:]
 
 
 def write_comparison(

@@ -45,20 +45,14 @@ def connection_lost(what: str, work: str) -> ConnectionLostError:
     )
 
 
-def last_lines(data: bytes, lines: int = 3, most: int = 300) -> str:
-    """Return the last lines of a program's output as one line that is safe on a terminal.
-
-    Args:
-        data: The output, in any encoding.
-        lines: How many lines to return at most.
-        most: How many characters to return at most.
-    """
+def last_lines(data: bytes) -> str:
+    """Return the last lines of a program's output as one line that is safe on a terminal."""
     text = _ESCAPES.sub("", data.decode(errors="backslashreplace"))
-    kept = [line.strip() for line in re.split(r"[\r\n]", text) if line.strip()][-lines:]
+    kept = [line.strip() for line in re.split(r"[\r\n]", text) if line.strip()][-3:]
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode()
         for each in " / ".join(kept)
-    )[-most:]
+    )[-300:]
 
 
 class Prompt(Protocol):

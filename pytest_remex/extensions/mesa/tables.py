@@ -25,6 +25,7 @@ from pytest_remex.extensions.mesa.layout import (
     is_packed,
     open_table,
 )
+from pytest_remex.namelists.values import parse_number
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -50,9 +51,7 @@ _MOST_INTEGERS = 90
 _BLANK, _TAB, _NEWLINE, _DELETE = b" \t\n\x7f"
 _WORD = re.compile(rb"\S+")
 _INTEGER = re.compile(rb"[+-]?\d+")
-_NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[dDeEqQ]?([+-]\d+)|[dDeEqQ](\d+))?")
 _OVERFLOW = re.compile(r"\*+")
-_SPECIAL = re.compile(r"[+-]?(?:inf(?:inity)?|nan)", re.IGNORECASE)
 _AT_ONCE = 5_000_000
 """Bytes to parse at a time."""
 _WIDTH = 41
@@ -121,14 +120,8 @@ def plain(word: object) -> float | int | str:
     if isinstance(word, int | float):
         return word
     text = str(word).strip()
-    if number := _NUMBER.fullmatch(text):
-        mantissa, signed, unsigned = number.groups()
-        exponent = signed or unsigned
-        whole = exponent is None and "." not in mantissa
-        return int(mantissa) if whole else float(f"{mantissa}e{exponent or 0}")
-    if _OVERFLOW.fullmatch(text):
-        return math.nan
-    return float(text) if _SPECIAL.fullmatch(text) else text.strip("'\"")
+    number = math.nan if _OVERFLOW.fullmatch(text) else parse_number(text)
+    return text.strip("'\"") if number is None else number
 
 
 def _layout_of(file: BinaryIO, start: int, columns: int) -> _Layout | None:

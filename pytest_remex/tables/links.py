@@ -19,7 +19,6 @@ from pytest_remex.common.files import is_regular
 from pytest_remex.common.paths import LONGEST_NAME
 from pytest_remex.errors import SweepError
 from pytest_remex.io import writing
-from pytest_remex.tables.rows import LAUNCHES
 
 if TYPE_CHECKING:
     from pytest_remex.model import Value
@@ -37,10 +36,10 @@ def rebuild_links(  # noqa: PLR0913 - where, of what, and how they are named
     folder: Path,
     table: Table,
     *,
+    root: Path,
     template: str | None = None,
     namer: Namer | None = None,
     layout: str = "links",
-    root: Path | None = None,
 ) -> Path:
     """Rebuild the links of a sweep's results and return their folder, `links` in `folder`.
 
@@ -51,11 +50,11 @@ def rebuild_links(  # noqa: PLR0913 - where, of what, and how they are named
     Args:
         folder: The folder of a sweep, or of one of its launches.
         table: The results in it.
+        root: The output folder.
         template: The sweep's link_name; None for names made of the parameters that vary.
         namer: Returns a link's name, given a row and the output's path in the run directory; None
             to use `template`.
         layout: `links`, or `flat` for names `<run directory>_<output>`.
-        root: The output folder; None for the folder above that of the sweep.
 
     Raises:
         SweepError: The template cannot be filled.
@@ -63,7 +62,7 @@ def rebuild_links(  # noqa: PLR0913 - where, of what, and how they are named
 
     """
     name = _flat if layout == "flat" else _namer(table, template, namer)
-    targets = list(_targets(folder, root or _above(folder), table, name))
+    targets = list(_targets(folder, root, table, name))
     links, wanted = folder / LINKS, dict(_distinct(targets))
     if _present(links) != wanted:
         with writing(links):
@@ -96,11 +95,6 @@ def _namer(table: Table, template: str | None, namer: Namer | None) -> Callable[
 
 def _flat(row: Mapping[str, Value], _: str, short: str) -> str:
     return f"{row['run_directory']}_{short}"
-
-
-def _above(folder: Path) -> Path:
-    """Return the output folder, given the folder of a sweep or of one of its launches."""
-    return folder.parents[2] if folder.parent.name == LAUNCHES else folder.parent
 
 
 def _targets(

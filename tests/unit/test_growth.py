@@ -265,7 +265,7 @@ def test_tables_and_links(folder):
         for _ in range(2):
             points = [each.point for each in rows]
             table = write_results(root / "grid", rows, dimensions=[["a"]], today=Today(points))
-        rebuild_links(root / "grid", table)
+        rebuild_links(root / "grid", table, root=root)
 
     ok, counts = grows_in_line(look, make)
     assert ok, counts

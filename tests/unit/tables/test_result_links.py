@@ -48,7 +48,7 @@ def link(root, *rows, name="tams", **options):
     """Write the results, make the links, and give what each of them leads to."""
     folder = root / name
     write_results(folder, rows, dimensions=[])
-    links = rebuild_links(folder, read_table(folder), **options)
+    links = rebuild_links(folder, read_table(folder), root=root, **options)
     assert links == folder / "links"
     return contents(links)
 
@@ -211,7 +211,7 @@ def test_links_of_a_launch(root):
     """A launch's own folder can have links, too."""
     write_results(root / "tams", [experiment(root, "a")], dimensions=[])
     folder = root / "tams" / "launches" / LAUNCH
-    links = rebuild_links(folder, read_table(folder))
+    links = rebuild_links(folder, read_table(folder), root=root)
     assert (links / "history.data").read_text() == "a history.data"
 
 

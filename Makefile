@@ -3,6 +3,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := .venv-lowest
 
+# Most of the tests' processes import the package: without its bytecode, each would compile it again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-fast test-lowest faults check docs picture corpus bench clean
 
 demo: $(VENV)/.demo  ## run the example's sweep on this machine and show where its report lies

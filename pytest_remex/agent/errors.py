@@ -58,6 +58,16 @@ def disk_error(error: BaseException, folder: str) -> AgentError:
     return AgentError("disk", f"cannot write to {folder}: {why}")
 
 
+def file_error(error: OSError, folder: str) -> AgentError:
+    """Return the error for a file below `folder` that cannot be used.
+
+    Permissions change, and file systems of networks fail.
+    """
+    path = error.filename if isinstance(error.filename, str) else folder
+    fix = "correct that there, or let its owner do so, and run the same command again"
+    return AgentError("disk", f"{path} cannot be used: {error.strerror}; {fix}")
+
+
 def missing_program(name: str, *, local: bool) -> Tuple[str, str]:
     """Return what is said of a program that is not there, and the fix."""
     if local:

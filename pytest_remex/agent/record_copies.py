@@ -91,6 +91,9 @@ def append(runs: str, part: RecordPart) -> bool:
     try:
         file = os.open(path, flags, 0o666)
     except PermissionError:
+        about = _lstat(path)
+        if about is None or not fs.owner(about):
+            raise
         return False
     try:
         fs.share(file, os.path.dirname(path))

@@ -11,7 +11,13 @@ import traceback
 from typing import Any, Callable, Dict, Optional, Tuple
 
 from pytest_remex.agent import limits, process
-from pytest_remex.agent.errors import AgentError, DisconnectedError, disk_error, is_unwritable
+from pytest_remex.agent.errors import (
+    AgentError,
+    DisconnectedError,
+    disk_error,
+    file_error,
+    is_unwritable,
+)
 from pytest_remex.agent.wire import Reply, Wire
 from pytest_remex.common import framing, protocol, records
 from pytest_remex.common.claims import ClaimRuns, Discard
@@ -151,11 +157,14 @@ def _imported(function: str) -> Callable[..., None]:
 
 
 def _fault(error: Exception, request: Request) -> protocol.Error:
+    folder = getattr(request, "runs", "")
     if is_unwritable(error):
-        return disk_error(error, getattr(request, "runs", "")).event()
+        return disk_error(error, folder).event()
     lacked = limits.shortage(error)
     if lacked is not None:
         return protocol.Error("limit", lacked)
+    if isinstance(error, OSError) and error.strerror and folder:
+        return file_error(error, folder).event()
     trace = "".join(traceback.format_exc().splitlines(keepends=True)[-TRACE:])
     return protocol.Error("internal", redact(f"{type(error).__name__}: {error}"), redact(trace))
 

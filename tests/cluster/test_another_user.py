@@ -1,11 +1,13 @@
 """Two users on one clone and runs folder: another user's runs are named, never lost."""
 
+import base64
 import os
 import shutil
 import stat
 import subprocess
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -29,7 +31,14 @@ from pytest_remex.common.protocol import (
     Release,
     Released,
 )
-from pytest_remex.common.records import LaunchOpened, OpenLaunch, ReadRecords
+from pytest_remex.common.records import (
+    AppendRecord,
+    LaunchOpened,
+    OpenLaunch,
+    ReadRecords,
+    RecordPart,
+    RecordRefused,
+)
 
 NOBODY = 65534
 LIMITS_RATES = (23, 2)
@@ -165,6 +174,23 @@ def test_what_users_of_a_group_can_read(shared, nobody, is_shared):
     if is_shared:
         (part,) = nobody().ask(ReadRecords(str(runs), {}))
         assert (part.record, part.owner) == (launch, "root")
+
+
+@pytest.mark.parametrize("owner", [NOBODY, 0])
+def test_a_record_that_cannot_be_written(shared, nobody, owner):
+    """Only another user's counts as another output folder's; one's own is named, with the fix."""
+    record = shared / "runs/.remex/launches/grid_2026_01_01_00_00_00.jsonl"
+    record.parent.mkdir(parents=True)
+    record.write_text("{}\n")
+    record.chmod(0o444)
+    os.chown(record, owner, owner)
+    line = base64.b64encode(zlib.compress(b"{}\n{}\n")).decode()
+    request = AppendRecord(str(shared / "runs"), RecordPart(record.stem, 0, line))
+    if owner:
+        with pytest.raises(AgentError, match="cannot be used: Permission denied; correct that"):
+            nobody().ask(request)
+    else:
+        assert nobody().ask(request) == [RecordRefused(record.stem)]
 
 
 def test_a_run_directory_that_cannot_be_read(shared, nobody):

@@ -21,7 +21,7 @@ from pytest_remex.agent.serve import HANDLERS, PACKAGE
 from pytest_remex.common.framing import encode_request
 from pytest_remex.common.parts import ListedRun
 from pytest_remex.common.protocol import LOCAL, SLURM, Beat, ListOutputs, LookAtHost
-from pytest_remex.common.records import ReadRecords
+from pytest_remex.common.records import OpenLaunch, ReadRecords
 
 TOP = Path(package.__file__).parents[1]
 MODULES = [path for package in SENT for path in sorted((TOP / package).rglob("*.py"))]
@@ -171,6 +171,14 @@ def test_a_fault_of_the_agent_is_an_answer(agent, tmp_path):
         agent.ask(ListOutputs(str(tmp_path), [ListedRun("a\0b", ["x"])]))
     assert caught.value.kind == "internal"
     assert agent.ask(LookAtHost("", str(tmp_path), LOCAL))
+
+
+def test_a_file_that_cannot_be_used(agent, tmp_path):
+    """A file of the runs folder that fails is named, with what the system said and the fix."""
+    (tmp_path / ".remex").write_text("")
+    with pytest.raises(AgentError, match=r"\.remex.* cannot be used: .*; correct that") as caught:
+        agent.ask(OpenLaunch(str(tmp_path), "a_2026_01_01_00_00_00", "{}\n"))
+    assert caught.value.kind == "disk"
 
 
 def test_a_module_in_the_login_folder_is_not_imported(tmp_path):

@@ -9,11 +9,10 @@ import os
 import re
 from typing import FrozenSet, NamedTuple, Optional, Tuple, Union
 
-from pytest_remex.agent import fs, process, record_copies
+from pytest_remex.agent import attempts, fs, process, record_copies
+from pytest_remex.agent.attempts import REJECTED
 from pytest_remex.agent.errors import AgentError, UnreadableError
 from pytest_remex.agent.fs import RunFiles
-from pytest_remex.agent.slurm import attempts
-from pytest_remex.agent.slurm.sbatch import REJECTED
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths
 from pytest_remex.common.claims import (

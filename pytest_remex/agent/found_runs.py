@@ -7,10 +7,9 @@ of such runs are read from the clone, if it still has their commits.
 import os
 from typing import Dict, Iterable, Iterator, List, Optional
 
-from pytest_remex.agent import fs, record_copies
+from pytest_remex.agent import attempts, fs, record_copies
 from pytest_remex.agent.errors import UnreadableError
 from pytest_remex.agent.place import git, objects, stage
-from pytest_remex.agent.slurm import attempts
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths
 from pytest_remex.common.records import FindRuns, FoundRun, Patched, ReadPatches, RunFacts

@@ -51,7 +51,7 @@ HANDLERS: Dict[Tuple[type, str], str] = {
     (records.ReadPatches, ""): "found_runs.read_patches",
     (ClaimRuns, ""): "claims.claim_runs",
     (Discard, SLURM): "slurm.discard.discard",
-    (Discard, LOCAL): "local.discard.discard",
+    (Discard, LOCAL): "local.scheduler.discard",
     (protocol.Tidy, ""): "place.directories.tidy",
 }
 """The function that answers a request, by its type and the scheduler that it names.

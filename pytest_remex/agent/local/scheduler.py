@@ -1,25 +1,26 @@
-"""The local scheduler's answers to requests: submit held, release, query, cancel."""
+"""The local scheduler's answers to requests: submit held, release, query, cancel, discard."""
 
 import os
 import time
-from typing import Dict, List, Optional, Set
+from typing import Container, Dict, List, Optional, Set
 
-from pytest_remex.agent import fs, record_copies, upstream
+from pytest_remex.agent import attempts, fs, record_copies, upstream
+from pytest_remex.agent.discard import answer, refuse, units_to_end
 from pytest_remex.agent.errors import UnreadableError
 from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.local import queue
 from pytest_remex.agent.local.job import GRACE
 from pytest_remex.agent.local.store import CANCELLED, RELEASED, Store, tasks
-from pytest_remex.agent.slurm import attempts
-from pytest_remex.agent.slurm.units import units_of
 from pytest_remex.agent.submissions import (
     LocatedSubmission,
     RefusedError,
     check_scripts,
     submissions_of,
 )
+from pytest_remex.agent.units import units_of
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths, protocol
+from pytest_remex.common.claims import Discard
 from pytest_remex.common.git_environment import kept_variables
 from pytest_remex.common.jobs import Job, JobState, number_of
 from pytest_remex.common.paths import LocalSpec, LocalState
@@ -34,7 +35,7 @@ def submit(request: protocol.Submit, reply: Reply) -> None:
     store = Store(request.runs)
     environment = store.keep_environment(job_environment())
     first = store.next_id()
-    submissions, faults = units_of(submissions_of(request), lambda _submission: {})
+    submissions, faults = units_of(submissions_of(request), _no_scripts)
     for fault in faults:
         reply.send(fault)
     for submission in submissions:
@@ -102,6 +103,37 @@ def cancel(request: protocol.Cancel, reply: Reply) -> None:
         reply.send(protocol.NotCancelled(job, why) if why else protocol.Cancelled(job))
 
 
+def discard(request: Discard, reply: Reply) -> None:
+    """End submissions: those that were not queued, and those whose job was not released."""
+    store = Store(request.runs)
+    released = set(store.marked(RELEASED))
+    for unit in units_to_end(request, reply, _no_scripts):
+        try:
+            _discard(store, unit, released, request.why, reply)
+        except UnreadableError as error:
+            answer(unit, reply, message=str(error))
+
+
+def _discard(
+    store: Store, unit: LocatedSubmission, released: Container[str], why: str, reply: Reply
+) -> None:
+    settled = paths.settled_job(unit.notes, unit.job_number)
+    job = (fs.read(settled) or "").strip()
+    if job in released or (job and _has_started(store, job)):
+        answer(unit, reply, jobs_of(unit, job))
+        return
+    if job:
+        store.withdraw(job)
+        fs.remove(settled)
+    refuse(unit, why, reply)
+
+
+def _has_started(store: Store, job: str) -> bool:
+    """Return whether a job has started, or will never start: an ended one is no longer marked."""
+    spec = store.spec(job)
+    return spec is not None and any(store.has_started(task.id) for task in tasks(spec))
+
+
 def _claim(store: Store, submission: LocatedSubmission, environment: str, first: int) -> str:
     settled = paths.settled_job(submission.notes, submission.job_number)
     job = fs.read(settled)
@@ -120,6 +152,11 @@ def _claim(store: Store, submission: LocatedSubmission, environment: str, first:
         return added
     store.withdraw(added)
     return (fs.read(settled) or "").strip()
+
+
+def _no_scripts(_submission: LocatedSubmission) -> Dict[str, str]:
+    """Return the scripts of a group's folder: each task runs its run's own script."""
+    return {}
 
 
 def _spec(submission: LocatedSubmission, environment: str) -> LocalSpec:

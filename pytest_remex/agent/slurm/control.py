@@ -3,9 +3,9 @@
 import os
 from typing import Dict, Iterable, List, NamedTuple, Set, Tuple
 
-from pytest_remex.agent import fs, process
+from pytest_remex.agent import attempts, fs, process
 from pytest_remex.agent.errors import AgentError, UnreadableError
-from pytest_remex.agent.slurm import attempts, client, commands, parse
+from pytest_remex.agent.slurm import client, commands, parse
 from pytest_remex.agent.slurm.ownership import JobListing, LocatedJob, locate, spellings
 from pytest_remex.agent.slurm.parse import SqueueRow
 from pytest_remex.agent.wire import Reply

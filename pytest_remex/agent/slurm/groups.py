@@ -10,26 +10,22 @@ import math
 import os
 import re
 import shlex
-import shutil
 import sys
 from types import ModuleType
-from typing import Any, Callable, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional
 
 from pytest_remex.agent import fs, upstream
-from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.slurm import pack_runner
 from pytest_remex.agent.submissions import LocatedSubmission, interpreter
+from pytest_remex.agent.units import LARGEST_LIST
 from pytest_remex.common import filenames, paths
 from pytest_remex.common.jobs import Job, JobState, ranges
 from pytest_remex.common.parts import Array, Pack
-from pytest_remex.common.typed_json import dumps
 
 _EXIT_CODE = re.compile(r"[0-9]{1,3}$")
 OF_ALL_MEMBERS = frozenset({JobState.HELD, JobState.PENDING, JobState.COMPLETED})
 """The states of a pack's job that each of its runs has: it completes only if all have."""
-LARGEST_LIST = 1 << 26
-"""The most bytes of the list of runs in a group."""
 _ENTER = 'cd -P -- "./{index}" || exit 97\n'
 _RUN = r"""
 told_to_end=
@@ -101,24 +97,6 @@ def scripts_of(submission: LocatedSubmission) -> Dict[str, str]:
     return group.scripts if group else {}
 
 
-def publish(
-    submission: LocatedSubmission, scripts: Callable[[LocatedSubmission], Dict[str, str]]
-) -> None:
-    """Make a group's folder, once; an error of kind runs if it exists for other runs."""
-    folder = submission.folder
-    members = "".join(name + "\n" for name in submission.directories)
-    if not os.path.isdir(folder):
-        built = f"{folder}.{fs.unique()}"
-        fs.make_common(submission.runs, os.path.dirname(folder))
-        kept = dumps(submission.as_asked(), paths.DISK_FORMAT)
-        texts = {**scripts(submission), paths.MEMBERS: members, paths.SUBMISSION: kept}
-        _build(submission, texts, built)
-        _publish(built, folder)
-    if fs.read(os.path.join(folder, paths.MEMBERS), largest=LARGEST_LIST) != members:
-        message = f"{folder} exists already, for other runs; launch again"
-        raise AgentError("runs", message)
-
-
 def run_of_task(folder: str, task: str) -> str:
     """Return the run directory's name of a task of the array in a folder; empty if not found."""
     try:
@@ -182,29 +160,6 @@ def left_exit_code(run: str, job: str) -> Optional[Job]:
         return None
     state = JobState.COMPLETED if int(text) == 0 else JobState.FAILED
     return Job(job, state, exit_code=int(text), source="exit file")
-
-
-def _build(submission: LocatedSubmission, texts: Dict[str, str], built: str) -> None:
-    log = os.path.join(built, "log")
-    os.makedirs(paths.remex(built))
-    os.mkdir(log)
-    for index, run in enumerate(submission.members):
-        os.symlink(run, os.path.join(built, str(index)))
-    for name, text in texts.items():
-        fs.replace(os.path.join(built, name), text)
-    # other users tell by them whose the jobs are
-    for path in (built, log, paths.remex(built), *(os.path.join(built, name) for name in texts)):
-        fs.share(path, submission.runs)
-
-
-def _publish(built: str, folder: str) -> None:
-    try:
-        os.rename(built, folder)
-    except OSError:
-        # another agent of the same launch was faster
-        shutil.rmtree(built, ignore_errors=True)
-        if not os.path.isdir(folder):
-            raise
 
 
 def start_of(submission: LocatedSubmission) -> str:

@@ -13,12 +13,12 @@ import tempfile
 import time
 from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
+from pytest_remex.agent import attempts
+from pytest_remex.agent.attempts import DOUBT, REJECTED, Attempt, SbatchResult
 from pytest_remex.agent.errors import AgentError
-from pytest_remex.agent.slurm import attempts, client, commands, parse, sbatch
-from pytest_remex.agent.slurm.attempts import Attempt
+from pytest_remex.agent.slurm import client, commands, parse, sbatch
 from pytest_remex.agent.slurm.ownership import spellings
 from pytest_remex.agent.slurm.parse import SqueueRow
-from pytest_remex.agent.slurm.sbatch import DOUBT, REJECTED, SbatchResult
 from pytest_remex.agent.submissions import LocatedSubmission
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common.jobs import JobId, JobState, by_cluster, number_of, with_cluster

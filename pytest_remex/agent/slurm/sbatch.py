@@ -1,18 +1,17 @@
-"""Run sbatch: start it, kill it if it takes too long, retry, and interpret its output.
+"""Run sbatch: start it, kill it if it takes too long, and retry.
 
-Its outputs go straight into a file. They say that the job exists, that it was refused, or leave it
-in doubt. Source of the messages: `slurm_errno.c` of Slurm 22.05 and 24.11, and sbatch's own checks.
+Its outputs go straight into a file, the note of the attempt.
 """
 
 import os
-import re
 import signal
 import subprocess
 import threading
 import time
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, Optional
 
 from pytest_remex.agent import process
+from pytest_remex.agent.attempts import FAILED, NO_ROOM
 from pytest_remex.agent.slurm.commands import SUBMITTED
 
 LOOK = 0.25
@@ -51,7 +50,7 @@ class SbatchRunner:
             )
         except OSError as error:
             code = process.start_code(error)
-            why = "Unable to open file" if code == process.MISSING else _FAILED + _NO_ROOM
+            why = "Unable to open file" if code == process.MISSING else FAILED + NO_ROOM
             message = f"{why} {words[0]}: {error.strerror}\n"
             os.write(output, message.encode("ascii", "replace"))
             return code
@@ -134,128 +133,3 @@ def left_over(folder: str) -> Optional[int]:
         if signs.issubset(process.arguments(pid)) and process.working_directory(pid) == folder:
             return pid
     return None
-
-
-HELD = "held"
-REJECTED = "rejected"
-LIMIT = "limit"
-DOUBT = "doubt"
-
-_ID = re.compile(
-    r"^(?:Submitted batch job )?([1-9]\d{0,9})(?:;([\w.-]+)| on cluster ([\w.-]+))?$", re.MULTILINE
-)
-_FAILED = "Batch job submission failed: "
-_NO_ROOM = "Resource temporarily unavailable to start"
-"""That there are too many processes, say: it is tried again, as a limit of Slurm's is."""
-_POLICY = "Job violates accounting/QOS policy"
-_LIMITS = re.compile(
-    r"MaxSubmitJob|GrpSubmitJob|MaxSubmitPA|Resource temporarily unavailable|Rate limit exceeded"
-)
-_REASON = re.compile(r"^sbatch: error: (?:Assoc|QOS)\w+$", re.MULTILINE)
-_REFUSED = (
-    "Access/permission denied",
-    "Burst Buffer",
-    "Invalid account",
-    "Invalid burst buffer",
-    "Invalid cluster",
-    "Invalid constraint",
-    "Invalid feature",
-    "Invalid generic resource",
-    "Invalid group",
-    "Invalid job array",
-    "Invalid license",
-    "Invalid node name",
-    "Invalid partition",
-    "Invalid qos",
-    "Invalid QOS",
-    "Invalid reservation",
-    "Invalid time",
-    "Invalid TRES",
-    "Invalid user id",
-    "Invalid wckey",
-    "Job dependency problem",
-    "Job's account not permitted",
-    "Job's QOS not permitted",
-    "Memory required by task is not available",
-    "Memory specification can not be satisfied",
-    "More processors requested than permitted",
-    "No partition specified",
-    "Node count specification invalid",
-    "Nodes required for job are DOWN, DRAINED or reserved",
-    "Partition does not",
-    "Pathname of a file, directory or other parameter too long",
-    "Required node not available",
-    "Required partition not available",
-    "Requested GRES",
-    "Requested MPS",
-    "Requested node configuration is not available",
-    "Requested operation not supported",
-    "Requested partition configuration not available",
-    "Requested reservation",
-    "Requested time limit is invalid",
-    "Requires either",
-    "Time limit specification required",
-    "User's group not permitted",
-    "You must be",
-    "Zero node",
-)
-_NEVER_SENT = (
-    "Batch script contains DOS line breaks",
-    "Batch script is empty",
-    "Invalid --",
-    "Invalid directive found in batch script",
-    "Invalid numeric value",
-    "This does not look like a batch script",
-    'Try "sbatch --help"',
-    "Unable to open file",
-    "invalid option",
-    "option requires an argument",
-    "unrecognized option",
-)
-
-
-class SbatchResult(NamedTuple):
-    """The result of an attempt: HELD with the job's id, or Slurm's message.
-
-    `kind` is HELD, REJECTED, LIMIT or DOUBT.
-    """
-
-    kind: str
-    job: str = ""
-    words: str = ""
-
-
-def judge(said: str, code: Optional[int]) -> SbatchResult:
-    """Interpret sbatch's output (stdout and stderr together) and exit code (None: unknown).
-
-    An id counts if sbatch exited with 0, reported no failure, and printed only one line of that
-    form: a site's own output may contain numbers too. A refusal counts if sbatch failed and printed
-    no id. Everything else is doubt, which only Slurm can resolve.
-    """
-    ids = {match.group(1): match.group(2) or match.group(3) for match in _ID.finditer(said)}
-    words = said.strip()
-    if code == 0 and len(ids) == 1 and _FAILED not in said:
-        ((job, cluster),) = ids.items()
-        return SbatchResult(HELD, job=f"{job};{cluster}" if cluster else job)
-    if code and not ids:
-        return SbatchResult(_kind(words), words=words)
-    return SbatchResult(DOUBT, words=words)
-
-
-def refuses(said: str) -> bool:
-    """Return whether sbatch's output is a definite refusal, for a job that Slurm does not have."""
-    return _kind(said.strip()) == REJECTED
-
-
-def _kind(words: str) -> str:
-    if any(sign in words for sign in _NEVER_SENT):
-        return REJECTED
-    _, failed, reason = words.rpartition(_FAILED)
-    if not failed:
-        return DOUBT
-    if _POLICY in reason:
-        named = _REASON.search(words) is not None
-        return LIMIT if _LIMITS.search(words) or not named else REJECTED
-    if _LIMITS.search(reason):
-        return LIMIT
-    return REJECTED if any(reason.startswith(sign) for sign in _REFUSED) else DOUBT

@@ -4,28 +4,20 @@ import contextlib
 import os
 from typing import Callable, Dict, List, NamedTuple
 
-from pytest_remex.agent import process, record_copies, upstream
+from pytest_remex.agent import attempts, process, record_copies, upstream
+from pytest_remex.agent.attempts import DOUBT, HELD, LIMIT, REJECTED, SbatchResult, refuses
 from pytest_remex.agent.errors import AgentError, UnreadableError
 from pytest_remex.agent.fs import RunFiles
-from pytest_remex.agent.slurm import attempts, client, commands, groups, units
+from pytest_remex.agent.slurm import client, commands, groups
 from pytest_remex.agent.slurm.reconcile import ReportedJob, Timeouts, resolve, verify
-from pytest_remex.agent.slurm.sbatch import (
-    DOUBT,
-    HELD,
-    LIMIT,
-    REJECTED,
-    LimitWatch,
-    RateLimiter,
-    SbatchResult,
-    SbatchRunner,
-    refuses,
-)
+from pytest_remex.agent.slurm.sbatch import LimitWatch, RateLimiter, SbatchRunner
 from pytest_remex.agent.submissions import (
     LocatedSubmission,
     RefusedError,
     check_scripts,
     submissions_of,
 )
+from pytest_remex.agent.units import units_of
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths
 from pytest_remex.common.protocol import Held, InDoubt, Rejected, Submit, SubmitWarning
@@ -65,7 +57,7 @@ def submit(request: Submit, reply: Reply) -> None:
     record_copies.keep(request.runs, request.part)
     patience = request.patience or PATIENCE
     limit = LimitWatch(LIMIT_PATIENCE if request.limit_patience is None else request.limit_patience)
-    submissions, faults = units.units_of(submissions_of(request))
+    submissions, faults = units_of(submissions_of(request), groups.scripts_of)
     for fault in faults:
         reply.send(fault)
     _tell_ignored(submissions, reply)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pytest_remex.agent import attempts
 from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.local.store import Store, tasks
-from pytest_remex.agent.slurm import attempts
 from pytest_remex.agent.slurm.groups import left_exit_code
 from pytest_remex.collect.manifest import read_judged, read_outputs
 from pytest_remex.collect.query import recorded_jobs

@@ -6,18 +6,21 @@ that unit, whatever they were asked for. A group's tasks are only the members wh
 """
 
 import os
+import shutil
 from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
-from pytest_remex.agent import fs
-from pytest_remex.agent.errors import UnreadableError
+from pytest_remex.agent import attempts, fs
+from pytest_remex.agent.errors import AgentError, UnreadableError
 from pytest_remex.agent.fs import RunFiles
-from pytest_remex.agent.slurm import attempts, groups
 from pytest_remex.agent.submissions import LocatedSubmission, located
 from pytest_remex.common import parts, paths
 from pytest_remex.common.paths import RunNote
 from pytest_remex.common.protocol import InDoubt
+from pytest_remex.common.typed_json import dumps
 
 Scripts = Callable[[LocatedSubmission], Dict[str, str]]
+LARGEST_LIST = 1 << 26
+"""The most bytes of the list of runs in a group."""
 ALONE = "alone"
 """The content of the note for a job that belongs to no group."""
 
@@ -29,7 +32,7 @@ class Units(NamedTuple):
     faults: List[InDoubt]
 
 
-def units_of(asked: Iterable[LocatedSubmission], scripts: Scripts = groups.scripts_of) -> Units:
+def units_of(asked: Iterable[LocatedSubmission], scripts: Scripts) -> Units:
     """Return the units that submit the requested runs.
 
     Args:
@@ -45,7 +48,7 @@ def units_of(asked: Iterable[LocatedSubmission], scripts: Scripts = groups.scrip
     faults: List[InDoubt] = []
     for submission in asked:
         if submission.grouped:
-            groups.publish(submission, scripts)
+            _make_group(submission, scripts)
         for name, directories in _by_unit(submission):
             try:
                 unit = _unit(name, directories, submission)
@@ -123,6 +126,45 @@ def _alone(directory: str, asked: LocatedSubmission) -> LocatedSubmission:
     )
 
 
+def _make_group(submission: LocatedSubmission, scripts: Scripts) -> None:
+    """Make a group's folder, once; an error of kind runs if it exists for other runs."""
+    folder = submission.folder
+    members = "".join(name + "\n" for name in submission.directories)
+    if not os.path.isdir(folder):
+        built = f"{folder}.{fs.unique()}"
+        fs.make_common(submission.runs, os.path.dirname(folder))
+        kept = dumps(submission.as_asked(), paths.DISK_FORMAT)
+        texts = {**scripts(submission), paths.MEMBERS: members, paths.SUBMISSION: kept}
+        _build(submission, texts, built)
+        _rename(built, folder)
+    if fs.read(os.path.join(folder, paths.MEMBERS), largest=LARGEST_LIST) != members:
+        message = f"{folder} exists already, for other runs; launch again"
+        raise AgentError("runs", message)
+
+
+def _build(submission: LocatedSubmission, texts: Dict[str, str], built: str) -> None:
+    log = os.path.join(built, "log")
+    os.makedirs(paths.remex(built))
+    os.mkdir(log)
+    for index, run in enumerate(submission.members):
+        os.symlink(run, os.path.join(built, str(index)))
+    for name, text in texts.items():
+        fs.replace(os.path.join(built, name), text)
+    # other users tell by them whose the jobs are
+    for path in (built, log, paths.remex(built), *(os.path.join(built, name) for name in texts)):
+        fs.share(path, submission.runs)
+
+
+def _rename(built: str, folder: str) -> None:
+    try:
+        os.rename(built, folder)
+    except OSError:
+        # another agent of the same launch was faster
+        shutil.rmtree(built, ignore_errors=True)
+        if not os.path.isdir(folder):
+            raise
+
+
 def _own_file(path: str) -> Optional[str]:
     """Return a file's text; it decides what is run, so only this account may have written it."""
     try:
@@ -130,4 +172,4 @@ def _own_file(path: str) -> Optional[str]:
             raise UnreadableError(path, "another user wrote it")
     except FileNotFoundError:
         return None
-    return fs.read(path, largest=groups.LARGEST_LIST)
+    return fs.read(path, largest=LARGEST_LIST)

@@ -5,10 +5,8 @@ Installed but unused it costs a few milliseconds: everything else is imported wh
 
 from __future__ import annotations
 
-import atexit
 import gc
 from collections.abc import Generator, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +17,8 @@ from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.names import point_id
 from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.anchor import anchor_of, refuse_unread_conftests
-from pytest_remex.pytest_plugin.command_line import Mode
-from pytest_remex.pytest_plugin.endings import PlainEnd
-from pytest_remex.pytest_plugin.failures import remember_failed_checks
+from pytest_remex.pytest_plugin.command_line import ModeName
+from pytest_remex.pytest_plugin.endings import PlainEnd, remember_failed_checks
 from pytest_remex.pytest_plugin.item_outcomes import (
     WORD,
     forget_xfail,
@@ -36,34 +33,31 @@ from pytest_remex.pytest_plugin.items import (
     PARAMETERS,
     PROCESSES,
     WORKERS,
-    CheckoutMode,
     FunctionParameters,
-    ReportsNotShown,
     experiments,
     fixtures_of,
     is_experiment,
     judges_for_another,
+    put_variants,
     refuse_own_remote,
     refuse_test_cases,
     share_locations,
 )
+from pytest_remex.pytest_plugin.memory import PeriodicFreeze, ReportsNotShown, freeze
 from pytest_remex.pytest_plugin.remotes import remotes_of
 from pytest_remex.pytest_plugin.stages import COLLECTED, in_order, is_imported, note_left_out
-from pytest_remex.pytest_plugin.variants import put_variants
 from pytest_remex.sweep import SWEEP_FILES, sweep_of
 
 _DOING = {
-    Mode.DRY: "patching",
-    Mode.PLAN: "planning",
-    Mode.SUBMIT: "preparing",
-    Mode.COLLECT: "judging",
+    ModeName.DRY: "patching",
+    ModeName.PLAN: "planning",
+    ModeName.SUBMIT: "preparing",
+    ModeName.COLLECT: "judging",
 }
 """What each mode does with the experiments one by one."""
 ENDED_WELL = frozenset({"passed", "completed"})
 """The outcomes that are shown as a dot in pytest's short output."""
-FROZEN_TOGETHER = 500
-"""After so many items, what is left of them is excluded from garbage collection."""
-JUDGING = frozenset({Mode.COLLECT, Mode.BISECT})
+JUDGING = frozenset({ModeName.COLLECT, ModeName.BISECT})
 """The modes that call checks."""
 
 
@@ -91,7 +85,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         from pytest_remex.pytest_plugin.init import init  # noqa: PLC0415 - start-up
 
         return init(config)
-    if options.mode(config) is not Mode.DRY and config.pluginmanager.has_plugin("xdist"):
+    if options.mode(config) is not ModeName.DRY and config.pluginmanager.has_plugin("xdist"):
         # a comparison with another base needs the other side's measures at hand
         is_alone = config.option.remex_against or config.option.remex_bisect
         config.stash[PROCESSES] = 1 if is_alone else options.processes(config)
@@ -104,19 +98,20 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Check the options, and make pytest collect sweep files in a mode."""
-    _unfreeze_at_end_of(config)
+    # first, as cleanups run in reverse order, and one of them collects garbage
+    config.add_cleanup(gc.unfreeze)
     config.addinivalue_line("markers", "sweep: an experiment of a sweep, put there by @sweep")
     chosen = options.settings(config)
     if "=" in config.option.keyword:
         # the grammar of -k has no `=`: `:` works instead
         config.option.keyword = config.option.keyword.replace("=", ":")
-    if chosen.mode is Mode.DRY:
+    if chosen.mode is ModeName.DRY:
         return
     gc.freeze()  # the garbage collector would visit pytest's own objects with each module imported
     from pytest_remex.pytest_plugin.terminal import NothingBegun  # noqa: PLC0415 - start-up
 
     config.pluginmanager.register(NothingBegun(config), "remex-nothing-begun")
-    if chosen.mode is Mode.COLLECT:
+    if chosen.mode is ModeName.COLLECT:
         config.pluginmanager.register(FunctionParameters(), PARAMETERS)
     # with folding, -rs would show the first one's word, with its job, for all
     config.option.fold_skipped = False
@@ -133,7 +128,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """Start the processes that judge for a collect: they collect items while this one does."""
     config = session.config
     number = config.stash.get(PROCESSES, 1)
-    if number <= 1 or options.mode(config) is not Mode.COLLECT or config.option.collectonly:
+    if number <= 1 or options.mode(config) is not ModeName.COLLECT or config.option.collectonly:
         return
     from pytest_remex.collect.kept import has_kept  # noqa: PLC0415 - start-up
     from pytest_remex.pytest_plugin.workers import JudgingProcesses  # noqa: PLC0415 - pytest-xdist
@@ -183,7 +178,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Keep only experiments in a mode; without a mode, only those whose file was given."""
     kept: list[pytest.Item] = []
     others: list[pytest.Item] = []
-    dry = options.mode(config) is Mode.DRY
+    dry = options.mode(config) is ModeName.DRY
     if items:
         items[0].session.stash.setdefault(COLLECTED, []).extend(experiments(items))
     for item in items:
@@ -199,33 +194,34 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Register the mode's plugin if there are experiments."""
+    """Start the mode if there are experiments."""
+    config = session.config
     _put_in_order(session)
     if experiments(session.items):
-        chosen = options.settings(session.config)
+        chosen = options.settings(config)
         put_variants(session, chosen.variant, [chosen.against] if chosen.against else [])
     items = experiments(session.items)
-    if len(items) == len(session.items) and hasattr(session.config.option, "forked"):
-        session.config.option.forked = False  # of pytest-forked: experiments share a connection
-    if items and not session.config.option.collectonly:
-        refuse_unread_conftests(session.config)
-        try:
-            remotes_of(session.config)
-            refuse_test_cases(items)
-            refuse_own_remote(items)
-            mode = _mode_for(session, items)
-        except RemexError as error:
-            raise pytest.UsageError(str(error)) from error
-        share_locations(items)
-        session.config.stash[MODE] = mode
-        session.config.pluginmanager.register(mode, "remex-mode")
-        if not judges_for_another(session.config):
-            _keep_track(session, items)
-        if reporter := session.config.pluginmanager.get_plugin("terminalreporter"):
-            shown = ReportsNotShown(reporter.stats)
-            session.config.pluginmanager.register(shown, "remex-reports")
-        _freeze()
-        session.config.pluginmanager.register(PeriodicFreeze(), "remex-freeze")
+    if len(items) == len(session.items) and hasattr(config.option, "forked"):
+        config.option.forked = False  # of pytest-forked: experiments share a connection
+    if not items or config.option.collectonly:
+        return
+    from pytest_remex.pytest_plugin.mode import start  # noqa: PLC0415 - start-up
+
+    refuse_unread_conftests(config)
+    try:
+        remotes_of(config)
+        refuse_test_cases(items)
+        refuse_own_remote(items)
+        start(session, items)
+    except RemexError as error:
+        raise pytest.UsageError(str(error)) from error
+    share_locations(items)
+    if not judges_for_another(config):
+        _keep_track(session, items)
+    if reporter := config.pluginmanager.get_plugin("terminalreporter"):
+        config.pluginmanager.register(ReportsNotShown(reporter.stats), "remex-reports")
+    freeze()
+    config.pluginmanager.register(PeriodicFreeze(), "remex-freeze")
 
 
 def _keep_track(session: pytest.Session, items: Sequence[pytest.Function]) -> None:
@@ -245,7 +241,12 @@ def _keep_track(session: pytest.Session, items: Sequence[pytest.Function]) -> No
 
 def _put_in_order(session: pytest.Session) -> None:
     """Put each experiment after its upstream, which is added if experiments are to be made."""
-    complete = options.mode(session.config) in {Mode.DRY, Mode.PLAN, Mode.SUBMIT, Mode.BISECT}
+    complete = options.mode(session.config) in {
+        ModeName.DRY,
+        ModeName.PLAN,
+        ModeName.SUBMIT,
+        ModeName.BISECT,
+    }
     try:
         ordered = in_order(session, complete=complete)
     except SweepError as error:
@@ -258,7 +259,7 @@ def _put_in_order(session: pytest.Session) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Exclude the mode's objects from garbage collection too."""
     if MODE in session.config.stash:
-        _freeze()
+        freeze()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -285,7 +286,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
 def pytest_timeout_set_timer(item: pytest.Item) -> bool | None:
     """Keep pytest-timeout from ending an experiment in a mode, where it may wait for a cluster."""
-    return True if is_experiment(item) and options.mode(item.config) is not Mode.DRY else None
+    return True if is_experiment(item) and options.mode(item.config) is not ModeName.DRY else None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -320,66 +321,3 @@ def pytest_report_teststatus(
     if report.failed and report.when == "call":
         return "failed", "F", (word.text, {"red": True})
     return None
-
-
-_MODES = {
-    Mode.DRY: ("dry_run", "DryRun"),
-    Mode.PLAN: ("dry_run", "DryRun"),
-    Mode.SUBMIT: ("submit", "SubmitMode"),
-    Mode.COLLECT: ("collect", "CollectMode"),
-    Mode.STATUS: ("status", "StatusMode"),
-    Mode.LOG: ("log", "LogMode"),
-    Mode.CANCEL: ("cancel", "CancelMode"),
-    Mode.CLEAN: ("clean", "CleanMode"),
-    Mode.DOCTOR: ("doctor", "DoctorMode"),
-    Mode.BISECT: ("bisect", "BisectMode"),
-}
-"""The module and class of each mode's plugin, imported only when needed."""
-
-
-def _mode_for(session: pytest.Session, items: Sequence[pytest.Function]) -> CheckoutMode:
-    """Return the plugin of the chosen mode. Raises `RemexError` if it cannot start."""
-    chosen = options.settings(session.config)
-    module, name = _MODES[chosen.mode]
-    if judges_for_another(session.config):
-        module, name = "judge_worker", "JudgeWorker"
-    mode = getattr(import_module(f"pytest_remex.pytest_plugin.{module}"), name)
-    plugin: CheckoutMode = mode(session, chosen, items)
-    return plugin
-
-
-def _unfreeze_at_end_of(config: pytest.Config) -> None:
-    """Make the garbage collector visit all objects again at the end of a pytest run.
-
-    Call it first: pytest runs cleanups in reverse order, and one of them collects garbage.
-    """
-    config.add_cleanup(gc.unfreeze)
-
-
-class PeriodicFreeze:
-    """Excludes from garbage collection what the experiments so far leave behind, now and then.
-
-    Reports, commits and verdicts live to the end. Left to itself, the garbage collector visits them
-    all again and again.
-    """
-
-    def __init__(self) -> None:
-        self._ended = 0
-
-    def pytest_runtest_logfinish(self) -> None:
-        """Count the items that have ended."""
-        self._ended += 1
-        if self._ended % FROZEN_TOGETHER == 0:
-            gc.collect()  # what is frozen is never removed
-            gc.freeze()
-
-
-def _freeze() -> None:
-    """Exclude all existing objects from garbage collection, now and again when Python exits.
-
-    A full collection visits all live objects: with 10,000 experiments that took 2 s of the 12 s of
-    a collect.
-    """
-    gc.freeze()
-    atexit.unregister(gc.freeze)
-    atexit.register(gc.freeze)

@@ -38,8 +38,7 @@ from pytest_remex.collect.runs import (
     CollectedRun,
     WantedRun,
     collect_offline,
-    wanted_upstreams,
-    with_upstreams,
+    collect_with_upstreams,
 )
 from pytest_remex.collect.sync import sync
 from pytest_remex.display import ask_at_terminal, show_nothing
@@ -221,13 +220,12 @@ def collect(  # noqa: PLR0913 - the contract with users
             sync(connection_to(remote), launches)
         has = workspaces.git(repo or Repo(".")).has
         index = RunIndex.read(launches, [remote] if remote else [], has)
-        submitted = _find_runs(functions, index)
-        runs = [WantedRun(_reached_by(remote, each.recorded), each.sweep) for each in submitted]
-        connect_to = None if offline else connection_to
-        others = wanted_upstreams(runs, index)
+        submitted = _find_runs(functions, index, remote)
+        runs = [WantedRun(each.recorded, each.sweep) for each in submitted]
         options = FetchOptions(largest=max_file, most=None if yes else CONFIRM_BYTES)
-        fetched = _collect([*runs, *others], folder / "runs", connect_to, options)
-        collected = with_upstreams(fetched[: len(runs)], fetched[len(runs) :])
+        connect_to = None if offline else connection_to
+        fetch = functools.partial(_collect, folder / "runs", connect_to, options)
+        collected, _ = collect_with_upstreams(runs, index, fetch)
         recorded = RecordedRows(folder, None, _warn)
         place = _Place(repo or Repo("."), remote, workspaces, hooks, recorded)
         judged: list[JudgedRun] = []
@@ -324,13 +322,16 @@ class _Place:
     recorded: RecordedRows
 
 
-def _find_runs(functions: Iterable[SweepFunction], index: RunIndex) -> list[_Submitted]:
+def _find_runs(
+    functions: Iterable[SweepFunction], index: RunIndex, remote: Remote | None
+) -> list[_Submitted]:
+    """Return the newest runs of sweeps, reached as the remote is, if one was chosen."""
     found: list[_Submitted] = []
     known = [each for each in index.newest_first() if each.is_of(GRID)]
     for function in functions:
         sweep = sweep_of(function) or Sweep("")
         runs = [
-            _Submitted(function, sweep, point, recorded)
+            _Submitted(function, sweep, point, recorded.reached_as(remote) if remote else recorded)
             for point in points_with_added(sweep, known)
             if (recorded := index.newest_of_sweep(sweep.name, point))
         ]
@@ -343,15 +344,8 @@ def _find_runs(functions: Iterable[SweepFunction], index: RunIndex) -> list[_Sub
     return found
 
 
-def _reached_by(remote: Remote | None, recorded: RecordedRun) -> RecordedRun:
-    if remote is None:
-        return recorded
-    launch = replace(recorded.launch, remote=recorded.launch.remote.reached_as(remote))
-    return RecordedRun(replace(recorded.record, launch=launch), recorded.run)
-
-
 def _collect(
-    runs: Sequence[WantedRun], folder: Path, connect_to: Connect | None, options: FetchOptions
+    folder: Path, connect_to: Connect | None, options: FetchOptions, runs: Sequence[WantedRun]
 ) -> list[CollectedRun]:
     if connect_to is None:
         return collect_offline(runs, folder)

@@ -14,13 +14,14 @@ from datetime import date
 from pathlib import Path
 
 from pytest_remex.collect.manifest import read_note, read_outputs, write_outputs
+from pytest_remex.collect.query import QueryOptions, query
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.common.parts import ListedRun, RemovableRun
 from pytest_remex.common.paths import REMEX
 from pytest_remex.common.protocol import ListOutputs, Outputs, Remove, Removed
 from pytest_remex.io import replace_file, writing
 from pytest_remex.model import Remote
-from pytest_remex.records.index import RecordedRun
+from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.transport import Connect
 
 NOTE = f"{REMEX}/removed.json"
@@ -126,38 +127,6 @@ class PurgedRuns:
         return job._replace(state=JobState.PURGED, reason=why)
 
 
-def measure_directories(runs: Iterable[RecordedRun], connect: Connect) -> dict[str, Removed]:
-    """Return what would be removed with run directories, by run directory.
-
-    Raises:
-        RemoteError: A remote cannot be asked.
-
-    """
-    return _ask(runs, connect, only_measure=True)
-
-
-def remove_directories(
-    runs: Iterable[RecordedRun], connect: Connect, folder: Path
-) -> dict[str, Removed]:
-    """Remove run directories, record that, and return what was removed, by run directory.
-
-    Args:
-        runs: The runs; their jobs have ended.
-        connect: Returns the connection to a remote.
-        folder: The folder for outputs.
-
-    Raises:
-        RemoteError: A remote cannot be queried.
-        RecordError: A note cannot be written.
-
-    """
-    removed = _ask(runs, connect, only_measure=False)
-    for directory, reply in removed.items():
-        if not reply.refused:
-            _remember(folder / directory, directory=True)
-    return removed
-
-
 def measure_outputs(folder: Path) -> tuple[int, int]:
     """Return the number of output files in a run's folder, and their size in bytes."""
     files = size = 0
@@ -211,6 +180,82 @@ def _remember(folder: Path, *, directory: bool = False, outputs: bool = False) -
     with writing(folder):
         (folder / REMEX).mkdir(parents=True, exist_ok=True)
     replace_file(folder / NOTE, json.dumps(asdict(note)))
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What to remove: run directories, outputs on this machine; `measure` to remove nothing."""
+
+    directories: bool
+    outputs: bool
+    measure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """What was removed, or would be, by run directory.
+
+    Attributes:
+        directories: What was said of run directories.
+        outputs: The number of output files, and their size in bytes.
+        needed_by: The node ids of runs that may still need the files of those left alone.
+        uncollected: How many run directories there were whose outputs are not complete here.
+    """
+
+    directories: Mapping[str, Removed]
+    outputs: Mapping[str, tuple[int, int]]
+    needed_by: Mapping[str, str]
+    uncollected: int
+
+
+def clean(
+    runs: Mapping[str, RecordedRun],
+    index: RunIndex,
+    connect: Connect,
+    folder: Path,
+    removal: Removal,
+) -> Cleaned:
+    """Remove, or only measure, what there is of runs that no other needs, and record that.
+
+    Args:
+        runs: The runs by run directory; their jobs have ended.
+        index: All runs that are known there.
+        connect: Returns the connection to a remote.
+        folder: The folder for outputs.
+        removal: What to remove.
+
+    Raises:
+        RemoteError: A remote cannot be queried.
+        RecordError: A note cannot be written.
+
+    """
+    needed_by = _needed_by(runs, index, connect) if removal.directories else {}
+    free = {name: each for name, each in runs.items() if name not in needed_by}
+    measured = {name: measure_outputs(folder / name) for name in free if removal.outputs}
+    outputs = {name: found for name, found in measured.items() if found[0]}
+    complete = {name for name in free if read_outputs(folder / name).complete}
+    asked = free.values() if removal.directories else ()
+    directories = _ask(asked, connect, only_measure=removal.measure)
+    if not removal.measure:
+        for name, reply in directories.items():
+            if not reply.refused:
+                _remember(folder / name, directory=True)
+        for name in outputs:
+            remove_outputs(folder / name)
+    there = {name for name, each in directories.items() if not (each.gone or each.refused)}
+    return Cleaned(directories, outputs, needed_by, len(there - complete))
+
+
+def _needed_by(names: Iterable[str], index: RunIndex, connect: Connect) -> dict[str, str]:
+    """Return the nodes that may still need files of runs, by run directory."""
+    after = {name: index.unended_after(name) for name in names}
+    asked = {each.run.directory: each for some in after.values() for each in some}
+    jobs = query(asked.values(), connect, QueryOptions(release=False, explain=False))
+    return {
+        name: needing[0].run.node
+        for name, some in after.items()
+        if (needing := [each for each in some if not jobs[each.run.directory].state.ended])
+    }
 
 
 def _ask(

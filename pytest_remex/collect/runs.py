@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import getpass
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -118,12 +118,34 @@ def wanted_upstreams(runs: Iterable[WantedRun], index: RunIndex) -> list[WantedR
             before = index.of_directory(run.upstream.directory)
             if before is None:
                 break
-            remote = before.launch.remote.reached_as(each.recorded.launch.remote)
-            record = replace(before.record, launch=replace(before.launch, remote=remote))
-            wanted = WantedRun(RecordedRun(record, before.run), sweep)
-            found[before.run.directory] = wanted
+            before = before.reached_as(each.recorded.launch.remote)
+            found[before.run.directory] = WantedRun(before, sweep)
             run, sweep = before.run, sweep.after
     return list(found.values())
+
+
+def collect_with_upstreams(
+    runs: Sequence[WantedRun],
+    index: RunIndex,
+    collect: Callable[[Sequence[WantedRun]], list[CollectedRun]],
+) -> tuple[list[CollectedRun], list[CollectedRun]]:
+    """Collect runs, and those that they came after.
+
+    Args:
+        runs: The runs.
+        index: All runs that are known there.
+        collect: Collects runs, such as `collect_offline`.
+
+    Returns:
+        The runs, each with the one that it came after; and those of these that are not among them.
+
+    """
+    known = {each.recorded.run.directory for each in runs}
+    before = wanted_upstreams(runs, index)
+    others = [each for each in before if each.recorded.run.directory not in known]
+    collected = collect([*runs, *others])
+    here, rest = collected[: len(runs)], collected[len(runs) :]
+    return with_upstreams(here, rest), rest
 
 
 def with_upstreams(

@@ -110,10 +110,6 @@ class Planner:
         """Return the runs of all records that were read, the newest first."""
         return self._recognizer.runs()
 
-    def use_own_records(self) -> None:
-        """Plan by this machine's launch records alone."""
-        self._use(RunIndex(self._own))
-
     def read_records(self, repo: Repo, remote: Remote) -> None:
         """Read the launch records in a remote's runs folder, once, if it can be reached."""
         if (repo, remote) in self._read:

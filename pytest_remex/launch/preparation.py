@@ -275,6 +275,21 @@ def _read_back(experiment: Experiment, hook: pluggy.HookRelay) -> ReadBack:
     return ReadBack(config, tuple(dict.fromkeys(str(each.message) for each in caught)))
 
 
+def by_recipe(first: Prepared, made: Prepared, recipe: int) -> Prepared:
+    """Return an experiment made by another recipe; its identity is that of the first one.
+
+    Raises:
+        SweepError: Both make the same files.
+
+    """
+    if made.identity.fingerprint == first.identity.fingerprint:
+        raise SweepError(
+            f"recipe {recipe} of {first.experiment.id}, {made.experiment.recipe!r}, makes the "
+            f"same files as the first one: read experiment.recipe in the patch"
+        )
+    return replace(made, identity=first.identity, recipe=recipe)
+
+
 class CheckoutCopies:
     """Copies of patched checkouts in a folder of the user, named by sweep and experiment.
 

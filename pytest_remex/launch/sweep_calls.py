@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_remex.errors import SweepError
-from pytest_remex.launch.preparation import prepare, rules_of, run_patch, warnings_of
+from pytest_remex.launch.preparation import (
+    by_recipe,
+    prepare,
+    rules_of,
+    run_patch,
+    warnings_of,
+)
 from pytest_remex.model import CONTROL, Config, Remote, Repo, Sweep
 from pytest_remex.names import point_id
 from pytest_remex.repo.workspace import Named, Prepared, Workspaces
@@ -68,17 +73,10 @@ class SweepCalls:
         """
         numbers = range(1, len(at.sweep.recipes)) if last is not None else ()
         return {
-            each: self._again(first, at, each) for each in numbers if each - (last or 0) in (0, 1)
+            each: by_recipe(first, self._prepare(at, None, each), each)
+            for each in numbers
+            if each - (last or 0) in (0, 1)
         }
-
-    def _again(self, first: Prepared, at: SweepPoint, recipe: int) -> Prepared:
-        made = self._prepare(at, None, recipe)
-        if made.identity.fingerprint == first.identity.fingerprint:
-            raise SweepError(
-                f"recipe {recipe} of {first.experiment.id}, {made.experiment.recipe!r}, makes the "
-                f"same files as the first one: read experiment.recipe in the patch"
-            )
-        return replace(made, identity=first.identity, recipe=recipe)
 
     def _prepare(self, at: SweepPoint, inspect: Inspect | None, recipe: int) -> Prepared:
         workspace = self.workspaces.at(self.repo, at.sweep.branch)

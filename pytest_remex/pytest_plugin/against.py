@@ -15,10 +15,16 @@ from pytest_remex.display import counted
 from pytest_remex.errors import RemexError
 from pytest_remex.model import REPLICATE
 from pytest_remex.pytest_plugin.anchor import node_of
-from pytest_remex.pytest_plugin.item_outcomes import Word, fail_report, reason_of, set_word
+from pytest_remex.pytest_plugin.item_outcomes import (
+    Word,
+    fail_report,
+    reason_of,
+    set_word,
+    skip_report,
+)
 from pytest_remex.pytest_plugin.items import parameters_of, point_of, sweep_for, variant_of
-from pytest_remex.pytest_plugin.options import Settings
-from pytest_remex.pytest_plugin.terminal import PATHS, Terminal
+from pytest_remex.pytest_plugin.mode import ModeContext
+from pytest_remex.pytest_plugin.terminal import PATHS
 from pytest_remex.tables.rows import INDEX
 from pytest_remex.variant import Variant
 
@@ -26,35 +32,12 @@ SHOWN = 5
 """The most lines of one kind that the summary has."""
 
 
-def compare_with_reference(
-    config: pytest.Config,
-    settings: Settings,
-    terminal: Terminal,
-    items: Sequence[pytest.Function],
-    judges: Mapping[str, RunJudge],
-) -> None:
-    """Let a collect compare its experiments with another base, if the user asks for it.
-
-    Args:
-        config: The config of the pytest run.
-        settings: What the command line says.
-        terminal: The terminal for the summary.
-        items: All items, those on the other base first.
-        judges: The collect's judges by node id, once they exist.
-
-    """
-    if settings.against is not None:
-        plugin = AgainstReference(settings, settings.against, terminal, items, judges)
-        config.pluginmanager.register(plugin, "remex-against")
-
-
 class AgainstReference:
     """The part of a collect that compares each experiment with the same one on another base.
 
     Args:
-        settings: What the command line says.
+        context: The context of the pytest run.
         reference: The variant that experiments are compared with; its items come first.
-        terminal: The terminal for the summary.
         items: All items.
         judges: The collect's judges by node id, once they exist.
 
@@ -62,15 +45,14 @@ class AgainstReference:
 
     def __init__(
         self,
-        settings: Settings,
+        context: ModeContext,
         reference: Variant,
-        terminal: Terminal,
         items: Sequence[pytest.Function],
         judges: Mapping[str, RunJudge],
     ) -> None:
-        self._settings = settings
+        self._settings = context.settings
         self._reference = reference
-        self._terminal = terminal
+        self._terminal = context.terminal
         self._judges = judges
         here = [item for item in items if variant_of(item) != reference]
         self._left = Counter(map(_point_key, here))
@@ -180,10 +162,7 @@ class AgainstReference:
         if report.passed:
             set_word(report, Word("PASSED", {}, self._reference.title))
         elif report.failed:
-            path, line, _ = item.reportinfo()
-            why = f"failed {self._reference.title}: {reason_of(report)}"
-            report.outcome = "skipped"
-            report.longrepr = str(path), (line or 0) + 1, f"Skipped: {why}"
+            skip_report(item, report, f"failed {self._reference.title}: {reason_of(report)}")
             set_word(report, Word("FAILED", {}))
 
     def _judge(

@@ -2,121 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 from rich import filesize
 
-from pytest_remex.collect.manifest import read_outputs
-from pytest_remex.collect.query import QueryOptions, query
-from pytest_remex.collect.removal import (
-    measure_directories,
-    measure_outputs,
-    remove_directories,
-    remove_outputs,
-    total,
-)
+from pytest_remex.collect.query import query
+from pytest_remex.collect.removal import Removal, clean, total
 from pytest_remex.common.jobs import Job
 from pytest_remex.common.protocol import Removed
 from pytest_remex.display import counted
+from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
 from pytest_remex.pytest_plugin.item_outcomes import fail, say, skip
-from pytest_remex.pytest_plugin.options import Settings
-from pytest_remex.pytest_plugin.selection import QueryMode
+from pytest_remex.pytest_plugin.mode import ModeContext
+from pytest_remex.pytest_plugin.query_mode import QueryMode
+from pytest_remex.pytest_plugin.selection import FoundRuns, RecordedRuns, query_options
 from pytest_remex.records.index import RecordedRun
-from pytest_remex.records.schema import MAY_HAVE_JOB
 
 
-class CleanMode(QueryMode):
-    """The plugin of the mode clean; without `--remex-yes` it only says what it would remove."""
+def clean_mode(context: ModeContext, items: Sequence[pytest.Function]) -> QueryMode:
+    """Return the mode clean."""
+    return QueryMode(context, items, Clean)
 
-    def __init__(
-        self, session: pytest.Session, settings: Settings, items: Sequence[pytest.Function]
-    ) -> None:
-        super().__init__(session, settings, items)
+
+class Clean:
+    """A `Query` that removes what ended; without `--remex-yes` it only says what that would be."""
+
+    def __init__(self, context: ModeContext, _recorded: RecordedRuns) -> None:
+        self._context = context
+        self._settings = context.settings
         self._jobs: dict[str, Job] = {}
         self._directories: dict[str, Removed] = {}
         self._outputs: dict[str, tuple[int, int]] = {}
-        self._uncollected = 0
         self._needed_by: dict[str, str] = {}
+        self._uncollected = 0
 
-    def pytest_sessionfinish(self) -> None:
-        """Close the connections."""
-        self._connections.close()
-
-    def pytest_terminal_summary(self) -> None:
-        """Say what was removed, or what would be removed."""
-        done = "removed" if self._settings.yes else "would be removed"
-        many, files, size = total(self._directories)
-        if many:
-            what = f"{many} run director{'y' if many == 1 else 'ies'}"
-            self._terminal.say(f"{done}: {what}, {_size(files, size)}")
-        if self._outputs:
-            files, size = (sum(each) for each in zip(*self._outputs.values(), strict=True))
-            what = f"outputs here of {counted(len(self._outputs), 'run')}"
-            self._terminal.say(f"{done}: {what}, {_size(files, size)}")
-        if not many and not self._outputs:
-            self._terminal.say("there is nothing to remove")
-        elif self._uncollected and self._settings.only != "outputs":
-            text = f"{counted(self._uncollected, 'run')} not collected yet"
-            advice = "" if self._settings.yes else ": --remex-collect fetches the outputs first"
-            self._terminal.say(text + advice, yellow=True)
-        self._terminal.say_next(self._next_command(found=bool(many or self._outputs)))
-        self._terminal.summary("remex clean")
-
-    def _next_command(self, *, found: bool) -> str:
-        if found and not self._settings.yes:
-            return "--remex-clean --remex-yes removes that"
-        return "--remex-status shows what is left"
-
-    def _begin(self, runs: Mapping[str, RecordedRun]) -> None:
+    def begin(self, found: FoundRuns, _repo: Repo, _remote: Remote) -> None:
         """Measure what can be removed, and remove it if the user agreed."""
-        options = replace(self._query_options, release=False)
-        self._jobs |= query(runs.values(), self._connections.to, options)
-        by_name = {each.run.directory: each for each in runs.values()}  # variants may share a run
-        ended = [each for each in by_name.values() if self._has_ended(each)]
-        if self._settings.only != "outputs":
-            self._needed_by |= self._needed(ended)
-        ended = [each for each in ended if each.run.directory not in self._needed_by]
-        folder, names = self._settings.runs, [each.run.directory for each in ended]
-        if self._settings.only != "runs":
-            measured = {name: measure_outputs(folder / name) for name in names}
-            self._outputs |= {name: found for name, found in measured.items() if found[0]}
-        complete = {name for name in names if read_outputs(folder / name).complete}
-        if self._settings.only != "outputs":
-            if self._settings.yes:
-                self._directories |= remove_directories(ended, self._connections.to, folder)
-            else:
-                self._directories |= measure_directories(ended, self._connections.to)
-        removed = {name: self._directories[name] for name in names if name in self._directories}
-        there = {name for name, each in removed.items() if not (each.gone or each.refused)}
-        self._uncollected += len(there - complete)
-        if self._settings.yes:
-            for name in self._outputs.keys() & set(names):
-                remove_outputs(folder / name)
+        settings, connect = self._settings, self._context.connections.to
+        runs = {each.run.directory: each for each in found.runs.values()}  # variants may share one
+        options = replace(query_options(self._context), release=False)
+        self._jobs |= query(runs.values(), connect, options)
+        ended = {name: each for name, each in runs.items() if self._jobs[name].state.ended}
+        removal = Removal(
+            directories=settings.only != "outputs",
+            outputs=settings.only != "runs",
+            measure=not settings.yes,
+        )
+        cleaned = clean(ended, found.index, connect, settings.runs, removal)
+        self._directories |= cleaned.directories
+        self._outputs |= cleaned.outputs
+        self._needed_by |= cleaned.needed_by
+        self._uncollected += cleaned.uncollected
 
-    def _needed(self, runs: Sequence[RecordedRun]) -> dict[str, str]:
-        """Return the nodes that may still need files of runs, by run directory."""
-        after = {each.run.directory: self._unended_after(each) for each in runs}
-        asked = {each.run.directory: each for some in after.values() for each in some}
-        options = QueryOptions(release=False, explain=False)
-        jobs = query(asked.values(), self._connections.to, options)
-        return {
-            directory: needing[0].run.node
-            for directory, some in after.items()
-            if (needing := [each for each in some if not jobs[each.run.directory].state.ended])
-        }
-
-    def _unended_after(self, recorded: RecordedRun) -> list[RecordedRun]:
-        after = self._index.all_downstream_of(recorded.run.directory)
-        return [each for each in after if not each.run.final and each.run.stage in MAY_HAVE_JOB]
-
-    def _show(self, item: pytest.Function, recorded: RecordedRun) -> None:
+    def show(self, item: pytest.Function, recorded: RecordedRun) -> None:
+        """See `Query`."""
         __tracebackhide__ = True
         directory, job = recorded.run.directory, self._jobs[recorded.run.directory]
         note_facts(item, **run_facts(recorded, job))
-        if not self._has_ended(recorded):
+        if not job.state.ended:
             say(item, f"LEFT, {job.state} job {job.id}")
             skip("its job has not ended, or its state is unknown")
         if (node := self._needed_by.get(directory)) is not None:
@@ -137,8 +83,32 @@ class CleanMode(QueryMode):
         note_facts(item, removed={"files": files, "bytes": size})
         say(item, f"REMOVED {_size(files, size)}", counted="removed")
 
-    def _has_ended(self, recorded: RecordedRun) -> bool:
-        return self._jobs[recorded.run.directory].state.ended
+    def exit_code(self) -> int:
+        """See `Query`."""
+        return pytest.ExitCode.OK
+
+    def summarize(self) -> None:
+        """Say what was removed, or what would be removed."""
+        terminal, is_done = self._context.terminal, self._settings.yes
+        done = "removed" if is_done else "would be removed"
+        many, files, size = total(self._directories)
+        if many:
+            what = f"{many} run director{'y' if many == 1 else 'ies'}"
+            terminal.say(f"{done}: {what}, {_size(files, size)}")
+        if self._outputs:
+            files, size = (sum(each) for each in zip(*self._outputs.values(), strict=True))
+            what = f"outputs here of {counted(len(self._outputs), 'run')}"
+            terminal.say(f"{done}: {what}, {_size(files, size)}")
+        is_something = bool(many or self._outputs)
+        if not is_something:
+            terminal.say("there is nothing to remove")
+        elif self._uncollected:
+            text = f"{counted(self._uncollected, 'run')} not collected yet"
+            advice = "" if is_done else ": --remex-collect fetches the outputs first"
+            terminal.say(text + advice, yellow=True)
+        removes = "--remex-clean --remex-yes removes that"
+        left = "--remex-status shows what is left"
+        terminal.say_next(removes if is_something and not is_done else left)
 
 
 def _size(files: int, size: int) -> str:

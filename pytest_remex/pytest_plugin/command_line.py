@@ -9,8 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 
 
-class Mode(StrEnum):
-    """The mode of a pytest run."""
+class ModeName(StrEnum):
+    """The name of a mode."""
 
     DRY = "dry run"
     PLAN = "plan"
@@ -29,7 +29,7 @@ class Modifier:
     """An option of some modes, and its arguments for argparse."""
 
     name: str
-    modes: frozenset[Mode]
+    modes: frozenset[ModeName]
     help: str
     parsing: Mapping[str, object] = field(default_factory=lambda: {"action": "store_true"})
 
@@ -40,14 +40,15 @@ class Modifier:
 
 
 MODES = {
-    Mode.PLAN: "show what submit would do: diffs, new or already submitted, cost",
-    Mode.SUBMIT: "commit, push, make run directories, and sbatch each experiment",
-    Mode.STATUS: "show the state of each experiment",
-    Mode.COLLECT: "fetch outputs, check them, and write results, links and report",
-    Mode.LOG: "show the output of the selected experiments' jobs; follow a single running one",
-    Mode.CANCEL: "cancel the jobs of experiments that have not ended",
-    Mode.CLEAN: "show how much disk space the selected experiments use; --remex-yes removes them",
-    Mode.DOCTOR: "check the connection, the cluster and the clone, with a fix for each fault",
+    ModeName.PLAN: "show what submit would do: diffs, new or already submitted, cost",
+    ModeName.SUBMIT: "commit, push, make run directories, and sbatch each experiment",
+    ModeName.STATUS: "show the state of each experiment",
+    ModeName.COLLECT: "fetch outputs, check them, and write results, links and report",
+    ModeName.LOG: "show the output of the selected experiments' jobs; follow a single running one",
+    ModeName.CANCEL: "cancel the jobs of experiments that have not ended",
+    ModeName.CLEAN: "show how much disk space the selected experiments use; "
+    "--remex-yes removes them",
+    ModeName.DOCTOR: "check the connection, the cluster and the clone, with a fix for each fault",
 }
 
 INI_KEYS = (
@@ -79,7 +80,7 @@ def modifier_groups() -> dict[str, list[Modifier]]:
 
 
 def _sending_modifiers() -> list[Modifier]:
-    sending = frozenset({Mode.PLAN, Mode.SUBMIT})
+    sending = frozenset({ModeName.PLAN, ModeName.SUBMIT})
     array = {"nargs": "?", "type": _whole, "const": 0, "metavar": "N"}
     return [
         *_retry_modifiers(sending),
@@ -91,19 +92,19 @@ def _sending_modifiers() -> list[Modifier]:
         ),
         Modifier(
             "array",
-            sending | {Mode.BISECT},
+            sending | {ModeName.BISECT},
             "submit job arrays, at most N tasks at a time (default: one job per run; N: no limit)",
             array,
         ),
         Modifier(
             "pack",
-            sending | {Mode.BISECT},
+            sending | {ModeName.BISECT},
             "many runs in one job, K at a time (default: one job per run)",
             {"type": _whole, "metavar": "K"},
         ),
         Modifier(
             "sbatch",
-            sending | {Mode.BISECT},
+            sending | {ModeName.BISECT},
             "options for sbatch that override the script's header: '--time=4:00:00 --mem=8G'"
             " (default: remex_sbatch, then $REMEX_SBATCH)",
             {"metavar": "OPTIONS"},
@@ -112,7 +113,7 @@ def _sending_modifiers() -> list[Modifier]:
     ]
 
 
-def _retry_modifiers(sending: frozenset[Mode]) -> list[Modifier]:
+def _retry_modifiers(sending: frozenset[ModeName]) -> list[Modifier]:
     texts = {
         "retry": "also experiments whose job failed (default: no)",
         "retry=check": "the same, and those that failed their check in the last collect "
@@ -128,19 +129,19 @@ def _plan_or_submit_modifiers() -> list[Modifier]:
     return [
         Modifier(
             "checkout",
-            frozenset({Mode.PLAN}),
+            frozenset({ModeName.PLAN}),
             "plan: also copy each experiment's patched checkout to DIR (default: none)",
             {"type": Path, "metavar": "DIR"},
         ),
         Modifier(
             "note",
-            frozenset({Mode.SUBMIT, Mode.BISECT}),
+            frozenset({ModeName.SUBMIT, ModeName.BISECT}),
             "submit: the reason, shown in status, results and report (default: none)",
             {"metavar": "WHY"},
         ),
         Modifier(
             "yes",
-            frozenset({Mode.SUBMIT, Mode.COLLECT, Mode.CLEAN, Mode.BISECT}),
+            frozenset({ModeName.SUBMIT, ModeName.COLLECT, ModeName.CLEAN, ModeName.BISECT}),
             "submit, collect: go above remex_confirm, remex_confirm_bytes; clean: remove "
             "(default: no)",
         ),
@@ -148,34 +149,34 @@ def _plan_or_submit_modifiers() -> list[Modifier]:
 
 
 def _query_modifiers() -> list[Modifier]:
-    querying = frozenset({Mode.STATUS, Mode.COLLECT})
+    querying = frozenset({ModeName.STATUS, ModeName.COLLECT})
     wait = {"nargs": "?", "type": _seconds, "const": 0.0, "metavar": "S"}
     return [
         Modifier(
             "wait",
-            querying | {Mode.BISECT},
+            querying | {ModeName.BISECT},
             "status, collect: wait until all have ended, or S seconds "
             "(default: do not wait; S: no limit)",
             wait,
         ),
         Modifier(
             "offline",
-            frozenset({Mode.COLLECT}),
+            frozenset({ModeName.COLLECT}),
             "collect: make no connection, judge the outputs on this machine (default: no)",
         ),
         Modifier(
             "fresh",
-            frozenset({Mode.COLLECT}),
+            frozenset({ModeName.COLLECT}),
             "collect: judge all, even if nothing changed since a check passed (default: no)",
         ),
         Modifier(
             "partial",
-            frozenset({Mode.COLLECT}),
+            frozenset({ModeName.COLLECT}),
             "collect: also fetch outputs of running jobs (default: no)",
         ),
         Modifier(
             "portable",
-            frozenset({Mode.COLLECT}),
+            frozenset({ModeName.COLLECT}),
             "collect: also make a zip of the report and its linked outputs (default: no)",
         ),
         *_chosen_modifiers(),
@@ -186,21 +187,21 @@ def _variant_modifiers() -> list[Modifier]:
     return [
         Modifier(
             "base",
-            frozenset({*Mode} - {Mode.DOCTOR, Mode.BISECT}),
+            frozenset({*ModeName} - {ModeName.DOCTOR, ModeName.BISECT}),
             "the same grid on another branch, tag or commit, instead of branch= of all chosen "
             "sweeps; its runs appear with this option only (default: no)",
             {"metavar": "REF"},
         ),
         Modifier(
             "remote",
-            frozenset(Mode),
+            frozenset(ModeName),
             "the same grid on a remote that [tool.remex.remotes.NAME] describes; its runs appear "
             "with this option only (default: as the fixture remote or remex_host says)",
             {"metavar": "NAME"},
         ),
         Modifier(
             "against",
-            frozenset({*Mode} - {Mode.DRY, Mode.DOCTOR, Mode.BISECT}),
+            frozenset({*ModeName} - {ModeName.DRY, ModeName.DOCTOR, ModeName.BISECT}),
             "the grid and the same on another branch, tag or commit; collect: judge each "
             "experiment by its measures there, within the sweep's tolerance (default: no)",
             {"metavar": "REF"},
@@ -212,7 +213,7 @@ def _bisect_modifiers() -> list[Modifier]:
     return [
         Modifier(
             "round",
-            frozenset({Mode.BISECT}),
+            frozenset({ModeName.BISECT}),
             "bisect: try at most N commits at a time (default: 32)",
             {"type": _whole, "metavar": "N"},
         ),
@@ -223,19 +224,21 @@ def _chosen_modifiers() -> list[Modifier]:
     return [
         Modifier(
             "launch",
-            frozenset({Mode.STATUS, Mode.COLLECT, Mode.LOG, Mode.CANCEL, Mode.CLEAN}),
+            frozenset(
+                {ModeName.STATUS, ModeName.COLLECT, ModeName.LOG, ModeName.CANCEL, ModeName.CLEAN}
+            ),
             "use an older launch (default: each experiment's newest run)",
             {"metavar": "ID"},
         ),
         Modifier(
             "only",
-            frozenset({Mode.CLEAN}),
+            frozenset({ModeName.CLEAN}),
             "clean: only run directories, or only outputs on this machine (default: both)",
             {"choices": ("runs", "outputs")},
         ),
         Modifier(
             "json",
-            frozenset({*Mode} - {Mode.DRY, Mode.BISECT}),
+            frozenset({*ModeName} - {ModeName.DRY, ModeName.BISECT}),
             "also write each experiment's facts to FILE, as JSON; not in bisect (default: no)",
             {"type": Path, "metavar": "FILE"},
         ),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,68 +14,54 @@ from pytest_remex.launch.doctor import diagnose
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.facts import note_facts
 from pytest_remex.pytest_plugin.item_outcomes import fail
-from pytest_remex.pytest_plugin.items import is_experiment, place_key, places_of, sweep_for
-from pytest_remex.pytest_plugin.options import Settings
-from pytest_remex.pytest_plugin.selection import NEEDED
-from pytest_remex.pytest_plugin.terminal import Terminal
+from pytest_remex.pytest_plugin.items import place_key, places_of, sweep_for
+from pytest_remex.pytest_plugin.mode import Mode, ModeContext
+from pytest_remex.pytest_plugin.query_mode import leave_fixtures_out
 from pytest_remex.transport import connect
 
 _MARKUP = {FINE: {"green": True}, FAULT: {"red": True}}
 
 
-class DoctorMode:
-    """The plugin of the mode doctor; it checks the first experiment of a file on each remote."""
+class DoctorMode(Mode):
+    """The mode doctor; it checks the first experiment of a file on each remote."""
 
-    def __init__(
-        self, session: pytest.Session, settings: Settings, items: Sequence[pytest.Function]
-    ) -> None:
-        self._settings = settings
-        self._terminal = Terminal(session.config)
+    def __init__(self, context: ModeContext, items: Sequence[pytest.Function]) -> None:
+        super().__init__(context)
         self._found: dict[tuple[Repo, Remote], list[Check]] = {}
         self._scripts: dict[Path, dict[str, None]] = {}
         for item in items:
             self._scripts.setdefault(item.path, {})[sweep_for(item).script] = None
         first = {(item.path, place_key(item)): item for item in reversed(items)}
+        session = context.session
         others = [item for item in session.items if item not in first.values()]
         if others:
             session.items[:] = [item for item in session.items if item in first.values()]
             session.config.hook.pytest_deselected(items=others)
-        for item in first.values():
-            item.fixturenames[:] = [name for name in item.fixturenames if name in NEEDED]
+        leave_fixtures_out(first.values())
 
-    @contextmanager
-    def checkout(self, _item: pytest.Function, repo: Repo, _remote: Remote) -> Iterator[Path]:
-        """Check nothing out: the body does not run."""
-        yield repo.path
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
-        """Check the experiment's repository and remote instead of running a test."""
+    def run(self, item: pytest.Function) -> None:
+        """Check the experiment's repository and remote."""
         __tracebackhide__ = True
-        if not is_experiment(pyfuncitem):
-            return None
-        places = places_of(pyfuncitem)
+        places, terminal = places_of(item), self.terminal
         if places not in self._found:
-            self._terminal.target(places[1])
-            opened = partial(connect, prompt=self._terminal.prompt, notify=self._terminal.announce)
-            self._found[places] = list(
-                diagnose(*places, self._settings.output, opened, self._scripts[pyfuncitem.path])
-            )
+            terminal.target(places[1])
+            opened = partial(connect, prompt=terminal.prompt, notify=terminal.announce)
+            output, scripts = self.settings.output, self._scripts[item.path]
+            self._found[places] = list(diagnose(*places, output, opened, scripts))
         checks = [check._asdict() for check in self._found[places]]
-        note_facts(pyfuncitem, place=places[1].place, checks=checks)
+        note_facts(item, place=places[1].place, checks=checks)
         if faults := [check.name for check in self._found[places] if check.state == FAULT]:
             fail(f"{', '.join(faults)}: see the lines below")
-        return True
 
-    def pytest_terminal_summary(self) -> None:
+    def summarize(self) -> None:
         """Show all lines, each fault with its fix."""
+        terminal = self.terminal
         checks = [check for found in self._found.values() for check in found]
         for check in checks:
             markup = _MARKUP.get(check.state, {"yellow": True})
-            self._terminal.say(f"{check.state:5} {check.name}: {check.found}", **markup)
+            terminal.say(f"{check.state:5} {check.name}: {check.found}", **markup)
             if check.fix:
-                self._terminal.say(f"      fix: {check.fix}")
+                terminal.say(f"      fix: {check.fix}")
         faults = Counter(check.state for check in checks)[FAULT]
         again = "--remex-doctor, once that is fixed"
-        self._terminal.say(f"next: {again if faults else '--remex-plan shows what would be sent'}")
-        self._terminal.summary("remex doctor")
+        terminal.say(f"next: {again if faults else '--remex-plan shows what would be sent'}")

@@ -1,21 +1,42 @@
-"""The end of a pytest run: what pytest would report in a traceback, in plain words."""
+"""The end of a pytest run: which failures pytest prints and remembers, and what Ctrl-C does.
+
+pytest prints in full only one failure per cause, and none that status shows itself.
+
+It forgets a failure as soon as an item passes, as each experiment does in a plan: the next submit
+with `--lf` would then have all experiments, not those that failed. So a failed check stays among
+the last failures until a collect judges it again.
+"""
 
 from __future__ import annotations
 
 import atexit
 import signal
-from collections.abc import Generator
-from typing import TYPE_CHECKING
+from collections.abc import (
+    Callable,
+    Container,
+    Generator,
+    Iterable,
+    Iterator,
+    MutableMapping,
+)
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_remex.pytest_plugin import options
-from pytest_remex.pytest_plugin.command_line import Mode
+from pytest_remex.pytest_plugin.command_line import ModeName
 from pytest_remex.pytest_plugin.items import MODE
 
 if TYPE_CHECKING:
     from _pytest._code import TracebackEntry
 
+BY_DEFAULT = "fE"
+"""pytest's default of the option -r."""
+FAILED_CHECKS = "remex/failed-checks"
+"""The key, in pytest's cache, of the node ids of the experiments whose checks failed."""
+PREPARING = frozenset({ModeName.DRY, ModeName.PLAN, ModeName.SUBMIT})
+"""The modes in which an experiment that passes was not judged."""
 SUMMARY_WRITTEN = pytest.StashKey[bool]()
 """Set once the mode has written its lines below pytest's summary."""
 
@@ -67,7 +88,7 @@ def _has_line(entry: TracebackEntry) -> bool:
 
 
 def _is_ours(config: pytest.Config) -> bool:
-    return MODE in config.stash or options.mode(config) is not Mode.DRY
+    return MODE in config.stash or options.mode(config) is not ModeName.DRY
 
 
 def _write_next_step(config: pytest.Config) -> None:
@@ -75,7 +96,7 @@ def _write_next_step(config: pytest.Config) -> None:
     if reporter is None:
         return
     # the same submit again might add replicates again
-    is_sent = options.mode(config) is Mode.SUBMIT
+    is_sent = options.mode(config) is ModeName.SUBMIT
     command = "--remex-status shows what was submitted" if is_sent else "the same command again"
     reporter.ensure_newline()
     reporter.write_line("remex: stopped by Ctrl-C before the summary was complete", yellow=True)
@@ -85,3 +106,122 @@ def _write_next_step(config: pytest.Config) -> None:
 def _end_at_once() -> None:
     """Let a Ctrl-C end this process without a traceback while Python exits."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+class ExamplesOfFailures:
+    """Make pytest print only the first failure of each cause in full; all keep their short line.
+
+    Args:
+        config: The config of the pytest run.
+        causes: Returns the cause of each failure that has one, by node id.
+
+    """
+
+    def __init__(self, config: pytest.Config, causes: Callable[[], dict[str, str]]) -> None:
+        self._config = config
+        self._causes = causes
+        self._failed: list[pytest.TestReport] = []
+        self._places: list[tuple[pytest.TestReport, tuple[str, int | None, str]]] = []
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_terminal_summary(self) -> Generator[None]:
+        """Show only the examples to pytest while it prints failures in full, at the beginning."""
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is None:
+            return (yield)
+        self._failed = list(reporter.stats.get("failed", []))
+        if self._failed:
+            reporter.stats["failed"] = self._examples()
+        try:
+            return (yield)
+        finally:
+            self.show_all()
+
+    def show_all(self) -> None:
+        """Show all failures to pytest again; call this before it prints the short lines."""
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None and self._failed:
+            reporter.stats["failed"] = self._failed
+        for report, place in self._places:
+            report.location = place
+        self._places = []
+
+    def _examples(self) -> list[pytest.TestReport]:
+        """Return one failure per cause, with the cause as its headline, and all without a cause."""
+        causes = self._causes()
+        groups: dict[str, list[pytest.TestReport]] = {}
+        for report in self._failed:
+            groups.setdefault(causes.get(report.nodeid, report.nodeid), []).append(report)
+        for cause, group in groups.items():
+            if len(group) > 1:
+                first = group[0]
+                file, line, name = first.location
+                self._places.append((first, first.location))
+                first.location = file, line, f"{len(group)} failed: {cause}; for example {name}"
+        return [group[0] for group in groups.values()]
+
+
+@contextmanager
+def hidden(config: pytest.Config, nodes: Container[str]) -> Iterator[None]:
+    """Hide failures from pytest while it prints them, unless the user asks for them.
+
+    Its last line still counts them.
+
+    Args:
+        config: The config of the pytest run.
+        nodes: Their node ids.
+
+    """
+    reporter, option = config.pluginmanager.get_plugin("terminalreporter"), config.option
+    if reporter is None or option.tbstyle != "auto" or option.reportchars != BY_DEFAULT:
+        yield
+        return
+    failed = reporter.stats.get("failed", [])
+    shown = [report for report in failed if report.nodeid not in nodes]
+    if shown != failed:
+        reporter.stats["failed"] = shown
+    try:
+        yield
+    finally:
+        if shown != failed:
+            reporter.stats["failed"] = failed
+
+
+class LastFailures:
+    """The part of a mode that keeps failed checks among the last failures.
+
+    Args:
+        config: The config of the pytest run.
+        mode: The mode: one that prepares experiments, or collect.
+        items: The session's experiments.
+
+    """
+
+    def __init__(
+        self, config: pytest.Config, mode: ModeName, items: Iterable[pytest.Function]
+    ) -> None:
+        self._cache = config.cache
+        memory = config.pluginmanager.get_plugin("lfplugin")
+        self._failed: MutableMapping[Any, bool] = getattr(memory, "lastfailed", {})
+        self._before = dict(self._failed)
+        self._is_preparing = mode in PREPARING
+        self._nodes = {item.nodeid for item in items}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """Note which checks failed, or keep those that had failed."""
+        noted = self._cache.get(FAILED_CHECKS, None) or []
+        if self._is_preparing:
+            checks = self._nodes.intersection(noted)
+            self._failed.update((node, True) for node in self._before if str(node) in checks)
+            return
+        failed = self._nodes.intersection(map(str, self._failed))
+        self._cache.set(FAILED_CHECKS, sorted({*noted} - self._nodes | failed))
+
+
+def remember_failed_checks(
+    config: pytest.Config, mode: ModeName, items: Iterable[pytest.Function]
+) -> None:
+    """Keep failed checks among the last failures, if pytest has them and this mode changes them."""
+    if mode in {*PREPARING, ModeName.COLLECT} and config.pluginmanager.has_plugin("lfplugin"):
+        config.pluginmanager.register(LastFailures(config, mode, items), "remex-last-failures")

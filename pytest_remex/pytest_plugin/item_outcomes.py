@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import NamedTuple, NoReturn
@@ -84,6 +84,21 @@ def fail_report(item: pytest.Item, report: pytest.TestReport, why: str) -> None:
     """Make a report a failure; pytest 8's summary has no line for one that is plain text."""
     failure = pytest.CallInfo.from_call(lambda: fail(why), "call").excinfo
     report.outcome, report.longrepr = "failed", item.repr_failure(failure) if failure else why
+
+
+def skip_report(item: pytest.Item, report: pytest.TestReport, why: str) -> None:
+    """Make a report that of a skipped item."""
+    path, line, _title = item.reportinfo()
+    report.outcome, report.longrepr = "skipped", (str(path), (line or 0) + 1, f"Skipped: {why}")
+
+
+def log_reports(item: pytest.Item, reports: Iterable[pytest.TestReport]) -> None:
+    """Report an item to pytest, as its own loop does."""
+    hook = item.ihook
+    hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    for report in reports:
+        hook.pytest_runtest_logreport(report=report)
+    hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
 
 
 def reason_of(report: pytest.TestReport) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,11 +15,14 @@ from pytest_remex.experiment import Experiment, config_at
 from pytest_remex.model import Config, Remote, Repo, Sweep, Value
 from pytest_remex.names import function_of
 from pytest_remex.pytest_plugin import options
-from pytest_remex.pytest_plugin.anchor import node_of
+from pytest_remex.pytest_plugin.anchor import NODE, node_of
 from pytest_remex.pytest_plugin.item_outcomes import fail
 from pytest_remex.pytest_plugin.remotes import remotes_of
 from pytest_remex.sweep import plain, sweep_of, upstream_at
 from pytest_remex.variant import GRID, Variant
+
+if TYPE_CHECKING:
+    from pytest_remex.pytest_plugin.mode import Mode
 
 FIXTURE = "experiment"
 VARIANT = pytest.StashKey[Variant]()
@@ -225,22 +227,66 @@ def _recordable(name: str, value: object) -> Value:
         return repr(value)
 
 
-class ReportsNotShown:
-    """A plugin that keeps pytest's terminal from storing reports that it never shows.
+def put_variants(session: pytest.Session, asked: Variant, others: Sequence[Variant]) -> None:
+    """Put each experiment of a session once for each variant of the grid that is asked for.
 
-    It stores all reports until the end. Two of an experiment's three, on its set-up and teardown,
-    say nothing if they passed, and take 2 kB.
+    Args:
+        session: The session, with its experiments in order.
+        asked: The variant of the items that are there.
+        others: More variants, of which items are added before those.
+
     """
+    here = experiments(session.items)
+    for item in here:
+        item.stash[VARIANT] = asked
+    more = [in_variant(item, variant) for variant in others for item in here]
+    if more:
+        rest = [item for item in session.items if not is_experiment(item)]
+        session.items[:] = [*rest, *more, *here]
 
-    def __init__(self, stored: Mapping[str, list[object]]) -> None:
-        self._stored = stored
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Remove a report that the terminal has just stored."""
-        unnamed = self._stored.get("", [])
-        if unnamed and unnamed[-1] is report and report.passed and not report.sections:
-            unnamed.pop()
+def like(item: pytest.Function, new: pytest.Function) -> pytest.Function:
+    """Return a new item as one of the variant of the grid that another item is of."""
+    if NODE in item.stash:
+        return in_variant(new, variant_of(item))
+    new.stash[VARIANT] = variant_of(item)
+    return new
+
+
+def base_option(item: pytest.Item) -> str:
+    """Return the option that names an experiment's base."""
+    return "--remex-against" if NODE in item.stash else "--remex-base"
+
+
+class _OfVariant(pytest.Function):
+    """An item for an experiment of another variant, which its node id names."""
+
+    @property
+    def nodeid(self) -> str:
+        """The experiment's node id, and the variant's title."""
+        return f"{super().nodeid} {variant_of(self).title}"
+
+    @property
+    def id(self) -> Any:  # noqa: ANN401 - only newer releases of pytest have it
+        """The same in the form that reports are made of."""
+        return type(super().id).parse(self.nodeid)
+
+
+def in_variant(item: pytest.Function, variant: Variant) -> pytest.Function:
+    """Return another item for an experiment."""
+    kind: Any = type("Function", (_OfVariant, type(item)), {})
+    made: pytest.Function = kind.from_parent(
+        item.parent,
+        name=item.name,
+        callspec=item.callspec,
+        callobj=item.obj,
+        fixtureinfo=item._fixtureinfo,  # noqa: SLF001 - as pytest makes its items
+        originalname=item.originalname,
+    )
+    made.own_markers[:] = item.own_markers
+    made.stash[NODE] = item.nodeid
+    made.stash[VARIANT] = variant
+    return made
 
 
 class FunctionParameters:
@@ -263,16 +309,8 @@ class FunctionParameters:
         return made
 
 
-class CheckoutMode(Protocol):
-    """The interface of a mode's plugin for the fixture `experiment`."""
-
-    def checkout(
-        self, item: pytest.Function, repo: Repo, remote: Remote
-    ) -> AbstractContextManager[Path]:
-        """Provide the experiment's folder: a checkout of its base commit, if the mode has one."""
-
-
-MODE = pytest.StashKey[CheckoutMode]()
+MODE: pytest.StashKey[Mode] = pytest.StashKey()
+"""The mode of a pytest run that has experiments."""
 PROCESSES = pytest.StashKey[int]()
 """How many processes -n of pytest-xdist asks for."""
 PARAMETERS = "remex-parameters"

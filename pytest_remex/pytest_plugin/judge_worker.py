@@ -21,25 +21,26 @@ from pytest_remex.collect.runs import (
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.handover import JudgingTask, RunsFile, attach
 from pytest_remex.pytest_plugin.item_outcomes import fail, failing_plainly
-from pytest_remex.pytest_plugin.items import WORKER_INPUT, is_experiment, sweep_for
+from pytest_remex.pytest_plugin.items import WORKER_INPUT, sweep_for
 from pytest_remex.pytest_plugin.judging import Judging
-from pytest_remex.pytest_plugin.options import Settings
-from pytest_remex.pytest_plugin.selection import RecordedRunsMode
+from pytest_remex.pytest_plugin.mode import Mode, ModeContext
+from pytest_remex.pytest_plugin.selection import RecordedRuns
 
 
-class JudgeWorker(RecordedRunsMode):
-    """The plugin of a process that judges for another: it makes no connection, and no results."""
+class JudgeWorker(Mode):
+    """The mode of a process that judges for another: it makes no connection, and no results."""
 
-    def __init__(
-        self, session: pytest.Session, settings: Settings, items: Sequence[pytest.Function]
-    ) -> None:
-        super().__init__(session, replace(settings, offline=True), items)
-        given: Any = session.config
+    def __init__(self, context: ModeContext, items: Sequence[pytest.Function]) -> None:
+        offline = replace(context.settings, offline=True)
+        super().__init__(replace(context, settings=offline))
+        self._recorded = RecordedRuns(self.context, items)
+        given: Any = context.config
         self._task = JudgingTask.of(given.workerinput[WORKER_INPUT])
         self._runs_file = RunsFile({}, {})
         self._notes: list[str] = []
-        self._judging = Judging(session.config, settings, self._notes.append, self._task.collect)
-        session.config.option.maxfail = 0  # the process that started this one counts all failures
+        tell, collect = self._notes.append, self._task.collect
+        self._judging = Judging(context.config, context.settings, tell, collect)
+        context.config.option.maxfail = 0  # the process that started this one counts all failures
 
     @contextmanager
     def checkout(self, item: pytest.Function, repo: Repo, remote: Remote) -> Iterator[Path]:
@@ -49,19 +50,22 @@ class JudgeWorker(RecordedRunsMode):
         with self._judging.checkout(item, collected, repo) as path:
             yield path
 
+    def run(self, item: pytest.Function) -> None:
+        """Judge a run."""
+        __tracebackhide__ = True
+        self._judging.judge(item)
+
+    def close(self) -> None:
+        """Remove the scratch checkouts."""
+        self._judging.close()
+
+    def summarize(self) -> None:
+        """Say nothing: the process that started this one does."""
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self) -> None:
         """Import what reads tables, while the other process fetches them."""
         import_module("pytest_remex.tables.frame")
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
-        """Judge a run instead of running a test."""
-        __tracebackhide__ = True
-        if not is_experiment(pyfuncitem):
-            return None
-        self._judging.judge(pyfuncitem)
-        return True
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -75,16 +79,9 @@ class JudgeWorker(RecordedRunsMode):
             self._notes.clear()
         return report
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self) -> None:
-        """Remove the scratch checkouts, after the last fixture."""
-        self._judging.close()
-
     def _collected(self, item: pytest.Function, repo: Repo, remote: Remote) -> CollectedRun:
         """Return the run that the other process has fetched for an item."""
-        if (repo, remote) not in self._known:
-            self._known[repo, remote] = self._read_known(repo, remote)
-        index = self._known[repo, remote].index
+        index = self._recorded.known_at(repo, remote).index
         if item.nodeid not in self._runs_file.directories:
             self._runs_file = RunsFile.read(self._task.runs)
         recorded = index.of_directory(self._runs_file.directories.get(item.nodeid, ""))
@@ -94,7 +91,7 @@ class JudgeWorker(RecordedRunsMode):
                 f"that judges it: collect without -n"
             )
         run = WantedRun(recorded, sweep_for(item))
-        jobs, folder = self._runs_file.jobs, self._settings.runs
+        jobs, folder = self._runs_file.jobs, self.settings.runs
         (collected,) = on_this_machine([run], jobs, folder)
         others = [
             each for each in wanted_upstreams([run], index) if _is_listed(each, self._runs_file)

@@ -38,7 +38,6 @@ from pytest_remex.pytest_plugin.items import (
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.preparation import body_of
 from pytest_remex.repo.workspace import Workspaces
-from pytest_remex.tables.readers import BuiltInReaders
 from pytest_remex.tables.recorded import RecordedRows, UpstreamMeasures
 
 
@@ -89,8 +88,7 @@ class Judging:
         """The judges of the items that have had their turn, by node id."""
         self.kept: dict[str, KeptVerdict] = {}
         """The verdicts of an earlier collect that were taken, by node id."""
-        readers = BuiltInReaders(lambda: config.hook)
-        config.pluginmanager.register(readers, "remex-readers")
+        preparation.use_built_in_readers(config)
 
     def begin(self, item: pytest.Function, collected: CollectedRun) -> RunJudge:
         """Return a new judge of an item's run."""

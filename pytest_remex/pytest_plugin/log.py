@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pytest
 from rich import filesize
@@ -16,9 +16,12 @@ from pytest_remex.collect.watch import follow, read_ends
 from pytest_remex.common.jobs import Job
 from pytest_remex.common.protocol import LogText
 from pytest_remex.display import clean
+from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
-from pytest_remex.pytest_plugin.options import Settings
-from pytest_remex.pytest_plugin.selection import QueryMode
+from pytest_remex.pytest_plugin.item_outcomes import say
+from pytest_remex.pytest_plugin.mode import ModeContext
+from pytest_remex.pytest_plugin.query_mode import QueryMode
+from pytest_remex.pytest_plugin.selection import FoundRuns, RecordedRuns, query_options
 from pytest_remex.records.index import RecordedRun
 
 MOST = 50
@@ -27,60 +30,63 @@ TOTAL, LEAST, LARGEST = 1 << 20, 1 << 13, 1 << 18
 """How many bytes are shown: of all output together, and per file at least and at most."""
 
 
-class LogMode(QueryMode):
-    """The plugin of the mode log."""
+def log_mode(context: ModeContext, items: Sequence[pytest.Function]) -> QueryMode:
+    """Return the mode log."""
+    return QueryMode(context, items, Log)
 
-    def __init__(
-        self, session: pytest.Session, settings: Settings, items: Sequence[pytest.Function]
-    ) -> None:
-        super().__init__(session, settings, items)
+
+class Log:
+    """A `Query` that reads the ends of all output, or follows that of a single running job."""
+
+    def __init__(self, context: ModeContext, recorded: RecordedRuns) -> None:
+        self._context = context
+        self._recorded = recorded
+        self._options = query_options(context)
+        self._runs: dict[str, RecordedRun] = {}
         self._jobs: dict[str, Job] = {}
         self._ends: dict[str, Sequence[LogText]] = {}
         self._was_followed = False
         self._was_interrupted = False
 
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Close the connections."""
-        self._connections.close()
-        if self._was_interrupted:
-            session.exitstatus = pytest.ExitCode.INTERRUPTED
-
-    def pytest_terminal_summary(self) -> None:
-        """Show the output, and what to do next."""
-        runs, jobs = self._runs.items(), self._jobs
-        known = {node: recorded for node, recorded in runs if recorded.run.directory in jobs}
-        shown = dict(list(known.items())[:MOST])
-        if not self._was_followed:
-            with self._terminal.lifted():
-                for node, recorded in shown.items():
-                    self._write_all(node, recorded)
-        if hidden := len(known) - len(shown):
-            self._terminal.say(f"{hidden} more are not shown: select with -k", yellow=True)
-        if self._unsubmitted:
-            self._terminal.say(f"{self._unsubmitted} not submitted", yellow=True)
-        where = "--remex-status shows the state of the experiments"
-        nothing = "--remex-submit sends what was not submitted"
-        self._terminal.say_next(where if known else nothing)
-        self._terminal.summary("remex log")
-
-    def _begin(self, runs: Mapping[str, RecordedRun]) -> None:
-        """Read the ends of all output; follow that of a single run, which has not ended."""
-        chosen = list(runs.items())
-        self._jobs |= query(runs.values(), self._connections.to, self._query_options)
-        most = min(LARGEST, max(LEAST, TOTAL // max(1, len(chosen))))
-        shown = [recorded for _, recorded in chosen[:MOST]]
-        self._ends |= read_ends(shown, self._connections.to, most)
-        is_single = len(self._runs) == 1 and not self._groups
-        if is_single and self._jobs[shown[0].run.directory].state.live:
+    def begin(self, found: FoundRuns, _repo: Repo, _remote: Remote) -> None:
+        """See `Query`."""
+        self._runs |= found.runs
+        connect, shown = self._context.connections.to, list(found.runs.items())[:MOST]
+        self._jobs |= query(found.runs.values(), connect, self._options)
+        most = min(LARGEST, max(LEAST, TOTAL // max(1, len(found.runs))))
+        self._ends |= read_ends([recorded for _, recorded in shown], connect, most)
+        is_single = len(self._runs) == 1 and not self._recorded.has_more
+        if is_single and self._jobs[shown[0][1].run.directory].state.live:
             self._was_followed = True
-            with self._terminal.lifted():
-                self._follow(*chosen[0])
+            with self._context.terminal.lifted():
+                self._follow(*shown[0])
 
-    def _show(self, item: pytest.Function, recorded: RecordedRun) -> None:
+    def show(self, item: pytest.Function, recorded: RecordedRun) -> None:
+        """See `Query`."""
         job = self._jobs[recorded.run.directory]
         ends = self._ends.get(recorded.run.directory, [])
         note_facts(item, **run_facts(recorded, job), output={e.path: clean(e.text) for e in ends})
-        self._count(item, f"{job.state} job {job.id}".strip(), job)
+        say(item, f"{job.state} job {job.id}".strip(), counted=str(job.state).lower())
+
+    def exit_code(self) -> int:
+        """See `Query`."""
+        return pytest.ExitCode.INTERRUPTED if self._was_interrupted else pytest.ExitCode.OK
+
+    def summarize(self) -> None:
+        """Show the output, and what to do next."""
+        terminal, jobs = self._context.terminal, self._jobs
+        known = {node: each for node, each in self._runs.items() if each.run.directory in jobs}
+        if not self._was_followed:
+            with terminal.lifted():
+                for node, recorded in list(known.items())[:MOST]:
+                    self._write_all(node, recorded)
+        if len(known) > MOST:
+            terminal.say(f"{len(known) - MOST} more are not shown: select with -k", yellow=True)
+        if unsubmitted := self._recorded.unsubmitted:
+            terminal.say(f"{unsubmitted} not submitted", yellow=True)
+        where = "--remex-status shows the state of the experiments"
+        nothing = "--remex-submit sends what was not submitted"
+        terminal.say_next(where if known else nothing)
 
     def _follow(self, node: str, recorded: RecordedRun) -> None:
         ends = self._ends.get(recorded.run.directory, [])
@@ -88,9 +94,9 @@ class LogMode(QueryMode):
         try:
             self._write_all(node, recorded)
             _write("[followed until the job has ended; Ctrl-C stops]\n")
-            least = self._settings.poll if recorded.launch.remote.host is not None else 0.0
+            least = self._context.settings.poll if recorded.launch.remote.host is not None else 0.0
             for new in follow(
-                recorded, ends, self._connections.to, self._query_options, least=least
+                recorded, ends, self._context.connections.to, self._options, least=least
             ):
                 if new.path != path:
                     path = new.path
@@ -98,11 +104,11 @@ class LogMode(QueryMode):
                 _write(new.text)
         except KeyboardInterrupt:
             self._was_interrupted = True
-            self._terminal.say("stopped following: the job keeps running", yellow=True)
+            self._context.terminal.say("stopped following: the job keeps running", yellow=True)
         else:
-            self._jobs |= query([recorded], self._connections.to, self._query_options)
+            self._jobs |= query([recorded], self._context.connections.to, self._options)
             job = self._jobs[recorded.run.directory]
-            self._terminal.say(f"job {job.id} ended {job.state}", red=job.state.failed)
+            self._context.terminal.say(f"job {job.id} ended {job.state}", red=job.state.failed)
 
     def _write_all(self, node: str, recorded: RecordedRun) -> None:
         job = self._jobs[recorded.run.directory]
@@ -117,7 +123,7 @@ class LogMode(QueryMode):
 
     def _write_fetched(self, recorded: RecordedRun) -> None:
         """Show the fetched copy of output that the cluster does not have: not yet, or no longer."""
-        folder = self._settings.runs / recorded.run.directory
+        folder = self._context.settings.runs / recorded.run.directory
         paths = all_present(folder, log_patterns(recorded.run))
         for path in paths:
             _write(f"==> {path}, as it was fetched <==\n")

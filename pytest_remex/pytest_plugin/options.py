@@ -15,7 +15,7 @@ from pytest_remex.io import prepare_output_folder
 from pytest_remex.launch.options import Grouping, GroupingKind, LaunchOptions, Resubmit
 from pytest_remex.model import CONTROL, Remote, Repo
 from pytest_remex.pytest_plugin.anchor import anchor_of
-from pytest_remex.pytest_plugin.command_line import INI_KEYS, MODES, Mode, modifier_groups
+from pytest_remex.pytest_plugin.command_line import INI_KEYS, MODES, ModeName, modifier_groups
 from pytest_remex.pytest_plugin.remotes import remotes_of
 from pytest_remex.sbatch.options import OptionText, SbatchOptions
 from pytest_remex.variant import Variant
@@ -35,7 +35,7 @@ class Settings:
     fetched, `most` how many a collect may fetch in all, None for no limit.
     """
 
-    mode: Mode
+    mode: ModeName
     output: Path
     layout: str
     launching: LaunchOptions
@@ -162,13 +162,13 @@ def settings(config: pytest.Config) -> Settings:
     )
 
 
-def mode(config: pytest.Config) -> Mode:
+def mode(config: pytest.Config) -> ModeName:
     """Return the mode; the default is the dry run."""
-    return next(iter(_modes(config)), Mode.DRY)
+    return next(iter(_modes(config)), ModeName.DRY)
 
 
-def _modes(config: pytest.Config) -> list[Mode]:
-    bisect = [] if config.option.remex_bisect is None else [Mode.BISECT]
+def _modes(config: pytest.Config) -> list[ModeName]:
+    bisect = [] if config.option.remex_bisect is None else [ModeName.BISECT]
     return [*(config.option.remex_modes or []), *bisect]
 
 
@@ -221,7 +221,7 @@ def default_remote(config: pytest.Config) -> Remote:
 def _refuse_no_choice(config: pytest.Config) -> None:
     """Refuse to run on this machine if the configuration names remotes, and none is chosen."""
     names = [*remotes_of(config)]
-    if names and mode(config) is not Mode.DRY:
+    if names and mode(config) is not ModeName.DRY:
         raise pytest.UsageError(
             f"the configuration names the {'remotes' if names[1:] else 'remote'} "
             f"{' and '.join(names)}: choose with --remex-remote={names[0]}, here or in addopts"
@@ -244,17 +244,17 @@ def _refuse_conflicts(config: pytest.Config) -> None:
     for each in (modifier for group in modifier_groups().values() for modifier in group):
         value = getattr(config.option, each.dest)
         if value is not None and value is not False and chosen not in each.modes:
-            wanted = " or ".join(sorted(f"--remex-{mode}" for mode in each.modes - {Mode.DRY}))
+            wanted = " or ".join(sorted(f"--remex-{mode}" for mode in each.modes - {ModeName.DRY}))
             raise pytest.UsageError(f"--remex-{each.name} can only be used with {wanted}")
     if config.option.remex_array is not None and config.option.remex_pack is not None:
         raise pytest.UsageError("--remex-array and --remex-pack cannot be combined: choose one")
-    if chosen is not Mode.DRY and config.getoption("trace", default=False):
+    if chosen is not ModeName.DRY and config.getoption("trace", default=False):
         raise pytest.UsageError(
             f"with --trace no patch and no check would run, so it cannot be used with "
             f"--remex-{chosen}: write breakpoint() into the sweep function, or use --pdb"
         )
     for name in ("setupplan", "setuponly"):  # the first implies the second
-        if chosen is not Mode.DRY and config.getoption(name, default=False):
+        if chosen is not ModeName.DRY and config.getoption(name, default=False):
             raise pytest.UsageError(
                 f"--setup-{name.removeprefix('setup')} runs no experiment, so it cannot be used "
                 f"with --remex-{chosen}: --collect-only lists the experiments"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,14 +13,22 @@ from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.errors import SweepError
 from pytest_remex.experiment import Experiment
 from pytest_remex.known_files import KnownFiles
-from pytest_remex.launch.preparation import Inspect, check_config, rules_of, run_patch, warnings_of
+from pytest_remex.launch.preparation import (
+    Inspect,
+    by_recipe,
+    check_config,
+    rules_of,
+    run_patch,
+    warnings_of,
+)
 from pytest_remex.launch.preparation import prepare as prepare_experiment
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.anchor import node_of
-from pytest_remex.pytest_plugin.command_line import Mode
+from pytest_remex.pytest_plugin.command_line import ModeName
 from pytest_remex.pytest_plugin.item_outcomes import fail, failing_plainly
 from pytest_remex.pytest_plugin.items import (
     arguments,
+    base_option,
     is_pinned,
     parameters_of,
     patched_experiment,
@@ -30,8 +37,7 @@ from pytest_remex.pytest_plugin.items import (
     use_recipe,
     variant_of,
 )
-from pytest_remex.pytest_plugin.options import Settings
-from pytest_remex.pytest_plugin.replicates import AskedReplicates
+from pytest_remex.pytest_plugin.mode import ModeContext
 from pytest_remex.pytest_plugin.stages import (
     ADDED,
     STAGED,
@@ -40,20 +46,16 @@ from pytest_remex.pytest_plugin.stages import (
     skip_after_left_out,
     upstream_key,
 )
-from pytest_remex.pytest_plugin.terminal import Terminal
-from pytest_remex.pytest_plugin.variants import base_option
 from pytest_remex.repo.inputs import InputRules
 from pytest_remex.repo.workspace import Named, Prepared, Workspace, Workspaces
-from pytest_remex.sbatch.options import NO_OPTIONS, SbatchOptions
 from pytest_remex.sbatch.script import hidden_exit_codes
 from pytest_remex.sweep import SweepCall, sweep_of
 from pytest_remex.tables.readers import BuiltInReaders
-from pytest_remex.transport import Connections
 from pytest_remex.variant import Variant
 
-CONNECTS_FIRST = frozenset({Mode.SUBMIT})
+CONNECTS_FIRST = frozenset({ModeName.SUBMIT})
 """The modes that ask a cluster before the first patch: a plan asks after it."""
-STARTS_AGENT_FIRST = frozenset({Mode.PLAN, Mode.SUBMIT})
+STARTS_AGENT_FIRST = frozenset({ModeName.PLAN, ModeName.SUBMIT})
 """The modes that ask an agent on this machine."""
 SCRIPTS = pytest.StashKey[frozenset[str]]()
 """The scripts of the sweeps in a file."""
@@ -91,19 +93,25 @@ class Preparer:
     note.
 
     Args:
+        context: The context of the pytest run.
         workspaces: The workspaces in which to prepare experiments.
-        terminal: The terminal for notes.
-        options: Options for sbatch.
+
     """
 
-    def __init__(
-        self, workspaces: Workspaces, terminal: Terminal, options: SbatchOptions = NO_OPTIONS
-    ) -> None:
+    def __init__(self, context: ModeContext, workspaces: Workspaces) -> None:
+        self._context = context
         self._workspaces = workspaces
-        self._terminal = terminal
-        self._options = options
+        self._options = context.settings.sbatch_options()
         self._prepared: dict[tuple[Variant, Key], Prepared] = {}
         self._rules: dict[tuple[Path, object], InputRules] = {}
+
+    def checkout(
+        self, item: pytest.Function, repo: Repo, remote: Remote
+    ) -> AbstractContextManager[Path]:
+        """Let an experiment use the scratch checkout of its base commit."""
+        if self._context.settings.mode in (CONNECTS_FIRST if remote.host else STARTS_AGENT_FIRST):
+            self._context.connections.begin(remote)  # while git makes the checkout
+        return checkout(partial(workspace_of, self._workspaces, item, repo))
 
     def prepare(
         self, item: pytest.Function, inspect: Inspect | None = None, recipe: int = 0
@@ -130,7 +138,7 @@ class Preparer:
             contents = self._workspaces.contents(repo, self._rules_of(item), remote.shared)
             prepared = prepare_experiment(named, workspace, contents, inspect, self._options)
         for warning in warnings_of(self._workspaces.git(repo), prepared):
-            self._terminal.note(warning.text, warning.about or None)
+            self._context.terminal.note(warning.text, warning.about or None)
         # without its upstream it is refused, and so must be what comes after it
         if not recipe and STAGED in item.session.stash and self._has_upstream(item):
             self._prepared[variant_of(item), key_of_item(item)] = prepared
@@ -178,12 +186,8 @@ class Preparer:
         """
         __tracebackhide__ = True
         made = self.prepare(item, inspect, recipe)
-        if made.identity.fingerprint == first.identity.fingerprint:
-            fail(
-                f"recipe {recipe} of {first.experiment.id}, {made.experiment.recipe!r}, makes the "
-                f"same files as the first one: read experiment.recipe in the patch"
-            )
-        return replace(made, identity=first.identity, recipe=recipe)
+        with failing_plainly():
+            return by_recipe(first, made, recipe)
 
 
 def refuse_without_upstream(prepared: Prepared) -> None:
@@ -220,32 +224,39 @@ def body_of(item: pytest.Function) -> SweepCall:
     return SweepCall(lambda: item.obj(**call_arguments), sweep_for(item).name)
 
 
+def use_built_in_readers(config: pytest.Config) -> None:
+    """Let hooks of a pytest run read the formats that need no extension."""
+    if not config.pluginmanager.has_plugin("remex-readers"):
+        readers = BuiltInReaders(lambda: config.hook)
+        config.pluginmanager.register(readers, "remex-readers")
+
+
 class ConfigChecks:
     """Check configs with the hooks of a pytest run, and note what may hide a failure."""
 
-    def __init__(self, config: pytest.Config, terminal: Terminal) -> None:
-        self._hook = config.hook
-        self._terminal = terminal
+    def __init__(self, context: ModeContext) -> None:
+        self._hook = context.config.hook
+        self._note = context.terminal.note
         self._files = KnownFiles()
-        self._hooks = GuardedHooks(config.hook, terminal.note)
-        config.pluginmanager.register(BuiltInReaders(lambda: config.hook), "remex-readers")
+        self._hooks = GuardedHooks(self._hook, self._note)
+        use_built_in_readers(context.config)
 
-    def check(self, experiment: Experiment, originals: Mapping[str, bytes]) -> None:
-        """Check an experiment whose `path` is the patched checkout.
+    def check(self, prepared: Prepared, originals: Mapping[str, bytes]) -> None:
+        """Check an experiment while its checkout is patched: see `Inspect`.
 
-        `originals` are the bytes, in the base commit, of the files that the patch changed. Raises
-        `SweepError`, with what extensions say about the parameters.
+        Raises `SweepError`, with what extensions say about the parameters.
         """
+        experiment = prepared.experiment
         try:
             for remark in check_config(experiment, self._hook):
-                self._terminal.note(remark)
+                self._note(remark)
         except SweepError as error:
             raise SweepError(
                 "\n".join([str(error), *self._reasons(experiment, originals)])
             ) from None
         path, script, files = experiment.path, experiment.sweep.script, self._files.now()
         for why in hidden_exit_codes(path, script, files):
-            self._terminal.note(why)
+            self._note(why)
 
     def _reasons(self, experiment: Experiment, originals: Mapping[str, bytes]) -> list[str]:
         """Return the warnings of extensions that name a parameter, and note the others."""
@@ -255,34 +266,5 @@ class ConfigChecks:
             if any(name.rpartition(".")[2].lower() in warning.lower() for name in experiment.asked):
                 reasons.append(warning)
             else:
-                self._terminal.note(warning)
+                self._note(warning)
         return reasons
-
-
-class PreparingMode:
-    """The base of the modes that run patches: the dry run, plan and submit."""
-
-    def __init__(
-        self,
-        session: pytest.Session,
-        settings: Settings,
-        items: Sequence[pytest.Function],
-        workspaces: Workspaces,
-    ) -> None:
-        self._session = session
-        self._config = session.config
-        self._settings = settings
-        self._terminal = Terminal(session.config)
-        self._connections = Connections(self._terminal.prompt, self._terminal.announce)
-        self._workspaces = workspaces
-        self._replicates = AskedReplicates(session, items, again=settings.launching.again)
-        self._checks = ConfigChecks(session.config, self._terminal)
-        self._preparer = Preparer(workspaces, self._terminal, settings.sbatch_options())
-
-    def checkout(
-        self, item: pytest.Function, repo: Repo, remote: Remote
-    ) -> AbstractContextManager[Path]:
-        """Let an experiment use the scratch checkout of its base commit."""
-        if self._settings.mode in (CONNECTS_FIRST if remote.host else STARTS_AGENT_FIRST):
-            self._connections.begin(remote)  # while git makes the checkout
-        return checkout(partial(workspace_of, self._workspaces, item, repo))

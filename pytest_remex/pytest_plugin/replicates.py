@@ -17,10 +17,12 @@ from pytest_remex.errors import RecordError
 from pytest_remex.model import Config, Sweep
 from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.anchor import anchor_of
+from pytest_remex.pytest_plugin.item_outcomes import say, skip
 from pytest_remex.pytest_plugin.items import (
     VARIANT,
     by_place,
     experiments,
+    like,
     parameters_of,
     place_key,
     point_of,
@@ -28,7 +30,6 @@ from pytest_remex.pytest_plugin.items import (
     variant_of,
 )
 from pytest_remex.pytest_plugin.stages import ADDED, COLLECTED, Key, key_of, key_of_item
-from pytest_remex.pytest_plugin.variants import like
 from pytest_remex.records.added import Replicates, points_with_added, without_replicate
 from pytest_remex.records.copies import FOLDER
 from pytest_remex.records.index import RecordedRun
@@ -158,11 +159,13 @@ class AskedReplicates:
                 new += self._add(chosen, here)
         return bool(new)
 
-    def has(self, item: pytest.Function) -> bool:
-        """Return whether an item is of the grid, or of a replicate that this place knows."""
+    def skip_unknown(self, item: pytest.Function) -> None:
+        """Skip an item of a replicate that this place does not know."""
         if not sweep_for(item).is_added(point_of(item)):
-            return True
-        return (place_key(item), variant_of(item), key_of_item(item)) in self._known
+            return
+        if (place_key(item), variant_of(item), key_of_item(item)) not in self._known:
+            say(item, "NOT SUBMITTED")
+            skip(NOT_HERE)
 
     def _add(
         self, chosen: Sequence[pytest.Function], here: Sequence[RecordedRun]

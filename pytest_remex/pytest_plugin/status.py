@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import pytest
 
@@ -18,113 +18,126 @@ from pytest_remex.collect.watch import OutputWatcher
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RecordError, RemexError, RemoteError
 from pytest_remex.experiment import Run
+from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
-from pytest_remex.pytest_plugin.item_outcomes import skip
+from pytest_remex.pytest_plugin.item_outcomes import say, skip
 from pytest_remex.pytest_plugin.items import experiment_of, sweep_for, variant_of, was_stopped
-from pytest_remex.pytest_plugin.options import Settings
-from pytest_remex.pytest_plugin.selection import NOT_ENDED, QueryMode
+from pytest_remex.pytest_plugin.mode import NOT_ENDED, ModeContext
+from pytest_remex.pytest_plugin.query_mode import QueryMode
+from pytest_remex.pytest_plugin.selection import FoundRuns, RecordedRuns, polled, tell_end
 from pytest_remex.pytest_plugin.status_table import ROWS, StatusRow, StatusTable, lines_around
 from pytest_remex.records.index import RecordedRun
 
 
-class StatusMode(QueryMode):
-    """The plugin of the mode status."""
+def status_mode(context: ModeContext, items: Sequence[pytest.Function]) -> QueryMode:
+    """Return the mode status."""
+    return QueryMode(context, items, Status)
 
-    def __init__(
-        self, session: pytest.Session, settings: Settings, items: Sequence[pytest.Function]
-    ) -> None:
-        super().__init__(session, settings, items)
-        self._jobs: dict[str, Job] = {}
-        self._rows: Mapping[str, StatusRow] = {}
-        self._failed: dict[str, str] = {}
-        self._watcher = OutputWatcher(settings.runs, self._connections.to)
-        self._purged = PurgedRuns(settings.runs, self._connections.to)
-        self._hooks = GuardedHooks(session.config.hook, self._terminal.note)
+
+class Status:
+    """A `Query` of the states of runs, repeated if the user waits for them."""
+
+    def __init__(self, context: ModeContext, recorded: RecordedRuns) -> None:
+        self._context = context
+        self._recorded = recorded
+        self._states = StatesShown(context)
         self._was_interrupted = False
 
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Close the connections, and set the exit code."""
-        self._connections.close()
-        if self._was_interrupted:
-            session.exitstatus = pytest.ExitCode.INTERRUPTED
-        elif session.exitstatus == pytest.ExitCode.OK and self._is_something_left():
-            session.exitstatus = NOT_ENDED
-
-    def pytest_terminal_summary(self) -> None:
-        """Show the table."""
-        rows = list(self._rows.values())
-        if rows:
-            most = None if self._config.getoption("verbose", default=0) > 0 else ROWS
-            with self._terminal.lifted():
-                self._terminal.console().print(StatusTable(rows, most))
-        for launch, note in sorted(
-            {(row.recorded.launch.id, row.recorded.launch.note) for row in rows}
-        ):
-            if note:
-                self._terminal.say(f"{launch}: {note}")
-        if self._unsubmitted:
-            self._terminal.say(f"{self._unsubmitted} not submitted", yellow=True)
-        self._terminal.say_next(self._next_command(rows))
-        self._terminal.summary(f"remex {self._settings.mode}")
-
-    def _next_command(self, rows: Sequence[StatusRow]) -> str:
-        if not rows and was_stopped(self._session):
-            return "the same command again: stopped before the states were known"
-        states = [row.job.state for row in rows]
-        if any(state.live for state in states):
-            return "--remex-status --remex-wait waits until all have ended"
-        if any(self._is_failure(row.recorded, row.job) for row in rows):
-            return "--remex-collect shows why, --remex-submit --remex-retry submits them again"
-        if any(state.ended for state in states):
-            return "--remex-collect fetches and judges the outputs"
-        if any(row.job.state is JobState.UNKNOWN and row.job.id for row in rows):
-            return "the same command again, once the reason of each UNKNOWN is dealt with"
-        return "--remex-submit sends what was not submitted"
-
-    def _begin(self, runs: Mapping[str, RecordedRun]) -> None:
-        """Query the runs, repeatedly if the user waits for them."""
-        runs = {**runs, **self._upstreams(runs)}
-        self._runs |= runs
-        if self._settings.wait is None:
-            with self._terminal.progress() as progress:
-                for jobs in self._polled(list(runs.values()), progress):
-                    self._update(jobs)
+    def begin(self, found: FoundRuns, _repo: Repo, _remote: Remote) -> None:
+        """See `Query`."""
+        runs = {**found.runs, **_upstreams(found)}
+        self._states.add(found.items, runs)
+        if self._context.settings.wait is None:
+            with self._context.terminal.progress() as progress:
+                for jobs in polled(self._context, runs.values(), progress):
+                    self._states.update(jobs)
             return
         try:
-            self._wait(list(runs.values()))
+            self._wait(runs)
         except KeyboardInterrupt:
-            if not self._jobs:
+            if not self._states.rows:
                 raise
             self._was_interrupted = True
-            self._terminal.say("stopped waiting: the jobs keep running", yellow=True)
+            self._context.terminal.say("stopped waiting: the jobs keep running", yellow=True)
 
-    def _upstreams(self, runs: Mapping[str, RecordedRun]) -> dict[str, RecordedRun]:
-        """Return the runs, by node id, that the selected ones come after: shown, and no more."""
-        wanted = [
-            WantedRun(recorded, sweep_for(self._items[node])) for node, recorded in runs.items()
-        ]
-        known = {each.run.directory for each in runs.values()}
-        found = [each.recorded for each in wanted_upstreams(wanted, self._index)]
-        return {each.run.node: each for each in found if each.run.directory not in known}
-
-    def _wait(self, runs: Sequence[RecordedRun]) -> None:
+    def _wait(self, runs: Mapping[str, RecordedRun]) -> None:
+        terminal = self._context.terminal
         reported: Counter[JobState] = Counter()
-        with self._terminal.live() as show:
-            for jobs in self._polled(runs):
-                self._update(jobs)
-                rows = list(self._rows.values())
-                around = lines_around(rows, self._terminal.console().width)
-                show(StatusTable(rows, self._terminal.height(around)))
+        with terminal.live() as show:
+            for jobs in polled(self._context, runs.values()):
+                self._states.update(jobs)
+                rows = list(self._states.rows.values())
+                around = lines_around(rows, terminal.console().width)
+                show(StatusTable(rows, terminal.height(around)))
                 counts = Counter(job.state for job in jobs.values())
                 if counts != reported:
                     reported = counts
-                    self._terminal.log(", ".join(f"{n} {state}" for state, n in counts.items()))
-        if self._jobs and not any(job.state.live for job in self._jobs.values()):
-            self._tell_end({node: row.job for node, row in self._rows.items()})
+                    terminal.log(", ".join(f"{n} {state}" for state, n in counts.items()))
+        tell_end(self._context, {node: row.job for node, row in self._states.rows.items()})
 
-    def _update(self, jobs: Mapping[str, Job]) -> None:
-        """Store the jobs' states, and read their output."""
-        folder = self._settings.runs
+    def show(self, item: pytest.Function, _recorded: RecordedRun) -> str | None:
+        """See `Query`: a failed job fails its item."""
+        __tracebackhide__ = True
+        text = self._states.show(item)
+        return text if self._is_failure(self._states.rows[item.nodeid]) else None
+
+    def exit_code(self) -> int:
+        """See `Query`."""
+        if self._was_interrupted:
+            return pytest.ExitCode.INTERRUPTED
+        ended = all(row.job.state.ended for row in self._states.rows.values())
+        return pytest.ExitCode.OK if ended and not self._recorded.unsubmitted else NOT_ENDED
+
+    def summarize(self) -> None:
+        """See `Query`."""
+        has_failed = any(map(self._is_failure, self._states.rows.values()))
+        self._states.summarize(self._recorded.unsubmitted, has_failed=has_failed)
+
+    def _is_failure(self, row: StatusRow) -> bool:
+        """Return whether a job has failed: not if its run disappeared after a collect."""
+        run, state = row.recorded.run, row.job.state
+        if state is not JobState.PURGED:
+            return state.failed
+        folder = self._context.settings.runs / run.directory
+        return not (read_removal(folder).collected or run.collected is not None)
+
+
+def _upstreams(found: FoundRuns) -> dict[str, RecordedRun]:
+    """Return the runs, by node id, that those come after: shown, and no more."""
+    wanted = [WantedRun(each, sweep_for(found.items[node])) for node, each in found.runs.items()]
+    known = {each.run.directory for each in found.runs.values()}
+    before = [each.recorded for each in wanted_upstreams(wanted, found.index)]
+    return {each.run.node: each for each in before if each.run.directory not in known}
+
+
+class StatesShown:
+    """The states of runs, and what is known of their output, as items and as a table.
+
+    Args:
+        context: The context of the pytest run.
+
+    """
+
+    def __init__(self, context: ModeContext) -> None:
+        self._context = context
+        self._items: dict[str, pytest.Function] = {}
+        self._runs: dict[str, RecordedRun] = {}
+        self._jobs: dict[str, Job] = {}
+        folder, connect = context.settings.runs, context.connections.to
+        self._watcher = OutputWatcher(folder, connect)
+        self._purged = PurgedRuns(folder, connect)
+        self._hooks = GuardedHooks(context.config.hook, context.terminal.note)
+        self.rows: Mapping[str, StatusRow] = {}
+        """The runs whose state is known, by node id."""
+
+    def add(self, items: Mapping[str, pytest.Function], runs: Mapping[str, RecordedRun]) -> None:
+        """Add items and runs, by node id."""
+        self._items |= items
+        self._runs |= runs
+
+    def update(self, jobs: Mapping[str, Job]) -> None:
+        """Store the jobs' states, by run directory, and read their output."""
+        folder = self._context.settings.runs
         self._jobs |= {name: job_with_removal(job, folder / name) for name, job in jobs.items()}
         self._note_purged()
         watched = [
@@ -135,10 +148,55 @@ class StatusMode(QueryMode):
         try:
             self._watcher.read(watched)
         except RemoteError as error:
-            self._terminal.note(f"the jobs' output could not be read: {error}", "output")
+            self._context.terminal.note(f"the jobs' output could not be read: {error}", "output")
         except RecordError as error:
-            self._note_unrecorded(error)
-        self._rows = self._make_rows()
+            self._context.terminal.note(str(error), "records")
+        self.rows = {
+            node: self._row(node, recorded, job)
+            for node, recorded in self._runs.items()
+            if (job := self._jobs.get(recorded.run.directory)) is not None
+        }
+
+    def show(self, item: pytest.Function) -> str:
+        """Show a job's state as an item's outcome; return it with its cause or reason."""
+        __tracebackhide__ = True
+        row = self.rows.get(item.nodeid)
+        if row is None:
+            skip("its state could not be determined")
+        job = row.job
+        facts = {"cause": row.cause, "output": row.last_line, "progress": row.progress}
+        note_facts(item, **run_facts(row.recorded, job), **facts)
+        word = f"{job.state} job {job.id}" if job.id else str(job.state)
+        say(item, word, counted=str(job.state).lower(), **_markup(job.state))
+        return f"{word}: {row.cause or job.reason}".removesuffix(": ")
+
+    def summarize(self, unsubmitted: int, *, has_failed: bool) -> None:
+        """Show the table, the notes of launches, and what to do next."""
+        rows, terminal = list(self.rows.values()), self._context.terminal
+        if rows:
+            most = None if self._context.config.getoption("verbose", default=0) > 0 else ROWS
+            with terminal.lifted():
+                terminal.console().print(StatusTable(rows, most))
+        launches = {(row.recorded.launch.id, row.recorded.launch.note) for row in rows}
+        for launch, note in sorted(launches):
+            if note:
+                terminal.say(f"{launch}: {note}")
+        if unsubmitted:
+            terminal.say(f"{unsubmitted} not submitted", yellow=True)
+        terminal.say_next(self._next_command([row.job for row in rows], has_failed=has_failed))
+
+    def _next_command(self, jobs: Sequence[Job], *, has_failed: bool) -> str:
+        if not jobs and was_stopped(self._context.session):
+            return "the same command again: stopped before the states were known"
+        if any(job.state.live for job in jobs):
+            return "--remex-status --remex-wait waits until all have ended"
+        if has_failed:
+            return "--remex-collect shows why, --remex-submit --remex-retry submits them again"
+        if any(job.state.ended for job in jobs):
+            return "--remex-collect fetches and judges the outputs"
+        if any(job.state is JobState.UNKNOWN and job.id for job in jobs):
+            return "the same command again, once the reason of each UNKNOWN is dealt with"
+        return "--remex-submit sends what was not submitted"
 
     def _note_purged(self) -> None:
         """Update the jobs of completed runs whose directory no longer exists."""
@@ -152,76 +210,34 @@ class StatusMode(QueryMode):
             for recorded, job in completed:
                 self._jobs[recorded.run.directory] = self._purged.job(recorded, job)
         except RemexError as error:
-            self._terminal.note(f"it is unknown which run directories were purged: {error}")
-
-    def _show(self, item: pytest.Function, recorded: RecordedRun) -> None:
-        __tracebackhide__ = True
-        job = self._jobs.get(recorded.run.directory)
-        if job is None:
-            skip("its state could not be determined")
-        self._note(item, recorded, job)
-        word = f"{job.state} job {job.id}" if job.id else str(job.state)
-        self._count(item, word, job, **_markup(job.state))
-        if self._is_failure(recorded, job):
-            row = self._rows[item.nodeid]
-            self._failed[item.nodeid] = f"{word}: {row.cause or job.reason}".removesuffix(": ")
-
-    def _note(self, item: pytest.Function, recorded: RecordedRun, job: Job) -> None:
-        row = self._rows[item.nodeid]
-        facts = {"cause": row.cause, "output": row.last_line, "progress": row.progress}
-        note_facts(item, **run_facts(recorded, job), **facts)
-
-    def _is_failure(self, recorded: RecordedRun, job: Job) -> bool:
-        """Return whether a job fails its item: not if the run disappeared after a collect."""
-        folder = self._settings.runs / recorded.run.directory
-        is_collected = read_removal(folder).collected or recorded.run.collected is not None
-        return job.state.failed and not (job.state is JobState.PURGED and is_collected)
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item, call: pytest.CallInfo[None]
-    ) -> Generator[None, Any, Any]:
-        """Fail the items of failed jobs; raising an exception would cost milliseconds for each."""
-        report: pytest.TestReport = yield
-        if call.when == "call" and item.nodeid in self._failed:
-            report.outcome = "failed"
-            report.longrepr = self._failed[item.nodeid]
-        return report
-
-    def _make_rows(self) -> dict[str, StatusRow]:
-        return {
-            node: self._row(node, recorded, job)
-            for node, recorded in self._runs.items()
-            if (job := self._jobs.get(recorded.run.directory)) is not None
-        }
+            why = f"it is unknown which run directories were purged: {error}"
+            self._context.terminal.note(why)
 
     def _row(self, node: str, recorded: RecordedRun, job: Job) -> StatusRow:
-        summary = self._watcher.of(recorded)
-        variant = variant_of(self._items[node]).title if node in self._items else ""
+        summary, item = self._watcher.of(recorded), self._items.get(node)
+        variant = variant_of(item).title if item is not None else ""
         if job.state is JobState.COMPLETED:
             return StatusRow(node, recorded, job, variant=variant)
-        progress = (
-            self._progress(node, job, summary.text) if job.state.live and summary.text else None
-        )
+        progress = None
+        if item is not None and job.state.live and summary.text:
+            progress = self._progress(item, job, summary.text)
         return StatusRow(node, recorded, job, summary.cause, summary.line, progress, variant)
 
-    def _progress(self, node: str, job: Job, text: str) -> float | None:
+    def _progress(self, item: pytest.Function, job: Job, text: str) -> float | None:
         """Return a job's progress, as a hook reads it from its output."""
-        if node not in self._items or not self._config.hook.pytest_remex_progress.get_hookimpls():
+        if not self._context.config.hook.pytest_remex_progress.get_hookimpls():
             return None
         with TemporaryDirectory(prefix=temporary.prefix("output")) as folder:
             output = Path(folder) / "output"
             output.write_text(text, "utf-8", "replace")
-            experiment = experiment_of(self._items[node], output.parent)
+            experiment = experiment_of(item, output.parent)
             run = Run(output.parent, None, job, output, experiment, _refuse_to_read)
             found = self._hooks.first("pytest_remex_progress", run=run)
         if found is None or (isinstance(found, int | float) and 0 <= found <= 1):
             return found
-        self._terminal.note(f"the hook pytest_remex_progress returned {found!r:.40}: return 0 to 1")
+        what = f"the hook pytest_remex_progress returned {found!r:.40}: return 0 to 1"
+        self._context.terminal.note(what)
         return None
-
-    def _is_something_left(self) -> bool:
-        return bool(self._unsubmitted) or not all(job.state.ended for job in self._jobs.values())
 
 
 def _refuse_to_read(path: Path, _options: Mapping[str, object]) -> NoReturn:

@@ -30,21 +30,20 @@ from pytest_remex.launch.continuation import (
     continuation_summary,
     probe_of,
 )
-from pytest_remex.launch.options import Folders
 from pytest_remex.launch.outcomes import Candidate, Outcome, State, unjudged_text
 from pytest_remex.launch.submitter import Submitter
 from pytest_remex.model import Remote, Repo
-from pytest_remex.pytest_plugin import preparation
-from pytest_remex.pytest_plugin.anchor import anchor_of
 from pytest_remex.pytest_plugin.facts import note_facts, prepared_facts, properties_of
 from pytest_remex.pytest_plugin.item_outcomes import (
     Word,
     fail,
     fail_report,
     failing_plainly,
+    log_reports,
     say,
     set_word,
     skip,
+    skip_report,
 )
 from pytest_remex.pytest_plugin.items import (
     experiments,
@@ -52,9 +51,13 @@ from pytest_remex.pytest_plugin.items import (
     places_of,
     stopped_after,
 )
-from pytest_remex.pytest_plugin.options import Settings
-from pytest_remex.pytest_plugin.preparation import PreparingMode
-from pytest_remex.pytest_plugin.replicates import NOT_HERE
+from pytest_remex.pytest_plugin.mode import Mode, ModeContext
+from pytest_remex.pytest_plugin.preparation import (
+    ConfigChecks,
+    Preparer,
+    refuse_without_upstream,
+)
+from pytest_remex.pytest_plugin.replicates import AskedReplicates
 from pytest_remex.repo.workspace import Prepared, Workspaces
 
 CANDIDATE = pytest.StashKey[Candidate]()
@@ -83,61 +86,96 @@ class HeldItem:
         return state in FAILED or any(report.failed for report in self.reports or ())
 
 
-class SubmitMode(PreparingMode):
-    """The plugin of the mode submit, and the listener of its `Submitter`."""
+class SubmitMode(Mode):
+    """The mode submit, and the listener of its `Submitter`."""
 
-    def __init__(
-        self, session: pytest.Session, settings: Settings, items: Sequence[pytest.Function]
-    ) -> None:
-        super().__init__(session, settings, items, Workspaces(kept=True))
+    def __init__(self, context: ModeContext, items: Sequence[pytest.Function]) -> None:
+        super().__init__(context)
+        settings = context.settings
+        workspaces = Workspaces(kept=True)
+        self._preparer = Preparer(context, workspaces)
+        self._checks = ConfigChecks(context)
+        self._replicates = AskedReplicates(context.session, items, again=settings.launching.again)
         settings.prepare_output()
-        self._hook = session.config.hook
-        self._output = settings.output
-        self._runs_inside: dict[str, None] = {}
+        self._runs_inside = False
         self._submitter = Submitter(
-            self._workspaces,
-            self._connections,
-            Folders(settings.launches, settings.runs, anchor_of(session.config).folder),
-            settings.launching,
-            self,
+            workspaces, context.connections, context.folders, settings.launching, self
         )
         self._submitter.expect(len(items))
-        self._retries = settings.launching.resubmit.is_retry
         self._held: deque[HeldItem] = deque()
         self._seconds_sending = 0.0
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
-        """Run the patch instead of a test, commit it, and add the item to the batch."""
-        __tracebackhide__ = True
-        if not is_experiment(pyfuncitem):
-            return None
-        repo, remote = places_of(pyfuncitem)
-        self._read_records(repo, remote)
-        self._add_replicates(pyfuncitem, remote)
+    def checkout(
+        self, item: pytest.Function, repo: Repo, remote: Remote
+    ) -> AbstractContextManager[Path]:
+        """Let an experiment use the scratch checkout of its base commit."""
+        return self._preparer.checkout(item, repo, remote)
 
+    def run(self, item: pytest.Function) -> None:
+        """Run the patch, commit it, and add the item to the batch."""
+        __tracebackhide__ = True
+        repo, remote = places_of(item)
+        self._read_records(repo, remote)
+        self._add_replicates(item, remote)
+        self.terminal.target(remote)
+        prepared, probe = self._prepare(item, repo, remote)
+        recipes = self._recipes(item, prepared, repo, remote)
+        with failing_plainly():
+            candidate = self._submitter.add(prepared, repo, remote, probe, recipes)
+        item.stash[CANDIDATE] = candidate
+        note_facts(item, **prepared_facts(candidate.request.prepared))
+        if candidate.outcome.state in NOT_SENT:
+            say(item, _word(candidate.outcome))
+            skip(_why_not_sent(candidate.outcome))
+
+    def finish(self) -> None:
+        """Wait for the batch that is being sent, and report what is left."""
+        with suppress(KeyboardInterrupt):
+            self._submitter.wait()
+        self._report()
+
+    def close(self) -> None:
+        """Close everything, and set the exit code."""
+        for warning in self._submitter.close():
+            self.terminal.note(warning)
+        if self._submitter.left(State.WAITING) or self._submitter.left(State.UNKNOWN):
+            self.context.exit_with(pytest.ExitCode.TESTS_FAILED)
+
+    def summarize(self) -> None:
+        """Say what was submitted, what was not, and what to do next."""
+        self._say_sent()
+        self._say_left()
+        is_fault = self._submitter.fault is not None
+        stopped = "" if is_fault else stopped_after(self.submitted_count, self.session)
+        self.terminal.say_next(stopped or self._next_command())
+
+    @property
+    def submitted_count(self) -> int:
+        """How many experiments were submitted."""
+        return self._submitter.count(State.SUBMITTED)
+
+    @property
+    def _retries(self) -> bool:
+        return self.settings.launching.resubmit.is_retry
+
+    def _prepare(
+        self, item: pytest.Function, repo: Repo, remote: Remote
+    ) -> tuple[Prepared, ContinueProbe | FailedProbe | None]:
+        """Prepare an experiment; a retry gets what extensions want to know of its last run."""
+        __tracebackhide__ = True
         probes: list[ContinueProbe | FailedProbe] = []
 
         def check(prepared: Prepared, originals: Mapping[str, bytes]) -> None:
             # a recorded run was checked when it was recorded
             if not self._submitter.launcher.is_recorded(prepared, repo, remote):
-                self._checks.check(prepared.experiment, originals)
-            elif self._retries and (probe := probe_of(self._hook, prepared.experiment)):
-                probes.append(probe)
+                self._checks.check(prepared, originals)
+            elif self._retries:
+                probe = probe_of(self.context.config.hook, prepared.experiment)
+                probes.extend([probe] if probe else [])
 
-        self._terminal.target(remote)
-        prepared = self._preparer.prepare(pyfuncitem, check)
-        preparation.refuse_without_upstream(prepared)
-        recipes = self._recipes(pyfuncitem, prepared, repo, remote)
-        with failing_plainly():
-            probe = next(iter(probes), None)
-            candidate = self._submitter.add(prepared, repo, remote, probe, recipes)
-        pyfuncitem.stash[CANDIDATE] = candidate
-        note_facts(pyfuncitem, **prepared_facts(candidate.request.prepared))
-        if candidate.outcome.state in NOT_SENT:
-            say(pyfuncitem, _word(candidate.outcome))
-            skip(_why_not_sent(candidate.outcome))
-        return True
+        prepared = self._preparer.prepare(item, check)
+        refuse_without_upstream(prepared)
+        return prepared, next(iter(probes), None)
 
     def _read_records(self, repo: Repo, remote: Remote) -> None:
         """Read the launch records in a remote's runs folder; if that fails, submit nothing."""
@@ -145,23 +183,23 @@ class SubmitMode(PreparingMode):
         try:
             faults = self._submitter.read_records(repo, remote)
         except RemexError as error:
-            self._session.shouldstop = f"remex: {error}".splitlines()[0]
+            self.session.shouldstop = f"remex: {error}".splitlines()[0]
             fail(f"not submitted: {error}")
         for fault in faults:
-            self._terminal.note(fault)
-        if remote.host is None and Path(remote.runs).is_relative_to(self._output):
-            self._runs_inside[str(self._output)] = None
+            self.terminal.note(fault)
+        output = self.settings.output
+        if remote.host is None and Path(remote.runs).is_relative_to(output):
+            self._runs_inside = True
 
     def _add_replicates(self, item: pytest.Function, remote: Remote) -> None:
         """Add the replicates of a place that are not in a grid, the first time."""
         __tracebackhide__ = True
-        with failing_plainly(self._session):
+        session = self.session
+        with failing_plainly(session):
             runs, local = self._submitter.launcher.recognizer.runs, remote.host is None
             if self._replicates.add_items(item, runs, local=local):
-                self._submitter.expect(len(experiments(self._session.items)))
-        if not self._replicates.has(item):
-            say(item, "NOT SUBMITTED")
-            skip(NOT_HERE)
+                self._submitter.expect(len(experiments(session.items)))
+        self._replicates.skip_unknown(item)
 
     def _recipes(
         self, item: pytest.Function, prepared: Prepared, repo: Repo, remote: Remote
@@ -171,12 +209,8 @@ class SubmitMode(PreparingMode):
         if last is None:
             return {}
         known = range(1, len(prepared.experiment.sweep.recipes))
-
-        def check(made: Prepared, originals: Mapping[str, bytes]) -> None:
-            self._checks.check(made.experiment, originals)
-
         return {
-            number: self._preparer.prepare_again(prepared, item, check, number)
+            number: self._preparer.prepare_again(prepared, item, self._checks.check, number)
             for number in (last, last + 1)
             if number in known
         }
@@ -212,41 +246,16 @@ class SubmitMode(PreparingMode):
                 self._seconds_sending = time.perf_counter() - begun
         return (yield)
 
-    @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_sessionfinish(self) -> Generator[None]:
-        """Close everything, whatever happened, after the last fixture and before the summary."""
-        with suppress(KeyboardInterrupt):
-            self._submitter.wait()
-        self._report()
-        try:
-            return (yield)
-        finally:
-            for warning in self._submitter.close():
-                self._terminal.note(warning)
-            is_left = self._submitter.left(State.WAITING) or self._submitter.left(State.UNKNOWN)
-            if is_left and self._session.exitstatus == pytest.ExitCode.OK:
-                self._session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-    def pytest_terminal_summary(self) -> None:
-        """Say what was submitted, what was not, and what to do next."""
-        self._say_sent()
-        self._say_left()
-        sent = self._submitter.count(State.SUBMITTED)
-        is_fault = self._submitter.fault is not None
-        stopped = "" if is_fault else stopped_after(sent, self._session)
-        self._terminal.say_next(stopped or self._next_command())
-        self._terminal.summary("remex submit")
-
     def progress(self) -> AbstractContextManager[Progress]:
         """See `Listener`."""
-        return self._terminal.progress()
+        return self.terminal.progress()
 
     def interrupted(self) -> None:
         """See `Listener`: pytest stops after this item."""
-        self._terminal.announce(
+        self.terminal.announce(
             "remex: finishing the batch in flight, then stopping; Ctrl-C again stops at once"
         )
-        self._session.shouldstop = "remex: Ctrl-C"
+        self.session.shouldstop = "remex: Ctrl-C"
 
     def may_continue(self) -> bool:
         """See `Listener`: report a failure, after which pytest may want to stop.
@@ -254,49 +263,49 @@ class SubmitMode(PreparingMode):
         What did not fail is reported later, while the next batch is being sent.
         """
         if self._submitter.fault is not None:
-            self._session.shouldstop = f"remex: {self._submitter.fault}".splitlines()[0]
+            self.session.shouldstop = f"remex: {self._submitter.fault}".splitlines()[0]
         if any(held.failed for held in takewhile(lambda held: held.ready, self._held)):
             self._report()
         return not self._stops
 
     def continuation(self, ended: EndedEarly, experiment: Experiment) -> Continuation:
         """See `Listener`: ask the extensions."""
-        return continuation_of(self._hook, ended, experiment)
+        return continuation_of(self.context.config.hook, ended, experiment)
 
     def submitted(self, launch: str, jobs: Mapping[str, str]) -> None:
         """See `Listener`: inform the extensions."""
-        hooks = GuardedHooks(self._hook, self._terminal.note)
+        hooks = GuardedHooks(self.context.config.hook, self.terminal.note)
         hooks.call("pytest_remex_submitted", launch=launch, jobs=jobs)
 
     def _say_sent(self) -> None:
         submitter = self._submitter
-        if submitted := submitter.count(State.SUBMITTED):
+        if submitted := self.submitted_count:
             what, launches = counted(submitted, "experiment"), ", ".join(submitter.launches)
-            self._terminal.say(f"{what} submitted in launch {launches}", green=True)
-            self._terminal.say(f"asked for: {submitter.cost}")
+            self.terminal.say(f"{what} submitted in launch {launches}", green=True)
+            self.terminal.say(f"asked for: {submitter.cost}")
             if advice := submitter.array_advice():
-                self._terminal.say(advice, yellow=True)
+                self.terminal.say(advice, yellow=True)
             if self._runs_inside:
-                where = " and ".join(self._runs_inside)
-                self._terminal.say(f"the runs are in {where}: deleting that deletes the runs")
+                where = self.settings.output
+                self.terminal.say(f"the runs are in {where}: deleting that deletes the runs")
         for how, count in submitter.continuations.items():
-            self._terminal.say(continuation_summary(how, count), yellow=not how.command)
+            self.terminal.say(continuation_summary(how, count), yellow=not how.command)
         if already := submitter.count(State.ALREADY):
-            self._terminal.say(f"{already} already submitted")
+            self.terminal.say(f"{already} already submitted")
         if unjudged := submitter.count(State.UNJUDGED):
-            self._terminal.say(unjudged_text(unjudged), yellow=True)
+            self.terminal.say(unjudged_text(unjudged), yellow=True)
         for message in submitter.moved():
-            self._terminal.say(message, yellow=True)
+            self.terminal.say(message, yellow=True)
 
     def _say_left(self) -> None:
         submitter, again = self._submitter, "run the same command again"
         if waiting := submitter.left(State.WAITING):
             what = f"{counted(waiting, 'experiment')} {'was' if waiting == 1 else 'were'}"
-            self._terminal.say(f"{what} prepared and not submitted: {again}", red=True)
+            self.terminal.say(f"{what} prepared and not submitted: {again}", red=True)
         if unknown := submitter.left(State.UNKNOWN):
             what = f"{counted(unknown, 'experiment')} {'was' if unknown == 1 else 'were'}"
             them = "it" if unknown == 1 else "them"
-            self._terminal.say(
+            self.terminal.say(
                 f"{what} being submitted, and what became of {them} is not known: {again}",
                 red=True,
             )
@@ -317,10 +326,10 @@ class SubmitMode(PreparingMode):
 
     @property
     def _stops(self) -> bool:
-        return bool(self._session.shouldstop or self._session.shouldfail)
+        return bool(self.session.shouldstop or self.session.shouldfail)
 
     def _is_last(self, item: pytest.Function, nextitem: pytest.Item | None) -> bool:
-        failed = CANDIDATE not in item.stash and self._session.config.getoption("maxfail")
+        failed = CANDIDATE not in item.stash and self.session.config.getoption("maxfail")
         return bool(self._stops or failed or not is_experiment(nextitem))
 
     def _report(self) -> None:
@@ -330,11 +339,7 @@ class SubmitMode(PreparingMode):
             item, reports = held.item, held.reports or []
             if candidate := item.stash.get(CANDIDATE, None):
                 _add_outcome(item, reports, candidate.outcome)
-            hook = item.ihook
-            hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-            for report in reports:
-                hook.pytest_runtest_logreport(report=report)
-            hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+            log_reports(item, reports)
 
 
 def _add_outcome(
@@ -351,10 +356,8 @@ def _add_outcome(
             for report in reports:
                 report.user_properties += properties_of(facts)
         case state if state in NOT_SENT and not call.skipped:
-            path, line, _title = item.reportinfo()
             set_word(call, Word(_word(outcome), {}))
-            call.outcome = "skipped"
-            call.longrepr = str(path), (line or 0) + 1, f"Skipped: {_why_not_sent(outcome)}"
+            skip_report(item, call, _why_not_sent(outcome))
         case state if state in FAILED:
             words = {
                 State.NOT_SUBMITTED: "not submitted: ",

@@ -89,11 +89,6 @@ class Terminal:
         """Store where experiments run, for the summary."""
         self._targets[remote] = None
 
-    def take(self, other: Terminal) -> None:
-        """Store the warnings of another terminal's, and where its experiments run."""
-        self._notes = {**other._notes, **self._notes}
-        self._targets |= other._targets
-
     def say(self, text: str, **markup: bool) -> None:
         """Store a line for the end."""
         self._lines.append((text, markup))

@@ -15,7 +15,7 @@ from pytest_remex.names import function_of
 from pytest_remex.records.copies import Copies
 from pytest_remex.records.launch import Launch
 from pytest_remex.records.merge import merged
-from pytest_remex.records.schema import Renamed, RunRecord, Stage
+from pytest_remex.records.schema import MAY_HAVE_JOB, Renamed, RunRecord, Stage
 from pytest_remex.records.store import LaunchRecord, read_records
 from pytest_remex.variant import GRID, Variant
 
@@ -57,6 +57,12 @@ class RecordedRun:
     def is_here(self, *, local: bool) -> bool:
         """Return whether it runs on this machine (`local`), or else on a cluster."""
         return (self.launch.remote.host is None) == local
+
+    def reached_as(self, remote: Remote) -> RecordedRun:
+        """Return the run, reached as a remote is if it is on the same host."""
+        reached = self.launch.remote.reached_as(remote)
+        record = replace(self.record, launch=replace(self.launch, remote=reached))
+        return RecordedRun(record, self.run)
 
 
 def reached_by(runs: Iterable[tuple[RecordedRun, Remote]]) -> list[RecordedRun]:
@@ -178,6 +184,11 @@ class RunIndex:
             found |= {each.run.directory: each for each in more}
             left += [each.run.directory for each in more]
         return list(found.values())
+
+    def unended_after(self, directory: str) -> list[RecordedRun]:
+        """Return those of these runs that may have a job which has not ended."""
+        after = self.all_downstream_of(directory)
+        return [each for each in after if not each.run.final and each.run.stage in MAY_HAVE_JOB]
 
     @cached_property
     def _by_directory(self) -> dict[str, RecordedRun]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_remex import results
-from pytest_remex.pytest_plugin.selection import NOT_ENDED
+from pytest_remex.pytest_plugin.mode import NOT_ENDED
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "reference.md").read_text("utf-8")

@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 
-from pytest_remex.plugin import FROZEN_TOGETHER, PeriodicFreeze
+from pytest_remex.pytest_plugin.memory import FROZEN_TOGETHER, PeriodicFreeze
 
 
 class Node:

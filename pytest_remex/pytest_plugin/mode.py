@@ -1,0 +1,167 @@
+"""What a mode is, and the pytest hooks that call it.
+
+A mode has what it needs: a `ModeContext`, and the parts that it shares with others, such as
+`selection.RecordedRuns`. No mode is made of another one, except that bisect runs two in turns. A
+mode may have hooks of its own besides; it is registered as a plugin too.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from pytest_remex.launch.options import Folders
+from pytest_remex.model import Remote, Repo
+from pytest_remex.pytest_plugin import options
+from pytest_remex.pytest_plugin.anchor import anchor_of
+from pytest_remex.pytest_plugin.command_line import ModeName
+from pytest_remex.pytest_plugin.items import MODE, is_experiment, judges_for_another
+from pytest_remex.pytest_plugin.options import Settings
+from pytest_remex.pytest_plugin.terminal import Terminal
+from pytest_remex.transport import Connections
+
+NOT_ENDED = 10
+"""The exit code if nothing failed, but some experiments have not ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModeContext:
+    """What every mode has: the pytest session, its settings, its terminal, and connections."""
+
+    session: pytest.Session
+    settings: Settings
+    terminal: Terminal
+    connections: Connections
+
+    @classmethod
+    def of(cls, session: pytest.Session) -> ModeContext:
+        """Return the context of a session. Raises `pytest.UsageError` for invalid options."""
+        terminal = Terminal(session.config)
+        connections = Connections(terminal.prompt, terminal.announce)
+        return cls(session, options.settings(session.config), terminal, connections)
+
+    @property
+    def config(self) -> pytest.Config:
+        """The config of the pytest run."""
+        return self.session.config
+
+    @property
+    def folders(self) -> Folders:
+        """The folders that launches use."""
+        settings = self.settings
+        return Folders(settings.launches, settings.runs, anchor_of(self.config).folder)
+
+    def exit_with(self, code: int) -> None:
+        """Set the exit code, unless something failed: then only that the user interrupted it."""
+        is_well = self.session.exitstatus == pytest.ExitCode.OK
+        if is_well or code == pytest.ExitCode.INTERRUPTED:
+            self.session.exitstatus = code
+
+
+class Mode(ABC):
+    """What is done with experiments.
+
+    Args:
+        context: The context of the pytest run.
+
+    """
+
+    def __init__(self, context: ModeContext) -> None:
+        self.context = context
+        self.session = context.session
+        self.settings = context.settings
+        self.terminal = context.terminal
+
+    def checkout(
+        self, _item: pytest.Function, repo: Repo, _remote: Remote
+    ) -> AbstractContextManager[Path]:
+        """Provide an experiment's folder for its fixture; here nothing is checked out."""
+        return nullcontext(repo.path)
+
+    @abstractmethod
+    def run(self, item: pytest.Function) -> None:
+        """Do with an experiment what the mode does, instead of calling its function as a test."""
+
+    def finish(self) -> None:  # noqa: B027 - some have nothing to finish
+        """Finish what is left after the last experiment, while its fixtures still exist."""
+
+    def close(self) -> None:
+        """Close everything, whatever happened, after the last fixture."""
+        self.context.connections.close()
+
+    @abstractmethod
+    def summarize(self) -> None:
+        """Say at the terminal what came out, and the next useful command."""
+
+
+_MODES = {
+    ModeName.DRY: ("dry_run", "DryRun"),
+    ModeName.PLAN: ("dry_run", "PlanMode"),
+    ModeName.SUBMIT: ("submit", "SubmitMode"),
+    ModeName.COLLECT: ("collect", "CollectMode"),
+    ModeName.STATUS: ("status", "status_mode"),
+    ModeName.LOG: ("log", "log_mode"),
+    ModeName.CANCEL: ("cancel", "cancel_mode"),
+    ModeName.CLEAN: ("clean", "clean_mode"),
+    ModeName.DOCTOR: ("doctor", "DoctorMode"),
+    ModeName.BISECT: ("bisect", "BisectMode"),
+}
+"""The module of each mode, and what makes it, imported only when needed."""
+
+
+def start(session: pytest.Session, items: Sequence[pytest.Function]) -> None:
+    """Make the mode that the user chose, and register it.
+
+    Raises:
+        RemexError: It cannot start.
+
+    """
+    context = ModeContext.of(session)
+    module, name = _MODES[context.settings.mode]
+    if judges_for_another(context.config):
+        module, name = "judge_worker", "JudgeWorker"
+    make = getattr(import_module(f"pytest_remex.pytest_plugin.{module}"), name)
+    context.config.stash[MODE] = mode = make(context, items)
+    context.config.pluginmanager.register(ModeHooks(mode), "remex-mode-hooks")
+    context.config.pluginmanager.register(mode, "remex-mode")
+
+
+class ModeHooks:
+    """The plugin that calls a mode.
+
+    Args:
+        mode: The mode.
+
+    """
+
+    def __init__(self, mode: Mode) -> None:
+        self._mode = mode
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
+        """Run an experiment instead of a test."""
+        __tracebackhide__ = True
+        if not is_experiment(pyfuncitem):
+            return None
+        self._mode.run(pyfuncitem)
+        return True
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self) -> Generator[None]:
+        """Finish before the last fixture is torn down; close after that."""
+        try:
+            self._mode.finish()
+            return (yield)
+        finally:
+            self._mode.close()
+
+    def pytest_terminal_summary(self) -> None:
+        """Write the mode's lines below pytest's summary."""
+        self._mode.summarize()
+        self._mode.terminal.summary(f"remex {self._mode.settings.mode}")

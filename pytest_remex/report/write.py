@@ -6,6 +6,7 @@ import json
 from base64 import b64encode
 from collections import Counter
 from dataclasses import asdict
+from functools import lru_cache
 from gzip import compress
 from hashlib import sha256
 from importlib import import_module
@@ -106,7 +107,7 @@ def _html(page: Page, small: Mapping[str, str], note: str) -> str:
             rows=rows,
             styles=styles,
             script=script,
-            libraries={name: packed(code) for name, code in packages.items()},
+            libraries={name: _library(code) for name, code in packages.items()},
             own="plotly" in packages,
             policy=policy([script, *packages.values()], [*styles, ""], _compiling(own)),
             data={
@@ -173,6 +174,11 @@ def script_json(value: object) -> Markup:
 def packed(text: str) -> str:
     """Return `text` compressed, in letters that need no escaping."""
     return b64encode(compress(text.encode(), 6, mtime=0)).decode()
+
+
+@lru_cache(maxsize=len(LIBRARIES) + 1)  # all reports have the same, and to pack them takes longest
+def _library(code: str) -> str:
+    return packed(code)
 
 
 def _table(page: Page, rows: Sequence[Sequence[object]]) -> dict[str, Any]:

@@ -87,6 +87,7 @@ _REFUSED = (
     "Requested time limit is invalid",
     "Requires either",
     "Time limit specification required",
+    "Unspecified error",  # the controller's answer if a site's job_submit plugin refuses the job
     "User's group not permitted",
     "You must be",
     "Zero node",
@@ -100,6 +101,7 @@ _NEVER_SENT = (
     "This does not look like a batch script",
     'Try "sbatch --help"',
     "Unable to open file",
+    "cli_filter plugin terminated with error",
     "invalid option",
     "option requires an argument",
     "unrecognized option",

@@ -37,9 +37,11 @@ PERMANENT = (
     f"{FAILED}Requested reservation is invalid",
     f"{FAILED}Requested time limit is invalid (missing or exceeds some limit)",
     f"{FAILED}Time limit specification required, but not provided",
+    f"the project p4711 has no core-hours left\n{FAILED}Unspecified error",
     f"{FAILED}User's group not permitted to use this partition",
     f"invalid partition specified: nowhere\n{FAILED}Invalid partition name specified",
     "Unable to open file run.sbatch",
+    "lua: name a project\ncli_filter plugin terminated with error",
     NO_INTERPRETER,
     "Batch script contains DOS line breaks (\\r\\n)\ninstead of expected UNIX line breaks (\\n).",
 )

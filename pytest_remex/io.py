@@ -59,6 +59,16 @@ def writing(what: object) -> Iterator[None]:
         raise RecordError(unwritable(what, error)) from error
 
 
+@contextmanager
+def reading(what: object) -> Iterator[None]:
+    """Convert any `OSError` while reading `what` to a `RecordError` that names it."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or error
+        raise RecordError(f"{what} cannot be read ({why}): fix that, and {AGAIN}") from error
+
+
 def replace_file(path: Path, text: str, errors: str = "strict") -> None:
     """Write a file as UTF-8, atomically: readers see either the old or the new content.
 

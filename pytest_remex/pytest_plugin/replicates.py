@@ -33,7 +33,7 @@ from pytest_remex.pytest_plugin.stages import ADDED, COLLECTED, Key, key_of, key
 from pytest_remex.records.added import Replicates, points_with_added, without_replicate
 from pytest_remex.records.copies import FOLDER
 from pytest_remex.records.index import RecordedRun
-from pytest_remex.records.store import SUFFIX, LaunchRecord, read_record
+from pytest_remex.records.store import SUFFIX, LaunchRecord, read_record, record_files
 from pytest_remex.repo.git import Git
 from pytest_remex.sweep import upstream_at
 from pytest_remex.variant import Variant
@@ -64,9 +64,11 @@ def _recorded_here(config: pytest.Config) -> Sequence[RecordedRun]:
     if RECORDED not in config.stash:
         anchor = anchor_of(config)
         records: list[LaunchRecord] = []
-        own, copies = anchor.output / "launches", anchor.output / FOLDER
-        for path in (*own.glob(f"*{SUFFIX}"), *copies.rglob(f"*{SUFFIX}")):
-            # the mode reports unreadable records
+        # the mode reports what cannot be read
+        paths = [*(anchor.output / FOLDER).rglob(f"*{SUFFIX}")]
+        with suppress(RecordError):
+            paths += record_files(anchor.output / "launches")
+        for path in paths:
             with suppress(RecordError, OSError):
                 if MARK in path.read_bytes() and (record := read_record(path)):
                     records.append(record)

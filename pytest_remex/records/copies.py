@@ -19,7 +19,7 @@ from pathlib import Path
 
 from pytest_remex.common.records import RecordPart
 from pytest_remex.errors import RecordError, SweepError
-from pytest_remex.io import prepare_output_folder, writing
+from pytest_remex.io import prepare_output_folder, reading, writing
 from pytest_remex.model import Remote
 from pytest_remex.records.launch import FORMAT, launch_from_json
 from pytest_remex.records.schema import RunRecord
@@ -91,7 +91,7 @@ class Copies:
         """Return a record's complete lines from byte `start` on, for the runs folder."""
         found = [path for path in self._files() if path.stem == name]
         path = found[0] if found else record_path(self.launches, name)
-        with path.open("rb") as file:
+        with reading(path), path.open("rb") as file:
             file.seek(start)
             data = file.read()
         return packed(name, start, data[: data.rfind(b"\n") + 1])
@@ -111,7 +111,7 @@ class Copies:
     def _own(self) -> Iterator[Path]:
         """Return the output folder's own records of this remote."""
         for path in record_files(self.launches):
-            with path.open("rb") as file:
+            with reading(path), path.open("rb") as file:
                 head = file.readline()
             try:
                 there = launch_from_json(json.loads(head)).remote
@@ -226,7 +226,7 @@ def _names(run: RunRecord) -> list[tuple[re.Pattern[str], str]]:
 
 def _size(path: Path) -> int:
     """Return the size of a record's complete lines."""
-    with path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         end = file.seek(0, 2)
         start = end
         while start > 0:
@@ -239,9 +239,9 @@ def _size(path: Path) -> int:
 
 
 def _is_newer(path: Path) -> bool:
-    with path.open("rb") as file:
-        try:
+    try:
+        with path.open("rb") as file:
             version = json.loads(file.readline()).get("remex")
-        except (ValueError, RecursionError, AttributeError):
-            return False
+    except (OSError, ValueError, RecursionError, AttributeError):
+        return False
     return isinstance(version, int) and version > FORMAT

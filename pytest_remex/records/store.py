@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_remex.errors import RecordError, SweepError
-from pytest_remex.io import AGAIN, unwritable, writing
+from pytest_remex.io import AGAIN, reading, unwritable, writing
 from pytest_remex.records.fields import Collected, Json, check, encoded, parsed
 from pytest_remex.records.launch import (
     FORMAT,
@@ -88,8 +88,16 @@ def is_addition(path: Path) -> bool:
 
 
 def record_files(folder: Path) -> list[Path]:
-    """Return the launch record files in a folder, oldest launch first."""
-    files = [(path.stem.partition(ADDED)[0], path) for path in folder.glob(f"*{SUFFIX}")]
+    """Return the launch record files in a folder, oldest launch first; none if it does not exist.
+
+    Raises:
+        RecordError: The folder cannot be read.
+
+    """
+    paths: list[Path] = []
+    with reading(folder), suppress(FileNotFoundError, NotADirectoryError):
+        paths = [path for path in folder.iterdir() if path.suffix == SUFFIX]
+    files = [(path.stem.partition(ADDED)[0], path) for path in paths]
     return [path for _, path in sorted(files, key=lambda each: (each[0][-19:], each[1].stem))]
 
 
@@ -335,14 +343,10 @@ class Journal:
 
 def _lines(path: Path) -> Iterator[bytes]:
     """Yield a record's lines, without one that a crash cut short; a large record has many."""
-    try:
-        with path.open("rb") as file:
-            for line in file:
-                if line.endswith(b"\n"):
-                    yield line[:-1]
-    except OSError as error:
-        why = error.strerror or error
-        raise RecordError(f"{path} cannot be read ({why}): fix that, and {AGAIN}") from error
+    with reading(path), path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield line[:-1]
 
 
 def _unreadable(path: Path, line: int, error: Exception) -> RecordError:

@@ -47,6 +47,18 @@ def test_notes_that_are_no_files(project):
     assert "3 passed" in text, text
 
 
+@pytest.mark.parametrize("mode", ["submit", "plan", "status", "collect", "cancel", "log", "clean"])
+def test_a_record_that_cannot_be_read(project, mode):
+    """A launch record such as another user's, which nobody else may read, is named by each mode."""
+    project.ran()
+    record = project.output / "launches/other_2026_01_01_00_00_00.jsonl"
+    record.mkdir()
+    result = project.pytest(f"--remex-{mode}")
+    text = result.stdout.str() + result.stderr.str()
+    assert f"{record} cannot be read (Is a directory): fix that, and run" in text
+    assert "Error:" not in text
+
+
 def test_outputs_archived_behind_links(project, tmp_path_factory):
     """A folder of outputs that became a link is judged as it is."""
     project.ran()

@@ -258,6 +258,15 @@ def test_unreadable(tmp_path):
         read_record(tmp_path)
 
 
+def test_a_folder_that_cannot_be_read(tmp_path):
+    """Its records do not count as missing: it is named, with the reason and the fix."""
+    folder = tmp_path / "launches"
+    assert read_records(folder) == []
+    folder.symlink_to(folder)
+    with pytest.raises(RecordError, match=r"launches cannot be read \(.*\): fix that, and run"):
+        read_records(folder)
+
+
 def test_who_collected_a_run(journal):
     """It counts for the job that was collected: not after the run was continued."""
     journal.write([StageReached(SHA, Stage.RELEASED, job="7")])

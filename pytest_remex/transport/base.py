@@ -55,6 +55,22 @@ def last_lines(data: bytes) -> str:
     )[-300:]
 
 
+def marked_line(mark: bytes, read: Callable[[], bytes]) -> tuple[bytes, bytes] | None:
+    """Skip the output of login files; return the rest of the line after a mark, and what follows.
+
+    Args:
+        mark: The mark.
+        read: Returns the next bytes; nothing at the end, and then there is no such line.
+    """
+    text = b""
+    while data := read():
+        text = text[-len(mark) :] + data if mark not in text else text + data
+        line, ended, rest = text.partition(mark)[2].partition(b"\n")
+        if ended:
+            return line, rest
+    return None
+
+
 class Prompt(Protocol):
     """Asks the user for a passphrase, a password, or a second factor."""
 

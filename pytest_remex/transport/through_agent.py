@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from pytest_remex import agent
 from pytest_remex.common.files import HEADER, LAST, LENGTH, PACKED, PIECE, digest_of_start
 from pytest_remex.errors import RemoteError
-from pytest_remex.transport.base import connection_lost, last_lines
+from pytest_remex.transport.base import connection_lost, last_lines, marked_line
 from pytest_remex.transport.transfer import FolderMaker, TransferProgress, unwritable
 
 if TYPE_CHECKING:
@@ -170,15 +170,8 @@ class _Stream:
 
     def line_after(self, mark: bytes) -> bytes:
         """Skip the output of login files, and return the rest of the line after the mark."""
-        text = b""
-        while True:
-            text += self._next()
-            line, ended, rest = text.partition(mark)[2].partition(b"\n")
-            if ended:
-                self._rest = rest
-                return line
-            if mark not in text:
-                text = text[-len(mark) :]
+        line, self._rest = marked_line(mark, self._next) or (b"", b"")
+        return line
 
     def read(self, size: int) -> bytes:
         """Return the next `size` bytes."""

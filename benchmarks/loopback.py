@@ -78,10 +78,18 @@ class Loopback:
 
     def rsync(self, names: list[str], target: Path, *options: str) -> Ran:
         """Copy files from the folder of run directories to a folder here."""
+        return self._rsync([*options, "--files-from=-"], target, text="\n".join(names))
+
+    def rsync_filtered(self, names: tuple[str, ...], target: Path) -> Ran:
+        """Copy the files of these names from all run directories to a folder here."""
+        folders = {f"/*/{parent}/" for name in names if (parent := name.rpartition("/")[0])}
+        wanted = ["/*/", *sorted(folders), *(f"/*/{name}" for name in names)]
+        return self._rsync([*(f"--include={each}" for each in wanted), "--exclude=*"], target)
+
+    def _rsync(self, options: list[str], target: Path, text: str = "") -> Ran:
         door = " ".join(["ssh", *self._ssh_options()])
         source = f"{self.host}:{self.project.runs}/"
-        words = ["rsync", "-a", *options, "--files-from=-", "-e", door, source, f"{target}/"]
-        return self._run(words, text="\n".join(names))
+        return self._run(["rsync", "-a", *options, "-e", door, source, f"{target}/"], text=text)
 
     def configure(self, text: str = "") -> None:
         """Write pytest's ini file into the project's repository; `text` are more lines of it."""

@@ -166,7 +166,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     plan = sweep_of(metafunc.function)
     if plan is None:
         return
-    from pytest_remex.pytest_plugin.replicates import points_of  # noqa: PLC0415 - GitPython
+    from pytest_remex.pytest_plugin.replicates import points_of  # noqa: PLC0415 - start-up
 
     points = points_of(metafunc.config, plan)
     ids = [point_id(plan, point) or pytest.HIDDEN_PARAM for point in points]

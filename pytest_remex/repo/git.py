@@ -101,13 +101,16 @@ class Process:
     stdout: IO[bytes]
     stderr: IO[bytes]
     popen: subprocess.Popen[bytes]
-    owner: object
-    """GitPython ends the process when this object is deleted."""
 
     def communicate(self, text: bytes | None = None) -> tuple[int, bytes, bytes]:
         """Send `text`, wait for the process to end, and return exit code, output and errors."""
         output, errors = self.popen.communicate(text)
         return self.popen.returncode, output, errors
+
+    def finish(self) -> tuple[int, str, str]:
+        """Wait for the process to end; return exit code, output, and errors without credentials."""
+        code, output, errors = self.communicate()
+        return code, os.fsdecode(output), _last_lines(redact(errors.decode(errors="replace")))
 
     def end(self) -> tuple[int, str]:
         """Wait for the process to end, close the pipes, and return exit code and errors."""
@@ -154,8 +157,7 @@ class Git:
 
         Ctrl-C at the terminal does not reach it.
         """
-        code, output, errors = self.stream(*arguments, env=env).communicate()
-        return code, os.fsdecode(output), _last_lines(redact(errors.decode(errors="replace")))
+        return self.stream(*arguments, env=env).finish()
 
     def stream(self, *arguments: str, env: Mapping[str, str] | None = None) -> Process:
         """Start a git process and return it; Ctrl-C at the terminal does not reach it."""
@@ -164,7 +166,9 @@ class Git:
     def push(self, *arguments: str) -> tuple[int, str, str]:
         """Push only the given refs to origin; returns the same as `attempt`."""
         only = ("-c", "remote.origin.mirror=false")  # a mirror cannot be pushed ref by ref
-        return self.attempt(*only, "push", "--quiet", "--no-verify", *arguments)
+        process = self.stream(*only, "push", "--quiet", "--no-verify", *arguments)
+        _owner = _owner_of(process.popen, self.top)  # a server may keep a push waiting
+        return process.finish()
 
     def resolve(self, revision: str, given_by: str = BRANCH) -> str:
         """Return the sha of any commit-ish; `given_by` names the setting in an error."""
@@ -364,16 +368,15 @@ def _start(folder: Path, arguments: Sequence[str], environment: Mapping[str, str
             f"git could not be started in {folder} ({error.strerror}): install git, and check that "
             f"it is on PATH"
         ) from error
-    owner = _owner_of(popen, folder)
     if popen.stdin is None or popen.stdout is None or popen.stderr is None:
         raise RepositoryError(f"git was started in {folder} without pipes")
-    return Process(popen.stdin, popen.stdout, popen.stderr, popen, owner)
+    return Process(popen.stdin, popen.stdout, popen.stderr, popen)
 
 
 def _owner_of(popen: subprocess.Popen[bytes], folder: Path) -> object:
     """Return an object whose deletion ends a git process."""
     try:
-        # importing it runs git, which a broken configuration of the user's makes fail
+        # importing it runs git, which may fail, and takes as long as a small command
         from git import Git as GitPython  # noqa: PLC0415
     except ImportError as error:
         _, errors = popen.communicate()

@@ -25,6 +25,8 @@ from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.launch import whoami
 from pytest_remex.transport import Connect, Connection, TransferProgress
 
+FETCHING = "fetching"
+"""The phase in which files are copied, and this process waits for them."""
 SHOWN = 5
 """The most patterns that a message names."""
 
@@ -177,10 +179,10 @@ def _fetch(listing: _Listing, folder: Path, progress: Progress) -> dict[str, Col
     stale = [f"{each.run.directory}/{name}" for each, name in listing.stale]
     vanished: set[str] = set()
     if stale:
-        progress("fetching", 0, len(stale))
+        progress(FETCHING, 0, len(stale))
 
         def tell(moved: TransferProgress) -> None:
-            progress("fetching", moved.files, len(stale), _speed(moved))
+            progress(FETCHING, moved.files, len(stale), _speed(moved))
 
         vanished = set(connection.fetch(connection.runs(), stale, folder, progress=tell))
     again = listing.ask()

@@ -13,7 +13,7 @@ import pytest
 from rich import filesize
 
 from pytest_remex.collect.failure import causes_of, oversized
-from pytest_remex.collect.fetch import FetchOptions, fetch_outputs
+from pytest_remex.collect.fetch import FETCHING, FetchOptions, fetch_outputs
 from pytest_remex.collect.judge import JudgedRun
 from pytest_remex.collect.manifest import is_only_elsewhere
 from pytest_remex.collect.runs import (
@@ -46,7 +46,7 @@ from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.selection import FoundRuns, RecordedRuns, polled, tell_end
 from pytest_remex.pytest_plugin.terminal import PATHS
 from pytest_remex.records.index import RecordedRun
-from pytest_remex.tables.publish import Published, publish
+from pytest_remex.tables.publish import Published, TablesImport, publish
 from pytest_remex.tables.rows import INDEX, ZIP, PublishOptions
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class CollectMode(Mode):
         self._workers: JudgingProcesses | None = config.pluginmanager.get_plugin(WORKERS)
         collect = self._workers.collect if self._workers else Collect.new()
         self._judging = Judging(config, settings, terminal.note, collect)
+        self._tables = self._workers.tables if self._workers else TablesImport()
         if self._workers is not None:
             self._workers.expect(context.session.items, terminal.note)
         self._reports: dict[str, Mapping[str | None, pytest.TestReport]] = {}
@@ -156,8 +157,11 @@ class CollectMode(Mode):
             return collect_offline(runs, settings.runs)
         options = FetchOptions(settings.partial, settings.largest, settings.most)
         with self.terminal.progress() as progress:
-            connect = self.context.connections.to
-            return fetch_outputs(runs, connect, settings.runs, progress, options)
+            connect, told = self.context.connections.to, self._tables.during(FETCHING, progress)
+            fetched = fetch_outputs(runs, connect, settings.runs, told, options)
+        if self._workers is None:
+            self._tables.wait()
+        return fetched
 
     def _wait(self, runs: Mapping[str, RecordedRun]) -> None:
         jobs: Mapping[str, Job] = {}

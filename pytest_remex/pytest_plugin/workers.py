@@ -15,7 +15,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Literal
@@ -29,6 +28,7 @@ from pytest_remex.collect.runs import CollectedRun
 from pytest_remex.pytest_plugin.handover import DIED, JudgingTask, append_runs
 from pytest_remex.pytest_plugin.items import WORKER_INPUT
 from pytest_remex.pytest_plugin.judging import Collect
+from pytest_remex.tables.publish import TablesImport
 
 GIVEN = 2
 """How many items a process has: it does the first only when it knows of the second."""
@@ -59,7 +59,8 @@ class JudgingProcesses:
         self._manager: NodeManager | None = None
         self._specs: deque[XSpec] = deque()
         self._starter = threading.Thread(target=self._start, args=(number,))
-        self._importer = threading.Thread(target=import_tables, daemon=True)
+        self.tables = TablesImport()
+        """Begun at the latest when they judge."""
         self._lock = threading.Lock()
         """Held while items are given to processes, also as a process asks, in a thread of xdist."""
         self._is_announced = False
@@ -97,8 +98,7 @@ class JudgingProcesses:
             for node in self._given:
                 self._feed(node)
         self._start_what_is_missing()
-        if self._importer.ident is None:
-            self._importer.start()
+        self.tables.begin()
 
     def know(self, node: str) -> bool:
         """Return whether the processes have an item: not one that was added after collection."""
@@ -267,12 +267,6 @@ class JudgingProcesses:
                 if event in {"workerfinished", "errordown"}:
                     self._given.pop(about["node"], None)
         return not self._given
-
-
-def import_tables() -> None:
-    """Import what writes the tables, which takes half a second, while other processes judge."""
-    with suppress(Exception):  # it is raised again where the tables are written
-        import_module("pytest_remex.tables.sweep_files")
 
 
 def _of_died(item: pytest.Item, reports: Sequence[pytest.TestReport]) -> list[pytest.TestReport]:

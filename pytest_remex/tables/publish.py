@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +22,7 @@ from filelock import FileLock
 
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun
+from pytest_remex.display import Progress
 from pytest_remex.io import prepare_output_folder, replace_file, writing
 from pytest_remex.tables.recorded import discard, recorded_rows
 from pytest_remex.tables.rows import INDEX, LAUNCHES, PublishOptions, read_old, results_folder
@@ -61,6 +65,39 @@ class Published:
         """The columns that should have one value but have several, with the rows per value."""
         table = self.table or read_old(self.folder)
         return table.mixed(self.uniform) if table else {}
+
+
+class TablesImport:
+    """Imports what writes the tables, half a second's work, while this process waits for others."""
+
+    def __init__(self) -> None:
+        self._thread = threading.Thread(target=import_tables)
+
+    def begin(self) -> None:
+        """Begin, unless it has begun."""
+        if self._thread.ident is None:
+            self._thread.start()
+
+    def wait(self) -> None:
+        """Wait for the end, if it has begun: a check must not be watched meanwhile."""
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def during(self, awaited: str, progress: Progress) -> Progress:
+        """Return a progress that begins the import in the phase `awaited`."""
+
+        def tell(phase: str, done: int, total: int, detail: str = "") -> None:
+            if phase == awaited:
+                self.begin()
+            progress(phase, done, total, detail)
+
+        return tell
+
+
+def import_tables() -> None:
+    """Import what writes the tables."""
+    with suppress(Exception):  # it is raised again where the tables are written
+        import_module("pytest_remex.tables.sweep_files")
 
 
 def publish(

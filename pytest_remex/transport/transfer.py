@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_remex import io
+from pytest_remex.common.files import is_regular
 from pytest_remex.errors import RemoteError
 
 if TYPE_CHECKING:
@@ -93,8 +94,9 @@ def fetch(
         destination.mkdir(parents=True, exist_ok=True)
         with _staging_folder(destination) as staging:
             refuse_one_file(names, staging)
-            for name in names:  # a fetch that was killed may have left old files
-                (staging / name).unlink(missing_ok=True)
+            if any(staging.iterdir()):
+                for name in names:  # a fetch that was killed may have left old files
+                    (staging / name).unlink(missing_ok=True)
             try:
                 copy(Transfer(source, names, staging, destination, report))
             finally:
@@ -179,7 +181,7 @@ def _publish(names: Iterable[str], staging: Path, destination: Path) -> list[str
     folders = FolderMaker(destination)
     for name in names:
         staged = staging / name
-        if not staged.is_file() or staged.is_symlink():
+        if not is_regular(staged):
             missing.append(name)
             continue
         *parts, last = name.split("/")

@@ -30,11 +30,15 @@ def test_results_load_pandas():
     assert loaded("from pytest_remex import results") <= {"pandas", "numpy"}
 
 
-def test_tables_are_loaded_while_others_judge():
-    """Where other processes judge, pandas is loaded before the tables are written."""
+def test_tables_are_loaded_while_files_are_copied():
+    """Pandas is loaded while a collect waits for the files that it fetches, and not before."""
     statement = (
-        "from pytest_remex.pytest_plugin import workers\n"
-        "assert 'pandas' not in sys.modules\nworkers.import_tables()"
+        "from pytest_remex.collect.fetch import FETCHING\n"
+        "from pytest_remex.tables.publish import TablesImport\n"
+        "tables = TablesImport()\n"
+        "tell = tables.during(FETCHING, lambda *_: None)\n"
+        "tell('listing', 0, 1)\ntables.wait()\nassert 'pandas' not in sys.modules\n"
+        "tell(FETCHING, 0, 1)\ntell(FETCHING, 1, 1)\ntables.wait()"
     )
     assert {"pandas", "jinja2"} <= loaded(statement)
 
@@ -55,7 +59,7 @@ def test_plain_pytest(empty_project):
 
 
 def test_dry_run_loads_no_connection(project):
-    """A dry run loads git, but neither the connection nor pandas."""
+    """A dry run loads neither GitPython, nor the connection, nor pandas."""
     project.write(
         "conftest.py",
         """
@@ -65,7 +69,7 @@ def test_dry_run_loads_no_connection(project):
         """,
     )
     result = project.pytest_alone("sweeps.py", "-s", "-p", "no:hypothesispytest")
-    result.stdout.fnmatch_lines(["*LOADED [[]'git']*"])
+    result.stdout.fnmatch_lines(["*LOADED [[][]]*"])
 
 
 NOT_NEEDED = {
@@ -107,4 +111,4 @@ def test_a_mode_loads_only_what_it_needs(project, mode):
     result.stdout.fnmatch_lines(["*3 already submitted*"])
     modules = set(json.loads((project.path / "loaded.json").read_text()))
     assert "pytest_remex.transport.local" in modules
-    assert not modules & (NOT_NEEDED[mode] | NEVER | {*HEAVY} - {"git", "rich", "filelock"})
+    assert not modules & (NOT_NEEDED[mode] | NEVER | {*HEAVY} - {"rich", "filelock"})

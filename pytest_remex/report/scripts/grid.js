@@ -415,7 +415,7 @@ function parallelNote(selection, complete, drawn) {
       ? `${thousands(drawn)} of ${thousands(complete.size)} lines are drawn; what you mark selects from all.`
       : "",
     left.length
-      ? `Without a line, for a value is missing: ${thousands(failed)} failed, ${thousands(left.length - failed)} others.`
+      ? `Not drawn, because a value is missing: ${thousands(failed)} failed, ${thousands(left.length - failed)} others.`
       : "",
     "Drag along an axis to select; click a line to tick and open.",
   ]

@@ -79,8 +79,11 @@ def _repository(repo: Repo, remote: Remote, scripts: Iterable[str]) -> Iterator[
         return
     code, _, words = git.attempt("ls-remote", "--exit-code", git.pushed_to(), "HEAD")
     where = git.origin() or "origin"
-    if code:
-        top = shlex.quote(str(git.top))
+    top = shlex.quote(str(git.top))
+    if git.origin() is None:
+        fix = f"git -C {top} remote add origin <address>; or Remote(..., via='connection')"
+        yield Check("origin from here", FAULT, f"{git.top} has no remote called origin", fix)
+    elif code:
         fix = f"git -C {top} ls-remote origin; or Remote(..., via='connection')"
         yield Check("origin from here", FAULT, f"{where} does not answer: {words}", fix)
     else:

@@ -127,6 +127,7 @@ class ThroughOrigin:
         self._branch = names.temporary_branch(launch)
         self._ref = f"refs/heads/{self._branch}"
         self._tips = set(tips)
+        self._origin()  # a launch that cannot push leaves no record
         self._pushed = self._pushed_earlier() if tips else None
 
     def publish(self, tip: str) -> Source:

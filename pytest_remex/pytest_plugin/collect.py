@@ -224,7 +224,7 @@ class CollectMode(Mode):
         if self._judging.kept:
             what = counted(len(self._judging.kept), "verdict")
             self.terminal.say(
-                f"{what} kept, as nothing changed that the checks were made of: --remex-fresh "
+                f"{what} kept, as nothing changed that the checks depend on: --remex-fresh "
                 f"judges all"
             )
         for each in self._others:

@@ -59,7 +59,8 @@ class DoctorMode(Mode):
         checks = [check for found in self._found.values() for check in found]
         for check in checks:
             markup = _MARKUP.get(check.state, {"yellow": True})
-            terminal.say(f"{check.state:5} {check.name}: {check.found}", **markup)
+            found = check.found.replace("\n", "\n      ")
+            terminal.say(f"{check.state:5} {check.name}: {found}", **markup)
             if check.fix:
                 terminal.say(f"      fix: {check.fix}")
         faults = Counter(check.state for check in checks)[FAULT]

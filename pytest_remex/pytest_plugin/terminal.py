@@ -299,7 +299,7 @@ class NothingBegun:
         if self._came:
             terminal.say_next("the same command again: stopped before anything was asked or sent")
         elif deselected := len(terminalreporter.stats.get("deselected", ())):
-            terminal.say_next(f"select some with -k, or without it: all {deselected} were left out")
+            terminal.say_next(f"correct -k, or leave it out: it selected none of {deselected}")
         elif exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
             where = ", ".join(self._config.args)
             terminal.say_next(

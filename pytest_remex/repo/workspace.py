@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -211,9 +212,13 @@ class Workspace:
         """Return the header of the script as it now is in the checkout."""
         text = self.scratch.read(script)
         if text is None:
+            there = self.git.attempt("cat-file", "-e", f"{self.base}:{script}")[0] == 0
+            mine = not there and (Path(self.git.top) / script).is_file()
+            fix = f"commit yours: git add {shlex.quote(script)} && git commit"
             raise RepositoryError(
-                f"no {script} in {self.git.top} at {self.branch} ({self.base[:12]}): commit one; "
-                f"it is the script that sbatch runs in each run directory"
+                f"no {script} in {self.git.top} at {self.branch} ({self.base[:12]}): "
+                f"{fix if mine else 'commit one'}; it is the script that sbatch runs in each run "
+                f"directory"
             )
         key = script, text
         if key not in self._headers:

@@ -40,6 +40,9 @@ def test_no_origin(user, fixed):
     """Without a remote called origin the message names the repository and both ways out."""
     git(user.repository, "remote", "rename", "--no-progress", "origin", "elsewhere")
     _submit_badly(user, str(user.repository), "git remote add origin", "via='connection'")
+    assert not list(user.repository.glob("remex-output/launches/*.jsonl"))
+    add = f"fix: git -C {user.repository} remote add origin"
+    user.pytest("--remex-doctor").failed("has no remote called origin", add)
     git(user.repository, "remote", "rename", "--no-progress", "elsewhere", "origin")
     fixed()
 

@@ -145,7 +145,15 @@ def test_no_script(project):
     project.git("rm", "--quiet", "run.sbatch")
     project.git("commit", "--quiet", "--message", "no script")
     for result in both(project):
-        refused(result, "no run.sbatch in", "at main")
+        refused(result, "no run.sbatch in", "at main", "commit one")
+
+
+def test_script_that_is_not_committed(project):
+    """A run.sbatch that is only in the folder is refused with the commands that commit it."""
+    project.git("rm", "--quiet", "--cached", "run.sbatch")
+    project.git("commit", "--quiet", "--message", "no script")
+    for result in both(project):
+        refused(result, "no run.sbatch in", "commit yours: git add run.sbatch && git commit")
 
 
 @pytest.mark.parametrize(

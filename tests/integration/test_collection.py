@@ -82,7 +82,7 @@ def test_a_folder_without_sweeps(project):
     assert nothing.ret == pytest.ExitCode.NO_TESTS_COLLECTED
     nothing.stdout.fnmatch_lines(["next: name the file with the sweeps, such as *sweeps.py *"])
     none = project.pytest("--remex-status", "-k", "a:17")
-    none.stdout.fnmatch_lines(["next: select some with -k, or without it: all 3 were left out"])
+    none.stdout.fnmatch_lines(["next: correct -k, or leave it out: it selected none of 3"])
 
 
 def test_only_sweeps_run_in_a_mode(project):

@@ -80,6 +80,12 @@ def test_wait_takes_seconds(project, option):
     refused(result, "*is not a number of seconds above 0*")
 
 
+def test_wait_before_a_path(project):
+    """A path after an option that takes a number is not that number, and the message says where."""
+    result = project.pytest("--remex-status", "--remex-wait", "sweeps.py")
+    refused(result, "*'sweeps.py' is not a number of seconds above 0: write paths before it*")
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

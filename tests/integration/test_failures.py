@@ -88,6 +88,39 @@ def test_many_failures(empty_project, monkeypatch, ci):
     assert float(rows(empty_project)["a=8"]["l1"]) + 0.01 > 0.03
 
 
+@pytest.mark.parametrize("option", [[], ["--remex-plan"], ["--remex-submit"]])
+def test_many_refusals(empty_project, option):
+    """What keeps all experiments from being sent is shown once; then each failure has a line."""
+    empty_project.sweeps("""
+        from pytest_remex import sweep
+        from pytest_remex.config import patch_config
+        @sweep({"a": list(range(12))})
+        def grid(experiment):
+            patch_config("confg.yaml", experiment.config)
+        """)
+    result = empty_project.pytest("sweeps.py", *option)
+    result.assert_outcomes(failed=12)
+    text = plain_text(result)
+    assert "_ grid[a=0] and 11 more, for the same reason _" in text
+    assert text.count("\nconfg.yaml: No such file or directory") == 1
+    assert text.count("\nFAILED sweeps.py::grid[a=") == 12
+
+
+def test_many_errors(empty_project):
+    """An error of a fixture that all experiments have is shown once."""
+    empty_project.sweeps("""
+        from pytest_remex import sweep
+        @sweep({"a": list(range(12))}, branch="nowhere")
+        def grid(experiment): ...
+        """)
+    result = empty_project.pytest("sweeps.py")
+    result.assert_outcomes(errors=12)
+    text = plain_text(result)
+    assert "_ ERROR at setup of grid[a=0] and 11 more, for the same reason _" in text
+    assert text.count("\nunknown branch") == 1
+    assert text.count("\nERROR sweeps.py::grid[a=") == 12
+
+
 def test_time_limit(empty_project):
     """A job that hits its limit is TIMEOUT, with the time it took and was allowed."""
     script = "#!/bin/sh\n#SBATCH -t 0:01\nsleep 30\n"

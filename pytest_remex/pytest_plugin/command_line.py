@@ -51,6 +51,9 @@ MODES = {
     ModeName.DOCTOR: "check the connection, the cluster and the clone, with a fix for each fault",
 }
 
+PATHS = "paths go before this option"
+"""What to do if a path was taken for the value of an option that may have one."""
+
 INI_KEYS = (
     ("host", "", "user@machine or ssh_config alias of the cluster; empty: this machine"),
     ("clone", "", "path of the repository's clone on the cluster"),
@@ -247,7 +250,7 @@ def _chosen_modifiers() -> list[Modifier]:
 
 def _whole(text: str) -> int:
     if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0; {PATHS}")
     return int(text)
 
 
@@ -257,5 +260,5 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = -1.0
     if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0: write paths before it")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0; {PATHS}")
     return seconds

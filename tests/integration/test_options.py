@@ -80,10 +80,13 @@ def test_wait_takes_seconds(project, option):
     refused(result, "*is not a number of seconds above 0*")
 
 
-def test_wait_before_a_path(project):
-    """A path after an option that takes a number is not that number, and the message says where."""
-    result = project.pytest("--remex-status", "--remex-wait", "sweeps.py")
-    refused(result, "*'sweeps.py' is not a number of seconds above 0: write paths before it*")
+@pytest.mark.parametrize(
+    "options", [("--remex-status", "--remex-wait"), ("--remex-submit", "--remex-array")]
+)
+def test_path_after_a_number(project, options):
+    """A path that is taken for an option's number is refused with the place where it goes."""
+    result = project.pytest(*options, "sweeps.py")
+    refused(result, "*'sweeps.py' is not a *number *above 0; paths go before this option*")
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,8 @@ def call_of(
 def _imported(path: Path) -> ModuleType:
     spec = spec_from_file_location(f"remex_sweeps_{path.stem}", path)
     if spec is None or spec.loader is None or not path.is_file():
-        raise SweepError(f"{path} is not a Python file: give the file with the sweeps")
+        what = "is not a Python file" if path.exists() else "does not exist"
+        raise SweepError(f"{path} {what}: give the file with the sweeps")
     module = module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses in the file look up their module
     try:

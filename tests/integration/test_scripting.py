@@ -133,7 +133,7 @@ def test_another_repository(submitted, tmp_path):
 
 def test_no_such_file(tmp_path):
     """A file that is not there is named."""
-    with pytest.raises(SweepError, match=r"nowhere\.py is not a Python file"):
+    with pytest.raises(SweepError, match=r"nowhere\.py does not exist"):
         collect(tmp_path / "nowhere.py")
 
 

@@ -129,12 +129,7 @@ class PlanMode(Mode):
 
     def summarize(self) -> None:
         """Show the plan."""
-<<<<<<< HEAD
         if not was_stopped(self.session):
-=======
-        self._examples.show_all()
-        if self._settings.mode is Mode.PLAN and not was_stopped(self._session):
->>>>>>> 250c170 (Show once in full what all experiments of a dry run, plan or submit fail of)
             self._show_diffs()
             self._show_plan()
         if self._copies:

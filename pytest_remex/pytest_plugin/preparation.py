@@ -24,12 +24,7 @@ from pytest_remex.launch.preparation import (
 from pytest_remex.launch.preparation import prepare as prepare_experiment
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.anchor import node_of
-<<<<<<< HEAD
 from pytest_remex.pytest_plugin.command_line import ModeName
-=======
-from pytest_remex.pytest_plugin.command_line import Mode
-from pytest_remex.pytest_plugin.failures import ExamplesOfFailures
->>>>>>> 250c170 (Show once in full what all experiments of a dry run, plan or submit fail of)
 from pytest_remex.pytest_plugin.item_outcomes import fail, failing_plainly
 from pytest_remex.pytest_plugin.items import (
     arguments,
@@ -273,37 +268,3 @@ class ConfigChecks:
             else:
                 self._note(warning)
         return reasons
-<<<<<<< HEAD
-=======
-
-
-class PreparingMode:
-    """The base of the modes that run patches: the dry run, plan and submit."""
-
-    def __init__(
-        self,
-        session: pytest.Session,
-        settings: Settings,
-        items: Sequence[pytest.Function],
-        workspaces: Workspaces,
-    ) -> None:
-        self._session = session
-        self._config = session.config
-        self._settings = settings
-        self._terminal = Terminal(session.config)
-        self._connections = Connections(self._terminal.prompt, self._terminal.announce)
-        self._workspaces = workspaces
-        self._replicates = AskedReplicates(session, items, again=settings.launching.again)
-        self._checks = ConfigChecks(session.config, self._terminal)
-        self._preparer = Preparer(workspaces, self._terminal, settings.sbatch_options())
-        self._examples = ExamplesOfFailures(session.config)
-        session.config.pluginmanager.register(self._examples, "remex-failures")
-
-    def checkout(
-        self, item: pytest.Function, repo: Repo, remote: Remote
-    ) -> AbstractContextManager[Path]:
-        """Let an experiment use the scratch checkout of its base commit."""
-        if self._settings.mode in (CONNECTS_FIRST if remote.host else STARTS_AGENT_FIRST):
-            self._connections.begin(remote)  # while git makes the checkout
-        return checkout(partial(workspace_of, self._workspaces, item, repo))
->>>>>>> 250c170 (Show once in full what all experiments of a dry run, plan or submit fail of)

@@ -246,35 +246,6 @@ class SubmitMode(Mode):
                 self._seconds_sending = time.perf_counter() - begun
         return (yield)
 
-<<<<<<< HEAD
-=======
-    @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_sessionfinish(self) -> Generator[None]:
-        """Close everything, whatever happened, after the last fixture and before the summary."""
-        with suppress(KeyboardInterrupt):
-            self._submitter.wait()
-        self._report()
-        try:
-            return (yield)
-        finally:
-            for warning in self._submitter.close():
-                self._terminal.note(warning)
-            is_left = self._submitter.left(State.WAITING) or self._submitter.left(State.UNKNOWN)
-            if is_left and self._session.exitstatus == pytest.ExitCode.OK:
-                self._session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-    def pytest_terminal_summary(self) -> None:
-        """Say what was submitted, what was not, and what to do next."""
-        self._examples.show_all()
-        self._say_sent()
-        self._say_left()
-        sent = self._submitter.count(State.SUBMITTED)
-        is_fault = self._submitter.fault is not None
-        stopped = "" if is_fault else stopped_after(sent, self._session)
-        self._terminal.say_next(stopped or self._next_command())
-        self._terminal.summary("remex submit")
-
->>>>>>> 250c170 (Show once in full what all experiments of a dry run, plan or submit fail of)
     def progress(self) -> AbstractContextManager[Progress]:
         """See `Listener`."""
         return self.terminal.progress()

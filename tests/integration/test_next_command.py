@@ -29,6 +29,15 @@ def last_line(project, *arguments):
     return said[-1]
 
 
+@pytest.mark.parametrize("mode", ["status", "log", "clean", "cancel"])
+def test_stopped_before_the_states_were_known(project, mode):
+    """A mode that was stopped before it knew anything says so, and nothing about the jobs."""
+    project.ran()
+    text = project.pytest(f"--remex-{mode}", "--remex-launch=grid_2000").stdout.str()
+    assert "next: the same command again: stopped before the states were known" in text
+    assert "nothing to remove" not in text
+
+
 def test_before_the_first_submit(project):
     """From the dry run to the submit each mode names the one after it."""
     assert last_line(project) == "nothing was sent: --remex-plan shows what a submit would send"

@@ -16,6 +16,7 @@ from pytest_remex.display import counted
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
 from pytest_remex.pytest_plugin.item_outcomes import fail, say, skip
+from pytest_remex.pytest_plugin.items import STOPPED, was_stopped
 from pytest_remex.pytest_plugin.mode import ModeContext
 from pytest_remex.pytest_plugin.query_mode import QueryMode
 from pytest_remex.pytest_plugin.selection import FoundRuns, RecordedRuns, query_options
@@ -100,14 +101,15 @@ class Clean:
             what = f"outputs here of {counted(len(self._outputs), 'run')}"
             terminal.say(f"{done}: {what}, {_size(files, size)}")
         is_something = bool(many or self._outputs)
-        if not is_something:
+        is_stopped = not is_something and was_stopped(self._context.session)
+        if not is_something and not is_stopped:
             terminal.say("there is nothing to remove")
         elif self._uncollected:
             text = f"{counted(self._uncollected, 'run')} not collected yet"
             advice = "" if is_done else ": --remex-collect fetches the outputs first"
             terminal.say(text + advice, yellow=True)
         removes = "--remex-clean --remex-yes removes that"
-        left = "--remex-status shows what is left"
+        left = STOPPED if is_stopped else "--remex-status shows what is left"
         terminal.say_next(removes if is_something and not is_done else left)
 
 

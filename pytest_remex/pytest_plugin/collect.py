@@ -29,7 +29,6 @@ from pytest_remex.errors import RemexError
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.against import AgainstReference
 from pytest_remex.pytest_plugin.anchor import node_of
-from pytest_remex.pytest_plugin.endings import ExamplesOfFailures
 from pytest_remex.pytest_plugin.handover import DIED, detach, has_died, has_verdict
 from pytest_remex.pytest_plugin.item_outcomes import failing_plainly, log_reports
 from pytest_remex.pytest_plugin.items import (
@@ -74,7 +73,6 @@ class CollectMode(Mode):
             self._workers.expect(context.session.items, terminal.note)
         self._reports: dict[str, Mapping[str | None, pytest.TestReport]] = {}
         """Other processes' reports on items that are set up here, by node id and phase."""
-        self._examples = ExamplesOfFailures(config, self._causes)
         if settings.against is not None:
             compared = AgainstReference(context, settings.against, items, self._judging.judges)
             config.pluginmanager.register(compared, "remex-against")
@@ -191,8 +189,6 @@ class CollectMode(Mode):
 
     def finish(self) -> None:
         """Publish the results."""
-        config = self.context.config
-        config.pluginmanager.register(self._examples, "remex-failures")
         if self._workers is not None:
             self._end(self._workers)
         if not self._publish():
@@ -216,8 +212,7 @@ class CollectMode(Mode):
 
     def summarize(self) -> None:
         """Group failures by cause, and name the runs that have not ended and the results."""
-        self._examples.show_all()
-        failed = self._causes()
+        failed = self.causes()
         for cause, count in Counter(failed.values()).most_common():
             self.terminal.say(f"{count} failed: {cause}", red=True)
         self._say_oversized()
@@ -237,7 +232,7 @@ class CollectMode(Mode):
         if next_command := stopped or self._next_command(failed):
             self.terminal.say_next(next_command)
 
-    def _causes(self) -> dict[str, str]:
+    def causes(self) -> dict[str, str]:
         """Return the cause of each failure by node id."""
         failed = {node: each for node, each in self.judged.items() if each.verdict == "FAILED"}
         if against := self.settings.against:

@@ -111,6 +111,9 @@ def _end_at_once() -> None:
 class ExamplesOfFailures:
     """Make pytest print only the first failure of each cause in full; all keep their short line.
 
+    Failures that are not in `causes` have the same cause if pytest prints the same about them,
+    except for the ids of their points.
+
     Args:
         config: The config of the pytest run.
         causes: Returns the cause of each failure that has one, by node id.
@@ -120,7 +123,7 @@ class ExamplesOfFailures:
     def __init__(self, config: pytest.Config, causes: Callable[[], dict[str, str]]) -> None:
         self._config = config
         self._causes = causes
-        self._failed: list[pytest.TestReport] = []
+        self._all: dict[str, list[pytest.TestReport]] = {}
         self._places: list[tuple[pytest.TestReport, tuple[str, int | None, str]]] = []
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -129,9 +132,10 @@ class ExamplesOfFailures:
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         if reporter is None:
             return (yield)
-        self._failed = list(reporter.stats.get("failed", []))
-        if self._failed:
-            reporter.stats["failed"] = self._examples()
+        kinds = [kind for kind in ("failed", "error") if reporter.stats.get(kind)]
+        self._all = {kind: reporter.stats[kind] for kind in kinds}
+        for kind, reports in self._all.items():
+            reporter.stats[kind] = self._examples(reports)
         try:
             return (yield)
         finally:
@@ -140,24 +144,29 @@ class ExamplesOfFailures:
     def show_all(self) -> None:
         """Show all failures to pytest again; call this before it prints the short lines."""
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is not None and self._failed:
-            reporter.stats["failed"] = self._failed
+        if reporter is not None:
+            reporter.stats.update(self._all)
         for report, place in self._places:
             report.location = place
         self._places = []
 
-    def _examples(self) -> list[pytest.TestReport]:
-        """Return one failure per cause, with the cause as its headline, and all without a cause."""
+    def _examples(self, reports: Iterable[pytest.TestReport]) -> list[pytest.TestReport]:
+        """Return one failure per cause, with the cause or the number of others as its headline."""
         causes = self._causes()
         groups: dict[str, list[pytest.TestReport]] = {}
-        for report in self._failed:
-            groups.setdefault(causes.get(report.nodeid, report.nodeid), []).append(report)
+        for report in reports:
+            point = report.nodeid.partition("[")[2].removesuffix("]")
+            said = report.longreprtext.replace(point, "")
+            groups.setdefault(causes.get(report.nodeid, said), []).append(report)
         for cause, group in groups.items():
             if len(group) > 1:
                 first = group[0]
                 file, line, name = first.location
                 self._places.append((first, first.location))
-                first.location = file, line, f"{len(group)} failed: {cause}; for example {name}"
+                title = f"{len(group)} failed: {cause}; for example {name}"
+                if first.nodeid not in causes:  # its cause follows the headline
+                    title = f"{name} and {len(group) - 1} more, for the same reason"
+                first.location = file, line, title
         return [group[0] for group in groups.values()]
 
 

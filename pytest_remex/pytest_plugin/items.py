@@ -206,6 +206,10 @@ def arguments(item: pytest.Function) -> dict[str, object]:
     return {name: item.funcargs[name] for name in names}
 
 
+STOPPED = "the same command again: stopped before the states were known"
+"""What to do next if a run was stopped before it asked about jobs."""
+
+
 def was_stopped(session: pytest.Session) -> bool:
     """Return whether a run ended before its last item, by Ctrl-C or an error about all items."""
     return session.exitstatus == pytest.ExitCode.INTERRUPTED

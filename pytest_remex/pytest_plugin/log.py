@@ -19,6 +19,7 @@ from pytest_remex.display import clean
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
 from pytest_remex.pytest_plugin.item_outcomes import say
+from pytest_remex.pytest_plugin.items import STOPPED, was_stopped
 from pytest_remex.pytest_plugin.mode import ModeContext
 from pytest_remex.pytest_plugin.query_mode import QueryMode
 from pytest_remex.pytest_plugin.selection import FoundRuns, RecordedRuns, query_options
@@ -85,7 +86,8 @@ class Log:
         if unsubmitted := self._recorded.unsubmitted:
             terminal.say(f"{unsubmitted} not submitted", yellow=True)
         where = "--remex-status shows the state of the experiments"
-        nothing = "--remex-submit sends what was not submitted"
+        stopped = was_stopped(self._context.session)
+        nothing = STOPPED if stopped else "--remex-submit sends what was not submitted"
         terminal.say_next(where if known else nothing)
 
     def _follow(self, node: str, recorded: RecordedRun) -> None:

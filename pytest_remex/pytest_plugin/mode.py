@@ -21,6 +21,7 @@ from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.anchor import anchor_of
 from pytest_remex.pytest_plugin.command_line import ModeName
+from pytest_remex.pytest_plugin.endings import ExamplesOfFailures
 from pytest_remex.pytest_plugin.items import MODE, is_experiment, judges_for_another
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.terminal import Terminal
@@ -28,6 +29,8 @@ from pytest_remex.transport import Connections
 
 NOT_ENDED = 10
 """The exit code if nothing failed, but some experiments have not ended."""
+SHOWS_EXAMPLES = frozenset({ModeName.DRY, ModeName.PLAN, ModeName.SUBMIT, ModeName.COLLECT})
+"""The modes in which pytest prints one failure per cause: the others show failures themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,10 @@ class Mode(ABC):
     def run(self, item: pytest.Function) -> None:
         """Do with an experiment what the mode does, instead of calling its function as a test."""
 
+    def causes(self) -> dict[str, str]:
+        """Return the causes of failures that are known, by node id."""
+        return {}
+
     def finish(self) -> None:  # noqa: B027 - some have nothing to finish
         """Finish what is left after the last experiment, while its fixtures still exist."""
 
@@ -128,7 +135,11 @@ def start(session: pytest.Session, items: Sequence[pytest.Function]) -> None:
         module, name = "judge_worker", "JudgeWorker"
     make = getattr(import_module(f"pytest_remex.pytest_plugin.{module}"), name)
     context.config.stash[MODE] = mode = make(context, items)
-    context.config.pluginmanager.register(ModeHooks(mode), "remex-mode-hooks")
+    examples = None
+    if context.settings.mode in SHOWS_EXAMPLES:
+        examples = ExamplesOfFailures(context.config, mode.causes)
+        context.config.pluginmanager.register(examples, "remex-failures")
+    context.config.pluginmanager.register(ModeHooks(mode, examples), "remex-mode-hooks")
     context.config.pluginmanager.register(mode, "remex-mode")
 
 
@@ -137,11 +148,13 @@ class ModeHooks:
 
     Args:
         mode: The mode.
+        examples: Lets pytest print one failure per cause; None if the mode itself shows failures.
 
     """
 
-    def __init__(self, mode: Mode) -> None:
+    def __init__(self, mode: Mode, examples: ExamplesOfFailures | None) -> None:
         self._mode = mode
+        self._examples = examples
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
@@ -163,5 +176,7 @@ class ModeHooks:
 
     def pytest_terminal_summary(self) -> None:
         """Write the mode's lines below pytest's summary."""
+        if self._examples is not None:
+            self._examples.show_all()
         self._mode.summarize()
         self._mode.terminal.summary(f"remex {self._mode.settings.mode}")

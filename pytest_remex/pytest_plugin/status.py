@@ -21,7 +21,13 @@ from pytest_remex.experiment import Run
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
 from pytest_remex.pytest_plugin.item_outcomes import say, skip
-from pytest_remex.pytest_plugin.items import experiment_of, sweep_for, variant_of, was_stopped
+from pytest_remex.pytest_plugin.items import (
+    STOPPED,
+    experiment_of,
+    sweep_for,
+    variant_of,
+    was_stopped,
+)
 from pytest_remex.pytest_plugin.mode import NOT_ENDED, ModeContext
 from pytest_remex.pytest_plugin.query_mode import QueryMode
 from pytest_remex.pytest_plugin.selection import FoundRuns, RecordedRuns, polled, tell_end
@@ -187,7 +193,7 @@ class StatesShown:
 
     def _next_command(self, jobs: Sequence[Job], *, has_failed: bool) -> str:
         if not jobs and was_stopped(self._context.session):
-            return "the same command again: stopped before the states were known"
+            return STOPPED
         if any(job.state.live for job in jobs):
             return "--remex-status --remex-wait waits until all have ended"
         if has_failed:

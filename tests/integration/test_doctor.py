@@ -53,11 +53,17 @@ def test_host_that_is_not_there(project):
         "pytest.ini",
         "[pytest]\nremex_host=nowhere.invalid\nremex_clone=~/c\nremex_runs=~/r\n",
     )
+    no_origin = project.pytest("--remex-doctor").stdout
+    no_origin.fnmatch_lines(
+        ["fault origin from here: *has no remote called origin", "*fix: git * remote add origin *"]
+    )
+    project.git("remote", "add", "origin", "/nowhere")
     result = project.pytest("--remex-doctor")
     result.assert_outcomes(failed=1, deselected=2)
     result.stdout.fnmatch_lines(
         [
             "fault origin from here: *does not answer*",
+            "      Please make sure you have the correct access rights",
             "fault login: *nowhere.invalid*",
             "*fix: ssh nowhere.invalid true",
             "next: --remex-doctor*",

@@ -97,12 +97,16 @@ def test_many_refusals(empty_project, option):
         @sweep({"a": list(range(12))})
         def grid(experiment):
             patch_config("confg.yaml", experiment.config)
+        @sweep({"a": list(range(12))}, config_file="confg.yaml")
+        def other(experiment): ...
         """)
     result = empty_project.pytest("sweeps.py", *option)
-    result.assert_outcomes(failed=12)
+    result.assert_outcomes(failed=24)
     text = plain_text(result)
     assert "_ grid[a=0] and 11 more, for the same reason _" in text
     assert text.count("\nconfg.yaml: No such file or directory") == 1
+    assert "_ other[a=0] and 11 more, for the same reason _" in text
+    assert text.count("\na=0: config_file='confg.yaml' is not in the checkout") == 1
     assert text.count("\nFAILED sweeps.py::grid[a=") == 12
 
 

@@ -71,7 +71,7 @@ LINGER = 5.0
 
 
 class ShellEndedError(RemoteError):
-    """The login shell ended well without starting the program, as after a login file's `exec`."""
+    """The login shell ended without a word or the program, as after a login file's `exec`."""
 
 
 class ShellChannel(Channel, Protocol):
@@ -157,17 +157,17 @@ class Greeting:
                 f"python3 was not found on {place} (exit code {code}{output}): pytest-remex needs "
                 f"Python 3.6 or newer; load it in the login files there, or through remex_shell"
             )
-        if code:
+        if code and output:
             return RemoteError(
                 f"python3 did not start on {place} (exit code {code}{output}): check the login "
                 f"files there, or remex_shell"
             )
         what = f"it sent nothing for {seconds:g} s"
-        if code == 0:
-            what = "the shell there ended (exit code 0) before it started python3"
+        if code is not None:  # that of the last command in a login file, if nothing was said
+            what = f"the shell there ended (exit code {code}) before it started python3"
         elif self._size >= _MAX_NOISE:
             what = f"the shell wrote {self._size >> 20} MiB of other text"
-        kind = ShellEndedError if code == 0 else RemoteError
+        kind = RemoteError if code is None else ShellEndedError
         return kind(
             f"python3 did not start on {place}: {what}{output}. The usual cause is a login file "
             f"there (.bashrc, .bash_profile, .profile, .zshenv, .cshrc) that starts another shell, "

@@ -55,12 +55,18 @@ def test_another_shell(server, opened, spied, shell):
     assert spied() == ""
 
 
-@pytest.mark.parametrize("shell", ["zsh", "fish", "tcsh"])
-def test_a_shell_that_is_started_once(server, opened, runs, here, shell):
-    """A login file that starts another shell unless SHELL names it does no harm."""
+@pytest.mark.parametrize(
+    ("shell", "command"),
+    [("zsh", "zsh -l"), ("fish", "fish -l"), ("tcsh", "tcsh -l"), ("bash", "bash -c false")],
+)
+def test_a_shell_that_is_started_once(server, opened, runs, here, shell, command):
+    """A login file that starts another shell unless SHELL names it does no harm.
+
+    The other shell's exit code is that of the last command in its own login files.
+    """
     needs(shell)
     program = shutil.which(shell)
-    login_file(server, f"[ $SHELL = {program} ] || {{ export SHELL={program}; exec {shell} -l; }}")
+    login_file(server, f"[ $SHELL = {program} ] || {{ export SHELL={program}; exec {command}; }}")
     write(runs, "a", "text")
     notes = []
     connection = opened(notify=notes.append)

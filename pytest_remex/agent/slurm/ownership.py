@@ -1,7 +1,7 @@
 """Check that a job id is still ours: Slurm reuses ids after its controller lost jobs in a crash.
 
 A job is ours if its WorkDir is the run directory, or the folder of the array or pack that the run
-belongs to. This is checked wherever Slurm reports a job.
+belongs to, now or before the runs folder was moved. This is checked wherever Slurm reports a job.
 """
 
 import os
@@ -27,6 +27,18 @@ def spellings(folder: str) -> Set[str]:
     the runs folder.
     """
     return {folder, folder.translate(_QUOTES), without_colours(folder)}
+
+
+def is_folder(work_dir: str, folder: str) -> bool:
+    """Return whether a job's WorkDir is a folder, or was it before the runs folder was moved.
+
+    The names of our folders are not used twice: one that is gone was moved to where it is now.
+    """
+    if work_dir in spellings(folder):
+        return True
+    if os.path.basename(work_dir) != os.path.basename(folder) or not os.path.isdir(folder):
+        return False
+    return not os.path.lexists(work_dir) or os.path.realpath(work_dir) == folder
 
 
 class LocatedJob(NamedTuple):
@@ -78,11 +90,10 @@ class LocatedJob(NamedTuple):
 
     def owns(self, work_dir: str) -> bool:
         """Return whether a job with this WorkDir is this run's."""
-        above, name = os.path.split(work_dir)
-        if above in spellings(paths.groups(self.runs)):
-            group = os.path.join(paths.groups(self.runs), name)
-            return self._may_be_in_group(group)
-        return not work_dir or work_dir in spellings(self.path)
+        if not work_dir or is_folder(work_dir, self.path):
+            return True
+        group = os.path.join(paths.groups(self.runs), os.path.basename(work_dir))
+        return is_folder(work_dir, group) and self._may_be_in_group(group)
 
     def work_dirs(self) -> Set[str]:
         """Return all possible WorkDirs of this run's job."""

@@ -61,6 +61,27 @@ def test_where_a_runs_job_may_start(runs):
     assert str(arrays / "L-a") not in single.work_dirs()
 
 
+@pytest.mark.parametrize("linked", [True, False], ids=["linked", "gone"])
+def test_a_runs_folder_that_was_moved(runs, tmp_path_factory, linked):
+    """A job is still its run's if the runs folder was moved, unless the old folder is there."""
+    old = tmp_path_factory.mktemp("old") / "runs"
+    runs.rename(old)
+    new = tmp_path_factory.mktemp("new") / "runs"
+    old.rename(new)
+    if linked:
+        old.symlink_to(new)
+    single, task = located(new, "single", "7"), located(new, "t1", "8_1")
+    assert single.owns(str(old / "single"))
+    assert task.owns(str(old / ".remex" / "arrays" / "L-a"))
+    assert not task.owns(str(old / ".remex" / "arrays" / "L-p"))
+    assert not single.owns(str(old / ".remex" / "arrays" / "L-a"))
+    assert not single.owns(str(old / "t0"))
+    assert not listed(("7", "7", old / "single")).is_another(single)
+    if not linked:
+        (old / "single").mkdir(parents=True)
+        assert not single.owns(str(old / "single"))
+
+
 def test_a_pack_is_known_without_the_run_directory(runs):
     """A member whose run directory became a link is recognized by the pack's own list."""
     (runs / "packed").rename(runs / "elsewhere")

@@ -173,7 +173,7 @@ class RunJudge:
         files = self.collected.sweep.config_files
         ran = self.collected.job.state is JobState.COMPLETED
         check = self.result.check if ran else ""
-        judged = replace(note, cause=cause, verdict=verdict, config_files=files, check=check)
+        judged = note._replace(cause=cause, verdict=verdict, config_files=files, check=check)
         self._note(note, judged)
         self.result = replace(self.result, verdict=verdict, reason=reason)
         if self.result.measures:
@@ -209,7 +209,7 @@ class RunJudge:
         made = workspace.committer.commit(replace(experiment, path=workspace.scratch.path), edits)
         changed = made.identity != commit.identity
         diff = workspace.diff(edits)
-        self._note(note, replace(note, patch=digest, changed=changed, diff=diff))
+        self._note(note, note._replace(patch=digest, changed=changed, diff=diff))
 
     def _cause(self, error: BaseException | None) -> str:
         job = self.collected.job

@@ -16,19 +16,18 @@ import os
 import sys
 import sysconfig
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from pytest_remex.collect.manifest import fields_of, read_note
+from pytest_remex.common.typed_json import from_json
 from pytest_remex.io import replace_file
 
 if TYPE_CHECKING:
     from pytest_remex.collect.judge import JudgedRun
     from pytest_remex.experiment import Experiment
-    from pytest_remex.model import Scalar
 
 FileState: TypeAlias = "list[int] | None"
 """Size and modification time (ns) of a file or folder; None if it does not exist."""
@@ -47,8 +46,7 @@ _O_PATH = getattr(os, "O_PATH", 0)
 """The flag of a descriptor through which nothing can be read; not every system has it."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeptVerdict:
+class KeptVerdict(NamedTuple):
     """A passed check: what it recorded, and what it was made of.
 
     `made_of` is a digest of the run, its outputs and the packages; `code` are digests of the files
@@ -56,10 +54,11 @@ class KeptVerdict:
     """
 
     made_of: str
-    code: Mapping[str, str]
-    opened: Mapping[str, FileState]
-    measures: Mapping[str, Scalar] = field(default_factory=dict)
-    curves: Mapping[str, str] = field(default_factory=dict)
+    code: dict[str, str]
+    opened: dict[str, Any]
+    """By path the `FileState`."""
+    measures: dict[str, Any]
+    curves: dict[str, str]
 
 
 class Watch:
@@ -188,10 +187,10 @@ class VerdictKeeper:
             self._made_of(judged, experiment),
             code,
             {path: _state(path) for path in sorted(opened)},
-            judged.measures,
-            judged.curves,
+            dict(judged.measures),
+            dict(judged.curves),
         )
-        replace_file(folder / KEPT_NOTE, json.dumps(fields_of(note)), errors="surrogateescape")
+        replace_file(folder / KEPT_NOTE, json.dumps(note._asdict()), errors="surrogateescape")
 
     @staticmethod
     def drop(folder: Path) -> None:
@@ -250,15 +249,8 @@ def has_kept(runs: Path) -> bool:
 
 def _read(folder: Path) -> KeptVerdict | None:
     try:
-        note = read_note(folder / KEPT_NOTE)
-        return KeptVerdict(
-            str(note["made_of"]),
-            dict(note["code"]),
-            dict(note["opened"]),
-            dict(note["measures"]),
-            dict(note["curves"]),
-        )
-    except (ValueError, KeyError, TypeError):
+        return from_json(KeptVerdict, read_note(folder / KEPT_NOTE))
+    except ValueError:
         return None
 
 

@@ -17,9 +17,10 @@ from fnmatch import fnmatchcase
 from glob import has_magic
 from itertools import dropwhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from pytest_remex.common.files import is_regular, open_regular
+from pytest_remex.common.typed_json import from_json
 from pytest_remex.io import replace_file, writing
 
 if TYPE_CHECKING:
@@ -63,8 +64,7 @@ class FetchedOutputs:
         return [name for name, version in listed.items() if self.files.get(name) != version]
 
 
-@dataclass(frozen=True, slots=True)
-class JudgedNote:
+class JudgedNote(NamedTuple):
     """What a collect stores about a run that it judged, for the report and for the next collect.
 
     `job` is the judged job, `patch` the digest of the current patch; `changed` means that this
@@ -83,21 +83,6 @@ class JudgedNote:
     verdict: str = ""
     config_files: tuple[str, ...] = ()
     check: str = ""
-
-    @classmethod
-    def from_json(cls, note: Mapping[str, Any]) -> JudgedNote:
-        """Return a note from parsed JSON. Raises `KeyError` or `TypeError` if it is none."""
-        return cls(
-            job=str(note["job"]),
-            patch=str(note["patch"]),
-            changed=bool(note["changed"]),
-            diff=str(note["diff"]),
-            log=str(note["log"]),
-            cause=str(note.get("cause", "")),
-            verdict=str(note.get("verdict", "")),
-            config_files=tuple(map(str, note.get("config_files", ()))),
-            check=str(note.get("check", "")),
-        )
 
 
 def read_outputs(folder: Path) -> FetchedOutputs:
@@ -126,16 +111,7 @@ def is_only_elsewhere(run: RunRecord, outputs: FetchedOutputs) -> bool:
 def write_outputs(folder: Path, outputs: FetchedOutputs) -> None:
     """Write the note into a run's folder. Raises `RecordError` if that fails."""
     path = folder / OUTPUTS_NOTE
-    note = {
-        "files": outputs.files,
-        "patterns": outputs.patterns,
-        "missing": outputs.missing,
-        "links": outputs.links,
-        "job": outputs.job,
-        "complete": outputs.complete,
-        "gone": outputs.gone,
-        "too_large": outputs.too_large,
-    }
+    note = {name: value for name, value in fields_of(outputs).items() if name != "refused"}
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, json.dumps(note), errors="surrogateescape")
@@ -144,8 +120,8 @@ def write_outputs(folder: Path, outputs: FetchedOutputs) -> None:
 def read_judged(folder: Path) -> JudgedNote:
     """Return the note in a run's folder; an empty one if it is missing or damaged."""
     try:
-        return JudgedNote.from_json(read_note(folder / JUDGED_NOTE))
-    except (ValueError, KeyError, TypeError):
+        return from_json(JudgedNote, read_note(folder / JUDGED_NOTE))
+    except ValueError:
         return JudgedNote()
 
 
@@ -156,7 +132,7 @@ def has_notes(folder: Path) -> bool:
 
 def write_judged(folder: Path, note: JudgedNote) -> None:
     """Write the note into the folder of a run's outputs. Raises `RecordError`."""
-    replace_file(folder / JUDGED_NOTE, json.dumps(fields_of(note)))
+    replace_file(folder / JUDGED_NOTE, json.dumps(note._asdict()))
 
 
 def fields_of(data: DataclassInstance) -> dict[str, Any]:

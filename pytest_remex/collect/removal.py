@@ -9,9 +9,10 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 from pytest_remex.collect.manifest import read_note, read_outputs, write_outputs
 from pytest_remex.collect.query import QueryOptions, query
@@ -19,6 +20,7 @@ from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.common.parts import ListedRun, RemovableRun
 from pytest_remex.common.paths import REMEX
 from pytest_remex.common.protocol import ListOutputs, Outputs, Remove, Removed
+from pytest_remex.common.typed_json import from_json
 from pytest_remex.io import replace_file, writing
 from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun, RunIndex
@@ -27,8 +29,7 @@ from pytest_remex.transport import Connect
 NOTE = f"{REMEX}/removed.json"
 
 
-@dataclass(frozen=True, slots=True)
-class RemovalNote:
+class RemovalNote(NamedTuple):
     """What was removed of a run, and when: its run directory, its outputs on this machine.
 
     `collected` means that its outputs had been fetched completely before.
@@ -48,14 +49,8 @@ class RemovalNote:
 def read_removal(folder: Path) -> RemovalNote:
     """Return the note in a run's folder of outputs; an empty one if there is none."""
     try:
-        note = read_note(folder / NOTE)
-        return RemovalNote(
-            when=str(note["when"]),
-            directory=note["directory"] is True,
-            outputs=note["outputs"] is True,
-            collected=note["collected"] is True,
-        )
-    except (ValueError, KeyError):
+        return from_json(RemovalNote, read_note(folder / NOTE))
+    except ValueError:
         return RemovalNote()
 
 
@@ -179,7 +174,7 @@ def _remember(folder: Path, *, directory: bool = False, outputs: bool = False) -
     )
     with writing(folder):
         (folder / REMEX).mkdir(parents=True, exist_ok=True)
-    replace_file(folder / NOTE, json.dumps(asdict(note)))
+    replace_file(folder / NOTE, json.dumps(note._asdict()))
 
 
 @dataclass(frozen=True, slots=True)

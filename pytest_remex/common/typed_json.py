@@ -1,14 +1,14 @@
 """Convert JSON to typed, frozen objects and back, for the connection and for files.
 
-A type is a `typing.NamedTuple`; its fields are text, numbers, booleans, `Optional`, `List`,
-`Dict[str, ...]`, other such types, or `Any` for arbitrary JSON. Unknown fields are ignored, so that
-a newer release can add fields to the same format; a missing field gets its default.
+A type is a `typing.NamedTuple`; its fields are text, numbers, booleans, `Optional`, `List`, `Tuple`
+of one type, `Dict[str, ...]`, other such types, or `Any` for arbitrary JSON. Unknown fields are
+ignored, so that a newer release can add fields to the same format; a missing one gets its default.
 """
 
 import functools
 import json
 from enum import Enum
-from typing import Any, Callable, Dict, List, Type, TypeVar, Union
+from typing import Any, Callable, Dict, List, Tuple, Type, TypeVar, Union, get_type_hints
 
 FORMAT = "format"
 """The field that holds a file's format version."""
@@ -100,15 +100,16 @@ def _reader(kind: Any) -> _Reader:  # noqa: ANN401 - a type, of which typing has
         (inner,) = [_reader(each) for each in arguments if each is not type(None)]
         return lambda value, where: None if value is None else inner(value, where)
     # typing.List itself is the origin on Python 3.6
-    if origin in (list, List):
-        return _list_reader(_reader(arguments[0]))
+    if origin in (list, List, tuple, Tuple):
+        make: Callable[[List[Any]], Any] = tuple if origin in (tuple, Tuple) else list
+        return _list_reader(_reader(arguments[0]), make)
     if origin in (dict, Dict):
         return _dict_reader(_reader(arguments[1]))
     return _plain_reader(kind)
 
 
 def _object_reader(kind: Any) -> _Reader:  # noqa: ANN401 - a NamedTuple class
-    readers = {name: _reader(hint) for name, hint in kind.__annotations__.items()}
+    readers = {name: _reader(hint) for name, hint in get_type_hints(kind).items()}
     defaults = kind._field_defaults
 
     def read(value: Any, where: str) -> Any:  # noqa: ANN401 - any JSON
@@ -125,11 +126,11 @@ def _object_reader(kind: Any) -> _Reader:  # noqa: ANN401 - a NamedTuple class
     return read
 
 
-def _list_reader(inner: _Reader) -> _Reader:
-    def read(value: Any, where: str) -> List[Any]:  # noqa: ANN401 - any JSON
+def _list_reader(inner: _Reader, make: Callable[[List[Any]], Any]) -> _Reader:
+    def read(value: Any, where: str) -> Any:  # noqa: ANN401 - any JSON
         if not isinstance(value, list):
             raise _wrong(where, "a list", value)
-        return [inner(each, where) for each in value]
+        return make([inner(each, where) for each in value])
 
     return read
 

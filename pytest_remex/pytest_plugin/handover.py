@@ -87,7 +87,7 @@ def attach(report: pytest.TestReport, result: JudgedRun, notes: Sequence[str]) -
         "reason": result.reason,
         "measures": dict(result.measures),
         "curves": dict(result.curves),
-        "note": asdict(result.note),
+        "note": result.note._asdict(),
         "note_changed": result.note_changed,
         "notes": list(notes),
     }
@@ -110,5 +110,5 @@ def detach(report: pytest.TestReport, result: JudgedRun) -> tuple[JudgedRun, Seq
     if text is None:
         return result, ()
     data = json.loads(text)
-    notes, note = data.pop("notes"), JudgedNote.from_json(data.pop("note"))
+    notes, note = data.pop("notes"), from_json(JudgedNote, data.pop("note"))
     return replace(result, note=note, **data), notes

@@ -58,8 +58,8 @@ from pytest_remex.sweep import expand, sweep_of
 from pytest_remex.sweep_file import SweepFunction, call_of, experiment_at, sweep_functions
 from pytest_remex.tables.publish import Published, publish
 from pytest_remex.tables.readers import hooks_of
-from pytest_remex.tables.recorded import RecordedRows, UpstreamMeasures
 from pytest_remex.tables.rows import PublishOptions
+from pytest_remex.tables.stored import RecordedRows, UpstreamMeasures, with_absolute_paths
 from pytest_remex.transport import Connect, Connections, connect
 from pytest_remex.variant import GRID
 
@@ -387,8 +387,8 @@ def _check(judge: RunJudge, submitted: _Submitted, workspace: Workspace, place: 
 
 
 def _frame(published: Published) -> pd.DataFrame:
-    from pytest_remex.tables import frame, lookup  # noqa: PLC0415 - pandas takes half a second
+    from pytest_remex.tables import frame  # noqa: PLC0415 - pandas takes half a second
 
     if published.table is None:
         return frame.results(published.folder)
-    return frame.frame(lookup.with_absolute_paths(published.table, published.folder))
+    return frame.frame(with_absolute_paths(published.table, published.folder))

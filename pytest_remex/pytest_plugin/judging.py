@@ -38,7 +38,7 @@ from pytest_remex.pytest_plugin.items import (
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.preparation import body_of
 from pytest_remex.repo.workspace import Workspaces
-from pytest_remex.tables.recorded import RecordedRows, UpstreamMeasures
+from pytest_remex.tables.stored import RecordedRows, UpstreamMeasures
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from pytest_remex.common.jobs import JobState
 from pytest_remex.errors import RemexError
 from pytest_remex.model import REPLICATE
 from pytest_remex.names import submit_time
-from pytest_remex.tables.lookup import CONFIG, find_tables, read_tables
 from pytest_remex.tables.readers import read_csv
+from pytest_remex.tables.stored import CONFIG, find_tables, read_tables
 from pytest_remex.tables.table import Kind, kind_of
 from pytest_remex.variant import Variant
 

@@ -24,8 +24,8 @@ from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun
 from pytest_remex.display import Progress
 from pytest_remex.io import prepare_output_folder, replace_file, writing
-from pytest_remex.tables.recorded import discard, recorded_rows
 from pytest_remex.tables.rows import INDEX, LAUNCHES, PublishOptions, read_old, results_folder
+from pytest_remex.tables.stored import discard, recorded_rows
 from pytest_remex.tables.table import Table
 from pytest_remex.variant import Variant
 

@@ -21,9 +21,9 @@ from pytest_remex.records.copies import read_all_copies
 from pytest_remex.records.index import RecordedRun, own_config
 from pytest_remex.records.merge import merged
 from pytest_remex.records.store import read_records
-from pytest_remex.tables.lookup import CONFIG, all_sweeps, find_tables, read_tables
 from pytest_remex.tables.readers import hooks_of
 from pytest_remex.tables.rows import plain
+from pytest_remex.tables.stored import CONFIG, all_sweeps, find_tables, read_tables
 from pytest_remex.tables.table import Table
 from pytest_remex.variant import Variant
 

@@ -24,7 +24,6 @@ from pytest_remex.report import (
 from pytest_remex.sweep import expand
 from pytest_remex.tables.frame import frame
 from pytest_remex.tables.links import rebuild_links
-from pytest_remex.tables.recorded import recorded_rows
 from pytest_remex.tables.report_data import EARLIER_CHECK, bases, counts_of, make_page, when_of
 from pytest_remex.tables.rows import (
     INDEX,
@@ -39,6 +38,7 @@ from pytest_remex.tables.rows import (
     row_of,
     write_results,
 )
+from pytest_remex.tables.stored import recorded_rows
 from pytest_remex.tables.table import CSV, Table, read_table, write_table
 from pytest_remex.variant import Variant
 

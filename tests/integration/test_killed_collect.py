@@ -7,7 +7,7 @@ import time
 import pytest
 
 from pytest_remex import RemexError, results
-from pytest_remex.tables.recorded import RECORDED
+from pytest_remex.tables.stored import RECORDED
 
 SWEEP = """
 import time

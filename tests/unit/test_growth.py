@@ -27,8 +27,8 @@ from pytest_remex.repo.trees import ObjectHash, Tree, TreeEntry
 from pytest_remex.report import Page, ReportRow, write_report
 from pytest_remex.sbatch.script import parse_header
 from pytest_remex.tables.links import rebuild_links
-from pytest_remex.tables.recorded import UpstreamMeasures
 from pytest_remex.tables.rows import Row, Today, write_results
+from pytest_remex.tables.stored import UpstreamMeasures
 
 FEW = 60
 """Runs of the smaller of two counts; what is done once is little beside them."""
